@@ -1,0 +1,1 @@
+"""The key: loaded once, signing."""

@@ -1,0 +1,56 @@
+"""Exceptions, named by what we do next.
+
+They are raised where the fact is known; foreign exceptions are translated at the border. On the
+order path an outcome is a value (see `websocket/outcomes.py`): exceptions are for sessions and start.
+"""
+
+from collections.abc import Sequence
+
+
+class TrailingEdgeError(Exception):
+    """Everything this package raises on purpose."""
+
+
+class ConfigError(TrailingEdgeError):
+    """A person must change the settings; `problems` lists everything that is wrong with them."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class LogonRefused(TrailingEdgeError):
+    """The exchange does not accept our key; a person must act."""
+
+
+class StartFailed(TrailingEdgeError):
+    """The exchange answers, but one of the steps to readiness did not come true."""
+
+
+class SessionLost(TrailingEdgeError):
+    """The connection is no use: back off, reconnect, reconcile."""
+
+
+class ExchangeUnreachable(TrailingEdgeError):
+    """The reconnect attempts allowed are used up."""
+
+
+class RequestRefused(TrailingEdgeError):
+    """The exchange said no. `code` and `text` are its own."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+        self.text = text
+
+
+class OutcomeUnknown(TrailingEdgeError):
+    """Asked and not heard (time-out, −1006, −1007, 5xx): query before anything else."""
+
+
+class ProtocolViolation(TrailingEdgeError):
+    """A message we cannot read: log it and drop the frame."""
+
+
+class BrokenInvariant(TrailingEdgeError):
+    """We were wrong: withdraw the order, halt trading, alert. The process stays."""

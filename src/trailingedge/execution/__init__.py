@@ -1,0 +1,1 @@
+"""From a want to one order at the best price."""

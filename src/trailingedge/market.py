@@ -1,0 +1,313 @@
+"""The nouns: frozen values that check themselves.
+
+Prices are quote per base, quantities base, notionals quote; all of them `Decimal`, never float.
+Times are milliseconds since 1970, UTC, by the exchange's clock.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import Enum
+from typing import Final
+
+ZERO: Final = Decimal(0)
+
+
+class Side(Enum):
+    """The direction of an order."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def opposite(self) -> "Side":
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class Regime(Enum):
+    """Which of the two assets we hold."""
+
+    BASE = "BASE"
+    QUOTE = "QUOTE"
+
+    @property
+    def other(self) -> "Regime":
+        return Regime.QUOTE if self is Regime.BASE else Regime.BASE
+
+    @property
+    def exit_side(self) -> Side:
+        """The side of the order that leaves this regime."""
+        return Side.SELL if self is Regime.BASE else Side.BUY
+
+
+class OrderStatus(Enum):
+    """The exchange's order states; UNRECOGNIZED for one this code does not know."""
+
+    NEW = "NEW"
+    PENDING_NEW = "PENDING_NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
+    UNRECOGNIZED = "UNRECOGNIZED"
+
+    @property
+    def final(self) -> bool:
+        """The order can change no more."""
+        return self in FINAL_STATUSES
+
+
+FINAL_STATUSES: Final = frozenset(
+    {
+        OrderStatus.FILLED,
+        OrderStatus.CANCELED,
+        OrderStatus.REJECTED,
+        OrderStatus.EXPIRED,
+        OrderStatus.EXPIRED_IN_MATCH,
+    }
+)
+
+
+class ExecutionType(Enum):
+    """Why an execution report was sent; UNRECOGNIZED for a reason this code does not know."""
+
+    NEW = "NEW"
+    CANCELED = "CANCELED"
+    REPLACED = "REPLACED"
+    REJECTED = "REJECTED"
+    TRADE = "TRADE"
+    EXPIRED = "EXPIRED"
+    TRADE_PREVENTION = "TRADE_PREVENTION"
+    UNRECOGNIZED = "UNRECOGNIZED"
+
+
+@dataclass(frozen=True, slots=True)
+class BookTop:
+    """Best bid and best ask. Raises ValueError for a crossed, locked or non-positive book."""
+
+    bid: Decimal
+    ask: Decimal
+    bid_quantity: Decimal = ZERO
+    ask_quantity: Decimal = ZERO
+    update_id: int = 0
+
+    def __post_init__(self) -> None:
+        if not (ZERO < self.bid < self.ask):
+            raise ValueError(f"not a book: bid {self.bid}, ask {self.ask}")
+        if not (self.bid_quantity >= ZERO and self.ask_quantity >= ZERO):
+            raise ValueError(f"not a book: quantities {self.bid_quantity}, {self.ask_quantity}")
+
+    @property
+    def mid(self) -> Decimal:
+        return (self.bid + self.ask) / 2
+
+    @property
+    def spread(self) -> Decimal:
+        return self.ask - self.bid
+
+    def best(self, side: Side) -> Decimal:
+        """Best price among the orders of `side`."""
+        return self.bid if side is Side.BUY else self.ask
+
+
+@dataclass(frozen=True, slots=True)
+class Kline:
+    """Open, high, low, close and volume of one interval. Raises ValueError when they contradict each other."""
+
+    open_ms: int
+    close_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal = ZERO
+    closed: bool = True
+
+    def __post_init__(self) -> None:
+        if not (ZERO < self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high):
+            raise ValueError(f"not a kline: o {self.open} h {self.high} l {self.low} c {self.close}")
+        if not self.open_ms <= self.close_ms:
+            raise ValueError(f"not a kline: opens {self.open_ms}, closes {self.close_ms}")
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What the account holds of one asset: `free` to use, `locked` in open orders."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal = ZERO
+
+    @property
+    def total(self) -> Decimal:
+        return self.free + self.locked
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRules:
+    """Assets and filters of the traded symbol. A limit the exchange does not set is None.
+
+    `tick_size` and `step_size` are positive. Percent bounds multiply a reference price.
+    """
+
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    tick_size: Decimal
+    step_size: Decimal
+    min_quantity: Decimal = ZERO
+    max_quantity: Decimal | None = None
+    min_price: Decimal = ZERO
+    max_price: Decimal | None = None
+    min_notional: Decimal = ZERO
+    max_notional: Decimal | None = None
+    bid_multiplier_up: Decimal | None = None
+    bid_multiplier_down: Decimal | None = None
+    ask_multiplier_up: Decimal | None = None
+    ask_multiplier_down: Decimal | None = None
+    status: str = "TRADING"
+    peg_allowed: bool = False
+
+    @property
+    def trading(self) -> bool:
+        return self.status == "TRADING"
+
+    def clip(self, quantity: Decimal) -> Decimal:
+        """The largest quantity on the step grid not above `quantity`, and not above the exchange's maximum.
+
+        Down, because more than we hold cannot be sold.
+        """
+        if self.max_quantity is not None:
+            quantity = min(quantity, self.max_quantity)
+        return floor_to_step(quantity, self.step_size)
+
+    def breach(self, price: Decimal, quantity: Decimal) -> str | None:
+        """The name of the first filter that an order of this price and quantity fails, or None."""
+        if price < self.min_price or (self.max_price is not None and price > self.max_price) or price % self.tick_size:
+            return "PRICE_FILTER"
+        if quantity < self.min_quantity or quantity <= ZERO or quantity % self.step_size:
+            return "LOT_SIZE"
+        if self.max_quantity is not None and quantity > self.max_quantity:
+            return "LOT_SIZE"
+        notional = price * quantity
+        if notional < self.min_notional or (self.max_notional is not None and notional > self.max_notional):
+            return "NOTIONAL"
+        return None
+
+    def percent_bounds(self, side: Side, reference: Decimal) -> tuple[Decimal, Decimal | None]:
+        """Lowest and highest price of a `side` order by the percent-price filter, None where unbounded."""
+        if side is Side.BUY:
+            down, up = self.bid_multiplier_down, self.bid_multiplier_up
+        else:
+            down, up = self.ask_multiplier_down, self.ask_multiplier_up
+        low = ZERO if down is None else reference * down
+        return low, None if up is None else reference * up
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionReport:
+    """One change of one order, as the user data stream tells it.
+
+    `client_order_id` is the order's own, also on a cancel, where the wire carries the cancel's id
+    beside it. `filled_quantity` and `filled_quote` are cumulative; the `last_*` fields are this fill's.
+    """
+
+    symbol: str
+    side: Side
+    order_type: str
+    client_order_id: str
+    order_id: int
+    execution_type: ExecutionType
+    status: OrderStatus
+    price: Decimal
+    quantity: Decimal
+    filled_quantity: Decimal
+    filled_quote: Decimal
+    time_ms: int
+    event_ms: int
+    execution_id: int
+    trade_id: int = -1
+    last_price: Decimal = ZERO
+    last_quantity: Decimal = ZERO
+    last_quote: Decimal = ZERO
+    commission: Decimal = ZERO
+    commission_asset: str | None = None
+    is_maker: bool = False
+    reject_reason: str = "NONE"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """What an answer says of one order: a placement, a cancel or a query.
+
+    `status` is None where the answer does not tell (an ACK). `filled_quote` is None where the
+    exchange calls it unknown.
+    """
+
+    order_id: int
+    client_order_id: str
+    side: Side | None
+    status: OrderStatus | None
+    price: Decimal
+    quantity: Decimal
+    filled_quantity: Decimal
+    filled_quote: Decimal | None
+    time_ms: int
+    order_type: str = ""
+    pegged_price: Decimal | None = None
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.quantity - self.filled_quantity
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTrade:
+    """One fill of the account, as the trade list tells it."""
+
+    trade_id: int
+    order_id: int
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    quote_quantity: Decimal
+    commission: Decimal
+    commission_asset: str
+    time_ms: int
+    is_maker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """One of the exchange's limits and, where told, how much of it is used in the current window."""
+
+    kind: str  # "REQUEST_WEIGHT", "ORDERS", "CONNECTIONS", …
+    interval_s: int
+    limit: int
+    count: int | None = None
+
+
+def floor_to_step(quantity: Decimal, step_size: Decimal) -> Decimal:
+    """The largest multiple of `step_size` not above `quantity`: what is left over stays ours."""
+    return (quantity / step_size).to_integral_value(rounding=ROUND_FLOOR) * step_size
+
+
+def passive(price: Decimal, side: Side, tick_size: Decimal) -> Decimal:
+    """The nearest tick at or behind `price`: down for a BUY, up for a SELL."""
+    away = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
+    return (price / tick_size).to_integral_value(rounding=away) * tick_size
+
+
+def plain(number: Decimal) -> str:
+    """`number` as the exchange accepts it: digits and at most one dot, no exponent, no padding."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def as_on(number: Decimal, grid: Decimal) -> str:
+    """`number` with the decimals of `grid`, for people: 2501.5 on 0.01 is "2501.50". Rounds half to even."""
+    exponent = grid.normalize().as_tuple().exponent
+    decimals = max(0, -exponent) if isinstance(exponent, int) else 0
+    return f"{number:.{decimals}f}"

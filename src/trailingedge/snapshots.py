@@ -1,0 +1,122 @@
+"""The newest of each kind, with the time it was heard.
+
+Stream tasks write here whenever they like; the main loop takes one immutable `View` a beat. Nothing
+queues up but closed klines, of which the strategy must see each.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from trailingedge.market import Balance, BookTop, Kline
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One consistent picture.
+
+    `top_age_s` counts since the top was heard or proved (infinite before the first); `market_ms` is the
+    exchange's time as last heard and carried on; `balances_ms` is the exchange's time of the balances;
+    `closed` are the klines that closed since the last view, oldest first.
+    """
+
+    now_s: float
+    market_ms: int
+    top: BookTop | None
+    top_age_s: float
+    balances: Mapping[str, Balance]
+    balances_ms: int
+    account_proven: bool
+    closed: tuple[Kline, ...]
+
+
+class Snapshots:
+    """What the streams know. `changed` is called after every write that the main loop should see."""
+
+    def __init__(self, klines_maxlen: int, changed: Callable[[], None] = lambda: None) -> None:
+        self.klines: deque[Kline] = deque(maxlen=klines_maxlen)  # closed ones, oldest first, no gap
+        self.forming: Kline | None = None
+        self.top: BookTop | None = None
+        self.top_proven_s = float("-inf")
+        self.kline_heard_s = float("-inf")
+        self.balances: dict[str, Balance] = {}
+        self.balances_ms = 0
+        self.account_proven = False
+        self._event_ms = 0
+        self._event_heard_s = 0.0
+        self._fresh: list[Kline] = []
+        self._changed = changed
+
+    def hear_top(self, top: BookTop, now_s: float) -> None:
+        """A bookTicker frame."""
+        self.top = top
+        self.top_proven_s = now_s
+        self._changed()
+
+    def prove_top(self, now_s: float) -> None:
+        """A probe agreed with what we have."""
+        self.top_proven_s = now_s
+        self._changed()
+
+    def forget_top(self) -> None:
+        """The stream is known to be dead: what it said last is history."""
+        self.top_proven_s = float("-inf")
+        self._changed()
+
+    def load_klines(self, klines: Sequence[Kline]) -> None:
+        """Replace the history by `klines`: closed, oldest first. None of them counts as fresh."""
+        self.klines.clear()
+        self.klines.extend(klines)
+
+    def hear_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
+        """A kline frame. One that closed joins the history once; an older one is ignored."""
+        self.hear_time(event_ms, now_s)
+        self.kline_heard_s = now_s
+        if not kline.closed:
+            self.forming = kline
+            return
+        if self.klines and kline.open_ms <= self.klines[-1].open_ms:
+            return
+        self.klines.append(kline)
+        self._fresh.append(kline)
+        self._changed()
+
+    def hear_balances(self, balances: Iterable[Balance], account_ms: int) -> None:
+        """Absolute balances of some assets as of `account_ms`. Older ones than we have are ignored."""
+        if account_ms < self.balances_ms:
+            return
+        self.balances_ms = account_ms
+        self.balances.update((balance.asset, balance) for balance in balances)
+        self._changed()
+
+    def hear_time(self, event_ms: int, now_s: float) -> None:
+        """The exchange's time, as an event carries it."""
+        if event_ms > self._event_ms:
+            self._event_ms = event_ms
+            self._event_heard_s = now_s
+
+    def prove_account(self, proven: bool) -> None:
+        """Whether the user data stream can be trusted to tell everything."""
+        self.account_proven = proven
+        self._changed()
+
+    def market_ms(self, now_s: float) -> int:
+        """The exchange's time: the newest heard, carried on by our own clock. 0 before the first."""
+        if not self._event_ms:
+            return 0
+        return self._event_ms + max(0, round((now_s - self._event_heard_s) * 1000))
+
+    def view(self, now_s: float) -> View:
+        """One consistent picture; the fresh klines in it are handed over and will not come again."""
+        closed, self._fresh = tuple(self._fresh), []
+        return View(
+            now_s=now_s,
+            market_ms=self.market_ms(now_s),
+            top=self.top,
+            top_age_s=now_s - self.top_proven_s,
+            balances=MappingProxyType(dict(self.balances)),
+            balances_ms=self.balances_ms,
+            account_proven=self.account_proven,
+            closed=closed,
+        )

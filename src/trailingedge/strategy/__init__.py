@@ -1,0 +1,1 @@
+"""What to want and why: pure, no I/O, no clock, no logging."""

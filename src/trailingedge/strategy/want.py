@@ -1,0 +1,74 @@
+"""What the strategy asks for: one order's worth of intent, never a request."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+
+from trailingedge.market import Side
+
+
+class Pricing(Enum):
+    """Where an exit order rests."""
+
+    OPPOSITE = "opposite"  # one tick away from taking: the most aggressive price that still rests
+    IMPROVE = "improve"  # one tick better than the best of others while the spread allows, else join
+    JOIN = "join"  # at the best of our side
+    PEG = "peg"  # the exchange prices it at entry, on our side of the book
+
+
+class Kind(Enum):
+    """Why an order exists; the letter is part of its client order id."""
+
+    TAKE_PROFIT = "t"
+    MANUAL = "m"
+    BREAKOUT = "b"
+    FLUSH = "f"
+    ESCAPE = "e"
+    JUMPSTART = "j"
+    NOTE = "n"
+
+
+class Cause(Enum):
+    """How an exit ended."""
+
+    FILLED = "filled"
+    DUST = "dust"  # filled but for a rest too small to place
+    WITHDRAWN = "withdrawn"  # by the operator
+    STOPPED = "stopped"  # a take-profit buy, by the QUOTE stop
+    HELD = "held"  # a buy, by pause or breaker
+    EXPIRED = "expired"  # a command whose first order could not rest in time
+    HALTED = "halted"  # by a broken invariant
+    VANISHED = "vanished"  # the funds left by another road before anything was filled
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Sell all of one asset at the best price of one side.
+
+    `funds` is the amount of the asset sold: base for a SELL, quote for a BUY (fills shrink it).
+    `number` names the exit in client order ids: UTC milliseconds of its start.
+    """
+
+    side: Side
+    funds: Decimal
+    pricing: Pricing
+    kind: Kind
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExitProgress:
+    """What the chaser says of the exit of this number.
+
+    `filled_base` and `filled_quote` sum all fills of the whole chase. `idle`: no order of it is open,
+    in flight or in doubt, and the balances account for every fill. `complete` is FILLED, DUST or
+    VANISHED once nothing is left to sell (then `idle` too), None before. `rested`: some order of it
+    has been on the book.
+    """
+
+    number: int
+    filled_base: Decimal
+    filled_quote: Decimal
+    idle: bool
+    complete: Cause | None
+    rested: bool

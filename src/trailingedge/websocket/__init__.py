@@ -1,0 +1,1 @@
+"""The wire: JSON to nouns and back, sessions, connections, streams."""

@@ -1,0 +1,74 @@
+"""What became of an order request, as values.
+
+An answer says of each half of a request that it was done, refused or not tried; silence says nothing,
+and that too is a value. Execution acts on these and on nothing else.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from trailingedge.market import OrderRecord
+
+
+class Refusal(Enum):
+    """Why the exchange said no, by what we do next."""
+
+    WOULD_TAKE = "would take"  # −2010: price anew
+    INSUFFICIENT_BALANCE = "insufficient balance"  # −2010: read the balances again
+    DUPLICATE = "duplicate client order id"  # −2010: an order of this id is open: query it
+    UNKNOWN_ORDER = "unknown order"  # −2011, −2013: filled, gone, or not seen yet
+    CANCEL_RESTRICTED = "cancel restrictions"  # −2011: part-filled, still working
+    FILTER = "filter"  # −1013, −1111: nothing changed; read the filters again
+    TOO_MANY_ORDERS = "too many orders"  # −1015, −2010 MAX_NUM_ORDERS: wait for the window
+    RATE_LIMITED = "rate limited"  # 429, 418, −1003: wait until `retry_at_ms`
+    TIMESTAMP = "timestamp"  # −1021: measure the clock again; not executed
+    NOT_TRADING = "not trading"  # market closed, trading phase, symbol status
+    BUSY = "busy"  # −1008, −1001 where certain: not executed, try again after a pause
+    UNAUTHORIZED = "unauthorized"  # 401, −2014, −2015, −1002, −1193: the session or the key is gone
+    BAD_REQUEST = "bad request"  # our own fault: do not send it unchanged again
+    OTHER = "other"  # a text this code does not know
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The exchange did it, and says this of the order."""
+
+    order: OrderRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The exchange did not do it. `retry_at_ms` is by the exchange's clock."""
+
+    refusal: Refusal
+    code: int
+    text: str
+    retry_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotTried:
+    """The exchange left this half alone: it did not get that far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Nobody knows: time-out, lost connection, 5xx, −1000, −1006, −1007, an unreadable answer."""
+
+    reason: str
+
+
+Outcome = Done | Refused | NotTried | Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceOutcome:
+    """The two halves of a cancel-replace, which can go different ways."""
+
+    cancel: Outcome
+    place: Outcome
+
+    @property
+    def left_nothing(self) -> bool:
+        """The old order is gone and no new one took its place."""
+        return isinstance(self.cancel, Done) and isinstance(self.place, Refused)
