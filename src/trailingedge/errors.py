@@ -5,6 +5,7 @@ order path an outcome is a value (see `websocket/outcomes.py`): exceptions are f
 """
 
 from collections.abc import Sequence
+from enum import IntEnum
 
 
 class TrailingEdgeError(Exception):
@@ -54,3 +55,14 @@ class ProtocolViolation(TrailingEdgeError):
 
 class BrokenInvariant(TrailingEdgeError):
     """We were wrong: withdraw the order, halt trading, alert. The process stays."""
+
+
+class ExitCode(IntEnum):
+    """How the process ends, for scripts and for systemd's RestartPreventExitStatus."""
+
+    OK = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    HALTED = 3  # by a rule of ours
+    UNREACHABLE = 4  # the exchange; worth a restart
+    CONFIG = 78  # settings or permissions: a person must act

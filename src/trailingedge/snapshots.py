@@ -42,7 +42,9 @@ class Snapshots:
         self.kline_heard_s = float("-inf")
         self.balances: dict[str, Balance] = {}
         self.balances_ms = 0
+        self.pushes = 0
         self.account_proven = False
+        self._pushed_ms = 0
         self._event_ms = 0
         self._event_heard_s = 0.0
         self._fresh: list[Kline] = []
@@ -83,10 +85,23 @@ class Snapshots:
         self._changed()
 
     def hear_balances(self, balances: Iterable[Balance], account_ms: int) -> None:
-        """Absolute balances of some assets as of `account_ms`. Older ones than we have are ignored."""
-        if account_ms < self.balances_ms:
+        """The stream tells absolute balances of some assets as of `account_ms`. Older ones than it told are ignored."""
+        if account_ms < self._pushed_ms:
             return
-        self.balances_ms = account_ms
+        self.pushes += 1
+        self._pushed_ms = account_ms
+        self.balances_ms = max(self.balances_ms, account_ms)
+        self.balances.update((balance.asset, balance) for balance in balances)
+        self._changed()
+
+    def hear_queried(self, balances: Iterable[Balance], account_ms: int, pushes_before: int, settled_ms: int) -> None:
+        """The answer to a question asked when `pushes` was `pushes_before`, and all changes were before `settled_ms`.
+
+        It is ignored where the stream has meanwhile told of a newer account than the answer's.
+        """
+        if self.pushes != pushes_before and account_ms < self._pushed_ms:
+            return
+        self.balances_ms = max(self.balances_ms, account_ms, settled_ms)
         self.balances.update((balance.asset, balance) for balance in balances)
         self._changed()
 

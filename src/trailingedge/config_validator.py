@@ -1,0 +1,323 @@
+"""All that is wrong with the settings, at once.
+
+A problem stops the start; a warning is printed and logged. Each says the setting, its value, the
+limit and the remedy. What depends on the exchange is judged once its rules are known.
+"""
+
+import dataclasses
+import ipaddress
+import math
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from trailingedge.config import OPTIONS, RISK_PHRASE, Mode, Settings, endpoints, read_settings
+from trailingedge.errors import ConfigError
+from trailingedge.market import SymbolRules
+from trailingedge.strategy.want import Pricing
+
+LIVE_DOMAIN: Final = "binance.com"
+API_EXAMPLE: Final = "wss://host/ws-api/v3"
+STREAM_EXAMPLE: Final = "wss://host:9443"
+
+# The settings that a problem speaks of, and what it says.
+Finding = tuple[tuple[str, ...], str]
+
+
+def checked_settings(
+    command_line: Mapping[str, str],
+    environ: Mapping[str, str],
+    env_file: Path,
+    *,
+    file_needed: bool = False,
+    ask: Callable[[str], str] | None = None,
+) -> tuple[Settings, Mapping[str, str], list[str]]:
+    """The settings, the source of each by name, and the warnings about them.
+
+    `ask` puts a question to a person at a terminal; it is used for the consent to trade real money
+    when nothing else is wrong. Raises ConfigError with everything that is wrong.
+    """
+    reading = read_settings(command_line, environ, env_file, file_needed=file_needed)
+    settings = reading.settings
+    wrong = [*reading.problems, *problems(settings, reading.sources, reading.unread)]
+    if ask is not None and settings.confirm_live is None and wrong and wrong == _consent(settings):
+        settings = dataclasses.replace(settings, confirm_live=_answer(ask))
+        wrong = _consent(settings)
+    if wrong:
+        raise ConfigError(wrong)
+    return settings, reading.sources, [*reading.warnings, *warnings(settings)]
+
+
+def problems(
+    settings: Settings, sources: Mapping[str, str] | None = None, unread: frozenset[str] = frozenset()
+) -> list[str]:
+    """What must be changed before a start. Nothing is said about settings named in `unread`."""
+    found = [*_out_of_range(settings, sources or {}), *_contradictions(settings), *_addresses(settings)]
+    said = [text for names, text in found if unread.isdisjoint(names)]
+    if settings.trading_mode is not Mode.SIM:
+        said += _keys(settings)
+    return said + _consent(settings)
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What may be meant, but should be known, about settings without problems."""
+    return [
+        *_not_used(settings),
+        *_unusual(settings),
+        *_shared_key(settings),
+        *_kept_gain(settings, Decimal(0) if settings.fee is None else settings.fee),
+    ]
+
+
+def problems_with_exchange(settings: Settings, rules: SymbolRules, maker_fee: Decimal) -> list[str]:
+    """What the exchange does not allow: a setting may be stricter than its rules, never looser."""
+    said = [*_assets(settings, rules), *_grids(settings, rules), *_bounds(settings, rules)]
+    if settings.fee is not None and settings.fee < maker_fee:
+        said.append(
+            f"FEE is {settings.fee}: it must not be below the exchange's maker fee of {maker_fee:f}; "
+            f"raise it, or leave FEE empty to use the exchange's"
+        )
+    for name, pricing in (("EXIT_PRICING", settings.exit_pricing), ("HARD_STOP_PRICING", settings.hard_stop_pricing)):
+        if pricing is Pricing.PEG and not rules.peg_allowed:
+            said.append(f"{name} is peg: {rules.symbol} does not allow pegged orders; choose improve, join or opposite")
+    return said
+
+
+def warnings_with_exchange(settings: Settings, maker_fee: Decimal) -> list[str]:
+    """What `warnings` could not see without knowing the fee."""
+    return _kept_gain(settings, maker_fee) if settings.fee is None and maker_fee > 0 else []
+
+
+def effective_rules(settings: Settings, rules: SymbolRules) -> SymbolRules:
+    """The exchange's rules, with each that is configured more strictly."""
+    own = {
+        "step_size": settings.lot_size,
+        "min_quantity": settings.min_qty,
+        "tick_size": settings.price_tick,
+        "min_price": settings.min_price,
+        "min_notional": settings.min_notional,
+    }
+    changes = {name: value for name, value in own.items() if value is not None}
+    return dataclasses.replace(rules, **changes)  # type: ignore[arg-type]  # the five names above are Decimals
+
+
+def _is(settings: Settings, name: str, sources: Mapping[str, str] | None = None) -> str:
+    """ "NAME is value", with the place it came from where that is known."""
+    option = OPTIONS[name]
+    source = (sources or {}).get(name)
+    return f"{name} is {option.shown(option.of(settings))}" + (f" ({source})" if source else "")
+
+
+def _out_of_range(settings: Settings, sources: Mapping[str, str]) -> Iterator[Finding]:
+    for name, option in OPTIONS.items():
+        value = option.of(settings)
+        if option.limit is None or value is None or option.limit.holds(value):
+            continue
+        remedy = f"the default is {option.shown(option.default)}" if option.default is not None else "or leave it empty"
+        yield (name,), f"{_is(settings, name, sources)}: it must be {option.limit.words}; {remedy}"
+
+
+def _contradictions(settings: Settings) -> Iterator[Finding]:
+    """Settings that are each fine and do not go together."""
+    yield from _above(settings, "MIN_FACTOR", "START_FACTOR")
+    yield from _above(settings, "RECONNECT_BASE_SEC", "RECONNECT_MAX_SEC")
+    reach, kept = settings.donchian_window + settings.donchian_shift, settings.rolling_klines_maxlen
+    if reach >= kept:
+        said = f"DONCHIAN_WINDOW + DONCHIAN_SHIFT is {reach}: it must be below ROLLING_KLINES_MAXLEN, {kept}"
+        yield (
+            ("DONCHIAN_WINDOW", "DONCHIAN_SHIFT", "ROLLING_KLINES_MAXLEN"),
+            f"{said}; keep more candles or look back less",
+        )
+    plain_symbol = "".join(filter(str.isalnum, settings.symbol)).upper()
+    if settings.symbol != plain_symbol:
+        said = f"{_is(settings, 'SYMBOL')}: it must be capitals and digits alone"
+        yield ("SYMBOL",), f"{said}; write {plain_symbol or 'ETHFDUSD'}"
+
+
+def _above(settings: Settings, lower: str, upper: str) -> Iterator[Finding]:
+    if OPTIONS[lower].of(settings) > OPTIONS[upper].of(settings):
+        said = f"{_is(settings, lower)}: it must not be above {upper}, {OPTIONS[upper].of(settings)}"
+        yield (lower, upper), f"{said}; lower the one or raise the other"
+
+
+def _addresses(settings: Settings) -> Iterator[Finding]:
+    if settings.trading_mode is Mode.SIM:
+        return
+    api, stream = settings.binance_ws_api_url, settings.binance_ws_stream_url
+    if api is not None and (fault := _address_fault(_split(api))):
+        yield ("BINANCE_WS_API_URL",), f"BINANCE_WS_API_URL is {api}: {fault}; write it like {API_EXAMPLE}"
+    if stream is not None and (fault := _address_fault(_split(stream), ends_at_port=True)):
+        yield ("BINANCE_WS_STREAM_URL",), f"BINANCE_WS_STREAM_URL is {stream}: {fault}; write it like {STREAM_EXAMPLE}"
+    if api is not None and settings.trading_mode is not Mode.LIVE and _leads_to_live(_split(api)):
+        said = f"BINANCE_WS_API_URL is {api}: real money is traded there, but TRADING_MODE is"
+        yield ("BINANCE_WS_API_URL",), f"{said} {settings.trading_mode.value}; remove it, or set TRADING_MODE=live"
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of `url`, None when it has none or its port is no number."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.hostname and (parts.port is None or parts.port) else None
+    except ValueError:
+        return None
+
+
+def _address_fault(parts: SplitResult | None, *, ends_at_port: bool = False) -> str | None:
+    if parts is None or parts.scheme not in ("wss", "ws"):
+        return "it must be wss:// and a host"
+    if parts.scheme == "ws" and not _is_loopback(parts.hostname or ""):
+        return "only this machine itself may be reached without encryption"
+    if parts.username is not None or parts.query or parts.fragment:
+        return "it must have no user, query or fragment"
+    if ends_at_port and parts.path not in ("", "/"):
+        return "it must end after host and port"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _leads_to_live(parts: SplitResult | None) -> bool:
+    """Whether this is the exchange's own domain, where only the demo hosts play."""
+    host = (parts.hostname or "").rstrip(".") if parts else ""
+    return f".{host}".endswith(f".{LIVE_DOMAIN}") and not host.startswith("demo-")
+
+
+def _keys(settings: Settings) -> Iterator[str]:
+    mode = settings.trading_mode.value
+    if settings.binance_ed25519_api_key is None:
+        yield f"BINANCE_ED25519_API_KEY is not set: TRADING_MODE={mode} must log on; set it, or choose TRADING_MODE=sim"
+    path = settings.binance_ed25519_priv_path
+    fault = None
+    if not path.exists():
+        fault = "no such file"
+    elif not path.is_file():
+        fault = "this is not a file"
+    elif not os.access(path, os.R_OK):
+        fault = "this user may not read it"
+    if fault:
+        yield (
+            f"BINANCE_ED25519_PRIV_PATH is {path}: {fault}; it must be the private key, a PKCS#8 PEM file "
+            f"(secrets/README.md tells how to make one)"
+        )
+
+
+def _shared_key(settings: Settings) -> Iterator[str]:
+    path = settings.binance_ed25519_priv_path
+    if settings.trading_mode is Mode.SIM or os.name != "posix" or not path.is_file():
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        yield f"the private key {path} has mode {mode:04o}: others on this machine may reach it; chmod 600 {path}"
+
+
+def _consent(settings: Settings) -> list[str]:
+    if settings.trading_mode is not Mode.LIVE or settings.confirm_live == RISK_PHRASE:
+        return []
+    said = "is not set" if settings.confirm_live is None else f"is {settings.confirm_live}"
+    return [f"CONFIRM_LIVE {said}: TRADING_MODE=live trades real money; set CONFIRM_LIVE={RISK_PHRASE} to allow it"]
+
+
+def _answer(ask: Callable[[str], str]) -> str:
+    try:
+        return ask(f"TRADING_MODE=live trades real money. Type {RISK_PHRASE} to go on: ").strip()
+    except EOFError:
+        return ""
+
+
+def _not_used(settings: Settings) -> Iterator[str]:
+    telegram = [name for name, option in OPTIONS.items() if name.startswith("TELEGRAM_") and option.of(settings)]
+    if telegram:
+        yield f"{', '.join(telegram)}: not used yet; this version sends its alerts to the log"
+    if settings.trading_mode is Mode.SIM:
+        for name in ("BINANCE_WS_API_URL", "BINANCE_WS_STREAM_URL"):
+            if OPTIONS[name].of(settings):
+                yield f"{name} is not used in sim, which brings its own exchange; choose another TRADING_MODE to use it"
+    elif (settings.binance_ws_api_url is None) != (settings.binance_ws_stream_url is None) and (
+        chosen := endpoints(settings)
+    ):
+        yield (
+            f"orders go to {chosen.ws_api_url} while prices come from {chosen.ws_stream_url}: only one of "
+            f"BINANCE_WS_API_URL and BINANCE_WS_STREAM_URL is set"
+        )
+
+
+def _unusual(settings: Settings) -> Iterator[str]:
+    if settings.donchian_gain_multiplier >= 1:
+        yield (
+            f"{_is(settings, 'DONCHIAN_GAIN_MULTIPLIER')}: from 1 on, a rally inside the channel's window can "
+            f"never arm a take-profit"
+        )
+    if settings.hard_stop_threshold_frac > settings.hard_stop_max_frac:
+        yield (
+            f"{_is(settings, 'HARD_STOP_THRESHOLD_FRAC')}: above HARD_STOP_MAX_FRAC, so that the stop always stands "
+            f"at {settings.hard_stop_max_frac}"
+        )
+    if min(settings.hard_stop_threshold_frac, settings.hard_stop_max_frac) == 0:
+        yield "the hard stop's distance can be 0: it may then sell right after every buy"
+    if settings.loop_sleep_sec > settings.stale_after_sec:
+        yield f"{_is(settings, 'LOOP_SLEEP_SEC')}: above STALE_AFTER_SEC, so that silence is noticed late"
+    if settings.taker_escape_after_sec > 0:
+        yield (
+            f"{_is(settings, 'TAKER_ESCAPE_AFTER_SEC')}: an exit of that age may take from the book once and "
+            f"pay the taker fee"
+        )
+
+
+def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
+    """The smallest take-profit gives back its callback; what it keeps should cover fees and buffer."""
+    needed = 2 * float(fee) + settings.buffer
+    said = []
+    for asset, scale, trigger in (
+        ("BASE", settings.gain_scale_frac_base, settings.min_gain_trigger_frac_base),
+        ("QUOTE", settings.gain_scale_frac_quote, settings.min_gain_trigger_frac_quote),
+    ):
+        gain = max(trigger, needed)
+        factor = settings.min_factor + (settings.start_factor - settings.min_factor) * math.exp(-gain / scale)
+        kept = gain * (1 - factor)
+        if kept < needed:
+            said.append(
+                f"MIN_GAIN_TRIGGER_FRAC_{asset} is {trigger}: the smallest take-profit keeps {kept:.6f}, below "
+                f"2·FEE + BUFFER = {needed:.6f}; raise it, or lower START_FACTOR"
+            )
+    return said
+
+
+def _assets(settings: Settings, rules: SymbolRules) -> Iterator[str]:
+    for name, told in (("SYMBOL", rules.symbol), ("BASE_ASSET", rules.base_asset), ("QUOTE_ASSET", rules.quote_asset)):
+        own = OPTIONS[name].of(settings)
+        if own is not None and own != told:
+            yield f"{name} is {own}: the exchange says {told} for {rules.symbol}; correct it or leave it empty"
+
+
+def _grids(settings: Settings, rules: SymbolRules) -> Iterator[str]:
+    for name, own, told in (
+        ("LOT_SIZE", settings.lot_size, rules.step_size),
+        ("PRICE_TICK", settings.price_tick, rules.tick_size),
+    ):
+        if own is not None and own % told:
+            yield f"{name} is {own:f}: it must be a multiple of the exchange's {told:f}; correct it or leave it empty"
+
+
+def _bounds(settings: Settings, rules: SymbolRules) -> Iterator[str]:
+    for name, own, least, most in (
+        ("MIN_QTY", settings.min_qty, rules.min_quantity, rules.max_quantity),
+        ("MIN_PRICE", settings.min_price, rules.min_price, rules.max_price),
+        ("MIN_NOTIONAL", settings.min_notional, rules.min_notional, rules.max_notional),
+    ):
+        if own is None:
+            continue
+        if own < least:
+            yield f"{name} is {own:f}: it must not be below the exchange's {least:f}; raise it or leave it empty"
+        if most is not None and own > most:
+            yield f"{name} is {own:f}: it must not be above the exchange's largest, {most:f}; lower it"

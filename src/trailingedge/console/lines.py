@@ -1,0 +1,95 @@
+"""The plain face of the terminal: lines, and one heartbeat a minute.
+
+Nothing here waits and nothing raises: lines go into a queue, and a thread of their own writes them. A
+terminal that is paused or gone delays no beat. A live block is another `Face`.
+"""
+
+import contextlib
+import os
+import queue
+import threading
+from typing import Final, Protocol, TextIO
+
+from trailingedge.notifications.status import StatusView, status
+
+HEARTBEAT_S: Final = 60.0
+STEP_WIDTH: Final = 24
+MOST_WAITING: Final = 10_000  # lines kept for a terminal that is paused; later ones are in the log alone
+FAREWELL_S: Final = 1.0  # how long a paused terminal may hold up the end
+
+
+class Face(Protocol):
+    """What the daemon shows itself through."""
+
+    def line(self, text: str) -> None:
+        """Show `text`, which may be several lines, for good."""
+        ...
+
+    def step(self, name: str, result: str) -> None:
+        """Show how one step of the start came out."""
+        ...
+
+    def show(self, view: StatusView, now_s: float) -> None:
+        """The state has been looked at: show it as often as this face cares to."""
+        ...
+
+    def close(self) -> None:
+        """Show what is still to be shown, and no more."""
+        ...
+
+
+class Lines:
+    """A `Face` of plain lines, written to `stream` by a thread."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._waiting: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
+        self._next_heartbeat_s: float | None = None
+        # A daemon thread: a terminal that reads no more must not keep the process alive.
+        self._writer = threading.Thread(target=self._write, name="terminal", daemon=True)
+        self._writer.start()
+
+    def line(self, text: str) -> None:
+        with contextlib.suppress(queue.Full):
+            self._waiting.put_nowait(text)
+
+    def step(self, name: str, result: str) -> None:
+        self.line(f"{name} {'.' * max(3, STEP_WIDTH - len(name))} {result}")
+
+    def show(self, view: StatusView, now_s: float) -> None:
+        """The first heartbeat comes a minute after the first look."""
+        if self._next_heartbeat_s is None:
+            self._next_heartbeat_s = now_s + HEARTBEAT_S
+        elif now_s >= self._next_heartbeat_s:
+            self._next_heartbeat_s = now_s + HEARTBEAT_S
+            self.line(status(view))
+
+    def close(self) -> None:
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=FAREWELL_S)
+        self._writer.join(FAREWELL_S)
+
+    def _write(self) -> None:
+        heard = True
+        while (text := self._waiting.get()) is not None:
+            if not heard:
+                continue
+            try:
+                self._print(text)
+            except (OSError, ValueError):  # the reader hung up, or the stream was closed
+                heard = False
+                self._silence()
+
+    def _print(self, text: str) -> None:
+        try:
+            self._stream.write(f"{text}\n")
+        except UnicodeEncodeError as poor:  # a terminal without our dashes and dots
+            self._stream.write(f"{text}\n".encode(poor.encoding, "replace").decode(poor.encoding))
+        self._stream.flush()
+
+    def _silence(self) -> None:
+        """Send the stream nowhere: what is left in its buffer would fail again when the process ends."""
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)

@@ -1,0 +1,105 @@
+"""What the chaser asks to be carried out, and what comes back.
+
+Each order command carries a `tag` that its answer brings back, also when it comes late.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+
+from trailingedge.market import ExecutionReport, OrderRecord, Side
+from trailingedge.websocket.outcomes import Outcome, Refused, ReplaceOutcome, Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A new order: post-only, or the one taker escape. `price` None: pegged to our side of the book."""
+
+    tag: int
+    client_order_id: str
+    side: Side
+    price: Decimal | None
+    quantity: Decimal
+    escape: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Cancel the order `order_id` if nothing of it is filled, and only then place another."""
+
+    tag: int
+    order_id: int
+    client_order_id: str
+    side: Side
+    price: Decimal | None
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Take one order from the book."""
+
+    tag: int
+    order_id: int
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOrder:
+    """Ask for one order: by order id, or by client order id where no order id was ever known."""
+
+    tag: int
+    order_id: int | None
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOrdersFrom:
+    """Ask for all orders from `order_id` on; the answer is filtered by `client_order_id`."""
+
+    tag: int
+    order_id: int
+    client_order_id: str
+
+
+class Remedy(Enum):
+    """What must be read again before trying again."""
+
+    BALANCES = "balances"
+    RULES = "rules"
+    CLOCK = "clock"
+
+
+OrderCommand = Place | Replace | Cancel | QueryOrder | QueryOrdersFrom
+Command = OrderCommand | Remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to a Place, Cancel or QueryOrder."""
+
+    tag: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceAnswered:
+    """The answer to a Replace."""
+
+    tag: int
+    outcome: ReplaceOutcome
+
+
+Listed = tuple[OrderRecord, ...] | Refused | Unanswered
+"""Orders of our id, oldest first, or why there are none to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersListed:
+    """The answer to a QueryOrdersFrom."""
+
+    tag: int
+    found: Listed
+
+
+Incoming = Answered | ReplaceAnswered | OrdersListed | ExecutionReport

@@ -1,0 +1,263 @@
+"""The orders of one exit: which report belongs to which, and what all of them filled.
+
+There is one order at a time, and during a cancel-replace its successor, not yet known to exist. A
+request that was given up as never carried out leaves a ghost, for the exchange may know better. All of
+them bear the same client order id, so order ids tell them apart once known. What people should be told
+of them is collected here, where it is seen first.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.execution.happenings import Happening, OrderFilled, OrderPlaced, OrderReplaced, OrderWithdrawn
+from trailingedge.execution.order import Heard, Order, State
+from trailingedge.market import ZERO, ExecutionReport, OrderRecord
+
+_PAST_KEPT: Final = 200
+_GHOSTS_KEPT: Final = 5
+
+
+class ExitOrders:
+    """`order` is the newest that is or was on the book; `successor` the new half of a cancel-replace."""
+
+    def __init__(self, number: int, happened: list[Happening]) -> None:
+        self.number = number
+        self._happened = happened
+        self.order: Order | None = None
+        self.successor: Order | None = None
+        self.rested = False
+        self._ghosts: list[Order] = []  # beside these two: given up, or found to exist without our knowing
+        self._past: OrderedDict[int, Order] = OrderedDict()
+        self._older_base = ZERO
+        self._older_quote = ZERO
+
+    # What there is ---------------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        """Something of this exit is, or might be, on the book."""
+        return any(order.alive for order in self._each())
+
+    @property
+    def doubtful(self) -> Order | None:
+        """The order to ask about first: the one on the book before the one that may have come after it."""
+        for order in (self.order, self.successor, *self._ghosts):
+            if order is not None and order.state is State.UNKNOWN:
+                return order
+        return None
+
+    @property
+    def stray(self) -> Order | None:
+        """An order that rests where it should not: beside the current one."""
+        if self.order is None or self.order.state is not State.WORKING:
+            return None
+        beside = (self.successor, *self._ghosts)
+        return next((order for order in beside if order is not None and order.state is State.WORKING), None)
+
+    @property
+    def newest_known_id(self) -> int | None:
+        """The highest order id of this exit that we have heard of."""
+        known = [order.order_id for order in (*self._each(), *self._past.values()) if order.order_id is not None]
+        return max(known, default=None)
+
+    def filled(self) -> tuple[Decimal, Decimal]:
+        """Base and quote of all fills of the whole chase."""
+        orders = (*self._past.values(), *self._each())
+        base = sum((order.filled_quantity for order in orders), self._older_base)
+        quote = sum((order.filled_quote for order in orders), self._older_quote)
+        return base, quote
+
+    def most_locked(self, in_quote: bool) -> Decimal | None:
+        """The most that our orders can have locked of the asset they sell; None where that is not known."""
+        most = ZERO
+        for order in self._each():
+            if not order.alive:
+                continue
+            if in_quote and order.price is None:
+                return None
+            locked = order.remaining * order.price if in_quote and order.price else order.remaining
+            most = max(most, locked)
+        return most
+
+    # Which one is meant ----------------------------------------------------------------------
+
+    def reported(self, report: ExecutionReport) -> Order | None:
+        """The order that `report` is about; None if none of ours can be it."""
+        known = self.named(report.order_id)
+        if known is not None:
+            return known
+        nameless = [
+            order
+            for order in self._each()
+            if order.nameless and order.client_order_id == report.client_order_id and order.side is report.side
+        ]
+        alike = [
+            order for order in nameless if order.price in (None, report.price) and order.quantity == report.quantity
+        ]
+        # The newest request comes first: while it has no id of its own, a new id is most likely its.
+        return next(iter((*alike, *nameless)), None)
+
+    def answered(self, order: Order, record: OrderRecord) -> Order:
+        """The order that `record` describes, which an answer about `order` brought.
+
+        Mostly that is `order`. But a report may have given the same id to another request of ours
+        before, or `order` the id of another; order ids are the truth.
+        """
+        known = self.named(record.order_id)
+        if known is order:
+            return order
+        if known is not None:
+            if order.nameless:
+                self.dismiss(order)
+            return known
+        if order.nameless or record.order_id < 0:
+            if order not in self._each():
+                self._ghosts.append(order)
+            return order
+        return self.adopt(record, order)
+
+    def named(self, order_id: int) -> Order | None:
+        """The order of this exit that bears `order_id`, present or past."""
+        if order_id < 0:
+            return None
+        present = (order for order in self._each() if order.order_id == order_id)
+        return self._past.get(order_id) or next(present, None)
+
+    def adopt(self, record: OrderRecord, like: Order) -> Order:
+        """A new entry for an order of ours that was mistaken for another until now."""
+        order = Order(like.client_order_id, like.side, record.price, record.quantity or like.quantity, like.sent_s)
+        self._ghosts.append(order)
+        return order
+
+    # What changes ----------------------------------------------------------------------------
+
+    def begin(self, order: Order) -> None:
+        """`order` is the current one now; what was there before is over."""
+        self._retire(self.order)
+        self.order = order
+
+    def watch(self, order: Order, hear: Callable[[], None]) -> None:
+        """Let `order` hear something, and tell what is new about it."""
+        base, quote = order.filled_quantity, order.filled_quote
+        hear()
+        if order.order_id is None or order.price is None:
+            return
+        if order.alive and self._past.pop(order.order_id, None) is not None:
+            self._ghosts.append(order)  # thought to be over, and is not
+        known = (order.client_order_id, order.order_id, order.side)
+        if not order.announced and (order.state is State.WORKING or order.filled_quantity > ZERO):
+            order.announced = True
+            if order.replaces is None:
+                self._happened.append(OrderPlaced(*known, order.price, order.quantity))
+            else:
+                self._happened.append(OrderReplaced(*known, order.replaces, order.price, order.quantity))
+        if order.filled_quantity > base:
+            news, paid = order.filled_quantity - base, order.filled_quote - quote
+            self._happened.append(OrderFilled(*known, order.price, news, paid, order.remaining))
+
+    def doubt(self, now_s: float) -> None:
+        """Whatever is, or might be, on the book may have changed unheard."""
+        for order in self._each():
+            if order.alive:
+                order.doubt(now_s)
+
+    def give_up(self, order: Order) -> None:
+        """`order` was never taken, as far as can be known."""
+        order.hear(Heard.REFUSED)
+        if order.nameless and order not in self._ghosts:
+            self._ghosts.append(order)
+
+    def dismiss(self, order: Order) -> None:
+        """`order` was certainly never taken."""
+        order.hear(Heard.REFUSED)
+        if order in self._ghosts:
+            self._ghosts.remove(order)
+
+    def moved(self, order: Order, successor: Order | None) -> None:
+        """The exchange says that one request canceled `order`: no other can have put a successor in its place."""
+        for late in self._each():
+            if late.nameless and late is not successor and late.in_place_of == order.order_id:
+                self.dismiss(late)
+
+    def tidy(self) -> None:
+        """After anything was heard: let each order find its place."""
+        if any(order.state is State.WORKING or order.filled_quantity for order in self._each()):
+            self.rested = True
+        self._dismiss_rivals()
+        self._promote_successor()
+        self._recall_ghosts()
+        self._place_ghosts()
+        self._tell_of_parting()
+
+    def _dismiss_rivals(self) -> None:
+        """Of all that wanted to take one order's place, only one can have."""
+        taken = {order.in_place_of for order in self._each() if not order.nameless}
+        for rival in self._each():
+            if rival.nameless and rival.in_place_of is not None and rival.in_place_of in taken:
+                self.dismiss(rival)
+
+    def _promote_successor(self) -> None:
+        successor = self.successor
+        if successor is None:
+            return
+        if successor.state is State.REFUSED:
+            self.successor = None
+        elif (self.order is None or not self.order.alive) and not successor.nameless:
+            self.successor = None
+            self.begin(successor)
+
+    def _recall_ghosts(self) -> None:
+        """A replace that was given up may be what canceled the order: its new half is in doubt again."""
+        order = self.order
+        if order is None or order.state is not State.CANCELED or order.order_id is None:
+            return
+        for ghost in self._ghosts:
+            if ghost.in_place_of == order.order_id and ghost.state is State.REFUSED and not ghost.recalled:
+                ghost.recalled = True
+                ghost.hear(Heard.RECALLED)
+
+    def _place_ghosts(self) -> None:
+        """A ghost that came alive is the current order where there is none, and one that is over is past."""
+        for ghost in list(self._ghosts):
+            if ghost.state is State.REFUSED:
+                continue
+            if ghost is self.order or ghost is self.successor:
+                self._ghosts.remove(ghost)
+            elif not ghost.alive:
+                self._ghosts.remove(ghost)
+                self._retire(ghost)
+            elif not ghost.nameless and self.successor is None and (self.order is None or not self.order.alive):
+                self._ghosts.remove(ghost)
+                self.begin(ghost)
+        forgettable = [ghost for ghost in self._ghosts if not ghost.alive]
+        for ghost in forgettable[:-_GHOSTS_KEPT]:
+            self._ghosts.remove(ghost)
+
+    def _tell_of_parting(self) -> None:
+        """An order left the book and nothing took its place."""
+        order = self.order
+        if order is None or self.successor is not None or order.state not in (State.CANCELED, State.EXPIRED):
+            return
+        if any(ghost.alive for ghost in self._ghosts):
+            return
+        if order.announced and not order.parted and order.order_id is not None and order.price is not None:
+            order.parted = True
+            known = (order.client_order_id, order.order_id, order.side)
+            self._happened.append(OrderWithdrawn(*known, order.price, order.filled_quantity, order.quantity))
+
+    def _each(self) -> list[Order]:
+        """Successor, order and ghosts: the newest request first."""
+        current = [order for order in (self.successor, self.order) if order is not None]
+        return current + [ghost for ghost in self._ghosts if ghost not in current]
+
+    def _retire(self, order: Order | None) -> None:
+        """Remember an order that is over: its fills count, and a late report finds it."""
+        if order is None or order.order_id is None:
+            return
+        self._past[order.order_id] = order
+        while len(self._past) > _PAST_KEPT:
+            _, oldest = self._past.popitem(last=False)
+            self._older_base += oldest.filled_quantity
+            self._older_quote += oldest.filled_quote

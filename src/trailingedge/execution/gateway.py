@@ -1,0 +1,125 @@
+"""Carries the chaser's commands out.
+
+Order commands go to the exchange at once, and their answers come back through the trader's inbox. What
+must be read again (balances, rules, clock) is fetched by a task of its own, so that no beat waits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import Final, Protocol
+
+from trailingedge.clock import Clock
+from trailingedge.errors import OutcomeUnknown, RequestRefused, SessionLost
+from trailingedge.execution.commands import (
+    Answered,
+    Cancel,
+    Command,
+    Incoming,
+    Listed,
+    OrdersListed,
+    Place,
+    QueryOrder,
+    QueryOrdersFrom,
+    Remedy,
+    Replace,
+    ReplaceAnswered,
+)
+from trailingedge.websocket.outcomes import Outcome, ReplaceOutcome
+from trailingedge.websocket.requests import Manner, NewOrder
+
+logger = logging.getLogger(__name__)
+
+_REMEDY_PAUSE_S: Final = 0.5
+
+
+class OrderEntry(Protocol):
+    """The exchange, as far as orders go. Each returns once sent; `heard` gets the answer, a late one too."""
+
+    async def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None: ...
+
+    async def replace(
+        self,
+        cancel_order_id: int | None,
+        cancel_client_order_id: str,
+        order: NewOrder,
+        heard: Callable[[ReplaceOutcome], None],
+    ) -> None: ...
+
+    async def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None: ...
+
+    async def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None: ...
+
+    async def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None: ...
+
+
+Fetch = Callable[[], Awaitable[None]]
+
+
+class Gateway:
+    """One doorway for commands. `deliver` puts what came back where the next beat finds it."""
+
+    def __init__(
+        self, orders: OrderEntry, deliver: Callable[[Incoming], None], remedies: Mapping[Remedy, Fetch], clock: Clock
+    ) -> None:
+        self._orders = orders
+        self._deliver = deliver
+        self._remedies = remedies
+        self._clock = clock
+        self._needed: dict[Remedy, None] = {}  # in order of asking, each once
+        self._asked = asyncio.Event()
+
+    async def send(self, command: Command) -> None:
+        """Write the request and return; a lost connection is an answer like any other, not an error."""
+        match command:
+            case Place(tag, client_order_id, side, price, quantity, escape):
+                manner = Manner.IMMEDIATE if escape else _resting(price)
+                order = NewOrder(client_order_id, side, quantity, price, manner)
+                await self._orders.place(order, self._answer(tag))
+            case Replace(tag, order_id, client_order_id, side, price, quantity):
+                order = NewOrder(client_order_id, side, quantity, price, _resting(price))
+                await self._orders.replace(order_id, client_order_id, order, self._replaced(tag))
+            case Cancel(tag, order_id, client_order_id):
+                await self._orders.cancel(order_id, client_order_id, self._answer(tag))
+            case QueryOrder(tag, order_id, client_order_id):
+                await self._orders.status(order_id, client_order_id, self._answer(tag))
+            case QueryOrdersFrom(tag, order_id, client_order_id):
+                await self._orders.all_orders(order_id, self._listed(tag, client_order_id))
+            case Remedy():
+                self._needed[command] = None
+                self._asked.set()
+
+    async def run(self) -> None:
+        """Fetch what was asked for, one thing at a time, for ever."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            while self._needed:
+                remedy = next(iter(self._needed))
+                del self._needed[remedy]
+                try:
+                    await self._remedies[remedy]()
+                except (RequestRefused, OutcomeUnknown, SessionLost) as trouble:
+                    # Whoever needs it finds it still missing and asks again.
+                    logger.warning("could not read again %s: %s", remedy.value, trouble)
+                    await self._clock.sleep(_REMEDY_PAUSE_S)
+
+    def _answer(self, tag: int) -> Callable[[Outcome], None]:
+        return lambda outcome: self._deliver(Answered(tag, outcome))
+
+    def _replaced(self, tag: int) -> Callable[[ReplaceOutcome], None]:
+        return lambda outcome: self._deliver(ReplaceAnswered(tag, outcome))
+
+    def _listed(self, tag: int, client_order_id: str) -> Callable[[Listed], None]:
+        def heard(answer: Listed) -> None:
+            if isinstance(answer, tuple):
+                ours = (order for order in answer if order.client_order_id == client_order_id)
+                answer = tuple(sorted(ours, key=lambda order: order.order_id))
+            self._deliver(OrdersListed(tag, answer))
+
+        return heard
+
+
+def _resting(price: Decimal | None) -> Manner:
+    return Manner.PEGGED if price is None else Manner.MAKER

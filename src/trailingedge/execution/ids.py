@@ -1,0 +1,57 @@
+"""Client order ids: `TE-<kind>-<number>`, so that an order tells whose it is and why it exists.
+
+The number is in base 36 and names the exit: UTC milliseconds of its start. All orders of one exit bear
+it, which makes the exchange itself refuse a second open one.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from trailingedge.strategy.want import Kind
+
+PREFIX: Final = "TE"
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnId:
+    """A client order id of ours, taken apart."""
+
+    kind: Kind
+    number: int
+
+    def __str__(self) -> str:
+        return f"{PREFIX}-{self.kind.value}-{base36(self.number)}"
+
+
+def own_id(client_order_id: str) -> OwnId | None:
+    """The parts of a client order id of ours, None for anybody else's."""
+    parts = client_order_id.split("-")
+    if len(parts) < 3 or parts[0] != PREFIX:
+        return None
+    try:
+        return OwnId(Kind(parts[1]), from_base36(parts[2]))
+    except ValueError:
+        return None
+
+
+def is_own(client_order_id: str) -> bool:
+    return own_id(client_order_id) is not None
+
+
+def base36(number: int) -> str:
+    """`number` >= 0 in the digits 0-9 and a-z."""
+    if number < 0:
+        raise ValueError(f"no base 36 of a negative number: {number}")
+    digits = ""
+    while number >= 36:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return _DIGITS[number] + digits
+
+
+def from_base36(text: str) -> int:
+    """The number behind `base36`. Raises ValueError for other text, capitals and signs among it."""
+    if not text or any(digit not in _DIGITS for digit in text):
+        raise ValueError(f"not base 36: {text!r}")
+    return int(text, 36)

@@ -1,0 +1,297 @@
+"""Keeps one post-only order at the best price until everything is sold.
+
+The strategy says what it wants; this machine compares want and book and closes the gap: place, replace,
+withdraw, ask. It sends nothing itself: `toward` returns the next command, `hear` takes what came back.
+One request is in flight at a time, newer prices wait behind it and only the newest counts. An order
+that might exist is never sent twice: silence leads to a question, by order id wherever one is known.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.errors import BrokenInvariant
+from trailingedge.execution.budget import OrderBudget
+from trailingedge.execution.commands import Cancel, Command, Incoming, OrderCommand, Place, Replace
+from trailingedge.execution.correspondence import Correspondence, Request
+from trailingedge.execution.happenings import Happening, OrderRefused
+from trailingedge.execution.hearing import Hearing
+from trailingedge.execution.ids import OwnId, own_id
+from trailingedge.execution.order import Heard, Order, State
+from trailingedge.execution.pricing import Resting, escape_price, rest_at
+from trailingedge.market import ZERO, BookTop, Side, SymbolRules
+from trailingedge.strategy.want import Cause, ExitProgress, Kind, Pricing, Want
+from trailingedge.websocket.outcomes import Refusal
+
+_QUANTITY_PATIENCE_S: Final = 1.0  # a quantity that differs for less is a report on its way
+_TOO_SMALL: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a rest too small to trade fails
+
+
+@dataclass(frozen=True, slots=True)
+class ChaseParams:
+    """How the chaser behaves.
+
+    `patience_s`: unanswered for so long is silence. `absent_after_s`: a request older than this can no
+    longer be executed (the exchange refuses it once its recvWindow is over), so only then "does not
+    exist", said twice, is believed. `escape_after_s` 0: never take.
+    """
+
+    patience_s: float = 3.0
+    absent_after_s: float = 6.0
+    escape_after_s: float = 0.0
+    escape_slippage_frac: Decimal = ZERO
+
+
+class MakerExit:
+    """The chase of one exit after another, pure: time comes in as an argument.
+
+    `rules` may be replaced when they were read again. `happened` collects what people should be told.
+    """
+
+    def __init__(self, rules: SymbolRules, budget: OrderBudget, params: ChaseParams | None = None) -> None:
+        self.rules = rules
+        self.happened: list[Happening] = []
+        self._budget = budget
+        self._params = params or ChaseParams()
+        self._letters = Correspondence()
+        self._settled = True
+        self._open_books(0, touched_ms=0)
+
+    def _open_books(self, number: int, touched_ms: int) -> None:
+        """Begin with another exit: nothing of the last one is carried over but the time it touched the funds."""
+        params = self._params
+        self._letters.forget()
+        self._books = Hearing(
+            number, self._letters, self.happened, params.patience_s, params.absent_after_s, touched_ms
+        )
+        self._complete: Cause | None = None
+        self._differs_since_s: float | None = None
+        self._escaped = False
+
+    # What others ask -------------------------------------------------------------------------
+
+    @property
+    def number(self) -> int:
+        """The number of the exit in hand, 0 before the first."""
+        return self._books.orders.number
+
+    @property
+    def order(self) -> Order | None:
+        """The order that is on the book, or was last."""
+        return self._books.orders.order
+
+    @property
+    def idle(self) -> bool:
+        """Nothing of ours is on the book, in flight or in doubt."""
+        return self._books.idle
+
+    @property
+    def touched_ms(self) -> int:
+        """The exchange's time of the last change of ours that moved or freed funds."""
+        return self._books.touched_ms
+
+    def most_locked(self, side: Side) -> Decimal | None:
+        """The most our orders can have locked of the asset a `side` order sells; None: not known."""
+        orders = self._books.orders
+        order = orders.order or orders.successor
+        if order is None or order.side is not side:
+            return ZERO
+        return orders.most_locked(in_quote=side is Side.BUY)
+
+    def progress(self) -> ExitProgress | None:
+        """How the exit in hand stands; None before the first."""
+        if not self.number:
+            return None
+        base, quote = self._books.orders.filled()
+        return ExitProgress(
+            number=self.number,
+            filled_base=base,
+            filled_quote=quote,
+            idle=self.idle and self._settled,
+            complete=self._complete,
+            rested=self._books.orders.rested,
+        )
+
+    # What came back --------------------------------------------------------------------------
+
+    def hear(self, event: Incoming, now_s: float) -> None:
+        """An answer, in time or late, or an execution report. What is not of the exit in hand is ignored."""
+        self._books.hear(event, now_s)
+
+    def lose_touch(self, now_s: float) -> None:
+        """The account connection was lost: whatever was on the book is in doubt until asked for."""
+        self._books.lose_touch(now_s)
+
+    # What to do next -------------------------------------------------------------------------
+
+    def toward(
+        self,
+        want: Want | None,
+        top: BookTop | None,
+        now_s: float,
+        *,
+        server_ms: int = 0,
+        age_s: float = 0.0,
+        settled: bool = True,
+    ) -> list[Command]:
+        """The commands that bring us closer to `want`; none while one is being answered.
+
+        `top` is None while market data is not to be trusted. `settled`: the balances, and so
+        `want.funds`, account for every change up to `touched_ms`. `age_s` is the exit's.
+        Raises BrokenInvariant when another exit is wanted while an order of the last one lives.
+        """
+        self._settled = settled
+        if want is not None and want.number != self.number:
+            self._take_up(want)
+        self._books.lose_patience(now_s)
+        if self._letters.open is not None or not self._books.restraint.may_speak(now_s, server_ms):
+            return self._remedies()
+        command = self._next(want, top, now_s, server_ms, age_s)
+        return self._remedies() if command is None else [*self._remedies(), command]
+
+    def _take_up(self, want: Want) -> None:
+        if not self.idle:
+            raise BrokenInvariant(f"exit {want.number} is wanted while {self.order!r} is not over")
+        self._open_books(want.number, self.touched_ms)
+
+    def _next(
+        self, want: Want | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
+    ) -> OrderCommand | None:
+        orders = self._books.orders
+        if orders.stray is not None:
+            return self._cancel(orders.stray, now_s)
+        if orders.doubtful is not None:
+            return self._question(orders.doubtful, now_s)
+        order = orders.order
+        if order is None or not order.alive:
+            return self._place(want, top, now_s, server_ms, age_s)
+        # Without a book to judge by, a SELL protects and stays; a BUY could be a trap and goes.
+        if want is None or order.side is not want.side or (top is None and order.side is Side.BUY):
+            return self._cancel(order, now_s)
+        if top is None:
+            return None
+        if self._wants_escape(age_s):
+            return self._cancel(order, now_s)
+        return self._move(order, want, top, now_s, server_ms)
+
+    def _question(self, doubtful: Order, now_s: float) -> OrderCommand | None:
+        command = self._books.question(doubtful, now_s)
+        return None if command is None else self._letters.send(Request(command, now_s, doubtful))
+
+    def _place(
+        self, want: Want | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
+    ) -> OrderCommand | None:
+        """A first order, or the next one where the last is gone. Ends the exit where nothing is left to sell."""
+        if want is None or top is None or not self._settled or self._complete is not None:
+            return None
+        if not self._books.restraint.may_move(top, now_s):
+            return None
+        escape = self._wants_escape(age_s)
+        if escape:
+            price = escape_price(want.side, top, self.rules.tick_size, self._params.escape_slippage_frac)
+        else:
+            price = self._best_price(want, top, None, now_s)
+        quantity = self._quantity(want, price)
+        breach = self.rules.breach(price, quantity)
+        if breach in _TOO_SMALL:
+            self._complete = self._how_it_ended()
+            return None
+        if self._held_back(want, breach, now_s):
+            return None
+        self._escaped = self._escaped or escape
+        own = OwnId(Kind.ESCAPE if escape else want.kind, want.number)
+        order = Order(str(own), want.side, None if self._pegged(want) and not escape else price, quantity, now_s)
+        self._books.orders.begin(order)
+        self._budget.spend(server_ms)
+        tag = self._letters.new_tag()
+        command = Place(tag, order.client_order_id, order.side, order.price, quantity, escape)
+        return self._letters.send(Request(command, now_s, order, top=top))
+
+    def _held_back(self, want: Want, breach: str | None, now_s: float) -> bool:
+        """What the exchange would refuse is not sent, but told and learned from as if it had been."""
+        if breach is None and self.rules.trading:
+            return False
+        refusal = Refusal.FILTER if self.rules.trading else Refusal.NOT_TRADING
+        text = f"filter {breach}" if self.rules.trading else f"symbol status {self.rules.status}"
+        restraint = self._books.restraint
+        restraint.learn(refusal, now_s)
+        self.happened.append(OrderRefused(str(OwnId(want.kind, want.number)), refusal, 0, text, restraint.in_a_row))
+        return True
+
+    def _move(self, order: Order, want: Want, top: BookTop, now_s: float, server_ms: int) -> OrderCommand | None:
+        """Follow the best price: by cancel-replace, or by cancel alone once part of the order is filled."""
+        if order.state is not State.WORKING or order.order_id is None or order.price is None:
+            return None
+        target = self._best_price(want, top, order, now_s)
+        quantity = self._quantity(want, target)
+        current = own_id(order.client_order_id)
+        urgent = want.kind is Kind.FLUSH and (current is None or current.kind is not Kind.FLUSH)
+        resize = self._differs_for_long(order, quantity, now_s) and not order.part_filled
+        if target == order.price and not urgent and not resize:
+            return None
+        if not self._books.restraint.may_move(top, now_s) or not (urgent or self._budget.may_move(server_ms)):
+            return None
+        breach = self.rules.breach(target, quantity)
+        if breach in _TOO_SMALL:
+            # Urgency gives a rest too small to place again no better id, only a lost place in the queue.
+            return None if target == order.price else self._cancel(order, now_s)
+        if self._held_back(want, breach, now_s):
+            return None
+        if order.part_filled:
+            return self._cancel(order, now_s)
+        price = None if self._pegged(want) else target
+        successor = Order(str(OwnId(want.kind, want.number)), want.side, price, quantity, now_s, predecessor=order)
+        order.hear(Heard.CANCEL_ASKED)
+        self._books.orders.successor = successor
+        self._budget.spend(server_ms)
+        tag = self._letters.new_tag()
+        command = Replace(tag, order.order_id, successor.client_order_id, want.side, price, quantity)
+        return self._letters.send(Request(command, now_s, order, successor, top))
+
+    def _cancel(self, order: Order, now_s: float) -> OrderCommand | None:
+        if order.state is not State.WORKING or order.order_id is None or not self._books.restraint.may_cancel(now_s):
+            return None
+        order.hear(Heard.CANCEL_ASKED)
+        command = Cancel(self._letters.new_tag(), order.order_id, order.client_order_id)
+        return self._letters.send(Request(command, now_s, order))
+
+    # What it takes to decide -----------------------------------------------------------------
+
+    def _best_price(self, want: Want, top: BookTop, order: Order | None, now_s: float) -> Decimal:
+        own = None
+        if order is not None and order.price is not None:
+            own = Resting(order.price, order.quantity)
+        return rest_at(want.pricing, want.side, top, self.rules.tick_size, own, self._books.left(now_s))
+
+    def _pegged(self, want: Want) -> bool:
+        return want.pricing is Pricing.PEG and self.rules.peg_allowed
+
+    def _quantity(self, want: Want, price: Decimal) -> Decimal:
+        """All of it, floored to the step; and no more than the largest notional allows."""
+        base = want.funds if want.side is Side.SELL else want.funds / price
+        if self.rules.max_notional is not None:
+            base = min(base, self.rules.max_notional / price)
+        return self.rules.clip(max(base, ZERO))
+
+    def _differs_for_long(self, order: Order, quantity: Decimal, now_s: float) -> bool:
+        if quantity == order.remaining or not self._settled:
+            self._differs_since_s = None
+            return False
+        if self._differs_since_s is None:
+            self._differs_since_s = now_s
+        return now_s - self._differs_since_s >= _QUANTITY_PATIENCE_S
+
+    def _wants_escape(self, age_s: float) -> bool:
+        return not self._escaped and 0.0 < self._params.escape_after_s <= age_s
+
+    def _how_it_ended(self) -> Cause:
+        base, _ = self._books.orders.filled()
+        if base == ZERO:
+            return Cause.VANISHED
+        return Cause.FILLED if self.order is not None and self.order.state is State.FILLED else Cause.DUST
+
+    def _remedies(self) -> list[Command]:
+        restraint = self._books.restraint
+        remedies: list[Command] = list(restraint.remedies)
+        restraint.remedies.clear()
+        return remedies

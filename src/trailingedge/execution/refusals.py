@@ -1,0 +1,99 @@
+"""What each refusal teaches: how long to wait, what to read again, whether a fresh price is needed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from trailingedge.execution.commands import Remedy
+from trailingedge.market import BookTop
+from trailingedge.websocket.outcomes import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """After a refusal: wait `pause_s`, twice as long for each one in a row, at most `longest_s`.
+
+    `silence`: send nothing at all meanwhile, not only no placement. `fresh_price`: the wait ends
+    earlier, with the next book that differs from the one that misled us.
+    """
+
+    pause_s: float
+    longest_s: float
+    remedy: Remedy | None = None
+    silence: bool = False
+    fresh_price: bool = False
+
+    def wait_s(self, again: int) -> float:
+        """The wait after the `again`-th refusal in a row, counted from 1."""
+        return min(self.longest_s, self.pause_s * 2.0 ** min(again - 1, 16))
+
+
+LESSONS: Final[Mapping[Refusal, Lesson]] = {
+    Refusal.WOULD_TAKE: Lesson(0.1, 2.0, fresh_price=True),
+    Refusal.INSUFFICIENT_BALANCE: Lesson(1.0, 30.0, Remedy.BALANCES),
+    Refusal.DUPLICATE: Lesson(0.0, 5.0),
+    Refusal.UNKNOWN_ORDER: Lesson(0.5, 5.0),
+    Refusal.CANCEL_RESTRICTED: Lesson(0.0, 1.0),
+    Refusal.FILTER: Lesson(1.0, 60.0, Remedy.RULES),
+    # The ten-second window ends soon, the day's does not.
+    Refusal.TOO_MANY_ORDERS: Lesson(2.0, 60.0),
+    Refusal.RATE_LIMITED: Lesson(5.0, 120.0, silence=True),
+    Refusal.TIMESTAMP: Lesson(0.5, 10.0, Remedy.CLOCK),
+    Refusal.NOT_TRADING: Lesson(5.0, 60.0, Remedy.RULES),
+    Refusal.BUSY: Lesson(0.5, 5.0),
+    Refusal.UNAUTHORIZED: Lesson(2.0, 60.0),
+    Refusal.BAD_REQUEST: Lesson(5.0, 300.0, Remedy.RULES),
+    Refusal.OTHER: Lesson(1.0, 60.0),
+}
+
+
+class Restraint:
+    """What past refusals forbid for now. Times are monotonic seconds, but `retry_at_ms` is the exchange's."""
+
+    def __init__(self) -> None:
+        self.in_a_row = 0
+        self.remedies: list[Remedy] = []
+        self._reason: Refusal | None = None
+        self._misled_by: BookTop | None = None
+        self._move_from_s = float("-inf")
+        self._cancel_from_s = float("-inf")
+        self._speak_from_s = float("-inf")
+        self._speak_from_ms = 0
+
+    def learn(self, refusal: Refusal, now_s: float, top: BookTop | None = None, retry_at_ms: int | None = None) -> None:
+        """A placement was refused; `top` is the book it was priced by."""
+        self.in_a_row = self.in_a_row + 1 if refusal is self._reason else 1
+        self._reason = refusal
+        lesson = LESSONS[refusal]
+        wait_s = lesson.wait_s(self.in_a_row)
+        self._move_from_s = now_s + wait_s
+        self._misled_by = top if lesson.fresh_price else None
+        if lesson.silence:
+            self._speak_from_s = now_s + wait_s
+        if retry_at_ms is not None:
+            self._speak_from_ms = max(self._speak_from_ms, retry_at_ms)
+        if lesson.remedy is not None:
+            self.remedies.append(lesson.remedy)
+
+    def learn_of_cancel(self, refusal: Refusal, now_s: float, retry_at_ms: int | None = None) -> None:
+        """A cancellation was refused for a reason that says nothing of the order."""
+        self.learn(refusal, now_s, None, retry_at_ms)
+        self._cancel_from_s = self._move_from_s
+
+    def succeeded(self) -> None:
+        """A placement was taken: the row of refusals is over."""
+        self.in_a_row = 0
+        self._reason = None
+        self._misled_by = None
+        self._move_from_s = float("-inf")
+
+    def may_move(self, top: BookTop, now_s: float) -> bool:
+        """A placement is worth trying: the wait is over, or the book that misled us has changed."""
+        return now_s >= self._move_from_s or (self._misled_by is not None and top != self._misled_by)
+
+    def may_cancel(self, now_s: float) -> bool:
+        return now_s >= self._cancel_from_s
+
+    def may_speak(self, now_s: float, server_ms: int) -> bool:
+        """Requests of any kind are welcome."""
+        return now_s >= self._speak_from_s and server_ms >= self._speak_from_ms

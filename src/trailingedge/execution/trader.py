@@ -1,0 +1,242 @@
+"""Strategy and chaser joined: from one view to the next commands, still without waiting for anything.
+
+Everything the daemon knows of its trade lives here and outlives every reconnect. A daemon gives a beat
+whenever something changed; a replay can do the same without any socket.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.execution.commands import Command, Incoming, Remedy
+from trailingedge.execution.happenings import Happening
+from trailingedge.execution.ids import is_own
+from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side
+from trailingedge.snapshots import View
+from trailingedge.strategy.decide import decide
+from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.events import Event
+from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Params
+from trailingedge.strategy.inputs import Command as OperatorCommand
+from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.want import ExitProgress, Kind, Want
+
+_SETTLE_PATIENCE_S: Final = 1.0  # the balances follow a fill at once; later than this they are asked for
+_OUTSIDE_FILL_MS: Final = 10_000  # a foreign fill older than this did not make the change just seen
+
+
+@dataclass(frozen=True, slots=True)
+class TraderParams:
+    """What the trader itself needs to know; the strategy and the chaser have their own."""
+
+    stale_after_s: float = 10.0
+    manual_exit_ttl_s: float = 30.0
+    exit_age_alert_s: float = 60.0
+    reserve_base: Decimal = ZERO
+    reserve_quote: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class MarketStale:
+    """The market has been silent for too long: nothing new is decided or ordered."""
+
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFresh:
+    """The market speaks again."""
+
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExitAged:
+    """An exit takes long. `slippage_frac` is what it has lost so far against the mid price at its trigger."""
+
+    kind: Kind
+    side: Side
+    age_s: float
+    slippage_frac: float | None
+    filled_base: Decimal
+
+
+News = Event | Happening | MarketStale | MarketFresh | ExitAged
+
+
+class Trader:
+    """One beat after another. `news` collects what changed, for whoever tells people."""
+
+    def __init__(
+        self,
+        strategy: Params,
+        params: TraderParams,
+        chase: MakerExit,
+        channel: DonchianChannel,
+        base_asset: str,
+        quote_asset: str,
+        paused: bool = False,
+    ) -> None:
+        self.memory = Memory()
+        self.decision: Decision | None = None
+        self.chase = chase
+        self.paused = paused
+        self.halted = False
+        self.news: list[News] = []
+        self.inbox: deque[Incoming] = deque()
+        self.instructions: deque[OperatorCommand] = deque()
+        self._strategy = strategy
+        self._params = params
+        self._channel = channel
+        self._base_asset = base_asset
+        self._quote_asset = quote_asset
+        self._want: Want | None = None
+        self._stale_since_s: float | None = None
+        self._unsettled_since_s: float | None = None
+        self._outside: tuple[int, Decimal] | None = None
+        self._exit_seen: tuple[int, float] = (0, 0.0)  # number of the exit, and when we first saw it
+        self._aged = 0
+
+    @property
+    def want(self) -> Want | None:
+        """What the strategy asked for in the last beat."""
+        return self._want
+
+    def beat(self, view: View, server_ms: int) -> list[Command]:
+        """Hear what came in, decide, and return what must be sent. Raises BrokenInvariant."""
+        while self.inbox:
+            self._hear(self.inbox.popleft(), view.now_s)
+        top = self._trusted_top(view)
+        settled, commands = self._settle(view)
+        progress = self.chase.progress()
+        inputs = Inputs(
+            market_ms=view.market_ms,
+            server_ms=server_ms,
+            top=top,
+            holdings=self.holdings(view) if settled else None,
+            closes=tuple(self._close(kline) for kline in view.closed),
+            channel=self._channel.current,
+            command=self.instructions.popleft() if self.instructions else None,
+            hold=self.paused,
+            halted=self.halted,
+            progress=progress,
+            expire=self._expired(progress, view.now_s),
+            outside_price=self._outside_price(view.market_ms),
+        )
+        step = decide(inputs, self.memory, self._strategy)
+        self.memory, self._want, self.decision = step.memory, step.want, step.decision
+        self.news += step.events
+        self._watch_age(view, top, progress)
+        if view.account_proven:
+            commands += self.chase.toward(
+                step.want, top, view.now_s, server_ms=server_ms, age_s=self.exit_age_s(view.market_ms), settled=settled
+            )
+        self.news += self.chase.happened
+        self.chase.happened.clear()
+        return commands
+
+    def wind_down(self, view: View, server_ms: int) -> list[Command]:
+        """Instead of a beat, at the end: decide nothing any more, only withdraw what is on the book."""
+        while self.inbox:
+            self._hear(self.inbox.popleft(), view.now_s)
+        commands = self.chase.toward(None, None, view.now_s, server_ms=server_ms)
+        self.news += self.chase.happened
+        self.chase.happened.clear()
+        return commands
+
+    def holdings(self, view: View) -> Holdings:
+        """What may be traded: free, and locked by our own orders, less the reserve."""
+        return Holdings(
+            base=self._held(view, self._base_asset, Side.SELL, self._params.reserve_base),
+            quote=self._held(view, self._quote_asset, Side.BUY, self._params.reserve_quote),
+        )
+
+    def exit_age_s(self, market_ms: int) -> float:
+        """Age of the exit in hand by the exchange's time, 0 without one."""
+        held = self.memory.exit
+        return max(0.0, (market_ms - held.started_ms) / 1000) if held is not None else 0.0
+
+    # -----------------------------------------------------------------------------------------
+
+    def _hear(self, event: Incoming, now_s: float) -> None:
+        if (
+            isinstance(event, ExecutionReport)
+            and event.execution_type is ExecutionType.TRADE
+            and not is_own(event.client_order_id)
+        ):
+            self._outside = (event.time_ms, event.last_price)
+        self.chase.hear(event, now_s)
+
+    def _trusted_top(self, view: View) -> BookTop | None:
+        """The book, unless it is too old or the account is unproven. Tells once of each loss and return."""
+        fresh = view.top is not None and view.top_age_s < self._params.stale_after_s
+        if not fresh and self._stale_since_s is None:
+            self._stale_since_s = view.now_s
+            self.news.append(MarketStale(view.top_age_s))
+        elif fresh and self._stale_since_s is not None:
+            self.news.append(MarketFresh(view.now_s - self._stale_since_s))
+            self._stale_since_s = None
+        return view.top if fresh and view.account_proven else None
+
+    def _settle(self, view: View) -> tuple[bool, list[Command]]:
+        """Whether the balances account for every change of ours, and a request for them when they are late."""
+        if view.balances_ms >= self.chase.touched_ms:
+            self._unsettled_since_s = None
+            return True, []
+        if self._unsettled_since_s is None:
+            self._unsettled_since_s = view.now_s
+        if view.now_s - self._unsettled_since_s < _SETTLE_PATIENCE_S:
+            return False, []
+        self._unsettled_since_s = view.now_s
+        return False, [Remedy.BALANCES]
+
+    def _held(self, view: View, asset: str, side: Side, reserve: Decimal) -> Decimal:
+        balance = view.balances.get(asset) or Balance(asset, ZERO)
+        most = self.chase.most_locked(side)
+        own_locked = balance.locked if most is None else min(balance.locked, most)
+        return max(ZERO, balance.free + own_locked - reserve)
+
+    def _close(self, kline: Kline) -> ClosedKline:
+        return ClosedKline(kline, self._channel.close(kline))
+
+    def _expired(self, progress: ExitProgress | None, now_s: float) -> bool:
+        """A command of the operator's whose first order could not rest in time."""
+        held = self.memory.exit
+        if held is None:
+            return False
+        if self._exit_seen[0] != held.number:
+            self._exit_seen = (held.number, now_s)
+        if held.kind is not Kind.MANUAL or (
+            progress is not None and progress.number == held.number and progress.rested
+        ):
+            return False
+        return now_s - self._exit_seen[1] >= self._params.manual_exit_ttl_s
+
+    def _outside_price(self, market_ms: int) -> Decimal | None:
+        if self._outside is None or market_ms - self._outside[0] > _OUTSIDE_FILL_MS:
+            return None
+        return self._outside[1]
+
+    def _watch_age(self, view: View, top: BookTop | None, progress: ExitProgress | None) -> None:
+        """Tell once of an exit that takes long."""
+        held = self.memory.exit
+        if held is None or held.number == self._aged:
+            return
+        age_s = self.exit_age_s(view.market_ms)
+        if age_s < self._params.exit_age_alert_s:
+            return
+        self._aged = held.number
+        filled = progress.filled_base if progress is not None and progress.number == held.number else ZERO
+        slippage = slippage_frac(held.side, held.mid_price, top.best(held.side) if top is not None else None)
+        self.news.append(ExitAged(held.kind, held.side, age_s, slippage, filled))
+
+
+def slippage_frac(side: Side, mid_price: Decimal | None, price: Decimal | None) -> float | None:
+    """How much worse `price` is than the mid price at the trigger, a fraction; negative when better."""
+    if not mid_price or price is None:
+        return None
+    worse = mid_price - price if side is Side.SELL else price - mid_price
+    return float(worse / mid_price)

@@ -1,0 +1,137 @@
+"""Average true range: how far price usually travels in one kline, gaps included.
+
+Complete and tested; the strategy does not use it.
+Source: J. Welles Wilder Jr., New Concepts in Technical Trading Systems (1978), chapter III.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import fsum, isfinite, nan
+from typing import Final, Literal, SupportsFloat, overload
+
+Method = Literal["wilder", "ema", "sma"]
+
+# Columns of a kline row as the exchange sends it: open time, open, high, low, close, volume, close time, …
+HIGH, LOW, CLOSE = 2, 3, 4
+
+
+@overload
+def compute_atr(
+    high: Sequence[SupportsFloat],
+    low: Sequence[SupportsFloat],
+    close: Sequence[SupportsFloat],
+    period: int = ...,
+    method: Method = ...,
+    last: Literal[False] = ...,
+) -> list[float]: ...
+
+
+@overload
+def compute_atr(
+    high: Sequence[SupportsFloat],
+    low: Sequence[SupportsFloat],
+    close: Sequence[SupportsFloat],
+    period: int = ...,
+    method: Method = ...,
+    *,
+    last: Literal[True],
+) -> float: ...
+
+
+def compute_atr(
+    high: Sequence[SupportsFloat],
+    low: Sequence[SupportsFloat],
+    close: Sequence[SupportsFloat],
+    period: int = 14,
+    method: Method = "wilder",
+    last: bool = False,
+) -> list[float] | float:
+    """The average true range of each row, in quote per base, as long as `high` (oldest first).
+
+    NaN for the first period - 1 rows; row period - 1 is the plain mean of the true ranges so far. Then
+    "wilder": (previous · (period - 1) + true range) / period; "ema": the exponential mean of weight
+    2 / (period + 1); "sma": the mean of the last `period` true ranges. The first true range is high - low.
+    With `last`, only the newest value; NaN while there are fewer than `period` rows.
+    Raises ValueError for series of unequal length, numbers that are not finite, high < low, a close
+    outside its range, period < 1 or an unknown method.
+    """
+    if period < 1:
+        raise ValueError(f"period must be at least 1, not {period}")
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
+    ranges = _true_ranges(_numbers("high", high), _numbers("low", low), _numbers("close", close))
+    undefined = [nan] * min(period - 1, len(ranges))
+    series = undefined + (_METHODS[method](ranges, period) if len(ranges) >= period else [])
+    if not last:
+        return series
+    return series[-1] if series else nan
+
+
+@overload
+def compute_atr_from_rows(
+    rows: Sequence[Sequence[str | float]], period: int = ..., method: Method = ..., last: Literal[False] = ...
+) -> list[float]: ...
+
+
+@overload
+def compute_atr_from_rows(
+    rows: Sequence[Sequence[str | float]], period: int = ..., method: Method = ..., *, last: Literal[True]
+) -> float: ...
+
+
+def compute_atr_from_rows(
+    rows: Sequence[Sequence[str | float]], period: int = 14, method: Method = "wilder", last: bool = False
+) -> list[float] | float:
+    """The same from kline rows as the exchange sends them: open time, open, high, low, close, … (oldest first).
+
+    Raises ValueError also for a row that is too short or holds something that is no number.
+    """
+    for index, row in enumerate(rows):
+        if len(row) <= CLOSE:
+            raise ValueError(f"row {index} has no close: {len(row)} columns")
+    high, low, close = ([float(row[column]) for row in rows] for column in (HIGH, LOW, CLOSE))
+    if last:
+        return compute_atr(high, low, close, period, method, last=True)
+    return compute_atr(high, low, close, period, method)
+
+
+def _numbers(name: str, series: Sequence[SupportsFloat]) -> list[float]:
+    numbers = [float(number) for number in series]
+    for index, number in enumerate(numbers):
+        if not isfinite(number):
+            raise ValueError(f"{name} of row {index} is not a finite number: {number}")
+    return numbers
+
+
+def _true_ranges(high: list[float], low: list[float], close: list[float]) -> list[float]:
+    """The range of each row, stretched to the close before it where that lies outside."""
+    if not len(high) == len(low) == len(close):
+        raise ValueError(f"series of unequal length: high {len(high)}, low {len(low)}, close {len(close)}")
+    ranges = []
+    for row in range(len(high)):
+        if not low[row] <= close[row] <= high[row]:
+            raise ValueError(f"row {row} contradicts itself: high {high[row]}, low {low[row]}, close {close[row]}")
+        before = close[row - 1] if row else close[row]
+        ranges.append(max(high[row], before) - min(low[row], before))
+    return ranges
+
+
+def _sma(ranges: list[float], period: int) -> list[float]:
+    return [fsum(ranges[end - period : end]) / period for end in range(period, len(ranges) + 1)]
+
+
+def _wilder(ranges: list[float], period: int) -> list[float]:
+    means = _sma(ranges[:period], period)
+    for true_range in ranges[period:]:
+        means.append((means[-1] * (period - 1) + true_range) / period)
+    return means
+
+
+def _ema(ranges: list[float], period: int) -> list[float]:
+    weight = 2 / (period + 1)
+    means = _sma(ranges[:period], period)
+    for true_range in ranges[period:]:
+        means.append(means[-1] + weight * (true_range - means[-1]))
+    return means
+
+
+_METHODS: Final[Mapping[str, Callable[[list[float], int], list[float]]]] = {"wilder": _wilder, "ema": _ema, "sma": _sma}

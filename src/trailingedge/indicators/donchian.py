@@ -1,0 +1,190 @@
+"""Donchian's channel: the highest and the lowest of the last klines, and the mean of both.
+
+Two ways to the same numbers: the whole series at once, and one closed kline at a time, which is what a
+running daemon can afford. A property test holds them together.
+"""
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import nan
+from typing import Final, Literal, get_args
+
+from trailingedge.market import Kline
+
+Source = Literal["close", "high_low"]
+
+WIDTHS_FOR_SQUEEZE: Final = 100  # fewer say nothing about what is narrow
+
+
+class Breakout(Enum):
+    """A close beyond an edge of the channel."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """The channel in force while one kline forms, in quote per base; upper >= mid >= lower.
+
+    `full`: it covers a whole window. `squeeze_share` is the share of strictly smaller widths among the
+    full-window widths of the rolling klines, its own included; None before there are 100 of them.
+    """
+
+    upper: float
+    lower: float
+    full: bool
+    squeeze_share: float | None = None
+
+    @property
+    def mid(self) -> float:
+        return (self.upper + self.lower) / 2
+
+    @property
+    def width(self) -> float:
+        return self.upper - self.lower
+
+    def breakout(self, close: float) -> Breakout | None:
+        """Whether a close at this price leaves the channel. A channel that is not full is never left."""
+        if not self.full:
+            return None
+        if close > self.upper:
+            return Breakout.UP
+        return Breakout.DOWN if close < self.lower else None
+
+    def squeezed(self, squeeze_frac: float) -> bool:
+        """Whether the channel is narrow, measured by its own recent widths."""
+        return self.squeeze_share is not None and self.squeeze_share < squeeze_frac
+
+
+def compute_donchian_channels(
+    klines: Sequence[Kline], window: int, shift: int = 0, source: Source = "close"
+) -> tuple[list[float], list[float], list[float]]:
+    """Upper, lower and mid, each as long as `klines` (oldest first), in quote per base.
+
+    Row i covers the `window` klines that end at i - shift: over what there is while fewer exist, NaN
+    where none does. upper >= mid >= lower.
+    Raises ValueError when window < 1 or shift < 0, or for an unknown source.
+    Source: Donchian's breakout channel; mid is the mean of the two edges.
+    """
+    _check(window, shift, 0, source)
+    extremes = _Extremes(window)
+    upper: list[float] = []
+    lower: list[float] = []
+    mid: list[float] = []
+    for row in range(len(klines)):
+        if row < shift:
+            highest = lowest = nan
+        else:
+            highest, lowest = extremes.push(*_edges(klines[row - shift], source))
+        upper.append(highest)
+        lower.append(lowest)
+        mid.append((highest + lowest) / 2)
+    return upper, lower, mid
+
+
+class DonchianChannel:
+    """The same channel, moved on by one closed kline at a time, at an amortised cost of O(1).
+
+    After n closed klines `current` is row n of the whole series: the channel in force while the kline
+    that opens next is forming. With shift >= 1 that one is never part of it.
+    """
+
+    def __init__(
+        self, window: int, shift: int, source: Source = "close", rolling: int = 1440, klines: Iterable[Kline] = ()
+    ) -> None:
+        """`klines` are closed ones to begin with, oldest first. Raises ValueError for bad numbers."""
+        _check(window, shift, 1, source)
+        if rolling < window + shift:
+            raise ValueError(f"rolling {rolling} is too short for window {window} and shift {shift}")
+        self.current: Channel | None = None
+        self._source: Source = source
+        self._window = window
+        self._waiting: deque[Kline] = deque()  # closed, but younger than the shift
+        self._shift = shift
+        self._extremes = _Extremes(window)
+        # As many as a fresh start can compute from `rolling` klines: a restart changes no share.
+        self._widths = _Widths(rolling - window - shift + 2)
+        for kline in klines:
+            self.close(kline)
+
+    def close(self, kline: Kline) -> Channel | None:
+        """Move on past a kline that closed. Returns the channel that was in force while it formed."""
+        in_force = self.current
+        self._waiting.append(kline)
+        if len(self._waiting) >= self._shift:
+            self.current = self._cover(self._waiting.popleft())
+        return in_force
+
+    def _cover(self, kline: Kline) -> Channel:
+        upper, lower = self._extremes.push(*_edges(kline, self._source))
+        if self._extremes.pushed < self._window:
+            return Channel(upper, lower, full=False)
+        return Channel(upper, lower, full=True, squeeze_share=self._widths.share_below(upper - lower))
+
+
+class _Extremes:
+    """Highest high and lowest low of the last `window` pushed.
+
+    Each deque keeps only what can still become an extreme, so its first entry is the extreme.
+    """
+
+    def __init__(self, window: int) -> None:
+        self.pushed = 0
+        self._window = window
+        self._highs: deque[tuple[int, float]] = deque()
+        self._lows: deque[tuple[int, float]] = deque()
+
+    def push(self, high: float, low: float) -> tuple[float, float]:
+        index, expired = self.pushed, self.pushed - self._window
+        self.pushed += 1
+        highs, lows = self._highs, self._lows
+        while highs and highs[-1][1] <= high:
+            highs.pop()
+        while lows and lows[-1][1] >= low:
+            lows.pop()
+        highs.append((index, high))
+        lows.append((index, low))
+        if highs[0][0] <= expired:
+            highs.popleft()
+        if lows[0][0] <= expired:
+            lows.popleft()
+        return highs[0][1], lows[0][1]
+
+
+class _Widths:
+    """The newest `maxlen` widths, in order of age and in order of size."""
+
+    def __init__(self, maxlen: int) -> None:
+        self._maxlen = maxlen
+        self._by_age: deque[float] = deque()
+        self._by_size: list[float] = []
+
+    def share_below(self, width: float) -> float | None:
+        """Take `width` in; the share of strictly smaller ones, None while there are too few to tell."""
+        if len(self._by_age) == self._maxlen:
+            oldest = self._by_age.popleft()
+            del self._by_size[bisect_left(self._by_size, oldest)]
+        self._by_age.append(width)
+        insort(self._by_size, width)
+        known = len(self._by_size)
+        return bisect_left(self._by_size, width) / known if known >= WIDTHS_FOR_SQUEEZE else None
+
+
+def _edges(kline: Kline, source: Source) -> tuple[float, float]:
+    if source == "close":
+        close = float(kline.close)
+        return close, close
+    return float(kline.high), float(kline.low)
+
+
+def _check(window: int, shift: int, least_shift: int, source: str) -> None:
+    if window < 1:
+        raise ValueError(f"window must be at least 1, not {window}")
+    if shift < least_shift:
+        raise ValueError(f"shift must be at least {least_shift}, not {shift}")
+    if source not in get_args(Source):
+        raise ValueError(f"source must be one of {', '.join(get_args(Source))}, not {source!r}")

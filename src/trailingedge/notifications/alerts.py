@@ -1,0 +1,21 @@
+"""Telling the operator: one doorway, whatever stands behind it."""
+
+import logging
+from typing import Protocol
+
+_logger = logging.getLogger(__name__)
+
+
+class Alerts(Protocol):
+    """Where records go that are worth waking someone for."""
+
+    def send(self, text: str, level: int = logging.INFO) -> None:
+        """Take `text` and return at once. `level` is one of logging's; a failure is never raised."""
+        ...
+
+
+class LogAlerts:
+    """Alerts as lines of the log, and so of the terminal."""
+
+    def send(self, text: str, level: int = logging.INFO) -> None:
+        _logger.log(level, "%s", text)

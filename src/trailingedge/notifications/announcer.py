@@ -1,0 +1,150 @@
+"""Each change of state becomes one line, said once: in the log, in the terminal, and as an alert where it is one."""
+
+import logging
+from collections.abc import Callable
+
+from trailingedge.execution.happenings import (
+    OrderFilled,
+    OrderInDoubt,
+    OrderPlaced,
+    OrderRefused,
+    OrderReplaced,
+    OrderWithdrawn,
+    StrangerWithOurId,
+)
+from trailingedge.execution.trader import ExitAged, MarketFresh, MarketStale, News
+from trailingedge.indicators.donchian import Breakout
+from trailingedge.market import Side, SymbolRules
+from trailingedge.notifications import texts
+from trailingedge.notifications.alerts import Alerts
+from trailingedge.strategy.events import (
+    BrokeOut,
+    CommandRefused,
+    ExitArmed,
+    ExitEnded,
+    ExitEnding,
+    ExitRelabelled,
+    FlushArmed,
+    Funded,
+    GateOpened,
+    GateShut,
+    RegimeSet,
+    Squeezed,
+    Unfunded,
+)
+from trailingedge.strategy.memory import ShutBy
+from trailingedge.strategy.want import Cause, Kind
+from trailingedge.tally import FinishedExit, Tally
+
+logger = logging.getLogger(__name__)
+
+
+class Announcer:
+    """Words what the trader tells. `market_ms` tells the exchange's time, for what needs a duration."""
+
+    def __init__(self, rules: SymbolRules, tally: Tally, alerts: Alerts, market_ms: Callable[[], int]) -> None:
+        self.rules = rules
+        self._tally = tally
+        self._alerts = alerts
+        self._market_ms = market_ms
+
+    def tell(self, news: News) -> None:
+        """Say what happened, in words that need no manual."""
+        finished = self._tally.hear(news, self._market_ms())
+        match news:
+            case OrderPlaced() | OrderReplaced() | OrderFilled() | OrderWithdrawn():
+                logger.info("%s", self._order(news))
+            case OrderRefused(again=1):
+                logger.warning("%s", texts.order_refused(news.client_order_id, news.code, news.text))
+            case OrderRefused():
+                logger.debug("%s", texts.order_refused(news.client_order_id, news.code, news.text))
+            case OrderInDoubt():
+                logger.warning("%s", texts.order_in_doubt(news.client_order_id, news.reason))
+            case StrangerWithOurId():
+                self._alerts.send(texts.stranger(news.client_order_id, news.order_id), logging.ERROR)
+            case ExitEnded() if finished is not None:
+                self._tell_ended(news, finished)
+            case _:
+                self._tell_strategy(news)
+
+    def _order(self, news: OrderPlaced | OrderReplaced | OrderFilled | OrderWithdrawn) -> str:
+        rules, own = self.rules, news.client_order_id
+        match news:
+            case OrderPlaced():
+                return texts.order_placed(rules, news.side, news.quantity, news.price, own)
+            case OrderReplaced():
+                return texts.order_replaced(rules, news.side, news.quantity, news.price, own)
+            case OrderFilled():
+                return texts.order_filled(
+                    rules, news.side, news.quantity, news.quote / news.quantity, news.remaining, own
+                )
+            case OrderWithdrawn():
+                return texts.order_withdrawn(rules, news.side, news.quantity - news.filled, news.price, own)
+
+    def _tell_ended(self, ended: ExitEnded, finished: FinishedExit) -> None:
+        result = texts.ExitResult(
+            kind=finished.kind,
+            side=finished.side,
+            filled_base=finished.base,
+            filled_quote=finished.quote,
+            slippage_frac=finished.slippage_frac,
+            result_frac=finished.result_frac,
+            age_s=finished.age_s,
+            replaces=finished.replaces,
+            fees=finished.fees,
+        )
+        if ended.cause in (Cause.FILLED, Cause.DUST):
+            self._alerts.send(texts.exit_filled(self.rules, result))
+        else:
+            self._alerts.send(texts.exit_ended(self.rules, result, ended.cause), logging.WARNING)
+        if ended.idle:
+            asset = self.rules.quote_asset if ended.regime.exit_side is Side.SELL else self.rules.base_asset
+            self._alerts.send(texts.idle_remainder(self.rules, ended.idle, asset), logging.WARNING)
+
+    def _tell_strategy(self, news: News) -> None:
+        rules = self.rules
+        match news:
+            case ExitArmed(kind=Kind.TAKE_PROFIT) if news.trail is not None and news.price is not None:
+                anchor = news.trail.high - news.trail.gain
+                gain_frac, drawdown_frac = news.trail.gain / anchor, news.trail.drawdown / anchor
+                text = texts.take_profit_armed(rules, news.side, news.price, gain_frac, drawdown_frac)
+                self._alerts.send(text)
+            case ExitArmed(kind=Kind.MANUAL):
+                self._alerts.send(texts.manual_flip(rules, news.side, news.price))
+            case ExitArmed():
+                self._alerts.send(texts.exit_armed(rules, news.kind, news.side))
+            case FlushArmed():
+                loss_frac = 1.0 - float(news.price) / news.anchor_price
+                self._alerts.send(texts.hard_stop(rules, news.price, loss_frac, news.distance), logging.WARNING)
+            case ExitRelabelled():
+                self._alerts.send(texts.relabelled(news.previous))
+            case ExitEnding():
+                logger.info("%s", texts.exit_ending(news.kind, news.cause))
+            case GateShut():
+                self._alerts.send(texts.gate_shut(rules, news.price, by_flush=news.shut_by is ShutBy.FLUSH))
+            case GateOpened():
+                self._alerts.send(texts.gate_open(rules, news.close, news.mid))
+            case BrokeOut():
+                up = news.direction is Breakout.UP
+                bound = news.upper if up else news.lower
+                self._alerts.send(texts.breakout(rules, news.close, bound, up=up))
+            case Squeezed():
+                self._alerts.send(texts.squeeze(rules, news.width, news.share))
+            case Unfunded():
+                text = texts.unfunded(rules, news.holdings.base, news.holdings.quote)
+                self._alerts.send(text, logging.WARNING)
+            case Funded():
+                self._alerts.send(texts.funded(rules, news.regime))
+            case RegimeSet():
+                logger.info("%s", texts.regime(rules, news.regime, news.price, news.origin.value))
+            case CommandRefused():
+                self._alerts.send(texts.command_refused(news.command.value, news.reason), logging.WARNING)
+            case MarketStale():
+                self._alerts.send(texts.stale(news.age_s), logging.WARNING)
+            case MarketFresh():
+                self._alerts.send(texts.recovered(news.silent_s))
+            case ExitAged():
+                text = texts.exit_slow(rules, news.kind, news.age_s, news.filled_base, news.slippage_frac)
+                self._alerts.send(text, logging.WARNING)
+            case _:
+                logger.debug("= %s", news)

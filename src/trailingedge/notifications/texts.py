@@ -1,0 +1,392 @@
+"""What people read: one line for each change of state, the same in terminal, log and alert.
+
+Each begins with the name of the change. Amounts stand on the symbol's grid and name their unit;
+fractions become percent here, and only here.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.market import Balance, Regime, Side, SymbolRules, as_on, plain
+from trailingedge.strategy.want import Cause, Kind
+
+Number = Decimal | float
+
+EXIT_NAMES: Final[Mapping[Kind, str]] = {
+    Kind.TAKE_PROFIT: "take-profit",
+    Kind.MANUAL: "manual flip",
+    Kind.BREAKOUT: "breakout",
+    Kind.FLUSH: "flush",
+    Kind.ESCAPE: "escape",
+    Kind.JUMPSTART: "jumpstart",
+    Kind.NOTE: "note",
+}
+
+ENDINGS: Final[Mapping[Cause, str]] = {
+    Cause.FILLED: "filled",
+    Cause.DUST: "filled but for a rest too small to trade",
+    Cause.WITHDRAWN: "withdrawn by the operator",
+    Cause.STOPPED: "stopped, the price ran away",
+    Cause.HELD: "held, nothing is bought now",
+    Cause.EXPIRED: "expired, no order could rest in time",
+    Cause.HALTED: "halted",
+    Cause.VANISHED: "over, the funds left by another road",
+}
+
+
+def percent(fraction: Number) -> str:
+    """A change as people say it, signed: 0.0125 is "+1.25 %"."""
+    return f"{float(fraction) * 100 + 0.0:+.2f} %"
+
+
+def rate(fraction: Decimal) -> str:
+    """A fee or a share, exactly: 0.00075 is "0.075 %"."""
+    return f"{plain(fraction * 100)} %"
+
+
+def price(rules: SymbolRules, value: Number) -> str:
+    """A price with its unit."""
+    return f"{figure(value, rules.tick_size)} {rules.quote_asset}"
+
+
+def quantity(rules: SymbolRules, value: Number) -> str:
+    """An amount of the base asset."""
+    return f"{figure(value, rules.step_size)} {rules.base_asset}"
+
+
+def notional(rules: SymbolRules, value: Number) -> str:
+    """An amount of the quote asset."""
+    return f"{figure(value, rules.tick_size)} {rules.quote_asset}"
+
+
+def figure(value: Number, grid: Decimal) -> str:
+    """A number with the decimals of `grid`, or a dash where it is none."""
+    return as_on(Decimal(value), grid) if math.isfinite(value) else "–"
+
+
+def _amounts(amounts: Mapping[str, Decimal]) -> str:
+    """Amounts of several assets: "0.0012 ETH + 0.3 FDUSD", or "none"."""
+    return " + ".join(f"{plain(amount)} {asset}" for asset, amount in amounts.items() if amount) or "none"
+
+
+def _order(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal) -> str:
+    return f"{side.value} {quantity(rules, amount)} at {price(rules, at)}"
+
+
+# --- start and end ---
+
+
+def banner(version: str, mode: str, symbol: str, ws_api_url: str, ws_stream_url: str, *, key_is_set: bool) -> str:
+    """Two lines on what was started and where it trades; in sim with a key a third, on how to use that key."""
+    simulated = mode == "sim"
+    what = "SIMULATION on the embedded exchange, without money" if simulated else f"mode {mode}"
+    lines = [f"Trailing Edge {version} · {symbol} · {what}", f"orders {ws_api_url} · prices {ws_stream_url}"]
+    if simulated and key_is_set:
+        lines.append("SIMULATION: the API key is not used; TRADING_MODE=live trades with it")
+    return "\n".join(lines)
+
+
+def jumpstart_placed(rules: SymbolRules, client_order_id: str, side: Side, amount: Decimal, at: Decimal) -> str:
+    return f"jumpstart placed: {_order(rules, side, amount, at)}, far from the market ({client_order_id})"
+
+
+def jumpstart_cancelled(rules: SymbolRules, client_order_id: str, base: Balance, quote: Balance) -> str:
+    held = f"{quantity(rules, base.total)} and {notional(rules, quote.total)}"
+    return f"jumpstart cancelled: the account holds {held} ({client_order_id})"
+
+
+def balances_differ(asset: str, told: Decimal, asked: Decimal) -> str:
+    return f"balances differ: {plain(told)} {asset} by the stream, {plain(asked)} {asset} by the account, which counts"
+
+
+def leftover_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
+    return f"order left from before cancelled: {_order(rules, side, remaining, at)} ({client_order_id})"
+
+
+def ready(rules: SymbolRules, mode: str, regime: Regime | None, anchor: Number, fee: Decimal, ws_api_url: str) -> str:
+    """`anchor` is a price in quote per base, whichever asset is held."""
+    held = held_asset(rules, regime)
+    return (
+        f"ready: {mode} {rules.symbol} at {ws_api_url}, holding {held}, anchor {price(rules, anchor)}, "
+        f"maker fee {rate(fee)}"
+    )
+
+
+def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
+    """The asset held, in its own name."""
+    if regime is None:
+        return "nothing tradable"
+    return rules.base_asset if regime is Regime.BASE else rules.quote_asset
+
+
+def shutdown(reason: str) -> str:
+    return f"shutdown: {reason}"
+
+
+def order_left(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
+    return f"order left on the exchange: {_order(rules, side, remaining, at)} ({client_order_id}); look after it"
+
+
+# --- exits ---
+
+
+def take_profit_armed(rules: SymbolRules, side: Side, now: Number, gain_frac: float, drawdown_frac: float) -> str:
+    """`now` is the price that armed it; the fractions are of the anchor."""
+    return (
+        f"take-profit armed: {_leaves(rules, side)} near {price(rules, now)}, "
+        f"best gain {percent(gain_frac)}, {percent(-drawdown_frac)} since"
+    )
+
+
+def hard_stop(rules: SymbolRules, now: Number, loss_frac: float, distance_frac: float) -> str:
+    return (
+        f"hard stop: {percent(-loss_frac)} from the anchor, {percent(-distance_frac)} allowed; "
+        f"selling all {rules.base_asset} near {price(rules, now)}"
+    )
+
+
+def manual_flip(rules: SymbolRules, side: Side, now: Number | None) -> str:
+    """`now` is None while the market is not known: the order waits for it."""
+    where = "as soon as the market is known" if now is None else f"near {price(rules, now)}"
+    return f"manual flip: {_leaves(rules, side)} {where}"
+
+
+def exit_armed(rules: SymbolRules, kind: Kind, side: Side) -> str:
+    """An exit of a kind that has no numbers of its own to tell."""
+    return f"{EXIT_NAMES[kind]} armed: {_leaves(rules, side)}"
+
+
+def relabelled(previous: Kind) -> str:
+    return f"manual flip: the {EXIT_NAMES[previous]} in progress is yours now"
+
+
+def exit_ending(kind: Kind, cause: Cause) -> str:
+    return f"{EXIT_NAMES[kind]} ending: {ENDINGS[cause]}"
+
+
+def breakout(rules: SymbolRules, close: Number, bound: Number, *, up: bool) -> str:
+    where = "above" if up else "below"
+    return f"breakout: a candle closed at {price(rules, close)}, {where} the channel's {price(rules, bound)}"
+
+
+def squeeze(rules: SymbolRules, width: Number, narrower_frac: float) -> str:
+    share = f"{narrower_frac * 100:.0f} %"
+    return f"squeeze: the channel is {price(rules, width)} wide; {share} of the recent ones were narrower"
+
+
+def _leaves(rules: SymbolRules, side: Side) -> str:
+    return f"selling all {rules.base_asset}" if side is Side.SELL else f"buying {rules.base_asset} back"
+
+
+@dataclass(frozen=True, slots=True)
+class ExitResult:
+    """What became of one exit.
+
+    `slippage_frac` is against the price that armed it, positive where it cost. `result_frac` is the
+    unit value won since the anchor, after fees. Either is None where there is nothing to compare.
+    """
+
+    kind: Kind
+    side: Side
+    filled_base: Decimal
+    filled_quote: Decimal
+    slippage_frac: float | None
+    result_frac: float | None
+    age_s: float
+    replaces: int
+    fees: Mapping[str, Decimal]
+
+
+def exit_filled(rules: SymbolRules, result: ExitResult) -> str:
+    """ "take-profit filled: …", "flush done: …": all of it, and what it brought."""
+    head = "flush done" if result.kind is Kind.FLUSH else f"{EXIT_NAMES[result.kind]} filled"
+    gain = "" if result.result_frac is None else f", result {percent(result.result_frac)}"
+    return f"{head}: {_filled(rules, result)}{gain}"
+
+
+def exit_ended(rules: SymbolRules, result: ExitResult, cause: Cause) -> str:
+    """An exit that ended before it was whole."""
+    filled = _filled(rules, result) if result.filled_base else "nothing filled"
+    return f"{EXIT_NAMES[result.kind]} ended: {ENDINGS[cause]}; {filled}"
+
+
+def exit_slow(rules: SymbolRules, kind: Kind, age_s: float, filled: Decimal, slippage_frac: float | None) -> str:
+    return (
+        f"{EXIT_NAMES[kind]} slow: not finished after {age_s:.0f} s, {quantity(rules, filled)} filled"
+        f"{_slippage(slippage_frac)}"
+    )
+
+
+def _filled(rules: SymbolRules, result: ExitResult) -> str:
+    done = "sold" if result.side is Side.SELL else "bought"
+    average = price(rules, result.filled_quote / result.filled_base) if result.filled_base else "none"
+    return (
+        f"{done} {quantity(rules, result.filled_base)} for {notional(rules, result.filled_quote)}, "
+        f"average {average}{_slippage(result.slippage_frac)}, in {result.age_s:.1f} s "
+        f"with {result.replaces} replaces, fee {_amounts(result.fees)}"
+    )
+
+
+def _slippage(slippage_frac: float | None) -> str:
+    return "" if slippage_frac is None else f", slippage {percent(slippage_frac)}"
+
+
+def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, limit: Decimal, taker_fee: Decimal) -> str:
+    return f"taker escape: {_order(rules, side, amount, limit)} or better, once, at a fee of {rate(taker_fee)}"
+
+
+# --- gate ---
+
+
+def gate_shut(rules: SymbolRules, at: Number, *, by_flush: bool) -> str:
+    cause = "a finished flush" if by_flush else "a hard stop while out of the market"
+    return f"gate shut: {cause} at {price(rules, at)}; no {rules.base_asset} is bought until it opens"
+
+
+def gate_open(rules: SymbolRules, close: Number, mid: Number) -> str:
+    return f"gate open: a candle closed at {price(rules, close)}, across the channel's middle {price(rules, mid)}"
+
+
+# --- orders ---
+
+
+def order_placed(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
+    return f"order placed: {_order(rules, side, amount, at)} ({client_order_id})"
+
+
+def order_replaced(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
+    return f"order replaced: {_order(rules, side, amount, at)} ({client_order_id})"
+
+
+def order_filled(
+    rules: SymbolRules, side: Side, filled: Decimal, at: Decimal, remaining: Decimal, client_order_id: str
+) -> str:
+    """One fill, which may leave a rest."""
+    rest = f"{quantity(rules, remaining)} left" if remaining else "all of it"
+    return f"order filled: {_order(rules, side, filled, at)}, {rest} ({client_order_id})"
+
+
+def order_withdrawn(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
+    return f"order withdrawn: {_order(rules, side, remaining, at)} ({client_order_id})"
+
+
+def order_refused(client_order_id: str, code: int, reason: str) -> str:
+    return f"order refused: {code} {reason} ({client_order_id})"
+
+
+def order_in_doubt(client_order_id: str, reason: str) -> str:
+    return f"order in doubt: {reason}; asking the exchange ({client_order_id})"
+
+
+def stranger(client_order_id: str, order_id: int) -> str:
+    return f"stranger: order {order_id} bears our id and is not ours; another instance trades ({client_order_id})"
+
+
+# --- the account, the connection, the operator ---
+
+
+def unfunded(rules: SymbolRules, base: Decimal, quote: Decimal) -> str:
+    held = f"{quantity(rules, base)} and {notional(rules, quote)}"
+    return f"unfunded: {held} are too little to trade; waiting for a deposit"
+
+
+def funded(rules: SymbolRules, regime: Regime) -> str:
+    return f"funded: {held_asset(rules, regime)} can be traded again"
+
+
+def regime(rules: SymbolRules, held: Regime, anchor: Number, origin: str) -> str:
+    """`anchor` is a price, `origin` where it comes from."""
+    return f"holding {held_asset(rules, held)}: anchor {price(rules, anchor)} ({origin})"
+
+
+def idle_remainder(rules: SymbolRules, amount: Decimal, asset: str) -> str:
+    grid = rules.step_size if asset == rules.base_asset else rules.tick_size
+    return f"idle remainder: {as_on(amount, grid)} {asset} stay idle and join the next flip"
+
+
+def stale(age_s: float) -> str:
+    return f"market stale: nothing heard for {age_s:.0f} s; nothing new is ordered until it speaks again"
+
+
+def recovered(silent_s: float) -> str:
+    return f"market recovered: heard again after {silent_s:.0f} s"
+
+
+def connection_lost(name: str, reason: str) -> str:
+    return f"{name} connection lost: {reason}"
+
+
+def connection_back(name: str, away_s: float) -> str:
+    return f"{name} connection back after {away_s:.1f} s"
+
+
+def not_trading(symbol: str, status: str) -> str:
+    return f"{symbol} is not trading ({status}): orders wait until it does"
+
+
+def halted(reason: str) -> str:
+    return f"halted: {reason}; nothing is armed until 'r'"
+
+
+def paused() -> str:
+    return "paused: no take-profit, no breakout, nothing bought; the hard stop stays armed"
+
+
+def resumed() -> str:
+    return "resumed"
+
+
+def command_refused(command: str, reason: str) -> str:
+    return f"{command} refused: {reason}"
+
+
+# --- summary ---
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run came to. Fractions are of the value at its start; `rejected` counts refusals by code or name."""
+
+    seconds: float
+    exits: int
+    fills: int
+    replaces: int
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    value: Decimal | None = None
+    result_frac: float | None = None
+    hold_base_frac: float | None = None
+    hold_quote_frac: float | None = None
+    gaps: Sequence[str] = ()
+
+
+def summary(rules: SymbolRules, run: Summary) -> str:
+    """Several lines; the first begins with "summary"."""
+    lines = [
+        f"summary {rules.symbol}: {_span(run.seconds)} of market time",
+        f"  exits {run.exits}, fills {run.fills}, replaces {run.replaces}, fees {_amounts(run.fees)}",
+    ]
+    if run.value is not None and run.result_frac is not None:
+        lines.append(f"  value {notional(rules, run.value)}, result {percent(run.result_frac)}")
+    holding = [
+        f"{asset} {percent(share)}"
+        for asset, share in ((rules.base_asset, run.hold_base_frac), (rules.quote_asset, run.hold_quote_frac))
+        if share is not None
+    ]
+    if holding:
+        lines.append(f"  holding instead: {', '.join(holding)}")
+    refused = ", ".join(f"{reason} {count}" for reason, count in run.rejected.items() if count)
+    lines.append(f"  rejected orders: {refused or 'none'}")
+    lines += [f"  missing in the recording: {gap}" for gap in run.gaps]
+    return "\n".join(lines)
+
+
+def _span(seconds: float) -> str:
+    minutes, whole_seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (whole_seconds, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"

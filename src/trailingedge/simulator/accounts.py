@@ -1,0 +1,145 @@
+"""Who owns what: balances in exact decimals, and the record of each account's orders and trades.
+
+Nothing is created and nothing lost: what an account gives, the others out there or the fee chest get.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import count
+from typing import Final
+
+from trailingedge.market import ZERO, Balance, Side
+from trailingedge.simulator.limits import OrderCounts
+from trailingedge.simulator.orders import Order, Trade
+from trailingedge.simulator.refusals import INSUFFICIENT_BALANCE, rejected
+from trailingedge.simulator.terms import SMALLEST, Terms
+
+KEPT: Final = 10_000  # finished orders, and trades, that an account remembers
+
+
+class Account:
+    """One account: balances, orders, trades and its count of unfilled orders."""
+
+    def __init__(self, name: str, uid: int, balances: Mapping[str, Decimal], terms: Terms) -> None:
+        self.name = name
+        self.uid = uid
+        self.updated_ms = 0
+        self.counts = OrderCounts(terms)
+        self.orders: OrderedDict[int, Order] = OrderedDict()  # by order id, oldest first
+        self.trades: deque[Trade] = deque(maxlen=KEPT)
+        self._open: dict[int, Order] = {}
+        self._balances = {asset: Balance(asset, amount) for asset, amount in balances.items()}
+        self._automatic_ids = count(1)
+
+    def balance(self, asset: str) -> Balance:
+        return self._balances.get(asset, Balance(asset, ZERO))
+
+    def balances(self) -> list[Balance]:
+        return list(self._balances.values())
+
+    def lock(self, asset: str, amount: Decimal) -> None:
+        """Set `amount` aside for an order. Raises the engine's refusal if there is less."""
+        held = self.balance(asset)
+        if amount > held.free:
+            raise rejected(INSUFFICIENT_BALANCE)
+        self._assign(asset, held.free - amount, held.locked + amount)
+
+    def release(self, asset: str, amount: Decimal) -> None:
+        """Give `amount` back from what was set aside."""
+        held = self.balance(asset)
+        self._assign(asset, held.free + amount, held.locked - amount)
+
+    def pay(self, asset: str, amount: Decimal) -> None:
+        """Hand over `amount` of what was set aside."""
+        held = self.balance(asset)
+        self._assign(asset, held.free, held.locked - amount)
+
+    def receive(self, asset: str, amount: Decimal) -> None:
+        """Add `amount`; a withdrawal is negative. Raises the refusal if there is less."""
+        held = self.balance(asset)
+        if held.free + amount < ZERO:
+            raise rejected(INSUFFICIENT_BALANCE)
+        self._assign(asset, held.free + amount, held.locked)
+
+    def open_orders(self) -> list[Order]:
+        """Oldest first."""
+        return list(self._open.values())
+
+    def open_order_named(self, client_order_id: str) -> Order | None:
+        """The open order of that client order id; at most one can be."""
+        return next((order for order in self._open.values() if order.client_order_id == client_order_id), None)
+
+    def newest_order_named(self, client_order_id: str) -> Order | None:
+        """The open order of that client order id, else the newest that had it."""
+        named = (order for order in reversed(self.orders.values()) if order.client_order_id == client_order_id)
+        return self.open_order_named(client_order_id) or next(named, None)
+
+    def automatic_id(self) -> str:
+        """A client order id for whoever sent none: 22 characters, as the real ones."""
+        return f"auto{next(self._automatic_ids):018d}"
+
+    def remember(self, order: Order) -> None:
+        """Keep a new order, and forget the oldest finished one beyond what is kept."""
+        self.orders[order.order_id] = self._open[order.order_id] = order
+        if len(self.orders) > KEPT:
+            del self.orders[next(order_id for order_id in self.orders if order_id not in self._open)]
+
+    def close(self, order: Order) -> None:
+        """The order can change no more."""
+        self._open.pop(order.order_id, None)
+
+    def _assign(self, asset: str, free: Decimal, locked: Decimal) -> None:
+        if free < ZERO or locked < ZERO:
+            raise ValueError(f"account {self.name}: {asset} free {free}, locked {locked}")
+        self._balances[asset] = Balance(asset, free, locked)
+
+
+class Treasury:
+    """All accounts and, across the counter, what the others out there and the fee chest have had of them."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._accounts: dict[str, Account] = {}
+        self.outside: dict[str, Decimal] = {}  # by asset, net of what came back
+        self.fees: dict[str, Decimal] = {}  # by asset
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self._accounts.values())
+
+    def open(self, name: str, balances: Mapping[str, Decimal]) -> Account:
+        """A new account. Raises ValueError for a name taken."""
+        if name in self._accounts:
+            raise ValueError(f"there is an account {name} already")
+        account = Account(name, len(self._accounts) + 1, balances, self._terms)
+        self._accounts[name] = account
+        return account
+
+    def named(self, name: str) -> Account:
+        """Raises KeyError for a name unknown."""
+        return self._accounts[name]
+
+    def total(self, asset: str) -> Decimal:
+        """Of `asset`, everywhere: constant but for deposits and withdrawals."""
+        held = sum((account.balance(asset).total for account in self), ZERO)
+        return held + self.outside.get(asset, ZERO) + self.fees.get(asset, ZERO)
+
+    def settle(self, order: Order, price: Decimal, quantity: Decimal, fee: Decimal) -> tuple[Decimal, str]:
+        """Exchange the assets of one fill; the commission, and its asset, is what `fee` takes of the proceeds.
+
+        What was set aside for a BUY beyond `price` comes back.
+        """
+        account = self.named(order.account)
+        base, quote = self._terms.base_asset, self._terms.quote_asset
+        if order.side is Side.BUY:
+            sold, given, bought, proceeds = quote, price * quantity, base, quantity
+            account.release(quote, (order.price - price) * quantity)
+        else:
+            sold, given, bought, proceeds = base, quantity, quote, price * quantity
+        commission = (proceeds * fee).quantize(SMALLEST, rounding=ROUND_HALF_UP)
+        account.pay(sold, given)
+        account.receive(bought, proceeds - commission)
+        self.outside[sold] = self.outside.get(sold, ZERO) + given
+        self.outside[bought] = self.outside.get(bought, ZERO) - proceeds
+        self.fees[bought] = self.fees.get(bought, ZERO) + commission
+        return commission, bought

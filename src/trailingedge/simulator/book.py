@@ -1,0 +1,207 @@
+"""The book: the others' best prices, and the accounts' own orders resting among them.
+
+When a resting SELL at price P fills (a BUY mirrors it):
+
+1. in full, once the others bid above P, or a trade prints above P;
+2. by a trade at exactly P whose aggressor buys: the volume ahead in the queue goes first, what is left
+   of the trade fills the order, wholly or in part;
+3. never by mere touch: others bidding exactly P leave it where it is.
+
+The volume ahead is what the others offered at P when the order joined; nothing if it improved on them.
+An order deeper than their best learns it when their best first stands at P.
+
+Harsher than a real exchange: others bidding at P do not take us; the volume ahead shrinks by trades
+only, never because somebody cancels; a trade in the tick that shows an order its queue is all theirs; of
+what takers find, there is only the others' best level, refilled by the next tick; a post-only order is
+judged by what the others really bid, also where the shown book hides it behind ours.
+Kinder: a price that goes through P fills any quantity; the others never react to our orders and never
+jump our queue; there is no time on the way.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from trailingedge.market import ZERO, BookTop, Side
+from trailingedge.simulator.orders import Order
+from trailingedge.simulator.tape import Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A resting order is filled, at its own price."""
+
+    order: Order
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """What a taker finds: a resting order, or (None) the others' best level."""
+
+    resting: Order | None
+    price: Decimal
+    quantity: Decimal
+
+
+class Book:
+    """Resting orders among the others' best prices. It moves nothing but itself: who fills is told, not paid."""
+
+    def __init__(self, tick_size: Decimal) -> None:
+        self._tick_size = tick_size
+        self._resting: dict[int, Order] = {}  # oldest first
+        self._tick: Tick | None = None
+        self._taken = {Side.BUY: ZERO, Side.SELL: ZERO}  # of the others' best, since the last tick
+
+    @property
+    def tick(self) -> Tick:
+        """Raises ValueError before the market has opened."""
+        if self._tick is None:
+            raise ValueError("the market has not opened")
+        return self._tick
+
+    @property
+    def open(self) -> bool:
+        return self._tick is not None
+
+    def rest(self, order: Order) -> None:
+        """`order` joins the queue at its price."""
+        order.queue_ahead = self._queue_at(order.side, order.price)
+        self._resting[order.order_id] = order
+
+    def remove(self, order: Order) -> None:
+        self._resting.pop(order.order_id, None)
+
+    def reaches(self, side: Side, price: Decimal) -> bool:
+        """An order of `side` at `price` would match at once."""
+        best = self._best_to_take(side)
+        return price >= best if side is Side.BUY else price <= best
+
+    def move(self, tick: Tick) -> list[Hit]:
+        """The others move; what that fills, best price first, then oldest first."""
+        self._tick = tick
+        self._taken = {Side.BUY: ZERO, Side.SELL: ZERO}
+        hits: list[Hit] = []
+        for side in (Side.SELL, Side.BUY):
+            hits.extend(self._hits(side, tick))
+        return hits
+
+    def takes(self, side: Side, limit: Decimal | None, quantity: Decimal) -> list[Take]:
+        """What an order of `side` for `quantity` up to `limit` finds. At one price the others stand first."""
+        found: list[Take] = []
+        left = quantity
+        for take in self._offers(side.opposite):
+            if left == ZERO or (limit is not None and worse(take.price, limit, side)):
+                break
+            part = min(left, take.quantity)
+            found.append(replace(take, quantity=part))
+            left -= part
+        return found
+
+    def spend(self, side: Side, quantity: Decimal) -> None:
+        """A taker of `side` took `quantity` of the others' best."""
+        self._taken[side.opposite] += quantity
+
+    def shown(self, update_id: int = 0) -> BookTop:
+        """The published top: ours and the others' together, never crossed or locked.
+
+        Where the others touch an order of ours, they are shown one tick behind it; where takers have emptied
+        their best level, too.
+        """
+        tick, step = self.tick, self._tick_size
+        our_bid, our_ask = self._our_best(Side.BUY), self._our_best(Side.SELL)
+        bid = max(step, tick.bid - step) if self._emptied(Side.BUY) else tick.bid
+        ask = tick.ask + step if self._emptied(Side.SELL) else tick.ask
+        bid = bid if our_ask is None else min(bid, our_ask - step)
+        ask = ask if our_bid is None else max(ask, our_bid + step)
+        best_bid = bid if our_bid is None else max(bid, our_bid)
+        best_ask = ask if our_ask is None else min(ask, our_ask)
+        theirs_bid = self._shown_of_theirs(Side.BUY) if bid == best_bid else ZERO
+        theirs_ask = self._shown_of_theirs(Side.SELL) if ask == best_ask else ZERO
+        return BookTop(
+            bid=best_bid,
+            ask=best_ask,
+            bid_quantity=theirs_bid + self._resting_at(Side.BUY, best_bid),
+            ask_quantity=theirs_ask + self._resting_at(Side.SELL, best_ask),
+            update_id=update_id,
+        )
+
+    def _hits(self, side: Side, tick: Tick) -> Iterator[Hit]:
+        """What the tick does to our orders of `side`: prices through, then the trade at its own price."""
+        touching = tick.bid if side is Side.SELL else tick.ask
+        printed = tick.last_price if tick.traded else touching
+        volume = tick.traded if tick.aggressor is side.opposite else ZERO
+        passed = ZERO  # of the queue ahead at the trade's price, which later orders there share
+        for order in self._queue(side):
+            if self._behind(order, touching) or self._behind(order, printed):
+                yield Hit(order, order.remaining)
+            elif order.queue_ahead is None:
+                order.queue_ahead = self._queue_at(side, order.price)
+            elif volume > ZERO and order.price == tick.last_price:
+                before = min(volume, max(ZERO, order.queue_ahead - passed))
+                passed += before
+                volume -= before
+                order.queue_ahead = max(ZERO, order.queue_ahead - passed)
+                ours = min(volume, order.remaining) if order.queue_ahead == ZERO else ZERO
+                volume -= ours
+                if ours > ZERO:
+                    yield Hit(order, ours)
+
+    def _queue_at(self, side: Side, price: Decimal) -> Decimal | None:
+        """The others' volume before an order of `side` that joins at `price`; None where nobody can see it."""
+        best = self.tick.bid if side is Side.BUY else self.tick.ask
+        if price == best:
+            return self._left(side)
+        return None if worse(price, best, side.opposite) else ZERO
+
+    def _offers(self, side: Side) -> list[Take]:
+        """All that stands on `side`, best first."""
+        tick = self.tick
+        price = tick.bid if side is Side.BUY else tick.ask
+        others = Take(None, price, self._left(side))
+        ours = [Take(order, order.price, order.remaining) for order in self._queue(side)]
+        stands = [others, *ours] if others.quantity > ZERO else ours
+        return sorted(stands, key=lambda take: take.price, reverse=side is Side.BUY)
+
+    def _queue(self, side: Side) -> list[Order]:
+        """Our orders of `side`, best price first, then oldest first."""
+        ours = [order for order in self._resting.values() if order.side is side]
+        return sorted(ours, key=lambda order: order.price, reverse=side is Side.BUY)
+
+    def _theirs(self, side: Side) -> Decimal:
+        """The others' best quantity as of the last tick."""
+        return self.tick.bid_quantity if side is Side.BUY else self.tick.ask_quantity
+
+    def _left(self, side: Side) -> Decimal:
+        """What takers have left of it since."""
+        return max(ZERO, self._theirs(side) - self._taken[side])
+
+    def _emptied(self, side: Side) -> bool:
+        return ZERO < self._theirs(side) <= self._taken[side]
+
+    def _shown_of_theirs(self, side: Side) -> Decimal:
+        return self._theirs(side) if self._emptied(side) else self._left(side)
+
+    def _our_best(self, side: Side) -> Decimal | None:
+        queue = self._queue(side)
+        return queue[0].price if queue else None
+
+    def _resting_at(self, side: Side, price: Decimal) -> Decimal:
+        return sum((order.remaining for order in self._queue(side) if order.price == price), ZERO)
+
+    def _best_to_take(self, side: Side) -> Decimal:
+        """The best price that a taker of `side` would meet."""
+        ours = self._our_best(side.opposite)
+        if side is Side.BUY:
+            return self.tick.ask if ours is None else min(self.tick.ask, ours)
+        return self.tick.bid if ours is None else max(self.tick.bid, ours)
+
+    @staticmethod
+    def _behind(order: Order, price: Decimal) -> bool:
+        """`price` has gone through the order."""
+        return price > order.price if order.side is Side.SELL else price < order.price
+
+
+def worse(price: Decimal, limit: Decimal, side: Side) -> bool:
+    """`price` is beyond what an order of `side` limited to `limit` would trade at."""
+    return price > limit if side is Side.BUY else price < limit

@@ -1,0 +1,212 @@
+"""`trailing-edge exchange`: the embedded exchange by itself, for a bot or any other client to connect to.
+
+The first line on stdout is JSON: `ws_api_url`, `ws_stream_url` and `api_key`. Without `--register-key` a
+key pair is made for the occasion, and `private_key_path` in that line names the file that holds its
+private half: the one given by `--private-key-out`, else one in a temporary directory that goes away with
+the exchange. It runs until SIGTERM or SIGINT, also when its market has ended.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from random import Random
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_public_key,
+)
+
+from trailingedge.clock import Clock, RealClock
+from trailingedge.errors import ConfigError
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.generator import GeneratedMarket
+from trailingedge.simulator.recorded import assets_of, open_market
+from trailingedge.simulator.server import LoopbackExchange
+from trailingedge.simulator.tape import Tape
+from trailingedge.simulator.terms import Terms
+
+DEFAULT_SYMBOL = "ETHFDUSD"
+BAD_SETTINGS = 78
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1; 0 picks one (default)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the generated market (default 0)")
+    parser.add_argument(
+        "--speed", type=_speed, default=1.0, metavar="N", help="market time per wall time, at most (default 1)"
+    )
+    parser.add_argument("--symbol", metavar="X", help=f"symbol (default {DEFAULT_SYMBOL}, or the market files' own)")
+    parser.add_argument("--market", nargs="+", metavar="FILE", help="play recorded files instead of a generated market")
+    parser.add_argument(
+        "--balance",
+        type=_balances,
+        metavar="ASSET=AMOUNT,…",
+        help="what the account owns (default 1 of the base asset, 0 of the quote asset)",
+    )
+    parser.add_argument(
+        "--fee", type=_fraction, default=Decimal(0), metavar="F", help="maker fee as a fraction (default 0)"
+    )
+    parser.add_argument("--register-key", type=Path, metavar="PUB.pem", help="Ed25519 public key that may log on")
+    parser.add_argument("--api-key", metavar="NAME", help="API key that names it (default: made from the key)")
+    parser.add_argument(
+        "--private-key-out",
+        type=Path,
+        metavar="FILE",
+        help="where to put the private key that is made without --register-key; the file must not exist",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop; the exit code. What is wrong with the settings is listed on stderr."""
+    try:
+        with _key(args.register_key, args.private_key_out) as (public_key, private_key_path):
+            clock = RealClock()
+            tape = open_tape(args.market, args.symbol, args.seed, clock.unix_ms())
+            return asyncio.run(_serve(args, clock, tape, public_key, private_key_path))
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return BAD_SETTINGS
+
+
+def open_tape(files: list[str] | None, symbol: str | None, seed: int, now_ms: int) -> Tape:
+    """The recorded market in `files`, or one generated from `seed`. Raises ConfigError."""
+    if files:
+        return open_market(files, symbol)
+    symbol = symbol or DEFAULT_SYMBOL
+    base_asset, quote_asset = assets_of(symbol)
+    return GeneratedMarket(seed, now_ms, symbol, base_asset, quote_asset)
+
+
+async def _serve(
+    args: argparse.Namespace,
+    clock: Clock,
+    tape: Tape,
+    public_key: Ed25519PublicKey,
+    private_key_path: Path | None,
+) -> int:
+    terms = replace(Terms().of_tape(tape), maker_fee=args.fee)
+    balances = args.balance or {tape.base_asset: Decimal(1)}
+    exchange = Exchange(terms, clock, balances, tape.history)
+    stopped = asyncio.Event()
+    try:
+        api_key = exchange.register_key(public_key, api_key=args.api_key)
+    except ValueError as error:
+        raise ConfigError([f"--api-key: {error}"]) from error
+    loopback = LoopbackExchange(exchange, tape, clock, speed=args.speed, port=args.port, chance=Random(args.seed))
+    async with loopback:
+        with _until_signalled(stopped):
+            line = {"ws_api_url": loopback.ws_api_url, "ws_stream_url": loopback.ws_stream_url, "api_key": api_key}
+            if private_key_path is not None:
+                line["private_key_path"] = str(private_key_path)
+            print(json.dumps(line), flush=True)
+            for gap in tape.gaps:
+                print(gap, file=sys.stderr)
+            await stopped.wait()
+            loopback.switchboard.shut_down()
+            await loopback.settle()
+    return 0
+
+
+@contextlib.contextmanager
+def _until_signalled(stopped: asyncio.Event) -> Iterator[None]:
+    """Meanwhile, SIGTERM and SIGINT set `stopped`."""
+    loop = asyncio.get_running_loop()
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    for each in before:
+        # Not `add_signal_handler`, which Windows does not have.
+        signal.signal(each, lambda *_: loop.call_soon_threadsafe(stopped.set))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextlib.contextmanager
+def _key(register: Path | None, private_key_out: Path | None) -> Iterator[tuple[Ed25519PublicKey, Path | None]]:
+    """The public key that may log on and, where it was made here, the file of its private half."""
+    if register is not None:
+        if private_key_out is not None:
+            raise ConfigError(["--private-key-out: no key is made when one is registered by --register-key"])
+        yield _public_key(register), None
+        return
+    private_key = Ed25519PrivateKey.generate()
+    with contextlib.ExitStack() as stack:
+        path = private_key_out
+        if path is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="trailing-edge-"))
+            path = Path(folder, "ed25519-priv.pem")
+        _write(private_key, path)
+        yield private_key.public_key(), path
+
+
+def _public_key(path: Path) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise ConfigError([f"--register-key {path}: {error.strerror}"]) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigError([f"--register-key {path}: not a public key in PEM"]) from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigError([f"--register-key {path}: not an Ed25519 key; no other can log on"])
+    return key
+
+
+def _write(private_key: Ed25519PrivateKey, path: Path) -> None:
+    """For its owner's eyes alone, and never over another key."""
+    pem = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(pem)
+    except OSError as error:
+        raise ConfigError([f"--private-key-out {path}: {error.strerror}"]) from error
+
+
+def _balances(text: str) -> dict[str, Decimal]:
+    """`ETH=1,FDUSD=0` as amounts by asset."""
+    balances = {}
+    for part in text.split(","):
+        asset, equals, amount = part.partition("=")
+        if not asset.strip() or not equals:
+            raise argparse.ArgumentTypeError(f"{part!r} is not ASSET=AMOUNT")
+        balances[asset.strip()] = _amount(amount.strip())
+    return balances
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not amount.is_finite() or amount < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not an amount")
+    return amount
+
+
+def _fraction(text: str) -> Decimal:
+    amount = _amount(text)
+    if amount >= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a fraction; 0.001 is a tenth of a percent")
+    return amount
+
+
+def _speed(text: str) -> float:
+    amount = float(_amount(text))
+    if amount <= 0:
+        raise argparse.ArgumentTypeError("a market cannot stand still")
+    return amount

@@ -1,0 +1,106 @@
+"""Market files as rows: plain or zipped, with a header or without, each with where it stands.
+
+Everything that can be wrong with a file becomes a `ConfigError` that names the file, the line and what
+to do about it.
+"""
+
+import csv
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from trailingedge.errors import ConfigError
+from trailingedge.market import Kline
+from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, is_header, recognise
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """One CSV: a file, or a member of a zip archive."""
+
+    path: Path
+    member: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the publisher called it."""
+        return self.path.name if self.member is None else Path(self.member).name
+
+    def trouble(self, what: str, line: int | None = None) -> ConfigError:
+        """The error that says what is wrong here and how it can be mended."""
+        inside = "" if self.member is None or self.name == self.path.with_suffix(".csv").name else f" ({self.member})"
+        where = "" if line is None else f", line {line}"
+        return ConfigError([f"{self.path}{inside}{where}: {what}"])
+
+    def rows(self) -> Iterator[tuple[int, Row]]:
+        """Line number and cells of each row of values."""
+        line = 0
+        try:
+            with self._open() as text:
+                reader = csv.reader(text)
+                for row in reader:
+                    line = reader.line_num
+                    if row and not (line == 1 and is_header(row)):
+                        yield line, row
+        except (UnicodeDecodeError, csv.Error) as exc:
+            raise self.trouble(f"is no CSV text ({exc}); download it again", line + 1) from exc
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as exc:
+            raise self.trouble(f"cannot be unpacked ({exc}); download it again") from exc
+        except OSError as exc:
+            raise self.trouble(f"cannot be read ({exc.strerror or exc}); check path and permissions") from exc
+
+    @contextmanager
+    def _open(self) -> Iterator[TextIO]:
+        if self.member is None:
+            with self.path.open(encoding="utf-8-sig", newline="") as text:
+                yield text
+        else:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as data:
+                yield io.TextIOWrapper(data, encoding="utf-8-sig", newline="")
+
+    def layout(self) -> Layout:
+        """What its rows are, by the first. Raises ConfigError when there is none or it is none of ours."""
+        for line, row in self.rows():
+            layout = recognise(row)
+            if layout is None:
+                known = ", ".join(layout.value for layout in Layout)
+                raise self.trouble(f"{len(row)} columns that are none of Binance's layouts ({known})", line)
+            return layout
+        raise self.trouble("holds no rows; leave it out or download it again")
+
+    def values(self, layout: Layout) -> Iterator[tuple[Row, Kline | Trade | Quote]]:
+        """Each row with what it says. Raises ConfigError at the first that says nothing sensible."""
+        parse = PARSERS[layout]
+        for line, row in self.rows():
+            try:
+                value = parse(row)
+            except IndexError as exc:
+                raise self.trouble(f"only {len(row)} columns; repair or remove the line", line) from exc
+            except ValueError as exc:
+                raise self.trouble(f"{exc}; repair or remove the line", line) from exc
+            yield row, value
+
+
+def csv_files(path: Path) -> list[CsvFile]:
+    """The CSV files at `path`: itself, or what a zip archive holds, by name."""
+    if not path.exists():
+        raise CsvFile(path).trouble("no such file; name CSV or ZIP files of Binance's public data")
+    if path.is_dir():
+        raise CsvFile(path).trouble("is a directory; name the files in it")
+    if path.suffix.lower() != ".zip":
+        return [CsvFile(path)]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = sorted(name for name in archive.namelist() if name.lower().endswith(".csv"))
+    except zipfile.BadZipFile as exc:
+        raise CsvFile(path).trouble("is no zip archive; download it again") from exc
+    except OSError as exc:
+        raise CsvFile(path).trouble(f"cannot be read ({exc.strerror or exc}); check path and permissions") from exc
+    if not members:
+        raise CsvFile(path).trouble("holds no CSV file; download it again")
+    return [CsvFile(path, member) for member in members]

@@ -1,0 +1,392 @@
+"""The matching engine: orders and ticks go in, fills, balances and events come out.
+
+It waits for nothing and sends nothing. What there is to tell collects until `take_events`; per action
+that is every execution report, then one account position each, then the book's top if it has changed.
+Two clocks meet here: orders, fills and events bear market time, which the ticks carry; the unfilled-order
+counts follow the wall.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from itertools import count
+
+from trailingedge.clock import Clock
+from trailingedge.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_to_step
+from trailingedge.simulator.accounts import Account, Treasury
+from trailingedge.simulator.book import Book, Take
+from trailingedge.simulator.journal import Journal
+from trailingedge.simulator.klines import Interval, KlineFeed, Klines, event_json
+from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, TimeInForce, Trade
+from trailingedge.simulator.refusals import (
+    CANCEL_RESTRICTED,
+    DUPLICATE_ORDER,
+    INSUFFICIENT_BALANCE,
+    MARKET_CLOSED,
+    PEG_LIQUIDITY,
+    REJECTED_CODE,
+    UNKNOWN_ORDER,
+    WOULD_TAKE,
+    WRONG_PHASE,
+    cancel_rejected,
+    filter_failure,
+    rejected,
+)
+from trailingedge.simulator.shapes import (
+    Event,
+    Json,
+    MarketEvent,
+    UserEvent,
+    account_position,
+    execution_report,
+    fill_report,
+    rejection_report,
+)
+from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.terms import Terms, padded
+
+MINUTE_MS = 60_000
+EXPIRY = {
+    TimeInForce.IOC: "UNFILLED_IOC_QUANTITY_EXPIRED",
+    TimeInForce.FOK: "UNFILLED_FOK_ORDER_EXPIRED",
+    TimeInForce.GTC: "INSUFFICIENT_LIQUIDITY",  # of GTC orders only MARKET ones expire
+}
+
+
+class Engine:
+    """One symbol's market. `status` is the symbol's; whoever sets it decides which orders are taken."""
+
+    def __init__(self, terms: Terms, clock: Clock, journal: Journal, history: Iterable[Kline] = ()) -> None:
+        self.terms = terms
+        self.clock = clock
+        self.journal = journal
+        self.status = "TRADING"
+        self.market_ms = 0
+        self.treasury = Treasury(terms)
+        self.book = Book(terms.tick_size)
+        self.klines = Klines(history)
+        self._feeds: dict[str, KlineFeed] = {}  # by stream name
+        self._recent: deque[tuple[int, Decimal, Decimal]] = deque()  # trades: time, quote, base
+        self._recent_quote = self._recent_base = ZERO  # their sums
+        self._events: list[Event] = []
+        self._touched: dict[str, Account] = {}
+        self._told_top: BookTop | None = None
+        self._order_ids = count(1001)
+        self._trade_ids = count(1)
+        self._execution_ids = count(1)
+
+    # The market
+
+    def play(self, tick: Tick) -> None:
+        """The outside world moves on. Raises ValueError for a tick older than the last."""
+        if tick.time_ms < self.market_ms:
+            raise ValueError(f"the tape goes back from {self.market_ms} to {tick.time_ms}")
+        for stream, feed in self._feeds.items():
+            for bar in feed.closed_by(tick.time_ms):
+                self._tell_kline(stream, event_json(bar, feed.interval, self.terms.symbol, tick.time_ms, closed=True))
+        self.market_ms = tick.time_ms
+        self.klines.hear(tick)
+        self._average_in(tick)
+        for hit in self.book.move(tick):
+            self._fill(hit.order, hit.order.price, hit.quantity, next(self._trade_ids), maker=True)
+        self._tell_positions()
+        for stream, feed in self._feeds.items():
+            forming = feed.forming()
+            if forming is not None:
+                event = event_json(forming, feed.interval, self.terms.symbol, self.market_ms, closed=False)
+                self._tell_kline(stream, event)
+        self._tell_top()
+
+    def follow(self, stream: str, interval: Interval) -> None:
+        """From now on, tell the klines of `interval` to those who listen to `stream`."""
+        if stream not in self._feeds:
+            self._feeds[stream] = KlineFeed(interval, self.klines)
+
+    def average_price(self) -> Decimal:
+        """Of the trades of the last minutes, weighted by volume; the last price where there were none."""
+        return self._recent_quote / self._recent_base if self._recent else self.book.tick.last_price
+
+    def top(self) -> BookTop:
+        """The published top of the book, with the number of its last change."""
+        self._tell_top()
+        if self._told_top is None:
+            raise ValueError("the market has not opened")
+        return self._told_top
+
+    def take_events(self) -> list[Event]:
+        """What there is to tell since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    # Orders
+
+    def enter(self, account: Account, wanted: NewOrder, by_hand: bool = False) -> tuple[Order, list[Trade]]:
+        """Take an order in, fill what it takes, rest or expire the rest. Raises the engine's refusals."""
+        self.admit(account, wanted)
+        order = self._new_order(account, wanted, by_hand)
+        if wanted.type is OrderType.LIMIT_MAKER and self.book.reaches(order.side, order.price):
+            raise rejected(WOULD_TAKE)
+        self._lock_funds(account, order)
+        account.remember(order)
+        self.journal.accepted(self.clock.unix_ms(), self.market_ms, order, _open_by_session(account))
+        self._tell_order(order, "NEW")
+        trades = self._take(account, order)
+        if order.remaining and self._rests(order):
+            self.book.rest(order)
+        elif order.remaining:
+            order.expiry_reason = EXPIRY[wanted.time_in_force]
+            self._end(account, order, OrderStatus.EXPIRED, by_hand=by_hand)
+            self._tell_order(order, "EXPIRED")
+        return order, trades
+
+    def admit(self, account: Account, wanted: NewOrder) -> None:
+        """Raise the refusal of an order that the engine would not even look at."""
+        if not self.book.open or self.status not in {"TRADING", "CANCEL_ONLY"}:
+            raise rejected(MARKET_CLOSED)
+        if self.status == "CANCEL_ONLY":
+            raise rejected(WRONG_PHASE)
+        if wanted.client_order_id is not None and account.open_order_named(wanted.client_order_id) is not None:
+            raise rejected(DUPLICATE_ORDER)
+        self.check_room(account)
+
+    def check_room(self, account: Account) -> None:
+        """Raise the refusal of an account with as many open orders as it may have."""
+        if len(account.open_orders()) >= self.terms.max_open_orders:
+            raise filter_failure("MAX_NUM_ORDERS", code=REJECTED_CODE)
+
+    def cancel(self, account: Account, target: CancelOrder, by_hand: bool = False) -> tuple[Order, str]:
+        """Take an order out; it and the cancel's id. Raises the engine's refusals."""
+        order = self._open_target(account, target)
+        if target.restriction is not None and not target.restriction.allows(order.status):
+            raise cancel_rejected(CANCEL_RESTRICTED)
+        cancel_id = target.cancel_id or account.automatic_id()
+        self._end(account, order, OrderStatus.CANCELED, by_hand=by_hand)
+        self._tell_order(order, "CANCELED", cancel_id=cancel_id)
+        return order, cancel_id
+
+    def tell_rejected(self, account: Account, wanted: NewOrder, text: str) -> None:
+        """The refused half of a cancel-replace is told as an event, too."""
+        client_order_id = wanted.client_order_id or account.automatic_id()
+        report = rejection_report(wanted, client_order_id, self.terms.symbol, text, self.market_ms)
+        self._events.append(UserEvent(account.name, report))
+
+    def conclude(self) -> None:
+        """The action is over: tell the balances that may have changed, and the top if it did."""
+        self._tell_positions()
+        self._tell_top()
+
+    def transfer(self, account: Account, asset: str, amount: Decimal) -> None:
+        """A deposit, or (negative) a withdrawal. Raises the refusal if there is less."""
+        account.receive(asset, amount)
+        account.updated_ms = self.market_ms
+        self.journal.moved(self.clock.unix_ms(), self.market_ms, account.name, asset, amount)
+        update: Json = {"e": "balanceUpdate", "E": self.market_ms, "a": asset, "d": padded(amount), "T": self.market_ms}
+        self._events.append(UserEvent(account.name, update))
+        position = account_position([account.balance(asset)], account.updated_ms, self.market_ms)
+        self._events.append(UserEvent(account.name, position))
+
+    def working_price(self, wanted: NewOrder) -> Decimal:
+        """Where the order would work now: as sent, as its peg finds it, or (MARKET) about the average.
+
+        Raises the refusal of a peg deeper than the book is known.
+        """
+        if wanted.type is OrderType.MARKET:
+            return self.average_price()
+        if wanted.peg is not None:
+            if wanted.peg.levels is not None:
+                raise rejected(PEG_LIQUIDITY)
+            return self.book.shown().best(wanted.side)
+        return wanted.price or ZERO
+
+    def wanted_quantity(self, wanted: NewOrder, price: Decimal) -> Decimal:
+        """In base; of a MARKET order by quote, what that buys or sells at `price`."""
+        if wanted.quantity is not None:
+            return wanted.quantity
+        return floor_to_step((wanted.quote_quantity or ZERO) / price, self.terms.step_size)
+
+    # Inside
+
+    def _new_order(self, account: Account, wanted: NewOrder, by_hand: bool) -> Order:
+        market = wanted.type is OrderType.MARKET
+        return Order(
+            order_id=next(self._order_ids),
+            client_order_id=wanted.client_order_id or account.automatic_id(),
+            account=account.name,
+            wanted=wanted,
+            price=ZERO if market else self.working_price(wanted),
+            quantity=self.wanted_quantity(wanted, self.book.shown().best(wanted.side.opposite)),
+            created_ms=self.market_ms,
+            by_hand=by_hand,
+            working_ms=self.market_ms,
+            updated_ms=self.market_ms,
+        )
+
+    def _lock_funds(self, account: Account, order: Order) -> None:
+        """Set aside what the order sells; a MARKET BUY pays as it goes, but must be able to."""
+        if order.wanted.type is OrderType.MARKET and order.side is Side.BUY:
+            cost = sum((take.price * take.quantity for take in self._takes(order)), ZERO)
+            if cost > account.balance(self.terms.quote_asset).free:
+                raise rejected(INSUFFICIENT_BALANCE)
+            return
+        account.lock(self._sold_asset(order.side), order.locked)
+
+    def _take(self, account: Account, order: Order) -> list[Trade]:
+        """Fill what the order finds; first, its owner's own orders in its way expire (EXPIRE_MAKER)."""
+        while (own := _own_in(self._takes(order), account)) is not None:
+            prevented = own.remaining
+            self._end(account, own, OrderStatus.EXPIRED_IN_MATCH, by_hand=order.by_hand)
+            self._tell_order(own, "TRADE_PREVENTION", extra=_prevention(order, own, prevented, self.terms.symbol))
+        takes = self._takes(order)
+        found = sum((take.quantity for take in takes), ZERO)
+        if order.wanted.time_in_force is TimeInForce.FOK and found < order.quantity:
+            return []
+        trades = []
+        for take in takes:
+            trade_id = next(self._trade_ids)
+            trades.append(self._fill(order, take.price, take.quantity, trade_id, maker=False))
+            if take.resting is None:
+                self.book.spend(order.side, take.quantity)
+            else:
+                self._fill(take.resting, take.price, take.quantity, trade_id, maker=True)
+        return trades
+
+    def _takes(self, order: Order) -> list[Take]:
+        limit = None if order.wanted.type is OrderType.MARKET else order.price
+        return self.book.takes(order.side, limit, order.remaining)
+
+    def _fill(self, order: Order, price: Decimal, quantity: Decimal, trade_id: int, maker: bool) -> Trade:
+        """Book one fill and tell it."""
+        account = self.treasury.named(order.account)
+        fee = self.terms.maker_fee if maker else self.terms.taker_fee
+        commission, asset = self.treasury.settle(order, price, quantity, fee)
+        if not order.filled:
+            refund = self.terms.maker_refund if maker else self.terms.taker_refund
+            account.counts.refund(self.clock.unix_ms() + self.terms.refund_delay_ms, refund)
+        order.filled += quantity
+        order.filled_quote += price * quantity
+        order.updated_ms = self.market_ms
+        order.status = OrderStatus.PARTIALLY_FILLED if order.remaining else OrderStatus.FILLED
+        if order.status.final:
+            self.book.remove(order)
+            account.close(order)
+        trade = Trade(
+            trade_id, order.order_id, order.side, price, quantity, commission, asset, self.market_ms, is_maker=maker
+        )
+        account.trades.append(trade)
+        self._touch(account)
+        self.journal.filled(self.clock.unix_ms(), self.market_ms, order, trade)
+        report = fill_report(order, trade, self.terms.symbol, next(self._execution_ids), self.market_ms)
+        self._events.append(UserEvent(account.name, report))
+        return trade
+
+    def _end(self, account: Account, order: Order, status: OrderStatus, by_hand: bool) -> None:
+        """The order leaves the book with something unfilled."""
+        account.release(self._sold_asset(order.side), order.locked)
+        self.book.remove(order)
+        account.close(order)
+        order.status = status
+        order.updated_ms = self.market_ms
+        self._touch(account)
+        self.journal.finished(self.clock.unix_ms(), self.market_ms, order, by_hand=by_hand)
+
+    def _open_target(self, account: Account, target: CancelOrder) -> Order:
+        if target.order_id is None:
+            named = account.open_order_named(target.orig_client_order_id or "")
+            if named is None:
+                raise cancel_rejected(UNKNOWN_ORDER)
+            return named
+        order = account.orders.get(target.order_id)
+        if order is None or order.status.final:
+            raise cancel_rejected(UNKNOWN_ORDER)
+        if target.orig_client_order_id not in {None, order.client_order_id}:
+            raise cancel_rejected("Cancel order is invalid. Check origClOrdId and orderId.")
+        return order
+
+    def _sold_asset(self, side: Side) -> str:
+        return self.terms.quote_asset if side is Side.BUY else self.terms.base_asset
+
+    def _rests(self, order: Order) -> bool:
+        return order.wanted.type is not OrderType.MARKET and order.wanted.time_in_force is TimeInForce.GTC
+
+    def _average_in(self, tick: Tick) -> None:
+        if tick.traded:
+            quote = tick.last_price * tick.traded
+            self._recent.append((tick.time_ms, quote, tick.traded))
+            self._recent_quote += quote
+            self._recent_base += tick.traded
+        while self._recent and self._recent[0][0] <= tick.time_ms - self.terms.average_minutes * MINUTE_MS:
+            _, quote, base = self._recent.popleft()
+            self._recent_quote -= quote
+            self._recent_base -= base
+
+    # Telling
+
+    def _touch(self, account: Account) -> None:
+        account.updated_ms = self.market_ms
+        self._touched[account.name] = account
+
+    def _tell_order(
+        self, order: Order, execution: str, cancel_id: str | None = None, extra: Json | None = None
+    ) -> None:
+        self._touch(self.treasury.named(order.account))
+        report = execution_report(
+            order, self.terms.symbol, execution, next(self._execution_ids), self.market_ms, cancel_id=cancel_id
+        )
+        self._events.append(UserEvent(order.account, report | (extra or {})))
+
+    def _tell_positions(self) -> None:
+        assets = (self.terms.base_asset, self.terms.quote_asset)
+        for account in self._touched.values():
+            balances = [account.balance(asset) for asset in assets]
+            position = account_position(balances, account.updated_ms, self.market_ms)
+            self._events.append(UserEvent(account.name, position))
+        self._touched = {}
+
+    def _tell_top(self) -> None:
+        """Only when a price or a quantity has changed."""
+        if not self.book.open:
+            return
+        told, number = self._told_top, self._told_top.update_id if self._told_top else 0
+        top = self.book.shown(number)
+        if top != told:
+            self._told_top = self.book.shown(number + 1)
+            stream = f"{self.terms.stream_prefix}@bookTicker"
+            self._events.append(MarketEvent(stream, ticker(self._told_top, self.terms.symbol)))
+
+    def _tell_kline(self, stream: str, payload: Json) -> None:
+        self._events.append(MarketEvent(stream, payload))
+
+
+def ticker(top: BookTop, symbol: str) -> Json:
+    """A `bookTicker` payload."""
+    return {
+        "u": top.update_id,
+        "s": symbol,
+        "b": padded(top.bid),
+        "B": padded(top.bid_quantity),
+        "a": padded(top.ask),
+        "A": padded(top.ask_quantity),
+    }
+
+
+def _open_by_session(account: Account) -> int:
+    return sum(not order.by_hand for order in account.open_orders())
+
+
+def _own_in(takes: Sequence[Take], account: Account) -> Order | None:
+    """The first resting order among `takes` that belongs to the taker himself."""
+    return next((each.resting for each in takes if each.resting and each.resting.account == account.name), None)
+
+
+def _prevention(taker: Order, own: Order, prevented: Decimal, symbol: str) -> Json:
+    """What a report of a prevented self-trade says beside the usual."""
+    return {
+        "A": padded(prevented),
+        "B": padded(prevented),
+        "u": taker.order_id,
+        "U": taker.order_id,
+        "Cs": symbol,
+        "pl": padded(prevented),
+        "pL": padded(own.price),
+        "pY": padded(prevented * own.price),
+    }

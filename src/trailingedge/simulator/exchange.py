@@ -1,0 +1,229 @@
+"""The exchange behind its doors: what is checked before the engine, and what a cancel-replace is made of.
+
+One symbol, any number of accounts. Pure: ticks and requests go in, answers come back, events collect in
+the engine. Misses that a reader of the real one might look for: order lists, stop and iceberg orders,
+amendments, depth and trade streams, microseconds.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from trailingedge.clock import Clock
+from trailingedge.market import Kline, Side
+from trailingedge.simulator.accounts import Account
+from trailingedge.simulator.engine import Engine
+from trailingedge.simulator.filters import check_filters
+from trailingedge.simulator.journal import Journal
+from trailingedge.simulator.keys import KeyRing
+from trailingedge.simulator.limits import Weights
+from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, Trade
+from trailingedge.simulator.refusals import Refusal
+from trailingedge.simulator.terms import Terms
+
+OWNER: Final = "owner"  # the account there is from the start
+
+SUCCESS: Final = "SUCCESS"
+FAILURE: Final = "FAILURE"
+NOT_ATTEMPTED: Final = "NOT_ATTEMPTED"
+
+
+class ReplaceMode(Enum):
+    """What a cancel-replace does when its cancel fails."""
+
+    STOP_ON_FAILURE = "STOP_ON_FAILURE"
+    ALLOW_FAILURE = "ALLOW_FAILURE"
+
+
+class ExceededMode(Enum):
+    """What a cancel-replace does when there are too many unfilled orders."""
+
+    DO_NOTHING = "DO_NOTHING"
+    CANCEL_ONLY = "CANCEL_ONLY"
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A cancel-replace as asked for."""
+
+    target: CancelOrder
+    wanted: NewOrder
+    mode: ReplaceMode
+    exceeded: ExceededMode = ExceededMode.DO_NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What became of the two halves: what they brought, why they failed, or (None) that it was not tried."""
+
+    cancel: tuple[Order, str] | Refusal
+    place: tuple[Order, list[Trade]] | Refusal | None
+    limited: bool = False  # there were too many unfilled orders
+
+    @property
+    def error(self) -> tuple[int, int, str] | None:
+        """Status, code and text of the envelope around the halves; None when both succeeded."""
+        cancelled = not isinstance(self.cancel, Refusal)
+        placed = isinstance(self.place, tuple)
+        if cancelled and placed:
+            return None
+        if cancelled or placed:
+            return 409, -2021, "Order cancel-replace partially failed."
+        # The table gives 429 where the limit kept the new order from being tried at all.
+        status = 429 if self.limited and self.place is None else 400
+        return status, -2022, "Order cancel-replace failed."
+
+
+class Exchange:
+    """The rules in front of the engine, for whoever acts on an account."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        clock: Clock,
+        balances: Mapping[str, Decimal],
+        history: Iterable[Kline] = (),
+        keep_all: bool = False,
+    ) -> None:
+        self.terms = terms
+        self.clock = clock
+        self.journal = Journal(keep_all)
+        self.engine = Engine(terms, clock, self.journal, history)
+        self.weights = Weights(terms)
+        self.keys = KeyRing()
+        self.open_account(OWNER, balances)
+
+    def open_account(self, name: str, balances: Mapping[str, Decimal]) -> Account:
+        """A further account. Both assets of the symbol are listed, with zero where `balances` has none."""
+        assets = (self.terms.base_asset, self.terms.quote_asset)
+        return self.engine.treasury.open(name, dict.fromkeys(assets, Decimal(0)) | dict(balances))
+
+    def account(self, name: str = OWNER) -> Account:
+        return self.engine.treasury.named(name)
+
+    def register_key(self, public_key: Ed25519PublicKey, account: str = OWNER, api_key: str | None = None) -> str:
+        """The API key by which the holder of the private key acts for `account`."""
+        return self.keys.register(public_key, account, api_key)
+
+    def by_hand(self, account: str = OWNER) -> "Hand":
+        """Act on an account as its owner would elsewhere, past sessions and limits."""
+        return Hand(self, self.account(account))
+
+    def check(self, wanted: NewOrder) -> None:
+        """Raise the refusal of an order that breaks a filter."""
+        engine = self.engine
+        if not engine.book.open:
+            return  # without a price there is no average; the engine will say that the market is closed
+        price = engine.working_price(wanted)
+        check_filters(self.terms, wanted, price, engine.wanted_quantity(wanted, price), engine.average_price())
+
+    def place(self, account: Account, wanted: NewOrder) -> tuple[Order, list[Trade]]:
+        """Raises the refusals of filters, limits and engine. Those of the engine count as an order, too."""
+        self.check(wanted)
+        self._count_order(account)
+        try:
+            return self.engine.enter(account, wanted)
+        finally:
+            self.engine.conclude()
+
+    def cancel(self, account: Account, target: CancelOrder) -> tuple[Order, str]:
+        """The order and the cancel's id. Raises the engine's refusals."""
+        cancelled = self.engine.cancel(account, target)
+        self.engine.conclude()
+        return cancelled
+
+    def cancel_all(self, account: Account) -> list[tuple[Order, str]]:
+        """All open orders of the account, oldest first, however they came to be."""
+        found = [CancelOrder(order_id=order.order_id) for order in account.open_orders()]
+        cancelled = [self.engine.cancel(account, target) for target in found]
+        self.engine.conclude()
+        return cancelled
+
+    def replace(self, account: Account, asked: Replacement) -> Replaced:
+        """Cancel, then place. Not a transaction: each half may fail by itself.
+
+        Raises what refuses the whole and leaves the old order alone: a filter, too many open orders (the
+        old one still counts), and too many unfilled ones under DO_NOTHING.
+        """
+        self.check(asked.wanted)
+        self.engine.check_room(account)
+        exceeded = account.counts.exceeded(self.clock.unix_ms())
+        if exceeded is not None and asked.exceeded is ExceededMode.DO_NOTHING:
+            raise exceeded
+        if exceeded is None:
+            account.counts.add(self.clock.unix_ms())
+        try:
+            return self._replace(account, asked, exceeded)
+        finally:
+            self.engine.conclude()
+
+    def refuse(self, account: str, refusal: Refusal) -> None:
+        """Write a refusal down."""
+        self.journal.refused(self.clock.unix_ms(), self.engine.market_ms, account, refusal)
+
+    def _replace(self, account: Account, asked: Replacement, exceeded: Refusal | None) -> Replaced:
+        limited = exceeded is not None
+        try:
+            cancelled: tuple[Order, str] | Refusal = self.engine.cancel(account, asked.target)
+        except Refusal as refusal:
+            self.refuse(account.name, refusal)
+            if asked.mode is ReplaceMode.STOP_ON_FAILURE:
+                return Replaced(refusal, None, limited)
+            cancelled = refusal
+        if exceeded is not None:
+            self.refuse(account.name, exceeded)
+            return Replaced(cancelled, exceeded, limited)
+        try:
+            return Replaced(cancelled, self.engine.enter(account, asked.wanted))
+        except Refusal as refusal:
+            self.refuse(account.name, refusal)
+            self.engine.tell_rejected(account, asked.wanted, refusal.text)
+            return Replaced(cancelled, refusal)
+
+    def _count_order(self, account: Account) -> None:
+        now_ms = self.clock.unix_ms()
+        exceeded = account.counts.exceeded(now_ms)
+        if exceeded is not None:
+            raise exceeded
+        account.counts.add(now_ms)
+
+
+class Hand:
+    """The account's owner at another screen: his orders are foreign to every session, his money comes and goes."""
+
+    def __init__(self, exchange: Exchange, account: Account) -> None:
+        self._engine = exchange.engine
+        self._account = account
+
+    def place(
+        self,
+        side: Side,
+        price: Decimal,
+        quantity: Decimal,
+        type: OrderType = OrderType.LIMIT_MAKER,  # noqa: A002 - the exchange's word
+        client_order_id: str | None = None,
+    ) -> Order:
+        """Raises the engine's refusals."""
+        wanted = NewOrder(side, type, quantity, price, client_order_id=client_order_id)
+        try:
+            order, _ = self._engine.enter(self._account, wanted, by_hand=True)
+        finally:
+            self._engine.conclude()
+        return order
+
+    def cancel(self, order_id: int) -> Order:
+        """Any open order of the account. Raises the engine's refusals."""
+        order, _ = self._engine.cancel(self._account, CancelOrder(order_id=order_id), by_hand=True)
+        self._engine.conclude()
+        return order
+
+    def deposit(self, asset: str, amount: Decimal) -> None:
+        self._engine.transfer(self._account, asset, amount)
+
+    def withdraw(self, asset: str, amount: Decimal) -> None:
+        """Raises the refusal if there is less, what orders lock apart."""
+        self._engine.transfer(self._account, asset, -amount)

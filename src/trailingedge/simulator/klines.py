@@ -1,0 +1,315 @@
+"""Klines of any interval, built from the tape's trades.
+
+Three stores keep what they may be asked for and no more: a day of seconds, a week of minutes, a year of
+hours; coarser intervals are put together from the finest store that reaches. Moments without a trade are
+not stored: they are the flat klines between two that are. Fills of the accounts leave no mark here, so
+that a recorded market shows its own klines whatever we do in it.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Final
+
+from trailingedge.market import ZERO, Kline, Side
+from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.terms import padded
+
+SECOND_MS: Final = 1000
+MINUTE_MS: Final = 60 * SECOND_MS
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+MONDAY_MS: Final = 4 * DAY_MS  # 1970 began on a Thursday
+
+INTERVALS: Final = {
+    "1s": SECOND_MS,
+    "1m": MINUTE_MS,
+    "3m": 3 * MINUTE_MS,
+    "5m": 5 * MINUTE_MS,
+    "15m": 15 * MINUTE_MS,
+    "30m": 30 * MINUTE_MS,
+    "1h": HOUR_MS,
+    "2h": 2 * HOUR_MS,
+    "4h": 4 * HOUR_MS,
+    "6h": 6 * HOUR_MS,
+    "8h": 8 * HOUR_MS,
+    "12h": 12 * HOUR_MS,
+    "1d": DAY_MS,
+    "3d": 3 * DAY_MS,
+    "1w": 7 * DAY_MS,
+    "1M": 28 * DAY_MS,  # at least; months follow the calendar
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What traded in one stretch of time. `buy_*`: the part whose aggressor bought. No trades: it is flat."""
+
+    open_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal = ZERO
+    quote: Decimal = ZERO
+    trades: int = 0
+    buy_volume: Decimal = ZERO
+    buy_quote: Decimal = ZERO
+
+    def then(self, later: "Bar") -> "Bar":
+        """This bar and the one after it, as one that opens with this."""
+        if not later.trades:
+            return self
+        if not self.trades:  # a flat start lends the interval its time and nothing else
+            return replace(later, open_ms=self.open_ms)
+        return Bar(
+            self.open_ms,
+            self.open,
+            max(self.high, later.high),
+            min(self.low, later.low),
+            later.close,
+            self.volume + later.volume,
+            self.quote + later.quote,
+            self.trades + later.trades,
+            self.buy_volume + later.buy_volume,
+            self.buy_quote + later.buy_quote,
+        )
+
+    def flat_at(self, open_ms: int) -> "Bar":
+        """The bar of a stretch without trades after this one."""
+        return flat(open_ms, self.close)
+
+
+def flat(open_ms: int, price: Decimal) -> Bar:
+    return Bar(open_ms, price, price, price, price)
+
+
+def bar_of_tick(tick: Tick) -> Bar:
+    """One trade, or (without one) the price as it stands."""
+    price, volume = tick.last_price, tick.traded
+    if not volume:
+        return flat(tick.time_ms, price)
+    bought = volume if tick.aggressor is Side.BUY else ZERO
+    return Bar(tick.time_ms, price, price, price, price, volume, volume * price, 1, bought, bought * price)
+
+
+def bar_of_kline(kline: Kline) -> Bar:
+    """A kline of the tape's history; what it does not tell is put in the middle."""
+    quote = kline.volume * (kline.open + kline.close) / 2
+    return Bar(
+        kline.open_ms,
+        kline.open,
+        kline.high,
+        kline.low,
+        kline.close,
+        kline.volume,
+        quote,
+        1,
+        kline.volume / 2,
+        quote / 2,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A kline interval. Its boundaries are UTC moved by `offset_ms`, as the exchange's time zones do."""
+
+    name: str
+    offset_ms: int = 0
+
+    @property
+    def length_ms(self) -> int:
+        return INTERVALS[self.name]
+
+    def start_ms(self, time_ms: int) -> int:
+        """When the interval around `time_ms` opened."""
+        local_ms = time_ms + self.offset_ms
+        if self.name == "1M":
+            moment = datetime.fromtimestamp(local_ms / 1000, UTC)
+            first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+            return int(first.timestamp()) * 1000 - self.offset_ms
+        origin_ms = MONDAY_MS if self.name == "1w" else 0
+        return local_ms - (local_ms - origin_ms) % self.length_ms - self.offset_ms
+
+    def next_ms(self, start_ms: int) -> int:
+        """When the interval after that opens."""
+        if self.name == "1M":
+            return self.start_ms(start_ms + 31 * DAY_MS)
+        return start_ms + self.length_ms
+
+
+class Store:
+    """The bars of one length, oldest first, as far back as `span_ms`; without those in which nothing traded."""
+
+    def __init__(self, length_ms: int, span_ms: int) -> None:
+        self.length_ms = length_ms
+        self._span_ms = span_ms
+        self._bars: deque[Bar] = deque()
+
+    def add(self, bar: Bar) -> None:
+        """Fold in a bar no older than the newest."""
+        open_ms = bar.open_ms - bar.open_ms % self.length_ms
+        if self._bars and self._bars[-1].open_ms == open_ms:
+            self._bars[-1] = self._bars[-1].then(bar)
+        elif bar.trades or not self._bars:
+            self._bars.append(replace(bar, open_ms=open_ms))
+        while self._bars[0].open_ms < open_ms - self._span_ms:
+            self._bars.popleft()
+
+    def bars(self, from_ms: int) -> Sequence[Bar]:
+        """Those that open at `from_ms` or later, after the one before them (which says what a flat start costs)."""
+        newest_first: list[Bar] = []
+        for bar in reversed(self._bars):
+            newest_first.append(bar)
+            if bar.open_ms < from_ms:
+                break
+        return newest_first[::-1]
+
+    @property
+    def first_ms(self) -> int | None:
+        return self._bars[0].open_ms if self._bars else None
+
+
+class Klines:
+    """All klines of the market up to its time."""
+
+    def __init__(self, history: Iterable[Kline] = ()) -> None:
+        self._seconds = Store(SECOND_MS, 26 * HOUR_MS)
+        self._minutes = Store(MINUTE_MS, 8 * DAY_MS)
+        self._hours = Store(HOUR_MS, 400 * DAY_MS)
+        self.time_ms = 0
+        for kline in history:
+            self._minutes.add(bar_of_kline(kline))
+            self._hours.add(bar_of_kline(kline))
+            self.time_ms = kline.close_ms
+
+    def hear(self, tick: Tick) -> None:
+        """The market's time, and what traded at it."""
+        bar = bar_of_tick(tick)
+        for store in (self._seconds, self._minutes, self._hours):
+            store.add(bar)
+        self.time_ms = tick.time_ms
+
+    def rows(self, interval: Interval, from_ms: int | None, until_ms: int | None, limit: int) -> list[Bar]:
+        """Klines that open within the times given, oldest first, gap-free; the newest may still be forming.
+
+        With `from_ms` the oldest `limit` of them, else the newest.
+        """
+        store = self._store(interval)
+        if store.first_ms is None:
+            return []
+        newest_ms = interval.start_ms(min(self.time_ms, self.time_ms if until_ms is None else until_ms))
+        if from_ms is None:
+            longest_ms = 31 * DAY_MS if interval.name == "1M" else interval.length_ms
+            first_ms = interval.start_ms(max(store.first_ms, newest_ms - limit * longest_ms))
+            return list(self._grouped(store, interval, first_ms, newest_ms))[-limit:]
+        first_ms = interval.start_ms(max(from_ms, store.first_ms))
+        if first_ms < from_ms:
+            first_ms = interval.next_ms(first_ms)
+        return list(islice(self._grouped(store, interval, first_ms, newest_ms), limit))
+
+    def row(self, interval: Interval, open_ms: int) -> Bar | None:
+        """The kline that opens at `open_ms`: flat where nothing has traded, None before the first trade."""
+        return next(self._grouped(self._store(interval), interval, open_ms, open_ms), None)
+
+    def _store(self, interval: Interval) -> Store:
+        """The coarsest that has a boundary wherever `interval` has one."""
+        for store in (self._hours, self._minutes):
+            if interval.length_ms % store.length_ms == 0 and interval.offset_ms % store.length_ms == 0:
+                return store
+        return self._seconds
+
+    @staticmethod
+    def _grouped(store: Store, interval: Interval, first_ms: int, newest_ms: int) -> Iterator[Bar]:
+        """One row an interval, from the one that opens at `first_ms` to that of `newest_ms`."""
+        bars = deque(store.bars(first_ms))
+        if not bars:
+            return
+        before = bars[0]
+        while bars and bars[0].open_ms < first_ms:
+            before = bars.popleft()
+        open_ms = first_ms
+        while open_ms <= newest_ms:
+            next_ms = interval.next_ms(open_ms)
+            row = before.flat_at(open_ms)
+            while bars and bars[0].open_ms < next_ms:
+                row = row.then(bars.popleft())
+            yield row
+            before, open_ms = row, next_ms
+
+
+class KlineFeed:
+    """When subscribers hear of one interval: now and then while it forms, and once when it has closed."""
+
+    def __init__(self, interval: Interval, klines: Klines) -> None:
+        self.interval = interval
+        self._klines = klines
+        self._pace_ms = 1000 if interval.name == "1s" else 2000
+        self._open_ms = interval.start_ms(klines.time_ms)
+        self._told_ms = 0
+
+    def closed_by(self, time_ms: int) -> Iterator[Bar]:
+        """The klines that have closed when the market reaches `time_ms`; to be asked before it does."""
+        current_ms = self.interval.start_ms(time_ms)
+        while self._open_ms < current_ms:
+            row = self._klines.row(self.interval, self._open_ms)
+            if row is not None:
+                yield row
+            self._open_ms = self.interval.next_ms(self._open_ms)
+            self._told_ms = time_ms
+
+    def forming(self) -> Bar | None:
+        """The forming kline, if it is time to tell it."""
+        if self._klines.time_ms - self._told_ms < self._pace_ms:
+            return None
+        self._told_ms = self._klines.time_ms
+        return self._klines.row(self.interval, self._open_ms)
+
+
+def row_json(bar: Bar, interval: Interval) -> list[object]:
+    """A kline as the `klines` request answers it."""
+    return [
+        bar.open_ms,
+        padded(bar.open),
+        padded(bar.high),
+        padded(bar.low),
+        padded(bar.close),
+        padded(bar.volume),
+        interval.next_ms(bar.open_ms) - 1,
+        padded(bar.quote),
+        bar.trades,
+        padded(bar.buy_volume),
+        padded(bar.buy_quote),
+        "0",
+    ]
+
+
+def event_json(bar: Bar, interval: Interval, symbol: str, event_ms: int, closed: bool) -> dict[str, object]:
+    """A kline as the stream tells it."""
+    return {
+        "e": "kline",
+        "E": event_ms,
+        "s": symbol,
+        "k": {
+            "t": bar.open_ms,
+            "T": interval.next_ms(bar.open_ms) - 1,
+            "s": symbol,
+            "i": interval.name,
+            "f": -1,
+            "L": -1,
+            "o": padded(bar.open),
+            "c": padded(bar.close),
+            "h": padded(bar.high),
+            "l": padded(bar.low),
+            "v": padded(bar.volume),
+            "n": bar.trades,
+            "x": closed,
+            "q": padded(bar.quote),
+            "V": padded(bar.buy_volume),
+            "Q": padded(bar.buy_quote),
+            "B": "0",
+        },
+    }

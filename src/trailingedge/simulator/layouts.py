@@ -1,0 +1,159 @@
+"""Binance's public CSV layouts: klines, trades, aggTrades and bookTicker, and how to tell them apart.
+
+A layout is known by its columns, not by its header, for spot files come without one. Times are
+milliseconds, or microseconds in spot files since 2025; their magnitude says which.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from typing import Final
+
+from trailingedge.market import ZERO, Kline, Side
+
+Row = Sequence[str]
+
+_BOOLEANS: Final = {"true": True, "false": False}
+# 10^11 ms is in 1973 and 10^14 ms in 5138; 10^17 µs is in 5138 again.
+_EARLIEST_MS: Final = 10**11
+_MICROSECONDS_FROM: Final = 10**14
+_MICROSECONDS_UNTIL: Final = 10**17
+
+
+class Layout(Enum):
+    """What a row is."""
+
+    KLINES = "klines"
+    TRADES = "trades"
+    AGG_TRADES = "aggTrades"
+    BOOK_TICKER = "bookTicker"
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A row of trades or aggTrades."""
+
+    trade_id: int
+    time_ms: int
+    price: Decimal
+    quantity: Decimal
+    aggressor: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A row of bookTicker; a crossed or empty book is as possible in a file as on the wire."""
+
+    time_ms: int
+    bid: Decimal
+    bid_quantity: Decimal
+    ask: Decimal
+    ask_quantity: Decimal
+
+
+def is_header(row: Row) -> bool:
+    """The row names columns instead of filling them."""
+    return bool(row) and not row[0].strip().lstrip("-").isdigit()
+
+
+def recognise(row: Row) -> Layout | None:
+    """The layout of a row of values, None when it is none of Binance's.
+
+    USD-M futures files lack the last column of trades and aggTrades.
+    """
+    flags = [number for number, cell in enumerate(row) if cell.strip().lower() in _BOOLEANS]
+    match len(row), flags:
+        case 12, []:
+            return Layout.KLINES
+        case (7, [5, 6]) | (6, [5]):
+            return Layout.TRADES
+        case (8, [6, 7]) | (7, [6]):
+            return Layout.AGG_TRADES
+        case (7 | 8, []):
+            return Layout.BOOK_TICKER
+    return None
+
+
+def in_ms(cell: str) -> int:
+    """A time of a file in milliseconds. Raises ValueError when it is neither milli- nor microseconds."""
+    time = int(cell)
+    if _EARLIEST_MS <= time < _MICROSECONDS_FROM:
+        return time
+    if _MICROSECONDS_FROM <= time < _MICROSECONDS_UNTIL:
+        return time // 1000
+    raise ValueError(f"{cell} is no time in milliseconds or microseconds")
+
+
+def kline_of(row: Row) -> Kline:
+    """open_time, open, high, low, close, volume, close_time, …"""
+    opened, high, low, closed, volume = (_number(cell) for cell in row[1:6])
+    return Kline(in_ms(row[0]), in_ms(row[6]), opened, high, low, closed, volume)
+
+
+def trade_of(row: Row) -> Trade:
+    """id, price, qty, quote_qty, time, is_buyer_maker, …"""
+    return Trade(int(row[0]), in_ms(row[4]), _price(row[1]), _number(row[2]), _aggressor(row[5]))
+
+
+def agg_trade_of(row: Row) -> Trade:
+    """agg_trade_id, price, quantity, first_trade_id, last_trade_id, transact_time, is_buyer_maker, …"""
+    return Trade(int(row[0]), in_ms(row[5]), _price(row[1]), _number(row[2]), _aggressor(row[6]))
+
+
+def quote_of(row: Row) -> Quote:
+    """update_id, best_bid_price, best_bid_qty, best_ask_price, best_ask_qty, transaction_time, …"""
+    bid, bid_quantity, ask, ask_quantity = (_number(cell) for cell in row[1:5])
+    return Quote(in_ms(row[5]), bid, bid_quantity, ask, ask_quantity)
+
+
+PARSERS: Final[dict[Layout, Callable[[Row], Kline | Trade | Quote]]] = {
+    Layout.KLINES: kline_of,
+    Layout.TRADES: trade_of,
+    Layout.AGG_TRADES: agg_trade_of,
+    Layout.BOOK_TICKER: quote_of,
+}
+
+PRICE_COLUMNS: Final = {
+    Layout.KLINES: (1, 2, 3, 4),
+    Layout.TRADES: (1,),
+    Layout.AGG_TRADES: (1,),
+    Layout.BOOK_TICKER: (1, 3),
+}
+QUANTITY_COLUMNS: Final = {
+    Layout.KLINES: (5,),
+    Layout.TRADES: (2,),
+    Layout.AGG_TRADES: (2,),
+    Layout.BOOK_TICKER: (2, 4),
+}
+
+
+def decimals(cell: str) -> int:
+    """How many decimals the number uses; trailing zeros are padding."""
+    _, _, fraction = cell.partition(".")
+    return len(fraction.rstrip("0"))
+
+
+def _number(cell: str) -> Decimal:
+    try:
+        number = Decimal(cell)
+    except InvalidOperation as exc:
+        raise ValueError(f"{cell!r} is no number") from exc
+    if not number.is_finite() or number < ZERO:
+        raise ValueError(f"{cell!r} is no price or quantity")
+    return number
+
+
+def _price(cell: str) -> Decimal:
+    price = _number(cell)
+    if price == ZERO:
+        raise ValueError("a trade at a price of zero")
+    return price
+
+
+def _aggressor(is_buyer_maker: str) -> Side:
+    """Where the buyer waited, the seller took."""
+    try:
+        return Side.SELL if _BOOLEANS[is_buyer_maker.strip().lower()] else Side.BUY
+    except KeyError as exc:
+        raise ValueError(f"{is_buyer_maker!r} is neither True nor False") from exc

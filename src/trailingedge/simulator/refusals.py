@@ -1,0 +1,99 @@
+"""How the exchange says no: one exception, and its sentences word for word.
+
+The codes are the published ones; the texts are those seen on the real exchange where they are known.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from trailingedge.errors import RequestRefused
+
+INSUFFICIENT_BALANCE: Final = "Account has insufficient balance for requested action."
+WOULD_TAKE: Final = "Order would immediately match and take."
+DUPLICATE_ORDER: Final = "Duplicate order sent."
+UNKNOWN_ORDER: Final = "Unknown order sent."
+CANCEL_RESTRICTED: Final = "Order was not canceled due to cancel restrictions."
+MARKET_CLOSED: Final = "Market is closed."
+WRONG_PHASE: Final = "This order type is not possible in this trading phase."
+PEG_TYPE: Final = "This order type may not use pegged price."
+PEG_PRICE: Final = "This price peg cannot be used with this order type."
+PEG_FORBIDDEN: Final = "Pegged orders are not supported for this symbol."
+PEG_LIQUIDITY: Final = "Order book liquidity is too low for this pegged order."
+BAD_KEY: Final = "Invalid API-key, IP, or permissions for action."
+
+FILTER_CODE: Final = -1013
+REJECTED_CODE: Final = -2010
+CANCEL_REJECTED_CODE: Final = -2011
+
+
+class Refusal(RequestRefused):
+    """The request is refused. `status` and `data` belong to the envelope around the error."""
+
+    def __init__(self, code: int, text: str, status: int = 400, data: Mapping[str, object] | None = None) -> None:
+        super().__init__(code, text)
+        self.status = status
+        self.data = data
+
+    def as_json(self) -> dict[str, object]:
+        """The error object of the envelope."""
+        error: dict[str, object] = {"code": self.code, "msg": self.text}
+        if self.data is not None:
+            error["data"] = self.data
+        return error
+
+
+def rejected(text: str) -> Refusal:
+    """The matching engine will not have the order."""
+    return Refusal(REJECTED_CODE, text)
+
+
+def cancel_rejected(text: str) -> Refusal:
+    """There is nothing to cancel, or it may not be cancelled as asked."""
+    return Refusal(CANCEL_REJECTED_CODE, text)
+
+
+def filter_failure(name: str, code: int = FILTER_CODE) -> Refusal:
+    """The order fails a filter: −1013 before the engine, −2010 in it."""
+    return Refusal(code, f"Filter failure: {name}")
+
+
+def mandatory(name: str) -> Refusal:
+    return Refusal(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def illegal_characters(name: str, legal: str) -> Refusal:
+    return Refusal(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
+
+
+def empty(name: str) -> Refusal:
+    return Refusal(-1105, f"Parameter '{name}' was empty.")
+
+
+def not_required(name: str) -> Refusal:
+    return Refusal(-1106, f"Parameter '{name}' sent when not required.")
+
+
+def too_precise(name: str) -> Refusal:
+    return Refusal(-1111, f"Parameter '{name}' has too much precision.")
+
+
+def invalid(name: str) -> Refusal:
+    return Refusal(-1130, f"Data sent for parameter '{name}' is not valid.")
+
+
+def unread(read: int, sent: int) -> Refusal:
+    return Refusal(
+        -1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}' parameter(s)."
+    )
+
+
+def bad_combination(text: str = "Combination of optional parameters invalid.") -> Refusal:
+    return Refusal(-1128, text)
+
+
+def bad_symbol() -> Refusal:
+    return Refusal(-1121, "Invalid symbol.")
+
+
+def unknown_key() -> Refusal:
+    return Refusal(-2015, BAD_KEY, status=401)

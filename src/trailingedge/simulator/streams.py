@@ -1,0 +1,139 @@
+"""The market streams as one connection sees them: what it subscribed to, and its control messages.
+
+Pure: whoever holds the socket hands in the text and sends what comes back.
+"""
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from trailingedge.simulator.api import Answer, Close, frame
+from trailingedge.simulator.klines import INTERVALS, Interval
+from trailingedge.simulator.shapes import Json, MarketEvent
+
+MESSAGES_PER_SECOND: Final = 5
+MOST_STREAMS: Final = 1024
+KLINE: Final = re.compile(r"(?P<symbol>[^@]+)@kline_(?P<interval>[^@]+)(?P<zone>@\+08:00)?")
+EIGHT_HOURS_MS: Final = 8 * 3_600_000
+
+
+def kline_interval(stream: str) -> Interval | None:
+    """The interval of a kline stream's name; None for any other stream."""
+    named = KLINE.fullmatch(stream)
+    if named is None or named["interval"] not in INTERVALS:
+        return None
+    return Interval(named["interval"], EIGHT_HOURS_MS if named["zone"] else 0)
+
+
+class StreamSession:
+    """One connection to the streams. `wanted` is told of every stream that somebody subscribes to."""
+
+    def __init__(self, url: str, wanted: Callable[[str], None]) -> None:
+        address = urlsplit(url)
+        self._combined = address.path.rstrip("/") == "/stream"
+        self._wanted = wanted
+        self._streams: dict[str, None] = {}  # in the order of their subscription
+        self._heard_ms: deque[int] = deque(maxlen=MESSAGES_PER_SECOND)
+        if self._combined:
+            named = "/".join(parse_qs(address.query).get("streams", []))
+        else:
+            named = address.path.removeprefix("/ws").strip("/")
+        self._subscribe(name for name in named.split("/") if name)
+
+    def hear(self, text: str, now_ms: int) -> Answer:
+        """Answer a control message; too many of them cut the line. `now_ms` is the wall."""
+        if len(self._heard_ms) == MESSAGES_PER_SECOND and now_ms - self._heard_ms[0] < 1000:
+            return Answer(close=Close(1008, "Too many requests"))
+        self._heard_ms.append(now_ms)
+        try:
+            raw = json.loads(text)
+        except (ValueError, RecursionError) as exc:
+            return Answer((frame({"code": 3, "msg": f"Invalid JSON: {exc}"}),))
+        return Answer((frame(self._control(raw)),))
+
+    def tell(self, event: MarketEvent) -> str | None:
+        """The frame by which this connection hears of `event`, if it listens to that stream."""
+        if event.stream not in self._streams:
+            return None
+        return frame({"stream": event.stream, "data": event.payload} if self._combined else event.payload)
+
+    def shutdown(self, event_ms: int) -> str:
+        """The frame that announces the server's end."""
+        told = {"e": "serverShutdown", "E": event_ms}
+        return frame({"stream": "!serverShutdown", "data": told} if self._combined else told)
+
+    def _control(self, raw: object) -> Json:
+        if not isinstance(raw, dict):
+            return {"code": 2, "msg": "Invalid request: expected an object"}
+        if "id" in raw and not _legal_id(raw["id"]):
+            return {"code": 2, "msg": "Invalid request: request ID must be an unsigned integer, a string or null"}
+        request_id = raw.get("id")
+        match raw.get("method"):
+            case "SUBSCRIBE" | "UNSUBSCRIBE" as method:
+                return self._change(method, raw, request_id)
+            case "LIST_SUBSCRIPTIONS":
+                return {"result": list(self._streams), "id": request_id}
+            case "SET_PROPERTY":
+                return self._set_property(raw.get("params"), request_id)
+            case "GET_PROPERTY":
+                return self._get_property(raw.get("params"), request_id)
+            case None:
+                return _invalid("missing field `method`", request_id)
+            case method:
+                return _invalid(
+                    f"unknown variant `{method}`, expected one of `SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, "
+                    "`SET_PROPERTY`, `GET_PROPERTY`",
+                    request_id,
+                )
+
+    def _change(self, method: str, raw: Mapping[str, object], request_id: object) -> Json:
+        names = raw.get("params")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            return _invalid("params must be an array of strings", request_id)
+        if method == "SUBSCRIBE":
+            if len(self._streams) + len(names) > MOST_STREAMS:
+                return _invalid("too many streams", request_id)
+            self._subscribe(names)
+        else:
+            for name in names:
+                self._streams.pop(name, None)
+        return {"result": None, "id": request_id}
+
+    def _set_property(self, asked: object, request_id: object) -> Json:
+        if not isinstance(asked, list) or len(asked) != 2:
+            return _invalid("SET_PROPERTY takes a property and its value", request_id)
+        name, value = asked
+        if name != "combined":
+            return {"code": 0, "msg": f"Unknown property: {name}", "id": request_id}
+        if not isinstance(value, bool):
+            return {"code": 1, "msg": "Invalid value type: expected Boolean", "id": request_id}
+        self._combined = value
+        return {"result": None, "id": request_id}
+
+    def _get_property(self, asked: object, request_id: object) -> Json:
+        if not isinstance(asked, list) or len(asked) != 1:
+            return _invalid("GET_PROPERTY takes one property", request_id)
+        if asked[0] != "combined":
+            return {"code": 0, "msg": f"Unknown property: {asked[0]}", "id": request_id}
+        return {"result": self._combined, "id": request_id}
+
+    def _subscribe(self, names: Iterable[str]) -> None:
+        """A name unknown is accepted and stays silent; one known already is not delivered twice."""
+        for name in names:
+            self._streams[name] = None
+            self._wanted(name)
+
+
+def _legal_id(value: object) -> bool:
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return value is None or (isinstance(value, str) and re.fullmatch("[a-zA-Z0-9]{0,36}", value) is not None)
+
+
+def _invalid(what: str, request_id: object) -> Json:
+    return {"code": 2, "msg": f"Invalid request: {what}", "id": request_id}

@@ -1,0 +1,123 @@
+"""A first look at market files: what they are, on which grid, and what is missing between them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from trailingedge.errors import ConfigError
+from trailingedge.market import Kline
+from trailingedge.simulator.csv_files import CsvFile, csv_files
+from trailingedge.simulator.layouts import PRICE_COLUMNS, QUANTITY_COLUMNS, Layout, decimals
+
+# How many trades or quotes of a file are looked at. Klines are few enough to see, and to check, them all.
+SURVEYED_ROWS: Final = 100_000
+
+_SYMBOL_IN_NAME: Final = re.compile(r"([A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)-")
+_UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one file is. Klines have an interval, and runs: stretches without a gap, start and end in ms."""
+
+    file: CsvFile
+    layout: Layout
+    symbol: str | None
+    first_ms: int = 0
+    price_decimals: int = 0
+    quantity_decimals: int = 0
+    interval_ms: int = 0
+    runs: list[tuple[int, int]] = field(default_factory=list)
+
+    def note(self, kline: Kline) -> None:
+        """Fold in the next kline of the file."""
+        after_ms = kline.close_ms + 1
+        # An exchange that goes down closes its last kline early: the longest one is the interval.
+        self.interval_ms = max(self.interval_ms, after_ms - kline.open_ms)
+        if not self.runs or kline.open_ms > self.runs[-1][1]:
+            self.runs.append((kline.open_ms, after_ms))
+        else:
+            began_ms, ends_ms = self.runs[-1]
+            self.runs[-1] = (began_ms, max(ends_ms, after_ms))
+
+
+def survey_all(paths: Iterable[Path]) -> tuple[list[Survey], list[str]]:
+    """A survey of each CSV file in order of time, and everything that is wrong with any of them."""
+    surveys: list[Survey] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            surveys += [_survey(file) for file in csv_files(path)]
+        except ConfigError as error:
+            problems += error.problems
+    surveys.sort(key=lambda survey: (survey.first_ms, str(survey.file.path), survey.file.name))
+    return surveys, problems
+
+
+def _survey(file: CsvFile) -> Survey:
+    layout = file.layout()
+    named = _SYMBOL_IN_NAME.match(file.name) or _SYMBOL_IN_NAME.match(file.path.name)
+    survey = Survey(file, layout, named.group(1).upper() if named else None)
+    rows = None if layout is Layout.KLINES else SURVEYED_ROWS
+    for row, value in islice(file.values(layout), rows):
+        survey.price_decimals = max(survey.price_decimals, *(decimals(row[n]) for n in PRICE_COLUMNS[layout]))
+        survey.quantity_decimals = max(survey.quantity_decimals, *(decimals(row[n]) for n in QUANTITY_COLUMNS[layout]))
+        if isinstance(value, Kline):
+            survey.note(value)
+            time_ms = value.open_ms
+        else:
+            time_ms = value.time_ms
+        survey.first_ms = min(survey.first_ms, time_ms) if survey.first_ms else time_ms
+    return survey
+
+
+def disagreements(surveys: Sequence[Survey]) -> list[str]:
+    """What keeps these files from being one market."""
+    problems = []
+    for what, told in (
+        ("symbols", [survey.symbol for survey in surveys]),
+        ("layouts", [survey.layout.value for survey in surveys]),
+        ("kline intervals", [interval_name(survey.interval_ms) for survey in surveys if survey.interval_ms]),
+    ):
+        first = {name: survey.file for name, survey in reversed(list(zip(told, surveys, strict=False))) if name}
+        if len(first) > 1:
+            files = ", ".join(f"{name} in {file.path}" for name, file in sorted(first.items()))
+            problems.append(f"mixed {what}: {files}; give the files of one market and one layout")
+    return problems
+
+
+def finest(places: int) -> Decimal:
+    """The grid of that many decimals."""
+    return Decimal(1).scaleb(-places)
+
+
+def missing(surveys: Sequence[Survey]) -> list[str]:
+    """The klines that no file has, between the first and the last, in words."""
+    runs = sorted(run for survey in surveys for run in survey.runs)
+    interval_ms = max((survey.interval_ms for survey in surveys), default=0)
+    words: list[str] = []
+    told_ms = runs[0][1] if runs else 0
+    for began_ms, ends_ms in runs:
+        count = (began_ms - told_ms) // interval_ms
+        if count > 0:
+            span = f"{_in_words(began_ms - count * interval_ms)} to {_in_words(began_ms)} UTC"
+            words.append(f"{count} {interval_name(interval_ms)} kline{'s' if count > 1 else ''} missing: {span}")
+        told_ms = max(told_ms, ends_ms)
+    return words
+
+
+def interval_name(interval_ms: int) -> str:
+    """The exchange's name of an interval: 60000 is "1m"."""
+    for unit_ms, unit in _UNITS:
+        if interval_ms % unit_ms == 0:
+            return f"{interval_ms // unit_ms}{unit}"
+    return f"{interval_ms}ms"
+
+
+def _in_words(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M}"

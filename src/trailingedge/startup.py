@@ -1,0 +1,165 @@
+"""From connected to ready, step by step, each with its result shown.
+
+A step that fails for a reason that may pass is tried again; one that a person must mend ends the start.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from trailingedge.clock import Clock
+from trailingedge.config import Settings
+from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
+from trailingedge.console.lines import Face
+from trailingedge.errors import (
+    ConfigError,
+    OutcomeUnknown,
+    ProtocolViolation,
+    RequestRefused,
+    SessionLost,
+    StartFailed,
+)
+from trailingedge.execution.jumpstart import DeepOrder, Jumpstart
+from trailingedge.execution.recovery import withdraw_leftovers
+from trailingedge.market import ZERO, Balance, BookTop, RateLimit, Side, SymbolRules
+from trailingedge.notifications import texts
+from trailingedge.notifications.alerts import Alerts
+from trailingedge.websocket import market_fetch
+from trailingedge.wire import Wire
+
+logger = logging.getLogger(__name__)
+
+_BOOK_WITHIN_S: Final = 10.0
+_TRIES: Final = 5
+_PAUSE_S: Final = 1.0
+_GLANCE_S: Final = 0.01
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the exchange and the settings agree on: effective rules, fee in force, order limits."""
+
+    rules: SymbolRules
+    fee: Decimal
+    limits: tuple[RateLimit, ...]
+
+
+class Startup:
+    """The steps of design order: each may be awaited once the ones before it are done."""
+
+    def __init__(self, settings: Settings, wire: Wire, clock: Clock, face: Face, alerts: Alerts) -> None:
+        self._settings = settings
+        self._wire = wire
+        self._clock = clock
+        self._face = face
+        self._alerts = alerts
+
+    async def connect(self) -> None:
+        """Clock, logon and subscription; they are done by whoever keeps the connection."""
+        began_s = self._clock.now_s()
+        await self._wire.api.ready()
+        took_ms = (self._clock.now_s() - began_s) * 1000
+        offset_ms = self._wire.server_clock.offset_ms
+        self._face.step("connect and log on", f"ok, {took_ms:.0f} ms, clock offset {offset_ms:+d} ms")
+
+    async def agree(self) -> Terms:
+        """Rules and fee. Raises ConfigError with every setting that the exchange does not allow."""
+        settings, api = self._settings, self._wire.api
+        told, limits = await self._persist(lambda: market_fetch.exchange_info(api, settings.symbol))
+        commission = await self._persist(self._wire.account.commission)
+        wrong = problems_with_exchange(settings, told, commission.maker)
+        if wrong:
+            raise ConfigError(wrong)
+        rules = effective_rules(settings, told)
+        fee = commission.maker if settings.fee is None else settings.fee
+        self._face.step(
+            "rules and fee",
+            f"tick {rules.tick_size.normalize():f}, lot {rules.step_size.normalize():f}, maker fee {texts.rate(fee)}",
+        )
+        for warning in warnings_with_exchange(settings, commission.maker):
+            self._alerts.send(warning, logging.WARNING)
+        if settings.taker_escape_after_sec > 0:
+            self._face.step(
+                "taker escape", f"after {settings.taker_escape_after_sec:g} s, fee {texts.rate(commission.taker)}"
+            )
+        return Terms(rules, fee, limits)
+
+    async def fetch_klines(self) -> None:
+        """The history, without a gap; as much of it as there is."""
+        settings, api = self._settings, self._wire.api
+        count = settings.rolling_klines_maxlen
+        found = await self._persist(lambda: market_fetch.klines(api, settings.symbol, settings.kline_interval, count))
+        self._wire.snapshots.load_klines(found)
+        self._face.step("candles", f"{len(found)} of {count}, {settings.kline_interval} each")
+
+    async def first_book(self, rules: SymbolRules) -> BookTop:
+        """Wait until book and klines are there. Raises StartFailed after ten seconds."""
+        snapshots = self._wire.snapshots
+        deadline_s = self._clock.now_s() + _BOOK_WITHIN_S
+        while self._clock.now_s() < deadline_s:
+            top = snapshots.top
+            if top is not None and (snapshots.klines or snapshots.forming is not None):
+                text = f"bid {texts.price(rules, top.bid)}, ask {texts.price(rules, top.ask)}"
+                self._face.step("market streams", text)
+                return top
+            await self._clock.sleep(_GLANCE_S)
+        missing = "best bid and ask" if snapshots.top is None else "candle"
+        raise StartFailed(
+            f"no {missing} of {rules.symbol} within {_BOOK_WITHIN_S:.0f} s: see whether the symbol is trading "
+            f"(status {rules.status}) and whether BINANCE_WS_STREAM_URL is right"
+        )
+
+    async def clear_account(self, rules: SymbolRules, top: BookTop) -> None:
+        """Cancel what an earlier run left, then have the exchange tell the balances."""
+        await self._persist(lambda: self._clear_leftovers(rules))
+        if not rules.trading:
+            self._alerts.send(texts.not_trading(rules.symbol, rules.status), logging.WARNING)
+            await self._persist(lambda: self._wire.read_balances(settled_ms=0))
+            self._face.step("jumpstart", f"left out, symbol status {rules.status}")
+            return
+        await self._persist(lambda: self._jumpstart(rules, top))
+
+    async def _clear_leftovers(self, rules: SymbolRules) -> None:
+        left = await withdraw_leftovers(self._wire.account, self._clock)
+        for order in left:
+            text = texts.leftover_cancelled(
+                rules, order.side or Side.SELL, order.remaining, order.price, order.client_order_id
+            )
+            self._alerts.send(text, logging.WARNING)
+        self._face.step("own open orders", f"{len(left)} cancelled" if left else "none")
+
+    async def _jumpstart(self, rules: SymbolRules, top: BookTop) -> None:
+        def tell(what: str, client_order_id: str, order: DeepOrder) -> None:
+            if what == "placed":
+                text = texts.jumpstart_placed(rules, client_order_id, order.side, order.quantity, order.price)
+            else:
+                held = [self._balance(asset) for asset in (rules.base_asset, rules.quote_asset)]
+                text = texts.jumpstart_cancelled(rules, client_order_id, *held)
+            logger.info("%s", text)
+
+        jumpstart = Jumpstart(self._wire.account, self._wire.snapshots, rules, self._clock, tell)
+        result = await jumpstart.run(self._wire.snapshots.top or top, self._wire.server_clock.now_ms())
+        for asset, told, asked in result.differs:
+            self._alerts.send(texts.balances_differ(asset, told, asked), logging.WARNING)
+        self._face.step("jumpstart", "ok, balances pushed" if result.pushed else "balances asked for")
+
+    def _balance(self, asset: str) -> Balance:
+        return self._wire.snapshots.balances.get(asset) or Balance(asset, ZERO)
+
+    async def _persist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The result of one step, tried again for reasons that may pass. Raises StartFailed when they do not."""
+        reason = ""
+        for attempt in range(_TRIES):
+            if attempt:
+                await self._clock.sleep(_PAUSE_S * 2.0 ** (attempt - 1))
+            await self._wire.api.ready()
+            try:
+                return await ask()
+            except (SessionLost, OutcomeUnknown, RequestRefused, ProtocolViolation) as trouble:
+                reason = str(trouble)
+                logger.warning("start: %s; trying again", reason)
+        raise StartFailed(f"the exchange did not answer as needed, {_TRIES} times in a row: {reason}")

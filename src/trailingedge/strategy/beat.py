@@ -1,0 +1,128 @@
+"""One decision in the making: what is given, the memory as it changes, and what is to be told of it."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from trailingedge.market import ZERO, Regime, Side
+from trailingedge.strategy.events import CommandRefused, Event, ExitEnding, Origin, RegimeSet
+from trailingedge.strategy.hard_stop import stop_distance
+from trailingedge.strategy.inputs import Holdings, Inputs, Params
+from trailingedge.strategy.memory import Exit, Memory
+from trailingedge.strategy.min_gain import min_gain
+from trailingedge.strategy.trailing import Trail, trail
+from trailingedge.strategy.want import Cause, ExitProgress, Kind, Want
+
+
+class Beat:
+    """Lives for one call of `decide`; the rules work on it in turn."""
+
+    __slots__ = (
+        "_trail",
+        "_trail_of",
+        "ask",
+        "bid",
+        "closes_heard",
+        "events",
+        "inputs",
+        "memory",
+        "params",
+        "stop_distance",
+        "u",
+    )
+
+    def __init__(self, inputs: Inputs, memory: Memory, params: Params) -> None:
+        self.inputs = inputs
+        self.memory = memory
+        self.params = params
+        self.bid = 0.0 if inputs.top is None else float(inputs.top.bid)
+        self.ask = 0.0 if inputs.top is None else float(inputs.top.ask)
+        self.stop_distance = stop_distance(inputs.channel, params)
+        self.events: list[Event] = []
+        self.closes_heard = False
+        self._trail: Trail | None = None
+        self._trail_of: Memory | None = None
+        self.u = self._unit_value_in(memory.regime)  # None without a regime or a trusted book
+
+    def price_in(self, regime: Regime) -> float:
+        """The price that leaves `regime` at once."""
+        return self.bid if regime is Regime.BASE else self.ask
+
+    @property
+    def holdings(self) -> Holdings | None:
+        """The balances as last settled."""
+        return self.inputs.holdings if self.inputs.holdings is not None else self.memory.holdings
+
+    def progress_of(self, exit_: Exit) -> ExitProgress | None:
+        """What the chaser says of this exit, if it knows it."""
+        progress = self.inputs.progress
+        return progress if progress is not None and progress.number == exit_.number else None
+
+    def anchor(self, regime: Regime, price: float, origin: Origin) -> None:
+        """Come into `regime` at `price`, in quote per base."""
+        self.events.append(RegimeSet(self.memory.regime, regime, price, origin))
+        self.memory = self.memory.anchored(regime, price, self.inputs.market_ms)
+        self.u = self._unit_value_in(regime)
+
+    def start(self, kind: Kind, side: Side) -> Exit:
+        """Latch a new exit. Its number is the time, and never one that was used before."""
+        number = max(self.inputs.server_ms, self.memory.last_number + 1)
+        top = self.inputs.top
+        started = Exit(kind, side, number, self.inputs.market_ms, None if top is None else top.mid)
+        self.memory = replace(self.memory, exit=started, last_number=number, stop_breach_since_ms=None)
+        return started
+
+    def end(self, exit_: Exit, cause: Cause) -> None:
+        """Begin to withdraw the exit in progress."""
+        self.events.append(ExitEnding(exit_.kind, exit_.side, exit_.number, cause))
+        self.memory = replace(self.memory, exit=replace(exit_, ending=cause), stop_breach_since_ms=None)
+
+    def refuse(self, reason: str) -> None:
+        """Tell the operator why not."""
+        if self.inputs.command is not None:
+            self.events.append(CommandRefused(self.inputs.command, reason))
+
+    def trail(self) -> Trail | None:
+        """The take-profit's numbers now; None without a regime or a trusted book."""
+        if self._trail_of is not self.memory:
+            self._trail, self._trail_of = self._measure(), self.memory
+        return self._trail
+
+    def _unit_value_in(self, regime: Regime | None) -> float | None:
+        """What one unit could be turned into at once: at the bid in BASE, at the ask in QUOTE."""
+        if regime is None or self.inputs.top is None:
+            return None
+        return self.bid if regime is Regime.BASE else 1 / self.ask
+
+    def _measure(self) -> Trail | None:
+        memory, params, u = self.memory, self.params, self.u
+        if memory.regime is None or u is None:
+            return None
+        return trail(
+            u,
+            memory.anchor,
+            memory.high,
+            min_gain(memory.regime, memory.anchor, self.ask, self.inputs.channel, params),
+            params.fee,
+            start_factor=params.start_factor,
+            min_factor=params.min_factor,
+            gain_scale_frac=params.gain_scale_frac(memory.regime),
+        )
+
+    def want(self) -> Want | None:
+        """What the chaser is to do: nothing, or sell all of the side held, for as long as the exit is latched."""
+        exit_, holdings = self.memory.exit, self.holdings
+        if exit_ is None or exit_.ending is not None or holdings is None:
+            return None
+        funds = holdings.base if exit_.side is Side.SELL else holdings.quote
+        if self.inputs.holdings is None:
+            # The balances lag behind the fills: what was filled since they were settled is gone already.
+            funds = max(ZERO, funds - (self.sold(exit_) - exit_.accounted))
+        pricing = self.params.hard_stop_pricing if exit_.kind is Kind.FLUSH else self.params.exit_pricing
+        return Want(exit_.side, funds, pricing, exit_.kind, exit_.number)
+
+    def sold(self, exit_: Exit) -> Decimal:
+        """How much of the asset sold the exit has filled away so far."""
+        progress = self.progress_of(exit_)
+        if progress is None:
+            return ZERO
+        return progress.filled_base if exit_.side is Side.SELL else progress.filled_quote

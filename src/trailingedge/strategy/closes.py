@@ -1,0 +1,95 @@
+"""What a closed kline changes: the gate, the QUOTE stop, and the high where nobody was looking.
+
+The same code hears closes live, one at a time, and folds in those of a night spent offline.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from trailingedge.indicators.donchian import Channel
+from trailingedge.market import Kline, Regime
+from trailingedge.strategy.events import BrokeOut, Event, ExitEnding, GateOpened, GateShut
+from trailingedge.strategy.gate import opens
+from trailingedge.strategy.hard_stop import breached, stop_distance
+from trailingedge.strategy.inputs import ClosedKline, Params
+from trailingedge.strategy.memory import Gate, Memory, ShutBy
+from trailingedge.strategy.want import Cause, Kind
+
+Heard = tuple[Memory, tuple[Event, ...]]
+
+
+def fold(memory: Memory, closes: Iterable[ClosedKline], params: Params) -> Heard:
+    """`memory` after closed klines that nobody watched, oldest first: high and gate move, nothing is armed.
+
+    The high comes out within the widest spread of what beat by beat would have seen: a kline knows
+    trades, not the book.
+    """
+    events: tuple[Event, ...] = ()
+    for closed in closes:
+        memory, news = hear_close(memory, closed, params, unwatched=True)
+        events += news
+    return memory, events
+
+
+def hear_close(memory: Memory, closed: ClosedKline, params: Params, *, unwatched: bool = False) -> Heard:
+    """`memory` after one closed kline. One that is not newer than the last is ignored."""
+    kline, channel = closed.kline, closed.channel
+    if kline.close_ms <= memory.last_close_ms:
+        return memory, ()
+    if unwatched or kline.open_ms <= memory.blind_ms:
+        memory = _raise_high(memory, kline)
+    close = float(kline.close)
+    memory, moved = _move_gate(memory, close, kline.close_ms, channel, params)
+    memory, left = _note_breakout(memory, close, channel)
+    return replace(memory, last_close=close, last_close_ms=kline.close_ms), moved + left
+
+
+def _raise_high(memory: Memory, kline: Kline) -> Memory:
+    """The best unit value that traded within the kline. One that began before the anchor proves nothing."""
+    if memory.regime is None or memory.funded is False or kline.open_ms < memory.anchor_ms:
+        return memory
+    best = float(kline.high) if memory.regime is Regime.BASE else 1 / float(kline.low)
+    return replace(memory, high=best) if best > memory.high else memory
+
+
+def _move_gate(memory: Memory, close: float, close_ms: int, channel: Channel | None, params: Params) -> Heard:
+    if memory.regime is not Regime.QUOTE:
+        return memory, ()
+    gate = memory.gate
+    if gate is None:
+        return _judge_stop(memory, close, close_ms, channel, params)
+    if close_ms <= gate.shut_ms:
+        return memory, ()
+    before = memory.last_close if memory.last_close_ms > gate.shut_ms else gate.price
+    if channel is None or not opens(gate, close, before, channel):
+        return memory, ()
+    opened = replace(memory.anchored(Regime.QUOTE, close, close_ms), gate=None)
+    return opened, (GateOpened(gate.shut_by, close, channel.mid),)
+
+
+def _judge_stop(memory: Memory, close: float, close_ms: int, channel: Channel | None, params: Params) -> Heard:
+    """The QUOTE stop: shut the gate, and withdraw a take-profit buy."""
+    buying = memory.exit
+    if buying is not None and (buying.kind is not Kind.TAKE_PROFIT or buying.ending is not None):
+        return memory, ()
+    if memory.funded is False or close_ms <= memory.anchor_ms:
+        return memory, ()
+    if not breached(1 / close, memory.anchor, stop_distance(channel, params)):
+        return memory, ()
+    mid = channel.mid if channel is not None else None
+    shut = replace(memory, gate=Gate(ShutBy.STOP, close, close_ms))
+    if buying is None:
+        return shut, (GateShut(ShutBy.STOP, close, mid),)
+    ending = ExitEnding(buying.kind, buying.side, buying.number, Cause.STOPPED)
+    return replace(shut, exit=replace(buying, ending=Cause.STOPPED)), (GateShut(ShutBy.STOP, close, mid), ending)
+
+
+def _note_breakout(memory: Memory, close: float, channel: Channel | None) -> Heard:
+    """Only the first close beyond an edge is news."""
+    direction = channel.breakout(close) if channel is not None else None
+    if direction is memory.broken_out:
+        return memory, ()
+    memory = replace(memory, broken_out=direction)
+    if direction is None or channel is None:
+        return memory, ()
+    return memory, (BrokeOut(direction, close, channel.upper, channel.lower),)

@@ -1,0 +1,100 @@
+"""What the strategy is given: its numbers once, and one picture of the world each beat."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+
+from trailingedge.indicators.donchian import Channel
+from trailingedge.market import BookTop, Kline, Regime
+from trailingedge.strategy.want import ExitProgress, Pricing
+
+
+class Command(Enum):
+    """What the operator may ask of the strategy."""
+
+    FLIP = "x"
+    WITHDRAW = "c"
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """The numbers the strategy works with. Fractions are of 1; `fee` is the maker's, of each fill.
+
+    `anchor_price` (quote per base) replaces the market's price when there is no record to start from.
+    """
+
+    start_factor: float
+    min_factor: float
+    gain_scale_frac_base: float
+    gain_scale_frac_quote: float
+    min_gain_trigger_frac_base: float
+    min_gain_trigger_frac_quote: float
+    fee: float
+    buffer: float
+    donchian_gain_multiplier: float
+    squeeze_frac: float
+    hard_stop_threshold_frac: float
+    hard_stop_donchian_multiplier: float
+    hard_stop_max_frac: float
+    hard_stop_confirm_s: float
+    breakout_entry: bool
+    breakout_exit: bool
+    exit_pricing: Pricing
+    hard_stop_pricing: Pricing
+    min_quantity: Decimal
+    min_notional: Decimal
+    step_size: Decimal
+    anchor_price: Decimal | None = None
+
+    def gain_scale_frac(self, regime: Regime) -> float:
+        return self.gain_scale_frac_base if regime is Regime.BASE else self.gain_scale_frac_quote
+
+    def min_gain_trigger_frac(self, regime: Regime) -> float:
+        return self.min_gain_trigger_frac_base if regime is Regime.BASE else self.min_gain_trigger_frac_quote
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What we may trade of each asset: free and locked by our own orders, less the reserve."""
+
+    base: Decimal
+    quote: Decimal
+
+    def of(self, regime: Regime) -> Decimal:
+        """The amount of the asset that is held in `regime`."""
+        return self.base if regime is Regime.BASE else self.quote
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedKline:
+    """A kline that closed, and the channel that was in force while it formed."""
+
+    kline: Kline
+    channel: Channel | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """One consistent picture.
+
+    `market_ms` is the exchange's time, in which the strategy counts; `server_ms` names new exits.
+    `top` is None while it is stale or the account unproven: then no trigger is judged. `holdings` is
+    None while the balances do not account for every fill. `channel` is the one in force now; `closes`
+    are the klines that closed since the last beat, oldest first. `hold` is a pause or a breaker,
+    `halted` a broken invariant. `progress` is None when the chaser knows of no exit. `expire`: the
+    exit commanded could not rest in time. `outside_price` is that of the account's newest fill that
+    was not ours.
+    """
+
+    market_ms: int
+    server_ms: int
+    top: BookTop | None
+    holdings: Holdings | None
+    channel: Channel | None
+    closes: tuple[ClosedKline, ...] = ()
+    command: Command | None = None
+    hold: bool = False
+    halted: bool = False
+    progress: ExitProgress | None = None
+    expire: bool = False
+    outside_price: Decimal | None = None

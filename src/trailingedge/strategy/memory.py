@@ -1,0 +1,102 @@
+"""What the strategy remembers from beat to beat. Everything in it can be rebuilt from the exchange."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import Enum
+
+from trailingedge.indicators.donchian import Breakout
+from trailingedge.market import ZERO, Regime, Side
+from trailingedge.strategy.inputs import Holdings
+from trailingedge.strategy.regime import unit_value
+from trailingedge.strategy.want import Cause, Kind
+
+
+class Phase(Enum):
+    """What we are about. A hold is a flag beside it."""
+
+    UNFUNDED = "unfunded"
+    WATCHING = "watching"
+    EXITING = "exiting"
+    FLUSHING = "flushing"
+    GATED = "gated"
+
+
+class ShutBy(Enum):
+    """Which of the stops shut the gate."""
+
+    FLUSH = "flush"  # opens when a close crosses mid upwards
+    STOP = "quote stop"  # opens when a close crosses mid downwards
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A shut gate. `price` is the shutting price, in quote per base; only later closes can open it."""
+
+    shut_by: ShutBy
+    price: float
+    shut_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """An exit in progress: latched until it ends.
+
+    `started_ms` is market time; `mid_price` the market's at that moment, None if it was not known.
+    With `ending` set it is being withdrawn. `accounted` is how much of the asset sold had been filled
+    away when the balances were last settled.
+    """
+
+    kind: Kind
+    side: Side
+    number: int
+    started_ms: int
+    mid_price: Decimal | None = None
+    ending: Cause | None = None
+    accounted: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Regime, anchor and high; the gate; the exit in progress; and what the next close is compared with.
+
+    `anchor` and `high` are unit values, zero before the first regime; `anchor_ms` is when they were set.
+    `funded` is None until it was judged for the first time. `holdings` are the last settled ones.
+    `blind_ms` is the last moment without a trusted book: klines that began before it count for the high.
+    """
+
+    regime: Regime | None = None
+    anchor: float = 0.0
+    high: float = 0.0
+    anchor_ms: int = 0
+    funded: bool | None = None
+    gate: Gate | None = None
+    exit: Exit | None = None
+    stop_breach_since_ms: int | None = None
+    last_number: int = 0
+    last_close: float = 0.0
+    last_close_ms: int = -1
+    holdings: Holdings | None = None
+    blind_ms: int = -1
+    broken_out: Breakout | None = None
+    squeezed: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        if self.exit is not None:
+            return Phase.FLUSHING if self.exit.kind is Kind.FLUSH else Phase.EXITING
+        if not self.funded:
+            return Phase.UNFUNDED
+        return Phase.WATCHING if self.gate is None else Phase.GATED
+
+    def anchored(self, regime: Regime, price: float, market_ms: int) -> "Memory":
+        """The same, come into `regime` at `price` at that moment. Becoming BASE discards the gate."""
+        value = unit_value(regime, price)
+        return replace(
+            self,
+            regime=regime,
+            anchor=value,
+            high=value,
+            anchor_ms=market_ms,
+            gate=self.gate if regime is Regime.QUOTE else None,
+            stop_breach_since_ms=None,
+        )

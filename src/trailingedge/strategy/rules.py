@@ -1,0 +1,194 @@
+"""The rows of the table: each looks at the beat, may act, and says whether it did.
+
+A row that does not act may still take note of something: a breach begun, a command refused.
+"""
+
+from dataclasses import replace
+
+from trailingedge.indicators.donchian import Breakout
+from trailingedge.market import Regime, Side
+from trailingedge.strategy.beat import Beat
+from trailingedge.strategy.closes import hear_close
+from trailingedge.strategy.events import ExitArmed, ExitRelabelled, FlushArmed, GateOpened, GateShut, Squeezed
+from trailingedge.strategy.hard_stop import breached, confirmed
+from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.memory import Exit, Memory
+from trailingedge.strategy.regime import price_at
+from trailingedge.strategy.want import Cause, Kind
+
+
+def halt(beat: Beat) -> bool:
+    """We were wrong somewhere: nothing is armed, and what is on the book comes back."""
+    if not beat.inputs.halted:
+        return False
+    exit_ = beat.memory.exit
+    if exit_ is not None and exit_.ending is None:
+        beat.end(exit_, Cause.HALTED)
+    beat.refuse("trading is halted")
+    _forget_breach(beat)
+    return True
+
+
+def withdraw(beat: Beat) -> bool:
+    """'c': call an exit or a flush back."""
+    if beat.inputs.command is not Command.WITHDRAW:
+        return False
+    exit_ = beat.memory.exit
+    if exit_ is None:
+        beat.refuse("no exit is in progress")
+        return False
+    if exit_.ending is not None:
+        beat.refuse(f"the exit is ending already: {exit_.ending.value}")
+        return False
+    beat.end(exit_, Cause.WITHDRAWN)
+    return True
+
+
+def base_stop(beat: Beat) -> bool:
+    """The hard stop in BASE, held or not: a breach that lasts becomes a flush, also of an exit in progress."""
+    memory, inputs, u = beat.memory, beat.inputs, beat.u
+    if u is None or not _stop_watches(memory):
+        _forget_breach(beat)
+        return False
+    if not breached(u, memory.anchor, beat.stop_distance):
+        _forget_breach(beat)
+        return False
+    since = memory.stop_breach_since_ms
+    if since is None:
+        since = inputs.market_ms
+        beat.memory = replace(memory, stop_breach_since_ms=since)
+    if not confirmed(since, inputs.market_ms, beat.params.hard_stop_confirm_s):
+        return False
+    _flush(beat)
+    return True
+
+
+def _stop_watches(memory: Memory) -> bool:
+    """A flush needs no second one, and what is being withdrawn is to end first."""
+    if memory.regime is not Regime.BASE or not memory.funded:
+        return False
+    return memory.exit is None or (memory.exit.ending is None and memory.exit.kind is not Kind.FLUSH)
+
+
+def _flush(beat: Beat) -> None:
+    running, top = beat.memory.exit, beat.inputs.top
+    if running is None:
+        flush = beat.start(Kind.FLUSH, Side.SELL)
+    else:
+        flush = replace(running, kind=Kind.FLUSH)
+        beat.memory = replace(beat.memory, exit=flush, stop_breach_since_ms=None)
+    upgraded = None if running is None else running.kind
+    anchor_price = price_at(Regime.BASE, beat.memory.anchor)
+    if top is not None:
+        beat.events.append(FlushArmed(flush.number, top.bid, anchor_price, beat.stop_distance, upgraded))
+
+
+def _forget_breach(beat: Beat) -> None:
+    if beat.memory.stop_breach_since_ms is not None:
+        beat.memory = replace(beat.memory, stop_breach_since_ms=None)
+
+
+def flip(beat: Beat) -> bool:
+    """'x': leave the side held now, gate or not; with fresh data or without, the chaser will wait for it."""
+    memory, inputs = beat.memory, beat.inputs
+    if inputs.command is not Command.FLIP:
+        return False
+    if memory.regime is None or (memory.exit is None and not memory.funded) or beat.holdings is None:
+        beat.refuse("there is nothing to trade")
+    elif memory.regime is Regime.QUOTE and inputs.hold:
+        beat.refuse("no buying while held")
+    elif memory.exit is None:
+        started = beat.start(Kind.MANUAL, memory.regime.exit_side)
+        beat.events.append(ExitArmed(started.kind, started.side, started.number, started.mid_price))
+        return True
+    else:
+        return _relabel(beat, memory.exit)
+    return False
+
+
+def _relabel(beat: Beat, exit_: Exit) -> bool:
+    """Already going that way: only the name changes, and never that of a flush."""
+    if exit_.ending is not None:
+        beat.refuse(f"the exit is ending already: {exit_.ending.value}")
+    elif exit_.kind in (Kind.FLUSH, Kind.MANUAL):
+        beat.refuse("already under way")
+    else:
+        beat.memory = replace(beat.memory, exit=replace(exit_, kind=Kind.MANUAL))
+        beat.events.append(ExitRelabelled(exit_.number, exit_.side, Kind.MANUAL, exit_.kind))
+        return True
+    return False
+
+
+def hold_buying(beat: Beat) -> bool:
+    """Pause or breaker: a buy in progress comes back, a sell goes on."""
+    exit_ = beat.memory.exit
+    if not beat.inputs.hold or exit_ is None or exit_.side is Side.SELL or exit_.ending is not None:
+        return False
+    beat.end(exit_, Cause.HELD)
+    return True
+
+
+def expire(beat: Beat) -> bool:
+    """A command is meant for now: one that could not rest in time is dropped."""
+    exit_ = beat.memory.exit
+    if not beat.inputs.expire or exit_ is None or exit_.kind is not Kind.MANUAL or exit_.ending is not None:
+        return False
+    beat.end(exit_, Cause.EXPIRED)
+    return True
+
+
+def judge_closes(beat: Beat) -> bool:
+    """The QUOTE stop and the gate, at each close; breakout and squeeze are news only."""
+    beat.closes_heard = True
+    moved = False
+    for closed in beat.inputs.closes:
+        beat.memory, news = hear_close(beat.memory, closed, beat.params)
+        beat.events.extend(news)
+        moved = moved or any(isinstance(event, GateShut | GateOpened) for event in news)
+    if beat.inputs.closes:
+        _note_squeeze(beat)
+    return moved
+
+
+def _note_squeeze(beat: Beat) -> None:
+    channel = beat.inputs.channel
+    squeezed = channel is not None and channel.squeezed(beat.params.squeeze_frac)
+    if squeezed is beat.memory.squeezed:
+        return
+    beat.memory = replace(beat.memory, squeezed=squeezed)
+    if squeezed and channel is not None and channel.squeeze_share is not None:
+        beat.events.append(Squeezed(channel.width, channel.squeeze_share))
+
+
+def take_profit(beat: Beat) -> bool:
+    """The trail is due: sell in BASE, buy back in QUOTE."""
+    if not _free_to_trade(beat):
+        return False
+    now, regime = beat.trail(), beat.memory.regime
+    if now is None or regime is None or not now.due:
+        return False
+    started = beat.start(Kind.TAKE_PROFIT, regime.exit_side)
+    beat.events.append(ExitArmed(started.kind, started.side, started.number, started.mid_price, now))
+    return True
+
+
+def breakout(beat: Beat) -> bool:
+    """The newest close left the channel against the side held, and the settings follow that."""
+    if not beat.inputs.closes or not _free_to_trade(beat):
+        return False
+    newest = beat.inputs.closes[-1]
+    direction = None if newest.channel is None else newest.channel.breakout(float(newest.kline.close))
+    entry = beat.params.breakout_entry and direction is Breakout.UP and beat.memory.regime is Regime.QUOTE
+    leave = beat.params.breakout_exit and direction is Breakout.DOWN and beat.memory.regime is Regime.BASE
+    if not (entry or leave):
+        return False
+    started = beat.start(Kind.BREAKOUT, Side.BUY if entry else Side.SELL)
+    beat.events.append(ExitArmed(started.kind, started.side, started.number, started.mid_price))
+    return True
+
+
+def _free_to_trade(beat: Beat) -> bool:
+    """Nothing forbids an exit of the strategy's own accord."""
+    memory, inputs = beat.memory, beat.inputs
+    watching = memory.exit is None and memory.gate is None and bool(memory.funded)
+    return watching and not inputs.hold and inputs.top is not None and inputs.holdings is not None

@@ -1,0 +1,88 @@
+"""The trailing take-profit: the more we have gained, the less of it we let go.
+
+In unit values, so that a SELL and a buy-back are one and the same rule.
+"""
+
+from dataclasses import dataclass
+from math import exp, isinf
+
+from trailingedge.strategy.min_gain import MinGain
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Every number of one take-profit decision, as unit values where not fractions.
+
+    `break_even` is the least unit value that still pays both fees: below it nothing is a profit.
+    """
+
+    u: float
+    high: float
+    gain: float
+    drawdown: float
+    factor: float
+    callback: float
+    min_gain: MinGain
+    break_even: float
+
+    @property
+    def armed(self) -> bool:
+        """The gain is worth protecting."""
+        return self.gain >= self.min_gain.value
+
+    @property
+    def due(self) -> bool:
+        """The exit condition."""
+        return self.armed and self.drawdown >= self.callback and self.u >= self.break_even
+
+    @property
+    def arms_at(self) -> float | None:
+        """The unit value from which the trail is armed; None where no gain suffices."""
+        return None if isinf(self.min_gain.value) else self.high - self.gain + self.min_gain.value
+
+    @property
+    def level(self) -> float | None:
+        """The unit value that, reached from above, makes the exit due.
+
+        None before the trail is armed, and while the level would not even pay the fees.
+        """
+        level = self.high - self.callback
+        return level if self.armed and level >= self.break_even else None
+
+
+def callback_factor(gain_frac: float, start_factor: float, min_factor: float, gain_scale_frac: float) -> float:
+    """The share of the gain that may be given back: from `start_factor` at no gain down to `min_factor`.
+
+    It decays exponentially in gain / anchor; a scale of 0 decays at once.
+    """
+    if gain_frac <= 0:
+        return start_factor
+    if gain_scale_frac == 0:
+        return min_factor
+    return min_factor + (start_factor - min_factor) * exp(-gain_frac / gain_scale_frac)
+
+
+def trail(
+    u: float,
+    anchor: float,
+    high: float,
+    min_gain: MinGain,
+    fee: float,
+    *,
+    start_factor: float,
+    min_factor: float,
+    gain_scale_frac: float,
+) -> Trail:
+    """The trail at unit value `u`. `high` >= `anchor` > 0."""
+    gain = high - anchor
+    factor = callback_factor(gain / anchor, start_factor, min_factor, gain_scale_frac)
+    return Trail(
+        u=u,
+        high=high,
+        gain=gain,
+        drawdown=high - u,
+        factor=factor,
+        callback=gain * factor,
+        min_gain=min_gain,
+        break_even=anchor * (1 + 2 * fee),
+    )

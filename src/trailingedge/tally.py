@@ -1,0 +1,159 @@
+"""What a run amounted to: exits, fills, fees, refusals, and the result against having done nothing.
+
+Values are in quote, at the best bid. A deposit or withdrawal during the run is not told apart from gain.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderReplaced
+from trailingedge.execution.ids import own_id
+from trailingedge.execution.trader import News
+from trailingedge.market import ZERO, ExecutionReport, ExecutionType, Side
+from trailingedge.strategy.events import ExitEnded, RegimeSet
+from trailingedge.strategy.want import Cause, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedExit:
+    """One exit from its trigger to its end, at market time.
+
+    `slippage_frac` compares the average with the mid price at the trigger, positive where it cost;
+    `result_frac` is the unit value won since the anchor, after fees. Either is None where nothing was
+    filled, or where there was nothing to compare with.
+    """
+
+    kind: Kind
+    side: Side
+    number: int
+    cause: Cause
+    started_ms: int
+    ended_ms: int
+    base: Decimal
+    quote: Decimal
+    replaces: int
+    fees: dict[str, Decimal]
+    slippage_frac: float | None
+    result_frac: float | None
+
+    @property
+    def average(self) -> Decimal | None:
+        return self.quote / self.base if self.base else None
+
+    @property
+    def age_s(self) -> float:
+        return max(0.0, (self.ended_ms - self.started_ms) / 1000)
+
+
+class Tally:
+    """Counts as things happen. `mark` is told now and then where account and market stand."""
+
+    def __init__(self, base_asset: str, quote_asset: str) -> None:
+        self.exits: list[FinishedExit] = []
+        self.fills = 0
+        self.taker_fills = 0
+        self.placed = 0
+        self.replaces = 0
+        self.fees: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self.rejected: Counter[int] = Counter()
+        self.from_ms = self.to_ms = 0
+        self.first_bid = self.last_bid = ZERO
+        self.first_value = self.last_value = ZERO
+        self.max_drawdown_frac = 0.0
+        self._peak = ZERO
+        self._base_asset = base_asset
+        self._quote_asset = quote_asset
+        self._anchor_price = 0.0
+        self._exit_fees: dict[int, defaultdict[str, Decimal]] = {}
+        self._exit_replaces: Counter[int] = Counter()
+
+    @property
+    def result_frac(self) -> float:
+        """Growth of the account in quote."""
+        return _growth(self.first_value, self.last_value)
+
+    @property
+    def hold_base_frac(self) -> float:
+        """What holding the base asset alone would have given."""
+        return _growth(self.first_bid, self.last_bid)
+
+    def mark(self, market_ms: int, bid: Decimal, base: Decimal, quote: Decimal) -> None:
+        """The account as it stands at `bid`."""
+        value = base * bid + quote
+        if not self.first_value:
+            self.from_ms, self.first_bid, self.first_value = market_ms, bid, value
+        self.to_ms, self.last_bid, self.last_value = market_ms, bid, value
+        self._peak = max(self._peak, value)
+        if self._peak:
+            self.max_drawdown_frac = max(self.max_drawdown_frac, -_growth(self._peak, value))
+
+    def hear_report(self, report: ExecutionReport) -> None:
+        """An execution report of an order of ours."""
+        own = own_id(report.client_order_id)
+        if own is None or report.execution_type is not ExecutionType.TRADE:
+            return
+        self.fills += 1
+        if not report.is_maker:
+            self.taker_fills += 1
+        if report.commission and report.commission_asset is not None:
+            self.fees[report.commission_asset] += report.commission
+            fees = self._exit_fees.setdefault(own.number, defaultdict(lambda: ZERO))
+            fees[report.commission_asset] += report.commission
+
+    def hear(self, news: News, market_ms: int) -> FinishedExit | None:
+        """Something happened; the exit it ended, if it did."""
+        match news:
+            case OrderPlaced():
+                self.placed += 1
+            case OrderReplaced():
+                self.replaces += 1
+                own = own_id(news.client_order_id)
+                if own is not None:
+                    self._exit_replaces[own.number] += 1
+            case OrderRefused():
+                self.rejected[news.code] += 1
+            case RegimeSet():
+                self._anchor_price = news.price
+            case ExitEnded():
+                return self._finish(news, market_ms)
+        return None
+
+    def _finish(self, ended: ExitEnded, market_ms: int) -> FinishedExit:
+        fees = dict(self._exit_fees.pop(ended.number, {}))
+        finished = FinishedExit(
+            kind=ended.kind,
+            side=ended.side,
+            number=ended.number,
+            cause=ended.cause,
+            started_ms=ended.started_ms,
+            ended_ms=market_ms,
+            base=ended.filled_base,
+            quote=ended.filled_quote,
+            replaces=self._exit_replaces.pop(ended.number, 0),
+            fees=fees,
+            slippage_frac=_slippage(ended),
+            result_frac=self._result(ended, fees),
+        )
+        self.exits.append(finished)
+        return finished
+
+    def _result(self, ended: ExitEnded, fees: dict[str, Decimal]) -> float | None:
+        if not self._anchor_price or not ended.filled_base:
+            return None
+        if ended.side is Side.SELL:
+            got = float(ended.filled_quote - fees.get(self._quote_asset, ZERO)) / float(ended.filled_base)
+            return got / self._anchor_price - 1.0
+        paid = float(ended.filled_quote) / float(ended.filled_base - fees.get(self._base_asset, ZERO))
+        return self._anchor_price / paid - 1.0
+
+
+def _slippage(ended: ExitEnded) -> float | None:
+    if ended.average is None or not ended.mid_price:
+        return None
+    worse = ended.mid_price - ended.average if ended.side is Side.SELL else ended.average - ended.mid_price
+    return float(worse / ended.mid_price)
+
+
+def _growth(first: Decimal, last: Decimal) -> float:
+    return float(last / first) - 1.0 if first else 0.0

@@ -1,0 +1,99 @@
+"""Reading JSON with suspicion: every reader returns the type it names or raises ProtocolViolation."""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+from trailingedge.errors import ProtocolViolation
+
+# The exchange's amounts have at most 20 digits on either side; what looks otherwise is not an amount.
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,28}(\.[0-9]{1,28})?", re.ASCII)
+_INT64: Final = 1 << 63
+
+Fields = dict[str, Any]
+
+
+def decode(frame: str | bytes) -> Any:
+    """The JSON value in `frame`."""
+    try:
+        text = frame if isinstance(frame, str) else frame.decode()
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolViolation(f"not JSON: {error}") from error
+
+
+def fields(raw: object, what: str = "message") -> Fields:
+    if not isinstance(raw, dict):
+        raise ProtocolViolation(f"{what}: expected an object, got {_shown(raw)}")
+    return raw
+
+
+def items(raw: object, what: str) -> list[Any]:
+    if not isinstance(raw, list):
+        raise ProtocolViolation(f"{what}: expected an array, got {_shown(raw)}")
+    return raw
+
+
+def text(raw: Fields, name: str) -> str:
+    value = raw.get(name)
+    if not isinstance(value, str):
+        raise ProtocolViolation(f"{name}: expected text, got {_shown(value)}")
+    return value
+
+
+def flag(raw: Fields, name: str) -> bool:
+    value = raw.get(name)
+    if not isinstance(value, bool):
+        raise ProtocolViolation(f"{name}: expected true or false, got {_shown(value)}")
+    return value
+
+
+def integer(raw: Fields, name: str) -> int:
+    return as_integer(raw.get(name), name)
+
+
+def amount(raw: Fields, name: str) -> Decimal:
+    return as_amount(raw.get(name), name)
+
+
+def amount_or(raw: Fields, name: str, otherwise: Decimal) -> Decimal:
+    """The amount called `name`, or `otherwise` where the exchange left it out."""
+    return amount(raw, name) if name in raw else otherwise
+
+
+def text_or(raw: Fields, name: str, otherwise: str) -> str:
+    return text(raw, name) if name in raw else otherwise
+
+
+def integer_or(raw: Fields, name: str, otherwise: int) -> int:
+    return integer(raw, name) if name in raw else otherwise
+
+
+def as_integer(value: object, name: str) -> int:
+    """A 64-bit integer; JSON's `true` is none."""
+    if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
+        raise ProtocolViolation(f"{name}: expected an integer, got {_shown(value)}")
+    return value
+
+
+def as_amount(value: object, name: str) -> Decimal:
+    """A finite decimal, from a string or a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(as_integer(value, name))
+    if not isinstance(value, str) or _AMOUNT.fullmatch(value) is None:
+        raise ProtocolViolation(f"{name}: expected an amount, got {_shown(value)}")
+    return Decimal(value)
+
+
+def _shown(value: object) -> str:
+    """A hint for the log; containers only by kind, for they may be deep."""
+    return type(value).__name__ if isinstance(value, list | dict) else ascii(value)[:80]
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+# Fractions keep their text, so that no amount ever passes through a float.
+_DECODER: Final = json.JSONDecoder(parse_float=str, parse_constant=_refuse)

@@ -1,0 +1,216 @@
+"""The market's news: one combined connection for bookTicker and klines, written into the snapshots.
+
+The book stream speaks only on change. Its silence is therefore measured: at half the age at which a
+top counts as stale, `ticker.book` is asked. An answer that agrees proves the top; one that differs, and
+is not followed by a frame, means that the stream is dead. Klines missed while a connection was down are
+fetched and folded in, in order, before newer ones; the book never waits for them.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from trailingedge.clock import Clock
+from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.market import BookTop, Kline
+from trailingedge.snapshots import Snapshots
+from trailingedge.websocket import market_fetch
+from trailingedge.websocket.api import Caller
+from trailingedge.websocket.connection import Backoff, Dial, Link, Socket, ViolationCount, shown, side_by_side
+from trailingedge.websocket.messages import (
+    ControlReply,
+    KlineHeard,
+    NoBook,
+    ServerShutdown,
+    StreamError,
+    StreamMessage,
+    TopHeard,
+    Unrecognized,
+    read_stream_frame,
+)
+
+logger = logging.getLogger(__name__)
+
+_NOT_NOW = (RequestRefused, OutcomeUnknown, ProtocolViolation, SessionLost)
+_ASK_AGAIN_S: Final = 1.0
+_FRAME_GRACE_S: Final = 1.0  # a probe may be ahead of a frame that is on its way
+_FOLD_ATTEMPTS: Final = 3  # the exchange reads klines from a database, which may lag
+
+
+class MarketStream:
+    """Best prices and klines of one symbol, kept alive and kept honest.
+
+    `api` answers probes and fetches missed klines; while it is away the stream lives on without them.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        symbol: str,
+        interval: str,
+        *,
+        snapshots: Snapshots,
+        api: Caller,
+        dial: Dial,
+        clock: Clock,
+        backoff: Backoff,
+        stale_after_s: float,
+        on_down: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._symbol = symbol
+        self._interval = interval
+        self._snapshots = snapshots
+        self._api = api
+        self._clock = clock
+        self._probe_after_s = stale_after_s / 2
+        self._waiting: deque[KlineHeard] = deque()  # klines behind a gap that is being filled
+        self._gap_seen = asyncio.Event()
+        self._gap_accepted_ms = 0  # the exchange itself has no klines right before this time
+        self._opened_s = 0.0
+        streams = f"{symbol.lower()}@bookTicker/{symbol.lower()}@kline_{interval}"
+        url = f"{base_url.rstrip('/')}/stream?streams={streams}"
+        self._link = Link("market", url, self._serve, dial=dial, clock=clock, backoff=backoff, on_down=on_down)
+
+    @property
+    def reconnects(self) -> int:
+        return self._link.reconnects
+
+    def stay_down(self) -> None:
+        """From now on a lost connection stays lost, and `run` returns."""
+        self._link.stay_down()
+
+    async def run(self) -> None:
+        """Until `stay_down`. Raises ExchangeUnreachable."""
+        await self._link.run()
+
+    async def watch(self) -> None:
+        """Seed the top after a connect, then prove it whenever the stream is silent.
+
+        Raises SessionLost when the stream turns out to be dead.
+        """
+        while True:
+            silent_s = self._clock.now_s() - self._snapshots.top_proven_s
+            if self._spoke and silent_s < self._probe_after_s:
+                await self._clock.sleep(max(0.001, self._probe_after_s - silent_s))
+            elif not await self._probe():
+                await self._clock.sleep(min(_ASK_AGAIN_S, self._probe_after_s))
+
+    @property
+    def _spoke(self) -> bool:
+        """The top was heard or proved since this connection was opened."""
+        return self._snapshots.top_proven_s >= self._opened_s
+
+    async def _probe(self) -> bool:
+        """Ask for the best prices and compare. False when the exchange could not be asked."""
+        proven_s = self._snapshots.top_proven_s
+        try:
+            asked = await market_fetch.book(self._api, self._symbol)
+        except _NOT_NOW as error:
+            logger.debug("! probe failed reason=%s", error)
+            return False
+        if self._snapshots.top_proven_s != proven_s:
+            return True  # the stream spoke meanwhile
+        if not self._spoke:
+            self._snapshots.hear_top(asked, self._clock.now_s())
+        elif _same_prices(asked, self._snapshots.top):
+            self._snapshots.prove_top(self._clock.now_s())
+        else:
+            await self._clock.sleep(_FRAME_GRACE_S)
+            if self._snapshots.top_proven_s == proven_s:
+                self._snapshots.forget_top()
+                raise SessionLost("the book moved and the stream did not say so")
+        return True
+
+    async def _serve(self, socket: Socket) -> None:
+        self._opened_s = self._clock.now_s()
+        self._waiting.clear()
+        self._gap_seen.clear()
+        await side_by_side(self._pump(socket), self.watch(), self._fill_gaps())
+
+    async def _pump(self, socket: Socket) -> None:
+        violations = ViolationCount()
+        while True:
+            frame = await socket.recv()
+            try:
+                self._hear(read_stream_frame(frame))
+            except SessionLost:
+                raise
+            except ProtocolViolation as violation:
+                violations.add(violation, self._clock.now_s())
+            except Exception:  # a handler's mistake must not cut us off from the market
+                logger.exception("frame handler failed frame=%s", shown(frame))
+
+    def _hear(self, message: StreamMessage) -> None:
+        match message:
+            case TopHeard():
+                if message.symbol == self._symbol:
+                    self._snapshots.hear_top(message.top, self._clock.now_s())
+            case KlineHeard():
+                if message.symbol == self._symbol and message.interval == self._interval:
+                    self._hear_kline(message)
+            case NoBook():
+                logger.debug("! book ignored reason=%s", message.reason)
+            case ServerShutdown():
+                raise SessionLost("the server shuts down")
+            case StreamError():
+                logger.error("the stream refused a request code=%d text=%r", message.code, message.text)
+            case ControlReply() | Unrecognized():
+                logger.debug("< %s", message)
+
+    def _hear_kline(self, heard: KlineHeard) -> None:
+        if not self._waiting and not self._follows_a_gap(heard.kline):
+            self._snapshots.hear_kline(heard.kline, heard.event_ms, self._clock.now_s())
+            return
+        if self._waiting and self._waiting[-1].kline.open_ms == heard.kline.open_ms:
+            if self._waiting[-1].kline.closed:
+                return
+            self._waiting.pop()  # of a forming kline only the newest word counts
+        self._waiting.append(heard)
+        self._gap_seen.set()
+
+    def _follows_a_gap(self, kline: Kline) -> bool:
+        known = self._snapshots.klines
+        return bool(known) and kline.open_ms > max(known[-1].close_ms + 1, self._gap_accepted_ms)
+
+    async def _fill_gaps(self) -> None:
+        while True:
+            await self._gap_seen.wait()
+            try:
+                await self._fetch_missed()
+            except _NOT_NOW as error:
+                logger.warning("missed klines not fetched yet reason=%s", error)
+                await self._clock.sleep(_ASK_AGAIN_S)
+                continue
+            self._gap_seen.clear()
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            for heard in waiting:
+                self._hear_kline(heard)
+
+    async def _fetch_missed(self) -> None:
+        """Fold in what closed between the klines we know and those that wait."""
+        for attempt in range(_FOLD_ATTEMPTS):
+            if attempt:
+                await self._clock.sleep(_ASK_AGAIN_S)
+            from_ms, until_ms = self._snapshots.klines[-1].close_ms + 1, self._waiting[0].kline.open_ms - 1
+            missed = await market_fetch.klines_between(self._api, self._symbol, self._interval, from_ms, until_ms)
+            for kline in missed:
+                self._snapshots.hear_kline(kline, kline.close_ms, self._clock.now_s())
+            if missed:
+                logger.info("missed klines folded in count=%d", len(missed))
+            if not self._follows_a_gap(self._waiting[0].kline):
+                return
+        logger.warning("the exchange has no klines from_ms=%d until_ms=%d", from_ms, until_ms)
+        self._gap_accepted_ms = self._waiting[0].kline.open_ms
+
+
+def _same_prices(asked: BookTop, heard: BookTop | None) -> bool:
+    """The update id is not compared: `ticker.book` has none."""
+    return heard is not None and (asked.bid, asked.ask, asked.bid_quantity, asked.ask_quantity) == (
+        heard.bid,
+        heard.ask,
+        heard.bid_quantity,
+        heard.ask_quantity,
+    )

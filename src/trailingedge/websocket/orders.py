@@ -1,0 +1,169 @@
+"""Order requests on their way out, and what became of them.
+
+Nothing here waits: a request is written, and its outcome is handed to whoever asked, as a value. An
+outcome may come twice: Unanswered when the patience is over, and the answer itself when it comes late.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from trailingedge.errors import ProtocolViolation
+from trailingedge.market import OrderRecord
+from trailingedge.websocket.account import ServerClock
+from trailingedge.websocket.api import Poster
+from trailingedge.websocket.fields import Fields, fields, integer, text, text_or
+from trailingedge.websocket.messages import Reply
+from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
+from trailingedge.websocket.refusals import judge
+from trailingedge.websocket.requests import (
+    ALL_ORDERS,
+    CANCEL,
+    CANCEL_REPLACE,
+    PLACE,
+    STATUS,
+    NewOrder,
+    RequestParams,
+    all_orders_params,
+    cancel_params,
+    place_params,
+    replace_params,
+    status_params,
+)
+from trailingedge.websocket.results import read_order, read_orders
+from trailingedge.websocket.session import Answer, NotSent, Silence
+
+_PARTIALLY_FAILED: Final = -2021
+_FAILED: Final = -2022
+_HALF_FAILED: Final = 400  # the status a refused half would have had by itself
+
+Listed = tuple[OrderRecord, ...] | Refused | Unanswered
+Told = TypeVar("Told")
+
+
+def read_outcome(answer: Answer) -> Outcome:
+    """What became of a placement, a cancel or a status query."""
+    if not isinstance(answer, Reply):
+        return _unheard(answer)
+    if not answer.ok:
+        return judge(answer)
+    try:
+        return Done(read_order(answer.result))
+    except ProtocolViolation as violation:
+        return Unanswered(f"unreadable answer: {violation}")
+
+
+def read_replace_outcome(answer: Answer) -> ReplaceOutcome:
+    """What became of both halves of a cancel-replace.
+
+    200, 409 and 400 −2022 tell of each half; any other refusal came before either was tried.
+    """
+    if not isinstance(answer, Reply):
+        unheard = _unheard(answer)
+        return ReplaceOutcome(NotTried() if isinstance(unheard, Refused) else unheard, unheard)
+    try:
+        halves = _halves(answer)
+        if halves is not None:
+            return ReplaceOutcome(
+                _read_half(halves, "cancelResult", "cancelResponse"),
+                _read_half(halves, "newOrderResult", "newOrderResponse"),
+            )
+    except ProtocolViolation as violation:
+        unreadable = Unanswered(f"unreadable answer: {violation}")
+        return ReplaceOutcome(unreadable, unreadable)
+    verdict = judge(answer)
+    return ReplaceOutcome(verdict if isinstance(verdict, Unanswered) else NotTried(), verdict)
+
+
+def read_listed(answer: Answer) -> Listed:
+    """The orders of an `allOrders`, or why there are none."""
+    if not isinstance(answer, Reply):
+        return _unheard(answer)
+    if not answer.ok:
+        return judge(answer)
+    try:
+        return read_orders(answer.result)
+    except ProtocolViolation as violation:
+        return Unanswered(f"unreadable answer: {violation}")
+
+
+class Orders:
+    """The order path of one account and symbol. Each method returns as soon as the request is written."""
+
+    def __init__(
+        self,
+        api: Poster,
+        server_clock: ServerClock,
+        symbol: str,
+        recv_window_ms: int = 5000,
+        patience_s: float = 3.0,
+    ) -> None:
+        self._api = api
+        self._server_clock = server_clock
+        self._symbol = symbol
+        self._recv_window_ms = recv_window_ms
+        self._patience_s = patience_s
+
+    async def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None:
+        """A new order."""
+        await self._post(PLACE, place_params(self._symbol, order), read_outcome, heard)
+
+    async def replace(
+        self,
+        cancel_order_id: int | None,
+        cancel_client_order_id: str,
+        order: NewOrder,
+        heard: Callable[[ReplaceOutcome], None],
+    ) -> None:
+        """Cancel one order if it is unfilled, and only then place another."""
+        params = replace_params(self._symbol, cancel_order_id, cancel_client_order_id, order)
+        await self._post(CANCEL_REPLACE, params, read_replace_outcome, heard)
+
+    async def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+        """Take an order from the book, part-filled or not."""
+        await self._post(CANCEL, cancel_params(self._symbol, order_id, client_order_id), read_outcome, heard)
+
+    async def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+        """Ask for one order."""
+        await self._post(STATUS, status_params(self._symbol, order_id, client_order_id), read_outcome, heard)
+
+    async def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None:
+        """Ask for all orders from that one on, whoever placed them."""
+        await self._post(ALL_ORDERS, all_orders_params(self._symbol, from_order_id), read_listed, heard)
+
+    async def _post(
+        self, method: str, params: RequestParams, read: Callable[[Answer], Told], heard: Callable[[Told], None]
+    ) -> None:
+        params["timestamp"] = self._server_clock.now_ms()
+        params["recvWindow"] = self._recv_window_ms
+        await self._api.post(method, params, self._patience_s, lambda answer: heard(read(answer)))
+
+
+def _unheard(answer: Silence | NotSent) -> Refused | Unanswered:
+    if isinstance(answer, NotSent):  # never written, so certainly not done
+        return Refused(Refusal.BUSY, 0, f"not sent: {answer.reason}")
+    return Unanswered(answer.reason)
+
+
+def _halves(reply: Reply) -> Fields | None:
+    """The object that tells of both halves; None where the request was refused as a whole."""
+    if reply.ok:
+        return fields(reply.result)
+    if reply.code in (_PARTIALLY_FAILED, _FAILED):
+        return fields(reply.data)
+    # Beyond the order limit the exchange may answer 429 and still tell what it did with each half.
+    return reply.data if reply.status < 500 and isinstance(reply.data, dict) and "cancelResult" in reply.data else None
+
+
+def _read_half(halves: Fields, result_name: str, response_name: str) -> Outcome:
+    result = text(halves, result_name)
+    if result == "NOT_ATTEMPTED":
+        return NotTried()
+    try:
+        response = fields(halves.get(response_name), response_name)
+        if result == "SUCCESS":
+            return Done(read_order(response))
+        if result == "FAILURE":
+            return judge(Reply(_HALF_FAILED, code=integer(response, "code"), text=text_or(response, "msg", "")))
+    except ProtocolViolation as violation:
+        return Unanswered(f"unreadable half: {violation}")
+    return Unanswered(f"unreadable half: {result_name} {result}")

@@ -1,0 +1,95 @@
+"""Order requests as methods and parameters: pure, with plain-string decimals as the exchange wants them."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Final
+
+from trailingedge.market import Side, plain
+
+PLACE: Final = "order.place"
+CANCEL: Final = "order.cancel"
+CANCEL_REPLACE: Final = "order.cancelReplace"
+STATUS: Final = "order.status"
+ALL_ORDERS: Final = "allOrders"
+
+_ALL_ORDERS_LIMIT: Final = 1000
+
+RequestParams = dict[str, str | int]
+
+
+class Manner(Enum):
+    """How an order meets the book."""
+
+    MAKER = "maker"  # rests at its price or is refused
+    PEGGED = "pegged"  # rests at the best of its own side, priced by the exchange at entry
+    IMMEDIATE = "immediate"  # takes what its price allows at once and keeps nothing on the book: the escape
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order to be placed. Raises ValueError unless it has a positive quantity, and a price where it needs one."""
+
+    client_order_id: str
+    side: Side
+    quantity: Decimal
+    price: Decimal | None
+    manner: Manner = Manner.MAKER
+
+    def __post_init__(self) -> None:
+        if self.quantity <= 0:
+            raise ValueError(f"{self.client_order_id}: no quantity {self.quantity}")
+        if self.manner is not Manner.PEGGED and (self.price is None or self.price <= 0):
+            raise ValueError(f"{self.client_order_id}: no price {self.price}")
+
+
+def place_params(symbol: str, order: NewOrder) -> RequestParams:
+    """`order.place`. RESULT, because an ACK, the default of a post-only order, tells no status."""
+    params: RequestParams = {
+        "symbol": symbol,
+        "side": order.side.value,
+        "type": "LIMIT_MAKER",
+        "quantity": plain(order.quantity),
+        "newClientOrderId": order.client_order_id,
+        "newOrderRespType": "RESULT",
+    }
+    if order.manner is Manner.PEGGED:
+        params["pegPriceType"] = "PRIMARY_PEG"
+    elif order.price is not None:
+        params["price"] = plain(order.price)
+    if order.manner is Manner.IMMEDIATE:
+        # Only here: a post-only order with a timeInForce is refused.
+        params.update(type="LIMIT", timeInForce="IOC")
+    return params
+
+
+def replace_params(
+    symbol: str, cancel_order_id: int | None, cancel_client_order_id: str, order: NewOrder
+) -> RequestParams:
+    """`order.cancelReplace` that places only if the cancel worked, and cancels only what is unfilled."""
+    return {
+        **place_params(symbol, order),
+        "cancelReplaceMode": "STOP_ON_FAILURE",
+        "cancelRestrictions": "ONLY_NEW",
+        **_which("cancelOrderId", cancel_order_id, "cancelOrigClientOrderId", cancel_client_order_id),
+    }
+
+
+def cancel_params(symbol: str, order_id: int | None, client_order_id: str) -> RequestParams:
+    """`order.cancel`."""
+    return {"symbol": symbol, **_which("orderId", order_id, "origClientOrderId", client_order_id)}
+
+
+def status_params(symbol: str, order_id: int | None, client_order_id: str) -> RequestParams:
+    """`order.status`."""
+    return {"symbol": symbol, **_which("orderId", order_id, "origClientOrderId", client_order_id)}
+
+
+def all_orders_params(symbol: str, from_order_id: int) -> RequestParams:
+    """`allOrders` from that order on."""
+    return {"symbol": symbol, "orderId": from_order_id, "limit": _ALL_ORDERS_LIMIT}
+
+
+def _which(id_name: str, order_id: int | None, client_name: str, client_order_id: str) -> RequestParams:
+    """By order id where it is known: never ambiguous, and the exchange's fastest path."""
+    return {client_name: client_order_id} if order_id is None else {id_name: order_id}

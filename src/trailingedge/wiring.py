@@ -1,0 +1,82 @@
+"""Settings into the small parameter values that each part takes. Only the roof sees all settings."""
+
+from dataclasses import dataclass
+from random import Random
+
+from trailingedge.auth.manager import KeyManager
+from trailingedge.clock import Clock
+from trailingedge.config import Endpoints, Settings
+from trailingedge.execution.maker_exit import ChaseParams
+from trailingedge.execution.trader import TraderParams
+from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.market import SymbolRules
+from trailingedge.strategy.inputs import Params
+from trailingedge.websocket.connection import Backoff, Dial
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the daemon lives in: the wire, the clock, chance, and the key. Tests and simulations bring their own."""
+
+    endpoints: Endpoints
+    keys: KeyManager
+    dial: Dial
+    clock: Clock
+    random: Random
+
+
+def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> Params:
+    """`rules` are the effective ones, `fee` the maker fee in force."""
+    return Params(
+        start_factor=settings.start_factor,
+        min_factor=settings.min_factor,
+        gain_scale_frac_base=settings.gain_scale_frac_base,
+        gain_scale_frac_quote=settings.gain_scale_frac_quote,
+        min_gain_trigger_frac_base=settings.min_gain_trigger_frac_base,
+        min_gain_trigger_frac_quote=settings.min_gain_trigger_frac_quote,
+        fee=fee,
+        buffer=settings.buffer,
+        donchian_gain_multiplier=settings.donchian_gain_multiplier,
+        squeeze_frac=settings.donchian_squeeze_frac,
+        hard_stop_threshold_frac=settings.hard_stop_threshold_frac,
+        hard_stop_donchian_multiplier=settings.hard_stop_donchian_multiplier,
+        hard_stop_max_frac=settings.hard_stop_max_frac,
+        hard_stop_confirm_s=settings.hard_stop_confirm_sec,
+        breakout_entry=settings.breakout_entry,
+        breakout_exit=settings.breakout_exit,
+        exit_pricing=settings.exit_pricing,
+        hard_stop_pricing=settings.hard_stop_pricing,
+        min_quantity=rules.min_quantity,
+        min_notional=rules.min_notional,
+        step_size=rules.step_size,
+        anchor_price=settings.anchor_price,
+    )
+
+
+def chase_params(settings: Settings) -> ChaseParams:
+    # A request can be executed until its recvWindow is over; a second more for the clocks to disagree.
+    return ChaseParams(
+        absent_after_s=settings.recv_window_ms / 1000 + 1.0,
+        escape_after_s=settings.taker_escape_after_sec,
+        escape_slippage_frac=settings.taker_escape_max_slippage_frac,
+    )
+
+
+def trader_params(settings: Settings) -> TraderParams:
+    return TraderParams(
+        stale_after_s=settings.stale_after_sec,
+        manual_exit_ttl_s=settings.manual_exit_ttl_sec,
+        exit_age_alert_s=settings.exit_age_alert_sec,
+        reserve_base=settings.reserve_base,
+        reserve_quote=settings.reserve_quote,
+    )
+
+
+def channel(settings: Settings) -> DonchianChannel:
+    return DonchianChannel(
+        settings.donchian_window, settings.donchian_shift, settings.donchian_source, settings.rolling_klines_maxlen
+    )
+
+
+def backoff(settings: Settings, random: Random) -> Backoff:
+    return Backoff(settings.reconnect_base_sec, settings.reconnect_max_sec, settings.reconnect_max_retries, random)

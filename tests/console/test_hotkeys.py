@@ -1,0 +1,149 @@
+import asyncio
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TextIO
+
+import pytest
+
+from trailingedge.console.hotkeys import HELP, Hotkey, HotkeyReader, hotkey, read_hotkeys
+
+PATIENCE_S = 5.0
+
+
+def typed(chunks: Iterable[bytes]) -> Callable[[], bytes]:
+    """A keyboard on which these chunks are typed, and that is then unplugged."""
+    waiting = iter(chunks)
+    return lambda: next(waiting, b"")
+
+
+async def keys_of(*chunks: bytes) -> list[Hotkey]:
+    heard: list[Hotkey] = []
+    everything = asyncio.Event()
+
+    def deliver(key: Hotkey) -> None:
+        heard.append(key)
+        if key is Hotkey.QUIT:
+            everything.set()
+
+    reader = HotkeyReader(typed([*chunks, b"q\n"]), asyncio.get_running_loop(), deliver)
+    reader.start()
+    await asyncio.wait_for(everything.wait(), PATIENCE_S)
+    return heard[:-1]
+
+
+@pytest.mark.parametrize("key", Hotkey)
+def test_every_key_is_one_letter_and_in_the_help(key: Hotkey) -> None:
+    assert hotkey(f"{key.value}\r\n") is key
+    assert f"{key.value} " in HELP
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        pytest.param("x", Hotkey.FLIP, id="x"),
+        pytest.param(" X ", Hotkey.FLIP, id="capital and blanks"),
+        pytest.param("", None, id="Enter alone"),
+        pytest.param("xx", Hotkey.HELP, id="two letters"),
+        pytest.param("flip", Hotkey.HELP, id="word"),
+        pytest.param("\x1b[A", Hotkey.HELP, id="arrow"),
+    ],
+)
+def test_a_line_is_a_key_or_asks_for_help(line: str, key: Hotkey | None) -> None:
+    assert hotkey(line) is key
+
+
+@pytest.mark.parametrize(
+    ("chunks", "keys"),
+    [
+        pytest.param([b"x\n", b"c\n"], [Hotkey.FLIP, Hotkey.WITHDRAW], id="line by line"),
+        pytest.param([b"p\r\nr\r\n"], [Hotkey.PAUSE, Hotkey.RESUME], id="two lines at once, as Windows ends them"),
+        pytest.param([b"s", b"\n"], [Hotkey.STATUS], id="a line in pieces"),
+        pytest.param([b"\xff\xfe\n"], [Hotkey.HELP], id="no text at all"),
+        pytest.param([b"x" * 10_000, b"\n"], [Hotkey.HELP], id="a long paste"),
+        pytest.param([b"\n\n"], [], id="empty lines"),
+    ],
+)
+async def test_what_is_typed_reaches_the_loop_in_order(chunks: list[bytes], keys: list[Hotkey]) -> None:
+    assert await keys_of(*chunks) == keys
+
+
+async def test_the_end_of_input_ends_the_reader_alone() -> None:
+    heard: list[Hotkey] = []
+    reader = HotkeyReader(typed([b"x"]), asyncio.get_running_loop(), heard.append)  # no Enter
+    reader.start()
+    await asyncio.to_thread(reader.join, PATIENCE_S)
+    await asyncio.sleep(0)
+    assert not reader.reading
+    assert heard == []
+
+
+def test_a_closed_loop_ends_the_reader() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    reader = HotkeyReader(lambda: b"x\n", loop, lambda _: None)
+    reader.start()
+    reader.join(PATIENCE_S)
+    assert not reader.reading
+
+
+@pytest.mark.parametrize("stdin", [None, io.StringIO("x\n")], ids=["none", "no terminal"])
+async def test_only_a_terminal_is_read(stdin: io.StringIO | None) -> None:
+    assert read_hotkeys(stdin, asyncio.get_running_loop(), lambda _: None) is None
+
+
+async def test_a_closed_stdin_is_no_terminal() -> None:
+    stdin = io.StringIO()
+    stdin.close()
+    assert read_hotkeys(stdin, asyncio.get_running_loop(), lambda _: None) is None
+
+
+@dataclass
+class Terminal:
+    """A terminal of which we hold the other end: file descriptors of both, and a stdin on it."""
+
+    keyboard: int
+    stdin: TextIO
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    before = signal.getsignal(signal.SIGTTIN)
+    keyboard, descriptor = os.openpty()
+    with open(descriptor, encoding="utf-8") as stdin, open(keyboard, "wb", buffering=0) as held:
+        yield Terminal(held.fileno(), stdin)
+    signal.signal(signal.SIGTTIN, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+async def test_a_real_terminal_is_read_until_it_is_left(terminal: Terminal) -> None:
+    heard: asyncio.Queue[Hotkey] = asyncio.Queue()
+    reader = read_hotkeys(terminal.stdin, asyncio.get_running_loop(), heard.put_nowait)
+    assert reader is not None
+    os.write(terminal.keyboard, b"x\n")
+    assert await asyncio.wait_for(heard.get(), PATIENCE_S) is Hotkey.FLIP
+    os.write(terminal.keyboard, b"\x04")  # Ctrl-D
+    await asyncio.to_thread(reader.join, PATIENCE_S)
+    assert not reader.reading
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_a_thread_that_still_reads_does_not_hold_up_the_end(terminal: Terminal) -> None:
+    program = """
+import asyncio
+import sys
+from trailingedge.console.hotkeys import read_hotkeys
+
+async def main() -> None:
+    assert read_hotkeys(sys.stdin, asyncio.get_running_loop(), print) is not None
+
+asyncio.run(main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], stdin=terminal.stdin, capture_output=True, check=False, timeout=20
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -1,0 +1,111 @@
+import io
+import os
+import subprocess
+import sys
+import threading
+from decimal import Decimal
+
+import pytest
+
+from trailingedge.console.lines import FAREWELL_S, MOST_WAITING, Face, Lines
+from trailingedge.market import SymbolRules
+from trailingedge.notifications.status import StatusView, status
+
+RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
+VIEW = StatusView("sim", RULES, "WATCHING")
+
+
+def test_lines_come_out_in_order_and_are_all_there_at_the_end() -> None:
+    stream = io.StringIO()
+    face: Face = Lines(stream)
+    for number in range(100):
+        face.line(f"line {number}")
+    face.close()
+    assert stream.getvalue().splitlines() == [f"line {number}" for number in range(100)]
+
+
+def test_a_step_shows_its_name_and_its_result() -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.step("connect", "ok (12 ms)")
+    lines.step("a step with quite a long name", "ok")
+    lines.close()
+    assert stream.getvalue() == "connect ................. ok (12 ms)\na step with quite a long name ... ok\n"
+
+
+def test_the_heart_beats_once_a_minute() -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    for second in range(200):
+        lines.show(VIEW, 1000.0 + second)
+    lines.close()
+    assert stream.getvalue().splitlines() == [status(VIEW)] * 3
+
+
+def test_a_reader_that_hung_up_changes_nothing_not_even_the_exit_code() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = """
+import sys
+from trailingedge.console.lines import Lines
+
+lines = Lines(sys.stdout)
+for _ in range(3):
+    lines.line("nobody hears this")
+lines.close()
+"""
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, check=False, timeout=20
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_closed_stream_ends_nothing() -> None:
+    stream = io.StringIO()
+    stream.close()
+    lines = Lines(stream)
+    lines.line("nowhere to go")
+    lines.line("and again")
+    lines.close()
+
+
+def test_a_terminal_of_few_letters_gets_what_it_can_show() -> None:
+    raw = io.BytesIO()
+    lines = Lines(io.TextIOWrapper(raw, encoding="ascii", newline="\n"))
+    lines.line("gate – open")
+    lines.close()
+    assert raw.getvalue() == b"gate ? open\n"
+
+
+class PausedTerminal(io.StringIO):
+    """A terminal after Ctrl-S."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = threading.Event()
+        self.goes_on = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.reached.set()
+        self.goes_on.wait()
+        return super().write(text)
+
+
+@pytest.mark.parametrize("lines_waiting", [1, MOST_WAITING + 10], ids=["a few", "too many"])
+def test_a_paused_terminal_delays_nobody(lines_waiting: int) -> None:
+    terminal = PausedTerminal()
+    lines = Lines(terminal)
+    lines.line("first")
+    terminal.reached.wait()
+    for _ in range(lines_waiting):
+        lines.line("more")
+    terminal.goes_on.set()
+    lines.close()
+    assert terminal.getvalue().count("more") == min(lines_waiting, MOST_WAITING)
+
+
+def test_the_farewell_is_short() -> None:
+    assert FAREWELL_S <= 1.0

@@ -1,0 +1,246 @@
+from decimal import Decimal
+
+import pytest
+
+from trailingedge.market import Balance, Regime, Side, SymbolRules
+from trailingedge.notifications import texts
+from trailingedge.strategy.want import Cause, Kind
+
+RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
+ONE = Decimal(1)
+PRICE = Decimal("2551.2")
+OWN = "TE-t-lx3k9"
+SOLD = texts.ExitResult(
+    kind=Kind.TAKE_PROFIT,
+    side=Side.SELL,
+    filled_base=Decimal("0.5"),
+    filled_quote=Decimal("1275.6"),
+    slippage_frac=0.0002,
+    result_frac=0.0125,
+    age_s=12.34,
+    replaces=7,
+    fees={"FDUSD": Decimal("0.30"), "BNB": Decimal(0)},
+)
+NOTHING = texts.ExitResult(
+    kind=Kind.MANUAL,
+    side=Side.BUY,
+    filled_base=Decimal(0),
+    filled_quote=Decimal(0),
+    slippage_frac=None,
+    result_frac=None,
+    age_s=30.0,
+    replaces=0,
+    fees={},
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            texts.jumpstart_placed(RULES, "TE-j-1", Side.BUY, Decimal("0.003"), Decimal(2250)),
+            "jumpstart placed: BUY 0.0030 ETH at 2250.00 FDUSD, far from the market (TE-j-1)",
+        ),
+        (
+            texts.jumpstart_cancelled(RULES, "TE-j-1", Balance("ETH", ONE), Balance("FDUSD", Decimal(0), Decimal(5))),
+            "jumpstart cancelled: the account holds 1.0000 ETH and 5.00 FDUSD (TE-j-1)",
+        ),
+        (
+            texts.ready(RULES, "sim", Regime.BASE, PRICE, Decimal("0.00075"), "ws://127.0.0.1:1"),
+            "ready: sim ETHFDUSD at ws://127.0.0.1:1, holding ETH, anchor 2551.20 FDUSD, maker fee 0.075 %",
+        ),
+        (
+            texts.take_profit_armed(RULES, Side.SELL, PRICE, 0.0205, 0.004),
+            "take-profit armed: selling all ETH near 2551.20 FDUSD, best gain +2.05 %, -0.40 % since",
+        ),
+        (
+            texts.take_profit_armed(RULES, Side.BUY, PRICE, 0.0205, 0.0),
+            "take-profit armed: buying ETH back near 2551.20 FDUSD, best gain +2.05 %, +0.00 % since",
+        ),
+        (
+            texts.exit_filled(RULES, SOLD),
+            (
+                "take-profit filled: sold 0.5000 ETH for 1275.60 FDUSD, average 2551.20 FDUSD, slippage +0.02 %, "
+                "in 12.3 s with 7 replaces, fee 0.3 FDUSD, result +1.25 %"
+            ),
+        ),
+        (
+            texts.exit_ended(RULES, NOTHING, Cause.EXPIRED),
+            "manual flip ended: expired, no order could rest in time; nothing filled",
+        ),
+        (
+            texts.hard_stop(RULES, Decimal(2400), 0.031, 0.03),
+            "hard stop: -3.10 % from the anchor, -3.00 % allowed; selling all ETH near 2400.00 FDUSD",
+        ),
+        (texts.manual_flip(RULES, Side.SELL, 2400.0), "manual flip: selling all ETH near 2400.00 FDUSD"),
+        (texts.manual_flip(RULES, Side.BUY, None), "manual flip: buying ETH back as soon as the market is known"),
+        (
+            texts.breakout(RULES, 2410.0, 2405.5, up=True),
+            "breakout: a candle closed at 2410.00 FDUSD, above the channel's 2405.50 FDUSD",
+        ),
+        (
+            texts.squeeze(RULES, 4.2, 0.08),
+            "squeeze: the channel is 4.20 FDUSD wide; 8 % of the recent ones were narrower",
+        ),
+        (
+            texts.gate_shut(RULES, 2400.0, by_flush=True),
+            "gate shut: a finished flush at 2400.00 FDUSD; no ETH is bought until it opens",
+        ),
+        (
+            texts.gate_open(RULES, 2450.0, 2449.5),
+            "gate open: a candle closed at 2450.00 FDUSD, across the channel's middle 2449.50 FDUSD",
+        ),
+        (
+            texts.order_placed(RULES, Side.SELL, ONE, PRICE, OWN),
+            "order placed: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
+        ),
+        (
+            texts.order_replaced(RULES, Side.SELL, ONE, PRICE, OWN),
+            "order replaced: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
+        ),
+        (
+            texts.order_filled(RULES, Side.SELL, Decimal("0.4"), PRICE, Decimal("0.6"), OWN),
+            "order filled: SELL 0.4000 ETH at 2551.20 FDUSD, 0.6000 ETH left (TE-t-lx3k9)",
+        ),
+        (
+            texts.order_filled(RULES, Side.SELL, ONE, PRICE, Decimal("0.0000"), OWN),
+            "order filled: SELL 1.0000 ETH at 2551.20 FDUSD, all of it (TE-t-lx3k9)",
+        ),
+        (
+            texts.order_withdrawn(RULES, Side.SELL, ONE, PRICE, OWN),
+            "order withdrawn: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
+        ),
+        (
+            texts.order_left(RULES, Side.SELL, ONE, PRICE, OWN),
+            "order left on the exchange: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9); look after it",
+        ),
+        (
+            texts.idle_remainder(RULES, Decimal("0.5"), "ETH"),
+            "idle remainder: 0.5000 ETH stay idle and join the next flip",
+        ),
+        (
+            texts.idle_remainder(RULES, Decimal("12.5"), "FDUSD"),
+            "idle remainder: 12.50 FDUSD stay idle and join the next flip",
+        ),
+        (
+            texts.unfunded(RULES, Decimal("0.0001"), Decimal(1)),
+            "unfunded: 0.0001 ETH and 1.00 FDUSD are too little to trade; waiting for a deposit",
+        ),
+        (
+            texts.exit_slow(RULES, Kind.FLUSH, 60.2, Decimal("0.3"), -0.001),
+            "flush slow: not finished after 60 s, 0.3000 ETH filled, slippage -0.10 %",
+        ),
+    ],
+    ids=lambda value: value.partition(":")[0] if isinstance(value, str) else "",
+)
+def test_a_change_reads(text: str, line: str) -> None:
+    assert text == line
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        (Kind.TAKE_PROFIT, "take-profit filled: "),
+        (Kind.FLUSH, "flush done: "),
+        (Kind.MANUAL, "manual flip filled: "),
+        (Kind.BREAKOUT, "breakout filled: "),
+    ],
+    ids=lambda value: value.name if isinstance(value, Kind) else "",
+)
+def test_a_filled_exit_begins_with_its_name(kind: Kind, head: str) -> None:
+    result = texts.ExitResult(kind, Side.SELL, ONE, PRICE, 0.0, None, 1.0, 0, {})
+    assert texts.exit_filled(RULES, result).startswith(head)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_has_a_name(kind: Kind) -> None:
+    assert texts.exit_armed(RULES, kind, Side.BUY).startswith(f"{texts.EXIT_NAMES[kind]} armed: ")
+    assert texts.EXIT_NAMES[kind] in texts.relabelled(kind)
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_every_cause_has_words(cause: Cause) -> None:
+    assert texts.ENDINGS[cause] in texts.exit_ending(Kind.MANUAL, cause)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")], ids=str)
+def test_what_is_no_number_is_a_dash(number: float) -> None:
+    assert texts.price(RULES, number) == "– FDUSD"
+
+
+def banner(mode: str, *, key_is_set: bool) -> str:
+    return texts.banner("1.2.3", mode, "ETHFDUSD", "ws://a/ws-api/v3", "ws://b", key_is_set=key_is_set)
+
+
+def test_the_banner_names_version_mode_pair_and_endpoints() -> None:
+    text = banner("testnet", key_is_set=True)
+    assert all(word in text for word in ("1.2.3", "testnet", "ETHFDUSD", "ws://a/ws-api/v3", "ws://b"))
+    assert "SIMULATION" not in text
+
+
+def test_a_simulation_says_so_and_with_a_key_how_to_use_it() -> None:
+    assert "SIMULATION" in banner("sim", key_is_set=False)
+    assert "TRADING_MODE=live" not in banner("sim", key_is_set=False)
+    assert "TRADING_MODE=live" in banner("sim", key_is_set=True)
+
+
+def test_the_summary_tells_everything_in_order() -> None:
+    run = texts.Summary(
+        seconds=93_784.0,
+        exits=3,
+        fills=9,
+        replaces=21,
+        fees={"FDUSD": Decimal("1.5")},
+        rejected={"-2010 would match": 2, "-1013": 0},
+        value=Decimal(2600),
+        result_frac=0.04,
+        hold_base_frac=0.03,
+        hold_quote_frac=0.0,
+        gaps=("2025-06-03 04:00",),
+    )
+    assert texts.summary(RULES, run).splitlines() == [
+        "summary ETHFDUSD: 1 d 2 h 3 min 4 s of market time",
+        "  exits 3, fills 9, replaces 21, fees 1.5 FDUSD",
+        "  value 2600.00 FDUSD, result +4.00 %",
+        "  holding instead: ETH +3.00 %, FDUSD +0.00 %",
+        "  rejected orders: -2010 would match 2",
+        "  missing in the recording: 2025-06-03 04:00",
+    ]
+
+
+def test_the_summary_of_nothing_has_no_result() -> None:
+    assert texts.summary(RULES, texts.Summary(seconds=0.0, exits=0, fills=0, replaces=0)).splitlines() == [
+        "summary ETHFDUSD: 0 s of market time",
+        "  exits 0, fills 0, replaces 0, fees none",
+        "  rejected orders: none",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        texts.balances_differ("ETH", ONE, Decimal("0.5")),
+        texts.leftover_cancelled(RULES, Side.BUY, ONE, PRICE, OWN),
+        texts.taker_escape(RULES, Side.SELL, ONE, PRICE, Decimal("0.001")),
+        texts.order_refused(OWN, -2010, "Order would immediately match and take."),
+        texts.order_in_doubt(OWN, "timeout"),
+        texts.stranger(OWN, 17),
+        texts.funded(RULES, Regime.QUOTE),
+        texts.regime(RULES, Regime.QUOTE, PRICE, "market price"),
+        texts.stale(10.0),
+        texts.recovered(12.0),
+        texts.connection_lost("account", "1006"),
+        texts.connection_back("account", 3.0),
+        texts.not_trading("ETHFDUSD", "BREAK"),
+        texts.halted("two orders"),
+        texts.paused(),
+        texts.resumed(),
+        texts.command_refused("flip", "nothing to sell"),
+        texts.shutdown("SIGTERM"),
+    ],
+    ids=lambda text: text.partition(":")[0],
+)
+def test_the_rest_is_one_line_too(text: str) -> None:
+    assert text
+    assert "\n" not in text
+    assert "None" not in text

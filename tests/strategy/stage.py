@@ -1,0 +1,230 @@
+"""A stage for the strategy: a market by hand, an account, and a chaser that does what it is told."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from trailingedge.indicators.donchian import Channel, DonchianChannel
+from trailingedge.market import ZERO, BookTop, Kline, Regime, Side
+from trailingedge.strategy.decide import Step, decide
+from trailingedge.strategy.events import Event
+from trailingedge.strategy.inputs import ClosedKline, Command, Holdings, Inputs, Params
+from trailingedge.strategy.memory import Exit, Gate, Memory, Phase
+from trailingedge.strategy.want import Cause, ExitProgress, Pricing, Want
+
+START_MS = 1_783_000_020_000  # a full minute
+MINUTE_MS = 60_000
+
+DEFAULTS = Params(
+    start_factor=0.5,
+    min_factor=0.1,
+    gain_scale_frac_base=0.005,
+    gain_scale_frac_quote=0.005,
+    min_gain_trigger_frac_base=0.01,
+    min_gain_trigger_frac_quote=0.01,
+    fee=0.0,
+    buffer=0.002,
+    donchian_gain_multiplier=0.5,
+    squeeze_frac=0.1,
+    hard_stop_threshold_frac=0.005,
+    hard_stop_donchian_multiplier=0.5,
+    hard_stop_max_frac=0.03,
+    hard_stop_confirm_s=1.0,
+    breakout_entry=False,
+    breakout_exit=False,
+    exit_pricing=Pricing.IMPROVE,
+    hard_stop_pricing=Pricing.OPPOSITE,
+    min_quantity=Decimal("0.0001"),
+    min_notional=Decimal(5),
+    step_size=Decimal("0.0001"),
+)
+
+
+def params(**changes: Any) -> Params:
+    return replace(DEFAULTS, **changes)
+
+
+def top(bid: str | Decimal, ask: str | Decimal | None = None) -> BookTop:
+    """A book one hundredth wide unless told otherwise."""
+    bid = Decimal(bid)
+    return BookTop(bid, bid + Decimal("0.01") if ask is None else Decimal(ask))
+
+
+def held(base: str = "0", quote: str = "0") -> Holdings:
+    return Holdings(Decimal(base), Decimal(quote))
+
+
+def kline(minute: int, close: str | float, *, high: str | float | None = None, low: str | float | None = None) -> Kline:
+    """A kline of that minute since the start."""
+    opens = START_MS + minute * MINUTE_MS
+    at = Decimal(str(close))
+    return Kline(
+        open_ms=opens,
+        close_ms=opens + MINUTE_MS - 1,
+        open=at,
+        high=at if high is None else Decimal(str(high)),
+        low=at if low is None else Decimal(str(low)),
+        close=at,
+    )
+
+
+def full_channel(lower: float, upper: float) -> Channel:
+    return Channel(upper, lower, full=True)
+
+
+class Life:
+    """The strategy's life, a beat at a time, with an account that changes as its exits fill.
+
+    The chaser takes a want as it comes and gives an exit up at once when the want is gone; fills are
+    told by `fill`, or happen by themselves at the price of the exit's own side when `fills` is set.
+    """
+
+    def __init__(
+        self,
+        settings: Params = DEFAULTS,
+        base: str = "1",
+        quote: str = "0",
+        memory: Memory | None = None,
+        fills: bool = False,
+        window: int = 3,
+    ) -> None:
+        self.params = settings
+        self.memory = Memory() if memory is None else memory
+        self.holdings = held(base, quote)
+        self.market_ms = START_MS
+        self.donchian = DonchianChannel(window, 1)
+        self.fills = fills
+        self.progress: ExitProgress | None = None
+        self.events: list[Event] = []
+        self.minute = 0
+        self.last: Step | None = None
+
+    def beat(
+        self,
+        bid: str | Decimal | None,
+        ask: str | Decimal | None = None,
+        *,
+        seconds: float = 1.0,
+        closes: Sequence[Kline] = (),
+        settled: bool = True,
+        channel: Channel | None = None,
+        **given: Any,
+    ) -> Step:
+        """One beat, `seconds` after the last; without a bid, the market is stale."""
+        self.market_ms += round(seconds * 1000)
+        closed = tuple(ClosedKline(each, self.donchian.close(each)) for each in closes)
+        inputs = Inputs(
+            market_ms=self.market_ms,
+            server_ms=self.market_ms,
+            top=None if bid is None else top(bid, ask),
+            holdings=self.holdings if settled else None,
+            channel=self.donchian.current if channel is None else channel,
+            closes=closed,
+            progress=self.progress,
+            **given,
+        )
+        step = decide(inputs, self.memory, self.params)
+        self.memory = step.memory
+        self.events += step.events
+        self.last = step
+        self._chase(step.want)
+        if self.fills and step.want is not None and inputs.top is not None:
+            self.fill(inputs.top.ask if step.want.side is Side.SELL else inputs.top.bid)
+        return step
+
+    def close(self, close: str | float, bid: str | Decimal | None = None, **given: Any) -> Step:
+        """The next kline closes, flat at `close`, and the book is at `bid` (or at the close)."""
+        closed = kline(self.minute, close)
+        self.minute += 1
+        self.market_ms = max(self.market_ms, closed.close_ms)
+        return self.beat(Decimal(str(close)) if bid is None else bid, seconds=0.001, closes=[closed], **given)
+
+    def flip(self, bid: str, **given: Any) -> Step:
+        return self.beat(bid, command=Command.FLIP, **given)
+
+    def withdraw(self, bid: str | None, **given: Any) -> Step:
+        return self.beat(bid, command=Command.WITHDRAW, **given)
+
+    def fill(self, price: str | Decimal, share: str | Decimal = "1") -> None:
+        """The exit in progress fills by `share` of what is left, and completes with the last of it."""
+        progress, exit_ = self.progress, self.memory.exit
+        if progress is None or exit_ is None or progress.complete is not None:
+            raise LookupError("no exit to fill")
+        price, share = Decimal(price), Decimal(share)
+        base, quote = self.holdings.base, self.holdings.quote
+        traded = base * share if exit_.side is Side.SELL else quote * share / price
+        spent = traded * price
+        sign = -1 if exit_.side is Side.SELL else 1
+        self.holdings = Holdings(base + sign * traded, quote - sign * spent)
+        done = share == 1
+        if done:
+            self.holdings = (
+                replace(self.holdings, base=ZERO) if exit_.side is Side.SELL else replace(self.holdings, quote=ZERO)
+            )
+        self.progress = replace(
+            progress,
+            filled_base=progress.filled_base + traded,
+            filled_quote=progress.filled_quote + spent,
+            idle=done,
+            complete=Cause.FILLED if done else None,
+            rested=True,
+        )
+
+    def report(self, **changes: Any) -> None:
+        """Let the chaser say something else of the exit in progress."""
+        if self.progress is None:
+            raise LookupError("no exit in progress")
+        self.progress = replace(self.progress, **changes)
+
+    # Asked, not read: what is true of one beat need not be of the next, and mypy narrows what is read.
+
+    def phase(self) -> Phase:
+        return self.memory.phase
+
+    def regime(self) -> Regime | None:
+        return self.memory.regime
+
+    def gate(self) -> Gate | None:
+        return self.memory.gate
+
+    def exit(self) -> Exit | None:
+        return self.memory.exit
+
+    def told(self, kind: type[Event]) -> list[Event]:
+        """The events of one kind so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def _chase(self, want: Want | None) -> None:
+        if want is None:
+            if self.progress is not None:
+                self.progress = None if self.memory.exit is None else replace(self.progress, idle=True)
+        elif self.progress is None or self.progress.number != want.number:
+            self.progress = ExitProgress(want.number, ZERO, ZERO, idle=False, complete=None, rested=False)
+
+
+def in_base(anchor: str = "2500", **given: Any) -> Life:
+    """Watching in BASE, anchored at that price."""
+    life = Life(**given)
+    life.beat(anchor)
+    return life
+
+
+def in_quote(anchor: str = "2500", **given: Any) -> Life:
+    """Watching in QUOTE, anchored at that price (the ask)."""
+    life = Life(base="0", quote="2500", **given)
+    life.beat(Decimal(anchor) - Decimal("0.01"), anchor)
+    return life
+
+
+def gated(anchor: str = "2500", **given: Any) -> Life:
+    """In QUOTE after a flush at that price, the gate shut."""
+    life = in_base(anchor, **given)
+    low = str(Decimal(anchor) * Decimal("0.99"))
+    life.beat(low)
+    life.beat(low)
+    life.fill(low)
+    life.beat(low)
+    if life.memory.regime is not Regime.QUOTE or life.memory.gate is None:
+        raise LookupError("the flush did not shut the gate")
+    return life

@@ -1,0 +1,282 @@
+"""The table as a whole: who goes first, how phases follow each other, and one life from rally to re-entry."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.strategy.stage import Life, gated, held, in_base, in_quote, kline, params
+
+from trailingedge.market import Regime
+from trailingedge.strategy.decide import TABLE, Step
+from trailingedge.strategy.decision import Rule
+from trailingedge.strategy.events import (
+    BrokeOut,
+    ExitArmed,
+    ExitEnded,
+    FlushArmed,
+    GateOpened,
+    GateShut,
+    RegimeSet,
+)
+from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.memory import Phase
+from trailingedge.strategy.want import Cause, Kind, Want
+
+
+def exiting() -> Life:
+    life = in_base("2500")
+    life.flip("2500")
+    return life
+
+
+def flushing() -> Life:
+    life = in_base("2500")
+    life.beat("2480")
+    life.beat("2480")
+    return life
+
+
+def unfunded() -> Life:
+    life = in_base("2500")
+    life.holdings = held()
+    life.beat("2500")
+    return life
+
+
+def stopped() -> Life:
+    life = in_quote("2500")
+    life.close(2520)
+    return life
+
+
+def filled(life: Life, price: str) -> Step:
+    life.fill(price)
+    return life.beat(price)
+
+
+def withdrawn(life: Life) -> None:
+    life.withdraw("2500")
+    life.beat("2500")
+
+
+def breached(life: Life) -> None:
+    life.beat("2480")
+    life.beat("2480")
+
+
+def risen(life: Life) -> None:
+    life.beat("2560")
+    life.beat("2545")
+
+
+def refunded(life: Life) -> None:
+    life.holdings = held("1")
+    life.beat("2500")
+
+
+def emptied(life: Life) -> None:
+    life.holdings = held()
+    life.beat("2500")
+
+
+def crossed(life: Life) -> None:
+    for close in (2480, 2470, 2460, 2475):
+        life.close(close)
+
+
+def crossed_down(life: Life) -> None:
+    for close in (2520, 2521, 2522, 2510):
+        life.close(close)
+
+
+CHANGES: list[tuple[str, Callable[[], Life], Callable[[Life], object], Phase, Regime]] = [
+    ("a trail that is due", lambda: in_base("2500"), risen, Phase.EXITING, Regime.BASE),
+    ("x", lambda: in_base("2500"), lambda s: s.flip("2500"), Phase.EXITING, Regime.BASE),
+    ("a breach", lambda: in_base("2500"), breached, Phase.FLUSHING, Regime.BASE),
+    ("nothing left", lambda: in_base("2500"), emptied, Phase.UNFUNDED, Regime.BASE),
+    ("a sell fills", exiting, lambda s: filled(s, "2500"), Phase.WATCHING, Regime.QUOTE),
+    ("a sell is withdrawn", exiting, withdrawn, Phase.WATCHING, Regime.BASE),
+    ("a breach in a sell", exiting, breached, Phase.FLUSHING, Regime.BASE),
+    ("a flush fills", flushing, lambda s: filled(s, "2480"), Phase.GATED, Regime.QUOTE),
+    ("a flush is withdrawn", flushing, withdrawn, Phase.WATCHING, Regime.BASE),
+    ("x in a flush", flushing, lambda s: s.flip("2480"), Phase.FLUSHING, Regime.BASE),
+    ("money again", unfunded, refunded, Phase.WATCHING, Regime.BASE),
+    ("a quote stop", lambda: in_quote("2500"), lambda s: s.close(2520), Phase.GATED, Regime.QUOTE),
+    ("mid crossed upwards", gated, crossed, Phase.WATCHING, Regime.QUOTE),
+    ("mid crossed downwards", stopped, crossed_down, Phase.WATCHING, Regime.QUOTE),
+    ("x under a gate", gated, lambda s: s.flip("2470"), Phase.EXITING, Regime.QUOTE),
+    ("x under a gate fills", gated, lambda s: (s.flip("2470"), filled(s, "2470")), Phase.WATCHING, Regime.BASE),
+    ("base from outside under a gate", gated, refunded, Phase.WATCHING, Regime.BASE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "phase", "regime"), [pytest.param(*change[1:], id=change[0]) for change in CHANGES]
+)
+def test_each_change_of_phase(
+    before: Callable[[], Life], change: Callable[[Life], object], phase: Phase, regime: Regime
+) -> None:
+    life = before()
+    change(life)
+    assert (life.phase(), life.regime()) == (phase, regime)
+
+
+def test_the_table_is_asked_in_this_order() -> None:
+    assert [rule for rule, _ in TABLE] == [
+        Rule.HALT,
+        Rule.WITHDRAW,
+        Rule.BASE_STOP,
+        Rule.FLIP,
+        Rule.HOLD,
+        Rule.EXPIRY,
+        Rule.CLOSES,
+        Rule.TAKE_PROFIT,
+        Rule.BREAKOUT,
+    ]
+
+
+def test_c_goes_before_the_stop() -> None:
+    life = in_base("2500")
+    life.flip("2500")
+    life.beat("2480")
+    assert life.withdraw("2480").decision.acted is Rule.WITHDRAW
+
+
+def test_the_stop_goes_before_x() -> None:
+    life = in_base("2500")
+    life.beat("2480")
+    assert life.flip("2480").decision.acted is Rule.BASE_STOP
+
+
+def test_x_goes_before_the_take_profit() -> None:
+    life = in_base("2500")
+    life.beat("2560")
+    want = life.flip("2545").want
+    assert want is not None
+    assert want.kind is Kind.MANUAL
+
+
+def test_the_quote_stop_goes_before_the_take_profit() -> None:
+    life = in_quote("2500")
+    life.beat("2440")
+    step = life.close(2520, bid="2455")
+    assert (step.decision.acted, step.want) == (Rule.CLOSES, None)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"halted": True}, id="a halt"),
+        pytest.param({"command": Command.FLIP}, id="x"),
+        pytest.param({"hold": True}, id="a hold"),
+    ],
+)
+def test_a_close_is_heard_whatever_was_more_urgent(given: dict[str, Any]) -> None:
+    life = in_quote("2500")
+    if "hold" in given:
+        life.flip("2500")
+    step = life.beat("2500", closes=[kline(0, 2501)], **given)
+    assert step.decision.acted is not None
+    assert (life.memory.last_close, life.memory.last_close_ms) == (2501.0, kline(0, 2501).close_ms)
+
+
+def test_a_flip_and_a_stopping_close_in_one_beat_leave_the_gate_open() -> None:
+    life = in_quote("2500")
+    assert life.close(2520, command=Command.FLIP).want is not None
+    assert life.gate() is None
+
+
+def test_an_opened_gate_has_a_high_no_lower_than_the_market() -> None:
+    life = gated("2500")
+    for close in (2480, 2470, 2460):
+        life.close(close)
+    life.close(2475, bid="2470")
+    assert life.gate() is None
+    assert life.memory.anchor == 1 / 2475
+    assert life.memory.high == 1 / 2470.01
+
+
+def test_a_quiet_beat_changes_nothing_at_all() -> None:
+    life = in_base("2500")
+    life.beat("2510")
+    before = life.memory
+    step = life.beat("2509")
+    assert step.memory is before
+    assert (step.want, step.events, step.decision.acted) == (None, (), None)
+
+
+def test_deciding_twice_is_deciding_once() -> None:
+    one, other = in_base("2500"), in_base("2500")
+    for life in (one, other):
+        life.beat("2560")
+    assert one.beat("2545") == other.beat("2545")
+
+
+def test_a_whole_life() -> None:
+    life = Life(base="1", settings=params(), window=3)
+    story: list[str] = []
+
+    def tell(want: Want | None) -> None:
+        base, quote = life.holdings.base, life.holdings.quote
+        wanted = "-" if want is None else f"{want.side.value} {want.kind.name}"
+        story.append(f"{life.phase().value:8} {wanted:16} {base:.4f} {quote:.2f}")
+
+    for price in (2500, 2501, 2502, 2503):  # start; the channel fills
+        life.close(price)
+    tell(life.beat("2545").want)  # a rally …
+    tell(life.beat("2530").want)  # … a little back: take-profit
+    life.fill("2530.5")
+    tell(life.beat("2531").want)  # all quote, anchored at 2530.50
+    tell(life.beat("2490").want)  # it falls …
+    tell(life.beat("2501").want)  # … and turns: buy back
+    life.fill("2500")
+    tell(life.beat("2500").want)  # more base than before
+    tell(life.beat("2420").want)  # a crash …
+    tell(life.beat("2419").want)  # … confirmed: flush
+    life.fill("2419", "0.5")
+    tell(life.beat("2415").want)
+    life.fill("2415")
+    tell(life.beat("2400").want)  # cash; the gate is shut
+    for price in (2410, 2400, 2390, 2380):
+        tell(life.close(price).want)
+    tell(life.close(2398).want)  # a close above mid: the gate opens
+    tell(life.beat("2350").want)  # it falls on …
+    tell(life.beat("2357").want)  # … and turns: buy back
+    life.fill("2357")
+    tell(life.beat("2360").want)
+
+    assert story == [
+        "watching -                1.0000 0.00",
+        "exiting  SELL TAKE_PROFIT 1.0000 0.00",
+        "watching -                0.0000 2530.50",
+        "watching -                0.0000 2530.50",
+        "exiting  BUY TAKE_PROFIT  0.0000 2530.50",
+        "watching -                1.0122 0.00",
+        "watching -                1.0122 0.00",
+        "flushing SELL FLUSH       1.0122 0.00",
+        "flushing SELL FLUSH       0.5061 1224.26",
+        "gated    -                0.0000 2446.49",
+        "gated    -                0.0000 2446.49",
+        "gated    -                0.0000 2446.49",
+        "gated    -                0.0000 2446.49",
+        "gated    -                0.0000 2446.49",
+        "watching -                0.0000 2446.49",
+        "watching -                0.0000 2446.49",
+        "exiting  BUY TAKE_PROFIT  0.0000 2446.49",
+        "watching -                1.0380 0.00",
+    ]
+    assert [type(event) for event in life.events if not isinstance(event, RegimeSet | BrokeOut)] == [
+        ExitArmed,
+        ExitEnded,
+        ExitArmed,
+        ExitEnded,
+        FlushArmed,
+        ExitEnded,
+        GateShut,
+        GateOpened,
+        ExitArmed,
+        ExitEnded,
+    ]
+    assert all(event.cause is Cause.FILLED for event in life.events if isinstance(event, ExitEnded))
+    assert life.holdings.base > Decimal("1.03")

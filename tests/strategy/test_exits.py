@@ -1,0 +1,209 @@
+"""How exits end, and what is held then."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.strategy.stage import Life, gated, held, in_base, in_quote, kline
+
+from trailingedge.market import Regime
+from trailingedge.strategy.events import ExitArmed, ExitEnded, GateShut, Origin, RegimeSet
+from trailingedge.strategy.memory import Gate, Phase, ShutBy
+from trailingedge.strategy.want import Cause
+
+
+def ended(life: Life) -> ExitEnded:
+    """The one exit that ended."""
+    told = [event for event in life.events if isinstance(event, ExitEnded)]
+    assert len(told) == 1
+    return told[0]
+
+
+def test_a_completed_sell_is_quote_at_its_own_average() -> None:
+    life = in_base("2500")
+    life.flip("2500")
+    life.fill("2501", "0.5")
+    life.beat("2500")
+    life.fill("2503")
+    life.beat("2500")
+    assert life.phase() is Phase.WATCHING
+    assert (life.regime(), life.memory.anchor, life.gate()) == (Regime.QUOTE, 1 / 2502, None)
+    end = ended(life)
+    assert (end.cause, end.average, end.filled_base, end.regime) == (
+        Cause.FILLED,
+        Decimal(2502),
+        Decimal(1),
+        Regime.QUOTE,
+    )
+    assert RegimeSet(Regime.BASE, Regime.QUOTE, 2502.0, Origin.EXIT) in life.events
+
+
+def test_a_completed_buy_is_base_at_its_own_average() -> None:
+    life = in_quote("2500")
+    life.flip("2500")
+    life.fill("2499")
+    life.beat("2500")
+    assert (life.regime(), life.memory.anchor) == (Regime.BASE, 2499.0)
+    assert life.memory.high == 2500.0
+
+
+def test_a_finished_flush_shuts_the_gate() -> None:
+    life = gated("2500")
+    assert life.phase() is Phase.GATED
+    assert life.gate() == Gate(ShutBy.FLUSH, 2475.0, life.market_ms)
+    assert life.memory.anchor == 1 / 2475
+    assert life.told(GateShut) == [GateShut(ShutBy.FLUSH, 2475.0, None)]
+
+
+def test_an_exit_that_vanished_leaves_the_side_to_the_balances() -> None:
+    life = in_base("2500")
+    life.flip("2500")
+    life.holdings = held("0", "2490")
+    life.report(idle=True, complete=Cause.VANISHED)
+    life.beat("2500")
+    assert ended(life).cause is Cause.VANISHED
+    assert ended(life).average is None
+    assert life.regime() is Regime.QUOTE
+    assert life.exit() is None
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        pytest.param({"hold": True}, Cause.HELD, id="held"),
+        pytest.param({"expire": True}, Cause.EXPIRED, id="expired"),
+        pytest.param({"halted": True}, Cause.HALTED, id="halted"),
+    ],
+)
+def test_an_exit_that_never_filled_leaves_everything_as_it_was(given: dict[str, Any], cause: Cause) -> None:
+    life = in_quote("2500")
+    life.beat("2480")
+    before = (life.regime(), life.memory.anchor, life.memory.high)
+    life.flip("2490")
+    assert life.beat("2490", **given).want is None
+    assert life.beat("2490").want is None
+    assert ended(life).cause is cause
+    assert (life.regime(), life.memory.anchor, life.memory.high) == before
+    assert life.phase() is Phase.WATCHING
+
+
+@pytest.mark.parametrize(
+    ("share", "regime", "anchor", "idle"),
+    [
+        pytest.param("0.25", Regime.QUOTE, 1 / 2500, Decimal("0.25"), id="little bought: still quote, anchor kept"),
+        pytest.param("0.75", Regime.BASE, 2490.0, Decimal(625), id="most bought: base, at the exit's average"),
+    ],
+)
+def test_an_exit_that_ends_half_way_is_whatever_is_worth_more(
+    share: str, regime: Regime, anchor: float, idle: Decimal
+) -> None:
+    life = in_quote("2500")
+    life.beat("2480")
+    high = life.memory.high
+    life.flip("2490")
+    life.fill("2490", share)
+    life.beat("2490", hold=True)
+    life.beat("2490", hold=True)
+    assert (life.regime(), life.memory.anchor) == (regime, anchor)
+    assert life.memory.high == (high if regime is Regime.QUOTE else anchor)
+    end = ended(life)
+    assert end.regime is regime
+    assert end.idle is not None
+    assert end.idle == pytest.approx(idle * (1 if regime is Regime.BASE else Decimal(2500) / 2490))
+
+
+@pytest.mark.parametrize(
+    ("share", "regime", "price"),
+    [
+        pytest.param(None, Regime.BASE, 2480.0, id="nothing sold: base"),
+        pytest.param("0.25", Regime.BASE, 2480.0, id="little sold: base"),
+        pytest.param("0.75", Regime.QUOTE, 2480.01, id="most sold: quote"),
+    ],
+)
+def test_a_withdrawn_exit_is_anchored_where_the_market_is(share: str | None, regime: Regime, price: float) -> None:
+    life = in_base("2500")
+    life.flip("2500")
+    if share is not None:
+        life.fill("2500", share)
+    life.withdraw("2480")
+    life.beat("2480")
+    assert ended(life).cause is Cause.WITHDRAWN
+    assert RegimeSet(Regime.BASE, regime, price, Origin.MARKET) in life.events
+    assert life.memory.anchor == life.memory.high
+    assert life.phase() is Phase.WATCHING
+
+
+def test_a_withdrawn_flush_shuts_no_gate() -> None:
+    life = in_base("2500")
+    life.beat("2480")
+    life.beat("2480")
+    assert life.phase() is Phase.FLUSHING
+    life.fill("2480", "0.9")
+    life.withdraw("2480")
+    life.beat("2480")
+    assert (life.regime(), life.gate(), life.phase()) == (Regime.QUOTE, None, Phase.WATCHING)
+
+
+def test_a_withdrawn_manual_buy_leaves_a_shut_gate_shut() -> None:
+    life = gated("2500")
+    gate = life.gate()
+    life.flip("2470")
+    assert life.phase() is Phase.EXITING
+    life.withdraw("2470")
+    life.beat("2470")
+    assert life.phase() is Phase.GATED
+    assert life.gate() == gate
+
+
+def test_a_withdrawn_exit_waits_for_a_price_before_it_is_closed() -> None:
+    life = in_base("2500")
+    life.flip("2500")
+    life.withdraw(None)
+    assert life.beat(None).want is None
+    assert life.exit() is not None
+    life.beat("2500")
+    assert life.exit() is None
+
+
+def test_a_fill_that_wins_the_race_against_the_withdrawal_completes_the_exit() -> None:
+    life = in_base("2500")
+    life.flip("2500")
+    life.fill("2501")
+    life.withdraw("2500")
+    assert ended(life).cause is Cause.FILLED
+    assert life.regime() is Regime.QUOTE
+
+
+def test_a_buy_that_beats_the_quote_stop_is_base_without_a_gate() -> None:
+    life = in_quote("2500")
+    life.beat("2440")
+    life.beat("2455")
+    assert life.told(ExitArmed)
+    life.beat("2515", seconds=60, closes=[kline(0, 2515)])
+    assert life.gate() is not None
+    life.report(filled_base=Decimal(1), filled_quote=Decimal(2450), idle=True, complete=Cause.FILLED)
+    life.holdings = held("1")
+    life.beat("2515")
+    assert (life.regime(), life.gate(), life.phase()) == (Regime.BASE, None, Phase.WATCHING)
+    assert ended(life).cause is Cause.FILLED
+
+
+def test_an_exit_is_not_over_while_an_order_of_it_may_be_open() -> None:
+    life = in_base("2500")
+    life.flip("2500")
+    life.beat("2500", expire=True)
+    life.report(idle=False)
+    life.beat("2500")
+    assert life.exit() is not None
+    life.report(idle=True)
+    life.beat("2500")
+    assert life.exit() is None
+
+
+def test_progress_of_another_exit_is_none_of_ours() -> None:
+    life = in_base("2500")
+    life.flip("2500")
+    life.fill("2501")
+    life.report(number=1)
+    life.beat("2500")
+    assert life.exit() is not None

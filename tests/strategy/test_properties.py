@@ -1,0 +1,269 @@
+"""What holds for every life, however the market and the operator behave."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.strategy.stage import DEFAULTS, Life, params, top
+
+from trailingedge.market import BookTop, Kline, Regime
+from trailingedge.strategy.decide import Step
+from trailingedge.strategy.decision import Rule
+from trailingedge.strategy.events import BrokeOut, ExitArmed, FlushArmed
+from trailingedge.strategy.inputs import Command, Holdings, Params
+from trailingedge.strategy.memory import Phase
+from trailingedge.strategy.trailing import Trail
+from trailingedge.strategy.want import Kind
+
+TICK: Final = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One thing that happens: a move of the market, and perhaps somebody doing something."""
+
+    move_permille: int
+    seconds: float = 1.0
+    close: bool = False
+    command: Command | None = None
+    hold: bool = False
+    stale: bool = False
+    unsettled: bool = False
+    expire: bool = False
+    fill: str | None = None
+    deposit: tuple[int, int] | None = None  # thousandths of one base, whole quote
+
+
+moves = st.one_of(st.integers(-3, 3), st.integers(-25, 25))
+quiet = st.builds(Moment, moves, close=st.booleans(), fill=st.sampled_from([None, "1"]))
+rarely = st.integers(0, 5).map(lambda n: n == 0)
+wild = st.builds(
+    Moment,
+    moves,
+    seconds=st.sampled_from([0.1, 1.0, 5.0]),
+    close=st.booleans(),
+    command=st.sampled_from([None, None, None, Command.FLIP, Command.WITHDRAW]),
+    hold=rarely,
+    stale=rarely,
+    unsettled=rarely,
+    expire=rarely,
+    fill=st.sampled_from([None, None, "0.4", "1"]),
+    deposit=st.one_of(st.none(), st.none(), st.tuples(st.integers(-900, 900), st.integers(-900, 900))),
+)
+
+
+class Walk:
+    """A life driven through moments, at prices times `scale`."""
+
+    def __init__(self, given_params: Params = DEFAULTS, scale: Decimal = Decimal(1), quote: int = 0) -> None:
+        self.scale = scale
+        self.price = Decimal(2500)
+        scaled = replace(given_params, min_notional=given_params.min_notional * scale)
+        self.life = Life(scaled, base="0" if quote else "1", quote=str(quote * scale))
+
+    def step(self, moment: Moment) -> Step:
+        life = self.life
+        self.price = max(Decimal(100), (self.price * (1000 + moment.move_permille) / 1000).quantize(TICK))
+        book = self.book()
+        if moment.fill is not None and life.progress is not None and life.progress.complete is None and life.exit():
+            life.fill(book.mid, moment.fill)
+        if moment.deposit is not None:
+            base, quote = moment.deposit
+            life.holdings = Holdings(
+                max(Decimal(0), life.holdings.base + Decimal(base) / 1000),
+                max(Decimal(0), life.holdings.quote + quote * self.scale),
+            )
+        return life.beat(
+            None if moment.stale else book.bid,
+            book.ask,
+            seconds=moment.seconds,
+            closes=[self.kline()] if moment.close else [],
+            command=moment.command,
+            hold=moment.hold,
+            settled=not moment.unsettled,
+            expire=moment.expire,
+        )
+
+    def book(self) -> BookTop:
+        return BookTop(self.price * self.scale, (self.price + TICK) * self.scale)
+
+    def kline(self) -> Kline:
+        """A flat kline that has just closed."""
+        at, now_ms = self.price * self.scale, self.life.market_ms
+        return Kline(now_ms - 60_000, now_ms, at, at, at, at)
+
+
+def shape(step: Step) -> tuple[object, ...]:
+    """What was decided, without the numbers."""
+    want = None if step.want is None else (step.want.side, step.want.kind, step.want.number)
+    return step.decision.acted, step.memory.phase, step.memory.regime, want
+
+
+@given(moments=st.lists(wild, max_size=60), power=st.integers(-8, 8), quote=st.sampled_from([0, 2500]))
+def test_scaling_all_prices_by_a_power_of_two_changes_no_decision(
+    moments: list[Moment], power: int, quote: int
+) -> None:
+    followed = params(breakout_entry=True, breakout_exit=True)
+    one, scaled = Walk(followed, quote=quote), Walk(followed, Decimal(2) ** power, quote)
+    for moment in moments:
+        assert shape(one.step(moment)) == shape(scaled.step(moment))
+
+
+@given(moments=st.lists(st.tuples(quiet, st.integers(-400, 4000), st.integers(-900, 9000)), max_size=60))
+def test_deposits_and_withdrawals_move_no_trigger_while_the_side_stays_tradable(
+    moments: list[tuple[Moment, int, int]],
+) -> None:
+    alone, busy = Walk(), Walk()
+    for moment, base, quote in moments:
+        if busy.life.exit() is None and busy.life.regime() is not None:
+            least_base, least_quote = (
+                (Decimal("0.5"), Decimal(0)) if busy.life.regime() is Regime.BASE else (Decimal(0), Decimal(1000))
+            )
+            busy.life.holdings = Holdings(
+                max(least_base, busy.life.holdings.base + Decimal(base) / 1000),
+                max(least_quote, busy.life.holdings.quote + quote),
+            )
+        one, other = alone.step(moment), busy.step(moment)
+        assert shape(one) == shape(other)
+        assert (one.memory.anchor, one.memory.high) == pytest.approx((other.memory.anchor, other.memory.high))
+
+
+def near_a_threshold(trail: Trail) -> bool:
+    """Whether the last digit of a float could tip the decision."""
+    margins = (trail.gain - trail.min_gain.value, trail.drawdown - trail.callback, trail.u - trail.break_even)
+    return any(abs(margin) < 1e-9 * trail.high for margin in margins)
+
+
+@given(
+    steps=st.lists(st.integers(-12, 14), min_size=5, max_size=80),
+    fee=st.sampled_from([0.0, 0.001]),
+    scale=st.sampled_from([0.001, 0.005, 0.02]),
+)
+def test_sell_and_buy_mirror_each_other(steps: list[int], fee: float, scale: float) -> None:
+    mirrored = params(
+        fee=fee,
+        gain_scale_frac_base=scale,
+        gain_scale_frac_quote=scale,
+        donchian_gain_multiplier=0.0,
+        hard_stop_threshold_frac=0.99,
+        hard_stop_max_frac=0.99,
+    )
+    seller, buyer = Life(mirrored, base="1"), Life(mirrored, base="0", quote="2500")
+    price = Decimal(2500)
+    for permille in [0, *steps]:
+        price = (price * (1000 + permille) / 1000).quantize(TICK)
+        sold, bought = seller.beat(price), buyer.beat(1 / price - Decimal("0.000001"), 1 / price)
+        trail = sold.decision.trail
+        if trail is None or near_a_threshold(trail):
+            return
+        assert sold.decision.acted is bought.decision.acted
+        if sold.want is not None:
+            assert bought.want is not None
+            assert sold.want.side is bought.want.side.opposite
+            return
+
+
+@given(moments=st.lists(wild, max_size=80))
+def test_nothing_but_the_operator_trades_under_a_shut_gate(moments: list[Moment]) -> None:
+    walk = Walk(params(breakout_entry=True, breakout_exit=True))
+    for moment in moments:
+        gate_before, exit_before = walk.life.gate(), walk.life.exit()
+        step = walk.step(moment)
+        started = any(isinstance(event, ExitArmed | FlushArmed) for event in step.events)
+        if gate_before is not None and step.memory.gate is gate_before and started:
+            assert moment.command is Command.FLIP
+            assert step.memory.exit is not None
+            assert step.memory.exit.kind is Kind.MANUAL
+        if gate_before is not None and exit_before is None and moment.command is None:
+            assert step.want is None or step.memory.regime is Regime.BASE
+
+
+@given(moments=st.lists(wild, max_size=80), hold=st.booleans(), quote=st.sampled_from([0, 2500]))
+def test_a_base_position_is_never_without_a_stop(moments: list[Moment], hold: bool, quote: int) -> None:
+    walk = Walk(params(breakout_entry=True, breakout_exit=True), quote=quote)
+    for moment in moments:
+        walk.step(moment)
+    life = walk.life
+    life.beat(walk.book().bid)
+    if life.regime() is not Regime.BASE or life.phase() is Phase.UNFUNDED:
+        return
+    bid = min(walk.price, Decimal(life.memory.anchor))
+    for _ in range(8):
+        bid = (bid * Decimal("0.97")).quantize(TICK)
+        want = life.beat(bid, hold=hold).want
+        if want is not None and want.kind is Kind.FLUSH:
+            assert want.funds == life.holdings.base
+            return
+    raise AssertionError("nothing stopped the fall")
+
+
+@settings(max_examples=200)
+@given(moments=st.lists(wild, max_size=80), quote=st.sampled_from([0, 2500]))
+def test_the_books_stay_in_order(moments: list[Moment], quote: int) -> None:
+    walk = Walk(params(breakout_entry=True, breakout_exit=True), quote=quote)
+    life = walk.life
+    numbers: list[int] = []
+    for moment in moments:
+        before = life.memory
+        step = walk.step(moment)
+        now, want, u = step.memory, step.want, step.decision.u
+        if u is not None and now.phase in (Phase.WATCHING, Phase.EXITING, Phase.FLUSHING):
+            assert now.high >= u
+        assert now.high >= now.anchor
+        if (now.regime, now.anchor_ms) == (before.regime, before.anchor_ms):
+            assert now.high >= before.high
+        if now.gate is not None:
+            assert now.regime is Regime.QUOTE
+        if now.exit is not None:
+            assert now.regime is not None
+            assert now.exit.side is now.regime.exit_side
+            assert (want is None) == (now.exit.ending is not None)
+        else:
+            assert want is None
+        if want is not None:
+            assert want.funds >= 0
+            if not numbers or numbers[-1] != want.number:
+                assert all(number < want.number for number in numbers)
+                numbers.append(want.number)
+        if moment.hold and want is not None:
+            assert now.regime is Regime.BASE
+        if moment.stale:
+            assert step.decision.acted not in (Rule.BASE_STOP, Rule.TAKE_PROFIT, Rule.BREAKOUT)
+        assert all(event.close for event in step.events if isinstance(event, BrokeOut))
+
+
+@given(
+    moves_=st.lists(st.integers(-4, 4), min_size=1, max_size=40),
+    quote=st.sampled_from([0, 2500]),
+)
+def test_a_fold_comes_within_the_spread_of_watching(moves_: list[int], quote: int) -> None:
+    """Two lives: one watched every frame; the other was away, and read each minute's kline afterwards."""
+    watched, away = Walk(quote=quote), Walk(quote=quote)
+    for walk in (watched, away):
+        walk.step(Moment(0))
+        walk.life.memory = replace(walk.life.memory, anchor_ms=0)
+    anchor = watched.life.memory.anchor
+    seen: list[Decimal] = []
+    for permille in moves_:
+        watched.step(Moment(permille))
+        seen.append(watched.price)
+        if watched.life.exit() is not None:
+            return
+    away.price = watched.price
+    opens = away.life.market_ms
+    # Trades print at either side of the book.
+    minute = Kline(opens, opens + 59_999, seen[0], max(seen) + TICK, min(seen), seen[-1])
+    away.life.beat(None, seconds=0.0)
+    away.life.beat(None, closes=[minute])
+    if away.life.gate() is not None:
+        return
+    slack = float(2 * TICK) * (1.0 if not quote else 1 / float(min(seen)) ** 2)
+    assert away.life.memory.anchor == anchor
+    assert abs(away.life.memory.high - watched.life.memory.high) <= slack * (1 + 1e-9)
+
+
+def test_the_stage_is_one_hundredth_wide() -> None:
+    assert top("2500").spread == TICK

@@ -1,0 +1,65 @@
+"""What can be traded, and which side is worth more."""
+
+import pytest
+from tests.strategy.stage import held, params, top
+
+from trailingedge.market import Regime
+from trailingedge.strategy.regime import price_at, tradable, unit_value, worth_more
+
+
+@pytest.mark.parametrize(
+    ("base", "enough"),
+    [
+        pytest.param("0.0020", True, id="exactly the minimum notional"),
+        pytest.param("0.00209999", True, id="a rest below the step does not matter"),
+        pytest.param("0.0019", False, id="one step too little"),
+        pytest.param("0.00199999", False, id="only the rest below the step would make it enough"),
+        pytest.param("0", False, id="nothing"),
+        pytest.param("-0.5", False, id="less than the reserve"),
+    ],
+)
+def test_base_is_tradable_from_the_minimum_notional_at_the_bid(base: str, enough: bool) -> None:
+    assert tradable(Regime.BASE, held(base=base), top("2500"), params()) is enough
+
+
+@pytest.mark.parametrize(
+    ("quote", "enough"),
+    [
+        pytest.param("5.00", True, id="exactly the minimum notional"),
+        pytest.param("5.20", True, id="floored to the step, still enough"),
+        pytest.param("4.99", False, id="too little"),
+        pytest.param("0", False, id="nothing"),
+        pytest.param("-3", False, id="less than the reserve"),
+    ],
+)
+def test_quote_is_tradable_from_the_minimum_notional_at_the_ask(quote: str, enough: bool) -> None:
+    assert tradable(Regime.QUOTE, held(quote=quote), top("2499.99", "2500"), params()) is enough
+
+
+def test_the_minimum_quantity_counts_by_itself() -> None:
+    assert not tradable(Regime.BASE, held(base="0.5"), top("2500"), params(min_quantity=held("1").base))
+
+
+@pytest.mark.parametrize(
+    ("base", "quote", "side"),
+    [
+        pytest.param("1", "0", Regime.BASE, id="base only"),
+        pytest.param("0", "100", Regime.QUOTE, id="quote only"),
+        pytest.param("1", "2400", Regime.BASE, id="both, base worth more"),
+        pytest.param("1", "2600", Regime.QUOTE, id="both, quote worth more"),
+        pytest.param("1", "2500", Regime.BASE, id="both worth the same"),
+        pytest.param("0.001", "4", None, id="neither"),
+        pytest.param("0.0021", "4.99", Regime.BASE, id="what is not tradable does not count"),
+    ],
+)
+def test_the_tradable_side_worth_more(base: str, quote: str, side: Regime | None) -> None:
+    assert worth_more(held(base, quote), top("2500"), params()) is side
+
+
+@pytest.mark.parametrize("regime", Regime)
+def test_a_unit_value_and_its_price_belong_together(regime: Regime) -> None:
+    assert price_at(regime, unit_value(regime, 2048.0)) == 2048.0
+
+
+def test_in_quote_a_unit_is_worth_more_when_the_price_falls() -> None:
+    assert unit_value(Regime.QUOTE, 2000.0) > unit_value(Regime.QUOTE, 2500.0)

@@ -1,0 +1,365 @@
+"""Each row of the table by itself: when it acts, and when it holds its peace."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.strategy.stage import Life, full_channel, gated, held, in_base, in_quote, kline, params
+
+from trailingedge.market import Regime, Side
+from trailingedge.strategy.decision import Rule
+from trailingedge.strategy.events import (
+    CommandRefused,
+    ExitArmed,
+    ExitEnding,
+    ExitRelabelled,
+    FlushArmed,
+    GateShut,
+    Squeezed,
+)
+from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.memory import Phase
+from trailingedge.strategy.want import Cause, Kind, Pricing, Want
+
+
+def kind(life: Life) -> Kind | None:
+    """What the exit in progress is."""
+    exit_ = life.exit()
+    return None if exit_ is None else exit_.kind
+
+
+def buying_back(**given: Any) -> Life:
+    """In QUOTE since 2500, a take-profit buy in progress."""
+    life = in_quote("2500", **given)
+    life.beat("2440")
+    life.beat("2455")
+    return life
+
+
+# The hard stop in BASE
+
+
+def test_a_breach_that_lasts_becomes_a_flush() -> None:
+    life = in_base("2500")
+    first = life.beat("2487.5")
+    assert first.want is None
+    assert first.decision.stop_breach_ms == 0
+    second = life.beat("2487.5")
+    assert second.decision.acted is Rule.BASE_STOP
+    assert second.want == Want(Side.SELL, Decimal(1), Pricing.OPPOSITE, Kind.FLUSH, life.market_ms)
+    assert second.events == (FlushArmed(life.market_ms, Decimal("2487.5"), 2500.0, 0.005, None),)
+    assert life.phase() is Phase.FLUSHING
+
+
+def test_a_breach_that_passes_is_forgotten() -> None:
+    life = in_base("2500")
+    life.beat("2487")
+    life.beat("2488", seconds=0.5)
+    life.beat("2487", seconds=0.4)
+    assert life.beat("2487", seconds=0.9).want is None
+    assert life.beat("2487", seconds=0.2).want is not None
+
+
+def test_stale_data_starts_the_confirmation_over() -> None:
+    life = in_base("2500")
+    life.beat("2487")
+    life.beat(None)
+    assert life.beat("2487").want is None
+    assert life.beat("2487").want is not None
+
+
+def test_without_a_confirmation_the_first_breach_flushes() -> None:
+    assert in_base("2500", settings=params(hard_stop_confirm_s=0.0)).beat("2487").want is not None
+
+
+def test_the_stop_stays_armed_while_held_and_while_balances_settle() -> None:
+    life = in_base("2500")
+    life.beat("2487", hold=True, settled=False)
+    step = life.beat("2487", hold=True, settled=False)
+    assert step.want is not None
+    assert step.want.funds == 1
+
+
+@pytest.mark.parametrize("first", [pytest.param(Kind.TAKE_PROFIT, id="take-profit"), pytest.param(Kind.MANUAL, id="x")])
+def test_the_stop_takes_over_a_sell_in_progress(first: Kind) -> None:
+    life = in_base("2500")
+    if first is Kind.MANUAL:
+        life.flip("2500")
+    else:
+        life.beat("2560")
+        life.beat("2545")
+    assert kind(life) is first
+    number = life.memory.last_number
+    life.beat("2480")
+    step = life.beat("2480")
+    assert step.want is not None
+    assert (step.want.kind, step.want.number, step.want.pricing) == (Kind.FLUSH, number, Pricing.OPPOSITE)
+    assert [event.upgraded for event in life.events if isinstance(event, FlushArmed)] == [first]
+
+
+def test_a_sell_that_is_being_withdrawn_is_left_to_end() -> None:
+    life = in_base("2500")
+    life.flip("2500")
+    life.withdraw("2480")
+    life.report(idle=False)
+    life.beat("2480")
+    assert life.beat("2480").want is None
+    assert life.told(FlushArmed) == []
+
+
+def test_an_unfunded_base_has_nothing_to_flush() -> None:
+    life = in_base("2500")
+    life.holdings = held()
+    life.beat("2400")
+    assert life.beat("2400").want is None
+
+
+def test_a_wide_channel_gives_the_stop_room() -> None:
+    life = in_base("2500")
+    wide = full_channel(2450, 2550)  # half of 4 %
+    life.beat("2460", channel=wide)
+    assert life.beat("2460", channel=wide).want is None
+    life.beat("2449", channel=wide)
+    assert life.beat("2449", channel=wide).want is not None
+
+
+# Halt
+
+
+def test_a_halt_withdraws_and_arms_nothing() -> None:
+    life = in_base("2500")
+    life.flip("2500")
+    assert life.beat("2300", halted=True).decision.acted is Rule.HALT
+    life.beat("2300", halted=True)
+    assert life.beat("2300", halted=True, command=Command.FLIP).want is None
+    assert life.exit() is None
+    assert life.told(CommandRefused) == [CommandRefused(Command.FLIP, "trading is halted")]
+
+
+# The operator
+
+
+@pytest.mark.parametrize(
+    ("life", "side"),
+    [
+        pytest.param(in_base(), Side.SELL, id="base: sell"),
+        pytest.param(in_quote(), Side.BUY, id="quote: buy"),
+        pytest.param(gated(), Side.BUY, id="a shut gate: buy"),
+    ],
+)
+def test_x_leaves_the_side_held(life: Life, side: Side) -> None:
+    step = life.flip("2490")
+    assert step.decision.acted is Rule.FLIP
+    assert step.want is not None
+    assert (step.want.side, step.want.kind, step.want.pricing) == (side, Kind.MANUAL, Pricing.IMPROVE)
+    armed = step.events[-1]
+    assert isinstance(armed, ExitArmed)
+    assert (armed.kind, armed.price) == (Kind.MANUAL, Decimal("2490.005"))
+
+
+def test_x_does_not_wait_for_fresh_data() -> None:
+    life = in_base()
+    assert life.beat(None, command=Command.FLIP).want is not None
+
+
+@pytest.mark.parametrize(
+    ("life", "given", "reason"),
+    [
+        pytest.param(Life(base="0"), {}, "there is nothing to trade", id="unfunded"),
+        pytest.param(Life(), {"bid": None}, "there is nothing to trade", id="nothing known yet"),
+        pytest.param(in_quote(), {"hold": True}, "no buying while held", id="a buy while held"),
+    ],
+)
+def test_x_is_refused_with_a_reason(life: Life, given: dict[str, Any], reason: str) -> None:
+    step = life.beat(**({"bid": "2490"} | given), command=Command.FLIP)
+    assert step.want is None
+    assert CommandRefused(Command.FLIP, reason) in step.events
+
+
+def test_x_sells_while_held() -> None:
+    assert in_base().flip("2500", hold=True).want is not None
+
+
+def test_x_relabels_a_take_profit() -> None:
+    life = buying_back()
+    number = life.memory.last_number
+    step = life.flip("2455")
+    assert step.want is not None
+    assert (step.want.kind, step.want.number) == (Kind.MANUAL, number)
+    assert step.events == (ExitRelabelled(number, Side.BUY, Kind.MANUAL, Kind.TAKE_PROFIT),)
+
+
+def test_x_never_downgrades_a_flush() -> None:
+    life = in_base("2500")
+    life.beat("2480")
+    life.beat("2480")
+    step = life.flip("2480")
+    assert kind(life) is Kind.FLUSH
+    assert step.events == (CommandRefused(Command.FLIP, "already under way"),)
+
+
+@pytest.mark.parametrize("command", Command)
+def test_an_exit_that_is_ending_takes_no_command(command: Command) -> None:
+    life = in_base()
+    life.flip("2500")
+    life.withdraw("2500")
+    life.report(idle=False)
+    step = life.beat("2500", command=command)
+    assert step.events == (CommandRefused(command, "the exit is ending already: withdrawn"),)
+
+
+def test_c_calls_an_exit_back() -> None:
+    life = in_base()
+    life.flip("2500")
+    step = life.withdraw(None)
+    assert step.decision.acted is Rule.WITHDRAW
+    assert step.want is None
+    assert step.events == (ExitEnding(Kind.MANUAL, Side.SELL, life.memory.last_number, Cause.WITHDRAWN),)
+
+
+def test_c_without_an_exit_is_refused() -> None:
+    assert in_base().withdraw("2500").events == (CommandRefused(Command.WITHDRAW, "no exit is in progress"),)
+
+
+# Hold and expiry
+
+
+@pytest.mark.parametrize("life", [pytest.param(buying_back(), id="take-profit"), pytest.param(in_quote(), id="x")])
+def test_a_hold_calls_a_buy_back(life: Life) -> None:
+    if life.exit() is None:
+        life.flip("2455")
+    step = life.beat("2455", hold=True)
+    assert (step.decision.acted, step.want) == (Rule.HOLD, None)
+
+
+def test_a_hold_lets_a_sell_go_on() -> None:
+    life = in_base()
+    life.flip("2500")
+    assert life.beat("2500", hold=True).want is not None
+
+
+def test_only_a_command_expires() -> None:
+    life = buying_back()
+    assert life.beat("2455", expire=True).want is not None
+    life.flip("2455")
+    step = life.beat("2455", expire=True)
+    assert (step.decision.acted, step.want) == (Rule.EXPIRY, None)
+
+
+# Take-profit
+
+
+@pytest.mark.parametrize(
+    ("life", "bids", "side"),
+    [
+        pytest.param(in_base("2500"), ["2560", "2545"], Side.SELL, id="base: up and a little back"),
+        pytest.param(in_quote("2500"), ["2440", "2455"], Side.BUY, id="quote: down and a little back"),
+    ],
+)
+def test_a_trail_that_is_due_starts_the_exit(life: Life, bids: list[str], side: Side) -> None:
+    assert life.beat(bids[0]).want is None
+    step = life.beat(bids[1])
+    assert step.decision.acted is Rule.TAKE_PROFIT
+    assert step.want is not None
+    assert (step.want.side, step.want.kind) == (side, Kind.TAKE_PROFIT)
+    armed = step.events[-1]
+    assert isinstance(armed, ExitArmed)
+    assert armed.trail is not None
+    assert armed.trail.due
+
+
+def test_an_exit_is_latched() -> None:
+    life = in_base("2500")
+    life.beat("2560")
+    first = life.beat("2545").want
+    assert first is not None
+    assert life.beat("2600").want == first
+    assert life.beat(None).want == first
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"hold": True}, id="held"),
+        pytest.param({"halted": True}, id="halted"),
+        pytest.param({"settled": False}, id="balances unsettled"),
+        pytest.param({"bid": None}, id="market stale"),
+    ],
+)
+def test_no_take_profit_while(given: dict[str, Any]) -> None:
+    life = in_base("2500")
+    life.beat("2560")
+    assert life.beat(**({"bid": "2545"} | given)).want is None
+    assert life.beat("2545").want is not None
+
+
+# The QUOTE stop, and news of the channel
+
+
+def test_a_quote_stop_holds_cash() -> None:
+    life = in_quote("2500")
+    step = life.close(2520)
+    assert step.decision.acted is Rule.CLOSES
+    assert life.phase() is Phase.GATED
+    assert [event.price for event in life.events if isinstance(event, GateShut)] == [2520.0]
+
+
+def test_a_manual_buy_is_not_stopped() -> None:
+    life = in_quote("2500")
+    life.flip("2500")
+    assert life.close(2520).want is not None
+    assert life.gate() is None
+
+
+def test_a_squeeze_is_told_when_it_begins() -> None:
+    life = in_base("2500", window=2)
+    for _ in range(60):
+        life.close(2500)
+        life.close(2501)
+    assert life.told(Squeezed) == [Squeezed(width=1.0, share=0.0)]  # no width among the hundred is smaller
+    for _ in range(30):
+        life.close(2501)
+    life.close(2511)
+    assert len(life.told(Squeezed)) == 1
+    for _ in range(3):
+        life.close(2511)
+    assert life.told(Squeezed)[1:] == [Squeezed(width=0.0, share=0.0)]
+
+
+# Breakout
+
+
+@pytest.mark.parametrize(
+    ("life", "close", "side"),
+    [
+        pytest.param(in_quote(settings=params(breakout_entry=True)), 2503, Side.BUY, id="up in quote: buy"),
+        pytest.param(in_base(settings=params(breakout_exit=True)), 2497, Side.SELL, id="down in base: sell"),
+        pytest.param(in_quote(settings=params(breakout_entry=True)), 2497, None, id="down in quote"),
+        pytest.param(in_base(settings=params(breakout_exit=True)), 2503, None, id="up in base"),
+        pytest.param(in_quote(), 2503, None, id="entry not asked for"),
+        pytest.param(in_base(), 2497, None, id="exit not asked for"),
+    ],
+)
+def test_a_breakout_is_followed_where_the_settings_say_so(life: Life, close: float, side: Side | None) -> None:
+    for _ in range(4):
+        life.close(2500)
+    want = life.close(close).want
+    assert (None if want is None else (want.side, want.kind)) == (None if side is None else (side, Kind.BREAKOUT))
+
+
+def test_a_breakout_on_stale_data_passes_by() -> None:
+    life = in_quote(settings=params(breakout_entry=True))
+    for _ in range(4):
+        life.close(2500)
+    life.beat(None, closes=[kline(4, 2503)])
+    assert life.beat("2503").want is None
+
+
+def test_no_breakout_buy_under_a_shut_gate() -> None:
+    life = in_quote("2500", settings=params(breakout_entry=True))
+    for _ in range(4):
+        life.close(2500)
+    assert life.close(2520).want is None
+    assert life.gate() is not None
+    assert life.close(2530).want is None
+    assert life.regime() is Regime.QUOTE

@@ -1,0 +1,132 @@
+"""The side held, from balances and other hands."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from tests.strategy.stage import START_MS, Life, gated, held, in_base, in_quote, kline, params
+
+from trailingedge.market import Regime
+from trailingedge.strategy.events import Funded, Origin, RegimeSet, Unfunded
+from trailingedge.strategy.inputs import Params
+from trailingedge.strategy.memory import Phase
+
+
+@pytest.mark.parametrize(
+    ("base", "quote", "regime", "price"),
+    [
+        pytest.param("1", "0", Regime.BASE, 2500.0, id="base, anchored at the bid"),
+        pytest.param("0", "100", Regime.QUOTE, 2500.01, id="quote, anchored at the ask"),
+        pytest.param("1", "2600", Regime.QUOTE, 2500.01, id="both: the side worth more"),
+    ],
+)
+def test_at_first_the_side_worth_more(base: str, quote: str, regime: Regime, price: float) -> None:
+    life = Life(base=base, quote=quote)
+    assert life.beat("2500").events == (RegimeSet(None, regime, price, Origin.MARKET),)
+    assert life.phase() is Phase.WATCHING
+
+
+@pytest.mark.parametrize(
+    ("settings", "outside", "expected"),
+    [
+        pytest.param(params(), Decimal(2400), RegimeSet(None, Regime.BASE, 2400.0, Origin.OUTSIDE), id="last fill"),
+        pytest.param(
+            params(anchor_price=Decimal(2300)),
+            Decimal(2400),
+            RegimeSet(None, Regime.BASE, 2300.0, Origin.SETTING),
+            id="the setting wins at the first start",
+        ),
+    ],
+)
+def test_the_first_anchor_can_be_given(settings: Params, outside: Decimal, expected: RegimeSet) -> None:
+    life = Life(settings)
+    assert life.beat("2500", outside_price=outside).events == (expected,)
+    assert life.memory.high == 2500.0  # already the best since
+
+
+def test_neither_side_tradable_is_told_once() -> None:
+    life = Life(base="0.0001", quote="1")
+    life.beat("2500")
+    life.beat("2501")
+    assert life.events == [Unfunded(None, held("0.0001", "1"))]
+    assert life.phase() is Phase.UNFUNDED
+
+
+def test_unfunded_keeps_regime_anchor_and_high() -> None:
+    life = in_base("2500")
+    life.holdings = held()
+    life.beat("2600")
+    assert life.phase() is Phase.UNFUNDED
+    assert (life.regime(), life.memory.anchor, life.memory.high) == (Regime.BASE, 2500.0, 2500.0)
+    life.holdings = held("1")
+    assert life.beat("2510").events == (Funded(Regime.BASE, held("1")),)
+    assert (life.phase(), life.memory.anchor, life.memory.high) == (Phase.WATCHING, 2500.0, 2510.0)
+
+
+def test_the_side_held_is_sticky_while_it_is_tradable() -> None:
+    life = in_base("2500")
+    life.holdings = held("0.01", "90000")
+    assert life.beat("2500").events == ()
+    assert life.regime() is Regime.BASE
+
+
+@pytest.mark.parametrize(
+    ("outside", "price", "origin"),
+    [
+        pytest.param(Decimal("2495.5"), 2495.5, Origin.OUTSIDE, id="at the price of that fill"),
+        pytest.param(None, 2490.01, Origin.MARKET, id="else at the market"),
+    ],
+)
+def test_another_hand_can_change_the_side(outside: Decimal | None, price: float, origin: Origin) -> None:
+    life = in_base("2500")
+    life.holdings = held("0", "2495")
+    assert life.beat("2490", outside_price=outside).events == (RegimeSet(Regime.BASE, Regime.QUOTE, price, origin),)
+    assert life.memory.anchor == 1 / price
+
+
+def test_the_setting_is_for_the_first_start_only() -> None:
+    life = in_base("2500", settings=params(anchor_price=Decimal(2300)))
+    life.holdings = held("0", "2495")
+    life.beat("2490")
+    assert life.memory.anchor == 1 / 2490.01
+
+
+def test_becoming_base_by_another_hand_discards_the_gate() -> None:
+    life = gated()
+    life.holdings = held("1")
+    life.beat("2480")
+    assert (life.regime(), life.gate()) == (Regime.BASE, None)
+
+
+def test_unsettled_balances_change_no_side() -> None:
+    life = in_base("2500")
+    life.holdings = held("0", "2500")
+    life.beat("2500", settled=False)
+    assert life.regime() is Regime.BASE
+    assert life.memory.holdings == held("1")
+
+
+def test_a_stale_market_changes_no_side() -> None:
+    life = in_base("2500")
+    life.holdings = held("0", "2500")
+    life.beat(None)
+    assert life.regime() is Regime.BASE
+
+
+def test_the_high_follows_the_best_unit_value() -> None:
+    base, quote = in_base("2500"), in_quote("2500")
+    for bid in ("2510", "2505", "2512", "2490"):
+        base.beat(bid)
+        quote.beat(bid)
+    assert base.memory.high == 2512.0
+    assert quote.memory.high == 1 / 2490.01
+
+
+def test_what_nobody_watched_is_read_from_the_kline() -> None:
+    life = in_base("2500")
+    life.memory = replace(life.memory, anchor_ms=START_MS)
+    life.beat(None)
+    life.beat("2500", closes=[kline(0, 2500, high=2520)])
+    assert life.memory.high == 2520.0
+    life.beat("2500", seconds=60, closes=[kline(1, 2500, high=2530)])
+    assert life.memory.high == 2520.0

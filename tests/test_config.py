@@ -1,0 +1,233 @@
+from argparse import ArgumentTypeError
+from dataclasses import fields
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trailingedge.config import (
+    OPTIONS,
+    Endpoints,
+    Mode,
+    OnExit,
+    Reading,
+    Settings,
+    assignment,
+    endpoints,
+    env_example,
+    read_settings,
+    settings_table,
+)
+from trailingedge.strategy.want import Pricing
+
+ROOT = Path(__file__).parent.parent
+NOWHERE = Path("no-such-folder/.env")
+
+
+def read(**environ: str) -> Reading:
+    return read_settings({}, environ, NOWHERE)
+
+
+def test_nothing_said_gives_the_defaults() -> None:
+    reading = read()
+    assert reading.settings == Settings()
+    assert set(reading.sources.values()) == {"default"}
+    assert (reading.problems, reading.warnings) == ((), ())
+
+
+def test_the_command_line_goes_before_the_environment_before_the_file_before_the_default(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("SYMBOL=FILED\nBUFFER=0.1\nMIN_FACTOR=0.2\n")
+    reading = read_settings({"SYMBOL": "TYPED"}, {"SYMBOL": "AROUND", "BUFFER": "0.3"}, env_file)
+    assert (reading.settings.symbol, reading.settings.buffer, reading.settings.min_factor) == ("TYPED", 0.3, 0.2)
+    assert [reading.sources[name] for name in ("SYMBOL", "BUFFER", "MIN_FACTOR", "START_FACTOR")] == [
+        "command line",
+        "environment",
+        str(env_file),
+        "default",
+    ]
+
+
+@pytest.mark.parametrize("empty", ["", "   "], ids=["nothing", "blanks"])
+def test_an_empty_value_counts_as_not_set(empty: str, tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"SYMBOL=BTCUSDT\nBASE_ASSET={empty}\n")
+    reading = read_settings({"SYMBOL": empty}, {"SYMBOL": empty}, env_file)
+    assert reading.settings.symbol == "BTCUSDT"
+    assert reading.settings.base_asset is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        pytest.param("RESERVE_BASE", "0.10", Decimal("0.10"), id="money is a Decimal"),
+        pytest.param("FEE", "0.00075", Decimal("0.00075"), id="so is the fee"),
+        pytest.param("MIN_FACTOR", "1e-2", 0.01, id="a fraction is a float"),
+        pytest.param("DONCHIAN_WINDOW", "20", 20, id="a count is an int"),
+        pytest.param("DONCHIAN_WINDOW", "20.0", 20, id="a whole number with a point is whole"),
+        pytest.param("BREAKOUT_ENTRY", "Yes", True, id="yes"),
+        pytest.param("BREAKOUT_ENTRY", "0", False, id="0 is no"),
+        pytest.param("TRADING_MODE", "LIVE", Mode.LIVE, id="a mode in capitals"),
+        pytest.param("EXIT_PRICING", "join", Pricing.JOIN, id="a pricing"),
+        pytest.param("ON_EXIT", "leave", OnExit.LEAVE, id="what the end does"),
+        pytest.param("LOG_LEVEL_FILE", "warning", "WARNING", id="a level in small letters"),
+        pytest.param("KLINE_INTERVAL", "5m", "5m", id="an interval"),
+        pytest.param("LOG_DIR", "/var/log/te", Path("/var/log/te"), id="a path"),
+        pytest.param("SYMBOL", " ETHUSDT ", "ETHUSDT", id="blanks around it are not meant"),
+    ],
+)
+def test_a_value_becomes_its_type(name: str, text: str, value: object) -> None:
+    reading = read(**{name: text})
+    read_value = OPTIONS[name].of(reading.settings)
+    assert (reading.problems, read_value, type(read_value)) == ((), value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "remedy"),
+    [
+        pytest.param("MIN_FACTOR", "0,1", "point", id="comma"),
+        pytest.param("MIN_FACTOR", "10%", "fraction", id="percent"),
+        pytest.param("MIN_FACTOR", "abc", "plain one", id="word"),
+        pytest.param("MIN_FACTOR", "nan", "plain one", id="not a number"),
+        pytest.param("RESERVE_BASE", "Infinity", "plain one", id="infinite"),
+        pytest.param("MIN_FACTOR", "1e999", "plain number", id="infinite once it is a float"),
+        pytest.param("MIN_FACTOR", "1_0", "plain one", id="underscore"),
+        pytest.param("MIN_FACTOR", "٣", "plain one", id="digits of another script"),
+        pytest.param("DONCHIAN_WINDOW", "2.5", "whole number", id="half a candle"),
+        pytest.param("BREAKOUT_EXIT", "maybe", "true, false", id="neither yes nor no"),
+        pytest.param("TRADING_MODE", "real", "sim, testnet, demo, live", id="unknown mode"),
+        pytest.param("TRADING_MODE", "paper", "sim or testnet", id="a mode that is still to come"),
+        pytest.param("KLINE_INTERVAL", "1M", "1m", id="a month is not a minute"),
+        pytest.param("EXIT_PRICING", "market", "opposite, improve, join, peg", id="unknown pricing"),
+    ],
+)
+def test_an_unreadable_value_is_named_with_its_place_and_remedy(name: str, text: str, remedy: str) -> None:
+    reading = read(**{name: text})
+    (problem,) = reading.problems
+    assert all(word in problem for word in (name, repr(text), "environment", remedy))
+    assert reading.unread == {name}
+    assert OPTIONS[name].of(reading.settings) == OPTIONS[name].default
+
+
+def test_everything_unreadable_is_in_one_list() -> None:
+    reading = read(MIN_FACTOR="x", DONCHIAN_WINDOW="y", TRADING_MODE="z")
+    assert len(reading.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "warning"),
+    [
+        pytest.param("SYMBL=ETHUSDT", "did you mean SYMBOL?", id="a slip"),
+        pytest.param("symbol=ETHUSDT", "did you mean SYMBOL?", id="small letters"),
+        pytest.param("COMPLETELY_ELSE=1", "no setting", id="nothing like it"),
+        pytest.param("SYMBOL=A\nSYMBOL=B", "twice", id="twice"),
+    ],
+)
+def test_a_strange_name_in_the_file_is_a_warning(line: str, warning: str, tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"{line}\n")
+    reading = read_settings({}, {}, env_file)
+    assert reading.problems == ()
+    (said,) = reading.warnings
+    assert warning in said
+
+
+def test_the_environment_is_not_judged() -> None:
+    assert read(SYMBL="ETHUSDT", PATH="/bin").warnings == ()
+
+
+def test_a_line_that_is_no_assignment_is_a_problem(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("SYMBOL=ETHUSDT\nHARD_STOP_MAX_FRAC 0.02\n")
+    (problem,) = read_settings({}, {}, env_file).problems
+    assert "line 2" in problem
+
+
+def test_a_file_is_read_as_people_write_it(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(
+        b"\xef\xbb\xbfSYMBOL='BTCUSDT' # the pair\r\nexport BUFFER=0.004\r\nTELEGRAM_BOT_TOKEN=1:${A}b\r\n"
+    )
+    settings = read_settings({}, {"A": "x"}, env_file).settings
+    assert (settings.symbol, settings.buffer, settings.telegram_bot_token) == ("BTCUSDT", 0.004, "1:${A}b")
+
+
+def test_a_file_that_is_not_there_matters_only_when_it_is_needed() -> None:
+    assert read_settings({}, {}, NOWHERE).problems == ()
+    (problem,) = read_settings({}, {}, NOWHERE, file_needed=True).problems
+    assert str(NOWHERE) in problem
+
+
+@pytest.mark.parametrize(
+    "make", [lambda path: path.mkdir(), lambda path: path.write_bytes(b"A=\xff")], ids=["folder", "bytes"]
+)
+def test_a_file_that_is_no_text_is_a_problem(make: object, tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    assert callable(make)
+    make(env_file)
+    (problem,) = read_settings({}, {}, env_file).problems
+    assert str(env_file) in problem
+
+
+def test_an_unknown_name_on_the_command_line_is_a_problem() -> None:
+    (problem,) = read_settings({"SYMBL": "X"}, {}, NOWHERE).problems
+    assert "did you mean SYMBOL?" in problem
+
+
+def test_an_assignment_is_name_and_value() -> None:
+    assert assignment("CONFIRM_LIVE=a=b") == ("CONFIRM_LIVE", "a=b")
+
+
+@pytest.mark.parametrize(("text", "said"), [("SYMBOL", "NAME=VALUE"), ("SYMBL=X", "did you mean SYMBOL?")])
+def test_an_assignment_of_nothing_known_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ArgumentTypeError, match=said.replace("?", r"\?")):
+        assignment(text)
+
+
+def test_secrets_are_in_no_message_and_no_representation() -> None:
+    settings = read(BINANCE_ED25519_API_KEY="hush-hush", TELEGRAM_BOT_TOKEN="hush-too").settings
+    assert "hush" not in repr(settings)
+    assert OPTIONS["BINANCE_ED25519_API_KEY"].shown("hush-hush") == "(secret)"
+
+
+@given(text=st.text(max_size=30), name=st.sampled_from(sorted(OPTIONS)))
+def test_any_text_is_read_or_named(text: str, name: str) -> None:
+    reading = read_settings({name: text}, {}, NOWHERE)
+    assert len(reading.problems) == len(reading.unread) <= 1
+
+
+@given(name=st.sampled_from(sorted(OPTIONS)))
+def test_a_default_reads_back_as_itself_and_keeps_its_limit(name: str) -> None:
+    option = OPTIONS[name]
+    assert OPTIONS[name].of(read(**{name: option.shown(option.default)}).settings) == option.default
+    assert option.limit is None or option.default is None or option.limit.holds(option.default)
+
+
+def test_the_example_file_is_the_declaration() -> None:
+    example = ROOT / ".env.example"
+    assert example.read_text(encoding="utf-8") == env_example(), "write env_example() to .env.example"
+
+
+def test_the_example_file_changes_nothing() -> None:
+    example = ROOT / ".env.example"
+    reading = read_settings({}, {}, example)
+    assert list(dotenv_values(example)) == list(OPTIONS) == [declared.name.upper() for declared in fields(Settings)]
+    assert (reading.settings, reading.problems, reading.warnings) == (Settings(), (), ())
+
+
+def test_the_table_of_settings_has_a_row_for_each() -> None:
+    table = settings_table().splitlines()
+    assert all(row.count("|") == 4 for row in table)
+    assert all(sum(row.startswith(f"| `{name}` |") for row in table) == 1 for name in OPTIONS)
+
+
+def test_sim_has_no_endpoints_of_its_own_to_connect_to() -> None:
+    assert endpoints(Settings()) is None
+
+
+def test_an_override_goes_before_the_endpoints_of_the_mode() -> None:
+    settings = Settings(trading_mode=Mode.TESTNET, binance_ws_stream_url="ws://127.0.0.1:9/")
+    assert endpoints(settings) == Endpoints("wss://ws-api.testnet.binance.vision/ws-api/v3", "ws://127.0.0.1:9")

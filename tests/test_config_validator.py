@@ -1,0 +1,331 @@
+import dataclasses
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trailingedge.config import RISK_PHRASE, Mode, Settings
+from trailingedge.config_validator import (
+    checked_settings,
+    effective_rules,
+    problems,
+    problems_with_exchange,
+    warnings,
+    warnings_with_exchange,
+)
+from trailingedge.errors import ConfigError
+from trailingedge.market import SymbolRules
+from trailingedge.strategy.want import Pricing
+
+NOWHERE = Path("no-such-folder/.env")
+RULES = SymbolRules(
+    symbol="ETHFDUSD",
+    base_asset="ETH",
+    quote_asset="FDUSD",
+    tick_size=Decimal("0.01"),
+    step_size=Decimal("0.0001"),
+    min_quantity=Decimal("0.0001"),
+    max_quantity=Decimal(9000),
+    min_price=Decimal("0.01"),
+    max_price=Decimal(1_000_000),
+    min_notional=Decimal(5),
+)
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "key.pem"
+    path.write_text("-----BEGIN PRIVATE KEY-----\n")
+    path.chmod(0o600)
+    return path
+
+
+def keyed(key: Path, **changes: Any) -> Settings:
+    return dataclasses.replace(
+        Settings(trading_mode=Mode.TESTNET, binance_ed25519_api_key="k", binance_ed25519_priv_path=key), **changes
+    )
+
+
+def test_the_defaults_are_fine() -> None:
+    assert problems(Settings()) == []
+    assert warnings(Settings()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "names", "limit"),
+    [
+        pytest.param({"start_factor": 1.0}, ["START_FACTOR"], "above 0 and below 1", id="start factor 1"),
+        pytest.param({"min_factor": 0.0}, ["MIN_FACTOR"], "above 0 and below 1", id="min factor 0"),
+        pytest.param({"min_factor": 0.6}, ["MIN_FACTOR", "START_FACTOR"], "0.5", id="min above start"),
+        pytest.param({"gain_scale_frac_base": 0.0}, ["GAIN_SCALE_FRAC_BASE"], "above 0", id="no scale to decay over"),
+        pytest.param({"buffer": 1.0}, ["BUFFER"], "below 1", id="buffer of all"),
+        pytest.param({"fee": Decimal(-1)}, ["FEE"], "at least 0", id="negative fee"),
+        pytest.param({"hard_stop_max_frac": 1.5}, ["HARD_STOP_MAX_FRAC"], "below 1", id="stop beyond zero"),
+        pytest.param({"donchian_shift": 0}, ["DONCHIAN_SHIFT"], "from 1", id="shift 0"),
+        pytest.param({"donchian_window": 0}, ["DONCHIAN_WINDOW"], "from 1", id="window 0"),
+        pytest.param(
+            {"donchian_window": 1438, "donchian_shift": 2},
+            ["DONCHIAN_WINDOW", "DONCHIAN_SHIFT", "ROLLING_KLINES_MAXLEN"],
+            "below ROLLING_KLINES_MAXLEN, 1440",
+            id="window and shift reach beyond what is kept",
+        ),
+        pytest.param(
+            {"reconnect_base_sec": 61.0}, ["RECONNECT_BASE_SEC", "RECONNECT_MAX_SEC"], "60", id="first pause too long"
+        ),
+        pytest.param({"loop_sleep_sec": 0.0}, ["LOOP_SLEEP_SEC"], "above 0", id="no sleep"),
+        pytest.param({"recv_window_ms": 60_001}, ["RECV_WINDOW_MS"], "60000", id="window the exchange refuses"),
+        pytest.param({"lot_size": Decimal(0)}, ["LOT_SIZE"], "1e-18", id="no grid"),
+        pytest.param({"reserve_base": Decimal(-1)}, ["RESERVE_BASE"], "from 0", id="negative reserve"),
+        pytest.param({"log_retention_days": -1}, ["LOG_RETENTION_DAYS"], "from 0", id="logs of the future"),
+        pytest.param({"symbol": "eth/fdusd"}, ["SYMBOL"], "write ETHFDUSD", id="symbol as people write it"),
+    ],
+)
+def test_a_value_out_of_bounds_is_named_with_the_limit(changes: dict[str, Any], names: list[str], limit: str) -> None:
+    (problem,) = problems(dataclasses.replace(Settings(), **changes))
+    assert all(word in problem for word in [*names, limit])
+
+
+def test_the_longest_window_that_is_kept_is_fine() -> None:
+    assert problems(Settings(donchian_window=1437, donchian_shift=2)) == []
+
+
+def test_a_problem_tells_where_the_value_came_from() -> None:
+    (problem,) = problems(Settings(buffer=2.0), {"BUFFER": ".env"})
+    assert problem == "BUFFER is 2 (.env): it must be at least 0 and below 1; the default is 0.002"
+
+
+def test_nothing_is_concluded_from_what_could_not_be_read() -> None:
+    assert problems(Settings(min_factor=0.6), {}, frozenset({"START_FACTOR"})) == []
+
+
+def check(environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, str], list[str]]:
+    return checked_settings({}, environ, NOWHERE)
+
+
+def test_everything_wrong_comes_in_one_list() -> None:
+    with pytest.raises(ConfigError) as refused:
+        check({"BUFFER": "x", "MIN_FACTOR": "0.9", "TRADING_MODE": "live", "BINANCE_ED25519_PRIV_PATH": "no/such.pem"})
+    said = "\n".join(refused.value.problems)
+    assert len(refused.value.problems) == 5
+    for name in ("BUFFER", "MIN_FACTOR", "BINANCE_ED25519_API_KEY", "BINANCE_ED25519_PRIV_PATH", "CONFIRM_LIVE"):
+        assert name in said
+
+
+def test_sim_needs_nothing() -> None:
+    settings, sources, said = check({})
+    assert (settings, said) == (Settings(), [])
+    assert sources["SYMBOL"] == "default"
+
+
+def test_a_keyed_mode_needs_key_and_file(key: Path) -> None:
+    assert problems(keyed(key)) == []
+    assert "BINANCE_ED25519_API_KEY" in problems(keyed(key, binance_ed25519_api_key=None))[0]
+
+
+@pytest.mark.parametrize(("path", "fault"), [("no/such.pem", "no such file"), (".", "not a file")])
+def test_a_key_file_that_is_none_is_named(path: str, fault: str, key: Path) -> None:
+    (problem,) = problems(keyed(key, binance_ed25519_priv_path=Path(path)))
+    assert fault in problem
+
+
+def test_a_key_file_that_others_can_reach_is_a_warning(key: Path) -> None:
+    key.chmod(0o644)
+    (warning,) = warnings(keyed(key))
+    assert "0644" in warning
+    assert f"chmod 600 {key}" in warning
+
+
+def live(key: Path) -> dict[str, str]:
+    return {"TRADING_MODE": "live", "BINANCE_ED25519_API_KEY": "k", "BINANCE_ED25519_PRIV_PATH": str(key)}
+
+
+def test_live_starts_with_the_phrase(key: Path) -> None:
+    settings, _, _ = check(live(key) | {"CONFIRM_LIVE": RISK_PHRASE})
+    assert settings.trading_mode is Mode.LIVE
+
+
+@pytest.mark.parametrize("phrase", [{}, {"CONFIRM_LIVE": "yes"}], ids=["unsaid", "otherwise"])
+def test_live_does_not_start_without_the_phrase(phrase: dict[str, str], key: Path) -> None:
+    with pytest.raises(ConfigError, match=RISK_PHRASE):
+        check(live(key) | phrase)
+
+
+@pytest.mark.parametrize(("answer", "starts"), [(RISK_PHRASE, True), ("y", False)], ids=["phrase", "something else"])
+def test_a_terminal_is_asked_for_the_phrase(answer: str, starts: bool, key: Path) -> None:
+    questions: list[str] = []
+
+    def ask(question: str) -> str:
+        questions.append(question)
+        return f"{answer}\n"
+
+    if starts:
+        assert checked_settings({}, live(key), NOWHERE, ask=ask)[0].confirm_live == RISK_PHRASE
+    else:
+        with pytest.raises(ConfigError, match="CONFIRM_LIVE"):
+            checked_settings({}, live(key), NOWHERE, ask=ask)
+    assert len(questions) == 1
+    assert "real money" in questions[0]
+
+
+def test_a_terminal_that_hangs_up_says_no(key: Path) -> None:
+    def ask(question: str) -> str:
+        raise EOFError(question)
+
+    with pytest.raises(ConfigError, match="CONFIRM_LIVE"):
+        checked_settings({}, live(key), NOWHERE, ask=ask)
+
+
+@pytest.mark.parametrize("more", [{"TRADING_MODE": "sim"}, {"BUFFER": "9"}, {"CONFIRM_LIVE": "no"}])
+def test_nobody_is_asked_where_the_answer_would_change_nothing(more: dict[str, str], key: Path) -> None:
+    def ask(question: str) -> str:
+        raise RuntimeError(f"asked: {question}")
+
+    environ = live(key) | more
+    if more.get("TRADING_MODE") == "sim":
+        checked_settings({}, environ, NOWHERE, ask=ask)
+    else:
+        with pytest.raises(ConfigError):
+            checked_settings({}, environ, NOWHERE, ask=ask)
+
+
+@pytest.mark.parametrize(
+    ("url", "fine"),
+    [
+        ("wss://host.example/ws-api/v3", True),
+        ("wss://host.example:9443/ws-api/v3", True),
+        ("ws://127.0.0.1:1234/ws-api/v3", True),
+        ("ws://127.8.9.1:1234/ws-api/v3", True),
+        ("ws://localhost:1234/ws-api/v3", True),
+        ("ws://[::1]:1234/ws-api/v3", True),
+        ("ws://host.example/ws-api/v3", False),
+        ("ws://localhost.example/ws-api/v3", False),
+        ("ws://127.0.0.1.example/ws-api/v3", False),
+        ("https://host.example/ws-api/v3", False),
+        ("host.example/ws-api/v3", False),
+        ("wss://", False),
+        ("wss://host.example:port/", False),
+        ("wss://[::1/", False),
+        ("wss://me:secret@host.example/", False),
+        ("wss://host.example/ws-api/v3?timeUnit=MICROSECOND", False),
+    ],
+)
+def test_the_api_address_is_encrypted_or_on_this_machine(url: str, fine: bool, key: Path) -> None:
+    stream = "wss://host.example"
+    assert (problems(keyed(key, binance_ws_api_url=url, binance_ws_stream_url=stream)) == []) is fine
+
+
+@pytest.mark.parametrize(
+    ("url", "fine"),
+    [
+        ("wss://host.example:9443", True),
+        ("wss://host.example/", True),
+        ("ws://127.0.0.1:1234", True),
+        ("ws://10.0.0.1:1234", False),
+        ("wss://host.example/ws", False),
+        ("wss://host.example/stream?streams=x", False),
+    ],
+)
+def test_the_stream_address_ends_at_the_port(url: str, fine: bool, key: Path) -> None:
+    said = problems(keyed(key, binance_ws_api_url="wss://host.example/ws-api/v3", binance_ws_stream_url=url))
+    assert (said == []) is fine
+    assert fine or ("BINANCE_WS_STREAM_URL" in said[0] and url in said[0])
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("wss://ws-api.binance.com:443/ws-api/v3", True),
+        ("wss://WS-API.binance.com./ws-api/v3", True),
+        ("wss://demo-ws-api.binance.com/ws-api/v3", False),
+        ("wss://ws-api.testnet.binance.vision/ws-api/v3", False),
+        ("wss://notbinance.com/ws-api/v3", False),
+    ],
+)
+def test_only_live_reaches_real_money(url: str, refused: bool, key: Path) -> None:
+    said = problems(keyed(key, binance_ws_api_url=url))
+    assert [("real money" in problem) for problem in said] == [True] * refused
+    consent = {"trading_mode": Mode.LIVE, "confirm_live": RISK_PHRASE}
+    assert problems(keyed(key, binance_ws_api_url=url, **consent)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"donchian_gain_multiplier": 1.0}, "DONCHIAN_GAIN_MULTIPLIER", id="a rally can never arm"),
+        pytest.param({"hard_stop_threshold_frac": 0.05}, "HARD_STOP_THRESHOLD_FRAC", id="threshold above the largest"),
+        pytest.param({"hard_stop_threshold_frac": 0.0}, "hard stop's distance", id="no distance"),
+        pytest.param({"loop_sleep_sec": 11.0}, "LOOP_SLEEP_SEC", id="sleeps through silence"),
+        pytest.param({"taker_escape_after_sec": 5.0}, "taker fee", id="may take"),
+        pytest.param({"min_gain_trigger_frac_base": 0.0}, "MIN_GAIN_TRIGGER_FRAC_BASE", id="keeps less than it costs"),
+        pytest.param({"fee": Decimal("0.01")}, "keeps", id="a fee that eats the gain"),
+        pytest.param({"telegram_bot_token": "t", "telegram_chat_id": "1"}, "not used yet", id="telegram"),
+        pytest.param({"binance_ws_api_url": "wss://x"}, "own exchange", id="an address in sim"),
+    ],
+)
+def test_what_may_be_meant_is_a_warning(changes: dict[str, Any], said: str) -> None:
+    settings = dataclasses.replace(Settings(), **changes)
+    assert any(said in warning for warning in warnings(settings))
+    assert problems(settings) == []
+
+
+def test_telegram_is_one_warning_for_all_its_names() -> None:
+    (warning,) = warnings(Settings(telegram_bot_token="t", telegram_chat_id="1"))
+    assert "TELEGRAM_BOT_TOKEN, TELEGRAM_CHAT_ID" in warning
+
+
+def test_orders_and_prices_from_two_places_are_a_warning(key: Path) -> None:
+    (warning,) = warnings(keyed(key, binance_ws_api_url="ws://127.0.0.1:1/ws-api/v3"))
+    assert "ws://127.0.0.1:1/ws-api/v3" in warning
+    assert "wss://stream.testnet.binance.vision" in warning
+
+
+def test_a_kept_gain_is_judged_by_the_fee_of_the_exchange_where_none_is_set() -> None:
+    assert warnings_with_exchange(Settings(), Decimal(0)) == []
+    assert len(warnings_with_exchange(Settings(), Decimal("0.005"))) == 2
+    assert warnings_with_exchange(Settings(fee=Decimal("0.005")), Decimal("0.005")) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="nothing set"),
+        pytest.param({"lot_size": Decimal("0.001"), "price_tick": Decimal("0.05")}, id="coarser grids"),
+        pytest.param({"lot_size": Decimal("0.0001"), "price_tick": Decimal("0.010")}, id="the same grids"),
+        pytest.param({"min_qty": Decimal(1), "min_price": Decimal(1), "min_notional": Decimal(5)}, id="higher limits"),
+        pytest.param({"base_asset": "ETH", "quote_asset": "FDUSD"}, id="the right assets"),
+        pytest.param({"fee": Decimal("0.001")}, id="a fee as high"),
+    ],
+)
+def test_a_setting_may_be_stricter_than_the_exchange(changes: dict[str, Any]) -> None:
+    assert problems_with_exchange(dataclasses.replace(Settings(), **changes), RULES, Decimal("0.001")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "both"),
+    [
+        pytest.param({"lot_size": Decimal("0.00001")}, ["LOT_SIZE", "0.00001", "0.0001"], id="finer step"),
+        pytest.param({"lot_size": Decimal("0.00015")}, ["LOT_SIZE", "multiple"], id="step across the grid"),
+        pytest.param({"price_tick": Decimal("0.001")}, ["PRICE_TICK", "0.001", "0.01"], id="finer tick"),
+        pytest.param({"min_qty": Decimal("0.00001")}, ["MIN_QTY", "0.0001"], id="smaller quantity"),
+        pytest.param({"min_qty": Decimal(9001)}, ["MIN_QTY", "9000"], id="quantity nobody may send"),
+        pytest.param({"min_price": Decimal("0.001")}, ["MIN_PRICE", "0.01"], id="lower price"),
+        pytest.param({"min_notional": Decimal(1)}, ["MIN_NOTIONAL", "5"], id="smaller order"),
+        pytest.param({"base_asset": "BTC"}, ["BASE_ASSET", "BTC", "ETH"], id="another base"),
+        pytest.param({"quote_asset": "USDT"}, ["QUOTE_ASSET", "USDT", "FDUSD"], id="another quote"),
+        pytest.param({"fee": Decimal("0.0005")}, ["FEE", "0.0005", "0.001"], id="a fee below the maker fee"),
+        pytest.param({"exit_pricing": Pricing.PEG}, ["EXIT_PRICING", "peg"], id="pegs where none are allowed"),
+    ],
+)
+def test_a_setting_may_not_be_looser_than_the_exchange(changes: dict[str, Any], both: list[str]) -> None:
+    (problem,) = problems_with_exchange(dataclasses.replace(Settings(), **changes), RULES, Decimal("0.001"))
+    assert all(word in problem for word in both)
+
+
+def test_the_stricter_rule_is_in_force() -> None:
+    settings = Settings(lot_size=Decimal("0.01"), min_notional=Decimal(50))
+    rules = effective_rules(settings, RULES)
+    assert (rules.step_size, rules.min_notional) == (Decimal("0.01"), Decimal(50))
+    assert (rules.tick_size, rules.min_quantity) == (RULES.tick_size, RULES.min_quantity)
+    assert effective_rules(Settings(), RULES) == RULES

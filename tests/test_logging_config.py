@@ -1,0 +1,192 @@
+import logging
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from trailingedge.errors import ConfigError
+from trailingedge.logging_config import QUIET, STRUCK_OUT, Logging, Redaction, setup, under_journald
+
+NOW = datetime(2025, 6, 1, 12, 30, 15, tzinfo=UTC)
+PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----"
+
+logger = logging.getLogger("trailingedge.tests")
+
+
+@pytest.fixture
+def install() -> Iterator[Callable[..., Logging]]:
+    installed: list[Logging] = []
+
+    def install(*args: object, **options: object) -> Logging:
+        installed.append(setup(*args, **options))  # type: ignore[arg-type]  # passed on as the test wrote them
+        return installed[-1]
+
+    yield install
+    for logs in installed:
+        logs.close()
+
+
+Install = Callable[..., Logging]
+
+
+def test_a_session_has_its_own_file_and_latest_shows_it(tmp_path: Path, install: Install) -> None:
+    logs = install(tmp_path / "logs", NOW)
+    logger.info("order placed price=%s", "1.5")
+    logs.close()
+    assert logs.file == tmp_path / "logs" / "trailingedge_2025-06-01_12-30-15.log"
+    assert "INFO    trailingedge.tests: order placed price=1.5\n" in logs.file.read_text()
+    assert (tmp_path / "logs" / "latest.log").read_text() == logs.file.read_text()
+
+
+def test_the_file_is_named_in_utc(tmp_path: Path, install: Install) -> None:
+    elsewhere = datetime.fromisoformat("2025-06-01T23:30:15-05:00")
+    assert install(tmp_path, elsewhere).file == tmp_path / "trailingedge_2025-06-02_04-30-15.log"
+
+
+def test_a_later_session_takes_latest_over(tmp_path: Path, install: Install) -> None:
+    install(tmp_path, NOW).close()
+    logs = install(tmp_path, NOW + timedelta(seconds=1))
+    logger.info("the second")
+    logs.close()
+    assert "the second" in (tmp_path / "latest.log").read_text()
+
+
+def test_latest_is_a_copy_where_links_fail(tmp_path: Path, install: Install) -> None:
+    def refuse(new: Path, target: Path) -> None:
+        raise OSError(f"no link {new} to {target}")
+
+    logs = install(tmp_path, NOW, link=refuse)
+    logger.info("copied")
+    logs.close()
+    latest = tmp_path / "latest.log"
+    assert not latest.is_symlink()
+    assert "copied" in latest.read_text()
+
+
+def test_each_place_has_its_level(tmp_path: Path, install: Install) -> None:
+    shown: list[str] = []
+    logs = install(tmp_path, NOW, file_level="INFO", console=shown.append, console_level="WARNING", console_times=False)
+    logger.debug("wire")
+    logger.info("money")
+    logger.warning("worse")
+    logs.close()
+    assert logs.file is not None
+    assert [line.split(": ")[1] for line in logs.file.read_text().splitlines()] == ["money", "worse"]
+    assert shown == ["WARNING worse"]
+
+
+def test_the_terminal_shows_the_time_of_day_unless_somebody_else_does(install: Install) -> None:
+    shown: list[str] = []
+    logs = install(None, NOW, console=shown.append)
+    logger.info("with")
+    logs.close()
+    logs = install(None, NOW, console=shown.append, console_times=False)
+    logger.info("without")
+    logs.close()
+    hour, minute, rest = shown[0].split(":")
+    assert hour.isdigit()
+    assert minute.isdigit()
+    assert rest.endswith(" with")
+    assert shown[1] == "without"
+    assert logs.file is None
+
+
+def test_a_virtual_run_installs_nothing(install: Install) -> None:
+    before = logging.getLogger().handlers[:]
+    install(None, NOW)
+    assert logging.getLogger().handlers == before
+
+
+def test_closing_twice_leaves_logging_as_it_was(tmp_path: Path, install: Install) -> None:
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level, {name: logging.getLogger(name).level for name in QUIET})
+    logs = install(tmp_path, NOW, console=lambda _: None)
+    assert root.level == logging.DEBUG
+    assert logging.getLogger("httpx").level == logging.WARNING
+    logs.close()
+    logs.close()
+    assert (root.handlers, root.level, {name: logging.getLogger(name).level for name in QUIET}) == before
+
+
+def test_everything_said_is_in_the_file_after_closing(tmp_path: Path, install: Install) -> None:
+    logs = install(tmp_path, NOW)
+    for number in range(5000):
+        logger.info("line %d", number)
+    logs.close()
+    assert logs.file is not None
+    assert logs.file.read_text().splitlines()[-1].endswith("line 4999")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param("""> {"params":{"apiKey":"K3y","signature":"s1g+/=="},"id":1}""", id="request"),
+        pytest.param("params {'signature': 's1g+/==', 'apiKey': 'K3y'}", id="dictionary"),
+        pytest.param("GET /order?apiKey=K3y&signature=s1g%2B", id="query"),
+        pytest.param(PEM, id="PEM"),
+        pytest.param(PEM[:-20], id="half a PEM"),
+        pytest.param("POST https://host/bot123456789:AAs1g-abcdefghijklmnopqrstuvwxyz_12/send", id="Telegram"),
+        pytest.param("the key is K3y-configured", id="a given secret"),
+    ],
+)
+def test_nothing_secret_is_written(said: str, tmp_path: Path, install: Install) -> None:
+    shown: list[str] = []
+    logs = install(tmp_path, NOW, console=shown.append, secrets=["K3y", "K3y-configured", ""])
+    logger.info("%s", said)
+    try:
+        raise ValueError(said)
+    except ValueError:
+        logger.exception("failed")
+    logs.close()
+    assert logs.file is not None
+    written = logs.file.read_text() + "\n".join(shown)
+    assert written.count(STRUCK_OUT) >= 4
+    assert not any(secret in written for secret in ("s1g", "K3y", "MC4CAQ", "configured"))
+
+
+def test_what_is_not_secret_stays() -> None:
+    said = 'order placed client_order_id=TE-t-lx3k9 {"symbol":"ETHFDUSD","timestamp":1783000000000,"price":"2500.10"}'
+    assert Redaction(["K3y"]).clean(said) == said
+
+
+def test_a_record_that_cannot_be_worded_ends_nothing(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    shown: list[str] = []
+    install(None, NOW, console=shown.append)
+    record = logger.makeRecord(logger.name, logging.INFO, __file__, 1, "%d orders", ("many",), None)
+    logging.getLogger().handlers[-1].handle(record)
+    assert shown == []
+    assert "Logging error" in capsys.readouterr().err
+
+
+def test_old_sessions_are_forgotten_and_nothing_else(tmp_path: Path, install: Install) -> None:
+    old = ["trailingedge_2025-05-01_00-00-00.log", "trailingedge_2025-05-22_12-30-14.log"]
+    kept = ["trailingedge_2025-05-22_12-30-15.log", "trailingedge_notes.log", "other_2020-01-01_00-00-00.log"]
+    for name in [*old, *kept]:
+        (tmp_path / name).touch()
+    logs = install(tmp_path, NOW, retention_days=10)
+    assert logs.file is not None
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, logs.file.name, "latest.log"}
+
+
+def test_nothing_is_forgotten_where_all_is_kept(tmp_path: Path, install: Install) -> None:
+    ancient = tmp_path / "trailingedge_2001-01-01_00-00-00.log"
+    ancient.touch()
+    install(tmp_path, NOW, retention_days=0)
+    assert ancient.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_a_matter_of_settings(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file")
+    with pytest.raises(ConfigError, match="LOG_DIR"):
+        setup(tmp_path / "logs", NOW)
+
+
+def test_the_journal_is_known_by_its_stream(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        assert under_journald({"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}, stream)
+        assert not under_journald({"JOURNAL_STREAM": "8:1"}, stream)
+        assert not under_journald({}, stream)
+    assert not under_journald({"JOURNAL_STREAM": "8:1"}, stream)  # closed

@@ -1,0 +1,199 @@
+"""Sockets that come back by themselves, with patience and with an end to it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from random import Random
+
+import pytest
+from tests.websocket.wire import MemoryDial, settle
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from trailingedge.clock import HandClock, RealClock
+from trailingedge.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
+from trailingedge.websocket.connection import Backoff, Link, Socket, ViolationCount, dial, shown, side_by_side
+
+
+class Top(Random):
+    """Chance that always draws the longest wait."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return max(a, b)
+
+
+def test_waits_double_up_to_the_longest() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    assert [backoff.delay_s(0.0, "") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_minute_of_health_starts_the_count_anew() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    for _ in range(5):
+        backoff.delay_s(59.9, "")
+    assert backoff.delay_s(60.0, "") == 1.0
+
+
+def test_jitter_covers_everything_from_zero_to_the_full_wait() -> None:
+    backoff = Backoff(1.0, 8.0, 0, Random(1))
+    for _ in range(4):
+        backoff.delay_s(0.0, "")
+    waits = [backoff.delay_s(0.0, "") for _ in range(200)]
+    assert min(waits) < 1
+    assert max(waits) > 7
+
+
+def test_it_can_go_on_for_ever() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    for _ in range(5000):
+        assert backoff.delay_s(0.0, "") <= 60.0
+
+
+def test_retries_are_used_up_with_the_reason() -> None:
+    backoff = Backoff(1.0, 60.0, 2, Top())
+    backoff.delay_s(0.0, "")
+    backoff.delay_s(0.0, "")
+    with pytest.raises(ExchangeUnreachable, match="refused; given up after 2"):
+        backoff.delay_s(0.0, "refused")
+
+
+def test_one_unreadable_frame_is_forgiven_and_twenty_within_a_minute_are_not() -> None:
+    count = ViolationCount()
+    for second in range(19):
+        count.add(ProtocolViolation("garbage"), float(second))
+    with pytest.raises(SessionLost, match="20 unreadable frames"):
+        count.add(ProtocolViolation("garbage"), 60.0)
+
+
+def test_twenty_unreadable_frames_over_a_longer_time_are_forgiven() -> None:
+    count = ViolationCount()
+    for number in range(100):
+        count.add(ProtocolViolation("garbage"), number * 3.2)
+
+
+@pytest.mark.parametrize("name", ["signature", "apiKey"])
+def test_secrets_are_not_shown(name: str) -> None:
+    assert shown(f'{{"{name}": "c2VjcmV0", "timestamp": 5}}') == f'{{"{name}":"…", "timestamp": 5}}'
+
+
+async def fail(error: Exception) -> None:
+    raise error
+
+
+async def forever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_the_gravest_failure_is_raised_bare() -> None:
+    with pytest.raises(LogonRefused):
+        await side_by_side(fail(SessionLost("closed")), fail(LogonRefused("no")), forever())
+    with pytest.raises(SessionLost):
+        await side_by_side(fail(SessionLost("closed")), forever())
+
+
+async def test_a_link_dials_again_until_it_is_connected() -> None:
+    clock, memory = HandClock(), MemoryDial(refusals=2)
+    down: list[str] = []
+
+    async def listen(socket: Socket) -> None:
+        while True:
+            await socket.recv()
+
+    link = Link(
+        "api", "ws://x", listen, dial=memory, clock=clock, backoff=Backoff(1, 60, 0, Top()), on_down=down.append
+    )
+    running = asyncio.create_task(link.run())
+    await clock.wind(2.9)
+    assert memory.sockets == []
+    await clock.wind(0.1)
+    assert link.connects == 1
+    assert down == []
+
+    memory.newest.hang_up("closed 1008 Too many requests")
+    await settle()
+    assert down == ["closed 1008 Too many requests"]
+    assert memory.newest.closed
+    await clock.wind(4.0)
+    assert (link.connects, link.reconnects) == (2, 1)
+
+    link.stay_down()
+    memory.newest.hang_up()
+    await running
+    assert len(down) == 1
+
+
+async def test_a_link_gives_up_where_a_person_must_act() -> None:
+    async def refuse(_: Socket) -> None:
+        raise LogonRefused("no")
+
+    memory = MemoryDial()
+    link = Link("api", "ws://x", refuse, dial=memory, clock=HandClock(), backoff=Backoff(1, 60, 0, Top()))
+    with pytest.raises(LogonRefused):
+        await link.run()
+    assert memory.newest.closed
+
+
+@asynccontextmanager
+async def echo_server() -> AsyncIterator[tuple[Server, str]]:
+    """Says everything back; hangs up on "bye"."""
+
+    async def echo(connection: ServerConnection) -> None:
+        async for message in connection:
+            if message == "bye":
+                await connection.close(1008, "Too many requests")
+            else:
+                await connection.send(message)
+
+    async with serve(echo, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield server, f"ws://127.0.0.1:{port}/ws"
+
+
+async def test_a_real_socket_talks_and_tells_why_it_was_closed() -> None:
+    async with echo_server() as (_, url):
+        socket = await dial(url)
+        await socket.send("hello")
+        assert await socket.recv() == "hello"
+        await socket.send("bye")
+        with pytest.raises(SessionLost, match="closed 1008 Too many requests"):
+            await socket.recv()
+        with pytest.raises(SessionLost):
+            await socket.send("anybody there?")
+        await socket.close()
+
+
+async def test_a_real_connection_comes_back_after_a_loss() -> None:
+    heard: list[str | bytes] = []
+    async with echo_server() as (_, url):
+
+        async def talk(socket: Socket) -> None:
+            await socket.send("hello")
+            heard.append(await socket.recv())
+            if len(heard) == 3:
+                link.stay_down()
+            await socket.send("bye")
+            await socket.recv()
+
+        link = Link("api", url, talk, dial=dial, clock=RealClock(), backoff=Backoff(0.001, 0.001, 0, Random(1)))
+        await link.run()
+    assert heard == ["hello"] * 3
+    assert link.reconnects == 2
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1/ws", "ws://[::1]:1", "ws://localhost:1", "nonsense"])
+async def test_a_dial_that_fails_is_a_lost_session(url: str) -> None:
+    with pytest.raises(SessionLost):
+        await dial(url)
+
+
+async def test_a_server_that_refuses_the_handshake_is_a_lost_session() -> None:
+    async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readline()
+        writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(slam, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(SessionLost):
+            await dial(f"ws://127.0.0.1:{port}/ws")

@@ -1,0 +1,316 @@
+"""Every answer to an order request, and every silence, is one outcome."""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trailingedge.clock import HandClock
+from trailingedge.market import OrderRecord, OrderStatus, Side
+from trailingedge.websocket.account import ServerClock
+from trailingedge.websocket.messages import Reply
+from trailingedge.websocket.orders import Listed, Orders, read_listed, read_outcome, read_replace_outcome
+from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
+from trailingedge.websocket.requests import NewOrder
+from trailingedge.websocket.session import Answer, Listener, NotSent, Params, Silence
+
+PLACED: dict[str, Any] = {
+    "symbol": "BTCUSDT",
+    "orderId": 502,
+    "clientOrderId": "mm-1",
+    "transactTime": 5,
+    "price": "60000.00000000",
+    "origQty": "0.00100000",
+    "executedQty": "0.00000000",
+    "cummulativeQuoteQty": "0.00000000",
+    "status": "NEW",
+    "type": "LIMIT_MAKER",
+    "side": "BUY",
+}
+CANCELED = PLACED | {"orderId": 501, "origClientOrderId": "mm-1", "clientOrderId": "c-1", "status": "CANCELED"}
+WOULD_MATCH = {"code": -2010, "msg": "Order would immediately match and take."}
+UNKNOWN_ORDER = {"code": -2011, "msg": "Unknown order sent."}
+RESTRICTED = {"code": -2011, "msg": "Order was not canceled due to cancel restrictions."}
+TOO_MANY = {"code": -1015, "msg": "Too many new orders; current limit is 50 orders per 10 SECOND."}
+
+
+def record(order_id: int, status: OrderStatus) -> OrderRecord:
+    return OrderRecord(
+        order_id=order_id,
+        client_order_id="mm-1",
+        side=Side.BUY,
+        status=status,
+        price=Decimal(60000),
+        quantity=Decimal("0.001"),
+        filled_quantity=Decimal(0),
+        filled_quote=Decimal(0),
+        time_ms=5,
+        order_type="LIMIT_MAKER",
+    )
+
+
+DONE_CANCEL = Done(record(501, OrderStatus.CANCELED))
+DONE_PLACE = Done(record(502, OrderStatus.NEW))
+
+
+def refusal(outcome: Outcome) -> object:
+    """What matters of an outcome: the refusal's kind, or what it is."""
+    if isinstance(outcome, Refused):
+        return outcome.refusal
+    return type(outcome) if isinstance(outcome, Unanswered | NotTried) else outcome
+
+
+def halves(cancel: str, place: str, cancel_response: object, place_response: object) -> dict[str, object]:
+    return {
+        "cancelResult": cancel,
+        "newOrderResult": place,
+        "cancelResponse": cancel_response,
+        "newOrderResponse": place_response,
+    }
+
+
+def partly(data: object, status: int = 409, code: int = -2021) -> Reply:
+    return Reply(status, code=code, text="Order cancel-replace partially failed.", data=data)
+
+
+def wholly(data: object, status: int = 400) -> Reply:
+    return Reply(status, code=-2022, text="Order cancel-replace failed.", data=data)
+
+
+@pytest.mark.parametrize(
+    ("answer", "cancel", "place"),
+    [
+        pytest.param(
+            Reply(200, halves("SUCCESS", "SUCCESS", CANCELED, PLACED)), DONE_CANCEL, DONE_PLACE, id="S/S, 200"
+        ),
+        pytest.param(
+            wholly(halves("FAILURE", "NOT_ATTEMPTED", UNKNOWN_ORDER, None)),
+            Refusal.UNKNOWN_ORDER,
+            NotTried,
+            id="F/NA, 400, unknown order",
+        ),
+        pytest.param(
+            wholly(halves("FAILURE", "NOT_ATTEMPTED", RESTRICTED, None)),
+            Refusal.CANCEL_RESTRICTED,
+            NotTried,
+            id="F/NA, 400, part-filled",
+        ),
+        pytest.param(
+            partly(halves("SUCCESS", "FAILURE", CANCELED, WOULD_MATCH)), DONE_CANCEL, Refusal.WOULD_TAKE, id="S/F, 409"
+        ),
+        pytest.param(
+            partly(halves("FAILURE", "SUCCESS", UNKNOWN_ORDER, PLACED)),
+            Refusal.UNKNOWN_ORDER,
+            DONE_PLACE,
+            id="F/S, 409",
+        ),
+        pytest.param(
+            wholly(halves("FAILURE", "FAILURE", UNKNOWN_ORDER, WOULD_MATCH)),
+            Refusal.UNKNOWN_ORDER,
+            Refusal.WOULD_TAKE,
+            id="F/F, 400",
+        ),
+        pytest.param(
+            Reply(429, code=-1015, text="Too many new orders"),
+            NotTried,
+            Refusal.TOO_MANY_ORDERS,
+            id="limit, nothing done",
+        ),
+        pytest.param(
+            partly(halves("SUCCESS", "FAILURE", CANCELED, TOO_MANY)),
+            DONE_CANCEL,
+            Refusal.TOO_MANY_ORDERS,
+            id="limit, S/F, 409",
+        ),
+        pytest.param(
+            partly(halves("SUCCESS", "FAILURE", CANCELED, TOO_MANY), status=429),
+            DONE_CANCEL,
+            Refusal.TOO_MANY_ORDERS,
+            id="limit, S/F, 429",
+        ),
+        pytest.param(
+            partly(halves("FAILURE", "NOT_ATTEMPTED", UNKNOWN_ORDER, None), status=429, code=-1015),
+            Refusal.UNKNOWN_ORDER,
+            NotTried,
+            id="limit, F/NA, 429 under another code",
+        ),
+        pytest.param(
+            partly(halves("SUCCESS", "FAILURE", CANCELED, {"code": -1007, "msg": "Timeout"})),
+            DONE_CANCEL,
+            Unanswered,
+            id="the new half timed out",
+        ),
+        pytest.param(
+            Reply(400, code=-1013, text="Filter failure: NOTIONAL"), NotTried, Refusal.FILTER, id="filter, nothing done"
+        ),
+        pytest.param(
+            Reply(400, code=-2010, text="Filter failure: MAX_NUM_ORDERS"),
+            NotTried,
+            Refusal.TOO_MANY_ORDERS,
+            id="order count, nothing done",
+        ),
+        pytest.param(
+            Reply(400, code=-1021, text="outside of the recvWindow"), NotTried, Refusal.TIMESTAMP, id="timestamp"
+        ),
+        pytest.param(Reply(429, code=-1003, text="weight"), NotTried, Refusal.RATE_LIMITED, id="too much weight"),
+        pytest.param(Reply(418, code=-1003, text="banned"), NotTried, Refusal.RATE_LIMITED, id="banned"),
+        pytest.param(Reply(401, code=-2015, text="Invalid API-key"), NotTried, Refusal.UNAUTHORIZED, id="key gone"),
+        pytest.param(Reply(400, code=-1007, text="Timeout"), Unanswered, Unanswered, id="-1007"),
+        pytest.param(Reply(400, code=-1006, text="Unexpected"), Unanswered, Unanswered, id="-1006"),
+        pytest.param(Reply(400, code=-1001, text="Internal"), Unanswered, Unanswered, id="-1001"),
+        pytest.param(Reply(400, code=-1000, text="Unknown"), Unanswered, Unanswered, id="-1000"),
+        pytest.param(Reply(503, code=-1008, text="Busy"), Unanswered, Unanswered, id="503"),
+        pytest.param(Reply(504), Unanswered, Unanswered, id="504"),
+        pytest.param(Silence("timeout"), Unanswered, Unanswered, id="time-out"),
+        pytest.param(Silence("closed 1006", connection_lost=True), Unanswered, Unanswered, id="lost"),
+        pytest.param(NotSent("not connected"), NotTried, Refusal.BUSY, id="never sent"),
+        pytest.param(Reply(200), Unanswered, Unanswered, id="200 without a result"),
+        pytest.param(Reply(200, {}), Unanswered, Unanswered, id="200 with an empty result"),
+        pytest.param(Reply(409), Unanswered, Unanswered, id="409 without an error"),
+        pytest.param(partly(None), Unanswered, Unanswered, id="-2021 without data"),
+        pytest.param(wholly(None), Unanswered, Unanswered, id="-2022 without data"),
+        pytest.param(wholly({"cancelResult": 5}), Unanswered, Unanswered, id="-2022 with nonsense"),
+        pytest.param(
+            partly(halves("SUCCESS", "FAILURE", {}, WOULD_MATCH)),
+            Unanswered,
+            Refusal.WOULD_TAKE,
+            id="one half unreadable",
+        ),
+        pytest.param(
+            partly(halves("PERHAPS", "FAILURE", CANCELED, None)), Unanswered, Unanswered, id="results of tomorrow"
+        ),
+    ],
+)
+def test_a_cancel_replace_tells_of_each_half(answer: Answer, cancel: object, place: object) -> None:
+    outcome = read_replace_outcome(answer)
+    assert (refusal(outcome.cancel), refusal(outcome.place)) == (cancel, place)
+
+
+def test_the_documented_short_cancel_response_is_a_cancel_done() -> None:
+    short = {"symbol": "BTCUSDT", "orderId": 502, "status": "CANCELED"}
+    outcome = read_replace_outcome(partly(halves("SUCCESS", "FAILURE", short, WOULD_MATCH)))
+    assert outcome.left_nothing
+
+
+@pytest.mark.parametrize(
+    ("answer", "meant"),
+    [
+        pytest.param(Reply(200, PLACED), DONE_PLACE, id="placed"),
+        pytest.param(Reply(200, CANCELED), DONE_CANCEL, id="canceled"),
+        pytest.param(Reply(400, code=-2010, text=WOULD_MATCH["msg"]), Refusal.WOULD_TAKE, id="would match"),  # type: ignore[arg-type]
+        pytest.param(Reply(400, code=-2013, text="Order does not exist."), Refusal.UNKNOWN_ORDER, id="not found"),
+        pytest.param(Reply(400, code=-2011, text="Unknown order sent."), Refusal.UNKNOWN_ORDER, id="nothing to cancel"),
+        pytest.param(Reply(400, code=-1013, text="Filter failure: LOT_SIZE"), Refusal.FILTER, id="filter"),
+        pytest.param(Reply(400, code=-1007, text="Timeout"), Unanswered, id="timed out at the exchange"),
+        pytest.param(Reply(500), Unanswered, id="server error"),
+        pytest.param(Reply(200), Unanswered, id="no result"),
+        pytest.param(Reply(200, {"orderListId": 3}), Unanswered, id="a list instead of an order"),
+        pytest.param(Silence("timeout"), Unanswered, id="time-out"),
+        pytest.param(NotSent("not connected"), Refusal.BUSY, id="never sent"),
+    ],
+)
+def test_a_single_request_has_one_outcome(answer: Answer, meant: object) -> None:
+    assert refusal(read_outcome(answer)) == meant
+
+
+@pytest.mark.parametrize(
+    ("answer", "meant"),
+    [
+        pytest.param(Reply(200, [PLACED]), (record(502, OrderStatus.NEW),), id="orders"),
+        pytest.param(Reply(200, []), (), id="none"),
+        pytest.param(Reply(200, {}), Unanswered, id="no list"),
+        pytest.param(Reply(429, code=-1003), Refusal.RATE_LIMITED, id="refused"),
+        pytest.param(Silence("timeout"), Unanswered, id="time-out"),
+        pytest.param(NotSent("not connected"), Refusal.BUSY, id="never sent"),
+    ],
+)
+def test_a_list_of_orders_or_why_there_is_none(answer: Answer, meant: object) -> None:
+    found = read_listed(answer)
+    assert (found if isinstance(found, tuple) else refusal(found)) == meant
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["cancelResult", "newOrderResult", "cancelResponse", "newOrderResponse", "code", "msg", "orderId"]
+            ),
+            inner | st.sampled_from(["SUCCESS", "FAILURE", "NOT_ATTEMPTED"]),
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    status=st.sampled_from([200, 400, 401, 403, 409, 418, 429, 500]),
+    code=st.sampled_from([0, -1000, -1007, -1013, -1015, -2010, -2011, -2021, -2022, 7]),
+    result=json_values,
+    data=json_values,
+)
+def test_whatever_is_answered_there_is_an_outcome(status: int, code: int, result: object, data: object) -> None:
+    answer = Reply(status, result, code, "text", data)
+    assert isinstance(read_outcome(answer), Outcome)
+    assert isinstance(read_replace_outcome(answer), ReplaceOutcome)
+    assert isinstance(read_listed(answer), tuple | Refused | Unanswered)
+
+
+class Posted:
+    """An order path that only takes notes."""
+
+    def __init__(self) -> None:
+        self.method = ""
+        self.params: dict[str, str | int] = {}
+        self.answer: Listener = lambda _: None
+
+    async def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+        assert patience_s == 3.0
+        self.method, self.params, self.answer = method, dict(params or {}), heard
+
+
+ORDER = NewOrder("mm-1", Side.BUY, Decimal("0.001"), Decimal(60000))
+
+
+@pytest.mark.parametrize(
+    ("ask", "method"),
+    [
+        pytest.param(lambda orders, heard: orders.place(ORDER, heard), "order.place", id="place"),
+        pytest.param(lambda orders, heard: orders.cancel(501, "mm-1", heard), "order.cancel", id="cancel"),
+        pytest.param(lambda orders, heard: orders.status(501, "mm-1", heard), "order.status", id="status"),
+        pytest.param(
+            lambda orders, heard: orders.replace(501, "mm-1", ORDER, heard), "order.cancelReplace", id="replace"
+        ),
+        pytest.param(lambda orders, heard: orders.all_orders(501, heard), "allOrders", id="all orders"),
+    ],
+)
+async def test_each_request_is_stamped_by_the_exchanges_clock(
+    ask: Callable[[Orders, Callable[[object], None]], Awaitable[None]], method: str
+) -> None:
+    posted, server_clock = Posted(), ServerClock(HandClock(unix_ms=1000))
+    server_clock.offset_ms = 234
+    heard: list[object] = []
+    await ask(Orders(posted, server_clock, "BTCUSDT", recv_window_ms=4000), heard.append)
+    assert posted.method == method
+    assert (posted.params["timestamp"], posted.params["recvWindow"], posted.params["symbol"]) == (1234, 4000, "BTCUSDT")
+    posted.answer(Silence("timeout"))
+    assert len(heard) == 1
+
+
+async def test_a_late_answer_is_a_second_outcome() -> None:
+    posted, heard = Posted(), list[Outcome]()
+    await Orders(posted, ServerClock(HandClock()), "BTCUSDT").place(ORDER, heard.append)
+    posted.answer(Silence("timeout"))
+    posted.answer(Reply(200, PLACED))
+    assert heard == [Unanswered("timeout"), DONE_PLACE]
+
+
+async def test_listed_orders_are_handed_over() -> None:
+    posted, heard = Posted(), list[Listed]()
+    await Orders(posted, ServerClock(HandClock()), "BTCUSDT").all_orders(501, heard.append)
+    posted.answer(Reply(200, [CANCELED, PLACED]))
+    assert [[order.order_id for order in found] for found in heard if isinstance(found, tuple)] == [[501, 502]]
