@@ -20,8 +20,8 @@ from trailingedge.errors import ConfigError
 
 LATEST: Final = "latest.log"
 SESSION_NAME: Final = "trailingedge_%Y-%m-%d_%H-%M-%S.log"
-# At DEBUG the one repeats our wire log, at INFO the other writes addresses with a token in them.
-QUIET: Final[Mapping[str, int]] = {"websockets": logging.INFO, "httpx": logging.WARNING, "httpcore": logging.WARNING}
+# Below these levels the one repeats our wire log, the others write addresses with a token in them.
+QUIET: Final[Mapping[str, int]] = {"websockets": logging.WARNING, "httpx": logging.WARNING, "httpcore": logging.WARNING}
 
 STRUCK_OUT: Final = "[redacted]"
 _PEM: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)

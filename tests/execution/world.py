@@ -306,9 +306,9 @@ class World:
 
     def _restock(self) -> None:
         if self.side is Side.SELL:
-            self.exchange.deposit(self.reserve + 1 - self.exchange.base, ZERO)
+            self.exchange.deposit(max(ZERO, self.reserve + 1 - self.exchange.base), ZERO)
         else:
-            self.exchange.deposit(ZERO, self.reserve + 100 - self.exchange.quote)
+            self.exchange.deposit(ZERO, max(ZERO, self.reserve + 100 - self.exchange.quote))
 
     def _beat(self) -> None:
         if self._proven_from_s:  # just back: the balances are read anew

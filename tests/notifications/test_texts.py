@@ -221,7 +221,6 @@ def test_the_summary_of_nothing_has_no_result() -> None:
     [
         texts.balances_differ("ETH", ONE, Decimal("0.5")),
         texts.leftover_cancelled(RULES, Side.BUY, ONE, PRICE, OWN),
-        texts.taker_escape(RULES, Side.SELL, ONE, PRICE, Decimal("0.001")),
         texts.order_refused(OWN, -2010, "Order would immediately match and take."),
         texts.order_in_doubt(OWN, "timeout"),
         texts.stranger(OWN, 17),

@@ -31,7 +31,7 @@ PLACED: dict[str, Any] = {
     "side": "BUY",
 }
 CANCELED = PLACED | {"orderId": 501, "origClientOrderId": "mm-1", "clientOrderId": "c-1", "status": "CANCELED"}
-WOULD_MATCH = {"code": -2010, "msg": "Order would immediately match and take."}
+WOULD_MATCH: dict[str, Any] = {"code": -2010, "msg": "Order would immediately match and take."}
 UNKNOWN_ORDER = {"code": -2011, "msg": "Unknown order sent."}
 RESTRICTED = {"code": -2011, "msg": "Order was not canceled due to cancel restrictions."}
 TOO_MANY = {"code": -1015, "msg": "Too many new orders; current limit is 50 orders per 10 SECOND."}
@@ -200,7 +200,7 @@ def test_the_documented_short_cancel_response_is_a_cancel_done() -> None:
     [
         pytest.param(Reply(200, PLACED), DONE_PLACE, id="placed"),
         pytest.param(Reply(200, CANCELED), DONE_CANCEL, id="canceled"),
-        pytest.param(Reply(400, code=-2010, text=WOULD_MATCH["msg"]), Refusal.WOULD_TAKE, id="would match"),  # type: ignore[arg-type]
+        pytest.param(Reply(400, code=-2010, text=WOULD_MATCH["msg"]), Refusal.WOULD_TAKE, id="would match"),
         pytest.param(Reply(400, code=-2013, text="Order does not exist."), Refusal.UNKNOWN_ORDER, id="not found"),
         pytest.param(Reply(400, code=-2011, text="Unknown order sent."), Refusal.UNKNOWN_ORDER, id="nothing to cancel"),
         pytest.param(Reply(400, code=-1013, text="Filter failure: LOT_SIZE"), Refusal.FILTER, id="filter"),

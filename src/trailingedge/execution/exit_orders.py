@@ -204,6 +204,9 @@ class ExitOrders:
             return
         if successor.state is State.REFUSED:
             self.successor = None
+        elif successor.state.final and self.order is not None and self.order.state is State.WORKING:
+            self.successor = None  # it came and went before we heard that the old order is gone
+            self._retire(successor)
         elif (self.order is None or not self.order.alive) and not successor.nameless:
             self.successor = None
             self.begin(successor)

@@ -234,10 +234,6 @@ def _slippage(slippage_frac: float | None) -> str:
     return "" if slippage_frac is None else f", slippage {percent(slippage_frac)}"
 
 
-def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, limit: Decimal, taker_fee: Decimal) -> str:
-    return f"taker escape: {_order(rules, side, amount, limit)} or better, once, at a fee of {rate(taker_fee)}"
-
-
 # --- gate ---
 
 

@@ -126,6 +126,7 @@ class MemorySocket:
     def end(self) -> None:
         """From the exchange's side: the connection is gone, once what came before it is read."""
         self._received.put_nowait(None)
+        self._sent.put_nowait((self._clock.now_s(), None))
 
     async def take(self) -> tuple[float, str | None]:
         """From the exchange's side: what the client sent, and when; None when it closed."""

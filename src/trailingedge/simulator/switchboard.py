@@ -97,7 +97,9 @@ class Switchboard:
             self._clients.remove(client)
 
     def hear(self, client: Client, text: str) -> None:
-        """A client said something: answer, and tell everybody what came of it."""
+        """A client said something: answer, and tell everybody what came of it. Who was cut off is not heard."""
+        if client not in self._clients:
+            return
         if isinstance(client, Listener):
             self._give(client, client.session.hear(text, self.exchange.clock.unix_ms()))
             return

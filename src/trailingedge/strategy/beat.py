@@ -9,6 +9,7 @@ from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Inputs, Params
 from trailingedge.strategy.memory import Exit, Memory
 from trailingedge.strategy.min_gain import min_gain
+from trailingedge.strategy.regime import unit_value
 from trailingedge.strategy.trailing import Trail, trail
 from trailingedge.strategy.want import Cause, ExitProgress, Kind, Want
 
@@ -44,7 +45,7 @@ class Beat:
         self.u = self._unit_value_in(memory.regime)  # None without a regime or a trusted book
 
     def price_in(self, regime: Regime) -> float:
-        """The price that leaves `regime` at once."""
+        """The price that leaves `regime` at once: the bid in BASE, the ask in QUOTE."""
         return self.bid if regime is Regime.BASE else self.ask
 
     @property
@@ -88,10 +89,10 @@ class Beat:
         return self._trail
 
     def _unit_value_in(self, regime: Regime | None) -> float | None:
-        """What one unit could be turned into at once: at the bid in BASE, at the ask in QUOTE."""
+        """What one unit could be turned into at once."""
         if regime is None or self.inputs.top is None:
             return None
-        return self.bid if regime is Regime.BASE else 1 / self.ask
+        return unit_value(regime, self.price_in(regime))
 
     def _measure(self) -> Trail | None:
         memory, params, u = self.memory, self.params, self.u

@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from trailingedge.clock import Clock
-from trailingedge.errors import ExchangeUnreachable, ProtocolViolation, SessionLost
+from trailingedge.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class _WebSocket:
 
 
 async def dial(url: str) -> Socket:
-    """Open a connection. Raises SessionLost when that fails."""
+    """Open a connection. Raises SessionLost when that fails, ConfigError for a proxy that cannot be used."""
     try:
         connection = await connect(
             url,
@@ -90,6 +90,8 @@ async def dial(url: str) -> Socket:
         )
     except (OSError, TimeoutError, WebSocketException, ValueError) as error:
         raise SessionLost(_reason(error)) from error
+    except ImportError as error:  # the library speaks to SOCKS proxies only with a further package
+        raise ConfigError([f"proxy for {url}: {error}; use an HTTP proxy or unset ALL_PROXY"]) from error
     return _WebSocket(connection)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from trailingedge.errors import ConfigError, RequestRefused
 from trailingedge.market import BookTop, Kline, RateLimit, SymbolRules
-from trailingedge.websocket.api import Caller
+from trailingedge.websocket.api import PATIENCE_S, Caller
 from trailingedge.websocket.results import read_book, read_exchange_info, read_klines, read_server_time
 
 logger = logging.getLogger(__name__)
@@ -66,9 +66,9 @@ async def klines_between(api: Caller, symbol: str, interval: str, from_ms: int, 
     return found
 
 
-async def book(api: Caller, symbol: str) -> BookTop:
+async def book(api: Caller, symbol: str, patience_s: float = PATIENCE_S) -> BookTop:
     """The best prices of this moment."""
-    return read_book(await api.call("ticker.book", {"symbol": symbol}))
+    return read_book(await api.call("ticker.book", {"symbol": symbol}, patience_s))
 
 
 async def server_time(api: Caller) -> int:

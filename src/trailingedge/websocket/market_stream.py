@@ -106,7 +106,7 @@ class MarketStream:
         """Ask for the best prices and compare. False when the exchange could not be asked."""
         proven_s = self._snapshots.top_proven_s
         try:
-            asked = await market_fetch.book(self._api, self._symbol)
+            asked = await market_fetch.book(self._api, self._symbol, self._probe_after_s)
         except _NOT_NOW as error:
             logger.debug("! probe failed reason=%s", error)
             return False

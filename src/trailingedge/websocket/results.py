@@ -130,7 +130,7 @@ def read_order(result: object) -> OrderRecord:
     order = answer if amended is None else fields(amended, "amendedOrder")
     return OrderRecord(
         order_id=integer(order, "orderId"),
-        client_order_id=text(order, _own_id_name(order, amended is not None)) if "clientOrderId" in order else "",
+        client_order_id=text_or(order, _own_id_name(order, amended is not None), ""),
         side=read_side(order, "side") if "side" in order else None,
         status=read_order_status(order, "status") if "status" in order else None,
         price=amount_or(order, "price", ZERO),

@@ -1,0 +1,18 @@
+"""Whole days of the whole daemon against the embedded exchange, judged by the exchange's journal."""
+
+from concurrent.futures import Future
+
+from tests.simulation.day import simulate
+from tests.simulation.verdict import Verdict
+
+
+def test_a_day_is_free_of_faults_and_complete(seed: int, verdicts: list[Future[Verdict]]) -> None:
+    verdict = verdicts[seed].result()
+    assert verdict.faults == [], verdict.replay
+    assert verdict.complete, f"not an exit of each side and a flush: {verdict.replay}"
+
+
+def test_the_same_seed_is_the_same_day() -> None:
+    one, other = simulate(3, 0.5), simulate(3, 0.5)
+    assert one.journal.digest == other.journal.digest
+    assert one.notes.alerts == other.notes.alerts

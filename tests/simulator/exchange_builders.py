@@ -1,0 +1,178 @@
+"""Ticks, tapes, exchanges and clients for the tests of the embedded exchange."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from trailingedge.clock import Clock, HandClock
+from trailingedge.market import Kline, Side
+from trailingedge.simulator.exchange import OWNER, Exchange
+from trailingedge.simulator.faults import Faults
+from trailingedge.simulator.orders import NewOrder, OrderType
+from trailingedge.simulator.shapes import UserEvent
+from trailingedge.simulator.switchboard import Client, Switchboard
+from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.terms import Terms
+
+START_MS = 1_700_000_040_000  # a full minute, far from the wall of the hand-wound clock
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+def tick(
+    bid: str = "100.00",
+    ask: str = "100.10",
+    *,
+    at_s: float = 0.0,
+    last: str | None = None,
+    traded: str = "0",
+    aggressor: Side | None = None,
+    bid_quantity: str = "2",
+    ask_quantity: str = "3",
+) -> Tick:
+    """A tick `at_s` seconds after the market's start."""
+    return Tick(
+        time_ms=START_MS + round(at_s * 1000),
+        bid=Decimal(bid),
+        bid_quantity=Decimal(bid_quantity),
+        ask=Decimal(ask),
+        ask_quantity=Decimal(ask_quantity),
+        last_price=Decimal(last or bid),
+        traded=Decimal(traded),
+        aggressor=aggressor,
+    )
+
+
+@dataclass(frozen=True)
+class ListTape:
+    """A tape of the ticks given."""
+
+    ticks: Sequence[Tick]
+    symbol: str = "ETHFDUSD"
+    base_asset: str = "ETH"
+    quote_asset: str = "FDUSD"
+    tick_size: Decimal = Decimal("0.01")
+    step_size: Decimal = Decimal("0.0001")
+    history: Sequence[Kline] = ()
+    gaps: Sequence[str] = ()
+
+    def __iter__(self) -> Iterator[Tick]:
+        return iter(self.ticks)
+
+
+def an_exchange(
+    base: str = "10", quote: str = "1000", clock: Clock | None = None, opened: bool = True, **terms: Any
+) -> Exchange:
+    """An exchange whose owner holds these; at 100.00 to 100.10 unless not `opened`."""
+    balances = {"ETH": Decimal(base), "FDUSD": Decimal(quote)}
+    exchange = Exchange(Terms(**terms), clock or HandClock(), balances, keep_all=True)
+    if opened:
+        exchange.engine.play(tick())
+        exchange.engine.take_events()
+    return exchange
+
+
+def sell(price: str = "100.10", quantity: str = "1", client_order_id: str | None = None) -> NewOrder:
+    return NewOrder(
+        Side.SELL, OrderType.LIMIT_MAKER, Decimal(quantity), Decimal(price), client_order_id=client_order_id
+    )
+
+
+def buy(price: str = "100.00", quantity: str = "1", client_order_id: str | None = None) -> NewOrder:
+    return NewOrder(Side.BUY, OrderType.LIMIT_MAKER, Decimal(quantity), Decimal(price), client_order_id=client_order_id)
+
+
+def told(exchange: Exchange, account: str = OWNER) -> list[tuple[str, str]]:
+    """What the account's owner has been told since the last look: (NEW, NEW), …, ("position", "")."""
+    words = []
+    for event in exchange.engine.take_events():
+        if isinstance(event, UserEvent) and event.account == account:
+            payload = event.payload
+            if payload["e"] == "executionReport":
+                words.append((str(payload["x"]), str(payload["X"])))
+            else:
+                words.append((str(payload["e"]), ""))
+    return words
+
+
+class ListLine:
+    """A line that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.texts: list[str] = []
+        self.late: list[float] = []
+        self.closed: tuple[int, str] | None = None
+
+    def send(self, text: str, late_s: float = 0.0) -> None:
+        self.texts.append(text)
+        self.late.append(late_s)
+        try:
+            self.frames.append(json.loads(text))
+        except ValueError:
+            self.frames.append({"garbage": text})
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = code, reason
+
+
+@dataclass
+class ApiClient:
+    """A client of the WebSocket API, without a socket."""
+
+    switchboard: Switchboard
+    line: ListLine
+    seat: Client
+    clock: Clock
+    sent: int = field(default=0)
+
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """The answer to a request; what else came meanwhile stays in `events`."""
+        self.sent += 1
+        seen = len(self.line.frames)
+        self.say({"id": self.sent, "method": method, "params": params})
+        return next((each for each in self.line.frames[seen:] if each.get("id") == self.sent), {})
+
+    def order(self, method: str, **params: Any) -> dict[str, Any]:
+        """The same, stamped and for the symbol."""
+        return self.ask(method, symbol="ETHFDUSD", timestamp=self.clock.unix_ms(), **params)
+
+    def say(self, body: object) -> None:
+        self.switchboard.hear(self.seat, body if isinstance(body, str) else json.dumps(body))
+
+    def log_on(self) -> dict[str, Any]:
+        return self.ask("session.logon", **signed({"apiKey": "test-key", "timestamp": self.clock.unix_ms()}))
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [each["event"] for each in self.line.frames if "event" in each]
+
+
+def signed(params: dict[str, Any], key: Ed25519PrivateKey = KEY) -> dict[str, Any]:
+    """`params` with the signature over them."""
+    payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
+    return params | {"signature": b64encode(key.sign(payload.encode())).decode()}
+
+
+def a_switchboard(exchange: Exchange | None = None, faults: Faults | None = None, **options: Any) -> Switchboard:
+    """A switchboard in front of an exchange that knows the tests' key."""
+    exchange = exchange or an_exchange()
+    exchange.register_key(KEY.public_key(), api_key="test-key")
+    return Switchboard(exchange, faults, **options)
+
+
+def a_client(switchboard: Switchboard, url: str = "/ws-api/v3") -> ApiClient:
+    line = ListLine()
+    return ApiClient(switchboard, line, switchboard.connect(url, line), switchboard.exchange.clock)
+
+
+def a_trader(exchange: Exchange | None = None, **options: Any) -> ApiClient:
+    """A client that is logged on and subscribed to its account."""
+    client = a_client(a_switchboard(exchange, **options))
+    client.log_on()
+    client.ask("userDataStream.subscribe")
+    return client

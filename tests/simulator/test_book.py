@@ -1,0 +1,179 @@
+"""The fill rule, case by case: SELLs at 100.10 against the others' 100.00 to 100.10, and BUYs mirrored."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.simulator.exchange_builders import tick
+from trailingedge.market import BookTop, Side
+from trailingedge.simulator.book import Book
+from trailingedge.simulator.orders import NewOrder, Order, OrderType
+from trailingedge.simulator.tape import Tick
+
+
+def a_book(*orders: Order, first: Tick | None = None) -> Book:
+    book = Book(Decimal("0.01"))
+    book.move(first or tick())
+    for order in orders:
+        book.rest(order)
+    return book
+
+
+def resting(price: str, quantity: str = "1", side: Side = Side.SELL, number: int = 1) -> Order:
+    wanted = NewOrder(side, OrderType.LIMIT_MAKER, Decimal(quantity), Decimal(price))
+    return Order(number, f"id-{number}", "owner", wanted, Decimal(price), Decimal(quantity), created_ms=0)
+
+
+def filled(book: Book, moved: Tick) -> list[tuple[int, Decimal]]:
+    """Order ids and quantities; the fills are booked."""
+    hits = book.move(moved)
+    for hit in hits:
+        hit.order.filled += hit.quantity
+    return [(hit.order.order_id, hit.quantity) for hit in hits]
+
+
+@pytest.mark.parametrize(
+    ("moved", "quantity"),
+    [
+        pytest.param(tick("100.11", "100.20"), "1", id="the others bid through it: all of it"),
+        pytest.param(tick("100.10", "100.20"), None, id="the others bid its very price: nothing"),
+        pytest.param(tick("100.00", "100.20", last="100.11", traded="0.1", aggressor=Side.BUY), "1", id="print beyond"),
+        pytest.param(tick(last="100.10", traded="3", aggressor=Side.BUY), None, id="only the queue ahead traded"),
+        pytest.param(tick(last="100.10", traded="3.4", aggressor=Side.BUY), "0.4", id="a little more than the queue"),
+        pytest.param(tick(last="100.10", traded="9", aggressor=Side.BUY), "1", id="far more than the queue"),
+        pytest.param(tick(last="100.10", traded="9", aggressor=Side.SELL), None, id="sellers traded at its price"),
+        pytest.param(tick(last="100.09", traded="9", aggressor=Side.BUY), None, id="trades at a better price"),
+        pytest.param(tick("99.00", "99.10"), None, id="the market leaves it behind"),
+    ],
+)
+def test_a_sell_behind_three_of_others_fills(moved: Tick, quantity: str | None) -> None:
+    book = a_book(resting("100.10"))
+    assert filled(book, moved) == ([(1, Decimal(quantity))] if quantity else [])
+
+
+@pytest.mark.parametrize(
+    ("moved", "quantity"),
+    [
+        pytest.param(tick("99.90", "99.99"), "1", id="the others offer through it: all of it"),
+        pytest.param(tick("99.90", "100.00"), None, id="the others offer its very price: nothing"),
+        pytest.param(tick(last="99.99", traded="0.1", aggressor=Side.SELL), "1", id="print beyond"),
+        pytest.param(tick(last="100.00", traded="2", aggressor=Side.SELL), None, id="only the queue ahead traded"),
+        pytest.param(tick(last="100.00", traded="2.5", aggressor=Side.SELL), "0.5", id="more than the queue"),
+        pytest.param(tick(last="100.00", traded="9", aggressor=Side.BUY), None, id="buyers traded at its price"),
+    ],
+)
+def test_a_buy_behind_two_of_others_fills(moved: Tick, quantity: str | None) -> None:
+    book = a_book(resting("100.00", side=Side.BUY))
+    assert filled(book, moved) == ([(1, Decimal(quantity))] if quantity else [])
+
+
+def test_an_order_that_improved_on_the_others_has_nobody_ahead() -> None:
+    book = a_book(resting("100.05"))
+    assert filled(book, tick(last="100.05", traded="0.3", aggressor=Side.BUY)) == [(1, Decimal("0.3"))]
+
+
+def test_the_queue_ahead_shrinks_by_trades_alone() -> None:
+    book = a_book(resting("100.10"))
+    assert filled(book, tick(ask_quantity="0.1")) == []  # somebody ahead cancelled
+    assert filled(book, tick(last="100.10", traded="2", aggressor=Side.BUY)) == []
+    assert filled(book, tick(last="100.10", traded="1.25", aggressor=Side.BUY)) == [(1, Decimal("0.25"))]
+
+
+def test_a_deeper_order_learns_its_queue_when_the_others_best_comes_to_it() -> None:
+    book = a_book(resting("100.20"))
+    arrives = tick("100.10", "100.20", last="100.20", traded="50", aggressor=Side.BUY, ask_quantity="4")
+    assert filled(book, arrives) == []
+    trades = tick("100.10", "100.20", last="100.20", traded="4.5", aggressor=Side.BUY)
+    assert filled(book, trades) == [(1, Decimal("0.5"))]
+
+
+def test_a_trade_serves_orders_of_one_price_by_age_and_never_twice() -> None:
+    book = a_book(resting("100.10", number=1), resting("100.10", number=2))
+    moved = tick(last="100.10", traded="4.5", aggressor=Side.BUY)
+    assert filled(book, moved) == [(1, Decimal(1)), (2, Decimal("0.5"))]
+
+
+@pytest.mark.parametrize(
+    ("order", "moved", "shown"),
+    [
+        pytest.param(
+            resting("100.05", "1.5"),
+            tick(),
+            BookTop(Decimal("100.00"), Decimal("100.05"), Decimal(2), Decimal("1.5")),
+            id="an improving order is the best by itself",
+        ),
+        pytest.param(
+            resting("100.10", "1.5"),
+            tick(),
+            BookTop(Decimal("100.00"), Decimal("100.10"), Decimal(2), Decimal("4.5")),
+            id="a joining order adds its quantity",
+        ),
+        pytest.param(
+            resting("100.20"),
+            tick(),
+            BookTop(Decimal("100.00"), Decimal("100.10"), Decimal(2), Decimal(3)),
+            id="a deeper order is not seen",
+        ),
+        pytest.param(
+            resting("100.10"),
+            tick("100.10", "100.30"),
+            BookTop(Decimal("100.09"), Decimal("100.10"), Decimal(2), Decimal(1)),
+            id="others who touch it are shown a tick behind",
+        ),
+        pytest.param(
+            resting("100.00", side=Side.BUY),
+            tick("99.90", "100.00"),
+            BookTop(Decimal("100.00"), Decimal("100.01"), Decimal(1), Decimal(3)),
+            id="and so on the other side",
+        ),
+    ],
+)
+def test_the_shown_top_merges_ours_with_the_others_and_never_locks(order: Order, moved: Tick, shown: BookTop) -> None:
+    book = a_book(order)
+    book.move(moved)
+    assert book.shown() == shown
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "reaches"),
+    [
+        pytest.param(Side.SELL, "100.01", False, id="a sell above the bid rests"),
+        pytest.param(Side.SELL, "100.00", True, id="a sell at the bid takes"),
+        pytest.param(Side.BUY, "100.09", False, id="a buy below the ask rests"),
+        pytest.param(Side.BUY, "100.10", True, id="a buy at the ask takes"),
+    ],
+)
+def test_an_order_takes_from_the_price_of_the_other_side_on(side: Side, price: str, reaches: bool) -> None:
+    assert a_book().reaches(side, Decimal(price)) is reaches
+
+
+def test_an_order_takes_from_our_own_too() -> None:
+    book = a_book(resting("100.05"))
+    assert book.reaches(Side.BUY, Decimal("100.05"))
+    assert not book.reaches(Side.BUY, Decimal("100.04"))
+
+
+def test_a_taker_finds_prices_in_order_and_the_others_best_level_only_once_a_tick() -> None:
+    book = a_book(resting("100.05", "1", number=1), resting("100.10", "1", number=2))
+    found = [
+        (take.resting.order_id if take.resting else None, take.quantity)
+        for take in book.takes(Side.BUY, Decimal("100.10"), Decimal("4.5"))
+    ]
+    assert found == [(1, Decimal(1)), (None, Decimal(3)), (2, Decimal("0.5"))]
+    book.spend(Side.BUY, Decimal(3))
+    assert all(take.resting is not None for take in book.takes(Side.BUY, None, Decimal(9)))
+    book.move(tick())
+    assert any(take.resting is None for take in book.takes(Side.BUY, None, Decimal(9)))
+
+
+def test_a_level_that_takers_emptied_is_shown_a_tick_deeper_until_it_refills() -> None:
+    book = a_book()
+    book.spend(Side.BUY, Decimal(3))
+    assert book.shown() == BookTop(Decimal("100.00"), Decimal("100.11"), Decimal(2), Decimal(3))
+    book.move(tick())
+    assert book.shown().ask == Decimal("100.10")
+
+
+def test_before_the_market_opens_there_is_no_book() -> None:
+    with pytest.raises(ValueError, match="not opened"):
+        Book(Decimal("0.01")).shown()

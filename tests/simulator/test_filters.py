@@ -1,0 +1,66 @@
+from decimal import Decimal
+
+import pytest
+
+from tests.simulator.exchange_builders import sell
+from trailingedge.market import Side
+from trailingedge.simulator.filters import check_filters
+from trailingedge.simulator.orders import NewOrder, OrderType
+from trailingedge.simulator.refusals import Refusal
+from trailingedge.simulator.terms import Terms
+
+TERMS = Terms(max_price=Decimal(300), max_quantity=Decimal(50), max_notional=Decimal(4000))
+AVERAGE = Decimal(100)
+
+
+@pytest.mark.parametrize(
+    ("price", "quantity", "failed"),
+    [
+        pytest.param("100.001", "1", "PRICE_FILTER", id="a price off the tick"),
+        pytest.param("0.00", "1", "PRICE_FILTER", id="a price below the least"),
+        pytest.param("300.01", "1", "PRICE_FILTER", id="a price above the most"),
+        pytest.param("19.99", "1", "PERCENT_PRICE_BY_SIDE", id="a price too far below the average"),
+        pytest.param("100", "1.00001", "LOT_SIZE", id="a quantity off the step"),
+        pytest.param("100", "0", "LOT_SIZE", id="no quantity"),
+        pytest.param("100", "50.0001", "LOT_SIZE", id="a quantity above the most"),
+        pytest.param("100", "0.0499", "NOTIONAL", id="a notional below the least"),
+        pytest.param("100", "40.0001", "NOTIONAL", id="a notional above the most"),
+    ],
+)
+def test_an_order_is_refused_by_the_name_of_its_filter(price: str, quantity: str, failed: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        check_filters(TERMS, sell(price, quantity), Decimal(price), Decimal(quantity), AVERAGE)
+    assert (refusal.value.code, refusal.value.text) == (-1013, f"Filter failure: {failed}")
+
+
+@pytest.mark.parametrize(
+    ("price", "quantity"),
+    [
+        pytest.param("20.00", "1", id="the lowest price"),
+        pytest.param("300.00", "1", id="the highest price"),
+        pytest.param("100.00", "0.0500", id="the least notional"),
+        pytest.param("100.00", "40.0000", id="the greatest notional"),
+        pytest.param("100.010", "1.00000", id="more zeros than the grid has"),
+    ],
+)
+def test_an_order_at_the_very_bound_passes(price: str, quantity: str) -> None:
+    check_filters(TERMS, sell(price, quantity), Decimal(price), Decimal(quantity), AVERAGE)
+
+
+def test_the_percent_bound_above_holds_too() -> None:
+    terms = Terms(percent_up=Decimal(2))
+    check_filters(terms, sell("200.00"), Decimal(200), Decimal(1), AVERAGE)
+    with pytest.raises(Refusal, match="PERCENT_PRICE_BY_SIDE"):
+        check_filters(terms, sell("200.01"), Decimal("200.01"), Decimal(1), AVERAGE)
+
+
+def test_a_price_sent_beside_a_peg_must_pass_as_well() -> None:
+    with pytest.raises(Refusal, match="PRICE_FILTER"):
+        check_filters(TERMS, sell("100.001"), Decimal(100), Decimal(1), AVERAGE)
+
+
+def test_a_market_order_has_a_least_notional_but_no_greatest() -> None:
+    wanted = NewOrder(Side.BUY, OrderType.MARKET, Decimal(45))
+    check_filters(TERMS, wanted, AVERAGE, Decimal(45), AVERAGE)
+    with pytest.raises(Refusal, match="NOTIONAL"):
+        check_filters(TERMS, wanted, AVERAGE, Decimal("0.01"), AVERAGE)

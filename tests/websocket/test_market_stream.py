@@ -1,0 +1,301 @@
+"""The market's news: heard, seeded, proved, and made whole after a loss."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from tests.websocket.wire import MemoryDial, PaperExchange, settle
+
+from trailingedge.clock import HandClock
+from trailingedge.errors import SessionLost
+from trailingedge.market import Kline
+from trailingedge.snapshots import Snapshots
+from trailingedge.websocket.connection import Backoff
+from trailingedge.websocket.market_stream import MarketStream
+
+MINUTE_MS = 60_000
+
+
+def kline(minute: int) -> Kline:
+    price = Decimal(10)
+    return Kline(minute * MINUTE_MS, (minute + 1) * MINUTE_MS - 1, price, price, price, price)
+
+
+def kline_frame(minute: int, *, closed: bool) -> dict[str, Any]:
+    return {
+        "e": "kline",
+        "E": (minute + 1) * MINUTE_MS,
+        "s": "ETHFDUSD",
+        "k": {
+            "t": minute * MINUTE_MS,
+            "T": (minute + 1) * MINUTE_MS - 1,
+            "s": "ETHFDUSD",
+            "i": "1m",
+            "o": "10",
+            "c": "10",
+            "h": "10",
+            "l": "10",
+            "v": "1",
+            "x": closed,
+        },
+    }
+
+
+def top_frame(bid: str = "10.00", ask: str = "10.01", symbol: str = "ETHFDUSD") -> dict[str, Any]:
+    data = {"u": 1, "s": symbol, "b": bid, "B": "1", "a": ask, "A": "2"}
+    return {"stream": f"{symbol.lower()}@bookTicker", "data": data}
+
+
+class Bench:
+    """A market stream on memory sockets, with an exchange on paper beside it."""
+
+    def __init__(self) -> None:
+        self.clock = HandClock(now_s=100.0)
+        self.dial = MemoryDial()
+        self.snapshots = Snapshots(klines_maxlen=100)
+        self.snapshots.load_klines([kline(1), kline(2)])
+        self.book: object = {"bidPrice": "10.00", "bidQty": "1", "askPrice": "10.01", "askQty": "2"}
+        self.minutes: list[int] = list(range(100))
+        self.api = PaperExchange(ticker_book=lambda _: self.book, klines=self.klines)
+        self.down: list[str] = []
+        self.stream = MarketStream(
+            "wss://stream.example:9443/",
+            "ETHFDUSD",
+            "1m",
+            snapshots=self.snapshots,
+            api=self.api,
+            dial=self.dial,
+            clock=self.clock,
+            backoff=Backoff(1.0, 1.0, 0, Random(1)),
+            stale_after_s=10.0,
+            on_down=self.down.append,
+        )
+
+    def klines(self, params: Mapping[str, str | int]) -> object:
+        start, end = int(params["startTime"]), int(params["endTime"])
+        return [
+            [minute * MINUTE_MS, "10", "10", "10", "10", "1", (minute + 1) * MINUTE_MS - 1]
+            for minute in self.minutes
+            if start <= minute * MINUTE_MS <= end
+        ]
+
+    async def say(self, *frames: object) -> None:
+        for frame in frames:
+            self.dial.newest.say(frame)
+        await settle()
+
+    def closed(self) -> list[int]:
+        return [kline.open_ms // MINUTE_MS for kline in self.snapshots.klines]
+
+    def age_s(self) -> float:
+        return self.snapshots.view(self.clock.now_s()).top_age_s
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Bench]:
+    bench = Bench()
+    run = asyncio.create_task(bench.stream.run())
+    await settle()
+    try:
+        yield bench
+    finally:
+        run.cancel()
+        with suppress(asyncio.CancelledError):
+            await run
+
+
+async def test_one_connection_carries_both_streams() -> None:
+    async with running() as bench:
+        assert bench.dial.urls == ["wss://stream.example:9443/stream?streams=ethfdusd@bookTicker/ethfdusd@kline_1m"]
+
+
+async def test_the_top_is_seeded_when_the_stream_has_not_spoken_yet() -> None:
+    async with running() as bench:
+        assert bench.snapshots.top is not None
+        assert bench.snapshots.top.bid == 10
+        assert bench.age_s() == 0.0
+
+
+async def test_without_the_api_the_stream_lives_on() -> None:
+    bench = Bench()
+    bench.book = SessionLost("not connected")
+    run = asyncio.create_task(bench.stream.run())
+    await settle()
+    await bench.say(top_frame("11", "12"))
+    assert bench.snapshots.top is not None
+    await bench.clock.wind(20.0)
+    assert bench.age_s() == 20.0
+    assert bench.down == []
+    run.cancel()
+    with suppress(asyncio.CancelledError):
+        await run
+
+
+async def test_frames_are_heard_raw_and_combined() -> None:
+    async with running() as bench:
+        await bench.say(top_frame("11", "12"))
+        assert bench.snapshots.top is not None
+        heard = [bench.snapshots.top.bid]
+        await bench.say(top_frame("13", "14")["data"])
+        heard.append(bench.snapshots.top.bid)
+        assert heard == [11, 13]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(top_frame("12", "11"), id="crossed"),
+        pytest.param(top_frame("0", "11"), id="no bid"),
+        pytest.param(top_frame("11", "12", symbol="BTCUSDT"), id="another symbol"),
+        pytest.param("{", id="no JSON"),
+        pytest.param({"result": None, "id": 1}, id="acknowledgement"),
+        pytest.param({"code": 2, "msg": "Invalid request"}, id="refusal"),
+        pytest.param({"e": "aggTrade"}, id="another stream"),
+    ],
+)
+async def test_bad_and_foreign_frames_change_nothing(frame: object) -> None:
+    async with running() as bench:
+        await bench.say(frame)
+        assert bench.snapshots.top is not None
+        assert bench.snapshots.top.bid == 10
+        assert bench.down == []
+
+
+async def test_bad_books_never_drop_the_session_but_unreadable_frames_do() -> None:
+    async with running() as bench:
+        await bench.say(*[top_frame("12", "11")] * 50)
+        assert bench.down == []
+        await bench.say(*["{"] * 20)
+        assert len(bench.down) == 1
+
+
+async def test_silence_that_is_true_is_proved() -> None:
+    async with running() as bench:
+        await bench.clock.wind(60.0)
+        assert bench.age_s() <= 5.0
+        assert bench.down == []
+
+
+async def test_while_the_stream_speaks_nobody_asks() -> None:
+    async with running() as bench:
+        for _ in range(30):
+            await bench.clock.wind(1.0)
+            await bench.say(top_frame())
+        assert bench.api.methods() == ["ticker.book"]
+
+
+async def test_a_probe_that_differs_means_a_dead_stream() -> None:
+    async with running() as bench:
+        bench.book = {"bidPrice": "10.00", "bidQty": "1", "askPrice": "10.02", "askQty": "2"}
+        await bench.clock.wind(6.1)
+        assert bench.age_s() == float("inf")
+        assert len(bench.down) == 1
+        await bench.clock.wind(1.0)
+        assert bench.age_s() <= 1.0
+        assert bench.stream.reconnects == 1
+
+
+async def test_a_probe_ahead_of_its_frame_is_forgiven() -> None:
+    async with running() as bench:
+        bench.book = {"bidPrice": "10.00", "bidQty": "1", "askPrice": "10.02", "askQty": "2"}
+        await bench.clock.wind(5.5)
+        await bench.say(top_frame("10.00", "10.02"))
+        await bench.clock.wind(3.0)
+        assert bench.down == []
+
+
+async def test_klines_reach_the_snapshots() -> None:
+    async with running() as bench:
+        await bench.say(kline_frame(3, closed=False), kline_frame(3, closed=True), kline_frame(4, closed=False))
+        assert bench.closed() == [1, 2, 3]
+        assert bench.snapshots.forming is not None
+        assert bench.snapshots.forming.open_ms == 4 * MINUTE_MS
+        assert bench.api.methods() == ["ticker.book"]
+
+
+async def test_another_interval_is_not_ours() -> None:
+    async with running() as bench:
+        frame = kline_frame(3, closed=True)
+        frame["k"]["i"] = "5m"
+        await bench.say(frame)
+        assert bench.closed() == [1, 2]
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "forming"])
+async def test_missed_klines_are_folded_in_before_the_newer_one(closed: bool) -> None:
+    async with running() as bench:
+        await bench.say(kline_frame(6, closed=closed))
+        assert bench.closed() == [1, 2, 3, 4, 5] + [6] * closed
+        fresh = [kline.open_ms // MINUTE_MS for kline in bench.snapshots.view(0.0).closed]
+        assert fresh == [3, 4, 5] + [6] * closed
+
+
+async def test_klines_wait_for_those_before_them_and_the_book_does_not() -> None:
+    async with running() as bench:
+        bench.minutes = []  # the database lags
+        await bench.say(kline_frame(6, closed=False), kline_frame(6, closed=True), kline_frame(7, closed=False))
+        await bench.say(kline_frame(7, closed=True), top_frame("11", "12"))
+        assert bench.closed() == [1, 2]
+        assert bench.snapshots.top is not None
+        assert bench.snapshots.top.bid == 11
+        bench.minutes = list(range(100))
+        await bench.clock.wind(1.1)
+        assert bench.closed() == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_klines_the_exchange_does_not_have_are_not_waited_for_for_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running() as bench:
+        bench.minutes = [3]
+        await bench.say(kline_frame(6, closed=False))
+        await bench.clock.wind(3.0)
+        asked = len(bench.api.asked)
+        await bench.say(kline_frame(6, closed=False), kline_frame(6, closed=True), kline_frame(7, closed=True))
+        assert bench.closed() == [1, 2, 3, 6, 7]
+        assert len(bench.api.asked) == asked
+        assert "the exchange has no klines" in caplog.text
+
+
+async def test_two_gaps_are_filled_one_after_the_other() -> None:
+    async with running() as bench:
+        bench.minutes = []
+        await bench.say(kline_frame(5, closed=False), kline_frame(9, closed=True))
+        bench.minutes = list(range(100))
+        await bench.clock.wind(5.0)
+        assert bench.closed() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+async def test_while_the_api_is_away_missed_klines_are_asked_for_again() -> None:
+    async with running() as bench:
+        answer = bench.api.answers["klines"]
+        bench.api.answers["klines"] = lambda _: SessionLost("not connected")
+        await bench.say(kline_frame(6, closed=True))
+        await bench.clock.wind(3.0)
+        assert bench.closed() == [1, 2]
+        bench.api.answers["klines"] = answer
+        await bench.clock.wind(1.1)
+        assert bench.closed() == [1, 2, 3, 4, 5, 6]
+        assert bench.down == []
+
+
+async def test_after_a_reconnect_the_history_is_made_whole() -> None:
+    async with running() as bench:
+        await bench.say(kline_frame(3, closed=True))
+        bench.dial.newest.hang_up("closed 1006")
+        await bench.clock.wind(1.1)
+        await bench.say(kline_frame(8, closed=False))
+        assert bench.closed() == [1, 2, 3, 4, 5, 6, 7]
+        assert bench.stream.reconnects == 1
+
+
+async def test_a_server_that_shuts_down_is_left_at_once() -> None:
+    async with running() as bench:
+        frame = {"stream": "!serverShutdown", "data": {"e": "serverShutdown", "E": 5}}
+        await bench.say(json.dumps(frame))
+        assert bench.down == ["the server shuts down"]
