@@ -1,4 +1,4 @@
-"""`--seeds N`: how many simulated days to run, in worker processes, one for each core."""
+"""The simulated days run in worker processes, one for each core."""
 
 import os
 from collections.abc import Iterator
@@ -6,14 +6,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
-
 from tests.simulation.verdict import Verdict, judge
-
-DEFAULT_SEEDS = 8
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seeds", type=int, default=DEFAULT_SEEDS, metavar="N", help="simulated days to run (8)")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

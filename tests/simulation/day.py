@@ -192,12 +192,12 @@ def _judged(
         notes=notes,
         foreign=foreign,
         still_open=tuple(order.order_id for order in account.open_orders()),
-        worth=_as_given(exchange, given),
+        worth=_as_given(exchange),
         given=given,
     )
 
 
-def _as_given(exchange: Exchange, given: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
+def _as_given(exchange: Exchange) -> Mapping[str, Decimal]:
     """The balances with all trades undone: what the account was given, if nothing was lost on the way."""
     account = exchange.account(OWNER)
     base_asset, quote_asset = exchange.terms.base_asset, exchange.terms.quote_asset

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from random import Random
@@ -54,10 +54,10 @@ def top_frame(bid: str = "10.00", ask: str = "10.01", symbol: str = "ETHFDUSD") 
 class Bench:
     """A market stream on memory sockets, with an exchange on paper beside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self.clock = HandClock(now_s=100.0)
         self.dial = MemoryDial()
-        self.snapshots = Snapshots(klines_maxlen=100)
+        self.snapshots = Snapshots(klines_maxlen=100, changed=changed)
         self.snapshots.load_klines([kline(1), kline(2)])
         self.book: object = {"bidPrice": "10.00", "bidQty": "1", "askPrice": "10.01", "askQty": "2"}
         self.minutes: list[int] = list(range(100))
@@ -299,3 +299,21 @@ async def test_a_server_that_shuts_down_is_left_at_once() -> None:
         frame = {"stream": "!serverShutdown", "data": {"e": "serverShutdown", "E": 5}}
         await bench.say(json.dumps(frame))
         assert bench.down == ["the server shuts down"]
+
+
+async def test_a_listeners_mistake_does_not_cut_us_off_from_the_market(caplog: pytest.LogCaptureFixture) -> None:
+    def stumble() -> None:
+        raise KeyError("mistake")
+
+    bench = Bench(changed=stumble)
+    bench.book = SessionLost("not connected")
+    run = asyncio.create_task(bench.stream.run())
+    await settle()
+    await bench.say(top_frame("11", "12"), top_frame("13", "14"))
+    assert bench.snapshots.top is not None
+    assert bench.snapshots.top.bid == 13
+    assert bench.down == []
+    assert "frame handler failed" in caplog.text
+    run.cancel()
+    with suppress(asyncio.CancelledError):
+        await run

@@ -48,6 +48,14 @@ class ExitOrders:
                 return order
         return None
 
+    def nameless_in_doubt(self, client_order_id: str) -> list[Order]:
+        """Those of this client order id that may exist, though the exchange told no order id of them."""
+        return [
+            order
+            for order in self._each()
+            if order.nameless and order.state is State.UNKNOWN and order.client_order_id == client_order_id
+        ]
+
     @property
     def stray(self) -> Order | None:
         """An order that rests where it should not: beside the current one."""

@@ -236,7 +236,8 @@ class Hearing:
         for record in unknown[-1:]:
             self._hear_record(self.orders.answered(asked, record), record, now_s)
         if not unknown:
-            self._hear_absent(asked, now_s)
+            for absent in self.orders.nameless_in_doubt(asked.client_order_id):
+                self._hear_absent(absent, now_s)
 
     def _hear_absent(self, order: Order, now_s: float) -> None:
         """An absence may be lag, or a request still on its way: believed when repeated and old enough.

@@ -22,8 +22,8 @@ class Refusal(Enum):
     TOO_MANY_ORDERS = "too many orders"  # −1015, −2010 MAX_NUM_ORDERS: wait for the window
     RATE_LIMITED = "rate limited"  # 429, 418, −1003: wait until `retry_at_ms`
     TIMESTAMP = "timestamp"  # −1021: measure the clock again; not executed
-    NOT_TRADING = "not trading"  # market closed, trading phase, symbol status
-    BUSY = "busy"  # −1008, −1001 where certain: not executed, try again after a pause
+    NOT_TRADING = "not trading"  # market closed, trading phase, symbol status, account kept from trading
+    BUSY = "busy"  # −1008, or never sent: certainly not executed, try again after a pause
     UNAUTHORIZED = "unauthorized"  # 401, −2014, −2015, −1002, −1193: the session or the key is gone
     BAD_REQUEST = "bad request"  # our own fault: do not send it unchanged again
     OTHER = "other"  # a text this code does not know

@@ -1,0 +1,62 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.execution.builders import NUMBER, own
+from trailingedge.execution.ids import OwnId, base36, from_base36, is_own, own_id
+from trailingedge.strategy.want import Kind
+
+NUMBERS = st.integers(min_value=0, max_value=10**16)
+
+
+@given(st.sampled_from(Kind), NUMBERS)
+def test_an_id_of_ours_tells_again_what_it_was_made_of(kind: Kind, number: int) -> None:
+    assert own_id(str(OwnId(kind, number))) == OwnId(kind, number)
+
+
+@given(NUMBERS)
+def test_base_36_reads_back_as_the_number_it_was(number: int) -> None:
+    assert from_base36(base36(number)) == number
+    assert int(base36(number), 36) == number
+
+
+@given(st.sampled_from(Kind), NUMBERS)
+def test_the_exchange_accepts_every_id_of_ours(kind: Kind, number: int) -> None:
+    text = str(OwnId(kind, number))
+    assert len(text) <= 36
+    assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def test_an_id_is_written_prefix_kind_number() -> None:
+    assert str(OwnId(Kind.FLUSH, 36 * 36 + 35)) == "TE-f-10z"
+    assert str(OwnId(Kind.TAKE_PROFIT, NUMBER)) == own()
+
+
+def test_the_anchor_that_a_note_carries_is_no_part_of_its_number() -> None:
+    assert own_id("TE-n-10z-5xc") == OwnId(Kind.NOTE, 36 * 36 + 35)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("web_9f3c1d", id="the exchange's own page"),
+        pytest.param("TE-t", id="no number"),
+        pytest.param("TE--10z", id="no kind"),
+        pytest.param("TE-x-10z", id="a kind we do not have"),
+        pytest.param("TE-t-", id="an empty number"),
+        pytest.param("TE-t-10Z", id="capitals"),
+        pytest.param("TE-t-+10", id="a sign"),
+        pytest.param("TE-t-1_0", id="an underscore, which int() would take"),
+        pytest.param("te-t-10z", id="another prefix"),
+        pytest.param("XTE-t-10z", id="a longer prefix"),
+    ],
+)
+def test_what_is_not_written_like_ours_is_somebody_elses(foreign: str) -> None:
+    assert own_id(foreign) is None
+    assert not is_own(foreign)
+
+
+def test_a_negative_number_names_nothing() -> None:
+    with pytest.raises(ValueError, match="negative"):
+        base36(-1)

@@ -1,0 +1,143 @@
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from tests.execution.builders import D, acknowledged, own, record, report
+from trailingedge.errors import BrokenInvariant
+from trailingedge.execution.order import MOVES, Heard, Order, State, next_state
+from trailingedge.market import ExecutionType, OrderStatus, Side
+
+ENDED = (State.FILLED, State.CANCELED, State.EXPIRED)
+LATE = (
+    Heard.NEW,
+    Heard.PART_FILLED,
+    Heard.REFUSED,
+    Heard.CANCEL_NOT_DONE,
+    Heard.GONE,
+    Heard.SILENCE,
+)
+
+
+def sell() -> Order:
+    return Order(own(), Side.SELL, D("100.09"), D("1"), sent_s=0.0)
+
+
+@pytest.mark.parametrize("state", ENDED, ids=lambda state: state.name)
+def test_an_order_that_ended_never_changes_again(state: State) -> None:
+    for heard in Heard:
+        try:
+            assert next_state(state, heard) is state
+        except BrokenInvariant:
+            assert heard not in LATE
+
+
+@pytest.mark.parametrize(("state", "heard"), list(itertools.product(ENDED, LATE)), ids=lambda value: value.name)
+def test_what_comes_late_or_twice_is_forgiven_by_an_order_that_ended(state: State, heard: Heard) -> None:
+    assert next_state(state, heard) is state
+
+
+@pytest.mark.parametrize(
+    ("state", "heard"),
+    [
+        pytest.param(State.FILLED, Heard.FILLED, id="filled twice"),
+        pytest.param(State.CANCELED, Heard.CANCELED, id="canceled twice"),
+        pytest.param(State.EXPIRED, Heard.EXPIRED, id="expired twice"),
+        pytest.param(State.REFUSED, Heard.REFUSED, id="refused twice"),
+    ],
+)
+def test_the_end_of_an_order_may_be_told_twice(state: State, heard: Heard) -> None:
+    assert next_state(state, heard) is state
+
+
+@pytest.mark.parametrize(
+    ("state", "heard"),
+    [
+        pytest.param(State.FILLED, Heard.CANCELED, id="canceled after it was filled"),
+        pytest.param(State.CANCELED, Heard.FILLED, id="filled after it was canceled"),
+        pytest.param(State.IN_FLIGHT, Heard.CANCEL_ASKED, id="cancel of what may not exist"),
+        pytest.param(State.CANCELLING, Heard.CANCEL_ASKED, id="cancel while one is asked for"),
+        pytest.param(State.UNKNOWN, Heard.CANCEL_ASKED, id="cancel in doubt"),
+        pytest.param(State.WORKING, Heard.REFUSED, id="refusal of what rests"),
+        pytest.param(State.WORKING, Heard.RECALLED, id="recall of what was not given up"),
+    ],
+)
+def test_a_move_that_is_not_in_the_table_is_a_broken_promise(state: State, heard: Heard) -> None:
+    with pytest.raises(BrokenInvariant):
+        next_state(state, heard)
+
+
+def test_silence_never_ends_an_order_and_never_revives_one() -> None:
+    for state in State:
+        after = next_state(state, Heard.SILENCE)
+        assert after.final is state.final
+
+
+def test_every_move_out_of_a_final_state_is_out_of_one_that_was_only_our_belief() -> None:
+    assert {state for (state, _), after in MOVES.items() if state.final and after is not state} == {State.REFUSED}
+
+
+def test_fills_only_ever_grow() -> None:
+    order = sell()
+    order.hear_report(report(7, filled="0.6", status=OrderStatus.PARTIALLY_FILLED))
+    order.hear_report(report(7, filled="0.2", status=OrderStatus.PARTIALLY_FILLED))
+    order.hear_report(report(7))
+    assert (order.filled_quantity, order.filled_quote) == (D("0.6"), D("0.6") * D("100.09"))
+    assert order.remaining == D("0.4")
+    assert order.part_filled
+
+
+def test_an_acknowledgement_tells_that_it_rests_and_nothing_else() -> None:
+    order = sell()
+    order.hear_record(acknowledged(7))
+    assert (order.state, order.order_id) == (State.WORKING, 7)
+    assert (order.price, order.quantity, order.filled_quote) == (D("100.09"), D("1"), D("0"))
+
+
+def test_a_pegged_order_learns_its_price_from_the_exchange() -> None:
+    order = Order(own(), Side.SELL, None, D("1"), sent_s=0.0)
+    order.hear_record(record(7, "0", pegged_price=D("100.10")))
+    assert order.price == D("100.10")
+
+
+def test_a_quote_sum_the_exchange_calls_unknown_is_estimated_until_it_is_told() -> None:
+    order = sell()
+    told = record(7, filled="0.5", status=OrderStatus.PARTIALLY_FILLED)
+    order.hear_record(replace(told, filled_quote=None))
+    assert order.filled_quote == D("0.5") * D("100.09")
+    order.hear_report(report(7, filled="0.5", status=OrderStatus.PARTIALLY_FILLED, quote=D("50.05")))
+    assert order.filled_quote == D("50.05")
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (OrderStatus.NEW, State.WORKING),
+        (OrderStatus.PENDING_NEW, State.WORKING),
+        (OrderStatus.PARTIALLY_FILLED, State.WORKING),
+        (OrderStatus.FILLED, State.FILLED),
+        (OrderStatus.CANCELED, State.CANCELED),
+        (OrderStatus.REJECTED, State.REFUSED),
+        (OrderStatus.EXPIRED, State.EXPIRED),
+        (OrderStatus.EXPIRED_IN_MATCH, State.EXPIRED),
+        (OrderStatus.PENDING_CANCEL, State.UNKNOWN),
+        (OrderStatus.UNRECOGNIZED, State.UNKNOWN),
+    ],
+    ids=lambda value: value.name,
+)
+def test_each_status_of_the_exchange_has_its_state(status: OrderStatus, state: State) -> None:
+    order = sell()
+    order.hear_record(record(7, status=status))
+    assert order.state is state
+
+
+def test_a_report_of_rejection_is_a_refusal_whatever_its_status_says() -> None:
+    order = sell()
+    order.hear_report(report(7, status=OrderStatus.NEW, reason=ExecutionType.REJECTED))
+    assert order.state is State.REFUSED
+
+
+def test_an_order_names_itself_for_the_log() -> None:
+    order = sell()
+    order.hear_report(report(7, filled="0.5", status=OrderStatus.PARTIALLY_FILLED))
+    assert repr(order) == f"<{own()} #7 SELL 0.5/1 at 100.09, working>"

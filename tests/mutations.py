@@ -1,0 +1,122 @@
+"""Ten deliberate faults, put into a copy of the project one at a time: each must turn the suite red.
+
+    uv run python -m tests.mutations [NAME…]
+
+A suite that stays green under one of these does not guard what it claims to guard.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+# Lint, types and the shape of the tree would notice a fault for the wrong reason.
+COMMAND: Final = (sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--ignore", "tests/test_house.py")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`old` stands exactly once in `path` and is replaced by `new`."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+
+
+FAULTS: Final = (
+    Fault(
+        "LIMIT for LIMIT_MAKER",
+        "websocket/requests.py",
+        '"type": "LIMIT_MAKER",',
+        '"type": "LIMIT", "timeInForce": "GTC",',
+    ),
+    Fault("ALLOW_FAILURE", "websocket/requests.py", '"STOP_ON_FAILURE"', '"ALLOW_FAILURE"'),
+    Fault(
+        "place again on silence",
+        "execution/order.py",
+        "(State.IN_FLIGHT, Heard.SILENCE): State.UNKNOWN",
+        "(State.IN_FLIGHT, Heard.SILENCE): State.REFUSED",
+    ),
+    Fault(
+        "floor becomes ceil",
+        "market.py",
+        "return (quantity / step_size).to_integral_value(rounding=ROUND_FLOOR) * step_size",
+        "return (quantity / step_size).to_integral_value(rounding=ROUND_CEILING) * step_size",
+    ),
+    Fault(
+        "gate ignored",
+        "strategy/rules.py",
+        "watching = memory.exit is None and memory.gate is None and bool(memory.funded)",
+        "watching = memory.exit is None and bool(memory.funded)",
+    ),
+    Fault("high not reset", "strategy/memory.py", "high=value,", "high=max(self.high, value),"),
+    Fault(
+        "fill counted twice",
+        "execution/order.py",
+        "self.filled_quantity = quantity\n",
+        "self.filled_quantity += quantity\n",
+    ),
+    Fault(
+        "stale data used",
+        "execution/trader.py",
+        "view.top_age_s < self._params.stale_after_s",
+        "view.top_age_s < float('inf')",
+    ),
+    Fault(
+        "foreign order cancelled",
+        "execution/recovery.py",
+        "if is_own(order.client_order_id)]",
+        "if order.client_order_id]",
+    ),
+    Fault(
+        "budget ignored",
+        "execution/maker_exit.py",
+        "if not urgent and not self._budget.may_move(server_ms):",
+        "if not urgent and server_ms < 0:",
+    ),
+)
+
+
+def main(names: list[str]) -> int:
+    survived = []
+    for fault in FAULTS:
+        if names and fault.name not in names:
+            continue
+        noticed = noticed_by(fault)
+        print(f"{fault.name:26} {noticed or 'NOBODY NOTICED'}", flush=True)
+        if not noticed:
+            survived.append(fault.name)
+    return 1 if survived else 0
+
+
+def noticed_by(fault: Fault) -> str | None:
+    """The first test that fails with `fault` in place; None when none does."""
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        copy = Path(folder)
+        for name in ("src", "tests"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "README.md", ".env.example"):
+            shutil.copy(ROOT / name, copy / name)
+        put_in(fault, copy)
+        # The copy's source comes before the installed one.
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(copy / "src"), "HOME": folder}
+        run = subprocess.run(COMMAND, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        failed = [line for line in run.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        return failed[0].partition(" - ")[0] if run.returncode == 1 and failed else None
+
+
+def put_in(fault: Fault, copy: Path) -> None:
+    path = copy / "src" / "trailingedge" / fault.path
+    text = path.read_text(encoding="utf-8")
+    if text.count(fault.old) != 1:
+        raise SystemExit(f"{fault.name}: {fault.path} holds {text.count(fault.old)} times: {fault.old}")
+    path.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,352 @@
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
+from trailingedge.clock import HandClock
+from trailingedge.market import OrderStatus, Side
+from trailingedge.simulator.engine import Engine
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.klines import Interval
+from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, Peg, Restriction, TimeInForce
+from trailingedge.simulator.refusals import Refusal
+from trailingedge.simulator.shapes import MarketEvent, UserEvent
+
+POSITION = ("outboundAccountPosition", "")
+
+
+def limit(
+    side: Side, price: str | None, quantity: str, time_in_force: TimeInForce = TimeInForce.GTC, **more: Any
+) -> NewOrder:
+    amount = None if price is None else Decimal(price)
+    return NewOrder(side, OrderType.LIMIT, Decimal(quantity), amount, time_in_force, **more)
+
+
+def payloads(engine: Engine) -> list[dict[str, Any]]:
+    return [event.payload for event in engine.take_events() if isinstance(event, UserEvent)]
+
+
+def test_an_order_that_rests_is_told_as_new_and_then_the_balances() -> None:
+    exchange = an_exchange()
+    exchange.place(exchange.account(), sell(quantity="4"))
+    report, position = payloads(exchange.engine)
+    assert (report["x"], report["X"], report["w"], report["c"]) == ("NEW", "NEW", True, report["c"])
+    assert (report["l"], report["n"], report["N"], report["t"]) == ("0.00000000", "0", None, -1)
+    assert report["E"] == position["E"] == report["T"] == report["W"] == exchange.engine.market_ms
+    assert position["B"] == [
+        {"a": "ETH", "f": "6.00000000", "l": "4.00000000"},
+        {"a": "FDUSD", "f": "1000.00000000", "l": "0.00000000"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "events", "status"),
+    [
+        pytest.param(
+            limit(Side.BUY, "100.10", "2"), [("NEW", "NEW"), ("TRADE", "FILLED"), POSITION], "FILLED", id="takes all"
+        ),
+        pytest.param(
+            limit(Side.BUY, "100.10", "4"),
+            [("NEW", "NEW"), ("TRADE", "PARTIALLY_FILLED"), POSITION],
+            "PARTIALLY_FILLED",
+            id="takes what is there and rests",
+        ),
+        pytest.param(
+            limit(Side.BUY, "100.10", "4", TimeInForce.IOC),
+            [("NEW", "NEW"), ("TRADE", "PARTIALLY_FILLED"), ("EXPIRED", "EXPIRED"), POSITION],
+            "EXPIRED",
+            id="takes what is there and no more",
+        ),
+        pytest.param(
+            limit(Side.BUY, "100.10", "4", TimeInForce.FOK),
+            [("NEW", "NEW"), ("EXPIRED", "EXPIRED"), POSITION],
+            "EXPIRED",
+            id="all or nothing",
+        ),
+        pytest.param(
+            NewOrder(Side.SELL, OrderType.MARKET, Decimal(3)),
+            [("NEW", "NEW"), ("TRADE", "PARTIALLY_FILLED"), ("EXPIRED", "EXPIRED"), POSITION],
+            "EXPIRED",
+            id="a market order with too little to take",
+        ),
+        pytest.param(
+            NewOrder(Side.BUY, OrderType.MARKET, quote_quantity=Decimal(100)),
+            [("NEW", "NEW"), ("TRADE", "FILLED"), POSITION],
+            "FILLED",
+            id="a market order for so much quote",
+        ),
+    ],
+)
+def test_orders_that_take_are_told_in_order(wanted: NewOrder, events: list[tuple[str, str]], status: str) -> None:
+    exchange = an_exchange()
+    order, _ = exchange.place(exchange.account(), wanted)
+    assert told(exchange) == events
+    assert order.status.value == status
+    assert exchange.journal.taker_fills == sum(event[0] == "TRADE" for event in events)
+
+
+def test_a_market_order_by_quote_takes_the_quantity_it_pays_for() -> None:
+    exchange = an_exchange()
+    order, _ = exchange.place(exchange.account(), NewOrder(Side.BUY, OrderType.MARKET, quote_quantity=Decimal(100)))
+    assert order.filled == Decimal("0.9990")  # 100 / 100.10, floored to the step
+
+
+def test_a_resting_order_is_hit_as_maker_at_its_own_price() -> None:
+    exchange = an_exchange(maker_fee=Decimal("0.0001"))
+    exchange.place(exchange.account(), sell("100.10", "2", "mm-1"))
+    exchange.engine.take_events()
+    exchange.engine.play(tick("100.30", "100.40", at_s=5))
+    report, position = payloads(exchange.engine)
+    assert (report["x"], report["X"], report["m"], report["w"]) == ("TRADE", "FILLED", True, False)
+    assert (report["L"], report["l"], report["Y"]) == ("100.10000000", "2.00000000", "200.20000000")
+    assert (report["n"], report["N"]) == ("0.02002000", "FDUSD")
+    assert report["T"] == position["E"] == exchange.engine.market_ms
+    assert position["B"][1]["f"] == "1200.17998000"
+
+
+def test_an_order_hit_in_parts_keeps_its_rest_on_the_book() -> None:
+    exchange = an_exchange()
+    order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
+    exchange.engine.take_events()
+    exchange.engine.play(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
+    assert told(exchange) == [("TRADE", "PARTIALLY_FILLED"), POSITION]
+    exchange.engine.play(tick(at_s=2, last="100.10", traded="3.5", aggressor=Side.BUY))
+    assert told(exchange) == [("TRADE", "FILLED"), POSITION]
+    assert (order.filled, order.filled_quote) == (Decimal(2), Decimal("200.20"))
+
+
+def test_a_cancel_is_told_under_the_cancels_own_id() -> None:
+    exchange = an_exchange()
+    exchange.place(exchange.account(), sell(client_order_id="mm-1"))
+    exchange.engine.take_events()
+    exchange.cancel(exchange.account(), CancelOrder(orig_client_order_id="mm-1", cancel_id="c-1"))
+    report, position = payloads(exchange.engine)
+    assert (report["x"], report["X"], report["c"], report["C"]) == ("CANCELED", "CANCELED", "c-1", "mm-1")
+    assert "W" not in report
+    assert position["B"][0] == {"a": "ETH", "f": "10.00000000", "l": "0.00000000"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        pytest.param(sell("100.00"), "Order would immediately match and take.", id="a sell at the bid"),
+        pytest.param(buy("100.10"), "Order would immediately match and take.", id="a buy at the ask"),
+        pytest.param(sell(quantity="11"), "Account has insufficient balance for requested action.", id="no funds"),
+        pytest.param(sell(client_order_id="twin"), "Duplicate order sent.", id="an open order has that id"),
+        pytest.param(
+            replace(sell(), peg=Peg(levels=1)),
+            "Order book liquidity is too low for this pegged order.",
+            id="a peg deeper than the book is known",
+        ),
+        pytest.param(
+            NewOrder(Side.BUY, OrderType.MARKET, Decimal("20")),
+            "Account has insufficient balance for requested action.",
+            id="a market buy beyond the means",
+        ),
+    ],
+)
+def test_the_engine_refuses_with_its_text_and_tells_no_event(wanted: NewOrder, text: str) -> None:
+    exchange = an_exchange(quote="300")
+    exchange.engine.play(tick(ask_quantity="100"))
+    exchange.place(exchange.account(), buy("99.00", "0.1", "twin"))
+    exchange.engine.take_events()
+    with pytest.raises(Refusal) as refusal:
+        exchange.place(exchange.account(), wanted)
+    assert (refusal.value.code, refusal.value.text) == (-2010, text)
+    assert told(exchange) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        pytest.param("HALT", "Market is closed.", id="halted"),
+        pytest.param("BREAK", "Market is closed.", id="in a break"),
+        pytest.param("CANCEL_ONLY", "This order type is not possible in this trading phase.", id="cancel only"),
+    ],
+)
+def test_a_symbol_that_does_not_trade_takes_cancels_only(status: str, text: str) -> None:
+    exchange = an_exchange()
+    order, _ = exchange.place(exchange.account(), sell())
+    exchange.engine.status = status
+    with pytest.raises(Refusal, match=text):
+        exchange.place(exchange.account(), sell("100.20"))
+    exchange.cancel(exchange.account(), CancelOrder(order_id=order.order_id))
+    assert order.status is OrderStatus.CANCELED
+
+
+def test_an_id_is_free_again_once_its_order_is_final() -> None:
+    exchange = an_exchange()
+    first, _ = exchange.place(exchange.account(), sell(client_order_id="mm-1"))
+    exchange.cancel(exchange.account(), CancelOrder(order_id=first.order_id))
+    second, _ = exchange.place(exchange.account(), sell(client_order_id="mm-1"))
+    assert second.order_id > first.order_id
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        pytest.param(CancelOrder(order_id=999), "Unknown order sent.", id="no such order"),
+        pytest.param(CancelOrder(orig_client_order_id="x"), "Unknown order sent.", id="no such client order id"),
+        pytest.param(
+            CancelOrder(order_id=1001, orig_client_order_id="x"),
+            "Cancel order is invalid. Check origClOrdId and orderId.",
+            id="ids that disagree",
+        ),
+        pytest.param(
+            CancelOrder(order_id=1001, restriction=Restriction.ONLY_PARTIALLY_FILLED),
+            "Order was not canceled due to cancel restrictions.",
+            id="a new order under ONLY_PARTIALLY_FILLED",
+        ),
+    ],
+)
+def test_a_cancel_is_refused_with_its_text(target: CancelOrder, text: str) -> None:
+    exchange = an_exchange()
+    exchange.place(exchange.account(), sell())
+    with pytest.raises(Refusal) as refusal:
+        exchange.cancel(exchange.account(), target)
+    assert (refusal.value.code, refusal.value.text) == (-2011, text)
+
+
+def test_only_new_spares_an_order_that_is_partly_filled() -> None:
+    exchange = an_exchange()
+    order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
+    exchange.engine.play(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
+    with pytest.raises(Refusal, match="cancel restrictions"):
+        exchange.cancel(exchange.account(), CancelOrder(order.order_id, restriction=Restriction.ONLY_NEW))
+
+
+def test_a_peg_finds_its_price_once_and_stays() -> None:
+    exchange = an_exchange()
+    order, _ = exchange.place(exchange.account(), replace(sell(), price=None, peg=Peg()))
+    (report, _) = payloads(exchange.engine)
+    assert (report["p"], report["gP"], report["gp"]) == ("0.00000000", "PRIMARY_PEG", "100.10000000")
+    exchange.engine.play(tick("99.00", "99.10", at_s=1))
+    assert order.price == Decimal("100.10")
+
+
+def test_no_more_orders_than_the_symbol_allows() -> None:
+    exchange = an_exchange(max_open_orders=2)
+    for price in ("100.10", "100.20"):
+        exchange.place(exchange.account(), sell(price))
+    with pytest.raises(Refusal) as refusal:
+        exchange.place(exchange.account(), sell("100.30"))
+    assert (refusal.value.code, refusal.value.text) == (-2010, "Filter failure: MAX_NUM_ORDERS")
+
+
+def test_two_accounts_trade_with_each_other() -> None:
+    exchange = an_exchange()
+    other = exchange.open_account("other", {"FDUSD": Decimal(500)})
+    maker, _ = exchange.place(exchange.account(), sell("100.05", "1"))
+    exchange.engine.take_events()
+    taker, _ = exchange.place(other, limit(Side.BUY, "100.05", "1"))
+    assert maker.status is taker.status is OrderStatus.FILLED
+    events = [
+        (event.account, event.payload["e"]) for event in exchange.engine.take_events() if hasattr(event, "account")
+    ]
+    assert events == [
+        ("other", "executionReport"),
+        ("other", "executionReport"),
+        ("owner", "executionReport"),
+        ("other", "outboundAccountPosition"),
+        ("owner", "outboundAccountPosition"),
+    ]
+
+
+def test_an_order_never_trades_with_its_own_account() -> None:
+    exchange = an_exchange()
+    own, _ = exchange.place(exchange.account(), sell("100.05", "1"))
+    exchange.engine.take_events()
+    exchange.place(exchange.account(), limit(Side.BUY, "100.05", "1"))
+    assert own.status is OrderStatus.EXPIRED_IN_MATCH
+    assert told(exchange)[:2] == [("NEW", "NEW"), ("TRADE_PREVENTION", "EXPIRED_IN_MATCH")]
+    assert exchange.journal.taker_fills == 0
+
+
+def test_the_top_is_told_only_when_it_changes() -> None:
+    exchange = an_exchange()
+
+    def tops() -> list[tuple[object, object]]:
+        events = [each for each in exchange.engine.take_events() if isinstance(each, MarketEvent)]
+        return [(each.payload["u"], each.payload["A"]) for each in events]
+
+    exchange.engine.play(tick(at_s=1))
+    assert tops() == []
+    exchange.place(exchange.account(), sell())
+    assert tops() == [(2, "4.00000000")]
+    exchange.place(exchange.account(), sell("101.00"))
+    assert tops() == []
+
+
+def test_a_tick_tells_its_klines_before_its_top() -> None:
+    exchange = an_exchange()
+    exchange.engine.follow("ethfdusd@kline_1m", Interval("1m"))
+    exchange.engine.play(tick("101.00", "101.10", at_s=60))
+    exchange.engine.play(tick("102.00", "102.10", at_s=63))
+    streams = [event.stream for event in exchange.engine.take_events() if isinstance(event, MarketEvent)]
+    assert streams == [
+        "ethfdusd@kline_1m",  # closed
+        "ethfdusd@bookTicker",
+        "ethfdusd@kline_1m",  # forming
+        "ethfdusd@bookTicker",
+    ]
+
+
+def test_the_average_is_of_the_last_minutes_trades_else_the_last_price() -> None:
+    engine = an_exchange().engine
+    assert engine.average_price() == Decimal("100.00")
+    engine.play(tick(at_s=1, last="100", traded="1", aggressor=Side.BUY))
+    engine.play(tick(at_s=2, last="103", traded="3", aggressor=Side.BUY))
+    assert engine.average_price() == Decimal("102.25")
+    engine.play(tick(at_s=302, last="110"))
+    assert engine.average_price() == Decimal(110)
+
+
+def test_the_owner_by_hand_moves_money_and_orders_that_are_foreign_to_sessions() -> None:
+    exchange = an_exchange()
+    hand = exchange.by_hand()
+    hand.deposit("ETH", Decimal(2))
+    hand.withdraw("FDUSD", Decimal(1000))
+    assert [payload["e"] for payload in payloads(exchange.engine)] == ["balanceUpdate", "outboundAccountPosition"] * 2
+    order = hand.place(Side.SELL, Decimal("100.20"), Decimal(1))
+    assert told(exchange) == [("NEW", "NEW"), POSITION]
+    assert exchange.journal.placed == 0
+    exchange.cancel_all(exchange.account())
+    assert order.status is OrderStatus.CANCELED
+    assert exchange.journal.foreign_cancels == 1
+
+
+def test_the_owner_may_cancel_his_own_by_hand() -> None:
+    exchange = an_exchange()
+    order = exchange.by_hand().place(Side.SELL, Decimal("100.20"), Decimal(1))
+    exchange.by_hand().cancel(order.order_id)
+    assert exchange.journal.foreign_cancels == 0
+
+
+def test_a_first_fill_as_maker_takes_five_off_the_unfilled_orders() -> None:
+    clock = HandClock()
+    exchange = an_exchange(clock=clock)
+    account = exchange.account()
+    for number in range(6):
+        exchange.place(account, sell(f"100.1{number}", "1"))
+    exchange.engine.play(tick("100.105", "100.20", at_s=1))
+    counted = account.counts.as_json(clock.unix_ms() + 100)
+    assert [limit["count"] for limit in counted] == [1, 1]
+
+
+def test_a_tape_that_goes_back_is_an_error() -> None:
+    exchange = an_exchange()
+    with pytest.raises(ValueError, match="goes back"):
+        exchange.engine.play(tick(at_s=-1))
+
+
+def test_before_the_first_tick_the_market_is_closed() -> None:
+    exchange = an_exchange(opened=False)
+    with pytest.raises(Refusal, match="Market is closed"):
+        exchange.place(exchange.account(), sell())
+
+
+def test_an_exchange_knows_both_assets_of_its_symbol_from_the_start() -> None:
+    exchange = Exchange(an_exchange().terms, HandClock(), {"BNB": Decimal(1)})
+    assert [balance.asset for balance in exchange.account().balances()] == ["ETH", "FDUSD", "BNB"]
