@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tests.execution.builders import RULES
+
 from trailingedge.execution.commands import (
     Answered,
     Cancel,
@@ -168,9 +169,7 @@ class ModelExchange:
     def _place(self, asked: Place | Replace) -> Outcome:
         escape = isinstance(asked, Place) and asked.escape
         price = self.others.best(asked.side) if asked.price is None else asked.price
-        order = ModelOrder(
-            len(self.orders) + 500, asked.client_order_id, asked.side, price, asked.quantity, escape
-        )
+        order = ModelOrder(len(self.orders) + 500, asked.client_order_id, asked.side, price, asked.quantity, escape)
         breach = RULES.breach(price, asked.quantity)
         if breach is not None:
             raise Breach(f"{asked} fails the filter {breach}")

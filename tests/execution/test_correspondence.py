@@ -1,4 +1,5 @@
 from tests.execution.builders import D, own
+
 from trailingedge.execution.commands import Place
 from trailingedge.execution.correspondence import Correspondence, Request
 from trailingedge.execution.order import Order

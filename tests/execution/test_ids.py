@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.execution.builders import NUMBER, own
+
 from trailingedge.execution.ids import OwnId, base36, from_base36, is_own, own_id
 from trailingedge.strategy.want import Kind
 

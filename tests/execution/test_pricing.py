@@ -3,8 +3,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.execution.builders import D, top
+
 from trailingedge.execution.pricing import Resting, escape_price, rest_at
 from trailingedge.market import BookTop, Side
 from trailingedge.strategy.want import Pricing
@@ -91,7 +91,9 @@ def test_a_book_off_the_tick_is_answered_on_the_tick_and_behind(pricing: Pricing
         pytest.param(Resting(D("100.10"), D("2")), (), "100.09", id="others joined us"),
         pytest.param(Resting(D("100.12"), D("2")), (), "100.09", id="others outbid us"),
         pytest.param(Resting(D("100.07"), D("2")), (D("100.10"),), "100.07", id="the frame shows where we were"),
-        pytest.param(Resting(D("100.07"), D("2")), (D("100.20"), D("100.10")), "100.07", id="where we were two moves ago"),
+        pytest.param(
+            Resting(D("100.07"), D("2")), (D("100.20"), D("100.10")), "100.07", id="where we were two moves ago"
+        ),
         pytest.param(None, (D("100.10"),), "100.10", id="we have just gone from the best"),
         pytest.param(None, (D("100.20"),), "100.09", id="we have just gone from elsewhere"),
     ],

@@ -1,6 +1,6 @@
 import pytest
-
 from tests.execution.builders import top
+
 from trailingedge.execution.commands import Remedy
 from trailingedge.execution.refusals import LESSONS, Restraint
 from trailingedge.websocket.outcomes import Refusal

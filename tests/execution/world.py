@@ -11,6 +11,7 @@ from random import Random
 
 from tests.execution.builders import RULES
 from tests.execution.exchange_model import TICK, BalancesNow, Breach, ModelExchange, refusal, silence
+
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import Incoming, OrderCommand, QueryOrder, QueryOrdersFrom, Remedy
 from trailingedge.execution.happenings import StrangerWithOurId
@@ -72,11 +73,11 @@ class World:
         self.side = side
         self.pricing = pricing
         self.params = params or ChaseParams()
-        self.reserve = Decimal("0.7") if side is Side.SELL else Decimal("70")
+        self.reserve = Decimal("0.7") if side is Side.SELL else Decimal(70)
         self.exchange = ModelExchange(
             BookTop(Decimal("100.00"), Decimal("100.10"), Decimal(5), Decimal(5)),
             base=Decimal("1.7") if side is Side.SELL else ZERO,
-            quote=Decimal("170") if side is Side.BUY else ZERO,
+            quote=Decimal(170) if side is Side.BUY else ZERO,
             reserve=self.reserve,
         )
         budget = OrderBudget(0.2)

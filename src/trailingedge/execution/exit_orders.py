@@ -61,8 +61,7 @@ class ExitOrders:
         """An order that rests where it should not: beside the current one."""
         if self.order is None or self.order.state is not State.WORKING:
             return None
-        beside = (self.successor, *self._ghosts)
-        return next((order for order in beside if order is not None and order.state is State.WORKING), None)
+        return next((ghost for ghost in self._ghosts if ghost.state is State.WORKING), None)
 
     @property
     def newest_known_id(self) -> int | None:
@@ -174,6 +173,8 @@ class ExitOrders:
     def give_up(self, order: Order) -> None:
         """`order` was never taken, as far as can be known."""
         order.hear(Heard.REFUSED)
+        # A successor that was not there when its predecessor was already gone can come no more.
+        order.recalled = order.recalled or (self.order is not None and not self.order.alive)
         if order.nameless and order not in self._ghosts:
             self._ghosts.append(order)
 
@@ -212,9 +213,10 @@ class ExitOrders:
             return
         if successor.state is State.REFUSED:
             self.successor = None
-        elif successor.state.final and self.order is not None and self.order.state is State.WORKING:
-            self.successor = None  # it came and went before we heard that the old order is gone
-            self._retire(successor)
+        elif not successor.nameless and self.order is not None and self.order.state is State.WORKING:
+            # Both are said to exist, which cannot be: what we know of one of them is old.
+            self.successor = None
+            self._ghosts.append(successor)
         elif (self.order is None or not self.order.alive) and not successor.nameless:
             self.successor = None
             self.begin(successor)

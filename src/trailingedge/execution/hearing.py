@@ -79,7 +79,8 @@ class Hearing:
         By order id, by what came after the newest id we know, or by client id where none was ever known.
         """
         order = self.orders.order
-        if doubtful is self.orders.successor and order is not None and order.state is not State.CANCELED:
+        replaces = doubtful is self.orders.successor and doubtful.nameless
+        if replaces and order is not None and order.state is not State.CANCELED:
             # The old order was not canceled, so STOP_ON_FAILURE kept the new one from being tried.
             self.orders.give_up(doubtful)
             self.orders.tidy()
@@ -101,8 +102,7 @@ class Hearing:
         request, in_time = self._letters.answered(event.tag)
         if request is None:
             return
-        outcome = event.found if isinstance(event, OrdersListed) else event.outcome
-        if not in_time and isinstance(outcome, Unanswered):
+        if not in_time and _says_nothing(event):
             return  # we have long lost patience with it ourselves
         match event:
             case Answered():
@@ -280,3 +280,13 @@ class Hearing:
     def _tell_refused(self, order: Order, refused: Refused) -> None:
         again = self.restraint.in_a_row
         self._happened.append(OrderRefused(order.client_order_id, refused.refusal, refused.code, refused.text, again))
+
+
+def _says_nothing(event: Answered | ReplaceAnswered | OrdersListed) -> bool:
+    match event:
+        case Answered():
+            return isinstance(event.outcome, Unanswered)
+        case ReplaceAnswered():
+            return isinstance(event.outcome.cancel, Unanswered) and isinstance(event.outcome.place, Unanswered)
+        case OrdersListed():
+            return isinstance(event.found, Unanswered)

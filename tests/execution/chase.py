@@ -1,0 +1,139 @@
+"""A chaser in hand: what is wanted and what the book shows stay until they are changed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tests.execution.builders import RULES, TEN_SECONDS, D, record, report, top, want
+
+from trailingedge.execution.budget import OrderBudget
+from trailingedge.execution.commands import (
+    Answered,
+    Cancel,
+    Command,
+    Incoming,
+    OrderCommand,
+    Place,
+    Remedy,
+    Replace,
+    ReplaceAnswered,
+)
+from trailingedge.execution.maker_exit import ChaseParams, MakerExit
+from trailingedge.execution.order import State
+from trailingedge.market import BookTop, OrderStatus, SymbolRules
+from trailingedge.strategy.want import Kind, Want
+from trailingedge.websocket.outcomes import Done, Outcome, ReplaceOutcome
+
+SERVER_MS = 1_783_000_000_000
+BOOK = top("100.00", "100.10")  # an improving SELL rests at 100.09
+LOWER = top("99.90", "100.05")  # … and at 100.04
+
+
+class Chase:
+    """Beats by hand. `sent` collects all order commands, `remedies` what is to be read again."""
+
+    def __init__(
+        self,
+        wanted: Want | None = None,
+        book: BookTop | None = BOOK,
+        params: ChaseParams | None = None,
+        rules: SymbolRules = RULES,
+        budget: OrderBudget | None = None,
+    ) -> None:
+        if budget is None:
+            budget = OrderBudget(0.2)
+            budget.learn([TEN_SECONDS], SERVER_MS)
+        self.exit = MakerExit(rules, budget, params)
+        self.want: Want | None = wanted or want()
+        self.book = book
+        self.settled = True
+        self.age_s = 0.0
+        self.now_s = 0.0
+        self.sent: list[OrderCommand] = []
+        self.remedies: list[Remedy] = []
+
+    def beat(self, now_s: float | None = None) -> list[OrderCommand]:
+        """One beat; the order commands of it, at most one."""
+        if now_s is not None:
+            self.now_s = now_s
+        commands: Sequence[Command] = self.exit.toward(
+            self.want,
+            self.book,
+            self.now_s,
+            server_ms=SERVER_MS + round(self.now_s * 1000),
+            age_s=self.age_s,
+            settled=self.settled,
+        )
+        self.remedies += [command for command in commands if isinstance(command, Remedy)]
+        orders = [command for command in commands if not isinstance(command, Remedy)]
+        self.sent += orders
+        return orders
+
+    def hear(self, *events: Incoming) -> None:
+        for event in events:
+            self.exit.hear(event, self.now_s)
+
+    def answer(self, outcome: Outcome, place: Outcome | None = None) -> None:
+        """Answer the newest command; a Replace takes the outcome of its cancel and of its placement."""
+        tag = self.sent[-1].tag
+        if place is None:
+            self.hear(Answered(tag, outcome))
+        else:
+            self.hear(ReplaceAnswered(tag, ReplaceOutcome(outcome, place)))
+
+    @property
+    def state(self) -> State | None:
+        order = self.exit.order
+        return None if order is None else order.state
+
+    def want_kind(self, kind: Kind) -> None:
+        assert self.want is not None
+        self.want = replace(self.want, kind=kind)
+
+    def want_funds(self, funds: str) -> None:
+        assert self.want is not None
+        self.want = replace(self.want, funds=D(funds))
+
+
+def in_flight() -> Chase:
+    """The first order was sent."""
+    chase = Chase()
+    assert isinstance(chase.beat()[0], Place)
+    return chase
+
+
+def working() -> Chase:
+    """Order 7 rests: SELL 1 at 100.09."""
+    chase = in_flight()
+    chase.answer(Done(record(7)))
+    assert chase.beat(0.1) == []
+    return chase
+
+
+def part_filled(filled: str = "0.4") -> Chase:
+    """Order 7 rests, and some of it has traded."""
+    chase = working()
+    chase.hear(report(7, filled=filled, status=OrderStatus.PARTIALLY_FILLED))
+    chase.want_funds(str(D("1") - D(filled)))
+    return chase
+
+
+def replacing() -> Chase:
+    """Order 7 was asked to make way for another at 100.04."""
+    chase = working()
+    chase.book = LOWER
+    assert isinstance(chase.beat(1.5)[0], Replace)
+    return chase
+
+
+def cancelling() -> Chase:
+    """Nothing is wanted any more, and order 7 was asked to go."""
+    chase = working()
+    chase.want = None
+    assert isinstance(chase.beat(1.5)[0], Cancel)
+    return chase
+
+
+def silent(chase: Chase) -> Chase:
+    """Nobody answered what `chase` sent last, and it has noticed."""
+    chase.beat(chase.now_s + 3.0)
+    return chase

@@ -1,0 +1,123 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.simulator.exchange_builders import START_MS, ApiClient, a_client, a_switchboard, an_exchange, tick
+from trailingedge.market import Side
+
+
+def a_visitor() -> ApiClient:
+    """Somebody without a key, three minutes into the market."""
+    client = a_client(a_switchboard(an_exchange()))
+    for minute in range(1, 4):
+        at = tick(at_s=minute * 60, last=f"10{minute}", traded="1", aggressor=Side.BUY)
+        client.switchboard.play(at)
+    return client
+
+
+def test_the_time_is_the_walls_not_the_markets() -> None:
+    client = a_visitor()
+    assert client.ask("time")["result"] == {"serverTime": client.clock.unix_ms()}
+
+
+def test_the_rules_of_the_symbol_are_told() -> None:
+    result = a_visitor().ask("exchangeInfo", symbol="ETHFDUSD")["result"]
+    (symbol,) = result["symbols"]
+    assert (symbol["status"], symbol["baseAsset"], symbol["quoteAsset"]) == ("TRADING", "ETH", "FDUSD")
+    filters = {each["filterType"]: each for each in symbol["filters"]}
+    assert filters["PRICE_FILTER"]["tickSize"] == "0.01000000"
+    assert filters["LOT_SIZE"]["stepSize"] == "0.00010000"
+    assert filters["NOTIONAL"]["minNotional"] == "5.00000000"
+    assert filters["PERCENT_PRICE_BY_SIDE"]["askMultiplierUp"] == "5"
+    assert [(limit["rateLimitType"], limit["limit"]) for limit in result["rateLimits"]] == [
+        ("REQUEST_WEIGHT", 6000),
+        ("ORDERS", 100),
+        ("ORDERS", 200_000),
+        ("CONNECTIONS", 300),
+    ]
+
+
+def test_rules_can_be_asked_for_by_status() -> None:
+    client = a_visitor()
+    assert client.ask("exchangeInfo", symbolStatus="HALT")["result"]["symbols"] == []
+    client.switchboard.exchange.engine.status = "HALT"
+    assert client.ask("exchangeInfo", symbolStatus="HALT")["result"]["symbols"][0]["status"] == "HALT"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "code"),
+    [
+        pytest.param("exchangeInfo", {"symbol": "ETHBTC"}, -1121, id="rules of another symbol"),
+        pytest.param("exchangeInfo", {"symbols": ["ETHFDUSD", "ETHFDUSD"]}, -1151, id="a symbol twice"),
+        pytest.param("exchangeInfo", {"symbol": "ETHFDUSD", "symbols": ["ETHFDUSD"]}, -1128, id="one and several"),
+        pytest.param("exchangeInfo", {"symbol": "ETHFDUSD", "symbolStatus": "HALT"}, -1128, id="symbol and status"),
+        pytest.param("klines", {"symbol": "ETHFDUSD"}, -1102, id="klines without an interval"),
+        pytest.param("klines", {"symbol": "ETHFDUSD", "interval": "7m"}, -1120, id="an unknown interval"),
+        pytest.param("klines", {"symbol": "X", "interval": "1m"}, -1121, id="klines of another symbol"),
+        pytest.param(
+            "klines", {"symbol": "ETHFDUSD", "interval": "1m", "timeZone": "+15:00"}, -1130, id="no such time zone"
+        ),
+        pytest.param("ticker.book", {"symbol": "X"}, -1121, id="the top of another symbol"),
+        pytest.param("avgPrice", {}, -1102, id="the average of nothing"),
+    ],
+)
+def test_a_question_is_refused_by_code(method: str, params: dict[str, Any], code: int) -> None:
+    assert a_visitor().ask(method, **params)["error"]["code"] == code
+
+
+def test_klines_are_rows_oldest_first_the_last_one_forming() -> None:
+    rows = a_visitor().ask("klines", symbol="ETHFDUSD", interval="1m", limit=2)["result"]
+    assert [(row[0], row[4]) for row in rows] == [
+        (START_MS + 120_000, "102.00000000"),
+        (START_MS + 180_000, "103.00000000"),
+    ]
+
+
+def test_klines_follow_the_markets_time_however_far_from_the_wall() -> None:
+    rows = a_visitor().ask(
+        "klines", symbol="ETHFDUSD", interval="1m", startTime=START_MS + 60_000, endTime=START_MS + 120_000
+    )["result"]
+    assert [row[0] for row in rows] == [START_MS + 60_000, START_MS + 120_000]
+
+
+@pytest.mark.parametrize("zone", ["0", "8", "+08:00", "-1:00", "05:45", "14:00"])
+def test_time_zones_move_the_days(zone: str) -> None:
+    (row,) = a_visitor().ask("klines", symbol="ETHFDUSD", interval="1d", timeZone=zone, limit=1)["result"]
+    assert row[0] <= START_MS < row[6]
+
+
+def test_the_top_comes_alone_for_one_symbol_and_in_a_list_for_several() -> None:
+    client = a_visitor()
+    alone = client.ask("ticker.book", symbol="ETHFDUSD")["result"]
+    assert alone == {
+        "symbol": "ETHFDUSD",
+        "bidPrice": "100.00000000",
+        "bidQty": "2.00000000",
+        "askPrice": "100.10000000",
+        "askQty": "3.00000000",
+    }
+    assert client.ask("ticker.book", symbols=["ETHFDUSD"])["result"] == [alone]
+    assert client.ask("ticker.book")["result"] == [alone]
+
+
+def test_the_top_asked_for_is_the_one_streamed() -> None:
+    client = a_visitor()
+    listener = a_client(client.switchboard, "/ws/ethfdusd@bookTicker")
+    client.switchboard.exchange.by_hand().place(Side.SELL, Decimal("100.05"), Decimal(1))
+    client.switchboard.deliver()
+    asked = client.ask("ticker.book", symbol="ETHFDUSD")["result"]
+    streamed = listener.line.frames[-1]
+    assert [asked[name] for name in ("bidPrice", "bidQty", "askPrice", "askQty")] == [
+        streamed[name] for name in ("b", "B", "a", "A")
+    ]
+
+
+def test_last_and_average_price_are_told() -> None:
+    client = a_visitor()
+    assert client.ask("ticker.price", symbol="ETHFDUSD")["result"] == {"symbol": "ETHFDUSD", "price": "103.00000000"}
+    assert client.ask("avgPrice", symbol="ETHFDUSD")["result"] == {
+        "mins": 5,
+        "price": "102.00000000",
+        "closeTime": START_MS + 180_000,
+    }

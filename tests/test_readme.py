@@ -1,0 +1,40 @@
+"""The README says what is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from trailingedge.config import settings_table
+from trailingedge.main import run_parser
+from trailingedge.strategy.trailing import callback_factor
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_settings_table_is_the_declaration() -> None:
+    assert settings_table().strip() in README
+
+
+@pytest.mark.parametrize(
+    "flag", sorted(set(re.findall(r"trailing-edge[^\n`]*?(--[a-z-]+)", README)) - {"--port", "--balance"})
+)
+def test_a_flag_it_shows_exists(flag: str) -> None:
+    assert flag in run_parser().format_help()
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:src|tests|deploy|secrets)/[\w./-]+)`", README))))
+def test_a_path_it_names_exists(path: str) -> None:
+    assert (ROOT / path).exists() or path == "secrets/ed25519-priv.pem"
+
+
+def test_the_worked_example_is_what_the_strategy_computes() -> None:
+    for high, sells_at in (("2,540.00", 2535.34), ("2,525.00", 2521.14)):
+        assert high in README
+        gain = float(high.replace(",", "")) - 2500.0
+        factor = callback_factor(gain / 2500.0, 0.5, 0.1, 0.005)
+        assert f"{factor:.4f}" in README
+        # Down to the tick: one tick higher the callback is not reached yet.
+        assert int((2500.0 + gain - gain * factor) * 100) / 100 == pytest.approx(sells_at)
+        assert f"{sells_at:,.2f}" in README
