@@ -93,16 +93,26 @@ def warnings_with_exchange(settings: Settings, maker_fee: Decimal) -> list[str]:
 
 
 def effective_rules(settings: Settings, rules: SymbolRules) -> SymbolRules:
-    """The exchange's rules, with each that is configured more strictly."""
-    own = {
-        "step_size": settings.lot_size,
-        "min_quantity": settings.min_qty,
-        "tick_size": settings.price_tick,
-        "min_price": settings.min_price,
-        "min_notional": settings.min_notional,
-    }
-    changes = {name: value for name, value in own.items() if value is not None}
-    return dataclasses.replace(rules, **changes)  # type: ignore[arg-type]  # the five names above are Decimals
+    """The exchange's rules, with each that is configured more strictly.
+
+    What is configured less strictly is left out: the exchange may change its rules while we run.
+    """
+    return dataclasses.replace(
+        rules,
+        step_size=_coarser(settings.lot_size, rules.step_size),
+        min_quantity=_larger(settings.min_qty, rules.min_quantity),
+        tick_size=_coarser(settings.price_tick, rules.tick_size),
+        min_price=_larger(settings.min_price, rules.min_price),
+        min_notional=_larger(settings.min_notional, rules.min_notional),
+    )
+
+
+def _coarser(own: Decimal | None, told: Decimal) -> Decimal:
+    return told if own is None or own % told else own
+
+
+def _larger(own: Decimal | None, told: Decimal) -> Decimal:
+    return told if own is None else max(own, told)
 
 
 def _is(settings: Settings, name: str, sources: Mapping[str, str] | None = None) -> str:

@@ -8,38 +8,32 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import io
 import logging
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, TextIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.clock import Clock, RealClock
-from trailingedge.config import Endpoints, Mode, Settings, assignment, endpoints
+from trailingedge.config import Endpoints, Mode, Settings, assignment, endpoints, read_settings
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.lines import Face, Lines
-from trailingedge.daemon import Daemon, Instruction
-from trailingedge.errors import (
-    ConfigError,
-    ExchangeUnreachable,
-    ExitCode,
-    LogonRefused,
-    StartFailed,
-    TrailingEdgeError,
-)
+from trailingedge.daemon import Daemon, Instruction, gravest
+from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 from trailingedge.logging_config import Logging, setup, under_journald
 from trailingedge.notifications import texts
-from trailingedge.notifications.alerts import LogAlerts
+from trailingedge.notifications.alerts import Alerts, LogAlerts
+from trailingedge.signals import ends_in_good_order
 from trailingedge.simulator import command as exchange_command
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.generator import GeneratedMarket
@@ -54,7 +48,6 @@ logger = logging.getLogger(__name__)
 
 SIM_SPEED: Final = 120.0
 SIM_BASE: Final = Decimal(1)
-_SAME_REQUEST_S: Final = 1.0
 _DISTRIBUTION: Final = "trailing-edge"
 _COMMANDS: Final[Mapping[str, str]] = {"exchange": "run the embedded exchange by itself"}
 
@@ -80,6 +73,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     except ConfigError as wrong:
         _report(wrong)
         return ExitCode.CONFIG
+    except KeyboardInterrupt:  # before anything was started that could be ended in good order
+        return ExitCode.OK
 
 
 def run_parser() -> argparse.ArgumentParser:
@@ -140,33 +135,69 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
     settings, warnings = _read(arguments)
     tape = _tape(settings, arguments) if settings.trading_mode is Mode.SIM else None
     keys = None if tape is not None else _keys(settings)
-    face = Lines(sys.stdout)
-    log = _open_log(settings, face)
+    face = Lines(_stdout())
     try:
-        for warning in warnings:
-            logger.warning("%s", warning)
-        return asyncio.run(_live(settings, arguments, tape, keys, face))
+        log = _open_log(settings, face)
+        try:
+            for warning in warnings:
+                logger.warning("%s", warning)
+            return asyncio.run(_live(settings, arguments, tape, keys, face))
+        except BaseExceptionGroup as group:
+            return _explain(gravest(group))
+        except Exception as failure:  # noqa: BLE001 - the last chance to write it down
+            return _explain(failure)
+        finally:
+            log.close()
     finally:
-        log.close()
         face.close()
 
 
+def _stdout() -> TextIO:
+    """Where the terminal's lines go: nowhere, if we were started without a standard output."""
+    return io.StringIO() if sys.stdout is None else sys.stdout
+
+
 def _read(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
-    """The settings and what to warn of. Raises ConfigError with everything that is wrong."""
+    """The settings and what to warn of. Raises ConfigError with everything that is wrong, key and files included."""
     flags = {"TRADING_MODE": arguments.mode, "SYMBOL": arguments.symbol}
     given = {name: value for name, value in flags.items() if value is not None} | dict(arguments.assignments)
     env_file = arguments.env_file or Path(".env")
+    file_needed = arguments.env_file is not None
+    found = read_settings(given, os.environ, env_file, file_needed=file_needed)
     ask = input if sys.stdin is not None and sys.stdin.isatty() else None
-    settings, sources, warnings = checked_settings(
-        given, os.environ, env_file, file_needed=arguments.env_file is not None, ask=ask
-    )
-    if settings.trading_mode is not Mode.SIM:
-        for flag, value in (("--market", arguments.market), ("--speed", arguments.speed), ("--seed", arguments.seed)):
-            if value is not None:
-                mode = settings.trading_mode.value
-                problem = f"{flag} is for sim, but TRADING_MODE is {mode}; choose --mode sim or leave it out"
-                raise ConfigError([problem])
+    beside = [*_misplaced_flags(found.settings, arguments), *_key_problems(found.settings)]
+    try:
+        # Nobody is asked for consent to something that cannot start.
+        settings, sources, warnings = checked_settings(
+            given, os.environ, env_file, file_needed=file_needed, ask=None if beside else ask
+        )
+    except ConfigError as wrong:
+        raise ConfigError([*wrong.problems, *beside]) from wrong
+    if beside:
+        raise ConfigError(beside)
     return _of_market(settings, sources, arguments.market), warnings
+
+
+def _misplaced_flags(settings: Settings, arguments: argparse.Namespace) -> Iterator[str]:
+    """Flags of the embedded exchange, where another is to be traded on."""
+    if settings.trading_mode is Mode.SIM:
+        return
+    for flag, value in (("--market", arguments.market), ("--speed", arguments.speed), ("--seed", arguments.seed)):
+        if value is not None:
+            mode = settings.trading_mode.value
+            yield f"{flag} is for sim, but TRADING_MODE is {mode}; choose --mode sim or leave it out"
+
+
+def _key_problems(settings: Settings) -> Sequence[str]:
+    """What is wrong inside the key file; whether there is one is judged with the settings."""
+    path = settings.binance_ed25519_priv_path
+    if settings.trading_mode is Mode.SIM or not path.is_file() or not os.access(path, os.R_OK):
+        return []
+    try:
+        _keys(settings)
+    except ConfigError as wrong:
+        return wrong.problems
+    return []
 
 
 def _of_market(settings: Settings, sources: Mapping[str, str], files: Sequence[Path] | None) -> Settings:
@@ -212,7 +243,7 @@ async def _live(
     settings: Settings, arguments: argparse.Namespace, tape: Tape | None, keys: KeyManager | None, face: Face
 ) -> ExitCode:
     """One session, on whichever exchange the mode says, to its exit code."""
-    clock, chance = RealClock(), Random(arguments.seed)
+    clock, chance, alerts = RealClock(), Random(arguments.seed), LogAlerts()
     async with contextlib.AsyncExitStack() as stack:
         ended = asyncio.Event()
         if tape is not None:
@@ -221,11 +252,11 @@ async def _live(
             chosen, ended = Endpoints(exchange.ws_api_url, exchange.ws_stream_url), exchange.ended
         else:
             chosen = endpoints(settings) or Endpoints("", "")
-        _announce(settings, chosen)
         if keys is None:
             raise ConfigError([f"TRADING_MODE is {settings.trading_mode.value}: it needs a key"])
-        daemon = Daemon(settings, Surroundings(chosen, keys, dial, clock, chance), face, LogAlerts())
-        code = await _until_over(daemon, ended, arguments.duration)
+        alerts.send(_banner(settings, chosen))
+        daemon = Daemon(settings, Surroundings(chosen, keys, dial, clock, chance), face, alerts)
+        code = await _until_over(daemon, alerts, ended, arguments.duration)
         _sum_up(daemon, tape)
         return code
 
@@ -243,21 +274,18 @@ async def _embedded(
         yield loopback, KeyManager.from_private_key(private_key, api_key)
 
 
-def _announce(settings: Settings, chosen: Endpoints) -> None:
-    key_is_set = settings.binance_ed25519_api_key is not None
-    banner = texts.banner(
+def _banner(settings: Settings, chosen: Endpoints) -> str:
+    return texts.banner(
         version(_DISTRIBUTION),
         settings.trading_mode.value,
         settings.symbol,
         chosen.ws_api_url,
         chosen.ws_stream_url,
-        key_is_set=key_is_set,
+        key_is_set=settings.binance_ed25519_api_key is not None,
     )
-    for line in banner.splitlines():
-        logger.info("%s", line)
 
 
-async def _until_over(daemon: Daemon, ended: asyncio.Event, duration_s: float | None) -> ExitCode:
+async def _until_over(daemon: Daemon, alerts: Alerts, ended: asyncio.Event, duration_s: float | None) -> ExitCode:
     """Run the daemon until it ends, is told to, or its market or its time is over."""
 
     async def stop_at_end_of_market() -> None:
@@ -269,85 +297,45 @@ async def _until_over(daemon: Daemon, ended: asyncio.Event, duration_s: float | 
         daemon.stop(f"{seconds:g} s are over")
 
     read_hotkeys(sys.stdin, asyncio.get_running_loop(), lambda key: daemon.obey(_INSTRUCTIONS[key]))
-    with _signals(daemon.stop):
-        code = ExitCode.OK
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                watchers = [tasks.create_task(stop_at_end_of_market())]
-                if duration_s is not None:
-                    watchers.append(tasks.create_task(stop_after(duration_s)))
-                code = await daemon.run()
+    with ends_in_good_order(daemon.stop):
+        async with asyncio.TaskGroup() as tasks:
+            watchers = [tasks.create_task(stop_at_end_of_market())]
+            if duration_s is not None:
+                watchers.append(tasks.create_task(stop_after(duration_s)))
+            try:
+                return await daemon.run()
+            except Exception as failure:  # noqa: BLE001 - told and logged, and the summary still comes
+                return _explain(failure, alerts)
+            finally:
                 for watcher in watchers:
                     watcher.cancel()
-        except* TrailingEdgeError as group:
-            code = _explain(_first(group))
-    return code
 
 
-def _first(group: BaseExceptionGroup[TrailingEdgeError]) -> TrailingEdgeError:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _explain(error: TrailingEdgeError) -> ExitCode:
+def _explain(failure: BaseException, alerts: Alerts | None = None) -> ExitCode:
     """Say why the session ended, and the exit code for it."""
-    match error:
+    tell = (alerts or LogAlerts()).send
+    match failure:
         case ConfigError(problems=problems):
-            for problem in problems:
-                logger.error("%s", problem)
+            tell(texts.ended("\n".join(problems)), logging.ERROR)
             return ExitCode.CONFIG
         case LogonRefused():
-            logger.error("%s", error)
+            tell(texts.ended(str(failure)), logging.ERROR)
             return ExitCode.CONFIG
         case ExchangeUnreachable() | StartFailed():
-            logger.error("%s", error)
+            tell(texts.ended(str(failure)), logging.ERROR)
             return ExitCode.UNREACHABLE
         case _:
-            logger.error("ended by %s: %s", type(error).__name__, error)
+            logger.error("a mistake of ours", exc_info=failure)
+            tell(texts.ended(f"unexpectedly, by {type(failure).__name__}: {failure}"), logging.ERROR)
             return ExitCode.UNEXPECTED
-
-
-@contextlib.contextmanager
-def _signals(stop: Callable[[str], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for an end in good order; one that comes later than a second after ends at once.
-
-    A group stop and `uv run` deliver the same request twice, so the first second counts as one.
-    """
-    loop = asyncio.get_running_loop()
-    first_s: float | None = None
-
-    def hear(number: int) -> None:
-        nonlocal first_s
-        now_s = loop.time()
-        if first_s is None:
-            first_s = now_s
-            stop(signal.Signals(number).name)
-        elif now_s - first_s > _SAME_REQUEST_S:
-            sys.stderr.write("ended at once; an order may be left on the exchange\n")
-            sys.stderr.flush()
-            os._exit(ExitCode.UNEXPECTED)
-
-    installed = [signal.SIGINT, signal.SIGTERM]
-    before = {number: signal.getsignal(number) for number in installed}
-    for number in installed:
-        try:
-            loop.add_signal_handler(number, hear, number)
-        except NotImplementedError:  # Windows: a handler of the interpreter's, which may only wake the loop
-            signal.signal(number, lambda caught, _: loop.call_soon_threadsafe(hear, caught))
-    try:
-        yield
-    finally:
-        for number in installed:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(number)
-            signal.signal(number, before[number])
 
 
 def _sum_up(daemon: Daemon, tape: Tape | None) -> None:
     """The summary, where the session got far enough to have one."""
-    tally, desk = daemon.tally, daemon.desk
-    if tally is None or desk is None:
+    desk = daemon.desk
+    if desk is None or not desk.tally.from_ms:
         return
+    tally = desk.tally
     summary = texts.Summary(
         seconds=(tally.to_ms - tally.from_ms) / 1000,
         exits=len(tally.exits),
@@ -368,9 +356,10 @@ def _sum_up(daemon: Daemon, tape: Tape | None) -> None:
 
 def _report(wrong: ConfigError) -> None:
     count = len(wrong.problems)
-    sys.stderr.write(f"{count} {'problem' if count == 1 else 'problems'} with the settings; nothing was started:\n")
-    for problem in wrong.problems:
-        sys.stderr.write(f"  - {problem}\n")
+    lines = [f"{count} {'problem' if count == 1 else 'problems'} with the settings; nothing was started:"]
+    lines += [f"  - {problem}" for problem in wrong.problems]
+    if sys.stderr is not None:
+        sys.stderr.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ A step that fails for a reason that may pass is tried again; one that a person m
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeVar
 
+from trailingedge import wiring
 from trailingedge.clock import Clock
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
@@ -23,7 +24,7 @@ from trailingedge.errors import (
 )
 from trailingedge.execution.jumpstart import DeepOrder, Jumpstart
 from trailingedge.execution.recovery import withdraw_leftovers
-from trailingedge.market import ZERO, Balance, BookTop, RateLimit, Side, SymbolRules
+from trailingedge.market import ZERO, Balance, BookTop, OrderRecord, RateLimit, Side, SymbolRules
 from trailingedge.notifications import texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.websocket import market_fetch
@@ -57,6 +58,7 @@ class Startup:
         self._clock = clock
         self._face = face
         self._alerts = alerts
+        self._jumpstart: Jumpstart | None = None
 
     async def connect(self) -> None:
         """Clock, logon and subscription; they are done by whoever keeps the connection."""
@@ -121,31 +123,49 @@ class Startup:
             await self._persist(lambda: self._wire.read_balances(settled_ms=0))
             self._face.step("jumpstart", f"left out, symbol status {rules.status}")
             return
-        await self._persist(lambda: self._jumpstart(rules, top))
+        jumpstart = self._jumpstart = Jumpstart(
+            self._wire.account,
+            self._wire.snapshots,
+            rules,
+            self._clock,
+            lambda what, own, order: self._tell_jumpstart(rules, what, own, order),
+            wiring.absent_after_s(self._settings),
+        )
+        await self._persist(lambda: self._run_jumpstart(jumpstart, self._wire.snapshots.top or top))
+
+    @property
+    def left(self) -> Mapping[str, DeepOrder]:
+        """Orders of a start that was broken off, by client order id: they may still be on the book."""
+        return {} if self._jumpstart is None else self._jumpstart.left
+
+    async def withdraw(self) -> None:
+        """Cancel what is `left`. Raises SessionLost or OutcomeUnknown."""
+        if self._jumpstart is not None:
+            await self._jumpstart.withdraw()
 
     async def _clear_leftovers(self, rules: SymbolRules) -> None:
-        left = await withdraw_leftovers(self._wire.account, self._clock)
-        for order in left:
+        def told(order: OrderRecord) -> None:
             text = texts.leftover_cancelled(
                 rules, order.side or Side.SELL, order.remaining, order.price, order.client_order_id
             )
             self._alerts.send(text, logging.WARNING)
-        self._face.step("own open orders", f"{len(left)} cancelled" if left else "none")
 
-    async def _jumpstart(self, rules: SymbolRules, top: BookTop) -> None:
-        def tell(what: str, client_order_id: str, order: DeepOrder) -> None:
-            if what == "placed":
-                text = texts.jumpstart_placed(rules, client_order_id, order.side, order.quantity, order.price)
-            else:
-                held = [self._balance(asset) for asset in (rules.base_asset, rules.quote_asset)]
-                text = texts.jumpstart_cancelled(rules, client_order_id, *held)
-            logger.info("%s", text)
+        count = await withdraw_leftovers(self._wire.account, self._clock, told)
+        self._face.step("own open orders", f"{count} cancelled" if count else "none")
 
-        jumpstart = Jumpstart(self._wire.account, self._wire.snapshots, rules, self._clock, tell)
-        result = await jumpstart.run(self._wire.snapshots.top or top, self._wire.server_clock.now_ms())
+    async def _run_jumpstart(self, jumpstart: Jumpstart, top: BookTop) -> None:
+        result = await jumpstart.run(top, self._wire.server_clock.now_ms())
         for asset, told, asked in result.differs:
             self._alerts.send(texts.balances_differ(asset, told, asked), logging.WARNING)
         self._face.step("jumpstart", "ok, balances pushed" if result.pushed else "balances asked for")
+
+    def _tell_jumpstart(self, rules: SymbolRules, what: str, client_order_id: str, order: DeepOrder) -> None:
+        if what == "placed":
+            text = texts.jumpstart_placed(rules, client_order_id, order.side, order.quantity, order.price)
+        else:
+            held = [self._balance(asset) for asset in (rules.base_asset, rules.quote_asset)]
+            text = texts.jumpstart_cancelled(rules, client_order_id, *held)
+        logger.info("%s", text)
 
     def _balance(self, asset: str) -> Balance:
         return self._wire.snapshots.balances.get(asset) or Balance(asset, ZERO)

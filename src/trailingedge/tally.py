@@ -11,7 +11,7 @@ from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderRe
 from trailingedge.execution.ids import own_id
 from trailingedge.execution.trader import News
 from trailingedge.market import ZERO, ExecutionReport, ExecutionType, Side
-from trailingedge.strategy.events import ExitEnded, RegimeSet
+from trailingedge.strategy.events import ExitEnded, GateOpened, RegimeSet
 from trailingedge.strategy.want import Cause, Kind
 
 
@@ -111,10 +111,12 @@ class Tally:
                 own = own_id(news.client_order_id)
                 if own is not None:
                     self._exit_replaces[own.number] += 1
-            case OrderRefused():
+            case OrderRefused() if news.code:  # without a code it was never sent
                 self.rejected[news.code] += 1
             case RegimeSet():
                 self._anchor_price = news.price
+            case GateOpened():
+                self._anchor_price = news.close
             case ExitEnded():
                 return self._finish(news, market_ms)
         return None

@@ -78,10 +78,13 @@ class Wire:
     async def measure_clock(self) -> None:
         await self.server_clock.measure(self.api)
 
-    async def log_out(self) -> None:
-        """End the session and let both connections end."""
+    def stay_down(self) -> None:
+        """From now on a connection that ends has ended for good."""
         self.market.stay_down()
         self.api.stay_down()
+
+    async def log_out(self) -> None:
+        """End the session, if there is one."""
         if self.api.is_ready:
             await self.account.logout()
 

@@ -53,10 +53,17 @@ def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> Param
     )
 
 
+def absent_after_s(settings: Settings) -> float:
+    """The age from which a request that nobody answered can no longer be carried out.
+
+    The exchange drops it once its recvWindow is over; a second more for the clocks to disagree.
+    """
+    return settings.recv_window_ms / 1000 + 1.0
+
+
 def chase_params(settings: Settings) -> ChaseParams:
-    # A request can be executed until its recvWindow is over; a second more for the clocks to disagree.
     return ChaseParams(
-        absent_after_s=settings.recv_window_ms / 1000 + 1.0,
+        absent_after_s=absent_after_s(settings),
         escape_after_s=settings.taker_escape_after_sec,
         escape_slippage_frac=settings.taker_escape_max_slippage_frac,
     )

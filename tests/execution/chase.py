@@ -1,9 +1,10 @@
 """A chaser in hand: what is wanted and what the book shows stay until they are changed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
-from tests.execution.builders import RULES, TEN_SECONDS, D, record, report, top, want
+from tests.execution.builders import RULES, TEN_SECONDS, D, record, refused, report, top, want
 
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import (
@@ -13,15 +14,28 @@ from trailingedge.execution.commands import (
     Incoming,
     OrderCommand,
     Place,
+    QueryOrder,
     Remedy,
     Replace,
     ReplaceAnswered,
 )
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
 from trailingedge.execution.order import State
-from trailingedge.market import BookTop, OrderStatus, SymbolRules
-from trailingedge.strategy.want import Kind, Want
-from trailingedge.websocket.outcomes import Done, Outcome, ReplaceOutcome
+from trailingedge.market import BookTop, OrderStatus, Side, SymbolRules
+from trailingedge.strategy.want import ExitProgress, Kind, Want
+from trailingedge.websocket.outcomes import Done, Outcome, Refusal, ReplaceOutcome, Unanswered
+
+SELL: Final = Side.SELL
+BUY: Final = Side.BUY
+CANCELED: Final = OrderStatus.CANCELED
+FILLED: Final = OrderStatus.FILLED
+PART: Final = OrderStatus.PARTIALLY_FILLED
+
+NOTHING: Final = Unanswered("timeout")
+GONE: Final = refused(Refusal.UNKNOWN_ORDER, -2011)
+RESTRICTED: Final = refused(Refusal.CANCEL_RESTRICTED, -2011)
+ABSENT: Final = refused(Refusal.UNKNOWN_ORDER, -2013)
+CANCEL_DONE: Final = Done(record(7, status=CANCELED))
 
 SERVER_MS = 1_783_000_000_000
 BOOK = top("100.00", "100.10")  # an improving SELL rests at 100.09
@@ -80,7 +94,6 @@ class Chase:
         else:
             self.hear(ReplaceAnswered(tag, ReplaceOutcome(outcome, place)))
 
-    @property
     def state(self) -> State | None:
         order = self.exit.order
         return None if order is None else order.state
@@ -137,3 +150,30 @@ def silent(chase: Chase) -> Chase:
     """Nobody answered what `chase` sent last, and it has noticed."""
     chase.beat(chase.now_s + 3.0)
     return chase
+
+
+def in_doubt_about_a_replace(old: Outcome) -> Chase:
+    """Nobody answered the replace, and the question about the old order was answered `old`."""
+    chase = silent(replacing())
+    assert isinstance(chase.sent[-1], QueryOrder)
+    chase.answer(old)
+    return chase
+
+
+STATES: Final[dict[str, Callable[[], Chase]]] = {
+    "nothing sent": Chase,
+    "in flight": in_flight,
+    "working": working,
+    "part-filled": part_filled,
+    "replacing": replacing,
+    "cancelling": cancelling,
+    "placement in doubt": lambda: silent(in_flight()),
+    "replace in doubt": lambda: silent(replacing()),
+    "cancel in doubt": lambda: silent(cancelling()),
+}
+
+
+def progress_of(chase: Chase) -> ExitProgress:
+    progress = chase.exit.progress()
+    assert progress is not None
+    return progress

@@ -47,7 +47,7 @@ def tick(
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class ListTape:
     """A tape of the ticks given."""
 

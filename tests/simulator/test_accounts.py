@@ -1,8 +1,9 @@
 from decimal import Decimal
+from functools import partial
 
 import pytest
-
 from tests.simulator.exchange_builders import buy, sell
+
 from trailingedge.market import Balance, OrderStatus
 from trailingedge.simulator import accounts
 from trailingedge.simulator.accounts import Account, Treasury
@@ -30,7 +31,7 @@ def test_what_is_locked_is_not_free_and_comes_back() -> None:
 
 def test_more_than_there_is_cannot_be_locked_or_withdrawn() -> None:
     owner = account(ETH="3")
-    for overdraw in (lambda: owner.lock("ETH", Decimal("3.1")), lambda: owner.receive("ETH", Decimal("-3.1"))):
+    for overdraw in (partial(owner.lock, "ETH", Decimal("3.1")), partial(owner.receive, "ETH", Decimal("-3.1"))):
         with pytest.raises(Refusal) as refusal:
             overdraw()
         assert refusal.value.code == -2010

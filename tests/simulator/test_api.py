@@ -6,7 +6,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.simulator.exchange_builders import (
     ApiClient,
     a_client,
@@ -16,6 +15,7 @@ from tests.simulator.exchange_builders import (
     signed,
     tick,
 )
+
 from trailingedge.clock import HandClock
 
 NO_NAME = "Mandatory parameter '{}' was not sent, was empty/null, or malformed."
@@ -227,8 +227,9 @@ def test_events_may_come_before_the_answer() -> None:
 @pytest.mark.parametrize("method", ["userDataStream.unsubscribe", "session.logout"])
 def test_a_subscription_ends_with_an_event_after_the_answer(method: str) -> None:
     trader = a_trader()
-    trader.ask(method)
-    assert trader.line.frames[-2]["id"] == trader.sent
+    answer = trader.ask(method)
+    assert trader.line.frames[-2] == answer
+    assert not answer["result"].get("userDataStream")
     assert trader.line.frames[-1] == {
         "subscriptionId": 0,
         "event": {"e": "eventStreamTerminated", "E": trader.switchboard.exchange.engine.market_ms},

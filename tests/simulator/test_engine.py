@@ -3,8 +3,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
 from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
+
 from trailingedge.clock import HandClock
 from trailingedge.market import OrderStatus, Side
 from trailingedge.simulator.engine import Engine
@@ -141,7 +141,7 @@ def test_a_cancel_is_told_under_the_cancels_own_id() -> None:
             id="a peg deeper than the book is known",
         ),
         pytest.param(
-            NewOrder(Side.BUY, OrderType.MARKET, Decimal("20")),
+            NewOrder(Side.BUY, OrderType.MARKET, Decimal(20)),
             "Account has insufficient balance for requested action.",
             id="a market buy beyond the means",
         ),

@@ -2,15 +2,16 @@
 
 import random
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
+
 from trailingedge.clock import HandClock
 from trailingedge.market import OrderStatus, Side
-from trailingedge.simulator.exchange import ExceededMode, Exchange, ReplaceMode, Replacement
+from trailingedge.simulator.exchange import ExceededMode, Exchange, Replacement, ReplaceMode
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, TimeInForce
 from trailingedge.simulator.refusals import Refusal
 
@@ -20,7 +21,7 @@ GOOD_CANCEL, BAD_CANCEL = CancelOrder(order_id=1001), CancelOrder(order_id=999)
 GOOD_ORDER, BAD_ORDER = sell("100.20", client_order_id="mm-1"), sell("99.00", client_order_id="mm-1")
 
 
-def an_exchange_with_an_order(**terms: int) -> Exchange:
+def an_exchange_with_an_order(**terms: Any) -> Exchange:
     exchange = an_exchange(**terms)
     exchange.place(exchange.account(), sell("100.10", client_order_id="mm-1"))
     exchange.engine.take_events()

@@ -1,11 +1,12 @@
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.simulator.exchange_builders import START_MS, tick
+
 from trailingedge.market import Kline, Side
 from trailingedge.simulator.klines import INTERVALS, Bar, Interval, KlineFeed, Klines, row_json
 from trailingedge.simulator.tape import Tick
@@ -122,11 +123,11 @@ def test_coarse_klines_are_the_minutes_put_together(steps: list[tuple[int, int, 
     coarse = klines.rows(Interval(name), None, None, 1000)
     minutes = klines.rows(MINUTE, None, None, 1000)
     assert sum(bar.volume for bar in coarse) == sum(bar.volume for bar in minutes)
-    for extreme in (lambda bars: max(bar.high for bar in bars), lambda bars: min(bar.low for bar in bars)):
-        traded = [[bar for bar in bars if bar.trades] or bars[:1] for bars in (coarse, minutes)]
-        assert extreme(traded[0]) == extreme(traded[1])
+    by_trades, by_minutes = ([bar for bar in bars if bar.trades] or bars[:1] for bars in (coarse, minutes))
+    assert max(bar.high for bar in by_trades) == max(bar.high for bar in by_minutes)
+    assert min(bar.low for bar in by_trades) == min(bar.low for bar in by_minutes)
     assert coarse[-1].close == minutes[-1].close == Decimal(price)
-    assert all(after.open_ms - before.open_ms == INTERVALS[name] for before, after in zip(coarse, coarse[1:]))
+    assert all(after.open_ms - before.open_ms == INTERVALS[name] for before, after in pairwise(coarse))
 
 
 def heard(feed: KlineFeed, klines: Klines, moved: Tick) -> list[tuple[int, bool]]:

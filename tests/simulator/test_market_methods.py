@@ -2,8 +2,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
 from tests.simulator.exchange_builders import START_MS, ApiClient, a_client, a_switchboard, an_exchange, tick
+
 from trailingedge.market import Side
 
 

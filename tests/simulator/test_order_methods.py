@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from tests.simulator.exchange_builders import ApiClient, a_trader, an_exchange, tick
+
 from trailingedge.market import Side
 
 GOOD: dict[str, Any] = {"side": "SELL", "type": "LIMIT_MAKER", "price": "100.10", "quantity": "1"}
@@ -55,7 +55,7 @@ def test_a_placement_shows_amounts_with_eight_decimals() -> None:
 
 
 def test_a_taker_sees_its_fills() -> None:
-    trader = a_trader(an_exchange(taker_fee="0.001"))
+    trader = a_trader()
     result = trader.order("order.place", **TAKING)["result"]
     assert result["fills"] == [
         {

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.simulator.exchange_builders import ApiClient, a_client, a_switchboard, tick
+
 from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.streams import StreamSession, kline_interval
 
@@ -40,7 +40,7 @@ def test_a_raw_stream_is_the_bare_payload() -> None:
     }
 
 
-@pytest.mark.parametrize("url", [f"/stream?streams={TOP}", f"/stream?streams=ethfdusd%40bookTicker%2Fx%40trade"])
+@pytest.mark.parametrize("url", [f"/stream?streams={TOP}", "/stream?streams=ethfdusd%40bookTicker%2Fx%40trade"])
 def test_a_combined_stream_wraps_it(url: str) -> None:
     (top,) = heard(listener(url))
     assert (top["stream"], top["data"]["b"]) == (TOP, "101.00000000")

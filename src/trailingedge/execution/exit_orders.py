@@ -95,16 +95,9 @@ class ExitOrders:
         known = self.named(report.order_id)
         if known is not None:
             return known
-        nameless = [
-            order
-            for order in self._each()
-            if order.nameless and order.client_order_id == report.client_order_id and order.side is report.side
-        ]
-        alike = [
-            order for order in nameless if order.price in (None, report.price) and order.quantity == report.quantity
-        ]
         # The newest request comes first: while it has no id of its own, a new id is most likely its.
-        return next(iter((*alike, *nameless)), None)
+        nameless = (order for order in self._each() if order.nameless and order.side is report.side)
+        return next((order for order in nameless if order.client_order_id == report.client_order_id), None)
 
     def answered(self, order: Order, record: OrderRecord) -> Order:
         """The order that `record` describes, which an answer about `order` brought.
@@ -195,6 +188,7 @@ class ExitOrders:
         if any(order.state is State.WORKING or order.filled_quantity for order in self._each()):
             self.rested = True
         self._dismiss_rivals()
+        self._give_up_untried()
         self._promote_successor()
         self._recall_ghosts()
         self._place_ghosts()
@@ -206,6 +200,14 @@ class ExitOrders:
         for rival in self._each():
             if rival.nameless and rival.in_place_of is not None and rival.in_place_of in taken:
                 self.dismiss(rival)
+
+    def _give_up_untried(self) -> None:
+        """What was on the book was not canceled, so STOP_ON_FAILURE kept the new order from being tried."""
+        order, successor = self.order, self.successor
+        if order is None or successor is None or not successor.nameless or successor.state is not State.UNKNOWN:
+            return
+        if order.state in (State.WORKING, State.FILLED, State.EXPIRED):
+            self.give_up(successor)
 
     def _promote_successor(self) -> None:
         successor = self.successor
@@ -234,7 +236,7 @@ class ExitOrders:
     def _place_ghosts(self) -> None:
         """A ghost that came alive is the current order where there is none, and one that is over is past."""
         for ghost in list(self._ghosts):
-            if ghost.state is State.REFUSED:
+            if ghost.state is State.REFUSED and ghost.nameless:
                 continue
             if ghost is self.order or ghost is self.successor:
                 self._ghosts.remove(ghost)
@@ -244,7 +246,7 @@ class ExitOrders:
             elif not ghost.nameless and self.successor is None and (self.order is None or not self.order.alive):
                 self._ghosts.remove(ghost)
                 self.begin(ghost)
-        forgettable = [ghost for ghost in self._ghosts if not ghost.alive]
+        forgettable = [ghost for ghost in self._ghosts if ghost.state is State.REFUSED]
         for ghost in forgettable[:-_GHOSTS_KEPT]:
             self._ghosts.remove(ghost)
 

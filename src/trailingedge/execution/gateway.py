@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from trailingedge.clock import Clock
-from trailingedge.errors import OutcomeUnknown, RequestRefused, SessionLost
+from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.commands import (
     Answered,
     Cancel,
@@ -87,8 +87,12 @@ class Gateway:
             case QueryOrdersFrom(tag, order_id, client_order_id):
                 await self._orders.all_orders(order_id, self._listed(tag, client_order_id))
             case Remedy():
-                self._needed[command] = None
-                self._asked.set()
+                self.fetch(command)
+
+    def fetch(self, remedy: Remedy) -> None:
+        """Have it read again, soon; asked for twice meanwhile, it is read once."""
+        self._needed[remedy] = None
+        self._asked.set()
 
     async def run(self) -> None:
         """Fetch what was asked for, one thing at a time, for ever."""
@@ -100,7 +104,7 @@ class Gateway:
                 del self._needed[remedy]
                 try:
                     await self._remedies[remedy]()
-                except (RequestRefused, OutcomeUnknown, SessionLost) as trouble:
+                except (RequestRefused, OutcomeUnknown, SessionLost, ProtocolViolation) as trouble:
                     # Whoever needs it finds it still missing and asks again.
                     logger.warning("could not read again %s: %s", remedy.value, trouble)
                     await self._clock.sleep(_REMEDY_PAUSE_S)

@@ -78,13 +78,6 @@ class Hearing:
 
         By order id, by what came after the newest id we know, or by client id where none was ever known.
         """
-        order = self.orders.order
-        replaces = doubtful is self.orders.successor and doubtful.nameless
-        if replaces and order is not None and order.state is not State.CANCELED:
-            # The old order was not canceled, so STOP_ON_FAILURE kept the new one from being tried.
-            self.orders.give_up(doubtful)
-            self.orders.tidy()
-            return None
         if now_s < self._ask_at_s:
             return None
         newest = self.orders.newest_known_id
@@ -127,6 +120,7 @@ class Hearing:
         for order in (request.order, request.successor):
             if order is not None and order.state in (State.IN_FLIGHT, State.CANCELLING):
                 self._doubt(order, "no answer", now_s)
+        self.orders.tidy()
 
     def _hear_report(self, report: ExecutionReport, now_s: float) -> None:
         own = own_id(report.client_order_id)

@@ -6,13 +6,13 @@ before it matters. Exactly these orders are cancelled, and none is ever left beh
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Final, Protocol
 
 from trailingedge.clock import Clock
-from trailingedge.errors import OutcomeUnknown, RequestRefused
+from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused
 from trailingedge.execution.ids import OwnId
 from trailingedge.market import Balance, BookTop, OrderRecord, Side, SymbolRules, passive
 from trailingedge.snapshots import Snapshots
@@ -25,9 +25,8 @@ logger = logging.getLogger(__name__)
 _AWAY: Final = Decimal("0.10")
 _INSIDE: Final = Decimal("0.01")  # our mid is not quite the exchange's reference price: stay this far inside
 _PUSH_PATIENCE_S: Final = 2.0
-_TRIES: Final = 20
+_CANCEL_PATIENCE_S: Final = 15.0
 _UNKNOWN_ORDER: Final = -2011
-_ABSENT_AFTER_S: Final = 6.0  # an unanswered placement may still arrive until its recvWindow is over
 
 
 class Account(Protocol):
@@ -76,8 +75,20 @@ def deep_order(side: Side, top: BookTop, rules: SymbolRules) -> DeepOrder:
     return DeepOrder(side, price, max(steps, Decimal(1)) * rules.step_size)
 
 
+@dataclass(slots=True)
+class _Open:
+    """A deep order that is, or might be, on the book. From `sure_from_s` on, "unknown order" means gone."""
+
+    order: DeepOrder
+    sure_from_s: float
+
+
 class Jumpstart:
-    """One run of it. `told` is given a line of progress: ("placed" | "cancelled", client order id, order)."""
+    """`run` it, once more after a lost connection: it remembers what it must still cancel.
+
+    `told` is given a line of progress: ("placed" | "cancelled", client order id, order). An unanswered
+    placement may still be carried out until `absent_after_s` have passed, which is its recvWindow and a bit.
+    """
 
     def __init__(
         self,
@@ -86,56 +97,77 @@ class Jumpstart:
         rules: SymbolRules,
         clock: Clock,
         told: Callable[[str, str, DeepOrder], None],
+        absent_after_s: float = 6.0,
     ) -> None:
         self._account = account
         self._snapshots = snapshots
         self._rules = rules
         self._clock = clock
         self._told = told
+        self._absent_after_s = absent_after_s
+        self._open: dict[str, _Open] = {}
+
+    @property
+    def left(self) -> Mapping[str, DeepOrder]:
+        """By client order id, the orders that are not known to be gone."""
+        return {client_order_id: open_.order for client_order_id, open_ in self._open.items()}
 
     async def run(self, top: BookTop, number: int) -> JumpstartResult:
         """Fill the balances. Raises SessionLost, or OutcomeUnknown when an order's fate cannot be learned."""
+        await self.withdraw()
         for offset, side in enumerate((Side.BUY, Side.SELL)):
             if await self._rested(deep_order(side, top, self._rules), number + offset) and self._known():
                 break
         pushed = self._known()
         return JumpstartResult(pushed, await self._cross_check(pushed))
 
+    async def withdraw(self) -> None:
+        """Cancel what is left of an earlier run. Raises as `run` does."""
+        for client_order_id in list(self._open):
+            await self._cancel(client_order_id)
+
     async def _rested(self, order: DeepOrder, number: int) -> bool:
         """Place and cancel one deep order; False where the exchange refused it."""
         client_order_id = str(OwnId(Kind.JUMPSTART, number))
-        sure_from_s = self._clock.now_s()
+        sent_s = self._clock.now_s()
+        # Noted before it is sent: whatever interrupts us, somebody knows what to look for.
+        self._open[client_order_id] = _Open(order, sent_s + self._absent_after_s)
         try:
             await self._account.place(NewOrder(client_order_id, order.side, order.quantity, order.price))
         except RequestRefused as refused:
+            del self._open[client_order_id]
             logger.info("jumpstart refused side=%s client_order_id=%s: %s", order.side.value, client_order_id, refused)
             return False
-        except OutcomeUnknown:
+        except (OutcomeUnknown, ProtocolViolation):
             logger.warning("jumpstart unanswered client_order_id=%s: cancelling whatever it left", client_order_id)
-            sure_from_s += _ABSENT_AFTER_S
+        else:
+            self._open[client_order_id].sure_from_s = sent_s
         self._told("placed", client_order_id, order)
         await self._wait(self._known)
-        await self._cancel(client_order_id, sure_from_s)
-        self._told("cancelled", client_order_id, order)
+        await self._cancel(client_order_id)
         return True
 
-    async def _cancel(self, client_order_id: str, sure_from_s: float) -> None:
+    async def _cancel(self, client_order_id: str) -> None:
         """Cancel until the exchange says that it is gone; "unknown order" counts twice, and only once it is sure."""
-        unknown = 0
-        for attempt in range(_TRIES):
+        left = self._open[client_order_id]
+        give_up_s = max(self._clock.now_s(), left.sure_from_s) + _CANCEL_PATIENCE_S
+        unknown, pause_s = 0, 0.25
+        while unknown < 2:
             try:
                 await self._account.cancel_order(None, client_order_id)
             except RequestRefused as refused:
-                if refused.code == _UNKNOWN_ORDER and self._clock.now_s() >= sure_from_s:
+                if refused.code == _UNKNOWN_ORDER and self._clock.now_s() >= left.sure_from_s:
                     unknown += 1
-                    if unknown == 2:
-                        return
-            except OutcomeUnknown:
+            except (OutcomeUnknown, ProtocolViolation):
                 unknown = 0
             else:
-                return
-            await self._clock.sleep(min(1.0, 0.25 * 2.0**attempt))
-        raise OutcomeUnknown(f"the jumpstart order {client_order_id} could not be cancelled")
+                break
+            if self._clock.now_s() >= give_up_s:
+                raise OutcomeUnknown(f"the jumpstart order {client_order_id} could not be cancelled")
+            await self._clock.sleep(pause_s)
+            pause_s = min(1.0, 2 * pause_s)
+        del self._open[client_order_id]
+        self._told("cancelled", client_order_id, left.order)
 
     def _known(self) -> bool:
         balances = self._snapshots.balances

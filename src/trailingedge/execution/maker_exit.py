@@ -229,7 +229,9 @@ class MakerExit:
         resize = self._differs_for_long(order, quantity, now_s) and not order.part_filled
         if target == order.price and not urgent and not resize:
             return None
-        if not self._books.restraint.may_move(top, now_s) or not (urgent or self._budget.may_move(server_ms)):
+        if not self._books.restraint.may_move(top, now_s):
+            return None
+        if not urgent and not self._budget.may_move(server_ms):
             return None
         breach = self.rules.breach(target, quantity)
         if breach in _TOO_SMALL:

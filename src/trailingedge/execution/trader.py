@@ -5,7 +5,8 @@ whenever something changed; a replay can do the same without any socket.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -13,19 +14,22 @@ from trailingedge.execution.commands import Command, Incoming, Remedy
 from trailingedge.execution.happenings import Happening
 from trailingedge.execution.ids import is_own
 from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.execution.outage import Outage
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side
+from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
 from trailingedge.snapshots import View
 from trailingedge.strategy.decide import decide
 from trailingedge.strategy.decision import Decision
-from trailingedge.strategy.events import Event
+from trailingedge.strategy.events import Event, ExitEnded
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Params
 from trailingedge.strategy.inputs import Command as OperatorCommand
 from trailingedge.strategy.memory import Memory
-from trailingedge.strategy.want import ExitProgress, Kind, Want
+from trailingedge.strategy.want import Cause, ExitProgress, Kind, Want
 
 _SETTLE_PATIENCE_S: Final = 1.0  # the balances follow a fill at once; later than this they are asked for
 _OUTSIDE_FILL_MS: Final = 10_000  # a foreign fill older than this did not make the change just seen
+_ACCOUNT_PATIENCE_S: Final = 2.0  # a reconnect takes a second; what takes longer is worth telling
+_FUTILE_S: Final = 60.0  # how long a buy that came to nothing is not tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,20 @@ class MarketFresh:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountLost:
+    """Nothing can be ordered, and nobody tells what becomes of our order."""
+
+    away_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBack:
+    """Logged on again, and what was missed was asked for."""
+
+    away_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ExitAged:
     """An exit takes long. `slippage_frac` is what it has lost so far against the mid price at its trigger."""
 
@@ -64,7 +82,7 @@ class ExitAged:
     filled_base: Decimal
 
 
-News = Event | Happening | MarketStale | MarketFresh | ExitAged
+News = Event | Happening | MarketStale | MarketFresh | AccountLost | AccountBack | ExitAged
 
 
 class Trader:
@@ -94,10 +112,14 @@ class Trader:
         self._base_asset = base_asset
         self._quote_asset = quote_asset
         self._want: Want | None = None
-        self._stale_since_s: float | None = None
+        self._closes: list[ClosedKline] = []  # not decided upon yet
+        self._market = Outage(params.stale_after_s)
+        self._market_heard_s = float("-inf")
+        self._account = Outage(_ACCOUNT_PATIENCE_S)
         self._unsettled_since_s: float | None = None
         self._outside: tuple[int, Decimal] | None = None
-        self._exit_seen: tuple[int, float] = (0, 0.0)  # number of the exit, and when we first saw it
+        self._command_seen: tuple[int, float] = (0, 0.0)  # number of a manual exit, and when we first saw it
+        self._futile: tuple[Decimal, float] = (ZERO, float("-inf"))  # funds too small to buy with, and until when
         self._aged = 0
 
     @property
@@ -105,8 +127,35 @@ class Trader:
         """What the strategy asked for in the last beat."""
         return self._want
 
+    @property
+    def rules(self) -> SymbolRules:
+        """Those in force."""
+        return self.chase.rules
+
+    @property
+    def restless(self) -> bool:
+        """There is more to think about than one beat could take in: another should follow at once."""
+        held, progress = self.memory.exit, self.chase.progress()
+        over = held is not None and progress is not None and progress.number == held.number and progress.complete
+        return bool(self.instructions or over)
+
+    def learn_rules(self, rules: SymbolRules) -> None:
+        """The rules were read again: what is enough to trade, and what an order must be, may have changed."""
+        self.chase.rules = rules
+        self._strategy = replace(
+            self._strategy,
+            min_quantity=rules.min_quantity,
+            min_notional=rules.min_notional,
+            step_size=rules.step_size,
+        )
+
     def beat(self, view: View, server_ms: int) -> list[Command]:
-        """Hear what came in, decide, and return what must be sent. Raises BrokenInvariant."""
+        """Hear what came in, decide, and return what must be sent.
+
+        Raises BrokenInvariant; what was not heard or decided upon then waits for the next beat.
+        """
+        # A view hands its klines over: before anything can go wrong they are ours.
+        self._closes += (self._close(kline) for kline in view.closed)
         while self.inbox:
             self._hear(self.inbox.popleft(), view.now_s)
         top = self._trusted_top(view)
@@ -117,18 +166,20 @@ class Trader:
             server_ms=server_ms,
             top=top,
             holdings=self.holdings(view) if settled else None,
-            closes=tuple(self._close(kline) for kline in view.closed),
+            closes=tuple(self._closes),
             channel=self._channel.current,
             command=self.instructions.popleft() if self.instructions else None,
-            hold=self.paused,
+            hold=self.paused or self._buying_is_futile(view),
             halted=self.halted,
             progress=progress,
             expire=self._expired(progress, view.now_s),
             outside_price=self._outside_price(view.market_ms),
         )
         step = decide(inputs, self.memory, self._strategy)
+        self._closes.clear()
         self.memory, self._want, self.decision = step.memory, step.want, step.decision
         self.news += step.events
+        self._note_futility(step.events, view)
         self._watch_age(view, top, progress)
         if view.account_proven:
             commands += self.chase.toward(
@@ -142,7 +193,7 @@ class Trader:
         """Instead of a beat, at the end: decide nothing any more, only withdraw what is on the book."""
         while self.inbox:
             self._hear(self.inbox.popleft(), view.now_s)
-        commands = self.chase.toward(None, None, view.now_s, server_ms=server_ms)
+        commands = self.chase.toward(None, None, view.now_s, server_ms=server_ms) if view.account_proven else []
         self.news += self.chase.happened
         self.chase.happened.clear()
         return commands
@@ -172,14 +223,21 @@ class Trader:
 
     def _trusted_top(self, view: View) -> BookTop | None:
         """The book, unless it is too old or the account is unproven. Tells once of each loss and return."""
+        self._market_heard_s = max(self._market_heard_s, view.now_s - view.top_age_s)
         fresh = view.top is not None and view.top_age_s < self._params.stale_after_s
-        if not fresh and self._stale_since_s is None:
-            self._stale_since_s = view.now_s
-            self.news.append(MarketStale(view.top_age_s))
-        elif fresh and self._stale_since_s is not None:
-            self.news.append(MarketFresh(view.now_s - self._stale_since_s))
-            self._stale_since_s = None
+        if fresh:
+            self._tell(MarketFresh, self._market.end(view.now_s))
+        else:
+            self._tell(MarketStale, self._market.go_on(view.now_s, self._market_heard_s))
+        if view.account_proven:
+            self._tell(AccountBack, self._account.end(view.now_s))
+        else:
+            self._tell(AccountLost, self._account.go_on(view.now_s))
         return view.top if fresh and view.account_proven else None
+
+    def _tell(self, news: Callable[[float], News], lasted_s: float | None) -> None:
+        if lasted_s is not None:
+            self.news.append(news(lasted_s))
 
     def _settle(self, view: View) -> tuple[bool, list[Command]]:
         """Whether the balances account for every change of ours, and a request for them when they are late."""
@@ -188,7 +246,8 @@ class Trader:
             return True, []
         if self._unsettled_since_s is None:
             self._unsettled_since_s = view.now_s
-        if view.now_s - self._unsettled_since_s < _SETTLE_PATIENCE_S:
+        # Unproven, nobody could be asked; the balances are read anyway before the account is proven again.
+        if not view.account_proven or view.now_s - self._unsettled_since_s < _SETTLE_PATIENCE_S:
             return False, []
         self._unsettled_since_s = view.now_s
         return False, [Remedy.BALANCES]
@@ -205,15 +264,23 @@ class Trader:
     def _expired(self, progress: ExitProgress | None, now_s: float) -> bool:
         """A command of the operator's whose first order could not rest in time."""
         held = self.memory.exit
-        if held is None:
+        if held is None or held.kind is not Kind.MANUAL:
             return False
-        if self._exit_seen[0] != held.number:
-            self._exit_seen = (held.number, now_s)
-        if held.kind is not Kind.MANUAL or (
-            progress is not None and progress.number == held.number and progress.rested
-        ):
+        if self._command_seen[0] != held.number:
+            self._command_seen = (held.number, now_s)
+        if progress is not None and progress.number == held.number and progress.rested:
             return False
-        return now_s - self._exit_seen[1] >= self._params.manual_exit_ttl_s
+        return now_s - self._command_seen[1] >= self._params.manual_exit_ttl_s
+
+    def _note_futility(self, events: tuple[Event, ...], view: View) -> None:
+        """Funds at the edge of the least notional are too little one tick below the ask: not every beat anew."""
+        for event in events:
+            if isinstance(event, ExitEnded) and event.side is Side.BUY and event.cause is Cause.VANISHED:
+                self._futile = (self.holdings(view).quote, view.now_s + _FUTILE_S)
+
+    def _buying_is_futile(self, view: View) -> bool:
+        funds, until_s = self._futile
+        return view.now_s < until_s and self.holdings(view).quote == funds
 
     def _outside_price(self, market_ms: int) -> Decimal | None:
         if self._outside is None or market_ms - self._outside[0] > _OUTSIDE_FILL_MS:

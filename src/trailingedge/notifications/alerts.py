@@ -18,4 +18,5 @@ class LogAlerts:
     """Alerts as lines of the log, and so of the terminal."""
 
     def send(self, text: str, level: int = logging.INFO) -> None:
-        _logger.log(level, "%s", text)
+        for line in text.splitlines():
+            _logger.log(level, "%s", line)

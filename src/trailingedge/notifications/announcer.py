@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from trailingedge.execution.happenings import (
     OrderFilled,
@@ -12,7 +13,7 @@ from trailingedge.execution.happenings import (
     OrderWithdrawn,
     StrangerWithOurId,
 )
-from trailingedge.execution.trader import ExitAged, MarketFresh, MarketStale, News
+from trailingedge.execution.trader import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.market import Side, SymbolRules
 from trailingedge.notifications import texts
@@ -35,8 +36,12 @@ from trailingedge.strategy.events import (
 from trailingedge.strategy.memory import ShutBy
 from trailingedge.strategy.want import Cause, Kind
 from trailingedge.tally import FinishedExit, Tally
+from trailingedge.websocket.outcomes import Refusal
 
 logger = logging.getLogger(__name__)
+
+# Refusals that do not pass by themselves, or not soon.
+_FOR_A_PERSON: Final = frozenset({Refusal.NOT_TRADING, Refusal.UNAUTHORIZED, Refusal.BAD_REQUEST, Refusal.OTHER})
 
 
 class Announcer:
@@ -54,10 +59,8 @@ class Announcer:
         match news:
             case OrderPlaced() | OrderReplaced() | OrderFilled() | OrderWithdrawn():
                 logger.info("%s", self._order(news))
-            case OrderRefused(again=1):
-                logger.warning("%s", texts.order_refused(news.client_order_id, news.code, news.text))
             case OrderRefused():
-                logger.debug("%s", texts.order_refused(news.client_order_id, news.code, news.text))
+                self._tell_refused(news)
             case OrderInDoubt():
                 logger.warning("%s", texts.order_in_doubt(news.client_order_id, news.reason))
             case StrangerWithOurId():
@@ -66,6 +69,16 @@ class Announcer:
                 self._tell_ended(news, finished)
             case _:
                 self._tell_strategy(news)
+
+    def _tell_refused(self, news: OrderRefused) -> None:
+        """The first of a row of refusals: to people where one of them may have to act, else to the log."""
+        text = texts.order_refused(news.client_order_id, news.code, news.text)
+        if news.again > 1:
+            logger.debug("%s", text)
+        elif news.refusal in _FOR_A_PERSON:
+            self._alerts.send(text, logging.WARNING)
+        else:
+            logger.warning("%s", text)
 
     def _order(self, news: OrderPlaced | OrderReplaced | OrderFilled | OrderWithdrawn) -> str:
         rules, own = self.rules, news.client_order_id
@@ -139,6 +152,10 @@ class Announcer:
                 logger.info("%s", texts.regime(rules, news.regime, news.price, news.origin.value))
             case CommandRefused():
                 self._alerts.send(texts.command_refused(news.command.value, news.reason), logging.WARNING)
+            case AccountLost():
+                self._alerts.send(texts.account_lost(news.away_s), logging.WARNING)
+            case AccountBack():
+                self._alerts.send(texts.account_back(news.away_s))
             case MarketStale():
                 self._alerts.send(texts.stale(news.age_s), logging.WARNING)
             case MarketFresh():

@@ -1,6 +1,7 @@
 """The daemon's state as one line: for 's' and 'w', for the heartbeat, and for whoever asks later."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 from trailingedge.market import BookTop, Regime, SymbolRules
 from trailingedge.notifications.texts import Number, figure, held_asset, notional, percent, price
@@ -31,12 +32,15 @@ class StatusView:
     data_age_s: float | None = None
     reconnects: int = 0
     held: bool = False
+    halted: bool = False
 
 
 def status(view: StatusView) -> str:
     """Everything that `view` knows, in the order in which one wants to know it."""
     rules = view.rules
     parts = [f"{view.mode} {rules.symbol}", f"{view.phase}, holding {held_asset(rules, view.regime)}"]
+    if view.halted:
+        parts.append("halted")
     if view.held:
         parts.append("paused")
     if view.top is not None:
@@ -56,7 +60,7 @@ def status(view: StatusView) -> str:
         parts.append(f"gate {'open' if view.gate_open else 'shut'}")
     parts.append(view.exit or "no exit")
     if view.data_age_s is not None:
-        parts.append(f"data {view.data_age_s:.1f} s old")
+        parts.append(f"data {view.data_age_s:.1f} s old" if isfinite(view.data_age_s) else "no market data")
     if view.reconnects:
         parts.append(f"reconnects {view.reconnects}")
     return " | ".join(parts)

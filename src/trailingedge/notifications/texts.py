@@ -39,7 +39,8 @@ ENDINGS: Final[Mapping[Cause, str]] = {
 
 def percent(fraction: Number) -> str:
     """A change as people say it, signed: 0.0125 is "+1.25 %"."""
-    return f"{float(fraction) * 100 + 0.0:+.2f} %"
+    # Rounded before it is signed: nothing lost is not "-0.00 %".
+    return f"{round(float(fraction) * 100, 2) + 0.0:+.2f} %"
 
 
 def rate(fraction: Decimal) -> str:
@@ -106,13 +107,14 @@ def leftover_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: D
     return f"order left from before cancelled: {_order(rules, side, remaining, at)} ({client_order_id})"
 
 
-def ready(rules: SymbolRules, mode: str, regime: Regime | None, anchor: Number, fee: Decimal, ws_api_url: str) -> str:
-    """`anchor` is a price in quote per base, whichever asset is held."""
-    held = held_asset(rules, regime)
-    return (
-        f"ready: {mode} {rules.symbol} at {ws_api_url}, holding {held}, anchor {price(rules, anchor)}, "
-        f"maker fee {rate(fee)}"
-    )
+def ready(
+    rules: SymbolRules, mode: str, regime: Regime | None, anchor: Number | None, fee: Decimal, ws_api_url: str
+) -> str:
+    """`anchor` is a price in quote per base, whichever asset is held; None while nothing is."""
+    held = f"holding {held_asset(rules, regime)}"
+    if anchor is not None:
+        held += f", anchor {price(rules, anchor)}"
+    return f"ready: {mode} {rules.symbol} at {ws_api_url}, {held}, maker fee {rate(fee)}"
 
 
 def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
@@ -124,6 +126,11 @@ def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
 
 def shutdown(reason: str) -> str:
     return f"shutdown: {reason}"
+
+
+def ended(reason: str) -> str:
+    """A session that nobody asked to end."""
+    return f"ended: {reason}"
 
 
 def order_left(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
@@ -311,16 +318,20 @@ def recovered(silent_s: float) -> str:
     return f"market recovered: heard again after {silent_s:.0f} s"
 
 
-def connection_lost(name: str, reason: str) -> str:
-    return f"{name} connection lost: {reason}"
+def account_lost(away_s: float) -> str:
+    return f"account connection lost: away for {away_s:.0f} s; nothing can be ordered or withdrawn until it is back"
 
 
-def connection_back(name: str, away_s: float) -> str:
-    return f"{name} connection back after {away_s:.1f} s"
+def account_back(away_s: float) -> str:
+    return f"account connection back after {away_s:.1f} s"
 
 
 def not_trading(symbol: str, status: str) -> str:
     return f"{symbol} is not trading ({status}): orders wait until it does"
+
+
+def trading_again(symbol: str) -> str:
+    return f"{symbol} is trading again"
 
 
 def halted(reason: str) -> str:

@@ -166,7 +166,8 @@ class ApiSession:
             case "session.logout":
                 request.parameters.finish()
                 self._logon = None
-                return self._status(now_ms), self._unsubscribe(sorted(self._by_session))
+                ended = self._unsubscribe(sorted(self._by_session))
+                return self._status(now_ms), ended
             case "session.subscriptions":
                 request.parameters.finish()
                 return [{"subscriptionId": subscription_id} for subscription_id in self._subscriptions], ()

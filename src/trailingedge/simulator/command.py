@@ -40,6 +40,7 @@ from trailingedge.simulator.terms import Terms
 
 DEFAULT_SYMBOL = "ETHFDUSD"
 BAD_SETTINGS = 78
+SAME_REQUEST_S = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,8 +109,8 @@ async def _serve(
     except ValueError as error:
         raise ConfigError([f"--api-key: {error}"]) from error
     loopback = LoopbackExchange(exchange, tape, clock, speed=args.speed, port=args.port, chance=Random(args.seed))
-    async with loopback:
-        with _until_signalled(stopped):
+    with _until_signalled(stopped, clock):
+        async with loopback:
             line = {"ws_api_url": loopback.ws_api_url, "ws_stream_url": loopback.ws_stream_url, "api_key": api_key}
             if private_key_path is not None:
                 line["private_key_path"] = str(private_key_path)
@@ -123,18 +124,32 @@ async def _serve(
 
 
 @contextlib.contextmanager
-def _until_signalled(stopped: asyncio.Event) -> Iterator[None]:
-    """Meanwhile, SIGTERM and SIGINT set `stopped`."""
+def _until_signalled(stopped: asyncio.Event, clock: Clock) -> Iterator[None]:
+    """Meanwhile, SIGTERM and SIGINT set `stopped`. One that comes a second later ends the process at once.
+
+    A stop of the whole group under `uv run` arrives twice; so after the first, this stays in force until
+    the process is gone.
+    """
     loop = asyncio.get_running_loop()
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    first_s: list[float] = []
+
+    def heard(number: int, _: object) -> None:
+        if not first_s:
+            first_s.append(clock.now_s())
+            loop.call_soon_threadsafe(stopped.set)
+        elif clock.now_s() > first_s[0] + SAME_REQUEST_S:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
     for each in before:
-        # Not `add_signal_handler`, which Windows does not have.
-        signal.signal(each, lambda *_: loop.call_soon_threadsafe(stopped.set))
+        signal.signal(each, heard)  # not `add_signal_handler`, which Windows does not have
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        if not first_s:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
 
 @contextlib.contextmanager

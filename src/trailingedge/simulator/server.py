@@ -35,7 +35,7 @@ from trailingedge.simulator.tape import Tape, Tick
 HOST: Final = "127.0.0.1"
 PING_INTERVAL_S: Final = 20.0
 PONG_DEADLINE_S: Final = 60.0
-PATIENCE_S: Final = 1.0  # for the bot to answer for a batch of frames
+PATIENCE_S: Final = 1.0  # for a client to answer for a batch of frames, or for a close
 
 
 class LoopbackExchange:
@@ -155,6 +155,7 @@ class LoopbackExchange:
                 compression=None,
                 ping_interval=PING_INTERVAL_S,
                 ping_timeout=PONG_DEADLINE_S,
+                close_timeout=PATIENCE_S,
             )
         except OSError as exc:
             raise ConfigError([f"port {self._port} of {HOST} cannot be opened: {exc.strerror}"]) from exc

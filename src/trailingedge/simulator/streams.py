@@ -128,11 +128,12 @@ class StreamSession:
 
 
 def _legal_id(value: object) -> bool:
+    """A 64-bit integer, null, or up to 36 characters; clients send dashed UUIDs, so dashes count as legal."""
     if isinstance(value, bool):
         return False
     if isinstance(value, int):
         return -(2**63) <= value < 2**63
-    return value is None or (isinstance(value, str) and re.fullmatch("[a-zA-Z0-9]{0,36}", value) is not None)
+    return value is None or (isinstance(value, str) and re.fullmatch("[a-zA-Z0-9-_]{0,36}", value) is not None)
 
 
 def _invalid(what: str, request_id: object) -> Json:

@@ -70,7 +70,7 @@ class ServerClock:
     async def measure(self, api: Caller, samples: int = _CLOCK_SAMPLES) -> None:
         """Ask for the time; of a few answers the quickest is the most exact."""
         self.round_trip_ms, self.offset_ms = min([await self._sample(api) for _ in range(samples)])
-        logger.info("clock measured offset_ms=%d round_trip_ms=%.1f", self.offset_ms, self.round_trip_ms)
+        logger.debug("clock measured offset_ms=%d round_trip_ms=%.1f", self.offset_ms, self.round_trip_ms)
 
     async def _sample(self, api: Caller) -> tuple[float, int]:
         """Round trip and offset. The exchange is taken to have looked at its clock halfway."""

@@ -187,7 +187,7 @@ class Link:
             return 0.0, str(lost)
         self.connects += 1
         born_s = self._clock.now_s()
-        logger.info("connected name=%s url=%s", self.name, self.url)
+        logger.debug("connected name=%s url=%s", self.name, self.url)
         try:
             await self._serve(socket)
             reason = "ended"

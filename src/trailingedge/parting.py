@@ -1,0 +1,107 @@
+"""The end of a session: what is ours leaves the book, or a person is told what does not."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from trailingedge.clock import Clock
+from trailingedge.desk import Desk
+from trailingedge.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.execution.gateway import Gateway
+from trailingedge.execution.recovery import withdraw_leftovers
+from trailingedge.market import ZERO, OrderRecord
+from trailingedge.notifications import texts
+from trailingedge.notifications.alerts import Alerts
+from trailingedge.startup import Startup
+from trailingedge.wire import Wire
+
+logger = logging.getLogger(__name__)
+
+# The whole end, with logging out and closing the sockets, is to take less than five seconds.
+_WOUND_DOWN_WITHIN_S: Final = 1.3
+_SWEPT_WITHIN_S: Final = 1.3
+_GLANCE_S: Final = 0.1
+
+_NOT_CONFIRMED: Final = (
+    TimeoutError,
+    SessionLost,
+    OutcomeUnknown,
+    RequestRefused,
+    ProtocolViolation,
+    BrokenInvariant,
+)
+
+
+class Parting:
+    """Withdraws what the desk or a start that was broken off has on the book; with `leave`, only names it."""
+
+    def __init__(
+        self, wire: Wire, gateway: Gateway, clock: Clock, alerts: Alerts, wake: asyncio.Event, *, leave: bool
+    ) -> None:
+        self._wire = wire
+        self._gateway = gateway
+        self._clock = clock
+        self._alerts = alerts
+        self._wake = wake
+        self._leave = leave
+
+    async def withdraw(self, desk: Desk | None, steps: Startup | None) -> bool:
+        """Whether nothing of ours is on the book that should not be. What may be is named. Never raises our errors."""
+        try:
+            if steps is not None and steps.left:
+                async with asyncio.timeout(_SWEPT_WITHIN_S):
+                    await steps.withdraw()
+            if desk is not None and self._leave:
+                self.name_orders(desk, steps, logging.INFO)
+            elif desk is not None:
+                await self._withdraw(desk)
+        except _NOT_CONFIRMED as trouble:
+            logger.warning("withdrawal not confirmed: %s", str(trouble) or "time is over")
+            self.name_orders(desk, steps, logging.ERROR)
+            return False
+        return True
+
+    def name_orders(self, desk: Desk | None, steps: Startup | None, level: int) -> None:
+        """Say which orders of ours are, or may be, on the book, so that a person can look after them."""
+        if desk is None:
+            return
+        begun = {} if steps is None else steps.left
+        left = [(own, deep.side, deep.quantity, deep.price) for own, deep in begun.items()]
+        order = desk.trader.chase.order
+        if order is not None and order.alive:
+            left.append((order.client_order_id, order.side, order.remaining, order.price or ZERO))
+        for own, side, remaining, price in left:
+            self._alerts.send(texts.order_left(desk.rules, side, remaining, price, own), level)
+
+    async def _withdraw(self, desk: Desk) -> None:
+        """By the chase, which knows its order; else by the list of open orders, which shows ours by their ids.
+
+        Raises what tells that it is not confirmed.
+        """
+        chase = desk.trader.chase
+        try:
+            async with asyncio.timeout(_WOUND_DOWN_WITHIN_S):
+                await self._wind_down(desk)
+            return
+        except (TimeoutError, BrokenInvariant) as trouble:
+            logger.warning("withdrawal takes long: %s", str(trouble) or chase.order)
+        swept: list[OrderRecord] = []
+        async with asyncio.timeout(_SWEPT_WITHIN_S):
+            await withdraw_leftovers(self._wire.account, self._clock, swept.append)
+        order = chase.order
+        if order is not None and order.alive and order.nameless and not swept:
+            raise OutcomeUnknown(f"{order.client_order_id} may still reach the book")
+
+    async def _wind_down(self, desk: Desk) -> None:
+        """Beats that only withdraw, until nothing of the exit is on the book, in flight or in doubt."""
+        while not desk.trader.chase.idle:
+            view = self._wire.snapshots.view(self._clock.now_s())
+            for command in desk.trader.wind_down(view, self._wire.server_clock.now_ms()):
+                await self._gateway.send(command)
+            desk.tell()
+            if not desk.trader.chase.idle:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_GLANCE_S):
+                        await self._wake.wait()
+                self._wake.clear()

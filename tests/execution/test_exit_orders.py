@@ -1,0 +1,179 @@
+from functools import partial
+
+from tests.execution.builders import NUMBER, D, own, record, report
+
+from trailingedge.execution.exit_orders import ExitOrders
+from trailingedge.execution.happenings import Happening, OrderFilled, OrderPlaced
+from trailingedge.execution.order import Heard, Order, State
+from trailingedge.market import OrderStatus, Side
+from trailingedge.strategy.want import Kind
+
+PART = OrderStatus.PARTIALLY_FILLED
+
+
+def books() -> ExitOrders:
+    return ExitOrders(NUMBER, [])
+
+
+def sell(price: str = "100.09", predecessor: Order | None = None, kind: Kind = Kind.TAKE_PROFIT) -> Order:
+    return Order(own(kind), Side.SELL, D(price), D("1"), 0.0, predecessor)
+
+
+def resting(orders: ExitOrders, order_id: int = 7) -> Order:
+    order = sell()
+    orders.begin(order)
+    orders.watch(order, lambda: order.hear_report(report(order_id)))
+    orders.tidy()
+    return order
+
+
+def in_hand(orders: ExitOrders) -> tuple[Order | None, Order | None]:
+    return orders.order, orders.successor
+
+
+def test_an_empty_book_has_nothing() -> None:
+    orders = books()
+    assert not orders.alive
+    assert orders.doubtful is None
+    assert orders.stray is None
+    assert orders.newest_known_id is None
+    assert orders.filled() == (D("0"), D("0"))
+
+
+def test_a_report_is_of_the_order_that_bears_its_id() -> None:
+    orders = books()
+    order = resting(orders)
+    orders.successor = sell("100.04", order)
+    assert orders.reported(report(7)) is order
+
+
+def test_a_new_id_is_the_newest_nameless_requests() -> None:
+    orders = books()
+    order = resting(orders)
+    orders.successor = sell("100.04", order)
+    assert orders.reported(report(8, "100.04")) is orders.successor
+
+
+def test_a_report_of_another_kind_is_not_of_a_request_of_this_one() -> None:
+    orders = books()
+    orders.begin(sell())
+    assert orders.reported(report(8, client_order_id=own(Kind.FLUSH))) is None
+
+
+def test_a_successor_that_exists_waits_until_the_old_order_is_known_to_be_gone() -> None:
+    orders = books()
+    order = resting(orders)
+    order.hear(Heard.CANCEL_ASKED)
+    successor = orders.successor = sell("100.04", order)
+    orders.watch(successor, lambda: successor.hear_report(report(8, "100.04")))
+    orders.tidy()
+    assert in_hand(orders) == (order, successor)
+    orders.watch(order, lambda: order.hear_report(report(7, status=OrderStatus.CANCELED)))
+    orders.tidy()
+    assert in_hand(orders) == (successor, None)
+
+
+def test_doubt_is_settled_in_the_order_in_which_things_happened() -> None:
+    orders = books()
+    order = resting(orders)
+    order.hear(Heard.CANCEL_ASKED)
+    successor = orders.successor = sell("100.04", order)
+    orders.doubt(1.0)
+    assert orders.doubtful is order
+    order.hear(Heard.CANCELED)
+    orders.tidy()
+    assert orders.doubtful is successor
+
+
+def test_a_late_report_finds_an_order_long_over() -> None:
+    orders = books()
+    first = resting(orders)
+    first.hear(Heard.CANCELED)
+    resting(orders, 8)
+    assert orders.reported(report(7, filled="0.5", status=PART)) is first
+    orders.watch(first, lambda: first.hear_report(report(7, filled="0.5", status=PART)))
+    assert orders.filled() == (D("0.5"), D("0.5") * D("100.09"))
+
+
+def test_an_order_thought_to_be_over_that_is_not_is_the_stray_beside_the_one_in_hand() -> None:
+    orders = books()
+    first = resting(orders)
+    first.hear(Heard.SILENCE)
+    orders.give_up(first)
+    resting(orders, 8)
+    orders.watch(first, lambda: first.hear_record(record(7, filled="0.4", status=PART)))
+    orders.tidy()
+    assert orders.stray is first
+    assert orders.filled()[0] == D("0.4")
+
+
+def test_an_order_that_was_there_and_then_was_not_keeps_its_fills() -> None:
+    orders = books()
+    first = resting(orders)
+    first.hear(Heard.SILENCE)
+    orders.give_up(first)
+    resting(orders, 8)
+    orders.watch(first, lambda: first.hear_report(report(7, filled="0.4", status=PART)))
+    orders.doubt(1.0)
+    orders.give_up(first)
+    for _ in range(9):  # more than enough ghosts to push it out
+        orders.give_up(sell())
+    orders.tidy()
+    assert orders.filled()[0] == D("0.4")
+    assert orders.named(7) is first
+
+
+def test_only_the_newest_ghosts_are_kept() -> None:
+    orders = books()
+    ghosts = [sell() for _ in range(9)]
+    for ghost in ghosts:
+        orders.give_up(ghost)
+    orders.tidy()
+    assert orders.reported(report(7)) is ghosts[4]
+
+
+def test_an_answer_about_a_forgotten_request_is_entered_all_the_same() -> None:
+    orders = books()
+    resting(orders)
+    forgotten = sell()
+    assert orders.answered(forgotten, record(9)) is forgotten
+    forgotten.hear_record(record(9))
+    orders.tidy()
+    assert orders.stray is forgotten
+
+
+def test_a_request_whose_order_is_known_under_another_entry_was_not_one_of_its_own() -> None:
+    orders = books()
+    order = resting(orders)
+    again = orders.successor = sell("100.04", order)
+    assert orders.answered(again, record(7)) is order
+    assert again.state is State.REFUSED
+
+
+def test_what_is_told_of_an_order_is_told_once() -> None:
+    happened: list[Happening] = []
+    orders = ExitOrders(NUMBER, happened)
+    order = sell()
+    orders.begin(order)
+    for told in (report(7), report(7), report(7, filled="0.4", status=PART), report(7, filled="0.4", status=PART)):
+        orders.watch(order, partial(order.hear_report, told))
+        orders.tidy()
+    assert happened == [
+        OrderPlaced(own(), 7, Side.SELL, D("100.09"), D("1")),
+        OrderFilled(own(), 7, Side.SELL, D("100.09"), D("0.4"), D("0.4") * D("100.09"), D("0.6")),
+    ]
+
+
+def test_the_newest_known_id_is_that_of_any_order_of_the_exit() -> None:
+    orders = books()
+    resting(orders, 12).hear(Heard.CANCELED)
+    resting(orders, 9)
+    assert orders.newest_known_id == 12
+
+
+def test_what_may_be_locked_is_the_most_any_one_order_may_lock() -> None:
+    orders = books()
+    order = resting(orders)
+    orders.successor = Order(own(), Side.SELL, D("100.04"), D("1.5"), 0.0, order)
+    assert orders.most_locked(in_quote=False) == D("1.5")
+    assert orders.most_locked(in_quote=True) == D("1.5") * D("100.04")

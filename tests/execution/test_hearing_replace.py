@@ -1,0 +1,260 @@
+"""What can come back to a cancel-replace: every row of the outcome table, and silence."""
+
+from typing import Final
+
+import pytest
+from tests.execution.builders import D, acknowledged, own, record, refused, report
+from tests.execution.chase import (
+    CANCEL_DONE,
+    CANCELED,
+    FILLED,
+    GONE,
+    NOTHING,
+    RESTRICTED,
+    SELL,
+    cancelling,
+    in_doubt_about_a_replace,
+    replacing,
+)
+
+from trailingedge.execution.commands import (
+    Cancel,
+    OrderCommand,
+    OrdersListed,
+    Place,
+    QueryOrder,
+    QueryOrdersFrom,
+    Replace,
+)
+from trailingedge.execution.happenings import (
+    OrderRefused,
+    OrderReplaced,
+    OrderWithdrawn,
+)
+from trailingedge.execution.order import State
+from trailingedge.strategy.want import Cause
+from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, Unanswered
+
+# The outcome table of order.cancelReplace -----------------------------------------------------------
+
+REPLACED: Final = Done(record(8, "100.04"))
+
+OUTCOMES: Final = [
+    # cancel half, place half, state of the order then in hand, what is sent half a second later
+    pytest.param(CANCEL_DONE, REPLACED, State.WORKING, [], id="200: both halves done"),
+    pytest.param(
+        CANCEL_DONE,
+        refused(Refusal.WOULD_TAKE),
+        State.CANCELED,
+        [Place(3, own(), SELL, D("100.04"), D("1"))],
+        id="409: canceled, the new one would match: place afresh",
+    ),
+    pytest.param(
+        CANCEL_DONE,
+        refused(Refusal.INSUFFICIENT_BALANCE),
+        State.CANCELED,
+        [],
+        id="409: canceled, balance short: read it again first",
+    ),
+    pytest.param(
+        CANCEL_DONE,
+        refused(Refusal.DUPLICATE),
+        State.CANCELED,
+        [QueryOrdersFrom(3, 7, own())],
+        id="409: canceled, the new id is taken: look for it",
+    ),
+    pytest.param(
+        CANCEL_DONE,
+        refused(Refusal.TOO_MANY_ORDERS, -1015),
+        State.CANCELED,
+        [],
+        id="409: canceled, the limit is exceeded: wait for the window",
+    ),
+    pytest.param(
+        CANCEL_DONE,
+        NOTHING,
+        State.CANCELED,
+        [QueryOrdersFrom(3, 7, own())],
+        id="409: canceled, nobody knows of the new one: ask from the old id on",
+    ),
+    pytest.param(
+        GONE, NotTried(), State.UNKNOWN, [QueryOrder(3, 7, own())], id="400: unknown order: filled or gone, ask which"
+    ),
+    pytest.param(
+        RESTRICTED, NotTried(), State.WORKING, [Cancel(3, 7, own())], id="400: cancel restrictions: move it by cancel"
+    ),
+    pytest.param(
+        refused(Refusal.OTHER, -2011), NotTried(), State.WORKING, [], id="400: refused otherwise: it rests, try later"
+    ),
+    pytest.param(NotTried(), refused(Refusal.FILTER, -1013), State.WORKING, [], id="-1013: the old order still works"),
+    pytest.param(
+        NotTried(), refused(Refusal.TOO_MANY_ORDERS, -1015), State.WORKING, [], id="429 -1015: nothing was done"
+    ),
+    pytest.param(NotTried(), refused(Refusal.RATE_LIMITED, -1003), State.WORKING, [], id="429: send nothing"),
+    pytest.param(
+        NotTried(),
+        refused(Refusal.TIMESTAMP, -1021),
+        State.WORKING,
+        [Replace(3, 7, own(), SELL, D("100.04"), D("1"))],
+        id="-1021: not carried out, try again",
+    ),
+    pytest.param(
+        NotTried(),
+        refused(Refusal.BUSY, -1008),
+        State.WORKING,
+        [Replace(3, 7, own(), SELL, D("100.04"), D("1"))],
+        id="-1008: not carried out, try again",
+    ),
+    pytest.param(NOTHING, NOTHING, State.UNKNOWN, [QueryOrder(3, 7, own())], id="-1007: ask about the old one first"),
+    pytest.param(
+        NOTHING, NotTried(), State.UNKNOWN, [QueryOrder(3, 7, own())], id="nobody knows of the cancel, no new one"
+    ),
+]
+
+
+@pytest.mark.parametrize(("cancel", "place", "state", "sent"), OUTCOMES)
+def test_every_outcome_of_a_replace_has_its_move(
+    cancel: Outcome, place: Outcome, state: State, sent: list[OrderCommand]
+) -> None:
+    chase = replacing()
+    chase.answer(cancel, place)
+    assert chase.state() is state
+    assert chase.beat(chase.now_s + 0.5) == sent
+
+
+@pytest.mark.parametrize("refusal", Refusal, ids=lambda refusal: refusal.name)
+def test_a_replace_whose_new_half_is_refused_leaves_nothing_and_never_asks_to_replace_nothing(
+    refusal: Refusal,
+) -> None:
+    chase = replacing()
+    chase.answer(CANCEL_DONE, refused(refusal))
+    for _ in range(200):
+        sent = chase.beat(chase.now_s + 1.0)
+        if sent:
+            break
+    assert isinstance(sent[0], QueryOrdersFrom if refusal is Refusal.DUPLICATE else Place)
+
+
+@pytest.mark.parametrize("refusal", Refusal, ids=lambda refusal: refusal.name)
+def test_a_replace_refused_as_a_whole_leaves_the_old_order_to_be_moved_again(refusal: Refusal) -> None:
+    chase = replacing()
+    chase.answer(NotTried(), refused(refusal))
+    for _ in range(400):
+        sent = chase.beat(chase.now_s + 1.0)
+        if sent:
+            break
+    expected = Replace(3, 7, own(), SELL, D("100.04"), D("1"))
+    assert sent == [expected]
+
+
+def test_a_replace_is_told_with_both_prices() -> None:
+    chase = replacing()
+    chase.exit.happened.clear()
+    chase.answer(CANCEL_DONE, REPLACED)
+    assert chase.exit.happened == [OrderReplaced(own(), 8, SELL, D("100.09"), D("100.04"), D("1"))]
+
+
+def test_a_replace_that_left_nothing_is_told_as_refused_and_withdrawn() -> None:
+    chase = replacing()
+    chase.exit.happened.clear()
+    chase.answer(CANCEL_DONE, refused(Refusal.WOULD_TAKE))
+    assert chase.exit.happened == [
+        OrderRefused(own(), Refusal.WOULD_TAKE, -2010, "would take", 1),
+        OrderWithdrawn(own(), 7, SELL, D("100.09"), D("0"), D("1")),
+    ]
+
+
+def test_an_unknown_order_gives_its_report_a_moment_before_it_is_asked_about() -> None:
+    chase = replacing()
+    chase.answer(GONE, NotTried())
+    assert chase.beat(chase.now_s + 0.4) == []
+    chase.hear(report(7, filled="1", status=FILLED))
+    chase.want_funds("0")
+    assert chase.beat(chase.now_s + 0.2) == []
+    progress = chase.exit.progress()
+    assert progress is not None
+    assert (progress.complete, progress.filled_base) == (Cause.FILLED, D("1"))
+
+
+def test_an_unknown_order_that_an_answer_calls_canceled_is_placed_afresh() -> None:
+    chase = replacing()
+    chase.answer(GONE, NotTried())
+    chase.beat(chase.now_s + 0.5)
+    chase.answer(CANCEL_DONE)
+    assert [type(command) for command in chase.beat()] == [Place]
+
+
+def test_a_cancel_whose_answer_forgets_to_say_canceled_is_one_all_the_same() -> None:
+    chase = cancelling()
+    chase.answer(Done(acknowledged(7)))
+    assert chase.state() is State.CANCELED
+    assert chase.exit.idle
+
+
+# Doubt after a replace ------------------------------------------------------------------------------
+
+
+def test_an_old_order_that_still_rests_means_the_new_one_was_never_tried() -> None:
+    chase = in_doubt_about_a_replace(Done(record(7)))
+    assert chase.beat() == [Replace(4, 7, own(), SELL, D("100.04"), D("1"))]
+
+
+def test_an_old_order_that_filled_means_the_new_one_was_never_tried() -> None:
+    chase = in_doubt_about_a_replace(Done(record(7, filled="1", status=FILLED)))
+    chase.want_funds("0")
+    assert chase.beat() == []
+    assert chase.exit.idle
+    progress = chase.exit.progress()
+    assert progress is not None
+    assert progress.complete is Cause.FILLED
+
+
+def test_an_old_order_that_is_gone_leads_to_what_came_after_it() -> None:
+    chase = in_doubt_about_a_replace(CANCEL_DONE)
+    assert chase.beat(chase.now_s + 1.0) == [QueryOrdersFrom(4, 7, own())]
+    chase.hear(OrdersListed(4, (record(7, status=CANCELED), record(8, "100.04"))))
+    assert (chase.state(), chase.beat()) == (State.WORKING, [])
+    assert chase.exit.order is not None
+    assert chase.exit.order.order_id == 8
+
+
+def test_nothing_after_the_old_order_twice_and_late_enough_is_placed_afresh() -> None:
+    chase = in_doubt_about_a_replace(CANCEL_DONE)
+    for _ in range(3):
+        chase.beat(chase.now_s + 1.0)
+        chase.hear(OrdersListed(chase.sent[-1].tag, (record(7, status=CANCELED),)))
+    assert chase.beat(chase.now_s + 0.1) == [Place(7, own(), SELL, D("100.04"), D("1"))]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(NOTHING, id="nobody answers"),
+        pytest.param(refused(Refusal.BUSY, -1008), id="the exchange is busy"),
+    ],
+)
+def test_a_list_that_does_not_come_is_asked_for_again(found: Refused | Unanswered) -> None:
+    chase = in_doubt_about_a_replace(CANCEL_DONE)
+    chase.beat(chase.now_s + 1.0)
+    chase.hear(OrdersListed(4, found))
+    assert chase.beat(chase.now_s + 1.0) == [QueryOrdersFrom(5, 7, own())]
+
+
+def test_a_list_of_more_than_was_expected_is_entered_whole() -> None:
+    chase = in_doubt_about_a_replace(CANCEL_DONE)
+    chase.beat(chase.now_s + 1.0)
+    between = record(8, "100.04", filled="0.2", status=CANCELED)
+    chase.hear(OrdersListed(4, (record(7, status=CANCELED), between, record(9, "100.04", "0.8"))))
+    progress = chase.exit.progress()
+    assert progress is not None
+    assert progress.filled_base == D("0.2")
+    assert chase.exit.order is not None
+    assert (chase.exit.order.order_id, chase.state()) == (9, State.WORKING)
+
+
+def test_a_replace_in_silence_after_a_report_that_the_old_order_filled_needs_no_question() -> None:
+    chase = replacing()
+    chase.hear(report(7, filled="1", status=FILLED))
+    chase.want_funds("0")
+    assert chase.beat(chase.now_s + 3.0) == []
+    assert chase.exit.idle

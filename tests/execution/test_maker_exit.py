@@ -1,0 +1,368 @@
+"""What the chaser does about want and book: the first order, and following the price."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.execution.builders import NUMBER, RULES, D, own, record, refused, report, top, want
+from tests.execution.chase import (
+    BUY,
+    CANCELED,
+    FILLED,
+    LOWER,
+    SELL,
+    STATES,
+    Chase,
+    cancelling,
+    in_flight,
+    part_filled,
+    progress_of,
+    replacing,
+    silent,
+    working,
+)
+
+from trailingedge.execution.commands import (
+    OrderCommand,
+    Place,
+    Remedy,
+    Replace,
+)
+from trailingedge.execution.happenings import OrderRefused
+from trailingedge.execution.order import State
+from trailingedge.market import BookTop, Side, SymbolRules
+from trailingedge.strategy.want import Cause, ExitProgress, Kind, Pricing
+from trailingedge.websocket.outcomes import Done, NotTried, Refusal, Unanswered
+
+# The first order ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("side", "pricing", "price", "quantity"),
+    [
+        pytest.param(SELL, Pricing.IMPROVE, "100.09", "1.2345", id="sell, improve"),
+        pytest.param(SELL, Pricing.OPPOSITE, "100.01", "1.2345", id="sell, opposite"),
+        pytest.param(SELL, Pricing.JOIN, "100.10", "1.2345", id="sell, join"),
+        pytest.param(SELL, Pricing.PEG, "100.10", "1.2345", id="sell, peg where it is not allowed: join"),
+        pytest.param(BUY, Pricing.IMPROVE, "100.01", "0.0123", id="buy, improve"),
+        pytest.param(BUY, Pricing.OPPOSITE, "100.09", "0.0123", id="buy, opposite"),
+        pytest.param(BUY, Pricing.JOIN, "100.00", "0.0123", id="buy, join"),
+    ],
+)
+def test_the_first_order_sells_everything_rounded_down_to_the_step(
+    side: Side, pricing: Pricing, price: str, quantity: str
+) -> None:
+    chase = Chase(want(side, "1.23459", pricing), rules=replace(RULES, min_notional=D("1")))
+    assert chase.beat() == [Place(1, own(), side, D(price), D(quantity))]
+
+
+def test_nothing_wanted_is_nothing_done() -> None:
+    chase = Chase()
+    chase.want = None
+    assert chase.beat() == []
+    assert chase.exit.progress() is None
+    assert chase.exit.idle
+
+
+def test_a_placement_waits_until_the_balances_account_for_everything() -> None:
+    chase = Chase()
+    chase.settled = False
+    assert chase.beat() == []
+    chase.settled = True
+    assert [type(command) for command in chase.beat(0.1)] == [Place]
+
+
+def test_a_placement_waits_for_a_book_that_can_be_trusted() -> None:
+    chase = Chase(book=None)
+    assert chase.beat() == []
+
+
+def test_the_id_tells_the_kind_and_the_exit() -> None:
+    (command,) = Chase(want(kind=Kind.FLUSH, number=NUMBER + 5)).beat()
+    assert isinstance(command, Place)
+    assert command.client_order_id == own(Kind.FLUSH, NUMBER + 5)
+
+
+@pytest.mark.parametrize(
+    ("rules", "most"),
+    [
+        pytest.param(replace(RULES, max_quantity=D("0.3")), "0.3", id="largest quantity"),
+        pytest.param(replace(RULES, max_notional=D("50.045")), "0.5", id="largest notional"),
+    ],
+)
+def test_what_is_too_large_for_one_order_is_sold_in_several(rules: SymbolRules, most: str) -> None:
+    chase = Chase(rules=rules)
+    assert chase.beat() == [Place(1, own(), SELL, D("100.09"), D(most))]
+    chase.answer(Done(record(7, "100.09", most, most, FILLED)))
+    chase.want_funds(str(D("1") - D(most)))
+    assert chase.beat(0.1) == [Place(2, own(), SELL, D("100.09"), D(most))]
+
+
+@pytest.mark.parametrize(
+    "funds", ["0", "0.00009", "0.0499"], ids=["nothing", "less than a step", "less than the notional"]
+)
+def test_an_exit_whose_funds_left_by_another_road_has_vanished(funds: str) -> None:
+    chase = Chase(want(funds=funds))
+    assert chase.beat() == []
+    assert progress_of(chase) == ExitProgress(NUMBER, D("0"), D("0"), True, Cause.VANISHED, False)
+    assert chase.beat(60.0) == []
+
+
+def test_a_complete_exit_stays_complete_whatever_arrives() -> None:
+    chase = Chase(want(funds="0"))
+    chase.beat()
+    chase.want_funds("1")
+    assert chase.beat(1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "refusal", "text"),
+    [
+        pytest.param(replace(RULES, max_price=D("100")), Refusal.FILTER, "filter PRICE_FILTER", id="price filter"),
+        pytest.param(replace(RULES, status="HALT"), Refusal.NOT_TRADING, "symbol status HALT", id="not trading"),
+    ],
+)
+def test_what_the_exchange_would_refuse_is_told_and_not_sent(rules: SymbolRules, refusal: Refusal, text: str) -> None:
+    chase = Chase(rules=rules)
+    assert chase.beat() == []
+    assert chase.remedies == [Remedy.RULES]
+    assert chase.exit.happened == [OrderRefused(own(), refusal, 0, text, 1)]
+    assert chase.beat(0.5) == []
+    assert len(chase.exit.happened) == 1
+    chase.exit.rules = RULES
+    assert [type(command) for command in chase.beat(5.0)] == [Place]
+
+
+# Following the price --------------------------------------------------------------------------------
+
+
+def test_an_order_at_the_best_price_is_left_alone() -> None:
+    chase = working()
+    chase.book = top("100.02", "100.09", ask_quantity="1")
+    assert chase.beat(1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("book", "price"),
+    [
+        pytest.param(top("99.90", "100.05"), "100.04", id="others undercut us"),
+        pytest.param(top("100.00", "100.09", ask_quantity="1.5"), "100.08", id="others joined us"),
+        pytest.param(top("100.09", "100.20"), "100.19", id="the market went up past us"),
+        pytest.param(top("100.20", "100.21"), "100.21", id="and the book is tight"),
+    ],
+)
+def test_a_better_price_is_followed_by_cancel_replace(book: BookTop, price: str) -> None:
+    chase = working()
+    chase.book = book
+    assert chase.beat(2.0) == [Replace(2, 7, own(), SELL, D(price), D("1"))]
+
+
+def test_only_the_newest_of_the_prices_that_waited_counts() -> None:
+    chase = replacing()
+    for ask in ("100.04", "99.95", "100.20"):
+        chase.book = top("99.80", ask)
+        assert chase.beat() == []
+    chase.answer(Done(record(7, status=CANCELED)), Done(record(8, "100.04")))
+    assert chase.beat(4.0) == [Replace(3, 8, own(), SELL, D("100.19"), D("1"))]
+
+
+def test_a_buy_is_sized_anew_at_each_price() -> None:
+    chase = Chase(want(BUY, "100"))
+    assert chase.beat() == [Place(1, own(), BUY, D("100.01"), D("0.9999"))]
+    chase.answer(Done(record(7, "100.01", "0.9999", side=BUY)))
+    chase.book = top("90.00", "90.10")
+    assert chase.beat(2.0) == [Replace(2, 7, own(), BUY, D("90.01"), D("1.1109"))]
+
+
+@given(st.decimals("6", "100000", places=8), st.integers(500, 10**6), st.integers(1, 100))
+def test_a_buy_never_costs_more_than_there_is(funds: Decimal, bid: int, spread: int) -> None:
+    book = top(str(bid * RULES.tick_size), str((bid + spread) * RULES.tick_size))
+    chase = Chase(want(BUY, funds), book)
+    for command in chase.beat():
+        assert isinstance(command, Place)
+        assert command.price is not None
+        cost = command.price * command.quantity
+        assert cost <= funds < cost + command.price * RULES.step_size
+
+
+def test_the_price_just_left_is_still_ours_in_a_late_frame() -> None:
+    chase = replacing()
+    chase.answer(Done(record(7, status=CANCELED)), Done(record(8, "100.04")))
+    chase.book = top("99.90", "100.09", ask_quantity="1")
+    assert chase.beat(2.4) == []
+    assert chase.beat(2.5) == [Replace(3, 8, own(), SELL, D("100.08"), D("1"))]
+
+
+def test_every_price_left_within_the_last_second_is_ours() -> None:
+    chase = replacing()
+    chase.answer(Done(record(7, status=CANCELED)), Done(record(8, "100.04")))
+    chase.book = top("99.90", "100.02")
+    assert chase.beat(1.6) == [Replace(3, 8, own(), SELL, D("100.01"), D("1"))]
+    chase.answer(Done(record(8, "100.04", status=CANCELED)), Done(record(9, "100.01")))
+    for stale_ask in ("100.09", "100.04"):
+        chase.book = top("99.90", stale_ask)
+        assert chase.beat(1.7) == []
+
+
+def test_our_own_quantity_as_placed_explains_a_frame_older_than_our_fill() -> None:
+    chase = part_filled("0.4")
+    chase.book = top("100.00", "100.09", ask_quantity="1")
+    assert chase.beat(3.0) == []
+
+
+def test_a_first_order_after_a_withdrawal_joins_the_price_it_left() -> None:
+    chase = cancelling()
+    chase.answer(Done(record(7, status=CANCELED)))
+    chase.want = want()
+    chase.book = top("100.00", "100.09")
+    assert chase.beat(1.6) == [Place(3, own(), SELL, D("100.09"), D("1"))]
+
+
+def test_a_deposit_is_added_once_it_has_lasted() -> None:
+    chase = working()
+    chase.want_funds("1.5")
+    assert chase.beat(1.0) == []
+    assert chase.beat(1.9) == []
+    assert chase.beat(2.0) == [Replace(2, 7, own(), SELL, D("100.09"), D("1.5"))]
+
+
+def test_a_quantity_that_differs_for_a_moment_only_moves_nothing() -> None:
+    chase = working()
+    for now_s, funds in ((1.0, "0.7"), (1.9, "1"), (2.5, "0.7"), (3.4, "0.7")):
+        chase.want_funds(funds)
+        assert chase.beat(now_s) == []
+
+
+def test_a_quantity_is_not_judged_while_the_balances_lag() -> None:
+    chase = working()
+    chase.want_funds("0.7")
+    chase.settled = False
+    assert chase.beat(1.0) == chase.beat(3.0) == []
+
+
+def test_an_order_at_a_price_the_filters_forbid_to_leave_stays() -> None:
+    chase = working()
+    chase.exit.rules = replace(RULES, max_price=D("100.10"))
+    chase.book = top("100.15", "100.20")
+    assert chase.beat(1.0) == []
+    assert chase.state() is State.WORKING
+
+
+def test_while_the_symbol_does_not_trade_an_order_is_not_moved() -> None:
+    chase = working()
+    chase.exit.rules = replace(RULES, status="HALT")
+    chase.book = LOWER
+    assert chase.beat(1.0) == []
+    assert chase.remedies == [Remedy.RULES]
+    chase.exit.rules = RULES
+    assert [type(command) for command in chase.beat(6.0)] == [Replace]
+
+
+def test_an_order_canceled_by_somebody_else_is_placed_again() -> None:
+    chase = working()
+    chase.hear(report(7, status=CANCELED))
+    assert [type(command) for command in chase.beat(2.0)] == [Place]
+
+
+# Pegged orders --------------------------------------------------------------------------------------
+
+PEGGED_RULES: Final = replace(RULES, peg_allowed=True)
+
+
+def test_a_pegged_order_leaves_its_price_to_the_exchange() -> None:
+    chase = Chase(want(pricing=Pricing.PEG), rules=PEGGED_RULES)
+    assert chase.beat() == [Place(1, own(), SELL, None, D("1"))]
+    chase.answer(Done(record(7, "0", pegged_price=D("100.10"))))
+    assert chase.beat(1.0) == []
+
+
+def test_a_pegged_order_does_not_follow_so_it_is_replaced_when_the_best_price_leaves_it() -> None:
+    chase = Chase(want(pricing=Pricing.PEG), rules=PEGGED_RULES)
+    chase.beat()
+    chase.answer(Done(record(7, "0", pegged_price=D("100.10"))))
+    chase.book = LOWER
+    assert chase.beat(1.0) == [Replace(2, 7, own(), SELL, None, D("1"))]
+
+
+def test_a_pegged_buy_whose_price_is_not_known_yet_may_have_locked_anything() -> None:
+    chase = Chase(want(BUY, "100", Pricing.PEG), rules=PEGGED_RULES)
+    chase.beat()
+    assert chase.exit.most_locked(BUY) is None
+    chase.answer(Done(record(7, "0", "1", pegged_price=D("100.00"), side=BUY)))
+    assert chase.exit.most_locked(BUY) == D("100")
+
+
+# What others ask ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prepare", "most"),
+    [
+        pytest.param(Chase, "0", id="nothing sent"),
+        pytest.param(in_flight, "1", id="in flight"),
+        pytest.param(working, "1", id="working"),
+        pytest.param(part_filled, "0.6", id="part-filled"),
+        pytest.param(replacing, "1", id="replacing"),
+        pytest.param(lambda: silent(in_flight()), "1", id="in doubt"),
+    ],
+)
+def test_the_most_that_may_be_locked_is_what_may_be_on_the_book(prepare: Callable[[], Chase], most: str) -> None:
+    chase = prepare()
+    assert chase.exit.most_locked(SELL) == D(most)
+    assert chase.exit.most_locked(BUY) == 0
+
+
+def test_nothing_is_locked_once_the_order_is_gone() -> None:
+    chase = cancelling()
+    chase.answer(Done(record(7, status=CANCELED)))
+    assert chase.exit.most_locked(SELL) == 0
+
+
+def test_an_exit_has_rested_once_an_order_of_it_was_on_the_book() -> None:
+    chase = in_flight()
+    assert not progress_of(chase).rested
+    chase.answer(refused(Refusal.WOULD_TAKE))
+    assert not progress_of(chase).rested
+    chase.beat(1.0)
+    chase.answer(Done(record(7)))
+    assert progress_of(chase).rested
+
+
+@pytest.mark.parametrize("prepare", list(STATES.values())[1:], ids=list(STATES)[1:])
+def test_no_exit_is_idle_while_something_of_it_may_be_on_the_book(prepare: Callable[[], Chase]) -> None:
+    chase = prepare()
+    assert not chase.exit.idle
+    assert not progress_of(chase).idle
+
+
+def test_a_report_that_only_says_new_touches_no_funds() -> None:
+    chase = in_flight()
+    chase.hear(report(7, time_ms=9000))
+    assert chase.exit.touched_ms == 0
+
+
+def test_silence_after_reports_told_everything_is_no_doubt() -> None:
+    chase = replacing()
+    chase.hear(report(7, status=CANCELED), report(8, "100.04"))
+    told = len(chase.exit.happened)
+    assert chase.beat(5.0) == []
+    assert chase.state() is State.WORKING
+    assert len(chase.exit.happened) == told
+
+
+def test_an_answer_long_after_the_question_was_settled_changes_nothing() -> None:
+    chase = silent(in_flight())
+    chase.answer(Done(record(7)))
+    chase.beat(3.1)
+    late: list[OrderCommand] = [chase.sent[0]]
+    sent, chase.sent = chase.sent, late
+    for outcome in (Done(record(7)), Unanswered("timeout"), NotTried(), refused(Refusal.BUSY)):
+        chase.answer(outcome)
+        assert chase.state() is State.WORKING
+    chase.sent = sent
+    assert chase.exit.order is not None
+    assert chase.exit.order.order_id == 7

@@ -1,0 +1,146 @@
+import argparse
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from tests.simulator.exchange_builders import KEY, signed
+from websockets.asyncio.client import connect
+
+from trailingedge.clock import RealClock
+from trailingedge.simulator import command
+
+MAIN = """
+import argparse, sys
+from trailingedge.simulator import command
+parser = argparse.ArgumentParser()
+command.add_arguments(parser)
+sys.exit(command.run(parser.parse_args()))
+"""
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    command.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def public_key_file(folder: Path) -> Path:
+    path = folder / "pub.pem"
+    path.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return path
+
+
+def private_key(path: str) -> tuple[int, Ed25519PrivateKey]:
+    """The file's mode, and the key in it."""
+    key = load_pem_private_key(Path(path).read_bytes(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    return stat.S_IMODE(Path(path).stat().st_mode), key
+
+
+async def started(*words: str) -> tuple[asyncio.subprocess.Process, dict[str, str]]:
+    """The command in a process of its own, and its first line."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", MAIN, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    line: dict[str, str] = json.loads(await process.stdout.readline())
+    return process, line
+
+
+async def logged_on(line: dict[str, str], params: dict[str, object]) -> int:
+    async with connect(line["ws_api_url"]) as api:
+        await api.send(json.dumps({"id": 1, "method": "session.logon", "params": params}))
+        status: int = json.loads(await api.recv())["status"]
+        return status
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGTERM to be caught there")
+async def test_a_registered_key_logs_on_until_sigterm(tmp_path: Path) -> None:
+    process, line = await started("--register-key", str(public_key_file(tmp_path)), "--api-key", "mine")
+    assert set(line) == {"ws_api_url", "ws_stream_url", "api_key"}
+    assert line["api_key"] == "mine"
+    params = signed({"apiKey": "mine", "timestamp": RealClock().unix_ms()})
+    assert await logged_on(line, params) == 200
+    for _ in range(2):  # as a stop of the whole group under `uv run` arrives
+        process.send_signal(signal.SIGTERM)
+    _, complaints = await process.communicate()
+    assert (process.returncode, complaints) == (0, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGINT to be caught there")
+async def test_without_one_a_key_is_made_and_gone_again_after_sigint() -> None:
+    process, line = await started()
+    mode, key = private_key(line["private_key_path"])
+    assert mode == 0o600
+    params = signed({"apiKey": line["api_key"], "timestamp": RealClock().unix_ms()}, key)
+    assert await logged_on(line, params) == 200
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+    assert process.returncode == 0
+    with pytest.raises(FileNotFoundError):
+        private_key(line["private_key_path"])
+
+
+def test_the_private_key_goes_where_it_is_told_but_over_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "priv.pem"
+    path.write_text("precious")
+    assert command.run(parsed("--private-key-out", str(path))) == 78
+    assert "File exists" in capsys.readouterr().err
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        pytest.param(["--register-key", "{tmp}/none.pem"], "No such file", id="no such key file"),
+        pytest.param(["--register-key", "{tmp}/text.pem"], "not a public key", id="a file that is no key"),
+        pytest.param(["--register-key", "{tmp}/ec.pem"], "not an Ed25519 key", id="a key of another kind"),
+        pytest.param(["--register-key", "{tmp}/pub.pem", "--private-key-out", "x"], "no key is made", id="both keys"),
+        pytest.param(["--register-key", "{tmp}/pub.pem", "--api-key", "a b"], "--api-key", id="an impossible name"),
+        pytest.param(["--symbol", "NOSUCH"], "NOSUCH", id="a symbol without known assets"),
+        pytest.param(["--market", "{tmp}/none.csv"], "none.csv", id="no such market file"),
+    ],
+)
+def test_wrong_settings_are_named_with_exit_code_78(
+    words: list[str], problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    public_key_file(tmp_path)
+    (tmp_path / "text.pem").write_text("no key")
+    other = generate_private_key(SECP256R1()).public_key()
+    (tmp_path / "ec.pem").write_bytes(other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    assert command.run(parsed(*(word.replace("{tmp}", str(tmp_path)) for word in words))) == 78
+    assert problem in capsys.readouterr().err
+
+
+def test_balances_and_fee_are_read_exactly() -> None:
+    args = parsed("--balance", "ETH=1.5,FDUSD=0", "--fee", "0.001", "--speed", "60")
+    assert args.balance == {"ETH": Decimal("1.5"), "FDUSD": Decimal(0)}
+    assert (args.fee, args.speed) == (Decimal("0.001"), 60.0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--balance", "ETH"],
+        ["--balance", "ETH=much"],
+        ["--balance", "ETH=-1"],
+        ["--balance", "=1"],
+        ["--fee", "2"],
+        ["--fee", "NaN"],
+        ["--speed", "0"],
+    ],
+)
+def test_amounts_that_are_none_are_refused(words: list[str]) -> None:
+    with pytest.raises(argparse.ArgumentError):
+        parsed(*words)

@@ -1,0 +1,172 @@
+"""The whole exchange behind real sockets on the loopback, and behind sockets in memory."""
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import pytest
+from tests.simulator.exchange_builders import KEY, START_MS, ListTape, an_exchange, signed, tick
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from trailingedge.clock import Clock, HandClock, RealClock
+from trailingedge.errors import ConfigError, SessionLost
+from trailingedge.simulator.faults import Faults
+from trailingedge.simulator.lines import MemorySocket
+from trailingedge.simulator.server import LoopbackExchange
+
+TAPE = ListTape([tick(f"{100 + n}.00", f"{100 + n}.10", at_s=n * 20) for n in range(8)])
+SELL: dict[str, Any] = {"symbol": "ETHFDUSD", "side": "SELL", "type": "LIMIT_MAKER", "quantity": "1"}
+
+
+def a_loopback(clock: Clock | None = None, **options: Any) -> LoopbackExchange:
+    clock = clock or RealClock()
+    loopback = LoopbackExchange(an_exchange(clock=clock, opened=False), TAPE, clock, **options)
+    loopback.register_key(KEY.public_key(), api_key="test-key")
+    return loopback
+
+
+async def ask(line: ClientConnection | MemorySocket, method: str, **params: Any) -> dict[str, Any]:
+    await line.send(json.dumps({"id": 1, "method": method, "params": params}))
+    return await hear(line)
+
+
+async def hear(line: ClientConnection | MemorySocket) -> dict[str, Any]:
+    heard: dict[str, Any] = json.loads(await line.recv())
+    return heard
+
+
+async def log_on(line: ClientConnection | MemorySocket, clock: Clock) -> None:
+    params = signed({"apiKey": "test-key", "timestamp": clock.unix_ms()})
+    assert (await ask(line, "session.logon", **params))["status"] == 200
+    assert (await ask(line, "userDataStream.subscribe"))["result"] == {"subscriptionId": 0}
+
+
+async def test_a_real_client_logs_on_trades_and_hears_of_it() -> None:
+    clock = RealClock()
+    async with (
+        a_loopback(clock, speed=1000.0) as loopback,
+        connect(loopback.ws_api_url) as api,
+        connect(f"{loopback.ws_stream_url}/stream?streams=ethfdusd@kline_1m") as market,
+    ):
+        await log_on(api, clock)
+        placed = await ask(api, "order.place", **SELL, price="102.50", timestamp=clock.unix_ms())
+        assert placed["status"] == 200
+        assert [(await hear(api))["event"]["e"] for _ in range(2)] == ["executionReport", "outboundAccountPosition"]
+        await market.send('{"method":"SUBSCRIBE","params":["ethfdusd@bookTicker"],"id":1}')
+        filled = await hear(api)
+        assert (filled["event"]["x"], filled["event"]["m"], filled["event"]["L"]) == ("TRADE", True, "102.50000000")
+        await asyncio.wait_for(loopback.ended.wait(), 5)
+        frames = [json.loads(await market.recv()) for _ in range(15)]
+    assert {"result": None, "id": 1} in frames
+    data = [frame["data"] for frame in frames if "data" in frame]
+    closed = [each["k"]["t"] for each in data if each.get("k", {}).get("x")]
+    assert closed == [START_MS, START_MS + 60_000]
+    tops = [each["b"] for each in data if "b" in each]
+    assert tops == [f"{101 + n}.00000000" for n in range(len(tops))]
+
+
+async def test_the_market_waits_for_its_first_listener() -> None:
+    async with a_loopback(speed=1000.0) as loopback, connect(loopback.ws_api_url) as api:
+        top = await ask(api, "ticker.book", symbol="ETHFDUSD")
+        assert top["result"]["bidPrice"] == "100.00000000"
+        assert not loopback.ended.is_set()
+        assert loopback.exchange.engine.market_ms == START_MS
+        async with connect(f"{loopback.ws_stream_url}/ws/ethfdusd@bookTicker"):
+            await asyncio.wait_for(loopback.ended.wait(), 5)
+        assert loopback.exchange.engine.market_ms == START_MS + 140_000
+
+
+async def test_other_addresses_are_not_found() -> None:
+    async with a_loopback() as loopback:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{loopback.ws_stream_url}/elsewhere")
+        assert refused.value.response.status_code == 404
+
+
+async def test_a_client_that_is_cut_off_learns_how() -> None:
+    async with a_loopback() as loopback:
+        async with connect(loopback.ws_api_url) as api:
+            await api.send('{"method":"ping"}')
+            with pytest.raises(ConnectionClosed) as ended:
+                await api.recv()
+            assert ended.value.rcvd is not None
+            assert (ended.value.rcvd.code, ended.value.rcvd.reason) == (1008, "disconnected")
+        async with connect(loopback.ws_api_url) as api:
+            await ask(api, "ping")
+            loopback.switchboard.cut()
+            with pytest.raises(ConnectionClosed) as ended:
+                await api.recv()
+            assert ended.value.rcvd is None
+
+
+async def test_a_frame_that_is_not_text_is_unreadable() -> None:
+    async with a_loopback() as loopback, connect(loopback.ws_api_url) as api:
+        await api.send(b"\x00\x01")
+        assert (await hear(api))["error"]["code"] == -1135
+
+
+async def test_a_port_in_use_is_a_problem_for_a_person() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match="cannot be opened"):
+            async with a_loopback(port=taken.getsockname()[1]):
+                pass
+
+
+async def test_an_error_within_comes_out_as_it_is() -> None:
+    with pytest.raises(KeyError):
+        async with a_loopback():
+            raise KeyError("mine")
+
+
+async def test_the_same_protocol_runs_in_memory_on_a_hand_wound_clock() -> None:
+    clock = HandClock()
+    async with a_loopback(clock, speed=10.0, listen=False) as loopback:
+        api = await loopback.connect(loopback.ws_api_url)
+        await log_on(api, clock)
+        await ask(api, "order.place", **SELL, price="101.50", timestamp=clock.unix_ms())
+        market = await loopback.connect(f"{loopback.ws_stream_url}/ws/ethfdusd@bookTicker")
+        await clock.wind(2.0)
+        assert (await hear(market))["b"] == "101.00000000"
+        await clock.wind(12.0)
+        assert loopback.ended.is_set()
+        kinds = [(await hear(api))["event"].get("x") for _ in range(4)]
+        assert kinds == ["NEW", None, "TRADE", None]
+        await api.close()
+        with pytest.raises(SessionLost):
+            await api.recv()
+        with pytest.raises(SessionLost):
+            await loopback.connect("ws://127.0.0.1/elsewhere")
+
+
+async def test_a_late_answer_in_memory_comes_when_the_clock_says() -> None:
+    clock = HandClock()
+    async with a_loopback(clock, listen=False) as loopback:
+        api = await loopback.connect(loopback.ws_api_url)
+        loopback.switchboard.misfortune.arrange("time", "late_reply")
+        answer = asyncio.create_task(ask(api, "time"))
+        await clock.wind(1.9)
+        assert not answer.done()
+        await clock.wind(0.2)
+        assert (await answer)["status"] == 200
+
+
+async def test_the_way_through_memory_takes_as_long_as_it_is_told() -> None:
+    clock = HandClock()
+    async with a_loopback(clock, listen=False, latency_s=0.5) as loopback:
+        api = await loopback.connect(loopback.ws_api_url)
+        answer = asyncio.create_task(ask(api, "time"))
+        await clock.wind(1.0)
+        assert answer.done()
+        assert 0 < (await answer)["result"]["serverTime"] - HandClock().unix_ms() <= 500
+
+
+async def test_faults_are_drawn_from_the_chance_given() -> None:
+    clock = HandClock()
+    async with a_loopback(clock, listen=False, faults=Faults({"busy": 1.0})) as loopback:
+        api = await loopback.connect(loopback.ws_api_url)
+        assert (await ask(api, "order.place"))["error"]["code"] == -1008
+        assert (await ask(api, "ping"))["status"] == 200

@@ -1,0 +1,67 @@
+import asyncio
+
+import pytest
+
+from trailingedge.clock import HandClock, RealClock
+
+
+def test_a_hand_clock_stands_still_until_it_is_wound() -> None:
+    clock = HandClock(now_s=5.0, unix_ms=1_000_000)
+    assert (clock.now_s(), clock.unix_ms()) == (5.0, 1_000_000)
+
+
+async def test_both_times_of_a_hand_clock_move_together() -> None:
+    clock = HandClock(now_s=5.0, unix_ms=1_000_000)
+    await clock.wind(1.5)
+    assert (clock.now_s(), clock.unix_ms()) == (6.5, 1_001_500)
+
+
+async def test_each_sleeper_wakes_at_its_moment_and_ties_in_the_order_they_fell_asleep() -> None:
+    clock = HandClock()
+    woke: list[tuple[str, float]] = []
+
+    async def sleeper(name: str, seconds: float) -> None:
+        await clock.sleep(seconds)
+        woke.append((name, clock.now_s()))
+
+    async with asyncio.TaskGroup() as group:
+        for name, seconds in (("late", 3.0), ("first", 1.0), ("second", 1.0), ("at once", -1.0)):
+            group.create_task(sleeper(name, seconds))
+        await clock.wind(3.0)
+    assert woke == [("at once", 0.0), ("first", 1.0), ("second", 1.0), ("late", 3.0)]
+
+
+async def test_who_sleeps_again_while_the_clock_is_wound_wakes_again() -> None:
+    clock = HandClock()
+    beats: list[float] = []
+
+    async def heart() -> None:
+        while True:
+            await clock.sleep(1.0)
+            beats.append(clock.now_s())
+
+    task = asyncio.create_task(heart())
+    await clock.wind(3.5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert beats == [1.0, 2.0, 3.0]
+    assert clock.now_s() == 3.5
+
+
+async def test_nobody_wakes_before_its_time_and_a_sleeper_that_was_cancelled_harms_nobody() -> None:
+    clock = HandClock()
+    task = asyncio.create_task(clock.sleep(10.0))
+    await clock.wind(9.9)
+    assert not task.done()
+    task.cancel()
+    await clock.wind(1.0)
+    assert task.cancelled()
+
+
+async def test_the_real_clock_is_the_machines() -> None:
+    clock = RealClock()
+    before_s = clock.now_s()
+    await clock.sleep(0.0)
+    assert clock.now_s() >= before_s
+    assert clock.unix_ms() > 1_700_000_000_000

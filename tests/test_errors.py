@@ -1,0 +1,36 @@
+import inspect
+
+import pytest
+
+from trailingedge import errors
+from trailingedge.errors import ConfigError, ExitCode, RequestRefused, TrailingEdgeError
+
+RAISED = [error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, Exception)]
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: error.__name__)
+def test_everything_raised_on_purpose_can_be_caught_as_ours_and_says_what_to_do_next(error: type[Exception]) -> None:
+    assert issubclass(error, TrailingEdgeError)
+    assert error.__doc__
+
+
+def test_a_config_error_lists_everything_that_is_wrong() -> None:
+    error = ConfigError(["SYMBOL is empty", "FEE is below the exchange's"])
+    assert error.problems == ("SYMBOL is empty", "FEE is below the exchange's")
+    assert str(error) == "SYMBOL is empty; FEE is below the exchange's"
+
+
+def test_a_refusal_keeps_the_exchanges_own_words() -> None:
+    error = RequestRefused(-1121, "Invalid symbol.")
+    assert (error.code, error.text, str(error)) == (-1121, "Invalid symbol.", "-1121 Invalid symbol.")
+
+
+def test_the_exit_codes_are_the_ones_the_operator_was_promised() -> None:
+    assert {code.name: code.value for code in ExitCode} == {
+        "OK": 0,
+        "UNEXPECTED": 1,
+        "USAGE": 2,
+        "HALTED": 3,
+        "UNREACHABLE": 4,
+        "CONFIG": 78,
+    }

@@ -1,0 +1,144 @@
+import math
+
+import pytest
+from tests.execution.builders import D, top
+
+from trailingedge.market import Balance, Kline
+from trailingedge.snapshots import Snapshots
+
+BOOK = top("100.00", "100.10")
+
+
+def kline(minute: int, *, closed: bool = True) -> Kline:
+    return Kline(minute * 60_000, minute * 60_000 + 59_999, D("1"), D("1"), D("1"), D("1"), closed=closed)
+
+
+class Woken:
+    """Counts how often the main loop would have been woken."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> None:
+        self.times += 1
+
+
+def test_before_anything_was_heard_the_view_is_empty_and_infinitely_old() -> None:
+    view = Snapshots(10).view(5.0)
+    assert (view.top, view.top_age_s, view.market_ms) == (None, math.inf, 0)
+    assert (dict(view.balances), view.closed, view.account_proven) == ({}, (), False)
+
+
+def test_a_book_ages_until_it_is_heard_or_proved_again() -> None:
+    snapshots = Snapshots(10)
+    snapshots.hear_top(BOOK, 1.0)
+    assert (snapshots.view(4.0).top, snapshots.view(4.0).top_age_s) == (BOOK, 3.0)
+    snapshots.prove_top(5.0)
+    assert snapshots.view(6.0).top_age_s == 1.0
+
+
+def test_a_book_of_a_dead_stream_is_history() -> None:
+    snapshots = Snapshots(10)
+    snapshots.hear_top(BOOK, 1.0)
+    snapshots.forget_top()
+    assert (snapshots.view(1.0).top, snapshots.view(1.0).top_age_s) == (BOOK, math.inf)
+
+
+def test_a_view_does_not_change_when_the_snapshots_do() -> None:
+    snapshots = Snapshots(10)
+    snapshots.hear_balances([Balance("ETH", D("1"))], 100)
+    view = snapshots.view(0.0)
+    snapshots.hear_balances([Balance("ETH", D("2"))], 200)
+    assert view.balances["ETH"].free == D("1")
+    with pytest.raises(TypeError):
+        view.balances["ETH"] = Balance("ETH", D("3"))  # type: ignore[index]
+
+
+def test_each_closed_kline_is_handed_over_once() -> None:
+    snapshots = Snapshots(10)
+    for minute in (1, 1, 2):
+        snapshots.hear_kline(kline(minute), 1, 0.0)
+    assert snapshots.view(0.0).closed == (kline(1), kline(2))
+    assert snapshots.view(0.0).closed == ()
+    assert list(snapshots.klines) == [kline(1), kline(2)]
+
+
+def test_an_older_kline_than_the_newest_is_ignored() -> None:
+    snapshots = Snapshots(10)
+    snapshots.load_klines([kline(1), kline(2)])
+    snapshots.hear_kline(kline(1), 1, 0.0)
+    assert snapshots.view(0.0).closed == ()
+
+
+def test_a_forming_kline_is_kept_beside_the_closed_ones() -> None:
+    snapshots = Snapshots(10)
+    snapshots.hear_kline(kline(3, closed=False), 1, 2.0)
+    assert (snapshots.forming, list(snapshots.klines)) == (kline(3, closed=False), [])
+    assert snapshots.kline_heard_s == 2.0
+
+
+def test_loaded_history_counts_as_known_and_not_as_fresh() -> None:
+    snapshots = Snapshots(2)
+    snapshots.load_klines([kline(1), kline(2), kline(3)])
+    assert list(snapshots.klines) == [kline(2), kline(3)]
+    assert snapshots.view(0.0).closed == ()
+
+
+def test_balances_are_updated_asset_by_asset_and_never_by_an_older_event() -> None:
+    snapshots = Snapshots(10)
+    snapshots.hear_balances([Balance("ETH", D("1")), Balance("FDUSD", D("5"))], 100)
+    snapshots.hear_balances([Balance("ETH", D("2"))], 200)
+    snapshots.hear_balances([Balance("ETH", D("9"))], 150)
+    view = snapshots.view(0.0)
+    assert (view.balances["ETH"].free, view.balances["FDUSD"].free, view.balances_ms) == (D("2"), D("5"), 200)
+
+
+def test_an_answer_about_balances_accounts_for_all_that_was_settled_before_it_was_asked_for() -> None:
+    snapshots = Snapshots(10)
+    snapshots.hear_balances([Balance("ETH", D("1"))], 100)
+    snapshots.hear_queried([Balance("ETH", D("2"))], 90, pushes_before=snapshots.pushes, settled_ms=300)
+    view = snapshots.view(0.0)
+    assert (view.balances["ETH"].free, view.balances_ms) == (D("2"), 300)
+
+
+def test_an_answer_about_balances_that_an_event_overtook_is_ignored() -> None:
+    snapshots = Snapshots(10)
+    asked = snapshots.pushes
+    snapshots.hear_balances([Balance("ETH", D("1"))], 200)
+    snapshots.hear_queried([Balance("ETH", D("2"))], 100, pushes_before=asked, settled_ms=300)
+    view = snapshots.view(0.0)
+    assert (view.balances["ETH"].free, view.balances_ms) == (D("1"), 200)
+
+
+def test_the_exchanges_time_is_carried_on_by_our_own_clock_and_never_goes_back() -> None:
+    snapshots = Snapshots(10)
+    snapshots.hear_time(10_000, 1.0)
+    assert snapshots.market_ms(1.5) == 10_500
+    snapshots.hear_time(9_000, 1.2)
+    assert snapshots.market_ms(1.5) == 10_500
+    assert snapshots.market_ms(0.0) == 10_000
+
+
+def test_whatever_the_main_loop_should_see_wakes_it() -> None:
+    woken = Woken()
+    snapshots = Snapshots(10, woken)
+    snapshots.hear_top(BOOK, 0.0)
+    snapshots.prove_top(0.0)
+    snapshots.forget_top()
+    snapshots.hear_balances([], 1)
+    snapshots.hear_queried([], 1, 1, 1)
+    snapshots.prove_account(True)
+    snapshots.hear_kline(kline(1), 1, 0.0)
+    assert woken.times == 7
+    snapshots.hear_kline(kline(2, closed=False), 1, 0.0)
+    snapshots.hear_time(5, 0.0)
+    snapshots.load_klines([])
+    assert woken.times == 7
+
+
+def test_the_account_is_proven_only_when_somebody_says_so() -> None:
+    snapshots = Snapshots(10)
+    snapshots.prove_account(True)
+    assert snapshots.view(0.0).account_proven
+    snapshots.prove_account(False)
+    assert not snapshots.view(0.0).account_proven

@@ -1,0 +1,320 @@
+"""A stage for the whole daemon: the embedded exchange behind it, and the test as the market, the operator, fate.
+
+Everything runs on the virtual loop. The market stands still but for what the test does to it.
+"""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from trailingedge.auth.manager import KeyManager
+from trailingedge.config import Endpoints, Settings
+from trailingedge.daemon import Daemon, Instruction
+from trailingedge.errors import ExitCode, SessionLost, TrailingEdgeError
+from trailingedge.execution.ids import is_own
+from trailingedge.market import Kline, Side
+from trailingedge.notifications.status import StatusView, status
+from trailingedge.simulator.exchange import Exchange, Hand
+from trailingedge.simulator.faults import Faults, Misfortune
+from trailingedge.simulator.journal import Journal
+from trailingedge.simulator.orders import Order
+from trailingedge.simulator.server import LoopbackExchange
+from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.terms import Terms
+from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
+from trailingedge.websocket.connection import Socket
+from trailingedge.wiring import Surroundings
+
+D = Decimal
+TICK = D("0.01")
+START_MS = 1_783_000_020_000  # a full minute
+URL = Endpoints("ws://memory/ws-api/v3", "ws://memory")
+ONE_ETH: Mapping[str, Decimal] = {"ETH": D(1)}
+CASH: Mapping[str, Decimal] = {"FDUSD": D(2500)}
+
+
+@dataclass
+class Notes:
+    """A face and an alert sink that only remember."""
+
+    lines: list[str] = field(default_factory=list)
+    alerts: list[tuple[int, str]] = field(default_factory=list)
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def step(self, name: str, result: str) -> None:
+        self.lines.append(f"{name}: {result}")
+
+    def show(self, view: StatusView, now_s: float) -> None:
+        self.lines.append(f"{now_s:.0f}: {status(view)}")
+
+    def close(self) -> None:
+        pass
+
+    def send(self, text: str, level: int = logging.INFO) -> None:
+        self.alerts.append((level, text))
+
+
+class StandingMarket:
+    """A tape of a single tick at 2500; what comes after it, the test plays by hand."""
+
+    def __init__(self, closes: Sequence[Decimal] = (D(2500),) * 100) -> None:
+        self.symbol, self.base_asset, self.quote_asset = "ETHFDUSD", "ETH", "FDUSD"
+        self.tick_size, self.step_size = TICK, D("0.0001")
+        self.gaps: Sequence[str] = ()
+        first_ms = START_MS - len(closes) * 60_000
+        self.history: Sequence[Kline] = tuple(
+            Kline(first_ms + i * 60_000, first_ms + i * 60_000 + 59_999, close, close, close, close, D(1))
+            for i, close in enumerate(closes)
+        )
+
+    def __iter__(self) -> Iterator[Tick]:
+        yield tick(START_MS, D(2500), D("2500.01"))
+
+
+def tick(time_ms: int, bid: Decimal, ask: Decimal) -> Tick:
+    """The best prices of the others, ten deep, and a small sale at the bid, for candles are made of trades."""
+    return Tick(time_ms, bid, D(10), ask, D(10), bid, D("0.001"), Side.SELL)
+
+
+class Doors:
+    """The way to the exchange: who dials an address with one of the `shut` parts does not get through.
+
+    While it is `deaf`, frames and answers to probes are lost; whatever is open stays open.
+    """
+
+    def __init__(self, loopback: LoopbackExchange) -> None:
+        self.shut: set[str] = set()
+        self.knocks = 0
+        self.deaf = False
+        self._loopback = loopback
+
+    async def dial(self, url: str) -> Socket:
+        self.knocks += 1
+        if any(part in url for part in self.shut):
+            raise SessionLost("connection refused")
+        return _Ear(await self._loopback.connect(url), self)
+
+
+class _Ear:
+    """A socket that may go deaf to the market."""
+
+    def __init__(self, socket: Socket, doors: Doors) -> None:
+        self._socket = socket
+        self._doors = doors
+
+    async def send(self, text: str) -> None:
+        if not (self._doors.deaf and '"ticker.book"' in text):
+            await self._socket.send(text)
+
+    async def recv(self) -> str | bytes:
+        while True:
+            frame = await self._socket.recv()
+            if not (self._doors.deaf and '"stream"' in str(frame)):
+                return frame
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
+class Stage:
+    """What a story may touch. Prices are quote per base."""
+
+    def __init__(
+        self, clock: VirtualClock, loopback: LoopbackExchange, daemon: Daemon, doors: Doors, notes: Notes
+    ) -> None:
+        self.clock = clock
+        self.loopback = loopback
+        self.doors = doors
+        self.exchange = loopback.exchange
+        self.daemon = daemon
+        self.notes = notes
+
+    # The market
+
+    async def price(self, bid: str | Decimal, ask: str | Decimal | None = None, wait_s: float = 0.5) -> None:
+        """The others' best prices move (a spread of one tick unless told), and everybody has had time to react."""
+        self.jump(bid, ask)
+        await self.clock.sleep(wait_s)
+
+    def jump(self, bid: str | Decimal, ask: str | Decimal | None = None) -> None:
+        """The same, without waiting."""
+        lower = D(bid)
+        upper = lower + TICK if ask is None else D(ask)
+        self.loopback.switchboard.play(tick(self.market_ms, lower, upper))
+
+    @property
+    def market_ms(self) -> int:
+        return START_MS + round(self.clock.now_s() * 1000)
+
+    async def minute(self, close: str | Decimal) -> None:
+        """The price goes there, and the candle closes there."""
+        await self.price(close)
+        await self.clock.sleep(60.5 - self.clock.now_s() % 60)
+        await self.price(close)
+
+    async def wait(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)
+
+    async def until(self, true: Callable[[], object], within_s: float = 30.0) -> None:
+        """Until it is true, looking often; the story fails when it does not come true."""
+        deadline_s = self.clock.now_s() + within_s
+        while not true():
+            assert self.clock.now_s() < deadline_s, f"not within {within_s} s; said was: {self.said}"
+            await self.clock.sleep(0.01)
+
+    async def ready(self) -> None:
+        await self.until(lambda: self.heard("ready:"))
+
+    # The operator, the owner's other screen, and fate
+
+    def press(self, instruction: Instruction) -> None:
+        self.daemon.obey(instruction)
+
+    @property
+    def hand(self) -> Hand:
+        return self.exchange.by_hand()
+
+    @property
+    def fate(self) -> Misfortune:
+        return self.loopback.switchboard.misfortune
+
+    def deafen(self) -> None:
+        """Nothing is heard of the market any more, though every connection stands."""
+        self.doors.deaf = True
+
+    def undeafen(self) -> None:
+        self.doors.deaf = False
+
+    def cut(self, *, streams: bool = False, api: bool = False) -> None:
+        self.loopback.switchboard.cut(streams=streams, api=api)
+
+    # What there is to see
+
+    @property
+    def said(self) -> list[str]:
+        """The alerts so far."""
+        return [text for _, text in self.notes.alerts]
+
+    def heard(self, beginning: str) -> list[str]:
+        """The alerts that begin like that."""
+        return [text for text in self.said if text.startswith(beginning)]
+
+    @property
+    def own(self) -> list[Order]:
+        """Our open orders, by the exchange's books."""
+        return [order for order in self.exchange.account().open_orders() if is_own(order.client_order_id)]
+
+    @property
+    def order(self) -> Order:
+        """The one that there is."""
+        (order,) = self.own
+        return order
+
+    def holds(self, asset: str) -> Decimal:
+        return self.exchange.account().balance(asset).total
+
+
+@dataclass(frozen=True)
+class Curtain:
+    """How it ended: an exit code, or the error that ended it."""
+
+    code: ExitCode | None
+    error: TrailingEdgeError | None
+    notes: Notes
+    exchange: Exchange
+    lasted_s: float
+
+    @property
+    def said(self) -> list[str]:
+        return [text for _, text in self.notes.alerts]
+
+    @property
+    def left(self) -> list[Order]:
+        """Our orders that are still open."""
+        return [order for order in self.exchange.account().open_orders() if is_own(order.client_order_id)]
+
+    @property
+    def journal(self) -> Journal:
+        return self.exchange.journal
+
+
+Story = Callable[[Stage], Awaitable[None]]
+
+
+def play(
+    story: Story,
+    *,
+    settings: Settings | None = None,
+    terms: Terms | None = None,
+    balances: Mapping[str, Decimal] = ONE_ETH,
+    closes: Sequence[Decimal] = (D(2500),) * 100,
+    key_is_known: bool = True,
+    faults: Faults | None = None,
+    latency_s: float = 0.01,
+    prepare: Callable[[Exchange], None] = lambda _: None,
+) -> Curtain:
+    """Tell a story beside the daemon; when it is told, the daemon is stopped, unless it has ended before."""
+
+    async def live(clock: VirtualClock) -> Curtain:
+        market = StandingMarket(closes)
+        exchange = Exchange((terms or Terms()).of_tape(market), clock, balances, market.history, keep_all=True)
+        prepare(exchange)
+        private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+        api_key = exchange.register_key(private_key.public_key()) if key_is_known else "nobody"
+        keys = KeyManager.from_private_key(private_key, api_key)
+        notes = Notes()
+        async with LoopbackExchange(
+            exchange, market, clock, listen=False, faults=faults, chance=Random(1), latency_s=latency_s
+        ) as loopback:
+            doors = Doors(loopback)
+            surroundings = Surroundings(URL, keys, doors.dial, clock, Random(2))
+            daemon = Daemon(settings or Settings(), surroundings, notes, notes)
+            stage = Stage(clock, loopback, daemon, doors, notes)
+            try:
+                return await _perform(story, stage, daemon)
+            except BaseExceptionGroup as group:
+                raise _first(group) from None
+
+    return run_virtual(live, start_unix_ms=START_MS)
+
+
+async def _perform(story: Story, stage: Stage, daemon: Daemon) -> Curtain:
+    code, error, stopped_s = None, None, stage.clock.now_s()
+
+    async def tell() -> None:
+        nonlocal stopped_s
+        await story(stage)
+        stopped_s = stage.clock.now_s()
+        daemon.stop("the story is told")
+
+    async with asyncio.TaskGroup() as tasks:
+        telling = tasks.create_task(tell())
+        try:
+            code = await daemon.run()
+        except TrailingEdgeError as ended:
+            error = ended
+        telling.cancel()
+    return Curtain(code, error, stage.notes, stage.exchange, stage.clock.now_s() - stopped_s)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def nothing(stage: Stage) -> None:
+    """A story in which nothing happens beyond the start."""
+    await stage.ready()
+
+
+def with_settings(**changes: object) -> Settings:
+    """The defaults, but for these."""
+    return dataclasses.replace(Settings(), **changes)  # type: ignore[arg-type]  # a test that errs here fails at once
