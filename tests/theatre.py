@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.daemon import Daemon, Instruction
-from trailingedge.errors import ExitCode, SessionLost, TrailingEdgeError
+from trailingedge.errors import ExitCode, SessionLost
 from trailingedge.execution.ids import is_own
 from trailingedge.market import Kline, Side
 from trailingedge.notifications.status import StatusView, status
@@ -30,6 +31,8 @@ from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.connection import Socket
 from trailingedge.wiring import Surroundings
+
+Done = TypeVar("Done")
 
 D = Decimal
 TICK = D("0.01")
@@ -178,9 +181,11 @@ class Stage:
     def press(self, instruction: Instruction) -> None:
         self.daemon.obey(instruction)
 
-    @property
-    def hand(self) -> Hand:
-        return self.exchange.by_hand()
+    def by_hand(self, act: Callable[[Hand], Done]) -> Done:
+        """The owner does something to his account elsewhere, and the stream tells it."""
+        done = act(self.exchange.by_hand())
+        self.loopback.switchboard.deliver()
+        return done
 
     @property
     def fate(self) -> Misfortune:
@@ -227,7 +232,7 @@ class Curtain:
     """How it ended: an exit code, or the error that ended it."""
 
     code: ExitCode | None
-    error: TrailingEdgeError | None
+    error: Exception | None
     notes: Notes
     exchange: Exchange
     lasted_s: float
@@ -259,6 +264,7 @@ def play(
     key_is_known: bool = True,
     faults: Faults | None = None,
     latency_s: float = 0.01,
+    shut: frozenset[str] = frozenset(),
     prepare: Callable[[Exchange], None] = lambda _: None,
 ) -> Curtain:
     """Tell a story beside the daemon; when it is told, the daemon is stopped, unless it has ended before."""
@@ -275,6 +281,7 @@ def play(
             exchange, market, clock, listen=False, faults=faults, chance=Random(1), latency_s=latency_s
         ) as loopback:
             doors = Doors(loopback)
+            doors.shut |= shut
             surroundings = Surroundings(URL, keys, doors.dial, clock, Random(2))
             daemon = Daemon(settings or Settings(), surroundings, notes, notes)
             stage = Stage(clock, loopback, daemon, doors, notes)
@@ -287,7 +294,9 @@ def play(
 
 
 async def _perform(story: Story, stage: Stage, daemon: Daemon) -> Curtain:
-    code, error, stopped_s = None, None, stage.clock.now_s()
+    code: ExitCode | None = None
+    error: Exception | None = None
+    stopped_s = stage.clock.now_s()
 
     async def tell() -> None:
         nonlocal stopped_s
@@ -299,7 +308,7 @@ async def _perform(story: Story, stage: Stage, daemon: Daemon) -> Curtain:
         telling = tasks.create_task(tell())
         try:
             code = await daemon.run()
-        except TrailingEdgeError as ended:
+        except Exception as ended:  # noqa: BLE001 - for the story to judge
             error = ended
         telling.cancel()
     return Curtain(code, error, stage.notes, stage.exchange, stage.clock.now_s() - stopped_s)

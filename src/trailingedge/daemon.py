@@ -323,8 +323,12 @@ class Daemon:
         self.snapshots.forget_top()
 
     async def _read_balances(self) -> None:
-        touched_ms = self.desk.trader.chase.touched_ms if self.desk is not None else 0
-        await self.wire.read_balances(settled_ms=touched_ms)
+        if self.desk is None:
+            return
+        trader = self.desk.trader
+        mark = trader.settlement.mark(self.snapshots.pushes)
+        await self.wire.read_balances(settled_ms=trader.chase.touched_ms)
+        trader.settlement.hear_asked(mark, self.snapshots.pushes)
 
     async def _read_rules(self) -> None:
         """Filters and status may have changed; what is configured more strictly stays."""

@@ -78,7 +78,7 @@ class Desk:
     def hear_report(self, report: ExecutionReport) -> None:
         """An execution report, ours or another's."""
         self.tally.hear_report(report)
-        self.trader.inbox.append(report)
+        self.trader.hear_report(report, self._snapshots.pushes)
 
     def tell(self) -> None:
         """Say what has changed since the last time."""

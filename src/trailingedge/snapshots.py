@@ -18,7 +18,8 @@ class View:
 
     `top_age_s` counts since the top was heard or proved (infinite before the first); `market_ms` is the
     exchange's time as last heard and carried on; `balances_ms` is the exchange's time of the balances;
-    `closed` are the klines that closed since the last view, oldest first.
+    `closed` are the klines that closed since the last view, oldest first; `pushes` is how often the stream has
+    told balances so far.
     """
 
     now_s: float
@@ -29,6 +30,7 @@ class View:
     balances_ms: int
     account_proven: bool
     closed: tuple[Kline, ...]
+    pushes: int = 0
 
 
 class Snapshots:
@@ -134,4 +136,5 @@ class Snapshots:
             balances_ms=self.balances_ms,
             account_proven=self.account_proven,
             closed=closed,
+            pushes=self.pushes,
         )

@@ -123,6 +123,13 @@ def test_wrong_settings_are_named_with_exit_code_78(
     assert problem in capsys.readouterr().err
 
 
+def test_a_file_that_breaks_off_is_named_with_exit_code_78(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "ETHUSDT-1m-2025-06-01.csv"
+    path.write_text("no kline\n")
+    assert command.run(parsed("--market", str(path))) == 78
+    assert path.name in capsys.readouterr().err
+
+
 def test_balances_and_fee_are_read_exactly() -> None:
     args = parsed("--balance", "ETH=1.5,FDUSD=0", "--fee", "0.001", "--speed", "60")
     assert args.balance == {"ETH": Decimal("1.5"), "FDUSD": Decimal(0)}

@@ -13,7 +13,7 @@ from trailingedge.simulator.lines import Delay, MemorySocket, QueuedLine, read_f
 async def test_frames_in_memory_arrive_in_order_and_then_the_end() -> None:
     clock = HandClock()
     async with asyncio.TaskGroup() as group:
-        line, socket = QueuedLine(clock, group), MemorySocket(clock)
+        line, socket = QueuedLine(clock, group.create_task), MemorySocket(clock)
         for text in ("one", "two"):
             line.send(text)
         line.close(1008, "enough")
@@ -69,7 +69,7 @@ async def test_frames_under_way_never_overtake_one_another() -> None:
 async def test_a_late_frame_comes_after_those_that_are_in_time() -> None:
     clock = HandClock()
     async with asyncio.TaskGroup() as group:
-        line = QueuedLine(clock, group)
+        line = QueuedLine(clock, group.create_task)
         line.send("late", late_s=2.0)
         line.send("in time")
         await clock.wind(2.0)
@@ -79,7 +79,7 @@ async def test_a_late_frame_comes_after_those_that_are_in_time() -> None:
 async def test_a_mark_is_answered_after_what_was_sent_before_it() -> None:
     clock = HandClock()
     async with asyncio.TaskGroup() as group:
-        line, socket = QueuedLine(clock, group), MemorySocket(clock)
+        line, socket = QueuedLine(clock, group.create_task), MemorySocket(clock)
         line.send("frame")
         mark = line.mark()
         line.close(1000, "")
@@ -91,7 +91,7 @@ async def test_a_mark_is_answered_after_what_was_sent_before_it() -> None:
 async def test_who_reads_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MOST_UNSENT", 3)  # a number, so that the test need not send so many
     async with asyncio.TaskGroup() as group:
-        line = QueuedLine(HandClock(), group)
+        line = QueuedLine(HandClock(), group.create_task)
         for _ in range(9):
             line.send("frame")
         assert [(await line.take())[1] for _ in range(4)] == ["frame"] * 3 + [Close(1008, "too slow")]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from trailingedge.errors import ConfigError, SessionLost
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.lines import MemorySocket
 from trailingedge.simulator.server import LoopbackExchange
+from trailingedge.simulator.tape import Tick
 
 TAPE = ListTape([tick(f"{100 + n}.00", f"{100 + n}.10", at_s=n * 20) for n in range(8)])
 SELL: dict[str, Any] = {"symbol": "ETHFDUSD", "side": "SELL", "type": "LIMIT_MAKER", "quantity": "1"}
@@ -122,6 +124,28 @@ async def test_an_error_within_comes_out_as_it_is() -> None:
             raise KeyError("mine")
 
 
+class TornTape(ListTape):
+    """A tape that cannot be read to its end."""
+
+    def __iter__(self) -> Iterator[Tick]:
+        yield tick()
+        raise ConfigError(["row 2 is no row"])
+
+
+async def test_a_market_that_breaks_off_ends_the_exchange_loudly() -> None:
+    clock = HandClock()
+    loopback = LoopbackExchange(an_exchange(clock=clock, opened=False), TornTape([]), clock, listen=False)
+
+    async def play() -> None:
+        async with loopback:
+            await loopback.connect(f"{loopback.ws_stream_url}/ws/ethfdusd@bookTicker")
+            await loopback.ended.wait()
+
+    with pytest.raises(ExceptionGroup) as failed:
+        await play()
+    assert isinstance(failed.value.exceptions[0], ConfigError)
+
+
 async def test_the_same_protocol_runs_in_memory_on_a_hand_wound_clock() -> None:
     clock = HandClock()
     async with a_loopback(clock, speed=10.0, listen=False) as loopback:
@@ -152,6 +176,15 @@ async def test_a_late_answer_in_memory_comes_when_the_clock_says() -> None:
         assert not answer.done()
         await clock.wind(0.2)
         assert (await answer)["status"] == 200
+
+
+async def test_an_answer_still_held_back_does_not_hold_up_the_end() -> None:
+    clock = HandClock()
+    async with a_loopback(clock, listen=False) as loopback:
+        api = await loopback.connect(loopback.ws_api_url)
+        loopback.switchboard.misfortune.arrange("time", "late_reply")
+        await api.send('{"id":1,"method":"time"}')
+        await clock.wind(0.1)
 
 
 async def test_the_way_through_memory_takes_as_long_as_it_is_told() -> None:

@@ -15,6 +15,7 @@ from trailingedge.execution.happenings import Happening
 from trailingedge.execution.ids import is_own
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.outage import Outage
+from trailingedge.execution.settlement import Settlement
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
 from trailingedge.snapshots import View
@@ -106,6 +107,7 @@ class Trader:
         self.news: list[News] = []
         self.inbox: deque[Incoming] = deque()
         self.instructions: deque[OperatorCommand] = deque()
+        self.settlement = Settlement()
         self._strategy = strategy
         self._params = params
         self._channel = channel
@@ -138,6 +140,11 @@ class Trader:
         held, progress = self.memory.exit, self.chase.progress()
         over = held is not None and progress is not None and progress.number == held.number and progress.complete
         return bool(self.instructions or over)
+
+    def hear_report(self, report: ExecutionReport, pushes: int) -> None:
+        """An execution report, ours or another's, which came after the stream had told balances `pushes` times."""
+        self.settlement.hear_report(report, pushes)
+        self.inbox.append(report)
 
     def learn_rules(self, rules: SymbolRules) -> None:
         """The rules were read again: what is enough to trade, and what an order must be, may have changed."""
@@ -241,7 +248,7 @@ class Trader:
 
     def _settle(self, view: View) -> tuple[bool, list[Command]]:
         """Whether the balances account for every change of ours, and a request for them when they are late."""
-        if view.balances_ms >= self.chase.touched_ms:
+        if self.settlement.holds(view, self.chase.touched_ms, self.chase.order):
             self._unsettled_since_s = None
             return True, []
         if self._unsettled_since_s is None:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from random import Random
+from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -38,9 +39,9 @@ from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.tape import Tape
 from trailingedge.simulator.terms import Terms
 
-DEFAULT_SYMBOL = "ETHFDUSD"
-BAD_SETTINGS = 78
-SAME_REQUEST_S = 1.0
+DEFAULT_SYMBOL: Final = "ETHFDUSD"
+BAD_SETTINGS: Final = 78
+SAME_REQUEST_S: Final = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,16 +73,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until told to stop; the exit code. What is wrong with the settings is listed on stderr."""
+    """Serve until told to stop; the exit code. What is wrong with settings or files is listed on stderr."""
+    problems: list[str] = []
     try:
         with _key(args.register_key, args.private_key_out) as (public_key, private_key_path):
             clock = RealClock()
             tape = open_tape(args.market, args.symbol, args.seed, clock.unix_ms())
-            return asyncio.run(_serve(args, clock, tape, public_key, private_key_path))
-    except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        return BAD_SETTINGS
+            asyncio.run(_serve(args, clock, tape, public_key, private_key_path))
+    except* ConfigError as failed:  # alone, or out of a task: a row of a file may turn out to be unreadable
+        for error in failed.exceptions:
+            problems += getattr(error, "problems", [str(error)])
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return BAD_SETTINGS if problems else 0
 
 
 def open_tape(files: list[str] | None, symbol: str | None, seed: int, now_ms: int) -> Tape:
@@ -99,7 +103,7 @@ async def _serve(
     tape: Tape,
     public_key: Ed25519PublicKey,
     private_key_path: Path | None,
-) -> int:
+) -> None:
     terms = replace(Terms().of_tape(tape), maker_fee=args.fee)
     balances = args.balance or {tape.base_asset: Decimal(1)}
     exchange = Exchange(terms, clock, balances, tape.history)
@@ -120,7 +124,6 @@ async def _serve(
             await stopped.wait()
             loopback.switchboard.shut_down()
             await loopback.settle()
-    return 0
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import count
+from typing import Final
 
 from trailingedge.clock import Clock
 from trailingedge.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_to_step
@@ -45,8 +46,8 @@ from trailingedge.simulator.shapes import (
 from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.terms import Terms, padded
 
-MINUTE_MS = 60_000
-EXPIRY = {
+MINUTE_MS: Final = 60_000
+EXPIRY: Final = {
     TimeInForce.IOC: "UNFILLED_IOC_QUANTITY_EXPIRED",
     TimeInForce.FOK: "UNFILLED_FOK_ORDER_EXPIRED",
     TimeInForce.GTC: "INSUFFICIENT_LIQUIDITY",  # of GTC orders only MARKET ones expire

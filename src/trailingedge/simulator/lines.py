@@ -5,8 +5,8 @@ middle of his own sentence.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -22,16 +22,16 @@ Item = str | Close | asyncio.Future[None]
 
 
 class QueuedLine:
-    """What is to be sent to one client, in order. Late frames are held back in tasks of `group`."""
+    """What is to be sent to one client, in order. Late frames are held back in tasks, which `start` owns."""
 
-    def __init__(self, clock: Clock, group: asyncio.TaskGroup) -> None:
+    def __init__(self, clock: Clock, start: Callable[[Coroutine[Any, Any, None]], object]) -> None:
         self._clock = clock
-        self._group = group
+        self._start = start
         self._items: asyncio.Queue[tuple[float, Item]] = asyncio.Queue()
 
     def send(self, text: str, late_s: float = 0.0) -> None:
         if late_s > 0:
-            self._group.create_task(self._send_later(text, late_s))
+            self._start(self._send_later(text, late_s))
         elif self._items.qsize() < MOST_UNSENT:
             self._put(text)
         elif self._items.qsize() == MOST_UNSENT:

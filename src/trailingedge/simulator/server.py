@@ -115,7 +115,7 @@ class LoopbackExchange:
     async def connect(self, url: str) -> MemorySocket:
         """A line in memory to that address. Raises SessionLost where nothing is served."""
         socket = MemorySocket(self._clock)
-        line = QueuedLine(self._clock, self._group)
+        line = QueuedLine(self._clock, self._start)
         try:
             client = self.switchboard.connect(url, line)
         except NotServed as exc:
@@ -163,7 +163,7 @@ class LoopbackExchange:
 
     async def _serve(self, websocket: ServerConnection) -> None:
         """One websocket, from its opening to its end."""
-        line = QueuedLine(self._clock, self._group)
+        line = QueuedLine(self._clock, self._start)
         address = websocket.request.path if websocket.request else ""
         try:
             client = self.switchboard.connect(address, line)

@@ -13,7 +13,7 @@ from trailingedge.simulator.api import CONNECT_WEIGHT, Answer, ApiSession, Close
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import Faults, Misfortune
 from trailingedge.simulator.refusals import Refusal
-from trailingedge.simulator.shapes import UserEvent
+from trailingedge.simulator.shapes import Event, MarketEvent, UserEvent
 from trailingedge.simulator.streams import StreamSession, kline_interval
 from trailingedge.simulator.tape import Tick
 
@@ -116,20 +116,12 @@ class Switchboard:
 
     def deliver(self) -> bool:
         """Tell what has collected, for example after something done by hand; whether anybody heard."""
-        heard = False
-        for event in self.exchange.engine.take_events():
-            for client in list(self._clients):
-                if isinstance(client, ApiCaller) and isinstance(event, UserEvent):
-                    text = client.session.tell(event)
-                    if text is not None:
-                        client.line.send(text)
-                        heard = True
-                elif isinstance(client, Listener) and not isinstance(event, UserEvent):
-                    text = client.session.tell(event)
-                    if text is not None:
-                        self._broadcast(client, text)
-                        heard = True
-        return heard
+        heard = [
+            self._tell(client, event)
+            for event in self.exchange.engine.take_events()
+            for client in list(self._clients)  # a copy: who is cut off on the way is gone from the list
+        ]
+        return any(heard)
 
     def shut_down(self) -> None:
         """Announce the server's end to everybody."""
@@ -165,6 +157,19 @@ class Switchboard:
         elif fate.answered:
             self._give(client, answer, fate.late_s)
         self.deliver()
+
+    def _tell(self, client: Client, event: Event) -> bool:
+        """Send `event` to a client who wants to hear of it; whether he does."""
+        text = None
+        if isinstance(client, ApiCaller) and isinstance(event, UserEvent):
+            text = client.session.tell(event)
+            if text is not None:
+                client.line.send(text)
+        elif isinstance(client, Listener) and isinstance(event, MarketEvent):
+            text = client.session.tell(event)
+            if text is not None:
+                self._broadcast(client, text)
+        return text is not None
 
     def _give(self, client: Client, answer: Answer, late_s: float = 0.0) -> None:
         for text in answer.frames:

@@ -1,0 +1,588 @@
+"""The daemon where it is hard: broken starts, other hands, halts, a moody exchange, and every way to end."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import pytest
+from tests.test_main_logic import crash, rally_and_turn, slump_and_recovery
+from tests.theatre import CASH, ONE_ETH, D, Stage, nothing, play, with_settings
+
+from trailingedge.config import OnExit
+from trailingedge.daemon import Instruction, gravest
+from trailingedge.errors import (
+    ConfigError,
+    ExchangeUnreachable,
+    ExitCode,
+    LogonRefused,
+    SessionLost,
+    StartFailed,
+)
+from trailingedge.market import ExecutionReport, ExecutionType, OrderStatus, Side
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.faults import Fate, Faults
+from trailingedge.simulator.orders import OrderType
+from trailingedge.simulator.terms import Terms
+from trailingedge.strategy.want import Pricing
+
+EVERY_MOMENT_OF_A_START = [step * 0.013 for step in range(30)]
+
+
+# --- The start --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("balances", [pytest.param(ONE_ETH, id="base"), pytest.param(CASH, id="quote")])
+def test_a_stop_at_any_moment_of_the_start_leaves_nothing(balances: dict[str, Decimal]) -> None:
+    for moment_s in EVERY_MOMENT_OF_A_START:
+
+        async def story(it: Stage, moment_s: float = moment_s) -> None:
+            await it.wait(moment_s)
+
+        end = play(story, balances=balances)
+        assert (end.code, end.left) == (ExitCode.OK, []), moment_s
+        assert end.lasted_s < 5, moment_s
+
+
+def test_a_stop_in_the_start_withdraws_its_own_order_also_where_orders_are_to_be_left() -> None:
+    async def story(it: Stage) -> None:
+        await it.until(lambda: it.own)
+
+    end = play(story, settings=with_settings(on_exit=OnExit.LEAVE))
+    assert (end.code, end.left) == (ExitCode.OK, [])
+
+
+@pytest.mark.parametrize(
+    ("api", "streams"),
+    [
+        pytest.param(True, False, id="account"),
+        pytest.param(False, True, id="market"),
+        pytest.param(True, True, id="both"),
+    ],
+)
+def test_a_connection_may_break_at_any_moment_of_the_start(*, api: bool, streams: bool) -> None:
+    for moment_s in EVERY_MOMENT_OF_A_START:
+
+        async def story(it: Stage, moment_s: float = moment_s) -> None:
+            await it.wait(moment_s)
+            it.cut(api=api, streams=streams)
+            await it.ready()
+            await it.wait(5)
+            assert it.own == []
+            await it.price("2560")
+            await it.price("2553", wait_s=5)
+            assert it.order.side is Side.SELL
+
+        assert play(story).code is ExitCode.OK, moment_s
+
+
+def test_a_jumpstart_that_nobody_answered_is_looked_for_and_cancelled() -> None:
+    for method, fate in (("order.place", "lose_reply"), ("order.place", "cut_after"), ("order.cancel", "cut_before")):
+
+        async def story(it: Stage, method: str = method, fate: str = fate) -> None:
+            it.fate.arrange(method, fate)
+            await it.until(lambda: it.heard("ready:"), within_s=60)
+            assert it.own == []
+
+        assert play(story, balances=CASH).code is ExitCode.OK, (method, fate)
+
+
+def test_an_unfunded_account_is_a_state_and_not_an_error() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        assert it.heard("ready: sim ETHFDUSD at ws://memory/ws-api/v3, holding nothing tradable, maker fee 0 %")
+        assert it.heard("unfunded: 0.0000 ETH and 2.00 FDUSD are too little to trade")
+        it.by_hand(lambda hand: hand.deposit("ETH", D(1)))
+        await it.price("2510", wait_s=2)
+        it.press(Instruction.FLIP)
+        await it.wait(1)
+        assert it.order.side is Side.SELL
+
+    play(story, balances={"FDUSD": D(2)})
+
+
+def test_orders_from_before_are_cancelled_and_named_and_foreign_ones_are_not() -> None:
+    def leave_orders(exchange: Exchange) -> None:
+        hand = exchange.by_hand()
+        hand.place(Side.SELL, D(2600), D("0.1"), client_order_id="TE-t-mr3k6cvh")
+        hand.place(Side.SELL, D(2700), D("0.1"), client_order_id="TE-something-else")
+        hand.place(Side.SELL, D(2800), D("0.1"), client_order_id="mine")
+
+    async def story(it: Stage) -> None:
+        leave_orders(it.exchange)
+        await it.ready()
+        assert it.heard("order left from before cancelled: SELL 0.1000 ETH at 2600.00 FDUSD (TE-t-mr3k6cvh)")
+        still = [order.client_order_id for order in it.exchange.account().open_orders()]
+        assert still == ["TE-something-else", "mine"]
+
+    play(story)
+
+
+def test_without_a_market_it_says_what_is_missing() -> None:
+    end = play(nothing, shut=frozenset({"/stream"}))
+    assert isinstance(end.error, StartFailed)
+    assert "no best bid and ask of ETHFDUSD within 10 s" in str(end.error)
+
+
+def test_operators_keys_in_the_start() -> None:
+    async def story(it: Stage) -> None:
+        for instruction in Instruction:
+            if instruction is not Instruction.QUIT:
+                it.press(instruction)
+        assert it.heard("x refused: still starting")
+        assert it.heard("c refused: still starting")
+        assert "starting, not trading yet" in it.notes.lines
+        it.press(Instruction.PAUSE)
+        await it.ready()
+        await it.price("2560")
+        await it.price("2553", wait_s=2)
+        assert it.own == []
+
+    play(story)
+
+
+def test_q_ends_a_start_that_gets_nowhere() -> None:
+    async def story(it: Stage) -> None:
+        await it.wait(300)
+        it.press(Instruction.QUIT)
+        await it.wait(3600)
+
+    end = play(story, shut=frozenset({"ws-api"}))
+    assert end.code is ExitCode.OK
+    assert end.said[-1] == "shutdown: quit"
+
+
+# --- What a person must mend ------------------------------------------------------------------
+
+
+def test_all_that_the_exchange_does_not_allow_is_one_list() -> None:
+    settings = with_settings(fee=D("0.0005"), lot_size=D("0.00015"), min_notional=D(1), price_tick=D("0.015"))
+    end = play(nothing, settings=settings, terms=Terms(maker_fee=D("0.001")))
+    assert isinstance(end.error, ConfigError)
+    named = [problem.split(" ")[0] for problem in end.error.problems]
+    assert sorted(named) == ["FEE", "LOT_SIZE", "MIN_NOTIONAL", "PRICE_TICK"]
+    assert "0.0005" in str(end.error)
+    assert "0.001" in str(end.error)
+
+
+def test_an_unknown_symbol_is_a_setting_to_mend() -> None:
+    end = play(nothing, settings=with_settings(symbol="ETHFDUSDT"))
+    assert isinstance(end.error, ConfigError)
+    assert "the exchange does not list it" in str(end.error)
+
+
+def test_a_key_that_is_refused_ends_it_with_the_remedy() -> None:
+    end = play(nothing, key_is_known=False)
+    assert isinstance(end.error, LogonRefused)
+    assert "check" in str(end.error)
+
+
+def test_an_exchange_out_of_reach_ends_it_once_the_attempts_are_used_up() -> None:
+    end = play(nothing, settings=with_settings(reconnect_max_retries=3), shut=frozenset({"ws-api"}))
+    assert isinstance(end.error, ExchangeUnreachable)
+
+
+def test_a_market_out_of_reach_names_the_order_that_is_left() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        it.doors.shut.add("/stream")
+        it.cut(streams=True)
+        await it.wait(600)
+
+    end = play(story, settings=with_settings(reconnect_max_retries=2))
+    assert isinstance(end.error, ExchangeUnreachable)
+    assert "order left on the exchange: SELL 1.0000 ETH at 2553.01 FDUSD" in str(end.said)
+
+
+def test_a_key_withdrawn_while_running_names_the_order_that_is_left() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        it.exchange.keys._keys.clear()
+        await it.price("2552")
+        await it.wait(600)
+
+    end = play(story)
+    assert isinstance(end.error, LogonRefused)
+    assert "order left on the exchange" in str(end.said)
+
+
+# --- Halts and mistakes -----------------------------------------------------------------------
+
+
+def impossible(it: Stage) -> ExecutionReport:
+    """A working order cannot be rejected."""
+    order = it.order
+    return ExecutionReport(
+        symbol="ETHFDUSD",
+        side=order.side,
+        order_type="LIMIT_MAKER",
+        client_order_id=order.client_order_id,
+        order_id=order.order_id,
+        execution_type=ExecutionType.REJECTED,
+        status=OrderStatus.REJECTED,
+        price=order.price,
+        quantity=order.quantity,
+        filled_quantity=D(0),
+        filled_quote=D(0),
+        time_ms=1,
+        event_ms=1,
+        execution_id=999_999,
+    )
+
+
+@pytest.mark.parametrize(
+    ("phase", "balances"),
+    [
+        pytest.param(rally_and_turn, ONE_ETH, id="selling"),
+        pytest.param(slump_and_recovery, CASH, id="buying"),
+        pytest.param(crash, ONE_ETH, id="flushing"),
+    ],
+)
+def test_a_broken_invariant_halts_until_the_operator_resumes(
+    phase: Callable[[Stage], Awaitable[None]], balances: dict[str, Decimal]
+) -> None:
+    async def story(it: Stage) -> None:
+        await phase(it)
+        assert it.daemon.desk is not None
+        kind = it.order.client_order_id[:4]
+        it.daemon.desk.trader.inbox.append(impossible(it))
+        await it.wait(3)
+        assert it.own == []
+        assert len(it.heard("halted: ")) == 1
+        it.press(Instruction.FLIP)
+        await it.price("2400", wait_s=5)
+        assert it.own == []
+        assert it.heard("x refused: trading is halted")
+        assert it.daemon.desk.status(0).halted
+        await it.price("2553" if kind == "TE-t" and balances is ONE_ETH else "2448", wait_s=3)
+        it.press(Instruction.RESUME)
+        await it.wait(3)
+        assert it.order.client_order_id.startswith(kind)
+
+    assert play(story, balances=balances).code is ExitCode.OK
+
+
+def test_a_stop_while_halted_ends_in_good_order() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        assert it.daemon.desk is not None
+        it.daemon.desk.trader.inbox.append(impossible(it))
+
+    end = play(story)
+    assert (end.code, end.left) == (ExitCode.OK, [])
+
+
+def test_candles_heard_in_a_beat_that_breaks_are_not_lost() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        desk = it.daemon.desk
+        assert desk is not None
+        await it.wait(60 - it.clock.now_s() % 60 - 0.001)
+        it.jump("2553")
+        await it.wait(0.05)
+        desk.trader.inbox.append(impossible(it))
+        it.jump("2553")
+        await it.wait(3)
+        assert desk.trader.memory.last_close_ms == it.daemon.snapshots.klines[-1].close_ms
+
+    play(story)
+
+
+def test_a_mistake_of_ours_comes_out_as_it_is_and_leaves_no_order() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        assert it.daemon.desk is not None
+        it.daemon.desk.trader.inbox.append(None)  # type: ignore[arg-type]  # a mistake is what is wanted
+        await it.wait(60)
+
+    end = play(story)
+    assert isinstance(end.error, AttributeError)
+    assert end.left == []
+
+
+def test_of_several_failures_the_gravest_counts() -> None:
+    lost, wrong, mistake = SessionLost("a"), ConfigError(["b"]), KeyError("c")
+    assert gravest(BaseExceptionGroup("", [lost, BaseExceptionGroup("", [wrong])])) is wrong
+    assert gravest(BaseExceptionGroup("", [wrong, lost, mistake])) is mistake
+
+
+# --- Another hand on the account --------------------------------------------------------------
+
+
+async def watching(it: Stage) -> None:
+    await it.ready()
+
+
+async def gated(it: Stage) -> None:
+    await crash(it)
+    await it.price("2455")
+    assert it.heard("gate shut")
+
+
+PHASES = [
+    pytest.param(watching, ONE_ETH, id="watching"),
+    pytest.param(rally_and_turn, ONE_ETH, id="selling"),
+    pytest.param(slump_and_recovery, CASH, id="buying"),
+    pytest.param(crash, ONE_ETH, id="flushing"),
+    pytest.param(gated, ONE_ETH, id="gated"),
+]
+Phase = Callable[[Stage], Awaitable[None]]
+
+
+@pytest.mark.parametrize(("phase", "balances"), PHASES)
+def test_a_deposit_joins_what_is_held(phase: Phase, balances: dict[str, Decimal]) -> None:
+    async def story(it: Stage) -> None:
+        await phase(it)
+        before = it.own
+        it.by_hand(lambda hand: hand.deposit("ETH", D("0.5")))
+        it.by_hand(lambda hand: hand.deposit("FDUSD", D(100)))
+        await it.wait(5)
+        assert len(it.own) == len(before)
+        if before and before[0].side is Side.SELL:
+            assert it.order.quantity == D("1.5")
+        if before and before[0].side is Side.BUY:
+            assert it.order.quantity * it.order.price == pytest.approx(D(2600), abs=1)
+
+    end = play(story, balances=balances)
+    assert (end.code, end.left, end.journal.filter_refusals) == (ExitCode.OK, [], 0)
+
+
+@pytest.mark.parametrize(("phase", "balances"), PHASES)
+def test_a_withdrawal_is_not_fought_over(phase: Phase, balances: dict[str, Decimal]) -> None:
+    async def story(it: Stage) -> None:
+        await phase(it)
+        account = it.exchange.account()
+        for balance in account.balances():
+            it.by_hand(lambda hand, balance=balance: hand.withdraw(balance.asset, balance.free))
+        await it.price("2449", wait_s=5)
+        await it.price("2460", wait_s=5)
+        await it.price("2440", wait_s=5)
+
+    end = play(story, balances=balances)
+    assert (end.code, end.left, end.journal.filter_refusals) == (ExitCode.OK, [], 0)
+
+
+@pytest.mark.parametrize(("phase", "balances"), PHASES)
+def test_our_order_cancelled_by_hand_is_placed_anew(phase: Phase, balances: dict[str, Decimal]) -> None:
+    async def story(it: Stage) -> None:
+        await phase(it)
+        before = it.own
+        for order in before:
+            it.by_hand(lambda hand, order=order: hand.cancel(order.order_id))
+        await it.wait(5)
+        assert [order.client_order_id for order in it.own] == [order.client_order_id for order in before]
+
+    end = play(story, balances=balances)
+    assert (end.code, end.left) == (ExitCode.OK, [])
+
+
+def test_a_trade_by_hand_changes_the_side_and_is_the_anchor() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        await it.price("2505")
+        it.by_hand(lambda hand: hand.place(Side.SELL, D(2500), D(1), OrderType.LIMIT))
+        await it.wait(2)
+        desk = it.daemon.desk
+        assert desk is not None
+        assert desk.status(0).anchor == pytest.approx(2505.0)
+        assert desk.status(0).regime is not None
+        it.press(Instruction.FLIP)
+        await it.wait(1)
+        assert it.order.side is Side.BUY
+
+    play(story)
+
+
+def test_a_foreign_order_is_left_alone_and_its_funds_too() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        foreign = it.by_hand(lambda hand: hand.place(Side.SELL, D(2900), D("0.4")))
+        await it.wait(1)
+        await it.price("2560")
+        await it.price("2553")
+        assert it.order.quantity == D("0.6")
+        assert not foreign.status.final
+
+    end = play(story)
+    assert (end.left, end.journal.foreign_cancels) == ([], 0)
+    assert len(end.exchange.account().open_orders()) == 1
+
+
+# --- A moody exchange -------------------------------------------------------------------------
+
+
+def test_a_halted_symbol_is_waited_for_and_the_exit_stays() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        it.exchange.engine.status = "BREAK"
+        for bid in ("2552", "2551.5", "2551", "2550.5"):
+            await it.price(bid, wait_s=60)
+        asked = it.exchange.journal.requests["exchangeInfo"]
+        assert 4 <= asked <= 12
+        assert len(it.heard("order refused: -2010 Market is closed.")) <= 1
+        it.exchange.engine.status = "TRADING"
+        await it.price("2550", wait_s=130)
+        await it.price("2549")
+        assert it.order.price == D("2549.01")
+        assert len(it.heard("ETHFDUSD is trading again")) == 1
+
+    play(story)
+
+
+def test_a_symbol_that_does_not_trade_at_the_start_is_waited_for() -> None:
+    async def story(it: Stage) -> None:
+        it.exchange.engine.status = "BREAK"
+        await it.ready()
+        assert it.heard("ETHFDUSD is not trading (BREAK)")
+        assert it.exchange.journal.placed == 0
+        await it.price("2450", wait_s=60)
+        assert it.own == []
+        it.exchange.engine.status = "TRADING"
+        await it.price("2449", wait_s=65)
+        assert it.order.client_order_id.startswith("TE-f-")
+
+    play(story)
+
+
+def test_a_symbol_taken_off_the_list_is_waited_for_like_any_halt() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        it.exchange.engine.status = "BREAK"
+        for _ in range(5):
+            it.fate.arrange("exchangeInfo", Fate(done=False, error=(400, -1121, "Invalid symbol.")))
+        await it.price("2552", wait_s=3)
+        assert it.daemon.desk is not None
+        assert it.daemon.desk.rules.status == "not listed any more"
+
+    play(story)
+
+
+def test_rules_that_change_are_learned() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        changed = dataclasses.replace(it.exchange.terms, tick_size=D("0.05"), min_notional=D(50))
+        it.exchange.terms = it.exchange.engine.terms = changed
+        await it.price("2551.02", wait_s=5)
+        await it.price("2549.02", wait_s=5)
+        assert it.order.price == D("2549.05")
+        assert it.daemon.desk is not None
+        assert it.daemon.desk.rules.min_notional == 50
+
+    play(story)
+
+
+def test_too_little_for_the_new_least_notional_is_unfunded_and_not_a_row_of_exits() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        changed = dataclasses.replace(it.exchange.terms, tick_size=D("0.05"), min_notional=D(5000))
+        it.exchange.terms = it.exchange.engine.terms = changed
+        await it.price("2551.02", wait_s=5)
+        await it.price("2549.02", wait_s=60)
+        assert len(it.heard("take-profit armed")) <= 2
+        assert len(it.heard("take-profit ended")) <= 2
+
+    play(story)
+
+
+def test_funds_at_the_edge_of_the_least_notional_make_no_row_of_exits() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        await it.price("2399.99", "2400.00")
+        await it.price("2439.99", "2440.00", wait_s=30)
+        await it.price("2439.98", "2439.99", wait_s=30)
+        assert len(it.heard("take-profit armed")) <= 2
+
+    play(story, balances={"FDUSD": D("5.124")}, settings=with_settings(min_gain_trigger_frac_quote=0.001))
+
+
+@pytest.mark.parametrize("name", ["lose_request", "lose_reply", "timeout_done", "timeout_undone", "busy", "cut_after"])
+def test_a_line_that_fails_now_and_then_doubles_nothing(name: str) -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        for step in range(40):
+            await it.price(D(2553) - step, wait_s=2)
+        await it.price("2600", wait_s=20)
+
+    end = play(story, faults=Faults(requests={name: 0.2}, methods=("order.cancelReplace", "order.cancel")))
+    assert end.journal.most_open_orders == 1
+    assert end.journal.taker_fills == 0
+    assert end.exchange.account().balance("ETH").total == 0
+
+
+def test_the_clock_is_measured_again_now_and_then() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        before = it.exchange.journal.requests["time"]
+        await it.wait(3700)
+        assert it.exchange.journal.requests["time"] - before == 6
+
+    play(story)
+
+
+# --- Settings that shape the trade ------------------------------------------------------------
+
+
+def test_a_reserve_is_never_traded() -> None:
+    async def selling(it: Stage) -> None:
+        await rally_and_turn(it)
+        assert it.order.quantity == D("0.7")
+
+    async def buying(it: Stage) -> None:
+        await slump_and_recovery(it)
+        assert it.order.quantity * it.order.price <= 2000
+
+    play(selling, settings=with_settings(reserve_base=D("0.3")))
+    play(buying, balances=CASH, settings=with_settings(reserve_quote=D(500)))
+
+
+def test_a_first_start_measures_from_the_anchor_price_that_is_set() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        assert it.heard("ready: ")[0].find("anchor 2480.00 FDUSD") > 0
+
+    play(story, settings=with_settings(anchor_price=D(2480)))
+
+
+def test_an_exit_larger_than_the_largest_order_goes_out_in_parts() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        assert it.order.quantity == D("0.3916")
+        for bid in range(2560, 2600, 10):
+            await it.price(D(bid), wait_s=3)
+        assert it.holds("ETH") < D("0.001")
+        assert len(it.heard("take-profit filled")) == 1
+
+    play(story, terms=Terms(max_notional=D(1000)))
+
+
+def test_a_pegged_order_rests_on_our_side_and_is_moved_by_us() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        assert it.order.wanted.peg is not None
+        assert it.order.price == D("2553.01")
+        await it.price("2551")
+        assert it.order.price == D("2551.01")
+
+    play(story, settings=with_settings(exit_pricing=Pricing.PEG))
+
+
+def test_the_taker_escape_is_one_order_at_the_age_allowed() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        await it.wait(15)
+        assert it.holds("ETH") == 0
+
+    end = play(story, settings=with_settings(taker_escape_after_sec=10.0))
+    assert end.journal.tallies["TE-e", Side.SELL].placed == 1
+    assert end.journal.taker_fills == 1
+    assert [line for line in end.notes.lines if line.startswith("taker escape")] == [
+        "taker escape: after 10 s, fee 0.1 %"
+    ]
+
+
+def test_an_exit_that_takes_long_is_told_once() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        await it.wait(300)
+        assert len(it.heard("take-profit slow: not finished after 60 s, 0.0000 ETH filled")) == 1
+
+    play(story)
