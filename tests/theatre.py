@@ -264,6 +264,7 @@ def play(
     key_is_known: bool = True,
     faults: Faults | None = None,
     latency_s: float = 0.01,
+    events_first: bool = False,
     shut: frozenset[str] = frozenset(),
     prepare: Callable[[Exchange], None] = lambda _: None,
 ) -> Curtain:
@@ -278,7 +279,14 @@ def play(
         keys = KeyManager.from_private_key(private_key, api_key)
         notes = Notes()
         async with LoopbackExchange(
-            exchange, market, clock, listen=False, faults=faults, chance=Random(1), latency_s=latency_s
+            exchange,
+            market,
+            clock,
+            listen=False,
+            faults=faults,
+            chance=Random(1),
+            events_first=events_first,
+            latency_s=latency_s,
         ) as loopback:
             doors = Doors(loopback)
             doors.shut |= shut

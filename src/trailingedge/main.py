@@ -135,9 +135,10 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
     settings, warnings = _read(arguments)
     tape = _tape(settings, arguments) if settings.trading_mode is Mode.SIM else None
     keys = None if tape is not None else _keys(settings)
-    face = Lines(_stdout())
+    stdout = _stdout()
+    face = Lines(stdout)
     try:
-        log = _open_log(settings, face)
+        log = _open_log(settings, face, stdout)
         try:
             for warning in warnings:
                 logger.warning("%s", warning)
@@ -225,7 +226,7 @@ def _keys(settings: Settings) -> KeyManager:
     return KeyManager.from_file(settings.binance_ed25519_priv_path, settings.binance_ed25519_api_key or "")
 
 
-def _open_log(settings: Settings, face: Face) -> Logging:
+def _open_log(settings: Settings, face: Face, stdout: TextIO) -> Logging:
     secrets = (settings.binance_ed25519_api_key, settings.telegram_bot_token)
     return setup(
         settings.log_dir,
@@ -234,7 +235,7 @@ def _open_log(settings: Settings, face: Face) -> Logging:
         retention_days=settings.log_retention_days,
         console=face.line,
         console_level=settings.log_level_console,
-        console_times=not under_journald(os.environ, sys.stdout),
+        console_times=not under_journald(os.environ, stdout),
         secrets=[secret for secret in secrets if secret],
     )
 

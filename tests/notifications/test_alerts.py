@@ -11,3 +11,9 @@ def test_an_alert_is_a_record_of_its_level(level: int, caplog: pytest.LogCapture
     with caplog.at_level(logging.DEBUG):
         alerts.send("hard stop: 100 % honest", level)
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(level, "hard stop: 100 % honest")]
+
+
+def test_each_line_of_an_alert_is_a_record(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        LogAlerts().send("ended: FEE is abc\nSYMBOL is x", logging.ERROR)
+    assert [record.getMessage() for record in caplog.records] == ["ended: FEE is abc", "SYMBOL is x"]

@@ -46,3 +46,8 @@ def test_the_status_tells_all_that_is_known() -> None:
         "data 0.2 s old",
         "reconnects 2",
     ]
+
+
+def test_a_halt_and_a_market_that_is_not_known_are_shown() -> None:
+    shown = status(StatusView("sim", RULES, "WATCHING", data_age_s=float("inf"), halted=True, held=True))
+    assert shown == "sim ETHFDUSD | WATCHING, holding nothing tradable | halted | paused | no exit | no market data"

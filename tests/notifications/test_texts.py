@@ -50,6 +50,17 @@ NOTHING = texts.ExitResult(
             "ready: sim ETHFDUSD at ws://127.0.0.1:1, holding ETH, anchor 2551.20 FDUSD, maker fee 0.075 %",
         ),
         (
+            texts.ready(RULES, "sim", None, None, Decimal(0), "ws://127.0.0.1:1"),
+            "ready: sim ETHFDUSD at ws://127.0.0.1:1, holding nothing tradable, maker fee 0 %",
+        ),
+        (texts.ended("no such key"), "ended: no such key"),
+        (texts.trading_again("ETHFDUSD"), "ETHFDUSD is trading again"),
+        (
+            texts.account_lost(2.4),
+            "account connection lost: away for 2 s; nothing can be ordered or withdrawn until it is back",
+        ),
+        (texts.account_back(7.44), "account connection back after 7.4 s"),
+        (
             texts.take_profit_armed(RULES, Side.SELL, PRICE, 0.0205, 0.004),
             "take-profit armed: selling all ETH near 2551.20 FDUSD, best gain +2.05 %, -0.40 % since",
         ),
@@ -243,3 +254,18 @@ def test_the_rest_is_one_line_too(text: str) -> None:
     assert text
     assert "\n" not in text
     assert "None" not in text
+
+
+@pytest.mark.parametrize(
+    ("fraction", "said"),
+    [
+        (-0.00001, "+0.00 %"),
+        (-0.0, "+0.00 %"),
+        (0.00001, "+0.00 %"),
+        (-0.00006, "-0.01 %"),
+        (Decimal("0.0125"), "+1.25 %"),
+    ],
+    ids=str,
+)
+def test_a_percentage_is_rounded_before_it_is_signed(fraction: texts.Number, said: str) -> None:
+    assert texts.percent(fraction) == said

@@ -21,7 +21,7 @@ from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, Executi
 from trailingedge.snapshots import View
 from trailingedge.strategy.decide import decide
 from trailingedge.strategy.decision import Decision
-from trailingedge.strategy.events import Event, ExitEnded
+from trailingedge.strategy.events import Event
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Params
 from trailingedge.strategy.inputs import Command as OperatorCommand
 from trailingedge.strategy.memory import Memory
@@ -168,6 +168,7 @@ class Trader:
         top = self._trusted_top(view)
         settled, commands = self._settle(view)
         progress = self.chase.progress()
+        self._note_futility(progress, view)
         inputs = Inputs(
             market_ms=view.market_ms,
             server_ms=server_ms,
@@ -186,7 +187,6 @@ class Trader:
         self._closes.clear()
         self.memory, self._want, self.decision = step.memory, step.want, step.decision
         self.news += step.events
-        self._note_futility(step.events, view)
         self._watch_age(view, top, progress)
         if view.account_proven:
             commands += self.chase.toward(
@@ -279,11 +279,13 @@ class Trader:
             return False
         return now_s - self._command_seen[1] >= self._params.manual_exit_ttl_s
 
-    def _note_futility(self, events: tuple[Event, ...], view: View) -> None:
+    def _note_futility(self, progress: ExitProgress | None, view: View) -> None:
         """Funds at the edge of the least notional are too little one tick below the ask: not every beat anew."""
-        for event in events:
-            if isinstance(event, ExitEnded) and event.side is Side.BUY and event.cause is Cause.VANISHED:
-                self._futile = (self.holdings(view).quote, view.now_s + _FUTILE_S)
+        held = self.memory.exit
+        if held is None or held.side is Side.SELL or progress is None or progress.number != held.number:
+            return
+        if progress.complete is Cause.VANISHED:
+            self._futile = (self.holdings(view).quote, view.now_s + _FUTILE_S)
 
     def _buying_is_futile(self, view: View) -> bool:
         funds, until_s = self._futile

@@ -1,0 +1,210 @@
+"""Commands go out at once, answers come back by their tags, and what must be read again is read once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pytest
+from tests.execution.builders import record, refused
+
+from trailingedge.clock import HandClock
+from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.execution.commands import (
+    Answered,
+    Cancel,
+    Incoming,
+    Listed,
+    OrdersListed,
+    Place,
+    QueryOrder,
+    QueryOrdersFrom,
+    Remedy,
+    Replace,
+    ReplaceAnswered,
+)
+from trailingedge.execution.gateway import Gateway
+from trailingedge.market import Side
+from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, ReplaceOutcome, Unanswered
+from trailingedge.websocket.requests import Manner, NewOrder
+
+OWN = "TE-t-1"
+PRICE, QUANTITY = Decimal("100.09"), Decimal(1)
+
+
+@dataclass
+class PaperOrders:
+    """An order entry that writes down what it is asked and keeps the listeners."""
+
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+    placed: list[Callable[[Outcome], None]] = field(default_factory=list)
+    replaced: list[Callable[[ReplaceOutcome], None]] = field(default_factory=list)
+    listed: list[Callable[[Listed], None]] = field(default_factory=list)
+
+    async def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None:
+        self.asked.append(("place", order))
+        self.placed.append(heard)
+
+    async def replace(
+        self,
+        cancel_order_id: int | None,
+        cancel_client_order_id: str,
+        order: NewOrder,
+        heard: Callable[[ReplaceOutcome], None],
+    ) -> None:
+        self.asked.append(("replace", cancel_order_id, cancel_client_order_id, order))
+        self.replaced.append(heard)
+
+    async def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+        self.asked.append(("cancel", order_id, client_order_id))
+        self.placed.append(heard)
+
+    async def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+        self.asked.append(("status", order_id, client_order_id))
+        self.placed.append(heard)
+
+    async def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None:
+        self.asked.append(("all_orders", from_order_id))
+        self.listed.append(heard)
+
+
+class Counter:
+    """Says how often it was fetched, and fails as often as it was told to."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.count = 0
+        self._failures = list(failures)
+
+    async def fetch(self) -> None:
+        self.count += 1
+        if self._failures:
+            raise self._failures.pop(0)
+
+
+class Bench:
+    def __init__(self, *failures: Exception) -> None:
+        self.orders = PaperOrders()
+        self.delivered: list[Incoming] = []
+        self.clock = HandClock()
+        self.balances = Counter(*failures)
+        self.rules = Counter()
+        remedies = {Remedy.BALANCES: self.balances.fetch, Remedy.RULES: self.rules.fetch}
+        self.gateway = Gateway(self.orders, self.delivered.append, remedies, self.clock)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.gateway.run())
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.mark.parametrize(
+    ("command", "asked"),
+    [
+        pytest.param(
+            Place(1, OWN, Side.SELL, PRICE, QUANTITY),
+            ("place", NewOrder(OWN, Side.SELL, QUANTITY, PRICE, Manner.MAKER)),
+            id="place",
+        ),
+        pytest.param(
+            Place(1, OWN, Side.SELL, None, QUANTITY),
+            ("place", NewOrder(OWN, Side.SELL, QUANTITY, None, Manner.PEGGED)),
+            id="pegged",
+        ),
+        pytest.param(
+            Place(1, OWN, Side.SELL, PRICE, QUANTITY, escape=True),
+            ("place", NewOrder(OWN, Side.SELL, QUANTITY, PRICE, Manner.IMMEDIATE)),
+            id="escape",
+        ),
+        pytest.param(
+            Replace(1, 7, OWN, Side.BUY, PRICE, QUANTITY),
+            ("replace", 7, OWN, NewOrder(OWN, Side.BUY, QUANTITY, PRICE, Manner.MAKER)),
+            id="replace",
+        ),
+        pytest.param(
+            Replace(1, 7, OWN, Side.BUY, None, QUANTITY),
+            ("replace", 7, OWN, NewOrder(OWN, Side.BUY, QUANTITY, None, Manner.PEGGED)),
+            id="replace-pegged",
+        ),
+        pytest.param(Cancel(1, 7, OWN), ("cancel", 7, OWN), id="cancel"),
+        pytest.param(QueryOrder(1, None, OWN), ("status", None, OWN), id="query"),
+        pytest.param(QueryOrdersFrom(1, 7, OWN), ("all_orders", 7), id="list"),
+    ],
+)
+async def test_a_command_becomes_one_request(
+    command: Place | Replace | Cancel | QueryOrder | QueryOrdersFrom, asked: tuple[object, ...]
+) -> None:
+    bench = Bench()
+    await bench.gateway.send(command)
+    assert bench.orders.asked == [asked]
+    assert bench.delivered == []
+
+
+async def test_an_answer_comes_back_by_its_tag_and_a_late_one_too() -> None:
+    bench = Bench()
+    await bench.gateway.send(Place(1, OWN, Side.SELL, PRICE, QUANTITY))
+    await bench.gateway.send(Cancel(2, 7, OWN))
+    placed, canceled = bench.orders.placed
+    silence, gone = Unanswered("timeout"), refused(Refusal.UNKNOWN_ORDER)
+    canceled(gone)
+    placed(silence)
+    placed(Done(record(7)))
+    assert bench.delivered == [Answered(2, gone), Answered(1, silence), Answered(1, Done(record(7)))]
+
+
+async def test_a_replace_brings_both_halves() -> None:
+    bench = Bench()
+    await bench.gateway.send(Replace(3, 7, OWN, Side.SELL, PRICE, QUANTITY))
+    outcome = ReplaceOutcome(refused(Refusal.UNKNOWN_ORDER), NotTried())
+    bench.orders.replaced[0](outcome)
+    assert bench.delivered == [ReplaceAnswered(3, outcome)]
+
+
+async def test_a_list_is_ours_alone_and_oldest_first() -> None:
+    bench = Bench()
+    await bench.gateway.send(QueryOrdersFrom(4, 7, OWN))
+    ours = [record(order_id, client_order_id=OWN) for order_id in (9, 7)]
+    bench.orders.listed[0]((*ours, record(8, client_order_id="mine")))
+    assert bench.delivered == [OrdersListed(4, (ours[1], ours[0]))]
+
+
+async def test_a_list_that_was_refused_says_so() -> None:
+    bench = Bench()
+    await bench.gateway.send(QueryOrdersFrom(4, 7, OWN))
+    no = refused(Refusal.RATE_LIMITED)
+    bench.orders.listed[0](no)
+    assert bench.delivered == [OrdersListed(4, no)]
+
+
+async def test_what_is_asked_for_twice_is_read_once() -> None:
+    bench = Bench()
+    for remedy in (Remedy.BALANCES, Remedy.RULES, Remedy.BALANCES):
+        await bench.gateway.send(remedy)
+    async with bench.running():
+        await bench.clock.wind(1)
+        assert (bench.balances.count, bench.rules.count) == (1, 1)
+        bench.gateway.fetch(Remedy.BALANCES)
+        await bench.clock.wind(1)
+        assert bench.balances.count == 2
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [RequestRefused(-1003, "slower"), OutcomeUnknown("timeout"), SessionLost("closed"), ProtocolViolation("{")],
+    ids=lambda trouble: type(trouble).__name__,
+)
+async def test_what_could_not_be_read_is_a_warning_and_the_next_is_read(
+    trouble: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(trouble)
+    async with bench.running():
+        bench.gateway.fetch(Remedy.BALANCES)
+        bench.gateway.fetch(Remedy.RULES)
+        await bench.clock.wind(0.4)
+        assert bench.rules.count == 0  # a moment's pause, not to make trouble worse
+        await bench.clock.wind(0.2)
+        assert bench.rules.count == 1
+    assert "could not read again balances" in caplog.text

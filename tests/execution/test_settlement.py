@@ -1,0 +1,98 @@
+"""The balances account for what our orders did: by the exchange's time, and within a millisecond by who spoke first."""
+
+from decimal import Decimal
+
+import pytest
+from tests.execution.builders import report
+
+from trailingedge.execution.order import Heard, Order
+from trailingedge.execution.settlement import Settlement
+from trailingedge.market import OrderStatus, Side
+from trailingedge.snapshots import View
+
+CANCELED, FILLED, PART, NEW = (
+    OrderStatus.CANCELED,
+    OrderStatus.FILLED,
+    OrderStatus.PARTIALLY_FILLED,
+    OrderStatus.NEW,
+)
+
+
+def view(balances_ms: int, pushes: int) -> View:
+    return View(
+        now_s=0.0,
+        market_ms=0,
+        top=None,
+        top_age_s=0.0,
+        balances={},
+        balances_ms=balances_ms,
+        account_proven=True,
+        closed=(),
+        pushes=pushes,
+    )
+
+
+def order(heard: Heard, order_id: int | None = 7) -> Order:
+    made = Order("TE-t-1", Side.SELL, Decimal(100), Decimal(1), 0.0)
+    made.order_id = order_id
+    made.hear(heard)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("balances_ms", "holds"), [pytest.param(999, False, id="older"), pytest.param(1001, True, id="newer")]
+)
+def test_another_time_says_it_all(balances_ms: int, holds: bool) -> None:
+    settlement = Settlement()
+    settlement.hear_report(report(7, status=CANCELED), pushes=5)
+    assert settlement.holds(view(balances_ms, pushes=5), 1000, order(Heard.CANCELED)) is holds
+
+
+@pytest.mark.parametrize("status", [CANCELED, FILLED, PART])
+def test_within_a_millisecond_the_balances_come_after_the_report(status: OrderStatus) -> None:
+    settlement = Settlement()
+    settlement.hear_report(report(7, filled="0.5", status=status), pushes=5)
+    assert not settlement.holds(view(1000, pushes=5), 1000, order(Heard.NEW))
+    assert settlement.holds(view(1000, pushes=6), 1000, order(Heard.NEW))
+
+
+def test_an_end_that_only_an_answer_told_is_waited_for() -> None:
+    settlement = Settlement()
+    ended = order(Heard.CANCELED)
+    assert not settlement.holds(view(1000, pushes=5), 1000, ended)
+    settlement.hear_report(report(7, status=CANCELED), pushes=5)
+    assert not settlement.holds(view(1000, pushes=5), 1000, ended)
+    assert settlement.holds(view(1000, pushes=6), 1000, ended)
+
+
+def test_a_report_before_the_answer_is_enough() -> None:
+    settlement = Settlement()
+    settlement.hear_report(report(7, status=CANCELED), pushes=5)
+    assert settlement.holds(view(1000, pushes=6), 1000, order(Heard.CANCELED))
+
+
+def test_an_order_that_never_was_moved_nothing() -> None:
+    assert Settlement().holds(view(0, pushes=0), 0, None)
+    assert Settlement().holds(view(1000, pushes=3), 1000, order(Heard.REFUSED, order_id=None))
+
+
+def test_a_placement_and_foreign_orders_settle_nothing() -> None:
+    settlement = Settlement()
+    settlement.hear_report(report(7, status=NEW), pushes=5)
+    settlement.hear_report(report(8, status=FILLED, filled="1", client_order_id="mine"), pushes=5)
+    assert settlement.holds(view(1000, pushes=5), 1000, order(Heard.NEW))
+
+
+def test_balances_that_were_asked_for_settle_what_was_known_then() -> None:
+    settlement = Settlement()
+    settlement.hear_report(report(7, status=CANCELED), pushes=5)
+    settlement.hear_asked(settlement.mark(pushes=5), pushes=5)
+    assert settlement.holds(view(1000, pushes=5), 1000, order(Heard.CANCELED))
+
+
+def test_balances_that_were_asked_for_before_a_report_say_nothing_of_it() -> None:
+    settlement = Settlement()
+    mark = settlement.mark(pushes=5)
+    settlement.hear_report(report(7, status=CANCELED), pushes=5)
+    settlement.hear_asked(mark, pushes=5)
+    assert not settlement.holds(view(1000, pushes=5), 1000, order(Heard.CANCELED))

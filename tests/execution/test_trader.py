@@ -1,0 +1,421 @@
+"""Strategy and chaser joined: what a beat lets through, what it holds back, and what it tells once."""
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from tests.execution.builders import RULES, TEN_SECONDS, D, own, record, report, top
+from tests.strategy.stage import START_MS, kline, params
+
+from trailingedge.errors import BrokenInvariant
+from trailingedge.execution.budget import OrderBudget
+from trailingedge.execution.commands import Answered, Cancel, Command, Place, Remedy
+from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.execution.trader import (
+    AccountBack,
+    AccountLost,
+    ExitAged,
+    MarketFresh,
+    MarketStale,
+    News,
+    Trader,
+    TraderParams,
+    slippage_frac,
+)
+from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.market import Balance, BookTop, ExecutionType, Kline, OrderRecord, OrderStatus, Regime, Side
+from trailingedge.snapshots import View
+from trailingedge.strategy.events import CommandRefused, ExitArmed, ExitEnded, RegimeSet
+from trailingedge.strategy.inputs import Command as OperatorCommand
+from trailingedge.strategy.memory import Phase
+from trailingedge.strategy.want import Cause, Kind
+from trailingedge.websocket.outcomes import Done, Refusal, Refused
+
+FLIP = OperatorCommand.FLIP
+BOOK = top("100.00", "100.10")
+
+
+class Bench:
+    """A trader in hand: what the view shows stays until it is changed."""
+
+    def __init__(self, base: str = "1", quote: str = "0", trader_params: TraderParams | None = None) -> None:
+        budget = OrderBudget(0.2)
+        budget.learn([TEN_SECONDS], START_MS)
+        self.trader = Trader(
+            params(),
+            trader_params or TraderParams(),
+            MakerExit(RULES, budget),
+            DonchianChannel(3, 1),
+            "ETH",
+            "FDUSD",
+        )
+        self.now_s = 0.0
+        self.top: BookTop | None = BOOK
+        self.heard_s = 0.0
+        self.fresh = True
+        self.proven = True
+        self.balances = {"ETH": Balance("ETH", D(base)), "FDUSD": Balance("FDUSD", D(quote))}
+        self.balances_ms = START_MS
+        self.pushes = 0
+        self.news: list[News] = []
+
+    def beat(self, after_s: float = 0.1, closed: Iterable[Kline] = ()) -> list[Command]:
+        """One beat, so much later."""
+        self.now_s = round(self.now_s + after_s, 3)
+        if self.fresh:
+            self.heard_s = self.now_s
+        commands = self.trader.beat(self.view(closed), START_MS + round(self.now_s * 1000))
+        self.news += self.trader.news
+        self.trader.news.clear()
+        return commands
+
+    def view(self, closed: Iterable[Kline] = ()) -> View:
+        return View(
+            now_s=self.now_s,
+            market_ms=START_MS + round(self.now_s * 1000),
+            top=self.top,
+            top_age_s=self.now_s - self.heard_s,
+            balances=self.balances,
+            balances_ms=self.balances_ms,
+            account_proven=self.proven,
+            closed=tuple(closed),
+            pushes=self.pushes,
+        )
+
+    def told(self, kind: type[News]) -> list[News]:
+        return [news for news in self.news if isinstance(news, kind)]
+
+    def lasted(self, kind: type[News]) -> list[float]:
+        """The seconds that news of a kind tell."""
+        return [seconds for news in self.told(kind) for seconds in dataclasses.astuple(news)]
+
+    def hold(self, asset: str, free: str, locked: str = "0") -> None:
+        """The stream tells a balance."""
+        self.balances = self.balances | {asset: Balance(asset, D(free), D(locked))}
+        self.balances_ms += 1000
+        self.pushes += 1
+
+    def flip(self) -> Place:
+        """The operator's exit, up to its first order."""
+        self.beat()
+        self.trader.instructions.append(FLIP)
+        (command,) = self.beat()
+        assert isinstance(command, Place)
+        return command
+
+    def rest(self, placed: Place) -> None:
+        """The order came to rest, and its funds are locked."""
+        self.trader.inbox.append(Answered(placed.tag, Done(self.record(placed))))
+        asset = "ETH" if placed.side is Side.SELL else "FDUSD"
+        amount = placed.quantity if placed.side is Side.SELL else placed.quantity * (placed.price or 0)
+        self.hold(asset, str(self.balances[asset].free - amount), str(amount))
+        self.beat()
+
+    @staticmethod
+    def record(placed: Place) -> OrderRecord:
+        return record(
+            7, placed.price or D(0), placed.quantity, client_order_id=placed.client_order_id, side=placed.side
+        )
+
+
+# --- Holdings ---------------------------------------------------------------------------------
+
+
+def test_what_others_have_locked_is_not_ours_to_trade() -> None:
+    bench = Bench()
+    bench.balances = {"ETH": Balance("ETH", D("0.6"), D("0.4")), "FDUSD": Balance("FDUSD", D(10), D(990))}
+    assert (bench.trader.holdings(bench.view()).base, bench.trader.holdings(bench.view()).quote) == (D("0.6"), D(10))
+
+
+def test_what_our_own_order_has_locked_is() -> None:
+    bench = Bench()
+    bench.rest(bench.flip())
+    bench.hold("ETH", "0.2", "1.5")  # of which ours are 1
+    assert bench.trader.holdings(bench.view()).base == D("1.2")
+
+
+def test_the_reserve_is_left_alone_and_never_below_nothing() -> None:
+    bench = Bench(quote="50", trader_params=TraderParams(reserve_base=D("0.3"), reserve_quote=D(80)))
+    held = bench.trader.holdings(bench.view())
+    assert (held.base, held.quote) == (D("0.7"), D(0))
+
+
+def test_an_asset_never_heard_of_is_none() -> None:
+    bench = Bench()
+    bench.balances = {}
+    assert bench.trader.holdings(bench.view()).base == 0
+
+
+# --- Trust ------------------------------------------------------------------------------------
+
+
+def test_a_silent_market_is_told_once_and_its_return_once() -> None:
+    bench = Bench()
+    bench.beat()
+    bench.fresh = False
+    for _ in range(200):
+        bench.beat()
+    assert bench.lasted(MarketStale) == [pytest.approx(10.0)]
+    bench.fresh = True
+    bench.beat()
+    bench.beat()
+    assert bench.lasted(MarketFresh) == [pytest.approx(20.1)]
+
+
+def test_a_top_that_was_forgotten_is_not_used_but_not_told_before_it_lasts() -> None:
+    bench = Bench()
+    bench.beat()
+    bench.fresh, bench.heard_s = False, float("-inf")
+    bench.trader.instructions.append(FLIP)
+    assert bench.beat() == []
+    assert not bench.told(MarketStale)
+    bench.beat(after_s=10.0)
+    assert bench.lasted(MarketStale) == [pytest.approx(10.1)]
+
+
+def test_an_unproven_account_sends_nothing_and_judges_nothing() -> None:
+    bench = Bench()
+    bench.beat()
+    bench.proven = False
+    bench.top = top("90.00", "90.10")
+    for _ in range(100):
+        assert bench.beat() == []
+    assert bench.trader.memory.exit is None
+    assert bench.lasted(AccountLost) == [pytest.approx(2.0)]
+    bench.proven = True
+    bench.beat()
+    assert bench.lasted(AccountBack) == [pytest.approx(10.0)]
+
+
+# --- Settled balances -------------------------------------------------------------------------
+
+
+def filled(bench: Bench, placed: Place, time_ms: int) -> None:
+    bench.trader.hear_report(
+        report(
+            7,
+            placed.price or D(0),
+            placed.quantity,
+            placed.quantity,
+            OrderStatus.FILLED,
+            client_order_id=placed.client_order_id,
+            time_ms=time_ms,
+        ),
+        bench.pushes,
+    )
+
+
+def test_an_exit_is_over_when_the_balances_say_so_too() -> None:
+    bench = Bench()
+    placed = bench.flip()
+    bench.rest(placed)
+    filled(bench, placed, bench.balances_ms)
+    bench.beat()
+    bench.beat()
+    assert not bench.told(ExitEnded)
+    bench.balances |= {"ETH": Balance("ETH", D(0)), "FDUSD": Balance("FDUSD", D("100.09"))}
+    bench.pushes += 1  # of the same millisecond
+    bench.beat()
+    assert bench.trader.restless
+    bench.beat()
+    (ended,) = bench.told(ExitEnded)
+    assert isinstance(ended, ExitEnded)
+    assert ended.cause is Cause.FILLED
+    assert bench.trader.memory.regime is Regime.QUOTE
+    assert not bench.trader.restless
+
+
+def test_balances_that_do_not_come_are_asked_for_once_a_second_and_never_of_an_unproven_account() -> None:
+    bench = Bench()
+    placed = bench.flip()
+    bench.rest(placed)
+    filled(bench, placed, bench.balances_ms + 5)
+    asked = [command for _ in range(25) for command in bench.beat()]
+    assert asked == [Remedy.BALANCES, Remedy.BALANCES]
+    bench.proven = False
+    assert [command for _ in range(25) for command in bench.beat()] == []
+
+
+# --- Commands and their patience --------------------------------------------------------------
+
+
+def test_a_command_that_finds_no_book_expires() -> None:
+    bench = Bench()
+    bench.beat()
+    bench.fresh, bench.top = False, None
+    bench.trader.instructions.append(FLIP)
+    for _ in range(299):
+        bench.beat()
+    assert bench.trader.memory.phase is Phase.EXITING
+    bench.beat(1.0)
+    bench.beat()
+    (ended,) = bench.told(ExitEnded)
+    assert isinstance(ended, ExitEnded)
+    assert ended.cause is Cause.EXPIRED
+
+
+def test_a_command_whose_order_has_rested_does_not_expire() -> None:
+    bench = Bench()
+    bench.rest(bench.flip())
+    bench.beat(after_s=120.0)
+    assert bench.trader.memory.phase is Phase.EXITING
+
+
+def test_an_old_exit_made_a_command_has_the_patience_of_a_new_one() -> None:
+    bench = Bench()
+    bench.beat()
+    bench.top = top("103.00", "103.10")
+    bench.beat()
+    bench.top = top("102.50", "102.60")
+    (placed,) = bench.beat()
+    assert isinstance(placed, Place)
+    assert placed.client_order_id.startswith("TE-t-")
+    bench.trader.inbox.append(Answered(placed.tag, Refused(Refusal.NOT_TRADING, -2010, "Market is closed.")))
+    bench.beat(after_s=45.0)
+    bench.trader.instructions.append(FLIP)
+    bench.beat()
+    assert bench.trader.memory.exit is not None
+    assert bench.trader.memory.exit.kind is Kind.MANUAL
+    bench.beat()
+    assert bench.trader.memory.exit is not None
+    assert bench.trader.memory.exit.ending is None
+
+
+def test_commands_are_taken_one_a_beat_and_the_rest_makes_restless() -> None:
+    bench = Bench()
+    bench.beat()
+    bench.trader.instructions += [FLIP, FLIP]
+    bench.beat()
+    assert bench.trader.restless
+    bench.beat()
+    assert bench.told(CommandRefused) == [CommandRefused(FLIP, "already under way")]
+    assert not bench.trader.instructions
+
+
+# --- What is told -----------------------------------------------------------------------------
+
+
+def test_an_exit_that_takes_long_is_told_once_with_its_slippage() -> None:
+    bench = Bench()
+    bench.rest(bench.flip())
+    bench.beat(after_s=60.0)
+    bench.beat(after_s=60.0)
+    (aged,) = bench.told(ExitAged)
+    assert isinstance(aged, ExitAged)
+    assert (aged.kind, aged.side, aged.filled_base) == (Kind.MANUAL, Side.SELL, D(0))
+    assert aged.slippage_frac == pytest.approx((100.05 - 100.10) / 100.05)
+
+
+@pytest.mark.parametrize(
+    ("side", "mid", "price", "slippage"),
+    [
+        pytest.param(Side.SELL, D(100), D(99), 0.01, id="sold lower"),
+        pytest.param(Side.BUY, D(100), D(99), -0.01, id="bought lower"),
+        pytest.param(Side.SELL, None, D(99), None, id="no mid"),
+        pytest.param(Side.SELL, D(100), None, None, id="no price"),
+    ],
+)
+def test_slippage_is_positive_where_it_costs(
+    side: Side, mid: Decimal | None, price: Decimal | None, slippage: float | None
+) -> None:
+    assert slippage_frac(side, mid, price) == (None if slippage is None else pytest.approx(slippage))
+
+
+def test_a_change_from_outside_is_anchored_at_the_newest_foreign_fill() -> None:
+    bench = Bench()
+    bench.beat()
+    foreign = report(
+        9, "101", "1", "1", OrderStatus.FILLED, client_order_id="mine", time_ms=START_MS, reason=ExecutionType.TRADE
+    )
+    bench.trader.inbox.append(replace(foreign, last_price=D("101.5")))
+    bench.hold("ETH", "0")
+    bench.hold("FDUSD", "101.5")
+    bench.beat()
+    changed = bench.told(RegimeSet)[-1]
+    assert isinstance(changed, RegimeSet)
+    assert (changed.regime, changed.price) == (Regime.QUOTE, 101.5)
+
+
+def test_a_foreign_fill_of_long_ago_anchors_nothing() -> None:
+    bench = Bench()
+    bench.beat()
+    foreign = report(9, "101", "1", "1", OrderStatus.FILLED, client_order_id="mine", time_ms=START_MS)
+    bench.trader.inbox.append(replace(foreign, last_price=D("101.5")))
+    bench.beat(after_s=30.0)
+    bench.hold("ETH", "0")
+    bench.hold("FDUSD", "101.5")
+    bench.beat()
+    changed = bench.told(RegimeSet)[-1]
+    assert isinstance(changed, RegimeSet)
+    assert changed.price == pytest.approx(100.1)
+
+
+# --- Rules, halts, the end --------------------------------------------------------------------
+
+
+def test_rules_that_were_read_again_hold_for_strategy_and_chaser() -> None:
+    bench = Bench(base="0.06")
+    phases = []
+    for least in (D(5), D(10)):
+        bench.trader.learn_rules(replace(RULES, min_notional=least))
+        bench.beat()
+        phases.append(bench.trader.memory.phase)
+    assert phases == [Phase.WATCHING, Phase.UNFUNDED]
+    assert bench.trader.rules.min_notional == 10
+
+
+def test_a_buy_too_small_by_a_tick_is_not_begun_every_beat() -> None:
+    bench = Bench(base="0", quote="5.0134")
+    bench.beat()
+    bench.top = top("97.90", "98.00")
+    bench.beat()
+    bench.top = top("98.20", "98.30")
+    bench.trader.learn_rules(replace(RULES, min_notional=D("5.0133"), step_size=D("0.001")))  # 0.051 at the ask
+    for _ in range(300):
+        bench.beat()
+    assert len(bench.told(ExitArmed)) == 1
+    bench.hold("FDUSD", "50")
+    bench.beat()
+    assert len(bench.told(ExitArmed)) == 2
+
+
+def test_candles_of_a_beat_that_breaks_come_with_the_next() -> None:
+    bench = Bench()
+    placed = bench.flip()
+    bench.rest(placed)
+    rejected = report(7, client_order_id=placed.client_order_id, reason=ExecutionType.REJECTED)
+    bench.trader.inbox.append(replace(rejected, status=OrderStatus.REJECTED))
+    with pytest.raises(BrokenInvariant):
+        bench.beat(closed=[kline(0, "100")])
+    bench.beat(closed=[kline(1, "101")])
+    assert bench.trader.memory.last_close == 101.0
+    assert bench.trader.memory.last_close_ms == kline(1, "101").close_ms
+
+
+def test_at_the_end_the_order_is_withdrawn_and_nothing_decided() -> None:
+    bench = Bench()
+    placed = bench.flip()
+    bench.rest(placed)
+    bench.top = top("90.00", "90.10")
+    (command,) = bench.trader.wind_down(bench.view(), START_MS)
+    assert isinstance(command, Cancel)
+    assert command.order_id == 7
+    assert bench.trader.memory.exit is not None
+    assert bench.trader.memory.exit.kind is Kind.MANUAL
+
+
+def test_at_the_end_an_unproven_account_is_not_written_to() -> None:
+    bench = Bench()
+    bench.rest(bench.flip())
+    bench.proven = False
+    assert bench.trader.wind_down(bench.view(), START_MS) == []
+
+
+def test_a_report_of_an_exit_long_past_changes_nothing() -> None:
+    bench = Bench()
+    bench.beat()
+    bench.trader.hear_report(report(3, filled="1", status=OrderStatus.FILLED, client_order_id=own(number=5)), 0)
+    bench.beat()
+    assert bench.trader.memory.phase is Phase.WATCHING

@@ -1,0 +1,303 @@
+"""What happens is said once, in the place where it belongs: an alert, a line of the log, or neither."""
+
+import logging
+from dataclasses import dataclass, field
+
+import pytest
+from tests.execution.builders import NUMBER, RULES, D, own
+
+from trailingedge.execution.happenings import (
+    OrderFilled,
+    OrderInDoubt,
+    OrderPlaced,
+    OrderRefused,
+    OrderReplaced,
+    OrderWithdrawn,
+    StrangerWithOurId,
+)
+from trailingedge.execution.trader import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
+from trailingedge.indicators.donchian import Breakout
+from trailingedge.market import Regime, Side
+from trailingedge.notifications.announcer import Announcer
+from trailingedge.strategy.events import (
+    BrokeOut,
+    CommandRefused,
+    ExitArmed,
+    ExitEnded,
+    ExitEnding,
+    ExitRelabelled,
+    FlushArmed,
+    Funded,
+    GateOpened,
+    GateShut,
+    Origin,
+    RegimeSet,
+    Squeezed,
+    Unfunded,
+)
+from trailingedge.strategy.inputs import Command, Holdings
+from trailingedge.strategy.memory import ShutBy
+from trailingedge.strategy.min_gain import MinGain
+from trailingedge.strategy.trailing import trail
+from trailingedge.strategy.want import Cause, Kind
+from trailingedge.tally import Tally
+from trailingedge.websocket.outcomes import Refusal
+
+OWN = own()
+HELD = Holdings(D("0.001"), D(2))
+
+
+@dataclass
+class Sink:
+    alerts: list[tuple[int, str]] = field(default_factory=list)
+
+    def send(self, text: str, level: int = logging.INFO) -> None:
+        self.alerts.append((level, text))
+
+
+def tell(*news: News) -> list[tuple[int, str]]:
+    """The alerts that this comes to."""
+    sink = Sink()
+    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: 12_000)
+    for one in news:
+        announcer.tell(one)
+    return sink.alerts
+
+
+def ended(cause: Cause, base: str = "1", idle: str | None = None, regime: Regime = Regime.QUOTE) -> ExitEnded:
+    return ExitEnded(
+        kind=Kind.FLUSH,
+        side=Side.SELL,
+        number=NUMBER,
+        cause=cause,
+        filled_base=D(base),
+        filled_quote=D(base) * 2450,
+        average=D(2450) if D(base) else None,
+        regime=regime,
+        started_ms=0,
+        mid_price=D(2450),
+        idle=None if idle is None else D(idle),
+    )
+
+
+ARMED_TRAIL = trail(
+    2553.0, 2500.0, 2560.0, MinGain(25.0, 0.0, 0.0), 0.0, start_factor=0.5, min_factor=0.1, gain_scale_frac=0.005
+)
+
+
+@pytest.mark.parametrize(
+    ("news", "level", "text"),
+    [
+        pytest.param(
+            ExitArmed(Kind.TAKE_PROFIT, Side.SELL, NUMBER, D(2553), ARMED_TRAIL),
+            logging.INFO,
+            "take-profit armed: selling all ETH near 2553.00 FDUSD, best gain +2.40 %, -0.28 % since",
+            id="take-profit armed",
+        ),
+        pytest.param(
+            ExitArmed(Kind.MANUAL, Side.BUY, NUMBER, None),
+            logging.INFO,
+            "manual flip: buying ETH back as soon as the market is known",
+            id="manual flip",
+        ),
+        pytest.param(
+            ExitArmed(Kind.BREAKOUT, Side.SELL, NUMBER, D(2553)),
+            logging.INFO,
+            "breakout armed: selling all ETH",
+            id="breakout armed",
+        ),
+        pytest.param(
+            FlushArmed(NUMBER, D(2450), 2500.0, 0.02, None),
+            logging.WARNING,
+            "hard stop: -2.00 % from the anchor, -2.00 % allowed; selling all ETH near 2450.00 FDUSD",
+            id="hard stop",
+        ),
+        pytest.param(
+            ExitRelabelled(NUMBER, Side.SELL, Kind.MANUAL, Kind.TAKE_PROFIT),
+            logging.INFO,
+            "manual flip: the take-profit in progress is yours now",
+            id="relabelled",
+        ),
+        pytest.param(
+            GateShut(ShutBy.FLUSH, 2450.0, None),
+            logging.INFO,
+            "gate shut: a finished flush at 2450.00 FDUSD; no ETH is bought until it opens",
+            id="gate shut",
+        ),
+        pytest.param(
+            GateOpened(ShutBy.FLUSH, 2502.0, 2500.0),
+            logging.INFO,
+            "gate open: a candle closed at 2502.00 FDUSD, across the channel's middle 2500.00 FDUSD",
+            id="gate open",
+        ),
+        pytest.param(
+            BrokeOut(Breakout.UP, 2510.0, 2505.0, 2495.0),
+            logging.INFO,
+            "breakout: a candle closed at 2510.00 FDUSD, above the channel's 2505.00 FDUSD",
+            id="breakout up",
+        ),
+        pytest.param(
+            BrokeOut(Breakout.DOWN, 2490.0, 2505.0, 2495.0),
+            logging.INFO,
+            "breakout: a candle closed at 2490.00 FDUSD, below the channel's 2495.00 FDUSD",
+            id="breakout down",
+        ),
+        pytest.param(
+            Squeezed(3.0, 0.05),
+            logging.INFO,
+            "squeeze: the channel is 3.00 FDUSD wide; 5 % of the recent ones were narrower",
+            id="squeeze",
+        ),
+        pytest.param(
+            Unfunded(None, HELD),
+            logging.WARNING,
+            "unfunded: 0.0010 ETH and 2.00 FDUSD are too little to trade; waiting for a deposit",
+            id="unfunded",
+        ),
+        pytest.param(Funded(Regime.BASE, HELD), logging.INFO, "funded: ETH can be traded again", id="funded"),
+        pytest.param(
+            CommandRefused(Command.FLIP, "there is nothing to trade"),
+            logging.WARNING,
+            "x refused: there is nothing to trade",
+            id="command refused",
+        ),
+        pytest.param(
+            MarketStale(10.2),
+            logging.WARNING,
+            "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again",
+            id="stale",
+        ),
+        pytest.param(MarketFresh(42.0), logging.INFO, "market recovered: heard again after 42 s", id="fresh"),
+        pytest.param(
+            AccountLost(2.0),
+            logging.WARNING,
+            "account connection lost: away for 2 s; nothing can be ordered or withdrawn until it is back",
+            id="account lost",
+        ),
+        pytest.param(AccountBack(7.5), logging.INFO, "account connection back after 7.5 s", id="account back"),
+        pytest.param(
+            ExitAged(Kind.TAKE_PROFIT, Side.SELL, 60.0, 0.001, D("0.25")),
+            logging.WARNING,
+            "take-profit slow: not finished after 60 s, 0.2500 ETH filled, slippage +0.10 %",
+            id="exit aged",
+        ),
+        pytest.param(
+            StrangerWithOurId(OWN, 99),
+            logging.ERROR,
+            f"stranger: order 99 bears our id and is not ours; another instance trades ({OWN})",
+            id="stranger",
+        ),
+        pytest.param(
+            OrderRefused(OWN, Refusal.NOT_TRADING, -2010, "Market is closed.", 1),
+            logging.WARNING,
+            f"order refused: -2010 Market is closed. ({OWN})",
+            id="not trading",
+        ),
+        pytest.param(
+            ended(Cause.FILLED),
+            logging.INFO,
+            "flush done: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, slippage +0.00 %, in 12.0 s "
+            "with 0 replaces, fee none",
+            id="filled",
+        ),
+        pytest.param(
+            ended(Cause.DUST),
+            logging.INFO,
+            "flush done: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, slippage +0.00 %, in 12.0 s "
+            "with 0 replaces, fee none",
+            id="dust",
+        ),
+        pytest.param(
+            ended(Cause.WITHDRAWN, base="0"),
+            logging.WARNING,
+            "flush ended: withdrawn by the operator; nothing filled",
+            id="withdrawn",
+        ),
+    ],
+)
+def test_what_is_worth_waking_someone_for_is_an_alert(news: News, level: int, text: str) -> None:
+    assert tell(news) == [(level, text)]
+
+
+@pytest.mark.parametrize(
+    ("regime", "rest"),
+    [
+        pytest.param(Regime.QUOTE, "idle remainder: 0.4000 ETH stay idle and join the next flip", id="base"),
+        pytest.param(Regime.BASE, "idle remainder: 0.40 FDUSD stay idle and join the next flip", id="quote"),
+    ],
+)
+def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest: str) -> None:
+    assert tell(ended(Cause.WITHDRAWN, idle="0.4", regime=regime))[1] == (logging.WARNING, rest)
+
+
+@pytest.mark.parametrize(
+    ("news", "level", "line"),
+    [
+        pytest.param(
+            OrderPlaced(OWN, 7, Side.SELL, D("2553.01"), D(1)),
+            logging.INFO,
+            f"order placed: SELL 1.0000 ETH at 2553.01 FDUSD ({OWN})",
+            id="placed",
+        ),
+        pytest.param(
+            OrderReplaced(OWN, 8, Side.SELL, D("2553.01"), D("2552.01"), D(1)),
+            logging.INFO,
+            f"order replaced: SELL 1.0000 ETH at 2552.01 FDUSD ({OWN})",
+            id="replaced",
+        ),
+        pytest.param(
+            OrderFilled(OWN, 8, Side.SELL, D("2552.01"), D("0.4"), D("1020.804"), D("0.6")),
+            logging.INFO,
+            f"order filled: SELL 0.4000 ETH at 2552.01 FDUSD, 0.6000 ETH left ({OWN})",
+            id="filled",
+        ),
+        pytest.param(
+            OrderWithdrawn(OWN, 8, Side.SELL, D("2552.01"), D("0.4"), D(1)),
+            logging.INFO,
+            f"order withdrawn: SELL 0.6000 ETH at 2552.01 FDUSD ({OWN})",
+            id="withdrawn",
+        ),
+        pytest.param(
+            OrderInDoubt(OWN, 8, "timeout"),
+            logging.WARNING,
+            f"order in doubt: timeout; asking the exchange ({OWN})",
+            id="in doubt",
+        ),
+        pytest.param(
+            OrderRefused(OWN, Refusal.WOULD_TAKE, -2010, "Order would immediately match and take.", 1),
+            logging.WARNING,
+            f"order refused: -2010 Order would immediately match and take. ({OWN})",
+            id="refused",
+        ),
+        pytest.param(
+            OrderRefused(OWN, Refusal.NOT_TRADING, -2010, "Market is closed.", 2),
+            logging.DEBUG,
+            f"order refused: -2010 Market is closed. ({OWN})",
+            id="refused again",
+        ),
+        pytest.param(
+            ExitEnding(Kind.TAKE_PROFIT, Side.BUY, NUMBER, Cause.STOPPED),
+            logging.INFO,
+            "take-profit ending: stopped, the price ran away",
+            id="ending",
+        ),
+        pytest.param(
+            RegimeSet(None, Regime.BASE, 2500.0, Origin.MARKET),
+            logging.INFO,
+            "holding ETH: anchor 2500.00 FDUSD (market price)",
+            id="regime",
+        ),
+    ],
+)
+def test_the_rest_is_a_line_of_the_log(news: News, level: int, line: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    assert tell(news) == []
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(level, line)]
+
+
+def test_new_rules_are_worded_by_their_grid() -> None:
+    sink = Sink()
+    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: 0)
+    announcer.rules = type(RULES)("ETHFDUSD", "ETH", "FDUSD", tick_size=D(1), step_size=D(1))
+    announcer.tell(GateOpened(ShutBy.FLUSH, 2502.4, 2500.0))
+    assert "2502 FDUSD" in sink.alerts[0][1]

@@ -1,0 +1,210 @@
+"""The daemon under a moody exchange and under unusual settings."""
+
+import dataclasses
+
+import pytest
+from tests.test_main_logic import rally_and_turn, slump_and_recovery
+from tests.theatre import CASH, D, Stage, play, with_settings
+
+from trailingedge.daemon import Instruction
+from trailingedge.errors import (
+    ExitCode,
+)
+from trailingedge.market import Side
+from trailingedge.simulator.faults import Fate, Faults
+from trailingedge.simulator.terms import Terms
+from trailingedge.strategy.want import Pricing
+
+
+def test_a_halted_symbol_is_waited_for_and_the_exit_stays() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        it.exchange.engine.status = "BREAK"
+        for bid in ("2552", "2551.5", "2551", "2550.5"):
+            await it.price(bid, wait_s=60)
+        asked = it.exchange.journal.requests["exchangeInfo"]
+        assert 4 <= asked <= 12
+        assert len(it.heard("order refused: -2010 Market is closed.")) <= 1
+        it.exchange.engine.status = "TRADING"
+        await it.price("2550", wait_s=130)
+        await it.price("2549")
+        assert it.order.price == D("2549.01")
+        assert len(it.heard("ETHFDUSD is trading again")) == 1
+
+    play(story)
+
+
+def test_a_symbol_that_does_not_trade_at_the_start_is_waited_for() -> None:
+    async def story(it: Stage) -> None:
+        it.exchange.engine.status = "BREAK"
+        await it.ready()
+        assert it.heard("ETHFDUSD is not trading (BREAK)")
+        assert it.exchange.journal.placed == 0
+        await it.price("2450", wait_s=60)
+        assert it.own == []
+        it.exchange.engine.status = "TRADING"
+        await it.price("2449", wait_s=130)
+        assert it.order.client_order_id.startswith("TE-f-")
+
+    play(story)
+
+
+def test_a_symbol_taken_off_the_list_is_waited_for_like_any_halt() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        it.exchange.engine.status = "BREAK"
+        for _ in range(5):
+            it.fate.arrange("exchangeInfo", Fate(done=False, error=(400, -1121, "Invalid symbol.")))
+        await it.price("2552", wait_s=3)
+        assert it.daemon.desk is not None
+        assert it.daemon.desk.rules.status == "not listed any more"
+
+    play(story)
+
+
+def test_rules_that_change_are_learned() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        changed = dataclasses.replace(it.exchange.terms, tick_size=D("0.05"), min_notional=D(50))
+        it.exchange.terms = it.exchange.engine.terms = changed
+        await it.price("2551.02", wait_s=5)
+        await it.price("2549.02", wait_s=5)
+        assert it.order.price == D("2549.05")
+        assert it.daemon.desk is not None
+        assert it.daemon.desk.rules.min_notional == 50
+
+    play(story)
+
+
+def test_too_little_for_the_new_least_notional_is_unfunded_and_not_a_row_of_exits() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        changed = dataclasses.replace(it.exchange.terms, tick_size=D("0.05"), min_notional=D(5000))
+        it.exchange.terms = it.exchange.engine.terms = changed
+        await it.price("2551.02", wait_s=5)
+        await it.price("2549.02", wait_s=60)
+        assert len(it.heard("take-profit armed")) <= 2
+        assert len(it.heard("take-profit ended")) <= 2
+
+    play(story)
+
+
+def test_funds_at_the_edge_of_the_least_notional_make_no_row_of_exits() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        await it.price("2399.99", "2400.00")
+        await it.price("2439.99", "2440.00", wait_s=30)
+        await it.price("2439.98", "2439.99", wait_s=30)
+        assert len(it.heard("take-profit armed")) <= 2
+
+    play(story, balances={"FDUSD": D("5.124")}, settings=with_settings(min_gain_trigger_frac_quote=0.001))
+
+
+@pytest.mark.parametrize("events_first", [False, True])
+def test_whether_answer_or_event_comes_first_does_not_matter(*, events_first: bool) -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        it.press(Instruction.WITHDRAW)
+        await it.wait(1)
+        it.press(Instruction.FLIP)
+        await it.wait(1)
+        await it.price("2551")
+        assert it.order.price == D("2551.01")
+        await it.price("2560")
+        assert it.heard("manual flip filled: sold 1.0000 ETH for 2551.01 FDUSD")
+
+    assert play(story, events_first=events_first).code is ExitCode.OK
+
+
+@pytest.mark.parametrize("name", ["lose_request", "lose_reply", "timeout_done", "timeout_undone", "busy", "cut_after"])
+def test_a_line_that_fails_now_and_then_doubles_nothing(name: str) -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        for step in range(40):
+            await it.price(D(2553) - step, wait_s=2)
+        await it.price("2600", wait_s=20)
+
+    end = play(story, faults=Faults(requests={name: 0.2}, methods=("order.cancelReplace", "order.cancel")))
+    assert end.journal.most_open_orders == 1
+    assert end.journal.taker_fills == 0
+    assert end.exchange.account().balance("ETH").total == 0
+
+
+def test_the_clock_is_measured_again_now_and_then() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        before = it.exchange.journal.requests["time"]
+        await it.wait(3700)
+        assert it.exchange.journal.requests["time"] - before == 6
+
+    play(story)
+
+
+# --- Settings that shape the trade ------------------------------------------------------------
+
+
+def test_a_reserve_is_never_traded() -> None:
+    async def selling(it: Stage) -> None:
+        await rally_and_turn(it)
+        assert it.order.quantity == D("0.7")
+
+    async def buying(it: Stage) -> None:
+        await slump_and_recovery(it)
+        assert it.order.quantity * it.order.price <= 2000
+
+    play(selling, settings=with_settings(reserve_base=D("0.3")))
+    play(buying, balances=CASH, settings=with_settings(reserve_quote=D(500)))
+
+
+def test_a_first_start_measures_from_the_anchor_price_that_is_set() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        assert it.heard("ready: ")[0].find("anchor 2480.00 FDUSD") > 0
+
+    play(story, settings=with_settings(anchor_price=D(2480)))
+
+
+def test_an_exit_larger_than_the_largest_order_goes_out_in_parts() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        assert it.order.quantity == D("0.3916")
+        for bid in range(2560, 2600, 10):
+            await it.price(D(bid), wait_s=3)
+        assert it.holds("ETH") < D("0.001")
+        assert len(it.heard("take-profit filled")) == 1
+
+    play(story, terms=Terms(max_notional=D(1000)))
+
+
+def test_a_pegged_order_rests_on_our_side_and_is_moved_by_us() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        assert it.order.wanted.peg is not None
+        assert it.order.price == D("2553.01")
+        await it.price("2551")
+        assert it.order.price == D("2551.01")
+
+    play(story, settings=with_settings(exit_pricing=Pricing.PEG))
+
+
+def test_the_taker_escape_is_one_order_at_the_age_allowed() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        await it.wait(15)
+        assert it.holds("ETH") == 0
+
+    end = play(story, settings=with_settings(taker_escape_after_sec=10.0))
+    assert end.journal.tallies["TE-e", Side.SELL].placed == 1
+    assert end.journal.taker_fills == 1
+    assert [line for line in end.notes.lines if line.startswith("taker escape")] == [
+        "taker escape: after 10 s, fee 0.1 %"
+    ]
+
+
+def test_an_exit_that_takes_long_is_told_once() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        await it.wait(300)
+        assert len(it.heard("take-profit slow: not finished after 60 s, 0.0000 ETH filled")) == 1
+
+    play(story)

@@ -1,0 +1,81 @@
+"""The desk: what is shown of the trade, and what new rules change."""
+
+import dataclasses
+
+from tests.execution.builders import RULES, D
+from tests.theatre import Notes
+
+from trailingedge.clock import HandClock
+from trailingedge.config import Settings
+from trailingedge.desk import Desk
+from trailingedge.execution.budget import OrderBudget
+from trailingedge.market import Balance, BookTop
+from trailingedge.notifications.status import status
+from trailingedge.snapshots import Snapshots
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.clock = HandClock(now_s=100.0)
+        self.snapshots = Snapshots(10)
+        self.notes = Notes()
+        self.desk = Desk(
+            Settings(), RULES, D(0), self.snapshots, OrderBudget(0.2), self.notes, self.clock, paused=False
+        )
+        self.snapshots.hear_balances([Balance("ETH", D("0.6"), D("0.4")), Balance("FDUSD", D(5))], 1)
+        self.snapshots.hear_top(BookTop(D(2500), D("2500.01")), 100.0)
+        self.snapshots.prove_account(proven=True)
+
+    def beat(self) -> None:
+        self.desk.trader.beat(self.snapshots.view(self.clock.now_s()), 0)
+
+
+def test_before_the_first_beat_there_is_little_to_show() -> None:
+    assert status(Bench().desk.status(0)) == "sim ETHFDUSD | unfunded, holding nothing tradable | no exit"
+
+
+def test_the_status_shows_the_whole_account_and_the_trade() -> None:
+    bench = Bench()
+    bench.beat()
+    shown = status(bench.desk.status(3))
+    assert "value 2505.00 FDUSD" in shown
+    assert "anchor 2500.00 FDUSD (+0.00 %)" in shown
+    assert "stop at 2487.50 FDUSD" in shown
+    assert "data 0.0 s old | reconnects 3" in shown
+
+
+def test_a_market_that_was_forgotten_has_no_age() -> None:
+    bench = Bench()
+    bench.beat()
+    bench.snapshots.forget_top()
+    assert "no market data" in status(bench.desk.status(0))
+
+
+def test_a_halt_is_told_once_and_shown() -> None:
+    bench = Bench()
+    bench.beat()
+    assert [bench.desk.halt("we were wrong"), bench.desk.halt("again")] == [True, False]
+    assert [text for _, text in bench.notes.alerts] == ["halted: we were wrong; nothing is armed until 'r'"]
+    assert " | halted | " in status(bench.desk.status(0))
+
+
+def test_rules_that_did_not_change_are_no_news() -> None:
+    bench = Bench()
+    bench.desk.learn_rules(RULES)
+    assert bench.notes.alerts == []
+
+
+def test_a_symbol_that_trades_again_is() -> None:
+    bench = Bench()
+    bench.desk.learn_rules(dataclasses.replace(RULES, status="BREAK"))
+    bench.desk.learn_rules(dataclasses.replace(RULES, min_notional=D(10)))
+    assert [text for _, text in bench.notes.alerts] == ["ETHFDUSD is trading again"]
+    assert bench.desk.rules.min_notional == 10
+
+
+def test_the_summary_starts_at_the_first_mark() -> None:
+    bench = Bench()
+    bench.snapshots.hear_time(1_783_000_000_000, 100.0)
+    bench.desk.mark()
+    assert bench.desk.tally.from_ms == 1_783_000_000_000
+    assert bench.desk.tally.first_value == 2505

@@ -1,0 +1,270 @@
+"""The command line: one complete list of what is wrong, an exit code that tells, and an end in good order."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from trailingedge import main
+from trailingedge.config import OPTIONS
+from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
+
+NO_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OPTIONS}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory and an environment without settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in OPTIONS:
+        monkeypatch.delenv(name, raising=False)
+
+
+def key_file(path: Path, *, rsa: bool = False) -> Path:
+    key = generate_private_key(65537, 2048) if rsa else Ed25519PrivateKey.generate()
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    path.chmod(0o600)
+    return path
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The list of problems with which a start ends before it begins."""
+    assert main.run(words) == ExitCode.CONFIG
+    head, *problems = capsys.readouterr().err.splitlines()
+    assert head.endswith("with the settings; nothing was started:")
+    assert head.startswith(str(len(problems)))
+    return [problem.removeprefix("  - ") for problem in problems]
+
+
+# --- What is wrong is said before anything is started -----------------------------------------
+
+
+def test_everything_wrong_is_one_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = key_file(tmp_path / "key.pem", rsa=True)
+    words = ["--mode", "testnet", "--market", "x.csv", "--speed", "2", "--seed", "1"]
+    for assignment in (
+        "FEE=abc",
+        "START_FACTOR=2",
+        "BINANCE_WS_API_URL=http://x",
+        f"BINANCE_ED25519_PRIV_PATH={path}",
+    ):
+        words += ["--set", assignment]
+    problems = refused(words, capsys)
+    for said in (
+        "FEE is 'abc'",
+        "START_FACTOR is 2",
+        "BINANCE_WS_API_URL is http://x",
+        "BINANCE_ED25519_API_KEY is not set",
+        "not Ed25519",
+        "--market is for sim",
+        "--speed is for sim",
+        "--seed is for sim",
+    ):
+        assert len([problem for problem in problems if said in problem]) == 1, said
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_key_file_that_is_none_is_said_even_if_all_else_is_right(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text("hello")
+    path.chmod(0o600)
+    words = ["--mode=testnet", "--set", f"BINANCE_ED25519_PRIV_PATH={path}", "--set", "BINANCE_ED25519_API_KEY=k"]
+    (problem,) = refused(words, capsys)
+    assert "not a PEM file" in problem
+
+
+def test_an_unknown_mode_is_named_with_its_choices(capsys: pytest.CaptureFixture[str]) -> None:
+    (problem,) = refused(["--mode", "real"], capsys)
+    assert "TRADING_MODE is 'real'" in problem
+    assert "sim, testnet, demo, live" in problem
+
+
+def test_live_is_not_started_without_consent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = key_file(tmp_path / "key.pem")
+    words = ["--mode=live", "--set", f"BINANCE_ED25519_PRIV_PATH={path}", "--set", "BINANCE_ED25519_API_KEY=k"]
+    (problem,) = refused(words, capsys)
+    assert problem.startswith("CONFIRM_LIVE is not set")
+
+
+def test_an_env_file_that_is_asked_for_must_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    (problem,) = refused(["--env-file", "other.env"], capsys)
+    assert problem.startswith("other.env does not exist")
+
+
+def test_a_market_file_that_is_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nowhere.csv" in refused(["--market", "nowhere.csv"], capsys)[0]
+
+
+def test_a_log_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "logs").write_text("a file")
+    assert "logs" in refused([], capsys)[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--sped", "2"], ["--speed", "0"], ["--speed", "inf"], ["--set", "FEEE=1"], ["--set", "FEE"], ["--seed", "x"]],
+    ids=" ".join,
+)
+def test_a_flag_that_is_none_is_a_fault_of_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.run(words)
+    assert ended.value.code == ExitCode.USAGE
+    assert "usage: trailing-edge" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["--version"], "trailing-edge 0."), (["--help"], "exchange"), (["exchange", "-h"], "--port")]
+)
+def test_version_and_help(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.run(words)
+    assert ended.value.code == ExitCode.OK
+    assert said in capsys.readouterr().out
+
+
+def test_the_problems_are_kept_to_oneself_where_there_is_nobody_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main.run(["--mode", "real"]) == ExitCode.CONFIG
+
+
+# --- What ended it, as an exit code -----------------------------------------------------------
+
+
+@dataclass
+class Sink:
+    alerts: list[tuple[int, str]] = field(default_factory=list)
+
+    def send(self, text: str, level: int = logging.INFO) -> None:
+        self.alerts.append((level, text))
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "said"),
+    [
+        pytest.param(ConfigError(["a", "b"]), ExitCode.CONFIG, "ended: a\nb", id="settings"),
+        pytest.param(LogonRefused("no such key"), ExitCode.CONFIG, "ended: no such key", id="logon"),
+        pytest.param(ExchangeUnreachable("gone"), ExitCode.UNREACHABLE, "ended: gone", id="unreachable"),
+        pytest.param(StartFailed("no book"), ExitCode.UNREACHABLE, "ended: no book", id="start"),
+        pytest.param(KeyError("x"), ExitCode.UNEXPECTED, "ended: unexpectedly, by KeyError: 'x'", id="mistake"),
+    ],
+)
+def test_what_ends_a_session_is_an_alert_and_an_exit_code(failure: Exception, code: ExitCode, said: str) -> None:
+    sink = Sink()
+    assert main._explain(failure, sink) is code
+    assert sink.alerts == [(logging.ERROR, said)]
+
+
+def test_a_mistake_of_ours_is_logged_with_where_it_was_made(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ZeroDivisionError) as failure:
+        raise ZeroDivisionError("by nought")
+    assert main._explain(failure.value, Sink()) is ExitCode.UNEXPECTED
+    assert "Traceback" in caplog.text
+    assert "test_a_mistake_of_ours" in caplog.text
+
+
+# --- Whole runs, each a process of its own ----------------------------------------------------
+
+RUNS = {
+    "plain": "{run} --duration 1.5",
+    "no stdin": "{run} --duration 1.5 <&-",
+    "empty stdin": "{run} --duration 1.5 </dev/null",
+    "no stdout": "{run} --duration 1.5 >&-",
+    "no stderr": "{run} --duration 1.5 2>&-",
+    "broken pipe": "{{ {run} --duration 1.5; echo code $? >&2; }} | head -1",
+    "interrupted": "exec {run} </dev/null",
+    "terminated": "exec {run} </dev/null",
+    "unreachable": "{run} --mode testnet {keys} --set RECONNECT_MAX_RETRIES=2 --set RECONNECT_BASE_SEC=0.01",
+}
+SIGNALS = {"interrupted": signal.SIGINT, "terminated": signal.SIGTERM}
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """How each of the runs ended; they ran side by side."""
+    if sys.platform == "win32":
+        pytest.skip("asks a shell to close files")
+    started: dict[str, subprocess.Popen[str]] = {}
+    for name, command in RUNS.items():
+        place = tmp_path_factory.mktemp("run")
+        keys = f"--set BINANCE_ED25519_PRIV_PATH={key_file(place / 'key.pem')} --set BINANCE_ED25519_API_KEY=k"
+        for url in ("BINANCE_WS_API_URL=ws://127.0.0.1:9/ws-api/v3", "BINANCE_WS_STREAM_URL=ws://127.0.0.1:9"):
+            keys += f" --set {url}"
+        started[name] = subprocess.Popen(
+            ["bash", "-c", command.format(run=f"{sys.executable} -m trailingedge.main", keys=keys)],
+            cwd=place,
+            env=NO_ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    return {name: _ended(process, SIGNALS.get(name)) for name, process in started.items()}
+
+
+def _ended(process: subprocess.Popen[str], number: signal.Signals | None) -> Ended:
+    """The end of a run; with a signal, which comes twice, as a group stop under `uv run` does, once it is ready."""
+    read = ""
+    if number is not None and process.stdout is not None:
+        while "ready: " not in read and (line := process.stdout.readline()):
+            read += line
+        process.send_signal(number)
+        process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    return Ended(process.returncode, read + out, err)
+
+
+@pytest.mark.parametrize("name", ["plain", "no stdin", "empty stdin", "no stderr", "interrupted", "terminated"])
+def test_a_run_starts_trades_and_sums_up(name: str, ends: dict[str, Ended]) -> None:
+    end = ends[name]
+    assert (end.code, end.err) == (ExitCode.OK, "")
+    for said in (
+        "SIMULATION on the embedded exchange",
+        "jumpstart cancelled",
+        "ready: sim ETHFDUSD",
+        "summary ETHFDUSD",
+    ):
+        assert said in end.out
+
+
+def test_without_a_standard_output_it_runs_all_the_same(ends: dict[str, Ended]) -> None:
+    assert ends["no stdout"] == Ended(ExitCode.OK, "", "")
+
+
+def test_a_reader_that_hangs_up_does_not_end_it(ends: dict[str, Ended]) -> None:
+    assert ends["broken pipe"].err == "code 0\n"
+    assert ends["broken pipe"].out.count("\n") == 1
+
+
+def test_the_reason_of_the_end_is_told(ends: dict[str, Ended]) -> None:
+    assert "shutdown: SIGINT" in ends["interrupted"].out
+    assert "shutdown: SIGTERM" in ends["terminated"].out
+    assert "shutdown: 1.5 s are over" in ends["plain"].out
+
+
+def test_an_exchange_out_of_reach_is_said_and_no_summary_made(ends: dict[str, Ended]) -> None:
+    end = ends["unreachable"]
+    assert end.code == ExitCode.UNREACHABLE
+    assert "given up after 2 attempts to reconnect" in end.out
+    assert "summary" not in end.out
+    assert "Traceback" not in end.out + end.err
+
+
+def test_signals_are_given_back_to_nobody() -> None:
+    """The runs above had processes of their own; this one still hears its tester."""
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN

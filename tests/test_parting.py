@@ -1,0 +1,104 @@
+"""However a session ends, our order leaves the book, or a person is told that it may be there; within five seconds."""
+
+import pytest
+from tests.test_main_logic import crash, rally_and_turn
+from tests.theatre import CASH, D, Stage, play
+
+from trailingedge.errors import ExitCode
+from trailingedge.market import Side
+from trailingedge.simulator.faults import Fate
+
+FATES = [
+    "lose_request",
+    "lose_reply",
+    "timeout_done",
+    "timeout_undone",
+    "busy",
+    "cut_before",
+    "cut_after",
+    "late_reply",
+]
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_one_cancel_that_goes_wrong_is_made_good(fate: str) -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        it.fate.arrange("order.cancel", fate)
+
+    end = play(story)
+    assert end.lasted_s < 5
+    # Whoever is cut off may not be back in time; then he says so.
+    assert (end.code, len(end.left)) in [(ExitCode.OK, 0), (ExitCode.UNREACHABLE, 1), (ExitCode.UNREACHABLE, 0)]
+    if not fate.startswith("cut"):
+        assert (end.code, end.left) == (ExitCode.OK, [])
+
+
+def test_an_exchange_that_says_nothing_any_more_is_not_waited_for() -> None:
+    async def story(it: Stage) -> None:
+        await rally_and_turn(it)
+        for method in ("order.cancel", "openOrders.status", "order.status", "session.logout"):
+            for _ in range(10):
+                it.fate.arrange(method, Fate(done=False, answered=False))
+
+    end = play(story)
+    assert end.code is ExitCode.UNREACHABLE
+    assert end.lasted_s < 5
+    assert "order left on the exchange: SELL 1.0000 ETH at 2553.01 FDUSD" in str(end.said)
+    assert end.said[-1] == "shutdown: the story is told"
+
+
+def test_a_first_order_that_nobody_answered_is_looked_for() -> None:
+    for fate in ("lose_reply", "late_reply", "timeout_done"):
+
+        async def story(it: Stage, fate: str = fate) -> None:
+            await it.ready()
+            await it.price("2560")
+            it.fate.arrange("order.place", fate)
+            await it.price("2553", wait_s=0.1)
+
+        end = play(story)
+        assert (end.code, end.left) == (ExitCode.OK, []), fate
+        assert end.lasted_s < 5
+
+
+def test_one_that_may_still_arrive_is_named() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        await it.price("2560")
+        it.fate.arrange("order.place", "lose_request")
+        await it.price("2553", wait_s=0.1)
+
+    end = play(story)
+    assert end.code is ExitCode.UNREACHABLE
+    assert "order left on the exchange: SELL 1.0000 ETH at 2553.01 FDUSD" in str(end.said)
+
+
+def test_a_jumpstart_that_cannot_be_cancelled_is_named() -> None:
+    async def story(it: Stage) -> None:
+        for _ in range(30):
+            it.fate.arrange("order.cancel", Fate(done=False, answered=False))
+        await it.until(lambda: it.own)
+
+    end = play(story, balances=CASH)
+    assert end.code is ExitCode.UNREACHABLE
+    assert "order left on the exchange: BUY 0.0023 ETH at 2250.00 FDUSD (TE-j-" in str(end.said)
+
+
+def test_a_fill_that_wins_the_race_is_told() -> None:
+    async def story(it: Stage) -> None:
+        await crash(it)
+        it.jump("2460")
+
+    end = play(story)
+    assert (end.code, end.left) == (ExitCode.OK, [])
+
+
+def test_what_the_owner_placed_by_hand_stays() -> None:
+    async def story(it: Stage) -> None:
+        it.by_hand(lambda hand: hand.place(Side.SELL, D(2900), D("0.3")))
+        await rally_and_turn(it)
+
+    end = play(story)
+    assert end.left == []
+    assert len(end.exchange.account().open_orders()) == 1

@@ -1,0 +1,138 @@
+"""The tally counts what happened, and compares with having done nothing."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from tests.execution.builders import NUMBER, D, own, report
+
+from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderReplaced
+from trailingedge.market import ExecutionReport, OrderStatus, Regime, Side
+from trailingedge.strategy.events import ExitEnded, GateOpened, Origin, RegimeSet
+from trailingedge.strategy.memory import ShutBy
+from trailingedge.strategy.want import Cause, Kind
+from trailingedge.tally import FinishedExit, Tally
+from trailingedge.websocket.outcomes import Refusal
+
+START_MS = 1_783_000_000_000
+
+
+def tally(anchor: float = 2500.0) -> Tally:
+    made = Tally("ETH", "FDUSD")
+    made.hear(RegimeSet(None, Regime.BASE, anchor, Origin.MARKET), START_MS)
+    return made
+
+
+def fill(commission: str = "0", asset: str | None = None, client_order_id: str | None = None) -> ExecutionReport:
+    told = report(7, filled="1", status=OrderStatus.FILLED, client_order_id=client_order_id)
+    return replace(told, commission=D(commission), commission_asset=asset)
+
+
+def ended(side: Side = Side.SELL, base: str = "1", quote: str = "2550", mid: str | None = "2551") -> ExitEnded:
+    return ExitEnded(
+        kind=Kind.TAKE_PROFIT,
+        side=side,
+        number=NUMBER,
+        cause=Cause.FILLED,
+        filled_base=D(base),
+        filled_quote=D(quote),
+        average=D(quote) / D(base) if D(base) else None,
+        regime=Regime.QUOTE,
+        started_ms=START_MS,
+        mid_price=None if mid is None else D(mid),
+    )
+
+
+def finish(made: Tally, news: ExitEnded) -> FinishedExit:
+    finished = made.hear(news, START_MS + 12_000)
+    assert finished is not None
+    return finished
+
+
+def test_a_finished_exit_carries_its_numbers() -> None:
+    made = tally()
+    made.hear(OrderPlaced(own(), 1, Side.SELL, D(2552), D(1)), START_MS)
+    for price in (D(2551), D(2550)):
+        made.hear(OrderReplaced(own(), 2, Side.SELL, D(2552), price, D(1)), START_MS)
+    made.hear_report(fill("2.55", "FDUSD"))
+    done = finish(made, ended())
+    assert (done.average, done.age_s, done.replaces, done.fees) == (D(2550), 12.0, 2, {"FDUSD": D("2.55")})
+    assert done.slippage_frac == pytest.approx(1 / 2551)
+    assert done.result_frac == pytest.approx((2550 - 2.55) / 2500 - 1)
+    assert (made.placed, made.replaces, made.fills, made.exits) == (1, 2, 1, [done])
+
+
+def test_a_buy_back_gains_what_it_buys_more_and_pays_in_base() -> None:
+    made = tally(2500.0)
+    made.hear_report(fill("0.001", "ETH"))
+    done = finish(made, ended(Side.BUY, "1.02", "2499", "2449"))
+    assert done.result_frac == pytest.approx(2500 / (2499 / 1.019) - 1)
+    assert done.slippage_frac == pytest.approx((2450 - 2449) / 2449)
+
+
+def test_a_fee_in_a_third_asset_is_counted_and_not_converted() -> None:
+    made = tally()
+    made.hear_report(fill("0.01", "BNB"))
+    done = finish(made, ended())
+    assert done.fees == {"BNB": D("0.01")}
+    assert done.result_frac == pytest.approx(0.02)
+
+
+def test_an_exit_without_a_fill_has_nothing_to_compare() -> None:
+    done = finish(tally(), ended(base="0", quote="0"))
+    assert (done.average, done.slippage_frac, done.result_frac) == (None, None, None)
+
+
+def test_an_exit_begun_without_a_book_has_no_slippage() -> None:
+    assert finish(tally(), ended(mid=None)).slippage_frac is None
+
+
+def test_a_gate_that_opens_is_a_new_anchor() -> None:
+    made = tally(2450.0)
+    made.hear(GateOpened(ShutBy.FLUSH, 2502.0, 2500.0), START_MS)
+    assert finish(made, ended(Side.BUY, "1", "2502")).result_frac == pytest.approx(0.0)
+
+
+def test_fees_and_replaces_stay_with_their_exit() -> None:
+    made = tally()
+    made.hear_report(fill("1", "FDUSD", own(number=NUMBER - 1)))
+    made.hear(OrderReplaced(own(number=NUMBER - 1), 2, Side.SELL, D(2552), D(2551), D(1)), START_MS)
+    assert (finish(made, ended()).fees, made.exits[0].replaces) == ({}, 0)
+    assert made.fees == {"FDUSD": D(1)}
+
+
+def test_foreign_fills_are_not_ours_to_count() -> None:
+    made = tally()
+    made.hear_report(fill("1", "FDUSD", "mine"))
+    assert (made.fills, dict(made.fees)) == (0, {})
+
+
+def test_takers_are_counted_apart() -> None:
+    made = tally()
+    made.hear_report(replace(fill(), is_maker=False))
+    made.hear_report(fill())
+    assert (made.fills, made.taker_fills) == (2, 1)
+
+
+def test_what_was_never_sent_was_not_rejected() -> None:
+    made = tally()
+    made.hear(OrderRefused(own(), Refusal.WOULD_TAKE, -2010, "Order would immediately match and take.", 1), START_MS)
+    made.hear(OrderRefused(own(), Refusal.BUSY, 0, "not sent: not connected", 1), START_MS)
+    assert dict(made.rejected) == {-2010: 1}
+
+
+def test_the_result_is_growth_beside_that_of_holding() -> None:
+    made = tally()
+    made.mark(START_MS, D(2500), D(1), D(0))
+    made.mark(START_MS + 60_000, D(2000), D(0), D(2600))
+    made.mark(START_MS + 120_000, D(2250), D(0), D(2550))
+    assert made.result_frac == pytest.approx(0.02)
+    assert made.hold_base_frac == pytest.approx(-0.1)
+    assert made.max_drawdown_frac == pytest.approx(50 / 2600)
+    assert (made.from_ms, made.to_ms, made.last_value) == (START_MS, START_MS + 120_000, Decimal(2550))
+
+
+def test_an_account_with_nothing_has_no_growth() -> None:
+    made = tally()
+    made.mark(START_MS, D(2500), D(0), D(0))
+    assert (made.result_frac, made.max_drawdown_frac) == (0.0, 0.0)
