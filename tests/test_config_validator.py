@@ -75,6 +75,10 @@ def test_the_defaults_are_fine() -> None:
             {"reconnect_base_sec": 61.0}, ["RECONNECT_BASE_SEC", "RECONNECT_MAX_SEC"], "60", id="first pause too long"
         ),
         pytest.param({"loop_sleep_sec": 0.0}, ["LOOP_SLEEP_SEC"], "above 0", id="no sleep"),
+        pytest.param({"account_probe_sec": 0.5}, ["ACCOUNT_PROBE_SEC"], "from 1", id="a probe that eats the limits"),
+        pytest.param({"max_daily_loss_frac": Decimal(1)}, ["MAX_DAILY_LOSS_FRAC"], "below 1", id="loss of all a day"),
+        pytest.param({"max_drawdown_frac": Decimal(-1)}, ["MAX_DRAWDOWN_FRAC"], "at least 0", id="negative drawdown"),
+        pytest.param({"max_consecutive_losses": -1}, ["MAX_CONSECUTIVE_LOSSES"], "0 or more", id="negative losses"),
         pytest.param({"recv_window_ms": 60_001}, ["RECV_WINDOW_MS"], "60000", id="window the exchange refuses"),
         pytest.param({"lot_size": Decimal(0)}, ["LOT_SIZE"], "1e-18", id="no grid"),
         pytest.param({"reserve_base": Decimal(-1)}, ["RESERVE_BASE"], "from 0", id="negative reserve"),
@@ -256,6 +260,8 @@ def test_only_live_reaches_real_money(url: str, refused: bool, key: Path) -> Non
         pytest.param({"donchian_gain_multiplier": 1.0}, "DONCHIAN_GAIN_MULTIPLIER", id="a rally can never arm"),
         pytest.param({"hard_stop_threshold_frac": 0.05}, "HARD_STOP_THRESHOLD_FRAC", id="threshold above the largest"),
         pytest.param({"hard_stop_threshold_frac": 0.0}, "hard stop's distance", id="no distance"),
+        pytest.param({"max_daily_loss_frac": Decimal("0.005")}, "MAX_DAILY_LOSS_FRAC", id="one stop ends the day"),
+        pytest.param({"max_drawdown_frac": Decimal("0.004")}, "MAX_DRAWDOWN_FRAC", id="one stop ends all"),
         pytest.param({"loop_sleep_sec": 11.0}, "LOOP_SLEEP_SEC", id="sleeps through silence"),
         pytest.param({"taker_escape_after_sec": 5.0}, "taker fee", id="may take"),
         pytest.param({"min_gain_trigger_frac_base": 0.0}, "MIN_GAIN_TRIGGER_FRAC_BASE", id="keeps less than it costs"),
@@ -329,3 +335,15 @@ def test_the_stricter_rule_is_in_force() -> None:
     assert (rules.step_size, rules.min_notional) == (Decimal("0.01"), Decimal(50))
     assert (rules.tick_size, rules.min_quantity) == (RULES.tick_size, RULES.min_quantity)
     assert effective_rules(Settings(), RULES) == RULES
+
+
+def test_a_rule_that_the_exchange_changed_under_us_is_obeyed() -> None:
+    settings = Settings(lot_size=Decimal("0.01"), price_tick=Decimal("0.02"), min_notional=Decimal(50))
+    changed = dataclasses.replace(
+        RULES,
+        step_size=Decimal("0.1"),
+        tick_size=Decimal("0.05"),
+        min_notional=Decimal(100),
+        min_quantity=Decimal("0.1"),
+    )
+    assert effective_rules(settings, changed) == changed

@@ -76,7 +76,7 @@ def test_a_jumpstart_that_nobody_answered_is_looked_for_and_cancelled() -> None:
 
         async def story(it: Stage, method: str = method, fate: str = fate) -> None:
             it.fate.arrange(method, fate)
-            await it.until(lambda: it.heard("ready:"), within_s=60)
+            await it.until(lambda: it.heard("ready:") and not it.daemon.note_pending, within_s=60)
             assert it.own == []
 
         assert play(story, balances=CASH).code is ExitCode.OK, (method, fate)
@@ -99,14 +99,14 @@ def test_an_unfunded_account_is_a_state_and_not_an_error() -> None:
 def test_orders_from_before_are_cancelled_and_named_and_foreign_ones_are_not() -> None:
     def leave_orders(exchange: Exchange) -> None:
         hand = exchange.by_hand()
-        hand.place(Side.SELL, D(2600), D("0.1"), client_order_id="TE-t-mr3k6cvh")
+        hand.place(Side.SELL, D(2600), D("0.1"), client_order_id="TE-j-mr3k6cvh")
         hand.place(Side.SELL, D(2700), D("0.1"), client_order_id="TE-something-else")
         hand.place(Side.SELL, D(2800), D("0.1"), client_order_id="mine")
 
     async def story(it: Stage) -> None:
         leave_orders(it.exchange)
         await it.ready()
-        assert it.heard("order left from before cancelled: SELL 0.1000 ETH at 2600.00 FDUSD (TE-t-mr3k6cvh)")
+        assert it.heard("order left from before cancelled: SELL 0.1000 ETH at 2600.00 FDUSD (TE-j-mr3k6cvh)")
         still = [order.client_order_id for order in it.exchange.account().open_orders()]
         assert still == ["TE-something-else", "mine"]
 

@@ -19,7 +19,7 @@ from trailingedge.strategy.want import Pricing
 def test_a_halted_symbol_is_waited_for_and_the_exit_stays() -> None:
     async def story(it: Stage) -> None:
         await rally_and_turn(it)
-        it.exchange.engine.status = "BREAK"
+        it.exchange.engine.status = "HALT"
         for bid in ("2552", "2551.5", "2551", "2550.5"):
             await it.price(bid, wait_s=60)
         asked = it.exchange.journal.requests["exchangeInfo"]
@@ -52,7 +52,7 @@ def test_a_symbol_that_does_not_trade_at_the_start_is_waited_for() -> None:
 def test_a_symbol_taken_off_the_list_is_waited_for_like_any_halt() -> None:
     async def story(it: Stage) -> None:
         await rally_and_turn(it)
-        it.exchange.engine.status = "BREAK"
+        it.exchange.engine.status = "HALT"
         for _ in range(5):
             it.fate.arrange("exchangeInfo", Fate(done=False, error=(400, -1121, "Invalid symbol.")))
         await it.price("2552", wait_s=3)

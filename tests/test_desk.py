@@ -20,7 +20,15 @@ class Bench:
         self.snapshots = Snapshots(10)
         self.notes = Notes()
         self.desk = Desk(
-            Settings(), RULES, D(0), self.snapshots, OrderBudget(0.2), self.notes, self.clock, paused=False
+            Settings(),
+            RULES,
+            D(0),
+            self.snapshots,
+            OrderBudget(0.2),
+            self.notes,
+            self.clock,
+            started_ms=0,
+            paused=False,
         )
         self.snapshots.hear_balances([Balance("ETH", D("0.6"), D("0.4")), Balance("FDUSD", D(5))], 1)
         self.snapshots.hear_top(BookTop(D(2500), D("2500.01")), 100.0)
@@ -65,11 +73,13 @@ def test_rules_that_did_not_change_are_no_news() -> None:
     assert bench.notes.alerts == []
 
 
-def test_a_symbol_that_trades_again_is() -> None:
+def test_a_symbol_that_stops_trading_and_trades_again_is_told_of() -> None:
     bench = Bench()
     bench.desk.learn_rules(dataclasses.replace(RULES, status="BREAK"))
     bench.desk.learn_rules(dataclasses.replace(RULES, min_notional=D(10)))
-    assert [text for _, text in bench.notes.alerts] == ["ETHFDUSD is trading again"]
+    stopped, again = (text for _, text in bench.notes.alerts)
+    assert stopped.startswith("ETHFDUSD is not trading (BREAK)")
+    assert again == "ETHFDUSD is trading again"
     assert bench.desk.rules.min_notional == 10
 
 

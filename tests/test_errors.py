@@ -25,6 +25,21 @@ def test_a_refusal_keeps_the_exchanges_own_words() -> None:
     assert (error.code, error.text, str(error)) == (-1121, "Invalid symbol.", "-1121 Invalid symbol.")
 
 
+@pytest.mark.parametrize(
+    ("retry_at_ms", "told_ms", "wait_s"),
+    [
+        pytest.param(None, None, 0.0, id="not asked for"),
+        pytest.param(12_000, None, 2.0, id="by our idea of its clock"),
+        pytest.param(12_000, 5_000, 7.0, id="by its own clock"),
+        pytest.param(9_000, None, 0.0, id="over"),
+    ],
+)
+def test_a_refusal_says_how_long_to_leave_the_exchange_alone(
+    retry_at_ms: int | None, told_ms: int | None, wait_s: float
+) -> None:
+    assert RequestRefused(-1003, "banned", retry_at_ms, told_ms).wait_s(server_ms=10_000) == wait_s
+
+
 def test_the_exit_codes_are_the_ones_the_operator_was_promised() -> None:
     assert {code.name: code.value for code in ExitCode} == {
         "OK": 0,

@@ -92,9 +92,9 @@ def test_while_one_request_is_under_way_newer_prices_wait_and_the_newest_wins() 
             await it.price(bid, wait_s=0.002)  # much faster than an answer comes back
         await it.wait(0.5)
         assert it.order.price == D("2549.01")
-        assert it.exchange.journal.requests["order.cancelReplace"] - replaced == 2
+        assert 1 <= it.exchange.journal.requests["order.cancelReplace"] - replaced <= 2
 
-    play(story)
+    play(story, latency_s=0.1)
 
 
 def test_a_fill_makes_us_the_other_side_at_its_average() -> None:

@@ -4,6 +4,7 @@ import pytest
 from tests.theatre import CASH, D, Stage, nothing, play, with_settings
 
 from trailingedge.errors import ConfigError, ExitCode, StartFailed
+from trailingedge.market import Side
 from trailingedge.simulator.faults import Fate
 from trailingedge.simulator.terms import Terms
 
@@ -22,6 +23,7 @@ def test_the_steps_come_in_their_order_each_with_its_result() -> None:
         "candles",
         "market streams",
         "own open orders",
+        "restart",
         "jumpstart",
     ]
     assert end.notes.lines[1:] == [
@@ -29,6 +31,7 @@ def test_the_steps_come_in_their_order_each_with_its_result() -> None:
         "candles: 100 of 1440, 1m each",
         "market streams: bid 2500.00 FDUSD, ask 2500.01 FDUSD",
         "own open orders: none",
+        "restart: first start, nothing on record",
         "jumpstart: ok, balances pushed",
     ]
 
@@ -102,6 +105,6 @@ def test_the_jumpstart_tells_both_balances_before_the_first_beat() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
         assert set(it.daemon.snapshots.balances) == {"ETH", "FDUSD"}
-        assert it.exchange.journal.requests["order.place"] == 1
+        assert it.exchange.journal.tallies["TE-j", Side.BUY].placed == 1
 
     play(story, balances=CASH)

@@ -1,132 +1,585 @@
-"""Two connections put together: what is done on each logon, and who hears of a loss."""
+"""Both connections against the embedded exchange: whatever becomes of them, everything is told, and once."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import contextlib
+import dataclasses
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from decimal import Decimal
+from itertools import pairwise
 from random import Random
+from typing import Final
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.theatre import ONE_ETH, URL, D, StandingMarket
+from tests.theatre import START_MS, TICK, URL, StandingMarket, tick
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
-from trailingedge.market import Side
+from trailingedge.errors import LogonRefused, SessionLost
+from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, OrderRecord, Side
 from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.orders import OrderType
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.snapshots import Snapshots
+from trailingedge.websocket.account import AccountSession
+from trailingedge.websocket.account_stream import OutsideChange
+from trailingedge.websocket.connection import Socket, side_by_side
+from trailingedge.websocket.requests import NewOrder
 from trailingedge.wire import Wire
 from trailingedge.wiring import Surroundings
 
-
-@dataclass
-class Bench:
-    clock: VirtualClock
-    loopback: LoopbackExchange
-    snapshots: Snapshots
-    wire: Wire
-    heard: list[str] = field(default_factory=list)
+D = Decimal
+BALANCES: Final[Mapping[str, Decimal]] = {"ETH": D(10), "FDUSD": D(25_000)}
+API: Final = "/ws-api/"
 
 
-Story = Callable[[Bench], Awaitable[None]]
+class Line:
+    """A socket that can be tapped. `deaf_to`: frames with that in them are not heard; `dead`: nothing goes through."""
+
+    def __init__(self, url: str, socket: Socket) -> None:
+        self.url = url
+        self.closed = False
+        self.deaf_to = ""
+        self.dead = False
+        self.methods: list[str] = []
+        self._socket = socket
+
+    async def send(self, text: str) -> None:
+        self.methods.append(json.loads(text)["method"])
+        if not self.dead:
+            await self._socket.send(text)
+
+    async def recv(self) -> str | bytes:
+        while True:
+            frame = await self._socket.recv()
+            if not self.dead and not (self.deaf_to and self.deaf_to in str(frame)):
+                return frame
+
+    async def close(self) -> None:
+        self.closed = True
+        await self._socket.close()
 
 
-def tell(story: Story) -> None:
-    async def live(clock: VirtualClock) -> None:
+class Ledger(Snapshots):
+    """Snapshots that remember the update ids they were told."""
+
+    def __init__(self) -> None:
+        super().__init__(klines_maxlen=1000)
+        self.update_ids: list[int] = []
+        self.proofs: list[bool] = []
+
+    def hear_top(self, top: BookTop, now_s: float) -> None:
+        if top.update_id:  # a probe's answer has none
+            self.update_ids.append(top.update_id)
+        super().hear_top(top, now_s)
+
+    def prove_account(self, proven: bool) -> None:
+        if proven is not self.account_proven:
+            self.proofs.append(proven)
+        super().prove_account(proven)
+
+
+class Stage:
+    """A wire that was opened and whose account is proven, and what it told."""
+
+    def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, chance: Random) -> None:
+        private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+        self.api_key = loopback.register_key(private_key.public_key())
+        self.clock = clock
+        self.loopback = loopback
+        self.exchange = loopback.exchange
+        self.lines: list[Line] = []
+        self.barred = False
+        self.dials = 0
+        self.snapshots = Ledger()
+        self.reports: list[ExecutionReport] = []
+        self.reopened: list[tuple[OrderRecord, ...]] = []
+        self.ready_when_reopened: list[bool] = []
+        self.changes: list[OutsideChange] = []
+        self.account_down: list[str] = []
+        self.market_down: list[str] = []
+        self.exit_open = False
+        self.wire = Wire(
+            dataclasses.replace(Settings(), reconnect_max_sec=2.0),
+            Surroundings(URL, KeyManager.from_private_key(private_key, self.api_key), self._dial, clock, chance),
+            self.snapshots,
+            on_report=self.reports.append,
+            on_limits=lambda _: None,
+            reopened=self._hear_reopened,
+            account_down=self.account_down.append,
+            market_down=self.market_down.append,
+            exit_open=lambda: self.exit_open,
+            read_balances=self._read_balances,
+            on_outside_change=self.changes.append,
+        )
+        self.price = D(2500)
+
+    async def _dial(self, url: str) -> Socket:
+        self.dials += 1
+        if self.barred and API in url:
+            raise SessionLost("connection refused")
+        self.lines.append(Line(url, await self.loopback.connect(url)))
+        return self.lines[-1]
+
+    async def _read_balances(self, account: AccountSession) -> None:
+        await self.wire.read_balances(0, account)
+
+    def _hear_reopened(self, open_orders: tuple[OrderRecord, ...]) -> None:
+        self.reopened.append(open_orders)
+        self.ready_when_reopened.append(self.wire.api.is_ready)
+
+    async def open(self) -> None:
+        await self.wire.api.ready()
+        self.snapshots.load_klines(StandingMarket().history)
+        await self.wire.read_balances(0)
+        self.snapshots.prove_account(proven=True)
+        await self.wait(2.0)
+
+    async def wait(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)
+
+    def of(self, service: str) -> list[Line]:
+        """The connections to one service that are open, oldest first."""
+        return [line for line in self.lines if service in line.url and not line.closed]
+
+    @property
+    def api(self) -> Line:
+        return self.of(API)[-1]
+
+    def trade(self, side: Side = Side.SELL, quantity: str = "0.1") -> None:
+        """The account's owner trades elsewhere."""
+        self.exchange.by_hand().place(side, ZERO, D(quantity), OrderType.MARKET)
+        self.loopback.switchboard.deliver()
+
+    def move(self, price: Decimal) -> None:
+        """The others' best bid goes there."""
+        self.price = price
+        market_ms = START_MS + round(self.clock.now_s() * 1000)
+        self.loopback.switchboard.play(tick(market_ms, price, price + TICK))
+
+    def shut_down(self) -> None:
+        self.loopback.switchboard.shut_down()
+
+    # What must be true in the end
+
+    def told_trades(self) -> list[int]:
+        return [report.trade_id for report in self.reports if report.execution_type is ExecutionType.TRADE]
+
+    def made_trades(self) -> list[int]:
+        return [trade.trade_id for trade in self.exchange.account().trades]
+
+    def balances_are_right(self) -> bool:
+        told = (self.snapshots.balances.get(asset, Balance(asset, ZERO)) for asset in BALANCES)
+        return all(balance.total == self.exchange.account().balance(balance.asset).total for balance in told)
+
+
+def play(story: Callable[[Stage], Awaitable[None]], seed: int = 1, latency_s: float = 0.05) -> Stage:
+    """Tell a story beside a wire, all from one seed. Raises what ends the wire."""
+
+    async def live(clock: VirtualClock) -> Stage:
         market = StandingMarket()
-        exchange = Exchange(Terms().of_tape(market), clock, ONE_ETH, market.history)
-        key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-        keys = KeyManager.from_private_key(key, exchange.register_key(key.public_key()))
-        snapshots = Snapshots(10)
-        heard: list[str] = []
-        async with LoopbackExchange(exchange, market, clock, listen=False) as loopback:
+        exchange = Exchange(Terms().of_tape(market), clock, BALANCES, market.history, keep_all=True)
+        async with LoopbackExchange(
+            exchange, market, clock, listen=False, chance=Random(seed), latency_s=latency_s
+        ) as loopback:
+            stage = Stage(clock, loopback, Random(seed))
 
-            async def reopened() -> None:
-                heard.append(f"reopened, ready {wire.api.is_ready}")
+            async def tell() -> None:
+                await stage.open()
+                await story(stage)
+                raise Told
 
-            wire = Wire(
-                Settings(),
-                Surroundings(URL, keys, loopback.connect, clock, Random(1)),
-                snapshots,
-                on_report=lambda report: heard.append(report.client_order_id),
-                on_limits=lambda _: None,
-                reopened=reopened,
-                account_down=lambda _: heard.append("account down"),
-                market_down=lambda _: heard.append("market down"),
-            )
-            async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(wire.api.run()), tasks.create_task(wire.market.run())]
-                await wire.api.ready()
-                await clock.sleep(0.1)
-                await story(Bench(clock, loopback, snapshots, wire, heard))
-                for task in running:
-                    task.cancel()
+            with contextlib.suppress(Told):
+                await side_by_side(stage.wire.api.run(), stage.wire.market.run(), tell())
+            return stage
 
-    run_virtual(live, start_unix_ms=1_783_000_020_000)
+    return run_virtual(live, start_unix_ms=START_MS)
 
 
-def test_only_a_second_logon_reopens_and_that_before_the_connection_takes_orders() -> None:
-    async def story(bench: Bench) -> None:
-        assert bench.heard == []
-        bench.loopback.switchboard.cut(streams=False)
-        await bench.clock.sleep(2)
-        assert bench.heard == ["account down", "reopened, ready False"]
-        assert bench.wire.api.is_ready
-
-    tell(story)
+class Told(Exception):
+    """The story is over."""
 
 
-def test_each_connection_breaks_and_returns_by_itself() -> None:
-    async def story(bench: Bench) -> None:
-        bench.loopback.switchboard.cut(api=False)
-        await bench.clock.sleep(2)
-        assert bench.heard == ["market down"]
-        assert bench.wire.reconnects == 1
-        bench.loopback.switchboard.cut()
-        await bench.clock.sleep(5)
-        assert bench.wire.reconnects == 3
-
-    tell(story)
-
-
-def test_balances_that_were_asked_for_account_for_what_they_are_said_to() -> None:
-    async def story(bench: Bench) -> None:
-        await bench.wire.read_balances(settled_ms=1_999_000_000_000)
-        assert bench.snapshots.balances["ETH"].total == D(1)
-        assert bench.snapshots.balances_ms == 1_999_000_000_000
-
-    tell(story)
+# --- Day by day -------------------------------------------------------------------------------
 
 
 def test_reports_of_the_stream_are_passed_on() -> None:
-    async def story(bench: Bench) -> None:
-        bench.loopback.exchange.by_hand().place(Side.SELL, D(2900), D("0.1"), client_order_id="mine")
-        bench.loopback.switchboard.deliver()
-        await bench.clock.sleep(0.1)
-        assert bench.heard == ["mine"]
+    async def story(it: Stage) -> None:
+        it.exchange.by_hand().place(Side.SELL, D(2900), D("0.1"), client_order_id="mine")
+        it.loopback.switchboard.deliver()
+        await it.wait(0.2)
+        assert [report.client_order_id for report in it.reports] == ["mine"]
+        assert it.reopened == []
 
-    tell(story)
+    play(story)
+
+
+def test_balances_that_were_asked_for_account_for_what_they_are_said_to() -> None:
+    async def story(it: Stage) -> None:
+        await it.wire.read_balances(settled_ms=1_999_000_000_000)
+        assert it.snapshots.balances["ETH"].total == D(10)
+        assert it.snapshots.balances_ms == 1_999_000_000_000
+
+    play(story)
+
+
+def test_deposits_and_withdrawals_are_told_once_over_all_connections() -> None:
+    async def story(it: Stage) -> None:
+        await it.wait(60.0)
+        it.shut_down()
+        for cents in range(1, 41):
+            it.exchange.by_hand().deposit("FDUSD", cents * TICK)
+            it.loopback.switchboard.deliver()
+            await it.wait(0.05)
+        assert len(it.changes) == 40
+
+    play(story)
+
+
+# --- The end ----------------------------------------------------------------------------------
+
+
+def test_a_log_out_asks_for_no_successor() -> None:
+    async def story(it: Stage) -> None:
+        await it.wait(60.0)
+        it.wire.stay_down()
+        await it.wire.log_out()
+        await it.wait(5.0)
+        assert (it.dials, it.account_down) == (2, [])
+
+    play(story)
 
 
 def test_after_the_farewell_what_is_lost_stays_lost() -> None:
-    async def story(bench: Bench) -> None:
-        bench.wire.stay_down()
-        await bench.wire.log_out()
-        bench.loopback.switchboard.cut()
-        await bench.clock.sleep(60)
-        assert bench.wire.reconnects == 0
-        assert bench.heard == []
+    async def story(it: Stage) -> None:
+        it.wire.stay_down()
+        it.loopback.switchboard.cut()
+        await it.wait(60.0)
+        assert (it.dials, it.wire.reconnects, it.account_down, it.market_down) == (2, 0, [], [])
 
-    tell(story)
+    play(story)
 
 
 def test_without_a_session_there_is_nothing_to_log_out_of() -> None:
-    async def story(bench: Bench) -> None:
-        bench.wire.stay_down()
-        bench.loopback.switchboard.cut()
-        await bench.clock.sleep(1)
-        await bench.wire.log_out()
-        assert bench.loopback.exchange.journal.requests["session.logout"] == 0
+    async def story(it: Stage) -> None:
+        it.wire.stay_down()
+        it.loopback.switchboard.cut()
+        await it.wait(1.0)
+        await it.wire.log_out()
+        assert it.exchange.journal.requests["session.logout"] == 0
 
-    tell(story)
+    play(story)
+
+
+# --- Lost and found ---------------------------------------------------------------------------
+
+
+def test_fills_of_an_outage_are_told_once_and_before_anything_newer() -> None:
+    async def story(it: Stage) -> None:
+        it.trade()
+        await it.wait(1.0)
+        it.barred = True
+        it.loopback.switchboard.cut(streams=False, api=True)
+        await it.wait(0.1)
+        for _ in range(3):
+            it.trade()
+        it.barred = False
+        await it.wait(5.0)
+        it.trade()
+        await it.wait(5.0)
+        assert it.told_trades() == it.made_trades()
+        assert len(it.made_trades()) == 5
+        assert it.balances_are_right()
+        assert it.snapshots.proofs == [True, False, True]
+        assert len(it.account_down) == 1
+        assert it.ready_when_reopened == [False]
+
+    play(story)
+
+
+def test_a_fill_that_was_missed_is_told_like_any_other() -> None:
+    async def fill_an_order(it: Stage) -> ExecutionReport:
+        order = NewOrder("TE-t-1", Side.SELL, D(1), D("2500.5"))
+        await it.wire.account.place(order)
+        await it.wait(0.5)
+        it.move(D(2501))
+        await it.wait(8.0)
+        (report,) = [report for report in it.reports if report.execution_type is ExecutionType.TRADE]
+        return report
+
+    told: list[ExecutionReport] = []
+
+    async def heard(it: Stage) -> None:
+        told.append(await fill_an_order(it))
+
+    async def missed(it: Stage) -> None:
+        it.api.deaf_to = '"TRADE"'
+        it.exit_open = True
+        it.api.methods.clear()
+
+        async def cut() -> None:
+            await it.wait(2.0)
+            it.loopback.switchboard.cut(streams=False, api=True)
+
+        await side_by_side(cut(), told_of(it))
+
+    async def told_of(it: Stage) -> None:
+        told.append(await fill_an_order(it))
+
+    play(heard)
+    play(missed)
+    first, second = told
+    assert second.execution_id == -1
+    told_like_the_other = dataclasses.replace(
+        second, execution_id=first.execution_id, time_ms=first.time_ms, event_ms=first.event_ms
+    )
+    assert told_like_the_other == first
+
+
+def test_the_account_is_asked_in_order_before_orders_are_taken() -> None:
+    async def story(it: Stage) -> None:
+        it.exchange.by_hand().place(Side.BUY, D(2000), D("0.1"))
+        it.loopback.switchboard.cut(streams=False, api=True)
+        await it.wait(3.0)
+        asked = [method for method in it.api.methods if method not in ("time", "ticker.book", "klines")]
+        assert asked[:5] == [
+            "session.logon",
+            "userDataStream.subscribe",
+            "openOrders.status",
+            "account.status",
+            "myTrades",
+        ]
+        ((order,),) = it.reopened
+        assert order.price == D(2000)
+
+    play(story)
+
+
+def test_each_connection_breaks_and_returns_by_itself() -> None:
+    async def story(it: Stage) -> None:
+        it.loopback.switchboard.cut(streams=True, api=False)
+        await it.wait(3.0)
+        assert (len(it.account_down), len(it.market_down), it.wire.reconnects) == (0, 1, 1)
+        it.loopback.switchboard.cut()
+        await it.wait(5.0)
+        assert (len(it.account_down), len(it.market_down), it.wire.reconnects) == (1, 2, 3)
+
+    play(story)
+
+
+def test_while_logged_off_orders_are_refused_and_never_sent() -> None:
+    async def story(it: Stage) -> None:
+        it.barred = True
+        it.loopback.switchboard.cut(streams=False, api=True)
+        await it.wait(0.1)
+        with pytest.raises(SessionLost, match="not connected"):
+            await it.wire.account.place(NewOrder("TE-t-1", Side.SELL, D(1), D(2600)))
+        it.barred = False
+        await it.wait(5.0)
+        assert it.exchange.journal.placed == 0
+
+    play(story)
+
+
+def test_a_key_that_was_revoked_ends_it() -> None:
+    async def story(it: Stage) -> None:
+        it.exchange.keys.revoke(it.api_key)
+        it.exit_open = True
+        await it.wait(30.0)
+
+    with pytest.raises(LogonRefused, match="-2015"):
+        play(story)
+
+
+# --- Rotation ---------------------------------------------------------------------------------
+
+
+def test_a_server_that_shuts_down_is_left_without_a_moment_of_doubt() -> None:
+    async def story(it: Stage) -> None:
+        await it.wait(60.0)
+        old = it.of("")
+        it.shut_down()
+        await it.wait(10.0)
+        assert all(line.closed for line in old)
+        assert len(it.of("")) == 2
+        assert (it.account_down, it.market_down, it.wire.reconnects) == ([], [], 0)
+        assert it.snapshots.proofs == [True]
+        assert it.reopened == []
+
+    play(story)
+
+
+def test_a_connection_of_23_hours_is_followed_by_another() -> None:
+    async def story(it: Stage) -> None:
+        old = it.of("")
+        await it.wait(23 * 3600.0 + 10)
+        assert [line.closed for line in old] == [True, True]
+        assert (it.account_down, it.market_down, it.snapshots.proofs) == ([], [], [True])
+
+    play(story)
+
+
+def test_an_order_that_is_asked_for_in_the_middle_of_the_switch_goes_to_one_connection() -> None:
+    async def story(it: Stage) -> None:
+        await it.wait(60.0)
+        it.shut_down()
+        for number in range(60):  # closer together than any step of the switch
+            order = NewOrder(f"TE-t-{number}", Side.SELL, D("0.01"), D(2600) + number)
+            it.lines[-1].methods.clear()
+            await it.wire.account.place(order)
+        placed = [order.client_order_id for order in it.exchange.account().open_orders()]
+        assert placed == [f"TE-t-{number}" for number in range(60)]
+        assert len(it.lines) == 4
+
+    play(story, latency_s=0.02)
+
+
+def test_a_stream_that_was_terminated_is_replaced_and_nothing_is_ordered_meanwhile() -> None:
+    async def story(it: Stage) -> None:
+        await it.wait(60.0)
+        old = it.api
+        await it.wire.api.call("userDataStream.unsubscribe")
+        it.trade()
+        await it.wait(0.06)
+        assert it.snapshots.account_proven is False
+        await it.wait(5.0)
+        assert old.closed
+        assert it.told_trades() == it.made_trades()
+        assert it.snapshots.proofs == [True, False, True]
+        assert it.account_down == ["the user data stream was terminated"]
+
+    play(story)
+
+
+# --- Liveness ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("exit_open", "within_s"), [pytest.param(True, 16.5, id="exit open"), pytest.param(False, 66.5, id="idle")]
+)
+def test_a_half_open_account_is_found(exit_open: bool, within_s: float) -> None:
+    async def story(it: Stage) -> None:
+        it.exit_open = exit_open
+        it.api.dead = True
+        it.trade()
+        await it.wait(within_s)
+        assert it.account_down == ["the account does not answer"]
+        await it.wait(5.0)
+        assert it.told_trades() == it.made_trades()
+        assert it.snapshots.account_proven
+
+    play(story)
+
+
+def test_a_deaf_account_is_found() -> None:
+    async def story(it: Stage) -> None:
+        it.exit_open = True
+        it.api.deaf_to = '"event"'
+        it.trade()
+        await it.wait(12.5)
+        assert it.account_down == ["the account moved and its stream did not say so"]
+        await it.wait(5.0)
+        assert it.told_trades() == it.made_trades()
+        assert it.balances_are_right()
+
+    play(story)
+
+
+def test_a_half_open_market_is_found_before_it_is_stale() -> None:
+    async def story(it: Stage) -> None:
+        it.move(D(2501))
+        await it.wait(1.0)
+        it.of("/stream")[0].dead = True
+        it.move(D(2502))
+        await it.wait(10.0)
+        assert len(it.market_down) == 1
+        await it.wait(2.0)
+        assert it.snapshots.top is not None
+        assert it.snapshots.top.bid == 2502
+
+    play(story)
+
+
+def test_an_account_at_rest_is_proved_and_left_alone() -> None:
+    async def story(it: Stage) -> None:
+        it.exit_open = True
+        for _ in range(60):
+            it.trade(Side.SELL if it.clock.now_s() % 20 < 10 else Side.BUY)
+            await it.wait(10.0)
+        assert it.account_down == []
+        assert it.told_trades() == it.made_trades()
+
+    play(story)
+
+
+# --- Everything at once -----------------------------------------------------------------------
+
+
+async def mishap(it: Stage, chance: Random) -> None:
+    match chance.randrange(7):
+        case 0 | 1:
+            it.shut_down()
+        case 2:
+            it.loopback.switchboard.cut(streams=False, api=True)
+        case 3:
+            it.loopback.switchboard.cut(streams=True, api=False)
+        case 4:
+            for line in it.of(API):
+                line.deaf_to = '"event"'
+        case 5:
+            for line in it.of(chance.choice([API, "/stream"])):
+                line.dead = True
+        case _:
+            it.barred = not it.barred
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_execution_and_no_change_of_the_book_is_missed_or_told_twice(seed: int) -> None:
+    async def story(it: Stage) -> None:
+        chance = Random(seed)
+        it.exit_open = True
+        for _ in range(300):
+            it.trade(chance.choice(list(Side)), "0.01")
+            it.move(D(2500) + chance.randrange(-100, 100) * TICK)
+            await it.wait(chance.choice([0.0, 0.01, 0.05, 0.3, 1.0]))
+            if chance.random() < 0.04:
+                await mishap(it, chance)
+        it.barred = False
+        await it.wait(30.0)
+        assert sorted(it.told_trades()) == it.made_trades()
+        assert it.snapshots.update_ids == sorted(set(it.snapshots.update_ids))
+        assert it.balances_are_right()
+        assert it.snapshots.account_proven
+        assert it.snapshots.top is not None
+        assert it.snapshots.top.bid == it.price
+        assert no_gap(it)
+
+    play(story, seed)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_rotation_misses_no_change_of_the_book(seed: int) -> None:
+    async def story(it: Stage) -> None:
+        await it.wait(60.0)
+        it.move(D(2400))
+        await it.wait(1.0)
+        first = it.snapshots.update_ids[-1]
+        it.snapshots.update_ids.clear()
+        chance = Random(seed)
+        for step in range(400):
+            if step == 100:
+                it.shut_down()
+            it.move(D(2500) + (step % 50) * TICK)
+            await it.wait(chance.uniform(0.0, 0.02))
+        await it.wait(1.0)
+        ids: Iterable[int] = it.snapshots.update_ids
+        assert list(ids) == list(range(first + 1, first + 401))
+
+    play(story, seed)
+
+
+def no_gap(it: Stage) -> bool:
+    klines = list(it.snapshots.klines)
+    return all(later.open_ms == earlier.close_ms + 1 for earlier, later in pairwise(klines))

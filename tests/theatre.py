@@ -174,7 +174,9 @@ class Stage:
             await self.clock.sleep(0.01)
 
     async def ready(self) -> None:
+        """Started, and the anchor is written down, unless that has to wait."""
         await self.until(lambda: self.heard("ready:"))
+        await self.until(lambda: not self.daemon.note_pending or self.exchange.engine.status != "TRADING")
 
     # The operator, the owner's other screen, and fate
 

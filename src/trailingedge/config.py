@@ -60,9 +60,10 @@ FRACTION: Final = Limit("at least 0 and below 1", lambda value: 0 <= value < 1)
 INNER_FRACTION: Final = Limit("above 0 and below 1", lambda value: 0 < value < 1)
 MULTIPLIER: Final = Limit("from 0 to 1000", lambda value: 0 <= value <= 1000)
 DAYS: Final = Limit("from 0 to 3650", lambda value: 0 <= value <= 3650)
-RETRIES: Final = Limit("0 or more", lambda value: value >= 0)
+COUNT: Final = Limit("0 or more", lambda value: value >= 0)
 CANDLES: Final = Limit("from 1 to 50000", lambda value: 1 <= value <= 50_000)
 PATIENCE_S: Final = Limit("above 0 and at most 86400", lambda value: 0 < value <= 86_400)
+PROBE_S: Final = Limit("from 1 to 3600", lambda value: 1 <= value <= 3600)
 PATIENCE_OR_NONE_S: Final = Limit("from 0 to 86400", lambda value: 0 <= value <= 86_400)
 RECV_WINDOW: Final = Limit("from 1 to 60000, the exchange's own limit", lambda value: 1 <= value <= 60_000)
 # Wide enough for any asset, narrow enough that no product of two amounts leaves Decimal's range.
@@ -143,6 +144,17 @@ class Settings:
         Decimal("0.002"), "Worst price of that one order, a fraction away from the best", FRACTION
     )
 
+    max_daily_loss_frac: Decimal = option(
+        Decimal(0),
+        "Loss on a day's round trips that puts on hold until 00:00 UTC; 0 is never",
+        FRACTION,
+        heading="Breakers",
+    )
+    max_drawdown_frac: Decimal = option(
+        Decimal(0), "Loss since the best of all round trips that puts on hold until 'r'; 0 is never", FRACTION
+    )
+    max_consecutive_losses: int = option(0, "Round trips lost in a row that put on hold until 'r'; 0 is never", COUNT)
+
     binance_ed25519_api_key: str | None = option(
         None, "API key of the Ed25519 pair registered at the exchange", heading="Secrets", secret=True
     )
@@ -160,10 +172,13 @@ class Settings:
         heading="Loop and connections",
     )
     stale_after_sec: float = option(10.0, "Seconds of silence after which the market counts as unknown", PATIENCE_S)
+    account_probe_sec: float = option(
+        60.0, "Seconds between comparisons with the account's own balances; STALE_AFTER_SEC during an exit", PROBE_S
+    )
     recv_window_ms: int = option(5000, "Milliseconds after which the exchange drops a late request", RECV_WINDOW)
     reconnect_base_sec: float = option(1.0, "First reconnect pause in seconds, doubled each time", PATIENCE_S)
     reconnect_max_sec: float = option(60.0, "Longest reconnect pause in seconds", PATIENCE_S)
-    reconnect_max_retries: int = option(0, "Reconnect attempts before giving up; 0 is never", RETRIES)
+    reconnect_max_retries: int = option(0, "Reconnect attempts before giving up; 0 is never", COUNT)
 
     log_dir: Path = option(Path("logs"), "Folder of the session logs", heading="Logs")
     log_level_console: Level = option("INFO", "Least level shown in the terminal")

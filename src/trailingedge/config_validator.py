@@ -275,6 +275,9 @@ def _unusual(settings: Settings) -> Iterator[str]:
         )
     if min(settings.hard_stop_threshold_frac, settings.hard_stop_max_frac) == 0:
         yield "the hard stop's distance can be 0: it may then sell right after every buy"
+    for name in ("MAX_DAILY_LOSS_FRAC", "MAX_DRAWDOWN_FRAC"):
+        if 0 < OPTIONS[name].of(settings) <= settings.hard_stop_threshold_frac:
+            yield f"{_is(settings, name)}: not above HARD_STOP_THRESHOLD_FRAC, so that a single hard stop reaches it"
     if settings.loop_sleep_sec > settings.stale_after_sec:
         yield f"{_is(settings, 'LOOP_SLEEP_SEC')}: above STALE_AFTER_SEC, so that silence is noticed late"
     if settings.taker_escape_after_sec > 0:

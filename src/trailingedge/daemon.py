@@ -21,10 +21,13 @@ from trailingedge.console.lines import Face
 from trailingedge.desk import Desk
 from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, LogonRefused, TrailingEdgeError
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import Incoming, Remedy
+from trailingedge.execution.commands import Cancel, Incoming, Remedy
 from trailingedge.execution.gateway import Gateway
-from trailingedge.market import ZERO, ExecutionReport, RateLimit
-from trailingedge.notifications import texts
+from trailingedge.execution.guards import Usurper
+from trailingedge.execution.note import NoteWriter, Scene
+from trailingedge.execution.past import as_past_exit
+from trailingedge.market import ZERO, ExecutionReport, OrderRecord, RateLimit
+from trailingedge.notifications import guard_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.status import status
 from trailingedge.parting import Parting
@@ -32,13 +35,21 @@ from trailingedge.snapshots import Snapshots
 from trailingedge.startup import Startup
 from trailingedge.strategy.inputs import Command as StrategyCommand
 from trailingedge.websocket import market_fetch
+from trailingedge.websocket.account import AccountSession
+from trailingedge.websocket.account_stream import OutsideChange
+from trailingedge.websocket.last_frames import LastFrames
+from trailingedge.websocket.messages import BalanceUpdate
 from trailingedge.wire import Wire
 
 logger = logging.getLogger(__name__)
 
 _LOGGED_OUT_WITHIN_S: Final = 0.4
+_NOTE_OVER_WITHIN_S: Final = 0.7
+_GLANCE_S: Final = 0.02
+_OF_NO_EXIT: Final = 0  # the tag of a request whose answer nobody waits for
 _MARK_EVERY_MS: Final = 60_000
 _CLOCK_GOOD_FOR_S: Final = 1800.0
+_RULES_GOOD_FOR_S: Final = 60.0  # while the symbol does not trade
 
 StartTask = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -79,8 +90,11 @@ class Daemon:
         self._steps: Startup | None = None
         self._starting: asyncio.Timeout | None = None
         self._marked_ms = 0
+        self._code = ExitCode.OK
         self.snapshots = Snapshots(settings.rolling_klines_maxlen, self._wake.set)
         self._budget = OrderBudget(settings.order_budget_reserve)
+        self._frames = LastFrames(surroundings.clock.unix_ms)
+        self._keep_frames = surroundings.save_frames
         self.wire = Wire(
             settings,
             surroundings,
@@ -90,6 +104,10 @@ class Daemon:
             reopened=self._reopened,
             account_down=self._account_down,
             market_down=self._market_down,
+            exit_open=lambda: self.desk is not None and self.desk.trader.memory.exit is not None,
+            read_balances=self._read_balances,
+            on_outside_change=self._hear_outside,
+            note=self._frames.note,
         )
         remedies = {
             Remedy.BALANCES: self._read_balances,
@@ -97,6 +115,14 @@ class Daemon:
             Remedy.CLOCK: self.wire.measure_clock,
         }
         self._gateway = Gateway(self.wire.orders, self._deliver, remedies, surroundings.clock)
+        self._notes = NoteWriter(
+            self.wire.account,
+            surroundings.clock,
+            self._scene,
+            refused=lambda reason: alerts.send(restart_texts.note_refused(reason), logging.WARNING),
+            over=self._wake.set,
+            absent_after_s=wiring.absent_after_s(settings),
+        )
         leave = settings.on_exit is OnExit.LEAVE
         self._parting = Parting(self.wire, self._gateway, surroundings.clock, alerts, self._wake, leave=leave)
 
@@ -142,7 +168,7 @@ class Daemon:
                 return await self._shut_down()
             except Exception:
                 # Whatever it was that we did not foresee: leave nothing behind.
-                await self._parting.withdraw(self.desk, self._steps)
+                await self._withdraw()
                 raise
             except asyncio.CancelledError:
                 self._parting.name_orders(self.desk, self._steps, logging.ERROR)  # our connections are gone
@@ -179,12 +205,19 @@ class Daemon:
             self._budget,
             self._alerts,
             self._clock,
+            started_ms=self.wire.server_clock.now_ms(),
             paused=self._paused,
         )
         start(self.wire.market.run())
         top = await steps.first_book(terms.rules)
-        await steps.clear_account(terms.rules, top)
+        recovered = await steps.recover(terms, top)
+        desk.restore(recovered)
+        desk.trader.noting = self._notes.underway
+        if recovered.note_needed:
+            self._notes.want()
+        await steps.fill_balances(terms.rules, top, recovered)
         await self.wire.api.ready()
+        start(self._notes.run())
         self.snapshots.prove_account(proven=True)
         while not self._ready:
             await self._next_wake()
@@ -222,10 +255,15 @@ class Daemon:
         except BrokenInvariant as broken:
             if desk.halt(str(broken)):
                 self._wake.set()
+                await self._save_frames()
             return
         for command in commands:
             await self._gateway.send(command)
+        for news in desk.trader.news:
+            self._notes.hear(news)
         desk.tell()
+        await self._look_after_late_orders(desk)
+        self._yield_to(desk.trader.guards.usurper)
         self._tell_ready(desk)
         if desk.trader.restless:
             self._wake.set()
@@ -233,9 +271,44 @@ class Daemon:
             self._marked_ms = view.market_ms
             desk.mark()
 
+    async def _look_after_late_orders(self, desk: Desk) -> None:
+        """A request of our predecessor's came to something only now: go on with its order, or take it away."""
+        late = desk.trader.guards.late
+        while late:
+            told = late.pop()
+            past = as_past_exit(told)
+            if past.open_order is None:
+                continue
+            if desk.trader.adopt(past, self._clock.now_s()):
+                self._alerts.send(restart_texts.taken_up(desk.rules, past))
+                self._wake.set()
+            else:
+                self._alerts.send(restart_texts.cancelled_late(desk.rules, past), logging.WARNING)
+                await self._gateway.send(Cancel(_OF_NO_EXIT, told.order_id, told.client_order_id))
+
+    async def _save_frames(self) -> None:
+        """What was said on the wire before a halt, for whoever looks into it."""
+        if self._keep_frames is None:
+            return
+        try:
+            path = await self._keep_frames(self._frames.lines())
+        except OSError as trouble:
+            self._alerts.send(guard_texts.frames_lost(str(trouble)), logging.WARNING)
+        else:
+            self._alerts.send(guard_texts.frames_saved(path))
+
+    def _yield_to(self, usurper: Usurper | None) -> None:
+        """Two that trade one account under one name cannot both be right: we go."""
+        if usurper is None or self._code is ExitCode.HALTED:
+            return
+        self._code = ExitCode.HALTED
+        self._alerts.send(guard_texts.second_instance(usurper.client_order_id, usurper.order_id), logging.ERROR)
+        self.stop("another instance trades under our name")
+
     async def _keep_house(self) -> None:
         """Wake the loop now and then, for ages grow without anybody telling, and show how things stand."""
         measure_at_s = self._clock.now_s() + _CLOCK_GOOD_FOR_S
+        rules_at_s = 0.0
         while True:
             await self._clock.sleep(self.settings.loop_sleep_sec)
             self._wake.set()
@@ -245,6 +318,9 @@ class Daemon:
             if now_s >= measure_at_s:
                 measure_at_s = now_s + _CLOCK_GOOD_FOR_S
                 self._gateway.fetch(Remedy.CLOCK)
+            if self._ready and self.desk is not None and not self.desk.rules.trading and now_s >= rules_at_s:
+                rules_at_s = now_s + _RULES_GOOD_FOR_S
+                self._gateway.fetch(Remedy.RULES)
 
     # The operator ----------------------------------------------------------------------------
 
@@ -286,10 +362,16 @@ class Daemon:
     def _resume(self) -> None:
         """Go on; after a halt with everything read again."""
         self._pause(paused=False)
-        if self.desk is not None and self.desk.trader.halted:
-            self.desk.trader.halted = False
+        if self.desk is None:
+            return
+        halted = self.desk.trader.halted
+        self.desk.trader.resume()
+        if halted:
             self.desk.doubt()
             self._gateway.fetch(Remedy.BALANCES)
+        breakers = self.desk.trader.guards.breakers
+        if breakers.hold:
+            self._alerts.send(guard_texts.still_held(breakers.state.trips), logging.WARNING)
 
     # What the wire tells ---------------------------------------------------------------------
 
@@ -303,31 +385,53 @@ class Daemon:
             self.desk.hear_report(report)
             self._wake.set()
 
+    def _hear_outside(self, change: OutsideChange) -> None:
+        """Deposits, withdrawals and locks are legitimate: the audit is told of them."""
+        if self.desk is None:
+            return
+        audit = self.desk.trader.guards.audit
+        if isinstance(change, BalanceUpdate):
+            audit.hear_outside(change.asset, change.delta)
+        else:
+            audit.excuse(change.asset)
+
     def _hear_limits(self, limits: tuple[RateLimit, ...]) -> None:
         self._budget.learn(limits, self.wire.server_clock.now_ms())
 
-    async def _reopened(self) -> None:
-        """Logged on again: what was missed is asked for before anything is ordered."""
+    def _reopened(self, open_orders: tuple[OrderRecord, ...]) -> None:
+        """Logged on again after a loss."""
         if self.desk is None:
             return
+        guards, busy = self.desk.trader.guards, self.desk.trader.memory.exit is not None
+        guards.invariants.orders.reconcile(open_orders)
+        for order in open_orders:
+            guards.judge(order, busy=busy)
         self.desk.doubt()
-        await self._read_balances()
-        self.snapshots.prove_account(proven=True)
 
     def _account_down(self, _: str) -> None:
-        self.snapshots.prove_account(proven=False)
         if self.desk is not None:
             self.desk.doubt()
 
     def _market_down(self, _: str) -> None:
         self.snapshots.forget_top()
 
-    async def _read_balances(self) -> None:
+    @property
+    def note_pending(self) -> bool:
+        """An anchor is still to be written down, or just being."""
+        return self._notes.pending
+
+    def _scene(self) -> Scene | None:
+        """What a note would be written from; None while it must wait."""
+        if self.desk is None or self._stop_reason is not None or not self.snapshots.account_proven:
+            return None
+        return self.desk.scene(self.wire.server_clock.now_ms())
+
+    async def _read_balances(self, account: AccountSession | None = None) -> None:
         if self.desk is None:
             return
         trader = self.desk.trader
         mark = trader.settlement.mark(self.snapshots.pushes)
-        await self.wire.read_balances(settled_ms=trader.chase.touched_ms)
+        await self.wire.read_balances(trader.chase.touched_ms, account)
         trader.settlement.hear_asked(mark, self.snapshots.pushes)
 
     async def _read_rules(self) -> None:
@@ -348,7 +452,7 @@ class Daemon:
 
     async def _shut_down(self) -> ExitCode:
         """Withdraw our order or say that it is left, log out. OK unless an order's fate is not known."""
-        withdrawn = await self._parting.withdraw(self.desk, self._steps)
+        withdrawn = await self._withdraw()
         if self.desk is not None:
             self.desk.mark()
         self._alerts.send(texts.shutdown(self._stop_reason or "unexpected"))
@@ -358,7 +462,20 @@ class Daemon:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOGGED_OUT_WITHIN_S):
                 await self.wire.log_out()
-        return ExitCode.OK
+        return self._code
+
+    async def _withdraw(self) -> bool:
+        """Whether nothing of ours is on the book that should not be: no exit order, and no note either."""
+        withdrawn = await self._parting.withdraw(self.desk, self._steps)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_NOTE_OVER_WITHIN_S):
+                while self._notes.left:  # whoever writes it cancels it, too
+                    await self._clock.sleep(_GLANCE_S)
+        if self.desk is not None:
+            for own, order in self._notes.left.items():
+                text = texts.order_left(self.desk.rules, order.side, order.quantity, order.price, own)
+                self._alerts.send(text, logging.ERROR)
+        return withdrawn and not self._notes.left
 
 
 def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -8,6 +8,9 @@ from trailingedge.clock import Clock
 from trailingedge.config import Settings
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.execution.note import Scene
+from trailingedge.execution.own_exits import own_exits
+from trailingedge.execution.recovery import Recovered
 from trailingedge.execution.trader import Trader
 from trailingedge.market import ZERO, ExecutionReport, SymbolRules
 from trailingedge.notifications import texts
@@ -15,13 +18,17 @@ from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.status import StatusView
 from trailingedge.snapshots import Snapshots
+from trailingedge.strategy.regime import price_at
 from trailingedge.tally import Tally
 
 logger = logging.getLogger(__name__)
 
 
 class Desk:
-    """One trade's minds, told of nothing but snapshots. `fee` is the maker fee in force."""
+    """One trade's minds, told of nothing but snapshots. `fee` is the maker fee in force.
+
+    `started_ms` is the exchange's clock once logged on.
+    """
 
     def __init__(
         self,
@@ -33,6 +40,7 @@ class Desk:
         alerts: Alerts,
         clock: Clock,
         *,
+        started_ms: int,
         paused: bool,
     ) -> None:
         channel = wiring.channel(settings)
@@ -45,6 +53,7 @@ class Desk:
             wiring.trader_params(settings),
             MakerExit(rules, budget, wiring.chase_params(settings)),
             channel,
+            wiring.guards(settings, rules, started_ms),
             rules.base_asset,
             rules.quote_asset,
             paused=paused,
@@ -70,6 +79,36 @@ class Desk:
         self._announcer.rules = rules
         if rules.trading and not before.trading:
             self._alerts.send(texts.trading_again(rules.symbol))
+        elif before.trading and not rules.trading:
+            self._alerts.send(texts.not_trading(rules.symbol, rules.status), logging.WARNING)
+
+    def restore(self, recovered: Recovered) -> None:
+        """Go on where an earlier session was; before the first beat."""
+        memory, in_hand = recovered.memory, recovered.in_hand
+        self.trader.restore(memory, in_hand, self._clock.now_s())
+        if memory.regime is not None:
+            self.tally.resume(price_at(memory.regime, memory.anchor))
+        number = None if in_hand is None else in_hand.number
+        fills = recovered.history.fills
+        breakers = self.trader.guards.breakers
+        breakers.restore(own_exits(fill for fill in fills if fill[0] != number), self.market_ms())
+        if in_hand is not None:
+            breakers.carry_on(in_hand.side, (fill for fill in fills if fill[0] == number))
+
+    def scene(self, server_ms: int) -> Scene | None:
+        """What a note would say now; None while it has to wait."""
+        trader, top = self.trader, self._snapshots.top
+        memory = trader.memory
+        if memory.regime is None or top is None or not (trader.at_rest and self.rules.trading):
+            return None
+        return Scene(
+            regime=memory.regime,
+            anchor_price=price_at(memory.regime, memory.anchor),
+            top=top,
+            rules=self.rules,
+            number=server_ms,
+            spare=lambda order: trader.can_spare(order.side, order.quantity, order.price, top),
+        )
 
     def market_ms(self) -> int:
         """The exchange's time."""
@@ -133,7 +172,7 @@ class Desk:
             exit=self._exit(),
             data_age_s=self._clock.now_s() - self._snapshots.top_proven_s,
             reconnects=reconnects,
-            held=trader.paused,
+            held=trader.held,
             halted=trader.halted,
         )
 

@@ -29,7 +29,14 @@ class StartFailed(TrailingEdgeError):
 
 
 class SessionLost(TrailingEdgeError):
-    """The connection is no use: back off, reconnect, reconcile."""
+    """The connection is no use: back off, reconnect, reconcile.
+
+    `wait_s` is how long the exchange asks to be left alone before the next attempt.
+    """
+
+    def __init__(self, reason: str, wait_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
 
 
 class ExchangeUnreachable(TrailingEdgeError):
@@ -37,12 +44,24 @@ class ExchangeUnreachable(TrailingEdgeError):
 
 
 class RequestRefused(TrailingEdgeError):
-    """The exchange said no. `code` and `text` are its own."""
+    """The exchange said no. `code` and `text` are its own.
 
-    def __init__(self, code: int, text: str) -> None:
+    Where it tells from when on it will listen again, `retry_at_ms` is that time by its clock, and
+    `told_ms` the time at which it said so.
+    """
+
+    def __init__(self, code: int, text: str, retry_at_ms: int | None = None, told_ms: int | None = None) -> None:
         super().__init__(f"{code} {text}")
         self.code = code
         self.text = text
+        self.retry_at_ms = retry_at_ms
+        self.told_ms = told_ms
+
+    def wait_s(self, server_ms: int) -> float:
+        """How long to leave it alone. `server_ms` is its time as far as we know, where it did not tell."""
+        if self.retry_at_ms is None:
+            return 0.0
+        return max(0.0, (self.retry_at_ms - (server_ms if self.told_ms is None else self.told_ms)) / 1000)
 
 
 class OutcomeUnknown(TrailingEdgeError):

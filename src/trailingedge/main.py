@@ -42,6 +42,7 @@ from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.tape import Tape
 from trailingedge.simulator.terms import Terms
 from trailingedge.websocket.connection import dial
+from trailingedge.websocket.last_frames import save
 from trailingedge.wiring import Surroundings
 
 logger = logging.getLogger(__name__)
@@ -256,7 +257,12 @@ async def _live(
         if keys is None:
             raise ConfigError([f"TRADING_MODE is {settings.trading_mode.value}: it needs a key"])
         alerts.send(_banner(settings, chosen))
-        daemon = Daemon(settings, Surroundings(chosen, keys, dial, clock, chance), face, alerts)
+
+        async def save_frames(lines: list[str]) -> Path:
+            return await asyncio.to_thread(save, lines, settings.log_dir, datetime.now(UTC))
+
+        surroundings = Surroundings(chosen, keys, dial, clock, chance, save_frames)
+        daemon = Daemon(settings, surroundings, face, alerts)
         code = await _until_over(daemon, alerts, ended, arguments.duration)
         _sum_up(daemon, tape)
         return code

@@ -243,7 +243,7 @@ class OrderRecord:
     """What an answer says of one order: a placement, a cancel or a query.
 
     `status` is None where the answer does not tell (an ACK). `filled_quote` is None where the
-    exchange calls it unknown.
+    exchange calls it unknown. `time_ms` is that of the last change; only a query tells `created_ms`.
     """
 
     order_id: int
@@ -257,6 +257,7 @@ class OrderRecord:
     time_ms: int
     order_type: str = ""
     pegged_price: Decimal | None = None
+    created_ms: int | None = None
 
     @property
     def remaining(self) -> Decimal:

@@ -4,7 +4,7 @@ A step that fails for a reason that may pass is tried again; one that a person m
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -22,10 +22,11 @@ from trailingedge.errors import (
     SessionLost,
     StartFailed,
 )
-from trailingedge.execution.jumpstart import DeepOrder, Jumpstart
-from trailingedge.execution.recovery import withdraw_leftovers
-from trailingedge.market import ZERO, Balance, BookTop, OrderRecord, RateLimit, Side, SymbolRules
-from trailingedge.notifications import texts
+from trailingedge.execution.deep import DeepOrder
+from trailingedge.execution.jumpstart import Jumpstart
+from trailingedge.execution.recovery import Recovered, recover
+from trailingedge.market import ZERO, Balance, BookTop, Kline, OrderRecord, RateLimit, Side, SymbolRules
+from trailingedge.notifications import restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.websocket import market_fetch
 from trailingedge.wire import Wire
@@ -115,9 +116,36 @@ class Startup:
             f"(status {rules.status}) and whether BINANCE_WS_STREAM_URL is right"
         )
 
-    async def clear_account(self, rules: SymbolRules, top: BookTop) -> None:
-        """Cancel what an earlier run left, then have the exchange tell the balances."""
-        await self._persist(lambda: self._clear_leftovers(rules))
+    async def recover(self, terms: Terms, top: BookTop) -> Recovered:
+        """Find out where the last session was: its exit order is adopted, its other orders are cancelled."""
+        settings, rules, snapshots = self._settings, terms.rules, self._wire.snapshots
+        await self._persist(self._learn_market_time)
+        ground = wiring.ground(settings, rules, float(terms.fee), lambda: snapshots.top or top, self._market_ms)
+        cancelled: list[OrderRecord] = []
+
+        def told(order: OrderRecord) -> None:
+            cancelled.append(order)
+            side = order.side or Side.SELL
+            text = texts.leftover_cancelled(rules, side, order.remaining, order.price, order.client_order_id)
+            self._alerts.send(text, logging.WARNING)
+
+        account = self._wire.account
+        recovered = await self._persist(lambda: recover(account, self._klines_between, ground, self._clock, told))
+        self._face.step("own open orders", f"{len(cancelled)} cancelled" if cancelled else "none")
+        self._face.step("restart", restart_texts.summary(rules, recovered))
+        for sentence in recovered.alerts:
+            self._alerts.send(sentence, logging.WARNING)
+        if recovered.in_hand is not None:
+            self._alerts.send(restart_texts.taken_up(rules, recovered.in_hand))
+        return recovered
+
+    async def fill_balances(self, rules: SymbolRules, top: BookTop, recovered: Recovered) -> None:
+        """Have the exchange tell the balances; with an exit in hand they are only asked for."""
+        if recovered.in_hand is not None:
+            settled_ms = recovered.in_hand.ended_ms
+            await self._persist(lambda: self._wire.read_balances(settled_ms))
+            self._face.step("jumpstart", "left out, an exit goes on")
+            return
         if not rules.trading:
             self._alerts.send(texts.not_trading(rules.symbol, rules.status), logging.WARNING)
             await self._persist(lambda: self._wire.read_balances(settled_ms=0))
@@ -143,15 +171,18 @@ class Startup:
         if self._jumpstart is not None:
             await self._jumpstart.withdraw()
 
-    async def _clear_leftovers(self, rules: SymbolRules) -> None:
-        def told(order: OrderRecord) -> None:
-            text = texts.leftover_cancelled(
-                rules, order.side or Side.SELL, order.remaining, order.price, order.client_order_id
-            )
-            self._alerts.send(text, logging.WARNING)
+    async def _klines_between(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]:
+        api, symbol = self._wire.api, self._settings.symbol
+        return await market_fetch.klines_between(api, symbol, interval, from_ms, until_ms)
 
-        count = await withdraw_leftovers(self._wire.account, self._clock, told)
-        self._face.step("own open orders", f"{count} cancelled" if count else "none")
+    async def _learn_market_time(self) -> None:
+        """To a second, for the stream tells it only with the next candle's frame, and no decision can wait for that."""
+        api, symbol = self._wire.api, self._settings.symbol
+        for second in await market_fetch.klines(api, symbol, "1s", 1):
+            self._wire.snapshots.hear_time(second.close_ms + 1, self._clock.now_s())
+
+    def _market_ms(self) -> int:
+        return self._wire.snapshots.market_ms(self._clock.now_s())
 
     async def _run_jumpstart(self, jumpstart: Jumpstart, top: BookTop) -> None:
         result = await jumpstart.run(top, self._wire.server_clock.now_ms())

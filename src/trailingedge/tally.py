@@ -88,6 +88,10 @@ class Tally:
         if self._peak:
             self.max_drawdown_frac = max(self.max_drawdown_frac, -_growth(self._peak, value))
 
+    def resume(self, anchor_price: float) -> None:
+        """The session begins with an anchor of an earlier one."""
+        self._anchor_price = anchor_price
+
     def hear_report(self, report: ExecutionReport) -> None:
         """An execution report of an order of ours."""
         own = own_id(report.client_order_id)

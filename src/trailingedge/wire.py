@@ -1,23 +1,40 @@
 """Everything that talks to the exchange, made once and put together."""
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Final
 
 from trailingedge import wiring
 from trailingedge.config import Settings
-from trailingedge.market import ExecutionReport, RateLimit
+from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused
+from trailingedge.market import ExecutionReport, OrderRecord, RateLimit
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.account_stream import AccountStream
-from trailingedge.websocket.api import ApiConnection
+from trailingedge.websocket.account_proof import AccountProof
+from trailingedge.websocket.account_stream import AccountStream, Ear, OutsideChange
+from trailingedge.websocket.api import ApiConnection, Caller
+from trailingedge.websocket.connection import side_by_side
+from trailingedge.websocket.conversation import Conversation
 from trailingedge.websocket.market_stream import MarketStream
+from trailingedge.websocket.missed_fills import MissedFills
 from trailingedge.websocket.orders import Orders
+
+logger = logging.getLogger(__name__)
+
+_FIRST_LOOK_S: Final = 1.0
+_SECOND_LOOK_S: Final = 4.0  # the list of trades may lag behind the trades
 
 
 class Wire:
     """The two connections and what runs over them.
 
-    `reopened` is awaited after every logon but the first, before the connection takes orders again;
-    `account_down` and `market_down` hear the reason of each loss.
+    `on_report` hears each execution once, also fills that no event told. In every logon but the first,
+    before that connection takes orders, `read_balances` is awaited, which reads them over the account it is
+    given. Where the connection before had been lost, `reopened` hears then which orders of the symbol are
+    open. `account_down` and `market_down` hear the reason of each loss. `exit_open` says whether an
+    exit of ours is under way. `note` is told of every frame: "api" or "market", ">" sent or "<" heard,
+    and the frame.
     """
 
     def __init__(
@@ -28,29 +45,56 @@ class Wire:
         *,
         on_report: Callable[[ExecutionReport], None],
         on_limits: Callable[[tuple[RateLimit, ...]], None],
-        reopened: Callable[[], Awaitable[None]],
+        reopened: Callable[[tuple[OrderRecord, ...]], None],
         account_down: Callable[[str], None],
         market_down: Callable[[str], None],
+        exit_open: Callable[[], bool],
+        read_balances: Callable[[AccountSession], Awaitable[None]],
+        on_outside_change: Callable[[OutsideChange], None] = lambda _: None,
+        note: Callable[[str, str, str | bytes], None] = lambda _channel, _direction, _frame: None,
     ) -> None:
         clock, dial, random = surroundings.clock, surroundings.dial, surroundings.random
         self.snapshots = snapshots
         self.server_clock = ServerClock(clock)
+        self._symbol = settings.symbol
+        self._recv_window_ms = settings.recv_window_ms
+        self._keys = surroundings.keys
+        self._clock = clock
         self._reopened = reopened
-        self._opened = False
-        stream = AccountStream(settings.symbol, snapshots, clock, on_report=on_report)
+        self._account_down = account_down
+        self._read_balances = read_balances
+        self._losses = 0  # how often nobody told us what happened for a while
+        self._mended = 0  # how many of those are over
+        self._ear: Ear | None = None  # that of the connection in office
+        self._stream = AccountStream(
+            settings.symbol,
+            snapshots,
+            clock,
+            on_report=on_report,
+            on_outside_change=on_outside_change,
+        )
+        self._missed = MissedFills(settings.symbol, self._stream)
+        self._proof = AccountProof(
+            snapshots,
+            clock,
+            probe_every_s=settings.account_probe_sec,
+            busy_every_s=settings.stale_after_sec,
+            is_busy=exit_open,
+            server_ms=self.server_clock.now_ms,
+        )
         self.api = ApiConnection(
             surroundings.endpoints.ws_api_url,
             dial=dial,
             clock=clock,
             backoff=wiring.backoff(settings, random),
             on_open=self._open,
-            on_event=stream.hear,
+            on_watch=self._watch,
             on_limits=on_limits,
-            on_down=account_down,
+            on_down=self._down,
+            server_ms=self.server_clock.now_ms,
+            note=partial(note, "api"),
         )
-        self.account = AccountSession(
-            self.api, surroundings.keys, self.server_clock, settings.symbol, settings.recv_window_ms
-        )
+        self.account = self._account_over(self.api)
         self.orders = Orders(self.api, self.server_clock, settings.symbol, settings.recv_window_ms)
         self.market = MarketStream(
             surroundings.endpoints.ws_stream_url,
@@ -63,16 +107,17 @@ class Wire:
             backoff=wiring.backoff(settings, random),
             stale_after_s=settings.stale_after_sec,
             on_down=market_down,
+            note=partial(note, "market"),
         )
 
     @property
     def reconnects(self) -> int:
         return self.api.reconnects + self.market.reconnects
 
-    async def read_balances(self, settled_ms: int) -> None:
+    async def read_balances(self, settled_ms: int, account: AccountSession | None = None) -> None:
         """Ask for the balances; the answer accounts for every change of ours up to `settled_ms`."""
         pushes = self.snapshots.pushes
-        asked = await self.account.balances()
+        asked = await (account or self.account).balances()
         self.snapshots.hear_queried(asked.balances, asked.account_ms, pushes, settled_ms)
 
     async def measure_clock(self) -> None:
@@ -88,8 +133,70 @@ class Wire:
         if self.api.is_ready:
             await self.account.logout()
 
-    async def _open(self, _: ApiConnection) -> None:
-        await self.account.open()
-        if self._opened:
-            await self._reopened()
-        self._opened = True
+    # The account's connection ----------------------------------------------------------------
+
+    def _account_over(self, api: Caller) -> AccountSession:
+        return AccountSession(api, self._keys, self.server_clock, self._symbol, self._recv_window_ms)
+
+    async def _open(self, conversation: Conversation) -> None:
+        """Log on; after the first time, ask for what was missed and tell it before anything newer."""
+        ear = self._stream.ear(partial(self._deafened, conversation))
+        conversation.on_event = ear.hear
+        account = self._account_over(conversation)
+        await account.open()
+        if self._ear is None:
+            ear.release()
+        else:
+            await self._catch_up(account, ear)
+        self._ear = ear
+
+    async def _catch_up(self, account: AccountSession, ear: Ear) -> None:
+        """What the account stands at, what was missed, and only then what its stream has told since."""
+        losses = -1
+        while losses != self._losses:  # what was asked before the old connection went may be behind what it did
+            losses = self._losses
+            open_orders = await account.open_orders()
+            await self._read_balances(account)
+            self._tell_missed(await self._missed.find(account, ear))
+        ear.release(self.snapshots.balances_ms)
+        if losses != self._mended:
+            self._mended = losses
+            self._reopened(open_orders)
+        self.snapshots.prove_account(proven=True)
+
+    async def _watch(self, conversation: Conversation) -> None:
+        account = self._account_over(conversation)
+        await side_by_side(self._proof.watch(account), self._look_again(account, self._ear))
+
+    async def _look_again(self, account: AccountSession, ear: Ear | None) -> None:
+        """Read the list of trades once nobody waits for anything else, and again when it can be complete."""
+        try:
+            await self._clock.sleep(_FIRST_LOOK_S)
+            if not self._missed.begun:
+                await self._missed.begin(account)
+            await self._clock.sleep(_SECOND_LOOK_S)
+            self._tell_missed(await self._missed.find(account, ear))
+        except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
+            logger.warning("fills not looked for again: %s", trouble)
+
+    def _tell_missed(self, missed: Iterable[ExecutionReport]) -> None:
+        for report in missed:
+            if self._stream.hear_missed(report):
+                logger.warning(
+                    "fill was missed client_order_id=%s trade_id=%d quantity=%s price=%s",
+                    report.client_order_id,
+                    report.trade_id,
+                    report.last_quantity,
+                    report.last_price,
+                )
+
+    def _deafened(self, conversation: Conversation, reason: str) -> None:
+        """It answers still, but tells nothing any more; another has to take its place."""
+        if conversation is self.api.current and not self.api.is_ending:
+            self._down(reason)
+            conversation.follow(reason)
+
+    def _down(self, reason: str) -> None:
+        self._losses += 1
+        self.snapshots.prove_account(proven=False)
+        self._account_down(reason)

@@ -1,28 +1,39 @@
 """Settings into the small parameter values that each part takes. Only the roof sees all settings."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.clock import Clock
 from trailingedge.config import Endpoints, Settings
+from trailingedge.execution.breakers import BreakerLimits
+from trailingedge.execution.guards import Guards, usual_guards
+from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import ChaseParams
+from trailingedge.execution.recovery import Ground
+from trailingedge.execution.since import Lens
 from trailingedge.execution.trader import TraderParams
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import SymbolRules
+from trailingedge.market import BookTop, SymbolRules
 from trailingedge.strategy.inputs import Params
 from trailingedge.websocket.connection import Backoff, Dial
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the daemon lives in: the wire, the clock, chance, and the key. Tests and simulations bring their own."""
+    """What the daemon lives in: the wire, the clock, chance, and the key. Tests and simulations bring their own.
+
+    `save_frames` keeps the last frames for whoever looks into a halt, and returns where. It raises OSError.
+    """
 
     endpoints: Endpoints
     keys: KeyManager
     dial: Dial
     clock: Clock
     random: Random
+    save_frames: Callable[[list[str]], Awaitable[Path]] | None = None
 
 
 def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> Params:
@@ -61,6 +72,20 @@ def absent_after_s(settings: Settings) -> float:
     return settings.recv_window_ms / 1000 + 1.0
 
 
+def guards(settings: Settings, rules: SymbolRules, started_ms: int) -> Guards:
+    """`started_ms` is the exchange's clock once logged on."""
+    limits = BreakerLimits(
+        rules.base_asset,
+        rules.quote_asset,
+        settings.max_daily_loss_frac,
+        settings.max_drawdown_frac,
+        settings.max_consecutive_losses,
+    )
+    may_escape = settings.taker_escape_after_sec > 0
+    invariants = Invariants(settings.stale_after_sec, absent_after_s(settings), escape=may_escape)
+    return usual_guards(limits, invariants, started_ms)
+
+
 def chase_params(settings: Settings) -> ChaseParams:
     return ChaseParams(
         absent_after_s=absent_after_s(settings),
@@ -82,6 +107,24 @@ def trader_params(settings: Settings) -> TraderParams:
 def channel(settings: Settings) -> DonchianChannel:
     return DonchianChannel(
         settings.donchian_window, settings.donchian_shift, settings.donchian_source, settings.rolling_klines_maxlen
+    )
+
+
+def ground(
+    settings: Settings, rules: SymbolRules, fee: float, top: Callable[[], BookTop], market_ms: Callable[[], int]
+) -> Ground:
+    """What a restart stands on. Breakers count what is long over, so for them all of the past is read."""
+    warm_up = settings.donchian_window + settings.donchian_shift
+    breakers = settings.max_daily_loss_frac or settings.max_drawdown_frac or settings.max_consecutive_losses
+    return Ground(
+        rules=rules,
+        params=strategy_params(settings, rules, fee),
+        lens=Lens(settings.kline_interval, warm_up, lambda: channel(settings)),
+        reserve_base=settings.reserve_base,
+        reserve_quote=settings.reserve_quote,
+        top=top,
+        market_ms=market_ms,
+        all_of_it=bool(breakers),
     )
 
 

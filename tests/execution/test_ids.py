@@ -32,8 +32,21 @@ def test_an_id_is_written_prefix_kind_number() -> None:
     assert str(OwnId(Kind.TAKE_PROFIT, NUMBER)) == own()
 
 
-def test_the_anchor_that_a_note_carries_is_no_part_of_its_number() -> None:
-    assert own_id("TE-n-10z-5xc") == OwnId(Kind.NOTE, 36 * 36 + 35)
+def test_a_note_carries_its_anchor_in_ticks() -> None:
+    assert own_id("TE-n-10z-5xc") == OwnId(Kind.NOTE, 36 * 36 + 35, ticks=5 * 36 * 36 + 33 * 36 + 12)
+    assert str(OwnId(Kind.NOTE, 36 * 36 + 35, ticks=5 * 36 * 36 + 33 * 36 + 12)) == "TE-n-10z-5xc"
+
+
+@given(NUMBERS, st.integers(min_value=0, max_value=10**12))
+def test_a_note_reads_back_as_it_was_written_and_the_exchange_accepts_it(number: int, ticks: int) -> None:
+    note = OwnId(Kind.NOTE, number, ticks)
+    assert own_id(str(note)) == note
+    assert len(str(note)) <= 36
+
+
+def test_a_note_without_an_anchor_is_still_ours_and_only_a_note_has_one() -> None:
+    assert own_id("TE-n-10z") == OwnId(Kind.NOTE, 36 * 36 + 35)
+    assert own_id("TE-t-10z-5xc") == OwnId(Kind.TAKE_PROFIT, 36 * 36 + 35)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from tests.execution.builders import RULES, D, record, top
 
 from trailingedge.clock import Clock
 from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.execution.jumpstart import DeepOrder, Jumpstart, JumpstartResult, deep_order
+from trailingedge.execution.deep import DeepOrder, deep_order
+from trailingedge.execution.jumpstart import Jumpstart, JumpstartResult
 from trailingedge.market import Balance, BookTop, OrderRecord, Side, SymbolRules
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.snapshots import Snapshots

@@ -1,15 +1,23 @@
-"""What an earlier run left on the book is cancelled and named; foreign orders are never touched."""
+"""Coming back: leftovers are cancelled and named, foreign orders never touched, and the last session goes on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
-from tests.execution.builders import own, record
+from tests.execution.builders import NUMBER, RULES, D, own, record
+from tests.execution.pasts import PARAMS, Past, at
 
 from trailingedge.clock import Clock
 from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.execution.recovery import withdraw_leftovers
-from trailingedge.market import OrderRecord
+from trailingedge.execution.recovery import Ground, Recovered, recover, withdraw_leftovers
+from trailingedge.execution.since import Lens, length_ms
+from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.market import Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side
 from trailingedge.simulator.virtual_loop import run_virtual
+from trailingedge.strategy.inputs import Holdings
+from trailingedge.strategy.memory import Memory, Phase, ShutBy
+from trailingedge.strategy.want import Kind
+from trailingedge.websocket.messages import AccountPosition
 
 
 class Book:
@@ -87,3 +95,167 @@ def test_a_lost_connection_ends_it_and_says_which_order_it_was(caplog: pytest.Lo
     with pytest.raises(SessionLost):
         clear(Book(record(1), troubles=[(SessionLost("closed"), True)]))
     assert own() in caplog.text
+
+
+def test_those_to_spare_stay() -> None:
+    book = Book(record(1), record(2, client_order_id="TE-j-1"))
+
+    async def run(clock: Clock) -> int:
+        return await withdraw_leftovers(book, clock, lambda _: None, spare=lambda order: order.order_id == 1)
+
+    assert run_virtual(run, start_unix_ms=0) == 1
+    assert sorted(book.orders) == [1]
+
+
+# --- The whole recovery -------------------------------------------------------------------------
+
+
+class Market:
+    """Klines that stand still at 100, and what was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int, int]] = []
+
+    async def __call__(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]:
+        self.asked.append((interval, from_ms, until_ms))
+        length = length_ms(interval)
+        first = from_ms + -from_ms % length
+        price = D(100)
+        opens = range(first, until_ms - length + 2, length)
+        return [Kline(open_ms, open_ms + length - 1, price, price, price, price) for open_ms in opens]
+
+
+def back(past: Past, *, base: str = "1", quote: str = "0", seconds: float = 600) -> tuple[Recovered, Market, list[str]]:
+    """What is recovered, what of the market was asked for, and which leftovers were named."""
+    market, named = Market(), []
+    locked = {Side.SELL: D(0), Side.BUY: D(0)}
+    for order in past.orders:
+        if order.status is not None and not order.status.final and order.side is not None:
+            sells = order.side is Side.SELL
+            locked[order.side] += order.remaining if sells else order.remaining * order.price
+    past.balances_told = (
+        Balance("ETH", D(base) - locked[Side.SELL], locked[Side.SELL]),
+        Balance("FDUSD", D(quote) - locked[Side.BUY], locked[Side.BUY]),
+    )
+    book = BookTop(D("100.00"), D("100.01"))
+    lens = Lens("1m", 4, lambda: DonchianChannel(3, 1))
+    ground = Ground(RULES, PARAMS, lens, D(0), D(0), lambda: book, lambda: at(seconds))
+
+    async def run(clock: Clock) -> Recovered:
+        return await recover(past, market, ground, clock, lambda order: named.append(order.client_order_id))
+
+    return run_virtual(run, start_unix_ms=0), market, named
+
+
+def test_a_first_start_finds_nothing_and_asks_for_no_klines() -> None:
+    recovered, market, named = back(Past())
+    assert recovered.memory == Memory()
+    assert (recovered.in_hand, recovered.alerts, recovered.note_needed) == (None, (), False)
+    assert (market.asked, named) == ([], [])
+
+
+def test_an_open_exit_order_is_adopted_and_everything_else_of_ours_goes() -> None:
+    past = Past()
+    past.buy(0, "90.00", NUMBER)
+    past.rests(10, Side.SELL, "101.00", NUMBER + 1, Kind.TAKE_PROFIT, filled="0.25")
+    past.rests(11, Side.BUY, "50.00", NUMBER + 2, Kind.JUMPSTART)
+    past.order(12, "web_1", Side.SELL, "200.00", "0.1", status=OrderStatus.NEW)
+    recovered, _, named = back(past, base="0.85", quote="125")
+    assert recovered.in_hand is not None
+    assert recovered.in_hand.open_order == past.orders[1]
+    assert named == [past.orders[2].client_order_id]
+    assert past.cancelled == [102]
+    assert recovered.memory.phase is Phase.EXITING
+    assert (recovered.memory.anchor, recovered.memory.high) == (90.0, 100.0)
+    assert recovered.memory.holdings == Holdings(D("0.75"), D(125) - D(50))  # what the foreign order locks is not ours
+    assert recovered.alerts == ()
+
+
+def test_of_several_open_exits_the_newest_goes_on_and_people_are_told() -> None:
+    past = Past()
+    past.buy(0, "90.00", NUMBER)
+    past.rests(10, Side.SELL, "101.00", NUMBER + 1, Kind.TAKE_PROFIT)
+    past.rests(12, Side.SELL, "102.00", NUMBER + 2, Kind.MANUAL)
+    recovered, _, named = back(past, base="3")
+    assert recovered.in_hand is not None
+    assert recovered.in_hand.number == NUMBER + 2
+    assert named == [own(number=NUMBER + 1)]
+    assert ["2 exit orders were open" in sentence for sentence in recovered.alerts] == [True]
+
+
+def test_an_unfinished_flush_is_resumed_without_an_order() -> None:
+    past = Past()
+    past.buy(0, "105.00", NUMBER)
+    past.sell(10, "100.00", NUMBER + 1, Kind.FLUSH, filled="0.5")
+    recovered, _, _ = back(past, base="0.5", quote="50")
+    assert recovered.in_hand is not None
+    assert recovered.in_hand.open_order is None
+    assert recovered.memory.phase is Phase.FLUSHING
+
+
+def test_an_exit_that_the_fold_has_ended_is_not_in_hand() -> None:
+    past = Past()
+    past.sell(0, "90.00", NUMBER)
+    past.buy(10, "91.00", NUMBER + 1, filled="0.2")  # the market went to 100: the QUOTE stop ended it
+    recovered, _, _ = back(past, base="0.2", quote="80")
+    assert recovered.in_hand is None
+    assert recovered.memory.gate is not None
+    assert recovered.memory.gate.shut_by is ShutBy.STOP
+
+
+def test_klines_are_asked_for_from_the_anchor_on_and_a_little_before() -> None:
+    past = Past()
+    past.buy(0, "99.00", NUMBER)
+    _, market, _ = back(past)
+    assert market.asked[0] == ("1m", at(1) - 5 * 60_000, at(600))
+
+
+def test_an_anchor_older_than_thirty_days_takes_daily_candles_and_an_open_gate() -> None:
+    past = Past()
+    past.sell(0, "101.00", NUMBER, Kind.FLUSH)
+    recovered, market, _ = back(past, base="0", quote="101", seconds=40 * 86_400)
+    assert len(market.asked) < 10
+    assert market.asked[0][0] == "1d"
+    assert recovered.memory.regime is Regime.QUOTE
+    assert recovered.memory.gate is None
+    assert recovered.memory.high == 1 / 100
+    assert ["30 days" in sentence for sentence in recovered.alerts] == [True]
+
+
+def test_a_newer_note_saves_an_old_anchor_but_not_its_gate() -> None:
+    past = Past()
+    past.sell(0, "101.00", NUMBER, Kind.FLUSH)
+    past.note(35 * 86_400, Side.BUY, 10_050, NUMBER + 1)
+    recovered, _, _ = back(past, base="0", quote="101", seconds=40 * 86_400)
+    assert recovered.memory.anchor == 1 / 100.5
+    assert ["gate" in sentence for sentence in recovered.alerts] == [True]
+
+
+def test_an_order_that_turns_up_while_we_read_is_found_by_reading_again() -> None:
+    class Late(Past):
+        """The successor of the order that we saw was on its way when our predecessor died."""
+
+        async def balances(self) -> AccountPosition:
+            if len(self.orders) == 2:
+                self.orders[1] = replace(self.orders[1], status=OrderStatus.CANCELED)
+                self.rests(12, Side.SELL, "100.50", NUMBER + 1, Kind.TAKE_PROFIT)
+            return await super().balances()
+
+    past = Late()
+    past.buy(0, "90.00", NUMBER)
+    past.rests(10, Side.SELL, "101.00", NUMBER + 1, Kind.TAKE_PROFIT)
+    recovered, _, named = back(past)
+    assert recovered.in_hand is not None
+    assert recovered.in_hand.open_order == past.orders[2]
+    assert len(recovered.in_hand.orders) == 2
+    assert named == []
+
+
+def test_what_another_hand_did_is_to_be_written_down() -> None:
+    past = Past()
+    past.buy(0, "90.00", NUMBER)
+    past.foreign(20, Side.SELL, "97.00")
+    recovered, _, _ = back(past, base="0", quote="97")
+    assert recovered.memory.regime is Regime.QUOTE
+    assert recovered.memory.anchor == 1 / 97
+    assert recovered.note_needed

@@ -10,8 +10,11 @@ from tests.execution.builders import RULES, TEN_SECONDS, D, own, record, report,
 from tests.strategy.stage import START_MS, kline, params
 
 from trailingedge.errors import BrokenInvariant
+from trailingedge.execution.breakers import BreakerLimits
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import Answered, Cancel, Command, Place, Remedy
+from trailingedge.execution.guards import usual_guards
+from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.trader import (
     AccountBack,
@@ -48,6 +51,7 @@ class Bench:
             trader_params or TraderParams(),
             MakerExit(RULES, budget),
             DonchianChannel(3, 1),
+            usual_guards(BreakerLimits("ETH", "FDUSD", D("0"), D("0"), 0), Invariants(10.0, 6.0), START_MS),
             "ETH",
             "FDUSD",
         )

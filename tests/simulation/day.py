@@ -7,7 +7,7 @@ import asyncio
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -20,12 +20,15 @@ from trailingedge.clock import Clock
 from trailingedge.config import Endpoints, Settings
 from trailingedge.daemon import Daemon
 from trailingedge.errors import ExitCode
-from trailingedge.market import Side
+from trailingedge.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
+from trailingedge.simulator.accounts import Account
+from trailingedge.simulator.drift import DriftingClock
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.generator import GeneratedMarket
-from trailingedge.simulator.journal import Journal
+from trailingedge.simulator.journal import Entry, Journal
+from trailingedge.simulator.orders import Order
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.tape import Tape
 from trailingedge.simulator.terms import Terms
@@ -33,15 +36,20 @@ from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.wiring import Surroundings
 
 START_MS: Final = 1_783_000_000_000
+EXIT_KINDS: Final = ("TE-t-", "TE-m-", "TE-b-", "TE-f-", "TE-e-")
+# What an owner's own trade takes off the book expires in match; that is his affair.
+TAKEN_AWAY: Final = {OrderStatus.CANCELED, OrderStatus.EXPIRED}
 URL: Final = Endpoints("ws://memory/ws-api/v3", "ws://memory")
 
 
 @dataclass
 class Notes:
-    """A face and an alert sink that only remember."""
+    """A face and an alert sink that only remember; `times_s` are those of the alerts, where there is a clock."""
 
+    clock: Clock | None = None
     lines: list[str] = field(default_factory=list)
     alerts: list[tuple[int, str]] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
 
     def line(self, text: str) -> None:
         self.lines.append(text)
@@ -57,24 +65,57 @@ class Notes:
 
     def send(self, text: str, level: int = logging.INFO) -> None:
         self.alerts.append((level, text))
+        self.times_s.append(self.clock.now_s() if self.clock is not None else 0.0)
+
+
+class Watcher:
+    """Looks at the exchange with each entry of its journal, and keeps them with their second by the inner clock."""
+
+    def __init__(self, exchange: Exchange, clock: Clock) -> None:
+        self.faults: list[str] = []
+        self.entries: list[tuple[float, str]] = []
+        self._exchange = exchange
+        self._clock = clock
+        exchange.journal.heard = self._hear
+
+    def _hear(self, entry: Entry) -> None:
+        self.entries.append((self._clock.now_s(), f"{entry.what} {entry.details}"))
+        if entry.what == "placed" and len(ours := own_exits(self._exchange.account())) > 1:
+            ids = ", ".join(f"{order.order_id} {order.client_order_id}" for order in ours)
+            self.faults.append(f"more than one own exit order open: {ids}")
+
+
+def own_exits(account: Account) -> list[Order]:
+    """The bot's open orders, but for those that are there for a moment only: jumpstart and note."""
+    return [order for order in account.open_orders() if order.client_order_id.startswith(EXIT_KINDS)]
 
 
 @dataclass(frozen=True)
 class Day:
-    """What was left when it was over. `foreign` are the ids of orders placed by hand, `still_open` all open ones."""
+    """What was left when it was over. `foreign` are the ids of orders placed by hand, `still_open` all open ones.
+
+    `died`: what ended the daemon, where it did not end in good order; `watched`: what was wrong on the way;
+    `entries`: the exchange's journal, each with its second.
+    """
 
     seed: int
     code: ExitCode
+    died: Exception | None
     exchange: Exchange
     notes: Notes
     foreign: tuple[int, ...]
     still_open: tuple[int, ...]
     worth: Mapping[str, Decimal]
     given: Mapping[str, Decimal]
+    watched: Sequence[str]
+    entries: Sequence[tuple[float, str]]
 
     @property
     def journal(self) -> Journal:
         return self.exchange.journal
+
+    def order(self, order_id: int) -> Order:
+        return self.exchange.account(OWNER).orders[order_id]
 
     def filled(self, kind: str, side: Side) -> int:
         """Orders of a kind of client order id that were filled to the end."""
@@ -89,13 +130,14 @@ class Day:
                 "taker fills": journal.taker_fills,
                 "filter refusals": journal.filter_refusals,
                 "foreign orders cancelled": journal.foreign_cancels,
-                "foreign orders gone": len(set(self.foreign) - set(self.still_open)),
-                "own orders left": len(set(self.still_open) - set(self.foreign)),
-                "more than one own order open": max(0, journal.most_open_orders - 1),
-                "exit code": int(self.code),
+                "foreign orders gone": len([each for each in self.foreign if self.order(each).status in TAKEN_AWAY]),
+                "own orders left": len([each for each in self.still_open if not self.order(each).by_hand]),
+                "exit code": int(self.code) if self.died is None else 0,
             }
         )
-        said = [f"{what}: {count}" for what, count in wrong.items() if count]
+        said = [*self.watched, *(f"{what}: {count}" for what, count in wrong.items() if count)]
+        if self.died is not None:
+            said.append(f"died of {type(self.died).__name__}: {self.died}")
         said += [f"{asset} not conserved" for asset in self.given if self.given[asset] != self.worth[asset]]
         return said
 
@@ -145,10 +187,10 @@ async def _live(
     settings = dataclasses.replace(settings or Settings(), symbol=market.symbol)
     terms = (terms or Terms()).of_tape(market)
     given = balances or {market.base_asset: Decimal(1), market.quote_asset: Decimal(1000)}
-    exchange = Exchange(terms, clock, given, market.history, keep_all=True)
+    exchange = Exchange(terms, DriftingClock(clock), given, market.history, keep_all=True)
     private_key = Ed25519PrivateKey.from_private_bytes(Random(seed).randbytes(32))
     keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
-    notes = Notes()
+    notes, watcher = Notes(clock), Watcher(exchange, clock)
     foreign: list[int] = []
     async with LoopbackExchange(
         exchange, market, clock, listen=False, faults=faults, chance=Random(seed), latency_s=latency_s
@@ -165,10 +207,14 @@ async def _live(
             beside = [tasks.create_task(call_it_a_day())]
             if script is not None:
                 beside.append(tasks.create_task(_quietly(script(daemon, loopback, clock))))
-            code = await daemon.run()
+            code, died = ExitCode.UNEXPECTED, None
+            try:
+                code = await daemon.run()
+            except Exception as failure:  # noqa: BLE001 - whatever it was, it is for the judge
+                died = failure
             for task in beside:
                 task.cancel()
-        return _judged(seed, code, exchange, notes, tuple(foreign), given)
+        return _judged(seed, code, died, exchange, notes, watcher, tuple(foreign), given)
 
 
 async def _quietly(job: Awaitable[None]) -> None:
@@ -182,30 +228,42 @@ def _foreign_order(exchange: Exchange) -> int:
 
 
 def _judged(
-    seed: int, code: ExitCode, exchange: Exchange, notes: Notes, foreign: tuple[int, ...], given: Mapping[str, Decimal]
+    seed: int,
+    code: ExitCode,
+    died: Exception | None,
+    exchange: Exchange,
+    notes: Notes,
+    watcher: Watcher,
+    foreign: tuple[int, ...],
+    given: Mapping[str, Decimal],
 ) -> Day:
     account = exchange.account(OWNER)
     return Day(
         seed=seed,
         code=code,
+        died=died,
         exchange=exchange,
         notes=notes,
         foreign=foreign,
         still_open=tuple(order.order_id for order in account.open_orders()),
         worth=_as_given(exchange),
         given=given,
+        watched=watcher.faults,
+        entries=watcher.entries,
     )
 
 
 def _as_given(exchange: Exchange) -> Mapping[str, Decimal]:
-    """The balances with all trades undone: what the account was given, if nothing was lost on the way."""
-    account = exchange.account(OWNER)
+    """The balances with all trades and transfers undone: what the account was given, if nothing was lost."""
+    account, journal = exchange.account(OWNER), exchange.journal
     base_asset, quote_asset = exchange.terms.base_asset, exchange.terms.quote_asset
-    base, quote = (account.balance(asset).total for asset in (base_asset, quote_asset))
-    for (_, side), tally in exchange.journal.tallies.items():
+    worth = {asset: account.balance(asset).total for asset in (base_asset, quote_asset)}
+    tallies = [(side, tally) for (_, side), tally in journal.tallies.items()]
+    for side, tally in [*tallies, *journal.by_hand.items()]:
         sign = 1 if side is Side.SELL else -1
-        base += sign * tally.base
-        quote -= sign * tally.quote
-    base += exchange.journal.fees.get(base_asset, Decimal(0))
-    quote += exchange.journal.fees.get(quote_asset, Decimal(0))
-    return {base_asset: base, quote_asset: quote}
+        worth[base_asset] += sign * tally.base
+        worth[quote_asset] -= sign * tally.quote
+    for asset in worth:
+        worth[asset] += journal.fees.get(asset, Decimal(0)) + journal.fees_by_hand.get(asset, Decimal(0))
+        worth[asset] -= journal.transfers.get(asset, Decimal(0))
+    return worth

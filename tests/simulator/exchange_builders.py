@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -105,12 +105,10 @@ class ListLine:
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
         self.texts: list[str] = []
-        self.late: list[float] = []
         self.closed: tuple[int, str] | None = None
 
-    def send(self, text: str, late_s: float = 0.0) -> None:
+    def send(self, text: str) -> None:
         self.texts.append(text)
-        self.late.append(late_s)
         try:
             self.frames.append(json.loads(text))
         except ValueError:
@@ -167,7 +165,25 @@ def a_switchboard(exchange: Exchange | None = None, faults: Faults | None = None
 
 def a_client(switchboard: Switchboard, url: str = "/ws-api/v3") -> ApiClient:
     line = ListLine()
+    switchboard.admit(url)
     return ApiClient(switchboard, line, switchboard.connect(url, line), switchboard.exchange.clock)
+
+
+class Agenda:
+    """What is to happen later, for a test to have happen: a switchboard's `later`."""
+
+    def __init__(self) -> None:
+        self.due: list[tuple[float, Callable[[], None]]] = []
+
+    def __call__(self, seconds: float, act: Callable[[], None]) -> None:
+        self.due.append((seconds, act))
+
+    def let_happen(self) -> list[float]:
+        """All of it, soonest first; how much later each was due."""
+        due, self.due = sorted(self.due, key=lambda each: each[0]), []
+        for _, act in due:
+            act()
+        return [seconds for seconds, _ in due]
 
 
 def a_trader(exchange: Exchange | None = None, **options: Any) -> ApiClient:

@@ -350,3 +350,50 @@ def test_before_the_first_tick_the_market_is_closed() -> None:
 def test_an_exchange_knows_both_assets_of_its_symbol_from_the_start() -> None:
     exchange = Exchange(an_exchange().terms, HandClock(), {"BNB": Decimal(1)})
     assert [balance.asset for balance in exchange.account().balances()] == ["ETH", "FDUSD", "BNB"]
+
+
+def market_streams(engine: Engine) -> set[str]:
+    """Which streams have been told anything since the last look."""
+    return {event.stream.split("@")[1] for event in engine.take_events() if isinstance(event, MarketEvent)}
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        pytest.param("HALT", {"bookTicker", "kline_1m"}, id="a halt leaves the market data"),
+        pytest.param("BREAK", set(), id="a break takes it all"),
+        pytest.param("CANCEL_ONLY", {"bookTicker"}, id="cancel only takes the klines"),
+    ],
+)
+def test_while_a_symbol_does_not_trade_nothing_fills(status: str, told: set[str]) -> None:
+    exchange = an_exchange()
+    engine = exchange.engine
+    engine.follow("ethfdusd@kline_1m", Interval("1m"))
+    order, _ = exchange.place(exchange.account(), sell("100.10"))
+    engine.take_events()
+    engine.status = status
+    engine.play(tick("101.00", "101.10", at_s=65, last="101.00", traded="5", aggressor=Side.BUY))
+    assert (order.status, market_streams(engine)) == (OrderStatus.NEW, told)
+    assert engine.klines.rows(Interval("1m"), None, None, 1)[0].volume == 0
+    engine.status = "TRADING"
+    engine.play(tick("101.00", "101.10", at_s=66))
+    assert order.status is OrderStatus.FILLED
+    assert engine.top().bid == Decimal("101.00")
+
+
+def test_in_a_break_the_last_top_stays_up() -> None:
+    exchange = an_exchange()
+    before = exchange.engine.top()
+    exchange.engine.status = "BREAK"
+    exchange.engine.play(tick("101.00", "101.10", at_s=1))
+    assert exchange.engine.top() == before
+
+
+def test_a_stranger_takes_some_of_a_resting_order() -> None:
+    exchange = an_exchange()
+    order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
+    exchange.engine.take_events()
+    exchange.engine.nibble(order, Decimal("0.7"))
+    assert told(exchange) == [("TRADE", "PARTIALLY_FILLED"), POSITION]
+    assert (order.filled, order.filled_quote) == (Decimal("0.7"), Decimal("70.07"))
+    assert exchange.journal.taker_fills == 0

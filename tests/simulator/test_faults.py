@@ -1,10 +1,13 @@
+"""Each dish of the menu, seen from a client's side."""
+
 from random import Random
 from typing import Any
 
 import pytest
-from tests.simulator.exchange_builders import a_client, a_trader, tick
+from tests.simulator.exchange_builders import Agenda, ApiClient, a_client, a_trader, an_exchange, tick
 
-from trailingedge.simulator.faults import MENU, NORMAL, Faults, Misfortune
+from trailingedge.clock import HandClock
+from trailingedge.simulator.faults import HUGE_FRAME_BYTES, MENU, NORMAL, REJECTS, Faults, Misfortune, Mishaps
 
 SELL: dict[str, Any] = {"side": "SELL", "type": "LIMIT_MAKER", "price": "100.10", "quantity": "1"}
 
@@ -17,7 +20,8 @@ class NoChance(Random):
 def test_an_empty_menu_disturbs_nothing_and_draws_nothing() -> None:
     misfortune = Misfortune(Faults(), NoChance())
     assert misfortune.of_request("order.place") is NORMAL
-    assert misfortune.of_frame("{}") == ["{}"]
+    assert misfortune.of_frame("{}", Mishaps()) == [("{}", 0.0)]
+    assert misfortune.bite(5) == 0
 
 
 @pytest.mark.parametrize(
@@ -54,18 +58,92 @@ def test_a_line_is_cut_before_or_after_the_deed(fate: str, placed: int) -> None:
     assert trader.switchboard.exchange.journal.placed == placed
 
 
+def patient() -> tuple[ApiClient, Agenda]:
+    """A trader, and what is still to happen to him."""
+    agenda = Agenda()
+    return a_trader(later=agenda), agenda
+
+
 def test_a_late_answer_is_held_back_its_events_are_not() -> None:
-    trader = a_trader()
+    trader, agenda = patient()
     trader.switchboard.misfortune.arrange("order.place", "late_reply")
+    assert trader.order("order.place", **SELL) == {}
+    assert [event["e"] for event in trader.events] == ["executionReport", "outboundAccountPosition"]
+    assert agenda.let_happen() == [2.0]
+    assert trader.line.frames[-1]["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("fate", "told_at_once", "told_then"),
+    [
+        pytest.param("slow_request", None, 200, id="and answered then"),
+        pytest.param("timeout_done_late", -1007, None, id="after a timeout was told"),
+        pytest.param("lose_reply_done_late", None, None, id="and nobody hears of it"),
+    ],
+)
+def test_an_order_is_placed_late(fate: str, told_at_once: int | None, told_then: int | None) -> None:
+    trader, agenda = patient()
+    trader.switchboard.misfortune.arrange("order.place", fate)
+    answer = trader.order("order.place", **SELL)
+    assert answer.get("error", {}).get("code") == told_at_once
+    assert trader.switchboard.exchange.journal.placed == 0
+    heard = len(trader.line.frames)
+    agenda.let_happen()
+    assert trader.switchboard.exchange.journal.placed == 1
+    answers = [frame["status"] for frame in trader.line.frames[heard:] if "status" in frame]
+    assert answers == ([told_then] if told_then else [])
+
+
+async def test_a_request_that_is_stuck_for_too_long_is_too_old() -> None:
+    agenda, clock = Agenda(), HandClock()
+    trader = a_trader(an_exchange(clock=clock), later=agenda)
+    trader.switchboard.misfortune.arrange("order.place", "stuck_request")
     trader.order("order.place", **SELL)
-    assert trader.line.late[-3:] == [2.0, 0.0, 0.0]
+    await clock.wind(8.0)
+    agenda.let_happen()
+    assert trader.line.frames[-1]["error"]["code"] == -1021
+    assert trader.switchboard.exchange.journal.placed == 0
+
+
+async def test_a_query_is_answered_from_old_records() -> None:
+    clock = HandClock()
+    trader = a_trader(an_exchange(clock=clock))
+    await clock.wind(10.0)
+    order_id = trader.order("order.place", **SELL)["result"]["orderId"]
+    for fate, code in (("lag", -2013), (NORMAL, None)):
+        trader.switchboard.misfortune.arrange("order.status", fate)
+        assert trader.order("order.status", orderId=order_id).get("error", {}).get("code") == code
+    await clock.wind(10.0)
+    trader.order("order.cancel", orderId=order_id)
+    for fate, status in (("lag", "NEW"), (NORMAL, "CANCELED")):
+        trader.switchboard.misfortune.arrange("order.status", fate)
+        assert trader.order("order.status", orderId=order_id)["result"]["status"] == status
+
+
+def test_any_reject_is_one_of_many_and_does_nothing() -> None:
+    trader = a_trader(faults=Faults({"reject_any": 1.0}, methods=("order.place",)))
+    codes = {trader.order("order.place", **SELL)["error"]["code"] for _ in range(200)}
+    assert codes == {code for _, code, _ in REJECTS}
+    assert trader.switchboard.exchange.journal.placed == 0
+
+
+def test_times_are_drawn_up_to_those_of_the_menu() -> None:
+    misfortune = Misfortune(Faults({"late_reply": 1.0}), Random(2))
+    drawn = [misfortune.of_request("order.place").late_s for _ in range(500)]
+    assert 0.0 <= min(drawn) < 0.1 < 1.9 < max(drawn) <= MENU["late_reply"].late_s
 
 
 def test_faults_befall_the_methods_named_as_often_as_they_should() -> None:
     misfortune = Misfortune(Faults({"lose_reply": 0.25}), Random(1))
-    lost = sum(misfortune.of_request("order.place") is MENU["lose_reply"] for _ in range(4000))
+    lost = sum(not misfortune.of_request("order.place").answered for _ in range(4000))
     assert 900 < lost < 1100
     assert all(misfortune.of_request("klines") is NORMAL for _ in range(100))
+
+
+def test_faults_may_change_at_any_time() -> None:
+    misfortune = Misfortune(Faults(), Random(1))
+    misfortune.faults = Faults({"cut_before": 1.0})
+    assert misfortune.of_request("order.place").cut
 
 
 def test_what_is_not_on_the_menu_cannot_be_ordered() -> None:
@@ -73,17 +151,75 @@ def test_what_is_not_on_the_menu_cannot_be_ordered() -> None:
         Faults({"soup": 1.0})
 
 
+TWICE = Mishaps(twice=1.0)
+TORN = Mishaps(torn=1.0)
+HUGE = Mishaps(huge=1.0)
+CUT = Mishaps(cut=1.0)
+
+
 @pytest.mark.parametrize(
-    ("faults", "heard"),
+    ("mishaps", "heard"),
     [
-        pytest.param(Faults(duplicate_frame=1.0), ["whole", "whole"], id="every frame twice"),
-        pytest.param(Faults(garbage_frame=1.0), ["whole", "garbage"], id="garbage after every frame"),
-        pytest.param(Faults(cut_stream=1.0), [], id="the stream is cut"),
+        pytest.param(TWICE, ["whole", "whole"], id="every frame twice"),
+        pytest.param(TORN, ["whole", "garbage"], id="a torn copy after every frame"),
+        pytest.param(HUGE, ["whole", "huge"], id="a huge copy after every frame"),
+        pytest.param(CUT, [], id="the line is cut"),
     ],
 )
-def test_market_frames_suffer_too(faults: Faults, heard: list[str]) -> None:
-    trader = a_trader(faults=faults)
+def test_frames_suffer_too(mishaps: Mishaps, heard: list[str]) -> None:
+    trader = a_trader()
     listener = a_client(trader.switchboard, "/ws/ethfdusd@bookTicker")
+    trader.switchboard.misfortune.faults = Faults(market=mishaps)
     trader.switchboard.play(tick("101.00", "101.10", at_s=1))
-    assert ["garbage" if "garbage" in each else "whole" for each in listener.line.frames] == heard
+    assert [kind_of(text) for text in listener.line.texts] == heard
     assert (listener.line.closed is not None) == (not heard)
+    assert trader.line.closed is None
+
+
+@pytest.mark.parametrize(
+    ("mishaps", "heard"),
+    [
+        pytest.param(TWICE, ["whole"] * 4, id="every event twice"),
+        pytest.param(TORN, ["whole", "garbage"] * 2, id="a torn copy after every event"),
+        pytest.param(CUT, [], id="the line is cut"),
+    ],
+)
+def test_events_of_an_account_suffer_too(mishaps: Mishaps, heard: list[str]) -> None:
+    trader = a_trader(faults=Faults(account=mishaps))
+    before = len(trader.line.texts)
+    trader.order("order.place", **SELL)
+    told = trader.line.texts[before + 1 :]  # after the answer
+    assert [kind_of(text) for text in told] == heard
+    assert (trader.line.closed is not None) == (not heard)
+
+
+def test_later_events_overtake_a_late_one() -> None:
+    trader, agenda = patient()
+    trader.switchboard.misfortune.faults = Faults(account=Mishaps(late=1.0, late_s=0.5))
+    trader.order("order.place", **SELL)
+    assert trader.events == []
+    trader.switchboard.misfortune.faults = Faults()
+    trader.order("order.cancel", orderId=1001)
+    assert all(0.0 <= late_s <= 0.5 for late_s in agenda.let_happen())
+    told = [event["x"] for event in trader.events if event["e"] == "executionReport"]
+    assert told == ["CANCELED", "NEW"]
+
+
+def test_strangers_nibble_at_what_rests_at_the_best_price() -> None:
+    trader = a_trader(faults=Faults(nibble=1.0))
+    for price in ("100.10", "100.50"):
+        trader.order("order.place", **{**SELL, "price": price})
+    for second in range(1, 200):
+        trader.switchboard.play(tick(at_s=second))
+    near, far = (trader.order("order.status", orderId=order_id)["result"] for order_id in (1001, 1002))
+    assert near["status"] == "FILLED"
+    fills = [event for event in trader.events if event.get("x") == "TRADE" and event["i"] == 1001]
+    assert len(fills) > 1
+    assert all(event["m"] for event in fills)
+    assert far["status"] == "NEW" or float(near["executedQty"]) == 1.0
+
+
+def kind_of(text: str) -> str:
+    if len(text) >= HUGE_FRAME_BYTES:
+        return "huge"
+    return "whole" if text.endswith("}") and text.count("{") == text.count("}") else "garbage"

@@ -3,7 +3,7 @@ from decimal import Decimal
 from tests.simulator.exchange_builders import an_exchange, sell, tick
 
 from trailingedge.market import Side
-from trailingedge.simulator.journal import KINDS, Journal, Tally
+from trailingedge.simulator.journal import KINDS, Entry, Journal, Tally
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType
 
 
@@ -66,3 +66,24 @@ def test_a_journal_stays_small_however_much_happens() -> None:
         journal.accepted(number, number, order, 1)
     assert len(journal.entries) == 2000
     assert len(journal.tallies) == KINDS + 1
+
+
+def test_what_is_done_by_hand_is_tallied_apart() -> None:
+    exchange = an_exchange(taker_fee=Decimal("0.001"))
+    hand = exchange.by_hand()
+    hand.place(Side.SELL, Decimal("100.00"), Decimal(1), OrderType.MARKET)
+    hand.deposit("ETH", Decimal(3))
+    hand.withdraw("ETH", Decimal(1))
+    journal = exchange.journal
+    assert journal.by_hand[Side.SELL] == Tally(base=Decimal(1), quote=Decimal("100.00"))
+    assert journal.fees_by_hand == {"FDUSD": Decimal("0.1")}
+    assert journal.transfers == {"ETH": Decimal(2)}
+    assert (journal.taker_fills, journal.tallies, journal.fees) == (0, {}, {})
+
+
+def test_each_entry_is_heard_as_it_is_made() -> None:
+    exchange = an_exchange()
+    heard: list[Entry] = []
+    exchange.journal.heard = heard.append
+    exchange.place(exchange.account(), sell())
+    assert [entry.what for entry in heard] == ["placed"]

@@ -184,3 +184,18 @@ def test_a_row_has_the_columns_of_the_exchange() -> None:
         "201.00000000",
         "0",
     ]
+
+
+def test_where_nothing_trades_klines_follow_the_price_that_is_told() -> None:
+    quotes = [("100", 0), ("103", 10), ("98", 20), ("101", 50), ("101", 70), ("105", 80)]
+    klines = built(*(tick(at_s=at_s, last=price) for price, at_s in quotes))
+    rows = klines.rows(MINUTE, None, None, 10)
+    assert prices(rows) == [("103", "103", "98", "101"), ("105",) * 4]
+    assert [(bar.volume, bar.trades) for bar in rows] == [(Decimal(0), 0), (Decimal(0), 0)]
+
+
+def test_a_tape_of_quotes_closes_klines() -> None:
+    klines = built(tick(at_s=0, last="100"), tick(at_s=30, last="102"))
+    feed = KlineFeed(MINUTE, klines)
+    (closed,) = feed.closed_by(START_MS + 61_000)
+    assert (closed.close, closed.volume) == (Decimal(102), Decimal(0))

@@ -12,12 +12,11 @@ from trailingedge.simulator.lines import Delay, MemorySocket, QueuedLine, read_f
 
 async def test_frames_in_memory_arrive_in_order_and_then_the_end() -> None:
     clock = HandClock()
-    async with asyncio.TaskGroup() as group:
-        line, socket = QueuedLine(clock, group.create_task), MemorySocket(clock)
-        for text in ("one", "two"):
-            line.send(text)
-        line.close(1008, "enough")
-        await write_to_memory(line, socket, Delay(clock, lambda: 0.0))
+    line, socket = QueuedLine(clock), MemorySocket(clock)
+    for text in ("one", "two"):
+        line.send(text)
+    line.close(1008, "enough")
+    await write_to_memory(line, socket, Delay(clock, lambda: 0.0))
     assert [await socket.recv(), await socket.recv()] == ["one", "two"]
     for _ in range(2):
         with pytest.raises(SessionLost):
@@ -66,32 +65,32 @@ async def test_frames_under_way_never_overtake_one_another() -> None:
     assert all(number * 0.1 <= at_s <= number * 0.1 + 1.0 for number, (at_s, _) in enumerate(arrivals))
 
 
-async def test_a_late_frame_comes_after_those_that_are_in_time() -> None:
+async def test_a_frame_too_large_to_read_ends_the_connection() -> None:
     clock = HandClock()
-    async with asyncio.TaskGroup() as group:
-        line = QueuedLine(clock, group.create_task)
-        line.send("late", late_s=2.0)
-        line.send("in time")
-        await clock.wind(2.0)
-        assert [(await line.take())[1] for _ in range(2)] == ["in time", "late"]
+    line, socket = QueuedLine(clock), MemorySocket(clock)
+    for text in ("whole", "x" * (lines.LARGEST_FRAME + 1)):
+        line.send(text)
+    line.close(1000, "")
+    await write_to_memory(line, socket, Delay(clock, lambda: 0.0))
+    assert await socket.recv() == "whole"
+    with pytest.raises(SessionLost):
+        await socket.recv()
 
 
 async def test_a_mark_is_answered_after_what_was_sent_before_it() -> None:
     clock = HandClock()
-    async with asyncio.TaskGroup() as group:
-        line, socket = QueuedLine(clock, group.create_task), MemorySocket(clock)
-        line.send("frame")
-        mark = line.mark()
-        line.close(1000, "")
-        assert not mark.done()
-        await write_to_memory(line, socket, Delay(clock, lambda: 0.0))
-        assert mark.done()
+    line, socket = QueuedLine(clock), MemorySocket(clock)
+    line.send("frame")
+    mark = line.mark()
+    line.close(1000, "")
+    assert not mark.done()
+    await write_to_memory(line, socket, Delay(clock, lambda: 0.0))
+    assert mark.done()
 
 
 async def test_who_reads_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MOST_UNSENT", 3)  # a number, so that the test need not send so many
-    async with asyncio.TaskGroup() as group:
-        line = QueuedLine(HandClock(), group.create_task)
-        for _ in range(9):
-            line.send("frame")
-        assert [(await line.take())[1] for _ in range(4)] == ["frame"] * 3 + [Close(1008, "too slow")]
+    line = QueuedLine(HandClock())
+    for _ in range(9):
+        line.send("frame")
+    assert [(await line.take())[1] for _ in range(4)] == ["frame"] * 3 + [Close(1008, "too slow")]

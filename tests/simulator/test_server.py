@@ -80,6 +80,39 @@ async def test_the_market_waits_for_its_first_listener() -> None:
         assert loopback.exchange.engine.market_ms == START_MS + 140_000
 
 
+@pytest.mark.parametrize("address", ["ws_api_url", "ws_stream_url"])
+async def test_a_banned_address_learns_at_the_door_how_long_it_must_wait(address: str) -> None:
+    clock = RealClock()
+    async with a_loopback(clock) as loopback:
+        loopback.exchange.weights.ban(clock.unix_ms() + 59_500)
+        url = getattr(loopback, address) + ("/ws" if address == "ws_stream_url" else "")
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url)
+    response = refused.value.response
+    assert (response.status_code, response.headers["Retry-After"]) == (418, "60")
+
+
+async def test_in_memory_the_ban_is_told_just_so() -> None:
+    clock = HandClock()
+    async with a_loopback(clock, listen=False) as loopback:
+        loopback.exchange.weights.ban(clock.unix_ms() + 59_500)
+        with pytest.raises(SessionLost, match="HTTP 418") as refused:
+            await loopback.connect(loopback.ws_api_url)
+    assert refused.value.wait_s == 59.5
+
+
+async def test_no_connection_outlives_its_day() -> None:
+    clock = HandClock()
+    async with a_loopback(clock, listen=False, lifetime_s=60.0) as loopback:
+        early = await loopback.connect(loopback.ws_api_url)
+        await clock.wind(30.0)
+        late = await loopback.connect(loopback.ws_api_url)
+        await clock.wind(31.0)
+        with pytest.raises(SessionLost):
+            await early.recv()
+        assert (await ask(late, "ping"))["status"] == 200
+
+
 async def test_other_addresses_are_not_found() -> None:
     async with a_loopback() as loopback:
         with pytest.raises(InvalidStatus) as refused:

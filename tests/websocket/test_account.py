@@ -9,7 +9,14 @@ from tests.websocket.wire import PaperExchange
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.clock import HandClock
-from trailingedge.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
+from trailingedge.errors import (
+    LogonRefused,
+    OutcomeUnknown,
+    ProtocolViolation,
+    RequestRefused,
+    SessionLost,
+    TrailingEdgeError,
+)
 from trailingedge.market import Balance, Side
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.api import Caller
@@ -105,30 +112,40 @@ async def test_a_logon_out_of_time_is_tried_again_by_a_fresh_clock() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "raised"),
     [
-        pytest.param(LATE, id="out of time twice"),
-        pytest.param(Reply(503, code=-1000, text="oops"), id="server error"),
-        pytest.param(Reply(429, code=-1003, text="weight"), id="too much weight"),
-        pytest.param(Silence("timeout"), id="silence"),
-        pytest.param(NotSent("not connected"), id="no connection"),
+        pytest.param(LATE, RequestRefused, id="out of time twice"),
+        pytest.param(Reply(503, code=-1000, text="oops"), OutcomeUnknown, id="server error"),
+        pytest.param(Reply(429, code=-1003, text="weight"), RequestRefused, id="too much weight"),
+        pytest.param(Silence("timeout"), OutcomeUnknown, id="silence"),
+        pytest.param(Silence("closed", connection_lost=True), SessionLost, id="lost connection"),
+        pytest.param(NotSent("not connected"), SessionLost, id="no connection"),
     ],
 )
-async def test_a_logon_that_may_work_later_is_a_lost_session(answer: object) -> None:
-    with pytest.raises(SessionLost):
+async def test_a_logon_that_may_work_later_is_no_matter_for_a_person(
+    answer: object, raised: type[TrailingEdgeError]
+) -> None:
+    with pytest.raises(raised):
         await session(exchange(session_logon=first(answer))).open()
+
+
+async def test_a_ban_at_the_logon_says_how_long_it_lasts() -> None:
+    banned = Reply(418, code=-1003, text="banned", data={"serverTime": 1, "retryAfter": NOW_MS + 9})
+    with pytest.raises(RequestRefused) as refused:
+        await session(exchange(session_logon=first(banned))).open()
+    assert refused.value.retry_at_ms == NOW_MS + 9
 
 
 @pytest.mark.parametrize(
     "failure", [OutcomeUnknown("timeout"), RequestRefused(-1003, "weight"), SessionLost("closed")], ids=repr
 )
-async def test_a_subscription_that_fails_is_a_lost_session(failure: Exception) -> None:
-    with pytest.raises(SessionLost):
+async def test_a_subscription_that_fails_is_no_session(failure: Exception) -> None:
+    with pytest.raises(type(failure)):
         await session(exchange(userDataStream_subscribe=first(failure))).open()
 
 
-async def test_an_unreadable_clock_is_a_lost_session() -> None:
-    with pytest.raises(SessionLost, match="serverTime"):
+async def test_an_unreadable_clock_is_no_session() -> None:
+    with pytest.raises(ProtocolViolation, match="serverTime"):
         await session(exchange(time=first({}))).open()
 
 

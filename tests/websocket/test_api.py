@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from random import Random
-from typing import Any
 
 import pytest
 from tests.websocket.wire import MemoryDial, MemorySocket, settle
@@ -15,14 +14,15 @@ from trailingedge.errors import LogonRefused, OutcomeUnknown, RequestRefused, Se
 from trailingedge.market import RateLimit
 from trailingedge.websocket.api import ApiConnection
 from trailingedge.websocket.connection import Backoff
+from trailingedge.websocket.conversation import Conversation
 from trailingedge.websocket.messages import AccountEvent, Reply, Unrecognized
 from trailingedge.websocket.session import Answer, NotSent, Silence
 
 EVENT = {"subscriptionId": 0, "event": {"e": "brandNew", "E": 5}}
-Opening = Callable[[ApiConnection], Awaitable[None]]
+Opening = Callable[[Conversation], Awaitable[None]]
 
 
-async def nothing_to_do(_: ApiConnection) -> None:
+async def nothing_to_do(_: Conversation) -> None:
     return
 
 
@@ -38,17 +38,24 @@ class Bench:
         self.dial = MemoryDial()
         self.events: list[AccountEvent] = []
         self.down: list[str] = []
+        self.limits: list[tuple[RateLimit, ...]] = []
         self.on_event: Callable[[AccountEvent], None] = self.events.append
+        self._on_open = on_open
         self.api = ApiConnection(
             "ws://x",
             dial=self.dial,
             clock=self.clock,
             backoff=Backoff(1.0, 1.0, 0, Random(1)),
-            on_open=on_open,
-            on_event=self._hear,
+            on_open=self._open,
+            on_limits=self.limits.append,
             on_down=self.down.append,
+            full_life_s=3600.0,
         )
         self.running: asyncio.Task[None] | None = None
+
+    async def _open(self, conversation: Conversation) -> None:
+        conversation.on_event = self._hear
+        await self._on_open(conversation)
 
     def _hear(self, event: AccountEvent) -> None:
         self.on_event(event)  # looked up each time: a test may exchange it
@@ -138,8 +145,8 @@ async def test_an_abandoned_call_leaves_no_trace() -> None:
 
 
 async def test_it_is_ready_only_when_opened() -> None:
-    async def log_on(api: ApiConnection) -> None:
-        await api.call("session.logon")
+    async def log_on(conversation: Conversation) -> None:
+        await conversation.call("session.logon")
 
     async with running(log_on) as bench:
         heard: list[Answer] = []
@@ -184,10 +191,10 @@ async def test_a_write_that_fails_is_silence_not_a_refusal() -> None:
 
 
 async def test_it_opens_again_after_a_loss() -> None:
-    opened: list[ApiConnection] = []
+    opened: list[Conversation] = []
 
-    async def note(api: ApiConnection) -> None:
-        opened.append(api)
+    async def note(conversation: Conversation) -> None:
+        opened.append(conversation)
 
     async with running(note) as bench:
         bench.socket.hang_up()
@@ -202,7 +209,7 @@ async def test_it_opens_again_after_a_loss() -> None:
 
 
 async def test_a_refused_logon_ends_it() -> None:
-    async def refuse(_: ApiConnection) -> None:
+    async def refuse(_: Conversation) -> None:
         raise LogonRefused("no such key")
 
     with pytest.raises(LogonRefused):
@@ -212,7 +219,7 @@ async def test_a_refused_logon_ends_it() -> None:
 async def test_an_opening_that_is_refused_is_tried_again() -> None:
     attempts: list[int] = []
 
-    async def refuse_once(_: ApiConnection) -> None:
+    async def refuse_once(_: Conversation) -> None:
         attempts.append(1)
         if len(attempts) == 1:
             raise RequestRefused(-1003, "too much weight")
@@ -270,33 +277,137 @@ async def test_a_handler_can_ask_for_a_new_connection() -> None:
         assert bench.down == ["the user data stream was terminated"]
 
 
-@pytest.mark.parametrize(
-    ("frame", "reason"),
-    [
-        pytest.param(
-            {"id": None, "status": 401, "error": {"code": -2015, "msg": "Invalid API-key"}}, "revoked", id="revoked key"
-        ),
-        pytest.param({"event": {"e": "serverShutdown", "E": 5}}, "shuts down", id="server shutdown"),
-    ],
-)
-async def test_some_frames_end_the_session(frame: dict[str, Any], reason: str) -> None:
+async def test_a_revoked_key_ends_the_session() -> None:
     async with running() as bench:
         call = await bench.call("time")
-        bench.socket.say(frame)
-        with pytest.raises(SessionLost, match=reason):
+        bench.socket.say({"id": None, "status": 401, "error": {"code": -2015, "msg": "Invalid API-key"}})
+        with pytest.raises(SessionLost, match="revoked"):
             await call
-        assert reason in bench.down[0]
+        assert "revoked" in bench.down[0]
 
 
-async def test_limits_outlive_the_connection() -> None:
+async def test_limits_are_told() -> None:
     async with running() as bench:
         call = await bench.call("time")
         limit = {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200000, "count": 9}
         bench.socket.say({"id": 1, "status": 200, "result": {}, "rateLimits": [limit]})
         await call
-        bench.socket.hang_up()
+        assert bench.limits == [(RateLimit("ORDERS", 86400, 200000, 9),)]
+
+
+# One after the other --------------------------------------------------------------------------
+
+
+SHUTDOWN = {"event": {"e": "serverShutdown", "E": 5}}
+
+
+async def log_on(conversation: Conversation) -> None:
+    await conversation.call("session.logon")
+
+
+@asynccontextmanager
+async def in_office() -> AsyncIterator[Bench]:
+    """A connection that has been logged on for more than a minute."""
+    async with running(log_on) as bench:
+        bench.socket.answer(0, {})
+        await bench.clock.wind(61.0)
+        yield bench
+
+
+async def test_while_a_successor_logs_on_orders_go_to_the_old_connection() -> None:
+    async with in_office() as bench:
+        old = bench.socket
+        old.say(SHUTDOWN)
+        await settle()
+        heard: list[Answer] = []
+        await bench.api.post("order.place", {}, 5.0, heard.append)
+        assert old.methods == ["session.logon", "order.place"]
+        assert bench.socket.methods == ["session.logon"]
+        assert bench.down == []
+
+
+async def test_after_the_switch_orders_go_to_the_new_one_and_the_old_one_still_answers() -> None:
+    async with in_office() as bench:
+        old = bench.socket
+        heard: list[Answer] = []
+        await bench.api.post("order.place", {"number": 1}, 5.0, heard.append)
+        old.say(SHUTDOWN)
+        await settle()
+        bench.socket.answer(0, {})
+        await settle()
+        await bench.api.post("order.place", {"number": 2}, 5.0, heard.append)
+        assert [frame.get("params") for frame in bench.socket.sent] == [None, {"number": 2}]
+        old.answer(1, "done")
+        await settle()
+        assert heard == [Reply(200, "done")]
+        closed = [old.closed]
         await bench.clock.wind(1.0)
-        assert bench.api.limits == {("ORDERS", 86400): RateLimit("ORDERS", 86400, 200000, 9)}
+        assert [*closed, old.closed] == [False, True]
+        assert (bench.down, bench.api.reconnects) == ([], 0)
+
+
+async def test_events_are_heard_from_both_connections_during_the_switch() -> None:
+    async with in_office() as bench:
+        old = bench.socket
+        old.say(SHUTDOWN)
+        await settle()
+        old.say(EVENT)
+        bench.socket.say(EVENT)
+        bench.socket.answer(0, {})
+        await settle()
+        old.say(EVENT)
+        await settle()
+        assert len(bench.events) == 3
+
+
+async def test_an_answer_that_never_comes_does_not_keep_the_old_connection_for_ever() -> None:
+    async with in_office() as bench:
+        old = bench.socket
+        heard: list[Answer] = []
+        await bench.api.post("order.place", {}, 60.0, heard.append)
+        old.say(SHUTDOWN)
+        await settle()
+        bench.socket.answer(0, {})
+        await bench.clock.wind(7.0)
+        assert old.closed
+        assert heard == [Silence("followed by another connection", connection_lost=True)]
+
+
+async def test_old_age_is_followed_as_well() -> None:
+    async with in_office() as bench:
+        old = bench.socket
+        await bench.clock.wind(3600.0)
+        bench.socket.answer(0, {})
+        await bench.clock.wind(2.0)
+        assert bench.socket is not old
+        assert old.closed
+        assert bench.api.is_ready
+
+
+async def test_while_the_exchange_wants_to_be_left_alone_nobody_calls_again() -> None:
+    async with in_office() as bench:
+        retry_ms = 1_000_030_000
+        call = await bench.call("time")
+        data = {"serverTime": 1_000_000_000, "retryAfter": retry_ms}  # whatever we take its clock for
+        bench.socket.say({"id": 2, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
+        with pytest.raises(RequestRefused) as refused:
+            await call
+        assert refused.value.retry_at_ms == retry_ms
+        bench.socket.hang_up()
+        await bench.clock.wind(30.5)
+        assert len(bench.dial.sockets) == 1
+        await bench.clock.wind(1.0)
+        assert len(bench.dial.sockets) == 2
+
+
+async def test_a_logon_that_is_too_much_is_tried_again_when_it_is_allowed() -> None:
+    async with running(log_on) as bench:
+        data = {"retryAfter": bench.clock.unix_ms() + 20_000}
+        bench.socket.say({"id": 1, "status": 429, "error": {"code": -1003, "msg": "too much", "data": data}})
+        await bench.clock.wind(20.5)
+        assert len(bench.dial.sockets) == 1
+        await bench.clock.wind(1.0)
+        assert len(bench.dial.sockets) == 2
 
 
 async def test_when_it_is_to_stay_down_a_loss_ends_it_quietly() -> None:

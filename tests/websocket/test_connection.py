@@ -1,4 +1,4 @@
-"""Sockets that come back by themselves, with patience and with an end to it."""
+"""Sockets that say why they closed, and patience that has an end."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,12 +6,10 @@ from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import pytest
-from tests.websocket.wire import MemoryDial, settle
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from trailingedge.clock import HandClock, RealClock
 from trailingedge.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
-from trailingedge.websocket.connection import Backoff, Link, Socket, ViolationCount, dial, shown, side_by_side
+from trailingedge.websocket.connection import Backoff, ViolationCount, dial, shown, side_by_side
 
 
 class Top(Random):
@@ -56,6 +54,22 @@ def test_retries_are_used_up_with_the_reason() -> None:
         backoff.delay_s(0.0, "refused")
 
 
+def test_while_another_connection_lives_no_retry_is_the_last() -> None:
+    backoff = Backoff(1.0, 60.0, 1, Top())
+    assert [backoff.delay_s(0.0, "", for_ever=True) for _ in range(3)] == [1, 2, 4]
+    with pytest.raises(ExchangeUnreachable):
+        backoff.delay_s(0.0, "")
+
+
+@pytest.mark.parametrize(("lived_s", "healthy", "next_s"), [(59.9, False, 4), (60.0, True, 1)])
+def test_health_is_a_minute_and_starts_the_count_anew(lived_s: float, healthy: bool, next_s: float) -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    backoff.delay_s(0.0, "")
+    backoff.delay_s(0.0, "")
+    assert backoff.healthy(lived_s) is healthy
+    assert backoff.delay_s(0.0, "") == next_s
+
+
 def test_one_unreadable_frame_is_forgiven_and_twenty_within_a_minute_are_not() -> None:
     count = ViolationCount()
     for second in range(19):
@@ -90,48 +104,6 @@ async def test_the_gravest_failure_is_raised_bare() -> None:
         await side_by_side(fail(SessionLost("closed")), forever())
 
 
-async def test_a_link_dials_again_until_it_is_connected() -> None:
-    clock, memory = HandClock(), MemoryDial(refusals=2)
-    down: list[str] = []
-
-    async def listen(socket: Socket) -> None:
-        while True:
-            await socket.recv()
-
-    link = Link(
-        "api", "ws://x", listen, dial=memory, clock=clock, backoff=Backoff(1, 60, 0, Top()), on_down=down.append
-    )
-    running = asyncio.create_task(link.run())
-    await clock.wind(2.9)
-    assert memory.sockets == []
-    await clock.wind(0.1)
-    assert link.connects == 1
-    assert down == []
-
-    memory.newest.hang_up("closed 1008 Too many requests")
-    await settle()
-    assert down == ["closed 1008 Too many requests"]
-    assert memory.newest.closed
-    await clock.wind(4.0)
-    assert (link.connects, link.reconnects) == (2, 1)
-
-    link.stay_down()
-    memory.newest.hang_up()
-    await running
-    assert len(down) == 1
-
-
-async def test_a_link_gives_up_where_a_person_must_act() -> None:
-    async def refuse(_: Socket) -> None:
-        raise LogonRefused("no")
-
-    memory = MemoryDial()
-    link = Link("api", "ws://x", refuse, dial=memory, clock=HandClock(), backoff=Backoff(1, 60, 0, Top()))
-    with pytest.raises(LogonRefused):
-        await link.run()
-    assert memory.newest.closed
-
-
 @asynccontextmanager
 async def echo_server() -> AsyncIterator[tuple[Server, str]]:
     """Says everything back; hangs up on "bye"."""
@@ -161,39 +133,31 @@ async def test_a_real_socket_talks_and_tells_why_it_was_closed() -> None:
         await socket.close()
 
 
-async def test_a_real_connection_comes_back_after_a_loss() -> None:
-    heard: list[str | bytes] = []
-    async with echo_server() as (_, url):
-
-        async def talk(socket: Socket) -> None:
-            await socket.send("hello")
-            heard.append(await socket.recv())
-            if len(heard) == 3:
-                link.stay_down()
-            await socket.send("bye")
-            await socket.recv()
-
-        link = Link("api", url, talk, dial=dial, clock=RealClock(), backoff=Backoff(0.001, 0.001, 0, Random(1)))
-        await link.run()
-    assert heard == ["hello"] * 3
-    assert link.reconnects == 2
-
-
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/ws", "ws://[::1]:1", "ws://localhost:1", "nonsense"])
 async def test_a_dial_that_fails_is_a_lost_session(url: str) -> None:
     with pytest.raises(SessionLost):
         await dial(url)
 
 
-async def test_a_server_that_refuses_the_handshake_is_a_lost_session() -> None:
+@pytest.mark.parametrize(
+    ("answer", "wait_s"),
+    [
+        pytest.param("403 Forbidden\r\n", 0.0, id="forbidden"),
+        pytest.param("418 Teapot\r\nRetry-After: 120\r\n", 120.0, id="banned"),
+        pytest.param("429 Too Many Requests\r\nRetry-After: 7\r\n", 7.0, id="too many requests"),
+        pytest.param("429 Too Many Requests\r\nRetry-After: soon\r\n", 0.0, id="nonsense"),
+    ],
+)
+async def test_a_server_that_refuses_the_handshake_is_a_lost_session(answer: str, wait_s: float) -> None:
     async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
-            await reader.readline()
-        writer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {answer}Content-Length: 0\r\n\r\n".encode())
         writer.close()
 
     server = await asyncio.start_server(slam, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        with pytest.raises(SessionLost):
+        with pytest.raises(SessionLost) as lost:
             await dial(f"ws://127.0.0.1:{port}/ws")
+    assert lost.value.wait_s == wait_s

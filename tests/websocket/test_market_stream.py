@@ -1,7 +1,6 @@
 """The market's news: heard, seeded, proved, and made whole after a loss."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
@@ -9,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.websocket.wire import MemoryDial, PaperExchange, settle
+from tests.websocket.wire import MemoryDial, MemorySocket, PaperExchange, settle
 
 from trailingedge.clock import HandClock
 from trailingedge.errors import SessionLost
@@ -46,8 +45,8 @@ def kline_frame(minute: int, *, closed: bool) -> dict[str, Any]:
     }
 
 
-def top_frame(bid: str = "10.00", ask: str = "10.01", symbol: str = "ETHFDUSD") -> dict[str, Any]:
-    data = {"u": 1, "s": symbol, "b": bid, "B": "1", "a": ask, "A": "2"}
+def top_frame(bid: str = "10.00", ask: str = "10.01", symbol: str = "ETHFDUSD", u: int = 1) -> dict[str, Any]:
+    data = {"u": u, "s": symbol, "b": bid, "B": "1", "a": ask, "A": "2"}
     return {"stream": f"{symbol.lower()}@bookTicker", "data": data}
 
 
@@ -294,11 +293,171 @@ async def test_after_a_reconnect_the_history_is_made_whole() -> None:
         assert bench.stream.reconnects == 1
 
 
-async def test_a_server_that_shuts_down_is_left_at_once() -> None:
+SHUTDOWN = {"stream": "!serverShutdown", "data": {"e": "serverShutdown", "E": 5}}
+
+
+@asynccontextmanager
+async def rotating() -> AsyncIterator[tuple[Bench, MemorySocket, MemorySocket]]:
+    """A stream with an old connection in office and a new one that has said nothing yet."""
     async with running() as bench:
-        frame = {"stream": "!serverShutdown", "data": {"e": "serverShutdown", "E": 5}}
-        await bench.say(json.dumps(frame))
-        assert bench.down == ["the server shuts down"]
+        await bench.clock.wind(61.0)
+        old = bench.dial.newest
+        await bench.say(top_frame("10", "11", u=10), SHUTDOWN)
+        yield bench, old, bench.dial.newest
+
+
+def bid(bench: Bench) -> Decimal:
+    assert bench.snapshots.top is not None
+    return bench.snapshots.top.bid
+
+
+async def hear(bench: Bench, *frames: tuple[MemorySocket, object]) -> list[int]:
+    """The bids after each frame."""
+    bids = []
+    for socket, frame in frames:
+        socket.say(frame)
+        await settle()
+        bids.append(int(bid(bench)))
+    return bids
+
+
+async def test_a_server_that_shuts_down_is_left_when_another_has_spoken() -> None:
+    async with rotating() as (bench, old, new):
+        closed = [old.closed]
+        new.say(kline_frame(3, closed=False))
+        await bench.clock.wind(1.1)
+        assert [*closed, old.closed, new.closed] == [False, True, False]
+        assert (bench.down, bench.stream.reconnects) == ([], 0)
+
+
+async def test_what_both_connections_tell_is_one_course_of_prices() -> None:
+    async with rotating() as (bench, old, new):
+        bids = await hear(
+            bench,
+            (old, top_frame("12", "20", u=12)),
+            (new, top_frame("11", "20", u=11)),  # behind
+            (new, top_frame("12", "20", u=12)),
+            (new, top_frame("13", "20", u=13)),
+            (old, top_frame("13", "20", u=13)),
+            (old, top_frame("14", "20", u=14)),
+            (new, top_frame("14", "20", u=14)),
+        )
+        assert bids == [12, 12, 12, 13, 13, 14, 14]
+
+
+async def test_a_change_told_by_both_is_heard_once() -> None:
+    async with rotating() as (bench, old, new):
+        await hear(bench, (old, top_frame("12", "20", u=12)))
+        await bench.clock.wind(0.01)
+        proven_s = bench.snapshots.top_proven_s
+        await hear(bench, (new, top_frame("12", "20", u=12)))
+        assert bench.snapshots.top_proven_s == proven_s
+
+
+async def test_frames_that_were_on_their_way_do_not_turn_the_price_back_after_the_switch() -> None:
+    async with rotating() as (bench, old, new):
+        await hear(bench, (old, top_frame("15", "20", u=15)), (new, kline_frame(3, closed=False)))
+        await bench.clock.wind(1.1)
+        assert old.closed
+        assert await hear(bench, (new, top_frame("14", "20", u=14)), (new, top_frame("16", "20", u=16))) == [15, 16]
+
+
+async def test_an_exchange_that_counts_anew_is_believed_after_a_loss() -> None:
+    async with rotating() as (bench, old, new):
+        old.hang_up()
+        new.hang_up()
+        await bench.clock.wind(2.0)
+        assert await hear(bench, (bench.dial.newest, top_frame("9", "20", u=1))) == [9]
+
+
+async def test_an_exchange_that_counts_anew_over_the_new_connection_is_found_out() -> None:
+    async with rotating() as (bench, old, new):
+        await hear(bench, (new, kline_frame(3, closed=False)))
+        await bench.clock.wind(1.1)
+        assert old.closed
+        bench.book = {"bidPrice": "9", "bidQty": "1", "askPrice": "20", "askQty": "2"}
+        assert await hear(bench, (new, top_frame("9", "20", u=1))) == [10]
+        await bench.clock.wind(8.0)
+        assert int(bid(bench)) == 9
+        assert await hear(bench, (bench.dial.newest, top_frame("8", "20", u=2))) == [8]
+
+
+async def test_a_frame_that_was_overtaken_does_not_turn_the_price_back() -> None:
+    async with running() as bench:
+        await bench.say(top_frame("12", "20", u=12), top_frame("11", "20", u=11))
+        assert bid(bench) == 12
+
+
+async def test_a_new_connection_that_is_ahead_waits_for_the_old_one() -> None:
+    async with rotating() as (bench, old, new):
+        bids = await hear(
+            bench,
+            (new, top_frame("13", "20", u=13)),
+            (old, top_frame("11", "20", u=11)),
+            (old, top_frame("12", "20", u=12)),
+            (new, top_frame("14", "20", u=14)),
+            (old, top_frame("13", "20", u=13)),
+        )
+        assert bids == [10, 11, 12, 12, 14]
+
+
+async def test_nobody_waits_long_for_a_connection_that_has_nothing_more_to_say() -> None:
+    async with rotating() as (bench, old, new):
+        assert await hear(bench, (new, top_frame("13", "20", u=13))) == [10]
+        await bench.clock.wind(1.1)
+        assert (int(bid(bench)), old.closed) == (13, True)
+
+
+async def test_klines_of_both_connections_are_one_history() -> None:
+    async with rotating() as (bench, old, new):
+        for socket in (old, new):
+            socket.say(kline_frame(3, closed=True))
+            await settle()
+        old.say(kline_frame(4, closed=True))
+        await settle()
+        new.say(kline_frame(3, closed=False))  # behind
+        await bench.clock.wind(0.1)
+        new.say(kline_frame(4, closed=True))
+        new.say(kline_frame(5, closed=True))
+        await settle()
+        assert bench.closed() == [1, 2, 3, 4, 5]
+        assert bench.snapshots.forming is None
+
+
+async def test_a_gap_seen_by_the_old_connection_is_filled_after_the_switch() -> None:
+    async with rotating() as (bench, old, new):
+        bench.minutes = []
+        await hear(bench, (old, kline_frame(6, closed=True)), (new, kline_frame(7, closed=False)))
+        await bench.clock.wind(1.1)
+        assert old.closed
+        bench.minutes = list(range(100))
+        await bench.clock.wind(3.0)
+        assert bench.closed() == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_successor_that_stays_silent_while_the_old_one_speaks_is_not_taken() -> None:
+    async with rotating() as (bench, old, new):
+        for number in range(6):
+            await hear(bench, (old, top_frame("11", "20", u=11 + number)))
+            await bench.clock.wind(1.0)
+        assert new.closed
+        assert not old.closed
+        assert bench.down == []
+
+
+async def test_a_successor_is_taken_when_nobody_has_anything_to_say() -> None:
+    async with rotating() as (bench, old, new):
+        bench.book = {"bidPrice": "10", "bidQty": "1", "askPrice": "11", "askQty": "2"}
+        await bench.clock.wind(5.1)
+        assert (old.closed, new.closed) == (True, False)
+
+
+async def test_a_half_open_stream_is_found_before_its_prices_are_stale() -> None:
+    async with running() as bench:
+        await bench.say(top_frame("10", "11", u=10))
+        bench.book = {"bidPrice": "10", "bidQty": "1", "askPrice": "12", "askQty": "2"}
+        await bench.clock.wind(9.9)
+        assert len(bench.down) == 1
 
 
 async def test_a_listeners_mistake_does_not_cut_us_off_from_the_market(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -248,7 +249,7 @@ AMENDED = {
     [
         pytest.param(PLACED, RECORD, id="RESULT"),
         pytest.param(PLACED | {"fills": [], "brand": "new"}, RECORD, id="FULL"),
-        pytest.param(QUERIED, RECORD, id="status"),
+        pytest.param(QUERIED, replace(RECORD, created_ms=1783000000000), id="status"),
         pytest.param(AMENDED, RECORD, id="amended"),
     ],
 )

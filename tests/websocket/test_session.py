@@ -115,15 +115,24 @@ def test_one_listeners_mistake_does_not_cost_the_others_their_answers() -> None:
     assert len(ears.heard["good"]) == 1
 
 
-def test_the_latest_limits_are_kept_and_told() -> None:
+def test_limits_are_told() -> None:
     told: list[tuple[RateLimit, ...]] = []
     session, ears = Session(told.append), Ears()
     for count in (1, 2):
         number = ears.ask(session, "order.place")
         limit = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100, "count": count}
         session.hear(json.dumps({"id": number, "status": 200, "result": {}, "rateLimits": [limit]}))
-    assert session.limits == {("ORDERS", 10): RateLimit("ORDERS", 10, 100, 2)}
     assert [limits[0].count for limits in told] == [1, 2]
+
+
+@pytest.mark.parametrize("request_id", [1, None], ids=["answer", "unasked"])
+def test_a_ban_is_remembered(request_id: int | None) -> None:
+    session, ears = Session(), Ears()
+    ears.ask(session, "time")
+    data = {"serverTime": 5, "retryAfter": 9}
+    error = {"code": -1003, "msg": "banned", "data": data}
+    session.hear(json.dumps({"id": request_id, "status": 418, "error": error}))
+    assert session.ban == Reply(418, code=-1003, text="banned", data=data)
 
 
 def test_a_revocation_is_returned_and_answers_nobody() -> None:

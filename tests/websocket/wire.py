@@ -40,6 +40,11 @@ class MemorySocket:
         """Success for the `number`-th frame that was sent."""
         self.say({"id": self.sent[number]["id"], "status": 200, "result": result})
 
+    @property
+    def methods(self) -> list[str]:
+        """What was asked, in order."""
+        return [frame["method"] for frame in self.sent]
+
     def hang_up(self, reason: str = "closed 1006") -> None:
         self._inbox.put_nowait(SessionLost(reason))
 

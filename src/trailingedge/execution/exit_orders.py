@@ -13,6 +13,7 @@ from typing import Final
 
 from trailingedge.execution.happenings import Happening, OrderFilled, OrderPlaced, OrderReplaced, OrderWithdrawn
 from trailingedge.execution.order import Heard, Order, State
+from trailingedge.execution.past import PastExit
 from trailingedge.market import ZERO, ExecutionReport, OrderRecord
 
 _PAST_KEPT: Final = 200
@@ -131,7 +132,25 @@ class ExitOrders:
         self._ghosts.append(order)
         return order
 
+    def inherit(self, report: ExecutionReport, now_s: float) -> Order:
+        """A new entry for an order that an earlier session had asked for, and that shows only now."""
+        order = Order(report.client_order_id, report.side, report.price, report.quantity, now_s)
+        self._ghosts.append(order)
+        return order
+
     # What changes ----------------------------------------------------------------------------
+
+    def take_up(self, past: PastExit, now_s: float) -> None:
+        """Go on with an exit of an earlier session: its fills count, and its open order is the current one."""
+        for record in past.orders:
+            order = Order(record.client_order_id, past.side, record.price, record.quantity, now_s)
+            order.hear_record(record)
+            order.announced = True  # by whoever placed it
+            if order.alive:
+                self.begin(order)
+            else:
+                self._retire(order)
+        self.rested = True
 
     def begin(self, order: Order) -> None:
         """`order` is the current one now; what was there before is over."""

@@ -54,6 +54,7 @@ class Hearing:
         self.orders = ExitOrders(number, happened)
         self.restraint = Restraint()
         self.touched_ms = touched_ms
+        self.inherits_until_s = float("-inf")  # until then a request of an earlier session may still be carried out
         self._letters = letters
         self._happened = happened
         self._patience_s = patience_s
@@ -127,6 +128,8 @@ class Hearing:
         if own is None or own.number != self.orders.number:
             return
         order = self.orders.reported(report)
+        if order is None and now_s < self.inherits_until_s:
+            order = self.orders.inherit(report, now_s)
         if order is None:
             if report.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
                 self._happened.append(StrangerWithOurId(report.client_order_id, report.order_id))

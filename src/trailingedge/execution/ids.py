@@ -1,7 +1,8 @@
 """Client order ids: `TE-<kind>-<number>`, so that an order tells whose it is and why it exists.
 
 The number is in base 36 and names the exit: UTC milliseconds of its start. All orders of one exit bear
-it, which makes the exchange itself refuse a second open one.
+it, which makes the exchange itself refuse a second open one. A note carries its anchor as well, in ticks:
+`TE-n-<number>-<ticks>`.
 """
 
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class OwnId:
-    """A client order id of ours, taken apart."""
+    """A client order id of ours, taken apart. Only a note has `ticks`: its anchor price, as a multiple of the tick."""
 
     kind: Kind
     number: int
+    ticks: int | None = None
 
     def __str__(self) -> str:
-        return f"{PREFIX}-{self.kind.value}-{base36(self.number)}"
+        text = f"{PREFIX}-{self.kind.value}-{base36(self.number)}"
+        return text if self.ticks is None else f"{text}-{base36(self.ticks)}"
 
 
 def own_id(client_order_id: str) -> OwnId | None:
@@ -30,9 +33,11 @@ def own_id(client_order_id: str) -> OwnId | None:
     if len(parts) < 3 or parts[0] != PREFIX:
         return None
     try:
-        return OwnId(Kind(parts[1]), from_base36(parts[2]))
+        kind, number = Kind(parts[1]), from_base36(parts[2])
+        ticks = from_base36(parts[3]) if kind is Kind.NOTE and len(parts) > 3 else None
     except ValueError:
         return None
+    return OwnId(kind, number, ticks)
 
 
 def is_own(client_order_id: str) -> bool:

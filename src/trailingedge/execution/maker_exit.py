@@ -18,6 +18,7 @@ from trailingedge.execution.happenings import Happening, OrderRefused
 from trailingedge.execution.hearing import Hearing
 from trailingedge.execution.ids import OwnId, own_id
 from trailingedge.execution.order import Heard, Order, State
+from trailingedge.execution.past import PastExit
 from trailingedge.execution.pricing import Resting, escape_price, rest_at
 from trailingedge.market import ZERO, BookTop, Side, SymbolRules
 from trailingedge.strategy.want import Cause, ExitProgress, Kind, Pricing, Want
@@ -112,6 +113,14 @@ class MakerExit:
             rested=self._books.orders.rested,
         )
 
+    # Coming back -----------------------------------------------------------------------------
+
+    def take_up(self, past: PastExit, now_s: float) -> None:
+        """Go on with an exit of an earlier session, whether an order of it is on the book or not."""
+        self._open_books(past.number, touched_ms=max(self.touched_ms, past.ended_ms))
+        self._books.orders.take_up(past, now_s)
+        self._books.inherits_until_s = now_s + self._params.absent_after_s
+
     # What came back --------------------------------------------------------------------------
 
     def hear(self, event: Incoming, now_s: float) -> None:
@@ -142,14 +151,14 @@ class MakerExit:
         """
         self._settled = settled
         if want is not None and want.number != self.number:
-            self._take_up(want)
+            self._begin(want)
         self._books.lose_patience(now_s)
         if self._letters.open is not None or not self._books.restraint.may_speak(now_s, server_ms):
             return self._remedies()
         command = self._next(want, top, now_s, server_ms, age_s)
         return self._remedies() if command is None else [*self._remedies(), command]
 
-    def _take_up(self, want: Want) -> None:
+    def _begin(self, want: Want) -> None:
         if not self.idle:
             raise BrokenInvariant(f"exit {want.number} is wanted while {self.order!r} is not over")
         self._open_books(want.number, self.touched_ms)

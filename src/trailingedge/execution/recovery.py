@@ -1,32 +1,183 @@
-"""What an earlier run left behind.
+"""Coming back: what an earlier session left behind is found, and its memory made anew from the exchange.
 
-Own open orders, known by their client order ids, are cancelled and named. Foreign orders are never touched.
+An own exit order that is open is adopted; other own orders are cancelled and named. Foreign orders are never
+touched. Then the books are read, the case is decided and the klines since are folded in. Nothing here is
+sent but cancels, and there is no dead end: what cannot be proven starts from the market's price.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final, Protocol
 
 from trailingedge.clock import Clock
 from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.execution.course import Course, Standing, chart
+from trailingedge.execution.history import HORIZON_MS, Books, read_history
 from trailingedge.execution.ids import is_own
-from trailingedge.market import OrderRecord
+from trailingedge.execution.own_exits import exit_id
+from trailingedge.execution.past import History, PastExit
+from trailingedge.execution.rebuild import rebuild
+from trailingedge.execution.since import Fetch, Lens, days_since, klines_since
+from trailingedge.market import ZERO, Balance, BookTop, OrderRecord, OrderStatus, Regime, Side, SymbolRules
+from trailingedge.strategy.inputs import Holdings, Params
+from trailingedge.strategy.memory import Memory
+from trailingedge.websocket.messages import AccountPosition
 
 logger = logging.getLogger(__name__)
 
 _TRIES: Final = 5
+_LOOKS: Final = 3
 
 
 class Account(Protocol):
-    """What recovery needs of the account. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
+    """What clearing the book needs. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
 
     async def open_orders(self) -> Sequence[OrderRecord]: ...
 
     async def cancel_order(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
 
 
-async def withdraw_leftovers(account: Account, clock: Clock, told: Callable[[OrderRecord], None]) -> int:
-    """Cancel every own open order and tell of each that is gone; how many there were.
+class AccountBooks(Account, Books, Protocol):
+    """What recovery needs of the account."""
+
+    async def balances(self) -> AccountPosition: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What recovery stands on. `top` and `market_ms` tell the newest of the market.
+
+    `all_of_it`: read our past as far back as it goes, not only to the last finished exit.
+    """
+
+    rules: SymbolRules
+    params: Params
+    lens: Lens
+    reserve_base: Decimal
+    reserve_quote: Decimal
+    top: Callable[[], BookTop]
+    market_ms: Callable[[], int]
+    all_of_it: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What to start from.
+
+    `in_hand` is the exit that goes on, with its order on the book (adopted) or without one (resumed). `alerts` are
+    sentences for people. `note_needed`: the anchor has neither fills of ours nor a note behind it.
+    """
+
+    memory: Memory
+    in_hand: PastExit | None
+    alerts: tuple[str, ...]
+    note_needed: bool
+    history: History
+
+
+async def recover(
+    account: AccountBooks, fetch: Fetch, ground: Ground, clock: Clock, told: Callable[[OrderRecord], None]
+) -> Recovered:
+    """Where the last session was; `told` hears of each leftover that was cancelled.
+
+    Raises RequestRefused, OutcomeUnknown, ProtocolViolation or SessionLost where the exchange did not answer:
+    it may be tried again.
+    """
+    for _ in range(_LOOKS):
+        alerts: list[str] = []
+        adopted, known = await _clear_book(account, clock, told, alerts)
+        back_to_ms = 0 if ground.all_of_it else None
+        history = await read_history(account, ground.rules, ground.market_ms(), known, back_to_ms=back_to_ms)
+        now = await _standing(account, ground, adopted)
+        course = chart(history, now)
+        memory = await _remember(course, fetch, ground.lens, now, alerts)
+        if not await _strays(account, adopted):
+            break
+        # A request that our predecessor had still in flight has come to something meanwhile: look again.
+        logger.warning("an own order appeared during recovery: reading again")
+    in_hand = None if memory.exit is None else course.in_hand
+    return Recovered(memory, in_hand, (*alerts, *course.alerts), course.note_needed, history)
+
+
+async def _clear_book(
+    account: Account, clock: Clock, told: Callable[[OrderRecord], None], alerts: list[str]
+) -> tuple[OrderRecord | None, list[OrderRecord]]:
+    """The exit order to adopt, which is the newest; and what is known of own orders at first hand."""
+    standing = [order for order in await account.open_orders() if exit_id(order.client_order_id) is not None]
+    adopted = max(standing, key=_newness, default=None)
+    if len(standing) > 1 and adopted is not None:
+        alerts.append(f"restart: {len(standing)} exit orders were open; keeping {adopted.client_order_id}")
+    gone: list[OrderRecord] = []
+
+    def cancelled(order: OrderRecord) -> None:
+        gone.append(replace(order, status=OrderStatus.CANCELED))
+        told(order)
+
+    await withdraw_leftovers(
+        account, clock, cancelled, spare=lambda order: adopted is not None and order.order_id == adopted.order_id
+    )
+    return adopted, gone if adopted is None else [*gone, adopted]
+
+
+def _newness(order: OrderRecord) -> tuple[int, int]:
+    own = exit_id(order.client_order_id)
+    return (0 if own is None else own.number), order.order_id
+
+
+async def _strays(account: Account, adopted: OrderRecord | None) -> bool:
+    """Whether own orders are open that were not there when we looked."""
+    expected = None if adopted is None else adopted.order_id
+    return any(is_own(order.client_order_id) and order.order_id != expected for order in await account.open_orders())
+
+
+async def _standing(account: AccountBooks, ground: Ground, adopted: OrderRecord | None) -> Standing:
+    asked = await account.balances()
+    held = {balance.asset: balance for balance in asked.balances}
+
+    def usable(asset: str, side: Side, reserve: Decimal) -> Decimal:
+        balance = held.get(asset) or Balance(asset, ZERO)
+        return max(ZERO, balance.free + min(balance.locked, _locked_by(adopted, side)) - reserve)
+
+    rules = ground.rules
+    holdings = Holdings(
+        base=usable(rules.base_asset, Side.SELL, ground.reserve_base),
+        quote=usable(rules.quote_asset, Side.BUY, ground.reserve_quote),
+    )
+    return Standing(rules, ground.params, holdings, ground.top(), ground.market_ms())
+
+
+def _locked_by(order: OrderRecord | None, side: Side) -> Decimal:
+    """How much of the asset that a `side` order sells this one holds."""
+    if order is None or order.side is not side:
+        return ZERO
+    return order.remaining if side is Side.SELL else order.remaining * (order.pegged_price or order.price)
+
+
+async def _remember(course: Course, fetch: Fetch, lens: Lens, now: Standing, alerts: list[str]) -> Memory:
+    """The memory that the course and the market since come to."""
+    horizon_ms = now.market_ms - HORIZON_MS
+    recent = tuple(turn for turn in course.turns if turn.market_ms >= horizon_ms)
+    if course.turns and not recent:
+        alerts.append("restart: the anchor is more than 30 days old; high from daily candles, gate open")
+        last = replace(course.turns[-1], flushed=False)
+        days = await days_since(last.market_ms, now.market_ms, fetch)
+        return rebuild(replace(course, turns=(last,)), (), days, now)
+    if len(recent) < len(course.turns) and recent[0].regime is Regime.QUOTE:
+        alerts.append("restart: the last exit is more than 30 days old; the gate is taken to have been open")
+    course = replace(course, turns=recent)
+    closes, fine = await klines_since([turn.market_ms for turn in course.turns], now.market_ms, fetch, lens)
+    return rebuild(course, closes, fine, now)
+
+
+async def withdraw_leftovers(
+    account: Account,
+    clock: Clock,
+    told: Callable[[OrderRecord], None],
+    spare: Callable[[OrderRecord], bool] = lambda _: False,
+) -> int:
+    """Cancel every own open order but those to spare, and tell of each that is gone; how many there were.
 
     Raises OutcomeUnknown when some are still open after several tries, SessionLost with the connection.
     """
@@ -35,7 +186,8 @@ async def withdraw_leftovers(account: Account, clock: Clock, told: Callable[[Ord
     for attempt in range(_TRIES):
         if attempt:
             await clock.sleep(0.5 * attempt)
-        left = {order.order_id: order for order in await account.open_orders() if is_own(order.client_order_id)}
+        own = [order for order in await account.open_orders() if is_own(order.client_order_id)]
+        left = {order.order_id: order for order in own if not spare(order)}
         for order_id in [order_id for order_id in doubtful if order_id not in left]:
             told(doubtful.pop(order_id))
             gone += 1

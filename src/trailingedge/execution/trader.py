@@ -10,11 +10,15 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.execution.balance_audit import BalanceMoved
+from trailingedge.execution.breakers import BreakerNews
 from trailingedge.execution.commands import Command, Incoming, Remedy
-from trailingedge.execution.happenings import Happening
+from trailingedge.execution.guards import Guards
+from trailingedge.execution.happenings import Happening, StrangerWithOurId
 from trailingedge.execution.ids import is_own
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.outage import Outage
+from trailingedge.execution.past import PastExit
 from trailingedge.execution.settlement import Settlement
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
@@ -24,7 +28,8 @@ from trailingedge.strategy.decision import Decision
 from trailingedge.strategy.events import Event
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Params
 from trailingedge.strategy.inputs import Command as OperatorCommand
-from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.memory import Exit, Memory
+from trailingedge.strategy.regime import tradable
 from trailingedge.strategy.want import Cause, ExitProgress, Kind, Want
 
 _SETTLE_PATIENCE_S: Final = 1.0  # the balances follow a fill at once; later than this they are asked for
@@ -83,7 +88,7 @@ class ExitAged:
     filled_base: Decimal
 
 
-News = Event | Happening | MarketStale | MarketFresh | AccountLost | AccountBack | ExitAged
+News = Event | Happening | MarketStale | MarketFresh | AccountLost | AccountBack | ExitAged | BreakerNews | BalanceMoved
 
 
 class Trader:
@@ -95,6 +100,7 @@ class Trader:
         params: TraderParams,
         chase: MakerExit,
         channel: DonchianChannel,
+        guards: Guards,
         base_asset: str,
         quote_asset: str,
         paused: bool = False,
@@ -102,12 +108,14 @@ class Trader:
         self.memory = Memory()
         self.decision: Decision | None = None
         self.chase = chase
+        self.guards = guards
         self.paused = paused
         self.halted = False
         self.news: list[News] = []
         self.inbox: deque[Incoming] = deque()
         self.instructions: deque[OperatorCommand] = deque()
         self.settlement = Settlement()
+        self.noting: Callable[[float], bool] = lambda _: False  # whether a note has some of the funds locked
         self._strategy = strategy
         self._params = params
         self._channel = channel
@@ -135,11 +143,47 @@ class Trader:
         return self.chase.rules
 
     @property
+    def held(self) -> bool:
+        """Pause or breaker: nothing is bought, and no profit taken."""
+        return self.paused or self.guards.breakers.hold
+
+    @property
     def restless(self) -> bool:
         """There is more to think about than one beat could take in: another should follow at once."""
         held, progress = self.memory.exit, self.chase.progress()
         over = held is not None and progress is not None and progress.number == held.number and progress.complete
         return bool(self.instructions or over)
+
+    @property
+    def at_rest(self) -> bool:
+        """The side held is known, the book is trusted, and no exit of ours is on it or about to be."""
+        decision = self.decision
+        judged = decision is not None and decision.u is not None and bool(self.memory.funded)
+        return judged and not self.halted and self.memory.exit is None and self.chase.idle and not self.restless
+
+    def restore(self, memory: Memory, in_hand: PastExit | None, now_s: float) -> None:
+        """Go on where an earlier session was; before the first beat."""
+        self.memory = memory
+        if in_hand is not None:
+            self._take_up(in_hand, now_s)
+
+    def adopt(self, late: PastExit, now_s: float) -> bool:
+        """Go on with an exit of an earlier session that shows only now; False where it does not fit."""
+        if self.memory.exit is not None or self.memory.regime is not late.leaves or not self.chase.idle:
+            return False
+        held = Exit(late.kind, late.side, late.number, late.began_ms)
+        self.memory = replace(self.memory, exit=held, last_number=max(self.memory.last_number, late.number))
+        self._take_up(late, now_s)
+        return True
+
+    def can_spare(self, side: Side, quantity: Decimal, price: Decimal, top: BookTop) -> bool:
+        """Whether what is held stays enough to trade while an order like that has locked its part."""
+        held, regime = self.memory.holdings, self.memory.regime
+        if held is None or regime is None:
+            return False
+        base = held.base - quantity if side is Side.SELL else held.base
+        quote = held.quote - quantity * price if side is Side.BUY else held.quote
+        return tradable(regime, Holdings(base, quote), top, self._strategy)
 
     def hear_report(self, report: ExecutionReport, pushes: int) -> None:
         """An execution report, ours or another's, which came after the stream had told balances `pushes` times."""
@@ -169,6 +213,7 @@ class Trader:
         settled, commands = self._settle(view)
         progress = self.chase.progress()
         self._note_futility(progress, view)
+        self.guards.breakers.tick(view.market_ms)
         inputs = Inputs(
             market_ms=view.market_ms,
             server_ms=server_ms,
@@ -177,7 +222,7 @@ class Trader:
             closes=tuple(self._closes),
             channel=self._channel.current,
             command=self.instructions.popleft() if self.instructions else None,
-            hold=self.paused or self._buying_is_futile(view),
+            hold=self.held or self._buying_is_futile(view),
             halted=self.halted,
             progress=progress,
             expire=self._expired(progress, view.now_s),
@@ -187,13 +232,18 @@ class Trader:
         self._closes.clear()
         self.memory, self._want, self.decision = step.memory, step.want, step.decision
         self.news += step.events
+        self.guards.follow(step.memory, step.events)
         self._watch_age(view, top, progress)
+        moved = self.guards.look(view, settled=settled)
+        if moved:
+            self.news += moved
+            commands.append(Remedy.BALANCES)
         if view.account_proven:
             commands += self.chase.toward(
                 step.want, top, view.now_s, server_ms=server_ms, age_s=self.exit_age_s(view.market_ms), settled=settled
             )
-        self.news += self.chase.happened
-        self.chase.happened.clear()
+        self._collect_news()
+        self.guards.invariants.approve(commands, view, self.decision, self.rules)
         return commands
 
     def wind_down(self, view: View, server_ms: int) -> list[Command]:
@@ -201,9 +251,14 @@ class Trader:
         while self.inbox:
             self._hear(self.inbox.popleft(), view.now_s)
         commands = self.chase.toward(None, None, view.now_s, server_ms=server_ms) if view.account_proven else []
-        self.news += self.chase.happened
-        self.chase.happened.clear()
+        self._collect_news()
+        self.guards.invariants.approve(commands, view, None, self.rules)
         return commands
+
+    def resume(self) -> None:
+        """The operator goes on, after a pause, a breaker or a halt."""
+        self.paused = self.halted = False
+        self.guards.resume()
 
     def holdings(self, view: View) -> Holdings:
         """What may be traded: free, and locked by our own orders, less the reserve."""
@@ -219,7 +274,22 @@ class Trader:
 
     # -----------------------------------------------------------------------------------------
 
+    def _take_up(self, past: PastExit, now_s: float) -> None:
+        self.chase.take_up(past, now_s)
+        self.guards.instances.own(past.number)
+        self.guards.invariants.orders.reconcile(past.orders)
+
+    def _collect_news(self) -> None:
+        for happening in self.chase.happened:
+            if isinstance(happening, StrangerWithOurId):
+                self.guards.usurp(happening.client_order_id, happening.order_id)
+        self.news += self.chase.happened
+        self.chase.happened.clear()
+        self.news += self.guards.breakers.news
+        self.guards.breakers.news.clear()
+
     def _hear(self, event: Incoming, now_s: float) -> None:
+        self.guards.hear(event, busy=self.memory.exit is not None)
         if (
             isinstance(event, ExecutionReport)
             and event.execution_type is ExecutionType.TRADE
@@ -248,6 +318,8 @@ class Trader:
 
     def _settle(self, view: View) -> tuple[bool, list[Command]]:
         """Whether the balances account for every change of ours, and a request for them when they are late."""
+        if self.noting(view.now_s):
+            return False, []
         if self.settlement.holds(view, self.chase.touched_ms, self.chase.order):
             self._unsettled_since_s = None
             return True, []

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from trailingedge.execution.balance_audit import BalanceMoved
+from trailingedge.execution.breakers import BreakerLifted, BreakerTripped, FeeUnpriced
 from trailingedge.execution.happenings import (
     OrderFilled,
     OrderInDoubt,
@@ -16,7 +18,7 @@ from trailingedge.execution.happenings import (
 from trailingedge.execution.trader import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.market import Side, SymbolRules
-from trailingedge.notifications import texts
+from trailingedge.notifications import guard_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.strategy.events import (
     BrokeOut,
@@ -163,5 +165,13 @@ class Announcer:
             case ExitAged():
                 text = texts.exit_slow(rules, news.kind, news.age_s, news.filled_base, news.slippage_frac)
                 self._alerts.send(text, logging.WARNING)
+            case BreakerTripped():
+                self._alerts.send(guard_texts.breaker_tripped(news.trip), logging.WARNING)
+            case BreakerLifted():
+                self._alerts.send(guard_texts.breaker_lifted(news.breaker))
+            case FeeUnpriced():
+                self._alerts.send(guard_texts.fee_unpriced(news.asset, rules.quote_asset), logging.WARNING)
+            case BalanceMoved():
+                self._alerts.send(guard_texts.balance_moved(news.asset, news.expected, news.told), logging.WARNING)
             case _:
                 logger.debug("= %s", news)

@@ -18,7 +18,7 @@ Row = TypeVar("Row")
 def status(call: Signed) -> Result:
     omit_zero = call.parameters.flag("omitZeroBalances")
     call.parameters.finish()
-    account, terms = call.account, call.exchange.terms
+    account, terms = call.records, call.exchange.terms
     balances = [each for each in account.balances() if each.total or not omit_zero]
     return {
         "makerCommission": int(terms.maker_fee * 10_000),
@@ -72,9 +72,9 @@ def order_status(call: Signed) -> Result:
     if order_id is None and client_order_id is None:
         raise mandatory("orderId")
     if order_id is None:
-        order = call.account.newest_order_named(client_order_id or "")
+        order = call.records.newest_order_named(client_order_id or "")
     else:
-        order = call.account.orders.get(order_id)
+        order = call.records.orders.get(order_id)
     if order is None:
         raise Refusal(-2013, "Order does not exist.")
     if client_order_id not in {None, order.client_order_id}:
@@ -86,7 +86,7 @@ def open_orders(call: Signed) -> Result:
     if "symbol" in call.parameters:
         call.symbol()
     call.parameters.finish()
-    return [queried(order, call.exchange.terms.symbol) for order in call.account.open_orders()]
+    return [queried(order, call.exchange.terms.symbol) for order in call.records.open_orders()]
 
 
 def all_orders(call: Signed) -> Result:
@@ -96,7 +96,7 @@ def all_orders(call: Signed) -> Result:
     start_ms, end_ms = _span(call)
     limit = parameters.limit(500)
     parameters.finish()
-    orders: Iterable[Order] = call.account.orders.values()
+    orders: Iterable[Order] = call.records.orders.values()
     timed = start_ms is not None or end_ms is not None
     if timed:
         orders = [each for each in orders if _within(each.updated_ms, start_ms, end_ms)]
@@ -118,7 +118,7 @@ def my_trades(call: Signed) -> Result:
         raise bad_combination()
     trades = [
         trade
-        for trade in call.account.trades
+        for trade in call.records.trades
         if (order_id is None or trade.order_id == order_id)
         and (from_id is None or trade.trade_id >= from_id)
         and _within(trade.time_ms, start_ms, end_ms)

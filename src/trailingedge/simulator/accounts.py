@@ -12,6 +12,7 @@ from typing import Final
 from trailingedge.market import ZERO, Balance, Side
 from trailingedge.simulator.limits import OrderCounts
 from trailingedge.simulator.orders import Order, Trade
+from trailingedge.simulator.past import Past, PastAccount, Records
 from trailingedge.simulator.refusals import INSUFFICIENT_BALANCE, rejected
 from trailingedge.simulator.terms import SMALLEST, Terms
 
@@ -31,6 +32,8 @@ class Account:
         self._open: dict[int, Order] = {}
         self._balances = {asset: Balance(asset, amount) for asset, amount in balances.items()}
         self._automatic_ids = count(1)
+        self._past = Past()
+        self.note(0)
 
     def balance(self, asset: str) -> Balance:
         return self._balances.get(asset, Balance(asset, ZERO))
@@ -88,6 +91,15 @@ class Account:
     def close(self, order: Order) -> None:
         """The order can change no more."""
         self._open.pop(order.order_id, None)
+
+    def note(self, unix_ms: int) -> None:
+        """Remember how things stand after a change, for those who are told late."""
+        self._past.note(self, unix_ms)
+
+    def as_of(self, unix_ms: int) -> Records:
+        """The records as they stood then; those of now where nothing has changed since."""
+        moment = self._past.at(unix_ms)
+        return self if moment is None else PastAccount(self, moment)
 
     def _assign(self, asset: str, free: Decimal, locked: Decimal) -> None:
         if free < ZERO or locked < ZERO:

@@ -98,8 +98,13 @@ class ApiSession:
             return self._unreadable("Invalid 'method' in JSON request; expected a string.", request_id)
         return Request(request_id, re.sub(r"^v[0-9]+/", "", method), Parameters(sent or {}))
 
-    def answer(self, request: Request) -> Answer:
-        """Do what is asked, or say why not."""
+    @property
+    def account(self) -> str:
+        """Who is logged on, "" for nobody."""
+        return self._logon.account if self._logon else ""
+
+    def answer(self, request: Request, behind_s: float = 0.0) -> Answer:
+        """Do what is asked, or say why not. A query is answered from records as old as `behind_s`."""
         if self._logon is not None and not self._key_holds(self._logon):
             return self._revoked()
         account, show = "", self._show_limits
@@ -114,7 +119,7 @@ class ApiSession:
                 method = METHODS[request.method]
                 cost = method.cost.of(request.parameters)
                 self._exchange.weights.spend(now_ms, cost)
-                signed = self._signed(request, now_ms)
+                signed = self._signed(request, now_ms, behind_s)
                 account = signed.account.name
                 self._exchange.journal.requested(now_ms, self._exchange.engine.market_ms, account, request.method)
                 try:
@@ -142,6 +147,10 @@ class ApiSession:
             if account == event.account:
                 return frame({"subscriptionId": subscription_id, "event": event.payload})
         return None
+
+    def terminate(self) -> tuple[str, ...]:
+        """End the subscriptions from the server's side; the frames that say so."""
+        return self._unsubscribe(sorted(self._subscriptions))
 
     def shutdown(self) -> str:
         """The frame that announces the server's end."""
@@ -201,7 +210,7 @@ class ApiSession:
             "userDataStream": bool(self._subscriptions),
         }
 
-    def _signed(self, request: Request, now_ms: int) -> Signed:
+    def _signed(self, request: Request, now_ms: int, behind_s: float) -> Signed:
         """The request with the account it acts for: that of its own key, else of the session's."""
         parameters = request.parameters
         if "apiKey" in parameters or "signature" in parameters:
@@ -211,7 +220,7 @@ class ApiSession:
             self._check_time(parameters, now_ms)
         else:
             raise mandatory("apiKey")
-        return Signed(self._exchange, parameters, now_ms, self._exchange.account(account))
+        return Signed(self._exchange, parameters, now_ms, self._exchange.account(account), behind_s)
 
     def _signature(self, parameters: Parameters, now_ms: int) -> tuple[str, str]:
         """The API key that signed the parameters, and its account."""
@@ -275,7 +284,7 @@ class ApiSession:
     def _revoked(self) -> Answer:
         """The key was withdrawn in mid-session: the request is not answered, the session is over."""
         refusal = unknown_key()
-        self._exchange.refuse(self._logon.account if self._logon else "", refusal)
+        self._exchange.refuse(self.account, refusal)
         self._logon = None
         told = frame({"id": None, "status": refusal.status, "error": refusal.as_json()})
         return Answer((told, *self._unsubscribe(sorted(self._by_session))))

@@ -79,12 +79,23 @@ class Book:
 
     def move(self, tick: Tick) -> list[Hit]:
         """The others move; what that fills, best price first, then oldest first."""
-        self._tick = tick
-        self._taken = {Side.BUY: ZERO, Side.SELL: ZERO}
+        self.look(tick)
         hits: list[Hit] = []
         for side in (Side.SELL, Side.BUY):
             hits.extend(self._hits(side, tick))
         return hits
+
+    def look(self, tick: Tick) -> None:
+        """The others move, and nobody trades."""
+        self._tick = tick
+        self._taken = {Side.BUY: ZERO, Side.SELL: ZERO}
+
+    def at_best(self) -> list[Order]:
+        """Resting orders that nobody stands before: buys, then sells, each oldest first."""
+        shown = self.shown()
+        return [
+            order for side in (Side.BUY, Side.SELL) for order in self._queue(side) if order.price == shown.best(side)
+        ]
 
     def takes(self, side: Side, limit: Decimal | None, quantity: Decimal) -> list[Take]:
         """What an order of `side` for `quantity` up to `limit` finds. At one price the others stand first."""

@@ -3,7 +3,8 @@
 The first line on stdout is JSON: `ws_api_url`, `ws_stream_url` and `api_key`. Without `--register-key` a
 key pair is made for the occasion, and `private_key_path` in that line names the file that holds its
 private half: the one given by `--private-key-out`, else one in a temporary directory that goes away with
-the exchange. It runs until SIGTERM or SIGINT, also when its market has ended.
+the exchange. It runs until SIGTERM or SIGINT, also when its market has ended. `--journal` writes down what
+the exchange was asked, did and answered, one JSON object a line, as it happens; `--fault` makes it misbehave.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from random import Random
@@ -33,7 +34,9 @@ from cryptography.hazmat.primitives.serialization import (
 from trailingedge.clock import Clock, RealClock
 from trailingedge.errors import ConfigError
 from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.faults import MENU, Faults
 from trailingedge.simulator.generator import GeneratedMarket
+from trailingedge.simulator.journal import Journal
 from trailingedge.simulator.recorded import assets_of, open_market
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.tape import Tape
@@ -69,6 +72,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="where to put the private key that is made without --register-key; the file must not exist",
+    )
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="write down each request, order, fill and answer")
+    parser.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="NAME=LIKELIHOOD",
+        help=f"misbehave to order requests, from 0 to 1; repeatable: {', '.join(MENU)}",
+    )
+    parser.add_argument(
+        "--latency", type=_seconds, default=0.0, metavar="SEC", help="most that a frame is held back (default 0)"
     )
 
 
@@ -112,8 +127,17 @@ async def _serve(
         api_key = exchange.register_key(public_key, api_key=args.api_key)
     except ValueError as error:
         raise ConfigError([f"--api-key: {error}"]) from error
-    loopback = LoopbackExchange(exchange, tape, clock, speed=args.speed, port=args.port, chance=Random(args.seed))
-    with _until_signalled(stopped, clock):
+    loopback = LoopbackExchange(
+        exchange,
+        tape,
+        clock,
+        speed=args.speed,
+        port=args.port,
+        faults=Faults(dict(args.fault)),
+        chance=Random(args.seed),
+        latency_s=args.latency,
+    )
+    with _written_down(exchange.journal, args.journal), _until_signalled(stopped, clock):
         async with loopback:
             line = {"ws_api_url": loopback.ws_api_url, "ws_stream_url": loopback.ws_stream_url, "api_key": api_key}
             if private_key_path is not None:
@@ -124,6 +148,21 @@ async def _serve(
             await stopped.wait()
             loopback.switchboard.shut_down()
             await loopback.settle()
+
+
+@contextlib.contextmanager
+def _written_down(journal: Journal, path: Path | None) -> Iterator[None]:
+    """Meanwhile, each entry of `journal` becomes a line of the file, where there is to be one."""
+    if path is None:
+        yield
+        return
+    try:
+        file = path.open("a", encoding="utf-8", buffering=1)  # whoever reads along sees whole lines
+    except OSError as error:
+        raise ConfigError([f"--journal {path}: {error.strerror}"]) from error
+    with file:
+        journal.heard = lambda entry: print(json.dumps(asdict(entry)), file=file)
+        yield
 
 
 @contextlib.contextmanager
@@ -221,6 +260,21 @@ def _fraction(text: str) -> Decimal:
     if amount >= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a fraction; 0.001 is a tenth of a percent")
     return amount
+
+
+def _fault(text: str) -> tuple[str, float]:
+    """`late_reply=0.5` as a dish of the menu and how likely it is."""
+    name, equals, likelihood = text.partition("=")
+    if name not in MENU or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=LIKELIHOOD with a name of the menu")
+    amount = _amount(likelihood)
+    if amount > 1:
+        raise argparse.ArgumentTypeError(f"{likelihood} is not from 0 to 1")
+    return name, float(amount)
+
+
+def _seconds(text: str) -> float:
+    return float(_amount(text))
 
 
 def _speed(text: str) -> float:

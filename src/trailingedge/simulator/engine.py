@@ -8,6 +8,7 @@ counts follow the wall.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from typing import Final
@@ -41,12 +42,18 @@ from trailingedge.simulator.shapes import (
     account_position,
     execution_report,
     fill_report,
+    prevention,
     rejection_report,
+    ticker,
 )
 from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.terms import Terms, padded
 
 MINUTE_MS: Final = 60_000
+TRADING: Final = "TRADING"
+HALT: Final = "HALT"
+BREAK: Final = "BREAK"
+CANCEL_ONLY: Final = "CANCEL_ONLY"
 EXPIRY: Final = {
     TimeInForce.IOC: "UNFILLED_IOC_QUANTITY_EXPIRED",
     TimeInForce.FOK: "UNFILLED_FOK_ORDER_EXPIRED",
@@ -55,13 +62,17 @@ EXPIRY: Final = {
 
 
 class Engine:
-    """One symbol's market. `status` is the symbol's; whoever sets it decides which orders are taken."""
+    """One symbol's market. `status` is the symbol's, for whoever likes to set it.
+
+    Only while it is TRADING do orders fill and is anything placed; they can be cancelled always. In a BREAK
+    there is no market data, under CANCEL_ONLY there are no klines.
+    """
 
     def __init__(self, terms: Terms, clock: Clock, journal: Journal, history: Iterable[Kline] = ()) -> None:
         self.terms = terms
         self.clock = clock
         self.journal = journal
-        self.status = "TRADING"
+        self.status = TRADING
         self.market_ms = 0
         self.treasury = Treasury(terms)
         self.book = Book(terms.tick_size)
@@ -82,14 +93,18 @@ class Engine:
         """The outside world moves on. Raises ValueError for a tick older than the last."""
         if tick.time_ms < self.market_ms:
             raise ValueError(f"the tape goes back from {self.market_ms} to {tick.time_ms}")
+        if self.status != TRADING and self.book.open:
+            tick = replace(tick, last_price=self.book.tick.last_price, traded=ZERO, aggressor=None)
         for stream, feed in self._feeds.items():
             for bar in feed.closed_by(tick.time_ms):
                 self._tell_kline(stream, event_json(bar, feed.interval, self.terms.symbol, tick.time_ms, closed=True))
         self.market_ms = tick.time_ms
         self.klines.hear(tick)
         self._average_in(tick)
-        for hit in self.book.move(tick):
-            self._fill(hit.order, hit.order.price, hit.quantity, next(self._trade_ids), maker=True)
+        if self.status == TRADING:
+            self._match(tick)
+        else:
+            self.book.look(tick)
         self._tell_positions()
         for stream, feed in self._feeds.items():
             forming = feed.forming()
@@ -97,6 +112,11 @@ class Engine:
                 event = event_json(forming, feed.interval, self.terms.symbol, self.market_ms, closed=False)
                 self._tell_kline(stream, event)
         self._tell_top()
+
+    def nibble(self, order: Order, quantity: Decimal) -> None:
+        """A stranger takes some of an order that rests, at its price."""
+        self._fill(order, order.price, quantity, next(self._trade_ids), maker=True)
+        self.conclude()
 
     def follow(self, stream: str, interval: Interval) -> None:
         """From now on, tell the klines of `interval` to those who listen to `stream`."""
@@ -142,9 +162,9 @@ class Engine:
 
     def admit(self, account: Account, wanted: NewOrder) -> None:
         """Raise the refusal of an order that the engine would not even look at."""
-        if not self.book.open or self.status not in {"TRADING", "CANCEL_ONLY"}:
+        if not self.book.open or self.status not in {TRADING, CANCEL_ONLY}:
             raise rejected(MARKET_CLOSED)
-        if self.status == "CANCEL_ONLY":
+        if self.status == CANCEL_ONLY:
             raise rejected(WRONG_PHASE)
         if wanted.client_order_id is not None and account.open_order_named(wanted.client_order_id) is not None:
             raise rejected(DUPLICATE_ORDER)
@@ -180,6 +200,7 @@ class Engine:
         """A deposit, or (negative) a withdrawal. Raises the refusal if there is less."""
         account.receive(asset, amount)
         account.updated_ms = self.market_ms
+        account.note(self.clock.unix_ms())
         self.journal.moved(self.clock.unix_ms(), self.market_ms, account.name, asset, amount)
         update: Json = {"e": "balanceUpdate", "E": self.market_ms, "a": asset, "d": padded(amount), "T": self.market_ms}
         self._events.append(UserEvent(account.name, update))
@@ -206,6 +227,10 @@ class Engine:
         return floor_to_step((wanted.quote_quantity or ZERO) / price, self.terms.step_size)
 
     # Inside
+
+    def _match(self, tick: Tick) -> None:
+        for hit in self.book.move(tick):
+            self._fill(hit.order, hit.order.price, hit.quantity, next(self._trade_ids), maker=True)
 
     def _new_order(self, account: Account, wanted: NewOrder, by_hand: bool) -> Order:
         market = wanted.type is OrderType.MARKET
@@ -236,7 +261,7 @@ class Engine:
         while (own := _own_in(self._takes(order), account)) is not None:
             prevented = own.remaining
             self._end(account, own, OrderStatus.EXPIRED_IN_MATCH, by_hand=order.by_hand)
-            self._tell_order(own, "TRADE_PREVENTION", extra=_prevention(order, own, prevented, self.terms.symbol))
+            self._tell_order(own, "TRADE_PREVENTION", extra=prevention(order, own, prevented, self.terms.symbol))
         takes = self._takes(order)
         found = sum((take.quantity for take in takes), ZERO)
         if order.wanted.time_in_force is TimeInForce.FOK and found < order.quantity:
@@ -341,11 +366,12 @@ class Engine:
             balances = [account.balance(asset) for asset in assets]
             position = account_position(balances, account.updated_ms, self.market_ms)
             self._events.append(UserEvent(account.name, position))
+            account.note(self.clock.unix_ms())
         self._touched = {}
 
     def _tell_top(self) -> None:
-        """Only when a price or a quantity has changed."""
-        if not self.book.open:
+        """Only when a price or a quantity has changed, and not in a BREAK, which the market data takes as well."""
+        if not self.book.open or (self.status == BREAK and self._told_top is not None):
             return
         told, number = self._told_top, self._told_top.update_id if self._told_top else 0
         top = self.book.shown(number)
@@ -355,19 +381,9 @@ class Engine:
             self._events.append(MarketEvent(stream, ticker(self._told_top, self.terms.symbol)))
 
     def _tell_kline(self, stream: str, payload: Json) -> None:
+        if self.status in {BREAK, CANCEL_ONLY}:
+            return
         self._events.append(MarketEvent(stream, payload))
-
-
-def ticker(top: BookTop, symbol: str) -> Json:
-    """A `bookTicker` payload."""
-    return {
-        "u": top.update_id,
-        "s": symbol,
-        "b": padded(top.bid),
-        "B": padded(top.bid_quantity),
-        "a": padded(top.ask),
-        "A": padded(top.ask_quantity),
-    }
 
 
 def _open_by_session(account: Account) -> int:
@@ -377,17 +393,3 @@ def _open_by_session(account: Account) -> int:
 def _own_in(takes: Sequence[Take], account: Account) -> Order | None:
     """The first resting order among `takes` that belongs to the taker himself."""
     return next((each.resting for each in takes if each.resting and each.resting.account == account.name), None)
-
-
-def _prevention(taker: Order, own: Order, prevented: Decimal, symbol: str) -> Json:
-    """What a report of a prevented self-trade says beside the usual."""
-    return {
-        "A": padded(prevented),
-        "B": padded(prevented),
-        "u": taker.order_id,
-        "U": taker.order_id,
-        "Cs": symbol,
-        "pl": padded(prevented),
-        "pL": padded(own.price),
-        "pY": padded(prevented * own.price),
-    }

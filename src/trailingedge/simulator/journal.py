@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -20,7 +21,7 @@ class Entry:
 
     unix_ms: int
     market_ms: int
-    what: str  # "request", "placed", "filled", "finished", "refused", "cancelled by another", "moved"
+    what: str  # "request", "answered", "placed", "filled", "finished", "refused", "cancelled by another", "moved"
     account: str
     details: str
 
@@ -38,11 +39,12 @@ class Tally:
 class Journal:
     """Counts for the judge, and the entries behind them: the newest, or all of them with `keep_all`.
 
-    Orders by hand are the owner's own: they count as neither placed nor filled by the bot, only as
-    foreign where a session cancels one.
+    Orders by hand are the owner's own: they are tallied apart and count as neither placed nor filled, only as
+    foreign where a session cancels one. `heard` is given each entry as it is made.
     """
 
-    def __init__(self, keep_all: bool = False) -> None:
+    def __init__(self, keep_all: bool = False, heard: Callable[[Entry], None] = lambda _: None) -> None:
+        self.heard = heard
         self.entries: deque[Entry] = deque(maxlen=None if keep_all else KEPT)
         self.requests: Counter[str] = Counter()  # by method
         self.refusals: Counter[int] = Counter()  # by code
@@ -54,6 +56,9 @@ class Journal:
         self.foreign_cancels = 0
         self.most_open_orders = 0  # of one account at one time, those by hand apart
         self.fees: dict[str, Decimal] = {}  # by asset
+        self.by_hand: dict[Side, Tally] = {side: Tally() for side in Side}
+        self.fees_by_hand: dict[str, Decimal] = {}
+        self.transfers: dict[str, Decimal] = {}  # by asset, deposits less withdrawals
         self._digest = hashlib.sha256()
 
     @property
@@ -74,6 +79,10 @@ class Journal:
     def requested(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
         self.requests[method] += 1
         self._enter(Entry(unix_ms, market_ms, "request", account, method))
+
+    def answered(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
+        """The answer to a request is on its way; to some there is none."""
+        self._enter(Entry(unix_ms, market_ms, "answered", account, method))
 
     def refused(self, unix_ms: int, market_ms: int, account: str, refusal: Refusal) -> None:
         """A request, or one half of a cancel-replace, was refused."""
@@ -99,6 +108,11 @@ class Journal:
             tally.base += trade.quantity
             tally.quote += trade.quote
             tally.filled += not order.remaining
+        else:
+            tally, fees = self.by_hand[order.side], self.fees_by_hand
+            tally.base += trade.quantity
+            tally.quote += trade.quote
+            fees[trade.commission_asset] = fees.get(trade.commission_asset, ZERO) + trade.commission
         role = "maker" if trade.is_maker else "taker"
         details = f"{described(order)} {role} {trade.quantity} at {trade.price}"
         self._enter(Entry(unix_ms, market_ms, "filled", order.account, details))
@@ -112,6 +126,7 @@ class Journal:
 
     def moved(self, unix_ms: int, market_ms: int, account: str, asset: str, amount: Decimal) -> None:
         """A deposit, or (negative) a withdrawal."""
+        self.transfers[asset] = self.transfers.get(asset, ZERO) + amount
         self._enter(Entry(unix_ms, market_ms, "moved", account, f"{amount} {asset}"))
 
     def _tally(self, order: Order) -> Tally:
@@ -122,6 +137,7 @@ class Journal:
 
     def _enter(self, entry: Entry) -> None:
         self.entries.append(entry)
+        self.heard(entry)
         line = f"{entry.unix_ms} {entry.market_ms} {entry.what} {entry.account} {entry.details}\n"
         self._digest.update(line.encode())
 

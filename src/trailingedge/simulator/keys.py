@@ -34,6 +34,10 @@ class KeyRing:
         """From now on the key opens nothing; sessions it opened learn it with their next request."""
         self._keys.pop(api_key, None)
 
+    def names(self) -> list[str]:
+        """The API keys that open something, in the order of their registration."""
+        return list(self._keys)
+
     def account_of(self, api_key: str) -> str:
         """The account the key opens. Raises the refusals of a malformed and of an unknown key."""
         if not LEGAL.fullmatch(api_key):

@@ -1,9 +1,9 @@
-"""Klines of any interval, built from the tape's trades.
+"""Klines of any interval, built from the tape's trades, or from its prices where it has no trades.
 
 Three stores keep what they may be asked for and no more: a day of seconds, a week of minutes, a year of
-hours; coarser intervals are put together from the finest store that reaches. Moments without a trade are
-not stored: they are the flat klines between two that are. Fills of the accounts leave no mark here, so
-that a recorded market shows its own klines whatever we do in it.
+hours; coarser intervals are put together from the finest store that reaches. Moments in which nothing traded and
+the price stood still are not stored: they are the flat klines between two that are. Fills of the accounts
+leave no mark here, so that a recorded market shows its own klines whatever we do in it.
 """
 
 from collections import deque
@@ -46,7 +46,10 @@ INTERVALS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What traded in one stretch of time. `buy_*`: the part whose aggressor bought. No trades: it is flat."""
+    """What traded in one stretch of time. `buy_*`: the part whose aggressor bought.
+
+    `heard`: the tape told this price; else it is the one before, carried on.
+    """
 
     open_ms: int
     open: Decimal
@@ -58,12 +61,13 @@ class Bar:
     trades: int = 0
     buy_volume: Decimal = ZERO
     buy_quote: Decimal = ZERO
+    heard: bool = True
 
     def then(self, later: "Bar") -> "Bar":
         """This bar and the one after it, as one that opens with this."""
-        if not later.trades:
+        if not later.heard:
             return self
-        if not self.trades:  # a flat start lends the interval its time and nothing else
+        if not self.heard:  # a flat start lends the interval its time and nothing else
             return replace(later, open_ms=self.open_ms)
         return Bar(
             self.open_ms,
@@ -84,14 +88,14 @@ class Bar:
 
 
 def flat(open_ms: int, price: Decimal) -> Bar:
-    return Bar(open_ms, price, price, price, price)
+    return Bar(open_ms, price, price, price, price, heard=False)
 
 
 def bar_of_tick(tick: Tick) -> Bar:
-    """One trade, or (without one) the price as it stands."""
+    """One trade, or (without one) the price as it is told."""
     price, volume = tick.last_price, tick.traded
     if not volume:
-        return flat(tick.time_ms, price)
+        return Bar(tick.time_ms, price, price, price, price)
     bought = volume if tick.aggressor is Side.BUY else ZERO
     return Bar(tick.time_ms, price, price, price, price, volume, volume * price, 1, bought, bought * price)
 
@@ -142,7 +146,7 @@ class Interval:
 
 
 class Store:
-    """The bars of one length, oldest first, as far back as `span_ms`; without those in which nothing traded."""
+    """The bars of one length, oldest first, as far back as `span_ms`; without those of which nothing was heard."""
 
     def __init__(self, length_ms: int, span_ms: int) -> None:
         self.length_ms = length_ms
@@ -154,7 +158,7 @@ class Store:
         open_ms = bar.open_ms - bar.open_ms % self.length_ms
         if self._bars and self._bars[-1].open_ms == open_ms:
             self._bars[-1] = self._bars[-1].then(bar)
-        elif bar.trades or not self._bars:
+        elif bar.heard or not self._bars:
             self._bars.append(replace(bar, open_ms=open_ms))
         while self._bars[0].open_ms < open_ms - self._span_ms:
             self._bars.popleft()
@@ -181,14 +185,18 @@ class Klines:
         self._minutes = Store(MINUTE_MS, 8 * DAY_MS)
         self._hours = Store(HOUR_MS, 400 * DAY_MS)
         self.time_ms = 0
+        self._last_price: Decimal | None = None
         for kline in history:
             self._minutes.add(bar_of_kline(kline))
             self._hours.add(bar_of_kline(kline))
-            self.time_ms = kline.close_ms
+            self.time_ms, self._last_price = kline.close_ms, kline.close
 
     def hear(self, tick: Tick) -> None:
         """The market's time, and what traded at it."""
         bar = bar_of_tick(tick)
+        if not tick.traded and self._last_price in {None, tick.last_price}:
+            bar = flat(tick.time_ms, tick.last_price)
+        self._last_price = tick.last_price
         for store in (self._seconds, self._minutes, self._hours):
             store.add(bar)
         self.time_ms = tick.time_ms

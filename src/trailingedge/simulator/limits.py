@@ -95,16 +95,18 @@ class Weights:
         self._refused = Window(MINUTE_MS, PATIENCE)
         self._ban_ms = FIRST_BAN_MS
         self._banned_until_ms = 0
+        self._exhausted_until_ms = 0
+        self.bans = 0  # earned by not hearing
 
     def spend(self, now_ms: int, weight: int) -> None:
         """Count a request. Raises the refusal (429, later 418) of one too many; it counts as well."""
-        if now_ms < self._banned_until_ms:
-            raise self._banned(now_ms)
+        self.check_ban(now_ms)
         self._window.add(now_ms, weight)
         if self._window.count(now_ms) <= self._window.limit:
             return
         self._refused.add(now_ms, 1)
         if self._refused.full(now_ms):
+            self.bans += 1
             self._banned_until_ms = now_ms + self._ban_ms
             self._ban_ms = min(LONGEST_BAN_MS, 2 * self._ban_ms)
             raise self._banned(now_ms)
@@ -116,9 +118,29 @@ class Weights:
             data={"serverTime": now_ms, "retryAfter": self._window.end_ms(now_ms)},
         )
 
+    def check_ban(self, now_ms: int) -> None:
+        """Raise the refusal (418) of an address that must stay outside."""
+        if now_ms < self._banned_until_ms:
+            raise self._banned(now_ms)
+
     def give_back(self, now_ms: int, weight: int) -> None:
         """The request belongs to those that are free when they succeed."""
         self._window.add(now_ms, -weight)
+
+    @property
+    def closed_until_ms(self) -> int:
+        """When the address may speak again; in the past where nothing hinders it."""
+        return max(self._banned_until_ms, self._exhausted_until_ms)
+
+    def exhaust(self, now_ms: int) -> int:
+        """As if others had used up the address's weight: until the time returned, everything gets a 429."""
+        self._window.add(now_ms, self._window.limit)
+        self._exhausted_until_ms = self._window.end_ms(now_ms)
+        return self._exhausted_until_ms
+
+    def ban(self, until_ms: int) -> None:
+        """As if the address had deserved it: until then, everything gets a 418."""
+        self._banned_until_ms = until_ms
 
     def as_json(self, now_ms: int) -> dict[str, object]:
         return limit_json("REQUEST_WEIGHT", "MINUTE", 1, self._window.limit, self._window.count(now_ms))

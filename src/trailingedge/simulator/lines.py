@@ -5,8 +5,8 @@ middle of his own sentence.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -16,23 +16,21 @@ from trailingedge.errors import SessionLost
 from trailingedge.simulator.api import Close
 
 MOST_UNSENT: Final = 50_000  # frames; who reads so slowly is cut off
+LARGEST_FRAME: Final = 16 * 1024 * 1024
 ABRUPT: Final = 1006  # not a code that is sent: the connection just ends
 
 Item = str | Close | asyncio.Future[None]
 
 
 class QueuedLine:
-    """What is to be sent to one client, in order. Late frames are held back in tasks, which `start` owns."""
+    """What is to be sent to one client, in order."""
 
-    def __init__(self, clock: Clock, start: Callable[[Coroutine[Any, Any, None]], object]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._start = start
         self._items: asyncio.Queue[tuple[float, Item]] = asyncio.Queue()
 
-    def send(self, text: str, late_s: float = 0.0) -> None:
-        if late_s > 0:
-            self._start(self._send_later(text, late_s))
-        elif self._items.qsize() < MOST_UNSENT:
+    def send(self, text: str) -> None:
+        if self._items.qsize() < MOST_UNSENT:
             self._put(text)
         elif self._items.qsize() == MOST_UNSENT:
             self.close(1008, "too slow")
@@ -53,16 +51,13 @@ class QueuedLine:
     def _put(self, item: Item) -> None:
         self._items.put_nowait((self._clock.now_s(), item))
 
-    async def _send_later(self, text: str, late_s: float) -> None:
-        await self._clock.sleep(late_s)
-        self._put(text)
 
-
-async def write_to_websocket(line: QueuedLine, websocket: ServerConnection) -> None:
+async def write_to_websocket(line: QueuedLine, websocket: ServerConnection, delay: "Delay") -> None:
     """Deliver what `line` queues, until either side closes."""
     try:
         while True:
-            _, item = await line.take()
+            queued_s, item = await line.take()
+            await delay.pass_by(queued_s)
             if isinstance(item, str):
                 await websocket.send(item)
             elif isinstance(item, asyncio.Future):
@@ -119,8 +114,10 @@ class MemorySocket:
         self._sent.put_nowait((self._clock.now_s(), None))
 
     def deliver(self, text: str) -> None:
-        """From the exchange's side: a frame arrives."""
-        if not self._closed:
+        """From the exchange's side: a frame arrives. One too large ends the connection, as a client's library does."""
+        if len(text) > LARGEST_FRAME:
+            self.end()
+        elif not self._closed:
             self._received.put_nowait(text)
 
     def end(self) -> None:

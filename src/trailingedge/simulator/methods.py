@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from trailingedge.simulator.accounts import Account
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.parameters import Parameters
+from trailingedge.simulator.past import Records
 from trailingedge.simulator.refusals import bad_symbol
 from trailingedge.simulator.shapes import Json
 
@@ -35,9 +36,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Signed(Call):
-    """A request of somebody known."""
+    """A request of somebody known. `behind_s`: how old the records are that a query is answered from."""
 
     account: Account
+    behind_s: float = 0.0
+
+    @property
+    def records(self) -> Records:
+        """The account's, as far as this query is told."""
+        return self.account.as_of(self.now_ms - round(self.behind_s * 1000)) if self.behind_s else self.account
 
 
 @dataclass(frozen=True, slots=True)

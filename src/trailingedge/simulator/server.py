@@ -5,7 +5,8 @@ a bot's start costs no market. `ended` is set when the tape is.
 """
 
 import asyncio
-from collections.abc import Coroutine
+import math
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from random import Random
 from types import TracebackType
@@ -29,7 +30,7 @@ from trailingedge.simulator.lines import (
     write_to_websocket,
 )
 from trailingedge.simulator.pump import Pump
-from trailingedge.simulator.switchboard import API_PATH, Listener, NotServed, Switchboard, is_served
+from trailingedge.simulator.switchboard import API_PATH, LIFETIME_S, Client, Listener, NotServed, Switchboard
 from trailingedge.simulator.tape import Tape, Tick
 
 HOST: Final = "127.0.0.1"
@@ -43,7 +44,8 @@ class LoopbackExchange:
 
     Raises ConfigError for a port that cannot be opened.
     `listen` False: no port is opened, clients come through `connect` only. `latency_s` is the most that a
-    frame in memory is on its way, drawn from `chance` for each.
+    frame is on its way, drawn from `chance` for each; over a port, those of the exchange's side only.
+    `lifetime_s`: after that, a connection is cut.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class LoopbackExchange:
         chance: Random | None = None,
         events_first: bool = False,
         latency_s: float = 0.0,
+        lifetime_s: float = LIFETIME_S,
     ) -> None:
         self.exchange = exchange
         self.ended = asyncio.Event()
@@ -69,7 +72,10 @@ class LoopbackExchange:
         self._chance = chance or Random(0)
         self._ticks = iter(tape)
         self._wanted = asyncio.Event()
-        self.switchboard = Switchboard(exchange, faults, self._chance, events_first, self._wanted.set)
+        self._lifetime_s = lifetime_s
+        self.switchboard = Switchboard(
+            exchange, faults, self._chance, events_first, awaited=self._wanted.set, later=self._later
+        )
         self._pump = Pump(clock, speed, self.switchboard.play, self.settle)
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
@@ -115,11 +121,12 @@ class LoopbackExchange:
     async def connect(self, url: str) -> MemorySocket:
         """A line in memory to that address. Raises SessionLost where nothing is served."""
         socket = MemorySocket(self._clock)
-        line = QueuedLine(self._clock, self._start)
+        line = QueuedLine(self._clock)
         try:
-            client = self.switchboard.connect(url, line)
+            self.switchboard.admit(url)
+            client = self._connected(url, line)
         except NotServed as exc:
-            raise SessionLost(str(exc)) from exc
+            raise SessionLost(f"HTTP {exc.status}: {exc}", exc.retry_after_s) from exc
         self._start(write_to_memory(line, socket, self._delay()))
 
         async def read() -> None:
@@ -151,7 +158,7 @@ class LoopbackExchange:
                 self._serve,
                 HOST,
                 self._port,
-                process_request=_not_found,
+                process_request=self._at_the_door,
                 compression=None,
                 ping_interval=PING_INTERVAL_S,
                 ping_timeout=PONG_DEADLINE_S,
@@ -161,17 +168,28 @@ class LoopbackExchange:
             raise ConfigError([f"port {self._port} of {HOST} cannot be opened: {exc.strerror}"]) from exc
         self._port = next(iter(self._server.sockets)).getsockname()[1]
 
+    def _at_the_door(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Turn away who asks for what is not there, or who must stay outside."""
+        try:
+            self.switchboard.admit(request.path)
+        except NotServed as exc:
+            response = connection.respond(HTTPStatus(exc.status), f"{exc}\n")
+            if exc.retry_after_s:
+                response.headers["Retry-After"] = str(math.ceil(exc.retry_after_s))
+            return response
+        return None
+
     async def _serve(self, websocket: ServerConnection) -> None:
         """One websocket, from its opening to its end."""
-        line = QueuedLine(self._clock, self._start)
+        line = QueuedLine(self._clock)
         address = websocket.request.path if websocket.request else ""
         try:
-            client = self.switchboard.connect(address, line)
+            client = self._connected(address, line)
         except NotServed as exc:
             await websocket.close(1008, str(exc)[:100])
             return
         self._websockets[line] = isinstance(client, Listener)
-        writer = self._start(write_to_websocket(line, websocket))
+        writer = self._start(write_to_websocket(line, websocket, self._delay()))
         try:
             async for message in websocket:
                 self.switchboard.hear(client, message if isinstance(message, str) else "")
@@ -182,6 +200,18 @@ class LoopbackExchange:
             del self._websockets[line]
             writer.cancel()
 
+    def _connected(self, address: str, line: QueuedLine) -> Client:
+        client = self.switchboard.connect(address, line)
+        self._later(self._lifetime_s, lambda: self.switchboard.expire(client))
+        return client
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        async def wait() -> None:
+            await self._clock.sleep(seconds)
+            act()
+
+        self._start(wait())
+
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)
         self._tasks.append(task)
@@ -189,12 +219,5 @@ class LoopbackExchange:
         return task
 
     def _delay(self) -> Delay:
-        """One way of one line in memory."""
+        """One way of one line."""
         return Delay(self._clock, lambda: self._chance.uniform(0, self._latency_s) if self._latency_s else 0.0)
-
-
-def _not_found(connection: ServerConnection, request: Request) -> Response | None:
-    """404 for addresses behind which there is nothing."""
-    if is_served(request.path):
-        return None
-    return connection.respond(HTTPStatus.NOT_FOUND, "nothing is served here\n")

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
-from trailingedge.market import ZERO, Balance, OrderStatus
+from trailingedge.market import ZERO, Balance, BookTop, OrderStatus
 from trailingedge.simulator.orders import NewOrder, Order, OrderType, Trade
 from trailingedge.simulator.refusals import INSUFFICIENT_BALANCE, WOULD_TAKE
 from trailingedge.simulator.terms import SELF_TRADE_MODE, padded
@@ -259,3 +260,29 @@ def account_position(balances: Sequence[Balance], updated_ms: int, event_ms: int
 
 def held(balance: Balance) -> Json:
     return {"a": balance.asset, "f": padded(balance.free), "l": padded(balance.locked)}
+
+
+def ticker(top: BookTop, symbol: str) -> Json:
+    """A `bookTicker` payload."""
+    return {
+        "u": top.update_id,
+        "s": symbol,
+        "b": padded(top.bid),
+        "B": padded(top.bid_quantity),
+        "a": padded(top.ask),
+        "A": padded(top.ask_quantity),
+    }
+
+
+def prevention(taker: Order, own: Order, prevented: Decimal, symbol: str) -> Json:
+    """What a report of a prevented self-trade says beside the usual."""
+    return {
+        "A": padded(prevented),
+        "B": padded(prevented),
+        "u": taker.order_id,
+        "U": taker.order_id,
+        "Cs": symbol,
+        "pl": padded(prevented),
+        "pL": padded(own.price),
+        "pY": padded(prevented * own.price),
+    }

@@ -37,15 +37,18 @@ def hear_close(memory: Memory, closed: ClosedKline, params: Params, *, unwatched
     if kline.close_ms <= memory.last_close_ms:
         return memory, ()
     if unwatched or kline.open_ms <= memory.blind_ms:
-        memory = _raise_high(memory, kline)
+        memory = raise_high_by(memory, kline)
     close = float(kline.close)
     memory, moved = _move_gate(memory, close, kline.close_ms, channel, params)
     memory, left = _note_breakout(memory, close, channel)
     return replace(memory, last_close=close, last_close_ms=kline.close_ms), moved + left
 
 
-def _raise_high(memory: Memory, kline: Kline) -> Memory:
-    """The best unit value that traded within the kline. One that began before the anchor proves nothing."""
+def raise_high_by(memory: Memory, kline: Kline) -> Memory:
+    """The high is no less than the best unit value that traded within the kline.
+
+    A kline that began before the anchor proves nothing.
+    """
     if memory.regime is None or memory.funded is False or kline.open_ms < memory.anchor_ms:
         return memory
     best = float(kline.high) if memory.regime is Regime.BASE else 1 / float(kline.low)

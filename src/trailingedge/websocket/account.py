@@ -10,9 +10,10 @@ from typing import Final
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.clock import Clock
-from trailingedge.errors import LogonRefused, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
 from trailingedge.market import AccountTrade, OrderRecord
 from trailingedge.websocket.api import Caller
+from trailingedge.websocket.conversation import PATIENCE_S, refusal_of, result_of
 from trailingedge.websocket.messages import AccountPosition, Reply
 from trailingedge.websocket.requests import (
     ALL_ORDERS,
@@ -95,14 +96,11 @@ class AccountSession:
     async def open(self) -> None:
         """Measure the clock, log on and subscribe to the account's events.
 
-        Raises LogonRefused where a person must act, SessionLost for everything that may pass.
+        Raises LogonRefused where a person must act; else as queries do.
         """
-        try:
-            await self._server_clock.measure(self._api)
-            await self._logon()
-            await self._subscribe()
-        except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
-            raise SessionLost(f"no session with the exchange: {error}") from error
+        await self._server_clock.measure(self._api)
+        await self._logon()
+        await self._subscribe()
 
     async def logout(self) -> None:
         """End the session; the connection stays. Best effort: closing the connection ends it as well."""
@@ -119,8 +117,8 @@ class AccountSession:
         """One order: by order id where it is known."""
         return read_order(await self._call(STATUS, status_params(self._symbol, order_id, client_order_id)))
 
-    async def all_orders(self, from_order_id: int) -> tuple[OrderRecord, ...]:
-        """At most 1000 orders from that one on, oldest first."""
+    async def all_orders(self, from_order_id: int | None = None) -> tuple[OrderRecord, ...]:
+        """At most 1000 orders from that one on, or the newest ones; oldest first either way."""
         return read_orders(await self._call(ALL_ORDERS, all_orders_params(self._symbol, from_order_id)))
 
     async def my_trades(
@@ -138,9 +136,9 @@ class AccountSession:
         params.update((name, value) for name, value in narrowed.items() if value is not None)
         return read_trades(await self._call("myTrades", params))
 
-    async def balances(self) -> AccountPosition:
+    async def balances(self, patience_s: float = PATIENCE_S) -> AccountPosition:
         """Everything the account holds."""
-        return read_account(await self._call("account.status", {}))
+        return read_account(await self._call("account.status", {}, patience_s))
 
     async def commission(self) -> Commission:
         """What fills of the symbol cost this account."""
@@ -159,14 +157,12 @@ class AccountSession:
         if isinstance(answer, Reply) and answer.code == _TIMESTAMP:
             await self._server_clock.measure(self._api)
             answer = await self._ask_to_log_on()
-        if not isinstance(answer, Reply):
-            raise SessionLost(f"session.logon: {answer.reason}")
-        if answer.ok:
-            return
-        if answer.code in _REMEDIES or answer.status == 401:
-            remedy = _REMEDIES.get(answer.code, _USUAL_REMEDY)
-            raise LogonRefused(f"logon refused: {answer.code} {answer.text} ({remedy})")
-        raise SessionLost(f"session.logon: status {answer.status}: {answer.code} {answer.text}")
+        if isinstance(answer, Reply) and not answer.ok:
+            if answer.code in _REMEDIES or answer.status == 401:
+                remedy = _REMEDIES.get(answer.code, _USUAL_REMEDY)
+                raise LogonRefused(f"logon refused: {answer.code} {answer.text} ({remedy})")
+            raise refusal_of("session.logon", answer)
+        result_of("session.logon", answer)
 
     async def _ask_to_log_on(self) -> Answer:
         params = self._keys.logon_params(self._server_clock.now_ms(), self._recv_window_ms)
@@ -179,15 +175,15 @@ class AccountSession:
             if refused.code != _ALREADY_SUBSCRIBED:
                 raise
 
-    async def _call(self, method: str, params: RequestParams) -> object:
+    async def _call(self, method: str, params: RequestParams, patience_s: float = PATIENCE_S) -> object:
         """A question about the account. A refused timestamp is not executed: measure the clock, ask once more."""
         try:
-            return await self._api.call(method, self._stamped(params))
+            return await self._api.call(method, self._stamped(params), patience_s)
         except RequestRefused as refused:
             if refused.code != _TIMESTAMP:
                 raise
         await self._server_clock.measure(self._api)
-        return await self._api.call(method, self._stamped(params))
+        return await self._api.call(method, self._stamped(params), patience_s)
 
     def _stamped(self, params: RequestParams) -> RequestParams:
         return {**params, "timestamp": self._server_clock.now_ms(), "recvWindow": self._recv_window_ms}

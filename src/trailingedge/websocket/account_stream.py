@@ -1,12 +1,13 @@
 """Account events into the snapshots, and execution reports to whoever keeps the orders.
 
-While events are held, they wait in order: after a reconnect the account is queried first and the buffer
-released then. Each execution is passed on once.
+Each connection has an `Ear` of its own. What it hears is held, in order, until the account has been
+queried over that connection; then it is released. While one connection takes over from another
+everything is heard twice: each execution is passed on once, and balances come from one ear alone.
 """
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from trailingedge.clock import Clock
@@ -27,9 +28,14 @@ logger = logging.getLogger(__name__)
 
 _REMEMBERED: Final = 10_000
 
+OutsideChange = BalanceUpdate | ExternalLockUpdate
+
 
 class AccountStream:
-    """What the user data stream tells. `on_report` hears each execution of the symbol once, all orders alike."""
+    """What the user data stream tells. `on_report` hears each execution of the symbol once, all orders alike.
+
+    `on_outside_change` hears what else moves balances, each once.
+    """
 
     def __init__(
         self,
@@ -38,7 +44,7 @@ class AccountStream:
         clock: Clock,
         *,
         on_report: Callable[[ExecutionReport], None],
-        on_outside_change: Callable[[BalanceUpdate | ExternalLockUpdate], None] = lambda _: None,
+        on_outside_change: Callable[[OutsideChange], None] = lambda _: None,
     ) -> None:
         self._symbol = symbol
         self._snapshots = snapshots
@@ -47,66 +53,120 @@ class AccountStream:
         self._on_outside_change = on_outside_change
         self._executions = _Memory(_REMEMBERED)
         self._trades = _Memory(_REMEMBERED)
-        self._held: list[AccountEvent] | None = None
+        self._changes = _Memory(_REMEMBERED)
+        self._newest: Ear | None = None
 
-    def hold(self) -> None:
-        """Keep what comes from now on until `release`; what an earlier connection left held is dropped."""
-        self._held = []
+    def ear(self, on_end: Callable[[str], None]) -> "Ear":
+        """For a new connection. `on_end` is told when it will hear no more, though the connection lives on."""
+        return Ear(self._pass_on, self._come_first, on_end)
 
-    def release(self) -> None:
-        """Pass on what was held, in order."""
-        held, self._held = self._held or [], None
-        for event in held:
-            self._pass_on(event)
+    def knows_trade(self, trade_id: int) -> bool:
+        """That fill was passed on; one older than all that are remembered must have been."""
+        oldest = self._trades.oldest
+        return trade_id in self._trades or (isinstance(oldest, int) and trade_id < oldest)
 
-    def hear(self, event: AccountEvent) -> None:
-        """An event of the account. Raises SessionLost when the stream ends."""
-        if isinstance(event, StreamTerminated):
-            raise SessionLost("the user data stream was terminated")
-        if self._held is None:
-            self._pass_on(event)
-        else:
-            self._held.append(event)
+    def hear_missed(self, report: ExecutionReport) -> bool:
+        """A fill that no event told; whether it is news."""
+        if self.knows_trade(report.trade_id):
+            return False
+        self._hear_report(report)
+        return True
 
-    def _pass_on(self, event: AccountEvent) -> None:
+    def _come_first(self, ear: "Ear") -> None:
+        self._newest = ear
+
+    def _pass_on(self, event: AccountEvent, ear: "Ear") -> None:
         match event:
             case ExecutionReport():
                 self._snapshots.hear_time(event.event_ms, self._clock.now_s())
                 self._hear_report(event)
             case AccountPosition():
                 self._snapshots.hear_time(event.account_ms, self._clock.now_s())
-                self._snapshots.hear_balances(event.balances, event.account_ms)
+                if ear is self._newest:
+                    self._snapshots.hear_balances(event.balances, event.account_ms)
             case BalanceUpdate() | ExternalLockUpdate():
                 self._snapshots.hear_time(event.event_ms, self._clock.now_s())
-                self._on_outside_change(event)
+                if self._changes.note(event):
+                    self._on_outside_change(event)
             case Unrecognized():
                 logger.debug("! account event ignored kind=%s", event.kind)
             case StreamTerminated() | ServerShutdown():
-                pass  # these end the connection and are answered before they get here
+                pass  # these are answered before they get here
 
     def _hear_report(self, report: ExecutionReport) -> None:
         if report.symbol != self._symbol:
             return
-        # A refused order is reported without an execution id.
-        if report.execution_id >= 0 and not self._executions.note(report.execution_id):
-            return
+        # A refused order is reported without an execution id, a fill read from a list as well.
+        if report.execution_id >= 0:
+            execution = (report.order_id, report.execution_id, report.execution_type)
+            if not self._executions.note(execution):
+                return
         if report.execution_type is ExecutionType.TRADE and not self._trades.note(report.trade_id):
             return
         self._on_report(report)
 
 
+class Ear:
+    """What one connection tells of the account: held until `release`, then passed on as it comes."""
+
+    def __init__(
+        self,
+        pass_on: Callable[[AccountEvent, "Ear"], None],
+        come_first: Callable[["Ear"], None],
+        on_end: Callable[[str], None],
+    ) -> None:
+        self._pass_on = pass_on
+        self._come_first = come_first
+        self._on_end = on_end
+        self._held: list[AccountEvent] | None = []
+
+    def hear(self, event: AccountEvent) -> None:
+        """An event of the account. Raises SessionLost where there is nothing to wait for any more."""
+        if isinstance(event, StreamTerminated):
+            if self._held is not None:
+                raise SessionLost("the user data stream was terminated")
+            self._on_end("the user data stream was terminated")
+        elif self._held is None:
+            self._pass_on(event, self)
+        else:
+            self._held.append(event)
+
+    def holds_trade(self, trade_id: int) -> bool:
+        """That fill was told and waits for the release."""
+        return any(isinstance(event, ExecutionReport) and event.trade_id == trade_id for event in self._held or [])
+
+    def release(self, balances_ms: int = 0) -> None:
+        """Pass on what was held, in order, but balances of before `balances_ms`: newer ones were read since.
+
+        From now on this ear alone is believed about balances.
+        """
+        held, self._held = self._held or [], None
+        self._come_first(self)
+        for event in held:
+            if not (isinstance(event, AccountPosition) and event.account_ms < balances_ms):
+                self._pass_on(event, self)
+
+
 class _Memory:
-    """The last so many numbers."""
+    """The last so many things."""
 
     def __init__(self, length: int) -> None:
         self._length = length
-        self._numbers: OrderedDict[int, None] = OrderedDict()
+        self._things: OrderedDict[Hashable, None] = OrderedDict()
 
-    def note(self, number: int) -> bool:
-        """Remember `number`; False when it was remembered already."""
-        if number in self._numbers:
+    def __contains__(self, thing: Hashable) -> bool:
+        return thing in self._things
+
+    @property
+    def oldest(self) -> Hashable:
+        """The oldest thing remembered, once anything had to be forgotten; else None."""
+        return next(iter(self._things)) if len(self._things) == self._length else None
+
+    def note(self, thing: Hashable) -> bool:
+        """Remember `thing`; False when it was remembered already."""
+        if thing in self._things:
             return False
-        self._numbers[number] = None
-        if len(self._numbers) > self._length:
-            self._numbers.popitem(last=False)
+        self._things[thing] = None
+        if len(self._things) > self._length:
+            self._things.popitem(last=False)
         return True

@@ -1,7 +1,7 @@
-"""The only sockets in the daemon, and how a connection is kept alive.
+"""The only sockets in the daemon, and the small rules of patience around them.
 
-A `Link` dials, hands the socket to whoever serves it, and when that ends with SessionLost backs off and
-dials again. The dial is an argument everywhere: the virtual loop replaces it by memory.
+The dial is an argument everywhere: the virtual loop replaces it by memory. What keeps a connection alive
+is the `Link`, one file further on.
 """
 
 import asyncio
@@ -15,9 +15,8 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from trailingedge.clock import Clock
 from trailingedge.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost
 
 logger = logging.getLogger(__name__)
@@ -88,6 +87,8 @@ async def dial(url: str) -> Socket:
             max_queue=_FRAMES_QUEUED,
             logger=_library_logger,
         )
+    except InvalidStatus as refused:  # 429 and 418 say how long they last
+        raise SessionLost(_reason(refused), _retry_after_s(refused)) from refused
     except (OSError, TimeoutError, WebSocketException, ValueError) as error:
         raise SessionLost(_reason(error)) from error
     except ImportError as error:  # the library speaks to SOCKS proxies only with a further package
@@ -111,12 +112,21 @@ class Backoff:
         self._healthy_after_s = healthy_after_s
         self._failures = 0
 
-    def delay_s(self, lived_s: float, reason: str) -> float:
-        """After a connection that lived that long (0 if it never did). Raises ExchangeUnreachable when used up."""
-        if lived_s >= self._healthy_after_s:
-            self._failures = 0
+    def healthy(self, lived_s: float) -> bool:
+        """Whether a connection that lived that long was a good one; then the count starts anew."""
+        if lived_s < self._healthy_after_s:
+            return False
+        self._failures = 0
+        return True
+
+    def delay_s(self, lived_s: float, reason: str, *, for_ever: bool = False) -> float:
+        """After a connection that lived that long (0 if it never did).
+
+        Raises ExchangeUnreachable when the retries are used up, unless it may go on `for_ever`.
+        """
+        self.healthy(lived_s)
         self._failures += 1
-        if self._max_retries and self._failures > self._max_retries:
+        if self._max_retries and self._failures > self._max_retries and not for_ever:
             raise ExchangeUnreachable(f"{reason}; given up after {self._max_retries} attempts to reconnect")
         longest_s = min(self._max_s, self._base_s * 2.0 ** min(self._failures - 1, 32))
         return self._random.uniform(0.0, longest_s)
@@ -137,69 +147,6 @@ class ViolationCount:
             raise SessionLost(f"{len(self._times_s)} unreadable frames within {self._window_s:g} s")
 
 
-class Link:
-    """Keeps one connection alive. `serve` uses a socket until it raises SessionLost."""
-
-    def __init__(
-        self,
-        name: str,
-        url: str,
-        serve: Callable[[Socket], Awaitable[None]],
-        *,
-        dial: Dial,
-        clock: Clock,
-        backoff: Backoff,
-        on_down: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self.name = name
-        self.url = url
-        self.connects = 0
-        self._serve = serve
-        self._dial = dial
-        self._clock = clock
-        self._backoff = backoff
-        self._on_down = on_down
-        self._ending = False
-
-    @property
-    def reconnects(self) -> int:
-        return max(0, self.connects - 1)
-
-    def stay_down(self) -> None:
-        """From now on a lost connection stays lost, and `run` returns."""
-        self._ending = True
-
-    async def run(self) -> None:
-        """Until `stay_down`. Raises ExchangeUnreachable, and what `serve` raises beyond SessionLost."""
-        while True:
-            lived_s, reason = await self._live_once()
-            if self._ending:
-                return
-            delay_s = self._backoff.delay_s(lived_s, f"{self.name} {self.url}: {reason}")
-            logger.warning("connection lost name=%s reason=%r again_in_s=%.1f", self.name, reason, delay_s)
-            await self._clock.sleep(delay_s)
-
-    async def _live_once(self) -> tuple[float, str]:
-        """One connection from dial to loss: the seconds it lived and why it ended."""
-        try:
-            socket = await self._dial(self.url)
-        except SessionLost as lost:
-            return 0.0, str(lost)
-        self.connects += 1
-        born_s = self._clock.now_s()
-        logger.debug("connected name=%s url=%s", self.name, self.url)
-        try:
-            await self._serve(socket)
-            reason = "ended"
-        except SessionLost as lost:
-            reason = str(lost)
-        finally:
-            await socket.close()
-        if not self._ending:
-            self._on_down(reason)
-        return self._clock.now_s() - born_s, reason
-
-
 async def side_by_side(*jobs: Coroutine[Any, Any, None]) -> None:
     """Run all of them until one fails; that failure is raised bare, a lost session last of all."""
     try:
@@ -207,9 +154,14 @@ async def side_by_side(*jobs: Coroutine[Any, Any, None]) -> None:
             for job in jobs:
                 tasks.create_task(job)
     except BaseExceptionGroup as group:
-        failures = list(_leaves(group))
-        gravest = next((failure for failure in failures if not isinstance(failure, SessionLost)), failures[0])
-        raise gravest from gravest.__cause__
+        failure = gravest(group)
+        raise failure from failure.__cause__
+
+
+def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Of several failures the one to act on: any other before a lost session."""
+    failures = list(_leaves(group))
+    return next((failure for failure in failures if not isinstance(failure, SessionLost)), failures[0])
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
@@ -234,6 +186,12 @@ def _on_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _retry_after_s(refused: InvalidStatus) -> float:
+    """What a refused handshake asks for: seconds, unlike the absolute time that an answer carries."""
+    told = refused.response.headers.get("Retry-After", "")
+    return float(told) if told.isascii() and told.isdigit() else 0.0
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,8 @@ from typing import Final
 
 from trailingedge.errors import ConfigError, RequestRefused
 from trailingedge.market import BookTop, Kline, RateLimit, SymbolRules
-from trailingedge.websocket.api import PATIENCE_S, Caller
+from trailingedge.websocket.api import Caller
+from trailingedge.websocket.conversation import PATIENCE_S
 from trailingedge.websocket.results import read_book, read_exchange_info, read_klines, read_server_time
 
 logger = logging.getLogger(__name__)

@@ -1,5 +1,7 @@
 """The market's news: one combined connection for bookTicker and klines, written into the snapshots.
 
+While one connection takes over from another both are heard, and their frames are brought into one order.
+
 The book stream speaks only on change. Its silence is therefore measured: at half the age at which a
 top counts as stale, `ticker.book` is asked. An answer that agrees proves the top; one that differs, and
 is not followed by a frame, means that the stream is dead. Klines missed while a connection was down are
@@ -18,7 +20,9 @@ from trailingedge.market import BookTop, Kline
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.api import Caller
-from trailingedge.websocket.connection import Backoff, Dial, Link, Socket, ViolationCount, shown, side_by_side
+from trailingedge.websocket.connection import Backoff, Dial, Socket, ViolationCount, shown, side_by_side
+from trailingedge.websocket.conversation import Note
+from trailingedge.websocket.link import FULL_LIFE_S, Follow, Link
 from trailingedge.websocket.messages import (
     ControlReply,
     KlineHeard,
@@ -30,6 +34,7 @@ from trailingedge.websocket.messages import (
     Unrecognized,
     read_stream_frame,
 )
+from trailingedge.websocket.relay import Relay
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +42,9 @@ _NOT_NOW = (RequestRefused, OutcomeUnknown, ProtocolViolation, SessionLost)
 _ASK_AGAIN_S: Final = 1.0
 _FRAME_GRACE_S: Final = 1.0  # a probe may be ahead of a frame that is on its way
 _FOLD_ATTEMPTS: Final = 3  # the exchange reads klines from a database, which may lag
+_FIRST_FRAME_S: Final = 5.0  # klines are told every two seconds
+_STRAGGLERS_S: Final = 1.0  # frames of before the new connection may still be on their way over the old one
+_GLANCE_S: Final = 0.05
 
 
 class MarketStream:
@@ -58,6 +66,8 @@ class MarketStream:
         backoff: Backoff,
         stale_after_s: float,
         on_down: Callable[[str], None] = lambda _: None,
+        note: Note = lambda _direction, _frame: None,
+        full_life_s: float = FULL_LIFE_S,
     ) -> None:
         self._symbol = symbol
         self._interval = interval
@@ -68,10 +78,21 @@ class MarketStream:
         self._waiting: deque[KlineHeard] = deque()  # klines behind a gap that is being filled
         self._gap_seen = asyncio.Event()
         self._gap_accepted_ms = 0  # the exchange itself has no klines right before this time
-        self._opened_s = 0.0
+        self._note = note
+        self._relay = Relay(self._hear_top)
+        self._kline_event_ms = 0
         streams = f"{symbol.lower()}@bookTicker/{symbol.lower()}@kline_{interval}"
         url = f"{base_url.rstrip('/')}/stream?streams={streams}"
-        self._link = Link("market", url, self._serve, dial=dial, clock=clock, backoff=backoff, on_down=on_down)
+        self._link = Link(
+            "market",
+            url,
+            self._begin,
+            dial=dial,
+            clock=clock,
+            backoff=backoff,
+            on_down=on_down,
+            full_life_s=full_life_s,
+        )
 
     @property
     def reconnects(self) -> int:
@@ -85,24 +106,48 @@ class MarketStream:
         """Until `stay_down`. Raises ExchangeUnreachable."""
         await self._link.run()
 
-    async def watch(self) -> None:
-        """Seed the top after a connect, then prove it whenever the stream is silent.
+    # One connection after another ------------------------------------------------------------
 
-        Raises SessionLost when the stream turns out to be dead.
-        """
+    def _begin(self, socket: Socket, follow: Follow) -> "Feed":
+        feed = Feed(self, socket, self._clock, follow, self._note)
+        alone = self._link.current is None
+        self._relay.begin(feed, alone=alone)
+        if alone:
+            self._kline_event_ms = 0
+        return feed
+
+    async def welcome(self, feed: "Feed") -> None:
+        """Return when `feed` may follow the one in office. Raises SessionLost where only the other one speaks."""
+        before = self._link.current
+        while before is not None and before is self._link.current and not self._relay.carries(feed):
+            now_s = self._clock.now_s()
+            if feed.first_heard_s is not None and now_s >= feed.first_heard_s + _STRAGGLERS_S:
+                return
+            if now_s >= feed.opened_s + _FIRST_FRAME_S:
+                if before.heard_s > feed.opened_s + _FRAME_GRACE_S:
+                    raise SessionLost("the new connection is silent")
+                return  # so is the old one
+            await self._clock.sleep(_GLANCE_S)
+
+    async def watch(self, feed: "Feed") -> None:
+        """Prove the top, fill gaps. Raises SessionLost when `feed` turns out to be dead."""
+        self._relay.hand_over(feed)
+        await side_by_side(self._prove(feed), self._fill_gaps())
+
+    async def _prove(self, feed: "Feed") -> None:
+        """Seed the top after a connect, then prove it whenever the stream is silent."""
         while True:
             silent_s = self._clock.now_s() - self._snapshots.top_proven_s
-            if self._spoke and silent_s < self._probe_after_s:
+            if self._spoke(feed) and silent_s < self._probe_after_s:
                 await self._clock.sleep(max(0.001, self._probe_after_s - silent_s))
-            elif not await self._probe():
+            elif not await self._probe(feed):
                 await self._clock.sleep(min(_ASK_AGAIN_S, self._probe_after_s))
 
-    @property
-    def _spoke(self) -> bool:
+    def _spoke(self, feed: "Feed") -> bool:
         """The top was heard or proved since this connection was opened."""
-        return self._snapshots.top_proven_s >= self._opened_s
+        return self._snapshots.top_proven_s >= feed.opened_s
 
-    async def _probe(self) -> bool:
+    async def _probe(self, feed: "Feed") -> bool:
         """Ask for the best prices and compare. False when the exchange could not be asked."""
         proven_s = self._snapshots.top_proven_s
         try:
@@ -112,7 +157,7 @@ class MarketStream:
             return False
         if self._snapshots.top_proven_s != proven_s:
             return True  # the stream spoke meanwhile
-        if not self._spoke:
+        if not self._spoke(feed):
             self._snapshots.hear_top(asked, self._clock.now_s())
         elif _same_prices(asked, self._snapshots.top):
             self._snapshots.prove_top(self._clock.now_s())
@@ -123,41 +168,30 @@ class MarketStream:
                 raise SessionLost("the book moved and the stream did not say so")
         return True
 
-    async def _serve(self, socket: Socket) -> None:
-        self._opened_s = self._clock.now_s()
-        self._waiting.clear()
-        self._gap_seen.clear()
-        await side_by_side(self._pump(socket), self.watch(), self._fill_gaps())
+    # What is heard ---------------------------------------------------------------------------
 
-    async def _pump(self, socket: Socket) -> None:
-        violations = ViolationCount()
-        while True:
-            frame = await socket.recv()
-            try:
-                self._hear(read_stream_frame(frame))
-            except SessionLost:
-                raise
-            except ProtocolViolation as violation:
-                violations.add(violation, self._clock.now_s())
-            except Exception:  # a handler's mistake must not cut us off from the market
-                logger.exception("frame handler failed frame=%s", shown(frame))
-
-    def _hear(self, message: StreamMessage) -> None:
+    def hear(self, message: StreamMessage, feed: "Feed") -> None:
+        """A message, over whichever connection."""
         match message:
-            case TopHeard():
-                if message.symbol == self._symbol:
-                    self._snapshots.hear_top(message.top, self._clock.now_s())
-            case KlineHeard():
-                if message.symbol == self._symbol and message.interval == self._interval:
+            case TopHeard(symbol=self._symbol, top=top):
+                self._relay.hear(feed, top)
+            case KlineHeard(symbol=self._symbol, interval=self._interval):
+                if message.event_ms >= self._kline_event_ms:  # else another connection told it before
+                    self._kline_event_ms = message.event_ms
                     self._hear_kline(message)
+            case TopHeard() | KlineHeard():
+                pass  # not ours
             case NoBook():
                 logger.debug("! book ignored reason=%s", message.reason)
             case ServerShutdown():
-                raise SessionLost("the server shuts down")
+                feed.follow("the server shuts down")
             case StreamError():
                 logger.error("the stream refused a request code=%d text=%r", message.code, message.text)
             case ControlReply() | Unrecognized():
                 logger.debug("< %s", message)
+
+    def _hear_top(self, top: BookTop) -> None:
+        self._snapshots.hear_top(top, self._clock.now_s())
 
     def _hear_kline(self, heard: KlineHeard) -> None:
         if not self._waiting and not self._follows_a_gap(heard.kline):
@@ -204,6 +238,48 @@ class MarketStream:
                 return
         logger.warning("the exchange has no klines from_ms=%d until_ms=%d", from_ms, until_ms)
         self._gap_accepted_ms = self._waiting[0].kline.open_ms
+
+
+class Feed:
+    """One connection's frames: a life on the link."""
+
+    def __init__(self, stream: MarketStream, socket: Socket, clock: Clock, follow: Follow, note: Note) -> None:
+        self.opened_s = clock.now_s()
+        self.heard_s = float("-inf")
+        self.first_heard_s: float | None = None
+        self.follow = follow
+        self._stream = stream
+        self._socket = socket
+        self._clock = clock
+        self._note = note
+
+    async def run(self) -> None:
+        """Hear every frame. Raises SessionLost."""
+        violations = ViolationCount()
+        while True:
+            frame = await self._socket.recv()
+            self._note("<", frame)
+            self.heard_s = self._clock.now_s()
+            if self.first_heard_s is None:
+                self.first_heard_s = self.heard_s
+            try:
+                self._stream.hear(read_stream_frame(frame), self)
+            except ProtocolViolation as violation:
+                violations.add(violation, self._clock.now_s())
+            except Exception:  # a handler's mistake must not cut us off from the market
+                logger.exception("frame handler failed frame=%s", shown(frame))
+
+    async def open(self) -> None:
+        await self._stream.welcome(self)
+
+    async def watch(self) -> None:
+        await self._stream.watch(self)
+
+    async def finish(self) -> None:
+        """Nothing is owed: the one that follows tells everything since."""
+
+    def end(self, _: SessionLost) -> None:
+        """Nothing waits for more."""
 
 
 def _same_prices(asked: BookTop, heard: BookTop | None) -> bool:

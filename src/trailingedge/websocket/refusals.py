@@ -86,7 +86,12 @@ def judge(reply: Reply) -> Refused | Unanswered:
         return Unanswered(f"unreadable answer, status {reply.status}")
     if reply.status >= 500 or reply.code in _UNKNOWN_CODES:
         return Unanswered(f"status {reply.status}: {reply.code} {reply.text}")
-    return Refused(_refusal(reply), reply.code, reply.text, _retry_at_ms(reply.data))
+    return Refused(_refusal(reply), reply.code, reply.text, _moment_ms(reply.data, "retryAfter"))
+
+
+def told_ms(reply: Reply) -> int | None:
+    """The exchange's time of a refusal that carries it: those that ask for patience do."""
+    return _moment_ms(reply.data, "serverTime")
 
 
 def _refusal(reply: Reply) -> Refusal:
@@ -106,8 +111,8 @@ def _refusal(reply: Reply) -> Refusal:
     return Refusal.OTHER
 
 
-def _retry_at_ms(data: object) -> int | None:
+def _moment_ms(data: object, name: str) -> int | None:
     try:
-        return integer(fields(data), "retryAfter")
+        return integer(fields(data), name)
     except ProtocolViolation:
         return None  # not every 429 carries it

@@ -13,7 +13,7 @@ CANCEL_REPLACE: Final = "order.cancelReplace"
 STATUS: Final = "order.status"
 ALL_ORDERS: Final = "allOrders"
 
-_ALL_ORDERS_LIMIT: Final = 1000
+ALL_ORDERS_LIMIT: Final = 1000
 
 RequestParams = dict[str, str | int]
 
@@ -85,9 +85,10 @@ def status_params(symbol: str, order_id: int | None, client_order_id: str) -> Re
     return {"symbol": symbol, **_which("orderId", order_id, "origClientOrderId", client_order_id)}
 
 
-def all_orders_params(symbol: str, from_order_id: int) -> RequestParams:
-    """`allOrders` from that order on."""
-    return {"symbol": symbol, "orderId": from_order_id, "limit": _ALL_ORDERS_LIMIT}
+def all_orders_params(symbol: str, from_order_id: int | None = None) -> RequestParams:
+    """`allOrders` from that order on, or the newest."""
+    params: RequestParams = {"symbol": symbol, "limit": ALL_ORDERS_LIMIT}
+    return params if from_order_id is None else params | {"orderId": from_order_id}
 
 
 def _which(id_name: str, order_id: int | None, client_name: str, client_order_id: str) -> RequestParams:

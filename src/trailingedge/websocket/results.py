@@ -140,6 +140,7 @@ def read_order(result: object) -> OrderRecord:
         time_ms=_time_ms(answer),
         order_type=text_or(order, "type", ""),
         pegged_price=amount(order, "peggedPrice") if "peggedPrice" in order else None,
+        created_ms=integer(order, "time") if "time" in order else None,
     )
 
 

@@ -18,6 +18,7 @@ from trailingedge.websocket.messages import AccountEvent, Answered, Reply, read_
 logger = logging.getLogger(__name__)
 
 _GIVEN_UP_KEPT: Final = 1000
+_BANNED: Final = 418
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Session:
     """One conversation with the WebSocket API. `on_limits` hears the rate limits of each reply."""
 
     def __init__(self, on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None) -> None:
-        self.limits: dict[tuple[str, int], RateLimit] = {}  # the latest by kind and interval in seconds
+        self.ban: Reply | None = None  # the exchange wants to hear nothing from our address for a while
         self._on_limits = on_limits
         self._last_id = 0
         self._in_flight: dict[int, _Question] = {}
@@ -93,10 +94,11 @@ class Session:
         if not isinstance(message, Answered):
             return message
         reply = message.reply
+        if reply.status == _BANNED:
+            self.ban = reply
         if message.request_id is None:
             return self._hear_nobodys(reply)
         if reply.limits:
-            self.limits.update(((limit.kind, limit.interval_s), limit) for limit in reply.limits)
             self._on_limits(reply.limits)
         question = self._in_flight.pop(message.request_id, None) or self._given_up.pop(message.request_id, None)
         if question is None:

@@ -1,0 +1,142 @@
+"""Deep orders: post-only, far from the market, placed and cancelled at once; they exist to be seen by the exchange.
+
+Exactly these orders are cancelled, and none is ever left behind: whatever interrupts us, it is known which
+of them might still be on the book.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from typing import Final, Protocol
+
+from trailingedge.clock import Clock
+from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused
+from trailingedge.market import BookTop, OrderRecord, Side, SymbolRules, passive
+from trailingedge.websocket.requests import NewOrder
+
+logger = logging.getLogger(__name__)
+
+_AWAY: Final = Decimal("0.10")
+_INSIDE: Final = Decimal("0.01")  # our mid is not quite the exchange's reference price: stay this far inside
+_CANCEL_PATIENCE_S: Final = 15.0
+_UNKNOWN_ORDER: Final = -2011
+
+
+class Account(Protocol):
+    """What a deep order needs of the account. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
+
+    async def place(self, order: NewOrder) -> OrderRecord: ...
+
+    async def cancel_order(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeepOrder:
+    """An order far from the market: the smallest that passes the filters."""
+
+    side: Side
+    price: Decimal
+    quantity: Decimal
+
+
+def deep_order(side: Side, top: BookTop, rules: SymbolRules) -> DeepOrder:
+    """A BUY 10 % below the bid or a SELL 10 % above the ask, nearer where the percent-price filter is tighter.
+
+    The price rounds away from the market, the quantity up to the first step that passes the filters.
+    """
+    low, high = rules.percent_bounds(side, top.mid)
+    if side is Side.BUY:
+        price = passive(max(top.bid * (1 - _AWAY), low * (1 + _INSIDE), rules.min_price), Side.BUY, rules.tick_size)
+        if price < max(low, rules.min_price):
+            price += rules.tick_size
+    else:
+        bounds = [top.ask * (1 + _AWAY)]
+        bounds += [] if high is None else [high * (1 - _INSIDE)]
+        bounds += [] if rules.max_price is None else [rules.max_price - rules.tick_size]
+        price = passive(min(bounds), Side.SELL, rules.tick_size)
+    steps = (max(rules.min_quantity, rules.min_notional / price) / rules.step_size).to_integral_value(ROUND_CEILING)
+    return DeepOrder(side, price, max(steps, Decimal(1)) * rules.step_size)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A deep order that is, or might be, on the book. From `sure_from_s` on, "unknown order" means gone."""
+
+    order: DeepOrder
+    sure_from_s: float
+
+
+class DeepOrders:
+    """Rests them one at a time. `told` is given a line of progress: ("placed" | "cancelled", client order id, order).
+
+    An unanswered placement may still be carried out until `absent_after_s` have passed, which is its
+    recvWindow and a bit.
+    """
+
+    def __init__(
+        self, account: Account, clock: Clock, told: Callable[[str, str, DeepOrder], None], absent_after_s: float = 6.0
+    ) -> None:
+        self._account = account
+        self._clock = clock
+        self._told = told
+        self._absent_after_s = absent_after_s
+        self._open: dict[str, _Open] = {}
+
+    @property
+    def left(self) -> Mapping[str, DeepOrder]:
+        """By client order id, the orders that are not known to be gone."""
+        return {client_order_id: open_.order for client_order_id, open_ in self._open.items()}
+
+    async def withdraw(self) -> None:
+        """Cancel what is left of earlier ones. Raises as `rest` does."""
+        for client_order_id in list(self._open):
+            await self._cancel(client_order_id)
+
+    async def rest(
+        self, client_order_id: str, order: DeepOrder, meanwhile: Callable[[], Awaitable[None]] | None = None
+    ) -> RequestRefused | None:
+        """Place `order`, wait for `meanwhile`, cancel; the refusal where the exchange did not take it.
+
+        Raises SessionLost, or OutcomeUnknown when the order's fate cannot be learned.
+        """
+        sent_s = self._clock.now_s()
+        # Noted before it is sent: whatever interrupts us, somebody knows what to look for.
+        self._open[client_order_id] = _Open(order, sent_s + self._absent_after_s)
+        try:
+            await self._account.place(NewOrder(client_order_id, order.side, order.quantity, order.price))
+        except RequestRefused as refused:
+            del self._open[client_order_id]
+            logger.info("deep order refused side=%s client_order_id=%s: %s", order.side.value, client_order_id, refused)
+            return refused
+        except (OutcomeUnknown, ProtocolViolation):
+            logger.warning("deep order unanswered client_order_id=%s: cancelling whatever it left", client_order_id)
+        else:
+            self._open[client_order_id].sure_from_s = sent_s
+        self._told("placed", client_order_id, order)
+        if meanwhile is not None:
+            await meanwhile()
+        await self._cancel(client_order_id)
+        return None
+
+    async def _cancel(self, client_order_id: str) -> None:
+        """Cancel until the exchange says that it is gone; "unknown order" counts twice, and only once it is sure."""
+        left = self._open[client_order_id]
+        give_up_s = max(self._clock.now_s(), left.sure_from_s) + _CANCEL_PATIENCE_S
+        unknown, pause_s = 0, 0.25
+        while unknown < 2:
+            try:
+                await self._account.cancel_order(None, client_order_id)
+            except RequestRefused as refused:
+                if refused.code == _UNKNOWN_ORDER and self._clock.now_s() >= left.sure_from_s:
+                    unknown += 1
+            except (OutcomeUnknown, ProtocolViolation):
+                unknown = 0
+            else:
+                break
+            if self._clock.now_s() >= give_up_s:
+                raise OutcomeUnknown(f"the order {client_order_id} could not be cancelled")
+            await self._clock.sleep(pause_s)
+            pause_s = min(1.0, 2 * pause_s)
+        del self._open[client_order_id]
+        self._told("cancelled", client_order_id, left.order)

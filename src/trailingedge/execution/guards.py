@@ -1,0 +1,84 @@
+"""Those who watch over the trade, together: each hears everything and may stop it for a reason of its own."""
+
+from dataclasses import dataclass
+
+from trailingedge.execution.balance_audit import BalanceAudit, BalanceMoved
+from trailingedge.execution.breakers import BreakerLimits, Breakers
+from trailingedge.execution.commands import Incoming
+from trailingedge.execution.invariants import Invariants
+from trailingedge.execution.second_instance import SecondInstance, Verdict
+from trailingedge.market import ExecutionReport, OrderRecord
+from trailingedge.snapshots import View
+from trailingedge.strategy.events import Event, ExitEnded
+from trailingedge.strategy.memory import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Usurper:
+    """An order under our name that another instance placed."""
+
+    client_order_id: str
+    order_id: int
+
+
+class Guards:
+    """Invariants, breakers, the watch for a second instance, and the audit of the balances.
+
+    `usurper` is set once another instance has shown itself. `late` are orders of our predecessor's that
+    turned up after our start, for the shell to look after.
+    """
+
+    def __init__(
+        self, invariants: Invariants, breakers: Breakers, instances: SecondInstance, audit: BalanceAudit
+    ) -> None:
+        self.invariants = invariants
+        self.breakers = breakers
+        self.instances = instances
+        self.audit = audit
+        self.usurper: Usurper | None = None
+        self.late: list[ExecutionReport | OrderRecord] = []
+
+    def hear(self, event: Incoming, *, busy: bool) -> None:
+        """What came in, before anybody acts on it."""
+        self.invariants.hear(event)
+        if isinstance(event, ExecutionReport):
+            self.breakers.hear_report(event)
+            self.audit.hear_report(event)
+            self.judge(event, busy=busy)
+
+    def judge(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> None:
+        """Whose order this is."""
+        match self.instances.judge(told, busy=busy):
+            case Verdict.STOP:
+                self.usurp(told.client_order_id, told.order_id)
+            case Verdict.ADOPT | Verdict.CANCEL:
+                self.late.append(told)
+            case Verdict.NOTHING:
+                pass
+
+    def usurp(self, client_order_id: str, order_id: int) -> None:
+        """Somebody else trades under our name; the first one is remembered."""
+        self.usurper = self.usurper or Usurper(client_order_id, order_id)
+
+    def follow(self, memory: Memory, events: tuple[Event, ...]) -> None:
+        """What the strategy has just decided."""
+        if memory.exit is not None:
+            self.instances.own(memory.exit.number)
+        for event in events:
+            if isinstance(event, ExitEnded):
+                self.breakers.end(event.number)
+
+    def look(self, view: View, *, settled: bool) -> tuple[BalanceMoved, ...]:
+        """Balances that fills and fees do not explain."""
+        return self.audit.look(view.balances, view.now_s, settled=settled and view.account_proven)
+
+    def resume(self) -> None:
+        """The operator has looked, and goes on."""
+        self.breakers.resume()
+        self.invariants.begin_anew()
+
+
+def usual_guards(limits: BreakerLimits, invariants: Invariants, started_ms: int) -> Guards:
+    """The guards of one run that began at `started_ms` by the exchange's clock."""
+    audit = BalanceAudit(limits.base_asset, limits.quote_asset)
+    return Guards(invariants, Breakers(limits), SecondInstance(started_ms), audit)

@@ -1,0 +1,185 @@
+"""Reading our own past from the exchange: there is no other record.
+
+Trades carry no client order id, so the order of each is looked up, the newest first, until a finished exit
+of ours is found; the list of orders then adds what was never filled, and the notes.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+from trailingedge.errors import RequestRefused
+from trailingedge.execution.ids import is_own
+from trailingedge.execution.own_exits import exit_id
+from trailingedge.execution.past import History, PastExit, PastNote, newest_finished, past_exits, past_notes
+from trailingedge.market import AccountTrade, OrderRecord, SymbolRules
+
+logger = logging.getLogger(__name__)
+
+DAY_MS: Final = 24 * 3_600_000
+HORIZON_MS: Final = 30 * DAY_MS
+PAGE: Final = 1000  # rows the exchange gives at most
+_ORDER_PAGES: Final = 50
+_LOOK_UPS: Final = 500
+
+
+class Books(Protocol):
+    """What reading takes. Each raises RequestRefused, OutcomeUnknown, ProtocolViolation or SessionLost.
+
+    Rows come oldest first; without anything that narrows them down the newest ones.
+    """
+
+    async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
+
+    async def all_orders(self, from_order_id: int | None = None) -> Sequence[OrderRecord]: ...
+
+    async def my_trades(self, *, end_ms: int | None = None) -> Sequence[AccountTrade]: ...
+
+
+async def read_history(
+    books: Books,
+    rules: SymbolRules,
+    market_ms: int,
+    known: Iterable[OrderRecord] = (),
+    *,
+    back_to_ms: int | None = None,
+) -> History:
+    """Our past up to now, `market_ms`; `known` are orders that were read already and may be newer than any list.
+
+    Trades are read back at most 30 days, and no further than to the newest finished exit of ours, unless
+    `back_to_ms` says so. Raises as `Books` does.
+    """
+    reading = _Reading(books, rules, known)
+    await reading.begin()
+    await reading.walk(market_ms - HORIZON_MS, back_to_ms)
+    return reading.history()
+
+
+class _Reading:
+    """The orders and trades read so far."""
+
+    def __init__(self, books: Books, rules: SymbolRules, known: Iterable[OrderRecord]) -> None:
+        self._books = books
+        self._rules = rules
+        self._orders = {order.order_id: order for order in known}
+        self._known = dict(self._orders)
+        self._trades: dict[int, AccountTrade] = {}
+        self._strangers: set[int] = set()  # orders that nobody knows any more: too old, and so not ours
+        self._listed_from = 0  # from this order id on, all orders are known
+        self._looked_up = 0
+        self._problems: list[str] = []
+
+    async def begin(self) -> None:
+        """The newest orders."""
+        newest = await self._books.all_orders()
+        self._learn(newest)
+        self._listed_from = min((order.order_id for order in newest), default=0) if len(newest) >= PAGE else 0
+
+    async def walk(self, horizon_ms: int, back_to_ms: int | None) -> None:
+        """Through the trades, the newest first, until a finished exit is complete."""
+        end_ms: int | None = None
+        number: int | None = None
+        while True:
+            page = await self._books.my_trades(end_ms=end_ms)
+            news = [trade for trade in page if trade.trade_id not in self._trades]
+            for trade in reversed(news):
+                found = await self._exit_of(trade)
+                if found is not None and found != number:
+                    enough = back_to_ms is None or trade.time_ms < back_to_ms
+                    if number is not None and enough and await self._reached():
+                        return
+                    number = found
+                self._trades[trade.trade_id] = trade
+            if len(page) < PAGE or not news or page[0].time_ms < horizon_ms:
+                break
+            end_ms = page[0].time_ms
+        await self._reached()
+        finished = newest_finished(self._exits(), self._rules)
+        if finished is not None:
+            await self._list_from(finished.first_order_id)
+        elif self._exits() and not self._notes():
+            await self._list_from(1)  # there must have been a beginning: the note of our first start
+
+    def history(self) -> History:
+        """What there is, from the newest finished exit on."""
+        exits = self._exits()
+        finished = newest_finished(exits, self._rules)
+        since = 0 if finished is None else finished.last_order_id
+        last_fill = 0 if finished is None else max((fill.trade_id for fill in finished.fills), default=0)
+        return History(
+            exits=exits,
+            notes=tuple(note for note in self._notes() if note.order_id > since),
+            foreign=tuple(
+                trade
+                for trade_id, trade in sorted(self._trades.items())
+                if trade_id > last_fill and not self._ours(trade.order_id)
+            ),
+            problems=tuple(self._problems),
+        )
+
+    def _exits(self) -> tuple[PastExit, ...]:
+        return past_exits(self._orders.values(), list(self._trades.values()))
+
+    def _notes(self) -> tuple[PastNote, ...]:
+        return past_notes(self._orders.values(), self._rules.tick_size)
+
+    def _ours(self, order_id: int) -> bool:
+        order = self._orders.get(order_id)
+        return order is not None and is_own(order.client_order_id)
+
+    async def _reached(self) -> bool:
+        """Whether a finished exit is among what was read, its trades too, with every order of ours since."""
+        filled = [exit_.first_order_id for exit_ in self._exits() if exit_.fills]
+        if filled:
+            await self._list_from(min(filled))
+        finished = newest_finished(self._exits(), self._rules)
+        return finished is not None and bool(finished.fills)
+
+    async def _exit_of(self, trade: AccountTrade) -> int | None:
+        """The number of the exit that made this trade; None where it was not ours."""
+        order = self._orders.get(trade.order_id)
+        if order is None:
+            order = await self._look_up(trade.order_id)
+        own = None if order is None else exit_id(order.client_order_id)
+        return None if own is None else own.number
+
+    async def _look_up(self, order_id: int) -> OrderRecord | None:
+        if order_id in self._strangers:
+            return None
+        if self._looked_up == _LOOK_UPS:
+            self._problem(f"more than {_LOOK_UPS} orders to look up: older trades are taken for others'")
+        if self._looked_up >= _LOOK_UPS:
+            return None
+        self._looked_up += 1
+        try:
+            order = await self._books.order_status(order_id)
+        except RequestRefused as refused:
+            logger.warning("an order of the trade list is not known order_id=%d: %s", order_id, refused)
+            self._strangers.add(order_id)
+            return None
+        self._learn([order])
+        return order
+
+    async def _list_from(self, order_id: int) -> None:
+        """Know all orders from that one on."""
+        upto, after = self._listed_from, order_id
+        for _ in range(_ORDER_PAGES):
+            if after >= upto:
+                break
+            page = await self._books.all_orders(after)
+            self._learn(page)
+            if not page or page[-1].order_id < after:
+                break
+            after = page[-1].order_id + 1
+        else:
+            self._problem("more orders since the last finished exit than can be read")
+        self._listed_from = min(upto, order_id)
+
+    def _learn(self, orders: Iterable[OrderRecord]) -> None:
+        """What was read first hand stays: a list may lag behind it."""
+        self._orders.update((order.order_id, order) for order in orders if order.order_id not in self._known)
+
+    def _problem(self, text: str) -> None:
+        if text not in self._problems:
+            self._problems.append(text)
+            logger.warning("%s", text)

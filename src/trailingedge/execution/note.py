@@ -1,0 +1,144 @@
+"""Writing an anchor down on the exchange, where there is no fill that would tell it after a restart.
+
+A note is a deep order, placed and cancelled at once. Its id carries the anchor price, its side the regime:
+it is the side that would leave it, of which there are the funds. It waits while an exit is in hand, and what
+it says is what we remember when it is written, so that it is never out of date.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.clock import Clock
+from trailingedge.errors import OutcomeUnknown, ProtocolViolation, SessionLost
+from trailingedge.execution.deep import Account, DeepOrder, DeepOrders, deep_order
+from trailingedge.execution.ids import OwnId
+from trailingedge.market import BookTop, Regime, Side, SymbolRules
+from trailingedge.strategy.events import Origin, RegimeSet
+from trailingedge.strategy.want import Kind
+
+logger = logging.getLogger(__name__)
+
+_GLANCE_S: Final = 0.25
+_LONGEST_S: Final = 1.5  # whatever becomes of a note, it keeps an exit waiting no longer
+_PUSH_S: Final = 0.1  # the balances may be told a little later than the cancel is answered
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a note is written from: where we are anchored, at which price, and what the market and its rules are.
+
+    `spare` says whether an order can be set aside for a moment without leaving too little to trade.
+    """
+
+    regime: Regime
+    anchor_price: float
+    top: BookTop
+    rules: SymbolRules
+    number: int
+    spare: Callable[[DeepOrder], bool]
+
+
+def note_id(number: int, anchor_price: float, tick_size: Decimal) -> OwnId:
+    """The id that says it all; the price is rounded to the nearest tick."""
+    return OwnId(Kind.NOTE, number, ticks=max(1, round(anchor_price / float(tick_size))))
+
+
+class NoteWriter:
+    """`hear` what the strategy tells and `run`; at most one note is waiting, and one is being written.
+
+    `look` gives the scene, None while an exit is in hand or the exchange is out of reach. `refused` is told
+    why a note could not be written, once for each; `over` is called when one has left the book.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        clock: Clock,
+        look: Callable[[], Scene | None],
+        refused: Callable[[str], None],
+        over: Callable[[], None] = lambda: None,
+        absent_after_s: float = 6.0,
+    ) -> None:
+        self._clock = clock
+        self._over = over
+        self._settles_s = float("-inf")
+        self._look = look
+        self._refused = refused
+        self._orders = DeepOrders(account, clock, self._tell, absent_after_s)
+        self._wanted = asyncio.Event()
+
+    @property
+    def left(self) -> Mapping[str, DeepOrder]:
+        """By client order id, notes that are not known to be gone from the book."""
+        return self._orders.left
+
+    @property
+    def pending(self) -> bool:
+        """A note is waiting, or may be on the book."""
+        return self._wanted.is_set() or bool(self._orders.left)
+
+    def underway(self, now_s: float) -> bool:
+        """A note has something locked, so that the balances do not show what we hold. Never true for long."""
+        return now_s < self._settles_s
+
+    def hear(self, event: object) -> None:
+        """Of all that happens, a new anchor matters: one by our own fills needs no note, and undoes a waiting one."""
+        if not isinstance(event, RegimeSet):
+            return
+        if event.origin is Origin.EXIT:
+            self._wanted.clear()
+        else:
+            self._wanted.set()
+
+    def want(self) -> None:
+        """Write down where we are anchored as soon as it can be done."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Write what is wanted, for ever."""
+        while True:
+            if self._orders.left:
+                await self._tidy()
+                continue
+            await self._wanted.wait()
+            scene = self._look()
+            if scene is None:
+                await self._clock.sleep(_GLANCE_S)
+                continue
+            self._wanted.clear()
+            await self._write(scene)
+
+    async def _tidy(self) -> None:
+        """Cancel what an interruption may have left on the book, as soon as somebody listens."""
+        try:
+            await self._orders.withdraw()
+        except (SessionLost, OutcomeUnknown, ProtocolViolation) as trouble:
+            logger.debug("! note not cancelled yet: %s", trouble)
+            await self._clock.sleep(_GLANCE_S)
+
+    async def _write(self, scene: Scene) -> None:
+        order = deep_order(scene.regime.exit_side, scene.top, scene.rules)
+        own = note_id(scene.number, scene.anchor_price, scene.rules.tick_size)
+        if not scene.spare(order):
+            self._refused("too little is held to set some aside")
+            return
+        self._settles_s = self._clock.now_s() + _LONGEST_S
+        try:
+            refused = await self._orders.rest(str(own), order)
+        except (SessionLost, OutcomeUnknown, ProtocolViolation) as trouble:
+            logger.warning("note interrupted client_order_id=%s: %s; writing it again", own, trouble)
+            self._wanted.set()
+            return
+        if refused is not None:
+            self._refused(str(refused))
+        self._settles_s = min(self._settles_s, self._clock.now_s() + _PUSH_S)
+        await self._clock.sleep(_PUSH_S)
+        self._over()
+
+    def _tell(self, what: str, client_order_id: str, order: DeepOrder) -> None:
+        side: Side = order.side
+        logger.info("note %s side=%s price=%s client_order_id=%s", what, side.value, order.price, client_order_id)

@@ -1,0 +1,127 @@
+"""Our exits as the account's books have them: what each one traded, what it cost, when it was over.
+
+The same fills make the same exits, whether they were heard as they happened or read from the trade list.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+from trailingedge.execution.ids import OwnId, own_id
+from trailingedge.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, Side
+from trailingedge.strategy.want import Kind
+
+EXIT_KINDS: Final = frozenset({Kind.TAKE_PROFIT, Kind.MANUAL, Kind.BREAKOUT, Kind.FLUSH, Kind.ESCAPE})
+
+
+def exit_id(client_order_id: str) -> OwnId | None:
+    """The parts of the id of an exit order of ours; None for jumpstarts, notes and anybody else's."""
+    own = own_id(client_order_id)
+    return own if own is not None and own.kind in EXIT_KINDS else None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnExit:
+    """One exit of ours that is over, whole or not. `fees` by asset; `ended_ms` is the market time of its last fill."""
+
+    number: int
+    side: Side
+    base: Decimal
+    quote: Decimal
+    fees: Mapping[str, Decimal]
+    ended_ms: int
+
+
+class _Fills:
+    """What an exit has come to so far."""
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.base = ZERO
+        self.quote = ZERO
+        self.fees: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self.newest_ms = 0
+        self.trades: set[int] = set()
+
+
+class ExitLedger:
+    """Adds fills up, each trade once, until the exit they belong to is closed."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, _Fills] = {}
+        self._closed = 0  # exits end in the order of their numbers
+
+    def hear_report(self, report: ExecutionReport) -> None:
+        """An execution report; only fills of our exits count."""
+        own = exit_id(report.client_order_id)
+        if own is None or report.execution_type is not ExecutionType.TRADE:
+            return
+        self._add(
+            own.number,
+            report.trade_id,
+            report.side,
+            report.last_quantity,
+            report.last_quote,
+            report.commission,
+            report.commission_asset,
+            report.time_ms,
+        )
+
+    def hear_trade(self, number: int, trade: AccountTrade) -> None:
+        """A fill of the exit `number`, read from the trade list."""
+        self._add(
+            number,
+            trade.trade_id,
+            trade.side,
+            trade.quantity,
+            trade.quote_quantity,
+            trade.commission,
+            trade.commission_asset,
+            trade.time_ms,
+        )
+
+    def close(self, number: int) -> OwnExit | None:
+        """The exit `number`, which is over now; None where nothing of it was filled."""
+        self._closed = max(self._closed, number)
+        fills = self._open.pop(number, None)
+        if fills is None:
+            return None
+        fees = MappingProxyType(dict(fills.fees))
+        return OwnExit(number, fills.side, fills.base, fills.quote, fees, fills.newest_ms)
+
+    def _add(
+        self,
+        number: int,
+        trade_id: int,
+        side: Side,
+        base: Decimal,
+        quote: Decimal,
+        fee: Decimal,
+        fee_asset: str | None,
+        time_ms: int,
+    ) -> None:
+        if number <= self._closed:
+            return
+        fills = self._open.setdefault(number, _Fills(side))
+        if trade_id in fills.trades:
+            return
+        fills.trades.add(trade_id)
+        fills.base += base
+        fills.quote += quote
+        if fee and fee_asset is not None:
+            fills.fees[fee_asset] += fee
+        fills.newest_ms = max(fills.newest_ms, time_ms)
+
+
+def own_exits(trades: Iterable[tuple[int, AccountTrade]]) -> tuple[OwnExit, ...]:
+    """The exits behind fills that come with the number of their exit, in any order; the oldest exit first."""
+    ledger = ExitLedger()
+    numbers = set()
+    for number, trade in trades:
+        ledger.hear_trade(number, trade)
+        numbers.add(number)
+    closed = (ledger.close(number) for number in sorted(numbers))
+    return tuple(exit_ for exit_ in closed if exit_ is not None)

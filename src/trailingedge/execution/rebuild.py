@@ -1,0 +1,106 @@
+"""The strategy's memory, made anew: the same pure strategy, folded over the klines that nobody watched.
+
+The fold moves high and gate; it never arms anything. What it ends with is what the first fresh beat
+starts from.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from trailingedge.execution.course import Course, Standing, Turn
+from trailingedge.execution.past import PastExit
+from trailingedge.market import BookTop, Kline, Regime, Side
+from trailingedge.strategy.closes import hear_close, raise_high_by
+from trailingedge.strategy.inputs import ClosedKline
+from trailingedge.strategy.memory import Exit, Gate, Memory, ShutBy
+from trailingedge.strategy.regime import worth_more
+from trailingedge.strategy.want import Cause
+
+
+def rebuild(course: Course, closes: Iterable[ClosedKline], fine: Sequence[Kline], now: Standing) -> Memory:
+    """What a session that never ended would remember.
+
+    `closes` are the closed klines since the first turn, each with the channel that was in force, `fine`
+    shorter klines for the parts of them that count only in part; both oldest first.
+    """
+    fold = _Fold(course, fine, now)
+    for closed in closes:
+        fold.hear(closed)
+    return fold.end()
+
+
+class _Fold:
+    """One pass over the klines."""
+
+    def __init__(self, course: Course, fine: Sequence[Kline], now: Standing) -> None:
+        self._memory = Memory(last_number=course.newest_number)
+        self._turns = deque(course.turns)
+        self._exits = course.exits
+        self._in_hand = course.in_hand
+        self._fine = deque(fine)
+        self._now = now
+
+    def hear(self, closed: ClosedKline) -> None:
+        close_ms = closed.kline.close_ms
+        self._go_on_until(close_ms)
+        if self._memory.regime is None:
+            return
+        self._memory = replace(self._memory, exit=self._running(close_ms))
+        self._memory, _ = hear_close(self._memory, closed, self._now.params, unwatched=True)
+        self._end_stopped(closed.kline)
+
+    def end(self) -> Memory:
+        """The memory as it is now."""
+        self._go_on_until(self._now.market_ms)
+        memory, in_hand = self._memory, self._in_hand
+        if memory.regime is None:
+            return memory
+        return replace(
+            memory,
+            exit=None if in_hand is None else self._as_exit(in_hand),
+            # With an exit in hand nobody asks again whether there was something to sell.
+            funded=True if in_hand is not None else None,
+            holdings=self._now.holdings,
+            blind_ms=self._now.market_ms,
+        )
+
+    def _go_on_until(self, market_ms: int) -> None:
+        """Take the turns and the fine klines up to that moment."""
+        while self._turns and self._turns[0].market_ms <= market_ms:
+            self._memory = _turned(self._memory, self._turns.popleft())
+        while self._fine and self._fine[0].close_ms <= market_ms:
+            self._memory = raise_high_by(self._memory, self._fine.popleft())
+
+    def _running(self, market_ms: int) -> Exit | None:
+        """The exit that was in progress at that moment: the QUOTE stop is judged differently meanwhile."""
+        for past in reversed(self._exits):
+            lasts = past is self._in_hand or market_ms <= past.ended_ms
+            if past.began_ms <= market_ms and lasts and past.leaves is self._memory.regime:
+                return self._as_exit(past)
+        return None
+
+    def _as_exit(self, past: PastExit) -> Exit:
+        before = self._memory.exit
+        ending = before.ending if before is not None and before.number == past.number else None
+        sold = past.base if past.side is Side.SELL else past.quote
+        return Exit(past.kind, past.side, past.number, past.began_ms, ending=ending, accounted=sold)
+
+    def _end_stopped(self, kline: Kline) -> None:
+        """The QUOTE stop ended the exit in hand, and nothing of it is on the book: what was filled decides."""
+        running, past = self._memory.exit, self._in_hand
+        if past is None or running is None or running.number != past.number or running.ending is not Cause.STOPPED:
+            return
+        if past.open_order is not None:
+            return  # the chase will withdraw it, and the strategy judge what came of it
+        self._in_hand = None
+        top = BookTop(kline.close - self._now.rules.tick_size, kline.close)
+        if worth_more(self._now.holdings, top, self._now.params) is Regime.BASE:
+            self._memory = self._memory.anchored(Regime.BASE, past.average, kline.close_ms)
+
+
+def _turned(memory: Memory, turn: Turn) -> Memory:
+    memory = memory.anchored(turn.regime, turn.price, turn.market_ms)
+    if not turn.flushed:
+        return memory
+    return replace(memory, gate=Gate(ShutBy.FLUSH, turn.price, turn.market_ms))

@@ -1,0 +1,94 @@
+"""The klines since we came in: whole ones with their channels, and seconds for the parts that count only in part."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.market import Kline
+from trailingedge.strategy.inputs import ClosedKline
+
+_SECOND_MS: Final = 1000
+_MINUTE_MS: Final = 60 * _SECOND_MS
+_UNITS_MS: Final = {
+    "s": _SECOND_MS,
+    "m": _MINUTE_MS,
+    "h": 60 * _MINUTE_MS,
+    "d": 24 * 60 * _MINUTE_MS,
+    "w": 7 * 24 * 60 * _MINUTE_MS,
+    "M": 31 * 24 * 60 * _MINUTE_MS,  # at most
+}
+
+
+class Fetch(Protocol):
+    """The closed klines of an interval that lie within both times, oldest first. Raises as any question does."""
+
+    async def __call__(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """How the strategy looks at the market: its candles, and a new channel, which is full after `warm_up` of them."""
+
+    interval: str
+    warm_up: int
+    channel: Callable[[], DonchianChannel]
+
+
+def length_ms(interval: str) -> int:
+    """How long a candle takes, at most."""
+    return int(interval[:-1]) * _UNITS_MS[interval[-1]]
+
+
+async def klines_since(
+    turns_ms: Sequence[int], market_ms: int, fetch: Fetch, lens: Lens
+) -> tuple[list[ClosedKline], list[Kline]]:
+    """The candles that closed after the first of these moments, and finer ones after the last of them.
+
+    The finer ones cover what candles do not: from that moment to the end of its candle, and from the end of
+    the last candle until now.
+    """
+    if not turns_ms:
+        return [], []
+    first_ms, last_ms = turns_ms[0], turns_ms[-1]
+    warm_ms = (lens.warm_up + 1) * length_ms(lens.interval)
+    klines = await fetch(lens.interval, first_ms - warm_ms, market_ms)
+    channel = lens.channel()
+    closes = [
+        closed for closed in (ClosedKline(kline, channel.close(kline)) for kline in klines) if _after(closed, first_ms)
+    ]
+    ends_ms = [closed.kline.close_ms for closed in closes if _after(closed, last_ms)]
+    if not ends_ms:
+        return closes, await _finely(fetch, last_ms, market_ms)
+    head = await _finely(fetch, last_ms, ends_ms[0])
+    return closes, head + await _finely(fetch, ends_ms[-1] + 1, market_ms)
+
+
+async def days_since(turn_ms: int, market_ms: int, fetch: Fetch) -> list[Kline]:
+    """Whole days after that moment and finer klines around them: enough for a high, and not much to ask for."""
+    days = [*await fetch("1d", turn_ms, market_ms)]
+    if not days:
+        return await _finely(fetch, turn_ms, market_ms)
+    head = await _finely(fetch, turn_ms, days[0].open_ms - 1) if turn_ms < days[0].open_ms else []
+    return head + days + await _finely(fetch, days[-1].close_ms + 1, market_ms)
+
+
+def _after(closed: ClosedKline, market_ms: int) -> bool:
+    return closed.kline.close_ms >= market_ms
+
+
+async def _finely(fetch: Fetch, from_ms: int, until_ms: int) -> list[Kline]:
+    """Seconds, and minutes where there are whole ones. Of the second that `from_ms` is in, only the close counts."""
+    whole_ms = from_ms + -from_ms % _MINUTE_MS
+    rest_ms = until_ms + 1 - (until_ms + 1) % _MINUTE_MS
+    second_ms = from_ms - from_ms % _SECOND_MS
+    if rest_ms <= whole_ms:
+        found = [*await fetch("1s", second_ms, until_ms)]
+    else:
+        found = [*await fetch("1s", second_ms, whole_ms - 1)] if second_ms < whole_ms else []
+        found += await fetch("1m", whole_ms, rest_ms - 1)
+        found += await fetch("1s", rest_ms, until_ms) if rest_ms < until_ms else []
+    if found and found[0].open_ms < from_ms:
+        close = found[0].close
+        found[0] = replace(found[0], open_ms=from_ms, open=close, high=close, low=close)
+    return found

@@ -1,0 +1,45 @@
+"""What people read when the bot comes back to an account that it has traded before."""
+
+from trailingedge.execution.past import PastExit
+from trailingedge.execution.recovery import Recovered
+from trailingedge.market import SymbolRules
+from trailingedge.notifications import texts
+from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.regime import price_at
+
+
+def taken_up(rules: SymbolRules, past: PastExit) -> str:
+    """An exit goes on."""
+    order, filled = past.open_order, texts.quantity(rules, past.base)
+    if order is None:
+        return f"exit resumed: {past.kind.name.lower().replace('_', '-')} {past.side.value}, {filled} filled so far"
+    amount, price = texts.quantity(rules, order.remaining), texts.price(rules, order.pegged_price or order.price)
+    return f"order adopted: {past.side.value} {amount} at {price} ({order.client_order_id}), {filled} filled so far"
+
+
+def cancelled_late(rules: SymbolRules, past: PastExit) -> str:
+    """An order of the last session reached the book after this one had begun."""
+    order = past.orders[-1]
+    amount, price = texts.quantity(rules, order.remaining), texts.price(rules, order.price)
+    return f"late order of the last session cancelled: {past.side.value} {amount} at {price} ({order.client_order_id})"
+
+
+def summary(rules: SymbolRules, recovered: Recovered) -> str:
+    """Where the last session left us, for the list of steps."""
+    memory = recovered.memory
+    if memory.regime is None:
+        return "first start, nothing on record"
+    anchor, high = (price_at(memory.regime, value) for value in (memory.anchor, memory.high))
+    text = f"{memory.regime.value}, anchor {texts.price(rules, anchor)}, high {texts.price(rules, high)}"
+    return text + _standing(memory)
+
+
+def note_refused(reason: str) -> str:
+    """The anchor is not written down."""
+    return f"anchor note not written: {reason}; after a restart the anchor may be taken from the market"
+
+
+def _standing(memory: Memory) -> str:
+    if memory.exit is not None:
+        return f", {memory.phase.value}"
+    return "" if memory.gate is None else f", gate shut by {memory.gate.shut_by.value}"

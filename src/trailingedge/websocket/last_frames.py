@@ -1,0 +1,106 @@
+"""The last frames of each connection, kept in memory to be saved when something went wrong."""
+
+import re
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from trailingedge.websocket.connection import Dial, Socket
+
+FRAMES_KEPT: Final = 200
+FILE_NAME: Final = "frames_%Y-%m-%d_%H-%M-%S"
+_SHOWN: Final = 2000  # a list of orders or klines may be of megabytes
+# Also where the end was cut off.
+_SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"?')
+
+
+class LastFrames:
+    """The newest frames by channel: a busy market does not push out what the account said.
+
+    `unix_ms` tells the time; it is called for each frame.
+    """
+
+    def __init__(self, unix_ms: Callable[[], int], kept: int = FRAMES_KEPT) -> None:
+        self._unix_ms = unix_ms
+        self._kept = kept
+        self._channels: dict[str, deque[tuple[int, int, str, str | bytes]]] = {}
+        self._count = 0
+
+    def note(self, channel: str, direction: str, frame: str | bytes) -> None:
+        """A frame was sent (">") or heard ("<"). Only its beginning is kept."""
+        self._count += 1
+        frames = self._channels.get(channel)
+        if frames is None:
+            frames = self._channels[channel] = deque(maxlen=self._kept)
+        frames.append((self._unix_ms(), self._count, direction, frame[:_SHOWN]))
+
+    def lines(self) -> list[str]:
+        """All that is kept, the oldest first, without key and signature."""
+        kept = [
+            (count, unix_ms, channel, direction, frame)
+            for channel, frames in self._channels.items()
+            for unix_ms, count, direction, frame in frames
+        ]
+        return [
+            f"{_time(unix_ms)} {channel} {direction} {_text(frame)}"
+            for _, unix_ms, channel, direction, frame in sorted(kept, key=lambda entry: entry[0])
+        ]
+
+
+def recorded(dial: Dial, frames: LastFrames) -> Dial:
+    """The same dial, whose sockets note every frame: those of the WebSocket API as "api", all others as "market"."""
+
+    async def dial_and_note(url: str) -> Socket:
+        channel = "api" if "ws-api" in urlsplit(url).path else "market"
+        return _Recorded(await dial(url), frames, channel)
+
+    return dial_and_note
+
+
+class _Recorded:
+    """A socket that is listened to."""
+
+    def __init__(self, socket: Socket, frames: LastFrames, channel: str) -> None:
+        self._socket = socket
+        self._frames = frames
+        self._channel = channel
+
+    async def send(self, text: str) -> None:
+        self._frames.note(self._channel, ">", text)
+        await self._socket.send(text)
+
+    async def recv(self) -> str | bytes:
+        frame = await self._socket.recv()
+        self._frames.note(self._channel, "<", frame)
+        return frame
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
+def save(lines: list[str], log_dir: Path, now: datetime) -> Path:
+    """Write `lines` to a new file in `log_dir`. It waits for the disk, and raises OSError."""
+    log_dir.mkdir(parents=True, exist_ok=True)
+    stem = now.astimezone(UTC).strftime(FILE_NAME)
+    number = 1
+    while True:
+        path = log_dir / (f"{stem}.txt" if number == 1 else f"{stem}_{number}.txt")
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def _text(frame: str | bytes) -> str:
+    text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+    return _SECRETS.sub(r'"\1":"…"', text.replace("\n", " "))
+
+
+def _time(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

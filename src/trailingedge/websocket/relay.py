@@ -1,0 +1,63 @@
+"""The changes of the book as one course, while one connection hands over to the next.
+
+Each change bears a number that grows. The new connection may be ahead of the old one or behind it: what it
+tells is held until the old one has come as far as its first change. From there on its own changes follow.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from trailingedge.market import BookTop
+
+_NONE_YET: Final = -1
+
+
+class Relay:
+    """No change is missed, told twice or told after a later one. `tell` hears them; feeds are known by identity.
+
+    Should the exchange count anew in the middle of a connection, what it says is taken for old news, until
+    a probe finds the difference and a connection begins alone.
+    """
+
+    def __init__(self, tell: Callable[[BookTop], None]) -> None:
+        self._tell = tell
+        self._number = _NONE_YET
+        self._told_by: object = None
+        self._source: object = None
+        self._successor: object = None
+        self._held: list[BookTop] = []
+
+    def begin(self, feed: object, *, alone: bool) -> None:
+        """A new feed: `alone`, it is believed from its first change; else it is the one to come."""
+        self._held = []
+        if alone:
+            self._source, self._successor, self._number = feed, None, _NONE_YET
+        else:
+            self._successor = feed
+
+    def carries(self, feed: object) -> bool:
+        """The handing over to this feed is done."""
+        return feed is self._source
+
+    def hear(self, feed: object, top: BookTop) -> None:
+        if feed is self._successor:
+            self._held.append(top)
+        else:
+            self._pass_on(feed, top)
+        if self._held and self._held[0].update_id <= self._number:
+            self.hand_over(self._successor)
+
+    def hand_over(self, feed: object) -> None:
+        """Believe this feed from now on, however far the one before has come."""
+        if feed is not self._successor:
+            return
+        held, self._held = self._held, []
+        self._source, self._successor = feed, None
+        for top in held:
+            self._pass_on(feed, top)
+
+    def _pass_on(self, feed: object, top: BookTop) -> None:
+        news = top.update_id > self._number
+        if news or (top.update_id == self._number and feed is self._told_by):
+            self._number, self._told_by = top.update_id, feed
+            self._tell(top)

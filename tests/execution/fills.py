@@ -1,0 +1,66 @@
+"""Fills of our exits, as the trade list and the user data stream tell them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from tests.execution.builders import D, own, report
+
+from trailingedge.execution.own_exits import OwnExit
+from trailingedge.market import AccountTrade, ExecutionReport, OrderStatus, Side
+from trailingedge.strategy.want import Kind
+
+MIDNIGHT_MS: Final = 1_782_950_400_000  # 00:00 UTC
+HOUR_MS: Final = 3_600_000
+
+
+def trade(
+    trade_id: int,
+    side: Side,
+    quantity: str,
+    price: str,
+    fee: str = "0",
+    fee_asset: str = "FDUSD",
+    time_ms: int = MIDNIGHT_MS,
+    order_id: int = 7,
+) -> AccountTrade:
+    """One row of the trade list."""
+    amount, at = D(quantity), D(price)
+    return AccountTrade(trade_id, order_id, side, at, amount, amount * at, D(fee), fee_asset, time_ms, is_maker=True)
+
+
+def told(fill: AccountTrade, number: int, kind: Kind = Kind.TAKE_PROFIT) -> ExecutionReport:
+    """The same fill as an execution report of the exit `number`."""
+    bare = report(
+        fill.order_id,
+        fill.price,
+        fill.quantity,
+        fill.quantity,
+        OrderStatus.FILLED,
+        client_order_id=own(kind, number),
+        side=fill.side,
+        time_ms=fill.time_ms,
+    )
+    return replace(
+        bare,
+        trade_id=fill.trade_id,
+        last_price=fill.price,
+        last_quantity=fill.quantity,
+        last_quote=fill.quote_quantity,
+        commission=fill.commission,
+        commission_asset=fill.commission_asset,
+    )
+
+
+def finished(
+    side: Side,
+    quantity: str,
+    price: str,
+    ended_ms: int = MIDNIGHT_MS + HOUR_MS,
+    fees: Mapping[str, str] | None = None,
+    number: int = 1,
+) -> OwnExit:
+    """An exit that traded `quantity` at an average of `price`."""
+    amount = D(quantity)
+    paid = {asset: D(fee) for asset, fee in (fees or {}).items()}
+    return OwnExit(number, side, amount, amount * D(price), paid, ended_ms)

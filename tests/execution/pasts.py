@@ -1,0 +1,188 @@
+"""A past to be read: orders and fills of a whole account, as the exchange lists them.
+
+Moments are seconds since a full minute, prices and quantities as they come.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tests.execution.builders import RULES, D, own, record
+
+from trailingedge.errors import RequestRefused
+from trailingedge.execution.course import Standing
+from trailingedge.execution.past import History, past_exits, past_notes
+from trailingedge.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side
+from trailingedge.strategy.inputs import Holdings, Params
+from trailingedge.strategy.want import Kind, Pricing
+from trailingedge.websocket.messages import AccountPosition
+
+START_MS = 1_783_000_020_000  # a full minute
+PAGE = 1000
+
+PARAMS = Params(
+    start_factor=0.5,
+    min_factor=0.1,
+    gain_scale_frac_base=0.005,
+    gain_scale_frac_quote=0.005,
+    min_gain_trigger_frac_base=0.01,
+    min_gain_trigger_frac_quote=0.01,
+    fee=0.0,
+    buffer=0.002,
+    donchian_gain_multiplier=0.5,
+    squeeze_frac=0.1,
+    hard_stop_threshold_frac=0.005,
+    hard_stop_donchian_multiplier=0.5,
+    hard_stop_max_frac=0.03,
+    hard_stop_confirm_s=1.0,
+    breakout_entry=False,
+    breakout_exit=False,
+    exit_pricing=Pricing.IMPROVE,
+    hard_stop_pricing=Pricing.OPPOSITE,
+    min_quantity=RULES.min_quantity,
+    min_notional=RULES.min_notional,
+    step_size=RULES.step_size,
+)
+
+
+def at(seconds: float) -> int:
+    return START_MS + round(seconds * 1000)
+
+
+def standing(base: str = "1", quote: str = "0", bid: str = "100.00", seconds: float = 600.0) -> Standing:
+    """How things are now."""
+    top = BookTop(D(bid), D(bid) + D("0.01"))
+    return Standing(RULES, PARAMS, Holdings(D(base), D(quote)), top, at(seconds))
+
+
+class Past:
+    """What an account has done, written down in the order in which it happened."""
+
+    def __init__(self) -> None:
+        self.orders: list[OrderRecord] = []
+        self.trades: list[AccountTrade] = []
+        self.balances_told: tuple[Balance, ...] = ()
+        self.looked_up: list[int] = []
+        self.cancelled: list[int] = []
+        self.lag: set[int] = set()  # orders that no list shows yet
+
+    def order(
+        self,
+        seconds: float,
+        client_order_id: str,
+        side: Side,
+        price: str,
+        quantity: str = "1",
+        *,
+        filled: str = "0",
+        status: OrderStatus | None = None,
+        lasts_s: float = 1.0,
+    ) -> int:
+        """One order, its only fill at its end; without a status it was filled or cancelled. Its order id."""
+        order_id = 100 + len(self.orders)
+        if status is None:
+            status = OrderStatus.FILLED if D(filled) == D(quantity) else OrderStatus.CANCELED
+        told = record(
+            order_id,
+            price,
+            quantity,
+            filled,
+            status,
+            client_order_id=client_order_id,
+            side=side,
+            time_ms=at(seconds + lasts_s),
+        )
+        self.orders.append(replace(told, created_ms=at(seconds)))
+        if D(filled):
+            amount, price_ = D(filled), D(price)
+            self.trades.append(
+                AccountTrade(
+                    trade_id=1 + len(self.trades),
+                    order_id=order_id,
+                    side=side,
+                    price=price_,
+                    quantity=amount,
+                    quote_quantity=amount * price_,
+                    commission=D(0),
+                    commission_asset="FDUSD",
+                    time_ms=at(seconds + lasts_s),
+                    is_maker=True,
+                )
+            )
+        return order_id
+
+    def sell(self, seconds: float, price: str, number: int, kind: Kind = Kind.TAKE_PROFIT, **more: str) -> int:
+        """A filled SELL of ours, unless `filled` says otherwise."""
+        return self._exit(seconds, Side.SELL, price, number, kind, **more)
+
+    def buy(self, seconds: float, price: str, number: int, kind: Kind = Kind.TAKE_PROFIT, **more: str) -> int:
+        """A filled BUY of ours, unless `filled` says otherwise."""
+        return self._exit(seconds, Side.BUY, price, number, kind, **more)
+
+    def rests(self, seconds: float, side: Side, price: str, number: int, kind: Kind, filled: str = "0") -> int:
+        """An open order of ours."""
+        status = OrderStatus.PARTIALLY_FILLED if D(filled) else OrderStatus.NEW
+        return self.order(seconds, own(kind, number), side, price, filled=filled, status=status, lasts_s=0.5)
+
+    def foreign(self, seconds: float, side: Side, price: str, quantity: str = "1") -> int:
+        """Another's filled order."""
+        return self.order(seconds, "web_1", side, price, quantity, filled=quantity)
+
+    def note(self, seconds: float, side: Side, ticks: int, number: int) -> int:
+        return self.order(seconds, f"{own(Kind.NOTE, number)}-{_base36(ticks)}", side, "50.00", "0.1")
+
+    def history(self) -> History:
+        """All of it."""
+        return History(
+            exits=past_exits(self.orders, self.trades),
+            notes=past_notes(self.orders, RULES.tick_size),
+            foreign=tuple(
+                trade for trade in self.trades if self.orders[trade.order_id - 100].client_order_id[:2] != "TE"
+            ),
+        )
+
+    # As an account
+
+    async def open_orders(self) -> Sequence[OrderRecord]:
+        return tuple(order for order in self.orders if order.status is not None and not order.status.final)
+
+    async def cancel_order(self, order_id: int | None, client_order_id: str = "") -> OrderRecord:
+        assert order_id is not None
+        assert not client_order_id
+        self.cancelled.append(order_id)
+        place = order_id - 100
+        self.orders[place] = replace(self.orders[place], status=OrderStatus.CANCELED)
+        return self.orders[place]
+
+    async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord:
+        assert order_id is not None
+        assert not client_order_id
+        self.looked_up.append(order_id)
+        if order_id < 100:
+            raise RequestRefused(-2026, "Order was canceled or expired with no executed qty over 90 days ago.")
+        return self.orders[order_id - 100]
+
+    async def all_orders(self, from_order_id: int | None = None) -> Sequence[OrderRecord]:
+        listed = [order for order in self.orders if order.order_id not in self.lag]
+        if from_order_id is None:
+            return listed[-PAGE:]
+        return [order for order in listed if order.order_id >= from_order_id][:PAGE]
+
+    async def my_trades(self, *, end_ms: int | None = None) -> Sequence[AccountTrade]:
+        listed = [trade for trade in self.trades if end_ms is None or trade.time_ms <= end_ms]
+        return listed[-PAGE:]
+
+    async def balances(self) -> AccountPosition:
+        return AccountPosition(self.balances_told, at(600))
+
+    def _exit(self, seconds: float, side: Side, price: str, number: int, kind: Kind, **more: str) -> int:
+        quantity = more.pop("quantity", "1")
+        filled = more.pop("filled", quantity)
+        return self.order(seconds, own(kind, number), side, price, quantity, filled=filled)
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits

@@ -1,0 +1,133 @@
+"""The past is read back as far as it takes, and no further."""
+
+import asyncio
+from dataclasses import replace
+
+from tests.execution.builders import NUMBER, RULES
+from tests.execution.pasts import Past, at
+
+from trailingedge.execution.history import DAY_MS, read_history
+from trailingedge.execution.past import History
+from trailingedge.market import Side
+from trailingedge.strategy.want import Kind
+
+
+def read(past: Past, seconds: float = 600, *, back_to_ms: int | None = None) -> History:
+    return asyncio.run(read_history(past, RULES, at(seconds), back_to_ms=back_to_ms))
+
+
+def test_an_account_without_a_past_has_none() -> None:
+    history = read(Past())
+    assert history == History()
+    assert history.blank
+    assert history.newest_number == 0
+
+
+def test_a_note_alone_is_a_past() -> None:
+    past = Past()
+    past.note(0, Side.SELL, 10_000, NUMBER)
+    history = read(past)
+    assert not history.blank
+    assert [note.number for note in history.notes] == [NUMBER]
+    assert history.newest_number == NUMBER
+
+
+def test_it_reaches_back_to_the_newest_finished_exit_with_what_came_since() -> None:
+    past = Past()
+    past.note(0, Side.SELL, 10_000, NUMBER)
+    past.sell(10, "101.00", NUMBER + 1)
+    past.note(20, Side.BUY, 10_050, NUMBER + 2)
+    past.buy(30, "99.00", NUMBER + 3, filled="0")
+    past.foreign(40, Side.BUY, "98.00")
+    history = read(past)
+    assert [exit_.number for exit_ in history.exits][-2:] == [NUMBER + 1, NUMBER + 3]
+    assert [note.number for note in history.notes] == [NUMBER + 2]
+    assert [trade.price for trade in history.foreign] == [98]
+    assert [number for number, _ in history.fills] == [NUMBER + 1]
+
+
+def test_an_order_that_the_list_does_not_show_yet_is_looked_up_by_its_trade() -> None:
+    past = Past()
+    past.lag.add(past.sell(10, "101.00", NUMBER))
+    history = read(past)
+    assert past.looked_up == [100]
+    assert history.exits[0].quote == 101
+
+
+def test_what_was_read_at_first_hand_beats_a_list_that_lags() -> None:
+    past = Past()
+    past.rests(10, Side.SELL, "101.00", NUMBER, Kind.FLUSH)
+    newer = past.orders[0]
+    past.orders[0] = replace(newer, time_ms=0)
+    history = asyncio.run(read_history(past, RULES, at(600), [newer]))
+    assert history.exits[0].orders == (newer,)
+
+
+def test_an_order_too_old_to_be_known_was_not_ours() -> None:
+    past = Past()
+    past.sell(0, "101.00", NUMBER)
+    past.trades.append(replace(past.trades[0], trade_id=2, order_id=9))
+    history = read(past)
+    assert [trade.order_id for trade in history.foreign] == [9]
+    assert past.looked_up == [9]
+
+
+def test_a_chase_longer_than_a_page_is_read_to_its_beginning() -> None:
+    past = Past()
+    past.sell(0, "101.00", NUMBER)
+    past.note(2, Side.BUY, 10_000, NUMBER + 1)
+    past.buy(3, "99.00", NUMBER + 2, filled="0.1")
+    for step in range(2500):
+        past.buy(4 + step, "99.00", NUMBER + 2, filled="0")
+    history = read(past, 5000)
+    assert [exit_.number for exit_ in history.exits] == [NUMBER, NUMBER + 2]
+    assert len(history.exits[-1].orders) == 2501
+    assert [note.number for note in history.notes] == [NUMBER + 1]
+    assert past.looked_up == [102, 100]
+
+
+def test_a_first_chase_longer_than_a_page_still_finds_the_note_before_it() -> None:
+    past = Past()
+    past.note(0, Side.SELL, 10_000, NUMBER)
+    for step in range(1500):
+        past.sell(4 + step, "99.00", NUMBER + 1, filled="0")
+    assert [note.number for note in read(past, 5000).notes] == [NUMBER]
+
+
+def test_many_trades_of_others_are_passed_over() -> None:
+    past = Past()
+    past.sell(0, "101.00", NUMBER)
+    for step in range(1200):
+        past.foreign(10 + step, Side.BUY if step % 2 else Side.SELL, "100.00", "0.1")
+    history = read(past, 2000)
+    assert history.exits[0].number == NUMBER
+    assert len(history.foreign) == 1200
+
+
+def test_more_than_can_be_looked_up_is_said() -> None:
+    past = Past()
+    past.sell(0, "101.00", NUMBER)
+    for step in range(1600):
+        past.foreign(10 + step, Side.BUY, "100.00", "0.1")
+    history = read(past, 2000)
+    assert len(past.looked_up) == 500
+    assert any("look up" in problem for problem in history.problems)
+
+
+def test_older_trades_than_thirty_days_are_not_paged_for() -> None:
+    past = Past()
+    past.sell(0, "101.00", NUMBER)
+    for _ in range(1000):
+        past.foreign(40 * DAY_MS / 1000, Side.BUY, "100.00", "0.1")
+    history = read(past, 80 * DAY_MS / 1000)
+    assert history.fills == ()
+
+
+def test_for_the_breakers_it_reads_on() -> None:
+    past = Past()
+    past.buy(0, "100.00", NUMBER)
+    past.sell(10, "101.00", NUMBER + 1)
+    past.buy(20, "100.00", NUMBER + 2)
+    past.sell(30, "102.00", NUMBER + 3)
+    assert len(read(past).fills) < 4
+    assert [number for number, _ in read(past, back_to_ms=0).fills] == [NUMBER, NUMBER + 1, NUMBER + 2, NUMBER + 3]

@@ -1,0 +1,203 @@
+"""An anchor is written down once, when it can be, and nothing is left on the book."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+from tests.execution.builders import NUMBER, RULES, D, record, top
+
+from trailingedge.errors import OutcomeUnknown, RequestRefused, SessionLost
+from trailingedge.execution.ids import own_id
+from trailingedge.execution.note import NoteWriter, Scene, note_id
+from trailingedge.market import OrderRecord, Regime, Side
+from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
+from trailingedge.strategy.events import Funded, Origin, RegimeSet
+from trailingedge.strategy.inputs import Holdings
+from trailingedge.websocket.requests import NewOrder
+
+BOOK = top("2500.00", "2500.01")
+MOVED = RegimeSet(None, Regime.BASE, 2500.0, Origin.MARKET)
+SCENE = Scene(Regime.BASE, 2500.0, BOOK, RULES, NUMBER, spare=lambda _: True)
+
+
+class Desk:
+    """An account that takes every order, and whoever knows what there is to write."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.scene: Scene | None = SCENE
+        self.placed: list[NewOrder] = []
+        self.open: list[str] = []
+        self.refused: list[str] = []
+        self.troubles: list[Exception] = []
+        self.cancel_troubles: list[Exception] = []
+        self.over = 0
+        self.notes = NoteWriter(self, clock, lambda: self.scene, self.refused.append, self._over)
+
+    def _over(self) -> None:
+        self.over += 1
+
+    async def place(self, order: NewOrder) -> OrderRecord:
+        await self.clock.sleep(0.02)
+        self.placed.append(order)
+        if self.troubles:
+            raise self.troubles.pop(0)
+        self.open.append(order.client_order_id)
+        return record(1)
+
+    async def cancel_order(self, order_id: int | None, client_order_id: str = "") -> OrderRecord:
+        assert order_id is None
+        await self.clock.sleep(0.02)
+        if self.cancel_troubles and client_order_id not in self.open:
+            raise self.cancel_troubles.pop(0)
+        if client_order_id not in self.open:
+            raise RequestRefused(-2011, "Unknown order sent.")
+        self.open.remove(client_order_id)
+        if self.cancel_troubles:
+            raise self.cancel_troubles.pop(0)
+        return record(1)
+
+
+Story = Callable[[Desk], Awaitable[None]]
+
+
+def tell(story: Story) -> Desk:
+    """A story beside the writer, and half a minute for everything to come to rest."""
+
+    async def live(clock: VirtualClock) -> Desk:
+        desk = Desk(clock)
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(desk.notes.run())
+            await story(desk)
+            await clock.sleep(30)
+            writing.cancel()
+        assert desk.open == []
+        assert dict(desk.notes.left) == {}
+        return desk
+
+    return run_virtual(live, start_unix_ms=0)
+
+
+@pytest.mark.parametrize(
+    ("regime", "side"), [(Regime.BASE, Side.SELL), (Regime.QUOTE, Side.BUY)], ids=["base", "quote"]
+)
+def test_an_anchor_without_a_fill_is_written_down(regime: Regime, side: Side) -> None:
+    async def story(desk: Desk) -> None:
+        desk.scene = replace(SCENE, regime=regime, anchor_price=2512.34)
+        desk.notes.hear(MOVED)
+
+    desk = tell(story)
+    (order,) = desk.placed
+    own = own_id(order.client_order_id)
+    assert own is not None
+    assert (own.number, own.ticks, order.side) == (NUMBER, 251_234, side)
+    assert order.price is not None
+    assert abs(order.price / 2500 - 1) > D("0.09")
+    assert (desk.over, desk.refused) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(RegimeSet(Regime.BASE, Regime.QUOTE, 2500.0, Origin.EXIT), id="an exit of ours has fills"),
+        pytest.param(Funded(Regime.BASE, Holdings(D(1), D(0))), id="no new anchor"),
+    ],
+)
+def test_other_news_need_no_note(event: object) -> None:
+    async def story(desk: Desk) -> None:
+        desk.notes.hear(event)
+
+    assert tell(story).placed == []
+
+
+def test_it_waits_for_its_moment_and_then_writes_what_is_true_then() -> None:
+    async def story(desk: Desk) -> None:
+        desk.scene = None
+        desk.notes.hear(MOVED)
+        await desk.clock.sleep(10)
+        assert desk.notes.pending
+        assert desk.placed == []
+        desk.scene = replace(SCENE, anchor_price=2600.0)
+        await desk.clock.sleep(1)
+        assert not desk.notes.pending
+
+    (order,) = tell(story).placed
+    assert order.client_order_id == str(note_id(NUMBER, 2600.0, D("0.01")))
+
+
+def test_an_exit_of_ours_makes_a_waiting_note_needless() -> None:
+    async def story(desk: Desk) -> None:
+        desk.scene = None
+        desk.notes.want()
+        await desk.clock.sleep(1)
+        desk.notes.hear(RegimeSet(Regime.BASE, Regime.QUOTE, 2500.0, Origin.EXIT))
+        desk.scene = SCENE
+
+    assert tell(story).placed == []
+
+
+def test_a_refusal_is_told_once() -> None:
+    async def story(desk: Desk) -> None:
+        desk.troubles = [RequestRefused(-2010, "MAX_NUM_ORDERS")]
+        desk.notes.want()
+
+    desk = tell(story)
+    assert len(desk.placed) == 1
+    assert ["MAX_NUM_ORDERS" in reason for reason in desk.refused] == [True]
+
+
+def test_with_too_little_to_set_some_aside_nothing_is_sent() -> None:
+    async def story(desk: Desk) -> None:
+        desk.scene = replace(SCENE, spare=lambda _: False)
+        desk.notes.want()
+
+    desk = tell(story)
+    assert desk.placed == []
+    assert len(desk.refused) == 1
+
+
+@pytest.mark.parametrize("trouble", [OutcomeUnknown("timeout"), SessionLost("closed")], ids=["silence", "lost"])
+def test_an_interrupted_note_is_in_the_end_written_and_gone(trouble: Exception) -> None:
+    async def story(desk: Desk) -> None:
+        desk.troubles = [trouble]
+        desk.notes.want()
+
+    desk = tell(story)
+    assert desk.refused == []
+    assert 1 <= len(desk.placed) <= 2
+
+
+def test_a_note_whose_cancel_was_done_and_never_answered_is_known_to_be_gone_soon() -> None:
+    """Also where the anchor that it told has been overtaken since."""
+
+    async def story(desk: Desk) -> None:
+        desk.cancel_troubles = [SessionLost("closed"), SessionLost("not connected")]
+        desk.notes.want()
+        await desk.clock.sleep(0.1)
+        desk.notes.hear(RegimeSet(Regime.BASE, Regime.QUOTE, 2500.0, Origin.EXIT))
+        await desk.clock.sleep(5)
+        assert dict(desk.notes.left) == {}
+
+    assert len(tell(story).placed) == 1
+
+
+def test_while_a_note_has_funds_locked_it_says_so_but_not_for_long() -> None:
+    async def story(desk: Desk) -> None:
+        desk.notes.want()
+        await desk.clock.sleep(0.03)
+        assert desk.notes.underway(desk.clock.now_s())
+        await desk.clock.sleep(0.3)
+        assert not desk.notes.underway(desk.clock.now_s())
+
+    tell(story)
+
+
+def test_a_note_that_will_not_go_keeps_nobody_waiting() -> None:
+    async def story(desk: Desk) -> None:
+        desk.troubles = [OutcomeUnknown("timeout")]
+        desk.notes.want()
+        await desk.clock.sleep(1.6)
+        assert not desk.notes.underway(desk.clock.now_s())
+
+    tell(story)

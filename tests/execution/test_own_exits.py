@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.execution.builders import NUMBER, D, own
+from tests.execution.fills import MIDNIGHT_MS, told, trade
+
+from trailingedge.execution.own_exits import ExitLedger, OwnExit, exit_id, own_exits
+from trailingedge.market import ExecutionType, Side
+from trailingedge.strategy.want import Kind
+
+SELL, BUY = Side.SELL, Side.BUY
+
+
+@pytest.mark.parametrize(
+    ("client_order_id", "an_exits"),
+    [
+        pytest.param(own(Kind.TAKE_PROFIT), True, id="take-profit"),
+        pytest.param(own(Kind.FLUSH), True, id="flush"),
+        pytest.param(own(Kind.ESCAPE), True, id="escape"),
+        pytest.param(own(Kind.JUMPSTART), False, id="jumpstart"),
+        pytest.param(own(Kind.NOTE), False, id="note"),
+        pytest.param("web_4711", False, id="placed by hand"),
+    ],
+)
+def test_jumpstarts_and_notes_are_no_exits(client_order_id: str, an_exits: bool) -> None:
+    assert (exit_id(client_order_id) is not None) is an_exits
+
+
+def test_an_exit_adds_up_its_fills_and_fees() -> None:
+    ledger = ExitLedger()
+    ledger.hear_report(told(trade(1, SELL, "0.4", "100", "0.03", time_ms=MIDNIGHT_MS), NUMBER))
+    ledger.hear_report(told(trade(2, SELL, "0.6", "101", "0.05", time_ms=MIDNIGHT_MS + 5), NUMBER))
+    ledger.hear_report(told(trade(3, SELL, "0.1", "101", "0.001", "BNB"), NUMBER, Kind.FLUSH))
+    ended = ledger.close(NUMBER)
+    assert ended == OwnExit(
+        NUMBER, SELL, D("1.1"), D("110.7"), {"FDUSD": D("0.08"), "BNB": D("0.001")}, MIDNIGHT_MS + 5
+    )
+
+
+def test_a_fill_heard_and_read_counts_once() -> None:
+    ledger, fill = ExitLedger(), trade(1, SELL, "1", "100")
+    ledger.hear_report(told(fill, NUMBER))
+    ledger.hear_trade(NUMBER, fill)
+    ended = ledger.close(NUMBER)
+    assert ended is not None
+    assert ended.base == 1
+
+
+def test_what_is_no_fill_of_an_exit_does_not_count() -> None:
+    ledger, fill = ExitLedger(), told(trade(1, SELL, "1", "100"), NUMBER)
+    ledger.hear_report(replace(fill, client_order_id="web_4711"))
+    ledger.hear_report(replace(fill, execution_type=ExecutionType.CANCELED))
+    assert ledger.close(NUMBER) is None
+
+
+def test_an_exit_that_is_closed_stays_closed() -> None:
+    ledger = ExitLedger()
+    ledger.hear_trade(NUMBER, trade(1, SELL, "1", "100"))
+    assert ledger.close(NUMBER) is not None
+    ledger.hear_trade(NUMBER, trade(2, SELL, "1", "100"))
+    assert ledger.close(NUMBER) is None
+
+
+fills = st.lists(
+    st.tuples(st.integers(1, 4), st.integers(1, 9_999), st.integers(1, 99_999), st.integers(0, 50)), max_size=20
+)
+
+
+@given(drawn=fills)
+def test_heard_live_or_read_afterwards_the_exits_are_the_same(drawn: list[tuple[int, int, int, int]]) -> None:
+    rows = [
+        (number, trade(index, BUY if number % 2 else SELL, str(quantity), str(price), str(fee), time_ms=index))
+        for index, (number, quantity, price, fee) in enumerate(sorted(drawn))
+    ]
+    ledger, live = ExitLedger(), []
+    for number, row in rows:
+        ledger.hear_report(told(row, number))
+    for number in sorted({number for number, _ in rows}):
+        ended = ledger.close(number)
+        assert ended is not None
+        live.append(ended)
+    assert own_exits(reversed(rows)) == tuple(live)

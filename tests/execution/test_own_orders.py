@@ -1,0 +1,188 @@
+"""What the exchange's own words say is open."""
+
+from collections.abc import Callable
+
+import pytest
+from tests.execution.builders import D, own, record, refused, report
+
+from trailingedge.execution.commands import (
+    Answered,
+    Cancel,
+    OrdersListed,
+    Place,
+    QueryOrder,
+    QueryOrdersFrom,
+    Replace,
+    ReplaceAnswered,
+)
+from trailingedge.execution.own_orders import OwnOrders
+from trailingedge.market import OrderStatus, Side
+from trailingedge.strategy.want import Kind
+from trailingedge.websocket.outcomes import Done, NotTried, Refusal, ReplaceOutcome, Unanswered
+
+NOTHING = Unanswered("timeout")
+ABSENT = refused(Refusal.UNKNOWN_ORDER, -2013)
+NEW, CANCELED, FILLED = OrderStatus.NEW, OrderStatus.CANCELED, OrderStatus.FILLED
+
+
+def place(tag: int = 1) -> Place:
+    return Place(tag, own(), Side.SELL, D("100.09"), D(1))
+
+
+def placed(order_id: int = 7) -> OwnOrders:
+    """Our order rests, by the answer to its placement."""
+    orders = OwnOrders(absent_after_s=6.0)
+    orders.sent(place(), 0.0)
+    orders.hear(Answered(1, Done(record(order_id))))
+    assert orders.open == {order_id}
+    return orders
+
+
+def replaced(orders: OwnOrders, outcome: ReplaceOutcome) -> None:
+    orders.sent(Replace(2, 7, own(), Side.SELL, D("100.04"), D(1)), 1.0)
+    orders.hear(ReplaceAnswered(2, outcome))
+
+
+def test_an_order_is_open_from_the_first_word_of_it() -> None:
+    orders = OwnOrders(6.0)
+    orders.hear(report(7))
+    assert orders.open == {7}
+    assert orders.knows(7)
+
+
+def answered(orders: OwnOrders, command: Cancel | QueryOrder, status: OrderStatus) -> None:
+    """`command` about order 7 is answered by a record of that status."""
+    orders.sent(command, 1.0)
+    orders.hear(Answered(command.tag, Done(record(7, status=status))))
+
+
+ENDS: dict[str, Callable[[OwnOrders], None]] = {
+    "a report of its fill": lambda orders: orders.hear(report(7, filled="1", status=FILLED)),
+    "a report of its cancellation": lambda orders: orders.hear(report(7, status=CANCELED)),
+    "the answer to a query": lambda orders: answered(orders, QueryOrder(2, 7, own()), FILLED),
+    "the answer to a cancel, whatever it says": lambda orders: answered(orders, Cancel(2, 7, own()), NEW),
+    "one half of a replace": lambda orders: replaced(
+        orders, ReplaceOutcome(Done(record(7, status=CANCELED)), refused(Refusal.WOULD_TAKE))
+    ),
+    "a list": lambda orders: orders.hear(OrdersListed(9, (record(7, status=CANCELED),))),
+    "its absence from the open orders": lambda orders: orders.reconcile([]),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())
+def test_an_order_is_open_until_a_word_of_its_end(end: Callable[[OwnOrders], None]) -> None:
+    orders = placed()
+    end(orders)
+    assert orders.open == set()
+    assert orders.knows(7)
+
+
+def test_what_is_over_stays_over_however_late_an_older_word_comes() -> None:
+    orders = placed()
+    orders.hear(report(7, status=CANCELED))
+    orders.hear(report(7))
+    orders.sent(QueryOrder(2, 7, own()), 1.0)
+    orders.hear(Answered(2, Done(record(7))))
+    assert orders.open == set()
+
+
+def test_a_replace_that_worked_leaves_the_new_order_alone_open() -> None:
+    orders = placed()
+    replaced(orders, ReplaceOutcome(Done(record(7, status=CANCELED)), Done(record(8))))
+    assert orders.open == {8}
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        pytest.param(ReplaceOutcome(refused(Refusal.CANCEL_RESTRICTED), NotTried()), id="refused"),
+        pytest.param(ReplaceOutcome(NOTHING, NOTHING), id="not answered"),
+    ],
+)
+def test_a_replace_that_did_nothing_leaves_the_old_order_open(outcome: ReplaceOutcome) -> None:
+    orders = placed()
+    replaced(orders, outcome)
+    assert orders.open == {7}
+
+
+def test_a_single_absence_proves_nothing() -> None:
+    orders = placed()
+    for tag in (2, 3):
+        assert orders.open == {7}
+        orders.sent(QueryOrder(tag, 7, own()), 1.0)
+        orders.hear(Answered(tag, ABSENT))
+    assert orders.open == set()
+
+
+def test_a_placement_is_awaited_until_it_can_no_longer_be_executed() -> None:
+    orders = OwnOrders(absent_after_s=6.0)
+    orders.sent(place(), 0.0)
+    orders.hear(Answered(1, NOTHING))
+    assert orders.awaited(5.9)
+    assert not orders.awaited(6.0)
+
+
+SETTLED: dict[str, Callable[[OwnOrders], None]] = {
+    "done": lambda orders: orders.hear(Answered(1, Done(record(7)))),
+    "refused": lambda orders: orders.hear(Answered(1, refused(Refusal.WOULD_TAKE))),
+    "not tried": lambda orders: orders.hear(Answered(1, NotTried())),
+    "reported": lambda orders: orders.hear(report(7)),
+    "listed": lambda orders: orders.hear(OrdersListed(5, (record(7),))),
+}
+
+
+@pytest.mark.parametrize("settle", SETTLED.values(), ids=SETTLED.keys())
+def test_a_placement_is_awaited_no_more_once_somebody_tells_of_it(settle: Callable[[OwnOrders], None]) -> None:
+    orders = OwnOrders(6.0)
+    orders.sent(place(), 0.0)
+    settle(orders)
+    assert not orders.awaited(0.1)
+
+
+def test_a_word_of_an_older_order_does_not_settle_a_placement() -> None:
+    orders = placed()
+    orders.sent(place(2), 1.0)
+    orders.hear(report(7, status=CANCELED))
+    assert orders.awaited(1.1)
+
+
+def test_a_placement_that_came_to_nothing_is_not_awaited_in_place_of_the_next() -> None:
+    orders = OwnOrders(absent_after_s=6.0)
+    orders.sent(place(1), 0.0)
+    orders.sent(place(2), 6.0)
+    orders.hear(report(7))
+    assert not orders.awaited(6.1)
+
+
+@pytest.mark.parametrize("stranger", ["web_4711", own(Kind.JUMPSTART), own(Kind.NOTE)])
+def test_orders_that_are_no_exits_are_not_ours_here(stranger: str) -> None:
+    orders = OwnOrders(6.0)
+    orders.hear(report(9, client_order_id=stranger))
+    orders.hear(OrdersListed(1, (record(9, client_order_id=stranger),)))
+    orders.reconcile([record(9, client_order_id=stranger)])
+    assert orders.open == set()
+    assert not orders.knows(9)
+
+
+def test_the_list_of_open_orders_is_the_truth() -> None:
+    orders = placed()
+    orders.reconcile([record(8), record(9, client_order_id="web_4711")])
+    assert orders.open == {8}
+
+
+def test_answers_to_nothing_and_silence_teach_nothing() -> None:
+    orders = placed()
+    orders.sent(QueryOrdersFrom(2, 7, own()), 1.0)
+    for event in (Answered(99, ABSENT), Answered(2, NOTHING), OrdersListed(2, NOTHING), report(-1)):
+        orders.hear(event)
+    assert orders.open == {7}
+
+
+def test_only_so_much_is_remembered() -> None:
+    orders = OwnOrders(6.0)
+    for number in range(1, 1200):
+        orders.sent(place(number), 0.0)
+        orders.hear(report(number, status=CANCELED))
+    assert not orders.knows(1)
+    assert orders.knows(1199)
+    assert not orders.awaited(0.0)

@@ -1,0 +1,75 @@
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from trailingedge.execution.breakers import Breaker, Trip
+from trailingedge.market import Side, SymbolRules
+from trailingedge.notifications import guard_texts
+
+RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
+OWN = "TE-t-lx3k9"
+DAILY = Trip(Breaker.DAILY_LOSS, Decimal("0.0312"), Decimal("0.03"))
+ROW = Trip(Breaker.LOSSES, Decimal(4), Decimal(4))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            guard_texts.breaker_tripped(DAILY),
+            (
+                "breaker: -3.12 % on today's round trips, MAX_DAILY_LOSS_FRAC is 0.03; no take-profit, no breakout, "
+                "nothing bought until 00:00 UTC; the hard stop stays armed"
+            ),
+        ),
+        (
+            guard_texts.breaker_tripped(Trip(Breaker.DRAWDOWN, Decimal("0.1"), Decimal("0.1"))),
+            (
+                "breaker: -10.00 % from the best of all round trips, MAX_DRAWDOWN_FRAC is 0.1; no take-profit, "
+                "no breakout, nothing bought until 'r'; the hard stop stays armed"
+            ),
+        ),
+        (
+            guard_texts.breaker_tripped(ROW),
+            (
+                "breaker: 4 round trips in a row lost, MAX_CONSECUTIVE_LOSSES is 4; no take-profit, no breakout, "
+                "nothing bought until 'r'; the hard stop stays armed"
+            ),
+        ),
+        (guard_texts.breaker_lifted(Breaker.DAILY_LOSS), "breaker lifted: MAX_DAILY_LOSS_FRAC holds no more"),
+        (guard_texts.still_held([DAILY]), "still held by MAX_DAILY_LOSS_FRAC until 00:00 UTC"),
+        (
+            guard_texts.fee_unpriced("BNB", "FDUSD"),
+            "breakers: commissions in BNB count as nothing, for its price in FDUSD is not known",
+        ),
+        (
+            guard_texts.balance_moved("FDUSD", Decimal("100.00"), Decimal(60)),
+            ("balance moved: 60 FDUSD, where fills and commissions leave 100; asking the account, which counts"),
+        ),
+        (
+            guard_texts.second_instance(OWN, 7),
+            (
+                "second instance: order 7 was given by another process that trades this account; stopping, "
+                "look which one should run (TE-t-lx3k9)"
+            ),
+        ),
+        (
+            guard_texts.late_order_adopted(RULES, Side.SELL, Decimal("0.5"), Decimal(2500), OWN),
+            "late order adopted: SELL 0.5000 ETH at 2500.00 FDUSD, from an earlier run (TE-t-lx3k9)",
+        ),
+        (
+            guard_texts.late_order_cancelled(RULES, Side.BUY, Decimal("0.5"), Decimal(2500), OWN),
+            "late order cancelled: BUY 0.5000 ETH at 2500.00 FDUSD, from an earlier run (TE-t-lx3k9)",
+        ),
+        (guard_texts.frames_saved(Path("logs/frames.txt")), "last frames saved: logs/frames.txt"),
+        (guard_texts.frames_lost("disk full"), "last frames not saved: disk full"),
+        (
+            guard_texts.breaker_limits(Decimal("0.03"), Decimal("0.1"), 4),
+            "3 % a day, 10 % from the best, 4 losses in a row",
+        ),
+        (guard_texts.breaker_limits(Decimal(0), Decimal(0), 0), "off"),
+    ],
+)
+def test_each_change_is_one_line_with_its_numbers(text: str, line: str) -> None:
+    assert text == line

@@ -1,0 +1,274 @@
+"""One day in a storm, judged: while it blows nothing may break, and after it all must soon be well again.
+
+The exchange's journal and its ledger are the judges. The daemon is asked for its phase only once it is
+calm, and only to be compared with them. `python -m tests.simulation.swarm SEED` replays one day and tells it.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from multiprocessing import get_context
+from random import Random
+from typing import Final
+
+from tests.simulation.day import Day, own_exits, simulate
+from tests.simulation.storm import Storm
+
+from trailingedge.clock import Clock
+from trailingedge.config import Settings
+from trailingedge.daemon import Daemon
+from trailingedge.market import Side
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.refusals import DUPLICATE_ORDER
+from trailingedge.simulator.server import LoopbackExchange
+from trailingedge.simulator.terms import Terms
+from trailingedge.strategy.want import Pricing
+
+STORM_S: Final = 1500.0
+QUIET_S: Final = 60.0
+BACK_WITHIN_S: Final = 10.0
+GLANCE_S: Final = 0.25
+RULES_READ_EVERY_S: Final = 60.0  # design, section 6: what a halted symbol costs
+PAUSE_AFTER_REFUSALS_S: Final = 60.0  # the longest back-off of a placement that is refused again and again
+DEAF_FOR_S: Final = 75.0  # design, section 7: the account's probe and its patience
+UNANSWERED_S: Final = 11.0  # a question lost just before the end must be given up first; and time to log on
+
+
+@dataclass(frozen=True)
+class SwarmVerdict:
+    """`faults` is what must never happen and did. The rest helps whoever has to find out why."""
+
+    seed: int
+    faults: list[str]
+    replay: str
+    story: list[str] = field(default_factory=list)  # weather, alerts and the exchange's journal, each with its second
+    counts: dict[str, int] = field(default_factory=dict)
+    digest: str = ""
+
+
+class Listener(logging.Handler):
+    """What the daemon logs. Exceptions that it caught, logged and survived are faults: none was expected."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.faults: list[str] = []
+        self.storm: Storm | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.storm is not None:
+            self.storm.note(f"{record.levelname} {record.getMessage()[:200]}")
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            self.faults.append(f"logged: {record.getMessage()[:200]} ({type(error).__name__}: {error})")
+
+
+@dataclass
+class Ending:
+    """What the script of the day leaves behind."""
+
+    storm: Storm
+    faults: list[str] = field(default_factory=list)
+
+
+def weather_of(seed: int) -> tuple[Settings, Terms]:
+    """The settings and the fee of a seed's day."""
+    chance = Random(f"settings {seed}")
+    settings = replace(
+        Settings(),
+        exit_pricing=chance.choice((Pricing.IMPROVE, Pricing.IMPROVE, Pricing.OPPOSITE, Pricing.JOIN)),
+        hard_stop_pricing=chance.choice((Pricing.OPPOSITE, Pricing.IMPROVE)),
+        reconnect_max_sec=chance.choice((5.0, 20.0, 60.0)),
+    )
+    return settings, replace(Terms(), maker_fee=Decimal(chance.choice(("0", "0", "0.0002"))))
+
+
+def judge_storm(seed: int, storm_s: float = STORM_S) -> SwarmVerdict:
+    """Run the day of a seed."""
+    settings, terms = weather_of(seed)
+    endings: list[Ending] = []
+
+    async def script(daemon: Daemon, loopback: LoopbackExchange, clock: Clock) -> None:
+        storm = Storm(seed, daemon, loopback, clock, Random(f"storm {seed}"))
+        ending = Ending(storm)
+        endings.append(ending)
+        heard.storm = storm
+        await clock.sleep(30.0)
+        await storm.blow(storm_s)
+        ending.faults += await recovery(storm, settings)
+        await clock.sleep(QUIET_S)
+        ending.faults += await quiet(storm)
+        daemon.stop("the storm is over")
+
+    with listening() as heard:
+        day = simulate(seed, 24.0, settings=settings, terms=terms, script=script)
+    storm = endings[0].storm
+    return SwarmVerdict(
+        seed=seed,
+        faults=[*endings[0].faults, *after(day), *heard.faults],
+        replay=f"uv run python -m tests.simulation.swarm {seed}",
+        story=told(storm, day),
+        counts=dict(day.journal.requests),
+        digest=day.journal.digest,
+    )
+
+
+def told(storm: Storm, day: Day) -> list[str]:
+    """All that happened, in order of time by the inner clock, where the exchange's own may have been off."""
+    said = [(second, what) for second, what in storm.events]
+    said += [(second, f"! {text}") for second, (_, text) in zip(day.notes.times_s, day.notes.alerts, strict=True)]
+    said += [(second, f"= {what}") for second, what in day.entries]
+    return [f"{second:9.3f} {what}" for second, what in sorted(said, key=lambda each: each[0])]
+
+
+@contextmanager
+def listening() -> Iterator[Listener]:
+    handler, logger = Listener(), logging.getLogger("trailingedge")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level or logging.WARNING)
+    try:
+        yield handler
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+async def recovery(storm: Storm, settings: Settings) -> list[str]:
+    """The faults have stopped: see the daemon come back, first to the exchange, then to its best price."""
+    clock, exchange = storm.clock, storm.exchange
+    calm_s = clock.now_s()
+    until_s = calm_s + longest_away_s(storm, settings)
+    while not connected(storm.daemon, settings, clock.now_s()):
+        if clock.now_s() > until_s:
+            return [f"not reconnected {clock.now_s() - calm_s:.0f} s after the storm"]
+        await clock.sleep(GLANCE_S)
+    until_s = clock.now_s() + longest_pause_s(storm) + BACK_WITHIN_S
+    while (missing := out_of_place(storm.daemon, exchange)) is not None:
+        if clock.now_s() > until_s:
+            return [f"{clock.now_s() - calm_s:.0f} s after the storm: {missing}"]
+        await clock.sleep(GLANCE_S)
+    return []
+
+
+def longest_away_s(storm: Storm, settings: Settings) -> float:
+    """Back-off and retryAfter, and how long a line may be deaf before it is found out."""
+    deaf_s = max(0.0, storm.deafened_s + DEAF_FOR_S - storm.clock.now_s())
+    return max(settings.reconnect_max_sec, closed_s(storm.exchange)) + deaf_s + UNANSWERED_S
+
+
+def closed_s(exchange: Exchange) -> float:
+    """How long until the exchange listens again, by its retryAfter."""
+    return (exchange.weights.closed_until_ms - exchange.clock.unix_ms()) / 1000
+
+
+def longest_pause_s(storm: Storm) -> float:
+    """What the daemon has been told by refusals to wait for: the symbol to trade again, or itself to try again."""
+    halted_s = storm.status_changed_s + RULES_READ_EVERY_S - storm.clock.now_s()
+    return max(0.0, halted_s, closed_s(storm.exchange), PAUSE_AFTER_REFUSALS_S if storm.refuses else 0.0)
+
+
+def connected(daemon: Daemon, settings: Settings, now_s: float) -> bool:
+    """The account is proven and the market fresh, as far as the daemon knows."""
+    snapshots = daemon.snapshots
+    return snapshots.account_proven and now_s - snapshots.top_proven_s < settings.stale_after_sec
+
+
+def out_of_place(daemon: Daemon, exchange: Exchange) -> str | None:
+    """What is not as it should be: an order away from the best price, a phase that does not fit the ledger."""
+    desk, engine = daemon.desk, exchange.engine
+    if desk is None or desk.trader.decision is None:
+        return "nothing is decided"
+    if desk.trader.halted:
+        return "halted"
+    ours, phase = own_exits(exchange.account()), desk.trader.decision.phase.name
+    top = engine.top()
+    for order in ours:
+        if order.price != top.best(order.side):
+            return f"{order.client_order_id} rests at {order.price}, the book is {top.bid} to {top.ask}"
+    if ours and phase not in {"EXITING", "FLUSHING"}:
+        return f"{phase}, and {ours[0].client_order_id} is open"
+    if not ours and phase in {"EXITING", "FLUSHING"}:
+        return f"{phase} without an order"
+    return unfit(daemon, exchange)
+
+
+def unfit(daemon: Daemon, exchange: Exchange) -> str | None:
+    """Why regime and phase do not fit what the account holds."""
+    desk, account, terms, top = daemon.desk, exchange.account(), exchange.terms, exchange.engine.top()
+    if desk is None or desk.trader.decision is None:
+        return None
+    foreign = [order for order in account.open_orders() if order not in own_exits(account)]
+    locked = {side: sum((o.locked for o in foreign if o.side is side), Decimal(0)) for side in Side}
+    base = account.balance(terms.base_asset).total - locked[Side.SELL]
+    quote = account.balance(terms.quote_asset).total - locked[Side.BUY]
+    margin = Decimal("1.05")  # at the very edge either may be right
+    sellable, buyable = (worth > terms.min_notional * margin for worth in (base * top.bid, quote))
+    decision = desk.trader.decision
+    held = decision.regime.name if decision.regime is not None else "NONE"
+    if decision.phase.name == "UNFUNDED":
+        return f"UNFUNDED with {base} and {quote}" if sellable or buyable else None
+    if (held == "BASE" and buyable and base * top.bid * margin < terms.min_notional) or (
+        held == "QUOTE" and sellable and quote * margin < terms.min_notional
+    ):
+        return f"regime {held} with {base} and {quote}"
+    return None
+
+
+async def quiet(storm: Storm) -> list[str]:
+    """All has been well for a while: the bot knows what it owns."""
+    account, terms = storm.exchange.account(), storm.exchange.terms
+    wrong: list[str] = []
+    for _ in range(40):
+        told = storm.daemon.snapshots.balances
+        wrong = [
+            f"the bot believes {told.get(asset)}, the ledger says {account.balance(asset)}"
+            for asset in (terms.base_asset, terms.quote_asset)
+            if told.get(asset) != account.balance(asset)
+        ]
+        if not wrong:
+            break
+        await storm.clock.sleep(GLANCE_S)
+    return wrong
+
+
+def after(day: Day) -> Iterator[str]:
+    """What the ledger says when it is all over."""
+    yield from day.faults()
+    wrong = {
+        "the same order sent twice": day.journal.refusal_texts[DUPLICATE_ORDER],
+        "bans of our own making": day.exchange.weights.bans,
+    }
+    yield from (f"{what}: {count}" for what, count in wrong.items() if count)
+
+
+def main(words: list[str]) -> int:
+    """Replay and tell: one seed in full, `FIRST-LAST` in worker processes, one line each."""
+    first, _, last = words[0].partition("-")
+    if not last:
+        return tell_all(judge_storm(int(first)))
+    seeds = range(int(first), int(last) + 1)
+    bad = 0
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        for verdict in pool.map(judge_storm, seeds):
+            if verdict.faults:
+                bad += 1
+                print(f"seed {verdict.seed}: {'; '.join(verdict.faults)}", flush=True)
+    print(f"{len(seeds)} storms, {bad} with faults")
+    return 1 if bad else 0
+
+
+def tell_all(verdict: SwarmVerdict) -> int:
+    """The whole story of one day."""
+    for line in verdict.story:
+        print(line)
+    print(f"seed {verdict.seed}: {'; '.join(verdict.faults) or 'well'}")
+    return 1 if verdict.faults else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""What queries are told while the records lag: the account exactly as it stood."""
+
+from decimal import Decimal
+
+from tests.simulator.exchange_builders import an_exchange, buy, sell, tick
+
+from trailingedge.clock import HandClock
+from trailingedge.market import OrderStatus
+from trailingedge.simulator.orders import CancelOrder
+
+
+async def test_the_past_stands_still_while_the_present_moves() -> None:
+    clock = HandClock()
+    exchange = an_exchange(clock=clock)
+    account, started_ms = exchange.account(), clock.unix_ms()
+    await clock.wind(1)
+    order, _ = exchange.place(account, sell(client_order_id="one"))
+    placed_ms = clock.unix_ms()
+    await clock.wind(1)
+    exchange.engine.play(tick("100.20", "100.30", at_s=2))
+    filled_ms = clock.unix_ms()
+    await clock.wind(1)
+    exchange.place(account, buy(client_order_id="two"))
+
+    at_first = account.as_of(started_ms)
+    assert (dict(at_first.orders), at_first.open_orders(), list(at_first.trades)) == ({}, [], [])
+    assert at_first.newest_order_named("one") is None
+
+    then = account.as_of(placed_ms)
+    assert [each.status for each in then.open_orders()] == [OrderStatus.NEW]
+    assert then.orders[order.order_id].filled == 0
+    assert then.newest_order_named("one") == then.orders[order.order_id] != order
+    assert list(then.trades) == []
+    assert [(each.free, each.locked) for each in then.balances()] == [
+        (Decimal(9), Decimal(1)),
+        (Decimal(1000), Decimal(0)),
+    ]
+
+    later = account.as_of(filled_ms)
+    assert later.open_orders() == []
+    assert later.orders[order.order_id] is order
+    assert len(later.trades) == 1
+    assert later.newest_order_named("two") is None
+
+    assert account.as_of(clock.unix_ms()) is account
+
+
+async def test_a_deposit_is_part_of_the_past_as_well() -> None:
+    clock = HandClock()
+    exchange = an_exchange(clock=clock)
+    account = exchange.account()
+    await clock.wind(1)
+    exchange.by_hand().deposit("ETH", Decimal(5))
+    assert account.as_of(clock.unix_ms() - 1).balances()[0].free == 10
+    assert account.balances()[0].free == 15
+
+
+async def test_of_the_past_only_the_latest_seconds_are_kept() -> None:
+    clock = HandClock()
+    exchange = an_exchange(clock=clock)
+    account, started_ms = exchange.account(), clock.unix_ms()
+    for _ in range(40):
+        await clock.wind(1)
+        order, _ = exchange.place(account, sell())
+        exchange.cancel(account, CancelOrder(order_id=order.order_id))
+    assert len(account.as_of(started_ms).orders) > 10  # not that old any more
+    assert len(account.as_of(clock.unix_ms() - 2000).orders) == 38
