@@ -27,6 +27,10 @@ from pathlib import Path
 from random import Random
 from typing import Final, TextIO
 
+from websockets.sync.client import connect
+
+from trailingedge.auth.manager import KeyManager
+
 IN_FLIGHT_WANTED: Final = 0.6  # of all rounds
 STARTED_WITHIN_S: Final = 40.0
 RESTS_WITHIN_S: Final = 5.0
@@ -52,6 +56,7 @@ class Book:
     named: dict[str, str] = field(default_factory=dict)  # the own id of each
     asked: dict[str, list[int]] = field(default_factory=dict)  # when an order request came, by method
     answered: dict[str, list[int]] = field(default_factory=dict)
+    filled: set[str] = field(default_factory=set)  # order ids, to the end
     faults: list[str] = field(default_factory=list)
     fills: int = 0
     emptied_s: float = 0.0
@@ -112,6 +117,7 @@ class Book:
         self.open[order_id] -= quantity
         if not self.open[order_id]:
             del self.open[order_id]
+            self.filled.add(order_id)
             self.emptied_s = time.monotonic()
 
 
@@ -216,6 +222,19 @@ class Stage:
         self._wait(lambda: daemon.said("ready: "), STARTED_WITHIN_S, "the daemon is not ready", daemon)
         return daemon
 
+    def held(self) -> dict[str, Decimal]:
+        """What the exchange says the account holds, free and locked, by asset."""
+        keys = KeyManager.from_file(Path(self._told["private_key_path"]), self._told["api_key"])
+        with connect(self._told["ws_api_url"], proxy=None) as api:
+            for method, params in (
+                ("session.logon", keys.logon_params(time.time_ns() // 1_000_000, 5000)),
+                ("account.status", {"timestamp": time.time_ns() // 1_000_000}),
+            ):
+                api.send(json.dumps({"id": 1, "method": method, "params": params}))
+                answer = json.loads(api.recv())
+        rows = answer["result"]["balances"]
+        return {row["asset"]: Decimal(row["free"]) + Decimal(row["locked"]) for row in rows}
+
     def play(self, number: int, daemon: Daemon) -> tuple[Round, Daemon]:
         """One round: flip, kill, start anew, wait until the exit is complete. The daemon that lives now."""
         after_s = self._chance.uniform(0.0, LONGEST_CHASE_S)
@@ -225,8 +244,8 @@ class Stage:
         killed_s = time.monotonic()
         time.sleep(0.05)  # the exchange may still be writing
         self.book.read()
-        own = next((self.book.named[order_id] for order_id in self.book.open), "")
-        fault, rested = "", bool(own)
+        order_id = next(iter(self.book.open), "")
+        fault, own = "", self.book.named.get(order_id, "")
         daemon = self.start()
         adopted = daemon.said("order adopted: ")
         try:
@@ -235,9 +254,9 @@ class Stage:
             fault = str(late)
         self.book.read()
         in_flight = self.book.in_flight(killed_ms)
-        if rested and not adopted and own in {self.book.named[each] for each in self.book.open}:
-            fault = fault or "the order was not adopted"
-        return Round(number, own, after_s, in_flight, rested, adopted, time.monotonic() - killed_s, fault), daemon
+        if order_id and not adopted and order_id not in self.book.filled:
+            fault = fault or f"order {order_id} was neither filled nor adopted"
+        return Round(number, own, after_s, in_flight, bool(own), adopted, time.monotonic() - killed_s, fault), daemon
 
     def _chase(self, daemon: Daemon, after_s: float) -> None:
         """Flip until an order rests that lives for `after_s`; an exit that is over by then is followed by another."""
@@ -301,10 +320,11 @@ def main() -> int:
                 break
         code = daemon.stop()
         on.book.read()
-    return verdict(rounds, args.times, on.book, code)
+        held = on.held()
+    return verdict(rounds, args.times, on.book, code, held)
 
 
-def verdict(rounds: list[Round], times: int, book: Book, code: int) -> int:
+def verdict(rounds: list[Round], times: int, book: Book, code: int, held: dict[str, Decimal]) -> int:
     """Say what it came to; 0 where all is well."""
     in_flight = sum(each.in_flight for each in rounds)
     faults = [*book.faults, *(f"round {each.number}: {each.fault}" for each in rounds if each.fault)]
@@ -314,12 +334,12 @@ def verdict(rounds: list[Round], times: int, book: Book, code: int) -> int:
         faults.append(f"the last daemon ended with exit code {code}")
     if book.open:
         faults.append(f"orders left: {', '.join(book.open)}")
-    if min(book.base, book.quote) < 0:
-        faults.append(f"more was spent than there was: {book.base} ETH, {book.quote} FDUSD")
+    if (held["ETH"], held["FDUSD"]) != (book.base, book.quote):
+        faults.append(f"the account holds {held}, its fills come to {book.base} ETH and {book.quote} FDUSD")
     rested, adopted = sum(each.rested for each in rounds), sum(each.adopted for each in rounds)
     print(f"{len(rounds)} kills, {in_flight} with a request in flight, {rested} with the order on the book")
-    print(f"{adopted} orders adopted; the others were filled before anybody came back")
-    print(f"{book.fills} fills, by which the account holds {book.base} ETH and {book.quote:.2f} FDUSD")
+    print(f"{adopted} orders adopted; the others of those were filled before anybody came back")
+    print(f"{book.fills} fills, after which the account holds {held['ETH']} ETH and {held['FDUSD']} FDUSD")
     for fault in faults:
         print(f"FAULT: {fault}")
     print("verdict: " + ("nothing lost" if not faults else "not good"))

@@ -120,6 +120,19 @@ def test_from_cash_a_fall_that_turns_is_bought_back() -> None:
     play(story, balances=CASH)
 
 
+def test_the_stop_is_confirmed_by_time_alone_when_the_market_falls_silent() -> None:
+    settings = with_settings(loop_sleep_sec=5.0)
+
+    async def story(it: Stage) -> None:
+        await it.ready()
+        it.jump("2450")
+        fell_s = it.clock.now_s()
+        await it.until(lambda: it.own)
+        assert 1.0 <= it.clock.now_s() - fell_s <= 1.1
+
+    play(story, settings=settings)
+
+
 def test_a_loss_that_lasts_is_flushed_and_the_gate_shuts() -> None:
     async def story(it: Stage) -> None:
         await crash(it)

@@ -142,3 +142,23 @@ def test_the_account_is_proven_only_when_somebody_says_so() -> None:
     assert snapshots.view(0.0).account_proven
     snapshots.prove_account(False)
     assert not snapshots.view(0.0).account_proven
+
+
+def test_balances_older_than_the_stream_told_leave_a_doubt_that_a_query_ends() -> None:
+    snapshots = Snapshots(10)
+    snapshots.hear_balances([Balance("ETH", D(1))], account_ms=60_000)
+    snapshots.hear_balances([Balance("ETH", D(2))], account_ms=5_000)
+    assert snapshots.view(0.0).balances["ETH"].free == 1
+    assert snapshots.view(0.0).balances_doubted
+    snapshots.hear_queried([Balance("ETH", D(2))], account_ms=5_000, pushes_before=snapshots.pushes, settled_ms=0)
+    assert snapshots.view(0.0).balances["ETH"].free == 2
+    assert not snapshots.view(0.0).balances_doubted
+    snapshots.hear_balances([Balance("ETH", D(3))], account_ms=6_000)
+    assert snapshots.view(0.0).balances["ETH"].free == 3
+
+
+def test_a_candle_that_claims_to_come_from_the_future_does_not_carry_the_time_away() -> None:
+    snapshots = Snapshots(10)
+    kline = Kline(0, 59_999, D(1), D(1), D(1), D(1), closed=False)
+    snapshots.hear_kline(kline, event_ms=3_600_000, now_s=0.0)
+    assert snapshots.market_ms(0.0) <= 70_000

@@ -176,7 +176,13 @@ class Stage:
     async def ready(self) -> None:
         """Started, and the anchor is written down, unless that has to wait."""
         await self.until(lambda: self.heard("ready:"))
-        await self.until(lambda: not self.daemon.note_pending or self.exchange.engine.status != "TRADING")
+        await self.until(lambda: not self.daemon.note_pending or self._cannot_be_noted)
+
+    @property
+    def _cannot_be_noted(self) -> bool:
+        desk = self.daemon.desk
+        exiting = desk is not None and desk.trader.memory.exit is not None
+        return exiting or self.exchange.engine.status != "TRADING"
 
     # The operator, the owner's other screen, and fate
 

@@ -49,6 +49,7 @@ _GLANCE_S: Final = 0.02
 _OF_NO_EXIT: Final = 0  # the tag of a request whose answer nobody waits for
 _MARK_EVERY_MS: Final = 60_000
 _CLOCK_GOOD_FOR_S: Final = 1800.0
+_JUST_AFTER_S: Final = 0.001
 _RULES_GOOD_FOR_S: Final = 60.0  # while the symbol does not trade
 
 StartTask = Callable[[Coroutine[Any, Any, None]], None]
@@ -91,6 +92,7 @@ class Daemon:
         self._starting: asyncio.Timeout | None = None
         self._marked_ms = 0
         self._code = ExitCode.OK
+        self._confirming: asyncio.TimerHandle | None = None
         self.snapshots = Snapshots(settings.rolling_klines_maxlen, self._wake.set)
         self._budget = OrderBudget(settings.order_budget_reserve)
         self._frames = LastFrames(surroundings.clock.unix_ms)
@@ -267,9 +269,18 @@ class Daemon:
         self._tell_ready(desk)
         if desk.trader.restless:
             self._wake.set()
+        self._wake_to_confirm(desk.trader.confirms_in_s())
         if view.market_ms - self._marked_ms >= _MARK_EVERY_MS:
             self._marked_ms = view.market_ms
             desk.mark()
+
+    def _wake_to_confirm(self, in_s: float | None) -> None:
+        """A stop must not wait for the next frame to be confirmed: a market may fall and then say nothing."""
+        if self._confirming is not None:
+            self._confirming.cancel()
+            self._confirming = None
+        if in_s is not None:
+            self._confirming = asyncio.get_running_loop().call_later(in_s + _JUST_AFTER_S, self._wake.set)
 
     async def _look_after_late_orders(self, desk: Desk) -> None:
         """A request of our predecessor's came to something only now: go on with its order, or take it away."""

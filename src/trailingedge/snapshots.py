@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from trailingedge.market import Balance, BookTop, Kline
 
@@ -19,7 +20,7 @@ class View:
     `top_age_s` counts since the top was heard or proved (infinite before the first); `market_ms` is the
     exchange's time as last heard and carried on; `balances_ms` is the exchange's time of the balances;
     `closed` are the klines that closed since the last view, oldest first; `pushes` is how often the stream has
-    told balances so far.
+    told balances so far. `balances_doubted`: what it told last was older than what it told before.
     """
 
     now_s: float
@@ -31,6 +32,10 @@ class View:
     account_proven: bool
     closed: tuple[Kline, ...]
     pushes: int = 0
+    balances_doubted: bool = False
+
+
+_CLOSE_LAG_MS: Final = 10_000  # a kline's last word comes this long after its close at most
 
 
 class Snapshots:
@@ -45,6 +50,7 @@ class Snapshots:
         self.balances: dict[str, Balance] = {}
         self.balances_ms = 0
         self.pushes = 0
+        self.balances_doubted = False  # the stream told of an account older than it told before
         self.account_proven = False
         self._pushed_ms = 0
         self._event_ms = 0
@@ -75,7 +81,8 @@ class Snapshots:
 
     def hear_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
         """A kline frame. One that closed joins the history once; an older one is ignored."""
-        self.hear_time(event_ms, now_s)
+        # A frame that claims to come long after its own kline would carry the market's time away for good.
+        self.hear_time(min(event_ms, kline.close_ms + _CLOSE_LAG_MS), now_s)
         self.kline_heard_s = now_s
         if not kline.closed:
             self.forming = kline
@@ -87,8 +94,14 @@ class Snapshots:
         self._changed()
 
     def hear_balances(self, balances: Iterable[Balance], account_ms: int) -> None:
-        """The stream tells absolute balances of some assets as of `account_ms`. Older ones than it told are ignored."""
+        """The stream tells absolute balances of some assets as of `account_ms`.
+
+        Ones older than it told before are not believed, but they leave a doubt that only a query ends:
+        they may be late, or what came before them was wrong.
+        """
         if account_ms < self._pushed_ms:
+            self.balances_doubted = True
+            self._changed()
             return
         self.pushes += 1
         self._pushed_ms = account_ms
@@ -99,9 +112,13 @@ class Snapshots:
     def hear_queried(self, balances: Iterable[Balance], account_ms: int, pushes_before: int, settled_ms: int) -> None:
         """The answer to a question asked when `pushes` was `pushes_before`, and all changes were before `settled_ms`.
 
-        It is ignored where the stream has meanwhile told of a newer account than the answer's.
+        It is ignored where the stream has meanwhile told of a newer account than the answer's, unless
+        the stream itself is in doubt.
         """
-        if self.pushes != pushes_before and account_ms < self._pushed_ms:
+        if self.balances_doubted:
+            self.balances_doubted = False
+            self._pushed_ms = account_ms
+        elif self.pushes != pushes_before and account_ms < self._pushed_ms:
             return
         self.balances_ms = max(self.balances_ms, account_ms, settled_ms)
         self.balances.update((balance.asset, balance) for balance in balances)
@@ -134,6 +151,7 @@ class Snapshots:
             top_age_s=now_s - self.top_proven_s,
             balances=MappingProxyType(dict(self.balances)),
             balances_ms=self.balances_ms,
+            balances_doubted=self.balances_doubted,
             account_proven=self.account_proven,
             closed=closed,
             pushes=self.pushes,

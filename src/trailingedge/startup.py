@@ -97,6 +97,8 @@ class Startup:
         count = settings.rolling_klines_maxlen
         found = await self._persist(lambda: market_fetch.klines(api, settings.symbol, settings.kline_interval, count))
         self._wire.snapshots.load_klines(found)
+        if found:  # until an event tells the market's time, the newest close does
+            self._wire.snapshots.hear_time(found[-1].close_ms + 1, self._clock.now_s())
         self._face.step("candles", f"{len(found)} of {count}, {settings.kline_interval} each")
 
     async def first_book(self, rules: SymbolRules) -> BookTop:
@@ -204,13 +206,25 @@ class Startup:
     async def _persist(self, ask: Callable[[], Awaitable[T]]) -> T:
         """The result of one step, tried again for reasons that may pass. Raises StartFailed when they do not."""
         reason = ""
-        for attempt in range(_TRIES):
-            if attempt:
-                await self._clock.sleep(_PAUSE_S * 2.0 ** (attempt - 1))
+        attempt = 0
+        while attempt < _TRIES:
             await self._wire.api.ready()
             try:
                 return await ask()
             except (SessionLost, OutcomeUnknown, RequestRefused, ProtocolViolation) as trouble:
                 reason = str(trouble)
+                wait_s = self._told_to_wait_s(trouble)
+            if wait_s:
+                logger.warning("start: %s; the exchange wants to be left alone for %.0f s", reason, wait_s)
+                await self._clock.sleep(wait_s + _PAUSE_S)
+            else:
                 logger.warning("start: %s; trying again", reason)
+                await self._clock.sleep(_PAUSE_S * 2.0**attempt)
+                attempt += 1
         raise StartFailed(f"the exchange did not answer as needed, {_TRIES} times in a row: {reason}")
+
+    def _told_to_wait_s(self, trouble: Exception) -> float:
+        """How long the exchange asks to be left alone; 0 where it does not."""
+        if isinstance(trouble, RequestRefused):
+            return trouble.wait_s(self._wire.server_clock.now_ms())
+        return trouble.wait_s if isinstance(trouble, SessionLost) else 0.0

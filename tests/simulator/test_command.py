@@ -130,6 +130,33 @@ def test_a_file_that_breaks_off_is_named_with_exit_code_78(tmp_path: Path, capsy
     assert path.name in capsys.readouterr().err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGTERM to be caught there")
+async def test_the_journal_is_written_as_it_happens_and_the_exchange_misbehaves_as_told(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    words = ["--register-key", str(public_key_file(tmp_path)), "--api-key", "mine", "--latency", "0.001"]
+    process, line = await started(*words, "--journal", str(path), "--fault", "busy=1")
+    params = {"symbol": "ETHFDUSD", "orderId": 1, "timestamp": RealClock().unix_ms(), "apiKey": "mine"}
+    async with connect(line["ws_api_url"]) as api:
+        for method in ("order.status", "time"):
+            body = {"id": 1, "method": method, "params": signed(params) if method == "order.status" else {}}
+            await api.send(json.dumps(body))
+        answers = [json.loads(await api.recv()) for _ in range(2)]
+    told = [json.loads(text) for text in path.read_text().splitlines()]
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+    assert [answer["status"] for answer in answers] == [503, 200]
+    assert [(entry["what"], entry["details"]) for entry in told] == [("request", "time"), ("answered", "time")]
+    assert set(told[0]) == {"unix_ms", "market_ms", "what", "account", "details"}
+
+
+def test_a_journal_that_cannot_be_written_is_named_with_exit_code_78(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nowhere" / "journal.jsonl"
+    assert command.run(parsed("--journal", str(path))) == 78
+    assert str(path) in capsys.readouterr().err
+
+
 def test_balances_and_fee_are_read_exactly() -> None:
     args = parsed("--balance", "ETH=1.5,FDUSD=0", "--fee", "0.001", "--speed", "60")
     assert args.balance == {"ETH": Decimal("1.5"), "FDUSD": Decimal(0)}
@@ -146,6 +173,10 @@ def test_balances_and_fee_are_read_exactly() -> None:
         ["--fee", "2"],
         ["--fee", "NaN"],
         ["--speed", "0"],
+        ["--fault", "late_reply"],
+        ["--fault", "soup=0.5"],
+        ["--fault", "late_reply=2"],
+        ["--latency", "-1"],
     ],
 )
 def test_amounts_that_are_none_are_refused(words: list[str]) -> None:

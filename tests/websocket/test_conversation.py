@@ -66,6 +66,31 @@ async def test_a_ban_outlives_the_connection_it_was_told_on() -> None:
     assert lost.value.wait_s == 60.0
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "quiet"),
+    [
+        pytest.param(418, -1003, True, id="banned"),
+        pytest.param(429, -1003, True, id="too much weight"),
+        pytest.param(429, -1015, False, id="too many orders"),
+    ],
+)
+async def test_who_is_told_to_wait_asks_nothing_until_then(status: int, code: int, quiet: bool) -> None:
+    bench = Bench()
+    run = asyncio.create_task(bench.conversation.run())
+    data = {"serverTime": 5_000, "retryAfter": 15_000}
+    bench.socket.say({"id": None, "status": status, "error": {"code": code, "msg": "wait", "data": data}})
+    await settle()
+    answers: list[Answer] = []
+    await bench.conversation.post("time", None, 3.0, answers.append)
+    assert bool(answers) is quiet
+    if quiet:
+        assert answers == [NotSent("the exchange wants to hear nothing for 10 s", 10.0)]
+        await bench.clock.wind(10.0)
+        await bench.conversation.post("time", None, 3.0, answers.append)
+    assert len(bench.socket.sent) == 1
+    run.cancel()
+
+
 async def test_after_its_end_nothing_is_sent() -> None:
     bench = Bench()
     heard: list[Answer] = []

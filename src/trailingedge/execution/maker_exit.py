@@ -46,7 +46,7 @@ class ChaseParams:
 class MakerExit:
     """The chase of one exit after another, pure: time comes in as an argument.
 
-    `rules` may be replaced when they were read again. `happened` collects what people should be told.
+    `happened` collects what people should be told.
     """
 
     def __init__(self, rules: SymbolRules, budget: OrderBudget, params: ChaseParams | None = None) -> None:
@@ -68,6 +68,12 @@ class MakerExit:
         self._complete: Cause | None = None
         self._differs_since_s: float | None = None
         self._escaped = False
+
+    def learn_rules(self, rules: SymbolRules) -> None:
+        """The rules were read again: a symbol that trades now need not be waited for any longer."""
+        self.rules = rules
+        if rules.trading:
+            self._books.restraint.forgive(Refusal.NOT_TRADING)
 
     # What others ask -------------------------------------------------------------------------
 

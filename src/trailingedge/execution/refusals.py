@@ -87,6 +87,12 @@ class Restraint:
         self._misled_by = None
         self._move_from_s = float("-inf")
 
+    def forgive(self, refusal: Refusal) -> None:
+        """The reason for this refusal is known to be gone: nothing that was learned from it holds any more."""
+        if self._reason is refusal:
+            self.succeeded()
+            self._cancel_from_s = float("-inf")
+
     def may_move(self, top: BookTop, now_s: float) -> bool:
         """A placement is worth trying: the wait is over, or the book that misled us has changed."""
         return now_s >= self._move_from_s or (self._misled_by is not None and top != self._misled_by)

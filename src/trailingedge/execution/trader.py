@@ -192,7 +192,7 @@ class Trader:
 
     def learn_rules(self, rules: SymbolRules) -> None:
         """The rules were read again: what is enough to trade, and what an order must be, may have changed."""
-        self.chase.rules = rules
+        self.chase.learn_rules(rules)
         self._strategy = replace(
             self._strategy,
             min_quantity=rules.min_quantity,
@@ -268,9 +268,14 @@ class Trader:
         )
 
     def exit_age_s(self, market_ms: int) -> float:
-        """Age of the exit in hand by the exchange's time, 0 without one."""
+        """Age of the exit in hand by the exchange's time; 0 without one, or while that time was not known."""
         held = self.memory.exit
-        return max(0.0, (market_ms - held.started_ms) / 1000) if held is not None else 0.0
+        return max(0.0, (market_ms - held.started_ms) / 1000) if held is not None and held.started_ms else 0.0
+
+    def confirms_in_s(self) -> float | None:
+        """How long until the hard stop is confirmed if nothing changes; None while there is nothing to confirm."""
+        breach_ms = None if self.decision is None else self.decision.stop_breach_ms
+        return None if breach_ms is None else max(0.0, self._strategy.hard_stop_confirm_s - breach_ms / 1000)
 
     # -----------------------------------------------------------------------------------------
 
@@ -320,16 +325,24 @@ class Trader:
         """Whether the balances account for every change of ours, and a request for them when they are late."""
         if self.noting(view.now_s):
             return False, []
+        if view.balances_doubted:
+            return False, self._ask_for_balances(view)
         if self.settlement.holds(view, self.chase.touched_ms, self.chase.order):
             self._unsettled_since_s = None
             return True, []
         if self._unsettled_since_s is None:
             self._unsettled_since_s = view.now_s
+        return False, self._ask_for_balances(view)
+
+    def _ask_for_balances(self, view: View) -> list[Command]:
+        """Once a second, and the first time a second after they were missed."""
+        if self._unsettled_since_s is None:
+            self._unsettled_since_s = view.now_s
         # Unproven, nobody could be asked; the balances are read anyway before the account is proven again.
         if not view.account_proven or view.now_s - self._unsettled_since_s < _SETTLE_PATIENCE_S:
-            return False, []
+            return []
         self._unsettled_since_s = view.now_s
-        return False, [Remedy.BALANCES]
+        return [Remedy.BALANCES]
 
     def _held(self, view: View, asset: str, side: Side, reserve: Decimal) -> Decimal:
         balance = view.balances.get(asset) or Balance(asset, ZERO)

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 PATIENCE_S: Final = 10.0  # the exchange itself gives a request up after ten seconds
 _GLANCE_S: Final = 0.5  # how late a time-out may be noticed
 _LEAST_SLEEP_S: Final = 0.001
+_LONGEST_QUIET_S: Final = 3 * 24 * 3600.0  # the longest ban there is
 _STRAGGLERS_S: Final = 1.0  # events of before the end may still be on their way
 _OWED_WITHIN_S: Final = 5.0
 
@@ -57,6 +58,8 @@ class Conversation:
         self._server_ms = server_ms
         self._note = note
         self._session = Session(on_limits)
+        self._quiet_until_s = float("-inf")
+        self._ban_minded: Reply | None = None
         self._lost: SessionLost | None = None
         self._broken = asyncio.Event()
         self._asked = asyncio.Event()
@@ -84,6 +87,10 @@ class Conversation:
         """Write the request and return; `heard` gets the answer."""
         if self._lost is not None:
             heard(NotSent(str(self._lost)))
+            return
+        quiet_s = self._quiet_until_s - self._clock.now_s()
+        if quiet_s > 0.0:  # asking on would only lengthen the ban
+            heard(NotSent(f"the exchange wants to hear nothing for {quiet_s:.0f} s", quiet_s))
             return
         text = self._session.ask(method, params, self._clock.now_s(), patience_s, heard)
         self._asked.set()
@@ -133,6 +140,13 @@ class Conversation:
             self._broken.set()
             self._session.lost(str(lost))
 
+    def _mind_ban(self) -> None:
+        """Whoever is told to wait must not be asked by another of us meanwhile."""
+        ban = self._session.ban
+        if ban is not None and ban is not self._ban_minded:
+            self._ban_minded = ban
+            self._quiet_until_s = self._clock.now_s() + min(self._ban_s(), _LONGEST_QUIET_S)
+
     def _ban_s(self) -> float:
         """How long a ban lasts that was told over this connection."""
         ban = None if self._session.ban is None else refusal_of("ban", self._session.ban)
@@ -162,6 +176,7 @@ class Conversation:
     def _hear(self, frame: str | bytes) -> None:
         message = self._session.hear(frame)
         if message is None:
+            self._mind_ban()
             return
         if isinstance(message, Revoked):
             raise SessionLost(f"the exchange revoked the session: {message.code} {message.text}")
@@ -185,7 +200,9 @@ class Conversation:
 
 def result_of(method: str, answer: Answer) -> object:
     """The raw result of an answer. Raises RequestRefused, OutcomeUnknown or SessionLost."""
-    if isinstance(answer, NotSent) or (isinstance(answer, Silence) and answer.connection_lost):
+    if isinstance(answer, NotSent):
+        raise SessionLost(f"{method}: {answer.reason}", answer.wait_s)
+    if isinstance(answer, Silence) and answer.connection_lost:
         raise SessionLost(f"{method}: {answer.reason}")
     if isinstance(answer, Silence):
         raise OutcomeUnknown(f"{method}: {answer.reason}")

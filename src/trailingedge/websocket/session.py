@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 _GIVEN_UP_KEPT: Final = 1000
 _BANNED: Final = 418
+_TOO_MUCH: Final = (429, -1003)  # of weight; 429 −1015 is about orders alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,10 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Never written to a socket: certainly not done."""
+    """Never written to a socket: certainly not done. `wait_s`: how long the exchange wants to hear nothing."""
 
     reason: str
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Session:
         if not isinstance(message, Answered):
             return message
         reply = message.reply
-        if reply.status == _BANNED:
+        if reply.status == _BANNED or (reply.status, reply.code) == _TOO_MUCH:
             self.ban = reply
         if message.request_id is None:
             return self._hear_nobodys(reply)

@@ -1,0 +1,34 @@
+"""A disk that has stopped taking anything, played by a pipe that nobody reads."""
+
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from trailingedge.logging_config import SESSION_NAME, setup
+
+NOW = datetime(2025, 6, 1, 12, 30, 15, tzinfo=UTC)
+RECORDS = 2000
+
+logger = logging.getLogger("trailingedge.tests")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes to stand in for the disk")
+def test_a_stalled_disk_holds_nobody_up_and_gets_it_all_in_the_end(tmp_path: Path) -> None:
+    path = tmp_path / NOW.strftime(SESSION_NAME)
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    logs = setup(tmp_path, NOW)
+    for number in range(RECORDS):  # more than the pipe holds: whoever wrote it himself would stand here for ever
+        logger.info("record %d %s", number, "x" * 100)
+    told = b""
+    while f"record {RECORDS - 1} ".encode() not in told:
+        try:
+            told += os.read(reader, 1 << 20)
+        except BlockingIOError:
+            continue
+    logs.close()
+    os.close(reader)
+    assert [line.split()[5] for line in told.decode().splitlines()] == [str(number) for number in range(RECORDS)]

@@ -1,0 +1,115 @@
+"""Coming back to an account: what goes on, what is taken away, and what is written down for the next time."""
+
+from decimal import Decimal
+
+from tests.theatre import CASH, D, Stage, nothing, play
+
+from trailingedge.daemon import Instruction
+from trailingedge.errors import ExitCode
+from trailingedge.execution.ids import OwnId, own_id
+from trailingedge.market import Regime, Side
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.faults import Fate
+from trailingedge.strategy.want import Kind
+
+OLD = OwnId(Kind.MANUAL, 1_783_000_000_000)  # an exit of a quarter of a minute ago
+
+
+def notes(exchange: Exchange) -> list[tuple[Side, Decimal]]:
+    """Regime side and anchor price of the notes on record, oldest first."""
+    found = []
+    for order in exchange.account().orders.values():
+        own = own_id(order.client_order_id)
+        if own is not None and own.ticks is not None:
+            found.append((order.side, own.ticks * D("0.01")))
+    return found
+
+
+def test_a_first_start_writes_its_anchor_down() -> None:
+    end = play(nothing)
+    assert notes(end.exchange) == [(Side.SELL, D(2500))]
+    assert end.left == []
+    end = play(nothing, balances=CASH)
+    assert notes(end.exchange) == [(Side.BUY, D("2500.01"))]
+
+
+def test_a_stop_in_the_middle_of_a_note_leaves_none() -> None:
+    async def story(it: Stage) -> None:
+        await it.until(lambda: it.heard("ready:"))
+
+    end = play(story)
+    assert (end.code, end.left) == (ExitCode.OK, [])
+
+
+def test_an_order_of_the_last_session_is_adopted_and_chased_to_its_end() -> None:
+    async def story(it: Stage) -> None:
+        it.exchange.by_hand().place(Side.SELL, D(2600), D(1), client_order_id=str(OLD))
+        await it.ready()
+        assert it.heard("order adopted: SELL 1.0000 ETH at 2600.00 FDUSD (TE-m-")
+        assert "jumpstart: left out, an exit goes on" in it.notes.lines
+        await it.wait(1)
+        assert (it.order.client_order_id, it.order.price) == (str(OLD), D("2500.01"))
+        await it.price("2510")
+        assert it.holds("ETH") == 0
+        assert it.heard("manual flip filled: sold 1.0000 ETH for 2500.01 FDUSD")
+        assert it.daemon.desk is not None
+        assert it.daemon.desk.status(0).regime is Regime.QUOTE
+
+    assert play(story).code is ExitCode.OK
+
+
+def test_a_late_order_of_the_last_session_goes_on_where_nothing_else_does() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        it.by_hand(lambda hand: hand.place(Side.SELL, D(2600), D(1), client_order_id=str(OLD)))
+        await it.wait(1)
+        assert it.heard("order adopted: SELL 1.0000 ETH at 2600.00 FDUSD")
+        assert (it.order.client_order_id, it.order.price) == (str(OLD), D("2500.01"))
+
+    assert play(story).code is ExitCode.OK
+
+
+def test_a_late_order_that_does_not_fit_is_taken_away() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        it.by_hand(lambda hand: hand.place(Side.BUY, D(2400), D("0.01"), client_order_id=str(OLD)))
+        await it.wait(1)
+        assert it.heard("late order of the last session cancelled: BUY 0.0100 ETH at 2400.00 FDUSD")
+        assert it.own == []
+
+    assert play(story, balances={"ETH": D(1), "FDUSD": D(100)}).code is ExitCode.OK
+
+
+def test_a_withdrawn_exit_is_written_down_and_the_next_session_knows() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        await it.price("2505")
+        it.press(Instruction.FLIP)
+        await it.wait(1)
+        it.press(Instruction.WITHDRAW)
+        await it.wait(1)
+
+    assert notes(play(story).exchange) == [(Side.SELL, D(2500)), (Side.SELL, D(2505))]
+
+
+def test_an_exit_that_begins_while_a_note_is_written_still_sells_everything() -> None:
+    async def story(it: Stage) -> None:
+        await it.until(lambda: it.heard("ready:"))
+        await it.until(lambda: it.own)
+        it.press(Instruction.FLIP)
+        await it.wait(0.5)
+        assert it.order.quantity == 1
+
+    end = play(story)
+    assert end.journal.refusals[-2010] == 1  # the jumpstart's, which has no cash
+
+
+def test_a_note_that_is_refused_is_told() -> None:
+    async def story(it: Stage) -> None:
+        await it.until(lambda: it.heard("ready:"))
+        it.fate.arrange("order.place", Fate(done=False, error=(400, -2010, "MAX_NUM_ORDERS")))
+        await it.wait(1)
+        assert len(it.heard("anchor note not written: ")) == 1
+        assert "MAX_NUM_ORDERS" in it.heard("anchor note not written: ")[0]
+
+    assert play(story).code is ExitCode.OK
