@@ -208,3 +208,26 @@ def test_an_exit_that_takes_long_is_told_once() -> None:
         assert len(it.heard("take-profit slow: not finished after 60 s, 0.0000 ETH filled")) == 1
 
     play(story)
+
+
+def test_an_exchange_that_does_not_tell_the_past_is_traded_on_afresh() -> None:
+    async def story(it: Stage) -> None:
+        for _ in range(20):
+            it.fate.arrange("allOrders", Fate(done=False, error=(400, -1100, "Illegal characters found.")))
+        await it.ready()
+        assert it.heard("restart: the past cannot be read")
+        await it.price("2450", wait_s=2.0)
+        assert it.order.client_order_id.startswith("TE-f-")
+
+    play(story)
+
+
+def test_a_stop_while_leftovers_are_cancelled_leaves_none_of_them() -> None:
+    async def story(it: Stage) -> None:
+        hand = it.exchange.by_hand()
+        hand.place(Side.SELL, D("2900.00"), D("0.01"), client_order_id="TE-j-mwq00000")
+        it.fate.arrange("order.cancel", "lose_request")
+        await it.until(lambda: it.exchange.journal.requests["order.cancel"])
+
+    end = play(story)
+    assert (end.left, end.code) == ([], ExitCode.OK)

@@ -52,6 +52,9 @@ class Parting:
             if steps is not None and steps.left:
                 async with asyncio.timeout(_SWEPT_WITHIN_S):
                     await steps.withdraw()
+            if steps is not None and steps.clearing and not self._leave:
+                async with asyncio.timeout(_SWEPT_WITHIN_S):
+                    await withdraw_leftovers(self._wire.account, self._clock, lambda _: None)
             if desk is not None and self._leave:
                 self.name_orders(desk, steps, logging.INFO)
             elif desk is not None:
@@ -59,6 +62,8 @@ class Parting:
         except _NOT_CONFIRMED as trouble:
             logger.warning("withdrawal not confirmed: %s", str(trouble) or "time is over")
             self.name_orders(desk, steps, logging.ERROR)
+            if steps is not None and steps.clearing:
+                self._alerts.send(texts.leftovers_unclear(), logging.ERROR)
             return False
         return True
 

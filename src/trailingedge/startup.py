@@ -59,6 +59,7 @@ class Startup:
         self._clock = clock
         self._face = face
         self._alerts = alerts
+        self.clearing = False  # own orders of an earlier session are being looked after
         self._jumpstart: Jumpstart | None = None
 
     async def connect(self) -> None:
@@ -132,7 +133,9 @@ class Startup:
             self._alerts.send(text, logging.WARNING)
 
         account = self._wire.account
+        self.clearing = True
         recovered = await self._persist(lambda: recover(account, self._klines_between, ground, self._clock, told))
+        self.clearing = False
         self._face.step("own open orders", f"{len(cancelled)} cancelled" if cancelled else "none")
         self._face.step("restart", restart_texts.summary(rules, recovered))
         for sentence in recovered.alerts:
@@ -180,7 +183,12 @@ class Startup:
     async def _learn_market_time(self) -> None:
         """To a second, for the stream tells it only with the next candle's frame, and no decision can wait for that."""
         api, symbol = self._wire.api, self._settings.symbol
-        for second in await market_fetch.klines(api, symbol, "1s", 1):
+        try:
+            seconds = await market_fetch.klines(api, symbol, "1s", 1)
+        except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
+            logger.info("market time known to a candle only: %s", trouble)
+            return
+        for second in seconds:
             self._wire.snapshots.hear_time(second.close_ms + 1, self._clock.now_s())
 
     def _market_ms(self) -> int:

@@ -7,41 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tests.execution.builders import RULES, D, own, record
+from tests.strategy.stage import DEFAULTS as PARAMS
+from tests.strategy.stage import START_MS
 
 from trailingedge.errors import RequestRefused
 from trailingedge.execution.course import Standing
 from trailingedge.execution.past import History, past_exits, past_notes
 from trailingedge.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side
-from trailingedge.strategy.inputs import Holdings, Params
-from trailingedge.strategy.want import Kind, Pricing
+from trailingedge.strategy.inputs import Holdings
+from trailingedge.strategy.want import Kind
 from trailingedge.websocket.messages import AccountPosition
 
-START_MS = 1_783_000_020_000  # a full minute
 PAGE = 1000
-
-PARAMS = Params(
-    start_factor=0.5,
-    min_factor=0.1,
-    gain_scale_frac_base=0.005,
-    gain_scale_frac_quote=0.005,
-    min_gain_trigger_frac_base=0.01,
-    min_gain_trigger_frac_quote=0.01,
-    fee=0.0,
-    buffer=0.002,
-    donchian_gain_multiplier=0.5,
-    squeeze_frac=0.1,
-    hard_stop_threshold_frac=0.005,
-    hard_stop_donchian_multiplier=0.5,
-    hard_stop_max_frac=0.03,
-    hard_stop_confirm_s=1.0,
-    breakout_entry=False,
-    breakout_exit=False,
-    exit_pricing=Pricing.IMPROVE,
-    hard_stop_pricing=Pricing.OPPOSITE,
-    min_quantity=RULES.min_quantity,
-    min_notional=RULES.min_notional,
-    step_size=RULES.step_size,
-)
 
 
 def at(seconds: float) -> int:

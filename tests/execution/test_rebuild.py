@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from tests.execution.builders import NUMBER, RULES, D
-from tests.execution.pasts import PARAMS, Past, at, standing
+from tests.execution.pasts import Past, at, standing
+from tests.strategy.stage import DEFAULTS as PARAMS
 
 from trailingedge.execution.course import Course, Standing, Turn, chart
 from trailingedge.execution.rebuild import rebuild

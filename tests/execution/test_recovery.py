@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 from tests.execution.builders import NUMBER, RULES, D, own, record
-from tests.execution.pasts import PARAMS, Past, at
+from tests.execution.pasts import Past, at
+from tests.strategy.stage import DEFAULTS as PARAMS
 
 from trailingedge.clock import Clock
 from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
@@ -125,9 +126,11 @@ class Market:
         return [Kline(open_ms, open_ms + length - 1, price, price, price, price) for open_ms in opens]
 
 
-def back(past: Past, *, base: str = "1", quote: str = "0", seconds: float = 600) -> tuple[Recovered, Market, list[str]]:
+def back(
+    past: Past, *, base: str = "1", quote: str = "0", seconds: float = 600, market: Market | None = None
+) -> tuple[Recovered, Market, list[str]]:
     """What is recovered, what of the market was asked for, and which leftovers were named."""
-    market, named = Market(), []
+    fetch, named = market or Market(), []
     locked = {Side.SELL: D(0), Side.BUY: D(0)}
     for order in past.orders:
         if order.status is not None and not order.status.final and order.side is not None:
@@ -142,9 +145,9 @@ def back(past: Past, *, base: str = "1", quote: str = "0", seconds: float = 600)
     ground = Ground(RULES, PARAMS, lens, D(0), D(0), lambda: book, lambda: at(seconds))
 
     async def run(clock: Clock) -> Recovered:
-        return await recover(past, market, ground, clock, lambda order: named.append(order.client_order_id))
+        return await recover(past, fetch, ground, clock, lambda order: named.append(order.client_order_id))
 
-    return run_virtual(run, start_unix_ms=0), market, named
+    return run_virtual(run, start_unix_ms=0), fetch, named
 
 
 def test_a_first_start_finds_nothing_and_asks_for_no_klines() -> None:
@@ -220,6 +223,18 @@ def test_an_anchor_older_than_thirty_days_takes_daily_candles_and_an_open_gate()
     assert recovered.memory.gate is None
     assert recovered.memory.high == 1 / 100
     assert ["30 days" in sentence for sentence in recovered.alerts] == [True]
+
+
+def test_candles_that_the_exchange_does_not_have_any_more_are_missed_aloud() -> None:
+    class Forgetful(Market):
+        async def __call__(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]:
+            return await super().__call__(interval, max(from_ms, at(300)), until_ms)
+
+    past = Past()
+    past.buy(0, "99.00", NUMBER)
+    recovered, _, _ = back(past, market=Forgetful())
+    assert ["candles" in sentence for sentence in recovered.alerts] == [True]
+    assert recovered.memory.anchor == 99.0
 
 
 def test_a_newer_note_saves_an_old_anchor_but_not_its_gate() -> None:

@@ -41,6 +41,7 @@ class Storm:
     events: list[tuple[float, str]] = field(default_factory=list)
     status_changed_s: float = float("-inf")
     deafened_s: float = float("-inf")
+    closed_until_s: float = float("-inf")
 
     refuses: bool = False  # requests out of the blue
 
@@ -58,6 +59,10 @@ class Storm:
 
     def note(self, what: str) -> None:
         self.events.append((self.clock.now_s(), what))
+
+    def close(self, seconds: float) -> None:
+        """The exchange listens to nobody for that long. Its clock may be set meanwhile, ours is not."""
+        self.closed_until_s = max(self.closed_until_s, self.clock.now_s() + seconds)
 
     async def blow(self, seconds: float) -> None:
         """For that long; then all is well again."""
@@ -170,12 +175,14 @@ async def subscriptions_end(storm: Storm) -> None:
 
 
 async def weight_used_up(storm: Storm) -> None:
-    storm.exchange.weights.exhaust(storm.exchange.clock.unix_ms())
+    now_ms = storm.exchange.clock.unix_ms()
+    storm.close((storm.exchange.weights.exhaust(now_ms) - now_ms) / 1000)
 
 
 async def banned(storm: Storm) -> None:
-    now_ms = storm.exchange.clock.unix_ms()
-    storm.exchange.weights.ban(now_ms + round(storm.chance.uniform(5_000, 120_000)))
+    exchange, seconds = storm.exchange, storm.chance.uniform(5.0, 120.0)
+    exchange.weights.ban(exchange.clock.unix_ms() + round(seconds * 1000))
+    storm.close(seconds)
 
 
 async def symbol_halts(storm: Storm) -> None:

@@ -158,18 +158,21 @@ async def recovery(storm: Storm, settings: Settings) -> list[str]:
 def longest_away_s(storm: Storm, settings: Settings) -> float:
     """Back-off and retryAfter, and how long a line may be deaf before it is found out."""
     deaf_s = max(0.0, storm.deafened_s + DEAF_FOR_S - storm.clock.now_s())
-    return max(settings.reconnect_max_sec, closed_s(storm.exchange)) + deaf_s + UNANSWERED_S
+    return max(settings.reconnect_max_sec, closed_s(storm)) + deaf_s + UNANSWERED_S
 
 
-def closed_s(exchange: Exchange) -> float:
-    """How long until the exchange listens again, by its retryAfter."""
-    return (exchange.weights.closed_until_ms - exchange.clock.unix_ms()) / 1000
+def closed_s(storm: Storm) -> float:
+    """How long until the exchange listens again, by its retryAfter: as it is, or as it was when it was told."""
+    exchange = storm.exchange
+    by_its_clock_s = (exchange.weights.closed_until_ms - exchange.clock.unix_ms()) / 1000
+    return max(by_its_clock_s, storm.closed_until_s - storm.clock.now_s())
 
 
 def longest_pause_s(storm: Storm) -> float:
-    """What the daemon has been told by refusals to wait for: the symbol to trade again, or itself to try again."""
-    halted_s = storm.status_changed_s + RULES_READ_EVERY_S - storm.clock.now_s()
-    return max(0.0, halted_s, closed_s(storm.exchange), PAUSE_AFTER_REFUSALS_S if storm.refuses else 0.0)
+    """What the daemon may have to wait for though it is connected: by refusals, or for want of an event never told."""
+    now_s = storm.clock.now_s()
+    halted_s, deaf_s = storm.status_changed_s + RULES_READ_EVERY_S - now_s, storm.deafened_s + DEAF_FOR_S - now_s
+    return max(0.0, halted_s, deaf_s, closed_s(storm), PAUSE_AFTER_REFUSALS_S if storm.refuses else 0.0)
 
 
 def connected(daemon: Daemon, settings: Settings, now_s: float) -> bool:

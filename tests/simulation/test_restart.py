@@ -8,7 +8,7 @@ from multiprocessing import get_context
 import pytest
 from tests.simulation.lives import Fate, tell
 
-SEEDS = range(6)
+SEEDS = range(4)
 
 
 @pytest.fixture(scope="module")

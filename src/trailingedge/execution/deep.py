@@ -107,7 +107,10 @@ class DeepOrders:
             await self._account.place(NewOrder(client_order_id, order.side, order.quantity, order.price))
         except RequestRefused as refused:
             del self._open[client_order_id]
-            logger.info("deep order refused side=%s client_order_id=%s: %s", order.side.value, client_order_id, refused)
+            # Usual where there are no funds for this side: the other one is tried next.
+            logger.debug(
+                "deep order refused side=%s client_order_id=%s: %s", order.side.value, client_order_id, refused
+            )
             return refused
         except (OutcomeUnknown, ProtocolViolation):
             logger.warning("deep order unanswered client_order_id=%s: cancelling whatever it left", client_order_id)

@@ -5,6 +5,7 @@ locked, so the user data stream pushes the balances, which proves the whole way 
 before it matters.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,8 @@ from trailingedge.market import Balance, BookTop, Side, SymbolRules
 from trailingedge.snapshots import Snapshots
 from trailingedge.strategy.want import Kind
 from trailingedge.websocket.messages import AccountPosition
+
+logger = logging.getLogger(__name__)
 
 _PUSH_PATIENCE_S: Final = 2.0
 
@@ -67,7 +70,12 @@ class Jumpstart:
         await self.withdraw()
         for offset, side in enumerate((Side.BUY, Side.SELL)):
             own = str(OwnId(Kind.JUMPSTART, number + offset))
-            refused = await self._orders.rest(own, deep_order(side, top, self._rules), self._pushed)
+            deep = deep_order(side, top, self._rules)
+            breach = self._rules.breach(deep.price, deep.quantity)
+            if breach is not None:  # a largest quantity below the least notional, for example
+                logger.warning("jumpstart: no %s so far from the market passes the filter %s", side.value, breach)
+                continue
+            refused = await self._orders.rest(own, deep, self._pushed)
             if refused is None and self._known():
                 break
         pushed = self._known()

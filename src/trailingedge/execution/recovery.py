@@ -28,6 +28,8 @@ from trailingedge.websocket.messages import AccountPosition
 logger = logging.getLogger(__name__)
 
 _TRIES: Final = 5
+# Refusals that pass by themselves: too much, too busy, a clock to be measured again.
+_PASSING: Final = frozenset({-1003, -1008, -1015, -1016, -1021, -1034})
 _LOOKS: Final = 3
 
 
@@ -89,7 +91,14 @@ async def recover(
         alerts: list[str] = []
         adopted, known = await _clear_book(account, clock, told, alerts)
         back_to_ms = 0 if ground.all_of_it else None
-        history = await read_history(account, ground.rules, ground.market_ms(), known, back_to_ms=back_to_ms)
+        try:
+            history = await read_history(account, ground.rules, ground.market_ms(), known, back_to_ms=back_to_ms)
+        except RequestRefused as refused:
+            if refused.code in _PASSING:
+                raise
+            # An exchange that does not tell the past must not keep us from the present.
+            alerts.append(f"restart: the past cannot be read ({refused}); it starts afresh, at the market's price")
+            history = History()
         now = await _standing(account, ground, adopted)
         course = chart(history, now)
         memory = await _remember(course, fetch, ground.lens, now, alerts)
@@ -168,6 +177,8 @@ async def _remember(course: Course, fetch: Fetch, lens: Lens, now: Standing, ale
         alerts.append("restart: the last exit is more than 30 days old; the gate is taken to have been open")
     course = replace(course, turns=recent)
     closes, fine = await klines_since([turn.market_ms for turn in course.turns], now.market_ms, fetch, lens)
+    if closes and closes[0].kline.open_ms > recent[0].market_ms:
+        alerts.append("restart: the exchange has no candles as old as the anchor; high and gate are not certain")
     return rebuild(course, closes, fine, now)
 
 

@@ -137,6 +137,10 @@ def order_left(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, 
     return f"order left on the exchange: {_order(rules, side, remaining, at)} ({client_order_id}); look after it"
 
 
+def leftovers_unclear() -> str:
+    return "orders of an earlier session may be open on the exchange: it ended before they were all looked after"
+
+
 # --- exits ---
 
 
