@@ -347,3 +347,12 @@ def test_a_rule_that_the_exchange_changed_under_us_is_obeyed() -> None:
         min_quantity=Decimal("0.1"),
     )
     assert effective_rules(settings, changed) == changed
+
+
+def test_a_misspelt_name_stands_in_the_same_list_as_what_it_may_have_caused(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("TRADING_MOD=testnet\nFEE=2\n")
+    with pytest.raises(ConfigError) as wrong:
+        checked_settings({}, {}, file)
+    assert [said for said in wrong.value.problems if "TRADING_MOD is no setting" in said]
+    assert [said for said in wrong.value.problems if said.startswith("FEE is 2")]

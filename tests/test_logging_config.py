@@ -190,3 +190,11 @@ def test_the_journal_is_known_by_its_stream(tmp_path: Path) -> None:
         assert not under_journald({"JOURNAL_STREAM": "8:1"}, stream)
         assert not under_journald({}, stream)
     assert not under_journald({"JOURNAL_STREAM": "8:1"}, stream)  # closed
+
+
+def test_sessions_of_the_same_second_do_not_share_a_file(tmp_path: Path) -> None:
+    first = setup(tmp_path, NOW)
+    first.close()
+    second = setup(tmp_path, NOW)
+    second.close()
+    assert first.file != second.file

@@ -48,7 +48,8 @@ def checked_settings(
         settings = dataclasses.replace(settings, confirm_live=_answer(ask))
         wrong = _consent(settings)
     if wrong:
-        raise ConfigError(wrong)
+        # A misspelt name may be why something else is missing: it belongs into the same list.
+        raise ConfigError([*wrong, *reading.warnings])
     return settings, reading.sources, [*reading.warnings, *warnings(settings)]
 
 

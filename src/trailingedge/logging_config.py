@@ -104,7 +104,7 @@ class _Session:
     def __init__(
         self, log_dir: Path, now: datetime, layout: logging.Formatter, link: Callable[[Path, Path], None]
     ) -> None:
-        self.path = log_dir / now.astimezone(UTC).strftime(SESSION_NAME)
+        self.path = _free(log_dir, now.astimezone(UTC))
         self._latest = log_dir / LATEST
         try:
             log_dir.mkdir(parents=True, exist_ok=True)
@@ -213,6 +213,13 @@ def under_journald(environ: Mapping[str, str], stream: TextIO) -> bool:
     except (OSError, ValueError):  # closed, or no file at all
         return False
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _free(log_dir: Path, now: datetime) -> Path:
+    """A name that no session has: two that begin in the same second must not share a file."""
+    while (path := log_dir / now.strftime(SESSION_NAME)).exists():
+        now += timedelta(seconds=1)
+    return path
 
 
 def _forget(log_dir: Path, before: datetime) -> None:
