@@ -77,6 +77,11 @@ class Book:
             for method, asked in self.asked.items()
         )
 
+    def forget_requests(self) -> None:
+        """Those of a daemon that is dead are never answered, and must not count for the next one."""
+        self.asked.clear()
+        self.answered.clear()
+
     def over(self, for_s: float) -> bool:
         """No own exit order has been on the book for that long; between two of a replace there is a moment without."""
         return not self.open and time.monotonic() - self.emptied_s >= for_s
@@ -244,6 +249,8 @@ class Stage:
         killed_s = time.monotonic()
         time.sleep(0.05)  # the exchange may still be writing
         self.book.read()
+        in_flight = self.book.in_flight(killed_ms)
+        self.book.forget_requests()
         order_id = next(iter(self.book.open), "")
         fault, own = "", self.book.named.get(order_id, "")
         daemon = self.start()
@@ -253,7 +260,6 @@ class Stage:
         except TimeoutError as late:
             fault = str(late)
         self.book.read()
-        in_flight = self.book.in_flight(killed_ms)
         if order_id and not adopted and order_id not in self.book.filled:
             fault = fault or f"order {order_id} was neither filled nor adopted"
         return Round(number, own, after_s, in_flight, bool(own), adopted, time.monotonic() - killed_s, fault), daemon

@@ -69,6 +69,11 @@ def test_fine_klines_tell_what_candles_do_not() -> None:
     assert remembered(lambda past: past.buy(10, "99", NUMBER), (), fine).high == 104.0
 
 
+def test_an_anchor_newer_than_the_market_time_that_we_know_of_counts() -> None:
+    memory = remembered(lambda past: past.buy(10, "99", NUMBER), now=standing(seconds=10.5))
+    assert (memory.regime, memory.anchor) == (BASE, 99.0)
+
+
 def test_in_quote_the_high_is_the_lowest_price() -> None:
     candles = [ClosedKline(candle(1, "100", low="97.5"), CHANNEL)]
     memory = remembered(lambda past: past.sell(10, "99.5", NUMBER), candles, now=standing("0", "100"))

@@ -13,7 +13,7 @@ from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefuse
 from trailingedge.execution.recovery import Ground, Recovered, recover, withdraw_leftovers
 from trailingedge.execution.since import Lens, length_ms
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side
+from trailingedge.market import AccountTrade, Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.memory import Memory, Phase, ShutBy
@@ -264,6 +264,50 @@ def test_an_order_that_turns_up_while_we_read_is_found_by_reading_again() -> Non
     assert recovered.in_hand.open_order == past.orders[2]
     assert len(recovered.in_hand.orders) == 2
     assert named == []
+
+
+def test_a_past_that_the_exchange_does_not_tell_still_leaves_the_order_that_is_open() -> None:
+    class Silent(Past):
+        async def my_trades(self, *, end_ms: int | None = None) -> Sequence[AccountTrade]:
+            raise RequestRefused(-1128, f"Combination of optional parameters invalid: {end_ms}.")
+
+    past = Silent()
+    past.buy(0, "90.00", NUMBER)
+    past.rests(10, Side.SELL, "101.00", NUMBER + 1, Kind.TAKE_PROFIT)
+    recovered, _, _ = back(past)
+    assert recovered.in_hand is not None
+    assert recovered.in_hand.open_order == past.orders[1]
+    assert recovered.memory.anchor == 100.0
+    assert recovered.note_needed
+    assert recovered.alerts
+
+
+def test_a_list_that_lags_behind_the_last_fill_is_read_again() -> None:
+    class Lagging(Past):
+        """The last fill shows in the balances first."""
+
+        looks = 0
+
+        async def my_trades(self, *, end_ms: int | None = None) -> Sequence[AccountTrade]:
+            self.looks += 1
+            if self.looks > 1:
+                self.lag.clear()
+                return await super().my_trades(end_ms=end_ms)
+            return (await super().my_trades(end_ms=end_ms))[:-1]
+
+    past = Lagging()
+    past.buy(0, "90.00", NUMBER)
+    past.lag.add(past.sell(10, "101.00", NUMBER + 1))
+    recovered, _, _ = back(past, base="0", quote="101")
+    assert recovered.memory.regime is Regime.QUOTE
+    assert recovered.memory.anchor == 1 / 101
+
+
+def test_a_withdrawal_is_believed_in_the_end() -> None:
+    past = Past()
+    past.buy(0, "90.00", NUMBER)
+    recovered, _, _ = back(past, base="0", quote="101")
+    assert (recovered.memory.regime, recovered.memory.anchor) == (Regime.BASE, 90.0)
 
 
 def test_what_another_hand_did_is_to_be_written_down() -> None:

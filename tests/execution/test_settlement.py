@@ -76,11 +76,28 @@ def test_an_order_that_never_was_moved_nothing() -> None:
     assert Settlement().holds(view(1000, pushes=3), 1000, order(Heard.REFUSED, order_id=None))
 
 
-def test_a_placement_and_foreign_orders_settle_nothing() -> None:
+def test_a_placement_is_settled_by_the_push_that_shows_its_lock() -> None:
     settlement = Settlement()
+    assert not settlement.holds(view(1000, pushes=5), 1000, order(Heard.NEW))  # answered, and not told of yet
     settlement.hear_report(report(7, status=NEW), pushes=5)
+    assert not settlement.holds(view(1000, pushes=5), 1000, order(Heard.NEW))
+    assert settlement.holds(view(1000, pushes=6), 1000, order(Heard.NEW))
+
+
+def test_foreign_orders_settle_nothing() -> None:
+    settlement = Settlement()
     settlement.hear_report(report(8, status=FILLED, filled="1", client_order_id="mine"), pushes=5)
-    assert settlement.holds(view(1000, pushes=5), 1000, order(Heard.NEW))
+    assert settlement.holds(view(1000, pushes=5), 1000, None)
+
+
+def test_the_end_of_the_last_order_is_waited_for_when_the_next_exit_has_none_yet() -> None:
+    settlement = Settlement()
+    settlement.hear_report(report(7, status=NEW), pushes=4)
+    canceled = order(Heard.CANCELED)
+    assert not settlement.holds(view(1000, pushes=5), 1000, canceled)
+    assert not settlement.holds(view(1000, pushes=5), 1000, None)
+    settlement.hear_report(report(7, status=CANCELED), pushes=5)
+    assert settlement.holds(view(1000, pushes=6), 1000, None)
 
 
 def test_balances_that_were_asked_for_settle_what_was_known_then() -> None:

@@ -52,7 +52,8 @@ class _Fold:
 
     def end(self) -> Memory:
         """The memory as it is now."""
-        self._go_on_until(self._now.market_ms)
+        # What has happened has happened, also where our idea of the market's time lags behind it.
+        self._go_on_until(max([self._now.market_ms, *(turn.market_ms for turn in self._turns)]))
         memory, in_hand = self._memory, self._in_hand
         if memory.regime is None:
             return memory

@@ -17,7 +17,7 @@ from trailingedge.execution.course import Course, Standing, chart
 from trailingedge.execution.history import HORIZON_MS, Books, read_history
 from trailingedge.execution.ids import is_own
 from trailingedge.execution.own_exits import exit_id
-from trailingedge.execution.past import History, PastExit
+from trailingedge.execution.past import History, PastExit, past_exits
 from trailingedge.execution.rebuild import rebuild
 from trailingedge.execution.since import Fetch, Lens, days_since, klines_since
 from trailingedge.market import ZERO, Balance, BookTop, OrderRecord, OrderStatus, Regime, Side, SymbolRules
@@ -31,6 +31,7 @@ _TRIES: Final = 5
 # Refusals that pass by themselves: too much, too busy, a clock to be measured again.
 _PASSING: Final = frozenset({-1003, -1008, -1015, -1016, -1021, -1034})
 _LOOKS: Final = 3
+_LAG_S: Final = 1.0
 
 
 class Account(Protocol):
@@ -98,14 +99,19 @@ async def recover(
                 raise
             # An exchange that does not tell the past must not keep us from the present.
             alerts.append(f"restart: the past cannot be read ({refused}); it starts afresh, at the market's price")
-            history = History()
+            history = History(exits=past_exits(known, ()))
         now = await _standing(account, ground, adopted)
         course = chart(history, now)
         memory = await _remember(course, fetch, ground.lens, now, alerts)
-        if not await _strays(account, adopted):
+        if await _strays(account, adopted):
+            # A request that our predecessor had still in flight has come to something meanwhile.
+            logger.warning("an own order appeared during recovery: reading again")
+        elif _contradicted(course, now):
+            # A withdrawal looks like that, and so does a list that lags behind the last fill.
+            logger.warning("the balances are not what the books led to: reading again")
+            await clock.sleep(_LAG_S)
+        else:
             break
-        # A request that our predecessor had still in flight has come to something meanwhile: look again.
-        logger.warning("an own order appeared during recovery: reading again")
     in_hand = None if memory.exit is None else course.in_hand
     return Recovered(memory, in_hand, (*alerts, *course.alerts), course.note_needed, history)
 
@@ -139,6 +145,14 @@ async def _strays(account: Account, adopted: OrderRecord | None) -> bool:
     """Whether own orders are open that were not there when we looked."""
     expected = None if adopted is None else adopted.order_id
     return any(is_own(order.client_order_id) and order.order_id != expected for order in await account.open_orders())
+
+
+def _contradicted(course: Course, now: Standing) -> bool:
+    """The side that we should hold is not there, the other one is, and no fill tells of that."""
+    if course.in_hand is not None or course.note_needed or not course.turns:
+        return False
+    regime = course.turns[-1].regime
+    return now.tradable(regime.other) and not now.tradable(regime)
 
 
 async def _standing(account: AccountBooks, ground: Ground, adopted: OrderRecord | None) -> Standing:

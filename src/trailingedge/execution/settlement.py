@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from trailingedge.execution.ids import is_own
 from trailingedge.execution.order import Order
-from trailingedge.market import ExecutionReport, OrderStatus
+from trailingedge.market import ExecutionReport
 from trailingedge.snapshots import View
 
 _REMEMBERED = 1000
@@ -22,18 +22,18 @@ class Settlement:
 
     def __init__(self) -> None:
         self._due = 0  # the push that accounts for the last report
-        self._ended: OrderedDict[int, None] = OrderedDict()  # orders whose end the stream has told
+        self._told: OrderedDict[int, bool] = OrderedDict()  # orders the stream has told of, and whether of their end
+        self._last: Order | None = None
         self._asked: Mark | None = None
 
     def hear_report(self, report: ExecutionReport, pushes: int) -> None:
         """The stream told something of an order after so many pushes."""
-        if not is_own(report.client_order_id) or report.status is OrderStatus.NEW:
+        if not is_own(report.client_order_id):
             return
         self._due = pushes + 1
-        if report.status.final:
-            self._ended[report.order_id] = None
-            if len(self._ended) > _REMEMBERED:
-                self._ended.popitem(last=False)
+        self._told[report.order_id] = report.status.final or self._told.get(report.order_id, False)
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
 
     def mark(self, pushes: int) -> Mark:
         """Where we stand before the balances are asked for."""
@@ -45,10 +45,18 @@ class Settlement:
             self._asked = mark
 
     def holds(self, view: View, touched_ms: int, order: Order | None) -> bool:
-        """Whether nothing is missing. `touched_ms` is when our orders last moved funds, `order` the last of them."""
+        """Whether nothing is missing. `touched_ms` is when our orders last moved funds, `order` the newest of them."""
+        # A new exit has no order yet, but the funds that the last one's had locked may still be on their way.
+        self._last = order or self._last
         if view.balances_ms != touched_ms:
             return view.balances_ms > touched_ms
         if self.mark(view.pushes) == self._asked:
             return True
-        end_told = order is None or order.alive or order.order_id is None or order.order_id in self._ended
-        return end_told and view.pushes >= self._due
+        return self._told_of(self._last) and view.pushes >= self._due
+
+    def _told_of(self, order: Order | None) -> bool:
+        """The stream has told where `order` is now: that it rests and locks funds, or that it has ended."""
+        if order is None or order.order_id is None:
+            return True
+        ended = self._told.get(order.order_id)
+        return ended is not None and (ended or order.alive)
