@@ -217,7 +217,7 @@ def under_journald(environ: Mapping[str, str], stream: TextIO) -> bool:
 
 def _free(log_dir: Path, now: datetime) -> Path:
     """A name that no session has: two that begin in the same second must not share a file."""
-    while (path := log_dir / now.strftime(SESSION_NAME)).exists():
+    while (path := log_dir / now.strftime(SESSION_NAME)).is_file():
         now += timedelta(seconds=1)
     return path
 
