@@ -3,9 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.errors import SessionLost
-from trailingedge.websocket.connection import Socket
-from trailingedge.websocket.last_frames import LastFrames, recorded, save
+from trailingedge.websocket.last_frames import LastFrames, save
 
 NOW = datetime(2026, 7, 2, 12, 34, 56, tzinfo=UTC)
 
@@ -66,50 +64,6 @@ def test_of_an_oversized_frame_the_beginning_is_kept() -> None:
     frames.note("api", "<", "x" * 1_000_000)
     frames.note("api", "<", b"\xff" * 1_000_000)
     assert all(len(line) < 3000 for line in frames.lines())
-
-
-class Echo:
-    """A socket that answers each frame once with itself, and then is gone."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.closed = False
-
-    async def send(self, text: str) -> None:
-        self.said.append(text)
-
-    async def recv(self) -> str:
-        if not self.said:
-            raise SessionLost("gone")
-        return self.said.pop()
-
-    async def close(self) -> None:
-        self.closed = True
-
-
-@pytest.mark.parametrize(
-    ("url", "channel"),
-    [
-        ("wss://ws-api.binance.com:443/ws-api/v3", "api"),
-        ("ws://memory/ws-api/v3", "api"),
-        ("wss://stream.binance.com:9443/stream?streams=ethfdusd@bookTicker", "market"),
-    ],
-)
-async def test_a_recorded_socket_works_as_before_and_notes_what_passes(url: str, channel: str) -> None:
-    echo, frames = Echo(), LastFrames(Ticking())
-
-    async def dial(asked: str) -> Socket:
-        assert asked == url
-        return echo
-
-    socket = await recorded(dial, frames)(url)
-    await socket.send("one")
-    assert await socket.recv() == "one"
-    with pytest.raises(SessionLost):
-        await socket.recv()
-    await socket.close()
-    assert echo.closed
-    assert [line.split(" ", 2)[2] for line in frames.lines()] == [f"{channel} > one", f"{channel} < one"]
 
 
 def test_they_are_saved_to_a_file_named_by_its_time(tmp_path: Path) -> None:

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
-
-from trailingedge.websocket.connection import Dial, Socket
 
 FRAMES_KEPT: Final = 200
 FILE_NAME: Final = "frames_%Y-%m-%d_%H-%M-%S"
@@ -48,37 +45,6 @@ class LastFrames:
             f"{_time(unix_ms)} {channel} {direction} {_text(frame)}"
             for _, unix_ms, channel, direction, frame in sorted(kept, key=lambda entry: entry[0])
         ]
-
-
-def recorded(dial: Dial, frames: LastFrames) -> Dial:
-    """The same dial, whose sockets note every frame: those of the WebSocket API as "api", all others as "market"."""
-
-    async def dial_and_note(url: str) -> Socket:
-        channel = "api" if "ws-api" in urlsplit(url).path else "market"
-        return _Recorded(await dial(url), frames, channel)
-
-    return dial_and_note
-
-
-class _Recorded:
-    """A socket that is listened to."""
-
-    def __init__(self, socket: Socket, frames: LastFrames, channel: str) -> None:
-        self._socket = socket
-        self._frames = frames
-        self._channel = channel
-
-    async def send(self, text: str) -> None:
-        self._frames.note(self._channel, ">", text)
-        await self._socket.send(text)
-
-    async def recv(self) -> str | bytes:
-        frame = await self._socket.recv()
-        self._frames.note(self._channel, "<", frame)
-        return frame
-
-    async def close(self) -> None:
-        await self._socket.close()
 
 
 def save(lines: list[str], log_dir: Path, now: datetime) -> Path:

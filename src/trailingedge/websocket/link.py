@@ -186,7 +186,7 @@ class Link(Generic[L]):
             self._end(tenure, life, lost)
             if self._tenure is None and not tenure.retired and not self.ending:
                 self._on_down(str(lost))
-        except BaseException:
+        except BaseException:  # whatever ends it, those who wait for an answer must hear silence
             self._end(tenure, life, SessionLost("closed by us"))
             raise
         finally:
