@@ -21,7 +21,7 @@ from trailingedge.console.lines import Face
 from trailingedge.desk import Desk
 from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, LogonRefused, TrailingEdgeError
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import Cancel, Incoming, Remedy
+from trailingedge.execution.commands import Cancel, Incoming, Reconciled, Remedy
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.guards import Usurper
 from trailingedge.execution.note import NoteWriter, Scene
@@ -411,13 +411,9 @@ class Daemon:
 
     def _reopened(self, open_orders: tuple[OrderRecord, ...]) -> None:
         """Logged on again after a loss."""
-        if self.desk is None:
-            return
-        guards, busy = self.desk.trader.guards, self.desk.trader.memory.exit is not None
-        guards.invariants.orders.reconcile(open_orders)
-        for order in open_orders:
-            guards.judge(order, busy=busy)
-        self.desk.doubt()
+        if self.desk is not None:
+            self.desk.doubt()
+            self._deliver(Reconciled(open_orders))
 
     def _account_down(self, _: str) -> None:
         if self.desk is not None:

@@ -12,6 +12,7 @@ from tests.execution.chase import (
     NOTHING,
     RESTRICTED,
     SELL,
+    Chase,
     cancelling,
     in_doubt_about_a_replace,
     replacing,
@@ -24,14 +25,17 @@ from trailingedge.execution.commands import (
     Place,
     QueryOrder,
     QueryOrdersFrom,
+    Reconciled,
     Replace,
 )
 from trailingedge.execution.happenings import (
     OrderRefused,
     OrderReplaced,
     OrderWithdrawn,
+    StrangerWithOurId,
 )
 from trailingedge.execution.order import State
+from trailingedge.market import OrderRecord
 from trailingedge.strategy.want import Cause
 from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, Unanswered
 
@@ -258,3 +262,49 @@ def test_a_replace_in_silence_after_a_report_that_the_old_order_filled_needs_no_
     chase.want_funds("0")
     assert chase.beat(chase.now_s + 3.0) == []
     assert chase.exit.idle
+
+
+# After a reconnect ----------------------------------------------------------------------------------
+
+
+def reconnected(*open_orders: OrderRecord) -> Chase:
+    """The connection was lost in the middle of a replace, and the open orders were asked for since."""
+    chase = replacing()
+    chase.exit.lose_touch(1.6)
+    chase.now_s = 2.0
+    chase.hear(Reconciled(open_orders))
+    return chase
+
+
+def test_a_successor_among_the_open_orders_is_known_at_once() -> None:
+    chase = reconnected(record(8, "100.04"))
+    assert chase.beat(2.0) == [QueryOrder(3, 7, own())]  # what became of the other is still to be told
+    chase.answer(Done(record(7, status=CANCELED)))
+    assert chase.beat(2.1) == []
+    assert chase.exit.order is not None
+    assert (chase.exit.order.order_id, chase.state()) == (8, State.WORKING)
+    assert chase.exit.happened[-1] == OrderReplaced(own(), 8, SELL, D("100.09"), D("100.04"), D("1"))
+
+
+def test_an_old_word_of_the_predecessor_moves_nothing_while_the_successor_is_open() -> None:
+    """Found by a storm: the predecessor, canceled long ago, was asked to make way once more."""
+    chase = reconnected(record(8, "100.04"))
+    chase.beat(2.0)
+    chase.answer(Done(record(7)))  # lags behind
+    sent = chase.beat(2.1) + chase.beat(3.5)
+    assert not any(isinstance(command, Replace | Place) for command in sent)
+
+
+def test_what_is_missing_among_the_open_orders_is_asked_for() -> None:
+    chase = reconnected()
+    assert chase.beat(2.0) == [QueryOrder(3, 7, own())]
+
+
+def test_the_open_orders_of_others_are_none_of_ours() -> None:
+    chase = reconnected(record(9, client_order_id="web_4711"), record(7))
+    assert chase.beat(2.0) == [Replace(3, 7, own(), SELL, D("100.04"), D("1"))]
+
+
+def test_an_open_order_with_our_id_that_answers_no_request_is_a_strangers() -> None:
+    chase = reconnected(record(8, "100.04"), record(9, "100.03"))
+    assert chase.exit.happened[-1] == StrangerWithOurId(own(), 9)

@@ -13,15 +13,16 @@ from tests.execution.builders import RULES
 from tests.execution.exchange_model import TICK, BalancesNow, Breach, ModelExchange, refusal, silence
 
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import Incoming, OrderCommand, QueryOrder, QueryOrdersFrom, Remedy
+from trailingedge.execution.commands import Incoming, OrderCommand, QueryOrder, QueryOrdersFrom, Reconciled, Remedy
 from trailingedge.execution.happenings import StrangerWithOurId
 from trailingedge.execution.ids import base36
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
 from trailingedge.execution.pricing import Resting, rest_at
-from trailingedge.market import ZERO, BookTop, ExecutionReport, RateLimit, Side
+from trailingedge.market import ZERO, BookTop, ExecutionReport, OrderStatus, RateLimit, Side
 from trailingedge.strategy.want import Kind, Pricing, Want
 from trailingedge.websocket.outcomes import Refusal, Refused
 
+_OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 STEP_S = 0.1
 RECV_WINDOW_S = 5.0
 FIRST_NUMBER = 1_783_000_000_000
@@ -233,7 +234,8 @@ class World:
                 continue
             assert isinstance(due.what, Incoming)
             self._note("<", due.what)
-            if not isinstance(due.what, ExecutionReport) and self._open is not None and due.what.tag == self._open.tag:
+            answers = self._open is not None and getattr(due.what, "tag", None) == self._open.tag
+            if answers:
                 self._open = None
             self.chase.hear(due.what, self.now_s)
 
@@ -246,6 +248,11 @@ class World:
         self._open = None
         self.chase.lose_touch(self.now_s)
         self._proven_from_s = self.now_s + self.random.uniform(0.6, 3.0)
+        lag_ms = self.random.choice((0, 0, 500))
+        asked_ms = self._zero_ms + round(self.now_s * 1000) - lag_ms
+        told = (order.as_of(asked_ms) for order in self.exchange.orders.values())
+        open_orders = (record for record in told if record is not None and record.status in _OPEN)
+        self._later(0.5, Reconciled(tuple(open_orders)))
 
     def _later(self, delay_s: float, what: OrderCommand | Incoming | BalancesNow) -> None:
         self._sequence += 1

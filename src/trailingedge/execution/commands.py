@@ -102,4 +102,11 @@ class OrdersListed:
     found: Listed
 
 
-Incoming = Answered | ReplaceAnswered | OrdersListed | ExecutionReport
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The account is logged on again: all open orders of the symbol, anybody's, as they were asked for then."""
+
+    open_orders: tuple[OrderRecord, ...]
+
+
+Incoming = Answered | ReplaceAnswered | OrdersListed | Reconciled | ExecutionReport

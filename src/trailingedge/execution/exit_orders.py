@@ -14,7 +14,7 @@ from typing import Final
 from trailingedge.execution.happenings import Happening, OrderFilled, OrderPlaced, OrderReplaced, OrderWithdrawn
 from trailingedge.execution.order import Heard, Order, State
 from trailingedge.execution.past import PastExit
-from trailingedge.market import ZERO, ExecutionReport, OrderRecord
+from trailingedge.market import ZERO, ExecutionReport, OrderRecord, Side
 
 _PAST_KEPT: Final = 200
 _GHOSTS_KEPT: Final = 5
@@ -91,8 +91,8 @@ class ExitOrders:
 
     # Which one is meant ----------------------------------------------------------------------
 
-    def reported(self, report: ExecutionReport) -> Order | None:
-        """The order that `report` is about; None if none of ours can be it."""
+    def reported(self, report: ExecutionReport | OrderRecord) -> Order | None:
+        """The order that `report`, unasked for, is about; None if none of ours can be it."""
         known = self.named(report.order_id)
         if known is not None:
             return known
@@ -132,9 +132,9 @@ class ExitOrders:
         self._ghosts.append(order)
         return order
 
-    def inherit(self, report: ExecutionReport, now_s: float) -> Order:
+    def inherit(self, told: ExecutionReport | OrderRecord, side: Side, now_s: float) -> Order:
         """A new entry for an order that an earlier session had asked for, and that shows only now."""
-        order = Order(report.client_order_id, report.side, report.price, report.quantity, now_s)
+        order = Order(told.client_order_id, side, told.price, told.quantity, now_s)
         self._ghosts.append(order)
         return order
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from trailingedge.execution.balance_audit import BalanceAudit, BalanceMoved
 from trailingedge.execution.breakers import BreakerLimits, Breakers
-from trailingedge.execution.commands import Incoming
+from trailingedge.execution.commands import Incoming, Reconciled
 from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.second_instance import SecondInstance, Verdict
 from trailingedge.market import ExecutionReport, OrderRecord
@@ -45,6 +45,9 @@ class Guards:
             self.breakers.hear_report(event)
             self.audit.hear_report(event)
             self.judge(event, busy=busy)
+        elif isinstance(event, Reconciled):
+            for order in event.open_orders:
+                self.judge(order, busy=busy)
 
     def judge(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> None:
         """Whose order this is."""

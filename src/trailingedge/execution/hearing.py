@@ -18,6 +18,7 @@ from trailingedge.execution.commands import (
     Place,
     QueryOrder,
     QueryOrdersFrom,
+    Reconciled,
     ReplaceAnswered,
 )
 from trailingedge.execution.correspondence import Correspondence, Request
@@ -93,6 +94,9 @@ class Hearing:
         if isinstance(event, ExecutionReport):
             self._hear_report(event, now_s)
             return
+        if isinstance(event, Reconciled):
+            self._hear_open(event.open_orders, now_s)
+            return
         request, in_time = self._letters.answered(event.tag)
         if request is None:
             return
@@ -124,20 +128,33 @@ class Hearing:
         self.orders.tidy()
 
     def _hear_report(self, report: ExecutionReport, now_s: float) -> None:
-        own = own_id(report.client_order_id)
-        if own is None or own.number != self.orders.number:
-            return
-        order = self.orders.reported(report)
-        if order is None and now_s < self.inherits_until_s:
-            order = self.orders.inherit(report, now_s)
+        order = self._meant(report, now_s)
         if order is None:
-            if report.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
-                self._happened.append(StrangerWithOurId(report.client_order_id, report.order_id))
             return
         self._enter(order, report, now_s)
         if report.status is not OrderStatus.NEW:
             self.touched_ms = max(self.touched_ms, report.time_ms)
         self.orders.tidy()
+
+    def _hear_open(self, open_orders: tuple[OrderRecord, ...], now_s: float) -> None:
+        """Those that are open are open; that one is missing proves nothing, for it may be filled or lag behind."""
+        for record in open_orders:
+            order = self._meant(record, now_s)
+            if order is not None:
+                self._hear_record(order, record, now_s)
+        self.orders.tidy()
+
+    def _meant(self, told: ExecutionReport | OrderRecord, now_s: float) -> Order | None:
+        """The order of this exit that something was told of unasked. One that cannot be ours is a stranger's."""
+        own = own_id(told.client_order_id)
+        if own is None or own.number != self.orders.number:
+            return None
+        order = self.orders.reported(told)
+        if order is None and told.side is not None and now_s < self.inherits_until_s:
+            return self.orders.inherit(told, told.side, now_s)
+        if order is None and told.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
+            self._happened.append(StrangerWithOurId(told.client_order_id, told.order_id))
+        return order
 
     def _hear_answer(self, request: Request, outcome: Outcome, now_s: float) -> None:
         match request.command:

@@ -16,6 +16,7 @@ from trailingedge.execution.commands import (
     OrdersListed,
     Place,
     QueryOrder,
+    Reconciled,
     ReplaceAnswered,
 )
 from trailingedge.execution.own_exits import exit_id
@@ -71,6 +72,8 @@ class OwnOrders:
                 self._hear_placed(tag, outcome.place)
             case OrdersListed(_, found):
                 self._hear_records(found if isinstance(found, tuple) else ())
+            case Reconciled(open_orders):
+                self.reconcile(open_orders)
 
     def reconcile(self, open_orders: Iterable[OrderRecord]) -> None:
         """All open orders of the symbol, as asked for: what is not among them is not open."""
