@@ -80,6 +80,36 @@ def test_a_late_order_that_does_not_fit_is_taken_away() -> None:
     assert play(story, balances={"ETH": D(1), "FDUSD": D(100)}).code is ExitCode.OK
 
 
+def test_a_late_order_that_comes_while_an_exit_is_under_way_goes_and_the_exit_goes_on() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        it.press(Instruction.FLIP)
+        await it.wait(1)
+        mine = it.order.client_order_id
+        it.by_hand(lambda hand: hand.place(Side.BUY, D(2400), D("0.01"), client_order_id=str(OLD)))
+        await it.price("2499")
+        assert it.heard("late order of the last session cancelled: BUY 0.0100 ETH at 2400.00 FDUSD")
+        assert (it.order.client_order_id, it.order.price) == (mine, D("2499.01"))
+        assert not it.heard("halted")
+
+    assert play(story, balances={"ETH": D(1), "FDUSD": D(100)}).code is ExitCode.OK
+
+
+def test_a_late_order_whose_end_nobody_tells_is_asked_for() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        it.fate.arrange("order.cancel", Fate(answered=False))
+        it.by_hand(lambda hand: hand.place(Side.BUY, D(2400), D("0.01"), client_order_id=str(OLD)))
+        it.cut(api=True)
+        await it.wait(15)
+        assert len(it.heard("late order of the last session cancelled")) == 1
+        it.press(Instruction.FLIP)
+        await it.wait(2)
+        assert it.order.side is Side.SELL
+
+    assert play(story, balances={"ETH": D(1), "FDUSD": D(100)}).code is ExitCode.OK
+
+
 def test_a_withdrawn_exit_is_written_down_and_the_next_session_knows() -> None:
     async def story(it: Stage) -> None:
         await it.ready()

@@ -21,11 +21,10 @@ from trailingedge.console.lines import Face
 from trailingedge.desk import Desk
 from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, LogonRefused, TrailingEdgeError
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import Cancel, Incoming, Reconciled, Remedy
+from trailingedge.execution.commands import Incoming, Reconciled, Remedy
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.guards import Usurper
 from trailingedge.execution.note import NoteWriter, Scene
-from trailingedge.execution.past import as_past_exit
 from trailingedge.market import ZERO, ExecutionReport, OrderRecord, RateLimit
 from trailingedge.notifications import guard_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
@@ -46,7 +45,6 @@ logger = logging.getLogger(__name__)
 _LOGGED_OUT_WITHIN_S: Final = 0.4
 _NOTE_OVER_WITHIN_S: Final = 0.7
 _GLANCE_S: Final = 0.02
-_OF_NO_EXIT: Final = 0  # the tag of a request whose answer nobody waits for
 _MARK_EVERY_MS: Final = 60_000
 _CLOCK_GOOD_FOR_S: Final = 1800.0
 _JUST_AFTER_S: Final = 0.001
@@ -264,7 +262,6 @@ class Daemon:
         for news in desk.trader.news:
             self._notes.hear(news)
         desk.tell()
-        await self._look_after_late_orders(desk)
         self._yield_to(desk.trader.guards.usurper)
         self._tell_ready(desk)
         if desk.trader.restless:
@@ -281,21 +278,6 @@ class Daemon:
             self._confirming = None
         if in_s is not None:
             self._confirming = asyncio.get_running_loop().call_later(in_s + _JUST_AFTER_S, self._wake.set)
-
-    async def _look_after_late_orders(self, desk: Desk) -> None:
-        """A request of our predecessor's came to something only now: go on with its order, or take it away."""
-        late = desk.trader.guards.late
-        while late:
-            told = late.pop()
-            past = as_past_exit(told)
-            if past.open_order is None:
-                continue
-            if desk.trader.adopt(past, self._clock.now_s()):
-                self._alerts.send(restart_texts.taken_up(desk.rules, past))
-                self._wake.set()
-            else:
-                self._alerts.send(restart_texts.cancelled_late(desk.rules, past), logging.WARNING)
-                await self._gateway.send(Cancel(_OF_NO_EXIT, told.order_id, told.client_order_id))
 
     async def _save_frames(self) -> None:
         """What was said on the wire before a halt, for whoever looks into it."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderReplaced
 from trailingedge.execution.ids import own_id
-from trailingedge.execution.trader import News
+from trailingedge.execution.news import News
 from trailingedge.market import ZERO, ExecutionReport, ExecutionType, Side
 from trailingedge.strategy.events import ExitEnded, GateOpened, RegimeSet
 from trailingedge.strategy.want import Cause, Kind

@@ -179,7 +179,7 @@ PLACEMENT_REFUSED: Final = [
     pytest.param(Refusal.NOT_TRADING, 5.0, [Remedy.RULES], id="not trading"),
     pytest.param(Refusal.BUSY, 0.5, [], id="busy"),
     pytest.param(Refusal.UNAUTHORIZED, 2.0, [], id="unauthorized"),
-    pytest.param(Refusal.BAD_REQUEST, 5.0, [Remedy.RULES], id="bad request"),
+    pytest.param(Refusal.BAD_REQUEST, 2.0, [Remedy.RULES], id="bad request"),
     pytest.param(Refusal.OTHER, 1.0, [], id="other"),
 ]
 

@@ -16,17 +16,8 @@ from trailingedge.execution.commands import Answered, Cancel, Command, Place, Re
 from trailingedge.execution.guards import usual_guards
 from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import MakerExit
-from trailingedge.execution.trader import (
-    AccountBack,
-    AccountLost,
-    ExitAged,
-    MarketFresh,
-    MarketStale,
-    News,
-    Trader,
-    TraderParams,
-    slippage_frac,
-)
+from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
+from trailingedge.execution.trader import Trader, TraderParams, slippage_frac
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.market import Balance, BookTop, ExecutionType, Kline, OrderRecord, OrderStatus, Regime, Side
 from trailingedge.snapshots import View

@@ -15,7 +15,7 @@ from trailingedge.execution.happenings import (
     OrderWithdrawn,
     StrangerWithOurId,
 )
-from trailingedge.execution.trader import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
+from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.market import Regime, Side
 from trailingedge.notifications.announcer import Announcer

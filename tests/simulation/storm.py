@@ -43,8 +43,6 @@ class Storm:
     deafened_s: float = float("-inf")
     closed_until_s: float = float("-inf")
 
-    refuses: bool = False  # requests out of the blue
-
     @property
     def exchange(self) -> Exchange:
         return self.loopback.exchange
@@ -69,7 +67,6 @@ class Storm:
         chance = self.chance
         chosen = [name for name in WEATHER if chance.random() < 0.2 and name != "flip"]
         self.switchboard.misfortune.faults = faults = drawn_faults(chance)
-        self.refuses = any((fate := MENU[name]).error is not None and not fate.done for name in faults.requests)
         self.note(f"~ {faults}")
         self.note(f"~ weather {', '.join(chosen) or 'fair'}")
         async with asyncio.TaskGroup() as tasks:

@@ -34,7 +34,6 @@ QUIET_S: Final = 60.0
 BACK_WITHIN_S: Final = 10.0
 GLANCE_S: Final = 0.25
 RULES_READ_EVERY_S: Final = 60.0  # design, section 6: what a halted symbol costs
-PAUSE_AFTER_REFUSALS_S: Final = 60.0  # the longest back-off of a placement that is refused again and again
 DEAF_FOR_S: Final = 75.0  # design, section 7: the account's probe and its patience
 UNANSWERED_S: Final = 11.0  # a question lost just before the end must be given up first; and time to log on
 
@@ -172,7 +171,7 @@ def longest_pause_s(storm: Storm) -> float:
     """What the daemon may have to wait for though it is connected: by refusals, or for want of an event never told."""
     now_s = storm.clock.now_s()
     halted_s, deaf_s = storm.status_changed_s + RULES_READ_EVERY_S - now_s, storm.deafened_s + DEAF_FOR_S - now_s
-    return max(0.0, halted_s, deaf_s, closed_s(storm), PAUSE_AFTER_REFUSALS_S if storm.refuses else 0.0)
+    return max(0.0, halted_s, deaf_s, closed_s(storm))
 
 
 def connected(daemon: Daemon, settings: Settings, now_s: float) -> bool:

@@ -97,6 +97,10 @@ class MakerExit:
         """The exchange's time of the last change of ours that moved or freed funds."""
         return self._books.touched_ms
 
+    def may_speak(self, now_s: float, server_ms: int) -> bool:
+        """The exchange has not asked to be left alone."""
+        return self._books.restraint.may_speak(now_s, server_ms)
+
     def most_locked(self, side: Side) -> Decimal | None:
         """The most our orders can have locked of the asset a `side` order sells; None: not known."""
         orders = self._books.orders
@@ -159,7 +163,7 @@ class MakerExit:
         if want is not None and want.number != self.number:
             self._begin(want)
         self._books.lose_patience(now_s)
-        if self._letters.open is not None or not self._books.restraint.may_speak(now_s, server_ms):
+        if self._letters.open is not None or not self.may_speak(now_s, server_ms):
             return self._remedies()
         command = self._next(want, top, now_s, server_ms, age_s)
         return self._remedies() if command is None else [*self._remedies(), command]

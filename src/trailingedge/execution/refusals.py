@@ -28,22 +28,25 @@ class Lesson:
         return min(self.longest_s, self.pause_s * 2.0 ** min(again - 1, 16))
 
 
+# Nobody tells us when the reason for a refusal is gone, and an exit should not be away from the book for
+# much longer than it has to: eight seconds are few enough for that, and many enough for any limit.
+_LONGEST_S: Final = 8.0
+
 LESSONS: Final[Mapping[Refusal, Lesson]] = {
     Refusal.WOULD_TAKE: Lesson(0.1, 2.0, fresh_price=True),
-    Refusal.INSUFFICIENT_BALANCE: Lesson(1.0, 30.0, Remedy.BALANCES),
+    Refusal.INSUFFICIENT_BALANCE: Lesson(1.0, _LONGEST_S, Remedy.BALANCES),
     Refusal.DUPLICATE: Lesson(0.0, 5.0),
     Refusal.UNKNOWN_ORDER: Lesson(0.5, 5.0),
     Refusal.CANCEL_RESTRICTED: Lesson(0.0, 1.0),
-    Refusal.FILTER: Lesson(1.0, 60.0, Remedy.RULES),
-    # The ten-second window ends soon, the day's does not.
-    Refusal.TOO_MANY_ORDERS: Lesson(2.0, 60.0),
+    Refusal.FILTER: Lesson(1.0, _LONGEST_S, Remedy.RULES),
+    Refusal.TOO_MANY_ORDERS: Lesson(2.0, _LONGEST_S),
     Refusal.RATE_LIMITED: Lesson(5.0, 120.0, silence=True),
     Refusal.TIMESTAMP: Lesson(0.5, 10.0, Remedy.CLOCK),
     Refusal.NOT_TRADING: Lesson(5.0, 60.0, Remedy.RULES),
     Refusal.BUSY: Lesson(0.5, 5.0),
-    Refusal.UNAUTHORIZED: Lesson(2.0, 60.0),
-    Refusal.BAD_REQUEST: Lesson(5.0, 300.0, Remedy.RULES),
-    Refusal.OTHER: Lesson(1.0, 60.0),
+    Refusal.UNAUTHORIZED: Lesson(2.0, _LONGEST_S),
+    Refusal.BAD_REQUEST: Lesson(2.0, _LONGEST_S, Remedy.RULES),
+    Refusal.OTHER: Lesson(1.0, _LONGEST_S),
 }
 
 

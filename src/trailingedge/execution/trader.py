@@ -10,22 +10,29 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.balance_audit import BalanceMoved
-from trailingedge.execution.breakers import BreakerNews
 from trailingedge.execution.commands import Command, Incoming, Remedy
 from trailingedge.execution.guards import Guards
-from trailingedge.execution.happenings import Happening, StrangerWithOurId
+from trailingedge.execution.happenings import StrangerWithOurId
 from trailingedge.execution.ids import is_own
+from trailingedge.execution.late_orders import LateOrders
 from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.execution.news import (
+    AccountBack,
+    AccountLost,
+    ExitAged,
+    LateOrder,
+    MarketFresh,
+    MarketStale,
+    News,
+)
 from trailingedge.execution.outage import Outage
-from trailingedge.execution.past import PastExit
+from trailingedge.execution.past import PastExit, as_past_exit
 from trailingedge.execution.settlement import Settlement
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
 from trailingedge.snapshots import View
 from trailingedge.strategy.decide import decide
 from trailingedge.strategy.decision import Decision
-from trailingedge.strategy.events import Event
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Params
 from trailingedge.strategy.inputs import Command as OperatorCommand
 from trailingedge.strategy.memory import Exit, Memory
@@ -47,48 +54,6 @@ class TraderParams:
     exit_age_alert_s: float = 60.0
     reserve_base: Decimal = ZERO
     reserve_quote: Decimal = ZERO
-
-
-@dataclass(frozen=True, slots=True)
-class MarketStale:
-    """The market has been silent for too long: nothing new is decided or ordered."""
-
-    age_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class MarketFresh:
-    """The market speaks again."""
-
-    silent_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class AccountLost:
-    """Nothing can be ordered, and nobody tells what becomes of our order."""
-
-    away_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class AccountBack:
-    """Logged on again, and what was missed was asked for."""
-
-    away_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class ExitAged:
-    """An exit takes long. `slippage_frac` is what it has lost so far against the mid price at its trigger."""
-
-    kind: Kind
-    side: Side
-    age_s: float
-    slippage_frac: float | None
-    filled_base: Decimal
-
-
-News = Event | Happening | MarketStale | MarketFresh | AccountLost | AccountBack | ExitAged | BreakerNews | BalanceMoved
 
 
 class Trader:
@@ -115,6 +80,7 @@ class Trader:
         self.inbox: deque[Incoming] = deque()
         self.instructions: deque[OperatorCommand] = deque()
         self.settlement = Settlement()
+        self._late = LateOrders()
         self.noting: Callable[[float], bool] = lambda _: False  # whether a note has some of the funds locked
         self._strategy = strategy
         self._params = params
@@ -167,15 +133,6 @@ class Trader:
         if in_hand is not None:
             self._take_up(in_hand, now_s)
 
-    def adopt(self, late: PastExit, now_s: float) -> bool:
-        """Go on with an exit of an earlier session that shows only now; False where it does not fit."""
-        if self.memory.exit is not None or self.memory.regime is not late.leaves or not self.chase.idle:
-            return False
-        held = Exit(late.kind, late.side, late.number, late.began_ms)
-        self.memory = replace(self.memory, exit=held, last_number=max(self.memory.last_number, late.number))
-        self._take_up(late, now_s)
-        return True
-
     def can_spare(self, side: Side, quantity: Decimal, price: Decimal, top: BookTop) -> bool:
         """Whether what is held stays enough to trade while an order like that has locked its part."""
         held, regime = self.memory.holdings, self.memory.regime
@@ -209,6 +166,7 @@ class Trader:
         self._closes += (self._close(kline) for kline in view.closed)
         while self.inbox:
             self._hear(self.inbox.popleft(), view.now_s)
+        self._meet_late_orders(view.now_s)
         top = self._trusted_top(view)
         settled, commands = self._settle(view)
         progress = self.chase.progress()
@@ -238,10 +196,13 @@ class Trader:
         if moved:
             self.news += moved
             commands.append(Remedy.BALANCES)
-        if view.account_proven:
+        if view.account_proven and not self._late.any_on(self.guards.invariants.orders.open):
             commands += self.chase.toward(
                 step.want, top, view.now_s, server_ms=server_ms, age_s=self.exit_age_s(view.market_ms), settled=settled
             )
+        elif view.account_proven and self.chase.may_speak(view.now_s, server_ms):
+            away = self._late.command(view.now_s)
+            commands += [] if away is None else [away]
         self._collect_news()
         self.guards.invariants.approve(commands, view, self.decision, self.rules)
         return commands
@@ -283,6 +244,29 @@ class Trader:
         self.chase.take_up(past, now_s)
         self.guards.instances.own(past.number)
         self.guards.invariants.orders.reconcile(past.orders)
+
+    def _meet_late_orders(self, now_s: float) -> None:
+        """Requests of our predecessor's that came to something only now."""
+        late, self.guards.late = self.guards.late, []
+        for told in reversed(late):  # the newest word of an order first
+            past = as_past_exit(told)
+            if told.order_id not in self.guards.invariants.orders.open or past.number == self.chase.number:
+                continue  # it is over by now, or has just been adopted
+            if told.order_id in self._late:
+                continue
+            adopted = self._adopt(past, now_s)
+            if not adopted:
+                self._late.take_away(told.order_id, told.client_order_id)
+            self.news.append(LateOrder(past, adopted))
+
+    def _adopt(self, late: PastExit, now_s: float) -> bool:
+        """Go on with an exit of an earlier session; False where it does not fit."""
+        if self.memory.exit is not None or self.memory.regime is not late.leaves or not self.chase.idle:
+            return False
+        held = Exit(late.kind, late.side, late.number, late.began_ms)
+        self.memory = replace(self.memory, exit=held, last_number=max(self.memory.last_number, late.number))
+        self._take_up(late, now_s)
+        return True
 
     def _collect_news(self) -> None:
         for happening in self.chase.happened:

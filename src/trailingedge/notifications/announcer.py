@@ -15,10 +15,10 @@ from trailingedge.execution.happenings import (
     OrderWithdrawn,
     StrangerWithOurId,
 )
-from trailingedge.execution.trader import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
+from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, LateOrder, MarketFresh, MarketStale, News
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.market import Side, SymbolRules
-from trailingedge.notifications import guard_texts, texts
+from trailingedge.notifications import guard_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.strategy.events import (
     BrokeOut,
@@ -165,6 +165,10 @@ class Announcer:
             case ExitAged():
                 text = texts.exit_slow(rules, news.kind, news.age_s, news.filled_base, news.slippage_frac)
                 self._alerts.send(text, logging.WARNING)
+            case LateOrder(adopted=True):
+                self._alerts.send(restart_texts.taken_up(rules, news.past))
+            case LateOrder():
+                self._alerts.send(restart_texts.cancelled_late(rules, news.past), logging.WARNING)
             case BreakerTripped():
                 self._alerts.send(guard_texts.breaker_tripped(news.trip), logging.WARNING)
             case BreakerLifted():

@@ -18,7 +18,7 @@ def taken_up(rules: SymbolRules, past: PastExit) -> str:
 
 
 def cancelled_late(rules: SymbolRules, past: PastExit) -> str:
-    """An order of the last session reached the book after this one had begun."""
+    """An order of the last session reached the book after this one had begun, and is taken away."""
     order = past.orders[-1]
     amount, price = texts.quantity(rules, order.remaining), texts.price(rules, order.price)
     return f"late order of the last session cancelled: {past.side.value} {amount} at {price} ({order.client_order_id})"

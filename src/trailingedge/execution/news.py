@@ -1,0 +1,73 @@
+"""What the trader tells, beside what strategy, chaser and guards tell themselves."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trailingedge.execution.balance_audit import BalanceMoved
+from trailingedge.execution.breakers import BreakerNews
+from trailingedge.execution.happenings import Happening
+from trailingedge.execution.past import PastExit
+from trailingedge.market import Side
+from trailingedge.strategy.events import Event
+from trailingedge.strategy.want import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class MarketStale:
+    """The market has been silent for too long: nothing new is decided or ordered."""
+
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFresh:
+    """The market speaks again."""
+
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLost:
+    """Nothing can be ordered, and nobody tells what becomes of our order."""
+
+    away_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBack:
+    """Logged on again, and what was missed was asked for."""
+
+    away_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExitAged:
+    """An exit takes long. `slippage_frac` is what it has lost so far against the mid price at its trigger."""
+
+    kind: Kind
+    side: Side
+    age_s: float
+    slippage_frac: float | None
+    filled_base: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LateOrder:
+    """An order of the last session reached the book after our start: we go on with it, or take it away."""
+
+    past: PastExit
+    adopted: bool
+
+
+News = (
+    Event
+    | Happening
+    | MarketStale
+    | MarketFresh
+    | AccountLost
+    | AccountBack
+    | ExitAged
+    | LateOrder
+    | BreakerNews
+    | BalanceMoved
+)
