@@ -8,7 +8,7 @@ from tests.test_main_logic import crash, rally_and_turn, slump_and_recovery
 from tests.theatre import CASH, ONE_ETH, D, Stage, nothing, play, with_settings
 
 from trailingedge.config import OnExit
-from trailingedge.daemon import Instruction, gravest
+from trailingedge.daemon import gravest
 from trailingedge.errors import (
     ConfigError,
     ExchangeUnreachable,
@@ -17,6 +17,7 @@ from trailingedge.errors import (
     SessionLost,
     StartFailed,
 )
+from trailingedge.helm import Instruction
 from trailingedge.market import ExecutionReport, ExecutionType, OrderStatus, Side
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.terms import Terms

@@ -6,10 +6,10 @@ import pytest
 from tests.test_main_logic import rally_and_turn, slump_and_recovery
 from tests.theatre import CASH, D, Stage, play, with_settings
 
-from trailingedge.daemon import Instruction
 from trailingedge.errors import (
     ExitCode,
 )
+from trailingedge.helm import Instruction
 from trailingedge.market import Side
 from trailingedge.simulator.faults import Fate, Faults
 from trailingedge.simulator.terms import Terms

@@ -7,10 +7,10 @@ import pytest
 from tests.test_main_logic import crash, rally_and_turn, slump_and_recovery
 from tests.theatre import CASH, ONE_ETH, D, Stage, play
 
-from trailingedge.daemon import Instruction
 from trailingedge.errors import (
     ExitCode,
 )
+from trailingedge.helm import Instruction
 from trailingedge.market import Side
 from trailingedge.simulator.exchange import Hand
 from trailingedge.simulator.orders import OrderType

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 from tests.theatre import CASH, D, Stage, nothing, play
 
-from trailingedge.daemon import Instruction
 from trailingedge.errors import ExitCode
 from trailingedge.execution.ids import OwnId, own_id
+from trailingedge.helm import Instruction
 from trailingedge.market import Regime, Side
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import Fate

@@ -44,6 +44,7 @@ FLOORS: Final = [
     "startup",
     "desk",
     "parting",
+    "helm",
     "daemon",
     "signals",
     "main",

@@ -11,8 +11,8 @@ import pytest
 from tests.theatre import CASH, D, Stage, nothing, play, with_settings
 
 from trailingedge.config import OnExit
-from trailingedge.daemon import Instruction
 from trailingedge.errors import ExitCode
+from trailingedge.helm import Instruction
 from trailingedge.market import Side
 from trailingedge.simulator.faults import Fate
 

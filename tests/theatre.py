@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
-from trailingedge.daemon import Daemon, Instruction
+from trailingedge.daemon import Daemon
 from trailingedge.errors import ExitCode, SessionLost
 from trailingedge.execution.ids import is_own
+from trailingedge.helm import Instruction
 from trailingedge.market import Kline, Side
 from trailingedge.notifications.status import StatusView, status
 from trailingedge.simulator.exchange import Exchange, Hand

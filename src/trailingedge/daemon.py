@@ -7,16 +7,13 @@ commands out and only then tells people. What thinks stands at the desk; here th
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
-from enum import Enum
 from typing import Any, Final
 
 from trailingedge import wiring
 from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
-from trailingedge.console.hotkeys import HELP
 from trailingedge.console.lines import Face
 from trailingedge.desk import Desk
 from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, LogonRefused, TrailingEdgeError
@@ -25,14 +22,13 @@ from trailingedge.execution.commands import Incoming, Reconciled, Remedy
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.guards import Usurper
 from trailingedge.execution.note import NoteWriter, Scene
+from trailingedge.helm import Helm, Instruction
 from trailingedge.market import ZERO, ExecutionReport, OrderRecord, RateLimit
 from trailingedge.notifications import guard_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.notifications.status import status
 from trailingedge.parting import Parting
 from trailingedge.snapshots import Snapshots
 from trailingedge.startup import Startup
-from trailingedge.strategy.inputs import Command as StrategyCommand
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
@@ -43,32 +39,12 @@ from trailingedge.wire import Wire
 logger = logging.getLogger(__name__)
 
 _LOGGED_OUT_WITHIN_S: Final = 0.4
-_NOTE_OVER_WITHIN_S: Final = 0.7
-_GLANCE_S: Final = 0.02
 _MARK_EVERY_MS: Final = 60_000
 _CLOCK_GOOD_FOR_S: Final = 1800.0
 _JUST_AFTER_S: Final = 0.001
 _RULES_GOOD_FOR_S: Final = 60.0  # while the symbol does not trade
 
 StartTask = Callable[[Coroutine[Any, Any, None]], None]
-
-
-class Instruction(Enum):
-    """What the operator can ask for, by whichever face: values on one queue."""
-
-    FLIP = "flip"
-    WITHDRAW = "withdraw"
-    PAUSE = "pause"
-    RESUME = "resume"
-    STATUS = "status"
-    HELP = "help"
-    QUIT = "quit"
-
-
-_FOR_THE_STRATEGY: Final = {
-    Instruction.FLIP: StrategyCommand.FLIP,
-    Instruction.WITHDRAW: StrategyCommand.WITHDRAW,
-}
 
 
 class Daemon:
@@ -82,9 +58,6 @@ class Daemon:
         self._face = face
         self._alerts = alerts
         self._wake = asyncio.Event()
-        self._instructions: deque[Instruction] = deque()
-        self._paused = settings.start_paused
-        self._ready = False
         self._stop_reason: str | None = None
         self._steps: Startup | None = None
         self._starting: asyncio.Timeout | None = None
@@ -95,6 +68,14 @@ class Daemon:
         self._budget = OrderBudget(settings.order_budget_reserve)
         self._frames = LastFrames(surroundings.clock.unix_ms)
         self._keep_frames = surroundings.save_frames
+        self._helm = Helm(
+            face,
+            alerts,
+            paused=settings.start_paused,
+            stop=self.stop,
+            resync=lambda: self._gateway.fetch(Remedy.BALANCES),
+            reconnects=lambda: self.wire.reconnects,
+        )
         self.wire = Wire(
             settings,
             surroundings,
@@ -124,16 +105,16 @@ class Daemon:
             absent_after_s=wiring.absent_after_s(settings),
         )
         leave = settings.on_exit is OnExit.LEAVE
-        self._parting = Parting(self.wire, self._gateway, surroundings.clock, alerts, self._wake, leave=leave)
+        self._parting = Parting(
+            self.wire, self._gateway, self._notes, surroundings.clock, alerts, self._wake, leave=leave
+        )
 
     # From outside ----------------------------------------------------------------------------
 
     def obey(self, instruction: Instruction) -> None:
         """Carry out `instruction`: in the next beat, or at once while there is none yet."""
-        self._instructions.append(instruction)
+        self._helm.obey(instruction)
         self._wake.set()
-        if not self._ready:
-            self._carry_out_instructions()
 
     def stop(self, reason: str) -> None:
         """End in good order: withdraw, log out, return. Only the first reason counts."""
@@ -168,7 +149,7 @@ class Daemon:
                 return await self._shut_down()
             except Exception:
                 # Whatever it was that we did not foresee: leave nothing behind.
-                await self._withdraw()
+                await self._parting.withdraw(self.desk, self._steps)
                 raise
             except asyncio.CancelledError:
                 self._parting.name_orders(self.desk, self._steps, logging.ERROR)  # our connections are gone
@@ -206,8 +187,9 @@ class Daemon:
             self._alerts,
             self._clock,
             started_ms=self.wire.server_clock.now_ms(),
-            paused=self._paused,
+            paused=self._helm.paused,
         )
+        self._helm.desk = desk
         start(self.wire.market.run())
         top = await steps.first_book(terms.rules)
         recovered = await steps.recover(terms, top)
@@ -219,16 +201,16 @@ class Daemon:
         await self.wire.api.ready()
         start(self._notes.run())
         self.snapshots.prove_account(proven=True)
-        while not self._ready:
+        while not self._helm.ready:
             await self._next_wake()
             await self._beat(desk)
 
     def _tell_ready(self, desk: Desk) -> None:
         """Said once, by the first beat that has taken the account's measure."""
         decision = desk.trader.decision
-        if self._ready or decision is None or decision.memory.funded is None:
+        if self._helm.ready or decision is None or decision.memory.funded is None:
             return
-        self._ready = True
+        self._helm.ready = True
         mode, url = self.settings.trading_mode.value, self._endpoints.ws_api_url
         text = texts.ready(desk.rules, mode, decision.regime, decision.anchor_price, desk.fee, url)
         self._alerts.send(text)
@@ -248,7 +230,7 @@ class Daemon:
 
     async def _beat(self, desk: Desk) -> None:
         """Hear, decide, act; only then tell."""
-        self._carry_out_instructions()
+        self._helm.carry_out()
         view = self.snapshots.view(self._clock.now_s())
         try:
             commands = desk.trader.beat(view, self.wire.server_clock.now_ms())
@@ -306,65 +288,14 @@ class Daemon:
             await self._clock.sleep(self.settings.loop_sleep_sec)
             self._wake.set()
             now_s = self._clock.now_s()
-            if self.desk is not None and self._ready:
+            if self.desk is not None and self._helm.ready:
                 self._face.show(self.desk.status(self.wire.reconnects), now_s)
             if now_s >= measure_at_s:
                 measure_at_s = now_s + _CLOCK_GOOD_FOR_S
                 self._gateway.fetch(Remedy.CLOCK)
-            if self._ready and self.desk is not None and not self.desk.rules.trading and now_s >= rules_at_s:
+            if self._helm.ready and self.desk is not None and not self.desk.rules.trading and now_s >= rules_at_s:
                 rules_at_s = now_s + _RULES_GOOD_FOR_S
                 self._gateway.fetch(Remedy.RULES)
-
-    # The operator ----------------------------------------------------------------------------
-
-    def _carry_out_instructions(self) -> None:
-        while self._instructions:
-            self._carry_out(self._instructions.popleft())
-
-    def _carry_out(self, instruction: Instruction) -> None:
-        match instruction:
-            case Instruction.FLIP | Instruction.WITHDRAW:
-                self._pass_on(_FOR_THE_STRATEGY[instruction])
-            case Instruction.PAUSE:
-                self._pause(paused=True)
-                self._alerts.send(texts.paused())
-            case Instruction.RESUME:
-                self._resume()
-                self._alerts.send(texts.resumed())
-            case Instruction.STATUS:
-                ready = self.desk is not None and self._ready
-                view = self.desk.status(self.wire.reconnects) if ready and self.desk is not None else None
-                self._face.line("starting, not trading yet" if view is None else status(view))
-            case Instruction.HELP:
-                self._face.line(HELP)
-            case Instruction.QUIT:
-                self.stop("quit")
-
-    def _pass_on(self, command: StrategyCommand) -> None:
-        """A command is meant for now: one that comes before there is anybody to think of it is not kept."""
-        if self.desk is None or not self._ready:
-            self._alerts.send(texts.command_refused(command.value, "still starting"), logging.WARNING)
-        else:
-            self.desk.trader.instructions.append(command)
-
-    def _pause(self, *, paused: bool) -> None:
-        self._paused = paused
-        if self.desk is not None:
-            self.desk.trader.paused = paused
-
-    def _resume(self) -> None:
-        """Go on; after a halt with everything read again."""
-        self._pause(paused=False)
-        if self.desk is None:
-            return
-        halted = self.desk.trader.halted
-        self.desk.trader.resume()
-        if halted:
-            self.desk.doubt()
-            self._gateway.fetch(Remedy.BALANCES)
-        breakers = self.desk.trader.guards.breakers
-        if breakers.hold:
-            self._alerts.send(guard_texts.still_held(breakers.state.trips), logging.WARNING)
 
     # What the wire tells ---------------------------------------------------------------------
 
@@ -441,7 +372,7 @@ class Daemon:
 
     async def _shut_down(self) -> ExitCode:
         """Withdraw our order or say that it is left, log out. OK unless an order's fate is not known."""
-        withdrawn = await self._withdraw()
+        withdrawn = await self._parting.withdraw(self.desk, self._steps)
         if self.desk is not None:
             self.desk.mark()
         self._alerts.send(texts.shutdown(self._stop_reason or "unexpected"))
@@ -452,19 +383,6 @@ class Daemon:
             async with asyncio.timeout(_LOGGED_OUT_WITHIN_S):
                 await self.wire.log_out()
         return self._code
-
-    async def _withdraw(self) -> bool:
-        """Whether nothing of ours is on the book that should not be: no exit order, and no note either."""
-        withdrawn = await self._parting.withdraw(self.desk, self._steps)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_NOTE_OVER_WITHIN_S):
-                while self._notes.left:  # whoever writes it cancels it, too
-                    await self._clock.sleep(_GLANCE_S)
-        if self.desk is not None:
-            for own, order in self._notes.left.items():
-                text = texts.order_left(self.desk.rules, order.side, order.quantity, order.price, own)
-                self._alerts.send(text, logging.ERROR)
-        return withdrawn and not self._notes.left
 
 
 def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:

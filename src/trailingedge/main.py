@@ -28,8 +28,9 @@ from trailingedge.config import Endpoints, Mode, Settings, assignment, endpoints
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.lines import Face, Lines
-from trailingedge.daemon import Daemon, Instruction, gravest
+from trailingedge.daemon import Daemon, gravest
 from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
+from trailingedge.helm import Instruction
 from trailingedge.logging_config import Logging, setup, under_journald
 from trailingedge.notifications import texts
 from trailingedge.notifications.alerts import Alerts, LogAlerts

@@ -9,6 +9,7 @@ from trailingedge.clock import Clock
 from trailingedge.desk import Desk
 from trailingedge.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.gateway import Gateway
+from trailingedge.execution.note import NoteWriter
 from trailingedge.execution.recovery import withdraw_leftovers
 from trailingedge.market import ZERO, OrderRecord
 from trailingedge.notifications import texts
@@ -21,7 +22,9 @@ logger = logging.getLogger(__name__)
 # The whole end, with logging out and closing the sockets, is to take less than five seconds.
 _WOUND_DOWN_WITHIN_S: Final = 1.3
 _SWEPT_WITHIN_S: Final = 1.3
+_NOTE_OVER_WITHIN_S: Final = 0.7
 _GLANCE_S: Final = 0.1
+_SHORT_GLANCE_S: Final = 0.02
 
 _NOT_CONFIRMED: Final = (
     TimeoutError,
@@ -37,10 +40,19 @@ class Parting:
     """Withdraws what the desk or a start that was broken off has on the book; with `leave`, only names it."""
 
     def __init__(
-        self, wire: Wire, gateway: Gateway, clock: Clock, alerts: Alerts, wake: asyncio.Event, *, leave: bool
+        self,
+        wire: Wire,
+        gateway: Gateway,
+        notes: NoteWriter,
+        clock: Clock,
+        alerts: Alerts,
+        wake: asyncio.Event,
+        *,
+        leave: bool,
     ) -> None:
         self._wire = wire
         self._gateway = gateway
+        self._notes = notes
         self._clock = clock
         self._alerts = alerts
         self._wake = wake
@@ -48,6 +60,18 @@ class Parting:
 
     async def withdraw(self, desk: Desk | None, steps: Startup | None) -> bool:
         """Whether nothing of ours is on the book that should not be. What may be is named. Never raises our errors."""
+        withdrawn = await self._withdraw_orders(desk, steps)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_NOTE_OVER_WITHIN_S):
+                while self._notes.left:  # whoever writes it cancels it, too
+                    await self._clock.sleep(_SHORT_GLANCE_S)
+        if desk is not None:
+            for own, order in self._notes.left.items():
+                text = texts.order_left(desk.rules, order.side, order.quantity, order.price, own)
+                self._alerts.send(text, logging.ERROR)
+        return withdrawn and not self._notes.left
+
+    async def _withdraw_orders(self, desk: Desk | None, steps: Startup | None) -> bool:
         try:
             if steps is not None and steps.left:
                 async with asyncio.timeout(_SWEPT_WITHIN_S):

@@ -18,7 +18,8 @@ from tests.simulation.day import START_MS, URL, Notes
 from trailingedge.auth.manager import KeyManager
 from trailingedge.clock import Clock
 from trailingedge.config import Settings
-from trailingedge.daemon import Daemon, Instruction
+from trailingedge.daemon import Daemon
+from trailingedge.helm import Instruction
 from trailingedge.market import Regime
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.generator import GeneratedMarket

@@ -13,7 +13,8 @@ from random import Random
 from typing import Final
 
 from trailingedge.clock import Clock
-from trailingedge.daemon import Daemon, Instruction
+from trailingedge.daemon import Daemon
+from trailingedge.helm import Instruction
 from trailingedge.market import Side
 from trailingedge.simulator.drift import DriftingClock
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
