@@ -17,7 +17,7 @@ from trailingedge.errors import (
     SessionLost,
     StartFailed,
 )
-from trailingedge.helm import Instruction
+from trailingedge.instructions import Instruction
 from trailingedge.market import ExecutionReport, ExecutionType, OrderStatus, Side
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.terms import Terms

@@ -9,7 +9,7 @@ from tests.theatre import CASH, D, Stage, play, with_settings
 from trailingedge.errors import (
     ExitCode,
 )
-from trailingedge.helm import Instruction
+from trailingedge.instructions import Instruction
 from trailingedge.market import Side
 from trailingedge.simulator.faults import Fate, Faults
 from trailingedge.simulator.terms import Terms

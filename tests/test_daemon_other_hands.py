@@ -10,7 +10,7 @@ from tests.theatre import CASH, ONE_ETH, D, Stage, play
 from trailingedge.errors import (
     ExitCode,
 )
-from trailingedge.helm import Instruction
+from trailingedge.instructions import Instruction
 from trailingedge.market import Side
 from trailingedge.simulator.exchange import Hand
 from trailingedge.simulator.orders import OrderType

@@ -6,7 +6,7 @@ from tests.theatre import CASH, D, Stage, nothing, play
 
 from trailingedge.errors import ExitCode
 from trailingedge.execution.ids import OwnId, own_id
-from trailingedge.helm import Instruction
+from trailingedge.instructions import Instruction
 from trailingedge.market import Regime, Side
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import Fate

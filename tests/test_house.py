@@ -33,12 +33,15 @@ FLOORS: Final = [
     "execution",
     # roof
     "tally",
+    "instructions",
     "notifications",
     "console",
     "config",
     "config_validator",
     "logging_config",
     "service",
+    "control",
+    "paper",
     "wiring",
     "wire",
     "startup",
@@ -47,6 +50,7 @@ FLOORS: Final = [
     "helm",
     "daemon",
     "signals",
+    "commands",
     "main",
     "__main__",
 ]
@@ -67,6 +71,7 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
+DOORWAYS: Final = {"websocket.connection", "auth.permissions", "service"}  # market and orders go through the first
 OF_THE_WHOLE: Final = {"simulation", "benchmarks"}  # folders of tests that mirror no folder of the source
 TOP_LEVEL: Final = {
     "src",
@@ -167,7 +172,9 @@ def test_the_exchange_borrows_nothing_but_words(module: str) -> None:
     assert {floor(name) for name in own_imports(module)} <= WORDS | {"simulator"}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if floor(module) not in ("simulator", "main")])
+@pytest.mark.parametrize(
+    "module", [module for module in MODULES if floor(module) not in ("simulator", "main", "paper")]
+)
 def test_only_main_knows_the_embedded_exchange(module: str) -> None:
     assert "simulator" not in {floor(name) for name in own_imports(module)}
 
@@ -184,9 +191,9 @@ def test_hands_know_the_words_of_the_wire_and_nothing_that_waits_on_it(module: s
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if floor(module) != "simulator"])
-def test_one_doorway_leads_to_the_network(module: str) -> None:
+def test_few_doorways_lead_to_the_network(module: str) -> None:
     opened = {name.split(".")[0] for name in imports(module) if not name.startswith("urllib.parse")} & SOCKETS
-    assert not opened or module == "websocket.connection"
+    assert not opened or module in DOORWAYS or module.startswith("notifications.telegram")
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if floor(module) != "config"])

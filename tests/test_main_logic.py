@@ -12,7 +12,7 @@ from tests.theatre import CASH, D, Stage, nothing, play, with_settings
 
 from trailingedge.config import OnExit
 from trailingedge.errors import ExitCode
-from trailingedge.helm import Instruction
+from trailingedge.instructions import Instruction
 from trailingedge.market import Side
 from trailingedge.simulator.faults import Fate
 

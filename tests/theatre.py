@@ -19,7 +19,7 @@ from trailingedge.config import Endpoints, Settings
 from trailingedge.daemon import Daemon
 from trailingedge.errors import ExitCode, SessionLost
 from trailingedge.execution.ids import is_own
-from trailingedge.helm import Instruction
+from trailingedge.instructions import Instruction
 from trailingedge.market import Kline, Side
 from trailingedge.notifications.status import StatusView, status
 from trailingedge.simulator.exchange import Exchange, Hand

@@ -159,11 +159,13 @@ class Settings:
         None, "API key of the Ed25519 pair registered at the exchange", heading="Secrets", secret=True
     )
     binance_ed25519_priv_path: Path = option(Path("secrets/ed25519-priv.pem"), "Private key, a PKCS#8 PEM file")
-    telegram_bot_token: str | None = option(None, "Token of the Telegram bot; not used yet", secret=True)
-    telegram_chat_id: str | None = option(None, "Chat of the owner; not used yet")
-    telegram_group_chat_id_1: str | None = option(None, "A group that is told too; not used yet")
-    telegram_group_chat_id_2: str | None = option(None, "Another group; not used yet")
-    telegram_api_url: str | None = option(None, "URL of the Bot API, in place of Telegram's own; not used yet")
+    telegram_bot_token: str | None = option(
+        None, "Token of the Telegram bot; without one there are no alerts on the phone", secret=True
+    )
+    telegram_chat_id: str | None = option(None, "Chat of the owner, which is told everything and may give commands")
+    telegram_group_chat_id_1: str | None = option(None, "A group that is told too")
+    telegram_group_chat_id_2: str | None = option(None, "Another group")
+    telegram_api_url: str | None = option(None, "URL of the Bot API, in place of Telegram's own")
 
     loop_sleep_sec: float = option(
         1.0,

@@ -22,7 +22,8 @@ from trailingedge.execution.commands import Incoming, Reconciled, Remedy
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.guards import Usurper
 from trailingedge.execution.note import NoteWriter, Scene
-from trailingedge.helm import Helm, Instruction
+from trailingedge.helm import Helm
+from trailingedge.instructions import Instruction
 from trailingedge.market import ZERO, ExecutionReport, OrderRecord, RateLimit
 from trailingedge.notifications import guard_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts

@@ -3,29 +3,16 @@
 import logging
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
 from typing import Final
 
 from trailingedge.console.hotkeys import HELP
 from trailingedge.console.lines import Face
 from trailingedge.desk import Desk
+from trailingedge.instructions import Instruction
 from trailingedge.notifications import guard_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.status import status
 from trailingedge.strategy.inputs import Command
-
-
-class Instruction(Enum):
-    """What the operator can ask for."""
-
-    FLIP = "flip"
-    WITHDRAW = "withdraw"
-    PAUSE = "pause"
-    RESUME = "resume"
-    STATUS = "status"
-    HELP = "help"
-    QUIT = "quit"
-
 
 _FOR_THE_STRATEGY: Final = {Instruction.FLIP: Command.FLIP, Instruction.WITHDRAW: Command.WITHDRAW}
 

@@ -30,7 +30,7 @@ from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.lines import Face, Lines
 from trailingedge.daemon import Daemon, gravest
 from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
-from trailingedge.helm import Instruction
+from trailingedge.instructions import Instruction
 from trailingedge.logging_config import Logging, setup, under_journald
 from trailingedge.notifications import texts
 from trailingedge.notifications.alerts import Alerts, LogAlerts

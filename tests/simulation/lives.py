@@ -19,7 +19,7 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.clock import Clock
 from trailingedge.config import Settings
 from trailingedge.daemon import Daemon
-from trailingedge.helm import Instruction
+from trailingedge.instructions import Instruction
 from trailingedge.market import Regime
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.generator import GeneratedMarket

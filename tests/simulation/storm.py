@@ -14,7 +14,7 @@ from typing import Final
 
 from trailingedge.clock import Clock
 from trailingedge.daemon import Daemon
-from trailingedge.helm import Instruction
+from trailingedge.instructions import Instruction
 from trailingedge.market import Side
 from trailingedge.simulator.drift import DriftingClock
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING

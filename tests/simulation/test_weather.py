@@ -12,7 +12,7 @@ from trailingedge.clock import Clock
 from trailingedge.config import Settings
 from trailingedge.daemon import Daemon
 from trailingedge.errors import LogonRefused
-from trailingedge.helm import Instruction
+from trailingedge.instructions import Instruction
 from trailingedge.market import Regime, Side
 from trailingedge.simulator.drift import DriftingClock
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
