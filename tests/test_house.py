@@ -71,6 +71,7 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
+WITH_EXCHANGE: Final = {"simulator", "paper", "main"}
 DOORWAYS: Final = {"websocket.connection", "auth.permissions", "service"}  # market and orders go through the first
 OF_THE_WHOLE: Final = {"simulation", "benchmarks"}  # folders of tests that mirror no folder of the source
 TOP_LEVEL: Final = {
