@@ -66,6 +66,18 @@ async def test_a_ban_outlives_the_connection_it_was_told_on() -> None:
     assert lost.value.wait_s == 60.0
 
 
+async def test_a_ban_that_is_almost_over_when_the_connection_goes_keeps_it_away_no_longer_than_it_said() -> None:
+    bench = Bench()
+    run = asyncio.create_task(bench.conversation.run())
+    data = {"serverTime": 5_000, "retryAfter": 65_000}
+    bench.socket.say({"id": None, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
+    await bench.clock.wind(50.0)
+    bench.socket.hang_up("closed 1006")
+    with pytest.raises(SessionLost) as lost:
+        await run
+    assert lost.value.wait_s == 10.0
+
+
 @pytest.mark.parametrize(
     ("status", "code", "quiet"),
     [

@@ -109,7 +109,7 @@ class Conversation:
         try:
             await side_by_side(self._pump(), self._expire(), self._break())
         except SessionLost as lost:
-            lost.wait_s = max(lost.wait_s, self._ban_s())
+            lost.wait_s = max(lost.wait_s, self._quiet_until_s - self._clock.now_s())
             raise
 
     async def open(self) -> None:
@@ -145,12 +145,9 @@ class Conversation:
         ban = self._session.ban
         if ban is not None and ban is not self._ban_minded:
             self._ban_minded = ban
-            self._quiet_until_s = self._clock.now_s() + min(self._ban_s(), _LONGEST_QUIET_S)
-
-    def _ban_s(self) -> float:
-        """How long a ban lasts that was told over this connection."""
-        ban = None if self._session.ban is None else refusal_of("ban", self._session.ban)
-        return ban.wait_s(self._server_ms()) if isinstance(ban, RequestRefused) else 0.0
+            refused = refusal_of("ban", ban)
+            ban_s = refused.wait_s(self._server_ms()) if isinstance(refused, RequestRefused) else 0.0
+            self._quiet_until_s = self._clock.now_s() + min(ban_s, _LONGEST_QUIET_S)
 
     async def _break(self) -> None:
         """A write has failed; the reader may not have noticed yet."""
