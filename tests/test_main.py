@@ -17,6 +17,7 @@ from trailingedge import main
 from trailingedge.config import OPTIONS
 from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 
+HEARD_BEFORE = signal.getsignal(signal.SIGINT)
 NO_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OPTIONS}
 
 
@@ -265,6 +266,5 @@ def test_an_exchange_out_of_reach_is_said_and_no_summary_made(ends: dict[str, En
     assert "Traceback" not in end.out + end.err
 
 
-def test_signals_are_given_back_to_nobody() -> None:
-    """The runs above had processes of their own; this one still hears its tester."""
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+def test_runs_in_processes_of_their_own_leave_our_signals_alone() -> None:
+    assert signal.getsignal(signal.SIGINT) is HEARD_BEFORE
