@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.config import (
+    CREDENTIAL,
     OPTIONS,
     Endpoints,
     Mode,
@@ -71,6 +72,7 @@ def test_an_empty_value_counts_as_not_set(empty: str, tmp_path: Path) -> None:
         pytest.param("BREAKOUT_ENTRY", "Yes", True, id="yes"),
         pytest.param("BREAKOUT_ENTRY", "0", False, id="0 is no"),
         pytest.param("TRADING_MODE", "LIVE", Mode.LIVE, id="a mode in capitals"),
+        pytest.param("TRADING_MODE", "paper", Mode.PAPER, id="paper"),
         pytest.param("EXIT_PRICING", "join", Pricing.JOIN, id="a pricing"),
         pytest.param("ON_EXIT", "leave", OnExit.LEAVE, id="what the end does"),
         pytest.param("LOG_LEVEL_FILE", "warning", "WARNING", id="a level in small letters"),
@@ -98,8 +100,8 @@ def test_a_value_becomes_its_type(name: str, text: str, value: object) -> None:
         pytest.param("MIN_FACTOR", "٣", "plain one", id="digits of another script"),
         pytest.param("DONCHIAN_WINDOW", "2.5", "whole number", id="half a candle"),
         pytest.param("BREAKOUT_EXIT", "maybe", "true, false", id="neither yes nor no"),
-        pytest.param("TRADING_MODE", "real", "sim, testnet, demo, live", id="unknown mode"),
-        pytest.param("TRADING_MODE", "paper", "sim or testnet", id="a mode that is still to come"),
+        pytest.param("TRADING_MODE", "real", "sim, paper, testnet, demo, live", id="unknown mode"),
+        pytest.param("LOG_DIR", "~nobody-of-that-name/logs", "whole path", id="the home of nobody"),
         pytest.param("KLINE_INTERVAL", "1M", "1m", id="a month is not a minute"),
         pytest.param("EXIT_PRICING", "market", "opposite, improve, join, peg", id="unknown pricing"),
     ],
@@ -172,6 +174,30 @@ def test_a_file_that_is_no_text_is_a_problem(make: object, tmp_path: Path) -> No
     assert str(env_file) in problem
 
 
+@pytest.mark.parametrize(
+    "environ", [{}, {"BINANCE_ED25519_PRIV_PATH": "keys/ed25519-priv.pem"}], ids=["at its usual path", "at another"]
+)
+def test_a_key_that_the_service_manager_hands_over_goes_before_the_path(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    handed = tmp_path / "ed25519-priv.pem"
+    handed.write_text("key")
+    reading = read_settings({}, environ | {"CREDENTIALS_DIRECTORY": str(tmp_path)}, NOWHERE)
+    assert reading.settings.binance_ed25519_priv_path == handed
+    assert reading.sources["BINANCE_ED25519_PRIV_PATH"] == CREDENTIAL == "credential"
+
+
+@pytest.mark.parametrize(
+    "path", ["other.pem", ".", "..", "a" * 5000, "/"], ids=["other name", "here", "above", "long", "root"]
+)
+def test_what_was_not_handed_over_is_looked_for_at_its_path(path: str, tmp_path: Path) -> None:
+    (tmp_path / "ed25519-priv.pem").write_text("key")
+    environ = {"BINANCE_ED25519_PRIV_PATH": path, "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    reading = read_settings({}, environ, NOWHERE)
+    assert reading.settings.binance_ed25519_priv_path == Path(path)
+    assert reading.sources["BINANCE_ED25519_PRIV_PATH"] == "environment"
+
+
 def test_an_unknown_name_on_the_command_line_is_a_problem() -> None:
     (problem,) = read_settings({"SYMBL": "X"}, {}, NOWHERE).problems
     assert "did you mean SYMBOL?" in problem
@@ -226,6 +252,29 @@ def test_the_table_of_settings_has_a_row_for_each() -> None:
 
 def test_sim_has_no_endpoints_of_its_own_to_connect_to() -> None:
     assert endpoints(Settings()) is None
+
+
+def test_paper_is_fed_by_the_public_market_of_live() -> None:
+    paper = endpoints(Settings(trading_mode=Mode.PAPER))
+    live = endpoints(Settings(trading_mode=Mode.LIVE))
+    assert paper is not None
+    assert live is not None
+    assert paper.ws_api_url == live.ws_api_url
+    assert paper.ws_stream_url == "wss://data-stream.binance.vision"
+
+
+def test_what_feeds_paper_can_be_overridden() -> None:
+    api, stream = "ws://127.0.0.1:9/ws-api/v3", "ws://127.0.0.1:9"
+    settings = Settings(trading_mode=Mode.PAPER, binance_ws_api_url=api, binance_ws_stream_url=stream)
+    assert endpoints(settings) == Endpoints(api, stream)
+
+
+@pytest.mark.parametrize(
+    ("mode", "embedded"),
+    [(Mode.SIM, True), (Mode.PAPER, True), (Mode.TESTNET, False), (Mode.DEMO, False), (Mode.LIVE, False)],
+)
+def test_an_exchange_that_we_bring_along_needs_no_key(mode: Mode, embedded: bool) -> None:
+    assert (mode.embedded, mode.needs_key) == (embedded, not embedded)
 
 
 def test_an_override_goes_before_the_endpoints_of_the_mode() -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -43,9 +44,15 @@ def key(tmp_path: Path) -> Path:
 
 
 def keyed(key: Path, **changes: Any) -> Settings:
-    return dataclasses.replace(
-        Settings(trading_mode=Mode.TESTNET, binance_ed25519_api_key="k", binance_ed25519_priv_path=key), **changes
+    """Settings of a mode that trades elsewhere, with nothing left to be said about them."""
+    settings = Settings(
+        trading_mode=Mode.TESTNET,
+        binance_ed25519_api_key="k",
+        binance_ed25519_priv_path=key,
+        telegram_bot_token="t",
+        telegram_chat_id="1",
     )
+    return dataclasses.replace(settings, **changes)
 
 
 def test_the_defaults_are_fine() -> None:
@@ -134,11 +141,35 @@ def test_a_key_file_that_is_none_is_named(path: str, fault: str, key: Path) -> N
     assert fault in problem
 
 
-def test_a_key_file_that_others_can_reach_is_a_warning(key: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes there")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o777], ids=oct)
+def test_a_key_file_that_others_can_reach_is_refused_with_the_remedy(mode: int, key: Path) -> None:
+    key.chmod(mode)
+    (problem,) = problems(keyed(key))
+    assert f"{mode:04o}" in problem
+    assert problem.endswith(f"; chmod 600 {key}")
+    assert warnings(keyed(key)) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes there")
+def test_the_remedy_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+    path = tmp_path / "my key.pem"
+    path.write_text("x")
+    path.chmod(0o644)
+    (problem,) = problems(keyed(path))
+    assert problem.endswith(f"; chmod 600 '{path}'")
+
+
+def test_a_key_that_was_handed_over_may_have_any_mode(key: Path) -> None:
+    key.chmod(0o444)
+    assert problems(keyed(key), {"BINANCE_ED25519_PRIV_PATH": "credential"}) == []
+
+
+@pytest.mark.parametrize("mode", [Mode.SIM, Mode.PAPER])
+def test_a_mode_without_a_key_does_not_look_at_the_file(mode: Mode, key: Path) -> None:
     key.chmod(0o644)
-    (warning,) = warnings(keyed(key))
-    assert "0644" in warning
-    assert f"chmod 600 {key}" in warning
+    assert problems(keyed(key, trading_mode=mode)) == []
+    assert problems(keyed(Path("no/such.pem"), trading_mode=mode)) == []
 
 
 def live(key: Path) -> dict[str, str]:
@@ -266,7 +297,8 @@ def test_only_live_reaches_real_money(url: str, refused: bool, key: Path) -> Non
         pytest.param({"taker_escape_after_sec": 5.0}, "taker fee", id="may take"),
         pytest.param({"min_gain_trigger_frac_base": 0.0}, "MIN_GAIN_TRIGGER_FRAC_BASE", id="keeps less than it costs"),
         pytest.param({"fee": Decimal("0.01")}, "keeps", id="a fee that eats the gain"),
-        pytest.param({"telegram_bot_token": "t", "telegram_chat_id": "1"}, "not used yet", id="telegram"),
+        pytest.param({"telegram_bot_token": "t"}, "set TELEGRAM_CHAT_ID", id="a bot that knows nobody"),
+        pytest.param({"telegram_chat_id": "1"}, "TELEGRAM_BOT_TOKEN is not set", id="a chat without a bot"),
         pytest.param({"binance_ws_api_url": "wss://x"}, "own exchange", id="an address in sim"),
     ],
 )
@@ -276,15 +308,93 @@ def test_what_may_be_meant_is_a_warning(changes: dict[str, Any], said: str) -> N
     assert problems(settings) == []
 
 
-def test_telegram_is_one_warning_for_all_its_names() -> None:
-    (warning,) = warnings(Settings(telegram_bot_token="t", telegram_chat_id="1"))
-    assert "TELEGRAM_BOT_TOKEN, TELEGRAM_CHAT_ID" in warning
+def test_chats_without_a_bot_are_one_warning() -> None:
+    (warning,) = warnings(Settings(telegram_chat_id="1", telegram_group_chat_id_2="-2"))
+    assert warning.startswith("TELEGRAM_CHAT_ID, TELEGRAM_GROUP_CHAT_ID_2: not used")
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [(Mode.SIM, []), (Mode.PAPER, ["alerts on the phone are off"]), (Mode.TESTNET, ["alerts on the phone are off"])],
+)
+def test_alerts_that_are_off_are_one_warning_but_in_sim(mode: Mode, said: list[str], key: Path) -> None:
+    found = warnings(keyed(key, trading_mode=mode, telegram_bot_token=None, telegram_chat_id=None))
+    assert [warning.partition(": ")[2] for warning in found] == said
+
+
+def test_a_group_alone_can_be_told_too() -> None:
+    assert warnings(Settings(telegram_bot_token="t", telegram_group_chat_id_1="-1001")) == []
+
+
+@pytest.mark.parametrize(
+    ("chat", "fine"),
+    [
+        ("123456789", True),
+        ("-1001234567890", True),
+        ("@my_channel", True),
+        ("my_channel", False),
+        ("@", False),
+        ("12 34", False),
+        ("+49", False),
+        ("https://t.me/x", False),
+        ("١٢٣", False),
+    ],
+)
+def test_a_chat_is_a_number_or_a_public_name(chat: str, fine: bool) -> None:
+    said = problems(Settings(telegram_chat_id=chat, telegram_group_chat_id_1=chat))
+    assert len(said) == (0 if fine else 2)
+    assert fine or (said[0].startswith(f"TELEGRAM_CHAT_ID is {chat}") and "-1001234567890" in said[0])
+
+
+@pytest.mark.parametrize(
+    ("url", "fine"),
+    [
+        ("https://api.telegram.org", True),
+        ("https://bots.example:8443/api/", True),
+        ("http://127.0.0.1:8081", True),
+        ("http://localhost:8081", True),
+        ("http://bots.example", False),
+        ("api.telegram.org", False),
+        ("wss://api.telegram.org", False),
+        ("https://", False),
+        ("https://me:secret@bots.example", False),
+        ("https://bots.example?x=1", False),
+    ],
+)
+def test_the_bot_api_is_encrypted_or_on_this_machine(url: str, fine: bool) -> None:
+    said = problems(Settings(telegram_api_url=url))
+    assert [
+        problem.startswith(f"TELEGRAM_API_URL is {url}: it must") or "this machine" in problem for problem in said
+    ] == ([] if fine else [True])
 
 
 def test_orders_and_prices_from_two_places_are_a_warning(key: Path) -> None:
     (warning,) = warnings(keyed(key, binance_ws_api_url="ws://127.0.0.1:1/ws-api/v3"))
     assert "ws://127.0.0.1:1/ws-api/v3" in warning
     assert "wss://stream.testnet.binance.vision" in warning
+
+
+def test_in_paper_that_is_said_of_where_the_market_comes_from(key: Path) -> None:
+    (warning,) = warnings(keyed(key, trading_mode=Mode.PAPER, binance_ws_api_url="ws://127.0.0.1:1/ws-api/v3"))
+    assert warning.startswith(
+        "rules and candles come from ws://127.0.0.1:1/ws-api/v3 while prices come from wss://data"
+    )
+
+
+def test_paper_may_look_at_the_exchange_where_real_money_is_traded(key: Path) -> None:
+    url = "wss://ws-api.binance.com:443/ws-api/v3"
+    assert problems(keyed(key, trading_mode=Mode.PAPER, binance_ws_api_url=url)) == []
+
+
+def test_paper_needs_nothing() -> None:
+    settings, _, said = check({"TRADING_MODE": "paper"})
+    assert settings.trading_mode is Mode.PAPER
+    assert said == ["TELEGRAM_BOT_TOKEN is not set: alerts on the phone are off"]
+
+
+def test_an_address_that_feeds_paper_is_judged_as_any_other() -> None:
+    said = problems(Settings(trading_mode=Mode.PAPER, binance_ws_api_url="ws://host.example/ws-api/v3"))
+    assert [problem.partition(" ")[0] for problem in said] == ["BINANCE_WS_API_URL"]
 
 
 def test_a_kept_gain_is_judged_by_the_fee_of_the_exchange_where_none_is_set() -> None:

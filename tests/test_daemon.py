@@ -125,8 +125,8 @@ def test_operators_keys_in_the_start() -> None:
         for instruction in Instruction:
             if instruction is not Instruction.QUIT:
                 it.press(instruction)
-        assert it.heard("x refused: still starting")
-        assert it.heard("c refused: still starting")
+        assert it.heard("flip refused: still starting")
+        assert it.heard("withdraw refused: still starting")
         assert "starting, not trading yet" in it.notes.lines
         it.press(Instruction.PAUSE)
         await it.ready()
@@ -248,7 +248,7 @@ def test_a_broken_invariant_halts_until_the_operator_resumes(
         it.press(Instruction.FLIP)
         await it.price("2400", wait_s=5)
         assert it.own == []
-        assert it.heard("x refused: trading is halted")
+        assert it.heard("flip refused: trading is halted")
         assert it.daemon.desk.status(0).halted
         await it.price("2553" if kind == "TE-t" and balances is ONE_ETH else "2448", wait_s=3)
         it.press(Instruction.RESUME)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import pytest
 from tests.theatre import CASH, D, Stage, nothing, play
 
 from trailingedge.errors import ExitCode
@@ -10,6 +11,8 @@ from trailingedge.instructions import Instruction
 from trailingedge.market import Regime, Side
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import Fate
+from trailingedge.simulator.orders import OrderType
+from trailingedge.strategy.memory import ShutBy
 from trailingedge.strategy.want import Kind
 
 OLD = OwnId(Kind.MANUAL, 1_783_000_000_000)  # an exit of a quarter of a minute ago
@@ -67,6 +70,39 @@ def test_a_late_order_of_the_last_session_goes_on_where_nothing_else_does() -> N
         assert (it.order.client_order_id, it.order.price) == (str(OLD), D("2500.01"))
 
     assert play(story).code is ExitCode.OK
+
+
+def test_a_late_flush_that_fills_at_once_is_our_own_and_shuts_the_gate() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        await it.price("2495")
+        flush = str(OwnId(Kind.FLUSH, OLD.number))
+        it.by_hand(lambda hand: hand.place(Side.SELL, D(2495), D(1), OrderType.LIMIT, flush))
+        await it.wait(2)
+        assert it.daemon.desk is not None
+        memory = it.daemon.desk.trader.memory
+        assert (memory.regime, memory.anchor, memory.exit) == (Regime.QUOTE, 1 / 2495, None)
+        assert memory.gate is not None
+        assert memory.gate.shut_by is ShutBy.FLUSH
+
+    assert play(story).code is ExitCode.OK
+
+
+@pytest.mark.parametrize("number", [2**80, 1_783_000_020_000 + 2 * 86_400_000], ids=["out of any time", "in two days"])
+def test_an_order_of_a_number_that_cannot_be_stops_nobody(number: int) -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        it.press(Instruction.FLIP)
+        await it.wait(1)
+        absurd = str(OwnId(Kind.TAKE_PROFIT, number))
+        it.by_hand(lambda hand: hand.place(Side.BUY, D(2400), D("0.01"), client_order_id=absurd))
+        it.cut(api=True)
+        await it.wait(5)
+        await it.price("2499", wait_s=1)
+        assert [order.price for order in it.own if order.side is Side.SELL] == [D("2499.01")]
+        assert not it.heard("halted")
+
+    assert play(story, balances={"ETH": D(1), "FDUSD": D(100)}).code is ExitCode.OK
 
 
 def test_a_late_order_that_does_not_fit_is_taken_away() -> None:

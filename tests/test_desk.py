@@ -27,7 +27,7 @@ class Bench:
             OrderBudget(0.2),
             self.notes,
             self.clock,
-            started_ms=0,
+            server_ms=lambda: 0,
             paused=False,
         )
         self.snapshots.hear_balances([Balance("ETH", D("0.6"), D("0.4")), Balance("FDUSD", D(5))], 1)
@@ -39,17 +39,16 @@ class Bench:
 
 
 def test_before_the_first_beat_there_is_little_to_show() -> None:
-    assert status(Bench().desk.status(0)) == "sim ETHFDUSD | unfunded, holding nothing tradable | no exit"
+    assert status(Bench().desk.status(0)) == "sim ETHFDUSD | holding nothing tradable, unfunded"
 
 
 def test_the_status_shows_the_whole_account_and_the_trade() -> None:
     bench = Bench()
     bench.beat()
     shown = status(bench.desk.status(3))
-    assert "value 2505.00 FDUSD" in shown
-    assert "anchor 2500.00 FDUSD (+0.00 %)" in shown
-    assert "stop at 2487.50 FDUSD" in shown
-    assert "data 0.0 s old | reconnects 3" in shown
+    assert "value 2505.00 | anchor 2500.00 (+0.00 %)" in shown
+    assert "hard stop 2487.50" in shown
+    assert "reconnects 3" in shown
 
 
 def test_a_market_that_was_forgotten_has_no_age() -> None:
@@ -63,7 +62,9 @@ def test_a_halt_is_told_once_and_shown() -> None:
     bench = Bench()
     bench.beat()
     assert [bench.desk.halt("we were wrong"), bench.desk.halt("again")] == [True, False]
-    assert [text for _, text in bench.notes.alerts] == ["halted: we were wrong; nothing is armed until 'r'"]
+    assert [text for _, text in bench.notes.alerts] == [
+        "halted: we were wrong; nothing is armed, not even the hard stop, until you resume ('r' or /resume)"
+    ]
     assert " | halted | " in status(bench.desk.status(0))
 
 

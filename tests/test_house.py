@@ -38,6 +38,7 @@ FLOORS: Final = [
     "console",
     "config",
     "config_validator",
+    "results",
     "logging_config",
     "service",
     "control",
@@ -51,6 +52,8 @@ FLOORS: Final = [
     "daemon",
     "signals",
     "commands",
+    "venues",
+    "session",
     "main",
     "__main__",
 ]
@@ -71,7 +74,7 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
-WITH_EXCHANGE: Final = {"simulator", "paper", "main"}
+WITH_EXCHANGE: Final = {"simulator", "paper", "venues", "main"}
 DOORWAYS: Final = {"websocket.connection", "auth.permissions", "service"}  # market and orders go through the first
 OF_THE_WHOLE: Final = {"simulation", "benchmarks"}  # folders of tests that mirror no folder of the source
 TOP_LEVEL: Final = {
@@ -173,9 +176,7 @@ def test_the_exchange_borrows_nothing_but_words(module: str) -> None:
     assert {floor(name) for name in own_imports(module)} <= WORDS | {"simulator"}
 
 
-@pytest.mark.parametrize(
-    "module", [module for module in MODULES if floor(module) not in ("simulator", "main", "paper")]
-)
+@pytest.mark.parametrize("module", [module for module in MODULES if floor(module) not in WITH_EXCHANGE])
 def test_only_main_knows_the_embedded_exchange(module: str) -> None:
     assert "simulator" not in {floor(name) for name in own_imports(module)}
 

@@ -1,5 +1,7 @@
+import errno
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from trailingedge.errors import ConfigError
-from trailingedge.logging_config import QUIET, STRUCK_OUT, Logging, Redaction, setup, under_journald
+from trailingedge.logging_config import (
+    FAREWELL_S,
+    MOST_WAITING,
+    QUIET,
+    STRUCK_OUT,
+    Logging,
+    Redaction,
+    setup,
+    under_journald,
+)
 
 NOW = datetime(2025, 6, 1, 12, 30, 15, tzinfo=UTC)
 PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----"
@@ -57,12 +68,24 @@ def test_latest_is_a_copy_where_links_fail(tmp_path: Path, install: Install) -> 
     def refuse(new: Path, target: Path) -> None:
         raise OSError(f"no link {new} to {target}")
 
-    logs = install(tmp_path, NOW, link=refuse)
+    install(tmp_path, NOW, link=refuse).close()
+    logs = install(tmp_path, NOW + timedelta(seconds=1), link=refuse)
     logger.info("copied")
     logs.close()
     latest = tmp_path / "latest.log"
     assert not latest.is_symlink()
-    assert "copied" in latest.read_text()
+    assert logs.file is not None
+    assert latest.read_text() == logs.file.read_text()
+    assert latest.read_text().endswith("copied\n")
+
+
+def test_a_latest_that_cannot_be_made_is_done_without(tmp_path: Path, install: Install) -> None:
+    (tmp_path / "latest.log").mkdir()
+    logs = install(tmp_path, NOW)
+    logger.info("all the same")
+    logs.close()
+    assert logs.file is not None
+    assert "all the same" in logs.file.read_text()
 
 
 def test_each_place_has_its_level(tmp_path: Path, install: Install) -> None:
@@ -93,6 +116,33 @@ def test_the_terminal_shows_the_time_of_day_unless_somebody_else_does(install: I
     assert logs.file is None
 
 
+def test_the_journal_is_told_the_level_of_each_line(install: Install) -> None:
+    shown: list[str] = []
+    logs = install(None, NOW, console=shown.append, console_level="DEBUG", console_times=False, console_journal=True)
+    for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+        logger.log(level, "one\ntwo")
+    logs.close()
+    assert [line.split("\n") for line in shown] == [
+        ["<7>one", "<7>two"],
+        ["<6>one", "<6>two"],
+        ["<4>WARNING one", "<4>two"],
+        ["<3>ERROR one", "<3>two"],
+    ]
+
+
+def test_levels_and_secrets_can_change_while_it_runs(tmp_path: Path, install: Install) -> None:
+    shown: list[str] = []
+    logs = install(tmp_path, NOW, file_level="WARNING", console=shown.append, console_times=False)
+    assert not logger.isEnabledFor(logging.DEBUG)
+    logs.adopt("DEBUG", "ERROR", ["n3w-token"])
+    logger.debug("detail of n3w-token")
+    logger.warning("worse")
+    logs.close()
+    assert logs.file is not None
+    assert [line.split(": ")[1] for line in logs.file.read_text().splitlines()] == [f"detail of {STRUCK_OUT}", "worse"]
+    assert shown == []
+
+
 def test_a_virtual_run_installs_nothing(install: Install) -> None:
     before = logging.getLogger().handlers[:]
     install(None, NOW)
@@ -117,6 +167,88 @@ def test_everything_said_is_in_the_file_after_closing(tmp_path: Path, install: I
     logs.close()
     assert logs.file is not None
     assert logs.file.read_text().splitlines()[-1].endswith("line 4999")
+
+
+# --- A disk that is full, slow, or gone -------------------------------------------------------
+
+
+class Disk:
+    """A file that can be full, that takes a little at a time, and that can keep its writer waiting."""
+
+    def __init__(self, _: Path) -> None:
+        self.data = b""
+        self.room = 10**9
+        self.bite = 7
+        self.refused = threading.Event()
+        self.answers = threading.Event()
+        self.answers.set()
+        self.asked = threading.Event()
+
+    def write(self, data: bytes, /) -> int:
+        self.asked.set()
+        self.answers.wait(10)
+        taken = data[: min(self.bite, self.room)]
+        if not taken:
+            self.refused.set()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.data += taken
+        self.room -= len(taken)
+        return len(taken)
+
+    def close(self) -> None:
+        self.room = 0
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
+
+
+def test_what_a_full_disk_refuses_is_written_once_there_is_room(tmp_path: Path, install: Install, disk: Disk) -> None:
+    shown: list[str] = []
+    logs = install(tmp_path, NOW, console=shown.append, console_times=False, open_file=lambda _: disk)
+    disk.room = 40
+    logger.warning("first, cut in the middle")
+    assert disk.refused.wait(10)
+    disk.room = 10**9
+    logger.warning("second")
+    logs.close()
+    *_, second = lines = disk.data.decode().splitlines()
+    assert lines[0].endswith("first, cut in the middle")
+    assert second.endswith("second")
+    assert len(lines) == 3
+    assert shown[1] == "WARNING session log cannot be written for now reason=[Errno 28] No space left on device"
+
+
+def test_a_disk_that_does_not_answer_delays_no_record_and_no_end(tmp_path: Path, install: Install, disk: Disk) -> None:
+    logs = install(tmp_path, NOW, open_file=lambda _: disk)
+    disk.answers.clear()
+    logger.warning("the disk hangs on this one")
+    assert disk.asked.wait(10)
+    for number in range(MOST_WAITING + 500):
+        logger.info("record %d", number)
+    assert FAREWELL_S <= 1
+    logs.close()
+    assert disk.data == b""
+    disk.answers.set()
+
+
+def test_what_found_no_room_is_counted_where_it_is_missing(tmp_path: Path, install: Install, disk: Disk) -> None:
+    logs = install(tmp_path, NOW, open_file=lambda _: disk)
+    disk.answers.clear()
+    logger.warning("the disk hangs on this one")
+    assert disk.asked.wait(10)
+    for number in range(MOST_WAITING + 500):
+        logger.info("record %d", number)
+    disk.bite = 10**9
+    disk.answers.set()
+    logs.close()
+    lines = disk.data.decode().splitlines()
+    assert lines[-2].endswith(f"record {MOST_WAITING - 1}")
+    assert lines[-1] == "500 records are missing here: the disk did not keep up"
+
+
+# --- Secrets ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from trailingedge import main
+from trailingedge import main, session
 from trailingedge.config import OPTIONS
 from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 
@@ -87,7 +87,7 @@ def test_a_key_file_that_is_none_is_said_even_if_all_else_is_right(
 def test_an_unknown_mode_is_named_with_its_choices(capsys: pytest.CaptureFixture[str]) -> None:
     (problem,) = refused(["--mode", "real"], capsys)
     assert "TRADING_MODE is 'real'" in problem
-    assert "sim, testnet, demo, live" in problem
+    assert "sim, paper, testnet, demo, live" in problem
 
 
 def test_live_is_not_started_without_consent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,14 +161,14 @@ class Sink:
 )
 def test_what_ends_a_session_is_an_alert_and_an_exit_code(failure: Exception, code: ExitCode, said: str) -> None:
     sink = Sink()
-    assert main._explain(failure, sink) is code
+    assert session.explain(failure, sink) is code
     assert sink.alerts == [(logging.ERROR, said)]
 
 
 def test_a_mistake_of_ours_is_logged_with_where_it_was_made(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ZeroDivisionError) as failure:
         raise ZeroDivisionError("by nought")
-    assert main._explain(failure.value, Sink()) is ExitCode.UNEXPECTED
+    assert session.explain(failure.value, Sink()) is ExitCode.UNEXPECTED
     assert "Traceback" in caplog.text
     assert "test_a_mistake_of_ours" in caplog.text
 
@@ -238,7 +238,7 @@ def test_a_run_starts_trades_and_sums_up(name: str, ends: dict[str, Ended]) -> N
         "SIMULATION on the embedded exchange",
         "jumpstart cancelled",
         "ready: sim ETHFDUSD",
-        "summary ETHFDUSD",
+        "summary sim ETHFDUSD",
     ):
         assert said in end.out
 

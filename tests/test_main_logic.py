@@ -140,7 +140,7 @@ def test_a_loss_that_lasts_is_flushed_and_the_gate_shuts() -> None:
         assert it.order.client_order_id.startswith("TE-f-")
         await it.price("2455")
         assert it.heard("flush done: sold 1.0000 ETH")
-        assert it.heard("gate shut: a finished flush at 2450.01 FDUSD")
+        assert it.heard("gate shut: the hard stop has sold at 2450.01 FDUSD")
 
     play(story)
 
@@ -339,7 +339,7 @@ def test_x_twice_is_once() -> None:
         it.press(Instruction.FLIP)
         await it.wait(0.5)
         assert it.order.side is Side.SELL
-        assert it.heard("x refused: already under way")
+        assert it.heard("flip refused: already under way")
 
     play(story)
 
@@ -363,7 +363,7 @@ def test_x_with_nothing_to_trade_is_refused() -> None:
         await it.ready()
         it.press(Instruction.FLIP)
         await it.wait(1)
-        assert it.heard("x refused: there is nothing to trade")
+        assert it.heard("flip refused: there is nothing to trade")
 
     play(story, balances={"FDUSD": D(2)})
 
@@ -432,7 +432,7 @@ def test_c_with_nothing_under_way_is_refused() -> None:
         await it.ready()
         it.press(Instruction.WITHDRAW)
         await it.wait(1)
-        assert it.heard("c refused: no exit is in progress")
+        assert it.heard("withdraw refused: no exit is in progress")
 
     play(story)
 
@@ -485,7 +485,7 @@ def test_while_paused_the_operator_may_sell_and_not_buy() -> None:
         assert it.heard("manual flip filled: sold")
         it.press(Instruction.FLIP)
         await it.wait(1)
-        assert it.heard("x refused: no buying while held")
+        assert it.heard("flip refused: no buying while held")
 
     play(story)
 
@@ -506,7 +506,7 @@ def test_s_shows_how_things_stand() -> None:
         await rally_and_turn(it)
         it.press(Instruction.STATUS)
         await it.wait(0.1)
-        assert "SELL 1.0000 ETH at 2553.01 FDUSD" in it.notes.lines[-1]
+        assert "SELL 1.0000 ETH at 2553.01" in it.notes.lines[-1]
 
     play(story)
 

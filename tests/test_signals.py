@@ -1,4 +1,7 @@
-"""A signal asks for an end in good order; the same request twice is one; the impatient one ends at once."""
+"""A signal asks for an end in good order; the same request twice is one; the impatient one ends at once.
+
+A hang-up may ask for a reload instead.
+"""
 
 import asyncio
 import os
@@ -10,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from trailingedge.errors import ExitCode
-from trailingedge.signals import ends_in_good_order
+from trailingedge.signals import ends_in_good_order, hang_up_means_reload
 
 HEEDED = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals to this very process")
@@ -56,6 +59,54 @@ async def test_a_hang_up_that_somebody_said_to_survive_is_survived() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         await _heard()
     assert reasons == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no hang-up here")
+async def test_a_hang_up_that_asks_for_a_reload_ends_nothing_until_the_end_has_begun() -> None:
+    heard: list[str] = []
+    with ends_in_good_order(heard.append, lambda: heard.append("reload")):
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+            await _heard()
+    assert heard == ["reload", "reload", "SIGTERM"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "terminal", "reload"),
+    [
+        pytest.param({}, True, False, id="a terminal hangs up"),
+        pytest.param({}, False, True, id="no terminal could have"),
+        pytest.param({"NOTIFY_SOCKET": "/run/notify"}, False, True, id="a service"),
+        pytest.param({"NOTIFY_SOCKET": "/run/notify"}, True, True, id="a service with a terminal"),
+    ],
+)
+def test_a_hang_up_is_meant_as_a_reload_where_it_was_sent_on_purpose(
+    environ: dict[str, str], terminal: bool, reload: bool
+) -> None:
+    assert hang_up_means_reload(environ, lambda: terminal) is reload
+
+
+def test_a_session_of_its_own_has_no_terminal_whatever_its_stdin_is() -> None:
+    program = "from trailingedge.signals import has_terminal; print(has_terminal())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, start_new_session=True
+    )
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for a terminal")
+def test_a_terminal_is_noticed_though_stdin_is_another() -> None:
+    program = """
+import os, pty
+child, _ = pty.fork()
+if child == 0:
+    from trailingedge.signals import has_terminal
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+    os._exit(7 if has_terminal() else 8)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "7\n"
 
 
 def test_a_later_signal_ends_at_once() -> None:

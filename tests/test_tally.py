@@ -11,7 +11,7 @@ from trailingedge.market import ExecutionReport, OrderStatus, Regime, Side
 from trailingedge.strategy.events import ExitEnded, GateOpened, Origin, RegimeSet
 from trailingedge.strategy.memory import ShutBy
 from trailingedge.strategy.want import Cause, Kind
-from trailingedge.tally import FinishedExit, Tally
+from trailingedge.tally import Calendar, FinishedExit, Tally
 from trailingedge.websocket.outcomes import Refusal
 
 START_MS = 1_783_000_000_000
@@ -136,3 +136,43 @@ def test_an_account_with_nothing_has_no_growth() -> None:
     made = tally()
     made.mark(START_MS, D(2500), D(0), D(0))
     assert (made.result_frac, made.max_drawdown_frac) == (0.0, 0.0)
+
+
+# Days ----------------------------------------------------------------------------------------
+
+MIDNIGHT_MS = 1_782_950_400_000
+HOUR_MS = 3_600_000
+
+
+def test_a_day_is_told_once_in_its_last_minute() -> None:
+    made = tally()
+    calendar = Calendar(made)
+    told = []
+    for minute in range(22 * 60, 26 * 60):
+        market_ms = MIDNIGHT_MS + minute * 60_000
+        made.mark(market_ms, D(2500), D(1), D(0))
+        told += [day.to_ms for day in (calendar.look(market_ms),) if day is not None]
+    assert told == [MIDNIGHT_MS + 24 * HOUR_MS - 60_000]
+
+
+def test_a_new_day_begins_with_nothing_done() -> None:
+    made = tally()
+    calendar = Calendar(made)
+    made.mark(MIDNIGHT_MS, D(2500), D(1), D(0))
+    calendar.look(MIDNIGHT_MS)
+    made.hear_report(fill("2.5", "FDUSD"))
+    finish(made, ended())
+    made.mark(MIDNIGHT_MS + HOUR_MS, D(2525), D(1), D(0))
+    first = calendar.today()
+    assert first is not None
+    assert (len(first.exits), first.fills, first.fees, first.value) == (1, 1, {"FDUSD": D("2.5")}, D(2525))
+    assert first.result_frac == pytest.approx(0.01)
+    made.mark(MIDNIGHT_MS + 24 * HOUR_MS, D(2500), D(1), D(0))
+    calendar.look(MIDNIGHT_MS + 24 * HOUR_MS)
+    second = calendar.today()
+    assert second is not None
+    assert (second.exits, second.fills, second.fees, second.result_frac) == ((), 0, {}, 0.0)
+
+
+def test_nothing_is_known_of_a_day_before_the_first_look() -> None:
+    assert Calendar(tally()).today() is None

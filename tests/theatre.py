@@ -98,6 +98,7 @@ class Doors:
         self.shut: set[str] = set()
         self.knocks = 0
         self.deaf = False
+        self.sent: list[str] = []
         self._loopback = loopback
 
     async def dial(self, url: str) -> Socket:
@@ -115,6 +116,7 @@ class _Ear:
         self._doors = doors
 
     async def send(self, text: str) -> None:
+        self._doors.sent.append(text)
         if not (self._doors.deaf and '"ticker.book"' in text):
             await self._socket.send(text)
 
@@ -188,7 +190,7 @@ class Stage:
     # The operator, the owner's other screen, and fate
 
     def press(self, instruction: Instruction) -> None:
-        self.daemon.obey(instruction)
+        self.daemon.obey(instruction, lambda answer: self.notes.line(answer.text))
 
     def by_hand(self, act: Callable[[Hand], Done]) -> Done:
         """The owner does something to his account elsewhere, and the stream tells it."""
@@ -211,6 +213,10 @@ class Stage:
         self.loopback.switchboard.cut(streams=streams, api=api)
 
     # What there is to see
+
+    def asked(self, method: str) -> int:
+        """How often the daemon has sent that, whatever became of it."""
+        return sum(f'"method":"{method}"' in text.replace(" ", "") for text in self.doors.sent)
 
     @property
     def said(self) -> list[str]:

@@ -11,10 +11,11 @@ This file only reads. `config_validator` judges what was read, and is the doorwa
 import difflib
 import io
 import math
+import os
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -36,9 +37,20 @@ class Mode(Enum):
     """Which exchange we trade on."""
 
     SIM = "sim"
+    PAPER = "paper"
     TESTNET = "testnet"
     DEMO = "demo"
     LIVE = "live"
+
+    @property
+    def embedded(self) -> bool:
+        """Orders go to an exchange that we bring along; no money moves."""
+        return self in (Mode.SIM, Mode.PAPER)
+
+    @property
+    def needs_key(self) -> bool:
+        """Orders go to an exchange that must know us."""
+        return not self.embedded
 
 
 class OnExit(Enum):
@@ -84,7 +96,9 @@ def option(
 class Settings:
     """All settings, typed. None means that the exchange decides, or that the thing is not wanted."""
 
-    trading_mode: Mode = option(Mode.SIM, "Where to trade; sim is the embedded exchange, without money", heading="Mode")
+    trading_mode: Mode = option(
+        Mode.SIM, "Where to trade; sim and paper are without money, paper at the exchange's real prices", heading="Mode"
+    )
     confirm_live: str | None = option(None, f"{RISK_PHRASE} lets TRADING_MODE=live start; a terminal is asked for it")
     binance_ws_api_url: str | None = option(None, "Full URL of the WebSocket API, in place of the mode's own")
     binance_ws_stream_url: str | None = option(None, "URL of the market streams without path, in place of the mode's")
@@ -222,7 +236,7 @@ class Option:
         if self.kind is str:
             return text
         if self.kind is Path:
-            return Path(text).expanduser()
+            return _path(text)
         number = _number(text)
         if self.kind is Decimal:
             return number
@@ -238,8 +252,6 @@ class Option:
         for choice, value in self.choices.items():
             if said in (choice, choice.lower()):
                 return value
-        if self.kind is Mode and said == "paper":
-            raise ValueError("trading on paper is not part of this version; choose sim or testnet")
         raise ValueError(f"it must be one of {', '.join(self.choices)}")
 
 
@@ -255,6 +267,13 @@ def _number(text: str) -> Decimal:
     if "," in text:
         raise ValueError("this has a comma; write a plain number with a point, such as 0.01")
     raise ValueError("this is not a number; write a plain one, such as 0.01")
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as unknown:
+        raise ValueError("this begins with ~ and a name that is no user's; write the whole path") from unknown
 
 
 def _finite(number: float) -> float:
@@ -280,6 +299,8 @@ def _choices(kind: Any) -> Mapping[str, object]:
     return {member.value: member for member in kind} if issubclass(kind, Enum) else {}
 
 
+CREDENTIAL: Final = "credential"  # the source of a file that the service manager handed over
+
 OPTIONS: Final[Mapping[str, Option]] = MappingProxyType({option.name: option for option in _options()})
 
 
@@ -304,7 +325,8 @@ def read_settings(
     """The settings from the command line, else the environment, else `env_file`, else the defaults.
 
     An empty value counts as not set. Only the names in the file are judged: the environment belongs to
-    others too. A file that does not exist is a problem only where it is needed. Never raises.
+    others too. A file that does not exist is a problem only where it is needed. A private key that systemd
+    hands over (`LoadCredential=`, by the file's name) goes before the one at the path. Never raises.
     """
     filed, problems, warnings = _read_file(env_file, file_needed)
     problems += [f"{name} is no setting{_did_you_mean(name)}" for name in command_line if name not in OPTIONS]
@@ -324,13 +346,27 @@ def read_settings(
                 unread.add(name)
                 problems.append(f"{name} is {'' if option.secret else repr(text)} ({source}): {wrong}")
             break
+    settings = Settings(**values)  # type: ignore[arg-type]  # each value was read by its field's own type
+    handed = _handed_over(environ, settings.binance_ed25519_priv_path)
+    if handed is not None:
+        settings = replace(settings, binance_ed25519_priv_path=handed)
+        sources["BINANCE_ED25519_PRIV_PATH"] = CREDENTIAL
     return Reading(
-        settings=Settings(**values),  # type: ignore[arg-type]  # each value was read by its field's own type
+        settings=settings,
         sources=MappingProxyType(sources),
         unread=frozenset(unread),
         problems=tuple(problems),
         warnings=tuple(warnings),
     )
+
+
+def _handed_over(environ: Mapping[str, str], path: Path) -> Path | None:
+    """The file of the same name that the service manager put where only we can read it."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return None
+    handed = Path(folder, path.name)
+    return handed if os.path.isfile(handed) else None  # never raises, unlike Path.is_file
 
 
 def assignment(text: str) -> tuple[str, str]:
@@ -380,6 +416,8 @@ class Endpoints:
 
 ENDPOINTS: Final[Mapping[Mode, Endpoints]] = MappingProxyType(
     {
+        # Where the prices come from. The host of the streams carries market data alone.
+        Mode.PAPER: Endpoints("wss://ws-api.binance.com:443/ws-api/v3", "wss://data-stream.binance.vision"),
         Mode.TESTNET: Endpoints("wss://ws-api.testnet.binance.vision/ws-api/v3", "wss://stream.testnet.binance.vision"),
         Mode.DEMO: Endpoints("wss://demo-ws-api.binance.com/ws-api/v3", "wss://demo-stream.binance.com"),
         Mode.LIVE: Endpoints("wss://ws-api.binance.com:443/ws-api/v3", "wss://stream.binance.com:9443"),
@@ -388,7 +426,10 @@ ENDPOINTS: Final[Mapping[Mode, Endpoints]] = MappingProxyType(
 
 
 def endpoints(settings: Settings) -> Endpoints | None:
-    """Where to connect: the mode's own unless overridden. None for sim, whose exchange picks its own port."""
+    """Where to connect: the mode's own unless overridden; in paper, where prices, candles and rules come from.
+
+    None for sim, whose exchange picks its own port.
+    """
     known = ENDPOINTS.get(settings.trading_mode)
     if known is None:
         return None

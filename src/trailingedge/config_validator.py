@@ -8,6 +8,8 @@ import dataclasses
 import ipaddress
 import math
 import os
+import re
+import shlex
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from trailingedge.config import OPTIONS, RISK_PHRASE, Mode, Settings, endpoints, read_settings
+from trailingedge.config import CREDENTIAL, OPTIONS, RISK_PHRASE, Mode, Settings, endpoints, read_settings
 from trailingedge.errors import ConfigError
 from trailingedge.market import SymbolRules
 from trailingedge.strategy.want import Pricing
@@ -23,6 +25,9 @@ from trailingedge.strategy.want import Pricing
 LIVE_DOMAIN: Final = "binance.com"
 API_EXAMPLE: Final = "wss://host/ws-api/v3"
 STREAM_EXAMPLE: Final = "wss://host:9443"
+TELEGRAM_EXAMPLE: Final = "https://api.telegram.org"
+CHATS: Final = ("TELEGRAM_CHAT_ID", "TELEGRAM_GROUP_CHAT_ID_1", "TELEGRAM_GROUP_CHAT_ID_2")
+CHAT: Final = re.compile(r"-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{3,31}", re.ASCII)
 
 # The settings that a problem speaks of, and what it says.
 Finding = tuple[tuple[str, ...], str]
@@ -57,10 +62,15 @@ def problems(
     settings: Settings, sources: Mapping[str, str] | None = None, unread: frozenset[str] = frozenset()
 ) -> list[str]:
     """What must be changed before a start. Nothing is said about settings named in `unread`."""
-    found = [*_out_of_range(settings, sources or {}), *_contradictions(settings), *_addresses(settings)]
+    found = [
+        *_out_of_range(settings, sources or {}),
+        *_contradictions(settings),
+        *_addresses(settings),
+        *_telegram(settings),
+    ]
     said = [text for names, text in found if unread.isdisjoint(names)]
-    if settings.trading_mode is not Mode.SIM:
-        said += _keys(settings)
+    if settings.trading_mode.needs_key:
+        said += _keys(settings, handed_over=(sources or {}).get("BINANCE_ED25519_PRIV_PATH") == CREDENTIAL)
     return said + _consent(settings)
 
 
@@ -68,8 +78,8 @@ def warnings(settings: Settings) -> list[str]:
     """What may be meant, but should be known, about settings without problems."""
     return [
         *_not_used(settings),
+        *_without_telegram(settings),
         *_unusual(settings),
-        *_shared_key(settings),
         *_kept_gain(settings, Decimal(0) if settings.fee is None else settings.fee),
     ]
 
@@ -163,7 +173,8 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
         yield ("BINANCE_WS_API_URL",), f"BINANCE_WS_API_URL is {api}: {fault}; write it like {API_EXAMPLE}"
     if stream is not None and (fault := _address_fault(_split(stream), ends_at_port=True)):
         yield ("BINANCE_WS_STREAM_URL",), f"BINANCE_WS_STREAM_URL is {stream}: {fault}; write it like {STREAM_EXAMPLE}"
-    if api is not None and settings.trading_mode is not Mode.LIVE and _leads_to_live(_split(api)):
+    traded = settings.trading_mode.needs_key and settings.trading_mode is not Mode.LIVE
+    if traded and api is not None and _leads_to_live(_split(api)):
         said = f"BINANCE_WS_API_URL is {api}: real money is traded there, but TRADING_MODE is"
         yield ("BINANCE_WS_API_URL",), f"{said} {settings.trading_mode.value}; remove it, or set TRADING_MODE=live"
 
@@ -177,10 +188,12 @@ def _split(url: str) -> SplitResult | None:
         return None
 
 
-def _address_fault(parts: SplitResult | None, *, ends_at_port: bool = False) -> str | None:
-    if parts is None or parts.scheme not in ("wss", "ws"):
-        return "it must be wss:// and a host"
-    if parts.scheme == "ws" and not _is_loopback(parts.hostname or ""):
+def _address_fault(
+    parts: SplitResult | None, encrypted: str = "wss", plain: str = "ws", *, ends_at_port: bool = False
+) -> str | None:
+    if parts is None or parts.scheme not in (encrypted, plain):
+        return f"it must be {encrypted}:// and a host"
+    if parts.scheme == plain and not _is_loopback(parts.hostname or ""):
         return "only this machine itself may be reached without encryption"
     if parts.username is not None or parts.query or parts.fragment:
         return "it must have no user, query or fragment"
@@ -204,10 +217,37 @@ def _leads_to_live(parts: SplitResult | None) -> bool:
     return f".{host}".endswith(f".{LIVE_DOMAIN}") and not host.startswith("demo-")
 
 
-def _keys(settings: Settings) -> Iterator[str]:
+def _telegram(settings: Settings) -> Iterator[Finding]:
+    url = settings.telegram_api_url
+    if url is not None and (fault := _address_fault(_split(url), "https", "http")):
+        yield ("TELEGRAM_API_URL",), f"TELEGRAM_API_URL is {url}: {fault}; write it like {TELEGRAM_EXAMPLE}"
+    for name in CHATS:
+        chat = OPTIONS[name].of(settings)
+        if chat is not None and CHAT.fullmatch(chat) is None:
+            said = f"{_is(settings, name)}: it must be a chat's number or the @name of a public one"
+            yield (name,), f"{said}; write it like 123456789, -1001234567890 or @channel"
+
+
+def _without_telegram(settings: Settings) -> Iterator[str]:
+    """One half of what alerts on the phone need, or nothing of it; sim does without and says nothing."""
+    chats = [name for name in CHATS if OPTIONS[name].of(settings)]
+    if settings.telegram_bot_token is None and chats:
+        said = f"{', '.join(chats)}: not used, for TELEGRAM_BOT_TOKEN is not set"
+        yield f"{said}, and alerts on the phone are off; set it, or leave the chats empty"
+    elif settings.telegram_bot_token is None and settings.trading_mode is not Mode.SIM:
+        yield "TELEGRAM_BOT_TOKEN is not set: alerts on the phone are off"
+    elif settings.telegram_bot_token is not None and not chats:
+        said = "TELEGRAM_BOT_TOKEN is set, but no chat: alerts on the phone are off"
+        yield f"{said}; set TELEGRAM_CHAT_ID to the chat that is to be told"
+
+
+def _keys(settings: Settings, handed_over: bool) -> Iterator[str]:
     mode = settings.trading_mode.value
     if settings.binance_ed25519_api_key is None:
-        yield f"BINANCE_ED25519_API_KEY is not set: TRADING_MODE={mode} must log on; set it, or choose TRADING_MODE=sim"
+        yield (
+            f"BINANCE_ED25519_API_KEY is not set: TRADING_MODE={mode} must log on; set it, "
+            f"or choose TRADING_MODE=sim or paper"
+        )
     path = settings.binance_ed25519_priv_path
     fault = None
     if not path.exists():
@@ -221,15 +261,18 @@ def _keys(settings: Settings) -> Iterator[str]:
             f"BINANCE_ED25519_PRIV_PATH is {path}: {fault}; it must be the private key, a PKCS#8 PEM file "
             f"(secrets/README.md tells how to make one)"
         )
+    elif not handed_over:  # what the service manager hands over has a mode of its choice, in a place of its own
+        yield from _within_reach(path)
 
 
-def _shared_key(settings: Settings) -> Iterator[str]:
-    path = settings.binance_ed25519_priv_path
-    if settings.trading_mode is Mode.SIM or os.name != "posix" or not path.is_file():
+def _within_reach(path: Path) -> Iterator[str]:
+    """Whoever else may read or replace the private key trades with it."""
+    if os.name != "posix":
         return
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        yield f"the private key {path} has mode {mode:04o}: others on this machine may reach it; chmod 600 {path}"
+        said = f"BINANCE_ED25519_PRIV_PATH is {path}: its mode is {mode:04o}, others on this machine may reach it"
+        yield f"{said}; chmod 600 {shlex.quote(str(path))}"
 
 
 def _consent(settings: Settings) -> list[str]:
@@ -247,9 +290,7 @@ def _answer(ask: Callable[[str], str]) -> str:
 
 
 def _not_used(settings: Settings) -> Iterator[str]:
-    telegram = [name for name, option in OPTIONS.items() if name.startswith("TELEGRAM_") and option.of(settings)]
-    if telegram:
-        yield f"{', '.join(telegram)}: not used yet; this version sends its alerts to the log"
+    """Addresses that lead nowhere, or to two places."""
     if settings.trading_mode is Mode.SIM:
         for name in ("BINANCE_WS_API_URL", "BINANCE_WS_STREAM_URL"):
             if OPTIONS[name].of(settings):
@@ -257,8 +298,9 @@ def _not_used(settings: Settings) -> Iterator[str]:
     elif (settings.binance_ws_api_url is None) != (settings.binance_ws_stream_url is None) and (
         chosen := endpoints(settings)
     ):
+        what = "rules and candles come from" if settings.trading_mode.embedded else "orders go to"
         yield (
-            f"orders go to {chosen.ws_api_url} while prices come from {chosen.ws_stream_url}: only one of "
+            f"{what} {chosen.ws_api_url} while prices come from {chosen.ws_stream_url}: only one of "
             f"BINANCE_WS_API_URL and BINANCE_WS_STREAM_URL is set"
         )
 

@@ -7,7 +7,7 @@ commands out and only then tells people. What thinks stands at the desk; here th
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.guards import Usurper
 from trailingedge.execution.note import NoteWriter, Scene
 from trailingedge.helm import Helm
-from trailingedge.instructions import Instruction
+from trailingedge.instructions import Answer, Instruction
 from trailingedge.market import ZERO, ExecutionReport, OrderRecord, RateLimit
 from trailingedge.notifications import guard_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
@@ -49,11 +49,30 @@ StartTask = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Daemon:
-    """One pair on one account, from connect to shutdown. `run` is called once."""
+    """One pair on one account, from connect to shutdown. `run` is called once.
 
-    def __init__(self, settings: Settings, surroundings: wiring.Surroundings, face: Face, alerts: Alerts) -> None:
+    `on_ready` is told, once, that everything is reconciled and trading begins; `on_stop` why it is to end.
+    `verify_key`, given the exchange's clock once logged on, raises ConfigError for a key that must not be used.
+    `beats` counts those of the main loop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        surroundings: wiring.Surroundings,
+        face: Face,
+        alerts: Alerts,
+        *,
+        on_ready: Callable[[str], None] = lambda _: None,
+        on_stop: Callable[[str], None] = lambda _: None,
+        verify_key: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
         self.settings = settings
         self.desk: Desk | None = None
+        self.beats = 0
+        self._on_ready = on_ready
+        self._on_stop = on_stop
+        self._verify_key = verify_key
         self._clock = surroundings.clock
         self._endpoints = surroundings.endpoints
         self._face = face
@@ -64,13 +83,13 @@ class Daemon:
         self._starting: asyncio.Timeout | None = None
         self._marked_ms = 0
         self._code = ExitCode.OK
+        self._start_task: StartTask = lambda job: job.close()  # nothing runs before `run`
         self._confirming: asyncio.TimerHandle | None = None
         self.snapshots = Snapshots(settings.rolling_klines_maxlen, self._wake.set)
         self._budget = OrderBudget(settings.order_budget_reserve)
         self._frames = LastFrames(surroundings.clock.unix_ms)
         self._keep_frames = surroundings.save_frames
         self._helm = Helm(
-            face,
             alerts,
             paused=settings.start_paused,
             stop=self.stop,
@@ -107,21 +126,33 @@ class Daemon:
         )
         leave = settings.on_exit is OnExit.LEAVE
         self._parting = Parting(
-            self.wire, self._gateway, self._notes, surroundings.clock, alerts, self._wake, leave=leave
+            self.wire,
+            self._gateway,
+            self._notes,
+            surroundings.clock,
+            alerts,
+            self._wake,
+            leave=leave,
+            absent_after_s=wiring.absent_after_s(settings),
         )
 
     # From outside ----------------------------------------------------------------------------
 
-    def obey(self, instruction: Instruction) -> None:
-        """Carry out `instruction`: in the next beat, or at once while there is none yet."""
-        self._helm.obey(instruction)
+    def obey(self, instruction: Instruction, tell: Callable[[Answer], None] = lambda _: None) -> None:
+        """Carry out `instruction`: in the next beat, or at once while there is none yet. `tell` hears once of it."""
+        self._helm.obey(instruction, tell)
         self._wake.set()
 
-    def stop(self, reason: str) -> None:
-        """End in good order: withdraw, log out, return. Only the first reason counts."""
+    def wake(self) -> None:
+        """Let the main loop make a beat."""
+        self._wake.set()
+
+    def stop(self, reason: str, code: ExitCode = ExitCode.OK) -> None:
+        """End in good order: withdraw, log out, return `code`. Only the first reason counts."""
         if self._stop_reason is not None:
             return
-        self._stop_reason = reason
+        self._stop_reason, self._code = reason, code
+        self._on_stop(reason)
         if self._starting is not None:
             self._starting.reschedule(0.0)
         self._wake.set()
@@ -141,11 +172,12 @@ class Daemon:
             def start(job: Coroutine[Any, Any, None]) -> None:
                 lasting.append(tasks.create_task(job))
 
+            self._start_task = start
             start(self.wire.api.run())
             start(self._gateway.run())
             start(self._keep_house())
             try:
-                if await self._started(start):
+                if await self._started():
                     await self._trade()
                 return await self._shut_down()
             except Exception:
@@ -161,21 +193,23 @@ class Daemon:
 
     # Start -----------------------------------------------------------------------------------
 
-    async def _started(self, start: StartTask) -> bool:
+    async def _started(self) -> bool:
         """Go through the start; False when a stop was asked for meanwhile."""
         try:
             async with asyncio.timeout(None) as self._starting:
                 if self._stop_reason is None:
-                    await self._start(start)
+                    await self._start()
         except TimeoutError:
             if self._stop_reason is None:
                 raise
         self._starting = None
         return self._stop_reason is None
 
-    async def _start(self, start: StartTask) -> None:
+    async def _start(self) -> None:
         steps = self._steps = Startup(self.settings, self.wire, self._clock, self._face, self._alerts)
         await steps.connect()
+        if self._verify_key is not None:
+            await self._verify_key(self.wire.server_clock.now_ms())
         terms = await steps.agree()
         self._budget.learn(terms.limits, self.wire.server_clock.now_ms())
         await steps.fetch_klines()
@@ -187,11 +221,11 @@ class Daemon:
             self._budget,
             self._alerts,
             self._clock,
-            started_ms=self.wire.server_clock.now_ms(),
+            server_ms=self.wire.server_clock.now_ms,
             paused=self._helm.paused,
         )
         self._helm.desk = desk
-        start(self.wire.market.run())
+        self._start_task(self.wire.market.run())
         top = await steps.first_book(terms.rules)
         recovered = await steps.recover(terms, top)
         desk.restore(recovered)
@@ -200,7 +234,7 @@ class Daemon:
             self._notes.want()
         await steps.fill_balances(terms.rules, top, recovered)
         await self.wire.api.ready()
-        start(self._notes.run())
+        self._start_task(self._notes.run())
         self.snapshots.prove_account(proven=True)
         while not self._helm.ready:
             await self._next_wake()
@@ -215,6 +249,7 @@ class Daemon:
         mode, url = self.settings.trading_mode.value, self._endpoints.ws_api_url
         text = texts.ready(desk.rules, mode, decision.regime, decision.anchor_price, desk.fee, url)
         self._alerts.send(text)
+        self._on_ready(text)
         if desk.trader.paused:
             self._alerts.send(texts.paused())
 
@@ -231,6 +266,7 @@ class Daemon:
 
     async def _beat(self, desk: Desk) -> None:
         """Hear, decide, act; only then tell."""
+        self.beats += 1
         self._helm.carry_out()
         view = self.snapshots.view(self._clock.now_s())
         try:
@@ -238,12 +274,14 @@ class Daemon:
         except BrokenInvariant as broken:
             if desk.halt(str(broken)):
                 self._wake.set()
-                await self._save_frames()
+                self._start_task(self._save_frames(self._frames.lines()))
             return
         for command in commands:
             await self._gateway.send(command)
         for news in desk.trader.news:
             self._notes.hear(news)
+            self._helm.hear(news)
+        self._helm.end_of_beat()
         desk.tell()
         self._yield_to(desk.trader.guards.usurper)
         self._tell_ready(desk)
@@ -262,12 +300,12 @@ class Daemon:
         if in_s is not None:
             self._confirming = asyncio.get_running_loop().call_later(in_s + _JUST_AFTER_S, self._wake.set)
 
-    async def _save_frames(self) -> None:
+    async def _save_frames(self, frames: list[str]) -> None:
         """What was said on the wire before a halt, for whoever looks into it."""
         if self._keep_frames is None:
             return
         try:
-            path = await self._keep_frames(self._frames.lines())
+            path = await self._keep_frames(frames)
         except OSError as trouble:
             self._alerts.send(guard_texts.frames_lost(str(trouble)), logging.WARNING)
         else:
@@ -275,11 +313,10 @@ class Daemon:
 
     def _yield_to(self, usurper: Usurper | None) -> None:
         """Two that trade one account under one name cannot both be right: we go."""
-        if usurper is None or self._code is ExitCode.HALTED:
+        if usurper is None or self._stop_reason is not None:
             return
-        self._code = ExitCode.HALTED
         self._alerts.send(guard_texts.second_instance(usurper.client_order_id, usurper.order_id), logging.ERROR)
-        self.stop("another instance trades under our name")
+        self.stop("another instance trades under our name", ExitCode.HALTED)
 
     async def _keep_house(self) -> None:
         """Wake the loop now and then, for ages grow without anybody telling, and show how things stand."""
@@ -378,8 +415,8 @@ class Daemon:
             self.desk.mark()
         self._alerts.send(texts.shutdown(self._stop_reason or "unexpected"))
         self.wire.stay_down()
-        if not withdrawn:
-            return ExitCode.UNREACHABLE
+        if not withdrawn:  # a restart would not mend what a rule has halted
+            return self._code if self._code is ExitCode.HALTED else ExitCode.UNREACHABLE
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOGGED_OUT_WITHIN_S):
                 await self.wire.log_out()

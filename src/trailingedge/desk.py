@@ -1,6 +1,7 @@
 """The desk: who decides, who words it and who counts, once the exchange's rules are known."""
 
 import logging
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from trailingedge import wiring
@@ -12,14 +13,18 @@ from trailingedge.execution.note import Scene
 from trailingedge.execution.own_exits import own_exits
 from trailingedge.execution.recovery import Recovered
 from trailingedge.execution.trader import Trader
+from trailingedge.instructions import Answer
 from trailingedge.market import ZERO, ExecutionReport, SymbolRules
-from trailingedge.notifications import texts
+from trailingedge.notifications import answers, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.announcer import Announcer
-from trailingedge.notifications.status import StatusView
+from trailingedge.notifications.look import look
+from trailingedge.notifications.status import StatusView, as_data, status
+from trailingedge.notifications.why import why
+from trailingedge.results import day_as_data
 from trailingedge.snapshots import Snapshots
 from trailingedge.strategy.regime import price_at
-from trailingedge.tally import Tally
+from trailingedge.tally import Calendar, Tally
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +32,7 @@ logger = logging.getLogger(__name__)
 class Desk:
     """One trade's minds, told of nothing but snapshots. `fee` is the maker fee in force.
 
-    `started_ms` is the exchange's clock once logged on.
+    `server_ms` is the exchange's clock, known since the logon.
     """
 
     def __init__(
@@ -40,7 +45,7 @@ class Desk:
         alerts: Alerts,
         clock: Clock,
         *,
-        started_ms: int,
+        server_ms: Callable[[], int],
         paused: bool,
     ) -> None:
         channel = wiring.channel(settings)
@@ -53,12 +58,24 @@ class Desk:
             wiring.trader_params(settings),
             MakerExit(rules, budget, wiring.chase_params(settings)),
             channel,
-            wiring.guards(settings, rules, started_ms),
+            wiring.guards(settings, rules, server_ms()),
             rules.base_asset,
             rules.quote_asset,
             paused=paused,
         )
-        self._announcer = Announcer(rules, self.tally, alerts, self.market_ms)
+        self._calendar = Calendar(self.tally)
+        self._announcer = Announcer(
+            rules,
+            self.tally,
+            alerts,
+            self.market_ms,
+            reserve_base=settings.reserve_base,
+            reserve_quote=settings.reserve_quote,
+        )
+        self._settings = settings
+        self._budget = budget
+        self._server_ms = server_ms
+        self._halt_reason: str | None = None
         self._mode = settings.trading_mode.value
         self._snapshots = snapshots
         self._alerts = alerts
@@ -85,7 +102,7 @@ class Desk:
     def restore(self, recovered: Recovered) -> None:
         """Go on where an earlier session was; before the first beat."""
         memory, in_hand = recovered.memory, recovered.in_hand
-        self.trader.restore(memory, in_hand, self._clock.now_s())
+        self.trader.restore(memory, in_hand, self._clock.now_s(), recovered.history)
         if memory.regime is not None:
             self.tally.resume(price_at(memory.regime, memory.anchor))
         number = None if in_hand is None else in_hand.number
@@ -129,6 +146,7 @@ class Desk:
         """We were wrong about something: arm nothing, take the order off, wait for a person. False if halted before."""
         news = not self.trader.halted
         self.trader.halted = True
+        self._halt_reason = reason
         if news:
             self._alerts.send(texts.halted(reason), logging.ERROR)
         else:
@@ -142,47 +160,76 @@ class Desk:
         self.trader.chase.lose_touch(self._clock.now_s())
 
     def mark(self) -> None:
-        """Note where account and market stand, for the summary."""
-        if self._snapshots.top is not None:
-            self.tally.mark(self.market_ms(), self._snapshots.top.bid, *self._totals())
+        """Note where account and market stand, for the summaries; that of a day is told in its last minute."""
+        if self._snapshots.top is None:
+            return
+        market_ms = self.market_ms()
+        self.tally.mark(market_ms, self._snapshots.top.bid, *self._totals())
+        day = self._calendar.look(market_ms)
+        if day is not None:
+            self._alerts.send(answers.daily_summary(self.rules, self._mode, day, self.trader.memory.regime))
 
     def status(self, reconnects: int) -> StatusView:
         """How things stand."""
-        trader, decision = self.trader, self.trader.decision
-        view = StatusView(mode=self._mode, rules=self.rules, phase=trader.memory.phase.value)
-        if decision is None:
-            return view
-        top, channel = self._snapshots.top, decision.channel
-        base, quote = self._totals()
-        return StatusView(
-            mode=view.mode,
-            rules=view.rules,
-            phase=view.phase,
-            regime=decision.regime,
-            top=top,
-            anchor=decision.anchor_price,
-            value=None if top is None else base * top.bid + quote,
-            gain_frac=decision.u / decision.anchor - 1.0 if decision.u and decision.anchor else None,
-            take_profit=decision.trigger_price,
-            stop=decision.stop_price,
-            lower=None if channel is None else channel.lower,
-            mid=None if channel is None else channel.mid,
-            upper=None if channel is None else channel.upper,
-            gate_open=None if decision.gate is None else False,
-            exit=self._exit(),
-            data_age_s=self._clock.now_s() - self._snapshots.top_proven_s,
+        settings = self._settings
+        return look(
+            self.trader,
+            self._snapshots,
+            self._clock.now_s(),
+            mode=self._mode,
             reconnects=reconnects,
-            held=trader.held,
-            halted=trader.halted,
+            stale_after_s=settings.stale_after_sec,
+            stop_confirm_s=settings.hard_stop_confirm_sec,
+            reserve_base=settings.reserve_base,
+            reserve_quote=settings.reserve_quote,
+            budget_short=not self._budget.may_move(self._server_ms()),
+            refusal=self._announcer.refusal,
+            halt_reason=self._halt_reason,
         )
 
-    def _exit(self) -> str | None:
-        """The exit in progress, in words."""
-        order = self.trader.chase.order
-        if self.trader.memory.exit is None or order is None or not order.alive or order.price is None:
-            return None
-        amount, price = texts.quantity(self.rules, order.remaining), texts.price(self.rules, order.price)
-        return f"{order.side.value} {amount} at {price}"
+    # What is asked ---------------------------------------------------------------------------
+
+    def standing(self, reconnects: int) -> Answer:
+        """How things stand, in one line."""
+        view = self.status(reconnects)
+        return Answer(status(view), data=as_data(view))
+
+    def why(self, reconnects: int) -> Answer:
+        """Why it trades or does not."""
+        view = self.status(reconnects)
+        text = why(view, self.trader.decision)
+        return Answer(text, data={**as_data(view), "why": text})
+
+    def balance(self) -> Answer:
+        """What the account holds."""
+        view = self.status(0)
+        return Answer(answers.balance(view), data=as_data(view))
+
+    def today(self) -> Answer:
+        """What the day has brought so far."""
+        self.mark()
+        day = self._calendar.today()
+        if day is None:
+            return Answer("nothing is known of today yet", done=False)
+        return Answer(answers.today(self.rules, self._mode, day, self.trader.memory.regime), data=day_as_data(day))
+
+    def summary(self, gaps: Sequence[str]) -> str:
+        """What the whole session came to; several lines. `gaps` is what its market lacked, in words."""
+        tally = self.tally
+        run = texts.Summary(
+            seconds=(tally.to_ms - tally.from_ms) / 1000,
+            exits=len(tally.exits),
+            fills=tally.fills,
+            replaces=tally.replaces,
+            fees=dict(tally.fees),
+            rejected={str(code): count for code, count in sorted(tally.rejected.items())},
+            value=tally.last_value,
+            result_frac=tally.result_frac,
+            hold_base_frac=tally.hold_base_frac,
+            hold_quote_frac=0.0,
+            gaps=gaps,
+        )
+        return texts.summary(self.rules, run, self._mode)
 
     def _totals(self) -> tuple[Decimal, Decimal]:
         """All of base and quote that the account holds, whoever has locked it."""

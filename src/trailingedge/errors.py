@@ -39,6 +39,10 @@ class SessionLost(TrailingEdgeError):
         self.wait_s = wait_s
 
 
+class ToldToWait(SessionLost):
+    """Nothing was sent: for `wait_s` the exchange wants to hear nothing. The connection may be as good as ever."""
+
+
 class ExchangeUnreachable(TrailingEdgeError):
     """The reconnect attempts allowed are used up."""
 

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Final
 
 from trailingedge.console.hotkeys import HELP
-from trailingedge.console.lines import Face
 from trailingedge.desk import Desk
-from trailingedge.instructions import Instruction
+from trailingedge.execution.news import News
+from trailingedge.instructions import Answer, Instruction
 from trailingedge.notifications import guard_texts, texts
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.notifications.status import status
+from trailingedge.strategy.events import CommandRefused, ExitArmed, ExitEnding, ExitRelabelled
 from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.want import Cause, Kind
+
+Tell = Callable[[Answer], None]
 
 _FOR_THE_STRATEGY: Final = {Instruction.FLIP: Command.FLIP, Instruction.WITHDRAW: Command.WITHDRAW}
 
@@ -22,7 +25,6 @@ class Helm:
 
     def __init__(
         self,
-        face: Face,
         alerts: Alerts,
         *,
         paused: bool,
@@ -33,56 +35,108 @@ class Helm:
         self.paused = paused
         self.desk: Desk | None = None
         self.ready = False
-        self._face = face
         self._alerts = alerts
         self._stop = stop
         self._resync = resync
         self._reconnects = reconnects
-        self._waiting: deque[Instruction] = deque()
+        self._waiting: deque[tuple[Instruction, Tell]] = deque()
+        self._passed_on: deque[tuple[Command, Tell]] = deque()  # the strategy has these and has not answered
 
-    def obey(self, instruction: Instruction) -> None:
-        """Carry out `instruction`: in the next beat, or at once while there is none yet."""
-        self._waiting.append(instruction)
+    def obey(self, instruction: Instruction, tell: Tell = lambda _: None) -> None:
+        """Carry out `instruction`: in the next beat, or at once while there is none yet. `tell` hears once of it."""
+        self._waiting.append((instruction, tell))
         if not self.ready:
             self.carry_out()
 
     def carry_out(self) -> None:
         """Everything that was asked for since the last time."""
         while self._waiting:
-            self._carry_out(self._waiting.popleft())
+            instruction, tell = self._waiting.popleft()
+            answer = self._carry_out(instruction, tell)
+            if answer is not None:
+                tell(answer)
 
-    def _carry_out(self, instruction: Instruction) -> None:
+    def hear(self, news: News) -> None:
+        """What the strategy made of a command."""
+        match news:
+            case ExitArmed(kind=Kind.MANUAL) if self.desk is not None:
+                self._settle(Command.FLIP, Answer(texts.manual_flip(self.desk.rules, news.side, news.price)))
+            case ExitRelabelled():
+                self._settle(Command.FLIP, Answer(texts.relabelled(news.previous)))
+            case ExitEnding(cause=Cause.WITHDRAWN):
+                self._settle(Command.WITHDRAW, Answer(texts.exit_ending(news.kind, news.cause)))
+            case CommandRefused():
+                self._settle(news.command, Answer(texts.command_refused(news.command.value, news.reason), done=False))
+            case _:
+                pass
+
+    def end_of_beat(self) -> None:
+        """A command that the strategy has taken and said nothing of was overtaken by something more urgent."""
+        if self.desk is None or self.desk.trader.instructions:
+            return
+        while self._passed_on:
+            command, tell = self._passed_on.popleft()
+            tell(Answer(texts.command_refused(command.value, "something more urgent came first"), done=False))
+
+    def _settle(self, command: Command, answer: Answer) -> None:
+        for passed in self._passed_on:
+            if passed[0] is command:
+                self._passed_on.remove(passed)
+                passed[1](answer)
+                return
+
+    def _carry_out(self, instruction: Instruction, tell: Tell) -> Answer | None:
+        """What there is to answer at once; None where the strategy has to think of it first."""
         match instruction:
             case Instruction.FLIP | Instruction.WITHDRAW:
-                self._pass_on(_FOR_THE_STRATEGY[instruction])
+                return self._pass_on(_FOR_THE_STRATEGY[instruction], tell)
             case Instruction.PAUSE:
                 self._pause(paused=True)
                 self._alerts.send(texts.paused())
+                return Answer(texts.paused())
             case Instruction.RESUME:
-                self._resume()
-            case Instruction.STATUS:
-                view = None if self.desk is None or not self.ready else self.desk.status(self._reconnects())
-                self._face.line("starting, not trading yet" if view is None else status(view))
+                return self._resume()
             case Instruction.HELP:
-                self._face.line(HELP)
+                return Answer(HELP)
             case Instruction.QUIT:
                 self._stop("quit")
+                return Answer("ending: the order is withdrawn first")
+            case _:
+                return self._look(instruction)
 
-    def _pass_on(self, command: Command) -> None:
+    def _look(self, question: Instruction) -> Answer:
+        """A question changes nothing."""
+        if self.desk is None or not self.ready:
+            return Answer("starting, not trading yet", done=False)
+        match question:
+            case Instruction.WHY:
+                return self.desk.why(self._reconnects())
+            case Instruction.BALANCE:
+                return self.desk.balance()
+            case Instruction.TODAY:
+                return self.desk.today()
+            case _:
+                return self.desk.standing(self._reconnects())
+
+    def _pass_on(self, command: Command, tell: Tell) -> Answer | None:
         """A command is meant for now: one that comes before there is anybody to think of it is not kept."""
         if self.desk is None or not self.ready:
-            self._alerts.send(texts.command_refused(command.value, "still starting"), logging.WARNING)
-        else:
-            self.desk.trader.instructions.append(command)
+            refusal = texts.command_refused(command.value, "still starting")
+            self._alerts.send(refusal, logging.WARNING)
+            return Answer(refusal, done=False)
+        self.desk.trader.instructions.append(command)
+        self._passed_on.append((command, tell))
+        return None
 
     def _pause(self, *, paused: bool) -> None:
         self.paused = paused
         if self.desk is not None:
             self.desk.trader.paused = paused
 
-    def _resume(self) -> None:
+    def _resume(self) -> Answer:
         """Go on; after a halt with everything read again."""
         self._pause(paused=False)
+        held = None
         if self.desk is not None:
             halted = self.desk.trader.halted
             self.desk.trader.resume()
@@ -91,5 +145,7 @@ class Helm:
                 self._resync()
             breakers = self.desk.trader.guards.breakers
             if breakers.hold:
-                self._alerts.send(guard_texts.still_held(breakers.state.trips), logging.WARNING)
+                held = guard_texts.still_held(breakers.state.trips)
+                self._alerts.send(held, logging.WARNING)
         self._alerts.send(texts.resumed())
+        return Answer(texts.resumed() if held is None else held, done=held is None)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from trailingedge.clock import Clock
@@ -10,7 +11,9 @@ from trailingedge.desk import Desk
 from trailingedge.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.note import NoteWriter
+from trailingedge.execution.order import Order
 from trailingedge.execution.recovery import withdraw_leftovers
+from trailingedge.execution.second_instance import Verdict
 from trailingedge.market import ZERO, OrderRecord
 from trailingedge.notifications import texts
 from trailingedge.notifications.alerts import Alerts
@@ -49,6 +52,7 @@ class Parting:
         wake: asyncio.Event,
         *,
         leave: bool,
+        absent_after_s: float,
     ) -> None:
         self._wire = wire
         self._gateway = gateway
@@ -57,6 +61,7 @@ class Parting:
         self._alerts = alerts
         self._wake = wake
         self._leave = leave
+        self._absent_after_s = absent_after_s
 
     async def withdraw(self, desk: Desk | None, steps: Startup | None) -> bool:
         """Whether nothing of ours is on the book that should not be. What may be is named. Never raises our errors."""
@@ -80,7 +85,7 @@ class Parting:
                 async with asyncio.timeout(_SWEPT_WITHIN_S):
                     await withdraw_leftovers(self._wire.account, self._clock, lambda _: None)
             if desk is not None and self._leave:
-                self.name_orders(desk, steps, logging.INFO)
+                self.name_orders(desk, steps, logging.WARNING)
             elif desk is not None:
                 await self._withdraw(desk)
         except _NOT_CONFIRMED as trouble:
@@ -97,9 +102,8 @@ class Parting:
             return
         begun = {} if steps is None else steps.left
         left = [(own, deep.side, deep.quantity, deep.price) for own, deep in begun.items()]
-        order = desk.trader.chase.order
-        if order is not None and order.alive:
-            left.append((order.client_order_id, order.side, order.remaining, order.price or ZERO))
+        alive = desk.trader.chase.alive
+        left += [(order.client_order_id, order.side, order.remaining, order.price or ZERO) for order in alive]
         for own, side, remaining, price in left:
             self._alerts.send(texts.order_left(desk.rules, side, remaining, price, own), level)
 
@@ -117,10 +121,17 @@ class Parting:
             logger.warning("withdrawal takes long: %s", str(trouble) or chase.order)
         swept: list[OrderRecord] = []
         async with asyncio.timeout(_SWEPT_WITHIN_S):
-            await withdraw_leftovers(self._wire.account, self._clock, swept.append)
-        order = chase.order
-        if order is not None and order.alive and order.nameless and not swept:
-            raise OutcomeUnknown(f"{order.client_order_id} may still reach the book")
+            await withdraw_leftovers(self._wire.account, self._clock, swept.append, _of_another_instance(desk))
+            for order in chase.alive:
+                if not (_is_among(order, swept) or await self._is_over(order)):
+                    raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")
+
+    async def _is_over(self, order: Order) -> bool:
+        """Whether it is off the book for good. The list of open orders, in which it was not, may lag behind."""
+        if order.order_id is None:
+            return self._clock.now_s() - order.sent_s >= self._absent_after_s
+        told = await self._wire.account.order_status(order.order_id)
+        return told.status is not None and told.status.final
 
     async def _wind_down(self, desk: Desk) -> None:
         """Beats that only withdraw, until nothing of the exit is on the book, in flight or in doubt."""
@@ -134,3 +145,15 @@ class Parting:
                     async with asyncio.timeout(_GLANCE_S):
                         await self._wake.wait()
                 self._wake.clear()
+
+
+def _of_another_instance(desk: Desk) -> Callable[[OrderRecord], bool]:
+    """Which orders bear our name and are not ours to cancel."""
+    return lambda told: desk.trader.guards.instances.judge(told, busy=False) is Verdict.STOP
+
+
+def _is_among(order: Order, swept: Iterable[OrderRecord]) -> bool:
+    """Whether it was cancelled in the sweep; one of which no order id was ever told by its name."""
+    if order.order_id is not None:
+        return any(record.order_id == order.order_id for record in swept)
+    return any(record.client_order_id == order.client_order_id for record in swept)

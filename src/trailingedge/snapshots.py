@@ -35,6 +35,8 @@ class View:
     balances_doubted: bool = False
 
 
+# Candles are told every few seconds, but a fast simulated market may run so far ahead of its last one.
+_FURTHEST_AHEAD_MS: Final = 120_000
 _CLOSE_LAG_MS: Final = 10_000  # a kline's last word comes this long after its close at most
 
 
@@ -100,8 +102,7 @@ class Snapshots:
         they may be late, or what came before them was wrong.
         """
         if account_ms < self._pushed_ms:
-            self.balances_doubted = True
-            self._changed()
+            self.doubt_balances()
             return
         self.pushes += 1
         self._pushed_ms = account_ms
@@ -129,6 +130,15 @@ class Snapshots:
         if event_ms > self._event_ms:
             self._event_ms = event_ms
             self._event_heard_s = now_s
+
+    def plausible(self, event_ms: int, now_s: float) -> bool:
+        """Whether an event of the account can be of that time: not far ahead of all that the market has told."""
+        return not self._event_ms or event_ms <= self.market_ms(now_s) + _FURTHEST_AHEAD_MS
+
+    def doubt_balances(self) -> None:
+        """What the stream told last cannot be believed; only a query ends that."""
+        self.balances_doubted = True
+        self._changed()
 
     def prove_account(self, proven: bool) -> None:
         """Whether the user data stream can be trusted to tell everything."""

@@ -4,8 +4,10 @@ Values are in quote, at the best bid. A deposit or withdrawal during the run is 
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderReplaced
 from trailingedge.execution.ids import own_id
@@ -13,6 +15,9 @@ from trailingedge.execution.news import News
 from trailingedge.market import ZERO, ExecutionReport, ExecutionType, Side
 from trailingedge.strategy.events import ExitEnded, GateOpened, RegimeSet
 from trailingedge.strategy.want import Cause, Kind
+
+_MINUTE_MS: Final = 60_000
+_DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,34 @@ class FinishedExit:
     @property
     def age_s(self) -> float:
         return max(0.0, (self.ended_ms - self.started_ms) / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the counts had come at one moment, and where account and market stood."""
+
+    market_ms: int
+    bid: Decimal
+    value: Decimal
+    exits: int
+    fills: int
+    replaces: int
+    fees: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What a part of the run came to; fractions are of the value at its beginning."""
+
+    from_ms: int
+    to_ms: int
+    exits: tuple[FinishedExit, ...]
+    fills: int
+    replaces: int
+    fees: Mapping[str, Decimal]
+    value: Decimal
+    result_frac: float
+    hold_base_frac: float
 
 
 class Tally:
@@ -87,6 +120,33 @@ class Tally:
         self._peak = max(self._peak, value)
         if self._peak:
             self.max_drawdown_frac = max(self.max_drawdown_frac, -_growth(self._peak, value))
+
+    def now(self) -> Mark:
+        """How far it has come."""
+        return Mark(
+            market_ms=self.to_ms,
+            bid=self.last_bid,
+            value=self.last_value,
+            exits=len(self.exits),
+            fills=self.fills,
+            replaces=self.replaces,
+            fees=dict(self.fees),
+        )
+
+    def since(self, mark: Mark) -> Period:
+        """What has happened from `mark` until now."""
+        fees = {asset: fee - mark.fees.get(asset, ZERO) for asset, fee in self.fees.items()}
+        return Period(
+            from_ms=mark.market_ms,
+            to_ms=self.to_ms,
+            exits=tuple(self.exits[mark.exits :]),
+            fills=self.fills - mark.fills,
+            replaces=self.replaces - mark.replaces,
+            fees={asset: fee for asset, fee in fees.items() if fee},
+            value=self.last_value,
+            result_frac=_growth(mark.value, self.last_value),
+            hold_base_frac=_growth(mark.bid, self.last_bid),
+        )
 
     def resume(self, anchor_price: float) -> None:
         """The session begins with an anchor of an earlier one."""
@@ -152,6 +212,30 @@ class Tally:
             return got / self._anchor_price - 1.0
         paid = float(ended.filled_quote) / float(ended.filled_base - fees.get(self._base_asset, ZERO))
         return self._anchor_price / paid - 1.0
+
+
+class Calendar:
+    """The days of a run, by market time in UTC: each begins with a mark, and its last minute is told once."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._day = -1
+        self._told = -1
+        self._began: Mark | None = None
+
+    def look(self, market_ms: int) -> Period | None:
+        """After the tally was marked. The day so far, once, when its last minute has begun."""
+        day, of_day_ms = divmod(market_ms, _DAY_MS)
+        if day != self._day:
+            self._day, self._began = day, self._tally.now()
+        if of_day_ms < _DAY_MS - _MINUTE_MS or day == self._told:
+            return None
+        self._told = day
+        return self.today()
+
+    def today(self) -> Period | None:
+        """The day so far, or the part of it since the start; None before the first look."""
+        return None if self._began is None else self._tally.since(self._began)
 
 
 def _slippage(ended: ExitEnded) -> float | None:

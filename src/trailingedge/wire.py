@@ -7,7 +7,7 @@ from typing import Final
 
 from trailingedge import wiring
 from trailingedge.config import Settings
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused
+from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, ToldToWait
 from trailingedge.market import ExecutionReport, OrderRecord, RateLimit
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.account import AccountSession, ServerClock
@@ -73,7 +73,7 @@ class Wire:
             on_report=on_report,
             on_outside_change=on_outside_change,
         )
-        self._missed = MissedFills(settings.symbol, self._stream)
+        self._missed = MissedFills(settings.symbol, self._stream, self._clock)
         self._proof = AccountProof(
             snapshots,
             clock,
@@ -173,11 +173,27 @@ class Wire:
         try:
             await self._clock.sleep(_FIRST_LOOK_S)
             if not self._missed.begun:
-                await self._missed.begin(account)
+                await self._once_welcome(lambda: self._missed.begin(account))
             await self._clock.sleep(_SECOND_LOOK_S)
-            self._tell_missed(await self._missed.find(account, ear))
+            await self._once_welcome(lambda: self._find_missed(account, ear))
+            while self._missed.waiting:  # fills of orders that the exchange does not know yet
+                await self._clock.sleep(_SECOND_LOOK_S)
+                await self._once_welcome(lambda: self._find_missed(account, ear))
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
             logger.warning("fills not looked for again: %s", trouble)
+
+    async def _find_missed(self, account: AccountSession, ear: Ear | None) -> None:
+        self._tell_missed(await self._missed.find(account, ear))
+
+    async def _once_welcome(self, ask: Callable[[], Awaitable[object]]) -> None:
+        """Ask, and ask again later where the exchange wants to be left alone: the connection is no worse for it."""
+        while True:
+            try:
+                await ask()
+            except ToldToWait as told:
+                await self._clock.sleep(told.wait_s)
+            else:
+                return
 
     def _tell_missed(self, missed: Iterable[ExecutionReport]) -> None:
         for report in missed:

@@ -10,7 +10,8 @@ from typing import TextIO
 
 import pytest
 
-from trailingedge.console.hotkeys import HELP, Hotkey, HotkeyReader, hotkey, read_hotkeys
+from trailingedge.console.hotkeys import HELP, HINTS, Hotkey, HotkeyReader, hotkey, read_hotkeys
+from trailingedge.instructions import Instruction
 
 PATIENCE_S = 5.0
 
@@ -40,6 +41,23 @@ async def keys_of(*chunks: bytes) -> list[Hotkey]:
 def test_every_key_is_one_letter_and_in_the_help(key: Hotkey) -> None:
     assert hotkey(f"{key.value}\r\n") is key
     assert f"{key.value} " in HELP
+
+
+@pytest.mark.parametrize("key", Hotkey)
+def test_every_key_is_an_instruction_and_in_the_hints(key: Hotkey) -> None:
+    assert key.instruction is Instruction[key.name]
+    assert f"{key.value} " in HINTS
+    assert key.asks == (key in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP))
+
+
+async def test_each_line_end_is_told_of_a_key_on_it_or_not() -> None:
+    enters: list[None] = []
+    reader = HotkeyReader(
+        typed([b"x\n\nno key\nx"]), asyncio.get_running_loop(), lambda _: None, lambda: enters.append(None)
+    )
+    reader.start()
+    await asyncio.to_thread(reader.join, PATIENCE_S)
+    assert len(enters) == 3
 
 
 @pytest.mark.parametrize(
@@ -137,6 +155,7 @@ def test_a_thread_that_still_reads_does_not_hold_up_the_end(terminal: Terminal) 
 import asyncio
 import sys
 from trailingedge.console.hotkeys import read_hotkeys
+from trailingedge.instructions import Instruction
 
 async def main() -> None:
     assert read_hotkeys(sys.stdin, asyncio.get_running_loop(), print) is not None

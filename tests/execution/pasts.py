@@ -41,6 +41,7 @@ class Past:
         self.looked_up: list[int] = []
         self.cancelled: list[int] = []
         self.lag: set[int] = set()  # orders that no list shows yet
+        self.refusals: dict[int, list[int]] = {}  # by order id, the codes that answer questions about it in turn
 
     def order(
         self,
@@ -134,6 +135,8 @@ class Past:
         assert order_id is not None
         assert not client_order_id
         self.looked_up.append(order_id)
+        if self.refusals.get(order_id):
+            raise RequestRefused(self.refusals[order_id].pop(0), "not now")
         if order_id < 100:
             raise RequestRefused(-2026, "Order was canceled or expired with no executed qty over 90 days ago.")
         return self.orders[order_id - 100]

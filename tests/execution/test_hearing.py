@@ -24,6 +24,7 @@ from trailingedge.execution.commands import (
     OrderCommand,
     Place,
     QueryOrder,
+    Reconciled,
     Remedy,
     Replace,
 )
@@ -302,3 +303,20 @@ def test_a_cancel_tells_what_was_filled_before_it() -> None:
         OrderFilled(own(), 7, SELL, D("100.09"), D("0.3"), D("0.3") * D("100.09"), D("0.7")),
         OrderWithdrawn(own(), 7, SELL, D("100.09"), D("0.3"), D("1")),
     ]
+
+
+def test_an_order_without_an_id_is_nobodys() -> None:
+    chase = in_flight()
+    chase.hear(report(7))
+    told = list(chase.exit.happened)
+    chase.hear(report(-1), report(-5, filled="0.1", status=PART), Reconciled((record(-1),)))
+    assert chase.exit.happened == told
+    assert chase.beat() == []
+
+
+def test_a_report_without_an_id_does_not_settle_a_placement() -> None:
+    chase = in_flight()
+    chase.hear(report(-1))
+    assert chase.state() is State.IN_FLIGHT
+    chase.hear(report(-1, status=OrderStatus.REJECTED))
+    assert chase.state() is State.REFUSED

@@ -1,19 +1,35 @@
 """The past is read back as far as it takes, and no further."""
 
-import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import pytest
 from tests.execution.builders import NUMBER, RULES
 from tests.execution.pasts import Past, at
 
-from trailingedge.execution.history import DAY_MS, read_history
+from trailingedge.clock import Clock
+from trailingedge.errors import RequestRefused
+from trailingedge.execution.history import DAY_MS, PASSING, read_history
 from trailingedge.execution.past import History
-from trailingedge.market import Side
+from trailingedge.market import OrderRecord, Side
+from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.want import Kind
 
 
+def timed(
+    past: Past, seconds: float = 600, known: Iterable[OrderRecord] = (), *, back_to_ms: int | None = None
+) -> tuple[History, float]:
+    """What is read at that moment, and how many seconds were spent waiting."""
+
+    async def run(clock: Clock) -> tuple[History, float]:
+        history = await read_history(past, RULES, at(seconds), clock, known, back_to_ms=back_to_ms)
+        return history, clock.now_s()
+
+    return run_virtual(run, start_unix_ms=0)
+
+
 def read(past: Past, seconds: float = 600, *, back_to_ms: int | None = None) -> History:
-    return asyncio.run(read_history(past, RULES, at(seconds), back_to_ms=back_to_ms))
+    return timed(past, seconds, back_to_ms=back_to_ms)[0]
 
 
 def test_an_account_without_a_past_has_none() -> None:
@@ -59,7 +75,7 @@ def test_what_was_read_at_first_hand_beats_a_list_that_lags() -> None:
     past.rests(10, Side.SELL, "101.00", NUMBER, Kind.FLUSH)
     newer = past.orders[0]
     past.orders[0] = replace(newer, time_ms=0)
-    history = asyncio.run(read_history(past, RULES, at(600), [newer]))
+    history, _ = timed(past, known=[newer])
     assert history.exits[0].orders == (newer,)
 
 
@@ -70,6 +86,86 @@ def test_an_order_too_old_to_be_known_was_not_ours() -> None:
     history = read(past)
     assert [trade.order_id for trade in history.foreign] == [9]
     assert past.looked_up == [9]
+    assert ["does not tell of an order in the trade list" in problem for problem in history.problems] == [True]
+
+
+def round_trips() -> Past:
+    """Two losses, the first BUY (order 100) so old that no list of the newest orders shows it."""
+    past = Past()
+    past.buy(0, "100.00", NUMBER)
+    past.sell(10, "99.00", NUMBER + 1)
+    past.lag.add(100)
+    return past
+
+
+@pytest.mark.parametrize("code", sorted(PASSING))
+def test_a_look_up_that_is_refused_for_a_while_is_not_taken_for_an_answer(code: int) -> None:
+    past = round_trips()
+    past.refusals[100] = [code]
+    with pytest.raises(RequestRefused, match=str(code)):
+        read(past, back_to_ms=0)
+    assert [number for number, _ in read(past, back_to_ms=0).fills] == [NUMBER, NUMBER + 1]
+
+
+def test_an_order_said_not_to_exist_is_found_in_the_list_that_begins_with_it() -> None:
+    past = round_trips()
+    past.lag.clear()
+    past.buy(20, "99.00", NUMBER + 2)
+    for step in range(1000):
+        past.sell(30 + step, "101.00", NUMBER + 3, filled="0")
+    past.refusals[100] = [-2013]
+    history, waited_s = timed(past, 2000, back_to_ms=0)
+    assert [number for number, _ in history.fills] == [NUMBER, NUMBER + 1, NUMBER + 2]
+    assert (history.problems, waited_s) == ((), 0.0)
+
+
+def test_an_order_said_not_to_exist_is_asked_for_again_after_a_pause() -> None:
+    past = round_trips()
+    past.refusals[100] = [-2013] * 3
+    history, waited_s = timed(past, back_to_ms=0)
+    assert [number for number, _ in history.fills] == [NUMBER, NUMBER + 1]
+    assert (history.problems, waited_s) == ((), 3.0)
+
+
+def test_an_order_never_told_of_is_a_problem_and_its_trade_anothers() -> None:
+    past = round_trips()
+    past.refusals[100] = [-2013] * 4
+    history = read(past, back_to_ms=0)
+    assert [trade.order_id for trade in history.foreign] == []  # older than the finished exit
+    assert [number for number, _ in history.fills] == [NUMBER + 1]
+    assert ["order id 100" in problem for problem in history.problems] == [True]
+
+
+def test_a_past_of_which_nothing_is_told_is_not_taken_for_none() -> None:
+    past = Past()
+    past.sell(0, "101.00", NUMBER)
+    past.lag.add(100)
+    past.refusals[100] = [-2013] * 4
+    history = read(past)
+    assert (history.exits, history.blank) == ((), False)
+
+
+def test_where_very_many_orders_are_not_told_of_nobody_waits_for_each() -> None:
+    past = Past()
+    for step in range(200):
+        past.lag.add(past.foreign(10 + step, Side.BUY, "100.00", "0.1"))
+    past.refusals = {order_id: [-2013] * 9 for order_id in past.lag}
+    history, waited_s = timed(past)
+    assert waited_s == 15.0
+    assert ["200 orders" in problem for problem in history.problems] == [True]
+
+
+def test_a_list_that_is_refused_leaves_a_look_up_as_it_was() -> None:
+    class Unlisted(Past):
+        async def all_orders(self, from_order_id: int | None = None) -> Sequence[OrderRecord]:
+            if from_order_id == 100:
+                raise RequestRefused(-1128, "Combination of optional parameters invalid.")
+            return await super().all_orders(from_order_id)
+
+    past = Unlisted()
+    past.lag.add(past.sell(0, "101.00", NUMBER))
+    past.refusals[100] = [-2013]
+    assert read(past).exits[0].quote == 101
 
 
 def test_a_chase_longer_than_a_page_is_read_to_its_beginning() -> None:

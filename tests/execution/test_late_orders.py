@@ -1,7 +1,16 @@
-"""Orders of the last session that came late are taken away, patiently."""
+"""Orders of the last session that came late make exits again, or are taken away, patiently."""
+
+from itertools import permutations
+
+import pytest
+from tests.execution.builders import NUMBER, D, own, record, report
 
 from trailingedge.execution.commands import Cancel, QueryOrder
-from trailingedge.execution.late_orders import LateOrders
+from trailingedge.execution.late_orders import LateOrders, Word, late_exits
+from trailingedge.market import OrderStatus
+
+REST = report(7)
+PART = report(7, filled="0.4", status=OrderStatus.PARTIALLY_FILLED)
 
 
 def late(*order_ids: int) -> LateOrders:
@@ -30,3 +39,36 @@ def test_it_is_done_with_what_is_not_on_the_book_any_more() -> None:
     assert 7 not in orders
     assert orders.command(0.0) == Cancel(0, 8, "TE-m-8")
     assert not orders.any_on(set())
+
+
+@pytest.mark.parametrize("end", [OrderStatus.FILLED, OrderStatus.CANCELED])
+def test_whatever_the_order_of_telling_the_end_counts(end: OrderStatus) -> None:
+    last = report(7, filled="1" if end is OrderStatus.FILLED else "0.4", status=end)
+    for words in permutations([REST, PART, last]):
+        (late_exit,) = late_exits(words, {7})
+        assert (late_exit.orders[0].status, late_exit.base) == (end, last.filled_quantity)
+
+
+@pytest.mark.parametrize(
+    ("words", "filled"),
+    [
+        pytest.param([REST, PART], "0.4", id="part-filled on the book"),
+        pytest.param([record(7), PART], "0.4", id="listed first"),
+        pytest.param([record(7)], "0", id="listed alone"),
+    ],
+)
+def test_what_is_on_the_book_rests(words: list[Word], filled: str) -> None:
+    (late_exit,) = late_exits(words, {7})
+    assert late_exit.open_order is not None
+    assert late_exit.base == D(filled)
+
+
+def test_a_word_of_resting_is_none_once_the_order_is_gone() -> None:
+    assert late_exits([REST, PART], set()) == ()
+
+
+def test_orders_of_one_exit_come_together_and_the_newest_exit_first() -> None:
+    older = report(5, filled="0.3", status=OrderStatus.CANCELED)
+    other = report(6, client_order_id=own(number=NUMBER + 1))
+    exits = late_exits([REST, other, older], {6, 7})
+    assert [(late_exit.number, len(late_exit.orders)) for late_exit in exits] == [(NUMBER, 2), (NUMBER + 1, 1)]

@@ -282,6 +282,23 @@ def test_a_past_that_the_exchange_does_not_tell_still_leaves_the_order_that_is_o
     assert recovered.alerts
 
 
+def test_a_look_up_refused_for_a_while_is_for_the_start_to_try_again() -> None:
+    past = Past()
+    past.lag.add(past.buy(0, "90.00", NUMBER))
+    past.refusals[100] = [-1008]
+    with pytest.raises(RequestRefused, match="-1008"):
+        back(past)
+
+
+def test_trades_whose_order_is_never_told_of_are_no_first_start() -> None:
+    past = Past()
+    past.lag.add(past.buy(0, "90.00", NUMBER))
+    past.refusals[100] = [-2013] * 99
+    recovered, _, _ = back(past)
+    assert recovered.memory.regime is None
+    assert ["does not tell" in recovered.alerts[0], "no anchor" in recovered.alerts[1]] == [True, True]
+
+
 def test_a_list_that_lags_behind_the_last_fill_is_read_again() -> None:
     class Lagging(Past):
         """The last fill shows in the balances first."""

@@ -1,6 +1,9 @@
+from typing import Any
+
 import pytest
 from tests.execution.builders import NUMBER, own, record, report
 
+from trailingedge.execution.commands import OrdersListed, Reconciled
 from trailingedge.execution.second_instance import SecondInstance, Verdict
 from trailingedge.market import ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.strategy.want import Kind
@@ -9,7 +12,9 @@ STARTED_MS = NUMBER
 OURS = own(number=STARTED_MS + 500)
 RIVALS = own(number=STARTED_MS + 400)
 LATE = own(Kind.FLUSH, STARTED_MS - 60)
+DAY_AFTER = STARTED_MS + 86_400_001
 NEW, PART, FILLED = OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
+CANCELED = OrderStatus.CANCELED
 
 
 def judge(told: ExecutionReport | OrderRecord, *, busy: bool = False) -> Verdict:
@@ -27,7 +32,10 @@ def judge(told: ExecutionReport | OrderRecord, *, busy: bool = False) -> Verdict
         pytest.param(RIVALS, FILLED, Verdict.STOP, id="so, and over already"),
         pytest.param(LATE, NEW, Verdict.ADOPT, id="from before our start"),
         pytest.param(LATE, PART, Verdict.ADOPT, id="so, and filled in part"),
-        pytest.param(LATE, FILLED, Verdict.NOTHING, id="so, and over"),
+        pytest.param(LATE, CANCELED, Verdict.NOTHING, id="so, and over"),
+        pytest.param(own(number=DAY_AFTER), NEW, Verdict.NOTHING, id="a number that nobody can have given by now"),
+        pytest.param(own(number=DAY_AFTER - 1), NEW, Verdict.STOP, id="a number of a clock that is fast by a day"),
+        pytest.param("TE-t-zzzzzzzz", NEW, Verdict.NOTHING, id="a number out of any time"),
         pytest.param(own(number=STARTED_MS), NEW, Verdict.ADOPT, id="from the moment of our start"),
         pytest.param(own(Kind.JUMPSTART, STARTED_MS + 400), NEW, Verdict.NOTHING, id="a jumpstart is no exit"),
         pytest.param(own(Kind.NOTE, STARTED_MS + 400), NEW, Verdict.NOTHING, id="nor is a note"),
@@ -52,3 +60,55 @@ def test_an_adopted_order_is_ours() -> None:
     watch = SecondInstance(STARTED_MS)
     watch.own(STARTED_MS - 60)
     assert watch.judge(report(7, client_order_id=LATE), busy=True) is Verdict.NOTHING
+
+
+@pytest.mark.parametrize("status", [FILLED, CANCELED], ids=["filled", "canceled half-way"])
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        pytest.param({}, Verdict.ADOPT, id="traded since our start"),
+        pytest.param({"busy": True}, Verdict.NOTHING, id="while we have one: nothing is left to cancel"),
+        pytest.param({"time_ms": STARTED_MS - 1}, Verdict.NOTHING, id="traded before: history"),
+        pytest.param({"filled": "0"}, Verdict.NOTHING, id="never traded"),
+        pytest.param({"order_id": 8}, Verdict.NOTHING, id="read and counted by recovery"),
+    ],
+)
+def test_a_late_order_that_is_over_counts_by_what_it_traded(
+    status: OrderStatus, changes: dict[str, Any], verdict: Verdict
+) -> None:
+    watch = SecondInstance(STARTED_MS)
+    watch.read([8, 9])
+    told: dict[str, Any] = {"order_id": 7, "filled": "0.5", "time_ms": STARTED_MS, "busy": False} | changes
+    busy = told.pop("busy")
+    assert watch.judge(report(status=status, client_order_id=LATE, **told), busy=busy) is verdict
+    assert watch.judge(record(status=status, client_order_id=LATE, **told), busy=busy) is verdict
+
+
+def test_days_later_the_numbers_of_that_day_are_taken_seriously() -> None:
+    watch = SecondInstance(STARTED_MS)
+    watch.tick(STARTED_MS + 5)
+    watch.tick(STARTED_MS)
+    assert watch.judge(report(7, client_order_id=own(number=DAY_AFTER + 4)), busy=False) is Verdict.STOP
+    assert watch.judge(report(7, client_order_id=own(number=DAY_AFTER + 5)), busy=False) is Verdict.NOTHING
+
+
+def test_an_order_that_cannot_be_is_not_heard_of() -> None:
+    watch = SecondInstance(STARTED_MS)
+    nameless, rival = report(-1, client_order_id=OURS), report(7, client_order_id=RIVALS)
+    absurd = record(8, client_order_id="TE-t-zzzzzzzz")
+    assert watch.sift(nameless) == ()
+    assert watch.sift(rival) == (rival,)
+    assert watch.sift(Reconciled((record(7), absurd))) == (Reconciled((record(7),)),)
+    assert watch.sift(OrdersListed(1, ())) == (OrdersListed(1, ()),)
+
+
+def test_only_an_order_that_never_came_to_be_has_no_id() -> None:
+    rejected = report(-1, client_order_id=OURS, status=OrderStatus.REJECTED)
+    assert SecondInstance(STARTED_MS).sift(rejected) == (rejected,)
+
+
+def test_an_adopted_order_of_an_absurd_number_is_heard_of() -> None:
+    watch = SecondInstance(STARTED_MS)
+    watch.own(DAY_AFTER)
+    told = report(7, client_order_id=own(number=DAY_AFTER))
+    assert watch.sift(told) == (told,)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from tests.execution.builders import RULES, TEN_SECONDS, D, own, record, report, top
@@ -16,14 +17,26 @@ from trailingedge.execution.commands import Answered, Cancel, Command, Place, Re
 from trailingedge.execution.guards import usual_guards
 from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import MakerExit
-from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
+from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, LateOrder, MarketFresh, MarketStale, News
+from trailingedge.execution.own_exits import OwnExit
+from trailingedge.execution.past import History, past_exits
 from trailingedge.execution.trader import Trader, TraderParams, slippage_frac
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import Balance, BookTop, ExecutionType, Kline, OrderRecord, OrderStatus, Regime, Side
+from trailingedge.market import (
+    Balance,
+    BookTop,
+    ExecutionReport,
+    ExecutionType,
+    Kline,
+    OrderRecord,
+    OrderStatus,
+    Regime,
+    Side,
+)
 from trailingedge.snapshots import View
 from trailingedge.strategy.events import CommandRefused, ExitArmed, ExitEnded, RegimeSet
 from trailingedge.strategy.inputs import Command as OperatorCommand
-from trailingedge.strategy.memory import Phase
+from trailingedge.strategy.memory import Memory, Phase
 from trailingedge.strategy.want import Cause, Kind
 from trailingedge.websocket.outcomes import Done, Refusal, Refused
 
@@ -34,7 +47,13 @@ BOOK = top("100.00", "100.10")
 class Bench:
     """A trader in hand: what the view shows stays until it is changed."""
 
-    def __init__(self, base: str = "1", quote: str = "0", trader_params: TraderParams | None = None) -> None:
+    def __init__(
+        self,
+        base: str = "1",
+        quote: str = "0",
+        trader_params: TraderParams | None = None,
+        limits: BreakerLimits | None = None,
+    ) -> None:
         budget = OrderBudget(0.2)
         budget.learn([TEN_SECONDS], START_MS)
         self.trader = Trader(
@@ -42,7 +61,7 @@ class Bench:
             trader_params or TraderParams(),
             MakerExit(RULES, budget),
             DonchianChannel(3, 1),
-            usual_guards(BreakerLimits("ETH", "FDUSD", D("0"), D("0"), 0), Invariants(10.0, 6.0), START_MS),
+            usual_guards(limits or BreakerLimits("ETH", "FDUSD"), Invariants(10.0, 6.0), START_MS),
             "ETH",
             "FDUSD",
         )
@@ -406,6 +425,149 @@ def test_at_the_end_an_unproven_account_is_not_written_to() -> None:
     bench.rest(bench.flip())
     bench.proven = False
     assert bench.trader.wind_down(bench.view(), START_MS) == []
+
+
+# --- What the last session left in flight -----------------------------------------------------
+
+LATE = own(Kind.FLUSH, START_MS - 60_000)
+
+
+def late(
+    filled: str, status: OrderStatus = OrderStatus.FILLED, client_order_id: str = LATE, **more: Any
+) -> ExecutionReport:
+    """A word of an order that our predecessor had asked for, to sell 1 at 100."""
+    told = report(3, "100", "1", filled, status, client_order_id=client_order_id, time_ms=START_MS, **more)
+    if status is not OrderStatus.FILLED:
+        return told
+    return replace(told, trade_id=5, last_price=D(100), last_quantity=D(filled), last_quote=D(filled) * 100)
+
+
+def sold(bench: Bench, *words: ExecutionReport) -> None:
+    """The stream tells of the order and then of the balances; everything comes into one beat."""
+    for word in words:
+        bench.trader.hear_report(word, bench.pushes)
+    bench.hold("ETH", "0")
+    bench.hold("FDUSD", "100")
+    bench.beat()
+    bench.beat()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param([late("0", OrderStatus.NEW), late("1")], id="placed and filled in one beat"),
+        pytest.param([late("1")], id="its placement was never told"),
+        pytest.param([late("1"), late("0", OrderStatus.NEW)], id="told the wrong way round"),
+    ],
+)
+def test_a_late_order_filled_at_once_is_our_own_exit(words: list[ExecutionReport]) -> None:
+    bench = Bench()
+    bench.beat()
+    sold(bench, *words)
+    (ended,) = bench.told(ExitEnded)
+    assert isinstance(ended, ExitEnded)
+    assert (ended.kind, ended.number, ended.average) == (Kind.FLUSH, START_MS - 60_000, D(100))
+    memory = bench.trader.memory
+    assert (memory.regime, memory.anchor, memory.phase) == (Regime.QUOTE, 1 / 100, Phase.GATED)
+    assert [news.adopted for news in bench.told(LateOrder) if isinstance(news, LateOrder)] == [True]
+
+
+def test_a_late_order_filled_at_once_counts_for_the_breakers() -> None:
+    bench = Bench(limits=BreakerLimits("ETH", "FDUSD", max_consecutive_losses=1))
+    bought = OwnExit(START_MS - 90_000, Side.BUY, D(1), D(110), {}, START_MS - 90_000)
+    bench.trader.guards.breakers.restore([bought], START_MS)
+    bench.beat()
+    sold(bench, late("1"))
+    assert bench.trader.held
+
+
+def test_a_late_order_that_ended_half_way_is_gone_on_with() -> None:
+    bench = Bench()
+    bench.beat()
+    bench.trader.hear_report(late("0.4", OrderStatus.CANCELED), 0)
+    bench.hold("ETH", "0.6")
+    bench.hold("FDUSD", "40")
+    (command,) = bench.beat()
+    assert isinstance(command, Place)
+    assert (command.client_order_id, command.quantity) == (LATE, D("0.6"))
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        pytest.param(late("0", OrderStatus.CANCELED), id="it never traded"),
+        pytest.param(late("1", side=Side.BUY), id="it leaves the other side"),
+        pytest.param(replace(late("1"), time_ms=START_MS - 1), id="it traded before our start"),
+        pytest.param(late("1", client_order_id="TE-f-zzzzzzzzzzzzz"), id="a number that cannot be"),
+    ],
+)
+def test_a_late_order_that_is_over_and_does_not_fit_is_let_be(word: ExecutionReport) -> None:
+    bench = Bench()
+    bench.beat()
+    bench.trader.hear_report(word, 0)
+    assert bench.beat() == []
+    assert bench.trader.memory.phase is Phase.WATCHING
+    assert bench.told(LateOrder) == []
+
+
+def test_what_recovery_has_counted_is_not_gone_on_with_again() -> None:
+    bench = Bench()
+    counted = past_exits([record(3, filled="1", status=OrderStatus.FILLED, client_order_id=LATE)], ())
+    bench.trader.restore(Memory(), None, 0.0, History(exits=counted))
+    bench.beat()
+    bench.trader.hear_report(late("1"), 0)
+    bench.beat()
+    assert bench.trader.memory.phase is Phase.WATCHING
+
+
+def test_the_end_of_an_exit_of_ours_told_again_begins_none() -> None:
+    bench = Bench()
+    placed = bench.flip()
+    bench.rest(placed)
+    filled = report(
+        7, placed.price or D(0), "1", "1", OrderStatus.FILLED, client_order_id=placed.client_order_id, time_ms=START_MS
+    )
+    bench.trader.hear_report(filled, bench.pushes)
+    bench.hold("ETH", "0")
+    bench.hold("FDUSD", "100")
+    bench.beat()
+    bench.beat()
+    bench.trader.hear_report(filled, bench.pushes)
+    bench.hold("FDUSD", "100")
+    bench.beat()
+    assert len(bench.told(ExitEnded)) == 1
+    assert bench.trader.memory.phase is Phase.WATCHING
+
+
+def test_a_late_order_being_taken_away_is_not_gone_on_with_when_it_goes() -> None:
+    bench = Bench()
+    placed = bench.flip()
+    bench.rest(placed)
+    bench.trader.hear_report(late("0", OrderStatus.NEW), bench.pushes)
+    bench.beat()
+    bench.trader.instructions.append(OperatorCommand.WITHDRAW)
+    bench.beat()
+    withdrawn = report(7, status=OrderStatus.CANCELED, client_order_id=placed.client_order_id, time_ms=START_MS)
+    bench.trader.hear_report(withdrawn, bench.pushes)
+    bench.hold("ETH", "1")
+    bench.beat()
+    assert bench.trader.memory.exit is None
+    bench.trader.hear_report(late("0.1", OrderStatus.CANCELED), bench.pushes)
+    bench.hold("ETH", "0.9")
+    bench.beat()
+    assert bench.trader.memory.phase is Phase.WATCHING
+
+
+@pytest.mark.parametrize("order_id", [-1, -5])
+def test_an_order_without_an_id_under_our_number_ends_nothing(order_id: int) -> None:
+    bench = Bench()
+    placed = bench.flip()
+    bench.rest(placed)
+    bench.trader.hear_report(report(order_id, client_order_id=placed.client_order_id), bench.pushes)
+    bench.hold("ETH", "0", "1")
+    bench.beat()
+    assert bench.trader.guards.usurper is None
+    assert bench.trader.memory.phase is Phase.EXITING
 
 
 def test_a_report_of_an_exit_long_past_changes_nothing() -> None:

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from trailingedge.notifications.alerts import Alerts, LogAlerts
+from trailingedge.notifications.alerts import Alerts, Labelled, LogAlerts
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.ERROR], ids=["info", "error"])
@@ -17,3 +17,11 @@ def test_each_line_of_an_alert_is_a_record(caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level(logging.DEBUG):
         LogAlerts().send("ended: FEE is abc\nSYMBOL is x", logging.ERROR)
     assert [record.getMessage() for record in caplog.records] == ["ended: FEE is abc", "SYMBOL is x"]
+
+
+def test_on_paper_every_alert_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        Labelled(LogAlerts(), "PAPER").send("gate open", logging.WARNING)
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (logging.WARNING, "PAPER gate open")
+    ]

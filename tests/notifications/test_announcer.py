@@ -58,7 +58,7 @@ class Sink:
 def tell(*news: News) -> list[tuple[int, str]]:
     """The alerts that this comes to."""
     sink = Sink()
-    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: 12_000)
+    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: 12_000, reserve_base=D("0.05"))
     for one in news:
         announcer.tell(one)
     return sink.alerts
@@ -91,7 +91,8 @@ ARMED_TRAIL = trail(
         pytest.param(
             ExitArmed(Kind.TAKE_PROFIT, Side.SELL, NUMBER, D(2553), ARMED_TRAIL),
             logging.INFO,
-            "take-profit armed: selling all ETH near 2553.00 FDUSD, best gain +2.40 %, -0.28 % since",
+            "take-profit armed: selling all ETH near 2553.00 FDUSD, best gain +2.40 % over the anchor, "
+            "0.28 % lost since",
             id="take-profit armed",
         ),
         pytest.param(
@@ -121,13 +122,15 @@ ARMED_TRAIL = trail(
         pytest.param(
             GateShut(ShutBy.FLUSH, 2450.0, None),
             logging.INFO,
-            "gate shut: a finished flush at 2450.00 FDUSD; no ETH is bought until it opens",
+            "gate shut: the hard stop has sold at 2450.00 FDUSD; no ETH is bought until a candle closes above the "
+            "channel's middle",
             id="gate shut",
         ),
         pytest.param(
             GateOpened(ShutBy.FLUSH, 2502.0, 2500.0),
             logging.INFO,
-            "gate open: a candle closed at 2502.00 FDUSD, across the channel's middle 2500.00 FDUSD",
+            "gate open: a candle closed at 2502.00 FDUSD, across the channel's middle 2500.00 FDUSD; buying back is "
+            "judged again, from this close as the new anchor",
             id="gate open",
         ),
         pytest.param(
@@ -145,20 +148,21 @@ ARMED_TRAIL = trail(
         pytest.param(
             Squeezed(3.0, 0.05),
             logging.INFO,
-            "squeeze: the channel is 3.00 FDUSD wide; 5 % of the recent ones were narrower",
+            "squeeze: the channel is only 3.00 FDUSD wide; 5 % of the recent ones were narrower",
             id="squeeze",
         ),
         pytest.param(
             Unfunded(None, HELD),
             logging.WARNING,
-            "unfunded: 0.0010 ETH and 2.00 FDUSD are too little to trade; waiting for a deposit",
+            "unfunded: 0.0010 ETH and 2.00 FDUSD are too little to trade beside RESERVE_BASE 0.0500 ETH; an order "
+            "needs 5.00 FDUSD; waiting for a deposit",
             id="unfunded",
         ),
         pytest.param(Funded(Regime.BASE, HELD), logging.INFO, "funded: ETH can be traded again", id="funded"),
         pytest.param(
             CommandRefused(Command.FLIP, "there is nothing to trade"),
             logging.WARNING,
-            "x refused: there is nothing to trade",
+            "flip refused: there is nothing to trade",
             id="command refused",
         ),
         pytest.param(
@@ -167,7 +171,7 @@ ARMED_TRAIL = trail(
             "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again",
             id="stale",
         ),
-        pytest.param(MarketFresh(42.0), logging.INFO, "market recovered: heard again after 42 s", id="fresh"),
+        pytest.param(MarketFresh(42.0), logging.INFO, "market recovered: heard again after 42.0 s", id="fresh"),
         pytest.param(
             AccountLost(2.0),
             logging.WARNING,
@@ -178,7 +182,7 @@ ARMED_TRAIL = trail(
         pytest.param(
             ExitAged(Kind.TAKE_PROFIT, Side.SELL, 60.0, 0.001, D("0.25")),
             logging.WARNING,
-            "take-profit slow: not finished after 60 s, 0.2500 ETH filled, slippage +0.10 %",
+            "take-profit slow: not finished after 60 s, 0.2500 ETH filled, slippage 0.10 % for the worse",
             id="exit aged",
         ),
         pytest.param(
@@ -196,14 +200,14 @@ ARMED_TRAIL = trail(
         pytest.param(
             ended(Cause.FILLED),
             logging.INFO,
-            "flush done: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, slippage +0.00 %, in 12.0 s "
+            "flush done: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, no slippage, in 12.0 s "
             "with 0 replaces, fee none",
             id="filled",
         ),
         pytest.param(
             ended(Cause.DUST),
             logging.INFO,
-            "flush done: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, slippage +0.00 %, in 12.0 s "
+            "flush done: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, no slippage, in 12.0 s "
             "with 0 replaces, fee none",
             id="dust",
         ),
@@ -278,7 +282,7 @@ def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest:
         pytest.param(
             ExitEnding(Kind.TAKE_PROFIT, Side.BUY, NUMBER, Cause.STOPPED),
             logging.INFO,
-            "take-profit ending: stopped, the price ran away",
+            "take-profit ending: stopped, the price rose too far above the anchor",
             id="ending",
         ),
         pytest.param(
@@ -301,3 +305,48 @@ def test_new_rules_are_worded_by_their_grid() -> None:
     announcer.rules = type(RULES)("ETHFDUSD", "ETH", "FDUSD", tick_size=D(1), step_size=D(1))
     announcer.tell(GateOpened(ShutBy.FLUSH, 2502.4, 2500.0))
     assert "2502 FDUSD" in sink.alerts[0][1]
+
+
+UP, DOWN = (BrokeOut(direction, 2510.0, 2505.0, 2495.0) for direction in (Breakout.UP, Breakout.DOWN))
+NARROW = Squeezed(3.0, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("told", "alerts"),
+    [
+        pytest.param([(0, UP), (60_000, UP)], 1, id="again within the hour"),
+        pytest.param([(0, UP), (3_600_000, UP)], 2, id="an hour later"),
+        pytest.param([(0, UP), (60_000, DOWN)], 2, id="the other way"),
+        pytest.param([(0, NARROW), (60_000, NARROW)], 1, id="squeeze"),
+        pytest.param([(0, UP), (60_000, NARROW)], 2, id="another thing"),
+    ],
+)
+def test_a_price_that_rubs_along_the_channel_is_told_of_once_an_hour(
+    told: list[tuple[int, News]], alerts: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    sink, now_ms = Sink(), 0
+    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: now_ms)
+    for now_ms, news in told:  # noqa: B007 - the announcer reads it
+        announcer.tell(news)
+    assert len(sink.alerts) == alerts
+    assert len(caplog.records) == len(told) - alerts
+
+
+REFUSED = OrderRefused(OWN, Refusal.WOULD_TAKE, -2010, "Would take.", 1)
+
+
+@pytest.mark.parametrize(
+    ("news", "refusal"),
+    [
+        pytest.param([REFUSED], "-2010 Would take.", id="refused"),
+        pytest.param([OrderRefused(OWN, Refusal.FILTER, 0, "filter NOTIONAL", 1)], "filter NOTIONAL", id="never sent"),
+        pytest.param([REFUSED, OrderPlaced(OWN, 7, Side.SELL, D(2553), D(1))], None, id="then placed"),
+        pytest.param([REFUSED, ended(Cause.WITHDRAWN)], None, id="then over"),
+    ],
+)
+def test_the_last_refusal_is_remembered_until_an_order_is_taken(news: list[News], refusal: str | None) -> None:
+    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), Sink(), lambda: 0)
+    for one in news:
+        announcer.tell(one)
+    assert announcer.refusal == refusal

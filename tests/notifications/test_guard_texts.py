@@ -19,33 +19,39 @@ ROW = Trip(Breaker.LOSSES, Decimal(4), Decimal(4))
         (
             guard_texts.breaker_tripped(DAILY),
             (
-                "breaker: -3.12 % on today's round trips, MAX_DAILY_LOSS_FRAC is 0.03; no take-profit, no breakout, "
+                "breaker: -3.12 % on today's round trips (MAX_DAILY_LOSS_FRAC is 0.03); no take-profit, no breakout, "
                 "nothing bought until 00:00 UTC; the hard stop stays armed"
             ),
         ),
         (
             guard_texts.breaker_tripped(Trip(Breaker.DRAWDOWN, Decimal("0.1"), Decimal("0.1"))),
             (
-                "breaker: -10.00 % from the best of all round trips, MAX_DRAWDOWN_FRAC is 0.1; no take-profit, "
-                "no breakout, nothing bought until 'r'; the hard stop stays armed"
+                "breaker: -10.00 % from the best of all round trips (MAX_DRAWDOWN_FRAC is 0.1); no take-profit, "
+                "no breakout, nothing bought until you resume ('r' or /resume); the hard stop stays armed"
             ),
         ),
         (
             guard_texts.breaker_tripped(ROW),
             (
-                "breaker: 4 round trips in a row lost, MAX_CONSECUTIVE_LOSSES is 4; no take-profit, no breakout, "
-                "nothing bought until 'r'; the hard stop stays armed"
+                "breaker: 4 round trips in a row lost (MAX_CONSECUTIVE_LOSSES is 4); no take-profit, no breakout, "
+                "nothing bought until you resume ('r' or /resume); the hard stop stays armed"
             ),
         ),
-        (guard_texts.breaker_lifted(Breaker.DAILY_LOSS), "breaker lifted: MAX_DAILY_LOSS_FRAC holds no more"),
-        (guard_texts.still_held([DAILY]), "still held by MAX_DAILY_LOSS_FRAC until 00:00 UTC"),
+        (
+            guard_texts.breaker_lifted(Breaker.DAILY_LOSS),
+            "breaker lifted: daily loss (MAX_DAILY_LOSS_FRAC) holds nothing back any more",
+        ),
+        (guard_texts.still_held([DAILY]), "still held by a breaker: daily loss until 00:00 UTC"),
         (
             guard_texts.fee_unpriced("BNB", "FDUSD"),
-            "breakers: commissions in BNB count as nothing, for its price in FDUSD is not known",
+            "breakers: fees paid in BNB are left out of the count, its price in FDUSD is not known",
         ),
         (
             guard_texts.balance_moved("FDUSD", Decimal("100.00"), Decimal(60)),
-            ("balance moved: 60 FDUSD, where fills and commissions leave 100; asking the account, which counts"),
+            (
+                "balance moved: 60 FDUSD, where fills and fees leave 100; reading the account again (a deposit, "
+                "a withdrawal or another hand's order would explain it)"
+            ),
         ),
         (
             guard_texts.second_instance(OWN, 7),

@@ -1,53 +1,160 @@
-from decimal import Decimal
+import json
+from dataclasses import replace
 
-from trailingedge.market import BookTop, Regime, SymbolRules
-from trailingedge.notifications.status import StatusView, status
+import pytest
+from tests.notifications.views import BUYING, RULES, SELLING, D, view_of
+from tests.strategy.stage import gated, in_base, in_quote
 
-RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
+from trailingedge.execution.breakers import Breaker, Trip
+from trailingedge.notifications.status import Obstacle, StatusView, as_data, status
+from trailingedge.strategy.memory import Gate, ShutBy
+
+IN_BASE = view_of(in_base(), "2510")
+IN_QUOTE = view_of(in_quote(), "2490")
+DAILY = Trip(Breaker.DAILY_LOSS, D("0.04"), D("0.03"))
 
 
 def test_the_status_leaves_out_what_is_not_known() -> None:
-    assert status(StatusView("sim", RULES, "UNFUNDED")) == "sim ETHFDUSD | UNFUNDED, holding nothing tradable | no exit"
+    assert status(StatusView("sim", RULES, "unfunded")) == "sim ETHFDUSD | holding nothing tradable, unfunded"
 
 
-def test_the_status_tells_all_that_is_known() -> None:
-    view = StatusView(
-        mode="sim",
-        rules=RULES,
-        phase="WATCHING",
-        regime=Regime.QUOTE,
-        top=BookTop(Decimal("2500.1"), Decimal("2500.11")),
-        anchor=2510.0,
-        value=Decimal(2600),
-        gain_frac=0.004,
-        take_profit=2490.0,
-        stop=2530.0,
-        lower=2480.0,
-        mid=2490.5,
-        upper=2501.0,
-        gate_open=False,
-        exit="buying 0.1 of 1.0",
-        data_age_s=0.25,
-        reconnects=2,
-        held=True,
-    )
-    assert status(view).split(" | ") == [
+def test_in_base_it_names_the_next_sale_and_the_stop() -> None:
+    assert status(IN_BASE).split(" | ") == [
         "sim ETHFDUSD",
-        "WATCHING, holding FDUSD",
-        "paused",
-        "bid 2500.10 FDUSD, ask 2500.11 FDUSD",
-        "value 2600.00 FDUSD",
-        "anchor 2510.00 FDUSD (+0.40 %)",
-        "take-profit at 2490.00 FDUSD",
-        "stop at 2530.00 FDUSD",
-        "channel 2480.00 · 2490.50 · 2501.00 FDUSD",
-        "gate shut",
-        "buying 0.1 of 1.0",
-        "data 0.2 s old",
-        "reconnects 2",
+        "holding ETH, watching",
+        "2510.00/2510.01 FDUSD",
+        "value 2510.00",
+        "anchor 2500.00 (+0.00 %)",
+        "take-profit arms at 2525.00",
+        "hard stop 2487.50",
     ]
 
 
-def test_a_halt_and_a_market_that_is_not_known_are_shown() -> None:
-    shown = status(StatusView("sim", RULES, "WATCHING", data_age_s=float("inf"), halted=True, held=True))
-    assert shown == "sim ETHFDUSD | WATCHING, holding nothing tradable | halted | paused | no exit | no market data"
+def test_in_quote_a_close_shuts_the_gate_and_no_stop_sells() -> None:
+    shown = status(replace(IN_QUOTE, armed=True, take_profit=2446.05))
+    assert shown.endswith("(+0.00 %) | buys at 2446.05 | a close at 2512.56 shuts the gate")
+
+
+def test_it_fits_a_phone() -> None:
+    assert max(len(status(IN_BASE)), len(status(IN_QUOTE))) <= 172
+
+
+@pytest.mark.parametrize(
+    ("view", "part"),
+    [
+        pytest.param(replace(IN_BASE, mode="paper"), "PAPER ETHFDUSD | ", id="paper"),
+        pytest.param(replace(IN_BASE, paused=True, held=True), " | paused | ", id="paused"),
+        pytest.param(replace(IN_BASE, trips=(DAILY,), held=True), " | breaker: daily loss | ", id="breaker"),
+        pytest.param(replace(IN_BASE, held=True), " | held | ", id="held for another reason"),
+        pytest.param(replace(IN_BASE, halted=True), " | halted | ", id="halted"),
+        pytest.param(replace(IN_BASE, data_age_s=float("inf")), " | no market data", id="no data"),
+        pytest.param(replace(IN_BASE, data_age_s=7.2), " | data 7 s old", id="old data"),
+        pytest.param(replace(IN_BASE, account_proven=False), " | account connection away", id="account away"),
+        pytest.param(replace(IN_BASE, reconnects=3), " | reconnects 3", id="reconnects"),
+        pytest.param(
+            replace(IN_BASE, chase=SELLING),
+            " | SELL 0.9000 ETH at 2500.12 (best 2510.01), 0.1000 ETH filled, 12 s",
+            id="selling",
+        ),
+        pytest.param(
+            replace(IN_QUOTE, chase=BUYING, top=None),
+            " | BUY 0.9000 ETH at 2500.11, 0.1000 ETH filled, 12 s",
+            id="buying, market unknown",
+        ),
+        pytest.param(
+            replace(IN_QUOTE, chase=replace(BUYING, price=None)),
+            " | BUY without an order, 0.1000 ETH filled, 12 s",
+            id="no order",
+        ),
+        pytest.param(replace(IN_BASE, chase=SELLING), "holding ETH, selling (take-profit) | ", id="selling, position"),
+        pytest.param(
+            replace(IN_QUOTE, gate=Gate(ShutBy.FLUSH, 2475.0, 0), mid=2480.0, stop=None),
+            "holding FDUSD, gate shut | ",
+            id="gate shut",
+        ),
+        pytest.param(
+            replace(IN_QUOTE, gate=Gate(ShutBy.STOP, 2475.0, 0), mid=2480.0, stop=None),
+            " | gate opens at a close below 2480.00",
+            id="gate opens",
+        ),
+    ],
+)
+def test_what_is_unusual_is_shown(view: StatusView, part: str) -> None:
+    assert part in status(view)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        replace(IN_BASE, chase=SELLING),
+        replace(IN_BASE, held=True),
+        replace(IN_BASE, halted=True),
+    ],
+    ids=["exit under way", "held", "halted"],
+)
+def test_no_profit_is_promised_while_none_is_taken(view: StatusView) -> None:
+    assert "arms at" not in status(view)
+
+
+def test_the_data_is_plain_json_with_amounts_on_the_grid_as_strings() -> None:
+    view = replace(IN_BASE, market_ms=1_783_000_000_250, lower=2480.0, mid=2490.5, upper=2501.0, base=None, quote=None)
+    assert json.loads(json.dumps(as_data(view))) == {
+        "version": 1,
+        "mode": "sim",
+        "symbol": "ETHFDUSD",
+        "time": "2026-07-02T13:46:40.250+00:00",
+        "phase": "watching",
+        "holding": "ETH",
+        "bid": "2510.00",
+        "ask": "2510.01",
+        "anchor": "2500.00",
+        "high": "2500.00",
+        "gain_frac": 0.0,
+        "value": "2510.00",
+        "balances": {},
+        "take_profit": {"armed": False, "arms_at": "2525.00", "exits_at": None},
+        "hard_stop": {"price": "2487.50", "distance_frac": 0.005, "judged_by": "bid"},
+        "channel": {"lower": "2480.00", "mid": "2490.50", "upper": "2501.00", "squeezed": False},
+        "gate": None,
+        "exit": None,
+        "paused": False,
+        "breakers": [],
+        "halted": False,
+        "halt_reason": None,
+        "data_age_s": 0.1,
+        "account_connected": True,
+        "reconnects": 0,
+    }
+
+
+def test_the_data_of_an_exit_names_its_order_and_what_it_waits_for() -> None:
+    data = as_data(replace(IN_BASE, chase=replace(SELLING, obstacle=Obstacle.BUDGET)))["exit"]
+    assert data == {
+        "kind": "take_profit",
+        "side": "SELL",
+        "age_s": 12.0,
+        "filled": "0.1000",
+        "filled_quote": "0",
+        "order": {"client_order_id": "TE-t-1", "price": "2500.12", "remaining": "0.9000"},
+        "waits_for": "budget",
+        "refusal": None,
+        "ending": None,
+    }
+
+
+def test_the_data_of_a_gate_says_what_opens_it() -> None:
+    shut = view_of(gated(), "2470")
+    assert as_data(shut)["gate"] == {
+        "open": False,
+        "shut_by": "flush",
+        "shut_at": "2475.00",
+        "shut_time": as_data(shut)["time"],
+        "opens_at_close": "above",
+        "opens_at": None,
+    }
+    assert as_data(IN_QUOTE)["gate"] == {"open": True}
+
+
+def test_what_is_not_known_is_null() -> None:
+    data = as_data(StatusView("live", RULES, "unfunded", data_age_s=float("inf"), anchor=float("inf")))
+    assert [data[name] for name in ("time", "holding", "bid", "anchor", "data_age_s")] == [None] * 5

@@ -3,10 +3,12 @@ from decimal import Decimal
 import pytest
 
 from trailingedge.market import Balance, Regime, Side, SymbolRules
-from trailingedge.notifications import texts
+from trailingedge.notifications import channel_texts, order_texts, texts
 from trailingedge.strategy.want import Cause, Kind
 
-RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
+RULES = SymbolRules(
+    "ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"), min_notional=Decimal(5)
+)
 ONE = Decimal(1)
 PRICE = Decimal("2551.2")
 OWN = "TE-t-lx3k9"
@@ -62,17 +64,24 @@ NOTHING = texts.ExitResult(
         (texts.account_back(7.44), "account connection back after 7.4 s"),
         (
             texts.take_profit_armed(RULES, Side.SELL, PRICE, 0.0205, 0.004),
-            "take-profit armed: selling all ETH near 2551.20 FDUSD, best gain +2.05 %, -0.40 % since",
+            (
+                "take-profit armed: selling all ETH near 2551.20 FDUSD, best gain +2.05 % over the anchor, "
+                "0.40 % lost since"
+            ),
         ),
         (
             texts.take_profit_armed(RULES, Side.BUY, PRICE, 0.0205, 0.0),
-            "take-profit armed: buying ETH back near 2551.20 FDUSD, best gain +2.05 %, +0.00 % since",
+            (
+                "take-profit armed: buying ETH back near 2551.20 FDUSD, best gain +2.05 % over the anchor, "
+                "0.00 % lost since"
+            ),
         ),
         (
             texts.exit_filled(RULES, SOLD),
             (
-                "take-profit filled: sold 0.5000 ETH for 1275.60 FDUSD, average 2551.20 FDUSD, slippage +0.02 %, "
-                "in 12.3 s with 7 replaces, fee 0.3 FDUSD, result +1.25 %"
+                "take-profit filled: sold 0.5000 ETH for 1275.60 FDUSD, average 2551.20 FDUSD, "
+                "slippage 0.02 % for the worse, in 12.3 s with 7 replaces, fee 0.3 FDUSD, "
+                "result +1.25 % in FDUSD since the anchor"
             ),
         ),
         (
@@ -86,39 +95,52 @@ NOTHING = texts.ExitResult(
         (texts.manual_flip(RULES, Side.SELL, 2400.0), "manual flip: selling all ETH near 2400.00 FDUSD"),
         (texts.manual_flip(RULES, Side.BUY, None), "manual flip: buying ETH back as soon as the market is known"),
         (
-            texts.breakout(RULES, 2410.0, 2405.5, up=True),
+            channel_texts.breakout(RULES, 2410.0, 2405.5, up=True),
             "breakout: a candle closed at 2410.00 FDUSD, above the channel's 2405.50 FDUSD",
         ),
         (
-            texts.squeeze(RULES, 4.2, 0.08),
-            "squeeze: the channel is 4.20 FDUSD wide; 8 % of the recent ones were narrower",
+            channel_texts.squeeze(RULES, 4.2, 0.08),
+            "squeeze: the channel is only 4.20 FDUSD wide; 8 % of the recent ones were narrower",
         ),
         (
-            texts.gate_shut(RULES, 2400.0, by_flush=True),
-            "gate shut: a finished flush at 2400.00 FDUSD; no ETH is bought until it opens",
+            channel_texts.gate_shut(RULES, 2400.0, by_flush=True),
+            (
+                "gate shut: the hard stop has sold at 2400.00 FDUSD; no ETH is bought until a candle closes above "
+                "the channel's middle"
+            ),
         ),
         (
-            texts.gate_open(RULES, 2450.0, 2449.5),
-            "gate open: a candle closed at 2450.00 FDUSD, across the channel's middle 2449.50 FDUSD",
+            channel_texts.gate_shut(RULES, 2600.0, by_flush=False, mid=2550.0),
+            (
+                "gate shut: a candle closed at 2600.00 FDUSD, too far above the anchor; no ETH is bought until a "
+                "candle closes below the channel's middle, now 2550.00 FDUSD"
+            ),
         ),
         (
-            texts.order_placed(RULES, Side.SELL, ONE, PRICE, OWN),
+            channel_texts.gate_open(RULES, 2450.0, 2449.5),
+            (
+                "gate open: a candle closed at 2450.00 FDUSD, across the channel's middle 2449.50 FDUSD; buying back "
+                "is judged again, from this close as the new anchor"
+            ),
+        ),
+        (
+            order_texts.order_placed(RULES, Side.SELL, ONE, PRICE, OWN),
             "order placed: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
         (
-            texts.order_replaced(RULES, Side.SELL, ONE, PRICE, OWN),
+            order_texts.order_replaced(RULES, Side.SELL, ONE, PRICE, OWN),
             "order replaced: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
         (
-            texts.order_filled(RULES, Side.SELL, Decimal("0.4"), PRICE, Decimal("0.6"), OWN),
+            order_texts.order_filled(RULES, Side.SELL, Decimal("0.4"), PRICE, Decimal("0.6"), OWN),
             "order filled: SELL 0.4000 ETH at 2551.20 FDUSD, 0.6000 ETH left (TE-t-lx3k9)",
         ),
         (
-            texts.order_filled(RULES, Side.SELL, ONE, PRICE, Decimal("0.0000"), OWN),
+            order_texts.order_filled(RULES, Side.SELL, ONE, PRICE, Decimal("0.0000"), OWN),
             "order filled: SELL 1.0000 ETH at 2551.20 FDUSD, all of it (TE-t-lx3k9)",
         ),
         (
-            texts.order_withdrawn(RULES, Side.SELL, ONE, PRICE, OWN),
+            order_texts.order_withdrawn(RULES, Side.SELL, ONE, PRICE, OWN),
             "order withdrawn: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
         (
@@ -135,11 +157,21 @@ NOTHING = texts.ExitResult(
         ),
         (
             texts.unfunded(RULES, Decimal("0.0001"), Decimal(1)),
-            "unfunded: 0.0001 ETH and 1.00 FDUSD are too little to trade; waiting for a deposit",
+            (
+                "unfunded: 0.0001 ETH and 1.00 FDUSD are too little to trade; an order needs 5.00 FDUSD; waiting for "
+                "a deposit"
+            ),
+        ),
+        (
+            texts.unfunded(RULES, Decimal(0), Decimal(1), Decimal("0.05"), Decimal(7)),
+            (
+                "unfunded: 0.0000 ETH and 1.00 FDUSD are too little to trade beside RESERVE_BASE 0.0500 ETH and "
+                "RESERVE_QUOTE 7.00 FDUSD; an order needs 5.00 FDUSD; waiting for a deposit"
+            ),
         ),
         (
             texts.exit_slow(RULES, Kind.FLUSH, 60.2, Decimal("0.3"), -0.001),
-            "flush slow: not finished after 60 s, 0.3000 ETH filled, slippage -0.10 %",
+            "flush slow: not finished after 60 s, 0.3000 ETH filled, slippage 0.10 % for the better",
         ),
     ],
     ids=lambda value: value.partition(":")[0] if isinstance(value, str) else "",
@@ -189,6 +221,14 @@ def test_the_banner_names_version_mode_pair_and_endpoints() -> None:
     assert "SIMULATION" not in text
 
 
+def test_on_paper_the_word_stands_wherever_figures_could_be_taken_for_money() -> None:
+    ready = texts.ready(RULES, "paper", Regime.BASE, PRICE, Decimal(0), "ws://a")
+    summary = texts.summary(RULES, texts.Summary(60.0, 0, 0, 0), "paper")
+    assert all("PAPER" in text for text in (banner("paper", key_is_set=False), ready, summary))
+    assert "PAPER" not in texts.ready(RULES, "live", Regime.BASE, PRICE, Decimal(0), "ws://a")
+    assert "real money" in banner("live", key_is_set=True)
+
+
 def test_a_simulation_says_so_and_with_a_key_how_to_use_it() -> None:
     assert "SIMULATION" in banner("sim", key_is_set=False)
     assert "TRADING_MODE=live" not in banner("sim", key_is_set=False)
@@ -211,11 +251,11 @@ def test_the_summary_tells_everything_in_order() -> None:
     )
     assert texts.summary(RULES, run).splitlines() == [
         "summary ETHFDUSD: 1 d 2 h 3 min 4 s of market time",
-        "  exits 3, fills 9, replaces 21, fees 1.5 FDUSD",
+        "  exits 3, fills 9, replaces 21, fees 1.50 FDUSD",
         "  value 2600.00 FDUSD, result +4.00 %",
         "  holding instead: ETH +3.00 %, FDUSD +0.00 %",
         "  rejected orders: -2010 would match 2",
-        "  missing in the recording: 2025-06-03 04:00",
+        "  missing: 2025-06-03 04:00",
     ]
 
 
@@ -232,9 +272,9 @@ def test_the_summary_of_nothing_has_no_result() -> None:
     [
         texts.balances_differ("ETH", ONE, Decimal("0.5")),
         texts.leftover_cancelled(RULES, Side.BUY, ONE, PRICE, OWN),
-        texts.order_refused(OWN, -2010, "Order would immediately match and take."),
-        texts.order_in_doubt(OWN, "timeout"),
-        texts.stranger(OWN, 17),
+        order_texts.order_refused(OWN, -2010, "Order would immediately match and take."),
+        order_texts.order_in_doubt(OWN, "timeout"),
+        order_texts.stranger(OWN, 17),
         texts.funded(RULES, Regime.QUOTE),
         texts.regime(RULES, Regime.QUOTE, PRICE, "market price"),
         texts.stale(10.0),
@@ -254,6 +294,28 @@ def test_the_rest_is_one_line_too(text: str) -> None:
     assert text
     assert "\n" not in text
     assert "None" not in text
+
+
+@pytest.mark.parametrize(
+    ("amount", "asset", "said"),
+    [
+        ("2.5512", "FDUSD", "2.55 FDUSD"),
+        ("0.30", "FDUSD", "0.3 FDUSD"),
+        ("0.00123456789", "ETH", "0.00123457 ETH"),
+        ("1.00004", "ETH", "1.0000 ETH"),
+        ("0.00012", "BNB", "0.00012 BNB"),
+        ("0.000000004", "BNB", "0 BNB"),
+    ],
+)
+def test_a_fee_is_rounded_to_what_matters(amount: str, asset: str, said: str) -> None:
+    assert texts.amounts(RULES, {asset: Decimal(amount)}) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (60.0, "1 min"), (3725.0, "1 h 2 min 5 s")]
+)
+def test_a_duration_is_told_as_people_tell_it(seconds: float, said: str) -> None:
+    assert texts.lasting(seconds) == said
 
 
 @pytest.mark.parametrize(

@@ -64,3 +64,30 @@ def test_a_market_order_has_a_least_notional_but_no_greatest() -> None:
     check_filters(TERMS, wanted, AVERAGE, Decimal(45), AVERAGE)
     with pytest.raises(Refusal, match="NOTIONAL"):
         check_filters(TERMS, wanted, AVERAGE, Decimal("0.01"), AVERAGE)
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "passes"),
+    [
+        (Side.BUY, "80.00", True),
+        (Side.BUY, "79.99", False),
+        (Side.BUY, "110.01", False),
+        (Side.SELL, "90.00", True),
+        (Side.SELL, "89.99", False),
+        (Side.SELL, "120.00", True),
+        (Side.SELL, "120.01", False),
+    ],
+)
+def test_each_side_has_its_own_percent_bounds(side: Side, price: str, passes: bool) -> None:
+    terms = Terms(
+        percent_down=Decimal("0.8"),
+        percent_up=Decimal("1.1"),
+        ask_percent_down=Decimal("0.9"),
+        ask_percent_up=Decimal("1.2"),
+    )
+    wanted = NewOrder(side, OrderType.LIMIT_MAKER, Decimal(1), Decimal(price))
+    if passes:
+        check_filters(terms, wanted, Decimal(price), Decimal(1), AVERAGE)
+    else:
+        with pytest.raises(Refusal, match="PERCENT_PRICE_BY_SIDE"):
+            check_filters(terms, wanted, Decimal(price), Decimal(1), AVERAGE)

@@ -121,3 +121,15 @@ def test_last_and_average_price_are_told() -> None:
         "price": "102.00000000",
         "closeTime": START_MS + 180_000,
     }
+
+
+@pytest.mark.parametrize("method", ["ticker.book", "ticker.price"])
+def test_prices_that_nobody_sees_are_not_answered_for(method: str) -> None:
+    client = a_visitor()
+    engine = client.switchboard.exchange.engine
+    engine.in_sight = lambda: False
+    answer = client.ask(method, symbol="ETHFDUSD")
+    assert (answer["status"], answer["error"]["code"]) == (500, -1001)
+    assert client.ask("klines", symbol="ETHFDUSD", interval="1m")["status"] == 200
+    engine.in_sight = lambda: True
+    assert client.ask(method, symbol="ETHFDUSD")["status"] == 200

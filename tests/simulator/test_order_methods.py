@@ -261,3 +261,9 @@ def test_a_replace_that_breaks_a_filter_has_no_halves() -> None:
 )
 def test_a_replace_that_is_malformed_is_refused(params: dict[str, Any], code: int) -> None:
     assert replace(a_trader(), **params)["error"]["code"] == code
+
+
+def test_a_symbol_without_pegs_refuses_them() -> None:
+    client = a_trader(an_exchange(pegs=False))
+    answer = client.order("order.place", **GOOD | {"pegPriceType": "PRIMARY_PEG"})
+    assert answer["error"] == {"code": -2010, "msg": "Pegged orders are not supported for this symbol."}

@@ -68,6 +68,16 @@ def test_balances_and_time_reach_the_snapshots() -> None:
     assert bench.snapshots.market_ms(0.0) == 1001
 
 
+def test_an_event_from_far_ahead_moves_no_clock_and_is_not_believed() -> None:
+    bench = Bench()
+    bench.snapshots.hear_time(1_000_000, 0.0)
+    bench.ear.hear(AccountPosition((Balance("ETH", Decimal(1)),), 5_000_000))
+    bench.ear.hear(BalanceUpdate("BNB", Decimal(1), event_ms=5_000_000))
+    assert bench.snapshots.market_ms(0.0) == 1_000_000
+    assert "ETH" not in bench.snapshots.balances
+    assert bench.snapshots.balances_doubted
+
+
 def test_each_execution_is_passed_on_once() -> None:
     bench = Bench()
     for report in (REPORT, REPORT, FILL, FILL):

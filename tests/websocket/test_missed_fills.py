@@ -1,5 +1,6 @@
 """Fills that no event told are found in the list of trades and told like any other, each once."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -64,11 +65,21 @@ class Account:
         self.trades = list(trades)
         self.orders = {order.order_id: order for order in orders}
         self.asked = 0
+        self.hidden: dict[int, int] = {}  # by order id, how many more questions find no such order
+        self.lists = True  # the list of orders knows better
+
+    async def all_orders(self, from_order_id: int | None = None) -> Sequence[OrderRecord]:
+        self.asked += 1
+        assert from_order_id is not None
+        return [order for order in self.orders.values() if order.order_id >= from_order_id] if self.lists else []
 
     async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord:
         self.asked += 1
         assert order_id is not None
         assert client_order_id == ""
+        if self.hidden.get(order_id):
+            self.hidden[order_id] -= 1
+            raise RequestRefused(-2013, "Order does not exist.")
         if order_id not in self.orders:
             raise RequestRefused(-2013, "Order does not exist.")
         return self.orders[order_id]
@@ -89,13 +100,20 @@ class Bench:
 
     def __init__(self) -> None:
         self.reports: list[ExecutionReport] = []
-        self.stream = AccountStream("ETHFDUSD", Snapshots(10), HandClock(), on_report=self.reports.append)
+        self.clock = HandClock()
+        self.stream = AccountStream("ETHFDUSD", Snapshots(10), self.clock, on_report=self.reports.append)
         self.ear = self.stream.ear(lambda _: None)
-        self.missed = MissedFills("ETHFDUSD", self.stream)
+        self.missed = MissedFills("ETHFDUSD", self.stream, self.clock)
         self.account = Account([fill(1)])
 
-    async def found(self) -> list[int]:
-        return [report.trade_id for report in await self.missed.find(self.account, self.ear)]
+    async def found(self, after_s: float = 2.0) -> list[int]:
+        """The trades of a look that may take so long."""
+        look = asyncio.ensure_future(self.missed.find(self.account, self.ear))
+        await self.clock.wind(after_s)
+        return [report.trade_id for report in await look]
+
+    def waits(self) -> bool:
+        return self.missed.waiting
 
 
 async def begun() -> Bench:
@@ -203,6 +221,91 @@ async def test_an_order_nobody_knows_does_not_keep_the_others() -> None:
     bench = await begun()
     bench.account.trades += [fill(2, order_id=404), fill(3)]
     assert await bench.found() == [3]
+
+
+async def test_an_order_said_not_to_exist_is_looked_for_in_the_list() -> None:
+    bench = await begun()
+    bench.account.trades.append(fill(2))
+    bench.account.hidden[501] = 1
+    assert await bench.found(after_s=0.0) == [2]
+    assert not bench.waits()
+
+
+async def test_it_is_asked_for_again_while_the_exchanges_books_lag() -> None:
+    bench = await begun()
+    bench.account.trades.append(fill(2))
+    bench.account.lists = False
+    bench.account.hidden[501] = 2
+    assert await bench.found(after_s=2.0) == [2]
+
+
+async def test_what_could_not_be_told_is_told_by_the_next_look_and_the_rest_only_once() -> None:
+    bench = await begun()
+    bench.account.orders[502] = replace(ORDER, order_id=502, filled_quantity=D(1))
+    bench.account.trades += [fill(2, order_id=502), fill(3), fill(4, order_id=502)]
+    bench.account.lists = False
+    bench.account.hidden[501] = 3
+    assert await bench.found() == [2, 4]
+    assert bench.waits()
+    bench.account.trades.append(fill(5))
+    assert await bench.found() == [3, 5]
+    assert not bench.waits()
+    assert await bench.found() == []
+
+
+async def test_where_very_many_orders_are_absent_each_look_asks_once_about_each() -> None:
+    bench = await begun()
+    bench.account.trades += [fill(2 + number, order_id=1000 + number) for number in range(50)]
+    bench.account.asked = 0
+    assert await bench.found(after_s=0.0) == []
+    assert bench.account.asked == 51
+    bench.account.orders |= {1000 + number: replace(ORDER, order_id=1000 + number) for number in range(50)}
+    assert await bench.found(after_s=0.0) == list(range(2, 52))
+
+
+async def test_an_absence_is_believed_when_it_is_repeated_and_old(caplog: pytest.LogCaptureFixture) -> None:
+    bench = await begun()
+    bench.account.trades += [fill(2, order_id=404), fill(3)]
+    assert await bench.found() == [3]
+    await bench.clock.wind(7.9)
+    assert await bench.found() == []  # ten seconds later, said six times
+    assert "left out" in caplog.text
+    assert not bench.waits()
+    bench.account.asked = 0
+    assert await bench.found() == []
+    assert bench.account.asked == 1
+
+
+async def test_a_young_absence_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:
+    bench = await begun()
+    bench.account.trades.append(fill(2, order_id=404))
+    for _ in range(3):
+        assert await bench.found() == []
+    assert bench.waits()
+    assert "left out" not in caplog.text
+
+
+async def test_one_absence_given_up_does_not_wait_for_the_others() -> None:
+    bench = await begun()
+    bench.account.trades.append(fill(2, order_id=404))
+    await bench.found()
+    await bench.clock.wind(5)
+    bench.account.trades.append(fill(3, order_id=405))
+    await bench.found()
+    await bench.clock.wind(3)
+    await bench.found()
+    bench.account.asked = 0
+    await bench.found()
+    assert bench.account.asked == 7  # the list, and three times the one that is still waited for
+
+
+async def test_a_fill_that_waited_in_an_ear_that_went_is_found_by_the_next_look() -> None:
+    bench = await begun()
+    bench.account.trades += [fill(2), fill(3)]
+    bench.ear.hear(event(2))
+    assert await bench.found() == [3]
+    bench.ear = bench.stream.ear(lambda _: None)
+    assert await bench.found() == [2]
 
 
 async def test_long_lists_are_read_to_the_end() -> None:

@@ -47,6 +47,11 @@ class KeyManager:
     def __repr__(self) -> str:
         return "<KeyManager: a private key and its API key>"
 
+    @property
+    def api_key(self) -> str:
+        """The name of the key, for the header of a signed HTTP request and nothing else."""
+        return self._api_key
+
     def sign(self, params: Mapping[str, str | int]) -> str:
         """The base64 signature over `params`: sorted by name, `name=value` joined by `&`, not percent-encoded.
 

@@ -13,12 +13,22 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, TextIO
 
+from trailingedge.instructions import Instruction
+
 BACKGROUND_PAUSE_S: Final = 1.0
 LONGEST_LINE: Final = 4096  # bytes; a paste beyond it is no command
 
-HELP: Final = (
-    "hotkeys, each with Enter: x flip now, c withdraw the exit, p pause, r resume, s or w status, q quit, ? this help"
-)
+HELP: Final = """\
+hotkeys, each followed by Enter
+  x  flip now: sell everything, or buy it back, at the best price that rests
+  c  withdraw the exit in progress and go on watching
+  s  status
+  w  why it trades or does not, and at which prices that changes
+  p  pause: nothing is bought and no profit taken, the hard stop stays armed
+  r  resume after a pause, a breaker or a halt
+  q  quit: withdraw the order and end
+  ?  this help"""
+HINTS: Final = "x flip · c withdraw · s status · w why · p pause · r resume · q quit · ? help"
 
 
 class Hotkey(Enum):
@@ -33,6 +43,16 @@ class Hotkey(Enum):
     QUIT = "q"
     HELP = "?"
 
+    @property
+    def instruction(self) -> Instruction:
+        """What it stands for, whichever face it is asked through."""
+        return Instruction[self.name]
+
+    @property
+    def asks(self) -> bool:
+        """A question: its answer is to be shown. What acts is told of by an alert anyway."""
+        return self in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP)
+
 
 def hotkey(line: str) -> Hotkey | None:
     """The hotkey on a line: HELP for what is none, nothing for an empty line."""
@@ -45,15 +65,21 @@ def hotkey(line: str) -> Hotkey | None:
 class HotkeyReader:
     """Reads lines with `read`, and gives each hotkey to `deliver` on the loop.
 
-    `read` blocks and returns b"" at the end, which ends the reader alone.
+    `read` blocks and returns b"" at the end, which ends the reader alone. `entered` is called at each
+    line end, by the reading thread.
     """
 
     def __init__(
-        self, read: Callable[[], bytes], loop: asyncio.AbstractEventLoop, deliver: Callable[[Hotkey], None]
+        self,
+        read: Callable[[], bytes],
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[Hotkey], None],
+        entered: Callable[[], None] = lambda: None,
     ) -> None:
         self._read = read
         self._loop = loop
         self._deliver = deliver
+        self._entered = entered
         self._thread = threading.Thread(target=self._run, name="hotkeys", daemon=True)
 
     def start(self) -> None:
@@ -69,6 +95,7 @@ class HotkeyReader:
 
     def _run(self) -> None:
         for line in _lines(self._read):
+            self._entered()
             key = hotkey(line)
             if key is None:
                 continue
@@ -79,7 +106,10 @@ class HotkeyReader:
 
 
 def read_hotkeys(
-    stdin: TextIO | None, loop: asyncio.AbstractEventLoop, deliver: Callable[[Hotkey], None]
+    stdin: TextIO | None,
+    loop: asyncio.AbstractEventLoop,
+    deliver: Callable[[Hotkey], None],
+    entered: Callable[[], None] = lambda: None,
 ) -> HotkeyReader | None:
     """A started reader of `stdin`, or None where it is no terminal. Call it from the main thread."""
     try:
@@ -91,7 +121,7 @@ def read_hotkeys(
     if hasattr(signal, "SIGTTIN"):
         # Sent to the background, a read would stop the whole process, and with it the trading.
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-    reader = HotkeyReader(lambda: _read_terminal(descriptor), loop, deliver)
+    reader = HotkeyReader(lambda: _read_terminal(descriptor), loop, deliver, entered)
     reader.start()
     return reader
 

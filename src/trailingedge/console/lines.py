@@ -5,11 +5,11 @@ terminal that is paused or gone delays no beat. A live block is another `Face`.
 """
 
 import contextlib
-import os
 import queue
 import threading
 from typing import Final, Protocol, TextIO
 
+from trailingedge.console.outlet import Outlet
 from trailingedge.notifications.status import StatusView, status
 
 HEARTBEAT_S: Final = 60.0
@@ -38,11 +38,24 @@ class Face(Protocol):
         ...
 
 
+class Console(Face, Protocol):
+    """A face at a terminal on which a person may be typing."""
+
+    def entered(self) -> None:
+        """Enter was pressed, and so the cursor moved. May be called from any thread."""
+        ...
+
+
+def step(name: str, result: str) -> str:
+    """One row of the list of steps."""
+    return f"{name} {'.' * max(3, STEP_WIDTH - len(name))} {result}"
+
+
 class Lines:
-    """A `Face` of plain lines, written to `stream` by a thread."""
+    """A `Console` of plain lines, written to `stream` by a thread."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._outlet = Outlet(stream)
         self._waiting: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
         self._next_heartbeat_s: float | None = None
         # A daemon thread: a terminal that reads no more must not keep the process alive.
@@ -54,7 +67,7 @@ class Lines:
             self._waiting.put_nowait(text)
 
     def step(self, name: str, result: str) -> None:
-        self.line(f"{name} {'.' * max(3, STEP_WIDTH - len(name))} {result}")
+        self.line(step(name, result))
 
     def show(self, view: StatusView, now_s: float) -> None:
         """The first heartbeat comes a minute after the first look."""
@@ -64,32 +77,14 @@ class Lines:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
             self.line(status(view))
 
+    def entered(self) -> None:
+        """Enter was pressed: a line that scrolls has moved on already."""
+
     def close(self) -> None:
         with contextlib.suppress(queue.Full):
             self._waiting.put(None, timeout=FAREWELL_S)
         self._writer.join(FAREWELL_S)
 
     def _write(self) -> None:
-        heard = True
         while (text := self._waiting.get()) is not None:
-            if not heard:
-                continue
-            try:
-                self._print(text)
-            except (OSError, ValueError):  # the reader hung up, or the stream was closed
-                heard = False
-                self._silence()
-
-    def _print(self, text: str) -> None:
-        try:
-            self._stream.write(f"{text}\n")
-        except UnicodeEncodeError as poor:  # a terminal without our dashes and dots
-            self._stream.write(f"{text}\n".encode(poor.encoding, "replace").decode(poor.encoding))
-        self._stream.flush()
-
-    def _silence(self) -> None:
-        """Send the stream nowhere: what is left in its buffer would fail again when the process ends."""
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+            self._outlet.write(f"{text}\n")

@@ -41,6 +41,10 @@ class ExitOrders:
         """Something of this exit is, or might be, on the book."""
         return any(order.alive for order in self._each())
 
+    def all_alive(self) -> list[Order]:
+        """Everything of this exit that is, or might be, on the book; the newest request first."""
+        return [order for order in self._each() if order.alive]
+
     @property
     def doubtful(self) -> Order | None:
         """The order to ask about first: the one on the book before the one that may have come after it."""

@@ -24,8 +24,8 @@ from trailingedge.execution.commands import (
 from trailingedge.execution.correspondence import Correspondence, Request
 from trailingedge.execution.exit_orders import ExitOrders
 from trailingedge.execution.happenings import Happening, OrderInDoubt, OrderRefused, StrangerWithOurId
-from trailingedge.execution.ids import own_id
 from trailingedge.execution.order import Heard, Order, State
+from trailingedge.execution.own_exits import exit_id
 from trailingedge.execution.refusals import Restraint
 from trailingedge.market import ZERO, BookTop, ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
@@ -146,9 +146,11 @@ class Hearing:
 
     def _meant(self, told: ExecutionReport | OrderRecord, now_s: float) -> Order | None:
         """The order of this exit that something was told of unasked. One that cannot be ours is a stranger's."""
-        own = own_id(told.client_order_id)
+        own = exit_id(told.client_order_id)  # a note of the same millisecond bears the same number
         if own is None or own.number != self.orders.number:
             return None
+        if told.order_id < 0 and told.status is not OrderStatus.REJECTED:
+            return None  # only what never came to be has no id
         order = self.orders.reported(told)
         if order is None and told.side is not None and now_s < self.inherits_until_s:
             return self.orders.inherit(told, told.side, now_s)
@@ -180,6 +182,7 @@ class Hearing:
             case NotTried():
                 self._hear_not_taken(order)
             case Unanswered(reason):
+                self.restraint.learn_of_silence(now_s)
                 if order.nameless:
                     self._doubt(order, reason, now_s)
 
@@ -196,6 +199,7 @@ class Hearing:
                 if order.alive:
                     order.hear(Heard.CANCELED)  # whatever else the answer says of it
                 self.orders.moved(order, request.successor)
+                self.restraint.answered()
             case Refused(refusal=Refusal.UNKNOWN_ORDER):
                 order.doubted_s = now_s
                 order.hear(Heard.GONE)
@@ -210,6 +214,7 @@ class Hearing:
             case NotTried():
                 order.hear(Heard.CANCEL_NOT_DONE)
             case Unanswered(reason):
+                self.restraint.learn_of_silence(now_s)
                 self._doubt(order, reason, now_s)
 
     def _hear_replaced(self, request: Request, outcome: ReplaceOutcome, now_s: float) -> None:

@@ -1,13 +1,16 @@
 """Reading our own past from the exchange: there is no other record.
 
 Trades carry no client order id, so the order of each is looked up, the newest first, until a finished exit
-of ours is found; the list of orders then adds what was never filled, and the notes.
+of ours is found; the list of orders then adds what was never filled, and the notes. An order that traded
+exists: where the exchange says that it does not, it is asked again, and what it does not tell in the end
+is a problem for people to hear of, never silently another's.
 """
 
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
+from trailingedge.clock import Clock
 from trailingedge.errors import RequestRefused
 from trailingedge.execution.ids import is_own
 from trailingedge.execution.own_exits import exit_id
@@ -21,6 +24,13 @@ HORIZON_MS: Final = 30 * DAY_MS
 PAGE: Final = 1000  # rows the exchange gives at most
 _ORDER_PAGES: Final = 50
 _LOOK_UPS: Final = 500
+
+# Refusals that pass by themselves: too much, too busy, a clock to be measured again.
+PASSING: Final = frozenset({-1003, -1008, -1015, -1016, -1021, -1034})
+_NO_SUCH_ORDER: Final = -2013  # may be lag of the exchange's books: once proves nothing
+_ASKS: Final = 4
+_PAUSE_S: Final = 1.0
+_DOUBTS: Final = 5  # so many orders are worth waiting for; where more are missing, waiting brings none of them
 
 
 class Books(Protocol):
@@ -40,6 +50,7 @@ async def read_history(
     books: Books,
     rules: SymbolRules,
     market_ms: int,
+    clock: Clock,
     known: Iterable[OrderRecord] = (),
     *,
     back_to_ms: int | None = None,
@@ -47,9 +58,9 @@ async def read_history(
     """Our past up to now, `market_ms`; `known` are orders that were read already and may be newer than any list.
 
     Trades are read back at most 30 days, and no further than to the newest finished exit of ours, unless
-    `back_to_ms` says so. Raises as `Books` does.
+    `back_to_ms` says so. Raises as `Books` does, a refusal of one order only where it passes by itself.
     """
-    reading = _Reading(books, rules, known)
+    reading = _Reading(books, rules, clock, known)
     await reading.begin()
     await reading.walk(market_ms - HORIZON_MS, back_to_ms)
     return reading.history()
@@ -58,13 +69,14 @@ async def read_history(
 class _Reading:
     """The orders and trades read so far."""
 
-    def __init__(self, books: Books, rules: SymbolRules, known: Iterable[OrderRecord]) -> None:
+    def __init__(self, books: Books, rules: SymbolRules, clock: Clock, known: Iterable[OrderRecord]) -> None:
         self._books = books
         self._rules = rules
+        self._clock = clock
         self._orders = {order.order_id: order for order in known}
         self._known = dict(self._orders)
         self._trades: dict[int, AccountTrade] = {}
-        self._strangers: set[int] = set()  # orders that nobody knows any more: too old, and so not ours
+        self._untold: list[int] = []  # orders of the trade list that the exchange does not tell of
         self._listed_from = 0  # from this order id on, all orders are known
         self._looked_up = 0
         self._problems: list[str] = []
@@ -114,8 +126,17 @@ class _Reading:
                 for trade_id, trade in sorted(self._trades.items())
                 if trade_id > last_fill and not self._ours(trade.order_id)
             ),
-            problems=tuple(self._problems),
+            problems=(*self._problems, *self._silence()),
         )
+
+    def _silence(self) -> list[str]:
+        """One sentence for everything that was not told, for it may be a lot."""
+        if not self._untold:
+            return []
+        orders = f"{len(self._untold)} orders" if len(self._untold) > 1 else "an order"
+        which = f"{orders} in the trade list (order id {self._untold[0]})"
+        consequence = "those trades are taken for another's, and no breaker counts them"
+        return [f"restart: the exchange does not tell of {which}: {consequence}"]
 
     def _exits(self) -> tuple[PastExit, ...]:
         return past_exits(self._orders.values(), list(self._trades.values()))
@@ -144,21 +165,48 @@ class _Reading:
         return None if own is None else own.number
 
     async def _look_up(self, order_id: int) -> OrderRecord | None:
-        if order_id in self._strangers:
+        if order_id in self._untold:
             return None
         if self._looked_up == _LOOK_UPS:
             self._problem(f"more than {_LOOK_UPS} orders to look up: older trades are taken for others'")
         if self._looked_up >= _LOOK_UPS:
             return None
         self._looked_up += 1
-        try:
-            order = await self._books.order_status(order_id)
-        except RequestRefused as refused:
-            logger.warning("an order of the trade list is not known order_id=%d: %s", order_id, refused)
-            self._strangers.add(order_id)
-            return None
-        self._learn([order])
+        order = await self._ask(order_id, _ASKS if len(self._untold) < _DOUBTS else 1)
+        if order is None:
+            self._untold.append(order_id)
         return order
+
+    async def _ask(self, order_id: int, times: int) -> OrderRecord | None:
+        """By itself, then in the list; again after a pause where it is said not to exist. None: not told."""
+        for attempt in range(times):
+            if attempt:
+                await self._clock.sleep(_PAUSE_S)
+            try:
+                order = await self._books.order_status(order_id)
+            except RequestRefused as refused:
+                if refused.code in PASSING:
+                    raise
+                logger.warning("an order of the trade list is not told order_id=%d: %s", order_id, refused)
+                absent = refused.code == _NO_SUCH_ORDER
+            else:
+                self._learn([order])
+                return order
+            if times > 1 and await self._listed(order_id):
+                return self._orders[order_id]
+            if not absent:
+                break
+        return None
+
+    async def _listed(self, order_id: int) -> bool:
+        """Whether the list of orders knows better."""
+        try:
+            self._learn(await self._books.all_orders(order_id))
+        except RequestRefused as refused:
+            if refused.code in PASSING:
+                raise
+            logger.warning("nor is it listed order_id=%d: %s", order_id, refused)
+        return order_id in self._orders
 
     async def _list_from(self, order_id: int) -> None:
         """Know all orders from that one on."""

@@ -11,6 +11,7 @@ from typing import Final
 from trailingedge.strategy.want import Kind
 
 PREFIX: Final = "TE"
+_LONGEST_NUMBER: Final = 8  # digits: milliseconds until the year 2059
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -30,7 +31,7 @@ class OwnId:
 def own_id(client_order_id: str) -> OwnId | None:
     """The parts of a client order id of ours, None for anybody else's."""
     parts = client_order_id.split("-")
-    if len(parts) < 3 or parts[0] != PREFIX:
+    if len(parts) < 3 or parts[0] != PREFIX or len(parts[2]) > _LONGEST_NUMBER:
         return None
     try:
         kind, number = Kind(parts[1]), from_base36(parts[2])

@@ -106,7 +106,9 @@ class Jumpstart:
             if not differs:
                 break
             await self._clock.sleep(0.5)
-        self._snapshots.hear_queried(found.values(), asked.account_ms, pushes, settled_ms=0)
+        # Assets of other pairs as well: what the account holds is compared as a whole from now on.
+        others = [balance for balance in asked.balances if balance.asset not in wanted]
+        self._snapshots.hear_queried([*found.values(), *others], asked.account_ms, pushes, settled_ms=0)
         return differs
 
     async def _pushed(self) -> None:

@@ -1,16 +1,39 @@
-"""Orders of our predecessor's that reach the book after our start and cannot be gone on with.
+"""Orders of our predecessor's that reach the book after our start: which exits they make, and what cannot go on.
 
-Each is taken away by requests of its own, and while one is on the book nothing of ours is ordered: two exits
+That is taken away by requests of its own, and while one is on the book nothing of ours is ordered: two exits
 must not rest beside each other.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from decimal import Decimal
 from typing import Final
 
 from trailingedge.execution.commands import Cancel, OrderCommand, QueryOrder
+from trailingedge.execution.past import PastExit, as_past_exit, is_open, past_exits
+from trailingedge.market import ExecutionReport, OrderRecord
+
+Word = ExecutionReport | OrderRecord
 
 _OF_NO_EXIT: Final = 0  # the tag of a request whose answer tells the exchange's books alone
 _AGAIN_S: Final = 1.0
+
+
+def late_exits(words: Iterable[Word], open_ids: Collection[int]) -> tuple[PastExit, ...]:
+    """The exits that these words tell of, the newest first: of each order the word that tells the most.
+
+    A word that an order rests is none any more where the order is not among `open_ids`.
+    """
+    newest: dict[int, OrderRecord] = {}
+    for word in words:
+        (order,) = as_past_exit(word).orders
+        known = newest.get(order.order_id)
+        if (order.order_id in open_ids or not is_open(order)) and (known is None or _told(order) >= _told(known)):
+            newest[order.order_id] = order
+    return past_exits(newest.values(), ())[::-1]
+
+
+def _told(order: OrderRecord) -> tuple[Decimal, bool]:
+    return order.filled_quantity, not is_open(order)
 
 
 class LateOrders:

@@ -93,6 +93,11 @@ class MakerExit:
         return self._books.idle
 
     @property
+    def alive(self) -> list[Order]:
+        """Orders that are, or might be, on the book: more than one only while in doubt."""
+        return self._books.orders.all_alive()
+
+    @property
     def touched_ms(self) -> int:
         """The exchange's time of the last change of ours that moved or freed funds."""
         return self._books.touched_ms

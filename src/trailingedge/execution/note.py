@@ -141,4 +141,4 @@ class NoteWriter:
 
     def _tell(self, what: str, client_order_id: str, order: DeepOrder) -> None:
         side: Side = order.side
-        logger.info("note %s side=%s price=%s client_order_id=%s", what, side.value, order.price, client_order_id)
+        logger.debug("note %s side=%s price=%s client_order_id=%s", what, side.value, order.price, client_order_id)

@@ -117,7 +117,7 @@ class History:
     """What the books tell, oldest first: back to the newest finished exit of ours, or as far as they were read.
 
     `foreign` are the fills of others' orders since. `problems` say in words what could not be learned.
-    `blank`: the books show nothing of ours at all.
+    `blank`: the books show nothing of ours, and there is nothing that they do not show.
     """
 
     exits: tuple[PastExit, ...] = ()
@@ -127,7 +127,7 @@ class History:
 
     @property
     def blank(self) -> bool:
-        return not self.exits and not self.notes
+        return not self.exits and not self.notes and not self.problems
 
     @property
     def newest_number(self) -> int:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from trailingedge.clock import Clock
 from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.course import Course, Standing, chart
-from trailingedge.execution.history import HORIZON_MS, Books, read_history
+from trailingedge.execution.history import HORIZON_MS, PASSING, Books, read_history
 from trailingedge.execution.ids import is_own
 from trailingedge.execution.own_exits import exit_id
 from trailingedge.execution.past import History, PastExit, past_exits
@@ -28,8 +28,6 @@ from trailingedge.websocket.messages import AccountPosition
 logger = logging.getLogger(__name__)
 
 _TRIES: Final = 5
-# Refusals that pass by themselves: too much, too busy, a clock to be measured again.
-_PASSING: Final = frozenset({-1003, -1008, -1015, -1016, -1021, -1034})
 _LOOKS: Final = 3
 _LAG_S: Final = 1.0
 
@@ -93,9 +91,9 @@ async def recover(
         adopted, known = await _clear_book(account, clock, told, alerts)
         back_to_ms = 0 if ground.all_of_it else None
         try:
-            history = await read_history(account, ground.rules, ground.market_ms(), known, back_to_ms=back_to_ms)
+            history = await read_history(account, ground.rules, ground.market_ms(), clock, known, back_to_ms=back_to_ms)
         except RequestRefused as refused:
-            if refused.code in _PASSING:
+            if refused.code in PASSING:
                 raise
             # An exchange that does not tell the past must not keep us from the present.
             alerts.append(f"restart: the past cannot be read ({refused}); it starts afresh, at the market's price")

@@ -31,6 +31,7 @@ class Lesson:
 # Nobody tells us when the reason for a refusal is gone, and an exit should not be away from the book for
 # much longer than it has to: eight seconds are few enough for that, and many enough for any limit.
 _LONGEST_S: Final = 8.0
+_SILENCE_S: Final = 0.25
 
 LESSONS: Final[Mapping[Refusal, Lesson]] = {
     Refusal.WOULD_TAKE: Lesson(0.1, 2.0, fresh_price=True),
@@ -61,6 +62,8 @@ class Restraint:
         self._move_from_s = float("-inf")
         self._cancel_from_s = float("-inf")
         self._speak_from_s = float("-inf")
+        self._silences = 0
+        self._again_from_s = float("-inf")
         self._speak_from_ms = 0
 
     def learn(self, refusal: Refusal, now_s: float, top: BookTop | None = None, retry_at_ms: int | None = None) -> None:
@@ -83,8 +86,21 @@ class Restraint:
         self.learn(refusal, now_s, None, retry_at_ms)
         self._cancel_from_s = self._move_from_s
 
+    def learn_of_silence(self, now_s: float) -> None:
+        """Nobody says what became of a request. Where that is said at once, asking again at once is a storm of ours."""
+        if now_s < self._again_from_s:
+            return  # the other half of the same request
+        self._again_from_s = now_s + min(_LONGEST_S, _SILENCE_S * 2.0 ** min(self._silences, 16))
+        self._silences += 1
+
+    def answered(self) -> None:
+        """A request was carried out: the row of silences is over."""
+        self._silences = 0
+        self._again_from_s = float("-inf")
+
     def succeeded(self) -> None:
         """A placement was taken: the row of refusals is over."""
+        self.answered()
         self.in_a_row = 0
         self._reason = None
         self._misled_by = None
@@ -98,10 +114,11 @@ class Restraint:
 
     def may_move(self, top: BookTop, now_s: float) -> bool:
         """A placement is worth trying: the wait is over, or the book that misled us has changed."""
-        return now_s >= self._move_from_s or (self._misled_by is not None and top != self._misled_by)
+        waited = now_s >= self._move_from_s or (self._misled_by is not None and top != self._misled_by)
+        return waited and now_s >= self._again_from_s
 
     def may_cancel(self, now_s: float) -> bool:
-        return now_s >= self._cancel_from_s
+        return now_s >= self._cancel_from_s and now_s >= self._again_from_s
 
     def may_speak(self, now_s: float, server_ms: int) -> bool:
         """Requests of any kind are welcome."""

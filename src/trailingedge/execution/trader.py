@@ -14,7 +14,7 @@ from trailingedge.execution.commands import Command, Incoming, Remedy
 from trailingedge.execution.guards import Guards
 from trailingedge.execution.happenings import StrangerWithOurId
 from trailingedge.execution.ids import is_own
-from trailingedge.execution.late_orders import LateOrders
+from trailingedge.execution.late_orders import LateOrders, late_exits
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.news import (
     AccountBack,
@@ -26,7 +26,7 @@ from trailingedge.execution.news import (
     News,
 )
 from trailingedge.execution.outage import Outage
-from trailingedge.execution.past import PastExit, as_past_exit
+from trailingedge.execution.past import History, PastExit, is_open
 from trailingedge.execution.settlement import Settlement
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
@@ -127,11 +127,14 @@ class Trader:
         judged = decision is not None and decision.u is not None and bool(self.memory.funded)
         return judged and not self.halted and self.memory.exit is None and self.chase.idle and not self.restless
 
-    def restore(self, memory: Memory, in_hand: PastExit | None, now_s: float) -> None:
-        """Go on where an earlier session was; before the first beat."""
+    def restore(self, memory: Memory, in_hand: PastExit | None, now_s: float, history: History | None = None) -> None:
+        """Go on where an earlier session was, of which `history` tells; before the first beat."""
         self.memory = memory
+        if history is not None:
+            self.guards.instances.read(order.order_id for exit_ in history.exits for order in exit_.orders)
         if in_hand is not None:
             self._take_up(in_hand, now_s)
+            self.guards.invariants.orders.reconcile(in_hand.orders)
 
     def can_spare(self, side: Side, quantity: Decimal, price: Decimal, top: BookTop) -> bool:
         """Whether what is held stays enough to trade while an order like that has locked its part."""
@@ -164,6 +167,7 @@ class Trader:
         """
         # A view hands its klines over: before anything can go wrong they are ours.
         self._closes += (self._close(kline) for kline in view.closed)
+        self.guards.instances.tick(server_ms)
         while self.inbox:
             self._hear(self.inbox.popleft(), view.now_s)
         self._meet_late_orders(view.now_s)
@@ -209,6 +213,7 @@ class Trader:
 
     def wind_down(self, view: View, server_ms: int) -> list[Command]:
         """Instead of a beat, at the end: decide nothing any more, only withdraw what is on the book."""
+        self.guards.instances.tick(server_ms)
         while self.inbox:
             self._hear(self.inbox.popleft(), view.now_s)
         commands = self.chase.toward(None, None, view.now_s, server_ms=server_ms) if view.account_proven else []
@@ -243,21 +248,22 @@ class Trader:
     def _take_up(self, past: PastExit, now_s: float) -> None:
         self.chase.take_up(past, now_s)
         self.guards.instances.own(past.number)
-        self.guards.invariants.orders.reconcile(past.orders)
 
     def _meet_late_orders(self, now_s: float) -> None:
-        """Requests of our predecessor's that came to something only now."""
+        """Requests of our predecessor's that came to something only now, and may be over already."""
         late, self.guards.late = self.guards.late, []
-        for told in reversed(late):  # the newest word of an order first
-            past = as_past_exit(told)
-            if told.order_id not in self.guards.invariants.orders.open or past.number == self.chase.number:
-                continue  # it is over by now, or has just been adopted
-            if told.order_id in self._late:
-                continue
-            adopted = self._adopt(past, now_s)
+        for past in late_exits(late, self.guards.invariants.orders.open) if late else ():
+            if past.number == self.chase.number or any(order.order_id in self._late for order in past.orders):
+                continue  # it has just been adopted, or is being taken away
+            resting = [order for order in past.orders if is_open(order)]
+            if not resting and not past.base:
+                continue  # nothing came of it
+            adopted = len(resting) < 2 and self._adopt(past, now_s)
             if not adopted:
-                self._late.take_away(told.order_id, told.client_order_id)
-            self.news.append(LateOrder(past, adopted))
+                for order in resting:
+                    self._late.take_away(order.order_id, order.client_order_id)
+            if resting or adopted:
+                self.news.append(LateOrder(past, adopted))
 
     def _adopt(self, late: PastExit, now_s: float) -> bool:
         """Go on with an exit of an earlier session; False where it does not fit."""
@@ -277,15 +283,16 @@ class Trader:
         self.news += self.guards.breakers.news
         self.guards.breakers.news.clear()
 
-    def _hear(self, event: Incoming, now_s: float) -> None:
-        self.guards.hear(event, busy=self.memory.exit is not None)
-        if (
-            isinstance(event, ExecutionReport)
-            and event.execution_type is ExecutionType.TRADE
-            and not is_own(event.client_order_id)
-        ):
-            self._outside = (event.time_ms, event.last_price)
-        self.chase.hear(event, now_s)
+    def _hear(self, told: Incoming, now_s: float) -> None:
+        for event in self.guards.instances.sift(told):
+            self.guards.hear(event, busy=self.memory.exit is not None)
+            if (
+                isinstance(event, ExecutionReport)
+                and event.execution_type is ExecutionType.TRADE
+                and not is_own(event.client_order_id)
+            ):
+                self._outside = (event.time_ms, event.last_price)
+            self.chase.hear(event, now_s)
 
     def _trusted_top(self, view: View) -> BookTop | None:
         """The book, unless it is too old or the account is unproven. Tells once of each loss and return."""

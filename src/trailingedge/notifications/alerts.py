@@ -20,3 +20,25 @@ class LogAlerts:
     def send(self, text: str, level: int = logging.INFO) -> None:
         for line in text.splitlines():
             _logger.log(level, "%s", line)
+
+
+class Labelled:
+    """Alerts that all begin with `label`: on paper, where the prices are real and the money is not, "PAPER"."""
+
+    def __init__(self, alerts: Alerts, label: str) -> None:
+        self._alerts = alerts
+        self._label = label
+
+    def send(self, text: str, level: int = logging.INFO) -> None:
+        self._alerts.send(f"{self._label} {text}", level)
+
+
+class Several:
+    """Alerts to all of `sinks`."""
+
+    def __init__(self, *sinks: Alerts) -> None:
+        self._sinks = sinks
+
+    def send(self, text: str, level: int = logging.INFO) -> None:
+        for sink in self._sinks:
+            sink.send(text, level)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final
 
 from trailingedge.execution.balance_audit import BalanceMoved
@@ -17,8 +18,8 @@ from trailingedge.execution.happenings import (
 )
 from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, LateOrder, MarketFresh, MarketStale, News
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.market import Side, SymbolRules
-from trailingedge.notifications import guard_texts, restart_texts, texts
+from trailingedge.market import ZERO, Side, SymbolRules
+from trailingedge.notifications import channel_texts, guard_texts, order_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.strategy.events import (
     BrokeOut,
@@ -44,13 +45,29 @@ logger = logging.getLogger(__name__)
 
 # Refusals that do not pass by themselves, or not soon.
 _FOR_A_PERSON: Final = frozenset({Refusal.NOT_TRADING, Refusal.UNAUTHORIZED, Refusal.BAD_REQUEST, Refusal.OTHER})
+_AGAIN_MS: Final = 3_600_000  # a price that rubs along an edge of the channel leaves it many times an hour
 
 
 class Announcer:
-    """Words what the trader tells. `market_ms` tells the exchange's time, for what needs a duration."""
+    """Words what the trader tells. `market_ms` tells the exchange's time, for what needs a duration.
 
-    def __init__(self, rules: SymbolRules, tally: Tally, alerts: Alerts, market_ms: Callable[[], int]) -> None:
+    `refusal` is why the exchange did not take the last order, None since it took one.
+    """
+
+    def __init__(
+        self,
+        rules: SymbolRules,
+        tally: Tally,
+        alerts: Alerts,
+        market_ms: Callable[[], int],
+        *,
+        reserve_base: Decimal = ZERO,
+        reserve_quote: Decimal = ZERO,
+    ) -> None:
         self.rules = rules
+        self.refusal: str | None = None
+        self._reserves = (reserve_base, reserve_quote)
+        self._told_ms: dict[object, int] = {}
         self._tally = tally
         self._alerts = alerts
         self._market_ms = market_ms
@@ -58,23 +75,33 @@ class Announcer:
     def tell(self, news: News) -> None:
         """Say what happened, in words that need no manual."""
         finished = self._tally.hear(news, self._market_ms())
+        self._remember_refusal(news)
         match news:
             case OrderPlaced() | OrderReplaced() | OrderFilled() | OrderWithdrawn():
                 logger.info("%s", self._order(news))
             case OrderRefused():
                 self._tell_refused(news)
             case OrderInDoubt():
-                logger.warning("%s", texts.order_in_doubt(news.client_order_id, news.reason))
+                logger.warning("%s", order_texts.order_in_doubt(news.client_order_id, news.reason))
             case StrangerWithOurId():
-                self._alerts.send(texts.stranger(news.client_order_id, news.order_id), logging.ERROR)
+                self._alerts.send(order_texts.stranger(news.client_order_id, news.order_id), logging.ERROR)
             case ExitEnded() if finished is not None:
                 self._tell_ended(news, finished)
             case _:
                 self._tell_strategy(news)
 
+    def _remember_refusal(self, news: News) -> None:
+        match news:
+            case OrderRefused():
+                self.refusal = f"{news.code} {news.text}" if news.code else news.text
+            case OrderPlaced() | OrderReplaced() | OrderFilled() | ExitEnded():
+                self.refusal = None
+            case _:
+                pass
+
     def _tell_refused(self, news: OrderRefused) -> None:
         """The first of a row of refusals: to people where one of them may have to act, else to the log."""
-        text = texts.order_refused(news.client_order_id, news.code, news.text)
+        text = order_texts.order_refused(news.client_order_id, news.code, news.text)
         if news.again > 1:
             logger.debug("%s", text)
         elif news.refusal in _FOR_A_PERSON:
@@ -86,15 +113,15 @@ class Announcer:
         rules, own = self.rules, news.client_order_id
         match news:
             case OrderPlaced():
-                return texts.order_placed(rules, news.side, news.quantity, news.price, own)
+                return order_texts.order_placed(rules, news.side, news.quantity, news.price, own)
             case OrderReplaced():
-                return texts.order_replaced(rules, news.side, news.quantity, news.price, own)
+                return order_texts.order_replaced(rules, news.side, news.quantity, news.price, own)
             case OrderFilled():
-                return texts.order_filled(
+                return order_texts.order_filled(
                     rules, news.side, news.quantity, news.quote / news.quantity, news.remaining, own
                 )
             case OrderWithdrawn():
-                return texts.order_withdrawn(rules, news.side, news.quantity - news.filled, news.price, own)
+                return order_texts.order_withdrawn(rules, news.side, news.quantity - news.filled, news.price, own)
 
     def _tell_ended(self, ended: ExitEnded, finished: FinishedExit) -> None:
         result = texts.ExitResult(
@@ -136,17 +163,18 @@ class Announcer:
             case ExitEnding():
                 logger.info("%s", texts.exit_ending(news.kind, news.cause))
             case GateShut():
-                self._alerts.send(texts.gate_shut(rules, news.price, by_flush=news.shut_by is ShutBy.FLUSH))
+                by_flush = news.shut_by is ShutBy.FLUSH
+                self._alerts.send(channel_texts.gate_shut(rules, news.price, by_flush=by_flush, mid=news.mid))
             case GateOpened():
-                self._alerts.send(texts.gate_open(rules, news.close, news.mid))
+                self._alerts.send(channel_texts.gate_open(rules, news.close, news.mid))
             case BrokeOut():
                 up = news.direction is Breakout.UP
                 bound = news.upper if up else news.lower
-                self._alerts.send(texts.breakout(rules, news.close, bound, up=up))
+                self._tell_now_and_then(news.direction, channel_texts.breakout(rules, news.close, bound, up=up))
             case Squeezed():
-                self._alerts.send(texts.squeeze(rules, news.width, news.share))
+                self._tell_now_and_then(Squeezed, channel_texts.squeeze(rules, news.width, news.share))
             case Unfunded():
-                text = texts.unfunded(rules, news.holdings.base, news.holdings.quote)
+                text = texts.unfunded(rules, news.holdings.base, news.holdings.quote, *self._reserves)
                 self._alerts.send(text, logging.WARNING)
             case Funded():
                 self._alerts.send(texts.funded(rules, news.regime))
@@ -179,3 +207,13 @@ class Announcer:
                 self._alerts.send(guard_texts.balance_moved(news.asset, news.expected, news.told), logging.WARNING)
             case _:
                 logger.debug("= %s", news)
+
+    def _tell_now_and_then(self, what: object, text: str) -> None:
+        """Once an hour to people, and each time to the log file."""
+        now_ms = self._market_ms()
+        told_ms = self._told_ms.get(what)
+        if told_ms is not None and now_ms - told_ms < _AGAIN_MS:
+            logger.debug("%s", text)
+            return
+        self._told_ms[what] = now_ms
+        self._alerts.send(text)

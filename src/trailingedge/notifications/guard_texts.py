@@ -12,36 +12,45 @@ from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.market import Side, SymbolRules, plain
 from trailingedge.notifications.texts import percent, price, quantity, rate
 
-_UNTIL: Final = {
-    Breaker.DAILY_LOSS: "until 00:00 UTC",
-    Breaker.DRAWDOWN: "until 'r'",
-    Breaker.LOSSES: "until 'r'",
-}
+_NAMES: Final = {Breaker.DAILY_LOSS: "daily loss", Breaker.DRAWDOWN: "drawdown", Breaker.LOSSES: "losses in a row"}
+_RESUMED: Final = "until you resume ('r' or /resume)"
+_UNTIL: Final = {Breaker.DAILY_LOSS: "until 00:00 UTC", Breaker.DRAWDOWN: _RESUMED, Breaker.LOSSES: _RESUMED}
+
+
+def breaker_name(breaker: Breaker) -> str:
+    """What it counts: "daily loss"."""
+    return _NAMES[breaker]
+
+
+def breaker_until(breaker: Breaker) -> str:
+    """How long it holds: "until 00:00 UTC"."""
+    return _UNTIL[breaker]
 
 
 def breaker_tripped(trip: Trip) -> str:
     """Why nothing new is begun, and until when."""
     return (
-        f"breaker: {_measured(trip)}, {trip.breaker.value} is {plain(trip.limit)}; no take-profit, no breakout, "
-        f"nothing bought {_UNTIL[trip.breaker]}; the hard stop stays armed"
+        f"breaker: {measured(trip)} ({trip.breaker.value} is {plain(trip.limit)}); no take-profit, no breakout, "
+        f"nothing bought {breaker_until(trip.breaker)}; the hard stop stays armed"
     )
 
 
 def breaker_lifted(breaker: Breaker) -> str:
-    return f"breaker lifted: {breaker.value} holds no more"
+    return f"breaker lifted: {breaker_name(breaker)} ({breaker.value}) holds nothing back any more"
 
 
 def still_held(trips: Iterable[Trip]) -> str:
     """Said when the operator resumes and a breaker is not his to lift."""
-    held = ", ".join(f"{trip.breaker.value} {_UNTIL[trip.breaker]}" for trip in trips)
-    return f"still held by {held}"
+    held = ", ".join(f"{breaker_name(trip.breaker)} {breaker_until(trip.breaker)}" for trip in trips)
+    return f"still held by a breaker: {held}"
 
 
 def fee_unpriced(asset: str, quote_asset: str) -> str:
-    return f"breakers: commissions in {asset} count as nothing, for its price in {quote_asset} is not known"
+    return f"breakers: fees paid in {asset} are left out of the count, its price in {quote_asset} is not known"
 
 
-def _measured(trip: Trip) -> str:
+def measured(trip: Trip) -> str:
+    """What a breaker has counted."""
     match trip.breaker:
         case Breaker.DAILY_LOSS:
             return f"{percent(-trip.measured)} on today's round trips"
@@ -53,8 +62,8 @@ def _measured(trip: Trip) -> str:
 
 def balance_moved(asset: str, expected: Decimal, told: Decimal) -> str:
     return (
-        f"balance moved: {plain(told)} {asset}, where fills and commissions leave {plain(expected)}; "
-        f"asking the account, which counts"
+        f"balance moved: {plain(told)} {asset}, where fills and fees leave {plain(expected)}; reading the account "
+        f"again (a deposit, a withdrawal or another hand's order would explain it)"
     )
 
 

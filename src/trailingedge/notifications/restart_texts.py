@@ -12,7 +12,7 @@ def taken_up(rules: SymbolRules, past: PastExit) -> str:
     """An exit goes on."""
     order, filled = past.open_order, texts.quantity(rules, past.base)
     if order is None:
-        return f"exit resumed: {past.kind.name.lower().replace('_', '-')} {past.side.value}, {filled} filled so far"
+        return f"exit resumed: {texts.EXIT_NAMES[past.kind]} {past.side.value}, {filled} filled so far"
     amount, price = texts.quantity(rules, order.remaining), texts.price(rules, order.pegged_price or order.price)
     return f"order adopted: {past.side.value} {amount} at {price} ({order.client_order_id}), {filled} filled so far"
 
@@ -30,7 +30,8 @@ def summary(rules: SymbolRules, recovered: Recovered) -> str:
     if memory.regime is None:
         return "first start, nothing on record"
     anchor, high = (price_at(memory.regime, value) for value in (memory.anchor, memory.high))
-    text = f"{memory.regime.value}, anchor {texts.price(rules, anchor)}, high {texts.price(rules, high)}"
+    held = texts.held_asset(rules, memory.regime)
+    text = f"holding {held}, anchor {texts.price(rules, anchor)}, best since {texts.price(rules, high)}"
     return text + _standing(memory)
 
 
@@ -41,5 +42,5 @@ def note_refused(reason: str) -> str:
 
 def _standing(memory: Memory) -> str:
     if memory.exit is not None:
-        return f", {memory.phase.value}"
-    return "" if memory.gate is None else f", gate shut by {memory.gate.shut_by.value}"
+        return f", {texts.EXIT_NAMES[memory.exit.kind]} goes on"
+    return "" if memory.gate is None else ", gate shut"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.market import Balance, Regime, Side, SymbolRules, as_on, plain
+from trailingedge.market import ZERO, Balance, Regime, Side, SymbolRules, as_on, plain
 from trailingedge.strategy.want import Cause, Kind
 
 Number = Decimal | float
@@ -29,12 +29,17 @@ ENDINGS: Final[Mapping[Cause, str]] = {
     Cause.FILLED: "filled",
     Cause.DUST: "filled but for a rest too small to trade",
     Cause.WITHDRAWN: "withdrawn by the operator",
-    Cause.STOPPED: "stopped, the price ran away",
-    Cause.HELD: "held, nothing is bought now",
+    Cause.STOPPED: "stopped, the price rose too far above the anchor",
+    Cause.HELD: "held back by a pause or a breaker",
     Cause.EXPIRED: "expired, no order could rest in time",
-    Cause.HALTED: "halted",
-    Cause.VANISHED: "over, the funds left by another road",
+    Cause.HALTED: "halted by a safety rule",
+    Cause.VANISHED: "over, another hand moved the funds",
 }
+
+# What the terminal's letters are called wherever there are none.
+COMMANDS: Final[Mapping[str, str]] = {"x": "flip", "c": "withdraw"}
+
+_FINEST: Final = Decimal("0.00000001")  # the exchange keeps no account of less
 
 
 def percent(fraction: Number) -> str:
@@ -68,22 +73,50 @@ def figure(value: Number, grid: Decimal) -> str:
     return as_on(Decimal(value), grid) if math.isfinite(value) else "–"
 
 
-def _amounts(amounts: Mapping[str, Decimal]) -> str:
-    """Amounts of several assets: "0.0012 ETH + 0.3 FDUSD", or "none"."""
-    return " + ".join(f"{plain(amount)} {asset}" for asset, amount in amounts.items() if amount) or "none"
+def amounts(rules: SymbolRules, of_assets: Mapping[str, Decimal]) -> str:
+    """Amounts of several assets: "0.0012 ETH + 0.30 FDUSD", or "none"."""
+    return " + ".join(_amount(rules, asset, amount) for asset, amount in of_assets.items() if amount) or "none"
 
 
-def _order(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal) -> str:
+def _amount(rules: SymbolRules, asset: str, amount: Decimal) -> str:
+    """On the symbol's grid where that shows it to a hundredth, else as finely as the exchange counts."""
+    grid = {rules.base_asset: rules.step_size, rules.quote_asset: rules.tick_size}.get(asset)
+    if grid is not None and abs(amount) >= 100 * grid:
+        return f"{as_on(amount, grid)} {asset}"
+    return f"{plain(Decimal(as_on(amount, _FINEST)))} {asset}"
+
+
+def lasting(seconds: float) -> str:
+    """How long something took: "12.3 s", "1 min 5 s", "2 h"."""
+    return f"{seconds:.1f} s" if seconds < 60 else span(seconds)
+
+
+def order(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal) -> str:
+    """An order in words: "SELL 1.0000 ETH at 2551.20 FDUSD"."""
     return f"{side.value} {quantity(rules, amount)} at {price(rules, at)}"
 
 
 # --- start and end ---
 
 
+_MODES: Final[Mapping[str, str]] = {
+    "sim": "SIMULATION on the embedded exchange, without money",
+    "paper": "PAPER: Binance's prices, orders on the embedded exchange, without money",
+    "testnet": "mode testnet, without real money",
+    "demo": "mode demo, without real money",
+    "live": "mode live, with real money",
+}
+
+
+def label(mode: str) -> str:
+    """The mode as it stands before the pair. On paper the prices are real and the money is not: that is told aloud."""
+    return mode.upper() if mode == "paper" else mode
+
+
 def banner(version: str, mode: str, symbol: str, ws_api_url: str, ws_stream_url: str, *, key_is_set: bool) -> str:
     """Two lines on what was started and where it trades; in sim with a key a third, on how to use that key."""
     simulated = mode == "sim"
-    what = "SIMULATION on the embedded exchange, without money" if simulated else f"mode {mode}"
+    what = _MODES.get(mode, f"mode {mode}")
     lines = [f"Trailing Edge {version} · {symbol} · {what}", f"orders {ws_api_url} · prices {ws_stream_url}"]
     if simulated and key_is_set:
         lines.append("SIMULATION: the API key is not used; TRADING_MODE=live trades with it")
@@ -91,7 +124,7 @@ def banner(version: str, mode: str, symbol: str, ws_api_url: str, ws_stream_url:
 
 
 def jumpstart_placed(rules: SymbolRules, client_order_id: str, side: Side, amount: Decimal, at: Decimal) -> str:
-    return f"jumpstart placed: {_order(rules, side, amount, at)}, far from the market ({client_order_id})"
+    return f"jumpstart placed: {order(rules, side, amount, at)}, far from the market ({client_order_id})"
 
 
 def jumpstart_cancelled(rules: SymbolRules, client_order_id: str, base: Balance, quote: Balance) -> str:
@@ -104,7 +137,7 @@ def balances_differ(asset: str, told: Decimal, asked: Decimal) -> str:
 
 
 def leftover_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
-    return f"order left from before cancelled: {_order(rules, side, remaining, at)} ({client_order_id})"
+    return f"order left from before cancelled: {order(rules, side, remaining, at)} ({client_order_id})"
 
 
 def ready(
@@ -114,7 +147,7 @@ def ready(
     held = f"holding {held_asset(rules, regime)}"
     if anchor is not None:
         held += f", anchor {price(rules, anchor)}"
-    return f"ready: {mode} {rules.symbol} at {ws_api_url}, {held}, maker fee {rate(fee)}"
+    return f"ready: {label(mode)} {rules.symbol} at {ws_api_url}, {held}, maker fee {rate(fee)}"
 
 
 def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
@@ -134,7 +167,7 @@ def ended(reason: str) -> str:
 
 
 def order_left(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
-    return f"order left on the exchange: {_order(rules, side, remaining, at)} ({client_order_id}); look after it"
+    return f"order left on the exchange: {order(rules, side, remaining, at)} ({client_order_id}); look after it"
 
 
 def leftovers_unclear() -> str:
@@ -148,7 +181,7 @@ def take_profit_armed(rules: SymbolRules, side: Side, now: Number, gain_frac: fl
     """`now` is the price that armed it; the fractions are of the anchor."""
     return (
         f"take-profit armed: {_leaves(rules, side)} near {price(rules, now)}, "
-        f"best gain {percent(gain_frac)}, {percent(-drawdown_frac)} since"
+        f"best gain {percent(gain_frac)} over the anchor, {abs(drawdown_frac) * 100:.2f} % lost since"
     )
 
 
@@ -178,16 +211,6 @@ def exit_ending(kind: Kind, cause: Cause) -> str:
     return f"{EXIT_NAMES[kind]} ending: {ENDINGS[cause]}"
 
 
-def breakout(rules: SymbolRules, close: Number, bound: Number, *, up: bool) -> str:
-    where = "above" if up else "below"
-    return f"breakout: a candle closed at {price(rules, close)}, {where} the channel's {price(rules, bound)}"
-
-
-def squeeze(rules: SymbolRules, width: Number, narrower_frac: float) -> str:
-    share = f"{narrower_frac * 100:.0f} %"
-    return f"squeeze: the channel is {price(rules, width)} wide; {share} of the recent ones were narrower"
-
-
 def _leaves(rules: SymbolRules, side: Side) -> str:
     return f"selling all {rules.base_asset}" if side is Side.SELL else f"buying {rules.base_asset} back"
 
@@ -214,8 +237,7 @@ class ExitResult:
 def exit_filled(rules: SymbolRules, result: ExitResult) -> str:
     """ "take-profit filled: …", "flush done: …": all of it, and what it brought."""
     head = "flush done" if result.kind is Kind.FLUSH else f"{EXIT_NAMES[result.kind]} filled"
-    gain = "" if result.result_frac is None else f", result {percent(result.result_frac)}"
-    return f"{head}: {_filled(rules, result)}{gain}"
+    return f"{head}: {_filled(rules, result)}{_result(rules, result)}"
 
 
 def exit_ended(rules: SymbolRules, result: ExitResult, cause: Cause) -> str:
@@ -236,68 +258,51 @@ def _filled(rules: SymbolRules, result: ExitResult) -> str:
     average = price(rules, result.filled_quote / result.filled_base) if result.filled_base else "none"
     return (
         f"{done} {quantity(rules, result.filled_base)} for {notional(rules, result.filled_quote)}, "
-        f"average {average}{_slippage(result.slippage_frac)}, in {result.age_s:.1f} s "
-        f"with {result.replaces} replaces, fee {_amounts(result.fees)}"
+        f"average {average}{_slippage(result.slippage_frac)}, in {lasting(result.age_s)} "
+        f"with {counted(result.replaces, 'replace')}, fee {amounts(rules, result.fees)}"
     )
 
 
 def _slippage(slippage_frac: float | None) -> str:
-    return "" if slippage_frac is None else f", slippage {percent(slippage_frac)}"
+    """Against the mid price when the exit began, in words, for a sign could mean either."""
+    if slippage_frac is None:
+        return ""
+    share = round(abs(slippage_frac) * 100, 2)
+    if not share:
+        return ", no slippage"
+    return f", slippage {share:.2f} % {'for the worse' if slippage_frac > 0 else 'for the better'}"
 
 
-# --- gate ---
+def _result(rules: SymbolRules, result: ExitResult) -> str:
+    """A sale is measured in quote, a buy-back in the base asset it brought more than was once sold."""
+    if result.result_frac is None:
+        return ""
+    asset = rules.quote_asset if result.side is Side.SELL else rules.base_asset
+    return f", result {percent(result.result_frac)} in {asset} since the anchor"
 
 
-def gate_shut(rules: SymbolRules, at: Number, *, by_flush: bool) -> str:
-    cause = "a finished flush" if by_flush else "a hard stop while out of the market"
-    return f"gate shut: {cause} at {price(rules, at)}; no {rules.base_asset} is bought until it opens"
-
-
-def gate_open(rules: SymbolRules, close: Number, mid: Number) -> str:
-    return f"gate open: a candle closed at {price(rules, close)}, across the channel's middle {price(rules, mid)}"
-
-
-# --- orders ---
-
-
-def order_placed(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
-    return f"order placed: {_order(rules, side, amount, at)} ({client_order_id})"
-
-
-def order_replaced(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
-    return f"order replaced: {_order(rules, side, amount, at)} ({client_order_id})"
-
-
-def order_filled(
-    rules: SymbolRules, side: Side, filled: Decimal, at: Decimal, remaining: Decimal, client_order_id: str
-) -> str:
-    """One fill, which may leave a rest."""
-    rest = f"{quantity(rules, remaining)} left" if remaining else "all of it"
-    return f"order filled: {_order(rules, side, filled, at)}, {rest} ({client_order_id})"
-
-
-def order_withdrawn(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
-    return f"order withdrawn: {_order(rules, side, remaining, at)} ({client_order_id})"
-
-
-def order_refused(client_order_id: str, code: int, reason: str) -> str:
-    return f"order refused: {code} {reason} ({client_order_id})"
-
-
-def order_in_doubt(client_order_id: str, reason: str) -> str:
-    return f"order in doubt: {reason}; asking the exchange ({client_order_id})"
-
-
-def stranger(client_order_id: str, order_id: int) -> str:
-    return f"stranger: order {order_id} bears our id and is not ours; another instance trades ({client_order_id})"
+def counted(count: int, noun: str) -> str:
+    """ "1 replace", "2 replaces"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 # --- the account, the connection, the operator ---
 
 
-def unfunded(rules: SymbolRules, base: Decimal, quote: Decimal) -> str:
+def unfunded(
+    rules: SymbolRules,
+    base: Decimal,
+    quote: Decimal,
+    reserve_base: Decimal = ZERO,
+    reserve_quote: Decimal = ZERO,
+) -> str:
+    """`base` and `quote` are what is left to trade with once the reserves are kept back."""
     held = f"{quantity(rules, base)} and {notional(rules, quote)}"
-    return f"unfunded: {held} are too little to trade; waiting for a deposit"
+    kept = [f"RESERVE_BASE {quantity(rules, reserve_base)}"] if reserve_base else []
+    kept += [f"RESERVE_QUOTE {notional(rules, reserve_quote)}"] if reserve_quote else []
+    beside = f" beside {' and '.join(kept)}" if kept else ""
+    needed = f"an order needs {notional(rules, rules.min_notional)}"
+    return f"unfunded: {held} are too little to trade{beside}; {needed}; waiting for a deposit"
 
 
 def funded(rules: SymbolRules, regime: Regime) -> str:
@@ -319,7 +324,7 @@ def stale(age_s: float) -> str:
 
 
 def recovered(silent_s: float) -> str:
-    return f"market recovered: heard again after {silent_s:.0f} s"
+    return f"market recovered: heard again after {lasting(silent_s)}"
 
 
 def account_lost(away_s: float) -> str:
@@ -327,7 +332,7 @@ def account_lost(away_s: float) -> str:
 
 
 def account_back(away_s: float) -> str:
-    return f"account connection back after {away_s:.1f} s"
+    return f"account connection back after {lasting(away_s)}"
 
 
 def not_trading(symbol: str, status: str) -> str:
@@ -339,7 +344,7 @@ def trading_again(symbol: str) -> str:
 
 
 def halted(reason: str) -> str:
-    return f"halted: {reason}; nothing is armed until 'r'"
+    return f"halted: {reason}; nothing is armed, not even the hard stop, until you resume ('r' or /resume)"
 
 
 def paused() -> str:
@@ -347,11 +352,11 @@ def paused() -> str:
 
 
 def resumed() -> str:
-    return "resumed"
+    return "resumed: trading goes on"
 
 
 def command_refused(command: str, reason: str) -> str:
-    return f"{command} refused: {reason}"
+    return f"{COMMANDS.get(command, command)} refused: {reason}"
 
 
 # --- summary ---
@@ -374,11 +379,12 @@ class Summary:
     gaps: Sequence[str] = ()
 
 
-def summary(rules: SymbolRules, run: Summary) -> str:
-    """Several lines; the first begins with "summary"."""
+def summary(rules: SymbolRules, run: Summary, mode: str = "") -> str:
+    """Several lines; the first begins with "summary". Play money is named beside the pair."""
+    named = f"{label(mode)} {rules.symbol}" if mode else rules.symbol
     lines = [
-        f"summary {rules.symbol}: {_span(run.seconds)} of market time",
-        f"  exits {run.exits}, fills {run.fills}, replaces {run.replaces}, fees {_amounts(run.fees)}",
+        f"summary {named}: {span(run.seconds)} of market time",
+        f"  exits {run.exits}, fills {run.fills}, replaces {run.replaces}, fees {amounts(rules, run.fees)}",
     ]
     if run.value is not None and run.result_frac is not None:
         lines.append(f"  value {notional(rules, run.value)}, result {percent(run.result_frac)}")
@@ -391,11 +397,12 @@ def summary(rules: SymbolRules, run: Summary) -> str:
         lines.append(f"  holding instead: {', '.join(holding)}")
     refused = ", ".join(f"{reason} {count}" for reason, count in run.rejected.items() if count)
     lines.append(f"  rejected orders: {refused or 'none'}")
-    lines += [f"  missing in the recording: {gap}" for gap in run.gaps]
+    lines += [f"  missing: {gap}" for gap in run.gaps]
     return "\n".join(lines)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A duration in whole seconds: "1 d 2 h 3 min 4 s"."""
     minutes, whole_seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -7,7 +7,7 @@ counts follow the wall.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -18,7 +18,7 @@ from trailingedge.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_t
 from trailingedge.simulator.accounts import Account, Treasury
 from trailingedge.simulator.book import Book, Take
 from trailingedge.simulator.journal import Journal
-from trailingedge.simulator.klines import Interval, KlineFeed, Klines, event_json
+from trailingedge.simulator.klines import Interval, KlineFeed, Klines, bar_of_kline, event_json
 from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, TimeInForce, Trade
 from trailingedge.simulator.refusals import (
     CANCEL_RESTRICTED,
@@ -45,6 +45,7 @@ from trailingedge.simulator.shapes import (
     prevention,
     rejection_report,
     ticker,
+    trade_json,
 )
 from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.terms import Terms, padded
@@ -65,7 +66,8 @@ class Engine:
     """One symbol's market. `status` is the symbol's, for whoever likes to set it.
 
     Only while it is TRADING do orders fill and is anything placed; they can be cancelled always. In a BREAK
-    there is no market data, under CANCEL_ONLY there are no klines.
+    there is no market data, under CANCEL_ONLY there are no klines. `in_sight` is for whoever plays a market
+    that may be lost from sight: while it says no, nobody is answered with the prices seen last.
     """
 
     def __init__(self, terms: Terms, clock: Clock, journal: Journal, history: Iterable[Kline] = ()) -> None:
@@ -83,9 +85,12 @@ class Engine:
         self._events: list[Event] = []
         self._touched: dict[str, Account] = {}
         self._told_top: BookTop | None = None
+        self._tells_trades = False
+        self.in_sight: Callable[[], bool] = lambda: True
         self._order_ids = count(1001)
         self._trade_ids = count(1)
         self._execution_ids = count(1)
+        self._print_ids = count(1)
 
     # The market
 
@@ -101,6 +106,9 @@ class Engine:
         self.market_ms = tick.time_ms
         self.klines.hear(tick)
         self._average_in(tick)
+        if self._tells_trades and tick.traded:
+            stream = f"{self.terms.stream_prefix}@aggTrade"
+            self._events.append(MarketEvent(stream, trade_json(tick, self.terms.symbol, next(self._print_ids))))
         if self.status == TRADING:
             self._match(tick)
         else:
@@ -120,8 +128,19 @@ class Engine:
 
     def follow(self, stream: str, interval: Interval) -> None:
         """From now on, tell the klines of `interval` to those who listen to `stream`."""
-        if stream not in self._feeds:
+        if stream not in self._feeds and not self.klines.is_told(interval):
             self._feeds[stream] = KlineFeed(interval, self.klines)
+
+    def tell_trades(self) -> None:
+        """From now on, tell what the world outside trades."""
+        self._tells_trades = True
+
+    def relay(self, kline: Kline, interval: Interval, event_ms: int) -> None:
+        """A kline of an interval that is told (see `Klines.expect`), as it was told at `event_ms`."""
+        self.market_ms = max(self.market_ms, event_ms)
+        self.klines.tell(interval, kline)
+        payload = event_json(bar_of_kline(kline), interval, self.terms.symbol, event_ms, closed=kline.closed)
+        self._tell_kline(f"{self.terms.stream_prefix}@kline_{interval.name}", payload)
 
     def average_price(self) -> Decimal:
         """Of the trades of the last minutes, weighted by volume; the last price where there were none."""

@@ -2,7 +2,7 @@
 
 One symbol, any number of accounts. Pure: ticks and requests go in, answers come back, events collect in
 the engine. Misses that a reader of the real one might look for: order lists, stop and iceberg orders,
-amendments, depth and trade streams, microseconds.
+amendments, depth streams, microseconds. Of trades only those of the world outside are streamed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ from trailingedge.simulator.journal import Journal
 from trailingedge.simulator.keys import KeyRing
 from trailingedge.simulator.limits import Weights
 from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, Trade
-from trailingedge.simulator.refusals import Refusal
+from trailingedge.simulator.refusals import PEG_FORBIDDEN, Refusal, rejected
 from trailingedge.simulator.terms import Terms
 
 OWNER: Final = "owner"  # the account there is from the start
@@ -114,8 +114,10 @@ class Exchange:
         return Hand(self, self.account(account))
 
     def check(self, wanted: NewOrder) -> None:
-        """Raise the refusal of an order that breaks a filter."""
+        """Raise the refusal of an order that breaks a filter, or of a peg where the symbol has none."""
         engine = self.engine
+        if wanted.peg is not None and not self.terms.pegs:
+            raise rejected(PEG_FORBIDDEN)
         if not engine.book.open:
             return  # without a price there is no average; the engine will say that the market is closed
         price = engine.working_price(wanted)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from trailingedge.market import Side
 from trailingedge.simulator.orders import NewOrder, OrderType
 from trailingedge.simulator.refusals import filter_failure
 from trailingedge.simulator.terms import Terms
@@ -14,9 +15,9 @@ def check_filters(terms: Terms, wanted: NewOrder, price: Decimal, quantity: Deci
     bounds multiply. All comparisons are exact; PRICE_FILTER is a plain modulo, with no offset.
     """
     if wanted.type is not OrderType.MARKET:
-        check_price(terms, price, average)
+        check_price(terms, wanted.side, price, average)
         if wanted.price is not None and wanted.price != price:  # sent beside a peg: it must pass as well
-            check_price(terms, wanted.price, average)
+            check_price(terms, wanted.side, wanted.price, average)
     check_lot(terms, quantity)
     notional = price * quantity
     # NOTIONAL applies its minimum to MARKET orders too, its maximum only to the others.
@@ -24,11 +25,12 @@ def check_filters(terms: Terms, wanted: NewOrder, price: Decimal, quantity: Deci
         raise filter_failure("NOTIONAL")
 
 
-def check_price(terms: Terms, price: Decimal, average: Decimal) -> None:
+def check_price(terms: Terms, side: Side, price: Decimal, average: Decimal) -> None:
     """The grid and range of prices, and their distance from the average."""
     if not terms.min_price <= price <= terms.max_price or price % terms.tick_size:
         raise filter_failure("PRICE_FILTER")
-    if not average * terms.percent_down <= price <= average * terms.percent_up:
+    down, up = terms.percent_bounds(side)
+    if not average * down <= price <= average * up:
         raise filter_failure("PERCENT_PRICE_BY_SIDE")
 
 

@@ -1,5 +1,7 @@
 """Klines of any interval, built from the tape's trades, or from its prices where it has no trades.
 
+Where another exchange tells the klines of an interval, they count as told, and nothing is built for it.
+
 Three stores keep what they may be asked for and no more: a day of seconds, a week of minutes, a year of
 hours; coarser intervals are put together from the finest store that reaches. Moments in which nothing traded and
 the price stood still are not stored: they are the flat klines between two that are. Fills of the accounts
@@ -177,6 +179,30 @@ class Store:
         return self._bars[0].open_ms if self._bars else None
 
 
+class Told:
+    """The newest klines of one interval as they were told, oldest first; at most `most` of them."""
+
+    def __init__(self, most: int) -> None:
+        self._bars: deque[Bar] = deque(maxlen=most)
+
+    def add(self, bar: Bar) -> None:
+        """Of a forming kline only the newest word counts; of one that another has followed, the last before that."""
+        if self._bars and bar.open_ms < self._bars[-1].open_ms:
+            return
+        if self._bars and bar.open_ms == self._bars[-1].open_ms:
+            self._bars.pop()
+        self._bars.append(bar)
+
+    def rows(self, from_ms: int | None, until_ms: int | None, limit: int) -> list[Bar]:
+        """As `Klines.rows`."""
+        within = [
+            bar
+            for bar in self._bars
+            if (from_ms is None or from_ms <= bar.open_ms) and (until_ms is None or bar.open_ms <= until_ms)
+        ]
+        return within[-limit:] if from_ms is None else within[:limit]
+
+
 class Klines:
     """All klines of the market up to its time."""
 
@@ -184,6 +210,7 @@ class Klines:
         self._seconds = Store(SECOND_MS, 26 * HOUR_MS)
         self._minutes = Store(MINUTE_MS, 8 * DAY_MS)
         self._hours = Store(HOUR_MS, 400 * DAY_MS)
+        self._told: dict[Interval, Told] = {}
         self.time_ms = 0
         self._last_price: Decimal | None = None
         for kline in history:
@@ -201,11 +228,24 @@ class Klines:
             store.add(bar)
         self.time_ms = tick.time_ms
 
+    def expect(self, interval: Interval, most: int) -> None:
+        """From now on the klines of `interval` are told; the newest `most` are kept."""
+        self._told[interval] = Told(most)
+
+    def is_told(self, interval: Interval) -> bool:
+        return interval in self._told
+
+    def tell(self, interval: Interval, kline: Kline) -> None:
+        """The newest kline of an `interval` that is expected, forming or closed."""
+        self._told[interval].add(bar_of_kline(kline))
+
     def rows(self, interval: Interval, from_ms: int | None, until_ms: int | None, limit: int) -> list[Bar]:
         """Klines that open within the times given, oldest first, gap-free; the newest may still be forming.
 
         With `from_ms` the oldest `limit` of them, else the newest.
         """
+        if interval in self._told:
+            return self._told[interval].rows(from_ms, until_ms, limit)
         store = self._store(interval)
         if store.first_ms is None:
             return []

@@ -58,6 +58,7 @@ def book_ticker(call: Call) -> Result:
     asked = _symbols(call)
     call.parameters.text("symbolStatus")
     call.parameters.finish()
+    _look(call)
     top = call.exchange.engine.top()
     row: Json = {
         "symbol": call.exchange.terms.symbol,
@@ -73,6 +74,7 @@ def price_ticker(call: Call) -> Result:
     asked = _symbols(call)
     call.parameters.text("symbolStatus")
     call.parameters.finish()
+    _look(call)
     row: Json = {
         "symbol": call.exchange.terms.symbol,
         "price": padded(call.exchange.engine.book.tick.last_price),
@@ -89,6 +91,12 @@ def average_price(call: Call) -> Result:
         "price": padded(engine.average_price()),
         "closeTime": engine.market_ms,
     }
+
+
+def _look(call: Call) -> None:
+    """Raise the refusal of a question for prices that nobody here sees at the moment."""
+    if not call.exchange.engine.in_sight():
+        raise Refusal(-1001, "Internal error; unable to process your request. Please try again.", status=500)
 
 
 def _symbols(call: Call) -> str | None:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.market import ZERO, Balance, BookTop, OrderStatus
+from trailingedge.market import ZERO, Balance, BookTop, OrderStatus, Side
 from trailingedge.simulator.orders import NewOrder, Order, OrderType, Trade
 from trailingedge.simulator.refusals import INSUFFICIENT_BALANCE, WOULD_TAKE
+from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.terms import SELF_TRADE_MODE, padded
 
 Json = dict[str, object]
@@ -271,6 +272,23 @@ def ticker(top: BookTop, symbol: str) -> Json:
         "B": padded(top.bid_quantity),
         "a": padded(top.ask),
         "A": padded(top.ask_quantity),
+    }
+
+
+def trade_json(tick: Tick, symbol: str, number: int) -> Json:
+    """An `aggTrade` payload: what traded at `tick`."""
+    return {
+        "e": "aggTrade",
+        "E": tick.time_ms,
+        "s": symbol,
+        "a": number,
+        "p": padded(tick.last_price),
+        "q": padded(tick.traded),
+        "f": number,
+        "l": number,
+        "T": tick.time_ms,
+        "m": tick.aggressor is Side.SELL,
+        "M": True,
     }
 
 

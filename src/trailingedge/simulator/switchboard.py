@@ -298,6 +298,8 @@ class Switchboard:
             return
         if interval is not None:
             self.exchange.engine.follow(stream, interval)
+        elif stream.endswith("@aggTrade"):
+            self.exchange.engine.tell_trades()
         elif stream.endswith("@bookTicker"):
             self._awaited()
 

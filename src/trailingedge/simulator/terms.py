@@ -1,9 +1,11 @@
 """What the exchange offers: one pair, its filters, its fees and its limits, and how it publishes them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
+from trailingedge.market import RateLimit, Side, SymbolRules
 from trailingedge.simulator.tape import Tape
 
 PRECISION: Final = 8  # decimals of every amount on the wire
@@ -16,6 +18,7 @@ SELF_TRADE_MODE: Final = "EXPIRE_MAKER"
 class Terms:
     """One symbol and what holds for it. Fees are fractions; percent bounds multiply the average price.
 
+    Least price and quantity are the tick and the step, and the bounds of asks those of bids, unless told apart.
     `maker_refund` and `taker_refund` are what an order's first fill takes off the unfilled-order counts,
     `refund_delay_ms` later.
     """
@@ -25,12 +28,17 @@ class Terms:
     quote_asset: str = "FDUSD"
     tick_size: Decimal = Decimal("0.01")
     step_size: Decimal = Decimal("0.0001")
+    least_price: Decimal | None = None
     max_price: Decimal = Decimal(10_000_000_000)
+    least_quantity: Decimal | None = None
     max_quantity: Decimal = Decimal(900_000)
     min_notional: Decimal = Decimal(5)
     max_notional: Decimal = Decimal(9_000_000)
     percent_down: Decimal = Decimal("0.2")
     percent_up: Decimal = Decimal(5)
+    ask_percent_down: Decimal | None = None
+    ask_percent_up: Decimal | None = None
+    pegs: bool = True
     average_minutes: int = 5
     max_open_orders: int = 200
     maker_fee: Decimal = Decimal(0)
@@ -55,13 +63,46 @@ class Terms:
             step_size=tape.step_size,
         )
 
+    def of_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "Terms":
+        """These terms for the pair, the filters and the limits of another exchange, as far as it sets them."""
+        known = {(limit.kind, limit.interval_s): limit.limit for limit in limits}
+        return replace(
+            self,
+            symbol=rules.symbol,
+            base_asset=rules.base_asset,
+            quote_asset=rules.quote_asset,
+            tick_size=rules.tick_size,
+            step_size=rules.step_size,
+            least_price=rules.min_price or None,
+            max_price=rules.max_price or self.max_price,
+            least_quantity=rules.min_quantity or None,
+            max_quantity=rules.max_quantity or self.max_quantity,
+            min_notional=rules.min_notional,
+            max_notional=rules.max_notional or self.max_notional,
+            percent_down=rules.bid_multiplier_down or self.percent_down,
+            percent_up=rules.bid_multiplier_up or self.percent_up,
+            ask_percent_down=rules.ask_multiplier_down,
+            ask_percent_up=rules.ask_multiplier_up,
+            pegs=rules.peg_allowed,
+            weight_per_minute=known.get(("REQUEST_WEIGHT", 60), self.weight_per_minute),
+            orders_per_10_s=known.get(("ORDERS", 10), self.orders_per_10_s),
+            orders_per_day=known.get(("ORDERS", 86_400), self.orders_per_day),
+            connections_per_5_min=known.get(("CONNECTIONS", 300), self.connections_per_5_min),
+        )
+
     @property
     def min_price(self) -> Decimal:
-        return self.tick_size
+        return self.least_price or self.tick_size
 
     @property
     def min_quantity(self) -> Decimal:
-        return self.step_size
+        return self.least_quantity or self.step_size
+
+    def percent_bounds(self, side: Side) -> tuple[Decimal, Decimal]:
+        """Lowest and highest price of a `side` order, in average prices."""
+        if side is Side.BUY:
+            return self.percent_down, self.percent_up
+        return self.ask_percent_down or self.percent_down, self.ask_percent_up or self.percent_up
 
     @property
     def stream_prefix(self) -> str:
@@ -98,7 +139,7 @@ class Terms:
             "allowTrailingStop": False,
             "cancelReplaceAllowed": True,
             "amendAllowed": False,
-            "pegInstructionsAllowed": True,
+            "pegInstructionsAllowed": self.pegs,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
             "filters": self.filters_json(),
@@ -111,6 +152,8 @@ class Terms:
     def filters_json(self) -> list[dict[str, object]]:
         """The filters as `exchangeInfo` shows them, with those of features not offered here beside them."""
         minutes = self.average_minutes
+        bid_down, bid_up = self.percent_bounds(Side.BUY)
+        ask_down, ask_up = self.percent_bounds(Side.SELL)
         return [
             {
                 "filterType": "PRICE_FILTER",
@@ -140,10 +183,10 @@ class Terms:
             },
             {
                 "filterType": "PERCENT_PRICE_BY_SIDE",
-                "bidMultiplierUp": str(self.percent_up),
-                "bidMultiplierDown": str(self.percent_down),
-                "askMultiplierUp": str(self.percent_up),
-                "askMultiplierDown": str(self.percent_down),
+                "bidMultiplierUp": str(bid_up),
+                "bidMultiplierDown": str(bid_down),
+                "askMultiplierUp": str(ask_up),
+                "askMultiplierDown": str(ask_down),
                 "avgPriceMins": minutes,
             },
             {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from trailingedge.clock import Clock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
 from trailingedge.market import ZERO, Balance
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.messages import AccountPosition
@@ -80,6 +80,9 @@ class AccountProof:
                     raise SessionLost(f"logged on no more: {refused}") from refused
                 logger.debug("! account probe refused reason=%s", refused)
                 await self._clock.sleep(refused.wait_s(self._server_ms()))
+                return None
+            except ToldToWait as told:
+                await self._clock.sleep(told.wait_s)
                 return None
             except ProtocolViolation as violation:
                 logger.warning("account probe not understood: %s", violation)

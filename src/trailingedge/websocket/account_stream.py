@@ -78,20 +78,32 @@ class AccountStream:
     def _pass_on(self, event: AccountEvent, ear: "Ear") -> None:
         match event:
             case ExecutionReport():
-                self._snapshots.hear_time(event.event_ms, self._clock.now_s())
+                self._hear_time(event.event_ms)
                 self._hear_report(event)
             case AccountPosition():
-                self._snapshots.hear_time(event.account_ms, self._clock.now_s())
-                if ear is self._newest:
+                believable = self._hear_time(event.account_ms)
+                if ear is self._newest and believable:
                     self._snapshots.hear_balances(event.balances, event.account_ms)
+                elif ear is self._newest:
+                    self._snapshots.doubt_balances()
             case BalanceUpdate() | ExternalLockUpdate():
-                self._snapshots.hear_time(event.event_ms, self._clock.now_s())
+                self._hear_time(event.event_ms)
                 if self._changes.note(event):
                     self._on_outside_change(event)
             case Unrecognized():
                 logger.debug("! account event ignored kind=%s", event.kind)
             case StreamTerminated() | ServerShutdown():
                 pass  # these are answered before they get here
+
+    def _hear_time(self, event_ms: int) -> bool:
+        """Whether an event can be of that time. One from far ahead would age an exit by hours at once."""
+        now_s = self._clock.now_s()
+        believable = self._snapshots.plausible(event_ms, now_s)
+        if believable:
+            self._snapshots.hear_time(event_ms, now_s)
+        else:
+            logger.warning("account event from far ahead is not believed event_ms=%d", event_ms)
+        return believable
 
     def _hear_report(self, report: ExecutionReport) -> None:
         if report.symbol != self._symbol:

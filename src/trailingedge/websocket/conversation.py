@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from trailingedge.clock import Clock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
 from trailingedge.market import RateLimit
 from trailingedge.websocket.connection import Socket, ViolationCount, shown, side_by_side
 from trailingedge.websocket.messages import AccountEvent, Reply, ServerShutdown
@@ -198,7 +198,7 @@ class Conversation:
 def result_of(method: str, answer: Answer) -> object:
     """The raw result of an answer. Raises RequestRefused, OutcomeUnknown or SessionLost."""
     if isinstance(answer, NotSent):
-        raise SessionLost(f"{method}: {answer.reason}", answer.wait_s)
+        raise (ToldToWait if answer.wait_s else SessionLost)(f"{method}: {answer.reason}", answer.wait_s)
     if isinstance(answer, Silence) and answer.connection_lost:
         raise SessionLost(f"{method}: {answer.reason}")
     if isinstance(answer, Silence):

@@ -215,7 +215,7 @@ class MarketStream:
                 await self._fetch_missed()
             except _NOT_NOW as error:
                 logger.warning("missed klines not fetched yet reason=%s", error)
-                await self._clock.sleep(_ASK_AGAIN_S)
+                await self._clock.sleep(max(_ASK_AGAIN_S, error.wait_s if isinstance(error, SessionLost) else 0.0))
                 continue
             self._gap_seen.clear()
             waiting = list(self._waiting)

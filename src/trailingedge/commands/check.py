@@ -1,0 +1,97 @@
+"""`trailing-edge check`: every setting with where it came from, all that is wrong, and on demand a logon.
+
+Exit codes: 0 where a daemon could start with these, 78 where it could not, 4 where the exchange cannot be reached.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+from trailingedge.commands import flags, premises
+from trailingedge.commands.findings import Finding, alone, exit_code
+from trailingedge.commands.premises import Judgement
+from trailingedge.commands.rehearsal import Rehearsal
+from trailingedge.commands.venue import OpenVenue
+from trailingedge.config import OPTIONS, Reading
+from trailingedge.errors import ExitCode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    flags.add_arguments(parser)
+    parser.add_argument("--online", action="store_true", help="log on as well, and compare with the exchange; no order")
+    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
+
+
+def run(arguments: argparse.Namespace, open_venue: OpenVenue, environ: Mapping[str, str] = os.environ) -> ExitCode:
+    """Look, and print what was found."""
+    reading = flags.read(arguments, environ)
+    judgement = premises.judge(reading)
+    online: list[Finding] = []
+    if arguments.online and not judgement.grave:
+        with alone(flags.secrets(reading.settings)):
+            online = asyncio.run(_look(reading, open_venue))
+    code = ExitCode.CONFIG if judgement.problems else exit_code(online)
+    if arguments.json:
+        print(json.dumps(_as_json(reading, judgement, online, code), ensure_ascii=False))
+    else:
+        for line in (*table(reading), "", *_verdict(judgement), *map(str, online)):
+            print(line)
+        if arguments.online and judgement.grave:
+            print("not logged on: correct these first")
+    return code
+
+
+async def _look(reading: Reading, open_venue: OpenVenue) -> list[Finding]:
+    found: list[Finding] = []
+    async with open_venue(reading.settings) as venue:
+        await Rehearsal(reading.settings, venue, found.append, thorough=False).run()
+    return found
+
+
+def table(reading: Reading) -> list[str]:
+    """Every setting, its value and its source, in columns and groups. Secrets are masked."""
+    rows = [(name, _shown(reading, name) or "–", reading.sources[name]) for name in OPTIONS]
+    names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
+    lines = []
+    for name, value, source in rows:
+        heading = OPTIONS[name].heading
+        if heading:
+            lines += ["", f"# {heading}"]
+        lines.append(f"{name:<{names}}  {value:<{values}}  {source}".rstrip())
+    return lines[1:]
+
+
+def _shown(reading: Reading, name: str) -> str:
+    option = OPTIONS[name]
+    return option.shown(option.of(reading.settings))
+
+
+def _verdict(judgement: Judgement) -> list[str]:
+    """What is wrong and what should be known, as lists."""
+    lines = _listed("problem", judgement.problems) + _listed("warning", judgement.warnings)
+    return lines if judgement.problems else [*lines, "a daemon can start with these settings"]
+
+
+def _listed(what: str, sentences: Sequence[str]) -> list[str]:
+    if not sentences:
+        return []
+    count = len(sentences)
+    return [f"{count} {what if count == 1 else f'{what}s'}:", *(f"  - {sentence}" for sentence in sentences)]
+
+
+def _as_json(reading: Reading, judgement: Judgement, online: Sequence[Finding], code: ExitCode) -> dict[str, object]:
+    return {
+        "version": 1,
+        "ok": code is ExitCode.OK,
+        "symbol": reading.settings.symbol,
+        "mode": reading.settings.trading_mode.value,
+        "settings": {
+            name: {"value": _shown(reading, name) or None, "source": source} for name, source in reading.sources.items()
+        },
+        "problems": list(judgement.problems),
+        "warnings": list(judgement.warnings),
+        "online": [finding.as_json() for finding in online],
+    }

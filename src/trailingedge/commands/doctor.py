@@ -1,0 +1,119 @@
+"""`trailing-edge doctor`: everything that a start needs, tried out up to a canary order, one line each.
+
+Whatever fails is named with its remedy, and the rest is looked at all the same. Exit codes: 0 where nothing
+failed, else 78 where a person must mend it, 4 where the exchange cannot be reached, 1 for what nobody foresaw.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from trailingedge.commands import flags, premises
+from trailingedge.commands.findings import Finding, alone, exit_code, failure, fine, left_out, sum_up
+from trailingedge.commands.rehearsal import Rehearsal, Tell
+from trailingedge.commands.venue import OpenVenue
+from trailingedge.config import Mode, Reading, Settings
+from trailingedge.control import socket_path
+from trailingedge.errors import ConfigError, ExitCode
+
+Courier = Callable[[Settings, str], Awaitable[Mapping[str, str | None]]]
+"""Sends a text to every chat. By part, the bot and each chat in words, what went wrong there, or None.
+
+It does not raise for reasons of the network, and names no token.
+"""
+
+_TELEGRAM: Final = "Telegram"
+_MESSAGE: Final = "Trailing Edge: the doctor tries whether messages arrive. This one did."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    flags.add_arguments(parser)
+    parser.add_argument("--order", action="store_true", help="live: really place the canary order, and cancel it")
+    parser.add_argument("--json", action="store_true", help="print all findings as one JSON object")
+
+
+def run(
+    arguments: argparse.Namespace,
+    open_venue: OpenVenue,
+    courier: Courier,
+    environ: Mapping[str, str] = os.environ,
+) -> ExitCode:
+    """Examine, tell each finding as it is made, and sum up."""
+    found: list[Finding] = []
+    begun = datetime.now(UTC)
+    progress = sys.stderr if arguments.json else sys.stdout
+
+    def tell(finding: Finding) -> None:
+        found.append(finding)
+        print(finding, file=progress, flush=True)
+
+    reading = flags.read(arguments, environ)
+    with alone(flags.secrets(reading.settings)):
+        asyncio.run(examine(reading, open_venue, courier, environ, tell, order=arguments.order))
+    code = exit_code(found)
+    print(sum_up(found), file=progress)
+    if arguments.json:
+        report = {
+            "version": 1,
+            "ok": code is ExitCode.OK,
+            "symbol": reading.settings.symbol,
+            "mode": reading.settings.trading_mode.value,
+            "at": begun.isoformat(timespec="seconds"),
+            "findings": [finding.as_json() for finding in found],
+        }
+        print(json.dumps(report, ensure_ascii=False))
+    return code
+
+
+async def examine(
+    reading: Reading,
+    open_venue: OpenVenue,
+    courier: Courier,
+    environ: Mapping[str, str],
+    tell: Tell,
+    *,
+    order: bool,
+) -> None:
+    """Look at everything. `order`: in live, the canary may be placed."""
+    settings, judgement = reading.settings, premises.judge(reading)
+    for finding in (*premises.settings(reading, judgement), *premises.private_key(reading, judgement)):
+        tell(finding)
+    tell(premises.log_folder(settings.log_dir))
+    socket, running = await premises.control_socket(socket_path(settings.symbol, environ, settings.log_dir))
+    tell(socket)
+    tell(premises.service_manager(environ))
+    for finding in await _telegram(settings, courier):
+        tell(finding)
+    if judgement.grave:
+        tell(left_out("the exchange", "correct the settings first"))
+        return
+    place = may_place(settings.trading_mode, asked_for=order, running=running)
+    try:
+        async with open_venue(settings) as venue:
+            await Rehearsal(settings, venue, tell, place=place).run()
+    except ConfigError as wrong:
+        for problem in wrong.problems:
+            tell(failure("the exchange", problem))
+
+
+def may_place(mode: Mode, *, asked_for: bool, running: bool) -> bool:
+    """Whether the canary may be placed: not beside a `running` daemon, and with real money only if asked for."""
+    return mode.embedded or (not running and (asked_for or mode is not Mode.LIVE))
+
+
+async def _telegram(settings: Settings, courier: Courier) -> list[Finding]:
+    if settings.telegram_bot_token is None:
+        return [left_out(_TELEGRAM, "no token, no alerts on the phone")]
+    found = []
+    for part, trouble in (await courier(settings, _MESSAGE)).items():
+        remedy = "check TELEGRAM_BOT_TOKEN and the chats, and that the bot may write there"
+        found.append(
+            failure(_TELEGRAM, f"{part}: {trouble}", remedy) if trouble else fine(_TELEGRAM, f"{part}: reached")
+        )
+    return found

@@ -1,0 +1,90 @@
+"""What was found when something was looked at, in words and for machines."""
+
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Final
+
+from trailingedge.errors import ExitCode
+from trailingedge.logging_config import setup
+
+_WIDEST_NAME: Final = 16
+# Of several failures the one that a person must mend goes before those that may pass.
+_GRAVITY: Final = (ExitCode.CONFIG, ExitCode.UNREACHABLE, ExitCode.UNEXPECTED)
+
+
+class Verdict(Enum):
+    """How it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    LEFT_OUT = "left out"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. A failure has an exit code; what can be mended has a remedy."""
+
+    name: str
+    verdict: Verdict
+    text: str
+    remedy: str = ""
+    code: ExitCode = ExitCode.OK
+
+    def __str__(self) -> str:
+        said = f"{self.text}; {self.remedy}" if self.remedy else self.text
+        return f"{self.verdict.value:<8}  {self.name:<{_WIDEST_NAME}}  {' '.join(said.split())}"
+
+    def as_json(self) -> dict[str, str]:
+        return {"name": self.name, "verdict": self.verdict.value, "text": self.text, "remedy": self.remedy}
+
+
+def fine(name: str, text: str) -> Finding:
+    return Finding(name, Verdict.OK, text)
+
+
+def warning(name: str, text: str, remedy: str = "") -> Finding:
+    return Finding(name, Verdict.WARNING, text, remedy)
+
+
+def failure(name: str, text: str, remedy: str = "", *, code: ExitCode = ExitCode.CONFIG) -> Finding:
+    return Finding(name, Verdict.FAILED, text, remedy, code)
+
+
+def left_out(name: str, text: str) -> Finding:
+    return Finding(name, Verdict.LEFT_OUT, text)
+
+
+def exit_code(findings: Iterable[Finding]) -> ExitCode:
+    """The code of the gravest failure."""
+    codes = {finding.code for finding in findings}
+    return next((code for code in _GRAVITY if code in codes), ExitCode.OK)
+
+
+def sum_up(findings: Iterable[Finding]) -> str:
+    """How many went wrong: "1 failed, 2 warnings", or that all is well."""
+    verdicts = [finding.verdict for finding in findings]
+    failed, warnings = verdicts.count(Verdict.FAILED), verdicts.count(Verdict.WARNING)
+    parts = [f"{failed} failed"] if failed else []
+    parts += [f"{warnings} {'warning' if warnings == 1 else 'warnings'}"] if warnings else []
+    return ", ".join(parts) or "all is well"
+
+
+@contextlib.contextmanager
+def alone(secrets: Iterable[str]) -> Iterator[None]:
+    """Meanwhile findings speak for themselves: of the log, only what is a mistake of ours is shown, on stderr."""
+    log = setup(
+        None,
+        datetime.now(UTC),
+        console=lambda line: print(line, file=sys.stderr),
+        console_level="ERROR",
+        secrets=secrets,
+    )
+    try:
+        yield
+    finally:
+        log.close()

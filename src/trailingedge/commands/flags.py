@@ -1,0 +1,43 @@
+"""The flags that choose settings, as a run has them."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from trailingedge.config import OPTIONS, Reading, Settings, assignment, read_settings
+
+ENV_FILE: Final = Path(".env")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--mode`, `--symbol`, `--env-file` and `--set`."""
+    parser.add_argument("--mode", metavar="MODE", help="the same as --set TRADING_MODE=MODE")
+    parser.add_argument("--symbol", metavar="SYMBOL", help="the same as --set SYMBOL=SYMBOL")
+    parser.add_argument("--env-file", type=Path, metavar="FILE", help=f"read settings from FILE ({ENV_FILE})")
+    parser.add_argument(
+        "--set",
+        dest="assignments",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any setting; can be repeated",
+    )
+
+
+def given(arguments: argparse.Namespace) -> dict[str, str]:
+    """The settings that the command line gives, by name."""
+    flags = {"TRADING_MODE": arguments.mode, "SYMBOL": arguments.symbol}
+    return {name: value for name, value in flags.items() if value is not None} | dict(arguments.assignments)
+
+
+def read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Reading:
+    """The settings that a run with these flags would have. Never raises."""
+    file_needed = arguments.env_file is not None
+    return read_settings(given(arguments), environ, arguments.env_file or ENV_FILE, file_needed=file_needed)
+
+
+def secrets(settings: Settings) -> list[str]:
+    """Those that must not be shown, wherever they turn up."""
+    return [option.of(settings) for option in OPTIONS.values() if option.secret and option.of(settings)]

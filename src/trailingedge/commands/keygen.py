@@ -1,0 +1,102 @@
+"""`trailing-edge keygen`: a new Ed25519 pair, its private half for this machine and its public half for the exchange.
+
+The public half goes to stdout, so that it can be piped; what to do with it is told on stderr. No file is
+ever overwritten: a key that is gone cannot be brought back.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from trailingedge.commands import flags
+from trailingedge.config import CREDENTIAL, OPTIONS
+from trailingedge.errors import ConfigError, ExitCode
+
+_SETTING: Final = "BINANCE_ED25519_PRIV_PATH"
+_PRIVATE_MODE: Final = 0o600
+_PUBLIC_MODE: Final = 0o644
+_NEXT: Final = """\
+Register the public key where you trade, as an Ed25519 key of your own making; you get an API key for it:
+  live     binance.com, Account, API Management, Create API, "Self-generated"; allow "Spot & Margin Trading",
+           never "Withdrawals", and restrict it to this machine's address
+  demo     the same page of demo.binance.com
+  testnet  testnet.binance.vision, "Register Public Key"
+Then set BINANCE_ED25519_API_KEY to that API key, and see with: trailing-edge doctor
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    default = OPTIONS[_SETTING].default
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"the private key's file ({_SETTING}, or {default})")
+    flags.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the public key and both files' names as JSON")
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
+    """Make the pair. Raises ConfigError where a file is in the way or cannot be written."""
+    reading = flags.read(arguments, environ)
+    set_path = reading.settings.binance_ed25519_priv_path
+    if reading.sources[_SETTING] == CREDENTIAL:  # systemd's own copy of a key there is already
+        set_path = OPTIONS[_SETTING].default
+    private_path: Path = arguments.out or set_path
+    public_path = beside(private_path)
+    public = make_pair(private_path, public_path)
+    sys.stderr.write(f"private key written to {private_path}, for your user alone; public key to {public_path}\n")
+    if private_path != set_path:
+        sys.stderr.write(f"set {_SETTING}={private_path} to have it used\n")
+    sys.stderr.flush()
+    if arguments.json:
+        names = {"private_key_path": str(private_path), "public_key_path": str(public_path)}
+        print(json.dumps({"version": 1, **names, "public_key": public}))
+    else:
+        print(public, end="", flush=True)
+    sys.stderr.write(_NEXT)
+    return ExitCode.OK
+
+
+def beside(private_path: Path) -> Path:
+    """The public key's file: ed25519-priv.pem has ed25519-pub.pem beside it."""
+    return private_path.with_stem(f"{private_path.stem.removesuffix('-priv')}-pub")
+
+
+def make_pair(private_path: Path, public_path: Path) -> str:
+    """Write both halves and return the public one, a PEM. Raises ConfigError; then neither is left behind."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    _write(private_path, private, _PRIVATE_MODE)
+    try:
+        _write(public_path, public, _PUBLIC_MODE)
+    except ConfigError:
+        private_path.unlink()
+        raise
+    return public.decode()
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """A new file. Raises ConfigError where there is one already, or none can be."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError([f"{path.parent} cannot be made: {error.strerror}; choose another --out"]) from error
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError as error:
+        problem = f"{path} is there already, and no key is ever overwritten; move it away, or choose another --out"
+        raise ConfigError([problem]) from error
+    except OSError as error:
+        raise ConfigError([f"{path} cannot be made: {error.strerror}; choose another --out"]) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        path.unlink()
+        raise ConfigError([f"{path} cannot be written: {error.strerror}; choose another --out"]) from error

@@ -1,0 +1,139 @@
+"""What can be known of a start without the network: settings, the key's file, folders, the service manager."""
+
+import asyncio
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from trailingedge import config_validator
+from trailingedge.auth.manager import KeyManager
+from trailingedge.commands.findings import Finding, failure, fine, left_out, warning
+from trailingedge.config import CREDENTIAL, Reading, Settings
+from trailingedge.control import ControlSocket, NobodyAnswers, ask
+from trailingedge.errors import ConfigError
+from trailingedge.instructions import Answer
+
+KEY_FILE: Final = "BINANCE_ED25519_PRIV_PATH"
+_SETTINGS, _KEY, _LOGS, _SOCKET, _SERVICE = "settings", "private key", "log folder", "control socket", "systemd"
+_LITTLE_BYTES: Final = 200 * 1024 * 1024  # a few weeks of session logs
+_ANSWERED_WITHIN_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is wrong with the settings, by what it stops: everything, or only trading unattended."""
+
+    settings: tuple[str, ...]
+    key: tuple[str, ...]  # of the private key's file and what is in it
+    consent: tuple[str, ...]  # to trade real money; a terminal is asked for it
+    warnings: tuple[str, ...]
+
+    @property
+    def grave(self) -> bool:
+        """Nothing could connect with these."""
+        return bool(self.settings or self.key)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return self.settings + self.key + self.consent
+
+
+def judge(reading: Reading) -> Judgement:
+    """Everything that stops a start before it connects, what is wrong inside the key's file included."""
+    chosen = reading.settings
+    wrong, key = list(reading.problems), _inside_the_key(chosen)
+    consent: list[str] = []
+    for problem in config_validator.problems(chosen, reading.sources, reading.unread):
+        name = problem.partition(" ")[0]  # each begins with the setting that it is about
+        {KEY_FILE: key, "CONFIRM_LIVE": consent}.get(name, wrong).append(problem)
+    # Settings that do not hold by themselves are not looked at any closer.
+    warnings = [*reading.warnings, *([] if wrong else config_validator.warnings(chosen))]
+    return Judgement(tuple(wrong), tuple(key), tuple(consent), tuple(warnings))
+
+
+def settings(reading: Reading, judgement: Judgement) -> list[Finding]:
+    """What is wrong with the settings, the key's file apart, or that they are fine."""
+    found = [failure(_SETTINGS, problem) for problem in judgement.settings]
+    found += [warning(_SETTINGS, said) for said in (*judgement.consent, *judgement.warnings)]
+    changed = sum(source != "default" for source in reading.sources.values())
+    return found or [fine(_SETTINGS, f"{len(reading.sources)} of them, {changed} not at their default")]
+
+
+def private_key(reading: Reading, judgement: Judgement) -> list[Finding]:
+    """The key's file: who may read it, and what is in it."""
+    chosen = reading.settings
+    if not chosen.trading_mode.needs_key:
+        return [left_out(_KEY, f"{chosen.trading_mode.value} makes its own")]
+    if judgement.key:
+        return [failure(_KEY, problem) for problem in judgement.key]
+    path = chosen.binance_ed25519_priv_path
+    handed_over = ", handed over by systemd" if reading.sources[KEY_FILE] == CREDENTIAL else ""
+    return [fine(_KEY, f"{path}, Ed25519, mode {stat.S_IMODE(path.stat().st_mode):04o}{handed_over}")]
+
+
+def log_folder(log_dir: Path) -> Finding:
+    """Whether a session log can be written, and for how long."""
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=log_dir):
+            free = shutil.disk_usage(log_dir).free
+    except OSError as error:
+        return failure(_LOGS, f"{log_dir}: {error.strerror}", "choose a LOG_DIR that this user owns")
+    said = f"{log_dir.absolute()}, {free / 1e9:.1f} GB free"
+    if free < _LITTLE_BYTES:
+        return warning(_LOGS, said, "make room, or lower LOG_RETENTION_DAYS")
+    return fine(_LOGS, said)
+
+
+async def control_socket(path: Path) -> tuple[Finding, bool]:
+    """Whether a daemon could listen there, and whether one does."""
+    try:
+        answer = await ask(path, "status", patience_s=_ANSWERED_WITHIN_S)
+    except NobodyAnswers as nobody:
+        if nobody.asked:
+            return warning(_SOCKET, f"{path}: {nobody}", "see what is running there"), True
+    else:
+        return fine(_SOCKET, f"{path}, where a daemon runs: {_beginning(str(answer['text']))}"), True
+    control = ControlSocket(path, lambda _, tell: tell(Answer("only trying", done=False)))
+    trying, opening = asyncio.create_task(control.run()), asyncio.create_task(control.open.wait())
+    await asyncio.wait((trying, opening), return_when=asyncio.FIRST_COMPLETED)
+    for task in (trying, opening):
+        task.cancel()
+    await asyncio.wait((trying, opening))
+    if control.fault:
+        return warning(_SOCKET, f"{path}: {control.fault}", "the daemon goes on without it"), False
+    return fine(_SOCKET, f"{path} can be made"), False
+
+
+def _beginning(status: str) -> str:
+    """Which daemon it is and how it stands; of what it holds and waits for it tells itself."""
+    return " | ".join(status.split("\n")[0].split(" | ")[:2])
+
+
+def service_manager(environ: Mapping[str, str]) -> Finding:
+    """Whether systemd would hear that we are ready."""
+    told = environ.get("NOTIFY_SOCKET", "")
+    if not told:
+        return left_out(_SERVICE, "this is no service of its: NOTIFY_SOCKET is not set")
+    if not told.startswith("@") and not os.access(told, os.W_OK):
+        return warning(_SERVICE, f"NOTIFY_SOCKET is {told}, which cannot be written to", "use Type=notify in the unit")
+    every = environ.get("WATCHDOG_USEC", "")
+    watchdog = f"watchdog {int(every) / 1e6:g} s" if every.isdigit() else "no watchdog"
+    return fine(_SERVICE, f"listens at {told}, {watchdog}")
+
+
+def _inside_the_key(chosen: Settings) -> list[str]:
+    """What is wrong inside the key's file; whether there is one that we may read is judged with the settings."""
+    path = chosen.binance_ed25519_priv_path
+    if not chosen.trading_mode.needs_key or not path.is_file() or not os.access(path, os.R_OK):
+        return []
+    try:
+        KeyManager.from_file(path, chosen.binance_ed25519_api_key or "")
+    except ConfigError as wrong:
+        return list(wrong.problems)
+    return []

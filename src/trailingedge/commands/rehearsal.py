@@ -1,0 +1,285 @@
+"""A start, tried out: every step the daemon takes on the wire, each with what came of it.
+
+A step that fails stops only those that need it. Nothing here trades: the orders of the last step are the
+smallest there are, far from the market, post-only, and gone again before it ends.
+"""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from trailingedge import wiring
+from trailingedge.auth import permissions
+from trailingedge.auth.manager import KeyManager
+from trailingedge.auth.permissions import Permissions
+from trailingedge.commands import canary, listening
+from trailingedge.commands.findings import Finding, failure, fine, left_out, warning
+from trailingedge.commands.listening import Listening, meanwhile
+from trailingedge.commands.venue import Means, Venue
+from trailingedge.config import Settings
+from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
+from trailingedge.errors import (
+    ConfigError,
+    ExchangeUnreachable,
+    ExitCode,
+    LogonRefused,
+    OutcomeUnknown,
+    ProtocolViolation,
+    RequestRefused,
+    SessionLost,
+)
+from trailingedge.execution.ids import is_own
+from trailingedge.market import ZERO, BookTop, SymbolRules, plain
+from trailingedge.notifications import texts
+from trailingedge.snapshots import Snapshots
+from trailingedge.strategy.inputs import Holdings
+from trailingedge.strategy.regime import worth_more
+from trailingedge.websocket import market_fetch
+from trailingedge.websocket.account import AccountSession, ServerClock
+from trailingedge.websocket.account_stream import AccountStream
+from trailingedge.websocket.conversation import Conversation
+
+_CLOCK_MAY_BE_OFF_MS: Final = 1000
+
+Tell = Callable[[Finding], None]
+AskPermissions = Callable[[KeyManager, str, int], Awaitable[Permissions]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to try. `needs` names those that must have come true before."""
+
+    name: str
+    take: Callable[[], Awaitable[Finding | Sequence[Finding]]]
+    needs: tuple[str, ...] = ()
+
+
+class Rehearsal:
+    """One connection, and what is tried over it. `run` it once; `tell` hears each finding as it is made.
+
+    `place`: a canary order may really be placed, else it is only tested. `thorough` False looks and does not touch:
+    no streams and no order of any kind.
+    """
+
+    # What earlier steps have found, for those that need them.
+    _api: Conversation
+    _account: AccountSession
+    _rules: SymbolRules
+    _maker_fee: Decimal
+    _top: BookTop
+
+    def __init__(
+        self,
+        settings: Settings,
+        venue: Venue,
+        tell: Tell,
+        *,
+        thorough: bool = True,
+        place: bool = False,
+        means: Means | None = None,
+        ask_permissions: AskPermissions = permissions.fetch_permissions,
+    ) -> None:
+        self._settings = settings
+        self._venue = venue
+        self._tell = tell
+        self._thorough = thorough
+        self._place = place
+        self._means = means or Means()
+        self._ask_permissions = ask_permissions
+        self._clock = self._means.clock
+        self._server_clock = ServerClock(self._clock)
+        self._told_of: set[str] = set()  # client order ids that the account's events told of
+        self._came_true: set[str] = set()
+        self._stack = contextlib.AsyncExitStack()
+
+    async def run(self) -> None:
+        """Take every step."""
+        async with self._stack:
+            for step in self._steps():
+                for finding in await self._taken(step):
+                    self._tell(finding)
+
+    def _steps(self) -> list[Step]:
+        looks = [
+            Step("connection", self._connect),
+            Step("clock", self._measure_clock, ("connection",)),
+            Step("logon", self._log_on, ("connection", "clock")),
+            Step("key permissions", self._judge_key),
+            Step("rules", self._agree_on_rules, ("connection",)),
+            Step("fee", self._agree_on_fee, ("logon", "rules")),
+            Step("funds", self._look_at_funds, ("logon", "rules", "fee")),
+            Step("own orders", self._look_at_orders, ("logon",)),
+        ]
+        if not self._thorough:
+            return looks
+        return [
+            *looks,
+            Step("candles", self._fetch_candles, ("rules",)),
+            Step(listening.NAME, self._listen_to_market, ("rules",)),
+            Step(canary.NAME, self._send_canary, ("funds",)),
+        ]
+
+    async def _taken(self, step: Step) -> Sequence[Finding]:
+        """What came of `step`."""
+        missing = [need for need in step.needs if need not in self._came_true]
+        if missing:
+            return [left_out(step.name, f"there is no {missing[0]}")]
+        try:
+            found = await step.take()
+        except (ConfigError, LogonRefused) as wrong:
+            problems = wrong.problems if isinstance(wrong, ConfigError) else [str(wrong)]
+            return [failure(step.name, problem) for problem in problems]
+        except (SessionLost, OutcomeUnknown, ExchangeUnreachable) as away:
+            wait_s = away.wait_s if isinstance(away, SessionLost) else 0.0
+            remedy = f"try again in {wait_s:.0f} s" if wait_s else "try again"
+            return [failure(step.name, str(away), remedy, code=ExitCode.UNREACHABLE)]
+        except (RequestRefused, ProtocolViolation) as odd:
+            return [failure(step.name, f"the exchange said: {odd}", code=ExitCode.UNEXPECTED)]
+        findings = [found] if isinstance(found, Finding) else found
+        if all(finding.code is ExitCode.OK for finding in findings):
+            self._came_true.add(step.name)
+        return findings
+
+    # The account's connection ----------------------------------------------------------------
+
+    async def _connect(self) -> Finding:
+        url, began_s = self._venue.endpoints.ws_api_url, self._clock.now_s()
+        socket = await self._means.dial(url)
+        self._stack.push_async_callback(socket.close)
+        self._api = Conversation(
+            socket,
+            self._clock,
+            lambda _: None,  # nobody follows: we are gone soon
+            on_open=_nothing,
+            on_watch=_nothing,
+            server_ms=self._server_clock.now_ms,
+        )
+        await self._stack.enter_async_context(meanwhile(self._converse(self._api)))
+        return fine("connection", f"{url}, {(self._clock.now_s() - began_s) * 1000:.0f} ms")
+
+    @staticmethod
+    async def _converse(api: Conversation) -> None:
+        try:
+            await api.run()
+        except SessionLost as lost:  # whoever waits for an answer hears of it
+            api.end(lost)
+
+    async def _measure_clock(self) -> Finding:
+        await self._server_clock.measure(self._api)
+        off_ms = self._server_clock.offset_ms
+        said = f"the exchange's is {off_ms:+d} ms from ours, an answer takes {self._server_clock.round_trip_ms:.0f} ms"
+        if abs(off_ms) < _CLOCK_MAY_BE_OFF_MS:
+            return fine("clock", said)
+        return warning("clock", said, "it is reckoned with, but have the system's clock set over the network")
+
+    async def _log_on(self) -> Finding:
+        keys, symbol = self._venue.keys, self._settings.symbol
+        self._account = AccountSession(self._api, keys, self._server_clock, symbol, self._settings.recv_window_ms)
+        stream = AccountStream(
+            symbol,
+            Snapshots(klines_maxlen=1),
+            self._clock,
+            on_report=lambda report: self._told_of.add(report.client_order_id),
+        )
+        ear = stream.ear(lambda _: None)
+        self._api.on_event = ear.hear
+        await self._account.open()
+        ear.release()
+        return fine("logon", "the key is accepted, and the account's events are subscribed to")
+
+    async def _judge_key(self) -> Sequence[Finding]:
+        name = "key permissions"
+        url = permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
+        if url is None:
+            return [left_out(name, "only Binance itself tells them, in live")]
+        try:
+            told = await self._ask_permissions(self._venue.keys, url, self._server_clock.now_ms())
+        except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
+            return [warning(name, f"not learned: {trouble}", "see for yourself at Binance, API Management")]
+        judged = permissions.judge(told)
+        found = [failure(name, problem) for problem in judged.problems]
+        found += [warning(name, said) for said in judged.warnings]
+        return found or [fine(name, "it may trade, not withdraw, and from chosen addresses alone")]
+
+    # What may be traded ----------------------------------------------------------------------
+
+    async def _agree_on_rules(self) -> Sequence[Finding]:
+        settings = self._settings
+        told, _ = await market_fetch.exchange_info(self._api, settings.symbol)
+        wrong = problems_with_exchange(settings, told, ZERO)
+        rules = self._rules = effective_rules(settings, told)
+        if wrong:
+            return [failure("rules", problem) for problem in wrong]
+        grid = f"tick {plain(rules.tick_size)}, lot {plain(rules.step_size)}"
+        said = f"{rules.symbol}: {grid}, least order {texts.notional(rules, rules.min_notional)}"
+        if not rules.trading:
+            return [warning("rules", f"{said}, status {rules.status}", "the daemon waits until it trades again")]
+        return [fine("rules", said)]
+
+    async def _agree_on_fee(self) -> Sequence[Finding]:
+        settings, rules = self._settings, self._rules
+        told = await self._account.commission()
+        self._maker_fee = told.maker if settings.fee is None else settings.fee
+        wrong = problems_with_exchange(settings, rules, told.maker)
+        found = [failure("fee", problem) for problem in wrong]
+        found += [warning("fee", said) for said in warnings_with_exchange(settings, told.maker)]
+        return found or [fine("fee", f"maker {texts.rate(told.maker)}, taker {texts.rate(told.taker)}")]
+
+    async def _look_at_funds(self) -> Finding:
+        settings, rules = self._settings, self._rules
+        free = {balance.asset: balance.free for balance in (await self._account.balances()).balances}
+        top = self._top = await market_fetch.book(self._api, rules.symbol)
+        base, quote = free.get(rules.base_asset, ZERO), free.get(rules.quote_asset, ZERO)
+        value = texts.notional(rules, base * top.bid + quote)
+        said = f"{texts.quantity(rules, base)} and {texts.notional(rules, quote)} free, worth {value}"
+        params = wiring.strategy_params(settings, rules, float(self._maker_fee))
+        held = worth_more(Holdings(base - settings.reserve_base, quote - settings.reserve_quote), top, params)
+        if held is None:
+            remedy = "fund the account, or lower RESERVE_BASE and RESERVE_QUOTE"
+            return warning("funds", f"{said}: too little for the least order", remedy)
+        return fine("funds", f"{said}: it would start with {texts.held_asset(rules, held)}")
+
+    async def _look_at_orders(self) -> Finding:
+        found = await self._account.open_orders()
+        own = [order.client_order_id for order in found if is_own(order.client_order_id)]
+        others = f", {len(found) - len(own)} of others, which are never touched" if len(found) > len(own) else ""
+        if own:
+            remedy = "a daemon runs, or one was killed; the next start looks after them"
+            return warning("own orders", f"{', '.join(own)} open{others}", remedy)
+        return fine("own orders", f"none open{others}")
+
+    # The market, and an order ----------------------------------------------------------------
+
+    async def _fetch_candles(self) -> Finding:
+        settings = self._settings
+        wanted, interval = settings.rolling_klines_maxlen, settings.kline_interval
+        found = await market_fetch.klines(self._api, settings.symbol, interval, wanted)
+        said = f"{len(found)} of {wanted}, {interval} each"
+        if len(found) < settings.donchian_window + settings.donchian_shift:
+            return warning("candles", said, "until there are more, the channel is not full and a gate stays shut")
+        return fine("candles", said)
+
+    async def _listen_to_market(self) -> Finding:
+        trial = Listening(self._settings, self._venue.endpoints.ws_stream_url, self._means, self._api)
+        return await trial.until_heard(self._rules)
+
+    async def _send_canary(self) -> Finding:
+        bird = canary.Canary(
+            self._api,
+            self._account,
+            self._rules,
+            self._server_clock,
+            self._clock,
+            self._told_of,
+            recv_window_ms=self._settings.recv_window_ms,
+            absent_after_s=wiring.absent_after_s(self._settings),
+        )
+        if not self._rules.trading:
+            return left_out(canary.NAME, f"the symbol does not trade, its status is {self._rules.status}")
+        return await (bird.place(self._top) if self._place else bird.test(self._top))
+
+
+async def _nothing(_: Conversation) -> None:
+    """Nothing is to be done over a connection that we open ourselves."""

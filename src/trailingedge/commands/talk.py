@@ -1,0 +1,84 @@
+"""Talking to a running daemon: `trailing-edge status`, `why`, `flip`, `pause`, `resume` and their like.
+
+The daemon is found as it finds its own place: by the symbol and the folders of this environment, then in
+LOG_DIR and where the system service has it. What it answers goes to stdout. Exit codes: 0 done, 1 the daemon
+refused (stderr says why), 4 no daemon answers, 78 this user may not talk to it, or the settings cannot be read.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from trailingedge.commands import flags
+from trailingedge.control import VERSION, NobodyAnswers, ask, socket_places
+from trailingedge.errors import ConfigError, ExitCode
+
+COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "status": "tell how a running daemon stands",
+        "why": "tell why it does, or does not, sell or buy",
+        "balance": "tell what its account holds",
+        "today": "tell what it has done since 00:00 UTC",
+        "flip": "have it sell or buy now, whatever the triggers say",
+        "withdraw": "have it take its exit order off the book",
+        "pause": "put it on hold; the stop stays armed",
+        "resume": "end a hold, or a halt",
+    }
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of each of the commands."""
+    flags.add_arguments(parser)
+    parser.add_argument("--socket", type=Path, metavar="FILE", help="its control socket, wherever settings say it is")
+    parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
+
+
+def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
+    """Ask, and print what is answered. Raises ConfigError where the settings cannot be read."""
+    places = [arguments.socket] if arguments.socket else _places(arguments, environ)
+    try:
+        answer = asyncio.run(_ask_first(places, command))
+    except NobodyAnswers as nobody:
+        answer = {"version": VERSION, "ok": False, "text": str(nobody)}
+        code = ExitCode.CONFIG if nobody.forbidden else ExitCode.UNREACHABLE
+    else:
+        code = ExitCode.OK if answer["ok"] else ExitCode.UNEXPECTED
+    if arguments.json:
+        print(json.dumps(answer, ensure_ascii=False))
+    else:
+        print(answer["text"], file=sys.stdout if code is ExitCode.OK else sys.stderr)
+    return code
+
+
+def _places(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Path]:
+    """Where the daemon of these settings may listen. Raises ConfigError: a guess might reach another one."""
+    reading = flags.read(arguments, environ)
+    if reading.problems:
+        raise ConfigError([*reading.problems, "--socket FILE would reach the daemon without any settings"])
+    return socket_places(reading.settings.symbol, environ, reading.settings.log_dir)
+
+
+async def _ask_first(places: Sequence[Path], command: str) -> Mapping[str, object]:
+    """The answer of the first that is there. Raises NobodyAnswers, with all that was tried."""
+    tried = []
+    for place in places:
+        try:
+            return await ask(place, command)
+        except NobodyAnswers as nobody:
+            if nobody.forbidden:
+                remedy = (
+                    f"run this as the daemon's own user, for example: sudo -u trailing-edge trailing-edge {command}"
+                )
+                raise NobodyAnswers(f"{place}: {nobody}; {remedy}", forbidden=True) from nobody
+            if nobody.asked:  # another one must not obey as well
+                raise NobodyAnswers(f"{place}: {nobody}") from nobody
+            tried.append(f"{place} ({nobody})")
+    remedy = "start one with trailing-edge, or name its --symbol, --env-file or --socket"
+    raise NobodyAnswers(f"no daemon answers at {', '.join(tried)}; {remedy}")

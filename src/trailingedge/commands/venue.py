@@ -1,0 +1,32 @@
+"""Where a command tries out what the daemon would do, and with what."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from random import Random
+
+from trailingedge.auth.manager import KeyManager
+from trailingedge.clock import Clock, RealClock
+from trailingedge.config import Endpoints, Settings
+from trailingedge.websocket.connection import Dial, dial
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """An exchange that can be connected to, and the key that it knows us by."""
+
+    endpoints: Endpoints
+    keys: KeyManager
+
+
+OpenVenue = Callable[[Settings], AbstractAsyncContextManager[Venue]]
+"""The exchange of these settings, the embedded one included, for as long as it is needed. Raises ConfigError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """The wire, the clock and chance, as the daemon has them."""
+
+    dial: Dial = dial
+    clock: Clock = field(default_factory=RealClock)
+    random: Random = field(default_factory=Random)

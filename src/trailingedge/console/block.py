@@ -1,0 +1,253 @@
+"""The live status as rows of text, for any width: what it says and which words stand out, not how it is drawn."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from trailingedge.market import Regime, Side
+from trailingedge.notifications.guard_texts import breaker_name, breaker_until
+from trailingedge.notifications.status import OLD_DATA_S, StatusView, beyond, exit_in_short, gain_asset, position
+from trailingedge.notifications.texts import Number, figure, label, percent
+
+LABEL_WIDTH: Final = 13
+BETWEEN: Final = 3  # columns between two cells of a row
+QUIET_S: Final = 3.0  # the state is shown once a second: later than this, something is stuck
+
+
+class Tone(Enum):
+    """How much a piece of text stands out."""
+
+    PLAIN = "plain"
+    FAINT = "faint"
+    STRONG = "strong"
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Some text in one tone."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+Row = tuple[Span, ...]
+
+
+def block(view: StatusView, width: int, quiet_s: float = 0.0) -> list[str]:
+    """The rows as bare text, none of them wider than `width` columns."""
+    return [text_of(row) for row in rows(view, width, quiet_s)]
+
+
+def rows(view: StatusView, width: int, quiet_s: float = 0.0) -> list[Row]:
+    """A head, then what is held and what happens next. `quiet_s` is how long ago `view` was true.
+
+    Where two cells fit beside each other they share a row.
+    """
+    left = [_cell("price", _price(view)), _cell("anchor", *_anchor(view)), _cell("take-profit", _take_profit(view))]
+    right = [_cell("holding", _holding(view)), _cell("channel", _channel(view)), _cell("hard stop", _stop(view))]
+    body = [*_paired(left, right, width), _cell("exit", *_exit(view)), *_holds(view)]
+    return [_head(view, width, quiet_s), *(fit(row, width) for row in body)]
+
+
+def opening(title: str, width: int) -> list[Row]:
+    """The block before there is anything to show."""
+    return [_ruled(Span(title, Tone.STRONG), Span("starting"), width)]
+
+
+def text_of(row: Row) -> str:
+    """A row without its tones."""
+    return "".join(span.text for span in row)
+
+
+def fit(row: Row, width: int) -> Row:
+    """`row` cut to `width` columns; what is cut shows as an ellipsis."""
+    if columns(text_of(row)) <= width:
+        return row
+    room = width - 1
+    kept: list[Span] = []
+    for span in row:
+        text = _cut(span.text, room)
+        kept.append(Span(text, span.tone))
+        room -= columns(text)
+        if text != span.text:
+            break
+    return (*kept, Span("…"[: max(0, width)]))
+
+
+def _cut(text: str, room: int) -> str:
+    """As much of the beginning of `text` as fits."""
+    while text and columns(text) > room:
+        text = text[:-1]
+    return text
+
+
+def columns(text: str) -> int:
+    """How wide it is: letters of East Asia take two columns, combining marks none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def _head(view: StatusView, width: int, quiet_s: float) -> Row:
+    title = Span(f"{label(view.mode)} {view.rules.symbol} · {position(view)}", Tone.STRONG)
+    return _ruled(title, _health(view, quiet_s), width)
+
+
+def _ruled(left: Span, right: Span, width: int) -> Row:
+    """Two texts in a rule from edge to edge; the right one goes where there is no room for both."""
+    rule = width - columns(left.text) - columns(right.text) - 8
+    if rule < 1:
+        rest = max(0, width - columns(left.text) - 4)
+        return fit((Span("── ", Tone.FAINT), left, Span(f" {'─' * rest}", Tone.FAINT)), width)
+    return (
+        Span("── ", Tone.FAINT),
+        left,
+        Span(f" {'─' * rule} ", Tone.FAINT),
+        right,
+        Span(" ──", Tone.FAINT),
+    )
+
+
+def _health(view: StatusView, quiet_s: float) -> Span:
+    """Whether all this can be believed."""
+    reconnects = f" · reconnects {view.reconnects}" if view.reconnects else ""
+    if quiet_s >= QUIET_S:
+        return Span(f"not updated for {quiet_s:.0f} s{reconnects}", Tone.BAD)
+    if not view.account_proven:
+        return Span(f"account connection away{reconnects}", Tone.BAD)
+    if view.data_age_s is None or not view.data_is_known:
+        return Span(f"no market data{reconnects}", Tone.BAD)
+    tone = Tone.WARNING if view.data_age_s >= OLD_DATA_S else Tone.PLAIN
+    return Span(f"data {view.data_age_s:.1f} s old{reconnects}", tone)
+
+
+def _paired(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:
+    half = (width - BETWEEN) // 2
+    if any(columns(text_of(cell)) > half for cell in (*left, *right)):
+        return [cell for pair in zip(left, right, strict=True) for cell in pair]
+    return [_beside(one, other, half) for one, other in zip(left, right, strict=True)]
+
+
+def _beside(one: Row, other: Row, half: int) -> Row:
+    return (*one, Span(" " * (half - columns(text_of(one)) + BETWEEN)), *other)
+
+
+def _cell(name: str, text: str, tone: Tone = Tone.PLAIN) -> Row:
+    return (Span(f" {name:<{LABEL_WIDTH - 1}}", Tone.FAINT), Span(text, tone))
+
+
+# --- cells ----------------------------------------------------------------------------------------
+
+
+def _level(view: StatusView, value: Number | None) -> str:
+    return "–" if value is None else figure(value, view.rules.tick_size)
+
+
+def _price(view: StatusView) -> str:
+    if view.top is None:
+        return "not known"
+    return f"bid {_level(view, view.top.bid)} · ask {_level(view, view.top.ask)} {view.rules.quote_asset}"
+
+
+def _holding(view: StatusView) -> str:
+    grids = ((view.base, view.rules.step_size), (view.quote, view.rules.tick_size))
+    held = [f"{figure(held.total, grid)} {held.asset}" for held, grid in grids if held is not None]
+    if view.value is not None:
+        held.append(f"value {_level(view, view.value)}")
+    return " · ".join(held) or "–"
+
+
+def _anchor(view: StatusView) -> tuple[str, Tone]:
+    if view.anchor is None:
+        return "–", Tone.PLAIN
+    parts = [_level(view, view.anchor)]
+    parts += [f"now {percent(view.gain_frac)} in {gain_asset(view)}"] if view.gain_frac is not None else []
+    parts += [f"best {percent(view.high_frac)}"] if view.high_frac is not None else []
+    gain = round(view.gain_frac or 0.0, 4)
+    return " · ".join(parts), Tone.GOOD if gain > 0 else Tone.BAD if gain < 0 else Tone.PLAIN
+
+
+def _take_profit(view: StatusView) -> str:
+    acts = "sells" if view.regime is Regime.BASE else "buys"
+    idle = _idle(view)
+    if idle is not None:
+        return idle
+    if view.take_profit is not None:
+        return f"armed, {acts} at {_level(view, view.take_profit)}{_away(view, view.take_profit)}"
+    if view.armed:
+        return "armed, does not pay both fees yet"
+    if view.arms_at is None:
+        return "–"
+    return f"arms at {_level(view, view.arms_at)}{_away(view, view.arms_at)}"
+
+
+def _idle(view: StatusView) -> str | None:
+    """Why no profit is taken now, whatever the price."""
+    if view.chase is not None:
+        return "–"
+    if view.gate is not None:
+        return "off while the gate is shut"
+    return "off while halted" if view.halted else "off while held" if view.held else None
+
+
+def _stop(view: StatusView) -> str:
+    if view.gate is not None:
+        return "none while the gate is shut"
+    if view.stop is None:
+        return "–"
+    away = "" if view.stop_frac is None else f" ({percent(-view.stop_frac)})"
+    if view.regime is Regime.BASE:
+        return f"sells at {_level(view, view.stop)}{away}{_away(view, view.stop)}"
+    return f"a close at {_level(view, view.stop)}{away} shuts the gate"
+
+
+def _away(view: StatusView, level: Number) -> str:
+    """How far the price has to go yet."""
+    now = view.leaving_price
+    return "" if now is None else f", {figure(abs(float(level) - float(now)), view.rules.tick_size)} away"
+
+
+def _channel(view: StatusView) -> str:
+    if view.mid is None:
+        return "too few candles yet"
+    edges = " · ".join(_level(view, edge) for edge in (view.lower, view.mid, view.upper))
+    squeezed = " · squeeze" if view.squeezed else ""
+    return edges + squeezed + (" · gate open" if view.gate_open else "")
+
+
+def _exit(view: StatusView) -> tuple[str, Tone]:
+    if view.chase is None:
+        return "none", Tone.PLAIN
+    return exit_in_short(view.rules, view.chase, view.top), Tone.STRONG
+
+
+def _holds(view: StatusView) -> list[Row]:
+    """What keeps the bot from trading, and what an exit waits for; nothing on a good day."""
+    found: list[Row] = []
+    if view.chase is not None and view.chase.obstacle is not None:
+        found.append(_cell("waits", view.chase.obstacle.value, Tone.WARNING))
+    if view.gate is not None:
+        opens = f"shut until a candle closes {beyond(view.gate)} {_level(view, view.mid)}"
+        found.append(_cell("gate", opens, Tone.WARNING))
+    if view.halted:
+        found.append(_cell("HALTED", f"{view.halt_reason or 'by a safety rule'}; r resumes", Tone.BAD))
+    if view.paused:
+        found.append(_cell("paused", f"{_still(view)}; r resumes", Tone.WARNING))
+    breakers = (f"{breaker_name(trip.breaker)}, {breaker_until(trip.breaker)}" for trip in view.trips)
+    return found + [_cell("breaker", told, Tone.WARNING) for told in breakers]
+
+
+def _still(view: StatusView) -> str:
+    """What a pause leaves running."""
+    if view.chase is not None and view.chase.side is Side.SELL:
+        return "the sale goes on"
+    return "only the hard stop is armed" if view.regime is Regime.BASE else "nothing is bought"

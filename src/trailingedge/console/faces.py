@@ -1,0 +1,60 @@
+"""Which face a terminal gets: the live block where it can be drawn and is welcome, else plain lines."""
+
+import sys
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Final, TextIO
+
+from trailingedge.console.lines import Console, Lines
+from trailingedge.console.live import LiveBlock
+from trailingedge.console.terminal import Terminal, terminal_of
+
+_WITHOUT_TERM: Final = "win32"  # there TERM is not set, and says nothing
+
+
+class Style(Enum):
+    """How the state is shown."""
+
+    LIVE = "live"
+    PLAIN = "plain"
+
+
+def choose(*, stdout_is_tty: bool, no_color: bool, plain: bool, term: str | None, platform: str) -> Style:
+    """The style for a standard output and what the user said of it; standard input has no say."""
+    able = term != "dumb" and (bool(term) or platform == _WITHOUT_TERM)
+    return Style.LIVE if stdout_is_tty and able and not (no_color or plain) else Style.PLAIN
+
+
+def open_face(
+    stdout: TextIO,
+    environ: Mapping[str, str],
+    title: str,
+    *,
+    plain: bool,
+    keys: bool,
+    platform: str = sys.platform,
+    terminal: Callable[[TextIO], Terminal] = terminal_of,
+) -> Console:
+    """The face for `stdout`. `plain`: the user wants lines; `keys`: hotkeys are read."""
+    style = choose(
+        stdout_is_tty=_is_tty(stdout),
+        no_color=bool(environ.get("NO_COLOR")),
+        plain=plain,
+        term=environ.get("TERM"),
+        platform=platform,
+    )
+    if style is Style.PLAIN:
+        return Lines(stdout)
+    try:
+        found = terminal(stdout)
+        able = found.prepare()
+    except (OSError, ValueError):
+        return Lines(stdout)
+    return LiveBlock(stdout, found, title, keys=keys) if able else Lines(stdout)
+
+
+def _is_tty(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return False

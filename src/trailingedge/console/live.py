@@ -1,0 +1,120 @@
+"""The live face of the terminal: one status block that is redrawn in place while lines scroll above it.
+
+As with plain lines nothing here waits and nothing raises: a thread of its own draws, a few times a second
+at most, and a terminal that is paused or gone delays no beat.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TextIO
+
+from trailingedge.console.block import Row, Span, opening, rows
+from trailingedge.console.hotkeys import HINTS
+from trailingedge.console.lines import FAREWELL_S, MOST_WAITING, step
+from trailingedge.console.outlet import Outlet
+from trailingedge.console.screen import Screen
+from trailingedge.console.terminal import Terminal
+from trailingedge.notifications.status import StatusView
+
+REDRAW_S: Final = 0.25
+LOOK_S: Final = 1.0  # without news the size of the terminal and the age of what is shown are looked at this often
+_ASCII: Final = str.maketrans({"─": "-", "·": "|", "…": ".", "–": "-"})
+
+
+class LiveBlock:
+    """A `Console` that draws on `terminal`, to which `stream` leads.
+
+    `title` stands in the block until there is a state to show. `keys`: hotkeys are read, and so hinted at.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        terminal: Terminal,
+        title: str,
+        *,
+        keys: bool,
+        redraw_s: float = REDRAW_S,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._outlet = Outlet(stream)
+        self._terminal = terminal
+        self._title = title
+        self._screen = Screen(HINTS if keys else "Ctrl-C ends it")
+        self._redraw_s = redraw_s
+        self._now_s = now_s
+        self._rich = self._outlet.rich
+        self._lines: queue.Queue[str] = queue.Queue(MOST_WAITING)
+        self._shown: tuple[StatusView, float] | None = None  # the newest state, and when it was shown
+        self._entered = threading.Event()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        # A daemon thread: a terminal that reads no more must not keep the process alive.
+        self._artist = threading.Thread(target=self._run, name="terminal", daemon=True)
+        self._artist.start()
+
+    def line(self, text: str) -> None:
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(text)
+        self._wake.set()
+
+    def step(self, name: str, result: str) -> None:
+        self.line(step(name, result))
+
+    def show(self, view: StatusView, now_s: float) -> None:  # noqa: ARG002 - a face paces itself
+        self._shown = view, self._now_s()
+        self._wake.set()
+
+    def entered(self) -> None:
+        self._entered.set()
+        self._wake.set()
+
+    def close(self) -> None:
+        """The block is wiped away, so that what follows stands right below the lines."""
+        self._closing.set()
+        self._wake.set()
+        self._artist.join(FAREWELL_S)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait(LOOK_S)
+            self._wake.clear()
+            self._draw()
+            self._closing.wait(self._redraw_s)
+        self._outlet.write(self._screen.leave(self._waiting()))
+
+    def _draw(self) -> None:
+        entered = self._entered.is_set()
+        self._entered.clear()
+        lines = self._waiting()
+        if not self._terminal.in_front():  # a shell has the screen: no place for a block
+            self._outlet.write(self._screen.plain(lines))
+            return
+        size = self._terminal.size()
+        written = self._screen.paint(lines, self._rows(size[0]), size, entered=entered)
+        if written:
+            self._outlet.write(written)
+
+    def _waiting(self) -> list[str]:
+        """The lines that have come since the last time."""
+        lines = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                lines.append(self._lines.get_nowait())
+        return lines
+
+    def _rows(self, width: int) -> list[Row]:
+        if self._shown is None:
+            drawn = opening(self._title, width)
+        else:
+            view, shown_s = self._shown
+            drawn = rows(view, width, self._now_s() - shown_s)
+        return drawn if self._rich else [_poor(row) for row in drawn]
+
+
+def _poor(row: Row) -> Row:
+    """The row in the letters that every terminal has."""
+    return tuple(Span(span.text.translate(_ASCII), span.tone) for span in row)

@@ -1,0 +1,112 @@
+"""What a terminal is asked beside showing text, on Linux and on Windows."""
+
+import os
+import sys
+from typing import Final, Protocol, TextIO
+
+USUAL_SIZE: Final = (80, 24)
+VIRTUAL_TERMINAL: Final = 0x0004  # ENABLE_VIRTUAL_TERMINAL_PROCESSING of SetConsoleMode
+
+
+class Terminal(Protocol):
+    """The screen that a live block is drawn on."""
+
+    def prepare(self) -> bool:
+        """Whether escape sequences are understood from now on."""
+        ...
+
+    def size(self) -> tuple[int, int]:
+        """Columns and rows, as they are now."""
+        ...
+
+    def in_front(self) -> bool:
+        """The screen is ours, not that of a shell that has put us into the background."""
+        ...
+
+
+class ConsoleMode(Protocol):
+    """The mode of a Windows console."""
+
+    def get(self) -> int | None:
+        """The flags; None where there is no console."""
+        ...
+
+    def set(self, flags: int) -> bool:
+        """Whether the console took them."""
+        ...
+
+
+class PosixTerminal:
+    """A terminal by its file descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def prepare(self) -> bool:
+        return True
+
+    def size(self) -> tuple[int, int]:
+        return size_of(self._descriptor)
+
+    def in_front(self) -> bool:
+        try:
+            return os.tcgetpgrp(self._descriptor) == os.getpgrp()
+        except OSError:  # not our controlling terminal: nobody else's either
+            return True
+
+
+class WindowsTerminal:
+    """A Windows console, which has to be told to understand escape sequences."""
+
+    def __init__(self, descriptor: int, mode: ConsoleMode) -> None:
+        self._descriptor = descriptor
+        self._mode = mode
+
+    def prepare(self) -> bool:
+        flags = self._mode.get()
+        if flags is None:
+            return False
+        return bool(flags & VIRTUAL_TERMINAL) or self._mode.set(flags | VIRTUAL_TERMINAL)
+
+    def size(self) -> tuple[int, int]:
+        return size_of(self._descriptor)
+
+    def in_front(self) -> bool:
+        return True
+
+
+def size_of(descriptor: int) -> tuple[int, int]:
+    """Columns and rows; the usual ones where a terminal does not tell."""
+    try:
+        columns, rows = os.get_terminal_size(descriptor)
+    except OSError:
+        return USUAL_SIZE
+    return columns or USUAL_SIZE[0], rows or USUAL_SIZE[1]
+
+
+def terminal_of(stream: TextIO) -> Terminal:
+    """The terminal behind `stream`. Raises OSError or ValueError where there is none."""
+    descriptor = stream.fileno()
+    if sys.platform == "win32":
+        return WindowsTerminal(descriptor, _KernelMode())
+    return PosixTerminal(descriptor)
+
+
+if sys.platform == "win32":
+    import ctypes
+
+    _STANDARD_OUTPUT: Final = -11
+
+    class _KernelMode:
+        """The mode of the console that standard output goes to."""
+
+        def __init__(self) -> None:
+            self._kernel = ctypes.windll.kernel32
+            self._handle = self._kernel.GetStdHandle(_STANDARD_OUTPUT)
+
+        def get(self) -> int | None:
+            flags = ctypes.c_uint32()
+            return flags.value if self._kernel.GetConsoleMode(self._handle, ctypes.byref(flags)) else None
+
+        def set(self, flags: int) -> bool:
+            return bool(self._kernel.SetConsoleMode(self._handle, flags))

@@ -1,0 +1,152 @@
+"""A look at the trade: what the status shows is gathered here, and nowhere else."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from trailingedge.execution.order import State
+from trailingedge.execution.trader import Trader
+from trailingedge.market import ZERO, Balance, Regime, Side
+from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
+from trailingedge.snapshots import Snapshots
+from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.memory import Exit
+from trailingedge.strategy.want import Kind
+
+
+def look(
+    trader: Trader,
+    snapshots: Snapshots,
+    now_s: float,
+    *,
+    mode: str,
+    reconnects: int,
+    stale_after_s: float = 10.0,
+    stop_confirm_s: float = 0.0,
+    reserve_base: Decimal = ZERO,
+    reserve_quote: Decimal = ZERO,
+    budget_short: bool = False,
+    refusal: str | None = None,
+    halt_reason: str | None = None,
+) -> StatusView:
+    """How things stand. `budget_short`: a move of the order has to wait; `refusal` is the last order's, if it was."""
+    rules, decision = trader.rules, trader.decision
+    base, quote = (_balance(snapshots.balances, asset) for asset in (rules.base_asset, rules.quote_asset))
+    view = StatusView(
+        mode=mode,
+        rules=rules,
+        phase=trader.memory.phase.value,
+        base=base,
+        quote=quote,
+        reserve_base=reserve_base,
+        reserve_quote=reserve_quote,
+        market_ms=snapshots.market_ms(now_s),
+        account_proven=snapshots.account_proven,
+        reconnects=reconnects,
+        halted=trader.halted,
+        halt_reason=halt_reason if trader.halted else None,
+    )
+    if decision is None:
+        return view
+    top = snapshots.top
+    age_s = now_s - snapshots.top_proven_s
+    view = replace(
+        view,
+        top=top,
+        value=None if top is None else base.total * top.bid + quote.total,
+        data_age_s=age_s,
+        paused=trader.paused,
+        trips=trader.guards.breakers.state.trips,
+        held=trader.held,
+        chase=_chase(
+            trader, trader.memory.exit, view, fresh=age_s < stale_after_s, budget_short=budget_short, refusal=refusal
+        ),
+    )
+    return judged(view, decision, stop_confirm_s)
+
+
+def judged(view: StatusView, decision: Decision, stop_confirm_s: float) -> StatusView:
+    """`view` with what the strategy made of it."""
+    channel, trail = decision.channel, decision.trail
+    shown = channel if channel is not None and channel.full else None
+    stop = decision.stop_price if _stop_is_watched(view, decision) else None
+    gone_by = trail is not None and trail.drawdown >= trail.callback and not trail.due
+    return replace(
+        view,
+        regime=decision.regime,
+        anchor=decision.anchor_price,
+        high=decision.high_price,
+        gain_frac=_growth(decision.anchor, decision.u),
+        high_frac=_growth(decision.anchor, decision.high),
+        armed=trail is not None and trail.armed,
+        arms_at=decision.arming_price,
+        take_profit=None if gone_by else decision.trigger_price,
+        stop=stop,
+        stop_frac=None if stop is None else decision.stop_distance,
+        stop_confirm_s=stop_confirm_s,
+        lower=None if shown is None else shown.lower,
+        mid=None if shown is None else shown.mid,
+        upper=None if shown is None else shown.upper,
+        squeezed=decision.squeezed,
+        gate=decision.gate,
+        gate_open=decision.gate is None if decision.regime is Regime.QUOTE else None,
+    )
+
+
+def _stop_is_watched(view: StatusView, decision: Decision) -> bool:
+    """A flush has no second stop, and of the buys only a take-profit is ended by one."""
+    if view.halted or not decision.memory.funded:
+        return False
+    if view.chase is None or view.chase.kind is Kind.TAKE_PROFIT:
+        return True
+    return view.chase.side is Side.SELL and view.chase.kind is not Kind.FLUSH
+
+
+def _growth(anchor: float | None, value: float | None) -> float | None:
+    return value / anchor - 1.0 if anchor and value else None
+
+
+def _balance(balances: Mapping[str, Balance], asset: str) -> Balance:
+    return balances.get(asset) or Balance(asset, ZERO)
+
+
+def _chase(
+    trader: Trader, exit_: Exit | None, view: StatusView, *, fresh: bool, budget_short: bool, refusal: str | None
+) -> ChaseView | None:
+    if exit_ is None:
+        return None
+    chase, order = trader.chase, trader.chase.order
+    progress = chase.progress()
+    ours = progress is not None and progress.number == exit_.number
+    alive = ours and order is not None and order.alive
+    obstacle = _obstacle(trader, view, fresh=fresh, budget_short=budget_short, refused=refusal is not None)
+    return ChaseView(
+        kind=exit_.kind,
+        side=exit_.side,
+        age_s=trader.exit_age_s(view.market_ms),
+        filled=progress.filled_base if progress is not None and ours else ZERO,
+        filled_quote=progress.filled_quote if progress is not None and ours else ZERO,
+        price=order.price if order is not None and alive else None,
+        rest=order.remaining if order is not None and alive else None,
+        client_order_id=order.client_order_id if order is not None and alive else None,
+        obstacle=obstacle,
+        refusal=refusal if obstacle is Obstacle.REFUSED else None,
+        ending=exit_.ending,
+    )
+
+
+def _obstacle(trader: Trader, view: StatusView, *, fresh: bool, budget_short: bool, refused: bool) -> Obstacle | None:
+    """The first reason why the chase stands still, the gravest first."""
+    chase, order = trader.chase, trader.chase.order
+    progress = chase.progress()
+    found = {
+        Obstacle.NO_ACCOUNT: not view.account_proven,
+        Obstacle.HALTED: not view.rules.trading,
+        Obstacle.NO_MARKET: not fresh,
+        Obstacle.IN_DOUBT: order is not None and order.state is State.UNKNOWN,
+        Obstacle.IN_FLIGHT: order is not None and order.state is State.IN_FLIGHT,
+        Obstacle.REFUSED: refused,
+        Obstacle.BALANCES: chase.idle and progress is not None and not progress.idle,
+        Obstacle.BUDGET: budget_short,
+    }
+    return next((obstacle for obstacle, met in found.items() if met), None)

@@ -1,0 +1,39 @@
+"""Trying Telegram out before anything hangs on it: is there such a bot, and may it write to each chat?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from trailingedge.notifications.telegram_line import BOT_API, BotRefused, BotUnreachable, Connect, Connector, Line
+
+_PATIENCE_S: Final = 10.0
+
+
+async def try_out(
+    token: str,
+    chats: Sequence[str],
+    text: str,
+    *,
+    base_url: str = BOT_API,
+    connect: Callable[[str], Connect] = Connector,
+) -> Mapping[str, str | None]:
+    """Ask who the bot is and send `text` to every chat. By part, what went wrong there, or None.
+
+    Never raises for reasons of the network, and tells the token to nobody.
+    """
+    line = Line(base_url, token, connect(base_url))
+    found: dict[str, str | None] = {}
+    try:
+        found["the bot"] = await _trouble(line, "getMe", {})
+        for chat in dict.fromkeys(chats):
+            found[f"chat {chat}"] = await _trouble(line, "sendMessage", {"chat_id": chat, "text": text})
+    finally:
+        await line.hang_up()
+    return found
+
+
+async def _trouble(line: Line, method: str, fields: Mapping[str, object]) -> str | None:
+    try:
+        await line.ask(method, fields, _PATIENCE_S)
+    except (BotRefused, BotUnreachable) as trouble:
+        return str(trouble)
+    return None

@@ -1,0 +1,132 @@
+"""The market's trades over a connection that comes back by itself: what feeds a market on paper.
+
+What trades while no connection stands is not told later.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.clock import Clock
+from trailingedge.errors import ProtocolViolation, SessionLost
+from trailingedge.market import ZERO, Side
+from trailingedge.websocket.connection import Backoff, Dial, Socket, ViolationCount, shown
+from trailingedge.websocket.fields import amount, decode, fields, flag, integer
+from trailingedge.websocket.link import Follow, Link
+
+logger = logging.getLogger(__name__)
+
+_REMEMBERED: Final = 1000  # trades: more than two connections can differ by
+_STRAGGLERS_S: Final = 1.0  # trades of before the new connection may still be on their way over the old one
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """What one taker took at one price; `aggressor` is his side."""
+
+    number: int
+    price: Decimal
+    quantity: Decimal
+    aggressor: Side
+    time_ms: int
+
+
+def read_trade(frame: str | bytes, symbol: str) -> Traded | str | None:
+    """An `aggTrade` of `symbol`, the reason why the connection ends soon, or None for anything else.
+
+    Raises ProtocolViolation for what cannot be read.
+    """
+    message = fields(decode(frame))
+    if message.get("e") == "serverShutdown":
+        return "the server shuts down"
+    if message.get("e") != "aggTrade" or message.get("s") != symbol:
+        return None
+    price, quantity = amount(message, "p"), amount(message, "q")
+    if not (price > ZERO and quantity > ZERO):
+        raise ProtocolViolation(f"not a trade: {quantity} at {price}")
+    aggressor = Side.SELL if flag(message, "m") else Side.BUY  # `m`: the buyer was there before
+    return Traded(integer(message, "a"), price, quantity, aggressor, integer(message, "T"))
+
+
+class TradeStream:
+    """Tells `hear` each trade of one symbol, once; in order, but where one connection follows another."""
+
+    def __init__(
+        self,
+        base_url: str,
+        symbol: str,
+        hear: Callable[[Traded], None],
+        *,
+        dial: Dial,
+        clock: Clock,
+        backoff: Backoff,
+    ) -> None:
+        self._symbol = symbol
+        self._hear = hear
+        self._clock = clock
+        self._heard: dict[int, None] = {}  # the newest numbers, oldest first
+        url = f"{base_url.rstrip('/')}/ws/{symbol.lower()}@aggTrade"
+        self._link: Link[_Ear] = Link("trades", url, self._begin, dial=dial, clock=clock, backoff=backoff)
+
+    def stay_down(self) -> None:
+        """From now on a lost connection stays lost, and `run` returns."""
+        self._link.stay_down()
+
+    async def run(self) -> None:
+        """Until `stay_down`. Raises ExchangeUnreachable."""
+        await self._link.run()
+
+    def hear(self, frame: str | bytes, follow: Follow) -> None:
+        """A frame, over whichever connection: while one follows another, both tell. Raises ProtocolViolation."""
+        told = read_trade(frame, self._symbol)
+        if isinstance(told, str):
+            follow(told)
+        elif told is not None and told.number not in self._heard:
+            self._heard[told.number] = None
+            if len(self._heard) > _REMEMBERED:
+                del self._heard[next(iter(self._heard))]
+            self._hear(told)
+
+    def _begin(self, socket: Socket, follow: Follow) -> "_Ear":
+        if self._link.current is None:  # a new beginning, which may be that of another count
+            self._heard.clear()
+        return _Ear(self, socket, self._clock, follow)
+
+
+class _Ear:
+    """One connection's frames: a life on the link."""
+
+    def __init__(self, stream: TradeStream, socket: Socket, clock: Clock, follow: Follow) -> None:
+        self._stream = stream
+        self._socket = socket
+        self._clock = clock
+        self._follow = follow
+
+    async def run(self) -> None:
+        """Hear every frame. Raises SessionLost."""
+        violations = ViolationCount()
+        while True:
+            frame = await self._socket.recv()
+            try:
+                self._stream.hear(frame, self._follow)
+            except ProtocolViolation as violation:
+                violations.add(violation, self._clock.now_s())
+            except Exception:  # a handler's mistake must not cut us off from the market
+                logger.exception("frame handler failed frame=%s", shown(frame))
+
+    async def open(self) -> None:
+        """Nothing is to be said first."""
+
+    async def watch(self) -> None:
+        """A market may be without trades for as long as it likes."""
+        await asyncio.Event().wait()
+
+    async def finish(self) -> None:
+        """The one that follows tells everything since; what was before that may be late."""
+        await self._clock.sleep(_STRAGGLERS_S)
+
+    def end(self, _: SessionLost) -> None:
+        """Nothing waits for more."""

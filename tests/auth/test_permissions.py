@@ -1,0 +1,226 @@
+"""A key that may do more than trade is seen before anything is traded."""
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trailingedge.auth import permissions
+from trailingedge.auth.manager import KeyManager
+from trailingedge.auth.permissions import Permissions, base_url, fetch_permissions, judge
+from trailingedge.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused
+
+PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+KEYS = KeyManager.from_private_key(PRIVATE, "THE-API-KEY")
+NOW_MS = 1_783_000_000_000
+URL = "https://api.example"
+# The exchange's own example, as a trader's key should be.
+GOOD = {
+    "ipRestrict": True,
+    "createTime": 1698645219000,
+    "enableInternalTransfer": False,
+    "enableFutures": False,
+    "enablePortfolioMarginTrading": False,
+    "enableVanillaOptions": False,
+    "permitsUniversalTransfer": False,
+    "enableReading": True,
+    "enableSpotAndMarginTrading": True,
+    "enableWithdrawals": False,
+    "enableMargin": False,
+}
+
+
+def asked(respond: Callable[[httpx.Request], httpx.Response]) -> Permissions:
+    """What is learned from an exchange that answers like that."""
+    return asyncio.run(fetch_permissions(KEYS, URL, NOW_MS, transport=httpx.MockTransport(respond)))
+
+
+def told(**changes: Any) -> Permissions:
+    return asked(lambda _: httpx.Response(200, json=GOOD | changes))
+
+
+def test_the_request_is_signed_as_it_is_sent() -> None:
+    requests = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=GOOD)
+
+    asked(respond)
+    (request,) = requests
+    assert (request.method, request.url.path) == ("GET", "/sapi/v1/account/apiRestrictions")
+    assert request.headers["X-MBX-APIKEY"] == "THE-API-KEY"
+    query = request.url.query.decode()
+    payload, _, encoded = query.partition("&signature=")
+    assert payload == f"recvWindow=5000&timestamp={NOW_MS}"
+    assert not set("+/=") & set(encoded)
+    signature = dict(parse_qsl(query))["signature"]
+    PRIVATE.public_key().verify(base64.b64decode(signature), payload.encode())
+
+
+def test_a_key_that_reads_and_trades_from_one_address_is_fine() -> None:
+    assert told() == Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)
+    assert judge(told()) == permissions.Judgement()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem", "remedy"),
+    [
+        pytest.param({"enableWithdrawals": True}, "may withdraw", '"Enable Withdrawals" off', id="it may withdraw"),
+        pytest.param(
+            {"enableSpotAndMarginTrading": False},
+            "may not trade",
+            '"Enable Spot & Margin Trading" on',
+            id="it may not trade",
+        ),
+    ],
+)
+def test_with_some_keys_nothing_is_started(changes: dict[str, bool], problem: str, remedy: str) -> None:
+    (said,) = judge(told(**changes)).problems
+    assert problem in said
+    assert remedy in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        pytest.param({"ipRestrict": False}, "works from every address", id="from everywhere"),
+        pytest.param({"permitsUniversalTransfer": True}, "may transfer funds", id="it may transfer"),
+        pytest.param({"enableInternalTransfer": True}, "may transfer funds", id="it may transfer to a sub-account"),
+    ],
+)
+def test_some_keys_are_warned_of(changes: dict[str, bool], warning: str) -> None:
+    judgement = judge(told(**changes))
+    assert judgement.problems == ()
+    assert warning in " ".join(judgement.warnings)
+
+
+@pytest.mark.parametrize(
+    ("response", "trouble"),
+    [
+        pytest.param(
+            httpx.Response(400, json={"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}),
+            RequestRefused,
+            id="refused",
+        ),
+        pytest.param(httpx.Response(404, text="<html>"), ProtocolViolation, id="no such page"),
+        pytest.param(httpx.Response(503, text=""), ProtocolViolation, id="down"),
+        pytest.param(httpx.Response(302, headers={"Location": URL}), ProtocolViolation, id="sent elsewhere"),
+        pytest.param(httpx.Response(200, text="yes"), ProtocolViolation, id="no JSON"),
+        pytest.param(httpx.Response(200, json=[]), ProtocolViolation, id="no object"),
+        pytest.param(httpx.Response(200, json={}), ProtocolViolation, id="nothing told"),
+        pytest.param(httpx.Response(200, json=GOOD | {"enableWithdrawals": "false"}), ProtocolViolation, id="no flag"),
+    ],
+)
+def test_an_odd_answer_is_told_from_a_good_one(response: httpx.Response, trouble: type[Exception]) -> None:
+    with pytest.raises(trouble):
+        asked(lambda _: response)
+
+
+@given(status=st.sampled_from([200, 400, 500]), body=st.binary() | st.text().map(json.dumps).map(str.encode))
+def test_whatever_is_answered_is_understood_or_refused(status: int, body: bytes) -> None:
+    with pytest.raises((RequestRefused, ProtocolViolation)):
+        permissions._read(status, body)
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        pytest.param(httpx.ConnectError("unreachable"), "it cannot be reached", id="no connection"),
+        pytest.param(httpx.ReadTimeout("slow"), "no answer within 10 s", id="too slow"),
+        pytest.param(httpx.LocalProtocolError("Illegal header value b'THE-API-KEY'"), "LocalProtocolError", id="key"),
+    ],
+)
+def test_a_failure_is_told_without_the_key(failure: Exception, words: str) -> None:
+    def respond(_: httpx.Request) -> httpx.Response:
+        raise failure
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        asked(respond)
+    assert str(caught.value) == words
+    assert caught.value.__context__ is None  # a traceback would quote it
+
+
+def test_a_key_that_no_header_can_carry_is_not_shown() -> None:
+    keys = KeyManager.from_private_key(PRIVATE, "THE-KEY…")
+    with pytest.raises(OutcomeUnknown, match="UnicodeEncodeError"):
+        asyncio.run(fetch_permissions(keys, URL, NOW_MS, transport=httpx.MockTransport(lambda _: httpx.Response(200))))
+
+
+async def test_an_exchange_that_hangs_is_given_up() -> None:
+    async def hang(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(OutcomeUnknown, match="no answer within"):
+        await fetch_permissions(KEYS, URL, NOW_MS, transport=httpx.MockTransport(hang), within_s=0.01)
+
+
+async def test_over_the_network_neither_key_nor_signature_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with Http(GOOD | {"ipRestrict": False}) as exchange:
+        (warning,) = await permissions.verify(KEYS, exchange.url, NOW_MS)
+    assert "works from every address" in warning
+    assert "THE-API-KEY" in exchange.heard
+    assert "THE-API-KEY" not in caplog.text
+    assert "signature" not in caplog.text
+
+
+async def test_a_dangerous_key_ends_the_start() -> None:
+    async with Http(GOOD | {"enableWithdrawals": True, "enableSpotAndMarginTrading": False}) as exchange:
+        with pytest.raises(ConfigError) as refused:
+            await permissions.verify(KEYS, exchange.url, NOW_MS)
+    assert len(refused.value.problems) == 2
+
+
+async def test_an_exchange_that_is_away_does_not_end_the_start() -> None:
+    async with Http(GOOD) as exchange:
+        pass
+    (warning,) = await permissions.verify(KEYS, exchange.url, NOW_MS)
+    assert "could not be learned: it cannot be reached" in warning
+
+
+@pytest.mark.parametrize(
+    ("mode", "ws_api_url", "expected"),
+    [
+        pytest.param("live", None, "https://api.binance.com", id="live"),
+        pytest.param("live", "wss://elsewhere/ws-api/v3", None, id="an address of one's own"),
+        pytest.param("testnet", None, None, id="testnet"),
+        pytest.param("demo", None, None, id="demo"),
+        pytest.param("sim", None, None, id="sim"),
+    ],
+)
+def test_only_the_live_exchange_has_such_a_question(mode: str, ws_api_url: str | None, expected: str | None) -> None:
+    assert base_url(mode, ws_api_url) == expected
+
+
+class Http:
+    """An exchange on the loopback that gives one answer to everybody; `heard` is what was asked."""
+
+    def __init__(self, answer: object) -> None:
+        self.heard = ""
+        self.url = ""
+        self._body = json.dumps(answer).encode()
+
+    async def __aenter__(self) -> "Http":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.heard = (await reader.readuntil(b"\r\n\r\n")).decode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + self._body)
+        writer.close()

@@ -1,0 +1,104 @@
+"""Measure what the daemon costs beyond the least that any program with its library would.
+
+    uv run python -m tests.benchmarks [tick-to-order storm ingest …] [--rounds 5]
+
+Each measure prints one table: the players, the floor among them twice, in the same interleaved run, so that
+what differs between the two is the noise. The exchange side is this process; every player is another.
+A ratio says more than a time, and three runs say more than one.
+"""
+
+import argparse
+import asyncio
+import gc
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tests.benchmarks import decide, ingest, long_day, start, storm, tick_to_order
+
+Measure = Callable[[Path, argparse.Namespace, Random], Awaitable[str]]
+
+
+async def _tick_to_order(folder: Path, args: argparse.Namespace, chance: Random) -> str:
+    return await tick_to_order.run(folder, rounds=args.rounds, ticks=args.ticks, chance=chance)
+
+
+async def _storm(folder: Path, args: argparse.Namespace, chance: Random) -> str:
+    return await storm.run(folder, rounds=args.rounds, moves=args.moves, chance=chance)
+
+
+async def _ingest(folder: Path, args: argparse.Namespace, chance: Random) -> str:
+    return await ingest.run(
+        folder, rounds=args.rounds, frames=args.frames, rate=args.rate, seconds=args.seconds, chance=chance
+    )
+
+
+async def _decide(_: Path, args: argparse.Namespace, chance: Random) -> str:
+    return decide.run(rounds=args.rounds, chance=chance)
+
+
+async def _start(folder: Path, args: argparse.Namespace, chance: Random) -> str:
+    return await start.run(folder, rounds=args.rounds, frames=args.later, chance=chance)
+
+
+async def _long_day(_: Path, args: argparse.Namespace, __: Random) -> str:
+    return await long_day.run(hours=args.hours)
+
+
+MEASURES: Final[Mapping[str, Measure]] = {
+    "tick-to-order": _tick_to_order,
+    "storm": _storm,
+    "ingest": _ingest,
+    "decide": _decide,
+    "start": _start,
+    "long-day": _long_day,
+}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    args = parser().parse_args(words)
+    # The exchange's own collections must not fall between a frame and its order.
+    gc.freeze()
+    gc.disable()
+    for name in args.names or MEASURES:
+        with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
+            table = asyncio.run(_measured(MEASURES[name], Path(folder), args))
+        print(table, end="\n\n", flush=True)
+        gc.collect()
+
+
+async def _measured(measure: Measure, folder: Path, args: argparse.Namespace) -> str:
+    return await measure(folder, args, Random(args.seed))
+
+
+def _name(text: str) -> str:
+    if text not in MEASURES:
+        raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(MEASURES)}")
+    return text
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("names", nargs="*", type=_name, metavar="NAME", help=f"{', '.join(MEASURES)} (all)")
+    found.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds of each measure (5)")
+    found.add_argument("--seed", type=int, default=0, metavar="S", help="of gaps, prices and turns (0)")
+    found.add_argument("--ticks", type=int, default=300, metavar="N", help="tick-to-order: ticks a round (300)")
+    found.add_argument("--moves", type=int, default=20_000, metavar="N", help="storm: price moves (20000)")
+    found.add_argument("--frames", type=int, default=50_000, metavar="N", help="ingest: frames of the flood (50000)")
+    found.add_argument("--rate", type=int, default=4000, metavar="N", help="ingest: steady frames a second (4000)")
+    found.add_argument("--seconds", type=float, default=4.0, metavar="S", help="ingest: steady for so long (4)")
+    found.add_argument(
+        "--later", type=int, default=1_000_000, metavar="N", help="start: frames until it is weighed again (1000000)"
+    )
+    found.add_argument("--hours", type=float, default=24.0, metavar="H", help="long-day: simulated hours (24)")
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Bot APIs that are no help, each a process of its own, so that nothing it does is done on the exchange's time."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Mapping
+from enum import Enum
+from typing import Final
+
+from tests.bot_api import OWNER, Behaviour
+
+_RETRY_AFTER_S: Final = 60
+
+
+class Trouble(Enum):
+    """What is wrong with Telegram, in the words of the table."""
+
+    HANGING = "hanging"
+    TOO_MANY = "answering 429"
+    DOWN = "down"
+
+
+_BEHAVIOURS: Final[Mapping[Trouble, Behaviour]] = {
+    Trouble.HANGING: Behaviour.HANG,
+    Trouble.TOO_MANY: Behaviour.FLOOD,
+    Trouble.DOWN: Behaviour.DOWN,
+}
+
+
+@contextlib.asynccontextmanager
+async def bot(trouble: Trouble) -> AsyncIterator[Mapping[str, str]]:
+    """The settings that lead a daemon to a Bot API in trouble, for as long as the block lasts."""
+    behaviour = _BEHAVIOURS[trouble].value
+    words = ("-m", "tests.bot_api", "--behaviour", behaviour, "--retry-after", str(_RETRY_AFTER_S))
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=PIPE)
+    try:
+        if process.stdout is None:
+            raise RuntimeError("the Bot API has no output")
+        told = json.loads(await process.stdout.readline())
+        yield {
+            "TELEGRAM_BOT_TOKEN": told["token"],
+            "TELEGRAM_CHAT_ID": str(OWNER),
+            "TELEGRAM_API_URL": told["url"],
+        }
+    finally:
+        process.terminate()
+        await process.wait()

@@ -1,0 +1,177 @@
+"""Decide: one beat of strategy and chaser, by how much history there is behind it. It must not matter.
+
+A quiet beat moves nothing; a chasing one ends in a cancel-replace, its answer heard in the beat after; a
+closing one takes in a candle as well. The floor is the shortest history. The second table asks the same of a
+quiet beat in the middle of an exit, by how often its order has moved already.
+"""
+
+import gc
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from itertools import count
+from random import Random
+from typing import Final
+
+from tests.benchmarks.figures import ratio, table
+from tests.execution.builders import RULES, record
+from tests.strategy.stage import MINUTE_MS, START_MS, kline, params
+
+from trailingedge.execution.breakers import BreakerLimits
+from trailingedge.execution.budget import OrderBudget
+from trailingedge.execution.commands import Answered, Command, Place, Replace, ReplaceAnswered
+from trailingedge.execution.guards import usual_guards
+from trailingedge.execution.invariants import Invariants
+from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.execution.trader import Trader, TraderParams
+from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.market import ZERO, Balance, BookTop, Kline, OrderRecord, OrderStatus, RateLimit
+from trailingedge.snapshots import Snapshots
+from trailingedge.strategy.inputs import Command as OperatorCommand
+from trailingedge.websocket.outcomes import Done, ReplaceOutcome
+
+TITLE: Final = "decide: one beat, by candles of history"
+HEAD: Final = ("candles", "quiet us", "/ floor", "chasing us", "/ floor", "closing us", "/ floor")
+LENGTHS: Final = (100, 1000, 1440, 10_000)
+MOVED_TITLE: Final = "decide: one quiet beat of an exit at work, by how often its order has moved"
+MOVED_HEAD: Final = ("moves", "beat us", "/ floor")
+MOVES: Final = (1, 10, 100, 1000)
+_CALLS: Final = 50  # timed together
+_STEP_S: Final = 0.05
+_PRICES: Final = 200
+_MIDDLE: Final = Decimal(2500)
+
+
+class Mind:
+    """A trader with that much history, told of nothing but what is given here. Holds one unit of base."""
+
+    def __init__(self, candles: int) -> None:
+        budget = OrderBudget(0.2)
+        budget.learn([RateLimit("ORDERS", 10, 1_000_000_000)], START_MS)
+        channel = DonchianChannel(40, 2, "close", candles)
+        for minute in range(-candles, 0):
+            channel.close(self._candle(minute))
+        limits = BreakerLimits("ETH", "FDUSD", ZERO, ZERO, 0)
+        guards = usual_guards(limits, Invariants(10.0, 6.0), START_MS)
+        self._trader = Trader(params(), TraderParams(), MakerExit(RULES, budget), channel, guards, "ETH", "FDUSD")
+        self._snapshots = Snapshots(candles)
+        self._snapshots.load_klines([self._candle(minute) for minute in range(-candles, 0)])
+        self._snapshots.prove_account(proven=True)
+        self._snapshots.hear_balances([Balance("ETH", Decimal(1)), Balance("FDUSD", ZERO)], START_MS + 1)
+        self._snapshots.hear_time(START_MS, 0.0)
+        self._now_s = 0.0
+        self._minute = count()
+        self._order_id = 1
+        self._moves = count()
+        self._fresh_book()
+        self.quiet()
+
+    def quiet(self) -> Sequence[Command]:
+        """A beat on the book as it is."""
+        self._now_s += _STEP_S
+        self._snapshots.prove_top(self._now_s)
+        view = self._snapshots.view(self._now_s)
+        commands = self._trader.beat(view, view.market_ms)
+        self._trader.news.clear()
+        return commands
+
+    def chase(self) -> None:
+        """A beat that follows the best price, and one that hears what became of it."""
+        self._fresh_book(next(self._moves) % _PRICES)
+        for command in self.quiet():
+            self._answer(command)
+        self.quiet()
+
+    def close(self) -> None:
+        """A beat that takes in a candle."""
+        minute = next(self._minute)
+        self._snapshots.hear_kline(self._candle(minute), START_MS + minute * MINUTE_MS, self._now_s)
+        self.quiet()
+
+    def flip(self) -> None:
+        """From now on there is an exit at work."""
+        self._trader.instructions.append(OperatorCommand.FLIP)
+        for command in self.quiet():
+            self._answer(command)
+        self.quiet()
+
+    def _answer(self, command: Command) -> None:
+        self._order_id += 1
+        match command:
+            case Place(tag, own, _, Decimal() as price, quantity):
+                self._trader.inbox.append(Answered(tag, Done(self._order(self._order_id, own, price, quantity))))
+            case Replace(tag, order_id, own, _, Decimal() as price, quantity):
+                gone = self._order(order_id, own, price, quantity, OrderStatus.CANCELED)
+                placed = self._order(self._order_id, own, price, quantity)
+                self._trader.inbox.append(ReplaceAnswered(tag, ReplaceOutcome(Done(gone), Done(placed))))
+            case _:
+                raise LookupError(f"no chase: {command}")
+
+    def _order(
+        self, order_id: int, own: str, price: Decimal, quantity: Decimal, status: OrderStatus = OrderStatus.NEW
+    ) -> OrderRecord:
+        return record(order_id, price, quantity, status=status, client_order_id=own, time_ms=START_MS)
+
+    def _fresh_book(self, move: int = 0) -> None:
+        bid = _MIDDLE + RULES.tick_size * move
+        self._snapshots.hear_top(
+            BookTop(bid, bid + RULES.tick_size, Decimal(10), Decimal(10), next(self._moves)), self._now_s
+        )
+
+    @staticmethod
+    def _candle(minute: int) -> Kline:
+        return kline(minute, float(_MIDDLE) + minute * 7 % 41 / 10)
+
+
+def run(*, rounds: int, chance: Random) -> str:
+    """Both tables."""
+    return f"{_by_history(rounds, chance)}\n\n{_by_moves(rounds)}"
+
+
+def _by_history(rounds: int, chance: Random) -> str:
+    found: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
+    for _ in range(rounds):
+        for candles in chance.sample(LENGTHS, len(LENGTHS)):
+            mind = Mind(candles)
+            found[candles, "quiet"] += _timed(mind.quiet)
+            found[candles, "closing"] += _timed(mind.close)
+            mind.flip()
+            found[candles, "chasing"] += _timed(mind.chase)
+    medians = {key: statistics.median(seconds) for key, seconds in found.items()}
+    rows = []
+    for candles in LENGTHS:
+        row = [f"{candles:,}"]
+        for name in ("quiet", "chasing", "closing"):
+            row += [f"{medians[candles, name] * 1e6:.1f}", ratio(medians[candles, name], medians[LENGTHS[0], name])]
+        rows.append(row)
+    return table(TITLE, HEAD, rows)
+
+
+def _by_moves(rounds: int) -> str:
+    found: defaultdict[int, list[float]] = defaultdict(list)
+    for _ in range(rounds):
+        mind, moved = Mind(LENGTHS[0]), 0
+        mind.flip()
+        for moves in MOVES:
+            for _ in range(moves - moved):
+                mind.chase()
+            moved = moves
+            found[moves] += _timed(mind.quiet)
+    medians = {moves: statistics.median(seconds) for moves, seconds in found.items()}
+    floor = medians[MOVES[0]]
+    rows = [(f"{moves:,}", f"{median * 1e6:.1f}", ratio(median, floor)) for moves, median in medians.items()]
+    return table(MOVED_TITLE, MOVED_HEAD, rows)
+
+
+def _timed(act: Callable[[], object], samples: int = 40) -> list[float]:
+    """Seconds a call, as means of a few."""
+    gc.collect()
+    seconds = []
+    for _ in range(samples):
+        began_s = time.perf_counter()
+        for _ in range(_CALLS):
+            act()
+        seconds.append((time.perf_counter() - began_s) / _CALLS)
+    return seconds

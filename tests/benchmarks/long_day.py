@@ -1,0 +1,106 @@
+"""A long day: 24 simulated hours with faults, and what a beat costs and what is held after them against after one.
+
+The exchange and its records live in the same process, so that its resident size says little: what is counted
+is what our own modules have allocated and still hold. A process of its own for either, because tracing
+makes everything slow.
+"""
+
+import asyncio
+import gc
+import json
+import logging
+import statistics
+import sys
+import time
+import tracemalloc
+from asyncio.subprocess import PIPE
+from collections.abc import Callable
+from typing import Any, Final
+
+from tests.benchmarks.figures import ratio, table
+from tests.simulation.day import simulate
+
+from trailingedge.clock import Clock
+from trailingedge.daemon import Daemon
+from trailingedge.simulator.faults import Faults, Mishaps
+from trailingedge.simulator.server import LoopbackExchange
+
+TITLE: Final = "a long day: after {hours:g} simulated hours with faults against after one"
+HEAD: Final = ("", "after one", "at the end", "ratio")
+_HOUR_S: Final = 3600.0
+_TIMED_S: Final = 1800.0
+FAULTS: Final = Faults(
+    requests={"late_reply": 0.05, "lose_reply": 0.01, "cut_after": 0.005, "timeout_done": 0.01, "busy": 0.01},
+    market=Mishaps(twice=0.01, late=0.01, torn=0.001, cut=0.0003),
+    account=Mishaps(twice=0.05, late=0.05, cut=0.001),
+    nibble=0.02,
+)
+
+
+def live(hours: float, *, traced: bool) -> dict[str, list[float]]:
+    """Bytes held by our modules (`traced`), or seconds a beat: after one hour and at the end."""
+    told: list[float] = []
+
+    async def look(daemon: Daemon, _: LoopbackExchange, clock: Clock) -> None:
+        for until_s in (_HOUR_S, hours * _HOUR_S):
+            await clock.sleep(until_s - _TIMED_S - (_HOUR_S if told else 0.0))
+            seconds = _listen(daemon)
+            await clock.sleep(_TIMED_S - 1.0)
+            told.append(_held() if traced else statistics.median(seconds))
+
+    if traced:
+        tracemalloc.start()
+    simulate(0, hours, faults=FAULTS, script=look)
+    return {"told": told}
+
+
+def _listen(daemon: Daemon) -> list[float]:
+    """From now on, seconds of every beat. The beat itself stays what it is."""
+    seconds: list[float] = []
+    if daemon.desk is None:
+        raise LookupError("the daemon has not started")
+    trader: Any = daemon.desk.trader
+    beat: Callable[..., Any] = type(trader).beat
+
+    def timed(*args: Any) -> Any:
+        began_s = time.perf_counter()
+        try:
+            return beat(trader, *args)
+        finally:
+            seconds.append(time.perf_counter() - began_s)
+
+    trader.beat = timed
+    return seconds
+
+
+def _held() -> float:
+    gc.collect()
+    ours = tracemalloc.take_snapshot().filter_traces(
+        [tracemalloc.Filter(True, "*/trailingedge/*"), tracemalloc.Filter(False, "*/trailingedge/simulator/*")]
+    )
+    return float(sum(each.size for each in ours.statistics("filename")))
+
+
+async def run(*, hours: float) -> str:
+    """The table."""
+    beats, held = await asyncio.gather(_child(hours, "beats"), _child(hours, "held"))
+    rows = [
+        ("one beat, us", *(f"{each * 1e6:.1f}" for each in beats), ratio(beats[1], beats[0])),
+        ("held by our modules, KiB", *(f"{each / 1024:.0f}" for each in held), ratio(held[1], held[0])),
+    ]
+    return table(TITLE.format(hours=hours), HEAD, rows)
+
+
+async def _child(hours: float, what: str) -> list[float]:
+    words = ("-m", "tests.benchmarks.long_day", what, str(hours))
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=PIPE)
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the day ended with {process.returncode}")
+    told: list[float] = json.loads(said)
+    return told
+
+
+if __name__ == "__main__":
+    logging.getLogger().addHandler(logging.NullHandler())  # what went wrong was meant to
+    print(json.dumps(live(float(sys.argv[2]), traced=sys.argv[1] == "held")["told"]))

@@ -1,0 +1,96 @@
+"""Tick to order: a frame moves the best price while an exit is working; until the cancel-replace has come in.
+
+The daemon is measured by itself and with a Bot API that hangs, that answers 429, and that is not there. All
+players are connected all the time; they take turns, in another order each round.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tests.benchmarks import players
+from tests.benchmarks.bots import Trouble, bot
+from tests.benchmarks.figures import LATENCY_HEAD, Sample, latency_rows, table
+from tests.benchmarks.players import Daemon, Player
+from tests.benchmarks.venue import MIDDLE
+
+TITLE: Final = "tick to order: a frame that moves the best price, until the order that follows it has come in"
+SHORTEST_GAP_S: Final = 0.005
+LONGEST_GAP_S: Final = 0.025
+# A frame that shows a price which an order left less than a second ago is taken for an echo of that order:
+# dealt from a deck, a price comes back only after all the others.
+_DECK_HALF: Final = 100
+_SETTLE_S: Final = 0.3
+
+
+class Deck:
+    """Prices around the middle, dealt one by one: none comes again before all the others have.
+
+    `fresh` prices lie beyond them and are like no other that was dealt lately.
+    """
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+        self._cards: list[int] = []
+        self._last = MIDDLE
+        self._beyond = count()
+
+    def fresh(self) -> int:
+        return MIDDLE + _DECK_HALF + next(self._beyond) % _DECK_HALF
+
+    def deal(self) -> int:
+        if not self._cards:
+            self._cards = list(range(MIDDLE - _DECK_HALF, MIDDLE + _DECK_HALF))
+            self._chance.shuffle(self._cards)
+            if self._cards[-1] == self._last:
+                self._cards.reverse()
+        self._last = self._cards.pop()
+        return self._last
+
+
+async def measure(
+    contestants: Sequence[Player], rounds: int, ticks: int, chance: Random
+) -> Mapping[str, Sequence[Sequence[float]]]:
+    """Seconds from tick to order: by player's name, a list a round. Raises TimeoutError where no order comes."""
+    decks = {player.name: Deck(chance) for player in contestants}
+    found: dict[str, list[list[float]]] = {player.name: [] for player in contestants}
+    for _ in range(rounds):
+        for player in chance.sample(contestants, len(contestants)):
+            await player.warm_up()
+            await asyncio.sleep(_SETTLE_S)
+            found[player.name].append(await _run(player, decks[player.name], ticks, chance))
+    return found
+
+
+async def _run(player: Player, deck: Deck, ticks: int, chance: Random) -> list[float]:
+    seconds = []
+    for _ in range(ticks):
+        await asyncio.sleep(chance.uniform(SHORTEST_GAP_S, LONGEST_GAP_S))
+        seconds.append(await player.venue.tick(deck.deal()))
+    return seconds
+
+
+async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
+    """The table."""
+    async with contextlib.AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        floors = [await enter(players.floor()), await enter(players.floor("floor again (noise)"))]
+        daemons = [await enter(players.daemon(folder))]
+        for trouble in Trouble:
+            environment = await enter(bot(trouble))
+            name = f"trailing-edge, Telegram {trouble.value}"
+            daemons.append(await enter(players.daemon(folder, name, environment)))
+        contestants = [*floors, *daemons]
+        found = await measure(contestants, rounds, ticks, chance)
+    samples = [Sample(player.name, found[player.name]) for player in contestants]
+    return table(TITLE, LATENCY_HEAD, latency_rows(samples), ["", *map(_of_telegram, daemons)])
+
+
+def _of_telegram(daemon: Daemon) -> str:
+    """What it had to say of Telegram: a trouble that it never met has shown nothing."""
+    said = [line for line in daemon.lines if "telegram" in line.lower()]
+    return f"{daemon.name}: {said[-1] if said else 'not a word of Telegram'}"

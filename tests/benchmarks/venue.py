@@ -1,0 +1,308 @@
+"""The exchange side of the benchmarks: one account and one market on the loopback, as cheap as can be.
+
+It is no judge and no model: it says yes to everything that a post-only SELL needs, and looks at the clock.
+A frame is written ready-made, and a request is stamped when its bytes come in, before the library has looked
+at them, so that little of what is measured is the exchange's own.
+"""
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final, Self
+from urllib.parse import parse_qs, urlsplit
+
+from tests.benchmarks import answers
+from tests.benchmarks.answers import BASE, QUOTE, Json, Order
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+MIDDLE: Final = 200_000  # ticks: the price that everything keeps close to
+ORDER_WITHIN_S: Final = 5.0
+_KLINE_EVERY_S: Final = 2.0
+_MINUTE_MS: Final = 60_000
+_ROWS_AT_MOST: Final = 1000
+_INTERVALS_MS: Final = {"1s": 1000, "1m": _MINUTE_MS}
+_EXITS: Final = ("TE-m-", "floor")
+_FUNDS: Final = {BASE: Decimal(1), QUOTE: Decimal(0)}
+
+Params = dict[str, Any]
+Reply = tuple[object, Sequence[Json]]  # the result, and the events that follow it
+
+
+class Refusal(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, code: int, text: str, data: Json | None = None) -> None:
+        super().__init__(text)
+        self.error: Json = {"code": code, "msg": text} | ({} if data is None else {"data": data})
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A cancel-replace: when its bytes came in, and the new price in ticks."""
+
+    at_s: float
+    ticks: int
+
+
+class Stamped(ServerConnection):
+    """A connection that knows when its newest bytes came in."""
+
+    heard_s = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_s = time.perf_counter()
+        super().data_received(data)
+
+
+class Venue:
+    """An exchange for one client. `async with` it, then start the client at `api_url` and `stream_url`."""
+
+    def __init__(self) -> None:
+        self.api_url = self.stream_url = ""
+        self.ask = MIDDLE
+        self.replaces = 0
+        self.resting = asyncio.Event()  # an exit order is on the book
+        self.subscribed = asyncio.Event()  # the market has a listener
+        self.subscribed_s = 0.0
+        self._heard: deque[Heard] = deque()
+        self._news = asyncio.Event()
+        self._update_id = 1
+        self._order_id = 100
+        self._execution_id = 1000
+        self._open: dict[int, Order] = {}
+        self._closed: dict[int, Order] = {}
+        self._listeners: set[ServerConnection] = set()
+        self._servers: list[Server] = []
+        self._klines: asyncio.Task[None] | None = None
+        self._methods: dict[str, Callable[[Params], Reply]] = {
+            "ping": lambda _: ({}, ()),
+            "time": lambda _: ({"serverTime": _now_ms()}, ()),
+            "session.logon": lambda params: (answers.session(params["apiKey"], _now_ms()), ()),
+            "session.logout": lambda _: (answers.session(None, _now_ms()), ()),
+            "userDataStream.subscribe": lambda _: ({"subscriptionId": 0}, ()),
+            "userDataStream.subscribe.signature": lambda _: ({"subscriptionId": 0}, ()),
+            "exchangeInfo": lambda _: (answers.exchange_info(_now_ms()), ()),
+            "account.commission": lambda _: (answers.commission(), ()),
+            "account.status": lambda _: (answers.account(*self._balances(), _now_ms()), ()),
+            "ticker.book": lambda _: (answers.book(self.ask), ()),
+            "klines": lambda params: (_klines(params), ()),
+            "myTrades": lambda _: ([], ()),
+            "allOrders": lambda _: ([answers.queried(order, "NEW") for order in self._open.values()], ()),
+            "openOrders.status": lambda _: ([answers.queried(order, "NEW") for order in self._open.values()], ()),
+            "order.status": self._status,
+            "order.place": self._place,
+            "order.cancel": self._cancel,
+            "order.cancelReplace": self._replace,
+        }
+
+    async def __aenter__(self) -> Self:
+        for handler in (self._serve_api, self._serve_stream):
+            self._servers.append(
+                await serve(handler, "127.0.0.1", 0, compression=None, ping_interval=None, create_connection=Stamped)
+            )
+        api, stream = (server.sockets[0].getsockname()[1] for server in self._servers)
+        self.api_url, self.stream_url = f"ws://127.0.0.1:{api}/ws-api/v3", f"ws://127.0.0.1:{stream}"
+        self._klines = asyncio.create_task(self._tell_klines())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._klines is not None:
+            self._klines.cancel()
+        for server in self._servers:
+            server.close()
+            await server.wait_closed()
+
+    # The market ------------------------------------------------------------------------------
+
+    def frame(self, ask: int, ask_quantity: str = "10.00000000") -> bytes:
+        """The next bookTicker, as it goes over the wire."""
+        self.ask = ask
+        self._update_id += 1
+        text = answers.top_frame(self._update_id, ask, ask_quantity)
+        return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+
+    def write(self, frames: bytes) -> float:
+        """Write ready-made frames to whoever listens. The moment right before that."""
+        wrote_s = time.perf_counter()
+        for listener in self._listeners:
+            listener.transport.write(frames)
+        return wrote_s
+
+    async def written(self) -> None:
+        """Wait until the kernel has taken nearly everything that was written: the client's pace, at last."""
+        for listener in self._listeners:
+            await listener.drain()
+
+    async def order_at(self, ticks: int, within_s: float = ORDER_WITHIN_S) -> float:
+        """The moment at which an order at that price came in. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while True:
+                while self._heard:
+                    heard = self._heard.popleft()
+                    if heard.ticks == ticks:
+                        return heard.at_s
+                self._news.clear()
+                await self._news.wait()
+
+    async def tick(self, ask: int) -> float:
+        """Move the best price there. Seconds until the order that follows it came in; raises TimeoutError."""
+        self._heard.clear()
+        wrote_s = self.write(self.frame(ask))
+        return await self.order_at(ask) - wrote_s
+
+    async def _tell_klines(self) -> None:
+        """The forming candle every two seconds, and each that closes."""
+        told_ms = 0
+        while True:
+            await asyncio.sleep(_KLINE_EVERY_S)
+            now_ms = _now_ms()
+            open_ms = now_ms // _MINUTE_MS * _MINUTE_MS
+            rows = answers.kline_rows(_MINUTE_MS, open_ms - _MINUTE_MS, open_ms, MIDDLE)
+            if told_ms and told_ms != open_ms:
+                self._send_kline(answers.kline_event(rows[0], "1m", now_ms, closed=True))
+            self._send_kline(answers.kline_event(rows[1], "1m", now_ms, closed=False))
+            told_ms = open_ms
+
+    def _send_kline(self, event: Json) -> None:
+        for listener in self._listeners:
+            if "kline" in (listener.request.path if listener.request else ""):
+                listener.transport.write(Frame(Opcode.TEXT, json.dumps(event).encode()).serialize(mask=False))
+
+    async def _serve_stream(self, connection: ServerConnection) -> None:
+        path = connection.request.path if connection.request else ""
+        if not parse_qs(urlsplit(path).query).get("streams"):
+            raise ValueError(f"no combined stream: {path}")
+        self._listeners.add(connection)
+        self.subscribed_s = time.perf_counter()
+        self.subscribed.set()
+        try:
+            await connection.wait_closed()
+        finally:
+            self._listeners.discard(connection)
+
+    # The account -----------------------------------------------------------------------------
+
+    async def _serve_api(self, connection: ServerConnection) -> None:
+        try:
+            async for frame in connection:
+                request = json.loads(frame)
+                if request["method"] == "order.cancelReplace":
+                    self._note(connection, request["params"])
+                for message in self._answer(request):
+                    await connection.send(json.dumps(message, separators=(",", ":")))
+        except ConnectionClosed:
+            pass
+
+    def _note(self, connection: ServerConnection, params: Params) -> None:
+        at_s = connection.heard_s if isinstance(connection, Stamped) else time.perf_counter()
+        self.replaces += 1
+        self._heard.append(Heard(at_s, answers.ticks_of(params["price"])))
+        self._news.set()
+
+    def _answer(self, request: Json) -> list[Json]:
+        """The answer, and then the events, as the exchange sends them."""
+        method = self._methods[str(request["method"])]
+        params = request.get("params")
+        try:
+            result, events = method(params if isinstance(params, dict) else {})
+        except Refusal as refusal:
+            return [answers.refused(request["id"], 400, refusal.error)]
+        return [answers.answered(request["id"], result), *({"subscriptionId": 0, "event": each} for each in events)]
+
+    def _place(self, params: Params) -> Reply:
+        order = self._new(params)
+        if params["side"] == "BUY":  # there is no quote asset on this account
+            raise Refusal(-2010, "Account has insufficient balance for requested action.")
+        return answers.placed(order), [*self._begin(order), self._position()]
+
+    def _cancel(self, params: Params) -> Reply:
+        order = self._found(params.get("orderId"), params.get("origClientOrderId"), -2011, "Unknown order sent.")
+        events = self._end(order)
+        return answers.cancelled(order, _now_ms()), [*events, self._position()]
+
+    def _replace(self, params: Params) -> Reply:
+        wanted, own = params.get("cancelOrderId"), params.get("cancelOrigClientOrderId")
+        try:
+            before = self._found(wanted, own, -2011, "Unknown order sent.")
+        except Refusal as refusal:
+            halves: Json = {"cancelResult": "FAILURE", "newOrderResult": "NOT_ATTEMPTED"}
+            halves |= {"cancelResponse": refusal.error, "newOrderResponse": None}
+            raise Refusal(-2022, "Order cancel-replace failed.", halves) from refusal
+        events = self._end(before)
+        order = self._new(params)
+        events += self._begin(order)
+        result = {
+            "cancelResult": "SUCCESS",
+            "newOrderResult": "SUCCESS",
+            "cancelResponse": answers.cancelled(before, order.time_ms),
+            "newOrderResponse": answers.placed(order),
+        }
+        return result, [*events, self._position()]
+
+    def _status(self, params: Params) -> Reply:
+        wanted, own = params.get("orderId"), params.get("origClientOrderId")
+        order = self._closed.get(wanted) if isinstance(wanted, int) else None
+        if order is not None:
+            return answers.queried(order, "CANCELED"), ()
+        return answers.queried(self._found(wanted, own, -2013, "Order does not exist."), "NEW"), ()
+
+    def _found(self, order_id: object, own: object, code: int, otherwise: str) -> Order:
+        for order in self._open.values():
+            if order_id == order.order_id or (order_id is None and own == order.client_order_id):
+                return order
+        raise Refusal(code, otherwise)
+
+    def _new(self, params: Params) -> Order:
+        self._order_id += 1
+        return Order(
+            self._order_id,
+            params["newClientOrderId"],
+            params["side"],
+            params["price"],
+            params["quantity"],
+            _now_ms(),
+        )
+
+    def _begin(self, order: Order) -> list[Json]:
+        self._open[order.order_id] = order
+        if order.client_order_id.startswith(_EXITS):
+            self.resting.set()
+        return [self._report(order, "NEW", "NEW")]
+
+    def _end(self, order: Order) -> list[Json]:
+        gone = replace(self._open.pop(order.order_id), time_ms=_now_ms())
+        self._closed = {order.order_id: gone}  # nobody asks for an older one
+        return [self._report(order, "CANCELED", "CANCELED")]
+
+    def _report(self, order: Order, execution: str, status: str) -> Json:
+        self._execution_id += 1
+        return answers.report(order, execution, status, self._execution_id, _now_ms())
+
+    def _position(self) -> Json:
+        return answers.position(*self._balances(), _now_ms())
+
+    def _balances(self) -> tuple[dict[str, str], dict[str, str]]:
+        locked = dict.fromkeys(_FUNDS, Decimal(0))
+        locked[BASE] = sum((Decimal(order.quantity) for order in self._open.values()), Decimal(0))
+        free = {asset: f"{funds - locked[asset]:.8f}" for asset, funds in _FUNDS.items()}
+        return free, {asset: f"{each:.8f}" for asset, each in locked.items()}
+
+
+def _klines(params: Params) -> Sequence[list[object]]:
+    """By the exchange's rule of paging: with a start the oldest from there, else the newest."""
+    interval_ms, limit = _INTERVALS_MS[params["interval"]], params.get("limit", 500)
+    until_ms = min(params.get("endTime", _now_ms()), _now_ms())
+    from_ms = params.get("startTime")
+    if from_ms is not None:
+        return answers.kline_rows(interval_ms, from_ms, until_ms, MIDDLE)[:limit]
+    return answers.kline_rows(interval_ms, until_ms - (_ROWS_AT_MOST + 1) * interval_ms, until_ms, MIDDLE)[-limit:]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

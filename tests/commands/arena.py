@@ -1,0 +1,29 @@
+"""An exchange on the loopback with a market that runs fast, as `main` brings one along for sim."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from trailingedge.auth.manager import KeyManager
+from trailingedge.clock import RealClock
+from trailingedge.commands.venue import Venue
+from trailingedge.config import Endpoints, Settings
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.generator import GeneratedMarket
+from trailingedge.simulator.server import LoopbackExchange
+from trailingedge.simulator.terms import Terms
+
+SPEED = 600.0
+
+
+@contextlib.asynccontextmanager
+async def arena(_: Settings) -> AsyncIterator[Venue]:
+    """ETHFDUSD, and one ETH to trade with."""
+    clock, private_key = RealClock(), Ed25519PrivateKey.generate()
+    tape = GeneratedMarket(0, clock.unix_ms(), "ETHFDUSD", "ETH", "FDUSD")
+    exchange = Exchange(Terms().of_tape(tape), clock, {"ETH": Decimal(1)}, tape.history)
+    keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
+    async with LoopbackExchange(exchange, tape, clock, speed=SPEED) as loopback:
+        yield Venue(Endpoints(loopback.ws_api_url, loopback.ws_stream_url), keys)

@@ -1,0 +1,133 @@
+"""A stage for rehearsals: the embedded exchange on the virtual loop, and a market that moves or stands still."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from random import Random
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.theatre import ONE_ETH, START_MS, URL, StandingMarket, tick
+
+from trailingedge.auth.manager import KeyManager
+from trailingedge.auth.permissions import Permissions
+from trailingedge.commands.findings import Finding, Verdict
+from trailingedge.commands.listening import meanwhile
+from trailingedge.commands.rehearsal import Rehearsal
+from trailingedge.commands.venue import Means, Venue
+from trailingedge.config import Settings
+from trailingedge.errors import SessionLost
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.server import LoopbackExchange
+from trailingedge.simulator.terms import Terms
+from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
+from trailingedge.websocket.connection import Socket
+
+D = Decimal
+GOOD_KEY = Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)
+
+
+class Stage:
+    """The exchange of one rehearsal, and what became of it."""
+
+    def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, rehearsal: Rehearsal) -> None:
+        self.clock = clock
+        self.loopback = loopback
+        self.exchange = loopback.exchange
+        self.rehearsal = rehearsal
+
+    async def trade(self) -> None:
+        """The market moves, so that there is something to hear."""
+        while True:
+            await self.clock.sleep(0.5)
+            now_ms = START_MS + round(self.clock.now_s() * 1000)
+            price = D(2500) + D(now_ms % 7) / 100
+            self.loopback.switchboard.play(tick(now_ms, price, price + D("0.01")))
+
+
+async def usual(stage: Stage) -> None:
+    await stage.rehearsal.run()
+
+
+def on_stage(
+    story: Callable[[Stage], Awaitable[None]] = usual,
+    *,
+    settings: Settings | None = None,
+    terms: Terms | None = None,
+    balances: Mapping[str, Decimal] = ONE_ETH,
+    key_is_known: bool = True,
+    shut: str = "no door",
+    deaf_to: str = "nothing of the kind",
+    clock_off_ms: int = 0,
+    moving: bool = True,
+    thorough: bool = True,
+    place: bool = True,
+    permissions: Permissions | Exception = GOOD_KEY,
+    prepare: Callable[[LoopbackExchange], None] = lambda _: None,
+) -> tuple[dict[str, Finding], Exchange]:
+    """What a rehearsal finds, the last of each name, and the exchange it was held at."""
+    found: list[Finding] = []
+
+    async def ask_permissions(_keys: KeyManager, url: str, timestamp_ms: int) -> Permissions:
+        assert url == "https://api.binance.com"
+        assert timestamp_ms >= START_MS
+        if isinstance(permissions, Exception):
+            raise permissions
+        return permissions
+
+    async def live(clock: VirtualClock) -> Exchange:
+        market = StandingMarket()
+        exchange = Exchange((terms or Terms()).of_tape(market), clock, balances, market.history, keep_all=True)
+        private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+        api_key = exchange.register_key(private_key.public_key()) if key_is_known else "nobody"
+        keys = KeyManager.from_private_key(private_key, api_key)
+        async with LoopbackExchange(
+            exchange, market, clock, listen=False, latency_s=0.01, chance=Random(1)
+        ) as loopback:
+            prepare(loopback)
+
+            async def dial(url: str) -> Socket:
+                if shut in url:
+                    raise SessionLost("connection refused")
+                return DeafSocket(await loopback.connect(url), deaf_to)
+
+            own_clock = VirtualClock(asyncio.get_running_loop(), START_MS + clock_off_ms)  # type: ignore[arg-type]  # it is a virtual one
+            rehearsal = Rehearsal(
+                settings or Settings(),
+                Venue(URL, keys),
+                found.append,
+                thorough=thorough,
+                place=place,
+                means=Means(dial, own_clock, Random(2)),
+                ask_permissions=ask_permissions,
+            )
+            stage = Stage(clock, loopback, rehearsal)
+            async with meanwhile(stage.trade() if moving else asyncio.sleep(0)):
+                await story(stage)
+        return exchange
+
+    exchange = run_virtual(live, start_unix_ms=START_MS)
+    return {finding.name: finding for finding in found}, exchange
+
+
+def by_verdict(found: Mapping[str, Finding], verdict: Verdict) -> list[str]:
+    return [name for name, finding in found.items() if finding.verdict is verdict]
+
+
+def orders_of(exchange: Exchange) -> list[str]:
+    """Client order ids of the open orders."""
+    return [order.client_order_id for order in exchange.account().open_orders()]
+
+
+class DeafSocket:
+    """A socket over which some frames do not arrive."""
+
+    def __init__(self, socket: Socket, deaf_to: str) -> None:
+        self.send = socket.send
+        self.close = socket.close
+        self._recv = socket.recv
+        self._deaf_to = deaf_to
+
+    async def recv(self) -> str | bytes:
+        while self._deaf_to in str(frame := await self._recv()):
+            pass
+        return frame

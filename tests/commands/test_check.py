@@ -1,0 +1,100 @@
+"""Every setting is shown with where it came from, and all that is wrong with them is one list."""
+
+import argparse
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.commands.arena import arena
+
+from trailingedge.commands import check
+from trailingedge.commands.venue import Venue
+from trailingedge.config import OPTIONS, Settings
+from trailingedge.errors import ExitCode
+
+
+def checked(*words: str, **environ: str) -> ExitCode:
+    parser = argparse.ArgumentParser()
+    check.add_arguments(parser)
+    return check.run(parser.parse_args(words), arena, environ)
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def row(shown: str, name: str) -> list[str]:
+    (line,) = (line for line in shown.splitlines() if line.startswith(f"{name} "))
+    return line.split(maxsplit=2)[1:]
+
+
+def test_every_setting_is_there_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked() is ExitCode.OK
+    shown = capsys.readouterr().out
+    assert all(row(shown, name)[1] == "default" for name in OPTIONS)
+    assert shown.endswith("a daemon can start with these settings\n")
+
+
+def test_each_value_tells_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("FEE=0.001\n")
+    checked("--set", "BUFFER=0.003", SYMBOL="BTCUSDT")
+    shown = capsys.readouterr().out
+    assert row(shown, "BUFFER") == ["0.003", "command line"]
+    assert row(shown, "SYMBOL") == ["BTCUSDT", "environment"]
+    assert row(shown, "FEE") == ["0.001", ".env"]
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_secrets_are_masked(form: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    checked(*form, BINANCE_ED25519_API_KEY="hush", TELEGRAM_BOT_TOKEN="1:hush")
+    shown = "".join(capsys.readouterr())
+    assert "(secret)" in shown
+    assert "hush" not in shown
+
+
+def test_everything_wrong_is_one_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked("--mode", "testnet", "--set", "FEE=2", "--online") is ExitCode.CONFIG
+    shown = capsys.readouterr().out
+    problems = [line[4:].split()[0] for line in shown.splitlines() if line.startswith("  - ")]
+    assert problems[:3] == ["FEE", "BINANCE_ED25519_API_KEY", "BINANCE_ED25519_PRIV_PATH"]
+    assert "3 problems:" in shown
+    assert shown.endswith("not logged on: correct these first\n")
+
+
+def test_warnings_stop_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked("--set", "LOOP_SLEEP_SEC=20") is ExitCode.OK
+    assert "1 warning:\n  - LOOP_SLEEP_SEC" in capsys.readouterr().out
+
+
+def test_a_machine_gets_everything_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked("--json", "--set", "MIN_NOTIONAL=7.50", "--set", "FEE=2") is ExitCode.CONFIG
+    shown = capsys.readouterr()
+    report = json.loads(shown.out)
+    assert shown.err == ""
+    assert (report["version"], report["ok"], report["symbol"], report["mode"]) == (1, False, "ETHFDUSD", "sim")
+    assert report["settings"]["MIN_NOTIONAL"] == {"value": "7.50", "source": "command line"}
+    assert report["settings"]["ANCHOR_PRICE"] == {"value": None, "source": "default"}
+    assert list(report["settings"]) == list(OPTIONS)
+    assert len(report["problems"]) == 1
+
+
+def test_on_demand_it_logs_on_and_places_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked("--online", "--json") is ExitCode.OK
+    names = [finding["name"] for finding in json.loads(capsys.readouterr().out)["online"]]
+    assert names == ["connection", "clock", "logon", "key permissions", "rules", "fee", "funds", "own orders"]
+
+
+def test_an_exchange_that_is_away_has_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    @contextlib.asynccontextmanager
+    async def ruins(settings: Settings) -> AsyncIterator[Venue]:
+        async with arena(settings) as venue:
+            pass
+        yield venue
+
+    parser = argparse.ArgumentParser()
+    check.add_arguments(parser)
+    assert check.run(parser.parse_args(["--online"]), ruins, {}) is ExitCode.UNREACHABLE
+    assert "failed    connection" in capsys.readouterr().out

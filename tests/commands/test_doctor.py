@@ -1,0 +1,129 @@
+"""The doctor looks at everything, says in one line each how it is, and ends with one verdict."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.commands.arena import arena
+
+from trailingedge.commands import doctor
+from trailingedge.config import Mode, Settings
+from trailingedge.errors import ExitCode
+
+TOKEN = "123456:token"
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class Courier:
+    """Telegram, as far as the doctor knows it."""
+
+    def __init__(self, **troubles: str | None) -> None:
+        self.texts: list[str] = []
+        self._troubles = troubles
+
+    async def __call__(self, _: Settings, text: str) -> Mapping[str, str | None]:
+        self.texts.append(text)
+        return self._troubles
+
+
+def examined(*words: str, courier: Courier | None = None, **environ: str) -> ExitCode:
+    parser = argparse.ArgumentParser()
+    doctor.add_arguments(parser)
+    return doctor.run(parser.parse_args(words), arena, courier or Courier(), environ)
+
+
+def report(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """What stdout says: by name, the verdict."""
+    return {finding["name"]: finding["verdict"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+
+
+def test_a_simulation_is_ready_to_start(capsys: pytest.CaptureFixture[str]) -> None:
+    assert examined() is ExitCode.OK
+    shown = capsys.readouterr()
+    *lines, verdict = shown.out.splitlines()
+    assert [line.split("  ")[0].strip() for line in lines].count("ok") == 13
+    assert not [line for line in lines if line.startswith("failed")]
+    assert verdict == "all is well"
+    assert shown.err == ""
+
+
+def test_a_machine_gets_the_report_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert examined("--json") is ExitCode.OK
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    assert (told["version"], told["ok"], told["symbol"], told["mode"]) == (1, True, "ETHFDUSD", "sim")
+    assert datetime.fromisoformat(told["at"]).utcoffset() == timedelta(0)
+    assert len(told["findings"]) == len(shown.err.splitlines()) - 1
+    assert shown.err.endswith("all is well\n")
+
+
+def test_a_failure_stops_only_what_needs_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert examined("--json", "--set", "FEE=2", "--set", "MIN_FACTOR=0.9") is ExitCode.CONFIG
+    verdicts = report(capsys)
+    assert verdicts["settings"] == "failed"
+    assert verdicts["log folder"] == "ok"
+    assert verdicts["the exchange"] == "left out"
+
+
+def test_everything_is_looked_at_though_no_log_can_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").touch()
+    assert examined("--json", "--set", "LOG_DIR=file") is ExitCode.CONFIG
+    verdicts = report(capsys)
+    assert verdicts["log folder"] == "failed"
+    assert verdicts["canary order"] == "ok"
+
+
+def test_a_key_of_another_mode_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    assert examined("--json", "--mode", "testnet", BINANCE_ED25519_API_KEY="k") is ExitCode.CONFIG
+    assert report(capsys)["private key"] == "failed"
+
+
+# --- Telegram ---
+
+
+def test_without_a_token_nobody_is_written_to(capsys: pytest.CaptureFixture[str]) -> None:
+    courier = Courier()
+    examined("--json", courier=courier)
+    assert report(capsys)["Telegram"] == "left out"
+    assert courier.texts == []
+
+
+def test_each_chat_gets_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    courier = Courier(bot=None, chat_7=None)
+    assert examined("--json", courier=courier, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_CHAT_ID="7") is ExitCode.OK
+    assert report(capsys)["Telegram"] == "ok"
+    assert len(courier.texts) == 1
+
+
+def test_a_chat_that_cannot_be_reached_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    courier = Courier(bot=None, chat_7="chat not found")
+    assert examined(courier=courier, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_CHAT_ID="7") is ExitCode.CONFIG
+    shown = capsys.readouterr().out
+    assert "ok        Telegram          bot: reached" in shown
+    assert "failed    Telegram          chat_7: chat not found" in shown
+    assert TOKEN not in shown
+
+
+# --- orders ---
+
+
+@pytest.mark.parametrize(
+    ("mode", "order", "running", "placed"),
+    [
+        pytest.param("sim", False, True, True, id="the embedded exchange is nobody's but ours"),
+        pytest.param("testnet", False, False, True, id="there is no money at stake"),
+        pytest.param("testnet", True, True, False, id="a daemon trades there"),
+        pytest.param("live", False, False, False, id="nobody asked for an order"),
+        pytest.param("live", True, False, True, id="somebody asked for an order"),
+        pytest.param("live", True, True, False, id="a daemon trades with real money"),
+    ],
+)
+def test_a_canary_is_placed_where_it_does_no_harm(mode: str, order: bool, running: bool, placed: bool) -> None:
+    assert doctor.may_place(Mode(mode), asked_for=order, running=running) is placed

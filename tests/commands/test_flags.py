@@ -1,0 +1,42 @@
+"""Every command reads its settings as a run with the same flags would."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from trailingedge.commands import flags
+from trailingedge.config import Mode
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    flags.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "my.env"
+    file.write_text("SYMBOL=FILE\nFEE=0.001\nBUFFER=0.003\n")
+    reading = flags.read(
+        parsed("--env-file", str(file), "--symbol", "FLAG", "--mode", "testnet", "--set", "LOG_DIR=here"),
+        {"SYMBOL": "ENVIRON", "BUFFER": "0.004"},
+    )
+    settings = reading.settings
+    assert (settings.symbol, settings.buffer, str(settings.fee)) == ("FLAG", 0.004, "0.001")
+    assert (settings.trading_mode, settings.log_dir) == (Mode.TESTNET, Path("here"))
+    assert [reading.sources[name] for name in ("SYMBOL", "BUFFER", "FEE")] == ["command line", "environment", str(file)]
+
+
+def test_a_file_that_is_named_must_be_there() -> None:
+    assert "does not exist" in flags.read(parsed("--env-file", "nowhere.env"), {}).problems[0]
+
+
+def test_no_file_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert flags.read(parsed(), {}).problems == ()
+
+
+def test_secrets_are_those_that_are_set() -> None:
+    reading = flags.read(parsed("--set", "TELEGRAM_BOT_TOKEN=1:token"), {"BINANCE_ED25519_API_KEY": "key"})
+    assert sorted(flags.secrets(reading.settings)) == ["1:token", "key"]

@@ -1,0 +1,31 @@
+"""A stream that speaks is told from one that is silent, and that from one that is away."""
+
+from tests.commands.stage import by_verdict, on_stage
+
+from trailingedge.commands.findings import Verdict
+from trailingedge.errors import ExitCode
+
+
+def test_a_stream_that_speaks_is_heard() -> None:
+    found, _ = on_stage()
+    assert found["market stream"].verdict is Verdict.OK
+    assert "first heard after 0." in found["market stream"].text
+
+
+def test_a_stream_that_is_away_stops_nothing_else() -> None:
+    found, _ = on_stage(shut="stream")
+    assert by_verdict(found, Verdict.FAILED) == ["market stream"]
+    assert found["market stream"].code is ExitCode.UNREACHABLE
+    assert found["canary order"].verdict is Verdict.OK
+
+
+def test_a_silent_stream_is_told_from_a_dead_one() -> None:
+    found, _ = on_stage(moving=False)
+    assert found["market stream"].verdict is Verdict.WARNING
+    assert "nothing streamed within 10 s, though asked it says bid 2500.00 FDUSD" in found["market stream"].text
+
+
+def test_a_market_of_which_nothing_is_known_is_out_of_reach() -> None:
+    found, _ = on_stage(moving=False, deaf_to='"bidPrice"')
+    assert found["market stream"].code is ExitCode.UNREACHABLE
+    assert "BINANCE_WS_STREAM_URL" in found["market stream"].remedy

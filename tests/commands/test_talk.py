@@ -1,0 +1,152 @@
+"""The command line talks to the daemon that its settings name, and to no other."""
+
+import argparse
+import asyncio
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from trailingedge.commands import talk
+from trailingedge.control import COMMANDS, ControlSocket
+from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.instructions import Answer, Instruction
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no such sockets")
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    talk.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def in_logs(folder: Path, *words: str) -> argparse.Namespace:
+    return parsed("--set", f"LOG_DIR={folder}", *words)
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@contextmanager
+def daemon(path: Path, answer: Answer) -> Iterator[list[Instruction]]:
+    """A daemon of its own that answers everything alike, at `path`; what it is asked."""
+    heard: list[Instruction] = []
+    ready = threading.Event()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    def obey(instruction: Instruction, tell: Callable[[Answer], None]) -> None:
+        heard.append(instruction)
+        tell(answer)
+
+    async def live() -> None:
+        control = ControlSocket(path, obey)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(control.run())
+            await control.open.wait()
+            ready.set()
+            await stop.wait()
+            running.cancel()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(live(),))
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield heard
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+@pytest.mark.parametrize("command", talk.COMMANDS)
+def test_each_command_reaches_the_daemon(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with daemon(tmp_path / "ETHFDUSD.sock", Answer("all is quiet")) as heard:
+        assert talk.run(command, in_logs(tmp_path), {}) is ExitCode.OK
+    assert heard == [COMMANDS[command]]
+    assert capsys.readouterr() == ("all is quiet\n", "")
+
+
+def test_a_refusal_is_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with daemon(tmp_path / "ETHFDUSD.sock", Answer("not now", done=False)):
+        assert talk.run("flip", in_logs(tmp_path), {}) is ExitCode.UNEXPECTED
+    assert capsys.readouterr() == ("", "not now\n")
+
+
+def test_a_machine_gets_the_figures_alone_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with daemon(tmp_path / "BTCUSDT.sock", Answer("fine", data={"bid": "2500.10"})):
+        talk.run("status", in_logs(tmp_path, "--symbol", "BTCUSDT", "--json"), {})
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {"version": 1, "ok": True, "text": "fine", "bid": "2500.10"}
+    assert shown.err == ""
+
+
+def test_without_a_daemon_one_line_says_where_it_was_looked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert talk.run("status", in_logs(tmp_path), {}) is ExitCode.UNREACHABLE
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"no daemon answers at {tmp_path / 'ETHFDUSD.sock'} (nobody listens there)")
+    assert "start one with trailing-edge" in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_a_machine_is_told_of_a_missing_daemon_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert talk.run("status", in_logs(tmp_path, "--json"), {}) is ExitCode.UNREACHABLE
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+def test_a_daemon_of_another_environment_is_found(tmp_path: Path) -> None:
+    with daemon(tmp_path / "ETHFDUSD.sock", Answer("here")) as heard:
+        talk.run("status", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path / "mine")})
+    assert heard == [Instruction.STATUS]
+
+
+def test_only_the_first_that_answers_is_told(tmp_path: Path) -> None:
+    mine = tmp_path / "trailing-edge"
+    with (
+        daemon(mine / "ETHFDUSD.sock", Answer("not now", done=False)) as first,
+        daemon(tmp_path / "ETHFDUSD.sock", Answer("flipped")) as second,
+    ):
+        assert talk.run("flip", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.UNEXPECTED
+    assert (first, second) == ([Instruction.FLIP], [])
+
+
+def test_one_that_heard_the_command_and_said_nothing_is_not_followed_by_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "trailing-edge"
+    with (
+        daemon(mine / "ETHFDUSD.sock", Answer("x", data={1: object, (): "no name"})) as first,  # type: ignore[dict-item]
+        daemon(tmp_path / "ETHFDUSD.sock", Answer("flipped")) as second,
+    ):
+        assert talk.run("flip", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.UNREACHABLE
+    assert (first, second) == ([Instruction.FLIP], [])
+    assert "ended before it answered" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_another_users_daemon_is_told_from_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    assert talk.run("status", parsed("--socket", str(closed / "x.sock")), {}) is ExitCode.CONFIG
+    assert "run this as the daemon's own user" in capsys.readouterr().err
+
+
+def test_settings_that_cannot_be_read_name_no_daemon(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.env does not exist.*--socket"):
+        talk.run("flip", in_logs(tmp_path, "--env-file", "nowhere.env"), {})
+
+
+def test_a_socket_by_its_name_needs_no_settings(tmp_path: Path) -> None:
+    path = tmp_path / "any.sock"
+    with daemon(path, Answer("here")):
+        assert talk.run("status", parsed("--socket", str(path), "--env-file", "nowhere.env"), {}) is ExitCode.OK

@@ -1,0 +1,227 @@
+"""The block as a person reads it, at the widths of usual terminals and of unusual ones."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from trailingedge.console.block import Span, Tone, block, columns, fit, opening, rows, text_of
+from trailingedge.execution.breakers import Breaker, Trip
+from trailingedge.market import Balance, BookTop, Regime, Side, SymbolRules
+from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
+from trailingedge.strategy.memory import Gate, ShutBy
+from trailingedge.strategy.want import Kind
+
+D = Decimal
+RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=D("0.01"), step_size=D("0.0001"))
+IN_BASE = StatusView(
+    mode="paper",
+    rules=RULES,
+    phase="watching",
+    regime=Regime.BASE,
+    top=BookTop(D("2500.1"), D("2500.11")),
+    anchor=2490.0,
+    high=2512.0,
+    value=D("2500.1"),
+    gain_frac=0.0041,
+    high_frac=0.0088,
+    base=Balance("ETH", D("0.8"), D("0.2")),
+    quote=Balance("FDUSD", D(0)),
+    arms_at=2514.9,
+    stop=2477.55,
+    stop_frac=0.005,
+    lower=2480.0,
+    mid=2490.5,
+    upper=2501.0,
+    data_age_s=0.21,
+)
+IN_QUOTE = replace(
+    IN_BASE,
+    mode="live",
+    regime=Regime.QUOTE,
+    base=Balance("ETH", D(0)),
+    quote=Balance("FDUSD", D(2600)),
+    value=D(2600),
+    anchor=2510.0,
+    high=1.0,
+    armed=True,
+    take_profit=2495.25,
+    stop=2522.61,
+    gate_open=True,
+    squeezed=True,
+    reconnects=2,
+)
+SELLING = ChaseView(
+    Kind.TAKE_PROFIT,
+    Side.SELL,
+    age_s=12.0,
+    filled=D("0.1"),
+    price=D("2500.12"),
+    rest=D("0.9"),
+    client_order_id="TE-t-1",
+)
+
+
+def test_at_120_columns_two_cells_share_a_row() -> None:
+    rows_of = block(IN_BASE, 120)
+    assert rows_of[0] == f"── PAPER ETHFDUSD · holding ETH, watching {'─' * 60} data 0.2 s old ──"
+    assert [(row[:61].rstrip(), row[61:]) for row in rows_of[1:]] == [
+        (" price       bid 2500.10 · ask 2500.11 FDUSD", " holding     1.0000 ETH · 0.00 FDUSD · value 2500.10"),
+        (
+            " anchor      2490.00 · now +0.41 % in FDUSD · best +0.88 %",
+            " channel     2480.00 · 2490.50 · 2501.00",
+        ),
+        (
+            " take-profit arms at 2514.90, 14.80 away",
+            " hard stop   sells at 2477.55 (-0.50 %), 22.55 away",
+        ),
+        (" exit        none", ""),
+    ]
+
+
+def test_at_80_columns_each_has_its_own() -> None:
+    assert block(IN_QUOTE, 80) == [
+        "── live ETHFDUSD · holding FDUSD, watching ──── data 0.2 s old · reconnects 2 ──",
+        " price       bid 2500.10 · ask 2500.11 FDUSD",
+        " holding     0.0000 ETH · 2600.00 FDUSD · value 2600.00",
+        " anchor      2510.00 · now +0.41 % in ETH · best +0.88 %",
+        " channel     2480.00 · 2490.50 · 2501.00 · squeeze · gate open",
+        " take-profit armed, buys at 2495.25, 4.86 away",
+        " hard stop   a close at 2522.61 (-0.50 %) shuts the gate",
+        " exit        none",
+    ]
+
+
+def row(view: StatusView, name: str) -> str:
+    """What stands beside a name, where each has a row of its own."""
+    texts = [text for text in block(view, 99)[1:] if text.startswith(f" {name} ")]
+    return texts[0][13:].split("    ")[0] if texts else "no such row"
+
+
+@pytest.mark.parametrize(
+    ("view", "name", "text"),
+    [
+        pytest.param(replace(IN_BASE, chase=SELLING), "take-profit", "–", id="no trigger during an exit"),
+        pytest.param(
+            replace(IN_BASE, chase=SELLING),
+            "exit",
+            "SELL 0.9000 ETH at 2500.12 (best 2500.11), 0.1000 ETH filled, 12 s",
+            id="exit",
+        ),
+        pytest.param(
+            replace(IN_BASE, chase=replace(SELLING, price=None, rest=None, obstacle=Obstacle.BALANCES)),
+            "exit",
+            "SELL without an order, 0.1000 ETH filled, 12 s",
+            id="exit without an order",
+        ),
+        pytest.param(
+            replace(IN_BASE, chase=replace(SELLING, obstacle=Obstacle.BUDGET)),
+            "waits",
+            "the exchange's limit of orders is nearly used up, so the order moves less often",
+            id="what an exit waits for",
+        ),
+        pytest.param(
+            replace(IN_BASE, armed=True, arms_at=None), "take-profit", "armed, does not pay both fees yet", id="fees"
+        ),
+        pytest.param(replace(IN_BASE, arms_at=None), "take-profit", "–", id="no gain suffices"),
+        pytest.param(replace(IN_BASE, held=True, paused=True), "take-profit", "off while held", id="held"),
+        pytest.param(
+            replace(IN_BASE, paused=True), "paused", "only the hard stop is armed; r resumes", id="paused in base"
+        ),
+        pytest.param(replace(IN_QUOTE, paused=True), "paused", "nothing is bought; r resumes", id="paused in quote"),
+        pytest.param(
+            replace(IN_BASE, paused=True, chase=SELLING),
+            "paused",
+            "the sale goes on; r resumes",
+            id="paused while selling",
+        ),
+        pytest.param(
+            replace(IN_QUOTE, trips=(Trip(Breaker.DAILY_LOSS, D("0.04"), D("0.03")),)),
+            "breaker",
+            "daily loss, until 00:00 UTC",
+            id="breaker",
+        ),
+        pytest.param(
+            replace(IN_BASE, halted=True, halt_reason="two orders"), "HALTED", "two orders; r resumes", id="halted"
+        ),
+        pytest.param(replace(IN_BASE, stop=None), "hard stop", "–", id="no stop is watched"),
+        pytest.param(
+            replace(IN_QUOTE, gate=Gate(ShutBy.FLUSH, 2400.0, 0), gate_open=False),
+            "gate",
+            "shut until a candle closes above 2490.50",
+            id="gate shut by a flush",
+        ),
+        pytest.param(
+            replace(IN_QUOTE, gate=Gate(ShutBy.STOP, 2600.0, 0), gate_open=False),
+            "gate",
+            "shut until a candle closes below 2490.50",
+            id="gate shut by a close",
+        ),
+        pytest.param(
+            replace(IN_QUOTE, gate=Gate(ShutBy.STOP, 2600.0, 0)),
+            "take-profit",
+            "off while the gate is shut",
+            id="gated",
+        ),
+        pytest.param(replace(IN_BASE, mid=None), "channel", "too few candles yet", id="short history"),
+        pytest.param(StatusView("sim", RULES, "unfunded"), "price", "not known", id="nothing known"),
+    ],
+)
+def test_a_row_reads(view: StatusView, name: str, text: str) -> None:
+    assert row(view, name) == text
+
+
+@pytest.mark.parametrize(
+    ("view", "quiet_s", "said"),
+    [
+        pytest.param(IN_BASE, 0.0, "data 0.2 s old", id="fresh"),
+        pytest.param(replace(IN_BASE, data_age_s=float("inf")), 0.0, "no market data", id="never heard"),
+        pytest.param(replace(IN_BASE, account_proven=False), 0.0, "account connection away", id="account away"),
+        pytest.param(IN_BASE, 7.0, "not updated for 7 s", id="a loop that stands still"),
+    ],
+)
+def test_the_head_says_whether_to_believe_it(view: StatusView, quiet_s: float, said: str) -> None:
+    assert block(view, 80, quiet_s)[0].endswith(f" {said} ──")
+
+
+def test_what_is_wrong_stands_out() -> None:
+    tones = {span.tone for row in rows(replace(IN_BASE, halted=True), 80) for span in row if "safety rule" in span.text}
+    assert tones == {Tone.BAD}
+
+
+def test_before_there_is_a_state_the_title_stands_there() -> None:
+    (head,) = opening("PAPER ETHFDUSD", 60)
+    assert text_of(head).startswith("── PAPER ETHFDUSD ─")
+    assert columns(text_of(head)) == 60
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("abcdef", 6, "abcdef"),
+        ("abcdef", 5, "abcd…"),
+        ("币安人生USDT", 8, "币安人…"),
+        ("abcdef", 1, "…"),
+        ("abcdef", 0, ""),
+    ],
+)
+def test_what_does_not_fit_ends_in_an_ellipsis(text: str, width: int, shown: str) -> None:
+    assert text_of(fit((Span(text),), width)) == shown
+
+
+views = some.sampled_from(
+    [
+        IN_BASE,
+        IN_QUOTE,
+        replace(IN_BASE, chase=SELLING, paused=True),
+        replace(IN_QUOTE, gate=Gate(ShutBy.STOP, 2600.0, 0), halted=True),
+        StatusView("sim", RULES, "unfunded"),
+    ]
+)
+
+
+@given(view=views, width=some.integers(1, 200), quiet_s=some.floats(0, 100))
+def test_no_row_is_wider_than_the_terminal(view: StatusView, width: int, quiet_s: float) -> None:
+    assert all(columns(text) <= width for text in block(view, width, quiet_s))

@@ -1,0 +1,97 @@
+"""Who gets the live block, and who gets plain lines."""
+
+import io
+from collections.abc import Mapping
+from typing import TextIO
+
+import pytest
+
+from trailingedge.console.faces import Style, choose, open_face
+from trailingedge.console.lines import Lines
+from trailingedge.console.live import LiveBlock
+from trailingedge.console.terminal import Terminal
+
+
+@pytest.mark.parametrize(
+    ("tty", "no_color", "plain", "term", "platform", "style"),
+    [
+        pytest.param(True, False, False, "xterm", "linux", Style.LIVE, id="terminal"),
+        pytest.param(False, False, False, "xterm", "linux", Style.PLAIN, id="pipe"),
+        pytest.param(True, True, False, "xterm", "linux", Style.PLAIN, id="NO_COLOR"),
+        pytest.param(True, False, True, "xterm", "linux", Style.PLAIN, id="--plain"),
+        pytest.param(True, False, False, "dumb", "linux", Style.PLAIN, id="dumb terminal"),
+        pytest.param(True, False, False, None, "linux", Style.PLAIN, id="unknown terminal"),
+        pytest.param(True, False, False, None, "win32", Style.LIVE, id="Windows sets no TERM"),
+        pytest.param(True, False, False, "dumb", "win32", Style.PLAIN, id="dumb terminal on Windows"),
+    ],
+)
+def test_the_block_is_for_a_terminal_that_wants_it(
+    *, tty: bool, no_color: bool, plain: bool, term: str | None, platform: str, style: Style
+) -> None:
+    assert choose(stdout_is_tty=tty, no_color=no_color, plain=plain, term=term, platform=platform) is style
+
+
+class Screenlike(io.StringIO):
+    """Calls itself a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Able:
+    """A terminal, or one that is not able to."""
+
+    def __init__(self, *, able: bool = True) -> None:
+        self._able = able
+
+    def prepare(self) -> bool:
+        return self._able
+
+    def size(self) -> tuple[int, int]:
+        return 80, 24
+
+    def in_front(self) -> bool:
+        return True
+
+
+def gone(_: TextIO) -> Terminal:
+    raise OSError("no such terminal")
+
+
+def opened(stdout: TextIO, environ: Mapping[str, str], *, able: bool = True) -> type:
+    face = open_face(
+        stdout, environ, "sim", plain=False, keys=True, platform="linux", terminal=lambda _: Able(able=able)
+    )
+    face.close()
+    return type(face)
+
+
+def test_a_terminal_gets_the_block() -> None:
+    assert opened(Screenlike(), {"TERM": "xterm"}) is LiveBlock
+
+
+@pytest.mark.parametrize(
+    "environ", [{"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}, {}], ids=["NO_COLOR", "dumb", "bare"]
+)
+def test_the_environment_may_ask_for_lines(environ: Mapping[str, str]) -> None:
+    assert opened(Screenlike(), environ) is Lines
+
+
+def test_an_empty_no_color_is_not_set() -> None:
+    assert opened(Screenlike(), {"TERM": "xterm", "NO_COLOR": ""}) is LiveBlock
+
+
+def test_a_console_that_does_not_understand_gets_lines() -> None:
+    assert opened(Screenlike(), {"TERM": "xterm"}, able=False) is Lines
+
+
+def test_a_terminal_that_is_gone_gets_lines() -> None:
+    face = open_face(Screenlike(), {"TERM": "xterm"}, "sim", plain=False, keys=True, platform="linux", terminal=gone)
+    face.close()
+    assert isinstance(face, Lines)
+
+
+def test_a_closed_stream_gets_lines() -> None:
+    stream = io.StringIO()
+    stream.close()
+    assert opened(stream, {"TERM": "xterm"}) is Lines

@@ -1,0 +1,137 @@
+"""The thread that draws: nothing waits for it, and what it leaves behind is in order."""
+
+import io
+import threading
+from decimal import Decimal
+
+from tests.console.glass import Glass
+
+from trailingedge.console.lines import Console
+from trailingedge.console.live import LiveBlock
+from trailingedge.market import SymbolRules
+from trailingedge.notifications.status import StatusView
+
+RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
+VIEW = StatusView("paper", RULES, "watching")
+PATIENCE_S = 5.0
+
+
+class Window(io.StringIO):
+    """A stream that leads to a glass, and the terminal that it is."""
+
+    def __init__(self, *, encoding: str = "utf-8", front: bool = True) -> None:
+        super().__init__()
+        self.glass = Glass(60, 20)
+        self.front = front
+        self.changed = threading.Condition()
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a StringIO has none
+        return self._encoding
+
+    def write(self, text: str) -> int:
+        with self.changed:
+            self.glass.feed(text)
+            self.changed.notify_all()
+        return len(text)
+
+    def prepare(self) -> bool:
+        return True
+
+    def size(self) -> tuple[int, int]:
+        return self.glass.size
+
+    def in_front(self) -> bool:
+        return self.front
+
+    def shows(self, text: str) -> bool:
+        """Wait until `text` is on the screen."""
+        with self.changed:
+            return self.changed.wait_for(lambda: any(text in row for row in self.glass.shown), PATIENCE_S)
+
+
+def live(window: Window, now_s: float = 0.0, *, keys: bool = True) -> LiveBlock:
+    return LiveBlock(window, window, "PAPER ETHFDUSD", keys=keys, redraw_s=0.0, now_s=lambda: now_s)
+
+
+def test_it_draws_the_start_then_the_state_and_leaves_the_lines_alone_behind() -> None:
+    window = Window()
+    face: Console = live(window)
+    face.step("connect", "ok")
+    assert window.shows("connect ................. ok")
+    assert window.shows("── PAPER ETHFDUSD ──")
+    face.show(VIEW, 1.0)
+    assert window.shows("watching")
+    assert window.shows("x flip")
+    face.line("summary\n  exits 0")
+    face.close()
+    assert [row for row in window.glass.shown if row] == ["connect ................. ok", "summary", "  exits 0"]
+
+
+def test_enter_gives_a_fresh_row_to_type_on() -> None:
+    window = Window()
+    face = live(window)
+    face.show(VIEW, 0.0)
+    assert window.shows("watching")
+    window.glass.type("w\n")
+    face.entered()
+    face.line("because")
+    assert window.shows("because")
+    face.close()
+
+
+def test_without_hotkeys_none_are_hinted_at() -> None:
+    window = Window()
+    face = live(window, keys=False)
+    assert window.shows("Ctrl-C ends it")
+    face.close()
+
+
+def test_a_terminal_of_few_letters_gets_what_it_can_show() -> None:
+    window = Window(encoding="ascii")
+    face = live(window)
+    face.show(VIEW, 0.0)
+    assert window.shows("-- PAPER ETHFDUSD | holding nothing tradable, watching -")
+    face.close()
+
+
+def test_in_the_background_there_are_lines_alone() -> None:
+    window = Window(front=False)
+    face = live(window)
+    face.show(VIEW, 0.0)
+    face.line("order placed")
+    assert window.shows("order placed")
+    face.close()
+    assert [row for row in window.glass.shown if row] == ["order placed"]
+
+
+class Paused(Window):
+    """A terminal after Ctrl-S."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.goes_on.wait()
+        return super().write(text)
+
+
+def test_a_paused_terminal_delays_nobody() -> None:
+    window = Paused()
+    face = live(window)
+    for number in range(20_000):
+        face.line(f"line {number}")
+        face.show(VIEW, 0.0)
+    window.goes_on.set()
+    assert window.shows("line ")
+    face.close()
+
+
+def test_a_terminal_that_is_gone_ends_nothing() -> None:
+    window = Window()
+    face = live(window)
+    window.close()
+    face.line("nobody hears this")
+    face.close()

@@ -1,0 +1,191 @@
+"""Lines scroll, the block stays, and what a person is typing is left alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from tests.console.glass import Glass
+
+from trailingedge.console.block import Row, Span, Tone
+from trailingedge.console.screen import PROMPT, Screen, clean, painted
+
+HINTS = "x flip"
+BLOCK = ["== head", "price 1"]
+FOOT = [PROMPT.rstrip(), f"  {HINTS}"]
+
+
+def rows(*texts: str) -> list[Row]:
+    return [(Span(text),) for text in texts]
+
+
+class Show:
+    """A screen of ours on a terminal of glass."""
+
+    def __init__(self, columns: int = 40, rows: int = 12) -> None:
+        self.glass = Glass(columns, rows)
+        self.screen = Screen(HINTS)
+
+    def paint(self, *lines: str, block: list[str] | None = None, entered: bool = False) -> None:
+        drawn = rows(*(BLOCK if block is None else block))
+        self.glass.feed(self.screen.paint(lines, drawn, self.glass.size, entered=entered))
+        assert self.glass.whole
+
+    @property
+    def said(self) -> list[str]:
+        """The lines above the block, blank ones left out."""
+        everything = self.glass.history + self.glass.shown
+        return [line for line in everything[: -len(FOOT) - len(BLOCK)] if line]
+
+
+def test_the_block_stands_at_the_bottom_and_the_lines_right_above_it() -> None:
+    show = Show()
+    show.paint("one", "two")
+    assert show.glass.shown[-6:] == ["one", "two", *BLOCK, *FOOT]
+
+
+def test_what_the_shell_wrote_before_is_pushed_up_and_not_overwritten() -> None:
+    show = Show()
+    show.glass.feed("$ ls\r\nREADME\r\n$ trailing-edge\r\n" * 4)
+    before = show.glass.history + show.glass.shown
+    show.paint("one")
+    assert (show.glass.history + show.glass.shown)[:12] == before[:12]
+    assert show.glass.shown[-5:] == ["one", *BLOCK, *FOOT]
+
+
+def test_lines_go_into_the_history_in_order() -> None:
+    show = Show()
+    for number in range(30):
+        show.paint(f"line {number}")
+    assert show.said == [f"line {number}" for number in range(30)]
+
+
+def test_what_is_being_typed_stays_where_it_is() -> None:
+    show = Show()
+    show.paint("one")
+    show.glass.type("wh")
+    show.paint("two", block=["== head", "price 2"])
+    show.glass.type("y")
+    assert show.glass.shown[-2] == "> why"
+    assert show.glass.shown[-4:-2] == ["== head", "price 2"]
+
+
+def test_enter_scrolls_nothing_and_leaves_a_fresh_row() -> None:
+    show = Show()
+    show.paint("one")
+    show.glass.type("w\n")
+    show.paint("because", entered=True)
+    assert show.glass.shown[-6:] == ["one", "because", *BLOCK, *FOOT]
+    show.glass.type("s")
+    assert show.glass.shown[-2] == "> s"
+
+
+def test_nothing_new_is_nothing_to_write() -> None:
+    show = Show()
+    show.paint("one")
+    assert show.screen.paint([], rows(*BLOCK), show.glass.size) == ""
+
+
+def test_a_taller_block_pushes_the_lines_up_and_does_not_fall_again() -> None:
+    show = Show()
+    show.paint(*(f"line {number}" for number in range(8)))
+    show.paint(block=[*BLOCK, "paused"])
+    assert show.glass.shown[:7] == [f"line {number}" for number in range(1, 8)]
+    assert show.glass.shown[7:10] == [*BLOCK, "paused"]
+    show.paint("more")
+    assert show.glass.shown[-6:] == ["more", *BLOCK, "", *FOOT]
+
+
+def test_a_long_line_is_broken_between_words() -> None:
+    show = Show(columns=20)
+    show.paint("a line of some twenty-six letters")
+    assert show.said == ["a line of some", "twenty-six letters"]
+
+
+@pytest.mark.parametrize("size", [(60, 20), (30, 9), (40, 8)], ids=str)
+def test_after_a_resize_everything_is_drawn_anew(size: tuple[int, int]) -> None:
+    show = Show()
+    show.paint(*(f"line {number}" for number in range(5)))
+    show.glass.resize(*size)
+    show.paint()
+    shown = show.glass.shown
+    assert shown[-4:] == [*BLOCK, *FOOT]
+    assert shown[: size[1] - 4][-4:] == [f"line {number}" for number in range(1, 5)]
+    assert sum(BLOCK[0] in row for row in shown) == 1
+
+
+def test_a_terminal_too_small_gets_lines_alone_and_the_block_back_when_it_has_grown() -> None:
+    show = Show()
+    show.paint("one")
+    show.glass.resize(40, 5)
+    show.paint("two")
+    assert "two" in show.glass.shown
+    show.glass.resize(40, 12)
+    show.paint("three")
+    assert show.glass.shown[-7:] == ["one", "two", "three", *BLOCK, *FOOT]
+    assert sum(BLOCK[0] in row for row in show.glass.shown) == 1
+
+
+def test_a_block_taller_than_the_terminal_leaves_room_for_lines() -> None:
+    show = Show(rows=9)
+    show.paint("one", block=[f"row {number}" for number in range(12)])
+    assert show.glass.shown[-6:] == ["one", "row 0", "row 1", "row 2", *FOOT]
+
+
+def test_at_the_end_the_block_goes_and_the_shell_goes_on_below_the_lines() -> None:
+    show = Show()
+    show.paint("one")
+    show.glass.type("half")
+    show.glass.feed(show.screen.leave(["summary"]))
+    show.glass.type("$ ")
+    assert [row for row in show.glass.shown if row] == ["one", "summary", "$"]
+
+
+def test_before_anything_was_drawn_leaving_is_only_the_lines() -> None:
+    assert Screen(HINTS).leave(["one", "two"]) == "one\r\ntwo\r\n"
+
+
+def test_in_the_background_the_cursor_is_not_moved() -> None:
+    show = Show()
+    show.paint("one")
+    assert show.screen.plain(["two\nthree"]) == "two\r\nthree\r\n"
+
+
+def test_nobody_elses_words_move_the_cursor() -> None:
+    assert clean("a\x1b[2Jb\tc\x9bd\x07") == "a?[2Jb c?d?"
+    show = Show()
+    show.paint("Order refused: \x1b[2J\rgone")
+    assert show.said == ["Order refused: ?[2J?gone"]
+
+
+def test_tones_end_where_their_text_does() -> None:
+    row = (Span("a"), Span("b", Tone.BAD), Span("", Tone.GOOD))
+    assert painted(row) == "a\x1b[31mb\x1b[0m"
+
+
+words = some.text(some.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60)
+moves = some.lists(
+    some.one_of(
+        some.tuples(some.just("lines"), some.lists(words, min_size=1, max_size=4)),
+        some.tuples(some.just("block"), some.lists(words, max_size=6)),
+        some.tuples(some.just("keys"), some.lists(some.sampled_from(["x", "w\n", "\n"]), min_size=1, max_size=1)),
+    ),
+    max_size=12,
+)
+
+
+@given(moves=moves)
+def test_whatever_happens_no_line_is_lost_and_the_block_is_whole(moves: list[tuple[str, list[str]]]) -> None:
+    show, block = Show(columns=70, rows=14), list(BLOCK)
+    told: list[str] = []
+    show.paint(block=block)
+    for what, texts in moves:
+        if what == "keys":
+            show.glass.type(texts[0])
+            show.paint(block=block, entered="\n" in texts[0])
+            continue
+        lines, block = (texts, block) if what == "lines" else ([], texts)
+        told += lines
+        show.paint(*lines, block=block)
+        shown = show.glass.shown
+        top = len(shown) - 2 - max(show.screen.height, len(block))
+        assert shown[top : top + len(block)] == block
+        assert [line for line in show.glass.history + shown[:top] if line] == told

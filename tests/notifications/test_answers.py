@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import pytest
+from tests.notifications.views import RULES, D, view_of
+from tests.strategy.stage import in_base
+
+from trailingedge.market import Balance, Regime, Side
+from trailingedge.notifications.answers import balance, daily_summary, today
+from trailingedge.notifications.status import StatusView
+from trailingedge.strategy.want import Cause, Kind
+from trailingedge.tally import FinishedExit, Period
+
+MIDNIGHT_MS = 1_782_950_400_000  # 2026-07-02 00:00 UTC
+HOUR_MS = 3_600_000
+
+
+def finished(hour: int, kind: Kind = Kind.TAKE_PROFIT, base: str = "1", result: float | None = 0.0195) -> FinishedExit:
+    return FinishedExit(
+        kind=kind,
+        side=Side.SELL,
+        number=hour,
+        cause=Cause.FILLED,
+        started_ms=MIDNIGHT_MS + hour * HOUR_MS,
+        ended_ms=MIDNIGHT_MS + hour * HOUR_MS + 180_000,
+        base=D(base),
+        quote=D(base) * D("2551.2"),
+        replaces=3,
+        fees={},
+        slippage_frac=0.0,
+        result_frac=result,
+    )
+
+
+def day(*exits: FinishedExit) -> Period:
+    return Period(
+        from_ms=MIDNIGHT_MS + 2 * HOUR_MS,
+        to_ms=MIDNIGHT_MS + 24 * HOUR_MS - 60_000,
+        exits=exits,
+        fills=5,
+        replaces=9,
+        fees={"FDUSD": D("2.55"), "BNB": D("0.00012")},
+        value=D("2600.5"),
+        result_frac=0.0125,
+        hold_base_frac=-0.003,
+    )
+
+
+def test_the_day_is_told_by_its_result_its_exits_and_what_it_left() -> None:
+    exits = finished(14), finished(20, Kind.MANUAL, base="0", result=None)
+    assert daily_summary(RULES, "paper", day(*exits), Regime.QUOTE).splitlines() == [
+        "daily summary 2026-07-02, PAPER ETHFDUSD:",
+        "result +1.25 % in FDUSD; holding ETH -0.30 %",
+        "2 exits, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
+        "14:03 take-profit: SELL at 2551.20, +1.95 %",
+        "20:03 manual flip: SELL, nothing filled",
+        "value 2600.50 FDUSD, holding FDUSD",
+    ]
+
+
+def test_a_busy_day_tells_the_last_exits_and_counts_the_others() -> None:
+    exits = (finished(0, Kind.FLUSH), *(finished(hour) for hour in range(1, 11)))
+    lines = daily_summary(RULES, "live", day(*exits), None).splitlines()
+    assert len([line for line in lines if "take-profit: SELL" in line]) == 8
+    assert lines[-2:] == ["before those 1 × flush, 2 × take-profit", "value 2600.50 FDUSD, holding nothing tradable"]
+
+
+def test_today_says_since_when() -> None:
+    assert today(RULES, "live", day(), Regime.BASE).splitlines()[:3] == [
+        "today live ETHFDUSD, since 02:00 UTC:",
+        "result +1.25 % in FDUSD; holding ETH -0.30 %",
+        "0 exits, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
+    ]
+
+
+VIEW = view_of(in_base(), "2510")
+
+
+@pytest.mark.parametrize(
+    ("view", "text"),
+    [
+        pytest.param(
+            replace(VIEW, base=Balance("ETH", D("0.4"), D("0.6"))),
+            "balance sim ETHFDUSD: 1.0000 ETH (0.6000 in orders), 0.00 FDUSD\nworth 2510.00 FDUSD at the bid 2510.00",
+            id="locked",
+        ),
+        pytest.param(
+            replace(VIEW, reserve_base=D("0.05"), reserve_quote=D(3)),
+            "balance sim ETHFDUSD: 1.0000 ETH, 0.00 FDUSD\nworth 2510.00 FDUSD at the bid 2510.00\n"
+            "kept back, never traded: 0.0500 ETH + 3.00 FDUSD",
+            id="reserves",
+        ),
+        pytest.param(StatusView("paper", RULES, "unfunded"), "balance PAPER ETHFDUSD: not known yet", id="unknown"),
+    ],
+)
+def test_the_balance_tells_both_assets_and_what_they_are_worth(view: StatusView, text: str) -> None:
+    assert balance(view) == text

@@ -1,0 +1,55 @@
+import pytest
+from tests.notifications.views import RULES, D
+
+from trailingedge.execution.past import History, PastExit
+from trailingedge.execution.recovery import Recovered
+from trailingedge.market import OrderRecord, OrderStatus, Regime, Side
+from trailingedge.notifications.restart_texts import cancelled_late, note_refused, summary, taken_up
+from trailingedge.strategy.memory import Exit, Gate, Memory, ShutBy
+from trailingedge.strategy.want import Kind
+
+IN_BASE = Memory(regime=Regime.BASE, anchor=2500.0, high=2510.0)
+HELD = "holding FDUSD, anchor 2500.00 FDUSD, best since 2490.00 FDUSD"
+
+
+@pytest.mark.parametrize(
+    ("memory", "text"),
+    [
+        pytest.param(Memory(), "first start, nothing on record", id="first start"),
+        pytest.param(IN_BASE, "holding ETH, anchor 2500.00 FDUSD, best since 2510.00 FDUSD", id="in base"),
+        pytest.param(
+            Memory(regime=Regime.QUOTE, anchor=1 / 2500.0, high=1 / 2490.0, gate=Gate(ShutBy.STOP, 2600.0, 0)),
+            f"{HELD}, gate shut",
+            id="gate shut",
+        ),
+        pytest.param(
+            Memory(regime=Regime.QUOTE, anchor=1 / 2500.0, high=1 / 2490.0, exit=Exit(Kind.MANUAL, Side.BUY, 1, 0)),
+            f"{HELD}, manual flip goes on",
+            id="an exit goes on",
+        ),
+    ],
+)
+def test_where_the_last_session_left_us(memory: Memory, text: str) -> None:
+    assert summary(RULES, Recovered(memory, None, (), note_needed=False, history=History())) == text
+
+
+def past(status: OrderStatus) -> PastExit:
+    order = OrderRecord(7, "TE-t-1", Side.SELL, status, D(2500), D(1), D("0.4"), D(1000), 0)
+    return PastExit(1, Side.SELL, (order,))
+
+
+def test_an_order_on_the_book_is_adopted_and_without_one_the_exit_resumes() -> None:
+    assert taken_up(RULES, past(OrderStatus.PARTIALLY_FILLED)) == (
+        "order adopted: SELL 0.6000 ETH at 2500.00 FDUSD (TE-t-1), 0.4000 ETH filled so far"
+    )
+    assert taken_up(RULES, past(OrderStatus.CANCELED)) == "exit resumed: take-profit SELL, 0.4000 ETH filled so far"
+
+
+def test_a_late_order_that_is_taken_away_is_named() -> None:
+    assert cancelled_late(RULES, past(OrderStatus.NEW)) == (
+        "late order of the last session cancelled: SELL 0.6000 ETH at 2500.00 FDUSD (TE-t-1)"
+    )
+
+
+def test_a_note_that_was_refused_says_what_that_means() -> None:
+    assert "after a restart the anchor may be taken from the market" in note_refused("-2010 no")

@@ -1,0 +1,168 @@
+"""The owner's words become instructions, and what trades is asked for twice."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trailingedge.instructions import Answer, Instruction
+from trailingedge.notifications.telegram_commands import ACTIONS, CODE_GOOD_FOR_S, HELP, Codes, Commands, read_message
+
+
+class Owner:
+    """Somebody with a phone; what he asks for is done at once."""
+
+    def __init__(self) -> None:
+        self.done: list[Instruction] = []
+        self.told: list[str] = []
+        self.commands = Commands(self.obey, Random(7), self.told.append)
+
+    def obey(self, instruction: Instruction, tell: Callable[[Answer], None]) -> None:
+        self.done.append(instruction)
+        tell(Answer(f"{instruction.value} done"))
+
+    def say(self, text: str, now_s: float = 0.0) -> str:
+        """The answer."""
+        before = len(self.told)
+        self.commands.hear(text, now_s)
+        [answer] = self.told[before:]
+        return answer
+
+    def line_for(self, text: str, now_s: float = 0.0) -> str:
+        """The line to send back."""
+        return self.say(text, now_s).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "instruction"),
+    [
+        pytest.param("/status", Instruction.STATUS, id="status"),
+        pytest.param("/why", Instruction.WHY, id="why"),
+        pytest.param("/balance", Instruction.BALANCE, id="balance"),
+        pytest.param("/today", Instruction.TODAY, id="today"),
+        pytest.param("/Why@Trailing_Bot", Instruction.WHY, id="addressed, in capitals"),
+        pytest.param("  /why please ", Instruction.WHY, id="with more words"),
+    ],
+)
+def test_a_question_is_answered_at_once(text: str, instruction: Instruction) -> None:
+    owner = Owner()
+    assert owner.say(text) == f"{instruction.value} done"
+    assert owner.done == [instruction]
+
+
+@pytest.mark.parametrize(
+    ("text", "instruction"),
+    [
+        pytest.param("/pause", Instruction.PAUSE, id="pause"),
+        pytest.param("/resume", Instruction.RESUME, id="resume"),
+        pytest.param("/flip", Instruction.FLIP, id="flip"),
+        pytest.param("/stop", Instruction.QUIT, id="stop"),
+        pytest.param("/flip@trailing_bot", Instruction.FLIP, id="addressed"),
+    ],
+)
+def test_an_action_needs_the_line_that_the_bot_gives(text: str, instruction: Instruction) -> None:
+    owner = Owner()
+    line = owner.line_for(text)
+    assert owner.done == []
+    assert owner.say(line, now_s=CODE_GOOD_FOR_S) == f"{instruction.value} done"
+    assert owner.done == [instruction]
+
+
+def test_a_code_is_good_once() -> None:
+    owner = Owner()
+    line = owner.line_for("/flip")
+    owner.say(line)
+    assert "not good" in owner.say(line)
+    assert owner.done == [Instruction.FLIP]
+
+
+def test_a_code_that_comes_late_does_nothing() -> None:
+    owner = Owner()
+    line = owner.line_for("/flip", now_s=10.0)
+    answer = owner.say(line, now_s=10.1 + CODE_GOOD_FOR_S)
+    assert answer == "flip: sorry, that code is not good, or no more. Nothing was done; /flip gives a new one"
+    assert owner.done == []
+
+
+def test_a_code_is_good_for_its_own_command_alone() -> None:
+    owner = Owner()
+    code = owner.line_for("/pause").split()[1]
+    owner.say(f"/stop {code}")
+    assert owner.done == []
+    owner.say(f"/pause {code}")
+    assert owner.done == [Instruction.PAUSE]
+
+
+def test_a_slip_of_the_thumb_does_not_cost_the_code() -> None:
+    owner = Owner()
+    line = owner.line_for("/flip")
+    owner.say(line + "0")
+    owner.say(line)
+    assert owner.done == [Instruction.FLIP]
+
+
+def test_asking_again_replaces_the_code() -> None:
+    owner = Owner()
+    first, second = owner.line_for("/flip"), owner.line_for("/flip")
+    owner.say(first)
+    assert owner.done == []
+    owner.say(second)
+    assert owner.done == [Instruction.FLIP]
+
+
+@pytest.mark.parametrize("text", ["/start", "/help", "/help@trailing_bot"])
+def test_help_lists_all_commands(text: str) -> None:
+    owner = Owner()
+    assert owner.say(text) == HELP
+    assert all(f"/{name} - " in HELP for name in ("status", "why", "balance", "today", *ACTIONS))
+
+
+@pytest.mark.parametrize("text", ["", "hello", "/", "/sell", "status", "4821", "//flip"])
+def test_what_is_no_command_does_nothing_and_is_told_what_there_is(text: str) -> None:
+    owner = Owner()
+    assert owner.say(text).endswith(HELP)
+    assert owner.done == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(ACTIONS)), st.integers(0, 200)), max_size=12), st.randoms())
+def test_no_code_is_used_twice_or_late_or_for_another_command(asked: list[tuple[str, int]], chance: Random) -> None:
+    codes = Codes(Random(1))
+    given_s: dict[tuple[str, str], int] = {}
+    now_s = 0
+    for command, passes_s in asked:
+        code = codes.give(command, now_s)
+        given_s[command, code] = now_s
+        now_s += passes_s
+        tried = chance.choice(sorted(given_s))
+        if codes.use(*tried, now_s):
+            assert now_s - given_s.pop(tried) <= CODE_GOOD_FOR_S
+            assert not codes.use(*tried, now_s)
+
+
+MESSAGE = {"date": 5, "chat": {"id": 1, "type": "private"}, "from": {"id": 1}, "text": "/why"}
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        pytest.param(None, id="nothing"),
+        pytest.param([], id="a list"),
+        pytest.param({"update_id": 1}, id="an update of another kind"),
+        pytest.param({"edited_message": MESSAGE}, id="an edited message"),
+        pytest.param({"message": "text"}, id="a message that is none"),
+        pytest.param({"message": MESSAGE | {"text": None}}, id="no text"),
+        pytest.param({"message": MESSAGE | {"date": "now"}}, id="no date"),
+        pytest.param({"message": {k: v for k, v in MESSAGE.items() if k != "from"}}, id="no sender"),
+        pytest.param({"message": MESSAGE | {"chat": {"id": -5, "type": "supergroup"}}}, id="a group"),
+    ],
+)
+def test_what_is_no_private_text_message_is_none(update: object) -> None:
+    assert read_message(update) is None
+
+
+def test_a_private_text_message_is_read() -> None:
+    said = read_message({"update_id": 9, "message": MESSAGE})
+    assert said is not None
+    assert (said.chat_id, said.sender_id, said.date_s, said.text) == (1, 1, 5, "/why")

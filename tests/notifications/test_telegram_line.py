@@ -1,0 +1,178 @@
+"""Whatever happens on the line is a result, a refusal or nobody there; and nowhere is the token."""
+
+import asyncio
+import logging
+import traceback
+
+import httpx
+import pytest
+from tests.bot_api import TOKEN, Behaviour, BotApi, Reply, refusal, result, serve
+from tests.notifications.telegram_stage import START_MS, Stage, on_stage
+
+from trailingedge.notifications.telegram_line import BotRefused, BotUnreachable, Connector, Line
+from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
+
+
+async def answered(reply: Reply) -> object:
+    """What a line makes of `reply`."""
+
+    async def connect() -> httpx.AsyncClient:
+        def handle(_: httpx.Request) -> httpx.Response:
+            return httpx.Response(reply.status, content=reply.content)
+
+        return httpx.AsyncClient(transport=httpx.MockTransport(handle), trust_env=False)
+
+    line = Line("https://telegram.test", TOKEN, connect)
+    try:
+        return await line.ask("getMe", {}, 1.0)
+    finally:
+        await line.hang_up()
+
+
+async def test_a_result_is_handed_on() -> None:
+    assert await answered(result({"id": 5})) == {"id": 5}
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_what"),
+    [
+        pytest.param(refusal(401, "Unauthorized"), "token_is_wrong", id="no such bot"),
+        pytest.param(refusal(404, "Not Found"), "token_is_wrong", id="no token at all"),
+        pytest.param(
+            refusal(400, "Bad Request: can't parse entities: Unclosed start tag"), "cannot_parse", id="mark-up"
+        ),
+        pytest.param(refusal(400, "Bad Request: message is too long"), "message_at_fault", id="too long"),
+        pytest.param(refusal(400, "Bad Request: message text is empty"), "message_at_fault", id="empty"),
+    ],
+)
+async def test_a_refusal_tells_what_is_at_fault(reply: Reply, is_what: str) -> None:
+    with pytest.raises(BotRefused) as refused:
+        await answered(reply)
+    assert getattr(refused.value, is_what)
+
+
+@pytest.mark.parametrize(
+    "description", ["Bad Request: chat not found", "Forbidden: bot was kicked from the supergroup chat"]
+)
+async def test_any_other_refusal_is_of_the_chat(description: str) -> None:
+    with pytest.raises(BotRefused) as refused:
+        await answered(refusal(400, description))
+    assert not refused.value.message_at_fault
+    assert not refused.value.token_is_wrong
+
+
+async def test_how_long_to_wait_and_where_a_chat_went_is_told() -> None:
+    with pytest.raises(BotRefused) as refused:
+        await answered(refusal(429, "Too Many Requests", retry_after=35))
+    assert refused.value.wait_s == 35.0
+    with pytest.raises(BotRefused) as refused:
+        await answered(refusal(400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-1001))
+    assert refused.value.moved_to == -1001
+
+
+async def test_nobody_is_waited_for_longer_than_an_hour() -> None:
+    with pytest.raises(BotRefused) as refused:
+        await answered(refusal(429, "Too Many Requests", retry_after=10**9))
+    assert refused.value.wait_s == 3600.0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(Reply(502, "<html>Bad Gateway</html>"), id="a gateway"),
+        pytest.param(Reply(404, "<html>Not Found</html>"), id="another web site"),
+        pytest.param(Reply(200, "[]"), id="other JSON"),
+        pytest.param(Reply(200, '{"ok": "yes"}'), id="other words"),
+        pytest.param(Reply(200, ""), id="nothing"),
+        pytest.param(refusal(500, "Internal Server Error"), id="a fault of theirs"),
+    ],
+)
+async def test_what_is_no_answer_of_the_bot_api_is_worth_another_try(reply: Reply) -> None:
+    with pytest.raises(BotUnreachable):
+        await answered(reply)
+
+
+@on_stage
+async def test_a_question_that_hangs_is_given_up_and_its_connection_too(stage: Stage) -> None:
+    stage.api.behaviour = Behaviour.HANG
+    line = stage.line()
+    with pytest.raises(BotUnreachable, match="no answer within 20 s"):
+        await line.ask("getMe", {}, 20.0)
+    assert stage.clock.now_s() == 22.0
+    assert [client.is_closed for client in stage.clients] == [True]
+    stage.api.behaviour = Behaviour.FINE
+    assert (await line.ask("getMe", {}, 20.0))["is_bot"]
+
+
+@on_stage
+async def test_the_line_knows_what_time_it_is_at_telegrams(stage: Stage) -> None:
+    line = stage.line()
+    await line.ask("getMe", {}, 1.0)
+    assert line.told_s == START_MS // 1000
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour.FINE, Behaviour.DOWN, Behaviour.ERROR, Behaviour.HANG])
+def test_the_token_is_in_no_log_and_no_traceback(behaviour: Behaviour, caplog: pytest.LogCaptureFixture) -> None:
+    async def play(clock: VirtualClock) -> None:
+        stage = Stage(clock)
+        stage.api.behaviour = behaviour
+        try:
+            await stage.line().ask("getMe", {}, 1.0)
+        except BotUnreachable:
+            logging.getLogger("test").exception("trouble")
+            assert TOKEN not in traceback.format_exc()
+
+    with caplog.at_level(logging.DEBUG):
+        run_virtual(play, start_unix_ms=START_MS)
+    assert TOKEN not in caplog.text
+
+
+async def test_an_address_that_cannot_be_one_does_not_tell_the_token() -> None:
+    line = Line("ftp://telegram.test", TOKEN, Connector("http://127.0.0.1"))
+    with pytest.raises(BotUnreachable) as unreachable:
+        await line.ask("getMe", {}, 1.0)
+    assert TOKEN not in str(unreachable.value)
+    assert unreachable.value.__cause__ is None
+
+
+# Over real sockets
+
+
+def real_line(url: str) -> Line:
+    return Line(url, TOKEN, Connector(url))
+
+
+async def test_over_loopback_a_question_is_answered_and_the_library_keeps_silent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with serve(BotApi(lambda: START_MS)) as url:
+            line = real_line(url)
+            assert (await line.ask("getMe", {}, 5.0))["is_bot"]
+            assert (await line.ask("getMe", {}, 5.0))["is_bot"]
+            await line.hang_up()
+    assert TOKEN not in caplog.text
+
+
+async def test_over_loopback_a_port_where_nobody_listens_is_nobody() -> None:
+    async with serve(BotApi(lambda: START_MS, behaviour=Behaviour.DOWN)) as url:
+        with pytest.raises(BotUnreachable, match="ConnectError"):
+            await real_line(url).ask("getMe", {}, 5.0)
+
+
+async def test_over_loopback_a_hang_ends_with_the_patience() -> None:
+    async with serve(BotApi(lambda: START_MS, behaviour=Behaviour.HANG)) as url:
+        with pytest.raises(BotUnreachable, match="ReadTimeout"):
+            await real_line(url).ask("getMe", {}, 0.05)
+
+
+async def test_over_loopback_a_line_that_is_cancelled_leaves_nothing_open() -> None:
+    api = BotApi(lambda: START_MS, behaviour=Behaviour.HANG)
+    async with serve(api) as url:
+        line = real_line(url)
+        task = asyncio.create_task(line.ask("getMe", {}, 5.0))
+        await api.asked_for("getMe")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await line.hang_up()

@@ -1,0 +1,41 @@
+"""Before anything hangs on it, each part of Telegram is tried and named."""
+
+from tests.bot_api import OWNER, TOKEN, Behaviour, refusal
+from tests.notifications.telegram_stage import Stage, on_stage
+
+from trailingedge.notifications.telegram_trial import try_out
+
+CHATS = [str(OWNER), "-1001"]
+
+
+async def tried(stage: Stage, token: str = TOKEN) -> dict[str, str | None]:
+    return dict(await try_out(token, CHATS, "does 1 < 2 arrive?", connect=lambda _: stage.connect))
+
+
+@on_stage
+async def test_what_works_has_no_trouble(stage: Stage) -> None:
+    assert await tried(stage) == {"the bot": None, "chat 4711": None, "chat -1001": None}
+    assert stage.api.texts("-1001") == ["does 1 < 2 arrive?"]
+    assert all(client.is_closed for client in stage.clients)
+
+
+@on_stage
+async def test_a_chat_that_refuses_is_named_and_the_others_are_tried(stage: Stage) -> None:
+    stage.api.refusals["4711"] = refusal(403, "Forbidden: bot was blocked by the user")
+    assert await tried(stage) == {
+        "the bot": None,
+        "chat 4711": "403 Forbidden: bot was blocked by the user",
+        "chat -1001": None,
+    }
+
+
+@on_stage
+async def test_a_wrong_token_is_not_told(stage: Stage) -> None:
+    wrong = TOKEN[:-1] + "X"
+    assert set((await tried(stage, wrong)).values()) == {"401 Unauthorized"}
+
+
+@on_stage
+async def test_nobody_there_is_said_of_every_part(stage: Stage) -> None:
+    stage.api.behaviour = Behaviour.DOWN
+    assert all(trouble is not None and "ConnectError" in trouble for trouble in (await tried(stage)).values())

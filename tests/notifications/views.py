@@ -1,0 +1,54 @@
+"""The same picture as a decision and as a status view, made by the strategy itself."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from tests.strategy.stage import Life
+
+from trailingedge.market import ZERO, Balance, BookTop, Side, SymbolRules
+from trailingedge.notifications.look import judged
+from trailingedge.notifications.status import ChaseView, StatusView
+from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.want import Kind
+
+D = Decimal
+RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", D("0.01"), D("0.0001"), min_quantity=D("0.0001"), min_notional=D(5))
+SELLING = ChaseView(
+    Kind.TAKE_PROFIT,
+    Side.SELL,
+    age_s=12.0,
+    filled=D("0.1"),
+    price=D("2500.12"),
+    rest=D("0.9"),
+    client_order_id="TE-t-1",
+)
+BUYING = replace(SELLING, side=Side.BUY, price=D("2500.11"))
+
+
+def decision_of(life: Life) -> Decision:
+    if life.last is None:
+        raise LookupError("no beat yet")
+    return life.last.decision
+
+
+def view_of(life: Life, bid: str | None, ask: str | None = None, **given: Any) -> StatusView:
+    """What the status shows of the last beat, with the book at `bid`, and `given` beside."""
+    decision = decision_of(life)
+    top = None
+    if bid is not None:
+        top = BookTop(D(bid), D(bid) + D("0.01") if ask is None else D(ask))
+    holdings = life.holdings
+    view = StatusView(
+        mode="sim",
+        rules=RULES,
+        phase=decision.phase.value,
+        top=top,
+        base=Balance("ETH", holdings.base),
+        quote=Balance("FDUSD", holdings.quote),
+        value=ZERO if top is None else holdings.base * top.bid + holdings.quote,
+        data_age_s=0.1 if top is not None else 12.0,
+        market_ms=life.market_ms,
+        held=decision.hold,
+    )
+    return judged(replace(view, **given), decision, life.params.hard_stop_confirm_s)

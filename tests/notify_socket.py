@@ -1,0 +1,41 @@
+"""A stand-in for the service manager: the other end of $NOTIFY_SOCKET."""
+
+import socket
+from typing import Final
+
+PATIENCE_S: Final = 30.0
+
+
+class Ear:
+    """The manager's end of the socket."""
+
+    def __init__(self, address: str | bytes) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(address)
+        self._socket.setblocking(False)
+
+    def heard(self) -> list[list[str]]:
+        """The messages since the last time, as lines."""
+        messages = []
+        while True:
+            try:
+                messages.append(self._socket.recv(4096).decode().split("\n"))
+            except BlockingIOError:
+                return messages
+
+    def hear(self) -> list[str]:
+        """The next message, which is waited for."""
+        self._socket.settimeout(PATIENCE_S)
+        try:
+            return self._socket.recv(4096).decode().split("\n")
+        finally:
+            self._socket.setblocking(False)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def hear_until(self, line: str) -> list[str]:
+        """The next message that has that line; what comes before is passed over."""
+        while line not in (message := self.hear()):
+            pass
+        return message

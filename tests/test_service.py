@@ -1,0 +1,418 @@
+"""What the service manager hears: readiness, one line, signs of life only while there is life; never at our cost."""
+
+import asyncio
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from tests.notify_socket import Ear
+
+from trailingedge.clock import HandClock
+from trailingedge.config import OPTIONS, Endpoints, Settings
+from trailingedge.errors import ConfigError
+from trailingedge.market import Regime, SymbolRules
+from trailingedge.notifications.status import StatusView
+from trailingedge.service import (
+    MORE_START_S,
+    RELOADABLE,
+    STATUS_EVERY_S,
+    Reloader,
+    ServiceManager,
+    ToldFace,
+    Watchdog,
+    change,
+    service_manager,
+    status_line,
+    watchdog_interval_s,
+)
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such sockets, and no such manager")
+
+URL = Endpoints("ws://127.0.0.1:1/ws-api/v3", "ws://127.0.0.1:1")
+RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", Decimal("0.01"), Decimal("0.0001"))
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    return str(tmp_path / "notify")
+
+
+@pytest.fixture
+def ear(address: str) -> Iterator[Ear]:
+    ear = Ear(address)
+    yield ear
+    ear.close()
+
+
+@pytest.fixture
+def manager(ear: Ear, address: str) -> Iterator[ServiceManager]:  # noqa: ARG001 - somebody has to listen
+    manager = service_manager({"NOTIFY_SOCKET": address})
+    yield manager
+    manager.close()
+
+
+# --- Messages ---------------------------------------------------------------------------------
+
+
+def test_a_life_is_told_from_ready_to_stopping(manager: ServiceManager, ear: Ear) -> None:
+    assert manager.listens
+    manager.ready("sim ETHFDUSD")
+    manager.reloading(12.5)
+    manager.reloaded("reloaded: nothing has changed")
+    manager.alive()
+    manager.stopping("SIGTERM")
+    assert ear.heard() == [
+        ["READY=1", "STATUS=sim ETHFDUSD"],
+        ["RELOADING=1", "MONOTONIC_USEC=12500000"],
+        ["READY=1", "STATUS=reloaded: nothing has changed"],
+        ["WATCHDOG=1"],
+        ["STOPPING=1", "STATUS=ending: SIGTERM"],
+    ]
+
+
+def test_readiness_and_the_end_are_told_once(manager: ServiceManager, ear: Ear) -> None:
+    for _ in range(2):
+        manager.ready("ready")
+    for _ in range(2):
+        manager.stopping("quit")
+    assert len(ear.heard()) == 2
+
+
+def test_a_reload_before_the_start_is_over_does_not_end_the_start(manager: ServiceManager, ear: Ear) -> None:
+    manager.reloading(1.0)
+    manager.reloaded("reloaded: nothing has changed")
+    assert ear.heard() == []
+
+
+def test_after_the_end_has_begun_nothing_else_is_told(manager: ServiceManager, ear: Ear) -> None:
+    manager.ready("ready")
+    manager.stopping("quit")
+    ear.heard()
+    manager.reloading(1.0)
+    manager.reloaded("reloaded: nothing has changed")
+    manager.status("watching", 100.0)
+    assert ear.heard() == []
+
+
+def test_the_status_is_one_line_and_told_now_and_then(manager: ServiceManager, ear: Ear) -> None:
+    manager.status("starting\nsoon", 0.0)
+    manager.status("too soon", STATUS_EVERY_S - 0.1)
+    manager.status("watching", STATUS_EVERY_S)
+    manager.status("watching", 3 * STATUS_EVERY_S)
+    manager.status("x" * 5000, 4 * STATUS_EVERY_S)
+    first, second, long = ear.heard()
+    assert (first, second) == (["STATUS=starting soon"], ["STATUS=watching"])
+    assert len(long[0]) < 1100
+
+
+def test_a_name_in_the_abstract_space_is_understood() -> None:
+    if sys.platform != "linux":
+        pytest.skip("has no abstract space")
+    ear = Ear(b"\0trailing-edge-test")
+    manager = service_manager({"NOTIFY_SOCKET": "@trailing-edge-test"})
+    manager.ready("here")
+    assert ear.heard() == [["READY=1", "STATUS=here"]]
+    manager.close()
+    ear.close()
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    [
+        pytest.param(lambda _: service_manager({}), id="unset"),
+        pytest.param(lambda _: service_manager({"NOTIFY_SOCKET": ""}), id="empty"),
+        pytest.param(lambda _: service_manager({"NOTIFY_SOCKET": "vsock:2:1"}), id="of another kind"),
+        pytest.param(lambda address: ServiceManager(address, family=None), id="on Windows"),
+    ],
+)
+def test_where_nobody_listens_nothing_happens(nobody: Callable[[str], ServiceManager], address: str, ear: Ear) -> None:
+    manager = nobody(address)
+    manager.ready("ready")
+    manager.alive()
+    manager.stopping("quit")
+    manager.close()
+    assert not manager.listens
+    assert ear.heard() == []
+
+
+@pytest.mark.parametrize("gone", ["/nowhere/at/all", "/" + "x" * 300, "@" + "x" * 300], ids=["away", "long", "long @"])
+def test_a_manager_that_is_away_is_no_trouble(gone: str) -> None:
+    manager = ServiceManager(gone)
+    manager.ready("ready")
+    for _ in range(100):
+        manager.reloading(1.0)
+    manager.close()
+    manager.close()
+
+
+def test_a_full_queue_holds_nobody_up_and_loses_nothing_that_matters(manager: ServiceManager, ear: Ear) -> None:
+    for _ in range(10_000):
+        manager.alive()  # nobody reads
+    manager.ready("ready")
+    manager.status("watching", 0.0)
+    assert all(message == ["WATCHDOG=1"] for message in ear.heard())
+    manager.alive()
+    assert ear.heard() == [["READY=1", "STATUS=ready"], ["WATCHDOG=1"]]
+
+
+# --- The watchdog -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "interval_s"),
+    [
+        pytest.param({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "7"}, 30.0, id="ours"),
+        pytest.param({"WATCHDOG_USEC": "60000000"}, 30.0, id="whoever reads it"),
+        pytest.param({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "8"}, None, id="a parent's"),
+        pytest.param({"WATCHDOG_PID": "7"}, None, id="no watch"),
+        pytest.param({"WATCHDOG_USEC": "0"}, None, id="nought"),
+        pytest.param({"WATCHDOG_USEC": "soon"}, None, id="nonsense"),
+    ],
+)
+def test_the_interval_is_half_the_patience_of_who_watches_us(environ: dict[str, str], interval_s: float | None) -> None:
+    assert watchdog_interval_s(environ, 7) == interval_s
+
+
+class Beats:
+    """A main loop that beats when it is woken, as long as it is well."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.well = True
+
+    def wake(self) -> None:
+        if self.well:
+            self.count += 1
+
+
+async def test_it_is_fed_while_beats_are_made_and_no_longer(manager: ServiceManager, ear: Ear) -> None:
+    clock, beats = HandClock(), Beats()
+    manager.ready("ready")
+    ear.heard()
+    async with asyncio.TaskGroup() as tasks:
+        watchdog = tasks.create_task(Watchdog(manager, lambda: beats.count, beats.wake, clock, 2.0).run())
+        await clock.wind(10.0)
+        assert len(ear.heard()) == 4  # the first look has nothing to compare with
+        beats.well = False
+        await clock.wind(4.0)
+        ear.heard()
+        await clock.wind(60.0)
+        assert ear.heard() == []
+        beats.well = True
+        await clock.wind(4.0)
+        assert ear.heard() == [["WATCHDOG=1"]]
+        watchdog.cancel()
+
+
+async def test_nobody_is_fed_where_nobody_watches(manager: ServiceManager, ear: Ear) -> None:
+    clock, beats = HandClock(), Beats()
+    manager.ready("ready")
+    ear.heard()
+    async with asyncio.TaskGroup() as tasks:
+        watchdog = tasks.create_task(Watchdog(manager, lambda: beats.count, beats.wake, clock, None).run())
+        await clock.wind(100.0)
+        assert ear.heard() == []
+        watchdog.cancel()
+
+
+async def test_a_long_start_asks_for_time_until_it_is_over(manager: ServiceManager, ear: Ear) -> None:
+    """The exchange may be away for hours, and nobody must kill us for it; without a watch neither."""
+    clock = HandClock()
+    async with asyncio.TaskGroup() as tasks:
+        watchdog = tasks.create_task(Watchdog(manager, lambda: 0, lambda: None, clock, None).run())
+        for _ in range(60):
+            await clock.wind(MORE_START_S / 2)
+            asked = ear.heard()
+            assert asked
+            assert all(message == [f"EXTEND_TIMEOUT_USEC={round(MORE_START_S * 1e6)}"] for message in asked)
+        manager.ready("ready")
+        ear.heard()
+        await clock.wind(100.0)
+        assert ear.heard() == []
+        watchdog.cancel()
+
+
+async def test_it_ends_at_once_where_nobody_listens() -> None:
+    await Watchdog(ServiceManager(), lambda: 0, lambda: None, HandClock(), 1.0).run()
+
+
+def test_a_blocked_loop_stops_feeding(manager: ServiceManager, ear: Ear) -> None:
+    class Restless:
+        """A clock on which every wait is over at once, so that it is fed as fast as the loop goes round."""
+
+        def now_s(self) -> float:
+            return 0.0
+
+        def unix_ms(self) -> int:
+            return 0
+
+        async def sleep(self, seconds: float) -> None:  # noqa: ARG002 - no wait is one
+            await asyncio.sleep(0)
+
+    beats = Beats()
+    manager.ready("ready")
+    blocked, go_on, loop_of = threading.Event(), threading.Event(), []
+
+    async def live() -> None:
+        loop_of.append(asyncio.get_running_loop())
+        await Watchdog(manager, lambda: beats.count, beats.wake, Restless(), 1.0).run()
+
+    def block() -> None:
+        blocked.set()
+        go_on.wait(10)
+
+    thread = threading.Thread(target=asyncio.run, args=(live(),))
+    thread.start()
+    ear.hear()
+    assert ear.hear() == ["WATCHDOG=1"]
+    loop_of[0].call_soon_threadsafe(block)
+    assert blocked.wait(10)
+    ear.heard()
+    assert ear.heard() == []
+    go_on.set()
+    assert ear.hear() == ["WATCHDOG=1"]
+    loop_of[0].call_soon_threadsafe(manager.close)
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+# --- The status line --------------------------------------------------------------------------
+
+
+def view(**changes: object) -> StatusView:
+    return replace(StatusView("sim", RULES, "watching", Regime.BASE), **changes)  # type: ignore[arg-type]
+
+
+def test_the_line_names_mode_pair_position_and_endpoints() -> None:
+    position = "watching, holding ETH | +1.25 % since the anchor"
+    places = f"{URL.ws_api_url} | {URL.ws_stream_url}"
+    assert status_line(view(gain_frac=0.0125), URL) == f"sim ETHFDUSD | {position} | {places}"
+
+
+def test_a_halt_and_a_hold_are_in_the_line() -> None:
+    assert "| halted | paused |" in status_line(view(halted=True, held=True), URL)
+
+
+class Shown:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.said.append(text)
+
+    def step(self, name: str, result: str) -> None:
+        self.said.append(f"{name}: {result}")
+
+    def show(self, view: StatusView, now_s: float) -> None:
+        self.said.append(f"{now_s:g}: {view.phase}")
+
+    def close(self) -> None:
+        self.said.append("closed")
+
+
+def test_what_the_face_shows_the_manager_hears_in_short(manager: ServiceManager, ear: Ear) -> None:
+    shown = Shown()
+    face = ToldFace(shown, manager, HandClock(now_s=1.0), URL)
+    face.line("order placed")
+    face.step("klines", "1440 candles")
+    face.show(view(), 10.0)
+    face.close()
+    assert shown.said == ["order placed", "klines: 1440 candles", "10: watching", "closed"]
+    assert ear.heard() == [["STATUS=starting: klines: 1440 candles"], [f"STATUS={status_line(view(), URL)}"]]
+
+
+# --- Reload -----------------------------------------------------------------------------------
+
+
+def test_what_can_change_is_applied_and_the_rest_waits_for_a_restart() -> None:
+    running = Settings()
+    read = replace(running, log_level_file="INFO", telegram_chat_id="7", symbol="BTCFDUSD", fee=Decimal("0.001"))
+    found = change(running, read)
+    assert found.applied == ("TELEGRAM_CHAT_ID", "LOG_LEVEL_FILE")
+    assert found.needs_restart == ("SYMBOL", "FEE")
+    assert found.settings == replace(running, log_level_file="INFO", telegram_chat_id="7")
+    assert found.text == (
+        "reloaded: TELEGRAM_CHAT_ID, LOG_LEVEL_FILE applied; SYMBOL, FEE changed, which needs a restart"
+    )
+
+
+def test_no_change_is_said_too() -> None:
+    assert change(Settings(), Settings()).text == "reloaded: nothing has changed"
+
+
+def test_no_value_is_said_since_some_are_secret() -> None:
+    read = replace(Settings(), telegram_bot_token="t0ken", binance_ed25519_api_key="k3y")
+    said = change(Settings(), read).text
+    assert "TELEGRAM_BOT_TOKEN applied" in said
+    assert "t0ken" not in said
+    assert "k3y" not in said
+
+
+def test_what_can_be_reloaded_is_a_setting() -> None:
+    assert set(OPTIONS) >= RELOADABLE
+
+
+class Source:
+    """Settings that can be read again, and where they are put in force."""
+
+    def __init__(self) -> None:
+        self.next: Settings | ConfigError = Settings()
+        self.applied: list[Settings] = []
+
+    def read(self) -> Settings:
+        if isinstance(self.next, ConfigError):
+            raise self.next
+        return self.next
+
+
+async def reload(reloader: Reloader, ear: Ear) -> list[list[str]]:
+    """Ask for one and wait until the manager has heard how it came out."""
+    reloader.ask()
+    return await asyncio.to_thread(lambda: [ear.hear(), ear.hear()])
+
+
+async def test_a_reload_is_told_from_its_begin_to_its_end(
+    manager: ServiceManager, ear: Ear, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    source = Source()
+    manager.ready("ready")
+    ear.heard()
+    reloader = Reloader(Settings(), source.read, source.applied.append, manager, HandClock(now_s=3.0))
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(reloader.run())
+        source.next = replace(Settings(), log_level_console="WARNING", symbol="BTCFDUSD")
+        said = "reloaded: LOG_LEVEL_CONSOLE applied; SYMBOL changed, which needs a restart"
+        assert await reload(reloader, ear) == [["RELOADING=1", "MONOTONIC_USEC=3000000"], ["READY=1", f"STATUS={said}"]]
+        assert source.applied == [replace(Settings(), log_level_console="WARNING")]
+        _, (_, status) = await reload(reloader, ear)
+        assert status == "STATUS=reloaded: SYMBOL changed, which needs a restart"  # still, but nothing is applied twice
+        assert len(source.applied) == 1
+        running.cancel()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+
+
+async def test_settings_that_are_wrong_leave_everything_as_it_was(
+    manager: ServiceManager, ear: Ear, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Source()
+    source.next = ConfigError(["FEE is 'abc': this is not a number", "LOOP_SLEEP_SEC is 0"])
+    manager.ready("ready")
+    ear.heard()
+    reloader = Reloader(Settings(), source.read, source.applied.append, manager, HandClock())
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(reloader.run())
+        _, (ready, status) = await reload(reloader, ear)
+        running.cancel()
+    assert ready == "READY=1"
+    assert status.startswith("STATUS=not reloaded: FEE is 'abc'")
+    assert (source.applied, reloader.settings) == ([], Settings())
+    assert [record.getMessage() for record in caplog.records] == [
+        "not reloaded: FEE is 'abc': this is not a number",
+        "not reloaded: LOOP_SLEEP_SEC is 0",
+    ]

@@ -1,0 +1,175 @@
+"""The market's trades: read once each, whatever else the connection says and however often it comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.websocket.wire import MemoryDial, settle
+
+from trailingedge.clock import HandClock
+from trailingedge.errors import ExchangeUnreachable, ProtocolViolation
+from trailingedge.market import Side
+from trailingedge.websocket.connection import Backoff
+from trailingedge.websocket.trade_stream import Traded, TradeStream, read_trade
+
+TRADE = {
+    "e": "aggTrade",
+    "E": 1617566591315,
+    "s": "ETHFDUSD",
+    "a": 70,
+    "p": "2063.88000000",
+    "q": "0.08620500",
+    "f": 745522877,
+    "l": 745522877,
+    "T": 1617566591314,
+    "m": True,
+    "M": True,
+}
+SOLD = Traded(70, Decimal("2063.88"), Decimal("0.086205"), Side.SELL, 1617566591314)
+
+
+class Bench:
+    """A trade stream on memory sockets."""
+
+    def __init__(self) -> None:
+        self.clock = HandClock()
+        self.dial = MemoryDial()
+        self.trades: list[Traded] = []
+        self.stream = TradeStream(
+            "wss://stream.example/",
+            "ETHFDUSD",
+            self.hear,
+            dial=self.dial,
+            clock=self.clock,
+            backoff=Backoff(1.0, 1.0, 2, Random(1)),
+        )
+
+    def hear(self, trade: Traded) -> None:
+        self.trades.append(trade)
+        if trade.price == 666:
+            raise ZeroDivisionError("a mistake of ours")
+
+    async def say(self, *frames: object, over: int = -1) -> None:
+        for frame in frames:
+            self.dial.sockets[over].say(frame)
+        await settle()
+
+    @property
+    def numbers(self) -> list[int]:
+        return [trade.number for trade in self.trades]
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Bench]:
+    bench = Bench()
+    task = asyncio.create_task(bench.stream.run())
+    await settle()
+    yield bench
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_trades_of_the_symbol_are_asked_for() -> None:
+    async with running() as bench:
+        assert bench.dial.urls == ["wss://stream.example/ws/ethfdusd@aggTrade"]
+
+
+async def test_a_trade_is_heard_with_the_side_of_its_taker() -> None:
+    async with running() as bench:
+        await bench.say(TRADE, TRADE | {"a": 71, "m": False})
+        assert bench.trades == [SOLD, replace(SOLD, number=71, aggressor=Side.BUY)]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param("{", id="torn"),
+        pytest.param(b"\xff", id="no text"),
+        pytest.param([], id="no object"),
+        pytest.param(TRADE | {"p": "0"}, id="for nothing"),
+        pytest.param(TRADE | {"q": "-1"}, id="less than nothing"),
+        pytest.param(TRADE | {"p": "NaN"}, id="not a number"),
+        pytest.param(TRADE | {"m": 1}, id="neither true nor false"),
+        pytest.param({name: value for name, value in TRADE.items() if name != "T"}, id="without a time"),
+        pytest.param(TRADE | {"s": "BTCUSDT"}, id="another symbol"),
+        pytest.param({"e": "trade"}, id="another kind"),
+        pytest.param({"result": None, "id": 1}, id="an answer"),
+    ],
+)
+async def test_what_is_no_trade_of_ours_is_passed_over(frame: object) -> None:
+    async with running() as bench:
+        await bench.say(frame, TRADE)
+        assert bench.trades == [SOLD]
+        assert len(bench.dial.sockets) == 1
+
+
+async def test_a_mistake_in_hearing_one_trade_does_not_cost_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    async with running() as bench:
+        await bench.say(TRADE | {"p": "666"}, TRADE | {"a": 71})
+        assert bench.numbers == [70, 71]
+    assert "frame handler failed" in caplog.text
+
+
+async def test_while_one_connection_follows_another_each_trade_is_heard_once() -> None:
+    async with running() as bench:
+        await bench.say(TRADE, {"e": "serverShutdown", "E": 1783000000000})
+        await bench.clock.wind(1.0)
+        assert len(bench.dial.sockets) == 2
+        await bench.say(TRADE | {"a": 72}, over=1)
+        await bench.say(TRADE | {"a": 71}, TRADE | {"a": 72}, over=0)  # one is late, the other was told
+        await bench.say(TRADE | {"a": 73}, over=1)
+        assert bench.numbers == [70, 72, 71, 73]
+        await bench.clock.wind(1.0)
+        assert [socket.closed for socket in bench.dial.sockets] == [True, False]
+
+
+async def test_what_was_heard_is_not_remembered_for_ever() -> None:
+    async with running() as bench:
+        for number in range(0, 5000, 500):
+            await bench.say(*(TRADE | {"a": each} for each in range(number, number + 500)))
+        await bench.say(TRADE | {"a": 4998}, TRADE | {"a": 5000})
+        assert bench.numbers == list(range(5001))
+
+
+async def test_after_a_loss_the_numbers_may_begin_anew() -> None:
+    async with running() as bench:
+        await bench.say(TRADE)
+        bench.dial.newest.hang_up()
+        await bench.clock.wind(2.0)
+        assert len(bench.dial.sockets) == 2
+        await bench.say(TRADE | {"a": 1}, TRADE | {"a": 2}, TRADE | {"a": 2})
+        assert bench.numbers == [70, 1, 2]
+
+
+async def test_the_stream_is_given_up_once_the_retries_are_used_up() -> None:
+    bench = Bench()
+    bench.dial = MemoryDial(refusals=9)
+    stream = TradeStream(
+        "wss://x", "ETHFDUSD", bench.hear, dial=bench.dial, clock=bench.clock, backoff=Backoff(1.0, 1.0, 2, Random(1))
+    )
+    task = asyncio.create_task(stream.run())
+    await bench.clock.wind(10.0)
+    with pytest.raises(ExchangeUnreachable):
+        await task
+
+
+async def test_told_to_stay_down_it_ends_with_its_connection() -> None:
+    bench = Bench()
+    task = asyncio.create_task(bench.stream.run())
+    await settle()
+    bench.stream.stay_down()
+    bench.dial.newest.hang_up()
+    await asyncio.wait_for(task, 1)
+
+
+@given(st.one_of(st.text(), st.binary()))
+def test_any_frame_is_read_or_refused(frame: str | bytes) -> None:
+    with suppress(ProtocolViolation):
+        assert read_trade(frame, "ETHFDUSD") is None
