@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trailingedge.config import settings_table
-from trailingedge.main import run_parser
+from trailingedge.main import COMMANDS, command_parser, run_parser
 from trailingedge.strategy.trailing import callback_factor
 
 ROOT = Path(__file__).parent.parent
@@ -17,11 +17,19 @@ def test_the_settings_table_is_the_declaration() -> None:
     assert settings_table().strip() in README
 
 
-@pytest.mark.parametrize(
-    "flag", sorted(set(re.findall(r"trailing-edge[^\n`]*?(--[a-z-]+)", README)) - {"--port", "--balance"})
-)
-def test_a_flag_it_shows_exists(flag: str) -> None:
-    assert flag in run_parser().format_help()
+# Words after the program's name, and a flag that follows; other programs have names like ours.
+SHOWN = sorted(set(re.findall(r"(?<![/\w-])trailing-edge((?: [a-z]+)?)[^\n`|]*?(?<=[ (])(--[a-z-]+)", README)))
+
+
+@pytest.mark.parametrize(("word", "flag"), SHOWN)
+def test_a_flag_it_shows_exists(word: str, flag: str) -> None:
+    name = word.strip()
+    assert flag in (command_parser(name) if name in COMMANDS else run_parser()).format_help()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_it_tells_of_each_command(name: str) -> None:
+    assert f"`{name}`" in README or f"trailing-edge {name}" in README
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:src|tests|deploy|secrets)/[\w./-]+)`", README))))

@@ -135,10 +135,15 @@ def _above_zero(text: str) -> float:
 
 
 def _run_command(word: str, words: Sequence[str]) -> int:
+    return COMMANDS[word].run(command_parser(word).parse_args(words))
+
+
+def command_parser(word: str) -> argparse.ArgumentParser:
+    """The flags of a command."""
     command = COMMANDS[word]
     parser = argparse.ArgumentParser(prog=f"{DISTRIBUTION} {word}", description=command.purpose, allow_abbrev=False)
     command.add_arguments(parser)
-    return command.run(parser.parse_args(words))
+    return parser
 
 
 def _run_daemon(arguments: argparse.Namespace) -> int:
