@@ -14,12 +14,12 @@ import contextlib
 import dataclasses
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -33,7 +33,6 @@ from trailingedge.errors import (
     ProtocolViolation,
     RequestRefused,
     SessionLost,
-    StartFailed,
 )
 from trailingedge.market import ZERO, BookTop, Kline, RateLimit, SymbolRules
 from trailingedge.simulator.engine import BREAK
@@ -48,21 +47,18 @@ from trailingedge.websocket.api import ApiConnection
 from trailingedge.websocket.connection import Backoff, Dial, gravest
 from trailingedge.websocket.conversation import Conversation
 from trailingedge.websocket.market_stream import MarketStream
+from trailingedge.websocket.persistence import Persistence
 from trailingedge.websocket.results import read_klines
 from trailingedge.websocket.trade_stream import Traded, TradeStream
 
 logger = logging.getLogger(__name__)
 
 _NOT_NOW: Final = (RequestRefused, OutcomeUnknown, ProtocolViolation, SessionLost)
-_TRIES: Final = 5
-_PAUSE_S: Final = 1.0
 _SEEN_FOR_S: Final = 4.0  # how long prices count as seen that nobody has told or confirmed again
 _RULES_GOOD_FOR_S: Final = 60.0
 _MOST_GAPS: Final = 100
 _SPARE_KLINES: Final = 200  # beyond those that the bot keeps, for what it asks for after a loss
 _LEAST_ORDERS: Final = 10  # of the smallest size, that the account must have enough for
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +179,7 @@ class Feed:
             return Backoff(base_s, most_s, settings.reconnect_max_retries, random)
 
         self._api = ApiConnection(sources.ws_api_url, dial=dial, clock=clock, backoff=backoff(), on_open=_as_anybody)
+        self._asked = Persistence(self._api, clock, clock.unix_ms, "the real market")
         self._market = MarketStream(
             sources.ws_stream_url,
             settings.symbol,
@@ -216,11 +213,11 @@ class Feed:
         """The market as it stands. Raises ConfigError for a symbol that is not listed, and StartFailed."""
         api, settings = self._api, self._settings
         symbol, interval, count = settings.symbol, settings.kline_interval, settings.rolling_klines_maxlen
-        rules, limits = await self._persist(lambda: market_fetch.exchange_info(api, symbol))
-        klines = await self._persist(lambda: market_fetch.klines(api, symbol, interval, count))
-        forming = [kline for kline in await self._persist(self._newest_kline) if _follows(kline, klines)]
-        seconds = await self._persist(lambda: market_fetch.klines(api, symbol, "1s", 1))
-        top = await self._persist(lambda: market_fetch.book(api, symbol))
+        rules, limits = await self._asked.answer(lambda: market_fetch.exchange_info(api, symbol))
+        klines = await self._asked.answer(lambda: market_fetch.klines(api, symbol, interval, count))
+        forming = [kline for kline in await self._asked.answer(self._newest_kline) if _follows(kline, klines)]
+        seconds = await self._asked.answer(lambda: market_fetch.klines(api, symbol, "1s", 1))
+        top = await self._asked.answer(lambda: market_fetch.book(api, symbol))
         now_s, newest = self._clock.now_s(), [*klines[-1:], *seconds]
         market_ms = max((kline.close_ms + 1 for kline in newest), default=self._clock.unix_ms())
         self._rules = rules
@@ -250,24 +247,6 @@ class Feed:
                 raise
             self.given_up = gone
             self.ended.set()
-
-    async def _persist(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """The answer to one question, asked again for reasons that may pass. Raises StartFailed when they do not."""
-        reason = ""
-        for attempt in range(_TRIES):
-            await self._api.ready()
-            try:
-                return await ask()
-            except _NOT_NOW as trouble:
-                reason, wait_s = str(trouble), self._told_to_wait_s(trouble)
-            logger.warning("real market: %s; trying again", reason)
-            await self._clock.sleep(wait_s + _PAUSE_S * 2.0**attempt)
-        raise StartFailed(f"the real market did not answer as needed, {_TRIES} times in a row: {reason}")
-
-    def _told_to_wait_s(self, trouble: Exception) -> float:
-        if isinstance(trouble, RequestRefused):
-            return trouble.wait_s(self._clock.unix_ms())
-        return trouble.wait_s if isinstance(trouble, SessionLost) else 0.0
 
     def _lose_sight(self, reason: str) -> None:
         logger.warning("real market out of sight reason=%r", reason)

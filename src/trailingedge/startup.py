@@ -4,10 +4,10 @@ A step that fails for a reason that may pass is tried again; one that a person m
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final
 
 from trailingedge import wiring
 from trailingedge.clock import Clock
@@ -19,7 +19,6 @@ from trailingedge.errors import (
     OutcomeUnknown,
     ProtocolViolation,
     RequestRefused,
-    SessionLost,
     StartFailed,
 )
 from trailingedge.execution.deep import DeepOrder
@@ -29,16 +28,13 @@ from trailingedge.market import ZERO, Balance, BookTop, Kline, OrderRecord, Rate
 from trailingedge.notifications import restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.websocket import market_fetch
+from trailingedge.websocket.persistence import Persistence
 from trailingedge.wire import Wire
 
 logger = logging.getLogger(__name__)
 
 _BOOK_WITHIN_S: Final = 10.0
-_TRIES: Final = 5
-_PAUSE_S: Final = 1.0
 _GLANCE_S: Final = 0.01
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +57,7 @@ class Startup:
         self._alerts = alerts
         self.clearing = False  # own orders of an earlier session are being looked after
         self._jumpstart: Jumpstart | None = None
+        self._asked = Persistence(wire.api, clock, wire.server_clock.now_ms, "the exchange")
 
     async def connect(self) -> None:
         """Clock, logon and subscription; they are done by whoever keeps the connection."""
@@ -73,8 +70,8 @@ class Startup:
     async def agree(self) -> Terms:
         """Rules and fee. Raises ConfigError with every setting that the exchange does not allow."""
         settings, api = self._settings, self._wire.api
-        told, limits = await self._persist(lambda: market_fetch.exchange_info(api, settings.symbol))
-        commission = await self._persist(self._wire.account.commission)
+        told, limits = await self._asked.answer(lambda: market_fetch.exchange_info(api, settings.symbol))
+        commission = await self._asked.answer(self._wire.account.commission)
         wrong = problems_with_exchange(settings, told, commission.maker)
         if wrong:
             raise ConfigError(wrong)
@@ -96,7 +93,9 @@ class Startup:
         """The history, without a gap; as much of it as there is."""
         settings, api = self._settings, self._wire.api
         count = settings.rolling_klines_maxlen
-        found = await self._persist(lambda: market_fetch.klines(api, settings.symbol, settings.kline_interval, count))
+        found = await self._asked.answer(
+            lambda: market_fetch.klines(api, settings.symbol, settings.kline_interval, count)
+        )
         self._wire.snapshots.load_klines(found)
         if found:  # until an event tells the market's time, the newest close does
             self._wire.snapshots.hear_time(found[-1].close_ms + 1, self._clock.now_s())
@@ -122,7 +121,7 @@ class Startup:
     async def recover(self, terms: Terms, top: BookTop) -> Recovered:
         """Find out where the last session was: its exit order is adopted, its other orders are cancelled."""
         settings, rules, snapshots = self._settings, terms.rules, self._wire.snapshots
-        await self._persist(self._learn_market_time)
+        await self._asked.answer(self._learn_market_time)
         ground = wiring.ground(settings, rules, float(terms.fee), lambda: snapshots.top or top, self._market_ms)
         cancelled: list[OrderRecord] = []
 
@@ -134,7 +133,7 @@ class Startup:
 
         account = self._wire.account
         self.clearing = True
-        recovered = await self._persist(lambda: recover(account, self._klines_between, ground, self._clock, told))
+        recovered = await self._asked.answer(lambda: recover(account, self._klines_between, ground, self._clock, told))
         self.clearing = False
         self._face.step("own open orders", f"{len(cancelled)} cancelled" if cancelled else "none")
         self._face.step("restart", restart_texts.summary(rules, recovered))
@@ -148,12 +147,12 @@ class Startup:
         """Have the exchange tell the balances; with an exit in hand they are only asked for."""
         if recovered.in_hand is not None:
             settled_ms = recovered.in_hand.ended_ms
-            await self._persist(lambda: self._wire.read_balances(settled_ms))
+            await self._asked.answer(lambda: self._wire.read_balances(settled_ms))
             self._face.step("jumpstart", "left out, an exit goes on")
             return
         if not rules.trading:
             self._alerts.send(texts.not_trading(rules.symbol, rules.status), logging.WARNING)
-            await self._persist(lambda: self._wire.read_balances(settled_ms=0))
+            await self._asked.answer(lambda: self._wire.read_balances(settled_ms=0))
             self._face.step("jumpstart", f"left out, symbol status {rules.status}")
             return
         jumpstart = self._jumpstart = Jumpstart(
@@ -164,7 +163,7 @@ class Startup:
             lambda what, own, order: self._tell_jumpstart(rules, what, own, order),
             wiring.absent_after_s(self._settings),
         )
-        await self._persist(lambda: self._run_jumpstart(jumpstart, self._wire.snapshots.top or top))
+        await self._asked.answer(lambda: self._run_jumpstart(jumpstart, self._wire.snapshots.top or top))
 
     @property
     def left(self) -> Mapping[str, DeepOrder]:
@@ -210,29 +209,3 @@ class Startup:
 
     def _balance(self, asset: str) -> Balance:
         return self._wire.snapshots.balances.get(asset) or Balance(asset, ZERO)
-
-    async def _persist(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """The result of one step, tried again for reasons that may pass. Raises StartFailed when they do not."""
-        reason = ""
-        attempt = 0
-        while attempt < _TRIES:
-            await self._wire.api.ready()
-            try:
-                return await ask()
-            except (SessionLost, OutcomeUnknown, RequestRefused, ProtocolViolation) as trouble:
-                reason = str(trouble)
-                wait_s = self._told_to_wait_s(trouble)
-            if wait_s:
-                logger.warning("start: %s; the exchange wants to be left alone for %.0f s", reason, wait_s)
-                await self._clock.sleep(wait_s + _PAUSE_S)
-            else:
-                logger.warning("start: %s; trying again", reason)
-                await self._clock.sleep(_PAUSE_S * 2.0**attempt)
-                attempt += 1
-        raise StartFailed(f"the exchange did not answer as needed, {_TRIES} times in a row: {reason}")
-
-    def _told_to_wait_s(self, trouble: Exception) -> float:
-        """How long the exchange asks to be left alone; 0 where it does not."""
-        if isinstance(trouble, RequestRefused):
-            return trouble.wait_s(self._wire.server_clock.now_ms())
-        return trouble.wait_s if isinstance(trouble, SessionLost) else 0.0

@@ -7,14 +7,14 @@ trusted with the next one.
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from trailingedge.errors import TrailingEdgeError
+from trailingedge.websocket.connection import on_loopback
 
 if TYPE_CHECKING:
     import ssl
@@ -70,7 +70,7 @@ class Connector:
 
     def __init__(self, base_url: str) -> None:
         # A proxy of the environment is for the world outside; it cannot know our loopback.
-        self._trust_env = not _on_loopback(base_url)
+        self._trust_env = not on_loopback(base_url)
         self._context: ssl.SSLContext | None = None
         self._opening = asyncio.Lock()
 
@@ -180,13 +180,3 @@ def _silence_addresses() -> None:
     for name in _ADDRESS_LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.WARNING))
-
-
-def _on_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -78,7 +78,7 @@ async def dial(url: str) -> Socket:
         connection = await connect(
             url,
             compression=None,
-            proxy=None if _on_loopback(url) else True,
+            proxy=None if on_loopback(url) else True,
             open_timeout=_OPEN_TIMEOUT_S,
             close_timeout=_CLOSE_TIMEOUT_S,
             ping_interval=_PING_EVERY_S,
@@ -178,7 +178,8 @@ def shown(frame: str | bytes) -> str:
     return _SECRETS.sub(r'"\1":"…"', text)[:_SHOWN]
 
 
-def _on_loopback(url: str) -> bool:
+def on_loopback(url: str) -> bool:
+    """Whether `url` leads to this machine itself."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True
