@@ -295,7 +295,7 @@ def test_the_line_names_mode_pair_position_and_endpoints() -> None:
 
 
 def test_a_halt_and_a_hold_are_in_the_line() -> None:
-    assert "| halted | paused |" in status_line(view(halted=True, held=True), URL)
+    assert "| halted | paused |" in status_line(view(halted=True, held=True, paused=True), URL)
 
 
 class Shown:

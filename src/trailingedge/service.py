@@ -17,7 +17,7 @@ from trailingedge.clock import Clock
 from trailingedge.config import OPTIONS, Endpoints, Settings
 from trailingedge.console.lines import Face
 from trailingedge.errors import ConfigError
-from trailingedge.notifications.status import StatusView
+from trailingedge.notifications.status import StatusView, holds
 from trailingedge.notifications.texts import held_asset, percent
 
 logger = logging.getLogger(__name__)
@@ -219,10 +219,7 @@ def status_line(view: StatusView, endpoints: Endpoints) -> str:
     parts = [f"{view.mode} {view.rules.symbol}", f"{view.phase}, holding {held_asset(view.rules, view.regime)}"]
     if view.gain_frac is not None:
         parts.append(f"{percent(view.gain_frac)} since the anchor")
-    if view.halted:
-        parts.append("halted")
-    if view.held:
-        parts.append("paused")
+    parts += holds(view)
     parts += [endpoints.ws_api_url, endpoints.ws_stream_url]
     return " | ".join(parts)
 

@@ -330,3 +330,23 @@ def test_a_purchase_that_outlives_a_restart_proves_that_the_operator_resumed() -
     breakers.carry_on(BUY, [])
     assert breakers.news[-1] == BreakerLifted(Breaker.LOSSES)
     assert not breakers.hold
+
+
+def test_a_fill_learned_of_after_its_exit_was_closed_counts_all_the_same_and_once() -> None:
+    breakers = Breakers(limits(losses=1))
+    breakers.hear_report(told(trade(1, BUY, "1", "100"), NUMBER))
+    breakers.end(NUMBER)
+    breakers.end(NUMBER + 1)  # nothing is known of its fill yet
+    assert not breakers.hold
+    for _ in range(2):
+        breakers.hear_report(told(trade(2, SELL, "1", "90"), NUMBER + 1))
+    assert breakers.hold
+    assert breakers.state.losses == 1
+
+
+def test_a_fill_of_before_our_start_was_counted_by_the_recomputation() -> None:
+    breakers = Breakers(limits(losses=1))
+    breakers.restore(round_trip("100", "110"), MIDNIGHT_MS)
+    breakers.end(NUMBER + 5)
+    breakers.hear_report(told(trade(2, SELL, "1", "90"), NUMBER))
+    assert breakers.state.losses == 0

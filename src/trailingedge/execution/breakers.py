@@ -280,16 +280,23 @@ class Breakers:
     def hear_report(self, report: ExecutionReport) -> None:
         """An execution report; only fills of our exits count."""
         self._ledger.hear_report(report)
+        self._count_late()
 
     def hear_trade(self, number: int, trade: AccountTrade) -> None:
         """A fill of the exit `number` that was missed as an event."""
         self._ledger.hear_trade(number, trade)
+        self._count_late()
 
     def end(self, number: int) -> None:
         """The exit `number` is over."""
         ended = self._ledger.close(number)
         if ended is not None:
             self._move(hear_exit(self.state, ended, self.limits, self.prices))
+
+    def _count_late(self) -> None:
+        """What is learned of an exit when it is long over still was gained or lost."""
+        for number in self._ledger.late:
+            self.end(number)
 
     def tick(self, market_ms: int) -> None:
         """Time passes: the day may be over."""

@@ -3,7 +3,7 @@
 The same fills make the same exits, whether they were heard as they happened or read from the trade list.
 """
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +14,7 @@ from trailingedge.execution.ids import OwnId, own_id
 from trailingedge.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, Side
 from trailingedge.strategy.want import Kind
 
+_CLOSED_KEPT: Final = 64
 EXIT_KINDS: Final = frozenset({Kind.TAKE_PROFIT, Kind.MANUAL, Kind.BREAKOUT, Kind.FLUSH, Kind.ESCAPE})
 
 
@@ -48,11 +49,21 @@ class _Fills:
 
 
 class ExitLedger:
-    """Adds fills up, each trade once, until the exit they belong to is closed."""
+    """Adds fills up, each trade once, until the exit they belong to is closed.
+
+    A fill that is learned of later, because the exchange did not know its order when it was asked, opens
+    that exit once more, for this part of it alone: `late` tells which.
+    """
 
     def __init__(self) -> None:
         self._open: dict[int, _Fills] = {}
-        self._closed = 0  # exits end in the order of their numbers
+        self._closed: OrderedDict[int, set[int]] = OrderedDict()  # the newest, with the trades that were counted
+        self._newest = 0  # exits end in the order of their numbers
+
+    @property
+    def late(self) -> list[int]:
+        """Exits that were closed, and of which there are further fills."""
+        return [number for number in self._open if number in self._closed]
 
     def hear_report(self, report: ExecutionReport) -> None:
         """An execution report; only fills of our exits count."""
@@ -85,8 +96,11 @@ class ExitLedger:
 
     def close(self, number: int) -> OwnExit | None:
         """The exit `number`, which is over now; None where nothing of it was filled."""
-        self._closed = max(self._closed, number)
+        self._newest = max(self._newest, number)
         fills = self._open.pop(number, None)
+        self._closed.setdefault(number, set()).update(() if fills is None else fills.trades)
+        while len(self._closed) > _CLOSED_KEPT:
+            self._closed.popitem(last=False)
         if fills is None:
             return None
         fees = MappingProxyType(dict(fills.fees))
@@ -103,7 +117,8 @@ class ExitLedger:
         fee_asset: str | None,
         time_ms: int,
     ) -> None:
-        if number <= self._closed:
+        counted = self._closed.get(number)
+        if trade_id in counted if counted is not None else number <= self._newest:
             return
         fills = self._open.setdefault(number, _Fills(side))
         if trade_id in fills.trades:
