@@ -55,12 +55,24 @@ def test_what_is_no_fill_of_an_exit_does_not_count() -> None:
     assert ledger.close(NUMBER) is None
 
 
-def test_an_exit_that_is_closed_stays_closed() -> None:
+def test_a_closed_exit_is_opened_by_a_further_fill_and_by_no_repeated_one() -> None:
     ledger = ExitLedger()
     ledger.hear_trade(NUMBER, trade(1, SELL, "1", "100"))
     assert ledger.close(NUMBER) is not None
-    ledger.hear_trade(NUMBER, trade(2, SELL, "1", "100"))
-    assert ledger.close(NUMBER) is None
+    ledger.hear_trade(NUMBER, trade(1, SELL, "1", "100"))
+    assert ledger.late == []
+    ledger.hear_trade(NUMBER, trade(2, SELL, "0.5", "100"))
+    assert ledger.late == [NUMBER]
+    late = ledger.close(NUMBER)
+    assert late is not None
+    assert late.base == D("0.5")
+
+
+def test_an_exit_of_before_the_first_that_was_closed_is_not_opened() -> None:
+    ledger = ExitLedger()
+    ledger.close(NUMBER)
+    ledger.hear_trade(NUMBER - 1, trade(1, SELL, "1", "100"))
+    assert ledger.close(NUMBER - 1) is None
 
 
 fills = st.lists(
