@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 from tests.execution.builders import NUMBER, D, own, record, report
@@ -177,3 +178,14 @@ def test_what_may_be_locked_is_the_most_any_one_order_may_lock() -> None:
     orders.successor = Order(own(), Side.SELL, D("100.04"), D("1.5"), 0.0, order)
     assert orders.most_locked(in_quote=False) == D("1.5")
     assert orders.most_locked(in_quote=True) == D("1.5") * D("100.04")
+
+
+def test_the_sum_of_all_fills_follows_each_of_them() -> None:
+    orders = ExitOrders(NUMBER, [])
+    order = Order(own(), Side.SELL, D("100.09"), D("1"), 0.0)
+    orders.begin(order)
+    assert orders.filled() == (D(0), D(0))
+    for filled, quote in (("0.4", "40.036"), ("0.4", "40.036"), ("1", "100.09")):
+        told = replace(report(7, filled=filled), filled_quote=D(quote))
+        orders.watch(order, partial(order.hear_report, told))
+        assert orders.filled() == (D(filled), D(quote))

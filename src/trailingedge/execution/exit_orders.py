@@ -33,6 +33,7 @@ class ExitOrders:
         self._past: OrderedDict[int, Order] = OrderedDict()
         self._older_base = ZERO
         self._older_quote = ZERO
+        self._filled: tuple[Decimal, Decimal] | None = None
 
     # What there is ---------------------------------------------------------------------------
 
@@ -76,6 +77,11 @@ class ExitOrders:
 
     def filled(self) -> tuple[Decimal, Decimal]:
         """Base and quote of all fills of the whole chase."""
+        if self._filled is None:  # asked in every beat, and a long chase has many orders
+            self._filled = self._add_up()
+        return self._filled
+
+    def _add_up(self) -> tuple[Decimal, Decimal]:
         orders = (*self._past.values(), *self._each())
         base = sum((order.filled_quantity for order in orders), self._older_base)
         quote = sum((order.filled_quote for order in orders), self._older_quote)
@@ -146,6 +152,7 @@ class ExitOrders:
 
     def take_up(self, past: PastExit, now_s: float) -> None:
         """Go on with an exit of an earlier session: its fills count, and its open order is the current one."""
+        self._filled = None
         for record in past.orders:
             order = Order(record.client_order_id, past.side, record.price, record.quantity, now_s)
             order.hear_record(record)
@@ -165,6 +172,7 @@ class ExitOrders:
         """Let `order` hear something, and tell what is new about it."""
         base, quote = order.filled_quantity, order.filled_quote
         hear()
+        self._filled = None
         if order.order_id is None or order.price is None:
             return
         if order.alive and self._past.pop(order.order_id, None) is not None:
@@ -199,6 +207,7 @@ class ExitOrders:
         order.hear(Heard.REFUSED)
         if order in self._ghosts:
             self._ghosts.remove(order)
+            self._filled = None
 
     def moved(self, order: Order, successor: Order | None) -> None:
         """The exchange says that one request canceled `order`: no other can have put a successor in its place."""
@@ -208,6 +217,7 @@ class ExitOrders:
 
     def tidy(self) -> None:
         """After anything was heard: let each order find its place."""
+        self._filled = None
         if any(order.state is State.WORKING or order.filled_quantity for order in self._each()):
             self.rested = True
         self._dismiss_rivals()

@@ -95,12 +95,13 @@ class Conversation:
         text = self._session.ask(method, params, self._clock.now_s(), patience_s, heard)
         self._asked.set()
         self._note(">", text)
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("> %s", shown(text))
         try:
             await self._socket.send(text)
         except SessionLost as lost:
             self.end(lost)
+        finally:  # an order must not wait for the log
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("> %s", shown(text))
 
     # A life on a link ------------------------------------------------------------------------
 
