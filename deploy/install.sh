@@ -133,6 +133,19 @@ put_settings() {
     fi
 }
 
+# The program by its short name; what somebody else has put there stays.
+put_on_path() {
+    if [ $user = yes ]; then link=$HOME/.local/bin/trailing-edge; else link=/usr/local/bin/trailing-edge; fi
+    target=$home/.venv/bin/trailing-edge
+    if [ "$(readlink "$root$link" || :)" != "$target" ] && { [ -e "$root$link" ] || [ -L "$root$link" ]; }; then
+        say "kept      $root$link, which is not ours; the program is $target"
+    else
+        mkdir -p "$(dirname -- "$root$link")"
+        ln -sf "$target" "$root$link"
+        say "command   $root$link"
+    fi
+}
+
 # Directives that an older systemd would complain about.
 put_newer() {
     if [ -z "$systemd" ]; then
@@ -161,6 +174,7 @@ if [ $user = no ]; then
         put 0644 "$here/$unit" "$units/$unit"
     done
     put 0644 "$checkout/README.md" "$home/README.md"
+    put 0755 "$here/as-service.sh" "$home/as-service"
     put_newer trailing-edge.service trailing-edge@.service
     put_settings
     chmod 0750 "$root$settings"
@@ -183,10 +197,7 @@ if [ $environment = yes ]; then
     choose_python
     build_environment
     say "program   $root$home/.venv, with $("$python" -V)"
-    if [ $user = no ]; then
-        mkdir -p "$root/usr/local/bin"
-        ln -sf "$home/.venv/bin/trailing-edge" "$root/usr/local/bin/trailing-edge"
-    fi
+    put_on_path
 fi
 [ $live = no ] || $systemctl daemon-reload || say 'systemd does not run here: the units wait for it'
 say "next      $systemctl enable --now trailing-edge (again: $systemctl restart trailing-edge)"

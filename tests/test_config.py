@@ -1,3 +1,4 @@
+import os
 from argparse import ArgumentTypeError
 from dataclasses import fields
 from decimal import Decimal
@@ -207,10 +208,27 @@ def test_an_assignment_is_name_and_value() -> None:
     assert assignment("CONFIRM_LIVE=a=b") == ("CONFIRM_LIVE", "a=b")
 
 
-@pytest.mark.parametrize(("text", "said"), [("SYMBOL", "NAME=VALUE"), ("SYMBL=X", "did you mean SYMBOL?")])
-def test_an_assignment_of_nothing_known_is_refused(text: str, said: str) -> None:
-    with pytest.raises(ArgumentTypeError, match=said.replace("?", r"\?")):
+@pytest.mark.parametrize("text", ["SYMBOL", "=X", ""])
+def test_what_is_no_assignment_is_a_fault_of_usage(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="NAME=VALUE"):
         assignment(text)
+
+
+def test_an_unknown_name_hides_nothing_else_that_is_wrong() -> None:
+    given = dict([assignment("SYMBL=X"), assignment("FEE=much")])
+    said = "\n".join(read_settings(given, {}, NOWHERE).problems)
+    assert "SYMBL is no setting; did you mean SYMBOL?" in said
+    assert "FEE is 'much'" in said
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may look everywhere")
+def test_a_folder_that_is_closed_to_us_is_no_reason_to_stop_unless_the_file_was_named(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    reading = read_settings({}, {}, closed / ".env")
+    assert reading.problems == ()
+    assert "may not look into its folder" in reading.warnings[0]
+    assert "cannot be read" in read_settings({}, {}, closed / ".env", file_needed=True).problems[0]
 
 
 def test_secrets_are_in_no_message_and_no_representation() -> None:

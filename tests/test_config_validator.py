@@ -21,6 +21,7 @@ from trailingedge.market import SymbolRules
 from trailingedge.strategy.want import Pricing
 
 NOWHERE = Path("no-such-folder/.env")
+BOT_TOKEN = f"123456789:{'A' * 35}"
 RULES = SymbolRules(
     symbol="ETHFDUSD",
     base_asset="ETH",
@@ -47,9 +48,9 @@ def keyed(key: Path, **changes: Any) -> Settings:
     """Settings of a mode that trades elsewhere, with nothing left to be said about them."""
     settings = Settings(
         trading_mode=Mode.TESTNET,
-        binance_ed25519_api_key="k",
+        binance_ed25519_api_key="an-api-key",
         binance_ed25519_priv_path=key,
-        telegram_bot_token="t",
+        telegram_bot_token=BOT_TOKEN,
         telegram_chat_id="1",
     )
     return dataclasses.replace(settings, **changes)
@@ -297,7 +298,7 @@ def test_only_live_reaches_real_money(url: str, refused: bool, key: Path) -> Non
         pytest.param({"taker_escape_after_sec": 5.0}, "taker fee", id="may take"),
         pytest.param({"min_gain_trigger_frac_base": 0.0}, "MIN_GAIN_TRIGGER_FRAC_BASE", id="keeps less than it costs"),
         pytest.param({"fee": Decimal("0.01")}, "keeps", id="a fee that eats the gain"),
-        pytest.param({"telegram_bot_token": "t"}, "set TELEGRAM_CHAT_ID", id="a bot that knows nobody"),
+        pytest.param({"telegram_bot_token": BOT_TOKEN}, "set TELEGRAM_CHAT_ID", id="a bot that knows nobody"),
         pytest.param({"telegram_chat_id": "1"}, "TELEGRAM_BOT_TOKEN is not set", id="a chat without a bot"),
         pytest.param({"binance_ws_api_url": "wss://x"}, "own exchange", id="an address in sim"),
     ],
@@ -323,7 +324,44 @@ def test_alerts_that_are_off_are_one_warning_but_in_sim(mode: Mode, said: list[s
 
 
 def test_a_group_alone_can_be_told_too() -> None:
-    assert warnings(Settings(telegram_bot_token="t", telegram_group_chat_id_1="-1001")) == []
+    assert warnings(Settings(telegram_bot_token=BOT_TOKEN, telegram_group_chat_id_1="-1001")) == []
+
+
+def test_a_token_that_was_not_copied_whole_is_a_warning_that_does_not_show_it() -> None:
+    (warning,) = warnings(Settings(telegram_bot_token="abcdef", telegram_chat_id="7"))
+    assert "TELEGRAM_BOT_TOKEN is no token" in warning
+    assert "abcdef" not in warning
+
+
+def test_a_bot_api_of_ones_own_has_tokens_of_its_own() -> None:
+    url = "http://127.0.0.1:8081"
+    assert warnings(Settings(telegram_bot_token="abcdef", telegram_chat_id="7", telegram_api_url=url)) == []
+
+
+def test_a_key_too_short_to_be_struck_out_is_a_warning_that_does_not_show_it(key: Path) -> None:
+    (warning,) = warnings(keyed(key, binance_ed25519_api_key="xyzzy"))
+    assert "BINANCE_ED25519_API_KEY has fewer than 6 characters" in warning
+    assert "xyzzy" not in warning
+
+
+@pytest.mark.parametrize(
+    ("symbol", "advice"),
+    [
+        pytest.param("eth/fdusd", "write ETHFDUSD", id="as others write it"),
+        pytest.param("ETH-FDUSD", "write ETHFDUSD", id="with a hyphen"),
+        pytest.param("../../x", "write it like ETHFDUSD", id="a path"),
+        pytest.param("/", "write it like ETHFDUSD", id="nothing of a symbol"),
+    ],
+)
+def test_a_symbol_is_put_right_where_it_can_be_read(symbol: str, advice: str) -> None:
+    (problem,) = problems(Settings(symbol=symbol))
+    assert problem.endswith(f"; {advice}")
+
+
+def test_a_rule_of_the_exchange_is_told_without_padding() -> None:
+    rules = dataclasses.replace(RULES, step_size=Decimal("0.00010000"))
+    (problem,) = problems_with_exchange(Settings(lot_size=Decimal("0.00015")), rules, Decimal(0))
+    assert "a multiple of the exchange's 0.0001;" in problem
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from trailingedge.control import (
     COMMANDS,
     ControlSocket,
     NobodyAnswers,
+    account_mark,
+    already_running,
     ask,
     read_request,
     socket_path,
@@ -52,10 +54,10 @@ class Operated:
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path, **patience: float) -> AsyncIterator[Operated]:
+async def opened(path: Path, account: str = "", **patience: float) -> AsyncIterator[Operated]:
     """A control socket at `path`, and whoever obeys behind it."""
     operated = Operated()
-    control = ControlSocket(path, operated.obey, **patience)  # type: ignore[arg-type]  # the patiences are floats
+    control = ControlSocket(path, operated.obey, account=account, **patience)  # type: ignore[arg-type]  # the patiences are floats
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(control.run())
         await control.open.wait()
@@ -290,9 +292,48 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+# --- one daemon of an account and symbol ---
+
+
+def test_a_mark_tells_accounts_and_symbols_apart_and_the_key_to_nobody() -> None:
+    marks = {account_mark(symbol, url, key) for symbol in ("A", "B") for url in ("x", "y") for key in ("k", "l")}
+    assert len(marks) == 8
+    assert account_mark("A", "x", "k") == account_mark("A", "x", "k")
+    assert "secret" not in account_mark("A", "x", "secret")
+
+
+async def test_a_daemon_of_the_same_account_is_found_wherever_it_listens(path: Path) -> None:
+    async with opened(path, account="ours"):
+        assert str(path) in str(await already_running([path.parent / "none.sock", path], "ours"))
+        assert await already_running([path], "another's") is None
+
+
+async def test_a_daemon_bears_its_mark_even_where_it_refuses(path: Path) -> None:
+    async with opened(path, account="ours"):
+        assert (await ask(path, "resume"))["account"] == "ours"
+
+
+async def test_nobody_and_strangers_and_the_mute_are_no_daemon_of_ours(path: Path) -> None:
+    assert await already_running([path], "ours") is None
+    async with opened(path):
+        assert await already_running([path], "ours") is None
+    gone = asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the other end has lost patience
+        writer.close()
+        await writer.wait_closed()
+        gone.set()
+
+    server = await asyncio.start_unix_server(mute, path)
+    assert await already_running([path], "ours", patience_s=SOON_S) is None
+    await gone.wait()
+    server.close()
+
+
 async def test_a_living_daemon_keeps_its_socket(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with opened(path) as first:
-        assert "another daemon answers there" in await refused(path, caplog)
+        assert "another daemon listens there" in await refused(path, caplog)
         assert (await ask(path, "status"))["ok"]
     assert first.heard == [Instruction.STATUS]
     assert os.listdir(path.parent) == []

@@ -196,6 +196,7 @@ def test_the_taker_escape_is_one_order_at_the_age_allowed() -> None:
     end = play(story, settings=with_settings(taker_escape_after_sec=10.0))
     assert end.journal.tallies["TE-e", Side.SELL].placed == 1
     assert end.journal.taker_fills == 1
+    assert len([text for text in end.said if text.startswith("taker escape: SELL ")]) == 1
     assert [line for line in end.notes.lines if line.startswith("taker escape")] == [
         "taker escape: after 10 s, fee 0.1 %"
     ]

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ DEPLOY = ROOT / "deploy"
 UNITS = Path("etc/systemd/system")
 ENV_FILE = Path("etc/trailing-edge/trailing-edge.env")
 PROGRAM = Path("opt/trailing-edge/.venv/bin/trailing-edge")
+AS_SERVICE = Path("opt/trailing-edge/as-service")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script for systemd")
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
@@ -63,7 +63,12 @@ def directives(path: Path) -> list[tuple[str, str]]:
 def test_it_writes_units_and_settings_and_nothing_else(image: Path) -> None:
     written = {str(path.relative_to(image)) for path in image.rglob("*") if path.is_file()}
     names = ("trailing-edge.service", "trailing-edge@.service", "trailing-edge.slice")
-    assert written == {*(str(UNITS / name) for name in names), str(ENV_FILE), "opt/trailing-edge/README.md"}
+    assert written == {
+        *(str(UNITS / name) for name in names),
+        str(ENV_FILE),
+        "opt/trailing-edge/README.md",
+        str(AS_SERVICE),
+    }
     assert (image / ENV_FILE).stat().st_mode & 0o777 == 0o640
     assert (image / "etc/trailing-edge").stat().st_mode & 0o777 == 0o750
     assert (image / "etc/credstore").stat().st_mode & 0o777 == 0o700
@@ -144,24 +149,42 @@ def test_it_is_found_from_anywhere_and_may_be_run(tmp_path: Path) -> None:
     assert (tmp_path / "image" / UNITS / "trailing-edge.service").exists()
 
 
-def test_the_environment_it_builds_starts_by_itself(tmp_path: Path) -> None:
+def install_with_environment(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """With stand-ins for uv, since a test has no network: what matters is where it ends up and what it is called."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
+    tools = folder / "tools"
+    tools.mkdir(exist_ok=True)
     uv = ["#!/bin/sh", "for last; do :; done", 'case $1 in venv) mkdir -p "$last/bin" ;;']
-    uv += [f'sync) echo "$*" > {tmp_path}/synced ;; esac', ""]
+    uv += [f'sync) echo "$*" > {folder}/synced ;; esac', ""]
     (tools / "uv").write_text("\n".join(uv))
     (tools / "python3").write_text("#!/bin/sh\necho /usr\n")
     for tool in tools.iterdir():
         tool.chmod(0o755)
-    done = subprocess.run(
-        ["/bin/sh", DEPLOY / "install.sh", "--root", tmp_path / "root", "--python", tools / "python3"],
-        env={"PATH": f"{tools}:{os.environ['PATH']}", "HOME": "/nowhere"},
+    return subprocess.run(
+        ["/bin/sh", DEPLOY / "install.sh", "--root", folder / "root", "--python", tools / "python3", *words],
+        env={"PATH": f"{tools}:{os.environ['PATH']}", "HOME": "/home/ann"},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
+
+
+def test_a_program_of_that_name_that_is_not_ours_stays(tmp_path: Path) -> None:
+    theirs = tmp_path / "root/home/ann/.local/bin/trailing-edge"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs\n")
+    done = install_with_environment(tmp_path, "--user")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert theirs.read_text() == "theirs\n"
+    assert "which is not ours" in done.stdout
+    theirs.unlink()
+    for _ in range(2):
+        assert install_with_environment(tmp_path, "--user").returncode == 0
+        assert theirs.readlink() == Path("/home/ann/.local/share/trailing-edge/.venv/bin/trailing-edge")
+
+
+def test_the_environment_it_builds_starts_by_itself(tmp_path: Path) -> None:
+    done = install_with_environment(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     launcher = tmp_path / "root" / PROGRAM
     assert launcher.read_text().startswith("#!/opt/trailing-edge/.venv/bin/python\n")
@@ -227,6 +250,50 @@ def test_the_settings_of_a_first_start_are_in_order() -> None:
     assert {name for name, source in sources.items() if source == str(path)} <= set(OPTIONS)
 
 
+# --- A command in the place of the service ---
+
+
+def as_service(folder: Path, *words: str) -> tuple[int, list[str]]:
+    """The exit code, and what a stand-in for systemd-run is given."""
+    asked = folder / "asked"
+    (folder / "systemd-run").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {asked}\n')
+    (folder / "systemd-run").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", DEPLOY / "as-service.sh", *words],
+        env={"PATH": f"{folder}:{os.environ['PATH']}"},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, asked.read_text().splitlines() if asked.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "env_file"),
+    [
+        pytest.param([], "trailing-edge.service", "trailing-edge", id="the service"),
+        pytest.param(["-i", "BTCFDUSD"], "trailing-edge@.service", "BTCFDUSD", id="an instance"),
+    ],
+)
+def test_a_command_can_be_run_as_the_service_would_be(
+    words: list[str], name: str, env_file: str, tmp_path: Path
+) -> None:
+    code, asked = as_service(tmp_path, *words, "doctor", "--order")
+    assert code == 0
+    program = ["/opt/trailing-edge/.venv/bin/trailing-edge", "doctor"]
+    assert asked[-5:] == [*program, "--env-file", f"/etc/trailing-edge/{env_file}.env", "--order"]
+    properties = [word.removeprefix("--property=") for word in asked if word.startswith("--property=")]
+    service = {f"{key}={value.replace('%i', env_file)}" for key, value in directives(DEPLOY / name)}
+    assert set(properties) <= service
+    for key in ("User", "LoadCredential", "Environment", "RuntimeDirectory", "RuntimeDirectoryPreserve"):
+        assert [each for each in properties if each.startswith(f"{key}=")], key
+
+
+@pytest.mark.parametrize("words", [[], ["--order"], ["-i"], ["-i", "BTCFDUSD"]], ids=" ".join)
+def test_without_a_command_nothing_is_run_as_the_service(words: list[str], tmp_path: Path) -> None:
+    assert as_service(tmp_path, *words) == (ExitCode.USAGE, [])
+
+
 # --- What systemd thinks of them --------------------------------------------------------------
 
 
@@ -244,27 +311,20 @@ def stub(path: Path) -> None:
     path.chmod(0o755)
 
 
-def bootable(image: Path, targets: Sequence[Path]) -> Path:
-    """A copy with what every machine has beside our units, and the program where the script builds it."""
-    root = image.with_name(f"{image.name}-bootable")
-    if not root.exists():
-        shutil.copytree(image, root)
-        for path in (PROGRAM, Path("bin/kill")):
-            stub(root / path)
-        for target in targets:
-            (root / "usr/lib/systemd/system").mkdir(parents=True, exist_ok=True)
-            shutil.copy(target, root / "usr/lib/systemd/system" / target.name)
-    return root
-
-
 @needs_systemd
-@pytest.mark.parametrize("name", ["trailing-edge.service", "trailing-edge@ETHFDUSD.service", "trailing-edge.slice"])
-def test_systemd_finds_nothing_to_say_about_a_unit(name: str, image: Path) -> None:
-    targets = [path for folder in ("/usr/lib", "/lib") for path in Path(folder).glob("systemd/system/*.target")]
-    if not targets:
-        pytest.skip("no units of systemd's own here")
-    done = analyze("verify", f"--root={bootable(image, targets)}", name)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+@pytest.mark.parametrize("version", ["252", "254"])
+def test_systemd_finds_nothing_to_say_about_what_was_written(version: str, tmp_path: Path) -> None:
+    """Below a root that holds nothing else, not even systemd's own units. Directives of 254 are strange to a 252."""
+    install_with_environment(tmp_path, "--systemd", version)
+    if version == "254" and systemd_version() < 254:
+        pytest.skip("this systemd is older")
+    for name in ("trailing-edge.service", "trailing-edge@ETHFDUSD.service", "trailing-edge.slice"):
+        done = analyze("verify", f"--root={tmp_path / 'root'}", name)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), name
+
+
+def systemd_version() -> int:
+    return int(analyze("--version").stdout.split()[1])
 
 
 def exposure(*words: str | Path, home: Path | None = None) -> float:

@@ -46,7 +46,7 @@ def test_the_status_shows_the_whole_account_and_the_trade() -> None:
     bench = Bench()
     bench.beat()
     shown = status(bench.desk.status(3))
-    assert "value 2505.00 | anchor 2500.00 (+0.00 %)" in shown
+    assert "value 2505.00 | anchor 2500.00 (+0.00 % in FDUSD)" in shown
     assert "hard stop 2487.50" in shown
     assert "reconnects 3" in shown
 

@@ -33,6 +33,7 @@ FLOORS: Final = [
     "execution",
     # roof
     "tally",
+    "threads",
     "instructions",
     "notifications",
     "console",

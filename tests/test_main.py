@@ -111,9 +111,18 @@ def test_a_log_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytes
     assert "logs" in refused([], capsys)[0]
 
 
+def test_a_setting_that_is_none_is_listed_with_all_else_and_a_fault_of_usage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.run(["--set", "FEEE=1", "--set", "FEE=abc"]) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert "FEEE is no setting" in told
+    assert "FEE is 'abc'" in told
+
+
 @pytest.mark.parametrize(
     "words",
-    [["--sped", "2"], ["--speed", "0"], ["--speed", "inf"], ["--set", "FEEE=1"], ["--set", "FEE"], ["--seed", "x"]],
+    [["--sped", "2"], ["--speed", "0"], ["--speed", "inf"], ["--set", "FEE"], ["--seed", "x"]],
     ids=" ".join,
 )
 def test_a_flag_that_is_none_is_a_fault_of_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,10 +43,9 @@ async def crash(it: Stage) -> None:
 def test_it_starts_and_says_so_and_stops_and_leaves_nothing() -> None:
     end = play(nothing)
     assert end.code is ExitCode.OK
-    assert end.said == [
-        "ready: sim ETHFDUSD at ws://memory/ws-api/v3, holding ETH, anchor 2500.00 FDUSD, maker fee 0 %",
-        "shutdown: the story is told",
-    ]
+    ready, shutdown = end.said
+    assert ready == "ready: sim ETHFDUSD at ws://memory/ws-api/v3, holding ETH, anchor 2500.00 FDUSD, maker fee 0 %"
+    assert shutdown.startswith("shutdown: the story is told")
     assert end.left == []
 
 
@@ -410,6 +409,8 @@ def test_c_withdraws_an_exit_and_anchors_anew() -> None:
         await it.wait(1)
         assert it.own == []
         assert it.heard("take-profit ended: withdrawn by the operator; nothing filled")
+        (anew,) = it.heard("holding ETH: anchor ")
+        assert anew.endswith("(market price); gain and stop are measured from there now")
         await it.wait(30)
         assert it.own == []
 
@@ -485,7 +486,7 @@ def test_while_paused_the_operator_may_sell_and_not_buy() -> None:
         assert it.heard("manual flip filled: sold")
         it.press(Instruction.FLIP)
         await it.wait(1)
-        assert it.heard("flip refused: no buying while held")
+        assert it.heard("flip refused: ")
 
     play(story)
 
@@ -519,7 +520,7 @@ def test_q_ends_it() -> None:
 
     end = play(story)
     assert (end.code, end.left) == (ExitCode.OK, [])
-    assert end.said[-1] == "shutdown: quit"
+    assert end.said[-1].startswith("shutdown: quit")
 
 
 # --- Shutdown ---------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from dotenv.parser import parse_stream
 from trailingedge.strategy.want import Pricing
 
 RISK_PHRASE: Final = "I-UNDERSTAND-THE-RISK"
+SHORTEST_SECRET: Final = 6  # characters; a shorter one is found in ordinary words, and is not struck out of them
 
 Interval = Literal["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d"]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -102,7 +103,7 @@ class Settings:
     confirm_live: str | None = option(None, f"{RISK_PHRASE} lets TRADING_MODE=live start; a terminal is asked for it")
     binance_ws_api_url: str | None = option(None, "Full URL of the WebSocket API, in place of the mode's own")
     binance_ws_stream_url: str | None = option(None, "URL of the market streams without path, in place of the mode's")
-    start_paused: bool = option(False, "Start on hold: no entry and no take-profit until 'r'; the stop stays armed")
+    start_paused: bool = option(False, "Start on hold: no entry and no take-profit until 'r'; the stop keeps watching")
     on_exit: OnExit = option(OnExit.CANCEL, "What a shutdown does with our own working order")
 
     symbol: str = option("ETHFDUSD", "The pair to trade, as the exchange writes it", heading="Pair")
@@ -370,12 +371,10 @@ def _handed_over(environ: Mapping[str, str], path: Path) -> Path | None:
 
 
 def assignment(text: str) -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`, as an argparse type: an unknown name is a fault of usage."""
+    """Name and value of `NAME=VALUE`, as an argparse type. An unknown name is judged where all settings are."""
     name, equals, value = text.partition("=")
-    if not equals:
+    if not equals or not name:
         raise ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    if name not in OPTIONS:
-        raise ArgumentTypeError(f"{name} is no setting{_did_you_mean(name)}")
     return name, value
 
 
@@ -386,6 +385,8 @@ def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str],
     except FileNotFoundError:
         return {}, [f"{env_file} does not exist; name another --env-file"] if needed else [], []
     except (OSError, UnicodeDecodeError) as wrong:
+        if isinstance(wrong, PermissionError) and not needed and not os.access(env_file.parent, os.X_OK):
+            return {}, [], [f"{env_file}: this user may not look into its folder, so nothing is read from there"]
         return {}, [f"{env_file} cannot be read: {wrong}"], []
     values: dict[str, str] = {}
     problems, warnings = [], []

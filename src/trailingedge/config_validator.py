@@ -17,9 +17,18 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from trailingedge.config import CREDENTIAL, OPTIONS, RISK_PHRASE, Mode, Settings, endpoints, read_settings
+from trailingedge.config import (
+    CREDENTIAL,
+    OPTIONS,
+    RISK_PHRASE,
+    SHORTEST_SECRET,
+    Mode,
+    Settings,
+    endpoints,
+    read_settings,
+)
 from trailingedge.errors import ConfigError
-from trailingedge.market import SymbolRules
+from trailingedge.market import SymbolRules, plain
 from trailingedge.strategy.want import Pricing
 
 LIVE_DOMAIN: Final = "binance.com"
@@ -27,6 +36,8 @@ API_EXAMPLE: Final = "wss://host/ws-api/v3"
 STREAM_EXAMPLE: Final = "wss://host:9443"
 TELEGRAM_EXAMPLE: Final = "https://api.telegram.org"
 CHATS: Final = ("TELEGRAM_CHAT_ID", "TELEGRAM_GROUP_CHAT_ID_1", "TELEGRAM_GROUP_CHAT_ID_2")
+TOKEN: Final = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}", re.ASCII)
+PAIR: Final = re.compile(r"([A-Za-z0-9]+)[/_:. -]?([A-Za-z0-9]+)", re.ASCII)  # as others write ETHFDUSD
 CHAT: Final = re.compile(r"-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{3,31}", re.ASCII)
 
 # The settings that a problem speaks of, and what it says.
@@ -77,6 +88,7 @@ def problems(
 def warnings(settings: Settings) -> list[str]:
     """What may be meant, but should be known, about settings without problems."""
     return [
+        *_odd_secrets(settings),
         *_not_used(settings),
         *_without_telegram(settings),
         *_unusual(settings),
@@ -89,7 +101,7 @@ def problems_with_exchange(settings: Settings, rules: SymbolRules, maker_fee: De
     said = [*_assets(settings, rules), *_grids(settings, rules), *_bounds(settings, rules)]
     if settings.fee is not None and settings.fee < maker_fee:
         said.append(
-            f"FEE is {settings.fee}: it must not be below the exchange's maker fee of {maker_fee:f}; "
+            f"FEE is {settings.fee}: it must not be below the exchange's maker fee of {plain(maker_fee)}; "
             f"raise it, or leave FEE empty to use the exchange's"
         )
     for name, pricing in (("EXIT_PRICING", settings.exit_pricing), ("HARD_STOP_PRICING", settings.hard_stop_pricing)):
@@ -153,10 +165,11 @@ def _contradictions(settings: Settings) -> Iterator[Finding]:
             ("DONCHIAN_WINDOW", "DONCHIAN_SHIFT", "ROLLING_KLINES_MAXLEN"),
             f"{said}; keep more candles or look back less",
         )
-    plain_symbol = "".join(filter(str.isalnum, settings.symbol)).upper()
+    written = PAIR.fullmatch(settings.symbol)
+    plain_symbol = "".join(written.groups()).upper() if written else None
     if settings.symbol != plain_symbol:
         said = f"{_is(settings, 'SYMBOL')}: it must be capitals and digits alone"
-        yield ("SYMBOL",), f"{said}; write {plain_symbol or 'ETHFDUSD'}"
+        yield ("SYMBOL",), f"{said}; write {plain_symbol or 'it like ETHFDUSD'}"
 
 
 def _above(settings: Settings, lower: str, upper: str) -> Iterator[Finding]:
@@ -226,6 +239,19 @@ def _telegram(settings: Settings) -> Iterator[Finding]:
         if chat is not None and CHAT.fullmatch(chat) is None:
             said = f"{_is(settings, name)}: it must be a chat's number or the @name of a public one"
             yield (name,), f"{said}; write it like 123456789, -1001234567890 or @channel"
+
+
+def _odd_secrets(settings: Settings) -> Iterator[str]:
+    """Keys and tokens that were hardly copied whole. They are not shown."""
+    for name, option in OPTIONS.items():
+        secret = option.of(settings)
+        if option.secret and secret and len(secret) < SHORTEST_SECRET:
+            said = f"{name} has fewer than {SHORTEST_SECRET} characters: too few to be struck out of what is logged"
+            yield f"{said}; see that it was copied whole"
+    token = settings.telegram_bot_token
+    # A server of one's own may have tokens of its own.
+    if token is not None and settings.telegram_api_url is None and TOKEN.fullmatch(token) is None:
+        yield "TELEGRAM_BOT_TOKEN is no token of @BotFather's, which is digits, a colon and 35 characters; copy it anew"
 
 
 def _without_telegram(settings: Settings) -> Iterator[str]:
@@ -362,7 +388,8 @@ def _grids(settings: Settings, rules: SymbolRules) -> Iterator[str]:
         ("PRICE_TICK", settings.price_tick, rules.tick_size),
     ):
         if own is not None and own % told:
-            yield f"{name} is {own:f}: it must be a multiple of the exchange's {told:f}; correct it or leave it empty"
+            said = f"{name} is {plain(own)}: it must be a multiple of the exchange's {plain(told)}"
+            yield f"{said}; correct it or leave it empty"
 
 
 def _bounds(settings: Settings, rules: SymbolRules) -> Iterator[str]:
@@ -374,6 +401,7 @@ def _bounds(settings: Settings, rules: SymbolRules) -> Iterator[str]:
         if own is None:
             continue
         if own < least:
-            yield f"{name} is {own:f}: it must not be below the exchange's {least:f}; raise it or leave it empty"
+            said = f"{name} is {plain(own)}: it must not be below the exchange's {plain(least)}"
+            yield f"{said}; raise it or leave it empty"
         if most is not None and own > most:
-            yield f"{name} is {own:f}: it must not be above the exchange's largest, {most:f}; lower it"
+            yield f"{name} is {plain(own)}: it must not be above the exchange's largest, {plain(most)}; lower it"

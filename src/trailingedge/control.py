@@ -7,12 +7,13 @@ is a file of the daemon's own user: who may open it may trade. Nothing said here
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import os
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -45,6 +46,7 @@ _MOST_CLIENTS: Final = 16
 _PATIENCE_S: Final = 5.0  # with a client that says nothing, or does not listen
 _THINKING_S: Final = 60.0  # a command may wait for the market, but not for ever
 _PROBE_S: Final = 1.0
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 Serve = Callable[..., Awaitable[asyncio.Server]]  # shaped like `asyncio.start_unix_server`
 Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
@@ -90,17 +92,18 @@ def read_request(line: bytes) -> Instruction:
     return instruction
 
 
-def write_answer(answer: Answer) -> bytes:
-    """An answer as one line of JSON."""
+def write_answer(answer: Answer, beside: Mapping[str, object] = _NOTHING) -> bytes:
+    """An answer as one line of JSON, with what is told `beside` every one."""
     frame = {"version": VERSION, "ok": answer.done, "text": answer.text}
-    fields = {**frame, **answer.data, **frame}  # no figure may hide how it went
+    fields = {**frame, **answer.data, **beside, **frame}  # no figure may hide how it went
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str).encode() + b"\n"
 
 
 class ControlSocket:
     """The daemon's end, at `path`. It is a convenience: where it cannot be, the daemon goes on without.
 
-    `serve` is None on a platform without such sockets.
+    `account` is the mark that every answer bears, as `account_mark` makes it. `serve` is None on a platform
+    without such sockets.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class ControlSocket:
         path: Path,
         obey: Obey,
         *,
+        account: str = "",
         serve: Serve | None = _SERVE,
         patience_s: float = _PATIENCE_S,
         thinking_s: float = _THINKING_S,
@@ -116,6 +120,7 @@ class ControlSocket:
         self.open = asyncio.Event()
         self.fault: str | None = None  # why it cannot be
         self._obey = obey
+        self._beside = {"account": account} if account else _NOTHING
         self._serve = serve
         self._patience_s = patience_s
         self._thinking_s = thinking_s
@@ -166,7 +171,7 @@ class ControlSocket:
         try:
             answer = await self._converse(reader)
             if answer is not None:
-                writer.write(write_answer(answer))
+                writer.write(write_answer(answer, self._beside))
             writer.close()
             async with asyncio.timeout(self._patience_s):
                 await writer.wait_closed()
@@ -253,7 +258,10 @@ async def _make_way(path: Path) -> None:
         pass  # too busy to say so, but alive
     else:
         writer.close()
-    raise NobodyAnswers("another daemon answers there; this one is reached by its other faces alone")
+    raise NobodyAnswers(
+        "another daemon listens there; trailing-edge status, flip and the like reach that one and not this one, "
+        "which hears its keys and Telegram alone"
+    )
 
 
 def _is_taken(path: Path) -> bool:
@@ -265,6 +273,31 @@ def _is_taken(path: Path) -> bool:
     if not stat.S_ISSOCK(mode):
         raise NobodyAnswers("something else has that name; move it away")
     return True
+
+
+def account_mark(symbol: str, ws_api_url: str, api_key: str) -> str:
+    """The same for all daemons that would trade one symbol on one account; it tells the key to nobody."""
+    return hashlib.sha256(f"{symbol}\n{ws_api_url}\n{api_key}".encode()).hexdigest()[:16]
+
+
+async def already_running(places: Iterable[Path], account: str, *, patience_s: float = _PATIENCE_S) -> str | None:
+    """What to tell where a daemon with that mark answers at one of `places`; None where none does.
+
+    To be asked before the own socket is made. Who does not answer in time is not taken for one of ours: once
+    both trade, each recognises the other by the order ids.
+    """
+    for place in places:
+        try:
+            answer = await ask(place, "status", patience_s=patience_s)
+        except NobodyAnswers:
+            continue
+        if answer.get("account") == account:
+            return (
+                f"another daemon trades this symbol with this API key already, and answers at {place}; two would "
+                f"undo each other's orders: end that one first ('q' in its terminal, or systemctl stop), or let "
+                f"it trade alone"
+            )
+    return None
 
 
 async def ask(path: Path, command: str, *, patience_s: float = _THINKING_S + 2 * _PATIENCE_S) -> Mapping[str, object]:

@@ -251,7 +251,7 @@ class Daemon:
         self._alerts.send(text)
         self._on_ready(text)
         if desk.trader.paused:
-            self._alerts.send(texts.paused())
+            self._alerts.send(texts.paused(desk.rules))
 
     # The loop --------------------------------------------------------------------------------
 
@@ -267,7 +267,8 @@ class Daemon:
     async def _beat(self, desk: Desk) -> None:
         """Hear, decide, act; only then tell."""
         self.beats += 1
-        self._helm.carry_out()
+        if self._helm.carry_out():
+            self._wake.set()
         view = self.snapshots.view(self._clock.now_s())
         try:
             commands = desk.trader.beat(view, self.wire.server_clock.now_ms())
@@ -413,7 +414,7 @@ class Daemon:
         withdrawn = await self._parting.withdraw(self.desk, self._steps)
         if self.desk is not None:
             self.desk.mark()
-        self._alerts.send(texts.shutdown(self._stop_reason or "unexpected"))
+        self._alerts.send(self._last_words())
         self.wire.stay_down()
         if not withdrawn:  # a restart would not mend what a rule has halted
             return self._code if self._code is ExitCode.HALTED else ExitCode.UNREACHABLE
@@ -421,6 +422,13 @@ class Daemon:
             async with asyncio.timeout(_LOGGED_OUT_WITHIN_S):
                 await self.wire.log_out()
         return self._code
+
+    def _last_words(self) -> str:
+        """Why it ends, and what is left alone with it."""
+        reason = self._stop_reason or "unexpected"
+        if self.desk is None or not self.desk.trader.memory.funded:
+            return texts.shutdown(reason)
+        return texts.shutdown(reason, self.desk.rules, self.desk.trader.memory.regime)
 
 
 def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -13,9 +13,10 @@ from trailingedge.execution.note import Scene
 from trailingedge.execution.own_exits import own_exits
 from trailingedge.execution.recovery import Recovered
 from trailingedge.execution.trader import Trader
+from trailingedge.indicators.donchian import Breakout
 from trailingedge.instructions import Answer
 from trailingedge.market import ZERO, ExecutionReport, SymbolRules
-from trailingedge.notifications import answers, texts
+from trailingedge.notifications import answers, guard_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.look import look
@@ -71,6 +72,9 @@ class Desk:
             self.market_ms,
             reserve_base=settings.reserve_base,
             reserve_quote=settings.reserve_quote,
+            view=lambda: self.status(0),
+            followed=_followed(settings),
+            flip_patience_s=settings.manual_exit_ttl_sec,
         )
         self._settings = settings
         self._budget = budget
@@ -85,6 +89,16 @@ class Desk:
     def rules(self) -> SymbolRules:
         """Those in force."""
         return self.trader.rules
+
+    @property
+    def flip_patience_s(self) -> float:
+        """How long a flip waits for its first order to rest."""
+        return self._settings.manual_exit_ttl_sec
+
+    def refusal_reason(self, reason: str) -> str:
+        """Why the strategy refused a command; where a hold is the reason, which one."""
+        trips = self.trader.guards.breakers.state.trips
+        return guard_texts.refusal_reason(reason, trips, paused=self.trader.paused)
 
     def learn_rules(self, rules: SymbolRules) -> None:
         """The exchange's rules were read again."""
@@ -211,7 +225,9 @@ class Desk:
         day = self._calendar.today()
         if day is None:
             return Answer("nothing is known of today yet", done=False)
-        return Answer(answers.today(self.rules, self._mode, day, self.trader.memory.regime), data=day_as_data(day))
+        return Answer(
+            answers.today(self.rules, self._mode, day, self.trader.memory.regime), data=day_as_data(self.rules, day)
+        )
 
     def summary(self, gaps: Sequence[str]) -> str:
         """What the whole session came to; several lines. `gaps` is what its market lacked, in words."""
@@ -236,3 +252,9 @@ class Desk:
         balances = self._snapshots.balances
         base, quote = (balances.get(asset) for asset in (self.rules.base_asset, self.rules.quote_asset))
         return ZERO if base is None else base.total, ZERO if quote is None else quote.total
+
+
+def _followed(settings: Settings) -> frozenset[Breakout]:
+    """The breakouts that the settings make an exit of."""
+    told = {Breakout.UP: settings.breakout_entry, Breakout.DOWN: settings.breakout_exit}
+    return frozenset(direction for direction, followed in told.items() if followed)

@@ -17,6 +17,8 @@ from trailingedge.strategy.want import Cause, Kind
 
 Tell = Callable[[Answer], None]
 
+_MOST_WAITING: Final = 100
+_A_BEAT: Final = 4
 _FOR_THE_STRATEGY: Final = {Instruction.FLIP: Command.FLIP, Instruction.WITHDRAW: Command.WITHDRAW}
 
 
@@ -44,29 +46,35 @@ class Helm:
 
     def obey(self, instruction: Instruction, tell: Tell = lambda _: None) -> None:
         """Carry out `instruction`: in the next beat, or at once while there is none yet. `tell` hears once of it."""
+        if len(self._waiting) >= _MOST_WAITING:
+            tell(Answer("too much was asked for at once", done=False))
+            return
         self._waiting.append((instruction, tell))
         if not self.ready:
             self.carry_out()
 
-    def carry_out(self) -> None:
-        """Everything that was asked for since the last time."""
-        while self._waiting:
+    def carry_out(self) -> bool:
+        """What was asked for since the last time, a few things a beat; whether there is more."""
+        for _ in range(min(_A_BEAT, len(self._waiting))):
             instruction, tell = self._waiting.popleft()
             answer = self._carry_out(instruction, tell)
             if answer is not None:
                 tell(answer)
+        return bool(self._waiting)
 
     def hear(self, news: News) -> None:
         """What the strategy made of a command."""
         match news:
             case ExitArmed(kind=Kind.MANUAL) if self.desk is not None:
-                self._settle(Command.FLIP, Answer(texts.manual_flip(self.desk.rules, news.side, news.price)))
+                text = texts.manual_flip(self.desk.rules, news.side, news.price, self.desk.flip_patience_s)
+                self._settle(Command.FLIP, Answer(text))
             case ExitRelabelled():
                 self._settle(Command.FLIP, Answer(texts.relabelled(news.previous)))
             case ExitEnding(cause=Cause.WITHDRAWN):
                 self._settle(Command.WITHDRAW, Answer(texts.exit_ending(news.kind, news.cause)))
             case CommandRefused():
-                self._settle(news.command, Answer(texts.command_refused(news.command.value, news.reason), done=False))
+                reason = news.reason if self.desk is None else self.desk.refusal_reason(news.reason)
+                self._settle(news.command, Answer(texts.command_refused(news.command.value, reason), done=False))
             case _:
                 pass
 
@@ -91,9 +99,7 @@ class Helm:
             case Instruction.FLIP | Instruction.WITHDRAW:
                 return self._pass_on(_FOR_THE_STRATEGY[instruction], tell)
             case Instruction.PAUSE:
-                self._pause(paused=True)
-                self._alerts.send(texts.paused())
-                return Answer(texts.paused())
+                return self._hold()
             case Instruction.RESUME:
                 return self._resume()
             case Instruction.HELP:
@@ -133,8 +139,27 @@ class Helm:
         if self.desk is not None:
             self.desk.trader.paused = paused
 
+    def _hold(self) -> Answer:
+        """Pause; a second time changes nothing, and says so: a hotkey shows alerts alone."""
+        rules = None if self.desk is None else self.desk.rules
+        text = texts.paused_already(rules) if self.paused else texts.paused(rules)
+        self._pause(paused=True)
+        self._alerts.send(text)
+        return Answer(text)
+
+    @property
+    def _on_hold(self) -> bool:
+        """There is something to resume from."""
+        if self.paused or self.desk is None:
+            return self.paused
+        trader = self.desk.trader
+        return trader.halted or trader.guards.breakers.hold
+
     def _resume(self) -> Answer:
         """Go on; after a halt with everything read again."""
+        if not self._on_hold:
+            self._alerts.send(texts.nothing_on_hold())
+            return Answer(texts.nothing_on_hold())
         self._pause(paused=False)
         held = None
         if self.desk is not None:
@@ -147,5 +172,7 @@ class Helm:
             if breakers.hold:
                 held = guard_texts.still_held(breakers.state.trips)
                 self._alerts.send(held, logging.WARNING)
+        if held is not None:
+            return Answer(held, done=False)
         self._alerts.send(texts.resumed())
-        return Answer(texts.resumed() if held is None else held, done=held is None)
+        return Answer(texts.resumed())

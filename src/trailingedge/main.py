@@ -147,7 +147,13 @@ def command_parser(word: str) -> argparse.ArgumentParser:
 
 
 def _run_daemon(arguments: argparse.Namespace) -> int:
-    settings, warnings = _read(arguments, ask=input if sys.stdin is not None and sys.stdin.isatty() else None)
+    try:
+        settings, warnings = _read(arguments, ask=input if sys.stdin is not None and sys.stdin.isatty() else None)
+    except ConfigError as wrong:
+        if not flags.misspelt(arguments):
+            raise
+        _report(wrong)
+        return ExitCode.USAGE
     sim = None
     if settings.trading_mode is Mode.SIM:
         sim = SimMarket(sim_tape(settings, arguments.market, arguments.seed), arguments.speed or SIM_SPEED)

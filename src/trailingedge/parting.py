@@ -118,7 +118,7 @@ class Parting:
                 await self._wind_down(desk)
             return
         except (TimeoutError, BrokenInvariant) as trouble:
-            logger.warning("withdrawal takes long: %s", str(trouble) or chase.order)
+            logger.warning("withdrawal takes long: %s", str(trouble) or "nobody has confirmed it yet")
         swept: list[OrderRecord] = []
         async with asyncio.timeout(_SWEPT_WITHIN_S):
             await withdraw_leftovers(self._wire.account, self._clock, swept.append, _of_another_instance(desk))

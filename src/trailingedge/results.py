@@ -38,12 +38,12 @@ def results(settings: Settings, rules: SymbolRules, tally: Tally, gaps: Sequence
     }
 
 
-def day_as_data(day: Period) -> dict[str, object]:
+def day_as_data(rules: SymbolRules, day: Period) -> dict[str, object]:
     """A day so far, or what of it one has seen."""
     return {
         "from": iso(day.from_ms),
         "to": iso(day.to_ms),
-        "exits": len(day.exits),
+        "exits": [_exit(finished, rules) for finished in day.exits],
         "fills": day.fills,
         "replaces": day.replaces,
         "fees": _amounts(day.fees),

@@ -17,12 +17,13 @@ from trailingedge.clock import Clock
 from trailingedge.config import OPTIONS, Endpoints, Settings
 from trailingedge.console.lines import Face
 from trailingedge.errors import ConfigError
-from trailingedge.notifications.status import StatusView, holds
-from trailingedge.notifications.texts import held_asset, percent
+from trailingedge.notifications.status import StatusView, gain_since, holds
+from trailingedge.notifications.texts import held_asset
 
 logger = logging.getLogger(__name__)
 
 STATUS_EVERY_S: Final = 5.0
+_LEAST_S: Final = 0.1
 LOOK_EVERY_S: Final = 15.0  # where the manager keeps no watch of its own
 MORE_START_S: Final = 60.0  # granted to a start by each look at it; several looks may come late
 
@@ -180,7 +181,7 @@ class Watchdog:
         """Until cancelled. Returns at once where nobody listens."""
         seen = self._beats()
         while self._manager.listens:
-            await self._clock.sleep(min(self._interval_s or LOOK_EVERY_S, LOOK_EVERY_S))
+            await self._clock.sleep(max(_LEAST_S, min(self._interval_s or LOOK_EVERY_S, LOOK_EVERY_S)))
             beats, before = self._beats(), seen
             seen = beats
             if not self._manager.is_ready:
@@ -218,7 +219,7 @@ def status_line(view: StatusView, endpoints: Endpoints) -> str:
     """Mode, pair, endpoints and position: what one wants to know of a service at a glance."""
     parts = [f"{view.mode} {view.rules.symbol}", f"{view.phase}, holding {held_asset(view.rules, view.regime)}"]
     if view.gain_frac is not None:
-        parts.append(f"{percent(view.gain_frac)} since the anchor")
+        parts.append(f"{gain_since(view)} since the anchor")
     parts += holds(view)
     parts += [endpoints.ws_api_url, endpoints.ws_stream_url]
     return " | ".join(parts)

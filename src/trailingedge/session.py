@@ -17,10 +17,10 @@ from typing import Any, Final
 from trailingedge.auth import permissions
 from trailingedge.clock import Clock, RealClock
 from trailingedge.commands import flags
-from trailingedge.config import Settings
+from trailingedge.config import Settings, endpoints
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.lines import Console
-from trailingedge.control import ControlSocket, socket_path
+from trailingedge.control import ControlSocket, account_mark, already_running, socket_path, socket_places
 from trailingedge.daemon import Daemon, gravest
 from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 from trailingedge.instructions import Answer, Instruction
@@ -32,6 +32,7 @@ from trailingedge.notifications.telegram_line import BOT_API
 from trailingedge.results import results
 from trailingedge.service import Reloader, ServiceManager, ToldFace, Watchdog, service_manager, watchdog_interval_s
 from trailingedge.signals import ends_in_good_order, hang_up_means_reload
+from trailingedge.threads import Unattended
 from trailingedge.venues import Place, SimMarket, open_place
 from trailingedge.websocket.connection import dial
 from trailingedge.websocket.last_frames import save
@@ -69,32 +70,79 @@ class Session:
         self._manager: ServiceManager = service_manager(os.environ)
         self._telegram = self._make_telegram()
         self._daemon: Daemon | None = None
+        self._opening: asyncio.Timeout | None = None
+        self._stopped: tuple[str, ExitCode] | None = None  # before there was a daemon to stop
 
     async def run(self) -> ExitCode:
         """From the first connection to the last alert."""
+        asyncio.get_running_loop().set_default_executor(Unattended())
         alerts = Several(self._labelled(LogAlerts()), self._telegram)
         telling = asyncio.create_task(self._telegram.run())
         try:
             with contextlib.closing(self._manager):
-                return await self._on_an_exchange(alerts)
+                return await self._watched(alerts)
         except BaseExceptionGroup as group:
             return explain(gravest(group), alerts)
         except Exception as failure:  # noqa: BLE001 - told and logged, whatever it was
             return explain(failure, alerts)
         finally:
-            await self._telegram.flush(_LAST_ALERTS_S)
-            telling.cancel()
-            await asyncio.wait([telling])
+            try:
+                await self._telegram.flush(_LAST_ALERTS_S)
+            finally:
+                telling.cancel()
+                await asyncio.wait([telling])
+
+    def stop(self, reason: str, code: ExitCode = ExitCode.OK) -> None:
+        """End in good order, wherever we are. Only the first reason counts."""
+        if self._daemon is not None:
+            self._daemon.stop(reason, code)
+        elif self._stopped is None:
+            self._stopped = (reason, code)
+            self._manager.stopping(reason)
+            if self._opening is not None:
+                self._opening.reschedule(0.0)
+
+    async def _watched(self, alerts: Alerts) -> ExitCode:
+        """The session proper, with everybody who may end it or ask about it beside it from its first moment."""
+        other = await self._other_daemon()  # before we listen there ourselves
+        if other is not None:
+            alerts.send(texts.ended(other), logging.ERROR)
+            return ExitCode.HALTED  # no restart by a service manager: both would trade in turns
+        read_hotkeys(sys.stdin, asyncio.get_running_loop(), self._press, self._face.entered)
+        reloader = Reloader(self._settings, self._plan.read_again, self._apply, self._manager, self._clock)
+        control = ControlSocket(
+            socket_path(self._settings.symbol, os.environ, self._settings.log_dir),
+            self._obey_from_afar,
+            account=self._mark(),
+        )
+        interval_s = watchdog_interval_s(os.environ, os.getpid())
+        watchdog = Watchdog(self._manager, self._beats, self._wake, self._clock, interval_s)
+        beside: list[Coroutine[Any, Any, None]] = [reloader.run(), control.run(), watchdog.run()]
+        if self._plan.duration_s is not None:
+            beside.append(self._stop_after(self._plan.duration_s))
+        with ends_in_good_order(self.stop, reloader.ask if hang_up_means_reload(os.environ) else None):
+            async with asyncio.TaskGroup() as tasks:
+                watchers = [tasks.create_task(job) for job in beside]
+                try:
+                    return await self._on_an_exchange(alerts)
+                except Exception as failure:  # noqa: BLE001 - told and logged, and whoever watches is let go
+                    return explain(_bare(failure), alerts)
+                finally:
+                    for watcher in watchers:
+                        watcher.cancel()
 
     # Where it trades -------------------------------------------------------------------------
 
     async def _on_an_exchange(self, alerts: Alerts) -> ExitCode:
-        settings, chance = self._settings, Random(self._plan.seed)
-        async with open_place(settings, self._plan.sim, self._clock, chance, self._face.step) as place:
+        chance = Random(self._plan.seed)
+        async with contextlib.AsyncExitStack() as stack:
+            place = await self._open(stack, chance)
+            if place is None:
+                return self._not_begun(alerts)
             alerts.send(self._banner(place))
             surroundings = Surroundings(place.endpoints, place.keys, dial, self._clock, chance, self._save_frames)
             daemon = self._daemon = Daemon(
-                settings,
+                self._settings,
                 surroundings,
                 ToldFace(self._face, self._manager, self._clock, place.shown),
                 alerts,
@@ -105,6 +153,44 @@ class Session:
             code = await self._until_over(daemon, place, alerts)
             self._sum_up(daemon, place.gaps)
             return code
+
+    async def _open(self, stack: contextlib.AsyncExitStack, chance: Random) -> Place | None:
+        """The exchange, once it is open; None where a stop came first. In paper that may take as long as an outage."""
+        try:
+            async with asyncio.timeout(None) as self._opening:
+                if self._stopped is not None:
+                    return None
+                opening = open_place(self._settings, self._plan.sim, self._clock, chance, self._tell_step)
+                return await stack.enter_async_context(opening)
+        except TimeoutError:
+            if self._stopped is None:
+                raise
+            return None
+        finally:
+            self._opening = None
+
+    def _tell_step(self, name: str, result: str) -> None:
+        self._face.step(name, result)
+        self._manager.status(f"starting: {name}: {result}", self._clock.now_s())
+
+    def _not_begun(self, alerts: Alerts) -> ExitCode:
+        """A stop came before there was anything to withdraw."""
+        reason, code = self._stopped or ("stopped", ExitCode.OK)
+        alerts.send(texts.shutdown(reason))
+        return code
+
+    async def _other_daemon(self) -> str | None:
+        """What to tell where this machine trades the account and symbol already; nobody shares an embedded exchange."""
+        settings = self._settings
+        if not settings.trading_mode.needs_key:
+            return None
+        return await already_running(socket_places(settings.symbol, os.environ, settings.log_dir), self._mark())
+
+    def _mark(self) -> str:
+        """Of the account and symbol, so that two daemons on one machine can tell whether they share them."""
+        at = endpoints(self._settings)
+        url = "" if at is None else at.ws_api_url
+        return account_mark(self._settings.symbol, url, self._settings.binance_ed25519_api_key or "")
 
     def _banner(self, place: Place) -> str:
         return texts.banner(
@@ -134,60 +220,54 @@ class Session:
     # Until it is over ------------------------------------------------------------------------
 
     async def _until_over(self, daemon: Daemon, place: Place, alerts: Alerts) -> ExitCode:
-        """Run the daemon until it ends, is told to, or its market or its time is over."""
-        loop = asyncio.get_running_loop()
-        read_hotkeys(sys.stdin, loop, self._press, self._face.entered)
-        reloader = Reloader(self._settings, self._plan.read_again, self._apply, self._manager, self._clock)
-        control = ControlSocket(
-            socket_path(self._settings.symbol, os.environ, self._settings.log_dir), self._obey_from_afar
-        )
-        interval_s = watchdog_interval_s(os.environ, os.getpid())
-        watchdog = Watchdog(self._manager, lambda: daemon.beats, daemon.wake, self._clock, interval_s)
-        beside: list[Coroutine[Any, Any, None]] = [
-            self._stop_at_the_end(daemon, place),
-            reloader.run(),
-            control.run(),
-            watchdog.run(),
-        ]
-        if self._plan.duration_s is not None:
-            beside.append(self._stop_after(daemon, self._plan.duration_s))
-        with ends_in_good_order(daemon.stop, reloader.ask if hang_up_means_reload(os.environ) else None):
-            async with asyncio.TaskGroup() as tasks:
-                watchers = [tasks.create_task(job) for job in beside]
-                try:
-                    return await daemon.run()
-                except Exception as failure:  # noqa: BLE001 - told and logged, and the summary still comes
-                    return explain(failure, alerts)
-                finally:
-                    for watcher in watchers:
-                        watcher.cancel()
+        """Run the daemon until it ends, is told to, or its market is over."""
+        async with asyncio.TaskGroup() as tasks:
+            watcher = tasks.create_task(self._stop_at_the_end(place))
+            try:
+                return await daemon.run()
+            except Exception as failure:  # noqa: BLE001 - told and logged, and the summary still comes
+                return explain(_bare(failure), alerts)
+            finally:
+                watcher.cancel()
 
-    async def _stop_at_the_end(self, daemon: Daemon, place: Place) -> None:
+    async def _stop_at_the_end(self, place: Place) -> None:
         await place.ended.wait()
-        daemon.stop(place.why_ended)
+        self.stop(place.why_ended)
 
-    async def _stop_after(self, daemon: Daemon, seconds: float) -> None:
+    async def _stop_after(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
-        daemon.stop(f"{seconds:g} s are over")
+        self.stop(f"{seconds:g} s are over")
+
+    def _beats(self) -> int:
+        return 0 if self._daemon is None else self._daemon.beats
+
+    def _wake(self) -> None:
+        if self._daemon is not None:
+            self._daemon.wake()
 
     # The operator ----------------------------------------------------------------------------
 
     def _press(self, key: Hotkey) -> None:
-        if self._daemon is not None:
-            self._daemon.obey(key.instruction, self._show if key.asks else lambda _: None)
+        self._obey(key.instruction, self._show if key.asks else lambda _: None)
 
     def _show(self, answer: Answer) -> None:
         self._face.line(answer.text)
 
+    def _obey(self, instruction: Instruction, tell: Tell) -> None:
+        if self._daemon is not None:
+            self._daemon.obey(instruction, tell)
+        elif instruction is Instruction.QUIT:
+            self.stop("quit")
+        else:
+            tell(Answer("starting, not trading yet", done=False))
+
     def _obey_from_afar(self, instruction: Instruction, tell: Tell) -> None:
         """By phone or socket. A stop from there must outlive a service manager that restarts what has ended well."""
-        if self._daemon is None:
-            tell(Answer("starting, not trading yet", done=False))
-        elif instruction is Instruction.QUIT:
-            self._daemon.stop("stopped from afar", ExitCode.HALTED)
+        if instruction is Instruction.QUIT:
+            self.stop("stopped from afar", ExitCode.HALTED)
             tell(Answer("ending: the order is withdrawn first; start it again where it runs"))
         else:
-            self._daemon.obey(instruction, tell)
+            self._obey(instruction, tell)
 
     # Telling ---------------------------------------------------------------------------------
 
@@ -242,6 +322,10 @@ def chats_of(settings: Settings) -> list[str]:
     """Everybody who is told."""
     owner = [settings.telegram_chat_id] if settings.telegram_chat_id else []
     return owner + groups_of(settings)
+
+
+def _bare(failure: Exception) -> BaseException:
+    return gravest(failure) if isinstance(failure, BaseExceptionGroup) else failure
 
 
 def explain(failure: BaseException, alerts: Alerts | None = None) -> ExitCode:

@@ -121,6 +121,7 @@ async def _paper(settings: Settings, clock: Clock, chance: Random, step: Step) -
     sources = endpoints(settings)
     if sources is None:
         raise ConfigError(["TRADING_MODE is paper: there are no endpoints to take prices from"])
+    step("paper", f"PAPER: no real orders; prices from {sources.ws_stream_url}")
     async with paper_exchange(settings, sources, dial, clock, chance, step=step) as paper:
         at = Endpoints(paper.loopback.ws_api_url, paper.loopback.ws_stream_url)
         shown = Endpoints(at.ws_api_url, sources.ws_stream_url)  # orders here, prices there

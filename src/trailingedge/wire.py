@@ -180,7 +180,7 @@ class Wire:
                 await self._clock.sleep(_SECOND_LOOK_S)
                 await self._once_welcome(lambda: self._find_missed(account, ear))
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
-            logger.warning("fills not looked for again: %s", trouble)
+            logger.warning("missed fills will be looked for at the next logon: %s", trouble)
 
     async def _find_missed(self, account: AccountSession, ear: Ear | None) -> None:
         self._tell_missed(await self._missed.find(account, ear))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
-from trailingedge.auth.permissions import Permissions, base_url, fetch_permissions, judge
+from trailingedge.auth.permissions import Permissions, base_url, fetch_permissions, judge, read_answer
 from trailingedge.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -118,7 +118,6 @@ def test_some_keys_are_warned_of(changes: dict[str, bool], warning: str) -> None
         pytest.param(httpx.Response(200, text="yes"), ProtocolViolation, id="no JSON"),
         pytest.param(httpx.Response(200, json=[]), ProtocolViolation, id="no object"),
         pytest.param(httpx.Response(200, json={}), ProtocolViolation, id="nothing told"),
-        pytest.param(httpx.Response(200, json=GOOD | {"enableWithdrawals": "false"}), ProtocolViolation, id="no flag"),
     ],
 )
 def test_an_odd_answer_is_told_from_a_good_one(response: httpx.Response, trouble: type[Exception]) -> None:
@@ -129,7 +128,7 @@ def test_an_odd_answer_is_told_from_a_good_one(response: httpx.Response, trouble
 @given(status=st.sampled_from([200, 400, 500]), body=st.binary() | st.text().map(json.dumps).map(str.encode))
 def test_whatever_is_answered_is_understood_or_refused(status: int, body: bytes) -> None:
     with pytest.raises((RequestRefused, ProtocolViolation)):
-        permissions._read(status, body)
+        permissions.read_answer(status, body)
 
 
 @pytest.mark.parametrize(
@@ -224,3 +223,23 @@ class Http:
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._body)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + self._body)
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(GOOD | {"enableWithdrawals": True}, id="yes"),
+        pytest.param(GOOD | {"enableWithdrawals": "true"}, id="yes in letters"),
+        pytest.param(GOOD | {"enableWithdrawals": 1}, id="yes as a number"),
+        pytest.param({"enableWithdrawals": True}, id="yes and nothing else"),
+    ],
+)
+def test_however_it_is_said_a_key_that_may_withdraw_is_refused(answer: dict[str, object]) -> None:
+    judgement = judge(read_answer(200, json.dumps(answer).encode()))
+    assert "may withdraw" in judgement.problems[0]
+
+
+def test_what_is_not_told_of_a_key_is_warned_of() -> None:
+    judgement = judge(read_answer(200, b'{"enableWithdrawals": false}'))
+    assert judgement.problems == ()
+    assert any("is not told" in warning for warning in judgement.warnings)

@@ -64,6 +64,11 @@ def test_a_machine_gets_the_report_alone_on_stdout(capsys: pytest.CaptureFixture
     assert shown.err.endswith("all is well\n")
 
 
+def test_it_leaves_no_folder_behind() -> None:
+    examined(XDG_RUNTIME_DIR=str(Path("run").absolute()))
+    assert list(Path().iterdir()) == []
+
+
 def test_a_failure_stops_only_what_needs_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert examined("--json", "--set", "FEE=2", "--set", "MIN_FACTOR=0.9") is ExitCode.CONFIG
     verdicts = report(capsys)
@@ -103,27 +108,58 @@ def test_each_chat_gets_one_message(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_chat_that_cannot_be_reached_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    courier = Courier(bot=None, chat_7="chat not found")
+    courier = Courier(bot=None, chat_7="400 Bad Request: chat not found")
     assert examined(courier=courier, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_CHAT_ID="7") is ExitCode.CONFIG
     shown = capsys.readouterr().out
     assert "ok        Telegram          bot: reached" in shown
-    assert "failed    Telegram          chat_7: chat not found" in shown
+    assert "failed    Telegram          chat_7: 400 Bad Request: chat not found; check the chat's number" in shown
     assert TOKEN not in shown
+
+
+def test_a_token_of_no_bot_is_blamed_on_the_token(capsys: pytest.CaptureFixture[str]) -> None:
+    courier = Courier(bot="401 Unauthorized")
+    assert examined(courier=courier, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_CHAT_ID="7") is ExitCode.CONFIG
+    assert "401 Unauthorized; check TELEGRAM_BOT_TOKEN" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        pytest.param(
+            {"TELEGRAM_API_URL": "http://127.0.0.1:9"}, "TELEGRAM_API_URL, http://127.0.0.1:9", id="own server"
+        ),
+        pytest.param({}, "may reach api.telegram.org", id="Telegram's own"),
+    ],
+)
+def test_a_bot_api_that_does_not_answer_is_blamed_on_the_network(
+    environ: dict[str, str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    courier = Courier(bot="ConnectError: all attempts failed", chat_7="HTTP status 404")
+    code = examined(courier=courier, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_CHAT_ID="7", **environ)
+    shown = capsys.readouterr().out
+    assert code is ExitCode.UNREACHABLE
+    assert shown.count(said) == 2
+    assert "check TELEGRAM_BOT_TOKEN" not in shown
 
 
 # --- orders ---
 
 
 @pytest.mark.parametrize(
-    ("mode", "order", "running", "placed"),
+    ("mode", "order", "running", "why_not"),
     [
-        pytest.param("sim", False, True, True, id="the embedded exchange is nobody's but ours"),
-        pytest.param("testnet", False, False, True, id="there is no money at stake"),
-        pytest.param("testnet", True, True, False, id="a daemon trades there"),
-        pytest.param("live", False, False, False, id="nobody asked for an order"),
-        pytest.param("live", True, False, True, id="somebody asked for an order"),
-        pytest.param("live", True, True, False, id="a daemon trades with real money"),
+        pytest.param("sim", False, True, "", id="the embedded exchange is nobody's but ours"),
+        pytest.param("testnet", False, False, "", id="there is no money at stake"),
+        pytest.param("testnet", True, True, "a daemon runs here", id="a daemon trades there"),
+        pytest.param("live", False, False, "in live that takes --order", id="nobody asked for an order"),
+        pytest.param("live", True, False, "", id="somebody asked for an order"),
+        pytest.param("live", True, True, "a daemon runs here", id="a daemon trades with real money"),
     ],
 )
-def test_a_canary_is_placed_where_it_does_no_harm(mode: str, order: bool, running: bool, placed: bool) -> None:
-    assert doctor.may_place(Mode(mode), asked_for=order, running=running) is placed
+def test_a_canary_is_placed_where_it_does_no_harm(mode: str, order: bool, running: bool, why_not: str) -> None:
+    assert doctor.why_not_placed(Mode(mode), asked_for=order, running=running) == why_not
+
+
+def test_no_socket_is_tried_under_a_name_that_leads_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    assert examined("--json", "--symbol", "../x") is ExitCode.CONFIG
+    assert report(capsys)["control socket"] == "left out"

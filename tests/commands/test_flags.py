@@ -38,5 +38,10 @@ def test_no_file_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_secrets_are_those_that_are_set() -> None:
-    reading = flags.read(parsed("--set", "TELEGRAM_BOT_TOKEN=1:token"), {"BINANCE_ED25519_API_KEY": "key"})
-    assert sorted(flags.secrets(reading.settings)) == ["1:token", "key"]
+    reading = flags.read(parsed("--set", "TELEGRAM_BOT_TOKEN=1:token"), {"BINANCE_ED25519_API_KEY": "api-key"})
+    assert sorted(flags.secrets(reading.settings)) == ["1:token", "api-key"]
+
+
+def test_a_secret_that_is_found_in_ordinary_words_is_not_struck_out_of_them() -> None:
+    reading = flags.read(parsed(), {"BINANCE_ED25519_API_KEY": "order"})
+    assert flags.secrets(reading.settings) == []

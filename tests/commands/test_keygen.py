@@ -116,3 +116,9 @@ def test_a_key_handed_over_by_systemd_stays_as_it_is(folder: Path) -> None:
 def test_another_place_must_be_made_known(out: str, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
     keygen.run(parsed("--out", out), {})
     assert (f"set BINANCE_ED25519_PRIV_PATH={out}" in capsys.readouterr().err) is said
+
+
+def test_a_misspelt_setting_makes_no_key(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean BINANCE_ED25519_PRIV_PATH"):
+        keygen.run(parsed("--set", "BINANCE_ED25519_PRIV_PAHT=mine.pem"), {})
+    assert list(folder.iterdir()) == []

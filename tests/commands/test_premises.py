@@ -121,11 +121,17 @@ def test_a_mode_without_a_key_needs_none(folder: Path) -> None:
 # --- folders ---
 
 
-def test_a_log_folder_is_made_and_written_to(folder: Path) -> None:
+def test_a_log_folder_that_is_not_there_is_tried_and_left_unmade(folder: Path) -> None:
     finding = premises.log_folder(folder / "new" / "logs")
     assert finding.verdict is not Verdict.FAILED
     assert "GB free" in finding.text
-    assert list((folder / "new" / "logs").iterdir()) == []
+    assert not (folder / "new").exists()
+
+
+def test_a_log_folder_that_is_there_stays(folder: Path) -> None:
+    (folder / "logs").mkdir()
+    assert premises.log_folder(folder / "logs").verdict is not Verdict.FAILED
+    assert list((folder / "logs").iterdir()) == []
 
 
 def test_a_log_folder_that_cannot_be_is_named(folder: Path) -> None:
@@ -164,7 +170,7 @@ class TestControlSocket:
 @pytest.mark.parametrize(
     ("environ", "verdict", "said"),
     [
-        pytest.param({}, Verdict.LEFT_OUT, "no service", id="not under it"),
+        pytest.param({}, Verdict.LEFT_OUT, "not started by systemd", id="not under it"),
         pytest.param({"NOTIFY_SOCKET": "@abstract"}, Verdict.OK, "no watchdog", id="without a watchdog"),
         pytest.param({"NOTIFY_SOCKET": "@a", "WATCHDOG_USEC": "30000000"}, Verdict.OK, "watchdog 30 s", id="with one"),
         pytest.param({"NOTIFY_SOCKET": "/nowhere/notify"}, Verdict.WARNING, "cannot be written", id="shut out"),

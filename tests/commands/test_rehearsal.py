@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from tests.commands.stage import GOOD_KEY, D, Stage, by_verdict, on_stage, orders_of
-from tests.theatre import with_settings
+from tests.theatre import URL, with_settings
 
 from trailingedge.auth.permissions import Permissions
 from trailingedge.commands.findings import Verdict
@@ -47,10 +47,10 @@ def test_to_look_is_not_to_touch() -> None:
 def test_an_exchange_that_is_away_leaves_everything_else_out() -> None:
     found, _ = on_stage(shut="ws-api")
     assert found["connection"].code is ExitCode.UNREACHABLE
-    assert found["connection"].text == "connection refused"
+    assert found["connection"].text == f"{URL.ws_api_url}: connection refused"
     assert by_verdict(found, Verdict.FAILED) == ["connection"]
     assert by_verdict(found, Verdict.OK) == []
-    assert found["logon"].text == "there is no connection"
+    assert found["logon"].text == "it needs what failed above: connection"
 
 
 def test_a_key_that_nobody_knows_leaves_the_account_out() -> None:

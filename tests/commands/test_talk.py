@@ -141,6 +141,14 @@ def test_another_users_daemon_is_told_from_none(tmp_path: Path, capsys: pytest.C
     assert "run this as the daemon's own user" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_place_that_is_closed_to_us_does_not_end_the_search(tmp_path: Path) -> None:
+    (tmp_path / "trailing-edge").mkdir(mode=0)
+    with daemon(tmp_path / "ETHFDUSD.sock", Answer("here")) as heard:
+        assert talk.run("status", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.OK
+    assert heard == [Instruction.STATUS]
+
+
 def test_settings_that_cannot_be_read_name_no_daemon(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.env does not exist.*--socket"):
         talk.run("flip", in_logs(tmp_path, "--env-file", "nowhere.env"), {})

@@ -74,7 +74,7 @@ def test_at_120_columns_two_cells_share_a_row() -> None:
             " channel     2480.00 · 2490.50 · 2501.00",
         ),
         (
-            " take-profit arms at 2514.90, 14.80 away",
+            " take-profit trails from 2514.90, 14.80 away",
             " hard stop   sells at 2477.55 (-0.50 %), 22.55 away",
         ),
         (" exit        none", ""),
@@ -88,7 +88,7 @@ def test_at_80_columns_each_has_its_own() -> None:
         " holding     0.0000 ETH · 2600.00 FDUSD · value 2600.00",
         " anchor      2510.00 · now +0.41 % in ETH · best +0.88 %",
         " channel     2480.00 · 2490.50 · 2501.00 · squeeze · gate open",
-        " take-profit armed, buys at 2495.25, 4.86 away",
+        " take-profit trailing, buys at 2495.25, 4.86 away",
         " hard stop   a close at 2522.61 (-0.50 %) shuts the gate",
         " exit        none",
     ]
@@ -123,12 +123,12 @@ def row(view: StatusView, name: str) -> str:
             id="what an exit waits for",
         ),
         pytest.param(
-            replace(IN_BASE, armed=True, arms_at=None), "take-profit", "armed, does not pay both fees yet", id="fees"
+            replace(IN_BASE, armed=True, arms_at=None), "take-profit", "trailing, does not pay both fees yet", id="fees"
         ),
         pytest.param(replace(IN_BASE, arms_at=None), "take-profit", "–", id="no gain suffices"),
         pytest.param(replace(IN_BASE, held=True, paused=True), "take-profit", "off while held", id="held"),
         pytest.param(
-            replace(IN_BASE, paused=True), "paused", "only the hard stop is armed; r resumes", id="paused in base"
+            replace(IN_BASE, paused=True), "paused", "only the hard stop watches on; r resumes", id="paused in base"
         ),
         pytest.param(replace(IN_QUOTE, paused=True), "paused", "nothing is bought; r resumes", id="paused in quote"),
         pytest.param(
@@ -147,6 +147,24 @@ def row(view: StatusView, name: str) -> str:
             replace(IN_BASE, halted=True, halt_reason="two orders"), "HALTED", "two orders; r resumes", id="halted"
         ),
         pytest.param(replace(IN_BASE, stop=None), "hard stop", "–", id="no stop is watched"),
+        pytest.param(
+            replace(IN_BASE, unpriced=True), "hard stop", "2477.55 NOT JUDGED, market silent", id="stop while silent"
+        ),
+        pytest.param(
+            replace(IN_BASE, account_proven=False),
+            "hard stop",
+            "2477.55 NOT JUDGED, account away",
+            id="stop while away",
+        ),
+        pytest.param(
+            replace(IN_BASE, unpriced=True), "take-profit", "not judged, market silent", id="take-profit while silent"
+        ),
+        pytest.param(
+            replace(IN_QUOTE, account_proven=False),
+            "hard stop",
+            "a close at 2522.61 (-0.50 %) shuts the gate",
+            id="closes are judged all the same",
+        ),
         pytest.param(
             replace(IN_QUOTE, gate=Gate(ShutBy.FLUSH, 2400.0, 0), gate_open=False),
             "gate",
@@ -184,6 +202,32 @@ def test_a_row_reads(view: StatusView, name: str, text: str) -> None:
 )
 def test_the_head_says_whether_to_believe_it(view: StatusView, quiet_s: float, said: str) -> None:
     assert block(view, 80, quiet_s)[0].endswith(f" {said} ──")
+
+
+ALARMED = replace(IN_QUOTE, mode="paper", account_proven=False, reconnects=12, chase=replace(SELLING, side=Side.BUY))
+
+
+@pytest.mark.parametrize(
+    ("width", "head"),
+    [
+        pytest.param(
+            100,
+            ["── PAPER ETHFDUSD · holding FDUSD, buying (take-profit) ─ account connection away · reconnects 12 ──"],
+            id="room for all",
+        ),
+        pytest.param(
+            90, ["── PAPER ETHFDUSD · buying (take-profit) ────── account connection away · reconnects 12 ──"], id="90"
+        ),
+        pytest.param(80, ["── PAPER ETHFDUSD ─────────────────── account connection away · reconnects 12 ──"], id="80"),
+        pytest.param(
+            50,
+            ["── PAPER ETHFDUSD ────────────────────────────────", " account connection away · reconnects 12"],
+            id="a row of its own",
+        ),
+    ],
+)
+def test_the_title_gives_way_to_an_alarm(width: int, head: list[str]) -> None:
+    assert block(ALARMED, width)[: len(head)] == head
 
 
 def test_what_is_wrong_stands_out() -> None:
@@ -225,3 +269,9 @@ views = some.sampled_from(
 @given(view=views, width=some.integers(1, 200), quiet_s=some.floats(0, 100))
 def test_no_row_is_wider_than_the_terminal(view: StatusView, width: int, quiet_s: float) -> None:
     assert all(columns(text) <= width for text in block(view, width, quiet_s))
+
+
+@given(view=views, width=some.integers(41, 200), away=some.booleans())
+def test_an_alarm_is_always_shown(view: StatusView, width: int, away: bool) -> None:
+    alarmed = replace(view, account_proven=not away, data_age_s=float("inf"), reconnects=7)
+    assert ("account connection away" if away else "no market data") in "".join(block(alarmed, width)[:2])

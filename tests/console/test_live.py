@@ -92,7 +92,7 @@ def test_a_terminal_of_few_letters_gets_what_it_can_show() -> None:
     window = Window(encoding="ascii")
     face = live(window)
     face.show(VIEW, 0.0)
-    assert window.shows("-- PAPER ETHFDUSD | holding nothing tradable, watching -")
+    assert window.shows("-- PAPER ETHFDUSD | watching -")
     face.close()
 
 

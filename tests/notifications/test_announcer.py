@@ -1,7 +1,7 @@
 """What happens is said once, in the place where it belongs: an alert, a line of the log, or neither."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from tests.execution.builders import NUMBER, RULES, D, own
@@ -15,10 +15,12 @@ from trailingedge.execution.happenings import (
     OrderWithdrawn,
     StrangerWithOurId,
 )
+from trailingedge.execution.ids import OwnId
 from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.market import Regime, Side
+from trailingedge.market import Balance, Regime, Side
 from trailingedge.notifications.announcer import Announcer
+from trailingedge.notifications.status import StatusView
 from trailingedge.strategy.events import (
     BrokeOut,
     CommandRefused,
@@ -98,13 +100,13 @@ ARMED_TRAIL = trail(
         pytest.param(
             ExitArmed(Kind.MANUAL, Side.BUY, NUMBER, None),
             logging.INFO,
-            "manual flip: buying ETH back as soon as the market is known",
+            "manual flip: buying ETH back as soon as the market is known, unless that takes too long",
             id="manual flip",
         ),
         pytest.param(
             ExitArmed(Kind.BREAKOUT, Side.SELL, NUMBER, D(2553)),
             logging.INFO,
-            "breakout armed: selling all ETH",
+            "breakout armed: selling all ETH near 2553.00 FDUSD, for a candle closed below the channel (BREAKOUT_EXIT)",
             id="breakout armed",
         ),
         pytest.param(
@@ -159,6 +161,12 @@ ARMED_TRAIL = trail(
             id="unfunded",
         ),
         pytest.param(Funded(Regime.BASE, HELD), logging.INFO, "funded: ETH can be traded again", id="funded"),
+        pytest.param(
+            RegimeSet(Regime.BASE, Regime.BASE, 2510.0, Origin.MARKET),
+            logging.INFO,
+            "holding ETH: anchor 2510.00 FDUSD (market price); gain and stop are measured from there now",
+            id="anchored anew",
+        ),
         pytest.param(
             CommandRefused(Command.FLIP, "there is nothing to trade"),
             logging.WARNING,
@@ -305,6 +313,70 @@ def test_new_rules_are_worded_by_their_grid() -> None:
     announcer.rules = type(RULES)("ETHFDUSD", "ETH", "FDUSD", tick_size=D(1), step_size=D(1))
     announcer.tell(GateOpened(ShutBy.FLUSH, 2502.4, 2500.0))
     assert "2502 FDUSD" in sink.alerts[0][1]
+
+
+ESCAPING = str(OwnId(Kind.ESCAPE, NUMBER))
+TAKES = (
+    "taker escape: SELL 1.0000 ETH at 2553.00 FDUSD or more, at once from the book: what fills costs the taker fee, "
+    f"the rest is withdrawn ({ESCAPING})"
+)
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        pytest.param(
+            [
+                OrderPlaced(ESCAPING, 7, Side.SELL, D(2553), D(1)),
+                OrderFilled(ESCAPING, 7, Side.SELL, D(2553), D("0.4"), D(1022), D("0.6")),
+                OrderWithdrawn(ESCAPING, 7, Side.SELL, D(2553), D("0.4"), D(1)),
+            ],
+            id="placed first",
+        ),
+        pytest.param(
+            [OrderFilled(ESCAPING, 7, Side.SELL, D(2553), D("0.4"), D(1022), D("0.6"))], id="filled before anything"
+        ),
+    ],
+)
+def test_an_order_that_may_take_is_told_of_once(news: list[News]) -> None:
+    assert tell(*news) == [(logging.WARNING, TAKES)]
+
+
+SHOWN = StatusView("sim", RULES, "watching", regime=Regime.BASE, stop=2487.5, quote=Balance("FDUSD", D(1), D(2425)))
+
+
+@pytest.mark.parametrize(
+    ("news", "view", "told"),
+    [
+        pytest.param(MarketStale(10.2), SHOWN, "; holding ETH, whose hard stop is not judged meanwhile", id="stale"),
+        pytest.param(AccountLost(2.0), SHOWN, "; holding ETH, whose hard stop is not judged meanwhile", id="away"),
+        pytest.param(MarketStale(10.2), replace(SHOWN, regime=Regime.QUOTE), "; holding FDUSD", id="stale in quote"),
+        pytest.param(
+            Unfunded(None, HELD), SHOWN, "2425.00 FDUSD are locked in orders that are not ours", id="locked by others"
+        ),
+        pytest.param(
+            CommandRefused(Command.FLIP, "no buying while held"),
+            replace(SHOWN, paused=True),
+            "flip refused: paused; resume first ('r' or /resume)",
+            id="paused",
+        ),
+    ],
+)
+def test_what_an_event_does_not_tell_is_looked_up(news: News, view: StatusView, told: str) -> None:
+    sink = Sink()
+    Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: 0, view=lambda: view).tell(news)
+    assert told in sink.alerts[0][1]
+
+
+def test_a_breakout_that_no_setting_follows_says_so_and_a_flip_how_long_it_waits() -> None:
+    sink = Sink()
+    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: 0, followed=[Breakout.UP], flip_patience_s=30.0)
+    for news in (UP, DOWN, ExitArmed(Kind.MANUAL, Side.BUY, NUMBER, None)):
+        announcer.tell(news)
+    up, down, flip = (text for _, text in sink.alerts)
+    assert "nothing is done" not in up
+    assert down.endswith("; nothing is done about it (BREAKOUT_EXIT is false)")
+    assert flip.endswith("unless that takes longer than 30 s")
 
 
 UP, DOWN = (BrokeOut(direction, 2510.0, 2505.0, 2495.0) for direction in (Breakout.UP, Breakout.DOWN))

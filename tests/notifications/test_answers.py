@@ -15,11 +15,12 @@ HOUR_MS = 3_600_000
 
 
 def finished(hour: int, kind: Kind = Kind.TAKE_PROFIT, base: str = "1", result: float | None = 0.0195) -> FinishedExit:
+    """An exit that ended at that hour; one without a fill was withdrawn."""
     return FinishedExit(
         kind=kind,
         side=Side.SELL,
         number=hour,
-        cause=Cause.FILLED,
+        cause=Cause.FILLED if D(base) else Cause.WITHDRAWN,
         started_ms=MIDNIGHT_MS + hour * HOUR_MS,
         ended_ms=MIDNIGHT_MS + hour * HOUR_MS + 180_000,
         base=D(base),
@@ -50,9 +51,9 @@ def test_the_day_is_told_by_its_result_its_exits_and_what_it_left() -> None:
     assert daily_summary(RULES, "paper", day(*exits), Regime.QUOTE).splitlines() == [
         "daily summary 2026-07-02, PAPER ETHFDUSD:",
         "result +1.25 % in FDUSD; holding ETH -0.30 %",
-        "2 exits, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
+        "1 exit and 1 without a fill, 5 fills, fees 2.55 FDUSD + 0.00012 BNB",
         "14:03 take-profit: SELL at 2551.20, +1.95 %",
-        "20:03 manual flip: SELL, nothing filled",
+        "20:03 manual flip: SELL, withdrawn by the operator, nothing filled",
         "value 2600.50 FDUSD, holding FDUSD",
     ]
 

@@ -2,10 +2,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.strategy.stage import in_quote
 
 from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.market import Side, SymbolRules
 from trailingedge.notifications import guard_texts
+from trailingedge.strategy.events import CommandRefused
+from trailingedge.strategy.inputs import Command
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
 OWN = "TE-t-lx3k9"
@@ -17,25 +20,30 @@ ROW = Trip(Breaker.LOSSES, Decimal(4), Decimal(4))
     ("text", "line"),
     [
         (
-            guard_texts.breaker_tripped(DAILY),
+            guard_texts.breaker_tripped(RULES, DAILY),
             (
                 "breaker: -3.12 % on today's round trips (MAX_DAILY_LOSS_FRAC is 0.03); no take-profit, no breakout, "
-                "nothing bought until 00:00 UTC; the hard stop stays armed"
+                "nothing bought until 00:00 UTC; the hard stop keeps watching while ETH is held"
             ),
         ),
         (
-            guard_texts.breaker_tripped(Trip(Breaker.DRAWDOWN, Decimal("0.1"), Decimal("0.1"))),
+            guard_texts.breaker_tripped(RULES, Trip(Breaker.DRAWDOWN, Decimal("0.1"), Decimal("0.1"))),
             (
                 "breaker: -10.00 % from the best of all round trips (MAX_DRAWDOWN_FRAC is 0.1); no take-profit, "
-                "no breakout, nothing bought until you resume ('r' or /resume); the hard stop stays armed"
+                "no breakout, nothing bought until you resume ('r' or /resume); the hard stop keeps watching while "
+                "ETH is held"
             ),
         ),
         (
-            guard_texts.breaker_tripped(ROW),
+            guard_texts.breaker_tripped(RULES, ROW),
             (
                 "breaker: 4 round trips in a row lost (MAX_CONSECUTIVE_LOSSES is 4); no take-profit, no breakout, "
-                "nothing bought until you resume ('r' or /resume); the hard stop stays armed"
+                "nothing bought until you resume ('r' or /resume); the hard stop keeps watching while ETH is held"
             ),
+        ),
+        (
+            guard_texts.measured(Trip(Breaker.LOSSES, Decimal(1), Decimal(1))),
+            "1 round trip in a row lost",
         ),
         (
             guard_texts.breaker_lifted(Breaker.DAILY_LOSS),
@@ -79,3 +87,28 @@ ROW = Trip(Breaker.LOSSES, Decimal(4), Decimal(4))
 )
 def test_each_change_is_one_line_with_its_numbers(text: str, line: str) -> None:
     assert text == line
+
+
+@pytest.mark.parametrize(
+    ("trips", "paused", "said"),
+    [
+        pytest.param([ROW], True, "paused; resume first ('r' or /resume)", id="paused"),
+        pytest.param(
+            [DAILY], False, "nothing is bought while a breaker holds: daily loss until 00:00 UTC", id="breaker"
+        ),
+        pytest.param(
+            [],
+            False,
+            "the funds only just make up an order, and the last try came to nothing; try again in a minute",
+            id="funds at the edge",
+        ),
+    ],
+)
+def test_a_flip_refused_while_held_tells_what_holds(trips: list[Trip], paused: bool, said: str) -> None:
+    refused = in_quote().beat("2500", command=Command.FLIP, hold=True).events[-1]
+    assert isinstance(refused, CommandRefused)
+    assert guard_texts.refusal_reason(refused.reason, trips, paused=paused) == said
+
+
+def test_any_other_refusal_keeps_its_reason() -> None:
+    assert guard_texts.refusal_reason("already under way", [ROW], paused=True) == "already under way"

@@ -6,7 +6,7 @@ from tests.notifications.views import BUYING, RULES, SELLING, D, view_of
 from tests.strategy.stage import gated, in_base, in_quote
 
 from trailingedge.execution.breakers import Breaker, Trip
-from trailingedge.notifications.status import Obstacle, StatusView, as_data, status
+from trailingedge.notifications.status import Obstacle, StatusView, as_data, gain_since, status
 from trailingedge.strategy.memory import Gate, ShutBy
 
 IN_BASE = view_of(in_base(), "2510")
@@ -24,19 +24,27 @@ def test_in_base_it_names_the_next_sale_and_the_stop() -> None:
         "holding ETH, watching",
         "2510.00/2510.01 FDUSD",
         "value 2510.00",
-        "anchor 2500.00 (+0.00 %)",
-        "take-profit arms at 2525.00",
+        "anchor 2500.00 (+0.00 % in FDUSD)",
+        "take-profit trails from 2525.00",
         "hard stop 2487.50",
     ]
 
 
 def test_in_quote_a_close_shuts_the_gate_and_no_stop_sells() -> None:
     shown = status(replace(IN_QUOTE, armed=True, take_profit=2446.05))
-    assert shown.endswith("(+0.00 %) | buys at 2446.05 | a close at 2512.56 shuts the gate")
+    assert shown.endswith("(+0.00 % in ETH) | buys at 2446.05 | a close at 2512.56 shuts the gate")
+
+
+def test_a_gain_names_what_it_is_counted_in() -> None:
+    assert [gain_since(view) for view in (IN_BASE, IN_QUOTE, replace(IN_BASE, gain_frac=None))] == [
+        "+0.00 % in FDUSD",
+        "+0.00 % in ETH",
+        "",
+    ]
 
 
 def test_it_fits_a_phone() -> None:
-    assert max(len(status(IN_BASE)), len(status(IN_QUOTE))) <= 172
+    assert max(len(status(IN_BASE)), len(status(IN_QUOTE))) <= 184
 
 
 @pytest.mark.parametrize(
@@ -50,6 +58,14 @@ def test_it_fits_a_phone() -> None:
         pytest.param(replace(IN_BASE, data_age_s=float("inf")), " | no market data", id="no data"),
         pytest.param(replace(IN_BASE, data_age_s=7.2), " | data 7 s old", id="old data"),
         pytest.param(replace(IN_BASE, account_proven=False), " | account connection away", id="account away"),
+        pytest.param(
+            replace(IN_BASE, account_proven=False), " | hard stop 2487.50 NOT JUDGED NOW | ", id="stop while away"
+        ),
+        pytest.param(
+            replace(IN_BASE, data_age_s=12.0, unpriced=True),
+            " | hard stop 2487.50 NOT JUDGED NOW | data 12 s old",
+            id="stop while silent",
+        ),
         pytest.param(replace(IN_BASE, reconnects=3), " | reconnects 3", id="reconnects"),
         pytest.param(
             replace(IN_BASE, chase=SELLING),
@@ -89,11 +105,12 @@ def test_what_is_unusual_is_shown(view: StatusView, part: str) -> None:
         replace(IN_BASE, chase=SELLING),
         replace(IN_BASE, held=True),
         replace(IN_BASE, halted=True),
+        replace(IN_BASE, unpriced=True),
     ],
-    ids=["exit under way", "held", "halted"],
+    ids=["exit under way", "held", "halted", "market silent"],
 )
 def test_no_profit_is_promised_while_none_is_taken(view: StatusView) -> None:
-    assert "arms at" not in status(view)
+    assert "trails from" not in status(view)
 
 
 def test_the_data_is_plain_json_with_amounts_on_the_grid_as_strings() -> None:

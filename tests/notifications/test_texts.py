@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from trailingedge.market import Balance, Regime, Side, SymbolRules
-from trailingedge.notifications import channel_texts, order_texts, texts
+from trailingedge.notifications import account_texts, channel_texts, order_texts, texts
 from trailingedge.strategy.want import Cause, Kind
 
 RULES = SymbolRules(
@@ -58,10 +58,36 @@ NOTHING = texts.ExitResult(
         (texts.ended("no such key"), "ended: no such key"),
         (texts.trading_again("ETHFDUSD"), "ETHFDUSD is trading again"),
         (
-            texts.account_lost(2.4),
+            account_texts.account_lost(RULES, 2.4),
             "account connection lost: away for 2 s; nothing can be ordered or withdrawn until it is back",
         ),
-        (texts.account_back(7.44), "account connection back after 7.4 s"),
+        (
+            account_texts.account_lost(RULES, 2.4, Regime.BASE, stop=True),
+            (
+                "account connection lost: away for 2 s; nothing can be ordered or withdrawn until it is back; "
+                "holding ETH, whose hard stop is not judged meanwhile"
+            ),
+        ),
+        (
+            account_texts.stale(RULES, 10.2, Regime.BASE, stop=True),
+            (
+                "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding ETH, "
+                "whose hard stop is not judged meanwhile"
+            ),
+        ),
+        (
+            account_texts.stale(RULES, 10.2, Regime.BASE),
+            "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding ETH",
+        ),
+        (
+            account_texts.stale(RULES, 10.2, Regime.QUOTE, stop=True),
+            "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding FDUSD",
+        ),
+        (
+            account_texts.anchored_anew(RULES, Regime.BASE, PRICE, "market price"),
+            "holding ETH: anchor 2551.20 FDUSD (market price); gain and stop are measured from there now",
+        ),
+        (account_texts.account_back(7.44), "account connection back after 7.4 s"),
         (
             texts.take_profit_armed(RULES, Side.SELL, PRICE, 0.0205, 0.004),
             (
@@ -93,10 +119,35 @@ NOTHING = texts.ExitResult(
             "hard stop: -3.10 % from the anchor, -3.00 % allowed; selling all ETH near 2400.00 FDUSD",
         ),
         (texts.manual_flip(RULES, Side.SELL, 2400.0), "manual flip: selling all ETH near 2400.00 FDUSD"),
-        (texts.manual_flip(RULES, Side.BUY, None), "manual flip: buying ETH back as soon as the market is known"),
+        (
+            texts.manual_flip(RULES, Side.BUY, None),
+            "manual flip: buying ETH back as soon as the market is known, unless that takes too long",
+        ),
+        (
+            texts.manual_flip(RULES, Side.BUY, None, 90.0),
+            "manual flip: buying ETH back as soon as the market is known, unless that takes longer than 1 min 30 s",
+        ),
+        (
+            texts.breakout_armed(RULES, Side.SELL, PRICE),
+            (
+                "breakout armed: selling all ETH near 2551.20 FDUSD, for a candle closed below the channel "
+                "(BREAKOUT_EXIT)"
+            ),
+        ),
+        (
+            texts.breakout_armed(RULES, Side.BUY, None),
+            "breakout armed: buying ETH back, for a candle closed above the channel (BREAKOUT_ENTRY)",
+        ),
         (
             channel_texts.breakout(RULES, 2410.0, 2405.5, up=True),
             "breakout: a candle closed at 2410.00 FDUSD, above the channel's 2405.50 FDUSD",
+        ),
+        (
+            channel_texts.breakout(RULES, 2400.0, 2405.5, up=False, followed=False),
+            (
+                "breakout: a candle closed at 2400.00 FDUSD, below the channel's 2405.50 FDUSD; nothing is done about "
+                "it (BREAKOUT_EXIT is false)"
+            ),
         ),
         (
             channel_texts.squeeze(RULES, 4.2, 0.08),
@@ -128,6 +179,13 @@ NOTHING = texts.ExitResult(
             "order placed: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
         (
+            order_texts.taker_escape(RULES, Side.SELL, ONE, PRICE, "TE-e-lx3k9"),
+            (
+                "taker escape: SELL 1.0000 ETH at 2551.20 FDUSD or more, at once from the book: what fills costs the "
+                "taker fee, the rest is withdrawn (TE-e-lx3k9)"
+            ),
+        ),
+        (
             order_texts.order_replaced(RULES, Side.SELL, ONE, PRICE, OWN),
             "order replaced: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
@@ -145,29 +203,70 @@ NOTHING = texts.ExitResult(
         ),
         (
             texts.order_left(RULES, Side.SELL, ONE, PRICE, OWN),
-            "order left on the exchange: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9); look after it",
+            (
+                "order left on the exchange: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9); cancel it at the exchange, "
+                "or start again: it is taken up then"
+            ),
         ),
         (
-            texts.idle_remainder(RULES, Decimal("0.5"), "ETH"),
+            texts.order_left(RULES, Side.SELL, ONE, PRICE, "TE-j-lx3k9"),
+            (
+                "order left on the exchange: SELL 1.0000 ETH at 2551.20 FDUSD (TE-j-lx3k9); cancel it at the exchange, "
+                "or start again: it is cancelled then"
+            ),
+        ),
+        (
+            texts.shutdown("SIGTERM", RULES, Regime.BASE),
+            "shutdown: SIGTERM; holding ETH, and nobody watches the hard stop now",
+        ),
+        (
+            texts.shutdown("SIGTERM", RULES, Regime.QUOTE),
+            "shutdown: SIGTERM; holding FDUSD, and nobody buys ETH back now",
+        ),
+        (texts.shutdown("SIGTERM", RULES, None), "shutdown: SIGTERM"),
+        (
+            texts.paused(RULES),
+            (
+                "paused: no take-profit, no breakout, nothing bought; the hard stop keeps watching while ETH is held; "
+                "a restart forgets the pause (START_PAUSED=true keeps it)"
+            ),
+        ),
+        (
+            texts.paused_already(RULES),
+            "paused already, resume with 'r' or /resume; the hard stop keeps watching while ETH is held",
+        ),
+        (
+            account_texts.idle_remainder(RULES, Decimal("0.5"), "ETH"),
             "idle remainder: 0.5000 ETH stay idle and join the next flip",
         ),
         (
-            texts.idle_remainder(RULES, Decimal("12.5"), "FDUSD"),
+            account_texts.idle_remainder(RULES, Decimal("12.5"), "FDUSD"),
             "idle remainder: 12.50 FDUSD stay idle and join the next flip",
         ),
         (
-            texts.unfunded(RULES, Decimal("0.0001"), Decimal(1)),
+            account_texts.unfunded(RULES, Decimal("0.0001"), Decimal(1)),
             (
                 "unfunded: 0.0001 ETH and 1.00 FDUSD are too little to trade; an order needs 5.00 FDUSD; waiting for "
                 "a deposit"
             ),
         ),
         (
-            texts.unfunded(RULES, Decimal(0), Decimal(1), Decimal("0.05"), Decimal(7)),
+            account_texts.unfunded(RULES, Decimal(0), Decimal(1), Decimal("0.05"), Decimal(7)),
             (
                 "unfunded: 0.0000 ETH and 1.00 FDUSD are too little to trade beside RESERVE_BASE 0.0500 ETH and "
                 "RESERVE_QUOTE 7.00 FDUSD; an order needs 5.00 FDUSD; waiting for a deposit"
             ),
+        ),
+        (
+            account_texts.unfunded(RULES, Decimal(0), Decimal("0.5"), locked={"FDUSD": Decimal(2425)}),
+            (
+                "unfunded: 0.0000 ETH and 0.50 FDUSD are too little to trade; an order needs 5.00 FDUSD; "
+                "2425.00 FDUSD are locked in orders that are not ours; waiting until they are free, or for a deposit"
+            ),
+        ),
+        (
+            texts.exit_slow(RULES, Kind.MANUAL, 60.2, Decimal(0), 0.0),
+            "manual flip slow: not finished after 60 s, 0.0000 ETH filled",
         ),
         (
             texts.exit_slow(RULES, Kind.FLUSH, 60.2, Decimal("0.3"), -0.001),
@@ -252,7 +351,7 @@ def test_the_summary_tells_everything_in_order() -> None:
     assert texts.summary(RULES, run).splitlines() == [
         "summary ETHFDUSD: 1 d 2 h 3 min 4 s of market time",
         "  exits 3, fills 9, replaces 21, fees 1.50 FDUSD",
-        "  value 2600.00 FDUSD, result +4.00 %",
+        "  value 2600.00 FDUSD, result +4.00 % in FDUSD",
         "  holding instead: ETH +3.00 %, FDUSD +0.00 %",
         "  rejected orders: -2010 would match 2",
         "  missing: 2025-06-03 04:00",
@@ -275,16 +374,18 @@ def test_the_summary_of_nothing_has_no_result() -> None:
         order_texts.order_refused(OWN, -2010, "Order would immediately match and take."),
         order_texts.order_in_doubt(OWN, "timeout"),
         order_texts.stranger(OWN, 17),
-        texts.funded(RULES, Regime.QUOTE),
-        texts.regime(RULES, Regime.QUOTE, PRICE, "market price"),
-        texts.stale(10.0),
-        texts.recovered(12.0),
-        texts.account_lost(3.0),
-        texts.account_back(3.0),
+        account_texts.funded(RULES, Regime.QUOTE),
+        account_texts.regime(RULES, Regime.QUOTE, PRICE, "market price"),
+        account_texts.stale(RULES, 10.0),
+        account_texts.recovered(12.0),
+        account_texts.account_lost(RULES, 3.0),
+        account_texts.account_back(3.0),
         texts.not_trading("ETHFDUSD", "BREAK"),
         texts.halted("two orders"),
         texts.paused(),
+        texts.paused_already(),
         texts.resumed(),
+        texts.nothing_on_hold(),
         texts.command_refused("flip", "nothing to sell"),
         texts.shutdown("SIGTERM"),
     ],

@@ -9,6 +9,7 @@ from tests.notifications.views import BUYING, RULES, SELLING, D, decision_of, vi
 from tests.strategy.stage import Life, gated, in_base, in_quote, params
 
 from trailingedge.execution.breakers import Breaker, Trip
+from trailingedge.market import Balance
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
 from trailingedge.notifications.why import why
 from trailingedge.strategy.want import Cause, Kind
@@ -54,18 +55,18 @@ CASES = {
         watching(in_base, "2510"),
         "2510",
         "Not selling: the best bid since the anchor 2500.00 FDUSD was 2510.00 (+0.40 % in FDUSD), and the "
-        f"take-profit arms at 2525.00 (+1.00 %, the least gain set); the bid is 2510.00. {BASE_STOP}",
+        f"take-profit trails from 2525.00 on (+1.00 %, the least gain set); the bid is 2510.00. {BASE_STOP}",
     ),
     "in base, the fees ask for more": Case(
         watching(in_base, "2510", settings=params(fee=0.01)),
         "2510",
         "Not selling: the best bid since the anchor 2500.00 FDUSD was 2510.00 (+0.40 % in FDUSD), and the "
-        f"take-profit arms at 2555.00 (+2.20 %, for both fees and the buffer); the bid is 2510.00. {BASE_STOP}",
+        f"take-profit trails from 2555.00 on (+2.20 %, for both fees and the buffer); the bid is 2510.00. {BASE_STOP}",
     ),
     "in base, armed": Case(
         watching(in_base, "2560", "2555"),
         "2555",
-        "Not selling yet: armed with +2.40 % in FDUSD at the best bid, 2560.00; it sells when the bid falls to "
+        "Not selling yet: it trails +2.40 % in FDUSD at the best bid, 2560.00; it sells when the bid falls to "
         f"2553.80 or below, and the bid is 2555.00 FDUSD. {BASE_STOP}",
     ),
     "in base, armed too low for the fees": Case(
@@ -76,7 +77,7 @@ CASES = {
             settings=params(min_gain_trigger_frac_base=0.0, buffer=0.0, fee=0.001, start_factor=0.9),
         ),
         "2505.5",
-        "Not selling yet: armed with +0.24 % in FDUSD at the best bid, 2506.00, but a sale at 2502.43, where the "
+        "Not selling yet: it trails +0.24 % in FDUSD at the best bid, 2506.00, but a sale at 2502.43, where the "
         f"trail is, would not pay both fees (2505.00 would); the bid is 2505.50 FDUSD. {BASE_STOP}",
     ),
     "in base, the price fell past the profit": Case(
@@ -100,17 +101,38 @@ CASES = {
         watching(in_quote, "2490"),
         "2490",
         "Not buying: the lowest ask since the anchor 2500.00 FDUSD was 2490.01 (+0.40 % in ETH), and the "
-        f"take-profit arms at 2475.25 (+1.00 %, the least gain set); the ask is 2490.01. {QUOTE_STOP}",
+        f"take-profit trails from 2475.25 on (+1.00 %, the least gain set); the ask is 2490.01. {QUOTE_STOP}",
     ),
     "in quote, armed": Case(
         watching(in_quote, "2440", "2443"),
         "2443",
-        "Not buying yet: armed with +2.46 % in ETH at the lowest ask, 2440.01; it buys when the ask rises to "
+        "Not buying yet: it trails +2.46 % in ETH at the lowest ask, 2440.01; it buys when the ask rises to "
         f"2446.05 or above, and the ask is 2443.01 FDUSD. {QUOTE_STOP}",
     ),
     "paused in base": Case(
         watching(in_base, "2510", hold=True),
         "2510",
+        f"Not selling for profit: you have paused it; 'r' or /resume goes on. After that the take-profit "
+        f"trails from 2525.00 on. {BASE_STOP}",
+        {"paused": True},
+    ),
+    "paused in base, trailing": Case(
+        watching(in_base, "2560", "2555", hold=True),
+        "2555",
+        "Not selling for profit: you have paused it; 'r' or /resume goes on. After that it sells for profit when the "
+        f"bid falls to 2553.80 or below. {BASE_STOP}",
+        {"paused": True},
+    ),
+    "paused in base, past the trail": Case(
+        watching(in_base, "2560", "2530", hold=True),
+        "2530",
+        "Not selling for profit: you have paused it; 'r' or /resume goes on. After that it sells at once, for the bid "
+        f"is past the trail. {BASE_STOP}",
+        {"paused": True},
+    ),
+    "paused in base, past every profit": Case(
+        watching(in_base, "2560", "2503", settings=params(fee=0.001), hold=True),
+        "2503",
         f"Not selling for profit: you have paused it; 'r' or /resume goes on. {BASE_STOP}",
         {"paused": True},
     ),
@@ -118,20 +140,26 @@ CASES = {
         watching(in_quote, "2490", hold=True),
         "2490",
         "Not buying: -3.12 % on today's round trips, so a breaker holds until 00:00 UTC; 4 round trips in a row "
-        f"lost, so a breaker holds until you resume ('r' or /resume). {QUOTE_STOP}",
+        f"lost, so a breaker holds until you resume ('r' or /resume). After that the take-profit trails from 2475.25 "
+        f"on. {QUOTE_STOP}",
         {"trips": (Trip(Breaker.DAILY_LOSS, D("0.0312"), D("0.03")), Trip(Breaker.LOSSES, D(4), D(4)))},
     ),
     "funds at the edge": Case(
         watching(in_quote, "2490", hold=True),
         "2490",
         "Not buying: the last try came to nothing, for the funds only just make up an order; it is tried again in "
-        f"a minute. {QUOTE_STOP}",
+        f"a minute. After that the take-profit trails from 2475.25 on. {QUOTE_STOP}",
     ),
     "the market is silent": Case(
         watching(in_base, None),
         None,
         "Not trading: the market has been silent for 12 s. No trigger is judged until it speaks again, the hard stop "
         "neither.",
+    ),
+    "the market is silent in quote": Case(
+        watching(in_quote, None),
+        None,
+        "Not trading: the market has been silent for 12 s. No trigger is judged until it speaks again.",
     ),
     "the market was never heard": Case(
         watching(in_base, None),
@@ -178,6 +206,13 @@ CASES = {
         "Not trading: an order needs at least 5.00 FDUSD and 0.0001 ETH, and there are 0.0001 ETH and 1.00 FDUSD to "
         "trade. RESERVE_BASE 0.0500 ETH and RESERVE_QUOTE 9.00 FDUSD are kept back.",
         {"reserve_base": D("0.05"), "reserve_quote": D(9)},
+    ),
+    "too little, for others have locked the rest": Case(
+        poor(),
+        "2500",
+        "Not trading: an order needs at least 5.00 FDUSD and 0.0001 ETH, and there are 0.0001 ETH and 1.00 FDUSD to "
+        "trade. 2425.00 FDUSD are locked in orders that are not ours.",
+        {"quote": Balance("FDUSD", D(1), D(2425))},
     ),
     "too little": Case(
         poor(),
@@ -256,8 +291,16 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
         pytest.param(
             replace(SELLING, ending=Cause.WITHDRAWN),
             "2500.05",
-            "The take-profit is over (withdrawn by the operator): its order is being taken off the book.",
+            "The take-profit is over (withdrawn by the operator): its order is being taken off the book. Until then "
+            "the hard stop is not judged.",
             id="ending",
+        ),
+        pytest.param(
+            replace(SELLING, ending=Cause.WITHDRAWN, price=None, rest=None),
+            "2500.05",
+            "The take-profit is over (withdrawn by the operator): no order of it is on the book, and it is concluded "
+            "in a moment. Until then the hard stop is not judged.",
+            id="ending without an order",
         ),
     ],
 )
@@ -265,6 +308,55 @@ def test_an_exit_says_where_its_order_is_and_why_it_is_not_filled(chase: ChaseVi
     life = in_base()
     life.flip("2500")
     assert why(view_of(life, bid, chase=chase), decision_of(life)) == said
+
+
+GONE = replace(SELLING, price=None, rest=None)
+
+
+@pytest.mark.parametrize(
+    ("chase", "shown", "said"),
+    [
+        pytest.param(
+            SELLING,
+            {"unpriced": True},
+            "The hard stop at 2487.50 is not judged until the market speaks again.",
+            id="silent",
+        ),
+        pytest.param(
+            SELLING,
+            {"account_proven": False},
+            "The hard stop at 2487.50 is not judged until the account connection is back.",
+            id="account away",
+        ),
+        pytest.param(
+            replace(SELLING, ending=Cause.WITHDRAWN),
+            {"account_proven": False},
+            "The take-profit is over (withdrawn by the operator), but the exchange cannot be reached: the order SELL "
+            "0.9000 ETH at 2500.12 FDUSD may still fill until it is taken off. Until then the hard stop is not judged.",
+            id="withdrawn while away",
+        ),
+        pytest.param(
+            replace(GONE, ending=Cause.WITHDRAWN),
+            {"account_proven": False},
+            "no order of it is on the book, and it is concluded when the account connection is back. Until then the "
+            "hard stop is not judged.",
+            id="withdrawn without an order while away",
+        ),
+        pytest.param(
+            replace(GONE, ending=Cause.WITHDRAWN),
+            {"unpriced": True},
+            "no order of it is on the book, and it is concluded when the market is heard again. Until then the hard "
+            "stop is not judged.",
+            id="withdrawn without an order while silent",
+        ),
+    ],
+)
+def test_while_nothing_can_be_judged_no_stop_is_promised(chase: ChaseView, shown: dict[str, Any], said: str) -> None:
+    life = in_base()
+    life.flip("2500")
+    if "unpriced" in shown:
+        life.beat(None)
+    assert why(view_of(life, None, chase=chase, **shown), decision_of(life)).endswith(said)
 
 
 def test_a_buy_for_profit_is_ended_by_a_close_too_high() -> None:

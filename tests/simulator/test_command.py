@@ -108,7 +108,7 @@ def test_the_private_key_goes_where_it_is_told_but_over_no_other(
         pytest.param(["--register-key", "{tmp}/ec.pem"], "not an Ed25519 key", id="a key of another kind"),
         pytest.param(["--register-key", "{tmp}/pub.pem", "--private-key-out", "x"], "no key is made", id="both keys"),
         pytest.param(["--register-key", "{tmp}/pub.pem", "--api-key", "a b"], "--api-key", id="an impossible name"),
-        pytest.param(["--symbol", "NOSUCH"], "NOSUCH", id="a symbol without known assets"),
+        pytest.param(["--symbol", "NOSUCH"], "--balance ABC=1,XYZ=0", id="a symbol without known assets"),
         pytest.param(["--market", "{tmp}/none.csv"], "none.csv", id="no such market file"),
     ],
 )
@@ -177,8 +177,25 @@ def test_balances_and_fee_are_read_exactly() -> None:
         ["--fault", "soup=0.5"],
         ["--fault", "late_reply=2"],
         ["--latency", "-1"],
+        ["--port", "99999"],
+        ["--port=-1"],
+        ["--port", "http"],
     ],
 )
 def test_amounts_that_are_none_are_refused(words: list[str]) -> None:
     with pytest.raises(argparse.ArgumentError):
         parsed(*words)
+
+
+def test_a_symbol_whose_name_does_not_tell_is_told_by_what_is_owned() -> None:
+    tape = command.open_tape(None, "ABCXYZ", 0, 0, ["XYZ", "ABC"])
+    assert (tape.symbol, tape.base_asset, tape.quote_asset) == ("ABCXYZ", "ABC", "XYZ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGTERM to be caught there")
+async def test_an_asset_beside_the_pair_is_owned_with_a_word_about_it() -> None:
+    process, _ = await started("--balance", "ETH=1,XRP=1")
+    process.send_signal(signal.SIGTERM)
+    _, complaints = await process.communicate()
+    assert process.returncode == 0
+    assert complaints == b"--balance XRP: ETHFDUSD trades ETH and FDUSD; the account owns it and cannot trade it\n"

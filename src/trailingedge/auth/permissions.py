@@ -30,12 +30,15 @@ _KEY_PAGE: Final = "at Binance, API Management"
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What the exchange says of a key. `transfers`: it may move funds between accounts of the same owner."""
+    """What the exchange says of a key; None where it does not say.
 
-    trading: bool
+    `transfers`: it may move funds between accounts of the same owner.
+    """
+
+    trading: bool | None
     withdrawals: bool
     transfers: bool
-    ip_restricted: bool
+    ip_restricted: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,15 @@ def judge(permissions: Permissions) -> Judgement:
             f"the API key may withdraw, and a bot's key must not: {_KEY_PAGE}, edit the key and switch "
             f'"Enable Withdrawals" off'
         )
-    if not permissions.trading:
+    if permissions.trading is False:
         problems.append(
             f'the API key may not trade: {_KEY_PAGE}, edit the key and switch "Enable Spot & Margin Trading" on'
         )
     if permissions.transfers:
         warnings.append(f"the API key may transfer funds between accounts, which is not needed: {_KEY_PAGE}, forbid it")
-    if not permissions.ip_restricted:
+    if permissions.trading is None or permissions.ip_restricted is None:
+        warnings.append(f"whether the API key may trade, or is bound to an address, is not told; see {_KEY_PAGE}")
+    if permissions.ip_restricted is False:
         warnings.append(
             f"the API key works from every address: whoever gets hold of it can trade with it; {_KEY_PAGE}, "
             f"restrict it to the address of this machine"
@@ -116,14 +121,14 @@ async def fetch_permissions(
         failure = f"no answer within {within_s:g} s"
     except httpx.ConnectError:
         failure = "it cannot be reached"
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, ImportError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
         failure = type(error).__name__  # its text might quote the header, and so the key
     else:
-        return _read(answer.status_code, answer.content)
+        return read_answer(answer.status_code, answer.content)
     raise OutcomeUnknown(failure)
 
 
-def _read(status: int, body: bytes) -> Permissions:
+def read_answer(status: int, body: bytes) -> Permissions:
     """The answer of `apiRestrictions`. Raises RequestRefused or ProtocolViolation."""
     try:
         told = json.loads(body)
@@ -136,17 +141,22 @@ def _read(status: int, body: bytes) -> Permissions:
         raise RequestRefused(code if isinstance(code, int) else status, str(text or "refused")[:200])
     return Permissions(
         trading=_flag(told, "enableSpotAndMarginTrading"),
-        withdrawals=_flag(told, "enableWithdrawals"),
+        withdrawals=_may_withdraw(told),
         transfers=_flag_or(told, "permitsUniversalTransfer") or _flag_or(told, "enableInternalTransfer"),
         ip_restricted=_flag(told, "ipRestrict"),
     )
 
 
-def _flag(told: Mapping[str, object], name: str) -> bool:
+def _may_withdraw(told: Mapping[str, object]) -> bool:
+    """Whatever else the answer lacks, and however it is put: only a plain no is one."""
+    if "enableWithdrawals" not in told:
+        raise ProtocolViolation("enableWithdrawals is not told")
+    return told["enableWithdrawals"] is not False
+
+
+def _flag(told: Mapping[str, object], name: str) -> bool | None:
     flag = told.get(name)
-    if not isinstance(flag, bool):
-        raise ProtocolViolation(f"{name} is not told")
-    return flag
+    return flag if isinstance(flag, bool) else None
 
 
 def _flag_or(told: Mapping[str, object], name: str) -> bool:

@@ -52,8 +52,8 @@ class Canary:
         self._orders = DeepOrders(account, clock, lambda _what, _own, _order: None, absent_after_s)
         self._told_of = told_of
 
-    async def test(self, top: BookTop) -> Finding:
-        """Have the exchange judge it. Raises OutcomeUnknown or SessionLost."""
+    async def test(self, top: BookTop, why: str = "") -> Finding:
+        """Have the exchange judge it; `why` says why no more is done. Raises OutcomeUnknown or SessionLost."""
         order = deep_order(Side.BUY, top, self._rules)
         own = str(OwnId(Kind.JUMPSTART, self._server_clock.now_ms()))
         params = place_params(self._rules.symbol, NewOrder(own, order.side, order.quantity, order.price))
@@ -62,7 +62,8 @@ class Canary:
             await self._api.call(_TEST, params)
         except RequestRefused as refused:
             return failure(NAME, f"{self._shown(order)} would be refused: {refused}", code=ExitCode.UNEXPECTED)
-        return fine(NAME, f"{self._shown(order)} would be taken; it was tested, not placed")
+        tested = f"tested, not placed: {why}" if why else "tested, not placed"
+        return fine(NAME, f"{self._shown(order)} would be accepted; {tested}")
 
     async def place(self, top: BookTop) -> Finding:
         """Place it and cancel it, as a BUY, or as a SELL where there are no funds to buy. Raises SessionLost."""

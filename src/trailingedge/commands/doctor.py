@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -24,10 +25,12 @@ from trailingedge.errors import ConfigError, ExitCode
 Courier = Callable[[Settings, str], Awaitable[Mapping[str, str | None]]]
 """Sends a text to every chat. By part, the bot and each chat in words, what went wrong there, or None.
 
-It does not raise for reasons of the network, and names no token.
+A refusal of Telegram's own begins with its code. It does not raise for reasons of the network, and names no token.
 """
 
 _TELEGRAM: Final = "Telegram"
+_REFUSED: Final = re.compile(r"4\d\d ")
+_NO_SUCH_BOT: Final = ("401 ", "404 ")
 _MESSAGE: Final = "Trailing Edge: the doctor tries whether messages arrive. This one did."
 
 
@@ -85,35 +88,54 @@ async def examine(
     for finding in (*premises.settings(reading, judgement), *premises.private_key(reading, judgement)):
         tell(finding)
     tell(premises.log_folder(settings.log_dir))
-    socket, running = await premises.control_socket(socket_path(settings.symbol, environ, settings.log_dir))
-    tell(socket)
+    running = False
+    if any(problem.startswith("SYMBOL ") for problem in judgement.settings):  # it is a part of the socket's name
+        tell(left_out("control socket", "correct SYMBOL first"))
+    else:
+        socket, running = await premises.control_socket(socket_path(settings.symbol, environ, settings.log_dir))
+        tell(socket)
     tell(premises.service_manager(environ))
     for finding in await _telegram(settings, courier):
         tell(finding)
     if judgement.grave:
         tell(left_out("the exchange", "correct the settings first"))
         return
-    place = may_place(settings.trading_mode, asked_for=order, running=running)
+    why_not = why_not_placed(settings.trading_mode, asked_for=order, running=running)
     try:
         async with open_venue(settings) as venue:
-            await Rehearsal(settings, venue, tell, place=place).run()
+            await Rehearsal(settings, venue, tell, place=not why_not, why_not=why_not).run()
     except ConfigError as wrong:
         for problem in wrong.problems:
             tell(failure("the exchange", problem))
 
 
-def may_place(mode: Mode, *, asked_for: bool, running: bool) -> bool:
-    """Whether the canary may be placed: not beside a `running` daemon, and with real money only if asked for."""
-    return mode.embedded or (not running and (asked_for or mode is not Mode.LIVE))
+def why_not_placed(mode: Mode, *, asked_for: bool, running: bool) -> str:
+    """Why the canary is not placed: a daemon is `running`, or it is real money and nobody asked. Empty if it is."""
+    if mode.embedded:
+        return ""
+    if running:
+        return "a daemon runs here"
+    return "in live that takes --order" if mode is Mode.LIVE and not asked_for else ""
 
 
 async def _telegram(settings: Settings, courier: Courier) -> list[Finding]:
     if settings.telegram_bot_token is None:
         return [left_out(_TELEGRAM, "no token, no alerts on the phone")]
-    found = []
-    for part, trouble in (await courier(settings, _MESSAGE)).items():
-        remedy = "check TELEGRAM_BOT_TOKEN and the chats, and that the bot may write there"
-        found.append(
-            failure(_TELEGRAM, f"{part}: {trouble}", remedy) if trouble else fine(_TELEGRAM, f"{part}: reached")
+    told = await courier(settings, _MESSAGE)
+    return [
+        _untold(f"{part}: {trouble}", trouble, settings) if trouble else fine(_TELEGRAM, f"{part}: reached")
+        for part, trouble in told.items()
+    ]
+
+
+def _untold(said: str, trouble: str, settings: Settings) -> Finding:
+    """A message that did not arrive, and whose fault that is."""
+    if trouble.startswith(_NO_SUCH_BOT):
+        return failure(_TELEGRAM, said, "check TELEGRAM_BOT_TOKEN: no bot has this one")
+    if _REFUSED.match(trouble):
+        return failure(
+            _TELEGRAM, said, "check the chat's number, and write to the bot there once, so that it may answer"
         )
-    return found
+    server = settings.telegram_api_url
+    remedy = f"check TELEGRAM_API_URL, {server}" if server else "see that this machine may reach api.telegram.org"
+    return failure(_TELEGRAM, said, f"{remedy}, and try again", code=ExitCode.UNREACHABLE)

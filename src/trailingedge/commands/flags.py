@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from trailingedge.config import OPTIONS, Reading, Settings, assignment, read_settings
+from trailingedge.config import OPTIONS, SHORTEST_SECRET, Reading, Settings, assignment, read_settings
 
 ENV_FILE: Final = Path(".env")
 
@@ -38,6 +38,12 @@ def read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Reading:
     return read_settings(given(arguments), environ, arguments.env_file or ENV_FILE, file_needed=file_needed)
 
 
+def misspelt(arguments: argparse.Namespace) -> bool:
+    """Whether a `--set` names no setting; `read` says which, among all else that is wrong."""
+    return any(name not in OPTIONS for name in given(arguments))
+
+
 def secrets(settings: Settings) -> list[str]:
-    """Those that must not be shown, wherever they turn up."""
-    return [option.of(settings) for option in OPTIONS.values() if option.secret and option.of(settings)]
+    """Those that must not be shown, wherever they turn up. One that is too short would strike out innocent words."""
+    chosen = [option.of(settings) for option in OPTIONS.values() if option.secret]
+    return [secret for secret in chosen if secret and len(secret) >= SHORTEST_SECRET]

@@ -41,8 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
-    """Make the pair. Raises ConfigError where a file is in the way or cannot be written."""
+    """Make the pair. Raises ConfigError where a file is in the way or cannot be written, or a name is misspelt."""
     reading = flags.read(arguments, environ)
+    if flags.misspelt(arguments):
+        raise ConfigError(reading.problems)
     set_path = reading.settings.binance_ed25519_priv_path
     if reading.sources[_SETTING] == CREDENTIAL:  # systemd's own copy of a key there is already
         set_path = OPTIONS[_SETTING].default

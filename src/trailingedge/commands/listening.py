@@ -64,7 +64,7 @@ class Listening:
                     await self._news.wait()
                     self._news.clear()
                     if self._lost is not None:
-                        raise self._lost
+                        raise ExchangeUnreachable(f"{self._url}: {self._lost}") from self._lost
         except TimeoutError:
             return self._silence(rules)
         took_s = self._clock.now_s() - began_s

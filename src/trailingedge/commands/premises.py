@@ -1,11 +1,12 @@
 """What can be known of a start without the network: settings, the key's file, folders, the service manager."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -79,15 +80,28 @@ def private_key(reading: Reading, judgement: Judgement) -> list[Finding]:
 def log_folder(log_dir: Path) -> Finding:
     """Whether a session log can be written, and for how long."""
     try:
-        log_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=log_dir):
-            free = shutil.disk_usage(log_dir).free
+        with _left_as_it_was(log_dir):
+            log_dir.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=log_dir):
+                free = shutil.disk_usage(log_dir).free
     except OSError as error:
         return failure(_LOGS, f"{log_dir}: {error.strerror}", "choose a LOG_DIR that this user owns")
     said = f"{log_dir.absolute()}, {free / 1e9:.1f} GB free"
     if free < _LITTLE_BYTES:
         return warning(_LOGS, said, "make room, or lower LOG_RETENTION_DAYS")
     return fine(_LOGS, said)
+
+
+@contextlib.contextmanager
+def _left_as_it_was(folder: Path) -> Iterator[None]:
+    """What is missing of `folder` and is made meanwhile goes away again, unless somebody uses it by then."""
+    missing = [each for each in (folder, *folder.parents) if not os.path.exists(each)]  # never raises, innermost first
+    try:
+        yield
+    finally:
+        for each in missing:
+            with contextlib.suppress(OSError):
+                each.rmdir()
 
 
 async def control_socket(path: Path) -> tuple[Finding, bool]:
@@ -100,11 +114,12 @@ async def control_socket(path: Path) -> tuple[Finding, bool]:
     else:
         return fine(_SOCKET, f"{path}, where a daemon runs: {_beginning(str(answer['text']))}"), True
     control = ControlSocket(path, lambda _, tell: tell(Answer("only trying", done=False)))
-    trying, opening = asyncio.create_task(control.run()), asyncio.create_task(control.open.wait())
-    await asyncio.wait((trying, opening), return_when=asyncio.FIRST_COMPLETED)
-    for task in (trying, opening):
-        task.cancel()
-    await asyncio.wait((trying, opening))
+    with _left_as_it_was(path.parent):
+        trying, opening = asyncio.create_task(control.run()), asyncio.create_task(control.open.wait())
+        await asyncio.wait((trying, opening), return_when=asyncio.FIRST_COMPLETED)
+        for task in (trying, opening):
+            task.cancel()
+        await asyncio.wait((trying, opening))
     if control.fault:
         return warning(_SOCKET, f"{path}: {control.fault}", "the daemon goes on without it"), False
     return fine(_SOCKET, f"{path} can be made"), False
@@ -119,7 +134,7 @@ def service_manager(environ: Mapping[str, str]) -> Finding:
     """Whether systemd would hear that we are ready."""
     told = environ.get("NOTIFY_SOCKET", "")
     if not told:
-        return left_out(_SERVICE, "this is no service of its: NOTIFY_SOCKET is not set")
+        return left_out(_SERVICE, "not started by systemd, as a service is: NOTIFY_SOCKET is not set")
     if not told.startswith("@") and not os.access(told, os.W_OK):
         return warning(_SERVICE, f"NOTIFY_SOCKET is {told}, which cannot be written to", "use Type=notify in the unit")
     every = environ.get("WATCHDOG_USEC", "")

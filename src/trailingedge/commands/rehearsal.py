@@ -59,8 +59,8 @@ class Step:
 class Rehearsal:
     """One connection, and what is tried over it. `run` it once; `tell` hears each finding as it is made.
 
-    `place`: a canary order may really be placed, else it is only tested. `thorough` False looks and does not touch:
-    no streams and no order of any kind.
+    `place`: a canary order may really be placed, else it is only tested, and `why_not` says why. `thorough` False
+    looks and does not touch: no streams and no order of any kind.
     """
 
     # What earlier steps have found, for those that need them.
@@ -78,6 +78,7 @@ class Rehearsal:
         *,
         thorough: bool = True,
         place: bool = False,
+        why_not: str = "",
         means: Means | None = None,
         ask_permissions: AskPermissions = permissions.fetch_permissions,
     ) -> None:
@@ -86,6 +87,7 @@ class Rehearsal:
         self._tell = tell
         self._thorough = thorough
         self._place = place
+        self._why_not = why_not
         self._means = means or Means()
         self._ask_permissions = ask_permissions
         self._clock = self._means.clock
@@ -125,7 +127,7 @@ class Rehearsal:
         """What came of `step`."""
         missing = [need for need in step.needs if need not in self._came_true]
         if missing:
-            return [left_out(step.name, f"there is no {missing[0]}")]
+            return [left_out(step.name, f"it needs what failed above: {missing[0]}")]
         try:
             found = await step.take()
         except (ConfigError, LogonRefused) as wrong:
@@ -133,7 +135,8 @@ class Rehearsal:
             return [failure(step.name, problem) for problem in problems]
         except (SessionLost, OutcomeUnknown, ExchangeUnreachable) as away:
             wait_s = away.wait_s if isinstance(away, SessionLost) else 0.0
-            remedy = f"try again in {wait_s:.0f} s" if wait_s else "try again"
+            again = f"try again in {wait_s:.0f} s" if wait_s else "try again"
+            remedy = f"see that this machine is online and the address is right, and {again}"
             return [failure(step.name, str(away), remedy, code=ExitCode.UNREACHABLE)]
         except (RequestRefused, ProtocolViolation) as odd:
             return [failure(step.name, f"the exchange said: {odd}", code=ExitCode.UNEXPECTED)]
@@ -146,7 +149,10 @@ class Rehearsal:
 
     async def _connect(self) -> Finding:
         url, began_s = self._venue.endpoints.ws_api_url, self._clock.now_s()
-        socket = await self._means.dial(url)
+        try:
+            socket = await self._means.dial(url)
+        except SessionLost as lost:
+            raise SessionLost(f"{url}: {lost}", lost.wait_s) from lost
         self._stack.push_async_callback(socket.close)
         self._api = Conversation(
             socket,
@@ -278,7 +284,7 @@ class Rehearsal:
         )
         if not self._rules.trading:
             return left_out(canary.NAME, f"the symbol does not trade, its status is {self._rules.status}")
-        return await (bird.place(self._top) if self._place else bird.test(self._top))
+        return await (bird.place(self._top) if self._place else bird.test(self._top, self._why_not))
 
 
 async def _nothing(_: Conversation) -> None:

@@ -2,7 +2,8 @@
 
 The daemon is found as it finds its own place: by the symbol and the folders of this environment, then in
 LOG_DIR and where the system service has it. What it answers goes to stdout. Exit codes: 0 done, 1 the daemon
-refused (stderr says why), 4 no daemon answers, 78 this user may not talk to it, or the settings cannot be read.
+refused (stderr says why), 4 no daemon answers, 78 none answers where this user may look, or the settings cannot
+be read.
 """
 
 import argparse
@@ -27,7 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "today": "tell what it has done since 00:00 UTC",
         "flip": "have it sell or buy now, whatever the triggers say",
         "withdraw": "have it take its exit order off the book",
-        "pause": "put it on hold; the stop stays armed",
+        "pause": "put it on hold; the stop keeps watching",
         "resume": "end a hold, or a halt",
     }
 )
@@ -66,19 +67,20 @@ def _places(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[P
 
 
 async def _ask_first(places: Sequence[Path], command: str) -> Mapping[str, object]:
-    """The answer of the first that is there. Raises NobodyAnswers, with all that was tried."""
-    tried = []
+    """The answer of the first that is there. Raises NobodyAnswers, with all that was tried.
+
+    A place that is closed to this user ends nothing: it may be no more than the folder he happens to stand in.
+    """
+    tried, forbidden = [], False
     for place in places:
         try:
             return await ask(place, command)
         except NobodyAnswers as nobody:
-            if nobody.forbidden:
-                remedy = (
-                    f"run this as the daemon's own user, for example: sudo -u trailing-edge trailing-edge {command}"
-                )
-                raise NobodyAnswers(f"{place}: {nobody}; {remedy}", forbidden=True) from nobody
             if nobody.asked:  # another one must not obey as well
                 raise NobodyAnswers(f"{place}: {nobody}") from nobody
             tried.append(f"{place} ({nobody})")
+            forbidden = forbidden or nobody.forbidden
     remedy = "start one with trailing-edge, or name its --symbol, --env-file or --socket"
-    raise NobodyAnswers(f"no daemon answers at {', '.join(tried)}; {remedy}")
+    if forbidden:
+        remedy = f"run this as the daemon's own user, for example: sudo -u trailing-edge trailing-edge {command}"
+    raise NobodyAnswers(f"no daemon answers at {', '.join(tried)}; {remedy}", forbidden=forbidden)

@@ -8,7 +8,15 @@ from typing import Final
 
 from trailingedge.market import Regime, Side
 from trailingedge.notifications.guard_texts import breaker_name, breaker_until
-from trailingedge.notifications.status import OLD_DATA_S, StatusView, beyond, exit_in_short, gain_asset, position
+from trailingedge.notifications.status import (
+    OLD_DATA_S,
+    StatusView,
+    beyond,
+    doing,
+    exit_in_short,
+    gain_since,
+    position,
+)
 from trailingedge.notifications.texts import Number, figure, label, percent
 
 LABEL_WIDTH: Final = 13
@@ -49,14 +57,14 @@ def rows(view: StatusView, width: int, quiet_s: float = 0.0) -> list[Row]:
     Where two cells fit beside each other they share a row.
     """
     left = [_cell("price", _price(view)), _cell("anchor", *_anchor(view)), _cell("take-profit", _take_profit(view))]
-    right = [_cell("holding", _holding(view)), _cell("channel", _channel(view)), _cell("hard stop", _stop(view))]
+    right = [_cell("holding", _holding(view)), _cell("channel", _channel(view)), _cell("hard stop", *_stop(view))]
     body = [*_paired(left, right, width), _cell("exit", *_exit(view)), *_holds(view)]
-    return [_head(view, width, quiet_s), *(fit(row, width) for row in body)]
+    return [*_head(view, width, quiet_s), *(fit(row, width) for row in body)]
 
 
 def opening(title: str, width: int) -> list[Row]:
     """The block before there is anything to show."""
-    return [_ruled(Span(title, Tone.STRONG), Span("starting"), width)]
+    return _ruled((title,), Span("starting"), width)
 
 
 def text_of(row: Row) -> str:
@@ -97,24 +105,23 @@ def columns(text: str) -> int:
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def _head(view: StatusView, width: int, quiet_s: float) -> Row:
-    title = Span(f"{label(view.mode)} {view.rules.symbol} · {position(view)}", Tone.STRONG)
-    return _ruled(title, _health(view, quiet_s), width)
+def _head(view: StatusView, width: int, quiet_s: float) -> list[Row]:
+    """The title gets shorter, down to the pair, before the health has to go into a row of its own."""
+    pair = f"{label(view.mode)} {view.rules.symbol}"
+    titles = (f"{pair} · {position(view)}", f"{pair} · {doing(view)}", pair)
+    return _ruled(titles, _health(view, quiet_s), width)
 
 
-def _ruled(left: Span, right: Span, width: int) -> Row:
-    """Two texts in a rule from edge to edge; the right one goes where there is no room for both."""
-    rule = width - columns(left.text) - columns(right.text) - 8
-    if rule < 1:
-        rest = max(0, width - columns(left.text) - 4)
-        return fit((Span("── ", Tone.FAINT), left, Span(f" {'─' * rest}", Tone.FAINT)), width)
-    return (
-        Span("── ", Tone.FAINT),
-        left,
-        Span(f" {'─' * rule} ", Tone.FAINT),
-        right,
-        Span(" ──", Tone.FAINT),
-    )
+def _ruled(titles: Sequence[str], right: Span, width: int) -> list[Row]:
+    """The longest of `titles` that leaves room for `right`, in a rule from edge to edge; `right` is never left out."""
+    for title in titles:
+        rule = width - columns(title) - columns(right.text) - 8
+        if rule >= 1:
+            left = (Span("── ", Tone.FAINT), Span(title, Tone.STRONG), Span(f" {'─' * rule} ", Tone.FAINT))
+            return [(*left, right, Span(" ──", Tone.FAINT))]
+    rest = max(0, width - columns(titles[-1]) - 4)
+    alone = (Span("── ", Tone.FAINT), Span(titles[-1], Tone.STRONG), Span(f" {'─' * rest}", Tone.FAINT))
+    return [fit(alone, width), fit((Span(" "), right), width)]
 
 
 def _health(view: StatusView, quiet_s: float) -> Span:
@@ -126,7 +133,8 @@ def _health(view: StatusView, quiet_s: float) -> Span:
         return Span(f"account connection away{reconnects}", Tone.BAD)
     if view.data_age_s is None or not view.data_is_known:
         return Span(f"no market data{reconnects}", Tone.BAD)
-    tone = Tone.WARNING if view.data_age_s >= OLD_DATA_S else Tone.PLAIN
+    late = Tone.WARNING if view.blind is None else Tone.BAD
+    tone = late if view.data_age_s >= OLD_DATA_S else Tone.PLAIN
     return Span(f"data {view.data_age_s:.1f} s old{reconnects}", tone)
 
 
@@ -170,7 +178,7 @@ def _anchor(view: StatusView) -> tuple[str, Tone]:
     if view.anchor is None:
         return "–", Tone.PLAIN
     parts = [_level(view, view.anchor)]
-    parts += [f"now {percent(view.gain_frac)} in {gain_asset(view)}"] if view.gain_frac is not None else []
+    parts += [f"now {gain_since(view)}"] if view.gain_frac is not None else []
     parts += [f"best {percent(view.high_frac)}"] if view.high_frac is not None else []
     gain = round(view.gain_frac or 0.0, 4)
     return " · ".join(parts), Tone.GOOD if gain > 0 else Tone.BAD if gain < 0 else Tone.PLAIN
@@ -182,12 +190,12 @@ def _take_profit(view: StatusView) -> str:
     if idle is not None:
         return idle
     if view.take_profit is not None:
-        return f"armed, {acts} at {_level(view, view.take_profit)}{_away(view, view.take_profit)}"
+        return f"trailing, {acts} at {_level(view, view.take_profit)}{_away(view, view.take_profit)}"
     if view.armed:
-        return "armed, does not pay both fees yet"
+        return "trailing, does not pay both fees yet"
     if view.arms_at is None:
         return "–"
-    return f"arms at {_level(view, view.arms_at)}{_away(view, view.arms_at)}"
+    return f"trails from {_level(view, view.arms_at)}{_away(view, view.arms_at)}"
 
 
 def _idle(view: StatusView) -> str | None:
@@ -196,18 +204,26 @@ def _idle(view: StatusView) -> str | None:
         return "–"
     if view.gate is not None:
         return "off while the gate is shut"
-    return "off while halted" if view.halted else "off while held" if view.held else None
+    if view.halted or view.held:
+        return f"off while {'halted' if view.halted else 'held'}"
+    return None if view.blind is None else f"not judged, {view.blind}"
 
 
-def _stop(view: StatusView) -> str:
+def _stop(view: StatusView) -> tuple[str, Tone]:
     if view.gate is not None:
-        return "none while the gate is shut"
+        return "none while the gate is shut", Tone.PLAIN
     if view.stop is None:
-        return "–"
+        return "–", Tone.PLAIN
+    if view.blind is not None and view.regime is Regime.BASE:
+        return f"{_level(view, view.stop)} NOT JUDGED, {view.blind}", Tone.BAD
+    return _watched_stop(view, view.stop), Tone.PLAIN
+
+
+def _watched_stop(view: StatusView, stop: Number) -> str:
     away = "" if view.stop_frac is None else f" ({percent(-view.stop_frac)})"
     if view.regime is Regime.BASE:
-        return f"sells at {_level(view, view.stop)}{away}{_away(view, view.stop)}"
-    return f"a close at {_level(view, view.stop)}{away} shuts the gate"
+        return f"sells at {_level(view, stop)}{away}{_away(view, stop)}"
+    return f"a close at {_level(view, stop)}{away} shuts the gate"
 
 
 def _away(view: StatusView, level: Number) -> str:
@@ -250,4 +266,4 @@ def _still(view: StatusView) -> str:
     """What a pause leaves running."""
     if view.chase is not None and view.chase.side is Side.SELL:
         return "the sale goes on"
-    return "only the hard stop is armed" if view.regime is Regime.BASE else "nothing is bought"
+    return "only the hard stop watches on" if view.regime is Regime.BASE else "nothing is bought"

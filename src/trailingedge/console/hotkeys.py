@@ -24,7 +24,7 @@ hotkeys, each followed by Enter
   c  withdraw the exit in progress and go on watching
   s  status
   w  why it trades or does not, and at which prices that changes
-  p  pause: nothing is bought and no profit taken, the hard stop stays armed
+  p  pause: nothing is bought and no profit taken, the hard stop keeps watching
   r  resume after a pause, a breaker or a halt
   q  quit: withdraw the order and end
   ?  this help"""

@@ -1,7 +1,7 @@
 """Each change of state becomes one line, said once: in the log, in the terminal, and as an alert where it is one."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Final
 
@@ -16,11 +16,13 @@ from trailingedge.execution.happenings import (
     OrderWithdrawn,
     StrangerWithOurId,
 )
+from trailingedge.execution.ids import own_id
 from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, LateOrder, MarketFresh, MarketStale, News
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.market import ZERO, Side, SymbolRules
-from trailingedge.notifications import channel_texts, guard_texts, order_texts, restart_texts, texts
+from trailingedge.market import ZERO, Regime, Side, SymbolRules
+from trailingedge.notifications import account_texts, channel_texts, guard_texts, order_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
+from trailingedge.notifications.status import StatusView
 from trailingedge.strategy.events import (
     BrokeOut,
     CommandRefused,
@@ -32,6 +34,7 @@ from trailingedge.strategy.events import (
     Funded,
     GateOpened,
     GateShut,
+    Origin,
     RegimeSet,
     Squeezed,
     Unfunded,
@@ -51,7 +54,9 @@ _AGAIN_MS: Final = 3_600_000  # a price that rubs along an edge of the channel l
 class Announcer:
     """Words what the trader tells. `market_ms` tells the exchange's time, for what needs a duration.
 
-    `refusal` is why the exchange did not take the last order, None since it took one.
+    `refusal` is why the exchange did not take the last order, None since it took one. `view` is asked how
+    things stand where an event does not tell; `followed` are the breakouts that the settings make an exit of;
+    a flip waits `flip_patience_s` at most for its first order to rest.
     """
 
     def __init__(
@@ -63,10 +68,17 @@ class Announcer:
         *,
         reserve_base: Decimal = ZERO,
         reserve_quote: Decimal = ZERO,
+        view: Callable[[], StatusView | None] = lambda: None,
+        followed: Collection[Breakout] = tuple(Breakout),
+        flip_patience_s: float | None = None,
     ) -> None:
         self.rules = rules
         self.refusal: str | None = None
         self._reserves = (reserve_base, reserve_quote)
+        self._view = view
+        self._followed = followed
+        self._flip_patience_s = flip_patience_s
+        self._escape: str | None = None  # the last one that was told of
         self._told_ms: dict[object, int] = {}
         self._tally = tally
         self._alerts = alerts
@@ -78,6 +90,7 @@ class Announcer:
         self._remember_refusal(news)
         match news:
             case OrderPlaced() | OrderReplaced() | OrderFilled() | OrderWithdrawn():
+                self._tell_escape(news)
                 logger.info("%s", self._order(news))
             case OrderRefused():
                 self._tell_refused(news)
@@ -98,6 +111,16 @@ class Announcer:
                 self.refusal = None
             case _:
                 pass
+
+    def _tell_escape(self, news: OrderPlaced | OrderReplaced | OrderFilled | OrderWithdrawn) -> None:
+        """The first that is heard of an order that may take, which may be its fill."""
+        own = own_id(news.client_order_id)
+        if own is None or own.kind is not Kind.ESCAPE or self._escape == news.client_order_id:
+            return
+        self._escape = news.client_order_id
+        amount = news.quantity + news.remaining if isinstance(news, OrderFilled) else news.quantity
+        text = order_texts.taker_escape(self.rules, news.side, amount, news.price, news.client_order_id)
+        self._alerts.send(text, logging.WARNING)
 
     def _tell_refused(self, news: OrderRefused) -> None:
         """The first of a row of refusals: to people where one of them may have to act, else to the log."""
@@ -141,7 +164,7 @@ class Announcer:
             self._alerts.send(texts.exit_ended(self.rules, result, ended.cause), logging.WARNING)
         if ended.idle:
             asset = self.rules.quote_asset if ended.regime.exit_side is Side.SELL else self.rules.base_asset
-            self._alerts.send(texts.idle_remainder(self.rules, ended.idle, asset), logging.WARNING)
+            self._alerts.send(account_texts.idle_remainder(self.rules, ended.idle, asset), logging.WARNING)
 
     def _tell_strategy(self, news: News) -> None:
         rules = self.rules
@@ -152,7 +175,9 @@ class Announcer:
                 text = texts.take_profit_armed(rules, news.side, news.price, gain_frac, drawdown_frac)
                 self._alerts.send(text)
             case ExitArmed(kind=Kind.MANUAL):
-                self._alerts.send(texts.manual_flip(rules, news.side, news.price))
+                self._alerts.send(texts.manual_flip(rules, news.side, news.price, self._flip_patience_s))
+            case ExitArmed(kind=Kind.BREAKOUT):
+                self._alerts.send(texts.breakout_armed(rules, news.side, news.price))
             case ExitArmed():
                 self._alerts.send(texts.exit_armed(rules, news.kind, news.side))
             case FlushArmed():
@@ -170,26 +195,34 @@ class Announcer:
             case BrokeOut():
                 up = news.direction is Breakout.UP
                 bound = news.upper if up else news.lower
-                self._tell_now_and_then(news.direction, channel_texts.breakout(rules, news.close, bound, up=up))
+                followed = news.direction in self._followed
+                text = channel_texts.breakout(rules, news.close, bound, up=up, followed=followed)
+                self._tell_now_and_then(news.direction, text)
             case Squeezed():
                 self._tell_now_and_then(Squeezed, channel_texts.squeeze(rules, news.width, news.share))
             case Unfunded():
-                text = texts.unfunded(rules, news.holdings.base, news.holdings.quote, *self._reserves)
+                view, held = self._view(), news.holdings
+                locked = {} if view is None else view.locked
+                text = account_texts.unfunded(rules, held.base, held.quote, *self._reserves, locked)
                 self._alerts.send(text, logging.WARNING)
             case Funded():
-                self._alerts.send(texts.funded(rules, news.regime))
+                self._alerts.send(account_texts.funded(rules, news.regime))
+            case RegimeSet(origin=Origin.MARKET | Origin.OUTSIDE, previous=Regime()):
+                self._alerts.send(account_texts.anchored_anew(rules, news.regime, news.price, news.origin.value))
             case RegimeSet():
-                logger.info("%s", texts.regime(rules, news.regime, news.price, news.origin.value))
+                logger.info("%s", account_texts.regime(rules, news.regime, news.price, news.origin.value))
             case CommandRefused():
-                self._alerts.send(texts.command_refused(news.command.value, news.reason), logging.WARNING)
+                self._alerts.send(texts.command_refused(news.command.value, self._reason(news)), logging.WARNING)
             case AccountLost():
-                self._alerts.send(texts.account_lost(news.away_s), logging.WARNING)
+                regime, stop = self._held()
+                self._alerts.send(account_texts.account_lost(rules, news.away_s, regime, stop=stop), logging.WARNING)
             case AccountBack():
-                self._alerts.send(texts.account_back(news.away_s))
+                self._alerts.send(account_texts.account_back(news.away_s))
             case MarketStale():
-                self._alerts.send(texts.stale(news.age_s), logging.WARNING)
+                regime, stop = self._held()
+                self._alerts.send(account_texts.stale(rules, news.age_s, regime, stop=stop), logging.WARNING)
             case MarketFresh():
-                self._alerts.send(texts.recovered(news.silent_s))
+                self._alerts.send(account_texts.recovered(news.silent_s))
             case ExitAged():
                 text = texts.exit_slow(rules, news.kind, news.age_s, news.filled_base, news.slippage_frac)
                 self._alerts.send(text, logging.WARNING)
@@ -198,7 +231,7 @@ class Announcer:
             case LateOrder():
                 self._alerts.send(restart_texts.cancelled_late(rules, news.past), logging.WARNING)
             case BreakerTripped():
-                self._alerts.send(guard_texts.breaker_tripped(news.trip), logging.WARNING)
+                self._alerts.send(guard_texts.breaker_tripped(rules, news.trip), logging.WARNING)
             case BreakerLifted():
                 self._alerts.send(guard_texts.breaker_lifted(news.breaker))
             case FeeUnpriced():
@@ -207,6 +240,17 @@ class Announcer:
                 self._alerts.send(guard_texts.balance_moved(news.asset, news.expected, news.told), logging.WARNING)
             case _:
                 logger.debug("= %s", news)
+
+    def _held(self) -> tuple[Regime | None, bool]:
+        """The side held, and whether it has a hard stop to be judged."""
+        view = self._view()
+        return (None, False) if view is None else (view.regime, view.stop is not None)
+
+    def _reason(self, refused: CommandRefused) -> str:
+        view = self._view()
+        if view is None:
+            return refused.reason
+        return guard_texts.refusal_reason(refused.reason, view.trips, paused=view.paused)
 
     def _tell_now_and_then(self, what: object, text: str) -> None:
         """Once an hour to people, and each time to the log file."""

@@ -7,6 +7,7 @@ from typing import Final
 from trailingedge.market import ZERO, Balance, Regime, SymbolRules
 from trailingedge.notifications.status import StatusView
 from trailingedge.notifications.texts import (
+    ENDINGS,
     EXIT_NAMES,
     amounts,
     counted,
@@ -16,6 +17,7 @@ from trailingedge.notifications.texts import (
     notional,
     percent,
 )
+from trailingedge.strategy.want import Cause
 from trailingedge.tally import FinishedExit, Period
 
 _MOST_EXITS: Final = 8  # told one by one; a phone shows no more at a glance
@@ -57,7 +59,9 @@ def today(rules: SymbolRules, mode: str, day: Period, regime: Regime | None) -> 
 def _figures(rules: SymbolRules, day: Period, regime: Regime | None) -> list[str]:
     base = rules.base_asset
     lines = [f"result {percent(day.result_frac)} in {rules.quote_asset}; holding {base} {percent(day.hold_base_frac)}"]
-    lines.append(f"{counted(len(day.exits), 'exit')}, {counted(day.fills, 'fill')}, fees {amounts(rules, day.fees)}")
+    done = sum(1 for finished in day.exits if finished.base)
+    unfilled = f" and {len(day.exits) - done} without a fill" if done < len(day.exits) else ""
+    lines.append(f"{counted(done, 'exit')}{unfilled}, {counted(day.fills, 'fill')}, fees {amounts(rules, day.fees)}")
     lines += [_exit(rules, finished) for finished in day.exits[-_MOST_EXITS:]]
     if len(day.exits) > _MOST_EXITS:
         before = Counter(EXIT_NAMES[finished.kind] for finished in day.exits[:-_MOST_EXITS])
@@ -69,10 +73,11 @@ def _figures(rules: SymbolRules, day: Period, regime: Regime | None) -> list[str
 def _exit(rules: SymbolRules, finished: FinishedExit) -> str:
     """ "14:03 take-profit: SELL at 2551.20, +1.95 %"."""
     head = f"{_clock(finished.ended_ms)} {EXIT_NAMES[finished.kind]}: {finished.side.value}"
+    ended = "" if finished.cause in (Cause.FILLED, Cause.DUST) else f", {ENDINGS[finished.cause]}"
     if finished.average is None:
-        return f"{head}, nothing filled"
+        return f"{head}{ended}, nothing filled"
     result = "" if finished.result_frac is None else f", {percent(finished.result_frac)}"
-    return f"{head} at {figure(finished.average, rules.tick_size)}{result}"
+    return f"{head} at {figure(finished.average, rules.tick_size)}{result}{ended}"
 
 
 def _moment(unix_ms: int) -> datetime:

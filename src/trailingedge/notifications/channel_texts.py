@@ -4,9 +4,11 @@ from trailingedge.market import SymbolRules
 from trailingedge.notifications.texts import Number, price
 
 
-def breakout(rules: SymbolRules, close: Number, bound: Number, *, up: bool) -> str:
-    where = "above" if up else "below"
-    return f"breakout: a candle closed at {price(rules, close)}, {where} the channel's {price(rules, bound)}"
+def breakout(rules: SymbolRules, close: Number, bound: Number, *, up: bool, followed: bool = True) -> str:
+    """`followed`: the settings make an exit of one in this direction."""
+    where, setting = ("above", "BREAKOUT_ENTRY") if up else ("below", "BREAKOUT_EXIT")
+    text = f"breakout: a candle closed at {price(rules, close)}, {where} the channel's {price(rules, bound)}"
+    return text if followed else f"{text}; nothing is done about it ({setting} is false)"
 
 
 def squeeze(rules: SymbolRules, width: Number, narrower_frac: float) -> str:

@@ -10,9 +10,10 @@ from typing import Final
 
 from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.market import Side, SymbolRules, plain
-from trailingedge.notifications.texts import percent, price, quantity, rate
+from trailingedge.notifications.texts import counted, percent, price, quantity, rate, stop_goes_on
 
 _NAMES: Final = {Breaker.DAILY_LOSS: "daily loss", Breaker.DRAWDOWN: "drawdown", Breaker.LOSSES: "losses in a row"}
+HELD: Final = "no buying while held"  # how the strategy refuses a flip, whatever holds
 _RESUMED: Final = "until you resume ('r' or /resume)"
 _UNTIL: Final = {Breaker.DAILY_LOSS: "until 00:00 UTC", Breaker.DRAWDOWN: _RESUMED, Breaker.LOSSES: _RESUMED}
 
@@ -27,11 +28,11 @@ def breaker_until(breaker: Breaker) -> str:
     return _UNTIL[breaker]
 
 
-def breaker_tripped(trip: Trip) -> str:
+def breaker_tripped(rules: SymbolRules, trip: Trip) -> str:
     """Why nothing new is begun, and until when."""
     return (
         f"breaker: {measured(trip)} ({trip.breaker.value} is {plain(trip.limit)}); no take-profit, no breakout, "
-        f"nothing bought {breaker_until(trip.breaker)}; the hard stop stays armed"
+        f"nothing bought {breaker_until(trip.breaker)}; {stop_goes_on(rules)}"
     )
 
 
@@ -41,8 +42,23 @@ def breaker_lifted(breaker: Breaker) -> str:
 
 def still_held(trips: Iterable[Trip]) -> str:
     """Said when the operator resumes and a breaker is not his to lift."""
-    held = ", ".join(f"{breaker_name(trip.breaker)} {breaker_until(trip.breaker)}" for trip in trips)
-    return f"still held by a breaker: {held}"
+    return f"still held by a breaker: {_listed(trips)}"
+
+
+def refusal_reason(reason: str, trips: Iterable[Trip], *, paused: bool) -> str:
+    """Why a command was refused; where a hold is the reason, which one, and what lifts it."""
+    if reason != HELD:
+        return reason
+    if paused:
+        return "paused; resume first ('r' or /resume)"
+    held = _listed(trips)
+    if held:
+        return f"nothing is bought while a breaker holds: {held}"
+    return "the funds only just make up an order, and the last try came to nothing; try again in a minute"
+
+
+def _listed(trips: Iterable[Trip]) -> str:
+    return ", ".join(f"{breaker_name(trip.breaker)} {breaker_until(trip.breaker)}" for trip in trips)
 
 
 def fee_unpriced(asset: str, quote_asset: str) -> str:
@@ -57,7 +73,7 @@ def measured(trip: Trip) -> str:
         case Breaker.DRAWDOWN:
             return f"{percent(-trip.measured)} from the best of all round trips"
         case Breaker.LOSSES:
-            return f"{plain(trip.measured)} round trips in a row lost"
+            return f"{counted(int(trip.measured), 'round trip')} in a row lost"
 
 
 def balance_moved(asset: str, expected: Decimal, told: Decimal) -> str:

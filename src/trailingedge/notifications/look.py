@@ -88,14 +88,17 @@ def judged(view: StatusView, decision: Decision, stop_confirm_s: float) -> Statu
         mid=None if shown is None else shown.mid,
         upper=None if shown is None else shown.upper,
         squeezed=decision.squeezed,
+        unpriced=decision.regime is not None and decision.u is None,
         gate=decision.gate,
         gate_open=decision.gate is None if decision.regime is Regime.QUOTE else None,
     )
 
 
 def _stop_is_watched(view: StatusView, decision: Decision) -> bool:
-    """A flush has no second stop, and of the buys only a take-profit is ended by one."""
+    """A flush has no second stop, nor what is being withdrawn; of the buys only a take-profit is ended by one."""
     if view.halted or not decision.memory.funded:
+        return False
+    if view.chase is not None and view.chase.ending is not None:
         return False
     if view.chase is None or view.chase.kind is Kind.TAKE_PROFIT:
         return True

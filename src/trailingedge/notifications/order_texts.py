@@ -10,6 +10,15 @@ def order_placed(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, c
     return f"order placed: {order(rules, side, amount, at)} ({client_order_id})"
 
 
+def taker_escape(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
+    """The one order that may take: what it does not get at once is given up."""
+    bound = "or more" if side is Side.SELL else "or less"
+    return (
+        f"taker escape: {order(rules, side, amount, at)} {bound}, at once from the book: what fills costs "
+        f"the taker fee, the rest is withdrawn ({client_order_id})"
+    )
+
+
 def order_replaced(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal, client_order_id: str) -> str:
     return f"order replaced: {order(rules, side, amount, at)} ({client_order_id})"
 

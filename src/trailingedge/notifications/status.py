@@ -63,8 +63,9 @@ class StatusView:
 
     All prices are quote per base, whichever asset is held. `arms_at` is where a gain becomes worth
     protecting, `take_profit` where the trail exits once it is armed. `stop` is judged by the bid while base
-    is held and by candle closes while quote is; None while nothing watches it. `base` and `quote` are the
-    whole account's, the reserves included. `held`: nothing is bought and no profit taken, for whichever reason.
+    is held and by candle closes while quote is; None while nothing watches it. `unpriced`: there is no book
+    that a trigger could be judged by. `base` and `quote` are the whole account's, the reserves included.
+    `held`: nothing is bought and no profit taken, for whichever reason.
     """
 
     mode: str
@@ -96,6 +97,7 @@ class StatusView:
     chase: ChaseView | None = None
     market_ms: int = 0
     data_age_s: float | None = None
+    unpriced: bool = False
     account_proven: bool = True
     reconnects: int = 0
     held: bool = False
@@ -108,6 +110,20 @@ class StatusView:
     def data_is_known(self) -> bool:
         """Some market data has been heard."""
         return self.data_age_s is not None and isfinite(self.data_age_s)
+
+    @property
+    def blind(self) -> str | None:
+        """Why no trigger is judged now, the hard stop of the base asset neither; None when all are."""
+        if not self.account_proven:
+            return "account away"
+        if self.unpriced or (self.data_age_s is not None and not self.data_is_known):
+            return "market silent" if self.data_is_known else "no market data"
+        return None
+
+    @property
+    def locked(self) -> dict[str, Decimal]:
+        """What orders hold, by asset."""
+        return {held.asset: held.locked for held in (self.base, self.quote) if held is not None and held.locked}
 
     @property
     def leaving_price(self) -> Decimal | None:
@@ -128,7 +144,7 @@ def status(view: StatusView) -> str:
     if view.value is not None:
         parts.append(f"value {figure(view.value, rules.tick_size)}")
     if view.anchor is not None:
-        gain = "" if view.gain_frac is None else f" ({percent(view.gain_frac)})"
+        gain = f" ({gain_since(view)})" if view.gain_frac is not None else ""
         parts.append(f"anchor {figure(view.anchor, rules.tick_size)}{gain}")
     parts += triggers(view)
     if view.chase is not None:
@@ -147,10 +163,20 @@ def status(view: StatusView) -> str:
 def position(view: StatusView) -> str:
     """What is held and what we are about: "holding ETH, watching"."""
     held = f"holding {held_asset(view.rules, view.regime)}"
+    return f"{held}, {doing(view)}"
+
+
+def doing(view: StatusView) -> str:
+    """What we are about: "selling (take-profit)"."""
     if view.chase is not None:
-        doing = "selling" if view.chase.side is Side.SELL else "buying"
-        return f"{held}, {doing} ({EXIT_NAMES[view.chase.kind]})"
-    return f"{held}, {'gate shut' if view.gate is not None else view.phase}"
+        verb = "selling" if view.chase.side is Side.SELL else "buying"
+        return f"{verb} ({EXIT_NAMES[view.chase.kind]})"
+    return "gate shut" if view.gate is not None else view.phase
+
+
+def gain_since(view: StatusView) -> str:
+    """The gain since the anchor and what it is counted in: "+0.40 % in FDUSD"; empty where none is known."""
+    return "" if view.gain_frac is None else f"{percent(view.gain_frac)} in {gain_asset(view)}"
 
 
 def gain_asset(view: StatusView) -> str:
@@ -170,15 +196,15 @@ def triggers(view: StatusView) -> list[str]:
     """The prices at which something happens next."""
     rules, sells = view.rules, view.regime is Regime.BASE
     told = []
-    free = view.chase is None and view.gate is None and not (view.held or view.halted)
+    free = view.chase is None and view.gate is None and not (view.held or view.halted or view.blind)
     if free and view.take_profit is not None:
         told.append(f"{'sells' if sells else 'buys'} at {figure(view.take_profit, rules.tick_size)}")
     elif free and not view.armed and view.arms_at is not None:
-        told.append(f"take-profit arms at {figure(view.arms_at, rules.tick_size)}")
+        told.append(f"take-profit trails from {figure(view.arms_at, rules.tick_size)}")
     if view.gate is not None and view.mid is not None:
         told.append(f"gate opens at a close {beyond(view.gate)} {figure(view.mid, rules.tick_size)}")
     elif view.stop is not None and sells:
-        told.append(f"hard stop {figure(view.stop, rules.tick_size)}")
+        told.append(f"hard stop {figure(view.stop, rules.tick_size)}{' NOT JUDGED NOW' if view.blind else ''}")
     elif view.stop is not None:
         told.append(f"a close at {figure(view.stop, rules.tick_size)} shuts the gate")
     return told

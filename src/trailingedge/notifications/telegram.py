@@ -167,5 +167,7 @@ class Telegram:
             await chat.empty(within_s)
         except BotRefused as refused:
             self._switch_off(refused)
+        except Exception:
+            logger.exception("a mistake in telling Telegram")
         finally:
             await chat.hang_up()

@@ -7,6 +7,7 @@ trusted with the next one.
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -25,6 +26,7 @@ BOT_API: Final = "https://api.telegram.org"
 _GRACE_S: Final = 2.0  # a server that sends a byte now and then keeps the library's own time-outs content
 _HUNG_UP_WITHIN_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 3600.0
+_MOST_BYTES: Final = 1 << 20
 _SHOWN: Final = 200
 _CANNOT_PARSE: Final = "can't parse entities"
 _MESSAGE_AT_FAULT: Final = ("message is too long", "text is empty", "text must be", "request entity too large")
@@ -132,29 +134,44 @@ class Line:
             if self._client is None:
                 _silence_addresses()
                 self._client = await self._connect()
-            response = await self._client.post(self._address + method, json=fields, timeout=patience_s)
+            async with self._client.stream(
+                "POST", self._address + method, json=fields, timeout=patience_s, headers={"Accept-Encoding": "identity"}
+            ) as response:
+                body = await _whole_body(response)
         except Exception as failure:  # noqa: BLE001 - sockets, TLS, proxies, names: there is one remedy for all of it
             # Without its cause, whose request bears the token.
             raise BotUnreachable(self._reason(failure)) from None
         self.told_s = _date(response) or self.told_s
-        return _result(response)
+        return _result(response.status_code, body)
 
     def _reason(self, failure: Exception) -> str:
         said = str(failure).replace(self._token, "[token]").replace(quote(self._token), "[token]")
         return f"{type(failure).__name__}: {said[:_SHOWN]}" if said else type(failure).__name__
 
 
-def _result(response: "httpx.Response") -> Any:
+async def _whole_body(response: "httpx.Response") -> bytes:
+    """What was answered. Raises BotUnreachable for more than any answer is, packed or not."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise BotUnreachable("an answer packed as nobody asked for")
+    body = b""
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > _MOST_BYTES:
+            raise BotUnreachable(f"an answer of more than {_MOST_BYTES} bytes")
+    return body
+
+
+def _result(status: int, answer: bytes) -> Any:
     """What the Bot API's envelope holds. Raises BotRefused and BotUnreachable."""
     try:
-        body = response.json()
-    except ValueError:  # somebody between us and Telegram
-        raise BotUnreachable(f"HTTP status {response.status_code}") from None
+        body = json.loads(answer)
+    except (ValueError, RecursionError):  # somebody between us and Telegram
+        raise BotUnreachable(f"HTTP status {status}") from None
     if not isinstance(body, dict) or not isinstance(body.get("ok"), bool):
-        raise BotUnreachable(f"HTTP status {response.status_code}, and not in the words of the Bot API")
+        raise BotUnreachable(f"HTTP status {status}, and not in the words of the Bot API")
     if body["ok"]:
         return body.get("result")
-    code = _whole(body.get("error_code")) or response.status_code
+    code = _whole(body.get("error_code")) or status
     text = str(body.get("description", "no description"))[:_SHOWN]
     if code >= 500:
         raise BotUnreachable(f"{code} {text}")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.market import ZERO, Balance, Regime, Side, SymbolRules, as_on, plain
+from trailingedge.execution.ids import own_id
+from trailingedge.market import Balance, Regime, Side, SymbolRules, as_on, plain
 from trailingedge.strategy.want import Cause, Kind
 
 Number = Decimal | float
@@ -157,8 +158,12 @@ def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
     return rules.base_asset if regime is Regime.BASE else rules.quote_asset
 
 
-def shutdown(reason: str) -> str:
-    return f"shutdown: {reason}"
+def shutdown(reason: str, rules: SymbolRules | None = None, held: Regime | None = None) -> str:
+    """With `rules`, also what is left alone with it: the last word on a phone."""
+    if rules is None or held is None:
+        return f"shutdown: {reason}"
+    alone = "nobody watches the hard stop now" if held is Regime.BASE else f"nobody buys {rules.base_asset} back now"
+    return f"shutdown: {reason}; holding {held_asset(rules, held)}, and {alone}"
 
 
 def ended(reason: str) -> str:
@@ -167,7 +172,12 @@ def ended(reason: str) -> str:
 
 
 def order_left(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
-    return f"order left on the exchange: {order(rules, side, remaining, at)} ({client_order_id}); look after it"
+    """What is to be done about it differs: an exit is gone on with at the next start, a deep order taken away."""
+    own = own_id(client_order_id)
+    deep = own is not None and own.kind in (Kind.JUMPSTART, Kind.NOTE)
+    then = "it is cancelled then" if deep else "it is taken up then"
+    left = f"order left on the exchange: {order(rules, side, remaining, at)} ({client_order_id})"
+    return f"{left}; cancel it at the exchange, or start again: {then}"
 
 
 def leftovers_unclear() -> str:
@@ -192,10 +202,19 @@ def hard_stop(rules: SymbolRules, now: Number, loss_frac: float, distance_frac: 
     )
 
 
-def manual_flip(rules: SymbolRules, side: Side, now: Number | None) -> str:
-    """`now` is None while the market is not known: the order waits for it."""
-    where = "as soon as the market is known" if now is None else f"near {price(rules, now)}"
-    return f"manual flip: {_leaves(rules, side)} {where}"
+def manual_flip(rules: SymbolRules, side: Side, now: Number | None, patience_s: float | None = None) -> str:
+    """`now` is None while the market is not known: the order waits for it, `patience_s` at most."""
+    if now is not None:
+        return f"manual flip: {_leaves(rules, side)} near {price(rules, now)}"
+    long = "too long" if patience_s is None else f"longer than {span(patience_s)}"
+    return f"manual flip: {_leaves(rules, side)} as soon as the market is known, unless that takes {long}"
+
+
+def breakout_armed(rules: SymbolRules, side: Side, now: Number | None) -> str:
+    """The setting that asked for it is named, for the breakout alone is no order."""
+    where = "" if now is None else f" near {price(rules, now)}"
+    beyond, setting = ("below", "BREAKOUT_EXIT") if side is Side.SELL else ("above", "BREAKOUT_ENTRY")
+    return f"breakout armed: {_leaves(rules, side)}{where}, for a candle closed {beyond} the channel ({setting})"
 
 
 def exit_armed(rules: SymbolRules, kind: Kind, side: Side) -> str:
@@ -249,7 +268,7 @@ def exit_ended(rules: SymbolRules, result: ExitResult, cause: Cause) -> str:
 def exit_slow(rules: SymbolRules, kind: Kind, age_s: float, filled: Decimal, slippage_frac: float | None) -> str:
     return (
         f"{EXIT_NAMES[kind]} slow: not finished after {age_s:.0f} s, {quantity(rules, filled)} filled"
-        f"{_slippage(slippage_frac)}"
+        f"{_slippage(slippage_frac) if filled else ''}"
     )
 
 
@@ -286,53 +305,7 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-# --- the account, the connection, the operator ---
-
-
-def unfunded(
-    rules: SymbolRules,
-    base: Decimal,
-    quote: Decimal,
-    reserve_base: Decimal = ZERO,
-    reserve_quote: Decimal = ZERO,
-) -> str:
-    """`base` and `quote` are what is left to trade with once the reserves are kept back."""
-    held = f"{quantity(rules, base)} and {notional(rules, quote)}"
-    kept = [f"RESERVE_BASE {quantity(rules, reserve_base)}"] if reserve_base else []
-    kept += [f"RESERVE_QUOTE {notional(rules, reserve_quote)}"] if reserve_quote else []
-    beside = f" beside {' and '.join(kept)}" if kept else ""
-    needed = f"an order needs {notional(rules, rules.min_notional)}"
-    return f"unfunded: {held} are too little to trade{beside}; {needed}; waiting for a deposit"
-
-
-def funded(rules: SymbolRules, regime: Regime) -> str:
-    return f"funded: {held_asset(rules, regime)} can be traded again"
-
-
-def regime(rules: SymbolRules, held: Regime, anchor: Number, origin: str) -> str:
-    """`anchor` is a price, `origin` where it comes from."""
-    return f"holding {held_asset(rules, held)}: anchor {price(rules, anchor)} ({origin})"
-
-
-def idle_remainder(rules: SymbolRules, amount: Decimal, asset: str) -> str:
-    grid = rules.step_size if asset == rules.base_asset else rules.tick_size
-    return f"idle remainder: {as_on(amount, grid)} {asset} stay idle and join the next flip"
-
-
-def stale(age_s: float) -> str:
-    return f"market stale: nothing heard for {age_s:.0f} s; nothing new is ordered until it speaks again"
-
-
-def recovered(silent_s: float) -> str:
-    return f"market recovered: heard again after {lasting(silent_s)}"
-
-
-def account_lost(away_s: float) -> str:
-    return f"account connection lost: away for {away_s:.0f} s; nothing can be ordered or withdrawn until it is back"
-
-
-def account_back(away_s: float) -> str:
-    return f"account connection back after {lasting(away_s)}"
+# --- the exchange, the operator ---
 
 
 def not_trading(symbol: str, status: str) -> str:
@@ -347,12 +320,28 @@ def halted(reason: str) -> str:
     return f"halted: {reason}; nothing is armed, not even the hard stop, until you resume ('r' or /resume)"
 
 
-def paused() -> str:
-    return "paused: no take-profit, no breakout, nothing bought; the hard stop stays armed"
+def paused(rules: SymbolRules | None = None) -> str:
+    return (
+        f"paused: no take-profit, no breakout, nothing bought; {stop_goes_on(rules)}; "
+        "a restart forgets the pause (START_PAUSED=true keeps it)"
+    )
+
+
+def paused_already(rules: SymbolRules | None = None) -> str:
+    return f"paused already, resume with 'r' or /resume; {stop_goes_on(rules)}"
+
+
+def stop_goes_on(rules: SymbolRules | None = None) -> str:
+    """What no hold suspends."""
+    return f"the hard stop keeps watching while {'the base asset' if rules is None else rules.base_asset} is held"
 
 
 def resumed() -> str:
     return "resumed: trading goes on"
+
+
+def nothing_on_hold() -> str:
+    return "nothing was on hold, trading goes on"
 
 
 def command_refused(command: str, reason: str) -> str:
@@ -387,7 +376,7 @@ def summary(rules: SymbolRules, run: Summary, mode: str = "") -> str:
         f"  exits {run.exits}, fills {run.fills}, replaces {run.replaces}, fees {amounts(rules, run.fees)}",
     ]
     if run.value is not None and run.result_frac is not None:
-        lines.append(f"  value {notional(rules, run.value)}, result {percent(run.result_frac)}")
+        lines.append(f"  value {notional(rules, run.value)}, result {percent(run.result_frac)} in {rules.quote_asset}")
     holding = [
         f"{asset} {percent(share)}"
         for asset, share in ((rules.base_asset, run.hold_base_frac), (rules.quote_asset, run.hold_quote_frac))

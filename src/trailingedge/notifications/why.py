@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from trailingedge.market import Regime, Side
+from trailingedge.notifications.account_texts import locked_elsewhere
 from trailingedge.notifications.guard_texts import breaker_until, measured
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView, beyond, gain_asset
-from trailingedge.notifications.texts import ENDINGS, EXIT_NAMES, Number, figure, percent, price, quantity
+from trailingedge.notifications.texts import ENDINGS, EXIT_NAMES, Number, figure, order, percent, price, quantity
 from trailingedge.strategy.decision import Decision
 from trailingedge.strategy.memory import ShutBy
 from trailingedge.strategy.min_gain import MinGain
@@ -96,8 +97,10 @@ def _unfunded(view: StatusView, decision: Decision) -> list[str]:
     if rules.min_quantity:
         sentence += f" and {quantity(rules, rules.min_quantity)}"
     sentence += f", and there are {has} to trade."
-    kept = _kept_back(view)
-    return [sentence, f"{kept} kept back."] if kept else [sentence, "A deposit starts it again."]
+    kept, locked = _kept_back(view), locked_elsewhere(rules, view.locked)
+    others = [f"{kept} kept back."] if kept else []
+    others += [f"{locked}."] if locked else []
+    return [sentence, *(others or ["A deposit starts it again."])]
 
 
 def _kept_back(view: StatusView) -> str:
@@ -113,14 +116,18 @@ def _blind(view: StatusView, decision: Decision) -> list[str]:
     if not view.account_proven:
         return [
             "Not trading: the account connection is away, so nothing can be ordered.",
-            "No trigger is judged until it is back, the hard stop neither.",
+            f"No trigger is judged until it is back{_nor_the_stop(view)}.",
         ]
     if decision.u is not None:
         return []
     heard = (
         f"the market has been silent for {view.data_age_s:.0f} s" if view.data_is_known else "there is no market data"
     )
-    return [f"Not trading: {heard}.", "No trigger is judged until it speaks again, the hard stop neither."]
+    return [f"Not trading: {heard}.", f"No trigger is judged until it speaks again{_nor_the_stop(view)}."]
+
+
+def _nor_the_stop(view: StatusView) -> str:
+    return ", the hard stop neither" if view.regime is Regime.BASE else ""
 
 
 def _held(view: StatusView, decision: Decision) -> list[str]:
@@ -138,7 +145,22 @@ def _held(view: StatusView, decision: Decision) -> list[str]:
             "the last try came to nothing, for the funds only just make up an order; it is tried again in a minute"
         )
     doing = "selling for profit" if view.regime is Regime.BASE else "buying"
-    return [f"Not {doing}: {because}.", _stop(view)]
+    return [f"Not {doing}: {because}.", *_after(view, decision), _stop(view)]
+
+
+def _after(view: StatusView, decision: Decision) -> list[str]:
+    """Which take-profit counts once nothing holds any more."""
+    trail, way = decision.trail, _way(view)
+    if trail is None or decision.arming_price is None:
+        return []
+    if trail.due:
+        return [f"After that it {way.acts} at once, for the {way.side} is past the trail."]
+    if trail.level is not None and trail.drawdown < trail.callback:
+        level = _level(view, decision.trigger_price)
+        return [f"After that it {way.acts} for profit when the {way.side} {way.turns} to {level} {way.past}."]
+    if trail.armed:
+        return []
+    return [f"After that the take-profit trails from {_level(view, decision.arming_price)} on."]
 
 
 # --- the gate and the stop ------------------------------------------------------------------------
@@ -213,7 +235,7 @@ def _not_armed(view: StatusView, decision: Decision, trail: Trail) -> str:
         return f"{first}, and no gain is enough while the channel is as wide as the price; {now}."
     needed = percent(trail.min_gain.value / decision.memory.anchor)
     return (
-        f"{first}, and the take-profit arms at {_level(view, decision.arming_price)} "
+        f"{first}, and the take-profit trails from {_level(view, decision.arming_price)} on "
         f"({needed}, {_term(trail.min_gain)}); {now}."
     )
 
@@ -236,7 +258,7 @@ def _armed(view: StatusView, decision: Decision, trail: Trail) -> str:
         return f"About to {way.act}: the trail at {trigger} is reached, and the balances are being settled."
     if trail.level is None:
         return (
-            f"Not {way.doing} yet: armed with {gained}, but a {way.deal} at {trigger}, where the trail is, "
+            f"Not {way.doing} yet: it trails {gained}, but a {way.deal} at {trigger}, where the trail is, "
             f"would not pay both fees ({pays} would); {now}."
         )
     if trail.drawdown >= trail.callback:
@@ -245,7 +267,7 @@ def _armed(view: StatusView, decision: Decision, trail: Trail) -> str:
             f"no profit is left to take until it is back between the two."
         )
     then = f"it {way.acts} when the {way.side} {way.turns} to {trigger} {way.past}"
-    return f"Not {way.doing} yet: armed with {gained}; {then}, and {now}."
+    return f"Not {way.doing} yet: it trails {gained}; {then}, and {now}."
 
 
 # --- an exit under way ----------------------------------------------------------------------------
@@ -256,11 +278,28 @@ def _exiting(view: StatusView, decision: Decision) -> list[str]:
     if chase is None:
         return []
     if chase.ending is not None:
-        return [
-            f"The {EXIT_NAMES[chase.kind]} is over ({ENDINGS[chase.ending]}): its order is being taken off the book."
-        ]
+        return _ending(view, chase, ENDINGS[chase.ending])
     stopping = _stopping(view, decision)
     return [f"{_head(view, chase)}: {_order(view, chase)}.", *(stopping or _what_ends_it(view, chase))]
+
+
+def _ending(view: StatusView, chase: ChaseView, cause: str) -> list[str]:
+    """What is still to happen before it is over, and that until then nothing else is."""
+    over = f"The {EXIT_NAMES[chase.kind]} is over ({cause})"
+    last = ["Until then the hard stop is not judged."] if view.regime is Regime.BASE else []
+    if chase.price is not None and chase.rest is not None:
+        if view.account_proven:
+            return [f"{over}: its order is being taken off the book.", *last]
+        left = order(view.rules, chase.side, chase.rest, chase.price)
+        away = "but the exchange cannot be reached"
+        return [f"{over}, {away}: the order {left} may still fill until it is taken off.", *last]
+    if not view.account_proven:
+        waits = "it is concluded when the account connection is back"
+    elif view.blind:
+        waits = "it is concluded when the market is heard again"
+    else:
+        waits = "it is concluded in a moment"
+    return [f"{over}: no order of it is on the book, and {waits}.", *last]
 
 
 def _head(view: StatusView, chase: ChaseView) -> str:
@@ -294,5 +333,10 @@ def _what_ends_it(view: StatusView, chase: ChaseView) -> list[str]:
     if view.stop is None:
         return []
     if chase.side is Side.SELL:
-        return [f"The hard stop takes over when the bid falls to {_level(view, view.stop)}."]
+        stop = _level(view, view.stop)
+        if not view.account_proven:
+            return [f"The hard stop at {stop} is not judged until the account connection is back."]
+        if view.blind:
+            return [f"The hard stop at {stop} is not judged until the market speaks again."]
+        return [f"The hard stop takes over when the bid falls to {stop}."]
     return [f"A candle that closes at {_level(view, view.stop)} or above ends it."]

@@ -15,9 +15,10 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from decimal import Decimal, InvalidOperation
+from itertools import permutations
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -45,11 +46,14 @@ from trailingedge.simulator.terms import Terms
 DEFAULT_SYMBOL: Final = "ETHFDUSD"
 BAD_SETTINGS: Final = 78
 SAME_REQUEST_S: Final = 1.0
+# A market that cannot be opened advises settings, which a daemon has and this command has not.
+_ADVICE_OF_SETTINGS: Final = "set BASE_ASSET and QUOTE_ASSET"
+_ADVICE: Final = "name --symbol and both assets, such as --symbol ABCXYZ --balance ABC=1,XYZ=0"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1; 0 picks one (default)")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="port on 127.0.0.1; 0 picks one (default)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the generated market (default 0)")
     parser.add_argument(
         "--speed", type=_speed, default=1.0, metavar="N", help="market time per wall time, at most (default 1)"
@@ -60,7 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--balance",
         type=_balances,
         metavar="ASSET=AMOUNT,…",
-        help="what the account owns (default 1 of the base asset, 0 of the quote asset)",
+        help="what the account owns (default 1 of the base asset, 0 of the quote asset); where a symbol's name alone "
+        "does not tell its two assets, they are found here",
     )
     parser.add_argument(
         "--fee", type=_fraction, default=Decimal(0), metavar="F", help="maker fee as a fraction (default 0)"
@@ -93,23 +98,27 @@ def run(args: argparse.Namespace) -> int:
     try:
         with _key(args.register_key, args.private_key_out) as (public_key, private_key_path):
             clock = RealClock()
-            tape = open_tape(args.market, args.symbol, args.seed, clock.unix_ms())
+            tape = open_tape(args.market, args.symbol, args.seed, clock.unix_ms(), args.balance or ())
             asyncio.run(_serve(args, clock, tape, public_key, private_key_path))
     except* ConfigError as failed:  # alone, or out of a task: a row of a file may turn out to be unreadable
         for error in failed.exceptions:
             problems += getattr(error, "problems", [str(error)])
     for problem in problems:
-        print(problem, file=sys.stderr)
+        print(problem.replace(_ADVICE_OF_SETTINGS, _ADVICE), file=sys.stderr)
     return BAD_SETTINGS if problems else 0
 
 
-def open_tape(files: list[str] | None, symbol: str | None, seed: int, now_ms: int) -> Tape:
-    """The recorded market in `files`, or one generated from `seed`. Raises ConfigError."""
-    if files:
-        return open_market(files, symbol)
-    symbol = symbol or DEFAULT_SYMBOL
-    base_asset, quote_asset = assets_of(symbol)
-    return GeneratedMarket(seed, now_ms, symbol, base_asset, quote_asset)
+def open_tape(files: list[str] | None, symbol: str | None, seed: int, now_ms: int, owned: Collection[str] = ()) -> Tape:
+    """The recorded market in `files`, or one generated from `seed`. Raises ConfigError.
+
+    Two of the assets `owned` that make up the symbol are its base and quote asset.
+    """
+    named = symbol or (None if files else DEFAULT_SYMBOL)
+    pair = next((pair for pair in permutations(owned, 2) if "".join(pair) == named), (None, None))
+    if files or named is None:
+        return open_market(files or [], symbol, *pair)
+    base_asset, quote_asset = assets_of(named, *pair)
+    return GeneratedMarket(seed, now_ms, named, base_asset, quote_asset)
 
 
 async def _serve(
@@ -121,6 +130,13 @@ async def _serve(
 ) -> None:
     terms = replace(Terms().of_tape(tape), maker_fee=args.fee)
     balances = args.balance or {tape.base_asset: Decimal(1)}
+    for asset in balances:
+        if asset not in (tape.base_asset, tape.quote_asset):
+            pair = f"{tape.base_asset} and {tape.quote_asset}"
+            print(
+                f"--balance {asset}: {tape.symbol} trades {pair}; the account owns it and cannot trade it",
+                file=sys.stderr,
+            )
     exchange = Exchange(terms, clock, balances, tape.history)
     stopped = asyncio.Event()
     try:
@@ -243,6 +259,13 @@ def _balances(text: str) -> dict[str, Decimal]:
             raise argparse.ArgumentTypeError(f"{part!r} is not ASSET=AMOUNT")
         balances[asset.strip()] = _amount(amount.strip())
     return balances
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isdecimal() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port; they go from 1 to 65535, and 0 picks one")
+    return port
 
 
 def _amount(text: str) -> Decimal:

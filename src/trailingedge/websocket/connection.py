@@ -26,7 +26,7 @@ _library_logger = logging.getLogger(f"{__name__}.library")
 _library_logger.setLevel(logging.INFO)
 
 _OPEN_TIMEOUT_S: Final = 10.0
-_CLOSE_TIMEOUT_S: Final = 2.0
+_CLOSE_TIMEOUT_S: Final = 0.5  # the end of a session has five seconds for everything
 _PING_EVERY_S: Final = 20.0  # our pings count against the five messages a second of a stream
 _FRAME_LIMIT_BYTES: Final = 16 * 1024 * 1024
 _FRAMES_QUEUED: Final = 256
@@ -127,9 +127,14 @@ class Backoff:
         self.healthy(lived_s)
         self._failures += 1
         if self._max_retries and self._failures > self._max_retries and not for_ever:
-            raise ExchangeUnreachable(f"{reason}; given up after {self._max_retries} attempts to reconnect")
+            raise ExchangeUnreachable(f"{reason}; given up after {attempts(self._max_retries)} to reconnect")
         longest_s = min(self._max_s, self._base_s * 2.0 ** min(self._failures - 1, 32))
         return self._random.uniform(0.0, longest_s)
+
+
+def attempts(count: int) -> str:
+    """How many, for people."""
+    return "1 attempt" if count == 1 else f"{count} attempts"
 
 
 class ViolationCount:

@@ -20,6 +20,7 @@ from trailingedge.websocket.connection import Backoff, Dial, Socket, gravest, si
 logger = logging.getLogger(__name__)
 
 FULL_LIFE_S: Final = 23 * 3600.0  # the exchange ends every connection after 24 hours
+_TOLD_EVERY_S: Final = 60.0
 _MORE_S: Final = 1.0  # who knocks a moment too early is banned for longer
 _LONGEST_WAIT_S: Final = 3 * 86_400.0  # the longest ban there is; a later time is a mistake
 
@@ -117,6 +118,7 @@ class Link(Generic[L]):
         self._backoff = backoff
         self._on_down = on_down
         self._full_life_s = full_life_s
+        self._told_s = float("-inf")
 
     @property
     def reconnects(self) -> int:
@@ -174,9 +176,18 @@ class Link(Generic[L]):
         delay_s = self._backoff.delay_s(lived_s, where, for_ever=self._tenure is not None)
         if failure.wait_s:
             delay_s = max(delay_s, min(failure.wait_s, _LONGEST_WAIT_S) + _MORE_S)
-        what = "lost" if self._tenure is None else "not followed yet"
-        logger.warning("connection %s name=%s reason=%r again_in_s=%.1f", what, self.name, str(failure), delay_s)
+        what = "lost" if self._tenure is None else "not followed by another yet"
+        level = logging.WARNING if lived_s or self._worth_a_word() else logging.DEBUG
+        logger.log(level, "%s connection %s: %s; trying again in %.1f s", self.name, what, failure, delay_s)
         await self._clock.sleep(delay_s)
+
+    def _worth_a_word(self) -> bool:
+        """Of attempts that fail in a row one a minute is told: more would bury what matters."""
+        now_s = self._clock.now_s()
+        if now_s - self._told_s < _TOLD_EVERY_S:
+            return False
+        self._told_s = now_s
+        return True
 
     async def _serve(self, tenure: _Tenure[L], life: L) -> None:
         """A life from its beginning to its end; losing the session is the usual one."""
@@ -187,6 +198,7 @@ class Link(Generic[L]):
             if self._tenure is None and not tenure.retired and not self.ending:
                 self._on_down(str(lost))
         except BaseException:  # whatever ends it, those who wait for an answer must hear silence
+            self.ending = True
             self._end(tenure, life, SessionLost("closed by us"))
             raise
         finally:

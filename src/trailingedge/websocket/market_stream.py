@@ -214,7 +214,7 @@ class MarketStream:
             try:
                 await self._fetch_missed()
             except _NOT_NOW as error:
-                logger.warning("missed klines not fetched yet reason=%s", error)
+                logger.warning("candles that were missed are not fetched yet: %s", error)
                 await self._clock.sleep(max(_ASK_AGAIN_S, error.wait_s if isinstance(error, SessionLost) else 0.0))
                 continue
             self._gap_seen.clear()

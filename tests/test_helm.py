@@ -1,0 +1,76 @@
+"""The helm: each instruction has one meaning, and whoever asked is told once what became of it."""
+
+from tests.theatre import Stage, play
+
+from trailingedge.instructions import Answer, Instruction
+
+
+def ask(it: Stage, instruction: Instruction, times: int = 1) -> list[Answer]:
+    """The answers come in later, into this list."""
+    answers: list[Answer] = []
+    for _ in range(times):
+        it.daemon.obey(instruction, answers.append)
+    return answers
+
+
+def test_a_flip_is_answered_with_what_became_of_it() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        first = ask(it, Instruction.FLIP)
+        second = ask(it, Instruction.FLIP)
+        await it.wait(1)
+        assert [(answer.done, answer.text[:20]) for answer in first] == [(True, "manual flip: selling")]
+        assert [(answer.done, answer.text) for answer in second] == [(False, "flip refused: already under way")]
+
+    play(story)
+
+
+def test_a_withdrawal_is_answered_and_another_refused() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        ask(it, Instruction.FLIP)
+        await it.wait(1)
+        first, second = ask(it, Instruction.WITHDRAW), ask(it, Instruction.WITHDRAW)
+        await it.wait(1)
+        assert [answer.done for answer in (*first, *second)] == [True, False]
+
+    play(story)
+
+
+def test_questions_bring_figures_and_change_nothing() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        for question in (Instruction.STATUS, Instruction.WHY, Instruction.BALANCE, Instruction.TODAY):
+            (answer,) = await told(it, question)
+            assert answer.done
+            assert answer.text
+            assert answer.data
+        assert it.own == []
+
+    play(story)
+
+
+def test_in_the_start_there_is_nothing_to_tell_yet() -> None:
+    async def story(it: Stage) -> None:
+        for question in (Instruction.STATUS, Instruction.WHY, Instruction.BALANCE, Instruction.TODAY):
+            (answer,) = ask(it, question)
+            assert (answer.done, answer.text) == (False, "starting, not trading yet")
+
+    play(story)
+
+
+def test_a_flood_of_questions_is_answered_a_few_at_a_time_and_the_rest_turned_away() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        answers = ask(it, Instruction.STATUS, times=1000)
+        assert [answer.text for answer in answers] == ["too much was asked for at once"] * 900
+        await it.wait(1)
+        assert len(answers) == 1000
+
+    play(story)
+
+
+async def told(it: Stage, question: Instruction) -> list[Answer]:
+    answers = ask(it, question)
+    await it.wait(0.1)
+    return answers

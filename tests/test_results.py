@@ -1,0 +1,67 @@
+"""What a run came to, for machines: one shape, amounts as text, times in UTC."""
+
+import json
+
+import pytest
+from tests.execution.builders import NUMBER, RULES, D
+from tests.test_tally import MIDNIGHT_MS, ended, fill, finish, tally
+
+from trailingedge.config import Settings
+from trailingedge.results import day_as_data, iso, results
+from trailingedge.tally import Tally
+
+
+@pytest.fixture
+def made() -> Tally:
+    """A take-profit of one ETH at 2550, from an account that stood at 2500."""
+    counted = tally()
+    counted.mark(MIDNIGHT_MS, D(2500), D(1), D(0))
+    counted.hear_report(fill("2.5500", "FDUSD"))
+    finish(counted, ended())
+    counted.mark(MIDNIGHT_MS + 60_000, D(2540), D(0), D("2547.45"))
+    return counted
+
+
+def test_the_shape_is_the_one_of_summary_replay_and_report(made: Tally) -> None:
+    told = json.loads(json.dumps(results(Settings(), RULES, made, ["an hour is missing"])))
+    assert list(told) == ["version", "symbol", "from", "to", "settings", "exits", "totals", "gaps"]
+    assert (told["version"], told["symbol"], told["gaps"]) == (1, "ETHFDUSD", ["an hour is missing"])
+    assert (told["from"], told["to"]) == ("2026-07-02T00:00:00.000+00:00", "2026-07-02T00:01:00.000+00:00")
+    assert list(told["totals"]) == [
+        "exits",
+        "fills",
+        "replaces",
+        "fees",
+        "rejected",
+        "result_frac",
+        "hold_base_frac",
+        "hold_quote_frac",
+        "max_drawdown_frac",
+    ]
+    assert told["totals"]["fees"] == {"FDUSD": "2.55"}
+    assert told["totals"]["result_frac"] == pytest.approx(0.01898)
+
+
+def test_an_exit_is_told_with_its_amounts_as_text(made: Tally) -> None:
+    (told,) = json.loads(json.dumps(results(Settings(), RULES, made)))["exits"]
+    assert (told["number"], told["kind"], told["side"], told["cause"]) == (NUMBER, "take_profit", "SELL", "filled")
+    assert (told["base"], told["quote"], told["average"]) == ("1", "2550", "2550.00")
+
+
+def test_secrets_are_left_out(made: Tally) -> None:
+    settings = Settings(binance_ed25519_api_key="a key", telegram_bot_token="a token")
+    told = results(settings, RULES, made)["settings"]
+    assert isinstance(told, dict)
+    assert "BINANCE_ED25519_API_KEY" not in told
+    assert told["SYMBOL"] == "ETHFDUSD"
+    assert "a key" not in json.dumps(told)
+
+
+def test_a_day_is_told_in_the_same_words(made: Tally) -> None:
+    day = day_as_data(RULES, made.since(tally().now()))
+    assert isinstance(day["exits"], list)
+    assert len(day["exits"]) == 1
+
+
+def test_times_are_iso_in_utc() -> None:
+    assert iso(0) == "1970-01-01T00:00:00.000+00:00"
