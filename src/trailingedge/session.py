@@ -108,7 +108,8 @@ class Session:
         if other is not None:
             alerts.send(texts.ended(other), logging.ERROR)
             return ExitCode.HALTED  # no restart by a service manager: both would trade in turns
-        read_hotkeys(sys.stdin, asyncio.get_running_loop(), self._press, self._face.entered)
+        loop = asyncio.get_running_loop()
+        read_hotkeys(sys.stdin, loop, self._press, self._face.entered, self._tell_of_no_more_keys)
         reloader = Reloader(self._settings, self._plan.read_again, self._apply, self._manager, self._clock)
         control = ControlSocket(
             socket_path(self._settings.symbol, os.environ, self._settings.log_dir),
@@ -249,6 +250,12 @@ class Session:
 
     def _press(self, key: Hotkey) -> None:
         self._obey(key.instruction, self._show if key.asks else lambda _: None)
+
+    def _tell_of_no_more_keys(self) -> None:
+        """Ctrl-D, for instance."""
+        self._face.line(
+            "end of input: no hotkeys from now on; Ctrl-C ends it, trailing-edge flip and the like still work"
+        )
 
     def _show(self, answer: Answer) -> None:
         self._face.line(answer.text)

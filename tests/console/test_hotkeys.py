@@ -166,3 +166,12 @@ asyncio.run(main())
         [sys.executable, "-c", program], stdin=terminal.stdin, capture_output=True, check=False, timeout=20
     )
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+async def test_the_end_of_input_is_told_once() -> None:
+    ended = asyncio.Event()
+    reader = HotkeyReader(typed([b""]), asyncio.get_running_loop(), lambda _: None, ended=ended.set)
+    reader.start()
+    await ended.wait()
+    reader.join(5.0)
+    assert not reader.reading

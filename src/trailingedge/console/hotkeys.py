@@ -5,6 +5,7 @@ itself: the interpreter cannot end while a thread holds the lock of `sys.stdin`.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
@@ -65,8 +66,8 @@ def hotkey(line: str) -> Hotkey | None:
 class HotkeyReader:
     """Reads lines with `read`, and gives each hotkey to `deliver` on the loop.
 
-    `read` blocks and returns b"" at the end, which ends the reader alone. `entered` is called at each
-    line end, by the reading thread.
+    `read` blocks and returns b"" at the end, which ends the reader alone: `ended` hears of it, on the loop.
+    `entered` is called at each line end, by the reading thread.
     """
 
     def __init__(
@@ -75,11 +76,13 @@ class HotkeyReader:
         loop: asyncio.AbstractEventLoop,
         deliver: Callable[[Hotkey], None],
         entered: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._read = read
         self._loop = loop
         self._deliver = deliver
         self._entered = entered
+        self._ended = ended
         self._thread = threading.Thread(target=self._run, name="hotkeys", daemon=True)
 
     def start(self) -> None:
@@ -103,6 +106,8 @@ class HotkeyReader:
                 self._loop.call_soon_threadsafe(self._deliver, key)
             except RuntimeError:  # the loop is closed: nobody is there to obey
                 return
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ended)
 
 
 def read_hotkeys(
@@ -110,6 +115,7 @@ def read_hotkeys(
     loop: asyncio.AbstractEventLoop,
     deliver: Callable[[Hotkey], None],
     entered: Callable[[], None] = lambda: None,
+    ended: Callable[[], None] = lambda: None,
 ) -> HotkeyReader | None:
     """A started reader of `stdin`, or None where it is no terminal. Call it from the main thread."""
     try:
@@ -121,7 +127,7 @@ def read_hotkeys(
     if hasattr(signal, "SIGTTIN"):
         # Sent to the background, a read would stop the whole process, and with it the trading.
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-    reader = HotkeyReader(lambda: _read_terminal(descriptor), loop, deliver, entered)
+    reader = HotkeyReader(lambda: _read_terminal(descriptor), loop, deliver, entered, ended)
     reader.start()
     return reader
 
