@@ -66,7 +66,11 @@ class Book:
         """Take in what is new."""
         if self._file is None:
             self._file = self.path.open(encoding="utf-8")
-        for line in self._file:
+        while True:
+            begun_at, line = self._file.tell(), self._file.readline()
+            if not line.endswith("\n"):  # the end, or a line that is just being written
+                self._file.seek(begun_at)
+                return
             entry = json.loads(line)
             self._hear(entry["what"], entry["details"], entry["unix_ms"])
 

@@ -185,8 +185,7 @@ def _written_down(journal: Journal, path: Path | None) -> Iterator[None]:
 def _until_signalled(stopped: asyncio.Event, clock: Clock) -> Iterator[None]:
     """Meanwhile, SIGTERM and SIGINT set `stopped`. One that comes a second later ends the process at once.
 
-    A stop of the whole group under `uv run` arrives twice; so after the first, this stays in force until
-    the process is gone.
+    A stop of the whole group under `uv run` arrives twice; so after the first, both are ignored once that is over.
     """
     loop = asyncio.get_running_loop()
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
@@ -205,9 +204,9 @@ def _until_signalled(stopped: asyncio.Event, clock: Clock) -> Iterator[None]:
     try:
         yield
     finally:
-        if not first_s:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+        for each, handler in before.items():
+            # The interpreter's own end would give a second one back its power to kill, but not if it is ignored.
+            signal.signal(each, signal.SIG_IGN if first_s else handler)
 
 
 @contextlib.contextmanager
