@@ -1,7 +1,10 @@
 """The helm: each instruction has one meaning, and whoever asked is told once what became of it."""
 
-from tests.theatre import Stage, play
+from dataclasses import replace
 
+from tests.theatre import D, Stage, play
+
+from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.instructions import Answer, Instruction
 
 
@@ -74,3 +77,17 @@ async def told(it: Stage, question: Instruction) -> list[Answer]:
     answers = ask(it, question)
     await it.wait(0.1)
     return answers
+
+
+def test_a_resume_that_a_breaker_outlasts_says_only_that() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        assert it.daemon.desk is not None
+        breakers = it.daemon.desk.trader.guards.breakers
+        trip = Trip(Breaker.DAILY_LOSS, D("0.02"), D("0.01"))
+        breakers.state = replace(breakers.state, trips=(trip,))
+        (answer,) = await told(it, Instruction.RESUME)
+        assert (answer.done, answer.text[:10]) == (False, "still held")
+        assert not it.heard("resumed")
+
+    play(story)

@@ -193,9 +193,14 @@ RUNS = {
     "broken pipe": "{{ {run} --duration 1.5; echo code $? >&2; }} | head -1",
     "interrupted": "exec {run} </dev/null",
     "terminated": "exec {run} </dev/null",
+    "paper out of reach": "exec {run} --mode paper {urls} </dev/null",
     "unreachable": "{run} --mode testnet {keys} --set RECONNECT_MAX_RETRIES=2 --set RECONNECT_BASE_SEC=0.01",
 }
-SIGNALS = {"interrupted": signal.SIGINT, "terminated": signal.SIGTERM}
+SIGNALS = {
+    "interrupted": (signal.SIGINT, "ready: "),
+    "terminated": (signal.SIGTERM, "ready: "),
+    "paper out of reach": (signal.SIGTERM, "trying again"),
+}
 
 
 @dataclass(frozen=True)
@@ -214,10 +219,10 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     for name, command in RUNS.items():
         place = tmp_path_factory.mktemp("run")
         keys = f"--set BINANCE_ED25519_PRIV_PATH={key_file(place / 'key.pem')} --set BINANCE_ED25519_API_KEY=k"
-        for url in ("BINANCE_WS_API_URL=ws://127.0.0.1:9/ws-api/v3", "BINANCE_WS_STREAM_URL=ws://127.0.0.1:9"):
-            keys += f" --set {url}"
+        urls = "--set BINANCE_WS_API_URL=ws://127.0.0.1:9/ws-api/v3 --set BINANCE_WS_STREAM_URL=ws://127.0.0.1:9"
+        keys += f" {urls}"
         started[name] = subprocess.Popen(
-            ["bash", "-c", command.format(run=f"{sys.executable} -m trailingedge.main", keys=keys)],
+            ["bash", "-c", command.format(run=f"{sys.executable} -m trailingedge.main", keys=keys, urls=urls)],
             cwd=place,
             env=NO_ENVIRONMENT,
             stdout=subprocess.PIPE,
@@ -227,11 +232,12 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     return {name: _ended(process, SIGNALS.get(name)) for name, process in started.items()}
 
 
-def _ended(process: subprocess.Popen[str], number: signal.Signals | None) -> Ended:
-    """The end of a run; with a signal, which comes twice, as a group stop under `uv run` does, once it is ready."""
+def _ended(process: subprocess.Popen[str], ending: tuple[signal.Signals, str] | None) -> Ended:
+    """The end of a run; with a signal once it has said that, which comes twice, as a stop of a whole group does."""
     read = ""
-    if number is not None and process.stdout is not None:
-        while "ready: " not in read and (line := process.stdout.readline()):
+    if ending is not None and process.stdout is not None:
+        number, said = ending
+        while said not in read and (line := process.stdout.readline()):
             read += line
         process.send_signal(number)
         process.send_signal(number)
@@ -250,6 +256,12 @@ def test_a_run_starts_trades_and_sums_up(name: str, ends: dict[str, Ended]) -> N
         "summary sim ETHFDUSD",
     ):
         assert said in end.out
+
+
+def test_paper_ends_in_good_order_while_the_real_market_is_out_of_reach(ends: dict[str, Ended]) -> None:
+    end = ends["paper out of reach"]
+    assert (end.code, end.err) == (ExitCode.OK, "")
+    assert "PAPER shutdown: SIGTERM" in end.out
 
 
 def test_without_a_standard_output_it_runs_all_the_same(ends: dict[str, Ended]) -> None:

@@ -180,8 +180,7 @@ class Daemon:
                 if await self._started():
                     await self._trade()
                 return await self._shut_down()
-            except Exception:
-                # Whatever it was that we did not foresee: leave nothing behind.
+            except Exception:  # whatever it was that we did not foresee: leave nothing behind
                 await self._parting.withdraw(self.desk, self._steps)
                 raise
             except asyncio.CancelledError:

@@ -1,6 +1,7 @@
 """Whatever happens on the line is a result, a refusal or nobody there; and nowhere is the token."""
 
 import asyncio
+import gzip
 import logging
 import traceback
 
@@ -176,3 +177,28 @@ async def test_over_loopback_a_line_that_is_cancelled_leaves_nothing_open() -> N
         with pytest.raises(asyncio.CancelledError):
             await task
         await line.hang_up()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("[" * 200_000, id="nested beyond reading"),
+        pytest.param('{"ok": true, "result": "' + "x" * (1 << 20) + '"}', id="larger than any answer"),
+        pytest.param("", id="nothing"),
+    ],
+)
+async def test_an_answer_that_cannot_be_one_is_nobody_there(content: str) -> None:
+    with pytest.raises(BotUnreachable):
+        await answered(Reply(200, content))
+
+
+async def test_an_answer_that_comes_packed_is_not_unpacked() -> None:
+    async def connect() -> httpx.AsyncClient:
+        def handle(_: httpx.Request) -> httpx.Response:
+            packed = gzip.compress(b'{"ok": true, "result": 5}')
+            return httpx.Response(200, content=packed, headers={"Content-Encoding": "gzip"})
+
+        return httpx.AsyncClient(transport=httpx.MockTransport(handle), trust_env=False)
+
+    with pytest.raises(BotUnreachable, match="packed"):
+        await Line("https://telegram.test", TOKEN, connect).ask("getMe", {}, 1.0)

@@ -137,8 +137,7 @@ class Telegram:
             except BotRefused as refused:
                 self._switch_off(refused)
                 return
-            except Exception:
-                # Alerts are for the trade, not the trade for alerts: a mistake in them must not end it.
+            except Exception:  # alerts are for the trade, not the trade for alerts: a mistake must not end it
                 logger.exception("a mistake in telling Telegram")
                 await self._clock.sleep(_AFTER_A_MISTAKE_S)
 
@@ -167,7 +166,7 @@ class Telegram:
             await chat.empty(within_s)
         except BotRefused as refused:
             self._switch_off(refused)
-        except Exception:
+        except Exception:  # nor may one change how the session has ended
             logger.exception("a mistake in telling Telegram")
         finally:
             await chat.hang_up()
