@@ -40,6 +40,7 @@ FLOORS: Final = [
     "config",
     "config_validator",
     "results",
+    "report",
     "logging_config",
     "service",
     "control",

@@ -1,0 +1,108 @@
+"""One run from beginning to end, as it is told: everything a report can say is in here, or follows from it.
+
+A record, a replay of recorded markets and the exchange's own list of trades each make a `Story`; terminal,
+JSON, CSV and page are tellings of the same one, so that their numbers cannot differ. Amounts and prices of
+orders are `Decimal`; curves, which are only looked at, are floats. Times are the market's, UTC milliseconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trailingedge.market import Regime, Side
+from trailingedge.strategy.want import Kind
+from trailingedge.tally import FinishedExit
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """Open, high, low and close of one interval, in quote per base."""
+
+    open_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where market, strategy and account stood at one moment, usually the close of a candle.
+
+    Prices are quote per base, whichever asset is held; None where there was none. `value` is the whole
+    account in quote at the best bid.
+    """
+
+    time_ms: int
+    bid: float
+    value: float
+    regime: Regime | None
+    anchor: float | None
+    high: float | None
+    trail: float | None
+    stop: float | None
+    upper: float | None
+    mid: float | None
+    lower: float | None
+    gate_shut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """An exit order of ours was "placed", "replaced" (`price` is the new one) or "withdrawn"."""
+
+    time_ms: int
+    what: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution of an order of ours. `number` is that of the exit it belongs to."""
+
+    time_ms: int
+    trade_id: int
+    order_id: int
+    number: int
+    kind: Kind
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    quote: Decimal
+    commission: Decimal
+    commission_asset: str
+    is_maker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The whole of it, each sequence oldest first.
+
+    `settings` are shown values without secrets. `first_value` and `last_value` are the account in quote at
+    the best bids `first_bid` and `last_bid`. `rejected` counts the exchange's refusals by code. `gaps` says
+    in words what the market or the record lacks.
+    """
+
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    tick_size: Decimal
+    from_ms: int
+    to_ms: int
+    settings: Mapping[str, str]
+    exits: tuple[FinishedExit, ...]
+    fills: tuple[Fill, ...]
+    orders: tuple[OrderEvent, ...]
+    candles: tuple[Candle, ...]
+    moments: tuple[Moment, ...]
+    replaces: int
+    rejected: Mapping[int, int]
+    first_bid: Decimal
+    last_bid: Decimal
+    first_value: Decimal
+    last_value: Decimal
+    max_drawdown_frac: float
+    gaps: tuple[str, ...] = ()
