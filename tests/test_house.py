@@ -77,7 +77,12 @@ PURE: Final = {
     "trailingedge",
 }
 WITH_EXCHANGE: Final = {"simulator", "paper", "venues", "main"}
-DOORWAYS: Final = {"websocket.connection", "auth.permissions", "service"}  # market and orders go through the first
+DOORWAYS: Final = {
+    "websocket.connection",
+    "websocket.prompt",
+    "auth.permissions",
+    "service",
+}  # market and orders: the first two
 OF_THE_WHOLE: Final = {"simulation", "benchmarks"}  # folders of tests that mirror no folder of the source
 TOP_LEVEL: Final = {
     "src",

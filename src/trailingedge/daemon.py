@@ -277,7 +277,7 @@ class Daemon:
                 self._start_task(self._save_frames(self._frames.lines()))
             return
         for command in commands:
-            await self._gateway.send(command)
+            self._gateway.send(command)
         for news in desk.trader.news:
             self._notes.hear(news)
             self._helm.hear(news)

@@ -1,7 +1,7 @@
 """Sockets that say why they closed, and patience that has an end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from random import Random
 
@@ -10,6 +10,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from trailingedge.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
 from trailingedge.websocket.connection import Backoff, ViolationCount, dial, shown, side_by_side
+from trailingedge.websocket.prompt import is_known
 
 
 class Top(Random):
@@ -120,17 +121,57 @@ async def echo_server() -> AsyncIterator[tuple[Server, str]]:
         yield server, f"ws://127.0.0.1:{port}/ws"
 
 
-async def test_a_real_socket_talks_and_tells_why_it_was_closed() -> None:
+@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
+async def test_a_real_socket_talks_and_tells_why_it_was_closed(prompt: bool) -> None:
+    heard: list[str] = []
+
+    def hear(frames: Sequence[str | bytes]) -> None:
+        for frame in frames:
+            heard.append(frame if isinstance(frame, str) else frame.decode())
+            socket.send("bye")
+
     async with echo_server() as (_, url):
-        socket = await dial(url)
-        await socket.send("hello")
-        assert await socket.recv() == "hello"
-        await socket.send("bye")
+        socket = await dial(url, prompt=prompt)
+        socket.send("hello")
         with pytest.raises(SessionLost, match="closed 1008 Too many requests"):
-            await socket.recv()
+            await socket.listen(hear)
         with pytest.raises(SessionLost):
-            await socket.send("anybody there?")
+            socket.send("anybody there?")
         await socket.close()
+    assert heard == ["hello"]
+
+
+@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
+async def test_what_the_listener_raises_ends_the_listening(prompt: bool) -> None:
+    def hear(_: Sequence[str | bytes]) -> None:
+        raise SessionLost("revoked")
+
+    async with echo_server() as (_, url):
+        socket = await dial(url, prompt=prompt)
+        socket.send("hello")
+        with pytest.raises(SessionLost, match="revoked"):
+            await socket.listen(hear)
+        await socket.close()
+
+
+@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
+async def test_who_is_told_to_stop_listening_hears_nothing_more(prompt: bool) -> None:
+    heard: list[str | bytes] = []
+    async with echo_server() as (_, url):
+        socket = await dial(url, prompt=prompt)
+        listening = asyncio.create_task(socket.listen(heard.extend))
+        await asyncio.sleep(0)
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        with suppress(SessionLost):
+            socket.send("hello")
+        await socket.close()
+    assert heard == []
+
+
+def test_the_library_in_use_is_known_well_enough_for_the_short_way() -> None:
+    assert is_known()
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/ws", "ws://[::1]:1", "ws://localhost:1", "nonsense"])

@@ -1,6 +1,6 @@
 """Every answer to an order request, and every silence, is one outcome."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -268,7 +268,7 @@ class Posted:
         self.params: dict[str, str | int] = {}
         self.answer: Listener = lambda _: None
 
-    async def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
         assert patience_s == 3.0
         self.method, self.params, self.answer = method, dict(params or {}), heard
 
@@ -289,12 +289,12 @@ ORDER = NewOrder("mm-1", Side.BUY, Decimal("0.001"), Decimal(60000))
     ],
 )
 async def test_each_request_is_stamped_by_the_exchanges_clock(
-    ask: Callable[[Orders, Callable[[object], None]], Awaitable[None]], method: str
+    ask: Callable[[Orders, Callable[[object], None]], None], method: str
 ) -> None:
     posted, server_clock = Posted(), ServerClock(HandClock(unix_ms=1000))
     server_clock.offset_ms = 234
     heard: list[object] = []
-    await ask(Orders(posted, server_clock, "BTCUSDT", recv_window_ms=4000), heard.append)
+    ask(Orders(posted, server_clock, "BTCUSDT", recv_window_ms=4000), heard.append)
     assert posted.method == method
     assert (posted.params["timestamp"], posted.params["recvWindow"], posted.params["symbol"]) == (1234, 4000, "BTCUSDT")
     posted.answer(Silence("timeout"))
@@ -303,7 +303,7 @@ async def test_each_request_is_stamped_by_the_exchanges_clock(
 
 async def test_a_late_answer_is_a_second_outcome() -> None:
     posted, heard = Posted(), list[Outcome]()
-    await Orders(posted, ServerClock(HandClock()), "BTCUSDT").place(ORDER, heard.append)
+    Orders(posted, ServerClock(HandClock()), "BTCUSDT").place(ORDER, heard.append)
     posted.answer(Silence("timeout"))
     posted.answer(Reply(200, PLACED))
     assert heard == [Unanswered("timeout"), DONE_PLACE]
@@ -311,6 +311,6 @@ async def test_a_late_answer_is_a_second_outcome() -> None:
 
 async def test_listed_orders_are_handed_over() -> None:
     posted, heard = Posted(), list[Listed]()
-    await Orders(posted, ServerClock(HandClock()), "BTCUSDT").all_orders(501, heard.append)
+    Orders(posted, ServerClock(HandClock()), "BTCUSDT").all_orders(501, heard.append)
     posted.answer(Reply(200, [CANCELED, PLACED]))
     assert [[order.order_id for order in found] for found in heard if isinstance(found, tuple)] == [[501, 502]]

@@ -32,7 +32,7 @@ class Caller(Protocol):
 class Poster(Protocol):
     """Whoever can write a request and go on: the order path."""
 
-    async def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None: ...
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None: ...
 
 
 async def _trust(_: Conversation) -> None:
@@ -59,7 +59,7 @@ class ApiConnection:
         on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None,
         on_down: Callable[[str], None] = lambda _: None,
         server_ms: Callable[[], int] | None = None,
-        note: Note = lambda _direction, _frame: None,
+        note: Note = lambda _direction, _frames: None,
         full_life_s: float = FULL_LIFE_S,
     ) -> None:
         def begin(socket: Socket, follow: Follow) -> Conversation:
@@ -118,10 +118,10 @@ class ApiConnection:
         """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
         return result_of(method, await self.ask(method, params, patience_s))
 
-    async def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
         """Write the request and return; `heard` gets the answer. Not ready: it hears NotSent at once."""
         current = self._link.current
         if current is None:
             heard(NotSent("not connected"))
         else:
-            await current.post(method, params, patience_s, heard)
+            current.post(method, params, patience_s, heard)

@@ -1,7 +1,8 @@
 """The only sockets in the daemon, and the small rules of patience around them.
 
 The dial is an argument everywhere: the virtual loop replaces it by memory. What keeps a connection alive
-is the `Link`, one file further on.
+is the `Link`, one file further on. Messages are not compressed, and the event loop sets TCP_NODELAY: a
+frame is on its way when it is written.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from trailingedge.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost
+from trailingedge.websocket.prompt import Hear, PromptConnection, is_known
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +37,15 @@ _SHOWN: Final = 2000
 
 
 class Socket(Protocol):
-    """One open connection. `recv` and `send` raise SessionLost, with the reason, once it is closed."""
+    """One open connection. Once it is closed, `send` and `listen` raise SessionLost, with the reason."""
 
-    async def send(self, text: str) -> None: ...
+    def send(self, text: str) -> None:
+        """Write a frame."""
+        ...
 
-    async def recv(self) -> str | bytes: ...
+    async def listen(self, hear: Hear) -> None:
+        """Hand frames over until the end; those that came together, together. Raises what `hear` raises."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -47,33 +53,88 @@ class Socket(Protocol):
 Dial = Callable[[str], Awaitable[Socket]]
 
 
-class _WebSocket:
-    """A Socket over the network."""
+class _PromptSocket:
+    """A Socket over the network, the short way."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: PromptConnection) -> None:
         self._connection = connection
 
-    async def send(self, text: str) -> None:
+    def send(self, text: str) -> None:
         try:
-            await self._connection.send(text)
-        except (ConnectionClosed, OSError) as error:
+            self._connection.write(text)
+        except (OSError, WebSocketException) as error:
             raise SessionLost(_reason(error)) from error
 
-    async def recv(self) -> str | bytes:
+    async def listen(self, hear: Hear) -> None:
+        self._connection.begin(hear)
         try:
-            return await self._connection.recv()
+            await self._connection.wait_closed()
+        finally:
+            self._connection.begin(lambda _: None)  # nobody listens any more
+        if self._connection.failure is not None:
+            raise self._connection.failure
+        try:
+            await self._connection.recv()
         except (ConnectionClosed, OSError) as error:
             raise SessionLost(_reason(error)) from error
 
     async def close(self) -> None:
+        await _hang_up(self._connection)
+
+
+class _OrdinarySocket:
+    """A Socket over the network by the library's public methods alone, a turn of the loop slower each way."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._lost: SessionLost | None = None
+
+    def send(self, text: str) -> None:
+        if self._lost is not None:
+            raise self._lost
+        self._outbox.put_nowait(text)
+
+    async def listen(self, hear: Hear) -> None:
         try:
-            await self._connection.close()
-        except (WebSocketException, OSError) as error:
-            logger.debug("! close failed reason=%s", _reason(error))
+            await side_by_side(self._read(hear), self._write())
+        except SessionLost as lost:
+            self._lost = lost
+            raise
+
+    async def _read(self, hear: Hear) -> None:
+        while True:
+            try:
+                frame = await self._connection.recv()
+            except (ConnectionClosed, OSError) as error:
+                raise SessionLost(_reason(error)) from error
+            hear([frame])
+
+    async def _write(self) -> None:
+        while True:
+            text = await self._outbox.get()
+            try:
+                await self._connection.send(text)
+            except (ConnectionClosed, OSError) as error:
+                raise SessionLost(_reason(error)) from error
+
+    async def close(self) -> None:
+        await _hang_up(self._connection)
 
 
-async def dial(url: str) -> Socket:
-    """Open a connection. Raises SessionLost when that fails, ConfigError for a proxy that cannot be used."""
+async def _hang_up(connection: ClientConnection) -> None:
+    try:
+        await connection.close()
+    except (WebSocketException, OSError) as error:
+        logger.debug("! close failed reason=%s", _reason(error))
+
+
+async def dial(url: str, *, prompt: bool | None = None) -> Socket:
+    """Open a connection. Raises SessionLost when that fails, ConfigError for a proxy that cannot be used.
+
+    `prompt`: the short way (see there) or not; by default wherever the library is known well enough.
+    """
+    prompt = is_known() if prompt is None else prompt
     try:
         connection = await connect(
             url,
@@ -86,6 +147,7 @@ async def dial(url: str) -> Socket:
             max_size=_FRAME_LIMIT_BYTES,
             max_queue=_FRAMES_QUEUED,
             logger=_library_logger,
+            create_connection=PromptConnection if prompt else None,
         )
     except InvalidStatus as refused:  # 429 and 418 say how long they last
         raise SessionLost(_reason(refused), _retry_after_s(refused)) from refused
@@ -93,7 +155,7 @@ async def dial(url: str) -> Socket:
         raise SessionLost(_reason(error)) from error
     except ImportError as error:  # the library speaks to SOCKS proxies only with a further package
         raise ConfigError([f"proxy for {url}: {error}; use an HTTP proxy or unset ALL_PROXY"]) from error
-    return _WebSocket(connection)
+    return _PromptSocket(connection) if isinstance(connection, PromptConnection) else _OrdinarySocket(connection)
 
 
 class Backoff:

@@ -11,7 +11,7 @@ fetched and folded in, in order, before newer ones; the book never waits for the
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from trailingedge.clock import Clock
@@ -35,6 +35,7 @@ from trailingedge.websocket.messages import (
     read_stream_frame,
 )
 from trailingedge.websocket.relay import Relay
+from trailingedge.websocket.top_frame import newest_top, read_top
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,10 @@ class MarketStream:
         backoff: Backoff,
         stale_after_s: float,
         on_down: Callable[[str], None] = lambda _: None,
-        note: Note = lambda _direction, _frame: None,
+        note: Note = lambda _direction, _frames: None,
         full_life_s: float = FULL_LIFE_S,
     ) -> None:
-        self._symbol = symbol
+        self.symbol = symbol
         self._interval = interval
         self._snapshots = snapshots
         self._api = api
@@ -81,6 +82,7 @@ class MarketStream:
         self._note = note
         self._relay = Relay(self._hear_top)
         self._kline_event_ms = 0
+        self._book_begins = f'{{"stream":"{symbol.lower()}@bookTicker",'.encode()
         streams = f"{symbol.lower()}@bookTicker/{symbol.lower()}@kline_{interval}"
         url = f"{base_url.rstrip('/')}/stream?streams={streams}"
         self._link = Link(
@@ -151,7 +153,7 @@ class MarketStream:
         """Ask for the best prices and compare. False when the exchange could not be asked."""
         proven_s = self._snapshots.top_proven_s
         try:
-            asked = await market_fetch.book(self._api, self._symbol, self._probe_after_s)
+            asked = await market_fetch.book(self._api, self.symbol, self._probe_after_s)
         except _NOT_NOW as error:
             logger.debug("! probe failed reason=%s", error)
             return False
@@ -170,12 +172,16 @@ class MarketStream:
 
     # What is heard ---------------------------------------------------------------------------
 
+    def is_book(self, frame: str | bytes) -> bool:
+        """Whether `frame` tells of our book and of nothing else, rightly or wrongly."""
+        return isinstance(frame, bytes) and frame.startswith(self._book_begins)
+
     def hear(self, message: StreamMessage, feed: "Feed") -> None:
         """A message, over whichever connection."""
         match message:
-            case TopHeard(symbol=self._symbol, top=top):
+            case TopHeard(symbol=self.symbol, top=top):
                 self._relay.hear(feed, top)
-            case KlineHeard(symbol=self._symbol, interval=self._interval):
+            case KlineHeard(symbol=self.symbol, interval=self._interval):
                 if message.event_ms >= self._kline_event_ms:  # else another connection told it before
                     self._kline_event_ms = message.event_ms
                     self._hear_kline(message)
@@ -229,7 +235,7 @@ class MarketStream:
             if attempt:
                 await self._clock.sleep(_ASK_AGAIN_S)
             from_ms, until_ms = self._snapshots.klines[-1].close_ms + 1, self._waiting[0].kline.open_ms - 1
-            missed = await market_fetch.klines_between(self._api, self._symbol, self._interval, from_ms, until_ms)
+            missed = await market_fetch.klines_between(self._api, self.symbol, self._interval, from_ms, until_ms)
             for kline in missed:
                 self._snapshots.hear_kline(kline, kline.close_ms, self._clock.now_s())
             if missed:
@@ -252,22 +258,39 @@ class Feed:
         self._socket = socket
         self._clock = clock
         self._note = note
+        self._violations = ViolationCount()
 
     async def run(self) -> None:
         """Hear every frame. Raises SessionLost."""
-        violations = ViolationCount()
-        while True:
-            frame = await self._socket.recv()
-            self._note("<", frame)
-            self.heard_s = self._clock.now_s()
-            if self.first_heard_s is None:
-                self.first_heard_s = self.heard_s
-            try:
-                self._stream.hear(read_stream_frame(frame), self)
-            except ProtocolViolation as violation:
-                violations.add(violation, self._clock.now_s())
-            except Exception:  # a handler's mistake must not cut us off from the market
-                logger.exception("frame handler failed frame=%s", shown(frame))
+        await self._socket.listen(self._hear_all)
+
+    def _hear_all(self, frames: Sequence[str | bytes]) -> None:
+        """Frames that came together: of their books the newest alone counts, the others are history already.
+
+        Raises SessionLost.
+        """
+        self._note("<", frames)
+        self.heard_s = self._clock.now_s()
+        if self.first_heard_s is None:
+            self.first_heard_s = self.heard_s
+        if len(frames) == 1:
+            self._hear(frames[0], None)
+            return
+        newest, heard = newest_top(frames, self._stream.symbol)
+        for index, frame in enumerate(frames):
+            if index == newest:
+                self._hear(frame, heard)
+            elif index > newest or not self._stream.is_book(frame):
+                self._hear(frame, None)
+
+    def _hear(self, frame: str | bytes, heard: StreamMessage | None) -> None:
+        """`heard` is what `frame` says, where that is known already."""
+        try:
+            self._stream.hear(heard or read_top(frame) or read_stream_frame(frame), self)
+        except ProtocolViolation as violation:
+            self._violations.add(violation, self._clock.now_s())
+        except Exception:  # a handler's mistake must not cut us off from the market
+            logger.exception("frame handler failed frame=%s", shown(frame))
 
     async def open(self) -> None:
         await self._stream.welcome(self)
