@@ -50,6 +50,8 @@ FLOORS: Final = [
     "startup",
     "desk",
     "parting",
+    "pace",
+    "reflex",
     "helm",
     "daemon",
     "signals",

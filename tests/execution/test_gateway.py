@@ -26,6 +26,7 @@ from trailingedge.execution.commands import (
 )
 from trailingedge.execution.gateway import Gateway
 from trailingedge.market import Side
+from trailingedge.websocket.draft import Written
 from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, ReplaceOutcome, Unanswered
 from trailingedge.websocket.requests import Manner, NewOrder
 
@@ -54,6 +55,10 @@ class PaperOrders:
         heard: Callable[[ReplaceOutcome], None],
     ) -> None:
         self.asked.append(("replace", cancel_order_id, cancel_client_order_id, order))
+        self.replaced.append(heard)
+
+    def expect(self, written: Written, heard: Callable[[ReplaceOutcome], None]) -> None:
+        self.asked.append(("expect", written))
         self.replaced.append(heard)
 
     def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
@@ -141,6 +146,16 @@ async def test_a_command_becomes_one_request(
     bench.gateway.send(command)
     assert bench.orders.asked == [asked]
     assert bench.delivered == []
+
+
+async def test_what_is_on_the_wire_already_is_answered_by_the_tag_of_its_command() -> None:
+    bench = Bench()
+    written = Written(None)
+    bench.gateway.expect(written, Replace(5, 7, OWN, Side.SELL, PRICE, QUANTITY))
+    outcome = ReplaceOutcome(Unanswered("timeout"), Unanswered("timeout"))
+    bench.orders.replaced[0](outcome)
+    assert bench.orders.asked == [("expect", written)]
+    assert bench.delivered == [ReplaceAnswered(5, outcome)]
 
 
 async def test_an_answer_comes_back_by_its_tag_and_a_late_one_too() -> None:

@@ -169,6 +169,29 @@ async def test_a_post_is_on_the_wire_when_it_returns_and_is_answered_later() -> 
         assert heard == [Reply(200, "done")]
 
 
+async def test_what_is_written_first_and_listened_to_after_is_answered_like_any_other() -> None:
+    async with running() as bench:
+        heard: list[Answer] = []
+        written = bench.api.write(lambda number: f'{{"id":{number},"method":"order.place"}}')
+        assert bench.socket.sent == [{"id": 1, "method": "order.place"}]
+        written.heard_by("order.place", 5.0, heard.append)
+        bench.socket.answer(0, "done")
+        await settle()
+        assert heard == [Reply(200, "done")]
+        bench.api.post("time", None, 5.0, heard.append)
+        assert bench.socket.sent[1]["id"] == 2
+
+
+async def test_what_was_written_and_lost_is_silence_and_unconnected_nothing_is_written() -> None:
+    async with running() as bench:
+        heard: list[Answer] = []
+        bench.socket.closed = True
+        bench.api.write(lambda _: "{}").heard_by("order.place", 5.0, heard.append)
+        assert heard == [Silence("closed", connection_lost=True)]
+        bench.api.write(lambda _: "{}").heard_by("order.place", 5.0, heard.append)
+        assert heard[1:] == [NotSent("closed")]
+
+
 async def test_a_late_answer_follows_the_silence() -> None:
     async with running() as bench:
         heard: list[Answer] = []

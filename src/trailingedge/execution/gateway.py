@@ -26,6 +26,7 @@ from trailingedge.execution.commands import (
     Replace,
     ReplaceAnswered,
 )
+from trailingedge.websocket.draft import Written
 from trailingedge.websocket.outcomes import Outcome, ReplaceOutcome
 from trailingedge.websocket.requests import Manner, NewOrder
 
@@ -46,6 +47,8 @@ class OrderEntry(Protocol):
         order: NewOrder,
         heard: Callable[[ReplaceOutcome], None],
     ) -> None: ...
+
+    def expect(self, written: Written, heard: Callable[[ReplaceOutcome], None]) -> None: ...
 
     def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None: ...
 
@@ -88,6 +91,10 @@ class Gateway:
                 self._orders.all_orders(order_id, self._listed(tag, client_order_id))
             case Remedy():
                 self.fetch(command)
+
+    def expect(self, written: Written, command: Replace) -> None:
+        """`command` is on the wire already; its answer comes back like any other."""
+        self._orders.expect(written, self._replaced(command.tag))
 
     def fetch(self, remedy: Remedy) -> None:
         """Have it read again, soon; asked for twice meanwhile, it is read once."""

@@ -13,6 +13,7 @@ from trailingedge.clock import Clock
 from trailingedge.market import RateLimit
 from trailingedge.websocket.connection import Backoff, Dial, Socket
 from trailingedge.websocket.conversation import PATIENCE_S, Conversation, Note, result_of
+from trailingedge.websocket.draft import Written
 from trailingedge.websocket.link import FULL_LIFE_S, Follow, Link
 from trailingedge.websocket.session import Answer, Listener, NotSent, Params
 
@@ -31,6 +32,8 @@ class Caller(Protocol):
 
 class Poster(Protocol):
     """Whoever can write a request and go on: the order path."""
+
+    def write(self, word: Callable[[int], str]) -> Written: ...
 
     def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None: ...
 
@@ -125,3 +128,8 @@ class ApiConnection:
             heard(NotSent("not connected"))
         else:
             current.post(method, params, patience_s, heard)
+
+    def write(self, word: Callable[[int], str]) -> Written:
+        """Write a request, worded for its number; whoever wrote it then listens."""
+        current = self._link.current
+        return Written(None, NotSent("not connected")) if current is None else current.write(word)

@@ -13,6 +13,7 @@ from trailingedge.clock import Clock
 from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
 from trailingedge.market import RateLimit
 from trailingedge.websocket.connection import Socket, ViolationCount, shown, side_by_side
+from trailingedge.websocket.draft import Written
 from trailingedge.websocket.messages import AccountEvent, Reply, ServerShutdown
 from trailingedge.websocket.outcomes import Unanswered
 from trailingedge.websocket.refusals import judge, told_ms
@@ -87,12 +88,9 @@ class Conversation:
 
     def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
         """Write the request and return; `heard` gets the answer."""
-        if self._lost is not None:
-            heard(NotSent(str(self._lost)))
-            return
-        quiet_s = self._quiet_until_s - self._clock.now_s()
-        if quiet_s > 0.0:  # asking on would only lengthen the ban
-            heard(NotSent(f"the exchange wants to hear nothing for {quiet_s:.0f} s", quiet_s))
+        refused = self._refusal()
+        if refused is not None:
+            heard(refused)
             return
         text = self._session.ask(method, params, self._clock.now_s(), patience_s, heard)
         self._asked.set()
@@ -104,6 +102,39 @@ class Conversation:
         self._note(">", (text,))
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("> %s", shown(text))
+
+    def write(self, word: Callable[[int], str]) -> "Written":
+        """Write a request, worded for its number, before anything else is done; whoever wrote it then listens."""
+        refused = self._refusal()
+        if refused is not None:
+            return Written(None, refused)
+        number = self._session.next_number()
+        text = word(number)
+        lost = None
+        try:
+            self._socket.send(text)
+        except SessionLost as error:
+            lost = error
+
+        def listen(method: str, patience_s: float, heard: Listener) -> None:
+            self._session.expect(number, method, self._clock.now_s(), patience_s, heard)
+            self._asked.set()
+            if lost is not None:
+                self.end(lost)
+            self._note(">", (text,))
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("> %s", shown(text))
+
+        return Written(listen)
+
+    def _refusal(self) -> NotSent | None:
+        """Why nothing may be written now."""
+        if self._lost is not None:
+            return NotSent(str(self._lost))
+        quiet_s = self._quiet_until_s - self._clock.now_s()
+        if quiet_s > 0.0:  # asking on would only lengthen the ban
+            return NotSent(f"the exchange wants to hear nothing for {quiet_s:.0f} s", quiet_s)
+        return None
 
     # A life on a link ------------------------------------------------------------------------
 

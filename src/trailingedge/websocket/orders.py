@@ -5,12 +5,14 @@ outcome may come twice: Unanswered when the patience is over, and the answer its
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final, TypeVar
 
 from trailingedge.errors import ProtocolViolation
-from trailingedge.market import OrderRecord
+from trailingedge.market import OrderRecord, plain
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.api import Poster
+from trailingedge.websocket.draft import Draft, Written
 from trailingedge.websocket.fields import Fields, fields, integer, text, text_or
 from trailingedge.websocket.messages import Reply
 from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
@@ -117,6 +119,19 @@ class Orders:
         """Cancel one order if it is unfilled, and only then place another."""
         params = replace_params(self._symbol, cancel_order_id, cancel_client_order_id, order)
         self._post(CANCEL_REPLACE, params, read_replace_outcome, heard)
+
+    def draft(self, cancel_order_id: int, order: NewOrder) -> Draft:
+        """A replace of that order by one like `order`, but for price and quantity."""
+        return Draft(self._symbol, cancel_order_id, order, self._recv_window_ms)
+
+    def send(self, draft: Draft, price: Decimal, quantity: Decimal) -> Written:
+        """Write a draft with its numbers, at once."""
+        stamp_ms = self._server_clock.now_ms()
+        return self._api.write(lambda number: draft.text(number, plain(price), plain(quantity), stamp_ms))
+
+    def expect(self, written: Written, heard: Callable[[ReplaceOutcome], None]) -> None:
+        """Of what was written, `heard` gets the outcome."""
+        written.heard_by(CANCEL_REPLACE, self._patience_s, lambda answer: heard(read_replace_outcome(answer)))
 
     def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
         """Take an order from the book, part-filled or not."""
