@@ -67,16 +67,16 @@ class Snapshots:
         self._event_heard_s = 0.0
         self._fresh: list[Kline] = []
         self._changed = changed
-        self._moved = moved
+        self.moved = moved
 
     def hear_top(self, top: BookTop, now_s: float) -> None:
         """A bookTicker frame."""
         self.top = top
         self.top_proven_s = now_s
-        if self._moved is None:
+        if self.moved is None:
             self._changed()
         else:
-            self._moved(top, now_s)
+            self.moved(top, now_s)
 
     def prove_top(self, now_s: float) -> None:
         """A probe agreed with what we have."""

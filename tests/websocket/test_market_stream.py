@@ -1,6 +1,7 @@
 """The market's news: heard, seeded, proved, and made whole after a loss."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
@@ -476,3 +477,38 @@ async def test_a_listeners_mistake_does_not_cut_us_off_from_the_market(caplog: p
     run.cancel()
     with suppress(asyncio.CancelledError):
         await run
+
+
+def raw(message: object) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+async def test_of_books_that_came_together_the_newest_counts_and_of_candles_each() -> None:
+    async with running() as bench:
+        told: list[int] = []
+        bench.snapshots.moved = lambda top, _: told.append(top.update_id)
+        together = [
+            raw(top_frame(u=1)),
+            raw(kline_frame(3, closed=True)),
+            raw(top_frame(u=2)),
+            raw(top_frame(bid="9.00", u=3)),
+            raw(kline_frame(4, closed=True)),
+            raw(top_frame(bid="10.02", u=4)),  # crossed: no book
+            raw(top_frame(u=5, symbol="BTCUSDT")),
+        ]
+        bench.dial.newest.say_together(*together)
+        await settle()
+        assert told == [3]
+        assert bench.snapshots.top is not None
+        assert bench.snapshots.top.bid == Decimal("9.00")
+        assert bench.closed() == [1, 2, 3, 4]
+
+
+async def test_garbage_among_frames_that_came_together_is_counted() -> None:
+    async with running() as bench:
+        bench.dial.newest.say_together(*[b"garbage"] * 19, raw(top_frame(u=7)))
+        await settle()
+        assert bench.snapshots.top is not None
+        bench.dial.newest.say_together(b"garbage", b"garbage")
+        await settle()
+        assert bench.down == ["20 unreadable frames within 60 s"]

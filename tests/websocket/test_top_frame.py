@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trailingedge.errors import ProtocolViolation
 from trailingedge.market import BookTop
 from trailingedge.websocket.messages import TopHeard, read_stream_frame
-from trailingedge.websocket.top_frame import newest_top, read_top
+from trailingedge.websocket.top_frame import BookFrames, read_top
 
 
 def frame(bid: str = "100.00000000", ask: str = "100.01000000", update_id: object = 400, **other: object) -> bytes:
@@ -23,11 +23,17 @@ def test_the_usual_frame_is_read_in_one_look() -> None:
     assert read_top(frame()) == TopHeard("ETHFDUSD", top) == read_stream_frame(frame())
 
 
+def test_blanks_as_other_writers_put_them_are_read_alike() -> None:
+    spaced = json.dumps(json.loads(frame())).encode()
+    assert b", " in spaced
+    assert read_top(spaced) == read_top(frame())
+
+
 @pytest.mark.parametrize(
     "strange",
     [
         pytest.param(frame(E=1), id="a field more"),
-        pytest.param(frame().replace(b",", b", "), id="blanks"),
+        pytest.param(frame().replace(b",", b",  "), id="wide blanks"),
         pytest.param(frame(bid="1e2"), id="an exponent"),
         pytest.param(frame(bid="-1"), id="negative"),
         pytest.param(frame(bid=""), id="no price"),
@@ -68,9 +74,17 @@ def test_a_frame_with_a_wound_is_read_alike_or_not_at_all(wound: bytes, at: int)
 
 
 def test_of_several_the_newest_readable_one_of_the_symbol_is_found() -> None:
-    frames = [frame(update_id=1), frame(update_id=2), frame(bid="200"), frame(s="BTCUSDT"), b"garbage"]
-    index, heard = newest_top(frames, "ETHFDUSD")
+    books = BookFrames("ETHFDUSD")
+    other = frame(s="BTCUSDT").replace(b"ethfdusd", b"btcusdt")
+    frames = [frame(update_id=1), frame(update_id=2), frame(bid="200"), frame(s="BTCUSDT"), other, b"garbage"]
+    index, heard = books.newest(frames)
     assert index == 1
     assert heard is not None
     assert heard.top.update_id == 2
-    assert newest_top([b"garbage"], "ETHFDUSD") == (-1, None)
+    assert [books.tells(each) for each in frames] == [True, True, True, True, False, False]
+    assert books.newest([b"garbage", "text"]) == (-1, None)
+
+
+def test_one_that_only_the_long_reading_can_read_counts_as_well() -> None:
+    index, heard = BookFrames("ETHFDUSD").newest([frame(update_id=1), frame(update_id=2, E=5)])
+    assert (index, heard is not None and heard.top.update_id) == (1, 2)

@@ -214,7 +214,9 @@ class Trader:
         self._collect_news()
         self.guards.invariants.approve(commands, view, self.decision, self.rules)
         if not commands and step.want is not None and top is not None and view.account_proven:
-            self.poise = self.chase.poise(step.want, step.decision, view.now_s, server_ms)
+            poise = self.chase.poise(step.want, step.decision, view.now_s, server_ms)
+            if poise is not None and self.guards.invariants.orders.open <= {poise.order_id}:  # else another must go
+                self.poise = poise
         return commands
 
     def flinch(self) -> None:

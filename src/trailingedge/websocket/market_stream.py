@@ -35,7 +35,7 @@ from trailingedge.websocket.messages import (
     read_stream_frame,
 )
 from trailingedge.websocket.relay import Relay
-from trailingedge.websocket.top_frame import newest_top, read_top
+from trailingedge.websocket.top_frame import BookFrames, read_top
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class MarketStream:
         note: Note = lambda _direction, _frames: None,
         full_life_s: float = FULL_LIFE_S,
     ) -> None:
-        self.symbol = symbol
+        self._symbol = symbol
         self._interval = interval
         self._snapshots = snapshots
         self._api = api
@@ -82,7 +82,7 @@ class MarketStream:
         self._note = note
         self._relay = Relay(self._hear_top)
         self._kline_event_ms = 0
-        self._book_begins = f'{{"stream":"{symbol.lower()}@bookTicker",'.encode()
+        self.books = BookFrames(symbol)
         streams = f"{symbol.lower()}@bookTicker/{symbol.lower()}@kline_{interval}"
         url = f"{base_url.rstrip('/')}/stream?streams={streams}"
         self._link = Link(
@@ -153,7 +153,7 @@ class MarketStream:
         """Ask for the best prices and compare. False when the exchange could not be asked."""
         proven_s = self._snapshots.top_proven_s
         try:
-            asked = await market_fetch.book(self._api, self.symbol, self._probe_after_s)
+            asked = await market_fetch.book(self._api, self._symbol, self._probe_after_s)
         except _NOT_NOW as error:
             logger.debug("! probe failed reason=%s", error)
             return False
@@ -172,16 +172,12 @@ class MarketStream:
 
     # What is heard ---------------------------------------------------------------------------
 
-    def is_book(self, frame: str | bytes) -> bool:
-        """Whether `frame` tells of our book and of nothing else, rightly or wrongly."""
-        return isinstance(frame, bytes) and frame.startswith(self._book_begins)
-
     def hear(self, message: StreamMessage, feed: "Feed") -> None:
         """A message, over whichever connection."""
         match message:
-            case TopHeard(symbol=self.symbol, top=top):
+            case TopHeard(symbol=self._symbol, top=top):
                 self._relay.hear(feed, top)
-            case KlineHeard(symbol=self.symbol, interval=self._interval):
+            case KlineHeard(symbol=self._symbol, interval=self._interval):
                 if message.event_ms >= self._kline_event_ms:  # else another connection told it before
                     self._kline_event_ms = message.event_ms
                     self._hear_kline(message)
@@ -235,7 +231,7 @@ class MarketStream:
             if attempt:
                 await self._clock.sleep(_ASK_AGAIN_S)
             from_ms, until_ms = self._snapshots.klines[-1].close_ms + 1, self._waiting[0].kline.open_ms - 1
-            missed = await market_fetch.klines_between(self._api, self.symbol, self._interval, from_ms, until_ms)
+            missed = await market_fetch.klines_between(self._api, self._symbol, self._interval, from_ms, until_ms)
             for kline in missed:
                 self._snapshots.hear_kline(kline, kline.close_ms, self._clock.now_s())
             if missed:
@@ -276,11 +272,11 @@ class Feed:
         if len(frames) == 1:
             self._hear(frames[0], None)
             return
-        newest, heard = newest_top(frames, self._stream.symbol)
+        newest, heard = self._stream.books.newest(frames)
         for index, frame in enumerate(frames):
             if index == newest:
                 self._hear(frame, heard)
-            elif index > newest or not self._stream.is_book(frame):
+            elif index > newest or not self._stream.books.tells(frame):
                 self._hear(frame, None)
 
     def _hear(self, frame: str | bytes, heard: StreamMessage | None) -> None:
