@@ -25,8 +25,7 @@ from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
-from trailingedge.websocket.connection import Socket, side_by_side
-from trailingedge.websocket.prompt import Hear
+from trailingedge.websocket.connection import Hear, Socket, side_by_side
 from trailingedge.websocket.requests import NewOrder
 from trailingedge.wire import Wire
 from trailingedge.wiring import Surroundings

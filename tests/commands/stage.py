@@ -20,8 +20,7 @@ from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.connection import Socket
-from trailingedge.websocket.prompt import Hear
+from trailingedge.websocket.connection import Hear, Socket
 
 D = Decimal
 GOOD_KEY = Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)

@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.version import version as library_version
 
 from trailingedge.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
-from trailingedge.websocket.connection import Backoff, ViolationCount, dial, shown, side_by_side
-from trailingedge.websocket.prompt import is_known
+from trailingedge.websocket.connection import Backoff, ViolationCount, dial, is_known, shown, side_by_side
 
 
 class Top(Random):
@@ -170,8 +170,15 @@ async def test_who_is_told_to_stop_listening_hears_nothing_more(prompt: bool) ->
     assert heard == []
 
 
-def test_the_library_in_use_is_known_well_enough_for_the_short_way() -> None:
-    assert is_known()
+@pytest.mark.parametrize(
+    ("version", "known"), [("15.0.1", True), ("17.4", True), ("14.2", False), ("18.0", False), ("next", False)]
+)
+def test_beside_a_library_that_was_not_tried_out_the_ordinary_way_is_gone(version: str, known: bool) -> None:
+    assert is_known(version) is known
+
+
+def test_the_library_in_use_was_tried_out() -> None:
+    assert is_known(library_version)
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/ws", "ws://[::1]:1", "ws://localhost:1", "nonsense"])

@@ -10,16 +10,16 @@ import ipaddress
 import logging
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from random import Random
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.version import version as library_version
 
 from trailingedge.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost
-from trailingedge.websocket.prompt import Hear, PromptConnection, is_known
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,12 @@ _CLOSE_TIMEOUT_S: Final = 0.5  # the end of a session has five seconds for every
 _PING_EVERY_S: Final = 20.0  # our pings count against the five messages a second of a stream
 _FRAME_LIMIT_BYTES: Final = 16 * 1024 * 1024
 _FRAMES_QUEUED: Final = 256
+_KNOWN_MAJORS: Final = range(15, 18)
 _SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"')
 _SHOWN: Final = 2000
+
+
+Hear = Callable[[Sequence[str | bytes]], None]
 
 
 class Socket(Protocol):
@@ -54,9 +58,9 @@ Dial = Callable[[str], Awaitable[Socket]]
 
 
 class _PromptSocket:
-    """A Socket over the network, the short way."""
+    """A Socket over the network, the short way: over a `PromptConnection`."""
 
-    def __init__(self, connection: PromptConnection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def send(self, text: str) -> None:
@@ -134,7 +138,7 @@ async def dial(url: str, *, prompt: bool | None = None) -> Socket:
 
     `prompt`: the short way (see there) or not; by default wherever the library is known well enough.
     """
-    prompt = is_known() if prompt is None else prompt
+    manner = _short_way() if prompt or (prompt is None and is_known(library_version)) else None
     try:
         connection = await connect(
             url,
@@ -147,7 +151,7 @@ async def dial(url: str, *, prompt: bool | None = None) -> Socket:
             max_size=_FRAME_LIMIT_BYTES,
             max_queue=_FRAMES_QUEUED,
             logger=_library_logger,
-            create_connection=PromptConnection if prompt else None,
+            create_connection=manner,
         )
     except InvalidStatus as refused:  # 429 and 418 say how long they last
         raise SessionLost(_reason(refused), _retry_after_s(refused)) from refused
@@ -155,7 +159,19 @@ async def dial(url: str, *, prompt: bool | None = None) -> Socket:
         raise SessionLost(_reason(error)) from error
     except ImportError as error:  # the library speaks to SOCKS proxies only with a further package
         raise ConfigError([f"proxy for {url}: {error}; use an HTTP proxy or unset ALL_PROXY"]) from error
-    return _PromptSocket(connection) if isinstance(connection, PromptConnection) else _OrdinarySocket(connection)
+    return _OrdinarySocket(connection) if manner is None else _PromptSocket(connection)
+
+
+def is_known(version: str) -> bool:
+    """Whether the library's internals were tried out with this version of it."""
+    major = version.partition(".")[0]
+    return major.isdigit() and int(major) in _KNOWN_MAJORS
+
+
+def _short_way() -> type[ClientConnection]:
+    from trailingedge.websocket.prompt import PromptConnection  # may not even load beside an unknown version
+
+    return PromptConnection
 
 
 class Backoff:

@@ -7,8 +7,8 @@ pings, closes, fragments, frames of unusual size) goes to the library, byte for 
 keeps the connection alive and ends it.
 
 This leans on what the library does not promise: `ClientConnection` is an `asyncio.Protocol` with the methods
-and attributes used below. Hence `is_known`: with any other version than those this was tested with,
-`connection` goes the ordinary way.
+and attributes used below. Hence `connection` imports this only beside a version that it was tested with, and
+goes the ordinary way beside any other.
 """
 
 import asyncio
@@ -16,23 +16,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
-from websockets.frames import CONT, TEXT, Frame
+from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Event
-from websockets.version import version
 
 Hear = Callable[[Sequence[str | bytes]], None]
 
-_KNOWN: Final = range(15, 18)  # major versions
+_OF_MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _WHOLE_TEXT: Final = 0x81  # FIN, no extension, opcode text
 _LARGEST_HERE: Final = 1 << 20  # bytes; larger frames are the library's, which has the limit
 _EARLY_FRAMES: Final = 1000  # kept for whoever is not listening yet
 _HEAD_ENDS: Final = b"\r\n\r\n"
-
-
-def is_known() -> bool:
-    """Whether the library is of a version that this module was tested with."""
-    major = version.partition(".")[0]
-    return major.isdigit() and int(major) in _KNOWN
 
 
 class PromptConnection(ClientConnection):
@@ -78,7 +71,7 @@ class PromptConnection(ClientConnection):
 
     def process_event(self, event: Event) -> None:
         """An event of the library's; of messages only those that it was left to parse."""
-        if not isinstance(event, Frame) or (event.opcode is not TEXT and event.opcode is not CONT):
+        if not isinstance(event, Frame) or event.opcode not in _OF_MESSAGES:
             super().process_event(event)
             return
         self._parts.append(bytes(event.data))
