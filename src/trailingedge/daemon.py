@@ -7,7 +7,7 @@ commands out and only then tells people. What thinks stands at the desk; here th
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
 from trailingedge.console.lines import Face
 from trailingedge.desk import Desk
-from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, LogonRefused, TrailingEdgeError
+from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, gravest
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import Incoming, Reconciled, Remedy
 from trailingedge.execution.gateway import Gateway
@@ -428,22 +428,3 @@ class Daemon:
         if self.desk is None or not self.desk.trader.memory.funded:
             return texts.shutdown(reason)
         return texts.shutdown(reason, self.desk.rules, self.desk.trader.memory.regime)
-
-
-def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """A mistake of ours before what a person must mend, and that before what may pass."""
-    return min(_leaves(group), key=_rank)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for failure in group.exceptions:
-        if isinstance(failure, BaseExceptionGroup):
-            yield from _leaves(failure)
-        else:
-            yield failure
-
-
-def _rank(failure: BaseException) -> int:
-    if not isinstance(failure, TrailingEdgeError):
-        return 0
-    return 1 if isinstance(failure, ConfigError | LogonRefused) else 2

@@ -19,6 +19,7 @@ from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefuse
 from trailingedge.market import BookTop, Kline
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket import market_fetch
+from trailingedge.websocket.addresses import market_url
 from trailingedge.websocket.api import Caller
 from trailingedge.websocket.connection import Backoff, Dial, Socket, ViolationCount, shown, side_by_side
 from trailingedge.websocket.conversation import Note
@@ -81,11 +82,9 @@ class MarketStream:
         self._note = note
         self._relay = Relay(self._hear_top)
         self._kline_event_ms = 0
-        streams = f"{symbol.lower()}@bookTicker/{symbol.lower()}@kline_{interval}"
-        url = f"{base_url.rstrip('/')}/stream?streams={streams}"
         self._link = Link(
             "market",
-            url,
+            market_url(base_url, symbol, interval),
             self._begin,
             dial=dial,
             clock=clock,
