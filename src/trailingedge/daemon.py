@@ -173,6 +173,7 @@ class Daemon:
                 lasting.append(tasks.create_task(job))
 
             self._start_task = start
+            start(self.wire.market.run())  # first: what it tells is wanted as soon as the account is known
             start(self.wire.api.run())
             start(self._gateway.run())
             start(self._keep_house())
@@ -224,7 +225,6 @@ class Daemon:
             paused=self._helm.paused,
         )
         self._helm.desk = desk
-        self._start_task(self.wire.market.run())
         top = await steps.first_book(terms.rules)
         recovered = await steps.recover(terms, top)
         desk.restore(recovered)
