@@ -7,7 +7,7 @@ commands out and only then tells people. What thinks stands at the desk; here th
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
 from trailingedge.console.lines import Face
 from trailingedge.desk import Desk
-from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, LogonRefused, TrailingEdgeError
+from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, gravest
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import Incoming, Reconciled, Remedy
 from trailingedge.execution.gateway import Gateway
@@ -177,6 +177,7 @@ class Daemon:
                 lasting.append(tasks.create_task(job))
 
             self._start_task = start
+            start(self.wire.market.run())  # first: what it tells is wanted as soon as the account is known
             start(self.wire.api.run())
             start(self._gateway.run())
             start(self._keep_house())
@@ -229,7 +230,6 @@ class Daemon:
             paused=self._helm.paused,
         )
         self._helm.desk = desk
-        self._start_task(self.wire.market.run())
         top = await steps.first_book(terms.rules)
         recovered = await steps.recover(terms, top)
         desk.restore(recovered)
@@ -463,22 +463,3 @@ class Daemon:
         if self.desk is None or not self.desk.trader.memory.funded:
             return texts.shutdown(reason)
         return texts.shutdown(reason, self.desk.rules, self.desk.trader.memory.regime)
-
-
-def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """A mistake of ours before what a person must mend, and that before what may pass."""
-    return min(_leaves(group), key=_rank)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for failure in group.exceptions:
-        if isinstance(failure, BaseExceptionGroup):
-            yield from _leaves(failure)
-        else:
-            yield failure
-
-
-def _rank(failure: BaseException) -> int:
-    if not isinstance(failure, TrailingEdgeError):
-        return 0
-    return 1 if isinstance(failure, ConfigError | LogonRefused) else 2

@@ -89,9 +89,19 @@ class Snapshots:
         self._changed()
 
     def load_klines(self, klines: Sequence[Kline]) -> None:
-        """Replace the history by `klines`: closed, oldest first. None of them counts as fresh."""
-        self.klines.clear()
-        self.klines.extend(klines)
+        """Make `klines` the history: closed, oldest first. None counts as fresh, for whoever asks for it sees them all.
+
+        Of those heard before, it keeps what follows on it without a gap. The rest is dropped: the next kline
+        that is heard shows the gap, and what fills it brings them again.
+        """
+        heard = tuple(self.klines)
+        self._fresh.clear()
+        if klines:
+            self.klines.clear()
+            self.klines.extend(klines)
+            for kline in heard:
+                if kline.open_ms == self.klines[-1].close_ms + 1:
+                    self.klines.append(kline)
 
     def hear_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
         """A kline frame. One that closed joins the history once; an older one is ignored."""

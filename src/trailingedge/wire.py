@@ -102,6 +102,7 @@ class Wire:
             settings.kline_interval,
             snapshots=snapshots,
             api=self.api,
+            api_ready=self.api.ready,
             dial=dial,
             clock=clock,
             backoff=wiring.backoff(settings, random),
