@@ -104,12 +104,12 @@ class Tally:
     @property
     def result_frac(self) -> float:
         """Growth of the account in quote."""
-        return _growth(self.first_value, self.last_value)
+        return growth(self.first_value, self.last_value)
 
     @property
     def hold_base_frac(self) -> float:
         """What holding the base asset alone would have given."""
-        return _growth(self.first_bid, self.last_bid)
+        return growth(self.first_bid, self.last_bid)
 
     def mark(self, market_ms: int, bid: Decimal, base: Decimal, quote: Decimal) -> None:
         """The account as it stands at `bid`."""
@@ -119,7 +119,7 @@ class Tally:
         self.to_ms, self.last_bid, self.last_value = market_ms, bid, value
         self._peak = max(self._peak, value)
         if self._peak:
-            self.max_drawdown_frac = max(self.max_drawdown_frac, -_growth(self._peak, value))
+            self.max_drawdown_frac = max(self.max_drawdown_frac, -growth(self._peak, value))
 
     def now(self) -> Mark:
         """How far it has come."""
@@ -144,8 +144,8 @@ class Tally:
             replaces=self.replaces - mark.replaces,
             fees={asset: fee for asset, fee in fees.items() if fee},
             value=self.last_value,
-            result_frac=_growth(mark.value, self.last_value),
-            hold_base_frac=_growth(mark.bid, self.last_bid),
+            result_frac=growth(mark.value, self.last_value),
+            hold_base_frac=growth(mark.bid, self.last_bid),
         )
 
     def resume(self, anchor_price: float) -> None:
@@ -245,5 +245,6 @@ def _slippage(ended: ExitEnded) -> float | None:
     return float(worse / ended.mid_price)
 
 
-def _growth(first: Decimal, last: Decimal) -> float:
+def growth(first: Decimal, last: Decimal) -> float:
+    """How much more `last` is than `first`, as a fraction of it."""
     return float(last / first) - 1.0 if first else 0.0
