@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TextIO
 
-from trailingedge.commands import check, doctor, flags, keygen, talk
+from trailingedge.commands import check, doctor, flags, keygen, report, talk
 from trailingedge.config import Mode, Settings
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.faces import open_face
@@ -72,6 +72,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "keygen": Command("make an Ed25519 key pair", keygen.add_arguments, keygen.run),
     **{word: _talking(word, purpose) for word, purpose in talk.COMMANDS.items()},
+    "report": Command(
+        "tell what a session, a replay or the account came to: text, JSON, CSV, a page",
+        report.add_arguments,
+        lambda arguments: report.run(arguments, open_venue),
+    ),
     "exchange": Command("run the embedded exchange by itself", exchange_command.add_arguments, exchange_command.run),
 }
 

@@ -187,6 +187,7 @@ class Tally:
 
     def _finish(self, ended: ExitEnded, market_ms: int) -> FinishedExit:
         fees = dict(self._exit_fees.pop(ended.number, {}))
+        paid = fees.get(self._quote_asset if ended.side is Side.SELL else self._base_asset, ZERO)
         finished = FinishedExit(
             kind=ended.kind,
             side=ended.side,
@@ -198,20 +199,11 @@ class Tally:
             quote=ended.filled_quote,
             replaces=self._exit_replaces.pop(ended.number, 0),
             fees=fees,
-            slippage_frac=_slippage(ended),
-            result_frac=self._result(ended, fees),
+            slippage_frac=slippage_frac(ended.side, ended.mid_price, ended.average),
+            result_frac=result_frac(ended.side, ended.filled_base, ended.filled_quote, paid, self._anchor_price),
         )
         self.exits.append(finished)
         return finished
-
-    def _result(self, ended: ExitEnded, fees: dict[str, Decimal]) -> float | None:
-        if not self._anchor_price or not ended.filled_base:
-            return None
-        if ended.side is Side.SELL:
-            got = float(ended.filled_quote - fees.get(self._quote_asset, ZERO)) / float(ended.filled_base)
-            return got / self._anchor_price - 1.0
-        paid = float(ended.filled_quote) / float(ended.filled_base - fees.get(self._base_asset, ZERO))
-        return self._anchor_price / paid - 1.0
 
 
 class Calendar:
@@ -238,11 +230,21 @@ class Calendar:
         return None if self._began is None else self._tally.since(self._began)
 
 
-def _slippage(ended: ExitEnded) -> float | None:
-    if ended.average is None or not ended.mid_price:
+def slippage_frac(side: Side, mid_price: Decimal | None, average: Decimal | None) -> float | None:
+    """How much worse than the mid price at the trigger, as a fraction of it; None where one of them is not known."""
+    if average is None or not mid_price:
         return None
-    worse = ended.mid_price - ended.average if ended.side is Side.SELL else ended.average - ended.mid_price
-    return float(worse / ended.mid_price)
+    worse = mid_price - average if side is Side.SELL else average - mid_price
+    return float(worse / mid_price)
+
+
+def result_frac(side: Side, base: Decimal, quote: Decimal, fee: Decimal, anchor_price: float | None) -> float | None:
+    """The unit value won since the anchor. `fee` is what was paid in the asset that the exit brought."""
+    if not anchor_price or not base:
+        return None
+    if side is Side.SELL:
+        return float(quote - fee) / float(base) / anchor_price - 1.0
+    return anchor_price / (float(quote) / float(base - fee)) - 1.0
 
 
 def growth(first: Decimal, last: Decimal) -> float:
