@@ -26,8 +26,8 @@ from trailingedge.tally import FinishedExit, result_frac, slippage_frac
 
 # What no list of the exchange holds.
 _UNWRITTEN: Final = (
-    "the exchange's books do not tell of refused orders, nor of deposits and withdrawals: what the account holds now "
-    "is taken to have come about by the trades alone"
+    "the exchange's books tell neither of refused orders nor of deposits and withdrawals: what was paid in counts as "
+    "if it had been there from the beginning"
 )
 
 
@@ -192,7 +192,7 @@ class _Purse:
         self.overdrawn = min(self.base, self.quote) < ZERO
 
     def value(self, bid: Decimal) -> Decimal:
-        """In quote. Nobody owns less than nothing, so what a deposit must have brought counts as nothing before."""
+        """In quote. Nobody owns less than nothing; where it looks like that, something was withdrawn later."""
         return max(self.base, ZERO) * bid + max(self.quote, ZERO)
 
     def go_on_until(self, market_ms: int) -> None:
@@ -279,7 +279,7 @@ def _gaps(past: AccountPast, finished: Sequence[FinishedExit], *, overdrawn: boo
     if missing:
         yield f"the exchange's candles have {counted(len(missing), 'gap')}"
     if overdrawn:
-        yield "traced back, a balance falls below nothing: there was a deposit, before which the value is not right"
+        yield "traced back, a balance falls below nothing: something was withdrawn, and before that the value is wrong"
 
 
 def _foreign(past: AccountPast) -> Iterable[str]:
