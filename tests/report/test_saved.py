@@ -1,5 +1,6 @@
 """A story that was saved is the same when it is read; anything else is named, with what to do about it."""
 
+import contextlib
 import gzip
 import json
 from dataclasses import replace
@@ -92,6 +93,17 @@ def test_an_amount_that_was_a_number_is_refused(tmp_path: Path) -> None:
     told["fills"][0]["price"] = 2550.04
     path.write_bytes(gzip.compress(json.dumps(told).encode()))
     assert "not a whole story" in told_of(path)
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "seven", [7], {"seven": 7}], ids=repr)
+def test_whatever_a_field_holds_it_is_read_or_refused(wrong: object, tmp_path: Path) -> None:
+    path = tmp_path / "saved"
+    save(a_story(), path)
+    whole = json.loads(gzip.decompress(path.read_bytes()))
+    for name in set(whole) - {"format", "version"}:
+        path.write_bytes(gzip.compress(json.dumps({**whole, name: wrong}).encode()))
+        with contextlib.suppress(ConfigError):
+            load(path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

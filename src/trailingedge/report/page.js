@@ -125,6 +125,9 @@
 
   const MARGIN = { top: 8, bottom: 22 };
 
+  // Where candles are missing, no line is drawn as if there had been some.
+  const gap = (times, row, size) => row > 0 && times[row * size] - times[(row - 1) * size] > 3 * size * candleLength;
+
   class Panel {
     constructor(id, draw, words) {
       this.canvas = $(id);
@@ -180,52 +183,65 @@
       return [low, high];
     }
 
-    // Along the least and the greatest of each pixel; a missing number breaks the line.
-    line(levels, times, style, { width = 1.4, dash = [], step = false } = {}) {
+    // Least and greatest of what falls into each pixel: [x, low, high, whether the line goes on from the one before].
+    columns(levels, times, ceiling = levels) {
       const [from, to] = this.rows(times);
       const level = this.level(levels, from, to);
-      const pen = this.pen;
-      pen.beginPath();
-      let [drawing, last] = [false, NaN];
+      const high = ceiling[levels.indexOf(level)].high;
+      const found = [];
+      let goesOn = false;
+      let open = null;
       for (let row = Math.floor(from / level.size); row < Math.ceil(to / level.size); row++) {
-        const [low, high] = [level.low[row], level.high[row]];
-        if (Number.isNaN(low)) { drawing = false; continue; }
+        if (gap(times, row, level.size)) goesOn = false;
+        if (Number.isNaN(level.low[row])) { goesOn = false; continue; }
         const x = this.x(times[row * level.size]);
-        const [near, far] = Math.abs(low - last) < Math.abs(high - last) ? [low, high] : [high, low];
-        if (!drawing) pen.moveTo(x, this.y(near));
-        else if (step) { pen.lineTo(x, this.y(last)); pen.lineTo(x, this.y(near)); }
-        else pen.lineTo(x, this.y(near));
-        if (far !== near) pen.lineTo(x, this.y(far));
-        [drawing, last] = [true, far];
+        if (open !== null && goesOn && Math.floor(x) === Math.floor(open[0])) {
+          if (level.low[row] < open[1]) open[1] = level.low[row];
+          if (high[row] > open[2]) open[2] = high[row];
+        } else found.push(open = [x, level.low[row], high[row], goesOn]);
+        goesOn = true;
       }
-      Object.assign(pen, { strokeStyle: style, lineWidth: density(this) > 8 ? Math.min(1, width) : width });
-      pen.setLineDash(dash);
+      return found;
+    }
+
+    // Along the least and the greatest of each pixel; a missing number breaks the line.
+    line(levels, times, style, { width = 1.4, dash = [], step = false } = {}) {
+      const pen = this.pen;
+      const dense = density(this) > 8;
+      pen.beginPath();
+      let last = NaN;
+      for (const [x, low, high, goesOn] of this.columns(levels, times)) {
+        const [near, far] = Math.abs(low - last) < Math.abs(high - last) ? [low, high] : [high, low];
+        if (!goesOn) pen.moveTo(x, this.y(near));
+        else {
+          if (step) pen.lineTo(x, this.y(last));
+          pen.lineTo(x, this.y(near));
+        }
+        if (far !== near) pen.lineTo(x, this.y(far));
+        last = far;
+      }
+      Object.assign(pen, { strokeStyle: style, lineWidth: dense ? Math.min(1, width) : width });
+      pen.setLineDash(dense ? [] : dash);
       pen.stroke();
       pen.setLineDash([]);
     }
 
-    // The area between two curves, or between one and a number.
-    band(upper, lower, times, style) {
-      const [from, to] = this.rows(times);
-      const level = this.level(upper, from, to);
-      const under = typeof lower === "number" ? null : lower[upper.indexOf(level)];
+    // The area from the curve up to another, or to a number.
+    band(lower, upper, times, style) {
       const pen = this.pen;
-      pen.fillStyle = style;
+      const top = typeof upper === "number" ? upper : null;
       let edge = [];
       const close = () => {
-        if (edge.length > 1) {
-          pen.beginPath();
-          for (const [x, top] of edge) pen.lineTo(x, top);
-          for (const [x, , bottom] of edge.reverse()) pen.lineTo(x, bottom);
-          pen.fill();
-        }
+        pen.beginPath();
+        for (const [x, low] of edge) pen.lineTo(x, this.y(low));
+        for (const [x, , high] of edge.reverse()) pen.lineTo(x, this.y(top ?? high));
+        pen.fill();
         edge = [];
       };
-      for (let row = Math.floor(from / level.size); row < Math.ceil(to / level.size); row++) {
-        const top = under ? level.high[row] : level.low[row];
-        if (Number.isNaN(top)) { close(); continue; }
-        const bottom = under ? under.low[row] : lower;
-        edge.push([this.x(times[row * level.size]), this.y(top), this.y(bottom)]);
+      pen.fillStyle = style;
+      for (const column of this.columns(lower, times, top === null ? upper : lower)) {
+        if (!column[3]) close();
+        edge.push(column);
       }
       close();
     }
@@ -328,6 +344,7 @@
     const found = [];
     let since = null;
     for (let row = 0; row < times.length; row++) {
+      if (since !== null && gap(times, row, 1)) { found.push([since, times[row - 1]]); since = null; }
       if (values[row] === wanted && since === null) since = times[row];
       if (values[row] !== wanted && since !== null) { found.push([since, times[row]]); since = null; }
     }
@@ -346,8 +363,8 @@
 
   // --- the price ---
 
-  // So far away that stop, trail and high would only be a smear over the price.
-  const FINE = ["high", "trail", "stop"];
+  // So far away that these would only be a smear over the price.
+  const FINE = ["anchor", "high", "trail", "stop"];
   const density = (panel) => (view.to - view.from) / candleLength / panel.width;
   const far = (panel) => density(panel) > 40;
   const unseen = (panel, name) => hidden.has(name) || (FINE.includes(name) && far(panel));
@@ -365,12 +382,12 @@
       if (!hidden.has("gate")) drawGate(panel);
       if (chosen >= 0) drawChosen(panel);
       if (!hidden.has("channel")) {
-        panel.band(curve.upper, curve.lower, data.momentMs, colour.band);
+        panel.band(curve.lower, curve.upper, data.momentMs, colour.band);
         for (const name of ["upper", "lower"]) panel.line(curve[name], data.momentMs, colour.channel, { width: 1 });
         panel.line(curve.mid, data.momentMs, colour.channel, { width: 1, dash: [5, 4] });
       }
       drawCandles(panel);
-      if (!hidden.has("anchor")) panel.line(curve.anchor, data.momentMs, colour.anchor, { width: 1.6, step: true });
+      if (!unseen(panel, "anchor")) panel.line(curve.anchor, data.momentMs, colour.anchor, { width: 1.6, step: true });
       if (!unseen(panel, "high")) panel.line(curve.high, data.momentMs, colour.high, { dash: [1, 3], width: 2, step: true });
       if (!unseen(panel, "stop")) panel.line(curve.stop, data.momentMs, colour.stop, { width: 1.6, dash: [9, 3], step: true });
       if (!unseen(panel, "trail")) panel.line(curve.trail, data.momentMs, colour.trail, { width: 2 });
@@ -407,15 +424,11 @@
     const pen = panel.pen;
     const wide = panel.x(view.from + candleLength);
     if (wide < 4) {
-      const level = panel.level(curve.price, from, to);
-      pen.strokeStyle = colour.price;
-      pen.globalAlpha = 0.45;
-      pen.lineWidth = 1;
+      Object.assign(pen, { strokeStyle: colour.price, lineWidth: 1, globalAlpha: 0.45 });
       pen.beginPath();
-      for (let row = Math.floor(from / level.size); row < Math.ceil(to / level.size); row++) {
-        const x = panel.x(data.candleMs[row * level.size]);
-        pen.moveTo(x, panel.y(level.low[row]));
-        pen.lineTo(x, panel.y(level.high[row]) - 0.5);
+      for (const [x, low, high] of panel.columns(curve.price, data.candleMs)) {
+        pen.moveTo(x, panel.y(low));
+        pen.lineTo(x, panel.y(high) - 0.5);
       }
       pen.stroke();
       pen.globalAlpha = 1;
@@ -438,6 +451,7 @@
   }
 
   function drawRests(panel) {
+    if (density(panel) > 8) return; // none would be as long as a pixel
     const pen = panel.pen;
     const to = place(data.restFrom, view.to);
     // Rests end soon after they begin; one that began a day before the view is not missed.
@@ -458,20 +472,22 @@
     const pen = panel.pen;
     const [from, to] = [place(data.fillMs, view.from), place(data.fillMs, view.to)];
     const size = Math.min(5.5, Math.max(2.5, (panel.width / Math.max(1, to - from)) * 0.8));
-    let [lastX, lastExit] = [-99, -1];
-    for (let row = from; row < to; row++) {
-      const [x, y] = [panel.x(data.fillMs[row]), panel.y(data.fillPrice[row])];
-      if (x - lastX < 2 && data.fillExit[row] === lastExit) continue; // the same exit, hidden behind its last fill
-      [lastX, lastExit] = [x, data.fillExit[row]];
-      const sold = data.fillSide[row] === 1;
-      const away = sold ? -1 : 1;
-      Object.assign(pen, { fillStyle: sold ? colour.sell : colour.buy, strokeStyle: colour.paper, lineWidth: size > 4 ? 1.5 : 0.75 });
+    for (const [side, style] of [[0, colour.buy], [1, colour.sell]]) {
+      const away = side ? -1 : 1;
+      let [lastX, lastExit] = [-99, -1];
       pen.beginPath();
-      pen.moveTo(x, y + away * 1.5);
-      pen.lineTo(x - size, y + away * (size * 1.8 + 1.5));
-      pen.lineTo(x + size, y + away * (size * 1.8 + 1.5));
-      pen.closePath();
-      pen.stroke();
+      for (let row = from; row < to; row++) {
+        if (data.fillSide[row] !== side) continue;
+        const [x, y] = [panel.x(data.fillMs[row]), panel.y(data.fillPrice[row]) + away * 1.5];
+        if (x - lastX < 2 && data.fillExit[row] === lastExit) continue; // the same exit, hidden behind another fill
+        [lastX, lastExit] = [x, data.fillExit[row]];
+        pen.moveTo(x, y);
+        pen.lineTo(x - size, y + away * size * 1.8);
+        pen.lineTo(x + size, y + away * size * 1.8);
+        pen.closePath();
+      }
+      Object.assign(pen, { fillStyle: style, strokeStyle: colour.paper, lineWidth: 1.5 });
+      if (size > 4) pen.stroke();
       pen.fill();
     }
   }
@@ -479,14 +495,19 @@
   function drawHolding(panel) {
     const pen = panel.pen;
     const y = panel.height - 6;
+    Object.assign(pen, { fillStyle: colour.muted, strokeStyle: colour.muted, lineWidth: 1 });
     holding.forEach((found, hollow) => {
+      let done = -2;
+      pen.beginPath();
       for (const [from, to] of found) {
         if (to < view.from || from > view.to) continue;
-        const [left, right] = [Math.max(-2, panel.x(from)), Math.min(panel.width + 2, panel.x(to))];
-        Object.assign(pen, { fillStyle: hollow ? colour.paper : colour.muted, strokeStyle: colour.muted, lineWidth: 1 });
-        pen.fillRect(left, y, Math.max(1, right - left), 5);
-        pen.strokeRect(left, y + 0.5, Math.max(1, right - left), 5);
+        const left = Math.max(done, Math.round(panel.x(from)));
+        const right = Math.min(panel.width + 2, Math.round(panel.x(to)));
+        if (right > left) pen.rect(left, y + 0.5, right - left, 5);
+        done = Math.max(done, right);
       }
+      if (!hollow) pen.fill();
+      pen.stroke();
     });
   }
 
@@ -642,7 +663,7 @@
   }
 
   function detail() {
-    if (chosen < 0) return far(panels[0]) ? `${hint} So far out, stop, trailing level and best price are left away.` : hint;
+    if (chosen < 0) return far(panels[0]) ? `${hint} Closer up, anchor, best, trailing level and stop are drawn too.` : hint;
     const told = (cell, at) => (at < 3 ? cell.textContent : `${cell.dataset.label}: ${cell.textContent}`);
     return [...(rows[chosen]?.cells ?? [])].map(told).join(" · ");
   }

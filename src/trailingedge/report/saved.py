@@ -80,7 +80,7 @@ def load(path: Path) -> Story:
         raise ConfigError([f"{path}: {mine}; {remedy} of this program, or use the one that wrote it"])
     try:
         return _read(told)
-    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise ConfigError([f"{path}: not a whole story ({type(error).__name__}: {error}); {remedy}"]) from error
 
 
