@@ -101,6 +101,13 @@ def test_after_a_partial_fill_the_rest_is_placed_anew_and_not_replaced() -> None
     assert (story.replaces, story.exits[0].replaces, story.exits[0].base) == (0, 0, D(1))
 
 
+def test_where_only_the_cancel_of_a_replace_came_true_the_next_order_was_placed_afresh() -> None:
+    past = Past()
+    past.sell(70, "102.00", NUMBER, filled="0")  # gone at 71
+    past.sell(71.2, "101.00", NUMBER)
+    assert [event.what for event in told(past, candles("100"), base="0", quote="101").orders] == ["placed", "placed"]
+
+
 def test_an_exit_that_ended_unfinished_is_told_as_withdrawn_and_that_this_is_a_guess() -> None:
     past = Past()
     past.sell(70, "102.00", NUMBER, filled="0")

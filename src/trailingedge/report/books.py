@@ -24,6 +24,7 @@ from trailingedge.strategy.inputs import Params
 from trailingedge.strategy.want import Cause
 from trailingedge.tally import FinishedExit, result_frac, slippage_frac
 
+_ONE_MOMENT_MS: Final = 1
 # What no list of the exchange holds.
 _UNWRITTEN: Final = (
     "the exchange's books tell neither of refused orders nor of deposits and withdrawals: what was paid in counts as "
@@ -138,11 +139,12 @@ def _finished(past_exit: PastExit, past: AccountPast, anchor: float | None) -> F
 
 
 def _events(past_exit: PastExit) -> Iterable[OrderEvent]:
-    """Only an order of which nothing was filled is replaced; after a partial one, the rest is placed anew."""
+    """A replaced order and its successor are of one moment; where only the cancel came true, the next comes later."""
     before: OrderRecord | None = None
     for order in past_exit.orders:
-        replaced = before is not None and before.status is OrderStatus.CANCELED and not before.filled_quantity
         at_ms = order.time_ms if order.created_ms is None else order.created_ms
+        gone = before is not None and before.status is OrderStatus.CANCELED and not before.filled_quantity
+        replaced = gone and before is not None and at_ms - before.time_ms <= _ONE_MOMENT_MS
         yield _event(order, at_ms, "replaced" if replaced else "placed", past_exit.side)
         before = order
     last = past_exit.orders[-1]
