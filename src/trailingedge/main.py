@@ -92,6 +92,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "withdraw": _talking("withdraw", "have it take its exit order off the book"),
     "pause": _talking("pause", "put it on hold; the stop keeps watching"),
     "resume": _talking("resume", "end a hold, or a halt"),
+    "report": Command(
+        "tell what a session, a replay or the account came to: text, JSON, CSV, a page",
+        "trailingedge.commands.report",
+        _at_a_venue,
+    ),
     "exchange": Command("run the embedded exchange by itself", "trailingedge.simulator.command"),
 }
 
