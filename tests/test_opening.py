@@ -23,6 +23,7 @@ OF_OTHERS: Final = (
     "trailingedge.embedded",
     "trailingedge.commands.",
     "trailingedge.console.live",
+    "trailingedge.notifications.telegram",
     "httpx",
     "dotenv",
     "cryptography.hazmat.primitives.serialization",

@@ -19,6 +19,16 @@ from trailingedge.websocket.connection import dial
 from trailingedge.websocket.head_start import head_start
 
 _ON_THEIR_WAY_S: Final = 0.02  # on the loopback that is all of a handshake; elsewhere the network takes over
+_TURN_S: Final = 0.001
+# From the ground up, in portions of about the same size. A thread would do it without any, but what a thread
+# allocates stays apart from what all others do, and that costs memory for as long as we run.
+_PORTIONS: Final = (
+    "trailingedge.strategy.decide",
+    "trailingedge.websocket.market_stream",
+    "trailingedge.execution.trader",
+    "trailingedge.daemon",
+    "trailingedge.session",
+)
 
 
 def run_session(plan: Plan, face: Console, log: Logging) -> ExitCode:
@@ -38,7 +48,9 @@ async def _run(plan: Plan, face: Console, log: Logging) -> ExitCode:
     asyncio.get_running_loop().set_default_executor(Unattended())
     async with head_start(dial, *_first_urls(plan.settings)) as ahead:
         await ahead.under_way(_ON_THEIR_WAY_S)
-        await asyncio.to_thread(import_module, "trailingedge.session")  # the handshakes want answers meanwhile
+        for portion in _PORTIONS:
+            import_module(portion)
+            await ahead.under_way(_TURN_S)  # the handshakes want answers meanwhile
         from trailingedge.session import Session
 
         return await Session(plan, face, log, ahead.dial).run()

@@ -25,8 +25,7 @@ from trailingedge.instructions import Answer, Instruction
 from trailingedge.logging_config import Logging
 from trailingedge.notifications import texts
 from trailingedge.notifications.alerts import Alerts, Labelled, LogAlerts, Several
-from trailingedge.notifications.telegram import Telegram
-from trailingedge.notifications.telegram_line import BOT_API
+from trailingedge.notifications.phone import Phone
 from trailingedge.notifications.titles import heading, label
 from trailingedge.plan import VERSION, Plan
 from trailingedge.results import results
@@ -55,15 +54,21 @@ class Session:
         self._dial = dial
         self._clock: Clock = RealClock()
         self._manager: ServiceManager = service_manager(os.environ)
-        self._telegram = self._make_telegram()
+        self._phone = Phone(
+            title=heading(self._settings.trading_mode.value, self._settings.symbol),
+            obey=self._obey_from_afar,
+            clock=self._clock,
+            chance=SystemRandom(),  # codes are drawn from it, which nobody should foretell
+        )
+        self._configure_phone(self._settings)
         self._daemon: Daemon | None = None
         self._opening: asyncio.Timeout | None = None
         self._stopped: tuple[str, ExitCode] | None = None  # before there was a daemon to stop
 
     async def run(self) -> ExitCode:
         """From the first connection to the last alert."""
-        alerts = Several(self._labelled(LogAlerts()), self._telegram)
-        telling = asyncio.create_task(self._telegram.run())
+        alerts = Several(self._labelled(LogAlerts()), self._phone)
+        telling = asyncio.create_task(self._phone.run())
         try:
             with contextlib.closing(self._manager):
                 return await self._watched(alerts)
@@ -73,7 +78,7 @@ class Session:
             return explain(failure, alerts)
         finally:
             try:
-                await self._telegram.flush(_LAST_ALERTS_S)
+                await self._phone.flush(_LAST_ALERTS_S)
             finally:
                 telling.cancel()
                 await asyncio.wait([telling])
@@ -264,17 +269,9 @@ class Session:
 
     # Telling ---------------------------------------------------------------------------------
 
-    def _make_telegram(self) -> Telegram:
-        settings = self._settings
-        return Telegram(
-            settings.telegram_bot_token,
-            settings.telegram_chat_id,
-            groups_of(settings),
-            title=heading(settings.trading_mode.value, settings.symbol),
-            obey=self._obey_from_afar,
-            clock=self._clock,
-            chance=SystemRandom(),  # codes are drawn from it, which nobody should foretell
-            base_url=settings.telegram_api_url or BOT_API,
+    def _configure_phone(self, settings: Settings) -> None:
+        self._phone.configure(
+            settings.telegram_bot_token, settings.telegram_chat_id, groups_of(settings), settings.telegram_api_url
         )
 
     def _labelled(self, alerts: Alerts) -> Alerts:
@@ -285,12 +282,7 @@ class Session:
     def _apply(self, settings: Settings) -> None:
         """New settings of what may change while it trades. The log learns new secrets before anybody uses them."""
         self._log.adopt(settings.log_level_file, settings.log_level_console, flags.secrets(settings))
-        self._telegram.reconfigure(
-            settings.telegram_bot_token,
-            settings.telegram_chat_id,
-            groups_of(settings),
-            base_url=settings.telegram_api_url or BOT_API,
-        )
+        self._configure_phone(settings)
 
     def _sum_up(self, daemon: Daemon, gaps: Iterable[str]) -> None:
         """The summary, where the session got far enough to have one."""
