@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -138,7 +139,7 @@ class Session:
                 surroundings,
                 ToldFace(self._face, self._manager, self._clock, place.shown),
                 alerts,
-                on_ready=self._manager.ready,
+                on_ready=self._tell_ready,
                 on_stop=self._manager.stopping,
                 verify_key=self._key_check(place, alerts),
             )
@@ -205,6 +206,15 @@ class Session:
                 alerts.send(warning, logging.WARNING)
 
         return check
+
+    def _tell_ready(self, text: str) -> None:
+        """The start is over, and what it has loaded stays: from now on no collection of garbage looks at it again.
+
+        A full one would hold up a beat for 20 ms, which is what it takes to walk through all modules.
+        """
+        self._manager.ready(text)
+        gc.collect()
+        gc.freeze()
 
     async def _save_frames(self, lines: list[str]) -> Path:
         return await asyncio.to_thread(save, lines, self._settings.log_dir, datetime.now(UTC))
