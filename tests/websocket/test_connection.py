@@ -1,14 +1,17 @@
 """Sockets that say why they closed, and patience that has an end."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from random import Random
+from typing import Any
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from trailingedge.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
+from trailingedge.websocket import connection
 from trailingedge.websocket.connection import Backoff, ViolationCount, dial, shown, side_by_side
 
 
@@ -17,6 +20,24 @@ class Top(Random):
 
     def uniform(self, a: float, b: float) -> float:
         return max(a, b)
+
+
+async def test_certificates_are_read_once_and_always_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    contexts: list[ssl.SSLContext | None] = []
+
+    async def connect(_: str, **options: Any) -> None:
+        contexts.append(options["ssl"])
+        raise OSError("nobody is there")
+
+    monkeypatch.setattr(connection, "connect", connect)
+    for url in ("wss://stream.example/ws", "wss://api.example/ws-api/v3", "ws://127.0.0.1:9"):
+        with pytest.raises(SessionLost, match="nobody is there"):
+            await dial(url)
+    first, second, plain = contexts
+    assert first is not None
+    assert first is second
+    assert (first.verify_mode, first.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert plain is None
 
 
 def test_waits_double_up_to_the_longest() -> None:
