@@ -234,5 +234,6 @@ class Wire:
 
     def _down(self, reason: str) -> None:
         self._losses += 1
+        self._keys.prepare()  # the pause before the next dial is long enough for that
         self.snapshots.prove_account(proven=False)
         self._account_down(reason)

@@ -9,9 +9,9 @@ JSON, and ends with 78. Told to sign nothing it signs nothing. It starts for eve
 """
 
 import binascii
+import os
 import re
 import sys
-from os import PathLike
 from typing import TYPE_CHECKING, Final
 
 from trailingedge.errors import ConfigError, ExitCode
@@ -31,7 +31,7 @@ _USUAL: Final = re.compile(
 _BEFORE_THE_SEED: Final = 16
 _MORE_THAN_USUAL: Final = 256  # bytes; the usual file has 119
 
-Name = str | PathLike[str]
+Name = str | os.PathLike[str]
 
 
 def main(path: str) -> ExitCode:
@@ -117,4 +117,6 @@ def _any_other(pem: bytes, origin: str) -> "Ed25519PrivateKey":
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:]))
+    code = main(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # there is nothing to tidy up, and a logon waits for the end

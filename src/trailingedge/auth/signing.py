@@ -108,7 +108,7 @@ class Apart:
     async def _load(self, trouble: Exception) -> Here:
         """For good: what a machine lacks it will lack the next time, and then there is less time to find out."""
         why = str(trouble) or f"takes longer than {self._within_s:g} s"
-        logger.warning("from now on this process signs by itself: the one that should do it %s", why)
+        logger.warning("the process that signs %s; from now on this one has the key in memory and signs itself", why)
         await self.aclose()
         # In a thread, for a file on a disk that hangs must not hold up those who watch the market.
         return Here(await asyncio.to_thread(signer.load, self._path))
