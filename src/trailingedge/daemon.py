@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from trailingedge import wiring
+from trailingedge.clock import Alarm, within
 from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
 from trailingedge.console.lines import Face
@@ -87,7 +88,7 @@ class Daemon:
         self._code = ExitCode.OK
         self._start_task: StartTask = lambda job: job.close()  # nothing runs before `run`
         self._pace = Pace(surroundings.clock)
-        self._confirming: asyncio.TimerHandle | None = None
+        self._confirming: Alarm | None = None
         self.snapshots = Snapshots(settings.rolling_klines_maxlen, self._stir, self._react)
         self._budget = OrderBudget(settings.order_budget_reserve)
         self._frames = LastFrames(surroundings.clock.unix_ms)
@@ -331,7 +332,7 @@ class Daemon:
             self._confirming.cancel()
             self._confirming = None
         if in_s is not None:
-            self._confirming = asyncio.get_running_loop().call_later(in_s + _JUST_AFTER_S, self._stir)
+            self._confirming = self._clock.call_later(in_s + _JUST_AFTER_S, self._stir)
 
     async def _save_frames(self, frames: list[str]) -> None:
         """What was said on the wire before a halt, for whoever looks into it."""
@@ -453,7 +454,7 @@ class Daemon:
         if not withdrawn:  # a restart would not mend what a rule has halted
             return self._code if self._code is ExitCode.HALTED else ExitCode.UNREACHABLE
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOGGED_OUT_WITHIN_S):
+            async with within(self._clock, _LOGGED_OUT_WITHIN_S):
                 await self.wire.log_out()
         return self._code
 
