@@ -68,6 +68,12 @@ class RealClock:
         return asyncio.get_running_loop().call_later(seconds, act)
 
 
+def wake(woken: "asyncio.Future[None]") -> None:
+    """Let whoever awaits it go on; who was cancelled meanwhile has not had his turn to say so."""
+    if not woken.done():
+        woken.set_result(None)
+
+
 class HandClock:
     """A clock that moves only when it is wound, for tests."""
 
@@ -85,7 +91,7 @@ class HandClock:
 
     async def sleep(self, seconds: float) -> None:
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        alarm = self.call_later(seconds, lambda: woken.set_result(None))
+        alarm = self.call_later(seconds, lambda: wake(woken))
         try:
             await woken
         finally:

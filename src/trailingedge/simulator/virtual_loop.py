@@ -176,13 +176,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def _turn(self) -> None:
         """Run what is ready now, after a jump to the next timer when nothing is."""
-        ready, timers = self._ready, self._timers
+        ready = self._ready
         if not ready:
-            while timers and timers[0][2].cancelled():
-                heapq.heappop(timers)
-            if not timers:
-                raise Deadlock(self._who_waits())
-            self._now_s = max(self._now_s, timers[0][0])
+            self.at_rest()
+        timers = self._timers
         while timers and timers[0][0] <= self._now_s:
             ready.append(heapq.heappop(timers)[2])
         self.turns += 1
@@ -190,6 +187,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             handle = ready.popleft()
             if not handle.cancelled():
                 handle._run()
+
+    def at_rest(self) -> None:
+        """Nothing is ready: jump to the next timer, or do whatever a loop that derives from this one has to do."""
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+        if not timers:
+            raise Deadlock(self._who_waits())
+        self._now_s = max(self._now_s, timers[0][0])
 
     def _who_waits(self) -> str:
         waiting = ", ".join(f"{task.get_name()} {_place(task)}" for task in self.tasks()) or "no task"
