@@ -4,6 +4,7 @@ import json
 import re
 from typing import Final
 
+_FIRST: Final = re.compile(r'^\{"id": ?\d+,')
 _STAMPED: Final = re.compile(r'"timestamp": ?\d+')
 _NUMBERED: Final = re.compile(r'"(TE-[a-z])-[0-9a-z-]+"')
 
@@ -18,9 +19,11 @@ def act(line: bytes, *, own_time: bool = False) -> object:
             return kind, event
         case "decision", [about, _]:
             return kind, about
+        case "ask", [_, what] if own_time:
+            return kind, what
         case _:
             return kind, *said
 
 
 def _without_times(text: str) -> str:
-    return _NUMBERED.sub(r'"\1"', _STAMPED.sub('"timestamp":0', text))
+    return _FIRST.sub("{", _NUMBERED.sub(r'"\1"', _STAMPED.sub('"timestamp":0', text)))

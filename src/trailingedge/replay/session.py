@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,6 +53,10 @@ class Replayed:
     @property
     def same(self) -> bool:
         return self.difference is None
+
+    @property
+    def python_now(self) -> str:
+        return platform.python_version()
 
 
 def replay_session(

@@ -26,25 +26,12 @@ from trailingedge.record.reader import Record
 from trailingedge.record.standing import StandingClock
 from trailingedge.record.threshold import Do, Line, Threshold, error_of
 from trailingedge.replay.acts import act
+from trailingedge.replay.comparison import Difference, Loosely
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
 Args = TypeVarTuple("Args")
 
 _LINES_BEFORE: Final = 6
-_PATIENCE_US: Final = 10_000_000  # by its own time, how long something recorded may be outstanding
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where the two part ways. `recorded` is None where the record says nothing, `now` where nothing was said now.
-
-    `before` are the last lines of the record that both had in common.
-    """
-
-    at_us: int
-    recorded: bytes | None
-    now: bytes | None
-    before: tuple[bytes, ...]
 
 
 @dataclass(slots=True)
@@ -52,6 +39,7 @@ class Moment:
     """A moment of the record, and what came of it then. `late` are the readings of the clock that told a later time."""
 
     entry: Entry
+    lines: list[bytes]
     said: list[bytes] = field(default_factory=list)
     late: list[tuple[int, int]] = field(default_factory=list)
 
@@ -137,9 +125,10 @@ class Player(Threshold):
         self._own_time = False
         self._moments = _moments(record)
         self._next: Moment | None = None
-        self._now = Moment(("begin", 0, 0))
+        self._now = Moment(("begin", 0, 0), [])
         self._since = -1  # the daemon's first step is the moment before the first
-        self._expected: deque[tuple[int, bytes]] = deque()
+        self._expected: deque[bytes] = deque()
+        self._loosely = Loosely()
         self._before: deque[bytes] = deque(maxlen=_LINES_BEFORE)
         self._due_us: dict[int, int] = {}
         self._ringing: list[tuple[int, int]] = []
@@ -200,20 +189,21 @@ class Player(Threshold):
         self.moments += 1
         problem = self._happen(moment.entry)
         if problem is not None:
-            self._differ(encode(moment.entry).rstrip(b"\n"), problem.encode())
+            if self._own_time:  # it follows from something that has parted before
+                self.difference = self._loosely.left(self.time.at_us, finished=True)
+            self._differ(moment.lines[0], problem.encode())
             raise Parted
 
     def _stand_at(self, moment: Moment) -> None:
         self._now = moment
         self.time.play(moment)
         if moment.entry[0] != "begin":
-            self._before.append(encode(moment.entry).split(b"\n", 1)[0])
-        at_us = moment.at_us
-        for line in moment.said:
-            if not self._passes(line):
-                self._expected.append((at_us, line))
-        if self._own_time and self._expected and at_us - self._expected[0][0] > _PATIENCE_US:
-            self._look_for_silence()
+            self._before += moment.lines
+        if self._own_time:
+            self._loosely.expect(moment.said, moment.at_us, tuple(self._before))
+            self.difference = self.difference or self._loosely.overdue(moment.at_us)
+        else:
+            self._expected += (line for line in moment.said if not self._passes(line))
 
     def _happen(self, entry: Entry) -> str | None:
         """Do it; why that cannot be, where it cannot."""
@@ -265,39 +255,30 @@ class Player(Threshold):
         line = encode(entry)[:-1]
         if self.ended or self.difference is not None or self._passes(line):
             return
-        if self._expected and self._alike(self._expected[0][1], line):
-            self._before.append(self._expected.popleft()[1])
-        elif line.startswith(b'["alarm"') and self._acts_only:
+        if self._own_time:
+            self._loosely.say(line, self.time.at_us, tuple(self._before))
+        elif self._expected and self._alike(self._expected[0], line):
+            self._before.append(self._expected.popleft())
+        elif self._acts_only and line.startswith(b'["alarm"'):
             self._go_by_own_time()
-        elif self._own_time and self._expected and self._comes_later(line):
-            return
         else:
-            self._differ(self._expected[0][1] if self._expected else None, line)
+            self._differ(self._expected[0] if self._expected else None, line)
 
     def _alike(self, recorded: bytes, now: bytes) -> bool:
-        if recorded == now:
-            return True
-        return self._acts_only and act(recorded, own_time=self._own_time) == act(now, own_time=self._own_time)
+        return recorded == now or (self._acts_only and act(recorded) == act(now))
 
     def _passes(self, line: bytes) -> bool:
         """It is not compared."""
-        if not self._acts_only:
-            return False
-        return line.startswith((b'["alert"', b'["alarm"') if self._own_time else b'["alert"')
-
-    def _comes_later(self, line: bytes) -> bool:
-        """By its own time two things may come in the other order."""
-        now = act(line, own_time=True)
-        for place, (_, recorded) in enumerate(self._expected):
-            if act(recorded, own_time=True) == now:
-                del self._expected[place]
-                return True
-        return False
+        return self._acts_only and line.startswith(b'["alert"')
 
     def _look_for_silence(self) -> None:
         """What the record says by now should have been said."""
-        if self._expected and self.difference is None:
-            self._differ(self._expected[0][1], None)
+        if self.difference is not None:
+            return
+        if self._own_time:
+            self.difference = self._loosely.left(self.time.at_us, finished=self.finished)
+        elif self._expected:
+            self._differ(self._expected[0], None)
 
     def _differ(self, recorded: bytes | None, now: bytes | None) -> None:
         if self.difference is None:
@@ -307,7 +288,8 @@ class Player(Threshold):
 
     def _go_by_own_time(self) -> None:
         self._own_time = True
-        self._expected = deque(each for each in self._expected if not self._passes(each[1]))
+        self._loosely.expect(self._expected, self.time.at_us, tuple(self._before))
+        self._expected.clear()
         self._ringing = [(self._due_us[number], number) for number in self._alarms if number in self._due_us]
         heapq.heapify(self._ringing)
 
@@ -330,7 +312,7 @@ class Player(Threshold):
     # The threshold ---------------------------------------------------------------------------
 
     def send(self, line: Line, text: str) -> None:
-        recorded = self._expected[0][1] if self._expected else b""
+        recorded = self._expected[0] if self._expected else b""
         if recorded.startswith(b'["!>"'):
             error = decode(recorded)[3]
             self.say(("!>", line.number, text, error))
@@ -376,13 +358,14 @@ def _moments(record: Record) -> Iterator[Moment]:
                     yield moment
                 kind, at_us, turns, number, frame = decode(line)
                 frames = [frame]
-                moment = Moment((kind, at_us, turns, number, frames))
-            elif line.startswith(b'["+'):
+                moment = Moment((kind, at_us, turns, number, frames), [line])
+            elif line.startswith(b'["+') and moment is not None:
                 frames.append(decode(line)[4])
+                moment.lines.append(line)
             elif line.startswith(_OF_A_MOMENT):
                 if moment is not None:
                     yield moment
-                moment = Moment(decode(line))
+                moment = Moment(decode(line), [line])
             elif line.startswith(b'["hole"'):
                 record.trouble = f"there is a hole in it: {decode(line)[1]} lines were lost, the disk did not keep up"
                 return  # what came of this moment is not known
