@@ -24,7 +24,8 @@ from trailingedge.record import failures
 from trailingedge.record.reader import Record
 from trailingedge.record.recorder import NotedAlerts
 from trailingedge.record.watchman import Watchman
-from trailingedge.replay.session_player import Difference, EndOfRecord, Parted, PlayedLoop, Player
+from trailingedge.replay.comparison import Difference
+from trailingedge.replay.session_player import EndOfRecord, Parted, PlayedLoop, Player
 from trailingedge.simulator.virtual_loop import Deadlock
 from trailingedge.snapshots import View
 from trailingedge.wiring import Surroundings, Witness

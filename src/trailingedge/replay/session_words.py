@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from trailingedge.notifications.texts import counted
 from trailingedge.record.lines import decode
+from trailingedge.replay.comparison import Difference
 from trailingedge.replay.session import Replayed
-from trailingedge.replay.session_player import Difference
 
 VERSION: Final = 1
 _SHOWN: Final = 160
@@ -86,7 +86,7 @@ def told(line: bytes) -> str:
     except ValueError:  # no line, but a word about one
         return line.decode(errors="replace")
     match entry:
-        case ("<", _, _, number, frame):
+        case ("<" | "+", _, _, number, frame):
             return f"heard over line {number}: {frame if isinstance(frame, str) else frame.decode(errors='replace')}"
         case (">", number, text):
             return f"request over line {number}: {text}"
