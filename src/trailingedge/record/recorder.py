@@ -19,13 +19,13 @@ from trailingedge.record import failures
 from trailingedge.record.lines import Entry
 from trailingedge.record.standing import StandingClock
 from trailingedge.record.threshold import Do, Line, Threshold, error_of, is_of_our_own
-from trailingedge.record.turns import turns_of
+from trailingedge.record.turns import counter_of
 from trailingedge.record.watchman import Watchman
 from trailingedge.websocket.connection import Dial, Socket, hears_at_once
 from trailingedge.wiring import Entry as Entered
 from trailingedge.wiring import Surroundings
 
-LATE_US: Final = 100_000  # a reading so long after its moment tells the time as it is by then
+LATE_S: Final = 0.1  # a reading so long after its moment tells the time as it is by then
 _WALL_OFF_MS: Final = 2  # the wall clock is told in milliseconds, so that one more or less means nothing
 
 
@@ -38,33 +38,47 @@ class Lines(Protocol):
 
 
 class _RecordingClock(StandingClock):
-    """Tells the moment's time, and notes it where the moment takes so long that its time is no use any more."""
+    """Tells the moment's time, and notes it where the moment takes so long that its time is no use any more.
+
+    What would read better in small methods is in one each: some are between a price and its order.
+    """
 
     def __init__(self, clock: Clock, lines: Lines) -> None:
-        self._real_s = clock.now_s
-        self._lines = lines
-        self._late_s = 0.0
         zero_us = round(clock.now_s() * 1e6)
         super().__init__(zero_us, clock.unix_ms() * 1000)
+        self._real_s = clock.now_s
         self._zero_s = zero_us / 1e6
-        self.begin(0)
+        self._lines = lines
+        self._late_s = self._zero_s + LATE_S
 
     def beginning(self) -> dict[str, int]:
         """What a replay has to know of it."""
         return {"zero_us": self._zero_us, "unix_us": self._unix_us}
 
-    def passed_us(self) -> int:
-        """How long it is since the beginning."""
-        return round((self._real_s() - self._zero_s) * 1e6)
+    def begin(self) -> int:
+        """A new moment: its time."""
+        self.readings = 0
+        self.at_us = at_us = int((self._real_s() - self._zero_s) * 1e6 + 0.5)
+        self._now_s = now_s = (self._zero_us + at_us) / 1e6
+        self._late_s = now_s + LATE_S
+        return at_us
 
-    def jump(self, at_us: int) -> None:
-        super().jump(at_us)
-        self._late_s = self._now_s + LATE_US / 1e6
-
-    def _read(self) -> None:
+    def now_s(self) -> float:
+        self.readings += 1
         if self._real_s() > self._late_s:
-            self.jump(self.passed_us())
-            self._lines.add(("late", self.readings, self.at_us))
+            self._tell_late()
+        return self._now_s
+
+    def unix_ms(self) -> int:
+        self.readings += 1
+        if self._real_s() > self._late_s:
+            self._tell_late()
+        return (self._unix_us + self.at_us + self.wall_us) // 1000
+
+    def _tell_late(self) -> None:
+        readings = self.readings
+        self._lines.add(("late", readings, self.begin()))
+        self.readings = readings
 
 
 class Recorder(Threshold):
@@ -77,7 +91,7 @@ class Recorder(Threshold):
         self._dial: Dial = world.dial
         self._add = lines.add
         self._loop = asyncio.get_running_loop()
-        self._turns = turns_of(self._loop)
+        self._counter = counter_of(self._loop)
         self._turn = 0
         self._waiting: deque[Callable[[], None]] = deque()  # for the end of a turn
         self._handles: dict[int, asyncio.TimerHandle] = {}
@@ -103,9 +117,8 @@ class Recorder(Threshold):
 
     async def watch(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         """Run the daemon, and note how it ended."""
-        self._turn = self._turns()
-        self._time.begin(self._time.passed_us())
-        self._add(("begin", self._time.at_us, 0))
+        self._turn = self._counter.turns
+        self._add(("begin", self._time.begin(), 0))
         try:
             code = await run()
         except asyncio.CancelledError:
@@ -125,10 +138,9 @@ class Recorder(Threshold):
 
     def _moment(self) -> tuple[int, int]:
         """A new one: its time, and the turns since the one before."""
-        at_us, turn = self._time.passed_us(), self._turns()
+        turn = self._counter.turns
         turns, self._turn = turn - self._turn, turn
-        self._time.begin(at_us)
-        return at_us, turns
+        return self._time.begin(), turns
 
     def hear(self, line: Line, frames: Sequence[str | bytes]) -> None:
         """At the end of a turn: frames that came together. Raises what the daemon does."""

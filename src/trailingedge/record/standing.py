@@ -18,31 +18,20 @@ class StandingClock(ABC):
         self._unix_us = unix_us
         self._now_s = zero_us / 1e6
 
-    def begin(self, at_us: int) -> None:
-        """A new moment."""
-        self.readings = 0
-        self.jump(at_us)
-
     def jump(self, at_us: int) -> None:
-        """The same moment, but time has passed."""
+        """It is so much later than the beginning."""
         self.at_us = at_us
         self._now_s = (self._zero_us + at_us) / 1e6
 
+    @abstractmethod
     def now_s(self) -> float:
-        self.readings += 1
-        self._read()
-        return self._now_s
+        """As a Clock tells it; a reading is counted, and may come too late for the time of the moment."""
 
+    @abstractmethod
     def unix_ms(self) -> int:
-        self.readings += 1
-        self._read()
-        return self.moment_ms
+        """The same."""
 
     @property
     def moment_ms(self) -> int:
-        """The wall clock of the moment, for whoever is no part of the daemon."""
+        """The wall clock of the moment."""
         return (self._unix_us + self.at_us + self.wall_us) // 1000
-
-    @abstractmethod
-    def _read(self) -> None:
-        """Somebody reads the time; it may be too late to tell that of the moment."""

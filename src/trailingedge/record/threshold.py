@@ -27,7 +27,8 @@ class Threshold(ABC):
     """A Clock, a Dial, and what else the daemon waits for. Those who derive from it bring the moments."""
 
     def __init__(self, clock: StandingClock) -> None:
-        self._clock = clock
+        self.now_s: Callable[[], float] = clock.now_s
+        self.unix_ms: Callable[[], int] = clock.unix_ms
         self._alarms_set = 0
         self._alarms: dict[int, Callable[[], None]] = {}
         self._asked = 0
@@ -35,12 +36,6 @@ class Threshold(ABC):
         self._lines: dict[int, Line] = {}
 
     # What the daemon uses --------------------------------------------------------------------
-
-    def now_s(self) -> float:
-        return self._clock.now_s()
-
-    def unix_ms(self) -> int:
-        return self._clock.unix_ms()
 
     async def sleep(self, seconds: float) -> None:
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()

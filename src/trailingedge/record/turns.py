@@ -8,8 +8,7 @@ then everything that the moment has set going is done.
 import asyncio
 import selectors
 import sys
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol, cast
 
 ENOUGH_TURNS: Final = 16
 AT_REST: Final = 1_000_000  # turns, where nobody has counted further
@@ -23,16 +22,19 @@ class _CountingSelector(selectors.DefaultSelector):
         return super().select(timeout)
 
 
+class Counter(Protocol):
+    """Whoever knows how often the loop has gone round."""
+
+    @property
+    def turns(self) -> int: ...
+
+
 class CountingLoop(asyncio.SelectorEventLoop):
     """An event loop that knows how often it has gone round."""
 
     def __init__(self) -> None:
-        self._counting = _CountingSelector()
-        super().__init__(self._counting)
-
-    @property
-    def turns(self) -> int:
-        return self._counting.turns
+        self.counter = _CountingSelector()
+        super().__init__(self.counter)
 
 
 def counting_loop() -> asyncio.AbstractEventLoop:
@@ -40,11 +42,13 @@ def counting_loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop() if sys.platform == "win32" else CountingLoop()
 
 
-def turns_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
-    """What tells, from moment to moment, how often `loop` has gone round."""
-    if isinstance(getattr(loop, "turns", None), int):
-        return lambda: loop.turns  # type: ignore[attr-defined]  # it has just been looked at
-    return _Chain(loop).turns
+def counter_of(loop: asyncio.AbstractEventLoop) -> Counter:
+    """To be asked at each moment, and at no other time."""
+    if isinstance(loop, CountingLoop):
+        return loop.counter
+    if isinstance(getattr(loop, "turns", None), int):  # a virtual one
+        return cast("Counter", loop)
+    return _Chain(loop)
 
 
 class _Chain:
@@ -55,6 +59,7 @@ class _Chain:
         self._turns = 0
         self._left = 0
 
+    @property
     def turns(self) -> int:
         """The count; it goes on from here."""
         if not self._left:

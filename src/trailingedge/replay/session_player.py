@@ -72,7 +72,21 @@ class PlayedClock(StandingClock):
         self.begin(moment.at_us)
         self._late = deque(moment.late)
 
+    def begin(self, at_us: int) -> None:
+        """A new moment."""
+        self.readings = 0
+        self.jump(at_us)
+
+    def now_s(self) -> float:
+        self._read()
+        return self._now_s
+
+    def unix_ms(self) -> int:
+        self._read()
+        return self.moment_ms
+
     def _read(self) -> None:
+        self.readings += 1
         while self._late and self._late[0][0] <= self.readings:
             self.jump(self._late.popleft()[1])
 
