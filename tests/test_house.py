@@ -46,6 +46,7 @@ FLOORS: Final = [
     "control",
     "paper",
     "wiring",
+    "record",
     "wire",
     "startup",
     "desk",
@@ -55,6 +56,7 @@ FLOORS: Final = [
     "helm",
     "daemon",
     "signals",
+    "replay",
     "commands",
     "plan",
     "embedded",
@@ -81,7 +83,7 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
-WITH_EXCHANGE: Final = {"simulator", "paper", "plan", "embedded"}
+WITH_EXCHANGE: Final = {"simulator", "paper", "replay", "plan", "embedded"}
 DOORWAYS: Final = {  # market and orders go through the first two
     "websocket.connection",
     "websocket.prompt",

@@ -15,6 +15,7 @@ from trailingedge.console.lines import Console
 from trailingedge.errors import ExitCode, gravest
 from trailingedge.logging_config import Logging
 from trailingedge.plan import Plan
+from trailingedge.record.turns import counting_loop
 from trailingedge.threads import Unattended
 from trailingedge.venues import keys_of
 from trailingedge.websocket.addresses import market_url
@@ -37,7 +38,8 @@ _PORTIONS: Final = (
 def run_session(plan: Plan, face: Console, log: Logging) -> ExitCode:
     """From the first connection to the last alert. `face` and `log` are open, and stay so."""
     try:
-        return asyncio.run(_run(plan, face, log))
+        with asyncio.Runner(loop_factory=counting_loop) as runner:
+            return runner.run(_run(plan, face, log))
     except BaseExceptionGroup as group:
         failure = gravest(group)
     except Exception as error:  # noqa: BLE001 - the last chance to write it down
