@@ -8,15 +8,17 @@ import csv
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from trailingedge.errors import ConfigError
 from trailingedge.market import Kline
 from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, is_header, recognise
+
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,17 @@ class CsvFile:
     def name(self) -> str:
         """What the publisher called it."""
         return self.path.name if self.member is None else Path(self.member).name
+
+    @property
+    def size(self) -> int:
+        """Bytes of text, 0 where that cannot be told."""
+        try:
+            if self.member is None:
+                return self.path.stat().st_size
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.getinfo(self.member).file_size
+        except (OSError, zipfile.BadZipFile, KeyError):
+            return 0  # whoever reads it will say what is wrong
 
     def trouble(self, what: str, line: int | None = None) -> ConfigError:
         """The error that says what is wrong here and how it can be mended."""
@@ -77,13 +90,16 @@ class CsvFile:
         """Each row with what it says. Raises ConfigError at the first that says nothing sensible."""
         parse = PARSERS[layout]
         for line, row in self.rows():
-            try:
-                value = parse(row)
-            except IndexError as exc:
-                raise self.trouble(f"only {len(row)} columns; repair or remove the line", line) from exc
-            except ValueError as exc:
-                raise self.trouble(f"{exc}; repair or remove the line", line) from exc
-            yield row, value
+            yield row, self.parsed(parse, line, row)
+
+    def parsed(self, parse: Callable[[Row], Said], line: int, row: Row) -> Said:
+        """What `parse` makes of a row. Raises ConfigError where that is nothing sensible."""
+        try:
+            return parse(row)
+        except IndexError as exc:
+            raise self.trouble(f"only {len(row)} columns; repair or remove the line", line) from exc
+        except ValueError as exc:
+            raise self.trouble(f"{exc}; repair or remove the line", line) from exc
 
 
 def csv_files(path: Path) -> list[CsvFile]:

@@ -109,19 +109,19 @@ class RecordedMarket:
         self.step_size = step_size
         self.history: Sequence[Kline] = ()
         self.gaps: Sequence[str] = tuple(gaps)
-        self._layout = layout
-        self._files = tuple(files)
+        self.layout = layout
+        self.files = tuple(files)
 
     def __iter__(self) -> Iterator[Tick]:
-        if self._layout is Layout.KLINES:
+        if self.layout is Layout.KLINES:
             return self._from_klines()
-        if self._layout is Layout.BOOK_TICKER:
+        if self.layout is Layout.BOOK_TICKER:
             return self._from_quotes()
         return self._from_trades()
 
     def _values(self) -> Iterator[Kline | Trade | Quote]:
-        for file in self._files:
-            for _, value in file.values(self._layout):
+        for file in self.files:
+            for _, value in file.values(self.layout):
                 yield value
 
     def _from_klines(self) -> Iterator[Tick]:

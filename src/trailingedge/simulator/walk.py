@@ -16,7 +16,11 @@ _MINUTE_MS: Final = 60_000
 
 def frames_of(kline: Kline) -> int:
     """How many ticks tell this kline: eight for each minute of its length, and never fewer than eight."""
-    length_ms = kline.close_ms + 1 - kline.open_ms
+    return frames_in(kline.close_ms + 1 - kline.open_ms)
+
+
+def frames_in(length_ms: int) -> int:
+    """The same for a kline of that length."""
     return max(FRAMES_A_MINUTE, FRAMES_A_MINUTE * length_ms // _MINUTE_MS)
 
 
@@ -116,8 +120,10 @@ class Walker:
     def walk(self, kline: Kline) -> list[Tick]:
         """The ticks of `kline`, oldest first. A kline without volume has ticks without trades."""
         frames = frames_of(kline)
-        prices = (int(price / self._tick_size) for price in (kline.open, kline.high, kline.low, kline.close))
-        told = self._walker.walk(*prices, int(kline.volume / self._step_size), frames)
+        opened, high, low, closed = (
+            int(price / self._tick_size) for price in (kline.open, kline.high, kline.low, kline.close)
+        )
+        told = self._walker.walk(opened, high, low, closed, int(kline.volume / self._step_size), frames)
         length_ms = kline.close_ms + 1 - kline.open_ms
         depth = self._walker.depth * self._step_size
         return [

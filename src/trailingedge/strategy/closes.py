@@ -40,8 +40,8 @@ def hear_close(memory: Memory, closed: ClosedKline, params: Params, *, unwatched
         memory = raise_high_by(memory, kline)
     close = float(kline.close)
     memory, moved = _move_gate(memory, close, kline.close_ms, channel, params)
-    memory, left = _note_breakout(memory, close, channel)
-    return replace(memory, last_close=close, last_close_ms=kline.close_ms), moved + left
+    memory, left = note_close(memory, close, kline.close_ms, channel)
+    return memory, moved + left
 
 
 def raise_high_by(memory: Memory, kline: Kline) -> Memory:
@@ -85,6 +85,17 @@ def _judge_stop(memory: Memory, close: float, close_ms: int, channel: Channel | 
         return shut, (GateShut(ShutBy.STOP, close, mid),)
     ending = ExitEnding(buying.kind, buying.side, buying.number, Cause.STOPPED)
     return replace(shut, exit=replace(buying, ending=Cause.STOPPED)), (GateShut(ShutBy.STOP, close, mid), ending)
+
+
+def note_close(memory: Memory, close: float, close_ms: int, channel: Channel | None) -> Heard:
+    """What any close leaves, whatever else it moves: the next one is compared with it, and a breakout is news once."""
+    memory, left = _note_breakout(memory, close, channel)
+    return replace(memory, last_close=close, last_close_ms=close_ms), left
+
+
+def is_quiet(memory: Memory, close: float, close_ms: int, channel: Channel | None, params: Params) -> bool:
+    """Whether a close would leave nothing but its note: `hear_close` moves neither gate nor exit."""
+    return not _move_gate(memory, close, close_ms, channel, params)[1]
 
 
 def _note_breakout(memory: Memory, close: float, channel: Channel | None) -> Heard:

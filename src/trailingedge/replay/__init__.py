@@ -1,0 +1,1 @@
+"""Recorded markets run through strategy, chaser and matching at once, with nothing to wait for in between."""

@@ -1,0 +1,191 @@
+"""Market files into columns, a piece at a time, so that a year takes no more memory than a day.
+
+The tape of the same files is `simulator.recorded`'s; a test holds the two together. Here the cells become
+whole numbers at once, which is most of what a replay of klines costs. What does not read at first sight is
+read as the tape reads it, and then either means the same or is refused in the same words.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import islice
+from typing import Final
+
+from trailingedge.market import Side, floor_to_step, passive
+from trailingedge.replay.columns import Columns, Grid, KlineColumns, TickColumns
+from trailingedge.simulator.csv_files import CsvFile
+from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, decimals, in_ms
+from trailingedge.simulator.recorded import RecordedMarket
+
+_ROWS: Final = 4096  # a piece; two days of minutes and some
+_CELLS_KEPT: Final = 50_000
+_RECENT: Final = 20  # trades whose largest stands for what a best price holds
+
+Progress = Callable[[float], None]
+
+
+def grid_of(market: RecordedMarket) -> Grid:
+    return Grid(market.tick_size, market.step_size)
+
+
+def columns_of(market: RecordedMarket, progress: Progress = lambda _: None) -> Iterator[Columns]:
+    """The market of these files from its beginning; `progress` hears which share of them has been read.
+
+    Raises ConfigError at a row that cannot be read, which only trades and quotes can have.
+    """
+    match market.layout:
+        case Layout.KLINES:
+            yield from _klines(market, progress)
+        case Layout.BOOK_TICKER:
+            yield from _quotes(market, progress)
+        case Layout.TRADES | Layout.AGG_TRADES:
+            yield from _trades(market, progress)
+
+
+class _Reader:
+    """The rows of all files in pieces, and how far that has come."""
+
+    def __init__(self, market: RecordedMarket, progress: Progress) -> None:
+        self._files = market.files
+        self._sizes = [file.size for file in market.files]
+        self._progress = progress
+
+    def pieces(self) -> Iterator[tuple[CsvFile, list[tuple[int, Row]]]]:
+        total, done = max(1, sum(self._sizes)), 0
+        for file, size in zip(self._files, self._sizes, strict=True):
+            rows, read = file.rows(), 0
+            while piece := list(islice(rows, _ROWS)):
+                read += len(piece) * (sum(map(len, piece[0][1])) + len(piece[0][1]))
+                yield file, piece
+                self._progress((done + min(read, size)) / total)
+            done += size
+        self._progress(1.0)
+
+
+class _Cells:
+    """Cells as whole numbers of a grid with that many decimals; the same few come again and again."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._known: dict[str, int] = {}
+
+    def read(self, cell: str) -> int:
+        """Raises ValueError for what is no plain number, negative, or finer than the grid."""
+        known = self._known.get(cell)
+        if known is not None:
+            return known
+        whole, _, fraction = cell.partition(".")
+        if fraction[self._places :].strip("0"):
+            raise ValueError(f"{cell} is finer than {self._places} decimals")
+        number = int(whole + fraction[: self._places].ljust(self._places, "0"))
+        if number < 0:
+            raise ValueError(f"{cell} is negative")
+        if len(self._known) >= _CELLS_KEPT:
+            self._known.clear()
+        self._known[cell] = number
+        return number
+
+
+def _klines(market: RecordedMarket, progress: Progress) -> Iterator[KlineColumns]:
+    """Every row was read and checked when the market was opened."""
+    prices, volumes = _cells(market.tick_size), _cells(market.step_size)
+    told_ms = -1
+    for file, piece in _Reader(market, progress).pieces():
+        columns = KlineColumns()
+        price = prices.read
+        for line, row in piece:
+            try:
+                open_ms, close_ms = in_ms(row[0]), in_ms(row[6])
+                if open_ms <= told_ms:
+                    continue
+                corners = (price(row[1]), price(row[2]), price(row[3]), price(row[4]))
+                volume = volumes.read(row[5])
+            except (ValueError, IndexError) as exc:
+                raise file.trouble(f"{exc}; the file has changed since it was opened", line) from exc
+            columns.add(open_ms, close_ms, corners, volume)
+            told_ms = close_ms
+        yield columns
+
+
+def _trades(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]:
+    prices, quantities = _cells(market.tick_size), _cells(market.step_size)
+    aggregated = market.layout is Layout.AGG_TRADES
+    time_column, maker_column = (5, 6) if aggregated else (4, 5)
+    told_id, told_ms = -1, 0
+    recent: deque[int] = deque([1], maxlen=_RECENT)
+    for file, piece in _Reader(market, progress).pieces():
+        columns = TickColumns()
+        for line, row in piece:
+            try:
+                trade_id, time_ms = int(row[0]), in_ms(row[time_column])
+                price, traded, maker = prices.read(row[1]), quantities.read(row[2]), _MAKERS[row[maker_column]]
+                if not price:
+                    raise ValueError("a trade at a price of zero")
+            except (ValueError, IndexError, KeyError):
+                trade_id, time_ms, price, traded, maker = _as_the_tape_reads(market, file, line, row)
+            if trade_id <= told_id:
+                continue
+            told_id, told_ms = trade_id, max(told_ms, time_ms)
+            recent.append(traded)
+            depth = max(1, *recent)
+            bid = price if maker or price == 1 else price - 1
+            columns.add(told_ms, bid, depth, bid + 1, depth, price, traded, bought=bid < price)
+        yield columns
+
+
+def _as_the_tape_reads(market: RecordedMarket, file: CsvFile, line: int, row: Row) -> tuple[int, int, int, int, bool]:
+    trade = _parsed(market.layout, file, line, row)
+    if not isinstance(trade, Trade):
+        raise file.trouble("is no trade", line)
+    whole = (trade.price / market.tick_size).to_integral_value(rounding=ROUND_HALF_EVEN)
+    traded = int(floor_to_step(trade.quantity, market.step_size) / market.step_size)
+    return trade.trade_id, trade.time_ms, max(1, int(whole)), traded, trade.aggressor is Side.SELL
+
+
+def _quotes(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]:
+    prices, quantities = _cells(market.tick_size), _cells(market.step_size)
+    told_ms = 0
+    for file, piece in _Reader(market, progress).pieces():
+        columns = TickColumns()
+        for line, row in piece:
+            try:
+                time_ms = in_ms(row[5])
+                bid, bid_steps, ask, ask_steps = (
+                    prices.read(row[1]),
+                    quantities.read(row[2]),
+                    prices.read(row[3]),
+                    quantities.read(row[4]),
+                )
+            except (ValueError, IndexError):
+                time_ms, bid, bid_steps, ask, ask_steps = _quote_as_the_tape_reads(market, file, line, row)
+            if time_ms < told_ms or not 0 < bid < ask:
+                continue
+            told_ms = time_ms
+            columns.add(told_ms, bid, bid_steps, ask, ask_steps, bid, 0, bought=False)
+        yield columns
+
+
+def _quote_as_the_tape_reads(
+    market: RecordedMarket, file: CsvFile, line: int, row: Row
+) -> tuple[int, int, int, int, int]:
+    quote, tick, step = _parsed(market.layout, file, line, row), market.tick_size, market.step_size
+    if not isinstance(quote, Quote):
+        raise file.trouble("is no quote", line)
+    if not 0 < quote.bid < quote.ask:
+        return quote.time_ms, 0, 0, 0, 0
+    bid = max(1, int(passive(quote.bid, Side.BUY, tick) / tick))
+    ask = max(bid + 1, int(passive(quote.ask, Side.SELL, tick) / tick))
+    bid_steps, ask_steps = (int(floor_to_step(held, step) / step) for held in (quote.bid_quantity, quote.ask_quantity))
+    return quote.time_ms, bid, bid_steps, ask, ask_steps
+
+
+def _parsed(layout: Layout, file: CsvFile, line: int, row: Row) -> object:
+    """What the row says. Raises ConfigError with the words of the tape."""
+    return file.parsed(PARSERS[layout], line, row)
+
+
+_MAKERS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
+
+def _cells(size: Decimal) -> _Cells:
+    return _Cells(decimals(f"{size:f}"))

@@ -1,0 +1,364 @@
+"""One market from beginning to end: trader and venue wired directly, and time that jumps.
+
+The trader is the daemon's own, and is given what the daemon would give it; what lies between (sockets, text,
+an event loop) is left out. So are the ticks at which it would do nothing: a mode (see `modes`) looks for the
+next at which it might. `thorough` leaves nothing out, for whoever wants to see that this changes nothing.
+
+The timing is that of the embedded exchange at the market's own pace, with nothing on its way for any time:
+- a tick fills what it fills, and is heard of together with those fills and with the candles that it closes;
+- a request is carried out, answered and heard of within the tick that gave rise to it, and the beat after an
+  answer may ask again, so that the market never runs ahead of a bot that has more to say;
+- between two ticks the book stands still. The house is kept every LOOP_SLEEP_SEC from the first tick on, and a
+  stop is confirmed a millisecond after its time, as the daemon does;
+- the market counts as fresh throughout, for at an exchange that answers, a quiet market is proved by asking.
+It begins without a history of candles, as a daemon does at the beginning of the same files.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from trailingedge import wiring
+from trailingedge.config import Settings
+from trailingedge.config_validator import effective_rules
+from trailingedge.errors import BrokenInvariant
+from trailingedge.execution.budget import OrderBudget
+from trailingedge.execution.commands import Incoming, Remedy
+from trailingedge.execution.ids import own_id
+from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.execution.order import State
+from trailingedge.execution.trader import Trader
+from trailingedge.indicators.donchian import Channel
+from trailingedge.market import ZERO, ExecutionReport, Kline, Regime, Side
+from trailingedge.replay.bounds import Standing, buying_cap, selling_floor
+from trailingedge.replay.candles import Candle, Candles
+from trailingedge.replay.chronicle import Chronicle
+from trailingedge.replay.columns import Columns, Grid, TickColumns
+from trailingedge.replay.modes import Busy, Mode, Resting, WatchingBase, WatchingQuote
+from trailingedge.replay.stretches import Stretch, stretches
+from trailingedge.replay.venue import Venue, rules_of
+from trailingedge.simulator.klines import INTERVALS
+from trailingedge.simulator.terms import Terms
+from trailingedge.snapshots import View
+from trailingedge.strategy.closes import is_quiet, note_close
+from trailingedge.strategy.inputs import Params
+from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.want import Kind, Want
+
+_DAY_MS: Final = 86_400_000
+_BEATS_AT_ONCE: Final = 1000  # a beat that asks for another without end is a mistake of ours
+_IDLE_BEATS: Final = 90  # of house-keeping; whatever waits for time to pass waits less than that
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a replay stands on: the settings, the exchange's terms, and what the account begins with."""
+
+    settings: Settings
+    terms: Terms
+    balances: Mapping[str, Decimal]
+
+
+class Replay:
+    """Runs once. `stopped` is asked now and then whether that is enough."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        *,
+        curves: bool = True,
+        thorough: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        settings, terms = ground.settings, ground.terms
+        self.beats = 0
+        self.ended_because: str | None = None  # of a halt
+        self._settings = settings
+        self._thorough = thorough
+        self._stopped = stopped
+        self._grid = Grid(terms.tick_size, terms.step_size)
+        self._scale = self._grid.scale
+        rules = effective_rules(settings, rules_of(terms))
+        fee = terms.maker_fee if settings.fee is None else settings.fee
+        self._params = wiring.strategy_params(settings, rules, float(fee))
+        self._budget = OrderBudget(settings.order_budget_reserve)
+        self._channel = wiring.channel(settings)
+        self.venue = Venue(terms, ground.balances, self._hear)
+        self.trader = Trader(
+            self._params,
+            wiring.trader_params(settings),
+            MakerExit(rules, self._budget, wiring.chase_params(settings)),
+            self._channel,
+            wiring.guards(settings, rules, 0),
+            rules.base_asset,
+            rules.quote_asset,
+            paused=settings.start_paused,
+        )
+        self.chronicle = Chronicle(rules, self._grid, self._params, curves=curves)
+        self._interval_ms = INTERVALS[settings.kline_interval]
+        self._house_ms = max(1, round(settings.loop_sleep_sec * 1000))
+        self._candles = Candles(self._interval_ms)
+        self._mode: Mode = Busy(0.0)
+        self._loud: list[Kline] = []  # closed, and for the next beat to hear of
+        # The newest that closed quietly, with the channel in force while it formed; not in the memory yet.
+        self._noted: tuple[Candle, Channel | None] | None = None
+        self._first_ms = self._beat_ms = 0
+        self._idle = 0
+        self._bid = self._ask = 0  # the others' best now
+        self._marked = (-1, 0, 0)  # pushes, highest and lowest bid at the marks since the account last changed
+        self._newest: Stretch | None = None
+
+    # The market ------------------------------------------------------------------------------
+
+    def run(self, market: Iterable[Columns]) -> None:
+        """To the end of the market, to a halt, or until stopped."""
+        try:
+            for stretch in stretches(market, self._interval_ms):
+                if stretch.open_ms != self._candles.open_ms:
+                    if self._stopped():
+                        break
+                    self._turn(stretch)
+                self._candles.take_in(stretch)
+                if self._loud or not self._mode.passes(stretch):
+                    self._look_through(stretch)
+                self._bid, self._ask = stretch.bid, stretch.ask
+                self._newest = stretch
+        except BrokenInvariant as broken:
+            self.ended_because = str(broken)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Where things stand at the end, in the middle of a candle or not."""
+        if self._newest is None:
+            return
+        columns, _, end = self._newest.ticks()
+        end_ms = max(self._beat_ms, columns.time_ms[end - 1])
+        forming = self._candles.forming()
+        if forming is not None:
+            self._remember()
+            if self.chronicle.close(forming) or self.chronicle.lags:
+                self._note(end_ms, self._channel.current)
+        self.chronicle.mark(end_ms, self._bid, *self.venue.totals())
+
+    def _note(self, market_ms: int, channel: Channel | None) -> None:
+        self._remember()
+        self.chronicle.note(market_ms, self._bid, self._ask, self.trader.memory, channel, *self.venue.totals())
+
+    def _mark(self, market_ms: int) -> None:
+        """Only a bid higher or lower than those before it can move the drawdown, while the account stands still."""
+        pushes, highest, lowest = self._marked
+        if pushes == self.venue.pushes and lowest <= self._bid <= highest:
+            return
+        if pushes != self.venue.pushes:
+            highest = lowest = self._bid
+        self._marked = (self.venue.pushes, max(highest, self._bid), min(lowest, self._bid))
+        self.chronicle.mark(market_ms, self._bid, *self.venue.totals())
+
+    def _look_through(self, stretch: Stretch) -> None:
+        columns, index, end = stretch.ticks()
+        if self._loud:
+            self._tick(columns, index)
+            index += 1
+        while index < end:
+            index = self._mode.scan(columns, index, end)
+            if index < end:
+                self._tick(columns, index)
+                index += 1
+
+    def _tick(self, columns: TickColumns, index: int) -> None:
+        """A tick that somebody should think about."""
+        tick = columns.tick(index, self._grid)
+        opening = not self._beat_ms
+        if opening:
+            self._first_ms = tick.time_ms
+            self.venue.pass_time(tick.time_ms)
+            self.venue.tell_balances()
+            self._budget.learn(self.venue.limits(), tick.time_ms)
+        self._pass_time(tick.time_ms)
+        self._remember()
+        self._bid, self._ask = columns.bids[index], columns.asks[index]
+        self.venue.play(tick)
+        closed, self._loud = tuple(self._loud), []
+        self._idle = 0
+        self._beat(closed)
+        if opening:
+            self._mark(tick.time_ms)
+
+    # Candles ---------------------------------------------------------------------------------
+
+    def _turn(self, stretch: Stretch) -> None:
+        """The candles that are over as `stretch` begins."""
+        for candle in self._candles.closed_by(stretch):
+            channel = self._channel.current
+            if self.chronicle.close(candle):
+                self._note(candle.close_ms, channel)
+            self._mark(candle.close_ms)
+            if self._loud or self._is_loud(candle, stretch.first_ms):
+                self._loud.append(candle.kline(self._grid))
+                continue
+            self._noted = (candle, channel)
+            closed = candle.close / self._scale
+            if self.trader.memory.gate is not None:  # the next close is compared with this one
+                self._remember()
+            if self._settings.donchian_source == "close":
+                self._channel.move(closed, closed)
+            else:
+                self._channel.move(candle.high / self._scale, candle.low / self._scale)
+            self._mode.turn(self._channel.current)
+
+    def _is_loud(self, candle: Candle, now_ms: int) -> bool:
+        """Whether the trader has to hear of a close at once, for it may move gate or exit."""
+        mode, channel, params, close = self._mode, self._channel.current, self._params, candle.close / self._scale
+        if isinstance(mode, Busy):
+            return True
+        if (params.breakout_entry or params.breakout_exit) and channel is not None and channel.breakout(close):
+            return True
+        if self.trader.held and now_ms // _DAY_MS != self._beat_ms // _DAY_MS:
+            return True  # a new day may lift what holds
+        return not is_quiet(self.trader.memory, close, candle.close_ms, channel, params)
+
+    def _remember(self) -> None:
+        """Put into the trader's memory what went by without a beat: the high, and the newest close."""
+        memory, noted = self.trader.memory, self._noted
+        if self._mode.high > memory.high:
+            memory = replace(memory, high=self._mode.high)
+        if noted is not None:
+            candle, channel = noted
+            self._noted = None
+            memory, _ = note_close(memory, candle.close / self._scale, candle.close_ms, channel)
+        self.trader.memory = memory
+
+    # Beats -----------------------------------------------------------------------------------
+
+    def _pass_time(self, until_ms: int) -> None:
+        """The beats that a daemon would make before `until_ms` though the book stands still."""
+        while isinstance(self._mode, Busy) and self._beat_ms:
+            due_ms = self._due_ms()
+            if due_ms is None or due_ms >= until_ms:
+                return
+            self.venue.pass_time(due_ms)
+            if self._beat(()):
+                self._idle = 0
+            else:
+                self._idle += 1
+
+    def _due_ms(self) -> int | None:
+        """When time alone next gives rise to a beat."""
+        due_ms = None
+        if self._idle < _IDLE_BEATS:
+            since_ms = self._beat_ms - self._first_ms
+            due_ms = self._first_ms + (since_ms // self._house_ms + 1) * self._house_ms
+        confirms_in_s = self.trader.confirms_in_s()
+        if confirms_in_s is None:
+            return due_ms
+        confirmed_ms = self._beat_ms + round(confirms_in_s * 1000) + 1
+        return confirmed_ms if due_ms is None else min(due_ms, confirmed_ms)
+
+    def _beat(self, closed: tuple[Kline, ...]) -> bool:
+        """One beat, and those that its answers give rise to; whether anything was asked or told."""
+        venue, trader = self.venue, self.trader
+        market_ms = self._beat_ms = venue.market_ms
+        stirred = False
+        for _ in range(_BEATS_AT_ONCE):
+            self.beats += 1
+            view = View(
+                now_s=market_ms / 1000,
+                market_ms=market_ms,
+                top=venue.top(),
+                top_age_s=0.0,
+                balances=venue.balances,
+                balances_ms=venue.balances_ms,
+                account_proven=True,
+                closed=closed,
+                pushes=venue.pushes,
+            )
+            closed = ()
+            commands = trader.beat(view, market_ms)
+            for command in commands:
+                if isinstance(command, Remedy):
+                    self._remedy(command)
+                else:
+                    venue.carry_out(command)
+                    self._budget.learn(venue.limits(), market_ms)
+            stirred = stirred or bool(commands or trader.news)
+            for news in trader.news:
+                self.chronicle.hear(news, market_ms)
+            trader.news.clear()
+            if not (commands or trader.inbox or trader.restless):
+                break
+        else:
+            raise BrokenInvariant(f"{_BEATS_AT_ONCE} beats at one moment, and no end of them")
+        self._mode = Busy(trader.memory.high) if self._thorough else self._choose()
+        return stirred
+
+    def _remedy(self, remedy: Remedy) -> None:
+        """Balances are told as if asked for; rules and clock are what they were."""
+        if remedy is Remedy.BALANCES:
+            settlement = self.trader.settlement
+            self.venue.tell_balances()
+            settlement.hear_asked(settlement.mark(self.venue.pushes), self.venue.pushes)
+
+    def _hear(self, told: Incoming) -> None:
+        if isinstance(told, ExecutionReport):
+            self.chronicle.hear_report(told)
+            self.trader.hear_report(told, self.venue.pushes)
+        else:
+            self.trader.inbox.append(told)
+
+    # What it would take to do something --------------------------------------------------------
+
+    def _choose(self) -> Mode:
+        """The mode for what the trader is about."""
+        trader = self.trader
+        memory, decision = trader.memory, trader.decision
+        if memory.regime is None or not memory.funded or decision is None or memory.holdings is None:
+            return Busy(memory.high)
+        if memory.stop_breach_since_ms is not None or (decision.hold and not trader.held):
+            return Busy(memory.high)
+        if memory.exit is not None:
+            return self._at_rest(memory, trader.want) or Busy(memory.high)
+        if not trader.chase.idle:
+            return Busy(memory.high)
+        in_base = memory.regime is Regime.BASE
+        limit = (selling_floor if in_base else buying_cap)(memory.holdings, self._params, self._scale)
+        standing = Standing(memory.anchor, self._channel.current, self._params, self._scale, limit, trader.held)
+        if in_base:
+            return WatchingBase(memory.high, standing)
+        return WatchingQuote(memory.high, standing, gated=memory.gate is not None)
+
+    def _at_rest(self, memory: Memory, want: Want | None) -> Mode | None:
+        """The mode for an order that rests where it should; None while anything is still to be done about it."""
+        chase, held = self.trader.chase, memory.exit
+        order = chase.order
+        if want is None or held is None or memory.regime is None or order is None or order.price is None:
+            return None
+        if order.state is not State.WORKING or order.side is not want.side or len(chase.alive) != 1:
+            return None
+        own = own_id(order.client_order_id)
+        if own is None or own.kind is not want.kind or self._settings.taker_escape_after_sec > 0:
+            return None
+        if not order.part_filled and order.remaining != self._quantity(want, order.price):
+            return None
+        watched = memory.regime is Regime.BASE and held.kind is not Kind.FLUSH
+        mode = Resting(
+            memory.high,
+            memory.regime,
+            want.side,
+            int(order.price / self._grid.tick_size),
+            want.pricing,
+            self._bid,
+            self._ask,
+            stop=(memory.anchor, self._params) if watched else None,
+            channel=self._channel.current,
+            scale=self._scale,
+        )
+        return mode if mode.in_peace else None
+
+    def _quantity(self, want: Want, price: Decimal) -> Decimal:
+        """What the chaser would place for `want`."""
+        rules = self.trader.rules
+        base = want.funds if want.side is Side.SELL else want.funds / price
+        if rules.max_notional is not None:
+            base = min(base, rules.max_notional / price)
+        return rules.clip(max(base, ZERO))
