@@ -6,9 +6,8 @@ due? The bounds are a tick wide of the truth, and lean to the side of asking `de
 not asking it. They hold until the high, the channel or anything in the memory changes.
 """
 
-from dataclasses import dataclass
 from math import ceil, floor, isinf, sqrt
-from typing import Final
+from typing import Final, NamedTuple
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.market import Regime
@@ -20,8 +19,7 @@ from trailingedge.strategy.trailing import Trail, trail
 FAR: Final = 2**62  # ticks: no price is there
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(NamedTuple):
     """Nothing happens at prices in ticks strictly between `low` and `high`: bids in BASE, asks in QUOTE.
 
     `tracks`: within them the high may move without moving them.
@@ -32,8 +30,7 @@ class Quiet:
     tracks: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What the bounds follow from, beside the high. `scale` ticks are one in quote per base.
 
     `limit` is the bid down to which, or the ask from which on, it is doubtful whether what is held still makes

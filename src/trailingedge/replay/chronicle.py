@@ -23,6 +23,11 @@ from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.trailing import trail
 from trailingedge.tally import Tally
 
+Holds = tuple[float, float]  # base and quote
+_Bar = tuple[int, int, int, int, int]  # when it opened, and its prices in ticks
+# Time, bid, ask, memory, high, channel and holdings: what a moment is made of, once it is known which are told.
+_Glance = tuple[int, int, int, Memory, float, Channel | None, Holds]
+
 MOST_CANDLES: Final = 32_768  # three weeks of minutes; beyond that, two become one, and so on
 
 
@@ -33,14 +38,16 @@ class Chronicle:
         self.tally = Tally(rules.base_asset, rules.quote_asset)
         self._rules = rules
         self._grid = grid
+        self._scale = grid.scale
         self._params = params
         self._curves = curves
         self._orders: list[OrderEvent] = []
         self._fills: list[Fill] = []
-        self._candles: list[Candle] = []
-        self._moments: list[Moment] = []
+        self._candles: list[_Bar] = []
+        self._moments: list[_Glance] = []
         self._stride = 1  # so many candles of the strategy make one of ours
-        self._begun = 0  # how many of them are in the newest
+        self._begun = 0  # how many of them are in the one that has no moment yet
+        self._forming: _Bar = (0, 0, 0, 0, 0)
 
     # What happens ----------------------------------------------------------------------------
 
@@ -91,20 +98,11 @@ class Chronicle:
         """A candle of the market is over; whether `note` is to be told where things stand at that moment."""
         if not self._curves:
             return False
-        scale = self._grid.scale
-        opened, high, low, closed = (
-            candle.open / scale,
-            candle.high / scale,
-            candle.low / scale,
-            candle.close / scale,
-        )
         if self._begun:
-            newest = self._candles[-1]
-            self._candles[-1] = Candle(
-                newest.open_ms, newest.open, max(newest.high, high), min(newest.low, low), closed
-            )
+            open_ms, opened, high, low, _ = self._forming
+            self._forming = (open_ms, opened, max(high, candle.high), min(low, candle.low), candle.close)
         else:
-            self._candles.append(Candle(candle.open_ms, opened, high, low, closed))
+            self._forming = (candle.open_ms, candle.open, candle.high, candle.low, candle.close)
         self._begun += 1
         return self._begun >= self._stride
 
@@ -114,12 +112,14 @@ class Chronicle:
         return self._begun > 0
 
     def note(
-        self, market_ms: int, bid: int, ask: int, memory: Memory, channel: Channel | None, base: Decimal, quote: Decimal
+        self, market_ms: int, bid: int, ask: int, memory: Memory, high: float, channel: Channel | None, holds: Holds
     ) -> None:
-        """Where things stand as a candle closes; `channel` was in force while it formed."""
-        scale = self._grid.scale
-        value = float(base) * bid / scale + float(quote)
-        self._moments.append(_moment(market_ms, bid / scale, ask / scale, value, memory, channel, self._params))
+        """Where things stand as a candle closes; `channel` was in force while it formed, `high` is that of the moment.
+
+        `holds` is all of base and quote, for a curve.
+        """
+        self._candles.append(self._forming)
+        self._moments.append((market_ms, bid, ask, memory, high, channel, holds))
         self._begun = 0
         if len(self._candles) >= MOST_CANDLES:
             self._thin_out()
@@ -128,8 +128,7 @@ class Chronicle:
         """Two candles become one, with the moment at its end."""
         pairs = zip(self._candles[::2], self._candles[1::2], strict=True)
         self._candles = [
-            Candle(first.open_ms, first.open, max(first.high, then.high), min(first.low, then.low), then.close)
-            for first, then in pairs
+            (first[0], first[1], max(first[2], then[2]), min(first[3], then[3]), then[4]) for first, then in pairs
         ]
         self._moments = self._moments[1::2]
         self._stride *= 2
@@ -150,8 +149,10 @@ class Chronicle:
             exits=tuple(tally.exits),
             fills=tuple(self._fills),
             orders=tuple(self._orders),
-            candles=tuple(self._candles),
-            moments=tuple(self._moments),
+            candles=tuple(
+                Candle(open_ms, *(price / self._scale for price in prices)) for open_ms, *prices in self._candles
+            ),
+            moments=tuple(_moment(glance, self._scale, self._params) for glance in self._moments),
             replaces=tally.replaces,
             rejected=dict(sorted(tally.rejected.items())),
             first_bid=tally.first_bid,
@@ -163,20 +164,20 @@ class Chronicle:
         )
 
 
-def _moment(
-    time_ms: int, bid: float, ask: float, value: float, memory: Memory, channel: Channel | None, params: Params
-) -> Moment:
+def _moment(glance: _Glance, scale: int, params: Params) -> Moment:
     """One point of the curves. Stop and trail are where `decide` would find them with that channel."""
+    time_ms, bid_ticks, ask_ticks, memory, high, channel, (base, quote) = glance
+    bid, ask = bid_ticks / scale, ask_ticks / scale
     regime, gated = memory.regime, memory.gate is not None
-    anchor = high = level = stop = None
+    anchor = best = level = stop = None
     if regime is not None:
-        anchor, high = price_at(regime, memory.anchor), price_at(regime, memory.high)
+        anchor, best = price_at(regime, memory.anchor), price_at(regime, high)
         if not gated:
             stop = price_at(regime, memory.anchor * (1 - stop_distance(channel, params)))
             now = trail(
                 bid if regime is Regime.BASE else 1 / ask,
                 memory.anchor,
-                memory.high,
+                high,
                 min_gain(regime, memory.anchor, ask, channel, params),
                 params.fee,
                 start_factor=params.start_factor,
@@ -187,10 +188,10 @@ def _moment(
     return Moment(
         time_ms=time_ms,
         bid=bid,
-        value=value,
+        value=base * bid + quote,
         regime=regime,
         anchor=anchor,
-        high=high,
+        high=best,
         trail=level,
         stop=stop,
         upper=None if channel is None else channel.upper,

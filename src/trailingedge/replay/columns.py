@@ -52,12 +52,14 @@ class KlineColumns:
     def __len__(self) -> int:
         return len(self.open_ms)
 
-    def add(self, open_ms: int, close_ms: int, prices: Sequence[int], volume: int) -> None:
-        """One kline more. `prices` are open, high, low, close."""
+    def add(self, open_ms: int, close_ms: int, opened: int, high: int, low: int, closed: int, volume: int) -> None:
+        """One kline more."""
         self.open_ms.append(open_ms)
         self.close_ms.append(close_ms)
-        for column, price in zip((self.opens, self.highs, self.lows, self.closes), prices, strict=True):
-            column.append(price)
+        self.opens.append(opened)
+        self.highs.append(high)
+        self.lows.append(low)
+        self.closes.append(closed)
         self.volumes.append(volume)
 
 

@@ -27,9 +27,10 @@ from trailingedge.strategy.want import Pricing
 
 
 class Mode(Protocol):
-    """`high` is the best unit value so far."""
+    """`high` is the best unit value so far; `hears_closes`: every close is worth a beat."""
 
     high: float
+    hears_closes: bool
 
     def passes(self, stretch: Stretch) -> bool:
         """Nothing in the whole of `stretch` is worth a beat, and it is behind us now."""
@@ -47,6 +48,8 @@ class Mode(Protocol):
 class Busy:
     """Every tick is worth a beat, and so is time: an order is on its way to where it is to be, or a breach lasts."""
 
+    hears_closes = True
+
     def __init__(self, high: float) -> None:
         self.high = high
 
@@ -63,26 +66,26 @@ class Busy:
 class WatchingBase:
     """Base is held, and the bid is between stop and take-profit."""
 
+    hears_closes = False
+
     def __init__(self, high: float, standing: Standing) -> None:
         self.high = high
         self._best = int(high * standing.scale)
         self._standing = standing
         self._widest = widest_base_bounds(standing.anchor, standing.params, standing.scale, standing.limit)
         self._quiet: Quiet | None = None
+        self._channel = standing.channel
 
     def turn(self, channel: Channel | None) -> None:
-        standing = self._standing
         self._quiet = None
-        self._standing = Standing(
-            standing.anchor, channel, standing.params, standing.scale, standing.limit, standing.held
-        )
+        self._channel = channel
 
     def passes(self, stretch: Stretch) -> bool:
         low, high, quiet = stretch.low_bid, stretch.high_bid, self._widest
         if not (quiet.low < low and high < quiet.high and self._best < quiet.high):
             found = self._quiet
             if found is None or not found.low < low < found.high:
-                found = self._quiet = base_bounds(self.high, self._best, low, self._standing)
+                found = self._quiet = self._bounds(low)
             if found is None or not (found.low < low and high < found.high):
                 return False
         self._see(high)
@@ -92,7 +95,7 @@ class WatchingBase:
         bids, index = columns.bids, begin
         while index < end:
             self._see(bids[index])
-            quiet = base_bounds(self.high, self._best, bids[index], self._standing)
+            quiet = self._bounds(bids[index])
             if quiet is None:
                 break
             outside = _first_outside(bids, index, end, quiet)
@@ -100,6 +103,9 @@ class WatchingBase:
                 self._see(max(bids[index:outside]))
             index = outside
         return index
+
+    def _bounds(self, price: int) -> Quiet | None:
+        return base_bounds(self.high, self._best, price, self._standing._replace(channel=self._channel))
 
     def _see(self, bid: int) -> None:
         if bid > self._best:
@@ -111,6 +117,8 @@ class WatchingBase:
 class WatchingQuote:
     """Quote is held, and the ask is where nothing is bought. Under a shut gate that is everywhere."""
 
+    hears_closes = False
+
     def __init__(self, high: float, standing: Standing, *, gated: bool) -> None:
         self.high = high
         self._best = ceil(standing.scale / high)
@@ -120,13 +128,11 @@ class WatchingQuote:
         if gated or standing.held:
             self._widest = Quiet(-1, standing.limit, tracks=True)
         self._quiet: Quiet | None = None
+        self._channel = standing.channel
 
     def turn(self, channel: Channel | None) -> None:
-        standing = self._standing
         self._quiet = None
-        self._standing = Standing(
-            standing.anchor, channel, standing.params, standing.scale, standing.limit, standing.held
-        )
+        self._channel = channel
 
     def passes(self, stretch: Stretch) -> bool:
         low, high, quiet = stretch.low_ask, stretch.high_ask, self._widest
@@ -155,7 +161,7 @@ class WatchingQuote:
     def _bounds(self, price: int) -> Quiet | None:
         if self._gated:
             return self._widest if price < self._widest.high else None
-        return quote_bounds(self.high, self._best, price, self._standing)
+        return quote_bounds(self.high, self._best, price, self._standing._replace(channel=self._channel))
 
     def _see(self, ask: int) -> None:
         if ask < self._best:
@@ -170,6 +176,8 @@ class Resting:
     `price` is the order's. While nobody stands beside it, others may move behind it as they like; where
     somebody does, nothing may move at all. A trade at its price moves the queue, and is looked at.
     """
+
+    hears_closes = False
 
     def __init__(
         self,

@@ -62,27 +62,27 @@ class _Reader:
         self._progress(1.0)
 
 
-class _Cells:
-    """Cells as whole numbers of a grid with that many decimals; the same few come again and again."""
+class _Cells(dict[str, int]):
+    """Cells as whole numbers of a grid with that many decimals; the same few come again and again.
+
+    Looking one up raises ValueError for what is no plain number, negative, or finer than the grid.
+    """
 
     def __init__(self, places: int) -> None:
+        super().__init__()
         self._places = places
-        self._known: dict[str, int] = {}
 
-    def read(self, cell: str) -> int:
-        """Raises ValueError for what is no plain number, negative, or finer than the grid."""
-        known = self._known.get(cell)
-        if known is not None:
-            return known
+    def __missing__(self, cell: str) -> int:
         whole, _, fraction = cell.partition(".")
-        if fraction[self._places :].strip("0"):
-            raise ValueError(f"{cell} is finer than {self._places} decimals")
-        number = int(whole + fraction[: self._places].ljust(self._places, "0"))
+        places = self._places
+        if len(fraction) > places and fraction[places:].strip("0"):
+            raise ValueError(f"{cell} is finer than {places} decimals")
+        number = int(whole + fraction[:places].ljust(places, "0"))
         if number < 0:
             raise ValueError(f"{cell} is negative")
-        if len(self._known) >= _CELLS_KEPT:
-            self._known.clear()
-        self._known[cell] = number
+        if len(self) >= _CELLS_KEPT:
+            self.clear()
+        self[cell] = number
         return number
 
 
@@ -92,17 +92,15 @@ def _klines(market: RecordedMarket, progress: Progress) -> Iterator[KlineColumns
     told_ms = -1
     for file, piece in _Reader(market, progress).pieces():
         columns = KlineColumns()
-        price = prices.read
         for line, row in piece:
             try:
                 open_ms, close_ms = in_ms(row[0]), in_ms(row[6])
                 if open_ms <= told_ms:
                     continue
-                corners = (price(row[1]), price(row[2]), price(row[3]), price(row[4]))
-                volume = volumes.read(row[5])
+                opened, high, low, closed = prices[row[1]], prices[row[2]], prices[row[3]], prices[row[4]]
+                columns.add(open_ms, close_ms, opened, high, low, closed, volumes[row[5]])
             except (ValueError, IndexError) as exc:
                 raise file.trouble(f"{exc}; the file has changed since it was opened", line) from exc
-            columns.add(open_ms, close_ms, corners, volume)
             told_ms = close_ms
         yield columns
 
@@ -118,7 +116,7 @@ def _trades(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]
         for line, row in piece:
             try:
                 trade_id, time_ms = int(row[0]), in_ms(row[time_column])
-                price, traded, maker = prices.read(row[1]), quantities.read(row[2]), _MAKERS[row[maker_column]]
+                price, traded, maker = prices[row[1]], quantities[row[2]], _MAKERS[row[maker_column]]
                 if not price:
                     raise ValueError("a trade at a price of zero")
             except (ValueError, IndexError, KeyError):
@@ -151,10 +149,10 @@ def _quotes(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]
             try:
                 time_ms = in_ms(row[5])
                 bid, bid_steps, ask, ask_steps = (
-                    prices.read(row[1]),
-                    quantities.read(row[2]),
-                    prices.read(row[3]),
-                    quantities.read(row[4]),
+                    prices[row[1]],
+                    quantities[row[2]],
+                    prices[row[3]],
+                    quantities[row[4]],
                 )
             except (ValueError, IndexError):
                 time_ms, bid, bid_steps, ask, ask_steps = _quote_as_the_tape_reads(market, file, line, row)

@@ -42,7 +42,6 @@ from trailingedge.simulator.klines import INTERVALS
 from trailingedge.simulator.terms import Terms
 from trailingedge.snapshots import View
 from trailingedge.strategy.closes import is_quiet, note_close
-from trailingedge.strategy.inputs import Params
 from trailingedge.strategy.memory import Memory
 from trailingedge.strategy.want import Kind, Want
 
@@ -100,6 +99,9 @@ class Replay:
         self._house_ms = max(1, round(settings.loop_sleep_sec * 1000))
         self._candles = Candles(self._interval_ms)
         self._mode: Mode = Busy(0.0)
+        self._of_closes = settings.donchian_source == "close"
+        self._follows_breakouts = settings.breakout_entry or settings.breakout_exit
+        self._held_until_ms: int | None = None  # while a breaker holds, the end of the day
         self._loud: list[Kline] = []  # closed, and for the next beat to hear of
         # The newest that closed quietly, with the channel in force while it formed; not in the memory yet.
         self._noted: tuple[Candle, Channel | None] | None = None
@@ -107,6 +109,7 @@ class Replay:
         self._idle = 0
         self._bid = self._ask = 0  # the others' best now
         self._marked = (-1, 0, 0)  # pushes, highest and lowest bid at the marks since the account last changed
+        self._held = (-1, (0.0, 0.0))  # pushes, and what the account held then, for the curves
         self._newest: Stretch | None = None
 
     # The market ------------------------------------------------------------------------------
@@ -136,14 +139,17 @@ class Replay:
         end_ms = max(self._beat_ms, columns.time_ms[end - 1])
         forming = self._candles.forming()
         if forming is not None:
-            self._remember()
             if self.chronicle.close(forming) or self.chronicle.lags:
                 self._note(end_ms, self._channel.current)
         self.chronicle.mark(end_ms, self._bid, *self.venue.totals())
 
     def _note(self, market_ms: int, channel: Channel | None) -> None:
-        self._remember()
-        self.chronicle.note(market_ms, self._bid, self._ask, self.trader.memory, channel, *self.venue.totals())
+        memory = self.trader.memory
+        if self._held[0] != self.venue.pushes:
+            base, quote = self.venue.totals()
+            self._held = (self.venue.pushes, (float(base), float(quote)))
+        high = max(memory.high, self._mode.high)
+        self.chronicle.note(market_ms, self._bid, self._ask, memory, high, channel, self._held[1])
 
     def _mark(self, market_ms: int) -> None:
         """Only a bid higher or lower than those before it can move the drawdown, while the account stands still."""
@@ -194,40 +200,41 @@ class Replay:
             if self.chronicle.close(candle):
                 self._note(candle.close_ms, channel)
             self._mark(candle.close_ms)
-            if self._loud or self._is_loud(candle, stretch.first_ms):
+            if self._loud or self._is_loud(candle, channel, stretch.first_ms):
                 self._loud.append(candle.kline(self._grid))
-                continue
-            self._noted = (candle, channel)
-            closed = candle.close / self._scale
-            if self.trader.memory.gate is not None:  # the next close is compared with this one
-                self._remember()
-            if self._settings.donchian_source == "close":
-                self._channel.move(closed, closed)
             else:
-                self._channel.move(candle.high / self._scale, candle.low / self._scale)
-            self._mode.turn(self._channel.current)
+                self._pass_by(candle, channel)
 
-    def _is_loud(self, candle: Candle, now_ms: int) -> bool:
+    def _is_loud(self, candle: Candle, channel: Channel | None, now_ms: int) -> bool:
         """Whether the trader has to hear of a close at once, for it may move gate or exit."""
-        mode, channel, params, close = self._mode, self._channel.current, self._params, candle.close / self._scale
-        if isinstance(mode, Busy):
+        close = candle.close / self._scale
+        if self._mode.hears_closes or (self._follows_breakouts and channel is not None and channel.breakout(close)):
             return True
-        if (params.breakout_entry or params.breakout_exit) and channel is not None and channel.breakout(close):
-            return True
-        if self.trader.held and now_ms // _DAY_MS != self._beat_ms // _DAY_MS:
+        if self._held_until_ms is not None and now_ms >= self._held_until_ms:
             return True  # a new day may lift what holds
-        return not is_quiet(self.trader.memory, close, candle.close_ms, channel, params)
+        return not is_quiet(self.trader.memory, close, candle.close_ms, channel, self._params)
+
+    def _pass_by(self, candle: Candle, channel: Channel | None) -> None:
+        """A close that nobody has to hear of at once."""
+        self._noted = (candle, channel)
+        if self.trader.memory.gate is not None:  # the next close is compared with this one
+            self._remember()
+        if self._of_closes:
+            close = candle.close / self._scale
+            self._channel.move(close, close)
+        else:
+            self._channel.move(candle.high / self._scale, candle.low / self._scale)
+        self._mode.turn(self._channel.current)
 
     def _remember(self) -> None:
         """Put into the trader's memory what went by without a beat: the high, and the newest close."""
-        memory, noted = self.trader.memory, self._noted
-        if self._mode.high > memory.high:
-            memory = replace(memory, high=self._mode.high)
+        trader, noted, high = self.trader, self._noted, self._mode.high
+        if high > trader.memory.high:
+            trader.memory = replace(trader.memory, high=high)
         if noted is not None:
             candle, channel = noted
             self._noted = None
-            memory, _ = note_close(memory, candle.close / self._scale, candle.close_ms, channel)
-        self.trader.memory = memory
+            trader.memory, _ = note_close(trader.memory, candle.close / self._scale, candle.close_ms, channel)
 
     # Beats -----------------------------------------------------------------------------------
 
@@ -289,6 +296,7 @@ class Replay:
                 break
         else:
             raise BrokenInvariant(f"{_BEATS_AT_ONCE} beats at one moment, and no end of them")
+        self._held_until_ms = (market_ms // _DAY_MS + 1) * _DAY_MS if trader.held else None
         self._mode = Busy(trader.memory.high) if self._thorough else self._choose()
         return stirred
 
