@@ -61,28 +61,24 @@ class TickStretch(Stretch):
 class KlineStretch(Stretch):
     """A kline that was not walked yet. `walker` stands where it begins, and afterwards where it ends."""
 
-    __slots__ = ("_before", "_klines", "_number", "_walked")
+    __slots__ = ("_bought", "_klines", "_last", "_number", "_walked")
 
     def __init__(self, open_ms: int, klines: KlineColumns, number: int, walker: GridWalker, frames: int) -> None:
         self._klines = klines
         self._number = number
         self._walked: TickColumns | None = None
-        self._before = (walker.last, walker.bought, walker.depth)
+        self._last, self._bought = walker.last, walker.bought  # its volume alone says what the best prices hold
         self.open_ms = open_ms
         self.first_ms = klines.open_ms[number]
-        self.prices = prices = (
-            klines.opens[number],
-            klines.highs[number],
-            klines.lows[number],
-            klines.closes[number],
-        )
-        self.low_bid, self.high_bid, self.bid = walker.stride(*prices, klines.volumes[number], frames)
-        self.low_ask, self.high_ask, self.ask = self.low_bid + 1, self.high_bid + 1, self.bid + 1
+        opened, high, low, closed = klines.opens[number], klines.highs[number], klines.lows[number], klines.closes[number]
+        self.prices = (opened, high, low, closed)
+        low, high, bid = walker.stride(opened, high, low, closed, klines.volumes[number], frames)
+        self.low_bid, self.high_bid, self.bid = low, high, bid
+        self.low_ask, self.high_ask, self.ask = low + 1, high + 1, bid + 1
 
     def ticks(self) -> tuple[TickColumns, int, int]:
         if self._walked is None:
-            last, bought, depth = self._before
-            self._walked = walked(self._klines, self._number, GridWalker(last, bought=bought, depth=depth))
+            self._walked = walked(self._klines, self._number, GridWalker(self._last, bought=self._bought))
         return self._walked, 0, len(self._walked)
 
 
@@ -118,10 +114,14 @@ class _Cutter:
 
     def cut_klines(self, klines: KlineColumns) -> Iterator[Stretch]:
         interval_ms, walker = self._interval_ms, self._walker
+        length_ms = frames = 0
         for number, (first_ms, last_ms) in enumerate(zip(klines.open_ms, klines.close_ms, strict=True)):
             open_ms = first_ms - first_ms % interval_ms
             if last_ms < open_ms + interval_ms and klines.volumes[number]:
-                yield KlineStretch(open_ms, klines, number, walker, frames_in(last_ms + 1 - first_ms))
+                if last_ms + 1 - first_ms != length_ms:  # mostly they are all of one length
+                    length_ms = last_ms + 1 - first_ms
+                    frames = frames_in(length_ms)
+                yield KlineStretch(open_ms, klines, number, walker, frames)
                 self._last, self._heard_in = walker.last, open_ms
             else:  # longer than a candle; or nothing traded, and what of it counts as heard its ticks must tell
                 yield from self.cut_ticks(walked(klines, number, walker))

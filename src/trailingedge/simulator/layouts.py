@@ -87,7 +87,7 @@ def in_ms(cell: str) -> int:
 
 def kline_of(row: Row) -> Kline:
     """open_time, open, high, low, close, volume, close_time, …"""
-    opened, high, low, closed, volume = (_number(cell) for cell in row[1:6])
+    opened, high, low, closed, volume = map(_number, row[1:6])
     return Kline(in_ms(row[0]), in_ms(row[6]), opened, high, low, closed, volume)
 
 
@@ -130,8 +130,7 @@ QUANTITY_COLUMNS: Final = {
 
 def decimals(cell: str) -> int:
     """How many decimals the number uses; trailing zeros are padding."""
-    _, _, fraction = cell.partition(".")
-    return len(fraction.rstrip("0"))
+    return len(cell.rstrip("0")) - 1 - point if (point := cell.find(".")) >= 0 else 0
 
 
 def _number(cell: str) -> Decimal:

@@ -63,10 +63,15 @@ def _survey(file: CsvFile) -> Survey:
     layout = file.layout()
     named = _SYMBOL_IN_NAME.match(file.name) or _SYMBOL_IN_NAME.match(file.path.name)
     survey = Survey(file, layout, named.group(1).upper() if named else None)
+    prices, quantities = PRICE_COLUMNS[layout], QUANTITY_COLUMNS[layout]
     rows = None if layout is Layout.KLINES else SURVEYED_ROWS
     for row, value in islice(file.values(layout), rows):
-        survey.price_decimals = max(survey.price_decimals, *(decimals(row[n]) for n in PRICE_COLUMNS[layout]))
-        survey.quantity_decimals = max(survey.quantity_decimals, *(decimals(row[n]) for n in QUANTITY_COLUMNS[layout]))
+        for column in prices:
+            if decimals(row[column]) > survey.price_decimals:
+                survey.price_decimals = decimals(row[column])
+        for column in quantities:
+            if decimals(row[column]) > survey.quantity_decimals:
+                survey.quantity_decimals = decimals(row[column])
         if isinstance(value, Kline):
             survey.note(value)
             time_ms = value.open_ms
