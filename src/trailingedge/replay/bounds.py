@@ -117,6 +117,13 @@ def widest_quote_bounds(anchor: float, params: Params, scale: int, limit: int) -
     return Quiet(floor(scale / (anchor * (1 + gain))) + 1, limit, tracks=True)
 
 
+def quote_stop_above(standing: Standing) -> float:
+    """A price in quote per base below which no close can be the QUOTE stop's, whatever the channel."""
+    params = standing.params
+    nearest = min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
+    return 1 / (standing.anchor * (1 - nearest)) - 1 / standing.scale
+
+
 def buying_cap(holdings: Holdings, params: Params, scale: int) -> int:
     """The ask, in ticks, from which on the quote held might be too little for one order."""
     least = float(max(params.min_quantity, params.step_size) + params.step_size)

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import gt
 from typing import TypeAlias
 
 from trailingedge.market import Side
@@ -51,6 +52,20 @@ class KlineColumns:
 
     def __len__(self) -> int:
         return len(self.open_ms)
+
+    def after(self, told_ms: int) -> "KlineColumns":
+        """Those that go on from `told_ms`: what overlaps is told once, and what comes late is left out."""
+        open_ms = self.open_ms
+        if open_ms[0] > told_ms and all(map(gt, open_ms[1:], self.close_ms)):
+            return self
+        kept = KlineColumns()
+        for kline in zip(
+            open_ms, self.close_ms, self.opens, self.highs, self.lows, self.closes, self.volumes, strict=True
+        ):
+            if kline[0] > told_ms:
+                kept.add(*kline)
+                told_ms = kline[1]
+        return kept
 
     def add(self, open_ms: int, close_ms: int, opened: int, high: int, low: int, closed: int, volume: int) -> None:
         """One kline more."""

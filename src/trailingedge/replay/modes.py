@@ -5,7 +5,7 @@ stops, the trader is given that tick as a daemon would be, and where it does not
 nothing. Meanwhile it keeps the high, which is all that quiet ticks leave behind.
 """
 
-from math import ceil
+from math import ceil, inf
 from typing import Protocol
 
 from trailingedge.indicators.donchian import Channel
@@ -17,6 +17,7 @@ from trailingedge.replay.bounds import (
     base_bounds,
     base_stop_from,
     quote_bounds,
+    quote_stop_above,
     widest_base_bounds,
     widest_quote_bounds,
 )
@@ -27,10 +28,10 @@ from trailingedge.strategy.want import Pricing
 
 
 class Mode(Protocol):
-    """`high` is the best unit value so far; `hears_closes`: every close is worth a beat."""
+    """`high` is the best unit value so far. Closes below `calm_below`, in quote per base, move nothing."""
 
     high: float
-    hears_closes: bool
+    calm_below: float
 
     def passes(self, stretch: Stretch) -> bool:
         """Nothing in the whole of `stretch` is worth a beat, and it is behind us now."""
@@ -48,7 +49,7 @@ class Mode(Protocol):
 class Busy:
     """Every tick is worth a beat, and so is time: an order is on its way to where it is to be, or a breach lasts."""
 
-    hears_closes = True
+    calm_below = -inf
 
     def __init__(self, high: float) -> None:
         self.high = high
@@ -66,7 +67,7 @@ class Busy:
 class WatchingBase:
     """Base is held, and the bid is between stop and take-profit."""
 
-    hears_closes = False
+    calm_below = inf
 
     def __init__(self, high: float, standing: Standing) -> None:
         self.high = high
@@ -117,8 +118,6 @@ class WatchingBase:
 class WatchingQuote:
     """Quote is held, and the ask is where nothing is bought. Under a shut gate that is everywhere."""
 
-    hears_closes = False
-
     def __init__(self, high: float, standing: Standing, *, gated: bool) -> None:
         self.high = high
         self._best = ceil(standing.scale / high)
@@ -129,6 +128,7 @@ class WatchingQuote:
             self._widest = Quiet(-1, standing.limit, tracks=True)
         self._quiet: Quiet | None = None
         self._channel = standing.channel
+        self.calm_below = -inf if gated else quote_stop_above(standing)
 
     def turn(self, channel: Channel | None) -> None:
         self._quiet = None
@@ -177,7 +177,7 @@ class Resting:
     somebody does, nothing may move at all. A trade at its price moves the queue, and is looked at.
     """
 
-    hears_closes = False
+    calm_below = -inf
 
     def __init__(
         self,

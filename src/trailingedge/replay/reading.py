@@ -6,7 +6,7 @@ read as the tape reads it, and then either means the same or is refused in the s
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import islice
 from typing import Final
@@ -19,6 +19,7 @@ from trailingedge.simulator.recorded import RecordedMarket
 
 _ROWS: Final = 4096  # a piece; two days of minutes and some
 _CELLS_KEPT: Final = 50_000
+_EXACT: Final = 2.0**50
 _RECENT: Final = 20  # trades whose largest stands for what a best price holds
 
 Progress = Callable[[float], None]
@@ -87,22 +88,39 @@ class _Cells(dict[str, int]):
 
 
 def _klines(market: RecordedMarket, progress: Progress) -> Iterator[KlineColumns]:
-    """Every row was read and checked when the market was opened."""
-    prices, volumes = _cells(market.tick_size), _cells(market.step_size)
+    """Every row was read and checked when the market was opened, so that no cell is finer than the grid."""
+    tick, step = _whole(market.tick_size), _whole(market.step_size)
     told_ms = -1
     for file, piece in _Reader(market, progress).pieces():
         columns = KlineColumns()
-        for line, row in piece:
-            try:
-                open_ms, close_ms = in_ms(row[0]), in_ms(row[6])
-                if open_ms <= told_ms:
-                    continue
-                opened, high, low, closed = prices[row[1]], prices[row[2]], prices[row[3]], prices[row[4]]
-                columns.add(open_ms, close_ms, opened, high, low, closed, volumes[row[5]])
-            except (ValueError, IndexError) as exc:
-                raise file.trouble(f"{exc}; the file has changed since it was opened", line) from exc
-            told_ms = close_ms
-        yield columns
+        try:
+            cells = list(zip(*(row for _, row in piece), strict=True))
+            columns.open_ms.extend(map(in_ms, cells[0]))
+            columns.close_ms.extend(map(in_ms, cells[6]))
+            columns.opens.extend(tick(cells[1]))
+            columns.highs.extend(tick(cells[2]))
+            columns.lows.extend(tick(cells[3]))
+            columns.closes.extend(tick(cells[4]))
+            columns.volumes.extend(step(cells[5]))
+        except (ValueError, IndexError) as exc:
+            raise file.trouble(f"{exc}; the file has changed since it was opened", piece[0][0]) from exc
+        columns = columns.after(told_ms)
+        if columns:
+            told_ms = columns.close_ms[-1]
+            yield columns
+
+
+def _whole(size: Decimal) -> Callable[[Iterable[str]], list[int]]:
+    """Cells that are none finer than the grid as whole numbers of it, all at once."""
+    scale = int(1 / size)
+
+    def read(cells: Iterable[str]) -> list[int]:
+        numbers = [float(cell) * scale for cell in cells]
+        if max(numbers) < _EXACT:  # the nearest whole number is the right one, as far as a float can tell it
+            return [int(number + 0.5) for number in numbers]
+        return [int(Decimal(cell) * scale) for cell in cells]
+
+    return read
 
 
 def _trades(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]:

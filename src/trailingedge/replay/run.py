@@ -208,11 +208,15 @@ class Replay:
     def _is_loud(self, candle: Candle, channel: Channel | None, now_ms: int) -> bool:
         """Whether the trader has to hear of a close at once, for it may move gate or exit."""
         close = candle.close / self._scale
-        if self._mode.hears_closes or (self._follows_breakouts and channel is not None and channel.breakout(close)):
+        if self._follows_breakouts and channel is not None and channel.breakout(close):
             return True
         if self._held_until_ms is not None and now_ms >= self._held_until_ms:
             return True  # a new day may lift what holds
-        return not is_quiet(self.trader.memory, close, candle.close_ms, channel, self._params)
+        if close < self._mode.calm_below:
+            return False
+        return isinstance(self._mode, Busy) or not is_quiet(
+            self.trader.memory, close, candle.close_ms, channel, self._params
+        )
 
     def _pass_by(self, candle: Candle, channel: Channel | None) -> None:
         """A close that nobody has to hear of at once."""

@@ -70,7 +70,12 @@ class KlineStretch(Stretch):
         self._last, self._bought = walker.last, walker.bought  # its volume alone says what the best prices hold
         self.open_ms = open_ms
         self.first_ms = klines.open_ms[number]
-        opened, high, low, closed = klines.opens[number], klines.highs[number], klines.lows[number], klines.closes[number]
+        opened, high, low, closed = (
+            klines.opens[number],
+            klines.highs[number],
+            klines.lows[number],
+            klines.closes[number],
+        )
         self.prices = (opened, high, low, closed)
         low, high, bid = walker.stride(opened, high, low, closed, klines.volumes[number], frames)
         self.low_bid, self.high_bid, self.bid = low, high, bid

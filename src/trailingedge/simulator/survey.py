@@ -12,7 +12,7 @@ from typing import Final
 from trailingedge.errors import ConfigError
 from trailingedge.market import Kline
 from trailingedge.simulator.csv_files import CsvFile, csv_files
-from trailingedge.simulator.layouts import PRICE_COLUMNS, QUANTITY_COLUMNS, Layout, decimals
+from trailingedge.simulator.layouts import PRICE_COLUMNS, QUANTITY_COLUMNS, Layout, Row, decimals, kline_times
 
 # How many trades or quotes of a file are looked at. Klines are few enough to see, and to check, them all.
 SURVEYED_ROWS: Final = 100_000
@@ -34,13 +34,13 @@ class Survey:
     interval_ms: int = 0
     runs: list[tuple[int, int]] = field(default_factory=list)
 
-    def note(self, kline: Kline) -> None:
+    def note(self, open_ms: int, close_ms: int) -> None:
         """Fold in the next kline of the file."""
-        after_ms = kline.close_ms + 1
+        after_ms = close_ms + 1
         # An exchange that goes down closes its last kline early: the longest one is the interval.
-        self.interval_ms = max(self.interval_ms, after_ms - kline.open_ms)
-        if not self.runs or kline.open_ms > self.runs[-1][1]:
-            self.runs.append((kline.open_ms, after_ms))
+        self.interval_ms = max(self.interval_ms, after_ms - open_ms)
+        if not self.runs or open_ms > self.runs[-1][1]:
+            self.runs.append((open_ms, after_ms))
         else:
             began_ms, ends_ms = self.runs[-1]
             self.runs[-1] = (began_ms, max(ends_ms, after_ms))
@@ -63,22 +63,24 @@ def _survey(file: CsvFile) -> Survey:
     layout = file.layout()
     named = _SYMBOL_IN_NAME.match(file.name) or _SYMBOL_IN_NAME.match(file.path.name)
     survey = Survey(file, layout, named.group(1).upper() if named else None)
-    prices, quantities = PRICE_COLUMNS[layout], QUANTITY_COLUMNS[layout]
-    rows = None if layout is Layout.KLINES else SURVEYED_ROWS
-    for row, value in islice(file.values(layout), rows):
-        for column in prices:
-            if decimals(row[column]) > survey.price_decimals:
-                survey.price_decimals = decimals(row[column])
-        for column in quantities:
-            if decimals(row[column]) > survey.quantity_decimals:
-                survey.quantity_decimals = decimals(row[column])
-        if isinstance(value, Kline):
-            survey.note(value)
-            time_ms = value.open_ms
-        else:
-            time_ms = value.time_ms
-        survey.first_ms = min(survey.first_ms, time_ms) if survey.first_ms else time_ms
+    if layout is Layout.KLINES:
+        for line, row in file.rows():
+            _note_decimals(survey, row)
+            survey.note(*file.parsed(kline_times, line, row))
+        survey.first_ms = min(began_ms for began_ms, _ in survey.runs)
+        return survey
+    for row, value in islice(file.values(layout), SURVEYED_ROWS):
+        _note_decimals(survey, row)
+        if not isinstance(value, Kline):
+            survey.first_ms = min(survey.first_ms, value.time_ms) if survey.first_ms else value.time_ms
     return survey
+
+
+def _note_decimals(survey: Survey, row: Row) -> None:
+    for column in PRICE_COLUMNS[survey.layout]:
+        survey.price_decimals = max(survey.price_decimals, decimals(row[column]))
+    for column in QUANTITY_COLUMNS[survey.layout]:
+        survey.quantity_decimals = max(survey.quantity_decimals, decimals(row[column]))
 
 
 def disagreements(surveys: Sequence[Survey]) -> list[str]:
