@@ -178,8 +178,9 @@ class Replay:
         opening = not self._beat_ms
         if opening:
             self._first_ms = tick.time_ms
-            self.venue.pass_time(tick.time_ms)
+            self.venue.market_ms = tick.time_ms
             self.venue.tell_balances()
+            self.venue.pass_time(tick.time_ms)
             self._budget.learn(self.venue.limits(), tick.time_ms)
         self._pass_time(tick.time_ms)
         self._remember()
@@ -269,7 +270,7 @@ class Replay:
     def _beat(self, closed: tuple[Kline, ...]) -> bool:
         """One beat, and those that its answers give rise to; whether anything was asked or told."""
         venue, trader = self.venue, self.trader
-        market_ms = self._beat_ms = venue.market_ms
+        market_ms = self._beat_ms = venue.now_ms
         stirred = False
         for _ in range(_BEATS_AT_ONCE):
             self.beats += 1

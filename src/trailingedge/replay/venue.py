@@ -85,11 +85,16 @@ def rules_of(terms: Terms) -> SymbolRules:
 
 
 class Venue:
-    """One symbol, one account. `hear` is told what comes back; `pushes` counts how often balances were told."""
+    """One symbol, one account. `hear` is told what comes back; `pushes` counts how often balances were told.
+
+    As at the exchange, orders and fills bear the time of the last tick, `market_ms`, and order counts follow
+    the clock, `now_ms`, which goes on between two ticks.
+    """
 
     def __init__(self, terms: Terms, balances: Mapping[str, Decimal], hear: Callable[[Incoming], None]) -> None:
         self.terms = terms
         self.market_ms = 0
+        self.now_ms = 0
         self.balances: Mapping[str, Balance] = {}
         self.balances_ms = 0
         self.pushes = 0
@@ -106,16 +111,16 @@ class Venue:
 
     def play(self, tick: Tick) -> bool:
         """The outside world moves on; whether that filled anything."""
-        self.market_ms = tick.time_ms
+        self.market_ms = self.now_ms = tick.time_ms
         hits = self._book.move(tick)
         for hit in hits:
             self._fill(hit.order, hit.order.price, hit.quantity, maker=True)
         self._conclude()
         return bool(hits)
 
-    def pass_time(self, market_ms: int) -> None:
+    def pass_time(self, now_ms: int) -> None:
         """Time passes, and the book stands still."""
-        self.market_ms = market_ms
+        self.now_ms = now_ms
 
     def top(self) -> BookTop:
         """The published top: ours and the others' together."""
@@ -152,7 +157,7 @@ class Venue:
         """The order limits with their counts, as every answer tells them."""
         seconds = {"SECOND": 1, "MINUTE": 60, "DAY": 86_400}
         told = []
-        for limit in self._account.counts.as_json(self.market_ms):
+        for limit in self._account.counts.as_json(self.now_ms):
             interval_s = seconds[str(limit["interval"])] * int(str(limit["intervalNum"]))
             told.append(
                 RateLimit(str(limit["rateLimitType"]), interval_s, int(str(limit["limit"])), int(str(limit["count"])))
@@ -233,10 +238,10 @@ class Venue:
         check_filters(self.terms, wanted, price, wanted.quantity or ZERO, self._book.tick.last_price)
 
     def _count(self) -> None:
-        exceeded = self._account.counts.exceeded(self.market_ms)
+        exceeded = self._account.counts.exceeded(self.now_ms)
         if exceeded is not None:
             raise exceeded
-        self._account.counts.add(self.market_ms)
+        self._account.counts.add(self.now_ms)
 
     def _enter(self, wanted: NewOrder) -> Order:
         """Take an order in. Raises the engine's refusals."""
@@ -275,7 +280,7 @@ class Venue:
         commission, asset = self._treasury.settle(order, price, quantity, terms.maker_fee if maker else terms.taker_fee)
         if not order.filled:
             refund = terms.maker_refund if maker else terms.taker_refund
-            self._account.counts.refund(self.market_ms + terms.refund_delay_ms, refund)
+            self._account.counts.refund(self.now_ms + terms.refund_delay_ms, refund)
         order.filled += quantity
         order.filled_quote += price * quantity
         order.updated_ms = self.market_ms
