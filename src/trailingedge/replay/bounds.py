@@ -6,7 +6,7 @@ due? The bounds are a tick wide of the truth, and lean to the side of asking `de
 not asking it. They hold until the high, the channel or anything in the memory changes.
 """
 
-from math import ceil, floor, isinf, sqrt
+from math import ceil, floor, sqrt
 from typing import Final, NamedTuple
 
 from trailingedge.indicators.donchian import Channel
@@ -99,13 +99,14 @@ def quote_bounds(high: float, best: int, price: int, standing: Standing) -> Quie
         return Quiet(arms, cap, tracks=True) if price > arms else None
     # Armed by now, as far as fraction and fees go; the channel's own term shrinks as the ask rises.
     swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
+    until_the_next_high = Quiet(best - 1, cap, tracks=False) if price >= best else None
+    if swing and now.gain <= 0:
+        return until_the_next_high
     armed_from = (swing + sqrt(swing * swing + 4 * swing / now.gain)) / 2 if swing else 0.0
-    if isinf(armed_from):  # a gain so small that none is
-        return Quiet(best - 1, cap, tracks=False) if price >= best else None
     due_from = max(floor(scale / (now.high - now.callback)), floor(armed_from * scale)) - 1
     due_until = ceil(scale / now.break_even) + 1
     if due_from > due_until:
-        return Quiet(best - 1, cap, tracks=False) if price >= best else None
+        return until_the_next_high
     if price < due_from:
         return Quiet(best - 1, min(due_from, cap), tracks=False) if price >= best else None
     return Quiet(due_until, cap, tracks=False) if price > due_until else None

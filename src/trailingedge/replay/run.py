@@ -196,11 +196,14 @@ class Replay:
 
     def _turn(self, stretch: Stretch) -> None:
         """The candles that are over as `stretch` begins."""
+        gap = False  # the strategy hears of the candles of a gap too, but there is nothing to show of them
         for candle in self._candles.closed_by(stretch):
             channel = self._channel.current
-            if self.chronicle.close(candle):
-                self._note(candle.close_ms, channel)
-            self._mark(candle.close_ms)
+            if not gap:
+                gap = True
+                if self.chronicle.close(candle):
+                    self._note(candle.close_ms, channel)
+                self._mark(candle.close_ms)
             if self._loud or self._is_loud(candle, channel, stretch.first_ms):
                 self._loud.append(candle.kline(self._grid))
             else:
@@ -257,8 +260,11 @@ class Replay:
 
     def _due_ms(self) -> int | None:
         """When time alone next gives rise to a beat."""
-        due_ms = None
-        if self._idle < _IDLE_BEATS:
+        due_ms, decision = None, self.trader.decision
+        judged = decision is not None and not decision.hold and decision.acted is None
+        memory = self.trader.memory
+        waits = memory.exit is not None or memory.stop_breach_since_ms is not None or not judged
+        if self._idle < _IDLE_BEATS and (waits or self._thorough):
             since_ms = self._beat_ms - self._first_ms
             due_ms = self._first_ms + (since_ms // self._house_ms + 1) * self._house_ms
         confirms_in_s = self.trader.confirms_in_s()
@@ -328,6 +334,8 @@ class Replay:
         if memory.regime is None or not memory.funded or decision is None or memory.holdings is None:
             return Busy(memory.high)
         if memory.stop_breach_since_ms is not None or (decision.hold and not trader.held):
+            return Busy(memory.high)
+        if decision.acted is not None:  # the rows below that one were not asked, and will be in the next beat
             return Busy(memory.high)
         if memory.exit is not None:
             return self._at_rest(memory, trader.want) or Busy(memory.high)
