@@ -8,13 +8,11 @@ from tests.test_main_logic import crash, rally_and_turn, slump_and_recovery
 from tests.theatre import CASH, ONE_ETH, D, Stage, nothing, play, with_settings
 
 from trailingedge.config import OnExit
-from trailingedge.daemon import gravest
 from trailingedge.errors import (
     ConfigError,
     ExchangeUnreachable,
     ExitCode,
     LogonRefused,
-    SessionLost,
     StartFailed,
 )
 from trailingedge.instructions import Instruction
@@ -294,9 +292,3 @@ def test_a_mistake_of_ours_comes_out_as_it_is_and_leaves_no_order() -> None:
     end = play(story)
     assert isinstance(end.error, AttributeError)
     assert end.left == []
-
-
-def test_of_several_failures_the_gravest_counts() -> None:
-    lost, wrong, mistake = SessionLost("a"), ConfigError(["b"]), KeyError("c")
-    assert gravest(BaseExceptionGroup("", [lost, BaseExceptionGroup("", [wrong])])) is wrong
-    assert gravest(BaseExceptionGroup("", [wrong, lost, mistake])) is mistake

@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from trailingedge import errors
-from trailingedge.errors import ConfigError, ExitCode, RequestRefused, TrailingEdgeError
+from trailingedge.errors import ConfigError, ExitCode, RequestRefused, SessionLost, TrailingEdgeError, gravest
 
 RAISED = [error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, Exception)]
 
@@ -49,3 +49,9 @@ def test_the_exit_codes_are_the_ones_the_operator_was_promised() -> None:
         "UNREACHABLE": 4,
         "CONFIG": 78,
     }
+
+
+def test_of_several_failures_the_gravest_counts() -> None:
+    lost, wrong, mistake = SessionLost("a"), ConfigError(["b"]), KeyError("c")
+    assert gravest(BaseExceptionGroup("", [lost, BaseExceptionGroup("", [wrong])])) is wrong
+    assert gravest(BaseExceptionGroup("", [wrong, lost, mistake])) is mistake

@@ -10,6 +10,8 @@ from trailingedge.config import Settings
 from trailingedge.results import day_as_data, iso, results
 from trailingedge.tally import Tally
 
+SHAPE = ["version", "symbol", "from", "to", "settings", "exits", "totals", "gaps"]
+
 
 @pytest.fixture
 def made() -> Tally:
@@ -24,7 +26,7 @@ def made() -> Tally:
 
 def test_the_shape_is_the_one_of_summary_replay_and_report(made: Tally) -> None:
     told = json.loads(json.dumps(results(Settings(), RULES, made, ["an hour is missing"])))
-    assert list(told) == ["version", "symbol", "from", "to", "settings", "exits", "totals", "gaps"]
+    assert list(told) == SHAPE
     assert (told["version"], told["symbol"], told["gaps"]) == (1, "ETHFDUSD", ["an hour is missing"])
     assert (told["from"], told["to"]) == ("2026-07-02T00:00:00.000+00:00", "2026-07-02T00:01:00.000+00:00")
     assert list(told["totals"]) == [

@@ -84,6 +84,28 @@ def test_loaded_history_counts_as_known_and_not_as_fresh() -> None:
     assert snapshots.view(0.0).closed == ()
 
 
+@pytest.mark.parametrize(
+    ("heard", "loaded", "known"),
+    [
+        pytest.param([4, 5], [1, 2, 3], [1, 2, 3, 4, 5], id="follows"),
+        pytest.param([2, 3, 4], [1, 2, 3], [1, 2, 3, 4], id="overlaps"),
+        pytest.param([1, 2], [1, 2, 3], [1, 2, 3], id="is known already"),
+        pytest.param([5, 6], [1, 2, 3], [1, 2, 3], id="behind a gap"),
+        pytest.param([4, 6], [1, 2, 3], [1, 2, 3, 4], id="a gap of its own"),
+        pytest.param([4, 5], [], [4, 5], id="no history"),
+    ],
+)
+def test_what_was_heard_before_the_history_joins_it_where_it_follows_and_is_not_fresh(
+    heard: list[int], loaded: list[int], known: list[int]
+) -> None:
+    snapshots = Snapshots(10)
+    for minute in heard:
+        snapshots.hear_kline(kline(minute), 1, 0.0)
+    snapshots.load_klines([kline(minute) for minute in loaded])
+    assert list(snapshots.klines) == [kline(minute) for minute in known]
+    assert snapshots.view(0.0).closed == ()
+
+
 def test_balances_are_updated_asset_by_asset_and_never_by_an_older_event() -> None:
     snapshots = Snapshots(10)
     snapshots.hear_balances([Balance("ETH", D("1")), Balance("FDUSD", D("5"))], 100)

@@ -25,7 +25,7 @@ from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
-from trailingedge.websocket.connection import Socket, side_by_side
+from trailingedge.websocket.connection import Hear, Socket, side_by_side
 from trailingedge.websocket.requests import NewOrder
 from trailingedge.wire import Wire
 from trailingedge.wiring import Surroundings
@@ -46,16 +46,16 @@ class Line:
         self.methods: list[str] = []
         self._socket = socket
 
-    async def send(self, text: str) -> None:
+    def send(self, text: str) -> None:
         self.methods.append(json.loads(text)["method"])
         if not self.dead:
-            await self._socket.send(text)
+            self._socket.send(text)
 
-    async def recv(self) -> str | bytes:
-        while True:
-            frame = await self._socket.recv()
-            if not self.dead and not (self.deaf_to and self.deaf_to in str(frame)):
-                return frame
+    async def listen(self, hear: Hear) -> None:
+        await self._socket.listen(lambda frames: hear([frame for frame in frames if self._comes_through(frame)]))
+
+    def _comes_through(self, frame: str | bytes) -> bool:
+        return not self.dead and not (self.deaf_to and self.deaf_to in str(frame))
 
     async def close(self) -> None:
         self.closed = True

@@ -30,7 +30,7 @@ from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.connection import Socket
+from trailingedge.websocket.connection import Hear, Socket
 from trailingedge.wiring import Surroundings
 
 Done = TypeVar("Done")
@@ -115,16 +115,16 @@ class _Ear:
         self._socket = socket
         self._doors = doors
 
-    async def send(self, text: str) -> None:
+    def send(self, text: str) -> None:
         self._doors.sent.append(text)
         if not (self._doors.deaf and '"ticker.book"' in text):
-            await self._socket.send(text)
+            self._socket.send(text)
 
-    async def recv(self) -> str | bytes:
-        while True:
-            frame = await self._socket.recv()
-            if not (self._doors.deaf and '"stream"' in str(frame)):
-                return frame
+    async def listen(self, hear: Hear) -> None:
+        await self._socket.listen(lambda frames: hear([frame for frame in frames if self._comes_through(frame)]))
+
+    def _comes_through(self, frame: str | bytes) -> bool:
+        return not (self._doors.deaf and '"stream"' in str(frame))
 
     async def close(self) -> None:
         await self._socket.close()

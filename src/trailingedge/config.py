@@ -8,7 +8,6 @@ This file only reads. `config_validator` judges what was read, and is the doorwa
 """
 # ruff: noqa: RUF009 - `option` declares a field, as `field` does; its default is no shared object
 
-import difflib
 import io
 import math
 import os
@@ -22,9 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from dotenv.parser import parse_stream
-
-from trailingedge.strategy.want import Pricing
+from trailingedge.strategy.pricing import Pricing
 
 RISK_PHRASE: Final = "I-UNDERSTAND-THE-RISK"
 SHORTEST_SECRET: Final = 6  # characters; a shorter one is found in ordinary words, and is not struck out of them
@@ -388,6 +385,8 @@ def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str],
         if isinstance(wrong, PermissionError) and not needed and not os.access(env_file.parent, os.X_OK):
             return {}, [], [f"{env_file}: this user may not look into its folder, so nothing is read from there"]
         return {}, [f"{env_file} cannot be read: {wrong}"], []
+    from dotenv.parser import parse_stream  # a service has its settings in the environment
+
     values: dict[str, str] = {}
     problems, warnings = [], []
     for line in parse_stream(io.StringIO(text)):
@@ -403,6 +402,8 @@ def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str],
 
 
 def _did_you_mean(name: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name.upper(), OPTIONS, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 

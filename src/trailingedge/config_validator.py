@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 from trailingedge.config import (
@@ -28,8 +28,10 @@ from trailingedge.config import (
     read_settings,
 )
 from trailingedge.errors import ConfigError
-from trailingedge.market import SymbolRules, plain
-from trailingedge.strategy.want import Pricing
+from trailingedge.strategy.pricing import Pricing
+
+if TYPE_CHECKING:
+    from trailingedge.market import SymbolRules
 
 LIVE_DOMAIN: Final = "binance.com"
 API_EXAMPLE: Final = "wss://host/ws-api/v3"
@@ -96,12 +98,12 @@ def warnings(settings: Settings) -> list[str]:
     ]
 
 
-def problems_with_exchange(settings: Settings, rules: SymbolRules, maker_fee: Decimal) -> list[str]:
+def problems_with_exchange(settings: Settings, rules: "SymbolRules", maker_fee: Decimal) -> list[str]:
     """What the exchange does not allow: a setting may be stricter than its rules, never looser."""
     said = [*_assets(settings, rules), *_grids(settings, rules), *_bounds(settings, rules)]
     if settings.fee is not None and settings.fee < maker_fee:
         said.append(
-            f"FEE is {settings.fee}: it must not be below the exchange's maker fee of {plain(maker_fee)}; "
+            f"FEE is {settings.fee}: it must not be below the exchange's maker fee of {_plain(maker_fee)}; "
             f"raise it, or leave FEE empty to use the exchange's"
         )
     for name, pricing in (("EXIT_PRICING", settings.exit_pricing), ("HARD_STOP_PRICING", settings.hard_stop_pricing)):
@@ -115,7 +117,7 @@ def warnings_with_exchange(settings: Settings, maker_fee: Decimal) -> list[str]:
     return _kept_gain(settings, maker_fee) if settings.fee is None and maker_fee > 0 else []
 
 
-def effective_rules(settings: Settings, rules: SymbolRules) -> SymbolRules:
+def effective_rules(settings: Settings, rules: "SymbolRules") -> "SymbolRules":
     """The exchange's rules, with each that is configured more strictly.
 
     What is configured less strictly is left out: the exchange may change its rules while we run.
@@ -128,6 +130,12 @@ def effective_rules(settings: Settings, rules: SymbolRules) -> SymbolRules:
         min_price=_larger(settings.min_price, rules.min_price),
         min_notional=_larger(settings.min_notional, rules.min_notional),
     )
+
+
+def _plain(number: Decimal) -> str:
+    from trailingedge.market import plain  # not above: a start reads settings long before it meets a market
+
+    return plain(number)
 
 
 def _coarser(own: Decimal | None, told: Decimal) -> Decimal:
@@ -375,24 +383,24 @@ def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
     return said
 
 
-def _assets(settings: Settings, rules: SymbolRules) -> Iterator[str]:
+def _assets(settings: Settings, rules: "SymbolRules") -> Iterator[str]:
     for name, told in (("SYMBOL", rules.symbol), ("BASE_ASSET", rules.base_asset), ("QUOTE_ASSET", rules.quote_asset)):
         own = OPTIONS[name].of(settings)
         if own is not None and own != told:
             yield f"{name} is {own}: the exchange says {told} for {rules.symbol}; correct it or leave it empty"
 
 
-def _grids(settings: Settings, rules: SymbolRules) -> Iterator[str]:
+def _grids(settings: Settings, rules: "SymbolRules") -> Iterator[str]:
     for name, own, told in (
         ("LOT_SIZE", settings.lot_size, rules.step_size),
         ("PRICE_TICK", settings.price_tick, rules.tick_size),
     ):
         if own is not None and own % told:
-            said = f"{name} is {plain(own)}: it must be a multiple of the exchange's {plain(told)}"
+            said = f"{name} is {_plain(own)}: it must be a multiple of the exchange's {_plain(told)}"
             yield f"{said}; correct it or leave it empty"
 
 
-def _bounds(settings: Settings, rules: SymbolRules) -> Iterator[str]:
+def _bounds(settings: Settings, rules: "SymbolRules") -> Iterator[str]:
     for name, own, least, most in (
         ("MIN_QTY", settings.min_qty, rules.min_quantity, rules.max_quantity),
         ("MIN_PRICE", settings.min_price, rules.min_price, rules.max_price),
@@ -401,7 +409,7 @@ def _bounds(settings: Settings, rules: SymbolRules) -> Iterator[str]:
         if own is None:
             continue
         if own < least:
-            said = f"{name} is {plain(own)}: it must not be below the exchange's {plain(least)}"
+            said = f"{name} is {_plain(own)}: it must not be below the exchange's {_plain(least)}"
             yield f"{said}; raise it or leave it empty"
         if most is not None and own > most:
-            yield f"{name} is {plain(own)}: it must not be above the exchange's largest, {plain(most)}; lower it"
+            yield f"{name} is {_plain(own)}: it must not be above the exchange's largest, {_plain(most)}; lower it"

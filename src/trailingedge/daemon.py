@@ -7,7 +7,7 @@ commands out and only then tells people. What thinks stands at the desk; here th
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
 from trailingedge.console.lines import Face
 from trailingedge.desk import Desk
-from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, LogonRefused, TrailingEdgeError
+from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, gravest
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import Incoming, Reconciled, Remedy
 from trailingedge.execution.gateway import Gateway
@@ -24,10 +24,12 @@ from trailingedge.execution.guards import Usurper
 from trailingedge.execution.note import NoteWriter, Scene
 from trailingedge.helm import Helm
 from trailingedge.instructions import Answer, Instruction
-from trailingedge.market import ZERO, ExecutionReport, OrderRecord, RateLimit
+from trailingedge.market import ZERO, BookTop, ExecutionReport, OrderRecord, RateLimit
 from trailingedge.notifications import guard_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
+from trailingedge.pace import Pace
 from trailingedge.parting import Parting
+from trailingedge.reflex import Reflex
 from trailingedge.snapshots import Snapshots
 from trailingedge.startup import Startup
 from trailingedge.websocket import market_fetch
@@ -84,8 +86,9 @@ class Daemon:
         self._marked_ms = 0
         self._code = ExitCode.OK
         self._start_task: StartTask = lambda job: job.close()  # nothing runs before `run`
+        self._pace = Pace(surroundings.clock)
         self._confirming: asyncio.TimerHandle | None = None
-        self.snapshots = Snapshots(settings.rolling_klines_maxlen, self._wake.set)
+        self.snapshots = Snapshots(settings.rolling_klines_maxlen, self._stir, self._react)
         self._budget = OrderBudget(settings.order_budget_reserve)
         self._frames = LastFrames(surroundings.clock.unix_ms)
         self._keep_frames = surroundings.save_frames
@@ -116,12 +119,13 @@ class Daemon:
             Remedy.CLOCK: self.wire.measure_clock,
         }
         self._gateway = Gateway(self.wire.orders, self._deliver, remedies, surroundings.clock)
+        self._reflex = Reflex(self.wire.orders, self._gateway.expect, self.wire.server_clock.now_ms)
         self._notes = NoteWriter(
             self.wire.account,
             surroundings.clock,
             self._scene,
             refused=lambda reason: alerts.send(restart_texts.note_refused(reason), logging.WARNING),
-            over=self._wake.set,
+            over=self._stir,
             absent_after_s=wiring.absent_after_s(settings),
         )
         leave = settings.on_exit is OnExit.LEAVE
@@ -141,7 +145,7 @@ class Daemon:
     def obey(self, instruction: Instruction, tell: Callable[[Answer], None] = lambda _: None) -> None:
         """Carry out `instruction`: in the next beat, or at once while there is none yet. `tell` hears once of it."""
         self._helm.obey(instruction, tell)
-        self._wake.set()
+        self._stir()
 
     def wake(self) -> None:
         """Let the main loop make a beat."""
@@ -155,7 +159,7 @@ class Daemon:
         self._on_stop(reason)
         if self._starting is not None:
             self._starting.reschedule(0.0)
-        self._wake.set()
+        self._stir()
 
     async def run(self) -> ExitCode:
         """Until stopped. Raises what ends it earlier, bare; of several failures the gravest."""
@@ -173,6 +177,7 @@ class Daemon:
                 lasting.append(tasks.create_task(job))
 
             self._start_task = start
+            start(self.wire.market.run())  # first: what it tells is wanted as soon as the account is known
             start(self.wire.api.run())
             start(self._gateway.run())
             start(self._keep_house())
@@ -181,6 +186,7 @@ class Daemon:
                     await self._trade()
                 return await self._shut_down()
             except Exception:  # whatever it was that we did not foresee: leave nothing behind
+                self._flinch()
                 await self._parting.withdraw(self.desk, self._steps)
                 raise
             except asyncio.CancelledError:
@@ -224,7 +230,6 @@ class Daemon:
             paused=self._helm.paused,
         )
         self._helm.desk = desk
-        self._start_task(self.wire.market.run())
         top = await steps.first_book(terms.rules)
         recovered = await steps.recover(terms, top)
         desk.restore(recovered)
@@ -259,6 +264,30 @@ class Daemon:
             await self._next_wake()
             await self._beat(self.desk)
 
+    def _stir(self) -> None:
+        """Something other than the book's prices has changed: let the main loop make a beat."""
+        self._flinch()
+        self._wake.set()
+
+    def _flinch(self) -> None:
+        self._reflex.flinch()
+        if self.desk is not None:
+            self.desk.trader.flinch()
+
+    def _react(self, top: BookTop, now_s: float) -> None:
+        """A newer book: the order follows it before anything else is done, and a beat comes after that."""
+        if self.desk is not None:
+            try:
+                self._reflex.react(self.desk.trader, top, now_s)
+            except BrokenInvariant as broken:
+                self._halt(self.desk, broken)
+        self._wake.set()
+
+    def _halt(self, desk: Desk, broken: BrokenInvariant) -> None:
+        if desk.halt(str(broken)):
+            self._stir()
+            self._start_task(self._save_frames(self._frames.lines()))
+
     async def _next_wake(self) -> None:
         await self._wake.wait()
         self._wake.clear()
@@ -266,18 +295,20 @@ class Daemon:
     async def _beat(self, desk: Desk) -> None:
         """Hear, decide, act; only then tell."""
         self.beats += 1
+        self._pace.begin()
         if self._helm.carry_out():
-            self._wake.set()
+            self._stir()
         view = self.snapshots.view(self._clock.now_s())
         try:
             commands = desk.trader.beat(view, self.wire.server_clock.now_ms())
         except BrokenInvariant as broken:
-            if desk.halt(str(broken)):
-                self._wake.set()
-                self._start_task(self._save_frames(self._frames.lines()))
+            self._halt(desk, broken)
             return
+        self._pace.lap("think")
         for command in commands:
-            await self._gateway.send(command)
+            self._gateway.send(command)
+        self._reflex.prepare(desk.trader)
+        self._pace.lap("act")
         for news in desk.trader.news:
             self._notes.hear(news)
             self._helm.hear(news)
@@ -286,11 +317,13 @@ class Daemon:
         self._yield_to(desk.trader.guards.usurper)
         self._tell_ready(desk)
         if desk.trader.restless:
-            self._wake.set()
+            self._stir()
         self._wake_to_confirm(desk.trader.confirms_in_s())
         if view.market_ms - self._marked_ms >= _MARK_EVERY_MS:
             self._marked_ms = view.market_ms
             desk.mark()
+        self._pace.lap("tell")
+        self._pace.end()
 
     def _wake_to_confirm(self, in_s: float | None) -> None:
         """A stop must not wait for the next frame to be confirmed: a market may fall and then say nothing."""
@@ -298,7 +331,7 @@ class Daemon:
             self._confirming.cancel()
             self._confirming = None
         if in_s is not None:
-            self._confirming = asyncio.get_running_loop().call_later(in_s + _JUST_AFTER_S, self._wake.set)
+            self._confirming = asyncio.get_running_loop().call_later(in_s + _JUST_AFTER_S, self._stir)
 
     async def _save_frames(self, frames: list[str]) -> None:
         """What was said on the wire before a halt, for whoever looks into it."""
@@ -340,12 +373,12 @@ class Daemon:
     def _deliver(self, incoming: Incoming) -> None:
         if self.desk is not None:
             self.desk.trader.inbox.append(incoming)
-            self._wake.set()
+            self._stir()
 
     def _hear_report(self, report: ExecutionReport) -> None:
         if self.desk is not None:
             self.desk.hear_report(report)
-            self._wake.set()
+            self._stir()
 
     def _hear_outside(self, change: OutsideChange) -> None:
         """Deposits, withdrawals and locks are legitimate: the audit is told of them."""
@@ -358,6 +391,7 @@ class Daemon:
             audit.excuse(change.asset)
 
     def _hear_limits(self, limits: tuple[RateLimit, ...]) -> None:
+        self._flinch()
         self._budget.learn(limits, self.wire.server_clock.now_ms())
 
     def _reopened(self, open_orders: tuple[OrderRecord, ...]) -> None:
@@ -410,6 +444,7 @@ class Daemon:
 
     async def _shut_down(self) -> ExitCode:
         """Withdraw our order or say that it is left, log out. OK unless an order's fate is not known."""
+        self._flinch()  # from now on no price is answered
         withdrawn = await self._parting.withdraw(self.desk, self._steps)
         if self.desk is not None:
             self.desk.mark()
@@ -428,22 +463,3 @@ class Daemon:
         if self.desk is None or not self.desk.trader.memory.funded:
             return texts.shutdown(reason)
         return texts.shutdown(reason, self.desk.rules, self.desk.trader.memory.regime)
-
-
-def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """A mistake of ours before what a person must mend, and that before what may pass."""
-    return min(_leaves(group), key=_rank)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for failure in group.exceptions:
-        if isinstance(failure, BaseExceptionGroup):
-            yield from _leaves(failure)
-        else:
-            yield failure
-
-
-def _rank(failure: BaseException) -> int:
-    if not isinstance(failure, TrailingEdgeError):
-        return 0
-    return 1 if isinstance(failure, ConfigError | LogonRefused) else 2

@@ -4,7 +4,7 @@ They are raised where the fact is known; foreign exceptions are translated at th
 order path an outcome is a value (see `websocket/outcomes.py`): exceptions are for sessions and start.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 
@@ -89,3 +89,22 @@ class ExitCode(IntEnum):
     HALTED = 3  # by a rule of ours
     UNREACHABLE = 4  # the exchange; worth a restart
     CONFIG = 78  # settings or permissions: a person must act
+
+
+def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """A mistake of ours before what a person must mend, and that before what may pass."""
+    return min(_leaves(group), key=_rank)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for failure in group.exceptions:
+        if isinstance(failure, BaseExceptionGroup):
+            yield from _leaves(failure)
+        else:
+            yield failure
+
+
+def _rank(failure: BaseException) -> int:
+    if not isinstance(failure, TrailingEdgeError):
+        return 0
+    return 1 if isinstance(failure, ConfigError | LogonRefused) else 2

@@ -24,6 +24,14 @@ SESSION_NAME: Final = "trailingedge_%Y-%m-%d_%H-%M-%S.log"
 # Below these levels the one repeats our wire log, the others write addresses with a token in them.
 QUIET: Final[Mapping[str, int]] = {"websockets": logging.WARNING, "httpx": logging.WARNING, "httpcore": logging.WARNING}
 
+# What a record would find out of its origin, each time, and nobody is shown. Source: logging's "Optimization".
+NOT_ASKED: Final[Mapping[str, object]] = {
+    "_srcfile": None,
+    "logThreads": False,
+    "logProcesses": False,
+    "logMultiprocessing": False,
+    "logAsyncioTasks": False,
+}
 BATCH_EVERY_S: Final = 0.25
 MOST_WAITING: Final = 20_000  # records kept for a disk that is slow or full; later ones are counted and left out
 FAREWELL_S: Final = 1.0  # how long a disk may hold up the end
@@ -288,6 +296,9 @@ class Logging:
         self._terminal = terminal
         self._redaction = redaction
         self._levels = {name: logging.getLogger(name).level for name in ("", *QUIET)}
+        self._asked = {name: getattr(logging, name) for name in NOT_ASKED if hasattr(logging, name)}
+        for name in self._asked:
+            setattr(logging, name, NOT_ASKED[name])
         root = logging.getLogger()
         for handler in self._handlers:
             root.addHandler(handler)
@@ -313,6 +324,9 @@ class Logging:
         for name, level in self._levels.items():
             logging.getLogger(name).setLevel(level)
         self._levels = {}
+        for name, asked in self._asked.items():
+            setattr(logging, name, asked)
+        self._asked = {}
         session, self._session, self._terminal = self._session, None, None
         if session is not None:
             session.close()

@@ -4,7 +4,6 @@ Everything wrong with the settings is reported in one list before anything conne
 """
 
 import argparse
-import asyncio
 import contextlib
 import dataclasses
 import faulthandler
@@ -14,65 +13,91 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
-from trailingedge.commands import check, doctor, flags, keygen, talk
+from trailingedge.commands import flags
 from trailingedge.config import Mode, Settings
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.faces import open_face
 from trailingedge.console.lines import Console
-from trailingedge.daemon import gravest
 from trailingedge.errors import ConfigError, ExitCode
 from trailingedge.logging_config import Logging, setup, under_journald
-from trailingedge.notifications import texts
-from trailingedge.notifications.telegram_line import BOT_API
-from trailingedge.notifications.telegram_trial import try_out
-from trailingedge.session import DISTRIBUTION, Plan, Session, chats_of, explain
-from trailingedge.simulator import command as exchange_command
-from trailingedge.venues import SIM_SPEED, SimMarket, keys_of, open_venue, recorded, sim_tape
+from trailingedge.notifications.titles import heading
+from trailingedge.plan import DISTRIBUTION, SIM_SPEED, VERSION, Plan, SimMarket
 
 logger = logging.getLogger(__name__)
 
-AddArguments = Callable[[argparse.ArgumentParser], None]
-Run = Callable[[argparse.Namespace], int]
+# What is imported within a function here is what other words on the command line have no use for.
+
+
+Run = Callable[[Any, argparse.Namespace], int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Command:
-    """A word after the program's name: what it does, its flags, and how it is run."""
+    """A word after the program's name: what it does, and the module that does it, imported when it is used.
+
+    The module adds its flags by `add_arguments(parser)`. `run` is given the module and what was parsed, and
+    returns the exit code.
+    """
 
     purpose: str
-    add_arguments: AddArguments
-    run: Run
+    module: str
+    run: Run = lambda module, arguments: module.run(arguments)
+
+
+def _at_a_venue(module: Any, arguments: argparse.Namespace) -> int:
+    from trailingedge.venues import open_venue
+
+    return int(module.run(arguments, open_venue))
+
+
+def _at_a_venue_with_a_courier(module: Any, arguments: argparse.Namespace) -> int:
+    from trailingedge.venues import open_venue
+
+    return int(module.run(arguments, open_venue, _tried_out))
 
 
 async def _tried_out(settings: Settings, text: str) -> Mapping[str, str | None]:
     """A message to each chat, by way of trial."""
+    from trailingedge.notifications.telegram_line import BOT_API
+    from trailingedge.notifications.telegram_trial import try_out
+    from trailingedge.session import chats_of
+
     token = settings.telegram_bot_token or ""
     return await try_out(token, chats_of(settings), text, base_url=settings.telegram_api_url or BOT_API)
 
 
 def _talking(word: str, purpose: str) -> Command:
-    return Command(purpose, talk.add_arguments, partial(talk.run, word))
+    return Command(purpose, "trailingedge.commands.talk", lambda talk, arguments: talk.run(word, arguments))
 
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "check": Command(
-        "every setting and where it came from; --online logs on as well",
-        check.add_arguments,
-        lambda arguments: check.run(arguments, open_venue),
+        "every setting and where it came from; --online logs on as well", "trailingedge.commands.check", _at_a_venue
     ),
     "doctor": Command(
         "rehearse everything, up to an order that is cancelled at once",
-        doctor.add_arguments,
-        lambda arguments: doctor.run(arguments, open_venue, _tried_out),
+        "trailingedge.commands.doctor",
+        _at_a_venue_with_a_courier,
     ),
-    "keygen": Command("make an Ed25519 key pair", keygen.add_arguments, keygen.run),
-    **{word: _talking(word, purpose) for word, purpose in talk.COMMANDS.items()},
-    "exchange": Command("run the embedded exchange by itself", exchange_command.add_arguments, exchange_command.run),
+    "keygen": Command("make an Ed25519 key pair", "trailingedge.commands.keygen"),
+    "status": _talking("status", "tell how a running daemon stands"),
+    "why": _talking("why", "tell why it does, or does not, sell or buy"),
+    "balance": _talking("balance", "tell what its account holds"),
+    "today": _talking("today", "tell what it has done since 00:00 UTC"),
+    "flip": _talking("flip", "have it sell or buy now, whatever the triggers say"),
+    "withdraw": _talking("withdraw", "have it take its exit order off the book"),
+    "pause": _talking("pause", "put it on hold; the stop keeps watching"),
+    "resume": _talking("resume", "end a hold, or a halt"),
+    "report": Command(
+        "tell what a session, a replay or the account came to: text, JSON, CSV, a page",
+        "trailingedge.commands.report",
+        _at_a_venue,
+    ),
+    "exchange": Command("run the embedded exchange by itself", "trailingedge.simulator.command"),
 }
 
 
@@ -105,7 +130,7 @@ def run_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {version(DISTRIBUTION)}")
+    parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {VERSION}")
     flags.add_arguments(parser)
     parser.add_argument(
         "--market",
@@ -135,14 +160,15 @@ def _above_zero(text: str) -> float:
 
 
 def _run_command(word: str, words: Sequence[str]) -> int:
-    return COMMANDS[word].run(command_parser(word).parse_args(words))
+    command = COMMANDS[word]
+    return command.run(import_module(command.module), command_parser(word).parse_args(words))
 
 
 def command_parser(word: str) -> argparse.ArgumentParser:
     """The flags of a command."""
     command = COMMANDS[word]
     parser = argparse.ArgumentParser(prog=f"{DISTRIBUTION} {word}", description=command.purpose, allow_abbrev=False)
-    command.add_arguments(parser)
+    import_module(command.module).add_arguments(parser)
     return parser
 
 
@@ -156,6 +182,8 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
         return ExitCode.USAGE
     sim = None
     if settings.trading_mode is Mode.SIM:
+        from trailingedge.embedded import sim_tape
+
         sim = SimMarket(sim_tape(settings, arguments.market, arguments.seed), arguments.speed or SIM_SPEED)
     plan = Plan(
         settings=settings,
@@ -168,19 +196,18 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
     with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # no standard error
         faulthandler.enable()  # a watchdog's SIGABRT then shows where it hung
     out = _out(as_json=arguments.json)
-    title = f"{texts.label(settings.trading_mode.value)} {settings.symbol}"
     keys = sys.stdin is not None and sys.stdin.isatty()
-    face = open_face(out, os.environ, title, plain=arguments.plain, keys=keys)
+    face = open_face(
+        out, os.environ, heading(settings.trading_mode.value, settings.symbol), plain=arguments.plain, keys=keys
+    )
     try:
         log = _open_log(settings, face, out)
         try:
             for warning in warnings:
                 logger.warning("%s", warning)
-            return asyncio.run(Session(plan, face, log).run())
-        except BaseExceptionGroup as group:
-            return explain(gravest(group))
-        except Exception as failure:  # noqa: BLE001 - the last chance to write it down
-            return explain(failure)
+            from trailingedge.opening import run_session
+
+            return run_session(plan, face, log)
         finally:
             log.close()
     finally:
@@ -226,6 +253,8 @@ def _key_problems(settings: Settings) -> Sequence[str]:
     path = settings.binance_ed25519_priv_path
     if not settings.trading_mode.needs_key or not path.is_file() or not os.access(path, os.R_OK):
         return []
+    from trailingedge.venues import keys_of
+
     try:
         keys_of(settings)
     except ConfigError as wrong:
@@ -237,6 +266,8 @@ def _of_market(settings: Settings, sources: Mapping[str, str], files: Sequence[P
     """Recorded files name the symbol, unless SYMBOL is set by hand."""
     if not files or sources["SYMBOL"] != "default":
         return settings
+    from trailingedge.embedded import recorded
+
     return dataclasses.replace(settings, symbol=recorded(settings, files, symbol=None).symbol)
 
 

@@ -183,6 +183,16 @@ class SymbolRules:
             quantity = min(quantity, self.max_quantity)
         return floor_to_step(quantity, self.step_size)
 
+    def affordable(self, side: Side, funds: Decimal, price: Decimal) -> Decimal:
+        """The quantity that `funds` of the asset sold allow at `price`, floored to the step.
+
+        No more than the largest notional either, and never negative.
+        """
+        base = funds if side is Side.SELL else funds / price
+        if self.max_notional is not None:
+            base = min(base, self.max_notional / price)
+        return self.clip(max(base, ZERO))
+
     def breach(self, price: Decimal, quantity: Decimal) -> str | None:
         """The name of the first filter that an order of this price and quantity fails, or None."""
         if price < self.min_price or (self.max_price is not None and price > self.max_price) or price % self.tick_size:

@@ -138,7 +138,7 @@ class Parting:
         while not desk.trader.chase.idle:
             view = self._wire.snapshots.view(self._clock.now_s())
             for command in desk.trader.wind_down(view, self._wire.server_clock.now_ms()):
-                await self._gateway.send(command)
+                self._gateway.send(command)
             desk.tell()
             if not desk.trader.chase.idle:
                 with contextlib.suppress(TimeoutError):

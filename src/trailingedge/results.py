@@ -3,39 +3,99 @@
 Amounts and prices are strings, fractions are numbers, times ISO 8601 in UTC.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.market import SymbolRules, as_on, plain
+from trailingedge.strategy.want import Kind
 from trailingedge.tally import FinishedExit, Period, Tally
 
 VERSION = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the whole of a run came to. Fractions are of the value at its beginning; `rejected` counts by code."""
+
+    exits: int
+    fills: int
+    replaces: int
+    fees: Mapping[str, Decimal]
+    rejected: Mapping[int, int]
+    result_frac: float
+    hold_base_frac: float
+    max_drawdown_frac: float
+    hold_quote_frac: float = 0.0  # all values are in quote
+
+
+def totals_of(tally: Tally) -> Totals:
+    """The totals of what was counted as it happened."""
+    return Totals(
+        exits=len(tally.exits),
+        fills=tally.fills,
+        replaces=tally.replaces,
+        fees=dict(tally.fees),
+        rejected=dict(tally.rejected),
+        result_frac=tally.result_frac,
+        hold_base_frac=tally.hold_base_frac,
+        max_drawdown_frac=tally.max_drawdown_frac,
+    )
+
+
 def results(settings: Settings, rules: SymbolRules, tally: Tally, gaps: Sequence[str] = ()) -> dict[str, object]:
-    """The whole of it. Secrets are left out of the settings."""
+    """The whole of a run that was counted as it happened."""
+    return shape(
+        symbol=rules.symbol,
+        tick_size=rules.tick_size,
+        from_ms=tally.from_ms,
+        to_ms=tally.to_ms,
+        settings=shown_settings(settings),
+        exits=tally.exits,
+        totals=totals_of(tally),
+        gaps=gaps,
+    )
+
+
+def shape(
+    *,
+    symbol: str,
+    tick_size: Decimal,
+    from_ms: int,
+    to_ms: int,
+    settings: Mapping[str, str],
+    exits: Iterable[FinishedExit],
+    totals: Totals,
+    gaps: Sequence[str],
+) -> dict[str, object]:
+    """The one shape."""
     return {
         "version": VERSION,
-        "symbol": rules.symbol,
-        "from": iso(tally.from_ms),
-        "to": iso(tally.to_ms),
-        "settings": {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if not option.secret},
-        "exits": [_exit(finished, rules) for finished in tally.exits],
+        "symbol": symbol,
+        "from": iso(from_ms),
+        "to": iso(to_ms),
+        "settings": dict(settings),
+        "exits": [_exit(finished, tick_size) for finished in exits],
         "totals": {
-            "exits": len(tally.exits),
-            "fills": tally.fills,
-            "replaces": tally.replaces,
-            "fees": _amounts(tally.fees),
-            "rejected": {str(code): count for code, count in sorted(tally.rejected.items())},
-            "result_frac": tally.result_frac,
-            "hold_base_frac": tally.hold_base_frac,
-            "hold_quote_frac": 0.0,  # all values are in quote
-            "max_drawdown_frac": tally.max_drawdown_frac,
+            "exits": totals.exits,
+            "fills": totals.fills,
+            "replaces": totals.replaces,
+            "fees": _amounts(totals.fees),
+            "rejected": {str(code): count for code, count in sorted(totals.rejected.items())},
+            "result_frac": totals.result_frac,
+            "hold_base_frac": totals.hold_base_frac,
+            "hold_quote_frac": totals.hold_quote_frac,
+            "max_drawdown_frac": totals.max_drawdown_frac,
         },
         "gaps": list(gaps),
     }
+
+
+def shown_settings(settings: Settings) -> dict[str, str]:
+    """Every setting as a person would write it. Secrets are left out."""
+    return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if not option.secret}
 
 
 def day_as_data(rules: SymbolRules, day: Period) -> dict[str, object]:
@@ -43,7 +103,7 @@ def day_as_data(rules: SymbolRules, day: Period) -> dict[str, object]:
     return {
         "from": iso(day.from_ms),
         "to": iso(day.to_ms),
-        "exits": [_exit(finished, rules) for finished in day.exits],
+        "exits": [_exit(finished, rules.tick_size) for finished in day.exits],
         "fills": day.fills,
         "replaces": day.replaces,
         "fees": _amounts(day.fees),
@@ -58,23 +118,28 @@ def iso(unix_ms: int) -> str:
     return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=unix_ms)).isoformat(timespec="milliseconds")
 
 
-def _exit(finished: FinishedExit, rules: SymbolRules) -> dict[str, object]:
+def _exit(finished: FinishedExit, tick_size: Decimal) -> dict[str, object]:
     average = finished.average
     return {
         "number": finished.number,
-        "kind": finished.kind.name.lower(),
+        "kind": kind_name(finished.kind),
         "side": finished.side.value,
         "cause": finished.cause.value,
         "from": iso(finished.started_ms),
         "to": iso(finished.ended_ms),
         "base": plain(finished.base),
         "quote": plain(finished.quote),
-        "average": None if average is None else as_on(average, rules.tick_size),
+        "average": None if average is None else as_on(average, tick_size),
         "slippage_frac": finished.slippage_frac,
         "result_frac": finished.result_frac,
         "replaces": finished.replaces,
         "fees": _amounts(finished.fees),
     }
+
+
+def kind_name(kind: Kind) -> str:
+    """Why an order exists, as one word."""
+    return kind.name.lower()
 
 
 def _amounts(amounts: Mapping[str, Decimal]) -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, Final
@@ -21,63 +20,56 @@ from trailingedge.config import Settings, endpoints
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.lines import Console
 from trailingedge.control import ControlSocket, account_mark, already_running, socket_path, socket_places
-from trailingedge.daemon import Daemon, gravest
-from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
+from trailingedge.daemon import Daemon
+from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, gravest
 from trailingedge.instructions import Answer, Instruction
 from trailingedge.logging_config import Logging
 from trailingedge.notifications import texts
 from trailingedge.notifications.alerts import Alerts, Labelled, LogAlerts, Several
-from trailingedge.notifications.telegram import Telegram
-from trailingedge.notifications.telegram_line import BOT_API
+from trailingedge.notifications.phone import Phone
+from trailingedge.notifications.titles import heading, label
+from trailingedge.plan import VERSION, Plan
 from trailingedge.results import results
 from trailingedge.service import Reloader, ServiceManager, ToldFace, Watchdog, service_manager, watchdog_interval_s
 from trailingedge.signals import ends_in_good_order, hang_up_means_reload
-from trailingedge.threads import Unattended
-from trailingedge.venues import Place, SimMarket, open_place
-from trailingedge.websocket.connection import dial
+from trailingedge.venues import Place, open_place
+from trailingedge.websocket.connection import Dial
 from trailingedge.websocket.last_frames import save
 from trailingedge.wiring import Surroundings
 
 logger = logging.getLogger(__name__)
 
-DISTRIBUTION: Final = "trailing-edge"
 _LAST_ALERTS_S: Final = 1.0
 
 Tell = Callable[[Answer], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be run. `read_again` reads the settings anew and raises ConfigError."""
-
-    settings: Settings
-    sim: SimMarket | None
-    seed: int | None
-    duration_s: float | None
-    as_json: bool
-    read_again: Callable[[], Settings]
-
-
 class Session:
-    """Runs once. `face` and `log` are open already and are closed by whoever opened them."""
+    """Runs once. `face` and `log` are open already and are closed by whoever opened them; `dial` opens connections."""
 
-    def __init__(self, plan: Plan, face: Console, log: Logging) -> None:
+    def __init__(self, plan: Plan, face: Console, log: Logging, dial: Dial) -> None:
         self._plan = plan
         self._settings = plan.settings
         self._face = face
         self._log = log
+        self._dial = dial
         self._clock: Clock = RealClock()
         self._manager: ServiceManager = service_manager(os.environ)
-        self._telegram = self._make_telegram()
+        self._phone = Phone(
+            title=heading(self._settings.trading_mode.value, self._settings.symbol),
+            obey=self._obey_from_afar,
+            clock=self._clock,
+            chance=SystemRandom(),  # codes are drawn from it, which nobody should foretell
+        )
+        self._configure_phone(self._settings)
         self._daemon: Daemon | None = None
         self._opening: asyncio.Timeout | None = None
         self._stopped: tuple[str, ExitCode] | None = None  # before there was a daemon to stop
 
     async def run(self) -> ExitCode:
         """From the first connection to the last alert."""
-        asyncio.get_running_loop().set_default_executor(Unattended())
-        alerts = Several(self._labelled(LogAlerts()), self._telegram)
-        telling = asyncio.create_task(self._telegram.run())
+        alerts = Several(self._labelled(LogAlerts()), self._phone)
+        telling = asyncio.create_task(self._phone.run())
         try:
             with contextlib.closing(self._manager):
                 return await self._watched(alerts)
@@ -87,7 +79,7 @@ class Session:
             return explain(failure, alerts)
         finally:
             try:
-                await self._telegram.flush(_LAST_ALERTS_S)
+                await self._phone.flush(_LAST_ALERTS_S)
             finally:
                 telling.cancel()
                 await asyncio.wait([telling])
@@ -141,13 +133,13 @@ class Session:
             if place is None:
                 return self._not_begun(alerts)
             alerts.send(self._banner(place))
-            surroundings = Surroundings(place.endpoints, place.keys, dial, self._clock, chance, self._save_frames)
+            surroundings = Surroundings(place.endpoints, place.keys, self._dial, self._clock, chance, self._save_frames)
             daemon = self._daemon = Daemon(
                 self._settings,
                 surroundings,
                 ToldFace(self._face, self._manager, self._clock, place.shown),
                 alerts,
-                on_ready=self._manager.ready,
+                on_ready=self._tell_ready,
                 on_stop=self._manager.stopping,
                 verify_key=self._key_check(place, alerts),
             )
@@ -195,7 +187,7 @@ class Session:
 
     def _banner(self, place: Place) -> str:
         return texts.banner(
-            version(DISTRIBUTION),
+            VERSION,
             self._settings.trading_mode.value,
             self._settings.symbol,
             place.shown.ws_api_url,
@@ -214,6 +206,15 @@ class Session:
                 alerts.send(warning, logging.WARNING)
 
         return check
+
+    def _tell_ready(self, text: str) -> None:
+        """The start is over, and what it has loaded stays: from now on no collection of garbage looks at it again.
+
+        A full one would hold up a beat for 20 ms, which is what it takes to walk through all modules.
+        """
+        self._manager.ready(text)
+        gc.collect()
+        gc.freeze()
 
     async def _save_frames(self, lines: list[str]) -> Path:
         return await asyncio.to_thread(save, lines, self._settings.log_dir, datetime.now(UTC))
@@ -278,33 +279,20 @@ class Session:
 
     # Telling ---------------------------------------------------------------------------------
 
-    def _make_telegram(self) -> Telegram:
-        settings = self._settings
-        return Telegram(
-            settings.telegram_bot_token,
-            settings.telegram_chat_id,
-            groups_of(settings),
-            title=f"{texts.label(settings.trading_mode.value)} {settings.symbol}",
-            obey=self._obey_from_afar,
-            clock=self._clock,
-            chance=SystemRandom(),  # codes are drawn from it, which nobody should foretell
-            base_url=settings.telegram_api_url or BOT_API,
+    def _configure_phone(self, settings: Settings) -> None:
+        self._phone.configure(
+            settings.telegram_bot_token, settings.telegram_chat_id, groups_of(settings), settings.telegram_api_url
         )
 
     def _labelled(self, alerts: Alerts) -> Alerts:
         """On paper each line says so; on the phone the title does."""
-        label = texts.label(self._settings.trading_mode.value)
-        return Labelled(alerts, label) if label.isupper() else alerts
+        mode = label(self._settings.trading_mode.value)
+        return Labelled(alerts, mode) if mode.isupper() else alerts
 
     def _apply(self, settings: Settings) -> None:
         """New settings of what may change while it trades. The log learns new secrets before anybody uses them."""
         self._log.adopt(settings.log_level_file, settings.log_level_console, flags.secrets(settings))
-        self._telegram.reconfigure(
-            settings.telegram_bot_token,
-            settings.telegram_chat_id,
-            groups_of(settings),
-            base_url=settings.telegram_api_url or BOT_API,
-        )
+        self._configure_phone(settings)
 
     def _sum_up(self, daemon: Daemon, gaps: Iterable[str]) -> None:
         """The summary, where the session got far enough to have one."""

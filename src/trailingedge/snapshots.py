@@ -41,9 +41,17 @@ _CLOSE_LAG_MS: Final = 10_000  # a kline's last word comes this long after its c
 
 
 class Snapshots:
-    """What the streams know. `changed` is called after every write that the main loop should see."""
+    """What the streams know. `changed` is called after every write that the main loop should see.
 
-    def __init__(self, klines_maxlen: int, changed: Callable[[], None] = lambda: None) -> None:
+    `moved`, where given, is called in its place with a top that a stream told.
+    """
+
+    def __init__(
+        self,
+        klines_maxlen: int,
+        changed: Callable[[], None] = lambda: None,
+        moved: Callable[[BookTop, float], None] | None = None,
+    ) -> None:
         self.klines: deque[Kline] = deque(maxlen=klines_maxlen)  # closed ones, oldest first, no gap
         self.forming: Kline | None = None
         self.top: BookTop | None = None
@@ -59,12 +67,16 @@ class Snapshots:
         self._event_heard_s = 0.0
         self._fresh: list[Kline] = []
         self._changed = changed
+        self.moved = moved
 
     def hear_top(self, top: BookTop, now_s: float) -> None:
         """A bookTicker frame."""
         self.top = top
         self.top_proven_s = now_s
-        self._changed()
+        if self.moved is None:
+            self._changed()
+        else:
+            self.moved(top, now_s)
 
     def prove_top(self, now_s: float) -> None:
         """A probe agreed with what we have."""
@@ -77,9 +89,19 @@ class Snapshots:
         self._changed()
 
     def load_klines(self, klines: Sequence[Kline]) -> None:
-        """Replace the history by `klines`: closed, oldest first. None of them counts as fresh."""
-        self.klines.clear()
-        self.klines.extend(klines)
+        """Make `klines` the history: closed, oldest first. None counts as fresh, for whoever asks for it sees them all.
+
+        Of those heard before, it keeps what follows on it without a gap. The rest is dropped: the next kline
+        that is heard shows the gap, and what fills it brings them again.
+        """
+        heard = tuple(self.klines)
+        self._fresh.clear()
+        if klines:
+            self.klines.clear()
+            self.klines.extend(klines)
+            for kline in heard:
+                if kline.open_ms == self.klines[-1].close_ms + 1:
+                    self.klines.append(kline)
 
     def hear_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
         """A kline frame. One that closed joins the history once; an older one is ignored."""

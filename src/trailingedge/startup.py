@@ -106,17 +106,22 @@ class Startup:
         snapshots = self._wire.snapshots
         deadline_s = self._clock.now_s() + _BOOK_WITHIN_S
         while self._clock.now_s() < deadline_s:
-            top = snapshots.top
+            top = self._fresh_top()
             if top is not None and (snapshots.klines or snapshots.forming is not None):
                 text = f"bid {texts.price(rules, top.bid)}, ask {texts.price(rules, top.ask)}"
                 self._face.step("market streams", text)
                 return top
             await self._clock.sleep(_GLANCE_S)
-        missing = "best bid and ask" if snapshots.top is None else "candle"
+        missing = "candle" if self._fresh_top() else "best bid and ask"
         raise StartFailed(
             f"no {missing} of {rules.symbol} within {_BOOK_WITHIN_S:.0f} s: see whether the symbol is trading "
             f"(status {rules.status}) and whether BINANCE_WS_STREAM_URL is right"
         )
+
+    def _fresh_top(self) -> BookTop | None:
+        """The best prices, unless they are of a stream that was heard while the account was away and is gone itself."""
+        age_s = self._clock.now_s() - self._wire.snapshots.top_proven_s
+        return self._wire.snapshots.top if age_s < self._settings.stale_after_sec else None
 
     async def recover(self, terms: Terms, top: BookTop) -> Recovered:
         """Find out where the last session was: its exit order is adopted, its other orders are cancelled."""

@@ -104,12 +104,12 @@ class Tally:
     @property
     def result_frac(self) -> float:
         """Growth of the account in quote."""
-        return _growth(self.first_value, self.last_value)
+        return growth(self.first_value, self.last_value)
 
     @property
     def hold_base_frac(self) -> float:
         """What holding the base asset alone would have given."""
-        return _growth(self.first_bid, self.last_bid)
+        return growth(self.first_bid, self.last_bid)
 
     def mark(self, market_ms: int, bid: Decimal, base: Decimal, quote: Decimal) -> None:
         """The account as it stands at `bid`."""
@@ -119,7 +119,7 @@ class Tally:
         self.to_ms, self.last_bid, self.last_value = market_ms, bid, value
         self._peak = max(self._peak, value)
         if self._peak:
-            self.max_drawdown_frac = max(self.max_drawdown_frac, -_growth(self._peak, value))
+            self.max_drawdown_frac = max(self.max_drawdown_frac, -growth(self._peak, value))
 
     def now(self) -> Mark:
         """How far it has come."""
@@ -144,8 +144,8 @@ class Tally:
             replaces=self.replaces - mark.replaces,
             fees={asset: fee for asset, fee in fees.items() if fee},
             value=self.last_value,
-            result_frac=_growth(mark.value, self.last_value),
-            hold_base_frac=_growth(mark.bid, self.last_bid),
+            result_frac=growth(mark.value, self.last_value),
+            hold_base_frac=growth(mark.bid, self.last_bid),
         )
 
     def resume(self, anchor_price: float) -> None:
@@ -187,6 +187,7 @@ class Tally:
 
     def _finish(self, ended: ExitEnded, market_ms: int) -> FinishedExit:
         fees = dict(self._exit_fees.pop(ended.number, {}))
+        paid = fees.get(self._quote_asset if ended.side is Side.SELL else self._base_asset, ZERO)
         finished = FinishedExit(
             kind=ended.kind,
             side=ended.side,
@@ -198,20 +199,11 @@ class Tally:
             quote=ended.filled_quote,
             replaces=self._exit_replaces.pop(ended.number, 0),
             fees=fees,
-            slippage_frac=_slippage(ended),
-            result_frac=self._result(ended, fees),
+            slippage_frac=slippage_frac(ended.side, ended.mid_price, ended.average),
+            result_frac=result_frac(ended.side, ended.filled_base, ended.filled_quote, paid, self._anchor_price),
         )
         self.exits.append(finished)
         return finished
-
-    def _result(self, ended: ExitEnded, fees: dict[str, Decimal]) -> float | None:
-        if not self._anchor_price or not ended.filled_base:
-            return None
-        if ended.side is Side.SELL:
-            got = float(ended.filled_quote - fees.get(self._quote_asset, ZERO)) / float(ended.filled_base)
-            return got / self._anchor_price - 1.0
-        paid = float(ended.filled_quote) / float(ended.filled_base - fees.get(self._base_asset, ZERO))
-        return self._anchor_price / paid - 1.0
 
 
 class Calendar:
@@ -238,12 +230,23 @@ class Calendar:
         return None if self._began is None else self._tally.since(self._began)
 
 
-def _slippage(ended: ExitEnded) -> float | None:
-    if ended.average is None or not ended.mid_price:
+def slippage_frac(side: Side, mid_price: Decimal | None, average: Decimal | None) -> float | None:
+    """How much worse than the mid price at the trigger, as a fraction of it; None where one of them is not known."""
+    if average is None or not mid_price:
         return None
-    worse = ended.mid_price - ended.average if ended.side is Side.SELL else ended.average - ended.mid_price
-    return float(worse / ended.mid_price)
+    worse = mid_price - average if side is Side.SELL else average - mid_price
+    return float(worse / mid_price)
 
 
-def _growth(first: Decimal, last: Decimal) -> float:
+def result_frac(side: Side, base: Decimal, quote: Decimal, fee: Decimal, anchor_price: float | None) -> float | None:
+    """The unit value won since the anchor. `fee` is what was paid in the asset that the exit brought."""
+    if not anchor_price or not base:
+        return None
+    if side is Side.SELL:
+        return float(quote - fee) / float(base) / anchor_price - 1.0
+    return anchor_price / (float(quote) / float(base - fee)) - 1.0
+
+
+def growth(first: Decimal, last: Decimal) -> float:
+    """How much more `last` is than `first`, as a fraction of it."""
     return float(last / first) - 1.0 if first else 0.0

@@ -1,7 +1,7 @@
 """Everything that talks to the exchange, made once and put together."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -33,8 +33,8 @@ class Wire:
     before that connection takes orders, `read_balances` is awaited, which reads them over the account it is
     given. Where the connection before had been lost, `reopened` hears then which orders of the symbol are
     open. `account_down` and `market_down` hear the reason of each loss. `exit_open` says whether an
-    exit of ours is under way. `note` is told of every frame: "api" or "market", ">" sent or "<" heard,
-    and the frame.
+    exit of ours is under way. `note` is told of all frames: "api" or "market", ">" sent or "<" heard,
+    and those that came together.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Wire:
         exit_open: Callable[[], bool],
         read_balances: Callable[[AccountSession], Awaitable[None]],
         on_outside_change: Callable[[OutsideChange], None] = lambda _: None,
-        note: Callable[[str, str, str | bytes], None] = lambda _channel, _direction, _frame: None,
+        note: Callable[[str, str, Sequence[str | bytes]], None] = lambda _channel, _direction, _frames: None,
     ) -> None:
         clock, dial, random = surroundings.clock, surroundings.dial, surroundings.random
         self.snapshots = snapshots
@@ -102,6 +102,7 @@ class Wire:
             settings.kline_interval,
             snapshots=snapshots,
             api=self.api,
+            api_ready=self.api.ready,
             dial=dial,
             clock=clock,
             backoff=wiring.backoff(settings, random),

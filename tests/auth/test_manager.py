@@ -1,5 +1,7 @@
 """The key signs as the exchange reads, and never shows itself."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +27,12 @@ KEYS = KeyManager.from_private_key(KEY, "TESTKEY")
 
 def pem(encryption: KeySerializationEncryption | None = None) -> bytes:
     return KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
+
+
+def folded(whole: bytes) -> bytes:
+    """The same in lines of 32 letters, which nobody writes and everybody reads."""
+    head, line, foot = whole.splitlines()
+    return b"\n".join([head, line[:32], line[32:], foot, b""])
 
 
 @pytest.mark.parametrize(
@@ -107,6 +115,33 @@ def test_a_key_that_is_no_use_is_named_with_what_is_wrong(tmp_path: Path, conten
     with pytest.raises(ConfigError, match=said) as refused:
         KeyManager.from_file(path, "TESTKEY")
     assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(pem(), id="as it is written"),
+        pytest.param(pem().replace(b"\n", b"\r\n"), id="by an editor of Windows"),
+        pytest.param(b"\n" + pem() + b"\n\n", id="with empty lines around"),
+        pytest.param(b"Bag Attributes\n    friendlyName: bot\n" + pem(), id="with words before it"),
+        pytest.param(folded(pem()), id="in short lines"),
+    ],
+)
+def test_however_the_file_is_laid_out_the_key_is_the_same(content: bytes) -> None:
+    assert KeyManager.from_pem(content, "TESTKEY").sign({"a": 1}) == KEYS.sign({"a": 1})
+
+
+def test_the_usual_file_needs_nothing_of_the_librarys_loader(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(pem())
+    program = f"""
+import sys
+from pathlib import Path
+from trailingedge.auth.manager import KeyManager
+print(KeyManager.from_file(Path({str(path)!r}), "TESTKEY").sign({{"a": 1}}))
+print("cryptography.hazmat.primitives.serialization" in sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == [KEYS.sign({"a": 1}), "False"]
 
 
 def test_a_missing_key_file_names_the_setting(tmp_path: Path) -> None:

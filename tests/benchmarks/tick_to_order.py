@@ -36,7 +36,8 @@ class Deck:
     def __init__(self, chance: Random) -> None:
         self._chance = chance
         self._cards: list[int] = []
-        self._last = MIDDLE
+        self._dealt = list(range(MIDDLE - _DECK_HALF, MIDDLE + _DECK_HALF))
+        chance.shuffle(self._dealt)
         self._beyond = count()
 
     def fresh(self) -> int:
@@ -44,12 +45,16 @@ class Deck:
 
     def deal(self) -> int:
         if not self._cards:
-            self._cards = list(range(MIDDLE - _DECK_HALF, MIDDLE + _DECK_HALF))
-            self._chance.shuffle(self._cards)
-            if self._cards[-1] == self._last:
-                self._cards.reverse()
-        self._last = self._cards.pop()
-        return self._last
+            self._gather()
+        return self._cards.pop()
+
+    def _gather(self) -> None:
+        """Shuffle anew, but those that were dealt first come first again: each stays away for half a deck."""
+        dealt = self._dealt
+        for half in (dealt[_DECK_HALF:], dealt[:_DECK_HALF]):
+            self._chance.shuffle(half)
+            self._cards += half
+        self._dealt = self._cards[::-1]
 
 
 async def measure(

@@ -20,7 +20,7 @@ from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.connection import Socket
+from trailingedge.websocket.connection import Hear, Socket
 
 D = Decimal
 GOOD_KEY = Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)
@@ -124,10 +124,8 @@ class DeafSocket:
     def __init__(self, socket: Socket, deaf_to: str) -> None:
         self.send = socket.send
         self.close = socket.close
-        self._recv = socket.recv
+        self._listen = socket.listen
         self._deaf_to = deaf_to
 
-    async def recv(self) -> str | bytes:
-        while self._deaf_to in str(frame := await self._recv()):
-            pass
-        return frame
+    async def listen(self, hear: Hear) -> None:
+        await self._listen(lambda frames: hear([frame for frame in frames if self._deaf_to not in str(frame)]))

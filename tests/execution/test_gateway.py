@@ -26,6 +26,7 @@ from trailingedge.execution.commands import (
 )
 from trailingedge.execution.gateway import Gateway
 from trailingedge.market import Side
+from trailingedge.websocket.draft import Written
 from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, ReplaceOutcome, Unanswered
 from trailingedge.websocket.requests import Manner, NewOrder
 
@@ -42,11 +43,11 @@ class PaperOrders:
     replaced: list[Callable[[ReplaceOutcome], None]] = field(default_factory=list)
     listed: list[Callable[[Listed], None]] = field(default_factory=list)
 
-    async def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None:
+    def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None:
         self.asked.append(("place", order))
         self.placed.append(heard)
 
-    async def replace(
+    def replace(
         self,
         cancel_order_id: int | None,
         cancel_client_order_id: str,
@@ -56,15 +57,19 @@ class PaperOrders:
         self.asked.append(("replace", cancel_order_id, cancel_client_order_id, order))
         self.replaced.append(heard)
 
-    async def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+    def expect(self, written: Written, heard: Callable[[ReplaceOutcome], None]) -> None:
+        self.asked.append(("expect", written))
+        self.replaced.append(heard)
+
+    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
         self.asked.append(("cancel", order_id, client_order_id))
         self.placed.append(heard)
 
-    async def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
         self.asked.append(("status", order_id, client_order_id))
         self.placed.append(heard)
 
-    async def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None:
+    def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None:
         self.asked.append(("all_orders", from_order_id))
         self.listed.append(heard)
 
@@ -138,15 +143,25 @@ async def test_a_command_becomes_one_request(
     command: Place | Replace | Cancel | QueryOrder | QueryOrdersFrom, asked: tuple[object, ...]
 ) -> None:
     bench = Bench()
-    await bench.gateway.send(command)
+    bench.gateway.send(command)
     assert bench.orders.asked == [asked]
     assert bench.delivered == []
 
 
+async def test_what_is_on_the_wire_already_is_answered_by_the_tag_of_its_command() -> None:
+    bench = Bench()
+    written = Written(None)
+    bench.gateway.expect(written, Replace(5, 7, OWN, Side.SELL, PRICE, QUANTITY))
+    outcome = ReplaceOutcome(Unanswered("timeout"), Unanswered("timeout"))
+    bench.orders.replaced[0](outcome)
+    assert bench.orders.asked == [("expect", written)]
+    assert bench.delivered == [ReplaceAnswered(5, outcome)]
+
+
 async def test_an_answer_comes_back_by_its_tag_and_a_late_one_too() -> None:
     bench = Bench()
-    await bench.gateway.send(Place(1, OWN, Side.SELL, PRICE, QUANTITY))
-    await bench.gateway.send(Cancel(2, 7, OWN))
+    bench.gateway.send(Place(1, OWN, Side.SELL, PRICE, QUANTITY))
+    bench.gateway.send(Cancel(2, 7, OWN))
     placed, canceled = bench.orders.placed
     silence, gone = Unanswered("timeout"), refused(Refusal.UNKNOWN_ORDER)
     canceled(gone)
@@ -157,7 +172,7 @@ async def test_an_answer_comes_back_by_its_tag_and_a_late_one_too() -> None:
 
 async def test_a_replace_brings_both_halves() -> None:
     bench = Bench()
-    await bench.gateway.send(Replace(3, 7, OWN, Side.SELL, PRICE, QUANTITY))
+    bench.gateway.send(Replace(3, 7, OWN, Side.SELL, PRICE, QUANTITY))
     outcome = ReplaceOutcome(refused(Refusal.UNKNOWN_ORDER), NotTried())
     bench.orders.replaced[0](outcome)
     assert bench.delivered == [ReplaceAnswered(3, outcome)]
@@ -165,7 +180,7 @@ async def test_a_replace_brings_both_halves() -> None:
 
 async def test_a_list_is_ours_alone_and_oldest_first() -> None:
     bench = Bench()
-    await bench.gateway.send(QueryOrdersFrom(4, 7, OWN))
+    bench.gateway.send(QueryOrdersFrom(4, 7, OWN))
     ours = [record(order_id, client_order_id=OWN) for order_id in (9, 7)]
     bench.orders.listed[0]((*ours, record(8, client_order_id="mine")))
     assert bench.delivered == [OrdersListed(4, (ours[1], ours[0]))]
@@ -173,7 +188,7 @@ async def test_a_list_is_ours_alone_and_oldest_first() -> None:
 
 async def test_a_list_that_was_refused_says_so() -> None:
     bench = Bench()
-    await bench.gateway.send(QueryOrdersFrom(4, 7, OWN))
+    bench.gateway.send(QueryOrdersFrom(4, 7, OWN))
     no = refused(Refusal.RATE_LIMITED)
     bench.orders.listed[0](no)
     assert bench.delivered == [OrdersListed(4, no)]
@@ -182,7 +197,7 @@ async def test_a_list_that_was_refused_says_so() -> None:
 async def test_what_is_asked_for_twice_is_read_once() -> None:
     bench = Bench()
     for remedy in (Remedy.BALANCES, Remedy.RULES, Remedy.BALANCES):
-        await bench.gateway.send(remedy)
+        bench.gateway.send(remedy)
     async with bench.running():
         await bench.clock.wind(1)
         assert (bench.balances.count, bench.rules.count) == (1, 1)

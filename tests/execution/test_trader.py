@@ -16,7 +16,7 @@ from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import Answered, Cancel, Command, Place, Remedy
 from trailingedge.execution.guards import usual_guards
 from trailingedge.execution.invariants import Invariants
-from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.execution.maker_exit import ChaseParams, MakerExit
 from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, LateOrder, MarketFresh, MarketStale, News
 from trailingedge.execution.own_exits import OwnExit
 from trailingedge.execution.past import History, past_exits
@@ -36,6 +36,7 @@ from trailingedge.market import (
 from trailingedge.snapshots import View
 from trailingedge.strategy.events import CommandRefused, ExitArmed, ExitEnded, RegimeSet
 from trailingedge.strategy.inputs import Command as OperatorCommand
+from trailingedge.strategy.inputs import Params
 from trailingedge.strategy.memory import Memory, Phase
 from trailingedge.strategy.want import Cause, Kind
 from trailingedge.websocket.outcomes import Done, Refusal, Refused
@@ -53,13 +54,15 @@ class Bench:
         quote: str = "0",
         trader_params: TraderParams | None = None,
         limits: BreakerLimits | None = None,
+        strategy: Params | None = None,
+        chase: ChaseParams | None = None,
     ) -> None:
         budget = OrderBudget(0.2)
         budget.learn([TEN_SECONDS], START_MS)
         self.trader = Trader(
-            params(),
+            strategy or params(),
             trader_params or TraderParams(),
-            MakerExit(RULES, budget),
+            MakerExit(RULES, budget, chase),
             DonchianChannel(3, 1),
             usual_guards(limits or BreakerLimits("ETH", "FDUSD"), Invariants(10.0, 6.0), START_MS),
             "ETH",

@@ -22,7 +22,7 @@ async def test_frames_in_memory_arrive_in_order_and_then_the_end() -> None:
         with pytest.raises(SessionLost):
             await socket.recv()
     with pytest.raises(SessionLost):
-        await socket.send("anybody there?")
+        socket.send("anybody there?")
 
 
 async def test_nobody_is_called_back_in_the_middle_of_his_own_sentence() -> None:
@@ -30,7 +30,7 @@ async def test_nobody_is_called_back_in_the_middle_of_his_own_sentence() -> None
     socket = MemorySocket(clock)
     heard: list[str] = []
     reader = asyncio.create_task(read_from_memory(socket, Delay(clock, lambda: 0.0), heard.append))
-    await socket.send("hello")
+    socket.send("hello")
     assert heard == []
     await socket.close()
     await reader
@@ -56,7 +56,7 @@ async def test_frames_under_way_never_overtake_one_another() -> None:
     delay = Delay(clock, lambda: chance.uniform(0.0, 1.0))
     reader = asyncio.create_task(read_from_memory(socket, delay, lambda text: arrivals.append((clock.now_s(), text))))
     for number in range(20):
-        await socket.send(str(number))
+        socket.send(str(number))
         await clock.wind(0.1)
     await socket.close()
     await clock.wind(2.0)

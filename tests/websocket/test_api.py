@@ -150,31 +150,52 @@ async def test_it_is_ready_only_when_opened() -> None:
 
     async with running(log_on) as bench:
         heard: list[Answer] = []
-        await bench.api.post("order.place", {}, 5.0, heard.append)
+        bench.api.post("order.place", {}, 5.0, heard.append)
         assert heard == [NotSent("not connected")]
         assert not bench.api.is_ready
         bench.socket.answer(0, {})
         await bench.api.ready()
-        await bench.api.post("order.place", {}, 5.0, heard.append)
+        bench.api.post("order.place", {}, 5.0, heard.append)
         assert [frame["method"] for frame in bench.socket.sent] == ["session.logon", "order.place"]
 
 
 async def test_a_post_is_on_the_wire_when_it_returns_and_is_answered_later() -> None:
     async with running() as bench:
         heard: list[Answer] = []
-        posting = bench.api.post("order.place", {"a": 1}, 5.0, heard.append)
-        with pytest.raises(StopIteration):  # it ran to its end without giving way to anybody
-            posting.__await__().send(None)
+        bench.api.post("order.place", {"a": 1}, 5.0, heard.append)
         assert bench.socket.sent == [{"id": 1, "method": "order.place", "params": {"a": 1}}]
         bench.socket.answer(0, "done")
         await settle()
         assert heard == [Reply(200, "done")]
 
 
+async def test_what_is_written_first_and_listened_to_after_is_answered_like_any_other() -> None:
+    async with running() as bench:
+        heard: list[Answer] = []
+        written = bench.api.write(lambda number: f'{{"id":{number},"method":"order.place"}}')
+        assert bench.socket.sent == [{"id": 1, "method": "order.place"}]
+        written.heard_by("order.place", 5.0, heard.append)
+        bench.socket.answer(0, "done")
+        await settle()
+        assert heard == [Reply(200, "done")]
+        bench.api.post("time", None, 5.0, heard.append)
+        assert bench.socket.sent[1]["id"] == 2
+
+
+async def test_what_was_written_and_lost_is_silence_and_unconnected_nothing_is_written() -> None:
+    async with running() as bench:
+        heard: list[Answer] = []
+        bench.socket.closed = True
+        bench.api.write(lambda _: "{}").heard_by("order.place", 5.0, heard.append)
+        assert heard == [Silence("closed", connection_lost=True)]
+        bench.api.write(lambda _: "{}").heard_by("order.place", 5.0, heard.append)
+        assert heard[1:] == [NotSent("closed")]
+
+
 async def test_a_late_answer_follows_the_silence() -> None:
     async with running() as bench:
         heard: list[Answer] = []
-        await bench.api.post("order.place", {}, 3.0, heard.append)
+        bench.api.post("order.place", {}, 3.0, heard.append)
         await bench.clock.wind(4.0)
         bench.socket.answer(0, "done")
         await settle()
@@ -185,7 +206,7 @@ async def test_a_write_that_fails_is_silence_not_a_refusal() -> None:
     async with running() as bench:
         heard: list[Answer] = []
         bench.socket.closed = True
-        await bench.api.post("order.place", {}, 3.0, heard.append)
+        bench.api.post("order.place", {}, 3.0, heard.append)
         assert heard == [Silence("closed", connection_lost=True)]
         assert not bench.api.is_ready
 
@@ -320,7 +341,7 @@ async def test_while_a_successor_logs_on_orders_go_to_the_old_connection() -> No
         old.say(SHUTDOWN)
         await settle()
         heard: list[Answer] = []
-        await bench.api.post("order.place", {}, 5.0, heard.append)
+        bench.api.post("order.place", {}, 5.0, heard.append)
         assert old.methods == ["session.logon", "order.place"]
         assert bench.socket.methods == ["session.logon"]
         assert bench.down == []
@@ -330,12 +351,12 @@ async def test_after_the_switch_orders_go_to_the_new_one_and_the_old_one_still_a
     async with in_office() as bench:
         old = bench.socket
         heard: list[Answer] = []
-        await bench.api.post("order.place", {"number": 1}, 5.0, heard.append)
+        bench.api.post("order.place", {"number": 1}, 5.0, heard.append)
         old.say(SHUTDOWN)
         await settle()
         bench.socket.answer(0, {})
         await settle()
-        await bench.api.post("order.place", {"number": 2}, 5.0, heard.append)
+        bench.api.post("order.place", {"number": 2}, 5.0, heard.append)
         assert [frame.get("params") for frame in bench.socket.sent] == [None, {"number": 2}]
         old.answer(1, "done")
         await settle()
@@ -364,7 +385,7 @@ async def test_an_answer_that_never_comes_does_not_keep_the_old_connection_for_e
     async with in_office() as bench:
         old = bench.socket
         heard: list[Answer] = []
-        await bench.api.post("order.place", {}, 60.0, heard.append)
+        bench.api.post("order.place", {}, 60.0, heard.append)
         old.say(SHUTDOWN)
         await settle()
         bench.socket.answer(0, {})
@@ -423,7 +444,7 @@ async def test_when_it_is_to_stay_down_a_loss_ends_it_quietly() -> None:
 async def test_the_wire_log_hides_key_and_signature(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with running() as bench:
-        await bench.api.post("session.logon", {"apiKey": "K3Y", "signature": "S1GN"}, 5.0, lambda _: None)
+        bench.api.post("session.logon", {"apiKey": "K3Y", "signature": "S1GN"}, 5.0, lambda _: None)
         bench.socket.answer(0, {"apiKey": "K3Y"})
         await settle()
     assert "> {" in caplog.text

@@ -1,15 +1,19 @@
 """Sockets that say why they closed, and patience that has an end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from random import Random
+from typing import Any
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.version import version as library_version
 
 from trailingedge.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
-from trailingedge.websocket.connection import Backoff, ViolationCount, dial, shown, side_by_side
+from trailingedge.websocket import connection
+from trailingedge.websocket.connection import Backoff, ViolationCount, dial, is_known, shown, side_by_side
 
 
 class Top(Random):
@@ -17,6 +21,24 @@ class Top(Random):
 
     def uniform(self, a: float, b: float) -> float:
         return max(a, b)
+
+
+async def test_certificates_are_read_once_and_always_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    contexts: list[ssl.SSLContext | None] = []
+
+    async def connect(_: str, **options: Any) -> None:
+        contexts.append(options["ssl"])
+        raise OSError("nobody is there")
+
+    monkeypatch.setattr(connection, "connect", connect)
+    for url in ("wss://stream.example/ws", "wss://api.example/ws-api/v3", "ws://127.0.0.1:9"):
+        with pytest.raises(SessionLost, match="nobody is there"):
+            await dial(url)
+    first, second, plain = contexts
+    assert first is not None
+    assert first is second
+    assert (first.verify_mode, first.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert plain is None
 
 
 def test_waits_double_up_to_the_longest() -> None:
@@ -120,17 +142,64 @@ async def echo_server() -> AsyncIterator[tuple[Server, str]]:
         yield server, f"ws://127.0.0.1:{port}/ws"
 
 
-async def test_a_real_socket_talks_and_tells_why_it_was_closed() -> None:
+@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
+async def test_a_real_socket_talks_and_tells_why_it_was_closed(prompt: bool) -> None:
+    heard: list[str] = []
+
+    def hear(frames: Sequence[str | bytes]) -> None:
+        for frame in frames:
+            heard.append(frame if isinstance(frame, str) else frame.decode())
+            socket.send("bye")
+
     async with echo_server() as (_, url):
-        socket = await dial(url)
-        await socket.send("hello")
-        assert await socket.recv() == "hello"
-        await socket.send("bye")
+        socket = await dial(url, prompt=prompt)
+        socket.send("hello")
         with pytest.raises(SessionLost, match="closed 1008 Too many requests"):
-            await socket.recv()
+            await socket.listen(hear)
         with pytest.raises(SessionLost):
-            await socket.send("anybody there?")
+            socket.send("anybody there?")
         await socket.close()
+    assert heard == ["hello"]
+
+
+@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
+async def test_what_the_listener_raises_ends_the_listening(prompt: bool) -> None:
+    def hear(_: Sequence[str | bytes]) -> None:
+        raise SessionLost("revoked")
+
+    async with echo_server() as (_, url):
+        socket = await dial(url, prompt=prompt)
+        socket.send("hello")
+        with pytest.raises(SessionLost, match="revoked"):
+            await socket.listen(hear)
+        await socket.close()
+
+
+@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
+async def test_who_is_told_to_stop_listening_hears_nothing_more(prompt: bool) -> None:
+    heard: list[str | bytes] = []
+    async with echo_server() as (_, url):
+        socket = await dial(url, prompt=prompt)
+        listening = asyncio.create_task(socket.listen(heard.extend))
+        await asyncio.sleep(0)
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        with suppress(SessionLost):
+            socket.send("hello")
+        await socket.close()
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [("15.0.1", True), ("17.4", True), ("14.2", False), ("18.0", False), ("next", False)]
+)
+def test_beside_a_library_that_was_not_tried_out_the_ordinary_way_is_gone(version: str, known: bool) -> None:
+    assert is_known(version) is known
+
+
+def test_the_library_in_use_was_tried_out() -> None:
+    assert is_known(library_version)
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/ws", "ws://[::1]:1", "ws://localhost:1", "nonsense"])

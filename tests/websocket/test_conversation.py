@@ -28,7 +28,7 @@ class Bench:
             on_open=self._open,
             on_watch=self._open,
             server_ms=lambda: self.clock.unix_ms() + 5000,
-            note=lambda direction, frame: self.frames.append((direction, frame)),
+            note=lambda direction, frames: self.frames.extend((direction, frame) for frame in frames),
         )
 
     async def _open(self, _: Conversation) -> None:
@@ -93,12 +93,12 @@ async def test_who_is_told_to_wait_asks_nothing_until_then(status: int, code: in
     bench.socket.say({"id": None, "status": status, "error": {"code": code, "msg": "wait", "data": data}})
     await settle()
     answers: list[Answer] = []
-    await bench.conversation.post("time", None, 3.0, answers.append)
+    bench.conversation.post("time", None, 3.0, answers.append)
     assert bool(answers) is quiet
     if quiet:
         assert answers == [NotSent("the exchange wants to hear nothing for 10 s", 10.0)]
         await bench.clock.wind(10.0)
-        await bench.conversation.post("time", None, 3.0, answers.append)
+        bench.conversation.post("time", None, 3.0, answers.append)
     assert len(bench.socket.sent) == 1
     run.cancel()
 
@@ -106,10 +106,10 @@ async def test_who_is_told_to_wait_asks_nothing_until_then(status: int, code: in
 async def test_after_its_end_nothing_is_sent() -> None:
     bench = Bench()
     heard: list[Answer] = []
-    await bench.conversation.post("time", None, 1.0, heard.append)
+    bench.conversation.post("time", None, 1.0, heard.append)
     bench.conversation.end(SessionLost("closed"))
     bench.conversation.end(SessionLost("closed again"))
-    await bench.conversation.post("time", None, 1.0, heard.append)
+    bench.conversation.post("time", None, 1.0, heard.append)
     assert heard == [Silence("closed", connection_lost=True), NotSent("closed")]
     assert bench.conversation.is_over
     assert bench.socket.methods == ["time"]
@@ -142,7 +142,7 @@ async def test_it_does_not_leave_before_what_is_owed_has_come() -> None:
     bench = Bench()
     run = asyncio.create_task(bench.conversation.run())
     heard: list[Answer] = []
-    await bench.conversation.post("order.place", None, 10.0, heard.append)
+    bench.conversation.post("order.place", None, 10.0, heard.append)
     finish = asyncio.create_task(bench.conversation.finish())
     await bench.clock.wind(2.0)
     assert not finish.done()

@@ -1,7 +1,7 @@
 """A connection comes back when it is lost, and is followed before it has to end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from random import Random
 
@@ -28,8 +28,7 @@ class Listening:
         self.ended: list[str] = []
 
     async def run(self) -> None:
-        while True:
-            await self.socket.recv()
+        await self.socket.listen(lambda _: None)
 
     async def open(self) -> None:
         await self.gate.wait()
@@ -293,12 +292,14 @@ async def test_a_real_connection_comes_back_after_a_loss() -> None:
             """Says hello, then has the server hang up."""
 
             async def run(self) -> None:
-                await self.socket.send("hello")
-                assert await self.socket.recv() == "hello"
+                self.socket.send("hello")
+                await self.socket.listen(self._hear)
+
+            def _hear(self, frames: Sequence[str | bytes]) -> None:
+                assert frames == [b"hello"]
                 if link.reconnects == 2:
                     link.stay_down()
-                await self.socket.send("bye")
-                await self.socket.recv()
+                self.socket.send("bye")
 
         def begin(socket: Socket, follow: Follow) -> Listening:
             life = Talking(socket, follow)

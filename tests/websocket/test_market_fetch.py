@@ -34,20 +34,21 @@ class KlineHouse(PaperExchange):
 
 
 @pytest.mark.parametrize(
-    ("existing", "count", "pages"),
+    ("existing", "count", "pages", "limit"),
     [
-        pytest.param(3000, 1440, 2, id="two pages"),
-        pytest.param(3000, 999, 1, id="exactly one page"),
-        pytest.param(3000, 1000, 2, id="one more than a page"),
-        pytest.param(3000, 5, 1, id="a few"),
+        pytest.param(3000, 1440, 2, 721, id="two pages"),
+        pytest.param(3000, 999, 1, 1000, id="exactly one page"),
+        pytest.param(3000, 1000, 2, 501, id="one more than a page"),
+        pytest.param(3000, 2500, 3, 834, id="three pages"),
+        pytest.param(3000, 5, 1, 6, id="a few"),
     ],
 )
-async def test_pages_join_without_gap_or_duplicate(existing: int, count: int, pages: int) -> None:
+async def test_equal_pages_join_without_gap_or_duplicate(existing: int, count: int, pages: int, limit: int) -> None:
     house = KlineHouse(list(range(existing)))
     found = await market_fetch.klines(house, "X", "1m", count)
     assert [kline.open_ms // MINUTE_MS for kline in found] == list(range(existing - 1 - count, existing - 1))
     assert len(house.asked) == pages
-    assert house.asked[0][1] == {"symbol": "X", "interval": "1m", "limit": min(1000, count + 1)}
+    assert house.asked[0][1] == {"symbol": "X", "interval": "1m", "limit": limit}
 
 
 async def test_there_may_be_fewer_than_wanted() -> None:
@@ -67,9 +68,9 @@ async def test_before_a_gap_nothing_counts(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_a_gap_between_two_pages_is_seen() -> None:
-    house = KlineHouse([*range(500), *range(501, 1501)])
+    house = KlineHouse([*range(779), *range(780, 1501)])
     found = await market_fetch.klines(house, "X", "1m", 1440)
-    assert [kline.open_ms // MINUTE_MS for kline in found] == list(range(501, 1500))
+    assert [kline.open_ms // MINUTE_MS for kline in found] == list(range(780, 1500))
 
 
 @given(st.integers(0, 2500), st.integers(1, 2500), st.sets(st.integers(0, 2500), max_size=3))

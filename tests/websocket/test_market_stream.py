@@ -1,6 +1,7 @@
 """The market's news: heard, seeded, proved, and made whole after a loss."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
@@ -55,6 +56,8 @@ class Bench:
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self.clock = HandClock(now_s=100.0)
+        self.api_is_there = asyncio.Event()
+        self.api_is_there.set()
         self.dial = MemoryDial()
         self.snapshots = Snapshots(klines_maxlen=100, changed=changed)
         self.snapshots.load_klines([kline(1), kline(2)])
@@ -72,8 +75,12 @@ class Bench:
             clock=self.clock,
             backoff=Backoff(1.0, 1.0, 0, Random(1)),
             stale_after_s=10.0,
+            api_ready=self._api_ready,
             on_down=self.down.append,
         )
+
+    async def _api_ready(self) -> None:
+        await self.api_is_there.wait()
 
     def klines(self, params: Mapping[str, str | int]) -> object:
         start, end = int(params["startTime"]), int(params["endTime"])
@@ -96,8 +103,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Bench]:
+async def running(*, api_is_there: bool = True) -> AsyncIterator[Bench]:
     bench = Bench()
+    if not api_is_there:
+        bench.api_is_there.clear()
     run = asyncio.create_task(bench.stream.run())
     await settle()
     try:
@@ -133,6 +142,52 @@ async def test_without_the_api_the_stream_lives_on() -> None:
     run.cancel()
     with suppress(asyncio.CancelledError):
         await run
+
+
+async def test_while_the_api_is_not_there_yet_it_is_waited_for_and_not_asked() -> None:
+    async with running(api_is_there=False) as bench:
+        await bench.clock.wind(60.0)
+        assert (bench.api.methods(), len(bench.dial.urls), bench.down) == ([], 1, [])
+        bench.api_is_there.set()
+        await settle()
+        assert bench.api.methods() == ["ticker.book"]
+        assert bench.age_s() == 0.0
+
+
+async def test_who_spoke_while_the_api_was_waited_for_needs_no_probe() -> None:
+    async with running(api_is_there=False) as bench:
+        await bench.clock.wind(60.0)
+        await bench.say(top_frame())
+        bench.api_is_there.set()
+        await settle()
+        assert bench.api.methods() == []
+        await bench.clock.wind(5.0)
+        assert bench.api.methods() == ["ticker.book"]
+
+
+async def test_a_gap_before_the_history_is_there_is_filled_once_somebody_can_be_asked() -> None:
+    async with running(api_is_there=False) as bench:
+        await bench.say(kline_frame(4, closed=True))
+        await bench.clock.wind(300.0)
+        assert bench.closed() == [1, 2]
+        bench.api_is_there.set()
+        await settle()
+        assert bench.closed() == [1, 2, 3, 4]
+
+
+async def test_a_history_that_is_loaded_while_a_gap_is_being_filled_has_none_after_it() -> None:
+    async with running() as bench:
+        bench.snapshots.load_klines([kline(5)])
+
+        def asked_meanwhile(params: Mapping[str, str | int]) -> object:
+            bench.api.answers["klines"] = bench.klines
+            bench.snapshots.load_klines([kline(minute) for minute in range(3)])  # the exchange's records lag
+            return bench.klines(params)
+
+        bench.api.answers["klines"] = asked_meanwhile
+        await bench.say(kline_frame(8, closed=True))
+        await bench.clock.wind(1.0)
+        assert bench.closed() == list(range(9))
 
 
 async def test_frames_are_heard_raw_and_combined() -> None:
@@ -476,3 +531,38 @@ async def test_a_listeners_mistake_does_not_cut_us_off_from_the_market(caplog: p
     run.cancel()
     with suppress(asyncio.CancelledError):
         await run
+
+
+def raw(message: object) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+async def test_of_books_that_came_together_the_newest_counts_and_of_candles_each() -> None:
+    async with running() as bench:
+        told: list[int] = []
+        bench.snapshots.moved = lambda top, _: told.append(top.update_id)
+        together = [
+            raw(top_frame(u=1)),
+            raw(kline_frame(3, closed=True)),
+            raw(top_frame(u=2)),
+            raw(top_frame(bid="9.00", u=3)),
+            raw(kline_frame(4, closed=True)),
+            raw(top_frame(bid="10.02", u=4)),  # crossed: no book
+            raw(top_frame(u=5, symbol="BTCUSDT")),
+        ]
+        bench.dial.newest.say_together(*together)
+        await settle()
+        assert told == [3]
+        assert bench.snapshots.top is not None
+        assert bench.snapshots.top.bid == Decimal("9.00")
+        assert bench.closed() == [1, 2, 3, 4]
+
+
+async def test_garbage_among_frames_that_came_together_is_counted() -> None:
+    async with running() as bench:
+        bench.dial.newest.say_together(*[b"garbage"] * 19, raw(top_frame(u=7)))
+        await settle()
+        assert bench.snapshots.top is not None
+        bench.dial.newest.say_together(b"garbage", b"garbage")
+        await settle()
+        assert bench.down == ["20 unreadable frames within 60 s"]

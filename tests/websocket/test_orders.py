@@ -1,6 +1,7 @@
 """Every answer to an order request, and every silence, is one outcome."""
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from trailingedge.clock import HandClock
 from trailingedge.market import OrderRecord, OrderStatus, Side
 from trailingedge.websocket.account import ServerClock
+from trailingedge.websocket.draft import Written
 from trailingedge.websocket.messages import Reply
 from trailingedge.websocket.orders import Listed, Orders, read_listed, read_outcome, read_replace_outcome
 from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
@@ -268,7 +270,13 @@ class Posted:
         self.params: dict[str, str | int] = {}
         self.answer: Listener = lambda _: None
 
-    async def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+    def write(self, word: Callable[[int], str]) -> Written:
+        def listen(method: str, patience_s: float, heard: Listener) -> None:
+            self.post(method, json.loads(word(1))["params"], patience_s, heard)
+
+        return Written(listen)
+
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
         assert patience_s == 3.0
         self.method, self.params, self.answer = method, dict(params or {}), heard
 
@@ -289,21 +297,34 @@ ORDER = NewOrder("mm-1", Side.BUY, Decimal("0.001"), Decimal(60000))
     ],
 )
 async def test_each_request_is_stamped_by_the_exchanges_clock(
-    ask: Callable[[Orders, Callable[[object], None]], Awaitable[None]], method: str
+    ask: Callable[[Orders, Callable[[object], None]], None], method: str
 ) -> None:
     posted, server_clock = Posted(), ServerClock(HandClock(unix_ms=1000))
     server_clock.offset_ms = 234
     heard: list[object] = []
-    await ask(Orders(posted, server_clock, "BTCUSDT", recv_window_ms=4000), heard.append)
+    ask(Orders(posted, server_clock, "BTCUSDT", recv_window_ms=4000), heard.append)
     assert posted.method == method
     assert (posted.params["timestamp"], posted.params["recvWindow"], posted.params["symbol"]) == (1234, 4000, "BTCUSDT")
     posted.answer(Silence("timeout"))
     assert len(heard) == 1
 
 
+async def test_a_draft_is_stamped_when_it_is_sent_and_its_outcome_is_told() -> None:
+    posted, server_clock = Posted(), ServerClock(HandClock(unix_ms=1000))
+    orders, heard = Orders(posted, server_clock, "BTCUSDT"), list[ReplaceOutcome]()
+    draft = orders.draft(501, ORDER)
+    server_clock.offset_ms = 234
+    orders.expect(orders.send(draft, Decimal("59999.50"), Decimal("0.0020")), heard.append)
+    assert posted.method == "order.cancelReplace"
+    told = {name: posted.params[name] for name in ("cancelOrderId", "price", "quantity", "timestamp")}
+    assert told == {"cancelOrderId": 501, "price": "59999.5", "quantity": "0.002", "timestamp": 1234}
+    posted.answer(Silence("timeout"))
+    assert heard == [ReplaceOutcome(Unanswered("timeout"), Unanswered("timeout"))]
+
+
 async def test_a_late_answer_is_a_second_outcome() -> None:
     posted, heard = Posted(), list[Outcome]()
-    await Orders(posted, ServerClock(HandClock()), "BTCUSDT").place(ORDER, heard.append)
+    Orders(posted, ServerClock(HandClock()), "BTCUSDT").place(ORDER, heard.append)
     posted.answer(Silence("timeout"))
     posted.answer(Reply(200, PLACED))
     assert heard == [Unanswered("timeout"), DONE_PLACE]
@@ -311,6 +332,6 @@ async def test_a_late_answer_is_a_second_outcome() -> None:
 
 async def test_listed_orders_are_handed_over() -> None:
     posted, heard = Posted(), list[Listed]()
-    await Orders(posted, ServerClock(HandClock()), "BTCUSDT").all_orders(501, heard.append)
+    Orders(posted, ServerClock(HandClock()), "BTCUSDT").all_orders(501, heard.append)
     posted.answer(Reply(200, [CANCELED, PLACED]))
     assert [[order.order_id for order in found] for found in heard if isinstance(found, tuple)] == [[501, 502]]

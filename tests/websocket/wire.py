@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trailingedge.errors import RequestRefused, SessionLost
@@ -16,18 +16,19 @@ class MemorySocket:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.closed = False
-        self._inbox: asyncio.Queue[str | bytes | SessionLost] = asyncio.Queue()
+        self._inbox: asyncio.Queue[str | bytes | Sequence[str | bytes] | SessionLost] = asyncio.Queue()
 
-    async def send(self, text: str) -> None:
+    def send(self, text: str) -> None:
         if self.closed:
             raise SessionLost("closed")
         self.sent.append(json.loads(text))
 
-    async def recv(self) -> str | bytes:
-        heard = await self._inbox.get()
-        if isinstance(heard, SessionLost):
-            raise heard
-        return heard
+    async def listen(self, hear: Callable[[Sequence[str | bytes]], None]) -> None:
+        while True:
+            heard = await self._inbox.get()
+            if isinstance(heard, SessionLost):
+                raise heard
+            hear((heard,) if isinstance(heard, str | bytes) else heard)
 
     async def close(self) -> None:
         self.closed = True
@@ -35,6 +36,10 @@ class MemorySocket:
     def say(self, message: object) -> None:
         """One frame from the other side; text and bytes as they are, anything else as JSON."""
         self._inbox.put_nowait(message if isinstance(message, str | bytes) else json.dumps(message))
+
+    def say_together(self, *frames: str | bytes) -> None:
+        """Several frames that come in one piece."""
+        self._inbox.put_nowait(frames)
 
     def answer(self, number: int, result: object) -> None:
         """Success for the `number`-th frame that was sent."""

@@ -4,14 +4,20 @@ Its words go to the exchange and to nobody else: no log line, no `repr`, no erro
 """
 
 import base64
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from trailingedge.errors import ConfigError
+
+# An Ed25519 key as PKCS#8 is always these bytes and then the seed (RFC 8410, section 7): one line of a PEM.
+_BEFORE_THE_SEED: Final = bytes.fromhex("302e020100300506032b657004220420")
+_ONE_LINE: Final = re.compile(
+    rb"\s*-----BEGIN PRIVATE KEY-----\r?\n([A-Za-z0-9+/]{64})\r?\n-----END PRIVATE KEY-----\s*"
+)
 
 
 class KeyManager:
@@ -74,6 +80,24 @@ class KeyManager:
 
 
 def _load(pem: bytes, origin: str) -> Ed25519PrivateKey:
+    """The key in `pem`. Raises ConfigError, with `origin`, for whatever else it holds."""
+    return _usual(pem) or _any_other(pem, origin)
+
+
+def _usual(pem: bytes) -> Ed25519PrivateKey | None:
+    """The key of a file as `keygen` and OpenSSL write it; None where a closer look is needed."""
+    line = _ONE_LINE.fullmatch(pem)
+    der = base64.b64decode(line[1]) if line else b""
+    if not der.startswith(_BEFORE_THE_SEED):
+        return None
+    return Ed25519PrivateKey.from_private_bytes(der.removeprefix(_BEFORE_THE_SEED))
+
+
+def _any_other(pem: bytes, origin: str) -> Ed25519PrivateKey:
+    # Not above: it knows every kind of key and certificate there is, and costs more than all the rest of this file.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     if b"PRIVATE KEY-----" not in pem:
         if b"PUBLIC KEY-----" in pem:
             raise ConfigError([f"private key {origin}: it is the public key; name the private one beside it"])

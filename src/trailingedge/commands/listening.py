@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
 from trailingedge.commands.findings import Finding, failure, fine, warning
@@ -81,8 +81,8 @@ class Listening:
         top = self._snapshots.top
         return "" if top is None else f"bid {texts.price(rules, top.bid)}, ask {texts.price(rules, top.ask)}"
 
-    def _note(self, direction: str, _: str | bytes) -> None:
-        self._frames += direction == "<"
+    def _note(self, direction: str, frames: Sequence[str | bytes]) -> None:
+        self._frames += len(frames) if direction == "<" else 0
         self._news.set()
 
     async def _run(self) -> None:

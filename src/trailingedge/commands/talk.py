@@ -13,25 +13,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
 
 from trailingedge.commands import flags
 from trailingedge.control import VERSION, NobodyAnswers, ask, socket_places
 from trailingedge.errors import ConfigError, ExitCode
-
-COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "status": "tell how a running daemon stands",
-        "why": "tell why it does, or does not, sell or buy",
-        "balance": "tell what its account holds",
-        "today": "tell what it has done since 00:00 UTC",
-        "flip": "have it sell or buy now, whatever the triggers say",
-        "withdraw": "have it take its exit order off the book",
-        "pause": "put it on hold; the stop keeps watching",
-        "resume": "end a hold, or a halt",
-    }
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

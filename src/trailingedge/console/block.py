@@ -17,7 +17,8 @@ from trailingedge.notifications.status import (
     gain_since,
     position,
 )
-from trailingedge.notifications.texts import Number, figure, label, percent
+from trailingedge.notifications.texts import Number, figure, percent
+from trailingedge.notifications.titles import heading
 
 LABEL_WIDTH: Final = 13
 BETWEEN: Final = 3  # columns between two cells of a row
@@ -107,7 +108,7 @@ def columns(text: str) -> int:
 
 def _head(view: StatusView, width: int, quiet_s: float) -> list[Row]:
     """The title gets shorter, down to the pair, before the health has to go into a row of its own."""
-    pair = f"{label(view.mode)} {view.rules.symbol}"
+    pair = heading(view.mode, view.rules.symbol)
     titles = (f"{pair} · {position(view)}", f"{pair} · {doing(view)}", pair)
     return _ruled(titles, _health(view, quiet_s), width)
 

@@ -6,7 +6,6 @@ from enum import Enum
 from typing import Final, TextIO
 
 from trailingedge.console.lines import Console, Lines
-from trailingedge.console.live import LiveBlock
 from trailingedge.console.terminal import Terminal, terminal_of
 
 _WITHOUT_TERM: Final = "win32"  # there TERM is not set, and says nothing
@@ -45,6 +44,8 @@ def open_face(
     )
     if style is Style.PLAIN:
         return Lines(stdout)
+    from trailingedge.console.live import LiveBlock  # a service never draws one
+
     try:
         found = terminal(stdout)
         able = found.prepare()

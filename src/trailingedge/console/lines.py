@@ -7,10 +7,12 @@ terminal that is paused or gone delays no beat. A live block is another `Face`.
 import contextlib
 import queue
 import threading
-from typing import Final, Protocol, TextIO
+from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
 from trailingedge.console.outlet import Outlet
-from trailingedge.notifications.status import StatusView, status
+
+if TYPE_CHECKING:
+    from trailingedge.notifications.status import StatusView
 
 HEARTBEAT_S: Final = 60.0
 STEP_WIDTH: Final = 24
@@ -29,7 +31,7 @@ class Face(Protocol):
         """Show how one step of the start came out."""
         ...
 
-    def show(self, view: StatusView, now_s: float) -> None:
+    def show(self, view: "StatusView", now_s: float) -> None:
         """The state has been looked at: show it as often as this face cares to."""
         ...
 
@@ -69,12 +71,14 @@ class Lines:
     def step(self, name: str, result: str) -> None:
         self.line(step(name, result))
 
-    def show(self, view: StatusView, now_s: float) -> None:
+    def show(self, view: "StatusView", now_s: float) -> None:
         """The first heartbeat comes a minute after the first look."""
         if self._next_heartbeat_s is None:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
         elif now_s >= self._next_heartbeat_s:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
+            from trailingedge.notifications.status import status  # the first line comes long before the first heartbeat
+
             self.line(status(view))
 
     def entered(self) -> None:

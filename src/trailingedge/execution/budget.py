@@ -66,6 +66,15 @@ class OrderBudget:
     def may_move(self, server_ms: int) -> bool:
         return self.next_move_ms(server_ms) <= server_ms
 
+    def ample(self, server_ms: int) -> bool:
+        """A move is within the budget, and stays so until something more is spent or told."""
+        for window in self._windows.values():
+            window.roll(server_ms)
+            usable = int(window.limit * self._kept)
+            if (usable - window.count) * 2 <= usable:
+                return False
+        return True
+
     def _next_ms(self, window: _Window, server_ms: int) -> int:
         window.roll(server_ms)
         usable = int(window.limit * self._kept)

@@ -66,10 +66,10 @@ def chart(history: History, now: Standing) -> Course:
     """What the history comes to."""
     finished = newest_finished(history.exits, now.rules)
     exits = history.exits if finished is None else history.exits[history.exits.index(finished) :]
-    chapters: list[Chapter] = sorted([*exits, *history.notes], key=_place)
+    chapters: list[Chapter] = sorted([*exits, *history.notes], key=place_of)
     in_hand = _in_hand(chapters, now)
     course = Course(
-        turns=tuple(_turns(chapters, in_hand, now.rules)),
+        turns=tuple(turns_of(chapters, in_hand, now.rules)),
         exits=exits,
         in_hand=in_hand,
         newest_number=history.newest_number,
@@ -84,7 +84,8 @@ def chart(history: History, now: Standing) -> Course:
     return _with(course, "restart: no anchor of ours is on record; starting from the market's price")
 
 
-def _place(chapter: Chapter) -> int:
+def place_of(chapter: Chapter) -> int:
+    """Which chapter came first, by the exchange's own count."""
     return chapter.last_order_id if isinstance(chapter, PastExit) else chapter.order_id
 
 
@@ -99,7 +100,8 @@ def _in_hand(chapters: Sequence[Chapter], now: Standing) -> PastExit | None:
     return newest if newest.kind is Kind.FLUSH or newest.base else None
 
 
-def _turns(chapters: Sequence[Chapter], in_hand: PastExit | None, rules: SymbolRules) -> list[Turn]:
+def turns_of(chapters: Sequence[Chapter], in_hand: PastExit | None, rules: SymbolRules) -> list[Turn]:
+    """The anchors that these chapters, the oldest first, have set."""
     turns = []
     for chapter, later in pairwise([*chapters, None]):
         match chapter:

@@ -31,6 +31,7 @@ class ExitOrders:
         self.rested = False
         self._ghosts: list[Order] = []  # beside these two: given up, or found to exist without our knowing
         self._past: OrderedDict[int, Order] = OrderedDict()
+        self._past_filled: dict[int, Order] = {}  # those among them that filled: few, and asked for in every beat
         self._older_base = ZERO
         self._older_quote = ZERO
         self._filled: tuple[Decimal, Decimal] | None = None
@@ -77,12 +78,12 @@ class ExitOrders:
 
     def filled(self) -> tuple[Decimal, Decimal]:
         """Base and quote of all fills of the whole chase."""
-        if self._filled is None:  # asked in every beat, and a long chase has many orders
+        if self._filled is None:
             self._filled = self._add_up()
         return self._filled
 
     def _add_up(self) -> tuple[Decimal, Decimal]:
-        orders = (*self._past.values(), *self._each())
+        orders = (*self._past_filled.values(), *self._each())
         base = sum((order.filled_quantity for order in orders), self._older_base)
         quote = sum((order.filled_quote for order in orders), self._older_quote)
         return base, quote
@@ -175,8 +176,11 @@ class ExitOrders:
         self._filled = None
         if order.order_id is None or order.price is None:
             return
-        if order.alive and self._past.pop(order.order_id, None) is not None:
-            self._ghosts.append(order)  # thought to be over, and is not
+        if order.order_id in self._past and order.filled_quantity:
+            self._past_filled[order.order_id] = order
+        if order.order_id in self._past and order.alive:  # thought to be over, and is not
+            self._forget_past(order.order_id)
+            self._ghosts.append(order)
         known = (order.client_order_id, order.order_id, order.side)
         if not order.announced and (order.state is State.WORKING or order.filled_quantity > ZERO):
             order.announced = True
@@ -305,7 +309,13 @@ class ExitOrders:
         if order is None or order.order_id is None:
             return
         self._past[order.order_id] = order
+        if order.filled_quantity:
+            self._past_filled[order.order_id] = order
         while len(self._past) > _PAST_KEPT:
-            _, oldest = self._past.popitem(last=False)
+            oldest = self._forget_past(next(iter(self._past)))
             self._older_base += oldest.filled_quantity
             self._older_quote += oldest.filled_quote
+
+    def _forget_past(self, order_id: int) -> Order:
+        self._past_filled.pop(order_id, None)
+        return self._past.pop(order_id)

@@ -26,6 +26,7 @@ from trailingedge.execution.commands import (
     Replace,
     ReplaceAnswered,
 )
+from trailingedge.websocket.draft import Written
 from trailingedge.websocket.outcomes import Outcome, ReplaceOutcome
 from trailingedge.websocket.requests import Manner, NewOrder
 
@@ -37,9 +38,9 @@ _REMEDY_PAUSE_S: Final = 0.5
 class OrderEntry(Protocol):
     """The exchange, as far as orders go. Each returns once sent; `heard` gets the answer, a late one too."""
 
-    async def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None: ...
+    def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None: ...
 
-    async def replace(
+    def replace(
         self,
         cancel_order_id: int | None,
         cancel_client_order_id: str,
@@ -47,11 +48,13 @@ class OrderEntry(Protocol):
         heard: Callable[[ReplaceOutcome], None],
     ) -> None: ...
 
-    async def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None: ...
+    def expect(self, written: Written, heard: Callable[[ReplaceOutcome], None]) -> None: ...
 
-    async def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None: ...
+    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None: ...
 
-    async def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None: ...
+    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None: ...
+
+    def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None: ...
 
 
 Fetch = Callable[[], Awaitable[None]]
@@ -70,24 +73,28 @@ class Gateway:
         self._needed: dict[Remedy, None] = {}  # in order of asking, each once
         self._asked = asyncio.Event()
 
-    async def send(self, command: Command) -> None:
+    def send(self, command: Command) -> None:
         """Write the request and return; a lost connection is an answer like any other, not an error."""
         match command:
             case Place(tag, client_order_id, side, price, quantity, escape):
                 manner = Manner.IMMEDIATE if escape else _resting(price)
                 order = NewOrder(client_order_id, side, quantity, price, manner)
-                await self._orders.place(order, self._answer(tag))
+                self._orders.place(order, self._answer(tag))
             case Replace(tag, order_id, client_order_id, side, price, quantity):
                 order = NewOrder(client_order_id, side, quantity, price, _resting(price))
-                await self._orders.replace(order_id, client_order_id, order, self._replaced(tag))
+                self._orders.replace(order_id, client_order_id, order, self._replaced(tag))
             case Cancel(tag, order_id, client_order_id):
-                await self._orders.cancel(order_id, client_order_id, self._answer(tag))
+                self._orders.cancel(order_id, client_order_id, self._answer(tag))
             case QueryOrder(tag, order_id, client_order_id):
-                await self._orders.status(order_id, client_order_id, self._answer(tag))
+                self._orders.status(order_id, client_order_id, self._answer(tag))
             case QueryOrdersFrom(tag, order_id, client_order_id):
-                await self._orders.all_orders(order_id, self._listed(tag, client_order_id))
+                self._orders.all_orders(order_id, self._listed(tag, client_order_id))
             case Remedy():
                 self.fetch(command)
+
+    def expect(self, written: Written, command: Replace) -> None:
+        """`command` is on the wire already; its answer comes back like any other."""
+        self._orders.expect(written, self._replaced(command.tag))
 
     def fetch(self, remedy: Remedy) -> None:
         """Have it read again, soon; asked for twice meanwhile, it is read once."""

@@ -6,12 +6,14 @@ it, which makes the exchange itself refuse a second open one. A note carries its
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from trailingedge.strategy.want import Kind
 
 PREFIX: Final = "TE"
 _LONGEST_NUMBER: Final = 8  # digits: milliseconds until the year 2059
+_IDS_KEPT: Final = 256
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -28,6 +30,7 @@ class OwnId:
         return text if self.ticks is None else f"{text}-{base36(self.ticks)}"
 
 
+@lru_cache(maxsize=_IDS_KEPT)  # a chase says the same id thousands of times
 def own_id(client_order_id: str) -> OwnId | None:
     """The parts of a client order id of ours, None for anybody else's."""
     parts = client_order_id.split("-")

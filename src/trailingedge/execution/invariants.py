@@ -64,8 +64,20 @@ class Invariants:
                 raise BrokenInvariant(f"{_named(command)} while the account is unproven")
             self._check_target(command)
             if isinstance(command, Place | Replace):
-                self._check_placement(command, view, decision, rules)
+                top = self._fresh_top(view)
+                if top is None:
+                    raise BrokenInvariant(f"{_named(command)} on a market {view.top_age_s:.1f} s old")
+                self._check_placement(command, top, view.now_s, decision, rules)
             self.orders.sent(command, view.now_s)
+
+    def approve_reaction(
+        self, command: OrderCommand, top: BookTop, now_s: float, decision: Decision, rules: SymbolRules
+    ) -> None:
+        """The same for one command that answers `top`, just heard on a proven account. Raises BrokenInvariant."""
+        self._check_target(command)
+        if isinstance(command, Place | Replace):
+            self._check_placement(command, top, now_s, decision, rules)
+        self.orders.sent(command, now_s)
 
     def _check_target(self, command: OrderCommand) -> None:
         """Nobody else's order is touched, or asked about."""
@@ -76,14 +88,11 @@ class Invariants:
             raise BrokenInvariant(f"{_named(command)} is about order {target}, which is not known to be ours")
 
     def _check_placement(
-        self, command: Place | Replace, view: View, decision: Decision | None, rules: SymbolRules
+        self, command: Place | Replace, top: BookTop, now_s: float, decision: Decision | None, rules: SymbolRules
     ) -> None:
         if decision is None or decision.halted:
             raise BrokenInvariant(f"{_named(command)} while nothing is to be ordered")
-        top = self._fresh_top(view)
-        if top is None:
-            raise BrokenInvariant(f"{_named(command)} on a market {view.top_age_s:.1f} s old")
-        self._check_alone(command, view.now_s)
+        self._check_alone(command, now_s)
         price = top.best(command.side) if command.price is None else command.price  # pegged: to our own side
         self._check_maker(command, price, top, rules)
         check_spending(command, price, decision, rules)

@@ -19,8 +19,10 @@ from trailingedge.execution.hearing import Hearing
 from trailingedge.execution.ids import OwnId, own_id
 from trailingedge.execution.order import Heard, Order, State
 from trailingedge.execution.past import PastExit
+from trailingedge.execution.poise import Poise
 from trailingedge.execution.pricing import Resting, escape_price, rest_at
-from trailingedge.market import ZERO, BookTop, Side, SymbolRules
+from trailingedge.market import ZERO, BookTop, Regime, Side, SymbolRules
+from trailingedge.strategy.decision import Decision
 from trailingedge.strategy.want import Cause, ExitProgress, Kind, Pricing, Want
 from trailingedge.websocket.outcomes import Refusal
 
@@ -173,6 +175,45 @@ class MakerExit:
         command = self._next(want, top, now_s, server_ms, age_s)
         return self._remedies() if command is None else [*self._remedies(), command]
 
+    def poise(self, want: Want, decision: Decision, now_s: float, server_ms: int) -> Poise | None:
+        """What to do at another price, where nothing else could stand in its way; None where something might."""
+        books, orders, order = self._books, self._books.orders, self._books.orders.order
+        if (
+            order is None
+            or order.state is not State.WORKING
+            or order.order_id is None
+            or order.price is None
+            or order.part_filled
+            or order.side is not want.side
+            or order.client_order_id != str(OwnId(want.kind, want.number))
+            or self._letters.open is not None
+            or orders.stray is not None
+            or orders.doubtful is not None
+            or self._differs_since_s is not None
+            or self._params.escape_after_s
+            or self._pegged(want)
+            or not self.rules.trading
+            or not books.restraint.free(now_s, server_ms)
+            or not self._budget.ample(server_ms)
+        ):
+            return None
+        memory = decision.memory
+        return Poise(
+            want,
+            decision,
+            order.order_id,
+            order.client_order_id,
+            Resting(order.price, order.quantity),
+            books.left_until(now_s),
+            self.rules,
+            watches_stop=memory.regime is Regime.BASE and want.kind is not Kind.FLUSH,
+        )
+
+    def follow(self, want: Want, top: BookTop, now_s: float, server_ms: int) -> OrderCommand | None:
+        """The command that `toward` would return while poised, and the books as it leaves them."""
+        order = self._books.orders.order
+        return None if order is None else self._move(order, want, top, now_s, server_ms)
+
     def _begin(self, want: Want) -> None:
         if not self.idle:
             raise BrokenInvariant(f"exit {want.number} is wanted while {self.order!r} is not over")
@@ -294,10 +335,7 @@ class MakerExit:
 
     def _quantity(self, want: Want, price: Decimal) -> Decimal:
         """All of it, floored to the step; and no more than the largest notional allows."""
-        base = want.funds if want.side is Side.SELL else want.funds / price
-        if self.rules.max_notional is not None:
-            base = min(base, self.rules.max_notional / price)
-        return self.rules.clip(max(base, ZERO))
+        return self.rules.affordable(want.side, want.funds, price)
 
     def _differs_for_long(self, order: Order, quantity: Decimal, now_s: float) -> bool:
         if quantity == order.remaining or not self._settled:

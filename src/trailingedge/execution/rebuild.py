@@ -69,7 +69,7 @@ class _Fold:
     def _go_on_until(self, market_ms: int) -> None:
         """Take the turns and the fine klines up to that moment."""
         while self._turns and self._turns[0].market_ms <= market_ms:
-            self._memory = _turned(self._memory, self._turns.popleft())
+            self._memory = come_into(self._memory, self._turns.popleft())
         while self._fine and self._fine[0].close_ms <= market_ms:
             self._memory = raise_high_by(self._memory, self._fine.popleft())
 
@@ -100,7 +100,8 @@ class _Fold:
             self._memory = self._memory.anchored(Regime.BASE, past.average, kline.close_ms)
 
 
-def _turned(memory: Memory, turn: Turn) -> Memory:
+def come_into(memory: Memory, turn: Turn) -> Memory:
+    """`memory` once we have come into the regime of `turn`; a flush has shut the gate."""
     memory = memory.anchored(turn.regime, turn.price, turn.market_ms)
     if not turn.flushed:
         return memory

@@ -112,6 +112,11 @@ class Restraint:
             self.succeeded()
             self._cancel_from_s = float("-inf")
 
+    def free(self, now_s: float, server_ms: int) -> bool:
+        """Nothing is forbidden, whatever the book says, and nothing will be until the next refusal."""
+        latest_s = max(self._move_from_s, self._again_from_s, self._speak_from_s)
+        return now_s >= latest_s and server_ms >= self._speak_from_ms
+
     def may_move(self, top: BookTop, now_s: float) -> bool:
         """A placement is worth trying: the wait is over, or the book that misled us has changed."""
         waited = now_s >= self._move_from_s or (self._misled_by is not None and top != self._misled_by)

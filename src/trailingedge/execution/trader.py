@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.commands import Command, Incoming, Remedy
+from trailingedge.errors import BrokenInvariant
+from trailingedge.execution.commands import Command, Incoming, Remedy, Replace
 from trailingedge.execution.guards import Guards
 from trailingedge.execution.happenings import StrangerWithOurId
 from trailingedge.execution.ids import is_own
@@ -27,6 +28,7 @@ from trailingedge.execution.news import (
 )
 from trailingedge.execution.outage import Outage
 from trailingedge.execution.past import History, PastExit, is_open
+from trailingedge.execution.poise import Poise
 from trailingedge.execution.settlement import Settlement
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
@@ -80,6 +82,7 @@ class Trader:
         self.inbox: deque[Incoming] = deque()
         self.instructions: deque[OperatorCommand] = deque()
         self.settlement = Settlement()
+        self.poise: Poise | None = None  # while nothing but a price has changed since the last beat
         self._late = LateOrders()
         self.noting: Callable[[float], bool] = lambda _: False  # whether a note has some of the funds locked
         self._strategy = strategy
@@ -165,6 +168,7 @@ class Trader:
 
         Raises BrokenInvariant; what was not heard or decided upon then waits for the next beat.
         """
+        self.poise = None
         # A view hands its klines over: before anything can go wrong they are ours.
         self._closes += (self._close(kline) for kline in view.closed)
         self.guards.instances.tick(server_ms)
@@ -209,10 +213,34 @@ class Trader:
             commands += [] if away is None else [away]
         self._collect_news()
         self.guards.invariants.approve(commands, view, self.decision, self.rules)
+        if not commands and step.want is not None and top is not None and view.account_proven:
+            poise = self.chase.poise(step.want, step.decision, view.now_s, server_ms)
+            if poise is not None and self.guards.invariants.orders.open <= {poise.order_id}:  # else another must go
+                self.poise = poise
         return commands
+
+    def flinch(self) -> None:
+        """Something other than a price has changed, or is about to: only a beat can tell what follows."""
+        self.poise = None
+
+    def follow_through(self, answer: tuple[Decimal, Decimal], top: BookTop, now_s: float, server_ms: int) -> Replace:
+        """Enter into the books that `poise` has answered `top`: the command, as a beat would have returned it.
+
+        The beat has to follow all the same: it remembers the high, and what else there is to think.
+        Raises BrokenInvariant where the books come to another answer.
+        """
+        poise, self.poise = self.poise, None
+        if poise is None:
+            raise BrokenInvariant(f"an answer without a poise: {answer}")
+        command = self.chase.follow(poise.want, top, now_s, server_ms)
+        if not isinstance(command, Replace) or (command.price, command.quantity) != answer:
+            raise BrokenInvariant(f"a reaction sent {answer}, the books say {command}")
+        self.guards.invariants.approve_reaction(command, top, now_s, poise.decision, self.rules)
+        return command
 
     def wind_down(self, view: View, server_ms: int) -> list[Command]:
         """Instead of a beat, at the end: decide nothing any more, only withdraw what is on the book."""
+        self.poise = None
         self.guards.instances.tick(server_ms)
         while self.inbox:
             self._hear(self.inbox.popleft(), view.now_s)

@@ -13,10 +13,10 @@ from trailingedge.notifications.texts import (
     counted,
     figure,
     held_asset,
-    label,
     notional,
     percent,
 )
+from trailingedge.notifications.titles import heading
 from trailingedge.strategy.want import Cause
 from trailingedge.tally import FinishedExit, Period
 
@@ -30,7 +30,7 @@ def balance(view: StatusView) -> str:
     held = [
         _held(held, figure(held.total, grid), figure(held.locked, grid)) for held, grid in grids if held is not None
     ]
-    lines = [f"balance {label(view.mode)} {rules.symbol}: {', '.join(held) or 'not known yet'}"]
+    lines = [f"balance {heading(view.mode, rules.symbol)}: {', '.join(held) or 'not known yet'}"]
     if view.value is not None and view.top is not None:
         lines.append(f"worth {notional(rules, view.value)} at the bid {figure(view.top.bid, rules.tick_size)}")
     kept = {rules.base_asset: view.reserve_base, rules.quote_asset: view.reserve_quote}
@@ -46,13 +46,13 @@ def _held(balance: Balance, total: str, locked: str) -> str:
 def daily_summary(rules: SymbolRules, mode: str, day: Period, regime: Regime | None) -> str:
     """For 23:59 UTC: the day's exits, result, fees, value and position."""
     return "\n".join(
-        [f"daily summary {_date(day.to_ms)}, {label(mode)} {rules.symbol}:", *_figures(rules, day, regime)]
+        [f"daily summary {_date(day.to_ms)}, {heading(mode, rules.symbol)}:", *_figures(rules, day, regime)]
     )
 
 
 def today(rules: SymbolRules, mode: str, day: Period, regime: Regime | None) -> str:
     """The day so far, or the part of it that this run has seen."""
-    head = f"today {label(mode)} {rules.symbol}, since {_clock(day.from_ms)} UTC:"
+    head = f"today {heading(mode, rules.symbol)}, since {_clock(day.from_ms)} UTC:"
     return "\n".join([head, *_figures(rules, day, regime)])
 
 

@@ -15,7 +15,8 @@ from typing import Final
 from trailingedge.execution.breakers import Trip
 from trailingedge.market import ZERO, Balance, BookTop, Regime, Side, SymbolRules, as_on, plain
 from trailingedge.notifications.guard_texts import breaker_name
-from trailingedge.notifications.texts import EXIT_NAMES, Number, figure, held_asset, label, percent, quantity
+from trailingedge.notifications.texts import EXIT_NAMES, Number, figure, held_asset, percent, quantity
+from trailingedge.notifications.titles import heading
 from trailingedge.strategy.memory import Gate, ShutBy
 from trailingedge.strategy.want import Cause, Kind
 
@@ -136,7 +137,7 @@ class StatusView:
 def status(view: StatusView) -> str:
     """What one wants to know at a glance, in that order."""
     rules = view.rules
-    parts = [f"{label(view.mode)} {rules.symbol}", position(view)]
+    parts = [heading(view.mode, rules.symbol), position(view)]
     parts += holds(view)
     if view.top is not None:
         bid, ask = (figure(side, rules.tick_size) for side in (view.top.bid, view.top.ask))

@@ -12,6 +12,7 @@ from typing import Final
 
 from trailingedge.execution.ids import own_id
 from trailingedge.market import Balance, Regime, Side, SymbolRules, as_on, plain
+from trailingedge.notifications.titles import heading
 from trailingedge.strategy.want import Cause, Kind
 
 Number = Decimal | float
@@ -109,11 +110,6 @@ _MODES: Final[Mapping[str, str]] = {
 }
 
 
-def label(mode: str) -> str:
-    """The mode as it stands before the pair. On paper the prices are real and the money is not: that is told aloud."""
-    return mode.upper() if mode == "paper" else mode
-
-
 def banner(version: str, mode: str, symbol: str, ws_api_url: str, ws_stream_url: str, *, key_is_set: bool) -> str:
     """Two lines on what was started and where it trades; in sim with a key a third, on how to use that key."""
     simulated = mode == "sim"
@@ -148,7 +144,7 @@ def ready(
     held = f"holding {held_asset(rules, regime)}"
     if anchor is not None:
         held += f", anchor {price(rules, anchor)}"
-    return f"ready: {label(mode)} {rules.symbol} at {ws_api_url}, {held}, maker fee {rate(fee)}"
+    return f"ready: {heading(mode, rules.symbol)} at {ws_api_url}, {held}, maker fee {rate(fee)}"
 
 
 def held_asset(rules: SymbolRules, regime: Regime | None) -> str:
@@ -370,7 +366,7 @@ class Summary:
 
 def summary(rules: SymbolRules, run: Summary, mode: str = "") -> str:
     """Several lines; the first begins with "summary". Play money is named beside the pair."""
-    named = f"{label(mode)} {rules.symbol}" if mode else rules.symbol
+    named = heading(mode, rules.symbol) if mode else rules.symbol
     lines = [
         f"summary {named}: {span(run.seconds)} of market time",
         f"  exits {run.exits}, fills {run.fills}, replaces {run.replaces}, fees {amounts(rules, run.fees)}",

@@ -5,7 +5,7 @@ middle of his own sentence.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from websockets.asyncio.server import ServerConnection
@@ -93,10 +93,15 @@ class MemorySocket:
         self._received: asyncio.Queue[str | None] = asyncio.Queue()
         self._closed = False
 
-    async def send(self, text: str) -> None:
+    def send(self, text: str) -> None:
         if self._closed:
             raise SessionLost("the connection is closed")
         self._sent.put_nowait((self._clock.now_s(), text))
+
+    async def listen(self, hear: Callable[[Sequence[str | bytes]], None]) -> None:
+        """Hand over each frame until the end. Raises what `hear` raises."""
+        while True:
+            hear((await self.recv(),))
 
     async def recv(self) -> str:
         """The next frame; those that came before the end are still given."""

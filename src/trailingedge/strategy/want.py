@@ -5,15 +5,7 @@ from decimal import Decimal
 from enum import Enum
 
 from trailingedge.market import Side
-
-
-class Pricing(Enum):
-    """Where an exit order rests."""
-
-    OPPOSITE = "opposite"  # one tick away from taking: the most aggressive price that still rests
-    IMPROVE = "improve"  # one tick better than the best of others while the spread allows, else join
-    JOIN = "join"  # at the best of our side
-    PEG = "peg"  # the exchange prices it at entry, on our side of the book
+from trailingedge.strategy.pricing import Pricing as Pricing
 
 
 class Kind(Enum):

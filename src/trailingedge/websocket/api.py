@@ -13,6 +13,7 @@ from trailingedge.clock import Clock
 from trailingedge.market import RateLimit
 from trailingedge.websocket.connection import Backoff, Dial, Socket
 from trailingedge.websocket.conversation import PATIENCE_S, Conversation, Note, result_of
+from trailingedge.websocket.draft import Written
 from trailingedge.websocket.link import FULL_LIFE_S, Follow, Link
 from trailingedge.websocket.session import Answer, Listener, NotSent, Params
 
@@ -32,7 +33,9 @@ class Caller(Protocol):
 class Poster(Protocol):
     """Whoever can write a request and go on: the order path."""
 
-    async def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None: ...
+    def write(self, word: Callable[[int], str]) -> Written: ...
+
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None: ...
 
 
 async def _trust(_: Conversation) -> None:
@@ -59,7 +62,7 @@ class ApiConnection:
         on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None,
         on_down: Callable[[str], None] = lambda _: None,
         server_ms: Callable[[], int] | None = None,
-        note: Note = lambda _direction, _frame: None,
+        note: Note = lambda _direction, _frames: None,
         full_life_s: float = FULL_LIFE_S,
     ) -> None:
         def begin(socket: Socket, follow: Follow) -> Conversation:
@@ -118,10 +121,15 @@ class ApiConnection:
         """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
         return result_of(method, await self.ask(method, params, patience_s))
 
-    async def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
         """Write the request and return; `heard` gets the answer. Not ready: it hears NotSent at once."""
         current = self._link.current
         if current is None:
             heard(NotSent("not connected"))
         else:
-            await current.post(method, params, patience_s, heard)
+            current.post(method, params, patience_s, heard)
+
+    def write(self, word: Callable[[int], str]) -> Written:
+        """Write a request, worded for its number; whoever wrote it then listens."""
+        current = self._link.current
+        return Written(None, NotSent("not connected")) if current is None else current.write(word)

@@ -1,21 +1,25 @@
 """The only sockets in the daemon, and the small rules of patience around them.
 
 The dial is an argument everywhere: the virtual loop replaces it by memory. What keeps a connection alive
-is the `Link`, one file further on.
+is the `Link`, one file further on. Messages are not compressed, and the event loop sets TCP_NODELAY: a
+frame is on its way when it is written.
 """
 
 import asyncio
 import ipaddress
 import logging
 import re
+import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from functools import cache
 from random import Random
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.version import version as library_version
 
 from trailingedge.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost
 
@@ -30,16 +34,24 @@ _CLOSE_TIMEOUT_S: Final = 0.5  # the end of a session has five seconds for every
 _PING_EVERY_S: Final = 20.0  # our pings count against the five messages a second of a stream
 _FRAME_LIMIT_BYTES: Final = 16 * 1024 * 1024
 _FRAMES_QUEUED: Final = 256
+_KNOWN_MAJORS: Final = range(15, 18)
 _SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"')
 _SHOWN: Final = 2000
 
 
+Hear = Callable[[Sequence[str | bytes]], None]
+
+
 class Socket(Protocol):
-    """One open connection. `recv` and `send` raise SessionLost, with the reason, once it is closed."""
+    """One open connection. Once it is closed, `send` and `listen` raise SessionLost, with the reason."""
 
-    async def send(self, text: str) -> None: ...
+    def send(self, text: str) -> None:
+        """Write a frame."""
+        ...
 
-    async def recv(self) -> str | bytes: ...
+    async def listen(self, hear: Hear) -> None:
+        """Hand frames over until the end; those that came together, together. Raises what `hear` raises."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -47,38 +59,100 @@ class Socket(Protocol):
 Dial = Callable[[str], Awaitable[Socket]]
 
 
-class _WebSocket:
-    """A Socket over the network."""
+class _PromptSocket:
+    """A Socket over the network, the short way: over a `PromptConnection`."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    async def send(self, text: str) -> None:
+    def send(self, text: str) -> None:
         try:
-            await self._connection.send(text)
-        except (ConnectionClosed, OSError) as error:
+            self._connection.write(text)
+        except (OSError, WebSocketException) as error:
             raise SessionLost(_reason(error)) from error
 
-    async def recv(self) -> str | bytes:
+    async def listen(self, hear: Hear) -> None:
+        self._connection.begin(hear)
         try:
-            return await self._connection.recv()
+            await self._connection.wait_closed()
+        finally:
+            self._connection.begin(lambda _: None)  # nobody listens any more
+        if self._connection.failure is not None:
+            raise self._connection.failure
+        try:
+            await self._connection.recv()
         except (ConnectionClosed, OSError) as error:
             raise SessionLost(_reason(error)) from error
 
     async def close(self) -> None:
+        await _hang_up(self._connection)
+
+
+class _OrdinarySocket:
+    """A Socket over the network by the library's public methods alone, a turn of the loop slower each way."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._lost: SessionLost | None = None
+
+    def send(self, text: str) -> None:
+        if self._lost is not None:
+            raise self._lost
+        self._outbox.put_nowait(text)
+
+    async def listen(self, hear: Hear) -> None:
         try:
-            await self._connection.close()
-        except (WebSocketException, OSError) as error:
-            logger.debug("! close failed reason=%s", _reason(error))
+            await side_by_side(self._read(hear), self._write())
+        except SessionLost as lost:
+            self._lost = lost
+            raise
+
+    async def _read(self, hear: Hear) -> None:
+        while True:
+            try:
+                frame = await self._connection.recv()
+            except (ConnectionClosed, OSError) as error:
+                raise SessionLost(_reason(error)) from error
+            hear([frame])
+
+    async def _write(self) -> None:
+        while True:
+            text = await self._outbox.get()
+            try:
+                await self._connection.send(text)
+            except (ConnectionClosed, OSError) as error:
+                raise SessionLost(_reason(error)) from error
+
+    async def close(self) -> None:
+        await _hang_up(self._connection)
 
 
-async def dial(url: str) -> Socket:
-    """Open a connection. Raises SessionLost when that fails, ConfigError for a proxy that cannot be used."""
+async def _hang_up(connection: ClientConnection) -> None:
+    try:
+        await connection.close()
+    except (WebSocketException, OSError) as error:
+        logger.debug("! close failed reason=%s", _reason(error))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all connections: to read the machine's certificates takes 50 ms, which no beat should wait for."""
+    return ssl.create_default_context()
+
+
+async def dial(url: str, *, prompt: bool | None = None) -> Socket:
+    """Open a connection. Raises SessionLost when that fails, ConfigError for a proxy that cannot be used.
+
+    `prompt`: the short way (see there) or not; by default wherever the library is known well enough.
+    """
+    manner = _short_way() if prompt or (prompt is None and is_known(library_version)) else None
     try:
         connection = await connect(
             url,
             compression=None,
             proxy=None if on_loopback(url) else True,
+            ssl=_tls() if urlsplit(url).scheme == "wss" else None,
             open_timeout=_OPEN_TIMEOUT_S,
             close_timeout=_CLOSE_TIMEOUT_S,
             ping_interval=_PING_EVERY_S,
@@ -86,6 +160,7 @@ async def dial(url: str) -> Socket:
             max_size=_FRAME_LIMIT_BYTES,
             max_queue=_FRAMES_QUEUED,
             logger=_library_logger,
+            create_connection=manner,
         )
     except InvalidStatus as refused:  # 429 and 418 say how long they last
         raise SessionLost(_reason(refused), _retry_after_s(refused)) from refused
@@ -93,7 +168,19 @@ async def dial(url: str) -> Socket:
         raise SessionLost(_reason(error)) from error
     except ImportError as error:  # the library speaks to SOCKS proxies only with a further package
         raise ConfigError([f"proxy for {url}: {error}; use an HTTP proxy or unset ALL_PROXY"]) from error
-    return _WebSocket(connection)
+    return _OrdinarySocket(connection) if manner is None else _PromptSocket(connection)
+
+
+def is_known(version: str) -> bool:
+    """Whether the library's internals were tried out with this version of it."""
+    major = version.partition(".")[0]
+    return major.isdigit() and int(major) in _KNOWN_MAJORS
+
+
+def _short_way() -> type[ClientConnection]:
+    from trailingedge.websocket.prompt import PromptConnection  # may not even load beside an unknown version
+
+    return PromptConnection
 
 
 class Backoff:
@@ -180,7 +267,9 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 def shown(frame: str | bytes) -> str:
     """A frame for the log: shortened, without key and signature."""
     text = frame if isinstance(frame, str) else frame.decode(errors="replace")
-    return _SECRETS.sub(r'"\1":"…"', text)[:_SHOWN]
+    if '"apiKey"' in text or '"signature"' in text:  # in few frames, and looking closer takes longer
+        text = _SECRETS.sub(r'"\1":"…"', text)
+    return text[:_SHOWN]
 
 
 def on_loopback(url: str) -> bool:

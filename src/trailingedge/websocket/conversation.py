@@ -6,13 +6,14 @@ patience is kept. Whoever opens the conversation may put questions before anybod
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from trailingedge.clock import Clock
 from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
 from trailingedge.market import RateLimit
 from trailingedge.websocket.connection import Socket, ViolationCount, shown, side_by_side
+from trailingedge.websocket.draft import Written
 from trailingedge.websocket.messages import AccountEvent, Reply, ServerShutdown
 from trailingedge.websocket.outcomes import Unanswered
 from trailingedge.websocket.refusals import judge, told_ms
@@ -27,14 +28,15 @@ _LONGEST_QUIET_S: Final = 3 * 24 * 3600.0  # the longest ban there is
 _STRAGGLERS_S: Final = 1.0  # events of before the end may still be on their way
 _OWED_WITHIN_S: Final = 5.0
 
-Note = Callable[[str, str | bytes], None]
+Note = Callable[[str, Sequence[str | bytes]], None]
 
 
 class Conversation:
     """A Caller on one socket. `on_event` hears what comes unasked and may raise SessionLost.
 
     `follow` is called with the reason when another connection should take this one's place. `note` is
-    told of every frame, ">" sent or "<" heard. `server_ms` is the exchange's wall clock.
+    told of all frames, ">" sent or "<" heard, as many at a time as came together. `server_ms` is the
+    exchange's wall clock.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class Conversation:
         on_watch: Callable[["Conversation"], Awaitable[None]],
         server_ms: Callable[[], int],
         on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None,
-        note: Note = lambda _direction, _frame: None,
+        note: Note = lambda _direction, _frames: None,
     ) -> None:
         self.on_event: Callable[[AccountEvent], None] = lambda _: None
         self.follow = follow
@@ -62,6 +64,7 @@ class Conversation:
         self._ban_minded: Reply | None = None
         self._lost: SessionLost | None = None
         self._broken = asyncio.Event()
+        self._violations = ViolationCount()
         self._asked = asyncio.Event()
 
     @property
@@ -76,39 +79,69 @@ class Conversation:
             if not answered.done():  # given up by its caller, or late
                 answered.set_result(answer)
 
-        await self.post(method, params, patience_s, heard)
+        self.post(method, params, patience_s, heard)
         return await answered
 
     async def call(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> object:
         """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
         return result_of(method, await self.ask(method, params, patience_s))
 
-    async def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
         """Write the request and return; `heard` gets the answer."""
-        if self._lost is not None:
-            heard(NotSent(str(self._lost)))
-            return
-        quiet_s = self._quiet_until_s - self._clock.now_s()
-        if quiet_s > 0.0:  # asking on would only lengthen the ban
-            heard(NotSent(f"the exchange wants to hear nothing for {quiet_s:.0f} s", quiet_s))
+        refused = self._refusal()
+        if refused is not None:
+            heard(refused)
             return
         text = self._session.ask(method, params, self._clock.now_s(), patience_s, heard)
         self._asked.set()
-        self._note(">", text)
         try:
-            await self._socket.send(text)
+            self._socket.send(text)
         except SessionLost as lost:
             self.end(lost)
-        finally:  # an order must not wait for the log
+        # An order must not wait for the log.
+        self._note(">", (text,))
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("> %s", shown(text))
+
+    def write(self, word: Callable[[int], str]) -> "Written":
+        """Write a request, worded for its number, before anything else is done; whoever wrote it then listens."""
+        refused = self._refusal()
+        if refused is not None:
+            return Written(None, refused)
+        number = self._session.next_number()
+        text = word(number)
+        lost = None
+        try:
+            self._socket.send(text)
+        except SessionLost as error:
+            lost = error
+
+        def listen(method: str, patience_s: float, heard: Listener) -> None:
+            self._session.expect(number, method, self._clock.now_s(), patience_s, heard)
+            self._asked.set()
+            if lost is not None:
+                self.end(lost)
+            self._note(">", (text,))
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("> %s", shown(text))
+
+        return Written(listen)
+
+    def _refusal(self) -> NotSent | None:
+        """Why nothing may be written now."""
+        if self._lost is not None:
+            return NotSent(str(self._lost))
+        quiet_s = self._quiet_until_s - self._clock.now_s()
+        if quiet_s > 0.0:  # asking on would only lengthen the ban
+            return NotSent(f"the exchange wants to hear nothing for {quiet_s:.0f} s", quiet_s)
+        return None
 
     # A life on a link ------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Hear what is said, and give up what is not. Raises SessionLost."""
         try:
-            await side_by_side(self._pump(), self._expire(), self._break())
+            await side_by_side(self._socket.listen(self._hear_all), self._expire(), self._break())
         except SessionLost as lost:
             lost.wait_s = max(lost.wait_s, self._quiet_until_s - self._clock.now_s())
             raise
@@ -155,21 +188,21 @@ class Conversation:
         await self._broken.wait()
         raise self._lost or SessionLost("ended")
 
-    async def _pump(self) -> None:
-        violations = ViolationCount()
-        while True:
-            frame = await self._socket.recv()
-            self._note("<", frame)
-            if logger.isEnabledFor(logging.DEBUG):
-                logger.debug("< %s", shown(frame))
+    def _hear_all(self, frames: Sequence[str | bytes]) -> None:
+        """Raises SessionLost."""
+        self._note("<", frames)
+        for frame in frames:
             try:
                 self._hear(frame)
             except SessionLost:
                 raise
             except ProtocolViolation as violation:
-                violations.add(violation, self._clock.now_s())
+                self._violations.add(violation, self._clock.now_s())
             except Exception:  # a handler's mistake must not cut us off from the account's news
                 logger.exception("frame handler failed")
+            finally:
+                if logger.isEnabledFor(logging.DEBUG):
+                    logger.debug("< %s", shown(frame))
 
     def _hear(self, frame: str | bytes) -> None:
         message = self._session.hear(frame)

@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ _SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"?')
 class LastFrames:
     """The newest frames by channel: a busy market does not push out what the account said.
 
-    `unix_ms` tells the time; it is called for each frame.
+    `unix_ms` tells the time.
     """
 
     def __init__(self, unix_ms: Callable[[], int], kept: int = FRAMES_KEPT) -> None:
@@ -26,13 +26,15 @@ class LastFrames:
         self._channels: dict[str, deque[tuple[int, int, str, str | bytes]]] = {}
         self._count = 0
 
-    def note(self, channel: str, direction: str, frame: str | bytes) -> None:
-        """A frame was sent (">") or heard ("<"). Only its beginning is kept."""
-        self._count += 1
-        frames = self._channels.get(channel)
-        if frames is None:
-            frames = self._channels[channel] = deque(maxlen=self._kept)
-        frames.append((self._unix_ms(), self._count, direction, frame[:_SHOWN]))
+    def note(self, channel: str, direction: str, frames: Sequence[str | bytes]) -> None:
+        """Frames were sent (">") or heard ("<") together. Only their beginnings are kept."""
+        kept = self._channels.get(channel)
+        if kept is None:
+            kept = self._channels[channel] = deque(maxlen=self._kept)
+        unix_ms = self._unix_ms()
+        for frame in frames[-self._kept :]:
+            self._count += 1
+            kept.append((unix_ms, self._count, direction, frame[:_SHOWN]))
 
     def lines(self) -> list[str]:
         """All that is kept, the oldest first, without key and signature."""

@@ -42,16 +42,24 @@ async def klines(api: Caller, symbol: str, interval: str, count: int) -> list[Kl
     """
     found: deque[Kline] = deque()
     until_ms: int | None = None
+    page = _share(count + 1)
     while len(found) < count:
         wanted = count - len(found)
-        rows = await _page(api, symbol, interval, min(PAGE, wanted + 1), end_ms=until_ms)
+        limit = min(page, wanted + 1)
+        rows = await _page(api, symbol, interval, limit, end_ms=until_ms)
         older = [row for row in rows if until_ms is None or row.close_ms <= until_ms]
         if until_ms is None:
             older = older[:-1]
-        if not _join(found, older[-wanted:]) or len(rows) < min(PAGE, wanted + 1):
+        if not _join(found, older[-wanted:]) or len(rows) < limit:
             break
         until_ms = found[0].open_ms - 1
     return list(found)
+
+
+def _share(rows: int) -> int:
+    """The size of equal pages, no more of them than need be: a page is many times larger than what is kept of it."""
+    pages = -(-rows // PAGE)
+    return -(-rows // pages)
 
 
 async def klines_between(api: Caller, symbol: str, interval: str, from_ms: int, until_ms: int) -> list[Kline]:

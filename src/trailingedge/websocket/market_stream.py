@@ -11,7 +11,7 @@ fetched and folded in, in order, before newer ones; the book never waits for the
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from trailingedge.clock import Clock
@@ -19,6 +19,7 @@ from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefuse
 from trailingedge.market import BookTop, Kline
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket import market_fetch
+from trailingedge.websocket.addresses import market_url
 from trailingedge.websocket.api import Caller
 from trailingedge.websocket.connection import Backoff, Dial, Socket, ViolationCount, shown, side_by_side
 from trailingedge.websocket.conversation import Note
@@ -35,6 +36,7 @@ from trailingedge.websocket.messages import (
     read_stream_frame,
 )
 from trailingedge.websocket.relay import Relay
+from trailingedge.websocket.top_frame import BookFrames, read_top
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +49,15 @@ _STRAGGLERS_S: Final = 1.0  # frames of before the new connection may still be o
 _GLANCE_S: Final = 0.05
 
 
+async def _at_once() -> None:
+    """There is nothing to wait for."""
+
+
 class MarketStream:
     """Best prices and klines of one symbol, kept alive and kept honest.
 
-    `api` answers probes and fetches missed klines; while it is away the stream lives on without them.
+    `api` answers probes and fetches missed klines; while it is away the stream lives on without them, and asks
+    as soon as `api_ready` returns.
     """
 
     def __init__(
@@ -65,14 +72,16 @@ class MarketStream:
         clock: Clock,
         backoff: Backoff,
         stale_after_s: float,
+        api_ready: Callable[[], Awaitable[None]] = _at_once,
         on_down: Callable[[str], None] = lambda _: None,
-        note: Note = lambda _direction, _frame: None,
+        note: Note = lambda _direction, _frames: None,
         full_life_s: float = FULL_LIFE_S,
     ) -> None:
         self._symbol = symbol
         self._interval = interval
         self._snapshots = snapshots
         self._api = api
+        self._api_ready = api_ready
         self._clock = clock
         self._probe_after_s = stale_after_s / 2
         self._waiting: deque[KlineHeard] = deque()  # klines behind a gap that is being filled
@@ -81,11 +90,10 @@ class MarketStream:
         self._note = note
         self._relay = Relay(self._hear_top)
         self._kline_event_ms = 0
-        streams = f"{symbol.lower()}@bookTicker/{symbol.lower()}@kline_{interval}"
-        url = f"{base_url.rstrip('/')}/stream?streams={streams}"
+        self.books = BookFrames(symbol)
         self._link = Link(
             "market",
-            url,
+            market_url(base_url, symbol, interval),
             self._begin,
             dial=dial,
             clock=clock,
@@ -137,11 +145,18 @@ class MarketStream:
     async def _prove(self, feed: "Feed") -> None:
         """Seed the top after a connect, then prove it whenever the stream is silent."""
         while True:
-            silent_s = self._clock.now_s() - self._snapshots.top_proven_s
-            if self._spoke(feed) and silent_s < self._probe_after_s:
-                await self._clock.sleep(max(0.001, self._probe_after_s - silent_s))
-            elif not await self._probe(feed):
+            due_in_s = self._due_in_s(feed)
+            if due_in_s > 0.0:
+                await self._clock.sleep(max(0.001, due_in_s))
+                continue
+            await self._api_ready()
+            if self._due_in_s(feed) <= 0.0 and not await self._probe(feed):
                 await self._clock.sleep(min(_ASK_AGAIN_S, self._probe_after_s))
+
+    def _due_in_s(self, feed: "Feed") -> float:
+        """How long until the next probe, if the stream says nothing meanwhile."""
+        silent_s = self._clock.now_s() - self._snapshots.top_proven_s
+        return self._probe_after_s - silent_s if self._spoke(feed) else 0.0
 
     def _spoke(self, feed: "Feed") -> bool:
         """The top was heard or proved since this connection was opened."""
@@ -211,6 +226,7 @@ class MarketStream:
     async def _fill_gaps(self) -> None:
         while True:
             await self._gap_seen.wait()
+            await self._api_ready()
             try:
                 await self._fetch_missed()
             except _NOT_NOW as error:
@@ -230,6 +246,8 @@ class MarketStream:
                 await self._clock.sleep(_ASK_AGAIN_S)
             from_ms, until_ms = self._snapshots.klines[-1].close_ms + 1, self._waiting[0].kline.open_ms - 1
             missed = await market_fetch.klines_between(self._api, self._symbol, self._interval, from_ms, until_ms)
+            if self._snapshots.klines[-1].close_ms + 1 != from_ms:
+                return  # the history was loaded meanwhile and ends elsewhere: what waits is to be judged anew
             for kline in missed:
                 self._snapshots.hear_kline(kline, kline.close_ms, self._clock.now_s())
             if missed:
@@ -252,22 +270,39 @@ class Feed:
         self._socket = socket
         self._clock = clock
         self._note = note
+        self._violations = ViolationCount()
 
     async def run(self) -> None:
         """Hear every frame. Raises SessionLost."""
-        violations = ViolationCount()
-        while True:
-            frame = await self._socket.recv()
-            self._note("<", frame)
-            self.heard_s = self._clock.now_s()
-            if self.first_heard_s is None:
-                self.first_heard_s = self.heard_s
-            try:
-                self._stream.hear(read_stream_frame(frame), self)
-            except ProtocolViolation as violation:
-                violations.add(violation, self._clock.now_s())
-            except Exception:  # a handler's mistake must not cut us off from the market
-                logger.exception("frame handler failed frame=%s", shown(frame))
+        await self._socket.listen(self._hear_all)
+
+    def _hear_all(self, frames: Sequence[str | bytes]) -> None:
+        """Frames that came together: of their books the newest alone counts, the others are history already.
+
+        Raises SessionLost.
+        """
+        self._note("<", frames)
+        self.heard_s = self._clock.now_s()
+        if self.first_heard_s is None:
+            self.first_heard_s = self.heard_s
+        if len(frames) == 1:
+            self._hear(frames[0], None)
+            return
+        newest, heard = self._stream.books.newest(frames)
+        for index, frame in enumerate(frames):
+            if index == newest:
+                self._hear(frame, heard)
+            elif index > newest or not self._stream.books.tells(frame):
+                self._hear(frame, None)
+
+    def _hear(self, frame: str | bytes, heard: StreamMessage | None) -> None:
+        """`heard` is what `frame` says, where that is known already."""
+        try:
+            self._stream.hear(heard or read_top(frame) or read_stream_frame(frame), self)
+        except ProtocolViolation as violation:
+            self._violations.add(violation, self._clock.now_s())
+        except Exception:  # a handler's mistake must not cut us off from the market
+            logger.exception("frame handler failed frame=%s", shown(frame))
 
     async def open(self) -> None:
         await self._stream.welcome(self)

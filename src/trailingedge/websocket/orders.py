@@ -5,12 +5,14 @@ outcome may come twice: Unanswered when the patience is over, and the answer its
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final, TypeVar
 
 from trailingedge.errors import ProtocolViolation
-from trailingedge.market import OrderRecord
+from trailingedge.market import OrderRecord, plain
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.api import Poster
+from trailingedge.websocket.draft import Draft, Written
 from trailingedge.websocket.fields import Fields, fields, integer, text, text_or
 from trailingedge.websocket.messages import Reply
 from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
@@ -103,11 +105,11 @@ class Orders:
         self._recv_window_ms = recv_window_ms
         self._patience_s = patience_s
 
-    async def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None:
+    def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None:
         """A new order."""
-        await self._post(PLACE, place_params(self._symbol, order), read_outcome, heard)
+        self._post(PLACE, place_params(self._symbol, order), read_outcome, heard)
 
-    async def replace(
+    def replace(
         self,
         cancel_order_id: int | None,
         cancel_client_order_id: str,
@@ -116,26 +118,39 @@ class Orders:
     ) -> None:
         """Cancel one order if it is unfilled, and only then place another."""
         params = replace_params(self._symbol, cancel_order_id, cancel_client_order_id, order)
-        await self._post(CANCEL_REPLACE, params, read_replace_outcome, heard)
+        self._post(CANCEL_REPLACE, params, read_replace_outcome, heard)
 
-    async def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+    def draft(self, cancel_order_id: int, order: NewOrder) -> Draft:
+        """A replace of that order by one like `order`, but for price and quantity."""
+        return Draft(self._symbol, cancel_order_id, order, self._recv_window_ms)
+
+    def send(self, draft: Draft, price: Decimal, quantity: Decimal) -> Written:
+        """Write a draft with its numbers, at once."""
+        stamp_ms = self._server_clock.now_ms()
+        return self._api.write(lambda number: draft.text(number, plain(price), plain(quantity), stamp_ms))
+
+    def expect(self, written: Written, heard: Callable[[ReplaceOutcome], None]) -> None:
+        """Of what was written, `heard` gets the outcome."""
+        written.heard_by(CANCEL_REPLACE, self._patience_s, lambda answer: heard(read_replace_outcome(answer)))
+
+    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
         """Take an order from the book, part-filled or not."""
-        await self._post(CANCEL, cancel_params(self._symbol, order_id, client_order_id), read_outcome, heard)
+        self._post(CANCEL, cancel_params(self._symbol, order_id, client_order_id), read_outcome, heard)
 
-    async def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
         """Ask for one order."""
-        await self._post(STATUS, status_params(self._symbol, order_id, client_order_id), read_outcome, heard)
+        self._post(STATUS, status_params(self._symbol, order_id, client_order_id), read_outcome, heard)
 
-    async def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None:
+    def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None:
         """Ask for all orders from that one on, whoever placed them."""
-        await self._post(ALL_ORDERS, all_orders_params(self._symbol, from_order_id), read_listed, heard)
+        self._post(ALL_ORDERS, all_orders_params(self._symbol, from_order_id), read_listed, heard)
 
-    async def _post(
+    def _post(
         self, method: str, params: RequestParams, read: Callable[[Answer], Told], heard: Callable[[Told], None]
     ) -> None:
         params["timestamp"] = self._server_clock.now_ms()
         params["recvWindow"] = self._recv_window_ms
-        await self._api.post(method, params, self._patience_s, lambda answer: heard(read(answer)))
+        self._api.post(method, params, self._patience_s, lambda answer: heard(read(answer)))
 
 
 def _unheard(answer: Silence | NotSent) -> Refused | Unanswered:

@@ -66,11 +66,13 @@ def read_exchange_info(result: object, symbol: str) -> tuple[SymbolRules | None,
 def read_klines(result: object) -> tuple[Kline, ...]:
     """The rows of `klines`, oldest first, all marked closed: which one still forms, only its reader knows."""
     klines = []
+    # A candle opens where the last one closed, and most end at one of their edges: equal amounts are kept once.
+    amounts: dict[object, Decimal] = {}
     for entry in items(result, "klines"):
         row = items(entry, "kline")
         if len(row) < 7:
             raise ProtocolViolation(f"kline: expected at least 7 columns, got {len(row)}")
-        open_price, high, low, close, volume = (as_amount(value, "kline") for value in row[1:6])
+        open_price, high, low, close, volume = (_kept_once(amounts, value) for value in row[1:6])
         try:
             klines.append(
                 Kline(
@@ -86,6 +88,15 @@ def read_klines(result: object) -> tuple[Kline, ...]:
         except ValueError as error:
             raise ProtocolViolation(str(error)) from error
     return tuple(klines)
+
+
+def _kept_once(amounts: dict[object, Decimal], value: object) -> Decimal:
+    if not isinstance(value, str):  # what is equal to a text is that text, and nothing else is as certain
+        return as_amount(value, "kline")
+    known = amounts.get(value)
+    if known is None:
+        known = amounts[value] = as_amount(value, "kline")
+    return known
 
 
 def read_book(result: object) -> BookTop:

@@ -81,12 +81,21 @@ class Session:
 
     def ask(self, method: str, params: Params | None, now_s: float, patience_s: float, heard: Listener) -> str:
         """The text of the frame to be sent. `heard` gets its answer, and a late one once more."""
-        self._last_id += 1
-        self._in_flight[self._last_id] = _Question(method, now_s + patience_s, heard)
-        request: dict[str, object] = {"id": self._last_id, "method": method}
+        number = self.next_number()
+        self.expect(number, method, now_s, patience_s, heard)
+        request: dict[str, object] = {"id": number, "method": method}
         if params:
             request["params"] = dict(params)
         return json.dumps(request, ensure_ascii=False, separators=(",", ":"))
+
+    def next_number(self) -> int:
+        """The id of a question that is worded elsewhere, and of no other."""
+        self._last_id += 1
+        return self._last_id
+
+    def expect(self, number: int, method: str, now_s: float, patience_s: float, heard: Listener) -> None:
+        """The question of that number goes out, or has just gone."""
+        self._in_flight[number] = _Question(method, now_s + patience_s, heard)
 
     def hear(self, frame: str | bytes) -> AccountEvent | Revoked | None:
         """Deliver a reply, or return what came unasked. Raises ProtocolViolation for a frame that is neither."""

@@ -5,7 +5,7 @@ What trades while no connection stands is not told later.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -104,16 +104,18 @@ class _Ear:
         self._socket = socket
         self._clock = clock
         self._follow = follow
+        self._violations = ViolationCount()
 
     async def run(self) -> None:
         """Hear every frame. Raises SessionLost."""
-        violations = ViolationCount()
-        while True:
-            frame = await self._socket.recv()
+        await self._socket.listen(self._hear_all)
+
+    def _hear_all(self, frames: Sequence[str | bytes]) -> None:
+        for frame in frames:
             try:
                 self._stream.hear(frame, self._follow)
             except ProtocolViolation as violation:
-                violations.add(violation, self._clock.now_s())
+                self._violations.add(violation, self._clock.now_s())
             except Exception:  # a handler's mistake must not cut us off from the market
                 logger.exception("frame handler failed frame=%s", shown(frame))
 

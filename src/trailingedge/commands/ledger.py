@@ -1,0 +1,253 @@
+"""Reading an account's past over one connection: its trades, orders and balances, and the market's candles.
+
+Nothing is sent but questions. Lists come in pages; a year of minutes takes some five hundred of them, and the
+exchange's weight limit allows a few thousand a minute.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import Final, TypeVar
+
+from trailingedge import wiring
+from trailingedge.commands.listening import meanwhile
+from trailingedge.commands.venue import Means, Venue
+from trailingedge.config import Settings
+from trailingedge.config_validator import effective_rules
+from trailingedge.errors import RequestRefused, SessionLost
+from trailingedge.execution.history import PASSING
+from trailingedge.execution.since import length_ms
+from trailingedge.market import ZERO, AccountTrade, OrderRecord
+from trailingedge.report.books import AccountPast, exits_between
+from trailingedge.results import shown_settings
+from trailingedge.websocket import market_fetch
+from trailingedge.websocket.account import AccountSession, ServerClock
+from trailingedge.websocket.conversation import Conversation
+
+DAY_MS: Final = 86_400_000
+PAGE: Final = 1000
+_TRADE_PAGES: Final = 500
+_ORDER_PAGES: Final = 500
+_LOOK_UPS: Final = 100
+_EARLIER: Final = 50  # trades before the time that is told, for the anchor it begins with
+_OPENINGS: Final = 1000  # exits whose price at the beginning is looked up, one question each
+_REACH_BACK_MS: Final = 2 * DAY_MS  # as far an anchor of before is followed
+_KEPT_MS: Final = 90 * DAY_MS  # orders that were never filled are forgotten then
+_TRIES: Final = 5
+_PAUSE_S: Final = 10.0
+_LONGEST_PAUSE_S: Final = 120.0
+
+T = TypeVar("T")
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What is to be told: the last `days`, or from one moment to another, the second left out being now."""
+
+    days: int | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+async def read_account(settings: Settings, venue: Venue, span: Span, tell: Tell, means: Means) -> AccountPast:
+    """The account's past; `tell` hears how far it has come.
+
+    Raises ConfigError or LogonRefused where a person must act, else RequestRefused, OutcomeUnknown,
+    ProtocolViolation or SessionLost.
+    """
+    async with _connected(settings, venue, means) as (api, account):
+        return await _Reading(settings, api, account, tell, means).read(span)
+
+
+@contextlib.asynccontextmanager
+async def _connected(
+    settings: Settings, venue: Venue, means: Means
+) -> AsyncIterator[tuple[Conversation, AccountSession]]:
+    """A conversation that is logged on."""
+    url = venue.endpoints.ws_api_url
+    try:
+        socket = await means.dial(url)
+    except SessionLost as lost:
+        raise SessionLost(f"{url}: {lost}", lost.wait_s) from lost
+    server_clock = ServerClock(means.clock)
+    api = Conversation(
+        socket,
+        means.clock,
+        lambda _: None,  # nobody follows: we are gone soon
+        on_open=_nothing,
+        on_watch=_nothing,
+        server_ms=server_clock.now_ms,
+    )
+    try:
+        async with meanwhile(_converse(api)):
+            account = AccountSession(api, venue.keys, server_clock, settings.symbol, settings.recv_window_ms)
+            await account.open()
+            yield api, account
+    finally:
+        await socket.close()
+
+
+async def _converse(api: Conversation) -> None:
+    try:
+        await api.run()
+    except SessionLost as lost:  # whoever waits for an answer hears of it
+        api.end(lost)
+
+
+async def _nothing(_: Conversation) -> None:
+    """Nothing is to be done over a connection that we open ourselves."""
+
+
+class _Reading:
+    """One pass over the books."""
+
+    def __init__(
+        self, settings: Settings, api: Conversation, account: AccountSession, tell: Tell, means: Means
+    ) -> None:
+        self._settings = settings
+        self._api = api
+        self._account = account
+        self._tell = tell
+        self._clock = means.clock
+        self._gaps: list[str] = []
+
+    async def read(self, span: Span) -> AccountPast:
+        settings, api = self._settings, self._api
+        told_rules, _ = await market_fetch.exchange_info(api, settings.symbol)
+        rules = effective_rules(settings, told_rules)
+        fee = settings.fee if settings.fee is not None else (await self._account.commission()).maker
+        now_ms, closed_ms = await self._market_ms()
+        to_ms = now_ms if span.to_ms is None else min(span.to_ms, now_ms)
+        from_ms = to_ms - (span.days or 0) * DAY_MS if span.from_ms is None else span.from_ms
+        earlier, trades = await self._trades(from_ms)
+        self._tell(f"trades: {len(trades)}")
+        if span.to_ms is None and trades:
+            now_ms = to_ms = max(to_ms, trades[-1].time_ms)
+        orders = await self._orders(earlier, trades)
+        self._tell(f"orders: {len(orders)}")
+        klines = await self._patiently(
+            partial(
+                market_fetch.klines_between,
+                api,
+                settings.symbol,
+                settings.kline_interval,
+                self._first_candle_ms(from_ms, earlier),
+                min(to_ms, closed_ms),  # an end that lies ahead is refused
+            )
+        )
+        self._tell(f"candles: {len(klines)}")
+        # Last, so that it holds what the trades have led to. One that happens meanwhile is not worth a lock.
+        held = {balance.asset: balance.total for balance in (await self._account.balances()).balances}
+        at_the_end = klines[-1].close if klines else ZERO
+        bid = (await market_fetch.book(api, settings.symbol)).bid if to_ms == now_ms else at_the_end
+        began_ms = max(from_ms, klines[0].open_ms) if klines else from_ms
+        if now_ms - from_ms > _KEPT_MS:
+            self._gaps.append("orders that were never filled are kept for 90 days: replaces before are not counted")
+        past = AccountPast(
+            rules=rules,
+            params=wiring.strategy_params(settings, rules, float(fee)),
+            channel=lambda: wiring.channel(settings),
+            settings=shown_settings(settings),
+            from_ms=began_ms,
+            to_ms=max(to_ms, began_ms),
+            orders=orders,
+            trades=[*earlier, *trades],
+            klines=klines,
+            base=held.get(rules.base_asset, ZERO),
+            quote=held.get(rules.quote_asset, ZERO),
+            bid=bid,
+            openings={},
+        )
+        openings = await self._openings(past)
+        return replace(past, openings=openings, gaps=tuple(self._gaps))
+
+    async def _market_ms(self) -> tuple[int, int]:
+        """The market's time, and when its newest candle closed.
+
+        It is the exchange's own time, unless that plays a market of another day; then it is as late as is known.
+        """
+        interval = self._settings.kline_interval
+        server_ms = await market_fetch.server_time(self._api)
+        newest = await market_fetch.klines(self._api, self._settings.symbol, interval, 1)
+        if not newest:
+            return server_ms, server_ms
+        closed_ms = newest[-1].close_ms
+        of_today = closed_ms < server_ms <= closed_ms + 2 * length_ms(interval)
+        return server_ms if of_today else closed_ms + 1, closed_ms
+
+    async def _trades(self, from_ms: int) -> tuple[list[AccountTrade], list[AccountTrade]]:
+        """Some before that moment, and all since, by their ids once the first is known."""
+        mine = self._account.my_trades
+        earlier = await self._patiently(partial(mine, end_ms=from_ms - 1, limit=_EARLIER))
+        page = await self._patiently(partial(mine, start_ms=from_ms, limit=PAGE))
+        found = list(page)
+        for _ in range(_TRADE_PAGES):
+            if len(page) < PAGE:
+                break
+            page = await self._patiently(partial(mine, from_id=found[-1].trade_id + 1, limit=PAGE))
+            found += page
+            self._tell(f"trades: {len(found)} so far")
+        else:
+            self._gaps.append(f"more than {len(found)} trades: the newest are left out")
+        return list(earlier), found
+
+    async def _orders(self, earlier: Sequence[AccountTrade], trades: Sequence[AccountTrade]) -> list[OrderRecord]:
+        """From the first that traded on; from the very first, where no trade is older than what is told."""
+        list_from = self._account.all_orders
+        ids = {trade.order_id for trade in (*earlier, *trades)}
+        after = min(ids) if len(earlier) == _EARLIER else 1
+        found: dict[int, OrderRecord] = {}
+        for _ in range(_ORDER_PAGES):
+            page = await self._patiently(partial(list_from, after))
+            found.update((order.order_id, order) for order in page)
+            if len(page) < PAGE:
+                break
+            after = page[-1].order_id + 1
+            self._tell(f"orders: {len(found)} so far")
+        else:
+            self._gaps.append(f"more than {len(found)} orders: the newest are left out")
+        unlisted = sorted(ids - found.keys())
+        for order_id in unlisted[:_LOOK_UPS]:
+            try:
+                found[order_id] = await self._patiently(partial(self._account.order_status, order_id))
+            except RequestRefused as refused:
+                self._tell(f"order {order_id} is not told: {refused}")
+        if untold := len(ids - found.keys()):
+            self._gaps.append(f"the exchange does not tell of {untold} orders that traded: taken for another's")
+        return sorted(found.values(), key=lambda order: order.order_id)
+
+    def _first_candle_ms(self, from_ms: int, earlier: Sequence[AccountTrade]) -> int:
+        """Early enough for a full channel, and for the high since an anchor that is not too old."""
+        settings = self._settings
+        warm_up = (settings.donchian_window + settings.donchian_shift + 1) * length_ms(settings.kline_interval)
+        anchored_ms = earlier[-1].time_ms if earlier else from_ms
+        first_ms = max(anchored_ms, from_ms - _REACH_BACK_MS) - warm_up
+        return first_ms - first_ms % length_ms(settings.kline_interval)
+
+    async def _openings(self, past: AccountPast) -> dict[int, Decimal]:
+        """What was paid in the second in which each exit began: the books of that moment nobody has kept."""
+        found = {}
+        filled = [each for each in exits_between(past) if each.base]
+        for each in filled[-_OPENINGS:]:
+            second_ms = each.began_ms - each.began_ms % 1000
+            ask = partial(market_fetch.klines_between, self._api, past.rules.symbol, "1s", second_ms, second_ms + 1000)
+            with contextlib.suppress(RequestRefused):
+                if seconds := await self._patiently(ask):
+                    found[each.number] = seconds[0].open
+        return found
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer; what passes by itself, a weight limit above all, is waited for."""
+        for _ in range(_TRIES):
+            try:
+                return await ask()
+            except RequestRefused as refused:
+                if refused.code not in PASSING:
+                    raise
+                wait_s = refused.wait_s(self._clock.unix_ms()) or _PAUSE_S
+                self._tell(f"the exchange asks to wait: {refused}; {min(wait_s, _LONGEST_PAUSE_S):.0f} s")
+                await self._clock.sleep(min(wait_s, _LONGEST_PAUSE_S))
+        return await ask()

@@ -1,0 +1,50 @@
+"""The embedded exchange as a place to trade: with a market of its own."""
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from trailingedge.auth.manager import KeyManager
+from trailingedge.clock import Clock, RealClock
+from trailingedge.config import Settings
+from trailingedge.plan import SimMarket
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.generator import GeneratedMarket
+from trailingedge.simulator.recorded import assets_of, open_market
+from trailingedge.simulator.server import LoopbackExchange
+from trailingedge.simulator.tape import Tape
+from trailingedge.simulator.terms import Terms
+
+SIM_BASE: Final = Decimal(1)
+
+
+def sim_tape(settings: Settings, files: Sequence[Path] | None, seed: int | None) -> Tape:
+    """The market that sim plays. Raises ConfigError for files that cannot be read."""
+    if files:
+        return recorded(settings, files, settings.symbol)
+    base_asset, quote_asset = assets_of(settings.symbol, settings.base_asset, settings.quote_asset)
+    return GeneratedMarket(seed or 0, RealClock().unix_ms(), settings.symbol, base_asset, quote_asset)
+
+
+def recorded(settings: Settings, files: Sequence[Path], symbol: str | None) -> Tape:
+    """The market of these files; without a symbol, of the one that their names tell. Raises ConfigError."""
+    return open_market(files, symbol, settings.base_asset, settings.quote_asset)
+
+
+@contextlib.asynccontextmanager
+async def loopback_exchange(
+    settings: Settings, market: SimMarket, clock: Clock
+) -> AsyncIterator[tuple[LoopbackExchange, KeyManager]]:
+    """It, on the loopback, and a key made for it. It charges FEE, if that is set."""
+    tape = market.tape
+    private_key = Ed25519PrivateKey.generate()
+    terms = dataclasses.replace(Terms().of_tape(tape), maker_fee=settings.fee or Decimal(0))
+    exchange = Exchange(terms, clock, {tape.base_asset: SIM_BASE}, tape.history)
+    keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
+    async with LoopbackExchange(exchange, tape, clock, speed=market.speed) as loopback:
+        yield loopback, keys

@@ -1,0 +1,58 @@
+"""Ready for the next price: what the last beat found out that holds until anything but the price changes.
+
+While an exit rests on the book and nothing is asked, doubted or forbidden, another price has one answer, and
+it takes no whole beat to find it. A beat that leaves things so leaves its poise behind; whatever comes in
+other than a price takes it away again. The answer is on the wire before the books hear of it; then they must
+come to the very same one, or a promise of ours is broken.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trailingedge.execution.pricing import Resting, rest_at
+from trailingedge.market import BookTop, Side, SymbolRules
+from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.hard_stop import breached
+from trailingedge.strategy.want import Want
+from trailingedge.websocket.requests import NewOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Poise:
+    """An order that rests, and everything that decides where it would rest at another price.
+
+    `left` are prices that orders of ours had, and until when a frame may show them. `watches_stop`: a price at
+    which the hard stop would begin to be confirmed is not for us to answer.
+    """
+
+    want: Want
+    decision: Decision
+    order_id: int
+    client_order_id: str
+    own: Resting
+    left: tuple[tuple[Decimal, float], ...]
+    rules: SymbolRules
+    watches_stop: bool
+
+    @property
+    def like(self) -> NewOrder:
+        """The order that is to take the place of this one, but for its price and quantity."""
+        return NewOrder(self.client_order_id, self.want.side, self.own.quantity, self.own.price)
+
+    def answer(self, top: BookTop, now_s: float) -> tuple[Decimal, Decimal] | None:
+        """Price and quantity that the order is to move to; None where it stays, or where it takes a beat to tell."""
+        if self.watches_stop and breached(float(top.bid), self.decision.memory.anchor, self.decision.stop_distance):
+            return None
+        want, rules = self.want, self.rules
+        left = [price for price, until_s in self.left if now_s < until_s]
+        price = rest_at(want.pricing, want.side, top, rules.tick_size, self.own, left)
+        if price == self.own.price:
+            return None
+        quantity = rules.affordable(want.side, want.funds, price)
+        if rules.breach(price, quantity) is not None:
+            return None
+        if want.side is Side.SELL:
+            safe = price > top.bid and quantity <= want.funds
+        else:
+            safe = price < top.ask and quantity * price <= want.funds
+        return (price, quantity) if safe else None

@@ -1,0 +1,63 @@
+"""The phone, where there is a bot to reach it. Without one, nothing of what talks to Telegram is even loaded."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+from trailingedge.clock import Clock
+from trailingedge.instructions import Obey
+
+if TYPE_CHECKING:
+    from trailingedge.notifications.telegram import Telegram
+
+
+class Phone:
+    """`Alerts` by Telegram, from the `configure` on that first names a bot. The rest is as `Telegram` has it."""
+
+    def __init__(self, *, title: str, obey: Obey, clock: Clock, chance: Random) -> None:
+        self._title = title
+        self._obey = obey
+        self._clock = clock
+        self._chance = chance
+        self._telegram: Telegram | None = None
+        self._there = asyncio.Event()
+
+    def configure(self, token: str | None, owner: str | None, groups: Sequence[str], base_url: str | None) -> None:
+        """From now on use these; without a `base_url` Telegram's own."""
+        if self._telegram is None and not token:
+            return
+        from trailingedge.notifications.telegram import Telegram
+        from trailingedge.notifications.telegram_line import BOT_API
+
+        if self._telegram is not None:
+            self._telegram.reconfigure(token, owner, groups, base_url=base_url or BOT_API)
+            return
+        self._telegram = Telegram(
+            token,
+            owner,
+            groups,
+            title=self._title,
+            obey=self._obey,
+            clock=self._clock,
+            chance=self._chance,
+            base_url=base_url or BOT_API,
+        )
+        self._there.set()
+
+    def send(self, text: str, level: int = logging.INFO) -> None:
+        """Tell every chat. Returns at once."""
+        if self._telegram is not None:
+            self._telegram.send(text, level)
+
+    async def run(self) -> None:
+        """Send and listen until cancelled."""
+        await self._there.wait()
+        if self._telegram is not None:
+            await self._telegram.run()
+
+    async def flush(self, within_s: float) -> None:
+        """Send what still waits, as far as that can be done `within_s`."""
+        if self._telegram is not None:
+            await self._telegram.flush(within_s)

@@ -1,0 +1,64 @@
+"""The first moments of a run: its connections are dialled, and whoever wants them is loaded meanwhile.
+
+Of ours, only what a dial needs is imported before it. Everything else is most of the time that a start takes.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+from trailingedge.config import Settings, endpoints
+from trailingedge.console.lines import Console
+from trailingedge.errors import ExitCode, gravest
+from trailingedge.logging_config import Logging
+from trailingedge.plan import Plan
+from trailingedge.threads import Unattended
+from trailingedge.websocket.addresses import market_url
+from trailingedge.websocket.connection import dial
+from trailingedge.websocket.head_start import head_start
+
+_ON_THEIR_WAY_S: Final = 0.02  # on the loopback that is all of a handshake; elsewhere the network takes over
+_TURN_S: Final = 0.001
+# From the ground up, in portions of about the same size. A thread would do it without any, but what a thread
+# allocates stays apart from what all others do, and that costs memory for as long as we run.
+_PORTIONS: Final = (
+    "trailingedge.strategy.decide",
+    "trailingedge.websocket.market_stream",
+    "trailingedge.execution.trader",
+    "trailingedge.daemon",
+    "trailingedge.session",
+)
+
+
+def run_session(plan: Plan, face: Console, log: Logging) -> ExitCode:
+    """From the first connection to the last alert. `face` and `log` are open, and stay so."""
+    try:
+        return asyncio.run(_run(plan, face, log))
+    except BaseExceptionGroup as group:
+        failure = gravest(group)
+    except Exception as error:  # noqa: BLE001 - the last chance to write it down
+        failure = error
+    from trailingedge.session import explain
+
+    return explain(failure)
+
+
+async def _run(plan: Plan, face: Console, log: Logging) -> ExitCode:
+    asyncio.get_running_loop().set_default_executor(Unattended())
+    async with head_start(dial, *_first_urls(plan.settings)) as ahead:
+        await ahead.under_way(_ON_THEIR_WAY_S)
+        for portion in _PORTIONS:
+            import_module(portion)
+            await ahead.under_way(_TURN_S)  # the handshakes want answers meanwhile
+        from trailingedge.session import Session
+
+        return await Session(plan, face, log, ahead.dial).run()
+
+
+def _first_urls(settings: Settings) -> Sequence[str]:
+    """What is dialled first, the market before the account; none where an exchange is to be opened before."""
+    at = endpoints(settings) if settings.trading_mode.needs_key else None
+    if at is None:
+        return ()
+    return market_url(at.ws_stream_url, settings.symbol, settings.kline_interval), at.ws_api_url

@@ -1,0 +1,34 @@
+"""What is to be run, settled before anything is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from trailingedge.config import Settings
+
+if TYPE_CHECKING:  # whoever trades elsewhere has no use for the embedded exchange
+    from trailingedge.simulator.tape import Tape
+
+DISTRIBUTION: Final = "trailing-edge"
+VERSION: Final = "0.1.0"  # the package's own; to look it up among what is installed would take longer than to dial
+SIM_SPEED: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class SimMarket:
+    """What sim plays, and how fast at most."""
+
+    tape: "Tape"
+    speed: float = SIM_SPEED
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run. `read_again` reads the settings anew and raises ConfigError."""
+
+    settings: Settings
+    sim: SimMarket | None
+    seed: int | None
+    duration_s: float | None
+    as_json: bool
+    read_again: Callable[[], Settings]

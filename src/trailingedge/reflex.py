@@ -1,0 +1,54 @@
+"""The short way from a price to its order: the answer leaves before anything else is done.
+
+After a beat that has left the trader poised, the request for the next price lies written out but for its
+numbers. A newer book then costs its answer and nothing more; entering that into the books, the log and the
+next beat come after the request is on its way. This is the only place where something is sent outside of a
+beat, and its guard is the poise: it is gone with the first answer, and with anything else that is heard.
+"""
+
+from collections.abc import Callable
+
+from trailingedge.execution.commands import Replace
+from trailingedge.execution.poise import Poise
+from trailingedge.execution.trader import Trader
+from trailingedge.market import BookTop
+from trailingedge.websocket.draft import Draft, Written
+from trailingedge.websocket.orders import Orders
+
+
+class Reflex:
+    """`expect` is told of what was sent, and by which command; `server_ms` is the exchange's clock."""
+
+    def __init__(
+        self, orders: Orders, expect: Callable[[Written, Replace], None], server_ms: Callable[[], int]
+    ) -> None:
+        self._orders = orders
+        self._expect = expect
+        self._server_ms = server_ms
+        self._draft: Draft | None = None
+        self._drafted: Poise | None = None  # for which the draft was written
+        self._ready = False
+
+    def prepare(self, trader: Trader) -> None:
+        """After a beat."""
+        poise = trader.poise
+        self._ready = poise is not None
+        if poise is None or (self._drafted is not None and self._drafted.order_id == poise.order_id):
+            return
+        self._draft, self._drafted = self._orders.draft(poise.order_id, poise.like), poise
+
+    def flinch(self) -> None:
+        """Something other than a price was heard."""
+        self._ready = False
+
+    def react(self, trader: Trader, top: BookTop, now_s: float) -> None:
+        """A newer book. Raises BrokenInvariant; then something was sent that our books do not account for."""
+        poise, draft = trader.poise, self._draft
+        if not self._ready or poise is None or draft is None or trader.inbox:
+            return
+        answer = poise.answer(top, now_s)
+        if answer is None:
+            return
+        self._ready = False
+        written = self._orders.send(draft, *answer)
+        self._expect(written, trader.follow_through(answer, top, now_s, self._server_ms()))

@@ -1,0 +1,301 @@
+"""A story made from the exchange's own books, for there is no other record of what was.
+
+Orders tell which exits there were, trades what they brought, balances what the account has come to; over the
+candles the strategy is folded once more. Others' trades are no exits of ours, but they moved the account, so
+its value knows them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from typing import Final
+
+from trailingedge.execution.course import Chapter, place_of, turns_of
+from trailingedge.execution.ids import is_own
+from trailingedge.execution.own_exits import exit_id
+from trailingedge.execution.past import PastExit, past_exits, past_notes
+from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.market import ZERO, AccountTrade, Kline, OrderRecord, OrderStatus, Regime, Side, SymbolRules, plain
+from trailingedge.notifications.texts import counted
+from trailingedge.report.fold import Fold, Stance
+from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.strategy.inputs import Params
+from trailingedge.strategy.want import Cause
+from trailingedge.tally import FinishedExit, result_frac, slippage_frac
+
+_ONE_MOMENT_MS: Final = 1
+# What no list of the exchange holds.
+_UNWRITTEN: Final = (
+    "the exchange's books tell neither of refused orders nor of deposits and withdrawals: what was paid in counts as "
+    "if it had been there from the beginning"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPast:
+    """What was read, each sequence oldest first, from some time before `from_ms` until now.
+
+    `base` and `quote` are what the account holds now, `bid` the price at `to_ms`. `openings` are prices at the
+    beginning of exits, by their numbers. `gaps` say in words what could not be read.
+    """
+
+    rules: SymbolRules
+    params: Params
+    channel: Callable[[], DonchianChannel]
+    settings: Mapping[str, str]
+    from_ms: int
+    to_ms: int
+    orders: Sequence[OrderRecord]
+    trades: Sequence[AccountTrade]
+    klines: Sequence[Kline]
+    base: Decimal
+    quote: Decimal
+    bid: Decimal
+    openings: Mapping[int, Decimal]
+    gaps: tuple[str, ...] = ()
+
+
+def exits_between(past: AccountPast) -> list[PastExit]:
+    """Our exits that were under way in the time that is told."""
+    found = past_exits(past.orders, past.trades)
+    return [each for each in found if each.ended_ms >= past.from_ms and each.began_ms <= past.to_ms]
+
+
+def story_of(past: AccountPast) -> Story:
+    """The story that the books tell."""
+    every = past_exits(past.orders, past.trades)
+    chapters: list[Chapter] = sorted([*every, *past_notes(past.orders, past.rules.tick_size)], key=place_of)
+    in_hand = next((each for each in reversed(every) if each.open_order is not None), None)
+    fold = Fold(turns_of(chapters, in_hand, past.rules), every, past.params, past.channel)
+    stances = [stance for stance in fold.over(past.klines) if _within(past, stance.kline.open_ms)]
+    purse = _Purse(past)
+    first_bid = stances[0].kline.open if stances else past.bid
+    first_value = purse.value(first_bid)
+    moments = _moments(past, stances, purse, _leaving(every))
+    exits = [each for each in exits_between(past) if each.open_order is None]
+    finished = tuple(_finished(each, past, fold.anchors.get(each.number)) for each in exits)
+    orders = sorted(
+        (event for each in exits_between(past) for event in _events(each) if _within(past, event.time_ms)),
+        key=lambda event: event.time_ms,
+    )
+    return Story(
+        symbol=past.rules.symbol,
+        base_asset=past.rules.base_asset,
+        quote_asset=past.rules.quote_asset,
+        tick_size=past.rules.tick_size,
+        from_ms=past.from_ms,
+        to_ms=past.to_ms,
+        settings=past.settings,
+        exits=finished,
+        fills=tuple(_fills(past)),
+        orders=tuple(orders),
+        candles=tuple(_candle(stance.kline) for stance in stances),
+        moments=tuple(moments),
+        replaces=sum(event.what == "replaced" for event in orders),
+        rejected={},
+        first_bid=first_bid,
+        last_bid=past.bid,
+        first_value=first_value,
+        last_value=purse.value(past.bid),
+        max_drawdown_frac=_deepest(float(first_value), [moment.value for moment in moments]),
+        gaps=(*past.gaps, *_gaps(past, finished, overdrawn=purse.overdrawn), _UNWRITTEN),
+    )
+
+
+def _within(past: AccountPast, time_ms: int) -> bool:
+    return past.from_ms <= time_ms <= past.to_ms
+
+
+# --- exits, fills, orders ---
+
+
+def _finished(past_exit: PastExit, past: AccountPast, anchor: float | None) -> FinishedExit:
+    """Why one ended unfinished is not written anywhere; that it was withdrawn is."""
+    cause = Cause.WITHDRAWN
+    if past_exit.finished(past.rules):
+        cause = Cause.FILLED if past_exit.orders[-1].status is OrderStatus.FILLED else Cause.DUST
+    fees: dict[str, Decimal] = {}
+    for fill in past_exit.fills:
+        if fill.commission:
+            fees[fill.commission_asset] = fees.get(fill.commission_asset, ZERO) + fill.commission
+    brought = past.rules.quote_asset if past_exit.side is Side.SELL else past.rules.base_asset
+    paid = fees.get(brought, ZERO)
+    average = past_exit.quote / past_exit.base if past_exit.base else None
+    return FinishedExit(
+        kind=past_exit.kind,
+        side=past_exit.side,
+        number=past_exit.number,
+        cause=cause,
+        started_ms=past_exit.began_ms,
+        ended_ms=past_exit.last_fill_ms if past_exit.base and cause is not Cause.WITHDRAWN else past_exit.ended_ms,
+        base=past_exit.base,
+        quote=past_exit.quote,
+        replaces=sum(event.what == "replaced" for event in _events(past_exit)),
+        fees=fees,
+        slippage_frac=slippage_frac(past_exit.side, past.openings.get(past_exit.number), average),
+        result_frac=result_frac(past_exit.side, past_exit.base, past_exit.quote, paid, anchor),
+    )
+
+
+def _events(past_exit: PastExit) -> Iterable[OrderEvent]:
+    """A replaced order and its successor are of one moment; where only the cancel came true, the next comes later."""
+    before: OrderRecord | None = None
+    for order in past_exit.orders:
+        at_ms = order.time_ms if order.created_ms is None else order.created_ms
+        gone = before is not None and before.status is OrderStatus.CANCELED and not before.filled_quantity
+        replaced = gone and before is not None and at_ms - before.time_ms <= _ONE_MOMENT_MS
+        yield _event(order, at_ms, "replaced" if replaced else "placed", past_exit.side)
+        before = order
+    last = past_exit.orders[-1]
+    if last.status is not None and last.status.final and last.status is not OrderStatus.FILLED:
+        yield _event(last, last.time_ms, "withdrawn", past_exit.side)
+
+
+def _event(order: OrderRecord, time_ms: int, what: str, side: Side) -> OrderEvent:
+    return OrderEvent(time_ms, what, side, order.pegged_price or order.price, order.quantity, order.client_order_id)
+
+
+def _fills(past: AccountPast) -> Iterable[Fill]:
+    names = {order.order_id: order.client_order_id for order in past.orders}
+    for trade in past.trades:
+        own = exit_id(names.get(trade.order_id, ""))
+        if own is None or not _within(past, trade.time_ms):
+            continue
+        yield Fill(
+            time_ms=trade.time_ms,
+            trade_id=trade.trade_id,
+            order_id=trade.order_id,
+            number=own.number,
+            kind=own.kind,
+            side=trade.side,
+            price=trade.price,
+            quantity=trade.quantity,
+            quote=trade.quote_quantity,
+            commission=trade.commission,
+            commission_asset=trade.commission_asset,
+            is_maker=trade.is_maker,
+        )
+
+
+# --- the account ---
+
+
+class _Purse:
+    """What the account held from `from_ms` on: what it holds now without the trades since, which are then put back."""
+
+    def __init__(self, past: AccountPast) -> None:
+        self._rules = past.rules
+        self._trades = [trade for trade in past.trades if trade.time_ms >= past.from_ms]
+        self._next = 0
+        changes = [self._change(trade) for trade in self._trades]
+        self.base = past.base - sum((base for base, _ in changes), ZERO)
+        self.quote = past.quote - sum((quote for _, quote in changes), ZERO)
+        self.overdrawn = min(self.base, self.quote) < ZERO
+
+    def value(self, bid: Decimal) -> Decimal:
+        """In quote. Nobody owns less than nothing; where it looks like that, something was withdrawn later."""
+        return max(self.base, ZERO) * bid + max(self.quote, ZERO)
+
+    def go_on_until(self, market_ms: int) -> None:
+        """Put back the trades up to that moment."""
+        while self._next < len(self._trades) and self._trades[self._next].time_ms <= market_ms:
+            base, quote = self._change(self._trades[self._next])
+            self.base, self.quote, self._next = self.base + base, self.quote + quote, self._next + 1
+            self.overdrawn = self.overdrawn or min(self.base, self.quote) < ZERO
+
+    def _change(self, trade: AccountTrade) -> tuple[Decimal, Decimal]:
+        sign = 1 if trade.side is Side.BUY else -1
+        base, quote = sign * trade.quantity, -sign * trade.quote_quantity
+        if trade.commission_asset == self._rules.base_asset:
+            base -= trade.commission
+        if trade.commission_asset == self._rules.quote_asset:
+            quote -= trade.commission
+        return base, quote
+
+
+def _moments(past: AccountPast, stances: Iterable[Stance], purse: _Purse, leaving: Regime | None) -> list[Moment]:
+    """One for each close, and one for the end where that is later. Before the first anchor, `leaving` is held."""
+    moments = []
+    stance = None
+    for stance in stances:
+        purse.go_on_until(stance.kline.close_ms)
+        moments.append(_moment(stance, stance.kline.close_ms, stance.kline.close, purse, leaving))
+    purse.go_on_until(past.to_ms)
+    if stance is not None and stance.kline.close_ms < past.to_ms:
+        moments.append(_moment(stance, past.to_ms, past.bid, purse, leaving))
+    return moments
+
+
+def _moment(stance: Stance, time_ms: int, bid: Decimal, purse: _Purse, leaving: Regime | None) -> Moment:
+    channel = stance.channel
+    return Moment(
+        time_ms=time_ms,
+        bid=float(bid),
+        value=float(purse.value(bid)),
+        regime=stance.regime or leaving,
+        anchor=stance.anchor,
+        high=stance.high,
+        trail=stance.trail,
+        stop=stance.stop,
+        upper=None if channel is None else channel.upper,
+        mid=None if channel is None else channel.mid,
+        lower=None if channel is None else channel.lower,
+        gate_shut=stance.gate_shut,
+    )
+
+
+def _leaving(exits: Sequence[PastExit]) -> Regime | None:
+    return exits[0].leaves if exits else None
+
+
+def _candle(kline: Kline) -> Candle:
+    return Candle(kline.open_ms, float(kline.open), float(kline.high), float(kline.low), float(kline.close))
+
+
+def _deepest(first_value: float, values: Iterable[float]) -> float:
+    peak, deepest = first_value, 0.0
+    for value in values:
+        peak = max(peak, value)
+        if peak:
+            deepest = max(deepest, 1.0 - value / peak)
+    return deepest
+
+
+# --- what is missing ---
+
+
+def _gaps(past: AccountPast, finished: Sequence[FinishedExit], *, overdrawn: bool) -> Iterable[str]:
+    yield from _foreign(past)
+    unfinished = sum(each.cause is Cause.WITHDRAWN for each in finished)
+    if unfinished:
+        yield f"why {counted(unfinished, 'exit')} ended unfinished is not in the books: told as withdrawn"
+    unpriced = sum(each.slippage_frac is None for each in finished if each.base)
+    if unpriced:
+        yield f"for {counted(unpriced, 'exit')} there is no price at the beginning, and so no slippage"
+    missing = [
+        (before.close_ms + 1, after.open_ms)
+        for before, after in pairwise(past.klines)
+        if after.open_ms > max(before.close_ms + 1, past.from_ms)
+    ]
+    if missing:
+        yield f"the exchange's candles have {counted(len(missing), 'gap')}"
+    if overdrawn:
+        yield "traced back, a balance falls below nothing: something was withdrawn, and before that the value is wrong"
+
+
+def _foreign(past: AccountPast) -> Iterable[str]:
+    names = {order.order_id: order.client_order_id for order in past.orders}
+    others = [
+        trade for trade in past.trades if _within(past, trade.time_ms) and not is_own(names.get(trade.order_id, ""))
+    ]
+    if not others:
+        return
+    base = past.rules.base_asset
+    sides = [
+        f"{plain(amount)} {base} {word}"
+        for side, word in ((Side.BUY, "bought"), (Side.SELL, "sold"))
+        if (amount := sum((trade.quantity for trade in others if trade.side is side), ZERO))
+    ]
+    told = f"{counted(len(others), 'fill')} of orders that are not ours ({', '.join(sides)})"
+    yield f"{told}: left out of exits and ledger; the account's value knows them"

@@ -1,0 +1,19 @@
+"""A story for machines, in the one shape of summary, replay and report."""
+
+from trailingedge.report.figures import totals
+from trailingedge.report.story import Story
+from trailingedge.results import shape
+
+
+def as_data(story: Story) -> dict[str, object]:
+    """The whole of it, ready for JSON."""
+    return shape(
+        symbol=story.symbol,
+        tick_size=story.tick_size,
+        from_ms=story.from_ms,
+        to_ms=story.to_ms,
+        settings=story.settings,
+        exits=story.exits,
+        totals=totals(story),
+        gaps=story.gaps,
+    )

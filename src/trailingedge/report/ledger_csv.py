@@ -1,0 +1,53 @@
+"""A story for tax tools and spreadsheets: one row for each fill, amounts exact and without exponents."""
+
+import csv
+import io
+from typing import Final
+
+from trailingedge.market import plain
+from trailingedge.report.story import Fill, Story
+from trailingedge.results import iso, kind_name
+
+COLUMNS: Final = (
+    "time_utc",
+    "side",
+    "base_amount",
+    "quote_amount",
+    "price",
+    "fee_amount",
+    "fee_asset",
+    "order_id",
+    "trade_id",
+    "exit_number",
+    "kind",
+    # A ledger of several pairs has to tell them apart.
+    "base_asset",
+    "quote_asset",
+)
+
+
+def as_csv(story: Story) -> str:
+    """A header and the fills, oldest first. A fill without a fee has a 0 and the asset that the exchange named."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    rows.writerows(_row(story, fill) for fill in story.fills)
+    return text.getvalue()
+
+
+def _row(story: Story, fill: Fill) -> tuple[str | int, ...]:
+    return (
+        iso(fill.time_ms),
+        fill.side.value,
+        plain(fill.quantity),
+        plain(fill.quote),
+        plain(fill.price),
+        plain(fill.commission),
+        fill.commission_asset,
+        fill.order_id,
+        fill.trade_id,
+        fill.number,
+        kind_name(fill.kind),
+        story.base_asset,
+        story.quote_asset,
+    )

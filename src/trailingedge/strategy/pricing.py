@@ -1,0 +1,12 @@
+"""Where an exit order may rest: a word of the settings too, which know nothing else of a market."""
+
+from enum import Enum
+
+
+class Pricing(Enum):
+    """Where an exit order rests."""
+
+    OPPOSITE = "opposite"  # one tick away from taking: the most aggressive price that still rests
+    IMPROVE = "improve"  # one tick better than the best of others while the spread allows, else join
+    JOIN = "join"  # at the best of our side
+    PEG = "peg"  # the exchange prices it at entry, on our side of the book

@@ -1,0 +1,155 @@
+"""Frames where the library's transport delivers them, and writes that leave before the call returns.
+
+The library hands a frame from its parser through a queue to a task that waits for it: one turn of the loop
+and a good part of the way from a price to its order. Here a text frame that came whole is cut out of the
+received bytes at once, and all that came together is handed over together. Everything else (the handshake,
+pings, closes, fragments, frames of unusual size) goes to the library, byte for byte and in its turn; it
+keeps the connection alive and ends it.
+
+This leans on what the library does not promise: `ClientConnection` is an `asyncio.Protocol` with the methods
+and attributes used below. Hence `connection` imports this only beside a version that it was tested with, and
+goes the ordinary way beside any other.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from websockets.asyncio.client import ClientConnection
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN, Event
+
+Hear = Callable[[Sequence[str | bytes]], None]
+
+_OF_MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+_WHOLE_TEXT: Final = 0x81  # FIN, no extension, opcode text
+_LARGEST_HERE: Final = 1 << 20  # bytes; larger frames are the library's, which has the limit
+_EARLY_FRAMES: Final = 1000  # kept for whoever is not listening yet
+_HEAD_ENDS: Final = b"\r\n\r\n"
+
+
+class PromptConnection(ClientConnection):
+    """The library's connection, for `connect(create_connection=…)`. Nobody calls its `recv` but at the end."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.failure: BaseException | None = None  # what the listener raised
+        self._hear: Hear | None = None
+        self._early: list[str | bytes] = []
+        self._head = b""  # of the handshake's answer, as far as it has come
+        self._tail = b""  # the beginning of a frame whose rest is still to come
+        self._owed = 0  # bytes of a frame that belong to the library
+        self._parts: list[bytes] = []  # of a fragmented message
+
+    def begin(self, hear: Hear) -> None:
+        """Hand over what has come so far, and from now on everything as it comes."""
+        self._hear = hear
+        early, self._early = self._early, []
+        if early:
+            self.transport.resume_reading()
+            self._deliver(early)
+
+    def write(self, text: str) -> None:
+        """A text frame, to the kernel before this returns, unless the other side reads too slowly.
+
+        Raises ConnectionError where the connection is not open any more.
+        """
+        if self.protocol.state is not OPEN:
+            raise ConnectionError("the connection is closed")
+        self.protocol.send_text(text.encode())
+        self.send_data()
+
+    # What the transport calls ----------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self.response is None:
+            data = self._end_handshake(data)
+        if self.protocol.state is OPEN:
+            self._cut(self._tail + data if self._tail else data)
+        elif data:
+            super().data_received(data)
+
+    def process_event(self, event: Event) -> None:
+        """An event of the library's; of messages only those that it was left to parse."""
+        if not isinstance(event, Frame) or event.opcode not in _OF_MESSAGES:
+            super().process_event(event)
+            return
+        self._parts.append(bytes(event.data))
+        if event.fin:
+            whole = b"".join(self._parts)
+            self._parts.clear()
+            self._deliver([whole])
+
+    # -----------------------------------------------------------------------------------------
+
+    def _end_handshake(self, data: bytes) -> bytes:
+        """Let the library have what belongs to its handshake; what comes after that."""
+        known = len(self._head)
+        self._head += data
+        end = self._head.find(_HEAD_ENDS)
+        if end < 0:
+            super().data_received(data)
+            return b""
+        rest = self._head[end + len(_HEAD_ENDS) :]
+        super().data_received(data[: end + len(_HEAD_ENDS) - known])
+        self._head = b""
+        return rest
+
+    def _cut(self, data: bytes) -> None:
+        """Cut the frames out of `data`, which begins where a frame does, or in one that is the library's."""
+        frames: list[str | bytes] = []
+        at, end = 0, len(data)
+        while at < end:
+            if self._owed:
+                if frames:
+                    self._deliver(frames)
+                    frames = []
+                part = data[at : at + self._owed]
+                at += len(part)
+                self._owed -= len(part)
+                super().data_received(part)
+                if self.protocol.state is not OPEN:  # whatever follows is the library's to read or to ignore
+                    self._tail = b""
+                    if at < end:
+                        super().data_received(data[at:])
+                    return
+                continue
+            if end - at < 2:
+                break
+            first, length = data[at], data[at + 1]
+            start = at + 2
+            if length == 126:
+                start += 2
+                length = int.from_bytes(data[at + 2 : start], "big")
+            elif length == 127:
+                start += 8
+                length = int.from_bytes(data[at + 2 : start], "big")
+            elif length > 127:  # masked, which a server must not do: the library will say so
+                self._owed = end - at
+                continue
+            if start > end:
+                break
+            if first != _WHOLE_TEXT or length > _LARGEST_HERE:
+                self._owed = start + length - at
+                continue
+            if start + length > end:
+                break
+            frames.append(data[start : start + length])
+            at = start + length
+        self._tail = data[at:]
+        if frames:
+            self._deliver(frames)
+
+    def _deliver(self, frames: Sequence[str | bytes]) -> None:
+        if self._hear is None:
+            self._early.extend(frames)
+            if len(self._early) > _EARLY_FRAMES:
+                self.transport.pause_reading()
+            return
+        if self.failure is not None:
+            return
+        try:
+            self._hear(frames)
+        except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - `listen` raises it where it is awaited
+            self.failure = failure
+            self.transport.abort()

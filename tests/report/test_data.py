@@ -1,0 +1,27 @@
+"""A story for machines has the one shape, whichever way the run was counted."""
+
+import json
+
+from tests.report.stories import a_quiet_story, a_story
+from tests.test_results import SHAPE
+
+from trailingedge.report.data import as_data
+
+
+def test_the_shape_is_the_one_of_a_summary() -> None:
+    told = json.loads(json.dumps(as_data(a_story()), allow_nan=False))
+    assert list(told) == SHAPE
+    assert list(told["totals"])[:4] == ["exits", "fills", "replaces", "fees"]
+    assert (told["from"], told["gaps"]) == ("2026-07-02T00:00:00.000+00:00", ["2026-07-02 01:00: an hour is missing"])
+    assert told["totals"]["rejected"] == {"-2010": 2, "-1013": 1}
+    assert told["totals"]["fees"] == {"BNB": "0.0012", "FDUSD": "1.91253", "ETH": "0.0000001"}
+
+
+def test_an_exit_without_a_fill_has_no_average() -> None:
+    told = json.loads(json.dumps(as_data(a_story())))["exits"][1]
+    assert (told["base"], told["average"], told["result_frac"], told["cause"]) == ("0", None, None, "expired")
+
+
+def test_a_story_in_which_nothing_happened_is_whole() -> None:
+    told = json.loads(json.dumps(as_data(a_quiet_story()), allow_nan=False))
+    assert (told["exits"], told["totals"]["fees"], told["totals"]["result_frac"]) == ([], {}, 0.0)

@@ -1,0 +1,73 @@
+"""What follows from a story: days that add up to the whole, and curves that begin where it began."""
+
+import dataclasses
+import math
+
+import pytest
+from tests.report.stories import DAY_MS, MIDNIGHT_MS, D, a_one_sided_story, a_quiet_story, a_story
+
+from trailingedge.report.figures import HitRate, days, equity, hit_rate, rules, totals
+from trailingedge.report.story import Story
+
+STORIES = pytest.mark.parametrize(
+    "story", [a_story(), a_quiet_story(), a_one_sided_story()], ids=["usual", "quiet", "one"]
+)
+
+
+def test_the_totals_count_every_fill_and_every_finished_exit() -> None:
+    told = totals(a_story())
+    assert (told.exits, told.fills, told.replaces, told.rejected) == (3, 4, 4, {-2010: 2, -1013: 1})
+    assert told.fees == {"BNB": D("0.0012"), "FDUSD": D("1.91253"), "ETH": D("0.0000001")}
+    assert told.result_frac == pytest.approx(0.0188)
+    assert (told.hold_base_frac, told.hold_quote_frac, told.max_drawdown_frac) == (0.0, 0.0, 0.0123)
+
+
+def test_a_win_is_a_result_above_nothing_and_what_nobody_knows_is_not_judged() -> None:
+    assert hit_rate(a_story().exits) == HitRate(won=1, judged=2)
+    nothing = dataclasses.replace(a_story().exits[0], result_frac=0.0)
+    assert hit_rate([nothing]).frac == 0.0
+    assert hit_rate([]).frac is None
+
+
+@STORIES
+def test_the_days_add_up_to_the_whole(story: Story) -> None:
+    told, found = totals(story), days(story)
+    assert sum(len(day.exits) for day in found) == told.exits
+    assert sum(day.fills for day in found) == told.fills
+    assert {asset: sum(day.fees.get(asset, D(0)) for day in found) for asset in told.fees} == told.fees
+    assert math.prod(1 + day.result_frac for day in found) == pytest.approx(1 + told.result_frac)
+    assert math.prod(1 + day.hold_base_frac for day in found) == pytest.approx(1 + told.hold_base_frac)
+    assert found[-1].value == pytest.approx(float(story.last_value))
+
+
+def test_a_day_begins_where_the_one_before_it_ended() -> None:
+    first, second = days(a_story())
+    assert (first.from_ms, first.to_ms, second.to_ms) == (MIDNIGHT_MS, MIDNIGHT_MS + DAY_MS, a_story().to_ms)
+    assert first.value == 2550
+    assert first.result_frac == pytest.approx(0.02)
+    assert second.result_frac == pytest.approx(2547 / 2550 - 1)
+    assert (first.hits, second.hits) == (HitRate(1, 1), HitRate(0, 1))
+
+
+def test_what_is_dated_outside_of_the_story_is_not_lost() -> None:
+    story = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 3600_000)
+    (only,) = days(story)
+    assert (len(only.exits), only.fills) == (3, 4)
+
+
+def test_a_quiet_day_between_two_others_is_told_too() -> None:
+    story = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 3 * DAY_MS + 1)
+    assert [day.fills for day in days(story)] == [2, 2, 0, 0]
+
+
+def test_the_curves_compare_the_account_with_what_it_began_with() -> None:
+    curves = equity(a_story())
+    assert curves.account == (2500.0, 2550.0, 2548.0, 2547.0)
+    assert curves.hold_base == pytest.approx((2500, 2550, 2501, 2500))
+    assert set(curves.hold_quote) == {2500.0}
+    assert curves.drawdown == pytest.approx((0, 0, 2548 / 2550 - 1, 2547 / 2550 - 1))
+
+
+def test_the_lot_is_as_fine_as_any_fill_shows() -> None:
+    assert rules(a_story()).step_size == D("0.0001")
+    assert rules(a_quiet_story()).step_size == D(1)

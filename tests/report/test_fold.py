@@ -1,0 +1,82 @@
+"""Over closed candles: where anchor, high, trail, stop and gate stood, and what each exit is measured against."""
+
+import pytest
+from tests.execution.builders import NUMBER, RULES, D
+from tests.execution.pasts import Past, at
+from tests.report.test_books import candles
+from tests.strategy.stage import DEFAULTS as PARAMS
+
+from trailingedge.execution.course import Chapter, turns_of
+from trailingedge.execution.past import past_exits, past_notes
+from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.market import Regime, Side
+from trailingedge.report.fold import Fold, Stance
+from trailingedge.strategy.want import Kind
+
+
+def folded(past: Past, *closes: str) -> tuple[list[Stance], dict[int, float]]:
+    """The stances over ten minutes, and the anchors of the exits."""
+    exits = past_exits(past.orders, past.trades)
+    chapters: list[Chapter] = [*past_notes(past.orders, RULES.tick_size), *exits]
+    fold = Fold(turns_of(chapters, None, RULES), exits, PARAMS, lambda: DonchianChannel(2, 1, rolling=100))
+    return list(fold.over(candles(*closes))), fold.anchors
+
+
+def noted() -> Past:
+    """It holds base, come into at 100."""
+    past = Past()
+    past.note(5, Side.SELL, 10_000, NUMBER)
+    return past
+
+
+def test_the_high_rises_with_the_candles_and_stop_and_anchor_stay() -> None:
+    stances, _ = folded(noted(), "100", "101", "103", "102")
+    assert {stance.anchor for stance in stances} == {100.0}
+    assert [stance.high for stance in stances[:4]] == [100.0, 101.0, 103.0, 103.0]
+    assert all(stance.stop is not None and stance.stop < 100 for stance in stances)
+
+
+def test_a_trail_appears_once_the_gain_is_worth_it_and_lies_below_the_high() -> None:
+    stances, _ = folded(noted(), "100", "100", "103")
+    assert stances[0].trail is None
+    trail = stances[-1].trail
+    assert trail is not None
+    assert 100 < trail < 103
+
+
+def test_what_is_held_after_a_sale_is_seen_from_the_other_side() -> None:
+    past = noted()
+    past.sell(130, "103.00", NUMBER + 1)
+    stances, anchors = folded(past, "100", "103", "103", "101")
+    assert [stance.regime for stance in stances[:3]] == [Regime.BASE, Regime.BASE, Regime.QUOTE]
+    assert stances[3].high == pytest.approx(101)  # the best price to buy at is the lowest
+    assert stances[3].stop is not None
+    assert stances[3].stop > 103
+    assert anchors == {NUMBER + 1: pytest.approx(100.0)}
+
+
+def test_a_flush_shuts_the_gate_until_a_close_crosses_the_middle_and_that_is_a_new_anchor() -> None:
+    past = noted()
+    past.sell(130, "97.00", NUMBER + 1, kind=Kind.FLUSH)
+    past.buy(500, "98.50", NUMBER + 2, quantity="0.98")
+    stances, anchors = folded(past, "100", "97", "96", "96", "96", "96", "99")
+    assert [stance.gate_shut for stance in stances[1:7]] == [False, True, True, True, True, False]
+    assert stances[3].trail is stances[3].stop is None  # nobody judges them
+    assert stances[6].anchor == pytest.approx(99)
+    assert anchors[NUMBER + 2] == pytest.approx(99)
+
+
+def test_an_exit_after_the_last_candle_is_measured_too() -> None:
+    past = noted()
+    past.sell(5000, "103.00", NUMBER + 1)
+    _, anchors = folded(past, "100")
+    assert anchors == {NUMBER + 1: pytest.approx(100.0)}
+
+
+def test_without_any_anchor_only_the_channel_is_known() -> None:
+    stances, anchors = folded(Past(), "100", "101", "102")
+    last = stances[-1]
+    assert (last.regime, last.anchor, last.stop, anchors) == (None, None, None, {})
+    assert last.channel is not None
+    assert last.kline.close == D(102)
+    assert last.kline.close_ms == at(600) - 1

@@ -1,0 +1,115 @@
+"""A story that was saved is the same when it is read; anything else is named, with what to do about it."""
+
+import contextlib
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.report.stories import a_one_sided_story, a_quiet_story, a_story
+
+from trailingedge.errors import ConfigError
+from trailingedge.report.saved import load, save
+from trailingedge.report.story import Story
+
+
+@pytest.mark.parametrize(
+    "story", [a_story(), a_quiet_story(), a_one_sided_story()], ids=["usual", "quiet", "one-sided"]
+)
+def test_what_was_saved_comes_back(story: Story, tmp_path: Path) -> None:
+    path = tmp_path / "a.story.json.gz"
+    save(story, path)
+    assert load(path) == story
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_the_same_story_is_the_same_file(tmp_path: Path) -> None:
+    save(a_story(), tmp_path / "one")
+    save(a_story(), tmp_path / "two")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_amounts_are_text_in_the_file(tmp_path: Path) -> None:
+    save(a_story(), tmp_path / "saved")
+    told = json.loads(gzip.decompress((tmp_path / "saved").read_bytes()))
+    assert (told["version"], told["fills"][2]["commission"], told["exits"][0]["base"]) == (1, "0.0000001", "1")
+
+
+def test_what_is_no_number_is_saved_as_missing(tmp_path: Path) -> None:
+    story = a_story()
+    endless = replace(story.moments[0], trail=float("inf"))
+    save(replace(story, moments=(endless,)), tmp_path / "saved")
+    assert load(tmp_path / "saved").moments[0].trail is None
+
+
+def told_of(path: Path) -> str:
+    with pytest.raises(ConfigError) as raised:
+        load(path)
+    (problem,) = raised.value.problems
+    assert problem.startswith(f"{path}: ")
+    assert ";" in problem  # what, and what to do
+    return problem
+
+
+def test_a_file_that_was_cut_off_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    save(a_story(), path)
+    path.write_bytes(path.read_bytes()[:-300])
+    assert "truncated" in told_of(path)
+
+
+def test_a_damaged_file_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "damaged"
+    save(a_story(), path)
+    whole = bytearray(path.read_bytes())
+    whole[40:60] = bytes(20)
+    path.write_bytes(whole)
+    assert "damaged" in told_of(path) or "not gzip" in told_of(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        pytest.param(b"ended, UTC", "not gzip", id="text"),
+        pytest.param(b"", "truncated", id="empty"),
+        pytest.param(gzip.compress(b"[1,"), "not JSON", id="half of JSON"),
+        pytest.param(gzip.compress(b"[" * 100_000), "not JSON", id="too deep"),
+        pytest.param(gzip.compress(b"[]"), "not a saved story", id="another JSON"),
+        pytest.param(gzip.compress(b'{"format":"trailing-edge story","version":2}'), "version 2", id="of the future"),
+        pytest.param(gzip.compress(b'{"format":"trailing-edge story","version":1}'), "not a whole story", id="hollow"),
+    ],
+)
+def test_another_file_is_refused_in_words(written: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(written)
+    assert said in told_of(path)
+
+
+def test_an_amount_that_was_a_number_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "saved"
+    save(a_story(), path)
+    told = json.loads(gzip.decompress(path.read_bytes()))
+    told["fills"][0]["price"] = 2550.04
+    path.write_bytes(gzip.compress(json.dumps(told).encode()))
+    assert "not a whole story" in told_of(path)
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "seven", [7], {"seven": 7}], ids=repr)
+def test_whatever_a_field_holds_it_is_read_or_refused(wrong: object, tmp_path: Path) -> None:
+    path = tmp_path / "saved"
+    save(a_story(), path)
+    whole = json.loads(gzip.decompress(path.read_bytes()))
+    for name in set(whole) - {"format", "version"}:
+        path.write_bytes(gzip.compress(json.dumps({**whole, name: wrong}).encode()))
+        with contextlib.suppress(ConfigError):
+            load(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert "No such file" in told_of(tmp_path / "nowhere")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file or directory; choose"):
+        save(a_story(), tmp_path / "nowhere" / "saved")

@@ -1,0 +1,99 @@
+"""A run loads what it uses, and the connections do not wait for it."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from asyncio.subprocess import PIPE
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.benchmarks.venue import Venue
+from tests.test_main import key_file
+
+from trailingedge.config import OPTIONS
+from trailingedge.plan import DISTRIBUTION, VERSION
+
+# What only other modes and other words on the command line have a use for.
+OF_OTHERS: Final = (
+    "trailingedge.simulator",
+    "trailingedge.paper",
+    "trailingedge.embedded",
+    "trailingedge.commands.",
+    "trailingedge.console.live",
+    "trailingedge.notifications.telegram",
+    "httpx",
+    "dotenv",
+    "cryptography.hazmat.primitives.serialization",
+    "websockets.asyncio.server",
+)
+SHARED: Final = {"trailingedge.commands.flags", "trailingedge.commands.venue"}
+# What can wait until the first requests are on their way.
+FOR_LATER: Final = (
+    "trailingedge.market",
+    "trailingedge.session",
+    "trailingedge.daemon",
+    "trailingedge.execution",
+    "trailingedge.notifications.texts",
+    "trailingedge.websocket.messages",
+)
+NO_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name not in OPTIONS}
+RUN: Final = "from trailingedge import main; code = main.run({words}); import sys; print(code, *sys.modules)"
+
+
+def among(loaded: list[str], names: tuple[str, ...]) -> list[str]:
+    return [module for module in loaded if module.startswith(names) and module not in SHARED]
+
+
+def loaded_by(statement: str) -> list[str]:
+    """What a process has loaded after `statement`."""
+    told = [sys.executable, "-c", f"{statement}; import sys; print(*sys.modules)"]
+    return subprocess.run(told, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+
+
+def test_before_the_dial_little_is_loaded() -> None:
+    loaded = loaded_by("import trailingedge.main, trailingedge.opening")
+    assert "trailingedge.websocket.connection" in loaded
+    assert among(loaded, (*OF_OTHERS, *FOR_LATER)) == []
+
+
+async def test_a_run_with_a_key_loads_nothing_of_other_modes_and_commands(tmp_path: Path) -> None:
+    async with Venue() as venue:
+        settings = {
+            "TRADING_MODE": "testnet",
+            "BINANCE_WS_API_URL": venue.api_url,
+            "BINANCE_WS_STREAM_URL": venue.stream_url,
+            "BINANCE_ED25519_API_KEY": "a name",
+            "BINANCE_ED25519_PRIV_PATH": str(key_file(tmp_path / "key.pem")),
+        }
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", RUN.format(words=["--plain", "--duration=2"])),
+            stdout=PIPE,
+            cwd=tmp_path,
+            env=NO_ENVIRONMENT | settings,
+        )
+        out, _ = await process.communicate()
+    *said, last = out.decode().splitlines()
+    code, *loaded = last.split()
+    assert code == "0", said
+    assert any("ready: testnet ETHFDUSD" in line for line in said), said
+    assert "trailingedge.daemon" in loaded
+    assert among(loaded, OF_OTHERS) == []
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["status", "--help"]], ids=" ".join)
+def test_a_word_loads_nothing_of_a_run(words: list[str]) -> None:
+    loaded = loaded_by(f"""
+from trailingedge import main
+try:
+    main.run({words})
+except SystemExit:
+    print()
+import sys""")
+    assert among(loaded, (*FOR_LATER, "trailingedge.simulator", "websockets", "cryptography")) == []
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert version(DISTRIBUTION) == VERSION

@@ -1,0 +1,42 @@
+"""A slow beat is told with its parts, and many of them not each."""
+
+import logging
+
+import pytest
+
+from trailingedge.clock import HandClock
+from trailingedge.pace import Pace
+
+
+async def beat(pace: Pace, clock: HandClock, **parts_s: float) -> None:
+    pace.begin()
+    for part, seconds in parts_s.items():
+        await clock.wind(seconds)
+        pace.lap(part)
+    pace.end()
+
+
+async def test_a_slow_beat_is_told_with_its_parts(caplog: pytest.LogCaptureFixture) -> None:
+    clock = HandClock()
+    await beat(Pace(clock), clock, think=0.03, tell=0.045)
+    assert [record.getMessage() for record in caplog.records] == [
+        "slow beat took_ms=75.0 think_ms=30.0 tell_ms=45.0 slow_before=0"
+    ]
+    assert caplog.records[0].levelno == logging.WARNING
+
+
+async def test_a_usual_one_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    clock = HandClock()
+    await beat(Pace(clock), clock, think=0.002, tell=0.04)
+    assert not caplog.records
+
+
+async def test_of_many_slow_ones_within_ten_seconds_one_is_told_and_the_others_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock, told = HandClock(), []
+    pace = Pace(clock)
+    for _ in range(12):
+        await beat(pace, clock, think=1.0)
+    told = [record.getMessage().rpartition(" ")[2] for record in caplog.records]
+    assert told == ["slow_before=0", "slow_before=9"]

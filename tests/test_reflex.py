@@ -1,0 +1,113 @@
+"""The short way: the answer to a price is written before anybody is told, once, and only while nothing else is new."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from tests.execution.builders import top
+from tests.execution.test_poise import resting
+from tests.execution.test_trader import Bench
+from tests.theatre import D, Stage, play
+
+from trailingedge.clock import HandClock
+from trailingedge.errors import BrokenInvariant
+from trailingedge.execution.commands import Replace
+from trailingedge.instructions import Instruction
+from trailingedge.reflex import Reflex
+from trailingedge.websocket.account import ServerClock
+from trailingedge.websocket.draft import Written
+from trailingedge.websocket.orders import Orders
+from trailingedge.websocket.session import Listener, Params
+
+LOWER = top("99.90", "100.05")
+
+
+class Paper:
+    """An API that takes down what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[dict[str, object]] = []
+
+    def write(self, word: Callable[[int], str]) -> Written:
+        self.written.append(json.loads(word(len(self.written) + 1))["params"])
+        return Written(lambda _method, _patience_s, _heard: None)
+
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+        raise AssertionError(f"the short way leads elsewhere: {method} {params} {patience_s} {heard}")
+
+
+class Hand:
+    """A reflex with a trader whose order rests."""
+
+    def __init__(self) -> None:
+        self.bench = resting(Bench())
+        self.paper = Paper()
+        self.expected: list[Replace] = []
+        orders = Orders(self.paper, ServerClock(HandClock()), "ETHFDUSD")
+        self.reflex = Reflex(orders, lambda _, command: self.expected.append(command), lambda: 0)
+        self.reflex.prepare(self.bench.trader)
+
+    def react(self) -> None:
+        self.reflex.react(self.bench.trader, LOWER, self.bench.now_s)
+
+
+def test_a_price_is_answered_at_once_and_only_once() -> None:
+    hand = Hand()
+    hand.react()
+    hand.react()
+    assert [(params["price"], params["quantity"], params["cancelOrderId"]) for params in hand.paper.written] == [
+        ("100.04", "1", 7)
+    ]
+    assert [(command.price, command.order_id) for command in hand.expected] == [(D("100.04"), 7)]
+
+
+def test_after_anything_else_was_heard_it_keeps_still() -> None:
+    hand = Hand()
+    hand.reflex.flinch()
+    hand.react()
+    assert hand.paper.written == []
+
+
+def test_what_waits_to_be_heard_goes_first() -> None:
+    hand = Hand()
+    hand.bench.trader.inbox.append(object())  # type: ignore[arg-type]  # nobody looks at it
+    hand.react()
+    assert hand.paper.written == []
+
+
+def test_an_answer_that_the_books_do_not_share_is_told() -> None:
+    hand = Hand()
+    hand.bench.trader.chase.happened.clear()
+    hand.bench.trader.chase._books.restraint._again_from_s = 1e9  # as if the books had learned something unheard
+    with pytest.raises(BrokenInvariant, match="the books say None"):
+        hand.react()
+
+
+def test_a_daemon_follows_the_price_by_it_and_agrees_with_itself() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        it.press(Instruction.FLIP)
+        await it.until(lambda: it.own)
+        await it.wait(1.0)
+        before = it.daemon.beats
+        for step in range(1, 6):
+            await it.price(D(2499) - step)
+        assert it.daemon.beats > before
+        assert it.asked("order.cancelReplace") >= 5
+        assert not it.heard("halted")
+
+    play(story)
+
+
+def test_once_it_is_to_stop_no_price_is_answered() -> None:
+    async def story(it: Stage) -> None:
+        await it.ready()
+        it.press(Instruction.FLIP)
+        await it.until(lambda: it.own)
+        await it.wait(1.0)
+        it.daemon.stop("enough")
+        it.jump(D(2490))
+        await it.wait(3.0)
+        assert it.asked("order.cancelReplace") == 0
+
+    play(story)
