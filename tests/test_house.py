@@ -56,6 +56,7 @@ FLOORS: Final = [
     "daemon",
     "signals",
     "commands",
+    "replay",
     "plan",
     "embedded",
     "venues",
@@ -81,7 +82,7 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
-WITH_EXCHANGE: Final = {"simulator", "paper", "plan", "embedded"}
+WITH_EXCHANGE: Final = {"simulator", "paper", "replay", "plan", "embedded"}
 DOORWAYS: Final = {  # market and orders go through the first two
     "websocket.connection",
     "websocket.prompt",

@@ -97,6 +97,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "trailingedge.commands.report",
         _at_a_venue,
     ),
+    "replay": Command("what the strategy would have made of recorded markets", "trailingedge.replay.command"),
     "exchange": Command("run the embedded exchange by itself", "trailingedge.simulator.command"),
 }
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from trailingedge.config import Settings
 from trailingedge.replay.columns import Columns, KlineColumns, TickColumns
-from trailingedge.replay.run import Ground, Replay
+from trailingedge.replay.ground import Ground
+from trailingedge.replay.run import Replay
 from trailingedge.report.story import Story
 from trailingedge.simulator.terms import Terms
 from trailingedge.strategy.want import Pricing

@@ -1,8 +1,8 @@
 from random import Random
 
 import pytest
-
 from tests.replay import chance
+
 from trailingedge.replay.columns import Columns
 
 

@@ -14,13 +14,12 @@ The timing is that of the embedded exchange at the market's own pace, with nothi
 It begins without a history of candles, as a daemon does at the beginning of the same files.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
 from trailingedge import wiring
-from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules
 from trailingedge.errors import BrokenInvariant
 from trailingedge.execution.budget import OrderBudget
@@ -35,11 +34,11 @@ from trailingedge.replay.bounds import Standing, buying_cap, selling_floor
 from trailingedge.replay.candles import Candle, Candles
 from trailingedge.replay.chronicle import Chronicle
 from trailingedge.replay.columns import Columns, Grid, TickColumns
+from trailingedge.replay.ground import Ground
 from trailingedge.replay.modes import Busy, Mode, Resting, WatchingBase, WatchingQuote
 from trailingedge.replay.stretches import Stretch, stretches
 from trailingedge.replay.venue import Venue, rules_of
 from trailingedge.simulator.klines import INTERVALS
-from trailingedge.simulator.terms import Terms
 from trailingedge.snapshots import View
 from trailingedge.strategy.closes import is_quiet, note_close
 from trailingedge.strategy.memory import Memory
@@ -48,15 +47,6 @@ from trailingedge.strategy.want import Kind, Want
 _DAY_MS: Final = 86_400_000
 _BEATS_AT_ONCE: Final = 1000  # a beat that asks for another without end is a mistake of ours
 _IDLE_BEATS: Final = 90  # of house-keeping; whatever waits for time to pass waits less than that
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What a replay stands on: the settings, the exchange's terms, and what the account begins with."""
-
-    settings: Settings
-    terms: Terms
-    balances: Mapping[str, Decimal]
 
 
 class Replay:
@@ -111,6 +101,11 @@ class Replay:
         self._marked = (-1, 0, 0)  # pushes, highest and lowest bid at the marks since the account last changed
         self._held = (-1, (0.0, 0.0))  # pushes, and what the account held then, for the curves
         self._newest: Stretch | None = None
+
+    @property
+    def time_ms(self) -> int:
+        """How far the market has come."""
+        return 0 if self._newest is None else self._newest.first_ms
 
     # The market ------------------------------------------------------------------------------
 

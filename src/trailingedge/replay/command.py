@@ -1,0 +1,140 @@
+"""`trailing-edge replay`: what the strategy would have made of recorded markets.
+
+The story is told on stdout, as text or JSON, and on request as a ledger, as a page, or saved; progress and what
+files were written go to stderr. Exit codes: 0, after Ctrl-C with what there is so far; 2 wrong usage; 3 halted by
+a rule; 78 where files or settings are wrong.
+"""
+
+import argparse
+import gc
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from trailingedge.commands import flags
+from trailingedge.commands.report import SESSION
+from trailingedge.config import Settings
+from trailingedge.config_validator import problems
+from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.replay.ground import Ground, ground, open_files
+from trailingedge.replay.progress import ctrl_c_heeded, on_stderr
+from trailingedge.replay.reading import columns_of
+from trailingedge.replay.run import Replay
+from trailingedge.report import saved
+from trailingedge.report.data import as_data
+from trailingedge.report.ledger_csv import as_csv
+from trailingedge.report.page import page
+from trailingedge.report.story import Story
+from trailingedge.report.terminal import summary_text
+from trailingedge.results import shown_settings
+from trailingedge.simulator.amounts import balances, fraction
+from trailingedge.simulator.recorded import RecordedMarket
+
+_FILES_HELP: Final = (
+    "market files in Binance's public CSV layouts (klines, trades, aggTrades, bookTicker), zipped or not"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add_market_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a ledger with one row for each fill")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, readable offline")
+    parser.add_argument("--save", type=Path, metavar="FILE", help=f"save the story, usually as NAME{saved.SUFFIX}")
+
+
+def add_market_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which market, with which settings, from which balances."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=_FILES_HELP)
+    parser.add_argument(
+        "--balance", type=balances, metavar="ASSET=AMOUNT,…", help="what the account owns (1 of the base asset)"
+    )
+    parser.add_argument("--fee", type=fraction, metavar="F", help="maker fee as a fraction; the same as --set FEE=F")
+    flags.add_arguments(parser, mode=False)
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
+    """Replay the files, and tell the story in every way that was asked for."""
+    sessions = [path for path in arguments.files if path.name.endswith(SESSION)]
+    if sessions:
+        return _replay_sessions(sessions, arguments)
+    try:
+        settings = read_settings(arguments, environ)
+    except ConfigError as wrong:
+        if not flags.misspelt(arguments):
+            raise
+        print("\n".join(wrong.problems), file=sys.stderr)
+        return ExitCode.USAGE
+    market = open_files(arguments.files, settings, symbol=arguments.symbol)
+    story, halted = _replayed(market, ground(market, settings, arguments.balance))
+    _tell(story, arguments)
+    if halted is not None:
+        print(f"halted: {halted}", file=sys.stderr)
+    return ExitCode.OK if halted is None else ExitCode.HALTED
+
+
+def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
+    """Those of a run with the same flags, but that no exchange is traded on. Raises ConfigError."""
+    given = {"FEE": str(arguments.fee)} if arguments.fee is not None else {}
+    arguments.assignments = [*arguments.assignments, *given.items(), ("TRADING_MODE", "sim")]
+    reading = flags.read(arguments, environ)
+    wrong = [*reading.problems, *problems(reading.settings, reading.sources, reading.unread)]
+    if wrong:
+        raise ConfigError([*wrong, *reading.warnings])
+    return reading.settings
+
+
+def _replay_sessions(paths: Sequence[Path], arguments: argparse.Namespace) -> ExitCode:
+    """Files of the daemon's own flight recorder, which are no markets. Raises ConfigError."""
+    if len(paths) < len(arguments.files):
+        raise ConfigError([f"{paths[0]} is a recorded session; replay it by itself, without market files beside it"])
+    raise ConfigError([f"{path}: this version cannot replay recorded sessions yet" for path in paths])
+
+
+def _replayed(market: RecordedMarket, standing: Ground) -> tuple[Story, str | None]:
+    """The story of it, to its end or until Ctrl-C; and why it was halted, if it was."""
+    bar = on_stderr()
+    with ctrl_c_heeded() as stopped:
+        replay = Replay(standing, stopped=stopped)
+        gc.freeze()  # nothing of what is there by now will ever be garbage
+        try:
+            replay.run(columns_of(market, lambda share: bar.show(share, _moment(replay.time_ms))))
+        finally:
+            bar.close()
+        gaps = list(market.gaps)
+        if stopped():
+            gaps.append(f"stopped at {_moment(replay.time_ms)}; what came after it was not replayed")
+    return replay.chronicle.story(shown_settings(standing.settings), tuple(gaps)), replay.ended_because
+
+
+def _tell(story: Story, arguments: argparse.Namespace) -> None:
+    """Files first, named on stderr, so that stdout holds nothing else."""
+    if arguments.save is not None:
+        saved.save(story, arguments.save)
+        print(f"saved: {arguments.save}", file=sys.stderr)
+    if arguments.csv is not None:
+        _write(as_csv(story), "--csv", arguments.csv)
+        print(f"ledger: {arguments.csv}", file=sys.stderr)
+    if arguments.html is not None:
+        _write(page(story), "--html", arguments.html)
+        print(f"page: {arguments.html.absolute().as_uri()}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
+    else:
+        print(summary_text(story))
+
+
+def _write(text: str, flag: str, path: Path) -> None:
+    try:
+        path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise ConfigError([f"{flag} {path}: {error.strerror}; choose a file that this user may write"]) from error
+
+
+def _moment(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
