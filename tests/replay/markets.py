@@ -1,6 +1,6 @@
 """Recorded markets that were never recorded: the seeded generator writes them in the layouts of public files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import groupby, takewhile
 from pathlib import Path
@@ -10,11 +10,13 @@ from trailingedge.market import Side
 from trailingedge.simulator.generator import GeneratedMarket
 from trailingedge.simulator.tape import Tick
 
+Write = Callable[[Path, int, int], Path]
+
 START_MS: Final = 1_783_000_020_000  # a full minute
 MINUTE_MS: Final = 60_000
 
 
-def ticks(seed: int, minutes: float, *, scripted: bool = True) -> Iterator[Tick]:
+def ticks(seed: int, minutes: int, *, scripted: bool = True) -> Iterator[Tick]:
     """The market of that seed, from its start."""
     market = GeneratedMarket(seed, START_MS, scripted=scripted, history_minutes=0)
     return takewhile(lambda tick: tick.time_ms < START_MS + minutes * MINUTE_MS, market)
@@ -35,7 +37,7 @@ def write_klines(folder: Path, seed: int, minutes: int, *, scripted: bool = True
     return path
 
 
-def write_trades(folder: Path, seed: int, minutes: float, *, scripted: bool = True) -> Path:
+def write_trades(folder: Path, seed: int, minutes: int, *, scripted: bool = True) -> Path:
     """Every trade."""
     path = folder / "ETHFDUSD-trades-2026-07.csv"
     with path.open("w", encoding="utf-8") as file:
@@ -47,7 +49,7 @@ def write_trades(folder: Path, seed: int, minutes: float, *, scripted: bool = Tr
     return path
 
 
-def write_quotes(folder: Path, seed: int, minutes: float, *, scripted: bool = True) -> Path:
+def write_quotes(folder: Path, seed: int, minutes: int, *, scripted: bool = True) -> Path:
     """Every change of the best prices."""
     path = folder / "ETHFDUSD-bookTicker-2026-07.csv"
     with path.open("w", encoding="utf-8") as file:

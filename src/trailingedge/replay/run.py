@@ -133,9 +133,8 @@ class Replay:
         columns, _, end = self._newest.ticks()
         end_ms = max(self._beat_ms, columns.time_ms[end - 1])
         forming = self._candles.forming()
-        if forming is not None:
-            if self.chronicle.close(forming) or self.chronicle.lags:
-                self._note(end_ms, self._channel.current)
+        if forming is not None and (self.chronicle.close(forming) or self.chronicle.lags):
+            self._note(end_ms, self._channel.current)
         self.chronicle.mark(end_ms, self._bid, *self.venue.totals())
 
     def _note(self, market_ms: int, channel: Channel | None) -> None:

@@ -3,10 +3,11 @@
 What the exchange tells as text arrives here as the nouns that the text would have become, in the same order:
 an answer, then the reports of what it did, then the balances. Rules of its own it has none: book, treasury,
 filters and counts are the simulator's, and this is `simulator.engine` and `simulator.exchange` cut down to
-one account that nobody else touches and a market that always trades. Two things it leaves out on purpose.
+one account that nobody else touches and a market that always trades. Three things it leaves out on purpose.
 The price from which the percent filter measures is the last one, not the mean of five minutes, for the ticks
-that nobody looked at are not in it; no order of ours is ever so far away that it would matter. And requests
-cost no weight, for there is nobody to ask too much of.
+that nobody looked at are not in it; no order of ours is ever so far away that it would matter. Requests cost
+no weight, for there is nobody to ask too much of. And nobody meets himself: an order that takes finds no other
+of its owner's, for a trader has one at a time.
 """
 
 from collections.abc import Callable, Mapping
