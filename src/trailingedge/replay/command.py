@@ -60,16 +60,18 @@ def add_market_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Replay the files, and tell the story in every way that was asked for."""
+    try:
+        return _run(arguments, environ)
+    except ConfigError as wrong:
+        print("\n".join(wrong.problems), file=sys.stderr)
+        return ExitCode.USAGE if flags.misspelt(arguments) else ExitCode.CONFIG
+
+
+def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     sessions = [path for path in arguments.files if path.name.endswith(SESSION)]
     if sessions:
         return _replay_sessions(sessions, arguments)
-    try:
-        settings = read_settings(arguments, environ)
-    except ConfigError as wrong:
-        if not flags.misspelt(arguments):
-            raise
-        print("\n".join(wrong.problems), file=sys.stderr)
-        return ExitCode.USAGE
+    settings = read_settings(arguments, environ)
     market = open_files(arguments.files, settings, symbol=arguments.symbol)
     story, halted = _replayed(market, ground(market, settings, arguments.balance))
     _tell(story, arguments)
