@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import decide, ingest, long_day, start, storm, tick_to_order
+from tests.benchmarks import decide, ingest, long_day, replay, start, storm, tick_to_order
 
 Measure = Callable[[Path, argparse.Namespace, Random], Awaitable[str]]
 
@@ -47,6 +47,10 @@ async def _long_day(_: Path, args: argparse.Namespace, __: Random) -> str:
     return await long_day.run(hours=args.hours)
 
 
+async def _replay(folder: Path, args: argparse.Namespace, chance: Random) -> str:
+    return replay.run(folder, rounds=args.rounds, ticks=args.market_ticks, candles=args.candles, chance=chance)
+
+
 MEASURES: Final[Mapping[str, Measure]] = {
     "tick-to-order": _tick_to_order,
     "storm": _storm,
@@ -54,6 +58,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "decide": _decide,
     "start": _start,
     "long-day": _long_day,
+    "replay": _replay,
 }
 
 
@@ -97,6 +102,10 @@ def parser() -> argparse.ArgumentParser:
         "--later", type=int, default=1_000_000, metavar="N", help="start: frames until it is weighed again (1000000)"
     )
     found.add_argument("--hours", type=float, default=24.0, metavar="H", help="long-day: simulated hours (24)")
+    found.add_argument(
+        "--market-ticks", type=int, default=1_000_000, metavar="N", help="replay: ticks of the market (1000000)"
+    )
+    found.add_argument("--candles", type=int, default=525_600, metavar="N", help="replay: candles of it (525600)")
     return found
 
 
