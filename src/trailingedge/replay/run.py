@@ -148,8 +148,6 @@ class Replay:
     def _mark(self, market_ms: int) -> None:
         """Only a bid higher or lower than those before it can move the drawdown, while the account stands still."""
         pushes, highest, lowest = self._marked
-        if pushes == self.venue.pushes and lowest <= self._bid <= highest:
-            return
         if pushes != self.venue.pushes:
             highest = lowest = self._bid
         self._marked = (self.venue.pushes, max(highest, self._bid), min(lowest, self._bid))
@@ -197,7 +195,9 @@ class Replay:
                 gap = True
                 if self.chronicle.close(candle):
                     self._note(candle.close_ms, channel)
-                self._mark(candle.close_ms)
+                pushes, highest, lowest = self._marked
+                if not lowest <= self._bid <= highest or pushes != self.venue.pushes:
+                    self._mark(candle.close_ms)
             if self._loud or self._is_loud(candle, channel, stretch.first_ms):
                 self._loud.append(candle.kline(self._grid))
             else:

@@ -5,17 +5,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, repeat
+from math import inf
+from operator import eq, le, lt, sub
 from pathlib import Path
 from typing import Final
 
 from trailingedge.errors import ConfigError
 from trailingedge.market import Kline
 from trailingedge.simulator.csv_files import CsvFile, csv_files
-from trailingedge.simulator.layouts import PRICE_COLUMNS, QUANTITY_COLUMNS, Layout, Row, decimals, kline_times
+from trailingedge.simulator.layouts import PRICE_COLUMNS, QUANTITY_COLUMNS, Layout, Row, decimals, in_ms, kline_times
 
 # How many trades or quotes of a file are looked at. Klines are few enough to see, and to check, them all.
 SURVEYED_ROWS: Final = 100_000
+_PIECE: Final = 512  # klines at a time
+_USUAL_PLACES: Final = 8  # decimals to which the exchange pads every number
+_POINT: Final = slice(-_USUAL_PLACES - 1, -_USUAL_PLACES)
 
 _SYMBOL_IN_NAME: Final = re.compile(r"([A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)-")
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
@@ -64,16 +69,57 @@ def _survey(file: CsvFile) -> Survey:
     named = _SYMBOL_IN_NAME.match(file.name) or _SYMBOL_IN_NAME.match(file.path.name)
     survey = Survey(file, layout, named.group(1).upper() if named else None)
     if layout is Layout.KLINES:
-        for line, row in file.rows():
-            _note_decimals(survey, row)
-            survey.note(*file.parsed(kline_times, line, row))
-        survey.first_ms = min(began_ms for began_ms, _ in survey.runs)
+        _survey_klines(survey)
         return survey
     for row, value in islice(file.values(layout), SURVEYED_ROWS):
         _note_decimals(survey, row)
         if not isinstance(value, Kline):
             survey.first_ms = min(survey.first_ms, value.time_ms) if survey.first_ms else value.time_ms
     return survey
+
+
+def _survey_klines(survey: Survey) -> None:
+    """All of them, by columns, for a year of minutes is read here and again when it is played."""
+    file, rows = survey.file, survey.file.rows()
+    while piece := list(islice(rows, _PIECE)):
+        if not _glance_at(survey, [row for _, row in piece]):  # what is odd is looked at one by one
+            for line, row in piece:
+                survey.note(*file.parsed(kline_times, line, row))
+                _note_decimals(survey, row)
+    survey.first_ms = min(began_ms for began_ms, _ in survey.runs)
+
+
+def _glance_at(survey: Survey, rows: Sequence[Row]) -> bool:
+    """Fold in rows that make sense all together; False where some may not, or leave a gap, and nothing was done."""
+    try:
+        cells = list(zip(*rows, strict=True))
+        open_ms, close_ms = list(map(in_ms, cells[0])), list(map(in_ms, cells[6]))
+        opened, high, low, closed, volume = (list(map(float, column)) for column in cells[1:6])
+    except (ValueError, IndexError):
+        return False
+    follows = all(map(eq, open_ms[1:], (end_ms + 1 for end_ms in close_ms[:-1])))
+    sensible = all(map(le, low, opened)) and all(map(le, opened, high)) and all(map(le, low, closed))
+    sensible = sensible and all(map(le, closed, high)) and min(low) > 0 and max(high) < inf
+    sensible = sensible and all(map(le, repeat(0.0), volume)) and all(map(lt, volume, repeat(inf)))
+    lengths = set(map(sub, close_ms, open_ms))
+    if not (follows and sensible and len(lengths) == 1 and lengths.pop() >= 0):
+        return False
+    survey.note(open_ms[0], close_ms[0])
+    began_ms, ends_ms = survey.runs[-1]
+    survey.runs[-1] = (began_ms, max(ends_ms, close_ms[-1] + 1))
+    for column in PRICE_COLUMNS[survey.layout]:
+        survey.price_decimals = _most_decimals(cells[column], survey.price_decimals)
+    for column in QUANTITY_COLUMNS[survey.layout]:
+        survey.quantity_decimals = _most_decimals(cells[column], survey.quantity_decimals)
+    return True
+
+
+def _most_decimals(cells: Sequence[str], known: int) -> int:
+    """How many decimals the cells use, `known` or more. Mostly all have the usual eight, with no news in them."""
+    tail = "0" * (_USUAL_PLACES - known)
+    if all(cell[_POINT] == "." and cell.endswith(tail) for cell in cells):
+        return known
+    return max(known, *map(decimals, cells))
 
 
 def _note_decimals(survey: Survey, row: Row) -> None:
