@@ -84,6 +84,13 @@ def test_what_is_wrong_is_said_with_its_remedy(
     assert said in capsys.readouterr().err
 
 
+def test_what_makes_a_result_doubtful_stands_beside_it(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", klines, "--set", "KLINE_INTERVAL=1s", "--balance", "ETH=0.001"]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "1m klines tell nothing of the 1s candles within them" in told
+    assert "too little was held" in told
+
+
 def test_after_ctrl_c_there_is_what_there_is_so_far(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

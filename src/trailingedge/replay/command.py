@@ -20,8 +20,8 @@ from trailingedge.commands.report import SESSION
 from trailingedge.config import Settings
 from trailingedge.config_validator import problems
 from trailingedge.errors import ConfigError, ExitCode
-from trailingedge.replay.ground import Ground, ground, open_files
-from trailingedge.replay.progress import ctrl_c_heeded, on_stderr
+from trailingedge.replay.ground import Ground, doubts, ground, open_files
+from trailingedge.replay.progress import Bar, ctrl_c_heeded, on_stderr
 from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
 from trailingedge.report import saved
@@ -71,9 +71,13 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     sessions = [path for path in arguments.files if path.name.endswith(SESSION)]
     if sessions:
         return _replay_sessions(sessions, arguments)
-    settings = read_settings(arguments, environ)
-    market = open_files(arguments.files, settings, symbol=arguments.symbol)
-    story, halted = _replayed(market, ground(market, settings, arguments.balance))
+    settings, bar = read_settings(arguments, environ), on_stderr()
+    bar.show(0.0, "looking through the files")
+    try:
+        market = open_files(arguments.files, settings, symbol=arguments.symbol)
+        story, halted = _replayed(market, ground(market, settings, arguments.balance), bar)
+    finally:
+        bar.close()
     _tell(story, arguments)
     if halted is not None:
         print(f"halted: {halted}", file=sys.stderr)
@@ -98,19 +102,17 @@ def _replay_sessions(paths: Sequence[Path], arguments: argparse.Namespace) -> Ex
     raise ConfigError([f"{path}: this version cannot replay recorded sessions yet" for path in paths])
 
 
-def _replayed(market: RecordedMarket, standing: Ground) -> tuple[Story, str | None]:
+def _replayed(market: RecordedMarket, standing: Ground, bar: Bar) -> tuple[Story, str | None]:
     """The story of it, to its end or until Ctrl-C; and why it was halted, if it was."""
-    bar = on_stderr()
     with ctrl_c_heeded() as stopped:
         replay = Replay(standing, stopped=stopped)
         gc.freeze()  # nothing of what is there by now will ever be garbage
-        try:
-            replay.run(columns_of(market, lambda share: bar.show(share, _moment(replay.time_ms))))
-        finally:
-            bar.close()
-        gaps = list(market.gaps)
+        replay.run(columns_of(market, lambda share: bar.show(share, _moment(replay.time_ms))))
+        gaps = [*market.gaps, *doubts(market, standing.settings)]
         if stopped():
             gaps.append(f"stopped at {_moment(replay.time_ms)}; what came after it was not replayed")
+        if replay.trader.memory.funded is False:
+            gaps.append("in the end too little was held to make an order; give more with --balance")
     return replay.chronicle.story(shown_settings(standing.settings), tuple(gaps)), replay.ended_because
 
 

@@ -11,7 +11,9 @@ from trailingedge.config import Settings
 from trailingedge.config_validator import problems, problems_with_exchange
 from trailingedge.errors import ConfigError
 from trailingedge.replay.venue import rules_of
+from trailingedge.simulator.klines import INTERVALS
 from trailingedge.simulator.recorded import RecordedMarket, open_market
+from trailingedge.simulator.survey import interval_name
 from trailingedge.simulator.terms import Terms
 
 USUAL_BASE: Final = Decimal(1)
@@ -34,6 +36,17 @@ def open_files(files: Sequence[Path], settings: Settings, *, symbol: str | None)
     if market.symbol != settings.symbol:  # the assets that were set are those of another pair
         return market
     return open_market(files, None, settings.base_asset, settings.quote_asset)
+
+
+def doubts(market: RecordedMarket, settings: Settings) -> list[str]:
+    """Why what comes of it should not be believed."""
+    if market.interval_ms <= INTERVALS[settings.kline_interval]:
+        return []
+    name = interval_name(market.interval_ms)
+    return [
+        f"{name} klines tell nothing of the {settings.kline_interval} candles within them: where the price went meanwhile "
+        f"is made up, and so is the result; set KLINE_INTERVAL={name}, or give finer files"
+    ]
 
 
 def ground(market: RecordedMarket, settings: Settings, balances: Mapping[str, Decimal] | None) -> Ground:
