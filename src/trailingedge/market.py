@@ -302,11 +302,15 @@ class RateLimit:
 
 def floor_to_step(quantity: Decimal, step_size: Decimal) -> Decimal:
     """The largest multiple of `step_size` not above `quantity`: what is left over stays ours."""
+    if not quantity % step_size:  # mostly so, and three operations less
+        return quantity
     return (quantity / step_size).to_integral_value(rounding=ROUND_FLOOR) * step_size
 
 
 def passive(price: Decimal, side: Side, tick_size: Decimal) -> Decimal:
     """The nearest tick at or behind `price`: down for a BUY, up for a SELL."""
+    if not price % tick_size:  # mostly so, and three operations less
+        return price
     away = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
     return (price / tick_size).to_integral_value(rounding=away) * tick_size
 

@@ -16,13 +16,17 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import decide, ingest, long_day, replay, start, storm, tick_to_order
+from tests.benchmarks import decide, ingest, long_day, replay, start, storm, tick_to_order, ways
 
 Measure = Callable[[Path, argparse.Namespace, Random], Awaitable[str]]
 
 
 async def _tick_to_order(folder: Path, args: argparse.Namespace, chance: Random) -> str:
     return await tick_to_order.run(folder, rounds=args.rounds, ticks=args.ticks, chance=chance)
+
+
+async def _ways(folder: Path, args: argparse.Namespace, chance: Random) -> str:
+    return await ways.run(folder, rounds=args.rounds, ticks=args.ticks, chance=chance)
 
 
 async def _storm(folder: Path, args: argparse.Namespace, chance: Random) -> str:
@@ -58,6 +62,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "decide": _decide,
     "start": _start,
     "long-day": _long_day,
+    "ways": _ways,
     "replay": _replay,
 }
 

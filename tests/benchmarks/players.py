@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ ENDS_WITHIN_S: Final = 10.0
 _READY: Final = "ready: "
 _ANCHORED_S: Final = 0.5  # right after its first start it writes down its anchor, by an order of its own
 _FLOOR: Final = Path(__file__).with_name("floor.py")
+_TREE: Final = Path(__file__).parents[2]  # where `tests` is found
 
 
 class Player:
@@ -131,13 +132,18 @@ async def floor(name: str = "floor", manner: str = "chase") -> AsyncIterator[Pla
 
 @contextlib.asynccontextmanager
 async def daemon(
-    folder: Path, name: str = "trailing-edge", extra: Mapping[str, str] | None = None, *, chasing: bool = True
+    folder: Path,
+    name: str = "trailing-edge",
+    extra: Mapping[str, str] | None = None,
+    *,
+    chasing: bool = True,
+    program: Sequence[str] = ("-m", "trailingedge.main"),
 ) -> AsyncIterator[Daemon]:
     """A daemon that is ready to trade and, if `chasing`, has an exit at work. Its files go below `folder`."""
     home = folder / name.replace(" ", "-")
     home.mkdir(parents=True)
     async with Venue() as venue:
-        player = await _start(home, name, venue, extra or {})
+        player = await _start(home, name, venue, extra or {}, program)
         try:
             await player.ready()
             if chasing:
@@ -147,7 +153,7 @@ async def daemon(
             await player.end()
 
 
-async def _start(home: Path, name: str, venue: Venue, extra: Mapping[str, str]) -> Daemon:
+async def _start(home: Path, name: str, venue: Venue, extra: Mapping[str, str], program: Sequence[str]) -> Daemon:
     import pty  # not on every platform
 
     settings = {
@@ -158,12 +164,13 @@ async def _start(home: Path, name: str, venue: Venue, extra: Mapping[str, str]) 
         "BINANCE_ED25519_PRIV_PATH": str(_private_key(home)),
         "LOG_DIR": str(home / "logs"),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(_TREE),
     }
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("TELEGRAM_")}
     ours, theirs = pty.openpty()
     born_s = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "trailingedge.main", "--plain"),
+        *(sys.executable, *program, "--plain"),
         stdin=theirs,
         stdout=PIPE,
         stderr=STDOUT,

@@ -98,10 +98,15 @@ def settings(chance: Random) -> Settings:
     )
 
 
+def standing(chosen: Settings) -> Ground:
+    """One ETH and some change, at the fee that was chosen."""
+    terms = dataclasses.replace(Terms(), maker_fee=chosen.fee or Decimal(0))
+    return Ground(chosen, terms, {"ETH": Decimal(1), "FDUSD": Decimal("200.5")})
+
+
 def replayed(chosen: Settings, market: list[Columns], *, thorough: bool = False) -> tuple[Story, Replay]:
     """The story of that market, and the replay that told it."""
-    terms = dataclasses.replace(Terms(), maker_fee=chosen.fee or Decimal(0))
-    replay = Replay(Ground(chosen, terms, {"ETH": Decimal(1), "FDUSD": Decimal("200.5")}), thorough=thorough)
+    replay = Replay(standing(chosen), thorough=thorough)
     replay.run(market)
     assert replay.ended_because is None
     return replay.chronicle.story({}, ()), replay

@@ -261,9 +261,22 @@ async def test_what_a_listener_raises_ends_the_connection_and_silences_it() -> N
     assert str(bench.connection.failure) == "revoked"
 
 
-async def test_a_frame_is_written_when_write_returns() -> None:
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 300, 65_535, 65_536])
+async def test_a_frame_is_written_when_write_returns(size: int) -> None:
     bench = await opened()
-    bench.connection.write('{"id":1}')
+    bench.connection.write("ü" + "x" * (size - 2) if size >= 2 else "x" * size)
     bench.server.receive_data(bytes(bench.wire.written))
     (frame,) = bench.server.events_received()
-    assert bytes(frame.data) == b'{"id":1}'  # type: ignore[union-attr]
+    assert isinstance(frame, Frame)
+    assert (frame.opcode, frame.fin, len(frame.data)) == (Opcode.TEXT, True, size)
+    assert bytes(frame.data).decode().endswith("x" * max(0, size - 2))
+
+
+async def test_no_two_frames_are_masked_alike() -> None:
+    bench = await opened()
+    masks = set()
+    for _ in range(20):
+        bench.wire.written.clear()
+        bench.connection.write("hello")
+        masks.add(bytes(bench.wire.written[2:6]))
+    assert len(masks) > 15

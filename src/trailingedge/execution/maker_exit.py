@@ -207,6 +207,7 @@ class MakerExit:
             books.left_until(now_s),
             self.rules,
             watches_stop=memory.regime is Regime.BASE and want.kind is not Kind.FLUSH,
+            quantity=self._quantity(want, order.price) if self._same_at_any_price(want) else None,
         )
 
     def follow(self, want: Want, top: BookTop, now_s: float, server_ms: int) -> OrderCommand | None:
@@ -336,6 +337,9 @@ class MakerExit:
     def _quantity(self, want: Want, price: Decimal) -> Decimal:
         """All of it, floored to the step; and no more than the largest notional allows."""
         return self.rules.affordable(want.side, want.funds, price)
+
+    def _same_at_any_price(self, want: Want) -> bool:
+        return want.side is Side.SELL and self.rules.max_notional is None
 
     def _differs_for_long(self, order: Order, quantity: Decimal, now_s: float) -> bool:
         if quantity == order.remaining or not self._settled:

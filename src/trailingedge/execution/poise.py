@@ -33,6 +33,7 @@ class Poise:
     left: tuple[tuple[Decimal, float], ...]
     rules: SymbolRules
     watches_stop: bool
+    quantity: Decimal | None  # where it is the same at any price
 
     @property
     def like(self) -> NewOrder:
@@ -48,7 +49,7 @@ class Poise:
         price = rest_at(want.pricing, want.side, top, rules.tick_size, self.own, left)
         if price == self.own.price:
             return None
-        quantity = rules.affordable(want.side, want.funds, price)
+        quantity = self.quantity or rules.affordable(want.side, want.funds, price)
         if rules.breach(price, quantity) is not None:
             return None
         if want.side is Side.SELL:

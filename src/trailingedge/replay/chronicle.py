@@ -4,6 +4,7 @@ Orders and fills are kept each; candles and moments only so many, and coarser on
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -11,7 +12,7 @@ from trailingedge.execution.happenings import OrderPlaced, OrderReplaced, OrderW
 from trailingedge.execution.ids import own_id
 from trailingedge.execution.news import News
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import ExecutionReport, ExecutionType, Regime, SymbolRules
+from trailingedge.market import ZERO, ExecutionReport, ExecutionType, Regime, SymbolRules
 from trailingedge.replay import candles
 from trailingedge.replay.columns import Grid
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
@@ -21,7 +22,7 @@ from trailingedge.strategy.memory import Memory
 from trailingedge.strategy.min_gain import min_gain
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.trailing import trail
-from trailingedge.tally import Tally
+from trailingedge.tally import Mark, Tally
 
 Holds = tuple[float, float]  # base and quote
 _Bar = tuple[int, int, int, int, int]  # when it opened, and its prices in ticks
@@ -31,11 +32,28 @@ _Glance = tuple[int, int, int, Memory, float, Channel | None, Holds]
 MOST_CANDLES: Final = 32_768  # three weeks of minutes; beyond that, two become one, and so on
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a replay: what it came to by itself. Values are in quote, at the best bids."""
+
+    from_ms: int
+    to_ms: int
+    first_bid: Decimal
+    last_bid: Decimal
+    first_value: Decimal
+    last_value: Decimal
+    max_drawdown_frac: float
+    exits: int
+
+
 class Chronicle:
     """Hears what the trader and the venue tell. `curves` False: without candles and moments."""
 
     def __init__(self, rules: SymbolRules, grid: Grid, params: Params, *, curves: bool = True) -> None:
         self.tally = Tally(rules.base_asset, rules.quote_asset)
+        self.parts: list[Part] = []
+        self._part_began: Mark | None = None
+        self._peak = self._deepest = ZERO  # of the part that has begun; the second a fraction
         self._rules = rules
         self._grid = grid
         self._scale = grid.scale
@@ -91,6 +109,31 @@ class Chronicle:
     def mark(self, market_ms: int, bid: int, base: Decimal, quote: Decimal) -> None:
         """Where account and market stand."""
         self.tally.mark(market_ms, self._grid.price(bid), base, quote)
+        value = self.tally.last_value
+        if self._part_began is None:
+            self._part_began, self._peak, self._deepest = self.tally.now(), value, ZERO
+        self._peak = max(self._peak, value)
+        if self._peak:
+            self._deepest = max(self._deepest, 1 - value / self._peak)
+
+    def split(self) -> None:
+        """After a mark: one part ends here, and the next begins."""
+        began, now = self._part_began, self.tally.now()
+        if began is None or began.market_ms == now.market_ms:
+            return
+        self.parts.append(
+            Part(
+                from_ms=began.market_ms,
+                to_ms=now.market_ms,
+                first_bid=began.bid,
+                last_bid=now.bid,
+                first_value=began.value,
+                last_value=now.value,
+                max_drawdown_frac=float(self._deepest),
+                exits=now.exits - began.exits,
+            )
+        )
+        self._part_began, self._peak, self._deepest = now, now.value, ZERO
 
     # The curves ------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ The timing is that of the embedded exchange at the market's own pace, with nothi
 It begins without a history of candles, as a daemon does at the beginning of the same files.
 """
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -50,7 +51,10 @@ _IDLE_BEATS: Final = 90  # of house-keeping; whatever waits for time to pass wai
 
 
 class Replay:
-    """Runs once. `stopped` is asked now and then whether that is enough."""
+    """Runs once. `stopped` is asked now and then whether that is enough.
+
+    `splits` are times at which one part of it ends and another begins (see `Chronicle.parts`), oldest first.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Replay:
         *,
         curves: bool = True,
         thorough: bool = False,
+        splits: Sequence[int] = (),
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         settings, terms = ground.settings, ground.terms
@@ -66,6 +71,7 @@ class Replay:
         self._settings = settings
         self._thorough = thorough
         self._stopped = stopped
+        self._splits = deque(splits)
         self._grid = Grid(terms.tick_size, terms.step_size)
         self._scale = self._grid.scale
         rules = effective_rules(settings, rules_of(terms))
@@ -117,6 +123,8 @@ class Replay:
                     if self._stopped():
                         break
                     self._turn(stretch)
+                    while self._splits and stretch.first_ms >= self._splits[0]:
+                        self._split(self._splits.popleft())
                 self._candles.take_in(stretch)
                 if self._loud or not self._mode.passes(stretch):
                     self._look_through(stretch)
@@ -136,6 +144,14 @@ class Replay:
         if forming is not None and (self.chronicle.close(forming) or self.chronicle.lags):
             self._note(end_ms, self._channel.current)
         self.chronicle.mark(end_ms, self._bid, *self.venue.totals())
+        self.chronicle.split()
+
+    def _split(self, market_ms: int) -> None:
+        """One part ends where the market stood last, and what is highest and lowest is measured anew."""
+        if self._newest is not None:
+            self.chronicle.mark(market_ms, self._bid, *self.venue.totals())
+            self.chronicle.split()
+            self._marked = (self.venue.pushes, self._bid, self._bid)
 
     def _note(self, market_ms: int, channel: Channel | None) -> None:
         memory = self.trader.memory

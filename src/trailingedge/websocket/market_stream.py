@@ -188,13 +188,13 @@ class MarketStream:
     def hear(self, message: StreamMessage, feed: "Feed") -> None:
         """A message, over whichever connection."""
         match message:
-            case TopHeard(symbol=self._symbol, top=top):
-                self._relay.hear(feed, top)
+            case TopHeard():
+                self.hear_book(message, feed)
             case KlineHeard(symbol=self._symbol, interval=self._interval):
                 if message.event_ms >= self._kline_event_ms:  # else another connection told it before
                     self._kline_event_ms = message.event_ms
                     self._hear_kline(message)
-            case TopHeard() | KlineHeard():
+            case KlineHeard():
                 pass  # not ours
             case NoBook():
                 logger.debug("! book ignored reason=%s", message.reason)
@@ -204,6 +204,11 @@ class MarketStream:
                 logger.error("the stream refused a request code=%d text=%r", message.code, message.text)
             case ControlReply() | Unrecognized():
                 logger.debug("< %s", message)
+
+    def hear_book(self, message: TopHeard, feed: "Feed") -> None:
+        """A bookTicker, over whichever connection."""
+        if message.symbol == self._symbol:
+            self._relay.hear(feed, message.top)
 
     def _hear_top(self, top: BookTop) -> None:
         self._snapshots.hear_top(top, self._clock.now_s())
@@ -295,10 +300,14 @@ class Feed:
             elif index > newest or not self._stream.books.tells(frame):
                 self._hear(frame, None)
 
-    def _hear(self, frame: str | bytes, heard: StreamMessage | None) -> None:
+    def _hear(self, frame: str | bytes, heard: TopHeard | None) -> None:
         """`heard` is what `frame` says, where that is known already."""
         try:
-            self._stream.hear(heard or read_top(frame) or read_stream_frame(frame), self)
+            known = heard or read_top(frame)
+            if known is not None:
+                self._stream.hear_book(known, self)
+            else:
+                self._stream.hear(read_stream_frame(frame), self)
         except ProtocolViolation as violation:
             self._violations.add(violation, self._clock.now_s())
         except Exception:  # a handler's mistake must not cut us off from the market

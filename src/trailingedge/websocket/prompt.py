@@ -13,16 +13,26 @@ goes the ordinary way beside any other.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from os import urandom
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Event
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # the library was built without them
+    from websockets.utils import apply_mask
+
 Hear = Callable[[Sequence[str | bytes]], None]
 
 _OF_MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _WHOLE_TEXT: Final = 0x81  # FIN, no extension, opcode text
+_MASKED: Final = 0x80
+_TWO_BYTES: Final = 126  # in place of a size: it is in the two bytes that follow
+_LONG_TEXT: Final = bytes((_WHOLE_TEXT, _MASKED | _TWO_BYTES))
+_LONGEST_HERE: Final = 0xFFFF  # bytes; longer requests, which there are none of, are written by the library
 _LARGEST_HERE: Final = 1 << 20  # bytes; larger frames are the library's, which has the limit
 _EARLY_FRAMES: Final = 1000  # kept for whoever is not listening yet
 _HEAD_ENDS: Final = b"\r\n\r\n"
@@ -56,8 +66,16 @@ class PromptConnection(ClientConnection):
         """
         if self.protocol.state is not OPEN:
             raise ConnectionError("the connection is closed")
-        self.protocol.send_text(text.encode())
-        self.send_data()
+        payload = text.encode()
+        size = len(payload)
+        if size > _LONGEST_HERE:
+            self.protocol.send_text(payload)
+            self.send_data()
+            return
+        # What the library would write, by a shorter way.
+        mask = urandom(4)
+        head = bytes((_WHOLE_TEXT, _MASKED | size)) if size < _TWO_BYTES else _LONG_TEXT + size.to_bytes(2, "big")
+        self.transport.write(head + mask + apply_mask(payload, mask))
 
     # What the transport calls ----------------------------------------------------------------
 

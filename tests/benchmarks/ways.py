@@ -1,0 +1,115 @@
+"""Ways not taken: the daemon with one thing on the way from frame to order done otherwise, each beside the others.
+
+    uv run python -m tests.benchmarks ways --rounds 4 --ticks 150
+
+Run as a program by itself, `ways.py NAME ...` is such a daemon.
+"""
+
+import contextlib
+import gc
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tests.benchmarks import players
+from tests.benchmarks.figures import LATENCY_HEAD, Sample, latency_rows, table
+from tests.benchmarks.tick_to_order import measure
+
+TITLE: Final = "ways not taken: tick to order with one thing done otherwise"
+
+
+def _as_it_is() -> None:
+    pass
+
+
+def _by_the_beat() -> None:
+    """No reflex: the main loop finds the answer."""
+    from trailingedge.reflex import Reflex
+
+    Reflex.prepare = lambda *_: None  # type: ignore[method-assign]
+
+
+def _books_first() -> None:
+    """The reflex enters its answer into the books, and then sends it."""
+    from trailingedge.execution.trader import Trader
+    from trailingedge.market import BookTop
+    from trailingedge.reflex import Reflex
+
+    def react(self: Reflex, trader: Trader, top: BookTop, now_s: float) -> None:
+        poise, draft = trader.poise, self._draft
+        answer = None if poise is None or draft is None or trader.inbox else poise.answer(top, now_s)
+        if answer is None or draft is None or not self._ready:
+            return
+        self._ready = False
+        command = trader.follow_through(answer, top, now_s, self._server_ms())
+        self._expect(self._orders.send(draft, *answer), command)
+
+    Reflex.react = react  # type: ignore[method-assign]
+
+
+def _a_turn_later() -> None:
+    """The library's public methods: frames by `recv` in a task, requests by `send` in another."""
+    from trailingedge.websocket import connection
+
+    setattr(connection, "is_known", lambda _: False)  # noqa: B010 - a module's own function, done away with
+
+
+def _parsed_by_the_library() -> None:
+    """Frames where the library delivers them, cut out of the bytes by its own parser."""
+    from websockets.asyncio.client import ClientConnection
+
+    from trailingedge.websocket.prompt import PromptConnection
+
+    PromptConnection.data_received = ClientConnection.data_received  # type: ignore[method-assign]
+
+
+def _read_as_json() -> None:
+    """A book is read like any other message."""
+    from trailingedge.websocket import market_stream
+
+    setattr(market_stream, "read_top", lambda _: None)  # noqa: B010 - likewise
+
+
+def _records_in_full() -> None:
+    """Log records find out where they come from."""
+    from trailingedge import logging_config
+
+    logging_config.NOT_ASKED = {}  # type: ignore[misc]
+
+
+def _without_collections() -> None:
+    """No garbage is collected."""
+    gc.disable()
+
+
+WAYS: Final[Mapping[str, Callable[[], None]]] = {
+    "as it is": _as_it_is,
+    "read as JSON": _read_as_json,
+    "parsed by the library": _parsed_by_the_library,
+    "records in full": _records_in_full,
+    "without collections": _without_collections,
+    "books first": _books_first,
+    "a turn later": _a_turn_later,
+    "by the beat": _by_the_beat,
+}
+
+
+async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
+    """The table."""
+    async with contextlib.AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        contestants = [await enter(players.floor()), await enter(players.floor("floor again (noise)"))]
+        for name in WAYS:
+            program = ("-m", "tests.benchmarks.ways", name)
+            contestants.append(await enter(players.daemon(folder, name, program=program)))
+        found = await measure(contestants, rounds, ticks, chance)
+    return table(TITLE, LATENCY_HEAD, latency_rows([Sample(each.name, found[each.name]) for each in contestants]))
+
+
+if __name__ == "__main__":
+    from trailingedge.main import run as run_daemon
+
+    WAYS[sys.argv[1]]()
+    raise SystemExit(run_daemon(sys.argv[2:]))
