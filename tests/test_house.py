@@ -56,8 +56,9 @@ FLOORS: Final = [
     "daemon",
     "signals",
     "commands",
-    "replay",
     "plan",
+    "replay",
+    "sweep",
     "embedded",
     "venues",
     "session",
@@ -82,7 +83,7 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
-WITH_EXCHANGE: Final = {"simulator", "paper", "replay", "plan", "embedded"}
+WITH_EXCHANGE: Final = {"simulator", "paper", "plan", "replay", "sweep", "embedded"}
 DOORWAYS: Final = {  # market and orders go through the first two
     "websocket.connection",
     "websocket.prompt",

@@ -98,6 +98,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
         _at_a_venue,
     ),
     "replay": Command("what the strategy would have made of recorded markets", "trailingedge.replay.command"),
+    "sweep": Command(
+        "try many settings on recorded markets, and judge the best on other days", "trailingedge.sweep.command"
+    ),
     "exchange": Command("run the embedded exchange by itself", "trailingedge.simulator.command"),
 }
 

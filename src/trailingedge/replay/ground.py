@@ -42,10 +42,10 @@ def doubts(market: RecordedMarket, settings: Settings) -> list[str]:
     """Why what comes of it should not be believed."""
     if market.interval_ms <= INTERVALS[settings.kline_interval]:
         return []
-    name = interval_name(market.interval_ms)
+    name, ours = interval_name(market.interval_ms), settings.kline_interval
+    told = f"{name} klines tell nothing of the {ours} candles within them"
     return [
-        f"{name} klines tell nothing of the {settings.kline_interval} candles within them: where the price went meanwhile "
-        f"is made up, and so is the result; set KLINE_INTERVAL={name}, or give finer files"
+        f"{told}: where the price went is made up, and so is the result; set KLINE_INTERVAL={name}, or give finer files"
     ]
 
 
