@@ -87,7 +87,7 @@ def worth(verdict: Verdict, asset: str) -> Iterator[str]:
     yield f"the settings as they were made {_said(verdict.unchanged_frac)}, holding {asset} {_said(verdict.held_frac)}."
     if verdict.agreement is not None:
         said = "something" if verdict.agreement >= _AGREES else "next to nothing"
-        yield f"Ranks before and after agree by {verdict.agreement:+.2f} of 1: the past says {said} about the days after."
+        yield f"Ranks before and after agree by {verdict.agreement:+.2f} of 1: the past says {said} of the days after."
     yield _last_word(verdict)
 
 
