@@ -118,4 +118,3 @@ def test_ctrl_c_is_a_request_and_means_what_it_did_once_it_was_not_used() -> Non
         signal.raise_signal(signal.SIGINT)
         assert asked()
         signal.raise_signal(signal.SIGINT)  # `uv run` hands the same one on
-    signal.signal(signal.SIGINT, before)

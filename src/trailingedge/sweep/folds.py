@@ -1,4 +1,8 @@
-"""Days to choose on and days to judge on: the second always after the first, and never the same."""
+"""Days to choose on and days to judge on: the second always after the first, and never the same.
+
+Each combination goes through all days once, and is cut at the splits: what it holds there goes on, as it would in
+a daemon that was left alone with those settings. Chosen is by the parts before a split alone.
+"""
 
 from dataclasses import dataclass
 from typing import Final
