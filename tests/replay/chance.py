@@ -14,7 +14,6 @@ from trailingedge.simulator.terms import Terms
 from trailingedge.strategy.want import Pricing
 
 START_MS: Final = 1_783_000_020_000  # a full minute
-_PRICINGS: Final = tuple(Pricing)
 
 
 def klines(chance: Random, count: int, *, swing: float) -> list[Columns]:
@@ -67,6 +66,9 @@ def ticks(chance: Random, count: int, *, swing: float, trades: bool) -> list[Col
 
 def settings(chance: Random) -> Settings:
     """Settings under which a small move does something."""
+    # A pegged price is the exchange's own, which need not lie on a coarser tick of ours.
+    price_tick = chance.choice((None, None, Decimal("0.05")))
+    pricings = [pricing for pricing in Pricing if price_tick is None or pricing is not Pricing.PEG]
     return dataclasses.replace(
         Settings(),
         loop_sleep_sec=5.0,
@@ -88,12 +90,14 @@ def settings(chance: Random) -> Settings:
         donchian_source=chance.choice(("close", "high_low")),
         breakout_entry=chance.random() < 0.3,
         breakout_exit=chance.random() < 0.3,
-        exit_pricing=chance.choice(_PRICINGS),
-        hard_stop_pricing=chance.choice(_PRICINGS),
+        exit_pricing=chance.choice(pricings),
+        hard_stop_pricing=chance.choice(pricings),
         fee=chance.choice((None, Decimal("0.0002"))),
         max_consecutive_losses=chance.choice((0, 0, 4)),
         max_daily_loss_frac=chance.choice((Decimal(0), Decimal("0.01"))),
         taker_escape_after_sec=chance.choice((0.0, 0.0, 30.0)),
+        price_tick=price_tick,
+        lot_size=chance.choice((None, None, Decimal("0.001"))),
         reserve_quote=chance.choice((Decimal(0), Decimal("100.5"))),
     )
 

@@ -366,6 +366,8 @@ class Replay:
             return None
         if order.state is not State.WORKING or order.side is not want.side or len(chase.alive) != 1:
             return None
+        if self.trader.rules.tick_size != self._grid.tick_size:  # a chaser that steps further sees other prices
+            return None
         own = own_id(order.client_order_id)
         if own is None or own.kind is not want.kind or self._settings.taker_escape_after_sec > 0:
             return None
