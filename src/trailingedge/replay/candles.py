@@ -47,7 +47,11 @@ class Candles:
         """The candles that are over once `stretch` begins, oldest first."""
         if self.open_ms < 0:
             self.open_ms, self._last = stretch.open_ms, stretch.bid
-        closed, interval_ms = [], self._interval_ms
+        closed, interval_ms, open_ms = [], self._interval_ms, self.open_ms
+        if stretch.open_ms == open_ms + interval_ms and self._prices is not None:  # as it nearly always is
+            prices, self.open_ms, self._prices = self._prices, stretch.open_ms, None
+            self._last = prices[3]
+            return (Candle(open_ms, open_ms + interval_ms - 1, *prices),)
         while self.open_ms < stretch.open_ms:
             prices, open_ms = self._prices or (self._last,) * 4, self.open_ms
             self.open_ms, self._last, self._prices = open_ms + interval_ms, prices[3], None

@@ -34,6 +34,7 @@ from trailingedge.results import shown_settings
 from trailingedge.simulator.amounts import balances, fraction
 from trailingedge.simulator.recorded import RecordedMarket
 
+_RARELY: Final = 50_000  # new objects between two collections
 _FILES_HELP: Final = (
     "market files in Binance's public CSV layouts (klines, trades, aggTrades, bookTicker), zipped or not"
 )
@@ -106,7 +107,8 @@ def _replayed(market: RecordedMarket, standing: Ground, bar: Bar) -> tuple[Story
     """The story of it, to its end or until Ctrl-C; and why it was halted, if it was."""
     with ctrl_c_heeded() as stopped:
         replay = Replay(standing, stopped=stopped)
-        gc.freeze()  # nothing of what is there by now will ever be garbage
+        gc.freeze()  # nothing of what is there by now will ever be garbage, and little of what comes
+        gc.set_threshold(_RARELY)
         replay.run(columns_of(market, lambda share: bar.show(share, _moment(replay.time_ms))))
         gaps = [*market.gaps, *doubts(market, standing.settings)]
         if stopped():

@@ -228,21 +228,22 @@ class Replay:
             return True  # a new day may lift what holds
         if close < self._mode.calm_below:
             return False
-        return isinstance(self._mode, Busy) or not is_quiet(
-            self.trader.memory, close, candle.close_ms, channel, self._params
-        )
+        if isinstance(self._mode, Busy):
+            return True
+        noted = self._noted
+        before = None if noted is None else (noted[0].close / self._scale, noted[0].close_ms)
+        return not is_quiet(self.trader.memory, close, candle.close_ms, channel, self._params, before)
 
     def _pass_by(self, candle: Candle, channel: Channel | None) -> None:
         """A close that nobody has to hear of at once."""
         self._noted = (candle, channel)
-        if self.trader.memory.gate is not None:  # the next close is compared with this one
-            self._remember()
+        moving, scale = self._channel, self._scale
         if self._of_closes:
-            close = candle.close / self._scale
-            self._channel.move(close, close)
+            close = candle.close / scale
+            moving.move(close, close)
         else:
-            self._channel.move(candle.high / self._scale, candle.low / self._scale)
-        self._mode.turn(self._channel.current)
+            moving.move(candle.high / scale, candle.low / scale)
+        self._mode.turn(moving.current)
 
     def _remember(self) -> None:
         """Put into the trader's memory what went by without a beat: the high, and the newest close."""
