@@ -8,7 +8,6 @@ read as the tape reads it, and then either means the same or is refused in the s
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
-from itertools import islice
 from typing import Final
 
 from trailingedge.market import Side, floor_to_step, passive
@@ -18,6 +17,7 @@ from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, d
 from trailingedge.simulator.recorded import RecordedMarket
 
 _ROWS: Final = 4096  # a piece; two days of minutes and some
+_EMPTY: Final = [""]
 _CELLS_KEPT: Final = 50_000
 _EXACT: Final = 2.0**50
 _RECENT: Final = 20  # trades whose largest stands for what a best price holds
@@ -52,12 +52,18 @@ class _Reader:
         self._progress = progress
 
     def pieces(self) -> Iterator[tuple[CsvFile, list[tuple[int, Row]]]]:
+        """Rows with their lines, and the file that they are in."""
+        for file, line, rows in self.blocks():
+            yield file, [(number, row) for number, row in enumerate(rows, line) if row != _EMPTY]
+
+    def blocks(self) -> Iterator[tuple[CsvFile, int, list[Row]]]:
+        """The same without lines but the first; an empty one is a row of one empty cell."""
         total, done = max(1, sum(self._sizes)), 0
         for file, size in zip(self._files, self._sizes, strict=True):
-            rows, read = file.rows(), 0
-            while piece := list(islice(rows, _ROWS)):
-                read += len(piece) * (sum(map(len, piece[0][1])) + len(piece[0][1]))
-                yield file, piece
+            read = 0
+            for line, rows in file.pieces(_ROWS):
+                yield file, line, rows
+                read += len(rows) * (sum(map(len, rows[-1])) + len(rows[-1]))
                 self._progress((done + min(read, size)) / total)
             done += size
         self._progress(1.0)
@@ -91,10 +97,12 @@ def _klines(market: RecordedMarket, progress: Progress) -> Iterator[KlineColumns
     """Every row was read and checked when the market was opened, so that no cell is finer than the grid."""
     tick, step = _whole(market.tick_size), _whole(market.step_size)
     told_ms = -1
-    for file, piece in _Reader(market, progress).pieces():
+    for file, line, rows in _Reader(market, progress).blocks():
         columns = KlineColumns()
         try:
-            cells = list(zip(*(row for _, row in piece), strict=True))
+            cells = list(zip(*(row for row in rows if row != _EMPTY), strict=False))
+            if not cells:
+                continue
             columns.open_ms.extend(map(in_ms, cells[0]))
             columns.close_ms.extend(map(in_ms, cells[6]))
             columns.opens.extend(tick(cells[1]))
@@ -103,7 +111,7 @@ def _klines(market: RecordedMarket, progress: Progress) -> Iterator[KlineColumns
             columns.closes.extend(tick(cells[4]))
             columns.volumes.extend(step(cells[5]))
         except (ValueError, IndexError) as exc:
-            raise file.trouble(f"{exc}; the file has changed since it was opened", piece[0][0]) from exc
+            raise file.trouble(f"{exc}; the file has changed since it was opened", line) from exc
         columns = columns.after(told_ms)
         if columns:
             told_ms = columns.close_ms[-1]

@@ -8,9 +8,10 @@ import csv
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -53,15 +54,34 @@ class CsvFile:
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Line number and cells of each row of values."""
         line = 0
+        with self._troubles_told(lambda: line + 1), self._open() as text:
+            reader = csv.reader(text)
+            for row in reader:
+                line = reader.line_num
+                if row and not (line == 1 and is_header(row)):
+                    yield line, row
+
+    def pieces(self, count: int) -> Iterator[tuple[int, list[Row]]]:
+        """The same, `count` lines at a time, each piece with the number of its first line: for whoever reads millions.
+
+        A line that is empty makes a row of one empty cell.
+        """
+        line = 1
+        with self._troubles_told(lambda: line), self._open() as text:
+            while lines := list(islice(text, count)):
+                rows: list[Row] = _split(lines)
+                if line == 1 and is_header(rows[0]):
+                    rows[0] = [""]
+                yield line, rows
+                line += len(lines)
+
+    @contextmanager
+    def _troubles_told(self, line: Callable[[], int]) -> Iterator[None]:
+        """What may be wrong with text, archive and disk becomes a ConfigError; `line` is where that is."""
         try:
-            with self._open() as text:
-                reader = csv.reader(text)
-                for row in reader:
-                    line = reader.line_num
-                    if row and not (line == 1 and is_header(row)):
-                        yield line, row
+            yield
         except (UnicodeDecodeError, csv.Error) as exc:
-            raise self.trouble(f"is no CSV text ({exc}); download it again", line + 1) from exc
+            raise self.trouble(f"is no CSV text ({exc}); download it again", line()) from exc
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as exc:
             raise self.trouble(f"cannot be unpacked ({exc}); download it again") from exc
         except OSError as exc:
@@ -100,6 +120,13 @@ class CsvFile:
             raise self.trouble(f"only {len(row)} columns; repair or remove the line", line) from exc
         except ValueError as exc:
             raise self.trouble(f"{exc}; repair or remove the line", line) from exc
+
+
+def _split(lines: Sequence[str]) -> list[Row]:
+    """Cells of lines. None of the exchange's is quoted, and a plain split takes a third of the time."""
+    if any('"' in line for line in lines):
+        return list(csv.reader(lines))
+    return [line.rstrip("\r\n").split(",") for line in lines]
 
 
 def csv_files(path: Path) -> list[CsvFile]:

@@ -80,12 +80,12 @@ def _survey(file: CsvFile) -> Survey:
 
 def _survey_klines(survey: Survey) -> None:
     """All of them, by columns, for a year of minutes is read here and again when it is played."""
-    file, rows = survey.file, survey.file.rows()
-    while piece := list(islice(rows, _PIECE)):
-        if not _glance_at(survey, [row for _, row in piece]):  # what is odd is looked at one by one
-            for line, row in piece:
-                survey.note(*file.parsed(kline_times, line, row))
-                _note_decimals(survey, row)
+    for line, rows in survey.file.pieces(_PIECE):
+        if not _glance_at(survey, rows):  # what is odd is looked at one by one
+            for number, row in enumerate(rows, line):
+                if row != [""]:
+                    survey.note(*survey.file.parsed(kline_times, number, row))
+                    _note_decimals(survey, row)
     survey.first_ms = min(began_ms for began_ms, _ in survey.runs)
 
 
@@ -117,7 +117,7 @@ def _glance_at(survey: Survey, rows: Sequence[Row]) -> bool:
 def _most_decimals(cells: Sequence[str], known: int) -> int:
     """How many decimals the cells use, `known` or more. Mostly all have the usual eight, with no news in them."""
     tail = "0" * (_USUAL_PLACES - known)
-    if all(cell[_POINT] == "." and cell.endswith(tail) for cell in cells):
+    if all(map(str.endswith, cells, repeat(tail))) and all(cell[_POINT] == "." for cell in cells):
         return known
     return max(known, *map(decimals, cells))
 
