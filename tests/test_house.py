@@ -56,9 +56,10 @@ FLOORS: Final = [
     "helm",
     "daemon",
     "signals",
-    "replay",
     "commands",
     "plan",
+    "replay",
+    "sweep",
     "embedded",
     "venues",
     "session",
@@ -83,7 +84,7 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
-WITH_EXCHANGE: Final = {"simulator", "paper", "replay", "plan", "embedded"}
+WITH_EXCHANGE: Final = {"simulator", "paper", "plan", "replay", "sweep", "embedded"}
 DOORWAYS: Final = {  # market and orders go through the first two
     "websocket.connection",
     "websocket.prompt",
