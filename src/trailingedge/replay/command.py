@@ -36,23 +36,22 @@ from trailingedge.simulator.recorded import RecordedMarket
 
 _RARELY: Final = 50_000  # new objects between two collections
 _FILES_HELP: Final = (
-    "market files in Binance's public CSV layouts (klines, trades, aggTrades, bookTicker), zipped or not; "
-    f"or one recorded session (*{SUFFIX})"
+    "market files in Binance's public CSV layouts (klines, trades, aggTrades, bookTicker), zipped or not"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    add_market_arguments(parser)
+    add_market_arguments(parser, f"{_FILES_HELP}; or one recorded session (*{SUFFIX})")
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a ledger with one row for each fill")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, readable offline")
     parser.add_argument("--save", type=Path, metavar="FILE", help=f"save the story, usually as NAME{saved.SUFFIX}")
 
 
-def add_market_arguments(parser: argparse.ArgumentParser) -> None:
+def add_market_arguments(parser: argparse.ArgumentParser, files: str = _FILES_HELP) -> None:
     """Which market, with which settings, from which balances."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=_FILES_HELP)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=files)
     parser.add_argument(
         "--balance", type=balances, metavar="ASSET=AMOUNT,…", help="what the account owns (1 of the base asset)"
     )
