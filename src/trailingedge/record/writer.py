@@ -7,6 +7,7 @@ killed leaves all of it but the last moment.
 
 import contextlib
 import logging
+import os
 import threading
 import time
 import zlib
@@ -236,5 +237,5 @@ class Notebook:
 
 
 def _new_file(path: Path) -> Sink:
-    """Without a buffer of its own: what a full disk did not take must not linger there and fail again."""
-    return path.open("xb", buffering=0)
+    """For its owner alone, and without a buffer of its own: what a full disk did not take must not fail again there."""
+    return open(path, "wb", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))
