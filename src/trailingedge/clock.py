@@ -55,7 +55,9 @@ async def within(clock: Clock, seconds: float) -> AsyncIterator[None]:
 class RealClock:
     """The machine's own clocks."""
 
-    now_s = staticmethod(time.monotonic)  # read several times between a price and its order
+    # Between a price and its order they are read several times.
+    now_s = staticmethod(time.monotonic)
+    now_ns = staticmethod(time.monotonic_ns)
 
     def unix_ms(self) -> int:
         return time.time_ns() // 1_000_000

@@ -22,9 +22,8 @@ from trailingedge.clock import RealClock
 from trailingedge.config import Endpoints, Settings
 from trailingedge.errors import SessionLost
 from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import Entry, decode, encode
+from trailingedge.record.lines import Entry, Lines, decode, encode
 from trailingedge.record.reader import Record
-from trailingedge.record.recorder import Lines
 from trailingedge.record.session import recorded
 from trailingedge.record.threshold import Line
 from trailingedge.record.writer import Notebook, Shelf, Writer

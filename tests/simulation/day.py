@@ -22,7 +22,7 @@ from trailingedge.daemon import Daemon
 from trailingedge.errors import ExitCode
 from trailingedge.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
-from trailingedge.record.recorder import Lines
+from trailingedge.record.lines import Lines
 from trailingedge.record.session import Life, Unrecorded, recorded
 from trailingedge.simulator.accounts import Account
 from trailingedge.simulator.drift import DriftingClock

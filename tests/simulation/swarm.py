@@ -23,7 +23,7 @@ from trailingedge.clock import Clock
 from trailingedge.config import Settings
 from trailingedge.daemon import Daemon
 from trailingedge.market import Side
-from trailingedge.record.recorder import Lines
+from trailingedge.record.lines import Lines
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.refusals import DUPLICATE_ORDER
 from trailingedge.simulator.server import LoopbackExchange

@@ -1,13 +1,14 @@
 """What stands in a record, line by line: each is a JSON array that begins with its kind.
 
-Of a *moment*, when something came from outside, the second and third are its time, in microseconds since the
-beginning, and how many turns the event loop had made since the moment before:
+Of a *moment*, when something came from outside, the second and third are its time, in nanoseconds since the
+beginning, and how often the event loop had gone round:
 
     ["begin", t, n]                          the daemon's first step
     ["<", t, n, line, frame]                 a frame came over that line; ["+", 0, 0, line, frame] together with it.
                                              "<text" and "+text" where it came as text, not as bytes
     ["told", t, n, number, outcome]          what was asked for has come out: null or a text, or [error, …]
-    ["ring", t, n, alarm, wall]              an alarm rang; `wall` where the wall clock was found to be off
+    ["ring", t, n, alarm, off_ms]            an alarm rang; `off_ms` where the wall clock was found to have been set
+    ["tick", t, n]                           nothing came, but time had passed
     ["obey", t, n, instruction, who]         an operator
     ["stop", t, n, reason, code]
     ["stir", t, n]
@@ -21,7 +22,6 @@ Everything else is what the daemon made of the moment before, in the order in wh
     ["alert", level, text]
     ["news", event, {…}]                     something changed, by strategy or chase
     ["decision", […], {…}]                   what it is about has changed: that, and all the numbers
-    ["late", reading, t]                     time was read long after the moment's beginning
     ["over", outcome]                        it has ended: an exit code or [error, …]
 
 And beside it: ["session", {…}] heads a session, ["part", number] a further file of it; ["hole", count] stands
@@ -34,18 +34,32 @@ changed in them but keys and signatures, which are struck out here as everywhere
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 Entry = tuple[Any, ...]
 
+
+class Lines(Protocol):
+    """Where a record's lines go, in order."""
+
+    @property
+    def add(self) -> Callable[[Entry], None]:
+        """Takes one and returns at once. Not for keeping: it is another one when it has to be."""
+        ...
+
+    def mind(self) -> bool:
+        """Called now and then, to see that they are written as fast as they come: whether they are kept."""
+        ...
+
+
 FORMAT: Final = "trailing-edge session"
 VERSION: Final = 1
+MOMENTS: Final = ("begin", "told", "ring", "tick", "obey", "stop", "stir")  # beside frames
 
-MOMENTS: Final = frozenset({"begin", "<", "<text", "told", "ring", "obey", "stop", "stir"})
 FRAMES: Final = (b'["<', b'["+')
 
 _SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"')
@@ -55,12 +69,14 @@ _STRUCK_OUT_IN_BYTES: Final = '"\\1":"…"'.encode()
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
-def encode(entry: Entry) -> bytes:
-    """The line of it, or the lines, each with its end."""
+def encode(entry: Entry, zero_ns: int = 0) -> bytes:
+    """The line of it, or the lines, each with its end. Moments bear the time of a clock that began with `zero_ns`."""
     kind = entry[0]
     if kind == "<":
-        return _frames(*entry[1:])
-    if kind in (">", "!>"):
+        return _frames(entry[1] - zero_ns, *entry[2:])
+    if kind in MOMENTS:
+        entry = (kind, entry[1] - zero_ns, *entry[2:])
+    elif kind in (">", "!>"):
         entry = (kind, entry[1], without_secrets(entry[2]), *entry[3:])
     elif kind in ("news", "decision"):
         entry = (kind, *map(_bare, entry[1:]))
@@ -74,10 +90,10 @@ def without_secrets(text: str) -> str:
     return text
 
 
-def _frames(at_us: int, turns: int, line: int, frames: Sequence[str | bytes]) -> bytes:
+def _frames(at_ns: int, turns: int, line: int, frames: Sequence[str | bytes]) -> bytes:
     first, *others = frames
     kind = "<" if isinstance(first, bytes) else "<text"
-    written = [b'["%s",%d,%d,%d,%s]\n' % (kind.encode(), at_us, turns, line, _frame(first))]
+    written = [b'["%s",%d,%d,%d,%s]\n' % (kind.encode(), at_ns, turns, line, _frame(first))]
     for frame in others:
         kind = "+" if isinstance(frame, bytes) else "+text"
         written.append(b'["%s",0,0,%d,%s]\n' % (kind.encode(), line, _frame(frame)))
@@ -106,7 +122,7 @@ def _frame(frame: str | bytes) -> bytes:
 def decode(line: bytes) -> Entry:
     """What a line says. Raises ValueError where it is none."""
     if line.startswith(FRAMES):
-        head, at_us, turns, number, frame = line.split(b",", 4)
+        head, at_ns, turns, number, frame = line.split(b",", 4)
         kind = "<" if head[2] == 60 else "+"
         raw: str | bytes = frame[:-1]
         if frame[-1] != 93:
@@ -116,7 +132,7 @@ def decode(line: bytes) -> Entry:
             raw = text.encode(errors="surrogateescape") if len(head) == 4 else text
         elif len(head) != 4:
             raw = frame[:-1].decode()
-        return kind, int(at_us), int(turns), int(number), raw
+        return kind, int(at_ns), int(turns), int(number), raw
     entry = json.loads(line)
     if not isinstance(entry, list) or not entry:
         raise ValueError("no line of a record")

@@ -22,7 +22,7 @@ _SUM: Final = b'\n["sum",'
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first line. `settings` are shown values, `zero_us` and `unix_us` the clocks at the beginning."""
+    """The first line. `settings` are shown values, `zero_ns` and `unix_ns` the clocks at the beginning."""
 
     program: str
     python: str
@@ -30,8 +30,8 @@ class Head:
     fingerprint: str
     endpoints: tuple[str, str]
     seed: int
-    zero_us: int
-    unix_us: int
+    zero_ns: int
+    unix_ns: int
     checks_key: bool
     saves_frames: bool
 
@@ -158,8 +158,8 @@ def _head(path: Path, line: bytes, trouble: str | None) -> Head:
             fingerprint=head["fingerprint"],
             endpoints=(head["endpoints"][0], head["endpoints"][1]),
             seed=head["seed"],
-            zero_us=head["zero_us"],
-            unix_us=head["unix_us"],
+            zero_ns=head["zero_ns"],
+            unix_ns=head["unix_ns"],
             checks_key=head["checks_key"],
             saves_frames=head["saves_frames"],
         )

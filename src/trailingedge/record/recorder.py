@@ -10,95 +10,44 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
-from trailingedge.clock import Clock
+from trailingedge.clock import Clock, RealClock
 from trailingedge.errors import ExitCode, SessionLost
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.record import failures
-from trailingedge.record.lines import Entry
+from trailingedge.record.lines import Lines
 from trailingedge.record.standing import StandingClock
 from trailingedge.record.threshold import Do, Line, Threshold, error_of, is_of_our_own
-from trailingedge.record.turns import counter_of
+from trailingedge.record.turns import count_no_more, counter_of
 from trailingedge.record.watchman import Watchman
-from trailingedge.websocket.connection import Dial, Socket, hears_at_once
+from trailingedge.websocket.connection import Dial, Hear, Socket, hears_at_once
 from trailingedge.wiring import Entry as Entered
 from trailingedge.wiring import Surroundings
 
-LATE_S: Final = 0.1  # a reading so long after its moment tells the time as it is by then
+LATE_S: Final = 0.25  # a moment that lasts so long is followed by another one, which has nothing but its time
 _WALL_OFF_MS: Final = 2  # the wall clock is told in milliseconds, so that one more or less means nothing
-
-
-class Lines(Protocol):
-    """Where a record's lines go, in order."""
-
-    def add(self, entry: Entry) -> None:
-        """Take it and return at once."""
-        ...
-
-
-class _RecordingClock(StandingClock):
-    """Tells the moment's time, and notes it where the moment takes so long that its time is no use any more.
-
-    What would read better in small methods is in one each: some are between a price and its order.
-    """
-
-    def __init__(self, clock: Clock, lines: Lines) -> None:
-        zero_us = round(clock.now_s() * 1e6)
-        super().__init__(zero_us, clock.unix_ms() * 1000)
-        self._real_s = clock.now_s
-        self._zero_s = zero_us / 1e6
-        self._lines = lines
-        self._late_s = self._zero_s + LATE_S
-
-    def beginning(self) -> dict[str, int]:
-        """What a replay has to know of it."""
-        return {"zero_us": self._zero_us, "unix_us": self._unix_us}
-
-    def begin(self) -> int:
-        """A new moment: its time."""
-        self.readings = 0
-        self.at_us = at_us = int((self._real_s() - self._zero_s) * 1e6 + 0.5)
-        self._now_s = now_s = (self._zero_us + at_us) / 1e6
-        self._late_s = now_s + LATE_S
-        return at_us
-
-    def now_s(self) -> float:
-        self.readings += 1
-        if self._real_s() > self._late_s:
-            self._tell_late()
-        return self._now_s
-
-    def unix_ms(self) -> int:
-        self.readings += 1
-        if self._real_s() > self._late_s:
-            self._tell_late()
-        return (self._unix_us + self.at_us + self.wall_us) // 1000
-
-    def _tell_late(self) -> None:
-        readings = self.readings
-        self._lines.add(("late", readings, self.begin()))
-        self.readings = readings
 
 
 class Recorder(Threshold):
     """`surroundings` are those of the daemon, from now on: lived in, and recorded to `lines`."""
 
     def __init__(self, world: Surroundings, lines: Lines, head: dict[str, object], seed: int) -> None:
-        self._time = _RecordingClock(world.clock, lines)
-        super().__init__(self._time)
+        self._now_ns = _nanoseconds(world.clock)
+        super().__init__(StandingClock(self._now_ns(), world.clock.unix_ms() * 1_000_000))
+        self._lines = lines
         self._world = world
         self._dial: Dial = world.dial
-        self._add = lines.add
         self._loop = asyncio.get_running_loop()
-        self._counter = counter_of(self._loop)
-        self._turn = 0
+        self._counter = counter_of(self._loop, self._between_turns, self._within_a_turn)
         self._waiting: deque[Callable[[], None]] = deque()  # for the end of a turn
         self._handles: dict[int, asyncio.TimerHandle] = {}
         self._sockets: dict[int, Socket] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._ears: dict[int, _Ear] = {}
         self._over = False
+        self.keeps = True  # every line
         self.surroundings = replace(
             world,
             dial=self.dial,
@@ -106,47 +55,51 @@ class Recorder(Threshold):
             save_frames=None if world.save_frames is None else self.saves(world.save_frames),
             stopwatch=world.stopwatch or world.clock,
             enter=self._enter,
-            witness=Watchman(self._add),
+            witness=Watchman(lines),
             random=Random(seed),
         )
-        lines.add(("session", head | {"seed": seed, **self._time.beginning()}))
+        begun = {"zero_ns": self.time.zero_ns, "unix_ns": self.time.zero_ns + self.time.wall[1]}
+        lines.add(("session", head | {"seed": seed} | begun))
 
     def alerts(self, alerts: Alerts) -> Alerts:
         """The same, noted."""
-        return NotedAlerts(alerts, self._add)
+        return NotedAlerts(alerts, self._lines)
 
     async def watch(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         """Run the daemon, and note how it ended."""
-        self._turn = self._counter.turns
-        self._add(("begin", self._time.begin(), 0))
+        self._lines.add(("begin", *self._moment()))
         try:
             code = await run()
         except asyncio.CancelledError:
-            self._add(("over", ["CancelledError", ""]))
+            self._lines.add(("over", ["CancelledError", ""]))
             raise
         except Exception as failure:
-            self._add(("over", failures.written(failure)))
+            self._lines.add(("over", failures.written(failure)))
             raise
         else:
-            self._add(("over", int(code)))
+            self._lines.add(("over", int(code)))
             return code
         finally:
             self._over = True
+            count_no_more(self._loop)
             await self._let_go()
 
     # Moments ---------------------------------------------------------------------------------
 
     def _moment(self) -> tuple[int, int]:
-        """A new one: its time, and the turns since the one before."""
-        turn = self._counter.turns
-        turns, self._turn = turn - self._turn, turn
-        return self._time.begin(), turns
+        """A new one: its time, and how often the loop has gone round."""
+        now_ns = self._now_ns()
+        self.time.stand_at(now_ns)
+        return now_ns, self._counter.turns
 
-    def hear(self, line: Line, frames: Sequence[str | bytes]) -> None:
-        """At the end of a turn: frames that came together. Raises what the daemon does."""
-        at_us, turns = self._moment()
-        self._add(("<", at_us, turns, line.number, frames))
-        line.heard(frames)
+    def _between_turns(self) -> None:
+        """Where the daemon is still at work long after the moment began, its time is no use any more."""
+        if self._now_ns() / 1e9 > self.time.now[0] + LATE_S and not self._over:
+            self._lines.add(("tick", *self._moment()))
+
+    def _within_a_turn(self) -> None:
+        if self._now_ns() / 1e9 > self.time.now[0] + LATE_S:
+            self.at_the_end_of_a_turn(self._between_turns)
 
     def at_the_end_of_a_turn(self, act: Callable[[], None]) -> None:
         """There the tasks that were ready have had their turn, here some of them have not."""
@@ -164,7 +117,7 @@ class Recorder(Threshold):
         def enter() -> None:
             if not self._over:
                 what, *more = entry
-                self._add((what, *self._moment(), *more))
+                self._lines.add((what, *self._moment(), *more))
             act()
 
         self.at_the_end_of_a_turn(enter)
@@ -172,7 +125,7 @@ class Recorder(Threshold):
     # Alarms
 
     def _set_alarm(self, number: int, seconds: float) -> None:
-        self._add(("alarm", number, seconds))
+        self._lines.add(("alarm", number, seconds))
         self._handles[number] = self._loop.call_later(max(0.0, seconds), self._ring, number)
 
     def _unset_alarm(self, number: int) -> None:
@@ -182,19 +135,28 @@ class Recorder(Threshold):
         if self._over:
             return
         del self._handles[number]
-        at_us, turns = self._moment()
-        off_ms = self._world.clock.unix_ms() - self._time.moment_ms
+        moment = self._moment()
+        off_ms = self._world.clock.unix_ms() - self.time.wall[0]
         if abs(off_ms) < _WALL_OFF_MS:
-            self._add(("ring", at_us, turns, number))
+            self._lines.add(("ring", *moment, number))
         else:
-            self._time.wall_us += off_ms * 1000
-            self._add(("ring", at_us, turns, number, self._time.wall_us))
+            self.time.set_wall(off_ms)
+            self._lines.add(("ring", *moment, number, off_ms))
+        self._mind()
         self.ring(number)
+
+    def _mind(self) -> None:
+        """While lines are left out, none may go straight to where they are kept."""
+        keeps = self._lines.mind()
+        if keeps is not self.keeps:
+            self.keeps = keeps
+            for ear in self._ears.values():
+                ear.look()
 
     # What is asked for
 
     def _begin(self, number: int, what: str, do: Do) -> None:
-        self._add(("ask", number, what))
+        self._lines.add(("ask", number, what))
         self._tasks[number] = self._loop.create_task(self._do(number, do))
 
     async def _do(self, number: int, do: Do) -> None:
@@ -217,13 +179,13 @@ class Recorder(Threshold):
             self._forsake(number)
             return
         outcome = result if error is None else self._written(error)
-        self._add(("told", *self._moment(), number, outcome))
+        self._lines.add(("told", *self._moment(), number, outcome))
         if isinstance(outcome, list):
             error = error_of(outcome) if outcome == [failures.OWN] else error
         self.told(number, result, error)
 
     def _written(self, error: BaseException) -> list[object]:
-        ours = any(is_of_our_own(line, error) for line in self._lines.values())
+        ours = any(is_of_our_own(line, error) for line in self._open_lines.values())
         return [failures.OWN] if ours else failures.written(error)
 
     def _leave(self, number: int) -> None:
@@ -247,7 +209,7 @@ class Recorder(Threshold):
         for handle in self._handles.values():
             handle.cancel()
         for number in list(self._sockets):
-            if number not in self._lines:
+            if number not in self._open_lines:
                 self._forsake(number)
         if self._closing:
             await asyncio.wait(self._closing)
@@ -257,87 +219,143 @@ class Recorder(Threshold):
     async def _open(self, line: Line, url: str) -> None:
         self._sockets[line.number] = await self._dial(url)
 
-    def send(self, line: Line, text: str) -> None:
-        try:
-            socket = self._sockets.get(line.number)
-            if socket is None:
-                raise SessionLost("the connection is closed")
-            socket.send(text)
-        except SessionLost as lost:
-            self._add(("!>", line.number, text, failures.written(lost)))
-            raise
-        self._add((">", line.number, text))
+    def _sender(self, line: Line) -> Callable[[str], None]:
+        number, write, lines = line.number, self._sockets[line.number].send, self._lines
+
+        def send(text: str) -> None:
+            try:
+                write(text)
+            except SessionLost as lost:
+                lines.add(("!>", number, text, failures.written(lost)))
+                raise
+            lines.add((">", number, text))  # after it is on its way
+
+        return send
 
     async def listen(self, line: Line) -> None:
-        socket, task = self._sockets[line.number], asyncio.current_task()
-        ear = _Ear(self, line, at_once=hears_at_once(socket), broken=lambda: task is not None and task.cancel())
+        socket = self._sockets[line.number]
+        ear = self._ears[line.number] = _Ear(self, line, asyncio.current_task(), at_once=hears_at_once(socket))
         self._loop.call_soon(ear.open)
         try:
-            await socket.listen(ear.hear)
+            await socket.listen(self._listener(line, ear))
         except asyncio.CancelledError:
-            if line.failure is None or task is None or not line.listening:
+            ear.raise_failure()
+            raise
+        finally:
+            del self._ears[line.number]
+
+    def _listener(self, line: Line, ear: "_Ear") -> Hear:
+        """A moment each, and each in one go: this is the way from a price to its order, and most of it is cold."""
+        number, counter, now_ns, listen = line.number, self._counter, self._now_ns, line.hear
+        direct, add, now, wall = ear.direct, self._lines.add, self.time.now, self.time.wall
+
+        def hear(frames: Sequence[str | bytes]) -> None:
+            if not direct:
+                ear.keep(frames)
+                return
+            at_ns = now_ns()
+            now[0] = at_ns / 1e9
+            wall[0] = (at_ns + wall[1]) // 1_000_000
+            add(("<", at_ns, counter.turns, number, frames))
+            try:
+                listen(frames)
+            except BaseException as failure:
+                line.fail(failure)
+                direct.clear()
                 raise
-            task.uncancel()
-            raise line.failure from None
+
+        return hear
+
+    def deaf(self, line: Line) -> None:
+        ear = self._ears.get(line.number)
+        if ear is not None:
+            ear.look()
+
+    def hear(self, line: Line, frames: Sequence[str | bytes]) -> None:
+        """The same where it need not be quick. Raises what the daemon does."""
+        self._lines.add(("<", *self._moment(), line.number, frames))
+        line.heard(frames)
 
     async def close(self, line: Line) -> None:
         socket = self._sockets.get(line.number)
         if socket is not None:
             await socket.close()
         self._sockets.pop(line.number, None)
-        self._lines.pop(line.number, None)
+        self._open_lines.pop(line.number, None)
 
 
 class _Ear:
-    """Hands frames over at the end of a turn.
+    """Hands frames over at the end of a turn, unless they come there: while there is something in `direct`.
 
-    A connection that hears where its transport delivers is there already, but for what had come before
-    anybody listened.
+    A connection that hears where its transport delivers is at the end of a turn already, but for what had come
+    before anybody listened.
     """
 
-    def __init__(self, recorder: Recorder, line: Line, *, at_once: bool, broken: Callable[[], object]) -> None:
+    def __init__(
+        self, recorder: Recorder, line: Line, listening: "asyncio.Task[None] | None", *, at_once: bool
+    ) -> None:
+        self.direct: list[bool] = []
         self._recorder = recorder
         self._line = line
-        self._broken = broken
-        self._at_once = False
-        self._may_hear_at_once = at_once
+        self._listening = listening
+        self._at_once = at_once
+        self._open = False
+        self._broken = False
         self._kept: list[Sequence[str | bytes]] = []
 
     def open(self) -> None:
-        """What had come before has been handed over."""
-        self._at_once = self._may_hear_at_once
+        """What had come before has been handed to us."""
+        self._open = True
+        self.look()
 
-    def hear(self, frames: Sequence[str | bytes]) -> None:
-        if not self._line.listening or self._line.failure is not None:
-            return
-        if self._at_once and not self._kept:
-            self._recorder.hear(self._line, frames)
-            return
+    def look(self) -> None:
+        """Whether frames may go straight on."""
+        if self._at_once and self._open and self._line.listening and self._recorder.keeps and not self._kept:
+            self.direct[:] = [True]
+        else:
+            self.direct.clear()
+
+    def keep(self, frames: Sequence[str | bytes]) -> None:
+        """Until this turn is over."""
         if not self._kept:
             self._recorder.at_the_end_of_a_turn(self._hand_over)
         self._kept.append(frames)
 
+    def raise_failure(self) -> None:
+        """Listening was ended because the daemon had raised something: raise that."""
+        if self._broken and self._line.failure is not None and self._listening is not None:
+            self._listening.uncancel()
+            raise self._line.failure
+
     def _hand_over(self) -> None:
         kept, self._kept = self._kept, []
+        self.look()
         for frames in kept:
-            if not self._line.listening or self._line.failure is not None:
+            if not self._line.listening:
                 return
             try:
                 self._recorder.hear(self._line, frames)
-            except Exception:  # noqa: BLE001 - it is with the line, and whoever listens to the socket raises it
-                self._broken()
+            except Exception:  # noqa: BLE001 - it is with the line, and `listen` raises it
+                self._broken = True
+                if self._listening is not None:
+                    self._listening.cancel()
 
 
 class NotedAlerts:
     """Alerts that are lines of a record as well."""
 
-    def __init__(self, alerts: Alerts, add: Callable[[Entry], None]) -> None:
+    def __init__(self, alerts: Alerts, lines: Lines) -> None:
         self._alerts = alerts
-        self._add = add
+        self._lines = lines
 
     def send(self, text: str, level: int = logging.INFO) -> None:
-        self._add(("alert", level, text))
+        self._lines.add(("alert", level, text))
         self._alerts.send(text, level)
+
+
+def _nanoseconds(clock: Clock) -> Callable[[], int]:
+    """The monotonic time of `clock` in whole nanoseconds."""
+    return clock.now_ns if isinstance(clock, RealClock) else lambda: round(clock.now_s() * 1e9)
 
 
 async def _hang_up(socket: Socket) -> None:

@@ -14,8 +14,8 @@ from trailingedge.config import Settings
 from trailingedge.errors import ExitCode
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import FORMAT, VERSION
-from trailingedge.record.recorder import Lines, Recorder
+from trailingedge.record.lines import FORMAT, VERSION, Lines
+from trailingedge.record.recorder import Recorder
 from trailingedge.record.writer import Shelf, Writer
 from trailingedge.results import shown_settings
 from trailingedge.wiring import KeyCheck, Surroundings

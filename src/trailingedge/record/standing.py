@@ -1,37 +1,36 @@
 """A clock that stands still between two moments.
 
 Whatever the daemon makes of a moment it makes at one and the same time, which is in the record; so the replay has
-it too, to the microsecond. Times count in whole microseconds and become floats by one division, alike both times.
+it too, to the nanosecond. Times are whole numbers and become floats by one division, alike both times.
 """
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from operator import getitem
+from typing import cast
 
 
-class StandingClock(ABC):
-    """Both times of the moment. `zero_us` and `unix_us` are those of the beginning, by the clocks of the machine."""
+class StandingClock:
+    """Both times of the moment. `zero_ns` and `unix_ns` are those of the beginning, by the clocks of the machine.
 
-    def __init__(self, zero_us: int, unix_us: int) -> None:
-        self.at_us = 0
-        self.readings = 0  # since the moment began
-        self.wall_us = 0  # how far the wall clock has been set, or has drifted, since the beginning
-        self._zero_us = zero_us
-        self._unix_us = unix_us
-        self._now_s = zero_us / 1e6
+    They are read several times between a price and its order, and to read one is no more than to take it from
+    where it lies: in the first place of `now` and of `wall`. `wall` has what the wall clock is ahead beside it.
+    """
 
-    def jump(self, at_us: int) -> None:
-        """It is so much later than the beginning."""
-        self.at_us = at_us
-        self._now_s = (self._zero_us + at_us) / 1e6
+    def __init__(self, zero_ns: int, unix_ns: int) -> None:
+        self.zero_ns = zero_ns
+        self.now = [0.0]
+        self.wall = [0, unix_ns - zero_ns]
+        self.now_s = cast("Callable[[], float]", partial(getitem, self.now, 0))
+        self.unix_ms = cast("Callable[[], int]", partial(getitem, self.wall, 0))
+        self.stand_at(zero_ns)
 
-    @abstractmethod
-    def now_s(self) -> float:
-        """As a Clock tells it; a reading is counted, and may come too late for the time of the moment."""
+    def stand_at(self, now_ns: int) -> None:
+        """By the monotonic clock."""
+        self.now[0] = now_ns / 1e9
+        self.wall[0] = (now_ns + self.wall[1]) // 1_000_000
 
-    @abstractmethod
-    def unix_ms(self) -> int:
-        """The same."""
-
-    @property
-    def moment_ms(self) -> int:
-        """The wall clock of the moment."""
-        return (self._unix_us + self.at_us + self.wall_us) // 1000
+    def set_wall(self, off_ms: int) -> None:
+        """The wall clock is found to be so much further than this one: it was set, or has drifted."""
+        self.wall[0] += off_ms
+        self.wall[1] += off_ms * 1_000_000

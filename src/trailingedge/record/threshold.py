@@ -27,13 +27,14 @@ class Threshold(ABC):
     """A Clock, a Dial, and what else the daemon waits for. Those who derive from it bring the moments."""
 
     def __init__(self, clock: StandingClock) -> None:
+        self.time = clock
         self.now_s: Callable[[], float] = clock.now_s
         self.unix_ms: Callable[[], int] = clock.unix_ms
         self._alarms_set = 0
         self._alarms: dict[int, Callable[[], None]] = {}
         self._asked = 0
         self._answers: dict[int, asyncio.Future[str | None]] = {}
-        self._lines: dict[int, Line] = {}
+        self._open_lines: dict[int, Line] = {}
 
     # What the daemon uses --------------------------------------------------------------------
 
@@ -56,7 +57,8 @@ class Threshold(ABC):
         """An open line. Raises what the dial raises."""
         line = Line(self, self._asked + 1)
         await self.ask(f"dial {url}", partial(self._open, line, url))
-        self._lines[line.number] = line
+        self._open_lines[line.number] = line
+        line.send = self._sender(line)
         return line
 
     def saves(self, save_frames: SaveFrames) -> SaveFrames:
@@ -120,18 +122,22 @@ class Threshold(ABC):
     # What is behind it -----------------------------------------------------------------------
 
     @abstractmethod
-    def send(self, line: "Line", text: str) -> None:
-        """Raises SessionLost."""
-
-    @abstractmethod
     async def listen(self, line: "Line") -> None:
         """Until that line has ended; raises why."""
+
+    @abstractmethod
+    def deaf(self, line: "Line") -> None:
+        """Nobody listens to it any more."""
 
     @abstractmethod
     async def close(self, line: "Line") -> None: ...
 
     @abstractmethod
     async def _open(self, line: "Line", url: str) -> None: ...
+
+    @abstractmethod
+    def _sender(self, line: "Line") -> Callable[[str], None]:
+        """What writes to that line, which is open. It raises SessionLost."""
 
     @abstractmethod
     def _set_alarm(self, number: int, seconds: float) -> None: ...
@@ -162,15 +168,13 @@ class Line:
     def __init__(self, threshold: Threshold, number: int) -> None:
         self.number = number
         self.failure: BaseException | None = None  # what the daemon made of a frame
-        self.listening = False
-        self._hear: Hear | None = None
+        self.listening = False  # and no failure yet
+        self.send: Callable[[str], None] = _not_open
+        self.hear: Hear = _unheard
         self._threshold = threshold
 
-    def send(self, text: str) -> None:
-        self._threshold.send(self, text)
-
     async def listen(self, hear: Hear) -> None:
-        self._hear = hear
+        self.hear = hear
         self.listening = True
         try:
             await self._threshold.ask(f"the end of {self.number}", partial(self._threshold.listen, self))
@@ -180,19 +184,33 @@ class Line:
             raise self.failure from None
         finally:
             self.listening = False
+            self._threshold.deaf(self)
 
     async def close(self) -> None:
         await self._threshold.ask(f"to close {self.number}", partial(self._threshold.close, self))
+        self.send = _not_open
 
     def heard(self, frames: Sequence[str | bytes]) -> None:
         """Frames came together. Raises what the daemon does, and hears nothing more after that."""
-        if self._hear is None or not self.listening or self.failure is not None:
-            return
-        try:
-            self._hear(frames)
-        except BaseException as failure:
-            self.failure = failure
-            raise
+        if self.listening:
+            try:
+                self.hear(frames)
+            except BaseException as failure:
+                self.fail(failure)
+                raise
+
+    def fail(self, failure: BaseException) -> None:
+        """The daemon has raised that; nobody listens any more."""
+        self.failure = failure
+        self.listening = False
+
+
+def _unheard(_: Sequence[str | bytes]) -> None:
+    """Nobody listens."""
+
+
+def _not_open(_: str) -> None:
+    raise SessionLost("the connection is not open")
 
 
 class _OfOurOwn(Exception):

@@ -8,18 +8,13 @@ then everything that the moment has set going is done.
 import asyncio
 import selectors
 import sys
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 ENOUGH_TURNS: Final = 16
 AT_REST: Final = 1_000_000  # turns, where nobody has counted further
 
-
-class _CountingSelector(selectors.DefaultSelector):
-    turns = 0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self.turns += 1
-        return super().select(timeout)
+Look = Callable[[], None]
 
 
 class Counter(Protocol):
@@ -27,6 +22,17 @@ class Counter(Protocol):
 
     @property
     def turns(self) -> int: ...
+
+
+class _CountingSelector(selectors.DefaultSelector):
+    turns = 0
+    look: Look | None = None
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.look is not None:
+            self.look()
+        self.turns += 1
+        return super().select(timeout)
 
 
 class CountingLoop(asyncio.SelectorEventLoop):
@@ -42,20 +48,31 @@ def counting_loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop() if sys.platform == "win32" else CountingLoop()
 
 
-def counter_of(loop: asyncio.AbstractEventLoop) -> Counter:
-    """To be asked at each moment, and at no other time."""
+def counter_of(loop: asyncio.AbstractEventLoop, between_turns: Look, within_a_turn: Look) -> Counter:
+    """To be asked at each moment, and at no other time.
+
+    One of the two is called now and then while the loop goes round, wherever time passes meanwhile.
+    """
     if isinstance(loop, CountingLoop):
+        loop.counter.look = between_turns
         return loop.counter
     if isinstance(getattr(loop, "turns", None), int):  # a virtual one
         return cast("Counter", loop)
-    return _Chain(loop)
+    return _Chain(loop, within_a_turn)
+
+
+def count_no_more(loop: asyncio.AbstractEventLoop) -> None:
+    """Nobody is interested any more."""
+    if isinstance(loop, CountingLoop):
+        loop.counter.look = None
 
 
 class _Chain:
     """Counts the turns after a moment, the first few of them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, look: Look) -> None:
         self._loop = loop
+        self._look = look
         self._turns = 0
         self._left = 0
 
@@ -74,3 +91,4 @@ class _Chain:
             self._loop.call_soon(self._count)
         else:
             self._turns += AT_REST
+        self._look()

@@ -1,10 +1,8 @@
 """What a beat has changed, as lines of a record."""
 
-from collections.abc import Callable
-
 from trailingedge.execution.trader import Trader
 from trailingedge.market import ExecutionReport
-from trailingedge.record.lines import Entry
+from trailingedge.record.lines import Lines
 from trailingedge.snapshots import View
 from trailingedge.strategy.decision import Decision
 
@@ -12,17 +10,17 @@ from trailingedge.strategy.decision import Decision
 class Watchman:
     """Notes events as they come, and the decision when it is about something else than before."""
 
-    def __init__(self, add: Callable[[Entry], None]) -> None:
-        self._add = add
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
         self._about: tuple[object, ...] = ()
 
     def beat(self, trader: Trader, _: View) -> None:
         for news in trader.news:
-            self._add(("news", type(news).__name__, news))
+            self._lines.add(("news", type(news).__name__, news))
         decision = trader.decision
         if decision is not None and (about := _about(decision)) != self._about:
             self._about = about
-            self._add(("decision", about[1:], decision))
+            self._lines.add(("decision", about[1:], decision))
 
     def report(self, _: ExecutionReport) -> None:
         """It is in the frame."""

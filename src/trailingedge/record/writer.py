@@ -7,6 +7,7 @@ killed leaves all of it but the last moment.
 
 import contextlib
 import logging
+import os
 import threading
 import time
 import zlib
@@ -46,6 +47,7 @@ class Packer:
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         self._secrets = [secret.encode() for secret in secrets]
         self._stream = zlib.compressobj(_LEVEL, wbits=_GZIP)
+        self._zero_ns = 0
 
     def pack(self, entries: Sequence[Entry], breathe: Callable[[], None] = lambda: None) -> bytes:
         """The next piece of the stream; `breathe` is called every few entries."""
@@ -53,7 +55,9 @@ class Packer:
         for number, entry in enumerate(entries):
             if number % _ENTRIES_AT_A_TIME == 0:
                 breathe()
-            written.append(self._clean(encode(entry)))
+            if entry[0] == "session":
+                self._zero_ns = entry[1]["zero_ns"]
+            written.append(self._clean(encode(entry, self._zero_ns)))
         batch = b"".join(written)
         breathe()
         packed = self._stream.compress(batch + b'["sum",%d]\n' % zlib.crc32(batch))
@@ -130,6 +134,7 @@ class Writer:
         self._shelf = shelf
         self._packer = Packer(secrets)
         self._waiting: deque[Entry] = deque()
+        self.add: Callable[[Entry], None] = self._waiting.append
         self._unwritten = b""
         self._left_out = 0
         self._in_trouble = False
@@ -139,21 +144,27 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
         self._thread.start()
 
-    def add(self, entry: Entry) -> None:
-        if len(self._waiting) >= MOST_WAITING:
-            self._left_out += 1
-        else:
-            if self._left_out:
-                self._waiting.append(("hole", self._left_out))
-                self._left_out = 0
-            self._waiting.append(entry)
+    def mind(self) -> bool:
+        """Take no more than there is room for, and go on where there is again."""
+        crowded = len(self._waiting) >= MOST_WAITING
+        if not crowded and self._left_out:
+            self._tell_of_hole()
+        self.add = self._leave_out if crowded else self._waiting.append
+        return not crowded
 
     def close(self) -> None:
         """Write what waits, unless the disk takes longer than we have."""
         if self._left_out:
-            self._waiting.append(("hole", self._left_out))
+            self._tell_of_hole()
         self._closing.set()
         self._thread.join(FAREWELL_S)
+
+    def _leave_out(self, _: Entry) -> None:
+        self._left_out += 1
+
+    def _tell_of_hole(self) -> None:
+        self._waiting.append(("hole", self._left_out))
+        self._left_out = 0
 
     def _work(self) -> None:
         self._shelf.tidy()
@@ -209,9 +220,11 @@ class Notebook:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.add: Callable[[Entry], None] = self.entries.append
 
-    def add(self, entry: Entry) -> None:
-        self.entries.append(entry)
+    def mind(self) -> bool:
+        """There is room."""
+        return True
 
     def save(self, path: Path, secrets: Sequence[str] = ()) -> Path:
         """Write it as a record."""
@@ -224,5 +237,5 @@ class Notebook:
 
 
 def _new_file(path: Path) -> Sink:
-    """Without a buffer of its own: what a full disk did not take must not linger there and fail again."""
-    return path.open("xb", buffering=0)
+    """For its owner alone, and without a buffer of its own: what a full disk did not take must not fail again there."""
+    return open(path, "wb", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o600))

@@ -35,16 +35,16 @@ from trailingedge.wiring import Surroundings, Witness
 class Replayed:
     """How it went. `trouble` says why the record was not played to its end, None where it was.
 
-    `changed` are the settings that were not the recorded ones. Times are microseconds since the session began,
-    `begun_ms` the wall clock then.
+    `changed` are the settings that were not the recorded ones. Times are nanoseconds since the session began,
+    `begun_ns` the wall clock then.
     """
 
     path: Path
     program: str
     python: str
     changed: Mapping[str, str]
-    begun_ms: int
-    at_us: int
+    begun_ns: int
+    at_ns: int
     lines: int
     moments: int
     requests: int
@@ -96,8 +96,8 @@ def replay_session(
         program=record.head.program,
         python=record.head.python,
         changed=changed,
-        begun_ms=record.head.unix_us // 1000,
-        at_us=player.time.at_us,
+        begun_ns=record.head.unix_ns,
+        at_ns=player.at_ns,
         lines=record.lines_read,
         moments=player.moments,
         requests=player.requests,
@@ -136,10 +136,10 @@ async def _live(
         Random(head.seed),
         save_frames=nothing_saved,
         stopwatch=HandClock(),
-        witness=_Witnesses(Watchman(player.say), *([] if witness is None else [witness])),
+        witness=_Witnesses(Watchman(player), *([] if witness is None else [witness])),
     )
     check = player.checks(_never_checked) if head.checks_key else None
-    daemon = Daemon(settings, surroundings, _NoFace(), NotedAlerts(_NoAlerts(), player.say), verify_key=check)
+    daemon = Daemon(settings, surroundings, _NoFace(), NotedAlerts(_NoAlerts(), player), verify_key=check)
     player.daemon = daemon
     lives.append(daemon)
     player.begin()

@@ -36,19 +36,18 @@ _LINES_BEFORE: Final = 6
 
 @dataclass(slots=True)
 class Moment:
-    """A moment of the record, and what came of it then. `late` are the readings of the clock that told a later time."""
+    """A moment of the record, its lines there, and those of what came of it."""
 
     entry: Entry
     lines: list[bytes]
     said: list[bytes] = field(default_factory=list)
-    late: list[tuple[int, int]] = field(default_factory=list)
 
     @property
-    def at_us(self) -> int:
+    def at_ns(self) -> int:
         return int(self.entry[1])
 
     @property
-    def turns(self) -> int:
+    def turn(self) -> int:
         return int(self.entry[2])
 
 
@@ -58,37 +57,6 @@ class EndOfRecord(Exception):
 
 class Parted(Exception):
     """The two have parted ways."""
-
-
-class PlayedClock(StandingClock):
-    """Tells what it told then."""
-
-    def __init__(self, zero_us: int, unix_us: int) -> None:
-        super().__init__(zero_us, unix_us)
-        self._late: deque[tuple[int, int]] = deque()
-
-    def play(self, moment: Moment) -> None:
-        """Stand where it stood."""
-        self.begin(moment.at_us)
-        self._late = deque(moment.late)
-
-    def begin(self, at_us: int) -> None:
-        """A new moment."""
-        self.readings = 0
-        self.jump(at_us)
-
-    def now_s(self) -> float:
-        self._read()
-        return self._now_s
-
-    def unix_ms(self) -> int:
-        self._read()
-        return self.moment_ms
-
-    def _read(self) -> None:
-        self.readings += 1
-        while self._late and self._late[0][0] <= self.readings:
-            self.jump(self._late.popleft()[1])
 
 
 class PlayedLoop(VirtualLoop):
@@ -127,10 +95,10 @@ class Player(Threshold):
     """Brings the moments and hears what is said. `acts_only`: the settings are others than the recorded ones."""
 
     def __init__(self, record: Record, *, acts_only: bool = False) -> None:
-        self.time = PlayedClock(record.head.zero_us, record.head.unix_us)
-        super().__init__(self.time)
+        super().__init__(StandingClock(record.head.zero_ns, record.head.unix_ns))
         self.daemon: Daemon | None = None
         self.difference: Difference | None = None
+        self.at_ns = 0
         self.moments = 0
         self.requests = 0
         self.finished = False  # the daemon has
@@ -144,7 +112,7 @@ class Player(Threshold):
         self._expected: deque[bytes] = deque()
         self._loosely = Loosely()
         self._before: deque[bytes] = deque(maxlen=_LINES_BEFORE)
-        self._due_us: dict[int, int] = {}
+        self._due_ns: dict[int, int] = {}
         self._ringing: list[tuple[int, int]] = []
 
     def begin(self) -> None:
@@ -186,7 +154,7 @@ class Player(Threshold):
             self._look_for_silence()
 
     def _play_what_is_due(self) -> None:
-        while self._next is not None and self._since >= self._next.turns:
+        while self._next is not None and self._since >= self._next.turn - self._now.turn:
             self._play()
 
     def _play(self) -> None:
@@ -204,37 +172,43 @@ class Player(Threshold):
         problem = self._happen(moment.entry)
         if problem is not None:
             if self._own_time:  # it follows from something that has parted before
-                self.difference = self._loosely.left(self.time.at_us, finished=True)
+                self.difference = self._loosely.left(self.at_ns, finished=True)
             self._differ(moment.lines[0], problem.encode())
             raise Parted
 
     def _stand_at(self, moment: Moment) -> None:
         self._now = moment
-        self.time.play(moment)
+        self._stand_at_time(moment.at_ns)
         if moment.entry[0] != "begin":
             self._before += moment.lines
         if self._own_time:
-            self._loosely.expect(moment.said, moment.at_us, tuple(self._before))
-            self.difference = self.difference or self._loosely.overdue(moment.at_us)
+            self._loosely.expect(moment.said, moment.at_ns, tuple(self._before))
+            self.difference = self.difference or self._loosely.overdue(moment.at_ns)
         else:
             self._expected += (line for line in moment.said if not self._passes(line))
+
+    def _stand_at_time(self, at_ns: int) -> None:
+        self.at_ns = at_ns
+        self.time.stand_at(self.time.zero_ns + at_ns)
 
     def _happen(self, entry: Entry) -> str | None:
         """Do it; why that cannot be, where it cannot."""
         match entry:
             case ("<", _, _, number, frames):
-                line = self._lines.get(number)
+                line = self._open_lines.get(number)
                 if line is None or not line.listening:
                     return f"nobody listens to line {number}"
                 try:
                     line.heard(frames)
                 except Exception:  # noqa: BLE001 - it is with the line, whose end will raise it
                     return None
-            case ("ring", _, _, number, *wall):
-                if wall:
-                    self.time.wall_us = wall[0]
+            case ("ring", _, _, number, *off_ms):
+                if off_ms:
+                    self.time.set_wall(off_ms[0])
                 if not self._own_time and not self._ring(number):
                     return f"alarm {number} is not set"
+            case ("tick", *_):
+                pass  # it has the time, and nothing else
             case ("told", _, _, number, outcome):
                 error = error_of(outcome) if isinstance(outcome, list) else None
                 if not self.told(number, None if error else outcome, error):
@@ -259,18 +233,22 @@ class Player(Threshold):
 
     # What is said ----------------------------------------------------------------------------
 
-    def say(self, entry: Entry) -> None:
+    def add(self, entry: Entry) -> None:
         """The daemon says that."""
         if entry[0] in (">", "!>"):
             self.requests += 1
         self._say(entry)
+
+    def mind(self) -> bool:
+        """Nothing is written."""
+        return True
 
     def _say(self, entry: Entry) -> None:
         line = encode(entry)[:-1]
         if self.ended or self.difference is not None or self._passes(line):
             return
         if self._own_time:
-            self._loosely.say(line, self.time.at_us, tuple(self._before))
+            self._loosely.say(line, self.at_ns, tuple(self._before))
         elif self._expected and self._alike(self._expected[0], line):
             self._before.append(self._expected.popleft())
         elif self._acts_only and line.startswith(b'["alarm"'):
@@ -290,52 +268,46 @@ class Player(Threshold):
         if self.difference is not None:
             return
         if self._own_time:
-            self.difference = self._loosely.left(self.time.at_us, finished=self.finished)
+            self.difference = self._loosely.left(self.at_ns, finished=self.finished)
         elif self._expected:
             self._differ(self._expected[0], None)
 
     def _differ(self, recorded: bytes | None, now: bytes | None) -> None:
         if self.difference is None:
-            self.difference = Difference(self.time.at_us, recorded, now, tuple(self._before))
+            self.difference = Difference(self.at_ns, recorded, now, tuple(self._before))
 
     # Own time --------------------------------------------------------------------------------
 
     def _go_by_own_time(self) -> None:
         self._own_time = True
-        self._loosely.expect(self._expected, self.time.at_us, tuple(self._before))
+        self._loosely.expect(self._expected, self.at_ns, tuple(self._before))
         self._expected.clear()
-        self._ringing = [(self._due_us[number], number) for number in self._alarms if number in self._due_us]
+        self._ringing = [(self._due_ns[number], number) for number in self._alarms if number in self._due_ns]
         heapq.heapify(self._ringing)
 
     def _ring_by_own_time(self) -> bool:
         """The next alarm, where it is due before the next moment."""
         while self._ringing:
-            due_us, number = self._ringing[0]
-            if self._next is None or due_us > self._next.at_us:
+            due_ns, number = self._ringing[0]
+            if self._next is None or due_ns > self._next.at_ns:
                 return False
             heapq.heappop(self._ringing)
             if number in self._alarms:
-                self.time.begin(max(due_us, self.time.at_us))
+                self._stand_at_time(max(due_ns, self.at_ns))
                 return self._ring(number)
         return False
 
     def _ring(self, number: int) -> bool:
-        self._due_us.pop(number, None)
+        self._due_ns.pop(number, None)
         return self.ring(number)
 
     # The threshold ---------------------------------------------------------------------------
 
-    def send(self, line: Line, text: str) -> None:
-        recorded = self._expected[0] if self._expected else b""
-        if recorded.startswith(b'["!>"'):
-            error = decode(recorded)[3]
-            self.say(("!>", line.number, text, error))
-            lost = failures.read(error)
-            raise lost if isinstance(lost, SessionLost) else SessionLost(str(lost))
-        self.say((">", line.number, text))
-
     async def listen(self, line: Line) -> None:
         """The record knows when it ends."""
+
+    def deaf(self, line: Line) -> None:
+        """The record knows that nothing more was heard."""
 
     async def close(self, line: Line) -> None:
         """The record knows when it is done."""
@@ -343,17 +315,29 @@ class Player(Threshold):
     async def _open(self, line: Line, url: str) -> None:
         """The record knows what comes of it."""
 
+    def _sender(self, line: Line) -> Callable[[str], None]:
+        def send(text: str) -> None:
+            recorded = self._expected[0] if self._expected else b""
+            if recorded.startswith(b'["!>"'):
+                error = decode(recorded)[3]
+                self.add(("!>", line.number, text, error))
+                lost = failures.read(error)
+                raise lost if isinstance(lost, SessionLost) else SessionLost(str(lost))
+            self.add((">", line.number, text))
+
+        return send
+
     def _set_alarm(self, number: int, seconds: float) -> None:
-        self._due_us[number] = self.time.at_us + round(max(0.0, seconds) * 1e6)
-        self.say(("alarm", number, seconds))
+        self._due_ns[number] = self.at_ns + round(max(0.0, seconds) * 1e9)
+        self.add(("alarm", number, seconds))
         if self._own_time:
-            heapq.heappush(self._ringing, (self._due_us[number], number))
+            heapq.heappush(self._ringing, (self._due_ns[number], number))
 
     def _unset_alarm(self, number: int) -> None:
-        self._due_us.pop(number, None)
+        self._due_ns.pop(number, None)
 
     def _begin(self, number: int, what: str, do: Do) -> None:  # noqa: ARG002 - it has been done
-        self.say(("ask", number, what))
+        self.add(("ask", number, what))
         if self.ended:
             asyncio.get_running_loop().call_soon(self.told, number, None, None)
 
@@ -370,9 +354,9 @@ def _moments(record: Record) -> Iterator[Moment]:
             if line.startswith(b'["<'):
                 if moment is not None:
                     yield moment
-                kind, at_us, turns, number, frame = decode(line)
+                kind, at_ns, turns, number, frame = decode(line)
                 frames = [frame]
-                moment = Moment((kind, at_us, turns, number, frames), [line])
+                moment = Moment((kind, at_ns, turns, number, frames), [line])
             elif line.startswith(b'["+') and moment is not None:
                 frames.append(decode(line)[4])
                 moment.lines.append(line)
@@ -385,12 +369,12 @@ def _moments(record: Record) -> Iterator[Moment]:
                 return  # what came of this moment is not known
             elif moment is None:
                 continue
-            elif line.startswith(b'["late"'):
-                moment.late.append((decode(line)[1], decode(line)[2]))
             else:
                 moment.said.append(line)
     if moment is not None:
         yield moment
 
 
-_OF_A_MOMENT: Final = tuple(f'["{kind}",'.encode() for kind in ("begin", "told", "ring", "obey", "stop", "stir"))
+_OF_A_MOMENT: Final = tuple(
+    f'["{kind}",'.encode() for kind in ("begin", "told", "ring", "tick", "obey", "stop", "stir")
+)

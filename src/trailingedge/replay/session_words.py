@@ -41,7 +41,7 @@ def as_data(replayed: Replayed) -> dict[str, object]:
         "version": VERSION,
         "session": str(replayed.path),
         "from": _iso(replayed, 0),
-        "to": _iso(replayed, replayed.at_us),
+        "to": _iso(replayed, replayed.at_ns),
         "recorded_by": {"program": replayed.program, "python": replayed.python},
         "changed": dict(replayed.changed),
         "moments": replayed.moments,
@@ -60,7 +60,7 @@ def _same(replayed: Replayed) -> str:
 
 def _parted(replayed: Replayed, difference: Difference) -> Iterator[str]:
     way = "they part ways" if replayed.changed else "it goes another way"
-    yield f"{way} {difference.at_us / 1e6:.6f} s after the beginning, at {_time(replayed, difference.at_us)}:"
+    yield f"{way} {difference.at_ns / 1e9:.6f} s after the beginning, at {_time(replayed, difference.at_ns)}:"
     yield "  before:"
     yield from (f"    {_short(told(line))}" for line in difference.before)
     recorded = "nothing" if difference.recorded is None else told(difference.recorded)
@@ -135,29 +135,29 @@ def _versions(replayed: Replayed) -> Iterator[str]:
 
 
 def _span(replayed: Replayed) -> str:
-    seconds = replayed.at_us // 1_000_000
+    seconds = replayed.at_ns // 1_000_000_000
     hours, minutes = seconds // 3600, seconds // 60 % 60
     if hours:
         return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds % 60} s" if minutes else f"{replayed.at_us / 1e6:.1f} s"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{replayed.at_ns / 1e9:.1f} s"
 
 
-def _moment(replayed: Replayed, at_us: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=replayed.begun_ms * 1000 + at_us)
+def _moment(replayed: Replayed, at_ns: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=(replayed.begun_ns + at_ns) // 1000)
 
 
-def _time(replayed: Replayed, at_us: int) -> str:
-    return f"{_moment(replayed, at_us):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
+def _time(replayed: Replayed, at_ns: int) -> str:
+    return f"{_moment(replayed, at_ns):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
 
 
-def _iso(replayed: Replayed, at_us: int) -> str:
-    return _moment(replayed, at_us).isoformat(timespec="microseconds")
+def _iso(replayed: Replayed, at_ns: int) -> str:
+    return _moment(replayed, at_ns).isoformat(timespec="microseconds")
 
 
 def _difference_as_data(replayed: Replayed, difference: Difference) -> dict[str, object]:
     return {
-        "at": _iso(replayed, difference.at_us),
-        "after_s": difference.at_us / 1e6,
+        "at": _iso(replayed, difference.at_ns),
+        "after_s": difference.at_ns / 1e9,
         "recorded": None if difference.recorded is None else difference.recorded.decode(errors="replace"),
         "now": None if difference.now is None else difference.now.decode(errors="replace"),
         "before": [line.decode(errors="replace") for line in difference.before],

@@ -1,0 +1,42 @@
+"""Records made by hand."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from trailingedge.record.files import SUFFIX
+from trailingedge.record.lines import FORMAT, VERSION, Entry
+from trailingedge.record.writer import Notebook, Packer
+
+NAME = f"trailingedge_2026-07-02_14-47-00{SUFFIX}"
+HEAD: dict[str, object] = {
+    "format": FORMAT,
+    "version": VERSION,
+    "program": "0.1.0",
+    "python": "3.11.7",
+    "settings": {},
+    "fingerprint": "0123456789abcdef",
+    "endpoints": ["ws://memory/ws-api/v3", "ws://memory"],
+    "seed": 1,
+    "zero_ns": 5_000_000_000,
+    "unix_ns": 1_783_000_000_000_000_000,
+    "checks_key": False,
+    "saves_frames": False,
+}
+
+
+def frames(count: int) -> list[Entry]:
+    """So many moments."""
+    return [("<", 5_000_000_000 + n, n, 1, (b'{"u":%d}' % n,)) for n in range(count)]
+
+
+def packed(batches: Iterable[list[Entry]]) -> bytes:
+    """A file's content."""
+    packer = Packer()
+    return b"".join(packer.pack(batch) for batch in batches) + packer.end()
+
+
+def written(path: Path, entries: list[Entry]) -> Path:
+    """A record with these entries, beside its first line."""
+    notebook = Notebook()
+    notebook.entries += [("session", HEAD), *entries]
+    return notebook.save(path)

@@ -1,0 +1,102 @@
+"""What is written is what is read, but for secrets."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trailingedge.market import Side
+from trailingedge.record.lines import decode, encode, without_secrets
+from trailingedge.strategy.events import ExitArmed
+from trailingedge.strategy.want import Kind
+
+
+def lines(data: bytes) -> list[bytes]:
+    assert data.endswith(b"\n")
+    return data[:-1].split(b"\n")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param((">", 2, '{"id":1,"method":"time"}'), id="request"),
+        pytest.param(("!>", 2, "{}", ["SessionLost", "closed", 0.0]), id="request that was not written"),
+        pytest.param(("ask", 1, "dial ws://memory"), id="ask"),
+        pytest.param(("alarm", 3, 0.1), id="alarm"),
+        pytest.param(("alert", 30, "hard stop: −1.2 %\nsecond line"), id="alert"),
+        pytest.param(("over", 0), id="over"),
+        pytest.param(("hole", 17), id="hole"),
+    ],
+)
+def test_what_the_daemon_does_is_a_line_each(entry: tuple[object, ...]) -> None:
+    (line,) = lines(encode(entry))
+    assert decode(line) == entry
+    assert json.loads(line) == list(entry)
+
+
+@pytest.mark.parametrize("kind", ["begin", "told", "ring", "tick", "obey", "stop", "stir"])
+def test_a_moment_bears_the_time_since_the_beginning(kind: str) -> None:
+    (line,) = lines(encode((kind, 5_000_000_123, 7, "more"), zero_ns=5_000_000_000))
+    assert decode(line) == (kind, 123, 7, "more")
+
+
+@given(st.lists(st.one_of(st.binary(), st.text()), min_size=1, max_size=3))
+def test_frames_that_came_together_are_read_as_they_came(frames: list[bytes | str]) -> None:
+    first, *others = map(decode, lines(encode(("<", 1_000, 5, 2, frames), zero_ns=1_000)))
+    assert first == ("<", 0, 5, 2, frames[0])
+    assert others == [("+", 0, 0, 2, frame) for frame in frames[1:]]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(b'{"stream":"x@bookTicker","data":{"u":1}}', id="JSON as it is"),
+        pytest.param('{"stream":"x@bookTicker","data":{"u":1}}', id="JSON in a text"),
+        pytest.param('{"name":"Ö"}'.encode(), id="with more than ASCII"),
+    ],
+)
+def test_a_frame_of_json_stands_there_as_it_is(frame: bytes | str) -> None:
+    raw = frame if isinstance(frame, bytes) else frame.encode()
+    (line,) = lines(encode(("<", 0, 5, 2, (frame,))))
+    assert line.endswith(b"," + raw + b"]")
+    assert json.loads(line)[4] == json.loads(raw)
+
+
+@pytest.mark.parametrize(
+    "frame", [b'{"torn":', b"{not\njson}", b'{"\xff":1}', b"", "{\n}", '"quoted"', b'"quoted"'], ids=repr
+)
+def test_a_frame_that_is_none_is_a_string_and_comes_back_all_the_same(frame: bytes | str) -> None:
+    (line,) = lines(encode(("<", 0, 5, 2, (frame,))))
+    assert isinstance(json.loads(line)[4], str)
+    assert decode(line)[4] == frame
+
+
+def test_keys_and_signatures_are_struck_out_of_requests_and_frames() -> None:
+    logon = '{"id":1,"params":{"apiKey":"the key","signature": "c2VjcmV0","timestamp":1}}'
+    answer = b'{"id":1,"result":{"apiKey" : "the key","n":1}}'
+    written = encode((">", 1, logon)) + encode(("<", 0, 1, 1, (answer, answer.decode(), b'torn "apiKey":"the key"')))
+    assert b"the key" not in written
+    assert b"c2VjcmV0" not in written
+    assert without_secrets(logon) == '{"id":1,"params":{"apiKey":"…","signature":"…","timestamp":1}}'
+
+
+def test_an_event_is_told_with_all_its_numbers() -> None:
+    armed = ExitArmed(Kind.MANUAL, Side.SELL, 17, None, None)
+    (line,) = lines(encode(("news", "ExitArmed", armed)))
+    assert decode(line) == (
+        "news",
+        "ExitArmed",
+        {"kind": "m", "side": "SELL", "number": 17, "price": None, "trail": None},
+    )
+
+
+def test_what_json_does_not_know_is_written_in_words() -> None:
+    (line,) = lines(encode(("decision", (float("inf"), None), {"gain": float("nan")})))
+    assert decode(line) == ("decision", ["inf", None], {"gain": "nan"})
+
+
+@pytest.mark.parametrize("line", [b"", b"{}", b"[]", b'["<",1,2,3,{}', b'["<",1,2]', b'["<",a,2,3,{}]', b"[1"])
+def test_what_is_no_line_is_a_value_error(line: bytes) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        decode(line)

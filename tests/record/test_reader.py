@@ -1,0 +1,104 @@
+"""A record is read as far as it can be trusted, and says where that ends."""
+
+from pathlib import Path
+
+import pytest
+from tests.record.records import HEAD, NAME, frames, packed, written
+
+from trailingedge.errors import ConfigError
+from trailingedge.record.lines import decode, encode
+from trailingedge.record.reader import Record
+from trailingedge.record.writer import Packer
+
+BATCHES = [[("session", HEAD)], *(frames(20)[at : at + 5] for at in range(0, 20, 5))]
+_STEP = 3  # of so many bytes one is tried
+WHOLE = [decode(encode(entry, 5_000_000_000)[:-1]) for entry in frames(20)]
+
+
+def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
+    record = Record(path)
+    lines = [decode(line) for batch in record.batches() for line in batch]
+    return lines, record.trouble
+
+
+def test_a_whole_record_is_read_whole(tmp_path: Path) -> None:
+    path = written(tmp_path / NAME, frames(20))
+    record = Record(path)
+    assert record.head.seed == 1
+    assert record.head.endpoints == ("ws://memory/ws-api/v3", "ws://memory")
+    assert read(path) == (WHOLE, None)
+
+
+def test_one_that_breaks_off_is_read_up_to_there_wherever_that_is(tmp_path: Path) -> None:
+    data = packed(BATCHES)
+    path = tmp_path / NAME
+    read_of: list[int] = []
+    for length in range(len(packed(BATCHES[:1])), len(data), _STEP):
+        path.write_bytes(data[:length])
+        lines, trouble = read(path)
+        assert lines == WHOLE[: len(lines)]
+        assert trouble is not None
+        assert "breaks off after line" in trouble
+        read_of.append(len(lines))
+    assert read_of == sorted(read_of)
+    assert set(read_of) == {0, 5, 10, 15, 20}
+
+
+def test_damage_anywhere_is_noticed_before_a_wrong_line_is_told(tmp_path: Path) -> None:
+    data = packed(BATCHES)
+    path = tmp_path / NAME
+    for place in range(len(packed(BATCHES[:1])), len(data) - 8, _STEP):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :])
+        lines, trouble = read(path)
+        assert lines == WHOLE[: len(lines)]
+        assert trouble is not None
+        assert NAME in trouble
+
+
+def test_the_parts_of_a_long_session_are_one_record(tmp_path: Path) -> None:
+    packer = Packer()
+    for name, batches in (
+        (NAME, BATCHES[:3]),
+        (NAME.replace(".session", ".part2.session"), [[("part", 2)], *BATCHES[3:]]),
+    ):
+        (tmp_path / name).write_bytes(b"".join(map(packer.pack, batches)) + packer.end())
+    assert read(tmp_path / NAME) == (WHOLE, None)
+
+
+@pytest.mark.parametrize(("there", "missing"), [(3, "part 2 is"), (5, "parts 2 to 4 are")])
+def test_a_part_that_is_missing_is_a_hole(tmp_path: Path, there: int, missing: str) -> None:
+    (tmp_path / NAME).write_bytes(packed(BATCHES[:3]))
+    (tmp_path / NAME.replace(".session", f".part{there}.session")).write_bytes(packed([[("part", there)], BATCHES[4]]))
+    lines, trouble = read(tmp_path / NAME)
+    assert lines == WHOLE[:10]
+    assert trouble == (f"there is a hole in it: {missing} missing, for the record had grown larger than RECORD_MAX_MB")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param(b"", "not a recorded session", id="empty"),
+        pytest.param(b"plain text\n" * 10, "damaged", id="no gzip"),
+        pytest.param(packed([[("part", 2)]]), "part 2 of a session", id="a later part"),
+        pytest.param(packed([[("alert", 20, "hello")]]), "not a recorded session", id="something else"),
+        pytest.param(packed([[("session", HEAD | {"version": 9})]]), "version 9", id="of another version"),
+        pytest.param(packed([[("session", {**HEAD, "seed": None} | {"settings": 3})]]), None, id="odd, but a head"),
+        pytest.param(
+            packed([[("session", {key: value for key, value in HEAD.items() if key != "seed"})]]), "lacks", id="lacking"
+        ),
+    ],
+)
+def test_what_is_no_record_is_told_with_its_name(tmp_path: Path, content: bytes, told: str | None) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(content)
+    if told is None:
+        Record(path)
+        return
+    with pytest.raises(ConfigError, match=told) as caught:
+        Record(path)
+    assert NAME in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        Record(tmp_path / NAME)

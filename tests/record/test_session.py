@@ -1,0 +1,50 @@
+"""A session is recorded beside its log, if it is to be and can be."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.theatre import with_settings
+
+from trailingedge.config import Settings
+from trailingedge.record.session import fingerprint, opened
+from trailingedge.results import shown_settings
+
+NOW = datetime(2026, 7, 2, 14, 47, tzinfo=UTC)
+
+
+def test_the_record_bears_the_name_of_the_log(tmp_path: Path) -> None:
+    with opened(Settings(), tmp_path / "trailingedge_2026-07-02_14-47-00.log", NOW, []) as lines:
+        assert lines is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["trailingedge_2026-07-02_14-47-00.session.jsonl.gz"]
+
+
+@pytest.mark.parametrize("settings", [with_settings(record=False), Settings()], ids=["not wanted", "no log"])
+def test_without_one_there_are_no_lines(settings: Settings, tmp_path: Path) -> None:
+    with opened(settings, None if settings.record else tmp_path / "some.log", NOW, []) as lines:
+        assert lines is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_that_cannot_be_written_costs_a_warning_and_no_session(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(Settings(), tmp_path / "nowhere" / "a" / "some.log", NOW, []):
+        pass
+    (tmp_path / "file").touch()
+    with opened(Settings(), tmp_path / "file" / "some.log", NOW, []) as lines:
+        assert lines is None
+    (warning,) = caplog.records
+    assert warning.getMessage().startswith("session is not recorded")
+
+
+def test_the_fingerprint_is_that_of_the_settings_and_of_no_secret() -> None:
+    marks = [
+        fingerprint(shown_settings(settings))
+        for settings in (
+            Settings(),
+            with_settings(binance_ed25519_api_key="abcdefghij"),
+            with_settings(min_factor=0.2),
+        )
+    ]
+    assert marks[0] == marks[1] != marks[2]

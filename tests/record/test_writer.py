@@ -1,0 +1,176 @@
+"""A disk that is slow or full costs lines of the record, which says so; never a beat."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.record.records import HEAD, NAME, frames
+
+from trailingedge.record import writer as module
+from trailingedge.record.files import SUFFIX
+from trailingedge.record.lines import decode
+from trailingedge.record.reader import Record
+from trailingedge.record.writer import Notebook, Packer, Shelf, Sink, Writer
+
+NOW = datetime(2026, 7, 2, 14, 47, tzinfo=UTC)
+LONG_AGO = f"trailingedge_2026-01-01_00-00-00{SUFFIX}"
+
+
+def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
+    record = Record(path)
+    return [decode(line) for batch in record.batches() for line in batch], record.trouble
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH_EVERY_S", 0.005)
+
+
+class Disk:
+    """A file that refuses while it is full, takes a little at a time, and tells what it was given."""
+
+    def __init__(self, path: Path) -> None:
+        self.full = False
+        self.asked = threading.Event()
+        self._file = path.open("wb", buffering=0)
+
+    def write(self, data: bytes, /) -> int | None:
+        self.asked.set()
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return self._file.write(data[:100])
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def open_disk(tmp_path: Path) -> tuple[Writer, Disk]:
+    disks: list[Disk] = []
+
+    def opened(path: Path) -> Sink:
+        disks.append(Disk(path))
+        return disks[-1]
+
+    return Writer(Shelf(tmp_path / NAME, 100, NOW, 0, opened)), disks[0]
+
+
+def test_what_was_taken_is_in_the_file_in_order(tmp_path: Path) -> None:
+    taking = Writer(Shelf(tmp_path / NAME, 100, NOW, 0))
+    for entry in [("session", HEAD), *frames(5000)]:
+        taking.add(entry)
+    taking.close()
+    lines, trouble = read(tmp_path / NAME)
+    assert trouble is None
+    assert [line[2] for line in lines] == list(range(5000))
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    Writer(Shelf(tmp_path / NAME, 100, NOW, 0)).close()
+    assert (tmp_path / NAME).stat().st_mode & 0o077 == 0
+
+
+def test_a_disk_that_was_full_for_a_while_gets_it_all_in_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    taking, disk = open_disk(tmp_path)
+    disk.full = True
+    for entry in [("session", HEAD), *frames(100)]:
+        taking.add(entry)
+    assert taking.mind()
+    for _ in range(3):
+        disk.asked.clear()
+        assert disk.asked.wait(10)
+    disk.full = False
+    taking.close()
+    assert len(read(tmp_path / NAME)[0]) == 100
+    assert [record.getMessage() for record in caplog.records] == [
+        "session cannot be recorded for now reason=[Errno 28] No space left on device"
+    ]
+
+
+def test_what_finds_no_room_is_left_out_and_the_record_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 50)
+    taking, disk = open_disk(tmp_path)
+    taking.add(("session", HEAD))
+    assert disk.asked.wait(10)
+    disk.full = True
+    entries = frames(200)
+    for entry in entries[:100]:
+        taking.add(entry)
+    while taking.mind():  # the thread has taken a batch before it met the disk
+        for entry in entries[:50]:
+            taking.add(entry)
+    for entry in entries[100:130]:
+        taking.add(entry)
+    disk.full = False
+    while not taking.mind():
+        disk.asked.clear()
+        disk.asked.wait(0.1)
+    for entry in entries[130:]:
+        taking.add(entry)
+    taking.close()
+    lines, _ = read(tmp_path / NAME)
+    place = lines.index(("hole", 30))
+    assert [line[2] for line in lines[place + 1 :]] == list(range(130, 200))
+    assert 100 not in [line[2] for line in lines[:place]]
+
+
+def test_a_record_that_grows_too_large_goes_on_in_parts_of_which_the_first_and_the_newest_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MEGABYTE", 4000)
+    monkeypatch.setattr(module, "_BATCH", 20)
+    (tmp_path / LONG_AGO).write_bytes(b"x" * 3000)
+    taking = Writer(Shelf(tmp_path / NAME, 1, NOW, 0))
+    for entry in [("session", HEAD), *noisy(600)]:
+        taking.add(entry)
+    taking.close()
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert LONG_AGO not in sizes
+    assert NAME in sizes
+    assert sum(sizes.values()) <= 4000 + 500  # a batch more, of the last part
+    newest = max(sizes, key=lambda name: (len(name), name))
+    assert newest != NAME
+    lines, trouble = read(tmp_path / NAME)
+    assert lines
+    assert trouble is not None
+    assert "RECORD_MAX_MB" in trouble
+
+
+def noisy(count: int) -> Iterator[tuple[object, ...]]:
+    """Moments that cannot be packed well."""
+    number = 1
+    for n in range(count):
+        number = number * 6364136223846793005 % 2**64
+        yield "<", 5_000_000_000 + n, n, 1, (b'{"u":%d}' % number,)
+
+
+def test_old_records_are_forgotten_when_a_session_begins(tmp_path: Path) -> None:
+    (tmp_path / LONG_AGO).write_bytes(b"x")
+    Writer(Shelf(tmp_path / NAME, 100, NOW, 365)).close()
+    assert (tmp_path / LONG_AGO).exists()
+    (tmp_path / NAME).unlink()
+    Writer(Shelf(tmp_path / NAME, 100, NOW, 30)).close()
+    assert not (tmp_path / LONG_AGO).exists()
+
+
+def test_a_secret_is_nowhere(tmp_path: Path) -> None:
+    notebook = Notebook()
+    notebook.entries += [
+        ("session", HEAD),
+        ("alert", 20, "key abcdefgh is revoked"),
+        ("<", 5_000_000_000, 1, 1, (b"abcdefgh",)),
+    ]
+    lines, _ = read(notebook.save(tmp_path / NAME, ["abcdefgh"]))
+    assert lines == [("alert", 20, "key [redacted] is revoked"), ("<", 0, 1, 1, b"[redacted]")]
+
+
+def test_after_each_batch_the_file_can_be_read_up_to_there(tmp_path: Path) -> None:
+    packer = Packer()
+    with (tmp_path / NAME).open("wb") as file:
+        file.write(packer.pack([("session", HEAD), *frames(3)]))
+    lines, trouble = read(tmp_path / NAME)
+    assert len(lines) == 3
+    assert trouble is not None
