@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from trailingedge.clock import HandClock, RealClock
+from trailingedge.clock import HandClock, RealClock, within
 
 
 def test_a_hand_clock_stands_still_until_it_is_wound() -> None:
@@ -65,3 +65,44 @@ async def test_the_real_clock_is_the_machines() -> None:
     await clock.sleep(0.0)
     assert clock.now_s() >= before_s
     assert clock.unix_ms() > 1_700_000_000_000
+
+
+async def test_an_alarm_rings_at_its_moment_unless_it_was_cancelled() -> None:
+    clock = HandClock()
+    rang: list[float] = []
+    for seconds in (2.0, 1.0):
+        clock.call_later(seconds, lambda: rang.append(clock.now_s()))
+    clock.call_later(1.5, lambda: rang.append(-1.0)).cancel()
+    await clock.wind(3.0)
+    assert rang == [1.0, 2.0]
+
+
+async def test_what_takes_longer_than_it_may_is_timed_out_and_what_does_not_is_left_alone() -> None:
+    clock = HandClock()
+
+    async def work(seconds: float) -> str:
+        try:
+            async with within(clock, 1.0):
+                await clock.sleep(seconds)
+        except TimeoutError:
+            return "timed out"
+        return "done"
+
+    quick, slow = asyncio.create_task(work(0.5)), asyncio.create_task(work(5.0))
+    await clock.wind(1.0)
+    assert (await quick, await slow) == ("done", "timed out")
+    await clock.wind(10.0)
+
+
+async def test_a_block_that_is_cancelled_is_not_timed_out() -> None:
+    clock = HandClock()
+
+    async def work() -> None:
+        async with within(clock, 1.0):
+            await clock.sleep(5.0)
+
+    task = asyncio.create_task(work())
+    await clock.wind(0.5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

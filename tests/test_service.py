@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.notify_socket import Ear
 
-from trailingedge.clock import HandClock
+from trailingedge.clock import Alarm, HandClock
 from trailingedge.config import OPTIONS, Endpoints, Settings
 from trailingedge.errors import ConfigError
 from trailingedge.market import Regime, SymbolRules
@@ -253,6 +253,9 @@ def test_a_blocked_loop_stops_feeding(manager: ServiceManager, ear: Ear) -> None
 
         async def sleep(self, seconds: float) -> None:  # noqa: ARG002 - no wait is one
             await asyncio.sleep(0)
+
+        def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:  # noqa: ARG002
+            return asyncio.get_running_loop().call_soon(act)
 
     beats = Beats()
     manager.ready("ready")

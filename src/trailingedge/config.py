@@ -70,6 +70,7 @@ FRACTION: Final = Limit("at least 0 and below 1", lambda value: 0 <= value < 1)
 INNER_FRACTION: Final = Limit("above 0 and below 1", lambda value: 0 < value < 1)
 MULTIPLIER: Final = Limit("from 0 to 1000", lambda value: 0 <= value <= 1000)
 DAYS: Final = Limit("from 0 to 3650", lambda value: 0 <= value <= 3650)
+MEGABYTES: Final = Limit("from 1 to 1000000", lambda value: 1 <= value <= 1_000_000)
 COUNT: Final = Limit("0 or more", lambda value: value >= 0)
 CANDLES: Final = Limit("from 1 to 50000", lambda value: 1 <= value <= 50_000)
 PATIENCE_S: Final = Limit("above 0 and at most 86400", lambda value: 0 < value <= 86_400)
@@ -197,7 +198,9 @@ class Settings:
     log_dir: Path = option(Path("logs"), "Folder of the session logs", heading="Logs")
     log_level_console: Level = option("INFO", "Least level shown in the terminal")
     log_level_file: Level = option("DEBUG", "Least level written to the session log")
-    log_retention_days: int = option(30, "Days after which a session log is deleted; 0 keeps all", DAYS)
+    log_retention_days: int = option(30, "Days after which a session log and its record are deleted; 0 keeps all", DAYS)
+    record: bool = option(True, "Record each session beside its log, so that it can be replayed")
+    record_max_mb: int = option(500, "Megabytes that all records together may take; the oldest go first", MEGABYTES)
 
 
 @dataclass(frozen=True, slots=True)

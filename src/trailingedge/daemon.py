@@ -7,11 +7,12 @@ commands out and only then tells people. What thinks stands at the desk; here th
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
 from trailingedge import wiring
+from trailingedge.clock import Alarm, within
 from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
 from trailingedge.console.lines import Face
@@ -67,7 +68,7 @@ class Daemon:
         *,
         on_ready: Callable[[str], None] = lambda _: None,
         on_stop: Callable[[str], None] = lambda _: None,
-        verify_key: Callable[[int], Awaitable[None]] | None = None,
+        verify_key: wiring.KeyCheck | None = None,
     ) -> None:
         self.settings = settings
         self.desk: Desk | None = None
@@ -86,8 +87,10 @@ class Daemon:
         self._marked_ms = 0
         self._code = ExitCode.OK
         self._start_task: StartTask = lambda job: job.close()  # nothing runs before `run`
-        self._pace = Pace(surroundings.clock)
-        self._confirming: asyncio.TimerHandle | None = None
+        self._pace = Pace(surroundings.stopwatch or surroundings.clock)
+        self._enter = surroundings.enter
+        self._witness = surroundings.witness
+        self._confirming: Alarm | None = None
         self.snapshots = Snapshots(settings.rolling_klines_maxlen, self._stir, self._react)
         self._budget = OrderBudget(settings.order_budget_reserve)
         self._frames = LastFrames(surroundings.clock.unix_ms)
@@ -95,7 +98,7 @@ class Daemon:
         self._helm = Helm(
             alerts,
             paused=settings.start_paused,
-            stop=self.stop,
+            stop=self._stop,
             resync=lambda: self._gateway.fetch(Remedy.BALANCES),
             reconnects=lambda: self.wire.reconnects,
         )
@@ -142,17 +145,27 @@ class Daemon:
 
     # From outside ----------------------------------------------------------------------------
 
-    def obey(self, instruction: Instruction, tell: Callable[[Answer], None] = lambda _: None) -> None:
-        """Carry out `instruction`: in the next beat, or at once while there is none yet. `tell` hears once of it."""
-        self._helm.obey(instruction, tell)
-        self._stir()
+    def obey(self, instruction: Instruction, tell: Callable[[Answer], None] = lambda _: None, *, who: str = "") -> None:
+        """Carry out `instruction`: in the next beat, or at once while there is none yet. `tell` hears once of it.
+
+        `who` asks, for the record.
+        """
+
+        def obey() -> None:
+            self._helm.obey(instruction, tell)
+            self._stir()
+
+        self._enter(("obey", instruction.value, who), obey)
 
     def wake(self) -> None:
         """Let the main loop make a beat."""
-        self._wake.set()
+        self._enter(("stir",), self._wake.set)
 
     def stop(self, reason: str, code: ExitCode = ExitCode.OK) -> None:
         """End in good order: withdraw, log out, return `code`. Only the first reason counts."""
+        self._enter(("stop", reason, int(code)), lambda: self._stop(reason, code))
+
+    def _stop(self, reason: str, code: ExitCode = ExitCode.OK) -> None:
         if self._stop_reason is not None:
             return
         self._stop_reason, self._code = reason, code
@@ -229,6 +242,7 @@ class Daemon:
             server_ms=self.wire.server_clock.now_ms,
             paused=self._helm.paused,
         )
+        self.snapshots.let_go()
         self._helm.desk = desk
         top = await steps.first_book(terms.rules)
         recovered = await steps.recover(terms, top)
@@ -309,6 +323,8 @@ class Daemon:
             self._gateway.send(command)
         self._reflex.prepare(desk.trader)
         self._pace.lap("act")
+        if self._witness is not None:
+            self._witness.beat(desk.trader, view)
         for news in desk.trader.news:
             self._notes.hear(news)
             self._helm.hear(news)
@@ -331,7 +347,7 @@ class Daemon:
             self._confirming.cancel()
             self._confirming = None
         if in_s is not None:
-            self._confirming = asyncio.get_running_loop().call_later(in_s + _JUST_AFTER_S, self._stir)
+            self._confirming = self._clock.call_later(in_s + _JUST_AFTER_S, self._stir)
 
     async def _save_frames(self, frames: list[str]) -> None:
         """What was said on the wire before a halt, for whoever looks into it."""
@@ -349,7 +365,7 @@ class Daemon:
         if usurper is None or self._stop_reason is not None:
             return
         self._alerts.send(guard_texts.second_instance(usurper.client_order_id, usurper.order_id), logging.ERROR)
-        self.stop("another instance trades under our name", ExitCode.HALTED)
+        self._stop("another instance trades under our name", ExitCode.HALTED)
 
     async def _keep_house(self) -> None:
         """Wake the loop now and then, for ages grow without anybody telling, and show how things stand."""
@@ -377,6 +393,8 @@ class Daemon:
 
     def _hear_report(self, report: ExecutionReport) -> None:
         if self.desk is not None:
+            if self._witness is not None:
+                self._witness.report(report)
             self.desk.hear_report(report)
             self._stir()
 
@@ -453,7 +471,7 @@ class Daemon:
         if not withdrawn:  # a restart would not mend what a rule has halted
             return self._code if self._code is ExitCode.HALTED else ExitCode.UNREACHABLE
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOGGED_OUT_WITHIN_S):
+            async with within(self._clock, _LOGGED_OUT_WITHIN_S):
                 await self.wire.log_out()
         return self._code
 

@@ -97,7 +97,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "trailingedge.commands.report",
         _at_a_venue,
     ),
-    "replay": Command("what the strategy would have made of recorded markets", "trailingedge.replay.command"),
+    "replay": Command("what the strategy would have made of recorded markets", "trailingedge.commands.replay"),
     "sweep": Command(
         "try many settings on recorded markets, and judge the best on other days", "trailingedge.sweep.command"
     ),

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from trailingedge.clock import Clock
+from trailingedge.clock import Clock, within
 from trailingedge.desk import Desk
 from trailingedge.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.gateway import Gateway
@@ -67,7 +67,7 @@ class Parting:
         """Whether nothing of ours is on the book that should not be. What may be is named. Never raises our errors."""
         withdrawn = await self._withdraw_orders(desk, steps)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_NOTE_OVER_WITHIN_S):
+            async with within(self._clock, _NOTE_OVER_WITHIN_S):
                 while self._notes.left:  # whoever writes it cancels it, too
                     await self._clock.sleep(_SHORT_GLANCE_S)
         if desk is not None:
@@ -79,10 +79,10 @@ class Parting:
     async def _withdraw_orders(self, desk: Desk | None, steps: Startup | None) -> bool:
         try:
             if steps is not None and steps.left:
-                async with asyncio.timeout(_SWEPT_WITHIN_S):
+                async with within(self._clock, _SWEPT_WITHIN_S):
                     await steps.withdraw()
             if steps is not None and steps.clearing and not self._leave:
-                async with asyncio.timeout(_SWEPT_WITHIN_S):
+                async with within(self._clock, _SWEPT_WITHIN_S):
                     await withdraw_leftovers(self._wire.account, self._clock, lambda _: None)
             if desk is not None and self._leave:
                 self.name_orders(desk, steps, logging.WARNING)
@@ -114,13 +114,13 @@ class Parting:
         """
         chase = desk.trader.chase
         try:
-            async with asyncio.timeout(_WOUND_DOWN_WITHIN_S):
+            async with within(self._clock, _WOUND_DOWN_WITHIN_S):
                 await self._wind_down(desk)
             return
         except (TimeoutError, BrokenInvariant) as trouble:
             logger.warning("withdrawal takes long: %s", str(trouble) or "nobody has confirmed it yet")
         swept: list[OrderRecord] = []
-        async with asyncio.timeout(_SWEPT_WITHIN_S):
+        async with within(self._clock, _SWEPT_WITHIN_S):
             await withdraw_leftovers(self._wire.account, self._clock, swept.append, _of_another_instance(desk))
             for order in chase.alive:
                 if not (_is_among(order, swept) or await self._is_over(order)):
@@ -142,7 +142,7 @@ class Parting:
             desk.tell()
             if not desk.trader.chase.idle:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_GLANCE_S):
+                    async with within(self._clock, _GLANCE_S):
                         await self._wake.wait()
                 self._wake.clear()
 

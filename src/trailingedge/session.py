@@ -9,11 +9,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, Final
 
 from trailingedge.auth import permissions
+from trailingedge.auth.manager import KeyManager
 from trailingedge.clock import Clock, RealClock
 from trailingedge.commands import flags
 from trailingedge.config import Settings, endpoints
@@ -29,6 +31,7 @@ from trailingedge.notifications.alerts import Alerts, Labelled, LogAlerts, Sever
 from trailingedge.notifications.phone import Phone
 from trailingedge.notifications.titles import heading, label
 from trailingedge.plan import VERSION, Plan
+from trailingedge.record.session import Life, Unrecorded, opened, recorded
 from trailingedge.results import results
 from trailingedge.service import Reloader, ServiceManager, ToldFace, Watchdog, service_manager, watchdog_interval_s
 from trailingedge.signals import ends_in_good_order, hang_up_means_reload
@@ -45,19 +48,23 @@ Tell = Callable[[Answer], None]
 
 
 class Session:
-    """Runs once. `face` and `log` are open already and are closed by whoever opened them; `dial` opens connections."""
+    """Runs once. `face` and `log` are open already and are closed by whoever opened them; `dial` opens connections.
 
-    def __init__(self, plan: Plan, face: Console, log: Logging, dial: Dial) -> None:
+    `keys`: of a mode that needs one, where it is known already.
+    """
+
+    def __init__(self, plan: Plan, face: Console, log: Logging, dial: Dial, keys: KeyManager | None = None) -> None:
         self._plan = plan
         self._settings = plan.settings
         self._face = face
         self._log = log
         self._dial = dial
+        self._keys = keys
         self._clock: Clock = RealClock()
         self._manager: ServiceManager = service_manager(os.environ)
         self._phone = Phone(
             title=heading(self._settings.trading_mode.value, self._settings.symbol),
-            obey=self._obey_from_afar,
+            obey=partial(self._obey_from_afar, "phone"),
             clock=self._clock,
             chance=SystemRandom(),  # codes are drawn from it, which nobody should foretell
         )
@@ -105,7 +112,7 @@ class Session:
         reloader = Reloader(self._settings, self._plan.read_again, self._apply, self._manager, self._clock)
         control = ControlSocket(
             socket_path(self._settings.symbol, os.environ, self._settings.log_dir),
-            self._obey_from_afar,
+            partial(self._obey_from_afar, "socket"),
             account=self._mark(),
         )
         interval_s = watchdog_interval_s(os.environ, os.getpid())
@@ -133,17 +140,23 @@ class Session:
             if place is None:
                 return self._not_begun(alerts)
             alerts.send(self._banner(place))
-            surroundings = Surroundings(place.endpoints, place.keys, self._dial, self._clock, chance, self._save_frames)
-            daemon = self._daemon = Daemon(
-                self._settings,
-                surroundings,
-                ToldFace(self._face, self._manager, self._clock, place.shown),
-                alerts,
-                on_ready=self._tell_ready,
-                on_stop=self._manager.stopping,
-                verify_key=self._key_check(place, alerts),
-            )
-            code = await self._until_over(daemon, place, alerts)
+            world = Surroundings(place.endpoints, place.keys, self._dial, self._clock, chance, self._save_frames)
+            with opened(self._settings, self._log.file, datetime.now(UTC), flags.secrets(self._settings)) as lines:
+                check = self._key_check(place, alerts)
+                life: Life = Unrecorded(world)
+                if lines is not None:
+                    seed, checks = chance.getrandbits(64), check is not None
+                    life = recorded(self._settings, world, lines, seed=seed, program=VERSION, checks_key=checks)
+                daemon = self._daemon = Daemon(
+                    self._settings,
+                    life.surroundings,
+                    ToldFace(self._face, self._manager, self._clock, place.shown),
+                    life.alerts(alerts),
+                    on_ready=self._tell_ready,
+                    on_stop=self._manager.stopping,
+                    verify_key=None if check is None else life.checks(check),
+                )
+                code = await self._until_over(daemon, life, place, alerts)
             self._sum_up(daemon, place.gaps)
             return code
 
@@ -153,7 +166,7 @@ class Session:
             async with asyncio.timeout(None) as self._opening:
                 if self._stopped is not None:
                     return None
-                opening = open_place(self._settings, self._plan.sim, self._clock, chance, self._tell_step)
+                opening = open_place(self._settings, self._plan.sim, self._clock, chance, self._tell_step, self._keys)
                 return await stack.enter_async_context(opening)
         except TimeoutError:
             if self._stopped is None:
@@ -221,12 +234,12 @@ class Session:
 
     # Until it is over ------------------------------------------------------------------------
 
-    async def _until_over(self, daemon: Daemon, place: Place, alerts: Alerts) -> ExitCode:
+    async def _until_over(self, daemon: Daemon, life: Life, place: Place, alerts: Alerts) -> ExitCode:
         """Run the daemon until it ends, is told to, or its market is over."""
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(self._stop_at_the_end(place))
             try:
-                return await daemon.run()
+                return await life.watch(daemon.run)
             except Exception as failure:  # noqa: BLE001 - told and logged, and the summary still comes
                 return explain(_bare(failure), alerts)
             finally:
@@ -250,7 +263,7 @@ class Session:
     # The operator ----------------------------------------------------------------------------
 
     def _press(self, key: Hotkey) -> None:
-        self._obey(key.instruction, self._show if key.asks else lambda _: None)
+        self._obey("terminal", key.instruction, self._show if key.asks else lambda _: None)
 
     def _tell_of_no_more_keys(self) -> None:
         """Ctrl-D, for instance."""
@@ -261,21 +274,21 @@ class Session:
     def _show(self, answer: Answer) -> None:
         self._face.line(answer.text)
 
-    def _obey(self, instruction: Instruction, tell: Tell) -> None:
+    def _obey(self, who: str, instruction: Instruction, tell: Tell) -> None:
         if self._daemon is not None:
-            self._daemon.obey(instruction, tell)
+            self._daemon.obey(instruction, tell, who=who)
         elif instruction is Instruction.QUIT:
             self.stop("quit")
         else:
             tell(Answer("starting, not trading yet", done=False))
 
-    def _obey_from_afar(self, instruction: Instruction, tell: Tell) -> None:
+    def _obey_from_afar(self, who: str, instruction: Instruction, tell: Tell) -> None:
         """By phone or socket. A stop from there must outlive a service manager that restarts what has ended well."""
         if instruction is Instruction.QUIT:
             self.stop("stopped from afar", ExitCode.HALTED)
             tell(Answer("ending: the order is withdrawn first; start it again where it runs"))
         else:
-            self._obey(instruction, tell)
+            self._obey(who, instruction, tell)
 
     # Telling ---------------------------------------------------------------------------------
 

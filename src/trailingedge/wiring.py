@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.clock import Clock
@@ -14,18 +15,45 @@ from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import ChaseParams
 from trailingedge.execution.recovery import Ground
 from trailingedge.execution.since import Lens
-from trailingedge.execution.trader import TraderParams
+from trailingedge.execution.trader import Trader, TraderParams
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import BookTop, SymbolRules
+from trailingedge.market import BookTop, ExecutionReport, SymbolRules
+from trailingedge.snapshots import View
 from trailingedge.strategy.inputs import Params
 from trailingedge.websocket.connection import Backoff, Dial
+
+SaveFrames = Callable[[list[str]], Awaitable[Path]]
+"""Keeps the last frames for whoever looks into a halt, and returns where. Raises OSError."""
+
+KeyCheck = Callable[[int], Awaitable[None]]
+"""Given the exchange's clock once logged on, raises ConfigError for a key that must not be used."""
+
+Entry = tuple[str | int, ...]
+Enter = Callable[[Entry, Callable[[], None]], None]
+"""Lets in what is done to the daemon from outside: what it is, in words for a record, and the doing of it."""
+
+
+class Witness(Protocol):
+    """Whoever looks on without a hand in it."""
+
+    def beat(self, trader: Trader, view: View) -> None:
+        """A beat is over, its commands are on their way, and its news is not told yet."""
+        ...
+
+    def report(self, report: ExecutionReport) -> None:
+        """An execution report is about to be heard, ours or another's."""
+        ...
+
+
+def _at_once(_: Entry, act: Callable[[], None]) -> None:
+    act()
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the daemon lives in: the wire, the clock, chance, and the key. Tests and simulations bring their own.
 
-    `save_frames` keeps the last frames for whoever looks into a halt, and returns where. It raises OSError.
+    `stopwatch` measures our own work, where `clock` stands still meanwhile.
     """
 
     endpoints: Endpoints
@@ -33,7 +61,10 @@ class Surroundings:
     dial: Dial
     clock: Clock
     random: Random
-    save_frames: Callable[[list[str]], Awaitable[Path]] | None = None
+    save_frames: SaveFrames | None = None
+    stopwatch: Clock | None = None
+    enter: Enter = _at_once
+    witness: Witness | None = None
 
 
 def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> Params:

@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import decide, ingest, long_day, replay, start, storm, tick_to_order, ways
+from tests.benchmarks import decide, ingest, long_day, record, replay, start, storm, tick_to_order, ways
 
 Measure = Callable[[Path, argparse.Namespace, Random], Awaitable[str]]
 
@@ -43,6 +43,10 @@ async def _decide(_: Path, args: argparse.Namespace, chance: Random) -> str:
     return decide.run(rounds=args.rounds, chance=chance)
 
 
+async def _record(folder: Path, args: argparse.Namespace, chance: Random) -> str:
+    return await record.run(folder, rounds=args.rounds, lines=args.lines, chance=chance)
+
+
 async def _start(folder: Path, args: argparse.Namespace, chance: Random) -> str:
     return await start.run(folder, rounds=args.rounds, frames=args.later, chance=chance)
 
@@ -60,6 +64,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "storm": _storm,
     "ingest": _ingest,
     "decide": _decide,
+    "record": _record,
     "start": _start,
     "long-day": _long_day,
     "ways": _ways,
@@ -106,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--later", type=int, default=1_000_000, metavar="N", help="start: frames until it is weighed again (1000000)"
     )
+    found.add_argument("--lines", type=int, default=300_000, metavar="N", help="record: lines of the session (300000)")
     found.add_argument("--hours", type=float, default=24.0, metavar="H", help="long-day: simulated hours (24)")
     found.add_argument(
         "--market-ticks", type=int, default=1_000_000, metavar="N", help="replay: ticks of the market (1000000)"

@@ -1,7 +1,7 @@
 """Tick to order: a frame moves the best price while an exit is working; until the cancel-replace has come in.
 
-The daemon is measured by itself and with a Bot API that hangs, that answers 429, and that is not there. All
-players are connected all the time; they take turns, in another order each round.
+The daemon is measured by itself, without a record of its session, and with a Bot API that hangs, that answers
+429, and that is not there. All players are connected all the time; they take turns, in another order each round.
 """
 
 import asyncio
@@ -85,11 +85,12 @@ async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
         enter = stack.enter_async_context
         floors = [await enter(players.floor()), await enter(players.floor("floor again (noise)"))]
         daemons = [await enter(players.daemon(folder))]
+        unrecorded = await enter(players.daemon(folder, "trailing-edge, RECORD=false", {"RECORD": "false"}))
         for trouble in Trouble:
             environment = await enter(bot(trouble))
             name = f"trailing-edge, Telegram {trouble.value}"
             daemons.append(await enter(players.daemon(folder, name, environment)))
-        contestants = [*floors, *daemons]
+        contestants = [*floors, *daemons, unrecorded]
         found = await measure(contestants, rounds, ticks, chance)
     samples = [Sample(player.name, found[player.name]) for player in contestants]
     return table(TITLE, LATENCY_HEAD, latency_rows(samples), ["", *map(_of_telegram, daemons)])

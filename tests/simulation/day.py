@@ -22,6 +22,8 @@ from trailingedge.daemon import Daemon
 from trailingedge.errors import ExitCode
 from trailingedge.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
+from trailingedge.record.recorder import Lines
+from trailingedge.record.session import Life, Unrecorded, recorded
 from trailingedge.simulator.accounts import Account
 from trailingedge.simulator.drift import DriftingClock
 from trailingedge.simulator.exchange import OWNER, Exchange
@@ -162,11 +164,12 @@ def simulate(
     latency_s: float = 0.05,
     script: Script | None = None,
     balances: Mapping[str, Decimal] | None = None,
+    lines: Lines | None = None,
 ) -> Day:
-    """Run a day. `script` acts beside it: the operator, the owner's hand, the weather."""
+    """Run a day. `script` acts beside it: the operator, the owner's hand, the weather. `lines` takes its record."""
 
     async def live(clock: Clock) -> Day:
-        return await _live(seed, hours, clock, settings, terms, faults, tape, latency_s, script, balances)
+        return await _live(seed, hours, clock, settings, terms, faults, tape, latency_s, script, balances, lines)
 
     return run_virtual(live, start_unix_ms=START_MS)
 
@@ -182,6 +185,7 @@ async def _live(
     latency_s: float,
     script: Script | None,
     balances: Mapping[str, Decimal] | None,
+    lines: Lines | None,
 ) -> Day:
     market = tape or GeneratedMarket(seed, START_MS)
     settings = dataclasses.replace(settings or Settings(), symbol=market.symbol)
@@ -197,7 +201,9 @@ async def _live(
     ) as loopback:
         if not balances:
             foreign.append(_foreign_order(exchange))
-        daemon = Daemon(settings, Surroundings(URL, keys, loopback.connect, clock, Random(seed)), notes, notes)
+        world = Surroundings(URL, keys, loopback.connect, clock, Random(seed))
+        life: Life = Unrecorded(world) if lines is None else recorded(settings, world, lines, seed=seed)
+        daemon = Daemon(settings, life.surroundings, notes, life.alerts(notes))
 
         async def call_it_a_day() -> None:
             await clock.sleep(hours * 3600)
@@ -209,7 +215,7 @@ async def _live(
                 beside.append(tasks.create_task(_quietly(script(daemon, loopback, clock))))
             code, died = ExitCode.UNEXPECTED, None
             try:
-                code = await daemon.run()
+                code = await life.watch(daemon.run)
             except Exception as failure:  # noqa: BLE001 - whatever it was, it is for the judge
                 died = failure
             for task in beside:

@@ -23,6 +23,7 @@ from trailingedge.clock import Clock
 from trailingedge.config import Settings
 from trailingedge.daemon import Daemon
 from trailingedge.market import Side
+from trailingedge.record.recorder import Lines
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.refusals import DUPLICATE_ORDER
 from trailingedge.simulator.server import LoopbackExchange
@@ -86,8 +87,8 @@ def weather_of(seed: int) -> tuple[Settings, Terms]:
     return settings, replace(Terms(), maker_fee=Decimal(chance.choice(("0", "0", "0.0002"))))
 
 
-def judge_storm(seed: int, storm_s: float = STORM_S) -> SwarmVerdict:
-    """Run the day of a seed."""
+def judge_storm(seed: int, storm_s: float = STORM_S, lines: Lines | None = None) -> SwarmVerdict:
+    """Run the day of a seed; `lines` takes its record."""
     settings, terms = weather_of(seed)
     endings: list[Ending] = []
 
@@ -104,7 +105,7 @@ def judge_storm(seed: int, storm_s: float = STORM_S) -> SwarmVerdict:
         daemon.stop("the storm is over")
 
     with listening() as heard:
-        day = simulate(seed, 24.0, settings=settings, terms=terms, script=script)
+        day = simulate(seed, 24.0, settings=settings, terms=terms, script=script, lines=lines)
     storm = endings[0].storm
     return SwarmVerdict(
         seed=seed,

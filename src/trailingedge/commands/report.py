@@ -126,7 +126,9 @@ def _of_file(path: Path) -> Story:
 
 def _of_session(path: Path) -> Story:
     """A session as the daemon recorded it. Raises ConfigError."""
-    raise ConfigError([f"{path}: this version cannot read recorded sessions yet; name a story saved by replay --save"])
+    from trailingedge.replay.session_story import story_of_session  # the whole daemon, for this alone
+
+    return story_of_session(path)
 
 
 # --- from the account ---

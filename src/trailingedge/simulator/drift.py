@@ -1,6 +1,8 @@
 """A wall clock that is off."""
 
-from trailingedge.clock import Clock
+from collections.abc import Callable
+
+from trailingedge.clock import Alarm, Clock
 
 
 class DriftingClock:
@@ -37,3 +39,6 @@ class DriftingClock:
 
     async def sleep(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
+
+    def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:
+        return self._clock.call_later(seconds, act)

@@ -25,6 +25,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from trailingedge.clock import Alarm
+
 Result = TypeVar("Result")
 Args = TypeVarTuple("Args")
 
@@ -62,9 +64,10 @@ def _refused(what: str) -> Any:
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
-    """The loop itself. Seconds count from 0.0, when it was made."""
+    """The loop itself. Seconds count from 0.0, when it was made; `turns` is how often it has gone round."""
 
     def __init__(self) -> None:
+        self.turns = 0
         self._now_s = 0.0
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
@@ -173,19 +176,26 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def _turn(self) -> None:
         """Run what is ready now, after a jump to the next timer when nothing is."""
-        ready, timers = self._ready, self._timers
+        ready = self._ready
         if not ready:
-            while timers and timers[0][2].cancelled():
-                heapq.heappop(timers)
-            if not timers:
-                raise Deadlock(self._who_waits())
-            self._now_s = max(self._now_s, timers[0][0])
+            self.at_rest()
+        timers = self._timers
         while timers and timers[0][0] <= self._now_s:
             ready.append(heapq.heappop(timers)[2])
+        self.turns += 1
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle.cancelled():
                 handle._run()
+
+    def at_rest(self) -> None:
+        """Nothing is ready: jump to the next timer, or do whatever a loop that derives from this one has to do."""
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+        if not timers:
+            raise Deadlock(self._who_waits())
+        self._now_s = max(self._now_s, timers[0][0])
 
     def _who_waits(self) -> str:
         waiting = ", ".join(f"{task.get_name()} {_place(task)}" for task in self.tasks()) or "no task"
@@ -356,6 +366,9 @@ class VirtualClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:
+        return self._loop.call_later(seconds, act)
 
 
 def run_virtual(

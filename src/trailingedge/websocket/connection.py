@@ -171,6 +171,11 @@ async def dial(url: str, *, prompt: bool | None = None) -> Socket:
     return _OrdinarySocket(connection) if manner is None else _PromptSocket(connection)
 
 
+def hears_at_once(socket: Socket) -> bool:
+    """Whether it hands frames over where the transport delivers them, not in a task."""
+    return isinstance(socket, _PromptSocket)
+
+
 def is_known(version: str) -> bool:
     """Whether the library's internals were tried out with this version of it."""
     major = version.partition(".")[0]

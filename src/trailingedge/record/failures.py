@@ -1,0 +1,42 @@
+"""Errors that came from outside, written down and raised again."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from trailingedge.errors import ConfigError, LogonRefused, SessionLost
+
+OWN: Final = "of our own"  # raised by whoever heard a frame
+
+
+class Unforeseen(Exception):
+    """In a replay, an error of a kind that nobody expects."""
+
+
+def written(error: BaseException) -> list[Any]:
+    """The error as JSON."""
+    match error:
+        case SessionLost():
+            return ["SessionLost", str(error), error.wait_s]
+        case ConfigError():
+            return ["ConfigError", *error.problems]
+        case LogonRefused():
+            return ["LogonRefused", str(error)]
+        case OSError():
+            return ["OSError", str(error)]
+        case _:
+            return [type(error).__name__, str(error)]
+
+
+def read(told: Sequence[Any]) -> Exception:
+    """The error that was written."""
+    match list(told):
+        case ["SessionLost", str(reason), float() | int() as wait_s]:
+            return SessionLost(reason, wait_s)
+        case ["ConfigError", *problems]:
+            return ConfigError([str(problem) for problem in problems])
+        case ["LogonRefused", str(text)]:
+            return LogonRefused(text)
+        case ["OSError", str(text)]:
+            return OSError(text)
+        case _:
+            return Unforeseen(": ".join(map(str, told)))

@@ -1,0 +1,111 @@
+"""The files of records: their names, how long they are kept, and how much room they take together."""
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+SUFFIX: Final = ".session.jsonl.gz"
+_NAME: Final = re.compile(r"(trailingedge_(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d))(?:\.part(\d+))?" + re.escape(SUFFIX))
+_BEGUN: Final = "%Y-%m-%d_%H-%M-%S"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """One file of a record. `part` is 1 for the first, which alone has no number in its name."""
+
+    path: Path
+    session: str
+    begun: datetime
+    part: int
+
+    @property
+    def size(self) -> int:
+        """In bytes; 0 where it has gone meanwhile."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+
+def part_path(first: Path, part: int) -> Path:
+    """The file of that part of the session whose first file is `first`."""
+    return first if part == 1 else first.with_name(f"{first.name.removesuffix(SUFFIX)}.part{part}{SUFFIX}")
+
+
+def records_in(folder: Path) -> list[RecordFile]:
+    """The oldest session first, its parts in order."""
+    found = filter(None, map(_recognised, folder.glob(f"trailingedge_*{SUFFIX}")))
+    return sorted(found, key=lambda each: (each.begun, each.session, each.part))
+
+
+def parts_of(first: Path) -> list[tuple[int, Path]]:
+    """Whichever parts there are of that session, with their numbers."""
+    name = first.name.removesuffix(SUFFIX)
+    later = [each for each in records_in(first.parent) if each.session == name and each.part > 1]
+    return [(1, first), *((each.part, each.path) for each in later)]
+
+
+def forget(folder: Path, before: datetime) -> None:
+    """Delete the records of sessions that were begun before that moment."""
+    for each in records_in(folder):
+        if each.begun < before:
+            _delete(each)
+
+
+def forget_before(now: datetime, retention_days: int) -> datetime:
+    """What was begun before that moment is too old."""
+    return now - timedelta(days=retention_days)
+
+
+def make_room(folder: Path, most_bytes: int, current: Path) -> None:
+    """Keep all records together within `most_bytes`: whole sessions go, the oldest first, then parts of `current`'s.
+
+    Of the session that goes on its first file stays, which has the beginning, and the newest, which is being written.
+    """
+    kept = records_in(folder)
+    total = sum(each.size for each in kept)
+    for each in [*_of_others(kept, current), *_middle(kept, current)]:
+        if total <= most_bytes:
+            return
+        total -= each.size
+        _delete(each)
+
+
+def _of_others(kept: list[RecordFile], current: Path) -> Iterator[RecordFile]:
+    """Of one session the last part first, so that what is left of it can be replayed."""
+    others = [each for each in kept if each.session != _session(current)]
+    return iter(sorted(others, key=lambda each: (each.begun, each.session, -each.part)))
+
+
+def _middle(kept: list[RecordFile], current: Path) -> list[RecordFile]:
+    ours = [each for each in kept if each.session == _session(current)]
+    return [each for each in ours[1:-1] if each.path != current]
+
+
+def _session(path: Path) -> str:
+    found = _NAME.fullmatch(path.name)
+    return "" if found is None else found[1]
+
+
+def _recognised(path: Path) -> RecordFile | None:
+    found = _NAME.fullmatch(path.name)
+    if found is None:
+        return None
+    try:
+        begun = datetime.strptime(found[2], _BEGUN).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return RecordFile(path, found[1], begun, int(found[3] or 1))
+
+
+def _delete(each: RecordFile) -> None:
+    try:
+        each.path.unlink()
+    except OSError as wrong:
+        logger.warning("old record kept path=%s reason=%s", each.path, wrong)

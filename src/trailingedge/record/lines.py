@@ -1,0 +1,142 @@
+"""What stands in a record, line by line: each is a JSON array that begins with its kind.
+
+Of a *moment*, when something came from outside, the second and third are its time, in microseconds since the
+beginning, and how many turns the event loop had made since the moment before:
+
+    ["begin", t, n]                          the daemon's first step
+    ["<", t, n, line, frame]                 a frame came over that line; ["+", 0, 0, line, frame] together with it.
+                                             "<text" and "+text" where it came as text, not as bytes
+    ["told", t, n, number, outcome]          what was asked for has come out: null or a text, or [error, …]
+    ["ring", t, n, alarm, wall]              an alarm rang; `wall` where the wall clock was found to be off
+    ["obey", t, n, instruction, who]         an operator
+    ["stop", t, n, reason, code]
+    ["stir", t, n]
+
+Everything else is what the daemon made of the moment before, in the order in which it did:
+
+    [">", line, text]                        a request; ["!>", line, text, error] where it could not be written
+    ["ask", number, what]                    it waits for something: a dial, whose number is the line's from then on,
+                                             the end of a line, a check
+    ["alarm", number, seconds]
+    ["alert", level, text]
+    ["news", event, {…}]                     something changed, by strategy or chase
+    ["decision", […], {…}]                   what it is about has changed: that, and all the numbers
+    ["late", reading, t]                     time was read long after the moment's beginning
+    ["over", outcome]                        it has ended: an exit code or [error, …]
+
+And beside it: ["session", {…}] heads a session, ["part", number] a further file of it; ["hole", count] stands
+where lines could not be kept, ["sum", crc] after each batch.
+
+Frames stand as they came wherever they look like JSON on one line, else as a JSON string; nothing else is
+changed in them but keys and signatures, which are struck out here as everywhere.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final
+
+Entry = tuple[Any, ...]
+
+FORMAT: Final = "trailing-edge session"
+VERSION: Final = 1
+
+MOMENTS: Final = frozenset({"begin", "<", "<text", "told", "ring", "obey", "stop", "stir"})
+FRAMES: Final = (b'["<', b'["+')
+
+_SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"')
+_STRUCK_OUT: Final = r'"\1":"…"'
+_SECRETS_IN_BYTES: Final = re.compile(rb'"(apiKey|signature)"\s*:\s*"[^"]*"')
+_STRUCK_OUT_IN_BYTES: Final = '"\\1":"…"'.encode()
+_dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
+
+def encode(entry: Entry) -> bytes:
+    """The line of it, or the lines, each with its end."""
+    kind = entry[0]
+    if kind == "<":
+        return _frames(*entry[1:])
+    if kind in (">", "!>"):
+        entry = (kind, entry[1], without_secrets(entry[2]), *entry[3:])
+    elif kind in ("news", "decision"):
+        entry = (kind, *map(_bare, entry[1:]))
+    return f"{_dumps(entry)}\n".encode()
+
+
+def without_secrets(text: str) -> str:
+    """`text` without key and signature."""
+    if '"apiKey"' in text or '"signature"' in text:  # in few, and looking closer takes longer
+        return _SECRETS.sub(_STRUCK_OUT, text)
+    return text
+
+
+def _frames(at_us: int, turns: int, line: int, frames: Sequence[str | bytes]) -> bytes:
+    first, *others = frames
+    kind = "<" if isinstance(first, bytes) else "<text"
+    written = [b'["%s",%d,%d,%d,%s]\n' % (kind.encode(), at_us, turns, line, _frame(first))]
+    for frame in others:
+        kind = "+" if isinstance(frame, bytes) else "+text"
+        written.append(b'["%s",0,0,%d,%s]\n' % (kind.encode(), line, _frame(frame)))
+    return b"".join(written)
+
+
+def _frame(frame: str | bytes) -> bytes:
+    """As it came where that fits on a line of JSON, else as a string in which every byte is kept."""
+    text = frame if isinstance(frame, str) else None
+    try:
+        raw = frame.encode() if isinstance(frame, str) else frame
+        looks_like_json = raw[:1] == b"{" and raw[-1:] == b"}" and b"\n" not in raw and b"\r" not in raw
+        if looks_like_json and not raw.isascii():
+            raw.decode()
+    except UnicodeError:
+        looks_like_json, raw = False, b""
+    if not looks_like_json:
+        if text is None and isinstance(frame, bytes):
+            text = frame.decode(errors="surrogateescape")
+        return _dumps(without_secrets(text or "")).encode()
+    if b'"apiKey"' in raw or b'"signature"' in raw:
+        return _SECRETS_IN_BYTES.sub(_STRUCK_OUT_IN_BYTES, raw)
+    return raw
+
+
+def decode(line: bytes) -> Entry:
+    """What a line says. Raises ValueError where it is none."""
+    if line.startswith(FRAMES):
+        head, at_us, turns, number, frame = line.split(b",", 4)
+        kind = "<" if head[2] == 60 else "+"
+        raw: str | bytes = frame[:-1]
+        if frame[-1] != 93:
+            raise ValueError("the line has no end")
+        if frame[0] == 34:
+            text = json.loads(raw)
+            raw = text.encode(errors="surrogateescape") if len(head) == 4 else text
+        elif len(head) != 4:
+            raw = frame[:-1].decode()
+        return kind, int(at_us), int(turns), int(number), raw
+    entry = json.loads(line)
+    if not isinstance(entry, list) or not entry:
+        raise ValueError("no line of a record")
+    return tuple(entry)
+
+
+def _bare(value: object) -> object:
+    """Any event as JSON: what the writing thread is given cannot change any more."""
+    if value is None or isinstance(value, str | bool | int):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _bare(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _bare(each) for name, each in value.items()}
+    if isinstance(value, Iterable):
+        return [_bare(each) for each in value]
+    return type(value).__name__

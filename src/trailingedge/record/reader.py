@@ -1,0 +1,167 @@
+"""A record read again: its lines in order, as far as they can be trusted.
+
+What was cut off, by a kill or by a full disk, is missing at the end. What is damaged shows by the sums: a batch
+that does not come to its own is not told at all, for a digit that is wrong is worse than one that is missing.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from trailingedge.errors import ConfigError
+from trailingedge.record.files import parts_of
+from trailingedge.record.lines import FORMAT, VERSION
+
+_CHUNK: Final = 1 << 16
+_GZIP: Final = 31
+_SUM: Final = b'\n["sum",'
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first line. `settings` are shown values, `zero_us` and `unix_us` the clocks at the beginning."""
+
+    program: str
+    python: str
+    settings: dict[str, str]
+    fingerprint: str
+    endpoints: tuple[str, str]
+    seed: int
+    zero_us: int
+    unix_us: int
+    checks_key: bool
+    saves_frames: bool
+
+
+class Record:
+    """The lines of one session, from `path` and the parts after it. Raises ConfigError where it cannot be one.
+
+    `batches` yields what stands together in order; `trouble` says afterwards why that was not all, None where
+    it was. `lines_read` counts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trouble: str | None = None
+        self.lines_read = 0
+        self._batches = self._read()
+        first = next(self._batches, [])
+        self.head = _head(path, first[0] if first else b"", self.trouble)
+        self._first = first[1:]
+
+    def batches(self) -> Iterator[list[bytes]]:
+        """Lines without their ends; once."""
+        yield self._first
+        yield from self._batches
+
+    def _read(self) -> Iterator[list[bytes]]:
+        """All parts, one after the other, until one is missing or ends too early."""
+        expected = 1
+        for part, path in parts_of(self.path):
+            if part != expected:
+                self.trouble = _missing(expected, part)
+                return
+            expected = part + 1
+            for lines in self._read_file(path):
+                self.lines_read += len(lines)
+                yield lines[1:] if part > 1 and lines[0].startswith(b'["part",') else lines
+            if self.trouble is not None:
+                return
+
+    def _read_file(self, path: Path) -> Iterator[list[bytes]]:
+        rest = b""
+        for piece in self._unpacked(path):
+            rest += piece
+            at = 0
+            while (mark := rest.find(_SUM, at)) >= 0 and (end := rest.find(b"\n", mark + 1)) >= 0:
+                batch = rest[at : mark + 1]
+                if rest[mark + len(_SUM) : end - 1] != b"%d" % zlib.crc32(batch):
+                    self.trouble = f"{path.name} is damaged after line {self.lines_read}"
+                    return
+                yield batch.splitlines()
+                at = end + 1
+            rest = rest[at:]
+        if rest and self.trouble is None:
+            self.trouble = f"{path.name} breaks off after line {self.lines_read}"
+
+    def _unpacked(self, path: Path) -> Iterator[bytes]:
+        """Pieces of the file's content, up to where it cannot be unpacked any more."""
+        stream = zlib.decompressobj(_GZIP)
+        begun = False
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    while chunk:
+                        begun = True
+                        before = stream.copy()
+                        try:
+                            yield stream.decompress(chunk)
+                        except zlib.error as error:
+                            yield _as_far_as_it_goes(before, chunk)
+                            self.trouble = f"{path.name} is damaged after line {self.lines_read} ({error})"
+                            return
+                        chunk = stream.unused_data
+                        if stream.eof:
+                            stream, begun = zlib.decompressobj(_GZIP), False
+        except OSError as error:
+            self.trouble = f"{path}: {error.strerror}"
+            return
+        if begun and not stream.eof:
+            self.trouble = f"{path.name} breaks off after line {self.lines_read}"
+
+
+def _as_far_as_it_goes(stream: Any, chunk: bytes) -> bytes:
+    """What comes of `chunk` before the error in it."""
+    found = b""
+    step = len(chunk)
+    at = 0
+    while step:
+        attempt = stream.copy()
+        try:
+            found += attempt.decompress(chunk[at : at + step])
+        except zlib.error:
+            step //= 2
+        else:
+            stream, at = attempt, at + step
+    return found
+
+
+def _missing(expected: int, part: int) -> str:
+    parts = f"part {expected} is" if part == expected + 1 else f"parts {expected} to {part - 1} are"
+    return f"there is a hole in it: {parts} missing, for the record had grown larger than RECORD_MAX_MB"
+
+
+def _head(path: Path, line: bytes, trouble: str | None) -> Head:
+    """Raises ConfigError with what the file is instead."""
+    remedy = "name the first file of a recorded session"
+    if trouble is not None and not line:
+        raise ConfigError([f"{trouble if str(path) in trouble else f'{path}: {trouble}'}; {remedy}"])
+    try:
+        told = json.loads(line)
+        kind, head = told[0], told[1]
+    except (ValueError, LookupError, TypeError) as error:
+        raise ConfigError([f"{path}: not a recorded session; {remedy}"]) from error
+    if kind == "part":
+        raise ConfigError([f"{path}: part {head} of a session; {remedy}, which has no part in its name"])
+    if kind != "session" or not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise ConfigError([f"{path}: not a recorded session; {remedy}"])
+    if head.get("version") != VERSION:
+        raise ConfigError([f"{path}: version {head.get('version')}, this program reads {VERSION}"])
+    try:
+        return Head(
+            program=head["program"],
+            python=head["python"],
+            settings=head["settings"],
+            fingerprint=head["fingerprint"],
+            endpoints=(head["endpoints"][0], head["endpoints"][1]),
+            seed=head["seed"],
+            zero_us=head["zero_us"],
+            unix_us=head["unix_us"],
+            checks_key=head["checks_key"],
+            saves_frames=head["saves_frames"],
+        )
+    except (LookupError, TypeError) as error:
+        raise ConfigError([f"{path}: its first line lacks something ({error})"]) from error

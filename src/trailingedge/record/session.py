@@ -1,0 +1,96 @@
+"""The record of a session: opened for it beside its log, if it is to be."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import platform
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from trailingedge.config import Settings
+from trailingedge.errors import ExitCode
+from trailingedge.notifications.alerts import Alerts
+from trailingedge.record.files import SUFFIX
+from trailingedge.record.lines import FORMAT, VERSION
+from trailingedge.record.recorder import Lines, Recorder
+from trailingedge.record.writer import Shelf, Writer
+from trailingedge.results import shown_settings
+from trailingedge.wiring import KeyCheck, Surroundings
+
+logger = logging.getLogger(__name__)
+
+
+class Life(Protocol):
+    """A daemon's life, recorded or not: what it is to be given, and the watching of it."""
+
+    @property
+    def surroundings(self) -> Surroundings: ...
+
+    def alerts(self, alerts: Alerts) -> Alerts: ...
+
+    def checks(self, verify_key: KeyCheck) -> KeyCheck: ...
+
+    async def watch(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode: ...
+
+
+class Unrecorded:
+    """A life of which nothing is kept."""
+
+    def __init__(self, world: Surroundings) -> None:
+        self.surroundings = world
+
+    def alerts(self, alerts: Alerts) -> Alerts:
+        return alerts
+
+    def checks(self, verify_key: KeyCheck) -> KeyCheck:
+        return verify_key
+
+    async def watch(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
+        return await run()
+
+
+def recorded(
+    settings: Settings, world: Surroundings, lines: Lines, *, seed: int, program: str = "", checks_key: bool = False
+) -> Recorder:
+    """Everything that happens in `world` is written to `lines` from now on.
+
+    `program` is our version; `checks_key` says whether the daemon is given something that checks its key.
+    """
+    shown = shown_settings(settings)
+    head: dict[str, object] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "program": program,
+        "python": platform.python_version(),
+        "fingerprint": fingerprint(shown),
+        "settings": shown,
+        "endpoints": [world.endpoints.ws_api_url, world.endpoints.ws_stream_url],
+        "checks_key": checks_key,
+        "saves_frames": world.save_frames is not None,
+    }
+    return Recorder(world, lines, head, seed)
+
+
+def fingerprint(shown: Mapping[str, str]) -> str:
+    """Alike for the same settings, secrets aside."""
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, log_file: Path | None, now: datetime, secrets: Sequence[str]) -> Iterator[Writer | None]:
+    """Where the lines of a session go whose log that is. None without a record: not wanted, or not possible."""
+    if not settings.record or log_file is None:
+        yield None
+        return
+    path = log_file.with_name(log_file.name.removesuffix(".log") + SUFFIX)
+    try:
+        shelf = Shelf(path, settings.record_max_mb, now, settings.log_retention_days)
+    except OSError as trouble:
+        logger.warning("session is not recorded path=%s reason=%s", path, trouble)
+        yield None
+        return
+    with contextlib.closing(Writer(shelf, secrets)) as writer:
+        yield writer

@@ -1,0 +1,228 @@
+"""Lines into files: a thread words, packs and writes them in batches.
+
+A line costs the event loop one append. A disk that is slow or full costs lines of the record, which says so where
+they are missing, and never a beat. After each batch the packed stream is complete as far as it goes: whoever is
+killed leaves all of it but the last moment.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from trailingedge.record.files import forget, forget_before, make_room, part_path
+from trailingedge.record.lines import Entry, encode
+
+BATCH_EVERY_S: Final = 0.5
+MOST_WAITING: Final = 50_000  # entries kept for a disk that is slow or full; later ones are counted and left out
+FAREWELL_S: Final = 1.0  # how long a disk may hold up the end
+_BATCH: Final = 2000
+_ENTRIES_AT_A_TIME: Final = 10
+_LEVEL: Final = 6
+_GZIP: Final = 31  # zlib's window bits, with a gzip header
+_PARTS: Final = 4  # of a session that fills all the room: the beginning and what is newest are kept
+_MEGABYTE: Final = 1_000_000
+
+_logger = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """What is left of an open file for who only appends: `write` may take less than it was given, or raise OSError."""
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+    def close(self) -> None: ...
+
+
+class Packer:
+    """Batches of entries into one stream of gzip; after each of them it can be read up to there."""
+
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        self._secrets = [secret.encode() for secret in secrets]
+        self._stream = zlib.compressobj(_LEVEL, wbits=_GZIP)
+
+    def pack(self, entries: Sequence[Entry], breathe: Callable[[], None] = lambda: None) -> bytes:
+        """The next piece of the stream; `breathe` is called every few entries."""
+        written = []
+        for number, entry in enumerate(entries):
+            if number % _ENTRIES_AT_A_TIME == 0:
+                breathe()
+            written.append(self._clean(encode(entry)))
+        batch = b"".join(written)
+        breathe()
+        packed = self._stream.compress(batch + b'["sum",%d]\n' % zlib.crc32(batch))
+        return packed + self._stream.flush(zlib.Z_SYNC_FLUSH)
+
+    def end(self) -> bytes:
+        """The last piece; another stream can follow it."""
+        last = self._stream.flush(zlib.Z_FINISH)
+        self._stream = zlib.compressobj(_LEVEL, wbits=_GZIP)
+        return last
+
+    def _clean(self, line: bytes) -> bytes:
+        for secret in self._secrets:
+            if secret in line:
+                line = line.replace(secret, b"[redacted]")
+        return line
+
+
+class Shelf:
+    """The folder that the records stand in: files of one session, one after the other, with room made for them.
+
+    `path` names the first. Raises OSError where that cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        most_mb: int,
+        now: datetime,
+        retention_days: int,
+        open_file: Callable[[Path], Sink] | None = None,
+    ) -> None:
+        self._path = path
+        self._most_bytes = most_mb * _MEGABYTE
+        self._old = forget_before(now, retention_days) if retention_days else None
+        self._open_file = open_file or _new_file
+        self._part = 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.sink = self._open_file(path)
+        self._written = 0
+
+    @property
+    def full(self) -> bool:
+        """The file has grown as large as a part may be."""
+        return self._written >= self._most_bytes // _PARTS
+
+    def took(self, count: int) -> None:
+        """So many bytes more are in the file."""
+        self._written += count
+
+    def tidy(self) -> None:
+        """Let go of what is too old, and of what is too much."""
+        with contextlib.suppress(OSError):
+            if self._old is not None:
+                forget(self._path.parent, self._old)
+            current = part_path(self._path, self._part)
+            make_room(self._path.parent, self._most_bytes - self._most_bytes // _PARTS, current)
+
+    def next_part(self) -> int:
+        """Another file from here on: its number. Raises OSError; then everything is as it was."""
+        sink = self._open_file(part_path(self._path, self._part + 1))
+        with contextlib.suppress(OSError):
+            self.sink.close()
+        self.sink, self._written = sink, 0
+        self._part += 1
+        self.tidy()
+        return self._part
+
+
+class Writer:
+    """Takes lines from the event loop and has them written by a thread."""
+
+    def __init__(self, shelf: Shelf, secrets: Sequence[str] = ()) -> None:
+        self._shelf = shelf
+        self._packer = Packer(secrets)
+        self._waiting: deque[Entry] = deque()
+        self._unwritten = b""
+        self._left_out = 0
+        self._in_trouble = False
+        self._between_parts = False
+        self._closing = threading.Event()
+        # A daemon thread: a disk that does not answer must not keep the process alive.
+        self._thread = threading.Thread(target=self._work, name="record", daemon=True)
+        self._thread.start()
+
+    def add(self, entry: Entry) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self._left_out += 1
+        else:
+            if self._left_out:
+                self._waiting.append(("hole", self._left_out))
+                self._left_out = 0
+            self._waiting.append(entry)
+
+    def close(self) -> None:
+        """Write what waits, unless the disk takes longer than we have."""
+        if self._left_out:
+            self._waiting.append(("hole", self._left_out))
+        self._closing.set()
+        self._thread.join(FAREWELL_S)
+
+    def _work(self) -> None:
+        self._shelf.tidy()
+        while not self._closing.wait(BATCH_EVERY_S):
+            self._write()
+        self._write()
+        with contextlib.suppress(OSError):
+            self._put(self._packer.end())
+            self._shelf.sink.close()
+
+    def _write(self) -> None:
+        """Everything that waits. Where the disk refuses, the rest of it waits for the next time."""
+        try:
+            while self._unwritten or self._waiting:
+                self._put(b"")
+                if self._shelf.full:
+                    self._turn_over()
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
+                self._put(self._packer.pack(batch, self._breathe) if batch else b"")
+        except OSError as trouble:
+            if not self._in_trouble:  # told once
+                self._in_trouble = True
+                _logger.warning("session cannot be recorded for now reason=%s", trouble)
+        else:
+            self._in_trouble = False
+
+    def _turn_over(self) -> None:
+        """To the next part; the one before is complete then."""
+        if not self._between_parts:
+            self._between_parts = True
+            self._put(self._packer.end())
+        self._waiting.appendleft(("part", self._shelf.next_part()))
+        self._between_parts = False
+
+    def _put(self, packed: bytes) -> None:
+        """Have it written, after what could not be written before. Raises OSError."""
+        self._unwritten += packed
+        while self._unwritten:
+            taken = self._shelf.sink.write(self._unwritten)
+            if not taken:
+                raise OSError("nothing was taken")
+            self._unwritten = self._unwritten[taken:]
+            self._shelf.took(taken)
+
+    def _breathe(self) -> None:
+        """Lets the loop go on, if it wants to: it waits for a few lines, not for all of them."""
+        if not self._closing.is_set():
+            time.sleep(0)
+
+
+class Notebook:
+    """Takes lines and keeps them as they are, where there must be no thread: on a virtual loop, in a test."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+
+    def save(self, path: Path, secrets: Sequence[str] = ()) -> Path:
+        """Write it as a record."""
+        packer = Packer(secrets)
+        with path.open("wb") as file:
+            for at in range(0, len(self.entries), _BATCH):
+                file.write(packer.pack(self.entries[at : at + _BATCH]))
+            file.write(packer.end())
+        return path
+
+
+def _new_file(path: Path) -> Sink:
+    """Without a buffer of its own: what a full disk did not take must not linger there and fail again."""
+    return path.open("xb", buffering=0)

@@ -1,0 +1,204 @@
+"""`replay_session`: a recorded session lived again, and what came of that."""
+
+import contextlib
+import logging
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from trailingedge.auth.manager import KeyManager
+from trailingedge.clock import HandClock
+from trailingedge.config import OPTIONS, Endpoints, Mode, Settings, read_settings
+from trailingedge.config_validator import problems
+from trailingedge.daemon import Daemon
+from trailingedge.errors import ConfigError
+from trailingedge.execution.trader import Trader
+from trailingedge.market import ExecutionReport
+from trailingedge.notifications.status import StatusView
+from trailingedge.record import failures
+from trailingedge.record.reader import Record
+from trailingedge.record.recorder import NotedAlerts
+from trailingedge.record.watchman import Watchman
+from trailingedge.replay.comparison import Difference
+from trailingedge.replay.session_player import EndOfRecord, Parted, PlayedLoop, Player
+from trailingedge.simulator.virtual_loop import Deadlock
+from trailingedge.snapshots import View
+from trailingedge.wiring import Surroundings, Witness
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How it went. `trouble` says why the record was not played to its end, None where it was.
+
+    `changed` are the settings that were not the recorded ones. Times are microseconds since the session began,
+    `begun_ms` the wall clock then.
+    """
+
+    path: Path
+    program: str
+    python: str
+    changed: Mapping[str, str]
+    begun_ms: int
+    at_us: int
+    lines: int
+    moments: int
+    requests: int
+    difference: Difference | None
+    trouble: str | None
+
+    @property
+    def same(self) -> bool:
+        return self.difference is None
+
+    @property
+    def python_now(self) -> str:
+        return platform.python_version()
+
+
+def replay_session(
+    path: Path,
+    overrides: Mapping[str, str] | None = None,
+    witness: Witness | None = None,
+    *,
+    daemon: list[Daemon] | None = None,
+) -> Replayed:
+    """Live it again; with `overrides`, settings by name, until it goes another way.
+
+    `witness` looks on; `daemon`, where given, is filled with the one that lived. Raises ConfigError for a file
+    that is no record, and for settings that cannot be.
+    """
+    record = Record(path)
+    changed = dict(overrides or {})
+    settings = settings_of(record, changed)
+    player = Player(record, acts_only=bool(changed))
+    loop = PlayedLoop()
+    lives: list[Daemon] = [] if daemon is None else daemon
+    with _quietly():
+        try:
+            loop.run_until_complete(_live(record, settings, player, loop, witness, lives))
+        except (EndOfRecord, Parted):
+            pass
+        finally:
+            player.ended = True
+            loop.player = None
+            with contextlib.suppress(Deadlock):
+                loop.cancel_tasks()
+                loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+    cut_off = None if player.finished or record.trouble else f"{path.name} has no end: whoever wrote it was killed"
+    return Replayed(
+        path=path,
+        program=record.head.program,
+        python=record.head.python,
+        changed=changed,
+        begun_ms=record.head.unix_us // 1000,
+        at_us=player.time.at_us,
+        lines=record.lines_read,
+        moments=player.moments,
+        requests=player.requests,
+        difference=player.difference,
+        trouble=None if player.difference is not None else record.trouble or cut_off,
+    )
+
+
+def settings_of(record: Record, overrides: Mapping[str, str]) -> Settings:
+    """The recorded ones, but for these. Raises ConfigError."""
+    known = {name: value for name, value in record.head.settings.items() if name in OPTIONS}
+    reading = read_settings(known | dict(overrides), {}, Path(os.devnull))
+    wrong = list(reading.problems)
+    if overrides:  # keys and consent are of no matter here
+        wrong += problems(replace(reading.settings, trading_mode=Mode.SIM))
+    if wrong:
+        raise ConfigError(wrong)
+    return reading.settings
+
+
+async def _live(
+    record: Record,
+    settings: Settings,
+    player: Player,
+    loop: PlayedLoop,
+    witness: Witness | None,
+    lives: list[Daemon],
+) -> None:
+    head = record.head
+    nothing_saved = player.saves(_never_saved) if head.saves_frames else None
+    surroundings = Surroundings(
+        Endpoints(*head.endpoints),
+        KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "replayed"),
+        player.dial,
+        player,
+        Random(head.seed),
+        save_frames=nothing_saved,
+        stopwatch=HandClock(),
+        witness=_Witnesses(Watchman(player.say), *([] if witness is None else [witness])),
+    )
+    check = player.checks(_never_checked) if head.checks_key else None
+    daemon = Daemon(settings, surroundings, _NoFace(), NotedAlerts(_NoAlerts(), player.say), verify_key=check)
+    player.daemon = daemon
+    lives.append(daemon)
+    player.begin()
+    loop.player = player
+    try:
+        code = await daemon.run()
+    except Exception as failure:  # noqa: BLE001 - the record knows whether it was to be expected
+        player.over(failures.written(failure))
+    else:
+        player.over(int(code))
+
+
+async def _never_saved(_: list[str]) -> Path:
+    """The record knows what came of it."""
+    return Path()
+
+
+async def _never_checked(_: int) -> None:
+    """The record knows what came of it."""
+
+
+class _Witnesses:
+    def __init__(self, *witnesses: Witness) -> None:
+        self._witnesses = witnesses
+
+    def beat(self, trader: Trader, view: View) -> None:
+        for witness in self._witnesses:
+            witness.beat(trader, view)
+
+    def report(self, report: ExecutionReport) -> None:
+        for witness in self._witnesses:
+            witness.report(report)
+
+
+class _NoFace:
+    def close(self) -> None:
+        """It was never open."""
+
+    def line(self, text: str) -> None:
+        """Nobody looks."""
+
+    def step(self, name: str, result: str) -> None:
+        """Nobody looks."""
+
+    def show(self, view: StatusView, now_s: float) -> None:
+        """Nobody looks."""
+
+
+class _NoAlerts:
+    def send(self, text: str, level: int = logging.INFO) -> None:
+        """Nobody is told twice."""
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """What the daemon logs it has logged before."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)

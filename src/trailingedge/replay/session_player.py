@@ -1,0 +1,396 @@
+"""A recorded session lived once more: the same daemon on the same threshold, with the record behind it.
+
+The loop brings each moment of the record after as many turns as it came after then, so that it meets the tasks
+where they were; what the daemon says to it is held against what it said then, line by line.
+
+With other settings than the recorded ones the two may part ways, and that they do is what is asked. Numbers in
+alerts and events then differ before anything is done differently, so that only acts are compared: requests, and
+what the strategy is about. Where a setting changes how long something waits, alarms ring by their own time from
+there on.
+"""
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import Final, TypeVarTuple, Unpack
+
+from trailingedge.daemon import Daemon
+from trailingedge.errors import ExitCode, SessionLost
+from trailingedge.instructions import Instruction
+from trailingedge.record import failures
+from trailingedge.record.lines import Entry, decode, encode
+from trailingedge.record.reader import Record
+from trailingedge.record.standing import StandingClock
+from trailingedge.record.threshold import Do, Line, Threshold, error_of
+from trailingedge.replay.acts import act
+from trailingedge.replay.comparison import Difference, Loosely
+from trailingedge.simulator.virtual_loop import VirtualLoop
+
+Args = TypeVarTuple("Args")
+
+_LINES_BEFORE: Final = 6
+
+
+@dataclass(slots=True)
+class Moment:
+    """A moment of the record, and what came of it then. `late` are the readings of the clock that told a later time."""
+
+    entry: Entry
+    lines: list[bytes]
+    said: list[bytes] = field(default_factory=list)
+    late: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def at_us(self) -> int:
+        return int(self.entry[1])
+
+    @property
+    def turns(self) -> int:
+        return int(self.entry[2])
+
+
+class EndOfRecord(Exception):
+    """There are no more moments."""
+
+
+class Parted(Exception):
+    """The two have parted ways."""
+
+
+class PlayedClock(StandingClock):
+    """Tells what it told then."""
+
+    def __init__(self, zero_us: int, unix_us: int) -> None:
+        super().__init__(zero_us, unix_us)
+        self._late: deque[tuple[int, int]] = deque()
+
+    def play(self, moment: Moment) -> None:
+        """Stand where it stood."""
+        self.begin(moment.at_us)
+        self._late = deque(moment.late)
+
+    def begin(self, at_us: int) -> None:
+        """A new moment."""
+        self.readings = 0
+        self.jump(at_us)
+
+    def now_s(self) -> float:
+        self._read()
+        return self._now_s
+
+    def unix_ms(self) -> int:
+        self._read()
+        return self.moment_ms
+
+    def _read(self) -> None:
+        self.readings += 1
+        while self._late and self._late[0][0] <= self.readings:
+            self.jump(self._late.popleft()[1])
+
+
+class PlayedLoop(VirtualLoop):
+    """A loop without timers, in which moments come from a record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.player: Player | None = None
+
+    def at_rest(self) -> None:
+        if self.player is None:
+            super().at_rest()
+            return
+        while not self._ready:
+            self.player.bring()
+
+    def _turn(self) -> None:
+        super()._turn()
+        if self.player is not None:
+            self.player.turned()
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Args]], object],
+        *args: *Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Only the clock knows when something is over."""
+        if self.player is not None:
+            raise RuntimeError(f"{callback} sets a timer on the loop instead of the clock")
+        return super().call_at(when, callback, *args, context=context)
+
+
+class Player(Threshold):
+    """Brings the moments and hears what is said. `acts_only`: the settings are others than the recorded ones."""
+
+    def __init__(self, record: Record, *, acts_only: bool = False) -> None:
+        self.time = PlayedClock(record.head.zero_us, record.head.unix_us)
+        super().__init__(self.time)
+        self.daemon: Daemon | None = None
+        self.difference: Difference | None = None
+        self.moments = 0
+        self.requests = 0
+        self.finished = False  # the daemon has
+        self.ended = False  # whatever the daemon still does is of no interest
+        self._acts_only = acts_only
+        self._own_time = False
+        self._moments = _moments(record)
+        self._next: Moment | None = None
+        self._now = Moment(("begin", 0, 0), [])
+        self._since = -1  # the daemon's first step is the moment before the first
+        self._expected: deque[bytes] = deque()
+        self._loosely = Loosely()
+        self._before: deque[bytes] = deque(maxlen=_LINES_BEFORE)
+        self._due_us: dict[int, int] = {}
+        self._ringing: list[tuple[int, int]] = []
+
+    def begin(self) -> None:
+        """The first moment, before the daemon's first step. Raises EndOfRecord."""
+        first = next(self._moments, None)
+        if first is None:
+            raise EndOfRecord
+        self._stand_at(first)
+        self._next = next(self._moments, None)
+
+    # Moments ---------------------------------------------------------------------------------
+
+    def turned(self) -> None:
+        """A turn of the loop is over. Raises Parted."""
+        self._since += 1
+        if self.difference is not None:
+            raise Parted
+        if not self._own_time:
+            self._play_what_is_due()
+
+    def bring(self) -> None:
+        """Nothing is ready: whatever comes next. Raises EndOfRecord or Parted."""
+        if self.difference is not None:
+            raise Parted
+        if self._own_time and self._ring_by_own_time():
+            return
+        if self._next is None:
+            self._look_for_silence()
+            raise EndOfRecord
+        self._play()
+        if not self._own_time:  # what came in the same turn
+            self._play_what_is_due()
+
+    def over(self, outcome: object) -> None:
+        """The daemon has ended."""
+        self.finished = True
+        self._say(("over", outcome))
+        if self.difference is None:
+            self._look_for_silence()
+
+    def _play_what_is_due(self) -> None:
+        while self._next is not None and self._since >= self._next.turns:
+            self._play()
+
+    def _play(self) -> None:
+        if self._next is None:
+            return
+        if not self._own_time:
+            self._look_for_silence()
+            if self.difference is not None:
+                raise Parted
+        moment = self._next
+        self._stand_at(moment)
+        self._next = next(self._moments, None)
+        self._since = 0
+        self.moments += 1
+        problem = self._happen(moment.entry)
+        if problem is not None:
+            if self._own_time:  # it follows from something that has parted before
+                self.difference = self._loosely.left(self.time.at_us, finished=True)
+            self._differ(moment.lines[0], problem.encode())
+            raise Parted
+
+    def _stand_at(self, moment: Moment) -> None:
+        self._now = moment
+        self.time.play(moment)
+        if moment.entry[0] != "begin":
+            self._before += moment.lines
+        if self._own_time:
+            self._loosely.expect(moment.said, moment.at_us, tuple(self._before))
+            self.difference = self.difference or self._loosely.overdue(moment.at_us)
+        else:
+            self._expected += (line for line in moment.said if not self._passes(line))
+
+    def _happen(self, entry: Entry) -> str | None:
+        """Do it; why that cannot be, where it cannot."""
+        match entry:
+            case ("<", _, _, number, frames):
+                line = self._lines.get(number)
+                if line is None or not line.listening:
+                    return f"nobody listens to line {number}"
+                try:
+                    line.heard(frames)
+                except Exception:  # noqa: BLE001 - it is with the line, whose end will raise it
+                    return None
+            case ("ring", _, _, number, *wall):
+                if wall:
+                    self.time.wall_us = wall[0]
+                if not self._own_time and not self._ring(number):
+                    return f"alarm {number} is not set"
+            case ("told", _, _, number, outcome):
+                error = error_of(outcome) if isinstance(outcome, list) else None
+                if not self.told(number, None if error else outcome, error):
+                    return f"nobody waits for the answer to {number}"
+            case _:
+                return self._enter(entry)
+        return None
+
+    def _enter(self, entry: Entry) -> str | None:
+        if self.daemon is None:
+            return "there is no daemon"
+        match entry:
+            case ("obey", _, _, instruction, who):
+                self.daemon.obey(Instruction(instruction), who=who)
+            case ("stop", _, _, reason, code):
+                self.daemon.stop(reason, ExitCode(code))
+            case ("stir", *_):
+                self.daemon.wake()
+            case _:
+                return "a line that means nothing to this version"
+        return None
+
+    # What is said ----------------------------------------------------------------------------
+
+    def say(self, entry: Entry) -> None:
+        """The daemon says that."""
+        if entry[0] in (">", "!>"):
+            self.requests += 1
+        self._say(entry)
+
+    def _say(self, entry: Entry) -> None:
+        line = encode(entry)[:-1]
+        if self.ended or self.difference is not None or self._passes(line):
+            return
+        if self._own_time:
+            self._loosely.say(line, self.time.at_us, tuple(self._before))
+        elif self._expected and self._alike(self._expected[0], line):
+            self._before.append(self._expected.popleft())
+        elif self._acts_only and line.startswith(b'["alarm"'):
+            self._go_by_own_time()
+        else:
+            self._differ(self._expected[0] if self._expected else None, line)
+
+    def _alike(self, recorded: bytes, now: bytes) -> bool:
+        return recorded == now or (self._acts_only and act(recorded) == act(now))
+
+    def _passes(self, line: bytes) -> bool:
+        """It is not compared."""
+        return self._acts_only and line.startswith(b'["alert"')
+
+    def _look_for_silence(self) -> None:
+        """What the record says by now should have been said."""
+        if self.difference is not None:
+            return
+        if self._own_time:
+            self.difference = self._loosely.left(self.time.at_us, finished=self.finished)
+        elif self._expected:
+            self._differ(self._expected[0], None)
+
+    def _differ(self, recorded: bytes | None, now: bytes | None) -> None:
+        if self.difference is None:
+            self.difference = Difference(self.time.at_us, recorded, now, tuple(self._before))
+
+    # Own time --------------------------------------------------------------------------------
+
+    def _go_by_own_time(self) -> None:
+        self._own_time = True
+        self._loosely.expect(self._expected, self.time.at_us, tuple(self._before))
+        self._expected.clear()
+        self._ringing = [(self._due_us[number], number) for number in self._alarms if number in self._due_us]
+        heapq.heapify(self._ringing)
+
+    def _ring_by_own_time(self) -> bool:
+        """The next alarm, where it is due before the next moment."""
+        while self._ringing:
+            due_us, number = self._ringing[0]
+            if self._next is None or due_us > self._next.at_us:
+                return False
+            heapq.heappop(self._ringing)
+            if number in self._alarms:
+                self.time.begin(max(due_us, self.time.at_us))
+                return self._ring(number)
+        return False
+
+    def _ring(self, number: int) -> bool:
+        self._due_us.pop(number, None)
+        return self.ring(number)
+
+    # The threshold ---------------------------------------------------------------------------
+
+    def send(self, line: Line, text: str) -> None:
+        recorded = self._expected[0] if self._expected else b""
+        if recorded.startswith(b'["!>"'):
+            error = decode(recorded)[3]
+            self.say(("!>", line.number, text, error))
+            lost = failures.read(error)
+            raise lost if isinstance(lost, SessionLost) else SessionLost(str(lost))
+        self.say((">", line.number, text))
+
+    async def listen(self, line: Line) -> None:
+        """The record knows when it ends."""
+
+    async def close(self, line: Line) -> None:
+        """The record knows when it is done."""
+
+    async def _open(self, line: Line, url: str) -> None:
+        """The record knows what comes of it."""
+
+    def _set_alarm(self, number: int, seconds: float) -> None:
+        self._due_us[number] = self.time.at_us + round(max(0.0, seconds) * 1e6)
+        self.say(("alarm", number, seconds))
+        if self._own_time:
+            heapq.heappush(self._ringing, (self._due_us[number], number))
+
+    def _unset_alarm(self, number: int) -> None:
+        self._due_us.pop(number, None)
+
+    def _begin(self, number: int, what: str, do: Do) -> None:  # noqa: ARG002 - it has been done
+        self.say(("ask", number, what))
+        if self.ended:
+            asyncio.get_running_loop().call_soon(self.told, number, None, None)
+
+    def _leave(self, number: int) -> None:
+        """Nobody waits any more, and nothing goes on."""
+
+
+def _moments(record: Record) -> Iterator[Moment]:
+    """One after the other, until the record ends or has a hole."""
+    moment: Moment | None = None
+    frames: list[str | bytes] = []
+    for batch in record.batches():
+        for line in batch:
+            if line.startswith(b'["<'):
+                if moment is not None:
+                    yield moment
+                kind, at_us, turns, number, frame = decode(line)
+                frames = [frame]
+                moment = Moment((kind, at_us, turns, number, frames), [line])
+            elif line.startswith(b'["+') and moment is not None:
+                frames.append(decode(line)[4])
+                moment.lines.append(line)
+            elif line.startswith(_OF_A_MOMENT):
+                if moment is not None:
+                    yield moment
+                moment = Moment(decode(line), [line])
+            elif line.startswith(b'["hole"'):
+                record.trouble = f"there is a hole in it: {decode(line)[1]} lines were lost, the disk did not keep up"
+                return  # what came of this moment is not known
+            elif moment is None:
+                continue
+            elif line.startswith(b'["late"'):
+                moment.late.append((decode(line)[1], decode(line)[2]))
+            else:
+                moment.said.append(line)
+    if moment is not None:
+        yield moment
+
+
+_OF_A_MOMENT: Final = tuple(f'["{kind}",'.encode() for kind in ("begin", "told", "ring", "obey", "stop", "stir"))

@@ -1,0 +1,130 @@
+"""The story of a recorded session: it is lived once more, and somebody looks on and writes it down."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trailingedge.daemon import Daemon
+from trailingedge.errors import ConfigError
+from trailingedge.execution.happenings import OrderPlaced, OrderReplaced, OrderWithdrawn
+from trailingedge.execution.news import News
+from trailingedge.execution.own_exits import exit_id
+from trailingedge.execution.trader import Trader
+from trailingedge.market import ZERO, Balance, ExecutionReport, ExecutionType, Kline
+from trailingedge.replay.session import Replayed, replay_session
+from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.results import shown_settings
+from trailingedge.snapshots import View
+
+
+def story_of_session(path: Path) -> Story:
+    """What happened, as far as the record goes. Raises ConfigError where there is nothing to tell of."""
+    writer = _Writer()
+    lives: list[Daemon] = []
+    replayed = replay_session(path, witness=writer, daemon=lives)
+    daemon = lives[0]
+    desk = daemon.desk
+    if desk is None or not desk.tally.from_ms:
+        raise ConfigError([f"{path}: it ended before it was ready to trade; there is no story of it"])
+    tally, rules = desk.tally, desk.rules
+    return Story(
+        symbol=rules.symbol,
+        base_asset=rules.base_asset,
+        quote_asset=rules.quote_asset,
+        tick_size=rules.tick_size,
+        from_ms=tally.from_ms,
+        to_ms=tally.to_ms,
+        settings=shown_settings(daemon.settings),
+        exits=tuple(tally.exits),
+        fills=tuple(writer.fills),
+        orders=tuple(writer.orders),
+        candles=tuple(writer.candles),
+        moments=tuple(writer.moments),
+        replaces=tally.replaces,
+        rejected=dict(tally.rejected),
+        first_bid=tally.first_bid,
+        last_bid=tally.last_bid,
+        first_value=tally.first_value,
+        last_value=tally.last_value,
+        max_drawdown_frac=tally.max_drawdown_frac,
+        gaps=tuple(_gaps(replayed)),
+    )
+
+
+def _gaps(replayed: Replayed) -> list[str]:
+    gaps = [] if replayed.trouble is None else [f"the record is not whole: {replayed.trouble}"]
+    if replayed.difference is not None:
+        gaps.append("told only up to where the replay differs from the record; see trailing-edge replay")
+    return gaps
+
+
+@dataclass
+class _Writer:
+    """Looks on."""
+
+    fills: list[Fill] = field(default_factory=list)
+    orders: list[OrderEvent] = field(default_factory=list)
+    candles: list[Candle] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
+
+    def report(self, report: ExecutionReport) -> None:
+        own = exit_id(report.client_order_id)
+        if own is None or report.execution_type is not ExecutionType.TRADE:
+            return
+        self.fills.append(
+            Fill(
+                time_ms=report.time_ms,
+                trade_id=report.trade_id,
+                order_id=report.order_id,
+                number=own.number,
+                kind=own.kind,
+                side=report.side,
+                price=report.last_price,
+                quantity=report.last_quantity,
+                quote=report.last_quote,
+                commission=report.commission,
+                commission_asset=report.commission_asset or "",
+                is_maker=report.is_maker,
+            )
+        )
+
+    def beat(self, trader: Trader, view: View) -> None:
+        for news in trader.news:
+            self._hear(news, view.market_ms)
+        for kline in view.closed:
+            self.candles.append(
+                Candle(kline.open_ms, float(kline.open), float(kline.high), float(kline.low), float(kline.close))
+            )
+            self.moments.append(_moment(trader, view, kline))
+
+    def _hear(self, news: News, market_ms: int) -> None:
+        match news:
+            case OrderPlaced():
+                what = "placed"
+            case OrderReplaced():
+                what = "replaced"
+            case OrderWithdrawn():
+                what = "withdrawn"
+            case _:
+                return
+        self.orders.append(OrderEvent(market_ms, what, news.side, news.price, news.quantity, news.client_order_id))
+
+
+def _moment(trader: Trader, view: View, kline: Kline) -> Moment:
+    rules, decision = trader.rules, trader.decision
+    bid = kline.close if view.top is None else view.top.bid
+    base, quote = (view.balances.get(asset) or Balance(asset, ZERO) for asset in (rules.base_asset, rules.quote_asset))
+    channel = None if decision is None or decision.channel is None or not decision.channel.full else decision.channel
+    return Moment(
+        time_ms=kline.close_ms,
+        bid=float(bid),
+        value=float(base.total * bid + quote.total),
+        regime=None if decision is None else decision.regime,
+        anchor=None if decision is None else decision.anchor_price,
+        high=None if decision is None else decision.high_price,
+        trail=None if decision is None else decision.trigger_price,
+        stop=None if decision is None else decision.stop_price,
+        upper=None if channel is None else channel.upper,
+        mid=None if channel is None else channel.mid,
+        lower=None if channel is None else channel.lower,
+        gate_shut=decision is not None and decision.gate is not None,
+    )
