@@ -54,17 +54,6 @@ def _at_a_venue(module: Any, arguments: argparse.Namespace) -> int:
     return int(module.run(arguments, open_venue))
 
 
-def _at_a_venue_or_of_a_session(module: Any, arguments: argparse.Namespace) -> int:
-    from trailingedge.venues import open_venue
-
-    def of_session(path: Path) -> Any:
-        from trailingedge.replay.session_story import story_of_session
-
-        return story_of_session(path)
-
-    return int(module.run(arguments, open_venue, of_session))
-
-
 def _at_a_venue_with_a_courier(module: Any, arguments: argparse.Namespace) -> int:
     from trailingedge.venues import open_venue
 
@@ -106,9 +95,12 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "report": Command(
         "tell what a session, a replay or the account came to: text, JSON, CSV, a page",
         "trailingedge.commands.report",
-        _at_a_venue_or_of_a_session,
+        _at_a_venue,
     ),
-    "replay": Command("what the strategy would have made of recorded markets", "trailingedge.replay.command"),
+    "replay": Command(
+        "what the strategy would have made of recorded markets; or a recorded session again",
+        "trailingedge.commands.replay",
+    ),
     "sweep": Command(
         "try many settings on recorded markets, and judge the best on other days", "trailingedge.sweep.command"
     ),

@@ -16,11 +16,10 @@ from trailingedge.commands.premises import Judgement
 from trailingedge.commands.report import _ending, _moment
 from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
-from trailingedge.errors import ConfigError, ExitCode, SessionLost
+from trailingedge.errors import ExitCode, SessionLost
 from trailingedge.report.data import as_data
 from trailingedge.report.ledger_csv import as_csv
 from trailingedge.report.saved import load, save
-from trailingedge.report.story import Story
 from trailingedge.report.terminal import summary_text
 from trailingedge.websocket.connection import Socket
 
@@ -28,13 +27,7 @@ from trailingedge.websocket.connection import Socket
 def told(*words: str | Path, means: Means | None = None, **environ: str) -> ExitCode:
     parser = argparse.ArgumentParser()
     report.add_arguments(parser)
-    return report.run(parser.parse_args(list(map(str, words))), arena, a_session, environ, means)
-
-
-def a_session(path: Path) -> Story:
-    if path.name == "good.session.jsonl.gz":
-        return a_story()
-    raise ConfigError([f"{path}: it ended before it was ready to trade; there is no story of it"])
+    return report.run(parser.parse_args(list(map(str, words))), arena, environ, means)
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +40,6 @@ def path(tmp_path: Path) -> Path:
     made = tmp_path / "june.story.json.gz"
     save(a_story(), made)
     return made
-
-
-def test_a_recorded_session_is_told_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert told("good.session.jsonl.gz", "--json") is ExitCode.OK
-    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(as_data(a_story())))
 
 
 def test_a_saved_story_is_told_on_the_terminal(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +68,7 @@ def test_a_page_and_a_copy_are_written_where_they_are_wanted(path: Path) -> None
     ("words", "said"),
     [
         pytest.param(["nowhere.story.json.gz"], "No such file", id="no file"),
-        pytest.param(["a.session.jsonl.gz"], "it ended before it was ready", id="a session"),
+        pytest.param(["a.session.jsonl.gz"], "name the first file of a recorded session", id="a session"),
         pytest.param(["june.story.json.gz", "--html", "no/a.html"], "--html no/a.html: No such file", id="no folder"),
     ],
 )
@@ -180,4 +168,4 @@ def nowhere(_: Settings) -> AbstractAsyncContextManager[Venue]:
 def test_a_file_is_told_without_any_exchange(path: Path) -> None:
     parser = argparse.ArgumentParser()
     report.add_arguments(parser)
-    assert report.run(parser.parse_args([str(path)]), nowhere, a_session, {}) is ExitCode.OK
+    assert report.run(parser.parse_args([str(path)]), nowhere, {}) is ExitCode.OK

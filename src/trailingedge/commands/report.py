@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -38,9 +38,6 @@ from trailingedge.report.page import page
 from trailingedge.report.story import Story
 from trailingedge.report.terminal import summary_text
 
-StoryOf = Callable[[Path], Story]
-"""Raises ConfigError where there is nothing to tell of."""
-
 USUAL_DAYS: Final = 30
 
 
@@ -65,21 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(
     arguments: argparse.Namespace,
     open_venue: OpenVenue,
-    of_session: StoryOf,
     environ: Mapping[str, str] = os.environ,
     means: Means | None = None,
 ) -> ExitCode:
-    """Find the story, and tell it in every way that was asked for. `of_session` reads that of a recorded session."""
+    """Find the story, and tell it in every way that was asked for."""
     wrong = _misused(arguments)
     if wrong:
         print(f"trailing-edge report: {wrong}", file=sys.stderr)
         return ExitCode.USAGE
     try:
-        story = (
-            _of_account(arguments, open_venue, environ, means)
-            if arguments.account
-            else _of_file(arguments.path, of_session)
-        )
+        story = _of_account(arguments, open_venue, environ, means) if arguments.account else _of_file(arguments.path)
         _tell(story, arguments)
     except ConfigError as error:
         return _failed(error.problems, ExitCode.CONFIG)
@@ -125,9 +117,18 @@ def _failed(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
 # --- from a file ---
 
 
-def _of_file(path: Path, of_session: StoryOf) -> Story:
+def _of_file(path: Path) -> Story:
     """By its name, a recorded session or a story that was saved. Raises ConfigError."""
-    return of_session(path) if path.name.endswith(SUFFIX) else saved.load(path)
+    if path.name.endswith(SUFFIX):
+        return _of_session(path)
+    return saved.load(path)
+
+
+def _of_session(path: Path) -> Story:
+    """A session as the daemon recorded it. Raises ConfigError."""
+    from trailingedge.replay.session_story import story_of_session  # the whole daemon, for this alone
+
+    return story_of_session(path)
 
 
 # --- from the account ---

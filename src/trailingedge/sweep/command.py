@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trailingedge.commands import flags
+from trailingedge.commands.replay import read_settings
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.errors import ConfigError, ExitCode
-from trailingedge.replay.command import add_market_arguments, read_settings
 from trailingedge.replay.ground import doubts, ground
+from trailingedge.replay.market_story import add_market_arguments
 from trailingedge.replay.progress import ctrl_c_heeded, on_stderr
 from trailingedge.sweep.engines import ENGINES, engine_named
 from trailingedge.sweep.folds import folds
@@ -31,6 +32,7 @@ from trailingedge.sweep.verdict import judge
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_market_arguments(parser)
+    flags.add_arguments(parser, mode=False)
     parser.add_argument(
         "--vary",
         type=axis,

@@ -1,5 +1,6 @@
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,15 @@ from tests.replay import markets
 from trailingedge.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.replay.progress import Bar, ctrl_c_heeded
+
+
+@pytest.fixture(autouse=True)
+def _signals_mean_what_they_did() -> Iterator[None]:
+    """After an interrupted command a signal means nothing to its process, which here is that of all tests."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -67,7 +77,8 @@ def test_ledger_page_and_story_go_to_files_that_are_named(
     ("words", "code", "said"),
     [
         pytest.param(["nowhere.csv"], ExitCode.CONFIG, "no such file", id="no file"),
-        pytest.param(["a.session.jsonl.gz"], ExitCode.CONFIG, "recorded session", id="a session"),
+        pytest.param(["a.session.jsonl.gz"], ExitCode.CONFIG, "a.session.jsonl.gz", id="a session that is not there"),
+        pytest.param(["a.session.jsonl.gz", "--csv", "a"], ExitCode.CONFIG, "report", id="a ledger of a session"),
         pytest.param(["{}", "a.session.jsonl.gz"], ExitCode.CONFIG, "by itself", id="a session among markets"),
         pytest.param(["{}", "garbled.csv"], ExitCode.CONFIG, "garbled.csv, line 2: 3 columns", id="a garbled file"),
         pytest.param(["{}", "--set", "BUFER=1"], ExitCode.USAGE, "did you mean BUFFER", id="a misspelt setting"),
