@@ -80,7 +80,7 @@ def test_a_flood_that_cannot_be_packed_as_fast_as_it_comes_leaves_a_hole_at_once
     monkeypatch.setattr(module, "FAREWELL_S", 10.0)
     taking.close()
     kinds = [str(entry[0]) for entry in read(tmp_path / NAME)[0]]
-    assert kinds == [*["<", *["+"] * 99] * room, "hole", "hole"]  # a record is read up to its first hole
+    assert kinds == [*["<", *["+"] * 99] * room, "hole", "hole", "<"]
 
 
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
