@@ -24,6 +24,7 @@ BATCH_EVERY_S: Final = 0.5
 MOST_WAITING: Final = 50_000  # entries kept for a disk that is slow or full; later ones are counted and left out
 FAREWELL_S: Final = 1.0  # how long a disk may hold up the end
 _BATCH: Final = 2000
+_SMALL_BATCH: Final = 200
 _ENTRIES_AT_A_TIME: Final = 10
 _LEVEL: Final = 6
 _GZIP: Final = 31  # zlib's window bits, with a gzip header
@@ -230,8 +231,8 @@ class Notebook:
         """Write it as a record."""
         packer = Packer(secrets)
         with path.open("wb") as file:
-            for at in range(0, len(self.entries), _BATCH):
-                file.write(packer.pack(self.entries[at : at + _BATCH]))
+            for at in range(0, len(self.entries), _SMALL_BATCH):
+                file.write(packer.pack(self.entries[at : at + _SMALL_BATCH]))
             file.write(packer.end())
         return path
 

@@ -12,9 +12,8 @@ there on.
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import Context
-from dataclasses import dataclass, field
 from typing import Final, TypeVarTuple, Unpack
 
 from trailingedge.daemon import Daemon
@@ -27,28 +26,12 @@ from trailingedge.record.standing import StandingClock
 from trailingedge.record.threshold import Do, Line, Threshold, error_of
 from trailingedge.replay.acts import act
 from trailingedge.replay.comparison import Difference, Loosely
+from trailingedge.replay.moments import Moment, moments
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
 Args = TypeVarTuple("Args")
 
 _LINES_BEFORE: Final = 6
-
-
-@dataclass(slots=True)
-class Moment:
-    """A moment of the record, its lines there, and those of what came of it."""
-
-    entry: Entry
-    lines: list[bytes]
-    said: list[bytes] = field(default_factory=list)
-
-    @property
-    def at_ns(self) -> int:
-        return int(self.entry[1])
-
-    @property
-    def turn(self) -> int:
-        return int(self.entry[2])
 
 
 class EndOfRecord(Exception):
@@ -105,7 +88,7 @@ class Player(Threshold):
         self.ended = False  # whatever the daemon still does is of no interest
         self._acts_only = acts_only
         self._own_time = False
-        self._moments = _moments(record)
+        self._moments = moments(record)
         self._next: Moment | None = None
         self._now = Moment(("begin", 0, 0), [])
         self._since = -1  # the daemon's first step is the moment before the first
@@ -343,38 +326,3 @@ class Player(Threshold):
 
     def _leave(self, number: int) -> None:
         """Nobody waits any more, and nothing goes on."""
-
-
-def _moments(record: Record) -> Iterator[Moment]:
-    """One after the other, until the record ends or has a hole."""
-    moment: Moment | None = None
-    frames: list[str | bytes] = []
-    for batch in record.batches():
-        for line in batch:
-            if line.startswith(b'["<'):
-                if moment is not None:
-                    yield moment
-                kind, at_ns, turns, number, frame = decode(line)
-                frames = [frame]
-                moment = Moment((kind, at_ns, turns, number, frames), [line])
-            elif line.startswith(b'["+') and moment is not None:
-                frames.append(decode(line)[4])
-                moment.lines.append(line)
-            elif line.startswith(_OF_A_MOMENT):
-                if moment is not None:
-                    yield moment
-                moment = Moment(decode(line), [line])
-            elif line.startswith(b'["hole"'):
-                record.trouble = f"there is a hole in it: {decode(line)[1]} lines were lost, the disk did not keep up"
-                return  # what came of this moment is not known
-            elif moment is None:
-                continue
-            else:
-                moment.said.append(line)
-    if moment is not None:
-        yield moment
-
-
-_OF_A_MOMENT: Final = tuple(
-    f'["{kind}",'.encode() for kind in ("begin", "told", "ring", "tick", "obey", "stop", "stir")
-)

@@ -104,6 +104,8 @@ def told(line: bytes) -> str:
             return f"{who or 'somebody'} asked: {instruction}"
         case ("stop", _, _, reason, code):
             return f"told to stop: {reason} ({code})"
+        case ("tick", *_):
+            return "time passed"
         case ("stir", *_):
             return "stirred"
         case ("alert", _, text):
