@@ -161,6 +161,10 @@ def test_a_setting_that_matters_shows_the_first_act_that_is_another() -> None:
 
 def test_a_setting_by_which_something_waits_longer_goes_by_its_own_time() -> None:
     assert replay_session(path_of("storm"), {"LOOP_SLEEP_SEC": "0.7"}).same
+    # Of what happens by the clock alone, another pace of house-keeping moves the half-hourly look at the clock.
+    last = replay_session(path_of("fair"), {"LOOP_SLEEP_SEC": "0.7"}).difference
+    assert last is not None
+    assert (last.at_ns, last.now) == (1800 * 10**9, None)
     both = replay_session(path_of("faulty"), {"LOOP_SLEEP_SEC": "0.7", "MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
     alone = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
     assert both is not None

@@ -14,7 +14,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from typing import Final, TypeVarTuple, Unpack
+from typing import Any, Final, TypeVarTuple, Unpack
 
 from trailingedge.daemon import Daemon
 from trailingedge.errors import ExitCode, SessionLost
@@ -97,6 +97,7 @@ class Player(Threshold):
         self._before: deque[bytes] = deque(maxlen=_LINES_BEFORE)
         self._due_ns: dict[int, int] = {}
         self._ringing: list[tuple[int, int]] = []
+        self._early: dict[int, tuple[Any, Exception | None]] = {}  # by their own time, answers before the questions
 
     def begin(self) -> None:
         """The first moment, before the daemon's first step. Raises EndOfRecord."""
@@ -194,7 +195,9 @@ class Player(Threshold):
                 pass  # it has the time, and nothing else
             case ("told", _, _, number, outcome):
                 error = error_of(outcome) if isinstance(outcome, list) else None
-                if not self.told(number, None if error else outcome, error):
+                if self._own_time and number > self._asked:
+                    self._early[number] = (outcome, error)
+                elif not self.told(number, None if error else outcome, error):
                     return f"nobody waits for the answer to {number}"
             case _:
                 return self._enter(entry)
@@ -321,8 +324,10 @@ class Player(Threshold):
 
     def _begin(self, number: int, what: str, do: Do) -> None:  # noqa: ARG002 - it has been done
         self.add(("ask", number, what))
-        if self.ended:
-            asyncio.get_running_loop().call_soon(self.told, number, None, None)
+        early = (None, None) if self.ended else self._early.pop(number, None)
+        if early is not None:
+            outcome, error = early
+            asyncio.get_running_loop().call_soon(self.told, number, None if error else outcome, error)
 
     def _leave(self, number: int) -> None:
         """Nobody waits any more, and nothing goes on."""
