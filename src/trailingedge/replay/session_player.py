@@ -12,10 +12,9 @@ there on.
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import Context
-from dataclasses import dataclass, field
-from typing import Final, TypeVarTuple, Unpack
+from typing import Any, Final, TypeVarTuple, Unpack
 
 from trailingedge.daemon import Daemon
 from trailingedge.errors import ExitCode, SessionLost
@@ -27,28 +26,12 @@ from trailingedge.record.standing import StandingClock
 from trailingedge.record.threshold import Do, Line, Threshold, error_of
 from trailingedge.replay.acts import act
 from trailingedge.replay.comparison import Difference, Loosely
+from trailingedge.replay.moments import Moment, moments
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
 Args = TypeVarTuple("Args")
 
 _LINES_BEFORE: Final = 6
-
-
-@dataclass(slots=True)
-class Moment:
-    """A moment of the record, its lines there, and those of what came of it."""
-
-    entry: Entry
-    lines: list[bytes]
-    said: list[bytes] = field(default_factory=list)
-
-    @property
-    def at_ns(self) -> int:
-        return int(self.entry[1])
-
-    @property
-    def turn(self) -> int:
-        return int(self.entry[2])
 
 
 class EndOfRecord(Exception):
@@ -105,7 +88,7 @@ class Player(Threshold):
         self.ended = False  # whatever the daemon still does is of no interest
         self._acts_only = acts_only
         self._own_time = False
-        self._moments = _moments(record)
+        self._moments = moments(record)
         self._next: Moment | None = None
         self._now = Moment(("begin", 0, 0), [])
         self._since = -1  # the daemon's first step is the moment before the first
@@ -114,6 +97,7 @@ class Player(Threshold):
         self._before: deque[bytes] = deque(maxlen=_LINES_BEFORE)
         self._due_ns: dict[int, int] = {}
         self._ringing: list[tuple[int, int]] = []
+        self._early: dict[int, tuple[Any, Exception | None]] = {}  # by their own time, answers before the questions
 
     def begin(self) -> None:
         """The first moment, before the daemon's first step. Raises EndOfRecord."""
@@ -211,7 +195,9 @@ class Player(Threshold):
                 pass  # it has the time, and nothing else
             case ("told", _, _, number, outcome):
                 error = error_of(outcome) if isinstance(outcome, list) else None
-                if not self.told(number, None if error else outcome, error):
+                if self._own_time and number > self._asked:
+                    self._early[number] = (outcome, error)
+                elif not self.told(number, None if error else outcome, error):
                     return f"nobody waits for the answer to {number}"
             case _:
                 return self._enter(entry)
@@ -338,43 +324,10 @@ class Player(Threshold):
 
     def _begin(self, number: int, what: str, do: Do) -> None:  # noqa: ARG002 - it has been done
         self.add(("ask", number, what))
-        if self.ended:
-            asyncio.get_running_loop().call_soon(self.told, number, None, None)
+        early = (None, None) if self.ended else self._early.pop(number, None)
+        if early is not None:
+            outcome, error = early
+            asyncio.get_running_loop().call_soon(self.told, number, None if error else outcome, error)
 
     def _leave(self, number: int) -> None:
         """Nobody waits any more, and nothing goes on."""
-
-
-def _moments(record: Record) -> Iterator[Moment]:
-    """One after the other, until the record ends or has a hole."""
-    moment: Moment | None = None
-    frames: list[str | bytes] = []
-    for batch in record.batches():
-        for line in batch:
-            if line.startswith(b'["<'):
-                if moment is not None:
-                    yield moment
-                kind, at_ns, turns, number, frame = decode(line)
-                frames = [frame]
-                moment = Moment((kind, at_ns, turns, number, frames), [line])
-            elif line.startswith(b'["+') and moment is not None:
-                frames.append(decode(line)[4])
-                moment.lines.append(line)
-            elif line.startswith(_OF_A_MOMENT):
-                if moment is not None:
-                    yield moment
-                moment = Moment(decode(line), [line])
-            elif line.startswith(b'["hole"'):
-                record.trouble = f"there is a hole in it: {decode(line)[1]} lines were lost, the disk did not keep up"
-                return  # what came of this moment is not known
-            elif moment is None:
-                continue
-            else:
-                moment.said.append(line)
-    if moment is not None:
-        yield moment
-
-
-_OF_A_MOMENT: Final = tuple(
-    f'["{kind}",'.encode() for kind in ("begin", "told", "ring", "tick", "obey", "stop", "stir")
-)

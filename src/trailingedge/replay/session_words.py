@@ -19,16 +19,13 @@ _AROUND: Final = 30
 def as_text(replayed: Replayed) -> str:
     """Several lines: what was replayed, and whether it went the same way."""
     amount = f"{counted(replayed.moments, 'moment')}, {counted(replayed.requests, 'request')}"
-    lines = [
-        f"{replayed.path}: {_span(replayed)} from {_time(replayed, 0)}, {amount}",
-        *_versions(replayed),
-    ]
+    lines = [f"{replayed.path}: {_span(replayed)} from {_time(replayed, 0)}, {amount}"]
     if replayed.changed:
         lines.append("with " + ", ".join(f"{name}={value}" for name, value in replayed.changed.items()))
     if replayed.difference is None:
         lines.append(_same(replayed))
     else:
-        lines += _parted(replayed, replayed.difference)
+        lines += [*_parted(replayed, replayed.difference), *_versions(replayed)]
     if replayed.trouble is not None:
         lines.append(f"replayed up to there: {replayed.trouble}")
     return "\n".join(lines)
@@ -104,6 +101,8 @@ def told(line: bytes) -> str:
             return f"{who or 'somebody'} asked: {instruction}"
         case ("stop", _, _, reason, code):
             return f"told to stop: {reason} ({code})"
+        case ("tick", *_):
+            return "time passed"
         case ("stir", *_):
             return "stirred"
         case ("alert", _, text):

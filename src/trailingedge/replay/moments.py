@@ -1,0 +1,61 @@
+"""The moments of a record, one after the other, each with what came of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from trailingedge.record.lines import MOMENTS, Entry, decode
+from trailingedge.record.reader import Record
+
+
+@dataclass(slots=True)
+class Moment:
+    """A moment of the record, its lines there, and those of what the daemon made of it."""
+
+    entry: Entry
+    lines: list[bytes]
+    said: list[bytes] = field(default_factory=list)
+
+    @property
+    def at_ns(self) -> int:
+        return int(self.entry[1])
+
+    @property
+    def turn(self) -> int:
+        return int(self.entry[2])
+
+
+def moments(record: Record) -> Iterator[Moment]:
+    """Until the record ends, or has a hole. The last one before that is left out: what came of it may be missing."""
+    moment: Moment | None = None
+    frames: list[str | bytes] = []
+    try:
+        for batch in record.batches():
+            for line in batch:
+                if line.startswith((b'["<', *_OF_A_MOMENT)):
+                    if moment is not None:
+                        yield moment
+                    entry = decode(line)
+                    if entry[0] == "<":
+                        frames = [entry[4]]
+                        entry = (*entry[:4], frames)
+                    moment = Moment(entry, [line])
+                elif moment is None:
+                    continue
+                elif line.startswith(b'["+'):
+                    frames.append(decode(line)[4])
+                    moment.lines.append(line)
+                elif line.startswith(b'["hole"'):
+                    record.trouble = f"there is a hole in it: {decode(line)[1]} lines were lost, {_WHY}"
+                    return
+                else:
+                    moment.said.append(line)
+    except (ValueError, LookupError):
+        record.trouble = f"{record.path.name} has a line that this version cannot read, after line {record.lines_read}"
+        return
+    if moment is not None and any(line.startswith(b'["over"') for line in moment.said):
+        yield moment
+
+
+_OF_A_MOMENT: Final = tuple(f'["{kind}",'.encode() for kind in MOMENTS)
+_WHY: Final = "the disk did not keep up"

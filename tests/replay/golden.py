@@ -1,0 +1,75 @@
+"""Golden sessions: small records of the daemon at the embedded exchange, each from a seed.
+
+What they say the daemon must say again. Where it is meant to say something else from now on, make them anew
+and see in the test's difference beforehand that it is what was meant:
+
+    uv run python -m tests.replay.golden
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from tests.benchmarks.long_day import FAULTS
+from tests.simulation.day import simulate
+from tests.simulation.storm import Storm
+
+from trailingedge.clock import Clock
+from trailingedge.config import Settings
+from trailingedge.daemon import Daemon
+from trailingedge.instructions import Instruction
+from trailingedge.record.files import SUFFIX
+from trailingedge.record.lines import Lines
+from trailingedge.record.writer import Notebook
+from trailingedge.simulator.server import LoopbackExchange
+
+FOLDER: Final = Path(__file__).with_name("sessions")
+# A short history makes a small file, and few candles a channel that is full.
+SETTINGS: Final = Settings(rolling_klines_maxlen=60, donchian_window=20)
+
+
+def fair(lines: Lines) -> None:
+    """Half an hour without faults, in which the operator asks for what he can."""
+
+    async def operator(daemon: Daemon, _: LoopbackExchange, clock: Clock) -> None:
+        for instruction in (Instruction.WHY, Instruction.FLIP, Instruction.PAUSE, Instruction.RESUME, Instruction.FLIP):
+            await clock.sleep(120.0)
+            daemon.obey(instruction, who="golden")
+
+    simulate(3, 0.5, settings=SETTINGS, script=operator, lines=lines)
+
+
+def faulty(lines: Lines) -> None:
+    """Half an hour with requests that fail and frames that are torn, late or told twice."""
+    simulate(5, 0.5, settings=SETTINGS, faults=FAULTS, lines=lines)
+
+
+def storm(lines: Lines) -> None:
+    """Five minutes of bad weather: connections that go, clocks that are set, an owner who trades by hand."""
+
+    async def blow(daemon: Daemon, loopback: LoopbackExchange, clock: Clock) -> None:
+        await clock.sleep(20.0)
+        await Storm(8, daemon, loopback, clock, Random("golden")).blow(300.0)
+
+    simulate(8, 0.1, settings=SETTINGS, script=blow, lines=lines)
+
+
+SESSIONS: Final[Mapping[str, Callable[[Lines], None]]] = {each.__name__: each for each in (fair, faulty, storm)}
+
+
+def path_of(name: str) -> Path:
+    return FOLDER / f"{name}{SUFFIX}"
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for name, live in SESSIONS.items():
+        notebook = Notebook()
+        live(notebook)
+        path = notebook.save(path_of(name))
+        print(f"{path}: {len(notebook.entries)} lines, {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

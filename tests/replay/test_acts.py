@@ -1,0 +1,38 @@
+"""Of what is said, what is done."""
+
+import pytest
+
+from trailingedge.replay.acts import act
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b'["news","ExitArmed",{"price":"1"}]', b'["news","ExitArmed",{"price":"2"}]'),
+        (b'["decision",[null,"watching"],{"u":1.0}]', b'["decision",[null,"watching"],{"u":2.0}]'),
+    ],
+    ids=["an event with other numbers", "a decision with other numbers"],
+)
+def test_the_same_act(one: bytes, other: bytes) -> None:
+    assert act(one) == act(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b'["news","ExitArmed",{}]', b'["news","ExitEnded",{}]'),
+        (b'["decision",[null,"watching"],{}]', b'["decision",["take-profit","exiting"],{}]'),
+        (b'[">",2,"{\\"timestamp\\":1}"]', b'[">",2,"{\\"timestamp\\":2}"]'),
+        (b'["over",0]', b'["over",3]'),
+    ],
+    ids=["another event", "another decision", "another request", "another end"],
+)
+def test_another_act(one: bytes, other: bytes) -> None:
+    assert act(one) != act(other)
+
+
+def test_by_another_clock_requests_bear_other_times_and_numbers() -> None:
+    one = b'[">",2,"{\\"id\\":7,\\"timestamp\\":1,\\"newClientOrderId\\":\\"TE-t-abc\\"}"]'
+    other = b'[">",2,"{\\"id\\":8,\\"timestamp\\":2,\\"newClientOrderId\\":\\"TE-t-xyz\\"}"]'
+    kind = b'[">",2,"{\\"id\\":8,\\"timestamp\\":2,\\"newClientOrderId\\":\\"TE-m-xyz\\"}"]'
+    assert act(one, own_time=True) == act(other, own_time=True) != act(kind, own_time=True)

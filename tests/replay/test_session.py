@@ -1,0 +1,192 @@
+"""A recorded session lived again says what it said, or shows where it says something else."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.replay.golden import SESSIONS, path_of
+
+from trailingedge.errors import ConfigError
+from trailingedge.record.lines import decode
+from trailingedge.record.reader import Record
+from trailingedge.replay.session import replay_session
+
+Change = Callable[[bytes], bytes | None]
+
+
+def changed(tmp_path: Path, change: Change, source: str = "storm") -> Path:
+    """A golden session, its lines changed or, where that is None, left out; packed anew, so that the sums are right."""
+    import zlib
+
+    record = Record(path_of(source))
+    path = tmp_path / path_of(source).name
+    stream = zlib.compressobj(wbits=31)
+    with path.open("wb") as file:
+        lines = [b'["session",%s]' % _head(path_of(source)), *(line for batch in record.batches() for line in batch)]
+        kept = [line for line in map(change, lines) if line is not None]
+        text = b"".join(line + b"\n" for line in kept)
+        file.write(stream.compress(text + b'["sum",%d]\n' % zlib.crc32(text)) + stream.flush())
+    return path
+
+
+def _head(path: Path) -> bytes:
+    import gzip
+
+    with gzip.open(path) as file:
+        return file.readline().removeprefix(b'["session",').removesuffix(b"]\n")
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_a_golden_session_goes_the_same_way(name: str) -> None:
+    replayed = replay_session(path_of(name))
+    assert replayed.difference is None
+    assert replayed.trouble is None
+    assert replayed.requests > 20
+    assert replayed.moments > 900
+
+
+def test_a_price_that_was_another_leads_elsewhere(tmp_path: Path) -> None:
+    """Somewhere in the middle of a chase the book stands lower than it did."""
+    chase = iter(range(1000))
+
+    def lower(line: bytes) -> bytes:
+        if line.startswith(b'["<text"') and b"bookTicker" in line and next(chase) > 200:
+            return re.sub(rb'"([ba])":"25', rb'"\1":"24', line)
+        return line
+
+    replayed = replay_session(changed(tmp_path, lower, "fair"))
+    assert replayed.difference is not None
+    assert replayed.trouble is None
+
+
+def test_a_request_that_was_another_is_shown_with_both(tmp_path: Path) -> None:
+    def other(line: bytes) -> bytes:
+        return line.replace(b'\\"quantity\\":\\"', b'\\"quantity\\":\\"1') if b"order.place" in line else line
+
+    difference = replay_session(changed(tmp_path, other)).difference
+    assert difference is not None
+    assert difference.recorded is not None
+    assert difference.now is not None
+    assert difference.recorded.replace(b'quantity\\":\\"1', b'quantity\\":\\"', 1) == difference.now
+    assert b"TE-j-" in difference.now
+    assert difference.before
+
+
+def test_what_is_not_said_any_more_is_missed_before_the_next_moment(tmp_path: Path) -> None:
+    added: list[bytes] = []
+
+    def more(line: bytes) -> bytes:
+        if line.startswith(b'["told",') and not added:
+            added.append(b'["alert",20,"it will rain"]')
+            return added[0] + b"\n" + line
+        return line
+
+    difference = replay_session(changed(tmp_path, more)).difference
+    assert difference is not None
+    assert (difference.recorded, difference.now) == (added[0], None)
+
+
+def test_what_was_not_said_then_is_shown(tmp_path: Path) -> None:
+    left_out: list[bytes] = []
+
+    def fewer(line: bytes) -> bytes | None:
+        if line.startswith(b'["news"') and not left_out:
+            left_out.append(line)
+            return None
+        return line
+
+    difference = replay_session(changed(tmp_path, fewer)).difference
+    assert difference is not None
+    assert difference.now == left_out[0]
+
+
+@pytest.mark.parametrize(
+    ("beginning", "told"),
+    [(b'["alarm",5,', b"alarm"), (b'["ask",3,', b"nobody")],
+    ids=["an alarm that is not set", "an answer that nobody waits for"],
+)
+def test_a_record_that_does_not_fit_itself_is_a_difference(tmp_path: Path, beginning: bytes, told: bytes) -> None:
+    del told
+    replayed = replay_session(changed(tmp_path, lambda line: None if line.startswith(beginning) else line))
+    assert replayed.difference is not None
+
+
+def test_a_hole_is_told_and_played_up_to(tmp_path: Path) -> None:
+    lines = iter(range(10_000))
+
+    def with_hole(line: bytes) -> bytes | None:
+        number = next(lines)
+        return b'["hole",30]' if number == 1000 else None if 1000 < number < 1031 else line
+
+    replayed = replay_session(changed(tmp_path, with_hole))
+    assert replayed.same
+    assert replayed.trouble == "there is a hole in it: 30 lines were lost, the disk did not keep up"
+    assert 100 < replayed.moments < 900
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_record_that_breaks_off_is_played_up_to_there(tmp_path: Path, share: float) -> None:
+    data = path_of("fair").read_bytes()
+    path = tmp_path / path_of("fair").name
+    path.write_bytes(data[: int(len(data) * share)])
+    replayed = replay_session(path)
+    assert replayed.same
+    assert replayed.trouble is not None
+    assert "breaks off after line" in replayed.trouble
+
+
+def test_one_that_was_killed_has_no_end_and_says_so(tmp_path: Path) -> None:
+    replayed = replay_session(changed(tmp_path, lambda line: None if line.startswith(b'["over"') else line))
+    assert replayed.same
+    assert replayed.trouble == "storm.session.jsonl.gz has no end: whoever wrote it was killed"
+
+
+# With other settings -------------------------------------------------------------------------
+
+
+def test_a_setting_that_matters_to_nothing_that_happened_changes_nothing() -> None:
+    replayed = replay_session(path_of("fair"), {"HARD_STOP_MAX_FRAC": "0.04", "MANUAL_EXIT_TTL_SEC": "31"})
+    assert replayed.same
+    assert replayed.changed == {"HARD_STOP_MAX_FRAC": "0.04", "MANUAL_EXIT_TTL_SEC": "31"}
+
+
+def test_a_setting_that_matters_shows_the_first_act_that_is_another() -> None:
+    difference = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
+    assert difference is not None
+    shown = difference.recorded or difference.now
+    assert shown is not None
+    assert decode(shown)[0] == "decision"
+
+
+def test_a_setting_by_which_something_waits_longer_goes_by_its_own_time() -> None:
+    assert replay_session(path_of("storm"), {"LOOP_SLEEP_SEC": "0.7"}).same
+    # Of what happens by the clock alone, another pace of house-keeping moves the half-hourly look at the clock.
+    last = replay_session(path_of("fair"), {"LOOP_SLEEP_SEC": "0.7"}).difference
+    assert last is not None
+    assert (last.at_ns, last.now) == (1800 * 10**9, None)
+    both = replay_session(path_of("faulty"), {"LOOP_SLEEP_SEC": "0.7", "MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
+    alone = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
+    assert both is not None
+    assert alone is not None
+    assert abs(both.at_ns - alone.at_ns) < 1_500_000_000
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"MIN_FACTR": "0.2"}, "MIN_FACTR is no setting; did you mean MIN_FACTOR"),
+        ({"MIN_FACTOR": "x"}, "MIN_FACTOR is 'x'"),
+        ({"MIN_FACTOR": "0.9"}, "must not be above START_FACTOR"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_told(setting: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        replay_session(path_of("storm"), setting)
+
+
+def test_a_setting_of_a_version_that_knew_more_is_left_aside(tmp_path: Path) -> None:
+    def more(line: bytes) -> bytes:
+        return line.replace(b'"settings":{', b'"settings":{"MOON_PHASE":"full",')
+
+    assert replay_session(changed(tmp_path, more)).same

@@ -1,0 +1,50 @@
+"""The story of a recorded session is that of the daemon that lived it."""
+
+from pathlib import Path
+
+import pytest
+from tests.replay.golden import path_of
+
+from trailingedge.errors import ConfigError
+from trailingedge.market import Side
+from trailingedge.replay.session_story import story_of_session
+from trailingedge.report import saved
+from trailingedge.report.terminal import summary_text
+
+
+def test_it_has_exits_fills_orders_candles_and_moments_in_order() -> None:
+    story = story_of_session(path_of("fair"))
+    assert (story.symbol, story.base_asset, story.quote_asset) == ("ETHFDUSD", "ETH", "FDUSD")
+    assert [(exit_.kind.name, exit_.side) for exit_ in story.exits] == [
+        ("MANUAL", Side.SELL),
+        ("MANUAL", Side.BUY),
+        ("TAKE_PROFIT", Side.SELL),
+    ]
+    assert sum(fill.quantity for fill in story.fills if fill.number == story.exits[0].number) == story.exits[0].base
+    assert {event.what for event in story.orders} >= {"placed", "replaced"}
+    assert len(story.candles) == len(story.moments) > 20
+    assert [candle.open_ms for candle in story.candles] == sorted(candle.open_ms for candle in story.candles)
+    assert story.from_ms <= story.moments[0].time_ms <= story.to_ms
+    assert story.settings["ROLLING_KLINES_MAXLEN"] == "60"
+    assert story.gaps == ()
+    assert "exits 3" in summary_text(story)
+
+
+def test_it_can_be_saved_and_told_again(tmp_path: Path) -> None:
+    story = story_of_session(path_of("faulty"))
+    saved.save(story, tmp_path / "a.story.json.gz")
+    assert saved.load(tmp_path / "a.story.json.gz") == story
+
+
+def test_of_a_record_that_breaks_off_it_tells_what_there_is_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / path_of("fair").name
+    path.write_bytes(path_of("fair").read_bytes()[:50_000])
+    (gap,) = story_of_session(path).gaps
+    assert gap.startswith("the record is not whole: fair.session.jsonl.gz breaks off after line ")
+
+
+def test_of_one_that_never_got_ready_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / path_of("fair").name
+    path.write_bytes(path_of("fair").read_bytes()[:200])
+    with pytest.raises(ConfigError):
+        story_of_session(path)
