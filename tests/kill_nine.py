@@ -10,6 +10,7 @@ was on the book. Answers are late now and then, so that requests are in flight w
 """
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -236,7 +237,7 @@ class Stage:
         keys = KeyManager.from_file(Path(self._told["private_key_path"]), self._told["api_key"])
         with connect(self._told["ws_api_url"], proxy=None) as api:
             for method, params in (
-                ("session.logon", keys.logon_params(time.time_ns() // 1_000_000, 5000)),
+                ("session.logon", asyncio.run(keys.logon_params(lambda: time.time_ns() // 1_000_000, 5000))),
                 ("account.status", {"timestamp": time.time_ns() // 1_000_000}),
             ):
                 api.send(json.dumps({"id": 1, "method": method, "params": params}))

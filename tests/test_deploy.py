@@ -333,6 +333,35 @@ def exposure(*words: str | Path, home: Path | None = None) -> float:
     return float(line.split(":")[1].split()[0])
 
 
+STARTS_A_PROCESS = {"vfork", "clone", "execve", "setsid", "pipe2", "socketpair", "dup2", "close_range", "wait4", "kill"}
+
+
+def allowed(filters: list[str]) -> set[str]:
+    """The system calls that are left by `SystemCallFilter=` lines in that order."""
+    calls = of_group("@default")
+    for line in filters:
+        named = {call for word in line.removeprefix("~").split() for call in of_group(word)}
+        calls = calls - named if line.startswith("~") else calls | named
+    return calls
+
+
+def of_group(name: str) -> set[str]:
+    """A group and the groups in it, taken apart."""
+    if not name.startswith("@"):
+        return {name}
+    words = {line.strip() for line in analyze("syscall-filter", name).stdout.splitlines() if line.startswith(" ")}
+    return {call for word in words if not word.startswith("#") for call in of_group(word)}
+
+
+@needs_systemd
+@pytest.mark.parametrize("path", [*(DEPLOY / name for name in SERVICES), DEPLOY / "user/trailing-edge.service"])
+def test_a_service_may_start_the_process_that_signs(path: Path) -> None:
+    told = directives(path)
+    assert allowed([value for name, value in told if name == "SystemCallFilter"]) >= STARTS_A_PROCESS
+    assert not {"NoExecPaths", "ExecPaths", "RestrictFileSystems", "LimitNPROC"} & {name for name, _ in told}
+    assert all(int(value) >= 32 for name, value in told if name == "TasksMax")
+
+
 @needs_systemd
 @pytest.mark.parametrize("name", ["trailing-edge.service", "trailing-edge@.service"])
 def test_the_service_is_exposed_to_little(name: str, image: Path) -> None:

@@ -59,6 +59,7 @@ FLOORS: Final = [
     "replay",
     "commands",
     "plan",
+    "sweep",
     "embedded",
     "venues",
     "session",
@@ -83,7 +84,7 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
-WITH_EXCHANGE: Final = {"simulator", "paper", "replay", "plan", "embedded"}
+WITH_EXCHANGE: Final = {"simulator", "paper", "plan", "replay", "sweep", "embedded"}
 DOORWAYS: Final = {  # market and orders go through the first two
     "websocket.connection",
     "websocket.prompt",

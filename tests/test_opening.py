@@ -1,6 +1,7 @@
 """A run loads what it uses, and the connections do not wait for it."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.benchmarks import players
 from tests.benchmarks.venue import Venue
 from tests.test_main import key_file
 
+from trailingedge.auth.signer import load
 from trailingedge.config import OPTIONS
 from trailingedge.plan import DISTRIBUTION, VERSION
 
@@ -26,7 +29,7 @@ OF_OTHERS: Final = (
     "trailingedge.notifications.telegram",
     "httpx",
     "dotenv",
-    "cryptography.hazmat.primitives.serialization",
+    "cryptography",
     "websockets.asyncio.server",
 )
 SHARED: Final = {"trailingedge.commands.flags", "trailingedge.commands.venue"}
@@ -81,6 +84,38 @@ async def test_a_run_with_a_key_loads_nothing_of_other_modes_and_commands(tmp_pa
     assert any("ready: testnet ETHFDUSD" in line for line in said), said
     assert "trailingedge.daemon" in loaded
     assert among(loaded, OF_OTHERS) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no memory to look into")
+async def test_neither_the_key_nor_the_library_that_signs_is_in_the_memory_of_what_trades(tmp_path: Path) -> None:
+    async with players.daemon(tmp_path, chasing=False) as daemon:
+        maps, memory = memory_of(daemon.process.pid)
+    letters, seed = key_below(tmp_path)
+    assert "cryptography" not in maps
+    assert b"benchmark" in memory  # the API key: what is there is seen
+    assert letters not in memory
+    assert seed not in memory
+
+
+def key_below(folder: Path) -> tuple[bytes, bytes]:
+    """What is a key's own in its file, and in a memory."""
+    (path,) = folder.rglob("*.pem")
+    return path.read_bytes().splitlines()[1][-42:], load(path).private_bytes_raw()
+
+
+def memory_of(pid: int) -> tuple[str, bytes]:
+    """What is mapped, by name, and all that can be written to."""
+    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    found = []
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in maps.splitlines():
+            where, mode, *_ = line.split()
+            if mode.startswith("rw"):
+                begin, end = (int(address, 16) for address in where.split("-"))
+                with contextlib.suppress(OSError):  # it was given back meanwhile
+                    memory.seek(begin)
+                    found.append(memory.read(end - begin))
+    return maps, b"".join(found)
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["status", "--help"]], ids=" ".join)

@@ -44,6 +44,17 @@ def test_a_book_of_a_dead_stream_is_history() -> None:
     assert (snapshots.view(1.0).top, snapshots.view(1.0).top_age_s) == (BOOK, math.inf)
 
 
+def test_a_history_that_was_let_go_still_tells_what_comes_next() -> None:
+    snapshots = Snapshots(klines_maxlen=100)
+    snapshots.load_klines([kline(1), kline(2), kline(3)])
+    snapshots.let_go()
+    assert list(snapshots.klines) == [kline(3)]
+    snapshots.hear_kline(kline(3), 0, 1.0)
+    snapshots.hear_kline(kline(4), 0, 1.0)
+    assert list(snapshots.klines) == [kline(4)]
+    assert snapshots.view(1.0).closed == (kline(4),)
+
+
 def test_a_view_does_not_change_when_the_snapshots_do() -> None:
     snapshots = Snapshots(10)
     snapshots.hear_balances([Balance("ETH", D("1"))], 100)

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.theatre import START_MS, TICK, URL, StandingMarket, tick
 
 from trailingedge.auth.manager import KeyManager
+from trailingedge.auth.signing import Here
 from trailingedge.config import Settings
-from trailingedge.errors import LogonRefused, SessionLost
+from trailingedge.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, OrderRecord, Side
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.orders import OrderType
@@ -62,6 +63,20 @@ class Line:
         await self._socket.close()
 
 
+class KeyFile(Here):
+    """A key whose file may be away, and how often it was prepared for a signature."""
+
+    away = False
+    prepared = 0
+
+    def prepare(self) -> None:
+        self.prepared += 1
+
+    async def ready(self) -> None:
+        if self.away:
+            raise ConfigError(["private key k.pem: no such file"])
+
+
 class Ledger(Snapshots):
     """Snapshots that remember the update ids they were told."""
 
@@ -87,6 +102,7 @@ class Stage:
     def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, chance: Random) -> None:
         private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
         self.api_key = loopback.register_key(private_key.public_key())
+        self.key = KeyFile(private_key)
         self.clock = clock
         self.loopback = loopback
         self.exchange = loopback.exchange
@@ -103,7 +119,7 @@ class Stage:
         self.exit_open = False
         self.wire = Wire(
             dataclasses.replace(Settings(), reconnect_max_sec=2.0),
-            Surroundings(URL, KeyManager.from_private_key(private_key, self.api_key), self._dial, clock, chance),
+            Surroundings(URL, KeyManager(self.key, self.api_key), self._dial, clock, chance),
             self.snapshots,
             on_report=self.reports.append,
             on_limits=lambda _: None,
@@ -175,7 +191,9 @@ class Stage:
         return all(balance.total == self.exchange.account().balance(balance.asset).total for balance in told)
 
 
-def play(story: Callable[[Stage], Awaitable[None]], seed: int = 1, latency_s: float = 0.05) -> Stage:
+def play(
+    story: Callable[[Stage], Awaitable[None]], seed: int = 1, latency_s: float = 0.05, *, key_is_away: bool = False
+) -> Stage:
     """Tell a story beside a wire, all from one seed. Raises what ends the wire."""
 
     async def live(clock: VirtualClock) -> Stage:
@@ -185,6 +203,7 @@ def play(story: Callable[[Stage], Awaitable[None]], seed: int = 1, latency_s: fl
             exchange, market, clock, listen=False, chance=Random(seed), latency_s=latency_s
         ) as loopback:
             stage = Stage(clock, loopback, Random(seed))
+            stage.key.away = key_is_away
 
             async def tell() -> None:
                 await stage.open()
@@ -367,6 +386,39 @@ def test_each_connection_breaks_and_returns_by_itself() -> None:
         assert (len(it.account_down), len(it.market_down), it.wire.reconnects) == (1, 2, 3)
 
     play(story)
+
+
+def test_whoever_signs_gets_ready_while_the_connection_does() -> None:
+    async def story(it: Stage) -> None:
+        prepared, dials = it.key.prepared, it.dials
+        it.barred = True
+        it.loopback.switchboard.cut(streams=False, api=True)
+        await it.wait(10.0)
+        assert it.dials - dials > 1
+        assert it.key.prepared - prepared == 1 + it.dials - dials  # and in the pause before the first
+
+    play(story)
+
+
+def test_a_key_file_that_goes_away_later_is_waited_for_as_the_exchange_is() -> None:
+    async def story(it: Stage) -> None:
+        it.key.away = True
+        it.loopback.switchboard.cut(streams=False, api=True)
+        await it.wait(60.0)
+        assert not it.wire.api.is_ready
+        it.key.away = False
+        assert it.reopened == []
+        await it.wait(10.0)
+        assert len(it.reopened) == 1
+
+    play(story)
+
+
+def test_a_key_file_that_is_not_there_at_first_is_a_matter_for_a_person() -> None:
+    async def story(_: Stage) -> None: ...
+
+    with pytest.raises(ConfigError, match="no such file"):
+        play(story, key_is_away=True)
 
 
 def test_while_logged_off_orders_are_refused_and_never_sent() -> None:

@@ -242,6 +242,7 @@ class Daemon:
             server_ms=self.wire.server_clock.now_ms,
             paused=self._helm.paused,
         )
+        self.snapshots.let_go()
         self._helm.desk = desk
         top = await steps.first_book(terms.rules)
         recovered = await steps.recover(terms, top)

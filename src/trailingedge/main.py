@@ -97,6 +97,13 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "trailingedge.commands.report",
         _at_a_venue,
     ),
+    "replay": Command(
+        "what the strategy would have made of recorded markets; or a recorded session again",
+        "trailingedge.commands.replay",
+    ),
+    "sweep": Command(
+        "try many settings on recorded markets, and judge the best on other days", "trailingedge.sweep.command"
+    ),
     "exchange": Command("run the embedded exchange by itself", "trailingedge.simulator.command"),
 }
 

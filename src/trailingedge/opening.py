@@ -1,9 +1,11 @@
-"""The first moments of a run: its connections are dialled, and whoever wants them is loaded meanwhile.
+"""The first moments of a run: its connections are dialled, and whoever wants them is loaded meanwhile; whoever will
+sign the logon gets ready beside that.
 
 Of ours, only what a dial needs is imported before it. Everything else is most of the time that a start takes.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
@@ -15,6 +17,7 @@ from trailingedge.logging_config import Logging
 from trailingedge.plan import Plan
 from trailingedge.record.turns import counting_loop
 from trailingedge.threads import Unattended
+from trailingedge.venues import keys_of
 from trailingedge.websocket.addresses import market_url
 from trailingedge.websocket.connection import dial
 from trailingedge.websocket.head_start import head_start
@@ -48,14 +51,18 @@ def run_session(plan: Plan, face: Console, log: Logging) -> ExitCode:
 
 async def _run(plan: Plan, face: Console, log: Logging) -> ExitCode:
     asyncio.get_running_loop().set_default_executor(Unattended())
-    async with head_start(dial, *_first_urls(plan.settings)) as ahead:
+    async with head_start(dial, *_first_urls(plan.settings)) as ahead, contextlib.AsyncExitStack() as stack:
+        keys = None
+        if plan.settings.trading_mode.needs_key:
+            keys = await stack.enter_async_context(contextlib.aclosing(keys_of(plan.settings)))
+            keys.prepare()
         await ahead.under_way(_ON_THEIR_WAY_S)
         for portion in _PORTIONS:
             import_module(portion)
             await ahead.under_way(_TURN_S)  # the handshakes want answers meanwhile
         from trailingedge.session import Session
 
-        return await Session(plan, face, log, ahead.dial).run()
+        return await Session(plan, face, log, ahead.dial, keys).run()
 
 
 def _first_urls(settings: Settings) -> Sequence[str]:

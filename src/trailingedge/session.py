@@ -15,6 +15,7 @@ from random import Random, SystemRandom
 from typing import Any, Final
 
 from trailingedge.auth import permissions
+from trailingedge.auth.manager import KeyManager
 from trailingedge.clock import Clock, RealClock
 from trailingedge.commands import flags
 from trailingedge.config import Settings, endpoints
@@ -47,14 +48,18 @@ Tell = Callable[[Answer], None]
 
 
 class Session:
-    """Runs once. `face` and `log` are open already and are closed by whoever opened them; `dial` opens connections."""
+    """Runs once. `face` and `log` are open already and are closed by whoever opened them; `dial` opens connections.
 
-    def __init__(self, plan: Plan, face: Console, log: Logging, dial: Dial) -> None:
+    `keys`: of a mode that needs one, where it is known already.
+    """
+
+    def __init__(self, plan: Plan, face: Console, log: Logging, dial: Dial, keys: KeyManager | None = None) -> None:
         self._plan = plan
         self._settings = plan.settings
         self._face = face
         self._log = log
         self._dial = dial
+        self._keys = keys
         self._clock: Clock = RealClock()
         self._manager: ServiceManager = service_manager(os.environ)
         self._phone = Phone(
@@ -161,7 +166,7 @@ class Session:
             async with asyncio.timeout(None) as self._opening:
                 if self._stopped is not None:
                     return None
-                opening = open_place(self._settings, self._plan.sim, self._clock, chance, self._tell_step)
+                opening = open_place(self._settings, self._plan.sim, self._clock, chance, self._tell_step, self._keys)
                 return await stack.enter_async_context(opening)
         except TimeoutError:
             if self._stopped is None:

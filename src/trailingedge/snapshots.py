@@ -103,6 +103,10 @@ class Snapshots:
                 if kline.open_ms == self.klines[-1].close_ms + 1:
                     self.klines.append(kline)
 
+    def let_go(self) -> None:
+        """Whoever needs the history has taken it in: from now on the newest kline tells what is missing after it."""
+        self.klines = deque(self.klines, maxlen=1)
+
     def hear_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
         """A kline frame. One that closed joins the history once; an older one is ignored."""
         # A frame that claims to come long after its own kline would carry the market's time away for good.

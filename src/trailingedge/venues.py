@@ -42,10 +42,16 @@ def keys_of(settings: Settings) -> KeyManager:
 
 @contextlib.asynccontextmanager
 async def open_place(
-    settings: Settings, sim: SimMarket | None, clock: Clock, chance: Random, step: Step = lambda _name, _result: None
+    settings: Settings,
+    sim: SimMarket | None,
+    clock: Clock,
+    chance: Random,
+    step: Step = lambda _name, _result: None,
+    keys: KeyManager | None = None,
 ) -> AsyncIterator[Place]:
     """The exchange of these settings, for as long as one is inside; `step` hears how an opening went.
 
+    `keys`: those of the settings, where somebody has them already. They are closed here all the same.
     Raises ConfigError, and in paper what keeps the real market away.
     """
     if settings.trading_mode is Mode.SIM:
@@ -58,7 +64,8 @@ async def open_place(
         chosen = endpoints(settings)
         if chosen is None:
             raise ConfigError([f"TRADING_MODE is {settings.trading_mode.value}: there is no exchange for it"])
-        yield Place(chosen, chosen, keys_of(settings))
+        async with contextlib.aclosing(keys or keys_of(settings)) as own:
+            yield Place(chosen, chosen, own)
 
 
 @contextlib.asynccontextmanager

@@ -7,14 +7,21 @@ from typing import Final
 
 from trailingedge import wiring
 from trailingedge.config import Settings
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, ToldToWait
+from trailingedge.errors import (
+    ConfigError,
+    OutcomeUnknown,
+    ProtocolViolation,
+    RequestRefused,
+    SessionLost,
+    ToldToWait,
+)
 from trailingedge.market import ExecutionReport, OrderRecord, RateLimit
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_proof import AccountProof
 from trailingedge.websocket.account_stream import AccountStream, Ear, OutsideChange
 from trailingedge.websocket.api import ApiConnection, Caller
-from trailingedge.websocket.connection import side_by_side
+from trailingedge.websocket.connection import Socket, side_by_side
 from trailingedge.websocket.conversation import Conversation
 from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.missed_fills import MissedFills
@@ -54,11 +61,17 @@ class Wire:
         note: Callable[[str, str, Sequence[str | bytes]], None] = lambda _channel, _direction, _frames: None,
     ) -> None:
         clock, dial, random = surroundings.clock, surroundings.dial, surroundings.random
+        keys = surroundings.keys
+
+        async def dial_account(url: str) -> Socket:
+            keys.prepare()  # whoever signs gets ready while the connection does
+            return await dial(url)
+
         self.snapshots = snapshots
         self.server_clock = ServerClock(clock)
         self._symbol = settings.symbol
         self._recv_window_ms = settings.recv_window_ms
-        self._keys = surroundings.keys
+        self._keys = keys
         self._clock = clock
         self._reopened = reopened
         self._account_down = account_down
@@ -84,7 +97,7 @@ class Wire:
         )
         self.api = ApiConnection(
             surroundings.endpoints.ws_api_url,
-            dial=dial,
+            dial=dial_account,
             clock=clock,
             backoff=wiring.backoff(settings, random),
             on_open=self._open,
@@ -144,7 +157,13 @@ class Wire:
         ear = self._stream.ear(partial(self._deafened, conversation))
         conversation.on_event = ear.hear
         account = self._account_over(conversation)
-        await account.open()
+        try:
+            await account.open()
+        except ConfigError as wrong:
+            if self._ear is None:
+                raise
+            # The key's file was good once: while it is away we go on as if the exchange were.
+            raise SessionLost(str(wrong)) from wrong
         if self._ear is None:
             ear.release()
         else:
@@ -215,5 +234,6 @@ class Wire:
 
     def _down(self, reason: str) -> None:
         self._losses += 1
+        self._keys.prepare()  # the pause before the next dial is long enough for that
         self.snapshots.prove_account(proven=False)
         self._account_down(reason)

@@ -1,32 +1,27 @@
 """The key signs as the exchange reads, and never shows itself."""
 
+import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from tests.auth.test_signer import BAD, KEY, pem
 
 from trailingedge.auth.manager import KeyManager
+from trailingedge.clock import HandClock
 from trailingedge.errors import ConfigError
 
-SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
-KEY = Ed25519PrivateKey.from_private_bytes(SEED)
 KEYS = KeyManager.from_private_key(KEY, "TESTKEY")
 
 
-def pem(encryption: KeySerializationEncryption | None = None) -> bytes:
-    return KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "key.pem"
+    path.write_bytes(pem())
+    return path
 
 
 def folded(whole: bytes) -> bytes:
@@ -64,12 +59,12 @@ def folded(whole: bytes) -> bytes:
         ),
     ],
 )
-def test_signatures_are_those_of_the_test_vectors(params: Mapping[str, str | int], signature: str) -> None:
-    assert KEYS.sign(params) == signature
+async def test_signatures_are_those_of_the_test_vectors(params: Mapping[str, str | int], signature: str) -> None:
+    assert await KEYS.sign(params) == signature
 
 
-def test_logon_is_signed_over_its_own_parameters() -> None:
-    params = KEYS.logon_params(1750000000000, 5000)
+async def test_logon_is_signed_over_its_own_parameters() -> None:
+    params = await KEYS.logon_params(lambda: 1750000000000, 5000)
     assert params == {
         "apiKey": "TESTKEY",
         "recvWindow": 5000,
@@ -78,37 +73,29 @@ def test_logon_is_signed_over_its_own_parameters() -> None:
     }
 
 
-def test_a_boolean_is_never_signed() -> None:
+async def test_a_boolean_is_never_signed() -> None:
     with pytest.raises(ValueError, match="returnRateLimits"):
-        KEYS.sign({"returnRateLimits": True})
+        await KEYS.sign({"returnRateLimits": True})
 
 
-def test_a_key_file_signs_like_the_key_in_memory(tmp_path: Path) -> None:
-    path = tmp_path / "key.pem"
-    path.write_bytes(pem())
-    assert KeyManager.from_file(path, "TESTKEY").sign({"a": 1}) == KEYS.sign({"a": 1})
-    assert KeyManager.from_pem(pem(), "TESTKEY").sign({"a": 1}) == KEYS.sign({"a": 1})
+async def test_a_key_file_signs_like_the_key_in_memory(key_file: Path) -> None:
+    async with contextlib.aclosing(KeyManager.from_file(key_file, "TESTKEY")) as keys:
+        assert await keys.sign({"a": 1}) == await KEYS.sign({"a": 1})
+        logons = [await each.logon_params(lambda: 1750000000000, 5000) for each in (keys, KEYS)]
+        assert logons[0] == logons[1]
+    assert await KeyManager.from_pem(pem(), "TESTKEY").sign({"a": 1}) == await KEYS.sign({"a": 1})
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        pytest.param(b"", "not a PEM file", id="empty"),
-        pytest.param(b"garbage", "not a PEM file", id="garbage"),
-        pytest.param(
-            KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-            "it is the public key",
-            id="public key",
-        ),
-        pytest.param(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "damaged PEM", id="damaged"),
-        pytest.param(pem(BestAvailableEncryption(b"secret")), "encrypted", id="encrypted"),
-        pytest.param(
-            generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-            "RSA, not Ed25519",
-            id="another kind",
-        ),
-    ],
-)
+async def test_the_time_of_a_logon_is_taken_once_it_can_be_signed(key_file: Path) -> None:
+    clock = HandClock()
+    async with contextlib.aclosing(KeyManager.from_file(key_file, "TESTKEY")) as keys:
+        logon = asyncio.create_task(keys.logon_params(clock.unix_ms, 5000))
+        await asyncio.sleep(0)
+        await clock.wind(7.0)
+        assert (await logon)["timestamp"] == clock.unix_ms()
+
+
+@pytest.mark.parametrize(("content", "said"), BAD)
 def test_a_key_that_is_no_use_is_named_with_what_is_wrong(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
@@ -127,21 +114,23 @@ def test_a_key_that_is_no_use_is_named_with_what_is_wrong(tmp_path: Path, conten
         pytest.param(folded(pem()), id="in short lines"),
     ],
 )
-def test_however_the_file_is_laid_out_the_key_is_the_same(content: bytes) -> None:
-    assert KeyManager.from_pem(content, "TESTKEY").sign({"a": 1}) == KEYS.sign({"a": 1})
-
-
-def test_the_usual_file_needs_nothing_of_the_librarys_loader(tmp_path: Path) -> None:
+async def test_however_the_file_is_laid_out_the_key_is_the_same(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
-    path.write_bytes(pem())
+    path.write_bytes(content)
+    async with contextlib.aclosing(KeyManager.from_file(path, "TESTKEY")) as keys:
+        assert await keys.sign({"a": 1}) == await KEYS.sign({"a": 1})
+    assert await KeyManager.from_pem(content, "TESTKEY").sign({"a": 1}) == await KEYS.sign({"a": 1})
+
+
+def test_the_usual_file_is_examined_and_signed_for_without_the_library(key_file: Path) -> None:
     program = f"""
-import sys
+import asyncio, sys
 from pathlib import Path
 from trailingedge.auth.manager import KeyManager
-print(KeyManager.from_file(Path({str(path)!r}), "TESTKEY").sign({{"a": 1}}))
-print("cryptography.hazmat.primitives.serialization" in sys.modules)"""
+print(asyncio.run(KeyManager.from_file(Path({str(key_file)!r}), "TESTKEY").sign({{"a": 1}})))
+print("cryptography" in sys.modules)"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == [KEYS.sign({"a": 1}), "False"]
+    assert done.stdout.split() == [asyncio.run(KEYS.sign({"a": 1})), "False"]
 
 
 def test_a_missing_key_file_names_the_setting(tmp_path: Path) -> None:

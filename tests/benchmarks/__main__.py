@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import decide, ingest, long_day, record, start, storm, tick_to_order, ways
+from tests.benchmarks import decide, ingest, long_day, record, replay, start, storm, tick_to_order, ways
 
 Measure = Callable[[Path, argparse.Namespace, Random], Awaitable[str]]
 
@@ -55,6 +55,10 @@ async def _long_day(_: Path, args: argparse.Namespace, __: Random) -> str:
     return await long_day.run(hours=args.hours)
 
 
+async def _replay(folder: Path, args: argparse.Namespace, chance: Random) -> str:
+    return replay.run(folder, rounds=args.rounds, ticks=args.market_ticks, candles=args.candles, chance=chance)
+
+
 MEASURES: Final[Mapping[str, Measure]] = {
     "tick-to-order": _tick_to_order,
     "storm": _storm,
@@ -64,6 +68,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "start": _start,
     "long-day": _long_day,
     "ways": _ways,
+    "replay": _replay,
 }
 
 
@@ -108,6 +113,10 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--lines", type=int, default=300_000, metavar="N", help="record: lines of the session (300000)")
     found.add_argument("--hours", type=float, default=24.0, metavar="H", help="long-day: simulated hours (24)")
+    found.add_argument(
+        "--market-ticks", type=int, default=1_000_000, metavar="N", help="replay: ticks of the market (1000000)"
+    )
+    found.add_argument("--candles", type=int, default=525_600, metavar="N", help="replay: candles of it (525600)")
     return found
 
 

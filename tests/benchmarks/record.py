@@ -22,7 +22,7 @@ from trailingedge.clock import RealClock
 from trailingedge.config import Endpoints, Settings
 from trailingedge.errors import SessionLost
 from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import Entry, Lines, decode, encode
+from trailingedge.record.lines import Entry, FrameLines, decode, encode
 from trailingedge.record.reader import Record
 from trailingedge.record.session import recorded
 from trailingedge.record.threshold import Line
@@ -77,7 +77,7 @@ def read(path: Path) -> tuple[int, float]:
 class Costs:
     """Seconds a call without and with a recorder that writes to `lines`."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: FrameLines) -> None:
         self._recorder = recorded(Settings(), _world(), lines, seed=0)
         self._frames = (_FRAME.format(u=1, b=2500.0, a=2500.01, q=5).encode(),)
         self._line = Line(self._recorder, 1)

@@ -68,7 +68,7 @@ def test_a_page_and_a_copy_are_written_where_they_are_wanted(path: Path) -> None
     ("words", "said"),
     [
         pytest.param(["nowhere.story.json.gz"], "No such file", id="no file"),
-        pytest.param(["a.session.jsonl.gz"], "cannot read recorded sessions yet", id="a session"),
+        pytest.param(["a.session.jsonl.gz"], "name the first file of a recorded session", id="a session"),
         pytest.param(["june.story.json.gz", "--html", "no/a.html"], "--html no/a.html: No such file", id="no folder"),
     ],
 )

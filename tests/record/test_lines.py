@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.market import Side
-from trailingedge.record.lines import decode, encode, without_secrets
+from trailingedge.record.lines import Bundle, decode, encode, without_secrets
 from trailingedge.strategy.events import ExitArmed
 from trailingedge.strategy.want import Kind
 
@@ -15,6 +15,12 @@ from trailingedge.strategy.want import Kind
 def lines(data: bytes) -> list[bytes]:
     assert data.endswith(b"\n")
     return data[:-1].split(b"\n")
+
+
+def test_a_bundle_is_told_as_its_frames_would_be() -> None:
+    frames = [b'{"u":1}', b"", b"\x00\n", b'{"u":2}']
+    assert encode(("<", 5, 2, 1, Bundle(frames))) == encode(("<", 5, 2, 1, frames))
+    assert Bundle(frames).weight == sum(map(len, frames))
 
 
 @pytest.mark.parametrize(

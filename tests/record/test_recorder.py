@@ -186,7 +186,7 @@ async def test_a_wall_clock_that_was_set_is_noticed_with_the_next_alarm() -> Non
     await world.recorder.sleep(0.0)
     assert world.recorder.unix_ms() == world.clock.unix_ms()
     await world.recorder.sleep(0.0)
-    assert world.said == [("alarm", 1, 0.0), ("ring", 1, 2500), ("alarm", 2, 0.0), ("ring", 2)]
+    assert [entry for entry in world.said if entry[0] == "ring"] == [("ring", 1, 2500), ("ring", 2)]
 
 
 def test_a_moment_that_lasts_too_long_is_followed_by_one_with_nothing_but_its_time() -> None:

@@ -10,7 +10,7 @@ from tests.record.records import HEAD, NAME, frames
 
 from trailingedge.record import writer as module
 from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import decode
+from trailingedge.record.lines import Bundle, decode
 from trailingedge.record.reader import Record
 from trailingedge.record.writer import Notebook, Packer, Shelf, Sink, Writer
 
@@ -64,6 +64,23 @@ def test_what_was_taken_is_in_the_file_in_order(tmp_path: Path) -> None:
     lines, trouble = read(tmp_path / NAME)
     assert trouble is None
     assert [line[2] for line in lines] == list(range(5000))
+
+
+def test_a_flood_that_cannot_be_packed_as_fast_as_it_comes_leaves_a_hole_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_EVERY_S", 60.0)
+    taking = Writer(Shelf(tmp_path / NAME, 100, NOW, 0))
+    taking.add(("session", HEAD))
+    page = Bundle([b"x" * 10_486] * 100)
+    room = module.MOST_HEAVY // page.weight
+    for _ in range(room + 2):
+        taking.add_many(("<", 5, 0, 1, page))
+    taking.add(("<", 6, 0, 1, [b"y"]))
+    monkeypatch.setattr(module, "FAREWELL_S", 10.0)
+    taking.close()
+    kinds = [str(entry[0]) for entry in read(tmp_path / NAME)[0]]
+    assert kinds == [*["<", *["+"] * 99] * room, "hole", "hole", "<"]
 
 
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from trailingedge.daemon import Daemon
 from trailingedge.errors import ExitCode
 from trailingedge.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
-from trailingedge.record.lines import Lines
+from trailingedge.record.lines import FrameLines
 from trailingedge.record.session import Life, Unrecorded, recorded
 from trailingedge.simulator.accounts import Account
 from trailingedge.simulator.drift import DriftingClock
@@ -164,7 +164,7 @@ def simulate(
     latency_s: float = 0.05,
     script: Script | None = None,
     balances: Mapping[str, Decimal] | None = None,
-    lines: Lines | None = None,
+    lines: FrameLines | None = None,
 ) -> Day:
     """Run a day. `script` acts beside it: the operator, the owner's hand, the weather. `lines` takes its record."""
 
@@ -185,7 +185,7 @@ async def _live(
     latency_s: float,
     script: Script | None,
     balances: Mapping[str, Decimal] | None,
-    lines: Lines | None,
+    lines: FrameLines | None,
 ) -> Day:
     market = tape or GeneratedMarket(seed, START_MS)
     settings = dataclasses.replace(settings or Settings(), symbol=market.symbol)

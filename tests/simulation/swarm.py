@@ -23,7 +23,7 @@ from trailingedge.clock import Clock
 from trailingedge.config import Settings
 from trailingedge.daemon import Daemon
 from trailingedge.market import Side
-from trailingedge.record.lines import Lines
+from trailingedge.record.lines import FrameLines
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.refusals import DUPLICATE_ORDER
 from trailingedge.simulator.server import LoopbackExchange
@@ -87,7 +87,7 @@ def weather_of(seed: int) -> tuple[Settings, Terms]:
     return settings, replace(Terms(), maker_fee=Decimal(chance.choice(("0", "0", "0.0002"))))
 
 
-def judge_storm(seed: int, storm_s: float = STORM_S, lines: Lines | None = None) -> SwarmVerdict:
+def judge_storm(seed: int, storm_s: float = STORM_S, lines: FrameLines | None = None) -> SwarmVerdict:
     """Run the day of a seed; `lines` takes its record."""
     settings, terms = weather_of(seed)
     endings: list[Ending] = []

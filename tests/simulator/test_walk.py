@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trailingedge.market import ZERO, Kline, Side
 from trailingedge.simulator.tape import Tick
-from trailingedge.simulator.walk import Walker, frames_of
+from trailingedge.simulator.walk import GridWalker, Walker, frames_of
 
 TICK, STEP = Decimal("0.01"), Decimal("0.001")
 OPEN_MS = 1_783_000_020_000
@@ -131,3 +131,23 @@ def test_a_price_of_one_tick_leaves_no_bid_at_zero() -> None:
     ticks = Walker(TICK, STEP).walk(candle("0.01", "0.03", "0.01", "0.03"))
     assert min(tick.bid for tick in ticks) == TICK
     assert rebuilt(ticks)[:4] == (Decimal("0.01"), Decimal("0.03"), Decimal("0.01"), Decimal("0.03"))
+
+
+@st.composite
+def on_the_grid(draw: st.DrawFn) -> tuple[int, int, int, int, int]:
+    """Open, high, low, close in ticks and volume in steps; narrow ones often, for there the cases meet."""
+    prices = st.integers(1, draw(st.sampled_from([2, 4, 1000])))
+    opened, closed, one, other = draw(prices), draw(prices), draw(prices), draw(prices)
+    highest, lowest = max(opened, closed, one, other), min(opened, closed, one, other)
+    return opened, highest, lowest, closed, draw(st.sampled_from([0, 3, 8000]))
+
+
+@given(st.lists(on_the_grid(), min_size=1, max_size=6))
+def test_a_stride_ends_where_the_walk_does_and_knows_its_lowest_and_highest_bid(
+    klines: list[tuple[int, int, int, int, int]],
+) -> None:
+    walking, striding = GridWalker(), GridWalker()
+    for kline in klines:
+        bids = [bid for bid, _, _ in walking.walk(*kline, frames=8)]
+        assert striding.stride(*kline, frames=8) == (min(bids), max(bids), bids[-1])
+        assert (striding.last, striding.bought, striding.depth) == (walking.last, walking.bought, walking.depth)

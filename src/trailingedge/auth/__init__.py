@@ -1,1 +1,1 @@
-"""The key: loaded once, signing."""
+"""The key: who signs with it, and what it may do."""

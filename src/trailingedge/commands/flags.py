@@ -10,9 +10,12 @@ from trailingedge.config import OPTIONS, SHORTEST_SECRET, Reading, Settings, ass
 ENV_FILE: Final = Path(".env")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--mode`, `--symbol`, `--env-file` and `--set`."""
-    parser.add_argument("--mode", metavar="MODE", help="the same as --set TRADING_MODE=MODE")
+def add_arguments(parser: argparse.ArgumentParser, *, mode: bool = True) -> None:
+    """`--mode`, `--symbol`, `--env-file` and `--set`; without a `mode` for what knows only one."""
+    if mode:
+        parser.add_argument("--mode", metavar="MODE", help="the same as --set TRADING_MODE=MODE")
+    else:
+        parser.set_defaults(mode=None)
     parser.add_argument("--symbol", metavar="SYMBOL", help="the same as --set SYMBOL=SYMBOL")
     parser.add_argument("--env-file", type=Path, metavar="FILE", help=f"read settings from FILE ({ENV_FILE})")
     parser.add_argument(

@@ -29,6 +29,7 @@ from trailingedge.errors import (
     RequestRefused,
     SessionLost,
 )
+from trailingedge.record.files import SUFFIX
 from trailingedge.report import saved
 from trailingedge.report.books import story_of
 from trailingedge.report.data import as_data
@@ -38,7 +39,6 @@ from trailingedge.report.story import Story
 from trailingedge.report.terminal import summary_text
 
 USUAL_DAYS: Final = 30
-SESSION: Final = ".session.jsonl.gz"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def _failed(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
 
 def _of_file(path: Path) -> Story:
     """By its name, a recorded session or a story that was saved. Raises ConfigError."""
-    if path.name.endswith(SESSION):
+    if path.name.endswith(SUFFIX):
         return _of_session(path)
     return saved.load(path)
 

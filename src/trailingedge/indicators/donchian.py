@@ -7,10 +7,9 @@ running daemon can afford. A property test holds them together.
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from math import nan
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from trailingedge.market import Kline
 
@@ -26,12 +25,12 @@ class Breakout(Enum):
     DOWN = "down"
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(NamedTuple):
     """The channel in force while one kline forms, in quote per base; upper >= mid >= lower.
 
     `full`: it covers a whole window. `squeeze_share` is the share of strictly smaller widths among the
     full-window widths of the rolling klines, its own included; None before there are 100 of them.
+    A tuple, for a replay of a year makes half a million of these.
     """
 
     upper: float
@@ -103,7 +102,7 @@ class DonchianChannel:
         self.current: Channel | None = None
         self._source: Source = source
         self._window = window
-        self._waiting: deque[Kline] = deque()  # closed, but younger than the shift
+        self._waiting: deque[tuple[float, float]] = deque()  # edges of those closed, but younger than the shift
         self._shift = shift
         self._extremes = _Extremes(window)
         # As many as a fresh start can compute from `rolling` klines: a restart changes no share.
@@ -113,14 +112,18 @@ class DonchianChannel:
 
     def close(self, kline: Kline) -> Channel | None:
         """Move on past a kline that closed. Returns the channel that was in force while it formed."""
+        return self.move(*_edges(kline, self._source))
+
+    def move(self, high: float, low: float) -> Channel | None:
+        """The same for whoever has only the kline's edges: both its close, where closes make the channel."""
         in_force = self.current
-        self._waiting.append(kline)
+        self._waiting.append((high, low))
         if len(self._waiting) >= self._shift:
-            self.current = self._cover(self._waiting.popleft())
+            self.current = self._cover(*self._waiting.popleft())
         return in_force
 
-    def _cover(self, kline: Kline) -> Channel:
-        upper, lower = self._extremes.push(*_edges(kline, self._source))
+    def _cover(self, high: float, low: float) -> Channel:
+        upper, lower = self._extremes.push(high, low)
         if self._extremes.pushed < self._window:
             return Channel(upper, lower, full=False)
         return Channel(upper, lower, full=True, squeeze_share=self._widths.share_below(upper - lower))

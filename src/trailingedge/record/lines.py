@@ -34,10 +34,12 @@ changed in them but keys and signatures, which are struck out here as everywhere
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
+from itertools import accumulate
 from typing import Any, Final, Protocol
 
 Entry = tuple[Any, ...]
@@ -56,9 +58,40 @@ class Lines(Protocol):
         ...
 
 
+class FrameLines(Lines, Protocol):
+    """The same for whoever adds frames."""
+
+    def add_many(self, entry: Entry) -> None:
+        """Takes one whose frames are a bundle, or leaves it out where too much waits already."""
+        ...
+
+
+class Bundle:
+    """Frames that came together by the hundred, kept as one piece: apart they would hold several times the memory."""
+
+    __slots__ = ("_ends", "_joined")
+
+    def __init__(self, frames: Sequence[bytes]) -> None:
+        self._joined = b"".join(frames)
+        self._ends = array("Q", accumulate(map(len, frames)))
+
+    def __iter__(self) -> Iterator[bytes]:
+        begin = 0
+        for end in self._ends:
+            yield self._joined[begin:end]
+            begin = end
+
+    @property
+    def weight(self) -> int:
+        """In bytes."""
+        return len(self._joined)
+
+
 FORMAT: Final = "trailing-edge session"
 VERSION: Final = 1
 MOMENTS: Final = ("begin", "told", "ring", "tick", "obey", "stop", "stir")  # beside frames
+
+MANY: Final = 32  # frames that came together, from which on they are kept as a bundle
 
 FRAMES: Final = (b'["<', b'["+')
 
@@ -90,7 +123,7 @@ def without_secrets(text: str) -> str:
     return text
 
 
-def _frames(at_ns: int, turns: int, line: int, frames: Sequence[str | bytes]) -> bytes:
+def _frames(at_ns: int, turns: int, line: int, frames: Iterable[str | bytes]) -> bytes:
     first, *others = frames
     kind = "<" if isinstance(first, bytes) else "<text"
     written = [b'["%s",%d,%d,%d,%s]\n' % (kind.encode(), at_ns, turns, line, _frame(first))]

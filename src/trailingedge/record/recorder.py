@@ -16,7 +16,7 @@ from trailingedge.clock import Clock, RealClock
 from trailingedge.errors import ExitCode, SessionLost
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.record import failures
-from trailingedge.record.lines import Lines
+from trailingedge.record.lines import MANY, Bundle, FrameLines, Lines
 from trailingedge.record.standing import StandingClock
 from trailingedge.record.threshold import Do, Line, Threshold, error_of, is_of_our_own
 from trailingedge.record.turns import count_no_more, counter_of
@@ -32,7 +32,7 @@ _WALL_OFF_MS: Final = 2  # the wall clock is told in milliseconds, so that one m
 class Recorder(Threshold):
     """`surroundings` are those of the daemon, from now on: lived in, and recorded to `lines`."""
 
-    def __init__(self, world: Surroundings, lines: Lines, head: dict[str, object], seed: int) -> None:
+    def __init__(self, world: Surroundings, lines: FrameLines, head: dict[str, object], seed: int) -> None:
         self._now_ns = _nanoseconds(world.clock)
         super().__init__(StandingClock(self._now_ns(), world.clock.unix_ms() * 1_000_000))
         self._lines = lines
@@ -247,7 +247,7 @@ class Recorder(Threshold):
     def _listener(self, line: Line, ear: "_Ear") -> Hear:
         """A moment each, and each in one go: this is the way from a price to its order, and most of it is cold."""
         number, counter, now_ns, listen = line.number, self._counter, self._now_ns, line.hear
-        direct, add, now, wall = ear.direct, self._lines.add, self.time.now, self.time.wall
+        direct, add, add_many, now, wall = ear.direct, self._lines.add, self._add_many, self.time.now, self.time.wall
 
         def hear(frames: Sequence[str | bytes]) -> None:
             if not direct:
@@ -256,7 +256,10 @@ class Recorder(Threshold):
             at_ns = now_ns()
             now[0] = at_ns / 1e9
             wall[0] = (at_ns + wall[1]) // 1_000_000
-            add(("<", at_ns, counter.turns, number, frames))
+            if len(frames) < MANY:
+                add(("<", at_ns, counter.turns, number, frames))
+            else:
+                add_many(at_ns, counter.turns, number, frames)
             try:
                 listen(frames)
             except BaseException as failure:
@@ -265,6 +268,13 @@ class Recorder(Threshold):
                 raise
 
         return hear
+
+    def _add_many(self, at_ns: int, turns: int, number: int, frames: Sequence[str | bytes]) -> None:
+        raw = [frame for frame in frames if isinstance(frame, bytes)]
+        if len(raw) < len(frames):  # letters and bytes are told apart, and only the network sends so many at a time
+            self._lines.add(("<", at_ns, turns, number, frames))
+            return
+        self._lines.add_many(("<", at_ns, turns, number, Bundle(raw)))
 
     def deaf(self, line: Line) -> None:
         ear = self._ears.get(line.number)

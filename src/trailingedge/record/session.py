@@ -14,7 +14,7 @@ from trailingedge.config import Settings
 from trailingedge.errors import ExitCode
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import FORMAT, VERSION, Lines
+from trailingedge.record.lines import FORMAT, VERSION, FrameLines
 from trailingedge.record.recorder import Recorder
 from trailingedge.record.writer import Shelf, Writer
 from trailingedge.results import shown_settings
@@ -53,7 +53,13 @@ class Unrecorded:
 
 
 def recorded(
-    settings: Settings, world: Surroundings, lines: Lines, *, seed: int, program: str = "", checks_key: bool = False
+    settings: Settings,
+    world: Surroundings,
+    lines: FrameLines,
+    *,
+    seed: int,
+    program: str = "",
+    checks_key: bool = False,
 ) -> Recorder:
     """Everything that happens in `world` is written to `lines` from now on.
 

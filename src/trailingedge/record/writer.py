@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from trailingedge.record.files import forget, forget_before, make_room, part_path
-from trailingedge.record.lines import Entry, encode
+from trailingedge.record.lines import Bundle, Entry, encode
 
 BATCH_EVERY_S: Final = 0.5
 MOST_WAITING: Final = 50_000  # entries kept for a disk that is slow or full; later ones are counted and left out
+MOST_HEAVY: Final = 4 << 20  # bytes in bundles kept in a flood faster than it can be packed; more leaves a hole
+_HEAVY_BATCH: Final = 1 << 19
 FAREWELL_S: Final = 1.0  # how long a disk may hold up the end
 _BATCH: Final = 2000
 _SMALL_BATCH: Final = 200
@@ -40,6 +42,11 @@ class Sink(Protocol):
     def write(self, data: bytes, /) -> int | None: ...
 
     def close(self) -> None: ...
+
+
+def _weight(entry: Entry) -> int:
+    """Bytes in a bundle."""
+    return entry[4].weight if entry[0] == "<" and isinstance(entry[4], Bundle) else 0
 
 
 class Packer:
@@ -138,12 +145,22 @@ class Writer:
         self.add: Callable[[Entry], None] = self._waiting.append
         self._unwritten = b""
         self._left_out = 0
+        self._heavy_in = self._heavy_out = 0  # bytes in bundles; each is added to by one thread alone
         self._in_trouble = False
         self._between_parts = False
         self._closing = threading.Event()
         # A daemon thread: a disk that does not answer must not keep the process alive.
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
         self._thread.start()
+
+    def add_many(self, entry: Entry) -> None:
+        """What would be too much in memory leaves a hole at once."""
+        weight = _weight(entry)
+        if self._heavy_in - self._heavy_out + weight > MOST_HEAVY:
+            self._waiting.append(("hole", 1))
+            return
+        self._heavy_in += weight
+        self.add(entry)
 
     def mind(self) -> bool:
         """Take no more than there is room for, and go on where there is again."""
@@ -183,14 +200,25 @@ class Writer:
                 self._put(b"")
                 if self._shelf.full:
                     self._turn_over()
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
+                batch, weight = self._batch()
                 self._put(self._packer.pack(batch, self._breathe) if batch else b"")
+                self._heavy_out += weight
         except OSError as trouble:
             if not self._in_trouble:  # told once
                 self._in_trouble = True
                 _logger.warning("session cannot be recorded for now reason=%s", trouble)
         else:
             self._in_trouble = False
+
+    def _batch(self) -> tuple[list[Entry], int]:
+        """What is next, and the bytes in bundles among it."""
+        batch: list[Entry] = []
+        weight = 0
+        while self._waiting and len(batch) < _BATCH and weight < _HEAVY_BATCH:
+            entry = self._waiting.popleft()
+            batch.append(entry)
+            weight += _weight(entry)
+        return batch, weight
 
     def _turn_over(self) -> None:
         """To the next part; the one before is complete then."""
@@ -222,6 +250,10 @@ class Notebook:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.add: Callable[[Entry], None] = self.entries.append
+
+    def add_many(self, entry: Entry) -> None:
+        """There is room."""
+        self.add(entry)
 
     def mind(self) -> bool:
         """There is room."""

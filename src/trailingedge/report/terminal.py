@@ -29,12 +29,12 @@ def summary_text(story: Story) -> str:
         f"  from {moment(story.from_ms)} to {moment(story.to_ms)} UTC",
     ]
     if story.exits:
-        lines += ["", "exits, results against the anchor and after fees", *_columns(exits_table(story))]
-    lines += ["", "days", *_columns(days_table(story))]
+        lines += ["", "exits, results against the anchor and after fees", *columns(exits_table(story))]
+    lines += ["", "days", *columns(days_table(story))]
     return "\n".join(lines)
 
 
-def _columns(table: Table) -> list[str]:
+def columns(table: Table) -> list[str]:
     """The table with a heading, each column as wide as it must be."""
     rows = [table.headings, *table.rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.headings))]

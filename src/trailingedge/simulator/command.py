@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import permutations
 from pathlib import Path
 from random import Random
@@ -34,6 +34,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from trailingedge.clock import Clock, RealClock
 from trailingedge.errors import ConfigError
+from trailingedge.simulator.amounts import amount, balances, fraction
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import MENU, Faults
 from trailingedge.simulator.generator import GeneratedMarket
@@ -62,13 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--market", nargs="+", metavar="FILE", help="play recorded files instead of a generated market")
     parser.add_argument(
         "--balance",
-        type=_balances,
+        type=balances,
         metavar="ASSET=AMOUNT,…",
         help="what the account owns (default 1 of the base asset, 0 of the quote asset); where a symbol's name alone "
         "does not tell its two assets, they are found here",
     )
     parser.add_argument(
-        "--fee", type=_fraction, default=Decimal(0), metavar="F", help="maker fee as a fraction (default 0)"
+        "--fee", type=fraction, default=Decimal(0), metavar="F", help="maker fee as a fraction (default 0)"
     )
     parser.add_argument("--register-key", type=Path, metavar="PUB.pem", help="Ed25519 public key that may log on")
     parser.add_argument("--api-key", metavar="NAME", help="API key that names it (default: made from the key)")
@@ -249,17 +250,6 @@ def _write(private_key: Ed25519PrivateKey, path: Path) -> None:
         raise ConfigError([f"--private-key-out {path}: {error.strerror}"]) from error
 
 
-def _balances(text: str) -> dict[str, Decimal]:
-    """`ETH=1,FDUSD=0` as amounts by asset."""
-    balances = {}
-    for part in text.split(","):
-        asset, equals, amount = part.partition("=")
-        if not asset.strip() or not equals:
-            raise argparse.ArgumentTypeError(f"{part!r} is not ASSET=AMOUNT")
-        balances[asset.strip()] = _amount(amount.strip())
-    return balances
-
-
 def _port(text: str) -> int:
     port = int(text) if text.isdecimal() else -1
     if not 0 <= port <= 65535:
@@ -267,40 +257,23 @@ def _port(text: str) -> int:
     return port
 
 
-def _amount(text: str) -> Decimal:
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not amount.is_finite() or amount < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not an amount")
-    return amount
-
-
-def _fraction(text: str) -> Decimal:
-    amount = _amount(text)
-    if amount >= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a fraction; 0.001 is a tenth of a percent")
-    return amount
-
-
 def _fault(text: str) -> tuple[str, float]:
     """`late_reply=0.5` as a dish of the menu and how likely it is."""
     name, equals, likelihood = text.partition("=")
     if name not in MENU or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=LIKELIHOOD with a name of the menu")
-    amount = _amount(likelihood)
-    if amount > 1:
+    chance = amount(likelihood)
+    if chance > 1:
         raise argparse.ArgumentTypeError(f"{likelihood} is not from 0 to 1")
-    return name, float(amount)
+    return name, float(chance)
 
 
 def _seconds(text: str) -> float:
-    return float(_amount(text))
+    return float(amount(text))
 
 
 def _speed(text: str) -> float:
-    amount = float(_amount(text))
-    if amount <= 0:
+    speed = float(amount(text))
+    if speed <= 0:
         raise argparse.ArgumentTypeError("a market cannot stand still")
-    return amount
+    return speed

@@ -8,15 +8,18 @@ import csv
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from trailingedge.errors import ConfigError
 from trailingedge.market import Kline
 from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, is_header, recognise
+
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,17 @@ class CsvFile:
         """What the publisher called it."""
         return self.path.name if self.member is None else Path(self.member).name
 
+    @property
+    def size(self) -> int:
+        """Bytes of text, 0 where that cannot be told."""
+        try:
+            if self.member is None:
+                return self.path.stat().st_size
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.getinfo(self.member).file_size
+        except (OSError, zipfile.BadZipFile, KeyError):
+            return 0  # whoever reads it will say what is wrong
+
     def trouble(self, what: str, line: int | None = None) -> ConfigError:
         """The error that says what is wrong here and how it can be mended."""
         inside = "" if self.member is None or self.name == self.path.with_suffix(".csv").name else f" ({self.member})"
@@ -40,15 +54,34 @@ class CsvFile:
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Line number and cells of each row of values."""
         line = 0
+        with self._troubles_told(lambda: line + 1), self._open() as text:
+            reader = csv.reader(text)
+            for row in reader:
+                line = reader.line_num
+                if row and not (line == 1 and is_header(row)):
+                    yield line, row
+
+    def pieces(self, count: int) -> Iterator[tuple[int, list[Row]]]:
+        """The same, `count` lines at a time, each piece with the number of its first line: for whoever reads millions.
+
+        A line that is empty makes a row of one empty cell.
+        """
+        line = 1
+        with self._troubles_told(lambda: line), self._open() as text:
+            while lines := list(islice(text, count)):
+                rows: list[Row] = _split(lines)
+                if line == 1 and is_header(rows[0]):
+                    rows[0] = [""]
+                yield line, rows
+                line += len(lines)
+
+    @contextmanager
+    def _troubles_told(self, line: Callable[[], int]) -> Iterator[None]:
+        """What may be wrong with text, archive and disk becomes a ConfigError; `line` is where that is."""
         try:
-            with self._open() as text:
-                reader = csv.reader(text)
-                for row in reader:
-                    line = reader.line_num
-                    if row and not (line == 1 and is_header(row)):
-                        yield line, row
+            yield
         except (UnicodeDecodeError, csv.Error) as exc:
-            raise self.trouble(f"is no CSV text ({exc}); download it again", line + 1) from exc
+            raise self.trouble(f"is no CSV text ({exc}); download it again", line()) from exc
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as exc:
             raise self.trouble(f"cannot be unpacked ({exc}); download it again") from exc
         except OSError as exc:
@@ -77,13 +110,23 @@ class CsvFile:
         """Each row with what it says. Raises ConfigError at the first that says nothing sensible."""
         parse = PARSERS[layout]
         for line, row in self.rows():
-            try:
-                value = parse(row)
-            except IndexError as exc:
-                raise self.trouble(f"only {len(row)} columns; repair or remove the line", line) from exc
-            except ValueError as exc:
-                raise self.trouble(f"{exc}; repair or remove the line", line) from exc
-            yield row, value
+            yield row, self.parsed(parse, line, row)
+
+    def parsed(self, parse: Callable[[Row], Said], line: int, row: Row) -> Said:
+        """What `parse` makes of a row. Raises ConfigError where that is nothing sensible."""
+        try:
+            return parse(row)
+        except IndexError as exc:
+            raise self.trouble(f"only {len(row)} columns; repair or remove the line", line) from exc
+        except ValueError as exc:
+            raise self.trouble(f"{exc}; repair or remove the line", line) from exc
+
+
+def _split(lines: Sequence[str]) -> list[Row]:
+    """Cells of lines. None of the exchange's is quoted, and a plain split takes a third of the time."""
+    if any('"' in line for line in lines):
+        return list(csv.reader(lines))
+    return [line.rstrip("\r\n").split(",") for line in lines]
 
 
 def csv_files(path: Path) -> list[CsvFile]:

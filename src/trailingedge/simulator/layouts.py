@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from math import inf
 from typing import Final
 
 from trailingedge.market import ZERO, Kline, Side
@@ -87,8 +88,27 @@ def in_ms(cell: str) -> int:
 
 def kline_of(row: Row) -> Kline:
     """open_time, open, high, low, close, volume, close_time, …"""
-    opened, high, low, closed, volume = (_number(cell) for cell in row[1:6])
+    opened, high, low, closed, volume = map(_number, row[1:6])
     return Kline(in_ms(row[0]), in_ms(row[6]), opened, high, low, closed, volume)
+
+
+def kline_times(row: Row) -> tuple[int, int]:
+    """When the kline of a row that `kline_of` would read opens and closes. Raises what that would raise.
+
+    Whoever only looks through a year of them has no use for exact prices: floats say whether one makes sense,
+    and a row of which they say that it does not is read exactly.
+    """
+    try:
+        open_ms, close_ms = in_ms(row[0]), in_ms(row[6])
+        opened, high, low, closed, volume = map(float, row[1:6])
+    except (ValueError, IndexError):
+        sensible = False
+    else:
+        sensible = 0 < low <= opened <= high < inf and low <= closed <= high and 0 <= volume < inf
+    if not (sensible and open_ms <= close_ms):
+        kline = kline_of(row)
+        open_ms, close_ms = kline.open_ms, kline.close_ms
+    return open_ms, close_ms
 
 
 def trade_of(row: Row) -> Trade:
@@ -130,8 +150,7 @@ QUANTITY_COLUMNS: Final = {
 
 def decimals(cell: str) -> int:
     """How many decimals the number uses; trailing zeros are padding."""
-    _, _, fraction = cell.partition(".")
-    return len(fraction.rstrip("0"))
+    return len(cell.rstrip("0")) - 1 - point if (point := cell.find(".")) >= 0 else 0
 
 
 def _number(cell: str) -> Decimal:

@@ -66,6 +66,7 @@ def open_market(
         layout=surveys[0].layout,
         files=[survey.file for survey in surveys],
         gaps=missing(surveys),
+        interval_ms=max(survey.interval_ms for survey in surveys),
     )
 
 
@@ -87,6 +88,8 @@ def assets_of(symbol: str, base_asset: str | None = None, quote_asset: str | Non
 class RecordedMarket:
     """A tape of files, made by `open_market`. It keeps one kline's ticks at a time and has no history.
 
+    `interval_ms` is the length of its klines, 0 for trades and quotes.
+
     Iterating again tells the same again. It raises ConfigError at a row that cannot be read, which only
     trades and quotes beyond those that were checked can have.
     """
@@ -101,7 +104,9 @@ class RecordedMarket:
         layout: Layout,
         files: Sequence[CsvFile],
         gaps: Sequence[str],
+        interval_ms: int = 0,
     ) -> None:
+        self.interval_ms = interval_ms
         self.symbol = symbol
         self.base_asset = base_asset
         self.quote_asset = quote_asset
@@ -109,19 +114,19 @@ class RecordedMarket:
         self.step_size = step_size
         self.history: Sequence[Kline] = ()
         self.gaps: Sequence[str] = tuple(gaps)
-        self._layout = layout
-        self._files = tuple(files)
+        self.layout = layout
+        self.files = tuple(files)
 
     def __iter__(self) -> Iterator[Tick]:
-        if self._layout is Layout.KLINES:
+        if self.layout is Layout.KLINES:
             return self._from_klines()
-        if self._layout is Layout.BOOK_TICKER:
+        if self.layout is Layout.BOOK_TICKER:
             return self._from_quotes()
         return self._from_trades()
 
     def _values(self) -> Iterator[Kline | Trade | Quote]:
-        for file in self._files:
-            for _, value in file.values(self._layout):
+        for file in self.files:
+            for _, value in file.values(self.layout):
                 yield value
 
     def _from_klines(self) -> Iterator[Tick]:

@@ -5,17 +5,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, repeat
+from math import inf
+from operator import eq, le, lt, sub
 from pathlib import Path
 from typing import Final
 
 from trailingedge.errors import ConfigError
 from trailingedge.market import Kline
 from trailingedge.simulator.csv_files import CsvFile, csv_files
-from trailingedge.simulator.layouts import PRICE_COLUMNS, QUANTITY_COLUMNS, Layout, decimals
+from trailingedge.simulator.layouts import PRICE_COLUMNS, QUANTITY_COLUMNS, Layout, Row, decimals, in_ms, kline_times
 
 # How many trades or quotes of a file are looked at. Klines are few enough to see, and to check, them all.
 SURVEYED_ROWS: Final = 100_000
+_PIECE: Final = 512  # klines at a time
+_USUAL_PLACES: Final = 8  # decimals to which the exchange pads every number
+_POINT: Final = slice(-_USUAL_PLACES - 1, -_USUAL_PLACES)
 
 _SYMBOL_IN_NAME: Final = re.compile(r"([A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)-")
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
@@ -34,13 +39,13 @@ class Survey:
     interval_ms: int = 0
     runs: list[tuple[int, int]] = field(default_factory=list)
 
-    def note(self, kline: Kline) -> None:
+    def note(self, open_ms: int, close_ms: int) -> None:
         """Fold in the next kline of the file."""
-        after_ms = kline.close_ms + 1
+        after_ms = close_ms + 1
         # An exchange that goes down closes its last kline early: the longest one is the interval.
-        self.interval_ms = max(self.interval_ms, after_ms - kline.open_ms)
-        if not self.runs or kline.open_ms > self.runs[-1][1]:
-            self.runs.append((kline.open_ms, after_ms))
+        self.interval_ms = max(self.interval_ms, after_ms - open_ms)
+        if not self.runs or open_ms > self.runs[-1][1]:
+            self.runs.append((open_ms, after_ms))
         else:
             began_ms, ends_ms = self.runs[-1]
             self.runs[-1] = (began_ms, max(ends_ms, after_ms))
@@ -63,17 +68,65 @@ def _survey(file: CsvFile) -> Survey:
     layout = file.layout()
     named = _SYMBOL_IN_NAME.match(file.name) or _SYMBOL_IN_NAME.match(file.path.name)
     survey = Survey(file, layout, named.group(1).upper() if named else None)
-    rows = None if layout is Layout.KLINES else SURVEYED_ROWS
-    for row, value in islice(file.values(layout), rows):
-        survey.price_decimals = max(survey.price_decimals, *(decimals(row[n]) for n in PRICE_COLUMNS[layout]))
-        survey.quantity_decimals = max(survey.quantity_decimals, *(decimals(row[n]) for n in QUANTITY_COLUMNS[layout]))
-        if isinstance(value, Kline):
-            survey.note(value)
-            time_ms = value.open_ms
-        else:
-            time_ms = value.time_ms
-        survey.first_ms = min(survey.first_ms, time_ms) if survey.first_ms else time_ms
+    if layout is Layout.KLINES:
+        _survey_klines(survey)
+        return survey
+    for row, value in islice(file.values(layout), SURVEYED_ROWS):
+        _note_decimals(survey, row)
+        if not isinstance(value, Kline):
+            survey.first_ms = min(survey.first_ms, value.time_ms) if survey.first_ms else value.time_ms
     return survey
+
+
+def _survey_klines(survey: Survey) -> None:
+    """All of them, by columns, for a year of minutes is read here and again when it is played."""
+    for line, rows in survey.file.pieces(_PIECE):
+        if not _glance_at(survey, rows):  # what is odd is looked at one by one
+            for number, row in enumerate(rows, line):
+                if row != [""]:
+                    survey.note(*survey.file.parsed(kline_times, number, row))
+                    _note_decimals(survey, row)
+    survey.first_ms = min(began_ms for began_ms, _ in survey.runs)
+
+
+def _glance_at(survey: Survey, rows: Sequence[Row]) -> bool:
+    """Fold in rows that make sense all together; False where some may not, or leave a gap, and nothing was done."""
+    try:
+        cells = list(zip(*rows, strict=True))
+        open_ms, close_ms = list(map(in_ms, cells[0])), list(map(in_ms, cells[6]))
+        opened, high, low, closed, volume = (list(map(float, column)) for column in cells[1:6])
+    except (ValueError, IndexError):
+        return False
+    follows = all(map(eq, open_ms[1:], (end_ms + 1 for end_ms in close_ms[:-1])))
+    sensible = all(map(le, low, opened)) and all(map(le, opened, high)) and all(map(le, low, closed))
+    sensible = sensible and all(map(le, closed, high)) and min(low) > 0 and max(high) < inf
+    sensible = sensible and all(map(le, repeat(0.0), volume)) and all(map(lt, volume, repeat(inf)))
+    lengths = set(map(sub, close_ms, open_ms))
+    if not (follows and sensible and len(lengths) == 1 and lengths.pop() >= 0):
+        return False
+    survey.note(open_ms[0], close_ms[0])
+    began_ms, ends_ms = survey.runs[-1]
+    survey.runs[-1] = (began_ms, max(ends_ms, close_ms[-1] + 1))
+    for column in PRICE_COLUMNS[survey.layout]:
+        survey.price_decimals = _most_decimals(cells[column], survey.price_decimals)
+    for column in QUANTITY_COLUMNS[survey.layout]:
+        survey.quantity_decimals = _most_decimals(cells[column], survey.quantity_decimals)
+    return True
+
+
+def _most_decimals(cells: Sequence[str], known: int) -> int:
+    """How many decimals the cells use, `known` or more. Mostly all have the usual eight, with no news in them."""
+    tail = "0" * (_USUAL_PLACES - known)
+    if all(map(str.endswith, cells, repeat(tail))) and all(cell[_POINT] == "." for cell in cells):
+        return known
+    return max(known, *map(decimals, cells))
+
+
+def _note_decimals(survey: Survey, row: Row) -> None:
+    for column in PRICE_COLUMNS[survey.layout]:
+        survey.price_decimals = max(survey.price_decimals, decimals(row[column]))
+    for column in QUANTITY_COLUMNS[survey.layout]:
+        survey.quantity_decimals = max(survey.quantity_decimals, decimals(row[column]))
 
 
 def disagreements(surveys: Sequence[Survey]) -> list[str]:

@@ -40,8 +40,8 @@ def hear_close(memory: Memory, closed: ClosedKline, params: Params, *, unwatched
         memory = raise_high_by(memory, kline)
     close = float(kline.close)
     memory, moved = _move_gate(memory, close, kline.close_ms, channel, params)
-    memory, left = _note_breakout(memory, close, channel)
-    return replace(memory, last_close=close, last_close_ms=kline.close_ms), moved + left
+    memory, left = note_close(memory, close, kline.close_ms, channel)
+    return memory, moved + left
 
 
 def raise_high_by(memory: Memory, kline: Kline) -> Memory:
@@ -55,7 +55,14 @@ def raise_high_by(memory: Memory, kline: Kline) -> Memory:
     return replace(memory, high=best) if best > memory.high else memory
 
 
-def _move_gate(memory: Memory, close: float, close_ms: int, channel: Channel | None, params: Params) -> Heard:
+def _move_gate(
+    memory: Memory,
+    close: float,
+    close_ms: int,
+    channel: Channel | None,
+    params: Params,
+    last: tuple[float, int] | None = None,
+) -> Heard:
     if memory.regime is not Regime.QUOTE:
         return memory, ()
     gate = memory.gate
@@ -63,7 +70,8 @@ def _move_gate(memory: Memory, close: float, close_ms: int, channel: Channel | N
         return _judge_stop(memory, close, close_ms, channel, params)
     if close_ms <= gate.shut_ms:
         return memory, ()
-    before = memory.last_close if memory.last_close_ms > gate.shut_ms else gate.price
+    last_close, last_close_ms = last or (memory.last_close, memory.last_close_ms)
+    before = last_close if last_close_ms > gate.shut_ms else gate.price
     if channel is None or not opens(gate, close, before, channel):
         return memory, ()
     opened = replace(memory.anchored(Regime.QUOTE, close, close_ms), gate=None)
@@ -85,6 +93,27 @@ def _judge_stop(memory: Memory, close: float, close_ms: int, channel: Channel | 
         return shut, (GateShut(ShutBy.STOP, close, mid),)
     ending = ExitEnding(buying.kind, buying.side, buying.number, Cause.STOPPED)
     return replace(shut, exit=replace(buying, ending=Cause.STOPPED)), (GateShut(ShutBy.STOP, close, mid), ending)
+
+
+def note_close(memory: Memory, close: float, close_ms: int, channel: Channel | None) -> Heard:
+    """What any close leaves, whatever else it moves: the next one is compared with it, and a breakout is news once."""
+    memory, left = _note_breakout(memory, close, channel)
+    return replace(memory, last_close=close, last_close_ms=close_ms), left
+
+
+def is_quiet(
+    memory: Memory,
+    close: float,
+    close_ms: int,
+    channel: Channel | None,
+    params: Params,
+    before: tuple[float, int] | None = None,
+) -> bool:
+    """Whether a close would leave nothing but its note: `hear_close` moves neither gate nor exit.
+
+    `before` is the close before it and its time, where `memory` has not heard of that one yet.
+    """
+    return not _move_gate(memory, close, close_ms, channel, params, before)[1]
 
 
 def _note_breakout(memory: Memory, close: float, channel: Channel | None) -> Heard:

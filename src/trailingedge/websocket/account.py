@@ -96,8 +96,9 @@ class AccountSession:
     async def open(self) -> None:
         """Measure the clock, log on and subscribe to the account's events.
 
-        Raises LogonRefused where a person must act; else as queries do.
+        Raises LogonRefused where a person must act, ConfigError where that is the key's file; else as queries do.
         """
+        self._keys.prepare()
         await self._server_clock.measure(self._api)
         await self._logon()
         await self._subscribe()
@@ -165,7 +166,7 @@ class AccountSession:
         result_of("session.logon", answer)
 
     async def _ask_to_log_on(self) -> Answer:
-        params = self._keys.logon_params(self._server_clock.now_ms(), self._recv_window_ms)
+        params = await self._keys.logon_params(self._server_clock.now_ms, self._recv_window_ms)
         return await self._api.ask("session.logon", params)
 
     async def _subscribe(self) -> None:

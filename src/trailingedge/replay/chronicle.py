@@ -1,0 +1,244 @@
+"""What happens in a replay, written down as the story that is told afterwards.
+
+Orders and fills are kept each; candles and moments only so many, and coarser ones where a market is longer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.execution.happenings import OrderPlaced, OrderReplaced, OrderWithdrawn
+from trailingedge.execution.ids import own_id
+from trailingedge.execution.news import News
+from trailingedge.indicators.donchian import Channel
+from trailingedge.market import ZERO, ExecutionReport, ExecutionType, Regime, SymbolRules
+from trailingedge.replay import candles
+from trailingedge.replay.columns import Grid
+from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.strategy.hard_stop import stop_distance
+from trailingedge.strategy.inputs import Params
+from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.min_gain import min_gain
+from trailingedge.strategy.regime import price_at
+from trailingedge.strategy.trailing import trail
+from trailingedge.tally import Mark, Tally
+
+Holds = tuple[float, float]  # base and quote
+_Bar = tuple[int, int, int, int, int]  # when it opened, and its prices in ticks
+# Time, bid, ask, memory, high, channel and holdings: what a moment is made of, once it is known which are told.
+_Glance = tuple[int, int, int, Memory, float, Channel | None, Holds]
+
+MOST_CANDLES: Final = 32_768  # three weeks of minutes; beyond that, two become one, and so on
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a replay: what it came to by itself. Values are in quote, at the best bids."""
+
+    from_ms: int
+    to_ms: int
+    first_bid: Decimal
+    last_bid: Decimal
+    first_value: Decimal
+    last_value: Decimal
+    max_drawdown_frac: float
+    exits: int
+
+
+class Chronicle:
+    """Hears what the trader and the venue tell. `curves` False: without candles and moments."""
+
+    def __init__(self, rules: SymbolRules, grid: Grid, params: Params, *, curves: bool = True) -> None:
+        self.tally = Tally(rules.base_asset, rules.quote_asset)
+        self.parts: list[Part] = []
+        self._part_began: Mark | None = None
+        self._peak = self._deepest = ZERO  # of the part that has begun; the second a fraction
+        self._rules = rules
+        self._grid = grid
+        self._scale = grid.scale
+        self._params = params
+        self._curves = curves
+        self._orders: list[OrderEvent] = []
+        self._fills: list[Fill] = []
+        self._candles: list[_Bar] = []
+        self._moments: list[_Glance] = []
+        self._stride = 1  # so many candles of the strategy make one of ours
+        self._begun = 0  # how many of them are in the one that has no moment yet
+        self._forming: _Bar = (0, 0, 0, 0, 0)
+
+    # What happens ----------------------------------------------------------------------------
+
+    def hear_report(self, report: ExecutionReport) -> None:
+        """An execution report of an order of ours."""
+        self.tally.hear_report(report)
+        own = own_id(report.client_order_id)
+        if report.execution_type is not ExecutionType.TRADE or own is None:
+            return
+        self._fills.append(
+            Fill(
+                time_ms=report.time_ms,
+                trade_id=report.trade_id,
+                order_id=report.order_id,
+                number=own.number,
+                kind=own.kind,
+                side=report.side,
+                price=report.last_price,
+                quantity=report.last_quantity,
+                quote=report.last_quote,
+                commission=report.commission,
+                commission_asset=report.commission_asset or "",
+                is_maker=report.is_maker,
+            )
+        )
+
+    def hear(self, news: News, market_ms: int) -> None:
+        """Something happened to the trade."""
+        self.tally.hear(news, market_ms)
+        match news:
+            case OrderPlaced():
+                what = "placed"
+            case OrderReplaced():
+                what = "replaced"
+            case OrderWithdrawn():
+                what = "withdrawn"
+            case _:
+                return
+        self._orders.append(OrderEvent(market_ms, what, news.side, news.price, news.quantity, news.client_order_id))
+
+    def mark(self, market_ms: int, bid: int, base: Decimal, quote: Decimal) -> None:
+        """Where account and market stand."""
+        self.tally.mark(market_ms, self._grid.price(bid), base, quote)
+        value = self.tally.last_value
+        if self._part_began is None:
+            self._part_began, self._peak, self._deepest = self.tally.now(), value, ZERO
+        self._peak = max(self._peak, value)
+        if self._peak:
+            self._deepest = max(self._deepest, 1 - value / self._peak)
+
+    def split(self) -> None:
+        """After a mark: one part ends here, and the next begins."""
+        began, now = self._part_began, self.tally.now()
+        if began is None or began.market_ms == now.market_ms:
+            return
+        self.parts.append(
+            Part(
+                from_ms=began.market_ms,
+                to_ms=now.market_ms,
+                first_bid=began.bid,
+                last_bid=now.bid,
+                first_value=began.value,
+                last_value=now.value,
+                max_drawdown_frac=float(self._deepest),
+                exits=now.exits - began.exits,
+            )
+        )
+        self._part_began, self._peak, self._deepest = now, now.value, ZERO
+
+    # The curves ------------------------------------------------------------------------------
+
+    def close(self, candle: candles.Candle) -> bool:
+        """A candle of the market is over; whether `note` is to be told where things stand at that moment."""
+        if not self._curves:
+            return False
+        if self._begun:
+            open_ms, opened, high, low, _ = self._forming
+            self._forming = (open_ms, opened, max(high, candle.high), min(low, candle.low), candle.close)
+        else:
+            self._forming = (candle.open_ms, candle.open, candle.high, candle.low, candle.close)
+        self._begun += 1
+        return self._begun >= self._stride
+
+    @property
+    def lags(self) -> bool:
+        """There is a candle whose moment was not noted."""
+        return self._begun > 0
+
+    def note(
+        self, market_ms: int, bid: int, ask: int, memory: Memory, high: float, channel: Channel | None, holds: Holds
+    ) -> None:
+        """Where things stand as a candle closes; `channel` was in force while it formed, `high` is that of the moment.
+
+        `holds` is all of base and quote, for a curve.
+        """
+        self._candles.append(self._forming)
+        self._moments.append((market_ms, bid, ask, memory, high, channel, holds))
+        self._begun = 0
+        if len(self._candles) >= MOST_CANDLES:
+            self._thin_out()
+
+    def _thin_out(self) -> None:
+        """Two candles become one, with the moment at its end."""
+        pairs = zip(self._candles[::2], self._candles[1::2], strict=True)
+        self._candles = [
+            (first[0], first[1], max(first[2], then[2]), min(first[3], then[3]), then[4]) for first, then in pairs
+        ]
+        self._moments = self._moments[1::2]
+        self._stride *= 2
+
+    # The end ---------------------------------------------------------------------------------
+
+    def story(self, settings: Mapping[str, str], gaps: tuple[str, ...]) -> Story:
+        """All of it so far."""
+        tally, rules = self.tally, self._rules
+        return Story(
+            symbol=rules.symbol,
+            base_asset=rules.base_asset,
+            quote_asset=rules.quote_asset,
+            tick_size=rules.tick_size,
+            from_ms=tally.from_ms,
+            to_ms=tally.to_ms,
+            settings=settings,
+            exits=tuple(tally.exits),
+            fills=tuple(self._fills),
+            orders=tuple(self._orders),
+            candles=tuple(
+                Candle(open_ms, *(price / self._scale for price in prices)) for open_ms, *prices in self._candles
+            ),
+            moments=tuple(_moment(glance, self._scale, self._params) for glance in self._moments),
+            replaces=tally.replaces,
+            rejected=dict(sorted(tally.rejected.items())),
+            first_bid=tally.first_bid,
+            last_bid=tally.last_bid,
+            first_value=tally.first_value,
+            last_value=tally.last_value,
+            max_drawdown_frac=tally.max_drawdown_frac,
+            gaps=gaps,
+        )
+
+
+def _moment(glance: _Glance, scale: int, params: Params) -> Moment:
+    """One point of the curves. Stop and trail are where `decide` would find them with that channel."""
+    time_ms, bid_ticks, ask_ticks, memory, high, channel, (base, quote) = glance
+    bid, ask = bid_ticks / scale, ask_ticks / scale
+    regime, gated = memory.regime, memory.gate is not None
+    anchor = best = level = stop = None
+    if regime is not None:
+        anchor, best = price_at(regime, memory.anchor), price_at(regime, high)
+        if not gated:
+            stop = price_at(regime, memory.anchor * (1 - stop_distance(channel, params)))
+            now = trail(
+                bid if regime is Regime.BASE else 1 / ask,
+                memory.anchor,
+                high,
+                min_gain(regime, memory.anchor, ask, channel, params),
+                params.fee,
+                start_factor=params.start_factor,
+                min_factor=params.min_factor,
+                gain_scale_frac=params.gain_scale_frac(regime),
+            ).level
+            level = None if now is None else price_at(regime, now)
+    return Moment(
+        time_ms=time_ms,
+        bid=bid,
+        value=base * bid + quote,
+        regime=regime,
+        anchor=anchor,
+        high=best,
+        trail=level,
+        stop=stop,
+        upper=None if channel is None else channel.upper,
+        mid=None if channel is None else channel.mid,
+        lower=None if channel is None else channel.lower,
+        gate_shut=gated,
+    )

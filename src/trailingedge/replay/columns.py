@@ -1,0 +1,130 @@
+"""A recorded market in memory: whole numbers in columns, prices in ticks and quantities in steps.
+
+A tick as the exchange plays it costs a microsecond to make and another to look at; here it costs a few bytes,
+and a million of them can be looked through in the time in which a thousand are thought about.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from operator import gt
+from typing import TypeAlias
+
+from trailingedge.market import Side
+from trailingedge.simulator.tape import Tick
+
+Numbers: TypeAlias = Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What the whole numbers count: `scale` ticks are one in quote per base."""
+
+    tick_size: Decimal
+    step_size: Decimal
+
+    @property
+    def scale(self) -> int:
+        """Ticks to one, for a tick of 1, 0.1, 0.01 …: a price in ticks over it is the float nearest to the price."""
+        return int(1 / self.tick_size)
+
+    def price(self, ticks: int) -> Decimal:
+        return ticks * self.tick_size
+
+    def quantity(self, steps: int) -> Decimal:
+        return steps * self.step_size
+
+
+def numbers() -> "array[int]":
+    return array("q")
+
+
+class KlineColumns:
+    """A run of klines, oldest first; `close_ms` is the last millisecond of each."""
+
+    __slots__ = ("close_ms", "closes", "highs", "lows", "open_ms", "opens", "volumes")
+
+    def __init__(self) -> None:
+        self.open_ms, self.close_ms = numbers(), numbers()
+        self.opens, self.highs, self.lows, self.closes = numbers(), numbers(), numbers(), numbers()
+        self.volumes = numbers()
+
+    def __len__(self) -> int:
+        return len(self.open_ms)
+
+    def after(self, told_ms: int) -> "KlineColumns":
+        """Those that go on from `told_ms`: what overlaps is told once, and what comes late is left out."""
+        open_ms = self.open_ms
+        if open_ms[0] > told_ms and all(map(gt, open_ms[1:], self.close_ms)):
+            return self
+        kept = KlineColumns()
+        for kline in zip(
+            open_ms, self.close_ms, self.opens, self.highs, self.lows, self.closes, self.volumes, strict=True
+        ):
+            if kline[0] > told_ms:
+                kept.add(*kline)
+                told_ms = kline[1]
+        return kept
+
+    def add(self, open_ms: int, close_ms: int, opened: int, high: int, low: int, closed: int, volume: int) -> None:
+        """One kline more."""
+        self.open_ms.append(open_ms)
+        self.close_ms.append(close_ms)
+        self.opens.append(opened)
+        self.highs.append(high)
+        self.lows.append(low)
+        self.closes.append(closed)
+        self.volumes.append(volume)
+
+
+class TickColumns:
+    """A run of ticks, oldest first. The aggressor of a trade is a buyer where `buyers` is 1."""
+
+    __slots__ = ("ask_steps", "asks", "bid_steps", "bids", "buyers", "lasts", "time_ms", "traded")
+
+    def __init__(self) -> None:
+        self.time_ms, self.lasts, self.traded, self.buyers = numbers(), numbers(), numbers(), array("b")
+        self.bids, self.bid_steps, self.asks, self.ask_steps = numbers(), numbers(), numbers(), numbers()
+
+    def __len__(self) -> int:
+        return len(self.time_ms)
+
+    def add(
+        self,
+        time_ms: int,
+        bid: int,
+        bid_steps: int,
+        ask: int,
+        ask_steps: int,
+        last: int,
+        traded: int,
+        *,
+        bought: bool,
+    ) -> None:
+        """One tick more."""
+        self.time_ms.append(time_ms)
+        self.bids.append(bid)
+        self.bid_steps.append(bid_steps)
+        self.asks.append(ask)
+        self.ask_steps.append(ask_steps)
+        self.lasts.append(last)
+        self.traded.append(traded)
+        self.buyers.append(bought)
+
+    def tick(self, index: int, grid: Grid) -> Tick:
+        """The tick as the exchange plays it."""
+        traded = self.traded[index]
+        return Tick(
+            time_ms=self.time_ms[index],
+            bid=grid.price(self.bids[index]),
+            bid_quantity=grid.quantity(self.bid_steps[index]),
+            ask=grid.price(self.asks[index]),
+            ask_quantity=grid.quantity(self.ask_steps[index]),
+            last_price=grid.price(self.lasts[index]),
+            traded=grid.quantity(traded),
+            aggressor=None if not traded else Side.BUY if self.buyers[index] else Side.SELL,
+        )
+
+
+Columns = KlineColumns | TickColumns

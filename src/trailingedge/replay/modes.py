@@ -1,0 +1,275 @@
+"""What would have to happen for a beat to be worth giving, in each of the states a trade can be in.
+
+A mode looks through ticks and stops at the first that somebody must think about. It decides nothing: where it
+stops, the trader is given that tick as a daemon would be, and where it does not, the trader would have done
+nothing. Meanwhile it keeps the high, which is all that quiet ticks leave behind.
+"""
+
+from math import ceil, inf
+from typing import Protocol
+
+from trailingedge.indicators.donchian import Channel
+from trailingedge.market import Regime, Side
+from trailingedge.replay.bounds import (
+    FAR,
+    Quiet,
+    Standing,
+    base_bounds,
+    base_stop_from,
+    quote_bounds,
+    quote_stop_above,
+    widest_base_bounds,
+    widest_quote_bounds,
+)
+from trailingedge.replay.columns import Numbers, TickColumns
+from trailingedge.replay.stretches import Stretch
+from trailingedge.strategy.inputs import Params
+from trailingedge.strategy.want import Pricing
+
+
+class Mode(Protocol):
+    """`high` is the best unit value so far. Closes below `calm_below`, in quote per base, move nothing."""
+
+    high: float
+    calm_below: float
+
+    def passes(self, stretch: Stretch) -> bool:
+        """Nothing in the whole of `stretch` is worth a beat, and it is behind us now."""
+        ...
+
+    def scan(self, columns: TickColumns, begin: int, end: int) -> int:
+        """The first tick worth a beat, `end` where none is; those before it are behind us."""
+        ...
+
+    def turn(self, channel: Channel | None) -> None:
+        """A candle closed quietly, and the channel moved on."""
+        ...
+
+
+class Busy:
+    """Every tick is worth a beat, and so is time: an order is on its way to where it is to be, or a breach lasts."""
+
+    calm_below = -inf
+
+    def __init__(self, high: float) -> None:
+        self.high = high
+
+    def passes(self, stretch: Stretch) -> bool:  # noqa: ARG002 - as the protocol has it
+        return False
+
+    def scan(self, columns: TickColumns, begin: int, end: int) -> int:  # noqa: ARG002
+        return begin
+
+    def turn(self, channel: Channel | None) -> None:
+        pass
+
+
+class WatchingBase:
+    """Base is held, and the bid is between stop and take-profit."""
+
+    calm_below = inf
+
+    def __init__(self, high: float, standing: Standing) -> None:
+        self.high = high
+        self._best = int(high * standing.scale)
+        self._standing = standing
+        self._widest = widest_base_bounds(standing.anchor, standing.params, standing.scale, standing.limit)
+        self._quiet: Quiet | None = None
+        self._channel = standing.channel
+
+    def turn(self, channel: Channel | None) -> None:
+        self._quiet = None
+        self._channel = channel
+
+    def passes(self, stretch: Stretch) -> bool:
+        low, high, quiet = stretch.low_bid, stretch.high_bid, self._widest
+        if not (quiet.low < low and high < quiet.high and self._best < quiet.high):
+            found = self._quiet
+            if found is None or not found.low < low < found.high:
+                found = self._quiet = self._bounds(low)
+            if found is None or not (found.low < low and high < found.high):
+                return False
+        self._see(high)
+        return True
+
+    def scan(self, columns: TickColumns, begin: int, end: int) -> int:
+        bids, index = columns.bids, begin
+        while index < end:
+            self._see(bids[index])
+            quiet = self._bounds(bids[index])
+            if quiet is None:
+                break
+            outside = _first_outside(bids, index, end, quiet)
+            if quiet.tracks:
+                self._see(max(bids[index:outside]))
+            index = outside
+        return index
+
+    def _bounds(self, price: int) -> Quiet | None:
+        return base_bounds(self.high, self._best, price, self._standing._replace(channel=self._channel))
+
+    def _see(self, bid: int) -> None:
+        if bid > self._best:
+            self._best = bid
+            self._quiet = None
+            self.high = max(self.high, bid / self._standing.scale)
+
+
+class WatchingQuote:
+    """Quote is held, and the ask is where nothing is bought. Under a shut gate that is everywhere."""
+
+    def __init__(self, high: float, standing: Standing, *, gated: bool) -> None:
+        self.high = high
+        self._best = ceil(standing.scale / high)
+        self._gated = gated
+        self._standing = standing
+        self._widest = widest_quote_bounds(standing.anchor, standing.params, standing.scale, standing.limit)
+        if gated or standing.held:
+            self._widest = Quiet(-1, standing.limit, tracks=True)
+        self._quiet: Quiet | None = None
+        self._channel = standing.channel
+        self.calm_below = -inf if gated else quote_stop_above(standing)
+
+    def turn(self, channel: Channel | None) -> None:
+        self._quiet = None
+        self._channel = channel
+
+    def passes(self, stretch: Stretch) -> bool:
+        low, high, quiet = stretch.low_ask, stretch.high_ask, self._widest
+        if not (quiet.low < low and high < quiet.high and quiet.low < self._best):
+            found = self._quiet
+            if found is None or not found.low < high < found.high:
+                found = self._quiet = self._bounds(high)
+            if found is None or not (found.low < low and high < found.high):
+                return False
+        self._see(low)
+        return True
+
+    def scan(self, columns: TickColumns, begin: int, end: int) -> int:
+        asks, index = columns.asks, begin
+        while index < end:
+            self._see(asks[index])
+            quiet = self._bounds(asks[index])
+            if quiet is None:
+                break
+            outside = _first_outside(asks, index, end, quiet)
+            if quiet.tracks:
+                self._see(min(asks[index:outside]))
+            index = outside
+        return index
+
+    def _bounds(self, price: int) -> Quiet | None:
+        if self._gated:
+            return self._widest if price < self._widest.high else None
+        return quote_bounds(self.high, self._best, price, self._standing._replace(channel=self._channel))
+
+    def _see(self, ask: int) -> None:
+        if ask < self._best:
+            self._best = ask
+            self._quiet = None
+            self.high = max(self.high, 1 / (ask / self._standing.scale))
+
+
+class Resting:
+    """An order of ours rests where it should, and goes on to: the best prices are where they leave it in peace.
+
+    `price` is the order's. While nobody stands beside it, others may move behind it as they like; where
+    somebody does, nothing may move at all. A trade at its price moves the queue, and is looked at.
+    """
+
+    calm_below = -inf
+
+    def __init__(
+        self,
+        high: float,
+        regime: Regime,
+        side: Side,
+        price: int,
+        pricing: Pricing,
+        bid: int,
+        ask: int,
+        *,
+        stop: tuple[float, Params] | None,
+        channel: Channel | None,
+        scale: int,
+    ) -> None:
+        """`bid` and `ask` are the others' now; `stop` is what the BASE stop follows from, while it watches."""
+        self.high = high
+        self._regime = regime
+        self._selling = side is Side.SELL
+        self._price = price
+        self._scale = scale
+        self._stop = stop
+        self._bids, self._asks = _peaceful(side, price, pricing, bid, ask)
+        self._bid_low = self._bids[0]
+        self.turn(channel)
+
+    @property
+    def in_peace(self) -> bool:
+        """There are such prices at all."""
+        return self._bids[0] <= self._bids[1] and self._asks[0] <= self._asks[1]
+
+    def turn(self, channel: Channel | None) -> None:
+        if self._stop is not None:
+            anchor, params = self._stop
+            self._bids = (max(self._bid_low, base_stop_from(anchor, channel, params, self._scale) + 1), self._bids[1])
+
+    def passes(self, stretch: Stretch) -> bool:
+        (low_bid, high_bid), (low_ask, high_ask) = self._bids, self._asks
+        if not (low_bid <= stretch.low_bid and stretch.high_bid <= high_bid):
+            return False
+        if not (low_ask <= stretch.low_ask and stretch.high_ask <= high_ask):
+            return False
+        heard = stretch.prices
+        if heard is not None and (heard[1] >= self._price if self._selling else heard[2] <= self._price):
+            return False
+        self._see(stretch.high_bid, stretch.low_ask)
+        return True
+
+    def scan(self, columns: TickColumns, begin: int, end: int) -> int:
+        (low_bid, high_bid), (low_ask, high_ask), limit = self._bids, self._asks, self._price
+        bids, asks, lasts, traded = columns.bids, columns.asks, columns.lasts, columns.traded
+        index = begin
+        while index < end:
+            if not (low_bid <= bids[index] <= high_bid and low_ask <= asks[index] <= high_ask):
+                break
+            if traded[index] and (lasts[index] >= limit if self._selling else lasts[index] <= limit):
+                break
+            index += 1
+        if index > begin:
+            self._see(max(bids[begin:index]), min(asks[begin:index]))
+        return index
+
+    def _see(self, highest_bid: int, lowest_ask: int) -> None:
+        price = highest_bid / self._scale if self._regime is Regime.BASE else 1 / (lowest_ask / self._scale)
+        self.high = max(self.high, price)
+
+
+def _peaceful(side: Side, price: int, pricing: Pricing, bid: int, ask: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Bids and asks of the others, from and to, at which `execution.pricing` leaves the order where it is."""
+    nowhere = ((1, 0), (1, 0))
+    if side is Side.SELL:
+        tight = (price - 1, price)  # one tick from taking it, or touching it
+        if ask > price:
+            return (tight if pricing is Pricing.OPPOSITE else (-FAR, price)), (price + 1, FAR)
+        if ask < price or bid >= price:
+            return nowhere
+        if pricing in (Pricing.OPPOSITE, Pricing.IMPROVE):
+            return ((price - 1, price - 1), (price, price)) if bid == price - 1 else nowhere
+        return (-FAR, price - 1), (price, price)
+    tight = (price, price + 1)
+    if bid < price:
+        return (-FAR, price - 1), (tight if pricing is Pricing.OPPOSITE else (price, FAR))
+    if bid > price or ask <= price:
+        return nowhere
+    if pricing in (Pricing.OPPOSITE, Pricing.IMPROVE):
+        return ((price, price), (price + 1, price + 1)) if ask == price + 1 else nowhere
+    return (price, price), (price + 1, FAR)
+
+
+def _first_outside(prices: Numbers, begin: int, end: int, quiet: Quiet) -> int:
+    low, high = quiet.low, quiet.high
+    for index in range(begin, end):
+        if not low < prices[index] < high:
+            return index
+    return end

@@ -1,0 +1,215 @@
+"""Market files into columns, a piece at a time, so that a year takes no more memory than a day.
+
+The tape of the same files is `simulator.recorded`'s; a test holds the two together. Here the cells become
+whole numbers at once, which is most of what a replay of klines costs. What does not read at first sight is
+read as the tape reads it, and then either means the same or is refused in the same words.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+from trailingedge.market import Side, floor_to_step, passive
+from trailingedge.replay.columns import Columns, Grid, KlineColumns, TickColumns
+from trailingedge.simulator.csv_files import CsvFile
+from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, decimals, in_ms
+from trailingedge.simulator.recorded import RecordedMarket
+
+_ROWS: Final = 4096  # a piece; two days of minutes and some
+_EMPTY: Final = [""]
+_CELLS_KEPT: Final = 50_000
+_EXACT: Final = 2.0**50
+_RECENT: Final = 20  # trades whose largest stands for what a best price holds
+
+Progress = Callable[[float], None]
+
+
+def grid_of(market: RecordedMarket) -> Grid:
+    return Grid(market.tick_size, market.step_size)
+
+
+def columns_of(market: RecordedMarket, progress: Progress = lambda _: None) -> Iterator[Columns]:
+    """The market of these files from its beginning; `progress` hears which share of them has been read.
+
+    Raises ConfigError at a row that cannot be read, which only trades and quotes can have.
+    """
+    match market.layout:
+        case Layout.KLINES:
+            yield from _klines(market, progress)
+        case Layout.BOOK_TICKER:
+            yield from _quotes(market, progress)
+        case Layout.TRADES | Layout.AGG_TRADES:
+            yield from _trades(market, progress)
+
+
+class _Reader:
+    """The rows of all files in pieces, and how far that has come."""
+
+    def __init__(self, market: RecordedMarket, progress: Progress) -> None:
+        self._files = market.files
+        self._sizes = [file.size for file in market.files]
+        self._progress = progress
+
+    def pieces(self) -> Iterator[tuple[CsvFile, list[tuple[int, Row]]]]:
+        """Rows with their lines, and the file that they are in."""
+        for file, line, rows in self.blocks():
+            yield file, [(number, row) for number, row in enumerate(rows, line) if row != _EMPTY]
+
+    def blocks(self) -> Iterator[tuple[CsvFile, int, list[Row]]]:
+        """The same without lines but the first; an empty one is a row of one empty cell."""
+        total, done = max(1, sum(self._sizes)), 0
+        for file, size in zip(self._files, self._sizes, strict=True):
+            read = 0
+            for line, rows in file.pieces(_ROWS):
+                yield file, line, rows
+                read += len(rows) * (sum(map(len, rows[-1])) + len(rows[-1]))
+                self._progress((done + min(read, size)) / total)
+            done += size
+        self._progress(1.0)
+
+
+class _Cells(dict[str, int]):
+    """Cells as whole numbers of a grid with that many decimals; the same few come again and again.
+
+    Looking one up raises ValueError for what is no plain number, negative, or finer than the grid.
+    """
+
+    def __init__(self, places: int) -> None:
+        super().__init__()
+        self._places = places
+
+    def __missing__(self, cell: str) -> int:
+        whole, _, fraction = cell.partition(".")
+        places = self._places
+        if len(fraction) > places and fraction[places:].strip("0"):
+            raise ValueError(f"{cell} is finer than {places} decimals")
+        number = int(whole + fraction[:places].ljust(places, "0"))
+        if number < 0:
+            raise ValueError(f"{cell} is negative")
+        if len(self) >= _CELLS_KEPT:
+            self.clear()
+        self[cell] = number
+        return number
+
+
+def _klines(market: RecordedMarket, progress: Progress) -> Iterator[KlineColumns]:
+    """Every row was read and checked when the market was opened, so that no cell is finer than the grid."""
+    tick, step = _whole(market.tick_size), _whole(market.step_size)
+    told_ms = -1
+    for file, line, rows in _Reader(market, progress).blocks():
+        columns = KlineColumns()
+        try:
+            cells = list(zip(*(row for row in rows if row != _EMPTY), strict=False))
+            if not cells:
+                continue
+            columns.open_ms.extend(map(in_ms, cells[0]))
+            columns.close_ms.extend(map(in_ms, cells[6]))
+            columns.opens.extend(tick(cells[1]))
+            columns.highs.extend(tick(cells[2]))
+            columns.lows.extend(tick(cells[3]))
+            columns.closes.extend(tick(cells[4]))
+            columns.volumes.extend(step(cells[5]))
+        except (ValueError, IndexError) as exc:
+            raise file.trouble(f"{exc}; the file has changed since it was opened", line) from exc
+        columns = columns.after(told_ms)
+        if columns:
+            told_ms = columns.close_ms[-1]
+            yield columns
+
+
+def _whole(size: Decimal) -> Callable[[Iterable[str]], list[int]]:
+    """Cells that are none finer than the grid as whole numbers of it, all at once."""
+    scale = int(1 / size)
+
+    def read(cells: Iterable[str]) -> list[int]:
+        numbers = [float(cell) * scale for cell in cells]
+        if max(numbers) < _EXACT:  # the nearest whole number is the right one, as far as a float can tell it
+            return [int(number + 0.5) for number in numbers]
+        return [int(Decimal(cell) * scale) for cell in cells]
+
+    return read
+
+
+def _trades(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]:
+    prices, quantities = _cells(market.tick_size), _cells(market.step_size)
+    aggregated = market.layout is Layout.AGG_TRADES
+    time_column, maker_column = (5, 6) if aggregated else (4, 5)
+    told_id, told_ms = -1, 0
+    recent: deque[int] = deque([1], maxlen=_RECENT)
+    for file, piece in _Reader(market, progress).pieces():
+        columns = TickColumns()
+        for line, row in piece:
+            try:
+                trade_id, time_ms = int(row[0]), in_ms(row[time_column])
+                price, traded, maker = prices[row[1]], quantities[row[2]], _MAKERS[row[maker_column]]
+                if not price:
+                    raise ValueError("a trade at a price of zero")
+            except (ValueError, IndexError, KeyError):
+                trade_id, time_ms, price, traded, maker = _as_the_tape_reads(market, file, line, row)
+            if trade_id <= told_id:
+                continue
+            told_id, told_ms = trade_id, max(told_ms, time_ms)
+            recent.append(traded)
+            depth = max(1, *recent)
+            bid = price if maker or price == 1 else price - 1
+            columns.add(told_ms, bid, depth, bid + 1, depth, price, traded, bought=bid < price)
+        yield columns
+
+
+def _as_the_tape_reads(market: RecordedMarket, file: CsvFile, line: int, row: Row) -> tuple[int, int, int, int, bool]:
+    trade = _parsed(market.layout, file, line, row)
+    if not isinstance(trade, Trade):
+        raise file.trouble("is no trade", line)
+    whole = (trade.price / market.tick_size).to_integral_value(rounding=ROUND_HALF_EVEN)
+    traded = int(floor_to_step(trade.quantity, market.step_size) / market.step_size)
+    return trade.trade_id, trade.time_ms, max(1, int(whole)), traded, trade.aggressor is Side.SELL
+
+
+def _quotes(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]:
+    prices, quantities = _cells(market.tick_size), _cells(market.step_size)
+    told_ms = 0
+    for file, piece in _Reader(market, progress).pieces():
+        columns = TickColumns()
+        for line, row in piece:
+            try:
+                time_ms = in_ms(row[5])
+                bid, bid_steps, ask, ask_steps = (
+                    prices[row[1]],
+                    quantities[row[2]],
+                    prices[row[3]],
+                    quantities[row[4]],
+                )
+            except (ValueError, IndexError):
+                time_ms, bid, bid_steps, ask, ask_steps = _quote_as_the_tape_reads(market, file, line, row)
+            if time_ms < told_ms or not 0 < bid < ask:
+                continue
+            told_ms = time_ms
+            columns.add(told_ms, bid, bid_steps, ask, ask_steps, bid, 0, bought=False)
+        yield columns
+
+
+def _quote_as_the_tape_reads(
+    market: RecordedMarket, file: CsvFile, line: int, row: Row
+) -> tuple[int, int, int, int, int]:
+    quote, tick, step = _parsed(market.layout, file, line, row), market.tick_size, market.step_size
+    if not isinstance(quote, Quote):
+        raise file.trouble("is no quote", line)
+    if not 0 < quote.bid < quote.ask:
+        return quote.time_ms, 0, 0, 0, 0
+    bid = max(1, int(passive(quote.bid, Side.BUY, tick) / tick))
+    ask = max(bid + 1, int(passive(quote.ask, Side.SELL, tick) / tick))
+    bid_steps, ask_steps = (int(floor_to_step(held, step) / step) for held in (quote.bid_quantity, quote.ask_quantity))
+    return quote.time_ms, bid, bid_steps, ask, ask_steps
+
+
+def _parsed(layout: Layout, file: CsvFile, line: int, row: Row) -> object:
+    """What the row says. Raises ConfigError with the words of the tape."""
+    return file.parsed(PARSERS[layout], line, row)
+
+
+_MAKERS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
+
+def _cells(size: Decimal) -> _Cells:
+    return _Cells(decimals(f"{size:f}"))

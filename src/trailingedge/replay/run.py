@@ -1,0 +1,398 @@
+"""One market from beginning to end: trader and venue wired directly, and time that jumps.
+
+The trader is the daemon's own, and is given what the daemon would give it; what lies between (sockets, text,
+an event loop) is left out. So are the ticks at which it would do nothing: a mode (see `modes`) looks for the
+next at which it might. `thorough` leaves nothing out, for whoever wants to see that this changes nothing.
+
+The timing is that of the embedded exchange at the market's own pace, with nothing on its way for any time:
+- a tick fills what it fills, and is heard of together with those fills and with the candles that it closes;
+- a request is carried out, answered and heard of within the tick that gave rise to it, and the beat after an
+  answer may ask again, so that the market never runs ahead of a bot that has more to say;
+- between two ticks the book stands still. The house is kept every LOOP_SLEEP_SEC from the first tick on, and a
+  stop is confirmed a millisecond after its time, as the daemon does;
+- the market counts as fresh throughout, for at an exchange that answers, a quiet market is proved by asking.
+It begins without a history of candles, as a daemon does at the beginning of the same files.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from trailingedge import wiring
+from trailingedge.config_validator import effective_rules
+from trailingedge.errors import BrokenInvariant
+from trailingedge.execution.budget import OrderBudget
+from trailingedge.execution.commands import Incoming, Remedy
+from trailingedge.execution.ids import own_id
+from trailingedge.execution.maker_exit import MakerExit
+from trailingedge.execution.order import State
+from trailingedge.execution.trader import Trader
+from trailingedge.indicators.donchian import Channel
+from trailingedge.market import ZERO, ExecutionReport, Kline, Regime, Side
+from trailingedge.replay.bounds import Standing, buying_cap, selling_floor
+from trailingedge.replay.candles import Candle, Candles
+from trailingedge.replay.chronicle import Chronicle
+from trailingedge.replay.columns import Columns, Grid, TickColumns
+from trailingedge.replay.ground import Ground
+from trailingedge.replay.modes import Busy, Mode, Resting, WatchingBase, WatchingQuote
+from trailingedge.replay.stretches import Stretch, stretches
+from trailingedge.replay.venue import Venue, rules_of
+from trailingedge.simulator.klines import INTERVALS
+from trailingedge.snapshots import View
+from trailingedge.strategy.closes import is_quiet, note_close
+from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.want import Kind, Want
+
+_DAY_MS: Final = 86_400_000
+_BEATS_AT_ONCE: Final = 1000  # a beat that asks for another without end is a mistake of ours
+_IDLE_BEATS: Final = 90  # of house-keeping; whatever waits for time to pass waits less than that
+
+
+class Replay:
+    """Runs once. `stopped` is asked now and then whether that is enough.
+
+    `splits` are times at which one part of it ends and another begins (see `Chronicle.parts`), oldest first.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        *,
+        curves: bool = True,
+        thorough: bool = False,
+        splits: Sequence[int] = (),
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        settings, terms = ground.settings, ground.terms
+        self.beats = 0
+        self.ended_because: str | None = None  # of a halt
+        self._settings = settings
+        self._thorough = thorough
+        self._stopped = stopped
+        self._splits = deque(splits)
+        self._grid = Grid(terms.tick_size, terms.step_size)
+        self._scale = self._grid.scale
+        rules = effective_rules(settings, rules_of(terms))
+        fee = terms.maker_fee if settings.fee is None else settings.fee
+        self._params = wiring.strategy_params(settings, rules, float(fee))
+        self._budget = OrderBudget(settings.order_budget_reserve)
+        self._channel = wiring.channel(settings)
+        self.venue = Venue(terms, ground.balances, self._hear)
+        self.trader = Trader(
+            self._params,
+            wiring.trader_params(settings),
+            MakerExit(rules, self._budget, wiring.chase_params(settings)),
+            self._channel,
+            wiring.guards(settings, rules, 0),
+            rules.base_asset,
+            rules.quote_asset,
+            paused=settings.start_paused,
+        )
+        self.chronicle = Chronicle(rules, self._grid, self._params, curves=curves)
+        self._interval_ms = INTERVALS[settings.kline_interval]
+        self._house_ms = max(1, round(settings.loop_sleep_sec * 1000))
+        self._candles = Candles(self._interval_ms)
+        self._mode: Mode = Busy(0.0)
+        self._of_closes = settings.donchian_source == "close"
+        self._follows_breakouts = settings.breakout_entry or settings.breakout_exit
+        self._held_until_ms: int | None = None  # while a breaker holds, the end of the day
+        self._loud: list[Kline] = []  # closed, and for the next beat to hear of
+        # The newest that closed quietly, with the channel in force while it formed; not in the memory yet.
+        self._noted: tuple[Candle, Channel | None] | None = None
+        self._first_ms = self._beat_ms = 0
+        self._idle = 0
+        self._bid = self._ask = 0  # the others' best now
+        self._marked = (-1, 0, 0)  # pushes, highest and lowest bid at the marks since the account last changed
+        self._held = (-1, (0.0, 0.0))  # pushes, and what the account held then, for the curves
+        self._newest: Stretch | None = None
+
+    @property
+    def time_ms(self) -> int:
+        """How far the market has come."""
+        return 0 if self._newest is None else self._newest.first_ms
+
+    # The market ------------------------------------------------------------------------------
+
+    def run(self, market: Iterable[Columns]) -> None:
+        """To the end of the market, to a halt, or until stopped."""
+        try:
+            for stretch in stretches(market, self._interval_ms):
+                if stretch.open_ms != self._candles.open_ms:
+                    if self._stopped():
+                        break
+                    self._turn(stretch)
+                    while self._splits and stretch.first_ms >= self._splits[0]:
+                        self._split(self._splits.popleft())
+                self._candles.take_in(stretch)
+                if self._loud or not self._mode.passes(stretch):
+                    self._look_through(stretch)
+                self._bid, self._ask = stretch.bid, stretch.ask
+                self._newest = stretch
+        except BrokenInvariant as broken:
+            self.ended_because = str(broken)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Where things stand at the end, in the middle of a candle or not."""
+        if self._newest is None:
+            return
+        columns, _, end = self._newest.ticks()
+        end_ms = max(self._beat_ms, columns.time_ms[end - 1])
+        forming = self._candles.forming()
+        if forming is not None and (self.chronicle.close(forming) or self.chronicle.lags):
+            self._note(end_ms, self._channel.current)
+        self.chronicle.mark(end_ms, self._bid, *self.venue.totals())
+        self.chronicle.split()
+
+    def _split(self, market_ms: int) -> None:
+        """One part ends where the market stood last, and what is highest and lowest is measured anew."""
+        if self._newest is not None:
+            self.chronicle.mark(market_ms, self._bid, *self.venue.totals())
+            self.chronicle.split()
+            self._marked = (self.venue.pushes, self._bid, self._bid)
+
+    def _note(self, market_ms: int, channel: Channel | None) -> None:
+        memory = self.trader.memory
+        if self._held[0] != self.venue.pushes:
+            base, quote = self.venue.totals()
+            self._held = (self.venue.pushes, (float(base), float(quote)))
+        high = max(memory.high, self._mode.high)
+        self.chronicle.note(market_ms, self._bid, self._ask, memory, high, channel, self._held[1])
+
+    def _mark(self, market_ms: int) -> None:
+        """Only a bid higher or lower than those before it can move the drawdown, while the account stands still."""
+        pushes, highest, lowest = self._marked
+        if pushes != self.venue.pushes:
+            highest = lowest = self._bid
+        self._marked = (self.venue.pushes, max(highest, self._bid), min(lowest, self._bid))
+        self.chronicle.mark(market_ms, self._bid, *self.venue.totals())
+
+    def _look_through(self, stretch: Stretch) -> None:
+        columns, index, end = stretch.ticks()
+        if self._loud:
+            self._tick(columns, index)
+            index += 1
+        while index < end:
+            index = self._mode.scan(columns, index, end)
+            if index < end:
+                self._tick(columns, index)
+                index += 1
+
+    def _tick(self, columns: TickColumns, index: int) -> None:
+        """A tick that somebody should think about."""
+        tick = columns.tick(index, self._grid)
+        opening = not self._beat_ms
+        if opening:
+            self._first_ms = tick.time_ms
+            self.venue.market_ms = tick.time_ms
+            self.venue.tell_balances()
+            self.venue.pass_time(tick.time_ms)
+            self._budget.learn(self.venue.limits(), tick.time_ms)
+        self._pass_time(tick.time_ms)
+        self._remember()
+        self._bid, self._ask = columns.bids[index], columns.asks[index]
+        self.venue.play(tick)
+        closed, self._loud = tuple(self._loud), []
+        self._idle = 0
+        self._beat(closed)
+        if opening:
+            self._mark(tick.time_ms)
+
+    # Candles ---------------------------------------------------------------------------------
+
+    def _turn(self, stretch: Stretch) -> None:
+        """The candles that are over as `stretch` begins."""
+        gap = False  # the strategy hears of the candles of a gap too, but there is nothing to show of them
+        for candle in self._candles.closed_by(stretch):
+            channel = self._channel.current
+            if not gap:
+                gap = True
+                if self.chronicle.close(candle):
+                    self._note(candle.close_ms, channel)
+                pushes, highest, lowest = self._marked
+                if not lowest <= self._bid <= highest or pushes != self.venue.pushes:
+                    self._mark(candle.close_ms)
+            if self._loud or self._is_loud(candle, channel, stretch.first_ms):
+                self._loud.append(candle.kline(self._grid))
+            else:
+                self._pass_by(candle, channel)
+
+    def _is_loud(self, candle: Candle, channel: Channel | None, now_ms: int) -> bool:
+        """Whether the trader has to hear of a close at once, for it may move gate or exit."""
+        close = candle.close / self._scale
+        if self._follows_breakouts and channel is not None and channel.breakout(close):
+            return True
+        if self._held_until_ms is not None and now_ms >= self._held_until_ms:
+            return True  # a new day may lift what holds
+        if close < self._mode.calm_below:
+            return False
+        if isinstance(self._mode, Busy):
+            return True
+        noted = self._noted
+        before = None if noted is None else (noted[0].close / self._scale, noted[0].close_ms)
+        return not is_quiet(self.trader.memory, close, candle.close_ms, channel, self._params, before)
+
+    def _pass_by(self, candle: Candle, channel: Channel | None) -> None:
+        """A close that nobody has to hear of at once."""
+        self._noted = (candle, channel)
+        moving, scale = self._channel, self._scale
+        if self._of_closes:
+            close = candle.close / scale
+            moving.move(close, close)
+        else:
+            moving.move(candle.high / scale, candle.low / scale)
+        self._mode.turn(moving.current)
+
+    def _remember(self) -> None:
+        """Put into the trader's memory what went by without a beat: the high, and the newest close."""
+        trader, noted, high = self.trader, self._noted, self._mode.high
+        if high > trader.memory.high:
+            trader.memory = replace(trader.memory, high=high)
+        if noted is not None:
+            candle, channel = noted
+            self._noted = None
+            trader.memory, _ = note_close(trader.memory, candle.close / self._scale, candle.close_ms, channel)
+
+    # Beats -----------------------------------------------------------------------------------
+
+    def _pass_time(self, until_ms: int) -> None:
+        """The beats that a daemon would make before `until_ms` though the book stands still."""
+        while isinstance(self._mode, Busy) and self._beat_ms:
+            due_ms = self._due_ms()
+            if due_ms is None or due_ms >= until_ms:
+                return
+            self.venue.pass_time(due_ms)
+            if self._beat(()):
+                self._idle = 0
+            else:
+                self._idle += 1
+
+    def _due_ms(self) -> int | None:
+        """When time alone next gives rise to a beat."""
+        due_ms, decision = None, self.trader.decision
+        judged = decision is not None and not decision.hold and decision.acted is None
+        memory = self.trader.memory
+        waits = memory.exit is not None or memory.stop_breach_since_ms is not None or not judged
+        if self._idle < _IDLE_BEATS and (waits or self._thorough):
+            since_ms = self._beat_ms - self._first_ms
+            due_ms = self._first_ms + (since_ms // self._house_ms + 1) * self._house_ms
+        confirms_in_s = self.trader.confirms_in_s()
+        if confirms_in_s is None:
+            return due_ms
+        confirmed_ms = self._beat_ms + round(confirms_in_s * 1000) + 1
+        return confirmed_ms if due_ms is None else min(due_ms, confirmed_ms)
+
+    def _beat(self, closed: tuple[Kline, ...]) -> bool:
+        """One beat, and those that its answers give rise to; whether anything was asked or told."""
+        venue, trader = self.venue, self.trader
+        market_ms = self._beat_ms = venue.now_ms
+        stirred = False
+        for _ in range(_BEATS_AT_ONCE):
+            self.beats += 1
+            view = View(
+                now_s=market_ms / 1000,
+                market_ms=market_ms,
+                top=venue.top(),
+                top_age_s=0.0,
+                balances=venue.balances,
+                balances_ms=venue.balances_ms,
+                account_proven=True,
+                closed=closed,
+                pushes=venue.pushes,
+            )
+            closed = ()
+            commands = trader.beat(view, market_ms)
+            for command in commands:
+                if isinstance(command, Remedy):
+                    self._remedy(command)
+                else:
+                    venue.carry_out(command)
+                    self._budget.learn(venue.limits(), market_ms)
+            stirred = stirred or bool(commands or trader.news)
+            for news in trader.news:
+                self.chronicle.hear(news, market_ms)
+            trader.news.clear()
+            if not (commands or trader.inbox or trader.restless):
+                break
+        else:
+            raise BrokenInvariant(f"{_BEATS_AT_ONCE} beats at one moment, and no end of them")
+        self._held_until_ms = (market_ms // _DAY_MS + 1) * _DAY_MS if trader.held else None
+        self._mode = Busy(trader.memory.high) if self._thorough else self._choose()
+        return stirred
+
+    def _remedy(self, remedy: Remedy) -> None:
+        """Balances are told as if asked for; rules and clock are what they were."""
+        if remedy is Remedy.BALANCES:
+            settlement = self.trader.settlement
+            self.venue.tell_balances()
+            settlement.hear_asked(settlement.mark(self.venue.pushes), self.venue.pushes)
+
+    def _hear(self, told: Incoming) -> None:
+        if isinstance(told, ExecutionReport):
+            self.chronicle.hear_report(told)
+            self.trader.hear_report(told, self.venue.pushes)
+        else:
+            self.trader.inbox.append(told)
+
+    # What it would take to do something --------------------------------------------------------
+
+    def _choose(self) -> Mode:
+        """The mode for what the trader is about."""
+        trader = self.trader
+        memory, decision = trader.memory, trader.decision
+        if memory.regime is None or not memory.funded or decision is None or memory.holdings is None:
+            return Busy(memory.high)
+        if memory.stop_breach_since_ms is not None or (decision.hold and not trader.held):
+            return Busy(memory.high)
+        if decision.acted is not None:  # the rows below that one were not asked, and will be in the next beat
+            return Busy(memory.high)
+        if memory.exit is not None:
+            return self._at_rest(memory, trader.want) or Busy(memory.high)
+        if not trader.chase.idle:
+            return Busy(memory.high)
+        in_base = memory.regime is Regime.BASE
+        limit = (selling_floor if in_base else buying_cap)(memory.holdings, self._params, self._scale)
+        standing = Standing(memory.anchor, self._channel.current, self._params, self._scale, limit, trader.held)
+        if in_base:
+            return WatchingBase(memory.high, standing)
+        return WatchingQuote(memory.high, standing, gated=memory.gate is not None)
+
+    def _at_rest(self, memory: Memory, want: Want | None) -> Mode | None:
+        """The mode for an order that rests where it should; None while anything is still to be done about it."""
+        chase, held = self.trader.chase, memory.exit
+        order = chase.order
+        if want is None or held is None or memory.regime is None or order is None or order.price is None:
+            return None
+        if order.state is not State.WORKING or order.side is not want.side or len(chase.alive) != 1:
+            return None
+        if self.trader.rules.tick_size != self._grid.tick_size:  # a chaser that steps further sees other prices
+            return None
+        own = own_id(order.client_order_id)
+        if own is None or own.kind is not want.kind or self._settings.taker_escape_after_sec > 0:
+            return None
+        if not order.part_filled and order.remaining != self._quantity(want, order.price):
+            return None
+        watched = memory.regime is Regime.BASE and held.kind is not Kind.FLUSH
+        mode = Resting(
+            memory.high,
+            memory.regime,
+            want.side,
+            int(order.price / self._grid.tick_size),
+            want.pricing,
+            self._bid,
+            self._ask,
+            stop=(memory.anchor, self._params) if watched else None,
+            channel=self._channel.current,
+            scale=self._scale,
+        )
+        return mode if mode.in_peace else None
+
+    def _quantity(self, want: Want, price: Decimal) -> Decimal:
+        """What the chaser would place for `want`."""
+        rules = self.trader.rules
+        base = want.funds if want.side is Side.SELL else want.funds / price
+        if rules.max_notional is not None:
+            base = min(base, rules.max_notional / price)
+        return rules.clip(max(base, ZERO))

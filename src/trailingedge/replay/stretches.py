@@ -1,0 +1,149 @@
+"""A market cut into stretches: ticks within one candle of the strategy, and what they amount to without being seen.
+
+Whoever knows the prices at which something happens asks a stretch for its extremes first, and looks at its
+ticks only where that does not suffice. A kline's ticks are not even made before they are asked for.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+
+from trailingedge.replay.columns import Columns, KlineColumns, TickColumns
+from trailingedge.simulator.walk import GridWalker, frames_in
+
+Prices = tuple[int, int, int, int]
+"""Open, high, low and close of what was heard, in ticks."""
+
+
+class Stretch:
+    """Ticks within the candle that opens at `open_ms`; it may have others before and after it.
+
+    Bids and asks are the extremes of the best prices, `bid` and `ask` the last of them. `prices` is None where
+    no price was heard: nothing traded, and the last price stood still.
+    """
+
+    __slots__ = ("ask", "bid", "first_ms", "high_ask", "high_bid", "low_ask", "low_bid", "open_ms", "prices")
+
+    def __init__(self, open_ms: int, first_ms: int, bids: Prices, asks: Prices, prices: Prices | None) -> None:
+        self.open_ms = open_ms
+        self.first_ms = first_ms
+        _, self.high_bid, self.low_bid, self.bid = bids
+        _, self.high_ask, self.low_ask, self.ask = asks
+        self.prices = prices
+
+    def ticks(self) -> tuple[TickColumns, int, int]:
+        """Columns that hold its ticks, the first and the one after the last."""
+        raise NotImplementedError
+
+
+class TickStretch(Stretch):
+    """Ticks that are there already."""
+
+    __slots__ = ("_begin", "_columns", "_end")
+
+    def __init__(self, open_ms: int, columns: TickColumns, begin: int, end: int, heard: int) -> None:
+        """`heard` is the first tick of a price that counts for the candle, `end` where there is none."""
+        bids, asks, lasts = columns.bids[begin:end], columns.asks[begin:end], columns.lasts[heard:end]
+        super().__init__(
+            open_ms,
+            columns.time_ms[begin],
+            (bids[0], max(bids), min(bids), bids[-1]),
+            (asks[0], max(asks), min(asks), asks[-1]),
+            (lasts[0], max(lasts), min(lasts), lasts[-1]) if lasts else None,
+        )
+        self._columns = columns
+        self._begin = begin
+        self._end = end
+
+    def ticks(self) -> tuple[TickColumns, int, int]:
+        return self._columns, self._begin, self._end
+
+
+class KlineStretch(Stretch):
+    """A kline that was not walked yet. `walker` stands where it begins, and afterwards where it ends."""
+
+    __slots__ = ("_bought", "_klines", "_last", "_number", "_walked")
+
+    def __init__(self, open_ms: int, klines: KlineColumns, number: int, walker: GridWalker, frames: int) -> None:
+        self._klines = klines
+        self._number = number
+        self._walked: TickColumns | None = None
+        self._last, self._bought = walker.last, walker.bought  # its volume alone says what the best prices hold
+        self.open_ms = open_ms
+        self.first_ms = klines.open_ms[number]
+        opened, high, low, closed = (
+            klines.opens[number],
+            klines.highs[number],
+            klines.lows[number],
+            klines.closes[number],
+        )
+        self.prices = (opened, high, low, closed)
+        low, high, bid = walker.stride(opened, high, low, closed, klines.volumes[number], frames)
+        self.low_bid, self.high_bid, self.bid = low, high, bid
+        self.low_ask, self.high_ask, self.ask = low + 1, high + 1, bid + 1
+
+    def ticks(self) -> tuple[TickColumns, int, int]:
+        if self._walked is None:
+            self._walked = walked(self._klines, self._number, GridWalker(self._last, bought=self._bought))
+        return self._walked, 0, len(self._walked)
+
+
+def walked(klines: KlineColumns, number: int, walker: GridWalker) -> TickColumns:
+    """The ticks of one kline."""
+    open_ms, length_ms = klines.open_ms[number], klines.close_ms[number] + 1 - klines.open_ms[number]
+    frames = frames_in(length_ms)
+    prices = (klines.opens[number], klines.highs[number], klines.lows[number], klines.closes[number])
+    told = walker.walk(*prices, klines.volumes[number], frames)
+    columns, depth = TickColumns(), walker.depth
+    for frame, (bid, price, traded) in enumerate(told):
+        time_ms = open_ms + length_ms * frame // frames
+        columns.add(time_ms, bid, depth, bid + 1, depth, price, traded, bought=traded > 0 and price > bid)
+    return columns
+
+
+def stretches(market: Iterable[Columns], interval_ms: int) -> Iterator[Stretch]:
+    """The market in stretches, each within one candle of that length. Candles open at multiples of it."""
+    cutter = _Cutter(interval_ms)
+    for columns in market:
+        if isinstance(columns, KlineColumns):
+            yield from cutter.cut_klines(columns)
+        else:
+            yield from cutter.cut_ticks(columns)
+
+
+class _Cutter:
+    def __init__(self, interval_ms: int) -> None:
+        self._interval_ms = interval_ms
+        self._walker = GridWalker()
+        self._last: int | None = None  # the last price so far
+        self._heard_in = -1  # when the newest candle opened for which a price was heard
+
+    def cut_klines(self, klines: KlineColumns) -> Iterator[Stretch]:
+        interval_ms, walker = self._interval_ms, self._walker
+        length_ms = frames = 0
+        for number, (first_ms, last_ms) in enumerate(zip(klines.open_ms, klines.close_ms, strict=True)):
+            open_ms = first_ms - first_ms % interval_ms
+            if last_ms < open_ms + interval_ms and klines.volumes[number]:
+                if last_ms + 1 - first_ms != length_ms:  # mostly they are all of one length
+                    length_ms = last_ms + 1 - first_ms
+                    frames = frames_in(length_ms)
+                yield KlineStretch(open_ms, klines, number, walker, frames)
+                self._last, self._heard_in = walker.last, open_ms
+            else:  # longer than a candle; or nothing traded, and what of it counts as heard its ticks must tell
+                yield from self.cut_ticks(walked(klines, number, walker))
+
+    def cut_ticks(self, columns: TickColumns) -> Iterator[Stretch]:
+        begin, count, interval_ms = 0, len(columns), self._interval_ms
+        if self._last is None and count:
+            self._last = columns.lasts[0]
+        while begin < count:
+            open_ms = columns.time_ms[begin] - columns.time_ms[begin] % interval_ms
+            end = bisect_left(columns.time_ms, open_ms + interval_ms, begin, count)
+            heard = begin
+            if self._heard_in != open_ms:
+                while heard < end and not columns.traded[heard] and columns.lasts[heard] == self._last:
+                    heard += 1
+                if heard < end:
+                    self._heard_in = open_ms
+            yield TickStretch(open_ms, columns, begin, end, heard)
+            self._last = columns.lasts[end - 1]
+            begin = end

@@ -1,0 +1,412 @@
+"""The embedded exchange without its doors: the same book, the same accounts, and nobody in between.
+
+What the exchange tells as text arrives here as the nouns that the text would have become, in the same order:
+an answer, then the reports of what it did, then the balances. Rules of its own it has none: book, treasury,
+filters and counts are the simulator's, and this is `simulator.engine` and `simulator.exchange` cut down to
+one account that nobody else touches and a market that always trades. Three things it leaves out on purpose.
+The price from which the percent filter measures is the last one, not the mean of five minutes, for the ticks
+that nobody looked at are not in it; no order of ours is ever so far away that it would matter. Requests cost
+no weight, for there is nobody to ask too much of. And nobody meets himself: an order that takes finds no other
+of its owner's, for a trader has one at a time.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from itertools import count
+from typing import Final
+
+from trailingedge.execution.commands import (
+    Answered,
+    Cancel,
+    Incoming,
+    OrderCommand,
+    OrdersListed,
+    Place,
+    QueryOrder,
+    QueryOrdersFrom,
+    Replace,
+    ReplaceAnswered,
+)
+from trailingedge.market import (
+    ZERO,
+    Balance,
+    BookTop,
+    ExecutionReport,
+    ExecutionType,
+    OrderRecord,
+    OrderStatus,
+    RateLimit,
+    Side,
+    SymbolRules,
+)
+from trailingedge.simulator.accounts import Treasury
+from trailingedge.simulator.book import Book
+from trailingedge.simulator.filters import check_filters
+from trailingedge.simulator.orders import NewOrder, Order, OrderType, Peg, TimeInForce
+from trailingedge.simulator.refusals import (
+    CANCEL_RESTRICTED,
+    DUPLICATE_ORDER,
+    UNKNOWN_ORDER,
+    WOULD_TAKE,
+    Refusal,
+    cancel_rejected,
+    rejected,
+)
+from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.terms import Terms
+from trailingedge.websocket.messages import Reply
+from trailingedge.websocket.outcomes import Done, NotTried, Outcome, ReplaceOutcome
+from trailingedge.websocket.refusals import judge
+
+_OWNER: Final = "owner"
+
+
+def rules_of(terms: Terms) -> SymbolRules:
+    """The rules as the exchange of these terms publishes them."""
+    bid_down, bid_up = terms.percent_bounds(Side.BUY)
+    ask_down, ask_up = terms.percent_bounds(Side.SELL)
+    return SymbolRules(
+        symbol=terms.symbol,
+        base_asset=terms.base_asset,
+        quote_asset=terms.quote_asset,
+        tick_size=terms.tick_size,
+        step_size=terms.step_size,
+        min_quantity=terms.min_quantity,
+        max_quantity=terms.max_quantity,
+        min_price=terms.min_price,
+        max_price=terms.max_price,
+        min_notional=terms.min_notional,
+        max_notional=terms.max_notional,
+        bid_multiplier_up=bid_up,
+        bid_multiplier_down=bid_down,
+        ask_multiplier_up=ask_up,
+        ask_multiplier_down=ask_down,
+        peg_allowed=terms.pegs,
+    )
+
+
+class Venue:
+    """One symbol, one account. `hear` is told what comes back; `pushes` counts how often balances were told.
+
+    As at the exchange, orders and fills bear the time of the last tick, `market_ms`, and order counts follow
+    the clock, `now_ms`, which goes on between two ticks.
+    """
+
+    def __init__(self, terms: Terms, balances: Mapping[str, Decimal], hear: Callable[[Incoming], None]) -> None:
+        self.terms = terms
+        self.market_ms = 0
+        self.now_ms = 0
+        self.balances: Mapping[str, Balance] = {}
+        self.balances_ms = 0
+        self.pushes = 0
+        self._hear = hear
+        self._book = Book(terms.tick_size)
+        self._treasury = Treasury(terms)
+        held = {terms.base_asset: ZERO, terms.quote_asset: ZERO} | dict(balances)
+        self._account = self._treasury.open(_OWNER, held)
+        self._reports: list[ExecutionReport] = []
+        self._touched = False
+        self._order_ids, self._trade_ids, self._execution_ids = count(1001), count(1), count(1)
+
+    # The market
+
+    def play(self, tick: Tick) -> bool:
+        """The outside world moves on; whether that filled anything."""
+        self.market_ms = self.now_ms = tick.time_ms
+        hits = self._book.move(tick)
+        for hit in hits:
+            self._fill(hit.order, hit.order.price, hit.quantity, maker=True)
+        self._conclude()
+        return bool(hits)
+
+    def pass_time(self, now_ms: int) -> None:
+        """Time passes, and the book stands still."""
+        self.now_ms = now_ms
+
+    def top(self) -> BookTop:
+        """The published top: ours and the others' together."""
+        return self._book.shown()
+
+    def totals(self) -> tuple[Decimal, Decimal]:
+        """All of base and quote, free or locked."""
+        account = self._account
+        return account.balance(self.terms.base_asset).total, account.balance(self.terms.quote_asset).total
+
+    def tell_balances(self) -> None:
+        """As if the account had just been asked for."""
+        self._touched = True
+        self._conclude()
+
+    # Orders
+
+    def carry_out(self, command: OrderCommand) -> None:
+        """Answer a command, then tell what it did."""
+        match command:
+            case Place():
+                self._hear(Answered(command.tag, self._place(command)))
+            case Replace():
+                self._hear(ReplaceAnswered(command.tag, self._replace(command)))
+            case Cancel():
+                self._hear(Answered(command.tag, self._cancel(command.order_id)))
+            case QueryOrder():
+                self._hear(Answered(command.tag, self._query(command)))
+            case QueryOrdersFrom():
+                self._hear(OrdersListed(command.tag, self._listed(command)))
+        self._conclude()
+
+    def limits(self) -> tuple[RateLimit, ...]:
+        """The order limits with their counts, as every answer tells them."""
+        seconds = {"SECOND": 1, "MINUTE": 60, "DAY": 86_400}
+        told = []
+        for limit in self._account.counts.as_json(self.now_ms):
+            interval_s = seconds[str(limit["interval"])] * int(str(limit["intervalNum"]))
+            told.append(
+                RateLimit(str(limit["rateLimitType"]), interval_s, int(str(limit["limit"])), int(str(limit["count"])))
+            )
+        return tuple(told)
+
+    # Inside
+
+    def _place(self, command: Place) -> Outcome:
+        try:
+            wanted = self._wanted(command)
+            self._check(wanted)
+            self._count()
+            return Done(_record(self._enter(wanted)))
+        except Refusal as refusal:
+            return _refused(refusal)
+
+    def _replace(self, command: Replace) -> ReplaceOutcome:
+        """STOP_ON_FAILURE, ONLY_NEW: what refuses the whole leaves the old order alone."""
+        try:
+            wanted = self._wanted(command)
+            self._check(wanted)
+            self._count()
+        except Refusal as refusal:
+            return ReplaceOutcome(NotTried(), _refused(refusal))
+        canceled = self._cancel(command.order_id, only_new=True)
+        if not isinstance(canceled, Done):
+            return ReplaceOutcome(canceled, NotTried())
+        try:
+            return ReplaceOutcome(canceled, Done(_record(self._enter(wanted))))
+        except Refusal as refusal:
+            self._tell_rejected(wanted)
+            return ReplaceOutcome(canceled, _refused(refusal))
+
+    def _cancel(self, order_id: int, *, only_new: bool = False) -> Outcome:
+        order = self._account.orders.get(order_id)
+        if order is None or order.status.final:
+            return _refused(cancel_rejected(UNKNOWN_ORDER))
+        if only_new and order.status is not OrderStatus.NEW:
+            return _refused(cancel_rejected(CANCEL_RESTRICTED))
+        self._end(order, OrderStatus.CANCELED)
+        self._tell(order, ExecutionType.CANCELED)
+        return Done(_record(order))
+
+    def _query(self, command: QueryOrder) -> Outcome:
+        account = self._account
+        if command.order_id is None:
+            order = account.newest_order_named(command.client_order_id)
+        else:
+            order = account.orders.get(command.order_id)
+        return _refused(Refusal(-2013, "Order does not exist.")) if order is None else Done(_record(order))
+
+    def _listed(self, command: QueryOrdersFrom) -> tuple[OrderRecord, ...]:
+        return tuple(
+            _record(order)
+            for order in self._account.orders.values()
+            if order.order_id >= command.order_id and order.client_order_id == command.client_order_id
+        )
+
+    @staticmethod
+    def _wanted(command: Place | Replace) -> NewOrder:
+        escape = isinstance(command, Place) and command.escape
+        return NewOrder(
+            side=command.side,
+            type=OrderType.LIMIT if escape else OrderType.LIMIT_MAKER,
+            quantity=command.quantity,
+            price=command.price,
+            time_in_force=TimeInForce.IOC if escape else TimeInForce.GTC,
+            client_order_id=command.client_order_id,
+            peg=Peg() if command.price is None else None,
+        )
+
+    def _price(self, wanted: NewOrder) -> Decimal:
+        return self._book.shown().best(wanted.side) if wanted.price is None else wanted.price
+
+    def _check(self, wanted: NewOrder) -> None:
+        price = self._price(wanted)
+        check_filters(self.terms, wanted, price, wanted.quantity or ZERO, self._book.tick.last_price)
+
+    def _count(self) -> None:
+        exceeded = self._account.counts.exceeded(self.now_ms)
+        if exceeded is not None:
+            raise exceeded
+        self._account.counts.add(self.now_ms)
+
+    def _enter(self, wanted: NewOrder) -> Order:
+        """Take an order in. Raises the engine's refusals."""
+        account, name = self._account, wanted.client_order_id or ""
+        if account.open_order_named(name) is not None:
+            raise rejected(DUPLICATE_ORDER)
+        order = Order(
+            order_id=next(self._order_ids),
+            client_order_id=name,
+            account=_OWNER,
+            wanted=wanted,
+            price=self._price(wanted),
+            quantity=wanted.quantity or ZERO,
+            created_ms=self.market_ms,
+            working_ms=self.market_ms,
+            updated_ms=self.market_ms,
+        )
+        if wanted.type is OrderType.LIMIT_MAKER and self._book.reaches(order.side, order.price):
+            raise rejected(WOULD_TAKE)
+        account.lock(self._sold_asset(order.side), order.locked)
+        account.remember(order)
+        self._tell(order, ExecutionType.NEW)
+        if wanted.type is OrderType.LIMIT_MAKER:
+            self._book.rest(order)
+            return order
+        for take in self._book.takes(order.side, order.price, order.remaining):
+            self._fill(order, take.price, take.quantity, maker=False)
+            self._book.spend(order.side, take.quantity)
+        if order.remaining:
+            self._end(order, OrderStatus.EXPIRED)
+            self._tell(order, ExecutionType.EXPIRED)
+        return order
+
+    def _fill(self, order: Order, price: Decimal, quantity: Decimal, *, maker: bool) -> None:
+        terms = self.terms
+        commission, asset = self._treasury.settle(order, price, quantity, terms.maker_fee if maker else terms.taker_fee)
+        if not order.filled:
+            refund = terms.maker_refund if maker else terms.taker_refund
+            self._account.counts.refund(self.now_ms + terms.refund_delay_ms, refund)
+        order.filled += quantity
+        order.filled_quote += price * quantity
+        order.updated_ms = self.market_ms
+        order.status = OrderStatus.PARTIALLY_FILLED if order.remaining else OrderStatus.FILLED
+        if order.status.final:
+            self._book.remove(order)
+            self._account.close(order)
+        self._touched = True
+        self._reports.append(
+            _report(
+                order,
+                self.terms.symbol,
+                ExecutionType.TRADE,
+                next(self._execution_ids),
+                self.market_ms,
+                trade_id=next(self._trade_ids),
+                last_price=price,
+                last_quantity=quantity,
+                commission=commission,
+                commission_asset=asset,
+                is_maker=maker,
+            )
+        )
+
+    def _end(self, order: Order, status: OrderStatus) -> None:
+        self._account.release(self._sold_asset(order.side), order.locked)
+        self._book.remove(order)
+        self._account.close(order)
+        order.status = status
+        order.updated_ms = self.market_ms
+        self._touched = True
+
+    def _sold_asset(self, side: Side) -> str:
+        return self.terms.quote_asset if side is Side.BUY else self.terms.base_asset
+
+    def _tell(self, order: Order, execution: ExecutionType) -> None:
+        self._touched = True
+        self._reports.append(_report(order, self.terms.symbol, execution, next(self._execution_ids), self.market_ms))
+
+    def _tell_rejected(self, wanted: NewOrder) -> None:
+        """The refused half of a cancel-replace is told as an event, too."""
+        order = Order(
+            order_id=-1,
+            client_order_id=wanted.client_order_id or "",
+            account="",
+            wanted=wanted,
+            price=wanted.price or ZERO,
+            quantity=wanted.quantity or ZERO,
+            created_ms=-1,
+            status=OrderStatus.REJECTED,
+            updated_ms=self.market_ms,
+        )
+        self._reports.append(_report(order, self.terms.symbol, ExecutionType.REJECTED, -1, self.market_ms))
+
+    def _conclude(self) -> None:
+        """The action is over: reports first, then the balances that follow from them."""
+        for report in self._reports:
+            self._hear(report)
+        self._reports.clear()
+        if self._touched:
+            self._touched = False
+            self.pushes += 1
+            self.balances_ms = self.market_ms
+            self.balances = {balance.asset: balance for balance in self._account.balances()}
+
+
+def _record(order: Order) -> OrderRecord:
+    """An order as an answer describes it."""
+    wanted = order.wanted
+    return OrderRecord(
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        side=order.side,
+        status=order.status,
+        price=wanted.price or ZERO,
+        quantity=order.quantity,
+        filled_quantity=order.filled,
+        filled_quote=order.filled_quote,
+        time_ms=order.updated_ms,
+        order_type=wanted.type.value,
+        pegged_price=order.price if wanted.peg is not None else None,
+        created_ms=order.created_ms,
+    )
+
+
+def _report(
+    order: Order,
+    symbol: str,
+    execution: ExecutionType,
+    execution_id: int,
+    market_ms: int,
+    *,
+    trade_id: int = -1,
+    last_price: Decimal = ZERO,
+    last_quantity: Decimal = ZERO,
+    commission: Decimal = ZERO,
+    commission_asset: str | None = None,
+    is_maker: bool = False,
+) -> ExecutionReport:
+    """What the stream would tell of an order now."""
+    return ExecutionReport(
+        symbol=symbol,
+        side=order.side,
+        order_type=order.wanted.type.value,
+        client_order_id=order.client_order_id,
+        order_id=order.order_id,
+        execution_type=execution,
+        status=order.status,
+        price=order.price if order.wanted.peg is not None else order.wanted.price or ZERO,
+        quantity=order.quantity,
+        filled_quantity=order.filled,
+        filled_quote=order.filled_quote,
+        time_ms=order.updated_ms,
+        event_ms=market_ms,
+        execution_id=execution_id,
+        trade_id=trade_id,
+        last_price=last_price,
+        last_quantity=last_quantity,
+        last_quote=last_price * last_quantity,
+        commission=commission,
+        commission_asset=commission_asset,
+        is_maker=is_maker,
+    )
+
+
+def _refused(refusal: Refusal) -> Outcome:
+    """A refusal as whoever asked would have read it."""
+    return judge(Reply(refusal.status, code=refusal.code, text=refusal.text, data=refusal.data))

@@ -1,0 +1,136 @@
+"""`trailing-edge sweep`: many settings on recorded markets, and the best of them on days it was not chosen on.
+
+The table goes to stdout, progress to stderr. With --out every trial is kept as it is done: the same command goes
+on where it was interrupted. Exit codes: 0, after Ctrl-C too where all was tried already; 1 interrupted before
+that; 2 wrong usage; 78 where files or settings are wrong, or an engine is not installed.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from trailingedge.commands import flags
+from trailingedge.commands.replay import read_settings
+from trailingedge.config import OPTIONS, Settings
+from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.replay.ground import doubts, ground
+from trailingedge.replay.market_story import add_market_arguments
+from trailingedge.replay.progress import ctrl_c_heeded, on_stderr
+from trailingedge.sweep.engines import ENGINES, engine_named
+from trailingedge.sweep.folds import folds
+from trailingedge.sweep.space import MOST, axis, space
+from trailingedge.sweep.store import Store, fingerprint, key_of
+from trailingedge.sweep.telling import SHOWN, as_data, text
+from trailingedge.sweep.trial import Outcome, Task, look
+from trailingedge.sweep.verdict import judge
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add_market_arguments(parser)
+    flags.add_arguments(parser, mode=False)
+    parser.add_argument(
+        "--vary",
+        type=axis,
+        action="append",
+        required=True,
+        metavar="NAME=a,b,c|lo..hi",
+        help="values of one setting, or a range for --random; can be repeated",
+    )
+    parser.add_argument("--random", type=_count, metavar="N", help="draw N combinations by chance, not all there are")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of that chance (0)")
+    parser.add_argument("--jobs", type=_count, metavar="J", help="processes (one for each processor)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="keep what is done in FILE, and go on from there")
+    parser.add_argument("--engine", choices=tuple(ENGINES), default="local", help="who does the work (local)")
+    parser.add_argument("--top", type=_count, default=SHOWN, metavar="N", help=f"rows of the table ({SHOWN})")
+    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
+    """Try what is not known yet, and judge all of it."""
+    try:
+        return _run(arguments, environ)
+    except ConfigError as wrong:
+        print("\n".join(wrong.problems), file=sys.stderr)
+        misspelt = flags.misspelt(arguments) or any(each.name not in OPTIONS for each in arguments.vary)
+        return ExitCode.USAGE if misspelt else ExitCode.CONFIG
+
+
+def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    engine = engine_named(arguments.engine)
+    settings = _without_secrets(read_settings(arguments, environ))
+    tried = space(arguments.vary, settings, arguments.random, arguments.seed)
+    files = tuple(str(path) for path in arguments.files)
+    task = Task(files, arguments.symbol, settings, arguments.balance, splits=())
+    bar = on_stderr()
+    bar.show(0.0, "looking through the files")
+    store: Store | None = None
+    try:
+        scene = look(task)
+        ground(scene.market, settings, arguments.balance)  # what is wrong with it is wrong with every trial
+        cut = folds(scene.from_ms, scene.to_ms)
+        task = dataclasses.replace(task, splits=cut.splits)
+        store = Store(arguments.out)
+        market = fingerprint(arguments.files)
+        keys = [key_of(market, task, combination) for combination in tried.combinations]
+        outcomes = _known(store, keys)
+        found = len(outcomes)
+        todo = [each for each in enumerate(tried.combinations) if each[0] not in outcomes]
+
+        def done(number: int, outcome: Outcome) -> None:
+            outcomes[number] = outcome
+            store.keep(keys[number], tried.combinations[number], outcome)
+            bar.show(len(outcomes) / len(keys), f"{len(outcomes)} of {len(keys)}")
+
+        with ctrl_c_heeded() as stopped:
+            bar.show(len(outcomes) / len(keys), f"{len(outcomes)} of {len(keys)}")
+            if todo:
+                engine(task, todo, arguments.jobs or os.cpu_count() or 1, done, stopped)
+    finally:
+        bar.close()
+        if store is not None:
+            store.close()
+    _tell_of_past(found, arguments.out)
+    if len(outcomes) < len(keys):
+        kept = (
+            f"kept in {arguments.out}; the same command goes on from there"
+            if arguments.out
+            else "lost; keep it with --out FILE"
+        )
+        print(f"interrupted: {len(outcomes)} of {len(keys)} combinations are done and {kept}", file=sys.stderr)
+        return ExitCode.UNEXPECTED
+    verdict = judge(tried.combinations, dict(sorted(outcomes.items())), cut, tried.left_out)
+    gaps = [*scene.market.gaps, *doubts(scene.market, settings)]
+    if arguments.json:
+        print(json.dumps(as_data(verdict, cut, scene.market, gaps), indent=2, ensure_ascii=False))
+    else:
+        print(text(verdict, cut, scene.market, gaps, arguments.top))
+    return ExitCode.OK
+
+
+def _known(store: Store, keys: Sequence[str]) -> dict[int, Outcome]:
+    """What earlier runs have left, by number."""
+    found = {number: store.known(key) for number, key in enumerate(keys)}
+    return {number: outcome for number, outcome in found.items() if outcome is not None}
+
+
+def _tell_of_past(found: int, path: Path | None) -> None:
+    if found:
+        print(f"{found} combinations were done before, by {path}", file=sys.stderr)
+
+
+def _without_secrets(settings: Settings) -> Settings:
+    """Workers have no use for keys and tokens, wherever they are."""
+    secrets = {name.lower(): None for name, option in OPTIONS.items() if option.secret}
+    return dataclasses.replace(settings, **secrets)  # type: ignore[arg-type]  # each of them may be None
+
+
+def _count(words: str) -> int:
+    count = int(words) if words.isdecimal() else 0
+    if not 1 <= count <= MOST:
+        raise argparse.ArgumentTypeError(f"{words} is no number from 1 to {MOST}")
+    return count

@@ -1,0 +1,144 @@
+"""Who does the work: this process, several of it, or the workers of Dask or Ray. Where it is done changes nothing.
+
+Dask and Ray are extras: they are imported when they are asked for, and not before.
+"""
+
+import importlib
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
+from typing import Any, Final
+
+from trailingedge.errors import ConfigError
+from trailingedge.plan import DISTRIBUTION
+from trailingedge.sweep.space import Combination
+from trailingedge.sweep.trial import Outcome, Task, attempt
+
+_GLANCE_S: Final = 0.2  # how often somebody looks whether to go on
+_WAITING: Final = 2  # trials that lie ready for each worker
+
+Trial = tuple[int, Combination]
+Done = Callable[[int, Outcome], None]
+Stopped = Callable[[], bool]
+Engine = Callable[[Task, Sequence[Trial], int, Done, Stopped], None]
+"""Tries what is given with so many workers, and tells of each as it is done, in any order. When stopped, those
+that are being tried are still told of."""
+
+
+def engine_named(name: str) -> Engine:
+    """Raises ConfigError for one whose extra is not installed."""
+    if name != "local":
+        _imported(name)
+    return ENGINES[name]
+
+
+def local(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: Stopped) -> None:
+    """On this machine: in this process for one job, else in as many others."""
+    if jobs == 1:
+        for number, combination in trials:
+            outcome = None if stopped() else attempt(task, combination, stopped)
+            if outcome is None:
+                return
+            done(number, outcome)
+        return
+    context = multiprocessing.get_context("spawn")  # the only way there is everywhere
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_ctrl_c) as pool:
+        _keep_busy(
+            trials,
+            jobs,
+            submit=lambda combination: pool.submit(attempt, task, combination),
+            finished=lambda waiting: wait(waiting, timeout=_GLANCE_S, return_when=FIRST_COMPLETED).done,
+            result=_result_of,
+            done=done,
+            stopped=stopped,
+        )
+
+
+def dask(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: Stopped) -> None:
+    """On a cluster of Dask's of so many processes on this machine."""
+    distributed = _imported("dask")
+    options = {"n_workers": jobs, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+
+        def finished(waiting: Iterable[Any]) -> Iterable[Any]:
+            try:
+                return set(distributed.wait(list(waiting), timeout=_GLANCE_S, return_when="FIRST_COMPLETED").done)
+            except TimeoutError:
+                return set()
+
+        _keep_busy(
+            trials,
+            jobs,
+            submit=lambda combination: client.submit(attempt, task, combination, pure=False),
+            finished=finished,
+            result=_result_of,
+            done=done,
+            stopped=stopped,
+        )
+
+
+def ray(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: Stopped) -> None:
+    """On a cluster of Ray's of so many processes on this machine."""
+    module = _imported("ray")
+    module.init(num_cpus=jobs, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        remote = module.remote(attempt)
+        _keep_busy(
+            trials,
+            jobs,
+            submit=lambda combination: remote.remote(task, combination),
+            finished=lambda waiting: module.wait(list(waiting), num_returns=1, timeout=_GLANCE_S)[0],
+            result=module.get,
+            done=done,
+            stopped=stopped,
+        )
+    finally:
+        module.shutdown()
+
+
+ENGINES: Final[Mapping[str, Engine]] = {"local": local, "dask": dask, "ray": ray}
+_MODULES: Final = {"dask": "distributed", "ray": "ray"}
+
+
+def _keep_busy(
+    trials: Sequence[Trial],
+    jobs: int,
+    *,
+    submit: Callable[[Combination], Any],
+    finished: Callable[[Iterable[Any]], Iterable[Any]],
+    result: Callable[[Any], Outcome | None],
+    done: Done,
+    stopped: Stopped,
+) -> None:
+    """Each worker has one trial and one more waiting, so that a stop leaves little undone."""
+    ahead: Iterator[Trial] = iter(trials)
+    waiting: dict[Any, int] = {}
+    while True:
+        room = 0 if stopped() else jobs * _WAITING - len(waiting)
+        for number, combination in islice(ahead, room):
+            waiting[submit(combination)] = number
+        if not waiting:
+            return
+        for future in finished(tuple(waiting)):
+            number, outcome = waiting.pop(future), result(future)
+            if outcome is not None:
+                done(number, outcome)
+
+
+def _result_of(future: "Future[Outcome | None]") -> Outcome | None:
+    return future.result()
+
+
+def _imported(name: str) -> Any:
+    try:
+        return importlib.import_module(_MODULES[name])
+    except ImportError as missing:
+        remedy = f"run it by uv run --extra {name} …, or install {DISTRIBUTION}[{name}]"
+        raise ConfigError([f"--engine {name}: {missing.name or name} is not installed; {remedy}"]) from missing
+
+
+def _ignore_ctrl_c() -> None:
+    """The terminal tells everybody; who began the work decides what is still done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,109 @@
+"""What is done is kept: one line for each trial, found again by the market and all that was set.
+
+A line that was cut short by a crash is no line; everything else in the file stays as it is, also what other
+sweeps have written there.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Final
+
+from trailingedge.config import OPTIONS
+from trailingedge.errors import ConfigError
+from trailingedge.market import plain
+from trailingedge.plan import VERSION
+from trailingedge.sweep.space import Combination, applied
+from trailingedge.sweep.trial import Outcome, PartResult, Task
+
+# Groups of settings that no replay looks at: a sweep goes on although the log went elsewhere.
+_NO_MATTER: Final = frozenset({"Mode", "Secrets", "Logs"})
+_BLOCK: Final = 1 << 20
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    """Of the bytes of all files, whatever they are called and in whatever order they are given."""
+    digests = []
+    for file in files:
+        digest = hashlib.sha256()
+        try:
+            with file.open("rb") as data:
+                while block := data.read(_BLOCK):
+                    digest.update(block)
+        except OSError as error:
+            raise ConfigError([f"{file}: {error.strerror}"]) from error
+        digests.append(digest.hexdigest())
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+
+
+def key_of(market: str, task: Task, combination: Combination) -> str:
+    """What makes a trial the same trial."""
+    settings = applied(task.settings, combination)
+    stated = {
+        "program": VERSION,
+        "market": market,
+        "settings": {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if name in _matters()},
+        "balances": None if task.balances is None else {asset: plain(held) for asset, held in task.balances.items()},
+        "symbol": task.symbol,
+        "splits": task.splits,
+    }
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+
+class Store:
+    """The outcomes of earlier runs by key, and a place for new ones. Without a path it forgets."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Raises ConfigError for a file that cannot be read or written."""
+        self._done: dict[str, Outcome] = {}
+        self._file: IO[str] | None = None
+        if path is None:
+            return
+        try:
+            if path.exists():
+                self._read(path.read_text(encoding="utf-8"))
+            self._file = path.open("a", encoding="utf-8")
+            if self._file.tell() and not path.read_bytes().endswith(b"\n"):
+                self._file.write("\n")  # the line that was cut short ends here
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ConfigError([f"--out {path}: {why}; choose a file that this user may write"]) from error
+
+    def known(self, key: str) -> Outcome | None:
+        """What came of it before."""
+        return self._done.get(key)
+
+    def keep(self, key: str, combination: Combination, outcome: Outcome) -> None:
+        """Write it down at once."""
+        self._done[key] = outcome
+        if self._file is not None:
+            row = {"key": key, "set": dict(combination), **asdict(outcome)}
+            self._file.write(json.dumps(row) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _read(self, text: str) -> None:
+        for line in text.splitlines():
+            try:
+                row = json.loads(line)
+                parts = tuple(PartResult(**part) for part in row["parts"])
+                self._done[row["key"]] = Outcome(parts, halted=row["halted"])
+            except (ValueError, KeyError, TypeError):
+                continue
+
+
+def _matters() -> Sequence[str]:
+    """The names of the settings that a replay may look at."""
+    group, names = "", []
+    for name, option in OPTIONS.items():
+        group = option.heading or group
+        if group not in _NO_MATTER:
+            names.append(name)
+    return names

@@ -1,0 +1,105 @@
+"""One combination on one market: what a worker does, wherever it lives.
+
+Everything that goes to a worker and comes back is plain data, so that it does not matter which engine carries it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from trailingedge.config import Settings
+from trailingedge.replay.chronicle import Part
+from trailingedge.replay.columns import Columns, KlineColumns
+from trailingedge.replay.ground import ground, open_files
+from trailingedge.replay.reading import columns_of
+from trailingedge.replay.run import Replay
+from trailingedge.simulator.recorded import RecordedMarket
+from trailingedge.sweep.space import Combination, applied
+
+_ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read anew for each trial
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What all trials of a sweep have in common."""
+
+    files: tuple[str, ...]
+    symbol: str | None
+    settings: Settings
+    balances: Mapping[str, Decimal] | None
+    splits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it, part by part. Values are numbers, for they are only compared."""
+
+    parts: tuple["PartResult", ...]
+    halted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """`growth` is last value over first, `hold` the same of the base asset's price."""
+
+    growth: float
+    hold: float
+    drawdown_frac: float
+    exits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is known of the market before anything is tried."""
+
+    market: RecordedMarket
+    from_ms: int
+    to_ms: int
+
+
+def look(task: Task) -> Scene:
+    """Read it once, to see where it begins and ends. Raises ConfigError."""
+    market, columns = _market(task.files, task.symbol, task.settings)
+    from_ms, to_ms = None, 0
+    for piece in columns():
+        times, ends = (piece.open_ms, piece.close_ms) if isinstance(piece, KlineColumns) else (piece.time_ms,) * 2
+        if piece:
+            from_ms = times[0] if from_ms is None else from_ms
+            to_ms = ends[-1] + 1
+    return Scene(market, from_ms or 0, to_ms)
+
+
+def attempt(task: Task, combination: Combination, stopped: Callable[[], bool] = lambda: False) -> Outcome | None:
+    """Replay the market with these settings; None where it was stopped before its end."""
+    market, columns = _market(task.files, task.symbol, task.settings)
+    settings = applied(task.settings, combination)
+    replay = Replay(ground(market, settings, task.balances), curves=False, splits=task.splits, stopped=stopped)
+    replay.run(columns())
+    if stopped():
+        return None
+    return Outcome(tuple(map(_result, replay.chronicle.parts)), halted=replay.ended_because is not None)
+
+
+def _result(part: Part) -> PartResult:
+    growth = float(part.last_value / part.first_value) if part.first_value else 1.0
+    hold = float(part.last_bid / part.first_bid) if part.first_bid else 1.0
+    return PartResult(growth, hold, part.max_drawdown_frac, part.exits)
+
+
+# A worker is given the same files again and again, and reading them takes as long as a replay.
+@lru_cache(maxsize=1)
+def _market(
+    files: tuple[str, ...], symbol: str | None, settings: Settings
+) -> tuple[RecordedMarket, Callable[[], Iterable[Columns]]]:
+    market = open_files([Path(file) for file in files], settings, symbol=symbol)
+    kept: list[Columns] = []
+    rows = 0
+    for columns in columns_of(market):
+        rows += len(columns)
+        if rows > _ROWS_KEPT:
+            return market, lambda: columns_of(market)
+        kept.append(columns)
+    return market, lambda: kept

@@ -1,0 +1,162 @@
+"""Who won, and what that is worth: each fold's winner is judged on days that it was not chosen on.
+
+The best of many has luck in it, and the more were tried, the more. So beside the winner stands where it came
+out among all others on the days after, how the days before and after agree over all that was tried, and what the
+settings that were there anyway did.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from statistics import correlation, mean, median
+
+from trailingedge.sweep.folds import Folds
+from trailingedge.sweep.space import Combination
+from trailingedge.sweep.trial import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One combination in one fold. Fractions are of the value at the beginning; ranks count from 1.
+
+    `exits` and `drawdown_frac` are those of the days judged on. Without such days they are those of all days,
+    and what was to be judged is None.
+    """
+
+    number: int
+    combination: Combination
+    in_sample_frac: float
+    in_rank: int
+    out_of_sample_frac: float | None
+    out_rank: int | None
+    exits: int
+    drawdown_frac: float
+    halted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The winner of one fold first, then all others by what they were chosen by. `hold_*` is the base asset held."""
+
+    number: int
+    rows: tuple[Row, ...]
+    hold_in_frac: float
+    hold_out_frac: float | None
+
+    @property
+    def winner(self) -> Row:
+        return self.rows[0]
+
+    @property
+    def unchanged(self) -> Row:
+        """The settings that were there anyway."""
+        return next(row for row in self.rows if row.number == 0)
+
+    @property
+    def median_out_frac(self) -> float:
+        return median(row.out_of_sample_frac for row in self.rows if row.out_of_sample_frac is not None)
+
+    @property
+    def agreement(self) -> float | None:
+        """How the ranks before and after agree: 1 in the same order, -1 in the opposite; None without any."""
+        ranks = [(row.in_rank, row.out_rank) for row in self.rows if row.out_rank is not None]
+        before, after = [rank for rank, _ in ranks], [rank for _, rank in ranks]
+        if len(set(before)) < 2 or len(set(after)) < 2:
+            return None
+        return correlation(before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All folds, oldest first. The last one chooses on the most days; its winner is the sweep's."""
+
+    folds: tuple[Fold, ...]
+    tried: int
+    left_out: int
+
+    @property
+    def last(self) -> Fold:
+        return self.folds[-1]
+
+    @property
+    def walked_forward_frac(self) -> float | None:
+        """Each fold's winner, one after the other, on the days it was not chosen on; None without such days."""
+        return _chained(fold.winner.out_of_sample_frac for fold in self.folds)
+
+    @property
+    def unchanged_frac(self) -> float | None:
+        """The settings that were there anyway, on the same days."""
+        return _chained(fold.unchanged.out_of_sample_frac for fold in self.folds)
+
+    @property
+    def held_frac(self) -> float | None:
+        """The base asset, on the same days."""
+        return _chained(fold.hold_out_frac for fold in self.folds)
+
+    @property
+    def below_median(self) -> int:
+        """In how many folds the winner did no better than half of all that was tried."""
+        return sum(
+            fold.winner.out_of_sample_frac is not None and fold.winner.out_of_sample_frac <= fold.median_out_frac
+            for fold in self.folds
+        )
+
+    @property
+    def agreement(self) -> float | None:
+        found = [fold.agreement for fold in self.folds if fold.agreement is not None]
+        return mean(found) if found else None
+
+
+def judge(combinations: Sequence[Combination], outcomes: Mapping[int, Outcome], folds: Folds, left_out: int) -> Verdict:
+    """What `outcomes`, by number of the combination, come to."""
+    if not folds.count:
+        return Verdict((_fold(0, combinations, outcomes, None),), len(outcomes), left_out)
+    told = tuple(_fold(number, combinations, outcomes, number + 1) for number in range(folds.count))
+    return Verdict(told, len(outcomes), left_out)
+
+
+def _fold(
+    number: int, combinations: Sequence[Combination], outcomes: Mapping[int, Outcome], judged: int | None
+) -> Fold:
+    """Chosen on all parts before `judged`, and judged on that one; on all parts and not at all where that is None."""
+    before = {each: prod(part.growth for part in outcome.parts[:judged]) for each, outcome in outcomes.items()}
+    after = {} if judged is None else {each: outcome.parts[judged].growth for each, outcome in outcomes.items()}
+    in_ranks, out_ranks = _ranks(before), _ranks(after)
+    rows = []
+    for each, outcome in outcomes.items():
+        shown = outcome.parts if judged is None else outcome.parts[judged : judged + 1]
+        rows.append(
+            Row(
+                number=each,
+                combination=combinations[each],
+                in_sample_frac=before[each] - 1.0,
+                in_rank=in_ranks[each],
+                out_of_sample_frac=after[each] - 1.0 if after else None,
+                out_rank=out_ranks.get(each),
+                exits=sum(part.exits for part in shown),
+                drawdown_frac=max(part.drawdown_frac for part in shown),
+                halted=outcome.halted,
+            )
+        )
+    # Of those that are as good, the one that was named first: the settings as they were before any change.
+    rows.sort(key=lambda row: (row.in_rank, row.number))
+    parts = next(iter(outcomes.values())).parts
+    hold_in = prod(part.hold for part in parts[:judged]) - 1.0
+    hold_out = None if judged is None else parts[judged].hold - 1.0
+    return Fold(number, tuple(rows), hold_in, hold_out)
+
+
+def _ranks(growths: Mapping[int, float]) -> dict[int, int]:
+    """The best is 1; equals share the better rank."""
+    ordered = sorted(growths.values(), reverse=True)
+    first: dict[float, int] = {}
+    for place, growth in enumerate(ordered, 1):
+        first.setdefault(growth, place)
+    return {each: first[growth] for each, growth in growths.items()}
+
+
+def _chained(fractions: Iterable[float | None]) -> float | None:
+    known = list(fractions)
+    if not known or any(fraction is None for fraction in known):
+        return None
+    return prod(1.0 + fraction for fraction in known if fraction is not None) - 1.0

@@ -1,0 +1,131 @@
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.replay import markets
+
+from trailingedge.errors import ExitCode
+from trailingedge.main import run
+from trailingedge.replay.progress import Bar, ctrl_c_heeded
+
+
+@pytest.fixture(autouse=True)
+def _signals_mean_what_they_did() -> Iterator[None]:
+    """After an interrupted command a signal means nothing to its process, which here is that of all tests."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def klines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)  # no env file of whoever runs the tests
+    return str(markets.write_klines(tmp_path, 7, 92))
+
+
+def test_the_summary_is_told_on_stdout_and_nothing_else(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", klines]) == ExitCode.OK
+    told = capsys.readouterr()
+    assert told.out.startswith("summary ETHFDUSD: 1 h 3")
+    assert "FDUSD" in told.out
+    assert told.err == ""
+
+
+def test_json_stands_alone_and_has_the_one_shape(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", klines, "--json", "--fee", "0.001", "--balance", "ETH=2,FDUSD=100"]) == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert list(told) == ["version", "symbol", "from", "to", "settings", "exits", "totals", "gaps"]
+    assert (told["symbol"], told["settings"]["FEE"]) == ("ETHFDUSD", "0.001")
+    assert told["totals"]["exits"] == len(told["exits"]) > 0
+    assert told["exits"][0]["base"] == "2"
+    assert told["totals"]["fees"]
+
+
+def test_what_is_set_changes_what_happens(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        run(["replay", klines, "--json", "--set", "HARD_STOP_THRESHOLD_FRAC=0.2", "--set", "HARD_STOP_MAX_FRAC=0.3"])
+        == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert told["settings"]["HARD_STOP_MAX_FRAC"] == "0.3"
+    assert not [each for each in told["exits"] if each["kind"] == "flush"]
+
+
+def test_an_env_file_that_trades_live_is_no_hindrance(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("TRADING_MODE=live\nSYMBOL=BTCUSDT\nBASE_ASSET=BTC\nBUFFER=0.003\n", encoding="utf-8")
+    assert run(["replay", klines, "--json"]) == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["symbol"], told["settings"]["BUFFER"]) == ("ETHFDUSD", "0.003")
+
+
+def test_ledger_page_and_story_go_to_files_that_are_named(
+    klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--csv", "fills.csv", "--html", "page.html", "--save", "it.story.json.gz"]
+    assert run(["replay", klines, *words]) == ExitCode.OK
+    told = capsys.readouterr()
+    assert all(name in told.err for name in ("fills.csv", "page.html", "it.story.json.gz"))
+    assert (tmp_path / "fills.csv").read_text(encoding="utf-8").startswith("time_utc,side")
+    assert run(["report", "it.story.json.gz"]) == ExitCode.OK
+    assert capsys.readouterr().out == told.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(["nowhere.csv"], ExitCode.CONFIG, "no such file", id="no file"),
+        pytest.param(["a.session.jsonl.gz"], ExitCode.CONFIG, "a.session.jsonl.gz", id="a session that is not there"),
+        pytest.param(["a.session.jsonl.gz", "--csv", "a"], ExitCode.CONFIG, "report", id="a ledger of a session"),
+        pytest.param(["{}", "a.session.jsonl.gz"], ExitCode.CONFIG, "by itself", id="a session among markets"),
+        pytest.param(["{}", "garbled.csv"], ExitCode.CONFIG, "garbled.csv, line 2: 3 columns", id="a garbled file"),
+        pytest.param(["{}", "--set", "BUFER=1"], ExitCode.USAGE, "did you mean BUFFER", id="a misspelt setting"),
+        pytest.param(["{}", "--set", "BUFFER=2"], ExitCode.CONFIG, "BUFFER is 2", id="a setting out of range"),
+        pytest.param(["{}", "--balance", "BTC=1"], ExitCode.CONFIG, "does not trade", id="a foreign asset"),
+        pytest.param(["{}", "--csv", "no/where.csv"], ExitCode.CONFIG, "--csv no/where.csv", id="an impossible file"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_remedy(
+    words: list[str], code: ExitCode, said: str, klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "garbled.csv").write_text("what,is,this\n1,2,3\n", encoding="utf-8")
+    assert run(["replay", *(word.replace("{}", klines) for word in words)]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_what_makes_a_result_doubtful_stands_beside_it(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", klines, "--set", "KLINE_INTERVAL=1s", "--balance", "ETH=0.001"]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "1m klines tell nothing of the 1s candles within them" in told
+    assert "too little was held" in told
+
+
+def test_after_ctrl_c_there_is_what_there_is_so_far(
+    klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("trailingedge.replay.reading._ROWS", 10)  # so that there is a half-way
+    shown: list[float] = []
+
+    def press_half_way(_: Bar, share: float, __: str) -> None:
+        shown.append(share)
+        if share > 0.5:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Bar, "show", press_half_way)
+    assert run(["replay", klines, "--json"]) == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert told["gaps"][0].startswith("stopped at 2026-07-02")
+    assert max(shown) < 1.0
+
+
+def test_ctrl_c_is_a_request_and_means_what_it_did_once_it_was_not_used() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with ctrl_c_heeded() as asked:
+        assert not asked()
+    assert signal.getsignal(signal.SIGINT) is before
+    with ctrl_c_heeded() as asked:
+        signal.raise_signal(signal.SIGINT)
+        assert asked()
+        signal.raise_signal(signal.SIGINT)  # `uv run` hands the same one on

@@ -1,0 +1,59 @@
+"""Recorded markets that were never recorded: the seeded generator writes them in the layouts of public files."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from itertools import groupby, takewhile
+from pathlib import Path
+from typing import Final
+
+from trailingedge.market import Side
+from trailingedge.simulator.generator import GeneratedMarket
+from trailingedge.simulator.tape import Tick
+
+Write = Callable[[Path, int, int], Path]
+
+START_MS: Final = 1_783_000_020_000  # a full minute
+MINUTE_MS: Final = 60_000
+
+
+def ticks(seed: int, minutes: int, *, scripted: bool = True) -> Iterator[Tick]:
+    """The market of that seed, from its start."""
+    market = GeneratedMarket(seed, START_MS, scripted=scripted, history_minutes=0)
+    return takewhile(lambda tick: tick.time_ms < START_MS + minutes * MINUTE_MS, market)
+
+
+def write_klines(folder: Path, seed: int, minutes: int, *, scripted: bool = True) -> Path:
+    """One-minute klines of what traded."""
+    path = folder / "ETHFDUSD-1m-2026-07.csv"
+    with path.open("w", encoding="utf-8") as file:
+        trades = (tick for tick in ticks(seed, minutes, scripted=scripted) if tick.traded)
+        for minute, group in groupby(trades, key=lambda tick: tick.time_ms // MINUTE_MS):
+            within = list(group)
+            prices = [tick.last_price for tick in within]
+            volume = sum((tick.traded for tick in within), Decimal(0))
+            open_ms = minute * MINUTE_MS
+            corners = f"{prices[0]},{max(prices)},{min(prices)},{prices[-1]}"
+            file.write(f"{open_ms},{corners},{volume},{open_ms + MINUTE_MS - 1},0,{len(within)},0,0,0\n")
+    return path
+
+
+def write_trades(folder: Path, seed: int, minutes: int, *, scripted: bool = True) -> Path:
+    """Every trade."""
+    path = folder / "ETHFDUSD-trades-2026-07.csv"
+    with path.open("w", encoding="utf-8") as file:
+        trades = (tick for tick in ticks(seed, minutes, scripted=scripted) if tick.traded)
+        for number, tick in enumerate(trades, 1):
+            quote = tick.last_price * tick.traded
+            maker = tick.aggressor is Side.SELL
+            file.write(f"{number},{tick.last_price},{tick.traded},{quote},{tick.time_ms},{maker},True\n")
+    return path
+
+
+def write_quotes(folder: Path, seed: int, minutes: int, *, scripted: bool = True) -> Path:
+    """Every change of the best prices."""
+    path = folder / "ETHFDUSD-bookTicker-2026-07.csv"
+    with path.open("w", encoding="utf-8") as file:
+        for number, tick in enumerate(ticks(seed, minutes, scripted=scripted), 1):
+            best = f"{tick.bid},{tick.bid_quantity},{tick.ask},{tick.ask_quantity}"
+            file.write(f"{number},{best},{tick.time_ms},{tick.time_ms}\n")
+    return path

@@ -1,0 +1,68 @@
+"""The promise that everything else here is for: a replay fills as the daemon does on the embedded exchange."""
+
+import dataclasses
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from tests.replay import markets
+from tests.simulation.day import simulate
+
+from trailingedge.config import Settings
+from trailingedge.errors import ExitCode
+from trailingedge.market import Side
+from trailingedge.replay.ground import ground
+from trailingedge.replay.reading import columns_of
+from trailingedge.replay.run import Replay
+from trailingedge.simulator.recorded import RecordedMarket, open_market
+from trailingedge.simulator.terms import Terms
+from trailingedge.strategy.want import Pricing
+
+D = Decimal
+MINUTES = 92  # a rally, a crash and the recovery
+GIVEN = {"ETH": D(1), "FDUSD": D(0)}
+LIVELY = dataclasses.replace(
+    Settings(),
+    donchian_window=10,
+    hard_stop_threshold_frac=0.003,
+    hard_stop_donchian_multiplier=0.2,
+    min_gain_trigger_frac_base=0.004,
+    min_gain_trigger_frac_quote=0.004,
+    breakout_entry=True,
+    exit_pricing=Pricing.JOIN,
+    fee=D("0.0001"),
+)
+
+Filled = list[tuple[int, Side, Decimal, Decimal]]
+
+
+def by_the_daemon(market: RecordedMarket, settings: Settings) -> Filled:
+    terms = dataclasses.replace(Terms(), maker_fee=settings.fee or D(0))
+    day = simulate(1, MINUTES / 60, tape=market, latency_s=0.0, balances=GIVEN, settings=settings, terms=terms)
+    assert (day.code, day.faults()) == (ExitCode.OK, [])
+    trades = day.exchange.account().trades
+    return [(trade.time_ms, trade.side, trade.price, trade.quantity) for trade in trades]
+
+
+def by_the_replay(market: RecordedMarket, settings: Settings) -> Filled:
+    replay = Replay(ground(market, settings, GIVEN))
+    replay.run(columns_of(market))
+    story = replay.chronicle.story({}, ())
+    return [(fill.time_ms, fill.side, fill.price, fill.quantity) for fill in story.fills]
+
+
+@pytest.mark.parametrize(
+    ("write", "settings"),
+    [
+        pytest.param(markets.write_klines, Settings(), id="klines"),
+        pytest.param(markets.write_trades, Settings(), id="trades"),
+        pytest.param(markets.write_quotes, LIVELY, id="quotes, lively settings"),
+    ],
+)
+def test_the_fills_are_the_daemons(write: markets.Write, settings: Settings, tmp_path: Path) -> None:
+    market = open_market([write(tmp_path, 7, MINUTES)])
+    # Where ticks follow closely, the market moves on while a daemon starts: both begin from the same price.
+    settings = dataclasses.replace(settings, anchor_price=next(iter(market)).bid)
+    filled = by_the_daemon(market, settings)
+    assert by_the_replay(market, settings) == filled
+    assert {side for _, side, _, _ in filled} == {Side.BUY, Side.SELL}

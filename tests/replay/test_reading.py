@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+from tests.replay import markets
+
+from trailingedge.errors import ConfigError
+from trailingedge.replay.columns import KlineColumns
+from trailingedge.replay.reading import columns_of, grid_of
+from trailingedge.replay.stretches import walked
+from trailingedge.simulator.recorded import RecordedMarket, open_market
+from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.walk import GridWalker
+
+KLINE = "{ms},{open},{high},{low},{close},{volume},{end},0,0,0,0,0"
+
+
+def ticks_of(market: RecordedMarket) -> list[Tick]:
+    """What the columns come to, tick by tick."""
+    told: list[Tick] = []
+    walker, grid = GridWalker(), grid_of(market)
+    for columns in columns_of(market):
+        if isinstance(columns, KlineColumns):
+            pieces = [walked(columns, number, walker) for number in range(len(columns))]
+        else:
+            pieces = [columns]
+        told += [piece.tick(index, grid) for piece in pieces for index in range(len(piece))]
+    return told
+
+
+@pytest.mark.parametrize("write", [markets.write_klines, markets.write_trades, markets.write_quotes])
+def test_the_columns_are_the_tape_of_the_same_files(write: markets.Write, tmp_path: Path) -> None:
+    market = open_market([write(tmp_path, 1, 30)])
+    assert ticks_of(market) == list(market)
+
+
+def test_klines_that_overlap_are_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "ETHUSDT-1m-2026-07.csv"
+    rows = [kline(0), kline(1), kline(1, close="2"), kline(0), kline(2)]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    market = open_market([path])
+    assert ticks_of(market) == list(market)
+    assert sum(len(columns) for columns in columns_of(market)) == 3
+
+
+def kline(number: int, close: str = "1.5") -> str:
+    ms = markets.START_MS + number * 60_000
+    return KLINE.format(ms=ms, open="1.00", high="2.00", low="0.50", close=close, volume="12.500", end=ms + 59_999)
+
+
+def test_trades_finer_than_those_surveyed_are_put_on_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trailingedge.simulator.survey.SURVEYED_ROWS", 2)
+    path = tmp_path / "ETHUSDT-trades-2026-07.csv"
+    rows = [(1, "10.00", "1.5", "True"), (2, "10.01", "2.5", "False"), (3, "10.0149", "0.3333", "False")]
+    path.write_text(
+        "\n".join(f"{number},{price},{size},0,{markets.START_MS},{maker},True" for number, price, size, maker in rows),
+        encoding="utf-8",
+    )
+    market = open_market([path])
+    assert ticks_of(market) == list(market)
+    assert [str(tick.traded) for tick in ticks_of(market)] == ["1.5", "2.5", "0.3"]
+
+
+@pytest.mark.parametrize(
+    "row", ["3,free,1,0,{ms},True,True", "3,10.02,1,0,{ms},perhaps,True", "3,10.02,-1,0,{ms},True,True"]
+)
+def test_a_row_that_says_nothing_is_refused_in_the_words_of_the_tape(
+    row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trailingedge.simulator.survey.SURVEYED_ROWS", 2)
+    path = tmp_path / "ETHUSDT-trades-2026-07.csv"
+    good = "".join(f"{number},10.0{number},1,0,{markets.START_MS},True,True\n" for number in (1, 2))
+    path.write_text(good + row.format(ms=markets.START_MS), encoding="utf-8")
+    market = open_market([path])
+    with pytest.raises(ConfigError) as by_columns:
+        ticks_of(market)
+    with pytest.raises(ConfigError) as by_tape:
+        list(market)
+    assert by_columns.value.problems == by_tape.value.problems
+
+
+def test_the_progress_ends_at_the_whole(tmp_path: Path) -> None:
+    shares: list[float] = []
+    market = open_market([markets.write_trades(tmp_path, 1, 30)])
+    list(columns_of(market, shares.append))
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0

@@ -1,0 +1,41 @@
+from itertools import pairwise
+from random import Random
+
+import pytest
+from tests.replay import chance
+
+from trailingedge.replay.columns import Columns
+from trailingedge.replay.run import Replay
+
+
+def market(kind: str, dice: Random) -> list[Columns]:
+    if kind == "klines":
+        return chance.klines(dice, 80, swing=dice.choice((8.0, 60.0)))
+    return chance.ticks(dice, 400, swing=dice.choice((4.0, 25.0)), trades=kind == "trades")
+
+
+@pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_passed_over_would_have_changed_nothing(kind: str, seed: int) -> None:
+    dice = Random(f"{kind} {seed}")
+    settings, told = chance.settings(dice), market(kind, dice)
+    swift, swiftly = chance.replayed(settings, told)
+    slow, slowly = chance.replayed(settings, told, thorough=True)
+    assert swift == slow
+    assert swiftly.beats < slowly.beats
+
+
+def test_a_replay_in_parts_comes_to_the_same_as_in_one_piece() -> None:
+    dice = Random("parts")
+    settings, told = chance.settings(dice), chance.klines(dice, 200, swing=30.0)
+    whole, _ = chance.replayed(settings, told)
+    splits = [chance.START_MS + minutes * 60_000 for minutes in (50, 51, 130)]
+    replay = Replay(chance.standing(settings), splits=splits)
+    replay.run(told)
+    parts = replay.chronicle.parts
+    assert len(parts) == 4
+    assert all(before.last_value == after.first_value for before, after in pairwise(parts))
+    assert [part.to_ms for part in parts[:-1]] == splits
+    assert (parts[0].first_value, parts[-1].last_value) == (whole.first_value, whole.last_value)
+    assert sum(part.exits for part in parts) == len(whole.exits) > 0
+    assert max(part.max_drawdown_frac for part in parts) <= whole.max_drawdown_frac + 1e-12

@@ -1,0 +1,109 @@
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from tests.replay import markets
+
+from trailingedge.errors import ExitCode
+from trailingedge.main import run
+from trailingedge.replay.progress import Bar
+from trailingedge.sweep import command
+from trailingedge.sweep.folds import folds
+from trailingedge.sweep.trial import Outcome, PartResult, Task
+
+VARIED = ["--vary", "HARD_STOP_THRESHOLD_FRAC=0.005,0.02", "--vary", "BUFFER=0.002,0.02", "--jobs", "1"]
+
+
+@pytest.fixture
+def klines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    return str(markets.write_klines(tmp_path, 7, 92))
+
+
+def test_the_table_is_told_and_what_it_is_worth(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sweep", klines, *VARIED]) == ExitCode.OK
+    told = capsys.readouterr()
+    assert told.out.startswith("sweep ETHFDUSD: 4 combinations from 2026-07-02 13:47:00")
+    assert "as they were" in told.out
+    assert "fewer than two whole days" in told.out
+    assert told.err == ""
+
+
+def test_json_stands_alone(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sweep", klines, *VARIED, "--json"]) == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["version"], told["tried"], len(told["table"]), told["folds"]) == (1, 4, 4, [])
+    ranks = [row["in_sample_rank"] for row in told["table"]]
+    assert ranks == sorted(ranks)
+
+
+def test_what_was_done_is_not_done_again(
+    klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sweep", klines, *VARIED, "--out", "sweep.jsonl"]
+    monkeypatch.setattr(Bar, "show", interrupt_after(2))
+    assert run(words) == ExitCode.UNEXPECTED
+    assert "2 of 4 combinations are done and kept in sweep.jsonl" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.chdir(Path(klines).parent)
+    assert run(words) == ExitCode.OK
+    resumed = capsys.readouterr()
+    assert "2 combinations were done before" in resumed.err
+    assert run(["sweep", klines, *VARIED]) == ExitCode.OK
+    assert capsys.readouterr().out == resumed.out
+
+
+def interrupt_after(count: int) -> object:
+    def show(_: Bar, __: float, text: str) -> None:
+        if text.startswith(f"{count} of"):
+            signal.raise_signal(signal.SIGINT)
+
+    return show
+
+
+def test_a_winner_is_judged_on_days_it_was_not_chosen_on(
+    klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day_ms = 86_400_000
+
+    def local(task: Task, trials: object, jobs: int, done: object, stopped: object) -> None:  # noqa: ARG001
+        growths = {0: (1.0, 1.0), 1: (1.2, 0.8), 2: (1.1, 1.3), 3: (0.9, 1.1)}
+        for number, (before, after) in growths.items():
+            parts = (PartResult(before, 1.0, 0.1, 3), PartResult(after, 1.05, 0.2, 4))
+            done(number, Outcome(parts))  # type: ignore[operator]
+
+    monkeypatch.setattr(command, "engine_named", lambda _: local)
+    monkeypatch.setattr(command, "folds", lambda from_ms, _: folds(from_ms, from_ms + 4 * day_ms))
+    assert run(["sweep", klines, *VARIED]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "chosen on 2026-07-02 13:47:00 to 2026-07-05, judged on 2026-07-05 to 2026-07-06 13:47:00" in told
+    assert "-20.00 %, which was 4th of 4" in told
+    assert "do not trust it" in told
+    assert "the winner: --set HARD_STOP_THRESHOLD_FRAC=0.005 --set BUFFER=0.02" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(["--vary", "BUFER=1,2"], ExitCode.USAGE, "no setting", id="a misspelt setting"),
+        pytest.param(["--vary", "BUFFER=1..2"], ExitCode.CONFIG, "--random", id="a range without a number"),
+        pytest.param(
+            ["--vary", "BUFFER=0.1", "--out", "no/where"], ExitCode.CONFIG, "--out no/where", id="no such folder"
+        ),
+        pytest.param(["--vary", "BUFFER=0.1", "--balance", "BTC=1"], ExitCode.CONFIG, "does not trade", id="an asset"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_remedy(
+    words: list[str], code: ExitCode, said: str, klines: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["sweep", klines, *words]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_no_worker_is_told_a_secret(klines: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Task] = []
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1234567:" + "x" * 40)
+    monkeypatch.setattr(command, "engine_named", lambda _: lambda task, *__: told.append(task))
+    run(["sweep", klines, *VARIED])
+    assert told[0].settings.telegram_bot_token is None

@@ -1,0 +1,61 @@
+import importlib
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from tests.replay import markets
+
+from trailingedge.config import Settings
+from trailingedge.errors import ConfigError
+from trailingedge.sweep.engines import Engine, Trial, engine_named, local
+from trailingedge.sweep.trial import Outcome, Task, look
+
+TRIALS: list[Trial] = [(0, {}), (1, {"BUFFER": "0.01"}), (2, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.03"})]
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    file = markets.write_klines(tmp_path, 7, 92)
+    return Task((str(file),), None, Settings(), {"ETH": Decimal(1)}, splits=(markets.START_MS + 45 * 60_000,))
+
+
+def tried(engine: Engine, task: Task, jobs: int) -> dict[int, Outcome]:
+    outcomes: dict[int, Outcome] = {}
+    engine(task, TRIALS, jobs, outcomes.__setitem__, lambda: False)
+    return outcomes
+
+
+def test_two_processes_come_to_the_same_as_this_one(task: Task) -> None:
+    alone = tried(local, task, 1)
+    assert sorted(alone) == [0, 1, 2]
+    assert len({outcome.parts for outcome in alone.values()}) > 1
+    assert tried(local, task, 2) == alone
+
+
+def test_a_stop_leaves_what_is_not_begun(task: Task) -> None:
+    outcomes: dict[int, Outcome] = {}
+    local(task, TRIALS, 1, outcomes.__setitem__, lambda: bool(outcomes))
+    assert list(outcomes) == [0]
+
+
+def test_the_market_is_looked_at_to_its_end(task: Task) -> None:
+    scene = look(task)
+    assert scene.from_ms == markets.START_MS
+    assert scene.to_ms == markets.START_MS + 92 * 60_000
+    assert scene.market.symbol == "ETHFDUSD"
+
+
+@pytest.mark.parametrize(("name", "module"), [("dask", "distributed"), ("ray", "ray")])
+def test_an_engine_that_is_not_installed_names_its_extra(
+    name: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not there
+    with pytest.raises(ConfigError, match=rf"--extra {name}"):
+        engine_named(name)
+
+
+@pytest.mark.parametrize("module", ["distributed", "dask", "ray"])
+def test_nobody_imports_an_engine_unasked(module: str) -> None:
+    importlib.import_module("trailingedge.sweep.command")
+    assert module not in sys.modules

@@ -1,0 +1,38 @@
+import pytest
+
+from trailingedge.sweep.folds import folds
+
+DAY_MS = 86_400_000
+NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
+
+
+@pytest.mark.parametrize(
+    ("days", "lengths"),
+    [
+        pytest.param(1, [1], id="a day is chosen on and not judged"),
+        pytest.param(2, [1, 1], id="two"),
+        pytest.param(5, [4, 1], id="five"),
+        pytest.param(9, [5, 2, 2], id="nine"),
+        pytest.param(14, [8, 2, 2, 2], id="a fortnight"),
+        pytest.param(365, [125, 60, 60, 60, 60], id="a year"),
+    ],
+)
+def test_parts_are_whole_days_and_the_first_is_the_longest(days: int, lengths: list[int]) -> None:
+    cut = folds(20_000 * DAY_MS, (20_000 + days) * DAY_MS)
+    edges = [cut.edges(part) for part in range(cut.count + 1)]
+    assert [(end - begin) // DAY_MS for begin, end in edges] == lengths
+    assert cut.count == len(lengths) - 1
+
+
+def test_hours_before_and_after_the_whole_days_belong_to_their_neighbours() -> None:
+    cut = folds(NOON_MS, NOON_MS + 3 * DAY_MS)
+    assert cut.splits == (20_002 * DAY_MS,)
+    assert cut.edges(0)[0] == NOON_MS
+    assert cut.edges(1)[1] == NOON_MS + 3 * DAY_MS
+
+
+def test_every_part_judged_on_is_after_those_that_were_chosen_on() -> None:
+    for days in range(1, 60):
+        cut = folds(NOON_MS, NOON_MS + days * DAY_MS)
+        times = [cut.from_ms, *cut.splits, cut.to_ms]
+        assert times == sorted(set(times))

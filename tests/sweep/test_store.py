@@ -1,0 +1,77 @@
+import dataclasses
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from trailingedge.config import Settings
+from trailingedge.errors import ConfigError
+from trailingedge.sweep.store import Store, fingerprint, key_of
+from trailingedge.sweep.trial import Outcome, PartResult, Task
+
+OUTCOME = Outcome((PartResult(1.01, 0.99, 0.02, 3), PartResult(0.5, 1.0, 0.5, 0)), halted=True)
+TASK = Task(("a.csv",), None, Settings(), {"ETH": Decimal(1)}, splits=(1, 2))
+
+
+def test_what_was_kept_is_known_to_the_next_run(tmp_path: Path) -> None:
+    store = Store(tmp_path / "sweep.jsonl")
+    store.keep("abc", {"BUFFER": "0.1"}, OUTCOME)
+    store.close()
+    again = Store(tmp_path / "sweep.jsonl")
+    assert again.known("abc") == OUTCOME
+    assert again.known("abd") is None
+    again.close()
+
+
+def test_a_line_cut_short_costs_that_line_alone(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.jsonl"
+    store = Store(path)
+    store.keep("abc", {}, OUTCOME)
+    store.keep("abd", {}, OUTCOME)
+    store.close()
+    path.write_bytes(path.read_bytes()[:-20])
+    again = Store(path)
+    assert (again.known("abc"), again.known("abd")) == (OUTCOME, None)
+    again.keep("abd", {}, OUTCOME)
+    again.close()
+    third = Store(path)
+    assert third.known("abd") == OUTCOME
+    third.close()
+
+
+def test_without_a_file_nothing_is_kept() -> None:
+    store = Store(None)
+    store.keep("abc", {}, OUTCOME)
+    assert store.known("abc") == OUTCOME
+    store.close()
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--out"):
+        Store(tmp_path / "nowhere" / "sweep.jsonl")
+
+
+def test_the_same_files_are_the_same_market_by_any_name_and_in_any_order(tmp_path: Path) -> None:
+    for name, text in (("a", "1"), ("b", "2"), ("c", "1"), ("d", "3")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    a, b, c, d = (tmp_path / name for name in "abcd")
+    assert fingerprint([a, b]) == fingerprint([b, c]) != fingerprint([a, d])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(dataclasses.replace(TASK, splits=(1, 3)), id="other days"),
+        pytest.param(dataclasses.replace(TASK, balances={"ETH": Decimal(2)}), id="another balance"),
+        pytest.param(dataclasses.replace(TASK, settings=dataclasses.replace(Settings(), buffer=0.1)), id="a setting"),
+    ],
+)
+def test_another_trial_has_another_key(other: Task) -> None:
+    assert key_of("m", TASK, {}) != key_of("m", other, {})
+    assert key_of("m", TASK, {}) != key_of("n", TASK, {})
+
+
+def test_what_no_replay_looks_at_makes_no_other_trial() -> None:
+    elsewhere = dataclasses.replace(Settings(), log_dir=Path("elsewhere"), telegram_bot_token="secret")
+    assert key_of("m", TASK, {}) == key_of("m", dataclasses.replace(TASK, settings=elsewhere), {})
+    assert key_of("m", TASK, {"BUFFER": "0.1"}) == key_of("m", TASK, {"BUFFER": "0.10"})

@@ -1,0 +1,58 @@
+import pytest
+
+from trailingedge.sweep.folds import Folds, folds
+from trailingedge.sweep.trial import Outcome, PartResult
+from trailingedge.sweep.verdict import Verdict, judge
+
+DAY_MS = 86_400_000
+FORTNIGHT = folds(20_000 * DAY_MS, 20_014 * DAY_MS)
+COMBINATIONS = [{}, {"BUFFER": "0.001"}, {"BUFFER": "0.003"}]
+
+
+def outcome(*growths: float, drawdown: float = 0.01) -> Outcome:
+    return Outcome(tuple(PartResult(growth, 1.1, drawdown, exits=2) for growth in growths))
+
+
+def judged(outcomes: dict[int, Outcome], cut: Folds = FORTNIGHT, left_out: int = 0) -> Verdict:
+    return judge(COMBINATIONS, outcomes, cut, left_out)
+
+
+def test_each_winner_is_chosen_by_the_days_before_alone() -> None:
+    verdict = judged(
+        {0: outcome(1.00, 1.00, 1.00, 1.00), 1: outcome(1.10, 0.80, 0.90, 1.50), 2: outcome(1.05, 1.02, 1.02, 0.70)}
+    )
+    assert [fold.winner.number for fold in verdict.folds] == [1, 2, 2]
+    assert [fold.winner.out_of_sample_frac for fold in verdict.folds] == pytest.approx([-0.2, 0.02, -0.3])
+    assert verdict.last.winner.in_sample_frac == pytest.approx(1.05 * 1.02 * 1.02 - 1)
+    assert verdict.walked_forward_frac == pytest.approx(0.8 * 1.02 * 0.7 - 1)
+    assert verdict.unchanged_frac == 0.0
+    assert verdict.held_frac == pytest.approx(1.1**3 - 1)
+
+
+def test_the_days_that_are_judged_on_do_not_move_the_choice() -> None:
+    before = {0: outcome(1.0, 1.0, 1.0, 1.0), 1: outcome(1.2, 1.2, 1.2, 1.0), 2: outcome(1.1, 1.1, 1.1, 1.0)}
+    after = {**before, 2: outcome(1.1, 1.1, 1.1, 99.0)}
+    assert [fold.winner.number for fold in judged(before).folds] == [fold.winner.number for fold in judged(after).folds]
+
+
+def test_a_winner_that_falls_behind_is_counted() -> None:
+    lucky = judged({0: outcome(1, 1, 1, 1), 1: outcome(1.5, 0.9, 0.9, 0.9), 2: outcome(0.9, 1.1, 1.1, 1.1)})
+    assert lucky.below_median == 3
+    assert lucky.agreement is not None
+    assert lucky.agreement < 0
+    steady = judged({0: outcome(1, 1, 1, 1), 1: outcome(1.5, 1.5, 1.5, 1.5), 2: outcome(0.9, 0.9, 0.9, 0.9)})
+    assert steady.below_median == 0
+    assert steady.agreement == pytest.approx(1.0)
+
+
+def test_of_equals_the_one_that_changes_nothing_wins_and_ranks_are_shared() -> None:
+    verdict = judged({0: outcome(1, 1, 1, 1), 1: outcome(1, 1, 1, 1), 2: outcome(0.9, 1, 1, 1)})
+    assert verdict.last.winner.number == 0
+    assert [row.in_rank for row in verdict.last.rows] == [1, 1, 3]
+    assert verdict.last.agreement is None
+
+
+def test_without_days_to_judge_on_nothing_is_judged() -> None:
+    verdict = judged({0: outcome(1.0), 1: outcome(1.3), 2: outcome(1.2)}, folds(0, DAY_MS), left_out=4)
+    assert (verdict.last.winner.number, verdict.last.winner.out_of_sample_frac) == (1, None)
+    assert (verdict.walked_forward_frac, verdict.agreement, verdict.left_out) == (None, None, 4)
