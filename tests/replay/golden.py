@@ -20,7 +20,7 @@ from trailingedge.config import Settings
 from trailingedge.daemon import Daemon
 from trailingedge.instructions import Instruction
 from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import Lines
+from trailingedge.record.lines import FrameLines
 from trailingedge.record.writer import Notebook
 from trailingedge.simulator.server import LoopbackExchange
 
@@ -29,7 +29,7 @@ FOLDER: Final = Path(__file__).with_name("sessions")
 SETTINGS: Final = Settings(rolling_klines_maxlen=60, donchian_window=20)
 
 
-def fair(lines: Lines) -> None:
+def fair(lines: FrameLines) -> None:
     """Half an hour without faults, in which the operator asks for what he can."""
 
     async def operator(daemon: Daemon, _: LoopbackExchange, clock: Clock) -> None:
@@ -40,12 +40,12 @@ def fair(lines: Lines) -> None:
     simulate(3, 0.5, settings=SETTINGS, script=operator, lines=lines)
 
 
-def faulty(lines: Lines) -> None:
+def faulty(lines: FrameLines) -> None:
     """Half an hour with requests that fail and frames that are torn, late or told twice."""
     simulate(5, 0.5, settings=SETTINGS, faults=FAULTS, lines=lines)
 
 
-def storm(lines: Lines) -> None:
+def storm(lines: FrameLines) -> None:
     """Five minutes of bad weather: connections that go, clocks that are set, an owner who trades by hand."""
 
     async def blow(daemon: Daemon, loopback: LoopbackExchange, clock: Clock) -> None:
@@ -55,7 +55,7 @@ def storm(lines: Lines) -> None:
     simulate(8, 0.1, settings=SETTINGS, script=blow, lines=lines)
 
 
-SESSIONS: Final[Mapping[str, Callable[[Lines], None]]] = {each.__name__: each for each in (fair, faulty, storm)}
+SESSIONS: Final[Mapping[str, Callable[[FrameLines], None]]] = {each.__name__: each for each in (fair, faulty, storm)}
 
 
 def path_of(name: str) -> Path:
