@@ -282,3 +282,15 @@ async def test_chance_begins_with_a_seed_that_is_in_the_record() -> None:
     world = World()
     assert world.notebook.entries[0][1]["seed"] == 7
     assert world.recorder.surroundings.random.random() == Random(7).random()
+
+
+async def test_a_signature_is_waited_for_and_is_nowhere_in_the_record() -> None:
+    world = World()
+    params = await world.recorder.surroundings.keys.logon_params(lambda: 5, 5000)
+    assert params == await KEYS.logon_params(lambda: 5, 5000)
+    assert world.said == [
+        ("ask", 1, "the key to be ready"),
+        ("told", 1, None),
+        ("ask", 2, "a signature"),
+        ("told", 2, None),
+    ]

@@ -4,7 +4,7 @@ Two ways to the same numbers: the whole series at once, and one closed kline at 
 running daemon can afford. A property test holds them together.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -172,9 +172,10 @@ class _Widths:
             oldest = self._by_age.popleft()
             del self._by_size[bisect_left(self._by_size, oldest)]
         self._by_age.append(width)
-        insort(self._by_size, width)
+        smaller = bisect_left(self._by_size, width)
+        self._by_size.insert(smaller, width)
         known = len(self._by_size)
-        return bisect_left(self._by_size, width) / known if known >= WIDTHS_FOR_SQUEEZE else None
+        return smaller / known if known >= WIDTHS_FOR_SQUEEZE else None
 
 
 def _edges(kline: Kline, source: Source) -> tuple[float, float]:
