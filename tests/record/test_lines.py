@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trailingedge.indicators.donchian import Channel
 from trailingedge.market import Side
 from trailingedge.record.lines import Bundle, decode, encode, without_secrets
 from trailingedge.strategy.events import ExitArmed
@@ -95,6 +96,11 @@ def test_an_event_is_told_with_all_its_numbers() -> None:
         "ExitArmed",
         {"kind": "m", "side": "SELL", "number": 17, "price": None, "trail": None},
     )
+
+
+def test_a_tuple_with_names_is_told_by_them_and_another_is_a_list() -> None:
+    (line,) = lines(encode(("decision", [], Channel(upper=2.0, lower=1.0, full=True, squeeze_share=None))))
+    assert decode(line)[2] == {"upper": 2.0, "lower": 1.0, "full": True, "squeeze_share": None}
 
 
 def test_what_json_does_not_know_is_written_in_words() -> None:

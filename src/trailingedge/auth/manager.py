@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trailingedge.auth import signer
-from trailingedge.auth.signing import Apart, Here
+from trailingedge.auth.signing import Apart, Here, Signs
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,7 +19,7 @@ class KeyManager:
 
     __slots__ = ("_api_key", "_signs")
 
-    def __init__(self, signs: Apart | Here, api_key: str) -> None:
+    def __init__(self, signs: Signs, api_key: str) -> None:
         self._signs = signs
         self._api_key = api_key
 
@@ -49,6 +49,10 @@ class KeyManager:
     def api_key(self) -> str:
         """The name of the key, for the header of a signed HTTP request and nothing else."""
         return self._api_key
+
+    def through(self, way: Callable[[Signs], Signs]) -> "KeyManager":
+        """The same key, its signer approached that way. Closing it stays with whoever has made this one."""
+        return KeyManager(way(self._signs), self._api_key)
 
     def prepare(self) -> None:
         """A signature will be asked for soon: begin with what it needs, so that it comes at once."""

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from trailingedge.auth import signer
 from trailingedge.errors import ConfigError, ExitCode
@@ -32,6 +32,26 @@ _PROGRAM: Final = ("-P", "-m", signer.__name__)
 # Ctrl-C in a terminal reaches everybody in it, and a logon that withdraws our order may be just what it asks for:
 # a session of its own keeps it away here, a console of its own on Windows.
 _NO_WINDOW: Final = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+
+
+class Signs(Protocol):
+    """Whoever can sign. What is awaited may raise ConfigError."""
+
+    def prepare(self) -> None:
+        """A signature will be asked for soon."""
+        ...
+
+    async def ready(self) -> None:
+        """Wait until a signature takes no time to speak of."""
+        ...
+
+    async def sign(self, payload: bytes) -> str:
+        """The signature over `payload`, in base64."""
+        ...
+
+    async def aclose(self) -> None:
+        """Leave nothing behind."""
+        ...
 
 
 class Here:

@@ -184,6 +184,8 @@ def _bare(value: object) -> object:
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _bare(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", None)) is not None:
+        return {name: _bare(each) for name, each in zip(names, value, strict=True)}
     if isinstance(value, Mapping):
         return {str(name): _bare(each) for name, each in value.items()}
     if isinstance(value, Iterable):

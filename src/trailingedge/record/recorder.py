@@ -50,6 +50,7 @@ class Recorder(Threshold):
         self.keeps = True  # every line
         self.surroundings = replace(
             world,
+            keys=world.keys.through(self.signs),
             dial=self.dial,
             clock=self,
             save_frames=None if world.save_frames is None else self.saves(world.save_frames),

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from trailingedge.auth.signing import Signs
 from trailingedge.clock import Alarm, wake
 from trailingedge.errors import SessionLost
 from trailingedge.record import failures
@@ -79,6 +80,10 @@ class Threshold(ABC):
             await self.ask("check the key", partial(verify_key, server_ms))
 
         return verify
+
+    def signs(self, signs: Signs) -> Signs:
+        """The same, through here."""
+        return _Signs(self, signs)
 
     async def ask(self, what: str, do: Do) -> str | None:
         """What `do` comes to. Raises what it raises."""
@@ -151,6 +156,32 @@ class Threshold(ABC):
     @abstractmethod
     def _leave(self, number: int) -> None:
         """Whether it has come out or not, nobody waits any more."""
+
+
+class _Signs:
+    """A signer, whose signatures are nobody's business: only that they came, and when."""
+
+    def __init__(self, threshold: Threshold, signs: Signs) -> None:
+        self._threshold = threshold
+        self._signs = signs
+
+    def prepare(self) -> None:
+        self._signs.prepare()
+
+    async def ready(self) -> None:
+        await self._threshold.ask("the key to be ready", self._signs.ready)
+
+    async def sign(self, payload: bytes) -> str:
+        signed: list[str] = []
+
+        async def do() -> None:
+            signed.append(await self._signs.sign(payload))
+
+        await self._threshold.ask("a signature", do)
+        return signed[0] if signed else ""  # in a replay nobody looks at it
+
+    async def aclose(self) -> None:
+        """It is closed by whoever has made it."""
 
 
 class _Alarm:

@@ -130,7 +130,7 @@ async def _live(
     nothing_saved = player.saves(_never_saved) if head.saves_frames else None
     surroundings = Surroundings(
         Endpoints(*head.endpoints),
-        KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "replayed"),
+        KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "replayed").through(player.signs),
         player.dial,
         player,
         Random(head.seed),
