@@ -38,13 +38,8 @@ def candles_are_whole(it: Stage) -> None:
     assert it.daemon.desk.trader._channel.current == channel.current
 
 
-def keep_the_history(it: Stage) -> None:
-    """It is let go once the channel has taken it in; here it is looked at."""
-    it.daemon.snapshots.let_go = lambda: None  # type: ignore[method-assign]
-
-
 async def ready_and_whole(it: Stage) -> None:
-    keep_the_history(it)
+    it.keep_the_history()
     await it.until(lambda: it.heard("ready:"), within_s=120)
     await it.wait(3)
     candles_are_whole(it)

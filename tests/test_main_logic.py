@@ -168,6 +168,7 @@ def test_the_gate_opens_when_a_candle_closes_above_the_middle() -> None:
 
 def test_three_candles_missed_while_away_are_fetched_and_none_is_lost() -> None:
     async def story(it: Stage) -> None:
+        it.keep_the_history()
         await it.ready()
         known = len(it.daemon.snapshots.klines)
         it.cut(streams=True)

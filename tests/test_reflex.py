@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
-from tests.execution.builders import top
+from tests.execution.builders import RULES, top
 from tests.execution.test_poise import resting
 from tests.execution.test_trader import Bench
 from tests.theatre import D, Stage, play
@@ -75,12 +76,12 @@ def test_what_waits_to_be_heard_goes_first() -> None:
     assert hand.paper.written == []
 
 
-def test_an_answer_that_the_books_do_not_share_is_told() -> None:
+def test_an_answer_that_the_books_do_not_share_is_told_and_listened_for() -> None:
     hand = Hand()
-    hand.bench.trader.chase.happened.clear()
-    hand.bench.trader.chase._books.restraint._again_from_s = 1e9  # as if the books had learned something unheard
+    hand.bench.trader.chase.rules = replace(RULES, status="BREAK")  # as if the books had learned something unheard
     with pytest.raises(BrokenInvariant, match="the books say None"):
         hand.react()
+    assert len(hand.paper.written) == len(hand.expected) == 1
 
 
 def test_a_daemon_follows_the_price_by_it_and_agrees_with_itself() -> None:

@@ -92,6 +92,7 @@ def test_a_fee_that_eats_the_gain_is_warned_of_once_it_is_known() -> None:
 
 def test_the_history_is_not_repeated_by_the_stream() -> None:
     async def story(it: Stage) -> None:
+        it.keep_the_history()
         await it.ready()
         await it.minute("2501")
         await it.minute("2502")

@@ -85,10 +85,10 @@ class Ledger(Snapshots):
         self.update_ids: list[int] = []
         self.proofs: list[bool] = []
 
-    def hear_top(self, top: BookTop, now_s: float) -> None:
+    def hear_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
         if top.update_id:  # a probe's answer has none
             self.update_ids.append(top.update_id)
-        super().hear_top(top, now_s)
+        super().hear_top(top, now_s, late=late)
 
     def prove_account(self, proven: bool) -> None:
         if proven is not self.account_proven:

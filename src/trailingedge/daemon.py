@@ -276,7 +276,8 @@ class Daemon:
     async def _trade(self) -> None:
         while self._stop_reason is None and self.desk is not None:
             await self._next_wake()
-            await self._beat(self.desk)
+            if self._stop_reason is None:
+                await self._beat(self.desk)
 
     def _stir(self) -> None:
         """Something other than the book's prices has changed: let the main loop make a beat."""

@@ -298,8 +298,8 @@ class Heard(Snapshots):
     def in_sight(self, now_s: float) -> bool:
         return now_s - self.top_proven_s < self.seen_for_s
 
-    def hear_top(self, top: BookTop, now_s: float) -> None:
-        super().hear_top(top, now_s)
+    def hear_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
+        super().hear_top(top, now_s, late=late)
         self._see(now_s)
         if self.stage is not None:
             self.stage.hear_top(top, self.market_ms(now_s))

@@ -42,7 +42,7 @@ class Reflex:
         self._ready = False
 
     def react(self, trader: Trader, top: BookTop, now_s: float) -> None:
-        """A newer book. Raises BrokenInvariant; then something was sent that our books do not account for."""
+        """A newer book. Raises BrokenInvariant where what was sent is not what the books would have."""
         poise, draft = trader.poise, self._draft
         if not self._ready or poise is None or draft is None or trader.inbox:
             return
@@ -51,4 +51,7 @@ class Reflex:
             return
         self._ready = False
         written = self._orders.send(draft, *answer)
-        self._expect(written, trader.follow_through(answer, top, now_s, self._server_ms()))
+        # Whatever the books think of it: what was sent is in them, and somebody listens for its answer.
+        entered = trader.enter(answer, top, now_s, self._server_ms())
+        self._expect(written, entered.command)
+        trader.agree(entered, top, now_s)

@@ -69,11 +69,11 @@ class Snapshots:
         self._changed = changed
         self.moved = moved
 
-    def hear_top(self, top: BookTop, now_s: float) -> None:
-        """A bookTicker frame."""
+    def hear_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
+        """A bookTicker frame. `late`: a newer one may follow at once, so that nobody should answer this one."""
         self.top = top
         self.top_proven_s = now_s
-        if self.moved is None:
+        if self.moved is None or late:
             self._changed()
         else:
             self.moved(top, now_s)

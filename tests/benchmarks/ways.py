@@ -43,8 +43,9 @@ def _books_first() -> None:
         if answer is None or draft is None or not self._ready:
             return
         self._ready = False
-        command = trader.follow_through(answer, top, now_s, self._server_ms())
-        self._expect(self._orders.send(draft, *answer), command)
+        entered = trader.enter(answer, top, now_s, self._server_ms())
+        trader.agree(entered, top, now_s)
+        self._expect(self._orders.send(draft, *answer), entered.command)
 
     Reflex.react = react  # type: ignore[method-assign]
 

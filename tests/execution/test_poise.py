@@ -14,7 +14,7 @@ from tests.strategy.stage import START_MS, params
 from trailingedge.errors import BrokenInvariant
 from trailingedge.execution.commands import Command, Place, Remedy, Replace, ReplaceAnswered
 from trailingedge.execution.maker_exit import ChaseParams
-from trailingedge.market import BookTop, OrderStatus, RateLimit, Side
+from trailingedge.market import BookTop, OrderStatus, RateLimit, Side, SymbolRules
 from trailingedge.strategy.inputs import Command as OperatorCommand
 from trailingedge.strategy.want import Pricing
 from trailingedge.websocket.outcomes import Done, NotTried, Refusal, Refused, ReplaceOutcome
@@ -38,7 +38,9 @@ def react(bench: Bench, book: BookTop, after_s: float = 0.01) -> Replace | None:
     answer = None if trader.poise is None else trader.poise.answer(book, bench.now_s)
     if answer is None:
         return None
-    return trader.follow_through(answer, book, bench.now_s, START_MS + round(bench.now_s * 1000))
+    entered = trader.enter(answer, book, bench.now_s, START_MS + round(bench.now_s * 1000))
+    trader.agree(entered, book, bench.now_s)
+    return entered.command
 
 
 def carry_out(bench: Bench, command: Replace, order_id: int) -> None:
@@ -195,10 +197,36 @@ def test_anything_else_that_changes_takes_the_poise_away() -> None:
     assert react(bench, top("99.90", "100.05")) is None
 
 
-def test_an_answer_that_the_books_do_not_share_is_a_broken_promise() -> None:
+def test_an_answer_that_the_books_do_not_share_is_in_them_and_a_broken_promise() -> None:
     bench = resting(Bench())
     book = top("99.90", "100.05")
+    entered = bench.trader.enter((D("100.03"), D(1)), book, bench.now_s, START_MS)
+    assert (entered.command.price, entered.command.order_id) == (D("100.03"), 7)
+    assert not bench.trader.chase.idle
     with pytest.raises(BrokenInvariant, match="the books say"):
-        bench.trader.follow_through((D("100.03"), D(1)), book, bench.now_s, START_MS)
+        bench.trader.agree(entered, book, bench.now_s)
     with pytest.raises(BrokenInvariant, match="without a poise"):
-        bench.trader.follow_through((D("100.04"), D(1)), book, bench.now_s, START_MS)
+        bench.trader.enter((D("100.04"), D(1)), book, bench.now_s, START_MS)
+
+
+@pytest.mark.parametrize(
+    "rules", [replace(RULES, status="BREAK"), replace(RULES, tick_size=D("0.10"))], ids=["break", "tick"]
+)
+def test_rules_that_were_read_again_take_the_poise_away(rules: SymbolRules) -> None:
+    bench = resting(Bench())
+    bench.trader.learn_rules(rules)
+    assert bench.trader.poise is None
+
+
+def test_the_boundary_of_an_echo_is_the_same_for_reaction_and_beat() -> None:
+    bench = resting(Bench())
+    command = react(bench, top("99.90", "100.05"))
+    assert command is not None
+    carry_out(bench, command, 8)
+    for after_s in (0.97, 0.01, 0.001, 0.001, 0.001):
+        other = deepcopy(bench)
+        other.top = top("99.90", "100.09")
+        sent, by_the_beat = react(bench, top("99.90", "100.09"), after_s), orders(other.beat(after_s))
+        assert by_the_beat == ([] if sent is None else [sent])
+        if sent is not None:
+            return

@@ -566,3 +566,14 @@ async def test_garbage_among_frames_that_came_together_is_counted() -> None:
         bench.dial.newest.say_together(b"garbage", b"garbage")
         await settle()
         assert bench.down == ["20 unreadable frames within 60 s"]
+
+
+async def test_what_a_successor_held_back_is_history_that_nobody_answers() -> None:
+    async with rotating() as (bench, old, new):
+        answered: list[int] = []
+        bench.snapshots.moved = lambda top, _: answered.append(top.update_id)
+        told = await hear(bench, (new, top_frame(u=50)), (new, top_frame(bid="9.00", u=51)), (old, top_frame(u=50)))
+        assert told[-1] == 51
+        assert 51 not in answered
+        await hear(bench, (new, top_frame(u=52)))
+        assert answered[-1] == 52

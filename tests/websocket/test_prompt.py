@@ -280,3 +280,13 @@ async def test_no_two_frames_are_masked_alike() -> None:
         bench.connection.write("hello")
         masks.add(bytes(bench.wire.written[2:6]))
     assert len(masks) > 15
+
+
+@pytest.mark.parametrize(
+    "between",
+    [pytest.param(ping, id="a ping"), pytest.param(in_fragments(b"x", b"y"), id="a message of fragments")],
+)
+async def test_what_stands_between_does_not_part_what_came_together(between: Say) -> None:
+    bench = await opened()
+    bench.comes(bench.says(text(b"a"), between, text(b"b")))
+    assert bench.heard in ([[b"a", b"b"]], [[b"a", b"xy", b"b"]])

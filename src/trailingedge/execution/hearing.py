@@ -72,12 +72,12 @@ class Hearing:
 
     def left(self, now_s: float) -> frozenset[Decimal]:
         """The prices that orders of ours had until a moment ago."""
-        self._left = [(price, left_s) for price, left_s in self._left if now_s - left_s < _LEFT_PRICE_S]
+        self._left = [(price, left_s) for price, left_s in self._left if now_s < left_s + _LEFT_PRICE_S]
         return frozenset(price for price, _ in self._left)
 
     def left_until(self, now_s: float) -> tuple[tuple[Decimal, float], ...]:
         """The same prices, and until when each counts as just left."""
-        return tuple((price, left_s + _LEFT_PRICE_S) for price, left_s in self._left if now_s - left_s < _LEFT_PRICE_S)
+        return tuple((price, left_s + _LEFT_PRICE_S) for price, left_s in self._left if now_s < left_s + _LEFT_PRICE_S)
 
     def question(self, doubtful: Order, now_s: float) -> OrderCommand | None:
         """How to settle doubt, once it is time to ask.

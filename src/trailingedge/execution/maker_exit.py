@@ -19,7 +19,7 @@ from trailingedge.execution.hearing import Hearing
 from trailingedge.execution.ids import OwnId, own_id
 from trailingedge.execution.order import Heard, Order, State
 from trailingedge.execution.past import PastExit
-from trailingedge.execution.poise import Poise
+from trailingedge.execution.poise import Answer, Poise
 from trailingedge.execution.pricing import Resting, escape_price, rest_at
 from trailingedge.market import ZERO, BookTop, Regime, Side, SymbolRules
 from trailingedge.strategy.decision import Decision
@@ -210,10 +210,23 @@ class MakerExit:
             quantity=self._quantity(want, order.price) if self._same_at_any_price(want) else None,
         )
 
-    def follow(self, want: Want, top: BookTop, now_s: float, server_ms: int) -> OrderCommand | None:
-        """The command that `toward` would return while poised, and the books as it leaves them."""
+    def enter(self, poise: Poise, answer: Answer, top: BookTop, now_s: float, server_ms: int) -> Replace:
+        """Enter into the books what was sent to move an order. Raises BrokenInvariant where they have no such order."""
         order = self._books.orders.order
-        return None if order is None else self._move(order, want, top, now_s, server_ms)
+        if order is None or order.order_id != poise.order_id or order.state is not State.WORKING:
+            raise BrokenInvariant(f"{answer} was sent to replace order {poise.order_id}, the books have {order!r}")
+        price, quantity = answer
+        return self._replace(order, poise.order_id, poise.want, price, quantity, top, now_s, server_ms)
+
+    def follow(self, want: Want, top: BookTop, now_s: float) -> Answer | None:
+        """Where `toward` would move the order now, if nothing stood in its way; None without one."""
+        order = self._books.orders.order
+        if order is None:
+            return None
+        price = self._best_price(want, top, order, now_s)
+        quantity = self._quantity(want, price)
+        fits = self.rules.trading and self.rules.breach(price, quantity) is None
+        return (price, quantity) if fits and price != order.price else None
 
     def _begin(self, want: Want) -> None:
         if not self.idle:
@@ -308,13 +321,28 @@ class MakerExit:
         if order.part_filled:
             return self._cancel(order, now_s)
         price = None if self._pegged(want) else target
+        return self._replace(order, order.order_id, want, price, quantity, top, now_s, server_ms)
+
+    def _replace(
+        self,
+        order: Order,
+        order_id: int,
+        want: Want,
+        price: Decimal | None,
+        quantity: Decimal,
+        top: BookTop,
+        now_s: float,
+        server_ms: int,
+    ) -> Replace:
+        """Enter into the books that `order` is to be replaced."""
         successor = Order(str(OwnId(want.kind, want.number)), want.side, price, quantity, now_s, predecessor=order)
         order.hear(Heard.CANCEL_ASKED)
         self._books.orders.successor = successor
         self._budget.spend(server_ms)
         tag = self._letters.new_tag()
-        command = Replace(tag, order.order_id, successor.client_order_id, want.side, price, quantity)
-        return self._letters.send(Request(command, now_s, order, successor, top))
+        command = Replace(tag, order_id, successor.client_order_id, want.side, price, quantity)
+        self._letters.send(Request(command, now_s, order, successor, top))
+        return command
 
     def _cancel(self, order: Order, now_s: float) -> OrderCommand | None:
         if order.state is not State.WORKING or order.order_id is None or not self._books.restraint.may_cancel(now_s):

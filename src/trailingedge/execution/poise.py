@@ -9,12 +9,16 @@ come to the very same one, or a promise of ours is broken.
 from dataclasses import dataclass
 from decimal import Decimal
 
+from trailingedge.execution.commands import Replace
 from trailingedge.execution.pricing import Resting, rest_at
 from trailingedge.market import BookTop, Side, SymbolRules
 from trailingedge.strategy.decision import Decision
 from trailingedge.strategy.hard_stop import breached
 from trailingedge.strategy.want import Want
 from trailingedge.websocket.requests import NewOrder
+
+Answer = tuple[Decimal, Decimal]
+"""Price and quantity that an order is to move to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Poise:
         """The order that is to take the place of this one, but for its price and quantity."""
         return NewOrder(self.client_order_id, self.want.side, self.own.quantity, self.own.price)
 
-    def answer(self, top: BookTop, now_s: float) -> tuple[Decimal, Decimal] | None:
+    def answer(self, top: BookTop, now_s: float) -> Answer | None:
         """Price and quantity that the order is to move to; None where it stays, or where it takes a beat to tell."""
         if self.watches_stop and breached(float(top.bid), self.decision.memory.anchor, self.decision.stop_distance):
             return None
@@ -57,3 +61,13 @@ class Poise:
         else:
             safe = price < top.ask and quantity * price <= want.funds
         return (price, quantity) if safe else None
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """An answer that was sent and is in the books, and what they would have answered themselves."""
+
+    command: Replace
+    decision: Decision
+    answer: Answer
+    expected: Answer | None

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.errors import BrokenInvariant
-from trailingedge.execution.commands import Command, Incoming, Remedy, Replace
+from trailingedge.execution.commands import Command, Incoming, Remedy
 from trailingedge.execution.guards import Guards
 from trailingedge.execution.happenings import StrangerWithOurId
 from trailingedge.execution.ids import is_own
@@ -28,7 +28,7 @@ from trailingedge.execution.news import (
 )
 from trailingedge.execution.outage import Outage
 from trailingedge.execution.past import History, PastExit, is_open
-from trailingedge.execution.poise import Poise
+from trailingedge.execution.poise import Answer, Entered, Poise
 from trailingedge.execution.settlement import Settlement
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
@@ -155,6 +155,7 @@ class Trader:
 
     def learn_rules(self, rules: SymbolRules) -> None:
         """The rules were read again: what is enough to trade, and what an order must be, may have changed."""
+        self.flinch()
         self.chase.learn_rules(rules)
         self._strategy = replace(
             self._strategy,
@@ -223,20 +224,26 @@ class Trader:
         """Something other than a price has changed, or is about to: only a beat can tell what follows."""
         self.poise = None
 
-    def follow_through(self, answer: tuple[Decimal, Decimal], top: BookTop, now_s: float, server_ms: int) -> Replace:
-        """Enter into the books that `poise` has answered `top`: the command, as a beat would have returned it.
+    def enter(self, answer: Answer, top: BookTop, now_s: float, server_ms: int) -> Entered:
+        """Enter into the books that `poise` has answered `top`, whatever they think of it: it has been sent.
 
-        The beat has to follow all the same: it remembers the high, and what else there is to think.
-        Raises BrokenInvariant where the books come to another answer.
+        The poise is gone with that. Raises BrokenInvariant where the books cannot hold it.
         """
         poise, self.poise = self.poise, None
         if poise is None:
             raise BrokenInvariant(f"an answer without a poise: {answer}")
-        command = self.chase.follow(poise.want, top, now_s, server_ms)
-        if not isinstance(command, Replace) or (command.price, command.quantity) != answer:
-            raise BrokenInvariant(f"a reaction sent {answer}, the books say {command}")
-        self.guards.invariants.approve_reaction(command, top, now_s, poise.decision, self.rules)
-        return command
+        expected = self.chase.follow(poise.want, top, now_s)
+        command = self.chase.enter(poise, answer, top, now_s, server_ms)
+        return Entered(command, poise.decision, answer, expected)
+
+    def agree(self, entered: Entered, top: BookTop, now_s: float) -> None:
+        """A beat would have sent the same. It has to follow all the same, for there is more to think.
+
+        Raises BrokenInvariant where the books come to another answer, or a rule is broken.
+        """
+        if entered.answer != entered.expected:
+            raise BrokenInvariant(f"a reaction sent {entered.answer}, the books say {entered.expected}")
+        self.guards.invariants.approve_reaction(entered.command, top, now_s, entered.decision, self.rules)
 
     def wind_down(self, view: View, server_ms: int) -> list[Command]:
         """Instead of a beat, at the end: decide nothing any more, only withdraw what is on the book."""

@@ -248,7 +248,7 @@ class Recorder(Threshold):
     def _listener(self, line: Line, ear: "_Ear") -> Hear:
         """A moment each, and each in one go: this is the way from a price to its order, and most of it is cold."""
         number, counter, now_ns, listen = line.number, self._counter, self._now_ns, line.hear
-        direct, add, add_many, now, wall = ear.direct, self._lines.add, self._add_many, self.time.now, self.time.wall
+        direct, lines, add_many, now, wall = ear.direct, self._lines, self._add_many, self.time.now, self.time.wall
 
         def hear(frames: Sequence[str | bytes]) -> None:
             if not direct:
@@ -258,7 +258,7 @@ class Recorder(Threshold):
             now[0] = at_ns / 1e9
             wall[0] = (at_ns + wall[1]) // 1_000_000
             if len(frames) < MANY:
-                add(("<", at_ns, counter.turns, number, frames))
+                lines.add(("<", at_ns, counter.turns, number, frames))
             else:
                 add_many(at_ns, counter.turns, number, frames)
             try:

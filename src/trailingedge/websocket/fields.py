@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 from trailingedge.errors import ProtocolViolation
 
 # The exchange's amounts have at most 20 digits on either side; what looks otherwise is not an amount.
-_AMOUNT: Final = re.compile(r"-?[0-9]{1,28}(\.[0-9]{1,28})?", re.ASCII)
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
 _INT64: Final = 1 << 63
 
 Fields = dict[str, Any]

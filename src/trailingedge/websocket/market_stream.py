@@ -211,7 +211,7 @@ class MarketStream:
             self._relay.hear(feed, message.top)
 
     def _hear_top(self, top: BookTop) -> None:
-        self._snapshots.hear_top(top, self._clock.now_s())
+        self._snapshots.hear_top(top, self._clock.now_s(), late=self._relay.late)
 
     def _hear_kline(self, heard: KlineHeard) -> None:
         if not self._waiting and not self._follows_a_gap(heard.kline):

@@ -50,6 +50,7 @@ class PromptConnection(ClientConnection):
         self._tail = b""  # the beginning of a frame whose rest is still to come
         self._owed = 0  # bytes of a frame that belong to the library
         self._parts: list[bytes] = []  # of a fragmented message
+        self._together: list[str | bytes] | None = None  # while bytes are being cut, what came with them
 
     def begin(self, hear: Hear) -> None:
         """Hand over what has come so far, and from now on everything as it comes."""
@@ -96,7 +97,10 @@ class PromptConnection(ClientConnection):
         if event.fin:
             whole = b"".join(self._parts)
             self._parts.clear()
-            self._deliver([whole])
+            if self._together is None:
+                self._deliver([whole])
+            else:
+                self._together.append(whole)
 
     # -----------------------------------------------------------------------------------------
 
@@ -119,15 +123,16 @@ class PromptConnection(ClientConnection):
         at, end = 0, len(data)
         while at < end:
             if self._owed:
-                if frames:
-                    self._deliver(frames)
-                    frames = []
                 part = data[at : at + self._owed]
                 at += len(part)
                 self._owed -= len(part)
+                self._together = frames  # a message of fragments takes its place among the others
                 super().data_received(part)
+                self._together = None
                 if self.protocol.state is not OPEN:  # whatever follows is the library's to read or to ignore
                     self._tail = b""
+                    if frames:
+                        self._deliver(frames)
                     if at < end:
                         super().data_received(data[at:])
                     return

@@ -26,6 +26,7 @@ class Relay:
         self._source: object = None
         self._successor: object = None
         self._held: list[BookTop] = []
+        self.late = False  # what is told now was heard a while ago
 
     def begin(self, feed: object, *, alone: bool) -> None:
         """A new feed: `alone`, it is believed from its first change; else it is the one to come."""
@@ -53,8 +54,10 @@ class Relay:
             return
         held, self._held = self._held, []
         self._source, self._successor = feed, None
+        self.late = True
         for top in held:
             self._pass_on(feed, top)
+        self.late = False
 
     def _pass_on(self, feed: object, top: BookTop) -> None:
         news = top.update_id > self._number

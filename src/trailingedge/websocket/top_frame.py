@@ -14,7 +14,7 @@ from trailingedge.market import BookTop
 from trailingedge.websocket.messages import TopHeard, read_stream_frame
 
 # The same amounts and integers that `fields` lets pass.
-_AMOUNT: Final = rb'"([0-9]{1,28}(?:\.[0-9]{1,28})?)"'
+_AMOUNT: Final = rb'"([0-9]{1,20}(?:\.[0-9]{1,20})?)"'
 _FRAME: Final = re.compile(
     rb'\{"stream": ?"[^"\\\x00-\x1f\x80-\xff]*", ?"data": ?\{"u": ?(0|[1-9][0-9]{0,17}), ?"s": ?"([A-Z0-9]+)", ?'
     rb'"b": ?' + _AMOUNT + rb', ?"B": ?' + _AMOUNT + rb', ?"a": ?' + _AMOUNT + rb', ?"A": ?' + _AMOUNT + rb"\}\}"
