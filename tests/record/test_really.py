@@ -17,25 +17,30 @@ from trailingedge.replay.session import replay_session
 NO_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name not in OPTIONS}
 
 
-async def test_what_waits_for_the_world_waits_at_the_threshold(tmp_path: Path) -> None:
-    """Whoever finds this broken has given the daemon something to wait for that the recorder does not know of."""
+async def run(place: Path) -> None:
+    """Two seconds of trading, with its key in a file, as it is when it matters."""
     async with Venue() as venue:
         settings = {
             "TRADING_MODE": "testnet",
             "BINANCE_WS_API_URL": venue.api_url,
             "BINANCE_WS_STREAM_URL": venue.stream_url,
             "BINANCE_ED25519_API_KEY": "a name",
-            "BINANCE_ED25519_PRIV_PATH": str(key_file(tmp_path / "key.pem")),
+            "BINANCE_ED25519_PRIV_PATH": str(key_file(place / "key.pem")),
         }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "trailingedge.main", "--plain", "--duration=2"),
             stdout=PIPE,
             stderr=STDOUT,
-            cwd=tmp_path,
+            cwd=place,
             env=NO_ENVIRONMENT | settings,
         )
         said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
+
+
+def test_what_waits_for_the_world_waits_at_the_threshold(tmp_path: Path) -> None:
+    """Whoever finds this broken has given the daemon something to wait for that the recorder does not know of."""
+    asyncio.run(run(tmp_path))
     (path,) = (tmp_path / "logs").glob(f"*{SUFFIX}")
     replayed = replay_session(path)
     assert replayed.difference is None
