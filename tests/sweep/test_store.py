@@ -39,6 +39,14 @@ def test_a_line_cut_short_costs_that_line_alone(tmp_path: Path) -> None:
     third.close()
 
 
+def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("# Not a sweep\n")
+    with pytest.raises(ConfigError, match="holds no trial of a sweep"):
+        Store(path)
+    assert path.read_text() == "# Not a sweep\n"
+
+
 def test_without_a_file_nothing_is_kept() -> None:
     store = Store(None)
     store.keep("abc", {}, OUTCOME)

@@ -50,9 +50,12 @@ def as_data(replayed: Replayed) -> dict[str, object]:
 
 
 def _same(replayed: Replayed) -> str:
+    way = (
+        "it goes the same way" if replayed.trouble is None else "as far as the record can be read, it goes the same way"
+    )
     if replayed.changed:
-        return "it goes the same way: the same requests, and the strategy is about the same things at the same moments"
-    return "it goes the same way: every request, decision, event and alert is what it was, byte for byte"
+        return f"{way}: the same requests, and the strategy is about the same things at the same moments"
+    return f"{way}: every request, decision, event and alert is what it was, byte for byte"
 
 
 def _parted(replayed: Replayed, difference: Difference) -> Iterator[str]:

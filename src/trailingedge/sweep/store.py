@@ -63,8 +63,10 @@ class Store:
         if path is None:
             return
         try:
-            if path.exists():
-                self._read(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            self._read(text)
+            if text.strip() and not self._done:
+                raise ConfigError([f"--out {path}: a file that holds no trial of a sweep; name a new one"])
             self._file = path.open("a", encoding="utf-8")
             if self._file.tell() and not path.read_bytes().endswith(b"\n"):
                 self._file.write("\n")  # the line that was cut short ends here
