@@ -25,8 +25,7 @@ MOST_WAITING: Final = 50_000  # entries kept for a disk that is slow or full; la
 MOST_HEAVY: Final = 4 << 20  # bytes in bundles kept in a flood faster than it can be packed; more leaves a hole
 _HEAVY_BATCH: Final = 1 << 19
 FAREWELL_S: Final = 1.0  # how long a disk may hold up the end
-_BATCH: Final = 2000
-_SMALL_BATCH: Final = 200
+_BATCH: Final = 200  # entries; what is damaged or cut off costs the batch that it is in
 _ENTRIES_AT_A_TIME: Final = 10
 _LEVEL: Final = 6
 _GZIP: Final = 31  # zlib's window bits, with a gzip header
@@ -263,8 +262,8 @@ class Notebook:
         """Write it as a record."""
         packer = Packer(secrets)
         with path.open("wb") as file:
-            for at in range(0, len(self.entries), _SMALL_BATCH):
-                file.write(packer.pack(self.entries[at : at + _SMALL_BATCH]))
+            for at in range(0, len(self.entries), _BATCH):
+                file.write(packer.pack(self.entries[at : at + _BATCH]))
             file.write(packer.end())
         return path
 
