@@ -142,6 +142,16 @@ def test_one_that_was_killed_has_no_end_and_says_so(tmp_path: Path) -> None:
     assert replayed.trouble == "storm.session.jsonl.gz has no end: whoever wrote it was killed"
 
 
+def test_one_that_was_broken_off_is_played_up_to_there(tmp_path: Path) -> None:
+    def broken_off(line: bytes) -> bytes:
+        return b'["over",["CancelledError",""]]' if line.startswith(b'["over"') else line
+
+    replayed = replay_session(changed(tmp_path, broken_off))
+    assert replayed.same
+    assert replayed.trouble is not None
+    assert "broken off" in replayed.trouble
+
+
 # With other settings -------------------------------------------------------------------------
 
 

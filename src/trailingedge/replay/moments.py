@@ -53,9 +53,14 @@ def moments(record: Record) -> Iterator[Moment]:
     except (ValueError, LookupError):
         record.trouble = f"{record.path.name} has a line that this version cannot read, after line {record.lines_read}"
         return
-    if moment is not None and any(line.startswith(b'["over"') for line in moment.said):
+    if moment is None:
+        return
+    if any(line.startswith(_CANCELLED) for line in moment.said):
+        record.trouble = f"{record.path.name} ends where the session was broken off, by a second Ctrl-C for instance"
+    elif any(line.startswith(b'["over"') for line in moment.said):
         yield moment
 
 
 _OF_A_MOMENT: Final = tuple(f'["{kind}",'.encode() for kind in MOMENTS)
+_CANCELLED: Final = b'["over",["CancelledError"'
 _WHY: Final = "the disk did not keep up"
