@@ -185,12 +185,12 @@ def test_a_mistake_of_ours_is_logged_with_where_it_was_made(caplog: pytest.LogCa
 # --- Whole runs, each a process of its own ----------------------------------------------------
 
 RUNS = {
-    "plain": "{run} --duration 1.5",
-    "no stdin": "{run} --duration 1.5 <&-",
-    "empty stdin": "{run} --duration 1.5 </dev/null",
-    "no stdout": "{run} --duration 1.5 >&-",
-    "no stderr": "{run} --duration 1.5 2>&-",
-    "broken pipe": "{{ {run} --duration 1.5; echo code $? >&2; }} | head -1",
+    "plain": "{run} --duration 4",
+    "no stdin": "{run} --duration 4 <&-",
+    "empty stdin": "{run} --duration 4 </dev/null",
+    "no stdout": "{run} --duration 4 >&-",
+    "no stderr": "{run} --duration 4 2>&-",
+    "broken pipe": "{{ {run} --duration 4; echo code $? >&2; }} | head -1",
     "interrupted": "exec {run} </dev/null",
     "terminated": "exec {run} </dev/null",
     "paper out of reach": "exec {run} --mode paper {urls} </dev/null",
