@@ -276,7 +276,7 @@ def test_a_reader_that_hangs_up_does_not_end_it(ends: dict[str, Ended]) -> None:
 def test_the_reason_of_the_end_is_told(ends: dict[str, Ended]) -> None:
     assert "shutdown: SIGINT" in ends["interrupted"].out
     assert "shutdown: SIGTERM" in ends["terminated"].out
-    assert "shutdown: 1.5 s are over" in ends["plain"].out
+    assert "shutdown: 4 s are over" in ends["plain"].out
 
 
 def test_an_exchange_out_of_reach_is_said_and_no_summary_made(ends: dict[str, Ended]) -> None:
