@@ -34,6 +34,7 @@ FLOORS: Final = [
     # roof
     "tally",
     "threads",
+    "portions",
     "instructions",
     "notifications",
     "console",

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TextIO
 
 from trailingedge.errors import ConfigError
+from trailingedge.portions import Portions
 
 LATEST: Final = "latest.log"
 SESSION_NAME: Final = "trailingedge_%Y-%m-%d_%H-%M-%S.log"
@@ -36,7 +36,6 @@ BATCH_EVERY_S: Final = 0.25
 MOST_WAITING: Final = 20_000  # records kept for a disk that is slow or full; later ones are counted and left out
 FAREWELL_S: Final = 1.0  # how long a disk may hold up the end
 _BATCH: Final = 500
-_LINES_AT_A_TIME: Final = 10
 
 STRUCK_OUT: Final = "[redacted]"
 _PEM: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
@@ -164,6 +163,7 @@ class _Writer:
         self._unwritten = b""
         self._left_out = 0
         self._in_trouble = False
+        self._portions = Portions()
         self._hurry = threading.Event()
         self._closing = False
         # A daemon thread: a disk that does not answer must not keep the process alive.
@@ -213,9 +213,9 @@ class _Writer:
 
     def _batch(self) -> bytes:
         lines = []
-        for number in range(min(len(self._waiting), _BATCH)):
-            if number % _LINES_AT_A_TIME == 0 and not self._closing:
-                time.sleep(0)  # lets the loop go on, if it wants to: it waits for a few lines, not for all of them
+        for _ in range(min(len(self._waiting), _BATCH)):
+            if not self._closing:
+                self._portions.breathe()
             unix_s, text = self._waiting.popleft()
             lines.append(f"{_utc(unix_s):%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {self._redaction.clean(text)}\n")
         if self._left_out and not self._waiting:

@@ -80,6 +80,20 @@ def _records_in_full() -> None:
     logging_config.NOT_ASKED = {}  # type: ignore[misc]
 
 
+def _core_kept() -> None:
+    """After a write the processor is kept for what comes next."""
+    from trailingedge.websocket import prompt
+
+    setattr(prompt, "_let_them_have_it", lambda: None)  # noqa: B010 - likewise
+
+
+def _lock_kept() -> None:
+    """The threads that write log and record let go of the interpreter and ask for it again, without a rest."""
+    from trailingedge import portions
+
+    setattr(portions, "REST_S", 0.0)  # noqa: B010 - a constant, for once another
+
+
 def _without_collections() -> None:
     """No garbage is collected."""
     gc.disable()
@@ -91,6 +105,8 @@ WAYS: Final[Mapping[str, Callable[[], None]]] = {
     "parsed by the library": _parsed_by_the_library,
     "records in full": _records_in_full,
     "without collections": _without_collections,
+    "core kept": _core_kept,
+    "lock kept": _lock_kept,
     "books first": _books_first,
     "a turn later": _a_turn_later,
     "by the beat": _by_the_beat,

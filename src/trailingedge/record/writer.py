@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import threading
-import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+from trailingedge.portions import Portions
 from trailingedge.record.files import forget, forget_before, make_room, part_path
 from trailingedge.record.lines import Bundle, Entry, encode
 
@@ -26,7 +26,6 @@ MOST_HEAVY: Final = 4 << 20  # bytes in bundles kept in a flood faster than it c
 _HEAVY_BATCH: Final = 1 << 19
 FAREWELL_S: Final = 1.0  # how long a disk may hold up the end
 _BATCH: Final = 200  # entries; what is damaged or cut off costs the batch that it is in
-_ENTRIES_AT_A_TIME: Final = 10
 _LEVEL: Final = 6
 _GZIP: Final = 31  # zlib's window bits, with a gzip header
 _PARTS: Final = 4  # of a session that fills all the room: the beginning and what is newest are kept
@@ -57,11 +56,10 @@ class Packer:
         self._zero_ns = 0
 
     def pack(self, entries: Sequence[Entry], breathe: Callable[[], None] = lambda: None) -> bytes:
-        """The next piece of the stream; `breathe` is called every few entries."""
+        """The next piece of the stream; `breathe` is called before each entry."""
         written = []
-        for number, entry in enumerate(entries):
-            if number % _ENTRIES_AT_A_TIME == 0:
-                breathe()
+        for entry in entries:
+            breathe()
             if entry[0] == "session":
                 self._zero_ns = entry[1]["zero_ns"]
             written.append(self._clean(encode(entry, self._zero_ns)))
@@ -147,6 +145,7 @@ class Writer:
         self._heavy_in = self._heavy_out = 0  # bytes in bundles; each is added to by one thread alone
         self._in_trouble = False
         self._between_parts = False
+        self._portions = Portions()
         self._closing = threading.Event()
         # A daemon thread: a disk that does not answer must not keep the process alive.
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
@@ -238,9 +237,9 @@ class Writer:
             self._shelf.took(taken)
 
     def _breathe(self) -> None:
-        """Lets the loop go on, if it wants to: it waits for a few lines, not for all of them."""
+        """The loop goes first, until there is no time for that any more."""
         if not self._closing.is_set():
-            time.sleep(0)
+            self._portions.breathe()
 
 
 class Notebook:

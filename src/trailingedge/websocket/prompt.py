@@ -12,8 +12,8 @@ goes the ordinary way beside any other.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
-from os import urandom
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
@@ -36,6 +36,9 @@ _LONGEST_HERE: Final = 0xFFFF  # bytes; longer requests, which there are none of
 _LARGEST_HERE: Final = 1 << 20  # bytes; larger frames are the library's, which has the limit
 _EARLY_FRAMES: Final = 1000  # kept for whoever is not listening yet
 _HEAD_ENDS: Final = b"\r\n\r\n"
+# What follows a write takes longer than the write. Who waits for our bytes on this machine, a proxy or an
+# exchange of its own, may have been woken on our core, and would wait for all of it.
+_let_them_have_it: Final[Callable[[], None]] = getattr(os, "sched_yield", lambda: None)
 
 
 class PromptConnection(ClientConnection):
@@ -74,9 +77,10 @@ class PromptConnection(ClientConnection):
             self.send_data()
             return
         # What the library would write, by a shorter way.
-        mask = urandom(4)
+        mask = os.urandom(4)
         head = bytes((_WHOLE_TEXT, _MASKED | size)) if size < _TWO_BYTES else _LONG_TEXT + size.to_bytes(2, "big")
         self.transport.write(head + mask + apply_mask(payload, mask))
+        _let_them_have_it()
 
     # What the transport calls ----------------------------------------------------------------
 

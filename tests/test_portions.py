@@ -1,0 +1,43 @@
+"""A thread beside the loop rests between its portions, and only there."""
+
+import pytest
+
+from trailingedge import portions
+from trailingedge.portions import PORTION_S, REST_S, Portions
+
+
+class Watch:
+    """A clock wound by hand, on which a rest takes no time."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.rests: list[float] = []
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.rests.append(seconds)
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    watch = Watch()
+    monkeypatch.setattr(portions, "time", watch)
+    return watch
+
+
+def test_there_is_a_rest_after_each_portion(watch: Watch) -> None:
+    work = Portions()
+    for _ in range(40):
+        work.breathe()
+        watch.now_s += PORTION_S * 0.26
+    assert watch.rests == [REST_S] * 10
+
+
+def test_who_has_waited_begins_with_a_rest(watch: Watch) -> None:
+    work = Portions()
+    work.breathe()
+    watch.now_s += 10.0
+    work.breathe()
+    assert watch.rests == [REST_S, REST_S]
