@@ -477,6 +477,17 @@ def test_a_setting_may_not_be_looser_than_the_exchange(changes: dict[str, Any], 
     assert all(word in problem for word in both)
 
 
+@pytest.mark.parametrize("name", ["exit_pricing", "hard_stop_pricing"])
+def test_a_peg_knows_no_grid_but_the_exchanges(name: str) -> None:
+    rules = dataclasses.replace(RULES, peg_allowed=True)
+    for tick, count in ((None, 0), (Decimal("0.01"), 0), (Decimal("0.05"), 1)):
+        changes: dict[str, Any] = {name: Pricing.PEG, "price_tick": tick}
+        settings = dataclasses.replace(Settings(), **changes)
+        said = problems_with_exchange(settings, rules, Decimal(0))
+        assert len(said) == count
+        assert all(word in text for text in said for word in (name.upper(), "PRICE_TICK", "0.05", "0.01", "empty"))
+
+
 def test_the_stricter_rule_is_in_force() -> None:
     settings = Settings(lot_size=Decimal("0.01"), min_notional=Decimal(50))
     rules = effective_rules(settings, RULES)

@@ -107,8 +107,15 @@ def problems_with_exchange(settings: Settings, rules: "SymbolRules", maker_fee: 
             f"raise it, or leave FEE empty to use the exchange's"
         )
     for name, pricing in (("EXIT_PRICING", settings.exit_pricing), ("HARD_STOP_PRICING", settings.hard_stop_pricing)):
-        if pricing is Pricing.PEG and not rules.peg_allowed:
+        if pricing is not Pricing.PEG:
+            continue
+        if not rules.peg_allowed:
             said.append(f"{name} is peg: {rules.symbol} does not allow pegged orders; choose improve, join or opposite")
+        elif settings.price_tick is not None and settings.price_tick > rules.tick_size:
+            said.append(
+                f"{name} is peg: the exchange pegs on its own grid of {_plain(rules.tick_size)}, whatever PRICE_TICK "
+                f"says ({_plain(settings.price_tick)}); leave PRICE_TICK empty, or choose improve, join or opposite"
+            )
     return said
 
 

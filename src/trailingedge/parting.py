@@ -65,6 +65,7 @@ class Parting:
 
     async def withdraw(self, desk: Desk | None, steps: Startup | None) -> bool:
         """Whether nothing of ours is on the book that should not be. What may be is named. Never raises our errors."""
+        self._wire.api.hurry()
         withdrawn = await self._withdraw_orders(desk, steps)
         with contextlib.suppress(TimeoutError):
             async with within(self._clock, _NOTE_OVER_WITHIN_S):
@@ -112,7 +113,6 @@ class Parting:
 
         Raises what tells that it is not confirmed.
         """
-        chase = desk.trader.chase
         try:
             async with within(self._clock, _WOUND_DOWN_WITHIN_S):
                 await self._wind_down(desk)
@@ -121,10 +121,22 @@ class Parting:
             logger.warning("withdrawal takes long: %s", str(trouble) or "nobody has confirmed it yet")
         swept: list[OrderRecord] = []
         async with within(self._clock, _SWEPT_WITHIN_S):
-            await withdraw_leftovers(self._wire.account, self._clock, swept.append, _of_another_instance(desk))
-            for order in chase.alive:
-                if not (_is_among(order, swept) or await self._is_over(order)):
-                    raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")
+            while True:
+                await self._wire.api.ready()
+                try:
+                    await self._sweep(desk, swept)
+                except SessionLost as lost:  # there may be another connection in time
+                    logger.warning("withdrawal begins anew: %s", lost)
+                    await self._clock.sleep(_SHORT_GLANCE_S)
+                else:
+                    return
+
+    async def _sweep(self, desk: Desk, swept: list[OrderRecord]) -> None:
+        """Cancel whatever of ours is open, adding it to `swept`, and see what has become of the chase's own."""
+        await withdraw_leftovers(self._wire.account, self._clock, swept.append, _of_another_instance(desk))
+        for order in desk.trader.chase.alive:
+            if not (_is_among(order, swept) or await self._is_over(order)):
+                raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")
 
     async def _is_over(self, order: Order) -> bool:
         """Whether it is off the book for good. The list of open orders, in which it was not, may lag behind."""

@@ -180,6 +180,36 @@ async def test_it_gives_up_when_the_retries_are_used_up() -> None:
         await run
 
 
+async def test_in_haste_it_dials_at_once_and_soon_again_and_counts_no_attempts() -> None:
+    bench = Bench(refusals=9, max_retries=6)
+    run = asyncio.create_task(bench.link.run())
+    await bench.clock.wind(20.0)  # attempts at 0, 1, 3, 7 and 15 s
+    assert len(bench.dial.urls) == 5
+    bench.link.hurry()
+    await settle()
+    assert len(bench.dial.urls) == 6
+    await bench.clock.wind(1.0)
+    assert len(bench.dial.urls) == 10
+    assert bench.seat == 0
+    bench.link.stay_down()
+    bench.dial.newest.hang_up()
+    await run
+
+
+async def test_even_in_haste_a_ban_is_waited_for() -> None:
+    async with running() as bench:
+        bench.link.hurry()
+        bench.shut = True
+        bench.dial.newest.hang_up()
+        await bench.clock.wind(0.25)
+        bench.lives[1].refusal = SessionLost("banned", wait_s=30.0)
+        bench.lives[1].gate.set()
+        await bench.clock.wind(30.5)
+        assert len(bench.lives) == 2
+        await bench.clock.wind(0.5)
+        assert len(bench.lives) == 3
+
+
 async def test_a_cancelled_link_closes_its_socket_and_calls_it_no_loss() -> None:
     async with running() as bench:
         pass

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.happenings import OrderPlaced, OrderReplaced, OrderWithdrawn
-from trailingedge.execution.ids import own_id
 from trailingedge.execution.news import News
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import ZERO, ExecutionReport, ExecutionType, Regime, SymbolRules
+from trailingedge.market import ZERO, ExecutionReport, Regime, SymbolRules
 from trailingedge.replay import candles
 from trailingedge.replay.columns import Grid
+from trailingedge.replay.deeds import fill_of, order_event_of
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Params
@@ -72,39 +71,16 @@ class Chronicle:
     def hear_report(self, report: ExecutionReport) -> None:
         """An execution report of an order of ours."""
         self.tally.hear_report(report)
-        own = own_id(report.client_order_id)
-        if report.execution_type is not ExecutionType.TRADE or own is None:
-            return
-        self._fills.append(
-            Fill(
-                time_ms=report.time_ms,
-                trade_id=report.trade_id,
-                order_id=report.order_id,
-                number=own.number,
-                kind=own.kind,
-                side=report.side,
-                price=report.last_price,
-                quantity=report.last_quantity,
-                quote=report.last_quote,
-                commission=report.commission,
-                commission_asset=report.commission_asset or "",
-                is_maker=report.is_maker,
-            )
-        )
+        fill = fill_of(report)
+        if fill is not None:
+            self._fills.append(fill)
 
     def hear(self, news: News, market_ms: int) -> None:
         """Something happened to the trade."""
         self.tally.hear(news, market_ms)
-        match news:
-            case OrderPlaced():
-                what = "placed"
-            case OrderReplaced():
-                what = "replaced"
-            case OrderWithdrawn():
-                what = "withdrawn"
-            case _:
-                return
-        self._orders.append(OrderEvent(market_ms, what, news.side, news.price, news.quantity, news.client_order_id))
+        event = order_event_of(news, market_ms)
+        if event is not None:
+            self._orders.append(event)
 
     def mark(self, market_ms: int, bid: int, base: Decimal, quote: Decimal) -> None:
         """Where account and market stand."""

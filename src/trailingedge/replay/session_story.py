@@ -5,11 +5,9 @@ from pathlib import Path
 
 from trailingedge.daemon import Daemon
 from trailingedge.errors import ConfigError
-from trailingedge.execution.happenings import OrderPlaced, OrderReplaced, OrderWithdrawn
-from trailingedge.execution.news import News
-from trailingedge.execution.own_exits import exit_id
 from trailingedge.execution.trader import Trader
-from trailingedge.market import ZERO, Balance, ExecutionReport, ExecutionType, Kline
+from trailingedge.market import ZERO, Balance, ExecutionReport, Kline
+from trailingedge.replay.deeds import fill_of, order_event_of
 from trailingedge.replay.session import Replayed, replay_session
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.results import shown_settings
@@ -67,46 +65,20 @@ class _Writer:
     moments: list[Moment] = field(default_factory=list)
 
     def report(self, report: ExecutionReport) -> None:
-        own = exit_id(report.client_order_id)
-        if own is None or report.execution_type is not ExecutionType.TRADE:
-            return
-        self.fills.append(
-            Fill(
-                time_ms=report.time_ms,
-                trade_id=report.trade_id,
-                order_id=report.order_id,
-                number=own.number,
-                kind=own.kind,
-                side=report.side,
-                price=report.last_price,
-                quantity=report.last_quantity,
-                quote=report.last_quote,
-                commission=report.commission,
-                commission_asset=report.commission_asset or "",
-                is_maker=report.is_maker,
-            )
-        )
+        fill = fill_of(report)
+        if fill is not None:
+            self.fills.append(fill)
 
     def beat(self, trader: Trader, view: View) -> None:
         for news in trader.news:
-            self._hear(news, view.market_ms)
+            event = order_event_of(news, view.market_ms)
+            if event is not None:
+                self.orders.append(event)
         for kline in view.closed:
             self.candles.append(
                 Candle(kline.open_ms, float(kline.open), float(kline.high), float(kline.low), float(kline.close))
             )
             self.moments.append(_moment(trader, view, kline))
-
-    def _hear(self, news: News, market_ms: int) -> None:
-        match news:
-            case OrderPlaced():
-                what = "placed"
-            case OrderReplaced():
-                what = "replaced"
-            case OrderWithdrawn():
-                what = "withdrawn"
-            case _:
-                return
-        self.orders.append(OrderEvent(market_ms, what, news.side, news.price, news.quantity, news.client_order_id))
 
 
 def _moment(trader: Trader, view: View, kline: Kline) -> Moment:

@@ -4,6 +4,7 @@ Whoever knows the prices at which something happens asks a stretch for its extre
 ticks only where that does not suffice. A kline's ticks are not even made before they are asked for.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
@@ -14,7 +15,7 @@ Prices = tuple[int, int, int, int]
 """Open, high, low and close of what was heard, in ticks."""
 
 
-class Stretch:
+class Stretch(ABC):
     """Ticks within the candle that opens at `open_ms`; it may have others before and after it.
 
     Bids and asks are the extremes of the best prices, `bid` and `ask` the last of them. `prices` is None where
@@ -30,9 +31,9 @@ class Stretch:
         _, self.high_ask, self.low_ask, self.ask = asks
         self.prices = prices
 
+    @abstractmethod
     def ticks(self) -> tuple[TickColumns, int, int]:
         """Columns that hold its ticks, the first and the one after the last."""
-        raise NotImplementedError
 
 
 class TickStretch(Stretch):

@@ -104,6 +104,10 @@ class ApiConnection:
         """Wait until a conversation was opened."""
         await self._link.occupied()
 
+    def hurry(self) -> None:
+        """The end is near: a lost connection is dialled again soon and often."""
+        self._link.hurry()
+
     def stay_down(self) -> None:
         """From now on a lost connection stays lost, and `run` returns."""
         self._link.stay_down()

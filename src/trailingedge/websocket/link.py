@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
-from trailingedge.clock import Clock
+from trailingedge.clock import Clock, within
 from trailingedge.errors import SessionLost
 from trailingedge.websocket.connection import Backoff, Dial, Socket, gravest, side_by_side
 
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 FULL_LIFE_S: Final = 23 * 3600.0  # the exchange ends every connection after 24 hours
 _TOLD_EVERY_S: Final = 60.0
+_IN_HASTE_S: Final = 0.25
 _MORE_S: Final = 1.0  # who knocks a moment too early is banned for longer
 _LONGEST_WAIT_S: Final = 3 * 86_400.0  # the longest ban there is; a later time is a mistake
 
@@ -119,6 +120,7 @@ class Link(Generic[L]):
         self._on_down = on_down
         self._full_life_s = full_life_s
         self._told_s = float("-inf")
+        self._haste = asyncio.Event()
 
     @property
     def reconnects(self) -> int:
@@ -128,6 +130,10 @@ class Link(Generic[L]):
     async def occupied(self) -> None:
         """Wait until a life is in office."""
         await self._occupied.wait()
+
+    def hurry(self) -> None:
+        """The end is near: from now on pauses are short and attempts are not counted. A ban is still waited for."""
+        self._haste.set()
 
     def stay_down(self) -> None:
         """From now on a lost connection stays lost, nobody is followed, and `run` returns."""
@@ -172,14 +178,26 @@ class Link(Generic[L]):
         return tenure
 
     async def _pause(self, failure: SessionLost, lived_s: float) -> None:
-        where = f"{self.name} {self.url}: {failure}"
-        delay_s = self._backoff.delay_s(lived_s, where, for_ever=self._tenure is not None)
-        if failure.wait_s:
-            delay_s = max(delay_s, min(failure.wait_s, _LONGEST_WAIT_S) + _MORE_S)
+        delay_s = self._delay_s(failure, lived_s)
         what = "lost" if self._tenure is None else "not followed by another yet"
         level = logging.WARNING if lived_s or self._worth_a_word() else logging.DEBUG
         logger.log(level, "%s connection %s: %s; trying again in %.1f s", self.name, what, failure, delay_s)
-        await self._clock.sleep(delay_s)
+        if failure.wait_s or self._haste.is_set():
+            await self._clock.sleep(delay_s)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with within(self._clock, delay_s):
+                await self._haste.wait()
+
+    def _delay_s(self, failure: SessionLost, lived_s: float) -> float:
+        if self._haste.is_set():
+            delay_s = _IN_HASTE_S
+        else:
+            where = f"{self.name} {self.url}: {failure}"
+            delay_s = self._backoff.delay_s(lived_s, where, for_ever=self._tenure is not None)
+        if failure.wait_s:
+            delay_s = max(delay_s, min(failure.wait_s, _LONGEST_WAIT_S) + _MORE_S)
+        return delay_s
 
     def _worth_a_word(self) -> bool:
         """Of attempts that fail in a row one a minute is told: more would bury what matters."""

@@ -1,0 +1,42 @@
+"""What an exit does, as a story tells it: its fills from reports, its orders from news."""
+
+from trailingedge.execution.happenings import OrderPlaced, OrderReplaced, OrderWithdrawn
+from trailingedge.execution.news import News
+from trailingedge.execution.own_exits import exit_id
+from trailingedge.market import ExecutionReport, ExecutionType
+from trailingedge.report.story import Fill, OrderEvent
+
+
+def fill_of(report: ExecutionReport) -> Fill | None:
+    """The trade of an exit's order; None where it is something else."""
+    own = exit_id(report.client_order_id)
+    if own is None or report.execution_type is not ExecutionType.TRADE:
+        return None
+    return Fill(
+        time_ms=report.time_ms,
+        trade_id=report.trade_id,
+        order_id=report.order_id,
+        number=own.number,
+        kind=own.kind,
+        side=report.side,
+        price=report.last_price,
+        quantity=report.last_quantity,
+        quote=report.last_quote,
+        commission=report.commission,
+        commission_asset=report.commission_asset or "",
+        is_maker=report.is_maker,
+    )
+
+
+def order_event_of(news: News, market_ms: int) -> OrderEvent | None:
+    """What became of an exit's order on the book; None where the news is of something else."""
+    match news:
+        case OrderPlaced():
+            what = "placed"
+        case OrderReplaced():
+            what = "replaced"
+        case OrderWithdrawn():
+            what = "withdrawn"
+        case _:
+            return None
+    return OrderEvent(market_ms, what, news.side, news.price, news.quantity, news.client_order_id)
