@@ -13,7 +13,7 @@ from typing import Final
 from trailingedge.market import Side, floor_to_step, passive
 from trailingedge.replay.columns import Columns, Grid, KlineColumns, TickColumns
 from trailingedge.simulator.csv_files import CsvFile
-from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, decimals, in_ms
+from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, all_in_ms, decimals, in_ms
 from trailingedge.simulator.recorded import RecordedMarket
 
 _ROWS: Final = 4096  # a piece; two days of minutes and some
@@ -103,8 +103,8 @@ def _klines(market: RecordedMarket, progress: Progress) -> Iterator[KlineColumns
             cells = list(zip(*(row for row in rows if row != _EMPTY), strict=False))
             if not cells:
                 continue
-            columns.open_ms.extend(map(in_ms, cells[0]))
-            columns.close_ms.extend(map(in_ms, cells[6]))
+            columns.open_ms.extend(all_in_ms(cells[0]))
+            columns.close_ms.extend(all_in_ms(cells[6]))
             columns.opens.extend(tick(cells[1]))
             columns.highs.extend(tick(cells[2]))
             columns.lows.extend(tick(cells[3]))

@@ -4,7 +4,7 @@ A layout is known by its columns, not by its header, for spot files come without
 milliseconds, or microseconds in spot files since 2025; their magnitude says which.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
@@ -84,6 +84,15 @@ def in_ms(cell: str) -> int:
     if _MICROSECONDS_FROM <= time < _MICROSECONDS_UNTIL:
         return time // 1000
     raise ValueError(f"{cell} is no time in milliseconds or microseconds")
+
+
+def all_in_ms(cells: Iterable[str]) -> list[int]:
+    """The same for a whole column, which mostly is of milliseconds throughout."""
+    cells = tuple(cells)
+    times = list(map(int, cells))
+    if times and min(times) >= _EARLIEST_MS and max(times) < _MICROSECONDS_FROM:
+        return times
+    return list(map(in_ms, cells))
 
 
 def kline_of(row: Row) -> Kline:

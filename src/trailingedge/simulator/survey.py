@@ -7,20 +7,28 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice, repeat
 from math import inf
-from operator import eq, le, lt, sub
+from operator import eq, itemgetter, le, lt, sub
 from pathlib import Path
 from typing import Final
 
 from trailingedge.errors import ConfigError
 from trailingedge.market import Kline
 from trailingedge.simulator.csv_files import CsvFile, csv_files
-from trailingedge.simulator.layouts import PRICE_COLUMNS, QUANTITY_COLUMNS, Layout, Row, decimals, in_ms, kline_times
+from trailingedge.simulator.layouts import (
+    PRICE_COLUMNS,
+    QUANTITY_COLUMNS,
+    Layout,
+    Row,
+    all_in_ms,
+    decimals,
+    kline_times,
+)
 
 # How many trades or quotes of a file are looked at. Klines are few enough to see, and to check, them all.
 SURVEYED_ROWS: Final = 100_000
 _PIECE: Final = 512  # klines at a time
 _USUAL_PLACES: Final = 8  # decimals to which the exchange pads every number
-_POINT: Final = slice(-_USUAL_PLACES - 1, -_USUAL_PLACES)
+_AT_THE_POINT: Final = itemgetter(slice(-_USUAL_PLACES - 1, -_USUAL_PLACES))
 
 _SYMBOL_IN_NAME: Final = re.compile(r"([A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)-")
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
@@ -93,7 +101,7 @@ def _glance_at(survey: Survey, rows: Sequence[Row]) -> bool:
     """Fold in rows that make sense all together; False where some may not, or leave a gap, and nothing was done."""
     try:
         cells = list(zip(*rows, strict=True))
-        open_ms, close_ms = list(map(in_ms, cells[0])), list(map(in_ms, cells[6]))
+        open_ms, close_ms = all_in_ms(cells[0]), all_in_ms(cells[6])
         opened, high, low, closed, volume = (list(map(float, column)) for column in cells[1:6])
     except (ValueError, IndexError):
         return False
@@ -117,7 +125,7 @@ def _glance_at(survey: Survey, rows: Sequence[Row]) -> bool:
 def _most_decimals(cells: Sequence[str], known: int) -> int:
     """How many decimals the cells use, `known` or more. Mostly all have the usual eight, with no news in them."""
     tail = "0" * (_USUAL_PLACES - known)
-    if all(map(str.endswith, cells, repeat(tail))) and all(cell[_POINT] == "." for cell in cells):
+    if all(map(str.endswith, cells, repeat(tail))) and set(map(_AT_THE_POINT, cells)) == {"."}:
         return known
     return max(known, *map(decimals, cells))
 
