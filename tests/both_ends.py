@@ -219,7 +219,7 @@ def _heed(session: pytest.Session) -> None:
 
 
 def _from_the_back(session: pytest.Session, portions: list[list[pytest.Item]], board: Board) -> None:
-    """Run what nobody else has taken, and write it down; without a word, and to the end of the first process at most."""
+    """Run what nobody else has taken, and write it down, without a word and while the first process lives."""
     manager = session.config.pluginmanager
     manager.unregister(name="terminalreporter")
     ear = Ear(session.config)
@@ -245,7 +245,8 @@ def _forked(session: pytest.Session, job: Callable[[], None], count: int) -> Ite
         try:
             job()
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it may be sent twice, and putting away is not to be disturbed
+            # It may be sent twice, and putting away is not to be disturbed.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         finally:
             session._setupstate.teardown_exact(None)
 

@@ -56,7 +56,7 @@ def run(place: Path, first: str, last: str, *words: str) -> subprocess.Completed
 def told(done: subprocess.CompletedProcess[str]) -> list[str]:
     """What the run said of each test, in that order."""
     lines = done.stdout.partition("collected")[2].splitlines()
-    return [" ".join(line.split()[:2]) for line in lines if line.startswith("test_")]
+    return [" ".join(line.split()[:2]) for line in lines if "::" in line.split(" ")[0]]
 
 
 def test_two_processes_share_the_tests_and_tell_them_in_order(tmp_path: Path) -> None:
