@@ -1,13 +1,13 @@
 """Whole days of the whole daemon against the embedded exchange, judged by the exchange's journal."""
 
-from concurrent.futures import Future
-
+import pytest
 from tests.simulation.day import simulate
-from tests.simulation.verdict import Verdict
+from tests.simulation.verdict import judge
 
 
-def test_a_day_is_free_of_faults_and_complete(seed: int, verdicts: list[Future[Verdict]]) -> None:
-    verdict = verdicts[seed].result()
+@pytest.mark.apart
+def test_a_day_is_free_of_faults_and_complete(seed: int) -> None:
+    verdict = judge(seed)
     assert verdict.faults == [], verdict.replay
     assert verdict.complete, f"not an exit of each side and a flush: {verdict.replay}"
 

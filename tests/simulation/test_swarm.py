@@ -1,12 +1,12 @@
 """Days in a storm: each seed another mixture of everything that can go wrong."""
 
-from concurrent.futures import Future
+import pytest
+from tests.simulation.swarm import judge_storm
 
-from tests.simulation.swarm import SwarmVerdict, judge_storm
 
-
-def test_a_storm_breaks_nothing_and_is_soon_forgotten(storm_seed: int, storms: list[Future[SwarmVerdict]]) -> None:
-    verdict = storms[storm_seed].result()
+@pytest.mark.apart
+def test_a_storm_breaks_nothing_and_is_soon_forgotten(storm_seed: int) -> None:
+    verdict = judge_storm(storm_seed)
     assert verdict.faults == [], verdict.replay
 
 

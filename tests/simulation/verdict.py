@@ -1,4 +1,4 @@
-"""The judgement on one day, small enough to come back from a worker process."""
+"""The judgement on one day."""
 
 from dataclasses import dataclass
 

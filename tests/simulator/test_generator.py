@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.market import ZERO, Kline, Side
+from trailingedge.market import ZERO, Side
 from trailingedge.simulator.generator import MINUTE_MS, GeneratedMarket
 from trailingedge.simulator.tape import Tape, Tick
 
@@ -15,6 +15,12 @@ DAY = 20_000  # ticks, about a day of them
 
 def ticks(market: Tape, count: int = DAY) -> list[Tick]:
     return list(itertools.islice(market, count))
+
+
+@pytest.fixture(scope="module", params=range(5), ids="seed {}".format)
+def day(request: pytest.FixtureRequest) -> list[Tick]:
+    """About the first day of a market of the default pair."""
+    return ticks(GeneratedMarket(request.param, START_MS))
 
 
 def test_a_generated_market_is_a_tape_of_the_default_pair() -> None:
@@ -60,25 +66,24 @@ def test_the_history_is_closed_minutes_without_a_gap(seed: int) -> None:
     assert all(kline.closed and kline.volume > ZERO for kline in history)
 
 
-def off_grid(kline: Kline) -> bool:
-    return any(price % Decimal("0.01") for price in (kline.open, kline.high, kline.low, kline.close))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_prices_lie_on_the_tick_and_quantities_on_the_step(seed: int) -> None:
-    market = GeneratedMarket(seed, START_MS)
-    for tick in ticks(market):
+def test_prices_lie_on_the_tick_and_quantities_on_the_step(day: list[Tick]) -> None:
+    tick_size, step_size = Decimal("0.01"), Decimal("0.0001")
+    for tick in day:
         assert ZERO < tick.bid < tick.ask
-        assert tick.bid % market.tick_size == tick.ask % market.tick_size == ZERO
+        assert tick.bid % tick_size == tick.ask % tick_size == ZERO
         assert tick.bid_quantity > ZERO
         assert tick.ask_quantity > ZERO
-        assert not any(amount % market.step_size for amount in (tick.bid_quantity, tick.ask_quantity, tick.traded))
-    assert not any(off_grid(kline) for kline in market.history)
+        assert not any(amount % step_size for amount in (tick.bid_quantity, tick.ask_quantity, tick.traded))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_takers_pay_the_price_of_the_other_side(seed: int) -> None:
-    for earlier, tick in itertools.pairwise(ticks(GeneratedMarket(seed, START_MS))):
+def test_prices_of_the_history_lie_on_the_tick(seed: int) -> None:
+    for kline in GeneratedMarket(seed, START_MS).history:
+        assert not any(price % Decimal("0.01") for price in (kline.open, kline.high, kline.low, kline.close))
+
+
+def test_takers_pay_the_price_of_the_other_side(day: list[Tick]) -> None:
+    for earlier, tick in itertools.pairwise(day):
         if tick.aggressor is None:
             assert (tick.traded, tick.last_price) == (ZERO, earlier.last_price)
         else:
@@ -86,10 +91,7 @@ def test_takers_pay_the_price_of_the_other_side(seed: int) -> None:
             assert tick.last_price == (tick.ask if tick.aggressor is Side.BUY else tick.bid)
 
 
-@pytest.mark.parametrize("scripted", [True, False])
-@pytest.mark.parametrize("seed", range(5))
-def test_each_minute_has_eight_ticks_or_more(seed: int, scripted: bool) -> None:
-    told = ticks(GeneratedMarket(seed, START_MS, scripted=scripted))
+def assert_eight_ticks_a_minute(told: list[Tick]) -> None:
     times = [tick.time_ms for tick in told]
     assert times == sorted(set(times))
     minutes = Counter(time_ms // MINUTE_MS for time_ms in times)
@@ -98,24 +100,29 @@ def test_each_minute_has_eight_ticks_or_more(seed: int, scripted: bool) -> None:
     assert len(minutes) == max(minutes) - min(minutes) + 1
 
 
+def test_each_minute_has_eight_ticks_or_more(day: list[Tick]) -> None:
+    assert_eight_ticks_a_minute(day)
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_the_spread_is_narrow_but_often_leaves_room_to_improve(seed: int) -> None:
-    told = ticks(GeneratedMarket(seed, START_MS))
-    spreads = Counter((tick.ask - tick.bid) / Decimal("0.01") for tick in told)
-    assert sum(count for spread, count in spreads.items() if spread <= 5) > 0.8 * len(told)
-    assert spreads[Decimal(1)] < 0.7 * len(told)
+def test_each_minute_has_eight_ticks_or_more_without_a_script_too(seed: int) -> None:
+    assert_eight_ticks_a_minute(ticks(GeneratedMarket(seed, START_MS, scripted=False)))
+
+
+def test_the_spread_is_narrow_but_often_leaves_room_to_improve(day: list[Tick]) -> None:
+    spreads = Counter((tick.ask - tick.bid) / Decimal("0.01") for tick in day)
+    assert sum(count for spread, count in spreads.items() if spread <= 5) > 0.8 * len(day)
+    assert spreads[Decimal(1)] < 0.7 * len(day)
     assert max(spreads) <= 12
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_some_ticks_leave_the_best_prices_so_that_queues_are_traded_away(seed: int) -> None:
-    told = ticks(GeneratedMarket(seed, START_MS))
+def test_some_ticks_leave_the_best_prices_so_that_queues_are_traded_away(day: list[Tick]) -> None:
     resting = [
         later.traded
-        for earlier, later in itertools.pairwise(told)
+        for earlier, later in itertools.pairwise(day)
         if (earlier.bid, earlier.ask) == (later.bid, later.ask)
     ]
-    assert 0.1 * len(told) < len(resting) < 0.6 * len(told)
+    assert 0.1 * len(day) < len(resting) < 0.6 * len(day)
     assert ZERO < sum(resting, ZERO) / len(resting) < 2  # ETH a time: not a whole queue at once
 
 
