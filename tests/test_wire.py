@@ -587,7 +587,6 @@ async def mishap(it: Stage, chance: Random) -> None:
             it.barred = not it.barred
 
 
-@pytest.mark.apart
 @pytest.mark.parametrize("seed", range(40))
 def test_no_execution_and_no_change_of_the_book_is_missed_or_told_twice(seed: int) -> None:
     async def story(it: Stage) -> None:
@@ -612,7 +611,6 @@ def test_no_execution_and_no_change_of_the_book_is_missed_or_told_twice(seed: in
     play(story, seed)
 
 
-@pytest.mark.apart
 @pytest.mark.parametrize("seed", range(10))
 def test_a_rotation_misses_no_change_of_the_book(seed: int) -> None:
     async def story(it: Stage) -> None:

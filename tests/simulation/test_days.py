@@ -1,11 +1,9 @@
 """Whole days of the whole daemon against the embedded exchange, judged by the exchange's journal."""
 
-import pytest
 from tests.simulation.day import simulate
 from tests.simulation.verdict import judge
 
 
-@pytest.mark.apart
 def test_a_day_is_free_of_faults_and_complete(seed: int) -> None:
     verdict = judge(seed)
     assert verdict.faults == [], verdict.replay

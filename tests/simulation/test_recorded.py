@@ -33,12 +33,10 @@ def assert_the_same(replayed: Replayed) -> None:
     assert replayed.requests > 20
 
 
-@pytest.mark.apart
 def test_a_recorded_day_is_lived_again_without_a_difference(tmp_path: Path) -> None:
     assert_the_same(recorded_day(7, tmp_path))
 
 
-@pytest.mark.apart
 @pytest.mark.parametrize("storm", range(4))
 def test_a_recorded_storm_is_lived_again_without_a_difference(storm: int, tmp_path: Path) -> None:
     assert_the_same(recorded_storm(storm, tmp_path))

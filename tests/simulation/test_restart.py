@@ -4,7 +4,6 @@ import pytest
 from tests.simulation.lives import tell
 
 
-@pytest.mark.apart
 @pytest.mark.parametrize("life", range(4))
 def test_who_is_killed_comes_back_as_if_nothing_had_happened(life: int) -> None:
     fate = tell(life)

@@ -1,10 +1,8 @@
 """Days in a storm: each seed another mixture of everything that can go wrong."""
 
-import pytest
 from tests.simulation.swarm import judge_storm
 
 
-@pytest.mark.apart
 def test_a_storm_breaks_nothing_and_is_soon_forgotten(storm_seed: int) -> None:
     verdict = judge_storm(storm_seed)
     assert verdict.faults == [], verdict.replay
