@@ -11,8 +11,9 @@ there on.
 
 import asyncio
 import heapq
+import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any, Final, TypeVarTuple, Unpack
 
@@ -33,6 +34,12 @@ Args = TypeVarTuple("Args")
 
 _LINES_BEFORE: Final = 6
 
+Glance = Callable[[float, int], bool]
+
+
+def _go_on(_: float, __: int) -> bool:
+    return True
+
 
 class EndOfRecord(Exception):
     """There are no more moments."""
@@ -40,6 +47,10 @@ class EndOfRecord(Exception):
 
 class Parted(Exception):
     """The two have parted ways."""
+
+
+class Stopped(Exception):
+    """Somebody has asked for an end."""
 
 
 class PlayedLoop(VirtualLoop):
@@ -75,9 +86,13 @@ class PlayedLoop(VirtualLoop):
 
 
 class Player(Threshold):
-    """Brings the moments and hears what is said. `acts_only`: the settings are others than the recorded ones."""
+    """Brings the moments and hears what is said. `acts_only`: the settings are others than the recorded ones.
 
-    def __init__(self, record: Record, *, acts_only: bool = False) -> None:
+    Before each moment `glance` is told how much of the record has been read, from 0 to 1, and the time in
+    nanoseconds since the beginning; Stopped goes through where it returns False.
+    """
+
+    def __init__(self, record: Record, *, acts_only: bool = False, glance: Glance = _go_on) -> None:
         super().__init__(StandingClock(record.head.zero_ns, record.head.unix_ns))
         self.daemon: Daemon | None = None
         self.difference: Difference | None = None
@@ -87,6 +102,8 @@ class Player(Threshold):
         self.finished = False  # the daemon has
         self.ended = False  # whatever the daemon still does is of no interest
         self._acts_only = acts_only
+        self._record = record
+        self._glance = glance
         self._own_time = False
         self._moments = moments(record)
         self._next: Moment | None = None
@@ -110,7 +127,7 @@ class Player(Threshold):
     # Moments ---------------------------------------------------------------------------------
 
     def turned(self) -> None:
-        """A turn of the loop is over. Raises Parted."""
+        """A turn of the loop is over. Raises Parted or Stopped."""
         self._since += 1
         if self.difference is not None:
             raise Parted
@@ -118,7 +135,7 @@ class Player(Threshold):
             self._play_what_is_due()
 
     def bring(self) -> None:
-        """Nothing is ready: whatever comes next. Raises EndOfRecord or Parted."""
+        """Nothing is ready: whatever comes next. Raises EndOfRecord, Parted or Stopped."""
         if self.difference is not None:
             raise Parted
         if self._own_time and self._ring_by_own_time():
@@ -129,6 +146,12 @@ class Player(Threshold):
         self._play()
         if not self._own_time:  # what came in the same turn
             self._play_what_is_due()
+
+    def sequel(self) -> Iterator[tuple[int, bytes]]:
+        """What the record says from this moment on, each line with its time; nothing can be played after that."""
+        upcoming = () if self._next is None else (self._next,)
+        for moment in itertools.chain((self._now,), upcoming, self._moments):
+            yield from ((moment.at_ns, line) for line in moment.said)
 
     def over(self, outcome: object) -> None:
         """The daemon has ended."""
@@ -148,6 +171,8 @@ class Player(Threshold):
             self._look_for_silence()
             if self.difference is not None:
                 raise Parted
+        if not self._glance(self._record.share, self.at_ns):
+            raise Stopped
         moment = self._next
         self._stand_at(moment)
         self._next = next(self._moments, None)
