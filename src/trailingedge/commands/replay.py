@@ -31,19 +31,24 @@ from trailingedge.report.story import Story
 from trailingedge.report.terminal import summary_text
 
 _DESCRIPTION: Final = """\
-Replay recorded market files, and tell what the strategy would have made of them.
-Or live one recorded session once more, and tell whether it goes the same way;
-with --set or --fee, where it would have gone another.
+Replay recorded market files, and tell what the strategy would have made of
+them. Or live one recorded session once more, and tell whether it goes the same
+way; with --set or --fee, where it would have gone another.
 """
 _EXAMPLES: Final = f"""\
 examples:
   trailing-edge replay ETHUSDT-1m-2025-06-*.zip
   trailing-edge replay ETHUSDT-1m-2025-06-*.zip --fee 0.001 --html june.html
-  trailing-edge replay logs/trailingedge_*{SUFFIX} --set BUFFER=0.003
+  trailing-edge replay logs/trailingedge_2026-07-02_14-47-00{SUFFIX} \\
+    --set BUFFER=0.003
 
-exit codes: 0; 1 a session goes another way (never with --set or --fee); 2 the
-command line is wrong; 3 halted by a rule; 78 files or settings are wrong;
-130 interrupted before there was a result
+exit codes:
+  0    told, after Ctrl-C as far as it came
+  1    a session goes another way (never with --set or --fee)
+  2    the command line is wrong
+  3    halted by a rule
+  78   files or settings are wrong
+  130  interrupted before there was a result
 """
 _OF_MARKETS: Final = "market files: "
 

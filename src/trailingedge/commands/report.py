@@ -45,8 +45,8 @@ USUAL_DAYS: Final = 30
 
 
 _DESCRIPTION: Final = """\
-Tell what a recorded session or a saved replay came to; or the account itself, by
-the trades and orders that the exchange has of it.
+Tell what a recorded session or a saved replay came to; or the account itself,
+by the trades and orders that the exchange has of it.
 """
 _EXAMPLES: Final = f"""\
 examples:
@@ -54,9 +54,13 @@ examples:
   trailing-edge report june{saved.SUFFIX} --html june.html
   trailing-edge report --account --mode live --days 90 --csv > ledger.csv
 
-exit codes: 0; 1 the exchange refused a question; 2 the command line is wrong;
-4 the exchange cannot be reached; 78 the file, the settings or the key are wrong;
-130 interrupted before there was a result
+exit codes:
+  0    told, after Ctrl-C as far as it came
+  1    the exchange refused a question
+  2    the command line is wrong
+  4    the exchange cannot be reached
+  78   the file, the settings or the key are wrong
+  130  interrupted before there was a result
 """
 _OF_ACCOUNT: Final = "--account: "
 

@@ -4,27 +4,31 @@ The market is the same for both up to there, so that one view of it serves both.
 decision is in the record, and `why` has the same to say of it as it would have had then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import islice
 from typing import Final
 
 from trailingedge.daemon import Daemon
-from trailingedge.desk import Desk
 from trailingedge.market import BookTop, Regime, SymbolRules
 from trailingedge.notifications.look import judged
 from trailingedge.notifications.status import ChaseView, StatusView
 from trailingedge.notifications.why import why
 from trailingedge.record.lines import decode
 from trailingedge.record.reader import Head
+from trailingedge.replay.acts import act
 from trailingedge.replay.comparison import Difference
+from trailingedge.replay.line_words import told, words_of_request
 from trailingedge.replay.revival import decision_of, reading_of
 from trailingedge.replay.session_player import Player
 from trailingedge.strategy.decision import Decision
 from trailingedge.strategy.memory import Exit
 from trailingedge.strategy.regime import price_at
 
+_REQUESTS: Final = (b'[">",', b'["!>",')
+_NEWS: Final = b'["news",'
+_DECISION: Final = b'["decision",'
+_ALERT: Final = b'["alert",'
 _SHOWN: Final = 4
 _WITHIN_NS: Final = 3_600_000_000_000  # an alert that came later has little to do with it
 _OF_EXITS: Final = ("take-profit", "manual flip", "breakout armed", "hard stop", "flush", "gate", "halted", "second")
@@ -32,36 +36,44 @@ _OF_EXITS: Final = ("take-profit", "manual flip", "breakout armed", "hard stop",
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """`then` and `now` say why the one and the other do what they do; None where that cannot be told.
+    """`then` and `now` say what the one and the other do and why, as far as it has words; empty for nothing new.
 
-    `rules` are known once it is ready. `top` is the book, None while there is none or where it has moved on since.
+    `top` is the book, None while there is none or where it has moved on since. `rules` are known once it is ready.
     `sequel` are alerts on exits that came next in the record, each with its time in nanoseconds since the beginning.
     """
 
     rules: SymbolRules | None = None
     top: BookTop | None = None
-    then: str | None = None
-    now: str | None = None
+    then: tuple[str, ...] = ()
+    now: tuple[str, ...] = ()
     sequel: tuple[tuple[int, str], ...] = ()
 
 
 def fork_of(difference: Difference, player: Player, daemon: Daemon, head: Head) -> Fork:
     """As things stand; the record cannot be played any further after that."""
     in_step = difference.at_ns == player.at_ns
-    said, sequel = _read_on(difference, player)
+    record = _read_on(difference, player)
+    then = _Side(difference.recorded, record.of_the_moment)
+    now = _Side(difference.now, player.since)
     desk = daemon.desk
     if desk is None:
-        return Fork(sequel=sequel)
-    view, held = desk.status(daemon.wire.reconnects), desk.trader.memory.exit
-    decision = next(filter(None, map(decision_of, said)), None)
+        return Fork(None, None, then.done(now, None), now.done(then, None), record.sequel)
+    rules, view, held = desk.rules, desk.status(daemon.wire.reconnects), desk.trader.memory.exit
     before = reading_of(head, {}).settings
-    view_then = replace(view, reserve_base=before.reserve_base, reserve_quote=before.reserve_quote)
+    seen = replace(view, reserve_base=before.reserve_base, reserve_quote=before.reserve_quote)
+    why_then = why_now = None
+    if not then.asks:  # what is asked for says enough, and the view knows of no order but that of now
+        why_then = then.why(seen, held, before.hard_stop_confirm_sec)
+    if in_step and not (then.asks and now.asks):
+        why_now = why(view, desk.trader.decision)
+    elif not now.asks:
+        why_now = now.why(view, held, view.stop_confirm_s)
     return Fork(
-        rules=desk.rules,
+        rules=rules,
         top=view.top if in_step else None,
-        then=None if decision is None else reasons(decision, view_then, held, before.hard_stop_confirm_sec),
-        now=_now(difference, desk, view, held, in_step=in_step),
-        sequel=sequel,
+        then=_without_nothing(*then.done(now, rules), why_then),
+        now=_without_nothing(*now.done(then, rules), why_now),
+        sequel=tuple(each for each in record.sequel if each[1] not in then.done(now, rules)),
     )
 
 
@@ -85,11 +97,42 @@ def reasons(decision: Decision, view: StatusView, held: Exit | None, confirm_s: 
     return why(judged(seen, decision, confirm_s), decision)
 
 
-def _now(difference: Difference, desk: Desk, view: StatusView, held: Exit | None, *, in_step: bool) -> str | None:
-    if in_step:
-        return why(view, desk.trader.decision)
-    decision = decision_of(difference.now)
-    return None if decision is None else reasons(decision, view, held, view.stop_confirm_s)
+class _Side:
+    """One of the two lives: the line by which it differs, and what else it said in that moment, in order."""
+
+    def __init__(self, line: bytes | None, others: Sequence[bytes]) -> None:
+        self._line = line
+        self._said = [*([] if line is None else [line]), *others]
+
+    @property
+    def asks(self) -> bool:
+        """It differs by a request."""
+        return self._line is not None and self._line.startswith(_REQUESTS)
+
+    def does(self, what: object) -> bool:
+        """Somewhere in that moment."""
+        return any(act(line) == what for line in self._said)
+
+    def done(self, other: "_Side", rules: SymbolRules | None) -> tuple[str, ...]:
+        """What it did that the other did not, in the words of its alert where it had one. Decisions are reasons."""
+        line = self._line
+        if line is None or line.startswith(_DECISION):
+            return ()
+        if line.startswith(_NEWS):
+            if other.does(act(line)):  # they only did something else before
+                return ()
+            alert = next((each for each in self._said if each.startswith(_ALERT)), None)
+            return (told(line if alert is None else alert, rules).removeprefix("alert: "),)
+        return (words_of_request(line, rules) if self.asks else told(line, rules),)
+
+    def why(self, view: StatusView, held: Exit | None, confirm_s: float) -> str | None:
+        """By its decision, where it made one."""
+        decision = next(filter(None, map(decision_of, self._said)), None)
+        return None if decision is None else reasons(decision, view, held, confirm_s)
+
+
+def _without_nothing(*texts: str | None) -> tuple[str, ...]:
+    return tuple(text for text in texts if text)
 
 
 def _top(decision: Decision, view: StatusView) -> BookTop | None:
@@ -114,22 +157,26 @@ def _chase(decision: Decision, view: StatusView, held: Exit | None) -> ChaseView
     return ChaseView(exit_.kind, exit_.side, age_s, ending=exit_.ending)
 
 
-def _read_on(difference: Difference, player: Player) -> tuple[list[bytes], tuple[tuple[int, str], ...]]:
-    """What else the record says of the same moment, from the difference on; and alerts on exits after that."""
-    said: list[bytes] = [] if difference.recorded is None else [difference.recorded]
-    alerts = _alerts(difference, player, said)
-    return said, tuple(islice(alerts, _SHOWN))
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What else the record says: in the moment of the difference, after it; and alerts on exits from then on."""
+
+    of_the_moment: list[bytes]
+    sequel: tuple[tuple[int, str], ...]
 
 
-def _alerts(difference: Difference, player: Player, said: list[bytes]) -> Iterator[tuple[int, str]]:
+def _read_on(difference: Difference, player: Player) -> _Rest:
+    of_the_moment: list[bytes] = []
+    alerts: list[tuple[int, str]] = []
     begun = False
     for at_ns, line in player.sequel():
-        if at_ns > difference.at_ns + _WITHIN_NS:
-            return
-        begun = begun or line == difference.recorded
+        if at_ns > difference.at_ns + _WITHIN_NS or len(alerts) == _SHOWN:
+            break
         if begun and at_ns == difference.at_ns:
-            said.append(line)
-        if line.startswith(b'["alert"'):
+            of_the_moment.append(line)
+        begun = begun or line == difference.recorded
+        if line.startswith(_ALERT):
             _, _, text = decode(line)
             if text.startswith(_OF_EXITS):
-                yield at_ns, text
+                alerts.append((at_ns, text))
+    return _Rest(of_the_moment, tuple(alerts))

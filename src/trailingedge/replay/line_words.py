@@ -73,6 +73,14 @@ def told(line: bytes, rules: SymbolRules | None = None) -> str:
             return line.decode(errors="replace")
 
 
+def words_of_request(line: bytes, rules: SymbolRules | None) -> str:
+    """The request alone, for whoever need not know on which connection it went out. Raises ValueError for others."""
+    _, _, text, *error = decode(line)
+    asked = _request(text, rules)
+    head = "" if asked.startswith("order.") else "request "
+    return f"{head}{asked}" + (f", not written ({_failure(error[0])})" if error else "")
+
+
 def deviations(recorded: bytes, now: bytes) -> Iterator[tuple[str, str, str]]:
     """Where two lines of the same kind say something else: the name of it, and both values. Nothing for others."""
     try:

@@ -99,6 +99,7 @@ class Player(Threshold):
         self.at_ns = 0
         self.moments = 0
         self.requests = 0
+        self.since: list[bytes] = []  # what it said after the difference, until it was stopped
         self.finished = False  # the daemon has
         self.ended = False  # whatever the daemon still does is of no interest
         self._acts_only = acts_only
@@ -256,6 +257,8 @@ class Player(Threshold):
 
     def _say(self, entry: Entry) -> None:
         line = encode(entry)[:-1]
+        if self.difference is not None and not self.ended:
+            self.since.append(line)
         if self.ended or self.difference is not None or self._passes(line):
             return
         if self._own_time:

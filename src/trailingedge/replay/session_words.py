@@ -3,7 +3,7 @@
 People are told in the words of alerts and of `why`; the lines of the record themselves are for machines.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from textwrap import fill
@@ -13,7 +13,6 @@ from trailingedge.notifications.texts import counted, figure
 from trailingedge.replay.comparison import Difference
 from trailingedge.replay.fork import Fork
 from trailingedge.replay.line_words import deviations, told
-from trailingedge.replay.revival import decision_of
 from trailingedge.replay.session import Replayed
 
 VERSION: Final = 1
@@ -23,18 +22,18 @@ _DEVIATIONS: Final = 6
 
 
 def as_text(replayed: Replayed) -> str:
-    """Several lines: what was replayed, and whether it went the same way."""
+    """Several lines of at most 80 columns: what was replayed, and whether it went the same way."""
     amount = f"{counted(replayed.moments, 'moment')}, {counted(replayed.requests, 'request')}"
-    lines = [f"{replayed.path}: {_span(replayed.at_ns)} from {_time(replayed, 0)}, {amount}"]
+    lines = [_filled(f"{replayed.path}: {_span(replayed.at_ns)} from {_time(replayed, 0)}, {amount}", "", "  ")]
     if replayed.changed:
-        lines.append("with " + ", ".join(_change(replayed, name) for name in replayed.changed))
+        lines.append(_filled("with " + ", ".join(_change(replayed, name) for name in replayed.changed), "", "  "))
     if replayed.difference is None:
-        lines.append(_same(replayed))
+        lines.append(_filled(_same(replayed), "", "  "))
     else:
-        lines += _versions(replayed)
+        lines += (_filled(text, "", "  ") for text in _versions(replayed))
         lines += _fork(replayed, replayed.difference) if replayed.changed else _parted(replayed, replayed.difference)
     if replayed.trouble is not None:
-        lines.append(f"replayed up to there: {replayed.trouble}")
+        lines.append(_filled(f"replayed up to there: {replayed.trouble}", "", "  "))
     return "\n".join(lines)
 
 
@@ -104,10 +103,8 @@ def _fork(replayed: Replayed, difference: Difference) -> Iterator[str]:
     fork = replayed.fork or Fork()
     yield f"both do the same for {_span(difference.at_ns)}, then they part ways:"
     yield f"  {_time(replayed, difference.at_ns)}{_market(fork)}"
-    then = _side(difference.recorded, fork.then, fork, "it goes on as before")
-    now = _side(difference.now, fork.now, fork, "it does nothing")
-    yield from _paragraph("then", then)
-    yield from _paragraph("now", now)
+    yield from _paragraph("then", fork.then or ["it goes on as before"])
+    yield from _paragraph("now", fork.now or ["nothing of the kind"])
     if fork.sequel:
         yield "after that the record tells of:"
         yield from (_paragraph_at(replayed, at_ns, text) for at_ns, text in fork.sequel)
@@ -121,17 +118,7 @@ def _market(fork: Fork) -> str:
     return f", bid {figure(fork.top.bid, tick)}, ask {figure(fork.top.ask, tick)} {fork.rules.quote_asset}"
 
 
-def _side(line: bytes | None, reasons: str | None, fork: Fork, otherwise: str) -> list[str]:
-    """What was done, unless the reasons say it too, and the reasons."""
-    said = [] if line is None or (reasons is not None and _is_about_reasons(line)) else [told(line, fork.rules)]
-    return [*said, *([] if reasons is None else [reasons])] or [otherwise]
-
-
-def _is_about_reasons(line: bytes) -> bool:
-    return decision_of(line) is not None
-
-
-def _paragraph(name: str, texts: list[str]) -> Iterator[str]:
+def _paragraph(name: str, texts: Sequence[str]) -> Iterator[str]:
     indent = " " * 8
     for number, text in enumerate(texts):
         head = f"  {name + ':' if number == 0 else '':<6}"
@@ -208,7 +195,7 @@ def _difference_as_data(replayed: Replayed, difference: Difference) -> dict[str,
         "recorded": None if difference.recorded is None else difference.recorded.decode(errors="replace"),
         "now": None if difference.now is None else difference.now.decode(errors="replace"),
         "before": [line.decode(errors="replace") for line in difference.before],
-        "why_recorded": fork.then,
-        "why_now": fork.now,
+        "recorded_in_words": list(fork.then),
+        "now_in_words": list(fork.now),
         "sequel": [{"at": _iso(replayed, at_ns), "alert": text} for at_ns, text in fork.sequel],
     }

@@ -40,8 +40,11 @@ examples:
   trailing-edge sweep ETHUSDT-1m-2025-*.zip --vary START_FACTOR=0.3..0.7 \\
     --vary MIN_FACTOR=0.05..0.2 --random 200 --out tried.jsonl
 
-exit codes: 0; 2 the command line is wrong; 78 files or settings are wrong, or an
-engine is not installed; 130 interrupted before all was tried
+exit codes:
+  0    told
+  2    the command line is wrong
+  78   files or settings are wrong, or an engine is not installed
+  130  interrupted before all was tried
 """
 
 
