@@ -1,17 +1,47 @@
 """Where two lives part, each is told as the operator would have been told."""
 
 import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.replay.golden import SESSIONS, path_of
+from tests.simulation.day import simulate
+from tests.simulation.still import StillMarket
 
+from trailingedge.config import Settings
 from trailingedge.daemon import Daemon
 from trailingedge.execution.trader import Trader
 from trailingedge.market import ExecutionReport
 from trailingedge.notifications.why import why
+from trailingedge.record.files import SUFFIX
+from trailingedge.record.writer import Notebook
 from trailingedge.replay.fork import reasons
 from trailingedge.replay.session import replay_session
+from trailingedge.simulator.tape import Tick
 from trailingedge.snapshots import View
+
+FARTHER = {"HARD_STOP_THRESHOLD_FRAC": "0.01"}
+PATIENT = Settings(hard_stop_threshold_frac=0.005, hard_stop_confirm_sec=5.0, rolling_klines_maxlen=60)
+
+
+@dataclasses.dataclass
+class FallenMarket(StillMarket):
+    """After a minute it falls below the stop, and comes back `after_s`."""
+
+    after_s: int = 60
+
+    def __iter__(self) -> Iterator[Tick]:
+        for second, tick in enumerate(super().__iter__()):
+            fall = 13 if 60 <= second < 60 + self.after_s else 0
+            yield dataclasses.replace(tick, bid=tick.bid - fall, ask=tick.ask - fall, last_price=tick.last_price - fall)
+
+
+def fallen(tmp_path: Path, after_s: int) -> Path:
+    """The record of a session on such a market."""
+    notebook = Notebook()
+    simulate(1, 0.05, settings=PATIENT, tape=FallenMarket(after_s=after_s), lines=notebook)
+    return notebook.save(tmp_path / f"fallen{SUFFIX}")
 
 
 class Asker:
@@ -52,10 +82,25 @@ def test_a_life_that_was_on_hold_for_a_reason_unknown_to_the_other_is_not_explai
     assert reasons(decision, view, None, 1.0) is None
 
 
-def test_where_they_do_not_keep_step_the_market_has_moved_on() -> None:
-    replayed = replay_session(path_of("fair"), {"LOOP_SLEEP_SEC": "0.7"})
-    assert replayed.fork is not None
-    assert replayed.fork.top is None
+def test_a_stop_that_one_of_them_only_waited_for_is_no_difference_until_it_sells(tmp_path: Path) -> None:
+    """Nothing but the stop's alarm tells that the bid was there, and then it was not there for long enough."""
+    path = fallen(tmp_path, after_s=3)
+    assert replay_session(path, FARTHER).same
+
+
+def test_where_they_do_not_keep_step_things_are_told_as_they_stood(tmp_path: Path) -> None:
+    """That one sells and the other does not shows ten seconds later, when the bid is another one."""
+    replayed = replay_session(fallen(tmp_path, after_s=60), FARTHER)
+    assert replayed.difference is not None
+    assert replayed.difference.at_ns < replayed.at_ns
+    fork = replayed.fork
+    assert fork is not None
+    assert fork.top is not None
+    assert fork.then[0].startswith("hard stop: -0.5")
+    assert fork.then[1].startswith("order.place SELL ")
+    (now,) = fork.now
+    assert now.startswith("Not selling: ")
+    assert f"the bid is {fork.top.bid:.2f}" in now
 
 
 def test_what_the_record_tells_next_is_about_exits_and_in_order() -> None:

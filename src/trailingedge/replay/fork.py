@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.daemon import Daemon
 from trailingedge.market import BookTop, Regime, SymbolRules
 from trailingedge.notifications.look import judged
 from trailingedge.notifications.status import ChaseView, StatusView
@@ -38,7 +37,7 @@ _OF_EXITS: Final = ("take-profit", "manual flip", "breakout armed", "hard stop",
 class Fork:
     """`then` and `now` say what the one and the other do and why, as far as it has words; empty for nothing new.
 
-    `top` is the book, None while there is none or where it has moved on since. `rules` are known once it is ready.
+    `top` is the book, None while there is none. `rules` are known once it is ready.
     `sequel` are alerts on exits that came next in the record, each with its time in nanoseconds since the beginning.
     """
 
@@ -49,28 +48,23 @@ class Fork:
     sequel: tuple[tuple[int, str], ...] = ()
 
 
-def fork_of(difference: Difference, player: Player, daemon: Daemon, head: Head) -> Fork:
+def fork_of(difference: Difference, player: Player, head: Head) -> Fork:
     """As things stand; the record cannot be played any further after that."""
-    in_step = difference.at_ns == player.at_ns
     record = _read_on(difference, player)
     then = _Side(difference.recorded, record.of_the_moment)
-    now = _Side(difference.now, player.since)
-    desk = daemon.desk
-    if desk is None:
+    now = _Side(difference.now, player.said_at(difference.at_ns))
+    sight = player.sight_at(difference.at_ns)
+    if sight is None:
         return Fork(None, None, then.done(now, None), now.done(then, None), record.sequel)
-    rules, view, held = desk.rules, desk.status(daemon.wire.reconnects), desk.trader.memory.exit
-    before = reading_of(head, {}).settings
-    seen = replace(view, reserve_base=before.reserve_base, reserve_quote=before.reserve_quote)
-    why_then = why_now = None
-    if not then.asks:  # what is asked for says enough, and the view knows of no order but that of now
-        why_then = then.why(seen, held, before.hard_stop_confirm_sec)
-    if in_step and not (then.asks and now.asks):
-        why_now = why(view, desk.trader.decision)
-    elif not now.asks:
-        why_now = now.why(view, held, view.stop_confirm_s)
+    rules, before = sight.view.rules, reading_of(head, {}).settings
+    seen = replace(sight.view, reserve_base=before.reserve_base, reserve_quote=before.reserve_quote)
+    # What is asked for says enough, and the view knows of no order but that of now.
+    why_then = None if then.asks else then.why(seen, sight.held, before.hard_stop_confirm_sec)
+    # Two orders, or a question that only one of them has asked, have nothing to do with what it is about.
+    why_now = None if (then.asks and now.asks) or then.inquires or now.inquires else sight.why
     return Fork(
         rules=rules,
-        top=view.top if in_step else None,
+        top=sight.view.top,
         then=_without_nothing(*then.done(now, rules), why_then),
         now=_without_nothing(*now.done(then, rules), why_now),
         sequel=tuple(each for each in record.sequel if each[1] not in then.done(now, rules)),
@@ -109,6 +103,11 @@ class _Side:
         """It differs by a request."""
         return self._line is not None and self._line.startswith(_REQUESTS)
 
+    @property
+    def inquires(self) -> bool:
+        """It differs by a request that moves nothing."""
+        return self.asks and self._line is not None and not words_of_request(self._line, None).startswith("order.")
+
     def does(self, what: object) -> bool:
         """Somewhere in that moment."""
         return any(act(line) == what for line in self._said)
@@ -118,12 +117,15 @@ class _Side:
         line = self._line
         if line is None or line.startswith(_DECISION):
             return ()
+        alert = next((decode(each)[2] for each in self._said if each.startswith(_ALERT)), None)
         if line.startswith(_NEWS):
             if other.does(act(line)):  # they only did something else before
                 return ()
-            alert = next((each for each in self._said if each.startswith(_ALERT)), None)
-            return (told(line if alert is None else alert, rules).removeprefix("alert: "),)
-        return (words_of_request(line, rules) if self.asks else told(line, rules),)
+            return (told(line, rules) if alert is None else alert,)
+        if not self.asks:
+            return (told(line, rules),)
+        asked = words_of_request(line, rules)
+        return (asked,) if other.asks or alert is None or not alert.startswith(_OF_EXITS) else (alert, asked)
 
     def why(self, view: StatusView, held: Exit | None, confirm_s: float) -> str | None:
         """By its decision, where it made one."""
@@ -169,7 +171,7 @@ def _read_on(difference: Difference, player: Player) -> _Rest:
     of_the_moment: list[bytes] = []
     alerts: list[tuple[int, str]] = []
     begun = False
-    for at_ns, line in player.sequel():
+    for at_ns, line in player.sequel(difference.at_ns):
         if at_ns > difference.at_ns + _WITHIN_NS or len(alerts) == _SHOWN:
             break
         if begun and at_ns == difference.at_ns:

@@ -101,7 +101,7 @@ def replay_session(
                 stopped_at = record.share
             lines = record.lines_read
             # Before the end of what is left of the daemon moves it on.
-            fork = None if player.difference is None else fork_of(player.difference, player, lives[0], record.head)
+            fork = None if player.difference is None else fork_of(player.difference, player, record.head)
         finally:
             player.ended = True
             loop.player = None

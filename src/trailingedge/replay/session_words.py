@@ -40,10 +40,8 @@ def as_text(replayed: Replayed) -> str:
 def as_stopped(replayed: Replayed) -> str:
     """One line on a replay that was asked to end before it had an answer."""
     share = 0.0 if replayed.stopped_at is None else replayed.stopped_at
-    return (
-        f"stopped at {share * 100:.0f} % of {replayed.path}, {_time(replayed, replayed.at_ns)}: "
-        "up to there it goes the same way, the rest was not replayed"
-    )
+    at = f"{_moment(replayed, replayed.at_ns):%Y-%m-%d %H:%M:%S} UTC"
+    return f"stopped at {share * 100:.0f} %, {at}: it goes the same way up to there"
 
 
 def as_data(replayed: Replayed) -> dict[str, object]:
