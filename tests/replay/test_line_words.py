@@ -56,7 +56,7 @@ GATED = (
         (b'["stir",1,2]', "stirred"),
         (b'["alert",20,"ready"]', "alert: ready"),
         (
-            b'["news","ExitArmed",{"kind":"t","side":"SELL","price":"2500.01","trail":{"u":1.0}}]',
+            b'["news","ExitArmed",{"kind":"t","side":"SELL","price":"2500.01000","trail":{"u":1.0}}]',
             "event ExitArmed: kind take-profit, side SELL, price 2500.01",
         ),
         (b'["over",0]', "ended with code 0"),

@@ -130,8 +130,9 @@ def another_way(program: str = "0.1.0", python: str = "3.11.7") -> Replayed:
 
 def test_another_way_is_told_in_words_and_where_exactly_it_differs() -> None:
     text = as_text(another_way(python=another_way().python_now))
-    assert text.splitlines()[-9:] == [
-        "it goes another way 1 min 1 s after the beginning, at 2026-07-02 13:47:41.500 UTC:",
+    assert text.splitlines()[-10:] == [
+        "it goes another way 1 min 1 s after the beginning, at 2026-07-02 13:47:41.500",
+        "  UTC:",
         "  before:",
         "    heard over line 1: book bid 2499.99, ask 2500",
         "  the record says:",

@@ -237,7 +237,9 @@ def _numbers(numbers: object) -> str:
 
 
 def _named(key: str, value: str | float) -> str:
-    return _KINDS.get(value, value) if key in _OF_A_KIND and isinstance(value, str) else _value(value)
+    if not isinstance(value, str):
+        return _value(value)
+    return _KINDS.get(value, value) if key in _OF_A_KIND else _number(value)
 
 
 def _value(value: object) -> str:

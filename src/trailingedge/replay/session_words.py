@@ -140,7 +140,7 @@ def _parted(replayed: Replayed, difference: Difference) -> Iterator[str]:
     """Where the same settings lead elsewhere, line by line, for whoever looks for the reason."""
     rules = None if replayed.fork is None else replayed.fork.rules
     at = f"{_span(difference.at_ns)} after the beginning, at {_time(replayed, difference.at_ns)}"
-    yield f"it goes another way {at}:"
+    yield _filled(f"it goes another way {at}:", "", "  ")
     yield "  before:"
     yield from (_filled(told(line, rules), "    ", " " * 6) for line in difference.before)
     for head, line in (("the record says", difference.recorded), ("said now", difference.now)):
