@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.replay.golden import SESSIONS, path_of
+from tests.replay.test_session import changed
 from tests.simulation.day import simulate
 from tests.simulation.still import StillMarket
 
@@ -101,6 +102,14 @@ def test_where_they_do_not_keep_step_things_are_told_as_they_stood(tmp_path: Pat
     (now,) = fork.now
     assert now.startswith("Not selling: ")
     assert f"the bid is {fork.top.bid:.2f}" in now
+
+
+def test_a_decision_of_another_version_is_told_by_what_it_was_about(tmp_path: Path) -> None:
+    path = changed(tmp_path, lambda line: line.replace(b'"stop_distance":', b'"distance":'), "faulty")
+    fork = replay_session(path, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).fork
+    assert fork is not None
+    assert fork.then == ("decision: watching, holding base, trail armed; bid 2525.14, anchor 2499.99",)
+    assert fork.now[0].startswith("Not selling: ")
 
 
 def test_what_the_record_tells_next_is_about_exits_and_in_order() -> None:

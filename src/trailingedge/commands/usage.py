@@ -43,7 +43,7 @@ def one_on_stdout(asked: Mapping[str, bool]) -> list[str]:
     flags_asked = [flag for flag, is_asked in asked.items() if is_asked]
     if len(flags_asked) < 2:
         return []
-    return [f"{' and '.join(flags_asked)} would share standard output; name a file for all but one of them"]
+    return [f"{' and '.join(flags_asked)} would share standard output; choose one of them, or name a file"]
 
 
 def no_stdout(paths: Mapping[str, Path | None], why: str) -> list[str]:

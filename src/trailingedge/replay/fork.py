@@ -65,7 +65,7 @@ def fork_of(difference: Difference, player: Player, head: Head) -> Fork:
     return Fork(
         rules=rules,
         top=sight.view.top,
-        then=_without_nothing(*then.done(now, rules), why_then),
+        then=_without_nothing(*then.done(now, rules), why_then) or then.decided(rules),
         now=_without_nothing(*now.done(then, rules), why_now),
         sequel=tuple(each for each in record.sequel if each[1] not in then.done(now, rules)),
     )
@@ -126,6 +126,10 @@ class _Side:
             return (told(line, rules),)
         asked = words_of_request(line, rules)
         return (asked,) if other.asks or alert is None or not alert.startswith(_OF_EXITS) else (alert, asked)
+
+    def decided(self, rules: SymbolRules | None) -> tuple[str, ...]:
+        """The decision by which it differs, for want of reasons."""
+        return (told(self._line, rules),) if self._line is not None and self._line.startswith(_DECISION) else ()
 
     def why(self, view: StatusView, held: Exit | None, confirm_s: float) -> str | None:
         """By its decision, where it made one."""

@@ -313,10 +313,10 @@ class Player(Threshold):
         """What the record says by now should have been said."""
         if self.difference is not None:
             return
+        if not self._own_time and self._acts_only and self._waits_then():
+            self._go_by_own_time()
         if self._own_time:
             self.difference = self._loosely.left(self.at_ns, finished=self.finished)
-        elif self._acts_only and self._waits_then():
-            self._go_by_own_time()
         elif self._expected:
             self._differ(self._expected[0], None)
 
