@@ -109,7 +109,7 @@ def replay_session(
                 loop.cancel_tasks()
                 loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
-    whole = player.finished or stopped_at is not None
+    whole = player.finished or player.at_the_end or stopped_at is not None
     cut_off = None if whole or record.trouble else f"{path.name} has no end: whoever wrote it was killed"
     return Replayed(
         path=path,

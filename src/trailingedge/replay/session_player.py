@@ -35,6 +35,7 @@ Args = TypeVarTuple("Args")
 
 _LINES_BEFORE: Final = 6
 _ALARM: Final = b'["alarm"'
+_OVER: Final = b'["over"'
 
 Glance = Callable[[float, int], bool]
 
@@ -128,6 +129,11 @@ class Player(Threshold):
             raise EndOfRecord
         self._stand_at(first)
         self._next = next(self._moments, None)
+
+    @property
+    def at_the_end(self) -> bool:
+        """The record tells how it ended, and that is where it stands. By its own time the daemon may be late for it."""
+        return self._next is None and any(line.startswith(_OVER) for line in self._now.said)
 
     # Moments ---------------------------------------------------------------------------------
 
