@@ -48,6 +48,7 @@ def test_the_exit_codes_are_the_ones_the_operator_was_promised() -> None:
         "HALTED": 3,
         "UNREACHABLE": 4,
         "CONFIG": 78,
+        "INTERRUPTED": 130,
     }
 
 

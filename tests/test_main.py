@@ -45,6 +45,24 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [problem.removeprefix("  - ") for problem in problems]
 
 
+def test_a_command_that_is_interrupted_says_so_and_a_daemon_that_did_nothing_yet_has_ended_as_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(main, "_run_command", interrupt)
+    monkeypatch.setattr(main, "_run_daemon", interrupt)
+    try:
+        assert main.run(["check"]) == ExitCode.INTERRUPTED
+        assert capsys.readouterr().err == "trailing-edge check: interrupted before it was done\n"
+        assert main.run([]) == ExitCode.OK
+        assert capsys.readouterr().err == ""
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 # --- What is wrong is said before anything is started -----------------------------------------
 
 

@@ -1,6 +1,7 @@
 """The README says what is so."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,15 @@ def test_the_worked_example_is_what_the_strategy_computes() -> None:
         # Down to the tick: one tick higher the callback is not reached yet.
         assert int((2500.0 + gain - gain * factor) * 100) / 100 == pytest.approx(sells_at)
         assert f"{sells_at:,.2f}" in README
+
+
+WRITES = re.compile(r"(?:--html|--csv|--save|--out|>) ([\w.]+\.[a-z.]+)")
+WRITTEN = sorted({name for line in README.splitlines() if "trailing-edge" in line for name in WRITES.findall(line)})
+
+
+def test_what_its_examples_write_is_kept_out_of_the_repository() -> None:
+    assert len(WRITTEN) >= 4
+    ignored = subprocess.run(["git", "check-ignore", *WRITTEN], cwd=ROOT, capture_output=True, text=True, check=False)
+    if ignored.returncode == 128:
+        pytest.skip("no checkout")
+    assert ignored.stdout.split() == WRITTEN

@@ -20,6 +20,10 @@ class ConfigError(TrailingEdgeError):
         self.problems = tuple(problems)
 
 
+class UsageError(ConfigError):
+    """The command line is wrong by itself, whatever the settings and the files are."""
+
+
 class LogonRefused(TrailingEdgeError):
     """The exchange does not accept our key; a person must act."""
 
@@ -89,6 +93,7 @@ class ExitCode(IntEnum):
     HALTED = 3  # by a rule of ours
     UNREACHABLE = 4  # the exchange; worth a restart
     CONFIG = 78  # settings or permissions: a person must act
+    INTERRUPTED = 130  # a command, by Ctrl-C, before it had anything to tell; as shells count it
 
 
 def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -10,6 +10,7 @@ import faulthandler
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -70,6 +71,10 @@ async def _tried_out(settings: Settings, text: str) -> Mapping[str, str | None]:
     return await try_out(token, chats_of(settings), text, base_url=settings.telegram_api_url or BOT_API)
 
 
+def _with_version(module: Any, arguments: argparse.Namespace) -> int:
+    return int(module.run(arguments, program=VERSION))
+
+
 def _talking(word: str, purpose: str) -> Command:
     return Command(purpose, "trailingedge.commands.talk", lambda talk, arguments: talk.run(word, arguments))
 
@@ -100,6 +105,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "replay": Command(
         "what the strategy would have made of recorded markets; or a recorded session again",
         "trailingedge.commands.replay",
+        _with_version,
     ),
     "sweep": Command(
         "try many settings on recorded markets, and judge the best on other days", "trailingedge.sweep.command"
@@ -122,7 +128,17 @@ def run(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return ExitCode.OK
     except KeyboardInterrupt:  # before anything was started that could be ended in good order
+        return _interrupted(words)
+
+
+def _interrupted(words: Sequence[str]) -> ExitCode:
+    """A daemon has done nothing yet, and is ended as it was asked to be; a command has not done what it was to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # `uv run` delivers the same request twice
+    if not words or words[0] not in COMMANDS:
         return ExitCode.OK
+    if sys.stderr is not None:
+        sys.stderr.write(f"{DISTRIBUTION} {words[0]}: interrupted before it was done\n")
+    return ExitCode.INTERRUPTED
 
 
 def run_parser() -> argparse.ArgumentParser:

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import signal
 from collections.abc import Iterator
@@ -5,19 +6,15 @@ from pathlib import Path
 
 import pytest
 from tests.replay import markets
+from tests.replay.golden import path_of
 
 from trailingedge.errors import ExitCode
 from trailingedge.main import run
+from trailingedge.record.files import SUFFIX
+from trailingedge.replay.columns import Columns
 from trailingedge.replay.progress import Bar, ctrl_c_heeded
-
-
-@pytest.fixture(autouse=True)
-def _signals_mean_what_they_did() -> Iterator[None]:
-    """After an interrupted command a signal means nothing to its process, which here is that of all tests."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+from trailingedge.replay.reading import Progress, columns_of
+from trailingedge.simulator.recorded import RecordedMarket
 
 
 @pytest.fixture
@@ -78,8 +75,8 @@ def test_ledger_page_and_story_go_to_files_that_are_named(
     [
         pytest.param(["nowhere.csv"], ExitCode.CONFIG, "no such file", id="no file"),
         pytest.param(["a.session.jsonl.gz"], ExitCode.CONFIG, "a.session.jsonl.gz", id="a session that is not there"),
-        pytest.param(["a.session.jsonl.gz", "--csv", "a"], ExitCode.CONFIG, "report", id="a ledger of a session"),
-        pytest.param(["{}", "a.session.jsonl.gz"], ExitCode.CONFIG, "by itself", id="a session among markets"),
+        pytest.param(["a.session.jsonl.gz", "--csv", "a"], ExitCode.USAGE, "report", id="a ledger of a session"),
+        pytest.param(["{}", "a.session.jsonl.gz"], ExitCode.USAGE, "by itself", id="a session among markets"),
         pytest.param(["{}", "garbled.csv"], ExitCode.CONFIG, "garbled.csv, line 2: 3 columns", id="a garbled file"),
         pytest.param(["{}", "--set", "BUFER=1"], ExitCode.USAGE, "did you mean BUFFER", id="a misspelt setting"),
         pytest.param(["{}", "--set", "BUFFER=2"], ExitCode.CONFIG, "BUFFER is 2", id="a setting out of range"),
@@ -118,6 +115,57 @@ def test_after_ctrl_c_there_is_what_there_is_so_far(
     told = json.loads(capsys.readouterr().out)
     assert told["gaps"][0].startswith("stopped at 2026-07-02")
     assert max(shown) < 1.0
+
+
+def test_ctrl_c_while_the_files_are_looked_through_says_that_nothing_was_replayed(
+    klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press_twice(*_: object, **__: object) -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # `uv run` delivers the same request twice
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trailingedge.replay.market_story.open_files", press_twice)
+    assert run(["replay", klines]) == ExitCode.INTERRUPTED
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "interrupted while the files were being looked through: nothing was replayed\n"
+
+
+def test_ctrl_c_before_the_first_candle_leaves_nothing_to_tell(
+    klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press_at_once(market: RecordedMarket, progress: Progress) -> Iterator[Columns]:
+        signal.raise_signal(signal.SIGINT)
+        return columns_of(market, progress)
+
+    monkeypatch.setattr("trailingedge.replay.market_story.columns_of", press_at_once)
+    assert run(["replay", klines]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("flag", ["--csv", "--html"])
+def test_a_dash_is_standard_output_in_place_of_the_summary(
+    flag: str, klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replay", klines, flag, "a.file"]) == ExitCode.OK
+    capsys.readouterr()
+    assert run(["replay", klines, flag, "-"]) == ExitCode.OK
+    told = capsys.readouterr()
+    assert told.out.encode() == (tmp_path / "a.file").read_bytes()
+    assert told.err == ""
+    assert not (tmp_path / "-").exists()
+
+
+def test_a_session_is_told_to_whoever_asked_for_a_replay_of_it(
+    klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del klines
+    session = tmp_path / f"a{SUFFIX}"
+    session.write_bytes(path_of("storm").read_bytes())
+    assert run(["replay", str(session)]) == ExitCode.OK
+    assert "it goes the same way" in capsys.readouterr().out
 
 
 def test_ctrl_c_is_a_request_and_means_what_it_did_once_it_was_not_used() -> None:

@@ -4,11 +4,13 @@ import argparse
 import csv
 import io
 import json
+import signal
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 from tests.commands.arena import arena
+from tests.replay.golden import path_of
 from tests.report.stories import a_story
 
 from trailingedge.commands import premises, report
@@ -17,8 +19,10 @@ from trailingedge.commands.report import _ending, _moment
 from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.errors import ExitCode, SessionLost
+from trailingedge.replay.progress import Bar
 from trailingedge.report.data import as_data
 from trailingedge.report.ledger_csv import as_csv
+from trailingedge.report.page import page
 from trailingedge.report.saved import load, save
 from trailingedge.report.terminal import summary_text
 from trailingedge.websocket.connection import Socket
@@ -86,6 +90,8 @@ def test_what_cannot_be_told_is_named(words: list[str], said: str, capsys: pytes
         pytest.param(["a", "--days", "3"], id="a file has its own days"),
         pytest.param(["--account", "--days", "3", "--from", "2026-07-02"], id="two beginnings"),
         pytest.param(["--account", "--from", "2026-07-02", "--to", "2026-07-01"], id="backwards"),
+        pytest.param(["a", "--set", "BUFFER=0.1"], id="a file was told with its own settings"),
+        pytest.param(["a", "--mode", "live"], id="a file is of no exchange"),
     ],
 )
 def test_flags_that_contradict_each_other_are_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,6 +165,34 @@ def test_consent_to_trade_real_money_is_not_needed_to_read(
     monkeypatch.setattr(premises, "judge", lambda _: wants_consent)
     assert told("--account", "--mode", "live", "--days", "1") is ExitCode.OK
     assert "CONFIRM_LIVE" not in capsys.readouterr().err
+
+
+def test_a_page_goes_to_standard_output_in_place_of_the_summary(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(path, "--html", "-") is ExitCode.OK
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == (page(a_story()), "")
+    assert not Path("-").exists()
+
+
+def test_after_ctrl_c_a_session_is_told_as_far_as_it_was_replayed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press_half_way(_: Bar, share: float, __: str) -> None:
+        if share > 0.5:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Bar, "show", press_half_way)
+    assert told(path_of("fair")) is ExitCode.OK
+    shown = capsys.readouterr()
+    assert "  missing: stopped at " in shown.out
+    assert "what came after that is not told" in shown.out
+    assert shown.err == ""
+
+
+def test_after_ctrl_c_before_it_was_ready_there_is_nothing_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bar, "show", lambda *_: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        told(path_of("fair"))
 
 
 def nowhere(_: Settings) -> AbstractAsyncContextManager[Venue]:

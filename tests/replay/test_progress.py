@@ -1,6 +1,9 @@
 import io
+import signal
 
-from trailingedge.replay.progress import Bar
+import pytest
+
+from trailingedge.replay.progress import Bar, ctrl_c_heeded, seen_on
 
 
 class Terminal(io.StringIO):
@@ -31,3 +34,46 @@ def test_a_pipe_sees_nothing() -> None:
     bar.show(0.5, "half of it")
     bar.close()
     assert pipe.getvalue() == ""
+
+
+def test_what_a_terminal_writes_behind_it_goes_away_too() -> None:
+    terminal = Terminal()
+    bar = Bar(terminal)
+    bar.show(0.5, "half")
+    shown = terminal.getvalue().lstrip("\r")
+    bar.close()
+    assert terminal.getvalue().endswith("\r" + " " * (len(shown) + len("^C")) + "\r")
+
+
+def test_a_session_is_shown_by_how_much_of_it_is_over_until_somebody_asks_for_an_end() -> None:
+    terminal = Terminal()
+    asked: list[bool] = []
+    glance = seen_on(Bar(terminal), lambda: bool(asked))
+    assert glance(0.25, 3_725_000_000_000)
+    assert " 25 %  1 h 2 min 5 s of the session" in terminal.getvalue()
+    asked.append(True)
+    assert not glance(0.3, 3_726_000_000_000)
+
+
+def test_whoever_cannot_ask_is_interrupted_by_the_first_request_and_by_no_second() -> None:
+    tidied_up = []
+
+    def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)  # `uv run` hands the same one on
+            tidied_up.append(True)
+
+    with ctrl_c_heeded() as asked:
+        with pytest.raises(KeyboardInterrupt), asked.heeded_at_once():
+            work()
+        assert asked()
+    assert tidied_up
+
+
+def test_a_request_that_came_before_is_heeded_at_once_as_well() -> None:
+    with ctrl_c_heeded() as asked:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt), asked.heeded_at_once():
+            raise AssertionError("nothing is begun")

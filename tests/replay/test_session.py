@@ -200,3 +200,16 @@ def test_a_setting_of_a_version_that_knew_more_is_left_aside(tmp_path: Path) -> 
         return line.replace(b'"settings":{', b'"settings":{"MOON_PHASE":"full",')
 
     assert replay_session(changed(tmp_path, more)).same
+
+
+def test_by_its_own_time_a_life_may_come_late_for_the_end_which_the_record_has_all_the_same(tmp_path: Path) -> None:
+    record = Record(path_of("storm"))
+    answers = sum(line.startswith(b'["told"') for batch in record.batches() for line in batch)
+    count = iter(range(1, answers + 1))
+
+    def but_for_the_last_answer(line: bytes) -> bytes | None:
+        return None if line.startswith(b'["told"') and next(count) == answers else line
+
+    replayed = replay_session(changed(tmp_path, but_for_the_last_answer), {"LOOP_SLEEP_SEC": "0.7"})
+    assert replayed.same
+    assert replayed.trouble is None

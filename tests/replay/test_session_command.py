@@ -1,14 +1,20 @@
 """The command tells how it went, to people and to machines, and by its exit code."""
 
+import dataclasses
 import json
+import signal
 from pathlib import Path
 
 import pytest
 from tests.replay.golden import path_of
 
-from trailingedge.errors import ExitCode
+from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.record.files import SUFFIX
+from trailingedge.replay.comparison import Difference
+from trailingedge.replay.progress import Bar
+from trailingedge.replay.session import Replayed, replay_session
 from trailingedge.replay.session_command import is_session, run
-from trailingedge.replay.session_words import told
+from trailingedge.replay.session_words import as_text
 
 STORM = path_of("storm")
 LESS = {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}
@@ -21,69 +27,177 @@ def test_a_session_is_known_by_its_name() -> None:
 
 def test_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(STORM, {}, as_json=False) is ExitCode.OK
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"{STORM}: ")
-    assert "97 requests" in first
-    assert second == "it goes the same way: every request, decision, event and alert is what it was, byte for byte"
+    told = capsys.readouterr()
+    head, verdict = " ".join(told.out.split()).split(" it goes the same way: ")
+    assert head.startswith(f"{STORM}: ")
+    assert head.endswith(" 97 requests")
+    assert verdict == "every request, decision, event and alert is what it was, byte for byte"
+    assert told.err == ""
 
 
-def test_another_way_with_another_setting(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(path_of("faulty"), LESS, as_json=False) is ExitCode.UNEXPECTED
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "with MIN_GAIN_TRIGGER_FRAC_BASE=0.02"
-    assert lines[2].startswith("they part ways ")
-    assert lines[3] == "  before:"
-    assert any(line.startswith("    heard over line 1: ") for line in lines)
-    assert any(line.startswith("  the record says  decision [") for line in lines)
-    assert any(line.startswith("  said now         ") for line in lines)
+# Another setting -----------------------------------------------------------------------------
+
+
+def test_where_another_setting_parts_ways_is_told_in_the_words_of_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(path_of("faulty"), LESS, as_json=False) is ExitCode.OK  # that is what was asked
+    text = capsys.readouterr().out
+    assert "with MIN_GAIN_TRIGGER_FRAC_BASE=0.02 instead of 0.01" in text
+    assert "both do the same for 9 min 3 s, then they part ways:" in text
+    one_line = " ".join(text.split())
+    then, now = one_line.partition(" now: ")[::2]
+    assert "then: Not selling yet: it trails +1." in then
+    assert "and the take-profit trails from 2549.99 on (+2.00 %, the least gain set)" in now
+    assert ", bid 25" in then
+
+
+def test_it_says_what_came_of_it_then(capsys: pytest.CaptureFixture[str]) -> None:
+    run(path_of("faulty"), LESS, as_json=False)
+    _, _, after = capsys.readouterr().out.partition("after that the record tells of:\n")
+    assert "take-profit armed: selling all ETH near " in " ".join(after.split())
+
+
+def test_nobody_has_to_read_a_line_of_the_record_or_one_that_is_too_long(capsys: pytest.CaptureFixture[str]) -> None:
+    run(path_of("faulty"), LESS, as_json=False)
+    _, *lines = capsys.readouterr().out.splitlines()  # the first names the file, however long that is
+    assert not [line for line in lines if any(mark in line for mark in ('{"', '["', '":'))]
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("setting", "then", "now"),
+    [
+        pytest.param(
+            {"HARD_STOP_THRESHOLD_FRAC": "0.002", "HARD_STOP_DONCHIAN_MULTIPLIER": "0"},
+            "then: it goes on as before",
+            "gate shut: a candle closed at 2504.01 FDUSD, too far above the anchor; ",
+            id="an event that has an alert",
+        ),
+        pytest.param(
+            {"EXIT_PRICING": "join"},
+            "then: order.place SELL 1 ETH at 2498.73 FDUSD (TE-m-",
+            "order.place SELL 1 ETH at 2498.74 FDUSD (TE-m-",
+            id="an order elsewhere",
+        ),
+        pytest.param(
+            {"START_FACTOR": "0.2"},
+            "then: it goes on as before",
+            "take-profit armed: selling all ETH near 2560.09 FDUSD, best gain +1.39 %",
+            id="an order where there was none",
+        ),
+        pytest.param(
+            {"LOOP_SLEEP_SEC": "0.7"}, "then: request time", "nothing of the kind", id="a request that is not made"
+        ),
+    ],
+)
+def test_whatever_is_another_has_words(
+    setting: dict[str, str], then: str, now: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(path_of("fair"), setting, as_json=False) is ExitCode.OK
+    one_line = " ".join(capsys.readouterr().out.split())
+    said_then, said_now = one_line.partition(" now: ")[::2]
+    assert then in said_then
+    assert said_now.startswith(now)
 
 
 def test_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(path_of("faulty"), LESS, as_json=True) is ExitCode.UNEXPECTED
+    assert run(path_of("faulty"), LESS, as_json=True, program="9.9") is ExitCode.OK
     data = json.loads(capsys.readouterr().out)
     assert data["version"] == 1
     assert data["same"] is False
-    assert data["changed"] == LESS
+    assert (data["changed"], data["before"]) == (LESS, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.01"})
+    assert data["replayed_by"]["program"] == "9.9"
     assert data["trouble"] is None
-    assert json.loads(data["difference"]["recorded"])[0] == "decision"
-    assert data["from"] < data["difference"]["at"] <= data["to"]
+    difference = data["difference"]
+    assert json.loads(difference["recorded"])[0] == "decision"
+    assert [text.partition(":")[0] for text in difference["recorded_in_words"]] == ["Not selling yet"]
+    assert [text.partition(":")[0] for text in difference["now_in_words"]] == ["Not selling"]
+    assert float(difference["bid"]) < float(difference["ask"])
+    assert difference["at"] <= difference["sequel"][0]["at"]
+    assert data["from"] < difference["at"] <= data["to"]
 
 
-def test_a_file_that_is_no_session(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(tmp_path / "none.session.jsonl.gz", {}, as_json=False) is ExitCode.CONFIG
-    assert "No such file" in capsys.readouterr().err
+# The same settings, and yet ------------------------------------------------------------------
+
+
+def another_way(program: str = "0.1.0", python: str = "3.11.7") -> Replayed:
+    """The storm, as if something in it had gone another way."""
+    replayed = replay_session(STORM, program="0.1.0")
+    line = b'[">",2,"{\\"method\\":\\"order.place\\",\\"params\\":{\\"side\\":\\"SELL\\",\\"price\\":\\"%s\\"}}"]'
+    before = (b'["<text",1,2,1,{"u":2,"s":"ETHFDUSD","b":"2499.99","B":"1","a":"2500.00","A":"1"}]',)
+    difference = Difference(61_500_000_000, line % b"2500.01", line % b"2500.02", before)
+    return dataclasses.replace(replayed, difference=difference, program=program, python=python)
+
+
+def test_another_way_is_told_in_words_and_where_exactly_it_differs() -> None:
+    text = as_text(another_way(python=another_way().python_now))
+    assert text.splitlines()[-10:] == [
+        "it goes another way 1 min 1 s after the beginning, at 2026-07-02 13:47:41.500",
+        "  UTC:",
+        "  before:",
+        "    heard over line 1: book bid 2499.99, ask 2500",
+        "  the record says:",
+        "    request over line 2: order.place SELL at 2500.01",
+        "  said now:",
+        "    request over line 2: order.place SELL at 2500.02",
+        "  they differ in:",
+        "    params.price: 2500.01 then, 2500.02 now",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "python", "said"),
+    [
+        ("0.0.9", "", "recorded by version 0.0.9 of this program, replayed by 0.1.0: that may be why"),
+        ("0.1.0", "3.10.2", "recorded with Python 3.10, replayed with Python"),
+    ],
+)
+def test_another_version_is_told_first(program: str, python: str, said: str) -> None:
+    here = another_way()
+    text = as_text(dataclasses.replace(here, program=program, python=python or here.python_now))
+    *_, before = " ".join(text.partition("it goes another way ")[0].split()).partition(" requests ")
+    assert before.startswith(said)
+
+
+def test_a_version_that_is_not_known_is_no_other_one() -> None:
+    assert "version" not in as_text(another_way(program="", python=another_way().python_now))
+
+
+def test_that_it_goes_another_way_shows_in_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("trailingedge.replay.session_command.replay_session", lambda *_, **__: another_way())
+    assert run(STORM, {}, as_json=False) is ExitCode.UNEXPECTED
+    assert "it goes another way" in capsys.readouterr().out
+
+
+# What does not come to an end ----------------------------------------------------------------
+
+
+def test_a_file_that_is_no_session(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        run(tmp_path / f"none{SUFFIX}", {}, as_json=False)
 
 
 def test_one_that_breaks_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / path_of("fair").name
     path.write_bytes(path_of("fair").read_bytes()[:30_000])
     assert run(path, {}, as_json=False) is ExitCode.OK
-    assert capsys.readouterr().out.splitlines()[-1].startswith("replayed up to there: fair.session.jsonl.gz breaks off")
+    assert "replayed up to there: fair.session.jsonl.gz breaks off" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        (b'["<",1,2,7,{"u":1}]', 'heard over line 7: {"u":1}'),
-        (b'["+text",0,0,7,{"u":1}]', 'heard over line 7: {"u":1}'),
-        (
-            b'["!>",2,"{}",["SessionLost"]]',
-            "request over line 2, not written (SessionLost): {}",
-        ),
-        (b'["ask",3,"the end of 1"]', "waits for the end of 1 (3)"),
-        (b'["told",1,2,3,["SessionLost","closed",0.0]]', '3 came out: ["SessionLost", "closed", 0.0]'),
-        (b'["alarm",3,0.5]', "alarm 3 in 0.5 s"),
-        (b'["ring",1,2,3]', "alarm 3 rang"),
-        (b'["tick",1,2]', "time passed"),
-        (b'["obey",1,2,"flip","phone"]', "phone asked: flip"),
-        (b'["stop",1,2,"quit",0]', "told to stop: quit (0)"),
-        (b'["stir",1,2]', "stirred"),
-        (b'["alert",20,"ready"]', "alert: ready"),
-        (b'["news","ExitArmed",{"n":1}]', 'event ExitArmed: {"n": 1}'),
-        (b'["over",0]', "ended: 0"),
-        (b'["new",0]', '["new",0]'),
-        (b"nobody listens to line 1", "nobody listens to line 1"),
-    ],
-)
-def test_a_line_in_words(line: bytes, words: str) -> None:
-    assert told(line) == words
+def test_after_ctrl_c_one_line_says_how_far_it_was_and_there_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press_half_way(_: Bar, share: float, __: str) -> None:
+        if share > 0.5:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)  # `uv run` hands the same one on
+
+    monkeypatch.setattr(Bar, "show", press_half_way)
+    assert run(path_of("fair"), {}, as_json=True) is ExitCode.INTERRUPTED
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert line.startswith("stopped at ")
+    assert line.endswith(" UTC: it goes the same way up to there")
+    assert len(line) <= 80

@@ -43,7 +43,7 @@ def test_what_was_done_is_not_done_again(
 ) -> None:
     words = ["sweep", klines, *VARIED, "--out", "sweep.jsonl"]
     monkeypatch.setattr(Bar, "show", interrupt_after(2))
-    assert run(words) == ExitCode.UNEXPECTED
+    assert run(words) == ExitCode.INTERRUPTED
     assert "2 of 4 combinations are done and kept in sweep.jsonl" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.chdir(Path(klines).parent)
@@ -87,10 +87,11 @@ def test_a_winner_is_judged_on_days_it_was_not_chosen_on(
     ("words", "code", "said"),
     [
         pytest.param(["--vary", "BUFER=1,2"], ExitCode.USAGE, "no setting", id="a misspelt setting"),
-        pytest.param(["--vary", "BUFFER=1..2"], ExitCode.CONFIG, "--random", id="a range without a number"),
+        pytest.param(["--vary", "BUFFER=1..2"], ExitCode.USAGE, "--random", id="a range without a number"),
         pytest.param(
             ["--vary", "BUFFER=0.1", "--out", "no/where"], ExitCode.CONFIG, "--out no/where", id="no such folder"
         ),
+        pytest.param(["--vary", "BUFFER=0.1", "--out", "-"], ExitCode.USAGE, "--out -", id="no file"),
         pytest.param(["--vary", "BUFFER=0.1", "--balance", "BTC=1"], ExitCode.CONFIG, "does not trade", id="an asset"),
     ],
 )
@@ -99,6 +100,15 @@ def test_what_is_wrong_is_said_with_its_remedy(
 ) -> None:
     assert run(["sweep", klines, *words]) == code
     assert said in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_files_are_read_says_that_nothing_was_tried(
+    klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "look", lambda _: signal.raise_signal(signal.SIGINT))
+    assert run(["sweep", klines, *VARIED]) == ExitCode.INTERRUPTED
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "interrupted while the files were being read: nothing was tried\n")
 
 
 def test_no_worker_is_told_a_secret(klines: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
 import importlib
+import signal
+import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -8,7 +10,7 @@ from tests.replay import markets
 
 from trailingedge.config import Settings
 from trailingedge.errors import ConfigError
-from trailingedge.sweep.engines import Engine, Trial, engine_named, local
+from trailingedge.sweep.engines import Engine, Trial, ctrl_c_unheard, engine_named, local
 from trailingedge.sweep.trial import Outcome, Task, look
 
 TRIALS: list[Trial] = [(0, {}), (1, {"BUFFER": "0.01"}), (2, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.03"})]
@@ -37,6 +39,16 @@ def test_a_stop_leaves_what_is_not_begun(task: Task) -> None:
     outcomes: dict[int, Outcome] = {}
     local(task, TRIALS, 1, outcomes.__setitem__, lambda: bool(outcomes))
     assert list(outcomes) == [0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process does not inherit what its parent ignores")
+def test_whoever_is_started_where_ctrl_c_is_unheard_never_hears_it() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    ask = "import signal; raise SystemExit(signal.getsignal(signal.SIGINT) is not signal.SIG_IGN)"
+    with ctrl_c_unheard():
+        child = subprocess.run([sys.executable, "-c", ask], check=False)
+    assert child.returncode == 0
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_market_is_looked_at_to_its_end(task: Task) -> None:

@@ -3,14 +3,22 @@
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 from trailingedge.config import OPTIONS, SHORTEST_SECRET, Reading, Settings, assignment, read_settings
 
 ENV_FILE: Final = Path(".env")
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, mode: bool = True) -> None:
+class Arguments(Protocol):
+    """A parser, or one of its groups."""
+
+    def add_argument(self, *names: str, **options: Any) -> Any: ...
+
+    def set_defaults(self, **values: Any) -> None: ...
+
+
+def add_arguments(parser: Arguments, *, mode: bool = True) -> None:
     """`--mode`, `--symbol`, `--env-file` and `--set`; without a `mode` for what knows only one."""
     if mode:
         parser.add_argument("--mode", metavar="MODE", help="the same as --set TRADING_MODE=MODE")

@@ -2,20 +2,24 @@
 
 The story of a market is told on stdout, as text or JSON, and on request as a ledger, as a page, or saved; progress
 and what files were written go to stderr. Exit codes: 0, after Ctrl-C with what there is so far; 1 where a session
-goes another way; 2 wrong usage; 3 halted by a rule; 78 where files or settings are wrong.
+goes another way by the settings it was recorded with (with others, that they part ways is what was asked for);
+2 the command line is wrong by itself; 3 halted by a rule; 78 files or settings are wrong; 130 Ctrl-C before there
+was anything to tell, or before a session was compared to its end.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from trailingedge.commands import flags
+from trailingedge.commands import flags, usage
+from trailingedge.commands.usage import STDOUT
 from trailingedge.config import Settings
 from trailingedge.config_validator import problems
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.errors import ConfigError, ExitCode, UsageError
 from trailingedge.record.files import SUFFIX
 from trailingedge.replay.market_story import add_market_arguments, story_of_market
 from trailingedge.replay.progress import on_stderr
@@ -26,25 +30,65 @@ from trailingedge.report.page import page
 from trailingedge.report.story import Story
 from trailingedge.report.terminal import summary_text
 
+_DESCRIPTION: Final = """\
+Replay recorded market files, and tell what the strategy would have made of
+them. Or live one recorded session once more, and tell whether it goes the same
+way; with --set or --fee, where it would have gone another.
+"""
+_EXAMPLES: Final = f"""\
+examples:
+  trailing-edge replay ETHUSDT-1m-2025-06-*.zip
+  trailing-edge replay ETHUSDT-1m-2025-06-*.zip --fee 0.001 --html june.html
+  trailing-edge replay logs/trailingedge_2026-07-02_14-47-00{SUFFIX} \\
+    --set BUFFER=0.003
+
+exit codes:
+  0    told, after Ctrl-C as far as it came
+  1    a session goes another way (never with --set or --fee)
+  2    the command line is wrong
+  3    halted by a rule
+  78   files or settings are wrong
+  130  interrupted before there was a result
+"""
+_OF_MARKETS: Final = "market files: "
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    add_market_arguments(parser, others=f"; or one session that the daemon has recorded (*{SUFFIX})")
-    flags.add_arguments(parser, mode=False)
-    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a ledger with one row for each fill")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, readable offline")
-    parser.add_argument("--save", type=Path, metavar="FILE", help=f"save the story, usually as NAME{saved.SUFFIX}")
+    parser.formatter_class, parser.description, parser.epilog = usage.HelpFormat, _DESCRIPTION, _EXAMPLES
+    read = parser.add_argument_group("what is replayed")
+    add_market_arguments(read, others=f"; or one session that the daemon has recorded (*{SUFFIX})", alone=_OF_MARKETS)
+    told = parser.add_argument_group("how it is told")
+    told.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    told.add_argument(
+        "--csv", type=Path, metavar="FILE", help=f"{_OF_MARKETS}write a ledger with one row for each fill (-: print it)"
+    )
+    told.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help=f"{_OF_MARKETS}write a page with charts, readable offline (-: print it)",
+    )
+    told.add_argument(
+        "--save",
+        type=Path,
+        metavar="FILE",
+        help=f"{_OF_MARKETS}save the story for trailing-edge report, usually as NAME{saved.SUFFIX}",
+    )
+    settings = parser.add_argument_group(
+        "settings", "A session has those that it was recorded with, but for --set and --fee."
+    )
+    flags.add_arguments(settings, mode=False)
 
 
-def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
-    """Replay the files, and tell the story in every way that was asked for."""
+def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ, *, program: str = "") -> ExitCode:
+    """Replay the files, and tell the story in every way that was asked for. `program` is our version."""
     try:
+        usage.check(_crowded(arguments))
         sessions = [path for path in arguments.files if path.name.endswith(SUFFIX)]
-        return _of_session(sessions, arguments) if sessions else _of_market(arguments, environ)
+        return _of_session(sessions, arguments, program) if sessions else _of_market(arguments, environ)
     except ConfigError as wrong:
-        print("\n".join(wrong.problems), file=sys.stderr)
-        return ExitCode.USAGE if flags.misspelt(arguments) else ExitCode.CONFIG
+        return usage.refused("replay", wrong, arguments)
 
 
 def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
@@ -66,6 +110,10 @@ def _of_market(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
     settings, bar = read_settings(arguments, environ), on_stderr()
     try:
         story, halted = story_of_market(arguments.files, settings, arguments.symbol, arguments.balance, bar)
+    except KeyboardInterrupt:
+        bar.close()
+        print("interrupted while the files were being looked through: nothing was replayed", file=sys.stderr)
+        return ExitCode.INTERRUPTED
     finally:
         bar.close()
     _tell(story, arguments)
@@ -74,43 +122,46 @@ def _of_market(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Exi
     return ExitCode.OK if halted is None else ExitCode.HALTED
 
 
-def _of_session(sessions: Sequence[Path], arguments: argparse.Namespace) -> ExitCode:
+def _of_session(sessions: Sequence[Path], arguments: argparse.Namespace, program: str) -> ExitCode:
     """A record tells itself with whom it traded and what was held: only settings can be other than they were."""
     if len(arguments.files) > 1:
-        raise ConfigError([f"{sessions[0]} is a recorded session; replay it by itself, without other files beside it"])
-    asked = {"--symbol": "symbol", "--balance": "balance", "--csv": "csv", "--html": "html", "--save": "save"}
-    misplaced = [flag for flag, name in asked.items() if getattr(arguments, name) is not None]
-    if misplaced:
-        raise ConfigError(
-            [
-                f"{flag} is for market files; of {sessions[0]}, trailing-edge report tells the story"
-                for flag in misplaced
-            ]
-        )
+        raise UsageError([f"{sessions[0]} is a recorded session; replay it by itself, without other files beside it"])
+    usage.check(_misplaced(sessions[0], arguments))
     from trailingedge.replay import session_command  # the whole daemon, for this alone
 
-    return session_command.run(sessions[0], dict(_assignments(arguments)), as_json=arguments.json)
+    return session_command.run(sessions[0], dict(_assignments(arguments)), as_json=arguments.json, program=program)
+
+
+def _misplaced(session: Path, arguments: argparse.Namespace) -> Iterator[str]:
+    of_story = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
+    yield from usage.misplaced(of_story, f"is for market files; of {session}, trailing-edge report tells the story")
+    of_market = {"--symbol": arguments.symbol, "--balance": arguments.balance}
+    yield from usage.misplaced(of_market, f"is for market files; {session} knows what was traded and held")
+    elsewhere = {"--env-file": arguments.env_file}
+    yield from usage.misplaced(elsewhere, f"is for market files; {session} has its own settings, change them by --set")
+
+
+def _crowded(arguments: argparse.Namespace) -> Iterator[str]:
+    """What is wrong with the places that the story is to go to."""
+    on_stdout = {
+        "--json": arguments.json,
+        "--csv -": arguments.csv == STDOUT,
+        "--html -": arguments.html == STDOUT,
+    }
+    yield from usage.one_on_stdout(on_stdout)
+    yield from usage.no_stdout({"--save": arguments.save}, "a saved story is not for standard output")
 
 
 def _tell(story: Story, arguments: argparse.Namespace) -> None:
-    """Files first, named on stderr, so that stdout holds nothing else."""
+    """Files first, named on stderr, so that stdout holds one thing and nothing else."""
     if arguments.save is not None:
         saved.save(story, arguments.save)
         print(f"saved: {arguments.save}", file=sys.stderr)
     if arguments.csv is not None:
-        _write(as_csv(story), "--csv", arguments.csv)
-        print(f"ledger: {arguments.csv}", file=sys.stderr)
+        usage.write(as_csv(story), "--csv", arguments.csv, f"ledger: {arguments.csv}")
     if arguments.html is not None:
-        _write(page(story), "--html", arguments.html)
-        print(f"page: {arguments.html.absolute().as_uri()}", file=sys.stderr)
+        usage.write(page(story), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
     if arguments.json:
         print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
-    else:
+    elif STDOUT not in (arguments.csv, arguments.html):
         print(summary_text(story))
-
-
-def _write(text: str, flag: str, path: Path) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise ConfigError([f"{flag} {path}: {error.strerror}; choose a file that this user may write"]) from error

@@ -1,7 +1,9 @@
 """`trailing-edge report`: what a recorded session, a replay or the account itself came to.
 
-On the terminal, as JSON, as a ledger of fills in CSV, and as a page of HTML, all of the same story. Exit codes: 0;
-2 wrong usage; 78 where the file, the settings or the key are wrong; 4 where the exchange cannot be reached.
+On the terminal, as JSON, as a ledger of fills in CSV, and as a page of HTML, all of the same story. Exit codes: 0,
+after Ctrl-C with what there is so far of a session; 1 the exchange refused a question; 2 the command line is wrong by
+itself; 4 the exchange cannot be reached; 78 the file, the settings or the key are wrong; 130 Ctrl-C before there was
+anything to tell.
 """
 
 import argparse
@@ -9,14 +11,15 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from trailingedge.commands import flags, premises
+from trailingedge.commands import flags, premises, usage
 from trailingedge.commands.findings import alone
 from trailingedge.commands.ledger import DAY_MS, Span, read_account
+from trailingedge.commands.usage import STDOUT
 from trailingedge.commands.venue import Means, OpenVenue
 from trailingedge.config import Settings
 from trailingedge.errors import (
@@ -41,22 +44,49 @@ from trailingedge.report.terminal import summary_text
 USUAL_DAYS: Final = 30
 
 
+_DESCRIPTION: Final = """\
+Tell what a recorded session or a saved replay came to; or the account itself,
+by the trades and orders that the exchange has of it.
+"""
+_EXAMPLES: Final = f"""\
+examples:
+  trailing-edge report logs/trailingedge_2026-07-02_14-47-00{SUFFIX}
+  trailing-edge report june{saved.SUFFIX} --html june.html
+  trailing-edge report --account --mode live --days 90 --csv > ledger.csv
+
+exit codes:
+  0    told, after Ctrl-C as far as it came
+  1    the exchange refused a question
+  2    the command line is wrong
+  4    the exchange cannot be reached
+  78   the file, the settings or the key are wrong
+  130  interrupted before there was a result
+"""
+_OF_ACCOUNT: Final = "--account: "
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    source = parser.add_mutually_exclusive_group(required=True)
+    parser.formatter_class, parser.description, parser.epilog = usage.HelpFormat, _DESCRIPTION, _EXAMPLES
+    read = parser.add_argument_group("what is told")
+    source = read.add_mutually_exclusive_group(required=True)
     source.add_argument("path", nargs="?", type=Path, metavar="FILE", help="a saved story, or a recorded session")
     source.add_argument("--account", action="store_true", help="read the account's own books at the exchange instead")
-    parser.add_argument("--days", type=_days, metavar="N", help=f"--account: the last N days ({USUAL_DAYS})")
-    parser.add_argument(
-        "--from", dest="begin", type=_beginning, metavar="D", help="--account: from that day on, as 2026-07-02, UTC"
+    read.add_argument("--days", type=_days, metavar="N", help=f"{_OF_ACCOUNT}the last N days ({USUAL_DAYS})")
+    read.add_argument(
+        "--from", dest="begin", type=_beginning, metavar="D", help=f"{_OF_ACCOUNT}from that day on, as 2026-07-02, UTC"
     )
-    parser.add_argument("--to", dest="end", type=_ending, metavar="D", help="--account: to the end of that day (now)")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print everything as one JSON object")
-    form.add_argument("--csv", action="store_true", help="print a ledger with one row for each fill")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts, readable offline")
-    parser.add_argument("--save", type=Path, metavar="FILE", help=f"save the story, usually as NAME{saved.SUFFIX}")
-    flags.add_arguments(parser)
+    read.add_argument("--to", dest="end", type=_ending, metavar="D", help=f"{_OF_ACCOUNT}to the end of that day (now)")
+    form = parser.add_argument_group("how it is told")
+    printed = form.add_mutually_exclusive_group()
+    printed.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    printed.add_argument("--csv", action="store_true", help="print a ledger with one row for each fill")
+    form.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with charts, readable offline (-: print it)"
+    )
+    form.add_argument("--save", type=Path, metavar="FILE", help=f"save the story, usually as NAME{saved.SUFFIX}")
+    settings = parser.add_argument_group("settings", "For --account alone: a file is told as it was.")
+    flags.add_arguments(settings)
 
 
 def run(
@@ -66,15 +96,12 @@ def run(
     means: Means | None = None,
 ) -> ExitCode:
     """Find the story, and tell it in every way that was asked for."""
-    wrong = _misused(arguments)
-    if wrong:
-        print(f"trailing-edge report: {wrong}", file=sys.stderr)
-        return ExitCode.USAGE
     try:
+        usage.check(_misused(arguments))
         story = _of_account(arguments, open_venue, environ, means) if arguments.account else _of_file(arguments.path)
         _tell(story, arguments)
     except ConfigError as error:
-        return _failed(error.problems, ExitCode.CONFIG)
+        return usage.refused("report", error, arguments)
     except LogonRefused as error:
         return _failed([str(error)], ExitCode.CONFIG)
     except (SessionLost, OutcomeUnknown, ExchangeUnreachable) as error:
@@ -91,21 +118,13 @@ def _tell(story: Story, arguments: argparse.Namespace) -> None:
         saved.save(story, arguments.save)
         print(f"saved: {arguments.save}", file=sys.stderr)
     if arguments.html:
-        _write(page(story), arguments.html)
-        print(f"page: {arguments.html.absolute().as_uri()}", file=sys.stderr)
+        usage.write(page(story), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
     if arguments.json:
         print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
     elif arguments.csv:
         print(as_csv(story), end="")
-    else:
+    elif arguments.html != STDOUT:
         print(summary_text(story))
-
-
-def _write(text: str, path: Path) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError([f"--html {path}: {error.strerror}; choose a file that this user may write"]) from error
 
 
 def _failed(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
@@ -125,10 +144,16 @@ def _of_file(path: Path) -> Story:
 
 
 def _of_session(path: Path) -> Story:
-    """A session as the daemon recorded it. Raises ConfigError."""
+    """A session as the daemon recorded it, to its end or until Ctrl-C. Raises ConfigError, and KeyboardInterrupt."""
+    from trailingedge.replay.progress import ctrl_c_heeded, on_stderr, seen_on
     from trailingedge.replay.session_story import story_of_session  # the whole daemon, for this alone
 
-    return story_of_session(path)
+    bar = on_stderr()
+    try:
+        with ctrl_c_heeded() as asked:
+            return story_of_session(path, seen_on(bar, asked))
+    finally:
+        bar.close()
 
 
 # --- from the account ---
@@ -163,20 +188,25 @@ def _span(arguments: argparse.Namespace) -> Span:
     return Span(from_ms=arguments.begin, to_ms=arguments.end)
 
 
-def _misused(arguments: argparse.Namespace) -> str | None:
+def _misused(arguments: argparse.Namespace) -> Iterator[str]:
     """What is wrong with flags that are right by themselves."""
-    given = [
-        flag
-        for flag, value in (("--days", arguments.days), ("--from", arguments.begin), ("--to", arguments.end))
-        if value is not None
-    ]
-    if given and not arguments.account:
-        return f"{given[0]} is for --account; a file is told whole"
+    if not arguments.account:
+        days = {"--days": arguments.days, "--from": arguments.begin, "--to": arguments.end}
+        yield from usage.misplaced(days, "is for --account; a file is told whole")
+        settings = {
+            "--mode": arguments.mode,
+            "--symbol": arguments.symbol,
+            "--env-file": arguments.env_file,
+            "--set": arguments.assignments,
+        }
+        yield from usage.misplaced(settings, "is for --account; a file is told as it was")
     if arguments.days is not None and arguments.begin is not None:
-        return "--days and --from both say where to begin; leave one out"
+        yield "--days and --from both say where to begin; leave one out"
     if arguments.begin is not None and arguments.end is not None and arguments.end < arguments.begin:
-        return "--to is before --from"
-    return None
+        yield "--to is before --from"
+    on_stdout = {"--json": arguments.json, "--csv": arguments.csv, "--html -": arguments.html == STDOUT}
+    yield from usage.one_on_stdout(on_stdout)
+    yield from usage.no_stdout({"--save": arguments.save}, "a saved story is not for standard output")
 
 
 def _days(text: str) -> int:

@@ -15,7 +15,7 @@ from trailingedge.errors import ConfigError
 from trailingedge.record.files import parts_of
 from trailingedge.record.lines import FORMAT, VERSION
 
-_CHUNK: Final = 1 << 16
+_CHUNK: Final = 1 << 14  # whoever looks on is told how far that is
 _GZIP: Final = 31
 _SUM: Final = b'\n["sum",'
 
@@ -47,10 +47,16 @@ class Record:
         self.path = path
         self.trouble: str | None = None
         self.lines_read = 0
+        self._bytes, self._bytes_read = 1, 0
         self._batches = self._read()
         first = next(self._batches, [])
         self.head = _head(path, first[0] if first else b"", self.trouble)
         self._first = first[1:]
+
+    @property
+    def share(self) -> float:
+        """How much of its files has been read, from 0 to 1."""
+        return min(1.0, self._bytes_read / self._bytes)
 
     def batches(self) -> Iterator[list[bytes]]:
         """Lines without their ends; once."""
@@ -60,7 +66,9 @@ class Record:
     def _read(self) -> Iterator[list[bytes]]:
         """All parts, one after the other, until one is missing or ends too early."""
         expected = 1
-        for part, path in parts_of(self.path):
+        parts = parts_of(self.path)
+        self._bytes = max(1, sum(_size(path) for _, path in parts))
+        for part, path in parts:
             if part != expected:
                 self.trouble = _missing(expected, part)
                 return
@@ -94,6 +102,7 @@ class Record:
         try:
             with path.open("rb") as file:
                 while chunk := file.read(_CHUNK):
+                    self._bytes_read += len(chunk)
                     while chunk:
                         begun = True
                         before = stream.copy()
@@ -111,6 +120,14 @@ class Record:
             return
         if begun and not stream.eof:
             self.trouble = f"{path.name} breaks off after line {self.lines_read}"
+
+
+def _size(path: Path) -> int:
+    """In bytes; 0 where it cannot be looked at, which whoever opens it will say."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _as_far_as_it_goes(stream: Any, chunk: bytes) -> bytes:

@@ -6,7 +6,7 @@ from typing import Final
 
 from trailingedge.replay.acts import act
 
-_PATIENCE_NS: Final = 10_000_000_000  # what the one has done the other may still do
+PATIENCE_NS: Final = 10_000_000_000  # what the one has done the other may still do
 _NOT_COMPARED: Final = (b'["alert"', b'["alarm"')
 
 
@@ -49,13 +49,17 @@ class Loosely:
         """The daemon does."""
         _pair(line, at_ns, before, self._recorded, self._now)
 
+    def open_at(self, at_ns: int) -> bool:
+        """Whether something that was done then has not found its like yet."""
+        return any(done.at_ns == at_ns for done in (*self._recorded, *self._now))
+
     def overdue(self, at_ns: int) -> Difference | None:
         """What only one of the two has done, and the other not since."""
-        return self._first(at_ns - _PATIENCE_NS)
+        return self._first(at_ns - PATIENCE_NS)
 
     def left(self, at_ns: int, *, finished: bool) -> Difference | None:
         """The same at the end: of a life that has `finished` nothing more can come."""
-        return self._first(at_ns if finished else at_ns - _PATIENCE_NS)
+        return self._first(at_ns if finished else at_ns - PATIENCE_NS)
 
     def _first(self, until_ns: int) -> Difference | None:
         recorded = next((done for done in self._recorded if done.at_ns <= until_ns), None)

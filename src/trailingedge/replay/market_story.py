@@ -1,12 +1,11 @@
 """The story of recorded markets: what is asked for on a command line, and what comes of it."""
 
-import argparse
 import gc
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 from trailingedge.config import Settings
 from trailingedge.replay.ground import doubts, ground, open_files
@@ -23,11 +22,20 @@ _FILES_HELP: Final = (
 )
 
 
-def add_market_arguments(parser: argparse.ArgumentParser, *, others: str = "") -> None:
-    """Which market, from which balances, at which fee. `others` says what else the files may be."""
+class Arguments(Protocol):
+    """A parser, or one of its groups."""
+
+    def add_argument(self, *names: str, **options: Any) -> Any: ...
+
+
+def add_market_arguments(parser: Arguments, *, others: str = "", alone: str = "") -> None:
+    """Which market, from which balances, at which fee.
+
+    `others` says what else the files may be, and `alone` what to write before flags that are for markets alone.
+    """
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=f"{_FILES_HELP}{others}")
     parser.add_argument(
-        "--balance", type=balances, metavar="ASSET=AMOUNT,…", help="what the account owns (1 of the base asset)"
+        "--balance", type=balances, metavar="ASSET=AMOUNT,…", help=f"{alone}what the account owns (1 of the base asset)"
     )
     parser.add_argument("--fee", type=fraction, metavar="F", help="maker fee as a fraction; the same as --set FEE=F")
 
@@ -35,16 +43,22 @@ def add_market_arguments(parser: argparse.ArgumentParser, *, others: str = "") -
 def story_of_market(
     files: Sequence[Path], settings: Settings, symbol: str | None, held: Mapping[str, Decimal] | None, bar: Bar
 ) -> tuple[Story, str | None]:
-    """The story of it, to its end or until Ctrl-C; and why it was halted, if it was. Raises ConfigError."""
+    """The story of it, to its end or until Ctrl-C; and why it was halted, if it was.
+
+    Raises ConfigError, and KeyboardInterrupt where Ctrl-C came before there was anything to tell.
+    """
     bar.show(0.0, "looking through the files")
-    market = open_files(files, settings, symbol=symbol)
-    standing = ground(market, settings, held)
     with ctrl_c_heeded() as stopped:
+        with stopped.heeded_at_once():
+            market = open_files(files, settings, symbol=symbol)
+            standing = ground(market, settings, held)
         replay = Replay(standing, stopped=stopped)
         gc.freeze()  # nothing of what is there by now will ever be garbage, and little of what comes
         gc.set_threshold(_RARELY)
         replay.run(columns_of(market, lambda share: bar.show(share, _moment(replay.time_ms))))
         gaps = [*market.gaps, *doubts(market, standing.settings)]
+        if stopped() and not replay.time_ms:
+            raise KeyboardInterrupt
         if stopped():
             gaps.append(f"stopped at {_moment(replay.time_ms)}; what came after it was not replayed")
         if replay.trader.memory.funded is False:

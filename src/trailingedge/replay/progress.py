@@ -1,4 +1,7 @@
-"""How far a long computation is: a bar on a terminal, and nothing anywhere else."""
+"""How far a long computation is, and the request to end it.
+
+A bar on a terminal, and nothing anywhere else; Ctrl-C as a question that whoever computes asks now and then.
+"""
 
 import contextlib
 import os
@@ -7,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Final, TextIO
+
+from trailingedge.notifications.texts import span
 
 _WIDTH: Final = 30
 _EVERY_S: Final = 0.1
@@ -37,36 +42,73 @@ class Bar:
     def _write(self, line: str) -> None:
         if self._stream is None:
             return
-        line = line[: max(20, _columns(self._stream) - 1)]
-        self._stream.write(f"\r{line.ljust(self._longest)}" + ("" if line else "\r"))
+        most = max(20, _columns(self._stream) - 1)
+        line = line[:most]
+        # In the end more than the line itself is wiped: a terminal writes ^C behind it.
+        wiped = self._longest if line else min(most, self._longest + len("^C"))
+        self._stream.write(f"\r{line.ljust(wiped)}" + ("" if line else "\r"))
         self._longest = len(line)
         with contextlib.suppress(OSError):
             self._stream.flush()
 
 
+class Request:
+    """Whether somebody has asked for an end: called, it tells."""
+
+    def __init__(self) -> None:
+        self._first_s: float | None = None
+        self._at_once = False
+
+    def __call__(self) -> bool:
+        return self._first_s is not None
+
+    @contextlib.contextmanager
+    def heeded_at_once(self) -> Iterator[None]:
+        """Meanwhile works somebody who cannot ask: there the first request raises KeyboardInterrupt."""
+        if self():
+            raise KeyboardInterrupt
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
+    def hear(self, number: int, _: object) -> None:
+        """A signal came."""
+        now_s = time.monotonic()
+        if self._first_s is None:
+            self._first_s = now_s
+            if self._at_once:
+                raise KeyboardInterrupt
+        elif now_s - self._first_s > _SAME_REQUEST_S:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+
 @contextlib.contextmanager
-def ctrl_c_heeded() -> Iterator[Callable[[], bool]]:
+def ctrl_c_heeded() -> Iterator[Request]:
     """Meanwhile Ctrl-C and SIGTERM only ask for an end, which whoever computes finds out by asking.
 
     `uv run` delivers the same request twice, so the first second counts as one; another one later ends at once.
     """
-    asked_s: list[float] = []
-
-    def hear(number: int, _: object) -> None:
-        now_s = time.monotonic()
-        if asked_s and now_s - asked_s[0] > _SAME_REQUEST_S:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        elif not asked_s:
-            asked_s.append(now_s)
-
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    request = Request()
+    before = {number: signal.signal(number, request.hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(asked_s)
+        yield request
     finally:
         for number, handler in before.items():
             # What comes after the end must not turn a good one into a bad one.
-            signal.signal(number, signal.SIG_IGN if asked_s else handler)
+            signal.signal(number, signal.SIG_IGN if request() else handler)
+
+
+def seen_on(bar: Bar, asked: Callable[[], bool]) -> Callable[[float, int], bool]:
+    """For a session that is replayed: shows how far it is, and goes on until somebody has asked for an end."""
+
+    def glance(share: float, at_ns: int) -> bool:
+        bar.show(share, f"{span(at_ns / 1e9)} of the session")
+        return not asked()
+
+    return glance
 
 
 def on_stderr() -> Bar:

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.clock import HandClock
-from trailingedge.config import OPTIONS, Endpoints, Mode, Settings, read_settings
+from trailingedge.config import Endpoints, Mode, Settings
 from trailingedge.config_validator import problems
 from trailingedge.daemon import Daemon
 from trailingedge.errors import ConfigError
@@ -25,7 +24,9 @@ from trailingedge.record.reader import Record
 from trailingedge.record.recorder import NotedAlerts
 from trailingedge.record.watchman import Watchman
 from trailingedge.replay.comparison import Difference
-from trailingedge.replay.session_player import EndOfRecord, Parted, PlayedLoop, Player
+from trailingedge.replay.fork import Fork, fork_of
+from trailingedge.replay.revival import reading_of
+from trailingedge.replay.session_player import EndOfRecord, Glance, Parted, PlayedLoop, Player, Stopped
 from trailingedge.simulator.virtual_loop import Deadlock
 from trailingedge.snapshots import View
 from trailingedge.wiring import Surroundings, Witness
@@ -35,14 +36,18 @@ from trailingedge.wiring import Surroundings, Witness
 class Replayed:
     """How it went. `trouble` says why the record was not played to its end, None where it was.
 
-    `changed` are the settings that were not the recorded ones. Times are nanoseconds since the session began,
-    `begun_ns` the wall clock then.
+    `program` and `python` are the versions that recorded it, `program_now` and `python_now` those that replay it; a
+    program may be unknown, "". `changed` are the settings that were not the recorded ones, `before` what they were.
+    Times are nanoseconds since the session began, `begun_ns` the wall clock then. `fork` tells of the place of the
+    difference. `stopped_at` is the share of the record that was read when somebody asked for an end, None where
+    nobody did.
     """
 
     path: Path
     program: str
     python: str
     changed: Mapping[str, str]
+    before: Mapping[str, str]
     begun_ns: int
     at_ns: int
     lines: int
@@ -50,6 +55,9 @@ class Replayed:
     requests: int
     difference: Difference | None
     trouble: str | None
+    program_now: str = ""
+    fork: Fork | None = None
+    stopped_at: float | None = None
 
     @property
     def same(self) -> bool:
@@ -66,23 +74,34 @@ def replay_session(
     witness: Witness | None = None,
     *,
     daemon: list[Daemon] | None = None,
+    glance: Glance = lambda *_: True,
+    program: str = "",
 ) -> Replayed:
     """Live it again; with `overrides`, settings by name, until it goes another way.
 
-    `witness` looks on; `daemon`, where given, is filled with the one that lived. Raises ConfigError for a file
-    that is no record, and for settings that cannot be.
+    `witness` looks on; `daemon`, where given, is filled with the one that lived. `glance` is told before each
+    moment how much of the record has been read, from 0 to 1, and the time in nanoseconds since the beginning;
+    where it returns False, that is the end. `program` is our version. Raises ConfigError for a file that is no
+    record, and for settings that cannot be.
     """
     record = Record(path)
     changed = dict(overrides or {})
     settings = settings_of(record, changed)
-    player = Player(record, acts_only=bool(changed))
+    player = Player(record, acts_only=bool(changed), glance=glance)
     loop = PlayedLoop()
     lives: list[Daemon] = [] if daemon is None else daemon
+    stopped_at: float | None = None
     with _quietly():
         try:
-            loop.run_until_complete(_live(record, settings, player, loop, witness, lives))
-        except (EndOfRecord, Parted):
-            pass
+            try:
+                loop.run_until_complete(_live(record, settings, player, loop, witness, lives))
+            except (EndOfRecord, Parted):
+                pass
+            except Stopped:
+                stopped_at = record.share
+            lines = record.lines_read
+            # Before the end of what is left of the daemon moves it on.
+            fork = None if player.difference is None else fork_of(player.difference, player, record.head)
         finally:
             player.ended = True
             loop.player = None
@@ -90,26 +109,30 @@ def replay_session(
                 loop.cancel_tasks()
                 loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
-    cut_off = None if player.finished or record.trouble else f"{path.name} has no end: whoever wrote it was killed"
+    whole = player.finished or player.at_the_end or stopped_at is not None
+    cut_off = None if whole or record.trouble else f"{path.name} has no end: whoever wrote it was killed"
     return Replayed(
         path=path,
         program=record.head.program,
         python=record.head.python,
         changed=changed,
+        before={name: record.head.settings.get(name, "") for name in changed},
         begun_ns=record.head.unix_ns,
         at_ns=player.at_ns,
-        lines=record.lines_read,
+        lines=lines,
         moments=player.moments,
         requests=player.requests,
         difference=player.difference,
         trouble=None if player.difference is not None else record.trouble or cut_off,
+        program_now=program,
+        fork=fork,
+        stopped_at=stopped_at,
     )
 
 
 def settings_of(record: Record, overrides: Mapping[str, str]) -> Settings:
     """The recorded ones, but for these. Raises ConfigError."""
-    known = {name: value for name, value in record.head.settings.items() if name in OPTIONS}
-    reading = read_settings(known | dict(overrides), {}, Path(os.devnull))
+    reading = reading_of(record.head, overrides)
     wrong = list(reading.problems)
     if overrides:  # keys and consent are of no matter here
         wrong += problems(replace(reading.settings, trading_mode=Mode.SIM))

@@ -1,7 +1,8 @@
 """`trailing-edge replay SESSION`: a recorded session lived again, and told how that went.
 
-Exit codes: 0 where it goes the same way; 1 where it goes another; 78 where the file is no record, or a setting
-cannot be.
+Exit codes: 0 where it goes the same way, and with other settings also where it parts ways, for that is what was
+asked; 1 where it goes another way with the settings it was recorded with; 130 where Ctrl-C ended it before that was
+known.
 """
 
 import json
@@ -9,10 +10,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.errors import ExitCode
 from trailingedge.record.files import SUFFIX
+from trailingedge.replay.progress import ctrl_c_heeded, on_stderr, seen_on
 from trailingedge.replay.session import replay_session
-from trailingedge.replay.session_words import as_data, as_text
+from trailingedge.replay.session_words import as_data, as_stopped, as_text
 
 
 def is_session(path: Path) -> bool:
@@ -20,16 +22,22 @@ def is_session(path: Path) -> bool:
     return path.name.endswith(SUFFIX)
 
 
-def run(path: Path, overrides: Mapping[str, str], *, as_json: bool) -> ExitCode:
-    """Replay it and tell; `overrides` are settings by name."""
+def run(path: Path, overrides: Mapping[str, str], *, as_json: bool, program: str = "") -> ExitCode:
+    """Replay it and tell; `overrides` are settings by name, `program` is our version.
+
+    Raises ConfigError for a file that is no record, and for settings that cannot be.
+    """
+    bar = on_stderr()
     try:
-        replayed = replay_session(path, overrides)
-    except ConfigError as wrong:
-        for problem in wrong.problems:
-            print(problem, file=sys.stderr)
-        return ExitCode.CONFIG
+        with ctrl_c_heeded() as asked:
+            replayed = replay_session(path, overrides, glance=seen_on(bar, asked), program=program)
+    finally:
+        bar.close()
+    if replayed.stopped_at is not None:
+        print(as_stopped(replayed), file=sys.stderr)
+        return ExitCode.INTERRUPTED
     if as_json:
         print(json.dumps(as_data(replayed), indent=2, ensure_ascii=False))
     else:
         print(as_text(replayed))
-    return ExitCode.OK if replayed.same else ExitCode.UNEXPECTED
+    return ExitCode.OK if replayed.same or replayed.changed else ExitCode.UNEXPECTED

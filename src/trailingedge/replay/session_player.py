@@ -5,14 +5,15 @@ where they were; what the daemon says to it is held against what it said then, l
 
 With other settings than the recorded ones the two may part ways, and that they do is what is asked. Numbers in
 alerts and events then differ before anything is done differently, so that only acts are compared: requests, and
-what the strategy is about. Where a setting changes how long something waits, alarms ring by their own time from
-there on.
+what the strategy is about. Where a setting changes whether and how long something waits, alarms ring by their own
+time from there on; what only one of the two does then shows a while later, so that the last moments are kept.
 """
 
 import asyncio
 import heapq
+import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any, Final, TypeVarTuple, Unpack
 
@@ -25,13 +26,22 @@ from trailingedge.record.reader import Record
 from trailingedge.record.standing import StandingClock
 from trailingedge.record.threshold import Do, Line, Threshold, error_of
 from trailingedge.replay.acts import act
-from trailingedge.replay.comparison import Difference, Loosely
+from trailingedge.replay.comparison import PATIENCE_NS, Difference, Loosely
 from trailingedge.replay.moments import Moment, moments
+from trailingedge.replay.sight import Sight, sight_of
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
 Args = TypeVarTuple("Args")
 
 _LINES_BEFORE: Final = 6
+_ALARM: Final = b'["alarm"'
+_OVER: Final = b'["over"'
+
+Glance = Callable[[float, int], bool]
+
+
+def _go_on(_: float, __: int) -> bool:
+    return True
 
 
 class EndOfRecord(Exception):
@@ -40,6 +50,10 @@ class EndOfRecord(Exception):
 
 class Parted(Exception):
     """The two have parted ways."""
+
+
+class Stopped(Exception):
+    """Somebody has asked for an end."""
 
 
 class PlayedLoop(VirtualLoop):
@@ -75,9 +89,13 @@ class PlayedLoop(VirtualLoop):
 
 
 class Player(Threshold):
-    """Brings the moments and hears what is said. `acts_only`: the settings are others than the recorded ones."""
+    """Brings the moments and hears what is said. `acts_only`: the settings are others than the recorded ones.
 
-    def __init__(self, record: Record, *, acts_only: bool = False) -> None:
+    Before each moment `glance` is told how much of the record has been read, from 0 to 1, and the time in
+    nanoseconds since the beginning; Stopped goes through where it returns False.
+    """
+
+    def __init__(self, record: Record, *, acts_only: bool = False, glance: Glance = _go_on) -> None:
         super().__init__(StandingClock(record.head.zero_ns, record.head.unix_ns))
         self.daemon: Daemon | None = None
         self.difference: Difference | None = None
@@ -87,6 +105,8 @@ class Player(Threshold):
         self.finished = False  # the daemon has
         self.ended = False  # whatever the daemon still does is of no interest
         self._acts_only = acts_only
+        self._record = record
+        self._glance = glance
         self._own_time = False
         self._moments = moments(record)
         self._next: Moment | None = None
@@ -97,6 +117,9 @@ class Player(Threshold):
         self._before: deque[bytes] = deque(maxlen=_LINES_BEFORE)
         self._due_ns: dict[int, int] = {}
         self._ringing: list[tuple[int, int]] = []
+        self._past: deque[Moment] = deque()  # by their own time, the last moments
+        self._said: deque[tuple[int, bytes]] = deque()  # and what was said in them, with its time
+        self._sights: dict[int, Sight | None] = {}  # and how things stood where that may matter
         self._early: dict[int, tuple[Any, Exception | None]] = {}  # by their own time, answers before the questions
 
     def begin(self) -> None:
@@ -107,10 +130,15 @@ class Player(Threshold):
         self._stand_at(first)
         self._next = next(self._moments, None)
 
+    @property
+    def at_the_end(self) -> bool:
+        """The record tells how it ended, and that is where it stands. By its own time the daemon may be late for it."""
+        return self._next is None and any(line.startswith(_OVER) for line in self._now.said)
+
     # Moments ---------------------------------------------------------------------------------
 
     def turned(self) -> None:
-        """A turn of the loop is over. Raises Parted."""
+        """A turn of the loop is over. Raises Parted or Stopped."""
         self._since += 1
         if self.difference is not None:
             raise Parted
@@ -118,17 +146,49 @@ class Player(Threshold):
             self._play_what_is_due()
 
     def bring(self) -> None:
-        """Nothing is ready: whatever comes next. Raises EndOfRecord or Parted."""
+        """Nothing is ready: whatever comes next. Raises EndOfRecord, Parted or Stopped."""
         if self.difference is not None:
             raise Parted
-        if self._own_time and self._ring_by_own_time():
-            return
+        if self._own_time:
+            self._remember()
+            if self._ring_by_own_time():
+                return
         if self._next is None:
             self._look_for_silence()
             raise EndOfRecord
         self._play()
         if not self._own_time:  # what came in the same turn
             self._play_what_is_due()
+
+    # Where they part -------------------------------------------------------------------------
+
+    def sequel(self, from_ns: int) -> Iterator[tuple[int, bytes]]:
+        """What the record says from that moment on, each line with its time; nothing can be played after that."""
+        past = [moment for moment in self._past if moment.at_ns >= from_ns] if self._own_time else [self._now]
+        upcoming = () if self._next is None else (self._next,)
+        for moment in itertools.chain(past, upcoming, self._moments):
+            yield from ((moment.at_ns, line) for line in moment.said)
+
+    def said_at(self, at_ns: int) -> list[bytes]:
+        """What the daemon said in that moment, alerts included; in step only from the difference on."""
+        return [line for when_ns, line in self._said if when_ns == at_ns]
+
+    def sight_at(self, at_ns: int) -> Sight | None:
+        """How things stood at the end of that moment, as far as that is known."""
+        return sight_of(self.daemon) if at_ns == self.at_ns else self._sights.get(at_ns)
+
+    def _remember(self) -> None:
+        """All tasks have had their turn; what is too old to matter is forgotten."""
+        if self._loosely.open_at(self.at_ns):
+            self._sights[self.at_ns] = sight_of(self.daemon)
+        old_ns = self.at_ns - 2 * PATIENCE_NS
+        while self._past and self._past[0].at_ns < old_ns:
+            self._past.popleft()
+        while self._said and self._said[0][0] < old_ns:
+            self._said.popleft()
+        self._sights = {at_ns: sight for at_ns, sight in self._sights.items() if at_ns >= old_ns}
+
+    # The end ---------------------------------------------------------------------------------
 
     def over(self, outcome: object) -> None:
         """The daemon has ended."""
@@ -148,6 +208,8 @@ class Player(Threshold):
             self._look_for_silence()
             if self.difference is not None:
                 raise Parted
+        if not self._glance(self._record.share, self.at_ns):
+            raise Stopped
         moment = self._next
         self._stand_at(moment)
         self._next = next(self._moments, None)
@@ -166,6 +228,7 @@ class Player(Threshold):
         if moment.entry[0] != "begin":
             self._before += moment.lines
         if self._own_time:
+            self._past.append(moment)
             self._loosely.expect(moment.said, moment.at_ns, tuple(self._before))
             self.difference = self.difference or self._loosely.overdue(moment.at_ns)
         else:
@@ -231,14 +294,17 @@ class Player(Threshold):
 
     def _say(self, entry: Entry) -> None:
         line = encode(entry)[:-1]
+        if (self._own_time or self.difference is not None) and not self.ended:
+            self._said.append((self.at_ns, line))
         if self.ended or self.difference is not None or self._passes(line):
             return
         if self._own_time:
             self._loosely.say(line, self.at_ns, tuple(self._before))
         elif self._expected and self._alike(self._expected[0], line):
             self._before.append(self._expected.popleft())
-        elif self._acts_only and line.startswith(b'["alarm"'):
+        elif self._acts_only and (line.startswith(_ALARM) or self._waits_then()):
             self._go_by_own_time()
+            self._loosely.say(line, self.at_ns, tuple(self._before))
         else:
             self._differ(self._expected[0] if self._expected else None, line)
 
@@ -253,10 +319,16 @@ class Player(Threshold):
         """What the record says by now should have been said."""
         if self.difference is not None:
             return
+        if not self._own_time and self._acts_only and self._waits_then():
+            self._go_by_own_time()
         if self._own_time:
             self.difference = self._loosely.left(self.at_ns, finished=self.finished)
         elif self._expected:
             self._differ(self._expected[0], None)
+
+    def _waits_then(self) -> bool:
+        """The next thing that the record has is a wait, which is no act."""
+        return bool(self._expected) and self._expected[0].startswith(_ALARM)
 
     def _differ(self, recorded: bytes | None, now: bytes | None) -> None:
         if self.difference is None:
@@ -266,6 +338,7 @@ class Player(Threshold):
 
     def _go_by_own_time(self) -> None:
         self._own_time = True
+        self._past.append(self._now)
         self._loosely.expect(self._expected, self.at_ns, tuple(self._before))
         self._expected.clear()
         self._ringing = [(self._due_ns[number], number) for number in self._alarms if number in self._due_ns]

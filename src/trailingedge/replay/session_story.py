@@ -9,19 +9,25 @@ from trailingedge.execution.trader import Trader
 from trailingedge.market import ZERO, Balance, ExecutionReport, Kline
 from trailingedge.replay.deeds import fill_of, order_event_of
 from trailingedge.replay.session import Replayed, replay_session
+from trailingedge.replay.session_player import Glance
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.results import shown_settings
 from trailingedge.snapshots import View
 
 
-def story_of_session(path: Path) -> Story:
-    """What happened, as far as the record goes. Raises ConfigError where there is nothing to tell of."""
+def story_of_session(path: Path, glance: Glance = lambda *_: True) -> Story:
+    """What happened, as far as the record goes, or `glance` goes on (see `replay_session`).
+
+    Raises ConfigError where there is nothing to tell of, KeyboardInterrupt where it was not gone on with long enough.
+    """
     writer = _Writer()
     lives: list[Daemon] = []
-    replayed = replay_session(path, witness=writer, daemon=lives)
+    replayed = replay_session(path, witness=writer, daemon=lives, glance=glance)
     daemon = lives[0]
     desk = daemon.desk
     if desk is None or not desk.tally.from_ms:
+        if replayed.stopped_at is not None:
+            raise KeyboardInterrupt
         raise ConfigError([f"{path}: it ended before it was ready to trade; there is no story of it"])
     tally, rules = desk.tally, desk.rules
     return Story(
@@ -50,6 +56,8 @@ def story_of_session(path: Path) -> Story:
 
 def _gaps(replayed: Replayed) -> list[str]:
     gaps = [] if replayed.trouble is None else [f"the record is not whole: {replayed.trouble}"]
+    if replayed.stopped_at is not None:
+        gaps.append(f"stopped at {replayed.stopped_at * 100:.0f} % of the record; what came after that is not told")
     if replayed.difference is not None:
         gaps.append("told only up to where the replay differs from the record; see trailing-edge replay")
     return gaps

@@ -1,19 +1,21 @@
 """`trailing-edge sweep`: many settings on recorded markets, and the best of them on days it was not chosen on.
 
 The table goes to stdout, progress to stderr. With --out every trial is kept as it is done: the same command goes
-on where it was interrupted. Exit codes: 0, after Ctrl-C too where all was tried already; 1 interrupted before
-that; 2 wrong usage; 78 where files or settings are wrong, or an engine is not installed.
+on where it was interrupted. Exit codes: 0, after Ctrl-C too where all was tried already; 2 the command line is wrong
+by itself; 78 files or settings are wrong, or an engine is not installed; 130 Ctrl-C before all was tried.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from trailingedge.commands import flags
+from trailingedge.commands import flags, usage
 from trailingedge.commands.replay import read_settings
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.errors import ConfigError, ExitCode
@@ -28,12 +30,30 @@ from trailingedge.sweep.telling import SHOWN, as_data, text
 from trailingedge.sweep.trial import Outcome, Task, look
 from trailingedge.sweep.verdict import judge
 
+_DESCRIPTION: Final = """\
+Try many settings on recorded market files. The best is chosen on some days and
+judged on later ones, and what the search costs in credibility is said.
+"""
+_EXAMPLES: Final = """\
+examples:
+  trailing-edge sweep ETHUSDT-1m-2025-*.zip --vary BUFFER=0.001,0.002,0.004
+  trailing-edge sweep ETHUSDT-1m-2025-*.zip --vary START_FACTOR=0.3..0.7 \\
+    --vary MIN_FACTOR=0.05..0.2 --random 200 --out tried.jsonl
+
+exit codes:
+  0    told
+  2    the command line is wrong
+  78   files or settings are wrong, or an engine is not installed
+  130  interrupted before all was tried
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    add_market_arguments(parser)
-    flags.add_arguments(parser, mode=False)
-    parser.add_argument(
+    parser.formatter_class, parser.description, parser.epilog = usage.HelpFormat, _DESCRIPTION, _EXAMPLES
+    add_market_arguments(parser.add_argument_group("what is replayed"))
+    tried = parser.add_argument_group("what is tried")
+    tried.add_argument(
         "--vary",
         type=axis,
         action="append",
@@ -41,23 +61,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=a,b,c|lo..hi",
         help="values of one setting, or a range for --random; can be repeated",
     )
-    parser.add_argument("--random", type=_count, metavar="N", help="draw N combinations by chance, not all there are")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of that chance (0)")
-    parser.add_argument("--jobs", type=_count, metavar="J", help="processes (one for each processor)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="keep what is done in FILE, and go on from there")
-    parser.add_argument("--engine", choices=tuple(ENGINES), default="local", help="who does the work (local)")
-    parser.add_argument("--top", type=_count, default=SHOWN, metavar="N", help=f"rows of the table ({SHOWN})")
-    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    tried.add_argument("--random", type=_count, metavar="N", help="draw N combinations by chance, not all there are")
+    tried.add_argument("--seed", type=int, default=0, metavar="S", help="of that chance (0)")
+    work = parser.add_argument_group("how it is done")
+    work.add_argument("--jobs", type=_count, metavar="J", help="processes (one for each processor)")
+    work.add_argument("--engine", choices=tuple(ENGINES), default="local", help="who does the work (local)")
+    work.add_argument("--out", type=Path, metavar="FILE", help="keep what is done in FILE, and go on from there")
+    told = parser.add_argument_group("how it is told")
+    told.add_argument("--top", type=_count, default=SHOWN, metavar="N", help=f"rows of the table ({SHOWN})")
+    told.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    flags.add_arguments(parser.add_argument_group("settings", "All that are not varied."), mode=False)
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Try what is not known yet, and judge all of it."""
     try:
+        usage.check(usage.no_stdout({"--out": arguments.out}, "what is done is read there again"))
         return _run(arguments, environ)
     except ConfigError as wrong:
-        print("\n".join(wrong.problems), file=sys.stderr)
-        misspelt = flags.misspelt(arguments) or any(each.name not in OPTIONS for each in arguments.vary)
-        return ExitCode.USAGE if misspelt else ExitCode.CONFIG
+        return usage.refused("sweep", wrong, arguments)
+    except KeyboardInterrupt:
+        print("interrupted while the files were being read: nothing was tried", file=sys.stderr)
+        return ExitCode.INTERRUPTED
 
 
 def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -68,14 +93,16 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     task = Task(files, arguments.symbol, settings, arguments.balance, splits=())
     bar = on_stderr()
     bar.show(0.0, "looking through the files")
-    store: Store | None = None
-    try:
-        scene = look(task)
-        ground(scene.market, settings, arguments.balance)  # what is wrong with it is wrong with every trial
+    with contextlib.ExitStack() as opened:
+        opened.callback(bar.close)
+        stopped = opened.enter_context(ctrl_c_heeded())
+        with stopped.heeded_at_once():
+            scene = look(task)
+            ground(scene.market, settings, arguments.balance)  # what is wrong with it is wrong with every trial
+            market = fingerprint(arguments.files)
         cut = folds(scene.from_ms, scene.to_ms)
         task = dataclasses.replace(task, splits=cut.splits)
-        store = Store(arguments.out)
-        market = fingerprint(arguments.files)
+        store = opened.enter_context(contextlib.closing(Store(arguments.out)))
         keys = [key_of(market, task, combination) for combination in tried.combinations]
         outcomes = _known(store, keys)
         found = len(outcomes)
@@ -86,14 +113,9 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
             store.keep(keys[number], tried.combinations[number], outcome)
             bar.show(len(outcomes) / len(keys), f"{len(outcomes)} of {len(keys)}")
 
-        with ctrl_c_heeded() as stopped:
-            bar.show(len(outcomes) / len(keys), f"{len(outcomes)} of {len(keys)}")
-            if todo:
-                engine(task, todo, arguments.jobs or os.cpu_count() or 1, done, stopped)
-    finally:
-        bar.close()
-        if store is not None:
-            store.close()
+        bar.show(len(outcomes) / len(keys), f"{len(outcomes)} of {len(keys)}")
+        if todo:
+            engine(task, todo, arguments.jobs or os.cpu_count() or 1, done, stopped)
     _tell_of_past(found, arguments.out)
     if len(outcomes) < len(keys):
         kept = (
@@ -102,7 +124,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
             else "lost; keep it with --out FILE"
         )
         print(f"interrupted: {len(outcomes)} of {len(keys)} combinations are done and {kept}", file=sys.stderr)
-        return ExitCode.UNEXPECTED
+        return ExitCode.INTERRUPTED
     verdict = judge(tried.combinations, dict(sorted(outcomes.items())), cut, tried.left_out)
     gaps = [*scene.market.gaps, *doubts(scene.market, settings)]
     if arguments.json:

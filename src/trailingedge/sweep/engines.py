@@ -3,6 +3,7 @@
 Dask and Ray are extras: they are imported when they are asked for, and not before.
 """
 
+import contextlib
 import importlib
 import multiprocessing
 import signal
@@ -45,10 +46,15 @@ def local(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: S
         return
     context = multiprocessing.get_context("spawn")  # the only way there is everywhere
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_ctrl_c) as pool:
+
+        def submit(combination: Combination) -> "Future[Outcome | None]":
+            with ctrl_c_unheard():  # it may start a worker, which needs a while until it can ignore anything
+                return pool.submit(attempt, task, combination)
+
         _keep_busy(
             trials,
             jobs,
-            submit=lambda combination: pool.submit(attempt, task, combination),
+            submit=submit,
             finished=lambda waiting: wait(waiting, timeout=_GLANCE_S, return_when=FIRST_COMPLETED).done,
             result=_result_of,
             done=done,
@@ -137,6 +143,16 @@ def _imported(name: str) -> Any:
     except ImportError as missing:
         remedy = f"run it by uv run --extra {name} …, or install {DISTRIBUTION}[{name}]"
         raise ConfigError([f"--engine {name}: {missing.name or name} is not installed; {remedy}"]) from missing
+
+
+@contextlib.contextmanager
+def ctrl_c_unheard() -> Iterator[None]:
+    """Whatever process is started meanwhile never hears of Ctrl-C, as long as it does not listen by itself."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _ignore_ctrl_c() -> None:

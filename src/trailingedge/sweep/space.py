@@ -12,7 +12,7 @@ from typing import Final
 
 from trailingedge.config import OPTIONS, Option, Settings
 from trailingedge.config_validator import problems
-from trailingedge.errors import ConfigError
+from trailingedge.errors import ConfigError, UsageError
 
 MOST: Final = 100_000  # combinations; whoever asks for more has forgotten how they multiply
 _DRAWS_IN_VAIN: Final = 1000  # in a row, before a space counts as exhausted
@@ -73,7 +73,8 @@ def axis(text: str) -> Axis:
 def space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int) -> Space:
     """The combinations of `axes`: all of them, or `draws` by chance, each once. The first changes nothing.
 
-    Raises ConfigError for what cannot be varied, with everything that is wrong.
+    Raises UsageError for what cannot be varied, with everything that is wrong, and ConfigError where the settings
+    are wrong, or nothing is left to vary with them.
     """
     _check(axes, settings, draws)
     found: dict[tuple[str, ...], Combination] = {}
@@ -136,7 +137,7 @@ def _check(axes: Sequence[Axis], settings: Settings, draws: int | None) -> None:
     elif draws > MOST:
         wrong.append(f"--random {draws}: more than {MOST}")
     if wrong:
-        raise ConfigError(list(dict.fromkeys(wrong)))
+        raise UsageError(list(dict.fromkeys(wrong)))
     if problems(settings):
         raise ConfigError(problems(settings))
 

@@ -1,0 +1,265 @@
+"""Lines of a record in words, for whoever looks for the place where two lives of a session part."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from trailingedge.errors import ProtocolViolation
+from trailingedge.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, plain
+from trailingedge.notifications.texts import EXIT_NAMES
+from trailingedge.record.lines import decode
+from trailingedge.strategy.want import Kind
+from trailingedge.websocket.messages import (
+    AccountPosition,
+    Answered,
+    KlineHeard,
+    Reply,
+    TopHeard,
+    read_api_frame,
+    read_stream_frame,
+)
+from trailingedge.websocket.results import read_order
+
+_REQUESTS: Final = (">", "!>")
+_KINDS: Final = {kind.value: name for kind, name in EXIT_NAMES.items()}
+_OF_A_KIND: Final = ("kind", "previous", "upgraded")
+
+
+def told(line: bytes, rules: SymbolRules | None = None) -> str:
+    """A line in words. With the symbol's `rules`, amounts bear their assets; what has no words comes as it is."""
+    try:
+        entry = decode(line)
+    except ValueError:  # no line, but a word about one
+        return line.decode(errors="replace")
+    match entry:
+        case ("<" | "+", _, _, number, frame):
+            return f"heard over line {number}: {_frame(frame, rules)}"
+        case (">", number, text):
+            return f"request over line {number}: {_request(text, rules)}"
+        case ("!>", number, text, error):
+            return f"request over line {number}, not written ({_failure(error)}): {_request(text, rules)}"
+        case ("ask", number, what):
+            return f"waits for {what} ({number})"
+        case ("told", _, _, number, None):
+            return f"what it waited for has come ({number})"
+        case ("told", _, _, number, str(outcome)):
+            return f"what it waited for has come ({number}): {outcome}"
+        case ("told", _, _, number, outcome):
+            return f"what it waited for has failed ({number}): {_failure(outcome)}"
+        case ("alarm", number, seconds):
+            return f"alarm {number} set, in {seconds:g} s"
+        case ("ring", _, _, number, *_):
+            return f"alarm {number} rang"
+        case ("obey", _, _, instruction, who):
+            return f"{who or 'somebody'} asked: {instruction}"
+        case ("stop", _, _, reason, code):
+            return f"told to stop: {reason} ({code})"
+        case ("tick", *_):
+            return "time passed"
+        case ("stir", *_):
+            return "stirred"
+        case ("alert", _, text):
+            return f"alert: {text}"
+        case ("news", event, numbers):
+            return f"event {event}: {_numbers(numbers)}"
+        case ("decision", about, numbers):
+            return f"decision: {_about(about)}{_judged(numbers)}"
+        case ("over", int(code)):
+            return f"ended with code {code}"
+        case ("over", outcome):
+            return f"ended by a failure: {_failure(outcome)}"
+        case _:
+            return line.decode(errors="replace")
+
+
+def words_of_request(line: bytes, rules: SymbolRules | None) -> str:
+    """The request alone, for whoever need not know on which connection it went out. Raises ValueError for others."""
+    _, _, text, *error = decode(line)
+    asked = _request(text, rules)
+    head = "" if asked.startswith("order.") else "request "
+    return f"{head}{asked}" + (f", not written ({_failure(error[0])})" if error else "")
+
+
+def deviations(recorded: bytes, now: bytes) -> Iterator[tuple[str, str, str]]:
+    """Where two lines of the same kind say something else: the name of it, and both values. Nothing for others."""
+    try:
+        one, other = decode(recorded), decode(now)
+    except ValueError:
+        return
+    if one[0] != other[0] or len(one) != len(other):
+        return
+    if one[0] in _REQUESTS:
+        one, other = tuple(map(_parsed, one)), tuple(map(_parsed, other))
+    for part, (mine, yours) in enumerate(zip(one[1:], other[1:], strict=True), 1):
+        named = isinstance(mine, dict) and isinstance(yours, dict)
+        yield from _deviations("" if named else f"{one[0]} {part}", mine, yours)
+
+
+def _deviations(name: str, mine: object, yours: object) -> Iterator[tuple[str, str, str]]:
+    if isinstance(mine, dict) and isinstance(yours, dict):
+        for key in dict.fromkeys((*mine, *yours)):
+            yield from _deviations(f"{name}.{key}" if name else key, mine.get(key), yours.get(key))
+    elif mine != yours:
+        yield name, _value(mine), _value(yours)
+
+
+# --- what is said ---
+
+
+def _request(text: str, rules: SymbolRules | None) -> str:
+    """ "order.place SELL 1.2 ETH at 2500.01 FDUSD (TE-t-…)"; of other requests what matters of their parameters."""
+    message = _parsed(text)
+    if not isinstance(message, dict) or not isinstance(method := message.get("method"), str):
+        return text
+    params = message.get("params")
+    if not isinstance(params, dict):
+        return f"{method} {' '.join(map(str, params))}" if isinstance(params, list) else method
+    words = [method]
+    if "side" in params:
+        words.append(_order(str(params["side"]), params.get("quantity"), params.get("price"), rules))
+        if params.get("type") not in (None, "LIMIT_MAKER"):
+            words.append(str(params.get("type")))
+    words += [f"for order {params[name]}" for name in ("orderId", "cancelOrderId") if name in params]
+    own = params.get("newClientOrderId", params.get("origClientOrderId"))
+    words += [f"({own})"] if own else []
+    words += [f"{name} {params[name]}" for name in ("interval", "limit", "fromId") if name in params]
+    return " ".join(words)
+
+
+def _order(side: str, quantity: object, price: object, rules: SymbolRules | None) -> str:
+    base, quote = ("", "") if rules is None else (f" {rules.base_asset}", f" {rules.quote_asset}")
+    amount = "" if quantity is None else f" {_number(quantity)}{base}"
+    return f"{side}{amount} at {'the best price' if price is None else f'{_number(price)}{quote}'}"
+
+
+def _about(about: Sequence[Any]) -> str:
+    """What it is about, from `record.watchman`."""
+    try:
+        acted, phase, regime, gate, exit_, hold, halted, armed = about
+        words = [f"{phase}, holding {str(regime).lower()}" if regime else str(phase)]
+        words += [f"gate shut by {gate}"] if gate else []
+        if exit_ is not None:
+            kind, side, ending = exit_
+            words.append(f"{EXIT_NAMES[Kind(kind)]} {side}" + (f" ending: {ending}" if ending else ""))
+        words += [name for name, holds in (("on hold", hold), ("halted", halted), ("trail armed", armed)) if holds]
+    except (ValueError, TypeError):  # of a version that is about something else
+        return _value(about)
+    return ", ".join(words) + (f" (by the rule: {acted})" if acted else "")
+
+
+def _judged(numbers: object) -> str:
+    """By which price."""
+    memory = numbers.get("memory") if isinstance(numbers, dict) else None
+    if not isinstance(numbers, dict) or not isinstance(memory, dict):
+        return ""
+    u, anchor, regime = numbers.get("u"), memory.get("anchor"), memory.get("regime")
+    if not (isinstance(u, float) and isinstance(anchor, float) and u and anchor and regime):
+        return ""
+    price, from_price = (u, anchor) if regime == "BASE" else (1 / u, 1 / anchor)
+    return f"; {'bid' if regime == 'BASE' else 'ask'} {price:.8g}, anchor {from_price:.8g}"
+
+
+# --- what is heard ---
+
+
+def _frame(frame: str | bytes, rules: SymbolRules | None) -> str:
+    """A frame, for what it tells."""
+    for read in (read_api_frame, read_stream_frame):
+        try:
+            message = read(frame)
+        except ProtocolViolation:
+            continue
+        match message:
+            case TopHeard():
+                return f"book {_book(message.top)}"
+            case KlineHeard():
+                return f"candle {message.interval} {_kline(message.kline)}"
+            case Answered():
+                return f"answer to {message.request_id}: {_reply(message.reply, rules)}"
+            case ExecutionReport():
+                return _report(message, rules)
+            case AccountPosition():
+                return f"balances {', '.join(map(_balance, message.balances))}"
+            case _:
+                break
+    return frame if isinstance(frame, str) else frame.decode(errors="replace")
+
+
+def _reply(reply: Reply, rules: SymbolRules | None) -> str:
+    if not reply.ok:
+        return f"{reply.status}, {reply.code} {reply.text}".rstrip()
+    try:
+        order = read_order(reply.result)
+    except ProtocolViolation:
+        return "ok"
+    if order.side is None or order.status is None:
+        return "ok"
+    words = _order(order.side.value, plain(order.quantity), plain(order.price), rules)
+    return f"ok, order {order.order_id} {order.status.value}: {words} ({order.client_order_id})"
+
+
+def _report(report: ExecutionReport, rules: SymbolRules | None) -> str:
+    words = _order(report.side.value, plain(report.quantity), plain(report.price), rules)
+    filled = f", filled {plain(report.last_quantity)} at {plain(report.last_price)}"
+    traded = filled if report.execution_type is ExecutionType.TRADE else ""
+    kind = f"{report.execution_type.value} {report.status.value}"
+    return f"execution report {kind}: {words}{traded} ({report.client_order_id})"
+
+
+def _book(top: BookTop) -> str:
+    return f"bid {plain(top.bid)}, ask {plain(top.ask)}"
+
+
+def _kline(kline: Kline) -> str:
+    return f"closed at {plain(kline.close)}" if kline.closed else f"so far {plain(kline.close)}"
+
+
+def _balance(balance: Balance) -> str:
+    locked = f" and {plain(balance.locked)} locked" if balance.locked else ""
+    return f"{plain(balance.free)} {balance.asset}{locked}"
+
+
+# --- values ---
+
+
+def _failure(error: Sequence[object]) -> str:
+    """From `record.failures`: its name and its text; what is behind them is for the replay."""
+    return ": ".join(map(str, error[:2]))
+
+
+def _numbers(numbers: object) -> str:
+    """What an event bears, where it bears something; what leads to it is in the decision."""
+    if not isinstance(numbers, Mapping):
+        return _value(numbers)
+    single = {key: value for key, value in numbers.items() if isinstance(value, str | int | float)}
+    return ", ".join(f"{key.replace('_', ' ')} {_named(key, value)}" for key, value in single.items())
+
+
+def _named(key: str, value: str | float) -> str:
+    if not isinstance(value, str):
+        return _value(value)
+    return _KINDS.get(value, value) if key in _OF_A_KIND else _number(value)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, str):
+        return value
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: object) -> str:
+    try:
+        return plain(Decimal(str(value)))
+    except InvalidOperation:
+        return str(value)
+
+
+def _parsed(text: Any) -> Any:
+    """JSON within JSON; whatever else it is, as it is."""
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return text

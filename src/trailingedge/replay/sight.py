@@ -1,0 +1,26 @@
+"""How things stood with a daemon that lives again, kept for when it turns out that they mattered."""
+
+from dataclasses import dataclass
+
+from trailingedge.daemon import Daemon
+from trailingedge.notifications.status import StatusView
+from trailingedge.notifications.why import why
+from trailingedge.strategy.memory import Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What there was to see, the exit in progress, and the reasons for what it did."""
+
+    view: StatusView
+    held: Exit | None
+    why: str
+
+
+def sight_of(daemon: Daemon | None) -> Sight | None:
+    """Now. None before it knows what it trades."""
+    desk = None if daemon is None else daemon.desk
+    if daemon is None or desk is None:
+        return None
+    view = desk.status(daemon.wire.reconnects)
+    return Sight(view, desk.trader.memory.exit, why(view, desk.trader.decision))

@@ -1,0 +1,122 @@
+"""Where two lives part, each is told as the operator would have been told."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.replay.golden import SESSIONS, path_of
+from tests.replay.test_session import changed
+from tests.simulation.day import simulate
+from tests.simulation.still import StillMarket
+
+from trailingedge.config import Settings
+from trailingedge.daemon import Daemon
+from trailingedge.execution.trader import Trader
+from trailingedge.market import ExecutionReport
+from trailingedge.notifications.why import why
+from trailingedge.record.files import SUFFIX
+from trailingedge.record.writer import Notebook
+from trailingedge.replay.fork import reasons
+from trailingedge.replay.session import replay_session
+from trailingedge.simulator.tape import Tick
+from trailingedge.snapshots import View
+
+FARTHER = {"HARD_STOP_THRESHOLD_FRAC": "0.01"}
+PATIENT = Settings(hard_stop_threshold_frac=0.005, hard_stop_confirm_sec=5.0, rolling_klines_maxlen=60)
+
+
+@dataclasses.dataclass
+class FallenMarket(StillMarket):
+    """After a minute it falls below the stop, and comes back `after_s`."""
+
+    after_s: int = 60
+
+    def __iter__(self) -> Iterator[Tick]:
+        for second, tick in enumerate(super().__iter__()):
+            fall = 13 if 60 <= second < 60 + self.after_s else 0
+            yield dataclasses.replace(tick, bid=tick.bid - fall, ask=tick.ask - fall, last_price=tick.last_price - fall)
+
+
+def fallen(tmp_path: Path, after_s: int) -> Path:
+    """The record of a session on such a market."""
+    notebook = Notebook()
+    simulate(1, 0.05, settings=PATIENT, tape=FallenMarket(after_s=after_s), lines=notebook)
+    return notebook.save(tmp_path / f"fallen{SUFFIX}")
+
+
+class Asker:
+    """Asks after each beat why, the daemon and whoever has only its decision and a view of the market."""
+
+    def __init__(self) -> None:
+        self.lives: list[Daemon] = []
+        self.answers: list[tuple[str | None, str]] = []
+
+    def beat(self, trader: Trader, _: View) -> None:
+        (daemon,) = self.lives
+        if daemon.desk is None or trader.decision is None:
+            return
+        view = daemon.desk.status(0)
+        told = reasons(trader.decision, view, trader.memory.exit, view.stop_confirm_s)
+        self.answers.append((told, why(view, trader.decision)))
+
+    def report(self, _: ExecutionReport) -> None:
+        """Of no matter."""
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_a_decision_has_the_reasons_that_it_had_then(name: str) -> None:
+    asker = Asker()
+    replay_session(path_of(name), witness=asker, daemon=asker.lives)
+    assert len({now for _, now in asker.answers}) > 20
+    assert [then for then, _ in asker.answers] == [now for _, now in asker.answers]
+
+
+def test_a_life_that_was_on_hold_for_a_reason_unknown_to_the_other_is_not_explained() -> None:
+    lives: list[Daemon] = []
+    replay_session(path_of("fair"), daemon=lives)
+    desk = lives[0].desk
+    assert desk is not None
+    assert desk.trader.decision is not None
+    decision = dataclasses.replace(desk.trader.decision, hold=True)
+    view = dataclasses.replace(desk.status(0), paused=False, trips=())
+    assert reasons(decision, view, None, 1.0) is None
+
+
+def test_a_stop_that_one_of_them_only_waited_for_is_no_difference_until_it_sells(tmp_path: Path) -> None:
+    """Nothing but the stop's alarm tells that the bid was there, and then it was not there for long enough."""
+    path = fallen(tmp_path, after_s=3)
+    replayed = replay_session(path, FARTHER)
+    assert replayed.same
+    assert replayed.trouble is None  # it has an end, although by its own time the daemon may come late for it
+
+
+def test_where_they_do_not_keep_step_things_are_told_as_they_stood(tmp_path: Path) -> None:
+    """That one sells and the other does not shows ten seconds later, when the bid is another one."""
+    replayed = replay_session(fallen(tmp_path, after_s=60), FARTHER)
+    assert replayed.difference is not None
+    assert replayed.difference.at_ns < replayed.at_ns
+    fork = replayed.fork
+    assert fork is not None
+    assert fork.top is not None
+    assert fork.then[0].startswith("hard stop: -0.5")
+    assert fork.then[1].startswith("order.place SELL ")
+    (now,) = fork.now
+    assert now.startswith("Not selling: ")
+    assert f"the bid is {fork.top.bid:.2f}" in now
+
+
+def test_a_decision_of_another_version_is_told_by_what_it_was_about(tmp_path: Path) -> None:
+    path = changed(tmp_path, lambda line: line.replace(b'"stop_distance":', b'"distance":'), "faulty")
+    fork = replay_session(path, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).fork
+    assert fork is not None
+    assert fork.then == ("decision: watching, holding base, trail armed; bid 2525.14, anchor 2499.99",)
+    assert fork.now[0].startswith("Not selling: ")
+
+
+def test_what_the_record_tells_next_is_about_exits_and_in_order() -> None:
+    fork = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).fork
+    assert fork is not None
+    assert fork.sequel
+    assert [at_ns for at_ns, _ in fork.sequel] == sorted(at_ns for at_ns, _ in fork.sequel)
+    assert all(text.startswith(("take-profit", "hard stop", "flush", "gate")) for _, text in fork.sequel)

@@ -1,0 +1,44 @@
+"""What was decided comes out of a record as it went in."""
+
+import pytest
+from tests.replay.golden import SESSIONS, path_of
+
+from trailingedge.execution.trader import Trader
+from trailingedge.market import ExecutionReport
+from trailingedge.record.lines import encode
+from trailingedge.replay.revival import decision_of
+from trailingedge.replay.session import replay_session
+from trailingedge.snapshots import View
+from trailingedge.strategy.decision import Decision
+
+
+class Notes:
+    """Of each beat the decision, and what becomes of it on its way through a record."""
+
+    def __init__(self) -> None:
+        self.decisions: list[tuple[Decision, Decision | None]] = []
+
+    def beat(self, trader: Trader, _: View) -> None:
+        if trader.decision is not None:
+            line = encode(("decision", [], trader.decision))[:-1]
+            self.decisions.append((trader.decision, decision_of(line)))
+
+    def report(self, _: ExecutionReport) -> None:
+        """Of no matter."""
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_every_decision_is_the_same_again(name: str) -> None:
+    notes = Notes()
+    replay_session(path_of(name), witness=notes)
+    assert len(notes.decisions) > 100
+    assert [revived for _, revived in notes.decisions] == [made for made, _ in notes.decisions]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [None, b'["news","ExitArmed",{}]', b'["decision",[],{"acted":null}]', b'["decision",[]]', b'["decision",[],{'],
+    ids=["nothing", "an event", "one of another version", "one without numbers", "one that is cut off"],
+)
+def test_what_is_no_decision_of_ours_is_none(line: bytes | None) -> None:
+    assert decision_of(line) is None
