@@ -31,3 +31,14 @@ def test_a_pipe_sees_nothing() -> None:
     bar.show(0.5, "half of it")
     bar.close()
     assert pipe.getvalue() == ""
+
+
+def test_what_is_said_stays_on_a_line_of_its_own_and_reaches_a_pipe_too() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        bar = Bar(stream)
+        bar.show(0.5, "half of it")
+        bar.say("not enough")
+    assert terminal.getvalue().endswith("\rnot enough\n")
+    assert pipe.getvalue() == "not enough\n"
+    Bar(None).say("to nobody")

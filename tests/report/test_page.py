@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
-from tests.report.stories import MIDNIGHT_MS, a_quiet_story, a_story
+from tests.report.stories import DAY_MS, MIDNIGHT_MS, a_quiet_story, a_story
 from tests.report.unpack import unpacked
 
 from trailingedge.report.page import page
@@ -80,9 +80,21 @@ def test_exits_days_and_gaps_can_be_read_without_a_script() -> None:
     assert ["2026-07-02 00:10:12", "take-profit", "SELL", "1", "2550.04", "+2.00 %", "0.12 % worse"] in [
         row[:7] for row in told.rows
     ]
-    assert [row[:2] for row in told.rows if len(row) == 8][1:] == [["2026-07-02", "+2.00 %"], ["2026-07-03", "-0.12 %"]]
+    assert [row[:2] for row in told.rows if len(row) == 7][1:] == [["2026-07-02", "+2.00 %"], ["2026-07-03", "-0.12 %"]]
     assert "2026-07-02 01:00: an hour is missing" in told.words
     assert told.figures["Result in FDUSD"] == ["+1.88 %", "after fees"]
+
+
+def test_a_month_without_a_market_is_one_row_across_the_table() -> None:
+    told = read(dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1))
+    assert [row for row in told.rows if len(row) == 1] == [
+        ["2026-07-04 to 2026-08-10: no market, 38 days without a price"]
+    ]
+
+
+def test_a_simulation_says_that_its_time_and_money_are_made_up() -> None:
+    assert any("a simulation" in words for words in read(dataclasses.replace(a_story(), simulated=True)).words)
+    assert not any("a simulation" in words for words in read(a_story()).words)
 
 
 def test_a_story_in_which_nothing_happened_makes_a_page() -> None:

@@ -17,6 +17,7 @@ from trailingedge.config import Settings
 from trailingedge.config_validator import problems
 from trailingedge.errors import ConfigError, ExitCode
 from trailingedge.record.files import SUFFIX
+from trailingedge.replay.kinds import is_session
 from trailingedge.replay.market_story import add_market_arguments, story_of_market
 from trailingedge.replay.progress import on_stderr
 from trailingedge.report import saved
@@ -24,7 +25,7 @@ from trailingedge.report.data import as_data
 from trailingedge.report.ledger_csv import as_csv
 from trailingedge.report.page import page
 from trailingedge.report.story import Story
-from trailingedge.report.terminal import summary_text
+from trailingedge.report.terminal import summary_text, terminal_width
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Replay the files, and tell the story in every way that was asked for."""
     try:
-        sessions = [path for path in arguments.files if path.name.endswith(SUFFIX)]
+        sessions = list(filter(is_session, arguments.files))
         return _of_session(sessions, arguments) if sessions else _of_market(arguments, environ)
     except ConfigError as wrong:
         print("\n".join(wrong.problems), file=sys.stderr)
@@ -65,7 +66,8 @@ def _assignments(arguments: argparse.Namespace) -> list[tuple[str, str]]:
 def _of_market(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     settings, bar = read_settings(arguments, environ), on_stderr()
     try:
-        story, halted = story_of_market(arguments.files, settings, arguments.symbol, arguments.balance, bar)
+        symbol = flags.given(arguments).get("SYMBOL")
+        story, halted = story_of_market(arguments.files, settings, symbol, arguments.balance, bar)
     finally:
         bar.close()
     _tell(story, arguments)
@@ -106,7 +108,7 @@ def _tell(story: Story, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
     else:
-        print(summary_text(story))
+        print(summary_text(story, terminal_width()))
 
 
 def _write(text: str, flag: str, path: Path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trailingedge.config import Mode
 from trailingedge.daemon import Daemon
 from trailingedge.errors import ConfigError
 from trailingedge.execution.happenings import OrderPlaced, OrderReplaced, OrderWithdrawn
@@ -12,7 +13,7 @@ from trailingedge.execution.trader import Trader
 from trailingedge.market import ZERO, Balance, ExecutionReport, ExecutionType, Kline
 from trailingedge.replay.session import Replayed, replay_session
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
-from trailingedge.results import shown_settings
+from trailingedge.results import told_settings
 from trailingedge.snapshots import View
 
 
@@ -33,7 +34,7 @@ def story_of_session(path: Path) -> Story:
         tick_size=rules.tick_size,
         from_ms=tally.from_ms,
         to_ms=tally.to_ms,
-        settings=shown_settings(daemon.settings),
+        settings=told_settings(daemon.settings),
         exits=tuple(tally.exits),
         fills=tuple(writer.fills),
         orders=tuple(writer.orders),
@@ -47,6 +48,7 @@ def story_of_session(path: Path) -> Story:
         last_value=tally.last_value,
         max_drawdown_frac=tally.max_drawdown_frac,
         gaps=tuple(_gaps(replayed)),
+        simulated=daemon.settings.trading_mode is Mode.SIM,
     )
 
 

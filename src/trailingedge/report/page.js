@@ -77,19 +77,62 @@
   $("charts").hidden = false;
   if (matchMedia("(max-width: 44rem)").matches) $("meaning").open = false;
 
+  // --- time without a market ---
+
+  // Told apart by the least of all steps, for the first two candles may have a gap between them.
+  let candleLength = Infinity;
+  for (let row = 1; row < data.candleMs.length; row++) {
+    candleLength = Math.min(candleLength, data.candleMs[row] - data.candleMs[row - 1]);
+  }
+  if (!Number.isFinite(candleLength) || candleLength <= 0) candleLength = 60000;
+
+  // A month of nothing would leave no room for the days there are: a long gap is drawn as a narrow strip. From here
+  // on all times are drawn ones, and `real` says what they stand for.
+  const seen = data.candleMs.length * candleLength;
+  const folds = [];
+  for (let row = 1; row < data.candleMs.length; row++) {
+    const [from, to] = [data.candleMs[row - 1] + candleLength, data.candleMs[row]];
+    const kept = Math.max(8 * candleLength, seen * 0.03);
+    if (to - from > Math.max(kept, seen * 0.1)) folds.push({ from, to, kept, length: to - from });
+  }
+
+  function folded(time) {
+    let away = 0;
+    for (const fold of folds) {
+      if (time <= fold.from) break;
+      away += (Math.min(time, fold.to) - fold.from) * (1 - fold.kept / fold.length);
+    }
+    return time - away;
+  }
+
+  function real(drawn) {
+    let away = 0;
+    for (const fold of folds) {
+      const inside = drawn - (fold.from - away);
+      if (inside <= 0) break;
+      away += Math.min(inside, fold.kept) * (fold.length / fold.kept - 1);
+    }
+    return drawn + away;
+  }
+
+  if (folds.length) {
+    for (const name of ["candleMs", "momentMs", "restFrom", "restTo", "fillMs"]) data[name] = data[name].map(folded);
+    data.exits = data.exits.map((times) => times.map(folded));
+    [data.fromMs, data.toMs] = [folded(data.fromMs), folded(data.toMs)];
+  }
+
   // --- words ---
 
   const twoDigits = (number) => String(number).padStart(2, "0");
   const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   const day = (time) => `${new Date(time).getUTCDate()} ${months[new Date(time).getUTCMonth()]}`;
   const clock = (time) => `${twoDigits(new Date(time).getUTCHours())}:${twoDigits(new Date(time).getUTCMinutes())}`;
-  const stamp = (time) => new Date(time).toISOString().slice(0, 16).replace("T", " ");
+  const stamp = (drawn) => new Date(real(drawn)).toISOString().slice(0, 16).replace("T", " ");
   const price = (value) => (Number.isNaN(value) ? "–" : value.toFixed(data.priceDecimals));
   const percent = (value) => (Number.isNaN(value) ? "–" : `${(value * 100).toFixed(2)} %`);
 
   // --- what is looked at ---
 
-  const candleLength = data.candleMs.length > 1 ? data.candleMs[1] - data.candleMs[0] : 60000;
   const starts = [data.fromMs, data.candleMs[0], data.momentMs[0]].filter(Number.isFinite);
   const ends = [data.toMs, data.candleMs.at(-1) + candleLength, data.momentMs.at(-1)].filter(Number.isFinite);
   const everything = { from: Math.min(...starts), to: Math.max(...ends) };
@@ -333,8 +376,10 @@
     const step = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR,
       12 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 60 * DAY, 90 * DAY].find((each) => each >= rough) ?? 365 * DAY;
     const found = [];
-    for (let time = Math.ceil(view.from / step) * step; time <= view.to; time += step) {
-      found.push([time, time % DAY ? clock(time) : day(time)]);
+    for (let time = Math.ceil(real(view.from) / step) * step; time <= real(view.to); time += step) {
+      const fold = folds.find((each) => time > each.from && time < each.to);
+      if (fold) time = Math.ceil(fold.to / step) * step;
+      found.push([folded(time), time % DAY ? clock(time) : day(time)]);
     }
     return found;
   }
@@ -379,6 +424,7 @@
     panel.scale(low, high);
     panel.axes(price, Math.max(3, Math.round(panel.height / 60)));
     panel.inside(() => {
+      drawFolds(panel, true);
       if (!hidden.has("gate")) drawGate(panel);
       if (chosen >= 0) drawChosen(panel);
       if (!hidden.has("channel")) {
@@ -397,6 +443,24 @@
     const last = place(data.candleMs, view.to) - 1;
     if (last >= 0) panel.tag(data.close[last], price, colour.price);
     panel.crosshair();
+  }
+
+  function drawFolds(panel, named) {
+    const pen = panel.pen;
+    for (const fold of folds) {
+      const [left, right] = [panel.x(folded(fold.from)), panel.x(folded(fold.to))];
+      if (right < 0 || left > panel.width) continue;
+      pen.fillStyle = colour.grid;
+      pen.fillRect(left, 0, right - left, panel.height);
+      if (!named || right - left < 9) continue;
+      const words = fold.length < 2 * DAY ? `${Math.round(fold.length / HOUR)} h` : `${Math.round(fold.length / DAY)} days`;
+      pen.save();
+      pen.translate((left + right) / 2, panel.height / 2);
+      pen.rotate(-Math.PI / 2);
+      Object.assign(pen, { fillStyle: colour.muted, textAlign: "center", textBaseline: "middle" });
+      pen.fillText(`no market for ${words}`, 0, 0);
+      pen.restore();
+    }
   }
 
   function drawGate(panel) {
@@ -529,6 +593,7 @@
     panel.scale(low, high);
     panel.axes(money, Math.max(3, Math.round(panel.height / 45)));
     panel.inside(() => {
+      drawFolds(panel, false);
       const pen = panel.pen;
       if (!hidden.has("holdQuote")) {
         Object.assign(pen, { strokeStyle: colour["hold-quote"], lineWidth: 1.5 });
@@ -553,6 +618,7 @@
     panel.high = 0;
     panel.axes((value) => `${(value * 100).toFixed(Math.abs(panel.low) < 0.02 ? 1 : 0)} %`, 3);
     panel.inside(() => {
+      drawFolds(panel, false);
       panel.band(curve.drawdown, 0, data.momentMs, colour.fall);
       panel.line(curve.drawdown, data.momentMs, colour.stop, { width: 1.2 });
     });

@@ -17,9 +17,10 @@ from trailingedge.commands import flags
 from trailingedge.commands.replay import read_settings
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.errors import ConfigError, ExitCode
-from trailingedge.replay.ground import doubts, ground
+from trailingedge.replay.ground import doubts, ground, too_small
 from trailingedge.replay.market_story import add_market_arguments
 from trailingedge.replay.progress import ctrl_c_heeded, on_stderr
+from trailingedge.report.terminal import terminal_width
 from trailingedge.sweep.engines import ENGINES, engine_named
 from trailingedge.sweep.folds import folds
 from trailingedge.sweep.space import MOST, axis, space
@@ -65,13 +66,17 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     settings = _without_secrets(read_settings(arguments, environ))
     tried = space(arguments.vary, settings, arguments.random, arguments.seed)
     files = tuple(str(path) for path in arguments.files)
-    task = Task(files, arguments.symbol, settings, arguments.balance, splits=())
+    task = Task(files, flags.given(arguments).get("SYMBOL"), settings, arguments.balance, splits=())
     bar = on_stderr()
     bar.show(0.0, "looking through the files")
     store: Store | None = None
     try:
         scene = look(task)
-        ground(scene.market, settings, arguments.balance)  # what is wrong with it is wrong with every trial
+        # What is wrong with it is wrong with every trial.
+        standing = ground(scene.market, settings, arguments.balance)
+        small = None if scene.price is None else too_small(standing, scene.price)
+        if small is not None:
+            bar.say(f"not {small}")
         cut = folds(scene.from_ms, scene.to_ms)
         task = dataclasses.replace(task, splits=cut.splits)
         store = Store(arguments.out)
@@ -104,11 +109,11 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         print(f"interrupted: {len(outcomes)} of {len(keys)} combinations are done and {kept}", file=sys.stderr)
         return ExitCode.UNEXPECTED
     verdict = judge(tried.combinations, dict(sorted(outcomes.items())), cut, tried.left_out)
-    gaps = [*scene.market.gaps, *doubts(scene.market, settings)]
+    gaps = [*([] if small is None else [small]), *doubts(scene.market, settings), *scene.market.gaps]
     if arguments.json:
         print(json.dumps(as_data(verdict, cut, scene.market, gaps), indent=2, ensure_ascii=False))
     else:
-        print(text(verdict, cut, scene.market, gaps, arguments.top))
+        print(text(verdict, cut, scene.market, gaps, arguments.top, terminal_width()))
     return ExitCode.OK
 
 
