@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from trailingedge.config import (
     CREDENTIAL,
     OPTIONS,
+    TOLD,
+    UNTOLD,
     Endpoints,
     Mode,
     OnExit,
@@ -22,8 +24,6 @@ from trailingedge.config import (
     env_example,
     read_settings,
     settings_table,
-    TOLD,
-    UNTOLD,
 )
 from trailingedge.strategy.want import Pricing
 
@@ -303,7 +303,7 @@ def test_an_override_goes_before_the_endpoints_of_the_mode() -> None:
 
 
 def test_every_setting_is_either_told_in_reports_or_kept_out_of_them() -> None:
-    assert TOLD | UNTOLD == set(OPTIONS)
+    assert set(OPTIONS) == TOLD | UNTOLD
     assert not TOLD & UNTOLD
 
 

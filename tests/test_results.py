@@ -1,6 +1,7 @@
 """What a run came to, for machines: one shape, amounts as text, times in UTC."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_each_day_of_a_run_is_told_and_they_add_up() -> None:
     counted = tally()
     counted.mark(MIDNIGHT_MS - 60_000, D(2500), D(1), D(0))
     counted.mark(MIDNIGHT_MS - 1, D(2520), D(1), D(0))
-    counted.hear_report(fill("2.5500", "FDUSD"))
+    counted.hear_report(replace(fill("2.5500", "FDUSD"), time_ms=MIDNIGHT_MS + 11_000))
     finish(counted, ended())
     counted.mark(MIDNIGHT_MS + 60_000, D(2540), D(0), D("2547.45"))
     counted.mark(MIDNIGHT_MS + 120_000, D(2540), D(0), D("2547.45"))

@@ -137,10 +137,8 @@ class Tally:
         if not self.first_value:
             self.from_ms, self.first_bid, self.first_value = market_ms, bid, value
             self._midnights.clear()
-        elif market_ms >= self._tomorrow_ms:
-            self._midnights.append(self.now())
-        if market_ms >= self._tomorrow_ms:
             self._tomorrow_ms = (market_ms // _DAY_MS + 1) * _DAY_MS
+        self._go_on_to(market_ms)
         self.to_ms, self.last_bid, self.last_value = market_ms, bid, value
         self._peak = max(self._peak, value)
         if self._peak:
@@ -169,6 +167,12 @@ class Tally:
         began = Mark(self.from_ms, self.first_bid, self.first_value, exits=0, fills=0, replaces=0, fees={})
         return tuple(self._between(*edges) for edges in pairwise((began, *self._midnights, self.now())))
 
+    def _go_on_to(self, market_ms: int) -> None:
+        """What comes from then on counts for another day, if one has begun."""
+        if self.first_value and market_ms >= self._tomorrow_ms:
+            self._midnights.append(self.now())
+            self._tomorrow_ms = (market_ms // _DAY_MS + 1) * _DAY_MS
+
     def _between(self, mark: Mark, end: Mark) -> Period:
         fees = {asset: fee - mark.fees.get(asset, ZERO) for asset, fee in end.fees.items()}
         return Period(
@@ -189,6 +193,7 @@ class Tally:
 
     def hear_report(self, report: ExecutionReport) -> None:
         """An execution report of an order of ours."""
+        self._go_on_to(report.time_ms)
         own = own_id(report.client_order_id)
         if own is None or report.execution_type is not ExecutionType.TRADE:
             return
@@ -202,6 +207,7 @@ class Tally:
 
     def hear(self, news: News, market_ms: int) -> FinishedExit | None:
         """Something happened; the exit it ended, if it did."""
+        self._go_on_to(market_ms)
         match news:
             case OrderPlaced():
                 self.placed += 1

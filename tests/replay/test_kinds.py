@@ -86,7 +86,7 @@ def an_empty_session(folder: Path) -> Path:
 
 def a_session_that_is_none(folder: Path) -> Path:
     path = folder / "other.session.jsonl.gz"
-    path.write_bytes(gzip.compress(b"{}\n"))
+    path.write_bytes(gzip.compress(b"{}\n"))  # it might have been cut off
     return path
 
 
@@ -140,7 +140,7 @@ FILES = [
     pytest.param(a_session, "", ""),
     pytest.param(a_session_of_another_name, "", ""),
     pytest.param(an_empty_session, "empty, nothing was recorded in it", "empty, nothing was recorded in it"),
-    pytest.param(a_session_that_is_none, "not a recorded session; name the first", "not a recorded session; name"),
+    pytest.param(a_session_that_is_none, "breaks off after line 0; name the first", "breaks off after line 0; name"),
     pytest.param(a_folder, "is a directory; name the files in it", "a folder; name a recorded session"),
     pytest.param(a_text, "name CSV or ZIP files", "neither a recorded session nor a saved story; name a *.session"),
     pytest.param(an_empty_file, "holds no rows; leave it out", "empty; name a *.session"),

@@ -35,7 +35,10 @@ def test_a_win_is_a_result_above_nothing_and_what_nobody_knows_is_not_judged() -
 def test_the_days_add_up_to_the_whole(story: Story) -> None:
     told, found = totals(story), days(story)
     assert sum(day.exits for day in found) == told.exits
-    assert (sum(day.hits.won for day in found), sum(day.hits.judged for day in found)) == (told.hits.won, told.hits.judged)
+    assert (sum(day.hits.won for day in found), sum(day.hits.judged for day in found)) == (
+        told.hits.won,
+        told.hits.judged,
+    )
     assert sum(day.fills for day in found) == told.fills
     assert {asset: sum(day.fees.get(asset, D(0)) for day in found) for asset in told.fees} == told.fees
     assert math.prod(1 + day.result_frac for day in found) == pytest.approx(1 + told.result_frac)

@@ -77,7 +77,7 @@ def test_every_place_in_it_is_filled() -> None:
 
 def test_exits_days_and_gaps_can_be_read_without_a_script() -> None:
     told = read(a_story())
-    assert ["2026-07-02 00:10:12", "take-profit", "SELL", "1", "2550.04", "+2.00 %", "0.12 % worse"] in [
+    assert ["2026-07-02 00:10:12", "take-profit", "+2.00 %", "SELL", "1", "2550.04", "0.12 % worse"] in [
         row[:7] for row in told.rows
     ]
     assert [row[:2] for row in told.rows if len(row) == 7][1:] == [["2026-07-02", "+2.00 %"], ["2026-07-03", "-0.12 %"]]

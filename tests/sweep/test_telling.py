@@ -7,6 +7,7 @@ import pytest
 from tests.sweep.test_verdict import COMBINATIONS, DAY_MS, FORTNIGHT, outcome
 from tests.sweep.test_verdict import judged as verdict_of
 
+from trailingedge.market import ZERO
 from trailingedge.simulator.layouts import Layout
 from trailingedge.simulator.recorded import RecordedMarket
 from trailingedge.sweep.folds import Folds, folds
@@ -14,7 +15,6 @@ from trailingedge.sweep.space import LeftOut
 from trailingedge.sweep.telling import as_data, text, worth
 from trailingedge.sweep.trial import Outcome
 from trailingedge.sweep.verdict import Verdict, judge
-from trailingedge.market import ZERO
 
 MARKET = RecordedMarket("ETHUSDT", "ETH", "USDT", ZERO, ZERO, Layout.KLINES, files=(), gaps=())
 FEW_DAYS = folds(20_000 * DAY_MS, 20_004 * DAY_MS)

@@ -730,7 +730,8 @@
 
   function detail() {
     if (chosen < 0) return far(panels[0]) ? `${hint} Closer up, anchor, best, trailing level and stop are drawn too.` : hint;
-    const told = (cell, at) => (at < 3 ? cell.textContent : `${cell.dataset.label}: ${cell.textContent}`);
+    const bare = (cell, at) => at < 2 || cell.dataset.label === "side";
+    const told = (cell, at) => (bare(cell, at) ? cell.textContent : `${cell.dataset.label}: ${cell.textContent}`);
     return [...(rows[chosen]?.cells ?? [])].map(told).join(" · ");
   }
 

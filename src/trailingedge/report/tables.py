@@ -49,10 +49,10 @@ def exits_table(story: Story) -> Table:
     headings = (
         "ended, UTC",
         "why",
+        "result",
         "side",
         f"amount, {base}",
         f"price, {quote}",
-        "result",
         "slippage",
         "time to fill",
         "replaces",
@@ -117,10 +117,10 @@ def _exit_row(story: Story, finished: FinishedExit) -> tuple[str, ...]:
     return (
         moment(finished.ended_ms),
         why(finished),
+        NOTHING if finished.result_frac is None else percent(finished.result_frac),
         finished.side.value,
         plain(finished.base),
         NOTHING if average is None else figure(average, story.tick_size),
-        NOTHING if finished.result_frac is None else percent(finished.result_frac),
         slippage(finished.slippage_frac),
         lasting(finished.age_s) if finished.base else NOTHING,
         str(finished.replaces),

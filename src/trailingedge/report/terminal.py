@@ -46,7 +46,7 @@ def summary_text(story: Story, width: int = USUAL_WIDTH) -> str:
     lines = [part for line in summary for part in wrapped(line, width)]
     if story.exits:
         heading = "exits, results against the anchor and after fees"
-        lines += ["", heading, *columns(exits_table(story), width)]
+        lines += ["", *wrapped(heading, width), *columns(exits_table(story), width)]
     lines += ["", "days, by UTC", *columns(days_table(story), width)]
     return "\n".join(lines)
 

@@ -84,13 +84,17 @@ def worth(verdict: Verdict, asset: str) -> Iterator[str]:
     yield f"{counted(tried, 'combination')} were tried. The best of many owes some of it to luck."
     if last.all_alike:
         yield f"All {tried} came to exactly the same: what was varied made no difference on these days."
+        if last.winner.out_of_sample_frac is None:
+            yield "They are fewer than two whole days; give more."
         return
     if last.as_good:
         others = counted(len(last.as_good), "other")
         yield f"The winner is no better than {others} that made exactly the same; it was only named first."
     if last.winner.out_of_sample_frac is None or verdict.walked_forward_frac is None:
-        yield "There are fewer than two whole days, so nothing was judged on other days than it was chosen on:"
-        yield "whatever stands first here may stand there by chance. Give more days."
+        yield (
+            "There are fewer than two whole days, so nothing was judged on other days than it was chosen on: "
+            "whatever stands first here may stand there by chance. Give more days."
+        )
         return
     before, after = percent(last.winner.in_sample_frac), percent(last.winner.out_of_sample_frac)
     most = f", with {counted(len(last.as_good), 'other')}" if last.as_good else ""
