@@ -52,7 +52,7 @@ class Reading(HTMLParser):
             self.data += data if self._id == "data" else ""
         elif within == "dt":
             self.figures[data] = []
-        elif within == "dd" and self.figures:
+        elif "dd" in self._open and self.figures:
             list(self.figures.values())[-1].append(data)
         elif "td" in self._open or "th" in self._open:
             self.rows[-1][-1] += data

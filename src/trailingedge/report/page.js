@@ -126,6 +126,7 @@
   const twoDigits = (number) => String(number).padStart(2, "0");
   const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   const day = (time) => `${new Date(time).getUTCDate()} ${months[new Date(time).getUTCMonth()]}`;
+  const month = (time) => `${months[new Date(time).getUTCMonth()]} ${new Date(time).getUTCFullYear()}`;
   const clock = (time) => `${twoDigits(new Date(time).getUTCHours())}:${twoDigits(new Date(time).getUTCMinutes())}`;
   const stamp = (drawn) => new Date(real(drawn)).toISOString().slice(0, 16).replace("T", " ");
   const price = (value) => (Number.isNaN(value) ? "–" : value.toFixed(data.priceDecimals));
@@ -289,13 +290,14 @@
       close();
     }
 
-    axes(words, count) {
+    axes(words, count, tagged = NaN) {
       const pen = this.pen;
       pen.textBaseline = "middle";
       pen.textAlign = "left";
       for (const value of steps(this.low, this.high, count)) {
         const y = Math.round(this.y(value)) + 0.5;
         if (y < 6 || y > this.height - 4) continue;
+        const under = Math.abs(y - this.y(tagged)) < 15; // the tag says more than this label would
         pen.strokeStyle = colour.grid;
         pen.lineWidth = 1;
         pen.beginPath();
@@ -303,7 +305,7 @@
         pen.lineTo(this.width, y);
         pen.stroke();
         pen.fillStyle = colour.muted;
-        pen.fillText(words(value), this.width + 6, y);
+        if (!under) pen.fillText(words(value), this.width + 6, y);
       }
       pen.textBaseline = "alphabetic";
       pen.textAlign = "center";
@@ -379,7 +381,7 @@
     for (let time = Math.ceil(real(view.from) / step) * step; time <= real(view.to); time += step) {
       const fold = folds.find((each) => time > each.from && time < each.to);
       if (fold) time = Math.ceil(fold.to / step) * step;
-      found.push([folded(time), time % DAY ? clock(time) : day(time)]);
+      found.push([folded(time), time % DAY ? clock(time) : step < 30 * DAY ? day(time) : month(time)]);
     }
     return found;
   }
@@ -411,7 +413,7 @@
   // So far away that these would only be a smear over the price.
   const FINE = ["anchor", "high", "trail", "stop"];
   const density = (panel) => (view.to - view.from) / candleLength / panel.width;
-  const far = (panel) => density(panel) > 40;
+  const far = (panel) => density(panel) > 12;
   const unseen = (panel, name) => hidden.has(name) || (FINE.includes(name) && far(panel));
 
   function drawPrice(panel) {
@@ -422,7 +424,8 @@
       [low, high] = [Math.min(low, lowest), Math.max(high, greatest)];
     }
     panel.scale(low, high);
-    panel.axes(price, Math.max(3, Math.round(panel.height / 60)));
+    const last = data.close[place(data.candleMs, view.to) - 1];
+    panel.axes(price, Math.max(3, Math.round(panel.height / 60)), last);
     panel.inside(() => {
       drawFolds(panel, true);
       if (!hidden.has("gate")) drawGate(panel);
@@ -440,8 +443,7 @@
       if (!hidden.has("orders")) { drawRests(panel); drawFills(panel); }
       drawHolding(panel);
     });
-    const last = place(data.candleMs, view.to) - 1;
-    if (last >= 0) panel.tag(data.close[last], price, colour.price);
+    panel.tag(last, price, colour.price);
     panel.crosshair();
   }
 
@@ -591,7 +593,8 @@
     }
     if (!hidden.has("holdQuote")) [low, high] = [Math.min(low, data.holdQuote), Math.max(high, data.holdQuote)];
     panel.scale(low, high);
-    panel.axes(money, Math.max(3, Math.round(panel.height / 45)));
+    const last = data.account[place(data.momentMs, view.to) - 1];
+    panel.axes(money, Math.max(3, Math.round(panel.height / 45)), last);
     panel.inside(() => {
       drawFolds(panel, false);
       const pen = panel.pen;
@@ -607,8 +610,7 @@
       if (!hidden.has("holdBase")) panel.line(curve.holdBase, data.momentMs, colour["hold-base"], { dash: [6, 3], width: 1.3 });
       if (!hidden.has("account")) panel.line(curve.account, data.momentMs, colour.account, { width: 2 });
     });
-    const last = place(data.momentMs, view.to) - 1;
-    if (last >= 0) panel.tag(data.account[last], money, colour.account);
+    panel.tag(last, money, colour.account);
     panel.crosshair();
   }
 
@@ -719,7 +721,10 @@
   // --- exits: from the table to the chart, and back ---
 
   const rows = [...document.querySelectorAll("#exits tbody tr")];
-  const hint = $("detail").textContent;
+  const hands = matchMedia("(pointer: coarse)").matches
+    ? "Pinch to zoom, drag to move, “all” for all of it."
+    : "Wheel to zoom, drag to move, double-click for all of it.";
+  const hint = `${hands} Choose an exit in the table to see it here.`;
 
   function choose(exit) {
     rows[chosen]?.classList.remove("chosen");

@@ -15,7 +15,7 @@ from trailingedge.notifications import texts
 from trailingedge.report.figures import Equity, equity, rules, totals
 from trailingedge.report.packing import Column, packed
 from trailingedge.report.story import Story
-from trailingedge.report.tables import WON, Table, date, days_table, exits_table, hits, missing, moment, paid
+from trailingedge.report.tables import WON, Table, date, days_table, exits_table, hits, missing, moment
 
 _TIME_MS: Final = 100.0  # of what is drawn; a page is not that wide
 _DRAWDOWN: Final = 1e-6
@@ -88,12 +88,13 @@ def _figures(story: Story) -> str:
         ("Deepest drawdown", texts.percent(-told.max_drawdown_frac), "below the best so far"),
         ("Exits", str(told.exits), f"{told.fills} fills, {told.replaces} replaces"),
         ("Won", f"{hits(won)}{share}", WON),
-        ("Fees", paid(told.fees), "as they were paid"),
+        ("Fees", texts.amounts(rules(story), told.fees), "to the last digit in the ledger and at each exit"),
         ("Refused orders", refused or "none", "by the exchange, code: count" if refused else "by the exchange"),
     )
     return "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd><dd>{escape(note)}</dd></div>"
-        for name, value, note in shown
+        f"<div><dt>{escape(name)}</dt><dd>{_coloured(value) if number == 0 else escape(value)}</dd>"
+        f"<dd>{escape(note)}</dd></div>"
+        for number, (name, value, note) in enumerate(shown)
     )
 
 
@@ -125,11 +126,15 @@ def _table(table: Table, exits_of: Story | None = None) -> str:
 
 
 def _cell(heading: str, cell: str) -> str:
+    return _coloured(cell) if heading == "result" else escape(cell)
+
+
+def _coloured(share: str) -> str:
     """Gain and loss in colour, beside their signs."""
-    if heading != "result" or cell[:1] not in "+-":
-        return escape(cell)
-    gained = "loss" if cell.startswith("-") else "gain"
-    return f'<span class="{gained}">{escape(cell)}</span>'
+    if share[:1] not in "+-" or share.startswith("+0.00"):
+        return escape(share)
+    gained = "loss" if share.startswith("-") else "gain"
+    return f'<span class="{gained}">{escape(share)}</span>'
 
 
 def _settings(story: Story) -> str:
