@@ -88,7 +88,7 @@ def test_exits_days_and_gaps_can_be_read_without_a_script() -> None:
 def test_a_month_without_a_market_is_one_row_across_the_table() -> None:
     told = read(dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1))
     assert [row for row in told.rows if len(row) == 1] == [
-        ["2026-07-04 to 2026-08-10: no market, 38 days without a price"]
+        ["2026-07-04 to 2026-08-10: no market, 38 days; the change is in the day after"]
     ]
 
 

@@ -60,7 +60,7 @@ def test_a_month_without_a_market_is_one_line() -> None:
     story = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1)
     days = summary_text(story, width=200).partition("days, by UTC")[2].splitlines()[2:]
     assert len(days) == 4
-    assert days[2] == "  2026-07-04 to 2026-08-10: no market, 38 days without a price"
+    assert days[2] == "  2026-07-04 to 2026-08-10: no market, 38 days; the change is in the day after"
 
 
 def test_of_very_many_gaps_the_first_are_told_and_the_others_counted() -> None:

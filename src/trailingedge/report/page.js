@@ -92,7 +92,7 @@
   const folds = [];
   for (let row = 1; row < data.candleMs.length; row++) {
     const [from, to] = [data.candleMs[row - 1] + candleLength, data.candleMs[row]];
-    const kept = Math.max(8 * candleLength, seen * 0.03);
+    const kept = Math.max(8 * candleLength, seen * 0.04);
     if (to - from > Math.max(kept, seen * 0.1)) folds.push({ from, to, kept, length: to - from });
   }
 
@@ -148,6 +148,8 @@
     const middle = (from + to) / 2;
     view.from = Math.min(Math.max(middle - span / 2, everything.from), everything.to - span);
     view.to = view.from + span;
+    // Beside a chart of one day, numbers of another would be taken for its own.
+    if (cursor !== null && (cursor < view.from || cursor > view.to)) cursor = null;
     paint();
   }
   const zoom = (factor, around) => look(around - (around - view.from) * factor, around + (view.to - around) * factor);
@@ -170,7 +172,7 @@
   const MARGIN = { top: 8, bottom: 22 };
 
   // Where candles are missing, no line is drawn as if there had been some.
-  const gap = (times, row, size) => row > 0 && times[row * size] - times[(row - 1) * size] > 3 * size * candleLength;
+  const gap = (times, row, size) => row > 0 && times[row * size] - times[row * size - 1] > 3 * candleLength;
 
   class Panel {
     constructor(id, draw, words) {
@@ -231,19 +233,29 @@
     columns(levels, times, ceiling = levels) {
       const [from, to] = this.rows(times);
       const level = this.level(levels, from, to);
-      const high = ceiling[levels.indexOf(level)].high;
+      const ceilings = ceiling[levels.indexOf(level)].high;
       const found = [];
       let goesOn = false;
       let open = null;
-      for (let row = Math.floor(from / level.size); row < Math.ceil(to / level.size); row++) {
-        if (gap(times, row, level.size)) goesOn = false;
-        if (Number.isNaN(level.low[row])) { goesOn = false; continue; }
-        const x = this.x(times[row * level.size]);
+      const take = (time, low, high, broken) => {
+        if (broken) goesOn = false;
+        if (Number.isNaN(low)) { goesOn = false; return; }
+        const x = this.x(time);
         if (open !== null && goesOn && Math.floor(x) === Math.floor(open[0])) {
-          if (level.low[row] < open[1]) open[1] = level.low[row];
-          if (high[row] > open[2]) open[2] = high[row];
-        } else found.push(open = [x, level.low[row], high[row], goesOn]);
+          if (low < open[1]) open[1] = low;
+          if (high > open[2]) open[2] = high;
+        } else found.push(open = [x, low, high, goesOn]);
         goesOn = true;
+      };
+      for (let row = Math.floor(from / level.size); row < Math.ceil(to / level.size); row++) {
+        const begin = row * level.size;
+        const end = Math.min(begin + level.size, times.length);
+        if (times[end - 1] - times[begin] > 3 * level.size * candleLength) {
+          // What lies on both sides of a gap is no one stroke.
+          for (let each = begin; each < end; each++) {
+            take(times[each], levels[0].low[each], ceiling[0].high[each], gap(times, each, 1));
+          }
+        } else take(times[begin], level.low[row], ceilings[row], gap(times, row, level.size));
       }
       return found;
     }
@@ -309,7 +321,7 @@
       }
       pen.textBaseline = "alphabetic";
       pen.textAlign = "center";
-      for (const [time, label] of moments(Math.max(2, Math.floor(this.width / 95)))) {
+      for (const [time, label] of moments(Math.max(2, Math.floor(this.width / 75)))) {
         const x = Math.round(this.x(time)) + 0.5;
         if (x < 0 || x > this.width) continue;
         pen.strokeStyle = colour.grid;
@@ -663,7 +675,8 @@
       ["stop", "stop", swatch.line(colour.stop, "7 3", 2), (row) => price(momentAt("stop")(row)), true],
       ["gate", "gate shut", swatch.box(colour.gate, "none"), (row) => (momentAt("gate")(row) === 1 ? "yes" : "no"), true],
       ["orders", "orders, fills", `<path d="M2 2h8l-4 8z" fill="${colour.sell}"/><path d="M12 10h8l-4-8z" fill="${colour.buy}"/>`, () => "", true],
-      ["held", "holding", swatch.box(colour.muted, colour.muted),
+      ["held", "holding", `<rect x="1" y="3" width="11" height="6" fill="${colour.muted}" stroke="${colour.muted}"/>`
+        + `<rect x="12" y="3" width="9" height="6" fill="none" stroke="${colour.muted}"/>`,
         (row) => ["nothing", data.base, data.quote][momentAt("held")(row)] ?? "–", false],
     ],
     "legend-equity": [
@@ -745,6 +758,7 @@
       const [from, to] = data.exits[Number(button.dataset.exit)];
       const room = Math.max(45 * candleLength, (to - from) * 1.5);
       choose(Number(button.dataset.exit));
+      cursor = to;
       look(from - room, to + room);
       $("charts").scrollIntoView({ behavior: "smooth", block: "start" });
     });

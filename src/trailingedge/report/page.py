@@ -88,7 +88,7 @@ def _figures(story: Story) -> str:
         ("Deepest drawdown", texts.percent(-told.max_drawdown_frac), "below the best so far"),
         ("Exits", str(told.exits), f"{told.fills} fills, {told.replaces} replaces"),
         ("Won", f"{hits(won)}{share}", WON),
-        ("Fees", texts.amounts(rules(story), told.fees), "to the last digit in the ledger and at each exit"),
+        ("Fees", texts.amounts(rules(story), told.fees), "exact ones at each exit" if told.fees else "were paid"),
         ("Refused orders", refused or "none", "by the exchange, code: count" if refused else "by the exchange"),
     )
     return "".join(

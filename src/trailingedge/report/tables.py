@@ -133,7 +133,7 @@ def _day_row(symbol: SymbolRules, day: DayTotals) -> tuple[str, ...]:
     if not day.seen:
         count = -(-(day.to_ms - day.from_ms) // DAY_MS)
         span = date(day.from_ms) if count == 1 else f"{date(day.from_ms)} to {date(day.to_ms - 1)}"
-        return (f"{span}: no market, {counted(count, 'day')} without a price",)
+        return (f"{span}: no market, {counted(count, 'day')}; the change is in the day after",)
     return (
         date(day.from_ms),
         percent(day.result_frac),
