@@ -34,10 +34,8 @@ def test_what_suffices_for_one_order_is_enough(held: dict[str, str], tmp_path: P
     ("settings", "held", "words"),
     [
         pytest.param(Settings(), {}, "0 ETH and 0 FDUSD are too little", id="nothing"),
-        pytest.param(Settings(), {"ETH": "0.0019"}, "takes 0.002 ETH or 5.00002 FDUSD at 2500", id="least notional"),
-        pytest.param(
-            Settings(min_qty=D("0.5")), {"ETH": "0.4"}, "takes 0.5 ETH or 1250.005 FDUSD", id="least quantity"
-        ),
+        pytest.param(Settings(), {"ETH": "0.0019"}, "takes 0.002 ETH or 5.01 FDUSD at 2500", id="least notional"),
+        pytest.param(Settings(min_qty=D("0.5")), {"ETH": "0.4"}, "takes 0.5 ETH or 1250.01 FDUSD", id="least quantity"),
         pytest.param(
             Settings(reserve_base=D(1)), {"ETH": "1"}, "less the reserves, are too little for an order", id="a reserve"
         ),

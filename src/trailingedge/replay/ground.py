@@ -101,11 +101,12 @@ def too_small(standing: Ground, price: Decimal) -> str | None:
         return None
     steps = max(rules.min_quantity, rules.min_notional / price) / rules.step_size
     least = steps.to_integral_value(ROUND_CEILING) * rules.step_size
+    least_quote = (least * top.ask / terms.tick_size).to_integral_value(ROUND_CEILING) * terms.tick_size
     held = f"{plain(base)} {terms.base_asset} and {plain(quote)} {terms.quote_asset}"
     if settings.reserve_base or settings.reserve_quote:
         held += ", less the reserves,"
     return (
         f"enough to trade with: {held} are too little for an order, which takes "
-        f"{plain(least)} {terms.base_asset} or {plain(least * top.ask)} {terms.quote_asset} at {plain(price)}; "
+        f"{plain(least)} {terms.base_asset} or {plain(least_quote)} {terms.quote_asset} at {plain(price)}; "
         f"give more with --balance, as {terms.base_asset}={plain(least + settings.reserve_base)}"
     )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from trailingedge.notifications.texts import counted, percent
@@ -148,14 +149,13 @@ def _named_winner(last: Fold) -> str:
 
 
 def _left_out(verdict: Verdict) -> Iterator[str]:
-    """The first of them by name; all of them are in the JSON."""
-    if not verdict.left_out:
-        return
-    yield f"  left out, for their settings contradict each other: {len(verdict.left_out)}"
-    for each in verdict.left_out[:_LEFT_OUT_SHOWN]:
-        yield f"    {_named(each.combination)}: {each.why}"
-    if len(verdict.left_out) > _LEFT_OUT_SHOWN:
-        yield f"    and {len(verdict.left_out) - _LEFT_OUT_SHOWN} more, which are in the JSON"
+    """By reason, the first of them by name."""
+    for why, each in groupby(sorted(verdict.left_out, key=lambda each: each.why), key=lambda each: each.why):
+        named = [_named(left_out.combination) for left_out in each]
+        yield f"  left out, for the settings contradict each other: {counted(len(named), 'combination')}. {why}"
+        yield from (f"    {name}" for name in named[:_LEFT_OUT_SHOWN])
+        if len(named) > _LEFT_OUT_SHOWN:
+            yield f"    and {len(named) - _LEFT_OUT_SHOWN} more, which are in the JSON"
 
 
 def _heading(folds: Folds, last: Fold) -> str:

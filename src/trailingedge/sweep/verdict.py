@@ -64,8 +64,11 @@ class Fold:
 
     @property
     def in_better_half(self) -> bool:
-        """The winner made more than half of all that was tried, on the days judged on."""
-        return self.winner.out_of_sample_frac is not None and _after(self.winner) > self.median_out_frac
+        """On the days judged on, fewer made more than the winner than made less: what its rank says, ties and all."""
+        if self.winner.out_of_sample_frac is None:
+            return False
+        less = sum(_after(row) < _after(self.winner) for row in self.rows)
+        return (self.winner.out_rank or 1) - 1 < less
 
     @property
     def unchanged(self) -> Row:
