@@ -425,7 +425,7 @@
   // So far away that these would only be a smear over the price.
   const FINE = ["anchor", "high", "trail", "stop"];
   const density = (panel) => (view.to - view.from) / candleLength / panel.width;
-  const far = (panel) => density(panel) > 12;
+  const far = (panel) => density(panel) > 8;
   const unseen = (panel, name) => hidden.has(name) || (FINE.includes(name) && far(panel));
 
   function drawPrice(panel) {

@@ -63,7 +63,9 @@ def _dates(story: Story) -> str:
 
 def _whose_time(story: Story) -> str:
     """Nobody should look for these hours in a calendar."""
-    return " · a simulation: its market and money are made up, and its time is its own" if story.simulated else ""
+    return (
+        " · simulated: no money was at stake, and the time is that of the market it played" if story.simulated else ""
+    )
 
 
 def _verdict(story: Story) -> str:
