@@ -1,6 +1,7 @@
 """The page needs nothing but itself, and can be read without its script."""
 
 import dataclasses
+import json
 import re
 import shutil
 import subprocess
@@ -148,3 +149,28 @@ def test_the_script_is_one_that_a_browser_can_read() -> None:
     script = files("trailingedge.report").joinpath("page.js").read_text(encoding="utf-8")
     done = subprocess.run(["node", "--check", "-"], input=script, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+FOLDING = """
+const MINUTE = 60000, DAY = 86400000;
+const minutes = (from, count) => Array.from({ length: count }, (_, row) => from + row * MINUTE);
+const times = [...minutes(0, 1440), ...minutes(2 * DAY - MINUTE * 5, 300), ...minutes(40 * DAY, 1440)];
+const data = {
+  candleMs: Float64Array.from(times), momentMs: new Float64Array(0), restFrom: new Float64Array(0),
+  restTo: new Float64Array(0), fillMs: new Float64Array([20 * DAY]), exits: [[0, 40 * DAY]], fromMs: 0, toMs: 41 * DAY,
+};
+"""
+FOLDED = """
+const drawn = data.toMs - data.fromMs;
+const there = times.every((time, row) => Math.abs(real(data.candleMs[row]) - time) < 1);
+const inOrder = data.candleMs.every((time, row) => row === 0 || time > data.candleMs[row - 1]);
+console.log(JSON.stringify([folds.length, there, inOrder, drawn < 3 * DAY, data.exits[0][1] === data.candleMs[1740]]));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node to run it with")
+def test_a_month_without_candles_is_folded_into_a_strip_and_times_are_told_as_they_were() -> None:
+    script = files("trailingedge.report").joinpath("page.js").read_text(encoding="utf-8")
+    part = script.partition("// --- time without a market ---")[2].partition("// --- words ---")[0]
+    done = subprocess.run(["node", "-"], input=FOLDING + part + FOLDED, text=True, capture_output=True, check=False)
+    assert (json.loads(done.stdout or "null"), done.stderr) == ([2, True, True, True, True], "")
