@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from trailingedge.config import (
     CREDENTIAL,
     OPTIONS,
+    TOLD,
+    UNTOLD,
     Endpoints,
     Mode,
     OnExit,
@@ -298,3 +300,13 @@ def test_an_exchange_that_we_bring_along_needs_no_key(mode: Mode, embedded: bool
 def test_an_override_goes_before_the_endpoints_of_the_mode() -> None:
     settings = Settings(trading_mode=Mode.TESTNET, binance_ws_stream_url="ws://127.0.0.1:9/")
     assert endpoints(settings) == Endpoints("wss://ws-api.testnet.binance.vision/ws-api/v3", "ws://127.0.0.1:9")
+
+
+def test_every_setting_is_either_told_in_reports_or_kept_out_of_them() -> None:
+    assert set(OPTIONS) == TOLD | UNTOLD
+    assert not TOLD & UNTOLD
+
+
+def test_nothing_that_is_secret_or_a_path_or_an_address_is_told_in_reports() -> None:
+    private = {name for name, option in OPTIONS.items() if option.secret or option.kind is Path or "URL" in name}
+    assert not TOLD & private

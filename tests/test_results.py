@@ -1,16 +1,18 @@
 """What a run came to, for machines: one shape, amounts as text, times in UTC."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from tests.execution.builders import NUMBER, RULES, D
+from tests.execution.builders import NUMBER, RULES, D, own
 from tests.test_tally import MIDNIGHT_MS, ended, fill, finish, tally
 
 from trailingedge.config import Settings
 from trailingedge.results import day_as_data, iso, results
 from trailingedge.tally import Tally
 
-SHAPE = ["version", "symbol", "from", "to", "settings", "exits", "totals", "gaps"]
+SHAPE = ["version", "symbol", "from", "to", "settings", "exits", "totals", "days", "gaps"]
 
 
 @pytest.fixture
@@ -31,16 +33,21 @@ def test_the_shape_is_the_one_of_summary_replay_and_report(made: Tally) -> None:
     assert (told["from"], told["to"]) == ("2026-07-02T00:00:00.000+00:00", "2026-07-02T00:01:00.000+00:00")
     assert list(told["totals"]) == [
         "exits",
+        "won",
+        "judged",
         "fills",
         "replaces",
         "fees",
         "rejected",
+        "first_value",
+        "value",
         "result_frac",
         "hold_base_frac",
         "hold_quote_frac",
         "max_drawdown_frac",
     ]
     assert told["totals"]["fees"] == {"FDUSD": "2.55"}
+    assert (told["totals"]["first_value"], told["totals"]["value"]) == ("2500", "2547.45")
     assert told["totals"]["result_frac"] == pytest.approx(0.01898)
 
 
@@ -48,21 +55,46 @@ def test_an_exit_is_told_with_its_amounts_as_text(made: Tally) -> None:
     (told,) = json.loads(json.dumps(results(Settings(), RULES, made)))["exits"]
     assert (told["number"], told["kind"], told["side"], told["cause"]) == (NUMBER, "take_profit", "SELL", "filled")
     assert (told["base"], told["quote"], told["average"]) == ("1", "2550", "2550.00")
+    assert told["id"] == own()
 
 
-def test_secrets_are_left_out(made: Tally) -> None:
-    settings = Settings(binance_ed25519_api_key="a key", telegram_bot_token="a token")
+def test_neither_secrets_nor_what_names_machine_or_person_is_told(made: Tally) -> None:
+    settings = Settings(
+        binance_ed25519_api_key="a key",
+        telegram_bot_token="a token",
+        telegram_chat_id="777",
+        binance_ed25519_priv_path=Path("/home/somebody/key.pem"),
+        log_dir=Path("/home/somebody/logs"),
+        binance_ws_api_url="wss://my.host/ws-api/v3",
+    )
     told = results(settings, RULES, made)["settings"]
     assert isinstance(told, dict)
     assert "BINANCE_ED25519_API_KEY" not in told
     assert told["SYMBOL"] == "ETHFDUSD"
-    assert "a key" not in json.dumps(told)
+    assert not [word for word in ("a key", "a token", "777", "somebody", "my.host") if word in json.dumps(told)]
 
 
 def test_a_day_is_told_in_the_same_words(made: Tally) -> None:
     day = day_as_data(RULES, made.since(tally().now()))
     assert isinstance(day["exits"], list)
     assert len(day["exits"]) == 1
+
+
+def test_each_day_of_a_run_is_told_and_they_add_up() -> None:
+    counted = tally()
+    counted.mark(MIDNIGHT_MS - 60_000, D(2500), D(1), D(0))
+    counted.mark(MIDNIGHT_MS - 1, D(2520), D(1), D(0))
+    counted.hear_report(replace(fill("2.5500", "FDUSD"), time_ms=MIDNIGHT_MS + 11_000))
+    finish(counted, ended())
+    counted.mark(MIDNIGHT_MS + 60_000, D(2540), D(0), D("2547.45"))
+    counted.mark(MIDNIGHT_MS + 120_000, D(2540), D(0), D("2547.45"))
+    told = json.loads(json.dumps(results(Settings(), RULES, counted)))
+    first, second = told["days"]
+    assert (first["from"], first["value"], first["exits"]) == ("2026-07-01T23:59:00.000+00:00", "2520.00", 0)
+    assert (second["from"], second["value"]) == ("2026-07-02T00:00:00.000+00:00", "2547.45")
+    assert (second["exits"], second["won"], second["fees"]) == (1, 1, {"FDUSD": "2.55"})
+    grown = (1 + first["result_frac"]) * (1 + second["result_frac"])
+    assert grown == pytest.approx(1 + told["totals"]["result_frac"])
 
 
 def test_times_are_iso_in_utc() -> None:

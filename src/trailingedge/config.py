@@ -300,6 +300,85 @@ def _choices(kind: Any) -> Mapping[str, object]:
     return {member.value: member for member in kind} if issubclass(kind, Enum) else {}
 
 
+# What decides what is traded, when and at which price: a report shows these settings. All others, of UNTOLD, name the
+# machine or the person, or only say how the program is looked after, and whoever is shown a report needs none of them.
+TOLD: Final = frozenset(
+    {
+        "TRADING_MODE",
+        "START_PAUSED",
+        "ON_EXIT",
+        "SYMBOL",
+        "BASE_ASSET",
+        "QUOTE_ASSET",
+        "LOT_SIZE",
+        "MIN_QTY",
+        "PRICE_TICK",
+        "MIN_PRICE",
+        "MIN_NOTIONAL",
+        "ANCHOR_PRICE",
+        "FEE",
+        "BUFFER",
+        "START_FACTOR",
+        "MIN_FACTOR",
+        "GAIN_SCALE_FRAC_BASE",
+        "GAIN_SCALE_FRAC_QUOTE",
+        "MIN_GAIN_TRIGGER_FRAC_BASE",
+        "MIN_GAIN_TRIGGER_FRAC_QUOTE",
+        "HARD_STOP_THRESHOLD_FRAC",
+        "HARD_STOP_DONCHIAN_MULTIPLIER",
+        "HARD_STOP_MAX_FRAC",
+        "HARD_STOP_CONFIRM_SEC",
+        "KLINE_INTERVAL",
+        "ROLLING_KLINES_MAXLEN",
+        "DONCHIAN_WINDOW",
+        "DONCHIAN_SHIFT",
+        "DONCHIAN_GAIN_MULTIPLIER",
+        "DONCHIAN_SOURCE",
+        "DONCHIAN_SQUEEZE_FRAC",
+        "BREAKOUT_ENTRY",
+        "BREAKOUT_EXIT",
+        "EXIT_PRICING",
+        "HARD_STOP_PRICING",
+        "RESERVE_BASE",
+        "RESERVE_QUOTE",
+        "ORDER_BUDGET_RESERVE",
+        "MANUAL_EXIT_TTL_SEC",
+        "TAKER_ESCAPE_AFTER_SEC",
+        "TAKER_ESCAPE_MAX_SLIPPAGE_FRAC",
+        "MAX_DAILY_LOSS_FRAC",
+        "MAX_DRAWDOWN_FRAC",
+        "MAX_CONSECUTIVE_LOSSES",
+        "LOOP_SLEEP_SEC",
+        "STALE_AFTER_SEC",
+    }
+)
+UNTOLD: Final = frozenset(
+    {
+        "CONFIRM_LIVE",
+        "BINANCE_WS_API_URL",
+        "BINANCE_WS_STREAM_URL",
+        "EXIT_AGE_ALERT_SEC",
+        "BINANCE_ED25519_API_KEY",
+        "BINANCE_ED25519_PRIV_PATH",
+        "TELEGRAM_BOT_TOKEN",
+        "TELEGRAM_CHAT_ID",
+        "TELEGRAM_GROUP_CHAT_ID_1",
+        "TELEGRAM_GROUP_CHAT_ID_2",
+        "TELEGRAM_API_URL",
+        "ACCOUNT_PROBE_SEC",
+        "RECV_WINDOW_MS",
+        "RECONNECT_BASE_SEC",
+        "RECONNECT_MAX_SEC",
+        "RECONNECT_MAX_RETRIES",
+        "LOG_DIR",
+        "LOG_LEVEL_CONSOLE",
+        "LOG_LEVEL_FILE",
+        "LOG_RETENTION_DAYS",
+        "RECORD",
+        "RECORD_MAX_MB",
+    }
+)
+
 CREDENTIAL: Final = "credential"  # the source of a file that the service manager handed over
 
 OPTIONS: Final[Mapping[str, Option]] = MappingProxyType({option.name: option for option in _options()})

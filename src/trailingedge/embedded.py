@@ -17,6 +17,7 @@ from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.generator import GeneratedMarket
 from trailingedge.simulator.recorded import assets_of, open_market
 from trailingedge.simulator.server import LoopbackExchange
+from trailingedge.simulator.survey import of_another
 from trailingedge.simulator.tape import Tape
 from trailingedge.simulator.terms import Terms
 
@@ -34,6 +35,14 @@ def sim_tape(settings: Settings, files: Sequence[Path] | None, seed: int | None)
 def recorded(settings: Settings, files: Sequence[Path], symbol: str | None) -> Tape:
     """The market of these files; without a symbol, of the one that their names tell. Raises ConfigError."""
     return open_market(files, symbol, settings.base_asset, settings.quote_asset)
+
+
+def relabelled(files: Sequence[Path], symbol: str) -> list[str]:
+    """A warning for each other symbol that the exchange's own names of the files tell."""
+    return [
+        f"{path} is {other} by its name: its prices are played as those of {symbol}, which is what SYMBOL says"
+        for other, path in of_another(files, symbol).items()
+    ]
 
 
 @contextlib.asynccontextmanager

@@ -205,8 +205,9 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
         return ExitCode.USAGE
     sim = None
     if settings.trading_mode is Mode.SIM:
-        from trailingedge.embedded import sim_tape
+        from trailingedge.embedded import relabelled, sim_tape
 
+        warnings += relabelled(arguments.market or (), settings.symbol)
         sim = SimMarket(sim_tape(settings, arguments.market, arguments.seed), arguments.speed or SIM_SPEED)
     plan = Plan(
         settings=settings,

@@ -7,38 +7,68 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
-from trailingedge.config import OPTIONS, Settings
+from trailingedge.config import OPTIONS, TOLD, Settings
 from trailingedge.market import SymbolRules, as_on, plain
 from trailingedge.strategy.want import Kind
-from trailingedge.tally import FinishedExit, Period, Tally
+from trailingedge.tally import FinishedExit, HitRate, Period, Tally, hit_rate
 
 VERSION = 1
+_DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the whole of a run came to. Fractions are of the value at its beginning; `rejected` counts by code."""
+    """What the whole of a run came to. Fractions are of the value at its beginning; `rejected` counts by code.
+
+    `first_value` and `value` are the account in quote, at its beginning and at its end.
+    """
 
     exits: int
+    hits: HitRate
     fills: int
     replaces: int
     fees: Mapping[str, Decimal]
     rejected: Mapping[int, int]
+    first_value: Decimal
+    value: Decimal
     result_frac: float
     hold_base_frac: float
     max_drawdown_frac: float
     hold_quote_frac: float = 0.0  # all values are in quote
 
 
+@dataclass(frozen=True, slots=True)
+class DayTotals:
+    """What a day by UTC came to, or the part of it that was seen. Fractions are of the value at its beginning.
+
+    `value` is the account in quote at its end. Days without any market stand together as one that was not `seen`.
+    """
+
+    from_ms: int
+    to_ms: int
+    exits: int
+    hits: HitRate
+    fills: int
+    fees: Mapping[str, Decimal]
+    value: Decimal
+    result_frac: float
+    hold_base_frac: float
+    seen: bool = True
+
+
 def totals_of(tally: Tally) -> Totals:
     """The totals of what was counted as it happened."""
     return Totals(
         exits=len(tally.exits),
+        hits=hit_rate(tally.exits),
         fills=tally.fills,
         replaces=tally.replaces,
         fees=dict(tally.fees),
         rejected=dict(tally.rejected),
+        first_value=tally.first_value,
+        value=tally.last_value,
         result_frac=tally.result_frac,
         hold_base_frac=tally.hold_base_frac,
         max_drawdown_frac=tally.max_drawdown_frac,
@@ -52,9 +82,10 @@ def results(settings: Settings, rules: SymbolRules, tally: Tally, gaps: Sequence
         tick_size=rules.tick_size,
         from_ms=tally.from_ms,
         to_ms=tally.to_ms,
-        settings=shown_settings(settings),
+        settings=told_settings(settings),
         exits=tally.exits,
         totals=totals_of(tally),
+        days=map(_day_totals, tally.days()),
         gaps=gaps,
     )
 
@@ -68,6 +99,7 @@ def shape(
     settings: Mapping[str, str],
     exits: Iterable[FinishedExit],
     totals: Totals,
+    days: Iterable[DayTotals],
     gaps: Sequence[str],
 ) -> dict[str, object]:
     """The one shape."""
@@ -80,15 +112,19 @@ def shape(
         "exits": [_exit(finished, tick_size) for finished in exits],
         "totals": {
             "exits": totals.exits,
+            **_hits(totals.hits),
             "fills": totals.fills,
             "replaces": totals.replaces,
             "fees": _amounts(totals.fees),
             "rejected": {str(code): count for code, count in sorted(totals.rejected.items())},
+            "first_value": plain(totals.first_value),
+            "value": plain(totals.value),
             "result_frac": totals.result_frac,
             "hold_base_frac": totals.hold_base_frac,
             "hold_quote_frac": totals.hold_quote_frac,
             "max_drawdown_frac": totals.max_drawdown_frac,
         },
+        "days": [_day(day, tick_size) for day in days],
         "gaps": list(gaps),
     }
 
@@ -96,6 +132,11 @@ def shape(
 def shown_settings(settings: Settings) -> dict[str, str]:
     """Every setting as a person would write it. Secrets are left out."""
     return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if not option.secret}
+
+
+def told_settings(settings: Settings) -> dict[str, str]:
+    """Those that a report shows, which may go to anybody: what trading depends on, and nothing of machine or person."""
+    return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if name in TOLD}
 
 
 def day_as_data(rules: SymbolRules, day: Period) -> dict[str, object]:
@@ -121,6 +162,7 @@ def iso(unix_ms: int) -> str:
 def _exit(finished: FinishedExit, tick_size: Decimal) -> dict[str, object]:
     average = finished.average
     return {
+        "id": finished.id,
         "number": finished.number,
         "kind": kind_name(finished.kind),
         "side": finished.side.value,
@@ -135,6 +177,39 @@ def _exit(finished: FinishedExit, tick_size: Decimal) -> dict[str, object]:
         "replaces": finished.replaces,
         "fees": _amounts(finished.fees),
     }
+
+
+def _day(day: DayTotals, tick_size: Decimal) -> dict[str, object]:
+    return {
+        "from": iso(day.from_ms),
+        "to": iso(day.to_ms),
+        "market": day.seen,
+        "exits": day.exits,
+        **_hits(day.hits),
+        "fills": day.fills,
+        "fees": _amounts(day.fees),
+        "value": as_on(day.value, tick_size),
+        "result_frac": day.result_frac,
+        "hold_base_frac": day.hold_base_frac,
+    }
+
+
+def _day_totals(period: Period) -> DayTotals:
+    return DayTotals(
+        from_ms=max(period.from_ms, period.to_ms - period.to_ms % _DAY_MS),
+        to_ms=period.to_ms,
+        exits=len(period.exits),
+        hits=hit_rate(period.exits),
+        fills=period.fills,
+        fees=period.fees,
+        value=period.value,
+        result_frac=period.result_frac,
+        hold_base_frac=period.hold_base_frac,
+    )
+
+
+def _hits(hits: HitRate) -> dict[str, int]:
+    return {"won": hits.won, "judged": hits.judged}
 
 
 def kind_name(kind: Kind) -> str:

@@ -4,13 +4,14 @@ Values are in quote, at the best bid. A deposit or withdrawal during the run is 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderReplaced
-from trailingedge.execution.ids import own_id
+from trailingedge.execution.ids import OwnId, own_id
 from trailingedge.execution.news import News
 from trailingedge.market import ZERO, ExecutionReport, ExecutionType, Side
 from trailingedge.strategy.events import ExitEnded, GateOpened, RegimeSet
@@ -43,12 +44,29 @@ class FinishedExit:
     result_frac: float | None
 
     @property
+    def id(self) -> str:
+        """What its orders are called at the exchange; by this it is found again wherever it is told of."""
+        return str(OwnId(self.kind, self.number))
+
+    @property
     def average(self) -> Decimal | None:
         return self.quote / self.base if self.base else None
 
     @property
     def age_s(self) -> float:
         return max(0.0, (self.ended_ms - self.started_ms) / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class HitRate:
+    """Of the exits whose result is known, how many ended better than their anchor: by count, not by how much."""
+
+    won: int
+    judged: int
+
+    @property
+    def frac(self) -> float | None:
+        return self.won / self.judged if self.judged else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +113,8 @@ class Tally:
         self.first_value = self.last_value = ZERO
         self.max_drawdown_frac = 0.0
         self._peak = ZERO
+        self._midnights: list[Mark] = []  # how things stood when a day was over
+        self._tomorrow_ms = 0
         self._base_asset = base_asset
         self._quote_asset = quote_asset
         self._anchor_price = 0.0
@@ -116,6 +136,9 @@ class Tally:
         value = base * bid + quote
         if not self.first_value:
             self.from_ms, self.first_bid, self.first_value = market_ms, bid, value
+            self._midnights.clear()
+            self._tomorrow_ms = (market_ms // _DAY_MS + 1) * _DAY_MS
+        self._go_on_to(market_ms)
         self.to_ms, self.last_bid, self.last_value = market_ms, bid, value
         self._peak = max(self._peak, value)
         if self._peak:
@@ -135,17 +158,33 @@ class Tally:
 
     def since(self, mark: Mark) -> Period:
         """What has happened from `mark` until now."""
-        fees = {asset: fee - mark.fees.get(asset, ZERO) for asset, fee in self.fees.items()}
+        return self._between(mark, self.now())
+
+    def days(self) -> tuple[Period, ...]:
+        """The run cut at the midnights of UTC, oldest first; each part ends with the last mark before one."""
+        if not self.from_ms:
+            return ()
+        began = Mark(self.from_ms, self.first_bid, self.first_value, exits=0, fills=0, replaces=0, fees={})
+        return tuple(self._between(*edges) for edges in pairwise((began, *self._midnights, self.now())))
+
+    def _go_on_to(self, market_ms: int) -> None:
+        """What comes from then on counts for another day, if one has begun."""
+        if self.first_value and market_ms >= self._tomorrow_ms:
+            self._midnights.append(self.now())
+            self._tomorrow_ms = (market_ms // _DAY_MS + 1) * _DAY_MS
+
+    def _between(self, mark: Mark, end: Mark) -> Period:
+        fees = {asset: fee - mark.fees.get(asset, ZERO) for asset, fee in end.fees.items()}
         return Period(
             from_ms=mark.market_ms,
-            to_ms=self.to_ms,
-            exits=tuple(self.exits[mark.exits :]),
-            fills=self.fills - mark.fills,
-            replaces=self.replaces - mark.replaces,
+            to_ms=end.market_ms,
+            exits=tuple(self.exits[mark.exits : end.exits]),
+            fills=end.fills - mark.fills,
+            replaces=end.replaces - mark.replaces,
             fees={asset: fee for asset, fee in fees.items() if fee},
-            value=self.last_value,
-            result_frac=growth(mark.value, self.last_value),
-            hold_base_frac=growth(mark.bid, self.last_bid),
+            value=end.value,
+            result_frac=growth(mark.value, end.value),
+            hold_base_frac=growth(mark.bid, end.bid),
         )
 
     def resume(self, anchor_price: float) -> None:
@@ -154,6 +193,7 @@ class Tally:
 
     def hear_report(self, report: ExecutionReport) -> None:
         """An execution report of an order of ours."""
+        self._go_on_to(report.time_ms)
         own = own_id(report.client_order_id)
         if own is None or report.execution_type is not ExecutionType.TRADE:
             return
@@ -167,6 +207,7 @@ class Tally:
 
     def hear(self, news: News, market_ms: int) -> FinishedExit | None:
         """Something happened; the exit it ended, if it did."""
+        self._go_on_to(market_ms)
         match news:
             case OrderPlaced():
                 self.placed += 1
@@ -228,6 +269,12 @@ class Calendar:
     def today(self) -> Period | None:
         """The day so far, or the part of it since the start; None before the first look."""
         return None if self._began is None else self._tally.since(self._began)
+
+
+def hit_rate(exits: Iterable[FinishedExit]) -> HitRate:
+    """A result of nothing is no win."""
+    known = [finished.result_frac for finished in exits if finished.result_frac is not None]
+    return HitRate(sum(result > 0 for result in known), len(known))
 
 
 def slippage_frac(side: Side, mid_price: Decimal | None, average: Decimal | None) -> float | None:

@@ -34,7 +34,7 @@ def test_the_summary_is_told_on_stdout_and_nothing_else(klines: str, capsys: pyt
 def test_json_stands_alone_and_has_the_one_shape(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", klines, "--json", "--fee", "0.001", "--balance", "ETH=2,FDUSD=100"]) == ExitCode.OK
     told = json.loads(capsys.readouterr().out)
-    assert list(told) == ["version", "symbol", "from", "to", "settings", "exits", "totals", "gaps"]
+    assert list(told) == ["version", "symbol", "from", "to", "settings", "exits", "totals", "days", "gaps"]
     assert (told["symbol"], told["settings"]["FEE"]) == ("ETHFDUSD", "0.001")
     assert told["totals"]["exits"] == len(told["exits"]) > 0
     assert told["exits"][0]["base"] == "2"
@@ -93,10 +93,29 @@ def test_what_is_wrong_is_said_with_its_remedy(
 
 
 def test_what_makes_a_result_doubtful_stands_beside_it(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["replay", klines, "--set", "KLINE_INTERVAL=1s", "--balance", "ETH=0.001"]) == ExitCode.OK
-    told = capsys.readouterr().out
+    assert run(["replay", klines, "--set", "KLINE_INTERVAL=1s"]) == ExitCode.OK
+    told = " ".join(capsys.readouterr().out.split())
     assert "1m klines tell nothing of the 1s candles within them" in told
-    assert "too little was held" in told
+
+
+def test_an_account_that_is_too_small_is_told_of_at_the_beginning_and_with_what_it_takes(
+    klines: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replay", klines, "--balance", "ETH=0.001"]) == ExitCode.OK
+    told = capsys.readouterr()
+    said = "enough to trade with: 0.001 ETH and 0 FDUSD are too little for an order, which takes 0.002"
+    assert told.err.startswith(f"not {said}")
+    assert f"missing: {said}" in " ".join(told.out.split())
+    assert "give more with --balance, as ETH=0.002" in told.err
+
+
+@pytest.mark.parametrize("words", [["--symbol", "BTCUSDT"], ["--set", "SYMBOL=BTCUSDT"]], ids=" ".join)
+def test_a_market_is_not_told_as_another_ones(
+    words: list[str], klines: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replay", klines, *words]) == ExitCode.CONFIG
+    said = capsys.readouterr().err
+    assert "ETHFDUSD-1m-2026-07.csv: ETHFDUSD by its name, not BTCUSDT; leave --symbol out" in said
 
 
 def test_after_ctrl_c_there_is_what_there_is_so_far(

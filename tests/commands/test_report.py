@@ -24,7 +24,7 @@ from trailingedge.report.data import as_data
 from trailingedge.report.ledger_csv import as_csv
 from trailingedge.report.page import page
 from trailingedge.report.saved import load, save
-from trailingedge.report.terminal import summary_text
+from trailingedge.report.terminal import summary_text, terminal_width
 from trailingedge.websocket.connection import Socket
 
 
@@ -49,7 +49,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_saved_story_is_told_on_the_terminal(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(path) is ExitCode.OK
     shown = capsys.readouterr()
-    assert (shown.out, shown.err) == (summary_text(a_story()) + "\n", "")
+    assert (shown.out, shown.err) == (summary_text(a_story(), terminal_width()) + "\n", "")
 
 
 def test_json_and_ledger_stand_alone_on_stdout(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

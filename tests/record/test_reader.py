@@ -77,7 +77,7 @@ def test_a_part_that_is_missing_is_a_hole(tmp_path: Path, there: int, missing: s
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        pytest.param(b"", "not a recorded session", id="empty"),
+        pytest.param(b"", "empty, nothing was recorded", id="empty"),
         pytest.param(b"plain text\n" * 10, "damaged", id="no gzip"),
         pytest.param(packed([[("part", 2)]]), "part 2 of a session", id="a later part"),
         pytest.param(packed([[("alert", 20, "hello")]]), "not a recorded session", id="something else"),

@@ -77,3 +77,14 @@ def test_a_request_that_came_before_is_heeded_at_once_as_well() -> None:
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt), asked.heeded_at_once():
             raise AssertionError("nothing is begun")
+
+
+def test_what_is_said_stays_on_a_line_of_its_own_and_reaches_a_pipe_too() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        bar = Bar(stream)
+        bar.show(0.5, "half of it")
+        bar.say("not enough")
+    assert terminal.getvalue().endswith("\rnot enough\n")
+    assert pipe.getvalue() == "not enough\n"
+    Bar(None).say("to nobody")

@@ -173,3 +173,23 @@ def a_one_sided_story() -> Story:
     """It sold, and never bought back; the fees came in three assets at once."""
     story = a_story()
     return dataclasses.replace(story, exits=story.exits[:1], fills=story.fills[:2], gaps=())
+
+
+def a_long_story() -> Story:
+    """A month without a market in it, gaps without number, fees in three assets, and an exit that went on and on."""
+    story = a_story()
+    number = MIDNIGHT_MS + 1_200_000
+    fills = (
+        fill(number, trade_id=5, quantity="12345678.12345678", fee="0.00012345", fee_asset="BNB"),
+        fill(number, trade_id=6, quantity="0.00000001", fee="0.00123456", fee_asset="ETH"),
+        fill(number, trade_id=7, quantity="1", fee="1234.56789012"),
+    )
+    long = finished(number, fills, 0.5, cause=Cause.VANISHED)
+    gaps = tuple(f"{count} 1m klines missing: 2026-07-02 01:00 to 2026-07-02 05:00 UTC" for count in range(40))
+    return dataclasses.replace(
+        story,
+        exits=(long, *story.exits),
+        fills=(*fills, *story.fills),
+        to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1,
+        gaps=gaps,
+    )

@@ -4,25 +4,33 @@ import csv
 import io
 import json
 from collections import defaultdict
+from datetime import datetime
 from decimal import Decimal
+from itertools import takewhile
+from math import prod
 from typing import Any
 
 import pytest
-from tests.report.stories import a_one_sided_story, a_quiet_story, a_story
+from tests.report.stories import a_long_story, a_one_sided_story, a_quiet_story, a_story
 from tests.report.test_page import Reading, read
 
 from trailingedge.market import plain
-from trailingedge.notifications.texts import percent
+from trailingedge.notifications.texts import amounts, figure, lasting, percent
 from trailingedge.report.data import as_data
+from trailingedge.report.figures import rules
 from trailingedge.report.ledger_csv import as_csv
 from trailingedge.report.story import Story
+from trailingedge.report.tables import missing, slippage
 from trailingedge.report.terminal import summary_text
 
 STORIES = pytest.mark.parametrize(
-    "story", [a_story(), a_quiet_story(), a_one_sided_story()], ids=["awkward", "nothing done", "one-sided"]
+    "story",
+    [a_story(), a_quiet_story(), a_one_sided_story(), a_long_story()],
+    ids=["awkward", "nothing done", "one-sided", "long"],
 )
 EXIT_COLUMNS = 11
-DAY_COLUMNS = 8
+DAY_COLUMNS = 7
+WIDE = 1000  # letters, so that each row is one line
 
 
 def ledger(story: Story) -> list[dict[str, str]]:
@@ -35,13 +43,15 @@ def data(story: Story) -> dict[str, Any]:
 
 
 def rows(told: Reading, columns: int) -> list[list[str]]:
-    """The rows of a page's table, without its heading."""
-    return [row for row in told.rows if len(row) == columns][1:]
+    """The rows of a page's table, without its heading; one of a single cell stands across all columns."""
+    first = next((number for number, row in enumerate(told.rows) if len(row) == columns), len(told.rows))
+    below = told.rows[first + 1 :]
+    return list(takewhile(lambda row: len(row) in (1, columns), below))
 
 
 def lines(story: Story, heading: str) -> list[str]:
     """The lines of a table on the terminal, without its heading."""
-    _, found, below = summary_text(story).partition(f"\n  {heading}")
+    _, found, below = summary_text(story, WIDE).partition(f"\n  {heading}")
     return below.split("\n\n")[0].splitlines()[1:] if found else []
 
 
@@ -52,8 +62,9 @@ def test_the_fees_are_those_of_the_fills(story: Story) -> None:
         paid[row["fee_asset"]] += Decimal(row["fee_amount"])
     told = {asset: plain(Decimal(fee)) for asset, fee in paid.items() if fee}
     assert data(story)["totals"]["fees"] == told
-    on_page = " + ".join(f"{fee} {asset}" for asset, fee in told.items()) or "none"
-    assert read(story).figures["Fees"][0] == on_page
+    shown = amounts(rules(story), paid)
+    assert read(story).figures["Fees"][0] == shown
+    assert f", fees {shown}\n" in summary_text(story, WIDE)
 
 
 @STORIES
@@ -63,14 +74,14 @@ def test_fills_exits_and_replaces_are_as_many_everywhere(story: Story) -> None:
     assert totals["exits"] == len(data(story)["exits"]) == len(lines(story, "ended, UTC"))
     assert totals["exits"] == len(rows(read(story), EXIT_COLUMNS))
     counts = f"exits {totals['exits']}, fills {totals['fills']}, replaces {totals['replaces']}, fees"
-    assert counts in summary_text(story)
+    assert counts in summary_text(story, WIDE)
     shown = [str(totals["exits"]), f"{totals['fills']} fills, {totals['replaces']} replaces"]
     assert read(story).figures["Exits"] == shown
 
 
 @STORIES
 def test_result_and_comparisons_are_the_same_fractions(story: Story) -> None:
-    totals, text, figures = data(story)["totals"], summary_text(story), read(story).figures
+    totals, text, figures = data(story)["totals"], summary_text(story, WIDE), read(story).figures
     result, base, quote, drawdown = (
         percent(Decimal(repr(totals[name])))
         for name in ("result_frac", "hold_base_frac", "hold_quote_frac", "max_drawdown_frac")
@@ -86,7 +97,8 @@ def test_result_and_comparisons_are_the_same_fractions(story: Story) -> None:
 @STORIES
 def test_an_exit_is_the_sum_of_its_rows_in_the_ledger(story: Story) -> None:
     for told in data(story)["exits"]:
-        own = [row for row in ledger(story) if row["exit_number"] == str(told["number"])]
+        own = [row for row in ledger(story) if row["exit_id"] == told["id"]]
+        assert own == [row for row in ledger(story) if row["exit_number"] == str(told["number"])]
         base, quote = (sum(Decimal(row[name]) for row in own) for name in ("base_amount", "quote_amount"))
         assert (Decimal(told["base"]), Decimal(told["quote"])) == (base, quote)
 
@@ -96,22 +108,84 @@ def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(story: Story
     exits = data(story)["exits"]
     for told, row, line in zip(exits, rows(read(story), EXIT_COLUMNS), lines(story, "ended, UTC"), strict=True):
         assert line.split() == " ".join(row).split()
-        assert row[3] == told["base"]
-        assert row[4] == (told["average"] or "–")
+        assert row[0] == told["to"][:19].replace("T", " ")
+        assert row[3] == told["side"]
+        assert row[4] == told["base"]
+        assert row[5] == (told["average"] or "–")
         known = told["result_frac"]
-        assert row[5] == ("–" if known is None else percent(known))
+        assert row[2] == ("–" if known is None else percent(known))
+        slipped = told["slippage_frac"]
+        assert row[6] == ("–" if slipped is None else slippage(slipped))
+        took = datetime.fromisoformat(told["to"]) - datetime.fromisoformat(told["from"])
+        assert row[7] == (lasting(took.total_seconds()) if told["average"] else "–")
         assert row[8] == str(told["replaces"])
         assert row[9] == (" + ".join(f"{fee} {asset}" for asset, fee in told["fees"].items()) or "none")
 
 
 @STORIES
-def test_the_days_are_the_same_on_terminal_and_page(story: Story) -> None:
-    on_page = [" ".join(row).split() for row in rows(read(story), DAY_COLUMNS)]
-    assert on_page == [line.split() for line in lines(story, "day ")]
-    assert on_page
+def test_a_day_is_told_alike_on_terminal_and_page_and_in_the_data(story: Story) -> None:
+    told, on_page, on_terminal = data(story)["days"], rows(read(story), DAY_COLUMNS), lines(story, "day ")
+    assert [" ".join(row).split() for row in on_page] == [line.split() for line in on_terminal]
+    for day, row in zip(told, on_page, strict=True):
+        assert row[0].startswith(day["from"][:10])
+        if not day["market"]:
+            assert "no market" in row[0]
+            continue
+        fees = {asset: Decimal(fee) for asset, fee in day["fees"].items()}
+        assert row[1:] == [
+            percent(day["result_frac"]),
+            percent(day["hold_base_frac"]),
+            day["value"],
+            str(day["exits"]),
+            f"{day['won']} of {day['judged']}" if day["judged"] else "–",
+            amounts(rules(story), fees),
+        ]
+
+
+@STORIES
+def test_the_days_add_up_to_the_totals(story: Story) -> None:
+    told = data(story)
+    days, totals = told["days"], told["totals"]
+    for name in ("exits", "won", "judged", "fills"):
+        assert sum(day[name] for day in days) == totals[name]
+    for asset, paid in totals["fees"].items():
+        assert sum(Decimal(day["fees"].get(asset, "0")) for day in days) == Decimal(paid)
+    assert days[-1]["value"] == figure(Decimal(totals["value"]), story.tick_size)
+    for name in ("result_frac", "hold_base_frac"):
+        assert prod(1 + day[name] for day in days) == pytest.approx(1 + totals[name])
+
+
+@STORIES
+def test_a_day_has_as_many_fills_and_fees_as_its_rows_in_the_ledger(story: Story) -> None:
+    for day in data(story)["days"]:
+        own = [row for row in ledger(story) if day["from"] <= row["time_utc"] < day["to"]]
+        assert day["fills"] == len(own)
+        for asset, paid in day["fees"].items():
+            assert Decimal(paid) == sum(Decimal(row["fee_amount"]) for row in own if row["fee_asset"] == asset)
+
+
+@STORIES
+def test_the_values_and_what_was_won_are_the_same_everywhere(story: Story) -> None:
+    totals, text, told = data(story)["totals"], summary_text(story, WIDE), read(story)
+    first, last = (f"{figure(Decimal(totals[name]), story.tick_size)} FDUSD" for name in ("first_value", "value"))
+    assert f"value {last}, result" in text
+    assert any(f"from {first} to {last}," in words for words in told.words)
+    won = f"{totals['won']} of {totals['judged']}"
+    assert told.figures["Won"][0].startswith(won if totals["judged"] else "–")
+    assert (f"won {won}: " in text) == bool(totals["judged"])
+
+
+@STORIES
+def test_an_exit_has_one_name_by_which_all_four_can_be_joined(story: Story) -> None:
+    ids = [told["id"] for told in data(story)["exits"]]
+    assert [row[-1] for row in rows(read(story), EXIT_COLUMNS)] == ids
+    assert [line.split()[-1] for line in lines(story, "ended, UTC")] == ids
+    filled = {told["id"] for told in data(story)["exits"] if told["base"] != "0"}
+    assert filled <= {row["exit_id"] for row in ledger(story)}
 
 
 @STORIES
 def test_what_is_missing_is_told_everywhere(story: Story) -> None:
     assert data(story)["gaps"] == list(story.gaps)
-    assert all(gap in read(story).words and f"missing: {gap}" in summary_text(story) for gap in story.gaps)
+    text, words = summary_text(story, WIDE), read(story).words
+    assert all(gap in words and f"missing: {gap}\n" in text for gap in missing(story.gaps))

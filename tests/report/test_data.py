@@ -11,7 +11,7 @@ from trailingedge.report.data import as_data
 def test_the_shape_is_the_one_of_a_summary() -> None:
     told = json.loads(json.dumps(as_data(a_story()), allow_nan=False))
     assert list(told) == SHAPE
-    assert list(told["totals"])[:4] == ["exits", "fills", "replaces", "fees"]
+    assert list(told["totals"])[:6] == ["exits", "won", "judged", "fills", "replaces", "fees"]
     assert (told["from"], told["gaps"]) == ("2026-07-02T00:00:00.000+00:00", ["2026-07-02 01:00: an hour is missing"])
     assert told["totals"]["rejected"] == {"-2010": 2, "-1013": 1}
     assert told["totals"]["fees"] == {"BNB": "0.0012", "FDUSD": "1.91253", "ETH": "0.0000001"}

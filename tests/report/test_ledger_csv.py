@@ -25,6 +25,7 @@ def test_each_fill_is_a_row_that_a_tax_tool_can_read() -> None:
         ("kind", "flush"),
         ("base_asset", "ETH"),
         ("quote_asset", "FDUSD"),
+        ("exit_id", a_story().exits[2].id),
     ]
 
 

@@ -1,6 +1,7 @@
 """The page needs nothing but itself, and can be read without its script."""
 
 import dataclasses
+import json
 import re
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
-from tests.report.stories import MIDNIGHT_MS, a_quiet_story, a_story
+from tests.report.stories import DAY_MS, MIDNIGHT_MS, a_quiet_story, a_story
 from tests.report.unpack import unpacked
 
 from trailingedge.report.page import page
@@ -52,7 +53,7 @@ class Reading(HTMLParser):
             self.data += data if self._id == "data" else ""
         elif within == "dt":
             self.figures[data] = []
-        elif within == "dd" and self.figures:
+        elif "dd" in self._open and self.figures:
             list(self.figures.values())[-1].append(data)
         elif "td" in self._open or "th" in self._open:
             self.rows[-1][-1] += data
@@ -77,12 +78,24 @@ def test_every_place_in_it_is_filled() -> None:
 
 def test_exits_days_and_gaps_can_be_read_without_a_script() -> None:
     told = read(a_story())
-    assert ["2026-07-02 00:10:12", "take-profit", "SELL", "1", "2550.04", "+2.00 %", "0.12 % worse"] in [
+    assert ["2026-07-02 00:10:12", "take-profit", "+2.00 %", "SELL", "1", "2550.04", "0.12 % worse"] in [
         row[:7] for row in told.rows
     ]
-    assert [row[:2] for row in told.rows if len(row) == 8][1:] == [["2026-07-02", "+2.00 %"], ["2026-07-03", "-0.12 %"]]
+    assert [row[:2] for row in told.rows if len(row) == 7][1:] == [["2026-07-02", "+2.00 %"], ["2026-07-03", "-0.12 %"]]
     assert "2026-07-02 01:00: an hour is missing" in told.words
     assert told.figures["Result in FDUSD"] == ["+1.88 %", "after fees"]
+
+
+def test_a_month_without_a_market_is_one_row_across_the_table() -> None:
+    told = read(dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1))
+    assert [row for row in told.rows if len(row) == 1] == [
+        ["2026-07-04 to 2026-08-10: no market, 38 days; the change is in the day after"]
+    ]
+
+
+def test_a_simulation_says_whose_time_it_tells_and_that_no_money_was_at_stake() -> None:
+    assert any("simulated: no money" in words for words in read(dataclasses.replace(a_story(), simulated=True)).words)
+    assert not any("simulated: no money" in words for words in read(a_story()).words)
 
 
 def test_a_story_in_which_nothing_happened_makes_a_page() -> None:
@@ -136,3 +149,28 @@ def test_the_script_is_one_that_a_browser_can_read() -> None:
     script = files("trailingedge.report").joinpath("page.js").read_text(encoding="utf-8")
     done = subprocess.run(["node", "--check", "-"], input=script, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+FOLDING = """
+const MINUTE = 60000, DAY = 86400000;
+const minutes = (from, count) => Array.from({ length: count }, (_, row) => from + row * MINUTE);
+const times = [...minutes(0, 1440), ...minutes(2 * DAY - MINUTE * 5, 300), ...minutes(40 * DAY, 1440)];
+const data = {
+  candleMs: Float64Array.from(times), momentMs: new Float64Array(0), restFrom: new Float64Array(0),
+  restTo: new Float64Array(0), fillMs: new Float64Array([20 * DAY]), exits: [[0, 40 * DAY]], fromMs: 0, toMs: 41 * DAY,
+};
+"""
+FOLDED = """
+const drawn = data.toMs - data.fromMs;
+const there = times.every((time, row) => Math.abs(real(data.candleMs[row]) - time) < 1);
+const inOrder = data.candleMs.every((time, row) => row === 0 || time > data.candleMs[row - 1]);
+console.log(JSON.stringify([folds.length, there, inOrder, drawn < 3 * DAY, data.exits[0][1] === data.candleMs[1740]]));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node to run it with")
+def test_a_month_without_candles_is_folded_into_a_strip_and_times_are_told_as_they_were() -> None:
+    script = files("trailingedge.report").joinpath("page.js").read_text(encoding="utf-8")
+    part = script.partition("// --- time without a market ---")[2].partition("// --- words ---")[0]
+    done = subprocess.run(["node", "-"], input=FOLDING + part + FOLDED, text=True, capture_output=True, check=False)
+    assert (json.loads(done.stdout or "null"), done.stderr) == ([2, True, True, True, True], "")

@@ -43,6 +43,43 @@ def test_what_is_no_number_is_saved_as_missing(tmp_path: Path) -> None:
     assert load(tmp_path / "saved").moments[0].trail is None
 
 
+def test_whatever_byte_of_it_is_wrong_it_is_the_same_story_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "flipped.story.json.gz"
+    save(a_story(), path)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :])
+        try:
+            assert load(path) == a_story()
+        except ConfigError as refused:
+            (problem,) = refused.problems
+            assert problem.startswith(f"{path}: ")
+
+
+def test_a_wrong_sum_is_damage_and_not_another_kind_of_file(tmp_path: Path) -> None:
+    path = tmp_path / "flipped.story.json.gz"
+    save(a_story(), path)
+    whole = bytearray(path.read_bytes())
+    whole[-6] ^= 1
+    path.write_bytes(whole)
+    assert "damaged, its sum is wrong" in told_of(path)
+
+
+def test_settings_that_a_report_shows_no_more_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.story.json.gz"
+    save(replace(a_story(), settings={"BUFFER": "0.002", "TELEGRAM_CHAT_ID": "777", "LOG_DIR": "/home/me"}), path)
+    assert load(path).settings == {"BUFFER": "0.002"}
+
+
+def test_a_story_of_before_simulations_were_told_apart_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.story.json.gz"
+    save(a_story(), path)
+    told = json.loads(gzip.decompress(path.read_bytes()))
+    del told["simulated"]
+    path.write_bytes(gzip.compress(json.dumps(told).encode()))
+    assert load(path) == a_story()
+
+
 def told_of(path: Path) -> str:
     with pytest.raises(ConfigError) as raised:
         load(path)

@@ -1,8 +1,13 @@
 """On the terminal: the summary as a session ends with it, then exits and days in columns."""
 
-from tests.report.stories import a_quiet_story, a_story
+import dataclasses
 
-from trailingedge.report.terminal import summary_text
+import pytest
+from tests.report.stories import DAY_MS, MIDNIGHT_MS, a_long_story, a_quiet_story, a_story
+
+from trailingedge.report.story import Story
+from trailingedge.report.tables import GAPS_SHOWN
+from trailingedge.report.terminal import summary_text, terminal_width
 
 
 def test_it_begins_like_the_summary_of_a_session() -> None:
@@ -12,23 +17,72 @@ def test_it_begins_like_the_summary_of_a_session() -> None:
     assert "  value 2547.00 FDUSD, result +1.88 % in FDUSD" in lines
     assert "  missing: 2026-07-02 01:00: an hour is missing" in lines
     assert "  deepest drawdown -1.23 %" in lines
-    assert "  exits that won since their anchor: 1 of 2" in lines
+    assert "  won 1 of 2: exits that ended better than their anchor, after fees; by how much" in lines
 
 
-def test_each_exit_is_a_line_under_its_headings() -> None:
-    lines = summary_text(a_story()).splitlines()
+def test_each_exit_is_a_line_under_its_headings_where_there_is_room() -> None:
+    lines = summary_text(a_story(), width=200).splitlines()
     head = next(line for line in lines if line.startswith("  ended, UTC"))
     sold, expired, bought = lines[lines.index(head) + 1 : lines.index(head) + 4]
-    assert sold.split()[:6] == ["2026-07-02", "00:10:12", "take-profit", "SELL", "1", "2550.04"]
+    assert sold.split()[:7] == ["2026-07-02", "00:10:12", "take-profit", "+2.00", "%", "SELL", "1"]
     assert "0.12 % worse" in sold
     assert "0.0012 BNB + 1.91253 FDUSD" in sold
-    assert "expired, no order could rest in time" in expired
+    assert sold.endswith(a_story().exits[0].id)
+    assert "manual flip, expired" in expired
     assert "0.04 % better" in bought
     assert head.index("side") == sold.index("SELL") == bought.index("BUY")
 
 
+def test_what_has_no_room_stands_below_further_in_and_so_do_its_headings() -> None:
+    lines = summary_text(a_story(), width=80).splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("  ended, UTC"))
+    assert lines[first].split() == ["ended,", "UTC", "why", "result", "side", "amount,", "ETH"]
+    assert lines[first + 1].split()[:3] == ["price,", "FDUSD", "slippage"]
+    assert lines[first + 1].startswith("      ")
+    assert lines[first + 3].startswith("  2026-07-02 00:10:12  take-profit ")
+    assert lines[first + 4].split()[:3] == ["2550.04", "0.12", "%"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+@pytest.mark.parametrize("story", [a_story(), a_long_story(), a_quiet_story()], ids=["usual", "long", "quiet"])
+def test_no_line_is_wider_than_the_terminal(story: Story, width: int) -> None:
+    assert max(map(len, summary_text(story, width).splitlines())) <= width
+
+
+def test_the_width_is_the_terminals_and_eighty_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "132")
+    assert terminal_width() == 132
+    monkeypatch.setenv("COLUMNS", "3")
+    assert terminal_width() == 40
+
+
+def test_a_month_without_a_market_is_one_line() -> None:
+    story = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1)
+    days = summary_text(story, width=200).partition("days, by UTC")[2].splitlines()[2:]
+    assert len(days) == 4
+    assert days[2] == "  2026-07-04 to 2026-08-10: no market, 38 days; the change is in the day after"
+
+
+def test_of_very_many_gaps_the_first_are_told_and_the_others_counted() -> None:
+    told = summary_text(a_long_story())
+    assert told.count("  missing: ") == GAPS_SHOWN + 1
+    assert "missing: and 32 more" in told
+
+
+def test_small_fees_of_a_day_are_not_rounded_to_nothing() -> None:
+    last = summary_text(a_story(), width=200).splitlines()[-1]
+    assert last.endswith("0.0000001 ETH")
+
+
+def test_the_time_of_a_simulation_is_told_as_its_own() -> None:
+    told = summary_text(dataclasses.replace(a_story(), simulated=True), width=200)
+    assert told.startswith("summary sim ETHFDUSD: ")
+    assert "to 2026-07-03 00:20:00 UTC, simulated time" in told
+    assert "simulated" not in summary_text(a_story())
+
+
 def test_each_day_is_a_line() -> None:
-    text = summary_text(a_story())
+    text = summary_text(a_story(), width=200)
     assert [line.split()[:3] for line in text.splitlines()[-2:]] == [
         ["2026-07-02", "+2.00", "%"],
         ["2026-07-03", "-0.12", "%"],

@@ -171,6 +171,13 @@ def test_settings_win_over_names(tmp_path: Path) -> None:
     assert (market.symbol, market.base_asset, market.quote_asset) == ("ETHFDUSD", "ETH", "FDUSD")
 
 
+def test_a_market_that_is_played_as_another_says_so(tmp_path: Path) -> None:
+    path = saved(tmp_path / "ETHUSDT-1m-2025-06-01.csv", minutes(range(2)))
+    (gap,) = open_market([path], symbol="ETHFDUSD").gaps
+    assert "ETHUSDT-1m-2025-06-01.csv is ETHUSDT by its name" in gap
+    assert open_market([path], symbol="ETHUSDT").gaps == open_market([path]).gaps == ()
+
+
 @pytest.mark.parametrize(
     ("symbol", "assets"),
     [

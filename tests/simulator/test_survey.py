@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from trailingedge.simulator.layouts import Layout
-from trailingedge.simulator.survey import disagreements, finest, interval_name, missing, survey_all
+from trailingedge.simulator.survey import disagreements, finest, interval_name, missing, of_another, survey_all
 
 HOUR_MS = 3_600_000
 START_MS = 1_609_459_200_000  # 2021-01-01 00:00 UTC
@@ -107,6 +107,20 @@ def test_files_of_different_markets_do_not_mix(write: Write, files: dict[str, st
     (problem,) = disagreements(surveys)
     assert problem.startswith(words)
     assert problem.endswith("give the files of one market and one layout")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        pytest.param("ETHUSDT-1m-2025-06-01.zip", ["ETHUSDT"], id="a day"),
+        pytest.param("ETHUSDT-1mo-2025-06.csv", ["ETHUSDT"], id="a month"),
+        pytest.param("ETHUSDT-aggTrades-2025-06-01.zip", ["ETHUSDT"], id="trades"),
+        pytest.param("ETHFDUSD-1m-2025-06-01.zip", [], id="the same"),
+        pytest.param("mine-1m.csv", [], id="a name of one's own"),
+    ],
+)
+def test_only_the_exchanges_own_names_tell_another_symbol_for_certain(name: str, found: list[str]) -> None:
+    assert list(of_another([name], "ethfdusd")) == found
 
 
 @pytest.mark.parametrize(

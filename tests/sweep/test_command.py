@@ -76,7 +76,7 @@ def test_a_winner_is_judged_on_days_it_was_not_chosen_on(
     monkeypatch.setattr(command, "engine_named", lambda _: local)
     monkeypatch.setattr(command, "folds", lambda from_ms, _: folds(from_ms, from_ms + 4 * day_ms))
     assert run(["sweep", klines, *VARIED]) == ExitCode.OK
-    told = capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
     assert "chosen on 2026-07-02 13:47:00 to 2026-07-05, judged on 2026-07-05 to 2026-07-06 13:47:00" in told
     assert "-20.00 %, which was 4th of 4" in told
     assert "do not trust it" in told

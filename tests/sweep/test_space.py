@@ -26,10 +26,12 @@ def test_a_combination_that_changes_nothing_is_tried_once() -> None:
     assert found.combinations == ({}, {"BUFFER": "0.003"})
 
 
-def test_contradictions_are_left_out_and_counted() -> None:
+def test_contradictions_are_left_out_and_named() -> None:
     found = space([axis("START_FACTOR=0.2,0.6"), axis("MIN_FACTOR=0.1,0.4")], SETTINGS, None, 0)
     assert {"START_FACTOR": "0.2", "MIN_FACTOR": "0.4"} not in found.combinations
-    assert found.left_out == 1
+    (left_out,) = found.left_out
+    assert left_out.combination == {"START_FACTOR": "0.2", "MIN_FACTOR": "0.4"}
+    assert "MIN_FACTOR" in left_out.why
 
 
 def test_chance_is_the_seeds_and_stays_in_its_range() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from trailingedge.sweep.folds import Folds, folds
+from trailingedge.sweep.space import LeftOut
 from trailingedge.sweep.trial import Outcome, PartResult
 from trailingedge.sweep.verdict import Verdict, judge
 
@@ -13,7 +14,7 @@ def outcome(*growths: float, drawdown: float = 0.01) -> Outcome:
     return Outcome(tuple(PartResult(growth, 1.1, drawdown, exits=2) for growth in growths))
 
 
-def judged(outcomes: dict[int, Outcome], cut: Folds = FORTNIGHT, left_out: int = 0) -> Verdict:
+def judged(outcomes: dict[int, Outcome], cut: Folds = FORTNIGHT, left_out: tuple[LeftOut, ...] = ()) -> Verdict:
     return judge(COMBINATIONS, outcomes, cut, left_out)
 
 
@@ -53,6 +54,6 @@ def test_of_equals_the_one_that_changes_nothing_wins_and_ranks_are_shared() -> N
 
 
 def test_without_days_to_judge_on_nothing_is_judged() -> None:
-    verdict = judged({0: outcome(1.0), 1: outcome(1.3), 2: outcome(1.2)}, folds(0, DAY_MS), left_out=4)
+    verdict = judged({0: outcome(1.0), 1: outcome(1.3), 2: outcome(1.2)}, folds(0, DAY_MS))
     assert (verdict.last.winner.number, verdict.last.winner.out_of_sample_frac) == (1, None)
-    assert (verdict.walked_forward_frac, verdict.agreement, verdict.left_out) == (None, None, 4)
+    assert (verdict.walked_forward_frac, verdict.agreement, verdict.left_out) == (None, None, ())

@@ -21,7 +21,7 @@ from trailingedge.execution.history import PASSING
 from trailingedge.execution.since import length_ms
 from trailingedge.market import ZERO, AccountTrade, OrderRecord
 from trailingedge.report.books import AccountPast, exits_between
-from trailingedge.results import shown_settings
+from trailingedge.results import told_settings
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.conversation import Conversation
@@ -150,7 +150,7 @@ class _Reading:
             rules=rules,
             params=wiring.strategy_params(settings, rules, float(fee)),
             channel=lambda: wiring.channel(settings),
-            settings=shown_settings(settings),
+            settings=told_settings(settings),
             from_ms=began_ms,
             to_ms=max(to_ms, began_ms),
             orders=orders,

@@ -21,6 +21,7 @@ from trailingedge.config import Settings
 from trailingedge.config_validator import problems
 from trailingedge.errors import ConfigError, ExitCode, UsageError
 from trailingedge.record.files import SUFFIX
+from trailingedge.replay.kinds import is_session
 from trailingedge.replay.market_story import add_market_arguments, story_of_market
 from trailingedge.replay.progress import on_stderr
 from trailingedge.report import saved
@@ -28,7 +29,7 @@ from trailingedge.report.data import as_data
 from trailingedge.report.ledger_csv import as_csv
 from trailingedge.report.page import page
 from trailingedge.report.story import Story
-from trailingedge.report.terminal import summary_text
+from trailingedge.report.terminal import summary_text, terminal_width
 
 _DESCRIPTION: Final = """\
 Replay recorded market files, and tell what the strategy would have made of
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ, 
     """Replay the files, and tell the story in every way that was asked for. `program` is our version."""
     try:
         usage.check(_crowded(arguments))
-        sessions = [path for path in arguments.files if path.name.endswith(SUFFIX)]
+        sessions = list(filter(is_session, arguments.files))
         return _of_session(sessions, arguments, program) if sessions else _of_market(arguments, environ)
     except ConfigError as wrong:
         return usage.refused("replay", wrong, arguments)
@@ -109,7 +110,8 @@ def _assignments(arguments: argparse.Namespace) -> list[tuple[str, str]]:
 def _of_market(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     settings, bar = read_settings(arguments, environ), on_stderr()
     try:
-        story, halted = story_of_market(arguments.files, settings, arguments.symbol, arguments.balance, bar)
+        symbol = flags.given(arguments).get("SYMBOL")
+        story, halted = story_of_market(arguments.files, settings, symbol, arguments.balance, bar)
     except KeyboardInterrupt:
         bar.close()
         print("interrupted while the files were being looked through: nothing was replayed", file=sys.stderr)
@@ -164,4 +166,4 @@ def _tell(story: Story, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
     elif STDOUT not in (arguments.csv, arguments.html):
-        print(summary_text(story))
+        print(summary_text(story, terminal_width()))

@@ -39,7 +39,7 @@ from trailingedge.report.data import as_data
 from trailingedge.report.ledger_csv import as_csv
 from trailingedge.report.page import page
 from trailingedge.report.story import Story
-from trailingedge.report.terminal import summary_text
+from trailingedge.report.terminal import summary_text, terminal_width
 
 USUAL_DAYS: Final = 30
 
@@ -124,7 +124,7 @@ def _tell(story: Story, arguments: argparse.Namespace) -> None:
     elif arguments.csv:
         print(as_csv(story), end="")
     elif arguments.html != STDOUT:
-        print(summary_text(story))
+        print(summary_text(story, terminal_width()))
 
 
 def _failed(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
@@ -137,10 +137,10 @@ def _failed(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
 
 
 def _of_file(path: Path) -> Story:
-    """By its name, a recorded session or a story that was saved. Raises ConfigError."""
-    if path.name.endswith(SUFFIX):
-        return _of_session(path)
-    return saved.load(path)
+    """Of a recorded session, or as it was saved. Raises ConfigError."""
+    from trailingedge.replay import kinds  # a report of the account needs no files
+
+    return _of_session(path) if kinds.to_be_told(path) is kinds.Kind.SESSION else saved.load(path)
 
 
 def _of_session(path: Path) -> Story:

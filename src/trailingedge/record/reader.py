@@ -156,6 +156,8 @@ def _head(path: Path, line: bytes, trouble: str | None) -> Head:
     remedy = "name the first file of a recorded session"
     if trouble is not None and not line:
         raise ConfigError([f"{trouble if str(path) in trouble else f'{path}: {trouble}'}; {remedy}"])
+    if not line:
+        raise ConfigError([f"{path}: empty, nothing was recorded in it; {remedy}"])
     try:
         told = json.loads(line)
         kind, head = told[0], told[1]

@@ -128,3 +128,8 @@ class TickColumns:
 
 
 Columns = KlineColumns | TickColumns
+
+
+def opening_price(columns: Columns) -> int:
+    """The first price of columns that are not empty, in ticks."""
+    return columns.opens[0] if isinstance(columns, KlineColumns) else columns.bids[0]

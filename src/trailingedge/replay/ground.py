@@ -3,18 +3,23 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Final
 
+from trailingedge import wiring
 from trailingedge.config import Settings
-from trailingedge.config_validator import problems, problems_with_exchange
+from trailingedge.config_validator import effective_rules, problems, problems_with_exchange
 from trailingedge.errors import ConfigError
+from trailingedge.market import ZERO, BookTop, plain
+from trailingedge.replay.kinds import only_markets
 from trailingedge.replay.venue import rules_of
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.simulator.recorded import RecordedMarket, open_market
-from trailingedge.simulator.survey import interval_name
+from trailingedge.simulator.survey import interval_name, of_another
 from trailingedge.simulator.terms import Terms
+from trailingedge.strategy.inputs import Holdings
+from trailingedge.strategy.regime import worth_more
 
 USUAL_BASE: Final = Decimal(1)
 
@@ -29,13 +34,23 @@ class Ground:
 
 
 def open_files(files: Sequence[Path], settings: Settings, *, symbol: str | None) -> RecordedMarket:
-    """The market of these files, which name the symbol unless it is given. Raises ConfigError."""
+    """The market of these files, which name the symbol unless it is given. Raises ConfigError.
+
+    A symbol that the exchange's own names of the files contradict is refused: what was told of it would be of another.
+    """
+    only_markets(files)
     if symbol is not None:
+        if wrong := of_another(files, symbol):
+            raise ConfigError([_contradicted(symbol, other, path) for other, path in wrong.items()])
         return open_market(files, symbol, settings.base_asset, settings.quote_asset)
     market = open_market(files)
     if market.symbol != settings.symbol:  # the assets that were set are those of another pair
         return market
     return open_market(files, None, settings.base_asset, settings.quote_asset)
+
+
+def _contradicted(symbol: str, other: str, path: Path) -> str:
+    return f"{path}: {other} by its name, not {symbol}; leave --symbol out, or give files of {symbol}"
 
 
 def doubts(market: RecordedMarket, settings: Settings) -> list[str]:
@@ -69,3 +84,29 @@ def ground(market: RecordedMarket, settings: Settings, balances: Mapping[str, De
     if wrong:
         raise ConfigError(wrong)
     return Ground(settings, terms, held)
+
+
+def too_small(standing: Ground, price: Decimal) -> str | None:
+    """Why nothing can be ordered at that price with what is held, and what it would take; None where something can.
+
+    Both assets less their reserves are looked at as the strategy looks at them.
+    """
+    settings, terms = standing.settings, standing.terms
+    rules = effective_rules(settings, rules_of(terms))
+    params = wiring.strategy_params(settings, rules, float(terms.maker_fee))
+    base, quote = (standing.balances.get(asset, ZERO) for asset in (terms.base_asset, terms.quote_asset))
+    left = Holdings(max(base - settings.reserve_base, ZERO), max(quote - settings.reserve_quote, ZERO))
+    top = BookTop(price, price + terms.tick_size)
+    if worth_more(left, top, params) is not None:
+        return None
+    steps = max(rules.min_quantity, rules.min_notional / price) / rules.step_size
+    least = steps.to_integral_value(ROUND_CEILING) * rules.step_size
+    least_quote = (least * top.ask / terms.tick_size).to_integral_value(ROUND_CEILING) * terms.tick_size
+    held = f"{plain(base)} {terms.base_asset} and {plain(quote)} {terms.quote_asset}"
+    if settings.reserve_base or settings.reserve_quote:
+        held += ", less the reserves,"
+    return (
+        f"enough to trade with: {held} are too little for an order, which takes "
+        f"{plain(least)} {terms.base_asset} or {plain(least_quote)} {terms.quote_asset} at {plain(price)}; "
+        f"give more with --balance, as {terms.base_asset}={plain(least + settings.reserve_base)}"
+    )

@@ -1,19 +1,22 @@
 """The story of recorded markets: what is asked for on a command line, and what comes of it."""
 
+import dataclasses
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from trailingedge.config import Settings
-from trailingedge.replay.ground import doubts, ground, open_files
+from trailingedge.replay.columns import Columns, opening_price
+from trailingedge.replay.ground import Ground, doubts, ground, open_files, too_small
 from trailingedge.replay.progress import Bar, ctrl_c_heeded
 from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
 from trailingedge.report.story import Story
-from trailingedge.results import shown_settings
+from trailingedge.results import told_settings
 from trailingedge.simulator.amounts import balances, fraction
 
 _RARELY: Final = 50_000  # new objects between two collections
@@ -45,7 +48,8 @@ def story_of_market(
 ) -> tuple[Story, str | None]:
     """The story of it, to its end or until Ctrl-C; and why it was halted, if it was.
 
-    Raises ConfigError, and KeyboardInterrupt where Ctrl-C came before there was anything to tell.
+    An account that is too small from the beginning on is told of at once, on `bar`. Raises ConfigError, and
+    KeyboardInterrupt where Ctrl-C came before there was anything to tell.
     """
     bar.show(0.0, "looking through the files")
     with ctrl_c_heeded() as stopped:
@@ -53,17 +57,41 @@ def story_of_market(
             market = open_files(files, settings, symbol=symbol)
             standing = ground(market, settings, held)
         replay = Replay(standing, stopped=stopped)
+        pieces = columns_of(market, lambda share: bar.show(share, _moment(replay.time_ms)))
+        beginning, price = _first_price(pieces, market.tick_size)
+        small = None if price is None else too_small(standing, price)
+        if small is not None:
+            bar.say(f"not {small}")
         gc.freeze()  # nothing of what is there by now will ever be garbage, and little of what comes
         gc.set_threshold(_RARELY)
-        replay.run(columns_of(market, lambda share: bar.show(share, _moment(replay.time_ms))))
-        gaps = [*market.gaps, *doubts(market, standing.settings)]
+        replay.run(chain(beginning, pieces))
         if stopped() and not replay.time_ms:
             raise KeyboardInterrupt
+        gaps = [] if small is None else [small]
         if stopped():
             gaps.append(f"stopped at {_moment(replay.time_ms)}; what came after it was not replayed")
-        if replay.trader.memory.funded is False:
-            gaps.append("in the end too little was held to make an order; give more with --balance")
-    return replay.chronicle.story(shown_settings(standing.settings), tuple(gaps)), replay.ended_because
+        if small is None and replay.trader.memory.funded is False:
+            gaps.append(_in_the_end(replay, standing))
+        gaps += [*doubts(market, standing.settings), *market.gaps]
+    return replay.chronicle.story(told_settings(standing.settings), tuple(gaps)), replay.ended_because
+
+
+def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Columns], Decimal | None]:
+    """What had to be read for it, and the first price of a market, None where it has none."""
+    read = []
+    for piece in pieces:
+        read.append(piece)
+        if piece:
+            return read, opening_price(piece) * tick_size
+    return read, None
+
+
+def _in_the_end(replay: Replay, standing: Ground) -> str:
+    base, quote = replay.venue.totals()
+    held = {standing.terms.base_asset: base, standing.terms.quote_asset: quote}
+    last_bid = replay.chronicle.tally.last_bid
+    why = too_small(dataclasses.replace(standing, balances=held), last_bid) if last_bid else None
+    return f"in the end {why}" if why is not None else "at times too little was held to make an order"
 
 
 def _moment(time_ms: int) -> str:

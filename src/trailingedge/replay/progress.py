@@ -19,9 +19,10 @@ _SAME_REQUEST_S: Final = 1.0
 
 
 class Bar:
-    """Redraws one line of `stream`, a terminal; elsewhere it keeps quiet. `close` takes the line away."""
+    """Redraws one line of `stream`, a terminal; elsewhere it is not drawn. `close` takes the line away."""
 
     def __init__(self, stream: TextIO | None) -> None:
+        self._words = stream
         self._stream = stream if stream is not None and stream.isatty() else None
         self._drawn_s = 0.0
         self._longest = 0
@@ -33,6 +34,12 @@ class Bar:
         self._drawn_s = time.monotonic()
         full = int(_WIDTH * min(1.0, share))
         self._write(f"[{'#' * full}{'.' * (_WIDTH - full)}] {share * 100:3.0f} %  {text}")
+
+    def say(self, text: str) -> None:
+        """A line that stays, wherever `stream` leads; the bar goes on below it."""
+        self.close()
+        if self._words is not None:
+            print(text, file=self._words, flush=True)
 
     def close(self) -> None:
         if self._stream is not None and self._longest:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trailingedge.config import Mode
 from trailingedge.daemon import Daemon
 from trailingedge.errors import ConfigError
 from trailingedge.execution.trader import Trader
@@ -11,7 +12,7 @@ from trailingedge.replay.deeds import fill_of, order_event_of
 from trailingedge.replay.session import Replayed, replay_session
 from trailingedge.replay.session_player import Glance
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
-from trailingedge.results import shown_settings
+from trailingedge.results import told_settings
 from trailingedge.snapshots import View
 
 
@@ -37,7 +38,7 @@ def story_of_session(path: Path, glance: Glance = lambda *_: True) -> Story:
         tick_size=rules.tick_size,
         from_ms=tally.from_ms,
         to_ms=tally.to_ms,
-        settings=shown_settings(daemon.settings),
+        settings=told_settings(daemon.settings),
         exits=tuple(tally.exits),
         fills=tuple(writer.fills),
         orders=tuple(writer.orders),
@@ -51,6 +52,7 @@ def story_of_session(path: Path, glance: Glance = lambda *_: True) -> Story:
         last_value=tally.last_value,
         max_drawdown_frac=tally.max_drawdown_frac,
         gaps=tuple(_gaps(replayed)),
+        simulated=daemon.settings.trading_mode is Mode.SIM,
     )
 
 

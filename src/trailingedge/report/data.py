@@ -1,6 +1,6 @@
 """A story for machines, in the one shape of summary, replay and report."""
 
-from trailingedge.report.figures import totals
+from trailingedge.report.figures import days, totals
 from trailingedge.report.story import Story
 from trailingedge.results import shape
 
@@ -15,5 +15,6 @@ def as_data(story: Story) -> dict[str, object]:
         settings=story.settings,
         exits=story.exits,
         totals=totals(story),
+        days=days(story),
         gaps=story.gaps,
     )

@@ -3,53 +3,21 @@
 Every telling takes its numbers from here or from the story itself, and computes none of its own.
 """
 
+import dataclasses
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.execution.ids import OwnId
 from trailingedge.market import ZERO, SymbolRules
 from trailingedge.report.story import Fill, Story
-from trailingedge.results import Totals
-from trailingedge.tally import FinishedExit, growth
+from trailingedge.results import DayTotals, Totals
+from trailingedge.tally import FinishedExit, growth, hit_rate
 
 DAY_MS: Final = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class HitRate:
-    """Of the exits whose result is known, how many won something since their anchor."""
-
-    won: int
-    judged: int
-
-    @property
-    def frac(self) -> float | None:
-        return self.won / self.judged if self.judged else None
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """A day by UTC, or the part of it that the story has seen.
-
-    `exits` are those that ended in it. `value` is the account in quote at its end; the fractions are of the value,
-    and of the price, at its beginning, so that those of all days multiply to the whole.
-    """
-
-    from_ms: int
-    to_ms: int
-    exits: tuple[FinishedExit, ...]
-    fills: int
-    fees: Mapping[str, Decimal]
-    value: float
-    result_frac: float
-    hold_base_frac: float
-
-    @property
-    def hits(self) -> HitRate:
-        return hit_rate(self.exits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +38,13 @@ def totals(story: Story) -> Totals:
     """The whole of it."""
     return Totals(
         exits=len(story.exits),
+        hits=hit_rate(story.exits),
         fills=len(story.fills),
         replaces=story.replaces,
         fees=fees(story.fills),
         rejected=story.rejected,
+        first_value=story.first_value,
+        value=story.last_value,
         result_frac=growth(story.first_value, story.last_value),
         hold_base_frac=growth(story.first_bid, story.last_bid),
         max_drawdown_frac=story.max_drawdown_frac,
@@ -89,14 +60,11 @@ def fees(fills: Iterable[Fill]) -> dict[str, Decimal]:
     return dict(paid)
 
 
-def hit_rate(exits: Iterable[FinishedExit]) -> HitRate:
-    """A result of nothing is no win."""
-    known = [finished.result_frac for finished in exits if finished.result_frac is not None]
-    return HitRate(sum(result > 0 for result in known), len(known))
+def days(story: Story) -> tuple[DayTotals, ...]:
+    """Every day by UTC from the first to the last, the quiet ones too; those without a market stand together.
 
-
-def days(story: Story) -> tuple[Day, ...]:
-    """Every day from the first to the last, the quiet ones too."""
+    An exit belongs to the day in which it ended. The fractions of all days multiply to the whole.
+    """
     first, last = story.from_ms // DAY_MS, max(story.to_ms, story.from_ms) // DAY_MS
     exits: defaultdict[int, list[FinishedExit]] = defaultdict(list)
     fills: defaultdict[int, list[Fill]] = defaultdict(list)
@@ -106,28 +74,41 @@ def days(story: Story) -> tuple[Day, ...]:
     for fill in story.fills:
         fills[min(max(fill.time_ms // DAY_MS, first), last)].append(fill)
     moments_ms = [moment.time_ms for moment in story.moments]
-    found = []
-    value, bid = float(story.first_value), float(story.first_bid)
+    seen = {first, last, *(time_ms // DAY_MS for time_ms in moments_ms), *exits, *fills}
+    found: list[DayTotals] = []
+    value, bid = story.first_value, float(story.first_bid)
     for day in range(first, last + 1):
         began_value, began_bid = value, bid
         if day == last:
-            value, bid = float(story.last_value), float(story.last_bid)
+            value, bid = story.last_value, float(story.last_bid)
         elif upto := bisect_right(moments_ms, (day + 1) * DAY_MS - 1):
             moment = story.moments[upto - 1]
-            value, bid = moment.value, moment.bid
+            value, bid = Decimal(moment.value), moment.bid
+        to_ms = min((day + 1) * DAY_MS, story.to_ms)
+        if day not in seen and not found[-1].seen:
+            found[-1] = dataclasses.replace(found[-1], to_ms=to_ms)
+            continue
         found.append(
-            Day(
+            DayTotals(
                 from_ms=max(day * DAY_MS, story.from_ms),
-                to_ms=min((day + 1) * DAY_MS, story.to_ms),
-                exits=tuple(exits[day]),
+                to_ms=to_ms,
+                exits=len(exits[day]),
+                hits=hit_rate(exits[day]),
                 fills=len(fills[day]),
                 fees=fees(fills[day]),
                 value=value,
-                result_frac=_growth(began_value, value),
+                result_frac=_growth(float(began_value), float(value)),
                 hold_base_frac=_growth(began_bid, bid),
+                seen=day in seen,
             )
         )
     return tuple(found)
+
+
+def exit_ids(story: Story) -> dict[int, str]:
+    """By their numbers, what the orders of exits are called; of one that was upgraded, by what it became."""
+    under_way = {fill.number: str(OwnId(fill.kind, fill.number)) for fill in story.fills}
+    return under_way | {finished.number: finished.id for finished in story.exits}
 
 
 def equity(story: Story) -> Equity:

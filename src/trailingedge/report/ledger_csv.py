@@ -5,6 +5,7 @@ import io
 from typing import Final
 
 from trailingedge.market import plain
+from trailingedge.report.figures import exit_ids
 from trailingedge.report.story import Fill, Story
 from trailingedge.results import iso, kind_name
 
@@ -23,6 +24,8 @@ COLUMNS: Final = (
     # A ledger of several pairs has to tell them apart.
     "base_asset",
     "quote_asset",
+    # As terminal, page and JSON call the exit, so that their rows can be joined.
+    "exit_id",
 )
 
 
@@ -31,11 +34,12 @@ def as_csv(story: Story) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
-    rows.writerows(_row(story, fill) for fill in story.fills)
+    ids = exit_ids(story)
+    rows.writerows(_row(story, fill, ids[fill.number]) for fill in story.fills)
     return text.getvalue()
 
 
-def _row(story: Story, fill: Fill) -> tuple[str | int, ...]:
+def _row(story: Story, fill: Fill, exit_id: str) -> tuple[str | int, ...]:
     return (
         iso(fill.time_ms),
         fill.side.value,
@@ -50,4 +54,5 @@ def _row(story: Story, fill: Fill) -> tuple[str | int, ...]:
         kind_name(fill.kind),
         story.base_asset,
         story.quote_asset,
+        exit_id,
     )

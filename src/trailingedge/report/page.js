@@ -77,19 +77,63 @@
   $("charts").hidden = false;
   if (matchMedia("(max-width: 44rem)").matches) $("meaning").open = false;
 
+  // --- time without a market ---
+
+  // Told apart by the least of all steps, for the first two candles may have a gap between them.
+  let candleLength = Infinity;
+  for (let row = 1; row < data.candleMs.length; row++) {
+    candleLength = Math.min(candleLength, data.candleMs[row] - data.candleMs[row - 1]);
+  }
+  if (!Number.isFinite(candleLength) || candleLength <= 0) candleLength = 60000;
+
+  // A month of nothing would leave no room for the days there are: a long gap is drawn as a narrow strip. From here
+  // on all times are drawn ones, and `real` says what they stand for.
+  const seen = data.candleMs.length * candleLength;
+  const folds = [];
+  for (let row = 1; row < data.candleMs.length; row++) {
+    const [from, to] = [data.candleMs[row - 1] + candleLength, data.candleMs[row]];
+    const kept = Math.max(8 * candleLength, seen * 0.04);
+    if (to - from > Math.max(kept, seen * 0.1)) folds.push({ from, to, kept, length: to - from });
+  }
+
+  function folded(time) {
+    let away = 0;
+    for (const fold of folds) {
+      if (time <= fold.from) break;
+      away += (Math.min(time, fold.to) - fold.from) * (1 - fold.kept / fold.length);
+    }
+    return time - away;
+  }
+
+  function real(drawn) {
+    let away = 0;
+    for (const fold of folds) {
+      const inside = drawn - (fold.from - away);
+      if (inside <= 0) break;
+      away += Math.min(inside, fold.kept) * (fold.length / fold.kept - 1);
+    }
+    return drawn + away;
+  }
+
+  if (folds.length) {
+    for (const name of ["candleMs", "momentMs", "restFrom", "restTo", "fillMs"]) data[name] = data[name].map(folded);
+    data.exits = data.exits.map((times) => times.map(folded));
+    [data.fromMs, data.toMs] = [folded(data.fromMs), folded(data.toMs)];
+  }
+
   // --- words ---
 
   const twoDigits = (number) => String(number).padStart(2, "0");
   const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   const day = (time) => `${new Date(time).getUTCDate()} ${months[new Date(time).getUTCMonth()]}`;
+  const month = (time) => `${months[new Date(time).getUTCMonth()]} ${new Date(time).getUTCFullYear()}`;
   const clock = (time) => `${twoDigits(new Date(time).getUTCHours())}:${twoDigits(new Date(time).getUTCMinutes())}`;
-  const stamp = (time) => new Date(time).toISOString().slice(0, 16).replace("T", " ");
+  const stamp = (drawn) => new Date(real(drawn)).toISOString().slice(0, 16).replace("T", " ");
   const price = (value) => (Number.isNaN(value) ? "–" : value.toFixed(data.priceDecimals));
   const percent = (value) => (Number.isNaN(value) ? "–" : `${(value * 100).toFixed(2)} %`);
 
   // --- what is looked at ---
 
-  const candleLength = data.candleMs.length > 1 ? data.candleMs[1] - data.candleMs[0] : 60000;
   const starts = [data.fromMs, data.candleMs[0], data.momentMs[0]].filter(Number.isFinite);
   const ends = [data.toMs, data.candleMs.at(-1) + candleLength, data.momentMs.at(-1)].filter(Number.isFinite);
   const everything = { from: Math.min(...starts), to: Math.max(...ends) };
@@ -104,6 +148,8 @@
     const middle = (from + to) / 2;
     view.from = Math.min(Math.max(middle - span / 2, everything.from), everything.to - span);
     view.to = view.from + span;
+    // Beside a chart of one day, numbers of another would be taken for its own.
+    if (cursor !== null && (cursor < view.from || cursor > view.to)) cursor = null;
     paint();
   }
   const zoom = (factor, around) => look(around - (around - view.from) * factor, around + (view.to - around) * factor);
@@ -126,7 +172,7 @@
   const MARGIN = { top: 8, bottom: 22 };
 
   // Where candles are missing, no line is drawn as if there had been some.
-  const gap = (times, row, size) => row > 0 && times[row * size] - times[(row - 1) * size] > 3 * size * candleLength;
+  const gap = (times, row, size) => row > 0 && times[row * size] - times[row * size - 1] > 3 * candleLength;
 
   class Panel {
     constructor(id, draw, words) {
@@ -187,19 +233,29 @@
     columns(levels, times, ceiling = levels) {
       const [from, to] = this.rows(times);
       const level = this.level(levels, from, to);
-      const high = ceiling[levels.indexOf(level)].high;
+      const ceilings = ceiling[levels.indexOf(level)].high;
       const found = [];
       let goesOn = false;
       let open = null;
-      for (let row = Math.floor(from / level.size); row < Math.ceil(to / level.size); row++) {
-        if (gap(times, row, level.size)) goesOn = false;
-        if (Number.isNaN(level.low[row])) { goesOn = false; continue; }
-        const x = this.x(times[row * level.size]);
+      const take = (time, low, high, broken) => {
+        if (broken) goesOn = false;
+        if (Number.isNaN(low)) { goesOn = false; return; }
+        const x = this.x(time);
         if (open !== null && goesOn && Math.floor(x) === Math.floor(open[0])) {
-          if (level.low[row] < open[1]) open[1] = level.low[row];
-          if (high[row] > open[2]) open[2] = high[row];
-        } else found.push(open = [x, level.low[row], high[row], goesOn]);
+          if (low < open[1]) open[1] = low;
+          if (high > open[2]) open[2] = high;
+        } else found.push(open = [x, low, high, goesOn]);
         goesOn = true;
+      };
+      for (let row = Math.floor(from / level.size); row < Math.ceil(to / level.size); row++) {
+        const begin = row * level.size;
+        const end = Math.min(begin + level.size, times.length);
+        if (times[end - 1] - times[begin] > 3 * level.size * candleLength) {
+          // What lies on both sides of a gap is no one stroke.
+          for (let each = begin; each < end; each++) {
+            take(times[each], levels[0].low[each], ceiling[0].high[each], gap(times, each, 1));
+          }
+        } else take(times[begin], level.low[row], ceilings[row], gap(times, row, level.size));
       }
       return found;
     }
@@ -246,13 +302,14 @@
       close();
     }
 
-    axes(words, count) {
+    axes(words, count, tagged = NaN) {
       const pen = this.pen;
       pen.textBaseline = "middle";
       pen.textAlign = "left";
       for (const value of steps(this.low, this.high, count)) {
         const y = Math.round(this.y(value)) + 0.5;
         if (y < 6 || y > this.height - 4) continue;
+        const under = Math.abs(y - this.y(tagged)) < 15; // the tag says more than this label would
         pen.strokeStyle = colour.grid;
         pen.lineWidth = 1;
         pen.beginPath();
@@ -260,11 +317,11 @@
         pen.lineTo(this.width, y);
         pen.stroke();
         pen.fillStyle = colour.muted;
-        pen.fillText(words(value), this.width + 6, y);
+        if (!under) pen.fillText(words(value), this.width + 6, y);
       }
       pen.textBaseline = "alphabetic";
       pen.textAlign = "center";
-      for (const [time, label] of moments(Math.max(2, Math.floor(this.width / 95)))) {
+      for (const [time, label] of moments(Math.max(2, Math.floor(this.width / 75)))) {
         const x = Math.round(this.x(time)) + 0.5;
         if (x < 0 || x > this.width) continue;
         pen.strokeStyle = colour.grid;
@@ -333,8 +390,10 @@
     const step = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR,
       12 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 60 * DAY, 90 * DAY].find((each) => each >= rough) ?? 365 * DAY;
     const found = [];
-    for (let time = Math.ceil(view.from / step) * step; time <= view.to; time += step) {
-      found.push([time, time % DAY ? clock(time) : day(time)]);
+    for (let time = Math.ceil(real(view.from) / step) * step; time <= real(view.to); time += step) {
+      const fold = folds.find((each) => time > each.from && time < each.to);
+      if (fold) time = Math.ceil(fold.to / step) * step;
+      found.push([folded(time), time % DAY ? clock(time) : step < 30 * DAY ? day(time) : month(time)]);
     }
     return found;
   }
@@ -366,7 +425,7 @@
   // So far away that these would only be a smear over the price.
   const FINE = ["anchor", "high", "trail", "stop"];
   const density = (panel) => (view.to - view.from) / candleLength / panel.width;
-  const far = (panel) => density(panel) > 40;
+  const far = (panel) => density(panel) > 8;
   const unseen = (panel, name) => hidden.has(name) || (FINE.includes(name) && far(panel));
 
   function drawPrice(panel) {
@@ -377,8 +436,10 @@
       [low, high] = [Math.min(low, lowest), Math.max(high, greatest)];
     }
     panel.scale(low, high);
-    panel.axes(price, Math.max(3, Math.round(panel.height / 60)));
+    const last = data.close[place(data.candleMs, view.to) - 1];
+    panel.axes(price, Math.max(3, Math.round(panel.height / 60)), last);
     panel.inside(() => {
+      drawFolds(panel, true);
       if (!hidden.has("gate")) drawGate(panel);
       if (chosen >= 0) drawChosen(panel);
       if (!hidden.has("channel")) {
@@ -394,9 +455,26 @@
       if (!hidden.has("orders")) { drawRests(panel); drawFills(panel); }
       drawHolding(panel);
     });
-    const last = place(data.candleMs, view.to) - 1;
-    if (last >= 0) panel.tag(data.close[last], price, colour.price);
+    panel.tag(last, price, colour.price);
     panel.crosshair();
+  }
+
+  function drawFolds(panel, named) {
+    const pen = panel.pen;
+    for (const fold of folds) {
+      const [left, right] = [panel.x(folded(fold.from)), panel.x(folded(fold.to))];
+      if (right < 0 || left > panel.width) continue;
+      pen.fillStyle = colour.grid;
+      pen.fillRect(left, 0, right - left, panel.height);
+      if (!named || right - left < 9) continue;
+      const words = fold.length < 2 * DAY ? `${Math.round(fold.length / HOUR)} h` : `${Math.round(fold.length / DAY)} days`;
+      pen.save();
+      pen.translate((left + right) / 2, panel.height / 2);
+      pen.rotate(-Math.PI / 2);
+      Object.assign(pen, { fillStyle: colour.muted, textAlign: "center", textBaseline: "middle" });
+      pen.fillText(`no market for ${words}`, 0, 0);
+      pen.restore();
+    }
   }
 
   function drawGate(panel) {
@@ -527,8 +605,10 @@
     }
     if (!hidden.has("holdQuote")) [low, high] = [Math.min(low, data.holdQuote), Math.max(high, data.holdQuote)];
     panel.scale(low, high);
-    panel.axes(money, Math.max(3, Math.round(panel.height / 45)));
+    const last = data.account[place(data.momentMs, view.to) - 1];
+    panel.axes(money, Math.max(3, Math.round(panel.height / 45)), last);
     panel.inside(() => {
+      drawFolds(panel, false);
       const pen = panel.pen;
       if (!hidden.has("holdQuote")) {
         Object.assign(pen, { strokeStyle: colour["hold-quote"], lineWidth: 1.5 });
@@ -542,8 +622,7 @@
       if (!hidden.has("holdBase")) panel.line(curve.holdBase, data.momentMs, colour["hold-base"], { dash: [6, 3], width: 1.3 });
       if (!hidden.has("account")) panel.line(curve.account, data.momentMs, colour.account, { width: 2 });
     });
-    const last = place(data.momentMs, view.to) - 1;
-    if (last >= 0) panel.tag(data.account[last], money, colour.account);
+    panel.tag(last, money, colour.account);
     panel.crosshair();
   }
 
@@ -553,6 +632,7 @@
     panel.high = 0;
     panel.axes((value) => `${(value * 100).toFixed(Math.abs(panel.low) < 0.02 ? 1 : 0)} %`, 3);
     panel.inside(() => {
+      drawFolds(panel, false);
       panel.band(curve.drawdown, 0, data.momentMs, colour.fall);
       panel.line(curve.drawdown, data.momentMs, colour.stop, { width: 1.2 });
     });
@@ -595,7 +675,8 @@
       ["stop", "stop", swatch.line(colour.stop, "7 3", 2), (row) => price(momentAt("stop")(row)), true],
       ["gate", "gate shut", swatch.box(colour.gate, "none"), (row) => (momentAt("gate")(row) === 1 ? "yes" : "no"), true],
       ["orders", "orders, fills", `<path d="M2 2h8l-4 8z" fill="${colour.sell}"/><path d="M12 10h8l-4-8z" fill="${colour.buy}"/>`, () => "", true],
-      ["held", "holding", swatch.box(colour.muted, colour.muted),
+      ["held", "holding", `<rect x="1" y="3" width="11" height="6" fill="${colour.muted}" stroke="${colour.muted}"/>`
+        + `<rect x="12" y="3" width="9" height="6" fill="none" stroke="${colour.muted}"/>`,
         (row) => ["nothing", data.base, data.quote][momentAt("held")(row)] ?? "–", false],
     ],
     "legend-equity": [
@@ -653,7 +734,10 @@
   // --- exits: from the table to the chart, and back ---
 
   const rows = [...document.querySelectorAll("#exits tbody tr")];
-  const hint = $("detail").textContent;
+  const hands = matchMedia("(pointer: coarse)").matches
+    ? "Pinch to zoom, drag to move, “all” for all of it."
+    : "Wheel to zoom, drag to move, double-click for all of it.";
+  const hint = `${hands} Choose an exit in the table to see it here.`;
 
   function choose(exit) {
     rows[chosen]?.classList.remove("chosen");
@@ -664,7 +748,8 @@
 
   function detail() {
     if (chosen < 0) return far(panels[0]) ? `${hint} Closer up, anchor, best, trailing level and stop are drawn too.` : hint;
-    const told = (cell, at) => (at < 3 ? cell.textContent : `${cell.dataset.label}: ${cell.textContent}`);
+    const bare = (cell, at) => at < 2 || cell.dataset.label === "side";
+    const told = (cell, at) => (bare(cell, at) ? cell.textContent : `${cell.dataset.label}: ${cell.textContent}`);
     return [...(rows[chosen]?.cells ?? [])].map(told).join(" · ");
   }
 
@@ -673,6 +758,7 @@
       const [from, to] = data.exits[Number(button.dataset.exit)];
       const room = Math.max(45 * candleLength, (to - from) * 1.5);
       choose(Number(button.dataset.exit));
+      cursor = to;
       look(from - room, to + room);
       $("charts").scrollIntoView({ behavior: "smooth", block: "start" });
     });

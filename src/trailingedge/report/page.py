@@ -12,10 +12,10 @@ from typing import Final
 from trailingedge.execution.ids import own_id
 from trailingedge.market import Regime, Side
 from trailingedge.notifications import texts
-from trailingedge.report.figures import Equity, equity, hit_rate, rules, totals
+from trailingedge.report.figures import Equity, equity, rules, totals
 from trailingedge.report.packing import Column, packed
 from trailingedge.report.story import Story
-from trailingedge.report.tables import Table, date, days_table, exits_table, hits, moment, paid
+from trailingedge.report.tables import WON, Table, date, days_table, exits_table, hits, missing, moment
 
 _TIME_MS: Final = 100.0  # of what is drawn; a page is not that wide
 _DRAWDOWN: Final = 1e-6
@@ -30,12 +30,13 @@ def page(story: Story) -> str:
     parts = {
         "title": escape(f"{story.symbol}, {_dates(story)}"),
         "heading": escape(story.symbol),
-        "dates": escape(f"{moment(story.from_ms)} to {moment(story.to_ms)} UTC"),
+        "dates": escape(f"{moment(story.from_ms)} to {moment(story.to_ms)} UTC{_whose_time(story)}"),
         "verdict": escape(_verdict(story)),
         "figures": _figures(story),
         "base": escape(story.base_asset),
         "quote": escape(story.quote_asset),
-        "gaps": _gaps(story.gaps),
+        "gaps": _gaps(missing(story.gaps)),
+        "won": escape(WON),
         "exits": _table(exits, exits_of=story) if story.exits else "<p>There were none.</p>",
         "exits_open": "" if len(exits.rows) > _LONG else " open",
         "exits_count": str(len(exits.rows)),
@@ -60,6 +61,13 @@ def _dates(story: Story) -> str:
     return first if first == last else f"{first} to {last}"
 
 
+def _whose_time(story: Story) -> str:
+    """Nobody should look for these hours in a calendar."""
+    return (
+        " · simulated: no money was at stake, and the time is that of the market it played" if story.simulated else ""
+    )
+
+
 def _verdict(story: Story) -> str:
     told, symbol = totals(story), rules(story)
     first, last = (texts.notional(symbol, value) for value in (story.first_value, story.last_value))
@@ -71,7 +79,8 @@ def _verdict(story: Story) -> str:
 
 
 def _figures(story: Story) -> str:
-    told, won = totals(story), hit_rate(story.exits)
+    told = totals(story)
+    won = told.hits
     share = "" if won.frac is None else f" ({won.frac * 100:.0f}\N{NO-BREAK SPACE}%)"
     refused = ", ".join(f"{code}: {count}" for code, count in sorted(told.rejected.items()))
     shown = (
@@ -80,13 +89,14 @@ def _figures(story: Story) -> str:
         (f"Holding {story.quote_asset}", texts.percent(told.hold_quote_frac), "for comparison"),
         ("Deepest drawdown", texts.percent(-told.max_drawdown_frac), "below the best so far"),
         ("Exits", str(told.exits), f"{told.fills} fills, {told.replaces} replaces"),
-        ("Won", f"{hits(won)}{share}", "exits with a gain since their anchor"),
-        ("Fees", paid(told.fees), "as they were paid"),
+        ("Won", f"{hits(won)}{share}", WON),
+        ("Fees", texts.amounts(rules(story), told.fees), "exact ones at each exit" if told.fees else "were paid"),
         ("Refused orders", refused or "none", "by the exchange, code: count" if refused else "by the exchange"),
     )
     return "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd><dd>{escape(note)}</dd></div>"
-        for name, value, note in shown
+        f"<div><dt>{escape(name)}</dt><dd>{_coloured(value) if number == 0 else escape(value)}</dd>"
+        f"<dd>{escape(note)}</dd></div>"
+        for number, (name, value, note) in enumerate(shown)
     )
 
 
@@ -103,6 +113,9 @@ def _table(table: Table, exits_of: Story | None = None) -> str:
     head = "".join(f"<th{kind}>{escape(heading)}</th>" for kind, heading in zip(kinds, table.headings, strict=True))
     rows = []
     for index, row in enumerate(table.rows):
+        if len(row) == 1:
+            rows.append(f'<tr class="whole"><td colspan="{len(kinds)}">{escape(row[0])}</td></tr>')
+            continue
         cells = [
             f'<td{kind} data-label="{escape(heading)}">{_cell(heading, cell)}</td>'
             for kind, heading, cell in zip(kinds, table.headings, row, strict=True)
@@ -115,11 +128,15 @@ def _table(table: Table, exits_of: Story | None = None) -> str:
 
 
 def _cell(heading: str, cell: str) -> str:
+    return _coloured(cell) if heading == "result" else escape(cell)
+
+
+def _coloured(share: str) -> str:
     """Gain and loss in colour, beside their signs."""
-    if heading != "result" or cell[:1] not in "+-":
-        return escape(cell)
-    gained = "loss" if cell.startswith("-") else "gain"
-    return f'<span class="{gained}">{escape(cell)}</span>'
+    if share[:1] not in "+-" or share.startswith("+0.00"):
+        return escape(share)
+    gained = "loss" if share.startswith("-") else "gain"
+    return f'<span class="{gained}">{escape(share)}</span>'
 
 
 def _settings(story: Story) -> str:

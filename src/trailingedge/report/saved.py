@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
+from trailingedge.config import UNTOLD
 from trailingedge.errors import ConfigError
 from trailingedge.market import Regime, Side, plain
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
@@ -22,6 +23,7 @@ from trailingedge.tally import FinishedExit
 FORMAT: Final = "trailing-edge story"
 VERSION: Final = 1
 SUFFIX: Final = ".story.json.gz"
+_GZIP: Final = b"\x1f\x8b"
 
 _CANDLE: Final = ("open_ms", "open", "high", "low", "close")
 _MOMENT: Final = (
@@ -61,7 +63,7 @@ def load(path: Path) -> Story:
         text = gzip.decompress(path.read_bytes())
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile):
-            raise ConfigError([f"{path}: not a saved story, for it is not gzip; {remedy}"]) from error
+            raise ConfigError([f"{path}: {_what_no_gzip_is(path)}; {remedy}"]) from error
         raise ConfigError([f"{path}: {error.strerror}; name a file that replay --save has written"]) from error
     except EOFError as error:
         raise ConfigError([f"{path}: truncated, its end is missing; {remedy}"]) from error
@@ -82,6 +84,12 @@ def load(path: Path) -> Story:
         return _read(told)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise ConfigError([f"{path}: not a whole story ({type(error).__name__}: {error}); {remedy}"]) from error
+
+
+def _what_no_gzip_is(path: Path) -> str:
+    with path.open("rb") as file:
+        begins_well = file.read(len(_GZIP)) == _GZIP
+    return "damaged, its sum is wrong" if begins_well else "not a saved story, for it is not gzip"
 
 
 def _written(story: Story) -> dict[str, object]:
@@ -108,6 +116,7 @@ def _written(story: Story) -> dict[str, object]:
         "last_value": plain(story.last_value),
         "max_drawdown_frac": story.max_drawdown_frac,
         "gaps": list(story.gaps),
+        "simulated": story.simulated,
     }
 
 
@@ -119,7 +128,7 @@ def _read(told: Mapping[str, Any]) -> Story:
         tick_size=_amount(told["tick_size"]),
         from_ms=int(told["from_ms"]),
         to_ms=int(told["to_ms"]),
-        settings={_text(name): _text(value) for name, value in told["settings"].items()},
+        settings=_told(told["settings"]),
         exits=tuple(map(_read_exit, told["exits"])),
         fills=tuple(map(_read_fill, told["fills"])),
         orders=tuple(map(_read_order, told["orders"])),
@@ -133,7 +142,13 @@ def _read(told: Mapping[str, Any]) -> Story:
         last_value=_amount(told["last_value"]),
         max_drawdown_frac=float(told["max_drawdown_frac"]),
         gaps=tuple(map(_text, told["gaps"])),
+        simulated=bool(told.get("simulated", False)),  # older ones do not say
     )
+
+
+def _told(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Older stories hold settings that a report does not show any more."""
+    return {_text(name): _text(value) for name, value in settings.items() if name not in UNTOLD}
 
 
 def _columns(names: Iterable[str], rows: Iterable[Candle | Moment]) -> dict[str, list[object]]:

@@ -83,7 +83,8 @@ class Story:
 
     `settings` are shown values without secrets. `first_value` and `last_value` are the account in quote at
     the best bids `first_bid` and `last_bid`. `rejected` counts the exchange's refusals by code. `gaps` says
-    in words what the market or the record lacks.
+    in words what the market or the record lacks. Where it was `simulated`, the market's time is its own and not
+    that of any clock.
     """
 
     symbol: str
@@ -106,3 +107,4 @@ class Story:
     last_value: Decimal
     max_drawdown_frac: float
     gaps: tuple[str, ...] = ()
+    simulated: bool = False

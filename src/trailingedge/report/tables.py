@@ -1,25 +1,42 @@
 """The exits and the days of a story as tables of words, the same on terminal and page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.ids import OwnId
-from trailingedge.market import plain
-from trailingedge.notifications.texts import ENDINGS, EXIT_NAMES, figure, lasting, percent
-from trailingedge.report.figures import Day, HitRate, days
+from trailingedge.market import SymbolRules, plain
+from trailingedge.notifications.texts import EXIT_NAMES, amounts, counted, figure, lasting, percent
+from trailingedge.report.figures import DAY_MS, days, rules
 from trailingedge.report.story import Story
+from trailingedge.results import DayTotals
 from trailingedge.strategy.want import Cause
-from trailingedge.tally import FinishedExit
+from trailingedge.tally import FinishedExit, HitRate
 
 NOTHING: Final = "–"
+GAPS_SHOWN: Final = 8
+# What "won" counts, wherever it stands: most exits may win, and the account lose by the others.
+WON: Final = "exits that ended better than their anchor, after fees; by how much is not in this count"
+
+# In a word, for a column; the log says more of it.
+_ENDINGS: Final[Mapping[Cause, str]] = {
+    Cause.DUST: "all but dust",
+    Cause.WITHDRAWN: "withdrawn",
+    Cause.STOPPED: "stopped",
+    Cause.HELD: "held back",
+    Cause.EXPIRED: "expired",
+    Cause.HALTED: "halted",
+    Cause.VANISHED: "funds gone",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of as many cells as there are headings. `numeric` are the columns that are read by their last digits."""
+    """Rows of as many cells as there are headings, or of one that stands across all of them.
+
+    `numeric` are the columns that are read by their last digits.
+    """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -32,25 +49,26 @@ def exits_table(story: Story) -> Table:
     headings = (
         "ended, UTC",
         "why",
+        "result",
         "side",
         f"amount, {base}",
-        f"average price, {quote}",
-        "result",
+        f"price, {quote}",
         "slippage",
         "time to fill",
         "replaces",
         "fees",
-        "order id",
+        "exit id",
     )
-    numeric = frozenset(headings) - {"ended, UTC", "why", "side", "fees", "order id"}
+    numeric = frozenset(headings) - {"ended, UTC", "why", "side", "fees", "exit id"}
     return Table(headings, tuple(_exit_row(story, finished) for finished in story.exits), numeric)
 
 
 def days_table(story: Story) -> Table:
-    """One row for each day, oldest first."""
+    """One row for each day, oldest first; days without a market are one row together."""
     base, quote = story.base_asset, story.quote_asset
-    headings = ("day", "result", f"holding {base}", f"value, {quote}", "exits", "won", "fills", "fees")
-    return Table(headings, tuple(_day_row(story, day) for day in days(story)), frozenset(headings) - {"day", "fees"})
+    headings = ("day", "result", f"holding {base}", f"value, {quote}", "exits", "won", "fees")
+    symbol = rules(story)
+    return Table(headings, tuple(_day_row(symbol, day) for day in days(story)), frozenset(headings) - {"day", "fees"})
 
 
 def moment(unix_ms: int) -> str:
@@ -63,9 +81,9 @@ def date(unix_ms: int) -> str:
 
 
 def why(finished: FinishedExit) -> str:
-    """ "take-profit", "manual flip, withdrawn by the operator"."""
+    """ "take-profit", "manual flip, withdrawn"."""
     name = EXIT_NAMES[finished.kind]
-    return name if finished.cause is Cause.FILLED else f"{name}, {ENDINGS[finished.cause]}"
+    return name if finished.cause is Cause.FILLED else f"{name}, {_ENDINGS[finished.cause]}"
 
 
 def slippage(fraction: float | None) -> str:
@@ -78,9 +96,15 @@ def slippage(fraction: float | None) -> str:
     return f"{share} {'worse' if fraction > 0 else 'better'}"
 
 
-def paid(amounts: Mapping[str, Decimal]) -> str:
+def paid(fees: Mapping[str, Decimal]) -> str:
     """Fees as they were paid, to the last digit: "0.0012 ETH + 0.3 FDUSD", or "none"."""
-    return " + ".join(f"{plain(amount)} {asset}" for asset, amount in amounts.items() if amount) or "none"
+    return " + ".join(f"{plain(amount)} {asset}" for asset, amount in fees.items() if amount) or "none"
+
+
+def missing(gaps: Sequence[str]) -> tuple[str, ...]:
+    """The first of them, and how many there are beside."""
+    left = len(gaps) - GAPS_SHOWN
+    return tuple(gaps) if left <= 1 else (*gaps[:GAPS_SHOWN], f"and {left} more, which are in the JSON")
 
 
 def hits(rate: HitRate) -> str:
@@ -93,28 +117,31 @@ def _exit_row(story: Story, finished: FinishedExit) -> tuple[str, ...]:
     return (
         moment(finished.ended_ms),
         why(finished),
+        NOTHING if finished.result_frac is None else percent(finished.result_frac),
         finished.side.value,
         plain(finished.base),
         NOTHING if average is None else figure(average, story.tick_size),
-        NOTHING if finished.result_frac is None else percent(finished.result_frac),
         slippage(finished.slippage_frac),
         lasting(finished.age_s) if finished.base else NOTHING,
         str(finished.replaces),
         paid(finished.fees),
-        str(OwnId(finished.kind, finished.number)),
+        finished.id,
     )
 
 
-def _day_row(story: Story, day: Day) -> tuple[str, ...]:
+def _day_row(symbol: SymbolRules, day: DayTotals) -> tuple[str, ...]:
+    if not day.seen:
+        count = -(-(day.to_ms - day.from_ms) // DAY_MS)
+        span = date(day.from_ms) if count == 1 else f"{date(day.from_ms)} to {date(day.to_ms - 1)}"
+        return (f"{span}: no market, {counted(count, 'day')}; the change is in the day after",)
     return (
         date(day.from_ms),
         percent(day.result_frac),
         percent(day.hold_base_frac),
-        figure(day.value, story.tick_size),
-        str(len(day.exits)),
+        figure(day.value, symbol.tick_size),
+        str(day.exits),
         hits(day.hits),
-        str(day.fills),
-        paid(day.fees),
+        amounts(symbol, day.fees),
     )
 
 

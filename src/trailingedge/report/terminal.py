@@ -1,14 +1,28 @@
 """A story on the terminal: the summary that a session ends with, then every exit and every day."""
 
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Final
+
 from trailingedge.notifications import texts
-from trailingedge.report.figures import hit_rate, rules, totals
+from trailingedge.report.figures import rules, totals
 from trailingedge.report.story import Story
-from trailingedge.report.tables import Table, days_table, exits_table, moment
+from trailingedge.report.tables import WON, Table, days_table, exits_table, hits, missing, moment
+
+USUAL_WIDTH: Final = 80
+_NARROWEST: Final = 40
+_INDENT, _DEEPER, _APART = "  ", "      ", "  "
 
 
-def summary_text(story: Story) -> str:
-    """The whole of it, in lines."""
-    told, hits = totals(story), hit_rate(story.exits)
+def terminal_width() -> int:
+    """How many letters a line has; the usual number where nobody knows, as in a pipe."""
+    return max(_NARROWEST, shutil.get_terminal_size((USUAL_WIDTH, 24)).columns)
+
+
+def summary_text(story: Story, width: int = USUAL_WIDTH) -> str:
+    """The whole of it, in lines of at most `width` letters."""
+    told = totals(story)
     run = texts.Summary(
         seconds=(story.to_ms - story.from_ms) / 1000,
         exits=told.exits,
@@ -20,30 +34,77 @@ def summary_text(story: Story) -> str:
         result_frac=told.result_frac,
         hold_base_frac=told.hold_base_frac,
         hold_quote_frac=told.hold_quote_frac,
-        gaps=story.gaps,
+        gaps=missing(story.gaps),
     )
-    lines = [
-        texts.summary(rules(story), run),
+    summary = [
+        *texts.summary(rules(story), run, "sim" if story.simulated else "").splitlines(),
         f"  deepest drawdown {texts.percent(-told.max_drawdown_frac)}",
-        f"  exits that won since their anchor: {hits.won} of {hits.judged}",
-        f"  from {moment(story.from_ms)} to {moment(story.to_ms)} UTC",
+        f"  from {moment(story.from_ms)} to {moment(story.to_ms)} UTC{_whose_time(story)}",
     ]
+    if told.hits.judged:
+        summary.append(f"  won {hits(told.hits)}: {WON}")
+    lines = [part for line in summary for part in wrapped(line, width)]
     if story.exits:
-        lines += ["", "exits, results against the anchor and after fees", *columns(exits_table(story))]
-    lines += ["", "days", *columns(days_table(story))]
+        heading = "exits, results against the anchor and after fees"
+        lines += ["", *wrapped(heading, width), *columns(exits_table(story), width)]
+    lines += ["", "days, by UTC", *columns(days_table(story), width)]
     return "\n".join(lines)
 
 
-def columns(table: Table) -> list[str]:
-    """The table with a heading, each column as wide as it must be."""
-    rows = [table.headings, *table.rows]
+def wrapped(line: str, width: int = USUAL_WIDTH) -> list[str]:
+    """The line, and where it is longer than that, what is left of it below, two letters further in."""
+    if len(line) <= width:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(
+        line.strip(), width, initial_indent=indent, subsequent_indent=indent + _INDENT, break_on_hyphens=False
+    )
+
+
+def columns(table: Table, width: int = USUAL_WIDTH) -> list[str]:
+    """The table with its headings, each column as wide as it must be.
+
+    What does not fit beside each other stands below, further in: a row then is several lines, and so are the headings.
+    """
+    rows = [table.headings, *(row for row in table.rows if len(row) > 1)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.headings))]
-    right = [heading in table.numeric for heading in table.headings]
-    return [
-        "  "
-        + "  ".join(
-            cell.rjust(width) if flush else cell.ljust(width)
-            for cell, width, flush in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
+    bands = list(_bands(widths, width))
+    lines: list[str] = []
+    for row in (table.headings, *table.rows):
+        if len(row) == 1:
+            lines += wrapped(_INDENT + row[0], width)
+            continue
+        for number, band in enumerate(bands):
+            lines += _line(table, row, band, widths, _DEEPER if number else _INDENT, width)
+    return lines
+
+
+def _bands(widths: Sequence[int], width: int) -> Iterator[list[int]]:
+    """The columns that stand beside each other."""
+    band: list[int] = []
+    used = len(_INDENT)
+    for column, wide in enumerate(widths):
+        if band and used + len(_APART) + wide > width:
+            yield band
+            band, used = [], len(_DEEPER)
+        used += wide + (len(_APART) if band else 0)
+        band.append(column)
+    yield band
+
+
+def _line(
+    table: Table, row: Sequence[str], band: Sequence[int], widths: Sequence[int], indent: str, width: int
+) -> list[str]:
+    """A row's cells of one band; a cell wider than the terminal goes on below itself."""
+    if len(band) == 1 and len(indent) + len(row[band[0]]) > width:
+        return wrapped(indent + row[band[0]], width)
+    cells = []
+    for column in band:
+        flush = str.rjust if table.headings[column] in table.numeric else str.ljust
+        cells.append(flush(row[column], widths[column]))
+    line = (indent + _APART.join(cells)).rstrip()
+    return [line] if line else []
+
+
+def _whose_time(story: Story) -> str:
+    return ", simulated time: the market ran by a clock of its own" if story.simulated else ""

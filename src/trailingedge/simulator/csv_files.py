@@ -102,7 +102,8 @@ class CsvFile:
             layout = recognise(row)
             if layout is None:
                 known = ", ".join(layout.value for layout in Layout)
-                raise self.trouble(f"{len(row)} columns that are none of Binance's layouts ({known})", line)
+                what = f"{len(row)} columns that are none of Binance's layouts ({known})"
+                raise self.trouble(f"{what}; name CSV or ZIP files of its public data", line)
             return layout
         raise self.trouble("holds no rows; leave it out or download it again")
 

@@ -15,7 +15,7 @@ from trailingedge.errors import ConfigError
 from trailingedge.market import ZERO, Kline, Side, floor_to_step, passive
 from trailingedge.simulator.csv_files import CsvFile
 from trailingedge.simulator.layouts import Layout, Quote, Trade
-from trailingedge.simulator.survey import disagreements, finest, missing, survey_all
+from trailingedge.simulator.survey import disagreements, finest, missing, of_another, survey_all
 from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.walk import Walker
 
@@ -43,9 +43,10 @@ def open_market(
     """The market that these files recorded.
 
     Unless given, the symbol is taken from the file names (`ETHUSDT-1m-…`) and the assets from the
-    symbol. Tick and step are as fine as the decimals that prices and quantities use. Every kline is
-    read once here and checked; of trades and quotes the beginning of each file is. Raises ConfigError
-    that lists everything wrong with the files, with line and remedy.
+    symbol; one that is given goes before the names, and where they differ that is told among the gaps.
+    Tick and step are as fine as the decimals that prices and quantities use. Every kline is read once here
+    and checked; of trades and quotes the beginning of each file is. Raises ConfigError that lists everything
+    wrong with the files, with line and remedy.
     """
     surveys, problems = survey_all(Path(path) for path in paths)
     if not surveys and not problems:
@@ -65,9 +66,16 @@ def open_market(
         step_size=finest(max(survey.quantity_decimals for survey in surveys)),
         layout=surveys[0].layout,
         files=[survey.file for survey in surveys],
-        gaps=missing(surveys),
+        gaps=[*_relabelled(paths, symbol), *missing(surveys)],
         interval_ms=max(survey.interval_ms for survey in surveys),
     )
+
+
+def _relabelled(paths: Sequence[str | Path], symbol: str) -> list[str]:
+    return [
+        f"the market of {symbol}: {path.name} is {other} by its name, whose prices are played as those of {symbol}"
+        for other, path in of_another(paths, symbol).items()
+    ]
 
 
 def assets_of(symbol: str, base_asset: str | None = None, quote_asset: str | None = None) -> tuple[str, str]:

@@ -31,6 +31,8 @@ _USUAL_PLACES: Final = 8  # decimals to which the exchange pads every number
 _AT_THE_POINT: Final = itemgetter(slice(-_USUAL_PLACES - 1, -_USUAL_PLACES))
 
 _SYMBOL_IN_NAME: Final = re.compile(r"([A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)-")
+# As the exchange publishes them: ETHUSDT-1m-2025-06-01.zip. What another hand called a file may be no symbol.
+_PUBLISHED: Final = re.compile(r"([A-Z0-9]+)-(?:[0-9]+[smhdw]o?|trades|aggTrades|bookTicker)-[0-9]{4}-[0-9]{2}")
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
 
 
@@ -150,6 +152,16 @@ def disagreements(surveys: Sequence[Survey]) -> list[str]:
             files = ", ".join(f"{name} in {file.path}" for name, file in sorted(first.items()))
             problems.append(f"mixed {what}: {files}; give the files of one market and one layout")
     return problems
+
+
+def of_another(paths: Iterable[str | Path], symbol: str) -> dict[str, Path]:
+    """Symbols other than `symbol` that the exchange's own names of these files tell, each with one of its files."""
+    found: dict[str, Path] = {}
+    for path in map(Path, paths):
+        named = _PUBLISHED.match(path.name)
+        if named is not None and named[1] != symbol.upper():
+            found.setdefault(named[1], path)
+    return found
 
 
 def finest(places: int) -> Decimal:

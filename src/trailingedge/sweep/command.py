@@ -19,9 +19,10 @@ from trailingedge.commands import flags, usage
 from trailingedge.commands.replay import read_settings
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.errors import ConfigError, ExitCode
-from trailingedge.replay.ground import doubts, ground
+from trailingedge.replay.ground import doubts, ground, too_small
 from trailingedge.replay.market_story import add_market_arguments
 from trailingedge.replay.progress import ctrl_c_heeded, on_stderr
+from trailingedge.report.terminal import terminal_width
 from trailingedge.sweep.engines import ENGINES, engine_named
 from trailingedge.sweep.folds import folds
 from trailingedge.sweep.space import MOST, axis, space
@@ -90,7 +91,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     settings = _without_secrets(read_settings(arguments, environ))
     tried = space(arguments.vary, settings, arguments.random, arguments.seed)
     files = tuple(str(path) for path in arguments.files)
-    task = Task(files, arguments.symbol, settings, arguments.balance, splits=())
+    task = Task(files, flags.given(arguments).get("SYMBOL"), settings, arguments.balance, splits=())
     bar = on_stderr()
     bar.show(0.0, "looking through the files")
     with contextlib.ExitStack() as opened:
@@ -98,8 +99,12 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         stopped = opened.enter_context(ctrl_c_heeded())
         with stopped.heeded_at_once():
             scene = look(task)
-            ground(scene.market, settings, arguments.balance)  # what is wrong with it is wrong with every trial
+            # What is wrong with it is wrong with every trial.
+            standing = ground(scene.market, settings, arguments.balance)
             market = fingerprint(arguments.files)
+        small = None if scene.price is None else too_small(standing, scene.price)
+        if small is not None:
+            bar.say(f"not {small}")
         cut = folds(scene.from_ms, scene.to_ms)
         task = dataclasses.replace(task, splits=cut.splits)
         store = opened.enter_context(contextlib.closing(Store(arguments.out)))
@@ -126,11 +131,11 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         print(f"interrupted: {len(outcomes)} of {len(keys)} combinations are done and {kept}", file=sys.stderr)
         return ExitCode.INTERRUPTED
     verdict = judge(tried.combinations, dict(sorted(outcomes.items())), cut, tried.left_out)
-    gaps = [*scene.market.gaps, *doubts(scene.market, settings)]
+    gaps = [*([] if small is None else [small]), *doubts(scene.market, settings), *scene.market.gaps]
     if arguments.json:
         print(json.dumps(as_data(verdict, cut, scene.market, gaps), indent=2, ensure_ascii=False))
     else:
-        print(text(verdict, cut, scene.market, gaps, arguments.top))
+        print(text(verdict, cut, scene.market, gaps, arguments.top, terminal_width()))
     return ExitCode.OK
 
 

@@ -45,11 +45,19 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A combination that is not tried, and why: its settings contradict each other."""
+
+    combination: Combination
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Space:
-    """What is tried, and how many combinations were left out because their settings contradict each other."""
+    """What is tried, and what is not."""
 
     combinations: tuple[Combination, ...]
-    left_out: int
+    left_out: tuple[LeftOut, ...]
 
 
 def axis(text: str) -> Axis:
@@ -78,19 +86,20 @@ def space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int
     """
     _check(axes, settings, draws)
     found: dict[tuple[str, ...], Combination] = {}
-    left_out = 0
+    left_out: list[LeftOut] = []
     for values in _drawn(axes, draws, seed) if draws is not None else _all(axes):
         combination = dict(zip((each.name for each in axes), values, strict=True))
         changed = applied(settings, combination)
-        if changed != settings and problems(changed):
-            left_out += 1
+        if changed != settings and (wrong := problems(changed)):
+            left_out.append(LeftOut(combination, wrong[0]))
         elif changed != settings:
             found.setdefault(values, combination)
         if draws is not None and len(found) >= draws:
             break
     if not found:
-        raise ConfigError(["no combination is left that changes anything and does not contradict itself"])
-    return Space(({}, *found.values()), left_out)
+        first = f": {left_out[0].why}" if left_out else ""
+        raise ConfigError([f"no combination is left that changes anything and does not contradict itself{first}"])
+    return Space(({}, *found.values()), tuple(left_out))
 
 
 def applied(settings: Settings, combination: Combination) -> Settings:

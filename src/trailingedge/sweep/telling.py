@@ -1,11 +1,13 @@
 """A sweep's verdict in words and for machines, from the same numbers."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
-from trailingedge.notifications.texts import percent
-from trailingedge.report.tables import NOTHING, Table, moment
-from trailingedge.report.terminal import columns
+from trailingedge.notifications.texts import counted, percent
+from trailingedge.report.tables import NOTHING, Table, missing, moment
+from trailingedge.report.terminal import USUAL_WIDTH, columns, wrapped
 from trailingedge.results import iso
 from trailingedge.simulator.recorded import RecordedMarket
 from trailingedge.sweep.folds import Folds
@@ -14,30 +16,36 @@ from trailingedge.sweep.verdict import Fold, Row, Verdict
 
 VERSION: Final = 1
 SHOWN: Final = 15  # rows of the table
+_LEFT_OUT_SHOWN: Final = 5
 _AGREES: Final = 0.3  # ranks before and after; below that the past said next to nothing
 
 
-def text(verdict: Verdict, folds: Folds, market: RecordedMarket, gaps: Sequence[str], shown: int = SHOWN) -> str:
-    """The whole of it, in lines."""
+def text(
+    verdict: Verdict,
+    folds: Folds,
+    market: RecordedMarket,
+    gaps: Sequence[str],
+    shown: int = SHOWN,
+    width: int = USUAL_WIDTH,
+) -> str:
+    """The whole of it, in lines of at most `width` letters."""
     last, asset = verdict.last, market.base_asset
     span = f"from {moment(folds.from_ms)} to {moment(folds.to_ms)} UTC"
     lines = [
-        f"sweep {market.symbol}: {verdict.tried} combinations {span}",
-        *(f"  missing: {gap}" for gap in gaps),
+        f"sweep {market.symbol}: {counted(verdict.tried, 'combination')} {span}",
+        *(f"  missing: {gap}" for gap in missing(gaps)),
+        *_left_out(verdict),
         "",
         _heading(folds, last),
-        *columns(_table(last, asset, shown)),
     ]
+    lines = [part for line in lines for part in wrapped(line, width)]
+    lines += columns(_table(last, asset, shown), width)
     if folds.count:
-        lines += [
-            "",
-            "folds: each winner on the days after those it was chosen on",
-            *columns(_folds(verdict, folds, asset)),
-        ]
-    lines += ["", "what that is worth", *(f"  {sentence}" for sentence in worth(verdict, asset))]
-    chosen = last.winner.combination
-    flags = " ".join(f"--set {name}={value}" for name, value in chosen.items())
-    lines += ["", f"the winner: {flags or 'the settings as they were'}"]
+        heading = "folds: each winner on the days after those it was chosen on"
+        lines += ["", heading, *columns(_folds(verdict, folds, asset), width)]
+    lines += ["", "what that is worth"]
+    lines += [part for sentence in worth(verdict, asset) for part in wrapped(f"  {sentence}", width)]
+    lines += ["", *wrapped(_named_winner(last), width)]
     return "\n".join(lines)
 
 
@@ -50,11 +58,13 @@ def as_data(verdict: Verdict, folds: Folds, market: RecordedMarket, gaps: Sequen
         "from": iso(folds.from_ms),
         "to": iso(folds.to_ms),
         "tried": verdict.tried,
-        "left_out": verdict.left_out,
+        "left_out": len(verdict.left_out),
+        "left_out_settings": [{"settings": dict(each.combination), "why": each.why} for each in verdict.left_out],
         "table": [_row_data(row) for row in last.rows],
         "hold_base_frac": {"in_sample": last.hold_in_frac, "out_of_sample": last.hold_out_frac},
         "folds": [_fold_data(fold, folds) for fold in verdict.folds] if folds.count else [],
         "winner": dict(last.winner.combination),
+        "as_good_as_winner": [dict(row.combination) for row in last.as_good],
         "walk_forward": {
             "result_frac": verdict.walked_forward_frac,
             "unchanged_frac": verdict.unchanged_frac,
@@ -70,93 +80,143 @@ def as_data(verdict: Verdict, folds: Folds, market: RecordedMarket, gaps: Sequen
 
 
 def worth(verdict: Verdict, asset: str) -> Iterator[str]:
-    """How far the winner can be trusted, in sentences."""
-    winner, tried = verdict.last.winner, verdict.tried
-    left_out = f"; {verdict.left_out} more were left out because they contradict themselves" if verdict.left_out else ""
-    yield f"{tried} combinations were tried{left_out}."
-    yield "The best of many owes some of it to luck."
-    if winner.out_of_sample_frac is None or verdict.walked_forward_frac is None:
-        yield "There are fewer than two whole days, so nothing was judged on other days than it was chosen on:"
-        yield "whatever stands first here may stand there by chance. Give more days."
+    """How far the winner can be trusted, in sentences, of which the last is the conclusion."""
+    last, tried = verdict.last, verdict.tried
+    yield f"{counted(tried, 'combination')} were tried. The best of many owes some of it to luck."
+    if last.all_alike:
+        yield f"All {tried} came to exactly the same: what was varied made no difference on these days."
+        if last.winner.out_of_sample_frac is None:
+            yield "They are fewer than two whole days; give more."
         return
-    before, after = percent(winner.in_sample_frac), percent(winner.out_of_sample_frac)
-    yield f"The winner made {before} on the days it was chosen on, the most of all {tried}; on the days after it made"
-    yield f"{after}, which was {_nth(winner.out_rank)} of {tried}."
+    if last.as_good:
+        others = counted(len(last.as_good), "other")
+        yield f"The winner is no better than {others} that made exactly the same; it was only named first."
+    if last.winner.out_of_sample_frac is None or verdict.walked_forward_frac is None:
+        yield (
+            "There are fewer than two whole days, so nothing was judged on other days than it was chosen on: "
+            "whatever stands first here may stand there by chance. Give more days."
+        )
+        return
+    before, after = percent(last.winner.in_sample_frac), percent(last.winner.out_of_sample_frac)
+    most = f", with {counted(len(last.as_good), 'other')}" if last.as_good else ""
+    yield f"The winner made {before} on the days it was chosen on, the most of all {tried}{most}."
+    yield f"On the days after it made {after}, {_place(last, tried)}."
     walked = percent(verdict.walked_forward_frac)
-    yield f"Over {_folds_of(verdict)} the winners made {walked} on days they were not chosen on;"
-    yield f"the settings as they were made {_said(verdict.unchanged_frac)}, holding {asset} {_said(verdict.held_frac)}."
+    yield (
+        f"Over {_folds_of(verdict)} the winners made {walked} on days they were not chosen on; the settings as they "
+        f"were made {_said(verdict.unchanged_frac)}, holding {asset} {_said(verdict.held_frac)}."
+    )
     if verdict.agreement is not None:
         said = "something" if verdict.agreement >= _AGREES else "next to nothing"
         yield f"Ranks before and after agree by {verdict.agreement:+.2f} of 1: the past says {said} of the days after."
     yield _last_word(verdict)
 
 
+def _place(fold: Fold, tried: int) -> str:
+    """Where the winner came out, and who made the same there."""
+    if fold.level == tried - 1:
+        return "as did all others"
+    shared = "" if not fold.level else f", together with {counted(fold.level, 'other')} that made the same"
+    return f"which was {_nth(fold.winner.out_rank)} of {tried}{shared}"
+
+
 def _last_word(verdict: Verdict) -> str:
+    """What follows from all of it. It speaks of all folds, and says where the last one differs from them."""
     below, count = verdict.below_median, len(verdict.folds)
+    if below == count == 1:
+        return "That is no better than half of all that was tried: do not trust it."
     if below:
-        return f"In {below} of {count} folds the winner did no better than half of all that was tried: do not trust it."
+        which = f"all {count}" if below == count else f"{below} of {count}"
+        whether = "though not in the last" if verdict.last.in_better_half else "the last among them"
+        beside = "" if below == count else f", {whether},"
+        return f"In {which} folds{beside} the winner did no better than half of all that was tried: do not trust it."
     if verdict.agreement is None or verdict.agreement < _AGREES:
         return "The winners came out in the better half, but the best before is not as a rule the best after."
     if (verdict.walked_forward_frac or 0.0) <= max(verdict.unchanged_frac or 0.0, 0.0):
         return "The winners held their places, and still made no more than changing nothing, or doing nothing."
-    return f"The winners held up on {count} stretches of days they had not seen, which are few; judge them on more."
+    stretches = "one stretch" if count == 1 else f"{count} stretches"
+    few = "which is little" if count == 1 else "which are few"
+    return f"The winners held up on {stretches} of days they had not seen, {few}; judge them on more."
+
+
+def _named_winner(last: Fold) -> str:
+    """What to write on a command line for it."""
+    if last.all_alike:
+        return "no winner: all came to the same"
+    flags = " ".join(f"--set {name}={value}" for name, value in last.winner.combination.items())
+    others = f" (and {len(last.as_good)} as good)" if last.as_good else ""
+    return f"the winner{others}: {flags or 'the settings as they were'}"
+
+
+def _left_out(verdict: Verdict) -> Iterator[str]:
+    """By reason, the first of them by name."""
+    for why, each in groupby(sorted(verdict.left_out, key=lambda each: each.why), key=lambda each: each.why):
+        named = [_named(left_out.combination) for left_out in each]
+        yield f"  left out, for the settings contradict each other: {counted(len(named), 'combination')}. {why}"
+        yield from (f"    {name}" for name in named[:_LEFT_OUT_SHOWN])
+        if len(named) > _LEFT_OUT_SHOWN:
+            yield f"    and {len(named) - _LEFT_OUT_SHOWN} more, which are in the JSON"
 
 
 def _heading(folds: Folds, last: Fold) -> str:
     if not folds.count:
-        return "all that was tried, chosen on all days and judged on none"
+        return "all that was tried, chosen on all days and judged on none; equal results share a rank"
     began, chosen_until = folds.from_ms, folds.edges(last.number + 1)[0]
     judged_until = folds.edges(last.number + 1)[1]
-    return f"chosen on {_days(began, chosen_until)}, judged on {_days(chosen_until, judged_until)}"
+    days = f"chosen on {_days(began, chosen_until)}, judged on {_days(chosen_until, judged_until)}"
+    return f"{days}; equal results share a rank (=); exits and drawdown are of the days judged on"
 
 
 def _table(fold: Fold, asset: str, shown: int) -> Table:
-    judged = fold.hold_out_frac is not None
-    rows = [_cells(fold, row) for row in fold.rows[:shown]]
+    before, after = _tied([row.in_rank for row in fold.rows]), _tied([row.out_rank for row in fold.rows])
+    rows = [_cells(fold, row, before, after) for row in fold.rows[:shown]]
     if fold.unchanged not in fold.rows[:shown]:
-        rows.append(_cells(fold, fold.unchanged))
-    hold_in = percent(fold.hold_in_frac)
-    rows.append(("", f"holding {asset}", hold_in, _said(fold.hold_out_frac), NOTHING, NOTHING, NOTHING, NOTHING))
-    when = "judged" if judged else "all"
-    headings = (
-        "rank",
-        "settings",
-        "in-sample",
-        "out-of-sample",
-        "rank there",
-        f"vs holding {asset}",
-        f"exits ({when})",
-        f"drawdown ({when})",
-    )
+        rows.append(_cells(fold, fold.unchanged, before, after))
+    held = (percent(fold.hold_in_frac), _said(fold.hold_out_frac))
+    rows.append((NOTHING, *held, NOTHING, NOTHING, NOTHING, NOTHING, f"holding {asset}"))
+    headings = ("rank", "chosen on", "judged on", "rank there", f"vs {asset}", "exits", "drawdown", "settings")
     return Table(headings, tuple(rows), frozenset(headings) - {"settings"})
 
 
-def _cells(fold: Fold, row: Row) -> tuple[str, ...]:
-    before, after = row.in_sample_frac, row.out_of_sample_frac
-    against = before - fold.hold_in_frac if after is None or fold.hold_out_frac is None else after - fold.hold_out_frac
+def _tied(ranks: Sequence[int | None]) -> frozenset[int | None]:
+    """Ranks that more than one has."""
+    return frozenset(rank for rank, count in Counter(ranks).items() if count > 1)
+
+
+def _cells(fold: Fold, row: Row, before: frozenset[int | None], after: frozenset[int | None]) -> tuple[str, ...]:
+    chosen, judged = row.in_sample_frac, row.out_of_sample_frac
+    if judged is None or fold.hold_out_frac is None:
+        against = chosen - fold.hold_in_frac
+    else:
+        against = judged - fold.hold_out_frac
     return (
-        str(row.in_rank),
-        _named(row.combination) + (" (halted)" if row.halted else ""),
-        percent(before),
-        _said(after),
-        NOTHING if row.out_rank is None else str(row.out_rank),
+        _rank(row.in_rank, before),
+        percent(chosen),
+        _said(judged),
+        _rank(row.out_rank, after),
         percent(against),
         str(row.exits),
         percent(-row.drawdown_frac),
+        _named(row.combination) + (" (halted)" if row.halted else ""),
     )
 
 
+def _rank(rank: int | None, tied: frozenset[int | None]) -> str:
+    """ "2", or "2=" where others have it too."""
+    return NOTHING if rank is None else f"{rank}{'=' if rank in tied else ''}"
+
+
 def _folds(verdict: Verdict, folds: Folds, asset: str) -> Table:
-    headings = ("judged on", "winner", "in-sample", "out-of-sample", "rank there", "as they were", f"holding {asset}")
+    headings = ("judged on", "before", "there", "rank there", "unchanged", f"holding {asset}", "winner")
     rows = [
         (
             _days(*folds.edges(fold.number + 1)),
-            _named(fold.winner.combination),
             percent(fold.winner.in_sample_frac),
             _said(fold.winner.out_of_sample_frac),
-            f"{fold.winner.out_rank} of {verdict.tried}",
+            f"{_rank(fold.winner.out_rank, _tied([row.out_rank for row in fold.rows]))} of {verdict.tried}",
             _said(fold.unchanged.out_of_sample_frac),
             _said(fold.hold_out_frac),
+            _named(fold.winner.combination),
         )
         for fold in verdict.folds
     ]

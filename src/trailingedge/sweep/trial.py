@@ -12,7 +12,7 @@ from typing import Final
 
 from trailingedge.config import Settings
 from trailingedge.replay.chronicle import Part
-from trailingedge.replay.columns import Columns, KlineColumns
+from trailingedge.replay.columns import Columns, KlineColumns, opening_price
 from trailingedge.replay.ground import ground, open_files
 from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
@@ -53,23 +53,25 @@ class PartResult:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is known of the market before anything is tried."""
+    """What is known of the market before anything is tried. `price` is its first, None where it has none."""
 
     market: RecordedMarket
     from_ms: int
     to_ms: int
+    price: Decimal | None
 
 
 def look(task: Task) -> Scene:
     """Read it once, to see where it begins and ends. Raises ConfigError."""
     market, columns = _market(task.files, task.symbol, task.settings)
-    from_ms, to_ms = None, 0
+    from_ms, to_ms, price = None, 0, None
     for piece in columns():
         times, ends = (piece.open_ms, piece.close_ms) if isinstance(piece, KlineColumns) else (piece.time_ms,) * 2
         if piece:
-            from_ms = times[0] if from_ms is None else from_ms
+            if from_ms is None:
+                from_ms, price = times[0], opening_price(piece) * market.tick_size
             to_ms = ends[-1] + 1
-    return Scene(market, from_ms or 0, to_ms)
+    return Scene(market, from_ms or 0, to_ms, price)
 
 
 def attempt(task: Task, combination: Combination, stopped: Callable[[], bool] = lambda: False) -> Outcome | None:

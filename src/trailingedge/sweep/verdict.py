@@ -11,7 +11,7 @@ from math import prod
 from statistics import correlation, mean, median
 
 from trailingedge.sweep.folds import Folds
-from trailingedge.sweep.space import Combination
+from trailingedge.sweep.space import Combination, LeftOut
 from trailingedge.sweep.trial import Outcome
 
 
@@ -48,6 +48,29 @@ class Fold:
         return self.rows[0]
 
     @property
+    def as_good(self) -> tuple[Row, ...]:
+        """Others that made exactly as much on the days the winner was chosen on: it is no better than they."""
+        return tuple(row for row in self.rows[1:] if row.in_rank == self.winner.in_rank)
+
+    @property
+    def all_alike(self) -> bool:
+        """Whatever was tried made the same, before and after."""
+        return len({(row.in_sample_frac, row.out_of_sample_frac) for row in self.rows}) == 1
+
+    @property
+    def level(self) -> int:
+        """How many others made exactly as much as the winner on the days judged on."""
+        return sum(_after(row) == _after(self.winner) for row in self.rows) - 1
+
+    @property
+    def in_better_half(self) -> bool:
+        """On the days judged on, fewer made more than the winner than made less: what its rank says, ties and all."""
+        if self.winner.out_of_sample_frac is None:
+            return False
+        less = sum(_after(row) < _after(self.winner) for row in self.rows)
+        return (self.winner.out_rank or 1) - 1 < less
+
+    @property
     def unchanged(self) -> Row:
         """The settings that were there anyway."""
         return next(row for row in self.rows if row.number == 0)
@@ -72,7 +95,7 @@ class Verdict:
 
     folds: tuple[Fold, ...]
     tried: int
-    left_out: int
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def last(self) -> Fold:
@@ -96,10 +119,7 @@ class Verdict:
     @property
     def below_median(self) -> int:
         """In how many folds the winner did no better than half of all that was tried."""
-        return sum(
-            fold.winner.out_of_sample_frac is not None and fold.winner.out_of_sample_frac <= fold.median_out_frac
-            for fold in self.folds
-        )
+        return sum(fold.winner.out_of_sample_frac is not None and not fold.in_better_half for fold in self.folds)
 
     @property
     def agreement(self) -> float | None:
@@ -107,7 +127,12 @@ class Verdict:
         return mean(found) if found else None
 
 
-def judge(combinations: Sequence[Combination], outcomes: Mapping[int, Outcome], folds: Folds, left_out: int) -> Verdict:
+def judge(
+    combinations: Sequence[Combination],
+    outcomes: Mapping[int, Outcome],
+    folds: Folds,
+    left_out: tuple[LeftOut, ...] = (),
+) -> Verdict:
     """What `outcomes`, by number of the combination, come to."""
     if not folds.count:
         return Verdict((_fold(0, combinations, outcomes, None),), len(outcomes), left_out)
@@ -144,6 +169,10 @@ def _fold(
     hold_in = prod(part.hold for part in parts[:judged]) - 1.0
     hold_out = None if judged is None else parts[judged].hold - 1.0
     return Fold(number, tuple(rows), hold_in, hold_out)
+
+
+def _after(row: Row) -> float:
+    return row.out_of_sample_frac or 0.0
 
 
 def _ranks(growths: Mapping[int, float]) -> dict[int, int]:

@@ -1,0 +1,126 @@
+"""What a file is, by what is in it rather than by its name, and which command it is for.
+
+Markets, recorded sessions and saved stories are all given as files, and easily to the wrong command. Whatever is
+wrong inside one that is of the right kind is told by whoever reads it.
+"""
+
+import os
+import zlib
+from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from trailingedge.errors import ConfigError
+from trailingedge.record.files import SUFFIX as SESSION_SUFFIX
+from trailingedge.report.saved import FORMAT
+from trailingedge.report.saved import SUFFIX as STORY_SUFFIX
+from trailingedge.simulator.csv_files import CsvFile
+
+_PEEKED: Final = 1 << 12
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+
+
+class Kind(Enum):
+    """What files can be."""
+
+    STORY = "a saved story"
+    SESSION = "a recorded session"
+    MARKET = "a market file"
+    FOLDER = "a folder"
+    OTHER = "neither a market file nor a recorded session nor a saved story"
+
+
+_BEGINNINGS: Final = (
+    (f'{{"format":"{FORMAT}"'.encode(), Kind.STORY),
+    (b'["session",', Kind.SESSION),
+    (b'["part",', Kind.SESSION),
+)
+
+
+def kind_of(path: Path) -> Kind:
+    """What it is; by its name where nothing in it tells, as in one that is damaged, empty or not there."""
+    if os.path.isdir(path):  # never raises, unlike Path.is_dir
+        return Kind.FOLDER
+    beginning = _beginning(path)
+    if beginning.startswith(_ZIP):
+        return Kind.MARKET
+    text = _unpacked(beginning)
+    for told, kind in _BEGINNINGS:
+        if text.startswith(told):
+            return kind
+    if path.name.endswith(SESSION_SUFFIX):
+        return Kind.SESSION
+    if path.name.endswith(STORY_SUFFIX):
+        return Kind.STORY
+    if path.suffix.lower() in (".zip", ".csv") or _is_market(path, beginning):
+        return Kind.MARKET
+    return Kind.OTHER
+
+
+def is_session(path: Path) -> bool:
+    """It is a recorded session, or was to be one."""
+    return kind_of(path) is Kind.SESSION
+
+
+def only_markets(paths: Iterable[Path]) -> None:
+    """Raises ConfigError that names each file that belongs to another command, and the command.
+
+    What is none of anybody's is left to whoever reads markets, who says what is odd in it.
+    """
+    wrong = []
+    for path in paths:
+        match kind_of(path):
+            case Kind.STORY:
+                wrong.append(f"{path}: a saved story, not a market file; tell it with trailing-edge report {path}")
+            case Kind.SESSION:
+                wrong.append(f"{path}: a recorded session, not a market file; use trailing-edge replay {path}")
+            case Kind.OTHER if _beginning(path).startswith(_GZIP):
+                wrong.append(f"{path}: {Kind.OTHER.value}; unpack it, if there are candles or trades in it")
+    if wrong:
+        raise ConfigError(wrong)
+
+
+def to_be_told(path: Path) -> Kind:
+    """Whether it is a story or a session. Raises ConfigError for anything else, with what to do about it."""
+    kind = kind_of(path)
+    if kind is Kind.MARKET and os.path.exists(path):
+        raise ConfigError([f"{path}: a market file, in which nobody has traded yet; use trailing-edge replay {path}"])
+    if kind is Kind.FOLDER:
+        raise ConfigError([f"{path}: a folder; name a recorded session (*{SESSION_SUFFIX}) or a saved story in it"])
+    if kind is Kind.OTHER and os.path.exists(path):
+        what = "empty" if not path.stat().st_size else "neither a recorded session nor a saved story"
+        raise ConfigError([f"{path}: {what}; name a *{SESSION_SUFFIX} of LOG_DIR, or what replay --save has written"])
+    return Kind.SESSION if kind is Kind.SESSION else Kind.STORY
+
+
+def _beginning(path: Path) -> bytes:
+    """Its first bytes, none where it cannot be read; a pipe can be read only once, and not by us."""
+    try:
+        if not os.path.isfile(path):
+            return b""
+        with path.open("rb") as file:
+            return file.read(_PEEKED)
+    except OSError:
+        return b""
+
+
+def _unpacked(beginning: bytes) -> bytes:
+    """Of gzip, what is packed in it."""
+    if not beginning.startswith(_GZIP):
+        return beginning
+    try:
+        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(beginning, _PEEKED)
+    except zlib.error:
+        return b""
+
+
+def _is_market(path: Path, beginning: bytes) -> bool:
+    """By its rows."""
+    if not beginning or b"\0" in beginning:
+        return False
+    try:
+        CsvFile(path).layout()
+    except ConfigError:
+        return False
+    return True

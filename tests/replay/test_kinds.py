@@ -1,0 +1,179 @@
+"""Whatever file is given to whichever command: it is told, or one line says what it is and what to do with it."""
+
+import gzip
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.replay import markets
+from tests.replay.golden import path_of
+from tests.report.stories import a_story
+
+from trailingedge.errors import ExitCode
+from trailingedge.main import run
+from trailingedge.replay.kinds import Kind, kind_of
+from trailingedge.report.saved import save
+
+NOTES = "Dear diary,\nit went up, and then it went down.\n"
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def a_market(folder: Path) -> Path:
+    return markets.write_klines(folder, 7, 5)
+
+
+def a_zipped_market(folder: Path) -> Path:
+    path = folder / "ETHFDUSD-1m-2026-07.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(a_market(folder), "ETHFDUSD-1m-2026-07.csv")
+    return path
+
+
+def a_damaged_zip(folder: Path) -> Path:
+    whole = a_zipped_market(folder).read_bytes()
+    path = folder / "ETHFDUSD-1m-2026-08.zip"
+    path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+def a_zip_with_a_flipped_byte(folder: Path) -> Path:
+    path = a_zipped_market(folder)
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 3] ^= 0x40
+    path.write_bytes(whole)
+    return path
+
+
+def saved_story(folder: Path) -> Path:
+    path = folder / "june.story.json.gz"
+    save(a_story(), path)
+    return path
+
+
+def a_story_of_another_name(folder: Path) -> Path:
+    return saved_story(folder).rename(folder / "june.gz")
+
+
+def a_story_with_a_flipped_byte(folder: Path) -> Path:
+    path = saved_story(folder)
+    whole = bytearray(path.read_bytes())
+    whole[-6] ^= 1
+    path.write_bytes(whole)
+    return path
+
+
+def a_session(folder: Path) -> Path:
+    path = folder / "trailingedge_2026-07-02_00-00-00.session.jsonl.gz"
+    path.write_bytes(path_of("fair").read_bytes())
+    return path
+
+
+def a_session_of_another_name(folder: Path) -> Path:
+    return a_session(folder).rename(folder / "monday.gz")
+
+
+def an_empty_session(folder: Path) -> Path:
+    path = folder / "empty.session.jsonl.gz"
+    path.write_bytes(b"")
+    return path
+
+
+def a_session_that_is_none(folder: Path) -> Path:
+    path = folder / "other.session.jsonl.gz"
+    path.write_bytes(gzip.compress(b"{}\n"))  # it might have been cut off
+    return path
+
+
+def a_folder(folder: Path) -> Path:
+    path = folder / "logs"
+    path.mkdir()
+    return path
+
+
+def a_text(folder: Path) -> Path:
+    path = folder / "notes.txt"
+    path.write_text(NOTES, encoding="utf-8")
+    return path
+
+
+def an_empty_file(folder: Path) -> Path:
+    path = folder / "nothing"
+    path.write_bytes(b"")
+    return path
+
+
+def a_packed_text(folder: Path) -> Path:
+    path = folder / "notes.gz"
+    path.write_bytes(gzip.compress(NOTES.encode()))
+    return path
+
+
+def a_picture(folder: Path) -> Path:
+    path = folder / "chart.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    return path
+
+
+def no_file(folder: Path) -> Path:
+    return folder / "gone"
+
+
+Make = Callable[[Path], Path]
+
+# Of each file: what `replay` says of it, and what `report` does.
+FILES = [
+    pytest.param(a_market, "", "a market file, in which nobody has traded yet; use trailing-edge replay {}"),
+    pytest.param(a_zipped_market, "", "a market file, in which nobody has traded yet; use trailing-edge replay {}"),
+    pytest.param(a_damaged_zip, "is no zip archive; download it again", "use trailing-edge replay {}"),
+    pytest.param(a_zip_with_a_flipped_byte, "cannot be unpacked", "use trailing-edge replay {}"),
+    pytest.param(saved_story, "a saved story, not a market file; tell it with trailing-edge report {}", ""),
+    pytest.param(a_story_of_another_name, "a saved story, not a market file; tell it with trailing-edge report {}", ""),
+    pytest.param(
+        a_story_with_a_flipped_byte, "tell it with trailing-edge report {}", "damaged, its sum is wrong; write it again"
+    ),
+    pytest.param(a_session, "", ""),
+    pytest.param(a_session_of_another_name, "", ""),
+    pytest.param(an_empty_session, "empty, nothing was recorded in it", "empty, nothing was recorded in it"),
+    pytest.param(a_session_that_is_none, "breaks off after line 0; name the first", "breaks off after line 0; name"),
+    pytest.param(a_folder, "is a directory; name the files in it", "a folder; name a recorded session"),
+    pytest.param(a_text, "name CSV or ZIP files", "neither a recorded session nor a saved story; name a *.session"),
+    pytest.param(an_empty_file, "holds no rows; leave it out", "empty; name a *.session"),
+    pytest.param(a_packed_text, "neither a market file nor a recorded", "neither a recorded session nor a saved story"),
+    pytest.param(a_picture, "is no CSV text", "neither a recorded session nor a saved story"),
+    pytest.param(no_file, "no such file; name CSV or ZIP files", "No such file or directory; name a file"),
+]
+
+
+@pytest.mark.parametrize(("make", "of_replay", "of_report"), FILES)
+def test_a_file_is_told_or_named_with_what_to_do_about_it(
+    make: Make, of_replay: str, of_report: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make(tmp_path)
+    for command, said in (("replay", of_replay), ("report", of_report)):
+        code = run([command, str(path)])
+        told = capsys.readouterr()
+        if not said:
+            assert (code, told.err) == (ExitCode.OK, "")
+            continue
+        (line,) = told.err.splitlines()
+        assert (code, told.out) == (ExitCode.CONFIG, "")
+        assert str(path) in line
+        assert said.replace("{}", str(path)) in line
+
+
+def test_a_sweep_refuses_what_is_no_market(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = saved_story(tmp_path)
+    assert run(["sweep", str(path), "--vary", "BUFFER=0.1"]) == ExitCode.CONFIG
+    assert "a saved story, not a market file" in capsys.readouterr().err
+
+
+def test_a_later_part_of_a_session_is_one_too(tmp_path: Path) -> None:
+    path = tmp_path / "part.gz"
+    path.write_bytes(gzip.compress(json.dumps(["part", 2], separators=(",", ":")).encode()))
+    assert kind_of(path) is Kind.SESSION

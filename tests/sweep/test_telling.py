@@ -1,0 +1,97 @@
+"""What is told of a sweep does not contradict itself, and does not make more of the numbers than there is in them."""
+
+import itertools
+import re
+
+import pytest
+from tests.sweep.test_verdict import COMBINATIONS, DAY_MS, FORTNIGHT, outcome
+from tests.sweep.test_verdict import judged as verdict_of
+
+from trailingedge.market import ZERO
+from trailingedge.simulator.layouts import Layout
+from trailingedge.simulator.recorded import RecordedMarket
+from trailingedge.sweep.folds import Folds, folds
+from trailingedge.sweep.space import LeftOut
+from trailingedge.sweep.telling import as_data, text, worth
+from trailingedge.sweep.trial import Outcome
+from trailingedge.sweep.verdict import Verdict, judge
+
+MARKET = RecordedMarket("ETHUSDT", "ETH", "USDT", ZERO, ZERO, Layout.KLINES, files=(), gaps=())
+FEW_DAYS = folds(20_000 * DAY_MS, 20_004 * DAY_MS)
+
+
+def words(verdict: Verdict) -> str:
+    return " ".join(worth(verdict, "ETH"))
+
+
+def table(verdict: Verdict, cut: Folds = FORTNIGHT, width: int = 80) -> str:
+    return text(verdict, cut, MARKET, (), width=width)
+
+
+def test_the_place_of_a_winner_and_the_last_word_agree_in_every_case() -> None:
+    growths = (0.9, 1.0, 1.1)
+    for before in itertools.product(growths, repeat=3):
+        for after in itertools.product(growths, repeat=3):
+            outcomes = {number: outcome(before[number], after[number]) for number in range(3)}
+            verdict = verdict_of(outcomes, FEW_DAYS)
+            said = words(verdict)
+            winners = after[verdict.last.winner.number]
+            less, more = sum(each < winners for each in after), sum(each > winners for each in after)
+            if "came to exactly the same" in said:
+                assert len(set(zip(before, after, strict=True))) == 1
+            else:
+                assert ("do not trust it" in said) == (less <= more)
+                assert ("as did all others" in said) == (less == more == 0)
+                assert ("1st of 3" in said) == (less > more == 0)
+
+
+def test_the_last_word_says_which_folds_it_speaks_of() -> None:
+    good_at_last = {0: outcome(1, 1, 1, 1), 1: outcome(1.5, 0.9, 0.9, 1.2), 2: outcome(0.9, 1.1, 1.1, 1.1)}
+    assert "though not in the last, the winner did no better" in words(verdict_of(good_at_last))
+    bad_at_last = {0: outcome(1, 1, 1, 1), 1: outcome(1.5, 1.2, 1.2, 0.9), 2: outcome(0.9, 1.1, 1.1, 1.1)}
+    assert "In 1 of 3 folds, the last among them, the winner" in words(verdict_of(bad_at_last))
+    bad = {0: outcome(1, 1, 1, 1), 1: outcome(1.5, 0.9, 0.9, 0.9), 2: outcome(0.9, 1.1, 1.1, 1.1)}
+    assert "In all 3 folds the winner" in words(verdict_of(bad))
+
+
+def test_one_stretch_is_one() -> None:
+    steady = verdict_of({0: outcome(1, 1), 1: outcome(1.5, 1.5), 2: outcome(0.9, 0.9)}, FEW_DAYS)
+    assert "held up on one stretch of days they had not seen, which is little" in words(steady)
+
+
+def test_equals_are_said_to_be_equal() -> None:
+    verdict = verdict_of({0: outcome(1, 1, 1, 0.9), 1: outcome(1.2, 1, 1, 1), 2: outcome(1.2, 1, 1, 1)})
+    told = " ".join(table(verdict).split())
+    assert "no better than 1 other that made exactly the same; it was only named first" in told
+    assert "1st of 3, together with 1 other that made the same" in told
+    assert re.search(r"\b1= \+20\.00 % .* BUFFER=0\.001", told)
+    assert "the winner (and 1 as good): --set BUFFER=0.001" in told
+    assert as_data(verdict, FORTNIGHT, MARKET, ())["as_good_as_winner"] == [{"BUFFER": "0.003"}]
+
+
+def test_where_nothing_made_a_difference_there_is_no_winner() -> None:
+    told = table(verdict_of(dict.fromkeys(range(3), outcome(1, 1, 1, 1))))
+    assert "All 3 came to exactly the same" in told
+    assert told.endswith("no winner: all came to the same")
+
+
+def test_what_was_left_out_is_named_with_its_reason() -> None:
+    left_out = tuple(LeftOut({"MIN_FACTOR": f"0.{number}"}, "MIN_FACTOR is too large") for number in range(6, 14))
+    verdict = judge(COMBINATIONS, {0: outcome(1, 1), 1: outcome(1, 1.1), 2: outcome(1, 1.2)}, FEW_DAYS, left_out)
+    told = table(verdict, FEW_DAYS)
+    said = " ".join(told.split())
+    assert "the settings contradict each other: 8 combinations. MIN_FACTOR is too large MIN_FACTOR=0.6 MIN_F" in said
+    assert "and 3 more" in told
+    data = as_data(verdict, FEW_DAYS, MARKET, ())
+    assert data["left_out"] == 8
+    named = data["left_out_settings"]
+    assert isinstance(named, list)
+    assert named[-1] == {"settings": {"MIN_FACTOR": "0.13"}, "why": "MIN_FACTOR is too large"}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    named = [{}, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.005", "HARD_STOP_DONCHIAN_MULTIPLIER": "0.25", "BUFFER": "0.00375"}]
+    outcomes: dict[int, Outcome] = {0: outcome(1, 1, 1, 1), 1: outcome(1.5, 0.9, 0.9, 1.2)}
+    told = table(judge(named, outcomes, FORTNIGHT), width=width)
+    assert max(map(len, told.splitlines())) <= width
