@@ -82,12 +82,13 @@ def as_data(verdict: Verdict, folds: Folds, market: RecordedMarket, gaps: Sequen
 def worth(verdict: Verdict, asset: str) -> Iterator[str]:
     """How far the winner can be trusted, in sentences, of which the last is the conclusion."""
     last, tried = verdict.last, verdict.tried
-    yield f"{counted(tried, 'combination')} were tried. The best of many owes some of it to luck."
+    many = f"{counted(tried, 'combination')} were tried"
     if last.all_alike:
-        yield f"All {tried} came to exactly the same: what was varied made no difference on these days."
+        yield f"{many} and came to exactly the same: what was varied made no difference on these days."
         if last.winner.out_of_sample_frac is None:
             yield "They are fewer than two whole days; give more."
         return
+    yield f"{many}. The best of many owes some of it to luck."
     if last.as_good:
         others = counted(len(last.as_good), "other")
         yield f"The winner is no better than {others} that made exactly the same; it was only named first."
