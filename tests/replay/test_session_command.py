@@ -13,16 +13,11 @@ from trailingedge.record.files import SUFFIX
 from trailingedge.replay.comparison import Difference
 from trailingedge.replay.progress import Bar
 from trailingedge.replay.session import Replayed, replay_session
-from trailingedge.replay.session_command import is_session, run
+from trailingedge.replay.session_command import run
 from trailingedge.replay.session_words import as_text
 
 STORM = path_of("storm")
 LESS = {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}
-
-
-def test_a_session_is_known_by_its_name() -> None:
-    assert is_session(STORM)
-    assert not is_session(Path("ETHUSDT-1m-2026-07.zip"))
 
 
 def test_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
