@@ -224,6 +224,14 @@ def test_an_order_that_was_taken_ends_the_row_of_refusals() -> None:
     assert [told.again for told in chase.exit.happened if isinstance(told, OrderRefused)] == [1, 1]
 
 
+def test_who_has_logged_on_again_need_not_wait_for_the_clock_any_more() -> None:
+    for refusal, waits in ((Refusal.TIMESTAMP, False), (Refusal.BUSY, True)):
+        chase = in_flight()
+        chase.answer(refused(refusal))
+        chase.hear(Reconciled(()))
+        assert (chase.beat(0.01) == []) is waits
+
+
 def test_a_would_match_waits_for_another_book_or_a_moment() -> None:
     chase = in_flight()
     chase.answer(refused(Refusal.WOULD_TAKE))

@@ -99,6 +99,7 @@ class Hearing:
             self._hear_report(event, now_s)
             return
         if isinstance(event, Reconciled):
+            self.restraint.forgive(Refusal.TIMESTAMP)  # the clock was measured anew, and a logon was taken by it
             self._hear_open(event.open_orders, now_s)
             return
         request, in_time = self._letters.answered(event.tag)
