@@ -64,18 +64,11 @@ def test_before_the_dial_little_is_loaded() -> None:
 
 async def test_a_run_with_a_key_loads_nothing_of_other_modes_and_commands(tmp_path: Path) -> None:
     async with Venue() as venue:
-        settings = {
-            "TRADING_MODE": "testnet",
-            "BINANCE_WS_API_URL": venue.api_url,
-            "BINANCE_WS_STREAM_URL": venue.stream_url,
-            "BINANCE_ED25519_API_KEY": "a name",
-            "BINANCE_ED25519_PRIV_PATH": str(key_file(tmp_path / "key.pem")),
-        }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", RUN.format(words=["--plain", "--duration=2"])),
             stdout=PIPE,
             cwd=tmp_path,
-            env=NO_ENVIRONMENT | settings,
+            env=NO_ENVIRONMENT | venue.settings(key_file(tmp_path / "key.pem")),
         )
         out, _ = await process.communicate()
     *said, last = out.decode().splitlines()

@@ -156,12 +156,7 @@ async def daemon(
 async def _start(home: Path, name: str, venue: Venue, extra: Mapping[str, str], program: Sequence[str]) -> Daemon:
     import pty  # not on every platform
 
-    settings = {
-        "TRADING_MODE": "testnet",
-        "BINANCE_WS_API_URL": venue.api_url,
-        "BINANCE_WS_STREAM_URL": venue.stream_url,
-        "BINANCE_ED25519_API_KEY": "benchmark",
-        "BINANCE_ED25519_PRIV_PATH": str(_private_key(home)),
+    settings = venue.settings(_private_key(home)) | {
         "LOG_DIR": str(home / "logs"),
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(_TREE),

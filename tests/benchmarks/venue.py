@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -117,6 +118,16 @@ class Venue:
         for server in self._servers:
             server.close()
             await server.wait_closed()
+
+    def settings(self, private_key: Path) -> dict[str, str]:
+        """What leads a daemon here, with that key."""
+        return {
+            "TRADING_MODE": "testnet",
+            "BINANCE_WS_API_URL": self.api_url,
+            "BINANCE_WS_STREAM_URL": self.stream_url,
+            "BINANCE_ED25519_API_KEY": "benchmark",
+            "BINANCE_ED25519_PRIV_PATH": str(private_key),
+        }
 
     # The market ------------------------------------------------------------------------------
 

@@ -20,19 +20,12 @@ NO_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if na
 async def run(place: Path) -> None:
     """Two seconds of trading, with its key in a file, as it is when it matters."""
     async with Venue() as venue:
-        settings = {
-            "TRADING_MODE": "testnet",
-            "BINANCE_WS_API_URL": venue.api_url,
-            "BINANCE_WS_STREAM_URL": venue.stream_url,
-            "BINANCE_ED25519_API_KEY": "a name",
-            "BINANCE_ED25519_PRIV_PATH": str(key_file(place / "key.pem")),
-        }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "trailingedge.main", "--plain", "--duration=2"),
             stdout=PIPE,
             stderr=STDOUT,
             cwd=place,
-            env=NO_ENVIRONMENT | settings,
+            env=NO_ENVIRONMENT | venue.settings(key_file(place / "key.pem")),
         )
         said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
