@@ -4,11 +4,18 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--days", type=int, default=8, metavar="N", help="fair days to simulate in tests/simulation (8)")
-    parser.addoption("--seeds", type=int, default=40, metavar="N", help="days in a storm to simulate there (40)")
+    parser.addoption("--days", type=int, default=6, metavar="N", help="fair days to simulate in tests/simulation (6)")
+    parser.addoption("--seeds", type=int, default=30, metavar="N", help="days in a storm to simulate there (30)")
+
+
+def pytest_configure() -> None:
+    # How long an example takes says more about who else uses the machine than about it.
+    settings.register_profile("suite", parent=settings(), deadline=None)
+    settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)

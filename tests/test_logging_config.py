@@ -11,7 +11,6 @@ import pytest
 from trailingedge.errors import ConfigError
 from trailingedge.logging_config import (
     FAREWELL_S,
-    MOST_WAITING,
     QUIET,
     STRUCK_OUT,
     Logging,
@@ -220,12 +219,21 @@ def test_what_a_full_disk_refuses_is_written_once_there_is_room(tmp_path: Path, 
     assert shown[1] == "WARNING session log cannot be written for now reason=[Errno 28] No space left on device"
 
 
-def test_a_disk_that_does_not_answer_delays_no_record_and_no_end(tmp_path: Path, install: Install, disk: Disk) -> None:
+@pytest.fixture
+def most_waiting(monkeypatch: pytest.MonkeyPatch) -> int:
+    """As many records as may wait, which are fewer here than they are."""
+    monkeypatch.setattr("trailingedge.logging_config.MOST_WAITING", 1000)
+    return 1000
+
+
+def test_a_disk_that_does_not_answer_delays_no_record_and_no_end(
+    tmp_path: Path, install: Install, disk: Disk, most_waiting: int
+) -> None:
     logs = install(tmp_path, NOW, open_file=lambda _: disk)
     disk.answers.clear()
     logger.warning("the disk hangs on this one")
     assert disk.asked.wait(10)
-    for number in range(MOST_WAITING + 500):
+    for number in range(most_waiting + 500):
         logger.info("record %d", number)
     assert FAREWELL_S <= 1
     logs.close()
@@ -233,18 +241,20 @@ def test_a_disk_that_does_not_answer_delays_no_record_and_no_end(tmp_path: Path,
     disk.answers.set()
 
 
-def test_what_found_no_room_is_counted_where_it_is_missing(tmp_path: Path, install: Install, disk: Disk) -> None:
+def test_what_found_no_room_is_counted_where_it_is_missing(
+    tmp_path: Path, install: Install, disk: Disk, most_waiting: int
+) -> None:
     logs = install(tmp_path, NOW, open_file=lambda _: disk)
     disk.answers.clear()
     logger.warning("the disk hangs on this one")
     assert disk.asked.wait(10)
-    for number in range(MOST_WAITING + 500):
+    for number in range(most_waiting + 500):
         logger.info("record %d", number)
     disk.bite = 10**9
     disk.answers.set()
     logs.close()
     lines = disk.data.decode().splitlines()
-    assert lines[-2].endswith(f"record {MOST_WAITING - 1}")
+    assert lines[-2].endswith(f"record {most_waiting - 1}")
     assert lines[-1] == "500 records are missing here: the disk did not keep up"
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -43,14 +44,15 @@ def _nothing_is_left_behind() -> Iterator[None]:
 
 
 def children() -> list[int]:
-    """Processes of ours, those included that are dead and not mourned."""
+    """Processes of ours, those included that are dead and not mourned, but not those that run tests beside us."""
+    beside = [process.pid for process in active_children()]
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
             if int(fields[1]) == os.getpid():
                 found.append(int(stat.parent.name))
-    return found
+    return [pid for pid in found if pid not in beside]
 
 
 def descriptors() -> int:

@@ -126,9 +126,9 @@ def test_some_ticks_leave_the_best_prices_so_that_queues_are_traded_away(day: li
     assert ZERO < sum(resting, ZERO) / len(resting) < 2  # ETH a time: not a whole queue at once
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_week_keeps_its_order_of_magnitude_and_still_moves(seed: int) -> None:
-    prices = [tick.bid for tick in ticks(GeneratedMarket(seed, START_MS), 7 * DAY)]
+    prices = [tick.bid for tick in itertools.islice(GeneratedMarket(seed, START_MS), 7 * DAY)]
     assert 1250 < min(prices) < 2400
     assert 2600 < max(prices) < 5000
 

@@ -97,13 +97,13 @@ def test_a_gap_is_told_and_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_long_market_does_not_fill_the_memory(tmp_path: Path) -> None:
-    path = saved(tmp_path / "ETHUSDT-1m.zip", minutes(range(5000)))
+    path = saved(tmp_path / "ETHUSDT-1m.zip", minutes(range(2000)))
     tracemalloc.start()
     count = sum(1 for _ in open_market([path]))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert count == 40_000
-    assert peak < 3_000_000  # the ticks alone would be more than three times that
+    assert count == 16_000
+    assert peak < 2_500_000  # the ticks alone would be more than three times that
 
 
 TRADES = """\
@@ -232,17 +232,22 @@ def test_everything_wrong_with_the_files_is_one_list(tmp_path: Path) -> None:
     assert mixed.startswith("mixed symbols: BTCUSDT in")
 
 
-def test_a_bad_trade_beyond_those_surveyed_is_told_when_it_comes(tmp_path: Path) -> None:
-    rows = "".join(f"{number},10.5,2,21,1723939200000,True,True\n" for number in range(100_000))
-    market = open_market([saved(tmp_path / "ETHUSDT-trades.csv", rows + "100000,dear,2,21,1723939200000,True,True\n")])
-    with pytest.raises(ConfigError, match=r"ETHUSDT-trades.csv, line 100001: 'dear' is no number"):
+@pytest.fixture
+def surveyed(monkeypatch: pytest.MonkeyPatch) -> str:
+    """As many trades as are surveyed, which are fewer here than they are."""
+    monkeypatch.setattr("trailingedge.simulator.survey.SURVEYED_ROWS", 1000)
+    return "".join(f"{number},10.5,2,21,1723939200000,True,True\n" for number in range(1000))
+
+
+def test_a_bad_trade_beyond_those_surveyed_is_told_when_it_comes(tmp_path: Path, surveyed: str) -> None:
+    bad = "1000,dear,2,21,1723939200000,True,True\n"
+    market = open_market([saved(tmp_path / "ETHUSDT-trades.csv", surveyed + bad)])
+    with pytest.raises(ConfigError, match=r"ETHUSDT-trades.csv, line 1001: 'dear' is no number"):
         sum(1 for _ in market)
 
 
-def test_a_trade_finer_than_the_grid_is_put_on_it(tmp_path: Path) -> None:
-    rows = "".join(f"{number},10.5,2,21,1723939200000,True,True\n" for number in range(100_000))
-    market = open_market(
-        [saved(tmp_path / "ETHUSDT-trades.csv", rows + "100000,10.64,2.7,21,1723939200000,True,True\n")]
-    )
+def test_a_trade_finer_than_the_grid_is_put_on_it(tmp_path: Path, surveyed: str) -> None:
+    fine = "1000,10.64,2.7,21,1723939200000,True,True\n"
+    market = open_market([saved(tmp_path / "ETHUSDT-trades.csv", surveyed + fine)])
     *_, last = market
     assert (last.last_price, last.traded) == (Decimal("10.6"), Decimal(2))
