@@ -13,7 +13,7 @@ from typing import Final
 from trailingedge.market import Side, floor_to_step, passive
 from trailingedge.replay.columns import Columns, Grid, KlineColumns, TickColumns
 from trailingedge.simulator.csv_files import CsvFile
-from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, all_in_ms, decimals, in_ms
+from trailingedge.simulator.layouts import KLINE_CELLS, PARSERS, Layout, Quote, Row, Trade, all_in_ms, decimals, in_ms
 from trailingedge.simulator.recorded import RecordedMarket
 
 _ROWS: Final = 4096  # a piece; two days of minutes and some
@@ -56,12 +56,15 @@ class _Reader:
         for file, line, rows in self.blocks():
             yield file, [(number, row) for number, row in enumerate(rows, line) if row != _EMPTY]
 
-    def blocks(self) -> Iterator[tuple[CsvFile, int, list[Row]]]:
-        """The same without lines but the first; an empty one is a row of one empty cell."""
+    def blocks(self, cells: int = -1) -> Iterator[tuple[CsvFile, int, list[Row]]]:
+        """The same without lines but the first; an empty one is a row of one empty cell.
+
+        Of a row the first `cells` are wanted, all of them with -1.
+        """
         total, done = max(1, sum(self._sizes)), 0
         for file, size in zip(self._files, self._sizes, strict=True):
             read = 0
-            for line, rows in file.pieces(_ROWS):
+            for line, rows in file.pieces(_ROWS, cells):
                 yield file, line, rows
                 read += len(rows) * (sum(map(len, rows[-1])) + len(rows[-1]))
                 self._progress((done + min(read, size)) / total)
@@ -97,7 +100,7 @@ def _klines(market: RecordedMarket, progress: Progress) -> Iterator[KlineColumns
     """Every row was read and checked when the market was opened, so that no cell is finer than the grid."""
     tick, step = _whole(market.tick_size), _whole(market.step_size)
     told_ms = -1
-    for file, line, rows in _Reader(market, progress).blocks():
+    for file, line, rows in _Reader(market, progress).blocks(KLINE_CELLS):
         columns = KlineColumns()
         try:
             cells = list(zip(*(row for row in rows if row != _EMPTY), strict=False))

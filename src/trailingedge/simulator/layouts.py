@@ -143,6 +143,7 @@ PARSERS: Final[dict[Layout, Callable[[Row], Kline | Trade | Quote]]] = {
     Layout.BOOK_TICKER: quote_of,
 }
 
+KLINE_CELLS: Final = 7  # from when it opens to when it closes; nobody reads what follows
 PRICE_COLUMNS: Final = {
     Layout.KLINES: (1, 2, 3, 4),
     Layout.TRADES: (1,),

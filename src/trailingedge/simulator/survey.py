@@ -15,6 +15,7 @@ from trailingedge.errors import ConfigError
 from trailingedge.market import Kline
 from trailingedge.simulator.csv_files import CsvFile, csv_files
 from trailingedge.simulator.layouts import (
+    KLINE_CELLS,
     PRICE_COLUMNS,
     QUANTITY_COLUMNS,
     Layout,
@@ -90,7 +91,7 @@ def _survey(file: CsvFile) -> Survey:
 
 def _survey_klines(survey: Survey) -> None:
     """All of them, by columns, for a year of minutes is read here and again when it is played."""
-    for line, rows in survey.file.pieces(_PIECE):
+    for line, rows in survey.file.pieces(_PIECE, KLINE_CELLS):
         if not _glance_at(survey, rows):  # what is odd is looked at one by one
             for number, row in enumerate(rows, line):
                 if row != [""]:
