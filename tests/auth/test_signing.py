@@ -201,7 +201,8 @@ async def test_one_that_fails_is_told_once_and_replaced_by_ourselves(
         await signs.ready()
         assert await signs.sign(PAYLOAD) == SIGNATURE
     assert started(tmp_path) == 1
-    (record,) = caplog.records
+    # The loop may warn too: of a child that was mourned before its watcher came to it.
+    (record,) = [record for record in caplog.records if record.name.startswith("trailingedge")]
     assert record.levelno == logging.WARNING
     assert why in record.getMessage()
     assert children() == []
