@@ -21,9 +21,9 @@ def recorded_storm(number: int, folder: Path) -> Replayed:
 
 
 def recorded_day(number: int, folder: Path) -> Replayed:
-    """An hour with faults of every kind."""
+    """Two hours with faults of every kind."""
     notebook = Notebook()
-    simulate(number, 1.0, faults=FAULTS, lines=notebook)
+    simulate(number, 2.0, faults=FAULTS, lines=notebook)
     return replay_session(notebook.save(folder / f"day{SUFFIX}"))
 
 
