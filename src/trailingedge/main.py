@@ -6,6 +6,7 @@ Everything wrong with the settings is reported in one list before anything conne
 import argparse
 import contextlib
 import dataclasses
+import errno
 import faulthandler
 import io
 import logging
@@ -127,6 +128,12 @@ def run(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return ExitCode.OK
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has nowhere to go
+        print(f"standard output cannot be written ({error.strerror}); nothing more is told", file=sys.stderr)
+        return ExitCode.CONFIG
     except KeyboardInterrupt:  # before anything was started that could be ended in good order
         return _interrupted(words)
 
@@ -184,7 +191,9 @@ def _above_zero(text: str) -> float:
 
 def _run_command(word: str, words: Sequence[str]) -> int:
     command = COMMANDS[word]
-    return command.run(import_module(command.module), command_parser(word).parse_args(words))
+    code = command.run(import_module(command.module), command_parser(word).parse_args(words))
+    sys.stdout.flush()  # whatever is wrong with it shall be our word, not the interpreter's at the very end
+    return code
 
 
 def command_parser(word: str) -> argparse.ArgumentParser:

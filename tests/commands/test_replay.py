@@ -26,7 +26,7 @@ def klines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_the_summary_is_told_on_stdout_and_nothing_else(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", klines]) == ExitCode.OK
     told = capsys.readouterr()
-    assert told.out.startswith("summary ETHFDUSD: 1 h 3")
+    assert told.out.startswith("summary replay ETHFDUSD: 1 h 3")
     assert "FDUSD" in told.out
     assert told.err == ""
 
@@ -49,6 +49,31 @@ def test_what_is_set_changes_what_happens(klines: str, capsys: pytest.CaptureFix
     told = json.loads(capsys.readouterr().out)
     assert told["settings"]["HARD_STOP_MAX_FRAC"] == "0.3"
     assert not [each for each in told["exits"] if each["kind"] == "flush"]
+
+
+def test_a_ledger_on_standard_output_leaves_what_is_missing_to_the_other(
+    klines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = Path(klines).read_text(encoding="utf-8").splitlines()
+    cut = tmp_path / "cut.csv"
+    cut.write_text("\n".join([*rows[:30], *rows[40:]]), encoding="utf-8")
+    assert run(["replay", str(cut), "--symbol", "ETHFDUSD", "--csv", "-"]) == ExitCode.OK
+    told = capsys.readouterr()
+    assert told.err.startswith("missing: ")
+    assert "missing" not in told.out
+
+
+def test_what_a_breaker_held_back_is_told(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", klines, "--json", "--set", "MAX_CONSECUTIVE_LOSSES=1", "--fee", "0.01"]) == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    (said,) = [gap for gap in told["gaps"] if "MAX_CONSECUTIVE_LOSSES is 1" in gap]
+    assert "until the end, for nobody was there to resume" in said
+
+
+def test_an_odd_name_in_the_env_file_is_told(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("odd.env").write_text("BUFER=0.003\n", encoding="utf-8")
+    assert run(["replay", klines, "--env-file", "odd.env"]) == ExitCode.OK
+    assert "BUFFER" in capsys.readouterr().err
 
 
 def test_an_env_file_that_trades_live_is_no_hindrance(klines: str, capsys: pytest.CaptureFixture[str]) -> None:

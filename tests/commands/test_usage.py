@@ -3,6 +3,8 @@
 import argparse
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,13 @@ def code_of(words: list[str]) -> int:
         (["replay", KLINES, "--json", "--csv", "-"], USAGE, "--json and --csv - would share standard output"),
         (["replay", KLINES, "--html", "-", "--csv", "-"], USAGE, "would share standard output"),
         (["replay", KLINES, "--save", "-"], USAGE, "--save -: a saved story is not for standard output"),
+        (["replay", KLINES, "--csv", KLINES], USAGE, f"--csv {KLINES}: is what is read, and would be lost"),
+        (["replay", KLINES, "--html", f"./{KLINES}"], USAGE, "is what is read"),
+        (["replay", KLINES, "--env-file", ".env", "--save", ".env"], USAGE, "is what is read"),
+        (["replay", KLINES, "--csv", "a", "--html", "a"], USAGE, "is written by --csv already"),
+        (["report", SESSION, "--html", SESSION], USAGE, "is what is read"),
+        (["report", STORY, "--save", STORY], USAGE, "is what is read"),
+        (["sweep", KLINES, *VARY, "--out", KLINES], USAGE, "is what is read"),
         (["report"], USAGE, "required"),
         (["report", STORY, "--account"], USAGE, "not allowed with"),
         (["report", STORY, "--json", "--csv"], USAGE, "not allowed with"),
@@ -106,6 +115,15 @@ def test_a_wrong_command_line_is_2_and_wrong_settings_and_files_are_78(
     assert said in " ".join(told.err.split())
     assert told.out == ""
     assert not Path("-").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_behind_standard_output_is_one_line_and_no_traceback() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        words = [sys.executable, "-m", "trailingedge.main", "replay", KLINES]
+        ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert ended.returncode == CONFIG
+    assert ended.stderr == "standard output cannot be written (No space left on device); nothing more is told\n"
 
 
 # Help ----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from tests.report.stories import a_story
 from trailingedge.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.replay.kinds import Kind, kind_of
+from trailingedge.report.ledger_csv import as_csv
 from trailingedge.report.saved import save
 
 NOTES = "Dear diary,\nit went up, and then it went down.\n"
@@ -171,6 +172,12 @@ def test_a_sweep_refuses_what_is_no_market(tmp_path: Path, capsys: pytest.Captur
     path = saved_story(tmp_path)
     assert run(["sweep", str(path), "--vary", "BUFFER=0.1"]) == ExitCode.CONFIG
     assert "a saved story, not a market file" in capsys.readouterr().err
+
+
+def test_a_table_of_ones_own_is_no_market(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.csv"
+    path.write_text(as_csv(a_story()), encoding="utf-8")
+    assert kind_of(path) is Kind.OTHER
 
 
 def test_a_later_part_of_a_session_is_one_too(tmp_path: Path) -> None:

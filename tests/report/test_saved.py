@@ -75,7 +75,7 @@ def test_a_story_of_before_simulations_were_told_apart_is_read(tmp_path: Path) -
     path = tmp_path / "old.story.json.gz"
     save(a_story(), path)
     told = json.loads(gzip.decompress(path.read_bytes()))
-    del told["simulated"]
+    del told["mode"]
     path.write_bytes(gzip.compress(json.dumps(told).encode()))
     assert load(path) == a_story()
 

@@ -75,10 +75,16 @@ def test_small_fees_of_a_day_are_not_rounded_to_nothing() -> None:
 
 
 def test_the_time_of_a_simulation_is_told_as_its_own() -> None:
-    told = summary_text(dataclasses.replace(a_story(), simulated=True), width=200)
+    told = summary_text(dataclasses.replace(a_story(), mode="sim"), width=200)
     assert told.startswith("summary sim ETHFDUSD: ")
     assert "to 2026-07-03 00:20:00 UTC, simulated time" in told
     assert "simulated" not in summary_text(a_story())
+
+
+def test_a_replay_says_that_it_was_one() -> None:
+    told = summary_text(dataclasses.replace(a_story(), mode="replay"), width=200)
+    assert told.startswith("summary replay ETHFDUSD: ")
+    assert "when the market was recorded: nobody traded on it" in told
 
 
 def test_each_day_is_a_line() -> None:

@@ -93,12 +93,14 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ, 
 
 
 def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
-    """Those of a run with the same flags, but that no exchange is traded on. Raises ConfigError."""
+    """Those of a run with the same flags, but that no exchange is traded on; odd ones are told. Raises ConfigError."""
     arguments.assignments = [*_assignments(arguments), ("TRADING_MODE", "sim")]
     reading = flags.read(arguments, environ)
     wrong = [*reading.problems, *problems(reading.settings, reading.sources, reading.unread)]
     if wrong:
         raise ConfigError([*wrong, *reading.warnings])
+    for warning in reading.warnings:
+        print(warning, file=sys.stderr)
     return reading.settings
 
 
@@ -152,6 +154,8 @@ def _crowded(arguments: argparse.Namespace) -> Iterator[str]:
     }
     yield from usage.one_on_stdout(on_stdout)
     yield from usage.no_stdout({"--save": arguments.save}, "a saved story is not for standard output")
+    written = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
+    yield from usage.apart(written, [*arguments.files, arguments.env_file])
 
 
 def _tell(story: Story, arguments: argparse.Namespace) -> None:
@@ -167,3 +171,5 @@ def _tell(story: Story, arguments: argparse.Namespace) -> None:
         print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
     elif STDOUT not in (arguments.csv, arguments.html):
         print(summary_text(story, terminal_width()))
+    elif arguments.csv == STDOUT:
+        usage.tell_what_is_missing(story)

@@ -123,6 +123,7 @@ def _tell(story: Story, arguments: argparse.Namespace) -> None:
         print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
     elif arguments.csv:
         print(as_csv(story), end="")
+        usage.tell_what_is_missing(story)
     elif arguments.html != STDOUT:
         print(summary_text(story, terminal_width()))
 
@@ -207,6 +208,8 @@ def _misused(arguments: argparse.Namespace) -> Iterator[str]:
     on_stdout = {"--json": arguments.json, "--csv": arguments.csv, "--html -": arguments.html == STDOUT}
     yield from usage.one_on_stdout(on_stdout)
     yield from usage.no_stdout({"--save": arguments.save}, "a saved story is not for standard output")
+    written = {"--html": arguments.html, "--save": arguments.save}
+    yield from usage.apart(written, [arguments.path, arguments.env_file])
 
 
 def _days(text: str) -> int:

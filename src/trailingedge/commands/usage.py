@@ -7,12 +7,14 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from trailingedge.commands import flags
 from trailingedge.errors import ConfigError, ExitCode, UsageError
+from trailingedge.report.story import Story
+from trailingedge.report.tables import missing
 
 STDOUT: Final = Path("-")
 _WIDTH: Final = 80
@@ -49,6 +51,33 @@ def one_on_stdout(asked: Mapping[str, bool]) -> list[str]:
 def no_stdout(paths: Mapping[str, Path | None], why: str) -> list[str]:
     """What is wrong where one of these flags asks for standard output with `-`; `why` that cannot be."""
     return [f"{flag} -: {why}; name a file" for flag, path in paths.items() if path == STDOUT]
+
+
+def apart(written: Mapping[str, Path | None], read: Iterable[Path | None]) -> Iterator[str]:
+    """What is wrong where one of these flags would write over a file that is read, or that another of them writes."""
+    taken = {_place(path): "is what is read" for path in read if path is not None}
+    for flag, path in written.items():
+        if path is None or path == STDOUT or path.is_char_device():
+            continue
+        why = taken.get(_place(path))
+        if why is not None:
+            yield f"{flag} {path}: {why}, and would be lost; name another file"
+        taken.setdefault(_place(path), f"is written by {flag} already")
+
+
+def _place(path: Path) -> object:
+    """The same for two names of one file."""
+    try:
+        there = path.stat()
+    except OSError:
+        return path.absolute()
+    return there.st_dev, there.st_ino
+
+
+def tell_what_is_missing(story: Story) -> None:
+    """On stderr, for whoever only gets a ledger, which has no place for it."""
+    for gap in missing(story.gaps):
+        print(f"missing: {gap}", file=sys.stderr)
 
 
 def check(problems: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.execution.breakers import BreakerTripped, Trip
 from trailingedge.execution.news import News
 from trailingedge.indicators.donchian import Channel
 from trailingedge.market import ZERO, ExecutionReport, Regime, SymbolRules
@@ -51,6 +52,7 @@ class Chronicle:
     def __init__(self, rules: SymbolRules, grid: Grid, params: Params, *, curves: bool = True) -> None:
         self.tally = Tally(rules.base_asset, rules.quote_asset)
         self.parts: list[Part] = []
+        self.trips: list[tuple[int, Trip]] = []  # when each breaker tripped
         self._part_began: Mark | None = None
         self._peak = self._deepest = ZERO  # of the part that has begun; the second a fraction
         self._rules = rules
@@ -78,6 +80,8 @@ class Chronicle:
     def hear(self, news: News, market_ms: int) -> None:
         """Something happened to the trade."""
         self.tally.hear(news, market_ms)
+        if isinstance(news, BreakerTripped):
+            self.trips.append((market_ms, news.trip))
         event = order_event_of(news, market_ms)
         if event is not None:
             self._orders.append(event)
@@ -180,6 +184,7 @@ class Chronicle:
             last_value=tally.last_value,
             max_drawdown_frac=tally.max_drawdown_frac,
             gaps=gaps,
+            mode="replay",
         )
 
 

@@ -53,7 +53,8 @@ def kind_of(path: Path) -> Kind:
         return Kind.SESSION
     if path.name.endswith(STORY_SUFFIX):
         return Kind.STORY
-    if path.suffix.lower() in (".zip", ".csv") or _is_market(path, beginning):
+    unread = not beginning and path.suffix.lower() == ".csv"  # empty, or not there
+    if unread or path.suffix.lower() == ".zip" or _is_market(path, beginning):
         return Kind.MARKET
     return Kind.OTHER
 

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from trailingedge.config import Settings
+from trailingedge.execution.breakers import Breaker, Trip
+from trailingedge.market import plain
+from trailingedge.notifications.guard_texts import breaker_until, measured
+from trailingedge.notifications.texts import counted
 from trailingedge.replay.columns import Columns, opening_price
 from trailingedge.replay.ground import Ground, doubts, ground, open_files, too_small
 from trailingedge.replay.progress import Bar, ctrl_c_heeded
@@ -19,6 +23,7 @@ from trailingedge.report.story import Story
 from trailingedge.results import told_settings
 from trailingedge.simulator.amounts import balances, fraction
 
+_TRIPS_TOLD: Final = 5
 _RARELY: Final = 50_000  # new objects between two collections
 _FILES_HELP: Final = (
     "market files in Binance's public CSV layouts (klines, trades, aggTrades, bookTicker), zipped or not"
@@ -62,6 +67,9 @@ def story_of_market(
         small = None if price is None else too_small(standing, price)
         if small is not None:
             bar.say(f"not {small}")
+        doubtful = doubts(market, standing.settings)
+        for doubt in doubtful:
+            bar.say(doubt)
         gc.freeze()  # nothing of what is there by now will ever be garbage, and little of what comes
         gc.set_threshold(_RARELY)
         replay.run(chain(beginning, pieces))
@@ -72,7 +80,7 @@ def story_of_market(
             gaps.append(f"stopped at {_moment(replay.time_ms)}; what came after it was not replayed")
         if small is None and replay.trader.memory.funded is False:
             gaps.append(_in_the_end(replay, standing))
-        gaps += [*doubts(market, standing.settings), *market.gaps]
+        gaps += [*_held_back(replay.chronicle.trips), *doubtful, *market.gaps]
     return replay.chronicle.story(told_settings(standing.settings), tuple(gaps)), replay.ended_because
 
 
@@ -84,6 +92,18 @@ def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Co
         if piece:
             return read, opening_price(piece) * tick_size
     return read, None
+
+
+def _held_back(trips: Sequence[tuple[int, Trip]]) -> Iterator[str]:
+    """What the strategy had no part in, for a breaker held it."""
+    for market_ms, trip in trips[:_TRIPS_TOLD]:
+        until = "until the end, for nobody was there to resume"
+        if trip.breaker is Breaker.DAILY_LOSS:
+            until = breaker_until(trip.breaker)
+        limit = f"{trip.breaker.value} is {plain(trip.limit)}"
+        yield f"nothing was begun after {_moment(market_ms)} {until}: {measured(trip)}, {limit}"
+    if len(trips) > _TRIPS_TOLD:
+        yield f"breakers held {counted(len(trips) - _TRIPS_TOLD, 'more time')}"
 
 
 def _in_the_end(replay: Replay, standing: Ground) -> str:

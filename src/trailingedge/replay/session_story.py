@@ -52,7 +52,7 @@ def story_of_session(path: Path, glance: Glance = lambda *_: True) -> Story:
         last_value=tally.last_value,
         max_drawdown_frac=tally.max_drawdown_frac,
         gaps=tuple(_gaps(replayed)),
-        simulated=daemon.settings.trading_mode is Mode.SIM,
+        mode=Mode.SIM.value if daemon.settings.trading_mode is Mode.SIM else "",
     )
 
 

@@ -63,9 +63,13 @@ def _dates(story: Story) -> str:
 
 def _whose_time(story: Story) -> str:
     """Nobody should look for these hours in a calendar."""
-    return (
-        " · simulated: no money was at stake, and the time is that of the market it played" if story.simulated else ""
-    )
+    match story.mode:
+        case "sim":
+            return " · simulated: no money was at stake, and the time is that of the market it played"
+        case "replay":
+            return " · a replay of recorded markets: no money was at stake, and no order was sent"
+        case _:
+            return ""
 
 
 def _verdict(story: Story) -> str:

@@ -116,7 +116,7 @@ def _written(story: Story) -> dict[str, object]:
         "last_value": plain(story.last_value),
         "max_drawdown_frac": story.max_drawdown_frac,
         "gaps": list(story.gaps),
-        "simulated": story.simulated,
+        "mode": story.mode,
     }
 
 
@@ -142,7 +142,7 @@ def _read(told: Mapping[str, Any]) -> Story:
         last_value=_amount(told["last_value"]),
         max_drawdown_frac=float(told["max_drawdown_frac"]),
         gaps=tuple(map(_text, told["gaps"])),
-        simulated=bool(told.get("simulated", False)),  # older ones do not say
+        mode=_text(told.get("mode", "")),  # older ones do not say
     )
 
 

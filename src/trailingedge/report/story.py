@@ -83,8 +83,8 @@ class Story:
 
     `settings` are shown values without secrets. `first_value` and `last_value` are the account in quote at
     the best bids `first_bid` and `last_bid`. `rejected` counts the exchange's refusals by code. `gaps` says
-    in words what the market or the record lacks. Where it was `simulated`, the market's time is its own and not
-    that of any clock.
+    in words what the market or the record lacks. `mode` is "sim" where the embedded exchange was traded on, by a
+    market's time of its own, "replay" where nobody traded when the market was made, and empty for all else.
     """
 
     symbol: str
@@ -107,4 +107,4 @@ class Story:
     last_value: Decimal
     max_drawdown_frac: float
     gaps: tuple[str, ...] = ()
-    simulated: bool = False
+    mode: str = ""

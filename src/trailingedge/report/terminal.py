@@ -37,7 +37,7 @@ def summary_text(story: Story, width: int = USUAL_WIDTH) -> str:
         gaps=missing(story.gaps),
     )
     summary = [
-        *texts.summary(rules(story), run, "sim" if story.simulated else "").splitlines(),
+        *texts.summary(rules(story), run, story.mode).splitlines(),
         f"  deepest drawdown {texts.percent(-told.max_drawdown_frac)}",
         f"  from {moment(story.from_ms)} to {moment(story.to_ms)} UTC{_whose_time(story)}",
     ]
@@ -107,4 +107,10 @@ def _line(
 
 
 def _whose_time(story: Story) -> str:
-    return ", simulated time: the market ran by a clock of its own" if story.simulated else ""
+    match story.mode:
+        case "sim":
+            return ", simulated time: the market ran by a clock of its own"
+        case "replay":
+            return ", when the market was recorded: nobody traded on it"
+        case _:
+            return ""

@@ -78,6 +78,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
     """Try what is not known yet, and judge all of it."""
     try:
         usage.check(usage.no_stdout({"--out": arguments.out}, "what is done is read there again"))
+        usage.check(usage.apart({"--out": arguments.out}, [*arguments.files, arguments.env_file]))
         return _run(arguments, environ)
     except ConfigError as wrong:
         return usage.refused("sweep", wrong, arguments)
