@@ -5,8 +5,10 @@ from tests.test_main_logic import crash, rally_and_turn
 from tests.theatre import CASH, D, Stage, play
 
 from trailingedge.errors import ExitCode
+from trailingedge.execution.ids import OwnId
 from trailingedge.market import Side
 from trailingedge.simulator.faults import Fate
+from trailingedge.strategy.want import Kind
 
 FATES = [
     "lose_request",
@@ -38,6 +40,22 @@ def test_a_connection_that_dies_with_the_session_is_followed_by_another_in_time(
         it.doors.shut.add("/ws-api")
         it.cut(api=True)
         it.clock.call_later(out_s, it.doors.shut.clear)
+
+    end = play(story)
+    assert (end.code, end.left) == (ExitCode.OK, [])
+    assert end.lasted_s < 5
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("step", ["connect and log on", "rules and fee", "candles", "market streams"])
+def test_a_stop_in_the_start_takes_away_what_an_earlier_session_has_left(step: str, cut: bool) -> None:
+    old = str(OwnId(Kind.MANUAL, 1_783_000_000_000))
+
+    async def story(it: Stage) -> None:
+        it.exchange.by_hand().place(Side.SELL, D(2600), D(1), client_order_id=old)
+        await it.until(lambda: any(line.startswith(step) for line in it.notes.lines))
+        if cut:
+            it.cut(api=True)
 
     end = play(story)
     assert (end.code, end.left) == (ExitCode.OK, [])

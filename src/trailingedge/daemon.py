@@ -464,7 +464,7 @@ class Daemon:
     async def _shut_down(self) -> ExitCode:
         """Withdraw our order or say that it is left, log out. OK unless an order's fate is not known."""
         self._flinch()  # from now on no price is answered
-        withdrawn = await self._parting.withdraw(self.desk, self._steps)
+        withdrawn = await self._parting.withdraw(self.desk, self._steps, stopped=True)
         if self.desk is not None:
             self.desk.mark()
         self._alerts.send(self._last_words())

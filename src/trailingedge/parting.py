@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from trailingedge.clock import Clock, within
@@ -14,8 +14,8 @@ from trailingedge.execution.note import NoteWriter
 from trailingedge.execution.order import Order
 from trailingedge.execution.recovery import withdraw_leftovers
 from trailingedge.execution.second_instance import Verdict
-from trailingedge.market import ZERO, OrderRecord
-from trailingedge.notifications import texts
+from trailingedge.market import ZERO, OrderRecord, Side
+from trailingedge.notifications import order_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.startup import Startup
 from trailingedge.wire import Wire
@@ -63,9 +63,14 @@ class Parting:
         self._leave = leave
         self._absent_after_s = absent_after_s
 
-    async def withdraw(self, desk: Desk | None, steps: Startup | None) -> bool:
-        """Whether nothing of ours is on the book that should not be. What may be is named. Never raises our errors."""
+    async def withdraw(self, desk: Desk | None, steps: Startup | None, *, stopped: bool = False) -> bool:
+        """Whether nothing of ours is on the book that should not be. What may be is named. Never raises our errors.
+
+        `stopped` by the operator, so that what an earlier session has left, which nobody has seen to yet, goes as well.
+        """
         self._wire.api.hurry()
+        if steps is not None and stopped and steps.unrecovered:
+            steps.clearing = True
         withdrawn = await self._withdraw_orders(desk, steps)
         with contextlib.suppress(TimeoutError):
             async with within(self._clock, _NOTE_OVER_WITHIN_S):
@@ -81,10 +86,10 @@ class Parting:
         try:
             if steps is not None and steps.left:
                 async with within(self._clock, _SWEPT_WITHIN_S):
-                    await steps.withdraw()
+                    await self._insist(steps.withdraw)
             if steps is not None and steps.clearing and not self._leave:
                 async with within(self._clock, _SWEPT_WITHIN_S):
-                    await withdraw_leftovers(self._wire.account, self._clock, lambda _: None)
+                    await self._insist(lambda: withdraw_leftovers(self._wire.account, self._clock, lambda _: None))
             if desk is not None and self._leave:
                 self.name_orders(desk, steps, logging.WARNING)
             elif desk is not None:
@@ -121,19 +126,29 @@ class Parting:
             logger.warning("withdrawal takes long: %s", str(trouble) or "nobody has confirmed it yet")
         swept: list[OrderRecord] = []
         async with within(self._clock, _SWEPT_WITHIN_S):
-            while True:
-                await self._wire.api.ready()
-                try:
-                    await self._sweep(desk, swept)
-                except SessionLost as lost:  # there may be another connection in time
-                    logger.warning("withdrawal begins anew: %s", lost)
-                    await self._clock.sleep(_SHORT_GLANCE_S)
-                else:
-                    return
+            await self._insist(lambda: self._sweep(desk, swept))
+
+    async def _insist(self, withdraw: Callable[[], Awaitable[object]]) -> None:
+        """On one connection after the other, until it is done or there is no time left."""
+        while True:
+            await self._wire.api.ready()
+            try:
+                await withdraw()
+            except SessionLost as lost:
+                logger.warning("withdrawal begins anew: %s", lost)
+                await self._clock.sleep(_SHORT_GLANCE_S)
+            else:
+                return
 
     async def _sweep(self, desk: Desk, swept: list[OrderRecord]) -> None:
         """Cancel whatever of ours is open, adding it to `swept`, and see what has become of the chase's own."""
-        await withdraw_leftovers(self._wire.account, self._clock, swept.append, _of_another_instance(desk))
+
+        def told(gone: OrderRecord) -> None:
+            swept.append(gone)
+            side, own = gone.side or Side.SELL, gone.client_order_id
+            logger.info("%s", order_texts.order_withdrawn(desk.rules, side, gone.remaining, gone.price, own))
+
+        await withdraw_leftovers(self._wire.account, self._clock, told, _of_another_instance(desk))
         for order in desk.trader.chase.alive:
             if not (_is_among(order, swept) or await self._is_over(order)):
                 raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")

@@ -55,6 +55,7 @@ class Startup:
         self._clock = clock
         self._face = face
         self._alerts = alerts
+        self.unrecovered = False  # we could look after what an earlier session has left, and have not done so yet
         self.clearing = False  # own orders of an earlier session are being looked after
         self._jumpstart: Jumpstart | None = None
         self._asked = Persistence(wire.api, clock, wire.server_clock.now_ms, "the exchange")
@@ -66,6 +67,7 @@ class Startup:
         took_ms = (self._clock.now_s() - began_s) * 1000
         offset_ms = self._wire.server_clock.offset_ms
         self._face.step("connect and log on", f"ok, {took_ms:.0f} ms, clock offset {offset_ms:+d} ms")
+        self.unrecovered = True
 
     async def agree(self) -> Terms:
         """Rules and fee. Raises ConfigError with every setting that the exchange does not allow."""
@@ -139,7 +141,7 @@ class Startup:
         account = self._wire.account
         self.clearing = True
         recovered = await self._asked.answer(lambda: recover(account, self._klines_between, ground, self._clock, told))
-        self.clearing = False
+        self.clearing = self.unrecovered = False
         self._face.step("own open orders", f"{len(cancelled)} cancelled" if cancelled else "none")
         self._face.step("restart", restart_texts.summary(rules, recovered))
         for sentence in recovered.alerts:

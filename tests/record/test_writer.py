@@ -34,6 +34,7 @@ class Disk:
 
     def __init__(self, path: Path) -> None:
         self.full = False
+        self.bite = 100
         self.asked = threading.Event()
         self._file = path.open("wb", buffering=0)
 
@@ -41,7 +42,7 @@ class Disk:
         self.asked.set()
         if self.full:
             raise OSError(28, "No space left on device")
-        return self._file.write(data[:100])
+        return self._file.write(data[: self.bite])
 
     def close(self) -> None:
         self._file.close()
@@ -106,6 +107,23 @@ def test_a_disk_that_was_full_for_a_while_gets_it_all_in_the_end(
     assert [record.getMessage() for record in caplog.records] == [
         "session cannot be recorded for now reason=[Errno 28] No space left on device"
     ]
+
+
+def test_a_flood_that_a_full_disk_held_up_takes_no_room_for_ever(tmp_path: Path) -> None:
+    taking, disk = open_disk(tmp_path)
+    disk.bite = 1 << 20
+    taking.add(("session", HEAD))
+    page = Bundle([b"x" * 10_486] * 100)
+    for _ in range(2 * module.MOST_HEAVY // page.weight):
+        disk.full = True
+        disk.asked.clear()
+        taking.add_many(("<", 5, 0, 1, page))
+        assert disk.asked.wait(10)
+        disk.full = False
+        disk.asked.clear()
+        assert disk.asked.wait(10)
+    taking.close()
+    assert "hole" not in {entry[0] for entry in read(tmp_path / NAME)[0]}
 
 
 def test_what_finds_no_room_is_left_out_and_the_record_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,3 +84,13 @@ def test_the_progress_ends_at_the_whole(tmp_path: Path) -> None:
     list(columns_of(market, shares.append))
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+def test_a_price_that_no_grid_holds_is_named_with_its_file(tmp_path: Path) -> None:
+    path = markets.write_klines(tmp_path, 7, 92)
+    rows = path.read_text(encoding="utf-8").splitlines()
+    cells = rows[50].split(",")
+    cells[2] = "1" + "0" * 30
+    path.write_text("\n".join([*rows[:50], ",".join(cells), *rows[51:]]) + "\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"no price or volume can be so large"):
+        list(columns_of(open_market([path])))

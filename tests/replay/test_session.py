@@ -142,6 +142,32 @@ def test_one_that_was_killed_has_no_end_and_says_so(tmp_path: Path) -> None:
     assert replayed.trouble == "storm.session.jsonl.gz has no end: whoever wrote it was killed"
 
 
+def _ends_of_moments_that_share_a_turn(source: str) -> list[int]:
+    """The numbers of lines that begin the second moment of a turn: the daemon may answer both when it is over."""
+    found, turn, count, number = [], -1, 0, 0
+    for batch in Record(path_of(source)).batches():
+        for line in batch:
+            number += 1
+            if line.startswith((b'["<"', b'["ring"', b'["told"')):
+                entry = decode(line)
+                count = count + 1 if entry[2] == turn else 1
+                turn = entry[2]
+                if count == 2:
+                    found.append(number)
+    return found
+
+
+def test_one_that_was_killed_within_a_turn_is_played_up_to_the_turn_before(tmp_path: Path) -> None:
+    within = _ends_of_moments_that_share_a_turn("storm")
+    assert len(within) > 2
+    for last in within[:: max(1, len(within) // 8)]:
+        numbers = iter(range(1_000_000))
+        killed = changed(tmp_path, lambda line, last=last, numbers=numbers: line if next(numbers) <= last else None)  # type: ignore[misc]
+        replayed = replay_session(killed)
+        assert replayed.same, last
+        assert replayed.trouble is not None
+
+
 def test_one_that_was_broken_off_is_played_up_to_there(tmp_path: Path) -> None:
     def broken_off(line: bytes) -> bytes:
         return b'["over",["CancelledError",""]]' if line.startswith(b'["over"') else line

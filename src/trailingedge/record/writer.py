@@ -199,8 +199,9 @@ class Writer:
                 if self._shelf.full:
                     self._turn_over()
                 batch, weight = self._batch()
-                self._put(self._packer.pack(batch, self._breathe) if batch else b"")
-                self._heavy_out += weight
+                packed = self._packer.pack(batch, self._breathe) if batch else b""
+                self._heavy_out += weight  # whatever the disk says: it is packed now, and waits as little
+                self._put(packed)
         except OSError as trouble:
             if not self._in_trouble:  # told once
                 self._in_trouble = True

@@ -26,39 +26,44 @@ class Moment:
 
 
 def moments(record: Record) -> Iterator[Moment]:
-    """Until the record ends, or has a hole. The last one before that is left out: what came of it may be missing."""
-    moment: Moment | None = None
+    """Until the record ends, or has a hole.
+
+    Those of the last turn of the loop before that are left out: the daemon answered when the turn was over, and what
+    came of them may be missing.
+    """
+    turn: list[Moment] = []
     frames: list[str | bytes] = []
     try:
         for batch in record.batches():
             for line in batch:
                 if line.startswith((b'["<', *_OF_A_MOMENT)):
-                    if moment is not None:
-                        yield moment
                     entry = decode(line)
                     if entry[0] == "<":
                         frames = [entry[4]]
                         entry = (*entry[:4], frames)
                     moment = Moment(entry, [line])
-                elif moment is None:
+                    if turn and moment.turn != turn[-1].turn:
+                        yield from turn
+                        turn.clear()
+                    turn.append(moment)
+                elif not turn:
                     continue
                 elif line.startswith(b'["+'):
                     frames.append(decode(line)[4])
-                    moment.lines.append(line)
+                    turn[-1].lines.append(line)
                 elif line.startswith(b'["hole"'):
                     record.trouble = f"there is a hole in it: {decode(line)[1]} lines were lost, {_WHY}"
                     return
                 else:
-                    moment.said.append(line)
+                    turn[-1].said.append(line)
     except (ValueError, LookupError):
         record.trouble = f"{record.path.name} has a line that this version cannot read, after line {record.lines_read}"
         return
-    if moment is None:
-        return
-    if any(line.startswith(_CANCELLED) for line in moment.said):
+    said = [line for moment in turn for line in moment.said]
+    if any(line.startswith(_CANCELLED) for line in said):
         record.trouble = f"{record.path.name} ends where the session was broken off, by a second Ctrl-C for instance"
-    elif any(line.startswith(b'["over"') for line in moment.said):
-        yield moment
+    elif any(line.startswith(b'["over"') for line in said):
+        yield from turn
 
 
 _OF_A_MOMENT: Final = tuple(f'["{kind}",'.encode() for kind in MOMENTS)

@@ -115,6 +115,8 @@ def _klines(market: RecordedMarket, progress: Progress) -> Iterator[KlineColumns
             columns.volumes.extend(step(cells[5]))
         except (ValueError, IndexError) as exc:
             raise file.trouble(f"{exc}; the file has changed since it was opened", line) from exc
+        except OverflowError as exc:
+            raise file.trouble("no price or volume can be so large; repair or remove the line", line) from exc
         columns = columns.after(told_ms)
         if columns:
             told_ms = columns.close_ms[-1]
