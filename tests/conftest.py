@@ -1,5 +1,6 @@
 """Options of the suite, and what every test finds as it was."""
 
+import gc
 import signal
 from collections.abc import Iterator
 
@@ -8,14 +9,18 @@ from hypothesis import settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--days", type=int, default=6, metavar="N", help="fair days to simulate in tests/simulation (6)")
-    parser.addoption("--seeds", type=int, default=30, metavar="N", help="days in a storm to simulate there (30)")
+    parser.addoption("--days", type=int, default=3, metavar="N", help="fair days to simulate in tests/simulation (3)")
+    parser.addoption("--seeds", type=int, default=20, metavar="N", help="days in a storm to simulate there (20)")
 
 
 def pytest_configure() -> None:
     # How long an example takes says more about who else uses the machine than about it.
-    settings.register_profile("suite", parent=settings(), deadline=None)
+    settings.register_profile("suite", parent=settings(), deadline=None, max_examples=60)
     settings.load_profile("suite")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # modules and tests live to the end: no collection need look at them again
 
 
 @pytest.fixture(autouse=True)

@@ -41,7 +41,7 @@ WEATHERS: Final = {
         by_hand=0.01,
     ),
 }
-SEEDS: Final = 50
+SEEDS: Final = 30
 ESCAPE: Final = ChaseParams(escape_after_s=8.0, escape_slippage_frac=D("0.001"))
 
 

@@ -142,13 +142,13 @@ def told(seed: int, late_s: int) -> Story:
 
 
 @pytest.mark.parametrize("late_s", [pytest.param(0, id="on time"), pytest.param(150, id="after a slow start")])
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_the_opening_shows_an_exit_of_each_side_then_the_stop_and_the_gate(seed: int, late_s: int) -> None:
     story = told(seed, late_s)
     assert story.told[:5] == ["take-profit SELL", "take-profit BUY", "flush", "gate shut", "gate open"]
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_the_first_exits_are_chases(seed: int) -> None:
     sell, buy = told(seed, 0).replaces[:2]
     assert sell >= 4
