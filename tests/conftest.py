@@ -9,13 +9,13 @@ from hypothesis import settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--days", type=int, default=3, metavar="N", help="fair days to simulate in tests/simulation (3)")
-    parser.addoption("--seeds", type=int, default=20, metavar="N", help="days in a storm to simulate there (20)")
+    parser.addoption("--days", type=int, default=2, metavar="N", help="fair days to simulate in tests/simulation (2)")
+    parser.addoption("--seeds", type=int, default=14, metavar="N", help="days in a storm to simulate there (14)")
 
 
 def pytest_configure() -> None:
     # How long an example takes says more about who else uses the machine than about it.
-    settings.register_profile("suite", parent=settings(), deadline=None, max_examples=60)
+    settings.register_profile("suite", parent=settings(), deadline=None, max_examples=40)
     settings.load_profile("suite")
 
 

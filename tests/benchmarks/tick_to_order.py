@@ -7,11 +7,11 @@ the floor of that run (against itself it had 0.94 and 1.03):
 |---|---|---|---|
 | as it is | 0.95 | 1.14 | |
 | a book is read like any other JSON | 0.96 | 0.96 | within noise; the short reading finds the newest of many as well |
-| frames cut out by the library's parser | 1.01 | 1.01 | cut here: 1.35 against 1.22 before the way to the write was cut |
+| frames cut out by the library's parser | 1.01 | 1.01 | cut here: 0.1 of the floor when the rest was slower |
 | log records that find out where they come from | 0.88 | 1.01 | within noise; they do not, for less of the processor |
-| no collection of garbage | 0.94 | 1.14 | within noise; what the start has loaded is frozen, the rest is collected as ever |
-| the core kept after a write | 0.90 | 1.70 | given away: whoever waits for our bytes may be on it, and what follows takes longer |
-| threads that let go of the interpreter without a rest | 0.97 | 1.31 | they rest: else they have it back before we wake |
+| no collection of garbage | 0.94 | 1.14 | within noise; what the start has loaded is frozen, the rest is not |
+| the core kept after a write | 0.90 | 1.70 | given away: who waits for our bytes may be on it |
+| threads that let go of the interpreter without a rest | 0.97 | 1.31 | they rest, or have it back before we wake |
 | the books first, then the request | 1.25 | 1.26 | the request first |
 | frames by recv in a task, requests by send in another | 1.86 | 2.26 | only beside a library that was not tried out |
 | no reflex: the main loop finds the answer | 1.86 | 1.93 | only where it takes a beat to tell |
