@@ -70,6 +70,16 @@ def test_what_a_breaker_held_back_is_told(klines: str, capsys: pytest.CaptureFix
     assert "until the end, for nobody was there to resume" in said
 
 
+@pytest.mark.usefixtures("klines")  # no env file
+def test_a_number_out_of_all_proportion_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "ETHUSDT-trades-2024-08-18.csv"
+    rows = [f"{number},10.5,2,21,{1723939200000 + number},True,True" for number in range(100)]
+    rows[50] = rows[50].replace(",2,", ",1" + "0" * 40 + ",")
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    assert run(["replay", str(path)]) == ExitCode.CONFIG
+    assert capsys.readouterr().err.splitlines()[-1].startswith("trailing-edge replay: what is read has a number beyond")
+
+
 def test_an_odd_name_in_the_env_file_is_told(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("odd.env").write_text("BUFER=0.003\n", encoding="utf-8")
     assert run(["replay", klines, "--env-file", "odd.env"]) == ExitCode.OK

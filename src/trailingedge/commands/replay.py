@@ -90,6 +90,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ, 
         return _of_session(sessions, arguments, program) if sessions else _of_market(arguments, environ)
     except ConfigError as wrong:
         return usage.refused("replay", wrong, arguments)
+    except usage.ABSURD as error:
+        return usage.out_of_proportion("replay", error)
 
 
 def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Settings:

@@ -102,6 +102,8 @@ def run(
         _tell(story, arguments)
     except ConfigError as error:
         return usage.refused("report", error, arguments)
+    except usage.ABSURD as absurd:
+        return usage.out_of_proportion("report", absurd)
     except LogonRefused as error:
         return _failed([str(error)], ExitCode.CONFIG)
     except (SessionLost, OutcomeUnknown, ExchangeUnreachable) as error:

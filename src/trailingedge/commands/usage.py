@@ -8,6 +8,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import InvalidOperation
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from trailingedge.report.story import Story
 from trailingedge.report.tables import missing
 
 STDOUT: Final = Path("-")
+ABSURD: Final = (OverflowError, InvalidOperation)  # what becomes of numbers out of all proportion
 _WIDTH: Final = 80
 
 
@@ -33,6 +35,13 @@ def refused(word: str, wrong: ConfigError, arguments: argparse.Namespace) -> Exi
     for problem in wrong.problems:
         print(f"trailing-edge {word}: {problem}" if usage else problem, file=sys.stderr)
     return ExitCode.USAGE if usage or flags.misspelt(arguments) else ExitCode.CONFIG
+
+
+def out_of_proportion(word: str, error: ArithmeticError) -> ExitCode:
+    """Say on stderr that what is read has a number that nobody can reckon with; the exit code."""
+    why = f"what is read has a number beyond any price, amount or time ({type(error).__name__})"
+    print(f"trailing-edge {word}: {why}; look for it, or download the file again", file=sys.stderr)
+    return ExitCode.CONFIG
 
 
 def misplaced(values: Mapping[str, object], why: str) -> list[str]:
