@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from trailingedge.config import (
     CREDENTIAL,
     OPTIONS,
-    TOLD,
-    UNTOLD,
     Endpoints,
     Mode,
     OnExit,
@@ -25,6 +23,7 @@ from trailingedge.config import (
     read_settings,
     settings_table,
 )
+from trailingedge.disclosure import TOLD, UNTOLD
 from trailingedge.strategy.want import Pricing
 
 ROOT = Path(__file__).parent.parent

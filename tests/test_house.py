@@ -39,6 +39,7 @@ FLOORS: Final = [
     "notifications",
     "console",
     "config",
+    "disclosure",
     "config_validator",
     "results",
     "report",

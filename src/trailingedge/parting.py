@@ -69,9 +69,8 @@ class Parting:
         `stopped` by the operator, so that what an earlier session has left, which nobody has seen to yet, goes as well.
         """
         self._wire.api.hurry()
-        if steps is not None and stopped and steps.unrecovered:
-            steps.clearing = True
-        withdrawn = await self._withdraw_orders(desk, steps)
+        leftovers = steps is not None and (steps.clearing or (stopped and steps.unrecovered))
+        withdrawn = await self._withdraw_orders(desk, steps, leftovers=leftovers)
         with contextlib.suppress(TimeoutError):
             async with within(self._clock, _NOTE_OVER_WITHIN_S):
                 while self._notes.left:  # whoever writes it cancels it, too
@@ -82,12 +81,12 @@ class Parting:
                 self._alerts.send(text, logging.ERROR)
         return withdrawn and not self._notes.left
 
-    async def _withdraw_orders(self, desk: Desk | None, steps: Startup | None) -> bool:
+    async def _withdraw_orders(self, desk: Desk | None, steps: Startup | None, *, leftovers: bool) -> bool:
         try:
             if steps is not None and steps.left:
                 async with within(self._clock, _SWEPT_WITHIN_S):
                     await self._insist(steps.withdraw)
-            if steps is not None and steps.clearing and not self._leave:
+            if leftovers and not self._leave:
                 async with within(self._clock, _SWEPT_WITHIN_S):
                     await self._insist(lambda: withdraw_leftovers(self._wire.account, self._clock, lambda _: None))
             if desk is not None and self._leave:
@@ -97,7 +96,7 @@ class Parting:
         except _NOT_CONFIRMED as trouble:
             logger.warning("withdrawal not confirmed: %s", str(trouble) or "time is over")
             self.name_orders(desk, steps, logging.ERROR)
-            if steps is not None and steps.clearing:
+            if leftovers:
                 self._alerts.send(texts.leftovers_unclear(), logging.ERROR)
             return False
         return True

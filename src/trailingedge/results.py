@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.config import OPTIONS, TOLD, Settings
+from trailingedge.config import OPTIONS, Settings
+from trailingedge.disclosure import TOLD
 from trailingedge.market import SymbolRules, as_on, plain
 from trailingedge.strategy.want import Kind
 from trailingedge.tally import FinishedExit, HitRate, Period, Tally, hit_rate

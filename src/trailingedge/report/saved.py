@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
-from trailingedge.config import UNTOLD
+from trailingedge.disclosure import UNTOLD
 from trailingedge.errors import ConfigError
 from trailingedge.market import Regime, Side, plain
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
