@@ -16,7 +16,7 @@ from trailingedge.config_validator import (
     warnings,
     warnings_with_exchange,
 )
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.market import SymbolRules
 from trailingedge.strategy.want import Pricing
 

@@ -8,7 +8,7 @@ from tests.test_main_logic import crash, rally_and_turn, slump_and_recovery
 from tests.theatre import CASH, ONE_ETH, D, Stage, nothing, play, with_settings
 
 from trailingedge.config import OnExit
-from trailingedge.errors import (
+from trailingedge.core.errors import (
     ConfigError,
     ExchangeUnreachable,
     ExitCode,

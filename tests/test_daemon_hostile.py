@@ -5,7 +5,7 @@ from decimal import Decimal
 from tests.test_main_logic import rally_and_turn
 from tests.theatre import START_MS, D, Stage, play, with_settings
 
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.execution.ids import OwnId
 from trailingedge.instructions import Instruction
 from trailingedge.market import Side

@@ -6,7 +6,7 @@ import pytest
 from tests.test_main_logic import rally_and_turn, slump_and_recovery
 from tests.theatre import CASH, D, Stage, play, with_settings
 
-from trailingedge.errors import (
+from trailingedge.core.errors import (
     ExitCode,
 )
 from trailingedge.instructions import Instruction

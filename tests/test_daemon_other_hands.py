@@ -7,7 +7,7 @@ import pytest
 from tests.test_main_logic import crash, rally_and_turn, slump_and_recovery
 from tests.theatre import CASH, ONE_ETH, D, Stage, play
 
-from trailingedge.errors import (
+from trailingedge.core.errors import (
     ExitCode,
 )
 from trailingedge.instructions import Instruction

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from tests.theatre import CASH, D, Stage, nothing, play
 
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.execution.ids import OwnId, own_id
 from trailingedge.instructions import Instruction
 from trailingedge.market import Regime, Side

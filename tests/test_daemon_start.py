@@ -8,7 +8,7 @@ from tests.theatre import START_MS, D, Stage, nothing, play, with_settings
 
 from trailingedge import wiring
 from trailingedge.config import Settings
-from trailingedge.errors import ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
+from trailingedge.core.errors import ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 from trailingedge.simulator.faults import Fate
 
 MINUTE_MS: Final = 60_000

@@ -11,7 +11,7 @@ import pytest
 
 from trailingedge.config import OPTIONS, read_settings
 from trailingedge.config_validator import checked_settings
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

@@ -5,8 +5,8 @@ import dataclasses
 from tests.execution.builders import RULES, D
 from tests.theatre import Notes
 
-from trailingedge.clock import HandClock
 from trailingedge.config import Settings
+from trailingedge.core.clock import HandClock
 from trailingedge.desk import Desk
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.market import Balance, BookTop

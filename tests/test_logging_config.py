@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.logging_config import (
     FAREWELL_S,
     QUIET,

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from trailingedge import main, session
 from trailingedge.config import OPTIONS
-from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 
 HEARD_BEFORE = signal.getsignal(signal.SIGINT)
 NO_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OPTIONS}

@@ -11,7 +11,7 @@ import pytest
 from tests.theatre import CASH, D, Stage, nothing, play, with_settings
 
 from trailingedge.config import OnExit
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.instructions import Instruction
 from trailingedge.market import Side
 from trailingedge.simulator.faults import Fate

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from trailingedge.clock import HandClock
+from trailingedge.core.clock import HandClock
 from trailingedge.pace import Pace
 
 

@@ -11,10 +11,10 @@ from random import Random
 import pytest
 from tests.theatre import START_MS, URL, Doors, Notes, StandingMarket, tick
 
-from trailingedge.clock import RealClock
 from trailingedge.config import Endpoints, Mode, Settings
+from trailingedge.core.clock import RealClock
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, SessionLost, StartFailed
 from trailingedge.daemon import Daemon
-from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, SessionLost, StartFailed
 from trailingedge.instructions import Instruction
 from trailingedge.market import Regime, Side
 from trailingedge.paper import Paper, paper_exchange

@@ -4,7 +4,7 @@ import pytest
 from tests.test_main_logic import crash, rally_and_turn
 from tests.theatre import CASH, D, Stage, play
 
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.execution.ids import OwnId
 from trailingedge.market import Side
 from trailingedge.simulator.faults import Fate

@@ -10,8 +10,8 @@ from tests.execution.test_poise import resting
 from tests.execution.test_trader import Bench
 from tests.theatre import D, Stage, play
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.commands import Replace
 from trailingedge.instructions import Instruction
 from trailingedge.reflex import Reflex

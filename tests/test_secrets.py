@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.theatre import Stage, play
 
 from trailingedge.config import OPTIONS
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.logging_config import setup
 from trailingedge.websocket.last_frames import save
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from tests.notify_socket import Ear
 
-from trailingedge.clock import Alarm, HandClock
 from trailingedge.config import OPTIONS, Endpoints, Settings
-from trailingedge.errors import ConfigError
+from trailingedge.core.clock import Alarm, HandClock
+from trailingedge.core.errors import ConfigError
 from trailingedge.market import Regime, SymbolRules
 from trailingedge.notifications.status import StatusView
 from trailingedge.service import (

@@ -12,7 +12,7 @@ import pytest
 from tests.notify_socket import PATIENCE_S, Ear
 
 from trailingedge.config import OPTIONS
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no such manager")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.signals import ends_in_good_order, hang_up_means_reload
 
 HEEDED = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])

@@ -3,7 +3,7 @@
 import pytest
 from tests.theatre import CASH, D, Stage, nothing, play, with_settings
 
-from trailingedge.errors import ConfigError, ExitCode, StartFailed
+from trailingedge.core.errors import ConfigError, ExitCode, StartFailed
 from trailingedge.market import Side
 from trailingedge.simulator.faults import Fate
 from trailingedge.simulator.terms import Terms

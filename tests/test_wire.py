@@ -16,7 +16,7 @@ from tests.theatre import START_MS, TICK, URL, StandingMarket, tick
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.signing import Here
 from trailingedge.config import Settings
-from trailingedge.errors import ConfigError, LogonRefused, SessionLost
+from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, OrderRecord, Side
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.orders import OrderType

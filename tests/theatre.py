@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
+from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.daemon import Daemon
-from trailingedge.errors import ExitCode, SessionLost
 from trailingedge.execution.ids import is_own
 from trailingedge.instructions import Instruction
 from trailingedge.market import Kline, Side

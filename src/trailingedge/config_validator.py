@@ -27,7 +27,7 @@ from trailingedge.config import (
     endpoints,
     read_settings,
 )
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.strategy.pricing import Pricing
 
 if TYPE_CHECKING:

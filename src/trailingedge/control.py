@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from trailingedge.errors import TrailingEdgeError
+from trailingedge.core.errors import TrailingEdgeError
 from trailingedge.instructions import Answer, Instruction, Obey
 
 logger = logging.getLogger(__name__)

@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from trailingedge import wiring
-from trailingedge.clock import Alarm, within
 from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
 from trailingedge.console.lines import Face
+from trailingedge.core.clock import Alarm, within
+from trailingedge.core.errors import BrokenInvariant, ConfigError, ExitCode, gravest
 from trailingedge.desk import Desk
-from trailingedge.errors import BrokenInvariant, ConfigError, ExitCode, gravest
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import Incoming, Reconciled, Remedy
 from trailingedge.execution.gateway import Gateway

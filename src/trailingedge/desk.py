@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from trailingedge import wiring
-from trailingedge.clock import Clock
 from trailingedge.config import Settings
+from trailingedge.core.clock import Clock
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.note import Scene

@@ -10,8 +10,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import Clock, RealClock
 from trailingedge.config import Settings
+from trailingedge.core.clock import Clock, RealClock
 from trailingedge.plan import SimMarket
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.generator import GeneratedMarket

@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TextIO
 
-from trailingedge.errors import ConfigError
-from trailingedge.portions import Portions
+from trailingedge.core.background import Portions
+from trailingedge.core.errors import ConfigError
 
 LATEST: Final = "latest.log"
 SESSION_NAME: Final = "trailingedge_%Y-%m-%d_%H-%M-%S.log"

@@ -24,7 +24,7 @@ from trailingedge.config import Mode, Settings
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.faces import open_face
 from trailingedge.console.lines import Console
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.logging_config import Logging, setup, under_journald
 from trailingedge.notifications.titles import heading
 from trailingedge.plan import DISTRIBUTION, SIM_SPEED, VERSION, Plan, SimMarket

@@ -12,11 +12,11 @@ from typing import Final
 
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.lines import Console
-from trailingedge.errors import ExitCode, gravest
+from trailingedge.core.background import Unattended
+from trailingedge.core.errors import ExitCode, gravest
 from trailingedge.logging_config import Logging
 from trailingedge.plan import Plan
 from trailingedge.record.turns import counting_loop
-from trailingedge.threads import Unattended
 from trailingedge.venues import keys_of
 from trailingedge.websocket.addresses import market_url
 from trailingedge.websocket.connection import dial

@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 
 logger = logging.getLogger(__name__)
 

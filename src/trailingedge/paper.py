@@ -24,9 +24,9 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import Clock
 from trailingedge.config import Endpoints, Settings
-from trailingedge.errors import (
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import (
     ConfigError,
     ExchangeUnreachable,
     OutcomeUnknown,

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-from trailingedge.clock import Clock, within
+from trailingedge.core.clock import Clock, within
+from trailingedge.core.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.desk import Desk
-from trailingedge.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.note import NoteWriter
 from trailingedge.execution.order import Order

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trailingedge.clock import Clock
 from trailingedge.config import OPTIONS, Endpoints, Settings
 from trailingedge.console.lines import Face
-from trailingedge.errors import ConfigError
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import ConfigError
 from trailingedge.notifications.status import StatusView, gain_since, holds
 from trailingedge.notifications.texts import held_asset
 

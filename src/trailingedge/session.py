@@ -16,14 +16,14 @@ from typing import Any, Final
 
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import Clock, RealClock
 from trailingedge.commands import flags
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.lines import Console
 from trailingedge.control import ControlSocket, account_mark, already_running, socket_path, socket_places
+from trailingedge.core.clock import Clock, RealClock
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, gravest
 from trailingedge.daemon import Daemon
-from trailingedge.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, gravest
 from trailingedge.instructions import Answer, Instruction
 from trailingedge.logging_config import Logging
 from trailingedge.notifications import texts

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 
 _SAME_REQUEST_S: Final = 1.0
 _HANG_UP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # not on Windows

@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge import wiring
-from trailingedge.clock import Clock
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
 from trailingedge.console.lines import Face
-from trailingedge.errors import (
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import (
     ConfigError,
     OutcomeUnknown,
     ProtocolViolation,

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import Clock, RealClock
 from trailingedge.commands.venue import Venue
 from trailingedge.config import Endpoints, Mode, Settings, endpoints
-from trailingedge.errors import ConfigError
+from trailingedge.core.clock import Clock, RealClock
+from trailingedge.core.errors import ConfigError
 from trailingedge.plan import SimMarket
 from trailingedge.websocket.connection import dial
 

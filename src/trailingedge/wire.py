@@ -7,7 +7,7 @@ from typing import Final
 
 from trailingedge import wiring
 from trailingedge.config import Settings
-from trailingedge.errors import (
+from trailingedge.core.errors import (
     ConfigError,
     OutcomeUnknown,
     ProtocolViolation,

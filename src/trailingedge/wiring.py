@@ -7,8 +7,8 @@ from random import Random
 from typing import Protocol
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import Clock
 from trailingedge.config import Endpoints, Settings
+from trailingedge.core.clock import Clock
 from trailingedge.execution.breakers import BreakerLimits
 from trailingedge.execution.guards import Guards, usual_guards
 from trailingedge.execution.invariants import Invariants

@@ -11,8 +11,8 @@ import pytest
 from tests.auth.test_signer import BAD, KEY, pem
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import HandClock
-from trailingedge.errors import ConfigError
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import ConfigError
 
 KEYS = KeyManager.from_private_key(KEY, "TESTKEY")
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.permissions import Permissions, base_url, fetch_permissions, judge, read_answer
-from trailingedge.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused
+from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEYS = KeyManager.from_private_key(PRIVATE, "THE-API-KEY")

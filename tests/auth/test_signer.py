@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from trailingedge.auth import signer
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 
 SEED: Final = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 KEY: Final = Ed25519PrivateKey.from_private_bytes(SEED)
@@ -92,7 +92,7 @@ def test_it_is_there_at_once_for_it_imports_next_to_nothing() -> None:
     told = "import trailingedge.auth.signer, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60)
     ours = {name for name in loaded.stdout.split() if name.startswith("trailingedge")}
-    assert ours == {"trailingedge", "trailingedge.auth", "trailingedge.auth.signer", "trailingedge.errors"}
+    assert ours == {"trailingedge", "trailingedge.auth", "trailingedge.auth.signer", "trailingedge.core.errors"}
     assert not {"cryptography", "asyncio", "json", "logging"} & set(loaded.stdout.split())
 
 

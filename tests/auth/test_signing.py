@@ -15,7 +15,7 @@ from tests.auth.test_signer import KEY, pem
 
 from trailingedge.auth import signer
 from trailingedge.auth.signing import Apart, Here
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 
 PAYLOAD: Final = b"apiKey=TESTKEY&timestamp=1750000000000"
 SIGNATURE: Final = "6stlUu7T3I2IXZCNGdBCdgrrW92Ny4gkYPqYCkpb7O2YGz9k7aCtgQzKIwsYzOUYmlaYov2uye1Cpwi5+Z1RBw=="

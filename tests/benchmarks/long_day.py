@@ -22,7 +22,7 @@ from typing import Any, Final
 from tests.benchmarks.figures import ratio, table
 from tests.simulation.day import simulate
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.daemon import Daemon
 from trailingedge.simulator.faults import Faults, Mishaps
 from trailingedge.simulator.server import LoopbackExchange

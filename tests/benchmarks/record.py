@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.benchmarks.figures import table
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import RealClock
 from trailingedge.config import Endpoints, Settings
-from trailingedge.errors import SessionLost
+from trailingedge.core.clock import RealClock
+from trailingedge.core.errors import SessionLost
 from trailingedge.record.files import SUFFIX
 from trailingedge.record.lines import Entry, FrameLines, decode, encode
 from trailingedge.record.reader import Record

@@ -89,9 +89,9 @@ def _core_kept() -> None:
 
 def _lock_kept() -> None:
     """The threads that write log and record let go of the interpreter and ask for it again, without a rest."""
-    from trailingedge import portions
+    from trailingedge.core import background
 
-    setattr(portions, "REST_S", 0.0)  # noqa: B010 - a constant, for once another
+    setattr(background, "REST_S", 0.0)  # noqa: B010 - a constant, for once another
 
 
 def _without_collections() -> None:

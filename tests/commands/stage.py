@@ -15,7 +15,7 @@ from trailingedge.commands.listening import meanwhile
 from trailingedge.commands.rehearsal import Rehearsal
 from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
-from trailingedge.errors import SessionLost
+from trailingedge.core.errors import SessionLost
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms

@@ -12,7 +12,7 @@ from tests.commands.arena import arena
 from trailingedge.commands import check
 from trailingedge.commands.venue import Venue
 from trailingedge.config import OPTIONS, Settings
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 
 
 def checked(*words: str, **environ: str) -> ExitCode:

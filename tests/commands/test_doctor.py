@@ -11,7 +11,7 @@ from tests.commands.arena import arena
 
 from trailingedge.commands import doctor
 from trailingedge.config import Mode, Settings
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 
 TOKEN = "123456:token"
 

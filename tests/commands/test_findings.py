@@ -14,7 +14,7 @@ from trailingedge.commands.findings import (
     sum_up,
     warning,
 )
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 
 FINE = fine("clock", "it is right")
 WARNED = warning("clock", "it is off", "set it")

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from trailingedge.commands import keygen
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 
 
 def parsed(*words: str) -> argparse.Namespace:

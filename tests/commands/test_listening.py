@@ -3,7 +3,7 @@
 from tests.commands.stage import by_verdict, on_stage
 
 from trailingedge.commands.findings import Verdict
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 
 
 def test_a_stream_that_speaks_is_heard() -> None:

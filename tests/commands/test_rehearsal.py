@@ -10,7 +10,7 @@ from trailingedge.auth.permissions import Permissions
 from trailingedge.commands.findings import Verdict
 from trailingedge.commands.listening import meanwhile
 from trailingedge.config import Mode
-from trailingedge.errors import ExitCode, OutcomeUnknown
+from trailingedge.core.errors import ExitCode, OutcomeUnknown
 from trailingedge.market import Side
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms

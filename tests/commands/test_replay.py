@@ -8,7 +8,7 @@ import pytest
 from tests.replay import markets
 from tests.replay.golden import path_of
 
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.record.files import SUFFIX
 from trailingedge.replay.columns import Columns

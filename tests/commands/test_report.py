@@ -18,7 +18,7 @@ from trailingedge.commands.premises import Judgement
 from trailingedge.commands.report import _ending, _moment
 from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
-from trailingedge.errors import ExitCode, SessionLost
+from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.replay.progress import Bar
 from trailingedge.report.data import as_data
 from trailingedge.report.ledger_csv import as_csv

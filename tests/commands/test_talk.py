@@ -14,7 +14,7 @@ import pytest
 from trailingedge import main
 from trailingedge.commands import talk
 from trailingedge.control import COMMANDS, ControlSocket
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.instructions import Answer, Instruction
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no such sockets")

@@ -12,7 +12,7 @@ from tests.replay import markets
 from tests.replay.golden import path_of
 from tests.report.stories import a_story
 
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.main import command_parser, run
 from trailingedge.record.files import SUFFIX
 from trailingedge.report.saved import save

@@ -10,7 +10,7 @@ from tests.execution.builders import RULES, D, own, record
 from tests.strategy.stage import DEFAULTS as PARAMS
 from tests.strategy.stage import START_MS
 
-from trailingedge.errors import RequestRefused
+from trailingedge.core.errors import RequestRefused
 from trailingedge.execution.course import Standing
 from trailingedge.execution.past import History, past_exits, past_notes
 from trailingedge.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side

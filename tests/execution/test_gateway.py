@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 from tests.execution.builders import record, refused
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.commands import (
     Answered,
     Cancel,

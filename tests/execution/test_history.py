@@ -7,8 +7,8 @@ import pytest
 from tests.execution.builders import NUMBER, RULES
 from tests.execution.pasts import Past, at
 
-from trailingedge.clock import Clock
-from trailingedge.errors import RequestRefused
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import RequestRefused
 from trailingedge.execution.history import DAY_MS, PASSING, read_history
 from trailingedge.execution.past import History
 from trailingedge.market import OrderRecord, Side

@@ -8,7 +8,7 @@ from tests.execution.builders import NUMBER, RULES, D, own, record, report, top
 from tests.execution.exchange_model import Breach
 from tests.execution.test_maker_exit_at_random import WEATHERS, play, world
 
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import (
     Answered,

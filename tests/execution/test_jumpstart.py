@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from tests.execution.builders import RULES, D, record, top
 
-from trailingedge.clock import Clock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.jumpstart import Jumpstart, JumpstartResult
 from trailingedge.market import Balance, OrderRecord, Side, SymbolRules
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual

@@ -14,7 +14,7 @@ from tests.execution.builders import D
 from tests.execution.exchange_model import Breach
 from tests.execution.world import CALM, Faults, World
 
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import ChaseParams
 from trailingedge.market import Side
 from trailingedge.strategy.want import Pricing

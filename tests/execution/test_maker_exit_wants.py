@@ -23,7 +23,7 @@ from tests.execution.chase import (
     working,
 )
 
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import (
     Cancel,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.execution.builders import NUMBER, RULES, D, record, top
 
-from trailingedge.errors import OutcomeUnknown, RequestRefused, SessionLost
+from trailingedge.core.errors import OutcomeUnknown, RequestRefused, SessionLost
 from trailingedge.execution.ids import own_id
 from trailingedge.execution.note import NoteWriter, Scene, note_id
 from trailingedge.market import OrderRecord, Regime, Side

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from tests.execution.builders import D, acknowledged, own, record, report
 
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.order import MOVES, Heard, Order, State, next_state
 from trailingedge.market import ExecutionType, OrderStatus, Side
 

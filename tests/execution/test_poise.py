@@ -11,7 +11,7 @@ from tests.execution.builders import RULES, D, report, top
 from tests.execution.test_trader import Bench
 from tests.strategy.stage import START_MS, params
 
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.commands import Command, Place, Remedy, Replace, ReplaceAnswered
 from trailingedge.execution.maker_exit import ChaseParams
 from trailingedge.market import BookTop, OrderStatus, RateLimit, Side, SymbolRules

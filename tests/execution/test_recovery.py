@@ -8,8 +8,8 @@ from tests.execution.builders import NUMBER, RULES, D, own, record
 from tests.execution.pasts import Past, at
 from tests.strategy.stage import DEFAULTS as PARAMS
 
-from trailingedge.clock import Clock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.recovery import Ground, Recovered, recover, withdraw_leftovers
 from trailingedge.execution.since import Lens, length_ms
 from trailingedge.indicators.donchian import DonchianChannel

@@ -10,7 +10,7 @@ import pytest
 from tests.execution.builders import RULES, TEN_SECONDS, D, own, record, report, top
 from tests.strategy.stage import START_MS, kline, params
 
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.breakers import BreakerLimits
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import Answered, Cancel, Command, Place, Remedy

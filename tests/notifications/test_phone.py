@@ -7,7 +7,7 @@ import pytest
 from tests.bot_api import OWNER, TOKEN, BotApi, serve
 from tests.notifications.telegram_stage import TITLE
 
-from trailingedge.clock import RealClock
+from trailingedge.core.clock import RealClock
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.phone import Phone
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trailingedge.errors import ConfigError, LogonRefused, SessionLost
+from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.record.failures import Unforeseen, read, written
 
 

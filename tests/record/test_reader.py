@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.record.records import HEAD, NAME, frames, packed, written
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.record.lines import decode, encode
 from trailingedge.record.reader import Record
 from trailingedge.record.writer import Packer

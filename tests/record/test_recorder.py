@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.websocket.wire import MemoryDial, settle
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import HandClock
 from trailingedge.config import Endpoints, Settings
-from trailingedge.errors import ConfigError, ExitCode, SessionLost
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import ConfigError, ExitCode, SessionLost
 from trailingedge.record import recorder as module
 from trailingedge.record.lines import Entry
 from trailingedge.record.recorder import Recorder

@@ -15,8 +15,8 @@ from tests.benchmarks.long_day import FAULTS
 from tests.simulation.day import simulate
 from tests.simulation.storm import Storm
 
-from trailingedge.clock import Clock
 from trailingedge.config import Settings
+from trailingedge.core.clock import Clock
 from trailingedge.daemon import Daemon
 from trailingedge.instructions import Instruction
 from trailingedge.record.files import SUFFIX

@@ -9,7 +9,7 @@ from tests.replay import markets
 from tests.simulation.day import simulate
 
 from trailingedge.config import Settings
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.market import Side
 from trailingedge.replay.ground import ground
 from trailingedge.replay.reading import columns_of

@@ -7,7 +7,7 @@ import pytest
 from tests.replay import markets
 
 from trailingedge.config import Settings
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.replay.ground import ground, open_files, too_small
 
 D = Decimal

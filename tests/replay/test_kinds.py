@@ -11,7 +11,7 @@ from tests.replay import markets
 from tests.replay.golden import path_of
 from tests.report.stories import a_story
 
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.replay.kinds import Kind, kind_of
 from trailingedge.report.ledger_csv import as_csv

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from tests.replay import markets
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.replay.columns import KlineColumns
 from trailingedge.replay.reading import columns_of, grid_of
 from trailingedge.replay.stretches import walked

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.replay.golden import SESSIONS, path_of
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.record.lines import decode
 from trailingedge.record.reader import Record
 from trailingedge.replay.session import replay_session

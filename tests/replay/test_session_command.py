@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.replay.golden import path_of
 
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.record.files import SUFFIX
 from trailingedge.replay.comparison import Difference
 from trailingedge.replay.progress import Bar

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.replay.golden import path_of
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.market import Side
 from trailingedge.replay.session_story import story_of_session
 from trailingedge.report import saved

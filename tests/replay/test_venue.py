@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from tests.replay import chance
 
-from trailingedge.clock import HandClock
+from trailingedge.core.clock import HandClock
 from trailingedge.execution.commands import (
     Answered,
     Cancel,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.report.stories import a_one_sided_story, a_quiet_story, a_story
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.report.saved import load, save
 from trailingedge.report.story import Story
 

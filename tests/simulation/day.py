@@ -16,10 +16,10 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import Clock
 from trailingedge.config import Endpoints, Settings
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import ExitCode
 from trailingedge.daemon import Daemon
-from trailingedge.errors import ExitCode
 from trailingedge.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
 from trailingedge.record.lines import FrameLines

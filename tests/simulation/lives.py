@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.simulation.day import START_MS, URL, Notes
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import Clock
 from trailingedge.config import Settings
+from trailingedge.core.clock import Clock
 from trailingedge.daemon import Daemon
 from trailingedge.instructions import Instruction
 from trailingedge.market import Regime

@@ -12,7 +12,7 @@ from decimal import ROUND_DOWN, Decimal
 from random import Random
 from typing import Final
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.daemon import Daemon
 from trailingedge.instructions import Instruction
 from trailingedge.market import Side

@@ -19,8 +19,8 @@ from typing import Final
 from tests.simulation.day import Day, own_exits, simulate
 from tests.simulation.storm import Storm
 
-from trailingedge.clock import Clock
 from trailingedge.config import Settings
+from trailingedge.core.clock import Clock
 from trailingedge.daemon import Daemon
 from trailingedge.market import Side
 from trailingedge.record.lines import FrameLines

@@ -8,10 +8,10 @@ import pytest
 from tests.simulation.day import Day, own_exits, simulate
 from tests.simulation.still import ASK, BID, StillMarket
 
-from trailingedge.clock import Clock
 from trailingedge.config import Settings
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import LogonRefused
 from trailingedge.daemon import Daemon
-from trailingedge.errors import LogonRefused
 from trailingedge.instructions import Instruction
 from trailingedge.market import Regime, Side
 from trailingedge.simulator.drift import DriftingClock

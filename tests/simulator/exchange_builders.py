@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from trailingedge.clock import Clock, HandClock
+from trailingedge.core.clock import Clock, HandClock
 from trailingedge.market import Kline, Side
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.faults import Faults

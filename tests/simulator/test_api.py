@@ -16,7 +16,7 @@ from tests.simulator.exchange_builders import (
     tick,
 )
 
-from trailingedge.clock import HandClock
+from trailingedge.core.clock import HandClock
 
 NO_NAME = "Mandatory parameter '{}' was not sent, was empty/null, or malformed."
 BAD_ID = "Invalid 'id' in JSON request; expected an integer, a string matching '^[a-zA-Z0-9-_]{1,36}$', or null."

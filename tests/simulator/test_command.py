@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from tests.simulator.exchange_builders import KEY, signed
 from websockets.asyncio.client import connect
 
-from trailingedge.clock import RealClock
+from trailingedge.core.clock import RealClock
 from trailingedge.simulator import command
 
 MAIN = """

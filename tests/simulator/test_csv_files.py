@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.simulator.csv_files import CsvFile, csv_files
 from trailingedge.simulator.layouts import Layout
 

@@ -1,4 +1,4 @@
-from trailingedge.clock import HandClock
+from trailingedge.core.clock import HandClock
 from trailingedge.simulator.drift import DriftingClock
 
 

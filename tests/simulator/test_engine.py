@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
 
-from trailingedge.clock import HandClock
+from trailingedge.core.clock import HandClock
 from trailingedge.market import OrderStatus, Side
 from trailingedge.simulator.engine import Engine
 from trailingedge.simulator.exchange import Exchange

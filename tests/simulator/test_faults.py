@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.simulator.exchange_builders import Agenda, ApiClient, a_client, a_trader, an_exchange, tick
 
-from trailingedge.clock import HandClock
+from trailingedge.core.clock import HandClock
 from trailingedge.simulator.faults import HUGE_FRAME_BYTES, MENU, NORMAL, REJECTS, Faults, Misfortune, Mishaps
 
 SELL: dict[str, Any] = {"side": "SELL", "type": "LIMIT_MAKER", "price": "100.10", "quantity": "1"}

@@ -3,8 +3,8 @@ from random import Random
 
 import pytest
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import SessionLost
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import SessionLost
 from trailingedge.simulator import lines
 from trailingedge.simulator.api import Close
 from trailingedge.simulator.lines import Delay, MemorySocket, QueuedLine, read_from_memory, write_to_memory

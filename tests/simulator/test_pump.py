@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from tests.simulator.exchange_builders import START_MS, tick
 
-from trailingedge.clock import HandClock
+from trailingedge.core.clock import HandClock
 from trailingedge.simulator.pump import Pump
 from trailingedge.simulator.tape import Tick
 

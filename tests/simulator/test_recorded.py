@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.market import ZERO, Side
 from trailingedge.simulator.recorded import assets_of, open_market
 from trailingedge.simulator.tape import Tape, Tick

@@ -11,8 +11,8 @@ from tests.simulator.exchange_builders import KEY, START_MS, ListTape, an_exchan
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from trailingedge.clock import Clock, HandClock, RealClock
-from trailingedge.errors import ConfigError, SessionLost
+from trailingedge.core.clock import Clock, HandClock, RealClock
+from trailingedge.core.errors import ConfigError, SessionLost
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.lines import MemorySocket
 from trailingedge.simulator.server import LoopbackExchange

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.simulator.virtual_loop import Deadlock, NotVirtual, VirtualClock, VirtualLoop, run_virtual
 
 START_MS = 1_783_000_000_000

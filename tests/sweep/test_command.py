@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.replay import markets
 
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.replay.progress import Bar
 from trailingedge.sweep import command

@@ -9,7 +9,7 @@ import pytest
 from tests.replay import markets
 
 from trailingedge.config import Settings
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.engines import Engine, Trial, ctrl_c_unheard, engine_named, local
 from trailingedge.sweep.trial import Outcome, Task, look
 

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from trailingedge.config import Settings
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.space import Axis, applied, axis, space
 
 SETTINGS = Settings()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trailingedge.config import Settings
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.store import Store, fingerprint, key_of
 from trailingedge.sweep.trial import Outcome, PartResult, Task
 

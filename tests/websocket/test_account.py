@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.websocket.wire import PaperExchange
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import HandClock
-from trailingedge.errors import (
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import (
     LogonRefused,
     OutcomeUnknown,
     ProtocolViolation,

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from tests.websocket.wire import settle
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.market import Balance
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.account_proof import AccountProof

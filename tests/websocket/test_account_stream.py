@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import SessionLost
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import SessionLost
 from trailingedge.market import Balance, ExecutionReport, ExecutionType, OrderStatus, Side
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.account_stream import AccountStream, Ear

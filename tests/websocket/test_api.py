@@ -9,8 +9,8 @@ from random import Random
 import pytest
 from tests.websocket.wire import MemoryDial, MemorySocket, settle
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
 from trailingedge.market import RateLimit
 from trailingedge.websocket.api import ApiConnection
 from trailingedge.websocket.connection import Backoff

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.version import version as library_version
 
-from trailingedge.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
+from trailingedge.core.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
 from trailingedge.websocket import connection
 from trailingedge.websocket.connection import Backoff, ViolationCount, dial, is_known, shown, side_by_side
 

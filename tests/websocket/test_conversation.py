@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from tests.websocket.wire import MemorySocket, settle
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, TrailingEdgeError
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, TrailingEdgeError
 from trailingedge.websocket.conversation import Conversation, result_of
 from trailingedge.websocket.messages import Reply
 from trailingedge.websocket.session import Answer, NotSent, Silence

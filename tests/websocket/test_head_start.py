@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.websocket.wire import MemorySocket
 
-from trailingedge.errors import ConfigError, SessionLost
+from trailingedge.core.errors import ConfigError, SessionLost
 from trailingedge.websocket.connection import Socket
 from trailingedge.websocket.head_start import head_start
 

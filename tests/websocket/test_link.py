@@ -9,8 +9,8 @@ import pytest
 from tests.websocket.test_connection import Top, echo_server
 from tests.websocket.wire import MemoryDial, settle
 
-from trailingedge.clock import HandClock, RealClock
-from trailingedge.errors import ExchangeUnreachable, LogonRefused, SessionLost
+from trailingedge.core.clock import HandClock, RealClock
+from trailingedge.core.errors import ExchangeUnreachable, LogonRefused, SessionLost
 from trailingedge.websocket.connection import Backoff, Socket, dial
 from trailingedge.websocket.link import Follow, Link
 

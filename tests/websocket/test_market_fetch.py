@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.websocket.wire import PaperExchange
 
-from trailingedge.errors import ConfigError, RequestRefused
+from trailingedge.core.errors import ConfigError, RequestRefused
 from trailingedge.websocket import market_fetch
 
 MINUTE_MS = 60_000

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tests.websocket.wire import MemoryDial, MemorySocket, PaperExchange, settle
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import SessionLost
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import SessionLost
 from trailingedge.market import Kline
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.connection import Backoff

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trailingedge.errors import ProtocolViolation
+from trailingedge.core.errors import ProtocolViolation
 from trailingedge.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, OrderStatus, RateLimit, Side
 from trailingedge.websocket.messages import (
     AccountPosition,

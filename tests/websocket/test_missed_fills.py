@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import RequestRefused
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import RequestRefused
 from trailingedge.market import (
     ZERO,
     AccountTrade,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.clock import HandClock
+from trailingedge.core.clock import HandClock
 from trailingedge.market import OrderRecord, OrderStatus, Side
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.draft import Written

@@ -6,8 +6,15 @@ from typing import cast
 
 import pytest
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import OutcomeUnknown, RequestRefused, SessionLost, StartFailed, ToldToWait, TrailingEdgeError
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import (
+    OutcomeUnknown,
+    RequestRefused,
+    SessionLost,
+    StartFailed,
+    ToldToWait,
+    TrailingEdgeError,
+)
 from trailingedge.websocket.api import ApiConnection
 from trailingedge.websocket.persistence import Persistence
 

@@ -14,7 +14,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from trailingedge.errors import SessionLost
+from trailingedge.core.errors import SessionLost
 from trailingedge.websocket.prompt import PromptConnection
 
 Say = Callable[[ServerProtocol], None]

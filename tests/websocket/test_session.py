@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.errors import ProtocolViolation
+from trailingedge.core.errors import ProtocolViolation
 from trailingedge.market import RateLimit
 from trailingedge.websocket.messages import Reply, ServerShutdown
 from trailingedge.websocket.session import Answer, Revoked, Session, Silence

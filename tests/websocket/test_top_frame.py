@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.errors import ProtocolViolation
+from trailingedge.core.errors import ProtocolViolation
 from trailingedge.market import BookTop
 from trailingedge.websocket.messages import TopHeard, read_stream_frame
 from trailingedge.websocket.top_frame import BookFrames, read_top

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.websocket.wire import MemoryDial, settle
 
-from trailingedge.clock import HandClock
-from trailingedge.errors import ExchangeUnreachable, ProtocolViolation
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import ExchangeUnreachable, ProtocolViolation
 from trailingedge.market import Side
 from trailingedge.websocket.connection import Backoff
 from trailingedge.websocket.trade_stream import Traded, TradeStream, read_trade

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trailingedge.errors import RequestRefused, SessionLost
+from trailingedge.core.errors import RequestRefused, SessionLost
 from trailingedge.websocket.messages import Reply
 from trailingedge.websocket.session import Answer, NotSent, Params, Silence
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused
+from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused
 
 if TYPE_CHECKING:
     import httpx

@@ -14,7 +14,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Final
 
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

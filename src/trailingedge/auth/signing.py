@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from trailingedge.auth import signer
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -10,9 +10,9 @@ import contextlib
 from collections.abc import Container, Iterable
 from typing import Final
 
-from trailingedge.clock import Clock
 from trailingedge.commands.findings import Finding, failure, fine
-from trailingedge.errors import ExitCode, OutcomeUnknown, RequestRefused, SessionLost
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import ExitCode, OutcomeUnknown, RequestRefused, SessionLost
 from trailingedge.execution.deep import DeepOrder, DeepOrders, deep_order
 from trailingedge.execution.ids import OwnId
 from trailingedge.market import BookTop, Side, SymbolRules

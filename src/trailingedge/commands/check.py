@@ -15,7 +15,7 @@ from trailingedge.commands.premises import Judgement
 from trailingedge.commands.rehearsal import Rehearsal
 from trailingedge.commands.venue import OpenVenue
 from trailingedge.config import OPTIONS, Reading
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

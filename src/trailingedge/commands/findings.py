@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.logging_config import setup
 
 _WIDEST_NAME: Final = 16

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from trailingedge.commands import flags
 from trailingedge.config import CREDENTIAL, OPTIONS
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 
 _SETTING: Final = "BINANCE_ED25519_PRIV_PATH"
 _PRIVATE_MODE: Final = 0o600

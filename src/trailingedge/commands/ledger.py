@@ -16,7 +16,7 @@ from trailingedge.commands.listening import meanwhile
 from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules
-from trailingedge.errors import RequestRefused, SessionLost
+from trailingedge.core.errors import RequestRefused, SessionLost
 from trailingedge.execution.history import PASSING
 from trailingedge.execution.since import length_ms
 from trailingedge.market import ZERO, AccountTrade, OrderRecord

@@ -8,7 +8,7 @@ from typing import Any, Final
 from trailingedge.commands.findings import Finding, failure, fine, warning
 from trailingedge.commands.venue import Means
 from trailingedge.config import Settings
-from trailingedge.errors import ExchangeUnreachable, ExitCode
+from trailingedge.core.errors import ExchangeUnreachable, ExitCode
 from trailingedge.market import SymbolRules
 from trailingedge.notifications import texts
 from trailingedge.snapshots import Snapshots

@@ -16,7 +16,7 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.commands.findings import Finding, failure, fine, left_out, warning
 from trailingedge.config import CREDENTIAL, Reading, Settings
 from trailingedge.control import ControlSocket, NobodyAnswers, ask
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.instructions import Answer
 
 KEY_FILE: Final = "BINANCE_ED25519_PRIV_PATH"

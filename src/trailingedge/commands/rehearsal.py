@@ -20,7 +20,7 @@ from trailingedge.commands.listening import Listening, meanwhile
 from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
-from trailingedge.errors import (
+from trailingedge.core.errors import (
     ConfigError,
     ExchangeUnreachable,
     ExitCode,

@@ -19,7 +19,7 @@ from trailingedge.commands import flags, usage
 from trailingedge.commands.usage import STDOUT
 from trailingedge.config import Settings
 from trailingedge.config_validator import problems
-from trailingedge.errors import ConfigError, ExitCode, UsageError
+from trailingedge.core.errors import ConfigError, ExitCode, UsageError
 from trailingedge.record.files import SUFFIX
 from trailingedge.replay.kinds import is_session
 from trailingedge.replay.market_story import add_market_arguments, story_of_market

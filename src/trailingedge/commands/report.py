@@ -22,7 +22,7 @@ from trailingedge.commands.ledger import DAY_MS, Span, read_account
 from trailingedge.commands.usage import STDOUT
 from trailingedge.commands.venue import Means, OpenVenue
 from trailingedge.config import Settings
-from trailingedge.errors import (
+from trailingedge.core.errors import (
     ConfigError,
     ExchangeUnreachable,
     ExitCode,

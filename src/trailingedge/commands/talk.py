@@ -16,7 +16,7 @@ from pathlib import Path
 
 from trailingedge.commands import flags
 from trailingedge.control import VERSION, NobodyAnswers, ask, socket_places
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.commands import flags
-from trailingedge.errors import ConfigError, ExitCode, UsageError
+from trailingedge.core.errors import ConfigError, ExitCode, UsageError
 from trailingedge.report.story import Story
 from trailingedge.report.tables import missing
 

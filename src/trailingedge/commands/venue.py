@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import Clock, RealClock
 from trailingedge.config import Endpoints, Settings
+from trailingedge.core.clock import Clock, RealClock
 from trailingedge.websocket.connection import Dial, dial
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Final, Protocol
 
-from trailingedge.clock import Clock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused
 from trailingedge.market import BookTop, OrderRecord, Side, SymbolRules, passive
 from trailingedge.websocket.requests import NewOrder
 

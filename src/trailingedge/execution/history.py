@@ -10,8 +10,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-from trailingedge.clock import Clock
-from trailingedge.errors import RequestRefused
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import RequestRefused
 from trailingedge.execution.ids import is_own
 from trailingedge.execution.own_exits import exit_id
 from trailingedge.execution.past import History, PastExit, PastNote, newest_finished, past_exits, past_notes

@@ -7,7 +7,7 @@ command is held against the newest picture, and one that would break a rule is n
 from collections.abc import Sequence
 from decimal import Decimal
 
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.commands import (
     Cancel,
     Command,

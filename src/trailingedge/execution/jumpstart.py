@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Protocol
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.execution.deep import Account as DeepAccount
 from trailingedge.execution.deep import DeepOrder, DeepOrders, deep_order
 from trailingedge.execution.ids import OwnId

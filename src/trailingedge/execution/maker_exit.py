@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import Cancel, Command, Incoming, OrderCommand, Place, Replace
 from trailingedge.execution.correspondence import Correspondence, Request

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.clock import Clock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, SessionLost
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, SessionLost
 from trailingedge.execution.deep import Account, DeepOrder, DeepOrders, deep_order
 from trailingedge.execution.ids import OwnId
 from trailingedge.market import BookTop, Regime, Side, SymbolRules

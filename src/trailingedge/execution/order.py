@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.market import ZERO, ExecutionReport, ExecutionType, OrderRecord, OrderStatus, Side
 
 

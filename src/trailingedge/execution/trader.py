@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.commands import Command, Incoming, Remedy
 from trailingedge.execution.guards import Guards
 from trailingedge.execution.happenings import StrangerWithOurId

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.instructions import Obey
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Final
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.instructions import Obey
 from trailingedge.notifications.telegram_chat import Chat, Reach
 from trailingedge.notifications.telegram_commands import Commands

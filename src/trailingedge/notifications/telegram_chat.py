@@ -11,7 +11,7 @@ import math
 from random import Random
 from typing import Final
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.notifications.telegram_line import BotRefused, BotUnreachable, Line
 from trailingedge.notifications.telegram_outbox import GAP_S, Message, Outbox, Pace
 from trailingedge.websocket.connection import Backoff

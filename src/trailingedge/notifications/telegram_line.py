@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from trailingedge.errors import TrailingEdgeError
+from trailingedge.core.errors import TrailingEdgeError
 from trailingedge.websocket.connection import on_loopback
 
 if TYPE_CHECKING:

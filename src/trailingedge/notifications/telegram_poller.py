@@ -10,7 +10,7 @@ import math
 from random import Random
 from typing import Final
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.notifications.telegram_chat import BACKOFF_BASE_S, BACKOFF_MAX_S
 from trailingedge.notifications.telegram_commands import MENU, Commands, read_message
 from trailingedge.notifications.telegram_line import BotRefused, BotUnreachable, Line

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from trailingedge.errors import ConfigError, LogonRefused, SessionLost
+from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 
 OWN: Final = "of our own"  # raised by whoever heard a frame
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.record.files import parts_of
 from trailingedge.record.lines import FORMAT, VERSION
 

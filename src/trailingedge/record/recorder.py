@@ -12,8 +12,8 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from trailingedge.clock import Clock, RealClock
-from trailingedge.errors import ExitCode, SessionLost
+from trailingedge.core.clock import Clock, RealClock
+from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.record import failures
 from trailingedge.record.lines import MANY, Bundle, FrameLines, Lines

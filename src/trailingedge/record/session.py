@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trailingedge.config import Settings
-from trailingedge.errors import ExitCode
+from trailingedge.core.errors import ExitCode
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.record.files import SUFFIX
 from trailingedge.record.lines import FORMAT, VERSION, FrameLines

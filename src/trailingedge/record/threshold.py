@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from trailingedge.auth.signing import Signs
-from trailingedge.clock import Alarm, wake
-from trailingedge.errors import SessionLost
+from trailingedge.core.clock import Alarm, wake
+from trailingedge.core.errors import SessionLost
 from trailingedge.record import failures
 from trailingedge.record.standing import StandingClock
 from trailingedge.websocket.connection import Hear, Socket

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from trailingedge.portions import Portions
+from trailingedge.core.background import Portions
 from trailingedge.record.files import forget, forget_before, make_room, part_path
 from trailingedge.record.lines import Bundle, Entry, encode
 

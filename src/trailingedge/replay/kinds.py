@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.record.files import SUFFIX as SESSION_SUFFIX
 from trailingedge.report.saved import FORMAT
 from trailingedge.report.saved import SUFFIX as STORY_SUFFIX

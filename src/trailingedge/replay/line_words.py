@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from trailingedge.errors import ProtocolViolation
+from trailingedge.core.errors import ProtocolViolation
 from trailingedge.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, plain
 from trailingedge.notifications.texts import EXIT_NAMES
 from trailingedge.record.lines import decode

@@ -22,7 +22,7 @@ from typing import Final
 
 from trailingedge import wiring
 from trailingedge.config_validator import effective_rules
-from trailingedge.errors import BrokenInvariant
+from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.commands import Incoming, Remedy
 from trailingedge.execution.ids import own_id

@@ -11,11 +11,11 @@ from random import Random
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import HandClock
 from trailingedge.config import Endpoints, Mode, Settings
 from trailingedge.config_validator import problems
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import ConfigError
 from trailingedge.daemon import Daemon
-from trailingedge.errors import ConfigError
 from trailingedge.execution.trader import Trader
 from trailingedge.market import ExecutionReport
 from trailingedge.notifications.status import StatusView

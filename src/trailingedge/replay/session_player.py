@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any, Final, TypeVarTuple, Unpack
 
+from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.daemon import Daemon
-from trailingedge.errors import ExitCode, SessionLost
 from trailingedge.instructions import Instruction
 from trailingedge.record import failures
 from trailingedge.record.lines import Entry, decode, encode

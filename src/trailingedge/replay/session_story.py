@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trailingedge.config import Mode
+from trailingedge.core.errors import ConfigError
 from trailingedge.daemon import Daemon
-from trailingedge.errors import ConfigError
 from trailingedge.execution.trader import Trader
 from trailingedge.market import ZERO, Balance, ExecutionReport, Kline
 from trailingedge.replay.deeds import fill_of, order_event_of

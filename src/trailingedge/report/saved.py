@@ -13,8 +13,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
+from trailingedge.core.errors import ConfigError
 from trailingedge.disclosure import UNTOLD
-from trailingedge.errors import ConfigError
 from trailingedge.market import Regime, Side, plain
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.strategy.want import Cause, Kind

@@ -32,8 +32,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from trailingedge.clock import Clock, RealClock
-from trailingedge.errors import ConfigError
+from trailingedge.core.clock import Clock, RealClock
+from trailingedge.core.errors import ConfigError
 from trailingedge.simulator.amounts import amount, balances, fraction
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import MENU, Faults

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.market import Kline
 from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, is_header, recognise
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from trailingedge.clock import Alarm, Clock
+from trailingedge.core.clock import Alarm, Clock
 
 
 class DriftingClock:

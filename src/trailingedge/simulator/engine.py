@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Final
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_to_step
 from trailingedge.simulator.accounts import Account, Treasury
 from trailingedge.simulator.book import Book, Take

@@ -11,8 +11,8 @@ from typing import Final
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from trailingedge.clock import Clock
-from trailingedge.errors import SessionLost
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import SessionLost
 from trailingedge.simulator.api import Close
 
 MOST_UNSENT: Final = 50_000  # frames; who reads so slowly is cut off

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.simulator.tape import Tick
 
 LATE_S: Final = 0.25  # a market that has fallen further behind does not sprint after its schedule

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Final
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.market import ZERO, Kline, Side, floor_to_step, passive
 from trailingedge.simulator.csv_files import CsvFile
 from trailingedge.simulator.layouts import Layout, Quote, Trade

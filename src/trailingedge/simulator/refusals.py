@@ -6,7 +6,7 @@ The codes are the published ones; the texts are those seen on the real exchange 
 from collections.abc import Mapping
 from typing import Final
 
-from trailingedge.errors import RequestRefused
+from trailingedge.core.errors import RequestRefused
 
 INSUFFICIENT_BALANCE: Final = "Account has insufficient balance for requested action."
 WOULD_TAKE: Final = "Order would immediately match and take."

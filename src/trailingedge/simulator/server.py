@@ -17,8 +17,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from trailingedge.clock import Clock
-from trailingedge.errors import ConfigError, SessionLost
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import ConfigError, SessionLost
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.lines import (

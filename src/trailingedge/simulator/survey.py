@@ -11,7 +11,7 @@ from operator import eq, itemgetter, le, lt, sub
 from pathlib import Path
 from typing import Final
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.market import Kline
 from trailingedge.simulator.csv_files import CsvFile, csv_files
 from trailingedge.simulator.layouts import (

@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from trailingedge.clock import Alarm
+from trailingedge.core.clock import Alarm
 
 Result = TypeVar("Result")
 Args = TypeVarTuple("Args")

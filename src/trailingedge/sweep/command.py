@@ -18,7 +18,7 @@ from typing import Final
 from trailingedge.commands import flags, usage
 from trailingedge.commands.replay import read_settings
 from trailingedge.config import OPTIONS, Settings
-from trailingedge.errors import ConfigError, ExitCode
+from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.replay.ground import doubts, ground, too_small
 from trailingedge.replay.market_story import add_market_arguments
 from trailingedge.replay.progress import ctrl_c_heeded, on_stderr

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from itertools import islice
 from typing import Any, Final
 
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.plan import DISTRIBUTION
 from trailingedge.sweep.space import Combination
 from trailingedge.sweep.trial import Outcome, Task, attempt

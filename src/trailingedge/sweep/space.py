@@ -12,7 +12,7 @@ from typing import Final
 
 from trailingedge.config import OPTIONS, Option, Settings
 from trailingedge.config_validator import problems
-from trailingedge.errors import ConfigError, UsageError
+from trailingedge.core.errors import ConfigError, UsageError
 
 MOST: Final = 100_000  # combinations; whoever asks for more has forgotten how they multiply
 _DRAWS_IN_VAIN: Final = 1000  # in a row, before a space counts as exhausted

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from trailingedge.config import OPTIONS
-from trailingedge.errors import ConfigError
+from trailingedge.core.errors import ConfigError
 from trailingedge.market import plain
 from trailingedge.plan import VERSION
 from trailingedge.sweep.space import Combination, applied

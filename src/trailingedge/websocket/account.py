@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.clock import Clock
-from trailingedge.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
 from trailingedge.market import AccountTrade, OrderRecord
 from trailingedge.websocket.api import Caller
 from trailingedge.websocket.conversation import PATIENCE_S, refusal_of, result_of

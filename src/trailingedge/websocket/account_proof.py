@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from trailingedge.clock import Clock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
 from trailingedge.market import ZERO, Balance
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.messages import AccountPosition

@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final
 
-from trailingedge.clock import Clock
-from trailingedge.errors import SessionLost
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import SessionLost
 from trailingedge.market import ExecutionReport, ExecutionType
 from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.messages import (

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from trailingedge.clock import Clock
+from trailingedge.core.clock import Clock
 from trailingedge.market import RateLimit
 from trailingedge.websocket.connection import Backoff, Dial, Socket
 from trailingedge.websocket.conversation import PATIENCE_S, Conversation, Note, result_of

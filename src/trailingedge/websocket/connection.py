@@ -21,7 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.version import version as library_version
 
-from trailingedge.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from trailingedge.clock import Clock
-from trailingedge.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
 from trailingedge.market import RateLimit
 from trailingedge.websocket.connection import Socket, ViolationCount, shown, side_by_side
 from trailingedge.websocket.draft import Written

@@ -5,7 +5,7 @@ import re
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
-from trailingedge.errors import ProtocolViolation
+from trailingedge.core.errors import ProtocolViolation
 
 # The exchange's amounts have at most 20 digits on either side; what looks otherwise is not an amount.
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)

@@ -13,8 +13,8 @@ import logging
 from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
-from trailingedge.clock import Clock, within
-from trailingedge.errors import SessionLost
+from trailingedge.core.clock import Clock, within
+from trailingedge.core.errors import SessionLost
 from trailingedge.websocket.connection import Backoff, Dial, Socket, gravest, side_by_side
 
 logger = logging.getLogger(__name__)

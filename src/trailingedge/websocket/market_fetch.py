@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from typing import Final
 
-from trailingedge.errors import ConfigError, RequestRefused
+from trailingedge.core.errors import ConfigError, RequestRefused
 from trailingedge.market import BookTop, Kline, RateLimit, SymbolRules
 from trailingedge.websocket.api import Caller
 from trailingedge.websocket.conversation import PATIENCE_S

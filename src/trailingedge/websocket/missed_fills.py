@@ -11,8 +11,8 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
-from trailingedge.clock import Clock, RealClock
-from trailingedge.errors import RequestRefused
+from trailingedge.core.clock import Clock, RealClock
+from trailingedge.core.errors import RequestRefused
 from trailingedge.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, OrderRecord, OrderStatus
 from trailingedge.websocket.account_stream import AccountStream, Ear
 

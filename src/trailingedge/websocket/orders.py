@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from trailingedge.errors import ProtocolViolation
+from trailingedge.core.errors import ProtocolViolation
 from trailingedge.market import OrderRecord, plain
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.api import Poster

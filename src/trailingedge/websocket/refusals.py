@@ -7,7 +7,7 @@ Sources: the exchange's error list and its engine messages.
 from collections.abc import Mapping
 from typing import Final
 
-from trailingedge.errors import ProtocolViolation
+from trailingedge.core.errors import ProtocolViolation
 from trailingedge.websocket.fields import fields, integer
 from trailingedge.websocket.messages import Reply
 from trailingedge.websocket.outcomes import Refusal, Refused, Unanswered

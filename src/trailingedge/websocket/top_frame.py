@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.errors import ProtocolViolation
+from trailingedge.core.errors import ProtocolViolation
 from trailingedge.market import BookTop
 from trailingedge.websocket.messages import TopHeard, read_stream_frame
 

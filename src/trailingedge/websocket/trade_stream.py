@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.clock import Clock
-from trailingedge.errors import ProtocolViolation, SessionLost
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import ProtocolViolation, SessionLost
 from trailingedge.market import ZERO, Side
 from trailingedge.websocket.connection import Backoff, Dial, Socket, ViolationCount, shown
 from trailingedge.websocket.fields import amount, decode, fields, flag, integer

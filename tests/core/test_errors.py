@@ -2,8 +2,8 @@ import inspect
 
 import pytest
 
-from trailingedge import errors
-from trailingedge.errors import ConfigError, ExitCode, RequestRefused, SessionLost, TrailingEdgeError, gravest
+from trailingedge.core import errors
+from trailingedge.core.errors import ConfigError, ExitCode, RequestRefused, SessionLost, TrailingEdgeError, gravest
 
 RAISED = [error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, Exception)]
 

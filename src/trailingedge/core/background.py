@@ -6,9 +6,10 @@ silent would be killed, and one that cannot reconnect because another name hangs
 """
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,3 +37,20 @@ class Unattended(ThreadPoolExecutor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Nothing to wait for."""
+
+
+PORTION_S: Final = 50e-6  # so long, and one line more, may a price wait for its order
+REST_S: Final = 50e-6  # the shortest sleep that is one; systems make some more of it
+
+
+class Portions:
+    """`breathe` is called after every little piece of work, and rests where a portion is over."""
+
+    def __init__(self) -> None:
+        self._began_s = 0.0
+
+    def breathe(self) -> None:
+        """Let the loop have its turn, if it has waited for a portion."""
+        if time.perf_counter() - self._began_s >= PORTION_S:
+            time.sleep(REST_S)
+            self._began_s = time.perf_counter()

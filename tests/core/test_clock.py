@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from trailingedge.clock import HandClock, RealClock, within
+from trailingedge.core.clock import HandClock, RealClock, within
 
 
 def test_a_hand_clock_stands_still_until_it_is_wound() -> None:

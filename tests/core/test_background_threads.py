@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from trailingedge.threads import Unattended
+from trailingedge.core.background import Unattended
 
 
 def in_a_loop(job: object) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from trailingedge import portions
-from trailingedge.portions import PORTION_S, REST_S, Portions
+from trailingedge.core import background
+from trailingedge.core.background import PORTION_S, REST_S, Portions
 
 
 class Watch:
@@ -23,7 +23,7 @@ class Watch:
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     watch = Watch()
-    monkeypatch.setattr(portions, "time", watch)
+    monkeypatch.setattr(background, "time", watch)
     return watch
 
 
