@@ -24,7 +24,7 @@ from trailingedge.config import (
     settings_table,
 )
 from trailingedge.disclosure import TOLD, UNTOLD
-from trailingedge.strategy.want import Pricing
+from trailingedge.model.intent import Pricing
 
 ROOT = Path(__file__).parent.parent
 NOWHERE = Path("no-such-folder/.env")

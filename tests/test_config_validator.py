@@ -17,8 +17,8 @@ from trailingedge.config_validator import (
     warnings_with_exchange,
 )
 from trailingedge.core.errors import ConfigError
-from trailingedge.market import SymbolRules
-from trailingedge.strategy.want import Pricing
+from trailingedge.model.intent import Pricing
+from trailingedge.model.market import SymbolRules
 
 NOWHERE = Path("no-such-folder/.env")
 BOT_TOKEN = f"123456789:{'A' * 35}"

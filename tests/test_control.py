@@ -26,7 +26,7 @@ from trailingedge.control import (
     socket_places,
     write_answer,
 )
-from trailingedge.instructions import Answer, Instruction
+from trailingedge.model.operator_commands import Answer, Instruction
 
 LOGS = Path("logs")
 SOON_S = 0.01

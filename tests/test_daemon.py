@@ -15,8 +15,8 @@ from trailingedge.core.errors import (
     LogonRefused,
     StartFailed,
 )
-from trailingedge.instructions import Instruction
-from trailingedge.market import ExecutionReport, ExecutionType, OrderStatus, Side
+from trailingedge.model.market import ExecutionReport, ExecutionType, OrderStatus, Side
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.terms import Terms
 

@@ -6,11 +6,11 @@ from tests.test_main_logic import rally_and_turn
 from tests.theatre import START_MS, D, Stage, play, with_settings
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.execution.ids import OwnId
-from trailingedge.instructions import Instruction
-from trailingedge.market import Side
+from trailingedge.model.client_order_ids import OwnId
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Side
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.faults import Fate
-from trailingedge.strategy.want import Kind
 
 ANOTHERS = OwnId(Kind.MANUAL, START_MS + 3_600_000)  # an exit that nobody here has begun
 LOST = Fate(answered=False)

@@ -9,11 +9,11 @@ from tests.theatre import CASH, D, Stage, play, with_settings
 from trailingedge.core.errors import (
     ExitCode,
 )
-from trailingedge.instructions import Instruction
-from trailingedge.market import Side
+from trailingedge.model.intent import Pricing
+from trailingedge.model.market import Side
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.faults import Fate, Faults
 from trailingedge.simulator.terms import Terms
-from trailingedge.strategy.want import Pricing
 
 
 def test_a_halted_symbol_is_waited_for_and_the_exit_stays() -> None:

@@ -10,8 +10,8 @@ from tests.theatre import CASH, ONE_ETH, D, Stage, play
 from trailingedge.core.errors import (
     ExitCode,
 )
-from trailingedge.instructions import Instruction
-from trailingedge.market import Side
+from trailingedge.model.market import Side
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.exchange import Hand
 from trailingedge.simulator.orders import OrderType
 

@@ -6,14 +6,14 @@ import pytest
 from tests.theatre import CASH, D, Stage, nothing, play
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.execution.ids import OwnId, own_id
-from trailingedge.instructions import Instruction
-from trailingedge.market import Regime, Side
+from trailingedge.model.client_order_ids import OwnId, own_id
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Regime, Side
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import Fate
 from trailingedge.simulator.orders import OrderType
 from trailingedge.strategy.memory import ShutBy
-from trailingedge.strategy.want import Kind
 
 OLD = OwnId(Kind.MANUAL, 1_783_000_000_000)  # an exit of a quarter of a minute ago
 

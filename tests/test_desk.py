@@ -9,9 +9,9 @@ from trailingedge.config import Settings
 from trailingedge.core.clock import HandClock
 from trailingedge.desk import Desk
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.market import Balance, BookTop
+from trailingedge.model.market import Balance, BookTop
+from trailingedge.model.market_state import Snapshots
 from trailingedge.notifications.status import status
-from trailingedge.snapshots import Snapshots
 
 
 class Bench:

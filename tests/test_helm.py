@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.theatre import D, Stage, play
 
 from trailingedge.execution.breakers import Breaker, Trip
-from trailingedge.instructions import Answer, Instruction
+from trailingedge.model.operator_commands import Answer, Instruction
 
 
 def ask(it: Stage, instruction: Instruction, times: int = 1) -> list[Answer]:

@@ -12,8 +12,8 @@ from tests.theatre import CASH, D, Stage, nothing, play, with_settings
 
 from trailingedge.config import OnExit
 from trailingedge.core.errors import ExitCode
-from trailingedge.instructions import Instruction
-from trailingedge.market import Side
+from trailingedge.model.market import Side
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.faults import Fate
 
 

@@ -35,7 +35,7 @@ OF_OTHERS: Final = (
 SHARED: Final = {"trailingedge.commands.flags", "trailingedge.commands.venue"}
 # What can wait until the first requests are on their way.
 FOR_LATER: Final = (
-    "trailingedge.market",
+    "trailingedge.model.market",
     "trailingedge.session",
     "trailingedge.daemon",
     "trailingedge.execution",

@@ -15,8 +15,8 @@ from trailingedge.config import Endpoints, Mode, Settings
 from trailingedge.core.clock import RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, SessionLost, StartFailed
 from trailingedge.daemon import Daemon
-from trailingedge.instructions import Instruction
-from trailingedge.market import Regime, Side
+from trailingedge.model.market import Regime, Side
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.paper import Paper, paper_exchange
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import Faults, Mishaps

@@ -5,10 +5,10 @@ from tests.test_main_logic import crash, rally_and_turn
 from tests.theatre import CASH, D, Stage, play
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.execution.ids import OwnId
-from trailingedge.market import Side
+from trailingedge.model.client_order_ids import OwnId
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Side
 from trailingedge.simulator.faults import Fate
-from trailingedge.strategy.want import Kind
 
 FATES = [
     "lose_request",

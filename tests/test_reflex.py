@@ -12,8 +12,8 @@ from tests.theatre import D, Stage, play
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.commands import Replace
-from trailingedge.instructions import Instruction
+from trailingedge.model.operator_commands import Instruction
+from trailingedge.model.order_commands import Replace
 from trailingedge.reflex import Reflex
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.draft import Written

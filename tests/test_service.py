@@ -15,7 +15,7 @@ from tests.notify_socket import Ear
 from trailingedge.config import OPTIONS, Endpoints, Settings
 from trailingedge.core.clock import Alarm, HandClock
 from trailingedge.core.errors import ConfigError
-from trailingedge.market import Regime, SymbolRules
+from trailingedge.model.market import Regime, SymbolRules
 from trailingedge.notifications.status import StatusView
 from trailingedge.service import (
     MORE_START_S,

@@ -4,7 +4,7 @@ import pytest
 from tests.theatre import CASH, D, Stage, nothing, play, with_settings
 
 from trailingedge.core.errors import ConfigError, ExitCode, StartFailed
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.faults import Fate
 from trailingedge.simulator.terms import Terms
 

@@ -7,12 +7,12 @@ import pytest
 from tests.execution.builders import NUMBER, D, own, report
 
 from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderReplaced
-from trailingedge.market import ExecutionReport, OrderStatus, Regime, Side
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import ExecutionReport, OrderStatus, Regime, Side
+from trailingedge.model.order_outcomes import Refusal
 from trailingedge.strategy.events import ExitEnded, GateOpened, Origin, RegimeSet
 from trailingedge.strategy.memory import ShutBy
-from trailingedge.strategy.want import Cause, Kind
 from trailingedge.tally import Calendar, FinishedExit, Tally
-from trailingedge.websocket.outcomes import Refusal
 
 START_MS = 1_783_000_000_000
 

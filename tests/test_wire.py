@@ -17,17 +17,17 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.signing import Here
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
-from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, OrderRecord, Side
+from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, OrderRecord, Side
+from trailingedge.model.market_state import Snapshots
+from trailingedge.model.order_requests import NewOrder
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.orders import OrderType
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
 from trailingedge.websocket.connection import Hear, Socket, side_by_side
-from trailingedge.websocket.requests import NewOrder
 from trailingedge.wire import Wire
 from trailingedge.wiring import Surroundings
 

@@ -10,7 +10,7 @@ from tests.execution.builders import RULES, D
 from trailingedge import wiring
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable
-from trailingedge.strategy.want import Pricing
+from trailingedge.model.intent import Pricing
 
 # Numbers that occur nowhere else: a field that took another's setting would show.
 SETTINGS = dataclasses.replace(

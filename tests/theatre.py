@@ -18,9 +18,9 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.daemon import Daemon
-from trailingedge.execution.ids import is_own
-from trailingedge.instructions import Instruction
-from trailingedge.market import Kline, Side
+from trailingedge.model.client_order_ids import is_own
+from trailingedge.model.market import Kline, Side
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.notifications.status import StatusView, status
 from trailingedge.simulator.exchange import Exchange, Hand
 from trailingedge.simulator.faults import Faults, Misfortune

@@ -28,10 +28,10 @@ from trailingedge.config import (
     read_settings,
 )
 from trailingedge.core.errors import ConfigError
-from trailingedge.strategy.pricing import Pricing
+from trailingedge.model.pricing import Pricing
 
 if TYPE_CHECKING:
-    from trailingedge.market import SymbolRules
+    from trailingedge.model.market import SymbolRules
 
 LIVE_DOMAIN: Final = "binance.com"
 API_EXAMPLE: Final = "wss://host/ws-api/v3"
@@ -140,7 +140,7 @@ def effective_rules(settings: Settings, rules: "SymbolRules") -> "SymbolRules":
 
 
 def _plain(number: Decimal) -> str:
-    from trailingedge.market import plain  # not above: a start reads settings long before it meets a market
+    from trailingedge.model.market import plain  # not above: a start reads settings long before it meets a market
 
     return plain(number)
 

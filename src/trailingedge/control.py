@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trailingedge.core.errors import TrailingEdgeError
-from trailingedge.instructions import Answer, Instruction, Obey
+from trailingedge.model.operator_commands import Answer, Instruction, Obey
 
 logger = logging.getLogger(__name__)
 

@@ -19,19 +19,19 @@ from trailingedge.core.clock import Alarm, within
 from trailingedge.core.errors import BrokenInvariant, ConfigError, ExitCode, gravest
 from trailingedge.desk import Desk
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import Incoming, Reconciled, Remedy
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.guards import Usurper
 from trailingedge.execution.note import NoteWriter, Scene
 from trailingedge.helm import Helm
-from trailingedge.instructions import Answer, Instruction
-from trailingedge.market import ZERO, BookTop, ExecutionReport, OrderRecord, RateLimit
+from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, RateLimit
+from trailingedge.model.market_state import Snapshots
+from trailingedge.model.operator_commands import Answer, Instruction
+from trailingedge.model.order_commands import Incoming, Reconciled, Remedy
 from trailingedge.notifications import guard_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.pace import Pace
 from trailingedge.parting import Parting
 from trailingedge.reflex import Reflex
-from trailingedge.snapshots import Snapshots
 from trailingedge.startup import Startup
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession

@@ -14,8 +14,9 @@ from trailingedge.execution.own_exits import own_exits
 from trailingedge.execution.recovery import Recovered
 from trailingedge.execution.trader import Trader
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.instructions import Answer
-from trailingedge.market import ZERO, ExecutionReport, SymbolRules
+from trailingedge.model.market import ZERO, ExecutionReport, SymbolRules
+from trailingedge.model.market_state import Snapshots
+from trailingedge.model.operator_commands import Answer
 from trailingedge.notifications import answers, guard_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.announcer import Announcer
@@ -23,7 +24,6 @@ from trailingedge.notifications.look import look
 from trailingedge.notifications.status import StatusView, as_data, status
 from trailingedge.notifications.why import why
 from trailingedge.results import day_as_data
-from trailingedge.snapshots import Snapshots
 from trailingedge.strategy.regime import price_at
 from trailingedge.tally import Calendar, Tally
 

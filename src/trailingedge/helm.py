@@ -8,12 +8,12 @@ from typing import Final
 from trailingedge.console.hotkeys import HELP
 from trailingedge.desk import Desk
 from trailingedge.execution.news import News
-from trailingedge.instructions import Answer, Instruction
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.notifications import guard_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.strategy.events import CommandRefused, ExitArmed, ExitEnding, ExitRelabelled
 from trailingedge.strategy.inputs import Command
-from trailingedge.strategy.want import Cause, Kind
 
 Tell = Callable[[Answer], None]
 

@@ -34,14 +34,14 @@ from trailingedge.core.errors import (
     RequestRefused,
     SessionLost,
 )
-from trailingedge.market import ZERO, BookTop, Kline, RateLimit, SymbolRules
+from trailingedge.model.market import ZERO, BookTop, Kline, RateLimit, SymbolRules
+from trailingedge.model.market_state import Snapshots
 from trailingedge.simulator.engine import BREAK
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.live import LiveMarket, Opening
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
-from trailingedge.snapshots import Snapshots
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.api import ApiConnection
 from trailingedge.websocket.connection import Backoff, Dial, gravest

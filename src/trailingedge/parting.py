@@ -14,7 +14,7 @@ from trailingedge.execution.note import NoteWriter
 from trailingedge.execution.order import Order
 from trailingedge.execution.recovery import withdraw_leftovers
 from trailingedge.execution.second_instance import Verdict
-from trailingedge.market import ZERO, OrderRecord, Side
+from trailingedge.model.market import ZERO, OrderRecord, Side
 from trailingedge.notifications import order_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.startup import Startup

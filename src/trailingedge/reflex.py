@@ -8,10 +8,10 @@ beat, and its guard is the poise: it is gone with the first answer, and with any
 
 from collections.abc import Callable
 
-from trailingedge.execution.commands import Replace
 from trailingedge.execution.poise import Poise
 from trailingedge.execution.trader import Trader
-from trailingedge.market import BookTop
+from trailingedge.model.market import BookTop
+from trailingedge.model.order_commands import Replace
 from trailingedge.websocket.draft import Draft, Written
 from trailingedge.websocket.orders import Orders
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.disclosure import TOLD
-from trailingedge.market import SymbolRules, as_on, plain
-from trailingedge.strategy.want import Kind
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import SymbolRules, as_on, plain
 from trailingedge.tally import FinishedExit, HitRate, Period, Tally, hit_rate
 
 VERSION = 1

@@ -24,8 +24,8 @@ from trailingedge.control import ControlSocket, account_mark, already_running, s
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, gravest
 from trailingedge.daemon import Daemon
-from trailingedge.instructions import Answer, Instruction
 from trailingedge.logging_config import Logging
+from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.notifications import texts
 from trailingedge.notifications.alerts import Alerts, Labelled, LogAlerts, Several
 from trailingedge.notifications.phone import Phone

@@ -11,11 +11,11 @@ from itertools import pairwise
 from typing import Final
 
 from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderReplaced
-from trailingedge.execution.ids import OwnId, own_id
 from trailingedge.execution.news import News
-from trailingedge.market import ZERO, ExecutionReport, ExecutionType, Side
+from trailingedge.model.client_order_ids import OwnId, own_id
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import ZERO, ExecutionReport, ExecutionType, Side
 from trailingedge.strategy.events import ExitEnded, GateOpened, RegimeSet
-from trailingedge.strategy.want import Cause, Kind
 
 _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000

@@ -15,8 +15,8 @@ from trailingedge.core.errors import (
     SessionLost,
     ToldToWait,
 )
-from trailingedge.market import ExecutionReport, OrderRecord, RateLimit
-from trailingedge.snapshots import Snapshots
+from trailingedge.model.market import ExecutionReport, OrderRecord, RateLimit
+from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_proof import AccountProof
 from trailingedge.websocket.account_stream import AccountStream, Ear, OutsideChange

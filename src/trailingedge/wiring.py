@@ -17,8 +17,8 @@ from trailingedge.execution.recovery import Ground
 from trailingedge.execution.since import Lens
 from trailingedge.execution.trader import Trader, TraderParams
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import BookTop, ExecutionReport, SymbolRules
-from trailingedge.snapshots import View
+from trailingedge.model.market import BookTop, ExecutionReport, SymbolRules
+from trailingedge.model.market_state import View
 from trailingedge.strategy.inputs import Params
 from trailingedge.websocket.connection import Backoff, Dial
 

@@ -21,16 +21,16 @@ from tests.strategy.stage import MINUTE_MS, START_MS, kline, params
 
 from trailingedge.execution.breakers import BreakerLimits
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import Answered, Command, Place, Replace, ReplaceAnswered
 from trailingedge.execution.guards import usual_guards
 from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.trader import Trader, TraderParams
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import ZERO, Balance, BookTop, Kline, OrderRecord, OrderStatus, RateLimit
-from trailingedge.snapshots import Snapshots
+from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, OrderStatus, RateLimit
+from trailingedge.model.market_state import Snapshots
+from trailingedge.model.order_commands import Answered, Command, Place, Replace, ReplaceAnswered
+from trailingedge.model.order_outcomes import Done, ReplaceOutcome
 from trailingedge.strategy.inputs import Command as OperatorCommand
-from trailingedge.websocket.outcomes import Done, ReplaceOutcome
 
 TITLE: Final = "decide: one beat, by candles of history"
 HEAD: Final = ("candles", "quiet us", "/ floor", "chasing us", "/ floor", "closing us", "/ floor")

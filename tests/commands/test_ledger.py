@@ -13,7 +13,7 @@ from trailingedge.commands.ledger import DAY_MS, Span, read_account
 from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.report.books import AccountPast, story_of
 from trailingedge.results import Totals, totals_of
 from trailingedge.simulator.orders import OrderType

@@ -11,7 +11,7 @@ from trailingedge.commands.findings import Verdict
 from trailingedge.commands.listening import meanwhile
 from trailingedge.config import Mode
 from trailingedge.core.errors import ExitCode, OutcomeUnknown
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as some
 
 from trailingedge.console.block import Span, Tone, block, columns, fit, opening, rows, text_of
 from trailingedge.execution.breakers import Breaker, Trip
-from trailingedge.market import Balance, BookTop, Regime, Side, SymbolRules
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Balance, BookTop, Regime, Side, SymbolRules
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
 from trailingedge.strategy.memory import Gate, ShutBy
-from trailingedge.strategy.want import Kind
 
 D = Decimal
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=D("0.01"), step_size=D("0.0001"))

@@ -11,7 +11,7 @@ from typing import TextIO
 import pytest
 
 from trailingedge.console.hotkeys import HELP, HINTS, Hotkey, HotkeyReader, hotkey, read_hotkeys
-from trailingedge.instructions import Instruction
+from trailingedge.model.operator_commands import Instruction
 
 PATIENCE_S = 5.0
 
@@ -155,7 +155,7 @@ def test_a_thread_that_still_reads_does_not_hold_up_the_end(terminal: Terminal) 
 import asyncio
 import sys
 from trailingedge.console.hotkeys import read_hotkeys
-from trailingedge.instructions import Instruction
+from trailingedge.model.operator_commands import Instruction
 
 async def main() -> None:
     assert read_hotkeys(sys.stdin, asyncio.get_running_loop(), print) is not None

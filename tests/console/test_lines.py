@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from trailingedge.console.lines import FAREWELL_S, MOST_WAITING, Face, Lines
-from trailingedge.market import SymbolRules
+from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.status import StatusView, status
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))

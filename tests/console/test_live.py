@@ -8,7 +8,7 @@ from tests.console.glass import Glass
 
 from trailingedge.console.lines import Console
 from trailingedge.console.live import LiveBlock
-from trailingedge.market import SymbolRules
+from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.status import StatusView
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from trailingedge.market import (
+from trailingedge.model.intent import Kind, Pricing, Want
+from trailingedge.model.market import (
     ZERO,
     BookTop,
     ExecutionReport,
@@ -14,8 +15,7 @@ from trailingedge.market import (
     Side,
     SymbolRules,
 )
-from trailingedge.strategy.want import Kind, Pricing, Want
-from trailingedge.websocket.outcomes import Refusal, Refused
+from trailingedge.model.order_outcomes import Refusal, Refused
 
 NUMBER = 1_783_000_000_000
 """The number of the exit that most tests chase."""

@@ -7,7 +7,11 @@ from typing import Final
 from tests.execution.builders import RULES, TEN_SECONDS, D, record, refused, report, top, want
 
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import (
+from trailingedge.execution.maker_exit import ChaseParams, MakerExit
+from trailingedge.execution.order import State
+from trailingedge.model.intent import ExitProgress, Kind, Want
+from trailingedge.model.market import BookTop, OrderStatus, Side, SymbolRules
+from trailingedge.model.order_commands import (
     Answered,
     Cancel,
     Command,
@@ -19,11 +23,7 @@ from trailingedge.execution.commands import (
     Replace,
     ReplaceAnswered,
 )
-from trailingedge.execution.maker_exit import ChaseParams, MakerExit
-from trailingedge.execution.order import State
-from trailingedge.market import BookTop, OrderStatus, Side, SymbolRules
-from trailingedge.strategy.want import ExitProgress, Kind, Want
-from trailingedge.websocket.outcomes import Done, Outcome, Refusal, ReplaceOutcome, Unanswered
+from trailingedge.model.order_outcomes import Done, Outcome, Refusal, ReplaceOutcome, Unanswered
 
 SELL: Final = Side.SELL
 BUY: Final = Side.BUY

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from tests.execution.builders import RULES
 
-from trailingedge.execution.commands import (
+from trailingedge.model.market import ZERO, BookTop, ExecutionReport, ExecutionType, OrderRecord, OrderStatus, Side
+from trailingedge.model.order_commands import (
     Answered,
     Cancel,
     Incoming,
@@ -23,8 +24,7 @@ from trailingedge.execution.commands import (
     Replace,
     ReplaceAnswered,
 )
-from trailingedge.market import ZERO, BookTop, ExecutionReport, ExecutionType, OrderRecord, OrderStatus, Side
-from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
+from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
 
 TICK = RULES.tick_size
 

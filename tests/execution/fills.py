@@ -7,8 +7,8 @@ from typing import Final
 from tests.execution.builders import D, own, report
 
 from trailingedge.execution.own_exits import OwnExit
-from trailingedge.market import AccountTrade, ExecutionReport, OrderStatus, Side
-from trailingedge.strategy.want import Kind
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import AccountTrade, ExecutionReport, OrderStatus, Side
 
 MIDNIGHT_MS: Final = 1_782_950_400_000  # 00:00 UTC
 HOUR_MS: Final = 3_600_000

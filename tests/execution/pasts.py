@@ -13,9 +13,9 @@ from tests.strategy.stage import START_MS
 from trailingedge.core.errors import RequestRefused
 from trailingedge.execution.course import Standing
 from trailingedge.execution.past import History, past_exits, past_notes
-from trailingedge.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.want import Kind
 from trailingedge.websocket.messages import AccountPosition
 
 PAGE = 1000

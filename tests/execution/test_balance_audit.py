@@ -7,7 +7,7 @@ from tests.execution.builders import NUMBER, D
 from tests.execution.fills import told, trade
 
 from trailingedge.execution.balance_audit import BalanceAudit, BalanceMoved
-from trailingedge.market import AccountTrade, Balance, Side
+from trailingedge.model.market import AccountTrade, Balance, Side
 
 SELL, BUY = Side.SELL, Side.BUY
 

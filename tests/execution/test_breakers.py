@@ -22,7 +22,7 @@ from trailingedge.execution.breakers import (
     turn_day,
 )
 from trailingedge.execution.own_exits import OwnExit, own_exits
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 
 SELL, BUY = Side.SELL, Side.BUY
 DAY_MS = 24 * HOUR_MS

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.market import RateLimit
+from trailingedge.model.market import RateLimit
 
 START_MS = 1_783_000_000_000  # a boundary of ten seconds, of a minute and more
 TEN_SECONDS = RateLimit("ORDERS", 10, 100)

@@ -1,9 +1,9 @@
 from tests.execution.builders import D, own
 
-from trailingedge.execution.commands import Place
 from trailingedge.execution.correspondence import Correspondence, Request
 from trailingedge.execution.order import Order
-from trailingedge.market import Side
+from trailingedge.model.market import Side
+from trailingedge.model.order_commands import Place
 
 
 def request(letters: Correspondence, sent_s: float = 0.0) -> Request:

@@ -7,8 +7,8 @@ from tests.execution.builders import NUMBER
 from tests.execution.pasts import Past, at, standing
 
 from trailingedge.execution.course import Course, Turn, chart
-from trailingedge.market import Regime, Side
-from trailingedge.strategy.want import Kind
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Regime, Side
 
 BASE, QUOTE = Regime.BASE, Regime.QUOTE
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.execution.builders import RULES, D, top
 
 from trailingedge.execution.deep import DeepOrder, deep_order
-from trailingedge.market import BookTop, Side
+from trailingedge.model.market import BookTop, Side
 
 BOOK = top("2500.00", "2500.01")
 

@@ -6,8 +6,8 @@ from tests.execution.builders import NUMBER, D, own, record, report
 from trailingedge.execution.exit_orders import ExitOrders
 from trailingedge.execution.happenings import Happening, OrderFilled, OrderPlaced
 from trailingedge.execution.order import Heard, Order, State
-from trailingedge.market import OrderStatus, Side
-from trailingedge.strategy.want import Kind
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import OrderStatus, Side
 
 PART = OrderStatus.PARTIALLY_FILLED
 

@@ -11,7 +11,9 @@ from tests.execution.builders import record, refused
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.execution.commands import (
+from trailingedge.execution.gateway import Gateway
+from trailingedge.model.market import Side
+from trailingedge.model.order_commands import (
     Answered,
     Cancel,
     Incoming,
@@ -24,11 +26,9 @@ from trailingedge.execution.commands import (
     Replace,
     ReplaceAnswered,
 )
-from trailingedge.execution.gateway import Gateway
-from trailingedge.market import Side
+from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, ReplaceOutcome, Unanswered
+from trailingedge.model.order_requests import Manner, NewOrder
 from trailingedge.websocket.draft import Written
-from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, ReplaceOutcome, Unanswered
-from trailingedge.websocket.requests import Manner, NewOrder
 
 OWN = "TE-t-1"
 PRICE, QUANTITY = Decimal("100.09"), Decimal(1)

@@ -19,15 +19,6 @@ from tests.execution.chase import (
     silent,
 )
 
-from trailingedge.execution.commands import (
-    Cancel,
-    OrderCommand,
-    Place,
-    QueryOrder,
-    Reconciled,
-    Remedy,
-    Replace,
-)
 from trailingedge.execution.happenings import (
     OrderFilled,
     OrderInDoubt,
@@ -36,8 +27,17 @@ from trailingedge.execution.happenings import (
     OrderWithdrawn,
 )
 from trailingedge.execution.order import State
-from trailingedge.market import BookTop, OrderRecord, OrderStatus
-from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Unanswered
+from trailingedge.model.market import BookTop, OrderRecord, OrderStatus
+from trailingedge.model.order_commands import (
+    Cancel,
+    OrderCommand,
+    Place,
+    QueryOrder,
+    Reconciled,
+    Remedy,
+    Replace,
+)
+from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Unanswered
 
 # A placement and its answer ----------------------------------------------------------------------
 

@@ -21,7 +21,15 @@ from tests.execution.chase import (
     working,
 )
 
-from trailingedge.execution.commands import (
+from trailingedge.execution.happenings import (
+    OrderInDoubt,
+    OrderPlaced,
+    OrderReplaced,
+    StrangerWithOurId,
+)
+from trailingedge.execution.order import State
+from trailingedge.model.market import BookTop, OrderStatus, Side
+from trailingedge.model.order_commands import (
     Answered,
     Cancel,
     Incoming,
@@ -32,15 +40,7 @@ from trailingedge.execution.commands import (
     Replace,
     ReplaceAnswered,
 )
-from trailingedge.execution.happenings import (
-    OrderInDoubt,
-    OrderPlaced,
-    OrderReplaced,
-    StrangerWithOurId,
-)
-from trailingedge.execution.order import State
-from trailingedge.market import BookTop, OrderStatus, Side
-from trailingedge.websocket.outcomes import Done, NotTried, Refusal, ReplaceOutcome
+from trailingedge.model.order_outcomes import Done, NotTried, Refusal, ReplaceOutcome
 
 # Ghosts and strangers -------------------------------------------------------------------------------
 

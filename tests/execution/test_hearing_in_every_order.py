@@ -16,15 +16,15 @@ from tests.execution.chase import (
 )
 from tests.execution.exchange_model import ModelExchange
 
-from trailingedge.execution.commands import (
-    Incoming,
-)
 from trailingedge.execution.happenings import (
     StrangerWithOurId,
 )
-from trailingedge.execution.ids import base36
 from trailingedge.execution.order import State
-from trailingedge.market import BookTop, ExecutionReport
+from trailingedge.model.client_order_ids import base36
+from trailingedge.model.market import BookTop, ExecutionReport
+from trailingedge.model.order_commands import (
+    Incoming,
+)
 
 SILENCE: Final = "our patience ends"
 Step = Incoming | str

@@ -18,7 +18,16 @@ from tests.execution.chase import (
     replacing,
 )
 
-from trailingedge.execution.commands import (
+from trailingedge.execution.happenings import (
+    OrderRefused,
+    OrderReplaced,
+    OrderWithdrawn,
+    StrangerWithOurId,
+)
+from trailingedge.execution.order import State
+from trailingedge.model.intent import Cause
+from trailingedge.model.market import OrderRecord
+from trailingedge.model.order_commands import (
     Cancel,
     OrderCommand,
     OrdersListed,
@@ -28,16 +37,7 @@ from trailingedge.execution.commands import (
     Reconciled,
     Replace,
 )
-from trailingedge.execution.happenings import (
-    OrderRefused,
-    OrderReplaced,
-    OrderWithdrawn,
-    StrangerWithOurId,
-)
-from trailingedge.execution.order import State
-from trailingedge.market import OrderRecord
-from trailingedge.strategy.want import Cause
-from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, Unanswered
+from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, Unanswered
 
 # The outcome table of order.cancelReplace -----------------------------------------------------------
 

@@ -11,9 +11,9 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import RequestRefused
 from trailingedge.execution.history import DAY_MS, PASSING, read_history
 from trailingedge.execution.past import History
-from trailingedge.market import OrderRecord, Side
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import OrderRecord, Side
 from trailingedge.simulator.virtual_loop import run_virtual
-from trailingedge.strategy.want import Kind
 
 
 def timed(

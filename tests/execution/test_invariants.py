@@ -10,7 +10,12 @@ from tests.execution.test_maker_exit_at_random import WEATHERS, play, world
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import (
+from trailingedge.execution.invariants import Invariants
+from trailingedge.execution.maker_exit import ChaseParams, MakerExit
+from trailingedge.model.intent import Kind, Want
+from trailingedge.model.market import BookTop, OrderStatus, Regime, Side, SymbolRules
+from trailingedge.model.market_state import View
+from trailingedge.model.order_commands import (
     Answered,
     Cancel,
     Command,
@@ -21,15 +26,10 @@ from trailingedge.execution.commands import (
     Remedy,
     Replace,
 )
-from trailingedge.execution.invariants import Invariants
-from trailingedge.execution.maker_exit import ChaseParams, MakerExit
-from trailingedge.market import BookTop, OrderStatus, Regime, Side, SymbolRules
-from trailingedge.snapshots import View
+from trailingedge.model.order_outcomes import Done, Unanswered
 from trailingedge.strategy.decision import Decision
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.memory import Memory
-from trailingedge.strategy.want import Kind, Want
-from trailingedge.websocket.outcomes import Done, Unanswered
 
 SELL, BUY = Side.SELL, Side.BUY
 BOOK = top("100.00", "100.10")

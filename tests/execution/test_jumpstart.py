@@ -9,11 +9,11 @@ from tests.execution.builders import RULES, D, record, top
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.jumpstart import Jumpstart, JumpstartResult
-from trailingedge.market import Balance, OrderRecord, Side, SymbolRules
+from trailingedge.model.market import Balance, OrderRecord, Side, SymbolRules
+from trailingedge.model.market_state import Snapshots
+from trailingedge.model.order_requests import NewOrder
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.messages import AccountPosition
-from trailingedge.websocket.requests import NewOrder
 
 BOOK = top("2500.00", "2500.01")
 NUMBER = 1_783_000_000_000

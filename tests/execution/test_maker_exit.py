@@ -26,17 +26,17 @@ from tests.execution.chase import (
     working,
 )
 
-from trailingedge.execution.commands import (
+from trailingedge.execution.happenings import OrderRefused
+from trailingedge.execution.order import State
+from trailingedge.model.intent import Cause, ExitProgress, Kind, Pricing
+from trailingedge.model.market import BookTop, Side, SymbolRules
+from trailingedge.model.order_commands import (
     OrderCommand,
     Place,
     Remedy,
     Replace,
 )
-from trailingedge.execution.happenings import OrderRefused
-from trailingedge.execution.order import State
-from trailingedge.market import BookTop, Side, SymbolRules
-from trailingedge.strategy.want import Cause, ExitProgress, Kind, Pricing
-from trailingedge.websocket.outcomes import Done, NotTried, Refusal, Unanswered
+from trailingedge.model.order_outcomes import Done, NotTried, Refusal, Unanswered
 
 # The first order ------------------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ from tests.execution.world import CALM, Faults, World
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import ChaseParams
-from trailingedge.market import Side
-from trailingedge.strategy.want import Pricing
+from trailingedge.model.intent import Pricing
+from trailingedge.model.market import Side
 
 WEATHERS: Final = {
     "calm": CALM,

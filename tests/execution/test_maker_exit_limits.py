@@ -18,17 +18,17 @@ from tests.execution.chase import (
 )
 
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import (
+from trailingedge.execution.maker_exit import ChaseParams
+from trailingedge.execution.order import State
+from trailingedge.model.intent import Kind, Pricing
+from trailingedge.model.market import OrderStatus, RateLimit
+from trailingedge.model.order_commands import (
     Cancel,
     Place,
     QueryOrder,
     Replace,
 )
-from trailingedge.execution.maker_exit import ChaseParams
-from trailingedge.execution.order import State
-from trailingedge.market import OrderStatus, RateLimit
-from trailingedge.strategy.want import Kind, Pricing
-from trailingedge.websocket.outcomes import Done, Refusal
+from trailingedge.model.order_outcomes import Done, Refusal
 
 # Stale data -------------------------------------------------------------------------------------------
 

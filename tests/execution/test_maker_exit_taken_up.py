@@ -4,12 +4,12 @@ import pytest
 from tests.execution.builders import NUMBER, D, record, report
 from tests.execution.chase import CANCELED, FILLED, LOWER, PART, SELL, Chase, progress_of
 
-from trailingedge.execution.commands import Cancel, Place, Replace
 from trailingedge.execution.happenings import OrderFilled, StrangerWithOurId
 from trailingedge.execution.order import State
 from trailingedge.execution.past import PastExit
-from trailingedge.market import OrderRecord
-from trailingedge.strategy.want import Cause
+from trailingedge.model.intent import Cause
+from trailingedge.model.market import OrderRecord
+from trailingedge.model.order_commands import Cancel, Place, Replace
 
 BEFORE = record(5, "100.20", filled="0.3", status=CANCELED)
 

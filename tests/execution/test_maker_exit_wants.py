@@ -25,7 +25,10 @@ from tests.execution.chase import (
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import (
+from trailingedge.execution.order import State
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import RateLimit
+from trailingedge.model.order_commands import (
     Cancel,
     OrdersListed,
     Place,
@@ -33,10 +36,7 @@ from trailingedge.execution.commands import (
     QueryOrdersFrom,
     Replace,
 )
-from trailingedge.execution.order import State
-from trailingedge.market import RateLimit
-from trailingedge.strategy.want import Cause, Kind
-from trailingedge.websocket.outcomes import Done, Refusal
+from trailingedge.model.order_outcomes import Done, Refusal
 
 # Partial fills ---------------------------------------------------------------------------------------
 

@@ -8,13 +8,13 @@ import pytest
 from tests.execution.builders import NUMBER, RULES, D, record, top
 
 from trailingedge.core.errors import OutcomeUnknown, RequestRefused, SessionLost
-from trailingedge.execution.ids import own_id
 from trailingedge.execution.note import NoteWriter, Scene, note_id
-from trailingedge.market import OrderRecord, Regime, Side
+from trailingedge.model.client_order_ids import own_id
+from trailingedge.model.market import OrderRecord, Regime, Side
+from trailingedge.model.order_requests import NewOrder
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.strategy.events import Funded, Origin, RegimeSet
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.websocket.requests import NewOrder
 
 BOOK = top("2500.00", "2500.01")
 MOVED = RegimeSet(None, Regime.BASE, 2500.0, Origin.MARKET)

@@ -6,7 +6,7 @@ from tests.execution.builders import D, acknowledged, own, record, report
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.order import MOVES, Heard, Order, State, next_state
-from trailingedge.market import ExecutionType, OrderStatus, Side
+from trailingedge.model.market import ExecutionType, OrderStatus, Side
 
 ENDED = (State.FILLED, State.CANCELED, State.EXPIRED)
 LATE = (

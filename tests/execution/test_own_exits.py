@@ -7,8 +7,8 @@ from tests.execution.builders import NUMBER, D, own
 from tests.execution.fills import MIDNIGHT_MS, told, trade
 
 from trailingedge.execution.own_exits import ExitLedger, OwnExit, exit_id, own_exits
-from trailingedge.market import ExecutionType, Side
-from trailingedge.strategy.want import Kind
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import ExecutionType, Side
 
 SELL, BUY = Side.SELL, Side.BUY
 

@@ -5,7 +5,10 @@ from collections.abc import Callable
 import pytest
 from tests.execution.builders import D, own, record, refused, report
 
-from trailingedge.execution.commands import (
+from trailingedge.execution.own_orders import OwnOrders
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import OrderStatus, Side
+from trailingedge.model.order_commands import (
     Answered,
     Cancel,
     OrdersListed,
@@ -15,10 +18,7 @@ from trailingedge.execution.commands import (
     Replace,
     ReplaceAnswered,
 )
-from trailingedge.execution.own_orders import OwnOrders
-from trailingedge.market import OrderStatus, Side
-from trailingedge.strategy.want import Kind
-from trailingedge.websocket.outcomes import Done, NotTried, Refusal, ReplaceOutcome, Unanswered
+from trailingedge.model.order_outcomes import Done, NotTried, Refusal, ReplaceOutcome, Unanswered
 
 NOTHING = Unanswered("timeout")
 ABSENT = refused(Refusal.UNKNOWN_ORDER, -2013)

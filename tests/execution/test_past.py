@@ -7,8 +7,8 @@ from tests.execution.builders import NUMBER, RULES, D, own, record, report
 from tests.execution.pasts import Past, at
 
 from trailingedge.execution.past import as_past_exit, newest_finished, past_exits, past_notes
-from trailingedge.market import OrderStatus, Regime, Side
-from trailingedge.strategy.want import Kind
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import OrderStatus, Regime, Side
 
 
 def test_an_exit_is_all_orders_of_its_number_whatever_their_kind() -> None:

@@ -12,12 +12,12 @@ from tests.execution.test_trader import Bench
 from tests.strategy.stage import START_MS, params
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.commands import Command, Place, Remedy, Replace, ReplaceAnswered
 from trailingedge.execution.maker_exit import ChaseParams
-from trailingedge.market import BookTop, OrderStatus, RateLimit, Side, SymbolRules
+from trailingedge.model.intent import Pricing
+from trailingedge.model.market import BookTop, OrderStatus, RateLimit, Side, SymbolRules
+from trailingedge.model.order_commands import Command, Place, Remedy, Replace, ReplaceAnswered
+from trailingedge.model.order_outcomes import Done, NotTried, Refusal, Refused, ReplaceOutcome
 from trailingedge.strategy.inputs import Command as OperatorCommand
-from trailingedge.strategy.want import Pricing
-from trailingedge.websocket.outcomes import Done, NotTried, Refusal, Refused, ReplaceOutcome
 
 
 def resting(bench: Bench) -> Bench:

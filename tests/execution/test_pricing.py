@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tests.execution.builders import D, top
 
 from trailingedge.execution.pricing import Resting, escape_price, rest_at
-from trailingedge.market import BookTop, Side
-from trailingedge.strategy.want import Pricing
+from trailingedge.model.intent import Pricing
+from trailingedge.model.market import BookTop, Side
 
 TICK = D("0.01")
 WIDE = top("100.00", "100.10")

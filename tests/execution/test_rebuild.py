@@ -10,11 +10,11 @@ from tests.strategy.stage import DEFAULTS as PARAMS
 from trailingedge.execution.course import Course, Standing, Turn, chart
 from trailingedge.execution.rebuild import rebuild
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import Kline, Regime, Side
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import Kline, Regime, Side
 from trailingedge.strategy.closes import fold
 from trailingedge.strategy.inputs import ClosedKline
 from trailingedge.strategy.memory import Gate, Memory, Phase, ShutBy
-from trailingedge.strategy.want import Cause, Kind
 
 BASE, QUOTE = Regime.BASE, Regime.QUOTE
 CHANNEL = Channel(102.0, 98.0, full=True)

@@ -13,11 +13,11 @@ from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestR
 from trailingedge.execution.recovery import Ground, Recovered, recover, withdraw_leftovers
 from trailingedge.execution.since import Lens, length_ms
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import AccountTrade, Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import AccountTrade, Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.memory import Memory, Phase, ShutBy
-from trailingedge.strategy.want import Kind
 from trailingedge.websocket.messages import AccountPosition
 
 

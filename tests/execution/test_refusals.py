@@ -1,9 +1,9 @@
 import pytest
 from tests.execution.builders import top
 
-from trailingedge.execution.commands import Remedy
 from trailingedge.execution.refusals import LESSONS, Restraint
-from trailingedge.websocket.outcomes import Refusal
+from trailingedge.model.order_commands import Remedy
+from trailingedge.model.order_outcomes import Refusal
 
 BOOK = top("100.00", "100.10")
 OTHER_BOOK = top("100.00", "100.09")

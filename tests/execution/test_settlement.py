@@ -7,8 +7,8 @@ from tests.execution.builders import report
 
 from trailingedge.execution.order import Heard, Order
 from trailingedge.execution.settlement import Settlement
-from trailingedge.market import OrderStatus, Side
-from trailingedge.snapshots import View
+from trailingedge.model.market import OrderStatus, Side
+from trailingedge.model.market_state import View
 
 CANCELED, FILLED, PART, NEW = (
     OrderStatus.CANCELED,

@@ -12,7 +12,7 @@ from tests.execution.pasts import at
 
 from trailingedge.execution.since import Lens, days_since, klines_since, length_ms
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import Kline
+from trailingedge.model.market import Kline
 from trailingedge.strategy.inputs import ClosedKline
 
 LENGTHS_MS = {"1s": 1000, "1m": 60_000, "5m": 300_000}

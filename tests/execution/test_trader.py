@@ -13,7 +13,6 @@ from tests.strategy.stage import START_MS, kline, params
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.breakers import BreakerLimits
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import Answered, Cancel, Command, Place, Remedy
 from trailingedge.execution.guards import usual_guards
 from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
@@ -22,7 +21,8 @@ from trailingedge.execution.own_exits import OwnExit
 from trailingedge.execution.past import History, past_exits
 from trailingedge.execution.trader import Trader, TraderParams, slippage_frac
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import (
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import (
     Balance,
     BookTop,
     ExecutionReport,
@@ -33,13 +33,13 @@ from trailingedge.market import (
     Regime,
     Side,
 )
-from trailingedge.snapshots import View
+from trailingedge.model.market_state import View
+from trailingedge.model.order_commands import Answered, Cancel, Command, Place, Remedy
+from trailingedge.model.order_outcomes import Done, Refusal, Refused
 from trailingedge.strategy.events import CommandRefused, ExitArmed, ExitEnded, RegimeSet
 from trailingedge.strategy.inputs import Command as OperatorCommand
 from trailingedge.strategy.inputs import Params
 from trailingedge.strategy.memory import Memory, Phase
-from trailingedge.strategy.want import Cause, Kind
-from trailingedge.websocket.outcomes import Done, Refusal, Refused
 
 FLIP = OperatorCommand.FLIP
 BOOK = top("100.00", "100.10")

@@ -13,14 +13,14 @@ from tests.execution.builders import RULES
 from tests.execution.exchange_model import TICK, BalancesNow, Breach, ModelExchange, refusal, silence
 
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import Incoming, OrderCommand, QueryOrder, QueryOrdersFrom, Reconciled, Remedy
 from trailingedge.execution.happenings import StrangerWithOurId
-from trailingedge.execution.ids import base36
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
 from trailingedge.execution.pricing import Resting, rest_at
-from trailingedge.market import ZERO, BookTop, ExecutionReport, OrderStatus, RateLimit, Side
-from trailingedge.strategy.want import Kind, Pricing, Want
-from trailingedge.websocket.outcomes import Refusal, Refused
+from trailingedge.model.client_order_ids import base36
+from trailingedge.model.intent import Kind, Pricing, Want
+from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderStatus, RateLimit, Side
+from trailingedge.model.order_commands import Incoming, OrderCommand, QueryOrder, QueryOrdersFrom, Reconciled, Remedy
+from trailingedge.model.order_outcomes import Refusal, Refused
 
 _OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 STEP_S = 0.1

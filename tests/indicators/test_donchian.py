@@ -14,7 +14,7 @@ from trailingedge.indicators.donchian import (
     Source,
     compute_donchian_channels,
 )
-from trailingedge.market import Kline
+from trailingedge.model.market import Kline
 
 
 def kline(minute: int, close: int, high: int | None = None, low: int | None = None) -> Kline:

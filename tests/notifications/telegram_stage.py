@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 from tests.bot_api import OWNER, TOKEN, BotApi
 
-from trailingedge.instructions import Answer, Instruction, Obey
+from trailingedge.model.operator_commands import Answer, Instruction, Obey
 from trailingedge.notifications.telegram import Telegram
 from trailingedge.notifications.telegram_line import Line
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual

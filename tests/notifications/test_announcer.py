@@ -15,10 +15,12 @@ from trailingedge.execution.happenings import (
     OrderWithdrawn,
     StrangerWithOurId,
 )
-from trailingedge.execution.ids import OwnId
 from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.market import Balance, Regime, Side
+from trailingedge.model.client_order_ids import OwnId
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import Balance, Regime, Side
+from trailingedge.model.order_outcomes import Refusal
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.status import StatusView
 from trailingedge.strategy.events import (
@@ -41,9 +43,7 @@ from trailingedge.strategy.inputs import Command, Holdings
 from trailingedge.strategy.memory import ShutBy
 from trailingedge.strategy.min_gain import MinGain
 from trailingedge.strategy.trailing import trail
-from trailingedge.strategy.want import Cause, Kind
 from trailingedge.tally import Tally
-from trailingedge.websocket.outcomes import Refusal
 
 OWN = own()
 HELD = Holdings(D("0.001"), D(2))

@@ -5,7 +5,7 @@ import pytest
 from tests.strategy.stage import in_quote
 
 from trailingedge.execution.breakers import Breaker, Trip
-from trailingedge.market import Side, SymbolRules
+from trailingedge.model.market import Side, SymbolRules
 from trailingedge.notifications import guard_texts
 from trailingedge.strategy.events import CommandRefused
 from trailingedge.strategy.inputs import Command

@@ -9,13 +9,13 @@ from tests.execution.builders import RULES, D, refused, top
 from tests.execution.test_trader import BOOK, Bench
 
 from trailingedge.execution.breakers import Breaker, Trip
-from trailingedge.execution.commands import Answered
-from trailingedge.market import Regime
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Regime
+from trailingedge.model.market_state import Snapshots
+from trailingedge.model.order_commands import Answered
+from trailingedge.model.order_outcomes import Refusal
 from trailingedge.notifications.look import look
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
-from trailingedge.snapshots import Snapshots
-from trailingedge.strategy.want import Kind
-from trailingedge.websocket.outcomes import Refusal
 
 
 def seen(bench: Bench, **given: Any) -> StatusView:

@@ -3,10 +3,10 @@ from tests.notifications.views import RULES, D
 
 from trailingedge.execution.past import History, PastExit
 from trailingedge.execution.recovery import Recovered
-from trailingedge.market import OrderRecord, OrderStatus, Regime, Side
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import OrderRecord, OrderStatus, Regime, Side
 from trailingedge.notifications.restart_texts import cancelled_late, note_refused, summary, taken_up
 from trailingedge.strategy.memory import Exit, Gate, Memory, ShutBy
-from trailingedge.strategy.want import Kind
 
 IN_BASE = Memory(regime=Regime.BASE, anchor=2500.0, high=2510.0)
 HELD = "holding FDUSD, anchor 2500.00 FDUSD, best since 2490.00 FDUSD"

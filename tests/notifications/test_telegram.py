@@ -12,7 +12,7 @@ from tests.bot_api import OWNER, TOKEN, Behaviour, BotApi, refusal, serve
 from tests.notifications.telegram_stage import START_MS, TITLE, Stage, on_stage, warnings
 
 from trailingedge.core.clock import RealClock
-from trailingedge.instructions import Answer, Instruction
+from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.telegram import Telegram
 from trailingedge.notifications.telegram_outbox import ROOM

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.instructions import Answer, Instruction
+from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.notifications.telegram_commands import ACTIONS, CODE_GOOD_FOR_S, HELP, Codes, Commands, read_message
 
 

@@ -2,9 +2,9 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.market import Balance, Regime, Side, SymbolRules
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import Balance, Regime, Side, SymbolRules
 from trailingedge.notifications import account_texts, channel_texts, order_texts, texts
-from trailingedge.strategy.want import Cause, Kind
 
 RULES = SymbolRules(
     "ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"), min_notional=Decimal(5)

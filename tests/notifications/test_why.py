@@ -9,10 +9,10 @@ from tests.notifications.views import BUYING, RULES, SELLING, D, decision_of, vi
 from tests.strategy.stage import Life, gated, in_base, in_quote, params
 
 from trailingedge.execution.breakers import Breaker, Trip
-from trailingedge.market import Balance
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import Balance
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
 from trailingedge.notifications.why import why
-from trailingedge.strategy.want import Cause, Kind
 
 BASE_STOP = "The hard stop sells when the bid falls to 2487.50 (-0.50 % in FDUSD)."
 QUOTE_STOP = "A candle that closes at 2512.56 or above shuts the gate (-0.50 % in ETH): then nothing is bought."

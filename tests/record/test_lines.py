@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import Side
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Side
 from trailingedge.record.lines import Bundle, decode, encode, without_secrets
 from trailingedge.strategy.events import ExitArmed
-from trailingedge.strategy.want import Kind
 
 
 def lines(data: bytes) -> list[bytes]:

@@ -6,12 +6,12 @@ from random import Random
 from typing import Final
 
 from trailingedge.config import Settings
+from trailingedge.model.intent import Pricing
 from trailingedge.replay.columns import Columns, KlineColumns, TickColumns
 from trailingedge.replay.ground import Ground
 from trailingedge.replay.run import Replay
 from trailingedge.report.story import Story
 from trailingedge.simulator.terms import Terms
-from trailingedge.strategy.want import Pricing
 
 START_MS: Final = 1_783_000_020_000  # a full minute
 

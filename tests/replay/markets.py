@@ -6,7 +6,7 @@ from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Final
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.generator import GeneratedMarket
 from trailingedge.simulator.tape import Tick
 

@@ -10,13 +10,13 @@ from tests.simulation.day import simulate
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode
-from trailingedge.market import Side
+from trailingedge.model.intent import Pricing
+from trailingedge.model.market import Side
 from trailingedge.replay.ground import ground
 from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
 from trailingedge.simulator.recorded import RecordedMarket, open_market
 from trailingedge.simulator.terms import Terms
-from trailingedge.strategy.want import Pricing
 
 D = Decimal
 MINUTES = 92  # a rally, a crash and the recovery

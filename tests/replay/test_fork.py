@@ -13,14 +13,14 @@ from tests.simulation.still import StillMarket
 from trailingedge.config import Settings
 from trailingedge.daemon import Daemon
 from trailingedge.execution.trader import Trader
-from trailingedge.market import ExecutionReport
+from trailingedge.model.market import ExecutionReport
+from trailingedge.model.market_state import View
 from trailingedge.notifications.why import why
 from trailingedge.record.files import SUFFIX
 from trailingedge.record.writer import Notebook
 from trailingedge.replay.fork import reasons
 from trailingedge.replay.session import replay_session
 from trailingedge.simulator.tape import Tick
-from trailingedge.snapshots import View
 
 FARTHER = {"HARD_STOP_THRESHOLD_FRAC": "0.01"}
 PATIENT = Settings(hard_stop_threshold_frac=0.005, hard_stop_confirm_sec=5.0, rolling_klines_maxlen=60)

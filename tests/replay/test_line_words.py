@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.market import SymbolRules
+from trailingedge.model.market import SymbolRules
 from trailingedge.replay.line_words import deviations, told
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", Decimal("0.01"), Decimal("0.0001"))

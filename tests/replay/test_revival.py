@@ -4,11 +4,11 @@ import pytest
 from tests.replay.golden import SESSIONS, path_of
 
 from trailingedge.execution.trader import Trader
-from trailingedge.market import ExecutionReport
+from trailingedge.model.market import ExecutionReport
+from trailingedge.model.market_state import View
 from trailingedge.record.lines import encode
 from trailingedge.replay.revival import decision_of
 from trailingedge.replay.session import replay_session
-from trailingedge.snapshots import View
 from trailingedge.strategy.decision import Decision
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.replay.golden import path_of
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.replay.session_story import story_of_session
 from trailingedge.report import saved
 from trailingedge.report.terminal import summary_text

@@ -9,7 +9,8 @@ import pytest
 from tests.replay import chance
 
 from trailingedge.core.clock import HandClock
-from trailingedge.execution.commands import (
+from trailingedge.model.market import ExecutionReport, Side, SymbolRules
+from trailingedge.model.order_commands import (
     Answered,
     Cancel,
     Incoming,
@@ -21,7 +22,7 @@ from trailingedge.execution.commands import (
     Replace,
     ReplaceAnswered,
 )
-from trailingedge.market import ExecutionReport, Side, SymbolRules
+from trailingedge.model.order_outcomes import Done, Outcome, Refused
 from trailingedge.replay.columns import Grid, TickColumns
 from trailingedge.replay.venue import Venue, rules_of
 from trailingedge.simulator.exchange import Exchange, Replacement, ReplaceMode
@@ -30,7 +31,6 @@ from trailingedge.simulator.refusals import Refusal
 from trailingedge.simulator.shapes import UserEvent
 from trailingedge.simulator.terms import Terms
 from trailingedge.websocket.messages import read_api_frame
-from trailingedge.websocket.outcomes import Done, Outcome, Refused
 from trailingedge.websocket.results import read_exchange_info
 
 D = Decimal

@@ -3,10 +3,10 @@
 import dataclasses
 from decimal import Decimal
 
-from trailingedge.execution.ids import OwnId
-from trailingedge.market import Regime, Side
+from trailingedge.model.client_order_ids import OwnId
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import Regime, Side
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
-from trailingedge.strategy.want import Cause, Kind
 from trailingedge.tally import FinishedExit
 
 D = Decimal

@@ -10,10 +10,10 @@ from tests.execution.pasts import Past, at
 from tests.strategy.stage import DEFAULTS as PARAMS
 
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import Kline, OrderStatus, Regime, Side
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import Kline, OrderStatus, Regime, Side
 from trailingedge.report.books import AccountPast, story_of
 from trailingedge.report.story import Story
-from trailingedge.strategy.want import Cause, Kind
 
 MINUTES = 10
 

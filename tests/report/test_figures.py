@@ -6,9 +6,9 @@ import math
 import pytest
 from tests.report.stories import DAY_MS, MIDNIGHT_MS, D, a_one_sided_story, a_quiet_story, a_story, moment
 
+from trailingedge.model.intent import Kind
 from trailingedge.report.figures import days, equity, exit_ids, rules, totals
 from trailingedge.report.story import Story
-from trailingedge.strategy.want import Kind
 from trailingedge.tally import HitRate, hit_rate
 
 STORIES = pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from tests.strategy.stage import DEFAULTS as PARAMS
 from trailingedge.execution.course import Chapter, turns_of
 from trailingedge.execution.past import past_exits, past_notes
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import Regime, Side
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Regime, Side
 from trailingedge.report.fold import Fold, Stance
-from trailingedge.strategy.want import Kind
 
 
 def folded(past: Past, *closes: str) -> tuple[list[Stance], dict[int, float]]:

@@ -20,7 +20,7 @@ from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode
 from trailingedge.daemon import Daemon
-from trailingedge.market import OrderStatus, Side
+from trailingedge.model.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
 from trailingedge.record.lines import FrameLines
 from trailingedge.record.session import Life, Unrecorded, recorded

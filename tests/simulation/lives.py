@@ -19,8 +19,8 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
 from trailingedge.daemon import Daemon
-from trailingedge.instructions import Instruction
-from trailingedge.market import Regime
+from trailingedge.model.market import Regime
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.generator import GeneratedMarket
 from trailingedge.simulator.server import LoopbackExchange

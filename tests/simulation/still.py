@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from tests.simulation.day import START_MS
 
-from trailingedge.market import Kline
+from trailingedge.model.market import Kline
 from trailingedge.simulator.tape import Tick
 
 MINUTE_MS = 60_000

@@ -14,8 +14,8 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.daemon import Daemon
-from trailingedge.instructions import Instruction
-from trailingedge.market import Side
+from trailingedge.model.market import Side
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.drift import DriftingClock
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
 from trailingedge.simulator.exchange import Exchange, Hand

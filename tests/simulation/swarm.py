@@ -22,13 +22,13 @@ from tests.simulation.storm import Storm
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
 from trailingedge.daemon import Daemon
-from trailingedge.market import Side
+from trailingedge.model.intent import Pricing
+from trailingedge.model.market import Side
 from trailingedge.record.lines import FrameLines
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.refusals import DUPLICATE_ORDER
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
-from trailingedge.strategy.want import Pricing
 
 STORM_S: Final = 1500.0
 QUIET_S: Final = 60.0

@@ -12,8 +12,8 @@ from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import LogonRefused
 from trailingedge.daemon import Daemon
-from trailingedge.instructions import Instruction
-from trailingedge.market import Regime, Side
+from trailingedge.model.market import Regime, Side
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.drift import DriftingClock
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
 from trailingedge.simulator.exchange import Exchange, Hand

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.core.clock import Clock, HandClock
-from trailingedge.market import Kline, Side
+from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.orders import NewOrder, OrderType

@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 from tests.simulator.exchange_builders import buy, sell
 
-from trailingedge.market import Balance, OrderStatus
+from trailingedge.model.market import Balance, OrderStatus
 from trailingedge.simulator import accounts
 from trailingedge.simulator.accounts import Account, Treasury
 from trailingedge.simulator.orders import NewOrder, Order

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from tests.simulator.exchange_builders import tick
 
-from trailingedge.market import BookTop, Side
+from trailingedge.model.market import BookTop, Side
 from trailingedge.simulator.book import Book
 from trailingedge.simulator.orders import NewOrder, Order, OrderType
 from trailingedge.simulator.tape import Tick

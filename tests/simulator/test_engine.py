@@ -6,7 +6,7 @@ import pytest
 from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
 
 from trailingedge.core.clock import HandClock
-from trailingedge.market import OrderStatus, Side
+from trailingedge.model.market import OrderStatus, Side
 from trailingedge.simulator.engine import Engine
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.klines import Interval

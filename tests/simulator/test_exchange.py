@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
 
 from trailingedge.core.clock import HandClock
-from trailingedge.market import OrderStatus, Side
+from trailingedge.model.market import OrderStatus, Side
 from trailingedge.simulator.exchange import ExceededMode, Exchange, Replacement, ReplaceMode
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, TimeInForce
 from trailingedge.simulator.refusals import Refusal

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 from tests.simulator.exchange_builders import sell
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.filters import check_filters
 from trailingedge.simulator.orders import NewOrder, OrderType
 from trailingedge.simulator.refusals import Refusal

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.market import ZERO, Side
+from trailingedge.model.market import ZERO, Side
 from trailingedge.simulator.generator import MINUTE_MS, GeneratedMarket
 from trailingedge.simulator.tape import Tape, Tick
 

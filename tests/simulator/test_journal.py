@@ -2,7 +2,7 @@ from decimal import Decimal
 
 from tests.simulator.exchange_builders import an_exchange, sell, tick
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.journal import KINDS, Entry, Journal, Tally
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.simulator.exchange_builders import START_MS, tick
 
-from trailingedge.market import Kline, Side
+from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.klines import INTERVALS, Bar, Interval, KlineFeed, Klines, row_json
 from trailingedge.simulator.tape import Tick
 

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.market import Kline, Side
+from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.layouts import (
     Layout,
     Quote,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.simulator.exchange_builders import START_MS, ListLine, a_switchboard, an_exchange, sell
 
-from trailingedge.market import BookTop, Kline, Side, SymbolRules
+from trailingedge.model.market import BookTop, Kline, Side, SymbolRules
 from trailingedge.simulator.klines import Interval, row_json
 from trailingedge.simulator.live import LiveMarket, Opening
 from trailingedge.simulator.switchboard import Switchboard

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from tests.simulator.exchange_builders import START_MS, ApiClient, a_client, a_switchboard, an_exchange, tick
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 
 
 def a_visitor() -> ApiClient:

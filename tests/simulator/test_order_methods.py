@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.simulator.exchange_builders import ApiClient, a_trader, an_exchange, tick
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 
 GOOD: dict[str, Any] = {"side": "SELL", "type": "LIMIT_MAKER", "price": "100.10", "quantity": "1"}
 TAKING: dict[str, Any] = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "100.10", "quantity": "1"}

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.parameters import OLDEST_MS, Number, Parameters, plain_json, read_json
 from trailingedge.simulator.refusals import Refusal
 

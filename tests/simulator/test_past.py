@@ -5,7 +5,7 @@ from decimal import Decimal
 from tests.simulator.exchange_builders import an_exchange, buy, sell, tick
 
 from trailingedge.core.clock import HandClock
-from trailingedge.market import OrderStatus
+from trailingedge.model.market import OrderStatus
 from trailingedge.simulator.orders import CancelOrder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.market import ZERO, Side
+from trailingedge.model.market import ZERO, Side
 from trailingedge.simulator.recorded import assets_of, open_market
 from trailingedge.simulator.tape import Tape, Tick
 

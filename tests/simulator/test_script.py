@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.generator import MINUTE_MS, GeneratedMarket
 from trailingedge.simulator.script import OPENING
 from trailingedge.simulator.tape import Tick

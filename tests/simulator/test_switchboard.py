@@ -12,7 +12,7 @@ from tests.simulator.exchange_builders import (
     tick,
 )
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.switchboard import NotServed, Switchboard, is_served
 
 

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 from tests.simulator.exchange_builders import ListTape
 
-from trailingedge.market import RateLimit, Side, SymbolRules
+from trailingedge.model.market import RateLimit, Side, SymbolRules
 from trailingedge.simulator.terms import Terms, padded
 from trailingedge.websocket.results import read_exchange_info
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.market import ZERO, Kline, Side
+from trailingedge.model.market import ZERO, Kline, Side
 from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.walk import GridWalker, Walker, frames_of
 

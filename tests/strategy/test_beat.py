@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from tests.strategy.stage import Life, held, in_base, in_quote
 
-from trailingedge.market import Side
-from trailingedge.strategy.want import Kind
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Side
 
 
 @pytest.mark.parametrize(

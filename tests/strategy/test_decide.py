@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.strategy.stage import Life, gated, held, in_base, in_quote, kline, params
 
-from trailingedge.market import Regime
+from trailingedge.model.intent import Cause, Kind, Want
+from trailingedge.model.market import Regime
 from trailingedge.strategy.decide import TABLE, Step
 from trailingedge.strategy.decision import Rule
 from trailingedge.strategy.events import (
@@ -21,7 +22,6 @@ from trailingedge.strategy.events import (
 )
 from trailingedge.strategy.inputs import Command
 from trailingedge.strategy.memory import Phase
-from trailingedge.strategy.want import Cause, Kind, Want
 
 
 def exiting() -> Life:

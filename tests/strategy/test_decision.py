@@ -3,7 +3,7 @@
 import pytest
 from tests.strategy.stage import Life, full_channel, gated, in_base, in_quote, params
 
-from trailingedge.market import Regime
+from trailingedge.model.market import Regime
 from trailingedge.strategy.memory import Phase
 
 

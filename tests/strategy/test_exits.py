@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from tests.strategy.stage import Life, gated, held, in_base, in_quote, kline
 
-from trailingedge.market import Regime
+from trailingedge.model.intent import Cause
+from trailingedge.model.market import Regime
 from trailingedge.strategy.events import ExitArmed, ExitEnded, GateShut, Origin, RegimeSet
 from trailingedge.strategy.memory import Gate, Phase, ShutBy
-from trailingedge.strategy.want import Cause
 
 
 def ended(life: Life) -> ExitEnded:

@@ -3,7 +3,7 @@
 import pytest
 from tests.strategy.stage import held, params
 
-from trailingedge.market import Regime
+from trailingedge.model.market import Regime
 
 
 @pytest.mark.parametrize(

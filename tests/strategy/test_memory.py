@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from trailingedge.market import Regime, Side
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.memory import Exit, Gate, Memory, Phase, ShutBy
-from trailingedge.strategy.want import Kind
 
 GATE = Gate(ShutBy.STOP, 2500.0, 0)
 SELLING = Exit(Kind.TAKE_PROFIT, Side.SELL, 1, 0)

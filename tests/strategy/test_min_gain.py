@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.strategy.stage import full_channel, params
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import Regime
+from trailingedge.model.market import Regime
 from trailingedge.strategy.min_gain import MinGain, min_gain
 
 

@@ -3,7 +3,7 @@
 import pytest
 from tests.strategy.stage import held, params, top
 
-from trailingedge.market import Regime
+from trailingedge.model.market import Regime
 from trailingedge.strategy.regime import price_at, tradable, unit_value, worth_more
 
 

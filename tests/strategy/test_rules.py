@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from tests.strategy.stage import Life, full_channel, gated, held, in_base, in_quote, kline, params
 
-from trailingedge.market import Regime, Side
+from trailingedge.model.intent import Cause, Kind, Pricing, Want
+from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.decision import Rule
 from trailingedge.strategy.events import (
     CommandRefused,
@@ -19,7 +20,6 @@ from trailingedge.strategy.events import (
 )
 from trailingedge.strategy.inputs import Command
 from trailingedge.strategy.memory import Phase
-from trailingedge.strategy.want import Cause, Kind, Pricing, Want
 
 
 def kind(life: Life) -> Kind | None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from tests.strategy.stage import START_MS, Life, gated, held, in_base, in_quote, kline, params
 
-from trailingedge.market import Regime
+from trailingedge.model.market import Regime
 from trailingedge.strategy.events import Funded, Origin, RegimeSet, Unfunded
 from trailingedge.strategy.inputs import Params
 from trailingedge.strategy.memory import Phase

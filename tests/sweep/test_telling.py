@@ -7,7 +7,7 @@ import pytest
 from tests.sweep.test_verdict import COMBINATIONS, DAY_MS, FORTNIGHT, outcome
 from tests.sweep.test_verdict import judged as verdict_of
 
-from trailingedge.market import ZERO
+from trailingedge.model.market import ZERO
 from trailingedge.simulator.layouts import Layout
 from trailingedge.simulator.recorded import RecordedMarket
 from trailingedge.sweep.folds import Folds, folds

@@ -17,11 +17,11 @@ from trailingedge.core.errors import (
     SessionLost,
     TrailingEdgeError,
 )
-from trailingedge.market import Balance, Side
+from trailingedge.model.market import Balance, Side
+from trailingedge.model.order_requests import NewOrder
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.api import Caller
 from trailingedge.websocket.messages import AccountPosition, Reply
-from trailingedge.websocket.requests import NewOrder
 from trailingedge.websocket.results import Commission
 from trailingedge.websocket.session import NotSent, Silence
 

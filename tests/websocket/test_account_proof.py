@@ -10,8 +10,8 @@ from tests.websocket.wire import settle
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.market import Balance
-from trailingedge.snapshots import Snapshots
+from trailingedge.model.market import Balance
+from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.account_proof import AccountProof
 from trailingedge.websocket.messages import AccountPosition
 

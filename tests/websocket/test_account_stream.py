@@ -7,8 +7,8 @@ import pytest
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import SessionLost
-from trailingedge.market import Balance, ExecutionReport, ExecutionType, OrderStatus, Side
-from trailingedge.snapshots import Snapshots
+from trailingedge.model.market import Balance, ExecutionReport, ExecutionType, OrderStatus, Side
+from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.account_stream import AccountStream, Ear
 from trailingedge.websocket.messages import (
     AccountPosition,

@@ -11,7 +11,7 @@ from tests.websocket.wire import MemoryDial, MemorySocket, settle
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
-from trailingedge.market import RateLimit
+from trailingedge.model.market import RateLimit
 from trailingedge.websocket.api import ApiConnection
 from trailingedge.websocket.connection import Backoff
 from trailingedge.websocket.conversation import Conversation

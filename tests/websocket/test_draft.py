@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.market import Side, plain
+from trailingedge.model.market import Side, plain
+from trailingedge.model.order_requests import CANCEL_REPLACE, NewOrder, replace_params
 from trailingedge.websocket.draft import Draft, Written
-from trailingedge.websocket.requests import CANCEL_REPLACE, NewOrder, replace_params
 from trailingedge.websocket.session import Answer, NotSent, Session
 
 ORDER = NewOrder("TE-t-mwqbk24b", Side.SELL, Decimal("1.0000"), Decimal("2558.32"))

@@ -13,8 +13,8 @@ from tests.websocket.wire import MemoryDial, MemorySocket, PaperExchange, settle
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import SessionLost
-from trailingedge.market import Kline
-from trailingedge.snapshots import Snapshots
+from trailingedge.model.market import Kline
+from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.connection import Backoff
 from trailingedge.websocket.market_stream import MarketStream
 

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, OrderStatus, RateLimit, Side
+from trailingedge.model.market import (
+    Balance,
+    BookTop,
+    ExecutionReport,
+    ExecutionType,
+    Kline,
+    OrderStatus,
+    RateLimit,
+    Side,
+)
 from trailingedge.websocket.messages import (
     AccountPosition,
     Answered,

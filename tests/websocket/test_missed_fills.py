@@ -9,7 +9,7 @@ import pytest
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import RequestRefused
-from trailingedge.market import (
+from trailingedge.model.market import (
     ZERO,
     AccountTrade,
     ExecutionReport,
@@ -18,7 +18,7 @@ from trailingedge.market import (
     OrderStatus,
     Side,
 )
-from trailingedge.snapshots import Snapshots
+from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.account_stream import AccountStream
 from trailingedge.websocket.missed_fills import MissedFills, as_reports
 

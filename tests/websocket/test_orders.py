@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.core.clock import HandClock
-from trailingedge.market import OrderRecord, OrderStatus, Side
+from trailingedge.model.market import OrderRecord, OrderStatus, Side
+from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
+from trailingedge.model.order_requests import NewOrder
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.draft import Written
 from trailingedge.websocket.messages import Reply
 from trailingedge.websocket.orders import Listed, Orders, read_listed, read_outcome, read_replace_outcome
-from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
-from trailingedge.websocket.requests import NewOrder
 from trailingedge.websocket.session import Answer, Listener, NotSent, Params, Silence
 
 PLACED: dict[str, Any] = {

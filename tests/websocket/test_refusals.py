@@ -2,8 +2,8 @@
 
 import pytest
 
+from trailingedge.model.order_outcomes import Refusal, Refused, Unanswered
 from trailingedge.websocket.messages import Reply
-from trailingedge.websocket.outcomes import Refusal, Refused, Unanswered
 from trailingedge.websocket.refusals import judge
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.market import BookTop
+from trailingedge.model.market import BookTop
 from trailingedge.websocket.relay import Relay
 
 

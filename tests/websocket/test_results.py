@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.market import (
+from trailingedge.model.market import (
     ZERO,
     AccountTrade,
     Balance,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.market import RateLimit
+from trailingedge.model.market import RateLimit
 from trailingedge.websocket.messages import Reply, ServerShutdown
 from trailingedge.websocket.session import Answer, Revoked, Session, Silence
 

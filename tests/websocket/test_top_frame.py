@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.market import BookTop
+from trailingedge.model.market import BookTop
 from trailingedge.websocket.messages import TopHeard, read_stream_frame
 from trailingedge.websocket.top_frame import BookFrames, read_top
 

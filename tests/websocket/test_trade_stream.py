@@ -14,7 +14,7 @@ from tests.websocket.wire import MemoryDial, settle
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import ExchangeUnreachable, ProtocolViolation
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.websocket.connection import Backoff
 from trailingedge.websocket.trade_stream import Traded, TradeStream, read_trade
 

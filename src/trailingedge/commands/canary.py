@@ -14,13 +14,13 @@ from trailingedge.commands.findings import Finding, failure, fine
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode, OutcomeUnknown, RequestRefused, SessionLost
 from trailingedge.execution.deep import DeepOrder, DeepOrders, deep_order
-from trailingedge.execution.ids import OwnId
-from trailingedge.market import BookTop, Side, SymbolRules
+from trailingedge.model.client_order_ids import OwnId
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import BookTop, Side, SymbolRules
+from trailingedge.model.order_requests import NewOrder, place_params
 from trailingedge.notifications import texts
-from trailingedge.strategy.want import Kind
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.api import Caller
-from trailingedge.websocket.requests import NewOrder, place_params
 
 NAME: Final = "canary order"
 _TEST: Final = "order.test"

@@ -19,7 +19,7 @@ from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import RequestRefused, SessionLost
 from trailingedge.execution.history import PASSING
 from trailingedge.execution.since import length_ms
-from trailingedge.market import ZERO, AccountTrade, OrderRecord
+from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
 from trailingedge.report.books import AccountPast, exits_between
 from trailingedge.results import told_settings
 from trailingedge.websocket import market_fetch

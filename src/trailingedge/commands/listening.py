@@ -9,9 +9,9 @@ from trailingedge.commands.findings import Finding, failure, fine, warning
 from trailingedge.commands.venue import Means
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode
-from trailingedge.market import SymbolRules
+from trailingedge.model.market import SymbolRules
+from trailingedge.model.market_state import Snapshots
 from trailingedge.notifications import texts
-from trailingedge.snapshots import Snapshots
 from trailingedge.websocket.api import Caller
 from trailingedge.websocket.connection import Backoff
 from trailingedge.websocket.market_stream import MarketStream

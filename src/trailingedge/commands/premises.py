@@ -17,7 +17,7 @@ from trailingedge.commands.findings import Finding, failure, fine, left_out, war
 from trailingedge.config import CREDENTIAL, Reading, Settings
 from trailingedge.control import ControlSocket, NobodyAnswers, ask
 from trailingedge.core.errors import ConfigError
-from trailingedge.instructions import Answer
+from trailingedge.model.operator_commands import Answer
 
 KEY_FILE: Final = "BINANCE_ED25519_PRIV_PATH"
 _SETTINGS, _KEY, _LOGS, _SOCKET, _SERVICE = "settings", "private key", "log folder", "control socket", "systemd"

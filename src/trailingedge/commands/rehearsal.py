@@ -30,10 +30,10 @@ from trailingedge.core.errors import (
     RequestRefused,
     SessionLost,
 )
-from trailingedge.execution.ids import is_own
-from trailingedge.market import ZERO, BookTop, SymbolRules, plain
+from trailingedge.model.client_order_ids import is_own
+from trailingedge.model.market import ZERO, BookTop, SymbolRules, plain
+from trailingedge.model.market_state import Snapshots
 from trailingedge.notifications import texts
-from trailingedge.snapshots import Snapshots
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.regime import worth_more
 from trailingedge.websocket import market_fetch

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from trailingedge.market import Regime, Side
+from trailingedge.model.market import Regime, Side
 from trailingedge.notifications.guard_texts import breaker_name, breaker_until
 from trailingedge.notifications.status import (
     OLD_DATA_S,

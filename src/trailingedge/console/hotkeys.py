@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, TextIO
 
-from trailingedge.instructions import Instruction
+from trailingedge.model.operator_commands import Instruction
 
 BACKGROUND_PAUSE_S: Final = 1.0
 LONGEST_LINE: Final = 4096  # bytes; a paste beyond it is no command

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.market import ZERO, AccountTrade, Balance, ExecutionReport, ExecutionType, Side
+from trailingedge.model.market import ZERO, AccountTrade, Balance, ExecutionReport, ExecutionType, Side
 
 _TRADES_KEPT: Final = 1000
 

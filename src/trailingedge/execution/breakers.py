@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.execution.own_exits import ExitLedger, OwnExit
-from trailingedge.market import ZERO, AccountTrade, ExecutionReport, Side
+from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, Side
 
 ONE: Final = Decimal(1)
 _DAY_MS: Final = 86_400_000

@@ -6,7 +6,7 @@ what is left of it. A first placement is never held back: being absent costs mor
 
 from collections.abc import Iterable
 
-from trailingedge.market import RateLimit
+from trailingedge.model.market import RateLimit
 
 
 class _Window:

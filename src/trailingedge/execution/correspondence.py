@@ -4,9 +4,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from trailingedge.execution.commands import OrderCommand
 from trailingedge.execution.order import Order
-from trailingedge.market import BookTop
+from trailingedge.model.market import BookTop
+from trailingedge.model.order_commands import OrderCommand
 
 _KEPT: Final = 64  # beyond this many later requests no answer is expected any more
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from trailingedge.execution.past import History, PastExit, PastNote, newest_finished, turned
-from trailingedge.market import AccountTrade, BookTop, Regime, SymbolRules
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import AccountTrade, BookTop, Regime, SymbolRules
 from trailingedge.strategy.inputs import Holdings, Params
 from trailingedge.strategy.regime import tradable
-from trailingedge.strategy.want import Kind
 
 Chapter = PastExit | PastNote
 

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused
-from trailingedge.market import BookTop, OrderRecord, Side, SymbolRules, passive
-from trailingedge.websocket.requests import NewOrder
+from trailingedge.model.market import BookTop, OrderRecord, Side, SymbolRules, passive
+from trailingedge.model.order_requests import NewOrder
 
 logger = logging.getLogger(__name__)
 

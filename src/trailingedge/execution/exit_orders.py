@@ -14,7 +14,7 @@ from typing import Final
 from trailingedge.execution.happenings import Happening, OrderFilled, OrderPlaced, OrderReplaced, OrderWithdrawn
 from trailingedge.execution.order import Heard, Order, State
 from trailingedge.execution.past import PastExit
-from trailingedge.market import ZERO, ExecutionReport, OrderRecord, Side
+from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, Side
 
 _PAST_KEPT: Final = 200
 _GHOSTS_KEPT: Final = 5

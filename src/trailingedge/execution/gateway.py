@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.execution.commands import (
+from trailingedge.model.order_commands import (
     Answered,
     Cancel,
     Command,
@@ -26,9 +26,9 @@ from trailingedge.execution.commands import (
     Replace,
     ReplaceAnswered,
 )
+from trailingedge.model.order_outcomes import Outcome, ReplaceOutcome
+from trailingedge.model.order_requests import Manner, NewOrder
 from trailingedge.websocket.draft import Written
-from trailingedge.websocket.outcomes import Outcome, ReplaceOutcome
-from trailingedge.websocket.requests import Manner, NewOrder
 
 logger = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from trailingedge.execution.balance_audit import BalanceAudit, BalanceMoved
 from trailingedge.execution.breakers import BreakerLimits, Breakers
-from trailingedge.execution.commands import Incoming, Reconciled
 from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.second_instance import SecondInstance, Verdict
-from trailingedge.market import ExecutionReport, OrderRecord
-from trailingedge.snapshots import View
+from trailingedge.model.market import ExecutionReport, OrderRecord
+from trailingedge.model.market_state import View
+from trailingedge.model.order_commands import Incoming, Reconciled
 from trailingedge.strategy.events import Event, ExitEnded
 from trailingedge.strategy.memory import Memory
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.market import Side
-from trailingedge.websocket.outcomes import Refusal
+from trailingedge.model.market import Side
+from trailingedge.model.order_outcomes import Refusal
 
 
 @dataclass(frozen=True, slots=True)

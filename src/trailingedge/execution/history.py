@@ -12,10 +12,10 @@ from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import RequestRefused
-from trailingedge.execution.ids import is_own
 from trailingedge.execution.own_exits import exit_id
 from trailingedge.execution.past import History, PastExit, PastNote, newest_finished, past_exits, past_notes
-from trailingedge.market import AccountTrade, OrderRecord, SymbolRules
+from trailingedge.model.client_order_ids import is_own
+from trailingedge.model.market import AccountTrade, OrderRecord, SymbolRules
 
 logger = logging.getLogger(__name__)
 

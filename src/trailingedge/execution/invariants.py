@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.commands import (
+from trailingedge.execution.own_exits import exit_id
+from trailingedge.execution.own_orders import OwnOrders
+from trailingedge.model.market import BookTop, Regime, Side, SymbolRules, plain
+from trailingedge.model.market_state import View
+from trailingedge.model.order_commands import (
     Cancel,
     Command,
     Incoming,
@@ -19,10 +23,6 @@ from trailingedge.execution.commands import (
     Remedy,
     Replace,
 )
-from trailingedge.execution.own_exits import exit_id
-from trailingedge.execution.own_orders import OwnOrders
-from trailingedge.market import BookTop, Regime, Side, SymbolRules, plain
-from trailingedge.snapshots import View
 from trailingedge.strategy.decision import Decision
 from trailingedge.strategy.memory import Memory
 from trailingedge.strategy.regime import unit_value

@@ -14,10 +14,10 @@ from typing import Final, Protocol
 from trailingedge.core.clock import Clock
 from trailingedge.execution.deep import Account as DeepAccount
 from trailingedge.execution.deep import DeepOrder, DeepOrders, deep_order
-from trailingedge.execution.ids import OwnId
-from trailingedge.market import Balance, BookTop, Side, SymbolRules
-from trailingedge.snapshots import Snapshots
-from trailingedge.strategy.want import Kind
+from trailingedge.model.client_order_ids import OwnId
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Balance, BookTop, Side, SymbolRules
+from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.messages import AccountPosition
 
 logger = logging.getLogger(__name__)

@@ -12,19 +12,19 @@ from typing import Final
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import Cancel, Command, Incoming, OrderCommand, Place, Replace
 from trailingedge.execution.correspondence import Correspondence, Request
 from trailingedge.execution.happenings import Happening, OrderRefused
 from trailingedge.execution.hearing import Hearing
-from trailingedge.execution.ids import OwnId, own_id
 from trailingedge.execution.order import Heard, Order, State
 from trailingedge.execution.past import PastExit
 from trailingedge.execution.poise import Answer, Poise
 from trailingedge.execution.pricing import Resting, escape_price, rest_at
-from trailingedge.market import ZERO, BookTop, Regime, Side, SymbolRules
+from trailingedge.model.client_order_ids import OwnId, own_id
+from trailingedge.model.intent import Cause, ExitProgress, Kind, Pricing, Want
+from trailingedge.model.market import ZERO, BookTop, Regime, Side, SymbolRules
+from trailingedge.model.order_commands import Cancel, Command, Incoming, OrderCommand, Place, Replace
+from trailingedge.model.order_outcomes import Refusal
 from trailingedge.strategy.decision import Decision
-from trailingedge.strategy.want import Cause, ExitProgress, Kind, Pricing, Want
-from trailingedge.websocket.outcomes import Refusal
 
 _QUANTITY_PATIENCE_S: Final = 1.0  # a quantity that differs for less is a report on its way
 _TOO_SMALL: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a rest too small to trade fails

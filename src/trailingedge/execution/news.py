@@ -7,9 +7,9 @@ from trailingedge.execution.balance_audit import BalanceMoved
 from trailingedge.execution.breakers import BreakerNews
 from trailingedge.execution.happenings import Happening
 from trailingedge.execution.past import PastExit
-from trailingedge.market import Side
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Side
 from trailingedge.strategy.events import Event
-from trailingedge.strategy.want import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, SessionLost
 from trailingedge.execution.deep import Account, DeepOrder, DeepOrders, deep_order
-from trailingedge.execution.ids import OwnId
-from trailingedge.market import BookTop, Regime, Side, SymbolRules
+from trailingedge.model.client_order_ids import OwnId
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import BookTop, Regime, Side, SymbolRules
 from trailingedge.strategy.events import Origin, RegimeSet
-from trailingedge.strategy.want import Kind
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.market import ZERO, ExecutionReport, ExecutionType, OrderRecord, OrderStatus, Side
+from trailingedge.model.market import ZERO, ExecutionReport, ExecutionType, OrderRecord, OrderStatus, Side
 
 
 class State(Enum):

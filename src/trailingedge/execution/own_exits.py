@@ -10,9 +10,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from trailingedge.execution.ids import OwnId, own_id
-from trailingedge.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, Side
-from trailingedge.strategy.want import Kind
+from trailingedge.model.client_order_ids import OwnId, own_id
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, Side
 
 _CLOSED_KEPT: Final = 64
 EXIT_KINDS: Final = frozenset({Kind.TAKE_PROFIT, Kind.MANUAL, Kind.BREAKOUT, Kind.FLUSH, Kind.ESCAPE})

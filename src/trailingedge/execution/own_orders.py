@@ -8,7 +8,9 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
-from trailingedge.execution.commands import (
+from trailingedge.execution.own_exits import exit_id
+from trailingedge.model.market import ExecutionReport, OrderRecord, OrderStatus
+from trailingedge.model.order_commands import (
     Answered,
     Cancel,
     Incoming,
@@ -19,9 +21,7 @@ from trailingedge.execution.commands import (
     Reconciled,
     ReplaceAnswered,
 )
-from trailingedge.execution.own_exits import exit_id
-from trailingedge.market import ExecutionReport, OrderRecord, OrderStatus
-from trailingedge.websocket.outcomes import Done, Outcome, Refusal, Refused, Unanswered
+from trailingedge.model.order_outcomes import Done, Outcome, Refusal, Refused, Unanswered
 
 _REQUESTS_KEPT: Final = 64
 _ORDERS_KEPT: Final = 1000

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.ids import own_id
 from trailingedge.execution.own_exits import exit_id
-from trailingedge.market import (
+from trailingedge.model.client_order_ids import own_id
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import (
     ZERO,
     AccountTrade,
     ExecutionReport,
@@ -21,7 +22,6 @@ from trailingedge.market import (
     Side,
     SymbolRules,
 )
-from trailingedge.strategy.want import Kind
 
 _TOO_SMALL: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a rest too small to trade fails
 

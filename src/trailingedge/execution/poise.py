@@ -9,13 +9,13 @@ come to the very same one, or a promise of ours is broken.
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.execution.commands import Replace
 from trailingedge.execution.pricing import Resting, rest_at
-from trailingedge.market import BookTop, Side, SymbolRules
+from trailingedge.model.intent import Want
+from trailingedge.model.market import BookTop, Side, SymbolRules
+from trailingedge.model.order_commands import Replace
+from trailingedge.model.order_requests import NewOrder
 from trailingedge.strategy.decision import Decision
 from trailingedge.strategy.hard_stop import breached
-from trailingedge.strategy.want import Want
-from trailingedge.websocket.requests import NewOrder
 
 Answer = tuple[Decimal, Decimal]
 """Price and quantity that an order is to move to."""

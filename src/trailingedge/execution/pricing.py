@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.market import BookTop, Side, passive
-from trailingedge.strategy.want import Pricing
+from trailingedge.model.intent import Pricing
+from trailingedge.model.market import BookTop, Side, passive
 
 
 @dataclass(frozen=True, slots=True)

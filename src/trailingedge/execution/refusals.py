@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trailingedge.execution.commands import Remedy
-from trailingedge.market import BookTop
-from trailingedge.websocket.outcomes import Refusal
+from trailingedge.model.market import BookTop
+from trailingedge.model.order_commands import Remedy
+from trailingedge.model.order_outcomes import Refusal
 
 
 @dataclass(frozen=True, slots=True)

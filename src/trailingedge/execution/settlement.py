@@ -7,10 +7,10 @@ the balances that follow from it after that. An answer may be earlier than both.
 
 from collections import OrderedDict
 
-from trailingedge.execution.ids import is_own
 from trailingedge.execution.order import Order
-from trailingedge.market import ExecutionReport
-from trailingedge.snapshots import View
+from trailingedge.model.client_order_ids import is_own
+from trailingedge.model.market import ExecutionReport
+from trailingedge.model.market_state import View
 
 _REMEMBERED = 1000
 

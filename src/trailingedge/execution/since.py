@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import Kline
+from trailingedge.model.market import Kline
 from trailingedge.strategy.inputs import ClosedKline
 
 _SECOND_MS: Final = 1000

@@ -11,10 +11,8 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.commands import Command, Incoming, Remedy
 from trailingedge.execution.guards import Guards
 from trailingedge.execution.happenings import StrangerWithOurId
-from trailingedge.execution.ids import is_own
 from trailingedge.execution.late_orders import LateOrders, late_exits
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.news import (
@@ -31,15 +29,17 @@ from trailingedge.execution.past import History, PastExit, is_open
 from trailingedge.execution.poise import Answer, Entered, Poise
 from trailingedge.execution.settlement import Settlement
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
-from trailingedge.snapshots import View
+from trailingedge.model.client_order_ids import is_own
+from trailingedge.model.intent import Cause, ExitProgress, Kind, Want
+from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
+from trailingedge.model.market_state import View
+from trailingedge.model.order_commands import Command, Incoming, Remedy
 from trailingedge.strategy.decide import decide
 from trailingedge.strategy.decision import Decision
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Params
 from trailingedge.strategy.inputs import Command as OperatorCommand
 from trailingedge.strategy.memory import Exit, Memory
 from trailingedge.strategy.regime import tradable
-from trailingedge.strategy.want import Cause, ExitProgress, Kind, Want
 
 _SETTLE_PATIENCE_S: Final = 1.0  # the balances follow a fill at once; later than this they are asked for
 _OUTSIDE_FILL_MS: Final = 10_000  # a foreign fill older than this did not make the change just seen

@@ -11,7 +11,7 @@ from enum import Enum
 from math import nan
 from typing import Final, Literal, NamedTuple, get_args
 
-from trailingedge.market import Kline
+from trailingedge.model.market import Kline
 
 Source = Literal["close", "high_low"]
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from trailingedge.market import ZERO, Regime, SymbolRules, as_on
+from trailingedge.model.market import ZERO, Regime, SymbolRules, as_on
 from trailingedge.notifications.texts import Number, amounts, held_asset, lasting, notional, price, quantity
 
 _NOTHING: Final[Mapping[str, Decimal]] = MappingProxyType({})

@@ -16,10 +16,12 @@ from trailingedge.execution.happenings import (
     OrderWithdrawn,
     StrangerWithOurId,
 )
-from trailingedge.execution.ids import own_id
 from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, LateOrder, MarketFresh, MarketStale, News
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.market import ZERO, Regime, Side, SymbolRules
+from trailingedge.model.client_order_ids import own_id
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import ZERO, Regime, Side, SymbolRules
+from trailingedge.model.order_outcomes import Refusal
 from trailingedge.notifications import account_texts, channel_texts, guard_texts, order_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.status import StatusView
@@ -40,9 +42,7 @@ from trailingedge.strategy.events import (
     Unfunded,
 )
 from trailingedge.strategy.memory import ShutBy
-from trailingedge.strategy.want import Cause, Kind
 from trailingedge.tally import FinishedExit, Tally
-from trailingedge.websocket.outcomes import Refusal
 
 logger = logging.getLogger(__name__)
 

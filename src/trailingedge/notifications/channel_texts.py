@@ -1,6 +1,6 @@
 """What people read of the channel: a breakout, a squeeze, and the gate that opens at its middle."""
 
-from trailingedge.market import SymbolRules
+from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.texts import Number, price
 
 

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from trailingedge.execution.order import State
 from trailingedge.execution.trader import Trader
-from trailingedge.market import ZERO, Balance, Regime, Side
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import ZERO, Balance, Regime, Side
+from trailingedge.model.market_state import Snapshots
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
-from trailingedge.snapshots import Snapshots
 from trailingedge.strategy.decision import Decision
 from trailingedge.strategy.memory import Exit
-from trailingedge.strategy.want import Kind
 
 
 def look(

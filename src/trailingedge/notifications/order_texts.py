@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from trailingedge.market import Side, SymbolRules
+from trailingedge.model.market import Side, SymbolRules
 from trailingedge.notifications.texts import order, quantity
 
 

@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from trailingedge.core.clock import Clock
-from trailingedge.instructions import Obey
+from trailingedge.model.operator_commands import Obey
 
 if TYPE_CHECKING:
     from trailingedge.notifications.telegram import Telegram

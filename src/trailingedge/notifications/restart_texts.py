@@ -2,7 +2,7 @@
 
 from trailingedge.execution.past import PastExit
 from trailingedge.execution.recovery import Recovered
-from trailingedge.market import SymbolRules
+from trailingedge.model.market import SymbolRules
 from trailingedge.notifications import texts
 from trailingedge.strategy.memory import Memory
 from trailingedge.strategy.regime import price_at

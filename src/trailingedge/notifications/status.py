@@ -13,12 +13,12 @@ from math import isfinite
 from typing import Final
 
 from trailingedge.execution.breakers import Trip
-from trailingedge.market import ZERO, Balance, BookTop, Regime, Side, SymbolRules, as_on, plain
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import ZERO, Balance, BookTop, Regime, Side, SymbolRules, as_on, plain
 from trailingedge.notifications.guard_texts import breaker_name
 from trailingedge.notifications.texts import EXIT_NAMES, Number, figure, held_asset, percent, quantity
 from trailingedge.notifications.titles import heading
 from trailingedge.strategy.memory import Gate, ShutBy
-from trailingedge.strategy.want import Cause, Kind
 
 VERSION: Final = 1
 OLD_DATA_S: Final = 2.0  # younger data needs no mention

@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from trailingedge.core.clock import Clock
-from trailingedge.instructions import Obey
+from trailingedge.model.operator_commands import Obey
 from trailingedge.notifications.telegram_chat import Chat, Reach
 from trailingedge.notifications.telegram_commands import Commands
 from trailingedge.notifications.telegram_line import BOT_API, BotRefused, Connect, Connector, Line

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from trailingedge.instructions import Answer, Instruction, Obey
+from trailingedge.model.operator_commands import Answer, Instruction, Obey
 
 CODE_GOOD_FOR_S: Final = 60.0
 

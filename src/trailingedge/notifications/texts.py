@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.ids import own_id
-from trailingedge.market import Balance, Regime, Side, SymbolRules, as_on, plain
+from trailingedge.model.client_order_ids import own_id
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import Balance, Regime, Side, SymbolRules, as_on, plain
 from trailingedge.notifications.titles import heading
-from trailingedge.strategy.want import Cause, Kind
 
 Number = Decimal | float
 

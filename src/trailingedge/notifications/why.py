@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trailingedge.market import Regime, Side
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Regime, Side
 from trailingedge.notifications.account_texts import locked_elsewhere
 from trailingedge.notifications.guard_texts import breaker_until, measured
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView, beyond, gain_asset
@@ -18,7 +19,6 @@ from trailingedge.strategy.memory import ShutBy
 from trailingedge.strategy.min_gain import MinGain
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.trailing import Trail
-from trailingedge.strategy.want import Kind
 
 _REASONS: Final[Mapping[Kind, str]] = {
     Kind.TAKE_PROFIT: "to take profit",

@@ -1,9 +1,9 @@
 """What a beat has changed, as lines of a record."""
 
 from trailingedge.execution.trader import Trader
-from trailingedge.market import ExecutionReport
+from trailingedge.model.market import ExecutionReport
+from trailingedge.model.market_state import View
 from trailingedge.record.lines import Lines
-from trailingedge.snapshots import View
 from trailingedge.strategy.decision import Decision
 
 

@@ -10,7 +10,7 @@ from math import ceil, floor, sqrt
 from typing import Final, NamedTuple
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import Regime
+from trailingedge.model.market import Regime
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Params
 from trailingedge.strategy.min_gain import min_gain

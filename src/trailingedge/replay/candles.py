@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from trailingedge.market import Kline
+from trailingedge.model.market import Kline
 from trailingedge.replay.columns import Grid
 from trailingedge.replay.stretches import Stretch
 

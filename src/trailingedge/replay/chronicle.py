@@ -11,7 +11,7 @@ from typing import Final
 from trailingedge.execution.breakers import BreakerTripped, Trip
 from trailingedge.execution.news import News
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import ZERO, ExecutionReport, Regime, SymbolRules
+from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
 from trailingedge.replay import candles
 from trailingedge.replay.columns import Grid
 from trailingedge.replay.deeds import fill_of, order_event_of

@@ -11,7 +11,7 @@ from decimal import Decimal
 from operator import gt
 from typing import TypeAlias
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.tape import Tick
 
 Numbers: TypeAlias = Sequence[int]

@@ -3,7 +3,7 @@
 from trailingedge.execution.happenings import OrderPlaced, OrderReplaced, OrderWithdrawn
 from trailingedge.execution.news import News
 from trailingedge.execution.own_exits import exit_id
-from trailingedge.market import ExecutionReport, ExecutionType
+from trailingedge.model.market import ExecutionReport, ExecutionType
 from trailingedge.report.story import Fill, OrderEvent
 
 

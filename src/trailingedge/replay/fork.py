@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.market import BookTop, Regime, SymbolRules
+from trailingedge.model.market import BookTop, Regime, SymbolRules
 from trailingedge.notifications.look import judged
 from trailingedge.notifications.status import ChaseView, StatusView
 from trailingedge.notifications.why import why

@@ -11,7 +11,7 @@ from trailingedge import wiring
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems, problems_with_exchange
 from trailingedge.core.errors import ConfigError
-from trailingedge.market import ZERO, BookTop, plain
+from trailingedge.model.market import ZERO, BookTop, plain
 from trailingedge.replay.kinds import only_markets
 from trailingedge.replay.venue import rules_of
 from trailingedge.simulator.klines import INTERVALS

@@ -6,10 +6,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, plain
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, plain
 from trailingedge.notifications.texts import EXIT_NAMES
 from trailingedge.record.lines import decode
-from trailingedge.strategy.want import Kind
 from trailingedge.websocket.messages import (
     AccountPosition,
     Answered,

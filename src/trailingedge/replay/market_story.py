@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from trailingedge.config import Settings
 from trailingedge.execution.breakers import Breaker, Trip
-from trailingedge.market import plain
+from trailingedge.model.market import plain
 from trailingedge.notifications.guard_texts import breaker_until, measured
 from trailingedge.notifications.texts import counted
 from trailingedge.replay.columns import Columns, opening_price

@@ -9,7 +9,8 @@ from math import ceil, inf
 from typing import Protocol
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import Regime, Side
+from trailingedge.model.intent import Pricing
+from trailingedge.model.market import Regime, Side
 from trailingedge.replay.bounds import (
     FAR,
     Quiet,
@@ -24,7 +25,6 @@ from trailingedge.replay.bounds import (
 from trailingedge.replay.columns import Numbers, TickColumns
 from trailingedge.replay.stretches import Stretch
 from trailingedge.strategy.inputs import Params
-from trailingedge.strategy.want import Pricing
 
 
 class Mode(Protocol):

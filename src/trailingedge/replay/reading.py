@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
-from trailingedge.market import Side, floor_to_step, passive
+from trailingedge.model.market import Side, floor_to_step, passive
 from trailingedge.replay.columns import Columns, Grid, KlineColumns, TickColumns
 from trailingedge.simulator.csv_files import CsvFile
 from trailingedge.simulator.layouts import KLINE_CELLS, PARSERS, Layout, Quote, Row, Trade, all_in_ms, decimals, in_ms

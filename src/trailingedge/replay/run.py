@@ -24,13 +24,15 @@ from trailingedge import wiring
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.commands import Incoming, Remedy
-from trailingedge.execution.ids import own_id
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order import State
 from trailingedge.execution.trader import Trader
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import ZERO, ExecutionReport, Kline, Regime, Side
+from trailingedge.model.client_order_ids import own_id
+from trailingedge.model.intent import Kind, Want
+from trailingedge.model.market import ZERO, ExecutionReport, Kline, Regime, Side
+from trailingedge.model.market_state import View
+from trailingedge.model.order_commands import Incoming, Remedy
 from trailingedge.replay.bounds import Standing, buying_cap, selling_floor
 from trailingedge.replay.candles import Candle, Candles
 from trailingedge.replay.chronicle import Chronicle
@@ -40,10 +42,8 @@ from trailingedge.replay.modes import Busy, Mode, Resting, WatchingBase, Watchin
 from trailingedge.replay.stretches import Stretch, stretches
 from trailingedge.replay.venue import Venue, rules_of
 from trailingedge.simulator.klines import INTERVALS
-from trailingedge.snapshots import View
 from trailingedge.strategy.closes import is_quiet, note_close
 from trailingedge.strategy.memory import Memory
-from trailingedge.strategy.want import Kind, Want
 
 _DAY_MS: Final = 86_400_000
 _BEATS_AT_ONCE: Final = 1000  # a beat that asks for another without end is a mistake of ours

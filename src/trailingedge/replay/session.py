@@ -17,7 +17,8 @@ from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import ConfigError
 from trailingedge.daemon import Daemon
 from trailingedge.execution.trader import Trader
-from trailingedge.market import ExecutionReport
+from trailingedge.model.market import ExecutionReport
+from trailingedge.model.market_state import View
 from trailingedge.notifications.status import StatusView
 from trailingedge.record import failures
 from trailingedge.record.reader import Record
@@ -28,7 +29,6 @@ from trailingedge.replay.fork import Fork, fork_of
 from trailingedge.replay.revival import reading_of
 from trailingedge.replay.session_player import EndOfRecord, Glance, Parted, PlayedLoop, Player, Stopped
 from trailingedge.simulator.virtual_loop import Deadlock
-from trailingedge.snapshots import View
 from trailingedge.wiring import Surroundings, Witness
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVarTuple, Unpack
 
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.daemon import Daemon
-from trailingedge.instructions import Instruction
+from trailingedge.model.operator_commands import Instruction
 from trailingedge.record import failures
 from trailingedge.record.lines import Entry, decode, encode
 from trailingedge.record.reader import Record

@@ -7,13 +7,13 @@ from trailingedge.config import Mode
 from trailingedge.core.errors import ConfigError
 from trailingedge.daemon import Daemon
 from trailingedge.execution.trader import Trader
-from trailingedge.market import ZERO, Balance, ExecutionReport, Kline
+from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
+from trailingedge.model.market_state import View
 from trailingedge.replay.deeds import fill_of, order_event_of
 from trailingedge.replay.session import Replayed, replay_session
 from trailingedge.replay.session_player import Glance
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.results import told_settings
-from trailingedge.snapshots import View
 
 
 def story_of_session(path: Path, glance: Glance = lambda *_: True) -> Story:

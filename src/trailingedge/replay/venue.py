@@ -15,19 +15,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Final
 
-from trailingedge.execution.commands import (
-    Answered,
-    Cancel,
-    Incoming,
-    OrderCommand,
-    OrdersListed,
-    Place,
-    QueryOrder,
-    QueryOrdersFrom,
-    Replace,
-    ReplaceAnswered,
-)
-from trailingedge.market import (
+from trailingedge.model.market import (
     ZERO,
     Balance,
     BookTop,
@@ -39,6 +27,19 @@ from trailingedge.market import (
     Side,
     SymbolRules,
 )
+from trailingedge.model.order_commands import (
+    Answered,
+    Cancel,
+    Incoming,
+    OrderCommand,
+    OrdersListed,
+    Place,
+    QueryOrder,
+    QueryOrdersFrom,
+    Replace,
+    ReplaceAnswered,
+)
+from trailingedge.model.order_outcomes import Done, NotTried, Outcome, ReplaceOutcome
 from trailingedge.simulator.accounts import Treasury
 from trailingedge.simulator.book import Book
 from trailingedge.simulator.filters import check_filters
@@ -55,7 +56,6 @@ from trailingedge.simulator.refusals import (
 from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.terms import Terms
 from trailingedge.websocket.messages import Reply
-from trailingedge.websocket.outcomes import Done, NotTried, Outcome, ReplaceOutcome
 from trailingedge.websocket.refusals import judge
 
 _OWNER: Final = "owner"

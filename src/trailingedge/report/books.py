@@ -12,16 +12,26 @@ from itertools import pairwise
 from typing import Final
 
 from trailingedge.execution.course import Chapter, place_of, turns_of
-from trailingedge.execution.ids import is_own
 from trailingedge.execution.own_exits import exit_id
 from trailingedge.execution.past import PastExit, past_exits, past_notes
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.market import ZERO, AccountTrade, Kline, OrderRecord, OrderStatus, Regime, Side, SymbolRules, plain
+from trailingedge.model.client_order_ids import is_own
+from trailingedge.model.intent import Cause
+from trailingedge.model.market import (
+    ZERO,
+    AccountTrade,
+    Kline,
+    OrderRecord,
+    OrderStatus,
+    Regime,
+    Side,
+    SymbolRules,
+    plain,
+)
 from trailingedge.notifications.texts import counted
 from trailingedge.report.fold import Fold, Stance
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.strategy.inputs import Params
-from trailingedge.strategy.want import Cause
 from trailingedge.tally import FinishedExit, result_frac, slippage_frac
 
 _ONE_MOMENT_MS: Final = 1

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.ids import OwnId
-from trailingedge.market import ZERO, SymbolRules
+from trailingedge.model.client_order_ids import OwnId
+from trailingedge.model.market import ZERO, SymbolRules
 from trailingedge.report.story import Fill, Story
 from trailingedge.results import DayTotals, Totals
 from trailingedge.tally import FinishedExit, growth, hit_rate

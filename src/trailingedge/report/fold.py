@@ -12,7 +12,8 @@ from trailingedge.execution.course import Turn
 from trailingedge.execution.past import PastExit
 from trailingedge.execution.rebuild import come_into
 from trailingedge.indicators.donchian import Channel, DonchianChannel
-from trailingedge.market import Kline, Regime
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Kline, Regime
 from trailingedge.strategy.closes import hear_close
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import ClosedKline, Params
@@ -20,7 +21,6 @@ from trailingedge.strategy.memory import Exit, Memory
 from trailingedge.strategy.min_gain import min_gain
 from trailingedge.strategy.regime import price_at, unit_value
 from trailingedge.strategy.trailing import trail
-from trailingedge.strategy.want import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import csv
 import io
 from typing import Final
 
-from trailingedge.market import plain
+from trailingedge.model.market import plain
 from trailingedge.report.figures import exit_ids
 from trailingedge.report.story import Fill, Story
 from trailingedge.results import iso, kind_name

@@ -9,8 +9,8 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from trailingedge.execution.ids import own_id
-from trailingedge.market import Regime, Side
+from trailingedge.model.client_order_ids import own_id
+from trailingedge.model.market import Regime, Side
 from trailingedge.notifications import texts
 from trailingedge.report.figures import Equity, equity, rules, totals
 from trailingedge.report.packing import Column, packed

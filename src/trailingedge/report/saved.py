@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.disclosure import UNTOLD
-from trailingedge.market import Regime, Side, plain
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import Regime, Side, plain
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
-from trailingedge.strategy.want import Cause, Kind
 from trailingedge.tally import FinishedExit
 
 FORMAT: Final = "trailing-edge story"

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.market import Regime, Side
-from trailingedge.strategy.want import Kind
+from trailingedge.model.intent import Kind
+from trailingedge.model.market import Regime, Side
 from trailingedge.tally import FinishedExit
 
 

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from itertools import count
 from typing import Final
 
-from trailingedge.market import ZERO, Balance, Side
+from trailingedge.model.market import ZERO, Balance, Side
 from trailingedge.simulator.limits import OrderCounts
 from trailingedge.simulator.orders import Order, Trade
 from trailingedge.simulator.past import Past, PastAccount, Records

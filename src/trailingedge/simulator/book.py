@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from trailingedge.market import ZERO, BookTop, Side
+from trailingedge.model.market import ZERO, BookTop, Side
 from trailingedge.simulator.orders import Order
 from trailingedge.simulator.tape import Tick
 

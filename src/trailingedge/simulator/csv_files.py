@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.market import Kline
+from trailingedge.model.market import Kline
 from trailingedge.simulator.layouts import PARSERS, Layout, Quote, Row, Trade, is_header, recognise
 
 Said = TypeVar("Said")

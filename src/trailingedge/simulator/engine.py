@@ -14,7 +14,7 @@ from itertools import count
 from typing import Final
 
 from trailingedge.core.clock import Clock
-from trailingedge.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_to_step
+from trailingedge.model.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_to_step
 from trailingedge.simulator.accounts import Account, Treasury
 from trailingedge.simulator.book import Book, Take
 from trailingedge.simulator.journal import Journal

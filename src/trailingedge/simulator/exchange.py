@@ -14,7 +14,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from trailingedge.core.clock import Clock
-from trailingedge.market import Kline, Side
+from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.accounts import Account
 from trailingedge.simulator.engine import Engine
 from trailingedge.simulator.filters import check_filters

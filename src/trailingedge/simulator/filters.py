@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.orders import NewOrder, OrderType
 from trailingedge.simulator.refusals import filter_failure
 from trailingedge.simulator.terms import Terms

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.market import ZERO, Kline, Side
+from trailingedge.model.market import ZERO, Kline, Side
 from trailingedge.simulator.episodes import Episode, drawn
 from trailingedge.simulator.script import OPENING
 from trailingedge.simulator.tape import Tick

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.market import ZERO, Side
+from trailingedge.model.market import ZERO, Side
 from trailingedge.simulator.orders import Order, Trade
 from trailingedge.simulator.refusals import WOULD_TAKE, Refusal
 

@@ -16,7 +16,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Final
 
-from trailingedge.market import ZERO, Kline, Side
+from trailingedge.model.market import ZERO, Kline, Side
 from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.terms import padded
 

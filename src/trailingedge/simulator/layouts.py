@@ -11,7 +11,7 @@ from enum import Enum
 from math import inf
 from typing import Final
 
-from trailingedge.market import ZERO, Kline, Side
+from trailingedge.model.market import ZERO, Kline, Side
 
 Row = Sequence[str]
 

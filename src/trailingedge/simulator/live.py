@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Self
 
-from trailingedge.market import ZERO, BookTop, Kline, Side, SymbolRules
+from trailingedge.model.market import ZERO, BookTop, Kline, Side, SymbolRules
 from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.switchboard import Switchboard
 from trailingedge.simulator.tape import Tick

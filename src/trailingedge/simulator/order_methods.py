@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
-from trailingedge.market import Side
+from trailingedge.model.market import Side
 from trailingedge.simulator.exchange import (
     FAILURE,
     NOT_ATTEMPTED,

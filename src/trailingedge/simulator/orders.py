@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
-from trailingedge.market import ZERO, OrderStatus, Side
+from trailingedge.model.market import ZERO, OrderStatus, Side
 
 
 class OrderType(Enum):

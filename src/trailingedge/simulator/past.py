@@ -6,7 +6,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from trailingedge.market import Balance
+from trailingedge.model.market import Balance
 from trailingedge.simulator.limits import OrderCounts
 from trailingedge.simulator.orders import Order, Trade
 

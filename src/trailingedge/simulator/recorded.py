@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.market import ZERO, Kline, Side, floor_to_step, passive
+from trailingedge.model.market import ZERO, Kline, Side, floor_to_step, passive
 from trailingedge.simulator.csv_files import CsvFile
 from trailingedge.simulator.layouts import Layout, Quote, Trade
 from trailingedge.simulator.survey import disagreements, finest, missing, of_another, survey_all

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.market import ZERO, Balance, BookTop, OrderStatus, Side
+from trailingedge.model.market import ZERO, Balance, BookTop, OrderStatus, Side
 from trailingedge.simulator.orders import NewOrder, Order, OrderType, Trade
 from trailingedge.simulator.refusals import INSUFFICIENT_BALANCE, WOULD_TAKE
 from trailingedge.simulator.tape import Tick

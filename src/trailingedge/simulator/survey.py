@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.market import Kline
+from trailingedge.model.market import Kline
 from trailingedge.simulator.csv_files import CsvFile, csv_files
 from trailingedge.simulator.layouts import (
     KLINE_CELLS,

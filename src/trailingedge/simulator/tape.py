@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from trailingedge.market import Kline, Side
+from trailingedge.model.market import Kline, Side
 
 
 @dataclass(frozen=True, slots=True)

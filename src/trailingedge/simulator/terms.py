@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
-from trailingedge.market import RateLimit, Side, SymbolRules
+from trailingedge.model.market import RateLimit, Side, SymbolRules
 from trailingedge.simulator.tape import Tape
 
 PRECISION: Final = 8  # decimals of every amount on the wire

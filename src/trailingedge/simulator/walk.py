@@ -7,7 +7,7 @@ stop is reached before the gain that would have moved it, and a gain is taken aw
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.market import Kline, Side
+from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.tape import Tick
 
 FRAMES_A_MINUTE: Final = 8

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from trailingedge.market import ZERO, Regime, Side
+from trailingedge.model.intent import Cause, ExitProgress, Kind, Want
+from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.strategy.events import CommandRefused, Event, ExitEnding, Origin, RegimeSet
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Inputs, Params
@@ -11,7 +12,6 @@ from trailingedge.strategy.memory import Exit, Memory
 from trailingedge.strategy.min_gain import min_gain
 from trailingedge.strategy.regime import unit_value
 from trailingedge.strategy.trailing import Trail, trail
-from trailingedge.strategy.want import Cause, ExitProgress, Kind, Want
 
 
 class Beat:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from trailingedge.model.intent import Want
 from trailingedge.strategy import rules
 from trailingedge.strategy.beat import Beat
 from trailingedge.strategy.decision import Decision, Rule
@@ -16,7 +17,6 @@ from trailingedge.strategy.exits import conclude
 from trailingedge.strategy.inputs import Inputs, Params
 from trailingedge.strategy.memory import Memory
 from trailingedge.strategy.standing import raise_high, see_regime, take_stock
-from trailingedge.strategy.want import Want
 
 # First match acts.
 TABLE: Final[tuple[tuple[Rule, Callable[[Beat], bool]], ...]] = (

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import Regime
+from trailingedge.model.market import Regime
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.memory import Gate, Memory, Phase
 from trailingedge.strategy.regime import price_at

@@ -9,11 +9,11 @@ from decimal import Decimal
 from enum import Enum
 
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.market import Regime, Side
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.inputs import Command, Holdings
 from trailingedge.strategy.memory import ShutBy
 from trailingedge.strategy.trailing import Trail
-from trailingedge.strategy.want import Cause, Kind
 
 
 class Origin(Enum):

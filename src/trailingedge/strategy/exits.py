@@ -7,12 +7,12 @@ is worth more; one that never filled leaves everything as it was.
 from dataclasses import replace
 from decimal import Decimal
 
-from trailingedge.market import ZERO, Regime, Side
+from trailingedge.model.intent import Cause, ExitProgress, Kind
+from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.strategy.beat import Beat
 from trailingedge.strategy.events import ExitEnded, GateShut, Origin
 from trailingedge.strategy.memory import Exit, Gate, ShutBy
 from trailingedge.strategy.regime import worth_more
-from trailingedge.strategy.want import Cause, ExitProgress, Kind
 
 
 def conclude(beat: Beat) -> None:

@@ -5,8 +5,8 @@ from decimal import Decimal
 from enum import Enum
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import BookTop, Kline, Regime
-from trailingedge.strategy.want import ExitProgress, Pricing
+from trailingedge.model.intent import ExitProgress, Pricing
+from trailingedge.model.market import BookTop, Kline, Regime
 
 
 class Command(Enum):

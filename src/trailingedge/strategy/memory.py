@@ -5,10 +5,10 @@ from decimal import Decimal
 from enum import Enum
 
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.market import ZERO, Regime, Side
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.regime import unit_value
-from trailingedge.strategy.want import Cause, Kind
 
 
 class Phase(Enum):

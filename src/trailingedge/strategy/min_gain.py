@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.market import Regime
+from trailingedge.model.market import Regime
 from trailingedge.strategy.inputs import Params
 
 

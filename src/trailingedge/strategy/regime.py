@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from trailingedge.market import ZERO, BookTop, Regime, floor_to_step
+from trailingedge.model.market import ZERO, BookTop, Regime, floor_to_step
 from trailingedge.strategy.inputs import Holdings, Params
 
 

@@ -6,7 +6,8 @@ A row that does not act may still take note of something: a breach begun, a comm
 from dataclasses import replace
 
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.market import Regime, Side
+from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.beat import Beat
 from trailingedge.strategy.closes import hear_close
 from trailingedge.strategy.events import ExitArmed, ExitRelabelled, FlushArmed, GateOpened, GateShut, Squeezed
@@ -14,7 +15,6 @@ from trailingedge.strategy.hard_stop import breached, confirmed
 from trailingedge.strategy.inputs import Command
 from trailingedge.strategy.memory import Exit, Memory
 from trailingedge.strategy.regime import price_at
-from trailingedge.strategy.want import Cause, Kind
 
 
 def halt(beat: Beat) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from trailingedge.market import Regime
+from trailingedge.model.market import Regime
 from trailingedge.strategy.beat import Beat
 from trailingedge.strategy.events import Funded, Origin, Unfunded
 from trailingedge.strategy.regime import tradable, worth_more

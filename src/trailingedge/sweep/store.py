@@ -14,7 +14,7 @@ from typing import IO, Final
 
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
-from trailingedge.market import plain
+from trailingedge.model.market import plain
 from trailingedge.plan import VERSION
 from trailingedge.sweep.space import Combination, applied
 from trailingedge.sweep.trial import Outcome, PartResult, Task

@@ -11,11 +11,8 @@ from typing import Final
 from trailingedge.auth.manager import KeyManager
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
-from trailingedge.market import AccountTrade, OrderRecord
-from trailingedge.websocket.api import Caller
-from trailingedge.websocket.conversation import PATIENCE_S, refusal_of, result_of
-from trailingedge.websocket.messages import AccountPosition, Reply
-from trailingedge.websocket.requests import (
+from trailingedge.model.market import AccountTrade, OrderRecord
+from trailingedge.model.order_requests import (
     ALL_ORDERS,
     CANCEL,
     PLACE,
@@ -27,6 +24,9 @@ from trailingedge.websocket.requests import (
     place_params,
     status_params,
 )
+from trailingedge.websocket.api import Caller
+from trailingedge.websocket.conversation import PATIENCE_S, refusal_of, result_of
+from trailingedge.websocket.messages import AccountPosition, Reply
 from trailingedge.websocket.results import (
     Commission,
     read_account,

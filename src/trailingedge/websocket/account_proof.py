@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
-from trailingedge.market import ZERO, Balance
-from trailingedge.snapshots import Snapshots
+from trailingedge.model.market import ZERO, Balance
+from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.messages import AccountPosition
 
 logger = logging.getLogger(__name__)

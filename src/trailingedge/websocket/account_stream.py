@@ -12,8 +12,8 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import SessionLost
-from trailingedge.market import ExecutionReport, ExecutionType
-from trailingedge.snapshots import Snapshots
+from trailingedge.model.market import ExecutionReport, ExecutionType
+from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.messages import (
     AccountEvent,
     AccountPosition,

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from trailingedge.core.clock import Clock
-from trailingedge.market import RateLimit
+from trailingedge.model.market import RateLimit
 from trailingedge.websocket.connection import Backoff, Dial, Socket
 from trailingedge.websocket.conversation import PATIENCE_S, Conversation, Note, result_of
 from trailingedge.websocket.draft import Written

@@ -11,11 +11,11 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
-from trailingedge.market import RateLimit
+from trailingedge.model.market import RateLimit
+from trailingedge.model.order_outcomes import Unanswered
 from trailingedge.websocket.connection import Socket, ViolationCount, shown, side_by_side
 from trailingedge.websocket.draft import Written
 from trailingedge.websocket.messages import AccountEvent, Reply, ServerShutdown
-from trailingedge.websocket.outcomes import Unanswered
 from trailingedge.websocket.refusals import judge, told_ms
 from trailingedge.websocket.session import Answer, Listener, NotSent, Params, Revoked, Session, Silence
 

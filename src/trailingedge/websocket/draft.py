@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Final
 
-from trailingedge.websocket.requests import CANCEL_REPLACE, NewOrder, replace_params
+from trailingedge.model.order_requests import CANCEL_REPLACE, NewOrder, replace_params
 from trailingedge.websocket.session import Listener, NotSent
 
 _PRICE: Final = "<price>"

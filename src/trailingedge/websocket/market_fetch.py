@@ -5,7 +5,7 @@ from collections import deque
 from typing import Final
 
 from trailingedge.core.errors import ConfigError, RequestRefused
-from trailingedge.market import BookTop, Kline, RateLimit, SymbolRules
+from trailingedge.model.market import BookTop, Kline, RateLimit, SymbolRules
 from trailingedge.websocket.api import Caller
 from trailingedge.websocket.conversation import PATIENCE_S
 from trailingedge.websocket.results import read_book, read_exchange_info, read_klines, read_server_time

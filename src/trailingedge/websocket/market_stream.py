@@ -16,8 +16,8 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.market import BookTop, Kline
-from trailingedge.snapshots import Snapshots
+from trailingedge.model.market import BookTop, Kline
+from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.addresses import market_url
 from trailingedge.websocket.api import Caller

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.market import (
+from trailingedge.model.market import (
     ZERO,
     Balance,
     BookTop,

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import RequestRefused
-from trailingedge.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, OrderRecord, OrderStatus
+from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, OrderRecord, OrderStatus
 from trailingedge.websocket.account_stream import AccountStream, Ear
 
 logger = logging.getLogger(__name__)

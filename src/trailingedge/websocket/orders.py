@@ -9,15 +9,9 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.market import OrderRecord, plain
-from trailingedge.websocket.account import ServerClock
-from trailingedge.websocket.api import Poster
-from trailingedge.websocket.draft import Draft, Written
-from trailingedge.websocket.fields import Fields, fields, integer, text, text_or
-from trailingedge.websocket.messages import Reply
-from trailingedge.websocket.outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
-from trailingedge.websocket.refusals import judge
-from trailingedge.websocket.requests import (
+from trailingedge.model.market import OrderRecord, plain
+from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
+from trailingedge.model.order_requests import (
     ALL_ORDERS,
     CANCEL,
     CANCEL_REPLACE,
@@ -31,6 +25,12 @@ from trailingedge.websocket.requests import (
     replace_params,
     status_params,
 )
+from trailingedge.websocket.account import ServerClock
+from trailingedge.websocket.api import Poster
+from trailingedge.websocket.draft import Draft, Written
+from trailingedge.websocket.fields import Fields, fields, integer, text, text_or
+from trailingedge.websocket.messages import Reply
+from trailingedge.websocket.refusals import judge
 from trailingedge.websocket.results import read_order, read_orders
 from trailingedge.websocket.session import Answer, NotSent, Silence
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from trailingedge.core.errors import ProtocolViolation
+from trailingedge.model.order_outcomes import Refusal, Refused, Unanswered
 from trailingedge.websocket.fields import fields, integer
 from trailingedge.websocket.messages import Reply
-from trailingedge.websocket.outcomes import Refusal, Refused, Unanswered
 
 # The exchange itself does not know what became of the request.
 _UNKNOWN_CODES: Final = frozenset({-1000, -1001, -1006, -1007})

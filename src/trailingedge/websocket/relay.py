@@ -7,7 +7,7 @@ tells is held until the old one has come as far as its first change. From there 
 from collections.abc import Callable
 from typing import Final
 
-from trailingedge.market import BookTop
+from trailingedge.model.market import BookTop
 
 _NONE_YET: Final = -1
 

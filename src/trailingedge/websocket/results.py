@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.market import (
+from trailingedge.model.market import (
     ZERO,
     AccountTrade,
     Balance,

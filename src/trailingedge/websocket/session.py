@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trailingedge.market import RateLimit
+from trailingedge.model.market import RateLimit
 from trailingedge.websocket.messages import AccountEvent, Answered, Reply, read_api_frame
 
 logger = logging.getLogger(__name__)

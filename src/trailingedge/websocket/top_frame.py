@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.market import BookTop
+from trailingedge.model.market import BookTop
 from trailingedge.websocket.messages import TopHeard, read_stream_frame
 
 # The same amounts and integers that `fields` lets pass.

@@ -12,7 +12,7 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ProtocolViolation, SessionLost
-from trailingedge.market import ZERO, Side
+from trailingedge.model.market import ZERO, Side
 from trailingedge.websocket.connection import Backoff, Dial, Socket, ViolationCount, shown
 from trailingedge.websocket.fields import amount, decode, fields, flag, integer
 from trailingedge.websocket.link import Follow, Link

@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
-from trailingedge.market import Side, plain
+from trailingedge.model.market import Side, plain
 
 PLACE: Final = "order.place"
 CANCEL: Final = "order.cancel"

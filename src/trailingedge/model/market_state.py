@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from trailingedge.market import Balance, BookTop, Kline
+from trailingedge.model.market import Balance, BookTop, Kline
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.builders import RULES, D, record
 
-from trailingedge.market import (
+from trailingedge.model.market import (
     FINAL_STATUSES,
     Balance,
     BookTop,

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
-from trailingedge.market import Side
-from trailingedge.strategy.pricing import Pricing as Pricing
+from trailingedge.model.market import Side
+from trailingedge.model.pricing import Pricing as Pricing
 
 
 class Kind(Enum):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from trailingedge.strategy.want import Kind
+from trailingedge.model.intent import Kind
 
 PREFIX: Final = "TE"
 _LONGEST_NUMBER: Final = 8  # digits: milliseconds until the year 2059

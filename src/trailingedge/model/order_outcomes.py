@@ -7,7 +7,7 @@ and that too is a value. Execution acts on these and on nothing else.
 from dataclasses import dataclass
 from enum import Enum
 
-from trailingedge.market import OrderRecord
+from trailingedge.model.market import OrderRecord
 
 
 class Refusal(Enum):

@@ -3,8 +3,8 @@ import math
 import pytest
 from tests.execution.builders import D, top
 
-from trailingedge.market import Balance, Kline
-from trailingedge.snapshots import Snapshots
+from trailingedge.model.market import Balance, Kline
+from trailingedge.model.market_state import Snapshots
 
 BOOK = top("100.00", "100.10")
 

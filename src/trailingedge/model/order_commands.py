@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
-from trailingedge.market import ExecutionReport, OrderRecord, Side
-from trailingedge.websocket.outcomes import Outcome, Refused, ReplaceOutcome, Unanswered
+from trailingedge.model.market import ExecutionReport, OrderRecord, Side
+from trailingedge.model.order_outcomes import Outcome, Refused, ReplaceOutcome, Unanswered
 
 
 @dataclass(frozen=True, slots=True)

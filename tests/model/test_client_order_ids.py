@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.builders import NUMBER, own
 
-from trailingedge.execution.ids import OwnId, base36, from_base36, is_own, own_id
-from trailingedge.strategy.want import Kind
+from trailingedge.model.client_order_ids import OwnId, base36, from_base36, is_own, own_id
+from trailingedge.model.intent import Kind
 
 NUMBERS = st.integers(min_value=0, max_value=36**8 - 1)  # until the year 2059
 

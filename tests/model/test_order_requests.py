@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.market import Side
-from trailingedge.websocket.requests import (
+from trailingedge.model.market import Side
+from trailingedge.model.order_requests import (
     Manner,
     NewOrder,
     all_orders_params,
