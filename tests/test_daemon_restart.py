@@ -13,7 +13,7 @@ from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.faults import Fate
 from trailingedge.simulator.orders import OrderType
-from trailingedge.strategy.memory import ShutBy
+from trailingedge.strategy.state import ShutBy
 
 OLD = OwnId(Kind.MANUAL, 1_783_000_000_000)  # an exit of a quarter of a minute ago
 

@@ -10,8 +10,8 @@ from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderRe
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import ExecutionReport, OrderStatus, Regime, Side
 from trailingedge.model.order_outcomes import Refusal
-from trailingedge.strategy.events import ExitEnded, GateOpened, Origin, RegimeSet
-from trailingedge.strategy.memory import ShutBy
+from trailingedge.strategy.signals import ExitEnded, GateOpened, Origin, RegimeSet
+from trailingedge.strategy.state import ShutBy
 from trailingedge.tally import Calendar, FinishedExit, Tally
 
 START_MS = 1_783_000_000_000

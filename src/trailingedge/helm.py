@@ -12,8 +12,8 @@ from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.notifications import guard_texts, texts
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.strategy.events import CommandRefused, ExitArmed, ExitEnding, ExitRelabelled
 from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.signals import CommandRefused, ExitArmed, ExitEnding, ExitRelabelled
 
 Tell = Callable[[Answer], None]
 

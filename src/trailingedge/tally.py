@@ -15,7 +15,7 @@ from trailingedge.execution.news import News
 from trailingedge.model.client_order_ids import OwnId, own_id
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import ZERO, ExecutionReport, ExecutionType, Side
-from trailingedge.strategy.events import ExitEnded, GateOpened, RegimeSet
+from trailingedge.strategy.signals import ExitEnded, GateOpened, RegimeSet
 
 _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000

@@ -17,7 +17,7 @@ from typing import Final
 
 from tests.benchmarks.figures import ratio, table
 from tests.execution.builders import RULES, record
-from tests.strategy.stage import MINUTE_MS, START_MS, kline, params
+from tests.strategy.strategy_harness import MINUTE_MS, START_MS, kline, params
 
 from trailingedge.execution.breakers import BreakerLimits
 from trailingedge.execution.budget import OrderBudget

@@ -12,7 +12,7 @@ from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Balance, BookTop, Regime, Side, SymbolRules
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
-from trailingedge.strategy.memory import Gate, ShutBy
+from trailingedge.strategy.state import Gate, ShutBy
 
 D = Decimal
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=D("0.01"), step_size=D("0.0001"))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tests.execution.builders import RULES, D, own, record
-from tests.strategy.stage import DEFAULTS as PARAMS
-from tests.strategy.stage import START_MS
+from tests.strategy.strategy_harness import DEFAULTS as PARAMS
+from tests.strategy.strategy_harness import START_MS
 
 from trailingedge.core.errors import RequestRefused
 from trailingedge.execution.course import Standing

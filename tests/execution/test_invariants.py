@@ -27,9 +27,9 @@ from trailingedge.model.order_commands import (
     Replace,
 )
 from trailingedge.model.order_outcomes import Done, Unanswered
-from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.state import Memory
 
 SELL, BUY = Side.SELL, Side.BUY
 BOOK = top("100.00", "100.10")

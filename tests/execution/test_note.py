@@ -13,8 +13,8 @@ from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.market import OrderRecord, Regime, Side
 from trailingedge.model.order_requests import NewOrder
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.strategy.events import Funded, Origin, RegimeSet
 from trailingedge.strategy.inputs import Holdings
+from trailingedge.strategy.signals import Funded, Origin, RegimeSet
 
 BOOK = top("2500.00", "2500.01")
 MOVED = RegimeSet(None, Regime.BASE, 2500.0, Origin.MARKET)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.execution.builders import RULES, D, report, top
 from tests.execution.test_trader import Bench
-from tests.strategy.stage import START_MS, params
+from tests.strategy.strategy_harness import START_MS, params
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import ChaseParams

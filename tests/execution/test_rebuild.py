@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 import pytest
 from tests.execution.builders import NUMBER, RULES, D
 from tests.execution.pasts import Past, at, standing
-from tests.strategy.stage import DEFAULTS as PARAMS
+from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.execution.course import Course, Standing, Turn, chart
 from trailingedge.execution.rebuild import rebuild
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Kline, Regime, Side
-from trailingedge.strategy.closes import fold
+from trailingedge.strategy.bar_close import fold
 from trailingedge.strategy.inputs import ClosedKline
-from trailingedge.strategy.memory import Gate, Memory, Phase, ShutBy
+from trailingedge.strategy.state import Gate, Memory, Phase, ShutBy
 
 BASE, QUOTE = Regime.BASE, Regime.QUOTE
 CHANNEL = Channel(102.0, 98.0, full=True)

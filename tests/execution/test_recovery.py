@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tests.execution.builders import NUMBER, RULES, D, own, record
 from tests.execution.pasts import Past, at
-from tests.strategy.stage import DEFAULTS as PARAMS
+from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
@@ -17,7 +17,7 @@ from trailingedge.model.intent import Kind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.memory import Memory, Phase, ShutBy
+from trailingedge.strategy.state import Memory, Phase, ShutBy
 from trailingedge.websocket.messages import AccountPosition
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.execution.builders import RULES, TEN_SECONDS, D, own, record, report, top
-from tests.strategy.stage import START_MS, kline, params
+from tests.strategy.strategy_harness import START_MS, kline, params
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.breakers import BreakerLimits
@@ -36,10 +36,10 @@ from trailingedge.model.market import (
 from trailingedge.model.market_state import View
 from trailingedge.model.order_commands import Answered, Cancel, Command, Place, Remedy
 from trailingedge.model.order_outcomes import Done, Refusal, Refused
-from trailingedge.strategy.events import CommandRefused, ExitArmed, ExitEnded, RegimeSet
 from trailingedge.strategy.inputs import Command as OperatorCommand
 from trailingedge.strategy.inputs import Params
-from trailingedge.strategy.memory import Memory, Phase
+from trailingedge.strategy.signals import CommandRefused, ExitArmed, ExitEnded, RegimeSet
+from trailingedge.strategy.state import Memory, Phase
 
 FLIP = OperatorCommand.FLIP
 BOOK = top("100.00", "100.10")

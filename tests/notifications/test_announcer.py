@@ -23,7 +23,8 @@ from trailingedge.model.market import Balance, Regime, Side
 from trailingedge.model.order_outcomes import Refusal
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.status import StatusView
-from trailingedge.strategy.events import (
+from trailingedge.strategy.inputs import Command, Holdings
+from trailingedge.strategy.signals import (
     BrokeOut,
     CommandRefused,
     ExitArmed,
@@ -39,10 +40,8 @@ from trailingedge.strategy.events import (
     Squeezed,
     Unfunded,
 )
-from trailingedge.strategy.inputs import Command, Holdings
-from trailingedge.strategy.memory import ShutBy
-from trailingedge.strategy.min_gain import MinGain
-from trailingedge.strategy.trailing import trail
+from trailingedge.strategy.state import ShutBy
+from trailingedge.strategy.trailing_stop import MinGain, trail
 from trailingedge.tally import Tally
 
 OWN = own()

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 from tests.notifications.views import RULES, D, view_of
-from tests.strategy.stage import in_base
+from tests.strategy.strategy_harness import in_base
 
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Balance, Regime, Side

@@ -2,13 +2,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.strategy.stage import in_quote
+from tests.strategy.strategy_harness import in_quote
 
 from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.model.market import Side, SymbolRules
 from trailingedge.notifications import guard_texts
-from trailingedge.strategy.events import CommandRefused
 from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.signals import CommandRefused
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
 OWN = "TE-t-lx3k9"

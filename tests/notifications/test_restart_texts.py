@@ -6,7 +6,7 @@ from trailingedge.execution.recovery import Recovered
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import OrderRecord, OrderStatus, Regime, Side
 from trailingedge.notifications.restart_texts import cancelled_late, note_refused, summary, taken_up
-from trailingedge.strategy.memory import Exit, Gate, Memory, ShutBy
+from trailingedge.strategy.state import Exit, Gate, Memory, ShutBy
 
 IN_BASE = Memory(regime=Regime.BASE, anchor=2500.0, high=2510.0)
 HELD = "holding FDUSD, anchor 2500.00 FDUSD, best since 2490.00 FDUSD"

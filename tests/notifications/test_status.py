@@ -3,11 +3,11 @@ from dataclasses import replace
 
 import pytest
 from tests.notifications.views import BUYING, RULES, SELLING, D, view_of
-from tests.strategy.stage import gated, in_base, in_quote
+from tests.strategy.strategy_harness import gated, in_base, in_quote
 
 from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.notifications.status import Obstacle, StatusView, as_data, gain_since, status
-from trailingedge.strategy.memory import Gate, ShutBy
+from trailingedge.strategy.state import Gate, ShutBy
 
 IN_BASE = view_of(in_base(), "2510")
 IN_QUOTE = view_of(in_quote(), "2490")

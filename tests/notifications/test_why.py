@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.notifications.views import BUYING, RULES, SELLING, D, decision_of, view_of
-from tests.strategy.stage import Life, gated, in_base, in_quote, params
+from tests.strategy.strategy_harness import Life, gated, in_base, in_quote, params
 
 from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.model.intent import Cause, Kind

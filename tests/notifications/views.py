@@ -4,13 +4,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tests.strategy.stage import Life
+from tests.strategy.strategy_harness import Life
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import ZERO, Balance, BookTop, Side, SymbolRules
 from trailingedge.notifications.look import judged
 from trailingedge.notifications.status import ChaseView, StatusView
-from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.decide import Decision
 
 D = Decimal
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", D("0.01"), D("0.0001"), min_quantity=D("0.0001"), min_notional=D(5))

@@ -10,7 +10,7 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Side
 from trailingedge.record.lines import Bundle, decode, encode, without_secrets
-from trailingedge.strategy.events import ExitArmed
+from trailingedge.strategy.signals import ExitArmed
 
 
 def lines(data: bytes) -> list[bytes]:

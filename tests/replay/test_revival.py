@@ -9,7 +9,7 @@ from trailingedge.model.market_state import View
 from trailingedge.record.lines import encode
 from trailingedge.replay.revival import decision_of
 from trailingedge.replay.session import replay_session
-from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.decide import Decision
 
 
 class Notes:

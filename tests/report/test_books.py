@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from tests.execution.builders import NUMBER, RULES, D
 from tests.execution.pasts import Past, at
-from tests.strategy.stage import DEFAULTS as PARAMS
+from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.intent import Cause, Kind

@@ -4,7 +4,7 @@ import pytest
 from tests.execution.builders import NUMBER, RULES, D
 from tests.execution.pasts import Past, at
 from tests.report.test_books import candles
-from tests.strategy.stage import DEFAULTS as PARAMS
+from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.execution.course import Chapter, turns_of
 from trailingedge.execution.past import past_exits, past_notes

@@ -26,8 +26,8 @@ from trailingedge.simulator.generator import GeneratedMarket
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import run_virtual
-from trailingedge.strategy.memory import Memory
 from trailingedge.strategy.regime import price_at
+from trailingedge.strategy.state import Memory
 from trailingedge.wiring import Surroundings
 
 LOOK_S: Final = 0.05

@@ -1,7 +1,7 @@
 """The distance, the breach and its confirmation."""
 
 import pytest
-from tests.strategy.stage import full_channel, params
+from tests.strategy.strategy_harness import full_channel, params
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.strategy.hard_stop import breached, confirmed, stop_distance

@@ -1,7 +1,7 @@
 """Sides and their numbers."""
 
 import pytest
-from tests.strategy.stage import held, params
+from tests.strategy.strategy_harness import held, params
 
 from trailingedge.model.market import Regime
 

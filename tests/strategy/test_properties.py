@@ -7,16 +7,15 @@ from typing import Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.strategy.stage import DEFAULTS, Life, params, top
+from tests.strategy.strategy_harness import DEFAULTS, Life, params, top
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import BookTop, Kline, Regime
-from trailingedge.strategy.decide import Step
-from trailingedge.strategy.decision import Rule
-from trailingedge.strategy.events import BrokeOut, ExitArmed, FlushArmed
+from trailingedge.strategy.decide import Rule, Step
 from trailingedge.strategy.inputs import Command, Holdings, Params
-from trailingedge.strategy.memory import Phase
-from trailingedge.strategy.trailing import Trail
+from trailingedge.strategy.signals import BrokeOut, ExitArmed, FlushArmed
+from trailingedge.strategy.state import Phase
+from trailingedge.strategy.trailing_stop import Trail
 
 TICK: Final = Decimal("0.01")
 

@@ -1,7 +1,7 @@
 """What can be traded, and which side is worth more."""
 
 import pytest
-from tests.strategy.stage import held, params, top
+from tests.strategy.strategy_harness import held, params, top
 
 from trailingedge.model.market import Regime
 from trailingedge.strategy.regime import price_at, tradable, unit_value, worth_more

@@ -4,12 +4,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.strategy.stage import Life, full_channel, gated, held, in_base, in_quote, kline, params
+from tests.strategy.strategy_harness import Life, full_channel, gated, held, in_base, in_quote, kline, params
 
 from trailingedge.model.intent import Cause, Kind, Pricing, Want
 from trailingedge.model.market import Regime, Side
-from trailingedge.strategy.decision import Rule
-from trailingedge.strategy.events import (
+from trailingedge.strategy.decide import Rule
+from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.signals import (
     CommandRefused,
     ExitArmed,
     ExitEnding,
@@ -18,8 +19,7 @@ from trailingedge.strategy.events import (
     GateShut,
     Squeezed,
 )
-from trailingedge.strategy.inputs import Command
-from trailingedge.strategy.memory import Phase
+from trailingedge.strategy.state import Phase
 
 
 def kind(life: Life) -> Kind | None:

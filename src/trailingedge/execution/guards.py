@@ -9,8 +9,8 @@ from trailingedge.execution.second_instance import SecondInstance, Verdict
 from trailingedge.model.market import ExecutionReport, OrderRecord
 from trailingedge.model.market_state import View
 from trailingedge.model.order_commands import Incoming, Reconciled
-from trailingedge.strategy.events import Event, ExitEnded
-from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.signals import Event, ExitEnded
+from trailingedge.strategy.state import Memory
 
 
 @dataclass(frozen=True, slots=True)

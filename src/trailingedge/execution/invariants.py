@@ -23,9 +23,9 @@ from trailingedge.model.order_commands import (
     Remedy,
     Replace,
 )
-from trailingedge.strategy.decision import Decision
-from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import unit_value
+from trailingedge.strategy.state import Memory
 
 
 class Invariants:

@@ -24,7 +24,7 @@ from trailingedge.model.intent import Cause, ExitProgress, Kind, Pricing, Want
 from trailingedge.model.market import ZERO, BookTop, Regime, Side, SymbolRules
 from trailingedge.model.order_commands import Cancel, Command, Incoming, OrderCommand, Place, Replace
 from trailingedge.model.order_outcomes import Refusal
-from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.decide import Decision
 
 _QUANTITY_PATIENCE_S: Final = 1.0  # a quantity that differs for less is a report on its way
 _TOO_SMALL: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a rest too small to trade fails

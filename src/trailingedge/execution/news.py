@@ -9,7 +9,7 @@ from trailingedge.execution.happenings import Happening
 from trailingedge.execution.past import PastExit
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Side
-from trailingedge.strategy.events import Event
+from trailingedge.strategy.signals import Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from trailingedge.execution.deep import Account, DeepOrder, DeepOrders, deep_ord
 from trailingedge.model.client_order_ids import OwnId
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import BookTop, Regime, Side, SymbolRules
-from trailingedge.strategy.events import Origin, RegimeSet
+from trailingedge.strategy.signals import Origin, RegimeSet
 
 logger = logging.getLogger(__name__)
 

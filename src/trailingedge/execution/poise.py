@@ -14,7 +14,7 @@ from trailingedge.model.intent import Want
 from trailingedge.model.market import BookTop, Side, SymbolRules
 from trailingedge.model.order_commands import Replace
 from trailingedge.model.order_requests import NewOrder
-from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.hard_stop import breached
 
 Answer = tuple[Decimal, Decimal]

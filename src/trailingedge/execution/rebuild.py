@@ -12,10 +12,10 @@ from trailingedge.execution.course import Course, Standing, Turn
 from trailingedge.execution.past import PastExit
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import BookTop, Kline, Regime, Side
-from trailingedge.strategy.closes import hear_close, raise_high_by
+from trailingedge.strategy.bar_close import hear_close, raise_high_by
 from trailingedge.strategy.inputs import ClosedKline
-from trailingedge.strategy.memory import Exit, Gate, Memory, ShutBy
 from trailingedge.strategy.regime import worth_more
+from trailingedge.strategy.state import Exit, Gate, Memory, ShutBy
 
 
 def rebuild(course: Course, closes: Iterable[ClosedKline], fine: Sequence[Kline], now: Standing) -> Memory:

@@ -22,7 +22,7 @@ from trailingedge.execution.since import Fetch, Lens, days_since, klines_since
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderRecord, OrderStatus, Regime, Side, SymbolRules
 from trailingedge.strategy.inputs import Holdings, Params
-from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.state import Memory
 from trailingedge.websocket.messages import AccountPosition
 
 logger = logging.getLogger(__name__)

@@ -34,12 +34,11 @@ from trailingedge.model.intent import Cause, ExitProgress, Kind, Want
 from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
 from trailingedge.model.market_state import View
 from trailingedge.model.order_commands import Command, Incoming, Remedy
-from trailingedge.strategy.decide import decide
-from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.decide import Decision, decide
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Params
 from trailingedge.strategy.inputs import Command as OperatorCommand
-from trailingedge.strategy.memory import Exit, Memory
 from trailingedge.strategy.regime import tradable
+from trailingedge.strategy.state import Exit, Memory
 
 _SETTLE_PATIENCE_S: Final = 1.0  # the balances follow a fill at once; later than this they are asked for
 _OUTSIDE_FILL_MS: Final = 10_000  # a foreign fill older than this did not make the change just seen

@@ -25,7 +25,7 @@ from trailingedge.model.order_outcomes import Refusal
 from trailingedge.notifications import account_texts, channel_texts, guard_texts, order_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.status import StatusView
-from trailingedge.strategy.events import (
+from trailingedge.strategy.signals import (
     BrokeOut,
     CommandRefused,
     ExitArmed,
@@ -41,7 +41,7 @@ from trailingedge.strategy.events import (
     Squeezed,
     Unfunded,
 )
-from trailingedge.strategy.memory import ShutBy
+from trailingedge.strategy.state import ShutBy
 from trailingedge.tally import FinishedExit, Tally
 
 logger = logging.getLogger(__name__)

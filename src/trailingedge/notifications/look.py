@@ -10,8 +10,8 @@ from trailingedge.model.intent import Kind
 from trailingedge.model.market import ZERO, Balance, Regime, Side
 from trailingedge.model.market_state import Snapshots
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
-from trailingedge.strategy.decision import Decision
-from trailingedge.strategy.memory import Exit
+from trailingedge.strategy.decide import Decision
+from trailingedge.strategy.state import Exit
 
 
 def look(

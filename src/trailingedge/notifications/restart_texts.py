@@ -4,8 +4,8 @@ from trailingedge.execution.past import PastExit
 from trailingedge.execution.recovery import Recovered
 from trailingedge.model.market import SymbolRules
 from trailingedge.notifications import texts
-from trailingedge.strategy.memory import Memory
 from trailingedge.strategy.regime import price_at
+from trailingedge.strategy.state import Memory
 
 
 def taken_up(rules: SymbolRules, past: PastExit) -> str:

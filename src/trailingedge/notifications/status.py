@@ -18,7 +18,7 @@ from trailingedge.model.market import ZERO, Balance, BookTop, Regime, Side, Symb
 from trailingedge.notifications.guard_texts import breaker_name
 from trailingedge.notifications.texts import EXIT_NAMES, Number, figure, held_asset, percent, quantity
 from trailingedge.notifications.titles import heading
-from trailingedge.strategy.memory import Gate, ShutBy
+from trailingedge.strategy.state import Gate, ShutBy
 
 VERSION: Final = 1
 OLD_DATA_S: Final = 2.0  # younger data needs no mention

@@ -14,11 +14,10 @@ from trailingedge.notifications.account_texts import locked_elsewhere
 from trailingedge.notifications.guard_texts import breaker_until, measured
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView, beyond, gain_asset
 from trailingedge.notifications.texts import ENDINGS, EXIT_NAMES, Number, figure, order, percent, price, quantity
-from trailingedge.strategy.decision import Decision
-from trailingedge.strategy.memory import ShutBy
-from trailingedge.strategy.min_gain import MinGain
+from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
-from trailingedge.strategy.trailing import Trail
+from trailingedge.strategy.state import ShutBy
+from trailingedge.strategy.trailing_stop import MinGain, Trail
 
 _REASONS: Final[Mapping[Kind, str]] = {
     Kind.TAKE_PROFIT: "to take profit",

@@ -4,7 +4,7 @@ from trailingedge.execution.trader import Trader
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.record.lines import Lines
-from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.decide import Decision
 
 
 class Watchman:

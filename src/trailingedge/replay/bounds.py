@@ -13,8 +13,7 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Params
-from trailingedge.strategy.min_gain import min_gain
-from trailingedge.strategy.trailing import Trail, trail
+from trailingedge.strategy.trailing_stop import Trail, min_gain, trail
 
 FAR: Final = 2**62  # ticks: no price is there
 

@@ -18,10 +18,9 @@ from trailingedge.replay.deeds import fill_of, order_event_of
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Params
-from trailingedge.strategy.memory import Memory
-from trailingedge.strategy.min_gain import min_gain
 from trailingedge.strategy.regime import price_at
-from trailingedge.strategy.trailing import trail
+from trailingedge.strategy.state import Memory
+from trailingedge.strategy.trailing_stop import min_gain, trail
 from trailingedge.tally import Mark, Tally
 
 Holds = tuple[float, float]  # base and quote

@@ -20,9 +20,9 @@ from trailingedge.replay.comparison import Difference
 from trailingedge.replay.line_words import told, words_of_request
 from trailingedge.replay.revival import decision_of, reading_of
 from trailingedge.replay.session_player import Player
-from trailingedge.strategy.decision import Decision
-from trailingedge.strategy.memory import Exit
+from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
+from trailingedge.strategy.state import Exit
 
 _REQUESTS: Final = (b'[">",', b'["!>",')
 _NEWS: Final = b'["news",'

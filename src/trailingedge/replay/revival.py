@@ -12,7 +12,7 @@ from typing import Any, Final, get_args, get_type_hints
 
 from trailingedge.config import OPTIONS, Reading, read_settings
 from trailingedge.record.reader import Head
-from trailingedge.strategy.decision import Decision
+from trailingedge.strategy.decide import Decision
 
 _DECISION: Final = b'["decision",'
 _BARE: Final = (bool, int, str)

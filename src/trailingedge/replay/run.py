@@ -42,8 +42,8 @@ from trailingedge.replay.modes import Busy, Mode, Resting, WatchingBase, Watchin
 from trailingedge.replay.stretches import Stretch, stretches
 from trailingedge.replay.venue import Venue, rules_of
 from trailingedge.simulator.klines import INTERVALS
-from trailingedge.strategy.closes import is_quiet, note_close
-from trailingedge.strategy.memory import Memory
+from trailingedge.strategy.bar_close import is_quiet, note_close
+from trailingedge.strategy.state import Memory
 
 _DAY_MS: Final = 86_400_000
 _BEATS_AT_ONCE: Final = 1000  # a beat that asks for another without end is a mistake of ours

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from trailingedge.daemon import Daemon
 from trailingedge.notifications.status import StatusView
 from trailingedge.notifications.why import why
-from trailingedge.strategy.memory import Exit
+from trailingedge.strategy.state import Exit
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,12 @@ from trailingedge.execution.rebuild import come_into
 from trailingedge.indicators.donchian import Channel, DonchianChannel
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Kline, Regime
-from trailingedge.strategy.closes import hear_close
+from trailingedge.strategy.bar_close import hear_close
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import ClosedKline, Params
-from trailingedge.strategy.memory import Exit, Memory
-from trailingedge.strategy.min_gain import min_gain
 from trailingedge.strategy.regime import price_at, unit_value
-from trailingedge.strategy.trailing import trail
+from trailingedge.strategy.state import Exit, Memory
+from trailingedge.strategy.trailing_stop import min_gain, trail
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from dataclasses import replace
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Regime, Side
-from trailingedge.strategy.beat import Beat
-from trailingedge.strategy.closes import hear_close
-from trailingedge.strategy.events import ExitArmed, ExitRelabelled, FlushArmed, GateOpened, GateShut, Squeezed
+from trailingedge.strategy.bar_close import hear_close
+from trailingedge.strategy.evaluation import Beat
 from trailingedge.strategy.hard_stop import breached, confirmed
 from trailingedge.strategy.inputs import Command
-from trailingedge.strategy.memory import Exit, Memory
 from trailingedge.strategy.regime import price_at
+from trailingedge.strategy.signals import ExitArmed, ExitRelabelled, FlushArmed, GateOpened, GateShut, Squeezed
+from trailingedge.strategy.state import Exit, Memory
 
 
 def halt(beat: Beat) -> bool:

@@ -9,10 +9,10 @@ from decimal import Decimal
 
 from trailingedge.model.intent import Cause, ExitProgress, Kind
 from trailingedge.model.market import ZERO, Regime, Side
-from trailingedge.strategy.beat import Beat
-from trailingedge.strategy.events import ExitEnded, GateShut, Origin
-from trailingedge.strategy.memory import Exit, Gate, ShutBy
+from trailingedge.strategy.evaluation import Beat
 from trailingedge.strategy.regime import worth_more
+from trailingedge.strategy.signals import ExitEnded, GateShut, Origin
+from trailingedge.strategy.state import Exit, Gate, ShutBy
 
 
 def conclude(beat: Beat) -> None:

@@ -4,12 +4,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from tests.strategy.stage import START_MS, Life, gated, held, in_base, in_quote, kline, params
+from tests.strategy.strategy_harness import START_MS, Life, gated, held, in_base, in_quote, kline, params
 
 from trailingedge.model.market import Regime
-from trailingedge.strategy.events import Funded, Origin, RegimeSet, Unfunded
 from trailingedge.strategy.inputs import Params
-from trailingedge.strategy.memory import Phase
+from trailingedge.strategy.signals import Funded, Origin, RegimeSet, Unfunded
+from trailingedge.strategy.state import Phase
 
 
 @pytest.mark.parametrize(

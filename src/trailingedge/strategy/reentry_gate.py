@@ -5,7 +5,7 @@ on a rise: its gate opens when one crosses mid downwards.
 """
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.strategy.memory import Gate, ShutBy
+from trailingedge.strategy.state import Gate, ShutBy
 
 
 def opens(gate: Gate, close: float, before: float, channel: Channel | None) -> bool:

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from trailingedge.strategy.min_gain import MinGain
-from trailingedge.strategy.trailing import Trail, callback_factor, trail
+from trailingedge.strategy.trailing_stop import MinGain, Trail, callback_factor, trail
 
 fractions = st.floats(0.001, 0.999)
 gains = st.floats(0, 1)

@@ -6,7 +6,7 @@ import pytest
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Regime, Side
-from trailingedge.strategy.memory import Exit, Gate, Memory, Phase, ShutBy
+from trailingedge.strategy.state import Exit, Gate, Memory, Phase, ShutBy
 
 GATE = Gate(ShutBy.STOP, 2500.0, 0)
 SELLING = Exit(Kind.TAKE_PROFIT, Side.SELL, 1, 0)

@@ -9,11 +9,11 @@ from dataclasses import replace
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Kline, Regime
-from trailingedge.strategy.events import BrokeOut, Event, ExitEnding, GateOpened, GateShut
-from trailingedge.strategy.gate import opens
 from trailingedge.strategy.hard_stop import breached, stop_distance
 from trailingedge.strategy.inputs import ClosedKline, Params
-from trailingedge.strategy.memory import Gate, Memory, ShutBy
+from trailingedge.strategy.reentry_gate import opens
+from trailingedge.strategy.signals import BrokeOut, Event, ExitEnding, GateOpened, GateShut
+from trailingedge.strategy.state import Gate, Memory, ShutBy
 
 Heard = tuple[Memory, tuple[Event, ...]]
 

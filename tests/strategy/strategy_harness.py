@@ -9,9 +9,9 @@ from trailingedge.indicators.donchian import Channel, DonchianChannel
 from trailingedge.model.intent import Cause, ExitProgress, Pricing, Want
 from trailingedge.model.market import ZERO, BookTop, Kline, Regime, Side
 from trailingedge.strategy.decide import Step, decide
-from trailingedge.strategy.events import Event
 from trailingedge.strategy.inputs import ClosedKline, Command, Holdings, Inputs, Params
-from trailingedge.strategy.memory import Exit, Gate, Memory, Phase
+from trailingedge.strategy.signals import Event
+from trailingedge.strategy.state import Exit, Gate, Memory, Phase
 
 START_MS = 1_783_000_020_000  # a full minute
 MINUTE_MS = 60_000

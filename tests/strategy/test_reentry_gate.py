@@ -1,11 +1,11 @@
 """Crossings, and nothing else, open the gate."""
 
 import pytest
-from tests.strategy.stage import full_channel
+from tests.strategy.strategy_harness import full_channel
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.strategy.gate import opens
-from trailingedge.strategy.memory import Gate, ShutBy
+from trailingedge.strategy.reentry_gate import opens
+from trailingedge.strategy.state import Gate, ShutBy
 
 CHANNEL = full_channel(98.0, 102.0)  # mid 100
 

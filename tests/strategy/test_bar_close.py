@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import pytest
-from tests.strategy.stage import MINUTE_MS, START_MS, full_channel, kline, params
+from tests.strategy.strategy_harness import MINUTE_MS, START_MS, full_channel, kline, params
 
 from trailingedge.indicators.donchian import Breakout, Channel
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Regime, Side
-from trailingedge.strategy.closes import fold, hear_close
-from trailingedge.strategy.events import BrokeOut, ExitEnding, GateOpened, GateShut
+from trailingedge.strategy.bar_close import fold, hear_close
 from trailingedge.strategy.inputs import ClosedKline
-from trailingedge.strategy.memory import Exit, Gate, Memory, ShutBy
+from trailingedge.strategy.signals import BrokeOut, ExitEnding, GateOpened, GateShut
+from trailingedge.strategy.state import Exit, Gate, Memory, ShutBy
 
 CHANNEL = full_channel(99.9, 100.1)  # mid 100, so narrow that the stop lies at its threshold of 0.5 %
 IN_QUOTE = Memory(regime=Regime.QUOTE, funded=True, anchor=0.01, high=0.01, anchor_ms=START_MS - 1)

@@ -4,12 +4,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.strategy.stage import Life, gated, held, in_base, in_quote, kline
+from tests.strategy.strategy_harness import Life, gated, held, in_base, in_quote, kline
 
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import Regime
-from trailingedge.strategy.events import ExitArmed, ExitEnded, GateShut, Origin, RegimeSet
-from trailingedge.strategy.memory import Gate, Phase, ShutBy
+from trailingedge.strategy.signals import ExitArmed, ExitEnded, GateShut, Origin, RegimeSet
+from trailingedge.strategy.state import Gate, Phase, ShutBy
 
 
 def ended(life: Life) -> ExitEnded:

@@ -5,11 +5,11 @@ from math import inf, isclose
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategy.stage import full_channel, params
+from tests.strategy.strategy_harness import full_channel, params
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime
-from trailingedge.strategy.min_gain import MinGain, min_gain
+from trailingedge.strategy.trailing_stop import MinGain, min_gain
 
 
 @pytest.mark.parametrize(

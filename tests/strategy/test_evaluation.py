@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from tests.strategy.stage import Life, held, in_base, in_quote
+from tests.strategy.strategy_harness import Life, held, in_base, in_quote
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Side

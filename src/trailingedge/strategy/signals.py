@@ -12,8 +12,8 @@ from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.inputs import Command, Holdings
-from trailingedge.strategy.memory import ShutBy
-from trailingedge.strategy.trailing import Trail
+from trailingedge.strategy.state import ShutBy
+from trailingedge.strategy.trailing_stop import Trail
 
 
 class Origin(Enum):
