@@ -40,7 +40,7 @@ FOR_LATER: Final = (
     "trailingedge.daemon",
     "trailingedge.execution",
     "trailingedge.notifications.texts",
-    "trailingedge.websocket.messages",
+    "trailingedge.websocket.event_parser",
 )
 NO_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name not in OPTIONS}
 RUN: Final = "from trailingedge import main; code = main.run({words}); import sys; print(code, *sys.modules)"
@@ -58,7 +58,7 @@ def loaded_by(statement: str) -> list[str]:
 
 def test_before_the_dial_little_is_loaded() -> None:
     loaded = loaded_by("import trailingedge.main, trailingedge.opening")
-    assert "trailingedge.websocket.connection" in loaded
+    assert "trailingedge.websocket.transport" in loaded
     assert among(loaded, (*OF_OTHERS, *FOR_LATER)) == []
 
 

@@ -25,7 +25,7 @@ from trailingedge.simulator.orders import Order
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.connection import Socket, dial
+from trailingedge.websocket.transport import Socket, dial
 from trailingedge.wiring import Surroundings
 
 D = Decimal

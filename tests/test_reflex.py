@@ -16,9 +16,9 @@ from trailingedge.model.operator_commands import Instruction
 from trailingedge.model.order_commands import Replace
 from trailingedge.reflex import Reflex
 from trailingedge.websocket.account import ServerClock
-from trailingedge.websocket.draft import Written
 from trailingedge.websocket.orders import Orders
-from trailingedge.websocket.session import Listener, Params
+from trailingedge.websocket.prepared_request import Written
+from trailingedge.websocket.request_tracker import Listener, Params
 
 LOWER = top("99.90", "100.05")
 

@@ -27,7 +27,7 @@ from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
-from trailingedge.websocket.connection import Hear, Socket, side_by_side
+from trailingedge.websocket.transport import Hear, Socket, side_by_side
 from trailingedge.wire import Wire
 from trailingedge.wiring import Surroundings
 

@@ -30,7 +30,7 @@ from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.connection import Hear, Socket
+from trailingedge.websocket.transport import Hear, Socket
 from trailingedge.wiring import Surroundings
 
 Done = TypeVar("Done")

@@ -36,8 +36,8 @@ from trailingedge.startup import Startup
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
-from trailingedge.websocket.last_frames import LastFrames
-from trailingedge.websocket.messages import BalanceUpdate
+from trailingedge.websocket.event_parser import BalanceUpdate
+from trailingedge.websocket.frame_buffer import LastFrames
 from trailingedge.wire import Wire
 
 logger = logging.getLogger(__name__)

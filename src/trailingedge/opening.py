@@ -18,9 +18,8 @@ from trailingedge.logging_config import Logging
 from trailingedge.plan import Plan
 from trailingedge.record.turns import counting_loop
 from trailingedge.venues import keys_of
-from trailingedge.websocket.addresses import market_url
-from trailingedge.websocket.connection import dial
-from trailingedge.websocket.head_start import head_start
+from trailingedge.websocket.preconnect import head_start, market_url
+from trailingedge.websocket.transport import dial
 
 _ON_THEIR_WAY_S: Final = 0.02  # on the loopback that is all of a handshake; elsewhere the network takes over
 _TURN_S: Final = 0.001

@@ -43,13 +43,13 @@ from trailingedge.simulator.live import LiveMarket, Opening
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
 from trailingedge.websocket import market_fetch
-from trailingedge.websocket.api import ApiConnection
-from trailingedge.websocket.connection import Backoff, Dial, gravest
-from trailingedge.websocket.conversation import Conversation
+from trailingedge.websocket.api_client import ApiConnection
+from trailingedge.websocket.api_session import Conversation
 from trailingedge.websocket.market_stream import MarketStream
-from trailingedge.websocket.persistence import Persistence
-from trailingedge.websocket.results import read_klines
+from trailingedge.websocket.response_parser import read_klines
+from trailingedge.websocket.retry import Persistence
 from trailingedge.websocket.trade_stream import Traded, TradeStream
+from trailingedge.websocket.transport import Backoff, Dial, gravest
 
 logger = logging.getLogger(__name__)
 

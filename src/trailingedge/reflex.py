@@ -12,8 +12,8 @@ from trailingedge.execution.poise import Poise
 from trailingedge.execution.trader import Trader
 from trailingedge.model.market import BookTop
 from trailingedge.model.order_commands import Replace
-from trailingedge.websocket.draft import Draft, Written
 from trailingedge.websocket.orders import Orders
+from trailingedge.websocket.prepared_request import Draft, Written
 
 
 class Reflex:

@@ -36,8 +36,8 @@ from trailingedge.results import results
 from trailingedge.service import Reloader, ServiceManager, ToldFace, Watchdog, service_manager, watchdog_interval_s
 from trailingedge.signals import ends_in_good_order, hang_up_means_reload
 from trailingedge.venues import Place, open_place
-from trailingedge.websocket.connection import Dial
-from trailingedge.websocket.last_frames import save
+from trailingedge.websocket.frame_buffer import save
+from trailingedge.websocket.transport import Dial
 from trailingedge.wiring import Surroundings
 
 logger = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord
 from trailingedge.notifications import restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.websocket import market_fetch
-from trailingedge.websocket.persistence import Persistence
+from trailingedge.websocket.retry import Persistence
 from trailingedge.wire import Wire
 
 logger = logging.getLogger(__name__)

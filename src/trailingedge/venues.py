@@ -15,7 +15,7 @@ from trailingedge.config import Endpoints, Mode, Settings, endpoints
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
 from trailingedge.plan import SimMarket
-from trailingedge.websocket.connection import dial
+from trailingedge.websocket.transport import dial
 
 Step = Callable[[str, str], None]
 

@@ -18,14 +18,14 @@ from trailingedge.core.errors import (
 from trailingedge.model.market import ExecutionReport, OrderRecord, RateLimit
 from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.account_proof import AccountProof
+from trailingedge.websocket.account_probe import AccountProof
 from trailingedge.websocket.account_stream import AccountStream, Ear, OutsideChange
-from trailingedge.websocket.api import ApiConnection, Caller
-from trailingedge.websocket.connection import Socket, side_by_side
-from trailingedge.websocket.conversation import Conversation
+from trailingedge.websocket.api_client import ApiConnection, Caller
+from trailingedge.websocket.api_session import Conversation
+from trailingedge.websocket.fill_recovery import MissedFills
 from trailingedge.websocket.market_stream import MarketStream
-from trailingedge.websocket.missed_fills import MissedFills
 from trailingedge.websocket.orders import Orders
+from trailingedge.websocket.transport import Socket, side_by_side
 
 logger = logging.getLogger(__name__)
 

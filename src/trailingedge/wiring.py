@@ -20,7 +20,7 @@ from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.market import BookTop, ExecutionReport, SymbolRules
 from trailingedge.model.market_state import View
 from trailingedge.strategy.inputs import Params
-from trailingedge.websocket.connection import Backoff, Dial
+from trailingedge.websocket.transport import Backoff, Dial
 
 SaveFrames = Callable[[list[str]], Awaitable[Path]]
 """Keeps the last frames for whoever looks into a halt, and returns where. Raises OSError."""

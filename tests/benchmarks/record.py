@@ -27,7 +27,7 @@ from trailingedge.record.reader import Record
 from trailingedge.record.session import recorded
 from trailingedge.record.threshold import Line
 from trailingedge.record.writer import Notebook, Shelf, Writer
-from trailingedge.websocket.connection import Socket
+from trailingedge.websocket.transport import Socket
 from trailingedge.wiring import Surroundings
 
 READ_TITLE: Final = "record: {lines} lines of a recorded session, read again"

@@ -52,16 +52,16 @@ def _books_first() -> None:
 
 def _a_turn_later() -> None:
     """The library's public methods: frames by `recv` in a task, requests by `send` in another."""
-    from trailingedge.websocket import connection
+    from trailingedge.websocket import transport
 
-    setattr(connection, "is_known", lambda _: False)  # noqa: B010 - a module's own function, done away with
+    setattr(transport, "is_known", lambda _: False)  # noqa: B010 - a module's own function, done away with
 
 
 def _parsed_by_the_library() -> None:
     """Frames where the library delivers them, cut out of the bytes by its own parser."""
     from websockets.asyncio.client import ClientConnection
 
-    from trailingedge.websocket.prompt import PromptConnection
+    from trailingedge.websocket.low_latency_transport import PromptConnection
 
     PromptConnection.data_received = ClientConnection.data_received  # type: ignore[method-assign]
 
@@ -82,9 +82,9 @@ def _records_in_full() -> None:
 
 def _core_kept() -> None:
     """After a write the processor is kept for what comes next."""
-    from trailingedge.websocket import prompt
+    from trailingedge.websocket import low_latency_transport
 
-    setattr(prompt, "_let_them_have_it", lambda: None)  # noqa: B010 - likewise
+    setattr(low_latency_transport, "_let_them_have_it", lambda: None)  # noqa: B010 - likewise
 
 
 def _lock_kept() -> None:

@@ -20,7 +20,7 @@ from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.connection import Hear, Socket
+from trailingedge.websocket.transport import Hear, Socket
 
 D = Decimal
 GOOD_KEY = Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)

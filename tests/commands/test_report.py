@@ -25,7 +25,7 @@ from trailingedge.report.ledger_csv import as_csv
 from trailingedge.report.page import page
 from trailingedge.report.saved import load, save
 from trailingedge.report.terminal import summary_text, terminal_width
-from trailingedge.websocket.connection import Socket
+from trailingedge.websocket.transport import Socket
 
 
 def told(*words: str | Path, means: Means | None = None, **environ: str) -> ExitCode:

@@ -16,7 +16,7 @@ from trailingedge.execution.past import History, past_exits, past_notes
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.websocket.messages import AccountPosition
+from trailingedge.websocket.event_parser import AccountPosition
 
 PAGE = 1000
 

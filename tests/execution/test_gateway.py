@@ -28,7 +28,7 @@ from trailingedge.model.order_commands import (
 )
 from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, ReplaceOutcome, Unanswered
 from trailingedge.model.order_requests import Manner, NewOrder
-from trailingedge.websocket.draft import Written
+from trailingedge.websocket.prepared_request import Written
 
 OWN = "TE-t-1"
 PRICE, QUANTITY = Decimal("100.09"), Decimal(1)

@@ -13,7 +13,7 @@ from trailingedge.model.market import Balance, OrderRecord, Side, SymbolRules
 from trailingedge.model.market_state import Snapshots
 from trailingedge.model.order_requests import NewOrder
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.messages import AccountPosition
+from trailingedge.websocket.event_parser import AccountPosition
 
 BOOK = top("2500.00", "2500.01")
 NUMBER = 1_783_000_000_000

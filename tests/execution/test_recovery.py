@@ -18,7 +18,7 @@ from trailingedge.model.market import AccountTrade, Balance, BookTop, Kline, Ord
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.state import Memory, Phase, ShutBy
-from trailingedge.websocket.messages import AccountPosition
+from trailingedge.websocket.event_parser import AccountPosition
 
 
 class Book:

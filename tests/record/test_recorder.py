@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.websocket.wire import MemoryDial, settle
+from tests.websocket.fake_sockets import MemoryDial, settle
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
@@ -21,7 +21,7 @@ from trailingedge.record.recorder import Recorder
 from trailingedge.record.session import recorded
 from trailingedge.record.turns import CountingLoop
 from trailingedge.record.writer import Notebook
-from trailingedge.websocket.connection import Socket
+from trailingedge.websocket.transport import Socket
 from trailingedge.wiring import Surroundings
 
 KEYS = KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "key")

@@ -30,8 +30,8 @@ from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, Peg,
 from trailingedge.simulator.refusals import Refusal
 from trailingedge.simulator.shapes import UserEvent
 from trailingedge.simulator.terms import Terms
-from trailingedge.websocket.messages import read_api_frame
-from trailingedge.websocket.results import read_exchange_info
+from trailingedge.websocket.event_parser import read_api_frame
+from trailingedge.websocket.response_parser import read_exchange_info
 
 D = Decimal
 TERMS = Terms(maker_fee=D("0.0002"))

@@ -5,7 +5,7 @@ from tests.simulator.exchange_builders import ListTape
 
 from trailingedge.model.market import RateLimit, Side, SymbolRules
 from trailingedge.simulator.terms import Terms, padded
-from trailingedge.websocket.results import read_exchange_info
+from trailingedge.websocket.response_parser import read_exchange_info
 
 
 def test_terms_take_pair_and_grid_from_the_tape() -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.websocket.wire import PaperExchange
+from tests.websocket.fake_sockets import PaperExchange
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.core.clock import HandClock
@@ -20,10 +20,10 @@ from trailingedge.core.errors import (
 from trailingedge.model.market import Balance, Side
 from trailingedge.model.order_requests import NewOrder
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.api import Caller
-from trailingedge.websocket.messages import AccountPosition, Reply
-from trailingedge.websocket.results import Commission
-from trailingedge.websocket.session import NotSent, Silence
+from trailingedge.websocket.api_client import Caller
+from trailingedge.websocket.event_parser import AccountPosition, Reply
+from trailingedge.websocket.request_tracker import NotSent, Silence
+from trailingedge.websocket.response_parser import Commission
 
 NOW_MS = 1_783_000_000_000
 LATE = Reply(400, code=-1021, text="Timestamp for this request is outside of the recvWindow.")

@@ -10,7 +10,7 @@ from trailingedge.core.errors import SessionLost
 from trailingedge.model.market import Balance, ExecutionReport, ExecutionType, OrderStatus, Side
 from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.account_stream import AccountStream, Ear
-from trailingedge.websocket.messages import (
+from trailingedge.websocket.event_parser import (
     AccountPosition,
     BalanceUpdate,
     ExternalLockUpdate,

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.websocket.wire import PaperExchange
+from tests.websocket.fake_sockets import PaperExchange
 
 from trailingedge.core.errors import ConfigError, RequestRefused
 from trailingedge.websocket import market_fetch

@@ -9,14 +9,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.websocket.wire import MemoryDial, MemorySocket, PaperExchange, settle
+from tests.websocket.fake_sockets import MemoryDial, MemorySocket, PaperExchange, settle
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import SessionLost
 from trailingedge.model.market import Kline
 from trailingedge.model.market_state import Snapshots
-from trailingedge.websocket.connection import Backoff
 from trailingedge.websocket.market_stream import MarketStream
+from trailingedge.websocket.transport import Backoff
 
 MINUTE_MS = 60_000
 

@@ -14,10 +14,10 @@ from trailingedge.model.market import OrderRecord, OrderStatus, Side
 from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
 from trailingedge.model.order_requests import NewOrder
 from trailingedge.websocket.account import ServerClock
-from trailingedge.websocket.draft import Written
-from trailingedge.websocket.messages import Reply
+from trailingedge.websocket.event_parser import Reply
 from trailingedge.websocket.orders import Listed, Orders, read_listed, read_outcome, read_replace_outcome
-from trailingedge.websocket.session import Answer, Listener, NotSent, Params, Silence
+from trailingedge.websocket.prepared_request import Written
+from trailingedge.websocket.request_tracker import Answer, Listener, NotSent, Params, Silence
 
 PLACED: dict[str, Any] = {
     "symbol": "BTCUSDT",

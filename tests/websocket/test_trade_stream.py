@@ -10,13 +10,13 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.websocket.wire import MemoryDial, settle
+from tests.websocket.fake_sockets import MemoryDial, settle
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import ExchangeUnreachable, ProtocolViolation
 from trailingedge.model.market import Side
-from trailingedge.websocket.connection import Backoff
 from trailingedge.websocket.trade_stream import Traded, TradeStream, read_trade
+from trailingedge.websocket.transport import Backoff
 
 TRADE = {
     "e": "aggTrade",

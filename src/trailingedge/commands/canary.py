@@ -20,7 +20,7 @@ from trailingedge.model.market import BookTop, Side, SymbolRules
 from trailingedge.model.order_requests import NewOrder, place_params
 from trailingedge.notifications import texts
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.api import Caller
+from trailingedge.websocket.api_client import Caller
 
 NAME: Final = "canary order"
 _TEST: Final = "order.test"

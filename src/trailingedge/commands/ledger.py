@@ -24,7 +24,7 @@ from trailingedge.report.books import AccountPast, exits_between
 from trailingedge.results import told_settings
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.conversation import Conversation
+from trailingedge.websocket.api_session import Conversation
 
 DAY_MS: Final = 86_400_000
 PAGE: Final = 1000

@@ -12,9 +12,9 @@ from trailingedge.core.errors import ExchangeUnreachable, ExitCode
 from trailingedge.model.market import SymbolRules
 from trailingedge.model.market_state import Snapshots
 from trailingedge.notifications import texts
-from trailingedge.websocket.api import Caller
-from trailingedge.websocket.connection import Backoff
+from trailingedge.websocket.api_client import Caller
 from trailingedge.websocket.market_stream import MarketStream
+from trailingedge.websocket.transport import Backoff
 
 NAME: Final = "market stream"
 _WITHIN_S: Final = 10.0

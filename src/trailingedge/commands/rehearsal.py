@@ -39,7 +39,7 @@ from trailingedge.strategy.regime import worth_more
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_stream import AccountStream
-from trailingedge.websocket.conversation import Conversation
+from trailingedge.websocket.api_session import Conversation
 
 _CLOCK_MAY_BE_OFF_MS: Final = 1000
 

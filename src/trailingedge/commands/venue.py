@@ -8,7 +8,7 @@ from random import Random
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import Clock, RealClock
-from trailingedge.websocket.connection import Dial, dial
+from trailingedge.websocket.transport import Dial, dial
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from trailingedge.model.order_commands import (
 )
 from trailingedge.model.order_outcomes import Outcome, ReplaceOutcome
 from trailingedge.model.order_requests import Manner, NewOrder
-from trailingedge.websocket.draft import Written
+from trailingedge.websocket.prepared_request import Written
 
 logger = logging.getLogger(__name__)
 

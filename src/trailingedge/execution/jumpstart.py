@@ -18,7 +18,7 @@ from trailingedge.model.client_order_ids import OwnId
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Balance, BookTop, Side, SymbolRules
 from trailingedge.model.market_state import Snapshots
-from trailingedge.websocket.messages import AccountPosition
+from trailingedge.websocket.event_parser import AccountPosition
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderRecord, OrderStatus, Regime, Side, SymbolRules
 from trailingedge.strategy.inputs import Holdings, Params
 from trailingedge.strategy.state import Memory
-from trailingedge.websocket.messages import AccountPosition
+from trailingedge.websocket.event_parser import AccountPosition
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.notifications.telegram_line import BotRefused, BotUnreachable, Line
 from trailingedge.notifications.telegram_outbox import GAP_S, Message, Outbox, Pace
-from trailingedge.websocket.connection import Backoff
+from trailingedge.websocket.transport import Backoff
 
 # Longer than most resolvers take to give up: names are looked up in threads, and the threads are few.
 PATIENCE_S: Final = 20.0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from trailingedge.core.errors import TrailingEdgeError
-from trailingedge.websocket.connection import on_loopback
+from trailingedge.websocket.transport import on_loopback
 
 if TYPE_CHECKING:
     import ssl

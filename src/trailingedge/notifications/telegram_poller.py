@@ -14,7 +14,7 @@ from trailingedge.core.clock import Clock
 from trailingedge.notifications.telegram_chat import BACKOFF_BASE_S, BACKOFF_MAX_S
 from trailingedge.notifications.telegram_commands import MENU, Commands, read_message
 from trailingedge.notifications.telegram_line import BotRefused, BotUnreachable, Line
-from trailingedge.websocket.connection import Backoff
+from trailingedge.websocket.transport import Backoff
 
 HOLD_S: Final = 50  # how long Telegram may hold a question that it has no answer to
 _PATIENCE_S: Final = 10.0

@@ -21,7 +21,7 @@ from trailingedge.record.standing import StandingClock
 from trailingedge.record.threshold import Do, Line, Threshold, error_of, is_of_our_own
 from trailingedge.record.turns import count_no_more, counter_of
 from trailingedge.record.watchman import Watchman
-from trailingedge.websocket.connection import Dial, Hear, Socket, hears_at_once
+from trailingedge.websocket.transport import Dial, Hear, Socket, hears_at_once
 from trailingedge.wiring import Entry as Entered
 from trailingedge.wiring import Surroundings
 

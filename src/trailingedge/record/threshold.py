@@ -18,7 +18,7 @@ from trailingedge.core.clock import Alarm, wake
 from trailingedge.core.errors import SessionLost
 from trailingedge.record import failures
 from trailingedge.record.standing import StandingClock
-from trailingedge.websocket.connection import Hear, Socket
+from trailingedge.websocket.transport import Hear, Socket
 from trailingedge.wiring import KeyCheck, SaveFrames
 
 Do = Callable[[], Awaitable[str | None]]

@@ -10,7 +10,7 @@ from trailingedge.model.intent import Kind
 from trailingedge.model.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, plain
 from trailingedge.notifications.texts import EXIT_NAMES
 from trailingedge.record.lines import decode
-from trailingedge.websocket.messages import (
+from trailingedge.websocket.event_parser import (
     AccountPosition,
     Answered,
     KlineHeard,
@@ -19,7 +19,7 @@ from trailingedge.websocket.messages import (
     read_api_frame,
     read_stream_frame,
 )
-from trailingedge.websocket.results import read_order
+from trailingedge.websocket.response_parser import read_order
 
 _REQUESTS: Final = (">", "!>")
 _KINDS: Final = {kind.value: name for kind, name in EXIT_NAMES.items()}

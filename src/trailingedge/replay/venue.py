@@ -55,8 +55,8 @@ from trailingedge.simulator.refusals import (
 )
 from trailingedge.simulator.tape import Tick
 from trailingedge.simulator.terms import Terms
-from trailingedge.websocket.messages import Reply
-from trailingedge.websocket.refusals import judge
+from trailingedge.websocket.error_codes import judge
+from trailingedge.websocket.event_parser import Reply
 
 _OWNER: Final = "owner"
 

@@ -24,10 +24,11 @@ from trailingedge.model.order_requests import (
     place_params,
     status_params,
 )
-from trailingedge.websocket.api import Caller
-from trailingedge.websocket.conversation import PATIENCE_S, refusal_of, result_of
-from trailingedge.websocket.messages import AccountPosition, Reply
-from trailingedge.websocket.results import (
+from trailingedge.websocket.api_client import Caller
+from trailingedge.websocket.api_session import PATIENCE_S, refusal_of, result_of
+from trailingedge.websocket.event_parser import AccountPosition, Reply
+from trailingedge.websocket.request_tracker import Answer
+from trailingedge.websocket.response_parser import (
     Commission,
     read_account,
     read_commission,
@@ -36,7 +37,6 @@ from trailingedge.websocket.results import (
     read_server_time,
     read_trades,
 )
-from trailingedge.websocket.session import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import SessionLost
 from trailingedge.model.market import ExecutionReport, ExecutionType
 from trailingedge.model.market_state import Snapshots
-from trailingedge.websocket.messages import (
+from trailingedge.websocket.event_parser import (
     AccountEvent,
     AccountPosition,
     BalanceUpdate,

@@ -6,9 +6,9 @@ from typing import Final
 
 from trailingedge.core.errors import ConfigError, RequestRefused
 from trailingedge.model.market import BookTop, Kline, RateLimit, SymbolRules
-from trailingedge.websocket.api import Caller
-from trailingedge.websocket.conversation import PATIENCE_S
-from trailingedge.websocket.results import read_book, read_exchange_info, read_klines, read_server_time
+from trailingedge.websocket.api_client import Caller
+from trailingedge.websocket.api_session import PATIENCE_S
+from trailingedge.websocket.response_parser import read_book, read_exchange_info, read_klines, read_server_time
 
 logger = logging.getLogger(__name__)
 

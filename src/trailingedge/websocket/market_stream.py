@@ -19,12 +19,11 @@ from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestR
 from trailingedge.model.market import BookTop, Kline
 from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket import market_fetch
-from trailingedge.websocket.addresses import market_url
-from trailingedge.websocket.api import Caller
-from trailingedge.websocket.connection import Backoff, Dial, Socket, ViolationCount, shown, side_by_side
-from trailingedge.websocket.conversation import Note
-from trailingedge.websocket.link import FULL_LIFE_S, Follow, Link
-from trailingedge.websocket.messages import (
+from trailingedge.websocket.api_client import Caller
+from trailingedge.websocket.api_session import Note
+from trailingedge.websocket.connection_supervisor import FULL_LIFE_S, Follow, Link
+from trailingedge.websocket.event_parser import (
+    BookFrames,
     ControlReply,
     KlineHeard,
     NoBook,
@@ -34,9 +33,11 @@ from trailingedge.websocket.messages import (
     TopHeard,
     Unrecognized,
     read_stream_frame,
+    read_top,
 )
-from trailingedge.websocket.relay import Relay
-from trailingedge.websocket.top_frame import BookFrames, read_top
+from trailingedge.websocket.feed_handover import Relay
+from trailingedge.websocket.preconnect import market_url
+from trailingedge.websocket.transport import Backoff, Dial, Socket, ViolationCount, shown, side_by_side
 
 logger = logging.getLogger(__name__)
 

@@ -26,13 +26,13 @@ from trailingedge.model.order_requests import (
     status_params,
 )
 from trailingedge.websocket.account import ServerClock
-from trailingedge.websocket.api import Poster
-from trailingedge.websocket.draft import Draft, Written
-from trailingedge.websocket.fields import Fields, fields, integer, text, text_or
-from trailingedge.websocket.messages import Reply
-from trailingedge.websocket.refusals import judge
-from trailingedge.websocket.results import read_order, read_orders
-from trailingedge.websocket.session import Answer, NotSent, Silence
+from trailingedge.websocket.api_client import Poster
+from trailingedge.websocket.error_codes import judge
+from trailingedge.websocket.event_parser import Reply
+from trailingedge.websocket.json_fields import Fields, fields, integer, text, text_or
+from trailingedge.websocket.prepared_request import Draft, Written
+from trailingedge.websocket.request_tracker import Answer, NotSent, Silence
+from trailingedge.websocket.response_parser import read_order, read_orders
 
 _PARTIALLY_FAILED: Final = -2021
 _FAILED: Final = -2022

@@ -13,9 +13,9 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ProtocolViolation, SessionLost
 from trailingedge.model.market import ZERO, Side
-from trailingedge.websocket.connection import Backoff, Dial, Socket, ViolationCount, shown
-from trailingedge.websocket.fields import amount, decode, fields, flag, integer
-from trailingedge.websocket.link import Follow, Link
+from trailingedge.websocket.connection_supervisor import Follow, Link
+from trailingedge.websocket.json_fields import amount, decode, fields, flag, integer
+from trailingedge.websocket.transport import Backoff, Dial, Socket, ViolationCount, shown
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,139 @@
+"""The WebSocket API as everybody uses it: whichever `Conversation` is in office on a `Link`.
+
+Each conversation is opened (logon, subscription, whatever must be reconciled) before it takes office; only
+then are questions and orders put to it, each to exactly one. Those that were put to its predecessor are
+still answered there.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from trailingedge.core.clock import Clock
+from trailingedge.model.market import RateLimit
+from trailingedge.websocket.api_session import PATIENCE_S, Conversation, Note, result_of
+from trailingedge.websocket.connection_supervisor import FULL_LIFE_S, Follow, Link
+from trailingedge.websocket.prepared_request import Written
+from trailingedge.websocket.request_tracker import Answer, Listener, NotSent, Params
+from trailingedge.websocket.transport import Backoff, Dial, Socket
+
+
+class Caller(Protocol):
+    """Whoever can put a question to the exchange and wait for the answer."""
+
+    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> Answer:
+        """The answer as a value."""
+        ...
+
+    async def call(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> object:
+        """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
+        ...
+
+
+class Poster(Protocol):
+    """Whoever can write a request and go on: the order path."""
+
+    def write(self, word: Callable[[int], str]) -> Written: ...
+
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None: ...
+
+
+async def _trust(_: Conversation) -> None:
+    await asyncio.Event().wait()
+
+
+class ApiConnection:
+    """Questions and answers over a connection that comes back by itself.
+
+    `on_open` is awaited with each new conversation, `on_watch` for as long as it is in office. `on_down` is
+    called once per loss, after every listener in flight has heard silence. `server_ms` is the exchange's
+    wall clock, by which it says how long it wants to be left alone.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        dial: Dial,
+        clock: Clock,
+        backoff: Backoff,
+        on_open: Callable[[Conversation], Awaitable[None]],
+        on_watch: Callable[[Conversation], Awaitable[None]] = _trust,
+        on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None,
+        on_down: Callable[[str], None] = lambda _: None,
+        server_ms: Callable[[], int] | None = None,
+        note: Note = lambda _direction, _frames: None,
+        full_life_s: float = FULL_LIFE_S,
+    ) -> None:
+        def begin(socket: Socket, follow: Follow) -> Conversation:
+            return Conversation(
+                socket,
+                clock,
+                follow,
+                on_open=on_open,
+                on_watch=on_watch,
+                on_limits=on_limits,
+                server_ms=server_ms or clock.unix_ms,
+                note=note,
+            )
+
+        self._link = Link(
+            "api", url, begin, dial=dial, clock=clock, backoff=backoff, on_down=on_down, full_life_s=full_life_s
+        )
+
+    @property
+    def current(self) -> Conversation | None:
+        """The conversation in office."""
+        return self._link.current
+
+    @property
+    def is_ready(self) -> bool:
+        current = self._link.current
+        return current is not None and not current.is_over
+
+    @property
+    def is_ending(self) -> bool:
+        """It was told to stay down."""
+        return self._link.ending
+
+    @property
+    def reconnects(self) -> int:
+        return self._link.reconnects
+
+    async def ready(self) -> None:
+        """Wait until a conversation was opened."""
+        await self._link.occupied()
+
+    def hurry(self) -> None:
+        """The end is near: a lost connection is dialled again soon and often."""
+        self._link.hurry()
+
+    def stay_down(self) -> None:
+        """From now on a lost connection stays lost, and `run` returns."""
+        self._link.stay_down()
+
+    async def run(self) -> None:
+        """Until `stay_down`. Raises ExchangeUnreachable, and whatever `on_open` raises for a person to act on."""
+        await self._link.run()
+
+    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> Answer:
+        """The answer as a value."""
+        current = self._link.current
+        return NotSent("not connected") if current is None else await current.ask(method, params, patience_s)
+
+    async def call(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> object:
+        """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
+        return result_of(method, await self.ask(method, params, patience_s))
+
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+        """Write the request and return; `heard` gets the answer. Not ready: it hears NotSent at once."""
+        current = self._link.current
+        if current is None:
+            heard(NotSent("not connected"))
+        else:
+            current.post(method, params, patience_s, heard)
+
+    def write(self, word: Callable[[int], str]) -> Written:
+        """Write a request, worded for its number; whoever wrote it then listens."""
+        current = self._link.current
+        return Written(None, NotSent("not connected")) if current is None else current.write(word)

@@ -1,0 +1,250 @@
+"""One connection to the WebSocket API, from its first question to its last answer.
+
+The `Session` knows which answer belongs to which question; here its frames are written and read, and its
+patience is kept. Whoever opens the conversation may put questions before anybody else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from trailingedge.core.clock import Clock
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
+from trailingedge.model.market import RateLimit
+from trailingedge.model.order_outcomes import Unanswered
+from trailingedge.websocket.error_codes import judge, told_ms
+from trailingedge.websocket.event_parser import AccountEvent, Reply, ServerShutdown
+from trailingedge.websocket.prepared_request import Written
+from trailingedge.websocket.request_tracker import Answer, Listener, NotSent, Params, Revoked, Session, Silence
+from trailingedge.websocket.transport import Socket, ViolationCount, shown, side_by_side
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 10.0  # the exchange itself gives a request up after ten seconds
+_GLANCE_S: Final = 0.5  # how late a time-out may be noticed
+_LEAST_SLEEP_S: Final = 0.001
+_LONGEST_QUIET_S: Final = 3 * 24 * 3600.0  # the longest ban there is
+_STRAGGLERS_S: Final = 1.0  # events of before the end may still be on their way
+_OWED_WITHIN_S: Final = 5.0
+
+Note = Callable[[str, Sequence[str | bytes]], None]
+
+
+class Conversation:
+    """A Caller on one socket. `on_event` hears what comes unasked and may raise SessionLost.
+
+    `follow` is called with the reason when another connection should take this one's place. `note` is
+    told of all frames, ">" sent or "<" heard, as many at a time as came together. `server_ms` is the
+    exchange's wall clock.
+    """
+
+    def __init__(
+        self,
+        socket: Socket,
+        clock: Clock,
+        follow: Callable[[str], None],
+        *,
+        on_open: Callable[["Conversation"], Awaitable[None]],
+        on_watch: Callable[["Conversation"], Awaitable[None]],
+        server_ms: Callable[[], int],
+        on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None,
+        note: Note = lambda _direction, _frames: None,
+    ) -> None:
+        self.on_event: Callable[[AccountEvent], None] = lambda _: None
+        self.follow = follow
+        self._socket = socket
+        self._clock = clock
+        self._on_open = on_open
+        self._on_watch = on_watch
+        self._server_ms = server_ms
+        self._note = note
+        self._session = Session(on_limits)
+        self._quiet_until_s = float("-inf")
+        self._ban_minded: Reply | None = None
+        self._lost: SessionLost | None = None
+        self._broken = asyncio.Event()
+        self._violations = ViolationCount()
+        self._asked = asyncio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        return self._lost is not None
+
+    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> Answer:
+        """The answer as a value."""
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def heard(answer: Answer) -> None:
+            if not answered.done():  # given up by its caller, or late
+                answered.set_result(answer)
+
+        self.post(method, params, patience_s, heard)
+        return await answered
+
+    async def call(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> object:
+        """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
+        return result_of(method, await self.ask(method, params, patience_s))
+
+    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+        """Write the request and return; `heard` gets the answer."""
+        refused = self._refusal()
+        if refused is not None:
+            heard(refused)
+            return
+        text = self._session.ask(method, params, self._clock.now_s(), patience_s, heard)
+        self._asked.set()
+        try:
+            self._socket.send(text)
+        except SessionLost as lost:
+            self.end(lost)
+        # An order must not wait for the log.
+        self._note(">", (text,))
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("> %s", shown(text))
+
+    def write(self, word: Callable[[int], str]) -> "Written":
+        """Write a request, worded for its number, before anything else is done; whoever wrote it then listens."""
+        refused = self._refusal()
+        if refused is not None:
+            return Written(None, refused)
+        number = self._session.next_number()
+        text = word(number)
+        lost = None
+        try:
+            self._socket.send(text)
+        except SessionLost as error:
+            lost = error
+
+        def listen(method: str, patience_s: float, heard: Listener) -> None:
+            self._session.expect(number, method, self._clock.now_s(), patience_s, heard)
+            self._asked.set()
+            if lost is not None:
+                self.end(lost)
+            self._note(">", (text,))
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("> %s", shown(text))
+
+        return Written(listen)
+
+    def _refusal(self) -> NotSent | None:
+        """Why nothing may be written now."""
+        if self._lost is not None:
+            return NotSent(str(self._lost))
+        quiet_s = self._quiet_until_s - self._clock.now_s()
+        if quiet_s > 0.0:  # asking on would only lengthen the ban
+            return NotSent(f"the exchange wants to hear nothing for {quiet_s:.0f} s", quiet_s)
+        return None
+
+    # A life on a link ------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Hear what is said, and give up what is not. Raises SessionLost."""
+        try:
+            await side_by_side(self._socket.listen(self._hear_all), self._expire(), self._break())
+        except SessionLost as lost:
+            lost.wait_s = max(lost.wait_s, self._quiet_until_s - self._clock.now_s())
+            raise
+
+    async def open(self) -> None:
+        """Raises SessionLost, and whatever else a person must act on."""
+        try:
+            await self._on_open(self)
+        except RequestRefused as refused:
+            wait_s = refused.wait_s(self._server_ms())
+            raise SessionLost(f"the session could not be opened: {refused}", wait_s) from refused
+        except (OutcomeUnknown, ProtocolViolation) as error:
+            raise SessionLost(f"the session could not be opened: {error}") from error
+
+    async def watch(self) -> None:
+        """Raises SessionLost where the connection turns out to be no use."""
+        await self._on_watch(self)
+
+    async def finish(self) -> None:
+        """Wait until everything asked is answered, and for events that are on their way."""
+        await self._clock.sleep(_STRAGGLERS_S)
+        deadline_s = self._clock.now_s() + _OWED_WITHIN_S
+        while self._session.in_flight and self._clock.now_s() < deadline_s:
+            await self._clock.sleep(_GLANCE_S)
+
+    def end(self, lost: SessionLost) -> None:
+        """It is over: silence for every question in flight. Only the first reason counts."""
+        if self._lost is None:
+            self._lost = lost
+            self._broken.set()
+            self._session.lost(str(lost))
+
+    def _mind_ban(self) -> None:
+        """Whoever is told to wait must not be asked by another of us meanwhile."""
+        ban = self._session.ban
+        if ban is not None and ban is not self._ban_minded:
+            self._ban_minded = ban
+            refused = refusal_of("ban", ban)
+            ban_s = refused.wait_s(self._server_ms()) if isinstance(refused, RequestRefused) else 0.0
+            self._quiet_until_s = self._clock.now_s() + min(ban_s, _LONGEST_QUIET_S)
+
+    async def _break(self) -> None:
+        """A write has failed; the reader may not have noticed yet."""
+        await self._broken.wait()
+        raise self._lost or SessionLost("ended")
+
+    def _hear_all(self, frames: Sequence[str | bytes]) -> None:
+        """Raises SessionLost."""
+        self._note("<", frames)
+        for frame in frames:
+            try:
+                self._hear(frame)
+            except SessionLost:
+                raise
+            except ProtocolViolation as violation:
+                self._violations.add(violation, self._clock.now_s())
+            except Exception:  # a handler's mistake must not cut us off from the account's news
+                logger.exception("frame handler failed")
+            finally:
+                if logger.isEnabledFor(logging.DEBUG):
+                    logger.debug("< %s", shown(frame))
+
+    def _hear(self, frame: str | bytes) -> None:
+        message = self._session.hear(frame)
+        if message is None:
+            self._mind_ban()
+            return
+        if isinstance(message, Revoked):
+            raise SessionLost(f"the exchange revoked the session: {message.code} {message.text}")
+        if isinstance(message, ServerShutdown):
+            self.follow("the server shuts down")
+            return
+        self.on_event(message)
+
+    async def _expire(self) -> None:
+        """Give up what was not answered in time."""
+        while True:
+            due_s = self._session.next_expiry_s
+            if due_s is None:
+                self._asked.clear()
+                await self._asked.wait()
+                continue
+            # In short naps: a question with less patience may come in between.
+            await self._clock.sleep(min(_GLANCE_S, max(_LEAST_SLEEP_S, due_s - self._clock.now_s())))
+            self._session.expire(self._clock.now_s())
+
+
+def result_of(method: str, answer: Answer) -> object:
+    """The raw result of an answer. Raises RequestRefused, OutcomeUnknown or SessionLost."""
+    if isinstance(answer, NotSent):
+        raise (ToldToWait if answer.wait_s else SessionLost)(f"{method}: {answer.reason}", answer.wait_s)
+    if isinstance(answer, Silence) and answer.connection_lost:
+        raise SessionLost(f"{method}: {answer.reason}")
+    if isinstance(answer, Silence):
+        raise OutcomeUnknown(f"{method}: {answer.reason}")
+    if answer.ok:
+        return answer.result
+    raise refusal_of(method, answer)
+
+
+def refusal_of(method: str, reply: Reply) -> RequestRefused | OutcomeUnknown:
+    """What a reply that is no success amounts to, for whoever waits for it."""
+    verdict = judge(reply)
+    if isinstance(verdict, Unanswered):
+        return OutcomeUnknown(f"{method}: {verdict.reason}")
+    return RequestRefused(verdict.code, verdict.text, verdict.retry_at_ms, told_ms(reply))

@@ -1,0 +1,73 @@
+"""A dial that has begun before anybody asks for it.
+
+A handshake is mostly waiting, and so is loading whoever wants the connection: the two can be spent together.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from trailingedge.websocket.transport import Dial, Socket
+
+Attempt = asyncio.Task[Socket | Exception]
+
+
+class HeadStart:
+    """Dials as `dial` does; the first who asks for an address that was begun with gets what came of that."""
+
+    def __init__(self, dial: Dial) -> None:
+        self._dial = dial
+        self._begun: dict[str, Attempt] = {}
+
+    def begin(self, url: str, tasks: asyncio.TaskGroup) -> None:
+        """Dial `url`, as one of `tasks`."""
+        self._begun[url] = tasks.create_task(self._try(url))
+
+    async def under_way(self, within_s: float) -> None:
+        """Let what was begun be answered, as far as that comes of it `within_s`."""
+        if self._begun:
+            await asyncio.wait(self._begun.values(), timeout=within_s)
+
+    async def dial(self, url: str) -> Socket:
+        """An open connection. Raises what `dial` does."""
+        attempt = self._begun.pop(url, None)
+        if attempt is None:
+            return await self._dial(url)
+        came = await attempt
+        if isinstance(came, Exception):
+            raise came
+        return came
+
+    async def give_up(self) -> None:
+        """Nobody asks any more: leave no connection behind."""
+        while self._begun:
+            _, attempt = self._begun.popitem()
+            attempt.cancel()
+            await asyncio.wait([attempt])
+            if not attempt.cancelled() and not isinstance(came := attempt.result(), Exception):
+                await came.close()
+
+    async def _try(self, url: str) -> Socket | Exception:
+        try:
+            return await self._dial(url)
+        except Exception as failure:  # noqa: BLE001 - whoever asks shall judge, and it must not end the others
+            return failure
+
+
+@contextlib.asynccontextmanager
+async def head_start(dial: Dial, *urls: str) -> AsyncIterator[HeadStart]:
+    """Begin to dial each of `urls`, in that order. What nobody has asked for in the end is closed again."""
+    start = HeadStart(dial)
+    async with asyncio.TaskGroup() as tasks:
+        for url in urls:
+            start.begin(url, tasks)
+        try:
+            yield start
+        finally:
+            await start.give_up()
+
+
+def market_url(base_url: str, symbol: str, interval: str) -> str:
+    """Best prices and klines of one symbol, over one connection."""
+    streams = f"{symbol.lower()}@bookTicker/{symbol.lower()}@kline_{interval}"
+    return f"{base_url.rstrip('/')}/stream?streams={streams}"

@@ -1,0 +1,48 @@
+"""A cancel-replace written out beforehand but for its numbers; and a request that is sent before anybody listens."""
+
+import json
+from collections.abc import Callable
+from typing import Final
+
+from trailingedge.model.order_requests import CANCEL_REPLACE, NewOrder, replace_params
+from trailingedge.websocket.request_tracker import Listener, NotSent
+
+_PRICE: Final = "<price>"
+_QUANTITY: Final = "<quantity>"
+_TIME: Final = '"<time>"'
+
+
+class Draft:
+    """The text of one request, to the letter what `Session.ask` makes of the same parameters."""
+
+    __slots__ = ("_after_price", "_after_quantity", "_after_time", "_before")
+
+    def __init__(self, symbol: str, cancel_order_id: int, replacing: NewOrder, recv_window_ms: int) -> None:
+        params = replace_params(symbol, cancel_order_id, replacing.client_order_id, replacing)
+        params.update(price=_PRICE, quantity=_QUANTITY, timestamp=_TIME.strip('"'), recvWindow=recv_window_ms)
+        text = json.dumps({"method": CANCEL_REPLACE, "params": params}, ensure_ascii=False, separators=(",", ":"))
+        self._before, rest = text[1:].split(_QUANTITY)
+        self._after_quantity, rest = rest.split(_PRICE)
+        self._after_price, self._after_time = rest.split(_TIME)
+
+    def text(self, number: int, price: str, quantity: str, timestamp_ms: int) -> str:
+        """The request of that number; price and quantity plain, as the exchange accepts them."""
+        return (
+            f'{{"id":{number},{self._before}{quantity}{self._after_quantity}{price}{self._after_price}'
+            f"{timestamp_ms}{self._after_time}"
+        )
+
+
+class Written:
+    """A request that went out, or did not, before anybody listens for its answer."""
+
+    def __init__(self, listen: Callable[[str, float, Listener], None] | None, refused: NotSent | None = None) -> None:
+        self._listen = listen
+        self._refused = refused
+
+    def heard_by(self, method: str, patience_s: float, heard: Listener) -> None:
+        """Once: `heard` gets the answer, as after `post`."""
+        if self._listen is not None:
+            self._listen(method, patience_s, heard)
+        elif self._refused is not None:
+            heard(self._refused)

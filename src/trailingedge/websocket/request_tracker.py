@@ -1,0 +1,154 @@
+"""Pairs answers with questions, for the life of one connection. No socket, no clock.
+
+Every question has an id and a patience. Its listener hears one answer, or silence when the patience is
+over; a reply that comes after that is still delivered, for it ends a doubt. Once the connection is
+lost every listener in flight hears silence, and nothing of this session is delivered any more.
+"""
+
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from trailingedge.model.market import RateLimit
+from trailingedge.websocket.event_parser import AccountEvent, Answered, Reply, read_api_frame
+
+logger = logging.getLogger(__name__)
+
+_GIVEN_UP_KEPT: Final = 1000
+_BANNED: Final = 418
+_TOO_MUCH: Final = (429, -1003)  # of weight; 429 −1015 is about orders alone
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Asked and not answered: a time-out, or the connection was lost. It may have been done."""
+
+    reason: str
+    connection_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Never written to a socket: certainly not done. `wait_s`: how long the exchange wants to hear nothing."""
+
+    reason: str
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The exchange dropped the session: the key or its permission is gone."""
+
+    code: int
+    text: str
+
+
+Answer = Reply | Silence | NotSent
+Listener = Callable[[Answer], None]
+Params = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    method: str
+    expires_s: float
+    heard: Listener
+
+
+class Session:
+    """One conversation with the WebSocket API. `on_limits` hears the rate limits of each reply."""
+
+    def __init__(self, on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None) -> None:
+        self.ban: Reply | None = None  # the exchange wants to hear nothing from our address for a while
+        self._on_limits = on_limits
+        self._last_id = 0
+        self._in_flight: dict[int, _Question] = {}
+        self._given_up: OrderedDict[int, _Question] = OrderedDict()
+        self._over = False
+
+    @property
+    def in_flight(self) -> int:
+        """How many questions wait for an answer."""
+        return len(self._in_flight)
+
+    @property
+    def next_expiry_s(self) -> float | None:
+        """When the next patience is over; None while nothing is in flight."""
+        return min((question.expires_s for question in self._in_flight.values()), default=None)
+
+    def ask(self, method: str, params: Params | None, now_s: float, patience_s: float, heard: Listener) -> str:
+        """The text of the frame to be sent. `heard` gets its answer, and a late one once more."""
+        number = self.next_number()
+        self.expect(number, method, now_s, patience_s, heard)
+        request: dict[str, object] = {"id": number, "method": method}
+        if params:
+            request["params"] = dict(params)
+        return json.dumps(request, ensure_ascii=False, separators=(",", ":"))
+
+    def next_number(self) -> int:
+        """The id of a question that is worded elsewhere, and of no other."""
+        self._last_id += 1
+        return self._last_id
+
+    def expect(self, number: int, method: str, now_s: float, patience_s: float, heard: Listener) -> None:
+        """The question of that number goes out, or has just gone."""
+        self._in_flight[number] = _Question(method, now_s + patience_s, heard)
+
+    def hear(self, frame: str | bytes) -> AccountEvent | Revoked | None:
+        """Deliver a reply, or return what came unasked. Raises ProtocolViolation for a frame that is neither."""
+        message = read_api_frame(frame)
+        if self._over:
+            return None
+        if not isinstance(message, Answered):
+            return message
+        reply = message.reply
+        if reply.status == _BANNED or (reply.status, reply.code) == _TOO_MUCH:
+            self.ban = reply
+        if message.request_id is None:
+            return self._hear_nobodys(reply)
+        if reply.limits:
+            self._on_limits(reply.limits)
+        question = self._in_flight.pop(message.request_id, None) or self._given_up.pop(message.request_id, None)
+        if question is None:
+            logger.debug("! answer to no question of ours id=%d", message.request_id)
+        else:
+            _tell(question, reply)
+        return None
+
+    def expire(self, now_s: float) -> None:
+        """Silence for every question whose patience is over."""
+        expired = [number for number, question in self._in_flight.items() if question.expires_s <= now_s]
+        for number in expired:
+            question = self._in_flight.pop(number)
+            self._given_up[number] = question
+            if len(self._given_up) > _GIVEN_UP_KEPT:
+                self._given_up.popitem(last=False)
+            logger.debug("! no answer in time id=%d method=%s", number, question.method)
+            _tell(question, Silence("timeout"))
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone: silence for all, and nothing after it."""
+        self._over = True
+        abandoned = list(self._in_flight.values())
+        self._in_flight.clear()
+        self._given_up.clear()
+        for question in abandoned:
+            _tell(question, Silence(reason, connection_lost=True))
+
+    @staticmethod
+    def _hear_nobodys(reply: Reply) -> Revoked | None:
+        """An answer without an id: our key was revoked, or a request of ours could not be read."""
+        if reply.status == 401:
+            return Revoked(reply.code, reply.text)
+        logger.error("a request could not be read status=%d code=%d text=%r", reply.status, reply.code, reply.text)
+        return None
+
+
+def _tell(question: _Question, answer: Answer) -> None:
+    try:
+        question.heard(answer)
+    except Exception:  # one listener's mistake must not cost the others their answers
+        logger.exception("listener failed method=%s", question.method)

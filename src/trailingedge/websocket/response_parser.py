@@ -1,0 +1,261 @@
+"""What answers hold, as nouns: symbol rules, klines, balances, orders, trades, commission.
+
+Each reader takes the raw `result` of one method and returns its noun or raises ProtocolViolation.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from trailingedge.core.errors import ProtocolViolation
+from trailingedge.model.market import (
+    ZERO,
+    AccountTrade,
+    Balance,
+    BookTop,
+    Kline,
+    OrderRecord,
+    RateLimit,
+    Side,
+    SymbolRules,
+)
+from trailingedge.websocket.event_parser import AccountPosition, read_order_status, read_rate_limits, read_side
+from trailingedge.websocket.json_fields import (
+    Fields,
+    amount,
+    amount_or,
+    as_amount,
+    as_integer,
+    fields,
+    flag,
+    integer,
+    integer_or,
+    items,
+    text,
+    text_or,
+)
+
+_USUAL_PRECISION: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """What a fill costs as a fraction of what it brings: the worse of buying and selling, no discount."""
+
+    maker: Decimal
+    taker: Decimal
+
+
+def read_server_time(result: object) -> int:
+    """Milliseconds since 1970, from `time`."""
+    return integer(fields(result), "serverTime")
+
+
+def read_exchange_info(result: object, symbol: str) -> tuple[SymbolRules | None, tuple[RateLimit, ...]]:
+    """The rules of `symbol` (None where it is not listed) and the exchange's rate limits."""
+    info = fields(result)
+    limits = read_rate_limits(info.get("rateLimits", []))
+    for entry in items(info.get("symbols"), "symbols"):
+        listed = fields(entry, "symbols")
+        if text(listed, "symbol") == symbol:
+            return _read_symbol(listed), limits
+    return None, limits
+
+
+def read_klines(result: object) -> tuple[Kline, ...]:
+    """The rows of `klines`, oldest first, all marked closed: which one still forms, only its reader knows."""
+    klines = []
+    # A candle opens where the last one closed, and most end at one of their edges: equal amounts are kept once.
+    amounts: dict[object, Decimal] = {}
+    for entry in items(result, "klines"):
+        row = items(entry, "kline")
+        if len(row) < 7:
+            raise ProtocolViolation(f"kline: expected at least 7 columns, got {len(row)}")
+        open_price, high, low, close, volume = (_kept_once(amounts, value) for value in row[1:6])
+        try:
+            klines.append(
+                Kline(
+                    as_integer(row[0], "open time"),
+                    as_integer(row[6], "close time"),
+                    open_price,
+                    high,
+                    low,
+                    close,
+                    volume,
+                )
+            )
+        except ValueError as error:
+            raise ProtocolViolation(str(error)) from error
+    return tuple(klines)
+
+
+def _kept_once(amounts: dict[object, Decimal], value: object) -> Decimal:
+    if not isinstance(value, str):  # what is equal to a text is that text, and nothing else is as certain
+        return as_amount(value, "kline")
+    known = amounts.get(value)
+    if known is None:
+        known = amounts[value] = as_amount(value, "kline")
+    return known
+
+
+def read_book(result: object) -> BookTop:
+    """The best prices of `ticker.book`."""
+    book = fields(result)
+    try:
+        return BookTop(
+            amount(book, "bidPrice"), amount(book, "askPrice"), amount(book, "bidQty"), amount(book, "askQty")
+        )
+    except ValueError as error:
+        raise ProtocolViolation(str(error)) from error
+
+
+def read_account(result: object) -> AccountPosition:
+    """All balances of `account.status`."""
+    account = fields(result)
+    balances = []
+    for entry in items(account.get("balances"), "balances"):
+        balance = fields(entry, "balances")
+        balances.append(Balance(text(balance, "asset"), amount(balance, "free"), amount(balance, "locked")))
+    return AccountPosition(tuple(balances), integer(account, "updateTime"))
+
+
+def read_commission(result: object) -> Commission:
+    """The rates of `account.commission`: standard, special and tax together."""
+    account = fields(result)
+    maker = taker = ZERO
+    for name in ("standardCommission", "specialCommission", "taxCommission"):
+        if account.get(name) is None:
+            continue
+        rates = fields(account[name], name)
+        worse = max(amount_or(rates, "buyer", ZERO), amount_or(rates, "seller", ZERO))
+        maker += amount(rates, "maker") + worse
+        taker += amount(rates, "taker") + worse
+    return Commission(maker, taker)
+
+
+def read_order(result: object) -> OrderRecord:
+    """One order: a placement (ACK, RESULT or FULL), a cancel, an amendment or a query."""
+    answer = fields(result, "order")
+    amended = answer.get("amendedOrder")
+    order = answer if amended is None else fields(amended, "amendedOrder")
+    return OrderRecord(
+        order_id=integer(order, "orderId"),
+        client_order_id=text_or(order, _own_id_name(order, amended is not None), ""),
+        side=read_side(order, "side") if "side" in order else None,
+        status=read_order_status(order, "status") if "status" in order else None,
+        price=amount_or(order, "price", ZERO),
+        quantity=_either(order, "origQty", "qty") or ZERO,
+        filled_quantity=amount_or(order, "executedQty", ZERO),
+        filled_quote=_filled_quote(order),
+        time_ms=_time_ms(answer),
+        order_type=text_or(order, "type", ""),
+        pegged_price=amount(order, "peggedPrice") if "peggedPrice" in order else None,
+        created_ms=integer(order, "time") if "time" in order else None,
+    )
+
+
+def read_orders(result: object) -> tuple[OrderRecord, ...]:
+    """The orders of `openOrders.status` or `allOrders`, in the exchange's order."""
+    return tuple(read_order(entry) for entry in items(result, "orders"))
+
+
+def read_trades(result: object) -> tuple[AccountTrade, ...]:
+    """The rows of `myTrades`, oldest first."""
+    return tuple(_read_trade(fields(entry, "trade")) for entry in items(result, "trades"))
+
+
+def _read_symbol(listed: Fields) -> SymbolRules:
+    """Every filter is optional, and a zero in the price filter switches that part of it off."""
+    filters = [fields(entry, "filters") for entry in items(listed.get("filters"), "filters")]
+    price = _filter(filters, "PRICE_FILTER")
+    lot = _filter(filters, "LOT_SIZE")
+    notionals = (_filter(filters, "NOTIONAL"), _filter(filters, "MIN_NOTIONAL"))
+    percent, by_side = _filter(filters, "PERCENT_PRICE"), _filter(filters, "PERCENT_PRICE_BY_SIDE")
+    return SymbolRules(
+        symbol=text(listed, "symbol"),
+        base_asset=text(listed, "baseAsset"),
+        quote_asset=text(listed, "quoteAsset"),
+        tick_size=_limit(price, "tickSize") or _grid(listed, "quoteAssetPrecision"),
+        step_size=_limit(lot, "stepSize") or _grid(listed, "baseAssetPrecision"),
+        min_quantity=_limit(lot, "minQty") or ZERO,
+        max_quantity=_limit(lot, "maxQty"),
+        min_price=_limit(price, "minPrice") or ZERO,
+        max_price=_limit(price, "maxPrice"),
+        min_notional=max(_limit(notional, "minNotional") or ZERO for notional in notionals),
+        max_notional=_least(_limit(notional, "maxNotional") for notional in notionals),
+        bid_multiplier_up=_least((_limit(percent, "multiplierUp"), _limit(by_side, "bidMultiplierUp"))),
+        bid_multiplier_down=_most((_limit(percent, "multiplierDown"), _limit(by_side, "bidMultiplierDown"))),
+        ask_multiplier_up=_least((_limit(percent, "multiplierUp"), _limit(by_side, "askMultiplierUp"))),
+        ask_multiplier_down=_most((_limit(percent, "multiplierDown"), _limit(by_side, "askMultiplierDown"))),
+        status=text(listed, "status"),
+        peg_allowed=listed.get("pegInstructionsAllowed") is True,
+    )
+
+
+def _filter(filters: Iterable[Fields], kind: str) -> Fields:
+    """The filter of that type; empty where the symbol has none."""
+    return next((found for found in filters if found.get("filterType") == kind), {})
+
+
+def _limit(filter_: Fields, name: str) -> Decimal | None:
+    """A positive limit, or None where it is absent or switched off."""
+    limit = amount_or(filter_, name, ZERO)
+    if limit < ZERO:
+        raise ProtocolViolation(f"{name}: negative limit {limit}")
+    return limit or None
+
+
+def _grid(listed: Fields, name: str) -> Decimal:
+    """The finest grid the asset's precision allows."""
+    precision = integer_or(listed, name, _USUAL_PRECISION)
+    if not 0 <= precision <= 18:
+        raise ProtocolViolation(f"{name}: no precision {precision}")
+    return Decimal(1).scaleb(-precision)
+
+
+def _least(limits: Iterable[Decimal | None]) -> Decimal | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _most(limits: Iterable[Decimal | None]) -> Decimal | None:
+    return max((limit for limit in limits if limit is not None), default=None)
+
+
+def _read_trade(trade: Fields) -> AccountTrade:
+    return AccountTrade(
+        trade_id=integer(trade, "id"),
+        order_id=integer(trade, "orderId"),
+        side=Side.BUY if flag(trade, "isBuyer") else Side.SELL,
+        price=amount(trade, "price"),
+        quantity=amount(trade, "qty"),
+        quote_quantity=amount(trade, "quoteQty"),
+        commission=amount(trade, "commission"),
+        commission_asset=text(trade, "commissionAsset"),
+        time_ms=integer(trade, "time"),
+        is_maker=flag(trade, "isMaker"),
+    )
+
+
+def _own_id_name(order: Fields, amended: bool) -> str:
+    """A cancel answers with its own id in `clientOrderId` and the order's beside it."""
+    return "origClientOrderId" if "origClientOrderId" in order and not amended else "clientOrderId"
+
+
+def _filled_quote(order: Fields) -> Decimal | None:
+    """None where the exchange says nothing, or "unknown" by a negative number."""
+    quote = _either(order, "cummulativeQuoteQty", "cumulativeQuoteQty")
+    return None if quote is None or quote < ZERO else quote
+
+
+def _either(order: Fields, name: str, other: str) -> Decimal | None:
+    if name in order:
+        return amount(order, name)
+    return amount(order, other) if other in order else None
+
+
+def _time_ms(order: Fields) -> int:
+    for name in ("transactTime", "updateTime", "time"):
+        if name in order:
+            return integer(order, name)
+    return 0

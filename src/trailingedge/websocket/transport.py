@@ -1,0 +1,304 @@
+"""The only sockets in the daemon, and the small rules of patience around them.
+
+The dial is an argument everywhere: the virtual loop replaces it by memory. What keeps a connection alive
+is the `Link`, one file further on. Messages are not compressed, and the event loop sets TCP_NODELAY: a
+frame is on its way when it is written.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import re
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from functools import cache
+from random import Random
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.version import version as library_version
+
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost
+
+logger = logging.getLogger(__name__)
+
+# The library's own DEBUG lines would show the logon's signature.
+_library_logger = logging.getLogger(f"{__name__}.library")
+_library_logger.setLevel(logging.INFO)
+
+_OPEN_TIMEOUT_S: Final = 10.0
+_CLOSE_TIMEOUT_S: Final = 0.5  # the end of a session has five seconds for everything
+_PING_EVERY_S: Final = 20.0  # our pings count against the five messages a second of a stream
+_FRAME_LIMIT_BYTES: Final = 16 * 1024 * 1024
+_FRAMES_QUEUED: Final = 256
+_KNOWN_MAJORS: Final = range(15, 18)
+_SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"')
+_SHOWN: Final = 2000
+
+
+Hear = Callable[[Sequence[str | bytes]], None]
+
+
+class Socket(Protocol):
+    """One open connection. Once it is closed, `send` and `listen` raise SessionLost, with the reason."""
+
+    def send(self, text: str) -> None:
+        """Write a frame."""
+        ...
+
+    async def listen(self, hear: Hear) -> None:
+        """Hand frames over until the end; those that came together, together. Raises what `hear` raises."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+Dial = Callable[[str], Awaitable[Socket]]
+
+
+class _PromptSocket:
+    """A Socket over the network, the short way: over a `PromptConnection`."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def send(self, text: str) -> None:
+        try:
+            self._connection.write(text)
+        except (OSError, WebSocketException) as error:
+            raise SessionLost(_reason(error)) from error
+
+    async def listen(self, hear: Hear) -> None:
+        self._connection.begin(hear)
+        try:
+            await self._connection.wait_closed()
+        finally:
+            self._connection.begin(lambda _: None)  # nobody listens any more
+        if self._connection.failure is not None:
+            raise self._connection.failure
+        try:
+            await self._connection.recv()
+        except (ConnectionClosed, OSError) as error:
+            raise SessionLost(_reason(error)) from error
+
+    async def close(self) -> None:
+        await _hang_up(self._connection)
+
+
+class _OrdinarySocket:
+    """A Socket over the network by the library's public methods alone, a turn of the loop slower each way."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._lost: SessionLost | None = None
+
+    def send(self, text: str) -> None:
+        if self._lost is not None:
+            raise self._lost
+        self._outbox.put_nowait(text)
+
+    async def listen(self, hear: Hear) -> None:
+        try:
+            await side_by_side(self._read(hear), self._write())
+        except SessionLost as lost:
+            self._lost = lost
+            raise
+
+    async def _read(self, hear: Hear) -> None:
+        while True:
+            try:
+                frame = await self._connection.recv()
+            except (ConnectionClosed, OSError) as error:
+                raise SessionLost(_reason(error)) from error
+            hear([frame])
+
+    async def _write(self) -> None:
+        while True:
+            text = await self._outbox.get()
+            try:
+                await self._connection.send(text)
+            except (ConnectionClosed, OSError) as error:
+                raise SessionLost(_reason(error)) from error
+
+    async def close(self) -> None:
+        await _hang_up(self._connection)
+
+
+async def _hang_up(connection: ClientConnection) -> None:
+    try:
+        await connection.close()
+    except (WebSocketException, OSError) as error:
+        logger.debug("! close failed reason=%s", _reason(error))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all connections: to read the machine's certificates takes 50 ms, which no beat should wait for."""
+    return ssl.create_default_context()
+
+
+async def dial(url: str, *, prompt: bool | None = None) -> Socket:
+    """Open a connection. Raises SessionLost when that fails, ConfigError for a proxy that cannot be used.
+
+    `prompt`: the short way (see there) or not; by default wherever the library is known well enough.
+    """
+    manner = _short_way() if prompt or (prompt is None and is_known(library_version)) else None
+    try:
+        connection = await connect(
+            url,
+            compression=None,
+            proxy=None if on_loopback(url) else True,
+            ssl=_tls() if urlsplit(url).scheme == "wss" else None,
+            open_timeout=_OPEN_TIMEOUT_S,
+            close_timeout=_CLOSE_TIMEOUT_S,
+            ping_interval=_PING_EVERY_S,
+            ping_timeout=_PING_EVERY_S,
+            max_size=_FRAME_LIMIT_BYTES,
+            max_queue=_FRAMES_QUEUED,
+            logger=_library_logger,
+            create_connection=manner,
+        )
+    except InvalidStatus as refused:  # 429 and 418 say how long they last
+        raise SessionLost(_reason(refused), _retry_after_s(refused)) from refused
+    except (OSError, TimeoutError, WebSocketException, ValueError) as error:
+        raise SessionLost(_reason(error)) from error
+    except ImportError as error:  # the library speaks to SOCKS proxies only with a further package
+        raise ConfigError([f"proxy for {url}: {error}; use an HTTP proxy or unset ALL_PROXY"]) from error
+    return _OrdinarySocket(connection) if manner is None else _PromptSocket(connection)
+
+
+def hears_at_once(socket: Socket) -> bool:
+    """Whether it hands frames over where the transport delivers them, not in a task."""
+    return isinstance(socket, _PromptSocket)
+
+
+def is_known(version: str) -> bool:
+    """Whether the library's internals were tried out with this version of it."""
+    major = version.partition(".")[0]
+    return major.isdigit() and int(major) in _KNOWN_MAJORS
+
+
+def _short_way() -> type[ClientConnection]:
+    from trailingedge.websocket.low_latency_transport import (
+        PromptConnection,  # may not even load beside an unknown version
+    )
+
+    return PromptConnection
+
+
+class Backoff:
+    """How long to wait before the next attempt: exponential, with full jitter.
+
+    A connection that lived `healthy_after_s` starts the count anew. `max_retries` 0 is for ever.
+    """
+
+    def __init__(
+        self, base_s: float, max_s: float, max_retries: int, random: Random, healthy_after_s: float = 60.0
+    ) -> None:
+        self._base_s = base_s
+        self._max_s = max_s
+        self._max_retries = max_retries
+        self._random = random
+        self._healthy_after_s = healthy_after_s
+        self._failures = 0
+
+    def healthy(self, lived_s: float) -> bool:
+        """Whether a connection that lived that long was a good one; then the count starts anew."""
+        if lived_s < self._healthy_after_s:
+            return False
+        self._failures = 0
+        return True
+
+    def delay_s(self, lived_s: float, reason: str, *, for_ever: bool = False) -> float:
+        """After a connection that lived that long (0 if it never did).
+
+        Raises ExchangeUnreachable when the retries are used up, unless it may go on `for_ever`.
+        """
+        self.healthy(lived_s)
+        self._failures += 1
+        if self._max_retries and self._failures > self._max_retries and not for_ever:
+            raise ExchangeUnreachable(f"{reason}; given up after {attempts(self._max_retries)} to reconnect")
+        longest_s = min(self._max_s, self._base_s * 2.0 ** min(self._failures - 1, 32))
+        return self._random.uniform(0.0, longest_s)
+
+
+def attempts(count: int) -> str:
+    """How many, for people."""
+    return "1 attempt" if count == 1 else f"{count} attempts"
+
+
+class ViolationCount:
+    """Forgives unreadable frames, but not twenty within a minute."""
+
+    def __init__(self, limit: int = 20, window_s: float = 60.0) -> None:
+        self._window_s = window_s
+        self._times_s: deque[float] = deque(maxlen=limit)
+
+    def add(self, violation: ProtocolViolation, now_s: float) -> None:
+        """Note one more. Raises SessionLost when it was one too many."""
+        logger.warning("frame dropped reason=%s", violation)
+        self._times_s.append(now_s)
+        if len(self._times_s) == self._times_s.maxlen and now_s - self._times_s[0] <= self._window_s:
+            raise SessionLost(f"{len(self._times_s)} unreadable frames within {self._window_s:g} s")
+
+
+async def side_by_side(*jobs: Coroutine[Any, Any, None]) -> None:
+    """Run all of them until one fails; that failure is raised bare, a lost session last of all."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for job in jobs:
+                tasks.create_task(job)
+    except BaseExceptionGroup as group:
+        failure = gravest(group)
+        raise failure from failure.__cause__
+
+
+def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Of several failures the one to act on: any other before a lost session."""
+    failures = list(_leaves(group))
+    return next((failure for failure in failures if not isinstance(failure, SessionLost)), failures[0])
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for failure in group.exceptions:
+        if isinstance(failure, BaseExceptionGroup):
+            yield from _leaves(failure)
+        else:
+            yield failure
+
+
+def shown(frame: str | bytes) -> str:
+    """A frame for the log: shortened, without key and signature."""
+    text = frame if isinstance(frame, str) else frame.decode(errors="replace")
+    if '"apiKey"' in text or '"signature"' in text:  # in few frames, and looking closer takes longer
+        text = _SECRETS.sub(r'"\1":"…"', text)
+    return text[:_SHOWN]
+
+
+def on_loopback(url: str) -> bool:
+    """Whether `url` leads to this machine itself."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _retry_after_s(refused: InvalidStatus) -> float:
+    """What a refused handshake asks for: seconds, unlike the absolute time that an answer carries."""
+    told = refused.response.headers.get("Retry-After", "")
+    return float(told) if told.isascii() and told.isdigit() else 0.0
+
+
+def _reason(error: Exception) -> str:
+    """One line that says what the network said."""
+    if isinstance(error, ConnectionClosed):
+        frame = error.rcvd or error.sent
+        return "closed without a word" if frame is None else f"closed {frame.code} {frame.reason}".rstrip()
+    return str(error) or type(error).__name__

@@ -1,0 +1,111 @@
+"""Stand-ins shaped like the real thing: a socket in memory, a dial that hands them out, an exchange on paper."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from trailingedge.core.errors import RequestRefused, SessionLost
+from trailingedge.websocket.event_parser import Reply
+from trailingedge.websocket.request_tracker import Answer, NotSent, Params, Silence
+
+
+class MemorySocket:
+    """What the other side says goes into `say`; what we send is in `sent`."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.closed = False
+        self._inbox: asyncio.Queue[str | bytes | Sequence[str | bytes] | SessionLost] = asyncio.Queue()
+
+    def send(self, text: str) -> None:
+        if self.closed:
+            raise SessionLost("closed")
+        self.sent.append(json.loads(text))
+
+    async def listen(self, hear: Callable[[Sequence[str | bytes]], None]) -> None:
+        while True:
+            heard = await self._inbox.get()
+            if isinstance(heard, SessionLost):
+                raise heard
+            hear((heard,) if isinstance(heard, str | bytes) else heard)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def say(self, message: object) -> None:
+        """One frame from the other side; text and bytes as they are, anything else as JSON."""
+        self._inbox.put_nowait(message if isinstance(message, str | bytes) else json.dumps(message))
+
+    def say_together(self, *frames: str | bytes) -> None:
+        """Several frames that come in one piece."""
+        self._inbox.put_nowait(frames)
+
+    def answer(self, number: int, result: object) -> None:
+        """Success for the `number`-th frame that was sent."""
+        self.say({"id": self.sent[number]["id"], "status": 200, "result": result})
+
+    @property
+    def methods(self) -> list[str]:
+        """What was asked, in order."""
+        return [frame["method"] for frame in self.sent]
+
+    def hang_up(self, reason: str = "closed 1006") -> None:
+        self._inbox.put_nowait(SessionLost(reason))
+
+
+class MemoryDial:
+    """Hands out a new MemorySocket at each call, or refuses as often as it was told to."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.sockets: list[MemorySocket] = []
+        self.urls: list[str] = []
+        self._refusals = refusals
+
+    async def __call__(self, url: str) -> MemorySocket:
+        self.urls.append(url)
+        if self._refusals:
+            self._refusals -= 1
+            raise SessionLost("connection refused")
+        self.sockets.append(MemorySocket())
+        return self.sockets[-1]
+
+    @property
+    def newest(self) -> MemorySocket:
+        return self.sockets[-1]
+
+
+class PaperExchange:
+    """Answers each method from a function of its parameters; an answer that is an exception is raised."""
+
+    def __init__(self, **answers: Callable[[Mapping[str, str | int]], object]) -> None:
+        self.answers = {name.replace("_", "."): answer for name, answer in answers.items()}
+        self.asked: list[tuple[str, dict[str, str | int]]] = []
+
+    async def ask(self, method: str, params: Params | None = None, patience_s: float = 10.0) -> Answer:
+        answer = self._answer(method, params, patience_s)
+        if isinstance(answer, Reply | Silence | NotSent):
+            return answer
+        return Reply(200, answer)
+
+    async def call(self, method: str, params: Params | None = None, patience_s: float = 10.0) -> object:
+        answer = self._answer(method, params, patience_s)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, Reply):
+            raise RequestRefused(answer.code, answer.text)
+        return answer
+
+    def methods(self) -> list[str]:
+        return [method for method, _ in self.asked]
+
+    def _answer(self, method: str, params: Params | None, patience_s: float) -> object:
+        assert patience_s > 0
+        self.asked.append((method, dict(params or {})))
+        return self.answers[method](params or {})
+
+
+async def settle() -> None:
+    """Give every task that is ready its turns."""
+    for _ in range(20):
+        await asyncio.sleep(0)

@@ -1,0 +1,453 @@
+"""The API connection: ready only when opened, never silent to those who ask, and not killed by nonsense."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from random import Random
+
+import pytest
+from tests.websocket.fake_sockets import MemoryDial, MemorySocket, settle
+
+from trailingedge.core.clock import HandClock
+from trailingedge.core.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
+from trailingedge.model.market import RateLimit
+from trailingedge.websocket.api_client import ApiConnection
+from trailingedge.websocket.api_session import Conversation
+from trailingedge.websocket.event_parser import AccountEvent, Reply, Unrecognized
+from trailingedge.websocket.request_tracker import Answer, NotSent, Silence
+from trailingedge.websocket.transport import Backoff
+
+EVENT = {"subscriptionId": 0, "event": {"e": "brandNew", "E": 5}}
+Opening = Callable[[Conversation], Awaitable[None]]
+
+
+async def nothing_to_do(_: Conversation) -> None:
+    return
+
+
+def forget_it(event: AccountEvent) -> None:
+    raise KeyError(event)
+
+
+class Bench:
+    """An API connection on memory sockets and a hand-wound clock."""
+
+    def __init__(self, on_open: Opening = nothing_to_do) -> None:
+        self.clock = HandClock()
+        self.dial = MemoryDial()
+        self.events: list[AccountEvent] = []
+        self.down: list[str] = []
+        self.limits: list[tuple[RateLimit, ...]] = []
+        self.on_event: Callable[[AccountEvent], None] = self.events.append
+        self._on_open = on_open
+        self.api = ApiConnection(
+            "ws://x",
+            dial=self.dial,
+            clock=self.clock,
+            backoff=Backoff(1.0, 1.0, 0, Random(1)),
+            on_open=self._open,
+            on_limits=self.limits.append,
+            on_down=self.down.append,
+            full_life_s=3600.0,
+        )
+        self.running: asyncio.Task[None] | None = None
+
+    async def _open(self, conversation: Conversation) -> None:
+        conversation.on_event = self._hear
+        await self._on_open(conversation)
+
+    def _hear(self, event: AccountEvent) -> None:
+        self.on_event(event)  # looked up each time: a test may exchange it
+
+    @property
+    def socket(self) -> MemorySocket:
+        return self.dial.newest
+
+    async def call(self, method: str) -> "asyncio.Task[object]":
+        task = asyncio.create_task(self.api.call(method))
+        await settle()
+        return task
+
+
+@asynccontextmanager
+async def running(on_open: Opening = nothing_to_do) -> AsyncIterator[Bench]:
+    bench = Bench(on_open)
+    bench.running = asyncio.create_task(bench.api.run())
+    await settle()
+    try:
+        yield bench
+    finally:
+        bench.running.cancel()
+        with suppress(asyncio.CancelledError):
+            await bench.running
+
+
+async def test_a_call_returns_the_result() -> None:
+    async with running() as bench:
+        call = await bench.call("time")
+        assert bench.socket.sent == [{"id": 1, "method": "time"}]
+        bench.socket.answer(0, {"serverTime": 5})
+        assert await call == {"serverTime": 5}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "raised"),
+    [
+        pytest.param(400, -1121, RequestRefused, id="refused"),
+        pytest.param(429, -1003, RequestRefused, id="too many"),
+        pytest.param(400, -1007, OutcomeUnknown, id="timed out at the exchange"),
+        pytest.param(400, -1006, OutcomeUnknown, id="unexpected response"),
+        pytest.param(503, -1008, OutcomeUnknown, id="server error"),
+    ],
+)
+async def test_a_call_that_fails_says_how(status: int, code: int, raised: type[Exception]) -> None:
+    async with running() as bench:
+        call = await bench.call("exchangeInfo")
+        bench.socket.say({"id": 1, "status": status, "error": {"code": code, "msg": "text"}})
+        with pytest.raises(raised, match="text"):
+            await call
+
+
+async def test_a_call_nobody_answers_is_of_unknown_outcome() -> None:
+    async with running() as bench:
+        call = await bench.call("time")
+        await bench.clock.wind(9.9)
+        assert not call.done()
+        await bench.clock.wind(1.0)
+        with pytest.raises(OutcomeUnknown, match="timeout"):
+            await call
+
+
+async def test_a_call_in_flight_when_the_connection_is_lost_says_so() -> None:
+    async with running() as bench:
+        call = await bench.call("time")
+        bench.socket.hang_up("closed 1006")
+        with pytest.raises(SessionLost, match="closed 1006"):
+            await call
+        assert bench.down == ["closed 1006"]
+
+
+async def test_a_call_without_a_connection_is_refused_at_once() -> None:
+    bench = Bench()
+    with pytest.raises(SessionLost, match="not connected"):
+        await bench.api.call("time")
+
+
+async def test_an_abandoned_call_leaves_no_trace() -> None:
+    async with running() as bench:
+        call = await bench.call("time")
+        call.cancel()
+        await settle()
+        bench.socket.answer(0, {})
+        await settle()
+        assert bench.api.is_ready
+
+
+async def test_it_is_ready_only_when_opened() -> None:
+    async def log_on(conversation: Conversation) -> None:
+        await conversation.call("session.logon")
+
+    async with running(log_on) as bench:
+        heard: list[Answer] = []
+        bench.api.post("order.place", {}, 5.0, heard.append)
+        assert heard == [NotSent("not connected")]
+        assert not bench.api.is_ready
+        bench.socket.answer(0, {})
+        await bench.api.ready()
+        bench.api.post("order.place", {}, 5.0, heard.append)
+        assert [frame["method"] for frame in bench.socket.sent] == ["session.logon", "order.place"]
+
+
+async def test_a_post_is_on_the_wire_when_it_returns_and_is_answered_later() -> None:
+    async with running() as bench:
+        heard: list[Answer] = []
+        bench.api.post("order.place", {"a": 1}, 5.0, heard.append)
+        assert bench.socket.sent == [{"id": 1, "method": "order.place", "params": {"a": 1}}]
+        bench.socket.answer(0, "done")
+        await settle()
+        assert heard == [Reply(200, "done")]
+
+
+async def test_what_is_written_first_and_listened_to_after_is_answered_like_any_other() -> None:
+    async with running() as bench:
+        heard: list[Answer] = []
+        written = bench.api.write(lambda number: f'{{"id":{number},"method":"order.place"}}')
+        assert bench.socket.sent == [{"id": 1, "method": "order.place"}]
+        written.heard_by("order.place", 5.0, heard.append)
+        bench.socket.answer(0, "done")
+        await settle()
+        assert heard == [Reply(200, "done")]
+        bench.api.post("time", None, 5.0, heard.append)
+        assert bench.socket.sent[1]["id"] == 2
+
+
+async def test_what_was_written_and_lost_is_silence_and_unconnected_nothing_is_written() -> None:
+    async with running() as bench:
+        heard: list[Answer] = []
+        bench.socket.closed = True
+        bench.api.write(lambda _: "{}").heard_by("order.place", 5.0, heard.append)
+        assert heard == [Silence("closed", connection_lost=True)]
+        bench.api.write(lambda _: "{}").heard_by("order.place", 5.0, heard.append)
+        assert heard[1:] == [NotSent("closed")]
+
+
+async def test_a_late_answer_follows_the_silence() -> None:
+    async with running() as bench:
+        heard: list[Answer] = []
+        bench.api.post("order.place", {}, 3.0, heard.append)
+        await bench.clock.wind(4.0)
+        bench.socket.answer(0, "done")
+        await settle()
+        assert heard == [Silence("timeout"), Reply(200, "done")]
+
+
+async def test_a_write_that_fails_is_silence_not_a_refusal() -> None:
+    async with running() as bench:
+        heard: list[Answer] = []
+        bench.socket.closed = True
+        bench.api.post("order.place", {}, 3.0, heard.append)
+        assert heard == [Silence("closed", connection_lost=True)]
+        assert not bench.api.is_ready
+
+
+async def test_it_opens_again_after_a_loss() -> None:
+    opened: list[Conversation] = []
+
+    async def note(conversation: Conversation) -> None:
+        opened.append(conversation)
+
+    async with running(note) as bench:
+        bench.socket.hang_up()
+        readiness = [bench.api.is_ready]
+        await settle()
+        readiness.append(bench.api.is_ready)
+        await bench.clock.wind(1.0)
+        readiness.append(bench.api.is_ready)
+        assert readiness == [True, False, True]
+        assert len(opened) == 2
+        assert bench.api.reconnects == 1
+
+
+async def test_a_refused_logon_ends_it() -> None:
+    async def refuse(_: Conversation) -> None:
+        raise LogonRefused("no such key")
+
+    with pytest.raises(LogonRefused):
+        await Bench(refuse).api.run()
+
+
+async def test_an_opening_that_is_refused_is_tried_again() -> None:
+    attempts: list[int] = []
+
+    async def refuse_once(_: Conversation) -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise RequestRefused(-1003, "too much weight")
+
+    async with running(refuse_once) as bench:
+        assert "too much weight" in bench.down[0]
+        await bench.clock.wind(1.0)
+        assert bench.api.is_ready
+
+
+async def test_events_are_passed_on() -> None:
+    async with running() as bench:
+        bench.socket.say(EVENT)
+        await settle()
+        assert bench.events == [Unrecognized("brandNew")]
+
+
+async def test_one_unreadable_frame_is_dropped_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    async with running() as bench:
+        bench.socket.say("{")
+        bench.socket.say(EVENT)
+        await settle()
+        assert bench.events
+        assert bench.down == []
+        assert "frame dropped" in caplog.text
+
+
+async def test_twenty_unreadable_frames_drop_the_session() -> None:
+    async with running() as bench:
+        for _ in range(20):
+            bench.socket.say(b"\xff")
+        await settle()
+        assert "20 unreadable frames" in bench.down[0]
+
+
+async def test_a_handlers_mistake_does_not_stop_the_news() -> None:
+    async with running() as bench:
+        bench.on_event = forget_it
+        bench.socket.say(EVENT)
+        await settle()
+        bench.on_event = bench.events.append
+        bench.socket.say(EVENT)
+        await settle()
+        assert len(bench.events) == 1
+
+
+async def test_a_handler_can_ask_for_a_new_connection() -> None:
+    def lose(_: AccountEvent) -> None:
+        raise SessionLost("the user data stream was terminated")
+
+    async with running() as bench:
+        bench.on_event = lose
+        bench.socket.say(EVENT)
+        await settle()
+        assert bench.down == ["the user data stream was terminated"]
+
+
+async def test_a_revoked_key_ends_the_session() -> None:
+    async with running() as bench:
+        call = await bench.call("time")
+        bench.socket.say({"id": None, "status": 401, "error": {"code": -2015, "msg": "Invalid API-key"}})
+        with pytest.raises(SessionLost, match="revoked"):
+            await call
+        assert "revoked" in bench.down[0]
+
+
+async def test_limits_are_told() -> None:
+    async with running() as bench:
+        call = await bench.call("time")
+        limit = {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200000, "count": 9}
+        bench.socket.say({"id": 1, "status": 200, "result": {}, "rateLimits": [limit]})
+        await call
+        assert bench.limits == [(RateLimit("ORDERS", 86400, 200000, 9),)]
+
+
+# One after the other --------------------------------------------------------------------------
+
+
+SHUTDOWN = {"event": {"e": "serverShutdown", "E": 5}}
+
+
+async def log_on(conversation: Conversation) -> None:
+    await conversation.call("session.logon")
+
+
+@asynccontextmanager
+async def in_office() -> AsyncIterator[Bench]:
+    """A connection that has been logged on for more than a minute."""
+    async with running(log_on) as bench:
+        bench.socket.answer(0, {})
+        await bench.clock.wind(61.0)
+        yield bench
+
+
+async def test_while_a_successor_logs_on_orders_go_to_the_old_connection() -> None:
+    async with in_office() as bench:
+        old = bench.socket
+        old.say(SHUTDOWN)
+        await settle()
+        heard: list[Answer] = []
+        bench.api.post("order.place", {}, 5.0, heard.append)
+        assert old.methods == ["session.logon", "order.place"]
+        assert bench.socket.methods == ["session.logon"]
+        assert bench.down == []
+
+
+async def test_after_the_switch_orders_go_to_the_new_one_and_the_old_one_still_answers() -> None:
+    async with in_office() as bench:
+        old = bench.socket
+        heard: list[Answer] = []
+        bench.api.post("order.place", {"number": 1}, 5.0, heard.append)
+        old.say(SHUTDOWN)
+        await settle()
+        bench.socket.answer(0, {})
+        await settle()
+        bench.api.post("order.place", {"number": 2}, 5.0, heard.append)
+        assert [frame.get("params") for frame in bench.socket.sent] == [None, {"number": 2}]
+        old.answer(1, "done")
+        await settle()
+        assert heard == [Reply(200, "done")]
+        closed = [old.closed]
+        await bench.clock.wind(1.0)
+        assert [*closed, old.closed] == [False, True]
+        assert (bench.down, bench.api.reconnects) == ([], 0)
+
+
+async def test_events_are_heard_from_both_connections_during_the_switch() -> None:
+    async with in_office() as bench:
+        old = bench.socket
+        old.say(SHUTDOWN)
+        await settle()
+        old.say(EVENT)
+        bench.socket.say(EVENT)
+        bench.socket.answer(0, {})
+        await settle()
+        old.say(EVENT)
+        await settle()
+        assert len(bench.events) == 3
+
+
+async def test_an_answer_that_never_comes_does_not_keep_the_old_connection_for_ever() -> None:
+    async with in_office() as bench:
+        old = bench.socket
+        heard: list[Answer] = []
+        bench.api.post("order.place", {}, 60.0, heard.append)
+        old.say(SHUTDOWN)
+        await settle()
+        bench.socket.answer(0, {})
+        await bench.clock.wind(7.0)
+        assert old.closed
+        assert heard == [Silence("followed by another connection", connection_lost=True)]
+
+
+async def test_old_age_is_followed_as_well() -> None:
+    async with in_office() as bench:
+        old = bench.socket
+        await bench.clock.wind(3600.0)
+        bench.socket.answer(0, {})
+        await bench.clock.wind(2.0)
+        assert bench.socket is not old
+        assert old.closed
+        assert bench.api.is_ready
+
+
+async def test_while_the_exchange_wants_to_be_left_alone_nobody_calls_again() -> None:
+    async with in_office() as bench:
+        retry_ms = 1_000_030_000
+        call = await bench.call("time")
+        data = {"serverTime": 1_000_000_000, "retryAfter": retry_ms}  # whatever we take its clock for
+        bench.socket.say({"id": 2, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
+        with pytest.raises(RequestRefused) as refused:
+            await call
+        assert refused.value.retry_at_ms == retry_ms
+        bench.socket.hang_up()
+        await bench.clock.wind(30.5)
+        assert len(bench.dial.sockets) == 1
+        await bench.clock.wind(1.0)
+        assert len(bench.dial.sockets) == 2
+
+
+async def test_a_logon_that_is_too_much_is_tried_again_when_it_is_allowed() -> None:
+    async with running(log_on) as bench:
+        data = {"retryAfter": bench.clock.unix_ms() + 20_000}
+        bench.socket.say({"id": 1, "status": 429, "error": {"code": -1003, "msg": "too much", "data": data}})
+        await bench.clock.wind(20.5)
+        assert len(bench.dial.sockets) == 1
+        await bench.clock.wind(1.0)
+        assert len(bench.dial.sockets) == 2
+
+
+async def test_when_it_is_to_stay_down_a_loss_ends_it_quietly() -> None:
+    bench = Bench()
+    run = asyncio.create_task(bench.api.run())
+    await settle()
+    bench.api.stay_down()
+    bench.socket.hang_up()
+    await run
+    assert bench.down == []
+
+
+async def test_the_wire_log_hides_key_and_signature(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with running() as bench:
+        bench.api.post("session.logon", {"apiKey": "K3Y", "signature": "S1GN"}, 5.0, lambda _: None)
+        bench.socket.answer(0, {"apiKey": "K3Y"})
+        await settle()
+    assert "> {" in caplog.text
+    assert "< {" in caplog.text
+    assert "K3Y" not in caplog.text
+    assert "S1GN" not in caplog.text

@@ -1,0 +1,141 @@
+"""Each code and text of the exchange leads to one move of ours."""
+
+import pytest
+
+from trailingedge.model.order_outcomes import Refusal, Refused, Unanswered
+from trailingedge.websocket.error_codes import judge
+from trailingedge.websocket.event_parser import Reply
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "text", "refusal"),
+    [
+        pytest.param(400, -1002, "not authorized", Refusal.UNAUTHORIZED, id="-1002"),
+        pytest.param(429, -1003, "Too much request weight used", Refusal.RATE_LIMITED, id="-1003 weight"),
+        pytest.param(418, -1003, "Way too much request weight used", Refusal.RATE_LIMITED, id="-1003 ban"),
+        pytest.param(400, -1008, "server overloaded", Refusal.BUSY, id="-1008"),
+        pytest.param(400, -1010, "Market is closed.", Refusal.NOT_TRADING, id="-1010 market closed"),
+        pytest.param(400, -1013, "Filter failure: PRICE_FILTER", Refusal.FILTER, id="-1013 price"),
+        pytest.param(400, -1013, "Filter failure: LOT_SIZE", Refusal.FILTER, id="-1013 lot"),
+        pytest.param(400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE", Refusal.FILTER, id="-1013 percent"),
+        pytest.param(400, -1013, "Filter failure: NOTIONAL", Refusal.FILTER, id="-1013 notional"),
+        pytest.param(400, -1013, "This symbol does not allow the mode.", Refusal.FILTER, id="-1013 other text"),
+        pytest.param(400, -1014, "Unsupported order combination.", Refusal.BAD_REQUEST, id="-1014"),
+        pytest.param(429, -1015, "Too many new orders", Refusal.TOO_MANY_ORDERS, id="-1015"),
+        pytest.param(400, -1016, "service no longer available", Refusal.BUSY, id="-1016"),
+        pytest.param(400, -1020, "not supported", Refusal.BAD_REQUEST, id="-1020"),
+        pytest.param(400, -1021, "outside of the recvWindow", Refusal.TIMESTAMP, id="-1021"),
+        pytest.param(400, -1022, "signature not valid", Refusal.BAD_REQUEST, id="-1022"),
+        pytest.param(400, -1034, "too many connections", Refusal.RATE_LIMITED, id="-1034"),
+        pytest.param(400, -1100, "Illegal characters", Refusal.BAD_REQUEST, id="-1100"),
+        pytest.param(400, -1102, "Mandatory parameter", Refusal.BAD_REQUEST, id="-1102"),
+        pytest.param(400, -1104, "Not all sent parameters were read", Refusal.BAD_REQUEST, id="-1104"),
+        pytest.param(400, -1106, "sent when not required", Refusal.BAD_REQUEST, id="-1106"),
+        pytest.param(400, -1111, "too much precision", Refusal.FILTER, id="-1111"),
+        pytest.param(400, -1112, "no depth", Refusal.BUSY, id="-1112"),
+        pytest.param(400, -1121, "Invalid symbol.", Refusal.BAD_REQUEST, id="-1121"),
+        pytest.param(400, -1128, "bad combination", Refusal.BAD_REQUEST, id="-1128"),
+        pytest.param(400, -1145, "Invalid cancelRestrictions", Refusal.BAD_REQUEST, id="-1145"),
+        pytest.param(400, -1193, "session not authenticated", Refusal.UNAUTHORIZED, id="-1193"),
+        pytest.param(400, -1210, "Invalid pegPriceType", Refusal.BAD_REQUEST, id="-1210"),
+        pytest.param(400, -1220, "symbol does not match status", Refusal.NOT_TRADING, id="-1220"),
+        pytest.param(400, -2010, "Order would immediately match and take.", Refusal.WOULD_TAKE, id="-2010 would match"),
+        pytest.param(
+            400,
+            -2010,
+            "Account has insufficient balance for requested action.",
+            Refusal.INSUFFICIENT_BALANCE,
+            id="-2010 balance",
+        ),
+        pytest.param(400, -2010, "Duplicate order sent.", Refusal.DUPLICATE, id="-2010 duplicate"),
+        pytest.param(400, -2010, "Filter failure: MAX_NUM_ORDERS", Refusal.TOO_MANY_ORDERS, id="-2010 orders"),
+        pytest.param(
+            400, -2010, "Filter failure: EXCHANGE_MAX_NUM_ORDERS", Refusal.TOO_MANY_ORDERS, id="-2010 all orders"
+        ),
+        pytest.param(400, -2010, "Filter failure: MAX_POSITION", Refusal.FILTER, id="-2010 position"),
+        pytest.param(400, -2010, "Market is closed.", Refusal.NOT_TRADING, id="-2010 market closed"),
+        pytest.param(
+            400,
+            -2010,
+            "This order type is not possible in this trading phase.",
+            Refusal.NOT_TRADING,
+            id="-2010 trading phase",
+        ),
+        pytest.param(400, -2010, "Limit orders require GTC for this phase.", Refusal.NOT_TRADING, id="-2010 phase"),
+        pytest.param(
+            400, -2010, "This action is disabled on this account.", Refusal.NOT_TRADING, id="-2010 account disabled"
+        ),
+        pytest.param(
+            400, -2010, "This symbol is not permitted for this account.", Refusal.NOT_TRADING, id="-2010 not permitted"
+        ),
+        pytest.param(
+            400, -2010, "This symbol is restricted for this account.", Refusal.NOT_TRADING, id="-2010 restricted"
+        ),
+        pytest.param(400, -2010, "Price * QTY is zero or less.", Refusal.BAD_REQUEST, id="-2010 zero"),
+        pytest.param(
+            400, -2010, "Pegged orders are not supported for this symbol.", Refusal.BAD_REQUEST, id="-2010 no pegs"
+        ),
+        pytest.param(
+            400,
+            -2010,
+            "Order book liquidity is too low for this pegged order.",
+            Refusal.BUSY,
+            id="-2010 nothing to peg to",
+        ),
+        pytest.param(400, -2010, "A sentence of tomorrow.", Refusal.OTHER, id="-2010 unknown text"),
+        pytest.param(400, -2011, "Unknown order sent.", Refusal.UNKNOWN_ORDER, id="-2011 unknown order"),
+        pytest.param(
+            400,
+            -2011,
+            "Order was not canceled due to cancel restrictions.",
+            Refusal.CANCEL_RESTRICTED,
+            id="-2011 restrictions",
+        ),
+        pytest.param(400, -2011, "A sentence of tomorrow.", Refusal.UNKNOWN_ORDER, id="-2011 unknown text"),
+        pytest.param(400, -2013, "Order does not exist.", Refusal.UNKNOWN_ORDER, id="-2013"),
+        pytest.param(400, -2014, "API-key format invalid.", Refusal.UNAUTHORIZED, id="-2014"),
+        pytest.param(401, -2015, "Invalid API-key, IP, or permissions", Refusal.UNAUTHORIZED, id="-2015"),
+        pytest.param(400, -2026, "Order was archived", Refusal.UNKNOWN_ORDER, id="-2026"),
+        pytest.param(400, -2039, "ids disagree", Refusal.BAD_REQUEST, id="-2039"),
+        pytest.param(400, -4242, "A code of tomorrow.", Refusal.OTHER, id="unknown code"),
+        pytest.param(403, 0, "", Refusal.BUSY, id="firewall"),
+        pytest.param(429, 0, "", Refusal.RATE_LIMITED, id="429 without an error"),
+        pytest.param(401, 0, "", Refusal.UNAUTHORIZED, id="401 without an error"),
+    ],
+)
+def test_a_refusal_names_the_next_move(status: int, code: int, text: str, refusal: Refusal) -> None:
+    assert judge(Reply(status, code=code, text=text)) == Refused(refusal, code, text)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        pytest.param(400, -1000, id="-1000"),
+        pytest.param(400, -1001, id="-1001"),
+        pytest.param(400, -1006, id="-1006"),
+        pytest.param(400, -1007, id="-1007"),
+        pytest.param(500, -2010, id="500 whatever it says"),
+        pytest.param(503, -1008, id="503"),
+        pytest.param(504, 0, id="504 without an error"),
+        pytest.param(200, -2010, id="200 with an error"),
+        pytest.param(400, 0, id="400 without an error"),
+        pytest.param(409, 0, id="409 without an error"),
+    ],
+)
+def test_some_answers_leave_it_open(status: int, code: int) -> None:
+    assert isinstance(judge(Reply(status, code=code, text="Order would immediately match")), Unanswered)
+
+
+@pytest.mark.parametrize("code", [-1003, -1015])
+@pytest.mark.parametrize(
+    ("data", "retry_at_ms"),
+    [
+        pytest.param({"serverTime": 1, "retryAfter": 1783000060000}, 1783000060000, id="with a time"),
+        pytest.param(None, None, id="without data"),
+        pytest.param({"retryAfter": "soon"}, None, id="with nonsense"),
+    ],
+)
+def test_the_time_to_try_again_is_told_where_it_is_known(code: int, data: object, retry_at_ms: int | None) -> None:
+    verdict = judge(Reply(429, code=code, text="too many", data=data))
+    assert isinstance(verdict, Refused)
+    assert verdict.retry_at_ms == retry_at_ms

@@ -1,0 +1,292 @@
+"""The short way hears what the library would have heard, however the bytes are cut."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+from trailingedge.core.errors import SessionLost
+from trailingedge.websocket.low_latency_transport import PromptConnection
+
+Say = Callable[[ServerProtocol], None]
+
+LIMIT: Final = 3_000_000
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written, and whether it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+        self.reading = True
+        self.aborted = False
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def close(self) -> None:
+        self.aborted = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+
+class Bench:
+    """A connection in memory with the library's own server at its other end."""
+
+    def __init__(self) -> None:
+        self.server = ServerProtocol(max_size=None)
+        self.wire = Wire()
+        self.heard: list[list[bytes]] = []
+        self.connection = PromptConnection(ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=LIMIT))
+        self.connection.connection_made(self.wire)
+        request = self.connection.protocol.connect()
+        self.connection.protocol.send_request(request)
+        self.connection.send_data()
+        self.server.receive_data(bytes(self.wire.written))
+        self.wire.written.clear()
+        (asked,) = self.server.events_received()
+        self.server.send_response(self.server.accept(asked))  # type: ignore[arg-type]  # the first event is a request
+        self.answer = b"".join(self.server.data_to_send())
+
+    def hear(self, frames: Sequence[str | bytes]) -> None:
+        self.heard.append([frame for frame in frames if isinstance(frame, bytes)])
+
+    @property
+    def texts(self) -> list[bytes]:
+        return [frame for together in self.heard for frame in together]
+
+    def says(self, *sayings: Say) -> bytes:
+        for say in sayings:
+            say(self.server)
+        return b"".join(self.server.data_to_send())
+
+    def comes(self, data: bytes, pieces: Iterator[int] | None = None) -> None:
+        at = 0
+        while at < len(data):
+            size = len(data) if pieces is None else next(pieces)
+            self.connection.data_received(data[at : at + size])
+            at += size
+
+
+def text(content: bytes) -> Say:
+    return lambda server: server.send_text(content)
+
+
+def in_fragments(*parts: bytes) -> Say:
+    def say(server: ServerProtocol) -> None:
+        server.send_text(parts[0], fin=False)
+        for part in parts[1:-1]:
+            server.send_continuation(part, fin=False)
+        server.send_continuation(parts[-1], fin=True)
+
+    return say
+
+
+def ping(server: ServerProtocol) -> None:
+    server.send_ping(b"are you there?")
+
+
+def begun(server: ServerProtocol) -> None:
+    server.send_text(b"a", fin=False)
+
+
+def ended(server: ServerProtocol) -> None:
+    server.send_continuation(b"b", fin=True)
+
+
+async def opened() -> Bench:
+    bench = Bench()
+    bench.connection.begin(bench.hear)
+    bench.comes(bench.answer)
+    return bench
+
+
+MESSAGES: Final[dict[str, list[Say]]] = {
+    "one": [text(b"hello")],
+    "none": [],
+    "empty": [text(b"")],
+    "of 125 bytes": [text(b"x" * 125)],
+    "of 126 bytes": [text(b"x" * 126)],
+    "of 65535 bytes": [text(b"x" * 65535)],
+    "of 65536 bytes": [text(b"x" * 65536)],
+    "larger than is read here": [text(b"a"), text(b"x" * 1_100_000), text(b"b")],
+    "many": [text(b"%d" % number) for number in range(500)],
+    "in fragments": [text(b"a"), in_fragments(b"b", b"c", b"d"), text(b"e")],
+    "with a ping between": [text(b"a"), ping, text(b"b")],
+    "with a ping between fragments": [begun, ping, ended],
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("cut", [1 << 30, 4096, 7, 1], ids=["whole", "in pages", "in shreds", "byte by byte"])
+async def test_however_it_is_cut_every_message_is_heard_once_and_in_order(name: str, cut: int) -> None:
+    if cut < 4096 and name.startswith(("of 65", "larger")):
+        cut = 4096 + cut
+    reference, bench = Bench(), Bench()
+    bench.connection.begin(bench.hear)
+    data = bench.answer + bench.says(*MESSAGES[name])
+    bench.comes(data, iter(lambda: cut, None))
+    expected = library_hears(reference, MESSAGES[name])
+    assert bench.texts == expected
+    assert bench.connection.protocol.state is OPEN
+
+
+def library_hears(bench: Bench, sayings: Sequence[Say]) -> list[bytes]:
+    """The messages by the library's own parser."""
+    protocol = bench.connection.protocol
+    protocol.receive_data(bench.answer)
+    protocol.receive_data(bench.says(*sayings))
+    messages: list[bytes] = []
+    for event in protocol.events_received():
+        if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+            messages.append(bytes(event.data))
+        elif isinstance(event, Frame) and event.opcode is Opcode.CONT:
+            messages[-1] += bytes(event.data)
+    return messages
+
+
+@given(seed=st.integers(0, 1 << 32))
+@settings(max_examples=60, deadline=None)
+def test_at_random_too(seed: int) -> None:
+    async def story() -> None:
+        chance = Random(seed)
+        sayings: list[Say] = []
+        for _ in range(chance.randrange(1, 30)):
+            content = bytes(chance.randrange(97, 123) for _ in range(chance.choice((0, 1, 50, 125, 126, 200, 3000))))
+            sayings.append(chance.choice((text(content), text(content), in_fragments(content, b"-", content), ping)))
+        bench = Bench()
+        bench.connection.begin(bench.hear)
+        data = bench.answer + bench.says(*sayings)
+        bench.comes(data, iter(lambda: chance.choice((1, 2, 3, 64, 1000)), None))
+        assert bench.texts == library_hears(Bench(), sayings)
+
+    asyncio.run(story())
+
+
+async def test_what_comes_together_is_handed_over_together() -> None:
+    bench = await opened()
+    bench.comes(bench.says(text(b"a"), text(b"b"), text(b"c")))
+    assert bench.heard == [[b"a", b"b", b"c"]]
+
+
+async def test_a_ping_is_answered_with_its_own_payload() -> None:
+    bench = await opened()
+    bench.comes(bench.says(text(b"a"), ping))
+    bench.server.receive_data(bytes(bench.wire.written))
+    (pong,) = bench.server.events_received()
+    assert (pong.opcode, bytes(pong.data)) == (Opcode.PONG, b"are you there?")  # type: ignore[union-attr]
+
+
+async def test_a_close_ends_it_and_what_came_before_is_heard() -> None:
+    bench = await opened()
+    bench.comes(bench.says(text(b"a"), lambda server: server.send_close(1008, "Too many requests")))
+    assert bench.texts == [b"a"]
+    with pytest.raises(ConnectionError):
+        bench.connection.write("anybody there?")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\x81\x85\x00\x00\x00\x00hello", id="masked"),
+        pytest.param(b"\xc1\x05hello", id="compressed, which was not agreed upon"),
+        pytest.param(b"\x83\x05hello", id="an opcode there is not"),
+        pytest.param(b"\x81\x7f" + (1 << 40).to_bytes(8, "big"), id="larger than the limit"),
+    ],
+)
+async def test_against_the_protocol_the_library_ends_it(data: bytes) -> None:
+    bench = await opened()
+    bench.comes(bench.says(text(b"a")) + data + b"\x81\x01b")
+    assert bench.connection.protocol.state is not OPEN
+    assert bench.texts == [b"a"]
+
+
+async def test_what_comes_before_anybody_listens_is_kept_and_told_first() -> None:
+    bench = Bench()
+    bench.comes(bench.answer + bench.says(text(b"a")))
+    bench.connection.begin(bench.hear)
+    bench.comes(bench.says(text(b"b")))
+    assert bench.heard == [[b"a"], [b"b"]]
+
+
+async def test_a_flood_before_anybody_listens_is_held_up_at_its_source() -> None:
+    bench = Bench()
+    bench.comes(bench.answer + bench.says(*(text(b"%d" % number) for number in range(1500))))
+    read = [bench.wire.reading]
+    bench.connection.begin(bench.hear)
+    read.append(bench.wire.reading)
+    assert read == [False, True]
+    assert len(bench.texts) == 1500
+
+
+async def test_what_a_listener_raises_ends_the_connection_and_silences_it() -> None:
+    bench = await opened()
+    calls: list[int] = []
+
+    def fail(frames: Sequence[str | bytes]) -> None:
+        calls.append(len(frames))
+        raise SessionLost("revoked")
+
+    bench.connection.begin(fail)
+    bench.comes(bench.says(text(b"a")))
+    bench.comes(bench.says(text(b"b")))
+    assert calls == [1]
+    assert bench.wire.aborted
+    assert str(bench.connection.failure) == "revoked"
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 300, 65_535, 65_536])
+async def test_a_frame_is_written_when_write_returns(size: int) -> None:
+    bench = await opened()
+    bench.connection.write("ü" + "x" * (size - 2) if size >= 2 else "x" * size)
+    bench.server.receive_data(bytes(bench.wire.written))
+    (frame,) = bench.server.events_received()
+    assert isinstance(frame, Frame)
+    assert (frame.opcode, frame.fin, len(frame.data)) == (Opcode.TEXT, True, size)
+    assert bytes(frame.data).decode().endswith("x" * max(0, size - 2))
+
+
+async def test_no_two_frames_are_masked_alike() -> None:
+    bench = await opened()
+    masks = set()
+    for _ in range(20):
+        bench.wire.written.clear()
+        bench.connection.write("hello")
+        masks.add(bytes(bench.wire.written[2:6]))
+    assert len(masks) > 15
+
+
+@pytest.mark.parametrize(
+    "between",
+    [pytest.param(ping, id="a ping"), pytest.param(in_fragments(b"x", b"y"), id="a message of fragments")],
+)
+async def test_what_stands_between_does_not_part_what_came_together(between: Say) -> None:
+    bench = await opened()
+    bench.comes(bench.says(text(b"a"), between, text(b"b")))
+    assert bench.heard in ([[b"a", b"b"]], [[b"a", b"xy", b"b"]])

@@ -1,0 +1,232 @@
+"""Sockets that say why they closed, and patience that has an end."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from random import Random
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.version import version as library_version
+
+from trailingedge.core.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
+from trailingedge.websocket import transport
+from trailingedge.websocket.transport import Backoff, ViolationCount, dial, is_known, shown, side_by_side
+
+
+class Top(Random):
+    """Chance that always draws the longest wait."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return max(a, b)
+
+
+async def test_certificates_are_read_once_and_always_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    contexts: list[ssl.SSLContext | None] = []
+
+    async def connect(_: str, **options: Any) -> None:
+        contexts.append(options["ssl"])
+        raise OSError("nobody is there")
+
+    monkeypatch.setattr(transport, "connect", connect)
+    for url in ("wss://stream.example/ws", "wss://api.example/ws-api/v3", "ws://127.0.0.1:9"):
+        with pytest.raises(SessionLost, match="nobody is there"):
+            await dial(url)
+    first, second, plain = contexts
+    assert first is not None
+    assert first is second
+    assert (first.verify_mode, first.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert plain is None
+
+
+def test_waits_double_up_to_the_longest() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    assert [backoff.delay_s(0.0, "") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_minute_of_health_starts_the_count_anew() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    for _ in range(5):
+        backoff.delay_s(59.9, "")
+    assert backoff.delay_s(60.0, "") == 1.0
+
+
+def test_jitter_covers_everything_from_zero_to_the_full_wait() -> None:
+    backoff = Backoff(1.0, 8.0, 0, Random(1))
+    for _ in range(4):
+        backoff.delay_s(0.0, "")
+    waits = [backoff.delay_s(0.0, "") for _ in range(200)]
+    assert min(waits) < 1
+    assert max(waits) > 7
+
+
+def test_it_can_go_on_for_ever() -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    for _ in range(5000):
+        assert backoff.delay_s(0.0, "") <= 60.0
+
+
+def test_retries_are_used_up_with_the_reason() -> None:
+    backoff = Backoff(1.0, 60.0, 2, Top())
+    backoff.delay_s(0.0, "")
+    backoff.delay_s(0.0, "")
+    with pytest.raises(ExchangeUnreachable, match="refused; given up after 2"):
+        backoff.delay_s(0.0, "refused")
+
+
+def test_while_another_connection_lives_no_retry_is_the_last() -> None:
+    backoff = Backoff(1.0, 60.0, 1, Top())
+    assert [backoff.delay_s(0.0, "", for_ever=True) for _ in range(3)] == [1, 2, 4]
+    with pytest.raises(ExchangeUnreachable):
+        backoff.delay_s(0.0, "")
+
+
+@pytest.mark.parametrize(("lived_s", "healthy", "next_s"), [(59.9, False, 4), (60.0, True, 1)])
+def test_health_is_a_minute_and_starts_the_count_anew(lived_s: float, healthy: bool, next_s: float) -> None:
+    backoff = Backoff(1.0, 60.0, 0, Top())
+    backoff.delay_s(0.0, "")
+    backoff.delay_s(0.0, "")
+    assert backoff.healthy(lived_s) is healthy
+    assert backoff.delay_s(0.0, "") == next_s
+
+
+def test_one_unreadable_frame_is_forgiven_and_twenty_within_a_minute_are_not() -> None:
+    count = ViolationCount()
+    for second in range(19):
+        count.add(ProtocolViolation("garbage"), float(second))
+    with pytest.raises(SessionLost, match="20 unreadable frames"):
+        count.add(ProtocolViolation("garbage"), 60.0)
+
+
+def test_twenty_unreadable_frames_over_a_longer_time_are_forgiven() -> None:
+    count = ViolationCount()
+    for number in range(100):
+        count.add(ProtocolViolation("garbage"), number * 3.2)
+
+
+@pytest.mark.parametrize("name", ["signature", "apiKey"])
+def test_secrets_are_not_shown(name: str) -> None:
+    assert shown(f'{{"{name}": "c2VjcmV0", "timestamp": 5}}') == f'{{"{name}":"…", "timestamp": 5}}'
+
+
+async def fail(error: Exception) -> None:
+    raise error
+
+
+async def forever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_the_gravest_failure_is_raised_bare() -> None:
+    with pytest.raises(LogonRefused):
+        await side_by_side(fail(SessionLost("closed")), fail(LogonRefused("no")), forever())
+    with pytest.raises(SessionLost):
+        await side_by_side(fail(SessionLost("closed")), forever())
+
+
+@asynccontextmanager
+async def echo_server() -> AsyncIterator[tuple[Server, str]]:
+    """Says everything back; hangs up on "bye"."""
+
+    async def echo(connection: ServerConnection) -> None:
+        async for message in transport:
+            if message == "bye":
+                await transport.close(1008, "Too many requests")
+            else:
+                await transport.send(message)
+
+    async with serve(echo, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield server, f"ws://127.0.0.1:{port}/ws"
+
+
+@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
+async def test_a_real_socket_talks_and_tells_why_it_was_closed(prompt: bool) -> None:
+    heard: list[str] = []
+
+    def hear(frames: Sequence[str | bytes]) -> None:
+        for frame in frames:
+            heard.append(frame if isinstance(frame, str) else frame.decode())
+            socket.send("bye")
+
+    async with echo_server() as (_, url):
+        socket = await dial(url, prompt=prompt)
+        socket.send("hello")
+        with pytest.raises(SessionLost, match="closed 1008 Too many requests"):
+            await socket.listen(hear)
+        with pytest.raises(SessionLost):
+            socket.send("anybody there?")
+        await socket.close()
+    assert heard == ["hello"]
+
+
+@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
+async def test_what_the_listener_raises_ends_the_listening(prompt: bool) -> None:
+    def hear(_: Sequence[str | bytes]) -> None:
+        raise SessionLost("revoked")
+
+    async with echo_server() as (_, url):
+        socket = await dial(url, prompt=prompt)
+        socket.send("hello")
+        with pytest.raises(SessionLost, match="revoked"):
+            await socket.listen(hear)
+        await socket.close()
+
+
+@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
+async def test_who_is_told_to_stop_listening_hears_nothing_more(prompt: bool) -> None:
+    heard: list[str | bytes] = []
+    async with echo_server() as (_, url):
+        socket = await dial(url, prompt=prompt)
+        listening = asyncio.create_task(socket.listen(heard.extend))
+        await asyncio.sleep(0)
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        with suppress(SessionLost):
+            socket.send("hello")
+        await socket.close()
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [("15.0.1", True), ("17.4", True), ("14.2", False), ("18.0", False), ("next", False)]
+)
+def test_beside_a_library_that_was_not_tried_out_the_ordinary_way_is_gone(version: str, known: bool) -> None:
+    assert is_known(version) is known
+
+
+def test_the_library_in_use_was_tried_out() -> None:
+    assert is_known(library_version)
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1/ws", "ws://[::1]:1", "ws://localhost:1", "nonsense"])
+async def test_a_dial_that_fails_is_a_lost_session(url: str) -> None:
+    with pytest.raises(SessionLost):
+        await dial(url)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait_s"),
+    [
+        pytest.param("403 Forbidden\r\n", 0.0, id="forbidden"),
+        pytest.param("418 Teapot\r\nRetry-After: 120\r\n", 120.0, id="banned"),
+        pytest.param("429 Too Many Requests\r\nRetry-After: 7\r\n", 7.0, id="too many requests"),
+        pytest.param("429 Too Many Requests\r\nRetry-After: soon\r\n", 0.0, id="nonsense"),
+    ],
+)
+async def test_a_server_that_refuses_the_handshake_is_a_lost_session(answer: str, wait_s: float) -> None:
+    async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {answer}Content-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+    server = await asyncio.start_server(slam, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(SessionLost) as lost:
+            await dial(f"ws://127.0.0.1:{port}/ws")
+    assert lost.value.wait_s == wait_s
