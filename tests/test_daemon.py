@@ -18,7 +18,7 @@ from trailingedge.core.errors import (
 from trailingedge.model.market import ExecutionReport, ExecutionType, OrderStatus, Side
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.terms import Terms
+from trailingedge.simulator.exchange_spec import Terms
 
 EVERY_MOMENT_OF_A_START = [step * 0.013 for step in range(30)]
 

@@ -12,8 +12,8 @@ from trailingedge.core.errors import (
 from trailingedge.model.intent import Pricing
 from trailingedge.model.market import Side
 from trailingedge.model.operator_commands import Instruction
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.faults import Fate, Faults
-from trailingedge.simulator.terms import Terms
 
 
 def test_a_halted_symbol_is_waited_for_and_the_exit_stays() -> None:

@@ -19,11 +19,11 @@ from trailingedge.model.market import Regime, Side
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.paper import Paper, paper_exchange
 from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.faults import Faults, Mishaps
 from trailingedge.simulator.klines import Bar, Interval
 from trailingedge.simulator.orders import Order
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.transport import Socket, dial
 from trailingedge.wiring import Surroundings

@@ -5,8 +5,8 @@ from tests.theatre import CASH, D, Stage, nothing, play, with_settings
 
 from trailingedge.core.errors import ConfigError, ExitCode, StartFailed
 from trailingedge.model.market import Side
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.faults import Fate
-from trailingedge.simulator.terms import Terms
 
 BUSY = Fate(done=False, error=(503, -1008, "Server is currently overloaded with other requests."))
 

@@ -21,9 +21,9 @@ from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, E
 from trailingedge.model.market_state import Snapshots
 from trailingedge.model.order_requests import NewOrder
 from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.orders import OrderType
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange

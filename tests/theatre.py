@@ -22,13 +22,13 @@ from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import Kline, Side
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.notifications.status import StatusView, status
+from trailingedge.simulator.audit_log import Journal
 from trailingedge.simulator.exchange import Exchange, Hand
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.faults import Faults, Misfortune
-from trailingedge.simulator.journal import Journal
+from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.orders import Order
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.tape import Tick
-from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.transport import Hear, Socket
 from trailingedge.wiring import Surroundings

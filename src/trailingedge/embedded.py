@@ -14,12 +14,12 @@ from trailingedge.config import Settings
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.plan import SimMarket
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.generator import GeneratedMarket
-from trailingedge.simulator.recorded import assets_of, open_market
+from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.feeds.generated import GeneratedMarket
+from trailingedge.simulator.feeds.inspection import of_another
+from trailingedge.simulator.feeds.recorded import assets_of, open_market
+from trailingedge.simulator.feeds.ticks import Tape
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.survey import of_another
-from trailingedge.simulator.tape import Tape
-from trailingedge.simulator.terms import Terms
 
 SIM_BASE: Final = Decimal(1)
 

@@ -38,10 +38,10 @@ from trailingedge.model.market import ZERO, BookTop, Kline, RateLimit, SymbolRul
 from trailingedge.model.market_state import Snapshots
 from trailingedge.simulator.engine import BREAK
 from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.feeds.live import LiveMarket, Opening
 from trailingedge.simulator.klines import Interval
-from trailingedge.simulator.live import LiveMarket, Opening
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.terms import Terms
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.api_client import ApiConnection
 from trailingedge.websocket.api_session import Conversation

@@ -29,7 +29,7 @@ from trailingedge.replay.ground import Ground, ground, open_files
 from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
 from trailingedge.report.story import Story
-from trailingedge.simulator.terms import Terms
+from trailingedge.simulator.exchange_spec import Terms
 
 TITLE: Final = "replay: {count:,} ticks in memory, through strategy, chaser and matching"
 HEAD: Final = ("", "ticks", "ticks/s", "of the floor", "by round", "exits", "orders")

@@ -11,9 +11,9 @@ from trailingedge.commands.venue import Venue
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import RealClock
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.generator import GeneratedMarket
+from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.terms import Terms
 
 SPEED = 600.0
 

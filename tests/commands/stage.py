@@ -17,8 +17,8 @@ from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.core.errors import SessionLost
 from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.transport import Hear, Socket
 

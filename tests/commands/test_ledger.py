@@ -16,8 +16,8 @@ from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.model.market import Side
 from trailingedge.report.books import AccountPast, story_of
 from trailingedge.results import Totals, totals_of
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.orders import OrderType
-from trailingedge.simulator.terms import Terms
 from trailingedge.tally import FinishedExit
 
 A_DAY = Span(days=1)

@@ -12,8 +12,8 @@ from trailingedge.commands.listening import meanwhile
 from trailingedge.config import Mode
 from trailingedge.core.errors import ExitCode, OutcomeUnknown
 from trailingedge.model.market import Side
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.terms import Terms
 
 LIVE = with_settings(trading_mode=Mode.LIVE)
 

@@ -14,7 +14,7 @@ from trailingedge.record.files import SUFFIX
 from trailingedge.replay.columns import Columns
 from trailingedge.replay.progress import Bar, ctrl_c_heeded
 from trailingedge.replay.reading import Progress, columns_of
-from trailingedge.simulator.recorded import RecordedMarket
+from trailingedge.simulator.feeds.recorded import RecordedMarket
 
 
 @pytest.fixture

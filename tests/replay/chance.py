@@ -11,7 +11,7 @@ from trailingedge.replay.columns import Columns, KlineColumns, TickColumns
 from trailingedge.replay.ground import Ground
 from trailingedge.replay.run import Replay
 from trailingedge.report.story import Story
-from trailingedge.simulator.terms import Terms
+from trailingedge.simulator.exchange_spec import Terms
 
 START_MS: Final = 1_783_000_020_000  # a full minute
 

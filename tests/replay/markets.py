@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.model.market import Side
-from trailingedge.simulator.generator import GeneratedMarket
-from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.feeds.generated import GeneratedMarket
+from trailingedge.simulator.feeds.ticks import Tick
 
 Write = Callable[[Path, int, int], Path]
 

@@ -15,8 +15,8 @@ from trailingedge.model.market import Side
 from trailingedge.replay.ground import ground
 from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
-from trailingedge.simulator.recorded import RecordedMarket, open_market
-from trailingedge.simulator.terms import Terms
+from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
 
 D = Decimal
 MINUTES = 92  # a rally, a crash and the recovery

@@ -20,7 +20,7 @@ from trailingedge.record.files import SUFFIX
 from trailingedge.record.writer import Notebook
 from trailingedge.replay.fork import reasons
 from trailingedge.replay.session import replay_session
-from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.feeds.ticks import Tick
 
 FARTHER = {"HARD_STOP_THRESHOLD_FRAC": "0.01"}
 PATIENT = Settings(hard_stop_threshold_frac=0.005, hard_stop_confirm_sec=5.0, rolling_klines_maxlen=60)

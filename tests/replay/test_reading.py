@@ -7,9 +7,9 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.replay.columns import KlineColumns
 from trailingedge.replay.reading import columns_of, grid_of
 from trailingedge.replay.stretches import walked
-from trailingedge.simulator.recorded import RecordedMarket, open_market
-from trailingedge.simulator.tape import Tick
-from trailingedge.simulator.walk import GridWalker
+from trailingedge.simulator.feeds.candle_path import GridWalker
+from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
+from trailingedge.simulator.feeds.ticks import Tick
 
 KLINE = "{ms},{open},{high},{low},{close},{volume},{end},0,0,0,0,0"
 
@@ -48,7 +48,7 @@ def kline(number: int, close: str = "1.5") -> str:
 
 
 def test_trades_finer_than_those_surveyed_are_put_on_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trailingedge.simulator.survey.SURVEYED_ROWS", 2)
+    monkeypatch.setattr("trailingedge.simulator.feeds.inspection.SURVEYED_ROWS", 2)
     path = tmp_path / "ETHUSDT-trades-2026-07.csv"
     rows = [(1, "10.00", "1.5", "True"), (2, "10.01", "2.5", "False"), (3, "10.0149", "0.3333", "False")]
     path.write_text(
@@ -66,7 +66,7 @@ def test_trades_finer_than_those_surveyed_are_put_on_the_grid(tmp_path: Path, mo
 def test_a_row_that_says_nothing_is_refused_in_the_words_of_the_tape(
     row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trailingedge.simulator.survey.SURVEYED_ROWS", 2)
+    monkeypatch.setattr("trailingedge.simulator.feeds.inspection.SURVEYED_ROWS", 2)
     path = tmp_path / "ETHUSDT-trades-2026-07.csv"
     good = "".join(f"{number},10.0{number},1,0,{markets.START_MS},True,True\n" for number in (1, 2))
     path.write_text(good + row.format(ms=markets.START_MS), encoding="utf-8")

@@ -7,9 +7,9 @@ from tests.replay import chance
 from trailingedge.replay.candles import Candles
 from trailingedge.replay.columns import Columns, Grid
 from trailingedge.replay.stretches import stretches
+from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines
-from trailingedge.simulator.tape import Tick
-from trailingedge.simulator.terms import Terms
 
 GRID = Grid(Terms().tick_size, Terms().step_size)
 

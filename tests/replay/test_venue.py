@@ -25,11 +25,11 @@ from trailingedge.model.order_commands import (
 from trailingedge.model.order_outcomes import Done, Outcome, Refused
 from trailingedge.replay.columns import Grid, TickColumns
 from trailingedge.replay.venue import Venue, rules_of
+from trailingedge.simulator.errors import Refusal
 from trailingedge.simulator.exchange import Exchange, Replacement, ReplaceMode
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, Peg, Restriction, TimeInForce
-from trailingedge.simulator.refusals import Refusal
-from trailingedge.simulator.shapes import UserEvent
-from trailingedge.simulator.terms import Terms
+from trailingedge.simulator.payloads import UserEvent
 from trailingedge.websocket.event_parser import read_api_frame
 from trailingedge.websocket.response_parser import read_exchange_info
 

@@ -25,15 +25,14 @@ from trailingedge.notifications.status import StatusView
 from trailingedge.record.lines import FrameLines
 from trailingedge.record.session import Life, Unrecorded, recorded
 from trailingedge.simulator.accounts import Account
-from trailingedge.simulator.drift import DriftingClock
+from trailingedge.simulator.audit_log import Entry, Journal
 from trailingedge.simulator.exchange import OWNER, Exchange
-from trailingedge.simulator.faults import Faults
-from trailingedge.simulator.generator import GeneratedMarket
-from trailingedge.simulator.journal import Entry, Journal
+from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.faults import DriftingClock, Faults
+from trailingedge.simulator.feeds.generated import GeneratedMarket
+from trailingedge.simulator.feeds.ticks import Tape
 from trailingedge.simulator.orders import Order
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.tape import Tape
-from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.wiring import Surroundings
 

@@ -22,9 +22,9 @@ from trailingedge.daemon import Daemon
 from trailingedge.model.market import Regime
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.exchange import OWNER, Exchange
-from trailingedge.simulator.generator import GeneratedMarket
+from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.terms import Terms
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import Memory

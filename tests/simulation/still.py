@@ -7,7 +7,7 @@ from decimal import Decimal
 from tests.simulation.day import START_MS
 
 from trailingedge.model.market import Kline
-from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.feeds.ticks import Tick
 
 MINUTE_MS = 60_000
 BID, ASK = Decimal("2500.00"), Decimal("2500.10")

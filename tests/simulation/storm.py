@@ -16,14 +16,13 @@ from trailingedge.core.clock import Clock
 from trailingedge.daemon import Daemon
 from trailingedge.model.market import Side
 from trailingedge.model.operator_commands import Instruction
-from trailingedge.simulator.drift import DriftingClock
+from trailingedge.simulator.connections import Switchboard
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
+from trailingedge.simulator.errors import Refusal
 from trailingedge.simulator.exchange import Exchange, Hand
-from trailingedge.simulator.faults import ANY_REJECT, MENU, NONE, Faults, Mishaps
+from trailingedge.simulator.faults import ANY_REJECT, MENU, NONE, DriftingClock, Faults, Mishaps
 from trailingedge.simulator.orders import Order, OrderType
-from trailingedge.simulator.refusals import Refusal
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.switchboard import Switchboard
 
 STEP: Final = Decimal("0.0001")
 EVERYTHING: Final = ("",)  # every method begins like that

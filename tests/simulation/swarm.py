@@ -25,10 +25,10 @@ from trailingedge.daemon import Daemon
 from trailingedge.model.intent import Pricing
 from trailingedge.model.market import Side
 from trailingedge.record.lines import FrameLines
+from trailingedge.simulator.errors import DUPLICATE_ORDER
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.refusals import DUPLICATE_ORDER
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.terms import Terms
 
 STORM_S: Final = 1500.0
 QUIET_S: Final = 60.0

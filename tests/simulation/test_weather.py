@@ -14,12 +14,12 @@ from trailingedge.core.errors import LogonRefused
 from trailingedge.daemon import Daemon
 from trailingedge.model.market import Regime, Side
 from trailingedge.model.operator_commands import Instruction
-from trailingedge.simulator.drift import DriftingClock
+from trailingedge.simulator.connections import Switchboard
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
 from trailingedge.simulator.exchange import Exchange, Hand
+from trailingedge.simulator.faults import DriftingClock
 from trailingedge.simulator.orders import Order, OrderType
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.switchboard import Switchboard
 
 
 @dataclass

@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.core.clock import Clock, HandClock
 from trailingedge.model.market import Kline, Side
+from trailingedge.simulator.connections import Client, Switchboard
 from trailingedge.simulator.exchange import OWNER, Exchange
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.faults import Faults
+from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.orders import NewOrder, OrderType
-from trailingedge.simulator.shapes import UserEvent
-from trailingedge.simulator.switchboard import Client, Switchboard
-from trailingedge.simulator.tape import Tick
-from trailingedge.simulator.terms import Terms
+from trailingedge.simulator.payloads import UserEvent
 
 START_MS = 1_700_000_040_000  # a full minute, far from the wall of the hand-wound clock
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -7,9 +7,9 @@ from tests.simulator.exchange_builders import buy, sell
 from trailingedge.model.market import Balance, OrderStatus
 from trailingedge.simulator import accounts
 from trailingedge.simulator.accounts import Account, Treasury
+from trailingedge.simulator.errors import Refusal
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.orders import NewOrder, Order
-from trailingedge.simulator.refusals import Refusal
-from trailingedge.simulator.terms import Terms
 
 
 def account(**balances: str) -> Account:

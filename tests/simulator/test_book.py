@@ -7,8 +7,8 @@ from tests.simulator.exchange_builders import tick
 
 from trailingedge.model.market import BookTop, Side
 from trailingedge.simulator.book import Book
+from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.orders import NewOrder, Order, OrderType
-from trailingedge.simulator.tape import Tick
 
 
 def a_book(*orders: Order, first: Tick | None = None) -> Book:

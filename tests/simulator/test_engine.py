@@ -8,11 +8,11 @@ from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
 from trailingedge.core.clock import HandClock
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.simulator.engine import Engine
+from trailingedge.simulator.errors import Refusal
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, Peg, Restriction, TimeInForce
-from trailingedge.simulator.refusals import Refusal
-from trailingedge.simulator.shapes import MarketEvent, UserEvent
+from trailingedge.simulator.payloads import MarketEvent, UserEvent
 
 POSITION = ("outboundAccountPosition", "")
 

@@ -11,9 +11,9 @@ from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
 
 from trailingedge.core.clock import HandClock
 from trailingedge.model.market import OrderStatus, Side
+from trailingedge.simulator.errors import Refusal
 from trailingedge.simulator.exchange import ExceededMode, Exchange, Replacement, ReplaceMode
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, TimeInForce
-from trailingedge.simulator.refusals import Refusal
 
 STOP, ALLOW = ReplaceMode.STOP_ON_FAILURE, ReplaceMode.ALLOW_FAILURE
 POSITION = ("outboundAccountPosition", "")

@@ -7,7 +7,16 @@ import pytest
 from tests.simulator.exchange_builders import Agenda, ApiClient, a_client, a_trader, an_exchange, tick
 
 from trailingedge.core.clock import HandClock
-from trailingedge.simulator.faults import HUGE_FRAME_BYTES, MENU, NORMAL, REJECTS, Faults, Misfortune, Mishaps
+from trailingedge.simulator.faults import (
+    HUGE_FRAME_BYTES,
+    MENU,
+    NORMAL,
+    REJECTS,
+    DriftingClock,
+    Faults,
+    Misfortune,
+    Mishaps,
+)
 
 SELL: dict[str, Any] = {"side": "SELL", "type": "LIMIT_MAKER", "price": "100.10", "quantity": "1"}
 
@@ -223,3 +232,17 @@ def kind_of(text: str) -> str:
     if len(text) >= HUGE_FRAME_BYTES:
         return "huge"
     return "whole" if text.endswith("}") and text.count("{") == text.count("}") else "garbage"
+
+
+async def test_a_clock_steps_and_drifts_and_its_ages_stay_true() -> None:
+    inner = HandClock()
+    clock = DriftingClock(inner)
+    assert clock.unix_ms() == inner.unix_ms()
+    clock.step(1500)
+    assert clock.unix_ms() - inner.unix_ms() == 1500
+    clock.drift(-10)
+    await inner.wind(60)
+    assert clock.unix_ms() - inner.unix_ms() == 900
+    clock.drift(0)
+    await inner.wind(60)
+    assert (clock.unix_ms() - inner.unix_ms(), clock.now_s()) == (900, inner.now_s())

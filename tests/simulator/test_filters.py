@@ -4,10 +4,10 @@ import pytest
 from tests.simulator.exchange_builders import sell
 
 from trailingedge.model.market import Side
+from trailingedge.simulator.errors import Refusal
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.filters import check_filters
 from trailingedge.simulator.orders import NewOrder, OrderType
-from trailingedge.simulator.refusals import Refusal
-from trailingedge.simulator.terms import Terms
 
 TERMS = Terms(max_price=Decimal(300), max_quantity=Decimal(50), max_notional=Decimal(4000))
 AVERAGE = Decimal(100)

@@ -1,8 +1,8 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from trailingedge.simulator.errors import Refusal
 from trailingedge.simulator.keys import KeyRing
-from trailingedge.simulator.refusals import Refusal
 
 # The key and the signatures of the fact sheet's own test vectors (seed of RFC 8032, test 1).
 VECTOR_KEY = Ed25519PrivateKey.from_private_bytes(

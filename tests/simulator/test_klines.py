@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tests.simulator.exchange_builders import START_MS, tick
 
 from trailingedge.model.market import Kline, Side
+from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.klines import INTERVALS, Bar, Interval, KlineFeed, Klines, row_json
-from trailingedge.simulator.tape import Tick
 
 MINUTE = Interval("1m")
 

@@ -14,9 +14,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from trailingedge.core.clock import Clock, HandClock, RealClock
 from trailingedge.core.errors import ConfigError, SessionLost
 from trailingedge.simulator.faults import Faults
-from trailingedge.simulator.lines import MemorySocket
+from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.transports import MemorySocket
 
 TAPE = ListTape([tick(f"{100 + n}.00", f"{100 + n}.10", at_s=n * 20) for n in range(8)])
 SELL: dict[str, Any] = {"symbol": "ETHFDUSD", "side": "SELL", "type": "LIMIT_MAKER", "quantity": "1"}

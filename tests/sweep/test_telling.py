@@ -8,8 +8,8 @@ from tests.sweep.test_verdict import COMBINATIONS, DAY_MS, FORTNIGHT, outcome
 from tests.sweep.test_verdict import judged as verdict_of
 
 from trailingedge.model.market import ZERO
-from trailingedge.simulator.layouts import Layout
-from trailingedge.simulator.recorded import RecordedMarket
+from trailingedge.simulator.feeds.csv_schemas import Layout
+from trailingedge.simulator.feeds.recorded import RecordedMarket
 from trailingedge.sweep.folds import Folds, folds
 from trailingedge.sweep.space import LeftOut
 from trailingedge.sweep.telling import as_data, text, worth

@@ -12,7 +12,7 @@ from operator import gt
 from typing import TypeAlias
 
 from trailingedge.model.market import Side
-from trailingedge.simulator.tape import Tick
+from trailingedge.simulator.feeds.ticks import Tick
 
 Numbers: TypeAlias = Sequence[int]
 

@@ -14,10 +14,10 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import ZERO, BookTop, plain
 from trailingedge.replay.kinds import only_markets
 from trailingedge.replay.venue import rules_of
+from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.feeds.inspection import interval_name, of_another
+from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
 from trailingedge.simulator.klines import INTERVALS
-from trailingedge.simulator.recorded import RecordedMarket, open_market
-from trailingedge.simulator.survey import interval_name, of_another
-from trailingedge.simulator.terms import Terms
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.regime import worth_more
 

@@ -15,7 +15,7 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.record.files import SUFFIX as SESSION_SUFFIX
 from trailingedge.report.saved import FORMAT
 from trailingedge.report.saved import SUFFIX as STORY_SUFFIX
-from trailingedge.simulator.csv_files import CsvFile
+from trailingedge.simulator.feeds.csv_files import CsvFile
 
 _PEEKED: Final = 1 << 12
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"

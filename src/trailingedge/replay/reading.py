@@ -12,9 +12,19 @@ from typing import Final
 
 from trailingedge.model.market import Side, floor_to_step, passive
 from trailingedge.replay.columns import Columns, Grid, KlineColumns, TickColumns
-from trailingedge.simulator.csv_files import CsvFile
-from trailingedge.simulator.layouts import KLINE_CELLS, PARSERS, Layout, Quote, Row, Trade, all_in_ms, decimals, in_ms
-from trailingedge.simulator.recorded import RecordedMarket
+from trailingedge.simulator.feeds.csv_files import CsvFile
+from trailingedge.simulator.feeds.csv_schemas import (
+    KLINE_CELLS,
+    PARSERS,
+    Layout,
+    Quote,
+    Row,
+    Trade,
+    all_in_ms,
+    decimals,
+    in_ms,
+)
+from trailingedge.simulator.feeds.recorded import RecordedMarket
 
 _ROWS: Final = 4096  # a piece; two days of minutes and some
 _EMPTY: Final = [""]

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from trailingedge.replay.columns import Columns, KlineColumns, TickColumns
-from trailingedge.simulator.walk import GridWalker, frames_in
+from trailingedge.simulator.feeds.candle_path import GridWalker, frames_in
 
 Prices = tuple[int, int, int, int]
 """Open, high, low and close of what was heard, in ticks."""

@@ -42,9 +42,7 @@ from trailingedge.model.order_commands import (
 from trailingedge.model.order_outcomes import Done, NotTried, Outcome, ReplaceOutcome
 from trailingedge.simulator.accounts import Treasury
 from trailingedge.simulator.book import Book
-from trailingedge.simulator.filters import check_filters
-from trailingedge.simulator.orders import NewOrder, Order, OrderType, Peg, TimeInForce
-from trailingedge.simulator.refusals import (
+from trailingedge.simulator.errors import (
     CANCEL_RESTRICTED,
     DUPLICATE_ORDER,
     UNKNOWN_ORDER,
@@ -53,8 +51,10 @@ from trailingedge.simulator.refusals import (
     cancel_rejected,
     rejected,
 )
-from trailingedge.simulator.tape import Tick
-from trailingedge.simulator.terms import Terms
+from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.filters import check_filters
+from trailingedge.simulator.orders import NewOrder, Order, OrderType, Peg, TimeInForce
 from trailingedge.websocket.error_codes import judge
 from trailingedge.websocket.event_parser import Reply
 

@@ -10,11 +10,11 @@ from itertools import count
 from typing import Final
 
 from trailingedge.model.market import ZERO, Balance, Side
-from trailingedge.simulator.limits import OrderCounts
+from trailingedge.simulator.errors import INSUFFICIENT_BALANCE, rejected
+from trailingedge.simulator.exchange_spec import SMALLEST, Terms
+from trailingedge.simulator.lagged_view import Past, PastAccount, Records
 from trailingedge.simulator.orders import Order, Trade
-from trailingedge.simulator.past import Past, PastAccount, Records
-from trailingedge.simulator.refusals import INSUFFICIENT_BALANCE, rejected
-from trailingedge.simulator.terms import SMALLEST, Terms
+from trailingedge.simulator.rate_limits import OrderCounts
 
 KEPT: Final = 10_000  # finished orders, and trades, that an account remembers
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from trailingedge.model.market import ZERO, BookTop, Side
+from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.orders import Order
-from trailingedge.simulator.tape import Tick
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,14 +35,14 @@ from cryptography.hazmat.primitives.serialization import (
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
 from trailingedge.simulator.amounts import amount, balances, fraction
+from trailingedge.simulator.audit_log import Journal
 from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.faults import MENU, Faults
-from trailingedge.simulator.generator import GeneratedMarket
-from trailingedge.simulator.journal import Journal
-from trailingedge.simulator.recorded import assets_of, open_market
+from trailingedge.simulator.feeds.generated import GeneratedMarket
+from trailingedge.simulator.feeds.recorded import assets_of, open_market
+from trailingedge.simulator.feeds.ticks import Tape
 from trailingedge.simulator.server import LoopbackExchange
-from trailingedge.simulator.tape import Tape
-from trailingedge.simulator.terms import Terms
 
 DEFAULT_SYMBOL: Final = "ETHFDUSD"
 BAD_SETTINGS: Final = 78

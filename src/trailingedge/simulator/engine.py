@@ -16,11 +16,9 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.model.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_to_step
 from trailingedge.simulator.accounts import Account, Treasury
+from trailingedge.simulator.audit_log import Journal
 from trailingedge.simulator.book import Book, Take
-from trailingedge.simulator.journal import Journal
-from trailingedge.simulator.klines import Interval, KlineFeed, Klines, bar_of_kline, event_json
-from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, TimeInForce, Trade
-from trailingedge.simulator.refusals import (
+from trailingedge.simulator.errors import (
     CANCEL_RESTRICTED,
     DUPLICATE_ORDER,
     INSUFFICIENT_BALANCE,
@@ -34,7 +32,11 @@ from trailingedge.simulator.refusals import (
     filter_failure,
     rejected,
 )
-from trailingedge.simulator.shapes import (
+from trailingedge.simulator.exchange_spec import Terms, padded
+from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.klines import Interval, KlineFeed, Klines, bar_of_kline, event_json
+from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, TimeInForce, Trade
+from trailingedge.simulator.payloads import (
     Event,
     Json,
     MarketEvent,
@@ -47,8 +49,6 @@ from trailingedge.simulator.shapes import (
     ticker,
     trade_json,
 )
-from trailingedge.simulator.tape import Tick
-from trailingedge.simulator.terms import Terms, padded
 
 MINUTE_MS: Final = 60_000
 TRADING: Final = "TRADING"

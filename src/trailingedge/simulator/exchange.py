@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from trailingedge.core.clock import Clock
 from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.accounts import Account
+from trailingedge.simulator.audit_log import Journal
 from trailingedge.simulator.engine import Engine
+from trailingedge.simulator.errors import PEG_FORBIDDEN, Refusal, rejected
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.filters import check_filters
-from trailingedge.simulator.journal import Journal
 from trailingedge.simulator.keys import KeyRing
-from trailingedge.simulator.limits import Weights
 from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, Trade
-from trailingedge.simulator.refusals import PEG_FORBIDDEN, Refusal, rejected
-from trailingedge.simulator.terms import Terms
+from trailingedge.simulator.rate_limits import Weights
 
 OWNER: Final = "owner"  # the account there is from the start
 

@@ -7,13 +7,14 @@ lines, bans, a halted symbol, a clock that drifts) is set by hand where it belon
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 from types import MappingProxyType
 from typing import Final
 
-from trailingedge.simulator.refusals import (
+from trailingedge.core.clock import Alarm, Clock
+from trailingedge.simulator.errors import (
     DUPLICATE_ORDER,
     INSUFFICIENT_BALANCE,
     MARKET_CLOSED,
@@ -187,3 +188,42 @@ class Misfortune:
 
     def _strikes(self, likelihood: float) -> bool:
         return likelihood > 0 and self._chance.random() < likelihood
+
+
+class DriftingClock:
+    """The wall of an exchange that does not agree with ours: set off by some amount, and drifting on.
+
+    Only what it stamps is off; ages and sleep are the inner clock's.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead_ms = 0.0
+        self._ms_per_s = 0.0
+        self._since_s = clock.now_s()
+
+    @property
+    def ahead_ms(self) -> float:
+        """How far it is ahead of the inner clock; negative where it is behind."""
+        return self._ahead_ms + self._ms_per_s * (self._clock.now_s() - self._since_s)
+
+    def step(self, ms: float) -> None:
+        """Jump ahead, or (negative) back."""
+        self._ahead_ms += ms
+
+    def drift(self, ms_per_s: float) -> None:
+        """From now on run that much faster, or (negative) slower."""
+        self._ahead_ms, self._since_s = self.ahead_ms, self._clock.now_s()
+        self._ms_per_s = ms_per_s
+
+    def now_s(self) -> float:
+        return self._clock.now_s()
+
+    def unix_ms(self) -> int:
+        return self._clock.unix_ms() + round(self.ahead_ms)
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+    def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:
+        return self._clock.call_later(seconds, act)

@@ -3,9 +3,9 @@
 from decimal import Decimal
 
 from trailingedge.model.market import Side
+from trailingedge.simulator.errors import filter_failure
+from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.orders import NewOrder, OrderType
-from trailingedge.simulator.refusals import filter_failure
-from trailingedge.simulator.terms import Terms
 
 
 def check_filters(terms: Terms, wanted: NewOrder, price: Decimal, quantity: Decimal, average: Decimal) -> None:

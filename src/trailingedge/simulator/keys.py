@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from trailingedge.simulator.refusals import Refusal, unknown_key
+from trailingedge.simulator.errors import Refusal, unknown_key
 
 LEGAL: Final = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 

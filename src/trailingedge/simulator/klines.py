@@ -17,8 +17,8 @@ from itertools import islice
 from typing import Final
 
 from trailingedge.model.market import ZERO, Kline, Side
-from trailingedge.simulator.tape import Tick
-from trailingedge.simulator.terms import padded
+from trailingedge.simulator.exchange_spec import padded
+from trailingedge.simulator.feeds.ticks import Tick
 
 SECOND_MS: Final = 1000
 MINUTE_MS: Final = 60 * SECOND_MS

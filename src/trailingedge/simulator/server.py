@@ -19,9 +19,12 @@ from websockets.http11 import Request, Response
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError, SessionLost
+from trailingedge.simulator.connections import API_PATH, LIFETIME_S, Client, Listener, NotServed, Switchboard
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.faults import Faults
-from trailingedge.simulator.lines import (
+from trailingedge.simulator.feeds.ticks import Tape, Tick
+from trailingedge.simulator.pacing import Pump
+from trailingedge.simulator.transports import (
     Delay,
     MemorySocket,
     QueuedLine,
@@ -29,9 +32,6 @@ from trailingedge.simulator.lines import (
     write_to_memory,
     write_to_websocket,
 )
-from trailingedge.simulator.pump import Pump
-from trailingedge.simulator.switchboard import API_PATH, LIFETIME_S, Client, Listener, NotServed, Switchboard
-from trailingedge.simulator.tape import Tape, Tick
 
 HOST: Final = "127.0.0.1"
 PING_INTERVAL_S: Final = 20.0

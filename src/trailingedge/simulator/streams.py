@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from trailingedge.simulator.api import Answer, Close, frame
+from trailingedge.simulator.api.session import Answer, Close, frame
 from trailingedge.simulator.klines import INTERVALS, Interval
-from trailingedge.simulator.shapes import Json, MarketEvent
+from trailingedge.simulator.payloads import Json, MarketEvent
 
 MESSAGES_PER_SECOND: Final = 5
 MOST_STREAMS: Final = 1024

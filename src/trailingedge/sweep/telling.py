@@ -9,7 +9,7 @@ from trailingedge.notifications.texts import counted, percent
 from trailingedge.report.tables import NOTHING, Table, missing, moment
 from trailingedge.report.terminal import USUAL_WIDTH, columns, wrapped
 from trailingedge.results import iso
-from trailingedge.simulator.recorded import RecordedMarket
+from trailingedge.simulator.feeds.recorded import RecordedMarket
 from trailingedge.sweep.folds import Folds
 from trailingedge.sweep.space import Combination
 from trailingedge.sweep.verdict import Fold, Row, Verdict

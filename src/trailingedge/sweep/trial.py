@@ -16,7 +16,7 @@ from trailingedge.replay.columns import Columns, KlineColumns, opening_price
 from trailingedge.replay.ground import ground, open_files
 from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
-from trailingedge.simulator.recorded import RecordedMarket
+from trailingedge.simulator.feeds.recorded import RecordedMarket
 from trailingedge.sweep.space import Combination, applied
 
 _ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read anew for each trial

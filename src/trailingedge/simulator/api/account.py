@@ -1,0 +1,161 @@
+"""The methods that ask for an account's balances, orders and trades."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from trailingedge.simulator.api.methods import AccountMethod, Cost, Result, Signed
+from trailingedge.simulator.errors import Refusal, bad_combination, mandatory
+from trailingedge.simulator.exchange_spec import padded
+from trailingedge.simulator.orders import Order
+from trailingedge.simulator.payloads import Json, queried, trade_row
+
+LONGEST_MS: Final = 24 * 3_600_000  # between the two times of a list
+
+Row = TypeVar("Row")
+
+
+def status(call: Signed) -> Result:
+    omit_zero = call.parameters.flag("omitZeroBalances")
+    call.parameters.finish()
+    account, terms = call.records, call.exchange.terms
+    balances = [each for each in account.balances() if each.total or not omit_zero]
+    return {
+        "makerCommission": int(terms.maker_fee * 10_000),
+        "takerCommission": int(terms.taker_fee * 10_000),
+        "buyerCommission": 0,
+        "sellerCommission": 0,
+        "commissionRates": _rates(terms.maker_fee, terms.taker_fee),
+        "canTrade": True,
+        "canWithdraw": True,
+        "canDeposit": True,
+        "brokered": False,
+        "requireSelfTradePrevention": False,
+        "preventSor": False,
+        "updateTime": account.updated_ms,
+        "accountType": "SPOT",
+        "balances": [
+            {"asset": each.asset, "free": padded(each.free), "locked": padded(each.locked)} for each in balances
+        ],
+        "permissions": ["SPOT"],
+        "uid": account.uid,
+    }
+
+
+def commission(call: Signed) -> Result:
+    symbol = call.symbol()
+    call.parameters.finish()
+    terms = call.exchange.terms
+    return {
+        "symbol": symbol,
+        "standardCommission": _rates(terms.maker_fee, terms.taker_fee),
+        "specialCommission": _rates(Decimal(0), Decimal(0)),
+        "taxCommission": _rates(Decimal(0), Decimal(0)),
+        "discount": {
+            "enabledForAccount": False,
+            "enabledForSymbol": False,
+            "discountAsset": "BNB",
+            "discount": "0.75000000",
+        },
+    }
+
+
+def order_limits(call: Signed) -> Result:
+    call.parameters.finish()
+    return call.account.counts.as_json(call.now_ms)
+
+
+def order_status(call: Signed) -> Result:
+    symbol, parameters = call.symbol(), call.parameters
+    order_id, client_order_id = parameters.whole("orderId"), parameters.text("origClientOrderId")
+    parameters.finish()
+    if order_id is None and client_order_id is None:
+        raise mandatory("orderId")
+    if order_id is None:
+        order = call.records.newest_order_named(client_order_id or "")
+    else:
+        order = call.records.orders.get(order_id)
+    if order is None:
+        raise Refusal(-2013, "Order does not exist.")
+    if client_order_id not in {None, order.client_order_id}:
+        raise Refusal(-2039, "Client order ID is not correct for this order ID.")
+    return queried(order, symbol)
+
+
+def open_orders(call: Signed) -> Result:
+    if "symbol" in call.parameters:
+        call.symbol()
+    call.parameters.finish()
+    return [queried(order, call.exchange.terms.symbol) for order in call.records.open_orders()]
+
+
+def all_orders(call: Signed) -> Result:
+    """From `orderId` on, or by the time of their last change; without either, the newest."""
+    symbol, parameters = call.symbol(), call.parameters
+    from_id = parameters.whole("orderId")
+    start_ms, end_ms = _span(call)
+    limit = parameters.limit(500)
+    parameters.finish()
+    orders: Iterable[Order] = call.records.orders.values()
+    timed = start_ms is not None or end_ms is not None
+    if timed:
+        orders = [each for each in orders if _within(each.updated_ms, start_ms, end_ms)]
+    elif from_id is not None:
+        orders = [each for each in orders if each.order_id >= from_id]
+    oldest_first = start_ms is not None or (from_id is not None and not timed)
+    return [queried(each, symbol) for each in _page(list(orders), limit, oldest_first)]
+
+
+def my_trades(call: Signed) -> Result:
+    """Oldest first. Only some combinations of the parameters are legal."""
+    symbol, parameters = call.symbol(), call.parameters
+    order_id, from_id = parameters.whole("orderId"), parameters.whole("fromId")
+    start_ms, end_ms = _span(call)
+    limit = parameters.limit(500)
+    parameters.finish()
+    timed = start_ms is not None or end_ms is not None
+    if timed and (order_id is not None or from_id is not None):
+        raise bad_combination()
+    trades = [
+        trade
+        for trade in call.records.trades
+        if (order_id is None or trade.order_id == order_id)
+        and (from_id is None or trade.trade_id >= from_id)
+        and _within(trade.time_ms, start_ms, end_ms)
+    ]
+    oldest_first = start_ms is not None or from_id is not None
+    return [trade_row(trade, symbol) for trade in _page(trades, limit, oldest_first)]
+
+
+def _span(call: Signed) -> tuple[int | None, int | None]:
+    """Start and end of a list, by the market's time."""
+    start_ms = call.parameters.moment_ms("startTime", call.newest_ms)
+    end_ms = call.parameters.moment_ms("endTime", call.newest_ms)
+    if start_ms is not None and end_ms is not None and end_ms - start_ms > LONGEST_MS:
+        raise Refusal(-1127, "More than 24 hours between startTime and endTime.")
+    return start_ms, end_ms
+
+
+def _within(time_ms: int, start_ms: int | None, end_ms: int | None) -> bool:
+    return (start_ms is None or time_ms >= start_ms) and (end_ms is None or time_ms <= end_ms)
+
+
+def _page(rows: Sequence[Row], limit: int, oldest_first: bool) -> Sequence[Row]:
+    """With a beginning the oldest `limit` rows, else the newest; in order of age either way."""
+    return rows[:limit] if oldest_first else rows[-limit:]
+
+
+def _rates(maker: Decimal, taker: Decimal) -> Json:
+    nothing = padded(Decimal(0))
+    return {"maker": padded(maker), "taker": padded(taker), "buyer": nothing, "seller": nothing}
+
+
+ACCOUNT_METHODS: Final[Mapping[str, AccountMethod]] = {
+    "account.status": AccountMethod(status, Cost(20)),
+    "account.commission": AccountMethod(commission, Cost(20)),
+    "account.rateLimits.orders": AccountMethod(order_limits, Cost(40)),
+    "order.status": AccountMethod(order_status, Cost(4)),
+    "openOrders.status": AccountMethod(open_orders, Cost(80, ("symbol",), 6)),
+    "allOrders": AccountMethod(all_orders, Cost(20)),
+    "myTrades": AccountMethod(my_trades, Cost(20, ("orderId",), 5)),
+}

@@ -1,0 +1,136 @@
+"""The methods open to everybody: time, rules, klines and prices."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from trailingedge.simulator.api.methods import Call, Cost, MarketMethod, Result
+from trailingedge.simulator.errors import Refusal, bad_combination, bad_symbol, invalid
+from trailingedge.simulator.exchange_spec import padded
+from trailingedge.simulator.klines import INTERVALS, Interval, row_json
+from trailingedge.simulator.payloads import Json
+
+
+def ping(call: Call) -> Result:
+    call.parameters.finish()
+    return {}
+
+
+def server_time(call: Call) -> Result:
+    """By the wall: it is what timestamps are judged by."""
+    call.parameters.finish()
+    return {"serverTime": call.now_ms}
+
+
+def exchange_info(call: Call) -> Result:
+    asked = _symbols(call)
+    call.parameters.texts("permissions")
+    call.parameters.flag("showPermissionSets")
+    status = call.parameters.text("symbolStatus")
+    call.parameters.finish()
+    terms, engine = call.exchange.terms, call.exchange.engine
+    if status is not None and asked is not None:
+        raise bad_combination()
+    shown = status is None or status == engine.status
+    return {
+        "timezone": "UTC",
+        "serverTime": call.now_ms,
+        "rateLimits": terms.limits(),
+        "exchangeFilters": [],
+        "symbols": [terms.symbol_json(engine.status)] if shown else [],
+    }
+
+
+def klines(call: Call) -> Result:
+    parameters = call.parameters
+    call.symbol()
+    interval = Interval(parameters.needed_text("interval"), _zone_ms(parameters.text("timeZone") or "0"))
+    start_ms = parameters.moment_ms("startTime", call.newest_ms)
+    end_ms = parameters.moment_ms("endTime", call.newest_ms)
+    limit = parameters.limit(500)
+    parameters.finish()
+    if interval.name not in INTERVALS:
+        raise Refusal(-1120, "Invalid interval.")
+    bars = call.exchange.engine.klines.rows(interval, start_ms, end_ms, limit)
+    return [row_json(bar, interval) for bar in bars]
+
+
+def book_ticker(call: Call) -> Result:
+    asked = _symbols(call)
+    call.parameters.text("symbolStatus")
+    call.parameters.finish()
+    _look(call)
+    top = call.exchange.engine.top()
+    row: Json = {
+        "symbol": call.exchange.terms.symbol,
+        "bidPrice": padded(top.bid),
+        "bidQty": padded(top.bid_quantity),
+        "askPrice": padded(top.ask),
+        "askQty": padded(top.ask_quantity),
+    }
+    return row if asked == "one" else [row]
+
+
+def price_ticker(call: Call) -> Result:
+    asked = _symbols(call)
+    call.parameters.text("symbolStatus")
+    call.parameters.finish()
+    _look(call)
+    row: Json = {
+        "symbol": call.exchange.terms.symbol,
+        "price": padded(call.exchange.engine.book.tick.last_price),
+    }
+    return row if asked == "one" else [row]
+
+
+def average_price(call: Call) -> Result:
+    call.symbol()
+    call.parameters.finish()
+    engine = call.exchange.engine
+    return {
+        "mins": call.exchange.terms.average_minutes,
+        "price": padded(engine.average_price()),
+        "closeTime": engine.market_ms,
+    }
+
+
+def _look(call: Call) -> None:
+    """Raise the refusal of a question for prices that nobody here sees at the moment."""
+    if not call.exchange.engine.in_sight():
+        raise Refusal(-1001, "Internal error; unable to process your request. Please try again.", status=500)
+
+
+def _symbols(call: Call) -> str | None:
+    """Whether "one" symbol was asked for, "several", or none named; every one must be ours."""
+    one, several = call.parameters.text("symbol"), call.parameters.texts("symbols")
+    if one is not None and several is not None:
+        raise bad_combination()
+    named = several if one is None else [one]
+    if named is not None and len(named) != len(set(named)):
+        raise Refusal(-1151, "Symbol is present multiple times in the list.")
+    if named is not None and named != [call.exchange.terms.symbol]:
+        raise bad_symbol()
+    return None if named is None else "several" if one is None else "one"
+
+
+def _zone_ms(zone: str) -> int:
+    """The offset of a time zone as the exchange spells it: "0", "-1:00", "05:45", "+8"."""
+    sign = -1 if zone.startswith("-") else 1
+    hours, _, minutes = zone.removeprefix("-").removeprefix("+").partition(":")
+    if not hours.isdecimal() or not (minutes or "0").isdecimal() or int(minutes or 0) >= 60:
+        raise invalid("timeZone")
+    offset_minutes = sign * (int(hours) * 60 + int(minutes or 0))
+    if not -12 * 60 <= offset_minutes <= 14 * 60:
+        raise invalid("timeZone")
+    return offset_minutes * 60_000
+
+
+MARKET_METHODS: Final[Mapping[str, MarketMethod]] = {
+    "ping": MarketMethod(ping, Cost(1)),
+    "time": MarketMethod(server_time, Cost(1)),
+    "exchangeInfo": MarketMethod(exchange_info, Cost(20)),
+    "klines": MarketMethod(klines, Cost(2)),
+    "uiKlines": MarketMethod(klines, Cost(2)),
+    "ticker.book": MarketMethod(book_ticker, Cost(4, ("symbol",), 2)),
+    "ticker.price": MarketMethod(price_ticker, Cost(4, ("symbol",), 2)),
+    "avgPrice": MarketMethod(average_price, Cost(2)),
+}

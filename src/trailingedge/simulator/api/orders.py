@@ -1,0 +1,239 @@
+"""The methods that place, replace and cancel orders."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Final
+
+from trailingedge.model.market import Side
+from trailingedge.simulator.api.methods import AccountMethod, Cost, Result, Signed
+from trailingedge.simulator.errors import (
+    FILTER_CODE,
+    PEG_PRICE,
+    PEG_TYPE,
+    UNKNOWN_ORDER,
+    Refusal,
+    bad_combination,
+    cancel_rejected,
+    invalid,
+    mandatory,
+    not_required,
+    rejected,
+)
+from trailingedge.simulator.exchange import (
+    FAILURE,
+    NOT_ATTEMPTED,
+    SUCCESS,
+    ExceededMode,
+    Replaced,
+    Replacement,
+    ReplaceMode,
+)
+from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE
+from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, Peg, Restriction, TimeInForce, Trade
+from trailingedge.simulator.payloads import Json, acknowledged, cancelled, complete, resulting
+from trailingedge.simulator.request_params import Parameters
+
+
+class Shape(Enum):
+    """How much a placement's answer tells."""
+
+    ACK = "ACK"
+    RESULT = "RESULT"
+    FULL = "FULL"
+
+    def of(self, order: Order, trades: list[Trade], symbol: str) -> Json:
+        if self is Shape.ACK:
+            return acknowledged(order, symbol)
+        return resulting(order, symbol) if self is Shape.RESULT else complete(order, trades, symbol)
+
+
+def place(call: Signed) -> Result:
+    symbol = call.symbol()
+    wanted, shape = new_order(call.parameters), _shape(call.parameters)
+    call.parameters.finish()
+    order, trades = call.exchange.place(call.account, wanted)
+    return (shape or _default_shape(wanted)).of(order, trades, symbol)
+
+
+def test(call: Signed) -> Result:
+    """Validated as a placement, but the engine never sees it: no word on balance, ids or matching."""
+    call.symbol()
+    wanted = new_order(call.parameters)
+    _shape(call.parameters)
+    rates = call.parameters.flag("computeCommissionRates")
+    call.parameters.finish()
+    call.exchange.check(wanted)
+    if not rates:
+        return {}
+    terms = call.exchange.terms
+    nothing = {"maker": "0.00000000", "taker": "0.00000000"}
+    return {
+        "standardCommissionForOrder": {"maker": f"{terms.maker_fee:.8f}", "taker": f"{terms.taker_fee:.8f}"},
+        "specialCommissionForOrder": nothing,
+        "taxCommissionForOrder": nothing,
+        "discount": {
+            "enabledForAccount": False,
+            "enabledForSymbol": False,
+            "discountAsset": "BNB",
+            "discount": "0.75000000",
+        },
+    }
+
+
+def cancel(call: Signed) -> Result:
+    symbol = call.symbol()
+    target = _target(call.parameters, "orderId", "origClientOrderId", "newClientOrderId")
+    call.parameters.finish()
+    return cancelled(*call.exchange.cancel(call.account, target), symbol)
+
+
+def cancel_all(call: Signed) -> Result:
+    symbol = call.symbol()
+    call.parameters.finish()
+    ended = call.exchange.cancel_all(call.account)
+    if not ended:
+        raise cancel_rejected(UNKNOWN_ORDER)
+    return [cancelled(order, cancel_id, symbol) for order, cancel_id in ended]
+
+
+def cancel_replace(call: Signed) -> Result:
+    symbol, parameters = call.symbol(), call.parameters
+    asked = Replacement(
+        target=_target(parameters, "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"),
+        wanted=new_order(parameters),
+        mode=parameters.needed_choice("cancelReplaceMode", ReplaceMode),
+        exceeded=parameters.choice("orderRateLimitExceededMode", ExceededMode) or ExceededMode.DO_NOTHING,
+    )
+    shape = _shape(parameters) or _default_shape(asked.wanted)
+    parameters.finish()
+    became = call.exchange.replace(call.account, asked)
+    halves = _halves(became, shape, symbol)
+    if became.error is None:
+        return halves
+    status, code, text = became.error
+    raise Refusal(code, text, status, halves)
+
+
+def new_order(parameters: Parameters) -> NewOrder:
+    """The order that the parameters describe. Raises the refusal of the first that is wrong."""
+    side = parameters.needed_choice("side", Side, Refusal(-1117, "Invalid side."))
+    type_ = parameters.needed_choice("type", OrderType, Refusal(-1116, "Invalid orderType."))
+    peg = _peg(parameters, type_)
+    time_in_force = _time_in_force(parameters, type_)
+    if peg is not None and time_in_force is not TimeInForce.GTC:
+        raise rejected(PEG_PRICE)
+    price = parameters.amount("price")
+    if type_ is OrderType.MARKET and price is not None:
+        raise not_required("price")
+    if type_ is not OrderType.MARKET and price is None and peg is None:
+        raise mandatory("price")
+    quantity, quote_quantity = _quantities(parameters, type_)
+    if parameters.text("selfTradePreventionMode") not in {None, SELF_TRADE_MODE}:
+        raise Refusal(FILTER_CODE, "This symbol does not allow the specified self-trade prevention mode.")
+    strategy_type = parameters.whole("strategyType")
+    if strategy_type is not None and strategy_type < 1_000_000:
+        raise Refusal(-1134, "Strategy type was less than 1000000.")
+    return NewOrder(
+        side=side,
+        type=type_,
+        quantity=quantity,
+        price=price,
+        time_in_force=time_in_force,
+        quote_quantity=quote_quantity,
+        client_order_id=parameters.client_id("newClientOrderId"),
+        peg=peg,
+        strategy_id=parameters.whole("strategyId"),
+        strategy_type=strategy_type,
+    )
+
+
+def _quantities(parameters: Parameters, type_: OrderType) -> tuple[Decimal | None, Decimal | None]:
+    """Quantity and quote quantity: one of them for MARKET, the first for all others."""
+    quantity, quote_quantity = parameters.amount("quantity"), parameters.amount("quoteOrderQty")
+    if quote_quantity is not None and type_ is not OrderType.MARKET:
+        raise not_required("quoteOrderQty")
+    if quantity is None and quote_quantity is None:
+        raise mandatory("quantity")
+    if quantity is not None and quote_quantity is not None:
+        raise bad_combination()
+    return quantity, quote_quantity
+
+
+def _time_in_force(parameters: Parameters, type_: OrderType) -> TimeInForce:
+    if type_ is OrderType.LIMIT:
+        return parameters.needed_choice("timeInForce", TimeInForce, Refusal(-1115, "Invalid timeInForce."))
+    if "timeInForce" in parameters:
+        raise not_required("timeInForce")
+    return TimeInForce.GTC
+
+
+def _peg(parameters: Parameters, type_: OrderType) -> Peg | None:
+    price_type = parameters.text("pegPriceType")
+    offset_type, levels = parameters.text("pegOffsetType"), parameters.whole("pegOffsetValue")
+    if offset_type not in {None, "PRICE_LEVEL"}:
+        raise Refusal(-1211, "Invalid pegOffsetType.")
+    if (offset_type is None) != (levels is None) or (levels is not None and price_type is None):
+        raise bad_combination()
+    if price_type is None:
+        return None
+    if price_type not in {"PRIMARY_PEG", "MARKET_PEG"}:
+        raise Refusal(-1210, "Invalid pegPriceType.")
+    if levels is not None and not 1 <= levels <= 100:
+        raise invalid("pegOffsetValue")
+    if type_ is OrderType.MARKET:
+        raise rejected(PEG_TYPE)
+    if price_type == "MARKET_PEG":
+        raise rejected(PEG_PRICE)  # a maker cannot have it, and for takers it is not offered here
+    return Peg(price_type, levels)
+
+
+def _shape(parameters: Parameters) -> Shape | None:
+    return parameters.choice("newOrderRespType", Shape)
+
+
+def _default_shape(wanted: NewOrder) -> Shape:
+    return Shape.ACK if wanted.type is OrderType.LIMIT_MAKER else Shape.FULL
+
+
+def _target(parameters: Parameters, by_order_id: str, by_client_id: str, cancel_id: str) -> CancelOrder:
+    restriction = parameters.choice("cancelRestrictions", Restriction, Refusal(-1145, "Invalid cancelRestrictions"))
+    target = CancelOrder(
+        order_id=parameters.whole(by_order_id),
+        orig_client_order_id=parameters.text(by_client_id),
+        cancel_id=parameters.client_id(cancel_id),
+        restriction=restriction,
+    )
+    if target.order_id is None and target.orig_client_order_id is None:
+        raise mandatory(by_order_id)
+    return target
+
+
+def _halves(became: Replaced, shape: Shape, symbol: str) -> Json:
+    """The four fields that tell what became of a cancel-replace."""
+    if isinstance(became.cancel, Refusal):
+        cancel_half, cancel_result = became.cancel.as_json(), FAILURE
+    else:
+        cancel_half, cancel_result = cancelled(*became.cancel, symbol), SUCCESS
+    place_half: Json | None
+    if became.place is None:
+        place_half, place_result = None, NOT_ATTEMPTED
+    elif isinstance(became.place, Refusal):
+        place_half, place_result = became.place.as_json(), FAILURE
+    else:
+        place_half, place_result = shape.of(*became.place, symbol), SUCCESS
+    return {
+        "cancelResult": cancel_result,
+        "newOrderResult": place_result,
+        "cancelResponse": cancel_half,
+        "newOrderResponse": place_half,
+    }
+
+
+ORDER_METHODS: Final[Mapping[str, AccountMethod]] = {
+    "order.place": AccountMethod(place, Cost(1), free=True, places=True),
+    "order.test": AccountMethod(test, Cost(1, ("computeCommissionRates",), 20)),
+    "order.cancel": AccountMethod(cancel, Cost(1), free=True),
+    "order.cancelReplace": AccountMethod(cancel_replace, Cost(1), free=True, places=True),
+    "openOrders.cancelAll": AccountMethod(cancel_all, Cost(1), free=True),
+}

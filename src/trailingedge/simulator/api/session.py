@@ -1,0 +1,308 @@
+"""The WebSocket API as one connection sees it: requests in, answers out, and the events it subscribed to.
+
+Pure: whoever holds the socket hands in the text and sends what comes back.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from trailingedge.simulator.api.account import ACCOUNT_METHODS
+from trailingedge.simulator.api.market import MARKET_METHODS
+from trailingedge.simulator.api.methods import AccountMethod, Call, Signed
+from trailingedge.simulator.api.orders import ORDER_METHODS
+from trailingedge.simulator.errors import Refusal, mandatory, unknown_key
+from trailingedge.simulator.exchange import Exchange
+from trailingedge.simulator.payloads import Json, UserEvent
+from trailingedge.simulator.request_params import MICROSECONDS, NAME, Number, Parameters, plain_json, read_json
+
+METHODS: Final[Mapping[str, AccountMethod]] = {**ORDER_METHODS, **ACCOUNT_METHODS}
+SESSION_WEIGHT: Final = 2
+CONNECT_WEIGHT: Final = 2
+PATIENCE: Final = 5  # malformed frames before the line is cut
+LONGEST_WINDOW_MS: Final = 60_000
+BAD_ID: Final = "Invalid 'id' in JSON request; expected an integer, a string matching '^[a-zA-Z0-9-_]{1,36}$', or null."
+NO_SESSION: Final = "WebSocket session not authenticated. Recommendation: use `session.logon`"
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The server ends the connection."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Frames to send, in order, and whether the line is cut after them."""
+
+    frames: tuple[str, ...] = ()
+    close: Close | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that could be read."""
+
+    id: object
+    method: str
+    parameters: Parameters
+
+    def refused(self, status: int, error: Json) -> str:
+        """An answer to it that says no."""
+        return frame({"id": self.id, "status": status, "error": error})
+
+
+@dataclass(frozen=True, slots=True)
+class Logon:
+    """Who is logged on to the connection."""
+
+    api_key: str
+    account: str
+    since_ms: int
+
+
+class ApiSession:
+    """One connection to the WebSocket API. At most one key is logged on to it at a time."""
+
+    def __init__(self, exchange: Exchange, show_limits: bool = True) -> None:
+        self._exchange = exchange
+        self._show_limits = show_limits
+        self._connected_ms = exchange.clock.unix_ms()
+        self._logon: Logon | None = None
+        self._subscriptions: dict[int, str] = {}  # account by subscription id
+        self._by_session: set[int] = set()  # those that end with the session
+        self._next_subscription = 0
+        self._malformed = 0
+
+    def read(self, text: str) -> Request | Answer:
+        """The request in `text`, or the answer to what is none."""
+        try:
+            raw = read_json(text)
+        except (ValueError, RecursionError):
+            return self._unreadable("Invalid JSON.")
+        if not isinstance(raw, dict):
+            return self._unreadable("Invalid JSON request; expected an object.")
+        if "id" not in raw:
+            return Answer(close=Close(1008, "disconnected"))
+        if not _legal_id(raw["id"]):
+            return self._unreadable(BAD_ID)
+        request_id = plain_json(raw["id"])
+        sent, method = raw.get("params"), raw.get("method")
+        if sent is not None and not isinstance(sent, dict):
+            return self._unreadable("Invalid 'params' in JSON request; expected an object.", request_id)
+        if not isinstance(method, str) or isinstance(method, Number):
+            return self._unreadable("Invalid 'method' in JSON request; expected a string.", request_id)
+        return Request(request_id, re.sub(r"^v[0-9]+/", "", method), Parameters(sent or {}))
+
+    @property
+    def account(self) -> str:
+        """Who is logged on, "" for nobody."""
+        return self._logon.account if self._logon else ""
+
+    def answer(self, request: Request, behind_s: float = 0.0) -> Answer:
+        """Do what is asked, or say why not. A query is answered from records as old as `behind_s`."""
+        if self._logon is not None and not self._key_holds(self._logon):
+            return self._revoked()
+        account, show = "", self._show_limits
+        limits: list[Json] = []
+        ended: tuple[str, ...] = ()
+        now_ms = self._exchange.clock.unix_ms()
+        try:
+            shown = request.parameters.flag("returnRateLimits")
+            show = self._show_limits if shown is None else shown
+            result: object
+            if request.method in METHODS:
+                method = METHODS[request.method]
+                cost = method.cost.of(request.parameters)
+                self._exchange.weights.spend(now_ms, cost)
+                signed = self._signed(request, now_ms, behind_s)
+                account = signed.account.name
+                self._exchange.journal.requested(now_ms, self._exchange.engine.market_ms, account, request.method)
+                try:
+                    result = method.answer(signed)
+                finally:
+                    limits = signed.account.counts.as_json(now_ms) if method.places else []
+                if method.free:
+                    self._exchange.weights.give_back(now_ms, cost)
+            else:
+                self._exchange.journal.requested(now_ms, self._exchange.engine.market_ms, "", request.method)
+                result, ended = self._open_to_all(request, now_ms)
+            body: Json = {"id": request.id, "status": 200, "result": result}
+            close = None
+        except Refusal as refusal:
+            self._exchange.refuse(account, refusal)
+            body = {"id": request.id, "status": refusal.status, "error": refusal.as_json()}
+            close = Close(1008, "disconnected") if refusal.status == 418 else None
+        if show:
+            body["rateLimits"] = [*limits, self._exchange.weights.as_json(now_ms)]
+        return Answer((frame(body), *ended), close)
+
+    def tell(self, event: UserEvent) -> str | None:
+        """The frame by which this connection hears of `event`, if it subscribed to that account."""
+        for subscription_id, account in self._subscriptions.items():
+            if account == event.account:
+                return frame({"subscriptionId": subscription_id, "event": event.payload})
+        return None
+
+    def terminate(self) -> tuple[str, ...]:
+        """End the subscriptions from the server's side; the frames that say so."""
+        return self._unsubscribe(sorted(self._subscriptions))
+
+    def shutdown(self) -> str:
+        """The frame that announces the server's end."""
+        return frame({"event": {"e": "serverShutdown", "E": self._exchange.engine.market_ms}})
+
+    # Inside
+
+    def _open_to_all(self, request: Request, now_ms: int) -> tuple[object, tuple[str, ...]]:
+        """Market methods, and those of the session itself; result and what is to be said after it."""
+        spend = self._exchange.weights.spend
+        if request.method in MARKET_METHODS:
+            method = MARKET_METHODS[request.method]
+            spend(now_ms, method.cost.of(request.parameters))
+            return method.answer(Call(self._exchange, request.parameters, now_ms)), ()
+        spend(now_ms, SESSION_WEIGHT)
+        match request.method:
+            case "session.logon":
+                return self._log_on(request, now_ms), ()
+            case "session.status":
+                request.parameters.finish()
+                return self._status(now_ms), ()
+            case "session.logout":
+                request.parameters.finish()
+                self._logon = None
+                ended = self._unsubscribe(sorted(self._by_session))
+                return self._status(now_ms), ended
+            case "session.subscriptions":
+                request.parameters.finish()
+                return [{"subscriptionId": subscription_id} for subscription_id in self._subscriptions], ()
+            case "userDataStream.subscribe":
+                request.parameters.finish()
+                if self._logon is None:
+                    raise Refusal(-1193, NO_SESSION)
+                return self._subscribe(self._logon.account, by_session=True), ()
+            case "userDataStream.subscribe.signature":
+                _, account = self._signature(request.parameters, now_ms)
+                request.parameters.finish()
+                return self._subscribe(account, by_session=False), ()
+            case "userDataStream.unsubscribe":
+                return {}, self._unsubscribe(self._to_unsubscribe(request.parameters))
+            case _:
+                raise Refusal(-1020, "This operation is not supported.")
+
+    def _log_on(self, request: Request, now_ms: int) -> Json:
+        api_key, account = self._signature(request.parameters, now_ms)
+        request.parameters.finish()
+        self._logon = Logon(api_key, account, now_ms)
+        return self._status(now_ms)
+
+    def _status(self, now_ms: int) -> Json:
+        return {
+            "apiKey": self._logon.api_key if self._logon else None,
+            "authorizedSince": self._logon.since_ms if self._logon else None,
+            "connectedSince": self._connected_ms,
+            "returnRateLimits": self._show_limits,
+            "serverTime": now_ms,
+            "userDataStream": bool(self._subscriptions),
+        }
+
+    def _signed(self, request: Request, now_ms: int, behind_s: float) -> Signed:
+        """The request with the account it acts for: that of its own key, else of the session's."""
+        parameters = request.parameters
+        if "apiKey" in parameters or "signature" in parameters:
+            _, account = self._signature(parameters, now_ms)
+        elif self._logon is not None:
+            account = self._logon.account
+            self._check_time(parameters, now_ms)
+        else:
+            raise mandatory("apiKey")
+        return Signed(self._exchange, parameters, now_ms, self._exchange.account(account), behind_s)
+
+    def _signature(self, parameters: Parameters, now_ms: int) -> tuple[str, str]:
+        """The API key that signed the parameters, and its account."""
+        api_key = parameters.needed_text("apiKey")
+        account = self._exchange.keys.account_of(api_key)
+        signature = parameters.needed_text("signature")
+        self._check_time(parameters, now_ms)
+        self._exchange.keys.verify(api_key, parameters.signed_payload(), signature)
+        return api_key, account
+
+    @staticmethod
+    def _check_time(parameters: Parameters, now_ms: int) -> None:
+        """Neither too old for `recvWindow` nor a second early. Late is inclusive, early is strict."""
+        window_ms = parameters.amount("recvWindow")
+        if window_ms is not None and window_ms > LONGEST_WINDOW_MS:
+            text = f"'recvWindow' contains unexpected value. Cannot be greater than {LONGEST_WINDOW_MS}."
+            raise Refusal(-1102, text)
+        timestamp = parameters.whole("timestamp")
+        if timestamp is None:
+            raise mandatory("timestamp")
+        stamped_ms = timestamp / 1000 if timestamp >= MICROSECONDS else timestamp
+        if stamped_ms >= now_ms + 1000:
+            raise Refusal(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+        if now_ms - stamped_ms > (5000 if window_ms is None else window_ms):
+            raise Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")
+
+    def _subscribe(self, account: str, by_session: bool) -> Json:
+        if account in self._subscriptions.values():
+            raise Refusal(-2035, "User Data Stream subscription already active.")
+        if self._next_subscription > 65_535:
+            raise Refusal(-2042, "Maximum subscription ID reached for this connection.")
+        subscription_id, self._next_subscription = self._next_subscription, self._next_subscription + 1
+        self._subscriptions[subscription_id] = account
+        if by_session:
+            self._by_session.add(subscription_id)
+        return {"subscriptionId": subscription_id}
+
+    def _to_unsubscribe(self, parameters: Parameters) -> list[int]:
+        subscription_id = parameters.whole("subscriptionId")
+        parameters.finish()
+        if subscription_id is None:
+            return list(self._subscriptions)
+        if subscription_id not in self._subscriptions:
+            raise Refusal(-2036, "User Data Stream subscription not active.")
+        return [subscription_id]
+
+    def _unsubscribe(self, subscription_ids: list[int]) -> tuple[str, ...]:
+        """End the subscriptions; the frames that say so, to be sent after the answer."""
+        ended = {"e": "eventStreamTerminated", "E": self._exchange.engine.market_ms}
+        for subscription_id in subscription_ids:
+            del self._subscriptions[subscription_id]
+            self._by_session.discard(subscription_id)
+        return tuple(frame({"subscriptionId": each, "event": ended}) for each in subscription_ids)
+
+    def _key_holds(self, logon: Logon) -> bool:
+        try:
+            return self._exchange.keys.account_of(logon.api_key) == logon.account
+        except Refusal:
+            return False
+
+    def _revoked(self) -> Answer:
+        """The key was withdrawn in mid-session: the request is not answered, the session is over."""
+        refusal = unknown_key()
+        self._exchange.refuse(self.account, refusal)
+        self._logon = None
+        told = frame({"id": None, "status": refusal.status, "error": refusal.as_json()})
+        return Answer((told, *self._unsubscribe(sorted(self._by_session))))
+
+    def _unreadable(self, text: str, request_id: object = None) -> Answer:
+        self._malformed += 1
+        refusal = Refusal(-1135, text)
+        self._exchange.refuse("", refusal)
+        told = frame({"id": request_id, "status": refusal.status, "error": refusal.as_json()})
+        return Answer((told,), Close(1008, "disconnected") if self._malformed >= PATIENCE else None)
+
+
+def frame(body: Mapping[str, object]) -> str:
+    """`body` as the text of one frame."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+
+def _legal_id(value: object) -> bool:
+    if isinstance(value, Number):
+        return re.fullmatch("-?[0-9]+", value) is not None
+    return value is None or (isinstance(value, str) and re.fullmatch(NAME, value) is not None)

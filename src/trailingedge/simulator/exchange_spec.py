@@ -1,0 +1,222 @@
+"""What the exchange offers: one pair, its filters, its fees and its limits, and how it publishes them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, Decimal
+from typing import Final
+
+from trailingedge.model.market import RateLimit, Side, SymbolRules
+from trailingedge.simulator.feeds.ticks import Tape
+
+PRECISION: Final = 8  # decimals of every amount on the wire
+SMALLEST: Final = Decimal(1).scaleb(-PRECISION)
+MIN_NOTIONALS: Final = {"BTC": Decimal("0.0001"), "ETH": Decimal("0.001"), "BNB": Decimal("0.01")}
+SELF_TRADE_MODE: Final = "EXPIRE_MAKER"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One symbol and what holds for it. Fees are fractions; percent bounds multiply the average price.
+
+    Least price and quantity are the tick and the step, and the bounds of asks those of bids, unless told apart.
+    `maker_refund` and `taker_refund` are what an order's first fill takes off the unfilled-order counts,
+    `refund_delay_ms` later.
+    """
+
+    symbol: str = "ETHFDUSD"
+    base_asset: str = "ETH"
+    quote_asset: str = "FDUSD"
+    tick_size: Decimal = Decimal("0.01")
+    step_size: Decimal = Decimal("0.0001")
+    least_price: Decimal | None = None
+    max_price: Decimal = Decimal(10_000_000_000)
+    least_quantity: Decimal | None = None
+    max_quantity: Decimal = Decimal(900_000)
+    min_notional: Decimal = Decimal(5)
+    max_notional: Decimal = Decimal(9_000_000)
+    percent_down: Decimal = Decimal("0.2")
+    percent_up: Decimal = Decimal(5)
+    ask_percent_down: Decimal | None = None
+    ask_percent_up: Decimal | None = None
+    pegs: bool = True
+    average_minutes: int = 5
+    max_open_orders: int = 200
+    maker_fee: Decimal = Decimal(0)
+    taker_fee: Decimal = Decimal("0.001")
+    weight_per_minute: int = 6000
+    orders_per_10_s: int = 100
+    orders_per_day: int = 200_000
+    connections_per_5_min: int = 300
+    maker_refund: int = 5
+    taker_refund: int = 1
+    refund_delay_ms: int = 100
+
+    def of_tape(self, tape: Tape) -> "Terms":
+        """These terms for the pair and the grid of `tape`, with the least notional usual in its quote asset."""
+        return replace(
+            self,
+            min_notional=MIN_NOTIONALS.get(tape.quote_asset, self.min_notional),
+            symbol=tape.symbol,
+            base_asset=tape.base_asset,
+            quote_asset=tape.quote_asset,
+            tick_size=tape.tick_size,
+            step_size=tape.step_size,
+        )
+
+    def of_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "Terms":
+        """These terms for the pair, the filters and the limits of another exchange, as far as it sets them."""
+        known = {(limit.kind, limit.interval_s): limit.limit for limit in limits}
+        return replace(
+            self,
+            symbol=rules.symbol,
+            base_asset=rules.base_asset,
+            quote_asset=rules.quote_asset,
+            tick_size=rules.tick_size,
+            step_size=rules.step_size,
+            least_price=rules.min_price or None,
+            max_price=rules.max_price or self.max_price,
+            least_quantity=rules.min_quantity or None,
+            max_quantity=rules.max_quantity or self.max_quantity,
+            min_notional=rules.min_notional,
+            max_notional=rules.max_notional or self.max_notional,
+            percent_down=rules.bid_multiplier_down or self.percent_down,
+            percent_up=rules.bid_multiplier_up or self.percent_up,
+            ask_percent_down=rules.ask_multiplier_down,
+            ask_percent_up=rules.ask_multiplier_up,
+            pegs=rules.peg_allowed,
+            weight_per_minute=known.get(("REQUEST_WEIGHT", 60), self.weight_per_minute),
+            orders_per_10_s=known.get(("ORDERS", 10), self.orders_per_10_s),
+            orders_per_day=known.get(("ORDERS", 86_400), self.orders_per_day),
+            connections_per_5_min=known.get(("CONNECTIONS", 300), self.connections_per_5_min),
+        )
+
+    @property
+    def min_price(self) -> Decimal:
+        return self.least_price or self.tick_size
+
+    @property
+    def min_quantity(self) -> Decimal:
+        return self.least_quantity or self.step_size
+
+    def percent_bounds(self, side: Side) -> tuple[Decimal, Decimal]:
+        """Lowest and highest price of a `side` order, in average prices."""
+        if side is Side.BUY:
+            return self.percent_down, self.percent_up
+        return self.ask_percent_down or self.percent_down, self.ask_percent_up or self.percent_up
+
+    @property
+    def stream_prefix(self) -> str:
+        """The symbol as stream names spell it."""
+        return self.symbol.lower()
+
+    def limits(self) -> list[dict[str, object]]:
+        """The limits as `exchangeInfo` lists them."""
+        return [
+            limit_json("REQUEST_WEIGHT", "MINUTE", 1, self.weight_per_minute),
+            limit_json("ORDERS", "SECOND", 10, self.orders_per_10_s),
+            limit_json("ORDERS", "DAY", 1, self.orders_per_day),
+            limit_json("CONNECTIONS", "MINUTE", 5, self.connections_per_5_min),
+        ]
+
+    def symbol_json(self, status: str) -> dict[str, object]:
+        """The symbol as `exchangeInfo` shows it."""
+        return {
+            "symbol": self.symbol,
+            "status": status,
+            "baseAsset": self.base_asset,
+            "baseAssetPrecision": PRECISION,
+            "quoteAsset": self.quote_asset,
+            "quotePrecision": PRECISION,
+            "quoteAssetPrecision": PRECISION,
+            "baseCommissionPrecision": PRECISION,
+            "quoteCommissionPrecision": PRECISION,
+            "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+            "icebergAllowed": False,
+            "ocoAllowed": False,
+            "otoAllowed": False,
+            "opoAllowed": False,
+            "quoteOrderQtyMarketAllowed": True,
+            "allowTrailingStop": False,
+            "cancelReplaceAllowed": True,
+            "amendAllowed": False,
+            "pegInstructionsAllowed": self.pegs,
+            "isSpotTradingAllowed": True,
+            "isMarginTradingAllowed": False,
+            "filters": self.filters_json(),
+            "permissions": [],
+            "permissionSets": [["SPOT"]],
+            "defaultSelfTradePreventionMode": SELF_TRADE_MODE,
+            "allowedSelfTradePreventionModes": [SELF_TRADE_MODE],
+        }
+
+    def filters_json(self) -> list[dict[str, object]]:
+        """The filters as `exchangeInfo` shows them, with those of features not offered here beside them."""
+        minutes = self.average_minutes
+        bid_down, bid_up = self.percent_bounds(Side.BUY)
+        ask_down, ask_up = self.percent_bounds(Side.SELL)
+        return [
+            {
+                "filterType": "PRICE_FILTER",
+                "minPrice": padded(self.min_price),
+                "maxPrice": padded(self.max_price),
+                "tickSize": padded(self.tick_size),
+            },
+            {
+                "filterType": "LOT_SIZE",
+                "minQty": padded(self.min_quantity),
+                "maxQty": padded(self.max_quantity),
+                "stepSize": padded(self.step_size),
+            },
+            {"filterType": "ICEBERG_PARTS", "limit": 100},
+            {
+                "filterType": "MARKET_LOT_SIZE",
+                "minQty": padded(Decimal(0)),
+                "maxQty": padded(self.max_quantity),
+                "stepSize": padded(Decimal(0)),
+            },
+            {
+                "filterType": "TRAILING_DELTA",
+                "minTrailingAboveDelta": 10,
+                "maxTrailingAboveDelta": 2000,
+                "minTrailingBelowDelta": 10,
+                "maxTrailingBelowDelta": 2000,
+            },
+            {
+                "filterType": "PERCENT_PRICE_BY_SIDE",
+                "bidMultiplierUp": str(bid_up),
+                "bidMultiplierDown": str(bid_down),
+                "askMultiplierUp": str(ask_up),
+                "askMultiplierDown": str(ask_down),
+                "avgPriceMins": minutes,
+            },
+            {
+                "filterType": "NOTIONAL",
+                "minNotional": padded(self.min_notional),
+                "applyMinToMarket": True,
+                "maxNotional": padded(self.max_notional),
+                "applyMaxToMarket": False,
+                "avgPriceMins": minutes,
+            },
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": self.max_open_orders},
+            {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+            {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
+        ]
+
+
+def padded(amount: Decimal) -> str:
+    """`amount` with the eight decimals that every answer shows; nobody is shown more than there is."""
+    return f"{amount.quantize(SMALLEST, rounding=ROUND_DOWN):f}"
+
+
+def limit_json(kind: str, interval: str, number: int, limit: int, count: int | None = None) -> dict[str, object]:
+    """One limit, with its count where it is asked for."""
+    described: dict[str, object] = {
+        "rateLimitType": kind,
+        "interval": interval,
+        "intervalNum": number,
+        "limit": limit,
+    }
+    if count is not None:
+        described["count"] = count
+    return described

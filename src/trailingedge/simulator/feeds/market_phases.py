@@ -1,0 +1,115 @@
+"""What a generated market goes through: stretches of one mood each, drawn from a seed.
+
+Numbers of an episode describe it for ETH against a dollar; fractions are of the price.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Mood(Enum):
+    """What kind of stretch it is."""
+
+    CALM = "calm"
+    TREND = "trend"
+    SQUEEZE = "squeeze"
+    CRASH = "crash"
+    RALLY = "rally"
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One stretch of the market.
+
+    The price drifts evenly by `drift_frac` over the whole, with `noise_frac` a minute around it. A
+    tick comes every `pace_s` (shortest, longest; never above 7, so that a minute has eight), the
+    spread is within `spread_ticks`, and `rest` is the share of ticks that leave the best prices where
+    they are, so that a queue can be traded away.
+    """
+
+    mood: Mood
+    minutes: float
+    drift_frac: float
+    noise_frac: float
+    pace_s: tuple[float, float] = (2.0, 7.0)
+    spread_ticks: tuple[int, int] = (1, 5)
+    rest: float = 0.35
+
+
+def calm(minutes: float, drift_frac: float = 0.0) -> Episode:
+    return Episode(Mood.CALM, minutes, drift_frac, noise_frac=0.0003)
+
+
+def trend(minutes: float, drift_frac: float) -> Episode:
+    return Episode(Mood.TREND, minutes, drift_frac, noise_frac=0.0004, rest=0.25)
+
+
+def squeeze(minutes: float, drift_frac: float = 0.0) -> Episode:
+    return Episode(Mood.SQUEEZE, minutes, drift_frac, noise_frac=0.0001, spread_ticks=(1, 3), rest=0.5)
+
+
+def crash(minutes: float, drift_frac: float) -> Episode:
+    return Episode(Mood.CRASH, minutes, drift_frac, noise_frac=0.001, pace_s=(1.0, 4.0), spread_ticks=(2, 12), rest=0.1)
+
+
+def rally(minutes: float, drift_frac: float) -> Episode:
+    return Episode(
+        Mood.RALLY, minutes, drift_frac, noise_frac=0.0008, pace_s=(1.5, 5.0), spread_ticks=(1, 6), rest=0.15
+    )
+
+
+def drawn(chance: random.Random) -> Iterator[Episode]:
+    """Episodes without end: half of them calm, and what falls rises again.
+
+    Drifts lean against the sum of those before, so that a market of many days keeps its order of magnitude.
+    """
+    level_frac = 0.0
+    while True:
+        episode = _draw(chance, rises=chance.random() < 0.5 - 2.0 * max(-0.2, min(0.2, level_frac)))
+        level_frac += episode.drift_frac
+        yield episode
+
+
+def _draw(chance: random.Random, rises: bool) -> Episode:
+    sign = 1.0 if rises else -1.0
+    draw = chance.random()
+    if draw < 0.3:
+        return calm(_between(chance, 8.0, 25.0), sign * _between(chance, 0.0, 0.003))
+    if draw < 0.5:
+        return squeeze(_between(chance, 8.0, 20.0), sign * _between(chance, 0.0, 0.0005))
+    if draw < 0.75:
+        return trend(_between(chance, 12.0, 30.0), sign * _between(chance, 0.005, 0.018))
+    if rises:
+        return rally(_between(chance, 10.0, 30.0), _between(chance, 0.02, 0.05))
+    return crash(_between(chance, 6.0, 20.0), -_between(chance, 0.02, 0.05))
+
+
+def _between(chance: random.Random, low: float, high: float) -> float:
+    return low + (high - low) * chance.random()
+
+
+def _rise_or_fall(mood: Mood, minutes: float, drift_frac: float) -> Episode:
+    """A move smooth enough not to look like its own end."""
+    return Episode(mood, minutes, drift_frac, noise_frac=0.0002, pace_s=(2.0, 6.0), rest=0.15)
+
+
+def _turn(drift_frac: float) -> Episode:
+    """A steep pull-back in which each tick leaves an order at the best price behind."""
+    return Episode(Mood.TREND, 1.5, drift_frac, noise_frac=0.0001, pace_s=(2.0, 4.0), spread_ticks=(2, 5), rest=0.0)
+
+
+OPENING: Final[tuple[Episode, ...]] = (
+    calm(4.0),
+    _rise_or_fall(Mood.RALLY, 14.0, 0.026),
+    _turn(-0.006),
+    calm(4.0),
+    _rise_or_fall(Mood.TREND, 12.5, -0.026),
+    _turn(0.006),
+    calm(5.0),
+    crash(10.0, -0.040),
+    calm(9.0),
+    _rise_or_fall(Mood.RALLY, 18.0, 0.036),
+)

@@ -1,0 +1,181 @@
+"""Recorded markets: Binance's public CSV files as a tape.
+
+One function opens them for whoever replays a market. Klines are walked (see `walk`); each trade is a
+tick of its own with a spread of one tick around it, in want of the true one; bookTicker rows are ticks
+without trades. Files are put in order of time, and what overlaps is told once.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from typing import Final
+
+from trailingedge.core.errors import ConfigError
+from trailingedge.model.market import ZERO, Kline, Side, floor_to_step, passive
+from trailingedge.simulator.feeds.candle_path import Walker
+from trailingedge.simulator.feeds.csv_files import CsvFile
+from trailingedge.simulator.feeds.csv_schemas import Layout, Quote, Trade
+from trailingedge.simulator.feeds.inspection import disagreements, finest, missing, of_another, survey_all
+from trailingedge.simulator.feeds.ticks import Tick
+
+# Longest first: ETHFDUSD is quoted in FDUSD, not in USD.
+QUOTE_ASSETS: Final = tuple(
+    sorted(
+        (
+            *("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "USDS", "USD1", "DAI", "PAX", "VAI", "UST", "USD"),
+            *("BTC", "ETH", "BNB", "XRP", "TRX", "DOGE", "DOT", "SOL"),
+            *("EUR", "GBP", "TRY", "BRL", "JPY", "AUD", "RUB", "UAH", "ZAR", "PLN", "RON", "ARS", "MXN", "NGN", "CZK"),
+            *("COP", "IDRT", "BIDR", "BVND", "BKRW"),
+        ),
+        key=len,
+        reverse=True,
+    )
+)
+
+
+def open_market(
+    paths: Sequence[str | Path],
+    symbol: str | None = None,
+    base_asset: str | None = None,
+    quote_asset: str | None = None,
+) -> "RecordedMarket":
+    """The market that these files recorded.
+
+    Unless given, the symbol is taken from the file names (`ETHUSDT-1m-…`) and the assets from the
+    symbol; one that is given goes before the names, and where they differ that is told among the gaps.
+    Tick and step are as fine as the decimals that prices and quantities use. Every kline is read once here
+    and checked; of trades and quotes the beginning of each file is. Raises ConfigError that lists everything
+    wrong with the files, with line and remedy.
+    """
+    surveys, problems = survey_all(Path(path) for path in paths)
+    if not surveys and not problems:
+        problems.append("no market file was named; name CSV or ZIP files of Binance's public data")
+    problems += disagreements(surveys)
+    if problems:
+        raise ConfigError(problems)
+    symbol = symbol or surveys[0].symbol
+    if symbol is None:
+        raise surveys[0].file.trouble("its name does not tell the symbol; call it ETHUSDT-1m-….csv or set SYMBOL")
+    base_asset, quote_asset = assets_of(symbol, base_asset, quote_asset)
+    return RecordedMarket(
+        symbol,
+        base_asset,
+        quote_asset,
+        tick_size=finest(max(survey.price_decimals for survey in surveys)),
+        step_size=finest(max(survey.quantity_decimals for survey in surveys)),
+        layout=surveys[0].layout,
+        files=[survey.file for survey in surveys],
+        gaps=[*_relabelled(paths, symbol), *missing(surveys)],
+        interval_ms=max(survey.interval_ms for survey in surveys),
+    )
+
+
+def _relabelled(paths: Sequence[str | Path], symbol: str) -> list[str]:
+    return [
+        f"the market of {symbol}: {path.name} is {other} by its name, whose prices are played as those of {symbol}"
+        for other, path in of_another(paths, symbol).items()
+    ]
+
+
+def assets_of(symbol: str, base_asset: str | None = None, quote_asset: str | None = None) -> tuple[str, str]:
+    """Base and quote asset of `symbol`: as given, else by the longest quote asset known that it ends in.
+
+    Raises ConfigError when neither tells.
+    """
+    if base_asset and quote_asset:
+        return base_asset, quote_asset
+    if base_asset and symbol.startswith(base_asset) and symbol != base_asset:
+        return base_asset, symbol.removeprefix(base_asset)
+    for known in (quote_asset,) if quote_asset else QUOTE_ASSETS:
+        if symbol.endswith(known) and symbol != known:
+            return base_asset or symbol.removesuffix(known), known
+    raise ConfigError([f"the assets of {symbol} are not known by its name; set BASE_ASSET and QUOTE_ASSET"])
+
+
+class RecordedMarket:
+    """A tape of files, made by `open_market`. It keeps one kline's ticks at a time and has no history.
+
+    `interval_ms` is the length of its klines, 0 for trades and quotes.
+
+    Iterating again tells the same again. It raises ConfigError at a row that cannot be read, which only
+    trades and quotes beyond those that were checked can have.
+    """
+
+    def __init__(
+        self,
+        symbol: str,
+        base_asset: str,
+        quote_asset: str,
+        tick_size: Decimal,
+        step_size: Decimal,
+        layout: Layout,
+        files: Sequence[CsvFile],
+        gaps: Sequence[str],
+        interval_ms: int = 0,
+    ) -> None:
+        self.interval_ms = interval_ms
+        self.symbol = symbol
+        self.base_asset = base_asset
+        self.quote_asset = quote_asset
+        self.tick_size = tick_size
+        self.step_size = step_size
+        self.history: Sequence[Kline] = ()
+        self.gaps: Sequence[str] = tuple(gaps)
+        self.layout = layout
+        self.files = tuple(files)
+
+    def __iter__(self) -> Iterator[Tick]:
+        if self.layout is Layout.KLINES:
+            return self._from_klines()
+        if self.layout is Layout.BOOK_TICKER:
+            return self._from_quotes()
+        return self._from_trades()
+
+    def _values(self) -> Iterator[Kline | Trade | Quote]:
+        for file in self.files:
+            for _, value in file.values(self.layout):
+                yield value
+
+    def _from_klines(self) -> Iterator[Tick]:
+        walker = Walker(self.tick_size, self.step_size)
+        told_ms = -1
+        for kline in self._values():
+            if isinstance(kline, Kline) and kline.open_ms > told_ms:
+                yield from walker.walk(kline)
+                told_ms = kline.close_ms
+
+    def _from_trades(self) -> Iterator[Tick]:
+        """The best prices hold as much as the largest of the last trades, in want of anything known."""
+        told_id, told_ms = -1, 0
+        recent: deque[Decimal] = deque([self.step_size], maxlen=20)
+        for trade in self._values():
+            if not isinstance(trade, Trade) or trade.trade_id <= told_id:
+                continue
+            told_id, told_ms = trade.trade_id, max(told_ms, trade.time_ms)
+            traded = floor_to_step(trade.quantity, self.step_size)
+            recent.append(traded)
+            depth = max(self.step_size, *recent)
+            price = self._on_tick(trade.price)
+            bought = trade.aggressor is Side.BUY and price > self.tick_size  # no bid at zero
+            bid = price - self.tick_size if bought else price
+            aggressor = None if traded == ZERO else Side.BUY if bought else Side.SELL
+            yield Tick(told_ms, bid, depth, bid + self.tick_size, depth, price, traded, aggressor)
+
+    def _from_quotes(self) -> Iterator[Tick]:
+        """Crossed and empty books are left out: bad data is no data."""
+        told_ms = 0
+        for quote in self._values():
+            if not isinstance(quote, Quote) or quote.time_ms < told_ms or not ZERO < quote.bid < quote.ask:
+                continue
+            told_ms = quote.time_ms
+            bid = max(self.tick_size, passive(quote.bid, Side.BUY, self.tick_size))
+            ask = max(bid + self.tick_size, passive(quote.ask, Side.SELL, self.tick_size))
+            bid_quantity = floor_to_step(quote.bid_quantity, self.step_size)
+            ask_quantity = floor_to_step(quote.ask_quantity, self.step_size)
+            yield Tick(told_ms, bid, bid_quantity, ask, ask_quantity, bid, ZERO, None)
+
+    def _on_tick(self, price: Decimal) -> Decimal:
+        """Off the grid only where a trade beyond those surveyed is finer than they were."""
+        whole = (price / self.tick_size).to_integral_value(rounding=ROUND_HALF_EVEN)
+        return max(whole, Decimal(1)) * self.tick_size

@@ -1,0 +1,119 @@
+"""An account as it stood a moment ago: what a query is told while the exchange's records lag behind its engine."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from trailingedge.model.market import Balance
+from trailingedge.simulator.orders import Order, Trade
+from trailingedge.simulator.rate_limits import OrderCounts
+
+KEPT_MS: Final = 20_000
+
+
+class Records(Protocol):
+    """What queries read of an account."""
+
+    @property
+    def uid(self) -> int: ...
+
+    @property
+    def updated_ms(self) -> int: ...
+
+    @property
+    def counts(self) -> OrderCounts: ...
+
+    @property
+    def orders(self) -> Mapping[int, Order]: ...
+
+    @property
+    def trades(self) -> Sequence[Trade]: ...
+
+    def balances(self) -> list[Balance]: ...
+
+    def open_orders(self) -> list[Order]: ...
+
+    def newest_order_named(self, client_order_id: str) -> Order | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What may change of an account, as of one time by the wall."""
+
+    unix_ms: int
+    updated_ms: int
+    balances: tuple[Balance, ...]
+    open: Mapping[int, Order]
+    newest_order_id: int
+    newest_trade_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastAccount:
+    """The records of `now` as they stood at `moment`."""
+
+    now: Records
+    moment: Moment
+
+    @property
+    def uid(self) -> int:
+        return self.now.uid
+
+    @property
+    def updated_ms(self) -> int:
+        return self.moment.updated_ms
+
+    @property
+    def counts(self) -> OrderCounts:
+        return self.now.counts
+
+    @property
+    def orders(self) -> Mapping[int, Order]:
+        known = (order for order in self.now.orders.values() if order.order_id <= self.moment.newest_order_id)
+        return {order.order_id: self.moment.open.get(order.order_id, order) for order in known}
+
+    @property
+    def trades(self) -> Sequence[Trade]:
+        return [trade for trade in self.now.trades if trade.trade_id <= self.moment.newest_trade_id]
+
+    def balances(self) -> list[Balance]:
+        return list(self.moment.balances)
+
+    def open_orders(self) -> list[Order]:
+        return list(self.moment.open.values())
+
+    def newest_order_named(self, client_order_id: str) -> Order | None:
+        named = [order for order in self.orders.values() if order.client_order_id == client_order_id]
+        return next((order for order in named if not order.status.final), named[-1] if named else None)
+
+
+class Past:
+    """The latest moments of one account."""
+
+    def __init__(self) -> None:
+        self._moments: deque[Moment] = deque()
+
+    def note(self, account: Records, unix_ms: int) -> None:
+        """The account has changed."""
+        moments = self._moments
+        orders, trades = account.orders, account.trades
+        moments.append(
+            Moment(
+                unix_ms,
+                account.updated_ms,
+                tuple(account.balances()),
+                {order.order_id: copy(order) for order in account.open_orders()},
+                max(orders, default=0),
+                trades[-1].trade_id if trades else 0,
+            )
+        )
+        while len(moments) > 1 and moments[1].unix_ms < unix_ms - KEPT_MS:
+            moments.popleft()
+
+    def at(self, unix_ms: int) -> Moment | None:
+        """The account as of then; None where it has not changed since, or nobody knows."""
+        if not self._moments or self._moments[-1].unix_ms <= unix_ms:
+            return None
+        return next((moment for moment in reversed(self._moments) if moment.unix_ms <= unix_ms), self._moments[0])

@@ -1,0 +1,306 @@
+"""Orders, trades and their events as the wire shows them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trailingedge.model.market import ZERO, Balance, BookTop, OrderStatus, Side
+from trailingedge.simulator.errors import INSUFFICIENT_BALANCE, WOULD_TAKE
+from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE, padded
+from trailingedge.simulator.feeds.ticks import Tick
+from trailingedge.simulator.orders import NewOrder, Order, OrderType, Trade
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class UserEvent:
+    """Something that the owner of an account is told."""
+
+    account: str
+    payload: Json
+
+
+@dataclass(frozen=True, slots=True)
+class MarketEvent:
+    """Something that everybody is told who listens to `stream`."""
+
+    stream: str
+    payload: Json
+
+
+Event = UserEvent | MarketEvent
+
+
+def acknowledged(order: Order, symbol: str) -> Json:
+    """A placement answered by ACK."""
+    return {
+        "symbol": symbol,
+        "orderId": order.order_id,
+        "orderListId": -1,
+        "clientOrderId": order.client_order_id,
+        "transactTime": order.updated_ms,
+    }
+
+
+def resulting(order: Order, symbol: str) -> Json:
+    """A placement answered by RESULT."""
+    return (
+        acknowledged(order, symbol)
+        | amounts(order)
+        | {"workingTime": order.working_ms, "selfTradePreventionMode": SELF_TRADE_MODE}
+        | extras(order)
+    )
+
+
+def complete(order: Order, trades: Sequence[Trade], symbol: str) -> Json:
+    """A placement answered by FULL."""
+    fills = [
+        {
+            "price": padded(trade.price),
+            "qty": padded(trade.quantity),
+            "commission": padded(trade.commission),
+            "commissionAsset": trade.commission_asset,
+            "tradeId": trade.trade_id,
+        }
+        for trade in trades
+    ]
+    return resulting(order, symbol) | {"fills": fills}
+
+
+def cancelled(order: Order, cancel_id: str, symbol: str) -> Json:
+    """A cancel's answer. `executedQty` is what was filled before it."""
+    return (
+        {
+            "symbol": symbol,
+            "origClientOrderId": order.client_order_id,
+            "orderId": order.order_id,
+            "orderListId": -1,
+            "clientOrderId": cancel_id,
+            "transactTime": order.updated_ms,
+        }
+        | amounts(order)
+        | {"selfTradePreventionMode": SELF_TRADE_MODE}
+        | extras(order)
+    )
+
+
+def queried(order: Order, symbol: str) -> Json:
+    """An order as a query shows it."""
+    return (
+        {
+            "symbol": symbol,
+            "orderId": order.order_id,
+            "orderListId": -1,
+            "clientOrderId": order.client_order_id,
+        }
+        | amounts(order)
+        | {
+            "stopPrice": padded(ZERO),
+            "icebergQty": padded(ZERO),
+            "time": order.created_ms,
+            "updateTime": order.updated_ms,
+            "isWorking": order.working_ms >= 0,
+            "workingTime": order.working_ms,
+            "selfTradePreventionMode": SELF_TRADE_MODE,
+        }
+        | extras(order)
+    )
+
+
+def amounts(order: Order) -> Json:
+    """What every answer but ACK says of an order."""
+    wanted = order.wanted
+    return {
+        "price": padded(wanted.price or ZERO),
+        "origQty": padded(order.quantity),
+        "executedQty": padded(order.filled),
+        "origQuoteOrderQty": padded(wanted.quote_quantity or ZERO),
+        "cummulativeQuoteQty": padded(order.filled_quote),
+        "status": order.status.value,
+        "timeInForce": wanted.time_in_force.value,
+        "type": wanted.type.value,
+        "side": wanted.side.value,
+    }
+
+
+def extras(order: Order) -> Json:
+    """The fields that only some orders have."""
+    wanted, found = order.wanted, Json()
+    if wanted.strategy_id is not None:
+        found["strategyId"] = wanted.strategy_id
+    if wanted.strategy_type is not None:
+        found["strategyType"] = wanted.strategy_type
+    if wanted.peg is not None:
+        found["pegPriceType"] = wanted.peg.price_type
+        if wanted.peg.levels is not None:
+            found |= {"pegOffsetType": "PRICE_LEVEL", "pegOffsetValue": wanted.peg.levels}
+        found["peggedPrice"] = padded(order.price)
+    if order.expiry_reason is not None:
+        found["expiryReason"] = order.expiry_reason
+    return found
+
+
+def trade_row(trade: Trade, symbol: str) -> Json:
+    """A fill as `myTrades` lists it."""
+    return {
+        "symbol": symbol,
+        "id": trade.trade_id,
+        "orderId": trade.order_id,
+        "orderListId": -1,
+        "price": padded(trade.price),
+        "qty": padded(trade.quantity),
+        "quoteQty": padded(trade.quote),
+        "commission": padded(trade.commission),
+        "commissionAsset": trade.commission_asset,
+        "time": trade.time_ms,
+        "isBuyer": trade.side.value == "BUY",
+        "isMaker": trade.is_maker,
+        "isBestMatch": True,
+    }
+
+
+def execution_report(
+    order: Order, symbol: str, execution: str, execution_id: int, event_ms: int, *, cancel_id: str | None = None
+) -> Json:
+    """An `executionReport` in which nothing was filled. A cancel's id takes the place of the order's own."""
+    wanted = order.wanted
+    working = not order.status.final and wanted.type is not OrderType.MARKET
+    report: Json = {
+        "e": "executionReport",
+        "E": event_ms,
+        "s": symbol,
+        "c": order.client_order_id if cancel_id is None else cancel_id,
+        "S": wanted.side.value,
+        "o": wanted.type.value,
+        "f": wanted.time_in_force.value,
+        "q": padded(order.quantity),
+        "p": padded(wanted.price or ZERO),
+        "P": padded(ZERO),
+        "F": padded(ZERO),
+        "g": -1,
+        "C": "" if cancel_id is None else order.client_order_id,
+        "x": execution,
+        "X": order.status.value,
+        "r": "NONE",
+        "i": order.order_id,
+        "l": padded(ZERO),
+        "z": padded(order.filled),
+        "L": padded(ZERO),
+        "n": "0",
+        "N": None,
+        "T": order.updated_ms,
+        "t": -1,
+        "I": execution_id,
+        "w": working,
+        "m": False,
+        "M": False,
+        "O": order.created_ms,
+        "Z": padded(order.filled_quote),
+        "Y": padded(ZERO),
+        "Q": padded(wanted.quote_quantity or ZERO),
+        "V": SELF_TRADE_MODE,
+    }
+    if order.working_ms >= 0 and order.status is not OrderStatus.CANCELED:
+        report["W"] = order.working_ms
+    return report | report_extras(order)
+
+
+def report_extras(order: Order) -> Json:
+    """The fields that only some reports have."""
+    wanted, found = order.wanted, Json()
+    if wanted.strategy_id is not None:
+        found["j"] = wanted.strategy_id
+    if wanted.strategy_type is not None:
+        found["J"] = wanted.strategy_type
+    if wanted.peg is not None:
+        found["gP"] = wanted.peg.price_type
+        if wanted.peg.levels is not None:
+            found |= {"gOT": "PRICE_LEVEL", "gOV": wanted.peg.levels}
+        found["gp"] = padded(order.price)
+    if order.expiry_reason is not None:
+        found["eR"] = order.expiry_reason
+    return found
+
+
+def fill_report(order: Order, trade: Trade, symbol: str, execution_id: int, event_ms: int) -> Json:
+    """An `executionReport` of one fill."""
+    return execution_report(order, symbol, "TRADE", execution_id, event_ms) | {
+        "l": padded(trade.quantity),
+        "L": padded(trade.price),
+        "Y": padded(trade.quote),
+        "n": padded(trade.commission),
+        "N": trade.commission_asset,
+        "t": trade.trade_id,
+        "m": trade.is_maker,
+        "M": True,
+    }
+
+
+def rejection_report(wanted: NewOrder, client_order_id: str, symbol: str, text: str, event_ms: int) -> Json:
+    """An `executionReport` of an order that never came to be: the refused half of a cancel-replace."""
+    reasons = {WOULD_TAKE: "WOULD_MATCH_IMMEDIATELY", INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCES"}
+    order = Order(
+        order_id=-1,
+        client_order_id=client_order_id,
+        account="",
+        wanted=wanted,
+        price=wanted.price or ZERO,
+        quantity=wanted.quantity or ZERO,
+        created_ms=-1,
+        status=OrderStatus.REJECTED,
+        updated_ms=event_ms,
+    )
+    return execution_report(order, symbol, "REJECTED", -1, event_ms) | {"r": reasons.get(text, "NONE")}
+
+
+def account_position(balances: Sequence[Balance], updated_ms: int, event_ms: int) -> Json:
+    """An `outboundAccountPosition`: absolute balances, not changes."""
+    return {"e": "outboundAccountPosition", "E": event_ms, "u": updated_ms, "B": [held(each) for each in balances]}
+
+
+def held(balance: Balance) -> Json:
+    return {"a": balance.asset, "f": padded(balance.free), "l": padded(balance.locked)}
+
+
+def ticker(top: BookTop, symbol: str) -> Json:
+    """A `bookTicker` payload."""
+    return {
+        "u": top.update_id,
+        "s": symbol,
+        "b": padded(top.bid),
+        "B": padded(top.bid_quantity),
+        "a": padded(top.ask),
+        "A": padded(top.ask_quantity),
+    }
+
+
+def trade_json(tick: Tick, symbol: str, number: int) -> Json:
+    """An `aggTrade` payload: what traded at `tick`."""
+    return {
+        "e": "aggTrade",
+        "E": tick.time_ms,
+        "s": symbol,
+        "a": number,
+        "p": padded(tick.last_price),
+        "q": padded(tick.traded),
+        "f": number,
+        "l": number,
+        "T": tick.time_ms,
+        "m": tick.aggressor is Side.SELL,
+        "M": True,
+    }
+
+
+def prevention(taker: Order, own: Order, prevented: Decimal, symbol: str) -> Json:
+    """What a report of a prevented self-trade says beside the usual."""
+    return {
+        "A": padded(prevented),
+        "B": padded(prevented),
+        "u": taker.order_id,
+        "U": taker.order_id,
+        "Cs": symbol,
+        "pl": padded(prevented),
+        "pL": padded(own.price),
+        "pY": padded(prevented * own.price),
+    }

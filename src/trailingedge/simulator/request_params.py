@@ -1,0 +1,179 @@
+"""Reading the parameters of a request: each by its name and kind, and in the end none left over.
+
+Numbers are kept as the text that was sent, for that text is what was signed.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Final, TypeVar
+
+from trailingedge.simulator.errors import (
+    Refusal,
+    empty,
+    illegal_characters,
+    invalid,
+    mandatory,
+    too_precise,
+    unread,
+)
+from trailingedge.simulator.exchange_spec import PRECISION
+
+AMOUNT: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
+NAME: Final = r"^[a-zA-Z0-9-_]{1,36}$"
+MICROSECONDS: Final = 10**15  # times above are in microseconds
+OLDEST_MS: Final = 1_483_228_800_000  # 2017; no time before is taken
+
+Choice = TypeVar("Choice", bound=Enum)
+
+
+class Number(str):
+    """A JSON number, as the text it was."""
+
+    __slots__ = ()
+
+
+def read_json(text: str) -> object:
+    """`text` as JSON, numbers as `Number`. Raises ValueError."""
+    return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=_no_constant)
+
+
+def plain_json(value: object) -> object:
+    """`value` of `read_json` with its numbers as numbers, to be echoed."""
+    if isinstance(value, Number):
+        return json.loads(value)
+    return value
+
+
+class Parameters:
+    """The parameters of one request. What has been asked for by name counts as read."""
+
+    def __init__(self, sent: Mapping[str, object]) -> None:
+        self._sent = {name: value for name, value in sent.items() if value is not None}
+        self._read: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sent
+
+    def finish(self) -> None:
+        """Raise the refusal of parameters that nobody asked for."""
+        if not self._sent.keys() <= self._read:
+            raise unread(len(self._sent.keys() & self._read), len(self._sent))
+
+    def signed_payload(self) -> str:
+        """What the signature covers: every parameter but itself, by name, joined as a query, not encoded."""
+        return "&".join(f"{name}={_as_sent(self._sent[name])}" for name in sorted(self._sent) if name != "signature")
+
+    def text(self, name: str) -> str | None:
+        self._read.add(name)
+        value = self._sent.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise mandatory(name)
+        if not value:
+            raise empty(name)
+        return value
+
+    def needed_text(self, name: str) -> str:
+        value = self.text(name) if self._sent.get(name) != "" else None
+        if value is None:
+            raise mandatory(name)
+        return value
+
+    def amount(self, name: str) -> Decimal | None:
+        """A plain decimal: digits and at most one dot, no sign, no exponent, eight decimals."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if not re.fullmatch(AMOUNT, value):
+            raise illegal_characters(name, AMOUNT)
+        if len(value.partition(".")[2].rstrip("0")) > PRECISION:
+            raise too_precise(name)
+        return Decimal(value)
+
+    def needed_amount(self, name: str) -> Decimal:
+        value = self.amount(name)
+        if value is None:
+            raise mandatory(name)
+        return value
+
+    def whole(self, name: str) -> int | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        if not re.fullmatch("-?[0-9]{1,19}", value):
+            raise illegal_characters(name, "^[0-9]{1,20}$")
+        return int(value)
+
+    def flag(self, name: str) -> bool | None:
+        self._read.add(name)
+        value = self._sent.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        if value in {"true", "false"}:
+            return value == "true"
+        raise invalid(name)
+
+    def client_id(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and not re.fullmatch(NAME, value):
+            raise illegal_characters(name, NAME)
+        return value
+
+    def choice(self, name: str, kind: type[Choice], refusal: Refusal | None = None) -> Choice | None:
+        """One of an enumeration's values. `refusal` is what a wrong one is told, if it is not the usual."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            return kind(value)
+        except ValueError as exc:
+            raise refusal or invalid(name) from exc
+
+    def needed_choice(self, name: str, kind: type[Choice], refusal: Refusal | None = None) -> Choice:
+        value = self.choice(name, kind, refusal)
+        if value is None:
+            raise mandatory(name)
+        return value
+
+    def moment_ms(self, name: str, now_ms: int) -> int | None:
+        """A time of the market, in milliseconds or microseconds; not too old, not in the future."""
+        value = self.whole(name)
+        if value is None:
+            return None
+        time_ms = value // 1000 if value >= MICROSECONDS else value
+        if not OLDEST_MS <= time_ms <= now_ms + 10_000:
+            raise invalid(name)
+        return time_ms
+
+    def limit(self, default: int, most: int = 1000) -> int:
+        """How many rows are wanted."""
+        value = self.whole("limit")
+        if value is None:
+            return default
+        if value < 1:
+            raise invalid("limit")
+        return min(value, most)
+
+    def texts(self, name: str) -> list[str] | None:
+        """A list of texts."""
+        self._read.add(name)
+        value = self._sent.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+            raise invalid(name)
+        return [str(each) for each in value]
+
+
+def _as_sent(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,153 @@
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trailingedge.model.market import ZERO, Kline, Side
+from trailingedge.simulator.feeds.candle_path import GridWalker, Walker, frames_of
+from trailingedge.simulator.feeds.ticks import Tick
+
+TICK, STEP = Decimal("0.01"), Decimal("0.001")
+OPEN_MS = 1_783_000_020_000
+
+
+def candle(open_: str, high: str, low: str, close: str, volume: str = "8.000", length_ms: int = 60_000) -> Kline:
+    return Kline(
+        OPEN_MS,
+        OPEN_MS + length_ms - 1,
+        Decimal(open_),
+        Decimal(high),
+        Decimal(low),
+        Decimal(close),
+        Decimal(volume),
+    )
+
+
+def rebuilt(ticks: Sequence[Tick]) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal]:
+    """Open, high, low, close and volume of what traded."""
+    traded = [tick for tick in ticks if tick.aggressor is not None]
+    prices = [tick.last_price for tick in traded]
+    volume = sum((tick.traded for tick in traded), ZERO)
+    return prices[0], max(prices), min(prices), prices[-1], volume
+
+
+@st.composite
+def candles(draw: st.DrawFn) -> Kline:
+    """Any kline that trades could have made: as many steps of volume as corners at least."""
+    ticks = st.integers(min_value=2, max_value=100_000)
+    opened, closed, one, other = draw(ticks), draw(ticks), draw(ticks), draw(ticks)
+    volume = draw(st.one_of(st.integers(4, 20), st.integers(4, 10_000_000)))
+    return Kline(
+        OPEN_MS,
+        OPEN_MS + draw(st.sampled_from([1_000, 60_000, 180_000, 3_600_000])) - 1,
+        opened * TICK,
+        max(opened, closed, one, other) * TICK,
+        min(opened, closed, one, other) * TICK,
+        closed * TICK,
+        volume * STEP,
+    )
+
+
+@given(candles())
+def test_the_trades_rebuild_the_kline(kline: Kline) -> None:
+    ticks = Walker(TICK, STEP).walk(kline)
+    assert rebuilt(ticks) == (kline.open, kline.high, kline.low, kline.close, kline.volume)
+
+
+@given(st.lists(candles(), min_size=1, max_size=3))
+def test_every_tick_is_a_book_on_the_grid_inside_the_kline(klines: list[Kline]) -> None:
+    walker = Walker(TICK, STEP)
+    for kline in klines:
+        ticks = walker.walk(kline)
+        times = [tick.time_ms for tick in ticks]
+        assert times[0] == kline.open_ms
+        assert times == sorted(times)
+        assert times[-1] < kline.close_ms
+        for tick in ticks:
+            assert ZERO < tick.bid == tick.ask - TICK
+            assert tick.bid % TICK == tick.traded % STEP == tick.bid_quantity % STEP == ZERO
+            assert kline.low <= tick.last_price <= kline.high
+            if tick.aggressor is not None:
+                assert tick.last_price == (tick.ask if tick.aggressor is Side.BUY else tick.bid)
+
+
+@pytest.mark.parametrize(
+    ("kline", "corners"),
+    [
+        pytest.param(candle("100", "103", "98", "101"), ["100", "98", "103", "101"], id="up: low before high"),
+        pytest.param(candle("101", "103", "98", "100"), ["101", "103", "98", "100"], id="down: high before low"),
+        pytest.param(candle("100", "103", "98", "100"), ["100", "98", "103", "100"], id="unchanged: as if up"),
+    ],
+)
+def test_the_path_is_the_one_that_hurts(kline: Kline, corners: list[str]) -> None:
+    ticks = Walker(TICK, STEP).walk(kline)
+    assert [ticks[frame].last_price for frame in (0, 2, 4, 7)] == [Decimal(corner) for corner in corners]
+
+
+@pytest.mark.parametrize(
+    ("length_ms", "frames"),
+    [
+        pytest.param(1_000, 8, id="1s"),
+        pytest.param(60_000, 8, id="1m"),
+        pytest.param(300_000, 40, id="5m"),
+        pytest.param(3_600_000, 480, id="1h"),
+        pytest.param(2_454_774, 327, id="an hour cut short"),
+    ],
+)
+def test_there_are_eight_frames_a_minute(length_ms: int, frames: int) -> None:
+    kline = candle("100", "101", "99", "100.5", length_ms=length_ms)
+    assert frames_of(kline) == frames == len(Walker(TICK, STEP).walk(kline))
+
+
+def test_rises_are_bought_at_the_ask_and_falls_sold_at_the_bid() -> None:
+    ticks = Walker(TICK, STEP).walk(candle("100", "103", "98", "101"))
+    down, up = ticks[1], ticks[3]
+    assert (down.aggressor, down.last_price) == (Side.SELL, down.bid)
+    assert (up.aggressor, up.last_price) == (Side.BUY, up.ask)
+
+
+def test_the_direction_is_remembered_from_one_kline_to_the_next() -> None:
+    walker = Walker(TICK, STEP)
+    walker.walk(candle("100", "100", "100", "100"))
+    assert walker.walk(candle("100.5", "100.5", "100.5", "100.5"))[0].aggressor is Side.BUY
+    assert {tick.aggressor for tick in walker.walk(candle("100.5", "100.5", "100.5", "100.5"))} == {Side.BUY}
+    assert walker.walk(candle("99", "99", "99", "99"))[0].aggressor is Side.SELL
+
+
+def test_volume_is_spread_evenly_and_the_rest_comes_last() -> None:
+    shares = [tick.traded for tick in Walker(TICK, STEP).walk(candle("100", "101", "99", "100", volume="8.003"))]
+    assert shares == [Decimal("1.000")] * 7 + [Decimal("1.003")]
+
+
+def test_a_kline_without_volume_has_ticks_but_no_trades() -> None:
+    ticks = Walker(TICK, STEP).walk(candle("100", "100", "100", "100", volume="0"))
+    assert len(ticks) == 8
+    assert {(tick.aggressor, tick.traded) for tick in ticks} == {(None, ZERO)}
+
+
+def test_a_price_of_one_tick_leaves_no_bid_at_zero() -> None:
+    ticks = Walker(TICK, STEP).walk(candle("0.01", "0.03", "0.01", "0.03"))
+    assert min(tick.bid for tick in ticks) == TICK
+    assert rebuilt(ticks)[:4] == (Decimal("0.01"), Decimal("0.03"), Decimal("0.01"), Decimal("0.03"))
+
+
+@st.composite
+def on_the_grid(draw: st.DrawFn) -> tuple[int, int, int, int, int]:
+    """Open, high, low, close in ticks and volume in steps; narrow ones often, for there the cases meet."""
+    prices = st.integers(1, draw(st.sampled_from([2, 4, 1000])))
+    opened, closed, one, other = draw(prices), draw(prices), draw(prices), draw(prices)
+    highest, lowest = max(opened, closed, one, other), min(opened, closed, one, other)
+    return opened, highest, lowest, closed, draw(st.sampled_from([0, 3, 8000]))
+
+
+@given(st.lists(on_the_grid(), min_size=1, max_size=6))
+def test_a_stride_ends_where_the_walk_does_and_knows_its_lowest_and_highest_bid(
+    klines: list[tuple[int, int, int, int, int]],
+) -> None:
+    walking, striding = GridWalker(), GridWalker()
+    for kline in klines:
+        bids = [bid for bid, _, _ in walking.walk(*kline, frames=8)]
+        assert striding.stride(*kline, frames=8) == (min(bids), max(bids), bids[-1])
+        assert (striding.last, striding.bought, striding.depth) == (walking.last, walking.bought, walking.depth)

@@ -1,0 +1,72 @@
+from decimal import Decimal
+
+import pytest
+from tests.simulator.exchange_builders import ListTape
+
+from trailingedge.model.market import RateLimit, Side, SymbolRules
+from trailingedge.simulator.exchange_spec import Terms, padded
+from trailingedge.websocket.response_parser import read_exchange_info
+
+
+def test_terms_take_pair_and_grid_from_the_tape() -> None:
+    tape = ListTape([], "XRPETH", "XRP", "ETH", Decimal("0.00000001"), Decimal(1))
+    terms = Terms().of_tape(tape)
+    assert (terms.symbol, terms.base_asset, terms.quote_asset) == ("XRPETH", "XRP", "ETH")
+    assert (terms.tick_size, terms.min_price, terms.step_size) == (tape.tick_size, tape.tick_size, Decimal(1))
+    assert terms.min_notional == Decimal("0.001")
+
+
+RULES = SymbolRules(
+    symbol="XRPETH",
+    base_asset="XRP",
+    quote_asset="ETH",
+    tick_size=Decimal("0.00000001"),
+    step_size=Decimal(1),
+    min_quantity=Decimal(3),
+    max_quantity=Decimal(500),
+    min_price=Decimal("0.00001"),
+    max_price=Decimal(9),
+    min_notional=Decimal("0.001"),
+    max_notional=Decimal(70),
+    bid_multiplier_up=Decimal("1.1"),
+    bid_multiplier_down=Decimal("0.8"),
+    ask_multiplier_up=Decimal("1.2"),
+    ask_multiplier_down=Decimal("0.9"),
+)
+
+
+def test_terms_take_filters_and_limits_from_the_rules_of_another_exchange() -> None:
+    limits = [
+        RateLimit("REQUEST_WEIGHT", 60, 5000),
+        RateLimit("ORDERS", 10, 50),
+        RateLimit("ORDERS", 86_400, 160_000),
+        RateLimit("RAW_REQUESTS", 300, 61_000),
+    ]
+    terms = Terms().of_rules(RULES, limits)
+    told, limits_told = read_exchange_info(
+        {"rateLimits": terms.limits(), "symbols": [terms.symbol_json("TRADING")]}, "XRPETH"
+    )
+    assert told == RULES
+    assert {(limit.kind, limit.interval_s): limit.limit for limit in limits_told} == {
+        ("REQUEST_WEIGHT", 60): 5000,
+        ("ORDERS", 10): 50,
+        ("ORDERS", 86_400): 160_000,
+        ("CONNECTIONS", 300): 300,
+    }
+
+
+def test_what_the_other_exchange_leaves_open_stays_as_it_is() -> None:
+    bare = SymbolRules("XRPETH", "XRP", "ETH", Decimal("0.01"), Decimal(1))
+    terms, usual = Terms().of_rules(bare, []), Terms()
+    assert (terms.min_price, terms.min_quantity, terms.min_notional) == (Decimal("0.01"), Decimal(1), Decimal(0))
+    assert (terms.max_price, terms.max_quantity) == (usual.max_price, usual.max_quantity)
+    assert terms.percent_bounds(Side.SELL) == usual.percent_bounds(Side.BUY)
+    assert terms.orders_per_day == usual.orders_per_day
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("1", "1.00000000"), ("0.1234567891", "0.12345678"), ("0.999999999", "0.99999999"), ("1E-8", "0.00000001")],
+)
+def test_amounts_are_shown_with_eight_decimals_and_never_as_more_than_there_is(amount: str, text: str) -> None:
+    assert padded(Decimal(amount)) == text
