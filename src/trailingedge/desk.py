@@ -10,8 +10,6 @@ from trailingedge.core.clock import Clock
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.note import Scene
-from trailingedge.execution.own_exits import own_exits
-from trailingedge.execution.recovery import Recovered
 from trailingedge.execution.trader import Trader
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.market import ZERO, ExecutionReport, SymbolRules
@@ -23,6 +21,8 @@ from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.look import look
 from trailingedge.notifications.status import StatusView, as_data, status
 from trailingedge.notifications.why import why
+from trailingedge.reconciliation.exit_ledger import own_exits
+from trailingedge.reconciliation.recovery import Recovered
 from trailingedge.results import day_as_data
 from trailingedge.strategy.regime import price_at
 from trailingedge.tally import Calendar, Tally

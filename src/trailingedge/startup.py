@@ -23,10 +23,10 @@ from trailingedge.core.errors import (
 )
 from trailingedge.execution.deep import DeepOrder
 from trailingedge.execution.jumpstart import Jumpstart
-from trailingedge.execution.recovery import Recovered, recover
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, RateLimit, Side, SymbolRules
 from trailingedge.notifications import restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
+from trailingedge.reconciliation.recovery import Recovered, recover
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.retry import Persistence
 from trailingedge.wire import Wire

@@ -13,12 +13,12 @@ from trailingedge.execution.breakers import BreakerLimits
 from trailingedge.execution.guards import Guards, usual_guards
 from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import ChaseParams
-from trailingedge.execution.recovery import Ground
-from trailingedge.execution.since import Lens
 from trailingedge.execution.trader import Trader, TraderParams
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.market import BookTop, ExecutionReport, SymbolRules
 from trailingedge.model.market_state import View
+from trailingedge.reconciliation.backfill import Lens
+from trailingedge.reconciliation.recovery import Ground
 from trailingedge.strategy.inputs import Params
 from trailingedge.websocket.transport import Backoff, Dial
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.builders import NUMBER, D
-from tests.execution.fills import told, trade
+from tests.reconciliation.fill_builders import told, trade
 
 from trailingedge.execution.balance_audit import BalanceAudit, BalanceMoved
 from trailingedge.model.market import AccountTrade, Balance, Side

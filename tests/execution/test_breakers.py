@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.builders import NUMBER, D
-from tests.execution.fills import HOUR_MS, MIDNIGHT_MS, finished, told, trade
+from tests.reconciliation.fill_builders import HOUR_MS, MIDNIGHT_MS, finished, told, trade
 
 from trailingedge.execution.breakers import (
     Breaker,
@@ -21,8 +21,8 @@ from trailingedge.execution.breakers import (
     resume,
     turn_day,
 )
-from trailingedge.execution.own_exits import OwnExit, own_exits
 from trailingedge.model.market import Side
+from trailingedge.reconciliation.exit_ledger import OwnExit, own_exits
 
 SELL, BUY = Side.SELL, Side.BUY
 DAY_MS = 24 * HOUR_MS

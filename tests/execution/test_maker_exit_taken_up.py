@@ -6,10 +6,10 @@ from tests.execution.chase import CANCELED, FILLED, LOWER, PART, SELL, Chase, pr
 
 from trailingedge.execution.happenings import OrderFilled, StrangerWithOurId
 from trailingedge.execution.order import State
-from trailingedge.execution.past import PastExit
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import OrderRecord
 from trailingedge.model.order_commands import Cancel, Place, Replace
+from trailingedge.reconciliation.exit_history import PastExit
 
 BEFORE = record(5, "100.20", filled="0.3", status=CANCELED)
 

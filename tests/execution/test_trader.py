@@ -17,8 +17,6 @@ from trailingedge.execution.guards import usual_guards
 from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
 from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, LateOrder, MarketFresh, MarketStale, News
-from trailingedge.execution.own_exits import OwnExit
-from trailingedge.execution.past import History, past_exits
 from trailingedge.execution.trader import Trader, TraderParams, slippage_frac
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.intent import Cause, Kind
@@ -36,6 +34,8 @@ from trailingedge.model.market import (
 from trailingedge.model.market_state import View
 from trailingedge.model.order_commands import Answered, Cancel, Command, Place, Remedy
 from trailingedge.model.order_outcomes import Done, Refusal, Refused
+from trailingedge.reconciliation.exit_history import History, past_exits
+from trailingedge.reconciliation.exit_ledger import OwnExit
 from trailingedge.strategy.inputs import Command as OperatorCommand
 from trailingedge.strategy.inputs import Params
 from trailingedge.strategy.signals import CommandRefused, ExitArmed, ExitEnded, RegimeSet

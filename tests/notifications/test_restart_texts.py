@@ -1,11 +1,11 @@
 import pytest
 from tests.notifications.views import RULES, D
 
-from trailingedge.execution.past import History, PastExit
-from trailingedge.execution.recovery import Recovered
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import OrderRecord, OrderStatus, Regime, Side
 from trailingedge.notifications.restart_texts import cancelled_late, note_refused, summary, taken_up
+from trailingedge.reconciliation.exit_history import History, PastExit
+from trailingedge.reconciliation.recovery import Recovered
 from trailingedge.strategy.state import Exit, Gate, Memory, ShutBy
 
 IN_BASE = Memory(regime=Regime.BASE, anchor=2500.0, high=2510.0)

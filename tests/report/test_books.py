@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 from tests.execution.builders import NUMBER, RULES, D
-from tests.execution.pasts import Past, at
+from tests.reconciliation.account_histories import Past, at
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.indicators.donchian import DonchianChannel

@@ -2,15 +2,15 @@
 
 import pytest
 from tests.execution.builders import NUMBER, RULES, D
-from tests.execution.pasts import Past, at
+from tests.reconciliation.account_histories import Past, at
 from tests.report.test_books import candles
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
-from trailingedge.execution.course import Chapter, turns_of
-from trailingedge.execution.past import past_exits, past_notes
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Regime, Side
+from trailingedge.reconciliation.exit_history import past_exits, past_notes
+from trailingedge.reconciliation.timeline import Chapter, turns_of
 from trailingedge.report.fold import Fold, Stance
 
 

@@ -17,9 +17,9 @@ from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import RequestRefused, SessionLost
-from trailingedge.execution.history import PASSING
-from trailingedge.execution.since import length_ms
 from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
+from trailingedge.reconciliation.backfill import length_ms
+from trailingedge.reconciliation.history_loader import PASSING
 from trailingedge.report.books import AccountPast, exits_between
 from trailingedge.results import told_settings
 from trailingedge.websocket import market_fetch

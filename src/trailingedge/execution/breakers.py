@@ -12,8 +12,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
-from trailingedge.execution.own_exits import ExitLedger, OwnExit
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, Side
+from trailingedge.reconciliation.exit_ledger import ExitLedger, OwnExit
 
 ONE: Final = Decimal(1)
 _DAY_MS: Final = 86_400_000

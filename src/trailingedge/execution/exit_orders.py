@@ -13,8 +13,8 @@ from typing import Final
 
 from trailingedge.execution.happenings import Happening, OrderFilled, OrderPlaced, OrderReplaced, OrderWithdrawn
 from trailingedge.execution.order import Heard, Order, State
-from trailingedge.execution.past import PastExit
 from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, Side
+from trailingedge.reconciliation.exit_history import PastExit
 
 _PAST_KEPT: Final = 200
 _GHOSTS_KEPT: Final = 5

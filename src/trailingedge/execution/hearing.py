@@ -12,7 +12,6 @@ from trailingedge.execution.correspondence import Correspondence, Request
 from trailingedge.execution.exit_orders import ExitOrders
 from trailingedge.execution.happenings import Happening, OrderInDoubt, OrderRefused, StrangerWithOurId
 from trailingedge.execution.order import Heard, Order, State
-from trailingedge.execution.own_exits import exit_id
 from trailingedge.execution.refusals import Restraint
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import (
@@ -29,6 +28,7 @@ from trailingedge.model.order_commands import (
     ReplaceAnswered,
 )
 from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
+from trailingedge.reconciliation.exit_ledger import exit_id
 
 _ASK_AGAIN_S: Final = 1.0
 _REPORT_GRACE_S: Final = 0.5  # "unknown order": its execution report is usually on the way

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.own_exits import exit_id
 from trailingedge.execution.own_orders import OwnOrders
 from trailingedge.model.market import BookTop, Regime, Side, SymbolRules, plain
 from trailingedge.model.market_state import View
@@ -23,6 +22,7 @@ from trailingedge.model.order_commands import (
     Remedy,
     Replace,
 )
+from trailingedge.reconciliation.exit_ledger import exit_id
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import unit_value
 from trailingedge.strategy.state import Memory

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.past import PastExit, as_past_exit, is_open, past_exits
 from trailingedge.model.market import ExecutionReport, OrderRecord
 from trailingedge.model.order_commands import Cancel, OrderCommand, QueryOrder
+from trailingedge.reconciliation.exit_history import PastExit, as_past_exit, is_open, past_exits
 
 Word = ExecutionReport | OrderRecord
 

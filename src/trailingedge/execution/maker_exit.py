@@ -16,7 +16,6 @@ from trailingedge.execution.correspondence import Correspondence, Request
 from trailingedge.execution.happenings import Happening, OrderRefused
 from trailingedge.execution.hearing import Hearing
 from trailingedge.execution.order import Heard, Order, State
-from trailingedge.execution.past import PastExit
 from trailingedge.execution.poise import Answer, Poise
 from trailingedge.execution.pricing import Resting, escape_price, rest_at
 from trailingedge.model.client_order_ids import OwnId, own_id
@@ -24,6 +23,7 @@ from trailingedge.model.intent import Cause, ExitProgress, Kind, Pricing, Want
 from trailingedge.model.market import ZERO, BookTop, Regime, Side, SymbolRules
 from trailingedge.model.order_commands import Cancel, Command, Incoming, OrderCommand, Place, Replace
 from trailingedge.model.order_outcomes import Refusal
+from trailingedge.reconciliation.exit_history import PastExit
 from trailingedge.strategy.decide import Decision
 
 _QUANTITY_PATIENCE_S: Final = 1.0  # a quantity that differs for less is a report on its way

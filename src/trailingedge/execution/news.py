@@ -6,9 +6,9 @@ from decimal import Decimal
 from trailingedge.execution.balance_audit import BalanceMoved
 from trailingedge.execution.breakers import BreakerNews
 from trailingedge.execution.happenings import Happening
-from trailingedge.execution.past import PastExit
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Side
+from trailingedge.reconciliation.exit_history import PastExit
 from trailingedge.strategy.signals import Event
 
 

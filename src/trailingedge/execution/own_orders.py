@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
-from trailingedge.execution.own_exits import exit_id
 from trailingedge.model.market import ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import (
     Answered,
@@ -22,6 +21,7 @@ from trailingedge.model.order_commands import (
     ReplaceAnswered,
 )
 from trailingedge.model.order_outcomes import Done, Outcome, Refusal, Refused, Unanswered
+from trailingedge.reconciliation.exit_ledger import exit_id
 
 _REQUESTS_KEPT: Final = 64
 _ORDERS_KEPT: Final = 1000

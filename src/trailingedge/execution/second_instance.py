@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
-from trailingedge.execution.own_exits import exit_id
 from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import Incoming, Reconciled
+from trailingedge.reconciliation.exit_ledger import exit_id
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,6 @@ from trailingedge.execution.news import (
     News,
 )
 from trailingedge.execution.outage import Outage
-from trailingedge.execution.past import History, PastExit, is_open
 from trailingedge.execution.poise import Answer, Entered, Poise
 from trailingedge.execution.settlement import Settlement
 from trailingedge.indicators.donchian import DonchianChannel
@@ -34,6 +33,7 @@ from trailingedge.model.intent import Cause, ExitProgress, Kind, Want
 from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
 from trailingedge.model.market_state import View
 from trailingedge.model.order_commands import Command, Incoming, Remedy
+from trailingedge.reconciliation.exit_history import History, PastExit, is_open
 from trailingedge.strategy.decide import Decision, decide
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Params
 from trailingedge.strategy.inputs import Command as OperatorCommand

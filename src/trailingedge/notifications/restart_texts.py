@@ -1,9 +1,9 @@
 """What people read when the bot comes back to an account that it has traded before."""
 
-from trailingedge.execution.past import PastExit
-from trailingedge.execution.recovery import Recovered
 from trailingedge.model.market import SymbolRules
 from trailingedge.notifications import texts
+from trailingedge.reconciliation.exit_history import PastExit
+from trailingedge.reconciliation.recovery import Recovered
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import Memory
 

@@ -2,8 +2,8 @@
 
 from trailingedge.execution.happenings import OrderPlaced, OrderReplaced, OrderWithdrawn
 from trailingedge.execution.news import News
-from trailingedge.execution.own_exits import exit_id
 from trailingedge.model.market import ExecutionReport, ExecutionType
+from trailingedge.reconciliation.exit_ledger import exit_id
 from trailingedge.report.story import Fill, OrderEvent
 
 

@@ -11,9 +11,6 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
-from trailingedge.execution.course import Chapter, place_of, turns_of
-from trailingedge.execution.own_exits import exit_id
-from trailingedge.execution.past import PastExit, past_exits, past_notes
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.intent import Cause
@@ -29,6 +26,9 @@ from trailingedge.model.market import (
     plain,
 )
 from trailingedge.notifications.texts import counted
+from trailingedge.reconciliation.exit_history import PastExit, past_exits, past_notes
+from trailingedge.reconciliation.exit_ledger import exit_id
+from trailingedge.reconciliation.timeline import Chapter, place_of, turns_of
 from trailingedge.report.fold import Fold, Stance
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.strategy.inputs import Params

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from trailingedge.execution.course import Turn
-from trailingedge.execution.past import PastExit
-from trailingedge.execution.rebuild import come_into
 from trailingedge.indicators.donchian import Channel, DonchianChannel
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Kline, Regime
+from trailingedge.reconciliation.exit_history import PastExit
+from trailingedge.reconciliation.rebuild import come_into
+from trailingedge.reconciliation.timeline import Turn
 from trailingedge.strategy.bar_close import hear_close
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import ClosedKline, Params

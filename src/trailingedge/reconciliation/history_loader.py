@@ -12,10 +12,17 @@ from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import RequestRefused
-from trailingedge.execution.own_exits import exit_id
-from trailingedge.execution.past import History, PastExit, PastNote, newest_finished, past_exits, past_notes
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import AccountTrade, OrderRecord, SymbolRules
+from trailingedge.reconciliation.exit_history import (
+    History,
+    PastExit,
+    PastNote,
+    newest_finished,
+    past_exits,
+    past_notes,
+)
+from trailingedge.reconciliation.exit_ledger import exit_id
 
 logger = logging.getLogger(__name__)
 

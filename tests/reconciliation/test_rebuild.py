@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from tests.execution.builders import NUMBER, RULES, D
-from tests.execution.pasts import Past, at, standing
+from tests.reconciliation.account_histories import Past, at, standing
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
-from trailingedge.execution.course import Course, Standing, Turn, chart
-from trailingedge.execution.rebuild import rebuild
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Kline, Regime, Side
+from trailingedge.reconciliation.rebuild import rebuild
+from trailingedge.reconciliation.timeline import Course, Standing, Turn, chart
 from trailingedge.strategy.bar_close import fold
 from trailingedge.strategy.inputs import ClosedKline
 from trailingedge.strategy.state import Gate, Memory, Phase, ShutBy

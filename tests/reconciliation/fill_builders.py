@@ -6,9 +6,9 @@ from typing import Final
 
 from tests.execution.builders import D, own, report
 
-from trailingedge.execution.own_exits import OwnExit
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import AccountTrade, ExecutionReport, OrderStatus, Side
+from trailingedge.reconciliation.exit_ledger import OwnExit
 
 MIDNIGHT_MS: Final = 1_782_950_400_000  # 00:00 UTC
 HOUR_MS: Final = 3_600_000

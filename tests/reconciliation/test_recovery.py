@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 from tests.execution.builders import NUMBER, RULES, D, own, record
-from tests.execution.pasts import Past, at
+from tests.reconciliation.account_histories import Past, at
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.execution.recovery import Ground, Recovered, recover, withdraw_leftovers
-from trailingedge.execution.since import Lens, length_ms
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side
+from trailingedge.reconciliation.backfill import Lens, length_ms
+from trailingedge.reconciliation.recovery import Ground, Recovered, recover, withdraw_leftovers
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.state import Memory, Phase, ShutBy

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 from tests.execution.builders import NUMBER, RULES, D, own, record, report
-from tests.execution.pasts import Past, at
+from tests.reconciliation.account_histories import Past, at
 
-from trailingedge.execution.past import as_past_exit, newest_finished, past_exits, past_notes
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import OrderStatus, Regime, Side
+from trailingedge.reconciliation.exit_history import as_past_exit, newest_finished, past_exits, past_notes
 
 
 def test_an_exit_is_all_orders_of_its_number_whatever_their_kind() -> None:

@@ -13,14 +13,14 @@ from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.execution.course import Course, Standing, chart
-from trailingedge.execution.history import HORIZON_MS, PASSING, Books, read_history
-from trailingedge.execution.own_exits import exit_id
-from trailingedge.execution.past import History, PastExit, past_exits
-from trailingedge.execution.rebuild import rebuild
-from trailingedge.execution.since import Fetch, Lens, days_since, klines_since
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderRecord, OrderStatus, Regime, Side, SymbolRules
+from trailingedge.reconciliation.backfill import Fetch, Lens, days_since, klines_since
+from trailingedge.reconciliation.exit_history import History, PastExit, past_exits
+from trailingedge.reconciliation.exit_ledger import exit_id
+from trailingedge.reconciliation.history_loader import HORIZON_MS, PASSING, Books, read_history
+from trailingedge.reconciliation.rebuild import rebuild
+from trailingedge.reconciliation.timeline import Course, Standing, chart
 from trailingedge.strategy.inputs import Holdings, Params
 from trailingedge.strategy.state import Memory
 from trailingedge.websocket.event_parser import AccountPosition

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 from tests.execution.builders import NUMBER
-from tests.execution.pasts import Past, at, standing
+from tests.reconciliation.account_histories import Past, at, standing
 
-from trailingedge.execution.course import Course, Turn, chart
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Regime, Side
+from trailingedge.reconciliation.timeline import Course, Turn, chart
 
 BASE, QUOTE = Regime.BASE, Regime.QUOTE
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.builders import NUMBER, D, own
-from tests.execution.fills import MIDNIGHT_MS, told, trade
+from tests.reconciliation.fill_builders import MIDNIGHT_MS, told, trade
 
-from trailingedge.execution.own_exits import ExitLedger, OwnExit, exit_id, own_exits
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import ExecutionType, Side
+from trailingedge.reconciliation.exit_ledger import ExitLedger, OwnExit, exit_id, own_exits
 
 SELL, BUY = Side.SELL, Side.BUY
 

@@ -8,11 +8,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.builders import D
-from tests.execution.pasts import at
+from tests.reconciliation.account_histories import at
 
-from trailingedge.execution.since import Lens, days_since, klines_since, length_ms
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.market import Kline
+from trailingedge.reconciliation.backfill import Lens, days_since, klines_since, length_ms
 from trailingedge.strategy.inputs import ClosedKline
 
 LENGTHS_MS = {"1s": 1000, "1m": 60_000, "5m": 300_000}

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from trailingedge.execution.past import History, PastExit, PastNote, newest_finished, turned
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import AccountTrade, BookTop, Regime, SymbolRules
+from trailingedge.reconciliation.exit_history import History, PastExit, PastNote, newest_finished, turned
 from trailingedge.strategy.inputs import Holdings, Params
 from trailingedge.strategy.regime import tradable
 

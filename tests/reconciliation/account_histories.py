@@ -11,10 +11,10 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from tests.strategy.strategy_harness import START_MS
 
 from trailingedge.core.errors import RequestRefused
-from trailingedge.execution.course import Standing
-from trailingedge.execution.past import History, past_exits, past_notes
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side
+from trailingedge.reconciliation.exit_history import History, past_exits, past_notes
+from trailingedge.reconciliation.timeline import Standing
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.websocket.event_parser import AccountPosition
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.own_exits import exit_id
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import (
@@ -22,6 +21,7 @@ from trailingedge.model.market import (
     Side,
     SymbolRules,
 )
+from trailingedge.reconciliation.exit_ledger import exit_id
 
 _TOO_SMALL: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a rest too small to trade fails
 

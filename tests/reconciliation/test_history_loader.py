@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 from tests.execution.builders import NUMBER, RULES
-from tests.execution.pasts import Past, at
+from tests.reconciliation.account_histories import Past, at
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import RequestRefused
-from trailingedge.execution.history import DAY_MS, PASSING, read_history
-from trailingedge.execution.past import History
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import OrderRecord, Side
+from trailingedge.reconciliation.exit_history import History
+from trailingedge.reconciliation.history_loader import DAY_MS, PASSING, read_history
 from trailingedge.simulator.virtual_loop import run_virtual
 
 

@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from trailingedge.execution.course import Course, Standing, Turn
-from trailingedge.execution.past import PastExit
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import BookTop, Kline, Regime, Side
+from trailingedge.reconciliation.exit_history import PastExit
+from trailingedge.reconciliation.timeline import Course, Standing, Turn
 from trailingedge.strategy.bar_close import hear_close, raise_high_by
 from trailingedge.strategy.inputs import ClosedKline
 from trailingedge.strategy.regime import worth_more
