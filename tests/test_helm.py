@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from tests.theatre import D, Stage, play
 
-from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.model.operator_commands import Answer, Instruction
+from trailingedge.risk.circuit_breakers import Breaker, Trip
 
 
 def ask(it: Stage, instruction: Instruction, times: int = 1) -> list[Answer]:

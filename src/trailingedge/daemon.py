@@ -20,7 +20,6 @@ from trailingedge.core.errors import BrokenInvariant, ConfigError, ExitCode, gra
 from trailingedge.desk import Desk
 from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.gateway import Gateway
-from trailingedge.execution.guards import Usurper
 from trailingedge.execution.note import NoteWriter, Scene
 from trailingedge.helm import Helm
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, RateLimit
@@ -32,6 +31,7 @@ from trailingedge.notifications.alerts import Alerts
 from trailingedge.pace import Pace
 from trailingedge.parting import Parting
 from trailingedge.reflex import Reflex
+from trailingedge.risk.risk_engine import Usurper
 from trailingedge.startup import Startup
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession

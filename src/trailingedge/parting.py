@@ -12,11 +12,11 @@ from trailingedge.desk import Desk
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.note import NoteWriter
 from trailingedge.execution.order import Order
-from trailingedge.execution.second_instance import Verdict
 from trailingedge.model.market import ZERO, OrderRecord, Side
 from trailingedge.notifications import order_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.reconciliation.recovery import withdraw_leftovers
+from trailingedge.risk.duplicate_instance import Verdict
 from trailingedge.startup import Startup
 from trailingedge.wire import Wire
 

@@ -9,9 +9,6 @@ from typing import Protocol
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import Clock
-from trailingedge.execution.breakers import BreakerLimits
-from trailingedge.execution.guards import Guards, usual_guards
-from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import ChaseParams
 from trailingedge.execution.trader import Trader, TraderParams
 from trailingedge.indicators.donchian import DonchianChannel
@@ -19,6 +16,9 @@ from trailingedge.model.market import BookTop, ExecutionReport, SymbolRules
 from trailingedge.model.market_state import View
 from trailingedge.reconciliation.backfill import Lens
 from trailingedge.reconciliation.recovery import Ground
+from trailingedge.risk.circuit_breakers import BreakerLimits
+from trailingedge.risk.pre_trade_checks import Invariants
+from trailingedge.risk.risk_engine import Guards, usual_guards
 from trailingedge.strategy.inputs import Params
 from trailingedge.websocket.transport import Backoff, Dial
 

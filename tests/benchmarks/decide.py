@@ -19,10 +19,7 @@ from tests.benchmarks.figures import ratio, table
 from tests.execution.builders import RULES, record
 from tests.strategy.strategy_harness import MINUTE_MS, START_MS, kline, params
 
-from trailingedge.execution.breakers import BreakerLimits
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.guards import usual_guards
-from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.trader import Trader, TraderParams
 from trailingedge.indicators.donchian import DonchianChannel
@@ -30,6 +27,9 @@ from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord
 from trailingedge.model.market_state import Snapshots
 from trailingedge.model.order_commands import Answered, Command, Place, Replace, ReplaceAnswered
 from trailingedge.model.order_outcomes import Done, ReplaceOutcome
+from trailingedge.risk.circuit_breakers import BreakerLimits
+from trailingedge.risk.pre_trade_checks import Invariants
+from trailingedge.risk.risk_engine import usual_guards
 from trailingedge.strategy.inputs import Command as OperatorCommand
 
 TITLE: Final = "decide: one beat, by candles of history"

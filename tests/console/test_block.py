@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from trailingedge.console.block import Span, Tone, block, columns, fit, opening, rows, text_of
-from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Balance, BookTop, Regime, Side, SymbolRules
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
+from trailingedge.risk.circuit_breakers import Breaker, Trip
 from trailingedge.strategy.state import Gate, ShutBy
 
 D = Decimal

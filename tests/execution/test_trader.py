@@ -11,10 +11,7 @@ from tests.execution.builders import RULES, TEN_SECONDS, D, own, record, report,
 from tests.strategy.strategy_harness import START_MS, kline, params
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.breakers import BreakerLimits
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.guards import usual_guards
-from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
 from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, LateOrder, MarketFresh, MarketStale, News
 from trailingedge.execution.trader import Trader, TraderParams, slippage_frac
@@ -36,6 +33,9 @@ from trailingedge.model.order_commands import Answered, Cancel, Command, Place, 
 from trailingedge.model.order_outcomes import Done, Refusal, Refused
 from trailingedge.reconciliation.exit_history import History, past_exits
 from trailingedge.reconciliation.exit_ledger import OwnExit
+from trailingedge.risk.circuit_breakers import BreakerLimits
+from trailingedge.risk.pre_trade_checks import Invariants
+from trailingedge.risk.risk_engine import usual_guards
 from trailingedge.strategy.inputs import Command as OperatorCommand
 from trailingedge.strategy.inputs import Params
 from trailingedge.strategy.signals import CommandRefused, ExitArmed, ExitEnded, RegimeSet

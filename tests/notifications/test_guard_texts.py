@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from tests.strategy.strategy_harness import in_quote
 
-from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.model.market import Side, SymbolRules
 from trailingedge.notifications import guard_texts
+from trailingedge.risk.circuit_breakers import Breaker, Trip
 from trailingedge.strategy.inputs import Command
 from trailingedge.strategy.signals import CommandRefused
 

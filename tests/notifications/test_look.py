@@ -8,7 +8,6 @@ import pytest
 from tests.execution.builders import RULES, D, refused, top
 from tests.execution.test_trader import BOOK, Bench
 
-from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Regime
 from trailingedge.model.market_state import Snapshots
@@ -16,6 +15,7 @@ from trailingedge.model.order_commands import Answered
 from trailingedge.model.order_outcomes import Refusal
 from trailingedge.notifications.look import look
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
+from trailingedge.risk.circuit_breakers import Breaker, Trip
 
 
 def seen(bench: Bench, **given: Any) -> StatusView:

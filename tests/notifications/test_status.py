@@ -5,8 +5,8 @@ import pytest
 from tests.notifications.views import BUYING, RULES, SELLING, D, view_of
 from tests.strategy.strategy_harness import gated, in_base, in_quote
 
-from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.notifications.status import Obstacle, StatusView, as_data, gain_since, status
+from trailingedge.risk.circuit_breakers import Breaker, Trip
 from trailingedge.strategy.state import Gate, ShutBy
 
 IN_BASE = view_of(in_base(), "2510")

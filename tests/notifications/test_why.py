@@ -8,11 +8,11 @@ import pytest
 from tests.notifications.views import BUYING, RULES, SELLING, D, decision_of, view_of
 from tests.strategy.strategy_harness import Life, gated, in_base, in_quote, params
 
-from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Balance
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
 from trailingedge.notifications.why import why
+from trailingedge.risk.circuit_breakers import Breaker, Trip
 
 BASE_STOP = "The hard stop sells when the bid falls to 2487.50 (-0.50 % in FDUSD)."
 QUOTE_STOP = "A candle that closes at 2512.56 or above shuts the gate (-0.50 % in ETH): then nothing is bought."

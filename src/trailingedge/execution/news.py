@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.execution.balance_audit import BalanceMoved
-from trailingedge.execution.breakers import BreakerNews
 from trailingedge.execution.happenings import Happening
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Side
 from trailingedge.reconciliation.exit_history import PastExit
+from trailingedge.risk.balance_audit import BalanceMoved
+from trailingedge.risk.circuit_breakers import BreakerNews
 from trailingedge.strategy.signals import Event
 
 

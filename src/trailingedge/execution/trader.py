@@ -11,9 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.guards import Guards
 from trailingedge.execution.happenings import StrangerWithOurId
-from trailingedge.execution.late_orders import LateOrders, late_exits
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.news import (
     AccountBack,
@@ -34,6 +32,8 @@ from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, E
 from trailingedge.model.market_state import View
 from trailingedge.model.order_commands import Command, Incoming, Remedy
 from trailingedge.reconciliation.exit_history import History, PastExit, is_open
+from trailingedge.risk.duplicate_instance import LateOrders, late_exits
+from trailingedge.risk.risk_engine import Guards
 from trailingedge.strategy.decide import Decision, decide
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Params
 from trailingedge.strategy.inputs import Command as OperatorCommand

@@ -5,8 +5,6 @@ from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.balance_audit import BalanceMoved
-from trailingedge.execution.breakers import BreakerLifted, BreakerTripped, FeeUnpriced
 from trailingedge.execution.happenings import (
     OrderFilled,
     OrderInDoubt,
@@ -25,6 +23,8 @@ from trailingedge.model.order_outcomes import Refusal
 from trailingedge.notifications import account_texts, channel_texts, guard_texts, order_texts, restart_texts, texts
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.status import StatusView
+from trailingedge.risk.balance_audit import BalanceMoved
+from trailingedge.risk.circuit_breakers import BreakerLifted, BreakerTripped, FeeUnpriced
 from trailingedge.strategy.signals import (
     BrokeOut,
     CommandRefused,

@@ -8,9 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.model.market import Side, SymbolRules, plain
 from trailingedge.notifications.texts import counted, percent, price, quantity, rate, stop_goes_on
+from trailingedge.risk.circuit_breakers import Breaker, Trip
 
 _NAMES: Final = {Breaker.DAILY_LOSS: "daily loss", Breaker.DRAWDOWN: "drawdown", Breaker.LOSSES: "losses in a row"}
 HELD: Final = "no buying while held"  # how the strategy refuses a flip, whatever holds

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.breakers import BreakerTripped, Trip
 from trailingedge.execution.news import News
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
@@ -16,6 +15,7 @@ from trailingedge.replay import candles
 from trailingedge.replay.columns import Grid
 from trailingedge.replay.deeds import fill_of, order_event_of
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.risk.circuit_breakers import BreakerTripped, Trip
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Params
 from trailingedge.strategy.regime import price_at

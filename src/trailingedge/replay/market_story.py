@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from trailingedge.config import Settings
-from trailingedge.execution.breakers import Breaker, Trip
 from trailingedge.model.market import plain
 from trailingedge.notifications.guard_texts import breaker_until, measured
 from trailingedge.notifications.texts import counted
@@ -21,6 +20,7 @@ from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
 from trailingedge.report.story import Story
 from trailingedge.results import told_settings
+from trailingedge.risk.circuit_breakers import Breaker, Trip
 from trailingedge.simulator.amounts import balances, fraction
 
 _TRIPS_TOLD: Final = 5

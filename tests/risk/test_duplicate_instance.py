@@ -5,9 +5,9 @@ from itertools import permutations
 import pytest
 from tests.execution.builders import NUMBER, D, own, record, report
 
-from trailingedge.execution.late_orders import LateOrders, Word, late_exits
 from trailingedge.model.market import OrderStatus
 from trailingedge.model.order_commands import Cancel, QueryOrder
+from trailingedge.risk.duplicate_instance import LateOrders, Word, late_exits
 
 REST = report(7)
 PART = report(7, filled="0.4", status=OrderStatus.PARTIALLY_FILLED)

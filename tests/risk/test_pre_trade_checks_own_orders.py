@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 from tests.execution.builders import D, own, record, refused, report
 
-from trailingedge.execution.own_orders import OwnOrders
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.model.order_commands import (
@@ -19,6 +18,7 @@ from trailingedge.model.order_commands import (
     ReplaceAnswered,
 )
 from trailingedge.model.order_outcomes import Done, NotTried, Refusal, ReplaceOutcome, Unanswered
+from trailingedge.risk.pre_trade_checks import OwnOrders
 
 NOTHING = Unanswered("timeout")
 ABSENT = refused(Refusal.UNKNOWN_ORDER, -2013)

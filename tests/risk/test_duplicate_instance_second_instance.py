@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from tests.execution.builders import NUMBER, own, record, report
 
-from trailingedge.execution.second_instance import SecondInstance, Verdict
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import OrdersListed, Reconciled
+from trailingedge.risk.duplicate_instance import SecondInstance, Verdict
 
 STARTED_MS = NUMBER
 OURS = own(number=STARTED_MS + 500)

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from tests.execution.builders import NUMBER, D
 from tests.reconciliation.fill_builders import HOUR_MS, MIDNIGHT_MS, finished, told, trade
 
-from trailingedge.execution.breakers import (
+from trailingedge.model.market import Side
+from trailingedge.reconciliation.exit_ledger import OwnExit, own_exits
+from trailingedge.risk.circuit_breakers import (
     Breaker,
     BreakerLifted,
     BreakerLimits,
@@ -21,8 +23,6 @@ from trailingedge.execution.breakers import (
     resume,
     turn_day,
 )
-from trailingedge.model.market import Side
-from trailingedge.reconciliation.exit_ledger import OwnExit, own_exits
 
 SELL, BUY = Side.SELL, Side.BUY
 DAY_MS = 24 * HOUR_MS

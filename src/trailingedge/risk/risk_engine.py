@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from trailingedge.execution.balance_audit import BalanceAudit, BalanceMoved
-from trailingedge.execution.breakers import BreakerLimits, Breakers
-from trailingedge.execution.invariants import Invariants
-from trailingedge.execution.second_instance import SecondInstance, Verdict
 from trailingedge.model.market import ExecutionReport, OrderRecord
 from trailingedge.model.market_state import View
 from trailingedge.model.order_commands import Incoming, Reconciled
+from trailingedge.risk.balance_audit import BalanceAudit, BalanceMoved
+from trailingedge.risk.circuit_breakers import BreakerLimits, Breakers
+from trailingedge.risk.duplicate_instance import SecondInstance, Verdict
+from trailingedge.risk.pre_trade_checks import Invariants
 from trailingedge.strategy.signals import Event, ExitEnded
 from trailingedge.strategy.state import Memory
 

@@ -10,7 +10,6 @@ from tests.execution.test_maker_exit_at_random import WEATHERS, play, world
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.invariants import Invariants
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
 from trailingedge.model.intent import Kind, Want
 from trailingedge.model.market import BookTop, OrderStatus, Regime, Side, SymbolRules
@@ -27,6 +26,7 @@ from trailingedge.model.order_commands import (
     Replace,
 )
 from trailingedge.model.order_outcomes import Done, Unanswered
+from trailingedge.risk.pre_trade_checks import Invariants
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.state import Memory

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tests.execution.builders import NUMBER, D
 from tests.reconciliation.fill_builders import told, trade
 
-from trailingedge.execution.balance_audit import BalanceAudit, BalanceMoved
 from trailingedge.model.market import AccountTrade, Balance, Side
+from trailingedge.risk.balance_audit import BalanceAudit, BalanceMoved
 
 SELL, BUY = Side.SELL, Side.BUY
 
