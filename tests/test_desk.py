@@ -2,13 +2,13 @@
 
 import dataclasses
 
-from tests.execution.builders import RULES, D
+from tests.execution.order_builders import RULES, D
 from tests.theatre import Notes
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import HandClock
 from trailingedge.desk import Desk
-from trailingedge.execution.budget import OrderBudget
+from trailingedge.execution.order_rate_budget import OrderBudget
 from trailingedge.model.market import Balance, BookTop
 from trailingedge.model.market_state import Snapshots
 from trailingedge.notifications.status import status

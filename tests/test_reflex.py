@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.execution.builders import RULES, top
-from tests.execution.test_poise import resting
-from tests.execution.test_trader import Bench
+from tests.execution.order_builders import RULES, top
+from tests.execution.test_quoting import resting
+from tests.execution.test_trading_core import Bench
 from tests.theatre import D, Stage, play
 
 from trailingedge.core.clock import HandClock

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.execution.builders import NUMBER, RULES, D, own
+from tests.execution.order_builders import NUMBER, RULES, D, own
 from tests.test_tally import MIDNIGHT_MS, ended, fill, finish, tally
 
 from trailingedge.config import Settings

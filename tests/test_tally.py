@@ -4,9 +4,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from tests.execution.builders import NUMBER, D, own, report
+from tests.execution.order_builders import NUMBER, D, own, report
 
-from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderReplaced
+from trailingedge.execution.order_events import OrderPlaced, OrderRefused, OrderReplaced
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import ExecutionReport, OrderStatus, Regime, Side
 from trailingedge.model.order_outcomes import Refusal

@@ -5,7 +5,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from tests.execution.builders import RULES, D
+from tests.execution.order_builders import RULES, D
 
 from trailingedge import wiring
 from trailingedge.config import Settings

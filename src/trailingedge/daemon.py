@@ -18,9 +18,9 @@ from trailingedge.console.lines import Face
 from trailingedge.core.clock import Alarm, within
 from trailingedge.core.errors import BrokenInvariant, ConfigError, ExitCode, gravest
 from trailingedge.desk import Desk
-from trailingedge.execution.budget import OrderBudget
+from trailingedge.execution.anchor_marker import NoteWriter, Scene
 from trailingedge.execution.gateway import Gateway
-from trailingedge.execution.note import NoteWriter, Scene
+from trailingedge.execution.order_rate_budget import OrderBudget
 from trailingedge.helm import Helm
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, RateLimit
 from trailingedge.model.market_state import Snapshots

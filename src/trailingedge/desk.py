@@ -7,10 +7,10 @@ from decimal import Decimal
 from trailingedge import wiring
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.execution.budget import OrderBudget
+from trailingedge.execution.anchor_marker import Scene
 from trailingedge.execution.maker_exit import MakerExit
-from trailingedge.execution.note import Scene
-from trailingedge.execution.trader import Trader
+from trailingedge.execution.order_rate_budget import OrderBudget
+from trailingedge.execution.trading_core import Trader
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.market import ZERO, ExecutionReport, SymbolRules
 from trailingedge.model.market_state import Snapshots

@@ -7,7 +7,7 @@ from typing import Final
 
 from trailingedge.console.hotkeys import HELP
 from trailingedge.desk import Desk
-from trailingedge.execution.news import News
+from trailingedge.execution.trader_events import News
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.notifications import guard_texts, texts

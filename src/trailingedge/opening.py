@@ -28,7 +28,7 @@ _TURN_S: Final = 0.001
 _PORTIONS: Final = (
     "trailingedge.strategy.decide",
     "trailingedge.websocket.market_stream",
-    "trailingedge.execution.trader",
+    "trailingedge.execution.trading_core",
     "trailingedge.daemon",
     "trailingedge.session",
 )

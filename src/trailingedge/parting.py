@@ -9,8 +9,8 @@ from typing import Final
 from trailingedge.core.clock import Clock, within
 from trailingedge.core.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.desk import Desk
+from trailingedge.execution.anchor_marker import NoteWriter
 from trailingedge.execution.gateway import Gateway
-from trailingedge.execution.note import NoteWriter
 from trailingedge.execution.order import Order
 from trailingedge.model.market import ZERO, OrderRecord, Side
 from trailingedge.notifications import order_texts, texts

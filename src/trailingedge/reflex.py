@@ -8,8 +8,8 @@ beat, and its guard is the poise: it is gone with the first answer, and with any
 
 from collections.abc import Callable
 
-from trailingedge.execution.poise import Poise
-from trailingedge.execution.trader import Trader
+from trailingedge.execution.quoting import Poise
+from trailingedge.execution.trading_core import Trader
 from trailingedge.model.market import BookTop
 from trailingedge.model.order_commands import Replace
 from trailingedge.websocket.orders import Orders

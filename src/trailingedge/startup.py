@@ -21,8 +21,8 @@ from trailingedge.core.errors import (
     RequestRefused,
     StartFailed,
 )
-from trailingedge.execution.deep import DeepOrder
 from trailingedge.execution.jumpstart import Jumpstart
+from trailingedge.execution.probe_orders import DeepOrder
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, RateLimit, Side, SymbolRules
 from trailingedge.notifications import restart_texts, texts
 from trailingedge.notifications.alerts import Alerts

@@ -10,8 +10,8 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
-from trailingedge.execution.happenings import OrderPlaced, OrderRefused, OrderReplaced
-from trailingedge.execution.news import News
+from trailingedge.execution.order_events import OrderPlaced, OrderRefused, OrderReplaced
+from trailingedge.execution.trader_events import News
 from trailingedge.model.client_order_ids import OwnId, own_id
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import ZERO, ExecutionReport, ExecutionType, Side

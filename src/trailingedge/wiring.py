@@ -10,7 +10,7 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import Clock
 from trailingedge.execution.maker_exit import ChaseParams
-from trailingedge.execution.trader import Trader, TraderParams
+from trailingedge.execution.trading_core import Trader, TraderParams
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.market import BookTop, ExecutionReport, SymbolRules
 from trailingedge.model.market_state import View

@@ -16,12 +16,12 @@ from random import Random
 from typing import Final
 
 from tests.benchmarks.figures import ratio, table
-from tests.execution.builders import RULES, record
+from tests.execution.order_builders import RULES, record
 from tests.strategy.strategy_harness import MINUTE_MS, START_MS, kline, params
 
-from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.maker_exit import MakerExit
-from trailingedge.execution.trader import Trader, TraderParams
+from trailingedge.execution.order_rate_budget import OrderBudget
+from trailingedge.execution.trading_core import Trader, TraderParams
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, OrderStatus, RateLimit
 from trailingedge.model.market_state import Snapshots

@@ -33,7 +33,7 @@ def _by_the_beat() -> None:
 
 def _books_first() -> None:
     """The reflex enters its answer into the books, and then sends it."""
-    from trailingedge.execution.trader import Trader
+    from trailingedge.execution.trading_core import Trader
     from trailingedge.model.market import BookTop
     from trailingedge.reflex import Reflex
 

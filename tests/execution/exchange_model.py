@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tests.execution.builders import RULES
+from tests.execution.order_builders import RULES
 
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, ExecutionType, OrderRecord, OrderStatus, Side
 from trailingedge.model.order_commands import (

@@ -1,11 +1,11 @@
 from dataclasses import replace
 from functools import partial
 
-from tests.execution.builders import NUMBER, D, own, record, report
+from tests.execution.order_builders import NUMBER, D, own, record, report
 
 from trailingedge.execution.exit_orders import ExitOrders
-from trailingedge.execution.happenings import Happening, OrderFilled, OrderPlaced
 from trailingedge.execution.order import Heard, Order, State
+from trailingedge.execution.order_events import Happening, OrderFilled, OrderPlaced
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import OrderStatus, Side
 

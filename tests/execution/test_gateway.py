@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
-from tests.execution.builders import record, refused
+from tests.execution.order_builders import record, refused
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost

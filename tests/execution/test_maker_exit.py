@@ -8,8 +8,7 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.execution.builders import NUMBER, RULES, D, own, record, refused, report, top, want
-from tests.execution.chase import (
+from tests.execution.chaser_harness import (
     BUY,
     CANCELED,
     FILLED,
@@ -25,9 +24,10 @@ from tests.execution.chase import (
     silent,
     working,
 )
+from tests.execution.order_builders import NUMBER, RULES, D, own, record, refused, report, top, want
 
-from trailingedge.execution.happenings import OrderRefused
 from trailingedge.execution.order import State
+from trailingedge.execution.order_events import OrderRefused
 from trailingedge.model.intent import Cause, ExitProgress, Kind, Pricing
 from trailingedge.model.market import BookTop, Side, SymbolRules
 from trailingedge.model.order_commands import (

@@ -10,9 +10,9 @@ from random import Random
 from typing import Final
 
 import pytest
-from tests.execution.builders import D
+from tests.execution.chaser_simulation import CALM, Faults, World
 from tests.execution.exchange_model import Breach
-from tests.execution.world import CALM, Faults, World
+from tests.execution.order_builders import D
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import ChaseParams

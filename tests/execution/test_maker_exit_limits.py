@@ -5,8 +5,7 @@ from random import Random
 from typing import Final
 
 import pytest
-from tests.execution.builders import RULES, D, own, record, refused, top, want
-from tests.execution.chase import (
+from tests.execution.chaser_harness import (
     BUY,
     CANCELED,
     LOWER,
@@ -16,10 +15,11 @@ from tests.execution.chase import (
     in_flight,
     working,
 )
+from tests.execution.order_builders import RULES, D, own, record, refused, top, want
 
-from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.maker_exit import ChaseParams
 from trailingedge.execution.order import State
+from trailingedge.execution.order_rate_budget import OrderBudget
 from trailingedge.model.intent import Kind, Pricing
 from trailingedge.model.market import OrderStatus, RateLimit
 from trailingedge.model.order_commands import (

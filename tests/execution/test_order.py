@@ -2,7 +2,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from tests.execution.builders import D, acknowledged, own, record, report
+from tests.execution.order_builders import D, acknowledged, own, record, report
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.order import MOVES, Heard, Order, State, next_state

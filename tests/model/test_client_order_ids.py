@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.execution.builders import NUMBER, own
+from tests.execution.order_builders import NUMBER, own
 
 from trailingedge.model.client_order_ids import OwnId, base36, from_base36, is_own, own_id
 from trailingedge.model.intent import Kind

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.execution.builders import RULES, D, record
+from tests.execution.order_builders import RULES, D, record
 
 from trailingedge.model.market import (
     FINAL_STATUSES,

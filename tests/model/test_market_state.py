@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from tests.execution.builders import D, top
+from tests.execution.order_builders import D, top
 
 from trailingedge.model.market import Balance, Kline
 from trailingedge.model.market_state import Snapshots

@@ -4,9 +4,9 @@ import logging
 from dataclasses import dataclass, field, replace
 
 import pytest
-from tests.execution.builders import NUMBER, RULES, D, own
+from tests.execution.order_builders import NUMBER, RULES, D, own
 
-from trailingedge.execution.happenings import (
+from trailingedge.execution.order_events import (
     OrderFilled,
     OrderInDoubt,
     OrderPlaced,
@@ -15,7 +15,7 @@ from trailingedge.execution.happenings import (
     OrderWithdrawn,
     StrangerWithOurId,
 )
-from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
+from trailingedge.execution.trader_events import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.client_order_ids import OwnId
 from trailingedge.model.intent import Cause, Kind

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.execution.builders import RULES, D, refused, top
-from tests.execution.test_trader import BOOK, Bench
+from tests.execution.order_builders import RULES, D, refused, top
+from tests.execution.test_trading_core import BOOK, Bench
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Regime

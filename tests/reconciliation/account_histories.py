@@ -6,7 +6,7 @@ Moments are seconds since a full minute, prices and quantities as they come.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tests.execution.builders import RULES, D, own, record
+from tests.execution.order_builders import RULES, D, own, record
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from tests.strategy.strategy_harness import START_MS
 

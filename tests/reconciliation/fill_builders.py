@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from tests.execution.builders import D, own, report
+from tests.execution.order_builders import D, own, report
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import AccountTrade, ExecutionReport, OrderStatus, Side

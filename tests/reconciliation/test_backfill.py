@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.execution.builders import D
+from tests.execution.order_builders import D
 from tests.reconciliation.account_histories import at
 
 from trailingedge.indicators.donchian import DonchianChannel

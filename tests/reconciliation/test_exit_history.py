@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.execution.builders import NUMBER, RULES, D, own, record, report
+from tests.execution.order_builders import NUMBER, RULES, D, own, record, report
 from tests.reconciliation.account_histories import Past, at
 
 from trailingedge.model.intent import Kind

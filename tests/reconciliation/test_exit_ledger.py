@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.execution.builders import NUMBER, D, own
+from tests.execution.order_builders import NUMBER, D, own
 from tests.reconciliation.fill_builders import MIDNIGHT_MS, told, trade
 
 from trailingedge.model.intent import Kind

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
-from tests.execution.builders import NUMBER, RULES
+from tests.execution.order_builders import NUMBER, RULES
 from tests.reconciliation.account_histories import Past, at
 
 from trailingedge.core.clock import Clock

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import pytest
-from tests.execution.builders import NUMBER, RULES, D
+from tests.execution.order_builders import NUMBER, RULES, D
 from tests.reconciliation.account_histories import Past, at, standing
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 

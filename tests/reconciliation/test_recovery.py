@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from tests.execution.builders import NUMBER, RULES, D, own, record
+from tests.execution.order_builders import NUMBER, RULES, D, own, record
 from tests.reconciliation.account_histories import Past, at
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 

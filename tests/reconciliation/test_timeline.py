@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from tests.execution.builders import NUMBER
+from tests.execution.order_builders import NUMBER
 from tests.reconciliation.account_histories import Past, at, standing
 
 from trailingedge.model.intent import Kind

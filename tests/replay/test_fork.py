@@ -12,7 +12,7 @@ from tests.simulation.still import StillMarket
 
 from trailingedge.config import Settings
 from trailingedge.daemon import Daemon
-from trailingedge.execution.trader import Trader
+from trailingedge.execution.trading_core import Trader
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.notifications.why import why

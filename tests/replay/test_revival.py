@@ -3,7 +3,7 @@
 import pytest
 from tests.replay.golden import SESSIONS, path_of
 
-from trailingedge.execution.trader import Trader
+from trailingedge.execution.trading_core import Trader
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.record.lines import encode

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from tests.execution.builders import NUMBER, RULES, D
+from tests.execution.order_builders import NUMBER, RULES, D
 from tests.reconciliation.account_histories import Past, at
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 

@@ -1,7 +1,7 @@
 """Over closed candles: where anchor, high, trail, stop and gate stood, and what each exit is measured against."""
 
 import pytest
-from tests.execution.builders import NUMBER, RULES, D
+from tests.execution.order_builders import NUMBER, RULES, D
 from tests.reconciliation.account_histories import Past, at
 from tests.report.test_books import candles
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.execution.builders import NUMBER, D
+from tests.execution.order_builders import NUMBER, D
 from tests.reconciliation.fill_builders import HOUR_MS, MIDNIGHT_MS, finished, told, trade
 
 from trailingedge.model.market import Side

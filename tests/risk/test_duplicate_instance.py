@@ -3,7 +3,7 @@
 from itertools import permutations
 
 import pytest
-from tests.execution.builders import NUMBER, D, own, record, report
+from tests.execution.order_builders import NUMBER, D, own, record, report
 
 from trailingedge.model.market import OrderStatus
 from trailingedge.model.order_commands import Cancel, QueryOrder

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from tests.execution.builders import NUMBER, own, record, report
+from tests.execution.order_builders import NUMBER, own, record, report
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import ExecutionReport, OrderRecord, OrderStatus

@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.execution.builders import NUMBER, RULES, D, own, record, report, top
 from tests.execution.exchange_model import Breach
+from tests.execution.order_builders import NUMBER, RULES, D, own, record, report, top
 from tests.execution.test_maker_exit_at_random import WEATHERS, play, world
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
+from trailingedge.execution.order_rate_budget import OrderBudget
 from trailingedge.model.intent import Kind, Want
 from trailingedge.model.market import BookTop, OrderStatus, Regime, Side, SymbolRules
 from trailingedge.model.market_state import View

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from tests.execution.builders import D, own, record, refused, report
+from tests.execution.order_builders import D, own, record, refused, report
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import OrderStatus, Side

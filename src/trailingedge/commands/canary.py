@@ -13,7 +13,7 @@ from typing import Final
 from trailingedge.commands.findings import Finding, failure, fine
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode, OutcomeUnknown, RequestRefused, SessionLost
-from trailingedge.execution.deep import DeepOrder, DeepOrders, deep_order
+from trailingedge.execution.probe_orders import DeepOrder, DeepOrders, deep_order
 from trailingedge.model.client_order_ids import OwnId
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import BookTop, Side, SymbolRules

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.happenings import Happening, OrderFilled, OrderPlaced, OrderReplaced, OrderWithdrawn
 from trailingedge.execution.order import Heard, Order, State
+from trailingedge.execution.order_events import Happening, OrderFilled, OrderPlaced, OrderReplaced, OrderWithdrawn
 from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, Side
 from trailingedge.reconciliation.exit_history import PastExit
 

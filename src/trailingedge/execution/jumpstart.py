@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
-from trailingedge.execution.deep import Account as DeepAccount
-from trailingedge.execution.deep import DeepOrder, DeepOrders, deep_order
+from trailingedge.execution.probe_orders import Account as DeepAccount
+from trailingedge.execution.probe_orders import DeepOrder, DeepOrders, deep_order
 from trailingedge.model.client_order_ids import OwnId
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Balance, BookTop, Side, SymbolRules

@@ -11,13 +11,12 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.correspondence import Correspondence, Request
-from trailingedge.execution.happenings import Happening, OrderRefused
-from trailingedge.execution.hearing import Hearing
 from trailingedge.execution.order import Heard, Order, State
-from trailingedge.execution.poise import Answer, Poise
-from trailingedge.execution.pricing import Resting, escape_price, rest_at
+from trailingedge.execution.order_events import Happening, OrderRefused
+from trailingedge.execution.order_rate_budget import OrderBudget
+from trailingedge.execution.order_updates import Hearing
+from trailingedge.execution.pending_requests import Correspondence, Request
+from trailingedge.execution.quoting import Answer, Poise, Resting, escape_price, rest_at
 from trailingedge.model.client_order_ids import OwnId, own_id
 from trailingedge.model.intent import Cause, ExitProgress, Kind, Pricing, Want
 from trailingedge.model.market import ZERO, BookTop, Regime, Side, SymbolRules

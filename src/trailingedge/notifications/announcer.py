@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.happenings import (
+from trailingedge.execution.order_events import (
     OrderFilled,
     OrderInDoubt,
     OrderPlaced,
@@ -14,7 +14,15 @@ from trailingedge.execution.happenings import (
     OrderWithdrawn,
     StrangerWithOurId,
 )
-from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, LateOrder, MarketFresh, MarketStale, News
+from trailingedge.execution.trader_events import (
+    AccountBack,
+    AccountLost,
+    ExitAged,
+    LateOrder,
+    MarketFresh,
+    MarketStale,
+    News,
+)
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import Cause, Kind

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from trailingedge.execution.order import State
-from trailingedge.execution.trader import Trader
+from trailingedge.execution.trading_core import Trader
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import ZERO, Balance, Regime, Side
 from trailingedge.model.market_state import Snapshots

@@ -1,6 +1,6 @@
 """What a beat has changed, as lines of a record."""
 
-from trailingedge.execution.trader import Trader
+from trailingedge.execution.trading_core import Trader
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.record.lines import Lines

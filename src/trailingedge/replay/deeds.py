@@ -1,7 +1,7 @@
 """What an exit does, as a story tells it: its fills from reports, its orders from news."""
 
-from trailingedge.execution.happenings import OrderPlaced, OrderReplaced, OrderWithdrawn
-from trailingedge.execution.news import News
+from trailingedge.execution.order_events import OrderPlaced, OrderReplaced, OrderWithdrawn
+from trailingedge.execution.trader_events import News
 from trailingedge.model.market import ExecutionReport, ExecutionType
 from trailingedge.reconciliation.exit_ledger import exit_id
 from trailingedge.report.story import Fill, OrderEvent

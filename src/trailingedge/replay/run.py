@@ -23,10 +23,10 @@ from typing import Final
 from trailingedge import wiring
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order import State
-from trailingedge.execution.trader import Trader
+from trailingedge.execution.order_rate_budget import OrderBudget
+from trailingedge.execution.trading_core import Trader
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import Kind, Want

@@ -16,7 +16,7 @@ from trailingedge.config_validator import problems
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import ConfigError
 from trailingedge.daemon import Daemon
-from trailingedge.execution.trader import Trader
+from trailingedge.execution.trading_core import Trader
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.notifications.status import StatusView

@@ -6,7 +6,7 @@ from pathlib import Path
 from trailingedge.config import Mode
 from trailingedge.core.errors import ConfigError
 from trailingedge.daemon import Daemon
-from trailingedge.execution.trader import Trader
+from trailingedge.execution.trading_core import Trader
 from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
 from trailingedge.model.market_state import View
 from trailingedge.replay.deeds import fill_of, order_event_of

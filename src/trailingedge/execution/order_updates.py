@@ -8,11 +8,11 @@ execution report or the answer to a question says otherwise; silence is never ta
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.correspondence import Correspondence, Request
 from trailingedge.execution.exit_orders import ExitOrders
-from trailingedge.execution.happenings import Happening, OrderInDoubt, OrderRefused, StrangerWithOurId
 from trailingedge.execution.order import Heard, Order, State
-from trailingedge.execution.refusals import Restraint
+from trailingedge.execution.order_events import Happening, OrderInDoubt, OrderRefused, StrangerWithOurId
+from trailingedge.execution.pending_requests import Correspondence, Request
+from trailingedge.execution.reject_policy import Restraint
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import (
     Answered,

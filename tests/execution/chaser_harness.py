@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from tests.execution.builders import RULES, TEN_SECONDS, D, record, refused, report, top, want
+from tests.execution.order_builders import RULES, TEN_SECONDS, D, record, refused, report, top, want
 
-from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
 from trailingedge.execution.order import State
+from trailingedge.execution.order_rate_budget import OrderBudget
 from trailingedge.model.intent import ExitProgress, Kind, Want
 from trailingedge.model.market import BookTop, OrderStatus, Side, SymbolRules
 from trailingedge.model.order_commands import (

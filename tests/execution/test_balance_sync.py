@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 import pytest
-from tests.execution.builders import report
+from tests.execution.order_builders import report
 
+from trailingedge.execution.balance_sync import Settlement
 from trailingedge.execution.order import Heard, Order
-from trailingedge.execution.settlement import Settlement
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.model.market_state import View
 

@@ -3,8 +3,7 @@
 from typing import Final
 
 import pytest
-from tests.execution.builders import D, acknowledged, own, record, refused, report
-from tests.execution.chase import (
+from tests.execution.chaser_harness import (
     CANCEL_DONE,
     CANCELED,
     FILLED,
@@ -17,14 +16,15 @@ from tests.execution.chase import (
     in_doubt_about_a_replace,
     replacing,
 )
+from tests.execution.order_builders import D, acknowledged, own, record, refused, report
 
-from trailingedge.execution.happenings import (
+from trailingedge.execution.order import State
+from trailingedge.execution.order_events import (
     OrderRefused,
     OrderReplaced,
     OrderWithdrawn,
     StrangerWithOurId,
 )
-from trailingedge.execution.order import State
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import OrderRecord
 from trailingedge.model.order_commands import (

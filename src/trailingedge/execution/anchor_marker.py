@@ -14,7 +14,7 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, SessionLost
-from trailingedge.execution.deep import Account, DeepOrder, DeepOrders, deep_order
+from trailingedge.execution.probe_orders import Account, DeepOrder, DeepOrders, deep_order
 from trailingedge.model.client_order_ids import OwnId
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import BookTop, Regime, Side, SymbolRules

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trailingedge.execution.outage import Outage
+from trailingedge.execution.staleness import Outage
 
 
 def test_a_short_one_is_not_told() -> None:

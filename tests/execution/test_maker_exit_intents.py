@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from tests.execution.builders import NUMBER, D, own, record, refused, report, want
-from tests.execution.chase import (
+from tests.execution.chaser_harness import (
     BUY,
     CANCELED,
     FILLED,
@@ -22,10 +21,11 @@ from tests.execution.chase import (
     silent,
     working,
 )
+from tests.execution.order_builders import NUMBER, D, own, record, refused, report, want
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.order import State
+from trailingedge.execution.order_rate_budget import OrderBudget
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import RateLimit
 from trailingedge.model.order_commands import (

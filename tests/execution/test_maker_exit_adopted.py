@@ -1,11 +1,11 @@
 """An exit of an earlier session goes on as if it had been ours from the start."""
 
 import pytest
-from tests.execution.builders import NUMBER, D, record, report
-from tests.execution.chase import CANCELED, FILLED, LOWER, PART, SELL, Chase, progress_of
+from tests.execution.chaser_harness import CANCELED, FILLED, LOWER, PART, SELL, Chase, progress_of
+from tests.execution.order_builders import NUMBER, D, record, report
 
-from trailingedge.execution.happenings import OrderFilled, StrangerWithOurId
 from trailingedge.execution.order import State
+from trailingedge.execution.order_events import OrderFilled, StrangerWithOurId
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import OrderRecord
 from trailingedge.model.order_commands import Cancel, Place, Replace

@@ -10,16 +10,16 @@ from decimal import Decimal
 from typing import Final
 
 import pytest
-from tests.execution.builders import NUMBER, D
-from tests.execution.chase import (
+from tests.execution.chaser_harness import (
     Chase,
 )
 from tests.execution.exchange_model import ModelExchange
+from tests.execution.order_builders import NUMBER, D
 
-from trailingedge.execution.happenings import (
+from trailingedge.execution.order import State
+from trailingedge.execution.order_events import (
     StrangerWithOurId,
 )
-from trailingedge.execution.order import State
 from trailingedge.model.client_order_ids import base36
 from trailingedge.model.market import BookTop, ExecutionReport
 from trailingedge.model.order_commands import (

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from tests.execution.builders import NUMBER, D, own, record, refused, report
-from tests.execution.chase import (
+from tests.execution.chaser_harness import (
     ABSENT,
     CANCEL_DONE,
     CANCELED,
@@ -20,14 +19,15 @@ from tests.execution.chase import (
     silent,
     working,
 )
+from tests.execution.order_builders import NUMBER, D, own, record, refused, report
 
-from trailingedge.execution.happenings import (
+from trailingedge.execution.order import State
+from trailingedge.execution.order_events import (
     OrderInDoubt,
     OrderPlaced,
     OrderReplaced,
     StrangerWithOurId,
 )
-from trailingedge.execution.order import State
 from trailingedge.model.market import BookTop, OrderStatus, Side
 from trailingedge.model.order_commands import (
     Answered,

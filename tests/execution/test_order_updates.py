@@ -3,8 +3,7 @@
 from typing import Final
 
 import pytest
-from tests.execution.builders import D, acknowledged, own, record, refused, report
-from tests.execution.chase import (
+from tests.execution.chaser_harness import (
     ABSENT,
     CANCEL_DONE,
     CANCELED,
@@ -18,15 +17,16 @@ from tests.execution.chase import (
     in_flight,
     silent,
 )
+from tests.execution.order_builders import D, acknowledged, own, record, refused, report
 
-from trailingedge.execution.happenings import (
+from trailingedge.execution.order import State
+from trailingedge.execution.order_events import (
     OrderFilled,
     OrderInDoubt,
     OrderPlaced,
     OrderRefused,
     OrderWithdrawn,
 )
-from trailingedge.execution.order import State
 from trailingedge.model.market import BookTop, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import (
     Cancel,

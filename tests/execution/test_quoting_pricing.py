@@ -3,9 +3,9 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.execution.builders import D, top
+from tests.execution.order_builders import D, top
 
-from trailingedge.execution.pricing import Resting, escape_price, rest_at
+from trailingedge.execution.quoting import Resting, escape_price, rest_at
 from trailingedge.model.intent import Pricing
 from trailingedge.model.market import BookTop, Side
 

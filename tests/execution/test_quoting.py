@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.execution.builders import RULES, D, report, top
-from tests.execution.test_trader import Bench
+from tests.execution.order_builders import RULES, D, report, top
+from tests.execution.test_trading_core import Bench
 from tests.strategy.strategy_harness import START_MS, params
 
 from trailingedge.core.errors import BrokenInvariant

@@ -11,9 +11,12 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.happenings import StrangerWithOurId
+from trailingedge.execution.balance_sync import Settlement
 from trailingedge.execution.maker_exit import MakerExit
-from trailingedge.execution.news import (
+from trailingedge.execution.order_events import StrangerWithOurId
+from trailingedge.execution.quoting import Answer, Entered, Poise
+from trailingedge.execution.staleness import Outage
+from trailingedge.execution.trader_events import (
     AccountBack,
     AccountLost,
     ExitAged,
@@ -22,9 +25,6 @@ from trailingedge.execution.news import (
     MarketStale,
     News,
 )
-from trailingedge.execution.outage import Outage
-from trailingedge.execution.poise import Answer, Entered, Poise
-from trailingedge.execution.settlement import Settlement
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.intent import Cause, ExitProgress, Kind, Want

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.execution.happenings import Happening
+from trailingedge.execution.order_events import Happening
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Side
 from trailingedge.reconciliation.exit_history import PastExit

@@ -1,7 +1,7 @@
 import pytest
-from tests.execution.builders import top
+from tests.execution.order_builders import top
 
-from trailingedge.execution.refusals import LESSONS, Restraint
+from trailingedge.execution.reject_policy import LESSONS, Restraint
 from trailingedge.model.order_commands import Remedy
 from trailingedge.model.order_outcomes import Refusal
 

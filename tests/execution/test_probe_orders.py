@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.execution.builders import RULES, D, top
+from tests.execution.order_builders import RULES, D, top
 
-from trailingedge.execution.deep import DeepOrder, deep_order
+from trailingedge.execution.probe_orders import DeepOrder, deep_order
 from trailingedge.model.market import BookTop, Side
 
 BOOK = top("2500.00", "2500.01")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.execution.budget import OrderBudget
+from trailingedge.execution.order_rate_budget import OrderBudget
 from trailingedge.model.market import RateLimit
 
 START_MS = 1_783_000_000_000  # a boundary of ten seconds, of a minute and more

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
 
-from tests.execution.builders import RULES
 from tests.execution.exchange_model import TICK, BalancesNow, Breach, ModelExchange, refusal, silence
+from tests.execution.order_builders import RULES
 
-from trailingedge.execution.budget import OrderBudget
-from trailingedge.execution.happenings import StrangerWithOurId
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
-from trailingedge.execution.pricing import Resting, rest_at
+from trailingedge.execution.order_events import StrangerWithOurId
+from trailingedge.execution.order_rate_budget import OrderBudget
+from trailingedge.execution.quoting import Resting, rest_at
 from trailingedge.model.client_order_ids import base36
 from trailingedge.model.intent import Kind, Pricing, Want
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderStatus, RateLimit, Side

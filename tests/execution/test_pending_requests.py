@@ -1,7 +1,7 @@
-from tests.execution.builders import D, own
+from tests.execution.order_builders import D, own
 
-from trailingedge.execution.correspondence import Correspondence, Request
 from trailingedge.execution.order import Order
+from trailingedge.execution.pending_requests import Correspondence, Request
 from trailingedge.model.market import Side
 from trailingedge.model.order_commands import Place
 

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-from tests.execution.builders import NUMBER, RULES, D, record, top
+from tests.execution.order_builders import NUMBER, RULES, D, record, top
 
 from trailingedge.core.errors import OutcomeUnknown, RequestRefused, SessionLost
-from trailingedge.execution.note import NoteWriter, Scene, note_id
+from trailingedge.execution.anchor_marker import NoteWriter, Scene, note_id
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.market import OrderRecord, Regime, Side
 from trailingedge.model.order_requests import NewOrder

@@ -7,14 +7,22 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.execution.builders import RULES, TEN_SECONDS, D, own, record, report, top
+from tests.execution.order_builders import RULES, TEN_SECONDS, D, own, record, report, top
 from tests.strategy.strategy_harness import START_MS, kline, params
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.budget import OrderBudget
 from trailingedge.execution.maker_exit import ChaseParams, MakerExit
-from trailingedge.execution.news import AccountBack, AccountLost, ExitAged, LateOrder, MarketFresh, MarketStale, News
-from trailingedge.execution.trader import Trader, TraderParams, slippage_frac
+from trailingedge.execution.order_rate_budget import OrderBudget
+from trailingedge.execution.trader_events import (
+    AccountBack,
+    AccountLost,
+    ExitAged,
+    LateOrder,
+    MarketFresh,
+    MarketStale,
+    News,
+)
+from trailingedge.execution.trading_core import Trader, TraderParams, slippage_frac
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import (
