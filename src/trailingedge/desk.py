@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from trailingedge import wiring
+from trailingedge.accounting.statistics import Calendar, Tally
+from trailingedge.accounting.summary_json import day_as_data
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
 from trailingedge.execution.anchor_marker import Scene
@@ -23,9 +25,7 @@ from trailingedge.notifications.status import StatusView, as_data, status
 from trailingedge.notifications.why import why
 from trailingedge.reconciliation.exit_ledger import own_exits
 from trailingedge.reconciliation.recovery import Recovered
-from trailingedge.results import day_as_data
 from trailingedge.strategy.regime import price_at
-from trailingedge.tally import Calendar, Tally
 
 logger = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, Final
 
+from trailingedge.accounting.summary_json import results
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import flags
@@ -32,7 +33,6 @@ from trailingedge.notifications.phone import Phone
 from trailingedge.notifications.titles import heading, label
 from trailingedge.plan import VERSION, Plan
 from trailingedge.record.session import Life, Unrecorded, opened, recorded
-from trailingedge.results import results
 from trailingedge.service import Reloader, ServiceManager, ToldFace, Watchdog, service_manager, watchdog_interval_s
 from trailingedge.signals import ends_in_good_order, hang_up_means_reload
 from trailingedge.venues import Place, open_place

@@ -7,6 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.theatre import URL, D, Stage, play
 
+from trailingedge.accounting.statistics import FinishedExit
+from trailingedge.accounting.summary_json import Totals, totals_of
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import ledger
 from trailingedge.commands.ledger import DAY_MS, Span, read_account
@@ -15,10 +17,8 @@ from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.model.market import Side
 from trailingedge.report.books import AccountPast, story_of
-from trailingedge.results import Totals, totals_of
 from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.orders import OrderType
-from trailingedge.tally import FinishedExit
 
 A_DAY = Span(days=1)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.execution.order_builders import NUMBER, RULES, D, own
 
+from trailingedge.accounting.statistics import Tally
 from trailingedge.execution.order_events import (
     OrderFilled,
     OrderInDoubt,
@@ -42,7 +43,6 @@ from trailingedge.strategy.signals import (
 )
 from trailingedge.strategy.state import ShutBy
 from trailingedge.strategy.trailing_stop import MinGain, trail
-from trailingedge.tally import Tally
 
 OWN = own()
 HELD = Holdings(D("0.001"), D(2))

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from tests.theatre import with_settings
 
+from trailingedge.accounting.summary_json import shown_settings
 from trailingedge.config import Settings
 from trailingedge.record.session import fingerprint, opened
-from trailingedge.results import shown_settings
 
 NOW = datetime(2026, 7, 2, 14, 47, tzinfo=UTC)
 

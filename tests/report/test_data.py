@@ -2,8 +2,8 @@
 
 import json
 
+from tests.accounting.test_summary_json import SHAPE
 from tests.report.stories import a_quiet_story, a_story
-from tests.test_results import SHAPE
 
 from trailingedge.report.data import as_data
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from trailingedge import wiring
+from trailingedge.accounting.summary_json import told_settings
 from trailingedge.commands.listening import meanwhile
 from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
@@ -21,7 +22,6 @@ from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
 from trailingedge.reconciliation.backfill import length_ms
 from trailingedge.reconciliation.history_loader import PASSING
 from trailingedge.report.books import AccountPast, exits_between
-from trailingedge.results import told_settings
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.api_session import Conversation

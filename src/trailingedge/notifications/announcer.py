@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.accounting.statistics import FinishedExit, Tally
 from trailingedge.execution.order_events import (
     OrderFilled,
     OrderInDoubt,
@@ -50,7 +51,6 @@ from trailingedge.strategy.signals import (
     Unfunded,
 )
 from trailingedge.strategy.state import ShutBy
-from trailingedge.tally import FinishedExit, Tally
 
 logger = logging.getLogger(__name__)
 

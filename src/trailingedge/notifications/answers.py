@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from trailingedge.accounting.statistics import FinishedExit, Period
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import ZERO, Balance, Regime, SymbolRules
 from trailingedge.notifications.status import StatusView
@@ -18,7 +19,6 @@ from trailingedge.notifications.texts import (
     percent,
 )
 from trailingedge.notifications.titles import heading
-from trailingedge.tally import FinishedExit, Period
 
 _MOST_EXITS: Final = 8  # told one by one; a phone shows no more at a glance
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from trailingedge.accounting.summary_json import shown_settings
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode
 from trailingedge.notifications.alerts import Alerts
@@ -17,7 +18,6 @@ from trailingedge.record.files import SUFFIX
 from trailingedge.record.lines import FORMAT, VERSION, FrameLines
 from trailingedge.record.recorder import Recorder
 from trailingedge.record.writer import Shelf, Writer
-from trailingedge.results import shown_settings
 from trailingedge.wiring import KeyCheck, Surroundings
 
 logger = logging.getLogger(__name__)

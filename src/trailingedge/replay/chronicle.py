@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.accounting.statistics import Mark, Tally
 from trailingedge.execution.trader_events import News
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
@@ -21,7 +22,6 @@ from trailingedge.strategy.inputs import Params
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import Memory
 from trailingedge.strategy.trailing_stop import min_gain, trail
-from trailingedge.tally import Mark, Tally
 
 Holds = tuple[float, float]  # base and quote
 _Bar = tuple[int, int, int, int, int]  # when it opened, and its prices in ticks

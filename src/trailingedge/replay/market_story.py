@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from trailingedge.accounting.summary_json import told_settings
 from trailingedge.config import Settings
 from trailingedge.model.market import plain
 from trailingedge.notifications.guard_texts import breaker_until, measured
@@ -19,7 +20,6 @@ from trailingedge.replay.progress import Bar, ctrl_c_heeded
 from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
 from trailingedge.report.story import Story
-from trailingedge.results import told_settings
 from trailingedge.risk.circuit_breakers import Breaker, Trip
 from trailingedge.simulator.amounts import balances, fraction
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trailingedge.accounting.summary_json import told_settings
 from trailingedge.config import Mode
 from trailingedge.core.errors import ConfigError
 from trailingedge.daemon import Daemon
@@ -13,7 +14,6 @@ from trailingedge.replay.deeds import fill_of, order_event_of
 from trailingedge.replay.session import Replayed, replay_session
 from trailingedge.replay.session_player import Glance
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
-from trailingedge.results import told_settings
 
 
 def story_of_session(path: Path, glance: Glance = lambda *_: True) -> Story:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
+from trailingedge.accounting.statistics import FinishedExit, result_frac, slippage_frac
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.intent import Cause
@@ -32,7 +33,6 @@ from trailingedge.reconciliation.timeline import Chapter, place_of, turns_of
 from trailingedge.report.fold import Fold, Stance
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.strategy.inputs import Params
-from trailingedge.tally import FinishedExit, result_frac, slippage_frac
 
 _ONE_MOMENT_MS: Final = 1
 # What no list of the exchange holds.

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.accounting.statistics import FinishedExit, growth, hit_rate
+from trailingedge.accounting.summary_json import DayTotals, Totals
 from trailingedge.model.client_order_ids import OwnId
 from trailingedge.model.market import ZERO, SymbolRules
 from trailingedge.report.story import Fill, Story
-from trailingedge.results import DayTotals, Totals
-from trailingedge.tally import FinishedExit, growth, hit_rate
 
 DAY_MS: Final = 86_400_000
 

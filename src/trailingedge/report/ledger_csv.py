@@ -4,10 +4,10 @@ import csv
 import io
 from typing import Final
 
+from trailingedge.accounting.summary_json import iso, kind_name
 from trailingedge.model.market import plain
 from trailingedge.report.figures import exit_ids
 from trailingedge.report.story import Fill, Story
-from trailingedge.results import iso, kind_name
 
 COLUMNS: Final = (
     "time_utc",

@@ -13,12 +13,12 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
+from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.core.errors import ConfigError
 from trailingedge.disclosure import UNTOLD
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Regime, Side, plain
 from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
-from trailingedge.tally import FinishedExit
 
 FORMAT: Final = "trailing-edge story"
 VERSION: Final = 1

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Regime, Side
-from trailingedge.tally import FinishedExit
 
 
 @dataclass(frozen=True, slots=True)

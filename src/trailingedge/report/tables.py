@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.accounting.statistics import FinishedExit, HitRate
+from trailingedge.accounting.summary_json import DayTotals
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import SymbolRules, plain
 from trailingedge.notifications.texts import EXIT_NAMES, amounts, counted, figure, lasting, percent
 from trailingedge.report.figures import DAY_MS, days, rules
 from trailingedge.report.story import Story
-from trailingedge.results import DayTotals
-from trailingedge.tally import FinishedExit, HitRate
 
 NOTHING: Final = "–"
 GAPS_SHOWN: Final = 8

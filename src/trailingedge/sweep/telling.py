@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
+from trailingedge.accounting.summary_json import iso
 from trailingedge.notifications.texts import counted, percent
 from trailingedge.report.tables import NOTHING, Table, missing, moment
 from trailingedge.report.terminal import USUAL_WIDTH, columns, wrapped
-from trailingedge.results import iso
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 from trailingedge.sweep.folds import Folds
 from trailingedge.sweep.space import Combination

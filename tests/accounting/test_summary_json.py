@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.accounting.test_statistics import MIDNIGHT_MS, ended, fill, finish, tally
 from tests.execution.order_builders import NUMBER, RULES, D, own
-from tests.test_tally import MIDNIGHT_MS, ended, fill, finish, tally
 
+from trailingedge.accounting.statistics import Tally
+from trailingedge.accounting.summary_json import day_as_data, iso, results
 from trailingedge.config import Settings
-from trailingedge.results import day_as_data, iso, results
-from trailingedge.tally import Tally
 
 SHAPE = ["version", "symbol", "from", "to", "settings", "exits", "totals", "days", "gaps"]
 

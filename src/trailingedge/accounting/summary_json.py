@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.accounting.statistics import FinishedExit, HitRate, Period, Tally, hit_rate
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.disclosure import TOLD
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import SymbolRules, as_on, plain
-from trailingedge.tally import FinishedExit, HitRate, Period, Tally, hit_rate
 
 VERSION = 1
 _DAY_MS: Final = 86_400_000

@@ -6,13 +6,13 @@ from decimal import Decimal
 import pytest
 from tests.execution.order_builders import NUMBER, D, own, report
 
+from trailingedge.accounting.statistics import Calendar, FinishedExit, Tally
 from trailingedge.execution.order_events import OrderPlaced, OrderRefused, OrderReplaced
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import ExecutionReport, OrderStatus, Regime, Side
 from trailingedge.model.order_outcomes import Refusal
 from trailingedge.strategy.signals import ExitEnded, GateOpened, Origin, RegimeSet
 from trailingedge.strategy.state import ShutBy
-from trailingedge.tally import Calendar, FinishedExit, Tally
 
 START_MS = 1_783_000_000_000
 
