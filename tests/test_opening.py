@@ -39,7 +39,7 @@ FOR_LATER: Final = (
     "trailingedge.session",
     "trailingedge.daemon",
     "trailingedge.execution",
-    "trailingedge.notifications.texts",
+    "trailingedge.notifications.messages",
     "trailingedge.websocket.event_parser",
 )
 NO_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name not in OPTIONS}

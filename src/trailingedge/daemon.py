@@ -26,7 +26,7 @@ from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecor
 from trailingedge.model.market_state import Snapshots
 from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.model.order_commands import Incoming, Reconciled, Remedy
-from trailingedge.notifications import guard_texts, restart_texts, texts
+from trailingedge.notifications import messages, recovery_messages, risk_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.pace import Pace
 from trailingedge.parting import Parting
@@ -127,7 +127,7 @@ class Daemon:
             self.wire.account,
             surroundings.clock,
             self._scene,
-            refused=lambda reason: alerts.send(restart_texts.note_refused(reason), logging.WARNING),
+            refused=lambda reason: alerts.send(recovery_messages.note_refused(reason), logging.WARNING),
             over=self._stir,
             absent_after_s=wiring.absent_after_s(settings),
         )
@@ -265,11 +265,11 @@ class Daemon:
             return
         self._helm.ready = True
         mode, url = self.settings.trading_mode.value, self._endpoints.ws_api_url
-        text = texts.ready(desk.rules, mode, decision.regime, decision.anchor_price, desk.fee, url)
+        text = messages.ready(desk.rules, mode, decision.regime, decision.anchor_price, desk.fee, url)
         self._alerts.send(text)
         self._on_ready(text)
         if desk.trader.paused:
-            self._alerts.send(texts.paused(desk.rules))
+            self._alerts.send(messages.paused(desk.rules))
 
     # The loop --------------------------------------------------------------------------------
 
@@ -357,15 +357,15 @@ class Daemon:
         try:
             path = await self._keep_frames(frames)
         except OSError as trouble:
-            self._alerts.send(guard_texts.frames_lost(str(trouble)), logging.WARNING)
+            self._alerts.send(risk_messages.frames_lost(str(trouble)), logging.WARNING)
         else:
-            self._alerts.send(guard_texts.frames_saved(path))
+            self._alerts.send(risk_messages.frames_saved(path))
 
     def _yield_to(self, usurper: Usurper | None) -> None:
         """Two that trade one account under one name cannot both be right: we go."""
         if usurper is None or self._stop_reason is not None:
             return
-        self._alerts.send(guard_texts.second_instance(usurper.client_order_id, usurper.order_id), logging.ERROR)
+        self._alerts.send(risk_messages.second_instance(usurper.client_order_id, usurper.order_id), logging.ERROR)
         self._stop("another instance trades under our name", ExitCode.HALTED)
 
     async def _keep_house(self) -> None:
@@ -480,5 +480,5 @@ class Daemon:
         """Why it ends, and what is left alone with it."""
         reason = self._stop_reason or "unexpected"
         if self.desk is None or not self.desk.trader.memory.funded:
-            return texts.shutdown(reason)
-        return texts.shutdown(reason, self.desk.rules, self.desk.trader.memory.regime)
+            return messages.shutdown(reason)
+        return messages.shutdown(reason, self.desk.rules, self.desk.trader.memory.regime)

@@ -17,12 +17,12 @@ from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.market import ZERO, ExecutionReport, SymbolRules
 from trailingedge.model.market_state import Snapshots
 from trailingedge.model.operator_commands import Answer
-from trailingedge.notifications import answers, guard_texts, texts
+from trailingedge.notifications import messages, query_answers, risk_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.announcer import Announcer
-from trailingedge.notifications.look import look
+from trailingedge.notifications.build_status import look
+from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import StatusView, as_data, status
-from trailingedge.notifications.why import why
 from trailingedge.reconciliation.exit_ledger import own_exits
 from trailingedge.reconciliation.recovery import Recovered
 from trailingedge.strategy.regime import price_at
@@ -98,7 +98,7 @@ class Desk:
     def refusal_reason(self, reason: str) -> str:
         """Why the strategy refused a command; where a hold is the reason, which one."""
         trips = self.trader.guards.breakers.state.trips
-        return guard_texts.refusal_reason(reason, trips, paused=self.trader.paused)
+        return risk_messages.refusal_reason(reason, trips, paused=self.trader.paused)
 
     def learn_rules(self, rules: SymbolRules) -> None:
         """The exchange's rules were read again."""
@@ -109,9 +109,9 @@ class Desk:
         self.trader.learn_rules(rules)
         self._announcer.rules = rules
         if rules.trading and not before.trading:
-            self._alerts.send(texts.trading_again(rules.symbol))
+            self._alerts.send(messages.trading_again(rules.symbol))
         elif before.trading and not rules.trading:
-            self._alerts.send(texts.not_trading(rules.symbol, rules.status), logging.WARNING)
+            self._alerts.send(messages.not_trading(rules.symbol, rules.status), logging.WARNING)
 
     def restore(self, recovered: Recovered) -> None:
         """Go on where an earlier session was; before the first beat."""
@@ -162,7 +162,7 @@ class Desk:
         self.trader.halted = True
         self._halt_reason = reason
         if news:
-            self._alerts.send(texts.halted(reason), logging.ERROR)
+            self._alerts.send(messages.halted(reason), logging.ERROR)
         else:
             logger.warning("still halted: %s", reason)
         self.doubt()
@@ -181,7 +181,7 @@ class Desk:
         self.tally.mark(market_ms, self._snapshots.top.bid, *self._totals())
         day = self._calendar.look(market_ms)
         if day is not None:
-            self._alerts.send(answers.daily_summary(self.rules, self._mode, day, self.trader.memory.regime))
+            self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.trader.memory.regime))
 
     def status(self, reconnects: int) -> StatusView:
         """How things stand."""
@@ -217,7 +217,7 @@ class Desk:
     def balance(self) -> Answer:
         """What the account holds."""
         view = self.status(0)
-        return Answer(answers.balance(view), data=as_data(view))
+        return Answer(query_answers.balance(view), data=as_data(view))
 
     def today(self) -> Answer:
         """What the day has brought so far."""
@@ -226,13 +226,14 @@ class Desk:
         if day is None:
             return Answer("nothing is known of today yet", done=False)
         return Answer(
-            answers.today(self.rules, self._mode, day, self.trader.memory.regime), data=day_as_data(self.rules, day)
+            query_answers.today(self.rules, self._mode, day, self.trader.memory.regime),
+            data=day_as_data(self.rules, day),
         )
 
     def summary(self, gaps: Sequence[str]) -> str:
         """What the whole session came to; several lines. `gaps` is what its market lacked, in words."""
         tally = self.tally
-        run = texts.Summary(
+        run = messages.Summary(
             seconds=(tally.to_ms - tally.from_ms) / 1000,
             exits=len(tally.exits),
             fills=tally.fills,
@@ -245,7 +246,7 @@ class Desk:
             hold_quote_frac=0.0,
             gaps=gaps,
         )
-        return texts.summary(self.rules, run, self._mode)
+        return messages.summary(self.rules, run, self._mode)
 
     def _totals(self) -> tuple[Decimal, Decimal]:
         """All of base and quote that the account holds, whoever has locked it."""

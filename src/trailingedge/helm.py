@@ -10,7 +10,7 @@ from trailingedge.desk import Desk
 from trailingedge.execution.trader_events import News
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.operator_commands import Answer, Instruction
-from trailingedge.notifications import guard_texts, texts
+from trailingedge.notifications import messages, risk_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.strategy.inputs import Command
 from trailingedge.strategy.signals import CommandRefused, ExitArmed, ExitEnding, ExitRelabelled
@@ -66,15 +66,15 @@ class Helm:
         """What the strategy made of a command."""
         match news:
             case ExitArmed(kind=Kind.MANUAL) if self.desk is not None:
-                text = texts.manual_flip(self.desk.rules, news.side, news.price, self.desk.flip_patience_s)
+                text = messages.manual_flip(self.desk.rules, news.side, news.price, self.desk.flip_patience_s)
                 self._settle(Command.FLIP, Answer(text))
             case ExitRelabelled():
-                self._settle(Command.FLIP, Answer(texts.relabelled(news.previous)))
+                self._settle(Command.FLIP, Answer(messages.relabelled(news.previous)))
             case ExitEnding(cause=Cause.WITHDRAWN):
-                self._settle(Command.WITHDRAW, Answer(texts.exit_ending(news.kind, news.cause)))
+                self._settle(Command.WITHDRAW, Answer(messages.exit_ending(news.kind, news.cause)))
             case CommandRefused():
                 reason = news.reason if self.desk is None else self.desk.refusal_reason(news.reason)
-                self._settle(news.command, Answer(texts.command_refused(news.command.value, reason), done=False))
+                self._settle(news.command, Answer(messages.command_refused(news.command.value, reason), done=False))
             case _:
                 pass
 
@@ -84,7 +84,7 @@ class Helm:
             return
         while self._passed_on:
             command, tell = self._passed_on.popleft()
-            tell(Answer(texts.command_refused(command.value, "something more urgent came first"), done=False))
+            tell(Answer(messages.command_refused(command.value, "something more urgent came first"), done=False))
 
     def _settle(self, command: Command, answer: Answer) -> None:
         for passed in self._passed_on:
@@ -127,7 +127,7 @@ class Helm:
     def _pass_on(self, command: Command, tell: Tell) -> Answer | None:
         """A command is meant for now: one that comes before there is anybody to think of it is not kept."""
         if self.desk is None or not self.ready:
-            refusal = texts.command_refused(command.value, "still starting")
+            refusal = messages.command_refused(command.value, "still starting")
             self._alerts.send(refusal, logging.WARNING)
             return Answer(refusal, done=False)
         self.desk.trader.instructions.append(command)
@@ -142,7 +142,7 @@ class Helm:
     def _hold(self) -> Answer:
         """Pause; a second time changes nothing, and says so: a hotkey shows alerts alone."""
         rules = None if self.desk is None else self.desk.rules
-        text = texts.paused_already(rules) if self.paused else texts.paused(rules)
+        text = messages.paused_already(rules) if self.paused else messages.paused(rules)
         self._pause(paused=True)
         self._alerts.send(text)
         return Answer(text)
@@ -158,8 +158,8 @@ class Helm:
     def _resume(self) -> Answer:
         """Go on; after a halt with everything read again."""
         if not self._on_hold:
-            self._alerts.send(texts.nothing_on_hold())
-            return Answer(texts.nothing_on_hold())
+            self._alerts.send(messages.nothing_on_hold())
+            return Answer(messages.nothing_on_hold())
         self._pause(paused=False)
         held = None
         if self.desk is not None:
@@ -170,9 +170,9 @@ class Helm:
                 self._resync()
             breakers = self.desk.trader.guards.breakers
             if breakers.hold:
-                held = guard_texts.still_held(breakers.state.trips)
+                held = risk_messages.still_held(breakers.state.trips)
                 self._alerts.send(held, logging.WARNING)
         if held is not None:
             return Answer(held, done=False)
-        self._alerts.send(texts.resumed())
-        return Answer(texts.resumed())
+        self._alerts.send(messages.resumed())
+        return Answer(messages.resumed())

@@ -64,8 +64,8 @@ def _at_a_venue_with_a_courier(module: Any, arguments: argparse.Namespace) -> in
 
 async def _tried_out(settings: Settings, text: str) -> Mapping[str, str | None]:
     """A message to each chat, by way of trial."""
-    from trailingedge.notifications.telegram_line import BOT_API
-    from trailingedge.notifications.telegram_trial import try_out
+    from trailingedge.notifications.telegram_api import BOT_API
+    from trailingedge.notifications.telegram_check import try_out
     from trailingedge.session import chats_of
 
     token = settings.telegram_bot_token or ""

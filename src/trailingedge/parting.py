@@ -13,7 +13,7 @@ from trailingedge.execution.anchor_marker import NoteWriter
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.order import Order
 from trailingedge.model.market import ZERO, OrderRecord, Side
-from trailingedge.notifications import order_texts, texts
+from trailingedge.notifications import messages, order_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.reconciliation.recovery import withdraw_leftovers
 from trailingedge.risk.duplicate_instance import Verdict
@@ -77,7 +77,7 @@ class Parting:
                     await self._clock.sleep(_SHORT_GLANCE_S)
         if desk is not None:
             for own, order in self._notes.left.items():
-                text = texts.order_left(desk.rules, order.side, order.quantity, order.price, own)
+                text = messages.order_left(desk.rules, order.side, order.quantity, order.price, own)
                 self._alerts.send(text, logging.ERROR)
         return withdrawn and not self._notes.left
 
@@ -97,7 +97,7 @@ class Parting:
             logger.warning("withdrawal not confirmed: %s", str(trouble) or "time is over")
             self.name_orders(desk, steps, logging.ERROR)
             if leftovers:
-                self._alerts.send(texts.leftovers_unclear(), logging.ERROR)
+                self._alerts.send(messages.leftovers_unclear(), logging.ERROR)
             return False
         return True
 
@@ -110,7 +110,7 @@ class Parting:
         alive = desk.trader.chase.alive
         left += [(order.client_order_id, order.side, order.remaining, order.price or ZERO) for order in alive]
         for own, side, remaining, price in left:
-            self._alerts.send(texts.order_left(desk.rules, side, remaining, price, own), level)
+            self._alerts.send(messages.order_left(desk.rules, side, remaining, price, own), level)
 
     async def _withdraw(self, desk: Desk) -> None:
         """By the chase, which knows its order; else by the list of open orders, which shows ours by their ids.
@@ -145,7 +145,7 @@ class Parting:
         def told(gone: OrderRecord) -> None:
             swept.append(gone)
             side, own = gone.side or Side.SELL, gone.client_order_id
-            logger.info("%s", order_texts.order_withdrawn(desk.rules, side, gone.remaining, gone.price, own))
+            logger.info("%s", order_messages.order_withdrawn(desk.rules, side, gone.remaining, gone.price, own))
 
         await withdraw_leftovers(self._wire.account, self._clock, told, _of_another_instance(desk))
         for order in desk.trader.chase.alive:

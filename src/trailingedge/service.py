@@ -17,8 +17,8 @@ from trailingedge.config import OPTIONS, Endpoints, Settings
 from trailingedge.console.lines import Face
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError
+from trailingedge.notifications.messages import held_asset
 from trailingedge.notifications.status import StatusView, gain_since, holds
-from trailingedge.notifications.texts import held_asset
 
 logger = logging.getLogger(__name__)
 

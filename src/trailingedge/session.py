@@ -27,9 +27,9 @@ from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode,
 from trailingedge.daemon import Daemon
 from trailingedge.logging_config import Logging
 from trailingedge.model.operator_commands import Answer, Instruction
-from trailingedge.notifications import texts
+from trailingedge.notifications import messages
 from trailingedge.notifications.alerts import Alerts, Labelled, LogAlerts, Several
-from trailingedge.notifications.phone import Phone
+from trailingedge.notifications.telegram_service import Phone
 from trailingedge.notifications.titles import heading, label
 from trailingedge.plan import VERSION, Plan
 from trailingedge.record.session import Life, Unrecorded, opened, recorded
@@ -105,7 +105,7 @@ class Session:
         """The session proper, with everybody who may end it or ask about it beside it from its first moment."""
         other = await self._other_daemon()  # before we listen there ourselves
         if other is not None:
-            alerts.send(texts.ended(other), logging.ERROR)
+            alerts.send(messages.ended(other), logging.ERROR)
             return ExitCode.HALTED  # no restart by a service manager: both would trade in turns
         loop = asyncio.get_running_loop()
         read_hotkeys(sys.stdin, loop, self._press, self._face.entered, self._tell_of_no_more_keys)
@@ -182,7 +182,7 @@ class Session:
     def _not_begun(self, alerts: Alerts) -> ExitCode:
         """A stop came before there was anything to withdraw."""
         reason, code = self._stopped or ("stopped", ExitCode.OK)
-        alerts.send(texts.shutdown(reason))
+        alerts.send(messages.shutdown(reason))
         return code
 
     async def _other_daemon(self) -> str | None:
@@ -199,7 +199,7 @@ class Session:
         return account_mark(self._settings.symbol, url, self._settings.binance_ed25519_api_key or "")
 
     def _banner(self, place: Place) -> str:
-        return texts.banner(
+        return messages.banner(
             VERSION,
             self._settings.trading_mode.value,
             self._settings.symbol,
@@ -341,15 +341,15 @@ def explain(failure: BaseException, alerts: Alerts | None = None) -> ExitCode:
     tell = (alerts or LogAlerts()).send
     match failure:
         case ConfigError(problems=problems):
-            tell(texts.ended("\n".join(problems)), logging.ERROR)
+            tell(messages.ended("\n".join(problems)), logging.ERROR)
             return ExitCode.CONFIG
         case LogonRefused():
-            tell(texts.ended(str(failure)), logging.ERROR)
+            tell(messages.ended(str(failure)), logging.ERROR)
             return ExitCode.CONFIG
         case ExchangeUnreachable() | StartFailed():
-            tell(texts.ended(str(failure)), logging.ERROR)
+            tell(messages.ended(str(failure)), logging.ERROR)
             return ExitCode.UNREACHABLE
         case _:
             logger.error("a mistake of ours", exc_info=failure)
-            tell(texts.ended(f"unexpectedly, by {type(failure).__name__}: {failure}"), logging.ERROR)
+            tell(messages.ended(f"unexpectedly, by {type(failure).__name__}: {failure}"), logging.ERROR)
             return ExitCode.UNEXPECTED

@@ -24,7 +24,7 @@ from trailingedge.core.errors import (
 from trailingedge.execution.jumpstart import Jumpstart
 from trailingedge.execution.probe_orders import DeepOrder
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, RateLimit, Side, SymbolRules
-from trailingedge.notifications import restart_texts, texts
+from trailingedge.notifications import messages, recovery_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.reconciliation.recovery import Recovered, recover
 from trailingedge.websocket import market_fetch
@@ -81,13 +81,13 @@ class Startup:
         fee = commission.maker if settings.fee is None else settings.fee
         self._face.step(
             "rules and fee",
-            f"tick {rules.tick_size.normalize():f}, lot {rules.step_size.normalize():f}, maker fee {texts.rate(fee)}",
+            f"tick {rules.tick_size.normalize():f}, lot {rules.step_size.normalize():f}, maker fee {messages.rate(fee)}",
         )
         for warning in warnings_with_exchange(settings, commission.maker):
             self._alerts.send(warning, logging.WARNING)
         if settings.taker_escape_after_sec > 0:
             self._face.step(
-                "taker escape", f"after {settings.taker_escape_after_sec:g} s, fee {texts.rate(commission.taker)}"
+                "taker escape", f"after {settings.taker_escape_after_sec:g} s, fee {messages.rate(commission.taker)}"
             )
         return Terms(rules, fee, limits)
 
@@ -110,7 +110,7 @@ class Startup:
         while self._clock.now_s() < deadline_s:
             top = self._fresh_top()
             if top is not None and (snapshots.klines or snapshots.forming is not None):
-                text = f"bid {texts.price(rules, top.bid)}, ask {texts.price(rules, top.ask)}"
+                text = f"bid {messages.price(rules, top.bid)}, ask {messages.price(rules, top.ask)}"
                 self._face.step("market streams", text)
                 return top
             await self._clock.sleep(_GLANCE_S)
@@ -135,7 +135,7 @@ class Startup:
         def told(order: OrderRecord) -> None:
             cancelled.append(order)
             side = order.side or Side.SELL
-            text = texts.leftover_cancelled(rules, side, order.remaining, order.price, order.client_order_id)
+            text = messages.leftover_cancelled(rules, side, order.remaining, order.price, order.client_order_id)
             self._alerts.send(text, logging.WARNING)
 
         account = self._wire.account
@@ -143,11 +143,11 @@ class Startup:
         recovered = await self._asked.answer(lambda: recover(account, self._klines_between, ground, self._clock, told))
         self.clearing = self.unrecovered = False
         self._face.step("own open orders", f"{len(cancelled)} cancelled" if cancelled else "none")
-        self._face.step("restart", restart_texts.summary(rules, recovered))
+        self._face.step("restart", recovery_messages.summary(rules, recovered))
         for sentence in recovered.alerts:
             self._alerts.send(sentence, logging.WARNING)
         if recovered.in_hand is not None:
-            self._alerts.send(restart_texts.taken_up(rules, recovered.in_hand))
+            self._alerts.send(recovery_messages.taken_up(rules, recovered.in_hand))
         return recovered
 
     async def fill_balances(self, rules: SymbolRules, top: BookTop, recovered: Recovered) -> None:
@@ -158,7 +158,7 @@ class Startup:
             self._face.step("jumpstart", "left out, an exit goes on")
             return
         if not rules.trading:
-            self._alerts.send(texts.not_trading(rules.symbol, rules.status), logging.WARNING)
+            self._alerts.send(messages.not_trading(rules.symbol, rules.status), logging.WARNING)
             await self._asked.answer(lambda: self._wire.read_balances(settled_ms=0))
             self._face.step("jumpstart", f"left out, symbol status {rules.status}")
             return
@@ -203,15 +203,15 @@ class Startup:
     async def _run_jumpstart(self, jumpstart: Jumpstart, top: BookTop) -> None:
         result = await jumpstart.run(top, self._wire.server_clock.now_ms())
         for asset, told, asked in result.differs:
-            self._alerts.send(texts.balances_differ(asset, told, asked), logging.WARNING)
+            self._alerts.send(messages.balances_differ(asset, told, asked), logging.WARNING)
         self._face.step("jumpstart", "ok, balances pushed" if result.pushed else "balances asked for")
 
     def _tell_jumpstart(self, rules: SymbolRules, what: str, client_order_id: str, order: DeepOrder) -> None:
         if what == "placed":
-            text = texts.jumpstart_placed(rules, client_order_id, order.side, order.quantity, order.price)
+            text = messages.jumpstart_placed(rules, client_order_id, order.side, order.quantity, order.price)
         else:
             held = [self._balance(asset) for asset in (rules.base_asset, rules.quote_asset)]
-            text = texts.jumpstart_cancelled(rules, client_order_id, *held)
+            text = messages.jumpstart_cancelled(rules, client_order_id, *held)
         logger.info("%s", text)
 
     def _balance(self, asset: str) -> Balance:

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.notifications.views import BUYING, RULES, SELLING, D, view_of
+from tests.notifications.status_views import BUYING, RULES, SELLING, D, view_of
 from tests.strategy.strategy_harness import gated, in_base, in_quote
 
 from trailingedge.notifications.status import Obstacle, StatusView, as_data, gain_since, status

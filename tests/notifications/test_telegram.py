@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 from tests.bot_api import OWNER, TOKEN, Behaviour, BotApi, refusal, serve
-from tests.notifications.telegram_stage import START_MS, TITLE, Stage, on_stage, warnings
+from tests.notifications.telegram_harness import START_MS, TITLE, Stage, on_stage, warnings
 
 from trailingedge.core.clock import RealClock
 from trailingedge.model.operator_commands import Answer, Instruction

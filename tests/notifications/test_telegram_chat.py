@@ -8,10 +8,10 @@ from random import Random
 
 import pytest
 from tests.bot_api import OWNER, Behaviour, refusal
-from tests.notifications.telegram_stage import START_MS, TITLE, Stage, on_stage, warnings
+from tests.notifications.telegram_harness import START_MS, TITLE, Stage, on_stage, warnings
 
+from trailingedge.notifications.telegram_api import BotRefused
 from trailingedge.notifications.telegram_chat import GIVEN_UP_FOR_S, Chat, Reach
-from trailingedge.notifications.telegram_line import BotRefused
 from trailingedge.notifications.telegram_outbox import ROOM
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 

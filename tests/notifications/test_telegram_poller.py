@@ -5,7 +5,7 @@ import logging
 
 import pytest
 from tests.bot_api import OWNER, TOKEN, Behaviour
-from tests.notifications.telegram_stage import START_MS, Stage, on_stage, warnings
+from tests.notifications.telegram_harness import START_MS, Stage, on_stage, warnings
 
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual

@@ -15,7 +15,7 @@ from trailingedge.daemon import Daemon
 from trailingedge.execution.trading_core import Trader
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
-from trailingedge.notifications.why import why
+from trailingedge.notifications.explain import why
 from trailingedge.record.files import SUFFIX
 from trailingedge.record.writer import Notebook
 from trailingedge.replay.fork import reasons

@@ -15,7 +15,7 @@ from tests.report.stories import a_long_story, a_one_sided_story, a_quiet_story,
 from tests.report.test_page import Reading, read
 
 from trailingedge.model.market import plain
-from trailingedge.notifications.texts import amounts, figure, lasting, percent
+from trailingedge.notifications.messages import amounts, figure, lasting, percent
 from trailingedge.report.data import as_data
 from trailingedge.report.figures import rules
 from trailingedge.report.ledger_csv import as_csv

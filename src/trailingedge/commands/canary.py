@@ -18,7 +18,7 @@ from trailingedge.model.client_order_ids import OwnId
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import BookTop, Side, SymbolRules
 from trailingedge.model.order_requests import NewOrder, place_params
-from trailingedge.notifications import texts
+from trailingedge.notifications import messages
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.api_client import Caller
 
@@ -99,7 +99,7 @@ class Canary:
             await self._clock.sleep(_GLANCE_S)
 
     def _shown(self, order: DeepOrder) -> str:
-        amount, price = texts.quantity(self._rules, order.quantity), texts.price(self._rules, order.price)
+        amount, price = messages.quantity(self._rules, order.quantity), messages.price(self._rules, order.price)
         return f"{order.side.value} {amount} at {price}"
 
     @staticmethod

@@ -11,7 +11,7 @@ from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode
 from trailingedge.model.market import SymbolRules
 from trailingedge.model.market_state import Snapshots
-from trailingedge.notifications import texts
+from trailingedge.notifications import messages
 from trailingedge.websocket.api_client import Caller
 from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.transport import Backoff
@@ -79,7 +79,7 @@ class Listening:
 
     def _prices(self, rules: SymbolRules) -> str:
         top = self._snapshots.top
-        return "" if top is None else f"bid {texts.price(rules, top.bid)}, ask {texts.price(rules, top.ask)}"
+        return "" if top is None else f"bid {messages.price(rules, top.bid)}, ask {messages.price(rules, top.ask)}"
 
     def _note(self, direction: str, frames: Sequence[str | bytes]) -> None:
         self._frames += len(frames) if direction == "<" else 0

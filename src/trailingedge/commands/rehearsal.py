@@ -33,7 +33,7 @@ from trailingedge.core.errors import (
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, BookTop, SymbolRules, plain
 from trailingedge.model.market_state import Snapshots
-from trailingedge.notifications import texts
+from trailingedge.notifications import messages
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.regime import worth_more
 from trailingedge.websocket import market_fetch
@@ -219,7 +219,7 @@ class Rehearsal:
         if wrong:
             return [failure("rules", problem) for problem in wrong]
         grid = f"tick {plain(rules.tick_size)}, lot {plain(rules.step_size)}"
-        said = f"{rules.symbol}: {grid}, least order {texts.notional(rules, rules.min_notional)}"
+        said = f"{rules.symbol}: {grid}, least order {messages.notional(rules, rules.min_notional)}"
         if not rules.trading:
             return [warning("rules", f"{said}, status {rules.status}", "the daemon waits until it trades again")]
         return [fine("rules", said)]
@@ -231,21 +231,21 @@ class Rehearsal:
         wrong = problems_with_exchange(settings, rules, told.maker)
         found = [failure("fee", problem) for problem in wrong]
         found += [warning("fee", said) for said in warnings_with_exchange(settings, told.maker)]
-        return found or [fine("fee", f"maker {texts.rate(told.maker)}, taker {texts.rate(told.taker)}")]
+        return found or [fine("fee", f"maker {messages.rate(told.maker)}, taker {messages.rate(told.taker)}")]
 
     async def _look_at_funds(self) -> Finding:
         settings, rules = self._settings, self._rules
         free = {balance.asset: balance.free for balance in (await self._account.balances()).balances}
         top = self._top = await market_fetch.book(self._api, rules.symbol)
         base, quote = free.get(rules.base_asset, ZERO), free.get(rules.quote_asset, ZERO)
-        value = texts.notional(rules, base * top.bid + quote)
-        said = f"{texts.quantity(rules, base)} and {texts.notional(rules, quote)} free, worth {value}"
+        value = messages.notional(rules, base * top.bid + quote)
+        said = f"{messages.quantity(rules, base)} and {messages.notional(rules, quote)} free, worth {value}"
         params = wiring.strategy_params(settings, rules, float(self._maker_fee))
         held = worth_more(Holdings(base - settings.reserve_base, quote - settings.reserve_quote), top, params)
         if held is None:
             remedy = "fund the account, or lower RESERVE_BASE and RESERVE_QUOTE"
             return warning("funds", f"{said}: too little for the least order", remedy)
-        return fine("funds", f"{said}: it would start with {texts.held_asset(rules, held)}")
+        return fine("funds", f"{said}: it would start with {messages.held_asset(rules, held)}")
 
     async def _look_at_orders(self) -> Finding:
         found = await self._account.open_orders()

@@ -7,7 +7,8 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.model.market import Regime, Side
-from trailingedge.notifications.guard_texts import breaker_name, breaker_until
+from trailingedge.notifications.messages import Number, figure, percent
+from trailingedge.notifications.risk_messages import breaker_name, breaker_until
 from trailingedge.notifications.status import (
     OLD_DATA_S,
     StatusView,
@@ -17,7 +18,6 @@ from trailingedge.notifications.status import (
     gain_since,
     position,
 )
-from trailingedge.notifications.texts import Number, figure, percent
 from trailingedge.notifications.titles import heading
 
 LABEL_WIDTH: Final = 13

@@ -29,7 +29,14 @@ from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import ZERO, Regime, Side, SymbolRules
 from trailingedge.model.order_outcomes import Refusal
-from trailingedge.notifications import account_texts, channel_texts, guard_texts, order_texts, restart_texts, texts
+from trailingedge.notifications import (
+    account_messages,
+    channel_messages,
+    messages,
+    order_messages,
+    recovery_messages,
+    risk_messages,
+)
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.status import StatusView
 from trailingedge.risk.balance_audit import BalanceMoved
@@ -103,9 +110,9 @@ class Announcer:
             case OrderRefused():
                 self._tell_refused(news)
             case OrderInDoubt():
-                logger.warning("%s", order_texts.order_in_doubt(news.client_order_id, news.reason))
+                logger.warning("%s", order_messages.order_in_doubt(news.client_order_id, news.reason))
             case StrangerWithOurId():
-                self._alerts.send(order_texts.stranger(news.client_order_id, news.order_id), logging.ERROR)
+                self._alerts.send(order_messages.stranger(news.client_order_id, news.order_id), logging.ERROR)
             case ExitEnded() if finished is not None:
                 self._tell_ended(news, finished)
             case _:
@@ -127,12 +134,12 @@ class Announcer:
             return
         self._escape = news.client_order_id
         amount = news.quantity + news.remaining if isinstance(news, OrderFilled) else news.quantity
-        text = order_texts.taker_escape(self.rules, news.side, amount, news.price, news.client_order_id)
+        text = order_messages.taker_escape(self.rules, news.side, amount, news.price, news.client_order_id)
         self._alerts.send(text, logging.WARNING)
 
     def _tell_refused(self, news: OrderRefused) -> None:
         """The first of a row of refusals: to people where one of them may have to act, else to the log."""
-        text = order_texts.order_refused(news.client_order_id, news.code, news.text)
+        text = order_messages.order_refused(news.client_order_id, news.code, news.text)
         if news.again > 1:
             logger.debug("%s", text)
         elif news.refusal in _FOR_A_PERSON:
@@ -144,18 +151,18 @@ class Announcer:
         rules, own = self.rules, news.client_order_id
         match news:
             case OrderPlaced():
-                return order_texts.order_placed(rules, news.side, news.quantity, news.price, own)
+                return order_messages.order_placed(rules, news.side, news.quantity, news.price, own)
             case OrderReplaced():
-                return order_texts.order_replaced(rules, news.side, news.quantity, news.price, own)
+                return order_messages.order_replaced(rules, news.side, news.quantity, news.price, own)
             case OrderFilled():
-                return order_texts.order_filled(
+                return order_messages.order_filled(
                     rules, news.side, news.quantity, news.quote / news.quantity, news.remaining, own
                 )
             case OrderWithdrawn():
-                return order_texts.order_withdrawn(rules, news.side, news.quantity - news.filled, news.price, own)
+                return order_messages.order_withdrawn(rules, news.side, news.quantity - news.filled, news.price, own)
 
     def _tell_ended(self, ended: ExitEnded, finished: FinishedExit) -> None:
-        result = texts.ExitResult(
+        result = messages.ExitResult(
             kind=finished.kind,
             side=finished.side,
             filled_base=finished.base,
@@ -167,12 +174,12 @@ class Announcer:
             fees=finished.fees,
         )
         if ended.cause in (Cause.FILLED, Cause.DUST):
-            self._alerts.send(texts.exit_filled(self.rules, result))
+            self._alerts.send(messages.exit_filled(self.rules, result))
         else:
-            self._alerts.send(texts.exit_ended(self.rules, result, ended.cause), logging.WARNING)
+            self._alerts.send(messages.exit_ended(self.rules, result, ended.cause), logging.WARNING)
         if ended.idle:
             asset = self.rules.quote_asset if ended.regime.exit_side is Side.SELL else self.rules.base_asset
-            self._alerts.send(account_texts.idle_remainder(self.rules, ended.idle, asset), logging.WARNING)
+            self._alerts.send(account_messages.idle_remainder(self.rules, ended.idle, asset), logging.WARNING)
 
     def _tell_strategy(self, news: News) -> None:
         rules = self.rules
@@ -180,72 +187,72 @@ class Announcer:
             case ExitArmed(kind=Kind.TAKE_PROFIT) if news.trail is not None and news.price is not None:
                 anchor = news.trail.high - news.trail.gain
                 gain_frac, drawdown_frac = news.trail.gain / anchor, news.trail.drawdown / anchor
-                text = texts.take_profit_armed(rules, news.side, news.price, gain_frac, drawdown_frac)
+                text = messages.take_profit_armed(rules, news.side, news.price, gain_frac, drawdown_frac)
                 self._alerts.send(text)
             case ExitArmed(kind=Kind.MANUAL):
-                self._alerts.send(texts.manual_flip(rules, news.side, news.price, self._flip_patience_s))
+                self._alerts.send(messages.manual_flip(rules, news.side, news.price, self._flip_patience_s))
             case ExitArmed(kind=Kind.BREAKOUT):
-                self._alerts.send(texts.breakout_armed(rules, news.side, news.price))
+                self._alerts.send(messages.breakout_armed(rules, news.side, news.price))
             case ExitArmed():
-                self._alerts.send(texts.exit_armed(rules, news.kind, news.side))
+                self._alerts.send(messages.exit_armed(rules, news.kind, news.side))
             case FlushArmed():
                 loss_frac = 1.0 - float(news.price) / news.anchor_price
-                self._alerts.send(texts.hard_stop(rules, news.price, loss_frac, news.distance), logging.WARNING)
+                self._alerts.send(messages.hard_stop(rules, news.price, loss_frac, news.distance), logging.WARNING)
             case ExitRelabelled():
-                self._alerts.send(texts.relabelled(news.previous))
+                self._alerts.send(messages.relabelled(news.previous))
             case ExitEnding():
-                logger.info("%s", texts.exit_ending(news.kind, news.cause))
+                logger.info("%s", messages.exit_ending(news.kind, news.cause))
             case GateShut():
                 by_flush = news.shut_by is ShutBy.FLUSH
-                self._alerts.send(channel_texts.gate_shut(rules, news.price, by_flush=by_flush, mid=news.mid))
+                self._alerts.send(channel_messages.gate_shut(rules, news.price, by_flush=by_flush, mid=news.mid))
             case GateOpened():
-                self._alerts.send(channel_texts.gate_open(rules, news.close, news.mid))
+                self._alerts.send(channel_messages.gate_open(rules, news.close, news.mid))
             case BrokeOut():
                 up = news.direction is Breakout.UP
                 bound = news.upper if up else news.lower
                 followed = news.direction in self._followed
-                text = channel_texts.breakout(rules, news.close, bound, up=up, followed=followed)
+                text = channel_messages.breakout(rules, news.close, bound, up=up, followed=followed)
                 self._tell_now_and_then(news.direction, text)
             case Squeezed():
-                self._tell_now_and_then(Squeezed, channel_texts.squeeze(rules, news.width, news.share))
+                self._tell_now_and_then(Squeezed, channel_messages.squeeze(rules, news.width, news.share))
             case Unfunded():
                 view, held = self._view(), news.holdings
                 locked = {} if view is None else view.locked
-                text = account_texts.unfunded(rules, held.base, held.quote, *self._reserves, locked)
+                text = account_messages.unfunded(rules, held.base, held.quote, *self._reserves, locked)
                 self._alerts.send(text, logging.WARNING)
             case Funded():
-                self._alerts.send(account_texts.funded(rules, news.regime))
+                self._alerts.send(account_messages.funded(rules, news.regime))
             case RegimeSet(origin=Origin.MARKET | Origin.OUTSIDE, previous=Regime()):
-                self._alerts.send(account_texts.anchored_anew(rules, news.regime, news.price, news.origin.value))
+                self._alerts.send(account_messages.anchored_anew(rules, news.regime, news.price, news.origin.value))
             case RegimeSet():
-                logger.info("%s", account_texts.regime(rules, news.regime, news.price, news.origin.value))
+                logger.info("%s", account_messages.regime(rules, news.regime, news.price, news.origin.value))
             case CommandRefused():
-                self._alerts.send(texts.command_refused(news.command.value, self._reason(news)), logging.WARNING)
+                self._alerts.send(messages.command_refused(news.command.value, self._reason(news)), logging.WARNING)
             case AccountLost():
                 regime, stop = self._held()
-                self._alerts.send(account_texts.account_lost(rules, news.away_s, regime, stop=stop), logging.WARNING)
+                self._alerts.send(account_messages.account_lost(rules, news.away_s, regime, stop=stop), logging.WARNING)
             case AccountBack():
-                self._alerts.send(account_texts.account_back(news.away_s))
+                self._alerts.send(account_messages.account_back(news.away_s))
             case MarketStale():
                 regime, stop = self._held()
-                self._alerts.send(account_texts.stale(rules, news.age_s, regime, stop=stop), logging.WARNING)
+                self._alerts.send(account_messages.stale(rules, news.age_s, regime, stop=stop), logging.WARNING)
             case MarketFresh():
-                self._alerts.send(account_texts.recovered(news.silent_s))
+                self._alerts.send(account_messages.recovered(news.silent_s))
             case ExitAged():
-                text = texts.exit_slow(rules, news.kind, news.age_s, news.filled_base, news.slippage_frac)
+                text = messages.exit_slow(rules, news.kind, news.age_s, news.filled_base, news.slippage_frac)
                 self._alerts.send(text, logging.WARNING)
             case LateOrder(adopted=True):
-                self._alerts.send(restart_texts.taken_up(rules, news.past))
+                self._alerts.send(recovery_messages.taken_up(rules, news.past))
             case LateOrder():
-                self._alerts.send(restart_texts.cancelled_late(rules, news.past), logging.WARNING)
+                self._alerts.send(recovery_messages.cancelled_late(rules, news.past), logging.WARNING)
             case BreakerTripped():
-                self._alerts.send(guard_texts.breaker_tripped(rules, news.trip), logging.WARNING)
+                self._alerts.send(risk_messages.breaker_tripped(rules, news.trip), logging.WARNING)
             case BreakerLifted():
-                self._alerts.send(guard_texts.breaker_lifted(news.breaker))
+                self._alerts.send(risk_messages.breaker_lifted(news.breaker))
             case FeeUnpriced():
-                self._alerts.send(guard_texts.fee_unpriced(news.asset, rules.quote_asset), logging.WARNING)
+                self._alerts.send(risk_messages.fee_unpriced(news.asset, rules.quote_asset), logging.WARNING)
             case BalanceMoved():
-                self._alerts.send(guard_texts.balance_moved(news.asset, news.expected, news.told), logging.WARNING)
+                self._alerts.send(risk_messages.balance_moved(news.asset, news.expected, news.told), logging.WARNING)
             case _:
                 logger.debug("= %s", news)
 
@@ -258,7 +265,7 @@ class Announcer:
         view = self._view()
         if view is None:
             return refused.reason
-        return guard_texts.refusal_reason(refused.reason, view.trips, paused=view.paused)
+        return risk_messages.refusal_reason(refused.reason, view.trips, paused=view.paused)
 
     def _tell_now_and_then(self, what: object, text: str) -> None:
         """Once an hour to people, and each time to the log file."""

@@ -14,8 +14,8 @@ from typing import Final
 
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import ZERO, Balance, BookTop, Regime, Side, SymbolRules, as_on, plain
-from trailingedge.notifications.guard_texts import breaker_name
-from trailingedge.notifications.texts import EXIT_NAMES, Number, figure, held_asset, percent, quantity
+from trailingedge.notifications.messages import EXIT_NAMES, Number, figure, held_asset, percent, quantity
+from trailingedge.notifications.risk_messages import breaker_name
 from trailingedge.notifications.titles import heading
 from trailingedge.risk.circuit_breakers import Trip
 from trailingedge.strategy.state import Gate, ShutBy

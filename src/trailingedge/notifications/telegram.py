@@ -14,9 +14,9 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.model.operator_commands import Obey
+from trailingedge.notifications.telegram_api import BOT_API, BotRefused, Connect, Connector, Line
 from trailingedge.notifications.telegram_chat import Chat, Reach
 from trailingedge.notifications.telegram_commands import Commands
-from trailingedge.notifications.telegram_line import BOT_API, BotRefused, Connect, Connector, Line
 from trailingedge.notifications.telegram_poller import Poller
 
 _AFTER_A_MISTAKE_S: Final = 60.0

@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 
 from trailingedge.core.clock import Clock
-from trailingedge.notifications.telegram_line import BotRefused, BotUnreachable, Line
+from trailingedge.notifications.telegram_api import BotRefused, BotUnreachable, Line
 from trailingedge.notifications.telegram_outbox import GAP_S, Message, Outbox, Pace
 from trailingedge.websocket.transport import Backoff
 

@@ -11,9 +11,9 @@ from random import Random
 from typing import Final
 
 from trailingedge.core.clock import Clock
+from trailingedge.notifications.telegram_api import BotRefused, BotUnreachable, Line
 from trailingedge.notifications.telegram_chat import BACKOFF_BASE_S, BACKOFF_MAX_S
 from trailingedge.notifications.telegram_commands import MENU, Commands, read_message
-from trailingedge.notifications.telegram_line import BotRefused, BotUnreachable, Line
 from trailingedge.websocket.transport import Backoff
 
 HOLD_S: Final = 50  # how long Telegram may hold a question that it has no answer to

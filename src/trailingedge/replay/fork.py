@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.model.market import BookTop, Regime, SymbolRules
-from trailingedge.notifications.look import judged
+from trailingedge.notifications.build_status import judged
+from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import ChaseView, StatusView
-from trailingedge.notifications.why import why
 from trailingedge.record.lines import decode
 from trailingedge.record.reader import Head
 from trailingedge.replay.acts import act

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 from trailingedge.accounting.summary_json import told_settings
 from trailingedge.config import Settings
 from trailingedge.model.market import plain
-from trailingedge.notifications.guard_texts import breaker_until, measured
-from trailingedge.notifications.texts import counted
+from trailingedge.notifications.messages import counted
+from trailingedge.notifications.risk_messages import breaker_until, measured
 from trailingedge.replay.columns import Columns, opening_price
 from trailingedge.replay.ground import Ground, doubts, ground, open_files, too_small
 from trailingedge.replay.progress import Bar, ctrl_c_heeded

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, TextIO
 
-from trailingedge.notifications.texts import span
+from trailingedge.notifications.messages import span
 
 _WIDTH: Final = 30
 _EVERY_S: Final = 0.1

@@ -9,7 +9,7 @@ from itertools import islice
 from textwrap import fill
 from typing import Final
 
-from trailingedge.notifications.texts import counted, figure
+from trailingedge.notifications.messages import counted, figure
 from trailingedge.replay.comparison import Difference
 from trailingedge.replay.fork import Fork
 from trailingedge.replay.line_words import deviations, told

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from trailingedge.daemon import Daemon
+from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import StatusView
-from trailingedge.notifications.why import why
 from trailingedge.strategy.state import Exit
 
 

@@ -26,7 +26,7 @@ from trailingedge.model.market import (
     SymbolRules,
     plain,
 )
-from trailingedge.notifications.texts import counted
+from trailingedge.notifications.messages import counted
 from trailingedge.reconciliation.exit_history import PastExit, past_exits, past_notes
 from trailingedge.reconciliation.exit_ledger import exit_id
 from trailingedge.reconciliation.timeline import Chapter, place_of, turns_of

@@ -11,7 +11,7 @@ from typing import Final
 
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.market import Regime, Side
-from trailingedge.notifications import texts
+from trailingedge.notifications import messages
 from trailingedge.report.figures import Equity, equity, rules, totals
 from trailingedge.report.packing import Column, packed
 from trailingedge.report.story import Story
@@ -74,11 +74,11 @@ def _whose_time(story: Story) -> str:
 
 def _verdict(story: Story) -> str:
     told, symbol = totals(story), rules(story)
-    first, last = (texts.notional(symbol, value) for value in (story.first_value, story.last_value))
-    held = f"Holding {story.base_asset} instead would have brought {texts.percent(told.hold_base_frac)}"
+    first, last = (messages.notional(symbol, value) for value in (story.first_value, story.last_value))
+    held = f"Holding {story.base_asset} instead would have brought {messages.percent(told.hold_base_frac)}"
     return (
-        f"The account went from {first} to {last}, that is {texts.percent(told.result_frac)}. "
-        f"{held}, holding {story.quote_asset} {texts.percent(told.hold_quote_frac)}."
+        f"The account went from {first} to {last}, that is {messages.percent(told.result_frac)}. "
+        f"{held}, holding {story.quote_asset} {messages.percent(told.hold_quote_frac)}."
     )
 
 
@@ -88,13 +88,13 @@ def _figures(story: Story) -> str:
     share = "" if won.frac is None else f" ({won.frac * 100:.0f}\N{NO-BREAK SPACE}%)"
     refused = ", ".join(f"{code}: {count}" for code, count in sorted(told.rejected.items()))
     shown = (
-        (f"Result in {story.quote_asset}", texts.percent(told.result_frac), "after fees"),
-        (f"Holding {story.base_asset}", texts.percent(told.hold_base_frac), "for comparison"),
-        (f"Holding {story.quote_asset}", texts.percent(told.hold_quote_frac), "for comparison"),
-        ("Deepest drawdown", texts.percent(-told.max_drawdown_frac), "below the best so far"),
+        (f"Result in {story.quote_asset}", messages.percent(told.result_frac), "after fees"),
+        (f"Holding {story.base_asset}", messages.percent(told.hold_base_frac), "for comparison"),
+        (f"Holding {story.quote_asset}", messages.percent(told.hold_quote_frac), "for comparison"),
+        ("Deepest drawdown", messages.percent(-told.max_drawdown_frac), "below the best so far"),
         ("Exits", str(told.exits), f"{told.fills} fills, {told.replaces} replaces"),
         ("Won", f"{hits(won)}{share}", WON),
-        ("Fees", texts.amounts(rules(story), told.fees), "exact ones at each exit" if told.fees else "were paid"),
+        ("Fees", messages.amounts(rules(story), told.fees), "exact ones at each exit" if told.fees else "were paid"),
         ("Refused orders", refused or "none", "by the exchange, code: count" if refused else "by the exchange"),
     )
     return "".join(
@@ -161,7 +161,7 @@ def _data(story: Story) -> str:
         "quote": story.quote_asset,
         "fromMs": story.from_ms,
         "toMs": story.to_ms,
-        "priceDecimals": len(texts.figure(0, story.tick_size).partition(".")[2]),
+        "priceDecimals": len(messages.figure(0, story.tick_size).partition(".")[2]),
         "holdQuote": float(story.first_value),
         "exits": [[finished.started_ms, finished.ended_ms] for finished in story.exits],
     }

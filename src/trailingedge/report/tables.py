@@ -10,7 +10,7 @@ from trailingedge.accounting.statistics import FinishedExit, HitRate
 from trailingedge.accounting.summary_json import DayTotals
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import SymbolRules, plain
-from trailingedge.notifications.texts import EXIT_NAMES, amounts, counted, figure, lasting, percent
+from trailingedge.notifications.messages import EXIT_NAMES, amounts, counted, figure, lasting, percent
 from trailingedge.report.figures import DAY_MS, days, rules
 from trailingedge.report.story import Story
 

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from trailingedge.notifications import texts
+from trailingedge.notifications import messages
 from trailingedge.report.figures import rules, totals
 from trailingedge.report.story import Story
 from trailingedge.report.tables import WON, Table, days_table, exits_table, hits, missing, moment
@@ -23,7 +23,7 @@ def terminal_width() -> int:
 def summary_text(story: Story, width: int = USUAL_WIDTH) -> str:
     """The whole of it, in lines of at most `width` letters."""
     told = totals(story)
-    run = texts.Summary(
+    run = messages.Summary(
         seconds=(story.to_ms - story.from_ms) / 1000,
         exits=told.exits,
         fills=told.fills,
@@ -37,8 +37,8 @@ def summary_text(story: Story, width: int = USUAL_WIDTH) -> str:
         gaps=missing(story.gaps),
     )
     summary = [
-        *texts.summary(rules(story), run, story.mode).splitlines(),
-        f"  deepest drawdown {texts.percent(-told.max_drawdown_frac)}",
+        *messages.summary(rules(story), run, story.mode).splitlines(),
+        f"  deepest drawdown {messages.percent(-told.max_drawdown_frac)}",
         f"  from {moment(story.from_ms)} to {moment(story.to_ms)} UTC{_whose_time(story)}",
     ]
     if told.hits.judged:

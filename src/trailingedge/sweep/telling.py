@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Final
 
 from trailingedge.accounting.summary_json import iso
-from trailingedge.notifications.texts import counted, percent
+from trailingedge.notifications.messages import counted, percent
 from trailingedge.report.tables import NOTHING, Table, missing, moment
 from trailingedge.report.terminal import USUAL_WIDTH, columns, wrapped
 from trailingedge.simulator.feeds.recorded import RecordedMarket

@@ -29,7 +29,7 @@ class Phone:
         if self._telegram is None and not token:
             return
         from trailingedge.notifications.telegram import Telegram
-        from trailingedge.notifications.telegram_line import BOT_API
+        from trailingedge.notifications.telegram_api import BOT_API
 
         if self._telegram is not None:
             self._telegram.reconfigure(token, owner, groups, base_url=base_url or BOT_API)

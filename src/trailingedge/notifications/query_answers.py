@@ -7,8 +7,7 @@ from typing import Final
 from trailingedge.accounting.statistics import FinishedExit, Period
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import ZERO, Balance, Regime, SymbolRules
-from trailingedge.notifications.status import StatusView
-from trailingedge.notifications.texts import (
+from trailingedge.notifications.messages import (
     ENDINGS,
     EXIT_NAMES,
     amounts,
@@ -18,6 +17,7 @@ from trailingedge.notifications.texts import (
     notional,
     percent,
 )
+from trailingedge.notifications.status import StatusView
 from trailingedge.notifications.titles import heading
 
 _MOST_EXITS: Final = 8  # told one by one; a phone shows no more at a glance

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from trailingedge.notifications.telegram_line import BOT_API, BotRefused, BotUnreachable, Connect, Connector, Line
+from trailingedge.notifications.telegram_api import BOT_API, BotRefused, BotUnreachable, Connect, Connector, Line
 
 _PATIENCE_S: Final = 10.0
 

@@ -8,7 +8,7 @@ from tests.strategy.strategy_harness import Life
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import ZERO, Balance, BookTop, Side, SymbolRules
-from trailingedge.notifications.look import judged
+from trailingedge.notifications.build_status import judged
 from trailingedge.notifications.status import ChaseView, StatusView
 from trailingedge.strategy.decide import Decision
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trailingedge.model.market import ZERO, Regime, SymbolRules, as_on
-from trailingedge.notifications.texts import Number, amounts, held_asset, lasting, notional, price, quantity
+from trailingedge.notifications.messages import Number, amounts, held_asset, lasting, notional, price, quantity
 
 _NOTHING: Final[Mapping[str, Decimal]] = MappingProxyType({})
 

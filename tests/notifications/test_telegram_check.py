@@ -1,9 +1,9 @@
 """Before anything hangs on it, each part of Telegram is tried and named."""
 
 from tests.bot_api import OWNER, TOKEN, Behaviour, refusal
-from tests.notifications.telegram_stage import Stage, on_stage
+from tests.notifications.telegram_harness import Stage, on_stage
 
-from trailingedge.notifications.telegram_trial import try_out
+from trailingedge.notifications.telegram_check import try_out
 
 CHATS = [str(OWNER), "-1001"]
 

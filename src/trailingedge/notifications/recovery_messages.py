@@ -1,7 +1,7 @@
 """What people read when the bot comes back to an account that it has traded before."""
 
 from trailingedge.model.market import SymbolRules
-from trailingedge.notifications import texts
+from trailingedge.notifications import messages
 from trailingedge.reconciliation.exit_history import PastExit
 from trailingedge.reconciliation.recovery import Recovered
 from trailingedge.strategy.regime import price_at
@@ -10,17 +10,17 @@ from trailingedge.strategy.state import Memory
 
 def taken_up(rules: SymbolRules, past: PastExit) -> str:
     """An exit goes on."""
-    order, filled = past.open_order, texts.quantity(rules, past.base)
+    order, filled = past.open_order, messages.quantity(rules, past.base)
     if order is None:
-        return f"exit resumed: {texts.EXIT_NAMES[past.kind]} {past.side.value}, {filled} filled so far"
-    amount, price = texts.quantity(rules, order.remaining), texts.price(rules, order.pegged_price or order.price)
+        return f"exit resumed: {messages.EXIT_NAMES[past.kind]} {past.side.value}, {filled} filled so far"
+    amount, price = messages.quantity(rules, order.remaining), messages.price(rules, order.pegged_price or order.price)
     return f"order adopted: {past.side.value} {amount} at {price} ({order.client_order_id}), {filled} filled so far"
 
 
 def cancelled_late(rules: SymbolRules, past: PastExit) -> str:
     """An order of the last session reached the book after this one had begun, and is taken away."""
     order = past.orders[-1]
-    amount, price = texts.quantity(rules, order.remaining), texts.price(rules, order.price)
+    amount, price = messages.quantity(rules, order.remaining), messages.price(rules, order.price)
     return f"late order of the last session cancelled: {past.side.value} {amount} at {price} ({order.client_order_id})"
 
 
@@ -30,8 +30,8 @@ def summary(rules: SymbolRules, recovered: Recovered) -> str:
     if memory.regime is None:
         return "first start, nothing on record"
     anchor, high = (price_at(memory.regime, value) for value in (memory.anchor, memory.high))
-    held = texts.held_asset(rules, memory.regime)
-    text = f"holding {held}, anchor {texts.price(rules, anchor)}, best since {texts.price(rules, high)}"
+    held = messages.held_asset(rules, memory.regime)
+    text = f"holding {held}, anchor {messages.price(rules, anchor)}, best since {messages.price(rules, high)}"
     return text + _standing(memory)
 
 
@@ -42,5 +42,5 @@ def note_refused(reason: str) -> str:
 
 def _standing(memory: Memory) -> str:
     if memory.exit is not None:
-        return f", {texts.EXIT_NAMES[memory.exit.kind]} goes on"
+        return f", {messages.EXIT_NAMES[memory.exit.kind]} goes on"
     return "" if memory.gate is None else ", gate shut"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.model.market import Side, SymbolRules, plain
-from trailingedge.notifications.texts import counted, percent, price, quantity, rate, stop_goes_on
+from trailingedge.notifications.messages import counted, percent, price, quantity, rate, stop_goes_on
 from trailingedge.risk.circuit_breakers import Breaker, Trip
 
 _NAMES: Final = {Breaker.DAILY_LOSS: "daily loss", Breaker.DRAWDOWN: "drawdown", Breaker.LOSSES: "losses in a row"}

@@ -5,7 +5,7 @@ import pytest
 from tests.strategy.strategy_harness import in_quote
 
 from trailingedge.model.market import Side, SymbolRules
-from trailingedge.notifications import guard_texts
+from trailingedge.notifications import risk_messages
 from trailingedge.risk.circuit_breakers import Breaker, Trip
 from trailingedge.strategy.inputs import Command
 from trailingedge.strategy.signals import CommandRefused
@@ -20,14 +20,14 @@ ROW = Trip(Breaker.LOSSES, Decimal(4), Decimal(4))
     ("text", "line"),
     [
         (
-            guard_texts.breaker_tripped(RULES, DAILY),
+            risk_messages.breaker_tripped(RULES, DAILY),
             (
                 "breaker: -3.12 % on today's round trips (MAX_DAILY_LOSS_FRAC is 0.03); no take-profit, no breakout, "
                 "nothing bought until 00:00 UTC; the hard stop keeps watching while ETH is held"
             ),
         ),
         (
-            guard_texts.breaker_tripped(RULES, Trip(Breaker.DRAWDOWN, Decimal("0.1"), Decimal("0.1"))),
+            risk_messages.breaker_tripped(RULES, Trip(Breaker.DRAWDOWN, Decimal("0.1"), Decimal("0.1"))),
             (
                 "breaker: -10.00 % from the best of all round trips (MAX_DRAWDOWN_FRAC is 0.1); no take-profit, "
                 "no breakout, nothing bought until you resume ('r' or /resume); the hard stop keeps watching while "
@@ -35,54 +35,54 @@ ROW = Trip(Breaker.LOSSES, Decimal(4), Decimal(4))
             ),
         ),
         (
-            guard_texts.breaker_tripped(RULES, ROW),
+            risk_messages.breaker_tripped(RULES, ROW),
             (
                 "breaker: 4 round trips in a row lost (MAX_CONSECUTIVE_LOSSES is 4); no take-profit, no breakout, "
                 "nothing bought until you resume ('r' or /resume); the hard stop keeps watching while ETH is held"
             ),
         ),
         (
-            guard_texts.measured(Trip(Breaker.LOSSES, Decimal(1), Decimal(1))),
+            risk_messages.measured(Trip(Breaker.LOSSES, Decimal(1), Decimal(1))),
             "1 round trip in a row lost",
         ),
         (
-            guard_texts.breaker_lifted(Breaker.DAILY_LOSS),
+            risk_messages.breaker_lifted(Breaker.DAILY_LOSS),
             "breaker lifted: daily loss (MAX_DAILY_LOSS_FRAC) holds nothing back any more",
         ),
-        (guard_texts.still_held([DAILY]), "still held by a breaker: daily loss until 00:00 UTC"),
+        (risk_messages.still_held([DAILY]), "still held by a breaker: daily loss until 00:00 UTC"),
         (
-            guard_texts.fee_unpriced("BNB", "FDUSD"),
+            risk_messages.fee_unpriced("BNB", "FDUSD"),
             "breakers: fees paid in BNB are left out of the count, its price in FDUSD is not known",
         ),
         (
-            guard_texts.balance_moved("FDUSD", Decimal("100.00"), Decimal(60)),
+            risk_messages.balance_moved("FDUSD", Decimal("100.00"), Decimal(60)),
             (
                 "balance moved: 60 FDUSD, where fills and fees leave 100; reading the account again (a deposit, "
                 "a withdrawal or another hand's order would explain it)"
             ),
         ),
         (
-            guard_texts.second_instance(OWN, 7),
+            risk_messages.second_instance(OWN, 7),
             (
                 "second instance: order 7 was given by another process that trades this account; stopping, "
                 "look which one should run (TE-t-lx3k9)"
             ),
         ),
         (
-            guard_texts.late_order_adopted(RULES, Side.SELL, Decimal("0.5"), Decimal(2500), OWN),
+            risk_messages.late_order_adopted(RULES, Side.SELL, Decimal("0.5"), Decimal(2500), OWN),
             "late order adopted: SELL 0.5000 ETH at 2500.00 FDUSD, from an earlier run (TE-t-lx3k9)",
         ),
         (
-            guard_texts.late_order_cancelled(RULES, Side.BUY, Decimal("0.5"), Decimal(2500), OWN),
+            risk_messages.late_order_cancelled(RULES, Side.BUY, Decimal("0.5"), Decimal(2500), OWN),
             "late order cancelled: BUY 0.5000 ETH at 2500.00 FDUSD, from an earlier run (TE-t-lx3k9)",
         ),
-        (guard_texts.frames_saved(Path("logs/frames.txt")), "last frames saved: logs/frames.txt"),
-        (guard_texts.frames_lost("disk full"), "last frames not saved: disk full"),
+        (risk_messages.frames_saved(Path("logs/frames.txt")), "last frames saved: logs/frames.txt"),
+        (risk_messages.frames_lost("disk full"), "last frames not saved: disk full"),
         (
-            guard_texts.breaker_limits(Decimal("0.03"), Decimal("0.1"), 4),
+            risk_messages.breaker_limits(Decimal("0.03"), Decimal("0.1"), 4),
             "3 % a day, 10 % from the best, 4 losses in a row",
         ),
-        (guard_texts.breaker_limits(Decimal(0), Decimal(0), 0), "off"),
+        (risk_messages.breaker_limits(Decimal(0), Decimal(0), 0), "off"),
     ],
 )
 def test_each_change_is_one_line_with_its_numbers(text: str, line: str) -> None:
@@ -107,8 +107,8 @@ def test_each_change_is_one_line_with_its_numbers(text: str, line: str) -> None:
 def test_a_flip_refused_while_held_tells_what_holds(trips: list[Trip], paused: bool, said: str) -> None:
     refused = in_quote().beat("2500", command=Command.FLIP, hold=True).events[-1]
     assert isinstance(refused, CommandRefused)
-    assert guard_texts.refusal_reason(refused.reason, trips, paused=paused) == said
+    assert risk_messages.refusal_reason(refused.reason, trips, paused=paused) == said
 
 
 def test_any_other_refusal_keeps_its_reason() -> None:
-    assert guard_texts.refusal_reason("already under way", [ROW], paused=True) == "already under way"
+    assert risk_messages.refusal_reason("already under way", [ROW], paused=True) == "already under way"

@@ -13,7 +13,7 @@ from trailingedge.model.market import Regime
 from trailingedge.model.market_state import Snapshots
 from trailingedge.model.order_commands import Answered
 from trailingedge.model.order_outcomes import Refusal
-from trailingedge.notifications.look import look
+from trailingedge.notifications.build_status import look
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
 from trailingedge.risk.circuit_breakers import Breaker, Trip
 

@@ -1,9 +1,9 @@
 import pytest
-from tests.notifications.views import RULES, D
+from tests.notifications.status_views import RULES, D
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import OrderRecord, OrderStatus, Regime, Side
-from trailingedge.notifications.restart_texts import cancelled_late, note_refused, summary, taken_up
+from trailingedge.notifications.recovery_messages import cancelled_late, note_refused, summary, taken_up
 from trailingedge.reconciliation.exit_history import History, PastExit
 from trailingedge.reconciliation.recovery import Recovered
 from trailingedge.strategy.state import Exit, Gate, Memory, ShutBy

@@ -1,13 +1,13 @@
 from dataclasses import replace
 
 import pytest
-from tests.notifications.views import RULES, D, view_of
+from tests.notifications.status_views import RULES, D, view_of
 from tests.strategy.strategy_harness import in_base
 
 from trailingedge.accounting.statistics import FinishedExit, Period
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Balance, Regime, Side
-from trailingedge.notifications.answers import balance, daily_summary, today
+from trailingedge.notifications.query_answers import balance, daily_summary, today
 from trailingedge.notifications.status import StatusView
 
 MIDNIGHT_MS = 1_782_950_400_000  # 2026-07-02 00:00 UTC

@@ -8,9 +8,9 @@ import traceback
 import httpx
 import pytest
 from tests.bot_api import TOKEN, Behaviour, BotApi, Reply, refusal, result, serve
-from tests.notifications.telegram_stage import START_MS, Stage, on_stage
+from tests.notifications.telegram_harness import START_MS, Stage, on_stage
 
-from trailingedge.notifications.telegram_line import BotRefused, BotUnreachable, Connector, Line
+from trailingedge.notifications.telegram_api import BotRefused, BotUnreachable, Connector, Line
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
 

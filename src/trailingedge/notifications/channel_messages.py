@@ -1,7 +1,7 @@
 """What people read of the channel: a breakout, a squeeze, and the gate that opens at its middle."""
 
 from trailingedge.model.market import SymbolRules
-from trailingedge.notifications.texts import Number, price
+from trailingedge.notifications.messages import Number, price
 
 
 def breakout(rules: SymbolRules, close: Number, bound: Number, *, up: bool, followed: bool = True) -> str:

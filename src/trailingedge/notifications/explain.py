@@ -10,10 +10,10 @@ from typing import Final
 
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Regime, Side
-from trailingedge.notifications.account_texts import locked_elsewhere
-from trailingedge.notifications.guard_texts import breaker_until, measured
+from trailingedge.notifications.account_messages import locked_elsewhere
+from trailingedge.notifications.messages import ENDINGS, EXIT_NAMES, Number, figure, order, percent, price, quantity
+from trailingedge.notifications.risk_messages import breaker_until, measured
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView, beyond, gain_asset
-from trailingedge.notifications.texts import ENDINGS, EXIT_NAMES, Number, figure, order, percent, price, quantity
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import ShutBy

@@ -4,7 +4,7 @@ import pytest
 
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Balance, Regime, Side, SymbolRules
-from trailingedge.notifications import account_texts, channel_texts, order_texts, texts
+from trailingedge.notifications import account_messages, channel_messages, messages, order_messages
 
 RULES = SymbolRules(
     "ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"), min_notional=Decimal(5)
@@ -12,7 +12,7 @@ RULES = SymbolRules(
 ONE = Decimal(1)
 PRICE = Decimal("2551.2")
 OWN = "TE-t-lx3k9"
-SOLD = texts.ExitResult(
+SOLD = messages.ExitResult(
     kind=Kind.TAKE_PROFIT,
     side=Side.SELL,
     filled_base=Decimal("0.5"),
@@ -23,7 +23,7 @@ SOLD = texts.ExitResult(
     replaces=7,
     fees={"FDUSD": Decimal("0.30"), "BNB": Decimal(0)},
 )
-NOTHING = texts.ExitResult(
+NOTHING = messages.ExitResult(
     kind=Kind.MANUAL,
     side=Side.BUY,
     filled_base=Decimal(0),
@@ -40,70 +40,72 @@ NOTHING = texts.ExitResult(
     ("text", "line"),
     [
         (
-            texts.jumpstart_placed(RULES, "TE-j-1", Side.BUY, Decimal("0.003"), Decimal(2250)),
+            messages.jumpstart_placed(RULES, "TE-j-1", Side.BUY, Decimal("0.003"), Decimal(2250)),
             "jumpstart placed: BUY 0.0030 ETH at 2250.00 FDUSD, far from the market (TE-j-1)",
         ),
         (
-            texts.jumpstart_cancelled(RULES, "TE-j-1", Balance("ETH", ONE), Balance("FDUSD", Decimal(0), Decimal(5))),
+            messages.jumpstart_cancelled(
+                RULES, "TE-j-1", Balance("ETH", ONE), Balance("FDUSD", Decimal(0), Decimal(5))
+            ),
             "jumpstart cancelled: the account holds 1.0000 ETH and 5.00 FDUSD (TE-j-1)",
         ),
         (
-            texts.ready(RULES, "sim", Regime.BASE, PRICE, Decimal("0.00075"), "ws://127.0.0.1:1"),
+            messages.ready(RULES, "sim", Regime.BASE, PRICE, Decimal("0.00075"), "ws://127.0.0.1:1"),
             "ready: sim ETHFDUSD at ws://127.0.0.1:1, holding ETH, anchor 2551.20 FDUSD, maker fee 0.075 %",
         ),
         (
-            texts.ready(RULES, "sim", None, None, Decimal(0), "ws://127.0.0.1:1"),
+            messages.ready(RULES, "sim", None, None, Decimal(0), "ws://127.0.0.1:1"),
             "ready: sim ETHFDUSD at ws://127.0.0.1:1, holding nothing tradable, maker fee 0 %",
         ),
-        (texts.ended("no such key"), "ended: no such key"),
-        (texts.trading_again("ETHFDUSD"), "ETHFDUSD is trading again"),
+        (messages.ended("no such key"), "ended: no such key"),
+        (messages.trading_again("ETHFDUSD"), "ETHFDUSD is trading again"),
         (
-            account_texts.account_lost(RULES, 2.4),
+            account_messages.account_lost(RULES, 2.4),
             "account connection lost: away for 2 s; nothing can be ordered or withdrawn until it is back",
         ),
         (
-            account_texts.account_lost(RULES, 2.4, Regime.BASE, stop=True),
+            account_messages.account_lost(RULES, 2.4, Regime.BASE, stop=True),
             (
                 "account connection lost: away for 2 s; nothing can be ordered or withdrawn until it is back; "
                 "holding ETH, whose hard stop is not judged meanwhile"
             ),
         ),
         (
-            account_texts.stale(RULES, 10.2, Regime.BASE, stop=True),
+            account_messages.stale(RULES, 10.2, Regime.BASE, stop=True),
             (
                 "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding ETH, "
                 "whose hard stop is not judged meanwhile"
             ),
         ),
         (
-            account_texts.stale(RULES, 10.2, Regime.BASE),
+            account_messages.stale(RULES, 10.2, Regime.BASE),
             "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding ETH",
         ),
         (
-            account_texts.stale(RULES, 10.2, Regime.QUOTE, stop=True),
+            account_messages.stale(RULES, 10.2, Regime.QUOTE, stop=True),
             "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding FDUSD",
         ),
         (
-            account_texts.anchored_anew(RULES, Regime.BASE, PRICE, "market price"),
+            account_messages.anchored_anew(RULES, Regime.BASE, PRICE, "market price"),
             "holding ETH: anchor 2551.20 FDUSD (market price); gain and stop are measured from there now",
         ),
-        (account_texts.account_back(7.44), "account connection back after 7.4 s"),
+        (account_messages.account_back(7.44), "account connection back after 7.4 s"),
         (
-            texts.take_profit_armed(RULES, Side.SELL, PRICE, 0.0205, 0.004),
+            messages.take_profit_armed(RULES, Side.SELL, PRICE, 0.0205, 0.004),
             (
                 "take-profit armed: selling all ETH near 2551.20 FDUSD, best gain +2.05 % over the anchor, "
                 "0.40 % lost since"
             ),
         ),
         (
-            texts.take_profit_armed(RULES, Side.BUY, PRICE, 0.0205, 0.0),
+            messages.take_profit_armed(RULES, Side.BUY, PRICE, 0.0205, 0.0),
             (
                 "take-profit armed: buying ETH back near 2551.20 FDUSD, best gain +2.05 % over the anchor, "
                 "0.00 % lost since"
             ),
         ),
         (
-            texts.exit_filled(RULES, SOLD),
+            messages.exit_filled(RULES, SOLD),
             (
                 "take-profit filled: sold 0.5000 ETH for 1275.60 FDUSD, average 2551.20 FDUSD, "
                 "slippage 0.02 % for the worse, in 12.3 s with 7 replaces, fee 0.3 FDUSD, "
@@ -111,165 +113,165 @@ NOTHING = texts.ExitResult(
             ),
         ),
         (
-            texts.exit_ended(RULES, NOTHING, Cause.EXPIRED),
+            messages.exit_ended(RULES, NOTHING, Cause.EXPIRED),
             "manual flip ended: expired, no order could rest in time; nothing filled",
         ),
         (
-            texts.hard_stop(RULES, Decimal(2400), 0.031, 0.03),
+            messages.hard_stop(RULES, Decimal(2400), 0.031, 0.03),
             "hard stop: -3.10 % from the anchor, -3.00 % allowed; selling all ETH near 2400.00 FDUSD",
         ),
-        (texts.manual_flip(RULES, Side.SELL, 2400.0), "manual flip: selling all ETH near 2400.00 FDUSD"),
+        (messages.manual_flip(RULES, Side.SELL, 2400.0), "manual flip: selling all ETH near 2400.00 FDUSD"),
         (
-            texts.manual_flip(RULES, Side.BUY, None),
+            messages.manual_flip(RULES, Side.BUY, None),
             "manual flip: buying ETH back as soon as the market is known, unless that takes too long",
         ),
         (
-            texts.manual_flip(RULES, Side.BUY, None, 90.0),
+            messages.manual_flip(RULES, Side.BUY, None, 90.0),
             "manual flip: buying ETH back as soon as the market is known, unless that takes longer than 1 min 30 s",
         ),
         (
-            texts.breakout_armed(RULES, Side.SELL, PRICE),
+            messages.breakout_armed(RULES, Side.SELL, PRICE),
             (
                 "breakout armed: selling all ETH near 2551.20 FDUSD, for a candle closed below the channel "
                 "(BREAKOUT_EXIT)"
             ),
         ),
         (
-            texts.breakout_armed(RULES, Side.BUY, None),
+            messages.breakout_armed(RULES, Side.BUY, None),
             "breakout armed: buying ETH back, for a candle closed above the channel (BREAKOUT_ENTRY)",
         ),
         (
-            channel_texts.breakout(RULES, 2410.0, 2405.5, up=True),
+            channel_messages.breakout(RULES, 2410.0, 2405.5, up=True),
             "breakout: a candle closed at 2410.00 FDUSD, above the channel's 2405.50 FDUSD",
         ),
         (
-            channel_texts.breakout(RULES, 2400.0, 2405.5, up=False, followed=False),
+            channel_messages.breakout(RULES, 2400.0, 2405.5, up=False, followed=False),
             (
                 "breakout: a candle closed at 2400.00 FDUSD, below the channel's 2405.50 FDUSD; nothing is done about "
                 "it (BREAKOUT_EXIT is false)"
             ),
         ),
         (
-            channel_texts.squeeze(RULES, 4.2, 0.08),
+            channel_messages.squeeze(RULES, 4.2, 0.08),
             "squeeze: the channel is only 4.20 FDUSD wide; 8 % of the recent ones were narrower",
         ),
         (
-            channel_texts.gate_shut(RULES, 2400.0, by_flush=True),
+            channel_messages.gate_shut(RULES, 2400.0, by_flush=True),
             (
                 "gate shut: the hard stop has sold at 2400.00 FDUSD; no ETH is bought until a candle closes above "
                 "the channel's middle"
             ),
         ),
         (
-            channel_texts.gate_shut(RULES, 2600.0, by_flush=False, mid=2550.0),
+            channel_messages.gate_shut(RULES, 2600.0, by_flush=False, mid=2550.0),
             (
                 "gate shut: a candle closed at 2600.00 FDUSD, too far above the anchor; no ETH is bought until a "
                 "candle closes below the channel's middle, now 2550.00 FDUSD"
             ),
         ),
         (
-            channel_texts.gate_open(RULES, 2450.0, 2449.5),
+            channel_messages.gate_open(RULES, 2450.0, 2449.5),
             (
                 "gate open: a candle closed at 2450.00 FDUSD, across the channel's middle 2449.50 FDUSD; buying back "
                 "is judged again, from this close as the new anchor"
             ),
         ),
         (
-            order_texts.order_placed(RULES, Side.SELL, ONE, PRICE, OWN),
+            order_messages.order_placed(RULES, Side.SELL, ONE, PRICE, OWN),
             "order placed: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
         (
-            order_texts.taker_escape(RULES, Side.SELL, ONE, PRICE, "TE-e-lx3k9"),
+            order_messages.taker_escape(RULES, Side.SELL, ONE, PRICE, "TE-e-lx3k9"),
             (
                 "taker escape: SELL 1.0000 ETH at 2551.20 FDUSD or more, at once from the book: what fills costs the "
                 "taker fee, the rest is withdrawn (TE-e-lx3k9)"
             ),
         ),
         (
-            order_texts.order_replaced(RULES, Side.SELL, ONE, PRICE, OWN),
+            order_messages.order_replaced(RULES, Side.SELL, ONE, PRICE, OWN),
             "order replaced: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
         (
-            order_texts.order_filled(RULES, Side.SELL, Decimal("0.4"), PRICE, Decimal("0.6"), OWN),
+            order_messages.order_filled(RULES, Side.SELL, Decimal("0.4"), PRICE, Decimal("0.6"), OWN),
             "order filled: SELL 0.4000 ETH at 2551.20 FDUSD, 0.6000 ETH left (TE-t-lx3k9)",
         ),
         (
-            order_texts.order_filled(RULES, Side.SELL, ONE, PRICE, Decimal("0.0000"), OWN),
+            order_messages.order_filled(RULES, Side.SELL, ONE, PRICE, Decimal("0.0000"), OWN),
             "order filled: SELL 1.0000 ETH at 2551.20 FDUSD, all of it (TE-t-lx3k9)",
         ),
         (
-            order_texts.order_withdrawn(RULES, Side.SELL, ONE, PRICE, OWN),
+            order_messages.order_withdrawn(RULES, Side.SELL, ONE, PRICE, OWN),
             "order withdrawn: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
         (
-            texts.order_left(RULES, Side.SELL, ONE, PRICE, OWN),
+            messages.order_left(RULES, Side.SELL, ONE, PRICE, OWN),
             (
                 "order left on the exchange: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9); cancel it at the exchange, "
                 "or start again: it is taken up then"
             ),
         ),
         (
-            texts.order_left(RULES, Side.SELL, ONE, PRICE, "TE-j-lx3k9"),
+            messages.order_left(RULES, Side.SELL, ONE, PRICE, "TE-j-lx3k9"),
             (
                 "order left on the exchange: SELL 1.0000 ETH at 2551.20 FDUSD (TE-j-lx3k9); cancel it at the exchange, "
                 "or start again: it is cancelled then"
             ),
         ),
         (
-            texts.shutdown("SIGTERM", RULES, Regime.BASE),
+            messages.shutdown("SIGTERM", RULES, Regime.BASE),
             "shutdown: SIGTERM; holding ETH, and nobody watches the hard stop now",
         ),
         (
-            texts.shutdown("SIGTERM", RULES, Regime.QUOTE),
+            messages.shutdown("SIGTERM", RULES, Regime.QUOTE),
             "shutdown: SIGTERM; holding FDUSD, and nobody buys ETH back now",
         ),
-        (texts.shutdown("SIGTERM", RULES, None), "shutdown: SIGTERM"),
+        (messages.shutdown("SIGTERM", RULES, None), "shutdown: SIGTERM"),
         (
-            texts.paused(RULES),
+            messages.paused(RULES),
             (
                 "paused: no take-profit, no breakout, nothing bought; the hard stop keeps watching while ETH is held; "
                 "a restart forgets the pause (START_PAUSED=true keeps it)"
             ),
         ),
         (
-            texts.paused_already(RULES),
+            messages.paused_already(RULES),
             "paused already, resume with 'r' or /resume; the hard stop keeps watching while ETH is held",
         ),
         (
-            account_texts.idle_remainder(RULES, Decimal("0.5"), "ETH"),
+            account_messages.idle_remainder(RULES, Decimal("0.5"), "ETH"),
             "idle remainder: 0.5000 ETH stay idle and join the next flip",
         ),
         (
-            account_texts.idle_remainder(RULES, Decimal("12.5"), "FDUSD"),
+            account_messages.idle_remainder(RULES, Decimal("12.5"), "FDUSD"),
             "idle remainder: 12.50 FDUSD stay idle and join the next flip",
         ),
         (
-            account_texts.unfunded(RULES, Decimal("0.0001"), Decimal(1)),
+            account_messages.unfunded(RULES, Decimal("0.0001"), Decimal(1)),
             (
                 "unfunded: 0.0001 ETH and 1.00 FDUSD are too little to trade; an order needs 5.00 FDUSD; waiting for "
                 "a deposit"
             ),
         ),
         (
-            account_texts.unfunded(RULES, Decimal(0), Decimal(1), Decimal("0.05"), Decimal(7)),
+            account_messages.unfunded(RULES, Decimal(0), Decimal(1), Decimal("0.05"), Decimal(7)),
             (
                 "unfunded: 0.0000 ETH and 1.00 FDUSD are too little to trade beside RESERVE_BASE 0.0500 ETH and "
                 "RESERVE_QUOTE 7.00 FDUSD; an order needs 5.00 FDUSD; waiting for a deposit"
             ),
         ),
         (
-            account_texts.unfunded(RULES, Decimal(0), Decimal("0.5"), locked={"FDUSD": Decimal(2425)}),
+            account_messages.unfunded(RULES, Decimal(0), Decimal("0.5"), locked={"FDUSD": Decimal(2425)}),
             (
                 "unfunded: 0.0000 ETH and 0.50 FDUSD are too little to trade; an order needs 5.00 FDUSD; "
                 "2425.00 FDUSD are locked in orders that are not ours; waiting until they are free, or for a deposit"
             ),
         ),
         (
-            texts.exit_slow(RULES, Kind.MANUAL, 60.2, Decimal(0), 0.0),
+            messages.exit_slow(RULES, Kind.MANUAL, 60.2, Decimal(0), 0.0),
             "manual flip slow: not finished after 60 s, 0.0000 ETH filled",
         ),
         (
-            texts.exit_slow(RULES, Kind.FLUSH, 60.2, Decimal("0.3"), -0.001),
+            messages.exit_slow(RULES, Kind.FLUSH, 60.2, Decimal("0.3"), -0.001),
             "flush slow: not finished after 60 s, 0.3000 ETH filled, slippage 0.10 % for the better",
         ),
     ],
@@ -290,28 +292,28 @@ def test_a_change_reads(text: str, line: str) -> None:
     ids=lambda value: value.name if isinstance(value, Kind) else "",
 )
 def test_a_filled_exit_begins_with_its_name(kind: Kind, head: str) -> None:
-    result = texts.ExitResult(kind, Side.SELL, ONE, PRICE, 0.0, None, 1.0, 0, {})
-    assert texts.exit_filled(RULES, result).startswith(head)
+    result = messages.ExitResult(kind, Side.SELL, ONE, PRICE, 0.0, None, 1.0, 0, {})
+    assert messages.exit_filled(RULES, result).startswith(head)
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_has_a_name(kind: Kind) -> None:
-    assert texts.exit_armed(RULES, kind, Side.BUY).startswith(f"{texts.EXIT_NAMES[kind]} armed: ")
-    assert texts.EXIT_NAMES[kind] in texts.relabelled(kind)
+    assert messages.exit_armed(RULES, kind, Side.BUY).startswith(f"{messages.EXIT_NAMES[kind]} armed: ")
+    assert messages.EXIT_NAMES[kind] in messages.relabelled(kind)
 
 
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_has_words(cause: Cause) -> None:
-    assert texts.ENDINGS[cause] in texts.exit_ending(Kind.MANUAL, cause)
+    assert messages.ENDINGS[cause] in messages.exit_ending(Kind.MANUAL, cause)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")], ids=str)
 def test_what_is_no_number_is_a_dash(number: float) -> None:
-    assert texts.price(RULES, number) == "– FDUSD"
+    assert messages.price(RULES, number) == "– FDUSD"
 
 
 def banner(mode: str, *, key_is_set: bool) -> str:
-    return texts.banner("1.2.3", mode, "ETHFDUSD", "ws://a/ws-api/v3", "ws://b", key_is_set=key_is_set)
+    return messages.banner("1.2.3", mode, "ETHFDUSD", "ws://a/ws-api/v3", "ws://b", key_is_set=key_is_set)
 
 
 def test_the_banner_names_version_mode_pair_and_endpoints() -> None:
@@ -321,10 +323,10 @@ def test_the_banner_names_version_mode_pair_and_endpoints() -> None:
 
 
 def test_on_paper_the_word_stands_wherever_figures_could_be_taken_for_money() -> None:
-    ready = texts.ready(RULES, "paper", Regime.BASE, PRICE, Decimal(0), "ws://a")
-    summary = texts.summary(RULES, texts.Summary(60.0, 0, 0, 0), "paper")
+    ready = messages.ready(RULES, "paper", Regime.BASE, PRICE, Decimal(0), "ws://a")
+    summary = messages.summary(RULES, messages.Summary(60.0, 0, 0, 0), "paper")
     assert all("PAPER" in text for text in (banner("paper", key_is_set=False), ready, summary))
-    assert "PAPER" not in texts.ready(RULES, "live", Regime.BASE, PRICE, Decimal(0), "ws://a")
+    assert "PAPER" not in messages.ready(RULES, "live", Regime.BASE, PRICE, Decimal(0), "ws://a")
     assert "real money" in banner("live", key_is_set=True)
 
 
@@ -335,7 +337,7 @@ def test_a_simulation_says_so_and_with_a_key_how_to_use_it() -> None:
 
 
 def test_the_summary_tells_everything_in_order() -> None:
-    run = texts.Summary(
+    run = messages.Summary(
         seconds=93_784.0,
         exits=3,
         fills=9,
@@ -348,7 +350,7 @@ def test_the_summary_tells_everything_in_order() -> None:
         hold_quote_frac=0.0,
         gaps=("2025-06-03 04:00",),
     )
-    assert texts.summary(RULES, run).splitlines() == [
+    assert messages.summary(RULES, run).splitlines() == [
         "summary ETHFDUSD: 1 d 2 h 3 min 4 s of market time",
         "  exits 3, fills 9, replaces 21, fees 1.50 FDUSD",
         "  value 2600.00 FDUSD, result +4.00 % in FDUSD",
@@ -359,7 +361,7 @@ def test_the_summary_tells_everything_in_order() -> None:
 
 
 def test_the_summary_of_nothing_has_no_result() -> None:
-    assert texts.summary(RULES, texts.Summary(seconds=0.0, exits=0, fills=0, replaces=0)).splitlines() == [
+    assert messages.summary(RULES, messages.Summary(seconds=0.0, exits=0, fills=0, replaces=0)).splitlines() == [
         "summary ETHFDUSD: 0 s of market time",
         "  exits 0, fills 0, replaces 0, fees none",
         "  rejected orders: none",
@@ -369,25 +371,25 @@ def test_the_summary_of_nothing_has_no_result() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        texts.balances_differ("ETH", ONE, Decimal("0.5")),
-        texts.leftover_cancelled(RULES, Side.BUY, ONE, PRICE, OWN),
-        order_texts.order_refused(OWN, -2010, "Order would immediately match and take."),
-        order_texts.order_in_doubt(OWN, "timeout"),
-        order_texts.stranger(OWN, 17),
-        account_texts.funded(RULES, Regime.QUOTE),
-        account_texts.regime(RULES, Regime.QUOTE, PRICE, "market price"),
-        account_texts.stale(RULES, 10.0),
-        account_texts.recovered(12.0),
-        account_texts.account_lost(RULES, 3.0),
-        account_texts.account_back(3.0),
-        texts.not_trading("ETHFDUSD", "BREAK"),
-        texts.halted("two orders"),
-        texts.paused(),
-        texts.paused_already(),
-        texts.resumed(),
-        texts.nothing_on_hold(),
-        texts.command_refused("flip", "nothing to sell"),
-        texts.shutdown("SIGTERM"),
+        messages.balances_differ("ETH", ONE, Decimal("0.5")),
+        messages.leftover_cancelled(RULES, Side.BUY, ONE, PRICE, OWN),
+        order_messages.order_refused(OWN, -2010, "Order would immediately match and take."),
+        order_messages.order_in_doubt(OWN, "timeout"),
+        order_messages.stranger(OWN, 17),
+        account_messages.funded(RULES, Regime.QUOTE),
+        account_messages.regime(RULES, Regime.QUOTE, PRICE, "market price"),
+        account_messages.stale(RULES, 10.0),
+        account_messages.recovered(12.0),
+        account_messages.account_lost(RULES, 3.0),
+        account_messages.account_back(3.0),
+        messages.not_trading("ETHFDUSD", "BREAK"),
+        messages.halted("two orders"),
+        messages.paused(),
+        messages.paused_already(),
+        messages.resumed(),
+        messages.nothing_on_hold(),
+        messages.command_refused("flip", "nothing to sell"),
+        messages.shutdown("SIGTERM"),
     ],
     ids=lambda text: text.partition(":")[0],
 )
@@ -409,14 +411,14 @@ def test_the_rest_is_one_line_too(text: str) -> None:
     ],
 )
 def test_a_fee_is_rounded_to_what_matters(amount: str, asset: str, said: str) -> None:
-    assert texts.amounts(RULES, {asset: Decimal(amount)}) == said
+    assert messages.amounts(RULES, {asset: Decimal(amount)}) == said
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (60.0, "1 min"), (3725.0, "1 h 2 min 5 s")]
 )
 def test_a_duration_is_told_as_people_tell_it(seconds: float, said: str) -> None:
-    assert texts.lasting(seconds) == said
+    assert messages.lasting(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -430,5 +432,5 @@ def test_a_duration_is_told_as_people_tell_it(seconds: float, said: str) -> None
     ],
     ids=str,
 )
-def test_a_percentage_is_rounded_before_it_is_signed(fraction: texts.Number, said: str) -> None:
-    assert texts.percent(fraction) == said
+def test_a_percentage_is_rounded_before_it_is_signed(fraction: messages.Number, said: str) -> None:
+    assert messages.percent(fraction) == said

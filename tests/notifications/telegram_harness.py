@@ -12,7 +12,7 @@ from tests.bot_api import OWNER, TOKEN, BotApi
 
 from trailingedge.model.operator_commands import Answer, Instruction, Obey
 from trailingedge.notifications.telegram import Telegram
-from trailingedge.notifications.telegram_line import Line
+from trailingedge.notifications.telegram_api import Line
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
 START_MS: Final = 1_783_000_000_000  # 2026-07-02 13:46:40 UTC

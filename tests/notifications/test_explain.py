@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.notifications.views import BUYING, RULES, SELLING, D, decision_of, view_of
+from tests.notifications.status_views import BUYING, RULES, SELLING, D, decision_of, view_of
 from tests.strategy.strategy_harness import Life, gated, in_base, in_quote, params
 
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Balance
+from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
-from trailingedge.notifications.why import why
 from trailingedge.risk.circuit_breakers import Breaker, Trip
 
 BASE_STOP = "The hard stop sells when the bid falls to 2487.50 (-0.50 % in FDUSD)."

@@ -5,11 +5,11 @@ from random import Random
 
 import pytest
 from tests.bot_api import OWNER, TOKEN, BotApi, serve
-from tests.notifications.telegram_stage import TITLE
+from tests.notifications.telegram_harness import TITLE
 
 from trailingedge.core.clock import RealClock
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.notifications.phone import Phone
+from trailingedge.notifications.telegram_service import Phone
 
 
 def phone() -> Phone:
