@@ -25,7 +25,7 @@ OF_OTHERS: Final = (
     "trailingedge.paper",
     "trailingedge.embedded",
     "trailingedge.commands.",
-    "trailingedge.console.live",
+    "trailingedge.console.live_ui",
     "trailingedge.notifications.telegram",
     "httpx",
     "dotenv",

@@ -14,7 +14,7 @@ from typing import Any, Final
 from trailingedge import wiring
 from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
-from trailingedge.console.lines import Face
+from trailingedge.console.plain_ui import Face
 from trailingedge.core.clock import Alarm, within
 from trailingedge.core.errors import BrokenInvariant, ConfigError, ExitCode, gravest
 from trailingedge.desk import Desk

@@ -22,8 +22,8 @@ from typing import Any, Final, TextIO
 from trailingedge.commands import flags
 from trailingedge.config import Mode, Settings
 from trailingedge.config_validator import checked_settings
-from trailingedge.console.faces import open_face
-from trailingedge.console.lines import Console
+from trailingedge.console.plain_ui import Console
+from trailingedge.console.ui_selection import open_face
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.logging_config import Logging, setup, under_journald
 from trailingedge.notifications.titles import heading

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Final
 
 from trailingedge.config import Settings, endpoints
-from trailingedge.console.lines import Console
+from trailingedge.console.plain_ui import Console
 from trailingedge.core.background import Unattended
 from trailingedge.core.errors import ExitCode, gravest
 from trailingedge.logging_config import Logging

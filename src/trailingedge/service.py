@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from trailingedge.config import OPTIONS, Endpoints, Settings
-from trailingedge.console.lines import Face
+from trailingedge.console.plain_ui import Face
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError
 from trailingedge.notifications.messages import held_asset

@@ -20,7 +20,7 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import flags
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
-from trailingedge.console.lines import Console
+from trailingedge.console.plain_ui import Console
 from trailingedge.control import ControlSocket, account_mark, already_running, socket_path, socket_places
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, gravest

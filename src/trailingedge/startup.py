@@ -12,7 +12,7 @@ from typing import Final
 from trailingedge import wiring
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
-from trailingedge.console.lines import Face
+from trailingedge.console.plain_ui import Face
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import (
     ConfigError,

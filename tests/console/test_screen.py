@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from tests.console.glass import Glass
+from tests.console.fake_terminal import Glass
 
-from trailingedge.console.block import Row, Span, Tone
 from trailingedge.console.screen import PROMPT, Screen, clean, painted
+from trailingedge.console.status_panel import Row, Span, Tone
 
 HINTS = "x flip"
 BLOCK = ["== head", "price 1"]

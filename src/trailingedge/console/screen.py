@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from trailingedge.console.block import Row, Span, Tone, columns, fit
+from trailingedge.console.status_panel import Row, Span, Tone, columns, fit
 
 KEPT: Final = 200  # lines that are shown again when the terminal changes its size
 LEAST_LOG_ROWS: Final = 4

@@ -9,7 +9,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
-from trailingedge.console.outlet import Outlet
+from trailingedge.console.terminal import Outlet
 
 if TYPE_CHECKING:
     from trailingedge.notifications.status import StatusView

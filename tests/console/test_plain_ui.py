@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.console.lines import FAREWELL_S, MOST_WAITING, Face, Lines
+from trailingedge.console.plain_ui import FAREWELL_S, MOST_WAITING, Face, Lines
 from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.status import StatusView, status
 
@@ -47,7 +47,7 @@ def test_a_reader_that_hung_up_changes_nothing_not_even_the_exit_code() -> None:
     os.close(reading)
     program = """
 import sys
-from trailingedge.console.lines import Lines
+from trailingedge.console.plain_ui import Lines
 
 lines = Lines(sys.stdout)
 for _ in range(3):

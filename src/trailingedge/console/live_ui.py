@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable
 from typing import Final, TextIO
 
-from trailingedge.console.block import Row, Span, opening, rows
 from trailingedge.console.hotkeys import HINTS
-from trailingedge.console.lines import FAREWELL_S, MOST_WAITING, step
-from trailingedge.console.outlet import Outlet
+from trailingedge.console.plain_ui import FAREWELL_S, MOST_WAITING, step
 from trailingedge.console.screen import Screen
-from trailingedge.console.terminal import Terminal
+from trailingedge.console.status_panel import Row, Span, opening, rows
+from trailingedge.console.terminal import Outlet, Terminal
 from trailingedge.notifications.status import StatusView
 
 REDRAW_S: Final = 0.25

@@ -6,10 +6,10 @@ from typing import TextIO
 
 import pytest
 
-from trailingedge.console.faces import Style, choose, open_face
-from trailingedge.console.lines import Lines
-from trailingedge.console.live import LiveBlock
+from trailingedge.console.live_ui import LiveBlock
+from trailingedge.console.plain_ui import Lines
 from trailingedge.console.terminal import Terminal
+from trailingedge.console.ui_selection import Style, choose, open_face
 
 
 @pytest.mark.parametrize(

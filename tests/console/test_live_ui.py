@@ -4,10 +4,10 @@ import io
 import threading
 from decimal import Decimal
 
-from tests.console.glass import Glass
+from tests.console.fake_terminal import Glass
 
-from trailingedge.console.lines import Console
-from trailingedge.console.live import LiveBlock
+from trailingedge.console.live_ui import LiveBlock
+from trailingedge.console.plain_ui import Console
 from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.status import StatusView
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final, TextIO
 
-from trailingedge.console.lines import Console, Lines
+from trailingedge.console.plain_ui import Console, Lines
 from trailingedge.console.terminal import Terminal, terminal_of
 
 _WITHOUT_TERM: Final = "win32"  # there TERM is not set, and says nothing
@@ -44,7 +44,7 @@ def open_face(
     )
     if style is Style.PLAIN:
         return Lines(stdout)
-    from trailingedge.console.live import LiveBlock  # a service never draws one
+    from trailingedge.console.live_ui import LiveBlock  # a service never draws one
 
     try:
         found = terminal(stdout)

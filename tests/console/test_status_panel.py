@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from trailingedge.console.block import Span, Tone, block, columns, fit, opening, rows, text_of
+from trailingedge.console.status_panel import Span, Tone, block, columns, fit, opening, rows, text_of
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Balance, BookTop, Regime, Side, SymbolRules
 from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
