@@ -22,7 +22,7 @@ from trailingedge.plan import DISTRIBUTION, VERSION
 # What only other modes and other words on the command line have a use for.
 OF_OTHERS: Final = (
     "trailingedge.simulator",
-    "trailingedge.paper",
+    "trailingedge.live.paper_feed",
     "trailingedge.embedded",
     "trailingedge.commands.",
     "trailingedge.console.live_ui",
@@ -37,7 +37,7 @@ SHARED: Final = {"trailingedge.commands.flags", "trailingedge.commands.venue"}
 FOR_LATER: Final = (
     "trailingedge.model.market",
     "trailingedge.session",
-    "trailingedge.daemon",
+    "trailingedge.live.trading_node",
     "trailingedge.execution",
     "trailingedge.notifications.messages",
     "trailingedge.websocket.event_parser",
@@ -75,7 +75,7 @@ async def test_a_run_with_a_key_loads_nothing_of_other_modes_and_commands(tmp_pa
     code, *loaded = last.split()
     assert code == "0", said
     assert any("ready: testnet ETHFDUSD" in line for line in said), said
-    assert "trailingedge.daemon" in loaded
+    assert "trailingedge.live.trading_node" in loaded
     assert among(loaded, OF_OTHERS) == []
 
 

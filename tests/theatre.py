@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.errors import ExitCode, SessionLost
-from trailingedge.daemon import Daemon
+from trailingedge.live.factory import Surroundings
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import Kline, Side
 from trailingedge.model.operator_commands import Instruction
@@ -31,7 +32,6 @@ from trailingedge.simulator.orders import Order
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.transport import Hear, Socket
-from trailingedge.wiring import Surroundings
 
 Done = TypeVar("Done")
 

@@ -29,7 +29,7 @@ _PORTIONS: Final = (
     "trailingedge.strategy.decide",
     "trailingedge.websocket.market_stream",
     "trailingedge.execution.trading_core",
-    "trailingedge.daemon",
+    "trailingedge.live.trading_node",
     "trailingedge.session",
 )
 

@@ -21,10 +21,13 @@ from trailingedge.commands import flags
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.plain_ui import Console
-from trailingedge.control import ControlSocket, account_mark, already_running, socket_path, socket_places
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, gravest
-from trailingedge.daemon import Daemon
+from trailingedge.live.control_socket import ControlSocket, account_mark, already_running, socket_path, socket_places
+from trailingedge.live.factory import Surroundings
+from trailingedge.live.process_signals import ends_in_good_order, hang_up_means_reload
+from trailingedge.live.systemd import Reloader, ServiceManager, ToldFace, Watchdog, service_manager, watchdog_interval_s
+from trailingedge.live.trading_node import Daemon
 from trailingedge.logging_config import Logging
 from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.notifications import messages
@@ -33,12 +36,9 @@ from trailingedge.notifications.telegram_service import Phone
 from trailingedge.notifications.titles import heading, label
 from trailingedge.plan import VERSION, Plan
 from trailingedge.record.session import Life, Unrecorded, opened, recorded
-from trailingedge.service import Reloader, ServiceManager, ToldFace, Watchdog, service_manager, watchdog_interval_s
-from trailingedge.signals import ends_in_good_order, hang_up_means_reload
 from trailingedge.venues import Place, open_place
 from trailingedge.websocket.frame_buffer import save
 from trailingedge.websocket.transport import Dial
-from trailingedge.wiring import Surroundings
 
 logger = logging.getLogger(__name__)
 

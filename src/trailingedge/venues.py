@@ -89,7 +89,7 @@ async def _embedded(settings: Settings, sim: SimMarket | None, clock: Clock) -> 
 @contextlib.asynccontextmanager
 async def _paper(settings: Settings, clock: Clock, chance: Random, step: Step) -> AsyncIterator[Place]:
     """The embedded exchange again, at the prices of the real one."""
-    from trailingedge.paper import paper_exchange
+    from trailingedge.live.paper_feed import paper_exchange
 
     sources = endpoints(settings)
     if sources is None:

@@ -23,7 +23,7 @@ from tests.benchmarks.figures import ratio, table
 from tests.simulation.day import simulate
 
 from trailingedge.core.clock import Clock
-from trailingedge.daemon import Daemon
+from trailingedge.live.trading_node import Daemon
 from trailingedge.simulator.faults import Faults, Mishaps
 from trailingedge.simulator.server import LoopbackExchange
 

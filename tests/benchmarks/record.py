@@ -21,6 +21,7 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import RealClock
 from trailingedge.core.errors import SessionLost
+from trailingedge.live.factory import Surroundings
 from trailingedge.record.files import SUFFIX
 from trailingedge.record.lines import Entry, FrameLines, decode, encode
 from trailingedge.record.reader import Record
@@ -28,7 +29,6 @@ from trailingedge.record.session import recorded
 from trailingedge.record.threshold import Line
 from trailingedge.record.writer import Notebook, Shelf, Writer
 from trailingedge.websocket.transport import Socket
-from trailingedge.wiring import Surroundings
 
 READ_TITLE: Final = "record: {lines} lines of a recorded session, read again"
 READ_HEAD: Final = ("", "lines/s", "MB/s unpacked", "bytes a line on disk")

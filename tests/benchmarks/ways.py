@@ -26,7 +26,7 @@ def _as_it_is() -> None:
 
 def _by_the_beat() -> None:
     """No reflex: the main loop finds the answer."""
-    from trailingedge.reflex import Reflex
+    from trailingedge.live.fast_requote import Reflex
 
     Reflex.prepare = lambda *_: None  # type: ignore[method-assign]
 
@@ -34,8 +34,8 @@ def _by_the_beat() -> None:
 def _books_first() -> None:
     """The reflex enters its answer into the books, and then sends it."""
     from trailingedge.execution.trading_core import Trader
+    from trailingedge.live.fast_requote import Reflex
     from trailingedge.model.market import BookTop
-    from trailingedge.reflex import Reflex
 
     def react(self: Reflex, trader: Trader, top: BookTop, now_s: float) -> None:
         poise, draft = trader.poise, self._draft

@@ -12,7 +12,7 @@ from trailingedge.commands import premises
 from trailingedge.commands.findings import Finding, Verdict, left_out
 from trailingedge.commands.listening import meanwhile
 from trailingedge.config import RISK_PHRASE, Reading, read_settings
-from trailingedge.control import ControlSocket
+from trailingedge.live.control_socket import ControlSocket
 from trailingedge.model.operator_commands import Answer, Instruction
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

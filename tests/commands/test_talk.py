@@ -13,8 +13,8 @@ import pytest
 
 from trailingedge import main
 from trailingedge.commands import talk
-from trailingedge.control import COMMANDS, ControlSocket
 from trailingedge.core.errors import ConfigError, ExitCode
+from trailingedge.live.control_socket import COMMANDS, ControlSocket
 from trailingedge.model.operator_commands import Answer, Instruction
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no such sockets")

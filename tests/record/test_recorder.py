@@ -15,6 +15,7 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import ConfigError, ExitCode, SessionLost
+from trailingedge.live.factory import Surroundings
 from trailingedge.record import recorder as module
 from trailingedge.record.lines import Entry
 from trailingedge.record.recorder import Recorder
@@ -22,7 +23,6 @@ from trailingedge.record.session import recorded
 from trailingedge.record.turns import CountingLoop
 from trailingedge.record.writer import Notebook
 from trailingedge.websocket.transport import Socket
-from trailingedge.wiring import Surroundings
 
 KEYS = KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "key")
 MOMENTS = {"begin", "<", "told", "ring", "tick", "obey", "stop", "stir"}

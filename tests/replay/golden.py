@@ -17,7 +17,7 @@ from tests.simulation.storm import Storm
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.daemon import Daemon
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.record.files import SUFFIX
 from trailingedge.record.lines import FrameLines

@@ -11,8 +11,8 @@ from tests.simulation.day import simulate
 from tests.simulation.still import StillMarket
 
 from trailingedge.config import Settings
-from trailingedge.daemon import Daemon
 from trailingedge.execution.trading_core import Trader
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.notifications.explain import why

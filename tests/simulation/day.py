@@ -19,7 +19,8 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode
-from trailingedge.daemon import Daemon
+from trailingedge.live.factory import Surroundings
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
 from trailingedge.record.lines import FrameLines
@@ -34,7 +35,6 @@ from trailingedge.simulator.feeds.ticks import Tape
 from trailingedge.simulator.orders import Order
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import run_virtual
-from trailingedge.wiring import Surroundings
 
 START_MS: Final = 1_783_000_000_000
 EXIT_KINDS: Final = ("TE-t-", "TE-m-", "TE-b-", "TE-f-", "TE-e-")

@@ -18,7 +18,8 @@ from tests.simulation.day import START_MS, URL, Notes
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.daemon import Daemon
+from trailingedge.live.factory import Surroundings
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import Regime
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.exchange import OWNER, Exchange
@@ -28,7 +29,6 @@ from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import Memory
-from trailingedge.wiring import Surroundings
 
 LOOK_S: Final = 0.05
 READY_WITHIN_S: Final = 30.0

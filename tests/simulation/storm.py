@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from trailingedge.core.clock import Clock
-from trailingedge.daemon import Daemon
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import Side
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.connections import Switchboard

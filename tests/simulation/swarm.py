@@ -21,7 +21,7 @@ from tests.simulation.storm import Storm
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.daemon import Daemon
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.intent import Pricing
 from trailingedge.model.market import Side
 from trailingedge.record.lines import FrameLines

@@ -11,7 +11,7 @@ from tests.simulation.still import ASK, BID, StillMarket
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import LogonRefused
-from trailingedge.daemon import Daemon
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import Regime, Side
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.connections import Switchboard

@@ -19,8 +19,8 @@ from trailingedge.commands.findings import Finding, alone, exit_code, failure, f
 from trailingedge.commands.rehearsal import Rehearsal, Tell
 from trailingedge.commands.venue import OpenVenue
 from trailingedge.config import Mode, Reading, Settings
-from trailingedge.control import socket_path
 from trailingedge.core.errors import ConfigError, ExitCode
+from trailingedge.live.control_socket import socket_path
 
 Courier = Callable[[Settings, str], Awaitable[Mapping[str, str | None]]]
 """Sends a text to every chat. By part, the bot and each chat in words, what went wrong there, or None.

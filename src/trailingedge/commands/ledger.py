@@ -11,13 +11,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Final, TypeVar
 
-from trailingedge import wiring
 from trailingedge.accounting.summary_json import told_settings
 from trailingedge.commands.listening import meanwhile
 from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import RequestRefused, SessionLost
+from trailingedge.live import factory
 from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
 from trailingedge.reconciliation.backfill import length_ms
 from trailingedge.reconciliation.history_loader import PASSING
@@ -148,8 +148,8 @@ class _Reading:
             self._gaps.append("orders that were never filled are kept for 90 days: replaces before are not counted")
         past = AccountPast(
             rules=rules,
-            params=wiring.strategy_params(settings, rules, float(fee)),
-            channel=lambda: wiring.channel(settings),
+            params=factory.strategy_params(settings, rules, float(fee)),
+            channel=lambda: factory.channel(settings),
             settings=told_settings(settings),
             from_ms=began_ms,
             to_ms=max(to_ms, began_ms),

@@ -15,8 +15,8 @@ from trailingedge import config_validator
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands.findings import Finding, failure, fine, left_out, warning
 from trailingedge.config import CREDENTIAL, Reading, Settings
-from trailingedge.control import ControlSocket, NobodyAnswers, ask
 from trailingedge.core.errors import ConfigError
+from trailingedge.live.control_socket import ControlSocket, NobodyAnswers, ask
 from trailingedge.model.operator_commands import Answer
 
 KEY_FILE: Final = "BINANCE_ED25519_PRIV_PATH"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge import wiring
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.permissions import Permissions
@@ -30,6 +29,7 @@ from trailingedge.core.errors import (
     RequestRefused,
     SessionLost,
 )
+from trailingedge.live import factory
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, BookTop, SymbolRules, plain
 from trailingedge.model.market_state import Snapshots
@@ -240,7 +240,7 @@ class Rehearsal:
         base, quote = free.get(rules.base_asset, ZERO), free.get(rules.quote_asset, ZERO)
         value = messages.notional(rules, base * top.bid + quote)
         said = f"{messages.quantity(rules, base)} and {messages.notional(rules, quote)} free, worth {value}"
-        params = wiring.strategy_params(settings, rules, float(self._maker_fee))
+        params = factory.strategy_params(settings, rules, float(self._maker_fee))
         held = worth_more(Holdings(base - settings.reserve_base, quote - settings.reserve_quote), top, params)
         if held is None:
             remedy = "fund the account, or lower RESERVE_BASE and RESERVE_QUOTE"
@@ -280,7 +280,7 @@ class Rehearsal:
             self._clock,
             self._told_of,
             recv_window_ms=self._settings.recv_window_ms,
-            absent_after_s=wiring.absent_after_s(self._settings),
+            absent_after_s=factory.absent_after_s(self._settings),
         )
         if not self._rules.trading:
             return left_out(canary.NAME, f"the symbol does not trade, its status is {self._rules.status}")

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trailingedge.commands import flags
-from trailingedge.control import VERSION, NobodyAnswers, ask, socket_places
 from trailingedge.core.errors import ConfigError, ExitCode
+from trailingedge.live.control_socket import VERSION, NobodyAnswers, ask, socket_places
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,8 @@ from typing import Final
 
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ExitCode, SessionLost
+from trailingedge.live.factory import Entry as Entered
+from trailingedge.live.factory import Surroundings
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.record import failures
 from trailingedge.record.lines import MANY, Bundle, FrameLines, Lines
@@ -22,8 +24,6 @@ from trailingedge.record.threshold import Do, Line, Threshold, error_of, is_of_o
 from trailingedge.record.turns import count_no_more, counter_of
 from trailingedge.record.watchman import Watchman
 from trailingedge.websocket.transport import Dial, Hear, Socket, hears_at_once
-from trailingedge.wiring import Entry as Entered
-from trailingedge.wiring import Surroundings
 
 LATE_S: Final = 0.25  # a moment that lasts so long is followed by another one, which has nothing but its time
 _WALL_OFF_MS: Final = 2  # the wall clock is told in milliseconds, so that one more or less means nothing

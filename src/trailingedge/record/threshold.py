@@ -16,10 +16,10 @@ from typing import Any
 from trailingedge.auth.signing import Signs
 from trailingedge.core.clock import Alarm, wake
 from trailingedge.core.errors import SessionLost
+from trailingedge.live.factory import KeyCheck, SaveFrames
 from trailingedge.record import failures
 from trailingedge.record.standing import StandingClock
 from trailingedge.websocket.transport import Hear, Socket
-from trailingedge.wiring import KeyCheck, SaveFrames
 
 Do = Callable[[], Awaitable[str | None]]
 

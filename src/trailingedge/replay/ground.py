@@ -7,10 +7,10 @@ from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Final
 
-from trailingedge import wiring
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems, problems_with_exchange
 from trailingedge.core.errors import ConfigError
+from trailingedge.live import factory
 from trailingedge.model.market import ZERO, BookTop, plain
 from trailingedge.replay.kinds import only_markets
 from trailingedge.replay.venue import rules_of
@@ -93,7 +93,7 @@ def too_small(standing: Ground, price: Decimal) -> str | None:
     """
     settings, terms = standing.settings, standing.terms
     rules = effective_rules(settings, rules_of(terms))
-    params = wiring.strategy_params(settings, rules, float(terms.maker_fee))
+    params = factory.strategy_params(settings, rules, float(terms.maker_fee))
     base, quote = (standing.balances.get(asset, ZERO) for asset in (terms.base_asset, terms.quote_asset))
     left = Holdings(max(base - settings.reserve_base, ZERO), max(quote - settings.reserve_quote, ZERO))
     top = BookTop(price, price + terms.tick_size)

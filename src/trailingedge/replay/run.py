@@ -20,7 +20,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge import wiring
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import MakerExit
@@ -28,6 +27,7 @@ from trailingedge.execution.order import State
 from trailingedge.execution.order_rate_budget import OrderBudget
 from trailingedge.execution.trading_core import Trader
 from trailingedge.indicators.donchian import Channel
+from trailingedge.live import factory
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import Kind, Want
 from trailingedge.model.market import ZERO, ExecutionReport, Kline, Regime, Side
@@ -76,16 +76,16 @@ class Replay:
         self._scale = self._grid.scale
         rules = effective_rules(settings, rules_of(terms))
         fee = terms.maker_fee if settings.fee is None else settings.fee
-        self._params = wiring.strategy_params(settings, rules, float(fee))
+        self._params = factory.strategy_params(settings, rules, float(fee))
         self._budget = OrderBudget(settings.order_budget_reserve)
-        self._channel = wiring.channel(settings)
+        self._channel = factory.channel(settings)
         self.venue = Venue(terms, ground.balances, self._hear)
         self.trader = Trader(
             self._params,
-            wiring.trader_params(settings),
-            MakerExit(rules, self._budget, wiring.chase_params(settings)),
+            factory.trader_params(settings),
+            MakerExit(rules, self._budget, factory.chase_params(settings)),
             self._channel,
-            wiring.guards(settings, rules, 0),
+            factory.guards(settings, rules, 0),
             rules.base_asset,
             rules.quote_asset,
             paused=settings.start_paused,

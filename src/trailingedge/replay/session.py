@@ -15,8 +15,9 @@ from trailingedge.config import Endpoints, Mode, Settings
 from trailingedge.config_validator import problems
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import ConfigError
-from trailingedge.daemon import Daemon
 from trailingedge.execution.trading_core import Trader
+from trailingedge.live.factory import Surroundings, Witness
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.notifications.status import StatusView
@@ -29,7 +30,6 @@ from trailingedge.replay.fork import Fork, fork_of
 from trailingedge.replay.revival import reading_of
 from trailingedge.replay.session_player import EndOfRecord, Glance, Parted, PlayedLoop, Player, Stopped
 from trailingedge.simulator.virtual_loop import Deadlock
-from trailingedge.wiring import Surroundings, Witness
 
 
 @dataclass(frozen=True, slots=True)

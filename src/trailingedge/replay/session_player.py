@@ -18,7 +18,7 @@ from contextvars import Context
 from typing import Any, Final, TypeVarTuple, Unpack
 
 from trailingedge.core.errors import ExitCode, SessionLost
-from trailingedge.daemon import Daemon
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.record import failures
 from trailingedge.record.lines import Entry, decode, encode

@@ -6,8 +6,8 @@ from pathlib import Path
 from trailingedge.accounting.summary_json import told_settings
 from trailingedge.config import Mode
 from trailingedge.core.errors import ConfigError
-from trailingedge.daemon import Daemon
 from trailingedge.execution.trading_core import Trader
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
 from trailingedge.model.market_state import View
 from trailingedge.replay.deeds import fill_of, order_event_of

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trailingedge.daemon import Daemon
+from trailingedge.live.trading_node import Daemon
 from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import StatusView
 from trailingedge.strategy.state import Exit

@@ -11,34 +11,34 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
-from trailingedge import wiring
 from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
 from trailingedge.console.plain_ui import Face
 from trailingedge.core.clock import Alarm, within
 from trailingedge.core.errors import BrokenInvariant, ConfigError, ExitCode, gravest
-from trailingedge.desk import Desk
 from trailingedge.execution.anchor_marker import NoteWriter, Scene
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.helm import Helm
+from trailingedge.live import factory
+from trailingedge.live.command_handler import Helm
+from trailingedge.live.exchange_client import Wire
+from trailingedge.live.fast_requote import Reflex
+from trailingedge.live.loop_monitor import Pace
+from trailingedge.live.node_services import Desk
+from trailingedge.live.shutdown import Parting
+from trailingedge.live.startup import Startup
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, RateLimit
 from trailingedge.model.market_state import Snapshots
 from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.model.order_commands import Incoming, Reconciled, Remedy
 from trailingedge.notifications import messages, recovery_messages, risk_messages
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.pace import Pace
-from trailingedge.parting import Parting
-from trailingedge.reflex import Reflex
 from trailingedge.risk.risk_engine import Usurper
-from trailingedge.startup import Startup
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
 from trailingedge.websocket.event_parser import BalanceUpdate
 from trailingedge.websocket.frame_buffer import LastFrames
-from trailingedge.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +62,13 @@ class Daemon:
     def __init__(
         self,
         settings: Settings,
-        surroundings: wiring.Surroundings,
+        surroundings: factory.Surroundings,
         face: Face,
         alerts: Alerts,
         *,
         on_ready: Callable[[str], None] = lambda _: None,
         on_stop: Callable[[str], None] = lambda _: None,
-        verify_key: wiring.KeyCheck | None = None,
+        verify_key: factory.KeyCheck | None = None,
     ) -> None:
         self.settings = settings
         self.desk: Desk | None = None
@@ -129,7 +129,7 @@ class Daemon:
             self._scene,
             refused=lambda reason: alerts.send(recovery_messages.note_refused(reason), logging.WARNING),
             over=self._stir,
-            absent_after_s=wiring.absent_after_s(settings),
+            absent_after_s=factory.absent_after_s(settings),
         )
         leave = settings.on_exit is OnExit.LEAVE
         self._parting = Parting(
@@ -140,7 +140,7 @@ class Daemon:
             alerts,
             self._wake,
             leave=leave,
-            absent_after_s=wiring.absent_after_s(settings),
+            absent_after_s=factory.absent_after_s(settings),
         )
 
     # From outside ----------------------------------------------------------------------------

@@ -8,17 +8,17 @@ from typing import Final
 
 from trailingedge.core.clock import Clock, within
 from trailingedge.core.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.desk import Desk
 from trailingedge.execution.anchor_marker import NoteWriter
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.order import Order
+from trailingedge.live.exchange_client import Wire
+from trailingedge.live.node_services import Desk
+from trailingedge.live.startup import Startup
 from trailingedge.model.market import ZERO, OrderRecord, Side
 from trailingedge.notifications import messages, order_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.reconciliation.recovery import withdraw_leftovers
 from trailingedge.risk.duplicate_instance import Verdict
-from trailingedge.startup import Startup
-from trailingedge.wire import Wire
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.signals import ends_in_good_order, hang_up_means_reload
+from trailingedge.live.process_signals import ends_in_good_order, hang_up_means_reload
 
 HEEDED = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals to this very process")
@@ -87,7 +87,7 @@ def test_a_hang_up_is_meant_as_a_reload_where_it_was_sent_on_purpose(
 
 
 def test_a_session_of_its_own_has_no_terminal_whatever_its_stdin_is() -> None:
-    program = "from trailingedge.signals import has_terminal; print(has_terminal())"
+    program = "from trailingedge.live.process_signals import has_terminal; print(has_terminal())"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, start_new_session=True
     )
@@ -100,7 +100,7 @@ def test_a_terminal_is_noticed_though_stdin_is_another() -> None:
 import os, pty
 child, _ = pty.fork()
 if child == 0:
-    from trailingedge.signals import has_terminal
+    from trailingedge.live.process_signals import has_terminal
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     os._exit(7 if has_terminal() else 8)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -112,7 +112,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_later_signal_ends_at_once() -> None:
     program = """
 import asyncio, os, signal
-from trailingedge.signals import ends_in_good_order
+from trailingedge.live.process_signals import ends_in_good_order
 
 async def main():
     loop = asyncio.get_running_loop()

@@ -12,9 +12,9 @@ from tests.theatre import D, Stage, play
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import BrokenInvariant
+from trailingedge.live.fast_requote import Reflex
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.model.order_commands import Replace
-from trailingedge.reflex import Reflex
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.orders import Orders
 from trailingedge.websocket.prepared_request import Written

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from trailingedge import wiring
 from trailingedge.accounting.statistics import Calendar, Tally
 from trailingedge.accounting.summary_json import day_as_data
 from trailingedge.config import Settings
@@ -14,6 +13,7 @@ from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order_rate_budget import OrderBudget
 from trailingedge.execution.trading_core import Trader
 from trailingedge.indicators.donchian import Breakout
+from trailingedge.live import factory
 from trailingedge.model.market import ZERO, ExecutionReport, SymbolRules
 from trailingedge.model.market_state import Snapshots
 from trailingedge.model.operator_commands import Answer
@@ -49,17 +49,17 @@ class Desk:
         server_ms: Callable[[], int],
         paused: bool,
     ) -> None:
-        channel = wiring.channel(settings)
+        channel = factory.channel(settings)
         for kline in snapshots.klines:
             channel.close(kline)
         self.fee = fee
         self.tally = Tally(rules.base_asset, rules.quote_asset)
         self.trader = Trader(
-            wiring.strategy_params(settings, rules, float(fee)),
-            wiring.trader_params(settings),
-            MakerExit(rules, budget, wiring.chase_params(settings)),
+            factory.strategy_params(settings, rules, float(fee)),
+            factory.trader_params(settings),
+            MakerExit(rules, budget, factory.chase_params(settings)),
             channel,
-            wiring.guards(settings, rules, server_ms()),
+            factory.guards(settings, rules, server_ms()),
             rules.base_asset,
             rules.quote_asset,
             paused=paused,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from trailingedge.console.hotkeys import HELP
-from trailingedge.desk import Desk
 from trailingedge.execution.trader_events import News
+from trailingedge.live.node_services import Desk
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.notifications import messages, risk_messages

@@ -7,8 +7,8 @@ from tests.theatre import Notes
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import HandClock
-from trailingedge.desk import Desk
 from trailingedge.execution.order_rate_budget import OrderBudget
+from trailingedge.live.node_services import Desk
 from trailingedge.model.market import Balance, BookTop
 from trailingedge.model.market_state import Snapshots
 from trailingedge.notifications.status import status

@@ -14,10 +14,11 @@ from tests.theatre import START_MS, URL, Doors, Notes, StandingMarket, tick
 from trailingedge.config import Endpoints, Mode, Settings
 from trailingedge.core.clock import RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, SessionLost, StartFailed
-from trailingedge.daemon import Daemon
+from trailingedge.live.factory import Surroundings
+from trailingedge.live.paper_feed import Paper, paper_exchange
+from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import Regime, Side
 from trailingedge.model.operator_commands import Instruction
-from trailingedge.paper import Paper, paper_exchange
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.faults import Faults, Mishaps
@@ -26,7 +27,6 @@ from trailingedge.simulator.orders import Order
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.transport import Socket, dial
-from trailingedge.wiring import Surroundings
 
 D = Decimal
 TICK = D("0.01")

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from trailingedge import wiring
 from trailingedge.config import Settings
 from trailingedge.core.errors import (
     ConfigError,
@@ -15,6 +14,7 @@ from trailingedge.core.errors import (
     SessionLost,
     ToldToWait,
 )
+from trailingedge.live import factory
 from trailingedge.model.market import ExecutionReport, OrderRecord, RateLimit
 from trailingedge.model.market_state import Snapshots
 from trailingedge.websocket.account import AccountSession, ServerClock
@@ -47,7 +47,7 @@ class Wire:
     def __init__(
         self,
         settings: Settings,
-        surroundings: wiring.Surroundings,
+        surroundings: factory.Surroundings,
         snapshots: Snapshots,
         *,
         on_report: Callable[[ExecutionReport], None],
@@ -99,7 +99,7 @@ class Wire:
             surroundings.endpoints.ws_api_url,
             dial=dial_account,
             clock=clock,
-            backoff=wiring.backoff(settings, random),
+            backoff=factory.backoff(settings, random),
             on_open=self._open,
             on_watch=self._watch,
             on_limits=on_limits,
@@ -118,7 +118,7 @@ class Wire:
             api_ready=self.api.ready,
             dial=dial,
             clock=clock,
-            backoff=wiring.backoff(settings, random),
+            backoff=factory.backoff(settings, random),
             stale_after_s=settings.stale_after_sec,
             on_down=market_down,
             note=partial(note, "market"),

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from trailingedge.core.clock import HandClock
-from trailingedge.pace import Pace
+from trailingedge.live.loop_monitor import Pace
 
 
 async def beat(pace: Pace, clock: HandClock, **parts_s: float) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.control import (
+from trailingedge.live.control_socket import (
     COMMANDS,
     ControlSocket,
     NobodyAnswers,

@@ -6,9 +6,9 @@ from typing import Final
 
 from tests.theatre import START_MS, D, Stage, nothing, play, with_settings
 
-from trailingedge import wiring
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
+from trailingedge.live import factory
 from trailingedge.simulator.faults import Fate
 
 MINUTE_MS: Final = 60_000
@@ -31,7 +31,7 @@ def candles_are_whole(it: Stage) -> None:
     opened = [kline.open_ms for kline in known]
     first_ms = START_MS - len(RISING) * MINUTE_MS
     assert opened == list(range(first_ms, it.market_ms // MINUTE_MS * MINUTE_MS, MINUTE_MS))
-    channel = wiring.channel(Settings())
+    channel = factory.channel(Settings())
     for kline in known:
         channel.close(kline)
     assert it.daemon.desk is not None

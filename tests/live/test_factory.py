@@ -7,9 +7,9 @@ from random import Random
 import pytest
 from tests.execution.order_builders import RULES, D
 
-from trailingedge import wiring
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable
+from trailingedge.live import factory
 from trailingedge.model.intent import Pricing
 
 # Numbers that occur nowhere else: a field that took another's setting would show.
@@ -36,7 +36,7 @@ SETTINGS = dataclasses.replace(
 
 
 def test_the_strategy_has_the_settings_of_the_same_names() -> None:
-    params = wiring.strategy_params(SETTINGS, RULES, fee=0.00075)
+    params = factory.strategy_params(SETTINGS, RULES, fee=0.00075)
     for field in dataclasses.fields(params):
         if hasattr(SETTINGS, field.name) and field.name not in ("fee", "min_notional"):  # in force, not as set
             assert getattr(params, field.name) == getattr(SETTINGS, field.name), field.name
@@ -59,26 +59,26 @@ def test_the_trader_and_the_chaser_have_theirs() -> None:
         taker_escape_after_sec=120.0,
         taker_escape_max_slippage_frac=D("0.003"),
     )
-    assert dataclasses.astuple(wiring.trader_params(settings)) == (11.0, 31.0, 61.0, D("0.1"), D(10))
-    chase = wiring.chase_params(settings)
+    assert dataclasses.astuple(factory.trader_params(settings)) == (11.0, 31.0, 61.0, D("0.1"), D(10))
+    chase = factory.chase_params(settings)
     assert (chase.escape_after_s, chase.escape_slippage_frac) == (120.0, D("0.003"))
 
 
 @pytest.mark.parametrize("recv_window_ms", [1, 5000, 60_000])
 def test_a_request_is_absent_only_after_its_window(recv_window_ms: int) -> None:
     settings = dataclasses.replace(Settings(), recv_window_ms=recv_window_ms)
-    assert wiring.chase_params(settings).absent_after_s == wiring.absent_after_s(settings) > recv_window_ms / 1000
+    assert factory.chase_params(settings).absent_after_s == factory.absent_after_s(settings) > recv_window_ms / 1000
 
 
 def test_the_channel_has_window_shift_and_source() -> None:
     settings = dataclasses.replace(Settings(), donchian_window=3, donchian_shift=1, donchian_source="high_low")
-    channel = wiring.channel(settings)
+    channel = factory.channel(settings)
     assert channel.current is None
 
 
 def test_the_back_off_gives_up_after_the_attempts_allowed() -> None:
     settings = dataclasses.replace(Settings(), reconnect_base_sec=2.0, reconnect_max_sec=4.0, reconnect_max_retries=3)
-    backoff = wiring.backoff(settings, Random(1))
+    backoff = factory.backoff(settings, Random(1))
     for longest_s in (2.0, 4.0, 4.0):
         assert 0 <= backoff.delay_s(0.0, "closed") <= longest_s
     with pytest.raises(ExchangeUnreachable):
@@ -86,6 +86,6 @@ def test_the_back_off_gives_up_after_the_attempts_allowed() -> None:
 
 
 def test_amounts_stay_decimal() -> None:
-    params = wiring.strategy_params(SETTINGS, RULES, fee=0.0)
+    params = factory.strategy_params(SETTINGS, RULES, fee=0.0)
     assert isinstance(params.min_notional, Decimal)
     assert isinstance(params.anchor_price, Decimal)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge import wiring
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
 from trailingedge.console.plain_ui import Face
@@ -23,13 +22,14 @@ from trailingedge.core.errors import (
 )
 from trailingedge.execution.jumpstart import Jumpstart
 from trailingedge.execution.probe_orders import DeepOrder
+from trailingedge.live import factory
+from trailingedge.live.exchange_client import Wire
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, RateLimit, Side, SymbolRules
 from trailingedge.notifications import messages, recovery_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.reconciliation.recovery import Recovered, recover
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.retry import Persistence
-from trailingedge.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Startup:
         """Find out where the last session was: its exit order is adopted, its other orders are cancelled."""
         settings, rules, snapshots = self._settings, terms.rules, self._wire.snapshots
         await self._asked.answer(self._learn_market_time)
-        ground = wiring.ground(settings, rules, float(terms.fee), lambda: snapshots.top or top, self._market_ms)
+        ground = factory.ground(settings, rules, float(terms.fee), lambda: snapshots.top or top, self._market_ms)
         cancelled: list[OrderRecord] = []
 
         def told(order: OrderRecord) -> None:
@@ -168,7 +168,7 @@ class Startup:
             rules,
             self._clock,
             lambda what, own, order: self._tell_jumpstart(rules, what, own, order),
-            wiring.absent_after_s(self._settings),
+            factory.absent_after_s(self._settings),
         )
         await self._asked.answer(lambda: self._run_jumpstart(jumpstart, self._wire.snapshots.top or top))
 

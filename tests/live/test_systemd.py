@@ -15,9 +15,7 @@ from tests.notify_socket import Ear
 from trailingedge.config import OPTIONS, Endpoints, Settings
 from trailingedge.core.clock import Alarm, HandClock
 from trailingedge.core.errors import ConfigError
-from trailingedge.model.market import Regime, SymbolRules
-from trailingedge.notifications.status import StatusView
-from trailingedge.service import (
+from trailingedge.live.systemd import (
     MORE_START_S,
     RELOADABLE,
     STATUS_EVERY_S,
@@ -30,6 +28,8 @@ from trailingedge.service import (
     status_line,
     watchdog_interval_s,
 )
+from trailingedge.model.market import Regime, SymbolRules
+from trailingedge.notifications.status import StatusView
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such sockets, and no such manager")
 

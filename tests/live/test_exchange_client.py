@@ -17,6 +17,8 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.signing import Here
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
+from trailingedge.live.exchange_client import Wire
+from trailingedge.live.factory import Surroundings
 from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, OrderRecord, Side
 from trailingedge.model.market_state import Snapshots
 from trailingedge.model.order_requests import NewOrder
@@ -28,8 +30,6 @@ from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
 from trailingedge.websocket.transport import Hear, Socket, side_by_side
-from trailingedge.wire import Wire
-from trailingedge.wiring import Surroundings
 
 D = Decimal
 BALANCES: Final[Mapping[str, Decimal]] = {"ETH": D(10), "FDUSD": D(25_000)}
