@@ -14,9 +14,9 @@ from trailingedge.config import Settings, endpoints
 from trailingedge.console.plain_ui import Console
 from trailingedge.core.background import Unattended
 from trailingedge.core.errors import ExitCode, gravest
+from trailingedge.eventlog.loop_counter import counting_loop
 from trailingedge.logging_config import Logging
 from trailingedge.plan import Plan
-from trailingedge.record.turns import counting_loop
 from trailingedge.venues import keys_of
 from trailingedge.websocket.preconnect import head_start, market_url
 from trailingedge.websocket.transport import dial

@@ -23,6 +23,7 @@ from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.plain_ui import Console
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, gravest
+from trailingedge.eventlog.session_record import Life, Unrecorded, opened, recorded
 from trailingedge.live.control_socket import ControlSocket, account_mark, already_running, socket_path, socket_places
 from trailingedge.live.factory import Surroundings
 from trailingedge.live.process_signals import ends_in_good_order, hang_up_means_reload
@@ -35,7 +36,6 @@ from trailingedge.notifications.alerts import Alerts, Labelled, LogAlerts, Sever
 from trailingedge.notifications.telegram_service import Phone
 from trailingedge.notifications.titles import heading, label
 from trailingedge.plan import VERSION, Plan
-from trailingedge.record.session import Life, Unrecorded, opened, recorded
 from trailingedge.venues import Place, open_place
 from trailingedge.websocket.frame_buffer import save
 from trailingedge.websocket.transport import Dial

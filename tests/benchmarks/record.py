@@ -21,13 +21,13 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import RealClock
 from trailingedge.core.errors import SessionLost
+from trailingedge.eventlog.format import Entry, FrameLines, decode, encode
+from trailingedge.eventlog.io_boundary import Line
+from trailingedge.eventlog.reader import Record
+from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.session_record import recorded
+from trailingedge.eventlog.writer import Notebook, Shelf, Writer
 from trailingedge.live.factory import Surroundings
-from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import Entry, FrameLines, decode, encode
-from trailingedge.record.reader import Record
-from trailingedge.record.session import recorded
-from trailingedge.record.threshold import Line
-from trailingedge.record.writer import Notebook, Shelf, Writer
 from trailingedge.websocket.transport import Socket
 
 READ_TITLE: Final = "record: {lines} lines of a recorded session, read again"

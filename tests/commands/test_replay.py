@@ -9,8 +9,8 @@ from tests.replay import markets
 from tests.replay.golden import path_of
 
 from trailingedge.core.errors import ExitCode
+from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.main import run
-from trailingedge.record.files import SUFFIX
 from trailingedge.replay.columns import Columns
 from trailingedge.replay.progress import Bar, ctrl_c_heeded
 from trailingedge.replay.reading import Progress, columns_of

@@ -13,8 +13,8 @@ from tests.replay.golden import path_of
 from tests.report.stories import a_story
 
 from trailingedge.core.errors import ExitCode
+from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.main import command_parser, run
-from trailingedge.record.files import SUFFIX
 from trailingedge.report.saved import save
 
 USAGE, CONFIG = ExitCode.USAGE, ExitCode.CONFIG

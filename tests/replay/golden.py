@@ -17,11 +17,11 @@ from tests.simulation.storm import Storm
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
+from trailingedge.eventlog.format import FrameLines
+from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.writer import Notebook
 from trailingedge.live.trading_node import Daemon
 from trailingedge.model.operator_commands import Instruction
-from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import FrameLines
-from trailingedge.record.writer import Notebook
 from trailingedge.simulator.server import LoopbackExchange
 
 FOLDER: Final = Path(__file__).with_name("sessions")

@@ -11,13 +11,13 @@ from tests.simulation.day import simulate
 from tests.simulation.still import StillMarket
 
 from trailingedge.config import Settings
+from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.writer import Notebook
 from trailingedge.execution.trading_core import Trader
 from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.notifications.explain import why
-from trailingedge.record.files import SUFFIX
-from trailingedge.record.writer import Notebook
 from trailingedge.replay.fork import reasons
 from trailingedge.replay.session import replay_session
 from trailingedge.simulator.feeds.ticks import Tick

@@ -3,10 +3,10 @@
 import pytest
 from tests.replay.golden import SESSIONS, path_of
 
+from trailingedge.eventlog.format import encode
 from trailingedge.execution.trading_core import Trader
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
-from trailingedge.record.lines import encode
 from trailingedge.replay.revival import decision_of
 from trailingedge.replay.session import replay_session
 from trailingedge.strategy.decide import Decision

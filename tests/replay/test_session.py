@@ -8,8 +8,8 @@ import pytest
 from tests.replay.golden import SESSIONS, path_of
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.record.lines import decode
-from trailingedge.record.reader import Record
+from trailingedge.eventlog.format import decode
+from trailingedge.eventlog.reader import Record
 from trailingedge.replay.session import replay_session
 
 Change = Callable[[bytes], bytes | None]

@@ -9,7 +9,7 @@ import pytest
 from tests.replay.golden import path_of
 
 from trailingedge.core.errors import ConfigError, ExitCode
-from trailingedge.record.files import SUFFIX
+from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.replay.comparison import Difference
 from trailingedge.replay.progress import Bar
 from trailingedge.replay.session import Replayed, replay_session

@@ -19,12 +19,12 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode
+from trailingedge.eventlog.format import FrameLines
+from trailingedge.eventlog.session_record import Life, Unrecorded, recorded
 from trailingedge.live.factory import Surroundings
 from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
-from trailingedge.record.lines import FrameLines
-from trailingedge.record.session import Life, Unrecorded, recorded
 from trailingedge.simulator.accounts import Account
 from trailingedge.simulator.audit_log import Entry, Journal
 from trailingedge.simulator.exchange import OWNER, Exchange

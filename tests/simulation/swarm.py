@@ -21,10 +21,10 @@ from tests.simulation.storm import Storm
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
+from trailingedge.eventlog.format import FrameLines
 from trailingedge.live.trading_node import Daemon
 from trailingedge.model.intent import Pricing
 from trailingedge.model.market import Side
-from trailingedge.record.lines import FrameLines
 from trailingedge.simulator.errors import DUPLICATE_ORDER
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import Terms

@@ -7,8 +7,8 @@ from tests.benchmarks.long_day import FAULTS
 from tests.simulation.day import simulate
 from tests.simulation.swarm import judge_storm
 
-from trailingedge.record.files import SUFFIX
-from trailingedge.record.writer import Notebook
+from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.writer import Notebook
 from trailingedge.replay.session import Replayed, replay_session
 
 STORM_S = 400.0

@@ -20,7 +20,7 @@ from trailingedge.commands.usage import STDOUT
 from trailingedge.config import Settings
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, ExitCode, UsageError
-from trailingedge.record.files import SUFFIX
+from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.replay.kinds import is_session
 from trailingedge.replay.market_story import add_market_arguments, story_of_market
 from trailingedge.replay.progress import on_stderr

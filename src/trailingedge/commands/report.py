@@ -32,7 +32,7 @@ from trailingedge.core.errors import (
     RequestRefused,
     SessionLost,
 )
-from trailingedge.record.files import SUFFIX
+from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.report import saved
 from trailingedge.report.books import story_of
 from trailingedge.report.data import as_data

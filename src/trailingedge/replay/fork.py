@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.eventlog.format import decode
+from trailingedge.eventlog.reader import Head
 from trailingedge.model.market import BookTop, Regime, SymbolRules
 from trailingedge.notifications.build_status import judged
 from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import ChaseView, StatusView
-from trailingedge.record.lines import decode
-from trailingedge.record.reader import Head
 from trailingedge.replay.acts import act
 from trailingedge.replay.comparison import Difference
 from trailingedge.replay.line_words import told, words_of_request

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.record.files import SUFFIX as SESSION_SUFFIX
+from trailingedge.eventlog.retention import SUFFIX as SESSION_SUFFIX
 from trailingedge.report.saved import FORMAT
 from trailingedge.report.saved import SUFFIX as STORY_SUFFIX
 from trailingedge.simulator.feeds.csv_files import CsvFile

@@ -6,10 +6,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from trailingedge.core.errors import ProtocolViolation
+from trailingedge.eventlog.format import decode
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, plain
 from trailingedge.notifications.messages import EXIT_NAMES
-from trailingedge.record.lines import decode
 from trailingedge.websocket.event_parser import (
     AccountPosition,
     Answered,

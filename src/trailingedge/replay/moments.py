@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from trailingedge.record.lines import MOMENTS, Entry, decode
-from trailingedge.record.reader import Record
+from trailingedge.eventlog.format import MOMENTS, Entry, decode
+from trailingedge.eventlog.reader import Record
 
 
 @dataclass(slots=True)

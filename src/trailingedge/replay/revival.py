@@ -11,7 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_type_hints
 
 from trailingedge.config import OPTIONS, Reading, read_settings
-from trailingedge.record.reader import Head
+from trailingedge.eventlog.reader import Head
 from trailingedge.strategy.decide import Decision
 
 _DECISION: Final = b'["decision",'

@@ -15,16 +15,15 @@ from trailingedge.config import Endpoints, Mode, Settings
 from trailingedge.config_validator import problems
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import ConfigError
+from trailingedge.eventlog import error_codec
+from trailingedge.eventlog.reader import Record
+from trailingedge.eventlog.recorder import NotedAlerts, Watchman
 from trailingedge.execution.trading_core import Trader
 from trailingedge.live.factory import Surroundings, Witness
 from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.notifications.status import StatusView
-from trailingedge.record import failures
-from trailingedge.record.reader import Record
-from trailingedge.record.recorder import NotedAlerts
-from trailingedge.record.watchman import Watchman
 from trailingedge.replay.comparison import Difference
 from trailingedge.replay.fork import Fork, fork_of
 from trailingedge.replay.revival import reading_of
@@ -170,7 +169,7 @@ async def _live(
     try:
         code = await daemon.run()
     except Exception as failure:  # noqa: BLE001 - the record knows whether it was to be expected
-        player.over(failures.written(failure))
+        player.over(error_codec.written(failure))
     else:
         player.over(int(code))
 

@@ -18,13 +18,13 @@ from contextvars import Context
 from typing import Any, Final, TypeVarTuple, Unpack
 
 from trailingedge.core.errors import ExitCode, SessionLost
+from trailingedge.eventlog import error_codec
+from trailingedge.eventlog.format import Entry, decode, encode
+from trailingedge.eventlog.frozen_clock import StandingClock
+from trailingedge.eventlog.io_boundary import Do, Line, Threshold, error_of
+from trailingedge.eventlog.reader import Record
 from trailingedge.live.trading_node import Daemon
 from trailingedge.model.operator_commands import Instruction
-from trailingedge.record import failures
-from trailingedge.record.lines import Entry, decode, encode
-from trailingedge.record.reader import Record
-from trailingedge.record.standing import StandingClock
-from trailingedge.record.threshold import Do, Line, Threshold, error_of
 from trailingedge.replay.acts import act
 from trailingedge.replay.comparison import PATIENCE_NS, Difference, Loosely
 from trailingedge.replay.moments import Moment, moments
@@ -380,7 +380,7 @@ class Player(Threshold):
             if recorded.startswith(b'["!>"'):
                 error = decode(recorded)[3]
                 self.add(("!>", line.number, text, error))
-                lost = failures.read(error)
+                lost = error_codec.read(error)
                 raise lost if isinstance(lost, SessionLost) else SessionLost(str(lost))
             self.add((">", line.number, text))
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import FORMAT, VERSION, Entry
-from trailingedge.record.writer import Notebook, Packer
+from trailingedge.eventlog.format import FORMAT, VERSION, Entry
+from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.writer import Notebook, Packer
 
 NAME = f"trailingedge_2026-07-02_14-47-00{SUFFIX}"
 HEAD: dict[str, object] = {

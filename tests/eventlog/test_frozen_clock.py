@@ -1,6 +1,6 @@
 """Time stands still until it is told to go on, and is exact."""
 
-from trailingedge.record.standing import StandingClock
+from trailingedge.eventlog.frozen_clock import StandingClock
 
 
 def test_both_times_are_those_of_the_moment() -> None:

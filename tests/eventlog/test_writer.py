@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.record.records import HEAD, NAME, frames
+from tests.eventlog.record_builders import HEAD, NAME, frames
 
-from trailingedge.record import writer as module
-from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import Bundle, decode
-from trailingedge.record.reader import Record
-from trailingedge.record.writer import Notebook, Packer, Shelf, Sink, Writer
+from trailingedge.eventlog import writer as module
+from trailingedge.eventlog.format import Bundle, decode
+from trailingedge.eventlog.reader import Record
+from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.writer import Notebook, Packer, Shelf, Sink, Writer
 
 NOW = datetime(2026, 7, 2, 14, 47, tzinfo=UTC)
 LONG_AGO = f"trailingedge_2026-01-01_00-00-00{SUFFIX}"

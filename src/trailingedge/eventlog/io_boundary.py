@@ -16,9 +16,9 @@ from typing import Any
 from trailingedge.auth.signing import Signs
 from trailingedge.core.clock import Alarm, wake
 from trailingedge.core.errors import SessionLost
+from trailingedge.eventlog import error_codec
+from trailingedge.eventlog.frozen_clock import StandingClock
 from trailingedge.live.factory import KeyCheck, SaveFrames
-from trailingedge.record import failures
-from trailingedge.record.standing import StandingClock
 from trailingedge.websocket.transport import Hear, Socket
 
 Do = Callable[[], Awaitable[str | None]]
@@ -250,7 +250,7 @@ class _OfOurOwn(Exception):
 
 def error_of(told: Sequence[Any]) -> Exception:
     """The error in a record's line."""
-    return _OfOurOwn() if list(told) == [failures.OWN] else failures.read(told)
+    return _OfOurOwn() if list(told) == [error_codec.OWN] else error_codec.read(told)
 
 
 def is_of_our_own(line: Line, error: BaseException) -> bool:

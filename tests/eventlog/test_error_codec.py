@@ -3,7 +3,7 @@
 import pytest
 
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
-from trailingedge.record.failures import Unforeseen, read, written
+from trailingedge.eventlog.error_codec import Unforeseen, read, written
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.benchmarks.venue import Venue
 from tests.test_main import key_file
 
 from trailingedge.config import OPTIONS
-from trailingedge.record.files import SUFFIX
+from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.replay.session import replay_session
 
 NO_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name not in OPTIONS}

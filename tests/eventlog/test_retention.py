@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.record.records import NAME
+from tests.eventlog.record_builders import NAME
 
-from trailingedge.record.files import forget, make_room, part_path, parts_of, records_in
+from trailingedge.eventlog.retention import forget, make_room, part_path, parts_of, records_in
 
 
 def file(folder: Path, name: str, size: int = 100) -> Path:

@@ -15,13 +15,13 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import ConfigError, ExitCode, SessionLost
+from trailingedge.eventlog import recorder as module
+from trailingedge.eventlog.format import Entry
+from trailingedge.eventlog.loop_counter import CountingLoop
+from trailingedge.eventlog.recorder import Recorder
+from trailingedge.eventlog.session_record import recorded
+from trailingedge.eventlog.writer import Notebook
 from trailingedge.live.factory import Surroundings
-from trailingedge.record import recorder as module
-from trailingedge.record.lines import Entry
-from trailingedge.record.recorder import Recorder
-from trailingedge.record.session import recorded
-from trailingedge.record.turns import CountingLoop
-from trailingedge.record.writer import Notebook
 from trailingedge.websocket.transport import Socket
 
 KEYS = KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "key")

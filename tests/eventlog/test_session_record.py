@@ -8,7 +8,7 @@ from tests.theatre import with_settings
 
 from trailingedge.accounting.summary_json import shown_settings
 from trailingedge.config import Settings
-from trailingedge.record.session import fingerprint, opened
+from trailingedge.eventlog.session_record import fingerprint, opened
 
 NOW = datetime(2026, 7, 2, 14, 47, tzinfo=UTC)
 

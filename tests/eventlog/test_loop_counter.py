@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from trailingedge.record.turns import AT_REST, ENOUGH_TURNS, Counter, CountingLoop, count_no_more, counter_of
+from trailingedge.eventlog.loop_counter import AT_REST, ENOUGH_TURNS, Counter, CountingLoop, count_no_more, counter_of
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
 

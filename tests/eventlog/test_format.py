@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trailingedge.eventlog.format import Bundle, decode, encode, without_secrets
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import Kind
 from trailingedge.model.market import Side
-from trailingedge.record.lines import Bundle, decode, encode, without_secrets
 from trailingedge.strategy.signals import ExitArmed
 
 

@@ -13,12 +13,12 @@ from typing import Protocol
 from trailingedge.accounting.summary_json import shown_settings
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode
+from trailingedge.eventlog.format import FORMAT, VERSION, FrameLines
+from trailingedge.eventlog.recorder import Recorder
+from trailingedge.eventlog.retention import SUFFIX
+from trailingedge.eventlog.writer import Shelf, Writer
 from trailingedge.live.factory import KeyCheck, Surroundings
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.record.files import SUFFIX
-from trailingedge.record.lines import FORMAT, VERSION, FrameLines
-from trailingedge.record.recorder import Recorder
-from trailingedge.record.writer import Shelf, Writer
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.record.files import parts_of
-from trailingedge.record.lines import FORMAT, VERSION
+from trailingedge.eventlog.format import FORMAT, VERSION
+from trailingedge.eventlog.retention import parts_of
 
 _CHUNK: Final = 1 << 14  # whoever looks on is told how far that is
 _GZIP: Final = 31

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from tests.record.records import HEAD, NAME, frames, packed, written
+from tests.eventlog.record_builders import HEAD, NAME, frames, packed, written
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.record.lines import decode, encode
-from trailingedge.record.reader import Record
-from trailingedge.record.writer import Packer
+from trailingedge.eventlog.format import decode, encode
+from trailingedge.eventlog.reader import Record
+from trailingedge.eventlog.writer import Packer
 
 BATCHES = [[("session", HEAD)], *(frames(20)[at : at + 5] for at in range(0, 20, 5))]
 _STEP = 3  # of so many bytes one is tried

@@ -14,16 +14,56 @@ from typing import Final
 
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ExitCode, SessionLost
+from trailingedge.eventlog import error_codec
+from trailingedge.eventlog.format import MANY, Bundle, FrameLines, Lines
+from trailingedge.eventlog.frozen_clock import StandingClock
+from trailingedge.eventlog.io_boundary import Do, Line, Threshold, error_of, is_of_our_own
+from trailingedge.eventlog.loop_counter import count_no_more, counter_of
+from trailingedge.execution.trading_core import Trader
 from trailingedge.live.factory import Entry as Entered
 from trailingedge.live.factory import Surroundings
+from trailingedge.model.market import ExecutionReport
+from trailingedge.model.market_state import View
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.record import failures
-from trailingedge.record.lines import MANY, Bundle, FrameLines, Lines
-from trailingedge.record.standing import StandingClock
-from trailingedge.record.threshold import Do, Line, Threshold, error_of, is_of_our_own
-from trailingedge.record.turns import count_no_more, counter_of
-from trailingedge.record.watchman import Watchman
+from trailingedge.strategy.decide import Decision
 from trailingedge.websocket.transport import Dial, Hear, Socket, hears_at_once
+
+
+class Watchman:
+    """Notes events as they come, and the decision when it is about something else than before."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._about: tuple[object, ...] = ()
+
+    def beat(self, trader: Trader, _: View) -> None:
+        for news in trader.news:
+            self._lines.add(("news", type(news).__name__, news))
+        decision = trader.decision
+        if decision is not None and (about := _about(decision)) != self._about:
+            self._about = about
+            self._lines.add(("decision", about[1:], decision))
+
+    def report(self, _: ExecutionReport) -> None:
+        """It is in the frame."""
+
+
+def _about(decision: Decision) -> tuple[object, ...]:
+    """What is a change of mind when it changes; the first of it, the time of the anchor, only if it does."""
+    memory = decision.memory
+    held = memory.exit
+    return (
+        memory.anchor_ms,
+        decision.acted,
+        memory.phase,
+        memory.regime,
+        None if memory.gate is None else memory.gate.shut_by,
+        None if held is None else (held.kind, held.side, held.ending),
+        decision.hold,
+        decision.halted,
+        decision.trail is not None and decision.trail.armed,
+    )
+
 
 LATE_S: Final = 0.25  # a moment that lasts so long is followed by another one, which has nothing but its time
 _WALL_OFF_MS: Final = 2  # the wall clock is told in milliseconds, so that one more or less means nothing
@@ -75,7 +115,7 @@ class Recorder(Threshold):
             self._lines.add(("over", ["CancelledError", ""]))
             raise
         except Exception as failure:
-            self._lines.add(("over", failures.written(failure)))
+            self._lines.add(("over", error_codec.written(failure)))
             raise
         else:
             self._lines.add(("over", int(code)))
@@ -182,12 +222,12 @@ class Recorder(Threshold):
         outcome = result if error is None else self._written(error)
         self._lines.add(("told", *self._moment(), number, outcome))
         if isinstance(outcome, list):
-            error = error_of(outcome) if outcome == [failures.OWN] else error
+            error = error_of(outcome) if outcome == [error_codec.OWN] else error
         self.told(number, result, error)
 
     def _written(self, error: BaseException) -> list[object]:
         ours = any(is_of_our_own(line, error) for line in self._open_lines.values())
-        return [failures.OWN] if ours else failures.written(error)
+        return [error_codec.OWN] if ours else error_codec.written(error)
 
     def _leave(self, number: int) -> None:
         task = self._tasks.pop(number, None)
@@ -227,7 +267,7 @@ class Recorder(Threshold):
             try:
                 write(text)
             except SessionLost as lost:
-                lines.add(("!>", number, text, failures.written(lost)))
+                lines.add(("!>", number, text, error_codec.written(lost)))
                 raise
             lines.add((">", number, text))  # after it is on its way
 

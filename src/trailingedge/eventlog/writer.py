@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from trailingedge.core.background import Portions
-from trailingedge.record.files import forget, forget_before, make_room, part_path
-from trailingedge.record.lines import Bundle, Entry, encode
+from trailingedge.eventlog.format import Bundle, Entry, encode
+from trailingedge.eventlog.retention import forget, forget_before, make_room, part_path
 
 BATCH_EVERY_S: Final = 0.5
 MOST_WAITING: Final = 50_000  # entries kept for a disk that is slow or full; later ones are counted and left out
