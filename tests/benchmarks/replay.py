@@ -28,7 +28,7 @@ from trailingedge.replay.columns import Columns, TickColumns
 from trailingedge.replay.ground import Ground, ground, open_files
 from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
-from trailingedge.report.story import Story
+from trailingedge.report.model import Story
 from trailingedge.simulator.exchange_spec import Terms
 
 TITLE: Final = "replay: {count:,} ticks in memory, through strategy, chaser and matching"

@@ -16,7 +16,7 @@ from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.model.market import Side
-from trailingedge.report.books import AccountPast, story_of
+from trailingedge.report.from_account import AccountPast, story_of
 from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.orders import OrderType
 

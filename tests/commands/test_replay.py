@@ -12,8 +12,8 @@ from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.main import run
 from trailingedge.replay.columns import Columns
-from trailingedge.replay.progress import Bar, ctrl_c_heeded
 from trailingedge.replay.reading import Progress, columns_of
+from trailingedge.report.progress import Bar, ctrl_c_heeded
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 
 

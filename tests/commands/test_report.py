@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.commands.arena import arena
 from tests.replay.golden import path_of
-from tests.report.stories import a_story
+from tests.report.report_builders import a_story
 
 from trailingedge.commands import premises, report
 from trailingedge.commands.premises import Judgement
@@ -19,11 +19,11 @@ from trailingedge.commands.report import _ending, _moment
 from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode, SessionLost
-from trailingedge.replay.progress import Bar
-from trailingedge.report.data import as_data
-from trailingedge.report.ledger_csv import as_csv
+from trailingedge.report.csv_ledger import as_csv
+from trailingedge.report.file_format import load, save
+from trailingedge.report.json_output import as_data
 from trailingedge.report.page import page
-from trailingedge.report.saved import load, save
+from trailingedge.report.progress import Bar
 from trailingedge.report.terminal import summary_text, terminal_width
 from trailingedge.websocket.transport import Socket
 

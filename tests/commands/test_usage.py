@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from tests.replay import markets
 from tests.replay.golden import path_of
-from tests.report.stories import a_story
+from tests.report.report_builders import a_story
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.main import command_parser, run
-from trailingedge.report.saved import save
+from trailingedge.report.file_format import save
 
 USAGE, CONFIG = ExitCode.USAGE, ExitCode.CONFIG
 KLINES, SESSION, STORY = "ETHFDUSD-1m-2026-07.csv", f"a{SUFFIX}", "a.story.json.gz"

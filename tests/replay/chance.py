@@ -10,7 +10,7 @@ from trailingedge.model.intent import Pricing
 from trailingedge.replay.columns import Columns, KlineColumns, TickColumns
 from trailingedge.replay.ground import Ground
 from trailingedge.replay.run import Replay
-from trailingedge.report.story import Story
+from trailingedge.report.model import Story
 from trailingedge.simulator.exchange_spec import Terms
 
 START_MS: Final = 1_783_000_020_000  # a full minute

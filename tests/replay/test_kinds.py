@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from tests.replay import markets
 from tests.replay.golden import path_of
-from tests.report.stories import a_story
+from tests.report.report_builders import a_story
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.replay.kinds import Kind, kind_of
-from trailingedge.report.ledger_csv import as_csv
-from trailingedge.report.saved import save
+from trailingedge.report.csv_ledger import as_csv
+from trailingedge.report.file_format import save
 
 NOTES = "Dear diary,\nit went up, and then it went down.\n"
 

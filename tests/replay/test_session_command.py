@@ -11,10 +11,10 @@ from tests.replay.golden import path_of
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.replay.comparison import Difference
-from trailingedge.replay.progress import Bar
 from trailingedge.replay.session import Replayed, replay_session
 from trailingedge.replay.session_command import run
 from trailingedge.replay.session_words import as_text
+from trailingedge.report.progress import Bar
 
 STORM = path_of("storm")
 LESS = {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}

@@ -8,7 +8,7 @@ from tests.replay.golden import path_of
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import Side
 from trailingedge.replay.session_story import story_of_session
-from trailingedge.report import saved
+from trailingedge.report import file_format
 from trailingedge.report.terminal import summary_text
 
 
@@ -32,8 +32,8 @@ def test_it_has_exits_fills_orders_candles_and_moments_in_order() -> None:
 
 def test_it_can_be_saved_and_told_again(tmp_path: Path) -> None:
     story = story_of_session(path_of("faulty"))
-    saved.save(story, tmp_path / "a.story.json.gz")
-    assert saved.load(tmp_path / "a.story.json.gz") == story
+    file_format.save(story, tmp_path / "a.story.json.gz")
+    assert file_format.load(tmp_path / "a.story.json.gz") == story
 
 
 def test_of_a_record_that_breaks_off_it_tells_what_there_is_and_says_so(tmp_path: Path) -> None:

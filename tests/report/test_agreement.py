@@ -11,17 +11,17 @@ from math import prod
 from typing import Any
 
 import pytest
-from tests.report.stories import a_long_story, a_one_sided_story, a_quiet_story, a_story
+from tests.report.report_builders import a_long_story, a_one_sided_story, a_quiet_story, a_story
 from tests.report.test_page import Reading, read
 
 from trailingedge.model.market import plain
 from trailingedge.notifications.messages import amounts, figure, lasting, percent
-from trailingedge.report.data import as_data
-from trailingedge.report.figures import rules
-from trailingedge.report.ledger_csv import as_csv
-from trailingedge.report.story import Story
+from trailingedge.report.csv_ledger import as_csv
+from trailingedge.report.json_output import as_data
+from trailingedge.report.model import Story
 from trailingedge.report.tables import missing, slippage
 from trailingedge.report.terminal import summary_text
+from trailingedge.report.totals import rules
 
 STORIES = pytest.mark.parametrize(
     "story",

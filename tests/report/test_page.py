@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
-from tests.report.stories import DAY_MS, MIDNIGHT_MS, a_quiet_story, a_story
-from tests.report.unpack import unpacked
+from tests.report.column_decoder import unpacked
+from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, a_quiet_story, a_story
 
+from trailingedge.report.model import Story
 from trailingedge.report.page import page
-from trailingedge.report.story import Story
 
 # Elements that have no end of their own.
 VOID = {"meta", "line", "path", "rect"}

@@ -3,9 +3,9 @@
 import dataclasses
 
 import pytest
-from tests.report.stories import DAY_MS, MIDNIGHT_MS, a_long_story, a_quiet_story, a_story
+from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, a_long_story, a_quiet_story, a_story
 
-from trailingedge.report.story import Story
+from trailingedge.report.model import Story
 from trailingedge.report.tables import GAPS_SHOWN
 from trailingedge.report.terminal import summary_text, terminal_width
 

@@ -7,7 +7,7 @@ from tests.replay import markets
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
-from trailingedge.replay.progress import Bar
+from trailingedge.report.progress import Bar
 from trailingedge.sweep import command
 from trailingedge.sweep.folds import folds
 from trailingedge.sweep.trial import Outcome, PartResult, Task

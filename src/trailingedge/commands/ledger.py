@@ -21,7 +21,7 @@ from trailingedge.live import factory
 from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
 from trailingedge.reconciliation.backfill import length_ms
 from trailingedge.reconciliation.history_loader import PASSING
-from trailingedge.report.books import AccountPast, exits_between
+from trailingedge.report.from_account import AccountPast, exits_between
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.api_session import Conversation

@@ -23,12 +23,12 @@ from trailingedge.core.errors import ConfigError, ExitCode, UsageError
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.replay.kinds import is_session
 from trailingedge.replay.market_story import add_market_arguments, story_of_market
-from trailingedge.replay.progress import on_stderr
-from trailingedge.report import saved
-from trailingedge.report.data import as_data
-from trailingedge.report.ledger_csv import as_csv
+from trailingedge.report import file_format
+from trailingedge.report.csv_ledger import as_csv
+from trailingedge.report.json_output import as_data
+from trailingedge.report.model import Story
 from trailingedge.report.page import page
-from trailingedge.report.story import Story
+from trailingedge.report.progress import on_stderr
 from trailingedge.report.terminal import summary_text, terminal_width
 
 _DESCRIPTION: Final = """\
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--save",
         type=Path,
         metavar="FILE",
-        help=f"{_OF_MARKETS}save the story for trailing-edge report, usually as NAME{saved.SUFFIX}",
+        help=f"{_OF_MARKETS}save the story for trailing-edge report, usually as NAME{file_format.SUFFIX}",
     )
     settings = parser.add_argument_group(
         "settings", "A session has those that it was recorded with, but for --set and --fee."
@@ -163,7 +163,7 @@ def _crowded(arguments: argparse.Namespace) -> Iterator[str]:
 def _tell(story: Story, arguments: argparse.Namespace) -> None:
     """Files first, named on stderr, so that stdout holds one thing and nothing else."""
     if arguments.save is not None:
-        saved.save(story, arguments.save)
+        file_format.save(story, arguments.save)
         print(f"saved: {arguments.save}", file=sys.stderr)
     if arguments.csv is not None:
         usage.write(as_csv(story), "--csv", arguments.csv, f"ledger: {arguments.csv}")

@@ -33,12 +33,12 @@ from trailingedge.core.errors import (
     SessionLost,
 )
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.report import saved
-from trailingedge.report.books import story_of
-from trailingedge.report.data import as_data
-from trailingedge.report.ledger_csv import as_csv
+from trailingedge.report import file_format
+from trailingedge.report.csv_ledger import as_csv
+from trailingedge.report.from_account import story_of
+from trailingedge.report.json_output import as_data
+from trailingedge.report.model import Story
 from trailingedge.report.page import page
-from trailingedge.report.story import Story
 from trailingedge.report.terminal import summary_text, terminal_width
 
 USUAL_DAYS: Final = 30
@@ -51,7 +51,7 @@ by the trades and orders that the exchange has of it.
 _EXAMPLES: Final = f"""\
 examples:
   trailing-edge report logs/trailingedge_2026-07-02_14-47-00{SUFFIX}
-  trailing-edge report june{saved.SUFFIX} --html june.html
+  trailing-edge report june{file_format.SUFFIX} --html june.html
   trailing-edge report --account --mode live --days 90 --csv > ledger.csv
 
 exit codes:
@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--html", type=Path, metavar="FILE", help="write a page with charts, readable offline (-: print it)"
     )
-    form.add_argument("--save", type=Path, metavar="FILE", help=f"save the story, usually as NAME{saved.SUFFIX}")
+    form.add_argument("--save", type=Path, metavar="FILE", help=f"save the story, usually as NAME{file_format.SUFFIX}")
     settings = parser.add_argument_group("settings", "For --account alone: a file is told as it was.")
     flags.add_arguments(settings)
 
@@ -117,7 +117,7 @@ def run(
 def _tell(story: Story, arguments: argparse.Namespace) -> None:
     """On stdout in one form; files are named on stderr, so that stdout holds nothing else."""
     if arguments.save:
-        saved.save(story, arguments.save)
+        file_format.save(story, arguments.save)
         print(f"saved: {arguments.save}", file=sys.stderr)
     if arguments.html:
         usage.write(page(story), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
@@ -143,13 +143,13 @@ def _of_file(path: Path) -> Story:
     """Of a recorded session, or as it was saved. Raises ConfigError."""
     from trailingedge.replay import kinds  # a report of the account needs no files
 
-    return _of_session(path) if kinds.to_be_told(path) is kinds.Kind.SESSION else saved.load(path)
+    return _of_session(path) if kinds.to_be_told(path) is kinds.Kind.SESSION else file_format.load(path)
 
 
 def _of_session(path: Path) -> Story:
     """A session as the daemon recorded it, to its end or until Ctrl-C. Raises ConfigError, and KeyboardInterrupt."""
-    from trailingedge.replay.progress import ctrl_c_heeded, on_stderr, seen_on
     from trailingedge.replay.session_story import story_of_session  # the whole daemon, for this alone
+    from trailingedge.report.progress import ctrl_c_heeded, on_stderr, seen_on
 
     bar = on_stderr()
     try:

@@ -14,7 +14,7 @@ from typing import Final
 
 from trailingedge.commands import flags
 from trailingedge.core.errors import ConfigError, ExitCode, UsageError
-from trailingedge.report.story import Story
+from trailingedge.report.model import Story
 from trailingedge.report.tables import missing
 
 STDOUT: Final = Path("-")

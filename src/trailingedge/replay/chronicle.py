@@ -14,8 +14,8 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
 from trailingedge.replay import candles
 from trailingedge.replay.columns import Grid
-from trailingedge.replay.deeds import fill_of, order_event_of
-from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.report.order_log import fill_of, order_event_of
 from trailingedge.risk.circuit_breakers import BreakerTripped, Trip
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Params

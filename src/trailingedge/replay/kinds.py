@@ -13,8 +13,8 @@ from typing import Final
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.eventlog.retention import SUFFIX as SESSION_SUFFIX
-from trailingedge.report.saved import FORMAT
-from trailingedge.report.saved import SUFFIX as STORY_SUFFIX
+from trailingedge.report.file_format import FORMAT
+from trailingedge.report.file_format import SUFFIX as STORY_SUFFIX
 from trailingedge.simulator.feeds.csv_files import CsvFile
 
 _PEEKED: Final = 1 << 12

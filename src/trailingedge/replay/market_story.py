@@ -16,10 +16,10 @@ from trailingedge.notifications.messages import counted
 from trailingedge.notifications.risk_messages import breaker_until, measured
 from trailingedge.replay.columns import Columns, opening_price
 from trailingedge.replay.ground import Ground, doubts, ground, open_files, too_small
-from trailingedge.replay.progress import Bar, ctrl_c_heeded
 from trailingedge.replay.reading import columns_of
 from trailingedge.replay.run import Replay
-from trailingedge.report.story import Story
+from trailingedge.report.model import Story
+from trailingedge.report.progress import Bar, ctrl_c_heeded
 from trailingedge.risk.circuit_breakers import Breaker, Trip
 from trailingedge.simulator.amounts import balances, fraction
 

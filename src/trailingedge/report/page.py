@@ -12,10 +12,10 @@ from typing import Final
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.market import Regime, Side
 from trailingedge.notifications import messages
-from trailingedge.report.figures import Equity, equity, rules, totals
-from trailingedge.report.packing import Column, packed
-from trailingedge.report.story import Story
+from trailingedge.report.column_codec import Column, packed
+from trailingedge.report.model import Story
 from trailingedge.report.tables import WON, Table, date, days_table, exits_table, hits, missing, moment
+from trailingedge.report.totals import Equity, equity, rules, totals
 
 _TIME_MS: Final = 100.0  # of what is drawn; a page is not that wide
 _DRAWDOWN: Final = 1e-6

@@ -11,8 +11,8 @@ from trailingedge.accounting.summary_json import DayTotals
 from trailingedge.model.intent import Cause
 from trailingedge.model.market import SymbolRules, plain
 from trailingedge.notifications.messages import EXIT_NAMES, amounts, counted, figure, lasting, percent
-from trailingedge.report.figures import DAY_MS, days, rules
-from trailingedge.report.story import Story
+from trailingedge.report.model import Story
+from trailingedge.report.totals import DAY_MS, days, rules
 
 NOTHING: Final = "–"
 GAPS_SHOWN: Final = 8

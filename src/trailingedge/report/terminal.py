@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trailingedge.notifications import messages
-from trailingedge.report.figures import rules, totals
-from trailingedge.report.story import Story
+from trailingedge.report.model import Story
 from trailingedge.report.tables import WON, Table, days_table, exits_table, hits, missing, moment
+from trailingedge.report.totals import rules, totals
 
 USUAL_WIDTH: Final = 80
 _NARROWEST: Final = 40

@@ -21,7 +21,7 @@ from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.replay.ground import doubts, ground, too_small
 from trailingedge.replay.market_story import add_market_arguments
-from trailingedge.replay.progress import ctrl_c_heeded, on_stderr
+from trailingedge.report.progress import ctrl_c_heeded, on_stderr
 from trailingedge.report.terminal import terminal_width
 from trailingedge.sweep.engines import ENGINES, engine_named
 from trailingedge.sweep.folds import folds

@@ -3,9 +3,9 @@
 import csv
 import io
 
-from tests.report.stories import a_quiet_story, a_story
+from tests.report.report_builders import a_quiet_story, a_story
 
-from trailingedge.report.ledger_csv import COLUMNS, as_csv
+from trailingedge.report.csv_ledger import COLUMNS, as_csv
 
 
 def test_each_fill_is_a_row_that_a_tax_tool_can_read() -> None:

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from trailingedge.replay.progress import Bar, ctrl_c_heeded, seen_on
+from trailingedge.report.progress import Bar, ctrl_c_heeded, seen_on
 
 
 class Terminal(io.StringIO):

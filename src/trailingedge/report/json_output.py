@@ -1,8 +1,8 @@
 """A story for machines, in the one shape of summary, replay and report."""
 
 from trailingedge.accounting.summary_json import shape
-from trailingedge.report.figures import days, totals
-from trailingedge.report.story import Story
+from trailingedge.report.model import Story
+from trailingedge.report.totals import days, totals
 
 
 def as_data(story: Story) -> dict[str, object]:

@@ -4,12 +4,12 @@ import dataclasses
 import math
 
 import pytest
-from tests.report.stories import DAY_MS, MIDNIGHT_MS, D, a_one_sided_story, a_quiet_story, a_story, moment
+from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, D, a_one_sided_story, a_quiet_story, a_story, moment
 
 from trailingedge.accounting.statistics import HitRate, hit_rate
 from trailingedge.model.intent import Kind
-from trailingedge.report.figures import days, equity, exit_ids, rules, totals
-from trailingedge.report.story import Story
+from trailingedge.report.model import Story
+from trailingedge.report.totals import days, equity, exit_ids, rules, totals
 
 STORIES = pytest.mark.parametrize(
     "story", [a_story(), a_quiet_story(), a_one_sided_story()], ids=["usual", "quiet", "one"]

@@ -12,8 +12,8 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Kline, OrderStatus, Regime, Side
-from trailingedge.report.books import AccountPast, story_of
-from trailingedge.report.story import Story
+from trailingedge.report.from_account import AccountPast, story_of
+from trailingedge.report.model import Story
 
 MINUTES = 10
 

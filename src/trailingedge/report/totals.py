@@ -15,7 +15,7 @@ from trailingedge.accounting.statistics import FinishedExit, growth, hit_rate
 from trailingedge.accounting.summary_json import DayTotals, Totals
 from trailingedge.model.client_order_ids import OwnId
 from trailingedge.model.market import ZERO, SymbolRules
-from trailingedge.report.story import Fill, Story
+from trailingedge.report.model import Fill, Story
 
 DAY_MS: Final = 86_400_000
 

@@ -3,7 +3,7 @@
 import pytest
 from tests.execution.order_builders import NUMBER, RULES, D
 from tests.reconciliation.account_histories import Past, at
-from tests.report.test_books import candles
+from tests.report.test_from_account import candles
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.indicators.donchian import DonchianChannel
@@ -11,7 +11,7 @@ from trailingedge.model.intent import Kind
 from trailingedge.model.market import Regime, Side
 from trailingedge.reconciliation.exit_history import past_exits, past_notes
 from trailingedge.reconciliation.timeline import Chapter, turns_of
-from trailingedge.report.fold import Fold, Stance
+from trailingedge.report.strategy_series import Fold, Stance
 
 
 def folded(past: Past, *closes: str) -> tuple[list[Stance], dict[int, float]]:

@@ -5,9 +5,9 @@ import json
 import zlib
 
 import pytest
-from tests.report.unpack import unpacked
+from tests.report.column_decoder import unpacked
 
-from trailingedge.report.packing import Column, packed
+from trailingedge.report.column_codec import Column, packed
 
 
 def test_numbers_come_back_and_missing_ones_stay_missing() -> None:

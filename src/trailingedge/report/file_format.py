@@ -18,7 +18,7 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.disclosure import UNTOLD
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Regime, Side, plain
-from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
 
 FORMAT: Final = "trailing-edge story"
 VERSION: Final = 1

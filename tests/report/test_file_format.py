@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.report.stories import a_one_sided_story, a_quiet_story, a_story
+from tests.report.report_builders import a_one_sided_story, a_quiet_story, a_story
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.report.saved import load, save
-from trailingedge.report.story import Story
+from trailingedge.report.file_format import load, save
+from trailingedge.report.model import Story
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from trailingedge.execution.order_events import OrderPlaced, OrderReplaced, Orde
 from trailingedge.execution.trader_events import News
 from trailingedge.model.market import ExecutionReport, ExecutionType
 from trailingedge.reconciliation.exit_ledger import exit_id
-from trailingedge.report.story import Fill, OrderEvent
+from trailingedge.report.model import Fill, OrderEvent
 
 
 def fill_of(report: ExecutionReport) -> Fill | None:

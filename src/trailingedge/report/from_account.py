@@ -30,8 +30,8 @@ from trailingedge.notifications.messages import counted
 from trailingedge.reconciliation.exit_history import PastExit, past_exits, past_notes
 from trailingedge.reconciliation.exit_ledger import exit_id
 from trailingedge.reconciliation.timeline import Chapter, place_of, turns_of
-from trailingedge.report.fold import Fold, Stance
-from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.report.strategy_series import Fold, Stance
 from trailingedge.strategy.inputs import Params
 
 _ONE_MOMENT_MS: Final = 1

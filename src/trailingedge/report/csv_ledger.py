@@ -6,8 +6,8 @@ from typing import Final
 
 from trailingedge.accounting.summary_json import iso, kind_name
 from trailingedge.model.market import plain
-from trailingedge.report.figures import exit_ids
-from trailingedge.report.story import Fill, Story
+from trailingedge.report.model import Fill, Story
+from trailingedge.report.totals import exit_ids
 
 COLUMNS: Final = (
     "time_utc",

@@ -3,9 +3,9 @@
 import json
 
 from tests.accounting.test_summary_json import SHAPE
-from tests.report.stories import a_quiet_story, a_story
+from tests.report.report_builders import a_quiet_story, a_story
 
-from trailingedge.report.data import as_data
+from trailingedge.report.json_output import as_data
 
 
 def test_the_shape_is_the_one_of_a_summary() -> None:

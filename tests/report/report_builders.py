@@ -7,7 +7,7 @@ from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.model.client_order_ids import OwnId
 from trailingedge.model.intent import Cause, Kind
 from trailingedge.model.market import Regime, Side
-from trailingedge.report.story import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
 
 D = Decimal
 MIDNIGHT_MS = 1_782_950_400_000  # 2026-07-02
