@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from tests.replay import markets
+from tests.backtest import market_files
 
 from trailingedge.config import Settings
 from trailingedge.embedded import relabelled, sim_tape
 
 
 def test_a_market_that_is_played_as_another_is_warned_of(tmp_path: Path) -> None:
-    path = markets.write_klines(tmp_path, 7, 5)
+    path = market_files.write_klines(tmp_path, 7, 5)
     settings = Settings(symbol="BTCUSDT")
     assert sim_tape(settings, [path], None).symbol == "BTCUSDT"
     (warning,) = relabelled([path], settings.symbol)

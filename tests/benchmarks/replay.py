@@ -23,11 +23,11 @@ from typing import Any, Final
 
 from tests.benchmarks.figures import table
 
+from trailingedge.backtest.columns import Columns, TickColumns
+from trailingedge.backtest.engine import Replay
+from trailingedge.backtest.inputs import Ground, ground, open_files
+from trailingedge.backtest.market_loader import columns_of
 from trailingedge.config import Settings
-from trailingedge.replay.columns import Columns, TickColumns
-from trailingedge.replay.ground import Ground, ground, open_files
-from trailingedge.replay.reading import columns_of
-from trailingedge.replay.run import Replay
 from trailingedge.report.model import Story
 from trailingedge.simulator.exchange_spec import Terms
 

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.replay import markets
+from tests.backtest import market_files
 from tests.replay.golden import path_of
 
+from trailingedge.backtest.columns import Columns
+from trailingedge.backtest.market_loader import Progress, columns_of
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.main import run
-from trailingedge.replay.columns import Columns
-from trailingedge.replay.reading import Progress, columns_of
 from trailingedge.report.progress import Bar, ctrl_c_heeded
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 
@@ -20,7 +20,7 @@ from trailingedge.simulator.feeds.recorded import RecordedMarket
 @pytest.fixture
 def klines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)  # no env file of whoever runs the tests
-    return str(markets.write_klines(tmp_path, 7, 92))
+    return str(market_files.write_klines(tmp_path, 7, 92))
 
 
 def test_the_summary_is_told_on_stdout_and_nothing_else(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +156,7 @@ def test_a_market_is_not_told_as_another_ones(
 def test_after_ctrl_c_there_is_what_there_is_so_far(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("trailingedge.replay.reading._ROWS", 10)  # so that there is a half-way
+    monkeypatch.setattr("trailingedge.backtest.market_loader._ROWS", 10)  # so that there is a half-way
     shown: list[float] = []
 
     def press_half_way(_: Bar, share: float, __: str) -> None:
@@ -180,7 +180,7 @@ def test_ctrl_c_while_the_files_are_looked_through_says_that_nothing_was_replaye
         signal.raise_signal(signal.SIGINT)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trailingedge.replay.market_story.open_files", press_twice)
+    monkeypatch.setattr("trailingedge.backtest.market_report.open_files", press_twice)
     assert run(["replay", klines]) == ExitCode.INTERRUPTED
     told = capsys.readouterr()
     assert told.out == ""
@@ -194,7 +194,7 @@ def test_ctrl_c_before_the_first_candle_leaves_nothing_to_tell(
         signal.raise_signal(signal.SIGINT)
         return columns_of(market, progress)
 
-    monkeypatch.setattr("trailingedge.replay.market_story.columns_of", press_at_once)
+    monkeypatch.setattr("trailingedge.backtest.market_report.columns_of", press_at_once)
     assert run(["replay", klines]) == ExitCode.INTERRUPTED
     assert capsys.readouterr().out == ""
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.replay import markets
+from tests.backtest import market_files
 from tests.replay.golden import path_of
 from tests.report.report_builders import a_story
 
@@ -26,7 +26,7 @@ WORDS = ("replay", "report", "sweep")
 @pytest.fixture(autouse=True)
 def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    markets.write_klines(tmp_path, 7, 92)
+    market_files.write_klines(tmp_path, 7, 92)
     Path(SESSION).write_bytes(path_of("storm").read_bytes())
     save(a_story(), Path(STORY))
     Path("wrong.env").write_text("BUFFER=2\n", encoding="utf-8")

@@ -3,7 +3,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.replay import markets
+from tests.backtest import market_files
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
@@ -18,7 +18,7 @@ VARIED = ["--vary", "HARD_STOP_THRESHOLD_FRAC=0.005,0.02", "--vary", "BUFFER=0.0
 @pytest.fixture
 def klines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
-    return str(markets.write_klines(tmp_path, 7, 92))
+    return str(market_files.write_klines(tmp_path, 7, 92))
 
 
 def test_the_table_is_told_and_what_it_is_worth(klines: str, capsys: pytest.CaptureFixture[str]) -> None:

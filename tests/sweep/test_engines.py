@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.replay import markets
+from tests.backtest import market_files
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError
@@ -18,8 +18,8 @@ TRIALS: list[Trial] = [(0, {}), (1, {"BUFFER": "0.01"}), (2, {"MIN_GAIN_TRIGGER_
 
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
-    file = markets.write_klines(tmp_path, 7, 92)
-    return Task((str(file),), None, Settings(), {"ETH": Decimal(1)}, splits=(markets.START_MS + 45 * 60_000,))
+    file = market_files.write_klines(tmp_path, 7, 92)
+    return Task((str(file),), None, Settings(), {"ETH": Decimal(1)}, splits=(market_files.START_MS + 45 * 60_000,))
 
 
 def tried(engine: Engine, task: Task, jobs: int) -> dict[int, Outcome]:
@@ -53,8 +53,8 @@ def test_whoever_is_started_where_ctrl_c_is_unheard_never_hears_it() -> None:
 
 def test_the_market_is_looked_at_to_its_end(task: Task) -> None:
     scene = look(task)
-    assert scene.from_ms == markets.START_MS
-    assert scene.to_ms == markets.START_MS + 92 * 60_000
+    assert scene.from_ms == market_files.START_MS
+    assert scene.to_ms == market_files.START_MS + 92 * 60_000
     assert scene.market.symbol == "ETHFDUSD"
 
 

@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from trailingedge.backtest.file_kinds import is_session
+from trailingedge.backtest.market_report import add_market_arguments, story_of_market
 from trailingedge.commands import flags, usage
 from trailingedge.commands.usage import STDOUT
 from trailingedge.config import Settings
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, ExitCode, UsageError
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.replay.kinds import is_session
-from trailingedge.replay.market_story import add_market_arguments, story_of_market
 from trailingedge.report import file_format
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.json_output import as_data

@@ -141,9 +141,9 @@ def _failed(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
 
 def _of_file(path: Path) -> Story:
     """Of a recorded session, or as it was saved. Raises ConfigError."""
-    from trailingedge.replay import kinds  # a report of the account needs no files
+    from trailingedge.backtest import file_kinds  # a report of the account needs no files
 
-    return _of_session(path) if kinds.to_be_told(path) is kinds.Kind.SESSION else file_format.load(path)
+    return _of_session(path) if file_kinds.to_be_told(path) is file_kinds.Kind.SESSION else file_format.load(path)
 
 
 def _of_session(path: Path) -> Story:

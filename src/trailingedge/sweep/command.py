@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from trailingedge.backtest.inputs import doubts, ground, too_small
+from trailingedge.backtest.market_report import add_market_arguments
 from trailingedge.commands import flags, usage
 from trailingedge.commands.replay import read_settings
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.errors import ConfigError, ExitCode
-from trailingedge.replay.ground import doubts, ground, too_small
-from trailingedge.replay.market_story import add_market_arguments
 from trailingedge.report.progress import ctrl_c_heeded, on_stderr
 from trailingedge.report.terminal import terminal_width
 from trailingedge.sweep.engines import ENGINES, engine_named

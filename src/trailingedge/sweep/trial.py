@@ -10,12 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from trailingedge.backtest.columns import Columns, KlineColumns, opening_price
+from trailingedge.backtest.engine import Replay
+from trailingedge.backtest.inputs import ground, open_files
+from trailingedge.backtest.market_loader import columns_of
+from trailingedge.backtest.recorder import Part
 from trailingedge.config import Settings
-from trailingedge.replay.chronicle import Part
-from trailingedge.replay.columns import Columns, KlineColumns, opening_price
-from trailingedge.replay.ground import ground, open_files
-from trailingedge.replay.reading import columns_of
-from trailingedge.replay.run import Replay
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 from trailingedge.sweep.space import Combination, applied
 

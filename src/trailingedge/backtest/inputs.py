@@ -7,13 +7,13 @@ from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Final
 
+from trailingedge.backtest.file_kinds import only_markets
+from trailingedge.backtest.matching import rules_of
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems, problems_with_exchange
 from trailingedge.core.errors import ConfigError
 from trailingedge.live import factory
 from trailingedge.model.market import ZERO, BookTop, plain
-from trailingedge.replay.kinds import only_markets
-from trailingedge.replay.venue import rules_of
 from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.feeds.inspection import interval_name, of_another
 from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market

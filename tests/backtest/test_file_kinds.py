@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.replay import markets
+from tests.backtest import market_files
 from tests.replay.golden import path_of
 from tests.report.report_builders import a_story
 
+from trailingedge.backtest.file_kinds import Kind, kind_of
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
-from trailingedge.replay.kinds import Kind, kind_of
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.file_format import save
 
@@ -26,7 +26,7 @@ def _nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_market(folder: Path) -> Path:
-    return markets.write_klines(folder, 7, 5)
+    return market_files.write_klines(folder, 7, 5)
 
 
 def a_zipped_market(folder: Path) -> Path:

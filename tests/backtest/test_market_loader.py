@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from tests.replay import markets
+from tests.backtest import market_files
 
+from trailingedge.backtest.columns import KlineColumns
+from trailingedge.backtest.market_loader import columns_of, grid_of
+from trailingedge.backtest.segments import walked
 from trailingedge.core.errors import ConfigError
-from trailingedge.replay.columns import KlineColumns
-from trailingedge.replay.reading import columns_of, grid_of
-from trailingedge.replay.stretches import walked
 from trailingedge.simulator.feeds.candle_path import GridWalker
 from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
 from trailingedge.simulator.feeds.ticks import Tick
@@ -27,8 +27,8 @@ def ticks_of(market: RecordedMarket) -> list[Tick]:
     return told
 
 
-@pytest.mark.parametrize("write", [markets.write_klines, markets.write_trades, markets.write_quotes])
-def test_the_columns_are_the_tape_of_the_same_files(write: markets.Write, tmp_path: Path) -> None:
+@pytest.mark.parametrize("write", [market_files.write_klines, market_files.write_trades, market_files.write_quotes])
+def test_the_columns_are_the_tape_of_the_same_files(write: market_files.Write, tmp_path: Path) -> None:
     market = open_market([write(tmp_path, 1, 30)])
     assert ticks_of(market) == list(market)
 
@@ -43,7 +43,7 @@ def test_klines_that_overlap_are_told_once(tmp_path: Path) -> None:
 
 
 def kline(number: int, close: str = "1.5") -> str:
-    ms = markets.START_MS + number * 60_000
+    ms = market_files.START_MS + number * 60_000
     return KLINE.format(ms=ms, open="1.00", high="2.00", low="0.50", close=close, volume="12.500", end=ms + 59_999)
 
 
@@ -52,7 +52,9 @@ def test_trades_finer_than_those_surveyed_are_put_on_the_grid(tmp_path: Path, mo
     path = tmp_path / "ETHUSDT-trades-2026-07.csv"
     rows = [(1, "10.00", "1.5", "True"), (2, "10.01", "2.5", "False"), (3, "10.0149", "0.3333", "False")]
     path.write_text(
-        "\n".join(f"{number},{price},{size},0,{markets.START_MS},{maker},True" for number, price, size, maker in rows),
+        "\n".join(
+            f"{number},{price},{size},0,{market_files.START_MS},{maker},True" for number, price, size, maker in rows
+        ),
         encoding="utf-8",
     )
     market = open_market([path])
@@ -68,8 +70,8 @@ def test_a_row_that_says_nothing_is_refused_in_the_words_of_the_tape(
 ) -> None:
     monkeypatch.setattr("trailingedge.simulator.feeds.inspection.SURVEYED_ROWS", 2)
     path = tmp_path / "ETHUSDT-trades-2026-07.csv"
-    good = "".join(f"{number},10.0{number},1,0,{markets.START_MS},True,True\n" for number in (1, 2))
-    path.write_text(good + row.format(ms=markets.START_MS), encoding="utf-8")
+    good = "".join(f"{number},10.0{number},1,0,{market_files.START_MS},True,True\n" for number in (1, 2))
+    path.write_text(good + row.format(ms=market_files.START_MS), encoding="utf-8")
     market = open_market([path])
     with pytest.raises(ConfigError) as by_columns:
         ticks_of(market)
@@ -80,14 +82,14 @@ def test_a_row_that_says_nothing_is_refused_in_the_words_of_the_tape(
 
 def test_the_progress_ends_at_the_whole(tmp_path: Path) -> None:
     shares: list[float] = []
-    market = open_market([markets.write_trades(tmp_path, 1, 30)])
+    market = open_market([market_files.write_trades(tmp_path, 1, 30)])
     list(columns_of(market, shares.append))
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 
 
 def test_a_price_that_no_grid_holds_is_named_with_its_file(tmp_path: Path) -> None:
-    path = markets.write_klines(tmp_path, 7, 92)
+    path = market_files.write_klines(tmp_path, 7, 92)
     rows = path.read_text(encoding="utf-8").splitlines()
     cells = rows[50].split(",")
     cells[2] = "1" + "0" * 30

@@ -2,11 +2,11 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from tests.replay import chance
+from tests.backtest import random_market
 
-from trailingedge.replay.candles import Candles
-from trailingedge.replay.columns import Columns, Grid
-from trailingedge.replay.stretches import stretches
+from trailingedge.backtest.candles import Candles
+from trailingedge.backtest.columns import Columns, Grid
+from trailingedge.backtest.segments import stretches
 from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines
@@ -17,8 +17,8 @@ GRID = Grid(Terms().tick_size, Terms().step_size)
 def market(kind: str, seed: int) -> list[Columns]:
     dice = Random(f"stretches {kind} {seed}")
     if kind == "klines":
-        return chance.klines(dice, 60, swing=3.0)
-    return chance.ticks(dice, 400, swing=1.0, trades=kind == "trades")
+        return random_market.klines(dice, 60, swing=3.0)
+    return random_market.ticks(dice, 400, swing=1.0, trades=kind == "trades")
 
 
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])

@@ -2,35 +2,35 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from tests.replay import chance
+from tests.backtest import random_market
 
-from trailingedge.replay.columns import Columns
-from trailingedge.replay.run import Replay
+from trailingedge.backtest.columns import Columns
+from trailingedge.backtest.engine import Replay
 
 
 def market(kind: str, dice: Random) -> list[Columns]:
     if kind == "klines":
-        return chance.klines(dice, 80, swing=dice.choice((8.0, 60.0)))
-    return chance.ticks(dice, 400, swing=dice.choice((4.0, 25.0)), trades=kind == "trades")
+        return random_market.klines(dice, 80, swing=dice.choice((8.0, 60.0)))
+    return random_market.ticks(dice, 400, swing=dice.choice((4.0, 25.0)), trades=kind == "trades")
 
 
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_passed_over_would_have_changed_nothing(kind: str, seed: int) -> None:
     dice = Random(f"{kind} {seed}")
-    settings, told = chance.settings(dice), market(kind, dice)
-    swift, swiftly = chance.replayed(settings, told)
-    slow, slowly = chance.replayed(settings, told, thorough=True)
+    settings, told = random_market.settings(dice), market(kind, dice)
+    swift, swiftly = random_market.replayed(settings, told)
+    slow, slowly = random_market.replayed(settings, told, thorough=True)
     assert swift == slow
     assert swiftly.beats < slowly.beats
 
 
 def test_a_replay_in_parts_comes_to_the_same_as_in_one_piece() -> None:
     dice = Random("parts")
-    settings, told = chance.settings(dice), chance.klines(dice, 200, swing=30.0)
-    whole, _ = chance.replayed(settings, told)
-    splits = [chance.START_MS + minutes * 60_000 for minutes in (50, 51, 130)]
-    replay = Replay(chance.standing(settings), splits=splits)
+    settings, told = random_market.settings(dice), random_market.klines(dice, 200, swing=30.0)
+    whole, _ = random_market.replayed(settings, told)
+    splits = [random_market.START_MS + minutes * 60_000 for minutes in (50, 51, 130)]
+    replay = Replay(random_market.standing(settings), splits=splits)
     replay.run(told)
     parts = replay.chronicle.parts
     assert len(parts) == 4

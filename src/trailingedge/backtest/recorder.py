@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.accounting.statistics import Mark, Tally
+from trailingedge.backtest import candles
+from trailingedge.backtest.columns import Grid
 from trailingedge.execution.trader_events import News
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
-from trailingedge.replay import candles
-from trailingedge.replay.columns import Grid
 from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.report.order_log import fill_of, order_event_of
 from trailingedge.risk.circuit_breakers import BreakerTripped, Trip

@@ -5,11 +5,11 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
+from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
+from trailingedge.backtest.engine import Replay
+from trailingedge.backtest.inputs import Ground
 from trailingedge.config import Settings
 from trailingedge.model.intent import Pricing
-from trailingedge.replay.columns import Columns, KlineColumns, TickColumns
-from trailingedge.replay.ground import Ground
-from trailingedge.replay.run import Replay
 from trailingedge.report.model import Story
 from trailingedge.simulator.exchange_spec import Terms
 

@@ -8,10 +8,8 @@ nothing. Meanwhile it keeps the high, which is all that quiet ticks leave behind
 from math import ceil, inf
 from typing import Protocol
 
-from trailingedge.indicators.donchian import Channel
-from trailingedge.model.intent import Pricing
-from trailingedge.model.market import Regime, Side
-from trailingedge.replay.bounds import (
+from trailingedge.backtest.columns import Numbers, TickColumns
+from trailingedge.backtest.no_action_bounds import (
     FAR,
     Quiet,
     Standing,
@@ -22,8 +20,10 @@ from trailingedge.replay.bounds import (
     widest_base_bounds,
     widest_quote_bounds,
 )
-from trailingedge.replay.columns import Numbers, TickColumns
-from trailingedge.replay.stretches import Stretch
+from trailingedge.backtest.segments import Stretch
+from trailingedge.indicators.donchian import Channel
+from trailingedge.model.intent import Pricing
+from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.inputs import Params
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from trailingedge.accounting.summary_json import told_settings
+from trailingedge.backtest.columns import Columns, opening_price
+from trailingedge.backtest.engine import Replay
+from trailingedge.backtest.inputs import Ground, doubts, ground, open_files, too_small
+from trailingedge.backtest.market_loader import columns_of
 from trailingedge.config import Settings
 from trailingedge.model.market import plain
 from trailingedge.notifications.messages import counted
 from trailingedge.notifications.risk_messages import breaker_until, measured
-from trailingedge.replay.columns import Columns, opening_price
-from trailingedge.replay.ground import Ground, doubts, ground, open_files, too_small
-from trailingedge.replay.reading import columns_of
-from trailingedge.replay.run import Replay
 from trailingedge.report.model import Story
 from trailingedge.report.progress import Bar, ctrl_c_heeded
 from trailingedge.risk.circuit_breakers import Breaker, Trip

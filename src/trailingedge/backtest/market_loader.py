@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
+from trailingedge.backtest.columns import Columns, Grid, KlineColumns, TickColumns
 from trailingedge.model.market import Side, floor_to_step, passive
-from trailingedge.replay.columns import Columns, Grid, KlineColumns, TickColumns
 from trailingedge.simulator.feeds.csv_files import CsvFile
 from trailingedge.simulator.feeds.csv_schemas import (
     KLINE_CELLS,

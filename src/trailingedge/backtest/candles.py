@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from trailingedge.backtest.columns import Grid
+from trailingedge.backtest.segments import Stretch
 from trailingedge.model.market import Kline
-from trailingedge.replay.columns import Grid
-from trailingedge.replay.stretches import Stretch
 
 
 class Candle(NamedTuple):

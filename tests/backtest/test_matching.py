@@ -6,8 +6,10 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from tests.replay import chance
+from tests.backtest import random_market
 
+from trailingedge.backtest.columns import Grid, TickColumns
+from trailingedge.backtest.matching import Venue, rules_of
 from trailingedge.core.clock import HandClock
 from trailingedge.model.market import ExecutionReport, Side, SymbolRules
 from trailingedge.model.order_commands import (
@@ -23,8 +25,6 @@ from trailingedge.model.order_commands import (
     ReplaceAnswered,
 )
 from trailingedge.model.order_outcomes import Done, Outcome, Refused
-from trailingedge.replay.columns import Grid, TickColumns
-from trailingedge.replay.venue import Venue, rules_of
 from trailingedge.simulator.errors import Refusal
 from trailingedge.simulator.exchange import Exchange, Replacement, ReplaceMode
 from trailingedge.simulator.exchange_spec import Terms
@@ -124,7 +124,7 @@ def some_command(dice: Random, both: Both, tag: int) -> OrderCommand:
 def test_whatever_is_ordered_comes_to_the_same_as_at_the_exchange(seed: int, trades: bool) -> None:
     dice, both, tag = Random(f"venue {seed} {trades}"), Both(), 0
     told: list[ExecutionReport] = []
-    for columns in chance.ticks(dice, 150, swing=2.0, trades=trades):
+    for columns in random_market.ticks(dice, 150, swing=2.0, trades=trades):
         assert isinstance(columns, TickColumns)
         for index in range(len(columns)):
             both.play(columns, index)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
-from trailingedge.replay.columns import Columns, KlineColumns, TickColumns
+from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
 from trailingedge.simulator.feeds.candle_path import GridWalker, frames_in
 
 Prices = tuple[int, int, int, int]

@@ -5,16 +5,16 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.replay import markets
+from tests.backtest import market_files
 from tests.simulation.day import simulate
 
+from trailingedge.backtest.engine import Replay
+from trailingedge.backtest.inputs import ground
+from trailingedge.backtest.market_loader import columns_of
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.intent import Pricing
 from trailingedge.model.market import Side
-from trailingedge.replay.ground import ground
-from trailingedge.replay.reading import columns_of
-from trailingedge.replay.run import Replay
 from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
 
@@ -54,12 +54,12 @@ def by_the_replay(market: RecordedMarket, settings: Settings) -> Filled:
 @pytest.mark.parametrize(
     ("write", "settings"),
     [
-        pytest.param(markets.write_klines, Settings(), id="klines"),
-        pytest.param(markets.write_trades, Settings(), id="trades"),
-        pytest.param(markets.write_quotes, LIVELY, id="quotes, lively settings"),
+        pytest.param(market_files.write_klines, Settings(), id="klines"),
+        pytest.param(market_files.write_trades, Settings(), id="trades"),
+        pytest.param(market_files.write_quotes, LIVELY, id="quotes, lively settings"),
     ],
 )
-def test_the_fills_are_the_daemons(write: markets.Write, settings: Settings, tmp_path: Path) -> None:
+def test_the_fills_are_the_daemons(write: market_files.Write, settings: Settings, tmp_path: Path) -> None:
     market = open_market([write(tmp_path, 7, MINUTES)])
     # Where ticks follow closely, the market moves on while a daemon starts: both begin from the same price.
     settings = dataclasses.replace(settings, anchor_price=next(iter(market)).bid)

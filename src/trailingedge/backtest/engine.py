@@ -20,6 +20,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.backtest.candles import Candle, Candles
+from trailingedge.backtest.columns import Columns, Grid, TickColumns
+from trailingedge.backtest.fast_forward import Busy, Mode, Resting, WatchingBase, WatchingQuote
+from trailingedge.backtest.inputs import Ground
+from trailingedge.backtest.matching import Venue, rules_of
+from trailingedge.backtest.no_action_bounds import Standing, buying_cap, selling_floor
+from trailingedge.backtest.recorder import Chronicle
+from trailingedge.backtest.segments import Stretch, stretches
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import MakerExit
@@ -33,14 +41,6 @@ from trailingedge.model.intent import Kind, Want
 from trailingedge.model.market import ZERO, ExecutionReport, Kline, Regime, Side
 from trailingedge.model.market_state import View
 from trailingedge.model.order_commands import Incoming, Remedy
-from trailingedge.replay.bounds import Standing, buying_cap, selling_floor
-from trailingedge.replay.candles import Candle, Candles
-from trailingedge.replay.chronicle import Chronicle
-from trailingedge.replay.columns import Columns, Grid, TickColumns
-from trailingedge.replay.ground import Ground
-from trailingedge.replay.modes import Busy, Mode, Resting, WatchingBase, WatchingQuote
-from trailingedge.replay.stretches import Stretch, stretches
-from trailingedge.replay.venue import Venue, rules_of
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.bar_close import is_quiet, note_close
 from trailingedge.strategy.state import Memory
