@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.backtest import market_files
-from tests.replay.golden import path_of
 from tests.report.report_builders import a_story
+from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.backtest.file_kinds import Kind, kind_of
 from trailingedge.core.errors import ExitCode

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.backtest import market_files
-from tests.replay.golden import path_of
+from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.backtest.columns import Columns
 from trailingedge.backtest.market_loader import Progress, columns_of

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.commands.arena import arena
-from tests.replay.golden import path_of
 from tests.report.report_builders import a_story
+from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.commands import premises, report
 from trailingedge.commands.premises import Judgement

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.backtest import market_files
-from tests.replay.golden import path_of
 from tests.report.report_builders import a_story
+from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.retention import SUFFIX

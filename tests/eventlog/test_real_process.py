@@ -12,7 +12,7 @@ from tests.test_main import key_file
 
 from trailingedge.config import OPTIONS
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.replay.session import replay_session
+from trailingedge.session_replay.run import replay_session
 
 NO_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name not in OPTIONS}
 

@@ -9,7 +9,7 @@ from tests.simulation.swarm import judge_storm
 
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.eventlog.writer import Notebook
-from trailingedge.replay.session import Replayed, replay_session
+from trailingedge.session_replay.run import Replayed, replay_session
 
 STORM_S = 400.0
 

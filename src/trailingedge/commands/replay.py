@@ -133,9 +133,9 @@ def _of_session(sessions: Sequence[Path], arguments: argparse.Namespace, program
     if len(arguments.files) > 1:
         raise UsageError([f"{sessions[0]} is a recorded session; replay it by itself, without other files beside it"])
     usage.check(_misplaced(sessions[0], arguments))
-    from trailingedge.replay import session_command  # the whole daemon, for this alone
+    from trailingedge.session_replay import command  # the whole daemon, for this alone
 
-    return session_command.run(sessions[0], dict(_assignments(arguments)), as_json=arguments.json, program=program)
+    return command.run(sessions[0], dict(_assignments(arguments)), as_json=arguments.json, program=program)
 
 
 def _misplaced(session: Path, arguments: argparse.Namespace) -> Iterator[str]:

@@ -148,8 +148,8 @@ def _of_file(path: Path) -> Story:
 
 def _of_session(path: Path) -> Story:
     """A session as the daemon recorded it, to its end or until Ctrl-C. Raises ConfigError, and KeyboardInterrupt."""
-    from trailingedge.replay.session_story import story_of_session  # the whole daemon, for this alone
     from trailingedge.report.progress import ctrl_c_heeded, on_stderr, seen_on
+    from trailingedge.session_replay.session_report import story_of_session  # the whole daemon, for this alone
 
     bar = on_stderr()
     try:

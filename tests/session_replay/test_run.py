@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.replay.golden import SESSIONS, path_of
+from tests.session_replay.golden_sessions import SESSIONS, path_of
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.eventlog.format import decode
 from trailingedge.eventlog.reader import Record
-from trailingedge.replay.session import replay_session
+from trailingedge.session_replay.run import replay_session
 
 Change = Callable[[bytes], bytes | None]
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from tests.replay.golden import path_of
+from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import Side
-from trailingedge.replay.session_story import story_of_session
 from trailingedge.report import file_format
 from trailingedge.report.terminal import summary_text
+from trailingedge.session_replay.session_report import story_of_session
 
 
 def test_it_has_exits_fills_orders_candles_and_moments_in_order() -> None:

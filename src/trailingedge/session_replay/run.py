@@ -24,10 +24,10 @@ from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.notifications.status import StatusView
-from trailingedge.replay.comparison import Difference
-from trailingedge.replay.fork import Fork, fork_of
-from trailingedge.replay.revival import reading_of
-from trailingedge.replay.session_player import EndOfRecord, Glance, Parted, PlayedLoop, Player, Stopped
+from trailingedge.session_replay.comparison import Difference
+from trailingedge.session_replay.deserialize import reading_of
+from trailingedge.session_replay.divergence import Fork, fork_of
+from trailingedge.session_replay.player import EndOfRecord, Glance, Parted, PlayedLoop, Player, Stopped
 from trailingedge.simulator.virtual_loop import Deadlock
 
 

@@ -10,10 +10,10 @@ from textwrap import fill
 from typing import Final
 
 from trailingedge.notifications.messages import counted, figure
-from trailingedge.replay.comparison import Difference
-from trailingedge.replay.fork import Fork
-from trailingedge.replay.line_words import deviations, told
-from trailingedge.replay.session import Replayed
+from trailingedge.session_replay.comparison import Difference
+from trailingedge.session_replay.divergence import Fork
+from trailingedge.session_replay.formatting import deviations, told
+from trailingedge.session_replay.run import Replayed
 
 VERSION: Final = 1
 _WIDTH: Final = 80

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.replay.session import replay_session
-from trailingedge.replay.session_words import as_data, as_stopped, as_text
 from trailingedge.report.progress import ctrl_c_heeded, on_stderr, seen_on
+from trailingedge.session_replay.result_text import as_data, as_stopped, as_text
+from trailingedge.session_replay.run import replay_session
 
 
 def run(path: Path, overrides: Mapping[str, str], *, as_json: bool, program: str = "") -> ExitCode:

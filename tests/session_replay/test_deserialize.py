@@ -1,14 +1,14 @@
 """What was decided comes out of a record as it went in."""
 
 import pytest
-from tests.replay.golden import SESSIONS, path_of
+from tests.session_replay.golden_sessions import SESSIONS, path_of
 
 from trailingedge.eventlog.format import encode
 from trailingedge.execution.trading_core import Trader
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
-from trailingedge.replay.revival import decision_of
-from trailingedge.replay.session import replay_session
+from trailingedge.session_replay.deserialize import decision_of
+from trailingedge.session_replay.run import replay_session
 from trailingedge.strategy.decide import Decision
 
 

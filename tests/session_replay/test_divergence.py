@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.replay.golden import SESSIONS, path_of
-from tests.replay.test_session import changed
+from tests.session_replay.golden_sessions import SESSIONS, path_of
+from tests.session_replay.test_run import changed
 from tests.simulation.day import simulate
 from tests.simulation.still import StillMarket
 
@@ -18,8 +18,8 @@ from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import View
 from trailingedge.notifications.explain import why
-from trailingedge.replay.fork import reasons
-from trailingedge.replay.session import replay_session
+from trailingedge.session_replay.divergence import reasons
+from trailingedge.session_replay.run import replay_session
 from trailingedge.simulator.feeds.ticks import Tick
 
 FARTHER = {"HARD_STOP_THRESHOLD_FRAC": "0.01"}

@@ -1,6 +1,6 @@
 """Two lives that do not keep step are the same if each does what the other does, soon."""
 
-from trailingedge.replay.comparison import Loosely
+from trailingedge.session_replay.comparison import Loosely
 
 SECOND_NS = 1_000_000_000
 PLACE = b'[">",2,"{\\"id\\":7,\\"method\\":\\"order.place\\",\\"own\\":\\"TE-t-mr3ktwgb\\",\\"timestamp\\":1}"]'

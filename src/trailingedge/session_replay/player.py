@@ -25,10 +25,10 @@ from trailingedge.eventlog.io_boundary import Do, Line, Threshold, error_of
 from trailingedge.eventlog.reader import Record
 from trailingedge.live.trading_node import Daemon
 from trailingedge.model.operator_commands import Instruction
-from trailingedge.replay.acts import act
-from trailingedge.replay.comparison import PATIENCE_NS, Difference, Loosely
-from trailingedge.replay.moments import Moment, moments
-from trailingedge.replay.sight import Sight, sight_of
+from trailingedge.session_replay.comparable import act
+from trailingedge.session_replay.comparison import PATIENCE_NS, Difference, Loosely
+from trailingedge.session_replay.event_batches import Moment, moments
+from trailingedge.session_replay.status_at import Sight, sight_of
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
 Args = TypeVarTuple("Args")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from trailingedge.replay.acts import act
+from trailingedge.session_replay.comparable import act
 
 PATIENCE_NS: Final = 10_000_000_000  # what the one has done the other may still do
 _NOT_COMPARED: Final = (b'["alert"', b'["alarm"')

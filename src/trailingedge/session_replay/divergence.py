@@ -15,11 +15,11 @@ from trailingedge.model.market import BookTop, Regime, SymbolRules
 from trailingedge.notifications.build_status import judged
 from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import ChaseView, StatusView
-from trailingedge.replay.acts import act
-from trailingedge.replay.comparison import Difference
-from trailingedge.replay.line_words import told, words_of_request
-from trailingedge.replay.revival import decision_of, reading_of
-from trailingedge.replay.session_player import Player
+from trailingedge.session_replay.comparable import act
+from trailingedge.session_replay.comparison import Difference
+from trailingedge.session_replay.deserialize import decision_of, reading_of
+from trailingedge.session_replay.formatting import told, words_of_request
+from trailingedge.session_replay.player import Player
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import Exit

@@ -6,15 +6,15 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.replay.golden import path_of
+from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.replay.comparison import Difference
-from trailingedge.replay.session import Replayed, replay_session
-from trailingedge.replay.session_command import run
-from trailingedge.replay.session_words import as_text
 from trailingedge.report.progress import Bar
+from trailingedge.session_replay.command import run
+from trailingedge.session_replay.comparison import Difference
+from trailingedge.session_replay.result_text import as_text
+from trailingedge.session_replay.run import Replayed, replay_session
 
 STORM = path_of("storm")
 LESS = {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}
@@ -160,7 +160,7 @@ def test_a_version_that_is_not_known_is_no_other_one() -> None:
 def test_that_it_goes_another_way_shows_in_the_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("trailingedge.replay.session_command.replay_session", lambda *_, **__: another_way())
+    monkeypatch.setattr("trailingedge.session_replay.command.replay_session", lambda *_, **__: another_way())
     assert run(STORM, {}, as_json=False) is ExitCode.UNEXPECTED
     assert "it goes another way" in capsys.readouterr().out
 

@@ -10,10 +10,10 @@ from trailingedge.execution.trading_core import Trader
 from trailingedge.live.trading_node import Daemon
 from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
 from trailingedge.model.market_state import View
-from trailingedge.replay.session import Replayed, replay_session
-from trailingedge.replay.session_player import Glance
 from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
 from trailingedge.report.order_log import fill_of, order_event_of
+from trailingedge.session_replay.player import Glance
+from trailingedge.session_replay.run import Replayed, replay_session
 
 
 def story_of_session(path: Path, glance: Glance = lambda *_: True) -> Story:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trailingedge.replay.acts import act
+from trailingedge.session_replay.comparable import act
 
 
 @pytest.mark.parametrize(

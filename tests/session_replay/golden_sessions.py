@@ -3,7 +3,7 @@
 What they say the daemon must say again. Where it is meant to say something else from now on, make them anew
 and see in the test's difference beforehand that it is what was meant:
 
-    uv run python -m tests.replay.golden
+    uv run python -m tests.session_replay.golden_sessions
 """
 
 from collections.abc import Callable, Mapping

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from trailingedge.model.market import SymbolRules
-from trailingedge.replay.line_words import deviations, told
+from trailingedge.session_replay.formatting import deviations, told
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", Decimal("0.01"), Decimal("0.0001"))
 
