@@ -9,8 +9,8 @@ from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.report.progress import Bar
 from trailingedge.sweep import command
-from trailingedge.sweep.folds import folds
 from trailingedge.sweep.trial import Outcome, PartResult, Task
+from trailingedge.sweep.walk_forward import folds
 
 VARIED = ["--vary", "HARD_STOP_THRESHOLD_FRAC=0.005,0.02", "--vary", "BUFFER=0.002,0.02", "--jobs", "1"]
 

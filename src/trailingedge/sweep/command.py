@@ -23,13 +23,13 @@ from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.report.progress import ctrl_c_heeded, on_stderr
 from trailingedge.report.terminal import terminal_width
-from trailingedge.sweep.engines import ENGINES, engine_named
-from trailingedge.sweep.folds import folds
-from trailingedge.sweep.space import MOST, axis, space
-from trailingedge.sweep.store import Store, fingerprint, key_of
-from trailingedge.sweep.telling import SHOWN, as_data, text
+from trailingedge.sweep.backends import ENGINES, engine_named
+from trailingedge.sweep.output import SHOWN, as_data, text
+from trailingedge.sweep.ranking import judge
+from trailingedge.sweep.search_space import MOST, axis, space
 from trailingedge.sweep.trial import Outcome, Task, look
-from trailingedge.sweep.verdict import judge
+from trailingedge.sweep.trial_store import Store, fingerprint, key_of
+from trailingedge.sweep.walk_forward import folds
 
 _DESCRIPTION: Final = """\
 Try many settings on recorded market files. The best is chosen on some days and

@@ -17,7 +17,7 @@ from trailingedge.backtest.market_loader import columns_of
 from trailingedge.backtest.recorder import Part
 from trailingedge.config import Settings
 from trailingedge.simulator.feeds.recorded import RecordedMarket
-from trailingedge.sweep.space import Combination, applied
+from trailingedge.sweep.search_space import Combination, applied
 
 _ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read anew for each trial
 

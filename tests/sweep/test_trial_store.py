@@ -6,8 +6,8 @@ import pytest
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError
-from trailingedge.sweep.store import Store, fingerprint, key_of
 from trailingedge.sweep.trial import Outcome, PartResult, Task
+from trailingedge.sweep.trial_store import Store, fingerprint, key_of
 
 OUTCOME = Outcome((PartResult(1.01, 0.99, 0.02, 3), PartResult(0.5, 1.0, 0.5, 0)), halted=True)
 TASK = Task(("a.csv",), None, Settings(), {"ETH": Decimal(1)}, splits=(1, 2))

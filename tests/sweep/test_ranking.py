@@ -1,9 +1,9 @@
 import pytest
 
-from trailingedge.sweep.folds import Folds, folds
-from trailingedge.sweep.space import LeftOut
+from trailingedge.sweep.ranking import Verdict, judge
+from trailingedge.sweep.search_space import LeftOut
 from trailingedge.sweep.trial import Outcome, PartResult
-from trailingedge.sweep.verdict import Verdict, judge
+from trailingedge.sweep.walk_forward import Folds, folds
 
 DAY_MS = 86_400_000
 FORTNIGHT = folds(20_000 * DAY_MS, 20_014 * DAY_MS)

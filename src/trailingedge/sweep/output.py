@@ -10,9 +10,9 @@ from trailingedge.notifications.messages import counted, percent
 from trailingedge.report.tables import NOTHING, Table, missing, moment
 from trailingedge.report.terminal import USUAL_WIDTH, columns, wrapped
 from trailingedge.simulator.feeds.recorded import RecordedMarket
-from trailingedge.sweep.folds import Folds
-from trailingedge.sweep.space import Combination
-from trailingedge.sweep.verdict import Fold, Row, Verdict
+from trailingedge.sweep.ranking import Fold, Row, Verdict
+from trailingedge.sweep.search_space import Combination
+from trailingedge.sweep.walk_forward import Folds
 
 VERSION: Final = 1
 SHOWN: Final = 15  # rows of the table

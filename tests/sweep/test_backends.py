@@ -10,7 +10,7 @@ from tests.backtest import market_files
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError
-from trailingedge.sweep.engines import Engine, Trial, ctrl_c_unheard, engine_named, local
+from trailingedge.sweep.backends import Engine, Trial, ctrl_c_unheard, engine_named, local
 from trailingedge.sweep.trial import Outcome, Task, look
 
 TRIALS: list[Trial] = [(0, {}), (1, {"BUFFER": "0.01"}), (2, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.03"})]

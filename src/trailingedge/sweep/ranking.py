@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from math import prod
 from statistics import correlation, mean, median
 
-from trailingedge.sweep.folds import Folds
-from trailingedge.sweep.space import Combination, LeftOut
+from trailingedge.sweep.search_space import Combination, LeftOut
 from trailingedge.sweep.trial import Outcome
+from trailingedge.sweep.walk_forward import Folds
 
 
 @dataclass(frozen=True, slots=True)

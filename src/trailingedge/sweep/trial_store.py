@@ -16,7 +16,7 @@ from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import plain
 from trailingedge.plan import VERSION
-from trailingedge.sweep.space import Combination, applied
+from trailingedge.sweep.search_space import Combination, applied
 from trailingedge.sweep.trial import Outcome, PartResult, Task
 
 # Groups of settings that no replay looks at: a sweep goes on although the log went elsewhere.

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.plan import DISTRIBUTION
-from trailingedge.sweep.space import Combination
+from trailingedge.sweep.search_space import Combination
 from trailingedge.sweep.trial import Outcome, Task, attempt
 
 _GLANCE_S: Final = 0.2  # how often somebody looks whether to go on

@@ -5,7 +5,7 @@ import pytest
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError
-from trailingedge.sweep.space import Axis, applied, axis, space
+from trailingedge.sweep.search_space import Axis, applied, axis, space
 
 SETTINGS = Settings()
 

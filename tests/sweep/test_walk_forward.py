@@ -1,6 +1,6 @@
 import pytest
 
-from trailingedge.sweep.folds import folds
+from trailingedge.sweep.walk_forward import folds
 
 DAY_MS = 86_400_000
 NOON_MS = 20_000 * DAY_MS + DAY_MS // 2

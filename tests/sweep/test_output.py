@@ -4,17 +4,17 @@ import itertools
 import re
 
 import pytest
-from tests.sweep.test_verdict import COMBINATIONS, DAY_MS, FORTNIGHT, outcome
-from tests.sweep.test_verdict import judged as verdict_of
+from tests.sweep.test_ranking import COMBINATIONS, DAY_MS, FORTNIGHT, outcome
+from tests.sweep.test_ranking import judged as verdict_of
 
 from trailingedge.model.market import ZERO
 from trailingedge.simulator.feeds.csv_schemas import Layout
 from trailingedge.simulator.feeds.recorded import RecordedMarket
-from trailingedge.sweep.folds import Folds, folds
-from trailingedge.sweep.space import LeftOut
-from trailingedge.sweep.telling import as_data, text, worth
+from trailingedge.sweep.output import as_data, text, worth
+from trailingedge.sweep.ranking import Verdict, judge
+from trailingedge.sweep.search_space import LeftOut
 from trailingedge.sweep.trial import Outcome
-from trailingedge.sweep.verdict import Verdict, judge
+from trailingedge.sweep.walk_forward import Folds, folds
 
 MARKET = RecordedMarket("ETHUSDT", "ETH", "USDT", ZERO, ZERO, Layout.KLINES, files=(), gaps=())
 FEW_DAYS = folds(20_000 * DAY_MS, 20_004 * DAY_MS)
