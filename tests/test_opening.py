@@ -32,7 +32,7 @@ OF_OTHERS: Final = (
     "cryptography",
     "websockets.asyncio.server",
 )
-SHARED: Final = {"trailingedge.commands.flags", "trailingedge.commands.venue"}
+SHARED: Final = {"trailingedge.commands.setting_flags", "trailingedge.commands.checks.environment"}
 # What can wait until the first requests are on their way.
 FOR_LATER: Final = (
     "trailingedge.model.market",

@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from trailingedge.commands import flags
+from trailingedge.commands import setting_flags
 from trailingedge.config import Mode, Settings
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.plain_ui import Console
@@ -77,7 +77,7 @@ def _with_version(module: Any, arguments: argparse.Namespace) -> int:
 
 
 def _talking(word: str, purpose: str) -> Command:
-    return Command(purpose, "trailingedge.commands.talk", lambda talk, arguments: talk.run(word, arguments))
+    return Command(purpose, "trailingedge.commands.remote_control", lambda talk, arguments: talk.run(word, arguments))
 
 
 COMMANDS: Final[Mapping[str, Command]] = {
@@ -109,9 +109,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
         _with_version,
     ),
     "sweep": Command(
-        "try many settings on recorded markets, and judge the best on other days", "trailingedge.sweep.command"
+        "try many settings on recorded markets, and judge the best on other days", "trailingedge.commands.sweep"
     ),
-    "exchange": Command("run the embedded exchange by itself", "trailingedge.simulator.command"),
+    "exchange": Command("run the embedded exchange by itself", "trailingedge.commands.exchange"),
 }
 
 
@@ -161,7 +161,7 @@ def run_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {VERSION}")
-    flags.add_arguments(parser)
+    setting_flags.add_arguments(parser)
     parser.add_argument(
         "--market",
         metavar="FILE",
@@ -208,7 +208,7 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
     try:
         settings, warnings = _read(arguments, ask=input if sys.stdin is not None and sys.stdin.isatty() else None)
     except ConfigError as wrong:
-        if not flags.misspelt(arguments):
+        if not setting_flags.misspelt(arguments):
             raise
         _report(wrong)
         return ExitCode.USAGE
@@ -256,13 +256,13 @@ def _out(*, as_json: bool) -> TextIO:
 def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tuple[Settings, list[str]]:
     """The settings and what to warn of. Raises ConfigError with everything that is wrong, key and files included."""
     file_needed = arguments.env_file is not None
-    env_file = arguments.env_file or flags.ENV_FILE
-    found = flags.read(arguments, os.environ)
+    env_file = arguments.env_file or setting_flags.ENV_FILE
+    found = setting_flags.read(arguments, os.environ)
     beside = [*_misplaced_flags(found.settings, arguments), *_key_problems(found.settings)]
     try:
         # Nobody is asked for consent to something that cannot start.
         settings, sources, warnings = checked_settings(
-            flags.given(arguments), os.environ, env_file, file_needed=file_needed, ask=None if beside else ask
+            setting_flags.given(arguments), os.environ, env_file, file_needed=file_needed, ask=None if beside else ask
         )
     except ConfigError as wrong:
         raise ConfigError([*wrong.problems, *beside]) from wrong
@@ -315,7 +315,7 @@ def _open_log(settings: Settings, face: Console, out: TextIO) -> Logging:
         console_level=settings.log_level_console,
         console_times=not journald,
         console_journal=journald,
-        secrets=flags.secrets(settings),
+        secrets=setting_flags.secrets(settings),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from trailingedge.accounting.summary_json import results
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands import flags
+from trailingedge.commands import setting_flags
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.plain_ui import Console
@@ -141,7 +141,9 @@ class Session:
                 return self._not_begun(alerts)
             alerts.send(self._banner(place))
             world = Surroundings(place.endpoints, place.keys, self._dial, self._clock, chance, self._save_frames)
-            with opened(self._settings, self._log.file, datetime.now(UTC), flags.secrets(self._settings)) as lines:
+            with opened(
+                self._settings, self._log.file, datetime.now(UTC), setting_flags.secrets(self._settings)
+            ) as lines:
                 check = self._key_check(place, alerts)
                 life: Life = Unrecorded(world)
                 if lines is not None:
@@ -304,7 +306,7 @@ class Session:
 
     def _apply(self, settings: Settings) -> None:
         """New settings of what may change while it trades. The log learns new secrets before anybody uses them."""
-        self._log.adopt(settings.log_level_file, settings.log_level_console, flags.secrets(settings))
+        self._log.adopt(settings.log_level_file, settings.log_level_console, setting_flags.secrets(settings))
         self._configure_phone(settings)
 
     def _sum_up(self, daemon: Daemon, gaps: Iterable[str]) -> None:

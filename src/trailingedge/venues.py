@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.venue import Venue
+from trailingedge.commands.checks.environment import Venue
 from trailingedge.config import Endpoints, Mode, Settings, endpoints
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.commands.arena import arena
+from tests.commands.fast_exchange import arena
 
 from trailingedge.commands import check
-from trailingedge.commands.venue import Venue
+from trailingedge.commands.checks.environment import Venue
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.errors import ExitCode
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.commands.arena import arena
+from tests.commands.fast_exchange import arena
 
 from trailingedge.commands import doctor
 from trailingedge.config import Mode, Settings

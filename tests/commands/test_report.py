@@ -9,14 +9,15 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from tests.commands.arena import arena
+from tests.commands.fast_exchange import arena
 from tests.report.report_builders import a_story
 from tests.session_replay.golden_sessions import path_of
 
-from trailingedge.commands import premises, report
-from trailingedge.commands.premises import Judgement
+from trailingedge.commands import report
+from trailingedge.commands.checks import local
+from trailingedge.commands.checks.environment import Means, Venue
+from trailingedge.commands.checks.local import Judgement
 from trailingedge.commands.report import _ending, _moment
-from trailingedge.commands.venue import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.report.csv_ledger import as_csv
@@ -155,14 +156,14 @@ def test_an_exchange_that_cannot_be_reached_is_named(
 def _settle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The arena brings its own key; whether the settings name one is judged elsewhere."""
     nothing_wrong = Judgement((), (), (), ())
-    monkeypatch.setattr(premises, "judge", lambda _: nothing_wrong)
+    monkeypatch.setattr(local, "judge", lambda _: nothing_wrong)
 
 
 def test_consent_to_trade_real_money_is_not_needed_to_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wants_consent = Judgement((), (), ("CONFIRM_LIVE is missing",), ())
-    monkeypatch.setattr(premises, "judge", lambda _: wants_consent)
+    monkeypatch.setattr(local, "judge", lambda _: wants_consent)
     assert told("--account", "--mode", "live", "--days", "1") is ExitCode.OK
     assert "CONFIRM_LIVE" not in capsys.readouterr().err
 

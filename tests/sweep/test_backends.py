@@ -69,5 +69,5 @@ def test_an_engine_that_is_not_installed_names_its_extra(
 
 @pytest.mark.parametrize("module", ["distributed", "dask", "ray"])
 def test_nobody_imports_an_engine_unasked(module: str) -> None:
-    importlib.import_module("trailingedge.sweep.command")
+    importlib.import_module("trailingedge.commands.sweep")
     assert module not in sys.modules

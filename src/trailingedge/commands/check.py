@@ -9,29 +9,30 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-from trailingedge.commands import flags, premises
-from trailingedge.commands.findings import Finding, alone, exit_code
-from trailingedge.commands.premises import Judgement
-from trailingedge.commands.rehearsal import Rehearsal
-from trailingedge.commands.venue import OpenVenue
+from trailingedge.commands import setting_flags
+from trailingedge.commands.checks import local
+from trailingedge.commands.checks.environment import OpenVenue
+from trailingedge.commands.checks.local import Judgement
+from trailingedge.commands.checks.online import Rehearsal
+from trailingedge.commands.checks.result import Finding, alone, exit_code
 from trailingedge.config import OPTIONS, Reading
 from trailingedge.core.errors import ExitCode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    flags.add_arguments(parser)
+    setting_flags.add_arguments(parser)
     parser.add_argument("--online", action="store_true", help="log on as well, and compare with the exchange; no order")
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
 
 
 def run(arguments: argparse.Namespace, open_venue: OpenVenue, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Look, and print what was found."""
-    reading = flags.read(arguments, environ)
-    judgement = premises.judge(reading)
+    reading = setting_flags.read(arguments, environ)
+    judgement = local.judge(reading)
     online: list[Finding] = []
     if arguments.online and not judgement.grave:
-        with alone(flags.secrets(reading.settings)):
+        with alone(setting_flags.secrets(reading.settings)):
             online = asyncio.run(_look(reading, open_venue))
     code = ExitCode.CONFIG if judgement.problems else exit_code(online)
     if arguments.json:

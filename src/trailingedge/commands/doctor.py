@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from trailingedge.commands import flags, premises
-from trailingedge.commands.findings import Finding, alone, exit_code, failure, fine, left_out, sum_up
-from trailingedge.commands.rehearsal import Rehearsal, Tell
-from trailingedge.commands.venue import OpenVenue
+from trailingedge.commands import setting_flags
+from trailingedge.commands.checks import local
+from trailingedge.commands.checks.environment import OpenVenue
+from trailingedge.commands.checks.online import Rehearsal, Tell
+from trailingedge.commands.checks.result import Finding, alone, exit_code, failure, fine, left_out, sum_up
 from trailingedge.config import Mode, Reading, Settings
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import socket_path
@@ -36,7 +37,7 @@ _MESSAGE: Final = "Trailing Edge: the doctor tries whether messages arrive. This
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    flags.add_arguments(parser)
+    setting_flags.add_arguments(parser)
     parser.add_argument("--order", action="store_true", help="live: really place the canary order, and cancel it")
     parser.add_argument("--json", action="store_true", help="print all findings as one JSON object")
 
@@ -56,8 +57,8 @@ def run(
         found.append(finding)
         print(finding, file=progress, flush=True)
 
-    reading = flags.read(arguments, environ)
-    with alone(flags.secrets(reading.settings)):
+    reading = setting_flags.read(arguments, environ)
+    with alone(setting_flags.secrets(reading.settings)):
         asyncio.run(examine(reading, open_venue, courier, environ, tell, order=arguments.order))
     code = exit_code(found)
     print(sum_up(found), file=progress)
@@ -84,17 +85,17 @@ async def examine(
     order: bool,
 ) -> None:
     """Look at everything. `order`: in live, the canary may be placed."""
-    settings, judgement = reading.settings, premises.judge(reading)
-    for finding in (*premises.settings(reading, judgement), *premises.private_key(reading, judgement)):
+    settings, judgement = reading.settings, local.judge(reading)
+    for finding in (*local.settings(reading, judgement), *local.private_key(reading, judgement)):
         tell(finding)
-    tell(premises.log_folder(settings.log_dir))
+    tell(local.log_folder(settings.log_dir))
     running = False
     if any(problem.startswith("SYMBOL ") for problem in judgement.settings):  # it is a part of the socket's name
         tell(left_out("control socket", "correct SYMBOL first"))
     else:
-        socket, running = await premises.control_socket(socket_path(settings.symbol, environ, settings.log_dir))
+        socket, running = await local.control_socket(socket_path(settings.symbol, environ, settings.log_dir))
         tell(socket)
-    tell(premises.service_manager(environ))
+    tell(local.service_manager(environ))
     for finding in await _telegram(settings, courier):
         tell(finding)
     if judgement.grave:

@@ -15,7 +15,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from trailingedge.commands import flags
+from trailingedge.commands import setting_flags
 from trailingedge.config import CREDENTIAL, OPTIONS
 from trailingedge.core.errors import ConfigError, ExitCode
 
@@ -36,14 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     default = OPTIONS[_SETTING].default
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"the private key's file ({_SETTING}, or {default})")
-    flags.add_arguments(parser)
+    setting_flags.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the public key and both files' names as JSON")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Make the pair. Raises ConfigError where a file is in the way or cannot be written, or a name is misspelt."""
-    reading = flags.read(arguments, environ)
-    if flags.misspelt(arguments):
+    reading = setting_flags.read(arguments, environ)
+    if setting_flags.misspelt(arguments):
         raise ConfigError(reading.problems)
     set_path = reading.settings.binance_ed25519_priv_path
     if reading.sources[_SETTING] == CREDENTIAL:  # systemd's own copy of a key there is already

@@ -16,11 +16,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from trailingedge.commands import flags, premises, usage
-from trailingedge.commands.findings import alone
-from trailingedge.commands.ledger import DAY_MS, Span, read_account
-from trailingedge.commands.usage import STDOUT
-from trailingedge.commands.venue import Means, OpenVenue
+from trailingedge.commands import cli_errors, setting_flags
+from trailingedge.commands.account_history import DAY_MS, Span, read_account
+from trailingedge.commands.checks import local
+from trailingedge.commands.checks.environment import Means, OpenVenue
+from trailingedge.commands.checks.result import alone
+from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.config import Settings
 from trailingedge.core.errors import (
     ConfigError,
@@ -67,7 +68,7 @@ _OF_ACCOUNT: Final = "--account: "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.formatter_class, parser.description, parser.epilog = usage.HelpFormat, _DESCRIPTION, _EXAMPLES
+    parser.formatter_class, parser.description, parser.epilog = cli_errors.HelpFormat, _DESCRIPTION, _EXAMPLES
     read = parser.add_argument_group("what is told")
     source = read.add_mutually_exclusive_group(required=True)
     source.add_argument("path", nargs="?", type=Path, metavar="FILE", help="a saved story, or a recorded session")
@@ -86,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     form.add_argument("--save", type=Path, metavar="FILE", help=f"save the story, usually as NAME{file_format.SUFFIX}")
     settings = parser.add_argument_group("settings", "For --account alone: a file is told as it was.")
-    flags.add_arguments(settings)
+    setting_flags.add_arguments(settings)
 
 
 def run(
@@ -97,13 +98,13 @@ def run(
 ) -> ExitCode:
     """Find the story, and tell it in every way that was asked for."""
     try:
-        usage.check(_misused(arguments))
+        cli_errors.check(_misused(arguments))
         story = _of_account(arguments, open_venue, environ, means) if arguments.account else _of_file(arguments.path)
         _tell(story, arguments)
     except ConfigError as error:
-        return usage.refused("report", error, arguments)
-    except usage.ABSURD as absurd:
-        return usage.out_of_proportion("report", absurd)
+        return cli_errors.refused("report", error, arguments)
+    except cli_errors.ABSURD as absurd:
+        return cli_errors.out_of_proportion("report", absurd)
     except LogonRefused as error:
         return _failed([str(error)], ExitCode.CONFIG)
     except (SessionLost, OutcomeUnknown, ExchangeUnreachable) as error:
@@ -120,12 +121,12 @@ def _tell(story: Story, arguments: argparse.Namespace) -> None:
         file_format.save(story, arguments.save)
         print(f"saved: {arguments.save}", file=sys.stderr)
     if arguments.html:
-        usage.write(page(story), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
+        cli_errors.write(page(story), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
     if arguments.json:
         print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
     elif arguments.csv:
         print(as_csv(story), end="")
-        usage.tell_what_is_missing(story)
+        cli_errors.tell_what_is_missing(story)
     elif arguments.html != STDOUT:
         print(summary_text(story, terminal_width()))
 
@@ -165,14 +166,14 @@ def _of_session(path: Path) -> Story:
 def _of_account(
     arguments: argparse.Namespace, open_venue: OpenVenue, environ: Mapping[str, str], means: Means | None
 ) -> Story:
-    reading = flags.read(arguments, environ)
-    settings, judgement = reading.settings, premises.judge(reading)
+    reading = setting_flags.read(arguments, environ)
+    settings, judgement = reading.settings, local.judge(reading)
     if judgement.grave:  # consent to trade is not needed to read
         raise ConfigError([*judgement.settings, *judgement.key])
     if settings.trading_mode.embedded:
         why = f"TRADING_MODE is {settings.trading_mode.value}: its exchange ends with each run and keeps no books"
         raise ConfigError([f"{why}; choose --mode testnet, demo or live, or report a file"])
-    with alone(flags.secrets(settings)):
+    with alone(setting_flags.secrets(settings)):
         return asyncio.run(_read(settings, open_venue, _span(arguments), means or Means()))
 
 
@@ -195,23 +196,23 @@ def _misused(arguments: argparse.Namespace) -> Iterator[str]:
     """What is wrong with flags that are right by themselves."""
     if not arguments.account:
         days = {"--days": arguments.days, "--from": arguments.begin, "--to": arguments.end}
-        yield from usage.misplaced(days, "is for --account; a file is told whole")
+        yield from cli_errors.misplaced(days, "is for --account; a file is told whole")
         settings = {
             "--mode": arguments.mode,
             "--symbol": arguments.symbol,
             "--env-file": arguments.env_file,
             "--set": arguments.assignments,
         }
-        yield from usage.misplaced(settings, "is for --account; a file is told as it was")
+        yield from cli_errors.misplaced(settings, "is for --account; a file is told as it was")
     if arguments.days is not None and arguments.begin is not None:
         yield "--days and --from both say where to begin; leave one out"
     if arguments.begin is not None and arguments.end is not None and arguments.end < arguments.begin:
         yield "--to is before --from"
     on_stdout = {"--json": arguments.json, "--csv": arguments.csv, "--html -": arguments.html == STDOUT}
-    yield from usage.one_on_stdout(on_stdout)
-    yield from usage.no_stdout({"--save": arguments.save}, "a saved story is not for standard output")
+    yield from cli_errors.one_on_stdout(on_stdout)
+    yield from cli_errors.no_stdout({"--save": arguments.save}, "a saved story is not for standard output")
     written = {"--html": arguments.html, "--save": arguments.save}
-    yield from usage.apart(written, [arguments.path, arguments.env_file])
+    yield from cli_errors.apart(written, [arguments.path, arguments.env_file])
 
 
 def _days(text: str) -> int:

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Final, TypeVar
 
 from trailingedge.accounting.summary_json import told_settings
-from trailingedge.commands.listening import meanwhile
-from trailingedge.commands.venue import Means, Venue
+from trailingedge.commands.checks.environment import Means, Venue
+from trailingedge.commands.checks.stream_check import meanwhile
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import RequestRefused, SessionLost

@@ -10,10 +10,10 @@ from tests.theatre import ONE_ETH, START_MS, URL, StandingMarket, tick
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.permissions import Permissions
-from trailingedge.commands.findings import Finding, Verdict
-from trailingedge.commands.listening import meanwhile
-from trailingedge.commands.rehearsal import Rehearsal
-from trailingedge.commands.venue import Means, Venue
+from trailingedge.commands.checks.environment import Means, Venue
+from trailingedge.commands.checks.online import Rehearsal
+from trailingedge.commands.checks.result import Finding, Verdict
+from trailingedge.commands.checks.stream_check import meanwhile
 from trailingedge.config import Settings
 from trailingedge.core.errors import SessionLost
 from trailingedge.simulator.exchange import Exchange

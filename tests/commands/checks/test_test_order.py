@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from tests.commands.stage import D, Stage, on_stage, orders_of
+from tests.commands.virtual_exchange import D, Stage, on_stage, orders_of
 from tests.theatre import CASH
 
-from trailingedge.commands.findings import Verdict
+from trailingedge.commands.checks.result import Verdict
 from trailingedge.simulator.server import LoopbackExchange
 
 

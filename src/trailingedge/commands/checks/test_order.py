@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Container, Iterable
 from typing import Final
 
-from trailingedge.commands.findings import Finding, failure, fine
+from trailingedge.commands.checks.result import Finding, failure, fine
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode, OutcomeUnknown, RequestRefused, SessionLost
 from trailingedge.execution.probe_orders import DeepOrder, DeepOrders, deep_order

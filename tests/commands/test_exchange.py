@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from tests.simulator.exchange_builders import KEY, signed
 from websockets.asyncio.client import connect
 
+from trailingedge.commands import exchange
 from trailingedge.core.clock import RealClock
-from trailingedge.simulator import command
 
 MAIN = """
 import argparse, sys
@@ -29,7 +29,7 @@ sys.exit(command.run(parser.parse_args()))
 
 def parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(exit_on_error=False)
-    command.add_arguments(parser)
+    exchange.add_arguments(parser)
     return parser.parse_args(words)
 
 
@@ -95,7 +95,7 @@ def test_the_private_key_goes_where_it_is_told_but_over_no_other(
 ) -> None:
     path = tmp_path / "priv.pem"
     path.write_text("precious")
-    assert command.run(parsed("--private-key-out", str(path))) == 78
+    assert exchange.run(parsed("--private-key-out", str(path))) == 78
     assert "File exists" in capsys.readouterr().err
     assert path.read_text() == "precious"
 
@@ -119,14 +119,14 @@ def test_wrong_settings_are_named_with_exit_code_78(
     (tmp_path / "text.pem").write_text("no key")
     other = generate_private_key(SECP256R1()).public_key()
     (tmp_path / "ec.pem").write_bytes(other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    assert command.run(parsed(*(word.replace("{tmp}", str(tmp_path)) for word in words))) == 78
+    assert exchange.run(parsed(*(word.replace("{tmp}", str(tmp_path)) for word in words))) == 78
     assert problem in capsys.readouterr().err
 
 
 def test_a_file_that_breaks_off_is_named_with_exit_code_78(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "ETHUSDT-1m-2025-06-01.csv"
     path.write_text("no kline\n")
-    assert command.run(parsed("--market", str(path))) == 78
+    assert exchange.run(parsed("--market", str(path))) == 78
     assert path.name in capsys.readouterr().err
 
 
@@ -153,7 +153,7 @@ def test_a_journal_that_cannot_be_written_is_named_with_exit_code_78(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "nowhere" / "journal.jsonl"
-    assert command.run(parsed("--journal", str(path))) == 78
+    assert exchange.run(parsed("--journal", str(path))) == 78
     assert str(path) in capsys.readouterr().err
 
 
@@ -188,7 +188,7 @@ def test_amounts_that_are_none_are_refused(words: list[str]) -> None:
 
 
 def test_a_symbol_whose_name_does_not_tell_is_told_by_what_is_owned() -> None:
-    tape = command.open_tape(None, "ABCXYZ", 0, 0, ["XYZ", "ABC"])
+    tape = exchange.open_tape(None, "ABCXYZ", 0, 0, ["XYZ", "ABC"])
     assert (tape.symbol, tape.base_asset, tape.quote_asset) == ("ABCXYZ", "ABC", "XYZ")
 
 

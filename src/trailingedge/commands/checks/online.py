@@ -13,10 +13,10 @@ from typing import Final
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.permissions import Permissions
-from trailingedge.commands import canary, listening
-from trailingedge.commands.findings import Finding, failure, fine, left_out, warning
-from trailingedge.commands.listening import Listening, meanwhile
-from trailingedge.commands.venue import Means, Venue
+from trailingedge.commands.checks import stream_check, test_order
+from trailingedge.commands.checks.environment import Means, Venue
+from trailingedge.commands.checks.result import Finding, failure, fine, left_out, warning
+from trailingedge.commands.checks.stream_check import Listening, meanwhile
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
 from trailingedge.core.errors import (
@@ -119,8 +119,8 @@ class Rehearsal:
         return [
             *looks,
             Step("candles", self._fetch_candles, ("rules",)),
-            Step(listening.NAME, self._listen_to_market, ("rules",)),
-            Step(canary.NAME, self._send_canary, ("funds",)),
+            Step(stream_check.NAME, self._listen_to_market, ("rules",)),
+            Step(test_order.NAME, self._send_canary, ("funds",)),
         ]
 
     async def _taken(self, step: Step) -> Sequence[Finding]:
@@ -272,7 +272,7 @@ class Rehearsal:
         return await trial.until_heard(self._rules)
 
     async def _send_canary(self) -> Finding:
-        bird = canary.Canary(
+        bird = test_order.Canary(
             self._api,
             self._account,
             self._rules,
@@ -283,7 +283,7 @@ class Rehearsal:
             absent_after_s=factory.absent_after_s(self._settings),
         )
         if not self._rules.trading:
-            return left_out(canary.NAME, f"the symbol does not trade, its status is {self._rules.status}")
+            return left_out(test_order.NAME, f"the symbol does not trade, its status is {self._rules.status}")
         return await (bird.place(self._top) if self._place else bird.test(self._top, self._why_not))
 
 

@@ -12,7 +12,7 @@ from decimal import InvalidOperation
 from pathlib import Path
 from typing import Final
 
-from trailingedge.commands import flags
+from trailingedge.commands import setting_flags
 from trailingedge.core.errors import ConfigError, ExitCode, UsageError
 from trailingedge.report.model import Story
 from trailingedge.report.tables import missing
@@ -34,7 +34,7 @@ def refused(word: str, wrong: ConfigError, arguments: argparse.Namespace) -> Exi
     usage = isinstance(wrong, UsageError)
     for problem in wrong.problems:
         print(f"trailing-edge {word}: {problem}" if usage else problem, file=sys.stderr)
-    return ExitCode.USAGE if usage or flags.misspelt(arguments) else ExitCode.CONFIG
+    return ExitCode.USAGE if usage or setting_flags.misspelt(arguments) else ExitCode.CONFIG
 
 
 def out_of_proportion(word: str, error: ArithmeticError) -> ExitCode:

@@ -14,14 +14,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trailingedge.commands import flags
+from trailingedge.commands import setting_flags
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import VERSION, NobodyAnswers, ask, socket_places
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of each of the commands."""
-    flags.add_arguments(parser)
+    setting_flags.add_arguments(parser)
     parser.add_argument("--socket", type=Path, metavar="FILE", help="its control socket, wherever settings say it is")
     parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
 
@@ -45,7 +45,7 @@ def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] 
 
 def _places(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Path]:
     """Where the daemon of these settings may listen. Raises ConfigError: a guess might reach another one."""
-    reading = flags.read(arguments, environ)
+    reading = setting_flags.read(arguments, environ)
     if reading.problems:
         raise ConfigError([*reading.problems, "--socket FILE would reach the daemon without any settings"])
     return socket_places(reading.settings.symbol, environ, reading.settings.log_dir)

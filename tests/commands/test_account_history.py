@@ -10,9 +10,9 @@ from tests.theatre import URL, D, Stage, play
 from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.accounting.summary_json import Totals, totals_of
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands import ledger
-from trailingedge.commands.ledger import DAY_MS, Span, read_account
-from trailingedge.commands.venue import Means, Venue
+from trailingedge.commands import account_history
+from trailingedge.commands.account_history import DAY_MS, Span, read_account
+from trailingedge.commands.checks.environment import Means, Venue
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.model.market import Side
@@ -129,15 +129,15 @@ def test_the_owners_own_trades_are_none_of_ours() -> None:
 
 def test_lists_are_read_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, _, _ = once_traded()
-    monkeypatch.setattr(ledger, "PAGE", 1)
+    monkeypatch.setattr(account_history, "PAGE", 1)
     paged, _, _ = once_traded()
     assert len(whole.trades) == 2
     assert paged.trades == whole.trades
 
 
 def test_a_list_without_an_end_is_given_up_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "PAGE", 1)
-    monkeypatch.setattr(ledger, "_TRADE_PAGES", 1)
+    monkeypatch.setattr(account_history, "PAGE", 1)
+    monkeypatch.setattr(account_history, "_TRADE_PAGES", 1)
     past, _, _ = once_traded()
     assert any("trades: the newest are left out" in gap for gap in past.gaps)
 

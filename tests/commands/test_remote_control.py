@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from trailingedge import main
-from trailingedge.commands import talk
+from trailingedge.commands import remote_control
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import COMMANDS, ControlSocket
 from trailingedge.model.operator_commands import Answer, Instruction
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no such socke
 
 def parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    talk.add_arguments(parser)
+    remote_control.add_arguments(parser)
     return parser.parse_args(words)
 
 
@@ -67,23 +67,25 @@ def daemon(path: Path, answer: Answer) -> Iterator[list[Instruction]]:
         loop.close()
 
 
-@pytest.mark.parametrize("command", [name for name, each in main.COMMANDS.items() if each.module == talk.__name__])
+@pytest.mark.parametrize(
+    "command", [name for name, each in main.COMMANDS.items() if each.module == remote_control.__name__]
+)
 def test_each_command_reaches_the_daemon(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with daemon(tmp_path / "ETHFDUSD.sock", Answer("all is quiet")) as heard:
-        assert talk.run(command, in_logs(tmp_path), {}) is ExitCode.OK
+        assert remote_control.run(command, in_logs(tmp_path), {}) is ExitCode.OK
     assert heard == [COMMANDS[command]]
     assert capsys.readouterr() == ("all is quiet\n", "")
 
 
 def test_a_refusal_is_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with daemon(tmp_path / "ETHFDUSD.sock", Answer("not now", done=False)):
-        assert talk.run("flip", in_logs(tmp_path), {}) is ExitCode.UNEXPECTED
+        assert remote_control.run("flip", in_logs(tmp_path), {}) is ExitCode.UNEXPECTED
     assert capsys.readouterr() == ("", "not now\n")
 
 
 def test_a_machine_gets_the_figures_alone_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with daemon(tmp_path / "BTCUSDT.sock", Answer("fine", data={"bid": "2500.10"})):
-        talk.run("status", in_logs(tmp_path, "--symbol", "BTCUSDT", "--json"), {})
+        remote_control.run("status", in_logs(tmp_path, "--symbol", "BTCUSDT", "--json"), {})
     shown = capsys.readouterr()
     assert json.loads(shown.out) == {"version": 1, "ok": True, "text": "fine", "bid": "2500.10"}
     assert shown.err == ""
@@ -92,7 +94,7 @@ def test_a_machine_gets_the_figures_alone_on_stdout(tmp_path: Path, capsys: pyte
 def test_without_a_daemon_one_line_says_where_it_was_looked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert talk.run("status", in_logs(tmp_path), {}) is ExitCode.UNREACHABLE
+    assert remote_control.run("status", in_logs(tmp_path), {}) is ExitCode.UNREACHABLE
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith(f"no daemon answers at {tmp_path / 'ETHFDUSD.sock'} (nobody listens there)")
@@ -101,13 +103,13 @@ def test_without_a_daemon_one_line_says_where_it_was_looked_for(
 
 
 def test_a_machine_is_told_of_a_missing_daemon_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert talk.run("status", in_logs(tmp_path, "--json"), {}) is ExitCode.UNREACHABLE
+    assert remote_control.run("status", in_logs(tmp_path, "--json"), {}) is ExitCode.UNREACHABLE
     assert json.loads(capsys.readouterr().out)["ok"] is False
 
 
 def test_a_daemon_of_another_environment_is_found(tmp_path: Path) -> None:
     with daemon(tmp_path / "ETHFDUSD.sock", Answer("here")) as heard:
-        talk.run("status", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path / "mine")})
+        remote_control.run("status", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path / "mine")})
     assert heard == [Instruction.STATUS]
 
 
@@ -117,7 +119,7 @@ def test_only_the_first_that_answers_is_told(tmp_path: Path) -> None:
         daemon(mine / "ETHFDUSD.sock", Answer("not now", done=False)) as first,
         daemon(tmp_path / "ETHFDUSD.sock", Answer("flipped")) as second,
     ):
-        assert talk.run("flip", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.UNEXPECTED
+        assert remote_control.run("flip", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.UNEXPECTED
     assert (first, second) == ([Instruction.FLIP], [])
 
 
@@ -129,7 +131,7 @@ def test_one_that_heard_the_command_and_said_nothing_is_not_followed_by_another(
         daemon(mine / "ETHFDUSD.sock", Answer("x", data={1: object, (): "no name"})) as first,  # type: ignore[dict-item]
         daemon(tmp_path / "ETHFDUSD.sock", Answer("flipped")) as second,
     ):
-        assert talk.run("flip", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.UNREACHABLE
+        assert remote_control.run("flip", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.UNREACHABLE
     assert (first, second) == ([Instruction.FLIP], [])
     assert "ended before it answered" in capsys.readouterr().err
 
@@ -138,7 +140,7 @@ def test_one_that_heard_the_command_and_said_nothing_is_not_followed_by_another(
 def test_another_users_daemon_is_told_from_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)
-    assert talk.run("status", parsed("--socket", str(closed / "x.sock")), {}) is ExitCode.CONFIG
+    assert remote_control.run("status", parsed("--socket", str(closed / "x.sock")), {}) is ExitCode.CONFIG
     assert "run this as the daemon's own user" in capsys.readouterr().err
 
 
@@ -146,16 +148,18 @@ def test_another_users_daemon_is_told_from_none(tmp_path: Path, capsys: pytest.C
 def test_a_place_that_is_closed_to_us_does_not_end_the_search(tmp_path: Path) -> None:
     (tmp_path / "trailing-edge").mkdir(mode=0)
     with daemon(tmp_path / "ETHFDUSD.sock", Answer("here")) as heard:
-        assert talk.run("status", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.OK
+        assert remote_control.run("status", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.OK
     assert heard == [Instruction.STATUS]
 
 
 def test_settings_that_cannot_be_read_name_no_daemon(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.env does not exist.*--socket"):
-        talk.run("flip", in_logs(tmp_path, "--env-file", "nowhere.env"), {})
+        remote_control.run("flip", in_logs(tmp_path, "--env-file", "nowhere.env"), {})
 
 
 def test_a_socket_by_its_name_needs_no_settings(tmp_path: Path) -> None:
     path = tmp_path / "any.sock"
     with daemon(path, Answer("here")):
-        assert talk.run("status", parsed("--socket", str(path), "--env-file", "nowhere.env"), {}) is ExitCode.OK
+        assert (
+            remote_control.run("status", parsed("--socket", str(path), "--env-file", "nowhere.env"), {}) is ExitCode.OK
+        )

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from tests.backtest import market_files
 
+from trailingedge.commands import sweep
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.report.progress import Bar
-from trailingedge.sweep import command
 from trailingedge.sweep.trial import Outcome, PartResult, Task
 from trailingedge.sweep.walk_forward import folds
 
@@ -73,8 +73,8 @@ def test_a_winner_is_judged_on_days_it_was_not_chosen_on(
             parts = (PartResult(before, 1.0, 0.1, 3), PartResult(after, 1.05, 0.2, 4))
             done(number, Outcome(parts))  # type: ignore[operator]
 
-    monkeypatch.setattr(command, "engine_named", lambda _: local)
-    monkeypatch.setattr(command, "folds", lambda from_ms, _: folds(from_ms, from_ms + 4 * day_ms))
+    monkeypatch.setattr(sweep, "engine_named", lambda _: local)
+    monkeypatch.setattr(sweep, "folds", lambda from_ms, _: folds(from_ms, from_ms + 4 * day_ms))
     assert run(["sweep", klines, *VARIED]) == ExitCode.OK
     told = " ".join(capsys.readouterr().out.split())
     assert "chosen on 2026-07-02 13:47:00 to 2026-07-05, judged on 2026-07-05 to 2026-07-06 13:47:00" in told
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_said_with_its_remedy(
 def test_ctrl_c_while_the_files_are_read_says_that_nothing_was_tried(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "look", lambda _: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(sweep, "look", lambda _: signal.raise_signal(signal.SIGINT))
     assert run(["sweep", klines, *VARIED]) == ExitCode.INTERRUPTED
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", "interrupted while the files were being read: nothing was tried\n")
@@ -114,6 +114,6 @@ def test_ctrl_c_while_the_files_are_read_says_that_nothing_was_tried(
 def test_no_worker_is_told_a_secret(klines: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Task] = []
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1234567:" + "x" * 40)
-    monkeypatch.setattr(command, "engine_named", lambda _: lambda task, *__: told.append(task))
+    monkeypatch.setattr(sweep, "engine_named", lambda _: lambda task, *__: told.append(task))
     run(["sweep", klines, *VARIED])
     assert told[0].settings.telegram_bot_token is None

@@ -7,7 +7,7 @@ from decimal import Decimal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.venue import Venue
+from trailingedge.commands.checks.environment import Venue
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import RealClock
 from trailingedge.simulator.exchange import Exchange

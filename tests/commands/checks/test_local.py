@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from trailingedge.commands import premises
-from trailingedge.commands.findings import Finding, Verdict, left_out
-from trailingedge.commands.listening import meanwhile
+from trailingedge.commands.checks import local
+from trailingedge.commands.checks.result import Finding, Verdict, left_out
+from trailingedge.commands.checks.stream_check import meanwhile
 from trailingedge.config import RISK_PHRASE, Reading, read_settings
 from trailingedge.live.control_socket import ControlSocket
 from trailingedge.model.operator_commands import Answer, Instruction
@@ -38,39 +38,39 @@ def with_key(folder: Path, pem: bytes | None = PRIVATE, mode: int = 0o600, **giv
     return read(folder, TRADING_MODE="testnet", BINANCE_ED25519_API_KEY="key", TELEGRAM_BOT_TOKEN="1:t", **given)
 
 
-def looked_at(look: Callable[[Reading, premises.Judgement], list[Finding]], reading: Reading) -> list[Finding]:
-    return look(reading, premises.judge(reading))
+def looked_at(look: Callable[[Reading, local.Judgement], list[Finding]], reading: Reading) -> list[Finding]:
+    return look(reading, local.judge(reading))
 
 
 def test_the_defaults_are_fine(folder: Path) -> None:
-    (finding,) = looked_at(premises.settings, read(folder))
+    (finding,) = looked_at(local.settings, read(folder))
     assert finding.verdict is Verdict.OK
     assert "1 not at their default" in finding.text
 
 
 def test_everything_wrong_is_listed_by_what_it_is_about(folder: Path) -> None:
     reading = with_key(folder, pem=None, FEE="two", MIN_FACTOR="0.9")
-    judgement = premises.judge(reading)
+    judgement = local.judge(reading)
     assert [problem.split()[0] for problem in judgement.settings] == ["FEE", "MIN_FACTOR"]
     assert [problem.split()[0] for problem in judgement.key] == ["BINANCE_ED25519_PRIV_PATH"]
     assert judgement.grave
     assert len(judgement.problems) == 3
-    assert [finding.code for finding in premises.settings(reading, judgement)] == [78, 78]
+    assert [finding.code for finding in local.settings(reading, judgement)] == [78, 78]
 
 
 def test_missing_consent_stops_a_start_but_not_a_look(folder: Path) -> None:
     reading = with_key(folder, TELEGRAM_CHAT_ID="7")
     live = read_settings({"TRADING_MODE": "live"}, {"BINANCE_ED25519_API_KEY": "k"}, folder / "none.env")
-    judgement = premises.judge(live)
+    judgement = local.judge(live)
     assert [problem.split()[0] for problem in judgement.consent] == ["CONFIRM_LIVE"]
-    assert premises.judge(reading).problems == ()
-    (consent,) = (each for each in premises.settings(live, judgement) if "CONFIRM_LIVE" in each.text)
+    assert local.judge(reading).problems == ()
+    (consent,) = (each for each in local.settings(live, judgement) if "CONFIRM_LIVE" in each.text)
     assert consent.verdict is Verdict.WARNING
     assert RISK_PHRASE in consent.text
 
 
 def test_warnings_are_told_beside_no_problems(folder: Path) -> None:
-    verdicts = {each.verdict for each in looked_at(premises.settings, read(folder, LOOP_SLEEP_SEC="20"))}
+    verdicts = {each.verdict for each in looked_at(local.settings, read(folder, LOOP_SLEEP_SEC="20"))}
     assert verdicts == {Verdict.WARNING}
 
 
@@ -78,7 +78,7 @@ def test_warnings_are_told_beside_no_problems(folder: Path) -> None:
 
 
 def test_a_good_key_is_named_with_kind_and_mode(folder: Path) -> None:
-    (finding,) = looked_at(premises.private_key, with_key(folder))
+    (finding,) = looked_at(local.private_key, with_key(folder))
     assert finding.verdict is Verdict.OK
     assert finding.text == f"{folder / 'key.pem'}, Ed25519, mode 0600"
 
@@ -92,14 +92,14 @@ def test_a_good_key_is_named_with_kind_and_mode(folder: Path) -> None:
     ],
 )
 def test_a_bad_key_is_named(folder: Path, pem: bytes | None, said: str) -> None:
-    (finding,) = looked_at(premises.private_key, with_key(folder, pem))
+    (finding,) = looked_at(local.private_key, with_key(folder, pem))
     assert (finding.verdict, finding.code) == (Verdict.FAILED, 78)
     assert said in finding.text
 
 
 @pytest.mark.skipif(os.name == "nt", reason="files have no such mode there")
 def test_a_key_that_others_may_read_is_refused_with_the_remedy(folder: Path) -> None:
-    (finding,) = looked_at(premises.private_key, with_key(folder, mode=0o640))
+    (finding,) = looked_at(local.private_key, with_key(folder, mode=0o640))
     assert "0640" in finding.text
     assert "chmod 600" in finding.text
 
@@ -109,20 +109,20 @@ def test_a_key_handed_over_by_systemd_may_have_any_mode(folder: Path) -> None:
     (folder / "key.pem").chmod(0o440)
     environ = {"CREDENTIALS_DIRECTORY": str(folder)}
     given = {"TRADING_MODE": "testnet", "BINANCE_ED25519_API_KEY": "k", "BINANCE_ED25519_PRIV_PATH": "x/key.pem"}
-    (finding,) = looked_at(premises.private_key, read_settings(given, environ, folder / "none.env"))
+    (finding,) = looked_at(local.private_key, read_settings(given, environ, folder / "none.env"))
     assert finding.verdict is Verdict.OK
     assert finding.text.endswith("handed over by systemd")
 
 
 def test_a_mode_without_a_key_needs_none(folder: Path) -> None:
-    assert looked_at(premises.private_key, read(folder)) == [left_out("private key", "sim makes its own")]
+    assert looked_at(local.private_key, read(folder)) == [left_out("private key", "sim makes its own")]
 
 
 # --- folders ---
 
 
 def test_a_log_folder_that_is_not_there_is_tried_and_left_unmade(folder: Path) -> None:
-    finding = premises.log_folder(folder / "new" / "logs")
+    finding = local.log_folder(folder / "new" / "logs")
     assert finding.verdict is not Verdict.FAILED
     assert "GB free" in finding.text
     assert not (folder / "new").exists()
@@ -130,20 +130,20 @@ def test_a_log_folder_that_is_not_there_is_tried_and_left_unmade(folder: Path) -
 
 def test_a_log_folder_that_is_there_stays(folder: Path) -> None:
     (folder / "logs").mkdir()
-    assert premises.log_folder(folder / "logs").verdict is not Verdict.FAILED
+    assert local.log_folder(folder / "logs").verdict is not Verdict.FAILED
     assert list((folder / "logs").iterdir()) == []
 
 
 def test_a_log_folder_that_cannot_be_is_named(folder: Path) -> None:
     (folder / "file").touch()
-    finding = premises.log_folder(folder / "file")
+    finding = local.log_folder(folder / "file")
     assert (finding.verdict, finding.remedy) == (Verdict.FAILED, "choose a LOG_DIR that this user owns")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such sockets")
 class TestControlSocket:
     async def test_one_that_can_be_made_is_gone_again(self, folder: Path) -> None:
-        finding, running = await premises.control_socket(folder / "ETHFDUSD.sock")
+        finding, running = await local.control_socket(folder / "ETHFDUSD.sock")
         assert (finding.verdict, running) == (Verdict.OK, False)
         assert os.listdir(folder) == []
 
@@ -154,12 +154,12 @@ class TestControlSocket:
         control = ControlSocket(folder / "ETHFDUSD.sock", obey)
         async with meanwhile(control.run()):
             await control.open.wait()
-            finding, running = await premises.control_socket(control.path)
+            finding, running = await local.control_socket(control.path)
         assert (finding.verdict, running) == (Verdict.OK, True)
         assert finding.text.endswith("where a daemon runs: live ETHFDUSD | watching")
 
     async def test_one_that_cannot_be_is_a_warning(self, folder: Path) -> None:
-        finding, running = await premises.control_socket(folder / ("x" * 120))
+        finding, running = await local.control_socket(folder / ("x" * 120))
         assert (finding.verdict, running) == (Verdict.WARNING, False)
         assert "longer than 107 bytes" in finding.text
 
@@ -177,6 +177,6 @@ class TestControlSocket:
     ],
 )
 def test_the_service_manager_is_looked_for(environ: dict[str, str], verdict: Verdict, said: str) -> None:
-    finding = premises.service_manager(environ)
+    finding = local.service_manager(environ)
     assert finding.verdict is verdict
     assert said in finding.text

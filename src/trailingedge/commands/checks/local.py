@@ -13,7 +13,7 @@ from typing import Final
 
 from trailingedge import config_validator
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.findings import Finding, failure, fine, left_out, warning
+from trailingedge.commands.checks.result import Finding, failure, fine, left_out, warning
 from trailingedge.config import CREDENTIAL, Reading, Settings
 from trailingedge.core.errors import ConfigError
 from trailingedge.live.control_socket import ControlSocket, NobodyAnswers, ask

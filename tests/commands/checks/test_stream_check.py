@@ -1,8 +1,8 @@
 """A stream that speaks is told from one that is silent, and that from one that is away."""
 
-from tests.commands.stage import by_verdict, on_stage
+from tests.commands.virtual_exchange import by_verdict, on_stage
 
-from trailingedge.commands.findings import Verdict
+from trailingedge.commands.checks.result import Verdict
 from trailingedge.core.errors import ExitCode
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from trailingedge.backtest.inputs import doubts, ground, too_small
 from trailingedge.backtest.market_report import add_market_arguments
-from trailingedge.commands import flags, usage
+from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.replay import read_settings
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.errors import ConfigError, ExitCode
@@ -51,7 +51,7 @@ exit codes:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.formatter_class, parser.description, parser.epilog = usage.HelpFormat, _DESCRIPTION, _EXAMPLES
+    parser.formatter_class, parser.description, parser.epilog = cli_errors.HelpFormat, _DESCRIPTION, _EXAMPLES
     add_market_arguments(parser.add_argument_group("what is replayed"))
     tried = parser.add_argument_group("what is tried")
     tried.add_argument(
@@ -71,17 +71,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     told = parser.add_argument_group("how it is told")
     told.add_argument("--top", type=_count, default=SHOWN, metavar="N", help=f"rows of the table ({SHOWN})")
     told.add_argument("--json", action="store_true", help="print everything as one JSON object")
-    flags.add_arguments(parser.add_argument_group("settings", "All that are not varied."), mode=False)
+    setting_flags.add_arguments(parser.add_argument_group("settings", "All that are not varied."), mode=False)
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Try what is not known yet, and judge all of it."""
     try:
-        usage.check(usage.no_stdout({"--out": arguments.out}, "what is done is read there again"))
-        usage.check(usage.apart({"--out": arguments.out}, [*arguments.files, arguments.env_file]))
+        cli_errors.check(cli_errors.no_stdout({"--out": arguments.out}, "what is done is read there again"))
+        cli_errors.check(cli_errors.apart({"--out": arguments.out}, [*arguments.files, arguments.env_file]))
         return _run(arguments, environ)
     except ConfigError as wrong:
-        return usage.refused("sweep", wrong, arguments)
+        return cli_errors.refused("sweep", wrong, arguments)
     except KeyboardInterrupt:
         print("interrupted while the files were being read: nothing was tried", file=sys.stderr)
         return ExitCode.INTERRUPTED
@@ -92,7 +92,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     settings = _without_secrets(read_settings(arguments, environ))
     tried = space(arguments.vary, settings, arguments.random, arguments.seed)
     files = tuple(str(path) for path in arguments.files)
-    task = Task(files, flags.given(arguments).get("SYMBOL"), settings, arguments.balance, splits=())
+    task = Task(files, setting_flags.given(arguments).get("SYMBOL"), settings, arguments.balance, splits=())
     bar = on_stderr()
     bar.show(0.0, "looking through the files")
     with contextlib.ExitStack() as opened:

@@ -3,12 +3,12 @@
 import dataclasses
 
 import pytest
-from tests.commands.stage import GOOD_KEY, D, Stage, by_verdict, on_stage, orders_of
+from tests.commands.virtual_exchange import GOOD_KEY, D, Stage, by_verdict, on_stage, orders_of
 from tests.theatre import URL, with_settings
 
 from trailingedge.auth.permissions import Permissions
-from trailingedge.commands.findings import Verdict
-from trailingedge.commands.listening import meanwhile
+from trailingedge.commands.checks.result import Verdict
+from trailingedge.commands.checks.stream_check import meanwhile
 from trailingedge.config import Mode
 from trailingedge.core.errors import ExitCode, OutcomeUnknown
 from trailingedge.model.market import Side

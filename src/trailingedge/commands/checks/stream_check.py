@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
-from trailingedge.commands.findings import Finding, failure, fine, warning
-from trailingedge.commands.venue import Means
+from trailingedge.commands.checks.environment import Means
+from trailingedge.commands.checks.result import Finding, failure, fine, warning
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode
 from trailingedge.model.market import SymbolRules

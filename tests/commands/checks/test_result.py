@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from trailingedge.commands.findings import (
+from trailingedge.commands.checks.result import (
     Finding,
     alone,
     exit_code,
