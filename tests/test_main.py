@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from trailingedge import main, session
+from trailingedge import main
+from trailingedge.app import runner
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 
@@ -188,14 +189,14 @@ class Sink:
 )
 def test_what_ends_a_session_is_an_alert_and_an_exit_code(failure: Exception, code: ExitCode, said: str) -> None:
     sink = Sink()
-    assert session.explain(failure, sink) is code
+    assert runner.explain(failure, sink) is code
     assert sink.alerts == [(logging.ERROR, said)]
 
 
 def test_a_mistake_of_ours_is_logged_with_where_it_was_made(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ZeroDivisionError) as failure:
         raise ZeroDivisionError("by nought")
-    assert session.explain(failure.value, Sink()) is ExitCode.UNEXPECTED
+    assert runner.explain(failure.value, Sink()) is ExitCode.UNEXPECTED
     assert "Traceback" in caplog.text
     assert "test_a_mistake_of_ours" in caplog.text
 

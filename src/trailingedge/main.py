@@ -19,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from trailingedge.app.run_options import DISTRIBUTION, SIM_SPEED, VERSION, Plan, SimMarket
 from trailingedge.commands import setting_flags
 from trailingedge.config import Mode, Settings
 from trailingedge.config_validator import checked_settings
@@ -27,7 +28,6 @@ from trailingedge.console.ui_selection import open_face
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.logging_config import Logging, setup, under_journald
 from trailingedge.notifications.titles import heading
-from trailingedge.plan import DISTRIBUTION, SIM_SPEED, VERSION, Plan, SimMarket
 
 logger = logging.getLogger(__name__)
 
@@ -51,22 +51,22 @@ class Command:
 
 
 def _at_a_venue(module: Any, arguments: argparse.Namespace) -> int:
-    from trailingedge.venues import open_venue
+    from trailingedge.app.environments import open_venue
 
     return int(module.run(arguments, open_venue))
 
 
 def _at_a_venue_with_a_courier(module: Any, arguments: argparse.Namespace) -> int:
-    from trailingedge.venues import open_venue
+    from trailingedge.app.environments import open_venue
 
     return int(module.run(arguments, open_venue, _tried_out))
 
 
 async def _tried_out(settings: Settings, text: str) -> Mapping[str, str | None]:
     """A message to each chat, by way of trial."""
+    from trailingedge.app.runner import chats_of
     from trailingedge.notifications.telegram_api import BOT_API
     from trailingedge.notifications.telegram_check import try_out
-    from trailingedge.session import chats_of
 
     token = settings.telegram_bot_token or ""
     return await try_out(token, chats_of(settings), text, base_url=settings.telegram_api_url or BOT_API)
@@ -214,7 +214,7 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
         return ExitCode.USAGE
     sim = None
     if settings.trading_mode is Mode.SIM:
-        from trailingedge.embedded import relabelled, sim_tape
+        from trailingedge.app.embedded_exchange import relabelled, sim_tape
 
         warnings += relabelled(arguments.market or (), settings.symbol)
         sim = SimMarket(sim_tape(settings, arguments.market, arguments.seed), arguments.speed or SIM_SPEED)
@@ -238,7 +238,7 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
         try:
             for warning in warnings:
                 logger.warning("%s", warning)
-            from trailingedge.opening import run_session
+            from trailingedge.app.bootstrap import run_session
 
             return run_session(plan, face, log)
         finally:
@@ -286,7 +286,7 @@ def _key_problems(settings: Settings) -> Sequence[str]:
     path = settings.binance_ed25519_priv_path
     if not settings.trading_mode.needs_key or not path.is_file() or not os.access(path, os.R_OK):
         return []
-    from trailingedge.venues import keys_of
+    from trailingedge.app.environments import keys_of
 
     try:
         keys_of(settings)
@@ -299,7 +299,7 @@ def _of_market(settings: Settings, sources: Mapping[str, str], files: Sequence[P
     """Recorded files name the symbol, unless SYMBOL is set by hand."""
     if not files or sources["SYMBOL"] != "default":
         return settings
-    from trailingedge.embedded import recorded
+    from trailingedge.app.embedded_exchange import recorded
 
     return dataclasses.replace(settings, symbol=recorded(settings, files, symbol=None).symbol)
 

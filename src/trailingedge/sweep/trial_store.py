@@ -12,10 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Final
 
+from trailingedge.app.run_options import VERSION
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import plain
-from trailingedge.plan import VERSION
 from trailingedge.sweep.search_space import Combination, applied
 from trailingedge.sweep.trial import Outcome, PartResult, Task
 

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
+from trailingedge.app.run_options import SimMarket
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands.checks.environment import Venue
 from trailingedge.config import Endpoints, Mode, Settings, endpoints
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
-from trailingedge.plan import SimMarket
 from trailingedge.websocket.transport import dial
 
 Step = Callable[[str, str], None]
@@ -78,7 +78,7 @@ async def open_venue(settings: Settings) -> AsyncIterator[Venue]:
 @contextlib.asynccontextmanager
 async def _embedded(settings: Settings, sim: SimMarket | None, clock: Clock) -> AsyncIterator[Place]:
     """The embedded exchange and a market of its own, the generated one unless another is given."""
-    from trailingedge.embedded import loopback_exchange, sim_tape
+    from trailingedge.app.embedded_exchange import loopback_exchange, sim_tape
 
     market = sim or SimMarket(sim_tape(settings, None, None))
     async with loopback_exchange(settings, market, clock) as (loopback, keys):

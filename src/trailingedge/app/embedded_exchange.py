@@ -9,10 +9,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from trailingedge.app.run_options import SimMarket
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock, RealClock
-from trailingedge.plan import SimMarket
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import Terms
 from trailingedge.simulator.feeds.generated import GeneratedMarket

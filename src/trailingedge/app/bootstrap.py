@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
+from trailingedge.app.environments import keys_of
+from trailingedge.app.run_options import Plan
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.plain_ui import Console
 from trailingedge.core.background import Unattended
 from trailingedge.core.errors import ExitCode, gravest
 from trailingedge.eventlog.loop_counter import counting_loop
 from trailingedge.logging_config import Logging
-from trailingedge.plan import Plan
-from trailingedge.venues import keys_of
 from trailingedge.websocket.preconnect import head_start, market_url
 from trailingedge.websocket.transport import dial
 
@@ -30,7 +30,7 @@ _PORTIONS: Final = (
     "trailingedge.websocket.market_stream",
     "trailingedge.execution.trading_core",
     "trailingedge.live.trading_node",
-    "trailingedge.session",
+    "trailingedge.app.runner",
 )
 
 
@@ -43,7 +43,7 @@ def run_session(plan: Plan, face: Console, log: Logging) -> ExitCode:
         failure = gravest(group)
     except Exception as error:  # noqa: BLE001 - the last chance to write it down
         failure = error
-    from trailingedge.session import explain
+    from trailingedge.app.runner import explain
 
     return explain(failure)
 
@@ -59,7 +59,7 @@ async def _run(plan: Plan, face: Console, log: Logging) -> ExitCode:
         for portion in _PORTIONS:
             import_module(portion)
             await ahead.under_way(_TURN_S)  # the handshakes want answers meanwhile
-        from trailingedge.session import Session
+        from trailingedge.app.runner import Session
 
         return await Session(plan, face, log, ahead.dial, keys).run()
 

@@ -15,15 +15,15 @@ from tests.benchmarks import players
 from tests.benchmarks.venue import Venue
 from tests.test_main import key_file
 
+from trailingedge.app.run_options import DISTRIBUTION, VERSION
 from trailingedge.auth.signer import load
 from trailingedge.config import OPTIONS
-from trailingedge.plan import DISTRIBUTION, VERSION
 
 # What only other modes and other words on the command line have a use for.
 OF_OTHERS: Final = (
     "trailingedge.simulator",
     "trailingedge.live.paper_feed",
-    "trailingedge.embedded",
+    "trailingedge.app.embedded_exchange",
     "trailingedge.commands.",
     "trailingedge.console.live_ui",
     "trailingedge.notifications.telegram",
@@ -36,7 +36,7 @@ SHARED: Final = {"trailingedge.commands.setting_flags", "trailingedge.commands.c
 # What can wait until the first requests are on their way.
 FOR_LATER: Final = (
     "trailingedge.model.market",
-    "trailingedge.session",
+    "trailingedge.app.runner",
     "trailingedge.live.trading_node",
     "trailingedge.execution",
     "trailingedge.notifications.messages",
@@ -57,7 +57,7 @@ def loaded_by(statement: str) -> list[str]:
 
 
 def test_before_the_dial_little_is_loaded() -> None:
-    loaded = loaded_by("import trailingedge.main, trailingedge.opening")
+    loaded = loaded_by("import trailingedge.main, trailingedge.app.bootstrap")
     assert "trailingedge.websocket.transport" in loaded
     assert among(loaded, (*OF_OTHERS, *FOR_LATER)) == []
 

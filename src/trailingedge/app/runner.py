@@ -15,6 +15,8 @@ from random import Random, SystemRandom
 from typing import Any, Final
 
 from trailingedge.accounting.summary_json import results
+from trailingedge.app.environments import Place, open_place
+from trailingedge.app.run_options import VERSION, Plan
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import setting_flags
@@ -35,8 +37,6 @@ from trailingedge.notifications import messages
 from trailingedge.notifications.alerts import Alerts, Labelled, LogAlerts, Several
 from trailingedge.notifications.telegram_service import Phone
 from trailingedge.notifications.titles import heading, label
-from trailingedge.plan import VERSION, Plan
-from trailingedge.venues import Place, open_place
 from trailingedge.websocket.frame_buffer import save
 from trailingedge.websocket.transport import Dial
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tests.backtest import market_files
 
+from trailingedge.app.embedded_exchange import relabelled, sim_tape
 from trailingedge.config import Settings
-from trailingedge.embedded import relabelled, sim_tape
 
 
 def test_a_market_that_is_played_as_another_is_warned_of(tmp_path: Path) -> None:
