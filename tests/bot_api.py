@@ -25,7 +25,7 @@ from enum import Enum
 from typing import Any, Final
 
 import httpx
-from tests.bot_html import BadEntities, cleaned, shown
+from tests.bot_api_html import BadEntities, cleaned, shown
 
 TOKEN: Final = "123456789:AAFakeTokenForTheStandInOfTheBotApi"
 OWNER: Final = 4711

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.bot_api import OWNER, TOKEN, BotApi, Reply
-from tests.bot_html import BadEntities, cleaned, shown
+from tests.bot_api_html import BadEntities, cleaned, shown
 
 
 def fixed_time() -> int:

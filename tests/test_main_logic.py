@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from tests.theatre import CASH, D, Stage, nothing, play, with_settings
+from tests.daemon_harness import CASH, D, Stage, nothing, play, with_settings
 
 from trailingedge.config import OnExit
 from trailingedge.core.errors import ExitCode

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from tests.theatre import Stage, play
+from tests.daemon_harness import Stage, play
 
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ExitCode

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.benchmarks import players
-from tests.benchmarks.venue import Venue
+from tests.benchmarks import processes
+from tests.benchmarks.exchange_process import Venue
 from tests.test_main import key_file
 
 from trailingedge.app.run_options import DISTRIBUTION, VERSION
@@ -81,7 +81,7 @@ async def test_a_run_with_a_key_loads_nothing_of_other_modes_and_commands(tmp_pa
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no memory to look into")
 async def test_neither_the_key_nor_the_library_that_signs_is_in_the_memory_of_what_trades(tmp_path: Path) -> None:
-    async with players.daemon(tmp_path, chasing=False) as daemon:
+    async with processes.daemon(tmp_path, chasing=False) as daemon:
         maps, memory = memory_of(daemon.process.pid)
     letters, seed = key_below(tmp_path)
     assert "cryptography" not in maps

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.backtest import market_files
-from tests.simulation.day import simulate
+from tests.simulation.simulated_day import simulate
 
 from trailingedge.backtest.engine import Replay
 from trailingedge.backtest.inputs import ground

@@ -16,7 +16,17 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import decide, ingest, long_day, record, replay, start, storm, tick_to_order, ways
+from tests.benchmarks import (
+    alternatives,
+    backtest,
+    ingest,
+    long_day,
+    price_burst,
+    recording,
+    start,
+    tick_cost,
+    tick_to_order,
+)
 
 Measure = Callable[[Path, argparse.Namespace, Random], Awaitable[str]]
 
@@ -26,11 +36,11 @@ async def _tick_to_order(folder: Path, args: argparse.Namespace, chance: Random)
 
 
 async def _ways(folder: Path, args: argparse.Namespace, chance: Random) -> str:
-    return await ways.run(folder, rounds=args.rounds, ticks=args.ticks, chance=chance)
+    return await alternatives.run(folder, rounds=args.rounds, ticks=args.ticks, chance=chance)
 
 
 async def _storm(folder: Path, args: argparse.Namespace, chance: Random) -> str:
-    return await storm.run(folder, rounds=args.rounds, moves=args.moves, chance=chance)
+    return await price_burst.run(folder, rounds=args.rounds, moves=args.moves, chance=chance)
 
 
 async def _ingest(folder: Path, args: argparse.Namespace, chance: Random) -> str:
@@ -40,11 +50,11 @@ async def _ingest(folder: Path, args: argparse.Namespace, chance: Random) -> str
 
 
 async def _decide(_: Path, args: argparse.Namespace, chance: Random) -> str:
-    return decide.run(rounds=args.rounds, chance=chance)
+    return tick_cost.run(rounds=args.rounds, chance=chance)
 
 
 async def _record(folder: Path, args: argparse.Namespace, chance: Random) -> str:
-    return await record.run(folder, rounds=args.rounds, lines=args.lines, chance=chance)
+    return await recording.run(folder, rounds=args.rounds, lines=args.lines, chance=chance)
 
 
 async def _start(folder: Path, args: argparse.Namespace, chance: Random) -> str:
@@ -56,7 +66,7 @@ async def _long_day(_: Path, args: argparse.Namespace, __: Random) -> str:
 
 
 async def _replay(folder: Path, args: argparse.Namespace, chance: Random) -> str:
-    return replay.run(folder, rounds=args.rounds, ticks=args.market_ticks, candles=args.candles, chance=chance)
+    return backtest.run(folder, rounds=args.rounds, ticks=args.market_ticks, candles=args.candles, chance=chance)
 
 
 MEASURES: Final[Mapping[str, Measure]] = {

@@ -14,9 +14,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import players
-from tests.benchmarks.figures import LATENCY_HEAD, Sample, latency_rows, ratio, table
-from tests.benchmarks.players import Player
+from tests.benchmarks import processes
+from tests.benchmarks.measurements import LATENCY_HEAD, Sample, latency_rows, ratio, table
+from tests.benchmarks.processes import Player
 from tests.benchmarks.tick_to_order import Deck
 
 TITLE: Final = "ingest: {frames} frames, as fast as they are read"
@@ -72,9 +72,9 @@ async def run(folder: Path, *, rounds: int, frames: int, rate: int, seconds: flo
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         contestants: Sequence[Player] = [
-            await enter(players.floor()),
-            await enter(players.floor("floor again (noise)")),
-            await enter(players.daemon(folder)),
+            await enter(processes.floor()),
+            await enter(processes.floor("floor again (noise)")),
+            await enter(processes.daemon(folder)),
         ]
         deck = Deck(chance)
         fast: dict[str, list[tuple[float, float]]] = {player.name: [] for player in contestants}

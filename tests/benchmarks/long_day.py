@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.benchmarks.figures import ratio, table
-from tests.simulation.day import simulate
+from tests.benchmarks.measurements import ratio, table
+from tests.simulation.simulated_day import simulate
 
 from trailingedge.core.clock import Clock
 from trailingedge.live.trading_node import Daemon

@@ -49,10 +49,10 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import players
-from tests.benchmarks.figures import ratio, table
+from tests.benchmarks import processes
 from tests.benchmarks.ingest import flood
-from tests.benchmarks.players import Player
+from tests.benchmarks.measurements import ratio, table
+from tests.benchmarks.processes import Player
 from tests.benchmarks.tick_to_order import Deck
 
 TITLE: Final = f"start and memory, {'compiled each time' if sys.dont_write_bytecode else 'bytecode at hand'}"
@@ -70,12 +70,12 @@ async def run(folder: Path, *, rounds: int, frames: int, chance: Random) -> str:
     async with embedded_exchange(folder) as environment:
         for number in range(rounds):
             for name in ("floor", "floor again (noise)"):
-                async with players.floor(name) as player:
+                async with processes.floor(name) as player:
                     seconds.setdefault(f"subscribed, s: {name}", []).append(_subscribed_s(player))
                     await asyncio.sleep(_SETTLED_S)
                     weights.setdefault(f"resident, MiB: {name}", []).append(player.resident_bytes / _MIB)
             home = folder / str(number)
-            async with players.daemon(home, chasing=False) as daemon:
+            async with processes.daemon(home, chasing=False) as daemon:
                 seconds.setdefault("subscribed, s: trailing-edge", []).append(_subscribed_s(daemon))
                 await asyncio.sleep(_SETTLED_S)
                 weights.setdefault("resident, MiB: trailing-edge, ready", []).append(daemon.resident_bytes / _MIB)
@@ -85,7 +85,7 @@ async def run(folder: Path, *, rounds: int, frames: int, chance: Random) -> str:
                         await flood(daemon, _PORTION, deck)
                     name = f"resident, MiB: trailing-edge, after {frames:,} frames"
                     weights[name] = [daemon.resident_bytes / _MIB]
-            async with players.daemon(home, "at the embedded exchange", environment, chasing=False) as daemon:
+            async with processes.daemon(home, "at the embedded exchange", environment, chasing=False) as daemon:
                 name = "ready, s: trailing-edge at the embedded exchange"
                 seconds.setdefault(name, []).append(daemon.ready_s - daemon.born_s)
     floors = (statistics.median(seconds["subscribed, s: floor"]), statistics.median(weights["resident, MiB: floor"]))

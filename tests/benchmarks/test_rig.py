@@ -7,13 +7,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.benchmarks import decide, players, tick_to_order
+from tests.benchmarks import processes, tick_cost, tick_to_order
 from tests.benchmarks.__main__ import MEASURES, parser
-from tests.benchmarks.answers import amount, ticks_of
-from tests.benchmarks.bots import Trouble, bot
-from tests.benchmarks.figures import Sample, latency_rows, quantile, table
+from tests.benchmarks.broken_bot_apis import Trouble, bot
+from tests.benchmarks.exchange_replies import amount, ticks_of
 from tests.benchmarks.ingest import flood, steady
-from tests.benchmarks.storm import blow
+from tests.benchmarks.measurements import Sample, latency_rows, quantile, table
+from tests.benchmarks.price_burst import blow
 from tests.benchmarks.tick_to_order import Deck
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the rig types into a terminal and reads /proc")
@@ -24,8 +24,8 @@ async def test_floor_and_daemon_follow_every_tick_and_outlast_a_flood_and_a_stor
     deck = Deck(Random(0))
     async with (
         bot(Trouble.HANGING) as hanging,
-        players.floor() as floor,
-        players.daemon(tmp_path, extra=hanging) as daemon,
+        processes.floor() as floor,
+        processes.daemon(tmp_path, extra=hanging) as daemon,
     ):
         found = await tick_to_order.measure([floor, daemon], rounds=1, ticks=5, chance=Random(0))
         assert [len(seconds) for each in found.values() for seconds in each] == [5, 5]
@@ -44,7 +44,7 @@ async def test_floor_and_daemon_follow_every_tick_and_outlast_a_flood_and_a_stor
 
 
 async def test_the_floor_with_one_request_in_flight_ends_at_the_final_price() -> None:
-    async with players.floor(manner="newest") as floor:
+    async with processes.floor(manner="newest") as floor:
         _, orders = await blow(floor, 500, Deck(Random(0)))
         assert orders < 500
 
@@ -52,13 +52,13 @@ async def test_the_floor_with_one_request_in_flight_ends_at_the_final_price() ->
 @on_linux
 async def test_a_daemon_that_cannot_start_is_given_up_at_once_with_what_it_said(tmp_path: Path) -> None:
     with pytest.raises(TimeoutError, match="STALE_AFTER_SEC"):
-        async with players.daemon(tmp_path, extra={"STALE_AFTER_SEC": "-1"}):
+        async with processes.daemon(tmp_path, extra={"STALE_AFTER_SEC": "-1"}):
             pass
 
 
 @pytest.mark.parametrize("candles", [100, 1000])
 def test_a_mind_chases_and_takes_in_candles(candles: int) -> None:
-    mind = decide.Mind(candles)
+    mind = tick_cost.Mind(candles)
     mind.close()
     mind.flip()
     mind.chase()

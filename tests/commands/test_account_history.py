@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.theatre import URL, D, Stage, play
+from tests.daemon_harness import URL, D, Stage, play
 
 from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.accounting.summary_json import Totals, totals_of

@@ -6,7 +6,7 @@ from decimal import Decimal
 from random import Random
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.theatre import ONE_ETH, START_MS, URL, StandingMarket, tick
+from tests.daemon_harness import ONE_ETH, START_MS, URL, StandingMarket, tick
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.permissions import Permissions

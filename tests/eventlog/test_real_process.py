@@ -7,7 +7,7 @@ from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks.venue import Venue
+from tests.benchmarks.exchange_process import Venue
 from tests.test_main import key_file
 
 from trailingedge.config import OPTIONS

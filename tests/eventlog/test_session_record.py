@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.theatre import with_settings
+from tests.daemon_harness import with_settings
 
 from trailingedge.accounting.summary_json import shown_settings
 from trailingedge.config import Settings

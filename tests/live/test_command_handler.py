@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.theatre import D, Stage, play
+from tests.daemon_harness import D, Stage, play
 
 from trailingedge.model.operator_commands import Answer, Instruction
 from trailingedge.risk.circuit_breakers import Breaker, Trip

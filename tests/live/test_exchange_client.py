@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.theatre import START_MS, TICK, URL, StandingMarket, tick
+from tests.daemon_harness import START_MS, TICK, URL, StandingMarket, tick
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.signing import Here

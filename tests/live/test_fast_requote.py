@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from tests.daemon_harness import D, Stage, play
 from tests.execution.order_builders import RULES, top
 from tests.execution.test_quoting import resting
 from tests.execution.test_trading_core import Bench
-from tests.theatre import D, Stage, play
 
 from trailingedge.core.clock import HandClock
 from trailingedge.core.errors import BrokenInvariant

@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from tests.daemon_harness import Notes
 from tests.execution.order_builders import RULES, D
-from tests.theatre import Notes
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import HandClock

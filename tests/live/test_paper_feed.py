@@ -9,7 +9,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from tests.theatre import START_MS, URL, Doors, Notes, StandingMarket, tick
+from tests.daemon_harness import START_MS, URL, Doors, Notes, StandingMarket, tick
 
 from trailingedge.config import Endpoints, Mode, Settings
 from trailingedge.core.clock import RealClock

@@ -1,8 +1,8 @@
 """However a session ends, our order leaves the book, or a person is told that it may be there; within five seconds."""
 
 import pytest
+from tests.daemon_harness import CASH, D, Stage, play
 from tests.test_main_logic import crash, rally_and_turn
-from tests.theatre import CASH, D, Stage, play
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.client_order_ids import OwnId

@@ -1,7 +1,7 @@
 """From connected to ready: the steps in their order, what is tried again, and what ends it."""
 
 import pytest
-from tests.theatre import CASH, D, Stage, nothing, play, with_settings
+from tests.daemon_harness import CASH, D, Stage, nothing, play, with_settings
 
 from trailingedge.core.errors import ConfigError, ExitCode, StartFailed
 from trailingedge.model.market import Side

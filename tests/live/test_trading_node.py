@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 import pytest
+from tests.daemon_harness import CASH, ONE_ETH, D, Stage, nothing, play, with_settings
 from tests.test_main_logic import crash, rally_and_turn, slump_and_recovery
-from tests.theatre import CASH, ONE_ETH, D, Stage, nothing, play, with_settings
 
 from trailingedge.config import OnExit
 from trailingedge.core.errors import (

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
+from tests.daemon_harness import START_MS, D, Stage, play, with_settings
 from tests.test_main_logic import rally_and_turn
-from tests.theatre import START_MS, D, Stage, play, with_settings
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.client_order_ids import OwnId

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from tests.theatre import CASH, D, Stage, nothing, play
+from tests.daemon_harness import CASH, D, Stage, nothing, play
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.client_order_ids import OwnId, own_id

@@ -3,8 +3,8 @@
 import dataclasses
 
 import pytest
+from tests.daemon_harness import CASH, D, Stage, play, with_settings
 from tests.test_main_logic import rally_and_turn, slump_and_recovery
-from tests.theatre import CASH, D, Stage, play, with_settings
 
 from trailingedge.core.errors import (
     ExitCode,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from tests.theatre import START_MS, D, Stage, nothing, play, with_settings
+from tests.daemon_harness import START_MS, D, Stage, nothing, play, with_settings
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode, LogonRefused, StartFailed

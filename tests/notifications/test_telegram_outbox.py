@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.bot_html import BadEntities, cleaned, shown
+from tests.bot_api_html import BadEntities, cleaned, shown
 
 from trailingedge.notifications.telegram_outbox import (
     LETTER_UNITS,

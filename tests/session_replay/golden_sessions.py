@@ -12,8 +12,8 @@ from random import Random
 from typing import Final
 
 from tests.benchmarks.long_day import FAULTS
-from tests.simulation.day import simulate
-from tests.simulation.storm import Storm
+from tests.simulation.fault_schedule import Storm
+from tests.simulation.simulated_day import simulate
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.session_replay.golden_sessions import SESSIONS, path_of
 from tests.session_replay.test_run import changed
-from tests.simulation.day import simulate
-from tests.simulation.still import StillMarket
+from tests.simulation.simulated_day import simulate
+from tests.simulation.still_market import StillMarket
 
 from trailingedge.config import Settings
 from trailingedge.eventlog.retention import SUFFIX

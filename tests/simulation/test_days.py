@@ -1,7 +1,7 @@
 """Whole days of the whole daemon against the embedded exchange, judged by the exchange's journal."""
 
-from tests.simulation.day import simulate
-from tests.simulation.verdict import judge
+from tests.simulation.day_checks import judge
+from tests.simulation.simulated_day import simulate
 
 
 def test_a_day_is_free_of_faults_and_complete(seed: int) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from tests.benchmarks.long_day import FAULTS
-from tests.simulation.day import simulate
-from tests.simulation.swarm import judge_storm
+from tests.simulation.simulated_day import simulate
+from tests.simulation.storms import judge_storm
 
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.eventlog.writer import Notebook

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from tests.commands.virtual_exchange import GOOD_KEY, D, Stage, by_verdict, on_stage, orders_of
-from tests.theatre import URL, with_settings
+from tests.daemon_harness import URL, with_settings
 
 from trailingedge.auth.permissions import Permissions
 from trailingedge.commands.checks.result import Verdict

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from tests.commands.virtual_exchange import D, Stage, on_stage, orders_of
-from tests.theatre import CASH
+from tests.daemon_harness import CASH
 
 from trailingedge.commands.checks.result import Verdict
 from trailingedge.simulator.server import LoopbackExchange

@@ -15,7 +15,7 @@ from random import Random
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.benchmarks.figures import table
+from tests.benchmarks.measurements import table
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tests.simulation.day import START_MS
+from tests.simulation.simulated_day import START_MS
 
 from trailingedge.model.market import Kline
 from trailingedge.simulator.feeds.ticks import Tick

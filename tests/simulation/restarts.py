@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.simulation.day import START_MS, URL, Notes
+from tests.simulation.simulated_day import START_MS, URL, Notes
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings

@@ -1,6 +1,6 @@
 """The floor: the smallest program that could do the daemon's errand, with the same library and no thought at all.
 
-    python tests/benchmarks/floor.py chase API_URL STREAM_URL
+    python tests/benchmarks/floor_client.py chase API_URL STREAM_URL
 
 `chase` sends a prepared cancel-replace whenever a frame shows another best price. `newest` does the same but
 has one request in flight at a time, as whoever must know what became of an order has to: what came

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import pytest
-from tests.simulation.day import Day, own_exits, simulate
-from tests.simulation.still import ASK, BID, StillMarket
+from tests.simulation.simulated_day import Day, own_exits, simulate
+from tests.simulation.still_market import ASK, BID, StillMarket
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock

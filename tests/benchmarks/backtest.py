@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from tests.benchmarks.figures import table
+from tests.benchmarks.measurements import table
 
 from trailingedge.backtest.columns import Columns, TickColumns
 from trailingedge.backtest.engine import Replay

@@ -13,7 +13,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.benchmarks.venue import Venue
+from tests.benchmarks.exchange_process import Venue
 
 READY_WITHIN_S: Final = 30.0
 RESTS_WITHIN_S: Final = 10.0

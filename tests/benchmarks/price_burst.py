@@ -12,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import players
-from tests.benchmarks.figures import ratio, table
-from tests.benchmarks.players import Player
+from tests.benchmarks import processes
+from tests.benchmarks.measurements import ratio, table
+from tests.benchmarks.processes import Player
 from tests.benchmarks.tick_to_order import Deck
 
 TITLE: Final = "storm: {moves} price moves written at once"
@@ -40,10 +40,10 @@ async def run(folder: Path, *, rounds: int, moves: int, chance: Random) -> str:
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         contestants: Sequence[Player] = [
-            await enter(players.floor("floor, newest", "newest")),
-            await enter(players.floor("floor, newest again (noise)", "newest")),
-            await enter(players.floor("floor, every move")),
-            await enter(players.daemon(folder)),
+            await enter(processes.floor("floor, newest", "newest")),
+            await enter(processes.floor("floor, newest again (noise)", "newest")),
+            await enter(processes.floor("floor, every move")),
+            await enter(processes.daemon(folder)),
         ]
         found: dict[str, list[tuple[float, int]]] = {player.name: [] for player in contestants}
         deck = Deck(chance)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.simulation.day import simulate
+from tests.simulation.simulated_day import simulate
 
 
 @dataclass(frozen=True)
@@ -26,5 +26,5 @@ def judge(seed: int, hours: float = 2.0) -> Verdict:
         complete=day.complete(),
         replaces=day.journal.requests["order.cancelReplace"],
         would_take=day.journal.would_take_refusals,
-        replay=f'uv run python -c "from tests.simulation.verdict import judge; print(judge({seed}))"',
+        replay=f'uv run python -c "from tests.simulation.day_checks import judge; print(judge({seed}))"',
     )

@@ -15,7 +15,7 @@ from itertools import count
 from random import Random
 from typing import Final
 
-from tests.benchmarks.figures import ratio, table
+from tests.benchmarks.measurements import ratio, table
 from tests.execution.order_builders import RULES, record
 from tests.strategy.strategy_harness import MINUTE_MS, START_MS, kline, params
 

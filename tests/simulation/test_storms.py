@@ -1,6 +1,6 @@
 """Days in a storm: each seed another mixture of everything that can go wrong."""
 
-from tests.simulation.swarm import judge_storm
+from tests.simulation.storms import judge_storm
 
 
 def test_a_storm_breaks_nothing_and_is_soon_forgotten(storm_seed: int) -> None:

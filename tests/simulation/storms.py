@@ -1,7 +1,7 @@
 """One day in a storm, judged: while it blows nothing may break, and after it all must soon be well again.
 
 The exchange's journal and its ledger are the judges. The daemon is asked for its phase only once it is
-calm, and only to be compared with them. `python -m tests.simulation.swarm SEED` replays one day and tells it.
+calm, and only to be compared with them. `python -m tests.simulation.storms SEED` replays one day and tells it.
 """
 
 import logging
@@ -16,8 +16,8 @@ from multiprocessing import get_context
 from random import Random
 from typing import Final
 
-from tests.simulation.day import Day, own_exits, simulate
-from tests.simulation.storm import Storm
+from tests.simulation.fault_schedule import Storm
+from tests.simulation.simulated_day import Day, own_exits, simulate
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
@@ -110,7 +110,7 @@ def judge_storm(seed: int, storm_s: float = STORM_S, lines: FrameLines | None = 
     return SwarmVerdict(
         seed=seed,
         faults=[*endings[0].faults, *after(day), *heard.faults],
-        replay=f"uv run python -m tests.simulation.swarm {seed}",
+        replay=f"uv run python -m tests.simulation.storms {seed}",
         story=told(storm, day),
         counts=dict(day.journal.requests),
         digest=day.journal.digest,

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
-from tests.benchmarks import answers
-from tests.benchmarks.answers import BASE, QUOTE, Json, Order
+from tests.benchmarks import exchange_replies
+from tests.benchmarks.exchange_replies import BASE, QUOTE, Json, Order
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
@@ -84,18 +84,21 @@ class Venue:
         self._methods: dict[str, Callable[[Params], Reply]] = {
             "ping": lambda _: ({}, ()),
             "time": lambda _: ({"serverTime": _now_ms()}, ()),
-            "session.logon": lambda params: (answers.session(params["apiKey"], _now_ms()), ()),
-            "session.logout": lambda _: (answers.session(None, _now_ms()), ()),
+            "session.logon": lambda params: (exchange_replies.session(params["apiKey"], _now_ms()), ()),
+            "session.logout": lambda _: (exchange_replies.session(None, _now_ms()), ()),
             "userDataStream.subscribe": lambda _: ({"subscriptionId": 0}, ()),
             "userDataStream.subscribe.signature": lambda _: ({"subscriptionId": 0}, ()),
-            "exchangeInfo": lambda _: (answers.exchange_info(_now_ms()), ()),
-            "account.commission": lambda _: (answers.commission(), ()),
-            "account.status": lambda _: (answers.account(*self._balances(), _now_ms()), ()),
-            "ticker.book": lambda _: (answers.book(self.ask), ()),
+            "exchangeInfo": lambda _: (exchange_replies.exchange_info(_now_ms()), ()),
+            "account.commission": lambda _: (exchange_replies.commission(), ()),
+            "account.status": lambda _: (exchange_replies.account(*self._balances(), _now_ms()), ()),
+            "ticker.book": lambda _: (exchange_replies.book(self.ask), ()),
             "klines": lambda params: (_klines(params), ()),
             "myTrades": lambda _: ([], ()),
-            "allOrders": lambda _: ([answers.queried(order, "NEW") for order in self._open.values()], ()),
-            "openOrders.status": lambda _: ([answers.queried(order, "NEW") for order in self._open.values()], ()),
+            "allOrders": lambda _: ([exchange_replies.queried(order, "NEW") for order in self._open.values()], ()),
+            "openOrders.status": lambda _: (
+                [exchange_replies.queried(order, "NEW") for order in self._open.values()],
+                (),
+            ),
             "order.status": self._status,
             "order.place": self._place,
             "order.cancel": self._cancel,
@@ -135,7 +138,7 @@ class Venue:
         """The next bookTicker, as it goes over the wire."""
         self.ask = ask
         self._update_id += 1
-        text = answers.top_frame(self._update_id, ask, ask_quantity)
+        text = exchange_replies.top_frame(self._update_id, ask, ask_quantity)
         return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
     def write(self, frames: bytes) -> float:
@@ -174,10 +177,10 @@ class Venue:
             await asyncio.sleep(_KLINE_EVERY_S)
             now_ms = _now_ms()
             open_ms = now_ms // _MINUTE_MS * _MINUTE_MS
-            rows = answers.kline_rows(_MINUTE_MS, open_ms - _MINUTE_MS, open_ms, MIDDLE)
+            rows = exchange_replies.kline_rows(_MINUTE_MS, open_ms - _MINUTE_MS, open_ms, MIDDLE)
             if told_ms and told_ms != open_ms:
-                self._send_kline(answers.kline_event(rows[0], "1m", now_ms, closed=True))
-            self._send_kline(answers.kline_event(rows[1], "1m", now_ms, closed=False))
+                self._send_kline(exchange_replies.kline_event(rows[0], "1m", now_ms, closed=True))
+            self._send_kline(exchange_replies.kline_event(rows[1], "1m", now_ms, closed=False))
             told_ms = open_ms
 
     def _send_kline(self, event: Json) -> None:
@@ -213,7 +216,7 @@ class Venue:
     def _note(self, connection: ServerConnection, params: Params) -> None:
         at_s = connection.heard_s if isinstance(connection, Stamped) else time.perf_counter()
         self.replaces += 1
-        self._heard.append(Heard(at_s, answers.ticks_of(params["price"])))
+        self._heard.append(Heard(at_s, exchange_replies.ticks_of(params["price"])))
         self._news.set()
 
     def _answer(self, request: Json) -> list[Json]:
@@ -223,19 +226,22 @@ class Venue:
         try:
             result, events = method(params if isinstance(params, dict) else {})
         except Refusal as refusal:
-            return [answers.refused(request["id"], 400, refusal.error)]
-        return [answers.answered(request["id"], result), *({"subscriptionId": 0, "event": each} for each in events)]
+            return [exchange_replies.refused(request["id"], 400, refusal.error)]
+        return [
+            exchange_replies.answered(request["id"], result),
+            *({"subscriptionId": 0, "event": each} for each in events),
+        ]
 
     def _place(self, params: Params) -> Reply:
         order = self._new(params)
         if params["side"] == "BUY":  # there is no quote asset on this account
             raise Refusal(-2010, "Account has insufficient balance for requested action.")
-        return answers.placed(order), [*self._begin(order), self._position()]
+        return exchange_replies.placed(order), [*self._begin(order), self._position()]
 
     def _cancel(self, params: Params) -> Reply:
         order = self._found(params.get("orderId"), params.get("origClientOrderId"), -2011, "Unknown order sent.")
         events = self._end(order)
-        return answers.cancelled(order, _now_ms()), [*events, self._position()]
+        return exchange_replies.cancelled(order, _now_ms()), [*events, self._position()]
 
     def _replace(self, params: Params) -> Reply:
         wanted, own = params.get("cancelOrderId"), params.get("cancelOrigClientOrderId")
@@ -251,8 +257,8 @@ class Venue:
         result = {
             "cancelResult": "SUCCESS",
             "newOrderResult": "SUCCESS",
-            "cancelResponse": answers.cancelled(before, order.time_ms),
-            "newOrderResponse": answers.placed(order),
+            "cancelResponse": exchange_replies.cancelled(before, order.time_ms),
+            "newOrderResponse": exchange_replies.placed(order),
         }
         return result, [*events, self._position()]
 
@@ -260,8 +266,8 @@ class Venue:
         wanted, own = params.get("orderId"), params.get("origClientOrderId")
         order = self._closed.get(wanted) if isinstance(wanted, int) else None
         if order is not None:
-            return answers.queried(order, "CANCELED"), ()
-        return answers.queried(self._found(wanted, own, -2013, "Order does not exist."), "NEW"), ()
+            return exchange_replies.queried(order, "CANCELED"), ()
+        return exchange_replies.queried(self._found(wanted, own, -2013, "Order does not exist."), "NEW"), ()
 
     def _found(self, order_id: object, own: object, code: int, otherwise: str) -> Order:
         for order in self._open.values():
@@ -293,10 +299,10 @@ class Venue:
 
     def _report(self, order: Order, execution: str, status: str) -> Json:
         self._execution_id += 1
-        return answers.report(order, execution, status, self._execution_id, _now_ms())
+        return exchange_replies.report(order, execution, status, self._execution_id, _now_ms())
 
     def _position(self) -> Json:
-        return answers.position(*self._balances(), _now_ms())
+        return exchange_replies.position(*self._balances(), _now_ms())
 
     def _balances(self) -> tuple[dict[str, str], dict[str, str]]:
         locked = dict.fromkeys(_FUNDS, Decimal(0))
@@ -311,8 +317,10 @@ def _klines(params: Params) -> Sequence[list[object]]:
     until_ms = min(params.get("endTime", _now_ms()), _now_ms())
     from_ms = params.get("startTime")
     if from_ms is not None:
-        return answers.kline_rows(interval_ms, from_ms, until_ms, MIDDLE)[:limit]
-    return answers.kline_rows(interval_ms, until_ms - (_ROWS_AT_MOST + 1) * interval_ms, until_ms, MIDDLE)[-limit:]
+        return exchange_replies.kline_rows(interval_ms, from_ms, until_ms, MIDDLE)[:limit]
+    return exchange_replies.kline_rows(interval_ms, until_ms - (_ROWS_AT_MOST + 1) * interval_ms, until_ms, MIDDLE)[
+        -limit:
+    ]
 
 
 def _now_ms() -> int:
