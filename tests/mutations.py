@@ -34,11 +34,11 @@ class Fault:
 FAULTS: Final = (
     Fault(
         "LIMIT for LIMIT_MAKER",
-        "websocket/requests.py",
+        "model/order_requests.py",
         '"type": "LIMIT_MAKER",',
         '"type": "LIMIT", "timeInForce": "GTC",',
     ),
-    Fault("ALLOW_FAILURE", "websocket/requests.py", '"STOP_ON_FAILURE"', '"ALLOW_FAILURE"'),
+    Fault("ALLOW_FAILURE", "model/order_requests.py", '"STOP_ON_FAILURE"', '"ALLOW_FAILURE"'),
     Fault(
         "place again on silence",
         "execution/order.py",
@@ -47,7 +47,7 @@ FAULTS: Final = (
     ),
     Fault(
         "floor becomes ceil",
-        "market.py",
+        "model/market.py",
         "return (quantity / step_size).to_integral_value(rounding=ROUND_FLOOR) * step_size",
         "return (quantity / step_size).to_integral_value(rounding=ROUND_CEILING) * step_size",
     ),
@@ -57,7 +57,7 @@ FAULTS: Final = (
         "watching = memory.exit is None and memory.gate is None and bool(memory.funded)",
         "watching = memory.exit is None and bool(memory.funded)",
     ),
-    Fault("high not reset", "strategy/memory.py", "high=value,", "high=max(self.high, value),"),
+    Fault("high not reset", "strategy/state.py", "high=value,", "high=max(self.high, value),"),
     Fault(
         "fill counted twice",
         "execution/order.py",
@@ -66,13 +66,13 @@ FAULTS: Final = (
     ),
     Fault(
         "stale data used",
-        "execution/trader.py",
+        "execution/trading_core.py",
         "view.top_age_s < self._params.stale_after_s",
         "view.top_age_s < float('inf')",
     ),
     Fault(
         "foreign order cancelled",
-        "execution/ids.py",
+        "model/client_order_ids.py",
         "return own_id(client_order_id) is not None",
         "return client_order_id is not None",
     ),

@@ -14,62 +14,37 @@ import pytest
 ROOT: Final = Path(__file__).parent.parent
 SOURCE: Final = ROOT / "src" / "trailingedge"
 
-# From the ground up: an import points to an earlier line, or to a neighbour in the same package.
-FLOORS: Final = [
-    # words
-    "errors",
-    "clock",
-    "market",
-    "snapshots",
-    # thought
+# Lowest first: an import points to an earlier line, or to a module of the same package.
+LAYERS: Final = [
+    "core",
+    "model",
     "indicators",
     "strategy",
-    # wire
-    "auth",
-    "websocket",
-    # stage
-    "simulator",
-    # hands
-    "execution",
-    # roof
-    "tally",
-    "threads",
-    "portions",
-    "instructions",
-    "notifications",
-    "console",
     "config",
     "disclosure",
     "config_validator",
-    "results",
-    "report",
     "logging_config",
-    "service",
-    "control",
-    "paper",
-    "wiring",
-    "record",
-    "wire",
-    "startup",
-    "desk",
-    "parting",
-    "pace",
-    "reflex",
-    "helm",
-    "daemon",
-    "signals",
-    "replay",
-    "commands",
-    "plan",
+    "auth",
+    "websocket",
+    "reconciliation",
+    "risk",
+    "execution",
+    "simulator",
+    "accounting",
+    "notifications",
+    "console",
+    "report",
+    "live",
+    "eventlog",
+    "session_replay",
+    "backtest",
     "sweep",
-    "embedded",
-    "venues",
-    "session",
-    "opening",
+    "commands",
+    "app",
     "main",
     "__main__",
 ]
-WORDS: Final = {"errors", "clock", "market", "snapshots"}
+VOCABULARY: Final = {"core", "model"}
 SOCKETS: Final = {"websockets", "socket", "ssl", "httpx", "socketserver", "http", "urllib"}
 PURE: Final = {
     "bisect",
@@ -86,12 +61,12 @@ PURE: Final = {
     "typing",
     "trailingedge",
 }
-WITH_EXCHANGE: Final = {"simulator", "paper", "plan", "replay", "sweep", "embedded"}
+WITH_EXCHANGE: Final = {"simulator", "live.paper_feed", "session_replay", "backtest", "sweep", "commands", "app"}
 DOORWAYS: Final = {  # market and orders go through the first two
-    "websocket.connection",
-    "websocket.prompt",
+    "websocket.transport",
+    "websocket.low_latency_transport",
     "auth.permissions",
-    "service",
+    "live.systemd",
 }
 OF_THE_WHOLE: Final = {"simulation", "benchmarks"}  # folders of tests that mirror no folder of the source
 TOP_LEVEL: Final = {
@@ -118,7 +93,7 @@ def modules() -> list[str]:
 MODULES: Final = modules()
 
 
-def floor(module: str) -> str:
+def layer(module: str) -> str:
     return module.split(".")[0]
 
 
@@ -167,14 +142,14 @@ def foreign_roots(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_has_a_floor(module: str) -> None:
-    assert floor(module) in FLOORS
+def test_a_module_has_a_layer(module: str) -> None:
+    assert layer(module) in LAYERS
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_an_import_points_downwards(module: str) -> None:
-    here = FLOORS.index(floor(module))
-    upwards = [name for name in own_imports(module) if FLOORS.index(floor(name)) > here]
+    here = LAYERS.index(layer(module))
+    upwards = [name for name in own_imports(module) if LAYERS.index(layer(name)) > here]
     assert upwards == []
 
 
@@ -188,34 +163,34 @@ def test_imports_are_absolute(module: str) -> None:
     assert not [name for name in imports(module) if name.startswith(".")]
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if floor(module) == "simulator"])
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) == "simulator"])
 def test_the_exchange_borrows_nothing_but_words(module: str) -> None:
-    assert {floor(name) for name in own_imports(module)} <= WORDS | {"simulator"}
+    assert {layer(name) for name in own_imports(module)} <= VOCABULARY | {"simulator"}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if floor(module) not in WITH_EXCHANGE])
+@pytest.mark.parametrize("module", [module for module in MODULES if not {module, layer(module)} & WITH_EXCHANGE])
 def test_few_know_the_embedded_exchange(module: str) -> None:
-    assert "simulator" not in {floor(name) for name in own_imports(module)}
+    assert "simulator" not in {layer(name) for name in own_imports(module)}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if floor(module) in ("indicators", "strategy")])
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) in ("indicators", "strategy")])
 def test_thought_does_nothing_but_think(module: str) -> None:
     assert {name.split(".")[0] for name in imports(module)} <= PURE
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if floor(module) == "execution"])
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) == "execution"])
 def test_hands_know_the_words_of_the_wire_and_nothing_that_waits_on_it(module: str) -> None:
-    spoken = {name for name in own_imports(module) if floor(name) == "websocket"}
+    spoken = {name for name in own_imports(module) if layer(name) == "websocket"}
     assert not {name for name in spoken if (SOCKETS | {"asyncio"}) & foreign_roots(name)}
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if floor(module) != "simulator"])
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) != "simulator"])
 def test_few_doorways_lead_to_the_network(module: str) -> None:
     opened = {name.split(".")[0] for name in imports(module) if not name.startswith("urllib.parse")} & SOCKETS
     assert not opened or module in DOORWAYS or module.startswith("notifications.telegram")
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if floor(module) != "config"])
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) != "config"])
 def test_settings_are_read_in_one_place(module: str) -> None:
     assert "dotenv" not in {name.split(".")[0] for name in imports(module)}
 

@@ -19,7 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from trailingedge.app.run_options import DISTRIBUTION, SIM_SPEED, VERSION, Plan, SimMarket
+from trailingedge import DISTRIBUTION, VERSION
+from trailingedge.app.run_options import SIM_SPEED, Plan, SimMarket
 from trailingedge.commands import setting_flags
 from trailingedge.config import Mode, Settings
 from trailingedge.config_validator import checked_settings

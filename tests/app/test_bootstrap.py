@@ -15,7 +15,7 @@ from tests.benchmarks import processes
 from tests.benchmarks.exchange_process import Venue
 from tests.test_main import key_file
 
-from trailingedge.app.run_options import DISTRIBUTION, VERSION
+from trailingedge import DISTRIBUTION, VERSION
 from trailingedge.auth.signer import load
 from trailingedge.config import OPTIONS
 
@@ -32,7 +32,11 @@ OF_OTHERS: Final = (
     "cryptography",
     "websockets.asyncio.server",
 )
-SHARED: Final = {"trailingedge.commands.setting_flags", "trailingedge.commands.checks.environment"}
+SHARED: Final = {
+    "trailingedge.commands.setting_flags",
+    "trailingedge.commands.checks",
+    "trailingedge.commands.checks.environment",
+}
 # What can wait until the first requests are on their way.
 FOR_LATER: Final = (
     "trailingedge.model.market",

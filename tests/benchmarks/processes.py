@@ -20,7 +20,7 @@ RESTS_WITHIN_S: Final = 10.0
 ENDS_WITHIN_S: Final = 10.0
 _READY: Final = "ready: "
 _ANCHORED_S: Final = 0.5  # right after its first start it writes down its anchor, by an order of its own
-_FLOOR: Final = Path(__file__).with_name("floor.py")
+_FLOOR: Final = Path(__file__).with_name("floor_client.py")
 _TREE: Final = Path(__file__).parents[2]  # where `tests` is found
 
 

@@ -20,10 +20,10 @@ from trailingedge.core.clock import RealClock
 
 MAIN = """
 import argparse, sys
-from trailingedge.simulator import command
+from trailingedge.commands import exchange
 parser = argparse.ArgumentParser()
-command.add_arguments(parser)
-sys.exit(command.run(parser.parse_args()))
+exchange.add_arguments(parser)
+sys.exit(exchange.run(parser.parse_args()))
 """
 
 

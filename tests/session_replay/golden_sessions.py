@@ -24,7 +24,7 @@ from trailingedge.live.trading_node import Daemon
 from trailingedge.model.operator_commands import Instruction
 from trailingedge.simulator.server import LoopbackExchange
 
-FOLDER: Final = Path(__file__).with_name("sessions")
+FOLDER: Final = Path(__file__).with_name("golden")
 # A short history makes a small file, and few candles a channel that is full.
 SETTINGS: Final = Settings(rolling_klines_maxlen=60, donchian_window=20)
 

@@ -131,11 +131,11 @@ async def echo_server() -> AsyncIterator[tuple[Server, str]]:
     """Says everything back; hangs up on "bye"."""
 
     async def echo(connection: ServerConnection) -> None:
-        async for message in transport:
+        async for message in connection:
             if message == "bye":
-                await transport.close(1008, "Too many requests")
+                await connection.close(1008, "Too many requests")
             else:
-                await transport.send(message)
+                await connection.send(message)
 
     async with serve(echo, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]

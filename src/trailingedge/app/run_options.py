@@ -9,8 +9,6 @@ from trailingedge.config import Settings
 if TYPE_CHECKING:  # whoever trades elsewhere has no use for the embedded exchange
     from trailingedge.simulator.feeds.ticks import Tape
 
-DISTRIBUTION: Final = "trailing-edge"
-VERSION: Final = "0.1.0"  # the package's own; to look it up among what is installed would take longer than to dial
 SIM_SPEED: Final = 120.0
 
 

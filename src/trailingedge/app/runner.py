@@ -14,9 +14,10 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, Final
 
+from trailingedge import VERSION
 from trailingedge.accounting.summary_json import results
 from trailingedge.app.environments import Place, open_place
-from trailingedge.app.run_options import VERSION, Plan
+from trailingedge.app.run_options import Plan
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import setting_flags

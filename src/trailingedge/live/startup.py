@@ -81,7 +81,8 @@ class Startup:
         fee = commission.maker if settings.fee is None else settings.fee
         self._face.step(
             "rules and fee",
-            f"tick {rules.tick_size.normalize():f}, lot {rules.step_size.normalize():f}, maker fee {messages.rate(fee)}",
+            f"tick {rules.tick_size.normalize():f}, lot {rules.step_size.normalize():f}, "
+            f"maker fee {messages.rate(fee)}",
         )
         for warning in warnings_with_exchange(settings, commission.maker):
             self._alerts.send(warning, logging.WARNING)

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from itertools import islice
 from typing import Any, Final
 
-from trailingedge.app.run_options import DISTRIBUTION
+from trailingedge import DISTRIBUTION
 from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.search_space import Combination
 from trailingedge.sweep.trial import Outcome, Task, attempt

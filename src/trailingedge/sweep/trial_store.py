@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Final
 
-from trailingedge.app.run_options import VERSION
+from trailingedge import VERSION
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import plain
