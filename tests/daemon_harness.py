@@ -17,21 +17,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.errors import ExitCode, SessionLost
-from trailingedge.live.factory import Surroundings
-from trailingedge.live.trading_node import Daemon
+from trailingedge.live.factory import Runtime
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import Kline, Side
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.notifications.status import StatusView, status
-from trailingedge.simulator.audit_log import Journal
-from trailingedge.simulator.exchange import Exchange, Hand
-from trailingedge.simulator.exchange_spec import Terms
-from trailingedge.simulator.faults import Faults, Misfortune
+from trailingedge.simulator.audit_log import AuditLog
+from trailingedge.simulator.exchange import Exchange, ManualTrader
+from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.faults import FaultInjector, Faults
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.orders import Order
+from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.transport import Hear, Socket
+from trailingedge.websocket.transport import FrameHandler, Socket
 
 Done = TypeVar("Done")
 
@@ -120,7 +120,7 @@ class _Ear:
         if not (self._doors.deaf and '"ticker.book"' in text):
             self._socket.send(text)
 
-    async def listen(self, hear: Hear) -> None:
+    async def listen(self, hear: FrameHandler) -> None:
         await self._socket.listen(lambda frames: hear([frame for frame in frames if self._comes_through(frame)]))
 
     def _comes_through(self, frame: str | bytes) -> bool:
@@ -134,7 +134,7 @@ class Stage:
     """What a story may touch. Prices are quote per base."""
 
     def __init__(
-        self, clock: VirtualClock, loopback: LoopbackExchange, daemon: Daemon, doors: Doors, notes: Notes
+        self, clock: VirtualClock, loopback: LoopbackExchange, daemon: TradingNode, doors: Doors, notes: Notes
     ) -> None:
         self.clock = clock
         self.loopback = loopback
@@ -189,17 +189,17 @@ class Stage:
 
     # The operator, the owner's other screen, and fate
 
-    def press(self, instruction: Instruction) -> None:
+    def press(self, instruction: OperatorCommand) -> None:
         self.daemon.obey(instruction, lambda answer: self.notes.line(answer.text))
 
-    def by_hand(self, act: Callable[[Hand], Done]) -> Done:
+    def by_hand(self, act: Callable[[ManualTrader], Done]) -> Done:
         """The owner does something to his account elsewhere, and the stream tells it."""
         done = act(self.exchange.by_hand())
         self.loopback.switchboard.deliver()
         return done
 
     @property
-    def fate(self) -> Misfortune:
+    def fate(self) -> FaultInjector:
         return self.loopback.switchboard.misfortune
 
     def deafen(self) -> None:
@@ -228,12 +228,12 @@ class Stage:
         return [text for text in self.said if text.startswith(beginning)]
 
     @property
-    def own(self) -> list[Order]:
+    def own(self) -> list[SimOrder]:
         """Our open orders, by the exchange's books."""
         return [order for order in self.exchange.account().open_orders() if is_own(order.client_order_id)]
 
     @property
-    def order(self) -> Order:
+    def order(self) -> SimOrder:
         """The one that there is."""
         (order,) = self.own
         return order
@@ -261,12 +261,12 @@ class Curtain:
         return [text for _, text in self.notes.alerts]
 
     @property
-    def left(self) -> list[Order]:
+    def left(self) -> list[SimOrder]:
         """Our orders that are still open."""
         return [order for order in self.exchange.account().open_orders() if is_own(order.client_order_id)]
 
     @property
-    def journal(self) -> Journal:
+    def journal(self) -> AuditLog:
         return self.exchange.journal
 
 
@@ -277,7 +277,7 @@ def play(
     story: Story,
     *,
     settings: Settings | None = None,
-    terms: Terms | None = None,
+    terms: ExchangeSpec | None = None,
     balances: Mapping[str, Decimal] = ONE_ETH,
     closes: Sequence[Decimal] = (D(2500),) * 100,
     key_is_known: bool = True,
@@ -291,7 +291,7 @@ def play(
 
     async def live(clock: VirtualClock) -> Curtain:
         market = StandingMarket(closes)
-        exchange = Exchange((terms or Terms()).of_tape(market), clock, balances, market.history, keep_all=True)
+        exchange = Exchange((terms or ExchangeSpec()).of_tape(market), clock, balances, market.history, keep_all=True)
         prepare(exchange)
         private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
         api_key = exchange.register_key(private_key.public_key()) if key_is_known else "nobody"
@@ -309,8 +309,8 @@ def play(
         ) as loopback:
             doors = Doors(loopback)
             doors.shut |= shut
-            surroundings = Surroundings(URL, keys, doors.dial, clock, Random(2))
-            daemon = Daemon(settings or Settings(), surroundings, notes, notes)
+            surroundings = Runtime(URL, keys, doors.dial, clock, Random(2))
+            daemon = TradingNode(settings or Settings(), surroundings, notes, notes)
             stage = Stage(clock, loopback, daemon, doors, notes)
             try:
                 return await _perform(story, stage, daemon)
@@ -320,7 +320,7 @@ def play(
     return run_virtual(live, start_unix_ms=START_MS)
 
 
-async def _perform(story: Story, stage: Stage, daemon: Daemon) -> Curtain:
+async def _perform(story: Story, stage: Stage, daemon: TradingNode) -> Curtain:
     code: ExitCode | None = None
     error: Exception | None = None
     stopped_s = stage.clock.now_s()

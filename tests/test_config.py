@@ -13,10 +13,10 @@ from trailingedge.config import (
     CREDENTIAL,
     OPTIONS,
     Endpoints,
-    Mode,
+    LoadedSettings,
     OnExit,
-    Reading,
     Settings,
+    TradingMode,
     assignment,
     endpoints,
     env_example,
@@ -24,13 +24,13 @@ from trailingedge.config import (
     settings_table,
 )
 from trailingedge.disclosure import TOLD, UNTOLD
-from trailingedge.model.intent import Pricing
+from trailingedge.model.pricing import Pricing
 
 ROOT = Path(__file__).parent.parent
 NOWHERE = Path("no-such-folder/.env")
 
 
-def read(**environ: str) -> Reading:
+def read(**environ: str) -> LoadedSettings:
     return read_settings({}, environ, NOWHERE)
 
 
@@ -73,8 +73,8 @@ def test_an_empty_value_counts_as_not_set(empty: str, tmp_path: Path) -> None:
         pytest.param("DONCHIAN_WINDOW", "20.0", 20, id="a whole number with a point is whole"),
         pytest.param("BREAKOUT_ENTRY", "Yes", True, id="yes"),
         pytest.param("BREAKOUT_ENTRY", "0", False, id="0 is no"),
-        pytest.param("TRADING_MODE", "LIVE", Mode.LIVE, id="a mode in capitals"),
-        pytest.param("TRADING_MODE", "paper", Mode.PAPER, id="paper"),
+        pytest.param("TRADING_MODE", "LIVE", TradingMode.LIVE, id="a mode in capitals"),
+        pytest.param("TRADING_MODE", "paper", TradingMode.PAPER, id="paper"),
         pytest.param("EXIT_PRICING", "join", Pricing.JOIN, id="a pricing"),
         pytest.param("ON_EXIT", "leave", OnExit.LEAVE, id="what the end does"),
         pytest.param("LOG_LEVEL_FILE", "warning", "WARNING", id="a level in small letters"),
@@ -274,8 +274,8 @@ def test_sim_has_no_endpoints_of_its_own_to_connect_to() -> None:
 
 
 def test_paper_is_fed_by_the_public_market_of_live() -> None:
-    paper = endpoints(Settings(trading_mode=Mode.PAPER))
-    live = endpoints(Settings(trading_mode=Mode.LIVE))
+    paper = endpoints(Settings(trading_mode=TradingMode.PAPER))
+    live = endpoints(Settings(trading_mode=TradingMode.LIVE))
     assert paper is not None
     assert live is not None
     assert paper.ws_api_url == live.ws_api_url
@@ -284,20 +284,26 @@ def test_paper_is_fed_by_the_public_market_of_live() -> None:
 
 def test_what_feeds_paper_can_be_overridden() -> None:
     api, stream = "ws://127.0.0.1:9/ws-api/v3", "ws://127.0.0.1:9"
-    settings = Settings(trading_mode=Mode.PAPER, binance_ws_api_url=api, binance_ws_stream_url=stream)
+    settings = Settings(trading_mode=TradingMode.PAPER, binance_ws_api_url=api, binance_ws_stream_url=stream)
     assert endpoints(settings) == Endpoints(api, stream)
 
 
 @pytest.mark.parametrize(
     ("mode", "embedded"),
-    [(Mode.SIM, True), (Mode.PAPER, True), (Mode.TESTNET, False), (Mode.DEMO, False), (Mode.LIVE, False)],
+    [
+        (TradingMode.SIM, True),
+        (TradingMode.PAPER, True),
+        (TradingMode.TESTNET, False),
+        (TradingMode.DEMO, False),
+        (TradingMode.LIVE, False),
+    ],
 )
-def test_an_exchange_that_we_bring_along_needs_no_key(mode: Mode, embedded: bool) -> None:
+def test_an_exchange_that_we_bring_along_needs_no_key(mode: TradingMode, embedded: bool) -> None:
     assert (mode.embedded, mode.needs_key) == (embedded, not embedded)
 
 
 def test_an_override_goes_before_the_endpoints_of_the_mode() -> None:
-    settings = Settings(trading_mode=Mode.TESTNET, binance_ws_stream_url="ws://127.0.0.1:9/")
+    settings = Settings(trading_mode=TradingMode.TESTNET, binance_ws_stream_url="ws://127.0.0.1:9/")
     assert endpoints(settings) == Endpoints("wss://ws-api.testnet.binance.vision/ws-api/v3", "ws://127.0.0.1:9")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trailingedge.config import RISK_PHRASE, Mode, Settings
+from trailingedge.config import RISK_PHRASE, Settings, TradingMode
 from trailingedge.config_validator import (
     checked_settings,
     effective_rules,
@@ -17,8 +17,8 @@ from trailingedge.config_validator import (
     warnings_with_exchange,
 )
 from trailingedge.core.errors import ConfigError
-from trailingedge.model.intent import Pricing
 from trailingedge.model.market import SymbolRules
+from trailingedge.model.pricing import Pricing
 
 NOWHERE = Path("no-such-folder/.env")
 BOT_TOKEN = f"123456789:{'A' * 35}"
@@ -47,7 +47,7 @@ def key(tmp_path: Path) -> Path:
 def keyed(key: Path, **changes: Any) -> Settings:
     """Settings of a mode that trades elsewhere, with nothing left to be said about them."""
     settings = Settings(
-        trading_mode=Mode.TESTNET,
+        trading_mode=TradingMode.TESTNET,
         binance_ed25519_api_key="an-api-key",
         binance_ed25519_priv_path=key,
         telegram_bot_token=BOT_TOKEN,
@@ -166,8 +166,8 @@ def test_a_key_that_was_handed_over_may_have_any_mode(key: Path) -> None:
     assert problems(keyed(key), {"BINANCE_ED25519_PRIV_PATH": "credential"}) == []
 
 
-@pytest.mark.parametrize("mode", [Mode.SIM, Mode.PAPER])
-def test_a_mode_without_a_key_does_not_look_at_the_file(mode: Mode, key: Path) -> None:
+@pytest.mark.parametrize("mode", [TradingMode.SIM, TradingMode.PAPER])
+def test_a_mode_without_a_key_does_not_look_at_the_file(mode: TradingMode, key: Path) -> None:
     key.chmod(0o644)
     assert problems(keyed(key, trading_mode=mode)) == []
     assert problems(keyed(Path("no/such.pem"), trading_mode=mode)) == []
@@ -179,7 +179,7 @@ def live(key: Path) -> dict[str, str]:
 
 def test_live_starts_with_the_phrase(key: Path) -> None:
     settings, _, _ = check(live(key) | {"CONFIRM_LIVE": RISK_PHRASE})
-    assert settings.trading_mode is Mode.LIVE
+    assert settings.trading_mode is TradingMode.LIVE
 
 
 @pytest.mark.parametrize("phrase", [{}, {"CONFIRM_LIVE": "yes"}], ids=["unsaid", "otherwise"])
@@ -282,7 +282,7 @@ def test_the_stream_address_ends_at_the_port(url: str, fine: bool, key: Path) ->
 def test_only_live_reaches_real_money(url: str, refused: bool, key: Path) -> None:
     said = problems(keyed(key, binance_ws_api_url=url))
     assert [("real money" in problem) for problem in said] == [True] * refused
-    consent = {"trading_mode": Mode.LIVE, "confirm_live": RISK_PHRASE}
+    consent = {"trading_mode": TradingMode.LIVE, "confirm_live": RISK_PHRASE}
     assert problems(keyed(key, binance_ws_api_url=url, **consent)) == []
 
 
@@ -316,9 +316,13 @@ def test_chats_without_a_bot_are_one_warning() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "said"),
-    [(Mode.SIM, []), (Mode.PAPER, ["alerts on the phone are off"]), (Mode.TESTNET, ["alerts on the phone are off"])],
+    [
+        (TradingMode.SIM, []),
+        (TradingMode.PAPER, ["alerts on the phone are off"]),
+        (TradingMode.TESTNET, ["alerts on the phone are off"]),
+    ],
 )
-def test_alerts_that_are_off_are_one_warning_but_in_sim(mode: Mode, said: list[str], key: Path) -> None:
+def test_alerts_that_are_off_are_one_warning_but_in_sim(mode: TradingMode, said: list[str], key: Path) -> None:
     found = warnings(keyed(key, trading_mode=mode, telegram_bot_token=None, telegram_chat_id=None))
     assert [warning.partition(": ")[2] for warning in found] == said
 
@@ -413,7 +417,7 @@ def test_orders_and_prices_from_two_places_are_a_warning(key: Path) -> None:
 
 
 def test_in_paper_that_is_said_of_where_the_market_comes_from(key: Path) -> None:
-    (warning,) = warnings(keyed(key, trading_mode=Mode.PAPER, binance_ws_api_url="ws://127.0.0.1:1/ws-api/v3"))
+    (warning,) = warnings(keyed(key, trading_mode=TradingMode.PAPER, binance_ws_api_url="ws://127.0.0.1:1/ws-api/v3"))
     assert warning.startswith(
         "rules and candles come from ws://127.0.0.1:1/ws-api/v3 while prices come from wss://data"
     )
@@ -421,17 +425,17 @@ def test_in_paper_that_is_said_of_where_the_market_comes_from(key: Path) -> None
 
 def test_paper_may_look_at_the_exchange_where_real_money_is_traded(key: Path) -> None:
     url = "wss://ws-api.binance.com:443/ws-api/v3"
-    assert problems(keyed(key, trading_mode=Mode.PAPER, binance_ws_api_url=url)) == []
+    assert problems(keyed(key, trading_mode=TradingMode.PAPER, binance_ws_api_url=url)) == []
 
 
 def test_paper_needs_nothing() -> None:
     settings, _, said = check({"TRADING_MODE": "paper"})
-    assert settings.trading_mode is Mode.PAPER
+    assert settings.trading_mode is TradingMode.PAPER
     assert said == ["TELEGRAM_BOT_TOKEN is not set: alerts on the phone are off"]
 
 
 def test_an_address_that_feeds_paper_is_judged_as_any_other() -> None:
-    said = problems(Settings(trading_mode=Mode.PAPER, binance_ws_api_url="ws://host.example/ws-api/v3"))
+    said = problems(Settings(trading_mode=TradingMode.PAPER, binance_ws_api_url="ws://host.example/ws-api/v3"))
     assert [problem.partition(" ")[0] for problem in said] == ["BINANCE_WS_API_URL"]
 
 

@@ -13,8 +13,8 @@ from tests.daemon_harness import CASH, D, Stage, nothing, play, with_settings
 from trailingedge.config import OnExit
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.market import Side
-from trailingedge.model.operator_commands import Instruction
-from trailingedge.simulator.faults import Fate
+from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.simulator.faults import RequestFault
 
 
 async def rally_and_turn(it: Stage) -> None:
@@ -291,7 +291,7 @@ def test_an_answer_that_got_lost_is_asked_for_and_nothing_is_sent_twice() -> Non
     async def story(it: Stage) -> None:
         await it.ready()
         await it.price("2560")
-        it.fate.arrange("order.place", Fate(answered=False))
+        it.fate.arrange("order.place", RequestFault(answered=False))
         await it.price("2553", wait_s=8)
         assert it.order.price == D("2553.01")
 
@@ -322,7 +322,7 @@ def test_x_sells_in_base_and_buys_in_quote() -> None:
         await it.ready()
         sides = []
         for bid in ("2510", "2500"):
-            it.press(Instruction.FLIP)
+            it.press(OperatorCommand.FLIP)
             await it.wait(0.5)
             sides.append(it.order.side)
             await it.price(bid)
@@ -335,8 +335,8 @@ def test_x_sells_in_base_and_buys_in_quote() -> None:
 def test_x_twice_is_once() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.FLIP)
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(0.5)
         assert it.order.side is Side.SELL
         assert it.heard("flip refused: already under way")
@@ -349,7 +349,7 @@ def test_x_trades_under_a_shut_gate() -> None:
         await crash(it)
         await it.price("2455")
         assert it.heard("gate shut")
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(0.5)
         assert it.order.side is Side.BUY
         await it.price("2450")
@@ -361,7 +361,7 @@ def test_x_trades_under_a_shut_gate() -> None:
 def test_x_with_nothing_to_trade_is_refused() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         assert it.heard("flip refused: there is nothing to trade")
 
@@ -373,7 +373,7 @@ def test_x_without_fresh_data_waits_for_it_and_expires() -> None:
         await it.ready()
         it.deafen()
         await it.wait(15)
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(29)
         assert not it.heard("manual flip ended")
         await it.wait(3)
@@ -388,13 +388,13 @@ def test_x_without_fresh_data_waits_for_it_and_expires() -> None:
 def test_x_upgrades_no_flush_and_relabels_a_take_profit() -> None:
     async def flushing(it: Stage) -> None:
         await crash(it)
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         assert it.order.client_order_id.startswith("TE-f-")
 
     async def exiting(it: Stage) -> None:
         await rally_and_turn(it)
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.price("2552")
         assert it.heard("manual flip: the take-profit in progress is yours now")
         assert it.order.client_order_id.startswith("TE-m-")
@@ -406,7 +406,7 @@ def test_x_upgrades_no_flush_and_relabels_a_take_profit() -> None:
 def test_c_withdraws_an_exit_and_anchors_anew() -> None:
     async def story(it: Stage) -> None:
         await rally_and_turn(it)
-        it.press(Instruction.WITHDRAW)
+        it.press(OperatorCommand.WITHDRAW)
         await it.wait(1)
         assert it.own == []
         assert it.heard("take-profit ended: withdrawn by the operator; nothing filled")
@@ -421,7 +421,7 @@ def test_c_withdraws_an_exit_and_anchors_anew() -> None:
 def test_c_withdraws_a_flush_without_shutting_the_gate() -> None:
     async def story(it: Stage) -> None:
         await crash(it)
-        it.press(Instruction.WITHDRAW)
+        it.press(OperatorCommand.WITHDRAW)
         await it.wait(1)
         assert it.own == []
         assert not it.heard("gate shut")
@@ -432,7 +432,7 @@ def test_c_withdraws_a_flush_without_shutting_the_gate() -> None:
 def test_c_with_nothing_under_way_is_refused() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.WITHDRAW)
+        it.press(OperatorCommand.WITHDRAW)
         await it.wait(1)
         assert it.heard("withdraw refused: no exit is in progress")
 
@@ -442,17 +442,17 @@ def test_c_with_nothing_under_way_is_refused() -> None:
 def test_a_pause_arms_nothing_but_the_stop_and_a_resume_goes_on() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.PAUSE)
+        it.press(OperatorCommand.PAUSE)
         await it.price("2560")
         await it.price("2553", wait_s=2)
         assert it.own == []
-        it.press(Instruction.RESUME)
+        it.press(OperatorCommand.RESUME)
         await it.wait(0.5)
         assert it.order.side is Side.SELL
 
     async def stop(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.PAUSE)
+        it.press(OperatorCommand.PAUSE)
         await it.price("2450", wait_s=2.0)
         assert it.order.client_order_id.startswith("TE-f-")
 
@@ -463,13 +463,13 @@ def test_a_pause_arms_nothing_but_the_stop_and_a_resume_goes_on() -> None:
 def test_a_pause_takes_a_buy_back_and_lets_a_sell_finish() -> None:
     async def buying(it: Stage) -> None:
         await slump_and_recovery(it)
-        it.press(Instruction.PAUSE)
+        it.press(OperatorCommand.PAUSE)
         await it.wait(1)
         assert it.own == []
 
     async def selling(it: Stage) -> None:
         await rally_and_turn(it)
-        it.press(Instruction.PAUSE)
+        it.press(OperatorCommand.PAUSE)
         await it.price("2551")
         assert it.order.price == D("2551.01")
 
@@ -480,12 +480,12 @@ def test_a_pause_takes_a_buy_back_and_lets_a_sell_finish() -> None:
 def test_while_paused_the_operator_may_sell_and_not_buy() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.PAUSE)
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.PAUSE)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         await it.price("2510")
         assert it.heard("manual flip filled: sold")
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         assert it.heard("flip refused: ")
 
@@ -506,7 +506,7 @@ def test_it_can_start_paused_and_says_so() -> None:
 def test_s_shows_how_things_stand() -> None:
     async def story(it: Stage) -> None:
         await rally_and_turn(it)
-        it.press(Instruction.STATUS)
+        it.press(OperatorCommand.STATUS)
         await it.wait(0.1)
         assert "SELL 1.0000 ETH at 2553.01" in it.notes.lines[-1]
 
@@ -516,7 +516,7 @@ def test_s_shows_how_things_stand() -> None:
 def test_q_ends_it() -> None:
     async def story(it: Stage) -> None:
         await rally_and_turn(it)
-        it.press(Instruction.QUIT)
+        it.press(OperatorCommand.QUIT)
         await it.wait(3600)
 
     end = play(story)

@@ -31,7 +31,7 @@ Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 T = TypeVar("T")
 
 
-class Mode(Enum):
+class TradingMode(Enum):
     """Which exchange we trade on."""
 
     SIM = "sim"
@@ -43,7 +43,7 @@ class Mode(Enum):
     @property
     def embedded(self) -> bool:
         """Orders go to an exchange that we bring along; no money moves."""
-        return self in (Mode.SIM, Mode.PAPER)
+        return self in (TradingMode.SIM, TradingMode.PAPER)
 
     @property
     def needs_key(self) -> bool:
@@ -95,8 +95,10 @@ def option(
 class Settings:
     """All settings, typed. None means that the exchange decides, or that the thing is not wanted."""
 
-    trading_mode: Mode = option(
-        Mode.SIM, "Where to trade; sim and paper are without money, paper at the exchange's real prices", heading="Mode"
+    trading_mode: TradingMode = option(
+        TradingMode.SIM,
+        "Where to trade; sim and paper are without money, paper at the exchange's real prices",
+        heading="TradingMode",
     )
     confirm_live: str | None = option(None, f"{RISK_PHRASE} lets TRADING_MODE=live start; a terminal is asked for it")
     binance_ws_api_url: str | None = option(None, "Full URL of the WebSocket API, in place of the mode's own")
@@ -306,7 +308,7 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType({option.name: option for
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LoadedSettings:
     """What was read, and all that could not be.
 
     `sources` tells for each name where its value came from. `unread` names the settings whose text made
@@ -322,7 +324,7 @@ class Reading:
 
 def read_settings(
     command_line: Mapping[str, str], environ: Mapping[str, str], env_file: Path, *, file_needed: bool = False
-) -> Reading:
+) -> LoadedSettings:
     """The settings from the command line, else the environment, else `env_file`, else the defaults.
 
     An empty value counts as not set. Only the names in the file are judged: the environment belongs to
@@ -352,7 +354,7 @@ def read_settings(
     if handed is not None:
         settings = replace(settings, binance_ed25519_priv_path=handed)
         sources["BINANCE_ED25519_PRIV_PATH"] = CREDENTIAL
-    return Reading(
+    return LoadedSettings(
         settings=settings,
         sources=MappingProxyType(sources),
         unread=frozenset(unread),
@@ -419,13 +421,15 @@ class Endpoints:
     ws_stream_url: str
 
 
-ENDPOINTS: Final[Mapping[Mode, Endpoints]] = MappingProxyType(
+ENDPOINTS: Final[Mapping[TradingMode, Endpoints]] = MappingProxyType(
     {
         # Where the prices come from. The host of the streams carries market data alone.
-        Mode.PAPER: Endpoints("wss://ws-api.binance.com:443/ws-api/v3", "wss://data-stream.binance.vision"),
-        Mode.TESTNET: Endpoints("wss://ws-api.testnet.binance.vision/ws-api/v3", "wss://stream.testnet.binance.vision"),
-        Mode.DEMO: Endpoints("wss://demo-ws-api.binance.com/ws-api/v3", "wss://demo-stream.binance.com"),
-        Mode.LIVE: Endpoints("wss://ws-api.binance.com:443/ws-api/v3", "wss://stream.binance.com:9443"),
+        TradingMode.PAPER: Endpoints("wss://ws-api.binance.com:443/ws-api/v3", "wss://data-stream.binance.vision"),
+        TradingMode.TESTNET: Endpoints(
+            "wss://ws-api.testnet.binance.vision/ws-api/v3", "wss://stream.testnet.binance.vision"
+        ),
+        TradingMode.DEMO: Endpoints("wss://demo-ws-api.binance.com/ws-api/v3", "wss://demo-stream.binance.com"),
+        TradingMode.LIVE: Endpoints("wss://ws-api.binance.com:443/ws-api/v3", "wss://stream.binance.com:9443"),
     }
 )
 

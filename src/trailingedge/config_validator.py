@@ -22,8 +22,8 @@ from trailingedge.config import (
     OPTIONS,
     RISK_PHRASE,
     SHORTEST_SECRET,
-    Mode,
     Settings,
+    TradingMode,
     endpoints,
     read_settings,
 )
@@ -43,7 +43,7 @@ PAIR: Final = re.compile(r"([A-Za-z0-9]+)[/_:. -]?([A-Za-z0-9]+)", re.ASCII)  # 
 CHAT: Final = re.compile(r"-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{3,31}", re.ASCII)
 
 # The settings that a problem speaks of, and what it says.
-Finding = tuple[tuple[str, ...], str]
+SettingProblem = tuple[tuple[str, ...], str]
 
 
 def checked_settings(
@@ -160,7 +160,7 @@ def _is(settings: Settings, name: str, sources: Mapping[str, str] | None = None)
     return f"{name} is {option.shown(option.of(settings))}" + (f" ({source})" if source else "")
 
 
-def _out_of_range(settings: Settings, sources: Mapping[str, str]) -> Iterator[Finding]:
+def _out_of_range(settings: Settings, sources: Mapping[str, str]) -> Iterator[SettingProblem]:
     for name, option in OPTIONS.items():
         value = option.of(settings)
         if option.limit is None or value is None or option.limit.holds(value):
@@ -169,7 +169,7 @@ def _out_of_range(settings: Settings, sources: Mapping[str, str]) -> Iterator[Fi
         yield (name,), f"{_is(settings, name, sources)}: it must be {option.limit.words}; {remedy}"
 
 
-def _contradictions(settings: Settings) -> Iterator[Finding]:
+def _contradictions(settings: Settings) -> Iterator[SettingProblem]:
     """Settings that are each fine and do not go together."""
     yield from _above(settings, "MIN_FACTOR", "START_FACTOR")
     yield from _above(settings, "RECONNECT_BASE_SEC", "RECONNECT_MAX_SEC")
@@ -187,21 +187,21 @@ def _contradictions(settings: Settings) -> Iterator[Finding]:
         yield ("SYMBOL",), f"{said}; write {plain_symbol or 'it like ETHFDUSD'}"
 
 
-def _above(settings: Settings, lower: str, upper: str) -> Iterator[Finding]:
+def _above(settings: Settings, lower: str, upper: str) -> Iterator[SettingProblem]:
     if OPTIONS[lower].of(settings) > OPTIONS[upper].of(settings):
         said = f"{_is(settings, lower)}: it must not be above {upper}, {OPTIONS[upper].of(settings)}"
         yield (lower, upper), f"{said}; lower the one or raise the other"
 
 
-def _addresses(settings: Settings) -> Iterator[Finding]:
-    if settings.trading_mode is Mode.SIM:
+def _addresses(settings: Settings) -> Iterator[SettingProblem]:
+    if settings.trading_mode is TradingMode.SIM:
         return
     api, stream = settings.binance_ws_api_url, settings.binance_ws_stream_url
     if api is not None and (fault := _address_fault(_split(api))):
         yield ("BINANCE_WS_API_URL",), f"BINANCE_WS_API_URL is {api}: {fault}; write it like {API_EXAMPLE}"
     if stream is not None and (fault := _address_fault(_split(stream), ends_at_port=True)):
         yield ("BINANCE_WS_STREAM_URL",), f"BINANCE_WS_STREAM_URL is {stream}: {fault}; write it like {STREAM_EXAMPLE}"
-    traded = settings.trading_mode.needs_key and settings.trading_mode is not Mode.LIVE
+    traded = settings.trading_mode.needs_key and settings.trading_mode is not TradingMode.LIVE
     if traded and api is not None and _leads_to_live(_split(api)):
         said = f"BINANCE_WS_API_URL is {api}: real money is traded there, but TRADING_MODE is"
         yield ("BINANCE_WS_API_URL",), f"{said} {settings.trading_mode.value}; remove it, or set TRADING_MODE=live"
@@ -245,7 +245,7 @@ def _leads_to_live(parts: SplitResult | None) -> bool:
     return f".{host}".endswith(f".{LIVE_DOMAIN}") and not host.startswith("demo-")
 
 
-def _telegram(settings: Settings) -> Iterator[Finding]:
+def _telegram(settings: Settings) -> Iterator[SettingProblem]:
     url = settings.telegram_api_url
     if url is not None and (fault := _address_fault(_split(url), "https", "http")):
         yield ("TELEGRAM_API_URL",), f"TELEGRAM_API_URL is {url}: {fault}; write it like {TELEGRAM_EXAMPLE}"
@@ -275,7 +275,7 @@ def _without_telegram(settings: Settings) -> Iterator[str]:
     if settings.telegram_bot_token is None and chats:
         said = f"{', '.join(chats)}: not used, for TELEGRAM_BOT_TOKEN is not set"
         yield f"{said}, and alerts on the phone are off; set it, or leave the chats empty"
-    elif settings.telegram_bot_token is None and settings.trading_mode is not Mode.SIM:
+    elif settings.telegram_bot_token is None and settings.trading_mode is not TradingMode.SIM:
         yield "TELEGRAM_BOT_TOKEN is not set: alerts on the phone are off"
     elif settings.telegram_bot_token is not None and not chats:
         said = "TELEGRAM_BOT_TOKEN is set, but no chat: alerts on the phone are off"
@@ -317,7 +317,7 @@ def _within_reach(path: Path) -> Iterator[str]:
 
 
 def _consent(settings: Settings) -> list[str]:
-    if settings.trading_mode is not Mode.LIVE or settings.confirm_live == RISK_PHRASE:
+    if settings.trading_mode is not TradingMode.LIVE or settings.confirm_live == RISK_PHRASE:
         return []
     said = "is not set" if settings.confirm_live is None else f"is {settings.confirm_live}"
     return [f"CONFIRM_LIVE {said}: TRADING_MODE=live trades real money; set CONFIRM_LIVE={RISK_PHRASE} to allow it"]
@@ -332,7 +332,7 @@ def _answer(ask: Callable[[str], str]) -> str:
 
 def _not_used(settings: Settings) -> Iterator[str]:
     """Addresses that lead nowhere, or to two places."""
-    if settings.trading_mode is Mode.SIM:
+    if settings.trading_mode is TradingMode.SIM:
         for name in ("BINANCE_WS_API_URL", "BINANCE_WS_STREAM_URL"):
             if OPTIONS[name].of(settings):
                 yield f"{name} is not used in sim, which brings its own exchange; choose another TRADING_MODE to use it"

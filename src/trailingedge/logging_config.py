@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TextIO
 
-from trailingedge.core.background import Portions
+from trailingedge.core.background import GilYielder
 from trailingedge.core.errors import ConfigError
 
 LATEST: Final = "latest.log"
@@ -163,7 +163,7 @@ class _Writer:
         self._unwritten = b""
         self._left_out = 0
         self._in_trouble = False
-        self._portions = Portions()
+        self._portions = GilYielder()
         self._hurry = threading.Event()
         self._closing = False
         # A daemon thread: a disk that does not answer must not keep the process alive.

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from trailingedge import DISTRIBUTION, VERSION
-from trailingedge.app.run_options import SIM_SPEED, Plan, SimMarket
+from trailingedge.app.run_options import SIM_SPEED, RunOptions, SimulationOptions
 from trailingedge.commands import setting_flags
-from trailingedge.config import Mode, Settings
+from trailingedge.config import Settings, TradingMode
 from trailingedge.config_validator import checked_settings
-from trailingedge.console.plain_ui import Console
+from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.console.ui_selection import open_face
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.logging_config import Logging, setup, under_journald
@@ -39,7 +39,7 @@ Run = Callable[[Any, argparse.Namespace], int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Command:
+class Subcommand:
     """A word after the program's name: what it does, and the module that does it, imported when it is used.
 
     The module adds its flags by `add_arguments(parser)`. `run` is given the module and what was parsed, and
@@ -77,20 +77,22 @@ def _with_version(module: Any, arguments: argparse.Namespace) -> int:
     return int(module.run(arguments, program=VERSION))
 
 
-def _talking(word: str, purpose: str) -> Command:
-    return Command(purpose, "trailingedge.commands.remote_control", lambda talk, arguments: talk.run(word, arguments))
+def _talking(word: str, purpose: str) -> Subcommand:
+    return Subcommand(
+        purpose, "trailingedge.commands.remote_control", lambda talk, arguments: talk.run(word, arguments)
+    )
 
 
-COMMANDS: Final[Mapping[str, Command]] = {
-    "check": Command(
+COMMANDS: Final[Mapping[str, Subcommand]] = {
+    "check": Subcommand(
         "every setting and where it came from; --online logs on as well", "trailingedge.commands.check", _at_a_venue
     ),
-    "doctor": Command(
+    "doctor": Subcommand(
         "rehearse everything, up to an order that is cancelled at once",
         "trailingedge.commands.doctor",
         _at_a_venue_with_a_courier,
     ),
-    "keygen": Command("make an Ed25519 key pair", "trailingedge.commands.keygen"),
+    "keygen": Subcommand("make an Ed25519 key pair", "trailingedge.commands.keygen"),
     "status": _talking("status", "tell how a running daemon stands"),
     "why": _talking("why", "tell why it does, or does not, sell or buy"),
     "balance": _talking("balance", "tell what its account holds"),
@@ -99,20 +101,20 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "withdraw": _talking("withdraw", "have it take its exit order off the book"),
     "pause": _talking("pause", "put it on hold; the stop keeps watching"),
     "resume": _talking("resume", "end a hold, or a halt"),
-    "report": Command(
+    "report": Subcommand(
         "tell what a session, a replay or the account came to: text, JSON, CSV, a page",
         "trailingedge.commands.report",
         _at_a_venue,
     ),
-    "replay": Command(
+    "replay": Subcommand(
         "what the strategy would have made of recorded markets; or a recorded session again",
         "trailingedge.commands.replay",
         _with_version,
     ),
-    "sweep": Command(
+    "sweep": Subcommand(
         "try many settings on recorded markets, and judge the best on other days", "trailingedge.commands.sweep"
     ),
-    "exchange": Command("run the embedded exchange by itself", "trailingedge.commands.exchange"),
+    "exchange": Subcommand("run the embedded exchange by itself", "trailingedge.commands.exchange"),
 }
 
 
@@ -214,12 +216,12 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
         _report(wrong)
         return ExitCode.USAGE
     sim = None
-    if settings.trading_mode is Mode.SIM:
+    if settings.trading_mode is TradingMode.SIM:
         from trailingedge.app.embedded_exchange import relabelled, sim_tape
 
         warnings += relabelled(arguments.market or (), settings.symbol)
-        sim = SimMarket(sim_tape(settings, arguments.market, arguments.seed), arguments.speed or SIM_SPEED)
-    plan = Plan(
+        sim = SimulationOptions(sim_tape(settings, arguments.market, arguments.seed), arguments.speed or SIM_SPEED)
+    plan = RunOptions(
         settings=settings,
         sim=sim,
         seed=arguments.seed,
@@ -274,7 +276,7 @@ def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tu
 
 def _misplaced_flags(settings: Settings, arguments: argparse.Namespace) -> Iterator[str]:
     """Flags of the embedded exchange's own market, where another is to be traded on."""
-    if settings.trading_mode is Mode.SIM:
+    if settings.trading_mode is TradingMode.SIM:
         return
     for flag, value in (("--market", arguments.market), ("--speed", arguments.speed), ("--seed", arguments.seed)):
         if value is not None:
@@ -305,7 +307,7 @@ def _of_market(settings: Settings, sources: Mapping[str, str], files: Sequence[P
     return dataclasses.replace(settings, symbol=recorded(settings, files, symbol=None).symbol)
 
 
-def _open_log(settings: Settings, face: Console, out: TextIO) -> Logging:
+def _open_log(settings: Settings, face: InteractiveUi, out: TextIO) -> Logging:
     journald = under_journald(os.environ, out)
     return setup(
         settings.log_dir,

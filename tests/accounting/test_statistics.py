@@ -6,19 +6,19 @@ from decimal import Decimal
 import pytest
 from tests.execution.order_builders import NUMBER, D, own, report
 
-from trailingedge.accounting.statistics import Calendar, FinishedExit, Tally
-from trailingedge.execution.order_events import OrderPlaced, OrderRefused, OrderReplaced
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.accounting.statistics import DailyResults, FinishedExit, RunStatistics
+from trailingedge.execution.order_events import OrderPlaced, OrderRejected, OrderReplaced
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ExecutionReport, OrderStatus, Regime, Side
-from trailingedge.model.order_outcomes import Refusal
+from trailingedge.model.order_outcomes import RejectReason
 from trailingedge.strategy.signals import ExitEnded, GateOpened, Origin, RegimeSet
 from trailingedge.strategy.state import ShutBy
 
 START_MS = 1_783_000_000_000
 
 
-def tally(anchor: float = 2500.0) -> Tally:
-    made = Tally("ETH", "FDUSD")
+def tally(anchor: float = 2500.0) -> RunStatistics:
+    made = RunStatistics("ETH", "FDUSD")
     made.hear(RegimeSet(None, Regime.BASE, anchor, Origin.MARKET), START_MS)
     return made
 
@@ -30,10 +30,10 @@ def fill(commission: str = "0", asset: str | None = None, client_order_id: str |
 
 def ended(side: Side = Side.SELL, base: str = "1", quote: str = "2550", mid: str | None = "2551") -> ExitEnded:
     return ExitEnded(
-        kind=Kind.TAKE_PROFIT,
+        kind=ExitKind.TAKE_PROFIT,
         side=side,
         number=NUMBER,
-        cause=Cause.FILLED,
+        cause=ExitEndReason.FILLED,
         filled_base=D(base),
         filled_quote=D(quote),
         average=D(quote) / D(base) if D(base) else None,
@@ -43,7 +43,7 @@ def ended(side: Side = Side.SELL, base: str = "1", quote: str = "2550", mid: str
     )
 
 
-def finish(made: Tally, news: ExitEnded) -> FinishedExit:
+def finish(made: RunStatistics, news: ExitEnded) -> FinishedExit:
     finished = made.hear(news, START_MS + 12_000)
     assert finished is not None
     return finished
@@ -116,8 +116,10 @@ def test_takers_are_counted_apart() -> None:
 
 def test_what_was_never_sent_was_not_rejected() -> None:
     made = tally()
-    made.hear(OrderRefused(own(), Refusal.WOULD_TAKE, -2010, "Order would immediately match and take.", 1), START_MS)
-    made.hear(OrderRefused(own(), Refusal.BUSY, 0, "not sent: not connected", 1), START_MS)
+    made.hear(
+        OrderRejected(own(), RejectReason.WOULD_TAKE, -2010, "Order would immediately match and take.", 1), START_MS
+    )
+    made.hear(OrderRejected(own(), RejectReason.BUSY, 0, "not sent: not connected", 1), START_MS)
     assert dict(made.rejected) == {-2010: 1}
 
 
@@ -146,7 +148,7 @@ HOUR_MS = 3_600_000
 
 def test_a_day_is_told_once_in_its_last_minute() -> None:
     made = tally()
-    calendar = Calendar(made)
+    calendar = DailyResults(made)
     told = []
     for minute in range(22 * 60, 26 * 60):
         market_ms = MIDNIGHT_MS + minute * 60_000
@@ -157,7 +159,7 @@ def test_a_day_is_told_once_in_its_last_minute() -> None:
 
 def test_a_new_day_begins_with_nothing_done() -> None:
     made = tally()
-    calendar = Calendar(made)
+    calendar = DailyResults(made)
     made.mark(MIDNIGHT_MS, D(2500), D(1), D(0))
     calendar.look(MIDNIGHT_MS)
     made.hear_report(fill("2.5", "FDUSD"))
@@ -175,4 +177,4 @@ def test_a_new_day_begins_with_nothing_done() -> None:
 
 
 def test_nothing_is_known_of_a_day_before_the_first_look() -> None:
-    assert Calendar(tally()).today() is None
+    assert DailyResults(tally()).today() is None

@@ -8,7 +8,7 @@ import pytest
 from tests.accounting.test_statistics import MIDNIGHT_MS, ended, fill, finish, tally
 from tests.execution.order_builders import NUMBER, RULES, D, own
 
-from trailingedge.accounting.statistics import Tally
+from trailingedge.accounting.statistics import RunStatistics
 from trailingedge.accounting.summary_json import day_as_data, iso, results
 from trailingedge.config import Settings
 
@@ -16,7 +16,7 @@ SHAPE = ["version", "symbol", "from", "to", "settings", "exits", "totals", "days
 
 
 @pytest.fixture
-def made() -> Tally:
+def made() -> RunStatistics:
     """A take-profit of one ETH at 2550, from an account that stood at 2500."""
     counted = tally()
     counted.mark(MIDNIGHT_MS, D(2500), D(1), D(0))
@@ -26,7 +26,7 @@ def made() -> Tally:
     return counted
 
 
-def test_the_shape_is_the_one_of_summary_replay_and_report(made: Tally) -> None:
+def test_the_shape_is_the_one_of_summary_replay_and_report(made: RunStatistics) -> None:
     told = json.loads(json.dumps(results(Settings(), RULES, made, ["an hour is missing"])))
     assert list(told) == SHAPE
     assert (told["version"], told["symbol"], told["gaps"]) == (1, "ETHFDUSD", ["an hour is missing"])
@@ -51,14 +51,14 @@ def test_the_shape_is_the_one_of_summary_replay_and_report(made: Tally) -> None:
     assert told["totals"]["result_frac"] == pytest.approx(0.01898)
 
 
-def test_an_exit_is_told_with_its_amounts_as_text(made: Tally) -> None:
+def test_an_exit_is_told_with_its_amounts_as_text(made: RunStatistics) -> None:
     (told,) = json.loads(json.dumps(results(Settings(), RULES, made)))["exits"]
     assert (told["number"], told["kind"], told["side"], told["cause"]) == (NUMBER, "take_profit", "SELL", "filled")
     assert (told["base"], told["quote"], told["average"]) == ("1", "2550", "2550.00")
     assert told["id"] == own()
 
 
-def test_neither_secrets_nor_what_names_machine_or_person_is_told(made: Tally) -> None:
+def test_neither_secrets_nor_what_names_machine_or_person_is_told(made: RunStatistics) -> None:
     settings = Settings(
         binance_ed25519_api_key="a key",
         telegram_bot_token="a token",
@@ -74,7 +74,7 @@ def test_neither_secrets_nor_what_names_machine_or_person_is_told(made: Tally) -
     assert not [word for word in ("a key", "a token", "777", "somebody", "my.host") if word in json.dumps(told)]
 
 
-def test_a_day_is_told_in_the_same_words(made: Tally) -> None:
+def test_a_day_is_told_in_the_same_words(made: RunStatistics) -> None:
     day = day_as_data(RULES, made.since(tally().now()))
     assert isinstance(day["exits"], list)
     assert len(day["exits"]) == 1

@@ -11,7 +11,7 @@ import pytest
 from tests.auth.test_signer import BAD, KEY, pem
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ConfigError
 
 KEYS = KeyManager.from_private_key(KEY, "TESTKEY")
@@ -87,7 +87,7 @@ async def test_a_key_file_signs_like_the_key_in_memory(key_file: Path) -> None:
 
 
 async def test_the_time_of_a_logon_is_taken_once_it_can_be_signed(key_file: Path) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     async with contextlib.aclosing(KeyManager.from_file(key_file, "TESTKEY")) as keys:
         logon = asyncio.create_task(keys.logon_params(clock.unix_ms, 5000))
         await asyncio.sleep(0)

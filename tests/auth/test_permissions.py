@@ -69,7 +69,7 @@ def test_the_request_is_signed_as_it_is_sent() -> None:
 
 def test_a_key_that_reads_and_trades_from_one_address_is_fine() -> None:
     assert told() == Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)
-    assert judge(told()) == permissions.Judgement()
+    assert judge(told()) == permissions.PermissionCheck()
 
 
 @pytest.mark.parametrize(

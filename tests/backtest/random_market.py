@@ -6,12 +6,12 @@ from random import Random
 from typing import Final
 
 from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
-from trailingedge.backtest.engine import Replay
-from trailingedge.backtest.inputs import Ground
+from trailingedge.backtest.engine import Backtest
+from trailingedge.backtest.inputs import BacktestInputs
 from trailingedge.config import Settings
-from trailingedge.model.intent import Pricing
-from trailingedge.report.model import Story
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.model.pricing import Pricing
+from trailingedge.report.model import RunReport
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 
 START_MS: Final = 1_783_000_020_000  # a full minute
 
@@ -102,15 +102,15 @@ def settings(chance: Random) -> Settings:
     )
 
 
-def standing(chosen: Settings) -> Ground:
+def standing(chosen: Settings) -> BacktestInputs:
     """One ETH and some change, at the fee that was chosen."""
-    terms = dataclasses.replace(Terms(), maker_fee=chosen.fee or Decimal(0))
-    return Ground(chosen, terms, {"ETH": Decimal(1), "FDUSD": Decimal("200.5")})
+    terms = dataclasses.replace(ExchangeSpec(), maker_fee=chosen.fee or Decimal(0))
+    return BacktestInputs(chosen, terms, {"ETH": Decimal(1), "FDUSD": Decimal("200.5")})
 
 
-def replayed(chosen: Settings, market: list[Columns], *, thorough: bool = False) -> tuple[Story, Replay]:
+def replayed(chosen: Settings, market: list[Columns], *, thorough: bool = False) -> tuple[RunReport, Backtest]:
     """The story of that market, and the replay that told it."""
-    replay = Replay(standing(chosen), thorough=thorough)
+    replay = Backtest(standing(chosen), thorough=thorough)
     replay.run(market)
     assert replay.ended_because is None
     return replay.chronicle.story({}, ()), replay

@@ -8,14 +8,14 @@ import pytest
 from tests.backtest import market_files
 from tests.simulation.simulated_day import simulate
 
-from trailingedge.backtest.engine import Replay
+from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import ground
 from trailingedge.backtest.market_loader import columns_of
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode
-from trailingedge.model.intent import Pricing
 from trailingedge.model.market import Side
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.model.pricing import Pricing
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
 
 D = Decimal
@@ -37,7 +37,7 @@ Filled = list[tuple[int, Side, Decimal, Decimal]]
 
 
 def by_the_daemon(market: RecordedMarket, settings: Settings) -> Filled:
-    terms = dataclasses.replace(Terms(), maker_fee=settings.fee or D(0))
+    terms = dataclasses.replace(ExchangeSpec(), maker_fee=settings.fee or D(0))
     day = simulate(1, MINUTES / 60, tape=market, latency_s=0.0, balances=GIVEN, settings=settings, terms=terms)
     assert (day.code, day.faults()) == (ExitCode.OK, [])
     trades = day.exchange.account().trades
@@ -45,7 +45,7 @@ def by_the_daemon(market: RecordedMarket, settings: Settings) -> Filled:
 
 
 def by_the_replay(market: RecordedMarket, settings: Settings) -> Filled:
-    replay = Replay(ground(market, settings, GIVEN))
+    replay = Backtest(ground(market, settings, GIVEN))
     replay.run(columns_of(market))
     story = replay.chronicle.story({}, ())
     return [(fill.time_ms, fill.side, fill.price, fill.quantity) for fill in story.fills]

@@ -5,7 +5,7 @@ import pytest
 from tests.backtest import random_market
 
 from trailingedge.backtest.columns import Columns
-from trailingedge.backtest.engine import Replay
+from trailingedge.backtest.engine import Backtest
 
 
 def market(kind: str, dice: Random) -> list[Columns]:
@@ -30,7 +30,7 @@ def test_a_replay_in_parts_comes_to_the_same_as_in_one_piece() -> None:
     settings, told = random_market.settings(dice), random_market.klines(dice, 200, swing=30.0)
     whole, _ = random_market.replayed(settings, told)
     splits = [random_market.START_MS + minutes * 60_000 for minutes in (50, 51, 130)]
-    replay = Replay(random_market.standing(settings), splits=splits)
+    replay = Backtest(random_market.standing(settings), splits=splits)
     replay.run(told)
     parts = replay.chronicle.parts
     assert len(parts) == 4

@@ -7,7 +7,7 @@ from trailingedge.backtest.columns import KlineColumns
 from trailingedge.backtest.market_loader import columns_of, grid_of
 from trailingedge.backtest.segments import walked
 from trailingedge.core.errors import ConfigError
-from trailingedge.simulator.feeds.candle_path import GridWalker
+from trailingedge.simulator.feeds.candle_path import GridCandlePath
 from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
 from trailingedge.simulator.feeds.ticks import Tick
 
@@ -17,7 +17,7 @@ KLINE = "{ms},{open},{high},{low},{close},{volume},{end},0,0,0,0,0"
 def ticks_of(market: RecordedMarket) -> list[Tick]:
     """What the columns come to, tick by tick."""
     told: list[Tick] = []
-    walker, grid = GridWalker(), grid_of(market)
+    walker, grid = GridCandlePath(), grid_of(market)
     for columns in columns_of(market):
         if isinstance(columns, KlineColumns):
             pieces = [walked(columns, number, walker) for number in range(len(columns))]

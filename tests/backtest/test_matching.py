@@ -8,44 +8,44 @@ from random import Random
 import pytest
 from tests.backtest import random_market
 
-from trailingedge.backtest.columns import Grid, TickColumns
-from trailingedge.backtest.matching import Venue, rules_of
-from trailingedge.core.clock import HandClock
+from trailingedge.backtest.columns import PriceGrid, TickColumns
+from trailingedge.backtest.matching import BacktestExchange, rules_of
+from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import ExecutionReport, Side, SymbolRules
 from trailingedge.model.order_commands import (
-    Answered,
     Cancel,
-    Incoming,
     OrderCommand,
+    OrderInput,
+    OrderReply,
     OrdersListed,
     Place,
     QueryOrder,
     QueryOrdersFrom,
     Replace,
-    ReplaceAnswered,
+    ReplaceReply,
 )
-from trailingedge.model.order_outcomes import Done, Outcome, Refused
-from trailingedge.simulator.errors import Refusal
+from trailingedge.model.order_outcomes import Accepted, OrderOutcome, Rejected
+from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.exchange import Exchange, Replacement, ReplaceMode
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, Peg, Restriction, TimeInForce
 from trailingedge.simulator.payloads import UserEvent
 from trailingedge.websocket.event_parser import read_api_frame
 from trailingedge.websocket.response_parser import read_exchange_info
 
 D = Decimal
-TERMS = Terms(maker_fee=D("0.0002"))
-GRID = Grid(TERMS.tick_size, TERMS.step_size)
+TERMS = ExchangeSpec(maker_fee=D("0.0002"))
+GRID = PriceGrid(TERMS.tick_size, TERMS.step_size)
 GIVEN = {"ETH": D(1), "FDUSD": D(2500)}
 
 
 class Both:
     """A venue and an exchange side by side: what is done to one is done to the other."""
 
-    def __init__(self, terms: Terms = TERMS) -> None:
-        self.heard: list[Incoming] = []
-        self.venue = Venue(terms, GIVEN, self.heard.append)
-        self.exchange = Exchange(terms, HandClock(unix_ms=0), GIVEN)
+    def __init__(self, terms: ExchangeSpec = TERMS) -> None:
+        self.heard: list[OrderInput] = []
+        self.venue = BacktestExchange(terms, GIVEN, self.heard.append)
+        self.exchange = Exchange(terms, ManualClock(unix_ms=0), GIVEN)
         self.refusals: list[int] = []
 
     @property
@@ -54,7 +54,7 @@ class Both:
 
     def play(self, columns: TickColumns, index: int) -> None:
         tick = columns.tick(index, GRID)
-        self.exchange.clock = HandClock(unix_ms=tick.time_ms)
+        self.exchange.clock = ManualClock(unix_ms=tick.time_ms)
         self.exchange.engine.clock = self.exchange.clock
         self.exchange.engine.play(tick)
         self.venue.play(tick)
@@ -63,7 +63,7 @@ class Both:
         self.venue.carry_out(command)
         try:
             self._ask(command)
-        except Refusal as refusal:
+        except ExchangeError as refusal:
             self.refusals.append(refusal.code)
 
     def _ask(self, command: OrderCommand) -> None:
@@ -78,7 +78,7 @@ class Both:
                 asked = Replacement(target, wanted(command), ReplaceMode.STOP_ON_FAILURE)
                 became = self.exchange.replace(account, asked)
                 halves = (became.cancel, became.place)
-                self.refusals += [half.code for half in halves if isinstance(half, Refusal)]
+                self.refusals += [half.code for half in halves if isinstance(half, ExchangeError)]
             case _:
                 pass
 
@@ -145,14 +145,14 @@ def comparable(report: ExecutionReport) -> ExecutionReport:
     return replace(report, reject_reason="", execution_id=0, price=report.price.normalize())
 
 
-def refusals(heard: list[Incoming]) -> list[int]:
-    found: list[Outcome] = []
+def refusals(heard: list[OrderInput]) -> list[int]:
+    found: list[OrderOutcome] = []
     for told in heard:
-        if isinstance(told, Answered):
+        if isinstance(told, OrderReply):
             found.append(told.outcome)
-        elif isinstance(told, ReplaceAnswered):
+        elif isinstance(told, ReplaceReply):
             found += [told.outcome.cancel, told.outcome.place]
-    return [outcome.code for outcome in found if isinstance(outcome, Refused)]
+    return [outcome.code for outcome in found if isinstance(outcome, Rejected)]
 
 
 def test_the_rules_are_those_that_the_exchange_publishes() -> None:
@@ -171,8 +171,8 @@ def test_an_answer_comes_before_the_reports_of_what_it_did_and_the_balances_afte
     pushes = both.venue.pushes
     both.venue.carry_out(Place(7, "TE-t-7", Side.SELL, D("2500.00"), D("0.5")))
     answer, report = both.heard
-    assert isinstance(answer, Answered)
-    assert isinstance(answer.outcome, Done)
+    assert isinstance(answer, OrderReply)
+    assert isinstance(answer.outcome, Accepted)
     assert isinstance(report, ExecutionReport)
     assert (both.venue.pushes, both.venue.balances["ETH"].locked) == (pushes + 1, D("0.5"))
 
@@ -189,11 +189,11 @@ def test_an_order_can_be_asked_for_by_its_id_its_name_or_what_came_before_it() -
     both.venue.carry_out(QueryOrder(4, None, "TE-t-2"))
     both.venue.carry_out(QueryOrdersFrom(5, 1000, "TE-t-1"))
     by_id, by_name, missing, listed = both.heard
-    assert isinstance(by_id, Answered)
-    assert isinstance(by_name, Answered)
-    assert isinstance(missing, Answered)
+    assert isinstance(by_id, OrderReply)
+    assert isinstance(by_name, OrderReply)
+    assert isinstance(missing, OrderReply)
     assert by_id.outcome == by_name.outcome
-    assert isinstance(missing.outcome, Refused)
+    assert isinstance(missing.outcome, Rejected)
     assert isinstance(listed, OrdersListed)
-    assert isinstance(by_id.outcome, Done)
+    assert isinstance(by_id.outcome, Accepted)
     assert listed.found == (by_id.outcome.order,)

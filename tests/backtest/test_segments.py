@@ -4,14 +4,14 @@ from random import Random
 import pytest
 from tests.backtest import random_market
 
-from trailingedge.backtest.candles import Candles
-from trailingedge.backtest.columns import Columns, Grid
+from trailingedge.backtest.candles import CandleBuilder
+from trailingedge.backtest.columns import Columns, PriceGrid
 from trailingedge.backtest.segments import stretches
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines
 
-GRID = Grid(Terms().tick_size, Terms().step_size)
+GRID = PriceGrid(ExchangeSpec().tick_size, ExchangeSpec().step_size)
 
 
 def market(kind: str, seed: int) -> list[Columns]:
@@ -52,7 +52,7 @@ def test_no_tick_is_lost_and_time_does_not_go_back(kind: str) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_candles_are_those_that_the_exchange_tells(kind: str, interval: str, seed: int) -> None:
     interval_ms, told = INTERVALS[interval], market(kind, seed)
-    candles, closed = Candles(interval_ms), []
+    candles, closed = CandleBuilder(interval_ms), []
     for stretch in stretches(told, interval_ms):
         if stretch.open_ms != candles.open_ms:
             closed += [candle.kline(GRID) for candle in candles.closed_by(stretch)]

@@ -26,18 +26,18 @@ def _as_it_is() -> None:
 
 def _by_the_beat() -> None:
     """No reflex: the main loop finds the answer."""
-    from trailingedge.live.fast_requote import Reflex
+    from trailingedge.live.fast_requote import FastRequoter
 
-    Reflex.prepare = lambda *_: None  # type: ignore[method-assign]
+    FastRequoter.prepare = lambda *_: None  # type: ignore[method-assign]
 
 
 def _books_first() -> None:
     """The reflex enters its answer into the books, and then sends it."""
-    from trailingedge.execution.trading_core import Trader
-    from trailingedge.live.fast_requote import Reflex
+    from trailingedge.execution.trading_core import TradingCore
+    from trailingedge.live.fast_requote import FastRequoter
     from trailingedge.model.market import BookTop
 
-    def react(self: Reflex, trader: Trader, top: BookTop, now_s: float) -> None:
+    def react(self: FastRequoter, trader: TradingCore, top: BookTop, now_s: float) -> None:
         poise, draft = trader.poise, self._draft
         answer = None if poise is None or draft is None or trader.inbox else poise.answer(top, now_s)
         if answer is None or draft is None or not self._ready:
@@ -47,7 +47,7 @@ def _books_first() -> None:
         trader.agree(entered, top, now_s)
         self._expect(self._orders.send(draft, *answer), entered.command)
 
-    Reflex.react = react  # type: ignore[method-assign]
+    FastRequoter.react = react  # type: ignore[method-assign]
 
 
 def _a_turn_later() -> None:
@@ -61,9 +61,9 @@ def _parsed_by_the_library() -> None:
     """Frames where the library delivers them, cut out of the bytes by its own parser."""
     from websockets.asyncio.client import ClientConnection
 
-    from trailingedge.websocket.low_latency_transport import PromptConnection
+    from trailingedge.websocket.low_latency_transport import LowLatencyConnection
 
-    PromptConnection.data_received = ClientConnection.data_received  # type: ignore[method-assign]
+    LowLatencyConnection.data_received = ClientConnection.data_received  # type: ignore[method-assign]
 
 
 def _read_as_json() -> None:

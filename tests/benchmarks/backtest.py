@@ -24,12 +24,12 @@ from typing import Any, Final
 from tests.benchmarks.measurements import table
 
 from trailingedge.backtest.columns import Columns, TickColumns
-from trailingedge.backtest.engine import Replay
-from trailingedge.backtest.inputs import Ground, ground, open_files
+from trailingedge.backtest.engine import Backtest
+from trailingedge.backtest.inputs import BacktestInputs, ground, open_files
 from trailingedge.backtest.market_loader import columns_of
 from trailingedge.config import Settings
-from trailingedge.report.model import Story
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.report.model import RunReport
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 
 TITLE: Final = "replay: {count:,} ticks in memory, through strategy, chaser and matching"
 HEAD: Final = ("", "ticks", "ticks/s", "of the floor", "by round", "exits", "orders")
@@ -50,7 +50,7 @@ class Lap:
     name: str
     ticks: int
     rates: Sequence[float]
-    story: Story | None = None
+    story: RunReport | None = None
 
     @property
     def rate(self) -> float:
@@ -80,7 +80,7 @@ def run(folder: Path, *, rounds: int, ticks: int, candles: int, chance: Random) 
     seed = chance.getrandbits(32)
     trades, quotes = market(Random(seed), ticks, trades=True), market(Random(seed), ticks, trades=False)
     few = [trades[0]] if ticks <= _PIECE * _SLOW_SHARE else trades[: len(trades) // _SLOW_SHARE]
-    players: list[tuple[str, Callable[[], Story | None], int]] = [
+    players: list[tuple[str, Callable[[], RunReport | None], int]] = [
         ("floor: a class, no orders", lambda: _core(trades), ticks),
         ("floor again", lambda: _core(trades), ticks),
         ("replay, trades", lambda: _replay(trades), ticks),
@@ -121,7 +121,7 @@ def market(dice: Random, count: int, *, trades: bool) -> list[Columns]:
     return [*told, columns] if columns else told
 
 
-def _timed(name: str, play: Callable[[], Story | None], ticks: int, rounds: int) -> Lap:
+def _timed(name: str, play: Callable[[], RunReport | None], ticks: int, rounds: int) -> Lap:
     rates, story = [], None
     for _ in range(rounds):
         gc.collect()
@@ -139,8 +139,8 @@ def _core(told: Sequence[Columns]) -> None:
                 core.tick(bid, ask)
 
 
-def _replay(told: Sequence[Columns], *, thorough: bool = False) -> Story:
-    replay = Replay(Ground(Settings(), Terms(), {"ETH": Decimal(1)}), thorough=thorough)
+def _replay(told: Sequence[Columns], *, thorough: bool = False) -> RunReport:
+    replay = Backtest(BacktestInputs(Settings(), ExchangeSpec(), {"ETH": Decimal(1)}), thorough=thorough)
     replay.run(told)
     return replay.chronicle.story({}, ())
 
@@ -174,7 +174,7 @@ def _year(path: Path, candles: int, dice: Random) -> str:
     began_s = time.perf_counter()
     found = open_files([path], Settings(), symbol=None)
     opened_s = time.perf_counter() - began_s
-    replay = Replay(ground(found, Settings(), None))
+    replay = Backtest(ground(found, Settings(), None))
     replay.run(columns_of(found))
     story = replay.chronicle.story({}, ())
     whole_s = time.perf_counter() - began_s

@@ -23,8 +23,8 @@ from tests.benchmarks.measurements import ratio, table
 from tests.simulation.simulated_day import simulate
 
 from trailingedge.core.clock import Clock
-from trailingedge.live.trading_node import Daemon
-from trailingedge.simulator.faults import Faults, Mishaps
+from trailingedge.live.trading_node import TradingNode
+from trailingedge.simulator.faults import Faults, FrameFaults
 from trailingedge.simulator.server import LoopbackExchange
 
 TITLE: Final = "a long day: after {hours:g} simulated hours with faults against after one"
@@ -34,8 +34,8 @@ _MIB: Final = 1 << 20
 _TIMED_S: Final = 1800.0
 FAULTS: Final = Faults(
     requests={"late_reply": 0.05, "lose_reply": 0.01, "cut_after": 0.005, "timeout_done": 0.01, "busy": 0.01},
-    market=Mishaps(twice=0.01, late=0.01, torn=0.001, cut=0.0003),
-    account=Mishaps(twice=0.05, late=0.05, cut=0.001),
+    market=FrameFaults(twice=0.01, late=0.01, torn=0.001, cut=0.0003),
+    account=FrameFaults(twice=0.05, late=0.05, cut=0.001),
     nibble=0.02,
 )
 
@@ -44,7 +44,7 @@ def live(hours: float, *, traced: bool) -> dict[str, list[float]]:
     """Seconds a beat after one hour and at the end; `traced`, bytes: resident before, then held by our modules."""
     told: list[float] = []
 
-    async def look(daemon: Daemon, _: LoopbackExchange, clock: Clock) -> None:
+    async def look(daemon: TradingNode, _: LoopbackExchange, clock: Clock) -> None:
         for until_s in (_HOUR_S, hours * _HOUR_S):
             await clock.sleep(until_s - _TIMED_S - (_HOUR_S if until_s > _HOUR_S else 0.0))
             seconds = _listen(daemon)
@@ -58,7 +58,7 @@ def live(hours: float, *, traced: bool) -> dict[str, list[float]]:
     return {"told": told}
 
 
-def _listen(daemon: Daemon) -> list[float]:
+def _listen(daemon: TradingNode) -> list[float]:
     """From now on, seconds of every beat. The beat itself stays what it is."""
     seconds: list[float] = []
     if daemon.desk is None:

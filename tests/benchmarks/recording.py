@@ -21,13 +21,13 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import RealClock
 from trailingedge.core.errors import SessionLost
-from trailingedge.eventlog.format import Entry, FrameLines, decode, encode
-from trailingedge.eventlog.io_boundary import Line
-from trailingedge.eventlog.reader import Record
+from trailingedge.eventlog.format import FrameSink, RecordEntry, decode, encode
+from trailingedge.eventlog.io_boundary import BoundarySocket
+from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.eventlog.session_record import recorded
-from trailingedge.eventlog.writer import Notebook, Shelf, Writer
-from trailingedge.live.factory import Surroundings
+from trailingedge.eventlog.writer import MemoryRecord, RecordFolder, RecordWriter
+from trailingedge.live.factory import Runtime
 from trailingedge.websocket.transport import Socket
 
 READ_TITLE: Final = "record: {lines} lines of a recorded session, read again"
@@ -47,9 +47,9 @@ _REQUEST: Final = (
 )
 
 
-def session(lines: int, chance: Random) -> Sequence[Entry]:
+def session(lines: int, chance: Random) -> Sequence[RecordEntry]:
     """Entries of about so many lines, as a recorder hands them over."""
-    entries: list[Entry] = []
+    entries: list[RecordEntry] = []
     at_us, bid = 0, 2500.0
     for number in range(lines):
         at_us += chance.randrange(200, 200_000)
@@ -64,7 +64,7 @@ def session(lines: int, chance: Random) -> Sequence[Entry]:
 def read(path: Path) -> tuple[int, float]:
     """How many lines there are, and the seconds it takes to read and decode them."""
     began_s = time.perf_counter()
-    record = Record(path)
+    record = SessionRecord(path)
     for batch in record.batches():
         for line in batch:
             decode(line)
@@ -77,10 +77,10 @@ def read(path: Path) -> tuple[int, float]:
 class Costs:
     """Seconds a call without and with a recorder that writes to `lines`."""
 
-    def __init__(self, lines: FrameLines) -> None:
+    def __init__(self, lines: FrameSink) -> None:
         self._recorder = recorded(Settings(), _world(), lines, seed=0)
         self._frames = (_FRAME.format(u=1, b=2500.0, a=2500.01, q=5).encode(),)
-        self._line = Line(self._recorder, 1)
+        self._line = BoundarySocket(self._recorder, 1)
         self._listening = asyncio.create_task(self._line.listen(self.hear))
 
     def hear(self, frames: Sequence[str | bytes]) -> None:
@@ -115,7 +115,7 @@ async def run(folder: Path, *, rounds: int, lines: int, chance: Random) -> str:
 
 
 async def _reading(folder: Path, rounds: int, lines: int, chance: Random) -> str:
-    notebook = Notebook()
+    notebook = MemoryRecord()
     recorded(Settings(), _world(), notebook, seed=0)
     notebook.entries += session(lines, chance)
     path = notebook.save(folder / f"benchmark{SUFFIX}")
@@ -135,7 +135,7 @@ async def _reading(folder: Path, rounds: int, lines: int, chance: Random) -> str
 
 
 async def _cost(folder: Path, rounds: int) -> str:
-    writer = Writer(Shelf(folder / f"costs{SUFFIX}", 1000, datetime.now(UTC), 0))
+    writer = RecordWriter(RecordFolder(folder / f"costs{SUFFIX}", 1000, datetime.now(UTC), 0))
     costs = Costs(writer)
     await asyncio.sleep(0)  # it listens
     found: dict[str, list[tuple[float, float]]] = {}
@@ -164,9 +164,9 @@ def _row(name: str, pairs: Sequence[tuple[float, float]]) -> Sequence[str]:
     )
 
 
-def _world() -> Surroundings:
+def _world() -> Runtime:
     keys = KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "benchmark")
-    return Surroundings(Endpoints("ws://nowhere", "ws://nowhere"), keys, _nobody, RealClock(), Random(0))
+    return Runtime(Endpoints("ws://nowhere", "ws://nowhere"), keys, _nobody, RealClock(), Random(0))
 
 
 async def _nobody(url: str) -> Socket:

@@ -20,17 +20,17 @@ from tests.execution.order_builders import RULES, record
 from tests.strategy.strategy_harness import MINUTE_MS, START_MS, kline, params
 
 from trailingedge.execution.maker_exit import MakerExit
-from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.execution.trading_core import Trader, TraderParams
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.execution.trading_core import TradingCore, TradingParams
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, OrderStatus, RateLimit
-from trailingedge.model.market_state import Snapshots
-from trailingedge.model.order_commands import Answered, Command, Place, Replace, ReplaceAnswered
-from trailingedge.model.order_outcomes import Done, ReplaceOutcome
+from trailingedge.model.market_state import MarketState
+from trailingedge.model.order_commands import ExecutionCommand, OrderReply, Place, Replace, ReplaceReply
+from trailingedge.model.order_outcomes import Accepted, ReplaceOutcome
 from trailingedge.risk.circuit_breakers import BreakerLimits
-from trailingedge.risk.pre_trade_checks import Invariants
+from trailingedge.risk.pre_trade_checks import PreTradeChecks
 from trailingedge.risk.risk_engine import usual_guards
-from trailingedge.strategy.inputs import Command as OperatorCommand
+from trailingedge.strategy.inputs import StrategyCommand
 
 TITLE: Final = "decide: one beat, by candles of history"
 HEAD: Final = ("candles", "quiet us", "/ floor", "chasing us", "/ floor", "closing us", "/ floor")
@@ -48,15 +48,15 @@ class Mind:
     """A trader with that much history, told of nothing but what is given here. Holds one unit of base."""
 
     def __init__(self, candles: int) -> None:
-        budget = OrderBudget(0.2)
+        budget = OrderRateBudget(0.2)
         budget.learn([RateLimit("ORDERS", 10, 1_000_000_000)], START_MS)
         channel = DonchianChannel(40, 2, "close", candles)
         for minute in range(-candles, 0):
             channel.close(self._candle(minute))
         limits = BreakerLimits("ETH", "FDUSD", ZERO, ZERO, 0)
-        guards = usual_guards(limits, Invariants(10.0, 6.0), START_MS)
-        self._trader = Trader(params(), TraderParams(), MakerExit(RULES, budget), channel, guards, "ETH", "FDUSD")
-        self._snapshots = Snapshots(candles)
+        guards = usual_guards(limits, PreTradeChecks(10.0, 6.0), START_MS)
+        self._trader = TradingCore(params(), TradingParams(), MakerExit(RULES, budget), channel, guards, "ETH", "FDUSD")
+        self._snapshots = MarketState(candles)
         self._snapshots.load_klines([self._candle(minute) for minute in range(-candles, 0)])
         self._snapshots.prove_account(proven=True)
         self._snapshots.hear_balances([Balance("ETH", Decimal(1)), Balance("FDUSD", ZERO)], START_MS + 1)
@@ -68,7 +68,7 @@ class Mind:
         self._fresh_book()
         self.quiet()
 
-    def quiet(self) -> Sequence[Command]:
+    def quiet(self) -> Sequence[ExecutionCommand]:
         """A beat on the book as it is."""
         self._now_s += _STEP_S
         self._snapshots.prove_top(self._now_s)
@@ -92,20 +92,20 @@ class Mind:
 
     def flip(self) -> None:
         """From now on there is an exit at work."""
-        self._trader.instructions.append(OperatorCommand.FLIP)
+        self._trader.instructions.append(StrategyCommand.FLIP)
         for command in self.quiet():
             self._answer(command)
         self.quiet()
 
-    def _answer(self, command: Command) -> None:
+    def _answer(self, command: ExecutionCommand) -> None:
         self._order_id += 1
         match command:
             case Place(tag, own, _, Decimal() as price, quantity):
-                self._trader.inbox.append(Answered(tag, Done(self._order(self._order_id, own, price, quantity))))
+                self._trader.inbox.append(OrderReply(tag, Accepted(self._order(self._order_id, own, price, quantity))))
             case Replace(tag, order_id, own, _, Decimal() as price, quantity):
                 gone = self._order(order_id, own, price, quantity, OrderStatus.CANCELED)
                 placed = self._order(self._order_id, own, price, quantity)
-                self._trader.inbox.append(ReplaceAnswered(tag, ReplaceOutcome(Done(gone), Done(placed))))
+                self._trader.inbox.append(ReplaceReply(tag, ReplaceOutcome(Accepted(gone), Accepted(placed))))
             case _:
                 raise LookupError(f"no chase: {command}")
 

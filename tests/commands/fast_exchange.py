@@ -7,11 +7,11 @@ from decimal import Decimal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.checks.environment import Venue
+from trailingedge.commands.checks.environment import CheckTarget
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import RealClock
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.server import LoopbackExchange
 
@@ -19,11 +19,11 @@ SPEED = 600.0
 
 
 @contextlib.asynccontextmanager
-async def arena(_: Settings) -> AsyncIterator[Venue]:
+async def arena(_: Settings) -> AsyncIterator[CheckTarget]:
     """ETHFDUSD, and one ETH to trade with."""
     clock, private_key = RealClock(), Ed25519PrivateKey.generate()
     tape = GeneratedMarket(0, clock.unix_ms(), "ETHFDUSD", "ETH", "FDUSD")
-    exchange = Exchange(Terms().of_tape(tape), clock, {"ETH": Decimal(1)}, tape.history)
+    exchange = Exchange(ExchangeSpec().of_tape(tape), clock, {"ETH": Decimal(1)}, tape.history)
     keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
     async with LoopbackExchange(exchange, tape, clock, speed=SPEED) as loopback:
-        yield Venue(Endpoints(loopback.ws_api_url, loopback.ws_stream_url), keys)
+        yield CheckTarget(Endpoints(loopback.ws_api_url, loopback.ws_stream_url), keys)

@@ -11,28 +11,30 @@ from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.accounting.summary_json import Totals, totals_of
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import account_history
-from trailingedge.commands.account_history import DAY_MS, Span, read_account
-from trailingedge.commands.checks.environment import Means, Venue
+from trailingedge.commands.account_history import DAY_MS, TimeRange, read_account
+from trailingedge.commands.checks.environment import CheckTarget, CheckTools
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.model.market import Side
-from trailingedge.report.from_account import AccountPast, story_of
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.report.from_account import AccountHistory, story_of
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.orders import OrderType
 
-A_DAY = Span(days=1)
+A_DAY = TimeRange(days=1)
 
 
-def venue_of(it: Stage, *, known: bool = True) -> Venue:
+def venue_of(it: Stage, *, known: bool = True) -> CheckTarget:
     """Another key of the same account."""
     private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
     api_key = it.exchange.register_key(private_key.public_key()) if known else "nobody"
-    return Venue(URL, KeyManager.from_private_key(private_key, api_key))
+    return CheckTarget(URL, KeyManager.from_private_key(private_key, api_key))
 
 
-async def read(it: Stage, span: Span = A_DAY, *, known: bool = True, symbol: str = "ETHFDUSD") -> AccountPast:
+async def read(it: Stage, span: TimeRange = A_DAY, *, known: bool = True, symbol: str = "ETHFDUSD") -> AccountHistory:
     settings = Settings(symbol=symbol)
-    return await read_account(settings, venue_of(it, known=known), span, lambda _: None, Means(it.doors.dial, it.clock))
+    return await read_account(
+        settings, venue_of(it, known=known), span, lambda _: None, CheckTools(it.doors.dial, it.clock)
+    )
 
 
 async def a_round_trip(it: Stage) -> None:
@@ -52,10 +54,10 @@ async def a_round_trip(it: Stage) -> None:
 
 
 def once_traded(
-    then: Callable[[Stage], Awaitable[AccountPast]] = read, *, terms: Terms | None = None
-) -> tuple[AccountPast, Totals, Sequence[FinishedExit]]:
+    then: Callable[[Stage], Awaitable[AccountHistory]] = read, *, terms: ExchangeSpec | None = None
+) -> tuple[AccountHistory, Totals, Sequence[FinishedExit]]:
     """What is read after a round trip, what the daemon counted of it, and its exits."""
-    found: list[tuple[AccountPast, Totals, Sequence[FinishedExit]]] = []
+    found: list[tuple[AccountHistory, Totals, Sequence[FinishedExit]]] = []
 
     async def story(it: Stage) -> None:
         await a_round_trip(it)
@@ -70,7 +72,7 @@ def once_traded(
 
 
 def test_what_is_read_is_what_was_counted_as_it_happened() -> None:
-    past, counted, exits = once_traded(terms=Terms(maker_fee=D("0.001")))
+    past, counted, exits = once_traded(terms=ExchangeSpec(maker_fee=D("0.001")))
     story = story_of(past)
     assert [(each.kind, each.side, each.number, each.cause) for each in story.exits] == [
         (each.kind, each.side, each.number, each.cause) for each in exits
@@ -91,16 +93,16 @@ def test_slippage_is_measured_against_the_second_in_which_the_exit_began() -> No
 
 
 def test_candles_reach_back_far_enough_for_a_full_channel_at_the_beginning() -> None:
-    past, _, _ = once_traded(lambda it: read(it, Span(from_ms=it.market_ms - 5 * 60_000)))
+    past, _, _ = once_traded(lambda it: read(it, TimeRange(from_ms=it.market_ms - 5 * 60_000)))
     story = story_of(past)
     assert story.moments[0].upper is not None
     assert story.candles[0].open_ms >= past.from_ms
 
 
 def test_an_anchor_from_before_the_time_that_is_told_is_found() -> None:
-    async def the_last_minutes(it: Stage) -> AccountPast:
+    async def the_last_minutes(it: Stage) -> AccountHistory:
         sold = next(trade for trade in it.exchange.account().trades if trade.side is Side.SELL)
-        return await read(it, Span(from_ms=sold.time_ms + 30_000))
+        return await read(it, TimeRange(from_ms=sold.time_ms + 30_000))
 
     past, _, exits = once_traded(the_last_minutes)
     (bought,) = story_of(past).exits
@@ -108,14 +110,14 @@ def test_an_anchor_from_before_the_time_that_is_told_is_found() -> None:
 
 
 def test_a_time_that_is_long_over_knows_what_was_held_then() -> None:
-    past, _, _ = once_traded(lambda it: read(it, Span(days=1, to_ms=it.market_ms - 10 * 60_000)))
+    past, _, _ = once_traded(lambda it: read(it, TimeRange(days=1, to_ms=it.market_ms - 10 * 60_000)))
     story = story_of(past)
     assert (story.exits, story.fills) == ((), ())
     assert story.last_value == D(2500)  # one ETH, before any of it
 
 
 def test_the_owners_own_trades_are_none_of_ours() -> None:
-    async def beside_another(it: Stage) -> AccountPast:
+    async def beside_another(it: Stage) -> AccountHistory:
         it.by_hand(lambda hand: hand.place(Side.SELL, D("2400"), D("0.1"), OrderType.LIMIT))
         await it.price("2501")
         return await read(it)
@@ -150,7 +152,7 @@ def test_a_list_without_an_end_is_given_up_and_that_is_told(monkeypatch: pytest.
     ],
 )
 def test_what_a_person_must_mend_is_raised_as_such(
-    then: Callable[[Stage], Awaitable[AccountPast]], error: type[Exception]
+    then: Callable[[Stage], Awaitable[AccountHistory]], error: type[Exception]
 ) -> None:
     async def story(it: Stage) -> None:
         await it.ready()
@@ -171,6 +173,6 @@ def test_an_exchange_that_cannot_be_reached_is_named() -> None:
 
 
 def test_days_are_counted_back_from_the_end() -> None:
-    past, _, _ = once_traded(lambda it: read(it, Span(days=2)))
+    past, _, _ = once_traded(lambda it: read(it, TimeRange(days=2)))
     assert past.to_ms - past.from_ms <= 2 * DAY_MS
     assert replace(past, gaps=()).from_ms == past.klines[0].open_ms  # the exchange has no older candles

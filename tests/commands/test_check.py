@@ -10,7 +10,7 @@ import pytest
 from tests.commands.fast_exchange import arena
 
 from trailingedge.commands import check
-from trailingedge.commands.checks.environment import Venue
+from trailingedge.commands.checks.environment import CheckTarget
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.errors import ExitCode
 
@@ -89,7 +89,7 @@ def test_on_demand_it_logs_on_and_places_nothing(capsys: pytest.CaptureFixture[s
 
 def test_an_exchange_that_is_away_has_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     @contextlib.asynccontextmanager
-    async def ruins(settings: Settings) -> AsyncIterator[Venue]:
+    async def ruins(settings: Settings) -> AsyncIterator[CheckTarget]:
         async with arena(settings) as venue:
             pass
         yield venue

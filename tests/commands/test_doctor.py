@@ -10,7 +10,7 @@ import pytest
 from tests.commands.fast_exchange import arena
 
 from trailingedge.commands import doctor
-from trailingedge.config import Mode, Settings
+from trailingedge.config import Settings, TradingMode
 from trailingedge.core.errors import ExitCode
 
 TOKEN = "123456:token"
@@ -157,7 +157,7 @@ def test_a_bot_api_that_does_not_answer_is_blamed_on_the_network(
     ],
 )
 def test_a_canary_is_placed_where_it_does_no_harm(mode: str, order: bool, running: bool, why_not: str) -> None:
-    assert doctor.why_not_placed(Mode(mode), asked_for=order, running=running) == why_not
+    assert doctor.why_not_placed(TradingMode(mode), asked_for=order, running=running) == why_not
 
 
 def test_no_socket_is_tried_under_a_name_that_leads_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from trailingedge import main
 from trailingedge.commands import remote_control
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import COMMANDS, ControlSocket
-from trailingedge.model.operator_commands import Answer, Instruction
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no such sockets")
 
@@ -36,14 +36,14 @@ def _nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def daemon(path: Path, answer: Answer) -> Iterator[list[Instruction]]:
+def daemon(path: Path, answer: CommandResult) -> Iterator[list[OperatorCommand]]:
     """A daemon of its own that answers everything alike, at `path`; what it is asked."""
-    heard: list[Instruction] = []
+    heard: list[OperatorCommand] = []
     ready = threading.Event()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
-    def obey(instruction: Instruction, tell: Callable[[Answer], None]) -> None:
+    def obey(instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
         heard.append(instruction)
         tell(answer)
 
@@ -71,20 +71,20 @@ def daemon(path: Path, answer: Answer) -> Iterator[list[Instruction]]:
     "command", [name for name, each in main.COMMANDS.items() if each.module == remote_control.__name__]
 )
 def test_each_command_reaches_the_daemon(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with daemon(tmp_path / "ETHFDUSD.sock", Answer("all is quiet")) as heard:
+    with daemon(tmp_path / "ETHFDUSD.sock", CommandResult("all is quiet")) as heard:
         assert remote_control.run(command, in_logs(tmp_path), {}) is ExitCode.OK
     assert heard == [COMMANDS[command]]
     assert capsys.readouterr() == ("all is quiet\n", "")
 
 
 def test_a_refusal_is_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with daemon(tmp_path / "ETHFDUSD.sock", Answer("not now", done=False)):
+    with daemon(tmp_path / "ETHFDUSD.sock", CommandResult("not now", done=False)):
         assert remote_control.run("flip", in_logs(tmp_path), {}) is ExitCode.UNEXPECTED
     assert capsys.readouterr() == ("", "not now\n")
 
 
 def test_a_machine_gets_the_figures_alone_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with daemon(tmp_path / "BTCUSDT.sock", Answer("fine", data={"bid": "2500.10"})):
+    with daemon(tmp_path / "BTCUSDT.sock", CommandResult("fine", data={"bid": "2500.10"})):
         remote_control.run("status", in_logs(tmp_path, "--symbol", "BTCUSDT", "--json"), {})
     shown = capsys.readouterr()
     assert json.loads(shown.out) == {"version": 1, "ok": True, "text": "fine", "bid": "2500.10"}
@@ -108,19 +108,19 @@ def test_a_machine_is_told_of_a_missing_daemon_too(tmp_path: Path, capsys: pytes
 
 
 def test_a_daemon_of_another_environment_is_found(tmp_path: Path) -> None:
-    with daemon(tmp_path / "ETHFDUSD.sock", Answer("here")) as heard:
+    with daemon(tmp_path / "ETHFDUSD.sock", CommandResult("here")) as heard:
         remote_control.run("status", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path / "mine")})
-    assert heard == [Instruction.STATUS]
+    assert heard == [OperatorCommand.STATUS]
 
 
 def test_only_the_first_that_answers_is_told(tmp_path: Path) -> None:
     mine = tmp_path / "trailing-edge"
     with (
-        daemon(mine / "ETHFDUSD.sock", Answer("not now", done=False)) as first,
-        daemon(tmp_path / "ETHFDUSD.sock", Answer("flipped")) as second,
+        daemon(mine / "ETHFDUSD.sock", CommandResult("not now", done=False)) as first,
+        daemon(tmp_path / "ETHFDUSD.sock", CommandResult("flipped")) as second,
     ):
         assert remote_control.run("flip", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.UNEXPECTED
-    assert (first, second) == ([Instruction.FLIP], [])
+    assert (first, second) == ([OperatorCommand.FLIP], [])
 
 
 def test_one_that_heard_the_command_and_said_nothing_is_not_followed_by_another(
@@ -128,11 +128,11 @@ def test_one_that_heard_the_command_and_said_nothing_is_not_followed_by_another(
 ) -> None:
     mine = tmp_path / "trailing-edge"
     with (
-        daemon(mine / "ETHFDUSD.sock", Answer("x", data={1: object, (): "no name"})) as first,  # type: ignore[dict-item]
-        daemon(tmp_path / "ETHFDUSD.sock", Answer("flipped")) as second,
+        daemon(mine / "ETHFDUSD.sock", CommandResult("x", data={1: object, (): "no name"})) as first,  # type: ignore[dict-item]
+        daemon(tmp_path / "ETHFDUSD.sock", CommandResult("flipped")) as second,
     ):
         assert remote_control.run("flip", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.UNREACHABLE
-    assert (first, second) == ([Instruction.FLIP], [])
+    assert (first, second) == ([OperatorCommand.FLIP], [])
     assert "ended before it answered" in capsys.readouterr().err
 
 
@@ -147,9 +147,9 @@ def test_another_users_daemon_is_told_from_none(tmp_path: Path, capsys: pytest.C
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden to root")
 def test_a_place_that_is_closed_to_us_does_not_end_the_search(tmp_path: Path) -> None:
     (tmp_path / "trailing-edge").mkdir(mode=0)
-    with daemon(tmp_path / "ETHFDUSD.sock", Answer("here")) as heard:
+    with daemon(tmp_path / "ETHFDUSD.sock", CommandResult("here")) as heard:
         assert remote_control.run("status", in_logs(tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)}) is ExitCode.OK
-    assert heard == [Instruction.STATUS]
+    assert heard == [OperatorCommand.STATUS]
 
 
 def test_settings_that_cannot_be_read_name_no_daemon(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_settings_that_cannot_be_read_name_no_daemon(tmp_path: Path) -> None:
 
 def test_a_socket_by_its_name_needs_no_settings(tmp_path: Path) -> None:
     path = tmp_path / "any.sock"
-    with daemon(path, Answer("here")):
+    with daemon(path, CommandResult("here")):
         assert (
             remote_control.run("status", parsed("--socket", str(path), "--env-file", "nowhere.env"), {}) is ExitCode.OK
         )

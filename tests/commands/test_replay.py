@@ -9,11 +9,11 @@ from tests.backtest import market_files
 from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.backtest.columns import Columns
-from trailingedge.backtest.market_loader import Progress, columns_of
+from trailingedge.backtest.market_loader import ProgressCallback, columns_of
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.main import run
-from trailingedge.report.progress import Bar, ctrl_c_heeded
+from trailingedge.report.progress import ProgressBar, ctrl_c_heeded
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 
 
@@ -159,12 +159,12 @@ def test_after_ctrl_c_there_is_what_there_is_so_far(
     monkeypatch.setattr("trailingedge.backtest.market_loader._ROWS", 10)  # so that there is a half-way
     shown: list[float] = []
 
-    def press_half_way(_: Bar, share: float, __: str) -> None:
+    def press_half_way(_: ProgressBar, share: float, __: str) -> None:
         shown.append(share)
         if share > 0.5:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Bar, "show", press_half_way)
+    monkeypatch.setattr(ProgressBar, "show", press_half_way)
     assert run(["replay", klines, "--json"]) == ExitCode.OK
     told = json.loads(capsys.readouterr().out)
     assert told["gaps"][0].startswith("stopped at 2026-07-02")
@@ -190,7 +190,7 @@ def test_ctrl_c_while_the_files_are_looked_through_says_that_nothing_was_replaye
 def test_ctrl_c_before_the_first_candle_leaves_nothing_to_tell(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def press_at_once(market: RecordedMarket, progress: Progress) -> Iterator[Columns]:
+    def press_at_once(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Columns]:
         signal.raise_signal(signal.SIGINT)
         return columns_of(market, progress)
 

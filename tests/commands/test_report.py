@@ -15,8 +15,8 @@ from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.commands import report
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.environment import Means, Venue
-from trailingedge.commands.checks.local import Judgement
+from trailingedge.commands.checks.environment import CheckTarget, CheckTools
+from trailingedge.commands.checks.local import LocalProblems
 from trailingedge.commands.report import _ending, _moment
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode, SessionLost
@@ -24,12 +24,12 @@ from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.file_format import load, save
 from trailingedge.report.json_output import as_data
 from trailingedge.report.page import page
-from trailingedge.report.progress import Bar
+from trailingedge.report.progress import ProgressBar
 from trailingedge.report.terminal import summary_text, terminal_width
 from trailingedge.websocket.transport import Socket
 
 
-def told(*words: str | Path, means: Means | None = None, **environ: str) -> ExitCode:
+def told(*words: str | Path, means: CheckTools | None = None, **environ: str) -> ExitCode:
     parser = argparse.ArgumentParser()
     report.add_arguments(parser)
     return report.run(parser.parse_args(list(map(str, words))), arena, environ, means)
@@ -149,20 +149,20 @@ def test_an_exchange_that_cannot_be_reached_is_named(
     async def dial(_: str) -> Socket:
         raise SessionLost("connection refused")
 
-    assert told("--account", "--mode", "testnet", means=Means(dial)) is ExitCode.UNREACHABLE
+    assert told("--account", "--mode", "testnet", means=CheckTools(dial)) is ExitCode.UNREACHABLE
     assert "connection refused; see that this machine is online" in capsys.readouterr().err
 
 
 def _settle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The arena brings its own key; whether the settings name one is judged elsewhere."""
-    nothing_wrong = Judgement((), (), (), ())
+    nothing_wrong = LocalProblems((), (), (), ())
     monkeypatch.setattr(local, "judge", lambda _: nothing_wrong)
 
 
 def test_consent_to_trade_real_money_is_not_needed_to_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wants_consent = Judgement((), (), ("CONFIRM_LIVE is missing",), ())
+    wants_consent = LocalProblems((), (), ("CONFIRM_LIVE is missing",), ())
     monkeypatch.setattr(local, "judge", lambda _: wants_consent)
     assert told("--account", "--mode", "live", "--days", "1") is ExitCode.OK
     assert "CONFIRM_LIVE" not in capsys.readouterr().err
@@ -178,11 +178,11 @@ def test_a_page_goes_to_standard_output_in_place_of_the_summary(path: Path, caps
 def test_after_ctrl_c_a_session_is_told_as_far_as_it_was_replayed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def press_half_way(_: Bar, share: float, __: str) -> None:
+    def press_half_way(_: ProgressBar, share: float, __: str) -> None:
         if share > 0.5:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Bar, "show", press_half_way)
+    monkeypatch.setattr(ProgressBar, "show", press_half_way)
     assert told(path_of("fair")) is ExitCode.OK
     shown = capsys.readouterr()
     assert "  missing: stopped at " in shown.out
@@ -191,12 +191,12 @@ def test_after_ctrl_c_a_session_is_told_as_far_as_it_was_replayed(
 
 
 def test_after_ctrl_c_before_it_was_ready_there_is_nothing_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Bar, "show", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(ProgressBar, "show", lambda *_: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         told(path_of("fair"))
 
 
-def nowhere(_: Settings) -> AbstractAsyncContextManager[Venue]:
+def nowhere(_: Settings) -> AbstractAsyncContextManager[CheckTarget]:
     raise AssertionError("nothing is opened for a file")
 
 

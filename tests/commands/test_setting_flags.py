@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trailingedge.commands import setting_flags
-from trailingedge.config import Mode
+from trailingedge.config import TradingMode
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -24,7 +24,7 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: P
     )
     settings = reading.settings
     assert (settings.symbol, settings.buffer, str(settings.fee)) == ("FLAG", 0.004, "0.001")
-    assert (settings.trading_mode, settings.log_dir) == (Mode.TESTNET, Path("here"))
+    assert (settings.trading_mode, settings.log_dir) == (TradingMode.TESTNET, Path("here"))
     assert [reading.sources[name] for name in ("SYMBOL", "BUFFER", "FEE")] == ["command line", "environment", str(file)]
 
 

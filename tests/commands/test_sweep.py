@@ -8,8 +8,8 @@ from tests.backtest import market_files
 from trailingedge.commands import sweep
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
-from trailingedge.report.progress import Bar
-from trailingedge.sweep.trial import Outcome, PartResult, Task
+from trailingedge.report.progress import ProgressBar
+from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
 from trailingedge.sweep.walk_forward import folds
 
 VARIED = ["--vary", "HARD_STOP_THRESHOLD_FRAC=0.005,0.02", "--vary", "BUFFER=0.002,0.02", "--jobs", "1"]
@@ -42,7 +42,7 @@ def test_what_was_done_is_not_done_again(
     klines: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["sweep", klines, *VARIED, "--out", "sweep.jsonl"]
-    monkeypatch.setattr(Bar, "show", interrupt_after(2))
+    monkeypatch.setattr(ProgressBar, "show", interrupt_after(2))
     assert run(words) == ExitCode.INTERRUPTED
     assert "2 of 4 combinations are done and kept in sweep.jsonl" in capsys.readouterr().err
     monkeypatch.undo()
@@ -55,7 +55,7 @@ def test_what_was_done_is_not_done_again(
 
 
 def interrupt_after(count: int) -> object:
-    def show(_: Bar, __: float, text: str) -> None:
+    def show(_: ProgressBar, __: float, text: str) -> None:
         if text.startswith(f"{count} of"):
             signal.raise_signal(signal.SIGINT)
 
@@ -67,11 +67,11 @@ def test_a_winner_is_judged_on_days_it_was_not_chosen_on(
 ) -> None:
     day_ms = 86_400_000
 
-    def local(task: Task, trials: object, jobs: int, done: object, stopped: object) -> None:  # noqa: ARG001
+    def local(task: TrialTask, trials: object, jobs: int, done: object, stopped: object) -> None:  # noqa: ARG001
         growths = {0: (1.0, 1.0), 1: (1.2, 0.8), 2: (1.1, 1.3), 3: (0.9, 1.1)}
         for number, (before, after) in growths.items():
             parts = (PartResult(before, 1.0, 0.1, 3), PartResult(after, 1.05, 0.2, 4))
-            done(number, Outcome(parts))  # type: ignore[operator]
+            done(number, TrialOutcome(parts))  # type: ignore[operator]
 
     monkeypatch.setattr(sweep, "engine_named", lambda _: local)
     monkeypatch.setattr(sweep, "folds", lambda from_ms, _: folds(from_ms, from_ms + 4 * day_ms))
@@ -112,7 +112,7 @@ def test_ctrl_c_while_the_files_are_read_says_that_nothing_was_tried(
 
 
 def test_no_worker_is_told_a_secret(klines: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[Task] = []
+    told: list[TrialTask] = []
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "1234567:" + "x" * 40)
     monkeypatch.setattr(sweep, "engine_named", lambda _: lambda task, *__: told.append(task))
     run(["sweep", klines, *VARIED])

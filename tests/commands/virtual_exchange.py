@@ -10,17 +10,17 @@ from tests.daemon_harness import ONE_ETH, START_MS, URL, StandingMarket, tick
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.permissions import Permissions
-from trailingedge.commands.checks.environment import Means, Venue
-from trailingedge.commands.checks.online import Rehearsal
-from trailingedge.commands.checks.result import Finding, Verdict
+from trailingedge.commands.checks.environment import CheckTarget, CheckTools
+from trailingedge.commands.checks.online import OnlineChecks
+from trailingedge.commands.checks.result import CheckResult, CheckStatus
 from trailingedge.commands.checks.stream_check import meanwhile
 from trailingedge.config import Settings
 from trailingedge.core.errors import SessionLost
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.transport import Hear, Socket
+from trailingedge.websocket.transport import FrameHandler, Socket
 
 D = Decimal
 GOOD_KEY = Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)
@@ -29,7 +29,7 @@ GOOD_KEY = Permissions(trading=True, withdrawals=False, transfers=False, ip_rest
 class Stage:
     """The exchange of one rehearsal, and what became of it."""
 
-    def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, rehearsal: Rehearsal) -> None:
+    def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, rehearsal: OnlineChecks) -> None:
         self.clock = clock
         self.loopback = loopback
         self.exchange = loopback.exchange
@@ -52,7 +52,7 @@ def on_stage(
     story: Callable[[Stage], Awaitable[None]] = usual,
     *,
     settings: Settings | None = None,
-    terms: Terms | None = None,
+    terms: ExchangeSpec | None = None,
     balances: Mapping[str, Decimal] = ONE_ETH,
     key_is_known: bool = True,
     shut: str = "no door",
@@ -63,9 +63,9 @@ def on_stage(
     place: bool = True,
     permissions: Permissions | Exception = GOOD_KEY,
     prepare: Callable[[LoopbackExchange], None] = lambda _: None,
-) -> tuple[dict[str, Finding], Exchange]:
+) -> tuple[dict[str, CheckResult], Exchange]:
     """What a rehearsal finds, the last of each name, and the exchange it was held at."""
-    found: list[Finding] = []
+    found: list[CheckResult] = []
 
     async def ask_permissions(_keys: KeyManager, url: str, timestamp_ms: int) -> Permissions:
         assert url == "https://api.binance.com"
@@ -76,7 +76,7 @@ def on_stage(
 
     async def live(clock: VirtualClock) -> Exchange:
         market = StandingMarket()
-        exchange = Exchange((terms or Terms()).of_tape(market), clock, balances, market.history, keep_all=True)
+        exchange = Exchange((terms or ExchangeSpec()).of_tape(market), clock, balances, market.history, keep_all=True)
         private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
         api_key = exchange.register_key(private_key.public_key()) if key_is_known else "nobody"
         keys = KeyManager.from_private_key(private_key, api_key)
@@ -91,13 +91,13 @@ def on_stage(
                 return DeafSocket(await loopback.connect(url), deaf_to)
 
             own_clock = VirtualClock(asyncio.get_running_loop(), START_MS + clock_off_ms)  # type: ignore[arg-type]  # it is a virtual one
-            rehearsal = Rehearsal(
+            rehearsal = OnlineChecks(
                 settings or Settings(),
-                Venue(URL, keys),
+                CheckTarget(URL, keys),
                 found.append,
                 thorough=thorough,
                 place=place,
-                means=Means(dial, own_clock, Random(2)),
+                means=CheckTools(dial, own_clock, Random(2)),
                 ask_permissions=ask_permissions,
             )
             stage = Stage(clock, loopback, rehearsal)
@@ -109,7 +109,7 @@ def on_stage(
     return {finding.name: finding for finding in found}, exchange
 
 
-def by_verdict(found: Mapping[str, Finding], verdict: Verdict) -> list[str]:
+def by_verdict(found: Mapping[str, CheckResult], verdict: CheckStatus) -> list[str]:
     return [name for name, finding in found.items() if finding.verdict is verdict]
 
 
@@ -127,5 +127,5 @@ class DeafSocket:
         self._listen = socket.listen
         self._deaf_to = deaf_to
 
-    async def listen(self, hear: Hear) -> None:
+    async def listen(self, hear: FrameHandler) -> None:
         await self._listen(lambda frames: hear([frame for frame in frames if self._deaf_to not in str(frame)]))

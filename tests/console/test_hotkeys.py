@@ -11,7 +11,7 @@ from typing import TextIO
 import pytest
 
 from trailingedge.console.hotkeys import HELP, HINTS, Hotkey, HotkeyReader, hotkey, read_hotkeys
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.model.operator_commands import OperatorCommand
 
 PATIENCE_S = 5.0
 
@@ -45,7 +45,7 @@ def test_every_key_is_one_letter_and_in_the_help(key: Hotkey) -> None:
 
 @pytest.mark.parametrize("key", Hotkey)
 def test_every_key_is_an_instruction_and_in_the_hints(key: Hotkey) -> None:
-    assert key.instruction is Instruction[key.name]
+    assert key.instruction is OperatorCommand[key.name]
     assert f"{key.value} " in HINTS
     assert key.asks == (key in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP))
 

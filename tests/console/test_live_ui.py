@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from tests.console.fake_terminal import Glass
 
-from trailingedge.console.live_ui import LiveBlock
-from trailingedge.console.plain_ui import Console
+from trailingedge.console.live_ui import LiveUi
+from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.status import StatusView
 
@@ -51,13 +51,13 @@ class Window(io.StringIO):
             return self.changed.wait_for(lambda: any(text in row for row in self.glass.shown), PATIENCE_S)
 
 
-def live(window: Window, now_s: float = 0.0, *, keys: bool = True) -> LiveBlock:
-    return LiveBlock(window, window, "PAPER ETHFDUSD", keys=keys, redraw_s=0.0, now_s=lambda: now_s)
+def live(window: Window, now_s: float = 0.0, *, keys: bool = True) -> LiveUi:
+    return LiveUi(window, window, "PAPER ETHFDUSD", keys=keys, redraw_s=0.0, now_s=lambda: now_s)
 
 
 def test_it_draws_the_start_then_the_state_and_leaves_the_lines_alone_behind() -> None:
     window = Window()
-    face: Console = live(window)
+    face: InteractiveUi = live(window)
     face.step("connect", "ok")
     assert window.shows("connect ................. ok")
     assert window.shows("── PAPER ETHFDUSD ──")

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.console.plain_ui import FAREWELL_S, MOST_WAITING, Face, Lines
+from trailingedge.console.plain_ui import FAREWELL_S, MOST_WAITING, OperatorUi, PlainUi
 from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.status import StatusView, status
 
@@ -17,7 +17,7 @@ VIEW = StatusView("sim", RULES, "WATCHING")
 
 def test_lines_come_out_in_order_and_are_all_there_at_the_end() -> None:
     stream = io.StringIO()
-    face: Face = Lines(stream)
+    face: OperatorUi = PlainUi(stream)
     for number in range(100):
         face.line(f"line {number}")
     face.close()
@@ -26,7 +26,7 @@ def test_lines_come_out_in_order_and_are_all_there_at_the_end() -> None:
 
 def test_a_step_shows_its_name_and_its_result() -> None:
     stream = io.StringIO()
-    lines = Lines(stream)
+    lines = PlainUi(stream)
     lines.step("connect", "ok (12 ms)")
     lines.step("a step with quite a long name", "ok")
     lines.close()
@@ -35,7 +35,7 @@ def test_a_step_shows_its_name_and_its_result() -> None:
 
 def test_the_heart_beats_once_a_minute() -> None:
     stream = io.StringIO()
-    lines = Lines(stream)
+    lines = PlainUi(stream)
     for second in range(200):
         lines.show(VIEW, 1000.0 + second)
     lines.close()
@@ -66,7 +66,7 @@ lines.close()
 def test_a_closed_stream_ends_nothing() -> None:
     stream = io.StringIO()
     stream.close()
-    lines = Lines(stream)
+    lines = PlainUi(stream)
     lines.line("nowhere to go")
     lines.line("and again")
     lines.close()
@@ -74,7 +74,7 @@ def test_a_closed_stream_ends_nothing() -> None:
 
 def test_a_terminal_of_few_letters_gets_what_it_can_show() -> None:
     raw = io.BytesIO()
-    lines = Lines(io.TextIOWrapper(raw, encoding="ascii", newline="\n"))
+    lines = PlainUi(io.TextIOWrapper(raw, encoding="ascii", newline="\n"))
     lines.line("gate – open")
     lines.close()
     assert raw.getvalue() == b"gate ? open\n"
@@ -97,7 +97,7 @@ class PausedTerminal(io.StringIO):
 @pytest.mark.parametrize("lines_waiting", [1, MOST_WAITING + 10], ids=["a few", "too many"])
 def test_a_paused_terminal_delays_nobody(lines_waiting: int) -> None:
     terminal = PausedTerminal()
-    lines = Lines(terminal)
+    lines = PlainUi(terminal)
     lines.line("first")
     terminal.reached.wait()
     for _ in range(lines_waiting):

@@ -6,15 +6,15 @@ from hypothesis import strategies as some
 from tests.console.fake_terminal import Glass
 
 from trailingedge.console.screen import PROMPT, Screen, clean, painted
-from trailingedge.console.status_panel import Row, Span, Tone
+from trailingedge.console.status_panel import PanelRow, StyledText, TextStyle
 
 HINTS = "x flip"
 BLOCK = ["== head", "price 1"]
 FOOT = [PROMPT.rstrip(), f"  {HINTS}"]
 
 
-def rows(*texts: str) -> list[Row]:
-    return [(Span(text),) for text in texts]
+def rows(*texts: str) -> list[PanelRow]:
+    return [(StyledText(text),) for text in texts]
 
 
 class Show:
@@ -157,7 +157,7 @@ def test_nobody_elses_words_move_the_cursor() -> None:
 
 
 def test_tones_end_where_their_text_does() -> None:
-    row = (Span("a"), Span("b", Tone.BAD), Span("", Tone.GOOD))
+    row = (StyledText("a"), StyledText("b", TextStyle.BAD), StyledText("", TextStyle.GOOD))
     assert painted(row) == "a\x1b[31mb\x1b[0m"
 
 

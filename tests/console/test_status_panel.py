@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from trailingedge.console.status_panel import Span, Tone, block, columns, fit, opening, rows, text_of
-from trailingedge.model.intent import Kind
+from trailingedge.console.status_panel import StyledText, TextStyle, block, columns, fit, opening, rows, text_of
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Balance, BookTop, Regime, Side, SymbolRules
-from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
-from trailingedge.risk.circuit_breakers import Breaker, Trip
-from trailingedge.strategy.state import Gate, ShutBy
+from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
+from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
+from trailingedge.strategy.state import ReentryGate, ShutBy
 
 D = Decimal
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=D("0.01"), step_size=D("0.0001"))
@@ -53,8 +53,8 @@ IN_QUOTE = replace(
     squeezed=True,
     reconnects=2,
 )
-SELLING = ChaseView(
-    Kind.TAKE_PROFIT,
+SELLING = ExitView(
+    ExitKind.TAKE_PROFIT,
     Side.SELL,
     age_s=12.0,
     filled=D("0.1"),
@@ -111,13 +111,13 @@ def row(view: StatusView, name: str) -> str:
             id="exit",
         ),
         pytest.param(
-            replace(IN_BASE, chase=replace(SELLING, price=None, rest=None, obstacle=Obstacle.BALANCES)),
+            replace(IN_BASE, chase=replace(SELLING, price=None, rest=None, obstacle=QuoteObstacle.BALANCES)),
             "exit",
             "SELL without an order, 0.1000 ETH filled, 12 s",
             id="exit without an order",
         ),
         pytest.param(
-            replace(IN_BASE, chase=replace(SELLING, obstacle=Obstacle.BUDGET)),
+            replace(IN_BASE, chase=replace(SELLING, obstacle=QuoteObstacle.BUDGET)),
             "waits",
             "the exchange's limit of orders is nearly used up, so the order moves less often",
             id="what an exit waits for",
@@ -138,7 +138,7 @@ def row(view: StatusView, name: str) -> str:
             id="paused while selling",
         ),
         pytest.param(
-            replace(IN_QUOTE, trips=(Trip(Breaker.DAILY_LOSS, D("0.04"), D("0.03")),)),
+            replace(IN_QUOTE, trips=(BreakerTrip(Breaker.DAILY_LOSS, D("0.04"), D("0.03")),)),
             "breaker",
             "daily loss, until 00:00 UTC",
             id="breaker",
@@ -166,19 +166,19 @@ def row(view: StatusView, name: str) -> str:
             id="closes are judged all the same",
         ),
         pytest.param(
-            replace(IN_QUOTE, gate=Gate(ShutBy.FLUSH, 2400.0, 0), gate_open=False),
+            replace(IN_QUOTE, gate=ReentryGate(ShutBy.FLUSH, 2400.0, 0), gate_open=False),
             "gate",
             "shut until a candle closes above 2490.50",
             id="gate shut by a flush",
         ),
         pytest.param(
-            replace(IN_QUOTE, gate=Gate(ShutBy.STOP, 2600.0, 0), gate_open=False),
+            replace(IN_QUOTE, gate=ReentryGate(ShutBy.STOP, 2600.0, 0), gate_open=False),
             "gate",
             "shut until a candle closes below 2490.50",
             id="gate shut by a close",
         ),
         pytest.param(
-            replace(IN_QUOTE, gate=Gate(ShutBy.STOP, 2600.0, 0)),
+            replace(IN_QUOTE, gate=ReentryGate(ShutBy.STOP, 2600.0, 0)),
             "take-profit",
             "off while the gate is shut",
             id="gated",
@@ -232,7 +232,7 @@ def test_the_title_gives_way_to_an_alarm(width: int, head: list[str]) -> None:
 
 def test_what_is_wrong_stands_out() -> None:
     tones = {span.tone for row in rows(replace(IN_BASE, halted=True), 80) for span in row if "safety rule" in span.text}
-    assert tones == {Tone.BAD}
+    assert tones == {TextStyle.BAD}
 
 
 def test_before_there_is_a_state_the_title_stands_there() -> None:
@@ -252,7 +252,7 @@ def test_before_there_is_a_state_the_title_stands_there() -> None:
     ],
 )
 def test_what_does_not_fit_ends_in_an_ellipsis(text: str, width: int, shown: str) -> None:
-    assert text_of(fit((Span(text),), width)) == shown
+    assert text_of(fit((StyledText(text),), width)) == shown
 
 
 views = some.sampled_from(
@@ -260,7 +260,7 @@ views = some.sampled_from(
         IN_BASE,
         IN_QUOTE,
         replace(IN_BASE, chase=SELLING, paused=True),
-        replace(IN_QUOTE, gate=Gate(ShutBy.STOP, 2600.0, 0), halted=True),
+        replace(IN_QUOTE, gate=ReentryGate(ShutBy.STOP, 2600.0, 0), halted=True),
         StatusView("sim", RULES, "unfunded"),
     ]
 )

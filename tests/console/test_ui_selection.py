@@ -6,27 +6,27 @@ from typing import TextIO
 
 import pytest
 
-from trailingedge.console.live_ui import LiveBlock
-from trailingedge.console.plain_ui import Lines
+from trailingedge.console.live_ui import LiveUi
+from trailingedge.console.plain_ui import PlainUi
 from trailingedge.console.terminal import Terminal
-from trailingedge.console.ui_selection import Style, choose, open_face
+from trailingedge.console.ui_selection import UiStyle, choose, open_face
 
 
 @pytest.mark.parametrize(
     ("tty", "no_color", "plain", "term", "platform", "style"),
     [
-        pytest.param(True, False, False, "xterm", "linux", Style.LIVE, id="terminal"),
-        pytest.param(False, False, False, "xterm", "linux", Style.PLAIN, id="pipe"),
-        pytest.param(True, True, False, "xterm", "linux", Style.PLAIN, id="NO_COLOR"),
-        pytest.param(True, False, True, "xterm", "linux", Style.PLAIN, id="--plain"),
-        pytest.param(True, False, False, "dumb", "linux", Style.PLAIN, id="dumb terminal"),
-        pytest.param(True, False, False, None, "linux", Style.PLAIN, id="unknown terminal"),
-        pytest.param(True, False, False, None, "win32", Style.LIVE, id="Windows sets no TERM"),
-        pytest.param(True, False, False, "dumb", "win32", Style.PLAIN, id="dumb terminal on Windows"),
+        pytest.param(True, False, False, "xterm", "linux", UiStyle.LIVE, id="terminal"),
+        pytest.param(False, False, False, "xterm", "linux", UiStyle.PLAIN, id="pipe"),
+        pytest.param(True, True, False, "xterm", "linux", UiStyle.PLAIN, id="NO_COLOR"),
+        pytest.param(True, False, True, "xterm", "linux", UiStyle.PLAIN, id="--plain"),
+        pytest.param(True, False, False, "dumb", "linux", UiStyle.PLAIN, id="dumb terminal"),
+        pytest.param(True, False, False, None, "linux", UiStyle.PLAIN, id="unknown terminal"),
+        pytest.param(True, False, False, None, "win32", UiStyle.LIVE, id="Windows sets no TERM"),
+        pytest.param(True, False, False, "dumb", "win32", UiStyle.PLAIN, id="dumb terminal on Windows"),
     ],
 )
 def test_the_block_is_for_a_terminal_that_wants_it(
-    *, tty: bool, no_color: bool, plain: bool, term: str | None, platform: str, style: Style
+    *, tty: bool, no_color: bool, plain: bool, term: str | None, platform: str, style: UiStyle
 ) -> None:
     assert choose(stdout_is_tty=tty, no_color=no_color, plain=plain, term=term, platform=platform) is style
 
@@ -67,31 +67,31 @@ def opened(stdout: TextIO, environ: Mapping[str, str], *, able: bool = True) -> 
 
 
 def test_a_terminal_gets_the_block() -> None:
-    assert opened(Screenlike(), {"TERM": "xterm"}) is LiveBlock
+    assert opened(Screenlike(), {"TERM": "xterm"}) is LiveUi
 
 
 @pytest.mark.parametrize(
     "environ", [{"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}, {}], ids=["NO_COLOR", "dumb", "bare"]
 )
 def test_the_environment_may_ask_for_lines(environ: Mapping[str, str]) -> None:
-    assert opened(Screenlike(), environ) is Lines
+    assert opened(Screenlike(), environ) is PlainUi
 
 
 def test_an_empty_no_color_is_not_set() -> None:
-    assert opened(Screenlike(), {"TERM": "xterm", "NO_COLOR": ""}) is LiveBlock
+    assert opened(Screenlike(), {"TERM": "xterm", "NO_COLOR": ""}) is LiveUi
 
 
 def test_a_console_that_does_not_understand_gets_lines() -> None:
-    assert opened(Screenlike(), {"TERM": "xterm"}, able=False) is Lines
+    assert opened(Screenlike(), {"TERM": "xterm"}, able=False) is PlainUi
 
 
 def test_a_terminal_that_is_gone_gets_lines() -> None:
     face = open_face(Screenlike(), {"TERM": "xterm"}, "sim", plain=False, keys=True, platform="linux", terminal=gone)
     face.close()
-    assert isinstance(face, Lines)
+    assert isinstance(face, PlainUi)
 
 
 def test_a_closed_stream_gets_lines() -> None:
     stream = io.StringIO()
     stream.close()
-    assert opened(stream, {"TERM": "xterm"}) is Lines
+    assert opened(stream, {"TERM": "xterm"}) is PlainUi

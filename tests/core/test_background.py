@@ -3,7 +3,7 @@
 import pytest
 
 from trailingedge.core import background
-from trailingedge.core.background import PORTION_S, REST_S, Portions
+from trailingedge.core.background import PORTION_S, REST_S, GilYielder
 
 
 class Watch:
@@ -28,7 +28,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 
 def test_there_is_a_rest_after_each_portion(watch: Watch) -> None:
-    work = Portions()
+    work = GilYielder()
     for _ in range(40):
         work.breathe()
         watch.now_s += PORTION_S * 0.26
@@ -36,7 +36,7 @@ def test_there_is_a_rest_after_each_portion(watch: Watch) -> None:
 
 
 def test_who_has_waited_begins_with_a_rest(watch: Watch) -> None:
-    work = Portions()
+    work = GilYielder()
     work.breathe()
     watch.now_s += 10.0
     work.breathe()

@@ -5,14 +5,14 @@ import threading
 
 import pytest
 
-from trailingedge.core.background import Unattended
+from trailingedge.core.background import DaemonThreadExecutor
 
 
 def in_a_loop(job: object) -> None:
     """Run `job` as the program does, to the end of the loop and of its executor."""
 
     async def main() -> None:
-        asyncio.get_running_loop().set_default_executor(Unattended())
+        asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
         await job()  # type: ignore[operator]
 
     asyncio.run(main())

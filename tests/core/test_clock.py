@@ -2,22 +2,22 @@ import asyncio
 
 import pytest
 
-from trailingedge.core.clock import HandClock, RealClock, within
+from trailingedge.core.clock import ManualClock, RealClock, within
 
 
 def test_a_hand_clock_stands_still_until_it_is_wound() -> None:
-    clock = HandClock(now_s=5.0, unix_ms=1_000_000)
+    clock = ManualClock(now_s=5.0, unix_ms=1_000_000)
     assert (clock.now_s(), clock.unix_ms()) == (5.0, 1_000_000)
 
 
 async def test_both_times_of_a_hand_clock_move_together() -> None:
-    clock = HandClock(now_s=5.0, unix_ms=1_000_000)
+    clock = ManualClock(now_s=5.0, unix_ms=1_000_000)
     await clock.wind(1.5)
     assert (clock.now_s(), clock.unix_ms()) == (6.5, 1_001_500)
 
 
 async def test_each_sleeper_wakes_at_its_moment_and_ties_in_the_order_they_fell_asleep() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     woke: list[tuple[str, float]] = []
 
     async def sleeper(name: str, seconds: float) -> None:
@@ -32,7 +32,7 @@ async def test_each_sleeper_wakes_at_its_moment_and_ties_in_the_order_they_fell_
 
 
 async def test_who_sleeps_again_while_the_clock_is_wound_wakes_again() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     beats: list[float] = []
 
     async def heart() -> None:
@@ -50,7 +50,7 @@ async def test_who_sleeps_again_while_the_clock_is_wound_wakes_again() -> None:
 
 
 async def test_nobody_wakes_before_its_time_and_a_sleeper_that_was_cancelled_harms_nobody() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     task = asyncio.create_task(clock.sleep(10.0))
     await clock.wind(9.9)
     assert not task.done()
@@ -68,7 +68,7 @@ async def test_the_real_clock_is_the_machines() -> None:
 
 
 async def test_an_alarm_rings_at_its_moment_unless_it_was_cancelled() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     rang: list[float] = []
     for seconds in (2.0, 1.0):
         clock.call_later(seconds, lambda: rang.append(clock.now_s()))
@@ -78,7 +78,7 @@ async def test_an_alarm_rings_at_its_moment_unless_it_was_cancelled() -> None:
 
 
 async def test_what_takes_longer_than_it_may_is_timed_out_and_what_does_not_is_left_alone() -> None:
-    clock = HandClock()
+    clock = ManualClock()
 
     async def work(seconds: float) -> str:
         try:
@@ -95,7 +95,7 @@ async def test_what_takes_longer_than_it_may_is_timed_out_and_what_does_not_is_l
 
 
 async def test_a_block_that_is_cancelled_is_not_timed_out() -> None:
-    clock = HandClock()
+    clock = ManualClock()
 
     async def work() -> None:
         async with within(clock, 1.0):

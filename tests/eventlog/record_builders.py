@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from trailingedge.eventlog.format import FORMAT, VERSION, Entry
+from trailingedge.eventlog.format import FORMAT, VERSION, RecordEntry
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.writer import Notebook, Packer
+from trailingedge.eventlog.writer import GzipPacker, MemoryRecord
 
 NAME = f"trailingedge_2026-07-02_14-47-00{SUFFIX}"
 HEAD: dict[str, object] = {
@@ -24,19 +24,19 @@ HEAD: dict[str, object] = {
 }
 
 
-def frames(count: int) -> list[Entry]:
+def frames(count: int) -> list[RecordEntry]:
     """So many moments."""
     return [("<", 5_000_000_000 + n, n, 1, (b'{"u":%d}' % n,)) for n in range(count)]
 
 
-def packed(batches: Iterable[list[Entry]]) -> bytes:
+def packed(batches: Iterable[list[RecordEntry]]) -> bytes:
     """A file's content."""
-    packer = Packer()
+    packer = GzipPacker()
     return b"".join(packer.pack(batch) for batch in batches) + packer.end()
 
 
-def written(path: Path, entries: list[Entry]) -> Path:
+def written(path: Path, entries: list[RecordEntry]) -> Path:
     """A record with these entries, beside its first line."""
-    notebook = Notebook()
+    notebook = MemoryRecord()
     notebook.entries += [("session", HEAD), *entries]
     return notebook.save(path)

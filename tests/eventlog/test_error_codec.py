@@ -3,7 +3,7 @@
 import pytest
 
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
-from trailingedge.eventlog.error_codec import Unforeseen, read, written
+from trailingedge.eventlog.error_codec import UnknownError, read, written
 
 
 @pytest.mark.parametrize(
@@ -20,5 +20,5 @@ def test_an_error_that_is_acted_upon_keeps_its_kind_and_its_words(error: Excepti
 
 def test_any_other_keeps_its_words() -> None:
     again = read(written(ZeroDivisionError("division by zero")))
-    assert isinstance(again, Unforeseen)
+    assert isinstance(again, UnknownError)
     assert str(again) == "ZeroDivisionError: division by zero"

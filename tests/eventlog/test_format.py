@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.eventlog.format import Bundle, decode, encode, without_secrets
+from trailingedge.eventlog.format import FrameBatch, decode, encode, without_secrets
 from trailingedge.indicators.donchian import Channel
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Side
 from trailingedge.strategy.signals import ExitArmed
 
@@ -20,8 +20,8 @@ def lines(data: bytes) -> list[bytes]:
 
 def test_a_bundle_is_told_as_its_frames_would_be() -> None:
     frames = [b'{"u":1}', b"", b"\x00\n", b'{"u":2}']
-    assert encode(("<", 5, 2, 1, Bundle(frames))) == encode(("<", 5, 2, 1, frames))
-    assert Bundle(frames).weight == sum(map(len, frames))
+    assert encode(("<", 5, 2, 1, FrameBatch(frames))) == encode(("<", 5, 2, 1, frames))
+    assert FrameBatch(frames).weight == sum(map(len, frames))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_keys_and_signatures_are_struck_out_of_requests_and_frames() -> None:
 
 
 def test_an_event_is_told_with_all_its_numbers() -> None:
-    armed = ExitArmed(Kind.MANUAL, Side.SELL, 17, None, None)
+    armed = ExitArmed(ExitKind.MANUAL, Side.SELL, 17, None, None)
     (line,) = lines(encode(("news", "ExitArmed", armed)))
     assert decode(line) == (
         "news",

@@ -1,17 +1,17 @@
 """Time stands still until it is told to go on, and is exact."""
 
-from trailingedge.eventlog.frozen_clock import StandingClock
+from trailingedge.eventlog.frozen_clock import FrozenClock
 
 
 def test_both_times_are_those_of_the_moment() -> None:
-    clock = StandingClock(5_000_000_000, 1_783_000_000_000_000_000)
+    clock = FrozenClock(5_000_000_000, 1_783_000_000_000_000_000)
     assert (clock.now_s(), clock.unix_ms()) == (5.0, 1_783_000_000_000)
     clock.stand_at(6_234_567_891)
     assert (clock.now_s(), clock.unix_ms()) == (6.234567891, 1_783_000_001_234)
 
 
 def test_a_wall_clock_that_was_set_tells_the_new_time_from_there_on() -> None:
-    clock = StandingClock(0, 1_000_000_000)
+    clock = FrozenClock(0, 1_000_000_000)
     clock.set_wall(-250)
     assert clock.unix_ms() == 750
     clock.stand_at(1_000_000_000)
@@ -19,7 +19,7 @@ def test_a_wall_clock_that_was_set_tells_the_new_time_from_there_on() -> None:
 
 
 def test_whoever_has_taken_a_reading_with_him_reads_on() -> None:
-    clock = StandingClock(0, 0)
+    clock = FrozenClock(0, 0)
     now_s, unix_ms = clock.now_s, clock.unix_ms
     clock.stand_at(2_000_000_000)
     assert (now_s(), unix_ms()) == (2.0, 2000)

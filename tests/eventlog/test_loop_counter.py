@@ -6,7 +6,14 @@ from itertools import pairwise
 
 import pytest
 
-from trailingedge.eventlog.loop_counter import AT_REST, ENOUGH_TURNS, Counter, CountingLoop, count_no_more, counter_of
+from trailingedge.eventlog.loop_counter import (
+    AT_REST,
+    ENOUGH_TURNS,
+    CountingLoop,
+    IterationCounter,
+    count_no_more,
+    counter_of,
+)
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
 
@@ -38,7 +45,7 @@ def test_between_two_moments_the_turns_are_known(make: Callable[[], asyncio.Abst
 
 async def test_a_chain_that_has_counted_enough_lets_the_loop_rest() -> None:
     looks: list[int] = []
-    counter: Counter = counter_of(asyncio.get_running_loop(), nothing, lambda: looks.append(1))
+    counter: IterationCounter = counter_of(asyncio.get_running_loop(), nothing, lambda: looks.append(1))
     before = counter.turns
     await go_round(ENOUGH_TURNS + 5)
     assert len(looks) == ENOUGH_TURNS

@@ -7,8 +7,8 @@ from tests.eventlog.record_builders import HEAD, NAME, frames, packed, written
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.eventlog.format import decode, encode
-from trailingedge.eventlog.reader import Record
-from trailingedge.eventlog.writer import Packer
+from trailingedge.eventlog.reader import SessionRecord
+from trailingedge.eventlog.writer import GzipPacker
 
 BATCHES = [[("session", HEAD)], *(frames(20)[at : at + 5] for at in range(0, 20, 5))]
 _STEP = 3  # of so many bytes one is tried
@@ -16,14 +16,14 @@ WHOLE = [decode(encode(entry, 5_000_000_000)[:-1]) for entry in frames(20)]
 
 
 def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
-    record = Record(path)
+    record = SessionRecord(path)
     lines = [decode(line) for batch in record.batches() for line in batch]
     return lines, record.trouble
 
 
 def test_a_whole_record_is_read_whole(tmp_path: Path) -> None:
     path = written(tmp_path / NAME, frames(20))
-    record = Record(path)
+    record = SessionRecord(path)
     assert record.head.seed == 1
     assert record.head.endpoints == ("ws://memory/ws-api/v3", "ws://memory")
     assert read(path) == (WHOLE, None)
@@ -56,7 +56,7 @@ def test_damage_anywhere_is_noticed_before_a_wrong_line_is_told(tmp_path: Path) 
 
 
 def test_the_parts_of_a_long_session_are_one_record(tmp_path: Path) -> None:
-    packer = Packer()
+    packer = GzipPacker()
     for name, batches in (
         (NAME, BATCHES[:3]),
         (NAME.replace(".session", ".part2.session"), [[("part", 2)], *BATCHES[3:]]),
@@ -92,13 +92,13 @@ def test_what_is_no_record_is_told_with_its_name(tmp_path: Path, content: bytes,
     path = tmp_path / NAME
     path.write_bytes(content)
     if told is None:
-        Record(path)
+        SessionRecord(path)
         return
     with pytest.raises(ConfigError, match=told) as caught:
-        Record(path)
+        SessionRecord(path)
     assert NAME in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
-        Record(tmp_path / NAME)
+        SessionRecord(tmp_path / NAME)

@@ -13,15 +13,15 @@ from tests.websocket.fake_sockets import MemoryDial, settle
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ConfigError, ExitCode, SessionLost
 from trailingedge.eventlog import recorder as module
-from trailingedge.eventlog.format import Entry
+from trailingedge.eventlog.format import RecordEntry
 from trailingedge.eventlog.loop_counter import CountingLoop
 from trailingedge.eventlog.recorder import Recorder
 from trailingedge.eventlog.session_record import recorded
-from trailingedge.eventlog.writer import Notebook
-from trailingedge.live.factory import Surroundings
+from trailingedge.eventlog.writer import MemoryRecord
+from trailingedge.live.factory import Runtime
 from trailingedge.websocket.transport import Socket
 
 KEYS = KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "key")
@@ -32,14 +32,14 @@ class World:
     """A recorder, what is behind it, and what it has written."""
 
     def __init__(self, **beside: object) -> None:
-        self.clock = HandClock(now_s=100.0)
+        self.clock = ManualClock(now_s=100.0)
         self.dial = MemoryDial()
-        self.notebook = Notebook()
-        surroundings = Surroundings(Endpoints("ws://a", "ws://m"), KEYS, self.dial, self.clock, Random(0), **beside)  # type: ignore[arg-type]
+        self.notebook = MemoryRecord()
+        surroundings = Runtime(Endpoints("ws://a", "ws://m"), KEYS, self.dial, self.clock, Random(0), **beside)  # type: ignore[arg-type]
         self.recorder: Recorder = recorded(Settings(), surroundings, self.notebook, seed=7)
 
     @property
-    def said(self) -> list[Entry]:
+    def said(self) -> list[RecordEntry]:
         """Without the first line, and without the times and turns of moments."""
         return [(kind, *more[2:]) if kind in MOMENTS else (kind, *more) for kind, *more in self.notebook.entries[1:]]
 

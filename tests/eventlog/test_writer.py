@@ -9,17 +9,17 @@ import pytest
 from tests.eventlog.record_builders import HEAD, NAME, frames
 
 from trailingedge.eventlog import writer as module
-from trailingedge.eventlog.format import Bundle, decode
-from trailingedge.eventlog.reader import Record
+from trailingedge.eventlog.format import FrameBatch, decode
+from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.writer import Notebook, Packer, Shelf, Sink, Writer
+from trailingedge.eventlog.writer import GzipPacker, MemoryRecord, RecordFolder, RecordWriter, Sink
 
 NOW = datetime(2026, 7, 2, 14, 47, tzinfo=UTC)
 LONG_AGO = f"trailingedge_2026-01-01_00-00-00{SUFFIX}"
 
 
 def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
-    record = Record(path)
+    record = SessionRecord(path)
     return [decode(line) for batch in record.batches() for line in batch], record.trouble
 
 
@@ -48,18 +48,18 @@ class Disk:
         self._file.close()
 
 
-def open_disk(tmp_path: Path) -> tuple[Writer, Disk]:
+def open_disk(tmp_path: Path) -> tuple[RecordWriter, Disk]:
     disks: list[Disk] = []
 
     def opened(path: Path) -> Sink:
         disks.append(Disk(path))
         return disks[-1]
 
-    return Writer(Shelf(tmp_path / NAME, 100, NOW, 0, opened)), disks[0]
+    return RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0, opened)), disks[0]
 
 
 def test_what_was_taken_is_in_the_file_in_order(tmp_path: Path) -> None:
-    taking = Writer(Shelf(tmp_path / NAME, 100, NOW, 0))
+    taking = RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0))
     for entry in [("session", HEAD), *frames(5000)]:
         taking.add(entry)
     taking.close()
@@ -72,9 +72,9 @@ def test_a_flood_that_cannot_be_packed_as_fast_as_it_comes_leaves_a_hole_at_once
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH_EVERY_S", 60.0)
-    taking = Writer(Shelf(tmp_path / NAME, 100, NOW, 0))
+    taking = RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0))
     taking.add(("session", HEAD))
-    page = Bundle([b"x" * 10_486] * 100)
+    page = FrameBatch([b"x" * 10_486] * 100)
     room = module.MOST_HEAVY // page.weight
     for _ in range(room + 2):
         taking.add_many(("<", 5, 0, 1, page))
@@ -86,7 +86,7 @@ def test_a_flood_that_cannot_be_packed_as_fast_as_it_comes_leaves_a_hole_at_once
 
 
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
-    Writer(Shelf(tmp_path / NAME, 100, NOW, 0)).close()
+    RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0)).close()
     assert (tmp_path / NAME).stat().st_mode & 0o077 == 0
 
 
@@ -113,7 +113,7 @@ def test_a_flood_that_a_full_disk_held_up_takes_no_room_for_ever(tmp_path: Path)
     taking, disk = open_disk(tmp_path)
     disk.bite = 1 << 20
     taking.add(("session", HEAD))
-    page = Bundle([b"x" * 10_486] * 100)
+    page = FrameBatch([b"x" * 10_486] * 100)
     for _ in range(2 * module.MOST_HEAVY // page.weight):
         disk.full = True
         disk.asked.clear()
@@ -159,7 +159,7 @@ def test_a_record_that_grows_too_large_goes_on_in_parts_of_which_the_first_and_t
     monkeypatch.setattr(module, "_MEGABYTE", 4000)
     monkeypatch.setattr(module, "_BATCH", 20)
     (tmp_path / LONG_AGO).write_bytes(b"x" * 3000)
-    taking = Writer(Shelf(tmp_path / NAME, 1, NOW, 0))
+    taking = RecordWriter(RecordFolder(tmp_path / NAME, 1, NOW, 0))
     for entry in [("session", HEAD), *noisy(600)]:
         taking.add(entry)
     taking.close()
@@ -185,15 +185,15 @@ def noisy(count: int) -> Iterator[tuple[object, ...]]:
 
 def test_old_records_are_forgotten_when_a_session_begins(tmp_path: Path) -> None:
     (tmp_path / LONG_AGO).write_bytes(b"x")
-    Writer(Shelf(tmp_path / NAME, 100, NOW, 365)).close()
+    RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 365)).close()
     assert (tmp_path / LONG_AGO).exists()
     (tmp_path / NAME).unlink()
-    Writer(Shelf(tmp_path / NAME, 100, NOW, 30)).close()
+    RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 30)).close()
     assert not (tmp_path / LONG_AGO).exists()
 
 
 def test_a_secret_is_nowhere(tmp_path: Path) -> None:
-    notebook = Notebook()
+    notebook = MemoryRecord()
     notebook.entries += [
         ("session", HEAD),
         ("alert", 20, "key abcdefgh is revoked"),
@@ -204,7 +204,7 @@ def test_a_secret_is_nowhere(tmp_path: Path) -> None:
 
 
 def test_after_each_batch_the_file_can_be_read_up_to_there(tmp_path: Path) -> None:
-    packer = Packer()
+    packer = GzipPacker()
     with (tmp_path / NAME).open("wb") as file:
         file.write(packer.pack([("session", HEAD), *frames(3)]))
     lines, trouble = read(tmp_path / NAME)

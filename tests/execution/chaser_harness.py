@@ -6,24 +6,24 @@ from typing import Final
 
 from tests.execution.order_builders import RULES, TEN_SECONDS, D, record, refused, report, top, want
 
-from trailingedge.execution.maker_exit import ChaseParams, MakerExit
-from trailingedge.execution.order import State
-from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.model.intent import ExitProgress, Kind, Want
+from trailingedge.execution.maker_exit import MakerExit, MakerExitParams
+from trailingedge.execution.order import OrderState
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.model.intent import ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import BookTop, OrderStatus, Side, SymbolRules
 from trailingedge.model.order_commands import (
-    Answered,
     Cancel,
-    Command,
-    Incoming,
+    ExecutionCommand,
     OrderCommand,
+    OrderInput,
+    OrderReply,
     Place,
     QueryOrder,
-    Remedy,
+    Refresh,
     Replace,
-    ReplaceAnswered,
+    ReplaceReply,
 )
-from trailingedge.model.order_outcomes import Done, Outcome, Refusal, ReplaceOutcome, Unanswered
+from trailingedge.model.order_outcomes import Accepted, OrderOutcome, RejectReason, ReplaceOutcome, Unanswered
 
 SELL: Final = Side.SELL
 BUY: Final = Side.BUY
@@ -32,10 +32,10 @@ FILLED: Final = OrderStatus.FILLED
 PART: Final = OrderStatus.PARTIALLY_FILLED
 
 NOTHING: Final = Unanswered("timeout")
-GONE: Final = refused(Refusal.UNKNOWN_ORDER, -2011)
-RESTRICTED: Final = refused(Refusal.CANCEL_RESTRICTED, -2011)
-ABSENT: Final = refused(Refusal.UNKNOWN_ORDER, -2013)
-CANCEL_DONE: Final = Done(record(7, status=CANCELED))
+GONE: Final = refused(RejectReason.UNKNOWN_ORDER, -2011)
+RESTRICTED: Final = refused(RejectReason.CANCEL_RESTRICTED, -2011)
+ABSENT: Final = refused(RejectReason.UNKNOWN_ORDER, -2013)
+CANCEL_DONE: Final = Accepted(record(7, status=CANCELED))
 
 SERVER_MS = 1_783_000_000_000
 BOOK = top("100.00", "100.10")  # an improving SELL rests at 100.09
@@ -47,29 +47,29 @@ class Chase:
 
     def __init__(
         self,
-        wanted: Want | None = None,
+        wanted: OrderIntent | None = None,
         book: BookTop | None = BOOK,
-        params: ChaseParams | None = None,
+        params: MakerExitParams | None = None,
         rules: SymbolRules = RULES,
-        budget: OrderBudget | None = None,
+        budget: OrderRateBudget | None = None,
     ) -> None:
         if budget is None:
-            budget = OrderBudget(0.2)
+            budget = OrderRateBudget(0.2)
             budget.learn([TEN_SECONDS], SERVER_MS)
         self.exit = MakerExit(rules, budget, params)
-        self.want: Want | None = wanted or want()
+        self.want: OrderIntent | None = wanted or want()
         self.book = book
         self.settled = True
         self.age_s = 0.0
         self.now_s = 0.0
         self.sent: list[OrderCommand] = []
-        self.remedies: list[Remedy] = []
+        self.remedies: list[Refresh] = []
 
     def beat(self, now_s: float | None = None) -> list[OrderCommand]:
         """One beat; the order commands of it, at most one."""
         if now_s is not None:
             self.now_s = now_s
-        commands: Sequence[Command] = self.exit.toward(
+        commands: Sequence[ExecutionCommand] = self.exit.toward(
             self.want,
             self.book,
             self.now_s,
@@ -77,28 +77,28 @@ class Chase:
             age_s=self.age_s,
             settled=self.settled,
         )
-        self.remedies += [command for command in commands if isinstance(command, Remedy)]
-        orders = [command for command in commands if not isinstance(command, Remedy)]
+        self.remedies += [command for command in commands if isinstance(command, Refresh)]
+        orders = [command for command in commands if not isinstance(command, Refresh)]
         self.sent += orders
         return orders
 
-    def hear(self, *events: Incoming) -> None:
+    def hear(self, *events: OrderInput) -> None:
         for event in events:
             self.exit.hear(event, self.now_s)
 
-    def answer(self, outcome: Outcome, place: Outcome | None = None) -> None:
+    def answer(self, outcome: OrderOutcome, place: OrderOutcome | None = None) -> None:
         """Answer the newest command; a Replace takes the outcome of its cancel and of its placement."""
         tag = self.sent[-1].tag
         if place is None:
-            self.hear(Answered(tag, outcome))
+            self.hear(OrderReply(tag, outcome))
         else:
-            self.hear(ReplaceAnswered(tag, ReplaceOutcome(outcome, place)))
+            self.hear(ReplaceReply(tag, ReplaceOutcome(outcome, place)))
 
-    def state(self) -> State | None:
+    def state(self) -> OrderState | None:
         order = self.exit.order
         return None if order is None else order.state
 
-    def want_kind(self, kind: Kind) -> None:
+    def want_kind(self, kind: ExitKind) -> None:
         assert self.want is not None
         self.want = replace(self.want, kind=kind)
 
@@ -117,7 +117,7 @@ def in_flight() -> Chase:
 def working() -> Chase:
     """Order 7 rests: SELL 1 at 100.09."""
     chase = in_flight()
-    chase.answer(Done(record(7)))
+    chase.answer(Accepted(record(7)))
     assert chase.beat(0.1) == []
     return chase
 
@@ -152,7 +152,7 @@ def silent(chase: Chase) -> Chase:
     return chase
 
 
-def in_doubt_about_a_replace(old: Outcome) -> Chase:
+def in_doubt_about_a_replace(old: OrderOutcome) -> Chase:
     """Nobody answered the replace, and the question about the old order was answered `old`."""
     chase = silent(replacing())
     assert isinstance(chase.sent[-1], QueryOrder)

@@ -12,15 +12,16 @@ from random import Random
 from tests.execution.exchange_model import TICK, BalancesNow, Breach, ModelExchange, refusal, silence
 from tests.execution.order_builders import RULES
 
-from trailingedge.execution.maker_exit import ChaseParams, MakerExit
-from trailingedge.execution.order_events import StrangerWithOurId
-from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.execution.quoting import Resting, rest_at
+from trailingedge.execution.maker_exit import MakerExit, MakerExitParams
+from trailingedge.execution.order_events import UnknownOrderWithOurId
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.execution.quoting import RestingOrder, rest_at
 from trailingedge.model.client_order_ids import base36
-from trailingedge.model.intent import Kind, Pricing, Want
+from trailingedge.model.intent import ExitKind, OrderIntent
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderStatus, RateLimit, Side
-from trailingedge.model.order_commands import Incoming, OrderCommand, QueryOrder, QueryOrdersFrom, Reconciled, Remedy
-from trailingedge.model.order_outcomes import Refusal, Refused
+from trailingedge.model.order_commands import OrderCommand, OrderInput, QueryOrder, QueryOrdersFrom, Reconciled, Refresh
+from trailingedge.model.order_outcomes import Rejected, RejectReason
+from trailingedge.model.pricing import Pricing
 
 _OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 STEP_S = 0.1
@@ -53,7 +54,7 @@ CALM = Faults()
 class _Due:
     time_s: float
     sequence: int
-    what: OrderCommand | Incoming | BalancesNow = field(compare=False)
+    what: OrderCommand | OrderInput | BalancesNow = field(compare=False)
     sent_s: float = field(compare=False, default=0.0)
     session: int = field(compare=False, default=0)
 
@@ -67,13 +68,13 @@ class World:
         faults: Faults,
         side: Side,
         pricing: Pricing,
-        params: ChaseParams | None = None,
+        params: MakerExitParams | None = None,
     ) -> None:
         self.random = Random(seed)
         self.faults = faults
         self.side = side
         self.pricing = pricing
-        self.params = params or ChaseParams()
+        self.params = params or MakerExitParams()
         self.reserve = Decimal("0.7") if side is Side.SELL else Decimal(70)
         self.exchange = ModelExchange(
             BookTop(Decimal("100.00"), Decimal("100.10"), Decimal(5), Decimal(5)),
@@ -81,7 +82,7 @@ class World:
             quote=Decimal(170) if side is Side.BUY else ZERO,
             reserve=self.reserve,
         )
-        budget = OrderBudget(0.2)
+        budget = OrderRateBudget(0.2)
         budget.learn([RateLimit("ORDERS", 10, 60)], self.exchange.now_ms)
         self.chase = MakerExit(RULES, budget, self.params)
         self.transcript: list[str] = []
@@ -89,7 +90,7 @@ class World:
         self.completed = 0
         self.placed = 0
         self._zero_ms = self.exchange.now_ms
-        self._kind = Kind.TAKE_PROFIT
+        self._kind = ExitKind.TAKE_PROFIT
         self._number = FIRST_NUMBER
         self._wanted = True
         self._began_s = 0.0
@@ -156,7 +157,7 @@ class World:
         if len(self.exchange.open_orders) != 1:
             return False
         order = self.exchange.open_orders[0]
-        resting = Resting(order.price, order.quantity)
+        resting = RestingOrder(order.price, order.quantity)
         best = rest_at(self.pricing, self.side, self.exchange.top(), TICK, resting)
         return order.price == best
 
@@ -170,7 +171,7 @@ class World:
     def _check(self) -> None:
         for happening in self.chase.happened:
             self._note("=", happening)
-            if isinstance(happening, StrangerWithOurId):
+            if isinstance(happening, UnknownOrderWithOurId):
                 raise Breach(f"took an order of ours for a stranger's: {happening}")
         self.chase.happened.clear()
         order = self.chase.order
@@ -192,16 +193,16 @@ class World:
 
     def _requests_arrive(self) -> None:
         for due in self._take_due(requests=True):
-            assert not isinstance(due.what, Incoming | BalancesNow)
+            assert not isinstance(due.what, OrderInput | BalancesNow)
             self._request_arrives(due.what, due.sent_s, due.session)
 
     def _request_arrives(self, command: OrderCommand, sent_s: float, session: int) -> None:
         chance = self.random.random
-        answer: Incoming
+        answer: OrderInput
         if self.now_s - sent_s > RECV_WINDOW_S:
-            answer = refusal(command, Refused(Refusal.TIMESTAMP, -1021, "outside of the recvWindow"))
+            answer = refusal(command, Rejected(RejectReason.TIMESTAMP, -1021, "outside of the recvWindow"))
         elif chance() < self.faults.refuse:
-            answer = refusal(command, Refused(Refusal.BUSY, -1008, "Server is currently overloaded"))
+            answer = refusal(command, Rejected(RejectReason.BUSY, -1008, "Server is currently overloaded"))
         elif chance() < self.faults.answer_unknown:
             if chance() < 0.5:
                 self.exchange.execute(command)
@@ -232,7 +233,7 @@ class World:
                 if due.what.time_ms >= self._balances.time_ms:
                     self._balances = due.what
                 continue
-            assert isinstance(due.what, Incoming)
+            assert isinstance(due.what, OrderInput)
             self._note("<", due.what)
             answers = self._open is not None and getattr(due.what, "tag", None) == self._open.tag
             if answers:
@@ -254,7 +255,7 @@ class World:
         open_orders = (record for record in told if record is not None and record.status in _OPEN)
         self._later(0.5, Reconciled(tuple(open_orders)))
 
-    def _later(self, delay_s: float, what: OrderCommand | Incoming | BalancesNow) -> None:
+    def _later(self, delay_s: float, what: OrderCommand | OrderInput | BalancesNow) -> None:
         self._sequence += 1
         heapq.heappush(self._queue, _Due(self.now_s + delay_s, self._sequence, what, self.now_s, self._session))
 
@@ -262,7 +263,7 @@ class World:
         due = [
             entry
             for entry in self._queue
-            if entry.time_s <= self.now_s and isinstance(entry.what, Incoming | BalancesNow) is not requests
+            if entry.time_s <= self.now_s and isinstance(entry.what, OrderInput | BalancesNow) is not requests
         ]
         if due:
             gone = {entry.sequence for entry in due}
@@ -297,7 +298,7 @@ class World:
         if not self._moving:
             return
         if self._wanted and chance < 0.02:
-            self._kind = self.random.choice([Kind.FLUSH, Kind.MANUAL, self._kind])
+            self._kind = self.random.choice([ExitKind.FLUSH, ExitKind.MANUAL, self._kind])
         elif self._wanted and chance < 0.03:
             self._wanted = False
         elif chance < 0.035:
@@ -306,7 +307,7 @@ class World:
             self.exchange.deposit(*((ZERO, Decimal(30)) if self.side is Side.BUY else (Decimal("0.3"), ZERO)))
         elif not self._wanted and chance > 0.8 and progress is not None and progress.idle:
             self._wanted = True
-            self._kind = Kind.TAKE_PROFIT
+            self._kind = ExitKind.TAKE_PROFIT
             if over or self.random.random() < 0.5:
                 self._number += 1000
                 self._began_s = self.now_s
@@ -327,7 +328,7 @@ class World:
         settled = self._balances.time_ms >= self.chase.touched_ms
         if settled:
             self._funds = self._held()
-        want = Want(self.side, self._funds, self.pricing, self._kind, self._number) if self._wanted else None
+        want = OrderIntent(self.side, self._funds, self.pricing, self._kind, self._number) if self._wanted else None
         commands = self.chase.toward(
             want,
             None if self.now_s < self._stale_until_s else seen,
@@ -337,13 +338,13 @@ class World:
             settled=settled,
         )
         for command in commands:
-            if isinstance(command, Remedy):
+            if isinstance(command, Refresh):
                 self._balances = self.exchange.balances()
                 continue
             if not isinstance(command, QueryOrder | QueryOrdersFrom):
                 self.placed += 1
             self._send(command)
-        if sum(not isinstance(command, Remedy) for command in commands) > 1:
+        if sum(not isinstance(command, Refresh) for command in commands) > 1:
             raise Breach(f"more than one request at once: {commands}")
 
     def _held(self) -> Decimal:

@@ -13,18 +13,26 @@ from tests.execution.order_builders import RULES
 
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, ExecutionType, OrderRecord, OrderStatus, Side
 from trailingedge.model.order_commands import (
-    Answered,
     Cancel,
-    Incoming,
     OrderCommand,
+    OrderInput,
+    OrderReply,
     OrdersListed,
     Place,
     QueryOrder,
     QueryOrdersFrom,
     Replace,
-    ReplaceAnswered,
+    ReplaceReply,
 )
-from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
+from trailingedge.model.order_outcomes import (
+    Accepted,
+    NotTried,
+    OrderOutcome,
+    Rejected,
+    RejectReason,
+    ReplaceOutcome,
+    Unanswered,
+)
 
 TICK = RULES.tick_size
 
@@ -152,21 +160,21 @@ class ModelExchange:
 
     # What is asked of it ---------------------------------------------------------------------
 
-    def execute(self, command: OrderCommand, lag_ms: int = 0) -> Incoming:
+    def execute(self, command: OrderCommand, lag_ms: int = 0) -> OrderInput:
         """Carry out one request and answer it. Reads see the exchange as it was `lag_ms` ago."""
         match command:
             case Place():
-                return Answered(command.tag, self._place(command))
+                return OrderReply(command.tag, self._place(command))
             case Cancel():
-                return Answered(command.tag, self._cancel(command.order_id, only_new=False))
+                return OrderReply(command.tag, self._cancel(command.order_id, only_new=False))
             case Replace():
-                return ReplaceAnswered(command.tag, self._replace(command))
+                return ReplaceReply(command.tag, self._replace(command))
             case QueryOrder():
-                return Answered(command.tag, self._status(command, lag_ms))
+                return OrderReply(command.tag, self._status(command, lag_ms))
             case QueryOrdersFrom():
                 return OrdersListed(command.tag, tuple(self._listed(command, lag_ms)))
 
-    def _place(self, asked: Place | Replace) -> Outcome:
+    def _place(self, asked: Place | Replace) -> OrderOutcome:
         escape = isinstance(asked, Place) and asked.escape
         price = self.others.best(asked.side) if asked.price is None else asked.price
         order = ModelOrder(len(self.orders) + 500, asked.client_order_id, asked.side, price, asked.quantity, escape)
@@ -174,15 +182,15 @@ class ModelExchange:
         if breach is not None:
             raise Breach(f"{asked} fails the filter {breach}")
         if any(other.client_order_id == asked.client_order_id for other in self.open_orders):
-            return Refused(Refusal.DUPLICATE, -2010, "Duplicate order sent.")
+            return Rejected(RejectReason.DUPLICATE, -2010, "Duplicate order sent.")
         free = self.balances()
         needed, there = (
             (asked.quantity, free.base_free) if asked.side is Side.SELL else (asked.quantity * price, free.quote_free)
         )
         if needed > there:
-            return Refused(Refusal.INSUFFICIENT_BALANCE, -2010, "Account has insufficient balance.")
+            return Rejected(RejectReason.INSUFFICIENT_BALANCE, -2010, "Account has insufficient balance.")
         if not escape and order.takes(self.others):
-            return Refused(Refusal.WOULD_TAKE, -2010, "Order would immediately match and take.")
+            return Rejected(RejectReason.WOULD_TAKE, -2010, "Order would immediately match and take.")
         self.orders[order.order_id] = order
         self._tick()
         self._tell(order, ExecutionType.NEW)
@@ -196,30 +204,30 @@ class ModelExchange:
                 order.price = limit
             if order.open:
                 self._end(order, OrderStatus.EXPIRED)
-        return Done(order.history[-1][1])
+        return Accepted(order.history[-1][1])
 
-    def _cancel(self, order_id: int, *, only_new: bool) -> Outcome:
+    def _cancel(self, order_id: int, *, only_new: bool) -> OrderOutcome:
         order = self.orders.get(order_id)
         if order is None or not order.open:
-            return Refused(Refusal.UNKNOWN_ORDER, -2011, "Unknown order sent.")
+            return Rejected(RejectReason.UNKNOWN_ORDER, -2011, "Unknown order sent.")
         if only_new and order.filled:
-            return Refused(Refusal.CANCEL_RESTRICTED, -2011, "Order was not canceled due to cancel restrictions.")
+            return Rejected(RejectReason.CANCEL_RESTRICTED, -2011, "Order was not canceled due to cancel restrictions.")
         self._end(order, OrderStatus.CANCELED)
-        return Done(order.history[-1][1])
+        return Accepted(order.history[-1][1])
 
     def _replace(self, asked: Replace) -> ReplaceOutcome:
         canceled = self._cancel(asked.order_id, only_new=True)
-        if not isinstance(canceled, Done):
+        if not isinstance(canceled, Accepted):
             return ReplaceOutcome(canceled, NotTried())
         return ReplaceOutcome(canceled, self._place(asked))
 
-    def _status(self, asked: QueryOrder, lag_ms: int) -> Outcome:
+    def _status(self, asked: QueryOrder, lag_ms: int) -> OrderOutcome:
         for order in reversed(self.orders.values()):
             if asked.order_id in (None, order.order_id) and order.client_order_id == asked.client_order_id:
                 seen = order.as_of(self.now_ms - lag_ms)
                 if seen is not None:
-                    return Done(seen)
-        return Refused(Refusal.UNKNOWN_ORDER, -2013, "Order does not exist.")
+                    return Accepted(seen)
+        return Rejected(RejectReason.UNKNOWN_ORDER, -2013, "Order does not exist.")
 
     def _listed(self, asked: QueryOrdersFrom, lag_ms: int) -> Iterator[OrderRecord]:
         for order_id, order in self.orders.items():
@@ -290,24 +298,24 @@ class ModelExchange:
         )
 
 
-def silence(command: OrderCommand, reason: str) -> Incoming:
+def silence(command: OrderCommand, reason: str) -> OrderInput:
     """The answer that says nothing."""
     nothing = Unanswered(reason)
     match command:
         case Replace():
-            return ReplaceAnswered(command.tag, ReplaceOutcome(nothing, nothing))
+            return ReplaceReply(command.tag, ReplaceOutcome(nothing, nothing))
         case QueryOrdersFrom():
             return OrdersListed(command.tag, nothing)
         case _:
-            return Answered(command.tag, nothing)
+            return OrderReply(command.tag, nothing)
 
 
-def refusal(command: OrderCommand, refused: Refused) -> Incoming:
+def refusal(command: OrderCommand, refused: Rejected) -> OrderInput:
     """The exchange turns the whole request away."""
     match command:
         case Replace():
-            return ReplaceAnswered(command.tag, ReplaceOutcome(NotTried(), refused))
+            return ReplaceReply(command.tag, ReplaceOutcome(NotTried(), refused))
         case QueryOrdersFrom():
             return OrdersListed(command.tag, refused)
         case _:
-            return Answered(command.tag, refused)
+            return OrderReply(command.tag, refused)

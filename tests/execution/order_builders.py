@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from trailingedge.model.intent import Kind, Pricing, Want
+from trailingedge.model.intent import ExitKind, OrderIntent
 from trailingedge.model.market import (
     ZERO,
     BookTop,
@@ -15,7 +15,8 @@ from trailingedge.model.market import (
     Side,
     SymbolRules,
 )
-from trailingedge.model.order_outcomes import Refusal, Refused
+from trailingedge.model.order_outcomes import Rejected, RejectReason
+from trailingedge.model.pricing import Pricing
 
 NUMBER = 1_783_000_000_000
 """The number of the exit that most tests chase."""
@@ -45,13 +46,13 @@ def want(
     side: Side = Side.SELL,
     funds: str | Decimal = "1",
     pricing: Pricing = Pricing.IMPROVE,
-    kind: Kind = Kind.TAKE_PROFIT,
+    kind: ExitKind = ExitKind.TAKE_PROFIT,
     number: int = NUMBER,
-) -> Want:
-    return Want(side, D(funds), pricing, kind, number)
+) -> OrderIntent:
+    return OrderIntent(side, D(funds), pricing, kind, number)
 
 
-def own(kind: Kind = Kind.TAKE_PROFIT, number: int = NUMBER) -> str:
+def own(kind: ExitKind = ExitKind.TAKE_PROFIT, number: int = NUMBER) -> str:
     """The client order id that the exit `number` gives its orders of that kind."""
     digits, rest = "", number
     while rest:
@@ -131,5 +132,5 @@ def report(
     )
 
 
-def refused(refusal: Refusal, code: int = -2010, retry_at_ms: int | None = None) -> Refused:
-    return Refused(refusal, code, refusal.value, retry_at_ms)
+def refused(refusal: RejectReason, code: int = -2010, retry_at_ms: int | None = None) -> Rejected:
+    return Rejected(refusal, code, refusal.value, retry_at_ms)

@@ -8,17 +8,17 @@ import pytest
 from tests.execution.order_builders import NUMBER, RULES, D, record, top
 
 from trailingedge.core.errors import OutcomeUnknown, RequestRefused, SessionLost
-from trailingedge.execution.anchor_marker import NoteWriter, Scene, note_id
+from trailingedge.execution.anchor_marker import AnchorMarkerWriter, MarkerContext, note_id
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.market import OrderRecord, Regime, Side
-from trailingedge.model.order_requests import NewOrder
+from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.signals import Funded, Origin, RegimeSet
 
 BOOK = top("2500.00", "2500.01")
 MOVED = RegimeSet(None, Regime.BASE, 2500.0, Origin.MARKET)
-SCENE = Scene(Regime.BASE, 2500.0, BOOK, RULES, NUMBER, spare=lambda _: True)
+SCENE = MarkerContext(Regime.BASE, 2500.0, BOOK, RULES, NUMBER, spare=lambda _: True)
 
 
 class Desk:
@@ -26,19 +26,19 @@ class Desk:
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
-        self.scene: Scene | None = SCENE
-        self.placed: list[NewOrder] = []
+        self.scene: MarkerContext | None = SCENE
+        self.placed: list[NewOrderRequest] = []
         self.open: list[str] = []
         self.refused: list[str] = []
         self.troubles: list[Exception] = []
         self.cancel_troubles: list[Exception] = []
         self.over = 0
-        self.notes = NoteWriter(self, clock, lambda: self.scene, self.refused.append, self._over)
+        self.notes = AnchorMarkerWriter(self, clock, lambda: self.scene, self.refused.append, self._over)
 
     def _over(self) -> None:
         self.over += 1
 
-    async def place(self, order: NewOrder) -> OrderRecord:
+    async def place(self, order: NewOrderRequest) -> OrderRecord:
         await self.clock.sleep(0.02)
         self.placed.append(order)
         if self.troubles:

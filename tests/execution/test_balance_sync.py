@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 from tests.execution.order_builders import report
 
-from trailingedge.execution.balance_sync import Settlement
-from trailingedge.execution.order import Heard, Order
+from trailingedge.execution.balance_sync import BalanceSync
+from trailingedge.execution.order import Order, OrderTrigger
 from trailingedge.model.market import OrderStatus, Side
-from trailingedge.model.market_state import View
+from trailingedge.model.market_state import StateView
 
 CANCELED, FILLED, PART, NEW = (
     OrderStatus.CANCELED,
@@ -18,8 +18,8 @@ CANCELED, FILLED, PART, NEW = (
 )
 
 
-def view(balances_ms: int, pushes: int) -> View:
-    return View(
+def view(balances_ms: int, pushes: int) -> StateView:
+    return StateView(
         now_s=0.0,
         market_ms=0,
         top=None,
@@ -32,7 +32,7 @@ def view(balances_ms: int, pushes: int) -> View:
     )
 
 
-def order(heard: Heard, order_id: int | None = 7) -> Order:
+def order(heard: OrderTrigger, order_id: int | None = 7) -> Order:
     made = Order("TE-t-1", Side.SELL, Decimal(100), Decimal(1), 0.0)
     made.order_id = order_id
     made.hear(heard)
@@ -43,22 +43,22 @@ def order(heard: Heard, order_id: int | None = 7) -> Order:
     ("balances_ms", "holds"), [pytest.param(999, False, id="older"), pytest.param(1001, True, id="newer")]
 )
 def test_another_time_says_it_all(balances_ms: int, holds: bool) -> None:
-    settlement = Settlement()
+    settlement = BalanceSync()
     settlement.hear_report(report(7, status=CANCELED), pushes=5)
-    assert settlement.holds(view(balances_ms, pushes=5), 1000, order(Heard.CANCELED)) is holds
+    assert settlement.holds(view(balances_ms, pushes=5), 1000, order(OrderTrigger.CANCELED)) is holds
 
 
 @pytest.mark.parametrize("status", [CANCELED, FILLED, PART])
 def test_within_a_millisecond_the_balances_come_after_the_report(status: OrderStatus) -> None:
-    settlement = Settlement()
+    settlement = BalanceSync()
     settlement.hear_report(report(7, filled="0.5", status=status), pushes=5)
-    assert not settlement.holds(view(1000, pushes=5), 1000, order(Heard.NEW))
-    assert settlement.holds(view(1000, pushes=6), 1000, order(Heard.NEW))
+    assert not settlement.holds(view(1000, pushes=5), 1000, order(OrderTrigger.NEW))
+    assert settlement.holds(view(1000, pushes=6), 1000, order(OrderTrigger.NEW))
 
 
 def test_an_end_that_only_an_answer_told_is_waited_for() -> None:
-    settlement = Settlement()
-    ended = order(Heard.CANCELED)
+    settlement = BalanceSync()
+    ended = order(OrderTrigger.CANCELED)
     assert not settlement.holds(view(1000, pushes=5), 1000, ended)
     settlement.hear_report(report(7, status=CANCELED), pushes=5)
     assert not settlement.holds(view(1000, pushes=5), 1000, ended)
@@ -66,34 +66,34 @@ def test_an_end_that_only_an_answer_told_is_waited_for() -> None:
 
 
 def test_a_report_before_the_answer_is_enough() -> None:
-    settlement = Settlement()
+    settlement = BalanceSync()
     settlement.hear_report(report(7, status=CANCELED), pushes=5)
-    assert settlement.holds(view(1000, pushes=6), 1000, order(Heard.CANCELED))
+    assert settlement.holds(view(1000, pushes=6), 1000, order(OrderTrigger.CANCELED))
 
 
 def test_an_order_that_never_was_moved_nothing() -> None:
-    assert Settlement().holds(view(0, pushes=0), 0, None)
-    assert Settlement().holds(view(1000, pushes=3), 1000, order(Heard.REFUSED, order_id=None))
+    assert BalanceSync().holds(view(0, pushes=0), 0, None)
+    assert BalanceSync().holds(view(1000, pushes=3), 1000, order(OrderTrigger.REFUSED, order_id=None))
 
 
 def test_a_placement_is_settled_by_the_push_that_shows_its_lock() -> None:
-    settlement = Settlement()
-    assert not settlement.holds(view(1000, pushes=5), 1000, order(Heard.NEW))  # answered, and not told of yet
+    settlement = BalanceSync()
+    assert not settlement.holds(view(1000, pushes=5), 1000, order(OrderTrigger.NEW))  # answered, and not told of yet
     settlement.hear_report(report(7, status=NEW), pushes=5)
-    assert not settlement.holds(view(1000, pushes=5), 1000, order(Heard.NEW))
-    assert settlement.holds(view(1000, pushes=6), 1000, order(Heard.NEW))
+    assert not settlement.holds(view(1000, pushes=5), 1000, order(OrderTrigger.NEW))
+    assert settlement.holds(view(1000, pushes=6), 1000, order(OrderTrigger.NEW))
 
 
 def test_foreign_orders_settle_nothing() -> None:
-    settlement = Settlement()
+    settlement = BalanceSync()
     settlement.hear_report(report(8, status=FILLED, filled="1", client_order_id="mine"), pushes=5)
     assert settlement.holds(view(1000, pushes=5), 1000, None)
 
 
 def test_the_end_of_the_last_order_is_waited_for_when_the_next_exit_has_none_yet() -> None:
-    settlement = Settlement()
+    settlement = BalanceSync()
     settlement.hear_report(report(7, status=NEW), pushes=4)
-    canceled = order(Heard.CANCELED)
+    canceled = order(OrderTrigger.CANCELED)
     assert not settlement.holds(view(1000, pushes=5), 1000, canceled)
     assert not settlement.holds(view(1000, pushes=5), 1000, None)
     settlement.hear_report(report(7, status=CANCELED), pushes=5)
@@ -101,15 +101,15 @@ def test_the_end_of_the_last_order_is_waited_for_when_the_next_exit_has_none_yet
 
 
 def test_balances_that_were_asked_for_settle_what_was_known_then() -> None:
-    settlement = Settlement()
+    settlement = BalanceSync()
     settlement.hear_report(report(7, status=CANCELED), pushes=5)
     settlement.hear_asked(settlement.mark(pushes=5), pushes=5)
-    assert settlement.holds(view(1000, pushes=5), 1000, order(Heard.CANCELED))
+    assert settlement.holds(view(1000, pushes=5), 1000, order(OrderTrigger.CANCELED))
 
 
 def test_balances_that_were_asked_for_before_a_report_say_nothing_of_it() -> None:
-    settlement = Settlement()
+    settlement = BalanceSync()
     mark = settlement.mark(pushes=5)
     settlement.hear_report(report(7, status=CANCELED), pushes=5)
     settlement.hear_asked(mark, pushes=5)
-    assert not settlement.holds(view(1000, pushes=5), 1000, order(Heard.CANCELED))
+    assert not settlement.holds(view(1000, pushes=5), 1000, order(OrderTrigger.CANCELED))

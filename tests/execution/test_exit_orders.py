@@ -4,9 +4,9 @@ from functools import partial
 from tests.execution.order_builders import NUMBER, D, own, record, report
 
 from trailingedge.execution.exit_orders import ExitOrders
-from trailingedge.execution.order import Heard, Order, State
-from trailingedge.execution.order_events import Happening, OrderFilled, OrderPlaced
-from trailingedge.model.intent import Kind
+from trailingedge.execution.order import Order, OrderState, OrderTrigger
+from trailingedge.execution.order_events import OrderEvent, OrderFilled, OrderPlaced
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderStatus, Side
 
 PART = OrderStatus.PARTIALLY_FILLED
@@ -16,7 +16,7 @@ def books() -> ExitOrders:
     return ExitOrders(NUMBER, [])
 
 
-def sell(price: str = "100.09", predecessor: Order | None = None, kind: Kind = Kind.TAKE_PROFIT) -> Order:
+def sell(price: str = "100.09", predecessor: Order | None = None, kind: ExitKind = ExitKind.TAKE_PROFIT) -> Order:
     return Order(own(kind), Side.SELL, D(price), D("1"), 0.0, predecessor)
 
 
@@ -58,13 +58,13 @@ def test_a_new_id_is_the_newest_nameless_requests() -> None:
 def test_a_report_of_another_kind_is_not_of_a_request_of_this_one() -> None:
     orders = books()
     orders.begin(sell())
-    assert orders.reported(report(8, client_order_id=own(Kind.FLUSH))) is None
+    assert orders.reported(report(8, client_order_id=own(ExitKind.FLUSH))) is None
 
 
 def test_a_successor_that_exists_waits_until_the_old_order_is_known_to_be_gone() -> None:
     orders = books()
     order = resting(orders)
-    order.hear(Heard.CANCEL_ASKED)
+    order.hear(OrderTrigger.CANCEL_ASKED)
     successor = orders.successor = sell("100.04", order)
     orders.watch(successor, lambda: successor.hear_report(report(8, "100.04")))
     orders.tidy()
@@ -77,11 +77,11 @@ def test_a_successor_that_exists_waits_until_the_old_order_is_known_to_be_gone()
 def test_doubt_is_settled_in_the_order_in_which_things_happened() -> None:
     orders = books()
     order = resting(orders)
-    order.hear(Heard.CANCEL_ASKED)
+    order.hear(OrderTrigger.CANCEL_ASKED)
     successor = orders.successor = sell("100.04", order)
     orders.doubt(1.0)
     assert orders.doubtful is order
-    order.hear(Heard.CANCELED)
+    order.hear(OrderTrigger.CANCELED)
     orders.tidy()
     assert orders.doubtful is successor
 
@@ -89,7 +89,7 @@ def test_doubt_is_settled_in_the_order_in_which_things_happened() -> None:
 def test_a_late_report_finds_an_order_long_over() -> None:
     orders = books()
     first = resting(orders)
-    first.hear(Heard.CANCELED)
+    first.hear(OrderTrigger.CANCELED)
     resting(orders, 8)
     assert orders.reported(report(7, filled="0.5", status=PART)) is first
     orders.watch(first, lambda: first.hear_report(report(7, filled="0.5", status=PART)))
@@ -99,7 +99,7 @@ def test_a_late_report_finds_an_order_long_over() -> None:
 def test_an_order_thought_to_be_over_that_is_not_is_the_stray_beside_the_one_in_hand() -> None:
     orders = books()
     first = resting(orders)
-    first.hear(Heard.SILENCE)
+    first.hear(OrderTrigger.SILENCE)
     orders.give_up(first)
     resting(orders, 8)
     orders.watch(first, lambda: first.hear_record(record(7, filled="0.4", status=PART)))
@@ -111,7 +111,7 @@ def test_an_order_thought_to_be_over_that_is_not_is_the_stray_beside_the_one_in_
 def test_an_order_that_was_there_and_then_was_not_keeps_its_fills() -> None:
     orders = books()
     first = resting(orders)
-    first.hear(Heard.SILENCE)
+    first.hear(OrderTrigger.SILENCE)
     orders.give_up(first)
     resting(orders, 8)
     orders.watch(first, lambda: first.hear_report(report(7, filled="0.4", status=PART)))
@@ -148,11 +148,11 @@ def test_a_request_whose_order_is_known_under_another_entry_was_not_one_of_its_o
     order = resting(orders)
     again = orders.successor = sell("100.04", order)
     assert orders.answered(again, record(7)) is order
-    assert again.state is State.REFUSED
+    assert again.state is OrderState.REFUSED
 
 
 def test_what_is_told_of_an_order_is_told_once() -> None:
-    happened: list[Happening] = []
+    happened: list[OrderEvent] = []
     orders = ExitOrders(NUMBER, happened)
     order = sell()
     orders.begin(order)
@@ -167,7 +167,7 @@ def test_what_is_told_of_an_order_is_told_once() -> None:
 
 def test_the_newest_known_id_is_that_of_any_order_of_the_exit() -> None:
     orders = books()
-    resting(orders, 12).hear(Heard.CANCELED)
+    resting(orders, 12).hear(OrderTrigger.CANCELED)
     resting(orders, 9)
     assert orders.newest_known_id == 12
 

@@ -9,26 +9,26 @@ from decimal import Decimal
 import pytest
 from tests.execution.order_builders import record, refused
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.gateway import Gateway
 from trailingedge.model.market import Side
 from trailingedge.model.order_commands import (
-    Answered,
     Cancel,
-    Incoming,
     Listed,
+    OrderInput,
+    OrderReply,
     OrdersListed,
     Place,
     QueryOrder,
     QueryOrdersFrom,
-    Remedy,
+    Refresh,
     Replace,
-    ReplaceAnswered,
+    ReplaceReply,
 )
-from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, ReplaceOutcome, Unanswered
-from trailingedge.model.order_requests import Manner, NewOrder
-from trailingedge.websocket.prepared_request import Written
+from trailingedge.model.order_outcomes import Accepted, NotTried, OrderOutcome, RejectReason, ReplaceOutcome, Unanswered
+from trailingedge.model.order_requests import NewOrderRequest, OrderStyle
+from trailingedge.websocket.prepared_request import SentRequest
 
 OWN = "TE-t-1"
 PRICE, QUANTITY = Decimal("100.09"), Decimal(1)
@@ -39,11 +39,11 @@ class PaperOrders:
     """An order entry that writes down what it is asked and keeps the listeners."""
 
     asked: list[tuple[object, ...]] = field(default_factory=list)
-    placed: list[Callable[[Outcome], None]] = field(default_factory=list)
+    placed: list[Callable[[OrderOutcome], None]] = field(default_factory=list)
     replaced: list[Callable[[ReplaceOutcome], None]] = field(default_factory=list)
     listed: list[Callable[[Listed], None]] = field(default_factory=list)
 
-    def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None:
+    def place(self, order: NewOrderRequest, heard: Callable[[OrderOutcome], None]) -> None:
         self.asked.append(("place", order))
         self.placed.append(heard)
 
@@ -51,21 +51,21 @@ class PaperOrders:
         self,
         cancel_order_id: int | None,
         cancel_client_order_id: str,
-        order: NewOrder,
+        order: NewOrderRequest,
         heard: Callable[[ReplaceOutcome], None],
     ) -> None:
         self.asked.append(("replace", cancel_order_id, cancel_client_order_id, order))
         self.replaced.append(heard)
 
-    def expect(self, written: Written, heard: Callable[[ReplaceOutcome], None]) -> None:
+    def expect(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None:
         self.asked.append(("expect", written))
         self.replaced.append(heard)
 
-    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None:
         self.asked.append(("cancel", order_id, client_order_id))
         self.placed.append(heard)
 
-    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None:
         self.asked.append(("status", order_id, client_order_id))
         self.placed.append(heard)
 
@@ -90,11 +90,11 @@ class Counter:
 class Bench:
     def __init__(self, *failures: Exception) -> None:
         self.orders = PaperOrders()
-        self.delivered: list[Incoming] = []
-        self.clock = HandClock()
+        self.delivered: list[OrderInput] = []
+        self.clock = ManualClock()
         self.balances = Counter(*failures)
         self.rules = Counter()
-        remedies = {Remedy.BALANCES: self.balances.fetch, Remedy.RULES: self.rules.fetch}
+        remedies = {Refresh.BALANCES: self.balances.fetch, Refresh.RULES: self.rules.fetch}
         self.gateway = Gateway(self.orders, self.delivered.append, remedies, self.clock)
 
     @asynccontextmanager
@@ -111,27 +111,27 @@ class Bench:
     [
         pytest.param(
             Place(1, OWN, Side.SELL, PRICE, QUANTITY),
-            ("place", NewOrder(OWN, Side.SELL, QUANTITY, PRICE, Manner.MAKER)),
+            ("place", NewOrderRequest(OWN, Side.SELL, QUANTITY, PRICE, OrderStyle.MAKER)),
             id="place",
         ),
         pytest.param(
             Place(1, OWN, Side.SELL, None, QUANTITY),
-            ("place", NewOrder(OWN, Side.SELL, QUANTITY, None, Manner.PEGGED)),
+            ("place", NewOrderRequest(OWN, Side.SELL, QUANTITY, None, OrderStyle.PEGGED)),
             id="pegged",
         ),
         pytest.param(
             Place(1, OWN, Side.SELL, PRICE, QUANTITY, escape=True),
-            ("place", NewOrder(OWN, Side.SELL, QUANTITY, PRICE, Manner.IMMEDIATE)),
+            ("place", NewOrderRequest(OWN, Side.SELL, QUANTITY, PRICE, OrderStyle.IMMEDIATE)),
             id="escape",
         ),
         pytest.param(
             Replace(1, 7, OWN, Side.BUY, PRICE, QUANTITY),
-            ("replace", 7, OWN, NewOrder(OWN, Side.BUY, QUANTITY, PRICE, Manner.MAKER)),
+            ("replace", 7, OWN, NewOrderRequest(OWN, Side.BUY, QUANTITY, PRICE, OrderStyle.MAKER)),
             id="replace",
         ),
         pytest.param(
             Replace(1, 7, OWN, Side.BUY, None, QUANTITY),
-            ("replace", 7, OWN, NewOrder(OWN, Side.BUY, QUANTITY, None, Manner.PEGGED)),
+            ("replace", 7, OWN, NewOrderRequest(OWN, Side.BUY, QUANTITY, None, OrderStyle.PEGGED)),
             id="replace-pegged",
         ),
         pytest.param(Cancel(1, 7, OWN), ("cancel", 7, OWN), id="cancel"),
@@ -150,12 +150,12 @@ async def test_a_command_becomes_one_request(
 
 async def test_what_is_on_the_wire_already_is_answered_by_the_tag_of_its_command() -> None:
     bench = Bench()
-    written = Written(None)
+    written = SentRequest(None)
     bench.gateway.expect(written, Replace(5, 7, OWN, Side.SELL, PRICE, QUANTITY))
     outcome = ReplaceOutcome(Unanswered("timeout"), Unanswered("timeout"))
     bench.orders.replaced[0](outcome)
     assert bench.orders.asked == [("expect", written)]
-    assert bench.delivered == [ReplaceAnswered(5, outcome)]
+    assert bench.delivered == [ReplaceReply(5, outcome)]
 
 
 async def test_an_answer_comes_back_by_its_tag_and_a_late_one_too() -> None:
@@ -163,19 +163,19 @@ async def test_an_answer_comes_back_by_its_tag_and_a_late_one_too() -> None:
     bench.gateway.send(Place(1, OWN, Side.SELL, PRICE, QUANTITY))
     bench.gateway.send(Cancel(2, 7, OWN))
     placed, canceled = bench.orders.placed
-    silence, gone = Unanswered("timeout"), refused(Refusal.UNKNOWN_ORDER)
+    silence, gone = Unanswered("timeout"), refused(RejectReason.UNKNOWN_ORDER)
     canceled(gone)
     placed(silence)
-    placed(Done(record(7)))
-    assert bench.delivered == [Answered(2, gone), Answered(1, silence), Answered(1, Done(record(7)))]
+    placed(Accepted(record(7)))
+    assert bench.delivered == [OrderReply(2, gone), OrderReply(1, silence), OrderReply(1, Accepted(record(7)))]
 
 
 async def test_a_replace_brings_both_halves() -> None:
     bench = Bench()
     bench.gateway.send(Replace(3, 7, OWN, Side.SELL, PRICE, QUANTITY))
-    outcome = ReplaceOutcome(refused(Refusal.UNKNOWN_ORDER), NotTried())
+    outcome = ReplaceOutcome(refused(RejectReason.UNKNOWN_ORDER), NotTried())
     bench.orders.replaced[0](outcome)
-    assert bench.delivered == [ReplaceAnswered(3, outcome)]
+    assert bench.delivered == [ReplaceReply(3, outcome)]
 
 
 async def test_a_list_is_ours_alone_and_oldest_first() -> None:
@@ -189,19 +189,19 @@ async def test_a_list_is_ours_alone_and_oldest_first() -> None:
 async def test_a_list_that_was_refused_says_so() -> None:
     bench = Bench()
     bench.gateway.send(QueryOrdersFrom(4, 7, OWN))
-    no = refused(Refusal.RATE_LIMITED)
+    no = refused(RejectReason.RATE_LIMITED)
     bench.orders.listed[0](no)
     assert bench.delivered == [OrdersListed(4, no)]
 
 
 async def test_what_is_asked_for_twice_is_read_once() -> None:
     bench = Bench()
-    for remedy in (Remedy.BALANCES, Remedy.RULES, Remedy.BALANCES):
+    for remedy in (Refresh.BALANCES, Refresh.RULES, Refresh.BALANCES):
         bench.gateway.send(remedy)
     async with bench.running():
         await bench.clock.wind(1)
         assert (bench.balances.count, bench.rules.count) == (1, 1)
-        bench.gateway.fetch(Remedy.BALANCES)
+        bench.gateway.fetch(Refresh.BALANCES)
         await bench.clock.wind(1)
         assert bench.balances.count == 2
 
@@ -216,8 +216,8 @@ async def test_what_could_not_be_read_is_a_warning_and_the_next_is_read(
 ) -> None:
     bench = Bench(trouble)
     async with bench.running():
-        bench.gateway.fetch(Remedy.BALANCES)
-        bench.gateway.fetch(Remedy.RULES)
+        bench.gateway.fetch(Refresh.BALANCES)
+        bench.gateway.fetch(Refresh.RULES)
         await bench.clock.wind(0.4)
         assert bench.rules.count == 0  # a moment's pause, not to make trouble worse
         await bench.clock.wind(0.2)

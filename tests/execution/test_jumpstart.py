@@ -10,8 +10,8 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.jumpstart import Jumpstart, JumpstartResult
 from trailingedge.model.market import Balance, OrderRecord, Side, SymbolRules
-from trailingedge.model.market_state import Snapshots
-from trailingedge.model.order_requests import NewOrder
+from trailingedge.model.market_state import MarketState
+from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.event_parser import AccountPosition
 
@@ -23,19 +23,19 @@ UNKNOWN = RequestRefused(-2011, "Unknown order sent.")
 class PaperAccount:
     """An account: an order that it has the funds for rests and pushes the balances, a moment later."""
 
-    def __init__(self, clock: Clock, snapshots: Snapshots, base: str, quote: str) -> None:
+    def __init__(self, clock: Clock, snapshots: MarketState, base: str, quote: str) -> None:
         self.clock = clock
         self.snapshots = snapshots
         self.held = {"ETH": D(base), "FDUSD": D(quote)}
-        self.open: dict[str, NewOrder] = {}
-        self.placed: list[NewOrder] = []
+        self.open: dict[str, NewOrderRequest] = {}
+        self.placed: list[NewOrderRequest] = []
         self.cancels = 0
         self.tells = True
         self.on_place: Callable[[], None] = lambda: None
         self.on_cancel: Callable[[], None] = lambda: None
         self.asked_holds: dict[str, Decimal] = {}
 
-    async def place(self, order: NewOrder) -> OrderRecord:
+    async def place(self, order: NewOrderRequest) -> OrderRecord:
         await self.clock.sleep(0.01)
         self.placed.append(order)
         needed = order.quantity if order.side is Side.SELL else order.quantity * (order.price or 0)
@@ -63,7 +63,7 @@ class PaperAccount:
 class Bench:
     def __init__(self, clock: Clock, base: str = "1", quote: str = "1000", rules: SymbolRules = RULES) -> None:
         self.clock = clock
-        self.snapshots = Snapshots(10)
+        self.snapshots = MarketState(10)
         self.account = PaperAccount(clock, self.snapshots, base, quote)
         self.told: list[tuple[str, Side]] = []
         self.jumpstart = Jumpstart(
@@ -156,7 +156,7 @@ def test_an_unanswered_placement_that_is_not_there_is_believed_only_once_it_cann
     async def story(clock: VirtualClock) -> None:
         bench = Bench(clock, quote="0")
 
-        async def lost(order: NewOrder) -> OrderRecord:
+        async def lost(order: NewOrderRequest) -> OrderRecord:
             bench.account.placed.append(order)
             raise OutcomeUnknown("timeout")
 

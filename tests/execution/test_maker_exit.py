@@ -26,17 +26,18 @@ from tests.execution.chaser_harness import (
 )
 from tests.execution.order_builders import NUMBER, RULES, D, own, record, refused, report, top, want
 
-from trailingedge.execution.order import State
-from trailingedge.execution.order_events import OrderRefused
-from trailingedge.model.intent import Cause, ExitProgress, Kind, Pricing
+from trailingedge.execution.order import OrderState
+from trailingedge.execution.order_events import OrderRejected
+from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress
 from trailingedge.model.market import BookTop, Side, SymbolRules
 from trailingedge.model.order_commands import (
     OrderCommand,
     Place,
-    Remedy,
+    Refresh,
     Replace,
 )
-from trailingedge.model.order_outcomes import Done, NotTried, Refusal, Unanswered
+from trailingedge.model.order_outcomes import Accepted, NotTried, RejectReason, Unanswered
+from trailingedge.model.pricing import Pricing
 
 # The first order ------------------------------------------------------------------------------------
 
@@ -82,9 +83,9 @@ def test_a_placement_waits_for_a_book_that_can_be_trusted() -> None:
 
 
 def test_the_id_tells_the_kind_and_the_exit() -> None:
-    (command,) = Chase(want(kind=Kind.FLUSH, number=NUMBER + 5)).beat()
+    (command,) = Chase(want(kind=ExitKind.FLUSH, number=NUMBER + 5)).beat()
     assert isinstance(command, Place)
-    assert command.client_order_id == own(Kind.FLUSH, NUMBER + 5)
+    assert command.client_order_id == own(ExitKind.FLUSH, NUMBER + 5)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_the_id_tells_the_kind_and_the_exit() -> None:
 def test_what_is_too_large_for_one_order_is_sold_in_several(rules: SymbolRules, most: str) -> None:
     chase = Chase(rules=rules)
     assert chase.beat() == [Place(1, own(), SELL, D("100.09"), D(most))]
-    chase.answer(Done(record(7, "100.09", most, most, FILLED)))
+    chase.answer(Accepted(record(7, "100.09", most, most, FILLED)))
     chase.want_funds(str(D("1") - D(most)))
     assert chase.beat(0.1) == [Place(2, own(), SELL, D("100.09"), D(most))]
 
@@ -108,7 +109,7 @@ def test_what_is_too_large_for_one_order_is_sold_in_several(rules: SymbolRules, 
 def test_an_exit_whose_funds_left_by_another_road_has_vanished(funds: str) -> None:
     chase = Chase(want(funds=funds))
     assert chase.beat() == []
-    assert progress_of(chase) == ExitProgress(NUMBER, D("0"), D("0"), True, Cause.VANISHED, False)
+    assert progress_of(chase) == ExitProgress(NUMBER, D("0"), D("0"), True, ExitEndReason.VANISHED, False)
     assert chase.beat(60.0) == []
 
 
@@ -122,15 +123,17 @@ def test_a_complete_exit_stays_complete_whatever_arrives() -> None:
 @pytest.mark.parametrize(
     ("rules", "refusal", "text"),
     [
-        pytest.param(replace(RULES, max_price=D("100")), Refusal.FILTER, "filter PRICE_FILTER", id="price filter"),
-        pytest.param(replace(RULES, status="HALT"), Refusal.NOT_TRADING, "symbol status HALT", id="not trading"),
+        pytest.param(replace(RULES, max_price=D("100")), RejectReason.FILTER, "filter PRICE_FILTER", id="price filter"),
+        pytest.param(replace(RULES, status="HALT"), RejectReason.NOT_TRADING, "symbol status HALT", id="not trading"),
     ],
 )
-def test_what_the_exchange_would_refuse_is_told_and_not_sent(rules: SymbolRules, refusal: Refusal, text: str) -> None:
+def test_what_the_exchange_would_refuse_is_told_and_not_sent(
+    rules: SymbolRules, refusal: RejectReason, text: str
+) -> None:
     chase = Chase(rules=rules)
     assert chase.beat() == []
-    assert chase.remedies == [Remedy.RULES]
-    assert chase.exit.happened == [OrderRefused(own(), refusal, 0, text, 1)]
+    assert chase.remedies == [Refresh.RULES]
+    assert chase.exit.happened == [OrderRejected(own(), refusal, 0, text, 1)]
     assert chase.beat(0.5) == []
     assert len(chase.exit.happened) == 1
     chase.exit.rules = RULES
@@ -166,14 +169,14 @@ def test_only_the_newest_of_the_prices_that_waited_counts() -> None:
     for ask in ("100.04", "99.95", "100.20"):
         chase.book = top("99.80", ask)
         assert chase.beat() == []
-    chase.answer(Done(record(7, status=CANCELED)), Done(record(8, "100.04")))
+    chase.answer(Accepted(record(7, status=CANCELED)), Accepted(record(8, "100.04")))
     assert chase.beat(4.0) == [Replace(3, 8, own(), SELL, D("100.19"), D("1"))]
 
 
 def test_a_buy_is_sized_anew_at_each_price() -> None:
     chase = Chase(want(BUY, "100"))
     assert chase.beat() == [Place(1, own(), BUY, D("100.01"), D("0.9999"))]
-    chase.answer(Done(record(7, "100.01", "0.9999", side=BUY)))
+    chase.answer(Accepted(record(7, "100.01", "0.9999", side=BUY)))
     chase.book = top("90.00", "90.10")
     assert chase.beat(2.0) == [Replace(2, 7, own(), BUY, D("90.01"), D("1.1109"))]
 
@@ -191,7 +194,7 @@ def test_a_buy_never_costs_more_than_there_is(funds: Decimal, bid: int, spread: 
 
 def test_the_price_just_left_is_still_ours_in_a_late_frame() -> None:
     chase = replacing()
-    chase.answer(Done(record(7, status=CANCELED)), Done(record(8, "100.04")))
+    chase.answer(Accepted(record(7, status=CANCELED)), Accepted(record(8, "100.04")))
     chase.book = top("99.90", "100.09", ask_quantity="1")
     assert chase.beat(2.4) == []
     assert chase.beat(2.5) == [Replace(3, 8, own(), SELL, D("100.08"), D("1"))]
@@ -199,10 +202,10 @@ def test_the_price_just_left_is_still_ours_in_a_late_frame() -> None:
 
 def test_every_price_left_within_the_last_second_is_ours() -> None:
     chase = replacing()
-    chase.answer(Done(record(7, status=CANCELED)), Done(record(8, "100.04")))
+    chase.answer(Accepted(record(7, status=CANCELED)), Accepted(record(8, "100.04")))
     chase.book = top("99.90", "100.02")
     assert chase.beat(1.6) == [Replace(3, 8, own(), SELL, D("100.01"), D("1"))]
-    chase.answer(Done(record(8, "100.04", status=CANCELED)), Done(record(9, "100.01")))
+    chase.answer(Accepted(record(8, "100.04", status=CANCELED)), Accepted(record(9, "100.01")))
     for stale_ask in ("100.09", "100.04"):
         chase.book = top("99.90", stale_ask)
         assert chase.beat(1.7) == []
@@ -216,7 +219,7 @@ def test_our_own_quantity_as_placed_explains_a_frame_older_than_our_fill() -> No
 
 def test_a_first_order_after_a_withdrawal_joins_the_price_it_left() -> None:
     chase = cancelling()
-    chase.answer(Done(record(7, status=CANCELED)))
+    chase.answer(Accepted(record(7, status=CANCELED)))
     chase.want = want()
     chase.book = top("100.00", "100.09")
     assert chase.beat(1.6) == [Place(3, own(), SELL, D("100.09"), D("1"))]
@@ -249,7 +252,7 @@ def test_an_order_at_a_price_the_filters_forbid_to_leave_stays() -> None:
     chase.exit.rules = replace(RULES, max_price=D("100.10"))
     chase.book = top("100.15", "100.20")
     assert chase.beat(1.0) == []
-    assert chase.state() is State.WORKING
+    assert chase.state() is OrderState.WORKING
 
 
 def test_while_the_symbol_does_not_trade_an_order_is_not_moved() -> None:
@@ -257,7 +260,7 @@ def test_while_the_symbol_does_not_trade_an_order_is_not_moved() -> None:
     chase.exit.rules = replace(RULES, status="HALT")
     chase.book = LOWER
     assert chase.beat(1.0) == []
-    assert chase.remedies == [Remedy.RULES]
+    assert chase.remedies == [Refresh.RULES]
     chase.exit.rules = RULES
     assert [type(command) for command in chase.beat(6.0)] == [Replace]
 
@@ -276,14 +279,14 @@ PEGGED_RULES: Final = replace(RULES, peg_allowed=True)
 def test_a_pegged_order_leaves_its_price_to_the_exchange() -> None:
     chase = Chase(want(pricing=Pricing.PEG), rules=PEGGED_RULES)
     assert chase.beat() == [Place(1, own(), SELL, None, D("1"))]
-    chase.answer(Done(record(7, "0", pegged_price=D("100.10"))))
+    chase.answer(Accepted(record(7, "0", pegged_price=D("100.10"))))
     assert chase.beat(1.0) == []
 
 
 def test_a_pegged_order_does_not_follow_so_it_is_replaced_when_the_best_price_leaves_it() -> None:
     chase = Chase(want(pricing=Pricing.PEG), rules=PEGGED_RULES)
     chase.beat()
-    chase.answer(Done(record(7, "0", pegged_price=D("100.10"))))
+    chase.answer(Accepted(record(7, "0", pegged_price=D("100.10"))))
     chase.book = LOWER
     assert chase.beat(1.0) == [Replace(2, 7, own(), SELL, None, D("1"))]
 
@@ -292,7 +295,7 @@ def test_a_pegged_buy_whose_price_is_not_known_yet_may_have_locked_anything() ->
     chase = Chase(want(BUY, "100", Pricing.PEG), rules=PEGGED_RULES)
     chase.beat()
     assert chase.exit.most_locked(BUY) is None
-    chase.answer(Done(record(7, "0", "1", pegged_price=D("100.00"), side=BUY)))
+    chase.answer(Accepted(record(7, "0", "1", pegged_price=D("100.00"), side=BUY)))
     assert chase.exit.most_locked(BUY) == D("100")
 
 
@@ -318,17 +321,17 @@ def test_the_most_that_may_be_locked_is_what_may_be_on_the_book(prepare: Callabl
 
 def test_nothing_is_locked_once_the_order_is_gone() -> None:
     chase = cancelling()
-    chase.answer(Done(record(7, status=CANCELED)))
+    chase.answer(Accepted(record(7, status=CANCELED)))
     assert chase.exit.most_locked(SELL) == 0
 
 
 def test_an_exit_has_rested_once_an_order_of_it_was_on_the_book() -> None:
     chase = in_flight()
     assert not progress_of(chase).rested
-    chase.answer(refused(Refusal.WOULD_TAKE))
+    chase.answer(refused(RejectReason.WOULD_TAKE))
     assert not progress_of(chase).rested
     chase.beat(1.0)
-    chase.answer(Done(record(7)))
+    chase.answer(Accepted(record(7)))
     assert progress_of(chase).rested
 
 
@@ -350,19 +353,19 @@ def test_silence_after_reports_told_everything_is_no_doubt() -> None:
     chase.hear(report(7, status=CANCELED), report(8, "100.04"))
     told = len(chase.exit.happened)
     assert chase.beat(5.0) == []
-    assert chase.state() is State.WORKING
+    assert chase.state() is OrderState.WORKING
     assert len(chase.exit.happened) == told
 
 
 def test_an_answer_long_after_the_question_was_settled_changes_nothing() -> None:
     chase = silent(in_flight())
-    chase.answer(Done(record(7)))
+    chase.answer(Accepted(record(7)))
     chase.beat(3.1)
     late: list[OrderCommand] = [chase.sent[0]]
     sent, chase.sent = chase.sent, late
-    for outcome in (Done(record(7)), Unanswered("timeout"), NotTried(), refused(Refusal.BUSY)):
+    for outcome in (Accepted(record(7)), Unanswered("timeout"), NotTried(), refused(RejectReason.BUSY)):
         chase.answer(outcome)
-        assert chase.state() is State.WORKING
+        assert chase.state() is OrderState.WORKING
     chase.sent = sent
     assert chase.exit.order is not None
     assert chase.exit.order.order_id == 7

@@ -4,19 +4,19 @@ import pytest
 from tests.execution.chaser_harness import CANCELED, FILLED, LOWER, PART, SELL, Chase, progress_of
 from tests.execution.order_builders import NUMBER, D, record, report
 
-from trailingedge.execution.order import State
-from trailingedge.execution.order_events import OrderFilled, StrangerWithOurId
-from trailingedge.model.intent import Cause
+from trailingedge.execution.order import OrderState
+from trailingedge.execution.order_events import OrderFilled, UnknownOrderWithOurId
+from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import OrderRecord
 from trailingedge.model.order_commands import Cancel, Place, Replace
-from trailingedge.reconciliation.exit_history import PastExit
+from trailingedge.reconciliation.exit_history import HistoricalExit
 
 BEFORE = record(5, "100.20", filled="0.3", status=CANCELED)
 
 
 def taken_up(*orders: OrderRecord, funds: str = "0.7") -> Chase:
     chase = Chase()
-    chase.exit.take_up(PastExit(NUMBER, SELL, orders), 0.0)
+    chase.exit.take_up(HistoricalExit(NUMBER, SELL, orders), 0.0)
     chase.want_funds(funds)
     return chase
 
@@ -24,7 +24,7 @@ def taken_up(*orders: OrderRecord, funds: str = "0.7") -> Chase:
 def test_its_order_is_followed_not_placed_again() -> None:
     chase = taken_up(BEFORE, record(7, "100.09", "0.7"))
     assert chase.beat(0.1) == []
-    assert chase.state() is State.WORKING
+    assert chase.state() is OrderState.WORKING
     chase.book = LOWER
     (command,) = chase.beat(2.0)
     assert isinstance(command, Replace)
@@ -40,7 +40,7 @@ def test_what_it_had_filled_counts() -> None:
     assert progress.rested
     chase.want_funds("0")
     chase.beat(1.0)
-    assert progress_of(chase).complete is Cause.FILLED
+    assert progress_of(chase).complete is ExitEndReason.FILLED
 
 
 def test_only_news_are_told() -> None:
@@ -61,7 +61,7 @@ def test_without_an_order_the_next_is_placed() -> None:
 def test_nothing_left_to_sell_completes_it() -> None:
     chase = taken_up(BEFORE, funds="0.0001")
     assert chase.beat(0.1) == []
-    assert progress_of(chase).complete is Cause.DUST
+    assert progress_of(chase).complete is ExitEndReason.DUST
 
 
 def test_doubt_about_the_next_order_is_settled_by_what_came_after_the_known_ones() -> None:
@@ -78,9 +78,9 @@ def test_it_remembers_when_funds_moved_last() -> None:
 def test_a_successor_that_our_predecessor_had_asked_for_is_ours() -> None:
     chase = taken_up(BEFORE, record(7, "100.09", "0.7"))
     chase.hear(report(7, "100.09", "0.7", status=CANCELED), report(8, "100.08", "0.7"))
-    assert chase.exit.happened[-1].__class__.__name__ != "StrangerWithOurId"
+    assert chase.exit.happened[-1].__class__.__name__ != "UnknownOrderWithOurId"
     assert chase.exit.order is not None
-    assert (chase.exit.order.order_id, chase.state()) == (8, State.WORKING)
+    assert (chase.exit.order.order_id, chase.state()) == (8, OrderState.WORKING)
 
 
 def test_a_second_order_that_shows_late_is_taken_away() -> None:
@@ -96,4 +96,4 @@ def test_what_shows_later_than_any_request_could_live_is_somebody_elses(now_s: f
     chase = taken_up(BEFORE, record(7, "100.09", "0.7"))
     chase.beat(now_s)
     chase.hear(report(8, "100.08", "0.7"))
-    assert isinstance(chase.exit.happened[-1], StrangerWithOurId)
+    assert isinstance(chase.exit.happened[-1], UnknownOrderWithOurId)

@@ -15,9 +15,9 @@ from tests.execution.exchange_model import Breach
 from tests.execution.order_builders import D
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.maker_exit import ChaseParams
-from trailingedge.model.intent import Pricing
+from trailingedge.execution.maker_exit import MakerExitParams
 from trailingedge.model.market import Side
+from trailingedge.model.pricing import Pricing
 
 WEATHERS: Final = {
     "calm": CALM,
@@ -42,7 +42,7 @@ WEATHERS: Final = {
     ),
 }
 SEEDS: Final = 30
-ESCAPE: Final = ChaseParams(escape_after_s=8.0, escape_slippage_frac=D("0.001"))
+ESCAPE: Final = MakerExitParams(escape_after_s=8.0, escape_slippage_frac=D("0.001"))
 
 
 def world(seed: int, weather: str) -> World:

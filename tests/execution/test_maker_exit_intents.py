@@ -24,9 +24,9 @@ from tests.execution.chaser_harness import (
 from tests.execution.order_builders import NUMBER, D, own, record, refused, report, want
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.order import State
-from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.execution.order import OrderState
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import RateLimit
 from trailingedge.model.order_commands import (
     Cancel,
@@ -36,7 +36,7 @@ from trailingedge.model.order_commands import (
     QueryOrdersFrom,
     Replace,
 )
-from trailingedge.model.order_outcomes import Done, Refusal
+from trailingedge.model.order_outcomes import Accepted, RejectReason
 
 # Partial fills ---------------------------------------------------------------------------------------
 
@@ -46,7 +46,7 @@ def test_a_part_filled_order_is_moved_by_cancel_and_the_rest_placed_once_the_bal
     chase.book = LOWER
     assert chase.beat(2.0) == [Cancel(2, 7, own())]
     # A last fill came before the cancel.
-    chase.answer(Done(record(7, filled="0.5", status=CANCELED, time_ms=2000)))
+    chase.answer(Accepted(record(7, filled="0.5", status=CANCELED, time_ms=2000)))
     assert chase.exit.touched_ms == 2000
     chase.settled = False
     assert chase.beat(2.1) == []
@@ -72,15 +72,15 @@ def test_a_rest_too_small_to_place_again_stays_until_the_price_leaves_it() -> No
     assert chase.beat(2.0) == []
     chase.book = LOWER
     assert chase.beat(3.0) == [Cancel(2, 7, own())]
-    chase.answer(Done(record(7, filled="0.96", status=CANCELED)))
+    chase.answer(Accepted(record(7, filled="0.96", status=CANCELED)))
     assert chase.beat(3.1) == []
     ended = progress_of(chase)
-    assert (ended.complete, ended.idle, ended.filled_base) == (Cause.DUST, True, D("0.96"))
+    assert (ended.complete, ended.idle, ended.filled_base) == (ExitEndReason.DUST, True, D("0.96"))
 
 
 def test_a_rest_too_small_to_place_again_is_not_upgraded_either() -> None:
     chase = part_filled("0.96")
-    chase.want_kind(Kind.FLUSH)
+    chase.want_kind(ExitKind.FLUSH)
     assert chase.beat(2.0) == []
 
 
@@ -96,7 +96,7 @@ def test_an_order_filled_to_the_last_step_ends_the_exit_as_filled() -> None:
     chase.settled = True
     chase.beat(1.1)
     ended = progress_of(chase)
-    assert (ended.complete, ended.idle, ended.rested) == (Cause.FILLED, True, True)
+    assert (ended.complete, ended.idle, ended.rested) == (ExitEndReason.FILLED, True, True)
     assert ended.filled_quote == D("100.09")
 
 
@@ -104,9 +104,9 @@ def test_fills_of_all_orders_of_a_chase_are_summed() -> None:
     chase = part_filled("0.4")
     chase.book = LOWER
     chase.beat(2.0)
-    chase.answer(Done(record(7, filled="0.4", status=CANCELED)))
+    chase.answer(Accepted(record(7, filled="0.4", status=CANCELED)))
     chase.beat(2.1)
-    chase.answer(Done(record(8, "100.04", "0.6", "0.6", FILLED)))
+    chase.answer(Accepted(record(8, "100.04", "0.6", "0.6", FILLED)))
     assert progress_of(chase).filled_quote == D("0.4") * D("100.09") + D("0.6") * D("100.04")
 
 
@@ -125,7 +125,7 @@ def test_fills_stay_counted_after_hundreds_of_orders() -> None:
         place = chase.sent[-1]
         assert isinstance(place, Place)
         assert place.price is not None
-        chase.answer(Done(record(order_id, place.price, place.quantity, "0.5", CANCELED, quote=D("50"))))
+        chase.answer(Accepted(record(order_id, place.price, place.quantity, "0.5", CANCELED, quote=D("50"))))
     ended = progress_of(chase)
     assert (ended.filled_base, ended.filled_quote) == (D("150"), D("15000"))
 
@@ -138,14 +138,16 @@ def settle(chase: Chase) -> None:
         command, fresh_id = chase.sent[-1], 10 * len(chase.sent)
         match command:
             case Place(_, client_order_id, side, price, quantity):
-                chase.answer(Done(record(fresh_id, price or "1", quantity, client_order_id=client_order_id, side=side)))
+                chase.answer(
+                    Accepted(record(fresh_id, price or "1", quantity, client_order_id=client_order_id, side=side))
+                )
             case Replace(_, order_id, client_order_id, side, price, quantity):
                 taken = record(fresh_id, price or "1", quantity, client_order_id=client_order_id, side=side)
-                chase.answer(Done(record(order_id, status=CANCELED)), Done(taken))
+                chase.answer(Accepted(record(order_id, status=CANCELED)), Accepted(taken))
             case Cancel(_, order_id, client_order_id):
-                chase.answer(Done(record(order_id, status=CANCELED, client_order_id=client_order_id)))
+                chase.answer(Accepted(record(order_id, status=CANCELED, client_order_id=client_order_id)))
             case QueryOrder(_, _, client_order_id):
-                chase.answer(Done(record(7, client_order_id=client_order_id)))
+                chase.answer(Accepted(record(7, client_order_id=client_order_id)))
             case QueryOrdersFrom(tag):
                 chase.hear(OrdersListed(tag, ()))
         chase.beat(chase.now_s + 1.0)
@@ -158,7 +160,7 @@ def settle(chase: Chase) -> None:
 
 def test_a_want_withdrawn_takes_the_order_from_the_book() -> None:
     chase = cancelling()
-    chase.answer(Done(record(7, status=CANCELED)))
+    chase.answer(Accepted(record(7, status=CANCELED)))
     assert chase.beat(1.6) == []
     assert chase.exit.idle
     assert progress_of(chase).complete is None
@@ -178,51 +180,51 @@ def test_a_want_withdrawn_at_any_moment_ends_with_an_empty_book(prepare: Callabl
 @pytest.mark.parametrize("prepare", STATES.values(), ids=list(STATES))
 def test_an_upgrade_to_a_flush_at_any_moment_ends_with_an_id_that_says_so(prepare: Callable[[], Chase]) -> None:
     chase = prepare()
-    chase.want = want(kind=Kind.FLUSH, funds="0.6" if prepare is part_filled else "1")
+    chase.want = want(kind=ExitKind.FLUSH, funds="0.6" if prepare is part_filled else "1")
     for _ in range(4):
         chase.beat(chase.now_s + 1.0)
         settle(chase)
     assert chase.exit.order is not None
-    assert chase.state() is State.WORKING
-    assert chase.exit.order.client_order_id == own(Kind.FLUSH)
+    assert chase.state() is OrderState.WORKING
+    assert chase.exit.order.client_order_id == own(ExitKind.FLUSH)
 
 
 def test_an_upgrade_to_a_flush_replaces_at_once_at_the_same_price() -> None:
     chase = working()
-    chase.want_kind(Kind.FLUSH)
-    assert chase.beat(0.2) == [Replace(2, 7, own(Kind.FLUSH), SELL, D("100.09"), D("1"))]
+    chase.want_kind(ExitKind.FLUSH)
+    assert chase.beat(0.2) == [Replace(2, 7, own(ExitKind.FLUSH), SELL, D("100.09"), D("1"))]
 
 
 def test_an_upgrade_to_a_flush_does_not_wait_for_the_budget() -> None:
-    budget = OrderBudget(0.2)
+    budget = OrderRateBudget(0.2)
     budget.learn([RateLimit("ORDERS", 10, 100, count=99)], SERVER_MS)
     chase = Chase(budget=budget)
     chase.beat()
-    chase.answer(Done(record(7)))
-    chase.want_kind(Kind.FLUSH)
+    chase.answer(Accepted(record(7)))
+    chase.want_kind(ExitKind.FLUSH)
     assert [type(command) for command in chase.beat(0.1)] == [Replace]
 
 
 def test_an_upgrade_of_a_part_filled_order_goes_by_cancel() -> None:
     chase = part_filled("0.4")
-    chase.want_kind(Kind.FLUSH)
+    chase.want_kind(ExitKind.FLUSH)
     assert chase.beat(0.2) == [Cancel(2, 7, own())]
-    chase.answer(Done(record(7, filled="0.4", status=CANCELED)))
-    assert chase.beat(0.3) == [Place(3, own(Kind.FLUSH), SELL, D("100.09"), D("0.6"))]
+    chase.answer(Accepted(record(7, filled="0.4", status=CANCELED)))
+    assert chase.beat(0.3) == [Place(3, own(ExitKind.FLUSH), SELL, D("100.09"), D("0.6"))]
 
 
 def test_a_relabel_to_manual_waits_for_the_next_move() -> None:
     chase = working()
-    chase.want_kind(Kind.MANUAL)
+    chase.want_kind(ExitKind.MANUAL)
     assert chase.beat(5.0) == []
     chase.book = LOWER
-    assert chase.beat(6.0) == [Replace(2, 7, own(Kind.MANUAL), SELL, D("100.04"), D("1"))]
+    assert chase.beat(6.0) == [Replace(2, 7, own(ExitKind.MANUAL), SELL, D("100.04"), D("1"))]
 
 
 def test_a_flush_is_not_replaced_for_being_a_flush() -> None:
-    chase = Chase(want(kind=Kind.FLUSH))
+    chase = Chase(want(kind=ExitKind.FLUSH))
     chase.beat()
-    chase.answer(Done(record(7, client_order_id=own(Kind.FLUSH))))
+    chase.answer(Accepted(record(7, client_order_id=own(ExitKind.FLUSH))))
     assert chase.beat(5.0) == []
 
 
@@ -234,7 +236,7 @@ def test_a_want_of_the_other_side_takes_the_order_away_first() -> None:
 
 def test_the_next_exit_begins_with_clean_books() -> None:
     chase = cancelling()
-    chase.answer(Done(record(7, filled="0.3", status=CANCELED, time_ms=3000)))
+    chase.answer(Accepted(record(7, filled="0.3", status=CANCELED, time_ms=3000)))
     chase.want = want(BUY, "100", number=NUMBER + 1000)
     assert [type(command) for command in chase.beat(2.0)] == [Place]
     assert chase.exit.number == NUMBER + 1000
@@ -245,18 +247,18 @@ def test_the_next_exit_begins_with_clean_books() -> None:
 def test_a_late_answer_to_the_last_exit_does_not_touch_the_next_one() -> None:
     chase = silent(in_flight())
     for now_s in (5.0, 7.0):
-        chase.answer(refused(Refusal.UNKNOWN_ORDER, -2013))
+        chase.answer(refused(RejectReason.UNKNOWN_ORDER, -2013))
         chase.want = None
         chase.beat(now_s)
-    chase.answer(refused(Refusal.UNKNOWN_ORDER, -2013))
+    chase.answer(refused(RejectReason.UNKNOWN_ORDER, -2013))
     assert chase.exit.idle
     first = chase.sent[0]
     chase.want = want(number=NUMBER + 1000)
     chase.beat(8.0)
     sent, chase.sent = chase.sent, [first]
-    chase.answer(Done(record(7)))
+    chase.answer(Accepted(record(7)))
     chase.sent = sent
-    assert chase.state() is State.IN_FLIGHT
+    assert chase.state() is OrderState.IN_FLIGHT
     assert chase.beat(8.1) == []
 
 

@@ -17,10 +17,10 @@ from tests.execution.chaser_harness import (
 )
 from tests.execution.order_builders import RULES, D, own, record, refused, top, want
 
-from trailingedge.execution.maker_exit import ChaseParams
-from trailingedge.execution.order import State
-from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.model.intent import Kind, Pricing
+from trailingedge.execution.maker_exit import MakerExitParams
+from trailingedge.execution.order import OrderState
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderStatus, RateLimit
 from trailingedge.model.order_commands import (
     Cancel,
@@ -28,7 +28,8 @@ from trailingedge.model.order_commands import (
     QueryOrder,
     Replace,
 )
-from trailingedge.model.order_outcomes import Done, Refusal
+from trailingedge.model.order_outcomes import Accepted, RejectReason
+from trailingedge.model.pricing import Pricing
 
 # Stale data -------------------------------------------------------------------------------------------
 
@@ -36,18 +37,18 @@ from trailingedge.model.order_outcomes import Done, Refusal
 def test_on_a_stale_market_a_sell_stays_where_it_is() -> None:
     chase = working()
     chase.book = None
-    chase.want_kind(Kind.FLUSH)
+    chase.want_kind(ExitKind.FLUSH)
     assert chase.beat(5.0) == []
-    assert chase.state() is State.WORKING
+    assert chase.state() is OrderState.WORKING
 
 
 def test_on_a_stale_market_a_buy_is_withdrawn_and_comes_back_with_the_data() -> None:
     chase = Chase(want(BUY, "100"))
     chase.beat()
-    chase.answer(Done(record(7, "100.01", "0.9999", side=BUY)))
+    chase.answer(Accepted(record(7, "100.01", "0.9999", side=BUY)))
     chase.book = None
     assert chase.beat(1.0) == [Cancel(2, 7, own())]
-    chase.answer(Done(record(7, "100.01", "0.9999", status=CANCELED, side=BUY)))
+    chase.answer(Accepted(record(7, "100.01", "0.9999", status=CANCELED, side=BUY)))
     assert chase.beat(2.0) == []
     chase.book = LOWER
     assert [type(command) for command in chase.beat(3.0)] == [Place]
@@ -63,17 +64,17 @@ def test_doubt_is_settled_on_a_stale_market_too() -> None:
 
 
 def test_a_first_placement_is_never_held_back() -> None:
-    budget = OrderBudget(0.2)
+    budget = OrderRateBudget(0.2)
     budget.learn([RateLimit("ORDERS", 10, 100, count=100)], SERVER_MS)
     assert [type(command) for command in Chase(budget=budget).beat()] == [Place]
 
 
 def test_short_of_budget_moves_are_spread_over_the_window() -> None:
-    budget = OrderBudget(0.2)
+    budget = OrderRateBudget(0.2)
     budget.learn([RateLimit("ORDERS", 10, 100, count=75)], SERVER_MS)
     chase = Chase(budget=budget)
     chase.beat()
-    chase.answer(Done(record(7)))
+    chase.answer(Accepted(record(7)))
     moved: list[float] = []
     for step in range(1, 100):
         chase.book = top("90.00", str(D("100") + step * D("0.05")))
@@ -82,7 +83,8 @@ def test_short_of_budget_moves_are_spread_over_the_window() -> None:
             assert command.price is not None
             moved.append(step / 10)
             chase.answer(
-                Done(record(command.order_id, status=CANCELED)), Done(record(command.order_id + 1, command.price))
+                Accepted(record(command.order_id, status=CANCELED)),
+                Accepted(record(command.order_id + 1, command.price)),
             )
     assert moved == [2.0, 4.0, 6.0, 8.0]
 
@@ -90,11 +92,11 @@ def test_short_of_budget_moves_are_spread_over_the_window() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_moves_leave_the_reserve_of_every_window_alone(seed: int) -> None:
     random = Random(seed)
-    budget = OrderBudget(0.2)
+    budget = OrderRateBudget(0.2)
     budget.learn([RateLimit("ORDERS", 10, 20)], SERVER_MS)
     chase = Chase(budget=budget)
     chase.beat()
-    chase.answer(Done(record(1)))
+    chase.answer(Accepted(record(1)))
     moves: dict[int, int] = {0: 1}
     for step in range(1, 400):
         chase.book = top("90.00", str(D("100") + random.randint(1, 400) * D("0.01")))
@@ -103,7 +105,8 @@ def test_moves_leave_the_reserve_of_every_window_alone(seed: int) -> None:
             assert command.price is not None
             moves[step // 100] = moves.get(step // 100, 0) + 1
             chase.answer(
-                Done(record(command.order_id, status=CANCELED)), Done(record(command.order_id + 1, command.price))
+                Accepted(record(command.order_id, status=CANCELED)),
+                Accepted(record(command.order_id + 1, command.price)),
             )
     assert max(moves.values()) <= 16
     assert min(moves.values()) >= 10
@@ -111,7 +114,7 @@ def test_moves_leave_the_reserve_of_every_window_alone(seed: int) -> None:
 
 # The taker escape -----------------------------------------------------------------------------------------
 
-ESCAPE: Final = ChaseParams(escape_after_s=60.0, escape_slippage_frac=D("0.001"))
+ESCAPE: Final = MakerExitParams(escape_after_s=60.0, escape_slippage_frac=D("0.001"))
 
 
 def test_no_order_takes_unless_the_escape_is_switched_on() -> None:
@@ -123,16 +126,16 @@ def test_no_order_takes_unless_the_escape_is_switched_on() -> None:
 def test_an_old_exit_takes_once_within_its_bound_and_then_rests_again() -> None:
     chase = Chase(params=ESCAPE)
     chase.beat()
-    chase.answer(Done(record(7)))
+    chase.answer(Accepted(record(7)))
     chase.age_s = 59.9
     assert chase.beat(1.0) == []
     chase.age_s = 60.0
     assert chase.beat(2.0) == [Cancel(2, 7, own())]
-    chase.answer(Done(record(7, status=CANCELED)))
+    chase.answer(Accepted(record(7, status=CANCELED)))
     # 100.00 less 0.1 % is 99.90.
-    assert chase.beat(2.1) == [Place(3, own(Kind.ESCAPE), SELL, D("99.90"), D("1"), escape=True)]
-    taken = record(8, "99.90", "1", "0.4", OrderStatus.EXPIRED, client_order_id=own(Kind.ESCAPE))
-    chase.answer(Done(taken))
+    assert chase.beat(2.1) == [Place(3, own(ExitKind.ESCAPE), SELL, D("99.90"), D("1"), escape=True)]
+    taken = record(8, "99.90", "1", "0.4", OrderStatus.EXPIRED, client_order_id=own(ExitKind.ESCAPE))
+    chase.answer(Accepted(taken))
     chase.want_funds("0.6")
     (rest,) = chase.beat(2.2)
     assert isinstance(rest, Place)
@@ -143,7 +146,7 @@ def test_an_escape_of_a_buy_is_bounded_above_and_paid_at_the_bound() -> None:
     chase = Chase(want(BUY, "100"), params=ESCAPE)
     chase.age_s = 60.0
     # 100.10 and 0.1 % is 100.2001; 100 of quote buys 0.9980 at 100.20.
-    assert chase.beat() == [Place(1, own(Kind.ESCAPE), BUY, D("100.20"), D("0.9980"), escape=True)]
+    assert chase.beat() == [Place(1, own(ExitKind.ESCAPE), BUY, D("100.20"), D("0.9980"), escape=True)]
 
 
 def test_an_escape_is_never_pegged() -> None:
@@ -158,7 +161,7 @@ def test_a_refused_escape_is_not_tried_again() -> None:
     chase = Chase(params=ESCAPE)
     chase.age_s = 60.0
     chase.beat()
-    chase.answer(refused(Refusal.OTHER))
+    chase.answer(refused(RejectReason.OTHER))
     (command,) = chase.beat(1.0)
     assert isinstance(command, Place)
     assert not command.escape

@@ -5,17 +5,17 @@ import pytest
 from tests.execution.order_builders import D, acknowledged, own, record, report
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.order import MOVES, Heard, Order, State, next_state
+from trailingedge.execution.order import TRANSITIONS, Order, OrderState, OrderTrigger, next_state
 from trailingedge.model.market import ExecutionType, OrderStatus, Side
 
-ENDED = (State.FILLED, State.CANCELED, State.EXPIRED)
+ENDED = (OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED)
 LATE = (
-    Heard.NEW,
-    Heard.PART_FILLED,
-    Heard.REFUSED,
-    Heard.CANCEL_NOT_DONE,
-    Heard.GONE,
-    Heard.SILENCE,
+    OrderTrigger.NEW,
+    OrderTrigger.PART_FILLED,
+    OrderTrigger.REFUSED,
+    OrderTrigger.CANCEL_NOT_DONE,
+    OrderTrigger.GONE,
+    OrderTrigger.SILENCE,
 )
 
 
@@ -24,8 +24,8 @@ def sell() -> Order:
 
 
 @pytest.mark.parametrize("state", ENDED, ids=lambda state: state.name)
-def test_an_order_that_ended_never_changes_again(state: State) -> None:
-    for heard in Heard:
+def test_an_order_that_ended_never_changes_again(state: OrderState) -> None:
+    for heard in OrderTrigger:
         try:
             assert next_state(state, heard) is state
         except BrokenInvariant:
@@ -33,48 +33,50 @@ def test_an_order_that_ended_never_changes_again(state: State) -> None:
 
 
 @pytest.mark.parametrize(("state", "heard"), list(itertools.product(ENDED, LATE)), ids=lambda value: value.name)
-def test_what_comes_late_or_twice_is_forgiven_by_an_order_that_ended(state: State, heard: Heard) -> None:
+def test_what_comes_late_or_twice_is_forgiven_by_an_order_that_ended(state: OrderState, heard: OrderTrigger) -> None:
     assert next_state(state, heard) is state
 
 
 @pytest.mark.parametrize(
     ("state", "heard"),
     [
-        pytest.param(State.FILLED, Heard.FILLED, id="filled twice"),
-        pytest.param(State.CANCELED, Heard.CANCELED, id="canceled twice"),
-        pytest.param(State.EXPIRED, Heard.EXPIRED, id="expired twice"),
-        pytest.param(State.REFUSED, Heard.REFUSED, id="refused twice"),
+        pytest.param(OrderState.FILLED, OrderTrigger.FILLED, id="filled twice"),
+        pytest.param(OrderState.CANCELED, OrderTrigger.CANCELED, id="canceled twice"),
+        pytest.param(OrderState.EXPIRED, OrderTrigger.EXPIRED, id="expired twice"),
+        pytest.param(OrderState.REFUSED, OrderTrigger.REFUSED, id="refused twice"),
     ],
 )
-def test_the_end_of_an_order_may_be_told_twice(state: State, heard: Heard) -> None:
+def test_the_end_of_an_order_may_be_told_twice(state: OrderState, heard: OrderTrigger) -> None:
     assert next_state(state, heard) is state
 
 
 @pytest.mark.parametrize(
     ("state", "heard"),
     [
-        pytest.param(State.FILLED, Heard.CANCELED, id="canceled after it was filled"),
-        pytest.param(State.CANCELED, Heard.FILLED, id="filled after it was canceled"),
-        pytest.param(State.IN_FLIGHT, Heard.CANCEL_ASKED, id="cancel of what may not exist"),
-        pytest.param(State.CANCELLING, Heard.CANCEL_ASKED, id="cancel while one is asked for"),
-        pytest.param(State.UNKNOWN, Heard.CANCEL_ASKED, id="cancel in doubt"),
-        pytest.param(State.WORKING, Heard.REFUSED, id="refusal of what rests"),
-        pytest.param(State.WORKING, Heard.RECALLED, id="recall of what was not given up"),
+        pytest.param(OrderState.FILLED, OrderTrigger.CANCELED, id="canceled after it was filled"),
+        pytest.param(OrderState.CANCELED, OrderTrigger.FILLED, id="filled after it was canceled"),
+        pytest.param(OrderState.IN_FLIGHT, OrderTrigger.CANCEL_ASKED, id="cancel of what may not exist"),
+        pytest.param(OrderState.CANCELLING, OrderTrigger.CANCEL_ASKED, id="cancel while one is asked for"),
+        pytest.param(OrderState.UNKNOWN, OrderTrigger.CANCEL_ASKED, id="cancel in doubt"),
+        pytest.param(OrderState.WORKING, OrderTrigger.REFUSED, id="refusal of what rests"),
+        pytest.param(OrderState.WORKING, OrderTrigger.RECALLED, id="recall of what was not given up"),
     ],
 )
-def test_a_move_that_is_not_in_the_table_is_a_broken_promise(state: State, heard: Heard) -> None:
+def test_a_move_that_is_not_in_the_table_is_a_broken_promise(state: OrderState, heard: OrderTrigger) -> None:
     with pytest.raises(BrokenInvariant):
         next_state(state, heard)
 
 
 def test_silence_never_ends_an_order_and_never_revives_one() -> None:
-    for state in State:
-        after = next_state(state, Heard.SILENCE)
+    for state in OrderState:
+        after = next_state(state, OrderTrigger.SILENCE)
         assert after.final is state.final
 
 
 def test_every_move_out_of_a_final_state_is_out_of_one_that_was_only_our_belief() -> None:
-    assert {state for (state, _), after in MOVES.items() if state.final and after is not state} == {State.REFUSED}
+    assert {state for (state, _), after in TRANSITIONS.items() if state.final and after is not state} == {
+        OrderState.REFUSED
+    }
 
 
 def test_fills_only_ever_grow() -> None:
@@ -90,7 +92,7 @@ def test_fills_only_ever_grow() -> None:
 def test_an_acknowledgement_tells_that_it_rests_and_nothing_else() -> None:
     order = sell()
     order.hear_record(acknowledged(7))
-    assert (order.state, order.order_id) == (State.WORKING, 7)
+    assert (order.state, order.order_id) == (OrderState.WORKING, 7)
     assert (order.price, order.quantity, order.filled_quote) == (D("100.09"), D("1"), D("0"))
 
 
@@ -112,20 +114,20 @@ def test_a_quote_sum_the_exchange_calls_unknown_is_estimated_until_it_is_told() 
 @pytest.mark.parametrize(
     ("status", "state"),
     [
-        (OrderStatus.NEW, State.WORKING),
-        (OrderStatus.PENDING_NEW, State.WORKING),
-        (OrderStatus.PARTIALLY_FILLED, State.WORKING),
-        (OrderStatus.FILLED, State.FILLED),
-        (OrderStatus.CANCELED, State.CANCELED),
-        (OrderStatus.REJECTED, State.REFUSED),
-        (OrderStatus.EXPIRED, State.EXPIRED),
-        (OrderStatus.EXPIRED_IN_MATCH, State.EXPIRED),
-        (OrderStatus.PENDING_CANCEL, State.UNKNOWN),
-        (OrderStatus.UNRECOGNIZED, State.UNKNOWN),
+        (OrderStatus.NEW, OrderState.WORKING),
+        (OrderStatus.PENDING_NEW, OrderState.WORKING),
+        (OrderStatus.PARTIALLY_FILLED, OrderState.WORKING),
+        (OrderStatus.FILLED, OrderState.FILLED),
+        (OrderStatus.CANCELED, OrderState.CANCELED),
+        (OrderStatus.REJECTED, OrderState.REFUSED),
+        (OrderStatus.EXPIRED, OrderState.EXPIRED),
+        (OrderStatus.EXPIRED_IN_MATCH, OrderState.EXPIRED),
+        (OrderStatus.PENDING_CANCEL, OrderState.UNKNOWN),
+        (OrderStatus.UNRECOGNIZED, OrderState.UNKNOWN),
     ],
     ids=lambda value: value.name,
 )
-def test_each_status_of_the_exchange_has_its_state(status: OrderStatus, state: State) -> None:
+def test_each_status_of_the_exchange_has_its_state(status: OrderStatus, state: OrderState) -> None:
     order = sell()
     order.hear_record(record(7, status=status))
     assert order.state is state
@@ -134,7 +136,7 @@ def test_each_status_of_the_exchange_has_its_state(status: OrderStatus, state: S
 def test_a_report_of_rejection_is_a_refusal_whatever_its_status_says() -> None:
     order = sell()
     order.hear_report(report(7, status=OrderStatus.NEW, reason=ExecutionType.REJECTED))
-    assert order.state is State.REFUSED
+    assert order.state is OrderState.REFUSED
 
 
 def test_an_order_names_itself_for_the_log() -> None:

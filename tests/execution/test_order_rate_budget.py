@@ -2,21 +2,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.execution.order_rate_budget import OrderBudget
+from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.model.market import RateLimit
 
 START_MS = 1_783_000_000_000  # a boundary of ten seconds, of a minute and more
 TEN_SECONDS = RateLimit("ORDERS", 10, 100)
 
 
-def budget(*limits: RateLimit, reserve: float = 0.2) -> OrderBudget:
-    learned = OrderBudget(reserve)
+def budget(*limits: RateLimit, reserve: float = 0.2) -> OrderRateBudget:
+    learned = OrderRateBudget(reserve)
     learned.learn(limits, START_MS)
     return learned
 
 
 def test_without_a_known_limit_every_move_is_allowed() -> None:
-    assert OrderBudget(0.2).may_move(START_MS)
+    assert OrderRateBudget(0.2).may_move(START_MS)
 
 
 def test_limits_of_other_kinds_do_not_count() -> None:

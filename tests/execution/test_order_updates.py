@@ -19,13 +19,13 @@ from tests.execution.chaser_harness import (
 )
 from tests.execution.order_builders import D, acknowledged, own, record, refused, report
 
-from trailingedge.execution.order import State
+from trailingedge.execution.order import OrderState
 from trailingedge.execution.order_events import (
+    OrderCancelled,
     OrderFilled,
     OrderInDoubt,
     OrderPlaced,
-    OrderRefused,
-    OrderWithdrawn,
+    OrderRejected,
 )
 from trailingedge.model.market import BookTop, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import (
@@ -34,26 +34,26 @@ from trailingedge.model.order_commands import (
     Place,
     QueryOrder,
     Reconciled,
-    Remedy,
+    Refresh,
     Replace,
 )
-from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Unanswered
+from trailingedge.model.order_outcomes import Accepted, NotTried, OrderOutcome, RejectReason, Unanswered
 
 # A placement and its answer ----------------------------------------------------------------------
 
 
 def test_an_order_that_was_taken_rests() -> None:
     chase = in_flight()
-    chase.answer(Done(record(7)))
-    assert chase.state() is State.WORKING
+    chase.answer(Accepted(record(7)))
+    assert chase.state() is OrderState.WORKING
     assert chase.beat(0.1) == []
     assert chase.exit.happened == [OrderPlaced(own(), 7, SELL, D("100.09"), D("1"))]
 
 
 def test_an_acknowledgement_is_enough_to_know_that_it_rests() -> None:
     chase = in_flight()
-    chase.answer(Done(acknowledged(7)))
-    assert chase.state() is State.WORKING
+    chase.answer(Accepted(acknowledged(7)))
+    assert chase.state() is OrderState.WORKING
     assert chase.exit.order is not None
     assert chase.exit.order.price == D("100.09")
 
@@ -74,7 +74,7 @@ def test_silence_is_answered_with_a_question_not_a_second_order() -> None:
 def test_an_answer_that_says_nothing_is_doubt_at_once(reason: str) -> None:
     chase = in_flight()
     chase.answer(Unanswered(reason))
-    assert chase.state() is State.UNKNOWN
+    assert chase.state() is OrderState.UNKNOWN
     assert chase.beat(0.1) == [QueryOrder(2, None, own())]
     assert chase.exit.happened == [OrderInDoubt(own(), None, reason)]
 
@@ -83,7 +83,7 @@ def test_a_report_ends_the_doubt_before_the_question_is_answered() -> None:
     chase = silent(in_flight())
     chase.hear(report(7))
     chase.answer(ABSENT)  # the reader lagged behind
-    assert chase.state() is State.WORKING
+    assert chase.state() is OrderState.WORKING
     assert chase.beat(3.2) == []
 
 
@@ -137,30 +137,30 @@ def test_an_unanswered_question_is_asked_again() -> None:
 
 def test_a_question_that_is_refused_is_asked_again() -> None:
     chase = silent(in_flight())
-    chase.answer(refused(Refusal.BUSY, -1008))
+    chase.answer(refused(RejectReason.BUSY, -1008))
     assert chase.beat(4.0) == [QueryOrder(3, None, own())]
 
 
 @pytest.mark.parametrize(
     ("found", "state", "next_commands"),
     [
-        pytest.param(record(7), State.WORKING, [], id="it rests"),
-        pytest.param(record(7, filled="0.4", status=PART), State.WORKING, [], id="it rests, part-filled"),
-        pytest.param(record(7, filled="1", status=FILLED), State.FILLED, [], id="it is filled"),
-        pytest.param(record(7, status=CANCELED), State.CANCELED, [Place], id="it was canceled"),
-        pytest.param(record(7, status=OrderStatus.EXPIRED), State.EXPIRED, [Place], id="it expired"),
-        pytest.param(record(7, status=OrderStatus.UNRECOGNIZED), State.UNKNOWN, [], id="a status of the future"),
+        pytest.param(record(7), OrderState.WORKING, [], id="it rests"),
+        pytest.param(record(7, filled="0.4", status=PART), OrderState.WORKING, [], id="it rests, part-filled"),
+        pytest.param(record(7, filled="1", status=FILLED), OrderState.FILLED, [], id="it is filled"),
+        pytest.param(record(7, status=CANCELED), OrderState.CANCELED, [Place], id="it was canceled"),
+        pytest.param(record(7, status=OrderStatus.EXPIRED), OrderState.EXPIRED, [Place], id="it expired"),
+        pytest.param(record(7, status=OrderStatus.UNRECOGNIZED), OrderState.UNKNOWN, [], id="a status of the future"),
     ],
 )
 def test_the_answer_to_a_question_settles_a_placement(
     found: OrderRecord,
-    state: State,
+    state: OrderState,
     next_commands: list[type],
 ) -> None:
     chase = silent(in_flight())
-    chase.answer(Done(found))
+    chase.answer(Accepted(found))
     assert chase.state() is state
-    if state is State.FILLED:
+    if state is OrderState.FILLED:
         chase.want_funds("0")
     assert [type(command) for command in chase.beat(3.1)] == next_commands
 
@@ -169,29 +169,29 @@ def test_the_answer_to_a_question_settles_a_placement(
 
 PLACEMENT_REFUSED: Final = [
     # refusal, seconds after which it is tried again, what is read again meanwhile
-    pytest.param(Refusal.WOULD_TAKE, 0.1, [], id="would take"),
-    pytest.param(Refusal.INSUFFICIENT_BALANCE, 1.0, [Remedy.BALANCES], id="insufficient balance"),
-    pytest.param(Refusal.UNKNOWN_ORDER, 0.5, [], id="unknown order"),
-    pytest.param(Refusal.CANCEL_RESTRICTED, 0.0, [], id="cancel restrictions"),
-    pytest.param(Refusal.FILTER, 1.0, [Remedy.RULES], id="filter"),
-    pytest.param(Refusal.TOO_MANY_ORDERS, 2.0, [], id="too many orders"),
-    pytest.param(Refusal.RATE_LIMITED, 5.0, [], id="rate limited"),
-    pytest.param(Refusal.TIMESTAMP, 0.5, [Remedy.CLOCK], id="timestamp"),
-    pytest.param(Refusal.NOT_TRADING, 5.0, [Remedy.RULES], id="not trading"),
-    pytest.param(Refusal.BUSY, 0.5, [], id="busy"),
-    pytest.param(Refusal.UNAUTHORIZED, 2.0, [], id="unauthorized"),
-    pytest.param(Refusal.BAD_REQUEST, 2.0, [Remedy.RULES], id="bad request"),
-    pytest.param(Refusal.OTHER, 1.0, [], id="other"),
+    pytest.param(RejectReason.WOULD_TAKE, 0.1, [], id="would take"),
+    pytest.param(RejectReason.INSUFFICIENT_BALANCE, 1.0, [Refresh.BALANCES], id="insufficient balance"),
+    pytest.param(RejectReason.UNKNOWN_ORDER, 0.5, [], id="unknown order"),
+    pytest.param(RejectReason.CANCEL_RESTRICTED, 0.0, [], id="cancel restrictions"),
+    pytest.param(RejectReason.FILTER, 1.0, [Refresh.RULES], id="filter"),
+    pytest.param(RejectReason.TOO_MANY_ORDERS, 2.0, [], id="too many orders"),
+    pytest.param(RejectReason.RATE_LIMITED, 5.0, [], id="rate limited"),
+    pytest.param(RejectReason.TIMESTAMP, 0.5, [Refresh.CLOCK], id="timestamp"),
+    pytest.param(RejectReason.NOT_TRADING, 5.0, [Refresh.RULES], id="not trading"),
+    pytest.param(RejectReason.BUSY, 0.5, [], id="busy"),
+    pytest.param(RejectReason.UNAUTHORIZED, 2.0, [], id="unauthorized"),
+    pytest.param(RejectReason.BAD_REQUEST, 2.0, [Refresh.RULES], id="bad request"),
+    pytest.param(RejectReason.OTHER, 1.0, [], id="other"),
 ]
 
 
 @pytest.mark.parametrize(("refusal", "wait_s", "remedies"), PLACEMENT_REFUSED)
 def test_a_refused_placement_is_told_and_tried_again_after_its_wait(
-    refusal: Refusal, wait_s: float, remedies: list[Remedy]
+    refusal: RejectReason, wait_s: float, remedies: list[Refresh]
 ) -> None:
     chase = in_flight()
     chase.answer(refused(refusal))
-    assert chase.exit.happened == [OrderRefused(own(), refusal, -2010, refusal.value, 1)]
+    assert chase.exit.happened == [OrderRejected(own(), refusal, -2010, refusal.value, 1)]
     assert chase.exit.idle
     if wait_s:
         assert chase.beat(wait_s - 0.01) == []
@@ -201,31 +201,31 @@ def test_a_refused_placement_is_told_and_tried_again_after_its_wait(
 
 def test_every_refusal_but_one_is_in_the_table_of_placements() -> None:
     listed = {row.values[0] for row in PLACEMENT_REFUSED}
-    assert listed == set(Refusal) - {Refusal.DUPLICATE}
+    assert listed == set(RejectReason) - {RejectReason.DUPLICATE}
 
 
 def test_refusals_in_a_row_are_counted_and_wait_longer() -> None:
     chase = in_flight()
-    chase.answer(refused(Refusal.BUSY, -1008))
+    chase.answer(refused(RejectReason.BUSY, -1008))
     chase.beat(0.5)
-    chase.answer(refused(Refusal.BUSY, -1008))
-    assert [told.again for told in chase.exit.happened if isinstance(told, OrderRefused)] == [1, 2]
+    chase.answer(refused(RejectReason.BUSY, -1008))
+    assert [told.again for told in chase.exit.happened if isinstance(told, OrderRejected)] == [1, 2]
     assert chase.beat(1.4) == []
     assert chase.beat(1.5) != []
 
 
 def test_an_order_that_was_taken_ends_the_row_of_refusals() -> None:
     chase = in_flight()
-    chase.answer(refused(Refusal.BUSY, -1008))
+    chase.answer(refused(RejectReason.BUSY, -1008))
     chase.beat(0.5)
-    chase.answer(Done(record(7, status=CANCELED)))
+    chase.answer(Accepted(record(7, status=CANCELED)))
     chase.beat(0.6)
-    chase.answer(refused(Refusal.BUSY, -1008))
-    assert [told.again for told in chase.exit.happened if isinstance(told, OrderRefused)] == [1, 1]
+    chase.answer(refused(RejectReason.BUSY, -1008))
+    assert [told.again for told in chase.exit.happened if isinstance(told, OrderRejected)] == [1, 1]
 
 
 def test_who_has_logged_on_again_need_not_wait_for_the_clock_any_more() -> None:
-    for refusal, waits in ((Refusal.TIMESTAMP, False), (Refusal.BUSY, True)):
+    for refusal, waits in ((RejectReason.TIMESTAMP, False), (RejectReason.BUSY, True)):
         chase = in_flight()
         chase.answer(refused(refusal))
         chase.hear(Reconciled(()))
@@ -234,7 +234,7 @@ def test_who_has_logged_on_again_need_not_wait_for_the_clock_any_more() -> None:
 
 def test_a_would_match_waits_for_another_book_or_a_moment() -> None:
     chase = in_flight()
-    chase.answer(refused(Refusal.WOULD_TAKE))
+    chase.answer(refused(RejectReason.WOULD_TAKE))
     assert chase.beat(0.01) == []
     chase.book = BookTop(D("99.95"), D("100.08"))
     assert chase.beat(0.02) == [Place(2, own(), SELL, D("100.07"), D("1"))]
@@ -243,29 +243,29 @@ def test_a_would_match_waits_for_another_book_or_a_moment() -> None:
 def test_after_a_would_match_that_was_put_right_the_next_move_does_not_wait() -> None:
     chase = in_flight()
     for book, again in ((BookTop(D("99.95"), D("100.08")), 2), (BookTop(D("99.90"), D("100.06")), 3)):
-        chase.answer(refused(Refusal.WOULD_TAKE))
+        chase.answer(refused(RejectReason.WOULD_TAKE))
         chase.book = book
         assert chase.beat(0.01)[0].tag == again
-    chase.answer(Done(record(7, "100.05")))
+    chase.answer(Accepted(record(7, "100.05")))
     chase.book = BookTop(D("99.80"), D("99.90"))
     assert [type(command) for command in chase.beat(0.02)] == [Replace]
 
 
 def test_while_rate_limited_not_even_a_question_is_asked() -> None:
     chase = silent(in_flight())
-    chase.answer(refused(Refusal.RATE_LIMITED, -1003, retry_at_ms=1_783_000_060_000))
+    chase.answer(refused(RejectReason.RATE_LIMITED, -1003, retry_at_ms=1_783_000_060_000))
     assert chase.beat(59.9) == []
     assert chase.beat(60.0) == [QueryOrder(3, None, own())]
 
 
 def test_a_duplicate_means_an_order_of_this_id_is_open_so_it_is_looked_for() -> None:
     chase = in_flight()
-    chase.answer(refused(Refusal.DUPLICATE))
-    assert chase.state() is State.UNKNOWN
+    chase.answer(refused(RejectReason.DUPLICATE))
+    assert chase.state() is OrderState.UNKNOWN
     assert chase.beat(0.1) == [QueryOrder(2, None, own())]
-    chase.answer(Done(record(7)))
+    chase.answer(Accepted(record(7)))
     assert chase.beat(0.2) == []
-    assert chase.state() is State.WORKING
+    assert chase.state() is OrderState.WORKING
 
 
 # A cancel and its answer ---------------------------------------------------------------------------
@@ -274,42 +274,44 @@ def test_a_duplicate_means_an_order_of_this_id_is_open_so_it_is_looked_for() -> 
 @pytest.mark.parametrize(
     ("outcome", "state", "sent"),
     [
-        pytest.param(CANCEL_DONE, State.CANCELED, [], id="done"),
-        pytest.param(GONE, State.UNKNOWN, [QueryOrder(3, 7, own())], id="unknown order: ask"),
-        pytest.param(RESTRICTED, State.WORKING, [Cancel(3, 7, own())], id="cancel restrictions: again"),
-        pytest.param(refused(Refusal.BUSY, -1008), State.WORKING, [Cancel(3, 7, own())], id="busy: again"),
-        pytest.param(refused(Refusal.RATE_LIMITED, -1003), State.WORKING, [], id="rate limited: wait"),
-        pytest.param(NotTried(), State.WORKING, [Cancel(3, 7, own())], id="not tried: again"),
-        pytest.param(NOTHING, State.UNKNOWN, [QueryOrder(3, 7, own())], id="nobody knows: ask"),
+        pytest.param(CANCEL_DONE, OrderState.CANCELED, [], id="done"),
+        pytest.param(GONE, OrderState.UNKNOWN, [QueryOrder(3, 7, own())], id="unknown order: ask"),
+        pytest.param(RESTRICTED, OrderState.WORKING, [Cancel(3, 7, own())], id="cancel restrictions: again"),
+        pytest.param(refused(RejectReason.BUSY, -1008), OrderState.WORKING, [Cancel(3, 7, own())], id="busy: again"),
+        pytest.param(refused(RejectReason.RATE_LIMITED, -1003), OrderState.WORKING, [], id="rate limited: wait"),
+        pytest.param(NotTried(), OrderState.WORKING, [Cancel(3, 7, own())], id="not tried: again"),
+        pytest.param(NOTHING, OrderState.UNKNOWN, [QueryOrder(3, 7, own())], id="nobody knows: ask"),
     ],
 )
-def test_every_outcome_of_a_cancel_has_its_move(outcome: Outcome, state: State, sent: list[OrderCommand]) -> None:
+def test_every_outcome_of_a_cancel_has_its_move(
+    outcome: OrderOutcome, state: OrderState, sent: list[OrderCommand]
+) -> None:
     chase = cancelling()
     chase.answer(outcome)
     assert chase.state() is state
     assert chase.beat(chase.now_s + 0.5) == sent
 
 
-@pytest.mark.parametrize("refusal", Refusal, ids=lambda refusal: refusal.name)
-def test_a_withdrawal_is_tried_until_it_is_done(refusal: Refusal) -> None:
+@pytest.mark.parametrize("refusal", RejectReason, ids=lambda refusal: refusal.name)
+def test_a_withdrawal_is_tried_until_it_is_done(refusal: RejectReason) -> None:
     chase = cancelling()
     chase.answer(refused(refusal))
     for _ in range(400):
         sent = chase.beat(chase.now_s + 1.0)
         if sent:
             break
-    assert sent == [QueryOrder(3, 7, own()) if refusal is Refusal.UNKNOWN_ORDER else Cancel(3, 7, own())]
+    assert sent == [QueryOrder(3, 7, own()) if refusal is RejectReason.UNKNOWN_ORDER else Cancel(3, 7, own())]
 
 
 def test_a_cancel_tells_what_was_filled_before_it() -> None:
     chase = cancelling()
-    chase.answer(Done(record(7, filled="0.3", status=CANCELED)))
+    chase.answer(Accepted(record(7, filled="0.3", status=CANCELED)))
     progress = chase.exit.progress()
     assert progress is not None
     assert (progress.filled_base, progress.filled_quote) == (D("0.3"), D("0.3") * D("100.09"))
     assert chase.exit.happened[-2:] == [
         OrderFilled(own(), 7, SELL, D("100.09"), D("0.3"), D("0.3") * D("100.09"), D("0.7")),
-        OrderWithdrawn(own(), 7, SELL, D("100.09"), D("0.3"), D("1")),
+        OrderCancelled(own(), 7, SELL, D("100.09"), D("0.3"), D("1")),
     ]
 
 
@@ -325,6 +327,6 @@ def test_an_order_without_an_id_is_nobodys() -> None:
 def test_a_report_without_an_id_does_not_settle_a_placement() -> None:
     chase = in_flight()
     chase.hear(report(-1))
-    assert chase.state() is State.IN_FLIGHT
+    assert chase.state() is OrderState.IN_FLIGHT
     chase.hear(report(-1, status=OrderStatus.REJECTED))
-    assert chase.state() is State.REFUSED
+    assert chase.state() is OrderState.REFUSED

@@ -16,18 +16,18 @@ from tests.execution.chaser_harness import (
 from tests.execution.exchange_model import ModelExchange
 from tests.execution.order_builders import NUMBER, D
 
-from trailingedge.execution.order import State
+from trailingedge.execution.order import OrderState
 from trailingedge.execution.order_events import (
-    StrangerWithOurId,
+    UnknownOrderWithOurId,
 )
 from trailingedge.model.client_order_ids import base36
 from trailingedge.model.market import BookTop, ExecutionReport
 from trailingedge.model.order_commands import (
-    Incoming,
+    OrderInput,
 )
 
 SILENCE: Final = "our patience ends"
-Step = Incoming | str
+Step = OrderInput | str
 
 
 class Play:
@@ -37,7 +37,7 @@ class Play:
         self.exchange = ModelExchange(BookTop(D("100.00"), D("100.10"), D(5), D(5)), D("1"), D("0"), D("0"))
         self.chase = Chase(book=BookTop(D("100.00"), D("100.10"), D(5), D(5)))
         self.chase.beat()
-        self.messages: list[Incoming] = []
+        self.messages: list[OrderInput] = []
         if prepare != "place":
             self._carry_out()
             for message in self.messages:
@@ -133,7 +133,7 @@ def every_order_of(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
     return itertools.permutations(steps)
 
 
-def every_order(messages: list[Incoming]) -> Iterator[Sequence[Step]]:
+def every_order(messages: list[OrderInput]) -> Iterator[Sequence[Step]]:
     """All orders of `messages`; with our patience ending anywhere among them; each said twice."""
     yield from every_order_of(messages)
     yield from every_order_of([*messages, SILENCE])
@@ -196,8 +196,8 @@ def assert_in_order(play: Play, steps: Sequence[Step]) -> None:
         assert len(resting) == 1, told
         order = play.chase.exit.order
         assert order is not None
-        assert (order.order_id, order.state) == (resting[0].order_id, State.WORKING), told
+        assert (order.order_id, order.state) == (resting[0].order_id, OrderState.WORKING), told
         assert resting[0].rest == play.exchange.base, told
         if resting[0].filled == 0:
             assert resting[0].price in (D("100.04"), D("100.09")), told
-    assert not [told for told in play.chase.exit.happened if isinstance(told, StrangerWithOurId)]
+    assert not [told for told in play.chase.exit.happened if isinstance(told, UnknownOrderWithOurId)]

@@ -18,14 +18,14 @@ from tests.execution.chaser_harness import (
 )
 from tests.execution.order_builders import D, acknowledged, own, record, refused, report
 
-from trailingedge.execution.order import State
+from trailingedge.execution.order import OrderState
 from trailingedge.execution.order_events import (
-    OrderRefused,
+    OrderCancelled,
+    OrderRejected,
     OrderReplaced,
-    OrderWithdrawn,
-    StrangerWithOurId,
+    UnknownOrderWithOurId,
 )
-from trailingedge.model.intent import Cause
+from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import OrderRecord
 from trailingedge.model.order_commands import (
     Cancel,
@@ -37,88 +37,108 @@ from trailingedge.model.order_commands import (
     Reconciled,
     Replace,
 )
-from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, Unanswered
+from trailingedge.model.order_outcomes import Accepted, NotTried, OrderOutcome, Rejected, RejectReason, Unanswered
 
 # The outcome table of order.cancelReplace -----------------------------------------------------------
 
-REPLACED: Final = Done(record(8, "100.04"))
+REPLACED: Final = Accepted(record(8, "100.04"))
 
 OUTCOMES: Final = [
     # cancel half, place half, state of the order then in hand, what is sent half a second later
-    pytest.param(CANCEL_DONE, REPLACED, State.WORKING, [], id="200: both halves done"),
+    pytest.param(CANCEL_DONE, REPLACED, OrderState.WORKING, [], id="200: both halves done"),
     pytest.param(
         CANCEL_DONE,
-        refused(Refusal.WOULD_TAKE),
-        State.CANCELED,
+        refused(RejectReason.WOULD_TAKE),
+        OrderState.CANCELED,
         [Place(3, own(), SELL, D("100.04"), D("1"))],
         id="409: canceled, the new one would match: place afresh",
     ),
     pytest.param(
         CANCEL_DONE,
-        refused(Refusal.INSUFFICIENT_BALANCE),
-        State.CANCELED,
+        refused(RejectReason.INSUFFICIENT_BALANCE),
+        OrderState.CANCELED,
         [],
         id="409: canceled, balance short: read it again first",
     ),
     pytest.param(
         CANCEL_DONE,
-        refused(Refusal.DUPLICATE),
-        State.CANCELED,
+        refused(RejectReason.DUPLICATE),
+        OrderState.CANCELED,
         [QueryOrdersFrom(3, 7, own())],
         id="409: canceled, the new id is taken: look for it",
     ),
     pytest.param(
         CANCEL_DONE,
-        refused(Refusal.TOO_MANY_ORDERS, -1015),
-        State.CANCELED,
+        refused(RejectReason.TOO_MANY_ORDERS, -1015),
+        OrderState.CANCELED,
         [],
         id="409: canceled, the limit is exceeded: wait for the window",
     ),
     pytest.param(
         CANCEL_DONE,
         NOTHING,
-        State.CANCELED,
+        OrderState.CANCELED,
         [QueryOrdersFrom(3, 7, own())],
         id="409: canceled, nobody knows of the new one: ask from the old id on",
     ),
     pytest.param(
-        GONE, NotTried(), State.UNKNOWN, [QueryOrder(3, 7, own())], id="400: unknown order: filled or gone, ask which"
+        GONE,
+        NotTried(),
+        OrderState.UNKNOWN,
+        [QueryOrder(3, 7, own())],
+        id="400: unknown order: filled or gone, ask which",
     ),
     pytest.param(
-        RESTRICTED, NotTried(), State.WORKING, [Cancel(3, 7, own())], id="400: cancel restrictions: move it by cancel"
+        RESTRICTED,
+        NotTried(),
+        OrderState.WORKING,
+        [Cancel(3, 7, own())],
+        id="400: cancel restrictions: move it by cancel",
     ),
     pytest.param(
-        refused(Refusal.OTHER, -2011), NotTried(), State.WORKING, [], id="400: refused otherwise: it rests, try later"
+        refused(RejectReason.OTHER, -2011),
+        NotTried(),
+        OrderState.WORKING,
+        [],
+        id="400: refused otherwise: it rests, try later",
     ),
-    pytest.param(NotTried(), refused(Refusal.FILTER, -1013), State.WORKING, [], id="-1013: the old order still works"),
     pytest.param(
-        NotTried(), refused(Refusal.TOO_MANY_ORDERS, -1015), State.WORKING, [], id="429 -1015: nothing was done"
+        NotTried(), refused(RejectReason.FILTER, -1013), OrderState.WORKING, [], id="-1013: the old order still works"
     ),
-    pytest.param(NotTried(), refused(Refusal.RATE_LIMITED, -1003), State.WORKING, [], id="429: send nothing"),
     pytest.param(
         NotTried(),
-        refused(Refusal.TIMESTAMP, -1021),
-        State.WORKING,
+        refused(RejectReason.TOO_MANY_ORDERS, -1015),
+        OrderState.WORKING,
+        [],
+        id="429 -1015: nothing was done",
+    ),
+    pytest.param(NotTried(), refused(RejectReason.RATE_LIMITED, -1003), OrderState.WORKING, [], id="429: send nothing"),
+    pytest.param(
+        NotTried(),
+        refused(RejectReason.TIMESTAMP, -1021),
+        OrderState.WORKING,
         [Replace(3, 7, own(), SELL, D("100.04"), D("1"))],
         id="-1021: not carried out, try again",
     ),
     pytest.param(
         NotTried(),
-        refused(Refusal.BUSY, -1008),
-        State.WORKING,
+        refused(RejectReason.BUSY, -1008),
+        OrderState.WORKING,
         [Replace(3, 7, own(), SELL, D("100.04"), D("1"))],
         id="-1008: not carried out, try again",
     ),
-    pytest.param(NOTHING, NOTHING, State.UNKNOWN, [QueryOrder(3, 7, own())], id="-1007: ask about the old one first"),
     pytest.param(
-        NOTHING, NotTried(), State.UNKNOWN, [QueryOrder(3, 7, own())], id="nobody knows of the cancel, no new one"
+        NOTHING, NOTHING, OrderState.UNKNOWN, [QueryOrder(3, 7, own())], id="-1007: ask about the old one first"
+    ),
+    pytest.param(
+        NOTHING, NotTried(), OrderState.UNKNOWN, [QueryOrder(3, 7, own())], id="nobody knows of the cancel, no new one"
     ),
 ]
 
 
 @pytest.mark.parametrize(("cancel", "place", "state", "sent"), OUTCOMES)
 def test_every_outcome_of_a_replace_has_its_move(
-    cancel: Outcome, place: Outcome, state: State, sent: list[OrderCommand]
+    cancel: OrderOutcome, place: OrderOutcome, state: OrderState, sent: list[OrderCommand]
 ) -> None:
     chase = replacing()
     chase.answer(cancel, place)
@@ -126,9 +146,9 @@ def test_every_outcome_of_a_replace_has_its_move(
     assert chase.beat(chase.now_s + 0.5) == sent
 
 
-@pytest.mark.parametrize("refusal", Refusal, ids=lambda refusal: refusal.name)
+@pytest.mark.parametrize("refusal", RejectReason, ids=lambda refusal: refusal.name)
 def test_a_replace_whose_new_half_is_refused_leaves_nothing_and_never_asks_to_replace_nothing(
-    refusal: Refusal,
+    refusal: RejectReason,
 ) -> None:
     chase = replacing()
     chase.answer(CANCEL_DONE, refused(refusal))
@@ -136,11 +156,11 @@ def test_a_replace_whose_new_half_is_refused_leaves_nothing_and_never_asks_to_re
         sent = chase.beat(chase.now_s + 1.0)
         if sent:
             break
-    assert isinstance(sent[0], QueryOrdersFrom if refusal is Refusal.DUPLICATE else Place)
+    assert isinstance(sent[0], QueryOrdersFrom if refusal is RejectReason.DUPLICATE else Place)
 
 
-@pytest.mark.parametrize("refusal", Refusal, ids=lambda refusal: refusal.name)
-def test_a_replace_refused_as_a_whole_leaves_the_old_order_to_be_moved_again(refusal: Refusal) -> None:
+@pytest.mark.parametrize("refusal", RejectReason, ids=lambda refusal: refusal.name)
+def test_a_replace_refused_as_a_whole_leaves_the_old_order_to_be_moved_again(refusal: RejectReason) -> None:
     chase = replacing()
     chase.answer(NotTried(), refused(refusal))
     for _ in range(400):
@@ -161,10 +181,10 @@ def test_a_replace_is_told_with_both_prices() -> None:
 def test_a_replace_that_left_nothing_is_told_as_refused_and_withdrawn() -> None:
     chase = replacing()
     chase.exit.happened.clear()
-    chase.answer(CANCEL_DONE, refused(Refusal.WOULD_TAKE))
+    chase.answer(CANCEL_DONE, refused(RejectReason.WOULD_TAKE))
     assert chase.exit.happened == [
-        OrderRefused(own(), Refusal.WOULD_TAKE, -2010, "would take", 1),
-        OrderWithdrawn(own(), 7, SELL, D("100.09"), D("0"), D("1")),
+        OrderRejected(own(), RejectReason.WOULD_TAKE, -2010, "would take", 1),
+        OrderCancelled(own(), 7, SELL, D("100.09"), D("0"), D("1")),
     ]
 
 
@@ -177,7 +197,7 @@ def test_an_unknown_order_gives_its_report_a_moment_before_it_is_asked_about() -
     assert chase.beat(chase.now_s + 0.2) == []
     progress = chase.exit.progress()
     assert progress is not None
-    assert (progress.complete, progress.filled_base) == (Cause.FILLED, D("1"))
+    assert (progress.complete, progress.filled_base) == (ExitEndReason.FILLED, D("1"))
 
 
 def test_an_unknown_order_that_an_answer_calls_canceled_is_placed_afresh() -> None:
@@ -190,8 +210,8 @@ def test_an_unknown_order_that_an_answer_calls_canceled_is_placed_afresh() -> No
 
 def test_a_cancel_whose_answer_forgets_to_say_canceled_is_one_all_the_same() -> None:
     chase = cancelling()
-    chase.answer(Done(acknowledged(7)))
-    assert chase.state() is State.CANCELED
+    chase.answer(Accepted(acknowledged(7)))
+    assert chase.state() is OrderState.CANCELED
     assert chase.exit.idle
 
 
@@ -199,25 +219,25 @@ def test_a_cancel_whose_answer_forgets_to_say_canceled_is_one_all_the_same() -> 
 
 
 def test_an_old_order_that_still_rests_means_the_new_one_was_never_tried() -> None:
-    chase = in_doubt_about_a_replace(Done(record(7)))
+    chase = in_doubt_about_a_replace(Accepted(record(7)))
     assert chase.beat() == [Replace(4, 7, own(), SELL, D("100.04"), D("1"))]
 
 
 def test_an_old_order_that_filled_means_the_new_one_was_never_tried() -> None:
-    chase = in_doubt_about_a_replace(Done(record(7, filled="1", status=FILLED)))
+    chase = in_doubt_about_a_replace(Accepted(record(7, filled="1", status=FILLED)))
     chase.want_funds("0")
     assert chase.beat() == []
     assert chase.exit.idle
     progress = chase.exit.progress()
     assert progress is not None
-    assert progress.complete is Cause.FILLED
+    assert progress.complete is ExitEndReason.FILLED
 
 
 def test_an_old_order_that_is_gone_leads_to_what_came_after_it() -> None:
     chase = in_doubt_about_a_replace(CANCEL_DONE)
     assert chase.beat(chase.now_s + 1.0) == [QueryOrdersFrom(4, 7, own())]
     chase.hear(OrdersListed(4, (record(7, status=CANCELED), record(8, "100.04"))))
-    assert (chase.state(), chase.beat()) == (State.WORKING, [])
+    assert (chase.state(), chase.beat()) == (OrderState.WORKING, [])
     assert chase.exit.order is not None
     assert chase.exit.order.order_id == 8
 
@@ -234,10 +254,10 @@ def test_nothing_after_the_old_order_twice_and_late_enough_is_placed_afresh() ->
     "found",
     [
         pytest.param(NOTHING, id="nobody answers"),
-        pytest.param(refused(Refusal.BUSY, -1008), id="the exchange is busy"),
+        pytest.param(refused(RejectReason.BUSY, -1008), id="the exchange is busy"),
     ],
 )
-def test_a_list_that_does_not_come_is_asked_for_again(found: Refused | Unanswered) -> None:
+def test_a_list_that_does_not_come_is_asked_for_again(found: Rejected | Unanswered) -> None:
     chase = in_doubt_about_a_replace(CANCEL_DONE)
     chase.beat(chase.now_s + 1.0)
     chase.hear(OrdersListed(4, found))
@@ -253,7 +273,7 @@ def test_a_list_of_more_than_was_expected_is_entered_whole() -> None:
     assert progress is not None
     assert progress.filled_base == D("0.2")
     assert chase.exit.order is not None
-    assert (chase.exit.order.order_id, chase.state()) == (9, State.WORKING)
+    assert (chase.exit.order.order_id, chase.state()) == (9, OrderState.WORKING)
 
 
 def test_a_replace_in_silence_after_a_report_that_the_old_order_filled_needs_no_question() -> None:
@@ -279,10 +299,10 @@ def reconnected(*open_orders: OrderRecord) -> Chase:
 def test_a_successor_among_the_open_orders_is_known_at_once() -> None:
     chase = reconnected(record(8, "100.04"))
     assert chase.beat(2.0) == [QueryOrder(3, 7, own())]  # what became of the other is still to be told
-    chase.answer(Done(record(7, status=CANCELED)))
+    chase.answer(Accepted(record(7, status=CANCELED)))
     assert chase.beat(2.1) == []
     assert chase.exit.order is not None
-    assert (chase.exit.order.order_id, chase.state()) == (8, State.WORKING)
+    assert (chase.exit.order.order_id, chase.state()) == (8, OrderState.WORKING)
     assert chase.exit.happened[-1] == OrderReplaced(own(), 8, SELL, D("100.09"), D("100.04"), D("1"))
 
 
@@ -290,7 +310,7 @@ def test_an_old_word_of_the_predecessor_moves_nothing_while_the_successor_is_ope
     """Found by a storm: the predecessor, canceled long ago, was asked to make way once more."""
     chase = reconnected(record(8, "100.04"))
     chase.beat(2.0)
-    chase.answer(Done(record(7)))  # lags behind
+    chase.answer(Accepted(record(7)))  # lags behind
     sent = chase.beat(2.1) + chase.beat(3.5)
     assert not any(isinstance(command, Replace | Place) for command in sent)
 
@@ -307,4 +327,4 @@ def test_the_open_orders_of_others_are_none_of_ours() -> None:
 
 def test_an_open_order_with_our_id_that_answers_no_request_is_a_strangers() -> None:
     chase = reconnected(record(8, "100.04"), record(9, "100.03"))
-    assert chase.exit.happened[-1] == StrangerWithOurId(own(), 9)
+    assert chase.exit.happened[-1] == UnknownOrderWithOurId(own(), 9)

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.order_builders import RULES, D, top
 
-from trailingedge.execution.probe_orders import DeepOrder, deep_order
+from trailingedge.execution.probe_orders import ProbeOrder, probe_order
 from trailingedge.model.market import BookTop, Side
 
 BOOK = top("2500.00", "2500.01")
 
 
 def test_it_is_ten_percent_away_and_as_small_as_may_be() -> None:
-    assert deep_order(Side.BUY, BOOK, RULES) == DeepOrder(Side.BUY, D("2250.00"), D("0.0023"))
-    assert deep_order(Side.SELL, BOOK, RULES) == DeepOrder(Side.SELL, D("2750.02"), D("0.0019"))
+    assert probe_order(Side.BUY, BOOK, RULES) == ProbeOrder(Side.BUY, D("2250.00"), D("0.0023"))
+    assert probe_order(Side.SELL, BOOK, RULES) == ProbeOrder(Side.SELL, D("2750.02"), D("0.0019"))
 
 
 def test_it_stays_inside_a_tight_percent_price_filter() -> None:
@@ -28,7 +28,7 @@ def test_it_stays_inside_a_tight_percent_price_filter() -> None:
         ask_multiplier_up=D("1.05"),
         ask_multiplier_down=D("0.9"),
     )
-    buy, sell = deep_order(Side.BUY, BOOK, tight), deep_order(Side.SELL, BOOK, tight)
+    buy, sell = probe_order(Side.BUY, BOOK, tight), probe_order(Side.SELL, BOOK, tight)
     assert BOOK.mid * D("0.95") < buy.price < BOOK.bid
     assert BOOK.ask < sell.price < BOOK.mid * D("1.05")
 
@@ -58,7 +58,7 @@ def test_it_passes_the_filters_and_never_takes(
         ask_multiplier_down=D("0.2"),
     )
     book = BookTop(ticks * D(tick), (ticks + spread) * D(tick))
-    order = deep_order(side, book, rules)
+    order = probe_order(side, book, rules)
     assert rules.breach(order.price, order.quantity) is None
     low, high = rules.percent_bounds(side, book.mid)
     assert low <= order.price <= (high or order.price)

@@ -12,12 +12,12 @@ from tests.execution.test_trading_core import Bench
 from tests.strategy.strategy_harness import START_MS, params
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.maker_exit import ChaseParams
-from trailingedge.model.intent import Pricing
+from trailingedge.execution.maker_exit import MakerExitParams
 from trailingedge.model.market import BookTop, OrderStatus, RateLimit, Side, SymbolRules
-from trailingedge.model.order_commands import Command, Place, Remedy, Replace, ReplaceAnswered
-from trailingedge.model.order_outcomes import Done, NotTried, Refusal, Refused, ReplaceOutcome
-from trailingedge.strategy.inputs import Command as OperatorCommand
+from trailingedge.model.order_commands import ExecutionCommand, Place, Refresh, Replace, ReplaceReply
+from trailingedge.model.order_outcomes import Accepted, NotTried, Rejected, RejectReason, ReplaceOutcome
+from trailingedge.model.pricing import Pricing
+from trailingedge.strategy.inputs import StrategyCommand
 
 
 def resting(bench: Bench) -> Bench:
@@ -27,8 +27,8 @@ def resting(bench: Bench) -> Bench:
     return bench
 
 
-def orders(commands: list[Command]) -> list[Command]:
-    return [command for command in commands if not isinstance(command, Remedy)]
+def orders(commands: list[ExecutionCommand]) -> list[ExecutionCommand]:
+    return [command for command in commands if not isinstance(command, Refresh)]
 
 
 def react(bench: Bench, book: BookTop, after_s: float = 0.01) -> Replace | None:
@@ -50,7 +50,7 @@ def carry_out(bench: Bench, command: Replace, order_id: int) -> None:
         order_id=order_id,
     )
     gone = replace(rests, order_id=command.order_id, status=OrderStatus.CANCELED)
-    bench.trader.inbox.append(ReplaceAnswered(command.tag, ReplaceOutcome(Done(gone), Done(rests))))
+    bench.trader.inbox.append(ReplaceReply(command.tag, ReplaceOutcome(Accepted(gone), Accepted(rests))))
     asset = "ETH" if command.side is Side.SELL else "FDUSD"
     spent = command.quantity if command.side is Side.SELL else command.quantity * (command.price or 0)
     total = bench.balances[asset].total
@@ -149,8 +149,8 @@ def part_fill(bench: Bench) -> None:
 def refuse(bench: Bench) -> None:
     command = react(bench, top("99.90", "100.05"))
     assert command is not None
-    refused = Refused(Refusal.TOO_MANY_ORDERS, -1015, "Too many new orders.")
-    bench.trader.inbox.append(ReplaceAnswered(command.tag, ReplaceOutcome(NotTried(), refused)))
+    refused = Rejected(RejectReason.TOO_MANY_ORDERS, -1015, "Too many new orders.")
+    bench.trader.inbox.append(ReplaceReply(command.tag, ReplaceOutcome(NotTried(), refused)))
 
 
 def use_up(bench: Bench) -> None:
@@ -158,7 +158,7 @@ def use_up(bench: Bench) -> None:
 
 
 def withdraw(bench: Bench) -> None:
-    bench.trader.instructions.append(OperatorCommand.WITHDRAW)
+    bench.trader.instructions.append(StrategyCommand.WITHDRAW)
 
 
 def go_silent(bench: Bench) -> None:
@@ -187,7 +187,7 @@ def test_where_anything_but_the_price_matters_there_is_no_reaction(happens: Call
 
 
 def test_who_may_take_in_the_end_is_never_poised() -> None:
-    bench = resting(Bench(chase=ChaseParams(escape_after_s=60.0)))
+    bench = resting(Bench(chase=MakerExitParams(escape_after_s=60.0)))
     assert bench.trader.poise is None
 
 

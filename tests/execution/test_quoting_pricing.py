@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.order_builders import D, top
 
-from trailingedge.execution.quoting import Resting, escape_price, rest_at
-from trailingedge.model.intent import Pricing
+from trailingedge.execution.quoting import RestingOrder, escape_price, rest_at
 from trailingedge.model.market import BookTop, Side
+from trailingedge.model.pricing import Pricing
 
 TICK = D("0.01")
 WIDE = top("100.00", "100.10")
@@ -71,7 +71,7 @@ def test_who_stands_alone_at_the_best_price_stays(
     if pricing is Pricing.OPPOSITE:
         pricing = Pricing.IMPROVE  # opposite looks at the other side only
     shown = book.bid_quantity if side is Side.BUY else book.ask_quantity
-    own = Resting(book.best(side), max(quantity, shown))
+    own = RestingOrder(book.best(side), max(quantity, shown))
     assert rest_at(pricing, side, book, TICK, own) == own.price
 
 
@@ -86,19 +86,19 @@ def test_a_book_off_the_tick_is_answered_on_the_tick_and_behind(pricing: Pricing
 @pytest.mark.parametrize(
     ("own", "left", "price"),
     [
-        pytest.param(Resting(D("100.10"), D("5")), (), "100.10", id="the best is all ours"),
-        pytest.param(Resting(D("100.10"), D("9")), (), "100.10", id="the frame came after a fill of ours"),
-        pytest.param(Resting(D("100.10"), D("2")), (), "100.09", id="others joined us"),
-        pytest.param(Resting(D("100.12"), D("2")), (), "100.09", id="others outbid us"),
-        pytest.param(Resting(D("100.07"), D("2")), (D("100.10"),), "100.07", id="the frame shows where we were"),
+        pytest.param(RestingOrder(D("100.10"), D("5")), (), "100.10", id="the best is all ours"),
+        pytest.param(RestingOrder(D("100.10"), D("9")), (), "100.10", id="the frame came after a fill of ours"),
+        pytest.param(RestingOrder(D("100.10"), D("2")), (), "100.09", id="others joined us"),
+        pytest.param(RestingOrder(D("100.12"), D("2")), (), "100.09", id="others outbid us"),
+        pytest.param(RestingOrder(D("100.07"), D("2")), (D("100.10"),), "100.07", id="the frame shows where we were"),
         pytest.param(
-            Resting(D("100.07"), D("2")), (D("100.20"), D("100.10")), "100.07", id="where we were two moves ago"
+            RestingOrder(D("100.07"), D("2")), (D("100.20"), D("100.10")), "100.07", id="where we were two moves ago"
         ),
         pytest.param(None, (D("100.10"),), "100.10", id="we have just gone from the best"),
         pytest.param(None, (D("100.20"),), "100.09", id="we have just gone from elsewhere"),
     ],
 )
-def test_we_never_outbid_ourselves(own: Resting | None, left: tuple[Decimal, ...], price: str) -> None:
+def test_we_never_outbid_ourselves(own: RestingOrder | None, left: tuple[Decimal, ...], price: str) -> None:
     assert rest_at(Pricing.IMPROVE, Side.SELL, WIDE, TICK, own, left) == D(price)
 
 

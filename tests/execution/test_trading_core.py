@@ -11,8 +11,8 @@ from tests.execution.order_builders import RULES, TEN_SECONDS, D, own, record, r
 from tests.strategy.strategy_harness import START_MS, kline, params
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.maker_exit import ChaseParams, MakerExit
-from trailingedge.execution.order_rate_budget import OrderBudget
+from trailingedge.execution.maker_exit import MakerExit, MakerExitParams
+from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trader_events import (
     AccountBack,
     AccountLost,
@@ -20,11 +20,11 @@ from trailingedge.execution.trader_events import (
     LateOrder,
     MarketFresh,
     MarketStale,
-    News,
+    TraderEvent,
 )
-from trailingedge.execution.trading_core import Trader, TraderParams, slippage_frac
+from trailingedge.execution.trading_core import TradingCore, TradingParams, slippage_frac
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import (
     Balance,
     BookTop,
@@ -36,20 +36,19 @@ from trailingedge.model.market import (
     Regime,
     Side,
 )
-from trailingedge.model.market_state import View
-from trailingedge.model.order_commands import Answered, Cancel, Command, Place, Remedy
-from trailingedge.model.order_outcomes import Done, Refusal, Refused
-from trailingedge.reconciliation.exit_history import History, past_exits
+from trailingedge.model.market_state import StateView
+from trailingedge.model.order_commands import Cancel, ExecutionCommand, OrderReply, Place, Refresh
+from trailingedge.model.order_outcomes import Accepted, Rejected, RejectReason
+from trailingedge.reconciliation.exit_history import ExitHistory, past_exits
 from trailingedge.reconciliation.exit_ledger import OwnExit
 from trailingedge.risk.circuit_breakers import BreakerLimits
-from trailingedge.risk.pre_trade_checks import Invariants
+from trailingedge.risk.pre_trade_checks import PreTradeChecks
 from trailingedge.risk.risk_engine import usual_guards
-from trailingedge.strategy.inputs import Command as OperatorCommand
-from trailingedge.strategy.inputs import Params
+from trailingedge.strategy.inputs import StrategyCommand, StrategyParams
 from trailingedge.strategy.signals import CommandRefused, ExitArmed, ExitEnded, RegimeSet
-from trailingedge.strategy.state import Memory, Phase
+from trailingedge.strategy.state import Phase, StrategyState
 
-FLIP = OperatorCommand.FLIP
+FLIP = StrategyCommand.FLIP
 BOOK = top("100.00", "100.10")
 
 
@@ -60,19 +59,19 @@ class Bench:
         self,
         base: str = "1",
         quote: str = "0",
-        trader_params: TraderParams | None = None,
+        trader_params: TradingParams | None = None,
         limits: BreakerLimits | None = None,
-        strategy: Params | None = None,
-        chase: ChaseParams | None = None,
+        strategy: StrategyParams | None = None,
+        chase: MakerExitParams | None = None,
     ) -> None:
-        budget = OrderBudget(0.2)
+        budget = OrderRateBudget(0.2)
         budget.learn([TEN_SECONDS], START_MS)
-        self.trader = Trader(
+        self.trader = TradingCore(
             strategy or params(),
-            trader_params or TraderParams(),
+            trader_params or TradingParams(),
             MakerExit(RULES, budget, chase),
             DonchianChannel(3, 1),
-            usual_guards(limits or BreakerLimits("ETH", "FDUSD"), Invariants(10.0, 6.0), START_MS),
+            usual_guards(limits or BreakerLimits("ETH", "FDUSD"), PreTradeChecks(10.0, 6.0), START_MS),
             "ETH",
             "FDUSD",
         )
@@ -84,9 +83,9 @@ class Bench:
         self.balances = {"ETH": Balance("ETH", D(base)), "FDUSD": Balance("FDUSD", D(quote))}
         self.balances_ms = START_MS
         self.pushes = 0
-        self.news: list[News] = []
+        self.news: list[TraderEvent] = []
 
-    def beat(self, after_s: float = 0.1, closed: Iterable[Kline] = ()) -> list[Command]:
+    def beat(self, after_s: float = 0.1, closed: Iterable[Kline] = ()) -> list[ExecutionCommand]:
         """One beat, so much later."""
         self.now_s = round(self.now_s + after_s, 3)
         if self.fresh:
@@ -96,8 +95,8 @@ class Bench:
         self.trader.news.clear()
         return commands
 
-    def view(self, closed: Iterable[Kline] = ()) -> View:
-        return View(
+    def view(self, closed: Iterable[Kline] = ()) -> StateView:
+        return StateView(
             now_s=self.now_s,
             market_ms=START_MS + round(self.now_s * 1000),
             top=self.top,
@@ -109,10 +108,10 @@ class Bench:
             pushes=self.pushes,
         )
 
-    def told(self, kind: type[News]) -> list[News]:
+    def told(self, kind: type[TraderEvent]) -> list[TraderEvent]:
         return [news for news in self.news if isinstance(news, kind)]
 
-    def lasted(self, kind: type[News]) -> list[float]:
+    def lasted(self, kind: type[TraderEvent]) -> list[float]:
         """The seconds that news of a kind tell."""
         return [seconds for news in self.told(kind) for seconds in dataclasses.astuple(news)]
 
@@ -132,7 +131,7 @@ class Bench:
 
     def rest(self, placed: Place) -> None:
         """The order came to rest, and its funds are locked."""
-        self.trader.inbox.append(Answered(placed.tag, Done(self.record(placed))))
+        self.trader.inbox.append(OrderReply(placed.tag, Accepted(self.record(placed))))
         asset = "ETH" if placed.side is Side.SELL else "FDUSD"
         amount = placed.quantity if placed.side is Side.SELL else placed.quantity * (placed.price or 0)
         self.hold(asset, str(self.balances[asset].free - amount), str(amount))
@@ -162,7 +161,7 @@ def test_what_our_own_order_has_locked_is() -> None:
 
 
 def test_the_reserve_is_left_alone_and_never_below_nothing() -> None:
-    bench = Bench(quote="50", trader_params=TraderParams(reserve_base=D("0.3"), reserve_quote=D(80)))
+    bench = Bench(quote="50", trader_params=TradingParams(reserve_base=D("0.3"), reserve_quote=D(80)))
     held = bench.trader.holdings(bench.view())
     assert (held.base, held.quote) == (D("0.7"), D(0))
 
@@ -247,7 +246,7 @@ def test_an_exit_is_over_when_the_balances_say_so_too() -> None:
     bench.beat()
     (ended,) = bench.told(ExitEnded)
     assert isinstance(ended, ExitEnded)
-    assert ended.cause is Cause.FILLED
+    assert ended.cause is ExitEndReason.FILLED
     assert bench.trader.memory.regime is Regime.QUOTE
     assert not bench.trader.restless
 
@@ -258,7 +257,7 @@ def test_balances_that_do_not_come_are_asked_for_once_a_second_and_never_of_an_u
     bench.rest(placed)
     filled(bench, placed, bench.balances_ms + 5)
     asked = [command for _ in range(25) for command in bench.beat()]
-    assert asked == [Remedy.BALANCES, Remedy.BALANCES]
+    assert asked == [Refresh.BALANCES, Refresh.BALANCES]
     bench.proven = False
     assert [command for _ in range(25) for command in bench.beat()] == []
 
@@ -278,7 +277,7 @@ def test_a_command_that_finds_no_book_expires() -> None:
     bench.beat()
     (ended,) = bench.told(ExitEnded)
     assert isinstance(ended, ExitEnded)
-    assert ended.cause is Cause.EXPIRED
+    assert ended.cause is ExitEndReason.EXPIRED
 
 
 def test_a_command_whose_order_has_rested_does_not_expire() -> None:
@@ -297,12 +296,12 @@ def test_an_old_exit_made_a_command_has_the_patience_of_a_new_one() -> None:
     (placed,) = bench.beat()
     assert isinstance(placed, Place)
     assert placed.client_order_id.startswith("TE-t-")
-    bench.trader.inbox.append(Answered(placed.tag, Refused(Refusal.NOT_TRADING, -2010, "Market is closed.")))
+    bench.trader.inbox.append(OrderReply(placed.tag, Rejected(RejectReason.NOT_TRADING, -2010, "Market is closed.")))
     bench.beat(after_s=45.0)
     bench.trader.instructions.append(FLIP)
     bench.beat()
     assert bench.trader.memory.exit is not None
-    assert bench.trader.memory.exit.kind is Kind.MANUAL
+    assert bench.trader.memory.exit.kind is ExitKind.MANUAL
     bench.beat()
     assert bench.trader.memory.exit is not None
     assert bench.trader.memory.exit.ending is None
@@ -329,7 +328,7 @@ def test_an_exit_that_takes_long_is_told_once_with_its_slippage() -> None:
     bench.beat(after_s=60.0)
     (aged,) = bench.told(ExitAged)
     assert isinstance(aged, ExitAged)
-    assert (aged.kind, aged.side, aged.filled_base) == (Kind.MANUAL, Side.SELL, D(0))
+    assert (aged.kind, aged.side, aged.filled_base) == (ExitKind.MANUAL, Side.SELL, D(0))
     assert aged.slippage_frac == pytest.approx((100.05 - 100.10) / 100.05)
 
 
@@ -428,7 +427,7 @@ def test_at_the_end_the_order_is_withdrawn_and_nothing_decided() -> None:
     assert isinstance(command, Cancel)
     assert command.order_id == 7
     assert bench.trader.memory.exit is not None
-    assert bench.trader.memory.exit.kind is Kind.MANUAL
+    assert bench.trader.memory.exit.kind is ExitKind.MANUAL
 
 
 def test_at_the_end_an_unproven_account_is_not_written_to() -> None:
@@ -440,7 +439,7 @@ def test_at_the_end_an_unproven_account_is_not_written_to() -> None:
 
 # --- What the last session left in flight -----------------------------------------------------
 
-LATE = own(Kind.FLUSH, START_MS - 60_000)
+LATE = own(ExitKind.FLUSH, START_MS - 60_000)
 
 
 def late(
@@ -477,7 +476,7 @@ def test_a_late_order_filled_at_once_is_our_own_exit(words: list[ExecutionReport
     sold(bench, *words)
     (ended,) = bench.told(ExitEnded)
     assert isinstance(ended, ExitEnded)
-    assert (ended.kind, ended.number, ended.average) == (Kind.FLUSH, START_MS - 60_000, D(100))
+    assert (ended.kind, ended.number, ended.average) == (ExitKind.FLUSH, START_MS - 60_000, D(100))
     memory = bench.trader.memory
     assert (memory.regime, memory.anchor, memory.phase) == (Regime.QUOTE, 1 / 100, Phase.GATED)
     assert [news.adopted for news in bench.told(LateOrder) if isinstance(news, LateOrder)] == [True]
@@ -524,7 +523,7 @@ def test_a_late_order_that_is_over_and_does_not_fit_is_let_be(word: ExecutionRep
 def test_what_recovery_has_counted_is_not_gone_on_with_again() -> None:
     bench = Bench()
     counted = past_exits([record(3, filled="1", status=OrderStatus.FILLED, client_order_id=LATE)], ())
-    bench.trader.restore(Memory(), None, 0.0, History(exits=counted))
+    bench.trader.restore(StrategyState(), None, 0.0, ExitHistory(exits=counted))
     bench.beat()
     bench.trader.hear_report(late("1"), 0)
     bench.beat()
@@ -556,7 +555,7 @@ def test_a_late_order_being_taken_away_is_not_gone_on_with_when_it_goes() -> Non
     bench.rest(placed)
     bench.trader.hear_report(late("0", OrderStatus.NEW), bench.pushes)
     bench.beat()
-    bench.trader.instructions.append(OperatorCommand.WITHDRAW)
+    bench.trader.instructions.append(StrategyCommand.WITHDRAW)
     bench.beat()
     withdrawn = report(7, status=OrderStatus.CANCELED, client_order_id=placed.client_order_id, time_ms=START_MS)
     bench.trader.hear_report(withdrawn, bench.pushes)

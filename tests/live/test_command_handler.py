@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from tests.daemon_harness import D, Stage, play
 
-from trailingedge.model.operator_commands import Answer, Instruction
-from trailingedge.risk.circuit_breakers import Breaker, Trip
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
+from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 
 
-def ask(it: Stage, instruction: Instruction, times: int = 1) -> list[Answer]:
+def ask(it: Stage, instruction: OperatorCommand, times: int = 1) -> list[CommandResult]:
     """The answers come in later, into this list."""
-    answers: list[Answer] = []
+    answers: list[CommandResult] = []
     for _ in range(times):
         it.daemon.obey(instruction, answers.append)
     return answers
@@ -19,8 +19,8 @@ def ask(it: Stage, instruction: Instruction, times: int = 1) -> list[Answer]:
 def test_a_flip_is_answered_with_what_became_of_it() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        first = ask(it, Instruction.FLIP)
-        second = ask(it, Instruction.FLIP)
+        first = ask(it, OperatorCommand.FLIP)
+        second = ask(it, OperatorCommand.FLIP)
         await it.wait(1)
         assert [(answer.done, answer.text[:20]) for answer in first] == [(True, "manual flip: selling")]
         assert [(answer.done, answer.text) for answer in second] == [(False, "flip refused: already under way")]
@@ -31,9 +31,9 @@ def test_a_flip_is_answered_with_what_became_of_it() -> None:
 def test_a_withdrawal_is_answered_and_another_refused() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        ask(it, Instruction.FLIP)
+        ask(it, OperatorCommand.FLIP)
         await it.wait(1)
-        first, second = ask(it, Instruction.WITHDRAW), ask(it, Instruction.WITHDRAW)
+        first, second = ask(it, OperatorCommand.WITHDRAW), ask(it, OperatorCommand.WITHDRAW)
         await it.wait(1)
         assert [answer.done for answer in (*first, *second)] == [True, False]
 
@@ -43,7 +43,7 @@ def test_a_withdrawal_is_answered_and_another_refused() -> None:
 def test_questions_bring_figures_and_change_nothing() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        for question in (Instruction.STATUS, Instruction.WHY, Instruction.BALANCE, Instruction.TODAY):
+        for question in (OperatorCommand.STATUS, OperatorCommand.WHY, OperatorCommand.BALANCE, OperatorCommand.TODAY):
             (answer,) = await told(it, question)
             assert answer.done
             assert answer.text
@@ -55,7 +55,7 @@ def test_questions_bring_figures_and_change_nothing() -> None:
 
 def test_in_the_start_there_is_nothing_to_tell_yet() -> None:
     async def story(it: Stage) -> None:
-        for question in (Instruction.STATUS, Instruction.WHY, Instruction.BALANCE, Instruction.TODAY):
+        for question in (OperatorCommand.STATUS, OperatorCommand.WHY, OperatorCommand.BALANCE, OperatorCommand.TODAY):
             (answer,) = ask(it, question)
             assert (answer.done, answer.text) == (False, "starting, not trading yet")
 
@@ -65,7 +65,7 @@ def test_in_the_start_there_is_nothing_to_tell_yet() -> None:
 def test_a_flood_of_questions_is_answered_a_few_at_a_time_and_the_rest_turned_away() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        answers = ask(it, Instruction.STATUS, times=1000)
+        answers = ask(it, OperatorCommand.STATUS, times=1000)
         assert [answer.text for answer in answers] == ["too much was asked for at once"] * 900
         await it.wait(1)
         assert len(answers) == 1000
@@ -73,7 +73,7 @@ def test_a_flood_of_questions_is_answered_a_few_at_a_time_and_the_rest_turned_aw
     play(story)
 
 
-async def told(it: Stage, question: Instruction) -> list[Answer]:
+async def told(it: Stage, question: OperatorCommand) -> list[CommandResult]:
     answers = ask(it, question)
     await it.wait(0.1)
     return answers
@@ -84,9 +84,9 @@ def test_a_resume_that_a_breaker_outlasts_says_only_that() -> None:
         await it.ready()
         assert it.daemon.desk is not None
         breakers = it.daemon.desk.trader.guards.breakers
-        trip = Trip(Breaker.DAILY_LOSS, D("0.02"), D("0.01"))
+        trip = BreakerTrip(Breaker.DAILY_LOSS, D("0.02"), D("0.01"))
         breakers.state = replace(breakers.state, trips=(trip,))
-        (answer,) = await told(it, Instruction.RESUME)
+        (answer,) = await told(it, OperatorCommand.RESUME)
         assert (answer.done, answer.text[:10]) == (False, "still held")
         assert not it.heard("resumed")
 

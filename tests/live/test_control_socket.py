@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from trailingedge.live.control_socket import (
     COMMANDS,
     ControlSocket,
-    NobodyAnswers,
+    NoRunningDaemon,
     account_mark,
     already_running,
     ask,
@@ -26,7 +26,7 @@ from trailingedge.live.control_socket import (
     socket_places,
     write_answer,
 )
-from trailingedge.model.operator_commands import Answer, Instruction
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 
 LOGS = Path("logs")
 SOON_S = 0.01
@@ -38,19 +38,19 @@ class Operated:
     """Whoever obeys: answers at once, or keeps those waiting who ask for a flip."""
 
     def __init__(self) -> None:
-        self.heard: list[Instruction] = []
-        self.waiting: asyncio.Queue[Callable[[Answer], None]] = asyncio.Queue()
+        self.heard: list[OperatorCommand] = []
+        self.waiting: asyncio.Queue[Callable[[CommandResult], None]] = asyncio.Queue()
 
-    def obey(self, instruction: Instruction, tell: Callable[[Answer], None]) -> None:
+    def obey(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
         self.heard.append(instruction)
-        if instruction is Instruction.FLIP:
+        if instruction is OperatorCommand.FLIP:
             self.waiting.put_nowait(tell)
-        elif instruction is Instruction.RESUME:
-            tell(Answer("a breaker holds", done=False))
-        elif instruction is Instruction.PAUSE:
+        elif instruction is OperatorCommand.RESUME:
+            tell(CommandResult("a breaker holds", done=False))
+        elif instruction is OperatorCommand.PAUSE:
             raise RuntimeError("a mistake of ours")
         else:
-            tell(Answer(f"{instruction.value} is fine", data={"price": Decimal("2500.10"), "ok": "never"}))
+            tell(CommandResult(f"{instruction.value} is fine", data={"price": Decimal("2500.10"), "ok": "never"}))
 
 
 @contextlib.asynccontextmanager
@@ -138,8 +138,8 @@ async def test_an_answer_may_come_a_beat_later(path: Path) -> None:
         flip = tasks.create_task(ask(path, "flip"))
         assert (await ask(path, "status"))["ok"]  # others are served meanwhile
         tell = await operated.waiting.get()
-        tell(Answer("manual flip: SELL"))
-        tell(Answer("said twice"))
+        tell(CommandResult("manual flip: SELL"))
+        tell(CommandResult("said twice"))
         assert (await flip)["text"] == "manual flip: SELL"
 
 
@@ -149,7 +149,7 @@ async def test_many_are_served_at_once_and_more_than_that_are_told_to_wait(path:
         waiting = [await operated.waiting.get() for _ in flips]
         assert "busy" in str((await ask(path, "status"))["text"])
         for tell in waiting:
-            tell(Answer("done"))
+            tell(CommandResult("done"))
         assert [(await flip)["text"] for flip in flips] == ["done"] * 16
         assert (await ask(path, "status"))["ok"]
 
@@ -159,7 +159,7 @@ async def test_a_command_of_which_nothing_comes_is_given_up(path: Path) -> None:
         answer = await ask(path, "flip")
         assert not answer["ok"]
         assert "flip: asked for, and nothing came of it" in str(answer["text"])
-        operated.waiting.get_nowait()(Answer("too late"))
+        operated.waiting.get_nowait()(CommandResult("too late"))
 
 
 async def test_a_line_may_end_with_the_conversation(path: Path) -> None:
@@ -196,11 +196,11 @@ async def test_nonsense_gets_one_clear_error(path: Path, line: bytes) -> None:
 @given(st.binary() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(repr))
 def test_a_request_is_an_instruction_or_an_error(line: bytes | str) -> None:
     with contextlib.suppress(ValueError):
-        assert read_request(line.encode(errors="replace") if isinstance(line, str) else line) in Instruction
+        assert read_request(line.encode(errors="replace") if isinstance(line, str) else line) in OperatorCommand
 
 
 def test_every_answer_is_one_line() -> None:
-    line = write_answer(Answer("two\nlines", data={"note": "a\nb"}))
+    line = write_answer(CommandResult("two\nlines", data={"note": "a\nb"}))
     assert line.count(b"\n") == 1
     assert json.loads(line) == {"version": 1, "ok": True, "text": "two\nlines", "note": "a\nb"}
 
@@ -234,7 +234,7 @@ async def test_a_mistake_of_ours_ends_one_conversation_and_nothing_else(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(path):
-        with pytest.raises(NobodyAnswers, match="ended before it answered"):
+        with pytest.raises(NoRunningDaemon, match="ended before it answered"):
             await ask(path, "pause")
         assert (await ask(path, "status"))["ok"]
     assert "control client could not be answered" in caplog.text
@@ -251,7 +251,7 @@ async def test_the_end_of_the_daemon_ends_the_wait(path: Path) -> None:
 async def _fate(path: Path) -> str:
     try:
         await ask(path, "flip")
-    except NobodyAnswers as nobody:
+    except NoRunningDaemon as nobody:
         return str(nobody)
     return "answered"
 
@@ -274,7 +274,7 @@ async def test_the_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
 
 async def test_what_a_dead_daemon_left_is_replaced(path: Path) -> None:
     await _leave_behind(path)
-    with pytest.raises(NobodyAnswers, match="nobody listens there"):
+    with pytest.raises(NoRunningDaemon, match="nobody listens there"):
         await ask(path, "status")
     async with opened(path):
         assert (await ask(path, "status"))["ok"]
@@ -335,7 +335,7 @@ async def test_a_living_daemon_keeps_its_socket(path: Path, caplog: pytest.LogCa
     async with opened(path) as first:
         assert "another daemon listens there" in await refused(path, caplog)
         assert (await ask(path, "status"))["ok"]
-    assert first.heard == [Instruction.STATUS]
+    assert first.heard == [OperatorCommand.STATUS]
     assert os.listdir(path.parent) == []
 
 
@@ -373,7 +373,7 @@ async def test_a_platform_without_such_sockets_is_told(path: Path, caplog: pytes
 
 
 async def test_nobody_is_there(path: Path) -> None:
-    with pytest.raises(NobodyAnswers, match="nobody listens there"):
+    with pytest.raises(NoRunningDaemon, match="nobody listens there"):
         await ask(path, "status")
 
 
@@ -391,12 +391,12 @@ async def test_what_is_no_daemon_is_not_believed(path: Path, line: bytes) -> Non
         writer.close()
 
     server = await asyncio.start_unix_server(babble, path)
-    with pytest.raises(NobodyAnswers, match="no daemon of ours"):
+    with pytest.raises(NoRunningDaemon, match="no daemon of ours"):
         await ask(path, "status")
     server.close()
 
 
 async def test_a_daemon_that_hangs_is_not_waited_for_for_ever(path: Path) -> None:
     async with opened(path):
-        with pytest.raises(NobodyAnswers, match="no answer within"):
+        with pytest.raises(NoRunningDaemon, match="no answer within"):
             await ask(path, "flip", patience_s=SOON_S)

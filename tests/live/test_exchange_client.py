@@ -17,19 +17,19 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.signing import Here
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
-from trailingedge.live.exchange_client import Wire
-from trailingedge.live.factory import Surroundings
+from trailingedge.live.exchange_client import ExchangeClient
+from trailingedge.live.factory import Runtime
 from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, OrderRecord, Side
-from trailingedge.model.market_state import Snapshots
-from trailingedge.model.order_requests import NewOrder
+from trailingedge.model.market_state import MarketState
+from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.orders import OrderType
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
-from trailingedge.websocket.transport import Hear, Socket, side_by_side
+from trailingedge.websocket.transport import FrameHandler, Socket, side_by_side
 
 D = Decimal
 BALANCES: Final[Mapping[str, Decimal]] = {"ETH": D(10), "FDUSD": D(25_000)}
@@ -52,7 +52,7 @@ class Line:
         if not self.dead:
             self._socket.send(text)
 
-    async def listen(self, hear: Hear) -> None:
+    async def listen(self, hear: FrameHandler) -> None:
         await self._socket.listen(lambda frames: hear([frame for frame in frames if self._comes_through(frame)]))
 
     def _comes_through(self, frame: str | bytes) -> bool:
@@ -77,7 +77,7 @@ class KeyFile(Here):
             raise ConfigError(["private key k.pem: no such file"])
 
 
-class Ledger(Snapshots):
+class Ledger(MarketState):
     """Snapshots that remember the update ids they were told."""
 
     def __init__(self) -> None:
@@ -117,9 +117,9 @@ class Stage:
         self.account_down: list[str] = []
         self.market_down: list[str] = []
         self.exit_open = False
-        self.wire = Wire(
+        self.wire = ExchangeClient(
             dataclasses.replace(Settings(), reconnect_max_sec=2.0),
-            Surroundings(URL, KeyManager(self.key, self.api_key), self._dial, clock, chance),
+            Runtime(URL, KeyManager(self.key, self.api_key), self._dial, clock, chance),
             self.snapshots,
             on_report=self.reports.append,
             on_limits=lambda _: None,
@@ -198,7 +198,7 @@ def play(
 
     async def live(clock: VirtualClock) -> Stage:
         market = StandingMarket()
-        exchange = Exchange(Terms().of_tape(market), clock, BALANCES, market.history, keep_all=True)
+        exchange = Exchange(ExchangeSpec().of_tape(market), clock, BALANCES, market.history, keep_all=True)
         async with LoopbackExchange(
             exchange, market, clock, listen=False, chance=Random(seed), latency_s=latency_s
         ) as loopback:
@@ -320,7 +320,7 @@ def test_fills_of_an_outage_are_told_once_and_before_anything_newer() -> None:
 
 def test_a_fill_that_was_missed_is_told_like_any_other() -> None:
     async def fill_an_order(it: Stage) -> ExecutionReport:
-        order = NewOrder("TE-t-1", Side.SELL, D(1), D("2500.5"))
+        order = NewOrderRequest("TE-t-1", Side.SELL, D(1), D("2500.5"))
         await it.wire.account.place(order)
         await it.wait(0.5)
         it.move(D(2501))
@@ -427,7 +427,7 @@ def test_while_logged_off_orders_are_refused_and_never_sent() -> None:
         it.loopback.switchboard.cut(streams=False, api=True)
         await it.wait(0.1)
         with pytest.raises(SessionLost, match="not connected"):
-            await it.wire.account.place(NewOrder("TE-t-1", Side.SELL, D(1), D(2600)))
+            await it.wire.account.place(NewOrderRequest("TE-t-1", Side.SELL, D(1), D(2600)))
         it.barred = False
         await it.wait(5.0)
         assert it.exchange.journal.placed == 0
@@ -478,7 +478,7 @@ def test_an_order_that_is_asked_for_in_the_middle_of_the_switch_goes_to_one_conn
         await it.wait(60.0)
         it.shut_down()
         for number in range(60):  # closer together than any step of the switch
-            order = NewOrder(f"TE-t-{number}", Side.SELL, D("0.01"), D(2600) + number)
+            order = NewOrderRequest(f"TE-t-{number}", Side.SELL, D("0.01"), D(2600) + number)
             it.lines[-1].methods.clear()
             await it.wire.account.place(order)
         placed = [order.client_order_id for order in it.exchange.account().open_orders()]

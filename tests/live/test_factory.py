@@ -10,7 +10,7 @@ from tests.execution.order_builders import RULES, D
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable
 from trailingedge.live import factory
-from trailingedge.model.intent import Pricing
+from trailingedge.model.pricing import Pricing
 
 # Numbers that occur nowhere else: a field that took another's setting would show.
 SETTINGS = dataclasses.replace(

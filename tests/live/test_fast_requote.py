@@ -10,15 +10,15 @@ from tests.execution.order_builders import RULES, top
 from tests.execution.test_quoting import resting
 from tests.execution.test_trading_core import Bench
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.live.fast_requote import Reflex
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.live.fast_requote import FastRequoter
+from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.model.order_commands import Replace
 from trailingedge.websocket.account import ServerClock
-from trailingedge.websocket.orders import Orders
-from trailingedge.websocket.prepared_request import Written
-from trailingedge.websocket.request_tracker import Listener, Params
+from trailingedge.websocket.orders import OrderApi
+from trailingedge.websocket.prepared_request import SentRequest
+from trailingedge.websocket.request_tracker import Params, ReplyHandler
 
 LOWER = top("99.90", "100.05")
 
@@ -29,11 +29,11 @@ class Paper:
     def __init__(self) -> None:
         self.written: list[dict[str, object]] = []
 
-    def write(self, word: Callable[[int], str]) -> Written:
+    def write(self, word: Callable[[int], str]) -> SentRequest:
         self.written.append(json.loads(word(len(self.written) + 1))["params"])
-        return Written(lambda _method, _patience_s, _heard: None)
+        return SentRequest(lambda _method, _patience_s, _heard: None)
 
-    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+    def post(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
         raise AssertionError(f"the short way leads elsewhere: {method} {params} {patience_s} {heard}")
 
 
@@ -44,8 +44,8 @@ class Hand:
         self.bench = resting(Bench())
         self.paper = Paper()
         self.expected: list[Replace] = []
-        orders = Orders(self.paper, ServerClock(HandClock()), "ETHFDUSD")
-        self.reflex = Reflex(orders, lambda _, command: self.expected.append(command), lambda: 0)
+        orders = OrderApi(self.paper, ServerClock(ManualClock()), "ETHFDUSD")
+        self.reflex = FastRequoter(orders, lambda _, command: self.expected.append(command), lambda: 0)
         self.reflex.prepare(self.bench.trader)
 
     def react(self) -> None:
@@ -87,7 +87,7 @@ def test_an_answer_that_the_books_do_not_share_is_told_and_listened_for() -> Non
 def test_a_daemon_follows_the_price_by_it_and_agrees_with_itself() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.until(lambda: it.own)
         await it.wait(1.0)
         before = it.daemon.beats
@@ -103,7 +103,7 @@ def test_a_daemon_follows_the_price_by_it_and_agrees_with_itself() -> None:
 def test_once_it_is_to_stop_no_price_is_answered() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.until(lambda: it.own)
         await it.wait(1.0)
         it.daemon.stop("enough")

@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from trailingedge.core.clock import HandClock
-from trailingedge.live.loop_monitor import Pace
+from trailingedge.core.clock import ManualClock
+from trailingedge.live.loop_monitor import SlowTickMonitor
 
 
-async def beat(pace: Pace, clock: HandClock, **parts_s: float) -> None:
+async def beat(pace: SlowTickMonitor, clock: ManualClock, **parts_s: float) -> None:
     pace.begin()
     for part, seconds in parts_s.items():
         await clock.wind(seconds)
@@ -17,8 +17,8 @@ async def beat(pace: Pace, clock: HandClock, **parts_s: float) -> None:
 
 
 async def test_a_slow_beat_is_told_with_its_parts(caplog: pytest.LogCaptureFixture) -> None:
-    clock = HandClock()
-    await beat(Pace(clock), clock, think=0.03, tell=0.045)
+    clock = ManualClock()
+    await beat(SlowTickMonitor(clock), clock, think=0.03, tell=0.045)
     assert [record.getMessage() for record in caplog.records] == [
         "slow beat took_ms=75.0 think_ms=30.0 tell_ms=45.0 slow_before=0"
     ]
@@ -26,16 +26,16 @@ async def test_a_slow_beat_is_told_with_its_parts(caplog: pytest.LogCaptureFixtu
 
 
 async def test_a_usual_one_is_not(caplog: pytest.LogCaptureFixture) -> None:
-    clock = HandClock()
-    await beat(Pace(clock), clock, think=0.002, tell=0.04)
+    clock = ManualClock()
+    await beat(SlowTickMonitor(clock), clock, think=0.002, tell=0.04)
     assert not caplog.records
 
 
 async def test_of_many_slow_ones_within_ten_seconds_one_is_told_and_the_others_are_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    clock, told = HandClock(), []
-    pace = Pace(clock)
+    clock, told = ManualClock(), []
+    pace = SlowTickMonitor(clock)
     for _ in range(12):
         await beat(pace, clock, think=1.0)
     told = [record.getMessage().rpartition(" ")[2] for record in caplog.records]

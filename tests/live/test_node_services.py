@@ -6,25 +6,25 @@ from tests.daemon_harness import Notes
 from tests.execution.order_builders import RULES, D
 
 from trailingedge.config import Settings
-from trailingedge.core.clock import HandClock
-from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.live.node_services import Desk
+from trailingedge.core.clock import ManualClock
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.live.node_services import NodeServices
 from trailingedge.model.market import Balance, BookTop
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.notifications.status import status
 
 
 class Bench:
     def __init__(self) -> None:
-        self.clock = HandClock(now_s=100.0)
-        self.snapshots = Snapshots(10)
+        self.clock = ManualClock(now_s=100.0)
+        self.snapshots = MarketState(10)
         self.notes = Notes()
-        self.desk = Desk(
+        self.desk = NodeServices(
             Settings(),
             RULES,
             D(0),
             self.snapshots,
-            OrderBudget(0.2),
+            OrderRateBudget(0.2),
             self.notes,
             self.clock,
             server_ms=lambda: 0,

@@ -11,26 +11,26 @@ from random import Random
 import pytest
 from tests.daemon_harness import START_MS, URL, Doors, Notes, StandingMarket, tick
 
-from trailingedge.config import Endpoints, Mode, Settings
+from trailingedge.config import Endpoints, Settings, TradingMode
 from trailingedge.core.clock import RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, SessionLost, StartFailed
-from trailingedge.live.factory import Surroundings
-from trailingedge.live.paper_feed import Paper, paper_exchange
-from trailingedge.live.trading_node import Daemon
+from trailingedge.live.factory import Runtime
+from trailingedge.live.paper_feed import PaperExchange, paper_exchange
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime, Side
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.exchange_spec import Terms
-from trailingedge.simulator.faults import Faults, Mishaps
-from trailingedge.simulator.klines import Bar, Interval
-from trailingedge.simulator.orders import Order
+from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.faults import Faults, FrameFaults
+from trailingedge.simulator.klines import Interval, TradedBar
+from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.transport import Socket, dial
 
 D = Decimal
 TICK = D("0.01")
-SETTINGS = Settings(trading_mode=Mode.PAPER)
+SETTINGS = Settings(trading_mode=TradingMode.PAPER)
 IMPATIENT = dataclasses.replace(SETTINGS, reconnect_max_retries=2)
 PUBLIC = {"exchangeInfo", "klines", "ticker.book"}
 
@@ -42,9 +42,9 @@ class Stage:
     clock: VirtualClock
     real: LoopbackExchange
     doors: Doors
-    paper: Paper
+    paper: PaperExchange
     notes: Notes
-    daemon: Daemon
+    daemon: TradingNode
 
     @property
     def exchange(self) -> Exchange:
@@ -93,15 +93,15 @@ class Stage:
         return [text for text in self.said if text.startswith(beginning)]
 
     @property
-    def orders(self) -> list[Order]:
+    def orders(self) -> list[SimOrder]:
         return self.exchange.account().open_orders()
 
     def holds(self, asset: str) -> Decimal:
         return self.exchange.account().balance(asset).total
 
-    async def flip(self) -> Order:
+    async def flip(self) -> SimOrder:
         """The operator flips; the order by which that is done, once it rests."""
-        self.daemon.obey(Instruction.FLIP)
+        self.daemon.obey(OperatorCommand.FLIP)
         await self.until(lambda: self.orders)
         return self.orders[0]
 
@@ -122,7 +122,7 @@ def on_paper(
     story: Story,
     *,
     settings: Settings = SETTINGS,
-    terms: Terms | None = None,
+    terms: ExchangeSpec | None = None,
     closes: Sequence[Decimal] = (D(2500),) * 100,
     faults: Faults | None = None,
     trading: bool = False,
@@ -131,15 +131,15 @@ def on_paper(
 
     async def live(clock: VirtualClock) -> Curtain:
         market, notes, code = StandingMarket(closes), Notes(), None
-        exchange = Exchange((terms or Terms()).of_tape(market), clock, {}, market.history, keep_all=True)
+        exchange = Exchange((terms or ExchangeSpec()).of_tape(market), clock, {}, market.history, keep_all=True)
         async with LoopbackExchange(
             exchange, market, clock, listen=False, faults=faults, chance=Random(1), latency_s=0.01
         ) as real:
             doors = Doors(real)
             opened = paper_exchange(settings, URL, doors.dial, clock, Random(2), listen=False, step=notes.step)
             async with opened as paper:
-                surroundings = Surroundings(URL, paper.keys, paper.loopback.connect, clock, Random(3))
-                daemon = Daemon(settings, surroundings, notes, notes)
+                surroundings = Runtime(URL, paper.keys, paper.loopback.connect, clock, Random(3))
+                daemon = TradingNode(settings, surroundings, notes, notes)
                 stage = Stage(clock, real, doors, paper, notes, daemon)
                 if trading:
                     code = await _beside(daemon, stage, story)
@@ -151,7 +151,7 @@ def on_paper(
     return run_virtual(live, start_unix_ms=START_MS)
 
 
-async def _beside(daemon: Daemon, stage: Stage, story: Story) -> ExitCode:
+async def _beside(daemon: TradingNode, stage: Stage, story: Story) -> ExitCode:
     async def tell() -> None:
         await stage.until(lambda: stage.heard("ready:"))
         await stage.until(lambda: not daemon.note_pending)
@@ -177,7 +177,7 @@ def test_the_best_prices_are_the_real_ones() -> None:
 
 
 def test_rules_and_limits_are_the_real_ones() -> None:
-    real = Terms(
+    real = ExchangeSpec(
         min_notional=D(7),
         max_quantity=D(90),
         least_quantity=D("0.002"),
@@ -209,10 +209,10 @@ def test_a_fee_that_is_set_is_charged() -> None:
 
 
 def test_the_candles_are_the_real_ones_also_those_missed() -> None:
-    def candles(exchange: Exchange) -> list[Bar]:
+    def candles(exchange: Exchange) -> list[TradedBar]:
         return exchange.engine.klines.rows(Interval("1m"), None, None, 1000)
 
-    def bare(bars: Sequence[Bar]) -> list[tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]]:
+    def bare(bars: Sequence[TradedBar]) -> list[tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]]:
         return [(bar.open_ms, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars]
 
     async def story(it: Stage) -> None:
@@ -263,7 +263,7 @@ def test_rules_that_change_are_told_once_and_the_old_ones_kept(caplog: pytest.Lo
 def test_the_account_holds_enough_to_trade_with(price: str, balance: str) -> None:
     async def live(clock: VirtualClock) -> None:
         market = StandingMarket((D(price),) * 3)
-        exchange = Exchange(Terms().of_tape(market), clock, {}, market.history)
+        exchange = Exchange(ExchangeSpec().of_tape(market), clock, {}, market.history)
         async with LoopbackExchange(exchange, market, clock, listen=False) as real:
             real.switchboard.play(tick(START_MS, D(price), D(price) + TICK))
             async with paper_exchange(SETTINGS, URL, real.connect, clock, Random(2), listen=False) as paper:
@@ -374,7 +374,7 @@ def test_unreadable_frames_are_survived() -> None:
         await it.wait(5.0)
         assert it.best() == it.really_best
 
-    on_paper(story, faults=Faults(market=Mishaps(torn=0.3, twice=0.1, huge=0.01)))
+    on_paper(story, faults=Faults(market=FrameFaults(torn=0.3, twice=0.1, huge=0.01)))
 
 
 def test_while_the_real_market_is_out_of_sight_nothing_moves_and_no_price_is_told() -> None:
@@ -431,7 +431,7 @@ def test_the_bot_finds_its_data_stale_and_trades_on_afterwards() -> None:
         it.doors.shut.add("memory")
         it.real.switchboard.cut()
         await it.until(lambda: it.heard("market stale"), within_s=16.0)
-        it.daemon.obey(Instruction.FLIP)
+        it.daemon.obey(OperatorCommand.FLIP)
         await it.wait(5.0)
         assert not it.orders
         it.doors.shut.clear()
@@ -462,7 +462,7 @@ def opening(settings: Settings, door: Callable[[LoopbackExchange, str], Awaitabl
 
     async def live(clock: VirtualClock) -> None:
         market = StandingMarket()
-        exchange = Exchange(Terms().of_tape(market), clock, {}, market.history)
+        exchange = Exchange(ExchangeSpec().of_tape(market), clock, {}, market.history)
         async with (
             LoopbackExchange(exchange, market, clock, listen=False) as real,
             paper_exchange(settings, URL, lambda url: door(real, url), clock, Random(2), listen=False),
@@ -517,7 +517,7 @@ def test_a_market_given_up_is_told_to_whoever_trades_and_raised_when_he_has_left
 def test_who_is_cancelled_inside_leaves_nothing_behind(when_s: float) -> None:
     async def live(clock: VirtualClock) -> None:
         market = StandingMarket()
-        exchange = Exchange(Terms().of_tape(market), clock, {}, market.history)
+        exchange = Exchange(ExchangeSpec().of_tape(market), clock, {}, market.history)
         async with LoopbackExchange(exchange, market, clock, listen=False, latency_s=0.1, lifetime_s=3.0) as real:
 
             async def stay() -> None:
@@ -558,13 +558,13 @@ class UntilReady(Notes):
 
 async def test_it_works_over_real_connections_too() -> None:
     clock, market = RealClock(), StandingMarket()
-    exchange = Exchange(Terms().of_tape(market), clock, {}, market.history)
+    exchange = Exchange(ExchangeSpec().of_tape(market), clock, {}, market.history)
     async with LoopbackExchange(exchange, market, clock) as real:
         sources = Endpoints(real.ws_api_url, real.ws_stream_url)
         async with asyncio.timeout(20), paper_exchange(SETTINGS, sources, dial, clock, Random(2)) as paper:
             notes = UntilReady()
             chosen = Endpoints(paper.loopback.ws_api_url, paper.loopback.ws_stream_url)
-            daemon = Daemon(SETTINGS, Surroundings(chosen, paper.keys, dial, clock, Random(3)), notes, notes)
+            daemon = TradingNode(SETTINGS, Runtime(chosen, paper.keys, dial, clock, Random(3)), notes, notes)
             notes.stop = daemon.stop
             assert await daemon.run() is ExitCode.OK
     assert notes.alerts[0][1].startswith("ready: ")

@@ -5,10 +5,10 @@ from tests.daemon_harness import CASH, D, Stage, play
 from tests.test_main_logic import crash, rally_and_turn
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.model.client_order_ids import OwnId
-from trailingedge.model.intent import Kind
+from trailingedge.model.client_order_ids import ClientOrderId
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Side
-from trailingedge.simulator.faults import Fate
+from trailingedge.simulator.faults import RequestFault
 
 FATES = [
     "lose_request",
@@ -49,7 +49,7 @@ def test_a_connection_that_dies_with_the_session_is_followed_by_another_in_time(
 @pytest.mark.parametrize("cut", [False, True])
 @pytest.mark.parametrize("step", ["connect and log on", "rules and fee", "candles", "market streams"])
 def test_a_stop_in_the_start_takes_away_what_an_earlier_session_has_left(step: str, cut: bool) -> None:
-    old = str(OwnId(Kind.MANUAL, 1_783_000_000_000))
+    old = str(ClientOrderId(ExitKind.MANUAL, 1_783_000_000_000))
 
     async def story(it: Stage) -> None:
         it.exchange.by_hand().place(Side.SELL, D(2600), D(1), client_order_id=old)
@@ -67,7 +67,7 @@ def test_an_exchange_that_says_nothing_any_more_is_not_waited_for() -> None:
         await rally_and_turn(it)
         for method in ("order.cancel", "openOrders.status", "order.status", "session.logout"):
             for _ in range(10):
-                it.fate.arrange(method, Fate(done=False, answered=False))
+                it.fate.arrange(method, RequestFault(done=False, answered=False))
 
     end = play(story)
     assert end.code is ExitCode.UNREACHABLE
@@ -105,7 +105,7 @@ def test_one_that_may_still_arrive_is_named() -> None:
 def test_a_jumpstart_that_cannot_be_cancelled_is_named() -> None:
     async def story(it: Stage) -> None:
         for _ in range(30):
-            it.fate.arrange("order.cancel", Fate(done=False, answered=False))
+            it.fate.arrange("order.cancel", RequestFault(done=False, answered=False))
         await it.until(lambda: it.own)
 
     end = play(story, balances=CASH)

@@ -5,10 +5,10 @@ from tests.daemon_harness import CASH, D, Stage, nothing, play, with_settings
 
 from trailingedge.core.errors import ConfigError, ExitCode, StartFailed
 from trailingedge.model.market import Side
-from trailingedge.simulator.exchange_spec import Terms
-from trailingedge.simulator.faults import Fate
+from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.faults import RequestFault
 
-BUSY = Fate(done=False, error=(503, -1008, "Server is currently overloaded with other requests."))
+BUSY = RequestFault(done=False, error=(503, -1008, "Server is currently overloaded with other requests."))
 
 
 def steps(lines: list[str]) -> list[str]:
@@ -16,7 +16,7 @@ def steps(lines: list[str]) -> list[str]:
 
 
 def test_the_steps_come_in_their_order_each_with_its_result() -> None:
-    end = play(nothing, terms=Terms(maker_fee=D("0.00075")))
+    end = play(nothing, terms=ExchangeSpec(maker_fee=D("0.00075")))
     assert steps(end.notes.lines) == [
         "connect and log on",
         "rules and fee",
@@ -48,7 +48,7 @@ def test_an_account_without_funds_is_asked_instead() -> None:
 def test_trouble_that_passes_is_tried_again(method: str) -> None:
     async def story(it: Stage) -> None:
         it.fate.arrange(method, BUSY)
-        it.fate.arrange(method, Fate(cut=True))
+        it.fate.arrange(method, RequestFault(cut=True))
         await it.ready()
 
     assert play(story).code is ExitCode.OK
@@ -66,10 +66,10 @@ def test_trouble_that_stays_ends_the_start_with_its_reason() -> None:
 
 
 def test_the_fee_is_the_exchanges_unless_it_is_set_higher() -> None:
-    dearer = play(nothing, settings=with_settings(fee=D("0.001")), terms=Terms(maker_fee=D("0.00075")))
+    dearer = play(nothing, settings=with_settings(fee=D("0.001")), terms=ExchangeSpec(maker_fee=D("0.00075")))
     assert "maker fee 0.1 %" in dearer.notes.lines[1]
     assert "maker fee 0.1 %" in dearer.said[0]
-    cheaper = play(nothing, settings=with_settings(fee=D("0.0005")), terms=Terms(maker_fee=D("0.00075")))
+    cheaper = play(nothing, settings=with_settings(fee=D("0.0005")), terms=ExchangeSpec(maker_fee=D("0.00075")))
     assert isinstance(cheaper.error, ConfigError)
     assert "FEE is 0.0005" in str(cheaper.error)
     assert "0.00075" in str(cheaper.error)
@@ -86,7 +86,7 @@ def test_a_stricter_rule_of_ours_is_in_force() -> None:
 
 
 def test_a_fee_that_eats_the_gain_is_warned_of_once_it_is_known() -> None:
-    end = play(nothing, terms=Terms(maker_fee=D("0.01")))
+    end = play(nothing, terms=ExchangeSpec(maker_fee=D("0.01")))
     assert [text for text in end.said if "the smallest take-profit keeps" in text]
 
 

@@ -13,15 +13,15 @@ import pytest
 from tests.notify_socket import Ear
 
 from trailingedge.config import OPTIONS, Endpoints, Settings
-from trailingedge.core.clock import Alarm, HandClock
+from trailingedge.core.clock import Alarm, ManualClock
 from trailingedge.core.errors import ConfigError
 from trailingedge.live.systemd import (
     MORE_START_S,
     RELOADABLE,
     STATUS_EVERY_S,
+    NotifyingUi,
     Reloader,
     ServiceManager,
-    ToldFace,
     Watchdog,
     change,
     service_manager,
@@ -191,7 +191,7 @@ class Beats:
 
 
 async def test_it_is_fed_while_beats_are_made_and_no_longer(manager: ServiceManager, ear: Ear) -> None:
-    clock, beats = HandClock(), Beats()
+    clock, beats = ManualClock(), Beats()
     manager.ready("ready")
     ear.heard()
     async with asyncio.TaskGroup() as tasks:
@@ -210,7 +210,7 @@ async def test_it_is_fed_while_beats_are_made_and_no_longer(manager: ServiceMana
 
 
 async def test_nobody_is_fed_where_nobody_watches(manager: ServiceManager, ear: Ear) -> None:
-    clock, beats = HandClock(), Beats()
+    clock, beats = ManualClock(), Beats()
     manager.ready("ready")
     ear.heard()
     async with asyncio.TaskGroup() as tasks:
@@ -222,7 +222,7 @@ async def test_nobody_is_fed_where_nobody_watches(manager: ServiceManager, ear: 
 
 async def test_a_long_start_asks_for_time_until_it_is_over(manager: ServiceManager, ear: Ear) -> None:
     """The exchange may be away for hours, and nobody must kill us for it; without a watch neither."""
-    clock = HandClock()
+    clock = ManualClock()
     async with asyncio.TaskGroup() as tasks:
         watchdog = tasks.create_task(Watchdog(manager, lambda: 0, lambda: None, clock, None).run())
         for _ in range(60):
@@ -238,7 +238,7 @@ async def test_a_long_start_asks_for_time_until_it_is_over(manager: ServiceManag
 
 
 async def test_it_ends_at_once_where_nobody_listens() -> None:
-    await Watchdog(ServiceManager(), lambda: 0, lambda: None, HandClock(), 1.0).run()
+    await Watchdog(ServiceManager(), lambda: 0, lambda: None, ManualClock(), 1.0).run()
 
 
 def test_a_blocked_loop_stops_feeding(manager: ServiceManager, ear: Ear) -> None:
@@ -320,7 +320,7 @@ class Shown:
 
 def test_what_the_face_shows_the_manager_hears_in_short(manager: ServiceManager, ear: Ear) -> None:
     shown = Shown()
-    face = ToldFace(shown, manager, HandClock(now_s=1.0), URL)
+    face = NotifyingUi(shown, manager, ManualClock(now_s=1.0), URL)
     face.line("order placed")
     face.step("klines", "1440 candles")
     face.show(view(), 10.0)
@@ -386,7 +386,7 @@ async def test_a_reload_is_told_from_its_begin_to_its_end(
     source = Source()
     manager.ready("ready")
     ear.heard()
-    reloader = Reloader(Settings(), source.read, source.applied.append, manager, HandClock(now_s=3.0))
+    reloader = Reloader(Settings(), source.read, source.applied.append, manager, ManualClock(now_s=3.0))
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(reloader.run())
         source.next = replace(Settings(), log_level_console="WARNING", symbol="BTCFDUSD")
@@ -407,7 +407,7 @@ async def test_settings_that_are_wrong_leave_everything_as_it_was(
     source.next = ConfigError(["FEE is 'abc': this is not a number", "LOOP_SLEEP_SEC is 0"])
     manager.ready("ready")
     ear.heard()
-    reloader = Reloader(Settings(), source.read, source.applied.append, manager, HandClock())
+    reloader = Reloader(Settings(), source.read, source.applied.append, manager, ManualClock())
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(reloader.run())
         _, (ready, status) = await reload(reloader, ear)

@@ -16,9 +16,9 @@ from trailingedge.core.errors import (
     StartFailed,
 )
 from trailingedge.model.market import ExecutionReport, ExecutionType, OrderStatus, Side
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 
 EVERY_MOMENT_OF_A_START = [step * 0.013 for step in range(30)]
 
@@ -88,7 +88,7 @@ def test_an_unfunded_account_is_a_state_and_not_an_error() -> None:
         assert it.heard("unfunded: 0.0000 ETH and 2.00 FDUSD are too little to trade")
         it.by_hand(lambda hand: hand.deposit("ETH", D(1)))
         await it.price("2510", wait_s=2)
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         assert it.order.side is Side.SELL
 
@@ -120,13 +120,13 @@ def test_without_a_market_it_says_what_is_missing() -> None:
 
 def test_operators_keys_in_the_start() -> None:
     async def story(it: Stage) -> None:
-        for instruction in Instruction:
-            if instruction is not Instruction.QUIT:
+        for instruction in OperatorCommand:
+            if instruction is not OperatorCommand.QUIT:
                 it.press(instruction)
         assert it.heard("flip refused: still starting")
         assert it.heard("withdraw refused: still starting")
         assert "starting, not trading yet" in it.notes.lines
-        it.press(Instruction.PAUSE)
+        it.press(OperatorCommand.PAUSE)
         await it.ready()
         await it.price("2560")
         await it.price("2553", wait_s=2)
@@ -138,7 +138,7 @@ def test_operators_keys_in_the_start() -> None:
 def test_q_ends_a_start_that_gets_nowhere() -> None:
     async def story(it: Stage) -> None:
         await it.wait(300)
-        it.press(Instruction.QUIT)
+        it.press(OperatorCommand.QUIT)
         await it.wait(3600)
 
     end = play(story, shut=frozenset({"ws-api"}))
@@ -151,7 +151,7 @@ def test_q_ends_a_start_that_gets_nowhere() -> None:
 
 def test_all_that_the_exchange_does_not_allow_is_one_list() -> None:
     settings = with_settings(fee=D("0.0005"), lot_size=D("0.00015"), min_notional=D(1), price_tick=D("0.015"))
-    end = play(nothing, settings=settings, terms=Terms(maker_fee=D("0.001")))
+    end = play(nothing, settings=settings, terms=ExchangeSpec(maker_fee=D("0.001")))
     assert isinstance(end.error, ConfigError)
     named = [problem.split(" ")[0] for problem in end.error.problems]
     assert sorted(named) == ["FEE", "LOT_SIZE", "MIN_NOTIONAL", "PRICE_TICK"]
@@ -243,13 +243,13 @@ def test_a_broken_invariant_halts_until_the_operator_resumes(
         await it.wait(3)
         assert it.own == []
         assert len(it.heard("halted: ")) == 1
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.price("2400", wait_s=5)
         assert it.own == []
         assert it.heard("flip refused: trading is halted")
         assert it.daemon.desk.status(0).halted
         await it.price("2553" if kind == "TE-t" and balances is ONE_ETH else "2448", wait_s=3)
-        it.press(Instruction.RESUME)
+        it.press(OperatorCommand.RESUME)
         await it.wait(3)
         assert it.order.client_order_id.startswith(kind)
 

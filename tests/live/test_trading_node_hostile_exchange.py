@@ -6,14 +6,14 @@ from tests.daemon_harness import START_MS, D, Stage, play, with_settings
 from tests.test_main_logic import rally_and_turn
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.model.client_order_ids import OwnId
-from trailingedge.model.intent import Kind
+from trailingedge.model.client_order_ids import ClientOrderId
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Side
-from trailingedge.model.operator_commands import Instruction
-from trailingedge.simulator.faults import Fate
+from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.simulator.faults import RequestFault
 
-ANOTHERS = OwnId(Kind.MANUAL, START_MS + 3_600_000)  # an exit that nobody here has begun
-LOST = Fate(answered=False)
+ANOTHERS = ClientOrderId(ExitKind.MANUAL, START_MS + 3_600_000)  # an exit that nobody here has begun
+LOST = RequestFault(answered=False)
 
 
 async def show_another_instance(it: Stage) -> None:
@@ -28,7 +28,7 @@ def test_a_replace_of_which_nobody_told_is_named_at_the_end() -> None:
         it.loopback.switchboard.mute_account = True
         for method in ("order.status", "allOrders", "openOrders.status"):
             for _ in range(10):
-                it.fate.arrange(method, Fate(behind_s=3.0))
+                it.fate.arrange(method, RequestFault(behind_s=3.0))
         await it.price("2552", wait_s=0.2)
 
     end = play(story)
@@ -41,7 +41,7 @@ def test_a_replace_of_which_nobody_told_is_named_at_the_end() -> None:
 def test_an_asset_of_another_pair_is_no_reason_to_doubt_the_stream() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(30)
         assert it.daemon.wire.reconnects == 0
 
@@ -63,11 +63,11 @@ def test_another_instance_ends_us_by_a_code_that_asks_for_no_restart() -> None:
 def test_so_it_does_where_our_own_order_cannot_be_withdrawn() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         for method in ("order.cancel", "order.status", "openOrders.status"):
             for _ in range(20):
-                it.fate.arrange(method, Fate(done=False, answered=False))
+                it.fate.arrange(method, RequestFault(done=False, answered=False))
         it.by_hand(lambda hand: hand.place(Side.BUY, D(2000), D("0.1"), client_order_id=str(ANOTHERS)))
         await it.wait(8)
 
@@ -79,7 +79,7 @@ def test_so_it_does_where_our_own_order_cannot_be_withdrawn() -> None:
 def test_an_order_of_another_instance_is_not_swept_away_with_ours() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         for _ in range(2):
             it.fate.arrange("order.cancel", LOST)
@@ -98,7 +98,7 @@ def test_a_healthy_connection_outlives_a_429() -> None:
         it.exchange.weights.exhaust(it.exchange.clock.unix_ms())
         await it.wait(65)
         assert it.daemon.wire.reconnects == 0
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         assert it.order.side is Side.SELL
 
@@ -108,12 +108,12 @@ def test_a_healthy_connection_outlives_a_429() -> None:
 def test_an_exchange_that_knows_nothing_is_not_asked_in_a_storm() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         for _ in range(100):
             it.fate.arrange("order.cancel", "timeout_undone")
         before = it.asked("order.cancel")
-        it.press(Instruction.WITHDRAW)
+        it.press(OperatorCommand.WITHDRAW)
         await it.wait(10)
         assert 3 <= it.asked("order.cancel") - before <= 8
 

@@ -11,8 +11,8 @@ from trailingedge.core.errors import (
     ExitCode,
 )
 from trailingedge.model.market import Side
-from trailingedge.model.operator_commands import Instruction
-from trailingedge.simulator.exchange import Hand
+from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.simulator.exchange import ManualTrader
 from trailingedge.simulator.orders import OrderType
 
 
@@ -59,7 +59,7 @@ def test_a_withdrawal_is_not_fought_over(phase: Phase, balances: dict[str, Decim
     async def story(it: Stage) -> None:
         await phase(it)
 
-        def take_all(hand: Hand) -> None:
+        def take_all(hand: ManualTrader) -> None:
             for balance in it.exchange.account().balances():
                 hand.withdraw(balance.asset, balance.free)
 
@@ -95,7 +95,7 @@ def test_a_trade_by_hand_changes_the_side_and_is_the_anchor() -> None:
         assert desk is not None
         assert desk.status(0).anchor == pytest.approx(2505.0)
         assert desk.status(0).regime is not None
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         assert it.order.side is Side.BUY
 

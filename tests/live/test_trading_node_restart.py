@@ -6,16 +6,16 @@ import pytest
 from tests.daemon_harness import CASH, D, Stage, nothing, play
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.model.client_order_ids import OwnId, own_id
-from trailingedge.model.intent import Kind
+from trailingedge.model.client_order_ids import ClientOrderId, own_id
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.faults import Fate
+from trailingedge.simulator.faults import RequestFault
 from trailingedge.simulator.orders import OrderType
 from trailingedge.strategy.state import ShutBy
 
-OLD = OwnId(Kind.MANUAL, 1_783_000_000_000)  # an exit of a quarter of a minute ago
+OLD = ClientOrderId(ExitKind.MANUAL, 1_783_000_000_000)  # an exit of a quarter of a minute ago
 
 
 def notes(exchange: Exchange) -> list[tuple[Side, Decimal]]:
@@ -76,7 +76,7 @@ def test_a_late_flush_that_fills_at_once_is_our_own_and_shuts_the_gate() -> None
     async def story(it: Stage) -> None:
         await it.ready()
         await it.price("2495")
-        flush = str(OwnId(Kind.FLUSH, OLD.number))
+        flush = str(ClientOrderId(ExitKind.FLUSH, OLD.number))
         it.by_hand(lambda hand: hand.place(Side.SELL, D(2495), D(1), OrderType.LIMIT, flush))
         await it.wait(2)
         assert it.daemon.desk is not None
@@ -92,9 +92,9 @@ def test_a_late_flush_that_fills_at_once_is_our_own_and_shuts_the_gate() -> None
 def test_an_order_of_a_number_that_cannot_be_stops_nobody(number: int) -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
-        absurd = str(OwnId(Kind.TAKE_PROFIT, number))
+        absurd = str(ClientOrderId(ExitKind.TAKE_PROFIT, number))
         it.by_hand(lambda hand: hand.place(Side.BUY, D(2400), D("0.01"), client_order_id=absurd))
         it.cut(api=True)
         await it.wait(5)
@@ -119,7 +119,7 @@ def test_a_late_order_that_does_not_fit_is_taken_away() -> None:
 def test_a_late_order_that_comes_while_an_exit_is_under_way_goes_and_the_exit_goes_on() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         mine = it.order.client_order_id
         it.by_hand(lambda hand: hand.place(Side.BUY, D(2400), D("0.01"), client_order_id=str(OLD)))
@@ -134,12 +134,12 @@ def test_a_late_order_that_comes_while_an_exit_is_under_way_goes_and_the_exit_go
 def test_a_late_order_whose_end_nobody_tells_is_asked_for() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
-        it.fate.arrange("order.cancel", Fate(answered=False))
+        it.fate.arrange("order.cancel", RequestFault(answered=False))
         it.by_hand(lambda hand: hand.place(Side.BUY, D(2400), D("0.01"), client_order_id=str(OLD)))
         it.cut(api=True)
         await it.wait(15)
         assert len(it.heard("late order of the last session cancelled")) == 1
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(2)
         assert it.order.side is Side.SELL
 
@@ -150,9 +150,9 @@ def test_a_withdrawn_exit_is_written_down_and_the_next_session_knows() -> None:
     async def story(it: Stage) -> None:
         await it.ready()
         await it.price("2505")
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
-        it.press(Instruction.WITHDRAW)
+        it.press(OperatorCommand.WITHDRAW)
         await it.wait(1)
 
     assert notes(play(story).exchange) == [(Side.SELL, D(2500)), (Side.SELL, D(2505))]
@@ -162,7 +162,7 @@ def test_an_exit_that_begins_while_a_note_is_written_still_sells_everything() ->
     async def story(it: Stage) -> None:
         await it.until(lambda: it.heard("ready:"))
         await it.until(lambda: it.own)
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(0.5)
         assert it.order.quantity == 1
 
@@ -173,7 +173,7 @@ def test_an_exit_that_begins_while_a_note_is_written_still_sells_everything() ->
 def test_a_note_that_is_refused_is_told() -> None:
     async def story(it: Stage) -> None:
         await it.until(lambda: it.heard("ready:"))
-        it.fate.arrange("order.place", Fate(done=False, error=(400, -2010, "MAX_NUM_ORDERS")))
+        it.fate.arrange("order.place", RequestFault(done=False, error=(400, -2010, "MAX_NUM_ORDERS")))
         await it.wait(1)
         assert len(it.heard("anchor note not written: ")) == 1
         assert "MAX_NUM_ORDERS" in it.heard("anchor note not written: ")[0]

@@ -9,11 +9,11 @@ from tests.test_main_logic import rally_and_turn, slump_and_recovery
 from trailingedge.core.errors import (
     ExitCode,
 )
-from trailingedge.model.intent import Pricing
 from trailingedge.model.market import Side
-from trailingedge.model.operator_commands import Instruction
-from trailingedge.simulator.exchange_spec import Terms
-from trailingedge.simulator.faults import Fate, Faults
+from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.model.pricing import Pricing
+from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.faults import Faults, RequestFault
 
 
 def test_a_halted_symbol_is_waited_for_and_the_exit_stays() -> None:
@@ -54,7 +54,7 @@ def test_a_symbol_taken_off_the_list_is_waited_for_like_any_halt() -> None:
         await rally_and_turn(it)
         it.exchange.engine.status = "HALT"
         for _ in range(5):
-            it.fate.arrange("exchangeInfo", Fate(done=False, error=(400, -1121, "Invalid symbol.")))
+            it.fate.arrange("exchangeInfo", RequestFault(done=False, error=(400, -1121, "Invalid symbol.")))
         await it.price("2552", wait_s=3)
         assert it.daemon.desk is not None
         assert it.daemon.desk.rules.status == "not listed any more"
@@ -104,9 +104,9 @@ def test_funds_at_the_edge_of_the_least_notional_make_no_row_of_exits() -> None:
 def test_whether_answer_or_event_comes_first_does_not_matter(*, events_first: bool) -> None:
     async def story(it: Stage) -> None:
         await rally_and_turn(it)
-        it.press(Instruction.WITHDRAW)
+        it.press(OperatorCommand.WITHDRAW)
         await it.wait(1)
-        it.press(Instruction.FLIP)
+        it.press(OperatorCommand.FLIP)
         await it.wait(1)
         await it.price("2551")
         assert it.order.price == D("2551.01")
@@ -173,7 +173,7 @@ def test_an_exit_larger_than_the_largest_order_goes_out_in_parts() -> None:
         assert it.holds("ETH") < D("0.001")
         assert len(it.heard("take-profit filled")) == 1
 
-    play(story, terms=Terms(max_notional=D(1000)))
+    play(story, terms=ExchangeSpec(max_notional=D(1000)))
 
 
 def test_a_pegged_order_rests_on_our_side_and_is_moved_by_us() -> None:
@@ -214,7 +214,7 @@ def test_an_exit_that_takes_long_is_told_once() -> None:
 def test_an_exchange_that_does_not_tell_the_past_is_traded_on_afresh() -> None:
     async def story(it: Stage) -> None:
         for _ in range(20):
-            it.fate.arrange("allOrders", Fate(done=False, error=(400, -1100, "Illegal characters found.")))
+            it.fate.arrange("allOrders", RequestFault(done=False, error=(400, -1100, "Illegal characters found.")))
         await it.ready()
         assert it.heard("restart: the past cannot be read")
         await it.price("2450", wait_s=2.0)

@@ -9,7 +9,7 @@ from tests.daemon_harness import START_MS, D, Stage, nothing, play, with_setting
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 from trailingedge.live import factory
-from trailingedge.simulator.faults import Fate
+from trailingedge.simulator.faults import RequestFault
 
 MINUTE_MS: Final = 60_000
 # Each candle closes elsewhere, so that one too many or one too few shows in the channel.
@@ -71,7 +71,7 @@ def test_the_market_is_heard_while_the_account_is_out_of_reach() -> None:
 
 def test_a_candle_that_closes_while_the_history_is_on_its_way_joins_it() -> None:
     async def story(it: Stage) -> None:
-        it.fate.arrange("klines", Fate(late_s=8.0))
+        it.fate.arrange("klines", RequestFault(late_s=8.0))
         await it.wait(53)
         it.doors.shut.clear()
         await it.until(lambda: it.asked("klines"), within_s=6)

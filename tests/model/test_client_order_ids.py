@@ -3,15 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.order_builders import NUMBER, own
 
-from trailingedge.model.client_order_ids import OwnId, base36, from_base36, is_own, own_id
-from trailingedge.model.intent import Kind
+from trailingedge.model.client_order_ids import ClientOrderId, base36, from_base36, is_own, own_id
+from trailingedge.model.intent import ExitKind
 
 NUMBERS = st.integers(min_value=0, max_value=36**8 - 1)  # until the year 2059
 
 
-@given(st.sampled_from(Kind), NUMBERS)
-def test_an_id_of_ours_tells_again_what_it_was_made_of(kind: Kind, number: int) -> None:
-    assert own_id(str(OwnId(kind, number))) == OwnId(kind, number)
+@given(st.sampled_from(ExitKind), NUMBERS)
+def test_an_id_of_ours_tells_again_what_it_was_made_of(kind: ExitKind, number: int) -> None:
+    assert own_id(str(ClientOrderId(kind, number))) == ClientOrderId(kind, number)
 
 
 @given(NUMBERS)
@@ -20,33 +20,33 @@ def test_base_36_reads_back_as_the_number_it_was(number: int) -> None:
     assert int(base36(number), 36) == number
 
 
-@given(st.sampled_from(Kind), NUMBERS)
-def test_the_exchange_accepts_every_id_of_ours(kind: Kind, number: int) -> None:
-    text = str(OwnId(kind, number))
+@given(st.sampled_from(ExitKind), NUMBERS)
+def test_the_exchange_accepts_every_id_of_ours(kind: ExitKind, number: int) -> None:
+    text = str(ClientOrderId(kind, number))
     assert len(text) <= 36
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 def test_an_id_is_written_prefix_kind_number() -> None:
-    assert str(OwnId(Kind.FLUSH, 36 * 36 + 35)) == "TE-f-10z"
-    assert str(OwnId(Kind.TAKE_PROFIT, NUMBER)) == own()
+    assert str(ClientOrderId(ExitKind.FLUSH, 36 * 36 + 35)) == "TE-f-10z"
+    assert str(ClientOrderId(ExitKind.TAKE_PROFIT, NUMBER)) == own()
 
 
 def test_a_note_carries_its_anchor_in_ticks() -> None:
-    assert own_id("TE-n-10z-5xc") == OwnId(Kind.NOTE, 36 * 36 + 35, ticks=5 * 36 * 36 + 33 * 36 + 12)
-    assert str(OwnId(Kind.NOTE, 36 * 36 + 35, ticks=5 * 36 * 36 + 33 * 36 + 12)) == "TE-n-10z-5xc"
+    assert own_id("TE-n-10z-5xc") == ClientOrderId(ExitKind.NOTE, 36 * 36 + 35, ticks=5 * 36 * 36 + 33 * 36 + 12)
+    assert str(ClientOrderId(ExitKind.NOTE, 36 * 36 + 35, ticks=5 * 36 * 36 + 33 * 36 + 12)) == "TE-n-10z-5xc"
 
 
 @given(NUMBERS, st.integers(min_value=0, max_value=10**12))
 def test_a_note_reads_back_as_it_was_written_and_the_exchange_accepts_it(number: int, ticks: int) -> None:
-    note = OwnId(Kind.NOTE, number, ticks)
+    note = ClientOrderId(ExitKind.NOTE, number, ticks)
     assert own_id(str(note)) == note
     assert len(str(note)) <= 36
 
 
 def test_a_note_without_an_anchor_is_still_ours_and_only_a_note_has_one() -> None:
-    assert own_id("TE-n-10z") == OwnId(Kind.NOTE, 36 * 36 + 35)
-    assert own_id("TE-t-10z-5xc") == OwnId(Kind.TAKE_PROFIT, 36 * 36 + 35)
+    assert own_id("TE-n-10z") == ClientOrderId(ExitKind.NOTE, 36 * 36 + 35)
+    assert own_id("TE-t-10z-5xc") == ClientOrderId(ExitKind.TAKE_PROFIT, 36 * 36 + 35)
 
 
 @pytest.mark.parametrize(

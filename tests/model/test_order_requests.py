@@ -6,8 +6,8 @@ import pytest
 
 from trailingedge.model.market import Side
 from trailingedge.model.order_requests import (
-    Manner,
-    NewOrder,
+    NewOrderRequest,
+    OrderStyle,
     all_orders_params,
     cancel_params,
     place_params,
@@ -15,7 +15,7 @@ from trailingedge.model.order_requests import (
     status_params,
 )
 
-BUY = NewOrder("TE-t-1", Side.BUY, Decimal("0.00100000"), Decimal("6E+4"))
+BUY = NewOrderRequest("TE-t-1", Side.BUY, Decimal("0.00100000"), Decimal("6E+4"))
 BUY_PARAMS = {
     "symbol": "BTCUSDT",
     "side": "BUY",
@@ -32,20 +32,20 @@ def test_a_maker_order_is_post_only_without_a_time_in_force() -> None:
 
 
 def test_a_pegged_order_leaves_the_price_to_the_exchange() -> None:
-    pegged = NewOrder("TE-t-1", Side.SELL, Decimal(1), None, Manner.PEGGED)
+    pegged = NewOrderRequest("TE-t-1", Side.SELL, Decimal(1), None, OrderStyle.PEGGED)
     params = place_params("BTCUSDT", pegged)
     assert (params["type"], params["pegPriceType"]) == ("LIMIT_MAKER", "PRIMARY_PEG")
     assert not {"price", "timeInForce", "pegOffsetType"} & params.keys()
 
 
 def test_the_escape_takes_at_once_or_not_at_all() -> None:
-    escape = NewOrder("TE-e-1", Side.SELL, Decimal(1), Decimal("2500.5"), Manner.IMMEDIATE)
+    escape = NewOrderRequest("TE-e-1", Side.SELL, Decimal(1), Decimal("2500.5"), OrderStyle.IMMEDIATE)
     params = place_params("BTCUSDT", escape)
     assert (params["type"], params["timeInForce"], params["price"]) == ("LIMIT", "IOC", "2500.5")
 
 
 def test_small_amounts_are_never_written_with_an_exponent() -> None:
-    dust = NewOrder("TE-t-1", Side.SELL, Decimal("5E-8"), Decimal("1E-8"))
+    dust = NewOrderRequest("TE-t-1", Side.SELL, Decimal("5E-8"), Decimal("1E-8"))
     params = place_params("BTCUSDT", dust)
     assert (params["quantity"], params["price"]) == ("0.00000005", "0.00000001")
 
@@ -77,13 +77,13 @@ def test_all_orders_are_asked_for_from_one_on() -> None:
 @pytest.mark.parametrize(
     ("quantity", "price", "manner"),
     [
-        pytest.param(Decimal(0), Decimal(1), Manner.MAKER, id="no quantity"),
-        pytest.param(Decimal(1), None, Manner.MAKER, id="no price"),
-        pytest.param(Decimal(1), Decimal(0), Manner.IMMEDIATE, id="a price of zero"),
+        pytest.param(Decimal(0), Decimal(1), OrderStyle.MAKER, id="no quantity"),
+        pytest.param(Decimal(1), None, OrderStyle.MAKER, id="no price"),
+        pytest.param(Decimal(1), Decimal(0), OrderStyle.IMMEDIATE, id="a price of zero"),
     ],
 )
 def test_an_order_without_price_or_quantity_cannot_be_made(
-    quantity: Decimal, price: Decimal | None, manner: Manner
+    quantity: Decimal, price: Decimal | None, manner: OrderStyle
 ) -> None:
     with pytest.raises(ValueError, match="TE-t-1"):
-        NewOrder("TE-t-1", Side.BUY, quantity, price, manner)
+        NewOrderRequest("TE-t-1", Side.BUY, quantity, price, manner)

@@ -6,16 +6,16 @@ from typing import Any
 
 from tests.strategy.strategy_harness import Life
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import ZERO, Balance, BookTop, Side, SymbolRules
 from trailingedge.notifications.build_status import judged
-from trailingedge.notifications.status import ChaseView, StatusView
+from trailingedge.notifications.status import ExitView, StatusView
 from trailingedge.strategy.decide import Decision
 
 D = Decimal
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", D("0.01"), D("0.0001"), min_quantity=D("0.0001"), min_notional=D(5))
-SELLING = ChaseView(
-    Kind.TAKE_PROFIT,
+SELLING = ExitView(
+    ExitKind.TAKE_PROFIT,
     Side.SELL,
     age_s=12.0,
     filled=D("0.1"),

@@ -10,9 +10,9 @@ from typing import Any, Final
 import httpx
 from tests.bot_api import OWNER, TOKEN, BotApi
 
-from trailingedge.model.operator_commands import Answer, Instruction, Obey
+from trailingedge.model.operator_commands import CommandResult, CommandSink, OperatorCommand
 from trailingedge.notifications.telegram import Telegram
-from trailingedge.notifications.telegram_api import Line
+from trailingedge.notifications.telegram_api import BotApiClient
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
 START_MS: Final = 1_783_000_000_000  # 2026-07-02 13:46:40 UTC
@@ -25,25 +25,25 @@ class Stage:
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
         self.api = BotApi(clock.unix_ms)
-        self.asked: list[Instruction] = []
-        self.obey: Obey = self.answer_soon
+        self.asked: list[OperatorCommand] = []
+        self.obey: CommandSink = self.answer_soon
         self.clients: list[httpx.AsyncClient] = []
 
-    def _pass_on(self, instruction: Instruction, tell: Callable[[Answer], None]) -> None:
+    def _pass_on(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
         self.obey(instruction, tell)
 
-    def answer_soon(self, instruction: Instruction, tell: Callable[[Answer], None]) -> None:
+    def answer_soon(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
         """As the daemon does, a beat later."""
         self.asked.append(instruction)
-        asyncio.get_running_loop().call_later(0.2, tell, Answer(f"{instruction.value} <done>"))
+        asyncio.get_running_loop().call_later(0.2, tell, CommandResult(f"{instruction.value} <done>"))
 
     async def connect(self) -> httpx.AsyncClient:
         client = httpx.AsyncClient(transport=httpx.MockTransport(self.api.handle), trust_env=False)
         self.clients.append(client)
         return client
 
-    def line(self, token: str = TOKEN) -> Line:
-        return Line("https://telegram.test", token, self.connect)
+    def line(self, token: str = TOKEN) -> BotApiClient:
+        return BotApiClient("https://telegram.test", token, self.connect)
 
     def telegram(
         self, token: str | None = TOKEN, owner: str | None = str(OWNER), groups: Sequence[str] = ()

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from trailingedge.notifications.alerts import Alerts, Labelled, LogAlerts
+from trailingedge.notifications.alerts import Alerts, LabelledAlerts, LogAlerts
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.ERROR], ids=["info", "error"])
@@ -21,7 +21,7 @@ def test_each_line_of_an_alert_is_a_record(caplog: pytest.LogCaptureFixture) -> 
 
 def test_on_paper_every_alert_says_so(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        Labelled(LogAlerts(), "PAPER").send("gate open", logging.WARNING)
+        LabelledAlerts(LogAlerts(), "PAPER").send("gate open", logging.WARNING)
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.WARNING, "PAPER gate open")
     ]

@@ -6,25 +6,32 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.execution.order_builders import NUMBER, RULES, D, own
 
-from trailingedge.accounting.statistics import Tally
+from trailingedge.accounting.statistics import RunStatistics
 from trailingedge.execution.order_events import (
+    OrderCancelled,
     OrderFilled,
     OrderInDoubt,
     OrderPlaced,
-    OrderRefused,
+    OrderRejected,
     OrderReplaced,
-    OrderWithdrawn,
-    StrangerWithOurId,
+    UnknownOrderWithOurId,
 )
-from trailingedge.execution.trader_events import AccountBack, AccountLost, ExitAged, MarketFresh, MarketStale, News
+from trailingedge.execution.trader_events import (
+    AccountBack,
+    AccountLost,
+    ExitAged,
+    MarketFresh,
+    MarketStale,
+    TraderEvent,
+)
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.model.client_order_ids import OwnId
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.client_order_ids import ClientOrderId
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, Regime, Side
-from trailingedge.model.order_outcomes import Refusal
+from trailingedge.model.order_outcomes import RejectReason
 from trailingedge.notifications.announcer import Announcer
 from trailingedge.notifications.status import StatusView
-from trailingedge.strategy.inputs import Command, Holdings
+from trailingedge.strategy.inputs import Holdings, StrategyCommand
 from trailingedge.strategy.signals import (
     BrokeOut,
     CommandRefused,
@@ -56,18 +63,18 @@ class Sink:
         self.alerts.append((level, text))
 
 
-def tell(*news: News) -> list[tuple[int, str]]:
+def tell(*news: TraderEvent) -> list[tuple[int, str]]:
     """The alerts that this comes to."""
     sink = Sink()
-    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: 12_000, reserve_base=D("0.05"))
+    announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 12_000, reserve_base=D("0.05"))
     for one in news:
         announcer.tell(one)
     return sink.alerts
 
 
-def ended(cause: Cause, base: str = "1", idle: str | None = None, regime: Regime = Regime.QUOTE) -> ExitEnded:
+def ended(cause: ExitEndReason, base: str = "1", idle: str | None = None, regime: Regime = Regime.QUOTE) -> ExitEnded:
     return ExitEnded(
-        kind=Kind.FLUSH,
+        kind=ExitKind.FLUSH,
         side=Side.SELL,
         number=NUMBER,
         cause=cause,
@@ -90,20 +97,20 @@ ARMED_TRAIL = trail(
     ("news", "level", "text"),
     [
         pytest.param(
-            ExitArmed(Kind.TAKE_PROFIT, Side.SELL, NUMBER, D(2553), ARMED_TRAIL),
+            ExitArmed(ExitKind.TAKE_PROFIT, Side.SELL, NUMBER, D(2553), ARMED_TRAIL),
             logging.INFO,
             "take-profit armed: selling all ETH near 2553.00 FDUSD, best gain +2.40 % over the anchor, "
             "0.28 % lost since",
             id="take-profit armed",
         ),
         pytest.param(
-            ExitArmed(Kind.MANUAL, Side.BUY, NUMBER, None),
+            ExitArmed(ExitKind.MANUAL, Side.BUY, NUMBER, None),
             logging.INFO,
             "manual flip: buying ETH back as soon as the market is known, unless that takes too long",
             id="manual flip",
         ),
         pytest.param(
-            ExitArmed(Kind.BREAKOUT, Side.SELL, NUMBER, D(2553)),
+            ExitArmed(ExitKind.BREAKOUT, Side.SELL, NUMBER, D(2553)),
             logging.INFO,
             "breakout armed: selling all ETH near 2553.00 FDUSD, for a candle closed below the channel (BREAKOUT_EXIT)",
             id="breakout armed",
@@ -115,7 +122,7 @@ ARMED_TRAIL = trail(
             id="hard stop",
         ),
         pytest.param(
-            ExitRelabelled(NUMBER, Side.SELL, Kind.MANUAL, Kind.TAKE_PROFIT),
+            ExitRelabelled(NUMBER, Side.SELL, ExitKind.MANUAL, ExitKind.TAKE_PROFIT),
             logging.INFO,
             "manual flip: the take-profit in progress is yours now",
             id="relabelled",
@@ -167,7 +174,7 @@ ARMED_TRAIL = trail(
             id="anchored anew",
         ),
         pytest.param(
-            CommandRefused(Command.FLIP, "there is nothing to trade"),
+            CommandRefused(StrategyCommand.FLIP, "there is nothing to trade"),
             logging.WARNING,
             "flip refused: there is nothing to trade",
             id="command refused",
@@ -187,46 +194,46 @@ ARMED_TRAIL = trail(
         ),
         pytest.param(AccountBack(7.5), logging.INFO, "account connection back after 7.5 s", id="account back"),
         pytest.param(
-            ExitAged(Kind.TAKE_PROFIT, Side.SELL, 60.0, 0.001, D("0.25")),
+            ExitAged(ExitKind.TAKE_PROFIT, Side.SELL, 60.0, 0.001, D("0.25")),
             logging.WARNING,
             "take-profit slow: not finished after 60 s, 0.2500 ETH filled, slippage 0.10 % for the worse",
             id="exit aged",
         ),
         pytest.param(
-            StrangerWithOurId(OWN, 99),
+            UnknownOrderWithOurId(OWN, 99),
             logging.ERROR,
             f"stranger: order 99 bears our id and is not ours; another instance trades ({OWN})",
             id="stranger",
         ),
         pytest.param(
-            OrderRefused(OWN, Refusal.NOT_TRADING, -2010, "Market is closed.", 1),
+            OrderRejected(OWN, RejectReason.NOT_TRADING, -2010, "Market is closed.", 1),
             logging.WARNING,
             f"order refused: -2010 Market is closed. ({OWN})",
             id="not trading",
         ),
         pytest.param(
-            ended(Cause.FILLED),
+            ended(ExitEndReason.FILLED),
             logging.INFO,
             "flush done: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, no slippage, in 12.0 s "
             "with 0 replaces, fee none",
             id="filled",
         ),
         pytest.param(
-            ended(Cause.DUST),
+            ended(ExitEndReason.DUST),
             logging.INFO,
             "flush done: sold 1.0000 ETH for 2450.00 FDUSD, average 2450.00 FDUSD, no slippage, in 12.0 s "
             "with 0 replaces, fee none",
             id="dust",
         ),
         pytest.param(
-            ended(Cause.WITHDRAWN, base="0"),
+            ended(ExitEndReason.WITHDRAWN, base="0"),
             logging.WARNING,
             "flush ended: withdrawn by the operator; nothing filled",
             id="withdrawn",
         ),
     ],
 )
-def test_what_is_worth_waking_someone_for_is_an_alert(news: News, level: int, text: str) -> None:
+def test_what_is_worth_waking_someone_for_is_an_alert(news: TraderEvent, level: int, text: str) -> None:
     assert tell(news) == [(level, text)]
 
 
@@ -238,7 +245,7 @@ def test_what_is_worth_waking_someone_for_is_an_alert(news: News, level: int, te
     ],
 )
 def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest: str) -> None:
-    assert tell(ended(Cause.WITHDRAWN, idle="0.4", regime=regime))[1] == (logging.WARNING, rest)
+    assert tell(ended(ExitEndReason.WITHDRAWN, idle="0.4", regime=regime))[1] == (logging.WARNING, rest)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +270,7 @@ def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest:
             id="filled",
         ),
         pytest.param(
-            OrderWithdrawn(OWN, 8, Side.SELL, D("2552.01"), D("0.4"), D(1)),
+            OrderCancelled(OWN, 8, Side.SELL, D("2552.01"), D("0.4"), D(1)),
             logging.INFO,
             f"order withdrawn: SELL 0.6000 ETH at 2552.01 FDUSD ({OWN})",
             id="withdrawn",
@@ -275,19 +282,19 @@ def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest:
             id="in doubt",
         ),
         pytest.param(
-            OrderRefused(OWN, Refusal.WOULD_TAKE, -2010, "Order would immediately match and take.", 1),
+            OrderRejected(OWN, RejectReason.WOULD_TAKE, -2010, "Order would immediately match and take.", 1),
             logging.WARNING,
             f"order refused: -2010 Order would immediately match and take. ({OWN})",
             id="refused",
         ),
         pytest.param(
-            OrderRefused(OWN, Refusal.NOT_TRADING, -2010, "Market is closed.", 2),
+            OrderRejected(OWN, RejectReason.NOT_TRADING, -2010, "Market is closed.", 2),
             logging.DEBUG,
             f"order refused: -2010 Market is closed. ({OWN})",
             id="refused again",
         ),
         pytest.param(
-            ExitEnding(Kind.TAKE_PROFIT, Side.BUY, NUMBER, Cause.STOPPED),
+            ExitEnding(ExitKind.TAKE_PROFIT, Side.BUY, NUMBER, ExitEndReason.STOPPED),
             logging.INFO,
             "take-profit ending: stopped, the price rose too far above the anchor",
             id="ending",
@@ -300,7 +307,9 @@ def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest:
         ),
     ],
 )
-def test_the_rest_is_a_line_of_the_log(news: News, level: int, line: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_rest_is_a_line_of_the_log(
+    news: TraderEvent, level: int, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     assert tell(news) == []
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(level, line)]
@@ -308,13 +317,13 @@ def test_the_rest_is_a_line_of_the_log(news: News, level: int, line: str, caplog
 
 def test_new_rules_are_worded_by_their_grid() -> None:
     sink = Sink()
-    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: 0)
+    announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0)
     announcer.rules = type(RULES)("ETHFDUSD", "ETH", "FDUSD", tick_size=D(1), step_size=D(1))
     announcer.tell(GateOpened(ShutBy.FLUSH, 2502.4, 2500.0))
     assert "2502 FDUSD" in sink.alerts[0][1]
 
 
-ESCAPING = str(OwnId(Kind.ESCAPE, NUMBER))
+ESCAPING = str(ClientOrderId(ExitKind.ESCAPE, NUMBER))
 TAKES = (
     "taker escape: SELL 1.0000 ETH at 2553.00 FDUSD or more, at once from the book: what fills costs the taker fee, "
     f"the rest is withdrawn ({ESCAPING})"
@@ -328,7 +337,7 @@ TAKES = (
             [
                 OrderPlaced(ESCAPING, 7, Side.SELL, D(2553), D(1)),
                 OrderFilled(ESCAPING, 7, Side.SELL, D(2553), D("0.4"), D(1022), D("0.6")),
-                OrderWithdrawn(ESCAPING, 7, Side.SELL, D(2553), D("0.4"), D(1)),
+                OrderCancelled(ESCAPING, 7, Side.SELL, D(2553), D("0.4"), D(1)),
             ],
             id="placed first",
         ),
@@ -337,7 +346,7 @@ TAKES = (
         ),
     ],
 )
-def test_an_order_that_may_take_is_told_of_once(news: list[News]) -> None:
+def test_an_order_that_may_take_is_told_of_once(news: list[TraderEvent]) -> None:
     assert tell(*news) == [(logging.WARNING, TAKES)]
 
 
@@ -354,23 +363,25 @@ SHOWN = StatusView("sim", RULES, "watching", regime=Regime.BASE, stop=2487.5, qu
             Unfunded(None, HELD), SHOWN, "2425.00 FDUSD are locked in orders that are not ours", id="locked by others"
         ),
         pytest.param(
-            CommandRefused(Command.FLIP, "no buying while held"),
+            CommandRefused(StrategyCommand.FLIP, "no buying while held"),
             replace(SHOWN, paused=True),
             "flip refused: paused; resume first ('r' or /resume)",
             id="paused",
         ),
     ],
 )
-def test_what_an_event_does_not_tell_is_looked_up(news: News, view: StatusView, told: str) -> None:
+def test_what_an_event_does_not_tell_is_looked_up(news: TraderEvent, view: StatusView, told: str) -> None:
     sink = Sink()
-    Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: 0, view=lambda: view).tell(news)
+    Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0, view=lambda: view).tell(news)
     assert told in sink.alerts[0][1]
 
 
 def test_a_breakout_that_no_setting_follows_says_so_and_a_flip_how_long_it_waits() -> None:
     sink = Sink()
-    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: 0, followed=[Breakout.UP], flip_patience_s=30.0)
-    for news in (UP, DOWN, ExitArmed(Kind.MANUAL, Side.BUY, NUMBER, None)):
+    announcer = Announcer(
+        RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0, followed=[Breakout.UP], flip_patience_s=30.0
+    )
+    for news in (UP, DOWN, ExitArmed(ExitKind.MANUAL, Side.BUY, NUMBER, None)):
         announcer.tell(news)
     up, down, flip = (text for _, text in sink.alerts)
     assert "nothing is done" not in up
@@ -393,31 +404,33 @@ NARROW = Squeezed(3.0, 0.05)
     ],
 )
 def test_a_price_that_rubs_along_the_channel_is_told_of_once_an_hour(
-    told: list[tuple[int, News]], alerts: int, caplog: pytest.LogCaptureFixture
+    told: list[tuple[int, TraderEvent]], alerts: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     sink, now_ms = Sink(), 0
-    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), sink, lambda: now_ms)
+    announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: now_ms)
     for now_ms, news in told:  # noqa: B007 - the announcer reads it
         announcer.tell(news)
     assert len(sink.alerts) == alerts
     assert len(caplog.records) == len(told) - alerts
 
 
-REFUSED = OrderRefused(OWN, Refusal.WOULD_TAKE, -2010, "Would take.", 1)
+REFUSED = OrderRejected(OWN, RejectReason.WOULD_TAKE, -2010, "Would take.", 1)
 
 
 @pytest.mark.parametrize(
     ("news", "refusal"),
     [
         pytest.param([REFUSED], "-2010 Would take.", id="refused"),
-        pytest.param([OrderRefused(OWN, Refusal.FILTER, 0, "filter NOTIONAL", 1)], "filter NOTIONAL", id="never sent"),
+        pytest.param(
+            [OrderRejected(OWN, RejectReason.FILTER, 0, "filter NOTIONAL", 1)], "filter NOTIONAL", id="never sent"
+        ),
         pytest.param([REFUSED, OrderPlaced(OWN, 7, Side.SELL, D(2553), D(1))], None, id="then placed"),
-        pytest.param([REFUSED, ended(Cause.WITHDRAWN)], None, id="then over"),
+        pytest.param([REFUSED, ended(ExitEndReason.WITHDRAWN)], None, id="then over"),
     ],
 )
-def test_the_last_refusal_is_remembered_until_an_order_is_taken(news: list[News], refusal: str | None) -> None:
-    announcer = Announcer(RULES, Tally("ETH", "FDUSD"), Sink(), lambda: 0)
+def test_the_last_refusal_is_remembered_until_an_order_is_taken(news: list[TraderEvent], refusal: str | None) -> None:
+    announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), Sink(), lambda: 0)
     for one in news:
         announcer.tell(one)
     assert announcer.refusal == refusal

@@ -8,19 +8,19 @@ import pytest
 from tests.execution.order_builders import RULES, D, refused, top
 from tests.execution.test_trading_core import BOOK, Bench
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime
-from trailingedge.model.market_state import Snapshots
-from trailingedge.model.order_commands import Answered
-from trailingedge.model.order_outcomes import Refusal
+from trailingedge.model.market_state import MarketState
+from trailingedge.model.order_commands import OrderReply
+from trailingedge.model.order_outcomes import RejectReason
 from trailingedge.notifications.build_status import look
-from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
-from trailingedge.risk.circuit_breakers import Breaker, Trip
+from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
+from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 
 
 def seen(bench: Bench, **given: Any) -> StatusView:
     """The look at what `bench` shows its trader."""
-    snapshots = Snapshots(10)
+    snapshots = MarketState(10)
     if bench.top is not None:
         snapshots.hear_top(bench.top, bench.heard_s)
     snapshots.hear_balances(bench.balances.values(), bench.balances_ms)
@@ -30,7 +30,7 @@ def seen(bench: Bench, **given: Any) -> StatusView:
     return look(bench.trader, snapshots, bench.now_s, **(usual | given))
 
 
-def chase_of(bench: Bench, **given: Any) -> ChaseView:
+def chase_of(bench: Bench, **given: Any) -> ExitView:
     chase = seen(bench, **given).chase
     assert chase is not None
     return chase
@@ -82,7 +82,7 @@ def test_what_holds_is_named() -> None:
     bench = Bench()
     bench.trader.paused = True
     breakers = bench.trader.guards.breakers
-    trip = Trip(Breaker.LOSSES, D(4), D(4))
+    trip = BreakerTrip(Breaker.LOSSES, D(4), D(4))
     breakers.state = dataclasses.replace(breakers.state, trips=(trip,))
     bench.beat()
     view = seen(bench)
@@ -103,7 +103,7 @@ def test_an_exit_shows_its_order() -> None:
     bench = Bench()
     bench.rest(bench.flip())
     chase = chase_of(bench)
-    assert (chase.kind, chase.price, chase.rest, chase.filled) == (Kind.MANUAL, D("100.09"), D(1), D(0))
+    assert (chase.kind, chase.price, chase.rest, chase.filled) == (ExitKind.MANUAL, D("100.09"), D(1), D(0))
     assert (chase.obstacle, chase.refusal, chase.ending) == (None, None, None)
     assert chase.age_s == pytest.approx(0.1)
 
@@ -119,7 +119,7 @@ def test_a_flush_has_no_second_stop_and_a_buy_by_hand_none_at_all() -> None:
         selling.beat()
     flushing = seen(selling)
     assert flushing.chase is not None
-    assert (flushing.chase.kind, flushing.stop) == (Kind.FLUSH, None)
+    assert (flushing.chase.kind, flushing.stop) == (ExitKind.FLUSH, None)
 
 
 def stale(bench: Bench) -> None:
@@ -146,35 +146,35 @@ def nothing(_: Bench) -> None:
     ("happens", "given", "obstacle"),
     [
         pytest.param(nothing, {}, None, id="nothing"),
-        pytest.param(stale, {}, Obstacle.NO_MARKET, id="stale"),
-        pytest.param(away, {}, Obstacle.NO_ACCOUNT, id="account away"),
-        pytest.param(not_trading, {}, Obstacle.HALTED, id="not trading"),
-        pytest.param(in_doubt, {}, Obstacle.IN_DOUBT, id="in doubt"),
-        pytest.param(nothing, {"refusal": "-2010 no"}, Obstacle.REFUSED, id="refused"),
-        pytest.param(nothing, {"budget_short": True}, Obstacle.BUDGET, id="budget"),
+        pytest.param(stale, {}, QuoteObstacle.NO_MARKET, id="stale"),
+        pytest.param(away, {}, QuoteObstacle.NO_ACCOUNT, id="account away"),
+        pytest.param(not_trading, {}, QuoteObstacle.HALTED, id="not trading"),
+        pytest.param(in_doubt, {}, QuoteObstacle.IN_DOUBT, id="in doubt"),
+        pytest.param(nothing, {"refusal": "-2010 no"}, QuoteObstacle.REFUSED, id="refused"),
+        pytest.param(nothing, {"budget_short": True}, QuoteObstacle.BUDGET, id="budget"),
     ],
 )
 def test_an_exit_that_stands_still_says_why(
-    happens: Callable[[Bench], None], given: dict[str, Any], obstacle: Obstacle | None
+    happens: Callable[[Bench], None], given: dict[str, Any], obstacle: QuoteObstacle | None
 ) -> None:
     bench = Bench()
     bench.rest(bench.flip())
     happens(bench)
     chase = chase_of(bench, **given)
     assert chase.obstacle is obstacle
-    assert chase.refusal == (given.get("refusal") if obstacle is Obstacle.REFUSED else None)
+    assert chase.refusal == (given.get("refusal") if obstacle is QuoteObstacle.REFUSED else None)
 
 
 def test_an_order_that_was_just_sent_is_on_its_way() -> None:
     bench = Bench()
     bench.flip()
-    assert chase_of(bench).obstacle is Obstacle.IN_FLIGHT
+    assert chase_of(bench).obstacle is QuoteObstacle.IN_FLIGHT
 
 
 def test_an_order_that_was_refused_is_not_on_the_book() -> None:
     bench = Bench()
     placed = bench.flip()
-    bench.trader.inbox.append(Answered(placed.tag, refused(Refusal.WOULD_TAKE)))
+    bench.trader.inbox.append(OrderReply(placed.tag, refused(RejectReason.WOULD_TAKE)))
     bench.beat(after_s=0.01)
     chase = chase_of(bench, refusal="-2010 would take")
-    assert (chase.price, chase.rest, chase.obstacle) == (None, None, Obstacle.REFUSED)
+    assert (chase.price, chase.rest, chase.obstacle) == (None, None, QuoteObstacle.REFUSED)

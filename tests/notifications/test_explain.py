@@ -8,11 +8,11 @@ import pytest
 from tests.notifications.status_views import BUYING, RULES, SELLING, D, decision_of, view_of
 from tests.strategy.strategy_harness import Life, gated, in_base, in_quote, params
 
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance
 from trailingedge.notifications.explain import why
-from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
-from trailingedge.risk.circuit_breakers import Breaker, Trip
+from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
+from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 
 BASE_STOP = "The hard stop sells when the bid falls to 2487.50 (-0.50 % in FDUSD)."
 QUOTE_STOP = "A candle that closes at 2512.56 or above shuts the gate (-0.50 % in ETH): then nothing is bought."
@@ -142,7 +142,7 @@ CASES = {
         "Not buying: -3.12 % on today's round trips, so a breaker holds until 00:00 UTC; 4 round trips in a row "
         f"lost, so a breaker holds until you resume ('r' or /resume). After that the take-profit trails from 2475.25 "
         f"on. {QUOTE_STOP}",
-        {"trips": (Trip(Breaker.DAILY_LOSS, D("0.0312"), D("0.03")), Trip(Breaker.LOSSES, D(4), D(4)))},
+        {"trips": (BreakerTrip(Breaker.DAILY_LOSS, D("0.0312"), D("0.03")), BreakerTrip(Breaker.LOSSES, D(4), D(4)))},
     ),
     "funds at the edge": Case(
         watching(in_quote, "2490", hold=True),
@@ -198,7 +198,7 @@ CASES = {
         "2455",
         "Not buying: the gate is shut since the hard stop sold at 2475.00 FDUSD; it opens when a candle closes above "
         "the channel's middle, 2462.50; the last one closed at 2455.00. A breaker holds besides.",
-        {"trips": (Trip(Breaker.DRAWDOWN, D("0.1"), D("0.1")),)},
+        {"trips": (BreakerTrip(Breaker.DRAWDOWN, D("0.1"), D("0.1")),)},
     ),
     "too little, and a reserve": Case(
         poor(),
@@ -256,27 +256,27 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
             id="behind the best price",
         ),
         pytest.param(
-            replace(SELLING, obstacle=Obstacle.IN_DOUBT),
+            replace(SELLING, obstacle=QuoteObstacle.IN_DOUBT),
             "2500.05",
             f"{HEAD}the order for 0.9000 ETH is at 2500.12 FDUSD; the exchange left a request unanswered and is being "
             f"asked what became of it. {TAKES_OVER}",
             id="in doubt",
         ),
         pytest.param(
-            replace(SELLING, price=None, rest=None, obstacle=Obstacle.REFUSED, refusal="-2010 Would take."),
+            replace(SELLING, price=None, rest=None, obstacle=QuoteObstacle.REFUSED, refusal="-2010 Would take."),
             "2500.05",
             f"{HEAD}no order is on the book, the exchange refused the last order (-2010 Would take.). {TAKES_OVER}",
             id="refused",
         ),
         pytest.param(
-            replace(SELLING, kind=Kind.MANUAL, price=None, rest=None, filled=D(0)),
+            replace(SELLING, kind=ExitKind.MANUAL, price=None, rest=None, filled=D(0)),
             "2500.05",
             "Selling on your command for 12 s, nothing filled so far: no order is on the book, one is about to be "
             f"placed. {TAKES_OVER}",
             id="no order yet",
         ),
         pytest.param(
-            replace(SELLING, kind=Kind.FLUSH),
+            replace(SELLING, kind=ExitKind.FLUSH),
             "2500.11",
             "Selling after the hard stop for 12 s, 0.1000 ETH filled so far: the order for 0.9000 ETH is at "
             "2500.12 FDUSD, the best ask; being post-only, it waits for a buyer.",
@@ -289,14 +289,14 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
             id="without a book",
         ),
         pytest.param(
-            replace(SELLING, ending=Cause.WITHDRAWN),
+            replace(SELLING, ending=ExitEndReason.WITHDRAWN),
             "2500.05",
             "The take-profit is over (withdrawn by the operator): its order is being taken off the book. Until then "
             "the hard stop is not judged.",
             id="ending",
         ),
         pytest.param(
-            replace(SELLING, ending=Cause.WITHDRAWN, price=None, rest=None),
+            replace(SELLING, ending=ExitEndReason.WITHDRAWN, price=None, rest=None),
             "2500.05",
             "The take-profit is over (withdrawn by the operator): no order of it is on the book, and it is concluded "
             "in a moment. Until then the hard stop is not judged.",
@@ -304,7 +304,7 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
         ),
     ],
 )
-def test_an_exit_says_where_its_order_is_and_why_it_is_not_filled(chase: ChaseView, bid: str | None, said: str) -> None:
+def test_an_exit_says_where_its_order_is_and_why_it_is_not_filled(chase: ExitView, bid: str | None, said: str) -> None:
     life = in_base()
     life.flip("2500")
     assert why(view_of(life, bid, chase=chase), decision_of(life)) == said
@@ -329,21 +329,21 @@ GONE = replace(SELLING, price=None, rest=None)
             id="account away",
         ),
         pytest.param(
-            replace(SELLING, ending=Cause.WITHDRAWN),
+            replace(SELLING, ending=ExitEndReason.WITHDRAWN),
             {"account_proven": False},
             "The take-profit is over (withdrawn by the operator), but the exchange cannot be reached: the order SELL "
             "0.9000 ETH at 2500.12 FDUSD may still fill until it is taken off. Until then the hard stop is not judged.",
             id="withdrawn while away",
         ),
         pytest.param(
-            replace(GONE, ending=Cause.WITHDRAWN),
+            replace(GONE, ending=ExitEndReason.WITHDRAWN),
             {"account_proven": False},
             "no order of it is on the book, and it is concluded when the account connection is back. Until then the "
             "hard stop is not judged.",
             id="withdrawn without an order while away",
         ),
         pytest.param(
-            replace(GONE, ending=Cause.WITHDRAWN),
+            replace(GONE, ending=ExitEndReason.WITHDRAWN),
             {"unpriced": True},
             "no order of it is on the book, and it is concluded when the market is heard again. Until then the hard "
             "stop is not judged.",
@@ -351,7 +351,7 @@ GONE = replace(SELLING, price=None, rest=None)
         ),
     ],
 )
-def test_while_nothing_can_be_judged_no_stop_is_promised(chase: ChaseView, shown: dict[str, Any], said: str) -> None:
+def test_while_nothing_can_be_judged_no_stop_is_promised(chase: ExitView, shown: dict[str, Any], said: str) -> None:
     life = in_base()
     life.flip("2500")
     if "unpriced" in shown:

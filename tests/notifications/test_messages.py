@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, Regime, Side, SymbolRules
 from trailingedge.notifications import account_messages, channel_messages, messages, order_messages
 
@@ -13,7 +13,7 @@ ONE = Decimal(1)
 PRICE = Decimal("2551.2")
 OWN = "TE-t-lx3k9"
 SOLD = messages.ExitResult(
-    kind=Kind.TAKE_PROFIT,
+    kind=ExitKind.TAKE_PROFIT,
     side=Side.SELL,
     filled_base=Decimal("0.5"),
     filled_quote=Decimal("1275.6"),
@@ -24,7 +24,7 @@ SOLD = messages.ExitResult(
     fees={"FDUSD": Decimal("0.30"), "BNB": Decimal(0)},
 )
 NOTHING = messages.ExitResult(
-    kind=Kind.MANUAL,
+    kind=ExitKind.MANUAL,
     side=Side.BUY,
     filled_base=Decimal(0),
     filled_quote=Decimal(0),
@@ -113,7 +113,7 @@ NOTHING = messages.ExitResult(
             ),
         ),
         (
-            messages.exit_ended(RULES, NOTHING, Cause.EXPIRED),
+            messages.exit_ended(RULES, NOTHING, ExitEndReason.EXPIRED),
             "manual flip ended: expired, no order could rest in time; nothing filled",
         ),
         (
@@ -267,11 +267,11 @@ NOTHING = messages.ExitResult(
             ),
         ),
         (
-            messages.exit_slow(RULES, Kind.MANUAL, 60.2, Decimal(0), 0.0),
+            messages.exit_slow(RULES, ExitKind.MANUAL, 60.2, Decimal(0), 0.0),
             "manual flip slow: not finished after 60 s, 0.0000 ETH filled",
         ),
         (
-            messages.exit_slow(RULES, Kind.FLUSH, 60.2, Decimal("0.3"), -0.001),
+            messages.exit_slow(RULES, ExitKind.FLUSH, 60.2, Decimal("0.3"), -0.001),
             "flush slow: not finished after 60 s, 0.3000 ETH filled, slippage 0.10 % for the better",
         ),
     ],
@@ -284,27 +284,27 @@ def test_a_change_reads(text: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "head"),
     [
-        (Kind.TAKE_PROFIT, "take-profit filled: "),
-        (Kind.FLUSH, "flush done: "),
-        (Kind.MANUAL, "manual flip filled: "),
-        (Kind.BREAKOUT, "breakout filled: "),
+        (ExitKind.TAKE_PROFIT, "take-profit filled: "),
+        (ExitKind.FLUSH, "flush done: "),
+        (ExitKind.MANUAL, "manual flip filled: "),
+        (ExitKind.BREAKOUT, "breakout filled: "),
     ],
-    ids=lambda value: value.name if isinstance(value, Kind) else "",
+    ids=lambda value: value.name if isinstance(value, ExitKind) else "",
 )
-def test_a_filled_exit_begins_with_its_name(kind: Kind, head: str) -> None:
+def test_a_filled_exit_begins_with_its_name(kind: ExitKind, head: str) -> None:
     result = messages.ExitResult(kind, Side.SELL, ONE, PRICE, 0.0, None, 1.0, 0, {})
     assert messages.exit_filled(RULES, result).startswith(head)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_kind_has_a_name(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", ExitKind)
+def test_every_kind_has_a_name(kind: ExitKind) -> None:
     assert messages.exit_armed(RULES, kind, Side.BUY).startswith(f"{messages.EXIT_NAMES[kind]} armed: ")
     assert messages.EXIT_NAMES[kind] in messages.relabelled(kind)
 
 
-@pytest.mark.parametrize("cause", Cause)
-def test_every_cause_has_words(cause: Cause) -> None:
-    assert messages.ENDINGS[cause] in messages.exit_ending(Kind.MANUAL, cause)
+@pytest.mark.parametrize("cause", ExitEndReason)
+def test_every_cause_has_words(cause: ExitEndReason) -> None:
+    assert messages.ENDINGS[cause] in messages.exit_ending(ExitKind.MANUAL, cause)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")], ids=str)
@@ -324,7 +324,7 @@ def test_the_banner_names_version_mode_pair_and_endpoints() -> None:
 
 def test_on_paper_the_word_stands_wherever_figures_could_be_taken_for_money() -> None:
     ready = messages.ready(RULES, "paper", Regime.BASE, PRICE, Decimal(0), "ws://a")
-    summary = messages.summary(RULES, messages.Summary(60.0, 0, 0, 0), "paper")
+    summary = messages.summary(RULES, messages.RunSummary(60.0, 0, 0, 0), "paper")
     assert all("PAPER" in text for text in (banner("paper", key_is_set=False), ready, summary))
     assert "PAPER" not in messages.ready(RULES, "live", Regime.BASE, PRICE, Decimal(0), "ws://a")
     assert "real money" in banner("live", key_is_set=True)
@@ -337,7 +337,7 @@ def test_a_simulation_says_so_and_with_a_key_how_to_use_it() -> None:
 
 
 def test_the_summary_tells_everything_in_order() -> None:
-    run = messages.Summary(
+    run = messages.RunSummary(
         seconds=93_784.0,
         exits=3,
         fills=9,
@@ -361,7 +361,7 @@ def test_the_summary_tells_everything_in_order() -> None:
 
 
 def test_the_summary_of_nothing_has_no_result() -> None:
-    assert messages.summary(RULES, messages.Summary(seconds=0.0, exits=0, fills=0, replaces=0)).splitlines() == [
+    assert messages.summary(RULES, messages.RunSummary(seconds=0.0, exits=0, fills=0, replaces=0)).splitlines() == [
         "summary ETHFDUSD: 0 s of market time",
         "  exits 0, fills 0, replaces 0, fees none",
         "  rejected orders: none",
@@ -432,5 +432,5 @@ def test_a_duration_is_told_as_people_tell_it(seconds: float, said: str) -> None
     ],
     ids=str,
 )
-def test_a_percentage_is_rounded_before_it_is_signed(fraction: messages.Number, said: str) -> None:
+def test_a_percentage_is_rounded_before_it_is_signed(fraction: messages.AnyNumber, said: str) -> None:
     assert messages.percent(fraction) == said

@@ -4,8 +4,8 @@ import pytest
 from tests.notifications.status_views import RULES, D, view_of
 from tests.strategy.strategy_harness import in_base
 
-from trailingedge.accounting.statistics import FinishedExit, Period
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.accounting.statistics import FinishedExit, PeriodResult
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, Regime, Side
 from trailingedge.notifications.query_answers import balance, daily_summary, today
 from trailingedge.notifications.status import StatusView
@@ -14,13 +14,15 @@ MIDNIGHT_MS = 1_782_950_400_000  # 2026-07-02 00:00 UTC
 HOUR_MS = 3_600_000
 
 
-def finished(hour: int, kind: Kind = Kind.TAKE_PROFIT, base: str = "1", result: float | None = 0.0195) -> FinishedExit:
+def finished(
+    hour: int, kind: ExitKind = ExitKind.TAKE_PROFIT, base: str = "1", result: float | None = 0.0195
+) -> FinishedExit:
     """An exit that ended at that hour; one without a fill was withdrawn."""
     return FinishedExit(
         kind=kind,
         side=Side.SELL,
         number=hour,
-        cause=Cause.FILLED if D(base) else Cause.WITHDRAWN,
+        cause=ExitEndReason.FILLED if D(base) else ExitEndReason.WITHDRAWN,
         started_ms=MIDNIGHT_MS + hour * HOUR_MS,
         ended_ms=MIDNIGHT_MS + hour * HOUR_MS + 180_000,
         base=D(base),
@@ -32,8 +34,8 @@ def finished(hour: int, kind: Kind = Kind.TAKE_PROFIT, base: str = "1", result: 
     )
 
 
-def day(*exits: FinishedExit) -> Period:
-    return Period(
+def day(*exits: FinishedExit) -> PeriodResult:
+    return PeriodResult(
         from_ms=MIDNIGHT_MS + 2 * HOUR_MS,
         to_ms=MIDNIGHT_MS + 24 * HOUR_MS - 60_000,
         exits=exits,
@@ -47,7 +49,7 @@ def day(*exits: FinishedExit) -> Period:
 
 
 def test_the_day_is_told_by_its_result_its_exits_and_what_it_left() -> None:
-    exits = finished(14), finished(20, Kind.MANUAL, base="0", result=None)
+    exits = finished(14), finished(20, ExitKind.MANUAL, base="0", result=None)
     assert daily_summary(RULES, "paper", day(*exits), Regime.QUOTE).splitlines() == [
         "daily summary 2026-07-02, PAPER ETHFDUSD:",
         "result +1.25 % in FDUSD; holding ETH -0.30 %",
@@ -59,7 +61,7 @@ def test_the_day_is_told_by_its_result_its_exits_and_what_it_left() -> None:
 
 
 def test_a_busy_day_tells_the_last_exits_and_counts_the_others() -> None:
-    exits = (finished(0, Kind.FLUSH), *(finished(hour) for hour in range(1, 11)))
+    exits = (finished(0, ExitKind.FLUSH), *(finished(hour) for hour in range(1, 11)))
     lines = daily_summary(RULES, "live", day(*exits), None).splitlines()
     assert len([line for line in lines if "take-profit: SELL" in line]) == 8
     assert lines[-2:] == ["before those 1 × flush, 2 × take-profit", "value 2600.50 FDUSD, holding nothing tradable"]

@@ -1,41 +1,48 @@
 import pytest
 from tests.notifications.status_views import RULES, D
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderRecord, OrderStatus, Regime, Side
 from trailingedge.notifications.recovery_messages import cancelled_late, note_refused, summary, taken_up
-from trailingedge.reconciliation.exit_history import History, PastExit
-from trailingedge.reconciliation.recovery import Recovered
-from trailingedge.strategy.state import Exit, Gate, Memory, ShutBy
+from trailingedge.reconciliation.exit_history import ExitHistory, HistoricalExit
+from trailingedge.reconciliation.recovery import RecoveredState
+from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
 
-IN_BASE = Memory(regime=Regime.BASE, anchor=2500.0, high=2510.0)
+IN_BASE = StrategyState(regime=Regime.BASE, anchor=2500.0, high=2510.0)
 HELD = "holding FDUSD, anchor 2500.00 FDUSD, best since 2490.00 FDUSD"
 
 
 @pytest.mark.parametrize(
     ("memory", "text"),
     [
-        pytest.param(Memory(), "first start, nothing on record", id="first start"),
+        pytest.param(StrategyState(), "first start, nothing on record", id="first start"),
         pytest.param(IN_BASE, "holding ETH, anchor 2500.00 FDUSD, best since 2510.00 FDUSD", id="in base"),
         pytest.param(
-            Memory(regime=Regime.QUOTE, anchor=1 / 2500.0, high=1 / 2490.0, gate=Gate(ShutBy.STOP, 2600.0, 0)),
+            StrategyState(
+                regime=Regime.QUOTE, anchor=1 / 2500.0, high=1 / 2490.0, gate=ReentryGate(ShutBy.STOP, 2600.0, 0)
+            ),
             f"{HELD}, gate shut",
             id="gate shut",
         ),
         pytest.param(
-            Memory(regime=Regime.QUOTE, anchor=1 / 2500.0, high=1 / 2490.0, exit=Exit(Kind.MANUAL, Side.BUY, 1, 0)),
+            StrategyState(
+                regime=Regime.QUOTE,
+                anchor=1 / 2500.0,
+                high=1 / 2490.0,
+                exit=ActiveExit(ExitKind.MANUAL, Side.BUY, 1, 0),
+            ),
             f"{HELD}, manual flip goes on",
             id="an exit goes on",
         ),
     ],
 )
-def test_where_the_last_session_left_us(memory: Memory, text: str) -> None:
-    assert summary(RULES, Recovered(memory, None, (), note_needed=False, history=History())) == text
+def test_where_the_last_session_left_us(memory: StrategyState, text: str) -> None:
+    assert summary(RULES, RecoveredState(memory, None, (), note_needed=False, history=ExitHistory())) == text
 
 
-def past(status: OrderStatus) -> PastExit:
+def past(status: OrderStatus) -> HistoricalExit:
     order = OrderRecord(7, "TE-t-1", Side.SELL, status, D(2500), D(1), D("0.4"), D(1000), 0)
-    return PastExit(1, Side.SELL, (order,))
+    return HistoricalExit(1, Side.SELL, (order,))
 
 
 def test_an_order_on_the_book_is_adopted_and_without_one_the_exit_resumes() -> None:

@@ -6,14 +6,14 @@ from tests.strategy.strategy_harness import in_quote
 
 from trailingedge.model.market import Side, SymbolRules
 from trailingedge.notifications import risk_messages
-from trailingedge.risk.circuit_breakers import Breaker, Trip
-from trailingedge.strategy.inputs import Command
+from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
+from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.signals import CommandRefused
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
 OWN = "TE-t-lx3k9"
-DAILY = Trip(Breaker.DAILY_LOSS, Decimal("0.0312"), Decimal("0.03"))
-ROW = Trip(Breaker.LOSSES, Decimal(4), Decimal(4))
+DAILY = BreakerTrip(Breaker.DAILY_LOSS, Decimal("0.0312"), Decimal("0.03"))
+ROW = BreakerTrip(Breaker.LOSSES, Decimal(4), Decimal(4))
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ ROW = Trip(Breaker.LOSSES, Decimal(4), Decimal(4))
             ),
         ),
         (
-            risk_messages.breaker_tripped(RULES, Trip(Breaker.DRAWDOWN, Decimal("0.1"), Decimal("0.1"))),
+            risk_messages.breaker_tripped(RULES, BreakerTrip(Breaker.DRAWDOWN, Decimal("0.1"), Decimal("0.1"))),
             (
                 "breaker: -10.00 % from the best of all round trips (MAX_DRAWDOWN_FRAC is 0.1); no take-profit, "
                 "no breakout, nothing bought until you resume ('r' or /resume); the hard stop keeps watching while "
@@ -42,7 +42,7 @@ ROW = Trip(Breaker.LOSSES, Decimal(4), Decimal(4))
             ),
         ),
         (
-            risk_messages.measured(Trip(Breaker.LOSSES, Decimal(1), Decimal(1))),
+            risk_messages.measured(BreakerTrip(Breaker.LOSSES, Decimal(1), Decimal(1))),
             "1 round trip in a row lost",
         ),
         (
@@ -104,8 +104,8 @@ def test_each_change_is_one_line_with_its_numbers(text: str, line: str) -> None:
         ),
     ],
 )
-def test_a_flip_refused_while_held_tells_what_holds(trips: list[Trip], paused: bool, said: str) -> None:
-    refused = in_quote().beat("2500", command=Command.FLIP, hold=True).events[-1]
+def test_a_flip_refused_while_held_tells_what_holds(trips: list[BreakerTrip], paused: bool, said: str) -> None:
+    refused = in_quote().beat("2500", command=StrategyCommand.FLIP, hold=True).events[-1]
     assert isinstance(refused, CommandRefused)
     assert risk_messages.refusal_reason(refused.reason, trips, paused=paused) == said
 

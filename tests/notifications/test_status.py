@@ -5,13 +5,13 @@ import pytest
 from tests.notifications.status_views import BUYING, RULES, SELLING, D, view_of
 from tests.strategy.strategy_harness import gated, in_base, in_quote
 
-from trailingedge.notifications.status import Obstacle, StatusView, as_data, gain_since, status
-from trailingedge.risk.circuit_breakers import Breaker, Trip
-from trailingedge.strategy.state import Gate, ShutBy
+from trailingedge.notifications.status import QuoteObstacle, StatusView, as_data, gain_since, status
+from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
+from trailingedge.strategy.state import ReentryGate, ShutBy
 
 IN_BASE = view_of(in_base(), "2510")
 IN_QUOTE = view_of(in_quote(), "2490")
-DAILY = Trip(Breaker.DAILY_LOSS, D("0.04"), D("0.03"))
+DAILY = BreakerTrip(Breaker.DAILY_LOSS, D("0.04"), D("0.03"))
 
 
 def test_the_status_leaves_out_what_is_not_known() -> None:
@@ -84,12 +84,12 @@ def test_it_fits_a_phone() -> None:
         ),
         pytest.param(replace(IN_BASE, chase=SELLING), "holding ETH, selling (take-profit) | ", id="selling, position"),
         pytest.param(
-            replace(IN_QUOTE, gate=Gate(ShutBy.FLUSH, 2475.0, 0), mid=2480.0, stop=None),
+            replace(IN_QUOTE, gate=ReentryGate(ShutBy.FLUSH, 2475.0, 0), mid=2480.0, stop=None),
             "holding FDUSD, gate shut | ",
             id="gate shut",
         ),
         pytest.param(
-            replace(IN_QUOTE, gate=Gate(ShutBy.STOP, 2475.0, 0), mid=2480.0, stop=None),
+            replace(IN_QUOTE, gate=ReentryGate(ShutBy.STOP, 2475.0, 0), mid=2480.0, stop=None),
             " | gate opens at a close below 2480.00",
             id="gate opens",
         ),
@@ -145,7 +145,7 @@ def test_the_data_is_plain_json_with_amounts_on_the_grid_as_strings() -> None:
 
 
 def test_the_data_of_an_exit_names_its_order_and_what_it_waits_for() -> None:
-    data = as_data(replace(IN_BASE, chase=replace(SELLING, obstacle=Obstacle.BUDGET)))["exit"]
+    data = as_data(replace(IN_BASE, chase=replace(SELLING, obstacle=QuoteObstacle.BUDGET)))["exit"]
     assert data == {
         "kind": "take_profit",
         "side": "SELL",

@@ -12,7 +12,7 @@ from tests.bot_api import OWNER, TOKEN, Behaviour, BotApi, refusal, serve
 from tests.notifications.telegram_harness import START_MS, TITLE, Stage, on_stage, warnings
 
 from trailingedge.core.clock import RealClock
-from trailingedge.model.operator_commands import Answer, Instruction
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.telegram import Telegram
 from trailingedge.notifications.telegram_outbox import ROOM
@@ -102,9 +102,9 @@ def test_an_owner_that_is_no_private_chat_is_told_and_not_listened_to(owner: str
 async def test_an_alert_and_an_answer_of_the_same_words_come_once(stage: Stage) -> None:
     async with stage.running() as telegram:
 
-        def obey(_: Instruction, tell: Callable[[Answer], None]) -> None:
+        def obey(_: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
             telegram.send("paused")
-            tell(Answer("paused"))
+            tell(CommandResult("paused"))
 
         stage.obey = obey
         assert await stage.converse("/balance") == ["paused"]
@@ -112,7 +112,7 @@ async def test_an_alert_and_an_answer_of_the_same_words_come_once(stage: Stage) 
 
 @on_stage
 async def test_a_mistake_of_ours_ends_neither_alerts_nor_listening(stage: Stage) -> None:
-    def fail(_: Instruction, __: Callable[[Answer], None]) -> None:
+    def fail(_: OperatorCommand, __: Callable[[CommandResult], None]) -> None:
         raise RuntimeError("a mistake")
 
     async with stage.running() as telegram:
@@ -252,8 +252,8 @@ async def test_over_loopback_alerts_arrive_and_commands_are_answered() -> None:
     api = BotApi(clock.unix_ms)
     done = asyncio.Event()
 
-    def obey(instruction: Instruction, tell: Callable[[Answer], None]) -> None:
-        tell(Answer(f"{instruction.value}: fine"))
+    def obey(instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
+        tell(CommandResult(f"{instruction.value}: fine"))
         done.set()
 
     async with serve(api) as url:

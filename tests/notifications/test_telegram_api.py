@@ -10,7 +10,7 @@ import pytest
 from tests.bot_api import TOKEN, Behaviour, BotApi, Reply, refusal, result, serve
 from tests.notifications.telegram_harness import START_MS, Stage, on_stage
 
-from trailingedge.notifications.telegram_api import BotRefused, BotUnreachable, Connector, Line
+from trailingedge.notifications.telegram_api import BotApiClient, BotRefused, BotUnreachable, Connector
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
 
@@ -23,7 +23,7 @@ async def answered(reply: Reply) -> object:
 
         return httpx.AsyncClient(transport=httpx.MockTransport(handle), trust_env=False)
 
-    line = Line("https://telegram.test", TOKEN, connect)
+    line = BotApiClient("https://telegram.test", TOKEN, connect)
     try:
         return await line.ask("getMe", {}, 1.0)
     finally:
@@ -129,7 +129,7 @@ def test_the_token_is_in_no_log_and_no_traceback(behaviour: Behaviour, caplog: p
 
 
 async def test_an_address_that_cannot_be_one_does_not_tell_the_token() -> None:
-    line = Line("ftp://telegram.test", TOKEN, Connector("http://127.0.0.1"))
+    line = BotApiClient("ftp://telegram.test", TOKEN, Connector("http://127.0.0.1"))
     with pytest.raises(BotUnreachable) as unreachable:
         await line.ask("getMe", {}, 1.0)
     assert TOKEN not in str(unreachable.value)
@@ -139,8 +139,8 @@ async def test_an_address_that_cannot_be_one_does_not_tell_the_token() -> None:
 # Over real sockets
 
 
-def real_line(url: str) -> Line:
-    return Line(url, TOKEN, Connector(url))
+def real_line(url: str) -> BotApiClient:
+    return BotApiClient(url, TOKEN, Connector(url))
 
 
 async def test_over_loopback_a_question_is_answered_and_the_library_keeps_silent(
@@ -201,4 +201,4 @@ async def test_an_answer_that_comes_packed_is_not_unpacked() -> None:
         return httpx.AsyncClient(transport=httpx.MockTransport(handle), trust_env=False)
 
     with pytest.raises(BotUnreachable, match="packed"):
-        await Line("https://telegram.test", TOKEN, connect).ask("getMe", {}, 1.0)
+        await BotApiClient("https://telegram.test", TOKEN, connect).ask("getMe", {}, 1.0)

@@ -11,7 +11,7 @@ from tests.bot_api import OWNER, Behaviour, refusal
 from tests.notifications.telegram_harness import START_MS, TITLE, Stage, on_stage, warnings
 
 from trailingedge.notifications.telegram_api import BotRefused
-from trailingedge.notifications.telegram_chat import GIVEN_UP_FOR_S, Chat, Reach
+from trailingedge.notifications.telegram_chat import GIVEN_UP_FOR_S, Chat, TelegramReachability
 from trailingedge.notifications.telegram_outbox import ROOM
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
@@ -20,7 +20,7 @@ GROUP = "-100500"
 
 @contextlib.asynccontextmanager
 async def open_chat(stage: Stage, chat_id: str = str(OWNER), seed: int = 0) -> AsyncIterator[Chat]:
-    chat = Chat(chat_id, stage.line(), TITLE, Reach(), stage.clock, Random(seed))
+    chat = Chat(chat_id, stage.line(), TITLE, TelegramReachability(), stage.clock, Random(seed))
     task = asyncio.create_task(chat.run())
     try:
         yield chat
@@ -172,7 +172,7 @@ async def test_a_message_that_telegram_does_not_take_holds_up_no_other(stage: St
 
 @on_stage
 async def test_a_wrong_token_is_for_somebody_else_to_deal_with(stage: Stage) -> None:
-    chat = Chat(str(OWNER), stage.line("1:wrong"), TITLE, Reach(), stage.clock, Random(0))
+    chat = Chat(str(OWNER), stage.line("1:wrong"), TITLE, TelegramReachability(), stage.clock, Random(0))
     chat.send("ready", logging.INFO)
     with pytest.raises(BotRefused):
         await chat.run()

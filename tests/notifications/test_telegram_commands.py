@@ -7,21 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.model.operator_commands import Answer, Instruction
-from trailingedge.notifications.telegram_commands import ACTIONS, CODE_GOOD_FOR_S, HELP, Codes, Commands, read_message
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
+from trailingedge.notifications.telegram_commands import (
+    ACTIONS,
+    CODE_GOOD_FOR_S,
+    HELP,
+    ConfirmationCodes,
+    OwnerCommands,
+    read_message,
+)
 
 
 class Owner:
     """Somebody with a phone; what he asks for is done at once."""
 
     def __init__(self) -> None:
-        self.done: list[Instruction] = []
+        self.done: list[OperatorCommand] = []
         self.told: list[str] = []
-        self.commands = Commands(self.obey, Random(7), self.told.append)
+        self.commands = OwnerCommands(self.obey, Random(7), self.told.append)
 
-    def obey(self, instruction: Instruction, tell: Callable[[Answer], None]) -> None:
+    def obey(self, instruction: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
         self.done.append(instruction)
-        tell(Answer(f"{instruction.value} done"))
+        tell(CommandResult(f"{instruction.value} done"))
 
     def say(self, text: str, now_s: float = 0.0) -> str:
         """The answer."""
@@ -38,15 +45,15 @@ class Owner:
 @pytest.mark.parametrize(
     ("text", "instruction"),
     [
-        pytest.param("/status", Instruction.STATUS, id="status"),
-        pytest.param("/why", Instruction.WHY, id="why"),
-        pytest.param("/balance", Instruction.BALANCE, id="balance"),
-        pytest.param("/today", Instruction.TODAY, id="today"),
-        pytest.param("/Why@Trailing_Bot", Instruction.WHY, id="addressed, in capitals"),
-        pytest.param("  /why please ", Instruction.WHY, id="with more words"),
+        pytest.param("/status", OperatorCommand.STATUS, id="status"),
+        pytest.param("/why", OperatorCommand.WHY, id="why"),
+        pytest.param("/balance", OperatorCommand.BALANCE, id="balance"),
+        pytest.param("/today", OperatorCommand.TODAY, id="today"),
+        pytest.param("/Why@Trailing_Bot", OperatorCommand.WHY, id="addressed, in capitals"),
+        pytest.param("  /why please ", OperatorCommand.WHY, id="with more words"),
     ],
 )
-def test_a_question_is_answered_at_once(text: str, instruction: Instruction) -> None:
+def test_a_question_is_answered_at_once(text: str, instruction: OperatorCommand) -> None:
     owner = Owner()
     assert owner.say(text) == f"{instruction.value} done"
     assert owner.done == [instruction]
@@ -55,14 +62,14 @@ def test_a_question_is_answered_at_once(text: str, instruction: Instruction) -> 
 @pytest.mark.parametrize(
     ("text", "instruction"),
     [
-        pytest.param("/pause", Instruction.PAUSE, id="pause"),
-        pytest.param("/resume", Instruction.RESUME, id="resume"),
-        pytest.param("/flip", Instruction.FLIP, id="flip"),
-        pytest.param("/stop", Instruction.QUIT, id="stop"),
-        pytest.param("/flip@trailing_bot", Instruction.FLIP, id="addressed"),
+        pytest.param("/pause", OperatorCommand.PAUSE, id="pause"),
+        pytest.param("/resume", OperatorCommand.RESUME, id="resume"),
+        pytest.param("/flip", OperatorCommand.FLIP, id="flip"),
+        pytest.param("/stop", OperatorCommand.QUIT, id="stop"),
+        pytest.param("/flip@trailing_bot", OperatorCommand.FLIP, id="addressed"),
     ],
 )
-def test_an_action_needs_the_line_that_the_bot_gives(text: str, instruction: Instruction) -> None:
+def test_an_action_needs_the_line_that_the_bot_gives(text: str, instruction: OperatorCommand) -> None:
     owner = Owner()
     line = owner.line_for(text)
     assert owner.done == []
@@ -75,7 +82,7 @@ def test_a_code_is_good_once() -> None:
     line = owner.line_for("/flip")
     owner.say(line)
     assert "not good" in owner.say(line)
-    assert owner.done == [Instruction.FLIP]
+    assert owner.done == [OperatorCommand.FLIP]
 
 
 def test_a_code_that_comes_late_does_nothing() -> None:
@@ -92,7 +99,7 @@ def test_a_code_is_good_for_its_own_command_alone() -> None:
     owner.say(f"/stop {code}")
     assert owner.done == []
     owner.say(f"/pause {code}")
-    assert owner.done == [Instruction.PAUSE]
+    assert owner.done == [OperatorCommand.PAUSE]
 
 
 def test_a_slip_of_the_thumb_does_not_cost_the_code() -> None:
@@ -100,7 +107,7 @@ def test_a_slip_of_the_thumb_does_not_cost_the_code() -> None:
     line = owner.line_for("/flip")
     owner.say(line + "0")
     owner.say(line)
-    assert owner.done == [Instruction.FLIP]
+    assert owner.done == [OperatorCommand.FLIP]
 
 
 def test_asking_again_replaces_the_code() -> None:
@@ -109,7 +116,7 @@ def test_asking_again_replaces_the_code() -> None:
     owner.say(first)
     assert owner.done == []
     owner.say(second)
-    assert owner.done == [Instruction.FLIP]
+    assert owner.done == [OperatorCommand.FLIP]
 
 
 @pytest.mark.parametrize("text", ["/start", "/help", "/help@trailing_bot"])
@@ -128,7 +135,7 @@ def test_what_is_no_command_does_nothing_and_is_told_what_there_is(text: str) ->
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(ACTIONS)), st.integers(0, 200)), max_size=12), st.randoms())
 def test_no_code_is_used_twice_or_late_or_for_another_command(asked: list[tuple[str, int]], chance: Random) -> None:
-    codes = Codes(Random(1))
+    codes = ConfirmationCodes(Random(1))
     given_s: dict[tuple[str, str], int] = {}
     now_s = 0
     for command, passes_s in asked:

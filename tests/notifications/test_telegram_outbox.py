@@ -12,10 +12,10 @@ from tests.bot_api_html import BadEntities, cleaned, shown
 from trailingedge.notifications.telegram_outbox import (
     LETTER_UNITS,
     MESSAGE_UNITS,
-    Letter,
-    Message,
+    AlertMessage,
     Outbox,
-    Pace,
+    OutgoingMessage,
+    SendRateLimit,
     clean,
     mark,
     shortened,
@@ -28,11 +28,11 @@ MARK_UP = st.text(st.sampled_from(list("<>&;/#x2\"' bi\n\ud83d\ude00\x00\u202eðŸ
 LEVELS = st.sampled_from([logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR])
 
 
-def message(*letters: tuple[str, int], left_out: int = 0, at_ms: int = NOON_MS) -> Message:
-    return Message(tuple(Letter(text, level, at_ms) for text, level in letters), left_out)
+def message(*letters: tuple[str, int], left_out: int = 0, at_ms: int = NOON_MS) -> OutgoingMessage:
+    return OutgoingMessage(tuple(AlertMessage(text, level, at_ms) for text, level in letters), left_out)
 
 
-def drained(outbox: Outbox) -> list[Message]:
+def drained(outbox: Outbox) -> list[OutgoingMessage]:
     messages = []
     while (taken := outbox.take()) is not None:
         messages.append(taken)
@@ -229,7 +229,7 @@ def test_what_is_said_twice_in_the_same_breath_is_told_once_at_its_worst() -> No
 
 
 def test_a_chat_is_written_to_once_a_second() -> None:
-    pace = Pace(group=False)
+    pace = SendRateLimit(group=False)
     assert pace.wait_s(100.0) == 0.0
     pace.sent(100.0)
     assert pace.wait_s(100.25) == 0.75
@@ -237,7 +237,7 @@ def test_a_chat_is_written_to_once_a_second() -> None:
 
 
 def test_a_group_is_written_to_twenty_times_a_minute() -> None:
-    pace = Pace(group=True)
+    pace = SendRateLimit(group=True)
     now_s = 0.0
     sent_s = []
     for _ in range(45):

@@ -7,7 +7,7 @@ import pytest
 from tests.bot_api import OWNER, TOKEN, Behaviour
 from tests.notifications.telegram_harness import START_MS, Stage, on_stage, warnings
 
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
 STRANGER = 666
@@ -18,7 +18,7 @@ GROUP = -100500
 async def test_the_owner_is_answered_in_his_chat_alone(stage: Stage) -> None:
     async with stage.running(groups=[str(GROUP)]):
         assert await stage.converse("/why") == ["why <done>"]
-    assert stage.asked == [Instruction.WHY]
+    assert stage.asked == [OperatorCommand.WHY]
     assert stage.api.texts(GROUP) == []
 
 
@@ -31,7 +31,7 @@ async def test_an_action_is_done_when_its_line_is_sent_back(stage: Stage) -> Non
         assert await stage.converse(line) == ["flip <done>"]
         [refused] = await stage.converse(line)
         assert "not good" in refused
-    assert stage.asked == [Instruction.FLIP]
+    assert stage.asked == [OperatorCommand.FLIP]
 
 
 @on_stage
@@ -79,7 +79,7 @@ async def test_what_was_said_before_the_start_is_not_heard(stage: Stage) -> None
         await asyncio.sleep(10.0)
         assert stage.asked == []
         await stage.converse("/balance")
-    assert stage.asked == [Instruction.BALANCE]
+    assert stage.asked == [OperatorCommand.BALANCE]
 
 
 def test_a_clock_of_ours_that_is_wrong_makes_nobody_deaf() -> None:
@@ -92,7 +92,7 @@ def test_a_clock_of_ours_that_is_wrong_makes_nobody_deaf() -> None:
         stage.clock = FastClock(clock._loop, START_MS)
         async with stage.running():
             await stage.converse("/why")
-        assert stage.asked == [Instruction.WHY]
+        assert stage.asked == [OperatorCommand.WHY]
 
     run_virtual(play, start_unix_ms=START_MS)
 

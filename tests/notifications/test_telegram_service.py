@@ -9,11 +9,11 @@ from tests.notifications.telegram_harness import TITLE
 
 from trailingedge.core.clock import RealClock
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.notifications.telegram_service import Phone
+from trailingedge.notifications.telegram_service import TelegramService
 
 
-def phone() -> Phone:
-    return Phone(title=TITLE, obey=lambda _instruction, _tell: None, clock=RealClock(), chance=Random(0))
+def phone() -> TelegramService:
+    return TelegramService(title=TITLE, obey=lambda _instruction, _tell: None, clock=RealClock(), chance=Random(0))
 
 
 @pytest.mark.parametrize("token", [None, ""])

@@ -11,10 +11,10 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from tests.strategy.strategy_harness import START_MS
 
 from trailingedge.core.errors import RequestRefused
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side
-from trailingedge.reconciliation.exit_history import History, past_exits, past_notes
-from trailingedge.reconciliation.timeline import Standing
+from trailingedge.reconciliation.exit_history import ExitHistory, past_exits, past_notes
+from trailingedge.reconciliation.timeline import CurrentPosition
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.websocket.event_parser import AccountPosition
 
@@ -25,10 +25,10 @@ def at(seconds: float) -> int:
     return START_MS + round(seconds * 1000)
 
 
-def standing(base: str = "1", quote: str = "0", bid: str = "100.00", seconds: float = 600.0) -> Standing:
+def standing(base: str = "1", quote: str = "0", bid: str = "100.00", seconds: float = 600.0) -> CurrentPosition:
     """How things are now."""
     top = BookTop(D(bid), D(bid) + D("0.01"))
-    return Standing(RULES, PARAMS, Holdings(D(base), D(quote)), top, at(seconds))
+    return CurrentPosition(RULES, PARAMS, Holdings(D(base), D(quote)), top, at(seconds))
 
 
 class Past:
@@ -88,15 +88,15 @@ class Past:
             )
         return order_id
 
-    def sell(self, seconds: float, price: str, number: int, kind: Kind = Kind.TAKE_PROFIT, **more: str) -> int:
+    def sell(self, seconds: float, price: str, number: int, kind: ExitKind = ExitKind.TAKE_PROFIT, **more: str) -> int:
         """A filled SELL of ours, unless `filled` says otherwise."""
         return self._exit(seconds, Side.SELL, price, number, kind, **more)
 
-    def buy(self, seconds: float, price: str, number: int, kind: Kind = Kind.TAKE_PROFIT, **more: str) -> int:
+    def buy(self, seconds: float, price: str, number: int, kind: ExitKind = ExitKind.TAKE_PROFIT, **more: str) -> int:
         """A filled BUY of ours, unless `filled` says otherwise."""
         return self._exit(seconds, Side.BUY, price, number, kind, **more)
 
-    def rests(self, seconds: float, side: Side, price: str, number: int, kind: Kind, filled: str = "0") -> int:
+    def rests(self, seconds: float, side: Side, price: str, number: int, kind: ExitKind, filled: str = "0") -> int:
         """An open order of ours."""
         status = OrderStatus.PARTIALLY_FILLED if D(filled) else OrderStatus.NEW
         return self.order(seconds, own(kind, number), side, price, filled=filled, status=status, lasts_s=0.5)
@@ -106,11 +106,11 @@ class Past:
         return self.order(seconds, "web_1", side, price, quantity, filled=quantity)
 
     def note(self, seconds: float, side: Side, ticks: int, number: int) -> int:
-        return self.order(seconds, f"{own(Kind.NOTE, number)}-{_base36(ticks)}", side, "50.00", "0.1")
+        return self.order(seconds, f"{own(ExitKind.NOTE, number)}-{_base36(ticks)}", side, "50.00", "0.1")
 
-    def history(self) -> History:
+    def history(self) -> ExitHistory:
         """All of it."""
-        return History(
+        return ExitHistory(
             exits=past_exits(self.orders, self.trades),
             notes=past_notes(self.orders, RULES.tick_size),
             foreign=tuple(
@@ -154,7 +154,7 @@ class Past:
     async def balances(self) -> AccountPosition:
         return AccountPosition(self.balances_told, at(600))
 
-    def _exit(self, seconds: float, side: Side, price: str, number: int, kind: Kind, **more: str) -> int:
+    def _exit(self, seconds: float, side: Side, price: str, number: int, kind: ExitKind, **more: str) -> int:
         quantity = more.pop("quantity", "1")
         filled = more.pop("filled", quantity)
         return self.order(seconds, own(kind, number), side, price, quantity, filled=filled)

@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.execution.order_builders import D, own, report
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, ExecutionReport, OrderStatus, Side
 from trailingedge.reconciliation.exit_ledger import OwnExit
 
@@ -29,7 +29,7 @@ def trade(
     return AccountTrade(trade_id, order_id, side, at, amount, amount * at, D(fee), fee_asset, time_ms, is_maker=True)
 
 
-def told(fill: AccountTrade, number: int, kind: Kind = Kind.TAKE_PROFIT) -> ExecutionReport:
+def told(fill: AccountTrade, number: int, kind: ExitKind = ExitKind.TAKE_PROFIT) -> ExecutionReport:
     """The same fill as an execution report of the exit `number`."""
     bare = report(
         fill.order_id,

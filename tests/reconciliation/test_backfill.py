@@ -12,7 +12,7 @@ from tests.reconciliation.account_histories import at
 
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.market import Kline
-from trailingedge.reconciliation.backfill import Lens, days_since, klines_since, length_ms
+from trailingedge.reconciliation.backfill import BackfillSpec, days_since, klines_since, length_ms
 from trailingedge.strategy.inputs import ClosedKline
 
 LENGTHS_MS = {"1s": 1000, "1m": 60_000, "5m": 300_000}
@@ -44,7 +44,7 @@ def price(ms: int) -> Decimal:
 
 def since(*turns_ms: int, now_ms: int, interval: str = "1m") -> tuple[list[ClosedKline], list[Kline], Market]:
     market = Market()
-    lens = Lens(interval, 4, lambda: DonchianChannel(3, 1))
+    lens = BackfillSpec(interval, 4, lambda: DonchianChannel(3, 1))
     closes, fine = asyncio.run(klines_since(turns_ms, now_ms, market.fetch, lens))
     return closes, fine, market
 

@@ -6,17 +6,17 @@ import pytest
 from tests.execution.order_builders import NUMBER, RULES, D, own, record, report
 from tests.reconciliation.account_histories import Past, at
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderStatus, Regime, Side
 from trailingedge.reconciliation.exit_history import as_past_exit, newest_finished, past_exits, past_notes
 
 
 def test_an_exit_is_all_orders_of_its_number_whatever_their_kind() -> None:
     past = Past()
-    past.sell(0, "101.00", NUMBER, Kind.TAKE_PROFIT, filled="0.4")
-    past.sell(5, "99.00", NUMBER, Kind.FLUSH, quantity="0.6")
+    past.sell(0, "101.00", NUMBER, ExitKind.TAKE_PROFIT, filled="0.4")
+    past.sell(5, "99.00", NUMBER, ExitKind.FLUSH, quantity="0.6")
     (exit_,) = past.history().exits
-    assert (exit_.kind, exit_.side, exit_.leaves) == (Kind.FLUSH, Side.SELL, Regime.BASE)
+    assert (exit_.kind, exit_.side, exit_.leaves) == (ExitKind.FLUSH, Side.SELL, Regime.BASE)
     assert (exit_.base, exit_.quote) == (D(1), D("40.4") + D("59.4"))
     assert exit_.average == pytest.approx(99.8)
     assert (exit_.began_ms, exit_.last_fill_ms, exit_.ended_ms) == (at(0), at(6), at(6))
@@ -25,7 +25,7 @@ def test_an_exit_is_all_orders_of_its_number_whatever_their_kind() -> None:
 def test_foreign_orders_jumpstarts_and_notes_are_no_exits() -> None:
     past = Past()
     past.foreign(0, Side.SELL, "100.00")
-    past.order(1, own(Kind.JUMPSTART), Side.BUY, "90.00")
+    past.order(1, own(ExitKind.JUMPSTART), Side.BUY, "90.00")
     past.note(2, Side.SELL, 10_000, NUMBER)
     assert past.history().exits == ()
 
@@ -33,18 +33,18 @@ def test_foreign_orders_jumpstarts_and_notes_are_no_exits() -> None:
 @pytest.mark.parametrize(
     ("kinds", "meant"),
     [
-        pytest.param("t", Kind.TAKE_PROFIT, id="as it says"),
-        pytest.param("tm", Kind.MANUAL, id="relabelled by the operator"),
-        pytest.param("tf", Kind.FLUSH, id="upgraded"),
-        pytest.param("fe", Kind.FLUSH, id="an escape is one of its orders"),
-        pytest.param("te", Kind.TAKE_PROFIT, id="an escape says nothing of its own"),
-        pytest.param("e", Kind.MANUAL, id="an escape alone"),
+        pytest.param("t", ExitKind.TAKE_PROFIT, id="as it says"),
+        pytest.param("tm", ExitKind.MANUAL, id="relabelled by the operator"),
+        pytest.param("tf", ExitKind.FLUSH, id="upgraded"),
+        pytest.param("fe", ExitKind.FLUSH, id="an escape is one of its orders"),
+        pytest.param("te", ExitKind.TAKE_PROFIT, id="an escape says nothing of its own"),
+        pytest.param("e", ExitKind.MANUAL, id="an escape alone"),
     ],
 )
-def test_the_newest_order_tells_the_kind(kinds: str, meant: Kind) -> None:
+def test_the_newest_order_tells_the_kind(kinds: str, meant: ExitKind) -> None:
     past = Past()
     for seconds, letter in enumerate(kinds):
-        past.sell(seconds, "100.00", NUMBER, Kind(letter), filled="0")
+        past.sell(seconds, "100.00", NUMBER, ExitKind(letter), filled="0")
     assert past.history().exits[0].kind is meant
 
 
@@ -89,7 +89,7 @@ def test_a_note_tells_regime_and_price_and_one_that_cannot_be_read_is_left_out()
     past = Past()
     past.note(3, Side.SELL, 10_001, NUMBER)
     past.note(4, Side.BUY, 9_999, NUMBER + 1)
-    past.order(5, own(Kind.NOTE), Side.SELL, "50.00")
+    past.order(5, own(ExitKind.NOTE), Side.SELL, "50.00")
     one, other = past_notes(past.orders, RULES.tick_size)
     assert (one.regime, one.price, one.time_ms) == (Regime.BASE, D("100.01"), at(3))
     assert (other.regime, other.price, other.number) == (Regime.QUOTE, D("99.99"), NUMBER + 1)

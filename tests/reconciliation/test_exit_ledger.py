@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.execution.order_builders import NUMBER, D, own
 from tests.reconciliation.fill_builders import MIDNIGHT_MS, told, trade
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import ExecutionType, Side
 from trailingedge.reconciliation.exit_ledger import ExitLedger, OwnExit, exit_id, own_exits
 
@@ -16,11 +16,11 @@ SELL, BUY = Side.SELL, Side.BUY
 @pytest.mark.parametrize(
     ("client_order_id", "an_exits"),
     [
-        pytest.param(own(Kind.TAKE_PROFIT), True, id="take-profit"),
-        pytest.param(own(Kind.FLUSH), True, id="flush"),
-        pytest.param(own(Kind.ESCAPE), True, id="escape"),
-        pytest.param(own(Kind.JUMPSTART), False, id="jumpstart"),
-        pytest.param(own(Kind.NOTE), False, id="note"),
+        pytest.param(own(ExitKind.TAKE_PROFIT), True, id="take-profit"),
+        pytest.param(own(ExitKind.FLUSH), True, id="flush"),
+        pytest.param(own(ExitKind.ESCAPE), True, id="escape"),
+        pytest.param(own(ExitKind.JUMPSTART), False, id="jumpstart"),
+        pytest.param(own(ExitKind.NOTE), False, id="note"),
         pytest.param("web_4711", False, id="placed by hand"),
     ],
 )
@@ -32,7 +32,7 @@ def test_an_exit_adds_up_its_fills_and_fees() -> None:
     ledger = ExitLedger()
     ledger.hear_report(told(trade(1, SELL, "0.4", "100", "0.03", time_ms=MIDNIGHT_MS), NUMBER))
     ledger.hear_report(told(trade(2, SELL, "0.6", "101", "0.05", time_ms=MIDNIGHT_MS + 5), NUMBER))
-    ledger.hear_report(told(trade(3, SELL, "0.1", "101", "0.001", "BNB"), NUMBER, Kind.FLUSH))
+    ledger.hear_report(told(trade(3, SELL, "0.1", "101", "0.001", "BNB"), NUMBER, ExitKind.FLUSH))
     ended = ledger.close(NUMBER)
     assert ended == OwnExit(
         NUMBER, SELL, D("1.1"), D("110.7"), {"FDUSD": D("0.08"), "BNB": D("0.001")}, MIDNIGHT_MS + 5

@@ -9,32 +9,32 @@ from tests.reconciliation.account_histories import Past, at
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import RequestRefused
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderRecord, Side
-from trailingedge.reconciliation.exit_history import History
+from trailingedge.reconciliation.exit_history import ExitHistory
 from trailingedge.reconciliation.history_loader import DAY_MS, PASSING, read_history
 from trailingedge.simulator.virtual_loop import run_virtual
 
 
 def timed(
     past: Past, seconds: float = 600, known: Iterable[OrderRecord] = (), *, back_to_ms: int | None = None
-) -> tuple[History, float]:
+) -> tuple[ExitHistory, float]:
     """What is read at that moment, and how many seconds were spent waiting."""
 
-    async def run(clock: Clock) -> tuple[History, float]:
+    async def run(clock: Clock) -> tuple[ExitHistory, float]:
         history = await read_history(past, RULES, at(seconds), clock, known, back_to_ms=back_to_ms)
         return history, clock.now_s()
 
     return run_virtual(run, start_unix_ms=0)
 
 
-def read(past: Past, seconds: float = 600, *, back_to_ms: int | None = None) -> History:
+def read(past: Past, seconds: float = 600, *, back_to_ms: int | None = None) -> ExitHistory:
     return timed(past, seconds, back_to_ms=back_to_ms)[0]
 
 
 def test_an_account_without_a_past_has_none() -> None:
     history = read(Past())
-    assert history == History()
+    assert history == ExitHistory()
     assert history.blank
     assert history.newest_number == 0
 
@@ -72,7 +72,7 @@ def test_an_order_that_the_list_does_not_show_yet_is_looked_up_by_its_trade() ->
 
 def test_what_was_read_at_first_hand_beats_a_list_that_lags() -> None:
     past = Past()
-    past.rests(10, Side.SELL, "101.00", NUMBER, Kind.FLUSH)
+    past.rests(10, Side.SELL, "101.00", NUMBER, ExitKind.FLUSH)
     newer = past.orders[0]
     past.orders[0] = replace(newer, time_ms=0)
     history, _ = timed(past, known=[newer])

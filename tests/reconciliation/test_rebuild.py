@@ -8,13 +8,13 @@ from tests.reconciliation.account_histories import Past, at, standing
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Kline, Regime, Side
 from trailingedge.reconciliation.rebuild import rebuild
-from trailingedge.reconciliation.timeline import Course, Standing, Turn, chart
+from trailingedge.reconciliation.timeline import CurrentPosition, PositionChange, PositionTimeline, reconstruct
 from trailingedge.strategy.bar_close import fold
 from trailingedge.strategy.inputs import ClosedKline
-from trailingedge.strategy.state import Gate, Memory, Phase, ShutBy
+from trailingedge.strategy.state import Phase, ReentryGate, ShutBy, StrategyState
 
 BASE, QUOTE = Regime.BASE, Regime.QUOTE
 CHANNEL = Channel(102.0, 98.0, full=True)
@@ -35,16 +35,16 @@ def remembered(
     tell: Callable[[Past], object],
     candles: Sequence[ClosedKline] = (),
     fine: Sequence[Kline] = (),
-    now: Standing | None = None,
-) -> Memory:
+    now: CurrentPosition | None = None,
+) -> StrategyState:
     past = Past()
     tell(past)
     now = now or standing()
-    return rebuild(chart(past.history(), now), candles, fine, now)
+    return rebuild(reconstruct(past.history(), now), candles, fine, now)
 
 
 def test_nothing_to_remember_is_a_fresh_memory() -> None:
-    assert rebuild(Course(), closes("100", "101"), (), standing()) == Memory()
+    assert rebuild(PositionTimeline(), closes("100", "101"), (), standing()) == StrategyState()
 
 
 def test_a_number_that_was_used_is_not_used_again() -> None:
@@ -83,39 +83,41 @@ def test_in_quote_the_high_is_the_lowest_price() -> None:
 @pytest.mark.parametrize(
     ("candles", "gate", "anchor"),
     [
-        pytest.param(closes("99", "99.5"), Gate(ShutBy.FLUSH, 99.0, at(11)), 99.0, id="still shut"),
+        pytest.param(closes("99", "99.5"), ReentryGate(ShutBy.FLUSH, 99.0, at(11)), 99.0, id="still shut"),
         pytest.param(closes("99", "101"), None, 101.0, id="opened by a close that crossed mid"),
-        pytest.param(closes("99", "101", "105"), Gate(ShutBy.STOP, 105.0, at(180) - 1), 101.0, id="and shut by a stop"),
-        pytest.param((), Gate(ShutBy.FLUSH, 99.0, at(11)), 99.0, id="no candle since"),
+        pytest.param(
+            closes("99", "101", "105"), ReentryGate(ShutBy.STOP, 105.0, at(180) - 1), 101.0, id="and shut by a stop"
+        ),
+        pytest.param((), ReentryGate(ShutBy.FLUSH, 99.0, at(11)), 99.0, id="no candle since"),
     ],
 )
 def test_a_finished_flush_shut_the_gate_and_closes_move_it(
-    candles: Sequence[ClosedKline], gate: Gate | None, anchor: float
+    candles: Sequence[ClosedKline], gate: ReentryGate | None, anchor: float
 ) -> None:
-    memory = remembered(lambda past: past.sell(10, "99", NUMBER, Kind.FLUSH), candles, now=standing("0", "100"))
+    memory = remembered(lambda past: past.sell(10, "99", NUMBER, ExitKind.FLUSH), candles, now=standing("0", "100"))
     assert memory.gate == gate
     assert memory.anchor == pytest.approx(1 / anchor)
 
 
 def test_a_note_moves_the_anchor_and_leaves_a_shut_gate_shut() -> None:
     def tell(past: Past) -> None:
-        past.sell(10, "99", NUMBER, Kind.FLUSH)
+        past.sell(10, "99", NUMBER, ExitKind.FLUSH)
         past.note(70, Side.BUY, 9_850, NUMBER + 1)
 
     memory = remembered(tell, closes("99", "98.8", "98.7"), now=standing("0", "100"))
     assert memory.anchor == pytest.approx(1 / 98.5)
-    assert memory.gate == Gate(ShutBy.FLUSH, 99.0, at(11))
+    assert memory.gate == ReentryGate(ShutBy.FLUSH, 99.0, at(11))
 
 
 def test_an_order_on_the_book_is_an_exit_in_progress() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90", NUMBER)
-        past.sell(70, "101", NUMBER + 1, Kind.MANUAL, filled="0.25")
-        past.rests(80, Side.SELL, "100.5", NUMBER + 1, Kind.MANUAL, filled="0.25")
+        past.sell(70, "101", NUMBER + 1, ExitKind.MANUAL, filled="0.25")
+        past.rests(80, Side.SELL, "100.5", NUMBER + 1, ExitKind.MANUAL, filled="0.25")
 
     memory = remembered(tell, closes("100", "100"))
     assert memory.exit is not None
-    assert (memory.exit.kind, memory.exit.side, memory.exit.number) == (Kind.MANUAL, Side.SELL, NUMBER + 1)
+    assert (memory.exit.kind, memory.exit.side, memory.exit.number) == (ExitKind.MANUAL, Side.SELL, NUMBER + 1)
     assert (memory.exit.started_ms, memory.exit.accounted) == (at(70), D("0.5"))
     assert (memory.phase, memory.funded, memory.holdings) == (Phase.EXITING, True, standing().holdings)
     assert memory.anchor == 90.0
@@ -124,12 +126,12 @@ def test_an_order_on_the_book_is_an_exit_in_progress() -> None:
 def test_a_flush_without_an_order_goes_on() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "105", NUMBER)
-        past.sell(70, "101", NUMBER + 1, Kind.FLUSH, filled="0")
+        past.sell(70, "101", NUMBER + 1, ExitKind.FLUSH, filled="0")
 
     assert remembered(tell).phase is Phase.FLUSHING
 
 
-def buying(past: Past, kind: Kind, *, open_order: bool, filled: str = "0.4") -> None:
+def buying(past: Past, kind: ExitKind, *, open_order: bool, filled: str = "0.4") -> None:
     past.sell(0, "99", NUMBER)
     past.buy(50, "100", NUMBER + 1, kind, filled=filled)
     if open_order:
@@ -138,11 +140,11 @@ def buying(past: Past, kind: Kind, *, open_order: bool, filled: str = "0.4") -> 
 
 def test_the_quote_stop_ends_a_take_profit_and_the_chase_withdraws_its_order() -> None:
     memory = remembered(
-        lambda past: buying(past, Kind.TAKE_PROFIT, open_order=True), closes("99", "105"), now=standing("0.4", "60")
+        lambda past: buying(past, ExitKind.TAKE_PROFIT, open_order=True), closes("99", "105"), now=standing("0.4", "60")
     )
     assert memory.exit is not None
-    assert memory.exit.ending is Cause.STOPPED
-    assert memory.gate == Gate(ShutBy.STOP, 105.0, at(120) - 1)
+    assert memory.exit.ending is ExitEndReason.STOPPED
+    assert memory.gate == ReentryGate(ShutBy.STOP, 105.0, at(120) - 1)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,9 @@ def test_the_quote_stop_ends_half_a_take_profit_for_the_side_worth_more(
     base: str, quote: str, regime: Regime, anchor: float
 ) -> None:
     memory = remembered(
-        lambda past: buying(past, Kind.TAKE_PROFIT, open_order=False), closes("99", "105"), now=standing(base, quote)
+        lambda past: buying(past, ExitKind.TAKE_PROFIT, open_order=False),
+        closes("99", "105"),
+        now=standing(base, quote),
     )
     assert memory.exit is None
     assert memory.regime is regime
@@ -164,8 +168,8 @@ def test_the_quote_stop_ends_half_a_take_profit_for_the_side_worth_more(
     assert (memory.gate is not None) is (regime is QUOTE)
 
 
-@pytest.mark.parametrize("kind", [Kind.MANUAL, Kind.BREAKOUT], ids=["manual", "breakout"])
-def test_the_quote_stop_does_not_end_other_buys(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [ExitKind.MANUAL, ExitKind.BREAKOUT], ids=["manual", "breakout"])
+def test_the_quote_stop_does_not_end_other_buys(kind: ExitKind) -> None:
     memory = remembered(
         lambda past: buying(past, kind, open_order=True), closes("99", "105"), now=standing("0.4", "60")
     )
@@ -177,18 +181,18 @@ def test_the_quote_stop_does_not_end_other_buys(kind: Kind) -> None:
 def test_a_stop_before_a_buy_that_never_filled_stays() -> None:
     def tell(past: Past) -> None:
         past.sell(0, "99", NUMBER)
-        past.buy(130, "104", NUMBER + 1, Kind.MANUAL, filled="0")
+        past.buy(130, "104", NUMBER + 1, ExitKind.MANUAL, filled="0")
 
     memory = remembered(tell, closes("99", "105"), now=standing("0", "100"))
-    assert memory.gate == Gate(ShutBy.STOP, 105.0, at(120) - 1)
+    assert memory.gate == ReentryGate(ShutBy.STOP, 105.0, at(120) - 1)
     assert memory.exit is None
 
 
 def test_it_is_the_fold_of_the_strategy_and_nothing_else() -> None:
     candles = closes("99", "97", "101", "103", "99.5", "97.5", "102.5")
-    turn = Turn(at(11), QUOTE, 99.0)
-    memory = rebuild(Course(turns=(turn,)), candles, (), standing("0", "100"))
-    folded, _ = fold(Memory().anchored(QUOTE, 99.0, at(11)), candles, PARAMS)
+    turn = PositionChange(at(11), QUOTE, 99.0)
+    memory = rebuild(PositionTimeline(turns=(turn,)), candles, (), standing("0", "100"))
+    folded, _ = fold(StrategyState().anchored(QUOTE, 99.0, at(11)), candles, PARAMS)
     assert (memory.gate, memory.anchor, memory.high) == (folded.gate, folded.anchor, folded.high)
     assert (memory.last_close, memory.last_close_ms) == (folded.last_close, folded.last_close_ms)
     assert RULES.tick_size == D("0.01")

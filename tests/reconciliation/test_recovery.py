@@ -11,13 +11,13 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side
-from trailingedge.reconciliation.backfill import Lens, length_ms
-from trailingedge.reconciliation.recovery import Ground, Recovered, recover, withdraw_leftovers
+from trailingedge.reconciliation.backfill import BackfillSpec, length_ms
+from trailingedge.reconciliation.recovery import RecoveredState, RecoveryContext, recover, withdraw_leftovers
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.state import Memory, Phase, ShutBy
+from trailingedge.strategy.state import Phase, ShutBy, StrategyState
 from trailingedge.websocket.event_parser import AccountPosition
 
 
@@ -128,7 +128,7 @@ class Market:
 
 def back(
     past: Past, *, base: str = "1", quote: str = "0", seconds: float = 600, market: Market | None = None
-) -> tuple[Recovered, Market, list[str]]:
+) -> tuple[RecoveredState, Market, list[str]]:
     """What is recovered, what of the market was asked for, and which leftovers were named."""
     fetch, named = market or Market(), []
     locked = {Side.SELL: D(0), Side.BUY: D(0)}
@@ -141,10 +141,10 @@ def back(
         Balance("FDUSD", D(quote) - locked[Side.BUY], locked[Side.BUY]),
     )
     book = BookTop(D("100.00"), D("100.01"))
-    lens = Lens("1m", 4, lambda: DonchianChannel(3, 1))
-    ground = Ground(RULES, PARAMS, lens, D(0), D(0), lambda: book, lambda: at(seconds))
+    lens = BackfillSpec("1m", 4, lambda: DonchianChannel(3, 1))
+    ground = RecoveryContext(RULES, PARAMS, lens, D(0), D(0), lambda: book, lambda: at(seconds))
 
-    async def run(clock: Clock) -> Recovered:
+    async def run(clock: Clock) -> RecoveredState:
         return await recover(past, fetch, ground, clock, lambda order: named.append(order.client_order_id))
 
     return run_virtual(run, start_unix_ms=0), fetch, named
@@ -152,7 +152,7 @@ def back(
 
 def test_a_first_start_finds_nothing_and_asks_for_no_klines() -> None:
     recovered, market, named = back(Past())
-    assert recovered.memory == Memory()
+    assert recovered.memory == StrategyState()
     assert (recovered.in_hand, recovered.alerts, recovered.note_needed) == (None, (), False)
     assert (market.asked, named) == ([], [])
 
@@ -160,8 +160,8 @@ def test_a_first_start_finds_nothing_and_asks_for_no_klines() -> None:
 def test_an_open_exit_order_is_adopted_and_everything_else_of_ours_goes() -> None:
     past = Past()
     past.buy(0, "90.00", NUMBER)
-    past.rests(10, Side.SELL, "101.00", NUMBER + 1, Kind.TAKE_PROFIT, filled="0.25")
-    past.rests(11, Side.BUY, "50.00", NUMBER + 2, Kind.JUMPSTART)
+    past.rests(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT, filled="0.25")
+    past.rests(11, Side.BUY, "50.00", NUMBER + 2, ExitKind.JUMPSTART)
     past.order(12, "web_1", Side.SELL, "200.00", "0.1", status=OrderStatus.NEW)
     recovered, _, named = back(past, base="0.85", quote="125")
     assert recovered.in_hand is not None
@@ -177,8 +177,8 @@ def test_an_open_exit_order_is_adopted_and_everything_else_of_ours_goes() -> Non
 def test_of_several_open_exits_the_newest_goes_on_and_people_are_told() -> None:
     past = Past()
     past.buy(0, "90.00", NUMBER)
-    past.rests(10, Side.SELL, "101.00", NUMBER + 1, Kind.TAKE_PROFIT)
-    past.rests(12, Side.SELL, "102.00", NUMBER + 2, Kind.MANUAL)
+    past.rests(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT)
+    past.rests(12, Side.SELL, "102.00", NUMBER + 2, ExitKind.MANUAL)
     recovered, _, named = back(past, base="3")
     assert recovered.in_hand is not None
     assert recovered.in_hand.number == NUMBER + 2
@@ -189,7 +189,7 @@ def test_of_several_open_exits_the_newest_goes_on_and_people_are_told() -> None:
 def test_an_unfinished_flush_is_resumed_without_an_order() -> None:
     past = Past()
     past.buy(0, "105.00", NUMBER)
-    past.sell(10, "100.00", NUMBER + 1, Kind.FLUSH, filled="0.5")
+    past.sell(10, "100.00", NUMBER + 1, ExitKind.FLUSH, filled="0.5")
     recovered, _, _ = back(past, base="0.5", quote="50")
     assert recovered.in_hand is not None
     assert recovered.in_hand.open_order is None
@@ -215,7 +215,7 @@ def test_klines_are_asked_for_from_the_anchor_on_and_a_little_before() -> None:
 
 def test_an_anchor_older_than_thirty_days_takes_daily_candles_and_an_open_gate() -> None:
     past = Past()
-    past.sell(0, "101.00", NUMBER, Kind.FLUSH)
+    past.sell(0, "101.00", NUMBER, ExitKind.FLUSH)
     recovered, market, _ = back(past, base="0", quote="101", seconds=40 * 86_400)
     assert len(market.asked) < 10
     assert market.asked[0][0] == "1d"
@@ -239,7 +239,7 @@ def test_candles_that_the_exchange_does_not_have_any_more_are_missed_aloud() -> 
 
 def test_a_newer_note_saves_an_old_anchor_but_not_its_gate() -> None:
     past = Past()
-    past.sell(0, "101.00", NUMBER, Kind.FLUSH)
+    past.sell(0, "101.00", NUMBER, ExitKind.FLUSH)
     past.note(35 * 86_400, Side.BUY, 10_050, NUMBER + 1)
     recovered, _, _ = back(past, base="0", quote="101", seconds=40 * 86_400)
     assert recovered.memory.anchor == 1 / 100.5
@@ -253,12 +253,12 @@ def test_an_order_that_turns_up_while_we_read_is_found_by_reading_again() -> Non
         async def balances(self) -> AccountPosition:
             if len(self.orders) == 2:
                 self.orders[1] = replace(self.orders[1], status=OrderStatus.CANCELED)
-                self.rests(12, Side.SELL, "100.50", NUMBER + 1, Kind.TAKE_PROFIT)
+                self.rests(12, Side.SELL, "100.50", NUMBER + 1, ExitKind.TAKE_PROFIT)
             return await super().balances()
 
     past = Late()
     past.buy(0, "90.00", NUMBER)
-    past.rests(10, Side.SELL, "101.00", NUMBER + 1, Kind.TAKE_PROFIT)
+    past.rests(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT)
     recovered, _, named = back(past)
     assert recovered.in_hand is not None
     assert recovered.in_hand.open_order == past.orders[2]
@@ -273,7 +273,7 @@ def test_a_past_that_the_exchange_does_not_tell_still_leaves_the_order_that_is_o
 
     past = Silent()
     past.buy(0, "90.00", NUMBER)
-    past.rests(10, Side.SELL, "101.00", NUMBER + 1, Kind.TAKE_PROFIT)
+    past.rests(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT)
     recovered, _, _ = back(past)
     assert recovered.in_hand is not None
     assert recovered.in_hand.open_order == past.orders[1]

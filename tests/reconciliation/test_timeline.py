@@ -6,38 +6,42 @@ import pytest
 from tests.execution.order_builders import NUMBER
 from tests.reconciliation.account_histories import Past, at, standing
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.reconciliation.timeline import Course, Turn, chart
+from trailingedge.reconciliation.timeline import PositionChange, PositionTimeline, reconstruct
 
 BASE, QUOTE = Regime.BASE, Regime.QUOTE
 
 
-def charted(tell: Callable[[Past], object], base: str = "1", quote: str = "0") -> Course:
+def charted(tell: Callable[[Past], object], base: str = "1", quote: str = "0") -> PositionTimeline:
     past = Past()
     tell(past)
-    return chart(past.history(), standing(base, quote))
+    return reconstruct(past.history(), standing(base, quote))
 
 
 def test_no_past_means_a_first_start_and_nothing_to_say() -> None:
-    assert charted(lambda _: None) == Course()
+    assert charted(lambda _: None) == PositionTimeline()
 
 
 def test_trades_of_others_alone_are_a_first_start_too() -> None:
-    assert charted(lambda past: past.foreign(0, Side.BUY, "100.00")) == Course()
+    assert charted(lambda past: past.foreign(0, Side.BUY, "100.00")) == PositionTimeline()
 
 
 @pytest.mark.parametrize(
     ("tell", "turn"),
     [
-        pytest.param(lambda past: past.sell(0, "101.00", NUMBER), Turn(at(1), QUOTE, 101.0), id="sold"),
+        pytest.param(lambda past: past.sell(0, "101.00", NUMBER), PositionChange(at(1), QUOTE, 101.0), id="sold"),
         pytest.param(
-            lambda past: past.sell(0, "99.00", NUMBER, Kind.FLUSH), Turn(at(1), QUOTE, 99.0, flushed=True), id="flushed"
+            lambda past: past.sell(0, "99.00", NUMBER, ExitKind.FLUSH),
+            PositionChange(at(1), QUOTE, 99.0, flushed=True),
+            id="flushed",
         ),
-        pytest.param(lambda past: past.note(0, Side.BUY, 10_050, NUMBER), Turn(at(0), QUOTE, 100.5), id="noted"),
+        pytest.param(
+            lambda past: past.note(0, Side.BUY, 10_050, NUMBER), PositionChange(at(0), QUOTE, 100.5), id="noted"
+        ),
     ],
 )
-def test_the_last_finished_exit_or_a_note_is_the_anchor(tell: Callable[[Past], object], turn: Turn) -> None:
+def test_the_last_finished_exit_or_a_note_is_the_anchor(tell: Callable[[Past], object], turn: PositionChange) -> None:
     course = charted(tell, base="0", quote="100")
     assert course.turns == (turn,)
     assert course.in_hand is None
@@ -57,43 +61,43 @@ def test_an_open_order_is_the_exit_in_hand_and_its_side_the_regime() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
         past.sell(10, "101.00", NUMBER + 1, filled="0")
-        past.rests(20, Side.SELL, "100.50", NUMBER + 1, Kind.TAKE_PROFIT, filled="0.2")
+        past.rests(20, Side.SELL, "100.50", NUMBER + 1, ExitKind.TAKE_PROFIT, filled="0.2")
 
     course = charted(tell)
     assert course.in_hand is not None
     assert (course.in_hand.number, course.in_hand.base) == (NUMBER + 1, 0 + course.in_hand.base)
-    assert course.turns == (Turn(at(1), BASE, 90.0),)
+    assert course.turns == (PositionChange(at(1), BASE, 90.0),)
     assert course.newest_number == NUMBER + 1
 
 
 @pytest.mark.parametrize(
     ("kind", "filled", "base", "resumes"),
     [
-        pytest.param(Kind.FLUSH, "0", "1", True, id="a flush, though nothing was filled"),
-        pytest.param(Kind.FLUSH, "0.4", "0.6", True, id="a flush half-way"),
-        pytest.param(Kind.FLUSH, "0.4", "0.01", False, id="a flush with only dust left"),
-        pytest.param(Kind.TAKE_PROFIT, "0.4", "0.6", True, id="another one, if some of it was filled"),
-        pytest.param(Kind.MANUAL, "0.4", "0.6", True, id="the operator's too"),
-        pytest.param(Kind.TAKE_PROFIT, "0", "1", False, id="not one that was never filled"),
+        pytest.param(ExitKind.FLUSH, "0", "1", True, id="a flush, though nothing was filled"),
+        pytest.param(ExitKind.FLUSH, "0.4", "0.6", True, id="a flush half-way"),
+        pytest.param(ExitKind.FLUSH, "0.4", "0.01", False, id="a flush with only dust left"),
+        pytest.param(ExitKind.TAKE_PROFIT, "0.4", "0.6", True, id="another one, if some of it was filled"),
+        pytest.param(ExitKind.MANUAL, "0.4", "0.6", True, id="the operator's too"),
+        pytest.param(ExitKind.TAKE_PROFIT, "0", "1", False, id="not one that was never filled"),
     ],
 )
-def test_the_newest_exit_goes_on_where_it_was_unfinished(kind: Kind, filled: str, base: str, resumes: bool) -> None:
+def test_the_newest_exit_goes_on_where_it_was_unfinished(kind: ExitKind, filled: str, base: str, resumes: bool) -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
         past.sell(10, "101.00", NUMBER + 1, kind, filled=filled)
 
     course = charted(tell, base, "100")
     assert (course.in_hand is not None) is resumes
-    assert course.turns[0] == Turn(at(1), BASE, 90.0)
+    assert course.turns[0] == PositionChange(at(1), BASE, 90.0)
 
 
 def test_what_ended_with_dust_is_finished() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
-        past.sell(10, "101.00", NUMBER + 1, Kind.FLUSH, filled="0.9")
+        past.sell(10, "101.00", NUMBER + 1, ExitKind.FLUSH, filled="0.9")
 
     course = charted(tell, "0.01", "90")  # the rest was withdrawn by its owner
-    assert course.turns[-1] == Turn(at(11), QUOTE, 101.0, flushed=True)
+    assert course.turns[-1] == PositionChange(at(11), QUOTE, 101.0, flushed=True)
 
 
 def test_a_newer_note_ends_whatever_was_unfinished() -> None:
@@ -104,7 +108,7 @@ def test_a_newer_note_ends_whatever_was_unfinished() -> None:
 
     course = charted(tell, "0.6", "40")
     assert course.in_hand is None
-    assert course.turns[-1] == Turn(at(20), BASE, 99.0)
+    assert course.turns[-1] == PositionChange(at(20), BASE, 99.0)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,7 @@ def test_half_an_exit_followed_by_another_is_judged_by_the_side_that_one_leaves(
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
         past.sell(10, "101.00", NUMBER + 1, filled="0.9" if later is Side.BUY else "0.1")
-        past.rests(20, later, "100.00", NUMBER + 2, Kind.MANUAL)
+        past.rests(20, later, "100.00", NUMBER + 2, ExitKind.MANUAL)
 
     course = charted(tell, "0.5", "50")
     assert [turn.price for turn in course.turns] == turns
@@ -134,7 +138,7 @@ def test_another_hand_that_sold_it_all_is_the_anchor() -> None:
         past.foreign(20, Side.SELL, "97.00")
 
     course = charted(tell, "0", "100")
-    assert course.turns[-1] == Turn(at(21), QUOTE, 97.0)
+    assert course.turns[-1] == PositionChange(at(21), QUOTE, 97.0)
     assert course.note_needed
 
 
@@ -144,13 +148,13 @@ def test_another_hand_that_left_enough_changes_nothing() -> None:
         past.foreign(20, Side.SELL, "97.00", "0.5")
 
     course = charted(tell, "0.5", "50")
-    assert course.turns == (Turn(at(1), BASE, 90.0),)
+    assert course.turns == (PositionChange(at(1), BASE, 90.0),)
     assert not course.note_needed
 
 
 def test_a_withdrawal_leaves_no_trace_and_is_left_to_the_first_beat() -> None:
     course = charted(lambda past: past.buy(0, "90.00", NUMBER), "0", "100")
-    assert course.turns == (Turn(at(1), BASE, 90.0),)
+    assert course.turns == (PositionChange(at(1), BASE, 90.0),)
     assert not course.note_needed
 
 
@@ -158,17 +162,17 @@ def test_an_exit_that_does_not_fit_the_anchor_takes_that_of_another_hand() -> No
     def tell(past: Past) -> None:
         past.sell(0, "101.00", NUMBER)
         past.foreign(10, Side.BUY, "98.00")
-        past.rests(20, Side.SELL, "100.00", NUMBER + 1, Kind.MANUAL)
+        past.rests(20, Side.SELL, "100.00", NUMBER + 1, ExitKind.MANUAL)
 
     course = charted(tell)
-    assert course.turns[-1] == Turn(at(11), BASE, 98.0)
+    assert course.turns[-1] == PositionChange(at(11), BASE, 98.0)
     assert course.note_needed
     assert course.alerts == ()
 
 
 def test_an_exit_whose_anchor_nobody_knows_takes_the_market_and_says_so() -> None:
-    course = charted(lambda past: past.rests(20, Side.SELL, "100.50", NUMBER, Kind.MANUAL))
-    assert course.turns == (Turn(at(600), BASE, 100.0),)
+    course = charted(lambda past: past.rests(20, Side.SELL, "100.50", NUMBER, ExitKind.MANUAL))
+    assert course.turns == (PositionChange(at(600), BASE, 100.0),)
     assert course.note_needed
     assert ["anchor" in sentence for sentence in course.alerts] == [True]
 

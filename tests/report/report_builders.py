@@ -4,10 +4,10 @@ import dataclasses
 from decimal import Decimal
 
 from trailingedge.accounting.statistics import FinishedExit
-from trailingedge.model.client_order_ids import OwnId
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.client_order_ids import ClientOrderId
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 
 D = Decimal
 MIDNIGHT_MS = 1_782_950_400_000  # 2026-07-02
@@ -20,7 +20,7 @@ def fill(
     *,
     trade_id: int,
     side: Side = Side.SELL,
-    kind: Kind = Kind.TAKE_PROFIT,
+    kind: ExitKind = ExitKind.TAKE_PROFIT,
     price: str = "2550.04",
     quantity: str = "1",
     fee: str = "0",
@@ -49,10 +49,10 @@ def finished(number: int, fills: tuple[Fill, ...], result_frac: float | None, **
         if each.commission:
             fees[each.commission_asset] = fees.get(each.commission_asset, D(0)) + each.commission
     made = FinishedExit(
-        kind=fills[0].kind if fills else Kind.MANUAL,
+        kind=fills[0].kind if fills else ExitKind.MANUAL,
         side=fills[0].side if fills else Side.BUY,
         number=number,
-        cause=Cause.FILLED,
+        cause=ExitEndReason.FILLED,
         started_ms=number,
         ended_ms=number + 12_000,
         base=sum((each.quantity for each in fills), D(0)),
@@ -69,10 +69,10 @@ def candle(minute: int, close: float) -> Candle:
     return Candle(MIDNIGHT_MS + minute * MINUTE_MS, close - 1, close + 2, close - 3, close)
 
 
-def moment(minute: int, bid: float, value: float, *, held: Regime | None = Regime.BASE, shut: bool = False) -> Moment:
+def moment(minute: int, bid: float, value: float, *, held: Regime | None = Regime.BASE, shut: bool = False) -> Sample:
     closed_ms = MIDNIGHT_MS + (minute + 1) * MINUTE_MS - 1
     known = held is not None
-    return Moment(
+    return Sample(
         time_ms=closed_ms,
         bid=bid,
         value=value,
@@ -88,7 +88,7 @@ def moment(minute: int, bid: float, value: float, *, held: Regime | None = Regim
     )
 
 
-def a_story() -> Story:
+def a_story() -> RunReport:
     """One ETH of 2500 is sold at 2550.04 in two fills, bought back the next day at 2501, and a sale is under way."""
     sold_at, bought_at, selling_at = (
         MIDNIGHT_MS + 600_000,
@@ -104,16 +104,16 @@ def a_story() -> Story:
             bought_at,
             trade_id=3,
             side=Side.BUY,
-            kind=Kind.FLUSH,
+            kind=ExitKind.FLUSH,
             price="2501",
             quantity="1.0188",
             fee="0.0000001",
             fee_asset="ETH",
         ),
     )
-    under_way = (fill(selling_at, trade_id=4, kind=Kind.MANUAL, price="2499.99", quantity="0.1000"),)
-    name = str(OwnId(Kind.TAKE_PROFIT, sold_at))
-    return Story(
+    under_way = (fill(selling_at, trade_id=4, kind=ExitKind.MANUAL, price="2499.99", quantity="0.1000"),)
+    name = str(ClientOrderId(ExitKind.TAKE_PROFIT, sold_at))
+    return RunReport(
         symbol="ETHFDUSD",
         base_asset="ETH",
         quote_asset="FDUSD",
@@ -123,14 +123,14 @@ def a_story() -> Story:
         settings={"SYMBOL": "ETHFDUSD", "FEE": ""},
         exits=(
             finished(sold_at, sold, 0.02),
-            finished(bought_at - 60_000, (), None, cause=Cause.EXPIRED, slippage_frac=None, replaces=0),
-            finished(bought_at, bought, -0.001, cause=Cause.DUST, slippage_frac=-0.0004),
+            finished(bought_at - 60_000, (), None, cause=ExitEndReason.EXPIRED, slippage_frac=None, replaces=0),
+            finished(bought_at, bought, -0.001, cause=ExitEndReason.DUST, slippage_frac=-0.0004),
         ),
         fills=(*sold, *bought, *under_way),
         orders=(
-            OrderEvent(sold_at, "placed", Side.SELL, D("2552.00"), D(1), name),
-            OrderEvent(sold_at + 4000, "replaced", Side.SELL, D("2551.01"), D(1), name),
-            OrderEvent(sold_at + 8000, "replaced", Side.SELL, D("2550.04"), D(1), name),
+            OrderLogEntry(sold_at, "placed", Side.SELL, D("2552.00"), D(1), name),
+            OrderLogEntry(sold_at + 4000, "replaced", Side.SELL, D("2551.01"), D(1), name),
+            OrderLogEntry(sold_at + 8000, "replaced", Side.SELL, D("2550.04"), D(1), name),
         ),
         candles=(candle(0, 2500), candle(1, 2550), candle(1441, 2501), candle(1442, 2500)),
         moments=(
@@ -150,7 +150,7 @@ def a_story() -> Story:
     )
 
 
-def a_quiet_story() -> Story:
+def a_quiet_story() -> RunReport:
     """Nothing was done, and nothing is known of the market but its ends; it was not even worth anything."""
     return dataclasses.replace(
         a_story(),
@@ -169,13 +169,13 @@ def a_quiet_story() -> Story:
     )
 
 
-def a_one_sided_story() -> Story:
+def a_one_sided_story() -> RunReport:
     """It sold, and never bought back; the fees came in three assets at once."""
     story = a_story()
     return dataclasses.replace(story, exits=story.exits[:1], fills=story.fills[:2], gaps=())
 
 
-def a_long_story() -> Story:
+def a_long_story() -> RunReport:
     """A month without a market in it, gaps without number, fees in three assets, and an exit that went on and on."""
     story = a_story()
     number = MIDNIGHT_MS + 1_200_000
@@ -184,7 +184,7 @@ def a_long_story() -> Story:
         fill(number, trade_id=6, quantity="0.00000001", fee="0.00123456", fee_asset="ETH"),
         fill(number, trade_id=7, quantity="1", fee="1234.56789012"),
     )
-    long = finished(number, fills, 0.5, cause=Cause.VANISHED)
+    long = finished(number, fills, 0.5, cause=ExitEndReason.VANISHED)
     gaps = tuple(f"{count} 1m klines missing: 2026-07-02 01:00 to 2026-07-02 05:00 UTC" for count in range(40))
     return dataclasses.replace(
         story,

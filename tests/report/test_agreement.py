@@ -18,7 +18,7 @@ from trailingedge.model.market import plain
 from trailingedge.notifications.messages import amounts, figure, lasting, percent
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.json_output import as_data
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 from trailingedge.report.tables import missing, slippage
 from trailingedge.report.terminal import summary_text
 from trailingedge.report.totals import rules
@@ -33,11 +33,11 @@ DAY_COLUMNS = 7
 WIDE = 1000  # letters, so that each row is one line
 
 
-def ledger(story: Story) -> list[dict[str, str]]:
+def ledger(story: RunReport) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(as_csv(story))))
 
 
-def data(story: Story) -> dict[str, Any]:
+def data(story: RunReport) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(json.dumps(as_data(story), allow_nan=False))
     return told
 
@@ -49,14 +49,14 @@ def rows(told: Reading, columns: int) -> list[list[str]]:
     return list(takewhile(lambda row: len(row) in (1, columns), below))
 
 
-def lines(story: Story, heading: str) -> list[str]:
+def lines(story: RunReport, heading: str) -> list[str]:
     """The lines of a table on the terminal, without its heading."""
     _, found, below = summary_text(story, WIDE).partition(f"\n  {heading}")
     return below.split("\n\n")[0].splitlines()[1:] if found else []
 
 
 @STORIES
-def test_the_fees_are_those_of_the_fills(story: Story) -> None:
+def test_the_fees_are_those_of_the_fills(story: RunReport) -> None:
     paid: defaultdict[str, Decimal] = defaultdict(Decimal)
     for row in ledger(story):
         paid[row["fee_asset"]] += Decimal(row["fee_amount"])
@@ -68,7 +68,7 @@ def test_the_fees_are_those_of_the_fills(story: Story) -> None:
 
 
 @STORIES
-def test_fills_exits_and_replaces_are_as_many_everywhere(story: Story) -> None:
+def test_fills_exits_and_replaces_are_as_many_everywhere(story: RunReport) -> None:
     totals = data(story)["totals"]
     assert totals["fills"] == len(ledger(story))
     assert totals["exits"] == len(data(story)["exits"]) == len(lines(story, "ended, UTC"))
@@ -80,7 +80,7 @@ def test_fills_exits_and_replaces_are_as_many_everywhere(story: Story) -> None:
 
 
 @STORIES
-def test_result_and_comparisons_are_the_same_fractions(story: Story) -> None:
+def test_result_and_comparisons_are_the_same_fractions(story: RunReport) -> None:
     totals, text, figures = data(story)["totals"], summary_text(story, WIDE), read(story).figures
     result, base, quote, drawdown = (
         percent(Decimal(repr(totals[name])))
@@ -95,7 +95,7 @@ def test_result_and_comparisons_are_the_same_fractions(story: Story) -> None:
 
 
 @STORIES
-def test_an_exit_is_the_sum_of_its_rows_in_the_ledger(story: Story) -> None:
+def test_an_exit_is_the_sum_of_its_rows_in_the_ledger(story: RunReport) -> None:
     for told in data(story)["exits"]:
         own = [row for row in ledger(story) if row["exit_id"] == told["id"]]
         assert own == [row for row in ledger(story) if row["exit_number"] == str(told["number"])]
@@ -104,7 +104,7 @@ def test_an_exit_is_the_sum_of_its_rows_in_the_ledger(story: Story) -> None:
 
 
 @STORIES
-def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(story: Story) -> None:
+def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(story: RunReport) -> None:
     exits = data(story)["exits"]
     for told, row, line in zip(exits, rows(read(story), EXIT_COLUMNS), lines(story, "ended, UTC"), strict=True):
         assert line.split() == " ".join(row).split()
@@ -123,7 +123,7 @@ def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(story: Story
 
 
 @STORIES
-def test_a_day_is_told_alike_on_terminal_and_page_and_in_the_data(story: Story) -> None:
+def test_a_day_is_told_alike_on_terminal_and_page_and_in_the_data(story: RunReport) -> None:
     told, on_page, on_terminal = data(story)["days"], rows(read(story), DAY_COLUMNS), lines(story, "day ")
     assert [" ".join(row).split() for row in on_page] == [line.split() for line in on_terminal]
     for day, row in zip(told, on_page, strict=True):
@@ -143,7 +143,7 @@ def test_a_day_is_told_alike_on_terminal_and_page_and_in_the_data(story: Story) 
 
 
 @STORIES
-def test_the_days_add_up_to_the_totals(story: Story) -> None:
+def test_the_days_add_up_to_the_totals(story: RunReport) -> None:
     told = data(story)
     days, totals = told["days"], told["totals"]
     for name in ("exits", "won", "judged", "fills"):
@@ -156,7 +156,7 @@ def test_the_days_add_up_to_the_totals(story: Story) -> None:
 
 
 @STORIES
-def test_a_day_has_as_many_fills_and_fees_as_its_rows_in_the_ledger(story: Story) -> None:
+def test_a_day_has_as_many_fills_and_fees_as_its_rows_in_the_ledger(story: RunReport) -> None:
     for day in data(story)["days"]:
         own = [row for row in ledger(story) if day["from"] <= row["time_utc"] < day["to"]]
         assert day["fills"] == len(own)
@@ -165,7 +165,7 @@ def test_a_day_has_as_many_fills_and_fees_as_its_rows_in_the_ledger(story: Story
 
 
 @STORIES
-def test_the_values_and_what_was_won_are_the_same_everywhere(story: Story) -> None:
+def test_the_values_and_what_was_won_are_the_same_everywhere(story: RunReport) -> None:
     totals, text, told = data(story)["totals"], summary_text(story, WIDE), read(story)
     first, last = (f"{figure(Decimal(totals[name]), story.tick_size)} FDUSD" for name in ("first_value", "value"))
     assert f"value {last}, result" in text
@@ -176,7 +176,7 @@ def test_the_values_and_what_was_won_are_the_same_everywhere(story: Story) -> No
 
 
 @STORIES
-def test_an_exit_has_one_name_by_which_all_four_can_be_joined(story: Story) -> None:
+def test_an_exit_has_one_name_by_which_all_four_can_be_joined(story: RunReport) -> None:
     ids = [told["id"] for told in data(story)["exits"]]
     assert [row[-1] for row in rows(read(story), EXIT_COLUMNS)] == ids
     assert [line.split()[-1] for line in lines(story, "ended, UTC")] == ids
@@ -185,7 +185,7 @@ def test_an_exit_has_one_name_by_which_all_four_can_be_joined(story: Story) -> N
 
 
 @STORIES
-def test_what_is_missing_is_told_everywhere(story: Story) -> None:
+def test_what_is_missing_is_told_everywhere(story: RunReport) -> None:
     assert data(story)["gaps"] == list(story.gaps)
     text, words = summary_text(story, WIDE), read(story).words
     assert all(gap in words and f"missing: {gap}\n" in text for gap in missing(story.gaps))

@@ -11,13 +11,13 @@ from tests.report.report_builders import a_one_sided_story, a_quiet_story, a_sto
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.report.file_format import load, save
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 
 
 @pytest.mark.parametrize(
     "story", [a_story(), a_quiet_story(), a_one_sided_story()], ids=["usual", "quiet", "one-sided"]
 )
-def test_what_was_saved_comes_back(story: Story, tmp_path: Path) -> None:
+def test_what_was_saved_comes_back(story: RunReport, tmp_path: Path) -> None:
     path = tmp_path / "a.story.json.gz"
     save(story, path)
     assert load(path) == story

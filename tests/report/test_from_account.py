@@ -10,10 +10,10 @@ from tests.reconciliation.account_histories import Past, at
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Kline, OrderStatus, Regime, Side
-from trailingedge.report.from_account import AccountPast, story_of
-from trailingedge.report.model import Story
+from trailingedge.report.from_account import AccountHistory, story_of
+from trailingedge.report.model import RunReport
 
 MINUTES = 10
 
@@ -36,10 +36,10 @@ def told(
     quote: str = "0",
     from_s: float = 0,
     openings: dict[int, Decimal] | None = None,
-) -> Story:
+) -> RunReport:
     """The story of ten minutes, at whose end the account holds that much."""
     return story_of(
-        AccountPast(
+        AccountHistory(
             rules=RULES,
             params=PARAMS,
             channel=lambda: DonchianChannel(2, 1, rolling=100),
@@ -64,13 +64,15 @@ def test_an_exit_is_made_of_its_orders_and_fills() -> None:
     past.sell(71, "102.00", NUMBER + 1)
     story = told(past, candles("100", "102"), base="0", quote="102", openings={NUMBER + 1: D("102.50")})
     (sold,) = story.exits
-    assert (sold.kind, sold.side, sold.cause) == (Kind.TAKE_PROFIT, Side.SELL, Cause.FILLED)
+    assert (sold.kind, sold.side, sold.cause) == (ExitKind.TAKE_PROFIT, Side.SELL, ExitEndReason.FILLED)
     assert (sold.started_ms, sold.ended_ms, sold.average) == (at(70), at(72), D(102))
     assert (sold.replaces, story.replaces) == (1, 1)
     assert [event.what for event in story.orders] == ["placed", "replaced"]
     assert sold.result_frac == pytest.approx(0.02)
     assert sold.slippage_frac == pytest.approx(0.5 / 102.5)
-    assert [(fill.number, fill.kind, fill.price) for fill in story.fills] == [(NUMBER + 1, Kind.TAKE_PROFIT, D(102))]
+    assert [(fill.number, fill.kind, fill.price) for fill in story.fills] == [
+        (NUMBER + 1, ExitKind.TAKE_PROFIT, D(102))
+    ]
 
 
 def test_the_next_exit_is_measured_from_the_last_ones_average() -> None:
@@ -113,7 +115,7 @@ def test_an_exit_that_ended_unfinished_is_told_as_withdrawn_and_that_this_is_a_g
     past.sell(70, "102.00", NUMBER, filled="0")
     story = told(past, candles("100"))
     (ended,) = story.exits
-    assert (ended.cause, ended.base) == (Cause.WITHDRAWN, D(0))
+    assert (ended.cause, ended.base) == (ExitEndReason.WITHDRAWN, D(0))
     assert ended.average is None
     assert ended.result_frac is None
     assert story.orders[-1].what == "withdrawn"
@@ -122,7 +124,7 @@ def test_an_exit_that_ended_unfinished_is_told_as_withdrawn_and_that_this_is_a_g
 
 def test_an_exit_under_way_is_no_exit_yet_but_its_fills_are_there() -> None:
     past = Past()
-    past.rests(500, Side.SELL, "102.00", NUMBER, Kind.TAKE_PROFIT, filled="0.4")
+    past.rests(500, Side.SELL, "102.00", NUMBER, ExitKind.TAKE_PROFIT, filled="0.4")
     story = told(past, candles("100"), base="0.6", quote="40.8")
     assert story.exits == ()
     assert [fill.quantity for fill in story.fills] == [D("0.4")]
@@ -175,7 +177,7 @@ def test_a_dusty_end_is_told_as_such() -> None:
     past = Past()
     past.sell(70, "102.00", NUMBER, quantity="1", filled="0.99")
     (sold,) = told(past, candles("100"), base="0.01", quote="100.98").exits
-    assert sold.cause is Cause.DUST
+    assert sold.cause is ExitEndReason.DUST
     assert past.orders[0].status is OrderStatus.CANCELED
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.report.column_decoder import unpacked
 from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, a_quiet_story, a_story
 
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 from trailingedge.report.page import page
 
 # Elements that have no end of their own.
@@ -61,7 +61,7 @@ class Reading(HTMLParser):
             self.words.append(data)
 
 
-def read(story: Story) -> Reading:
+def read(story: RunReport) -> Reading:
     return Reading(page(story))
 
 

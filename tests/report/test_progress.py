@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from trailingedge.report.progress import Bar, ctrl_c_heeded, seen_on
+from trailingedge.report.progress import ProgressBar, ctrl_c_heeded, seen_on
 
 
 class Terminal(io.StringIO):
@@ -13,7 +13,7 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_sees_a_bar_that_goes_away() -> None:
     terminal = Terminal()
-    bar = Bar(terminal)
+    bar = ProgressBar(terminal)
     bar.show(0.5, "2026-07-02 12:00 UTC")
     assert "[###############...............]  50 %  2026-07-02 12:00 UTC" in terminal.getvalue()
     bar.close()
@@ -22,7 +22,7 @@ def test_a_terminal_sees_a_bar_that_goes_away() -> None:
 
 def test_it_is_not_redrawn_more_often_than_anybody_can_see() -> None:
     terminal = Terminal()
-    bar = Bar(terminal)
+    bar = ProgressBar(terminal)
     for share in range(100):
         bar.show(share / 100, "")
     assert terminal.getvalue().count("\r") < 10
@@ -30,7 +30,7 @@ def test_it_is_not_redrawn_more_often_than_anybody_can_see() -> None:
 
 def test_a_pipe_sees_nothing() -> None:
     pipe = io.StringIO()
-    bar = Bar(pipe)
+    bar = ProgressBar(pipe)
     bar.show(0.5, "half of it")
     bar.close()
     assert pipe.getvalue() == ""
@@ -38,7 +38,7 @@ def test_a_pipe_sees_nothing() -> None:
 
 def test_what_a_terminal_writes_behind_it_goes_away_too() -> None:
     terminal = Terminal()
-    bar = Bar(terminal)
+    bar = ProgressBar(terminal)
     bar.show(0.5, "half")
     shown = terminal.getvalue().lstrip("\r")
     bar.close()
@@ -48,7 +48,7 @@ def test_what_a_terminal_writes_behind_it_goes_away_too() -> None:
 def test_a_session_is_shown_by_how_much_of_it_is_over_until_somebody_asks_for_an_end() -> None:
     terminal = Terminal()
     asked: list[bool] = []
-    glance = seen_on(Bar(terminal), lambda: bool(asked))
+    glance = seen_on(ProgressBar(terminal), lambda: bool(asked))
     assert glance(0.25, 3_725_000_000_000)
     assert " 25 %  1 h 2 min 5 s of the session" in terminal.getvalue()
     asked.append(True)
@@ -82,9 +82,9 @@ def test_a_request_that_came_before_is_heeded_at_once_as_well() -> None:
 def test_what_is_said_stays_on_a_line_of_its_own_and_reaches_a_pipe_too() -> None:
     terminal, pipe = Terminal(), io.StringIO()
     for stream in (terminal, pipe):
-        bar = Bar(stream)
+        bar = ProgressBar(stream)
         bar.show(0.5, "half of it")
         bar.say("not enough")
     assert terminal.getvalue().endswith("\rnot enough\n")
     assert pipe.getvalue() == "not enough\n"
-    Bar(None).say("to nobody")
+    ProgressBar(None).say("to nobody")

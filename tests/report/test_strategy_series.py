@@ -7,18 +7,18 @@ from tests.report.test_from_account import candles
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.indicators.donchian import DonchianChannel
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.reconciliation.exit_history import past_exits, past_notes
-from trailingedge.reconciliation.timeline import Chapter, turns_of
-from trailingedge.report.strategy_series import Fold, Stance
+from trailingedge.reconciliation.timeline import TimelineEntry, turns_of
+from trailingedge.report.strategy_series import StrategyPoint, StrategySeries
 
 
-def folded(past: Past, *closes: str) -> tuple[list[Stance], dict[int, float]]:
+def folded(past: Past, *closes: str) -> tuple[list[StrategyPoint], dict[int, float]]:
     """The stances over ten minutes, and the anchors of the exits."""
     exits = past_exits(past.orders, past.trades)
-    chapters: list[Chapter] = [*past_notes(past.orders, RULES.tick_size), *exits]
-    fold = Fold(turns_of(chapters, None, RULES), exits, PARAMS, lambda: DonchianChannel(2, 1, rolling=100))
+    chapters: list[TimelineEntry] = [*past_notes(past.orders, RULES.tick_size), *exits]
+    fold = StrategySeries(turns_of(chapters, None, RULES), exits, PARAMS, lambda: DonchianChannel(2, 1, rolling=100))
     return list(fold.over(candles(*closes))), fold.anchors
 
 
@@ -57,7 +57,7 @@ def test_what_is_held_after_a_sale_is_seen_from_the_other_side() -> None:
 
 def test_a_flush_shuts_the_gate_until_a_close_crosses_the_middle_and_that_is_a_new_anchor() -> None:
     past = noted()
-    past.sell(130, "97.00", NUMBER + 1, kind=Kind.FLUSH)
+    past.sell(130, "97.00", NUMBER + 1, kind=ExitKind.FLUSH)
     past.buy(500, "98.50", NUMBER + 2, quantity="0.98")
     stances, anchors = folded(past, "100", "97", "96", "96", "96", "96", "99")
     assert [stance.gate_shut for stance in stances[1:7]] == [False, True, True, True, True, False]

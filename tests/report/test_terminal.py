@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, a_long_story, a_quiet_story, a_story
 
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 from trailingedge.report.tables import GAPS_SHOWN
 from trailingedge.report.terminal import summary_text, terminal_width
 
@@ -45,7 +45,7 @@ def test_what_has_no_room_stands_below_further_in_and_so_do_its_headings() -> No
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
 @pytest.mark.parametrize("story", [a_story(), a_long_story(), a_quiet_story()], ids=["usual", "long", "quiet"])
-def test_no_line_is_wider_than_the_terminal(story: Story, width: int) -> None:
+def test_no_line_is_wider_than_the_terminal(story: RunReport, width: int) -> None:
     assert max(map(len, summary_text(story, width).splitlines())) <= width
 
 

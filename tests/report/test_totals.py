@@ -6,9 +6,9 @@ import math
 import pytest
 from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, D, a_one_sided_story, a_quiet_story, a_story, moment
 
-from trailingedge.accounting.statistics import HitRate, hit_rate
-from trailingedge.model.intent import Kind
-from trailingedge.report.model import Story
+from trailingedge.accounting.statistics import WinRate, hit_rate
+from trailingedge.model.intent import ExitKind
+from trailingedge.report.model import RunReport
 from trailingedge.report.totals import days, equity, exit_ids, rules, totals
 
 STORIES = pytest.mark.parametrize(
@@ -25,14 +25,14 @@ def test_the_totals_count_every_fill_and_every_finished_exit() -> None:
 
 
 def test_a_win_is_a_result_above_nothing_and_what_nobody_knows_is_not_judged() -> None:
-    assert hit_rate(a_story().exits) == HitRate(won=1, judged=2)
+    assert hit_rate(a_story().exits) == WinRate(won=1, judged=2)
     nothing = dataclasses.replace(a_story().exits[0], result_frac=0.0)
     assert hit_rate([nothing]).frac == 0.0
     assert hit_rate([]).frac is None
 
 
 @STORIES
-def test_the_days_add_up_to_the_whole(story: Story) -> None:
+def test_the_days_add_up_to_the_whole(story: RunReport) -> None:
     told, found = totals(story), days(story)
     assert sum(day.exits for day in found) == told.exits
     assert (sum(day.hits.won for day in found), sum(day.hits.judged for day in found)) == (
@@ -52,7 +52,7 @@ def test_a_day_begins_where_the_one_before_it_ended() -> None:
     assert first.value == 2550
     assert first.result_frac == pytest.approx(0.02)
     assert second.result_frac == pytest.approx(2547 / 2550 - 1)
-    assert (first.hits, second.hits) == (HitRate(1, 1), HitRate(0, 1))
+    assert (first.hits, second.hits) == (WinRate(1, 1), WinRate(0, 1))
 
 
 def test_what_is_dated_outside_of_the_story_is_not_lost() -> None:
@@ -77,7 +77,7 @@ def test_days_without_a_market_stand_together_and_change_nothing() -> None:
 
 def test_an_exit_that_was_upgraded_is_called_what_it_became() -> None:
     story = a_story()
-    flushed = dataclasses.replace(story.exits[0], kind=Kind.FLUSH)
+    flushed = dataclasses.replace(story.exits[0], kind=ExitKind.FLUSH)
     ids = exit_ids(dataclasses.replace(story, exits=(flushed,)))
     assert ids[flushed.number] == flushed.id != story.exits[0].id
     assert ids[story.fills[-1].number].startswith("TE-m-")  # under way

@@ -12,12 +12,12 @@ from trailingedge.risk.circuit_breakers import (
     Breaker,
     BreakerLifted,
     BreakerLimits,
-    Breakers,
     BreakerState,
+    BreakerTrip,
     BreakerTripped,
+    CircuitBreakers,
     FeeUnpriced,
-    Lot,
-    Trip,
+    OpenBuy,
     hear_exit,
     recompute,
     resume,
@@ -106,7 +106,7 @@ def test_a_sale_takes_what_was_bought_last() -> None:
     """What was bought before may long have left by another hand."""
     state = after(finished(BUY, "1", "5000"), finished(BUY, "1", "2400"), finished(SELL, "1", "2448"))
     assert state.worth == D("1.02")
-    assert state.lots == (Lot(D(1), D(5000), stake=D(5000)),)
+    assert state.lots == (OpenBuy(D(1), D(5000), stake=D(5000)),)
 
 
 def test_a_small_part_sold_at_a_loss_is_a_small_loss_and_no_round_trip_yet() -> None:
@@ -152,7 +152,7 @@ def test_an_exit_that_filled_nothing_changes_nothing() -> None:
 )
 def test_a_breaker_holds_from_its_limit_on(given: BreakerLimits, breaker: Breaker, measured: str) -> None:
     state = after(*round_trip("2500", "2400"), given=given)
-    assert state.trips == (Trip(breaker, D(measured), given.of(breaker)),)
+    assert state.trips == (BreakerTrip(breaker, D(measured), given.of(breaker)),)
     assert state.hold
     assert state.tripped == {breaker}
 
@@ -256,7 +256,7 @@ some_limits = st.builds(
 @given(trips=trips, given_limits=some_limits)
 def test_recomputed_is_what_it_was_live(trips: list[tuple[int, int, int, bool]], given_limits: BreakerLimits) -> None:
     """A life under its own breakers: buying waits until the operator resumes and the day is over."""
-    live, exits, now_ms = Breakers(given_limits), [], MIDNIGHT_MS
+    live, exits, now_ms = CircuitBreakers(given_limits), [], MIDNIGHT_MS
     rows = []
     for index, (bought, sold, hours, ends_held) in enumerate(trips):
         now_ms += hours * HOUR_MS + 1
@@ -272,7 +272,7 @@ def test_recomputed_is_what_it_was_live(trips: list[tuple[int, int, int, bool]],
             live.hear_report(told(fill, number))
             live.end(number)
         exits = list(own_exits(rows))
-        restarted = Breakers(given_limits)
+        restarted = CircuitBreakers(given_limits)
         restarted.restore(exits, now_ms)
         assert restarted.state == live.state
 
@@ -294,15 +294,15 @@ def test_a_breaker_holds_exactly_while_its_measure_says_so(
 
 
 def test_each_change_is_told_once() -> None:
-    breakers = Breakers(limits(daily="0.05", losses=1))
+    breakers = CircuitBreakers(limits(daily="0.05", losses=1))
     breakers.hear_report(told(trade(1, BUY, "1", "100"), NUMBER))
     breakers.end(NUMBER)
     breakers.hear_trade(NUMBER + 1, trade(2, SELL, "1", "90", "0.01", "BNB"))
     breakers.end(NUMBER + 1)
     assert breakers.hold
     assert breakers.news == [
-        BreakerTripped(Trip(Breaker.DAILY_LOSS, D("0.1"), D("0.05"))),
-        BreakerTripped(Trip(Breaker.LOSSES, D(1), D(1))),
+        BreakerTripped(BreakerTrip(Breaker.DAILY_LOSS, D("0.1"), D("0.05"))),
+        BreakerTripped(BreakerTrip(Breaker.LOSSES, D(1), D(1))),
         FeeUnpriced("BNB"),
     ]
     breakers.news.clear()
@@ -315,7 +315,7 @@ def test_each_change_is_told_once() -> None:
 
 
 def test_an_exit_that_outlives_a_restart_is_counted_whole() -> None:
-    breakers = Breakers(limits(losses=1))
+    breakers = CircuitBreakers(limits(losses=1))
     breakers.restore([finished(BUY, "1", "100")], MIDNIGHT_MS)
     breakers.carry_on(SELL, [(NUMBER, trade(1, SELL, "0.9", "90"))])
     breakers.hear_report(told(trade(2, SELL, "0.1", "90"), NUMBER))
@@ -325,7 +325,7 @@ def test_an_exit_that_outlives_a_restart_is_counted_whole() -> None:
 
 
 def test_a_purchase_that_outlives_a_restart_proves_that_the_operator_resumed() -> None:
-    breakers = Breakers(limits(losses=1))
+    breakers = CircuitBreakers(limits(losses=1))
     breakers.restore(round_trip("100", "90"), MIDNIGHT_MS)
     breakers.carry_on(BUY, [])
     assert breakers.news[-1] == BreakerLifted(Breaker.LOSSES)
@@ -333,7 +333,7 @@ def test_a_purchase_that_outlives_a_restart_proves_that_the_operator_resumed() -
 
 
 def test_a_fill_learned_of_after_its_exit_was_closed_counts_all_the_same_and_once() -> None:
-    breakers = Breakers(limits(losses=1))
+    breakers = CircuitBreakers(limits(losses=1))
     breakers.hear_report(told(trade(1, BUY, "1", "100"), NUMBER))
     breakers.end(NUMBER)
     breakers.end(NUMBER + 1)  # nothing is known of its fill yet
@@ -345,7 +345,7 @@ def test_a_fill_learned_of_after_its_exit_was_closed_counts_all_the_same_and_onc
 
 
 def test_a_fill_of_before_our_start_was_counted_by_the_recomputation() -> None:
-    breakers = Breakers(limits(losses=1))
+    breakers = CircuitBreakers(limits(losses=1))
     breakers.restore(round_trip("100", "110"), MIDNIGHT_MS)
     breakers.end(NUMBER + 5)
     breakers.hear_report(told(trade(2, SELL, "1", "90"), NUMBER))

@@ -7,14 +7,14 @@ from tests.execution.order_builders import NUMBER, D, own, record, report
 
 from trailingedge.model.market import OrderStatus
 from trailingedge.model.order_commands import Cancel, QueryOrder
-from trailingedge.risk.duplicate_instance import LateOrders, Word, late_exits
+from trailingedge.risk.duplicate_instance import OrderSighting, OrphanOrders, late_exits
 
 REST = report(7)
 PART = report(7, filled="0.4", status=OrderStatus.PARTIALLY_FILLED)
 
 
-def late(*order_ids: int) -> LateOrders:
-    orders = LateOrders()
+def late(*order_ids: int) -> OrphanOrders:
+    orders = OrphanOrders()
     for order_id in order_ids:
         orders.take_away(order_id, f"TE-m-{order_id}")
     return orders
@@ -57,7 +57,7 @@ def test_whatever_the_order_of_telling_the_end_counts(end: OrderStatus) -> None:
         pytest.param([record(7)], "0", id="listed alone"),
     ],
 )
-def test_what_is_on_the_book_rests(words: list[Word], filled: str) -> None:
+def test_what_is_on_the_book_rests(words: list[OrderSighting], filled: str) -> None:
     (late_exit,) = late_exits(words, {7})
     assert late_exit.open_order is not None
     assert late_exit.base == D(filled)

@@ -3,22 +3,22 @@ from typing import Any
 import pytest
 from tests.execution.order_builders import NUMBER, own, record, report
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import OrdersListed, Reconciled
-from trailingedge.risk.duplicate_instance import SecondInstance, Verdict
+from trailingedge.risk.duplicate_instance import DuplicateInstanceCheck, IdOwner
 
 STARTED_MS = NUMBER
 OURS = own(number=STARTED_MS + 500)
 RIVALS = own(number=STARTED_MS + 400)
-LATE = own(Kind.FLUSH, STARTED_MS - 60)
+LATE = own(ExitKind.FLUSH, STARTED_MS - 60)
 DAY_AFTER = STARTED_MS + 86_400_001
 NEW, PART, FILLED = OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
 CANCELED = OrderStatus.CANCELED
 
 
-def judge(told: ExecutionReport | OrderRecord, *, busy: bool = False) -> Verdict:
-    watch = SecondInstance(STARTED_MS)
+def judge(told: ExecutionReport | OrderRecord, *, busy: bool = False) -> IdOwner:
+    watch = DuplicateInstanceCheck(STARTED_MS)
     watch.own(STARTED_MS + 500)
     return watch.judge(told, busy=busy)
 
@@ -26,57 +26,57 @@ def judge(told: ExecutionReport | OrderRecord, *, busy: bool = False) -> Verdict
 @pytest.mark.parametrize(
     ("client_order_id", "status", "verdict"),
     [
-        pytest.param(OURS, NEW, Verdict.NOTHING, id="ours"),
-        pytest.param("web_4711", NEW, Verdict.NOTHING, id="placed by hand"),
-        pytest.param(RIVALS, NEW, Verdict.STOP, id="begun after our start, and not by us"),
-        pytest.param(RIVALS, FILLED, Verdict.STOP, id="so, and over already"),
-        pytest.param(LATE, NEW, Verdict.ADOPT, id="from before our start"),
-        pytest.param(LATE, PART, Verdict.ADOPT, id="so, and filled in part"),
-        pytest.param(LATE, CANCELED, Verdict.NOTHING, id="so, and over"),
-        pytest.param(own(number=DAY_AFTER), NEW, Verdict.NOTHING, id="a number that nobody can have given by now"),
-        pytest.param(own(number=DAY_AFTER - 1), NEW, Verdict.STOP, id="a number of a clock that is fast by a day"),
-        pytest.param("TE-t-zzzzzzzz", NEW, Verdict.NOTHING, id="a number out of any time"),
-        pytest.param(own(number=STARTED_MS), NEW, Verdict.ADOPT, id="from the moment of our start"),
-        pytest.param(own(Kind.JUMPSTART, STARTED_MS + 400), NEW, Verdict.NOTHING, id="a jumpstart is no exit"),
-        pytest.param(own(Kind.NOTE, STARTED_MS + 400), NEW, Verdict.NOTHING, id="nor is a note"),
+        pytest.param(OURS, NEW, IdOwner.NOTHING, id="ours"),
+        pytest.param("web_4711", NEW, IdOwner.NOTHING, id="placed by hand"),
+        pytest.param(RIVALS, NEW, IdOwner.STOP, id="begun after our start, and not by us"),
+        pytest.param(RIVALS, FILLED, IdOwner.STOP, id="so, and over already"),
+        pytest.param(LATE, NEW, IdOwner.ADOPT, id="from before our start"),
+        pytest.param(LATE, PART, IdOwner.ADOPT, id="so, and filled in part"),
+        pytest.param(LATE, CANCELED, IdOwner.NOTHING, id="so, and over"),
+        pytest.param(own(number=DAY_AFTER), NEW, IdOwner.NOTHING, id="a number that nobody can have given by now"),
+        pytest.param(own(number=DAY_AFTER - 1), NEW, IdOwner.STOP, id="a number of a clock that is fast by a day"),
+        pytest.param("TE-t-zzzzzzzz", NEW, IdOwner.NOTHING, id="a number out of any time"),
+        pytest.param(own(number=STARTED_MS), NEW, IdOwner.ADOPT, id="from the moment of our start"),
+        pytest.param(own(ExitKind.JUMPSTART, STARTED_MS + 400), NEW, IdOwner.NOTHING, id="a jumpstart is no exit"),
+        pytest.param(own(ExitKind.NOTE, STARTED_MS + 400), NEW, IdOwner.NOTHING, id="nor is a note"),
     ],
 )
 def test_an_order_is_known_by_the_number_of_its_exit(
-    client_order_id: str, status: OrderStatus, verdict: Verdict
+    client_order_id: str, status: OrderStatus, verdict: IdOwner
 ) -> None:
     assert judge(report(7, status=status, client_order_id=client_order_id)) is verdict
     assert judge(record(7, status=status, client_order_id=client_order_id)) is verdict
 
 
 def test_a_late_order_is_cancelled_while_we_have_one() -> None:
-    assert judge(report(7, client_order_id=LATE), busy=True) is Verdict.CANCEL
+    assert judge(report(7, client_order_id=LATE), busy=True) is IdOwner.CANCEL
 
 
 def test_a_rival_stops_us_whether_we_have_an_order_or_not() -> None:
-    assert judge(report(7, client_order_id=RIVALS), busy=True) is Verdict.STOP
+    assert judge(report(7, client_order_id=RIVALS), busy=True) is IdOwner.STOP
 
 
 def test_an_adopted_order_is_ours() -> None:
-    watch = SecondInstance(STARTED_MS)
+    watch = DuplicateInstanceCheck(STARTED_MS)
     watch.own(STARTED_MS - 60)
-    assert watch.judge(report(7, client_order_id=LATE), busy=True) is Verdict.NOTHING
+    assert watch.judge(report(7, client_order_id=LATE), busy=True) is IdOwner.NOTHING
 
 
 @pytest.mark.parametrize("status", [FILLED, CANCELED], ids=["filled", "canceled half-way"])
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
-        pytest.param({}, Verdict.ADOPT, id="traded since our start"),
-        pytest.param({"busy": True}, Verdict.NOTHING, id="while we have one: nothing is left to cancel"),
-        pytest.param({"time_ms": STARTED_MS - 1}, Verdict.NOTHING, id="traded before: history"),
-        pytest.param({"filled": "0"}, Verdict.NOTHING, id="never traded"),
-        pytest.param({"order_id": 8}, Verdict.NOTHING, id="read and counted by recovery"),
+        pytest.param({}, IdOwner.ADOPT, id="traded since our start"),
+        pytest.param({"busy": True}, IdOwner.NOTHING, id="while we have one: nothing is left to cancel"),
+        pytest.param({"time_ms": STARTED_MS - 1}, IdOwner.NOTHING, id="traded before: history"),
+        pytest.param({"filled": "0"}, IdOwner.NOTHING, id="never traded"),
+        pytest.param({"order_id": 8}, IdOwner.NOTHING, id="read and counted by recovery"),
     ],
 )
 def test_a_late_order_that_is_over_counts_by_what_it_traded(
-    status: OrderStatus, changes: dict[str, Any], verdict: Verdict
+    status: OrderStatus, changes: dict[str, Any], verdict: IdOwner
 ) -> None:
-    watch = SecondInstance(STARTED_MS)
+    watch = DuplicateInstanceCheck(STARTED_MS)
     watch.read([8, 9])
     told: dict[str, Any] = {"order_id": 7, "filled": "0.5", "time_ms": STARTED_MS, "busy": False} | changes
     busy = told.pop("busy")
@@ -85,15 +85,15 @@ def test_a_late_order_that_is_over_counts_by_what_it_traded(
 
 
 def test_days_later_the_numbers_of_that_day_are_taken_seriously() -> None:
-    watch = SecondInstance(STARTED_MS)
+    watch = DuplicateInstanceCheck(STARTED_MS)
     watch.tick(STARTED_MS + 5)
     watch.tick(STARTED_MS)
-    assert watch.judge(report(7, client_order_id=own(number=DAY_AFTER + 4)), busy=False) is Verdict.STOP
-    assert watch.judge(report(7, client_order_id=own(number=DAY_AFTER + 5)), busy=False) is Verdict.NOTHING
+    assert watch.judge(report(7, client_order_id=own(number=DAY_AFTER + 4)), busy=False) is IdOwner.STOP
+    assert watch.judge(report(7, client_order_id=own(number=DAY_AFTER + 5)), busy=False) is IdOwner.NOTHING
 
 
 def test_an_order_that_cannot_be_is_not_heard_of() -> None:
-    watch = SecondInstance(STARTED_MS)
+    watch = DuplicateInstanceCheck(STARTED_MS)
     nameless, rival = report(-1, client_order_id=OURS), report(7, client_order_id=RIVALS)
     absurd = record(8, client_order_id="TE-t-zzzzzzzz")
     assert watch.sift(nameless) == ()
@@ -104,11 +104,11 @@ def test_an_order_that_cannot_be_is_not_heard_of() -> None:
 
 def test_only_an_order_that_never_came_to_be_has_no_id() -> None:
     rejected = report(-1, client_order_id=OURS, status=OrderStatus.REJECTED)
-    assert SecondInstance(STARTED_MS).sift(rejected) == (rejected,)
+    assert DuplicateInstanceCheck(STARTED_MS).sift(rejected) == (rejected,)
 
 
 def test_an_adopted_order_of_an_absurd_number_is_heard_of() -> None:
-    watch = SecondInstance(STARTED_MS)
+    watch = DuplicateInstanceCheck(STARTED_MS)
     watch.own(DAY_AFTER)
     told = report(7, client_order_id=own(number=DAY_AFTER))
     assert watch.sift(told) == (told,)

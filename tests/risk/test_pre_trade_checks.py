@@ -9,43 +9,48 @@ from tests.execution.order_builders import NUMBER, RULES, D, own, record, report
 from tests.execution.test_maker_exit_at_random import WEATHERS, play, world
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.maker_exit import ChaseParams, MakerExit
-from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.model.intent import Kind, Want
+from trailingedge.execution.maker_exit import MakerExit, MakerExitParams
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.model.intent import ExitKind, OrderIntent
 from trailingedge.model.market import BookTop, OrderStatus, Regime, Side, SymbolRules
-from trailingedge.model.market_state import View
+from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import (
-    Answered,
     Cancel,
-    Command,
-    Incoming,
+    ExecutionCommand,
+    OrderInput,
+    OrderReply,
     Place,
     QueryOrder,
     QueryOrdersFrom,
-    Remedy,
+    Refresh,
     Replace,
 )
-from trailingedge.model.order_outcomes import Done, Unanswered
-from trailingedge.risk.pre_trade_checks import Invariants
+from trailingedge.model.order_outcomes import Accepted, Unanswered
+from trailingedge.risk.pre_trade_checks import PreTradeChecks
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.state import Memory
+from trailingedge.strategy.state import StrategyState
 
 SELL, BUY = Side.SELL, Side.BUY
 BOOK = top("100.00", "100.10")
 MARKET_MS = NUMBER + 60_000
 
 
-def view(book: BookTop | None = BOOK, age_s: float = 0.1, *, proven: bool = True, now_s: float = 0.0) -> View:
-    return View(now_s, MARKET_MS, book, age_s, {}, 0, proven, ())
+def view(book: BookTop | None = BOOK, age_s: float = 0.1, *, proven: bool = True, now_s: float = 0.0) -> StateView:
+    return StateView(now_s, MARKET_MS, book, age_s, {}, 0, proven, ())
 
 
 def decision(
-    base: str = "1", quote: str = "100", *, halted: bool = False, memory: Memory | None = None, known: bool = True
+    base: str = "1",
+    quote: str = "100",
+    *,
+    halted: bool = False,
+    memory: StrategyState | None = None,
+    known: bool = True,
 ) -> Decision:
     return Decision(
         acted=None,
-        memory=memory or Memory(),
+        memory=memory or StrategyState(),
         hold=False,
         halted=halted,
         u=None,
@@ -67,9 +72,9 @@ def buy(price: str | None = "100.01", quantity: str = "0.9", **changes: Any) -> 
     return sell(price, quantity, side=BUY, **changes)
 
 
-def guard(*, resting: bool = False, escape: bool = False) -> Invariants:
+def guard(*, resting: bool = False, escape: bool = False) -> PreTradeChecks:
     """With `resting` our order 7 is on the book."""
-    invariants = Invariants(stale_after_s=10.0, absent_after_s=6.0, escape=escape)
+    invariants = PreTradeChecks(stale_after_s=10.0, absent_after_s=6.0, escape=escape)
     if resting:
         invariants.hear(report(7))
     return invariants
@@ -91,10 +96,10 @@ def moved(order_id: int = 7, price: str = "100.05", quantity: str = "1") -> Repl
         pytest.param(QueryOrder(2, 7, own()), True, id="a question by order id"),
         pytest.param(QueryOrder(2, None, own()), False, id="a question by client id"),
         pytest.param(QueryOrdersFrom(2, 7, own()), True, id="a question for a list"),
-        pytest.param(Remedy.BALANCES, False, id="a remedy"),
+        pytest.param(Refresh.BALANCES, False, id="a remedy"),
     ],
 )
-def test_what_breaks_no_rule_goes_out(command: Command, resting: bool) -> None:
+def test_what_breaks_no_rule_goes_out(command: ExecutionCommand, resting: bool) -> None:
     guard(resting=resting).approve([command], view(), decision(), RULES)
 
 
@@ -116,10 +121,10 @@ def test_what_breaks_no_rule_goes_out(command: Command, resting: bool) -> None:
         pytest.param(Cancel(2, 8, own()), True, "not known to be ours", id="a cancel of another's order"),
         pytest.param(QueryOrder(2, 8, own()), True, "not known to be ours", id="a question about another's order"),
         pytest.param(Cancel(2, 7, "web_4711"), True, "no id of an exit", id="a cancel under another's name"),
-        pytest.param(sell(client_order_id=own(Kind.NOTE)), False, "no id of an exit", id="a note is no exit"),
+        pytest.param(sell(client_order_id=own(ExitKind.NOTE)), False, "no id of an exit", id="a note is no exit"),
     ],
 )
-def test_what_breaks_a_rule_does_not(command: Command, resting: bool, reason: str) -> None:
+def test_what_breaks_a_rule_does_not(command: ExecutionCommand, resting: bool, reason: str) -> None:
     invariants = guard(resting=resting)
     with pytest.raises(BrokenInvariant, match=reason):
         invariants.approve([command], view(), decision(), RULES)
@@ -134,7 +139,7 @@ def test_what_breaks_a_rule_does_not(command: Command, resting: bool, reason: st
         pytest.param(view(proven=False), "unproven", id="account unproven"),
     ],
 )
-def test_nothing_is_ordered_on_stale_data(seen: View, reason: str) -> None:
+def test_nothing_is_ordered_on_stale_data(seen: StateView, reason: str) -> None:
     for command in (sell(), moved()):
         with pytest.raises(BrokenInvariant, match=reason):
             guard(resting=isinstance(command, Replace)).approve([command], seen, decision(), RULES)
@@ -176,7 +181,7 @@ def test_one_request_at_a_time() -> None:
 def test_a_second_order_waits_until_the_first_can_no_longer_come() -> None:
     invariants = guard()
     invariants.approve([sell()], view(), decision(), RULES)
-    invariants.hear(Answered(1, Unanswered("timeout")))
+    invariants.hear(OrderReply(1, Unanswered("timeout")))
     with pytest.raises(BrokenInvariant, match="may still be executed"):
         invariants.approve([sell(tag=2)], view(now_s=5.9), decision(), RULES)
     invariants.approve([sell(tag=2)], view(now_s=6.0), decision(), RULES)
@@ -185,7 +190,7 @@ def test_a_second_order_waits_until_the_first_can_no_longer_come() -> None:
 def test_an_order_follows_one_that_is_over() -> None:
     invariants = guard()
     invariants.approve([sell()], view(), decision(), RULES)
-    invariants.hear(Answered(1, Done(record(7))))
+    invariants.hear(OrderReply(1, Accepted(record(7))))
     invariants.hear(report(7, filled="0.4", status=OrderStatus.CANCELED))
     invariants.approve([sell(quantity="0.6", tag=2)], view(now_s=1.0), decision("0.6"), RULES)
 
@@ -195,7 +200,7 @@ def test_an_order_follows_one_that_is_over() -> None:
 
 def in_regime(regime: Regime, high: float, anchor_ms: int = 1, *, funded: bool = True) -> Decision:
     anchor = 90.0 if regime is Regime.BASE else 1 / 120.0
-    return decision(memory=Memory(regime=regime, anchor=anchor, high=high, anchor_ms=anchor_ms, funded=funded))
+    return decision(memory=StrategyState(regime=regime, anchor=anchor, high=high, anchor_ms=anchor_ms, funded=funded))
 
 
 @pytest.mark.parametrize(
@@ -229,12 +234,12 @@ def test_the_high_does_not_fall_while_the_anchor_stays() -> None:
         pytest.param(view(top("110.00", "110.10"), 10.0), in_regime(Regime.BASE, 100.0), id="a stale book"),
         pytest.param(
             view(top("110.00", "110.10")),
-            decision(halted=True, memory=Memory(regime=Regime.BASE, high=1.0, funded=True)),
+            decision(halted=True, memory=StrategyState(regime=Regime.BASE, high=1.0, funded=True)),
             id="halted",
         ),
     ],
 )
-def test_the_high_owes_nothing_to(seen: View, decided: Decision) -> None:
+def test_the_high_owes_nothing_to(seen: StateView, decided: Decision) -> None:
     invariants = guard()
     invariants.approve([], view(), in_regime(Regime.BASE, 100.0), RULES)
     invariants.approve([], seen, decided, RULES)
@@ -253,15 +258,15 @@ def test_after_a_halt_the_operator_can_go_on_with_the_high_there_is() -> None:
 class Guarded(MakerExit):
     """A chaser whose every command is looked at once more. It is told what it may spend by the want."""
 
-    def __init__(self, params: ChaseParams) -> None:
-        super().__init__(RULES, OrderBudget(0.2), params)
+    def __init__(self, params: MakerExitParams) -> None:
+        super().__init__(RULES, OrderRateBudget(0.2), params)
         self.invariants = guard(escape=params.escape_after_s > 0)
 
-    def hear(self, event: Incoming, now_s: float) -> None:
+    def hear(self, event: OrderInput, now_s: float) -> None:
         self.invariants.hear(event)
         super().hear(event, now_s)
 
-    def toward(self, want: Want | None, top: BookTop | None, now_s: float, **how: Any) -> list[Command]:
+    def toward(self, want: OrderIntent | None, top: BookTop | None, now_s: float, **how: Any) -> list[ExecutionCommand]:
         commands = super().toward(want, top, now_s, **how)
         funds = "0" if want is None else str(want.funds)
         self.invariants.approve(commands, view(top, now_s=now_s), decision(funds, funds), self.rules)

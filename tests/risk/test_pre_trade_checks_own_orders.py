@@ -5,23 +5,23 @@ from collections.abc import Callable
 import pytest
 from tests.execution.order_builders import D, own, record, refused, report
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.model.order_commands import (
-    Answered,
     Cancel,
+    OrderReply,
     OrdersListed,
     Place,
     QueryOrder,
     QueryOrdersFrom,
     Replace,
-    ReplaceAnswered,
+    ReplaceReply,
 )
-from trailingedge.model.order_outcomes import Done, NotTried, Refusal, ReplaceOutcome, Unanswered
-from trailingedge.risk.pre_trade_checks import OwnOrders
+from trailingedge.model.order_outcomes import Accepted, NotTried, RejectReason, ReplaceOutcome, Unanswered
+from trailingedge.risk.pre_trade_checks import OpenOrderLedger
 
 NOTHING = Unanswered("timeout")
-ABSENT = refused(Refusal.UNKNOWN_ORDER, -2013)
+ABSENT = refused(RejectReason.UNKNOWN_ORDER, -2013)
 NEW, CANCELED, FILLED = OrderStatus.NEW, OrderStatus.CANCELED, OrderStatus.FILLED
 
 
@@ -29,40 +29,40 @@ def place(tag: int = 1) -> Place:
     return Place(tag, own(), Side.SELL, D("100.09"), D(1))
 
 
-def placed(order_id: int = 7) -> OwnOrders:
+def placed(order_id: int = 7) -> OpenOrderLedger:
     """Our order rests, by the answer to its placement."""
-    orders = OwnOrders(absent_after_s=6.0)
+    orders = OpenOrderLedger(absent_after_s=6.0)
     orders.sent(place(), 0.0)
-    orders.hear(Answered(1, Done(record(order_id))))
+    orders.hear(OrderReply(1, Accepted(record(order_id))))
     assert orders.open == {order_id}
     return orders
 
 
-def replaced(orders: OwnOrders, outcome: ReplaceOutcome) -> None:
+def replaced(orders: OpenOrderLedger, outcome: ReplaceOutcome) -> None:
     orders.sent(Replace(2, 7, own(), Side.SELL, D("100.04"), D(1)), 1.0)
-    orders.hear(ReplaceAnswered(2, outcome))
+    orders.hear(ReplaceReply(2, outcome))
 
 
 def test_an_order_is_open_from_the_first_word_of_it() -> None:
-    orders = OwnOrders(6.0)
+    orders = OpenOrderLedger(6.0)
     orders.hear(report(7))
     assert orders.open == {7}
     assert orders.knows(7)
 
 
-def answered(orders: OwnOrders, command: Cancel | QueryOrder, status: OrderStatus) -> None:
+def answered(orders: OpenOrderLedger, command: Cancel | QueryOrder, status: OrderStatus) -> None:
     """`command` about order 7 is answered by a record of that status."""
     orders.sent(command, 1.0)
-    orders.hear(Answered(command.tag, Done(record(7, status=status))))
+    orders.hear(OrderReply(command.tag, Accepted(record(7, status=status))))
 
 
-ENDS: dict[str, Callable[[OwnOrders], None]] = {
+ENDS: dict[str, Callable[[OpenOrderLedger], None]] = {
     "a report of its fill": lambda orders: orders.hear(report(7, filled="1", status=FILLED)),
     "a report of its cancellation": lambda orders: orders.hear(report(7, status=CANCELED)),
     "the answer to a query": lambda orders: answered(orders, QueryOrder(2, 7, own()), FILLED),
     "the answer to a cancel, whatever it says": lambda orders: answered(orders, Cancel(2, 7, own()), NEW),
     "one half of a replace": lambda orders: replaced(
-        orders, ReplaceOutcome(Done(record(7, status=CANCELED)), refused(Refusal.WOULD_TAKE))
+        orders, ReplaceOutcome(Accepted(record(7, status=CANCELED)), refused(RejectReason.WOULD_TAKE))
     ),
     "a list": lambda orders: orders.hear(OrdersListed(9, (record(7, status=CANCELED),))),
     "its absence from the open orders": lambda orders: orders.reconcile([]),
@@ -70,7 +70,7 @@ ENDS: dict[str, Callable[[OwnOrders], None]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())
-def test_an_order_is_open_until_a_word_of_its_end(end: Callable[[OwnOrders], None]) -> None:
+def test_an_order_is_open_until_a_word_of_its_end(end: Callable[[OpenOrderLedger], None]) -> None:
     orders = placed()
     end(orders)
     assert orders.open == set()
@@ -82,20 +82,20 @@ def test_what_is_over_stays_over_however_late_an_older_word_comes() -> None:
     orders.hear(report(7, status=CANCELED))
     orders.hear(report(7))
     orders.sent(QueryOrder(2, 7, own()), 1.0)
-    orders.hear(Answered(2, Done(record(7))))
+    orders.hear(OrderReply(2, Accepted(record(7))))
     assert orders.open == set()
 
 
 def test_a_replace_that_worked_leaves_the_new_order_alone_open() -> None:
     orders = placed()
-    replaced(orders, ReplaceOutcome(Done(record(7, status=CANCELED)), Done(record(8))))
+    replaced(orders, ReplaceOutcome(Accepted(record(7, status=CANCELED)), Accepted(record(8))))
     assert orders.open == {8}
 
 
 @pytest.mark.parametrize(
     "outcome",
     [
-        pytest.param(ReplaceOutcome(refused(Refusal.CANCEL_RESTRICTED), NotTried()), id="refused"),
+        pytest.param(ReplaceOutcome(refused(RejectReason.CANCEL_RESTRICTED), NotTried()), id="refused"),
         pytest.param(ReplaceOutcome(NOTHING, NOTHING), id="not answered"),
     ],
 )
@@ -110,30 +110,30 @@ def test_a_single_absence_proves_nothing() -> None:
     for tag in (2, 3):
         assert orders.open == {7}
         orders.sent(QueryOrder(tag, 7, own()), 1.0)
-        orders.hear(Answered(tag, ABSENT))
+        orders.hear(OrderReply(tag, ABSENT))
     assert orders.open == set()
 
 
 def test_a_placement_is_awaited_until_it_can_no_longer_be_executed() -> None:
-    orders = OwnOrders(absent_after_s=6.0)
+    orders = OpenOrderLedger(absent_after_s=6.0)
     orders.sent(place(), 0.0)
-    orders.hear(Answered(1, NOTHING))
+    orders.hear(OrderReply(1, NOTHING))
     assert orders.awaited(5.9)
     assert not orders.awaited(6.0)
 
 
-SETTLED: dict[str, Callable[[OwnOrders], None]] = {
-    "done": lambda orders: orders.hear(Answered(1, Done(record(7)))),
-    "refused": lambda orders: orders.hear(Answered(1, refused(Refusal.WOULD_TAKE))),
-    "not tried": lambda orders: orders.hear(Answered(1, NotTried())),
+SETTLED: dict[str, Callable[[OpenOrderLedger], None]] = {
+    "done": lambda orders: orders.hear(OrderReply(1, Accepted(record(7)))),
+    "refused": lambda orders: orders.hear(OrderReply(1, refused(RejectReason.WOULD_TAKE))),
+    "not tried": lambda orders: orders.hear(OrderReply(1, NotTried())),
     "reported": lambda orders: orders.hear(report(7)),
     "listed": lambda orders: orders.hear(OrdersListed(5, (record(7),))),
 }
 
 
 @pytest.mark.parametrize("settle", SETTLED.values(), ids=SETTLED.keys())
-def test_a_placement_is_awaited_no_more_once_somebody_tells_of_it(settle: Callable[[OwnOrders], None]) -> None:
-    orders = OwnOrders(6.0)
+def test_a_placement_is_awaited_no_more_once_somebody_tells_of_it(settle: Callable[[OpenOrderLedger], None]) -> None:
+    orders = OpenOrderLedger(6.0)
     orders.sent(place(), 0.0)
     settle(orders)
     assert not orders.awaited(0.1)
@@ -147,16 +147,16 @@ def test_a_word_of_an_older_order_does_not_settle_a_placement() -> None:
 
 
 def test_a_placement_that_came_to_nothing_is_not_awaited_in_place_of_the_next() -> None:
-    orders = OwnOrders(absent_after_s=6.0)
+    orders = OpenOrderLedger(absent_after_s=6.0)
     orders.sent(place(1), 0.0)
     orders.sent(place(2), 6.0)
     orders.hear(report(7))
     assert not orders.awaited(6.1)
 
 
-@pytest.mark.parametrize("stranger", ["web_4711", own(Kind.JUMPSTART), own(Kind.NOTE)])
+@pytest.mark.parametrize("stranger", ["web_4711", own(ExitKind.JUMPSTART), own(ExitKind.NOTE)])
 def test_orders_that_are_no_exits_are_not_ours_here(stranger: str) -> None:
-    orders = OwnOrders(6.0)
+    orders = OpenOrderLedger(6.0)
     orders.hear(report(9, client_order_id=stranger))
     orders.hear(OrdersListed(1, (record(9, client_order_id=stranger),)))
     orders.reconcile([record(9, client_order_id=stranger)])
@@ -173,13 +173,13 @@ def test_the_list_of_open_orders_is_the_truth() -> None:
 def test_answers_to_nothing_and_silence_teach_nothing() -> None:
     orders = placed()
     orders.sent(QueryOrdersFrom(2, 7, own()), 1.0)
-    for event in (Answered(99, ABSENT), Answered(2, NOTHING), OrdersListed(2, NOTHING), report(-1)):
+    for event in (OrderReply(99, ABSENT), OrderReply(2, NOTHING), OrdersListed(2, NOTHING), report(-1)):
         orders.hear(event)
     assert orders.open == {7}
 
 
 def test_only_so_much_is_remembered() -> None:
-    orders = OwnOrders(6.0)
+    orders = OpenOrderLedger(6.0)
     for number in range(1, 1200):
         orders.sent(place(number), 0.0)
         orders.hear(report(number, status=CANCELED))

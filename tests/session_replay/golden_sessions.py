@@ -17,11 +17,11 @@ from tests.simulation.simulated_day import simulate
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.eventlog.format import FrameLines
+from trailingedge.eventlog.format import FrameSink
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.writer import Notebook
-from trailingedge.live.trading_node import Daemon
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.eventlog.writer import MemoryRecord
+from trailingedge.live.trading_node import TradingNode
+from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.server import LoopbackExchange
 
 FOLDER: Final = Path(__file__).with_name("golden")
@@ -29,33 +29,39 @@ FOLDER: Final = Path(__file__).with_name("golden")
 SETTINGS: Final = Settings(rolling_klines_maxlen=60, donchian_window=20)
 
 
-def fair(lines: FrameLines) -> None:
+def fair(lines: FrameSink) -> None:
     """Half an hour without faults, in which the operator asks for what he can."""
 
-    async def operator(daemon: Daemon, _: LoopbackExchange, clock: Clock) -> None:
-        for instruction in (Instruction.WHY, Instruction.FLIP, Instruction.PAUSE, Instruction.RESUME, Instruction.FLIP):
+    async def operator(daemon: TradingNode, _: LoopbackExchange, clock: Clock) -> None:
+        for instruction in (
+            OperatorCommand.WHY,
+            OperatorCommand.FLIP,
+            OperatorCommand.PAUSE,
+            OperatorCommand.RESUME,
+            OperatorCommand.FLIP,
+        ):
             await clock.sleep(120.0)
             daemon.obey(instruction, who="golden")
 
     simulate(3, 0.5, settings=SETTINGS, script=operator, lines=lines)
 
 
-def faulty(lines: FrameLines) -> None:
+def faulty(lines: FrameSink) -> None:
     """Half an hour with requests that fail and frames that are torn, late or told twice."""
     simulate(5, 0.5, settings=SETTINGS, faults=FAULTS, lines=lines)
 
 
-def storm(lines: FrameLines) -> None:
+def storm(lines: FrameSink) -> None:
     """Five minutes of bad weather: connections that go, clocks that are set, an owner who trades by hand."""
 
-    async def blow(daemon: Daemon, loopback: LoopbackExchange, clock: Clock) -> None:
+    async def blow(daemon: TradingNode, loopback: LoopbackExchange, clock: Clock) -> None:
         await clock.sleep(20.0)
         await Storm(8, daemon, loopback, clock, Random("golden")).blow(300.0)
 
     simulate(8, 0.1, settings=SETTINGS, script=blow, lines=lines)
 
 
-SESSIONS: Final[Mapping[str, Callable[[FrameLines], None]]] = {each.__name__: each for each in (fair, faulty, storm)}
+SESSIONS: Final[Mapping[str, Callable[[FrameSink], None]]] = {each.__name__: each for each in (fair, faulty, storm)}
 
 
 def path_of(name: str) -> Path:
@@ -65,7 +71,7 @@ def path_of(name: str) -> Path:
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, live in SESSIONS.items():
-        notebook = Notebook()
+        notebook = MemoryRecord()
         live(notebook)
         path = notebook.save(path_of(name))
         print(f"{path}: {len(notebook.entries)} lines, {path.stat().st_size} bytes")

@@ -10,11 +10,11 @@ from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.report.progress import Bar
+from trailingedge.report.progress import ProgressBar
 from trailingedge.session_replay.command import run
 from trailingedge.session_replay.comparison import Difference
 from trailingedge.session_replay.result_text import as_text
-from trailingedge.session_replay.run import Replayed, replay_session
+from trailingedge.session_replay.run import ReplayResult, replay_session
 
 STORM = path_of("storm")
 LESS = {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}
@@ -114,7 +114,7 @@ def test_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
 # The same settings, and yet ------------------------------------------------------------------
 
 
-def another_way(program: str = "0.1.0", python: str = "3.11.7") -> Replayed:
+def another_way(program: str = "0.1.0", python: str = "3.11.7") -> ReplayResult:
     """The storm, as if something in it had gone another way."""
     replayed = replay_session(STORM, program="0.1.0")
     line = b'[">",2,"{\\"method\\":\\"order.place\\",\\"params\\":{\\"side\\":\\"SELL\\",\\"price\\":\\"%s\\"}}"]'
@@ -183,12 +183,12 @@ def test_one_that_breaks_off(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_after_ctrl_c_one_line_says_how_far_it_was_and_there_is_no_verdict(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def press_half_way(_: Bar, share: float, __: str) -> None:
+    def press_half_way(_: ProgressBar, share: float, __: str) -> None:
         if share > 0.5:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)  # `uv run` hands the same one on
 
-    monkeypatch.setattr(Bar, "show", press_half_way)
+    monkeypatch.setattr(ProgressBar, "show", press_half_way)
     assert run(path_of("fair"), {}, as_json=True) is ExitCode.INTERRUPTED
     told = capsys.readouterr()
     assert told.out == ""

@@ -1,6 +1,6 @@
 """Two lives that do not keep step are the same if each does what the other does, soon."""
 
-from trailingedge.session_replay.comparison import Loosely
+from trailingedge.session_replay.comparison import UnorderedComparison
 
 SECOND_NS = 1_000_000_000
 PLACE = b'[">",2,"{\\"id\\":7,\\"method\\":\\"order.place\\",\\"own\\":\\"TE-t-mr3ktwgb\\",\\"timestamp\\":1}"]'
@@ -9,7 +9,7 @@ CANCEL = b'[">",2,"{\\"id\\":8,\\"method\\":\\"order.cancel\\",\\"timestamp\\":1
 
 
 def test_the_order_of_two_things_is_of_no_matter_nor_are_their_times_and_numbers() -> None:
-    lives = Loosely()
+    lives = UnorderedComparison()
     lives.expect([PLACE, CANCEL], 0, ())
     lives.say(CANCEL, 3 * SECOND_NS, ())
     lives.say(LATER, 5 * SECOND_NS, ())
@@ -18,7 +18,7 @@ def test_the_order_of_two_things_is_of_no_matter_nor_are_their_times_and_numbers
 
 
 def test_what_the_one_has_done_alone_for_long_is_the_difference() -> None:
-    lives = Loosely()
+    lives = UnorderedComparison()
     lives.say(CANCEL, 2 * SECOND_NS, (b"now",))
     lives.expect([PLACE], SECOND_NS, (b"before",))
     assert lives.overdue(10 * SECOND_NS) is None
@@ -29,7 +29,7 @@ def test_what_the_one_has_done_alone_for_long_is_the_difference() -> None:
 
 
 def test_at_the_end_nothing_more_can_come() -> None:
-    lives = Loosely()
+    lives = UnorderedComparison()
     lives.say(CANCEL, SECOND_NS, ())
     assert lives.left(2 * SECOND_NS, finished=False) is None
     difference = lives.left(2 * SECOND_NS, finished=True)
@@ -38,6 +38,6 @@ def test_at_the_end_nothing_more_can_come() -> None:
 
 
 def test_alerts_and_alarms_are_not_held_against_anybody() -> None:
-    lives = Loosely()
+    lives = UnorderedComparison()
     lives.expect([b'["alert",20,"hello"]', b'["alarm",1,0.5]'], 0, ())
     assert lives.left(SECOND_NS, finished=True) is None

@@ -4,9 +4,9 @@ import pytest
 from tests.session_replay.golden_sessions import SESSIONS, path_of
 
 from trailingedge.eventlog.format import encode
-from trailingedge.execution.trading_core import Trader
+from trailingedge.execution.trading_core import TradingCore
 from trailingedge.model.market import ExecutionReport
-from trailingedge.model.market_state import View
+from trailingedge.model.market_state import StateView
 from trailingedge.session_replay.deserialize import decision_of
 from trailingedge.session_replay.run import replay_session
 from trailingedge.strategy.decide import Decision
@@ -18,7 +18,7 @@ class Notes:
     def __init__(self) -> None:
         self.decisions: list[tuple[Decision, Decision | None]] = []
 
-    def beat(self, trader: Trader, _: View) -> None:
+    def beat(self, trader: TradingCore, _: StateView) -> None:
         if trader.decision is not None:
             line = encode(("decision", [], trader.decision))[:-1]
             self.decisions.append((trader.decision, decision_of(line)))

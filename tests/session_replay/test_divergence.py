@@ -12,11 +12,11 @@ from tests.simulation.still_market import StillMarket
 
 from trailingedge.config import Settings
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.writer import Notebook
-from trailingedge.execution.trading_core import Trader
-from trailingedge.live.trading_node import Daemon
+from trailingedge.eventlog.writer import MemoryRecord
+from trailingedge.execution.trading_core import TradingCore
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ExecutionReport
-from trailingedge.model.market_state import View
+from trailingedge.model.market_state import StateView
 from trailingedge.notifications.explain import why
 from trailingedge.session_replay.divergence import reasons
 from trailingedge.session_replay.run import replay_session
@@ -40,7 +40,7 @@ class FallenMarket(StillMarket):
 
 def fallen(tmp_path: Path, after_s: int) -> Path:
     """The record of a session on such a market."""
-    notebook = Notebook()
+    notebook = MemoryRecord()
     simulate(1, 0.05, settings=PATIENT, tape=FallenMarket(after_s=after_s), lines=notebook)
     return notebook.save(tmp_path / f"fallen{SUFFIX}")
 
@@ -49,10 +49,10 @@ class Asker:
     """Asks after each beat why, the daemon and whoever has only its decision and a view of the market."""
 
     def __init__(self) -> None:
-        self.lives: list[Daemon] = []
+        self.lives: list[TradingNode] = []
         self.answers: list[tuple[str | None, str]] = []
 
-    def beat(self, trader: Trader, _: View) -> None:
+    def beat(self, trader: TradingCore, _: StateView) -> None:
         (daemon,) = self.lives
         if daemon.desk is None or trader.decision is None:
             return
@@ -73,7 +73,7 @@ def test_a_decision_has_the_reasons_that_it_had_then(name: str) -> None:
 
 
 def test_a_life_that_was_on_hold_for_a_reason_unknown_to_the_other_is_not_explained() -> None:
-    lives: list[Daemon] = []
+    lives: list[TradingNode] = []
     replay_session(path_of("fair"), daemon=lives)
     desk = lives[0].desk
     assert desk is not None

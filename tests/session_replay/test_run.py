@@ -9,7 +9,7 @@ from tests.session_replay.golden_sessions import SESSIONS, path_of
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.eventlog.format import decode
-from trailingedge.eventlog.reader import Record
+from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.session_replay.run import replay_session
 
 Change = Callable[[bytes], bytes | None]
@@ -19,7 +19,7 @@ def changed(tmp_path: Path, change: Change, source: str = "storm") -> Path:
     """A golden session, its lines changed or, where that is None, left out; packed anew, so that the sums are right."""
     import zlib
 
-    record = Record(path_of(source))
+    record = SessionRecord(path_of(source))
     path = tmp_path / path_of(source).name
     stream = zlib.compressobj(wbits=31)
     with path.open("wb") as file:
@@ -145,7 +145,7 @@ def test_one_that_was_killed_has_no_end_and_says_so(tmp_path: Path) -> None:
 def _ends_of_moments_that_share_a_turn(source: str) -> list[int]:
     """The numbers of lines that begin the second moment of a turn: the daemon may answer both when it is over."""
     found, turn, count, number = [], -1, 0, 0
-    for batch in Record(path_of(source)).batches():
+    for batch in SessionRecord(path_of(source)).batches():
         for line in batch:
             number += 1
             if line.startswith((b'["<"', b'["ring"', b'["told"')):
@@ -229,7 +229,7 @@ def test_a_setting_of_a_version_that_knew_more_is_left_aside(tmp_path: Path) -> 
 
 
 def test_by_its_own_time_a_life_may_come_late_for_the_end_which_the_record_has_all_the_same(tmp_path: Path) -> None:
-    record = Record(path_of("storm"))
+    record = SessionRecord(path_of("storm"))
     answers = sum(line.startswith(b'["told"') for batch in record.batches() for line in batch)
     count = iter(range(1, answers + 1))
 

@@ -13,15 +13,15 @@ from random import Random
 from typing import Final
 
 from trailingedge.core.clock import Clock
-from trailingedge.live.trading_node import Daemon
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Side
-from trailingedge.model.operator_commands import Instruction
-from trailingedge.simulator.connections import Switchboard
+from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.simulator.connections import ConnectionHub
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
-from trailingedge.simulator.errors import Refusal
-from trailingedge.simulator.exchange import Exchange, Hand
-from trailingedge.simulator.faults import ANY_REJECT, MENU, NONE, DriftingClock, Faults, Mishaps
-from trailingedge.simulator.orders import Order, OrderType
+from trailingedge.simulator.errors import ExchangeError
+from trailingedge.simulator.exchange import Exchange, ManualTrader
+from trailingedge.simulator.faults import ANY_REJECT, MENU, NONE, DriftingClock, Faults, FrameFaults
+from trailingedge.simulator.orders import OrderType, SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 
 STEP: Final = Decimal("0.0001")
@@ -34,7 +34,7 @@ class Storm:
     """The weather of one day. `events` are what came, each with its second."""
 
     seed: int
-    daemon: Daemon
+    daemon: TradingNode
     loopback: LoopbackExchange
     clock: Clock
     chance: Random
@@ -48,11 +48,11 @@ class Storm:
         return self.loopback.exchange
 
     @property
-    def switchboard(self) -> Switchboard:
+    def switchboard(self) -> ConnectionHub:
         return self.loopback.switchboard
 
     @property
-    def hand(self) -> Hand:
+    def hand(self) -> ManualTrader:
         return self.exchange.by_hand()
 
     def note(self, what: str) -> None:
@@ -112,10 +112,10 @@ def drawn_faults(chance: Random) -> Faults:
     )
 
 
-def drawn_mishaps(chance: Random) -> Mishaps:
+def drawn_mishaps(chance: Random) -> FrameFaults:
     likely = {"twice": 0.1, "late": 0.1, "torn": 0.003, "huge": 0.0005, "cut": 0.002}
     drawn = {name: likelihood for name, likelihood in likely.items() if chance.random() < 0.2}
-    return replace(Mishaps(), **drawn)
+    return replace(FrameFaults(), **drawn)
 
 
 # Each kind of weather, once. Those that last return when they are over.
@@ -262,11 +262,11 @@ async def manual_order(storm: Storm) -> None:
 
 
 async def flip(storm: Storm) -> None:
-    storm.daemon.obey(Instruction.FLIP)
+    storm.daemon.obey(OperatorCommand.FLIP)
 
 
 async def take_back(storm: Storm) -> None:
-    storm.daemon.obey(Instruction.WITHDRAW)
+    storm.daemon.obey(OperatorCommand.WITHDRAW)
 
 
 def part(whole: Decimal, chance: Random) -> Decimal:
@@ -275,11 +275,11 @@ def part(whole: Decimal, chance: Random) -> Decimal:
     return (whole * share).quantize(STEP, rounding=ROUND_DOWN)
 
 
-def by_hand(act: Callable[[], Order]) -> Order | None:
+def by_hand(act: Callable[[], SimOrder]) -> SimOrder | None:
     """What an owner is refused leaves him where he was."""
     try:
         return act()
-    except Refusal:
+    except ExchangeError:
         return None
 
 

@@ -18,17 +18,17 @@ from tests.simulation.simulated_day import START_MS, URL, Notes
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.live.factory import Surroundings
-from trailingedge.live.trading_node import Daemon
+from trailingedge.live.factory import Runtime
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.exchange import OWNER, Exchange
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.regime import price_at
-from trailingedge.strategy.state import Memory
+from trailingedge.strategy.state import StrategyState
 
 LOOK_S: Final = 0.05
 READY_WITHIN_S: Final = 30.0
@@ -42,7 +42,7 @@ class Glance:
 
     now_s: float
     market_ms: int
-    memory: Memory
+    memory: StrategyState
     noted: bool
 
 
@@ -70,18 +70,21 @@ class Return:
     filled_meanwhile: bool
 
 
-def presses(seed: int, hours: float) -> list[tuple[float, Instruction]]:
+def presses(seed: int, hours: float) -> list[tuple[float, OperatorCommand]]:
     """When the operator lays hands on it, at market minutes of no meaning."""
     chance = Random(f"presses {seed}")
     times = sorted(chance.uniform(60, hours * 3600) for _ in range(round(4 * hours)))
-    return [(time_s, chance.choice([Instruction.FLIP, Instruction.FLIP, Instruction.WITHDRAW])) for time_s in times]
+    return [
+        (time_s, chance.choice([OperatorCommand.FLIP, OperatorCommand.FLIP, OperatorCommand.WITHDRAW]))
+        for time_s in times
+    ]
 
 
 def whole_life(seed: int, hours: float) -> Life:
     """The twin that nobody kills."""
     life = Life()
 
-    async def live(clock: Clock, start: Callable[[], Daemon], _: Exchange) -> None:
+    async def live(clock: Clock, start: Callable[[], TradingNode], _: Exchange) -> None:
         await _one_life(clock, start(), seed, hours, hours * 3600, life)
 
     _on_an_exchange(seed, live)
@@ -92,7 +95,7 @@ def killed(seed: int, hours: float, kill_s: float, dead_s: float) -> Return:
     """A life that is killed at that moment, and the next one, which begins so many seconds later."""
     back: list[Return] = []
 
-    async def live(clock: Clock, start: Callable[[], Daemon], exchange: Exchange) -> None:
+    async def live(clock: Clock, start: Callable[[], TradingNode], exchange: Exchange) -> None:
         await _one_life(clock, start(), seed, hours, kill_s, Life())
         fills = len(exchange.account(OWNER).trades)
         await clock.sleep(dead_s)
@@ -102,13 +105,13 @@ def killed(seed: int, hours: float, kill_s: float, dead_s: float) -> Return:
     return back[0]
 
 
-Live = Callable[[Clock, Callable[[], Daemon], Exchange], Awaitable[None]]
+Live = Callable[[Clock, Callable[[], TradingNode], Exchange], Awaitable[None]]
 
 
 def _on_an_exchange(seed: int, live: Live) -> None:
     async def main(clock: Clock) -> None:
         market = GeneratedMarket(seed, START_MS)
-        exchange = Exchange(Terms().of_tape(market), clock, BALANCES, market.history, keep_all=True)
+        exchange = Exchange(ExchangeSpec().of_tape(market), clock, BALANCES, market.history, keep_all=True)
         private_key = Ed25519PrivateKey.from_private_bytes(Random(seed).randbytes(32))
         keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
         settings = replace(Settings(), symbol=market.symbol)
@@ -116,16 +119,16 @@ def _on_an_exchange(seed: int, live: Live) -> None:
             exchange, market, clock, listen=False, chance=Random(seed), latency_s=0.02
         ) as loopback:
 
-            def start() -> Daemon:
+            def start() -> TradingNode:
                 notes = Notes(clock)
-                return Daemon(settings, Surroundings(URL, keys, loopback.connect, clock, Random(seed)), notes, notes)
+                return TradingNode(settings, Runtime(URL, keys, loopback.connect, clock, Random(seed)), notes, notes)
 
             await live(clock, start, exchange)
 
     run_virtual(main, start_unix_ms=START_MS)
 
 
-async def _one_life(clock: Clock, daemon: Daemon, seed: int, hours: float, until_s: float, life: Life) -> None:
+async def _one_life(clock: Clock, daemon: TradingNode, seed: int, hours: float, until_s: float, life: Life) -> None:
     """Live, watched and with an operator, until the moment at which all of it just stops."""
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(_ignoring_the_end(daemon))
@@ -137,17 +140,17 @@ async def _one_life(clock: Clock, daemon: Daemon, seed: int, hours: float, until
         running.cancel()
 
 
-async def _ignoring_the_end(daemon: Daemon) -> None:
+async def _ignoring_the_end(daemon: TradingNode) -> None:
     await daemon.run()
 
 
-async def _operate(clock: Clock, daemon: Daemon, what: Sequence[tuple[float, Instruction]]) -> None:
+async def _operate(clock: Clock, daemon: TradingNode, what: Sequence[tuple[float, OperatorCommand]]) -> None:
     for time_s, instruction in what:
         await clock.sleep(max(0.0, time_s - clock.now_s()))
         daemon.obey(instruction)
 
 
-async def _come_back(clock: Clock, daemon: Daemon, exchange: Exchange, fills: int) -> Return:
+async def _come_back(clock: Clock, daemon: TradingNode, exchange: Exchange, fills: int) -> Return:
     life = Life()
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(_ignoring_the_end(daemon))
@@ -162,7 +165,7 @@ async def _come_back(clock: Clock, daemon: Daemon, exchange: Exchange, fills: in
     return Return(ready, life.glances[-1], filled)
 
 
-def _glance(clock: Clock, daemon: Daemon, life: Life) -> bool:
+def _glance(clock: Clock, daemon: TradingNode, life: Life) -> bool:
     desk = daemon.desk
     if desk is None or desk.trader.decision is None or desk.trader.memory.funded is None:
         return False
@@ -236,7 +239,7 @@ def tell(seed: int, hours: float = 0.8, deaths: int = 4) -> Fate:
     return Fate(seed, compared, in_exits, wrong)
 
 
-def _mind(memory: Memory) -> tuple[object, ...]:
+def _mind(memory: StrategyState) -> tuple[object, ...]:
     """What must be the same, in a form that can be compared: times of our own are not."""
     held, gate = memory.exit, memory.gate
     return (
@@ -248,5 +251,5 @@ def _mind(memory: Memory) -> tuple[object, ...]:
     )
 
 
-def high_price(memory: Memory) -> float:
+def high_price(memory: StrategyState) -> float:
     return price_at(memory.regime or Regime.BASE, memory.high)

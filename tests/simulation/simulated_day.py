@@ -19,20 +19,20 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode
-from trailingedge.eventlog.format import FrameLines
-from trailingedge.eventlog.session_record import Life, Unrecorded, recorded
-from trailingedge.live.factory import Surroundings
-from trailingedge.live.trading_node import Daemon
+from trailingedge.eventlog.format import FrameSink
+from trailingedge.eventlog.session_record import RecordedSession, UnrecordedSession, recorded
+from trailingedge.live.factory import Runtime
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.notifications.status import StatusView
-from trailingedge.simulator.accounts import Account
-from trailingedge.simulator.audit_log import Entry, Journal
+from trailingedge.simulator.accounts import SimAccount
+from trailingedge.simulator.audit_log import AuditEntry, AuditLog
 from trailingedge.simulator.exchange import OWNER, Exchange
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import DriftingClock, Faults
 from trailingedge.simulator.feeds.generated import GeneratedMarket
-from trailingedge.simulator.feeds.ticks import Tape
-from trailingedge.simulator.orders import Order
+from trailingedge.simulator.feeds.ticks import TickSource
+from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import run_virtual
 
@@ -79,14 +79,14 @@ class Watcher:
         self._clock = clock
         exchange.journal.heard = self._hear
 
-    def _hear(self, entry: Entry) -> None:
+    def _hear(self, entry: AuditEntry) -> None:
         self.entries.append((self._clock.now_s(), f"{entry.what} {entry.details}"))
         if entry.what == "placed" and len(ours := own_exits(self._exchange.account())) > 1:
             ids = ", ".join(f"{order.order_id} {order.client_order_id}" for order in ours)
             self.faults.append(f"more than one own exit order open: {ids}")
 
 
-def own_exits(account: Account) -> list[Order]:
+def own_exits(account: SimAccount) -> list[SimOrder]:
     """The bot's open orders, but for those that are there for a moment only: jumpstart and note."""
     return [order for order in account.open_orders() if order.client_order_id.startswith(EXIT_KINDS)]
 
@@ -112,10 +112,10 @@ class Day:
     entries: Sequence[tuple[float, str]]
 
     @property
-    def journal(self) -> Journal:
+    def journal(self) -> AuditLog:
         return self.exchange.journal
 
-    def order(self, order_id: int) -> Order:
+    def order(self, order_id: int) -> SimOrder:
         return self.exchange.account(OWNER).orders[order_id]
 
     def filled(self, kind: str, side: Side) -> int:
@@ -149,7 +149,7 @@ class Day:
         return sold and bought and bool(self.filled("f", Side.SELL))
 
 
-Script = Callable[[Daemon, LoopbackExchange, Clock], Awaitable[None]]
+Script = Callable[[TradingNode, LoopbackExchange, Clock], Awaitable[None]]
 
 
 def simulate(
@@ -157,13 +157,13 @@ def simulate(
     hours: float = 2.0,
     *,
     settings: Settings | None = None,
-    terms: Terms | None = None,
+    terms: ExchangeSpec | None = None,
     faults: Faults | None = None,
-    tape: Tape | None = None,
+    tape: TickSource | None = None,
     latency_s: float = 0.05,
     script: Script | None = None,
     balances: Mapping[str, Decimal] | None = None,
-    lines: FrameLines | None = None,
+    lines: FrameSink | None = None,
 ) -> Day:
     """Run a day. `script` acts beside it: the operator, the owner's hand, the weather. `lines` takes its record."""
 
@@ -178,17 +178,17 @@ async def _live(
     hours: float,
     clock: Clock,
     settings: Settings | None,
-    terms: Terms | None,
+    terms: ExchangeSpec | None,
     faults: Faults | None,
-    tape: Tape | None,
+    tape: TickSource | None,
     latency_s: float,
     script: Script | None,
     balances: Mapping[str, Decimal] | None,
-    lines: FrameLines | None,
+    lines: FrameSink | None,
 ) -> Day:
     market = tape or GeneratedMarket(seed, START_MS)
     settings = dataclasses.replace(settings or Settings(), symbol=market.symbol)
-    terms = (terms or Terms()).of_tape(market)
+    terms = (terms or ExchangeSpec()).of_tape(market)
     given = balances or {market.base_asset: Decimal(1), market.quote_asset: Decimal(1000)}
     exchange = Exchange(terms, DriftingClock(clock), given, market.history, keep_all=True)
     private_key = Ed25519PrivateKey.from_private_bytes(Random(seed).randbytes(32))
@@ -200,9 +200,11 @@ async def _live(
     ) as loopback:
         if not balances:
             foreign.append(_foreign_order(exchange))
-        world = Surroundings(URL, keys, loopback.connect, clock, Random(seed))
-        life: Life = Unrecorded(world) if lines is None else recorded(settings, world, lines, seed=seed)
-        daemon = Daemon(settings, life.surroundings, notes, life.alerts(notes))
+        world = Runtime(URL, keys, loopback.connect, clock, Random(seed))
+        life: RecordedSession = (
+            UnrecordedSession(world) if lines is None else recorded(settings, world, lines, seed=seed)
+        )
+        daemon = TradingNode(settings, life.surroundings, notes, life.alerts(notes))
 
         async def call_it_a_day() -> None:
             await clock.sleep(hours * 3600)

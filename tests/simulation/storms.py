@@ -21,13 +21,13 @@ from tests.simulation.simulated_day import Day, own_exits, simulate
 
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.eventlog.format import FrameLines
-from trailingedge.live.trading_node import Daemon
-from trailingedge.model.intent import Pricing
+from trailingedge.eventlog.format import FrameSink
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Side
+from trailingedge.model.pricing import Pricing
 from trailingedge.simulator.errors import DUPLICATE_ORDER
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.server import LoopbackExchange
 
 STORM_S: Final = 1500.0
@@ -75,7 +75,7 @@ class Ending:
     faults: list[str] = field(default_factory=list)
 
 
-def weather_of(seed: int) -> tuple[Settings, Terms]:
+def weather_of(seed: int) -> tuple[Settings, ExchangeSpec]:
     """The settings and the fee of a seed's day."""
     chance = Random(f"settings {seed}")
     settings = replace(
@@ -84,15 +84,15 @@ def weather_of(seed: int) -> tuple[Settings, Terms]:
         hard_stop_pricing=chance.choice((Pricing.OPPOSITE, Pricing.IMPROVE)),
         reconnect_max_sec=chance.choice((5.0, 20.0, 60.0)),
     )
-    return settings, replace(Terms(), maker_fee=Decimal(chance.choice(("0", "0", "0.0002"))))
+    return settings, replace(ExchangeSpec(), maker_fee=Decimal(chance.choice(("0", "0", "0.0002"))))
 
 
-def judge_storm(seed: int, storm_s: float = STORM_S, lines: FrameLines | None = None) -> SwarmVerdict:
+def judge_storm(seed: int, storm_s: float = STORM_S, lines: FrameSink | None = None) -> SwarmVerdict:
     """Run the day of a seed; `lines` takes its record."""
     settings, terms = weather_of(seed)
     endings: list[Ending] = []
 
-    async def script(daemon: Daemon, loopback: LoopbackExchange, clock: Clock) -> None:
+    async def script(daemon: TradingNode, loopback: LoopbackExchange, clock: Clock) -> None:
         storm = Storm(seed, daemon, loopback, clock, Random(f"storm {seed}"))
         ending = Ending(storm)
         endings.append(ending)
@@ -175,13 +175,13 @@ def longest_pause_s(storm: Storm) -> float:
     return max(0.0, halted_s, deaf_s, closed_s(storm))
 
 
-def connected(daemon: Daemon, settings: Settings, now_s: float) -> bool:
+def connected(daemon: TradingNode, settings: Settings, now_s: float) -> bool:
     """The account is proven and the market fresh, as far as the daemon knows."""
     snapshots = daemon.snapshots
     return snapshots.account_proven and now_s - snapshots.top_proven_s < settings.stale_after_sec
 
 
-def out_of_place(daemon: Daemon, exchange: Exchange) -> str | None:
+def out_of_place(daemon: TradingNode, exchange: Exchange) -> str | None:
     """What is not as it should be: an order away from the best price, a phase that does not fit the ledger."""
     desk, engine = daemon.desk, exchange.engine
     if desk is None or desk.trader.decision is None:
@@ -200,7 +200,7 @@ def out_of_place(daemon: Daemon, exchange: Exchange) -> str | None:
     return unfit(daemon, exchange)
 
 
-def unfit(daemon: Daemon, exchange: Exchange) -> str | None:
+def unfit(daemon: TradingNode, exchange: Exchange) -> str | None:
     """Why regime and phase do not fit what the account holds."""
     desk, account, terms, top = daemon.desk, exchange.account(), exchange.terms, exchange.engine.top()
     if desk is None or desk.trader.decision is None:

@@ -11,14 +11,14 @@ from tests.simulation.still_market import ASK, BID, StillMarket
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import LogonRefused
-from trailingedge.live.trading_node import Daemon
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import Regime, Side
-from trailingedge.model.operator_commands import Instruction
-from trailingedge.simulator.connections import Switchboard
+from trailingedge.model.operator_commands import OperatorCommand
+from trailingedge.simulator.connections import ConnectionHub
 from trailingedge.simulator.engine import BREAK, CANCEL_ONLY, HALT, TRADING
-from trailingedge.simulator.exchange import Exchange, Hand
+from trailingedge.simulator.exchange import Exchange, ManualTrader
 from trailingedge.simulator.faults import DriftingClock
-from trailingedge.simulator.orders import Order, OrderType
+from trailingedge.simulator.orders import OrderType, SimOrder
 from trailingedge.simulator.server import LoopbackExchange
 
 
@@ -26,7 +26,7 @@ from trailingedge.simulator.server import LoopbackExchange
 class Scene:
     """A day on a still market, seen from inside. `seen` is whatever the story wants to remember."""
 
-    daemon: Daemon
+    daemon: TradingNode
     loopback: LoopbackExchange
     clock: Clock
     seen: dict[str, object] = field(default_factory=dict)
@@ -36,15 +36,15 @@ class Scene:
         return self.loopback.exchange
 
     @property
-    def switchboard(self) -> Switchboard:
+    def switchboard(self) -> ConnectionHub:
         return self.loopback.switchboard
 
     @property
-    def hand(self) -> Hand:
+    def hand(self) -> ManualTrader:
         return self.exchange.by_hand()
 
     @property
-    def order(self) -> Order | None:
+    def order(self) -> SimOrder | None:
         """The bot's own exit order, if one rests."""
         return next(iter(own_exits(self.exchange.account())), None)
 
@@ -62,7 +62,7 @@ class Scene:
 
     async def flip(self) -> None:
         """Ask for it and see the order rest."""
-        self.daemon.obey(Instruction.FLIP)
+        self.daemon.obey(OperatorCommand.FLIP)
         await self.until(lambda: self.order is not None, 5)
 
     async def fill(self) -> None:
@@ -73,7 +73,7 @@ class Scene:
             self.switchboard.deliver()
         await self.wait(2)
 
-    def act(self, deed: Callable[[Hand], object]) -> None:
+    def act(self, deed: Callable[[ManualTrader], object]) -> None:
         """The owner does something by hand."""
         deed(self.hand)
         self.switchboard.deliver()
@@ -91,7 +91,7 @@ def played(story: Story) -> tuple[Day, Scene]:
     """The day of a story, which is over when the story is."""
     scenes: list[Scene] = []
 
-    async def script(daemon: Daemon, loopback: LoopbackExchange, clock: Clock) -> None:
+    async def script(daemon: TradingNode, loopback: LoopbackExchange, clock: Clock) -> None:
         scene = Scene(daemon, loopback, clock)
         scenes.append(scene)
         await clock.sleep(5)
@@ -154,7 +154,7 @@ def test_when_the_servers_clock_jumps_ours_follows(step_ms: float) -> None:
         clock = scene.exchange.clock
         assert isinstance(clock, DriftingClock)
         clock.step(step_ms)
-        scene.daemon.obey(Instruction.FLIP)
+        scene.daemon.obey(OperatorCommand.FLIP)
         scene.seen["rested after"] = await scene.until(lambda: scene.order is not None, 10)
 
     day, _ = played(story)
@@ -203,7 +203,7 @@ def test_a_daemon_that_is_told_to_slow_down_is_silent_until_it_may_speak() -> No
     async def story(scene: Scene) -> None:
         exchange = scene.exchange
         exchange.weights.exhaust(exchange.clock.unix_ms())
-        scene.daemon.obey(Instruction.FLIP)
+        scene.daemon.obey(OperatorCommand.FLIP)
         await scene.until(lambda: scene.order is not None, 75)
 
     day, _ = played(story)
@@ -219,7 +219,7 @@ def test_a_daemon_that_is_told_to_slow_down_is_silent_until_it_may_speak() -> No
 def test_while_the_symbol_does_not_trade_a_latched_exit_waits(status: str) -> None:
     async def story(scene: Scene) -> None:
         scene.exchange.engine.status = status
-        scene.daemon.obey(Instruction.FLIP)
+        scene.daemon.obey(OperatorCommand.FLIP)
         await scene.wait(20)
         assert scene.order is None
         placements = scene.asked("order.place")
@@ -252,7 +252,7 @@ def test_where_only_cancels_are_taken_the_operator_can_still_withdraw() -> None:
         await scene.flip()
         scene.exchange.engine.status = CANCEL_ONLY
         await scene.wait(5)
-        scene.daemon.obey(Instruction.WITHDRAW)
+        scene.daemon.obey(OperatorCommand.WITHDRAW)
         await scene.until(lambda: scene.order is None, 5)
 
     day, _ = played(story)
@@ -264,23 +264,23 @@ def test_where_only_cancels_are_taken_the_operator_can_still_withdraw() -> None:
 HALF = Decimal("0.5")
 
 
-def deposit(hand: Hand) -> None:
+def deposit(hand: ManualTrader) -> None:
     hand.deposit("FDUSD", Decimal(300))
 
 
-def deposit_base(hand: Hand) -> None:
+def deposit_base(hand: ManualTrader) -> None:
     hand.deposit("ETH", HALF)
 
 
-def withdraw(hand: Hand) -> None:
+def withdraw(hand: ManualTrader) -> None:
     hand.withdraw("FDUSD", Decimal(100))
 
 
-def buy_some(hand: Hand) -> None:
+def buy_some(hand: ManualTrader) -> None:
     hand.place(Side.BUY, ASK, Decimal("0.04"), OrderType.MARKET)
 
 
-def rest_a_bid(hand: Hand) -> None:
+def rest_a_bid(hand: ManualTrader) -> None:
     hand.place(Side.BUY, BID - 10, Decimal("0.04"))
 
 
@@ -308,7 +308,7 @@ async def holding_quote(scene: Scene) -> None:
 
 @pytest.mark.parametrize("phase", [watching, exiting, exiting_in_part, holding_quote])
 @pytest.mark.parametrize("deed", [deposit, deposit_base, withdraw, buy_some, rest_a_bid])
-def test_what_the_owner_does_by_hand_is_taken_as_it_is(phase: Story, deed: Callable[[Hand], None]) -> None:
+def test_what_the_owner_does_by_hand_is_taken_as_it_is(phase: Story, deed: Callable[[ManualTrader], None]) -> None:
     async def story(scene: Scene) -> None:
         await phase(scene)
         before = {order.order_id for order in scene.exchange.account().open_orders() if order.by_hand}

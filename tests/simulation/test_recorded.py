@@ -8,26 +8,26 @@ from tests.simulation.simulated_day import simulate
 from tests.simulation.storms import judge_storm
 
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.writer import Notebook
-from trailingedge.session_replay.run import Replayed, replay_session
+from trailingedge.eventlog.writer import MemoryRecord
+from trailingedge.session_replay.run import ReplayResult, replay_session
 
 STORM_S = 400.0
 
 
-def recorded_storm(number: int, folder: Path) -> Replayed:
-    notebook = Notebook()
+def recorded_storm(number: int, folder: Path) -> ReplayResult:
+    notebook = MemoryRecord()
     judge_storm(number, STORM_S, notebook)
     return replay_session(notebook.save(folder / f"storm{SUFFIX}"))
 
 
-def recorded_day(number: int, folder: Path) -> Replayed:
+def recorded_day(number: int, folder: Path) -> ReplayResult:
     """Two hours with faults of every kind."""
-    notebook = Notebook()
+    notebook = MemoryRecord()
     simulate(number, 2.0, faults=FAULTS, lines=notebook)
     return replay_session(notebook.save(folder / f"day{SUFFIX}"))
 
 
-def assert_the_same(replayed: Replayed) -> None:
+def assert_the_same(replayed: ReplayResult) -> None:
     assert replayed.difference is None
     assert replayed.trouble is None
     assert replayed.requests > 20

@@ -9,11 +9,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from trailingedge.core.clock import Clock, HandClock
+from trailingedge.core.clock import Clock, ManualClock
 from trailingedge.model.market import Kline, Side
-from trailingedge.simulator.connections import Client, Switchboard
+from trailingedge.simulator.connections import ConnectionHub, HubClient
 from trailingedge.simulator.exchange import OWNER, Exchange
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.orders import NewOrder, OrderType
@@ -69,7 +69,7 @@ def an_exchange(
 ) -> Exchange:
     """An exchange whose owner holds these; at 100.00 to 100.10 unless not `opened`."""
     balances = {"ETH": Decimal(base), "FDUSD": Decimal(quote)}
-    exchange = Exchange(Terms(**terms), clock or HandClock(), balances, keep_all=True)
+    exchange = Exchange(ExchangeSpec(**terms), clock or ManualClock(), balances, keep_all=True)
     if opened:
         exchange.engine.play(tick())
         exchange.engine.take_events()
@@ -122,9 +122,9 @@ class ListLine:
 class ApiClient:
     """A client of the WebSocket API, without a socket."""
 
-    switchboard: Switchboard
+    switchboard: ConnectionHub
     line: ListLine
-    seat: Client
+    seat: HubClient
     clock: Clock
     sent: int = field(default=0)
 
@@ -156,14 +156,14 @@ def signed(params: dict[str, Any], key: Ed25519PrivateKey = KEY) -> dict[str, An
     return params | {"signature": b64encode(key.sign(payload.encode())).decode()}
 
 
-def a_switchboard(exchange: Exchange | None = None, faults: Faults | None = None, **options: Any) -> Switchboard:
+def a_switchboard(exchange: Exchange | None = None, faults: Faults | None = None, **options: Any) -> ConnectionHub:
     """A switchboard in front of an exchange that knows the tests' key."""
     exchange = exchange or an_exchange()
     exchange.register_key(KEY.public_key(), api_key="test-key")
-    return Switchboard(exchange, faults, **options)
+    return ConnectionHub(exchange, faults, **options)
 
 
-def a_client(switchboard: Switchboard, url: str = "/ws-api/v3") -> ApiClient:
+def a_client(switchboard: ConnectionHub, url: str = "/ws-api/v3") -> ApiClient:
     line = ListLine()
     switchboard.admit(url)
     return ApiClient(switchboard, line, switchboard.connect(url, line), switchboard.exchange.clock)

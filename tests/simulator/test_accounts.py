@@ -6,19 +6,19 @@ from tests.simulator.exchange_builders import buy, sell
 
 from trailingedge.model.market import Balance, OrderStatus
 from trailingedge.simulator import accounts
-from trailingedge.simulator.accounts import Account, Treasury
-from trailingedge.simulator.errors import Refusal
-from trailingedge.simulator.exchange_spec import Terms
-from trailingedge.simulator.orders import NewOrder, Order
+from trailingedge.simulator.accounts import AccountRegistry, SimAccount
+from trailingedge.simulator.errors import ExchangeError
+from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.orders import NewOrder, SimOrder
 
 
-def account(**balances: str) -> Account:
-    return Treasury(Terms()).open("owner", {asset: Decimal(amount) for asset, amount in balances.items()})
+def account(**balances: str) -> SimAccount:
+    return AccountRegistry(ExchangeSpec()).open("owner", {asset: Decimal(amount) for asset, amount in balances.items()})
 
 
-def order(wanted: NewOrder, number: int = 1) -> Order:
+def order(wanted: NewOrder, number: int = 1) -> SimOrder:
     price, quantity = wanted.price or Decimal(0), wanted.quantity or Decimal(0)
-    return Order(number, wanted.client_order_id or f"id-{number}", "owner", wanted, price, quantity, created_ms=0)
+    return SimOrder(number, wanted.client_order_id or f"id-{number}", "owner", wanted, price, quantity, created_ms=0)
 
 
 def test_what_is_locked_is_not_free_and_comes_back() -> None:
@@ -32,7 +32,7 @@ def test_what_is_locked_is_not_free_and_comes_back() -> None:
 def test_more_than_there_is_cannot_be_locked_or_withdrawn() -> None:
     owner = account(ETH="3")
     for overdraw in (partial(owner.lock, "ETH", Decimal("3.1")), partial(owner.receive, "ETH", Decimal("-3.1"))):
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(ExchangeError) as refusal:
             overdraw()
         assert refusal.value.code == -2010
         assert refusal.value.text == "Account has insufficient balance for requested action."
@@ -40,7 +40,7 @@ def test_more_than_there_is_cannot_be_locked_or_withdrawn() -> None:
 
 
 def test_a_fill_of_a_sell_brings_quote_less_the_commission() -> None:
-    treasury = Treasury(Terms())
+    treasury = AccountRegistry(ExchangeSpec())
     owner = treasury.open("owner", {"ETH": Decimal(1)})
     owner.lock("ETH", Decimal(1))
     commission, asset = treasury.settle(order(sell("100.10")), Decimal("100.10"), Decimal(1), Decimal("0.001"))
@@ -50,7 +50,7 @@ def test_a_fill_of_a_sell_brings_quote_less_the_commission() -> None:
 
 
 def test_a_buy_filled_below_its_limit_gets_the_difference_back() -> None:
-    treasury = Treasury(Terms())
+    treasury = AccountRegistry(ExchangeSpec())
     owner = treasury.open("owner", {"FDUSD": Decimal(101)})
     owner.lock("FDUSD", Decimal(101))
     treasury.settle(order(buy("101.00")), Decimal("100.50"), Decimal(1), Decimal(0))
@@ -59,7 +59,7 @@ def test_a_buy_filled_below_its_limit_gets_the_difference_back() -> None:
 
 
 def test_commission_is_rounded_half_up_to_eight_decimals() -> None:
-    treasury = Treasury(Terms())
+    treasury = AccountRegistry(ExchangeSpec())
     owner = treasury.open("owner", {"ETH": Decimal(1)})
     owner.lock("ETH", Decimal(1))
     commission, _ = treasury.settle(order(sell()), Decimal("40.229875"), Decimal(1), Decimal("0.001"))
@@ -67,7 +67,7 @@ def test_commission_is_rounded_half_up_to_eight_decimals() -> None:
 
 
 def test_the_treasury_never_loses_a_penny_to_a_fill() -> None:
-    treasury = Treasury(Terms())
+    treasury = AccountRegistry(ExchangeSpec())
     owner = treasury.open("owner", {"ETH": Decimal(1), "FDUSD": Decimal(7)})
     owner.lock("ETH", Decimal(1))
     treasury.settle(order(sell()), Decimal("100.13"), Decimal("0.3337"), Decimal("0.00123"))
@@ -100,7 +100,7 @@ def test_old_finished_orders_are_forgotten_open_ones_never() -> None:
 
 
 def test_two_accounts_cannot_share_a_name() -> None:
-    treasury = Treasury(Terms())
+    treasury = AccountRegistry(ExchangeSpec())
     treasury.open("owner", {})
     with pytest.raises(ValueError, match="owner"):
         treasury.open("owner", {})

@@ -3,7 +3,7 @@ from decimal import Decimal
 from tests.simulator.exchange_builders import an_exchange, sell, tick
 
 from trailingedge.model.market import Side
-from trailingedge.simulator.audit_log import KINDS, Entry, Journal, Tally
+from trailingedge.simulator.audit_log import KINDS, AuditEntry, AuditLog, KindCounts
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType
 
 
@@ -14,8 +14,8 @@ def test_orders_are_tallied_by_the_kind_in_their_id() -> None:
     exchange.place(exchange.account(), sell("109.00", "1", "TE-j-abc"))
     exchange.engine.play(tick("101.00", "101.10", at_s=1))
     assert exchange.journal.tallies == {
-        ("TE-t", Side.SELL): Tally(placed=2, filled=2, base=Decimal(3), quote=Decimal("300.50")),
-        ("TE-j", Side.SELL): Tally(placed=1),
+        ("TE-t", Side.SELL): KindCounts(placed=2, filled=2, base=Decimal(3), quote=Decimal("300.50")),
+        ("TE-j", Side.SELL): KindCounts(placed=1),
     }
     assert (exchange.journal.maker_fills, exchange.journal.taker_fills) == (2, 0)
     assert exchange.journal.fees == {"FDUSD": Decimal("0.3005")}
@@ -49,7 +49,7 @@ def test_entries_tell_the_course_of_things_in_order() -> None:
 
 
 def test_the_digest_depends_on_everything_that_happened() -> None:
-    first, second = Journal(), Journal()
+    first, second = AuditLog(), AuditLog()
     assert first.digest == second.digest
     first.requested(1, 2, "owner", "ping")
     assert first.digest != second.digest
@@ -59,7 +59,7 @@ def test_the_digest_depends_on_everything_that_happened() -> None:
 
 def test_a_journal_stays_small_however_much_happens() -> None:
     exchange = an_exchange(base="100000")
-    journal = Journal()
+    journal = AuditLog()
     order, _ = exchange.place(exchange.account(), sell())
     for number in range(5000):
         order.client_order_id = f"kind{number}-1"
@@ -75,7 +75,7 @@ def test_what_is_done_by_hand_is_tallied_apart() -> None:
     hand.deposit("ETH", Decimal(3))
     hand.withdraw("ETH", Decimal(1))
     journal = exchange.journal
-    assert journal.by_hand[Side.SELL] == Tally(base=Decimal(1), quote=Decimal("100.00"))
+    assert journal.by_hand[Side.SELL] == KindCounts(base=Decimal(1), quote=Decimal("100.00"))
     assert journal.fees_by_hand == {"FDUSD": Decimal("0.1")}
     assert journal.transfers == {"ETH": Decimal(2)}
     assert (journal.taker_fills, journal.tallies, journal.fees) == (0, {}, {})
@@ -83,7 +83,7 @@ def test_what_is_done_by_hand_is_tallied_apart() -> None:
 
 def test_each_entry_is_heard_as_it_is_made() -> None:
     exchange = an_exchange()
-    heard: list[Entry] = []
+    heard: list[AuditEntry] = []
     exchange.journal.heard = heard.append
     exchange.place(exchange.account(), sell())
     assert [entry.what for entry in heard] == ["placed"]

@@ -8,10 +8,10 @@ from tests.simulator.exchange_builders import tick
 from trailingedge.model.market import BookTop, Side
 from trailingedge.simulator.book import Book
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.orders import NewOrder, Order, OrderType
+from trailingedge.simulator.orders import NewOrder, OrderType, SimOrder
 
 
-def a_book(*orders: Order, first: Tick | None = None) -> Book:
+def a_book(*orders: SimOrder, first: Tick | None = None) -> Book:
     book = Book(Decimal("0.01"))
     book.move(first or tick())
     for order in orders:
@@ -19,9 +19,9 @@ def a_book(*orders: Order, first: Tick | None = None) -> Book:
     return book
 
 
-def resting(price: str, quantity: str = "1", side: Side = Side.SELL, number: int = 1) -> Order:
+def resting(price: str, quantity: str = "1", side: Side = Side.SELL, number: int = 1) -> SimOrder:
     wanted = NewOrder(side, OrderType.LIMIT_MAKER, Decimal(quantity), Decimal(price))
-    return Order(number, f"id-{number}", "owner", wanted, Decimal(price), Decimal(quantity), created_ms=0)
+    return SimOrder(number, f"id-{number}", "owner", wanted, Decimal(price), Decimal(quantity), created_ms=0)
 
 
 def filled(book: Book, moved: Tick) -> list[tuple[int, Decimal]]:
@@ -128,7 +128,9 @@ def test_a_trade_serves_orders_of_one_price_by_age_and_never_twice() -> None:
         ),
     ],
 )
-def test_the_shown_top_merges_ours_with_the_others_and_never_locks(order: Order, moved: Tick, shown: BookTop) -> None:
+def test_the_shown_top_merges_ours_with_the_others_and_never_locks(
+    order: SimOrder, moved: Tick, shown: BookTop
+) -> None:
     book = a_book(order)
     book.move(moved)
     assert book.shown() == shown

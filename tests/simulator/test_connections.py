@@ -13,7 +13,7 @@ from tests.simulator.exchange_builders import (
 )
 
 from trailingedge.model.market import Side
-from trailingedge.simulator.connections import NotServed, Switchboard, is_served
+from trailingedge.simulator.connections import ConnectionHub, NotServed, is_served
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_tick_that_changes_nothing_is_heard_by_nobody() -> None:
 
 def test_the_first_listener_to_the_top_is_announced() -> None:
     announced: list[bool] = []
-    switchboard = Switchboard(an_exchange(), awaited=lambda: announced.append(True))
+    switchboard = ConnectionHub(an_exchange(), awaited=lambda: announced.append(True))
     for stream in ("ethfdusd@kline_1m", "btcusdt@bookTicker"):
         a_client(switchboard, f"/ws/{stream}")
     assert announced == []

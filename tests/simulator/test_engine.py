@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.simulator.engine import Engine
-from trailingedge.simulator.errors import Refusal
+from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, Peg, Restriction, TimeInForce
@@ -152,7 +152,7 @@ def test_the_engine_refuses_with_its_text_and_tells_no_event(wanted: NewOrder, t
     exchange.engine.play(tick(ask_quantity="100"))
     exchange.place(exchange.account(), buy("99.00", "0.1", "twin"))
     exchange.engine.take_events()
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         exchange.place(exchange.account(), wanted)
     assert (refusal.value.code, refusal.value.text) == (-2010, text)
     assert told(exchange) == []
@@ -170,7 +170,7 @@ def test_a_symbol_that_does_not_trade_takes_cancels_only(status: str, text: str)
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), sell())
     exchange.engine.status = status
-    with pytest.raises(Refusal, match=text):
+    with pytest.raises(ExchangeError, match=text):
         exchange.place(exchange.account(), sell("100.20"))
     exchange.cancel(exchange.account(), CancelOrder(order_id=order.order_id))
     assert order.status is OrderStatus.CANCELED
@@ -204,7 +204,7 @@ def test_an_id_is_free_again_once_its_order_is_final() -> None:
 def test_a_cancel_is_refused_with_its_text(target: CancelOrder, text: str) -> None:
     exchange = an_exchange()
     exchange.place(exchange.account(), sell())
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         exchange.cancel(exchange.account(), target)
     assert (refusal.value.code, refusal.value.text) == (-2011, text)
 
@@ -213,7 +213,7 @@ def test_only_new_spares_an_order_that_is_partly_filled() -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
     exchange.engine.play(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
-    with pytest.raises(Refusal, match="cancel restrictions"):
+    with pytest.raises(ExchangeError, match="cancel restrictions"):
         exchange.cancel(exchange.account(), CancelOrder(order.order_id, restriction=Restriction.ONLY_NEW))
 
 
@@ -230,7 +230,7 @@ def test_no_more_orders_than_the_symbol_allows() -> None:
     exchange = an_exchange(max_open_orders=2)
     for price in ("100.10", "100.20"):
         exchange.place(exchange.account(), sell(price))
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         exchange.place(exchange.account(), sell("100.30"))
     assert (refusal.value.code, refusal.value.text) == (-2010, "Filter failure: MAX_NUM_ORDERS")
 
@@ -325,7 +325,7 @@ def test_the_owner_may_cancel_his_own_by_hand() -> None:
 
 
 def test_a_first_fill_as_maker_takes_five_off_the_unfilled_orders() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     exchange = an_exchange(clock=clock)
     account = exchange.account()
     for number in range(6):
@@ -343,12 +343,12 @@ def test_a_tape_that_goes_back_is_an_error() -> None:
 
 def test_before_the_first_tick_the_market_is_closed() -> None:
     exchange = an_exchange(opened=False)
-    with pytest.raises(Refusal, match="Market is closed"):
+    with pytest.raises(ExchangeError, match="Market is closed"):
         exchange.place(exchange.account(), sell())
 
 
 def test_an_exchange_knows_both_assets_of_its_symbol_from_the_start() -> None:
-    exchange = Exchange(an_exchange().terms, HandClock(), {"BNB": Decimal(1)})
+    exchange = Exchange(an_exchange().terms, ManualClock(), {"BNB": Decimal(1)})
     assert [balance.asset for balance in exchange.account().balances()] == ["ETH", "FDUSD", "BNB"]
 
 

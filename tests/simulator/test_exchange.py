@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import OrderStatus, Side
-from trailingedge.simulator.errors import Refusal
+from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.exchange import ExceededMode, Exchange, Replacement, ReplaceMode
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, TimeInForce
 
@@ -30,7 +30,7 @@ def an_exchange_with_an_order(**terms: Any) -> Exchange:
 
 def half(result: object) -> str:
     """Of a cancel-replace: what became of one half."""
-    if isinstance(result, Refusal):
+    if isinstance(result, ExchangeError):
         return f"{result.code}"
     return "not tried" if result is None else "done"
 
@@ -88,7 +88,7 @@ def test_a_cancel_replace_beyond_the_limit_under_cancel_only(
 @pytest.mark.parametrize("mode", [STOP, ALLOW])
 def test_a_cancel_replace_beyond_the_limit_does_nothing_by_default(mode: ReplaceMode) -> None:
     exchange = an_exchange_with_an_order(orders_per_10_s=1)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         exchange.replace(exchange.account(), Replacement(GOOD_CANCEL, GOOD_ORDER, mode))
     assert (refusal.value.status, refusal.value.code, refusal.value.data) == (429, -1015, None)
     assert told(exchange) == []
@@ -105,7 +105,7 @@ def test_what_is_checked_before_either_half_leaves_the_old_order_alone(
     wanted: NewOrder, terms: dict[str, int], code: int, text: str
 ) -> None:
     exchange = an_exchange_with_an_order(**terms)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         exchange.replace(exchange.account(), Replacement(GOOD_CANCEL, wanted, STOP))
     assert (refusal.value.code, refusal.value.text, refusal.value.data) == (code, text, None)
     assert [order.order_id for order in exchange.account().open_orders()] == [1001]
@@ -138,7 +138,7 @@ def test_the_cancelled_orders_funds_serve_the_new_one() -> None:
 def test_a_refused_filter_counts_no_order_but_a_refusal_of_the_engine_does() -> None:
     exchange = an_exchange()
     for price in ("100.001", "99.00"):
-        with pytest.raises(Refusal):
+        with pytest.raises(ExchangeError):
             exchange.place(exchange.account(), sell(price))
     assert exchange.account().counts.as_json(exchange.clock.unix_ms())[0]["count"] == 1
 
@@ -146,7 +146,7 @@ def test_a_refused_filter_counts_no_order_but_a_refusal_of_the_engine_does() -> 
 def test_the_journal_tells_would_match_from_filters() -> None:
     exchange = an_exchange_with_an_order()
     exchange.replace(exchange.account(), Replacement(GOOD_CANCEL, BAD_ORDER, STOP))
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         exchange.check(sell("100.001"))
     exchange.refuse("owner", refusal.value)
     assert (exchange.journal.would_take_refusals, exchange.journal.filter_refusals) == (1, 1)
@@ -192,12 +192,12 @@ def scramble(exchange: Exchange, chance: random.Random, steps: int) -> None:
                     exchange.engine.play(
                         tick(str(bid), str(ask), at_s=at_s, last=last, traded=traded, aggressor=aggressor)
                     )
-        except Refusal as refusal:
+        except ExchangeError as refusal:
             exchange.refuse(account.name, refusal)
 
 
 def a_scrambled_exchange(seed: int, steps: int = 150) -> Exchange:
-    exchange = an_exchange(clock=HandClock(), maker_fee=Decimal("0.0007"))
+    exchange = an_exchange(clock=ManualClock(), maker_fee=Decimal("0.0007"))
     exchange.open_account("other", {"ETH": Decimal(5), "FDUSD": Decimal(500)})
     scramble(exchange, random.Random(seed), steps)
     return exchange

@@ -4,13 +4,13 @@ import pytest
 from tests.simulator.exchange_builders import ListTape
 
 from trailingedge.model.market import RateLimit, Side, SymbolRules
-from trailingedge.simulator.exchange_spec import Terms, padded
+from trailingedge.simulator.exchange_spec import ExchangeSpec, padded
 from trailingedge.websocket.response_parser import read_exchange_info
 
 
 def test_terms_take_pair_and_grid_from_the_tape() -> None:
     tape = ListTape([], "XRPETH", "XRP", "ETH", Decimal("0.00000001"), Decimal(1))
-    terms = Terms().of_tape(tape)
+    terms = ExchangeSpec().of_tape(tape)
     assert (terms.symbol, terms.base_asset, terms.quote_asset) == ("XRPETH", "XRP", "ETH")
     assert (terms.tick_size, terms.min_price, terms.step_size) == (tape.tick_size, tape.tick_size, Decimal(1))
     assert terms.min_notional == Decimal("0.001")
@@ -42,7 +42,7 @@ def test_terms_take_filters_and_limits_from_the_rules_of_another_exchange() -> N
         RateLimit("ORDERS", 86_400, 160_000),
         RateLimit("RAW_REQUESTS", 300, 61_000),
     ]
-    terms = Terms().of_rules(RULES, limits)
+    terms = ExchangeSpec().of_rules(RULES, limits)
     told, limits_told = read_exchange_info(
         {"rateLimits": terms.limits(), "symbols": [terms.symbol_json("TRADING")]}, "XRPETH"
     )
@@ -57,7 +57,7 @@ def test_terms_take_filters_and_limits_from_the_rules_of_another_exchange() -> N
 
 def test_what_the_other_exchange_leaves_open_stays_as_it_is() -> None:
     bare = SymbolRules("XRPETH", "XRP", "ETH", Decimal("0.01"), Decimal(1))
-    terms, usual = Terms().of_rules(bare, []), Terms()
+    terms, usual = ExchangeSpec().of_rules(bare, []), ExchangeSpec()
     assert (terms.min_price, terms.min_quantity, terms.min_notional) == (Decimal("0.01"), Decimal(1), Decimal(0))
     assert (terms.max_price, terms.max_quantity) == (usual.max_price, usual.max_quantity)
     assert terms.percent_bounds(Side.SELL) == usual.percent_bounds(Side.BUY)

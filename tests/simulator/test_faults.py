@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from tests.simulator.exchange_builders import Agenda, ApiClient, a_client, a_trader, an_exchange, tick
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.simulator.faults import (
     HUGE_FRAME_BYTES,
     MENU,
     NORMAL,
     REJECTS,
     DriftingClock,
+    FaultInjector,
     Faults,
-    Misfortune,
-    Mishaps,
+    FrameFaults,
 )
 
 SELL: dict[str, Any] = {"side": "SELL", "type": "LIMIT_MAKER", "price": "100.10", "quantity": "1"}
@@ -27,9 +27,9 @@ class NoChance(Random):
 
 
 def test_an_empty_menu_disturbs_nothing_and_draws_nothing() -> None:
-    misfortune = Misfortune(Faults(), NoChance())
+    misfortune = FaultInjector(Faults(), NoChance())
     assert misfortune.of_request("order.place") is NORMAL
-    assert misfortune.of_frame("{}", Mishaps()) == [("{}", 0.0)]
+    assert misfortune.of_frame("{}", FrameFaults()) == [("{}", 0.0)]
     assert misfortune.bite(5) == 0
 
 
@@ -104,7 +104,7 @@ def test_an_order_is_placed_late(fate: str, told_at_once: int | None, told_then:
 
 
 async def test_a_request_that_is_stuck_for_too_long_is_too_old() -> None:
-    agenda, clock = Agenda(), HandClock()
+    agenda, clock = Agenda(), ManualClock()
     trader = a_trader(an_exchange(clock=clock), later=agenda)
     trader.switchboard.misfortune.arrange("order.place", "stuck_request")
     trader.order("order.place", **SELL)
@@ -115,7 +115,7 @@ async def test_a_request_that_is_stuck_for_too_long_is_too_old() -> None:
 
 
 async def test_a_query_is_answered_from_old_records() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     trader = a_trader(an_exchange(clock=clock))
     await clock.wind(10.0)
     order_id = trader.order("order.place", **SELL)["result"]["orderId"]
@@ -137,20 +137,20 @@ def test_any_reject_is_one_of_many_and_does_nothing() -> None:
 
 
 def test_times_are_drawn_up_to_those_of_the_menu() -> None:
-    misfortune = Misfortune(Faults({"late_reply": 1.0}), Random(2))
+    misfortune = FaultInjector(Faults({"late_reply": 1.0}), Random(2))
     drawn = [misfortune.of_request("order.place").late_s for _ in range(500)]
     assert 0.0 <= min(drawn) < 0.1 < 1.9 < max(drawn) <= MENU["late_reply"].late_s
 
 
 def test_faults_befall_the_methods_named_as_often_as_they_should() -> None:
-    misfortune = Misfortune(Faults({"lose_reply": 0.25}), Random(1))
+    misfortune = FaultInjector(Faults({"lose_reply": 0.25}), Random(1))
     lost = sum(not misfortune.of_request("order.place").answered for _ in range(4000))
     assert 900 < lost < 1100
     assert all(misfortune.of_request("klines") is NORMAL for _ in range(100))
 
 
 def test_faults_may_change_at_any_time() -> None:
-    misfortune = Misfortune(Faults(), Random(1))
+    misfortune = FaultInjector(Faults(), Random(1))
     misfortune.faults = Faults({"cut_before": 1.0})
     assert misfortune.of_request("order.place").cut
 
@@ -160,10 +160,10 @@ def test_what_is_not_on_the_menu_cannot_be_ordered() -> None:
         Faults({"soup": 1.0})
 
 
-TWICE = Mishaps(twice=1.0)
-TORN = Mishaps(torn=1.0)
-HUGE = Mishaps(huge=1.0)
-CUT = Mishaps(cut=1.0)
+TWICE = FrameFaults(twice=1.0)
+TORN = FrameFaults(torn=1.0)
+HUGE = FrameFaults(huge=1.0)
+CUT = FrameFaults(cut=1.0)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ CUT = Mishaps(cut=1.0)
         pytest.param(CUT, [], id="the line is cut"),
     ],
 )
-def test_frames_suffer_too(mishaps: Mishaps, heard: list[str]) -> None:
+def test_frames_suffer_too(mishaps: FrameFaults, heard: list[str]) -> None:
     trader = a_trader()
     listener = a_client(trader.switchboard, "/ws/ethfdusd@bookTicker")
     trader.switchboard.misfortune.faults = Faults(market=mishaps)
@@ -193,7 +193,7 @@ def test_frames_suffer_too(mishaps: Mishaps, heard: list[str]) -> None:
         pytest.param(CUT, [], id="the line is cut"),
     ],
 )
-def test_events_of_an_account_suffer_too(mishaps: Mishaps, heard: list[str]) -> None:
+def test_events_of_an_account_suffer_too(mishaps: FrameFaults, heard: list[str]) -> None:
     trader = a_trader(faults=Faults(account=mishaps))
     before = len(trader.line.texts)
     trader.order("order.place", **SELL)
@@ -204,7 +204,7 @@ def test_events_of_an_account_suffer_too(mishaps: Mishaps, heard: list[str]) -> 
 
 def test_later_events_overtake_a_late_one() -> None:
     trader, agenda = patient()
-    trader.switchboard.misfortune.faults = Faults(account=Mishaps(late=1.0, late_s=0.5))
+    trader.switchboard.misfortune.faults = Faults(account=FrameFaults(late=1.0, late_s=0.5))
     trader.order("order.place", **SELL)
     assert trader.events == []
     trader.switchboard.misfortune.faults = Faults()
@@ -235,7 +235,7 @@ def kind_of(text: str) -> str:
 
 
 async def test_a_clock_steps_and_drifts_and_its_ages_stay_true() -> None:
-    inner = HandClock()
+    inner = ManualClock()
     clock = DriftingClock(inner)
     assert clock.unix_ms() == inner.unix_ms()
     clock.step(1500)

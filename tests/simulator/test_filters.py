@@ -4,12 +4,12 @@ import pytest
 from tests.simulator.exchange_builders import sell
 
 from trailingedge.model.market import Side
-from trailingedge.simulator.errors import Refusal
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.errors import ExchangeError
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.filters import check_filters
 from trailingedge.simulator.orders import NewOrder, OrderType
 
-TERMS = Terms(max_price=Decimal(300), max_quantity=Decimal(50), max_notional=Decimal(4000))
+TERMS = ExchangeSpec(max_price=Decimal(300), max_quantity=Decimal(50), max_notional=Decimal(4000))
 AVERAGE = Decimal(100)
 
 
@@ -28,7 +28,7 @@ AVERAGE = Decimal(100)
     ],
 )
 def test_an_order_is_refused_by_the_name_of_its_filter(price: str, quantity: str, failed: str) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         check_filters(TERMS, sell(price, quantity), Decimal(price), Decimal(quantity), AVERAGE)
     assert (refusal.value.code, refusal.value.text) == (-1013, f"Filter failure: {failed}")
 
@@ -48,21 +48,21 @@ def test_an_order_at_the_very_bound_passes(price: str, quantity: str) -> None:
 
 
 def test_the_percent_bound_above_holds_too() -> None:
-    terms = Terms(percent_up=Decimal(2))
+    terms = ExchangeSpec(percent_up=Decimal(2))
     check_filters(terms, sell("200.00"), Decimal(200), Decimal(1), AVERAGE)
-    with pytest.raises(Refusal, match="PERCENT_PRICE_BY_SIDE"):
+    with pytest.raises(ExchangeError, match="PERCENT_PRICE_BY_SIDE"):
         check_filters(terms, sell("200.01"), Decimal("200.01"), Decimal(1), AVERAGE)
 
 
 def test_a_price_sent_beside_a_peg_must_pass_as_well() -> None:
-    with pytest.raises(Refusal, match="PRICE_FILTER"):
+    with pytest.raises(ExchangeError, match="PRICE_FILTER"):
         check_filters(TERMS, sell("100.001"), Decimal(100), Decimal(1), AVERAGE)
 
 
 def test_a_market_order_has_a_least_notional_but_no_greatest() -> None:
     wanted = NewOrder(Side.BUY, OrderType.MARKET, Decimal(45))
     check_filters(TERMS, wanted, AVERAGE, Decimal(45), AVERAGE)
-    with pytest.raises(Refusal, match="NOTIONAL"):
+    with pytest.raises(ExchangeError, match="NOTIONAL"):
         check_filters(TERMS, wanted, AVERAGE, Decimal("0.01"), AVERAGE)
 
 
@@ -79,7 +79,7 @@ def test_a_market_order_has_a_least_notional_but_no_greatest() -> None:
     ],
 )
 def test_each_side_has_its_own_percent_bounds(side: Side, price: str, passes: bool) -> None:
-    terms = Terms(
+    terms = ExchangeSpec(
         percent_down=Decimal("0.8"),
         percent_up=Decimal("1.1"),
         ask_percent_down=Decimal("0.9"),
@@ -89,5 +89,5 @@ def test_each_side_has_its_own_percent_bounds(side: Side, price: str, passes: bo
     if passes:
         check_filters(terms, wanted, Decimal(price), Decimal(1), AVERAGE)
     else:
-        with pytest.raises(Refusal, match="PERCENT_PRICE_BY_SIDE"):
+        with pytest.raises(ExchangeError, match="PERCENT_PRICE_BY_SIDE"):
             check_filters(terms, wanted, Decimal(price), Decimal(1), AVERAGE)

@@ -1,7 +1,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from trailingedge.simulator.errors import Refusal
+from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.keys import KeyRing
 
 # The key and the signatures of the fact sheet's own test vectors (seed of RFC 8032, test 1).
@@ -34,7 +34,7 @@ def test_a_signature_by_the_key_is_verified() -> None:
     ],
 )
 def test_any_other_signature_is_refused(payload: str, signature: str) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         a_ring().verify("TESTKEY", payload, signature)
     assert (refusal.value.code, refusal.value.text) == (-1022, "Signature for this request is not valid.")
 
@@ -43,13 +43,13 @@ def test_keys_open_their_account_until_they_are_revoked() -> None:
     ring = a_ring()
     assert ring.account_of("TESTKEY") == "owner"
     ring.revoke("TESTKEY")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         ring.account_of("TESTKEY")
     assert (refusal.value.code, refusal.value.status) == (-2015, 401)
 
 
 def test_a_key_of_another_form_is_told_so() -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         a_ring().account_of("no such thing")
     assert refusal.value.code == -2014
     with pytest.raises(ValueError, match="no such thing"):

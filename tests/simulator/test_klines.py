@@ -9,7 +9,7 @@ from tests.simulator.exchange_builders import START_MS, tick
 
 from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.klines import INTERVALS, Bar, Interval, KlineFeed, Klines, row_json
+from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines, TradedBar, row_json
 
 MINUTE = Interval("1m")
 
@@ -25,7 +25,7 @@ def built(*ticks: Tick) -> Klines:
     return klines
 
 
-def prices(bars: Sequence[Bar]) -> list[tuple[str, str, str, str]]:
+def prices(bars: Sequence[TradedBar]) -> list[tuple[str, str, str, str]]:
     return [(str(bar.open), str(bar.high), str(bar.low), str(bar.close)) for bar in bars]
 
 

@@ -4,13 +4,13 @@ from decimal import Decimal
 
 from tests.simulator.exchange_builders import an_exchange, buy, sell, tick
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import OrderStatus
 from trailingedge.simulator.orders import CancelOrder
 
 
 async def test_the_past_stands_still_while_the_present_moves() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     exchange = an_exchange(clock=clock)
     account, started_ms = exchange.account(), clock.unix_ms()
     await clock.wind(1)
@@ -46,7 +46,7 @@ async def test_the_past_stands_still_while_the_present_moves() -> None:
 
 
 async def test_a_deposit_is_part_of_the_past_as_well() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     exchange = an_exchange(clock=clock)
     account = exchange.account()
     await clock.wind(1)
@@ -56,7 +56,7 @@ async def test_a_deposit_is_part_of_the_past_as_well() -> None:
 
 
 async def test_of_the_past_only_the_latest_seconds_are_kept() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     exchange = an_exchange(clock=clock)
     account, started_ms = exchange.account(), clock.unix_ms()
     for _ in range(40):

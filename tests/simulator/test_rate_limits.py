@@ -1,7 +1,7 @@
 import pytest
 
-from trailingedge.simulator.errors import Refusal
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.errors import ExchangeError
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.rate_limits import DAY_MS, OrderCounts, Weights, Window
 
 NOON_MS = 1_783_000_000_000 - 1_783_000_000_000 % DAY_MS + DAY_MS // 2
@@ -26,7 +26,7 @@ def test_a_count_never_falls_below_zero() -> None:
 
 
 def test_one_order_too_many_in_ten_seconds_is_refused_until_the_next_ten() -> None:
-    counted = OrderCounts(Terms(orders_per_10_s=2))
+    counted = OrderCounts(ExchangeSpec(orders_per_10_s=2))
     counted.add(NOON_MS)
     assert counted.exceeded(NOON_MS) is None
     counted.add(NOON_MS)
@@ -38,7 +38,7 @@ def test_one_order_too_many_in_ten_seconds_is_refused_until_the_next_ten() -> No
 
 
 def test_the_short_window_stops_rising_once_the_day_is_used_up() -> None:
-    counted = OrderCounts(Terms(orders_per_day=2))
+    counted = OrderCounts(ExchangeSpec(orders_per_day=2))
     for _ in range(4):
         counted.add(NOON_MS)
     assert counts(counted, NOON_MS) == [2, 4]
@@ -48,7 +48,7 @@ def test_the_short_window_stops_rising_once_the_day_is_used_up() -> None:
 
 
 def test_a_first_fill_lowers_the_windows_that_are_current_when_it_is_due() -> None:
-    counted = OrderCounts(Terms())
+    counted = OrderCounts(ExchangeSpec())
     for _ in range(8):
         counted.add(NOON_MS)
     counted.refund(NOON_MS + 100, 5)
@@ -60,9 +60,9 @@ def test_a_first_fill_lowers_the_windows_that_are_current_when_it_is_due() -> No
 
 
 def test_too_much_weight_is_refused_with_the_end_of_the_window() -> None:
-    weights = Weights(Terms(weight_per_minute=10))
+    weights = Weights(ExchangeSpec(weight_per_minute=10))
     weights.spend(NOON_MS, 10)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         weights.spend(NOON_MS + 1, 1)
     assert (refusal.value.status, refusal.value.code) == (429, -1003)
     assert refusal.value.data == {"serverTime": NOON_MS + 1, "retryAfter": NOON_MS + 60_000}
@@ -70,13 +70,13 @@ def test_too_much_weight_is_refused_with_the_end_of_the_window() -> None:
 
 
 def test_who_does_not_hear_is_banned_and_the_next_time_longer() -> None:
-    weights = Weights(Terms(weight_per_minute=1))
+    weights = Weights(ExchangeSpec(weight_per_minute=1))
 
     def ban_ms(now_ms: int) -> int:
         for _ in range(200):
             try:
                 weights.spend(now_ms, 1)
-            except Refusal as refusal:
+            except ExchangeError as refusal:
                 if refusal.status == 418 and refusal.data is not None:
                     return int(str(refusal.data["retryAfter"])) - now_ms
         raise AssertionError("never banned")
@@ -86,7 +86,7 @@ def test_who_does_not_hear_is_banned_and_the_next_time_longer() -> None:
 
 
 def test_weight_given_back_can_be_spent_again() -> None:
-    weights = Weights(Terms(weight_per_minute=1))
+    weights = Weights(ExchangeSpec(weight_per_minute=1))
     weights.spend(NOON_MS, 1)
     weights.give_back(NOON_MS, 1)
     weights.spend(NOON_MS, 1)

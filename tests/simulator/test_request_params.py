@@ -4,16 +4,16 @@ from typing import Any
 import pytest
 
 from trailingedge.model.market import Side
-from trailingedge.simulator.errors import Refusal
-from trailingedge.simulator.request_params import OLDEST_MS, Number, Parameters, plain_json, read_json
+from trailingedge.simulator.errors import ExchangeError
+from trailingedge.simulator.request_params import OLDEST_MS, JsonNumber, RequestParameters, plain_json, read_json
 
 NOW_MS = 1_783_000_000_000
 
 
-def sent(text: str) -> Parameters:
+def sent(text: str) -> RequestParameters:
     params = read_json(text)
     assert isinstance(params, dict)
-    return Parameters(params)
+    return RequestParameters(params)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_an_amount_is_a_plain_decimal(value: str, amount: str) -> None:
     ],
 )
 def test_an_amount_of_another_form_is_refused(value: str, code: int) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         sent(f'{{"q": {value}}}').amount("q")
     assert refusal.value.code == code
 
@@ -62,7 +62,7 @@ def test_a_parameter_that_nobody_reads_is_one_too_many() -> None:
     parameters = sent('{"symbol": "X", "extra": 1}')
     parameters.text("symbol")
     parameters.text("absent")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         parameters.finish()
     assert refusal.value.code == -1104
     assert "read '1' parameter(s) but was sent '2'" in refusal.value.text
@@ -86,23 +86,23 @@ def test_a_parameter_that_nobody_reads_is_one_too_many() -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused_by_its_code(read: Any, code: int) -> None:
-    parameters = Parameters(
+    parameters = RequestParameters(
         {
             "word": "word",
             "empty": "",
             "spaced": "a b",
             "long": "x" * 37,
-            "old": Number(OLDEST_MS - 1),
-            "ahead": Number(NOW_MS + 10_001),
+            "old": JsonNumber(OLDEST_MS - 1),
+            "ahead": JsonNumber(NOW_MS + 10_001),
         }
     )
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(ExchangeError) as refusal:
         read(parameters)
     assert refusal.value.code == code
 
 
 def test_times_may_be_in_microseconds() -> None:
-    assert Parameters({"t": Number(NOW_MS * 1000 + 999)}).moment_ms("t", NOW_MS) == NOW_MS
+    assert RequestParameters({"t": JsonNumber(NOW_MS * 1000 + 999)}).moment_ms("t", NOW_MS) == NOW_MS
 
 
 def test_an_id_is_echoed_as_it_came() -> None:

@@ -11,7 +11,7 @@ from tests.simulator.exchange_builders import KEY, START_MS, ListTape, an_exchan
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from trailingedge.core.clock import Clock, HandClock, RealClock
+from trailingedge.core.clock import Clock, ManualClock, RealClock
 from trailingedge.core.errors import ConfigError, SessionLost
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.feeds.ticks import Tick
@@ -95,7 +95,7 @@ async def test_a_banned_address_learns_at_the_door_how_long_it_must_wait(address
 
 
 async def test_in_memory_the_ban_is_told_just_so() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     async with a_loopback(clock, listen=False) as loopback:
         loopback.exchange.weights.ban(clock.unix_ms() + 59_500)
         with pytest.raises(SessionLost, match="HTTP 418") as refused:
@@ -104,7 +104,7 @@ async def test_in_memory_the_ban_is_told_just_so() -> None:
 
 
 async def test_no_connection_outlives_its_day() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     async with a_loopback(clock, listen=False, lifetime_s=60.0) as loopback:
         early = await loopback.connect(loopback.ws_api_url)
         await clock.wind(30.0)
@@ -168,7 +168,7 @@ class TornTape(ListTape):
 
 
 async def test_a_market_that_breaks_off_ends_the_exchange_loudly() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     loopback = LoopbackExchange(an_exchange(clock=clock, opened=False), TornTape([]), clock, listen=False)
 
     async def play() -> None:
@@ -182,7 +182,7 @@ async def test_a_market_that_breaks_off_ends_the_exchange_loudly() -> None:
 
 
 async def test_the_same_protocol_runs_in_memory_on_a_hand_wound_clock() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     async with a_loopback(clock, speed=10.0, listen=False) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
         await log_on(api, clock)
@@ -202,7 +202,7 @@ async def test_the_same_protocol_runs_in_memory_on_a_hand_wound_clock() -> None:
 
 
 async def test_a_late_answer_in_memory_comes_when_the_clock_says() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     async with a_loopback(clock, listen=False) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
         loopback.switchboard.misfortune.arrange("time", "late_reply")
@@ -214,7 +214,7 @@ async def test_a_late_answer_in_memory_comes_when_the_clock_says() -> None:
 
 
 async def test_an_answer_still_held_back_does_not_hold_up_the_end() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     async with a_loopback(clock, listen=False) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
         loopback.switchboard.misfortune.arrange("time", "late_reply")
@@ -223,17 +223,17 @@ async def test_an_answer_still_held_back_does_not_hold_up_the_end() -> None:
 
 
 async def test_the_way_through_memory_takes_as_long_as_it_is_told() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     async with a_loopback(clock, listen=False, latency_s=0.5) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
         answer = asyncio.create_task(ask(api, "time"))
         await clock.wind(1.0)
         assert answer.done()
-        assert 0 < (await answer)["result"]["serverTime"] - HandClock().unix_ms() <= 500
+        assert 0 < (await answer)["result"]["serverTime"] - ManualClock().unix_ms() <= 500
 
 
 async def test_faults_are_drawn_from_the_chance_given() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     async with a_loopback(clock, listen=False, faults=Faults({"busy": 1.0})) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
         assert (await ask(api, "order.place"))["error"]["code"] == -1008

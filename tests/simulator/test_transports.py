@@ -3,16 +3,16 @@ from random import Random
 
 import pytest
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import SessionLost
 from trailingedge.simulator import transports
-from trailingedge.simulator.api.session import Close
-from trailingedge.simulator.transports import Delay, MemorySocket, QueuedLine, read_from_memory, write_to_memory
+from trailingedge.simulator.api.session import CloseConnection
+from trailingedge.simulator.transports import Delay, MemorySocket, OutgoingQueue, read_from_memory, write_to_memory
 
 
 async def test_frames_in_memory_arrive_in_order_and_then_the_end() -> None:
-    clock = HandClock()
-    line, socket = QueuedLine(clock), MemorySocket(clock)
+    clock = ManualClock()
+    line, socket = OutgoingQueue(clock), MemorySocket(clock)
     for text in ("one", "two"):
         line.send(text)
     line.close(1008, "enough")
@@ -26,7 +26,7 @@ async def test_frames_in_memory_arrive_in_order_and_then_the_end() -> None:
 
 
 async def test_nobody_is_called_back_in_the_middle_of_his_own_sentence() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     socket = MemorySocket(clock)
     heard: list[str] = []
     reader = asyncio.create_task(read_from_memory(socket, Delay(clock, lambda: 0.0), heard.append))
@@ -38,7 +38,7 @@ async def test_nobody_is_called_back_in_the_middle_of_his_own_sentence() -> None
 
 
 async def test_closing_wakes_who_waits_and_may_be_repeated() -> None:
-    socket = MemorySocket(HandClock())
+    socket = MemorySocket(ManualClock())
     waiting = asyncio.create_task(socket.recv())
     await asyncio.sleep(0)
     await socket.close()
@@ -50,7 +50,7 @@ async def test_closing_wakes_who_waits_and_may_be_repeated() -> None:
 
 
 async def test_frames_under_way_never_overtake_one_another() -> None:
-    clock, chance = HandClock(), Random(4)
+    clock, chance = ManualClock(), Random(4)
     arrivals: list[tuple[float, str]] = []
     socket = MemorySocket(clock)
     delay = Delay(clock, lambda: chance.uniform(0.0, 1.0))
@@ -66,8 +66,8 @@ async def test_frames_under_way_never_overtake_one_another() -> None:
 
 
 async def test_a_frame_too_large_to_read_ends_the_connection() -> None:
-    clock = HandClock()
-    line, socket = QueuedLine(clock), MemorySocket(clock)
+    clock = ManualClock()
+    line, socket = OutgoingQueue(clock), MemorySocket(clock)
     for text in ("whole", "x" * (transports.LARGEST_FRAME + 1)):
         line.send(text)
     line.close(1000, "")
@@ -78,8 +78,8 @@ async def test_a_frame_too_large_to_read_ends_the_connection() -> None:
 
 
 async def test_a_mark_is_answered_after_what_was_sent_before_it() -> None:
-    clock = HandClock()
-    line, socket = QueuedLine(clock), MemorySocket(clock)
+    clock = ManualClock()
+    line, socket = OutgoingQueue(clock), MemorySocket(clock)
     line.send("frame")
     mark = line.mark()
     line.close(1000, "")
@@ -90,7 +90,7 @@ async def test_a_mark_is_answered_after_what_was_sent_before_it() -> None:
 
 async def test_who_reads_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transports, "MOST_UNSENT", 3)  # a number, so that the test need not send so many
-    line = QueuedLine(HandClock())
+    line = OutgoingQueue(ManualClock())
     for _ in range(9):
         line.send("frame")
-    assert [(await line.take())[1] for _ in range(4)] == ["frame"] * 3 + [Close(1008, "too slow")]
+    assert [(await line.take())[1] for _ in range(4)] == ["frame"] * 3 + [CloseConnection(1008, "too slow")]

@@ -6,17 +6,18 @@ from decimal import Decimal
 from typing import Any
 
 from trailingedge.indicators.donchian import Channel, DonchianChannel
-from trailingedge.model.intent import Cause, ExitProgress, Pricing, Want
+from trailingedge.model.intent import ExitEndReason, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, BookTop, Kline, Regime, Side
-from trailingedge.strategy.decide import Step, decide
-from trailingedge.strategy.inputs import ClosedKline, Command, Holdings, Inputs, Params
-from trailingedge.strategy.signals import Event
-from trailingedge.strategy.state import Exit, Gate, Memory, Phase
+from trailingedge.model.pricing import Pricing
+from trailingedge.strategy.decide import StrategyStep, decide
+from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, StrategyCommand, StrategyParams
+from trailingedge.strategy.signals import StrategySignal
+from trailingedge.strategy.state import ActiveExit, Phase, ReentryGate, StrategyState
 
 START_MS = 1_783_000_020_000  # a full minute
 MINUTE_MS = 60_000
 
-DEFAULTS = Params(
+DEFAULTS = StrategyParams(
     start_factor=0.5,
     min_factor=0.1,
     gain_scale_frac_base=0.005,
@@ -41,7 +42,7 @@ DEFAULTS = Params(
 )
 
 
-def params(**changes: Any) -> Params:
+def params(**changes: Any) -> StrategyParams:
     return replace(DEFAULTS, **changes)
 
 
@@ -82,23 +83,23 @@ class Life:
 
     def __init__(
         self,
-        settings: Params = DEFAULTS,
+        settings: StrategyParams = DEFAULTS,
         base: str = "1",
         quote: str = "0",
-        memory: Memory | None = None,
+        memory: StrategyState | None = None,
         fills: bool = False,
         window: int = 3,
     ) -> None:
         self.params = settings
-        self.memory = Memory() if memory is None else memory
+        self.memory = StrategyState() if memory is None else memory
         self.holdings = held(base, quote)
         self.market_ms = START_MS
         self.donchian = DonchianChannel(window, 1)
         self.fills = fills
         self.progress: ExitProgress | None = None
-        self.events: list[Event] = []
+        self.events: list[StrategySignal] = []
         self.minute = 0
-        self.last: Step | None = None
+        self.last: StrategyStep | None = None
 
     def beat(
         self,
@@ -110,7 +111,7 @@ class Life:
         settled: bool = True,
         channel: Channel | None = None,
         **given: Any,
-    ) -> Step:
+    ) -> StrategyStep:
         """One beat, `seconds` after the last; without a bid, the market is stale."""
         self.market_ms += round(seconds * 1000)
         closed = tuple(ClosedKline(each, self.donchian.close(each)) for each in closes)
@@ -133,18 +134,18 @@ class Life:
             self.fill(inputs.top.ask if step.want.side is Side.SELL else inputs.top.bid)
         return step
 
-    def close(self, close: str | float, bid: str | Decimal | None = None, **given: Any) -> Step:
+    def close(self, close: str | float, bid: str | Decimal | None = None, **given: Any) -> StrategyStep:
         """The next kline closes, flat at `close`, and the book is at `bid` (or at the close)."""
         closed = kline(self.minute, close)
         self.minute += 1
         self.market_ms = max(self.market_ms, closed.close_ms)
         return self.beat(Decimal(str(close)) if bid is None else bid, seconds=0.001, closes=[closed], **given)
 
-    def flip(self, bid: str, **given: Any) -> Step:
-        return self.beat(bid, command=Command.FLIP, **given)
+    def flip(self, bid: str, **given: Any) -> StrategyStep:
+        return self.beat(bid, command=StrategyCommand.FLIP, **given)
 
-    def withdraw(self, bid: str | None, **given: Any) -> Step:
-        return self.beat(bid, command=Command.WITHDRAW, **given)
+    def withdraw(self, bid: str | None, **given: Any) -> StrategyStep:
+        return self.beat(bid, command=StrategyCommand.WITHDRAW, **given)
 
     def fill(self, price: str | Decimal, share: str | Decimal = "1") -> None:
         """The exit in progress fills by `share` of what is left, and completes with the last of it."""
@@ -167,7 +168,7 @@ class Life:
             filled_base=progress.filled_base + traded,
             filled_quote=progress.filled_quote + spent,
             idle=done,
-            complete=Cause.FILLED if done else None,
+            complete=ExitEndReason.FILLED if done else None,
             rested=True,
         )
 
@@ -185,17 +186,17 @@ class Life:
     def regime(self) -> Regime | None:
         return self.memory.regime
 
-    def gate(self) -> Gate | None:
+    def gate(self) -> ReentryGate | None:
         return self.memory.gate
 
-    def exit(self) -> Exit | None:
+    def exit(self) -> ActiveExit | None:
         return self.memory.exit
 
-    def told(self, kind: type[Event]) -> list[Event]:
+    def told(self, kind: type[StrategySignal]) -> list[StrategySignal]:
         """The events of one kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    def _chase(self, want: Want | None) -> None:
+    def _chase(self, want: OrderIntent | None) -> None:
         if want is None:
             if self.progress is not None:
                 self.progress = None if self.memory.exit is None else replace(self.progress, idle=True)

@@ -6,31 +6,31 @@ import pytest
 from tests.strategy.strategy_harness import MINUTE_MS, START_MS, full_channel, kline, params
 
 from trailingedge.indicators.donchian import Breakout, Channel
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.bar_close import fold, hear_close
 from trailingedge.strategy.inputs import ClosedKline
 from trailingedge.strategy.signals import BrokeOut, ExitEnding, GateOpened, GateShut
-from trailingedge.strategy.state import Exit, Gate, Memory, ShutBy
+from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
 
 CHANNEL = full_channel(99.9, 100.1)  # mid 100, so narrow that the stop lies at its threshold of 0.5 %
-IN_QUOTE = Memory(regime=Regime.QUOTE, funded=True, anchor=0.01, high=0.01, anchor_ms=START_MS - 1)
-IN_BASE = Memory(regime=Regime.BASE, funded=True, anchor=100.0, high=100.0, anchor_ms=START_MS - 1)
-FLUSHED = replace(IN_QUOTE, gate=Gate(ShutBy.FLUSH, 99.0, START_MS - 1))
-STOPPED = replace(IN_QUOTE, gate=Gate(ShutBy.STOP, 101.0, START_MS - 1))
+IN_QUOTE = StrategyState(regime=Regime.QUOTE, funded=True, anchor=0.01, high=0.01, anchor_ms=START_MS - 1)
+IN_BASE = StrategyState(regime=Regime.BASE, funded=True, anchor=100.0, high=100.0, anchor_ms=START_MS - 1)
+FLUSHED = replace(IN_QUOTE, gate=ReentryGate(ShutBy.FLUSH, 99.0, START_MS - 1))
+STOPPED = replace(IN_QUOTE, gate=ReentryGate(ShutBy.STOP, 101.0, START_MS - 1))
 
 
 def closed(minute: int, close: float, channel: Channel | None = CHANNEL) -> ClosedKline:
     return ClosedKline(kline(minute, close), channel)
 
 
-def buying(kind: Kind, ending: Cause | None = None) -> Memory:
-    return replace(IN_QUOTE, exit=Exit(kind, Side.BUY, 7, START_MS, ending=ending))
+def buying(kind: ExitKind, ending: ExitEndReason | None = None) -> StrategyState:
+    return replace(IN_QUOTE, exit=ActiveExit(kind, Side.BUY, 7, START_MS, ending=ending))
 
 
 def test_a_close_above_the_stop_shuts_the_gate() -> None:
     memory, events = hear_close(IN_QUOTE, closed(0, 101.0), params())
-    assert memory.gate == Gate(ShutBy.STOP, 101.0, START_MS + MINUTE_MS - 1)
+    assert memory.gate == ReentryGate(ShutBy.STOP, 101.0, START_MS + MINUTE_MS - 1)
     assert events[0] == GateShut(ShutBy.STOP, 101.0, 100.0)
 
 
@@ -40,13 +40,13 @@ def test_a_close_above_the_stop_shuts_the_gate() -> None:
         pytest.param(IN_BASE, id="in base"),
         pytest.param(replace(IN_QUOTE, funded=False), id="unfunded"),
         pytest.param(replace(IN_QUOTE, anchor_ms=START_MS + MINUTE_MS), id="a close from before the anchor"),
-        pytest.param(buying(Kind.MANUAL), id="a manual buy"),
-        pytest.param(buying(Kind.BREAKOUT), id="a breakout buy"),
-        pytest.param(buying(Kind.TAKE_PROFIT, Cause.WITHDRAWN), id="a buy that is ending already"),
-        pytest.param(Memory(), id="no regime yet"),
+        pytest.param(buying(ExitKind.MANUAL), id="a manual buy"),
+        pytest.param(buying(ExitKind.BREAKOUT), id="a breakout buy"),
+        pytest.param(buying(ExitKind.TAKE_PROFIT, ExitEndReason.WITHDRAWN), id="a buy that is ending already"),
+        pytest.param(StrategyState(), id="no regime yet"),
     ],
 )
-def test_the_quote_stop_leaves_alone(memory: Memory) -> None:
+def test_the_quote_stop_leaves_alone(memory: StrategyState) -> None:
     after, events = hear_close(memory, closed(0, 101.0, None), params())
     assert after.gate is None
     assert after.exit == memory.exit
@@ -65,12 +65,12 @@ def test_a_wide_channel_moves_the_stop_away() -> None:
 
 
 def test_the_stop_withdraws_a_take_profit_buy() -> None:
-    memory, events = hear_close(buying(Kind.TAKE_PROFIT), closed(0, 101.0, None), params())
+    memory, events = hear_close(buying(ExitKind.TAKE_PROFIT), closed(0, 101.0, None), params())
     assert memory.exit is not None
-    assert memory.exit.ending is Cause.STOPPED
+    assert memory.exit.ending is ExitEndReason.STOPPED
     assert events == (
         GateShut(ShutBy.STOP, 101.0, None),
-        ExitEnding(Kind.TAKE_PROFIT, Side.BUY, 7, Cause.STOPPED),
+        ExitEnding(ExitKind.TAKE_PROFIT, Side.BUY, 7, ExitEndReason.STOPPED),
     )
 
 
@@ -91,7 +91,7 @@ def test_the_shutting_price_stands_in_for_the_close_before() -> None:
 
 
 def test_a_close_from_before_the_shut_opens_nothing() -> None:
-    late = replace(FLUSHED, gate=Gate(ShutBy.FLUSH, 99.0, START_MS + MINUTE_MS - 1))
+    late = replace(FLUSHED, gate=ReentryGate(ShutBy.FLUSH, 99.0, START_MS + MINUTE_MS - 1))
     memory, _ = hear_close(late, closed(0, 100.05), params())
     assert memory.gate is not None
 
@@ -125,11 +125,11 @@ def test_a_fold_raises_the_high_to_the_best_that_traded() -> None:
     [
         pytest.param(replace(IN_BASE, anchor_ms=START_MS + 1), id="it began before the anchor"),
         pytest.param(replace(IN_BASE, funded=False), id="unfunded"),
-        pytest.param(Memory(), id="no regime yet"),
+        pytest.param(StrategyState(), id="no regime yet"),
         pytest.param(replace(IN_BASE, high=200.0), id="the high is higher"),
     ],
 )
-def test_a_fold_leaves_the_high(memory: Memory) -> None:
+def test_a_fold_leaves_the_high(memory: StrategyState) -> None:
     after, _ = fold(memory, [ClosedKline(kline(0, 100.0, high=150.0), None)], params())
     assert after.high == memory.high
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from tests.strategy.strategy_harness import Life, full_channel, gated, held, in_base, in_quote, kline, params
 
-from trailingedge.model.intent import Cause, Kind, Want
+from trailingedge.model.intent import ExitEndReason, ExitKind, OrderIntent
 from trailingedge.model.market import Regime
-from trailingedge.strategy.decide import TABLE, Rule, Step
-from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.decide import TABLE, Rule, StrategyStep
+from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.signals import (
     BrokeOut,
     ExitArmed,
@@ -49,7 +49,7 @@ def stopped() -> Life:
     return life
 
 
-def filled(life: Life, price: str) -> Step:
+def filled(life: Life, price: str) -> StrategyStep:
     life.fill(price)
     return life.beat(price)
 
@@ -153,7 +153,7 @@ def test_x_goes_before_the_take_profit() -> None:
     life.beat("2560")
     want = life.flip("2545").want
     assert want is not None
-    assert want.kind is Kind.MANUAL
+    assert want.kind is ExitKind.MANUAL
 
 
 def test_the_quote_stop_goes_before_the_take_profit() -> None:
@@ -167,7 +167,7 @@ def test_the_quote_stop_goes_before_the_take_profit() -> None:
     "given",
     [
         pytest.param({"halted": True}, id="a halt"),
-        pytest.param({"command": Command.FLIP}, id="x"),
+        pytest.param({"command": StrategyCommand.FLIP}, id="x"),
         pytest.param({"hold": True}, id="a hold"),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_close_is_heard_whatever_was_more_urgent(given: dict[str, Any]) -> Non
 
 def test_a_flip_and_a_stopping_close_in_one_beat_leave_the_gate_open() -> None:
     life = in_quote("2500")
-    assert life.close(2520, command=Command.FLIP).want is not None
+    assert life.close(2520, command=StrategyCommand.FLIP).want is not None
     assert life.gate() is None
 
 
@@ -216,7 +216,7 @@ def test_a_whole_life() -> None:
     life = Life(base="1", settings=params(), window=3)
     story: list[str] = []
 
-    def tell(want: Want | None) -> None:
+    def tell(want: OrderIntent | None) -> None:
         base, quote = life.holdings.base, life.holdings.quote
         wanted = "-" if want is None else f"{want.side.value} {want.kind.name}"
         story.append(f"{life.phase().value:8} {wanted:16} {base:.4f} {quote:.2f}")
@@ -277,7 +277,7 @@ def test_a_whole_life() -> None:
         ExitArmed,
         ExitEnded,
     ]
-    assert all(event.cause is Cause.FILLED for event in life.events if isinstance(event, ExitEnded))
+    assert all(event.cause is ExitEndReason.FILLED for event in life.events if isinstance(event, ExitEnded))
     assert life.holdings.base > Decimal("1.03")
 
 

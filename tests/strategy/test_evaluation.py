@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from tests.strategy.strategy_harness import Life, held, in_base, in_quote
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Side
 
 
@@ -76,4 +76,4 @@ def test_numbers_are_the_time_and_never_repeat() -> None:
     second = life.flip("2500").want
     assert second is not None
     assert second.number == first.number + 1
-    assert (second.side, second.kind) == (Side.SELL, Kind.MANUAL)
+    assert (second.side, second.kind) == (Side.SELL, ExitKind.MANUAL)

@@ -7,7 +7,7 @@ import pytest
 from tests.strategy.strategy_harness import START_MS, Life, gated, held, in_base, in_quote, kline, params
 
 from trailingedge.model.market import Regime
-from trailingedge.strategy.inputs import Params
+from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.strategy.signals import Funded, Origin, RegimeSet, Unfunded
 from trailingedge.strategy.state import Phase
 
@@ -38,7 +38,7 @@ def test_at_first_the_side_worth_more(base: str, quote: str, regime: Regime, pri
         ),
     ],
 )
-def test_the_first_anchor_can_be_given(settings: Params, outside: Decimal, expected: RegimeSet) -> None:
+def test_the_first_anchor_can_be_given(settings: StrategyParams, outside: Decimal, expected: RegimeSet) -> None:
     life = Life(settings)
     assert life.beat("2500", outside_price=outside).events == (expected,)
     assert life.memory.high == 2500.0  # already the best since

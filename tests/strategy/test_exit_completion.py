@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from tests.strategy.strategy_harness import Life, gated, held, in_base, in_quote, kline
 
-from trailingedge.model.intent import Cause
+from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import Regime
 from trailingedge.strategy.signals import ExitArmed, ExitEnded, GateShut, Origin, RegimeSet
-from trailingedge.strategy.state import Gate, Phase, ShutBy
+from trailingedge.strategy.state import Phase, ReentryGate, ShutBy
 
 
 def ended(life: Life) -> ExitEnded:
@@ -30,7 +30,7 @@ def test_a_completed_sell_is_quote_at_its_own_average() -> None:
     assert (life.regime(), life.memory.anchor, life.gate()) == (Regime.QUOTE, 1 / 2502, None)
     end = ended(life)
     assert (end.cause, end.average, end.filled_base, end.regime) == (
-        Cause.FILLED,
+        ExitEndReason.FILLED,
         Decimal(2502),
         Decimal(1),
         Regime.QUOTE,
@@ -50,7 +50,7 @@ def test_a_completed_buy_is_base_at_its_own_average() -> None:
 def test_a_finished_flush_shuts_the_gate() -> None:
     life = gated("2500")
     assert life.phase() is Phase.GATED
-    assert life.gate() == Gate(ShutBy.FLUSH, 2475.0, life.market_ms)
+    assert life.gate() == ReentryGate(ShutBy.FLUSH, 2475.0, life.market_ms)
     assert life.memory.anchor == 1 / 2475
     assert life.told(GateShut) == [GateShut(ShutBy.FLUSH, 2475.0, None)]
 
@@ -59,9 +59,9 @@ def test_an_exit_that_vanished_leaves_the_side_to_the_balances() -> None:
     life = in_base("2500")
     life.flip("2500")
     life.holdings = held("0", "2490")
-    life.report(idle=True, complete=Cause.VANISHED)
+    life.report(idle=True, complete=ExitEndReason.VANISHED)
     life.beat("2500")
-    assert ended(life).cause is Cause.VANISHED
+    assert ended(life).cause is ExitEndReason.VANISHED
     assert ended(life).average is None
     assert life.regime() is Regime.QUOTE
     assert life.exit() is None
@@ -70,12 +70,12 @@ def test_an_exit_that_vanished_leaves_the_side_to_the_balances() -> None:
 @pytest.mark.parametrize(
     ("given", "cause"),
     [
-        pytest.param({"hold": True}, Cause.HELD, id="held"),
-        pytest.param({"expire": True}, Cause.EXPIRED, id="expired"),
-        pytest.param({"halted": True}, Cause.HALTED, id="halted"),
+        pytest.param({"hold": True}, ExitEndReason.HELD, id="held"),
+        pytest.param({"expire": True}, ExitEndReason.EXPIRED, id="expired"),
+        pytest.param({"halted": True}, ExitEndReason.HALTED, id="halted"),
     ],
 )
-def test_an_exit_that_never_filled_leaves_everything_as_it_was(given: dict[str, Any], cause: Cause) -> None:
+def test_an_exit_that_never_filled_leaves_everything_as_it_was(given: dict[str, Any], cause: ExitEndReason) -> None:
     life = in_quote("2500")
     life.beat("2480")
     before = (life.regime(), life.memory.anchor, life.memory.high)
@@ -127,7 +127,7 @@ def test_a_withdrawn_exit_is_anchored_where_the_market_is(share: str | None, reg
         life.fill("2500", share)
     life.withdraw("2480")
     life.beat("2480")
-    assert ended(life).cause is Cause.WITHDRAWN
+    assert ended(life).cause is ExitEndReason.WITHDRAWN
     assert RegimeSet(Regime.BASE, regime, price, Origin.MARKET) in life.events
     assert life.memory.anchor == life.memory.high
     assert life.phase() is Phase.WATCHING
@@ -170,7 +170,7 @@ def test_a_fill_that_wins_the_race_against_the_withdrawal_completes_the_exit() -
     life.flip("2500")
     life.fill("2501")
     life.withdraw("2500")
-    assert ended(life).cause is Cause.FILLED
+    assert ended(life).cause is ExitEndReason.FILLED
     assert life.regime() is Regime.QUOTE
 
 
@@ -181,11 +181,11 @@ def test_a_buy_that_beats_the_quote_stop_is_base_without_a_gate() -> None:
     assert life.told(ExitArmed)
     life.beat("2515", seconds=60, closes=[kline(0, 2515)])
     assert life.gate() is not None
-    life.report(filled_base=Decimal(1), filled_quote=Decimal(2450), idle=True, complete=Cause.FILLED)
+    life.report(filled_base=Decimal(1), filled_quote=Decimal(2450), idle=True, complete=ExitEndReason.FILLED)
     life.holdings = held("1")
     life.beat("2515")
     assert (life.regime(), life.gate(), life.phase()) == (Regime.BASE, None, Phase.WATCHING)
-    assert ended(life).cause is Cause.FILLED
+    assert ended(life).cause is ExitEndReason.FILLED
 
 
 def test_an_exit_is_not_over_while_an_order_of_it_may_be_open() -> None:

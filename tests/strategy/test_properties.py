@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.strategy.strategy_harness import DEFAULTS, Life, params, top
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import BookTop, Kline, Regime
-from trailingedge.strategy.decide import Rule, Step
-from trailingedge.strategy.inputs import Command, Holdings, Params
+from trailingedge.strategy.decide import Rule, StrategyStep
+from trailingedge.strategy.inputs import Holdings, StrategyCommand, StrategyParams
 from trailingedge.strategy.signals import BrokeOut, ExitArmed, FlushArmed
 from trailingedge.strategy.state import Phase
 from trailingedge.strategy.trailing_stop import Trail
@@ -27,7 +27,7 @@ class Moment:
     move_permille: int
     seconds: float = 1.0
     close: bool = False
-    command: Command | None = None
+    command: StrategyCommand | None = None
     hold: bool = False
     stale: bool = False
     unsettled: bool = False
@@ -44,7 +44,7 @@ wild = st.builds(
     moves,
     seconds=st.sampled_from([0.1, 1.0, 5.0]),
     close=st.booleans(),
-    command=st.sampled_from([None, None, None, Command.FLIP, Command.WITHDRAW]),
+    command=st.sampled_from([None, None, None, StrategyCommand.FLIP, StrategyCommand.WITHDRAW]),
     hold=rarely,
     stale=rarely,
     unsettled=rarely,
@@ -57,13 +57,13 @@ wild = st.builds(
 class Walk:
     """A life driven through moments, at prices times `scale`."""
 
-    def __init__(self, given_params: Params = DEFAULTS, scale: Decimal = Decimal(1), quote: int = 0) -> None:
+    def __init__(self, given_params: StrategyParams = DEFAULTS, scale: Decimal = Decimal(1), quote: int = 0) -> None:
         self.scale = scale
         self.price = Decimal(2500)
         scaled = replace(given_params, min_notional=given_params.min_notional * scale)
         self.life = Life(scaled, base="0" if quote else "1", quote=str(quote * scale))
 
-    def step(self, moment: Moment) -> Step:
+    def step(self, moment: Moment) -> StrategyStep:
         life = self.life
         self.price = max(Decimal(100), (self.price * (1000 + moment.move_permille) / 1000).quantize(TICK))
         book = self.book()
@@ -95,7 +95,7 @@ class Walk:
         return Kline(now_ms - 60_000, now_ms, at, at, at, at)
 
 
-def shape(step: Step) -> tuple[object, ...]:
+def shape(step: StrategyStep) -> tuple[object, ...]:
     """What was decided, without the numbers."""
     want = None if step.want is None else (step.want.side, step.want.kind, step.want.number)
     return step.decision.acted, step.memory.phase, step.memory.regime, want
@@ -173,9 +173,9 @@ def test_nothing_but_the_operator_trades_under_a_shut_gate(moments: list[Moment]
         step = walk.step(moment)
         started = any(isinstance(event, ExitArmed | FlushArmed) for event in step.events)
         if gate_before is not None and step.memory.gate is gate_before and started:
-            assert moment.command is Command.FLIP
+            assert moment.command is StrategyCommand.FLIP
             assert step.memory.exit is not None
-            assert step.memory.exit.kind is Kind.MANUAL
+            assert step.memory.exit.kind is ExitKind.MANUAL
         if gate_before is not None and exit_before is None and moment.command is None:
             assert step.want is None or step.memory.regime is Regime.BASE
 
@@ -193,7 +193,7 @@ def test_a_base_position_is_never_without_a_stop(moments: list[Moment], hold: bo
     for _ in range(8):
         bid = (bid * Decimal("0.97")).quantize(TICK)
         want = life.beat(bid, hold=hold).want
-        if want is not None and want.kind is Kind.FLUSH:
+        if want is not None and want.kind is ExitKind.FLUSH:
             assert want.funds == life.holdings.base
             return
     raise AssertionError("nothing stopped the fall")

@@ -5,7 +5,7 @@ from tests.strategy.strategy_harness import full_channel
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.strategy.reentry_gate import opens
-from trailingedge.strategy.state import Gate, ShutBy
+from trailingedge.strategy.state import ReentryGate, ShutBy
 
 CHANNEL = full_channel(98.0, 102.0)  # mid 100
 
@@ -26,11 +26,11 @@ CHANNEL = full_channel(98.0, 102.0)  # mid 100
     ],
 )
 def test_a_gate_opens_when_a_close_crosses_mid(shut_by: ShutBy, before: float, close: float, expected: bool) -> None:
-    assert opens(Gate(shut_by, 99.0, 0), close, before, CHANNEL) is expected
+    assert opens(ReentryGate(shut_by, 99.0, 0), close, before, CHANNEL) is expected
 
 
 @pytest.mark.parametrize(
     "channel", [pytest.param(None, id="no channel"), pytest.param(Channel(102.0, 98.0, full=False), id="not full")]
 )
 def test_a_channel_that_is_not_full_opens_nothing(channel: Channel | None) -> None:
-    assert not opens(Gate(ShutBy.FLUSH, 99.0, 0), 101.0, 99.0, channel)
+    assert not opens(ReentryGate(ShutBy.FLUSH, 99.0, 0), 101.0, 99.0, channel)

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from tests.strategy.strategy_harness import Life, full_channel, gated, held, in_base, in_quote, kline, params
 
-from trailingedge.model.intent import Cause, Kind, Pricing, Want
+from trailingedge.model.intent import ExitEndReason, ExitKind, OrderIntent
 from trailingedge.model.market import Regime, Side
+from trailingedge.model.pricing import Pricing
 from trailingedge.strategy.decide import Rule
-from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.signals import (
     CommandRefused,
     ExitArmed,
@@ -22,7 +23,7 @@ from trailingedge.strategy.signals import (
 from trailingedge.strategy.state import Phase
 
 
-def kind(life: Life) -> Kind | None:
+def kind(life: Life) -> ExitKind | None:
     """What the exit in progress is."""
     exit_ = life.exit()
     return None if exit_ is None else exit_.kind
@@ -46,7 +47,7 @@ def test_a_breach_that_lasts_becomes_a_flush() -> None:
     assert first.decision.stop_breach_ms == 0
     second = life.beat("2487.5")
     assert second.decision.acted is Rule.BASE_STOP
-    assert second.want == Want(Side.SELL, Decimal(1), Pricing.OPPOSITE, Kind.FLUSH, life.market_ms)
+    assert second.want == OrderIntent(Side.SELL, Decimal(1), Pricing.OPPOSITE, ExitKind.FLUSH, life.market_ms)
     assert second.events == (FlushArmed(life.market_ms, Decimal("2487.5"), 2500.0, 0.005, None),)
     assert life.phase() is Phase.FLUSHING
 
@@ -80,10 +81,12 @@ def test_the_stop_stays_armed_while_held_and_while_balances_settle() -> None:
     assert step.want.funds == 1
 
 
-@pytest.mark.parametrize("first", [pytest.param(Kind.TAKE_PROFIT, id="take-profit"), pytest.param(Kind.MANUAL, id="x")])
-def test_the_stop_takes_over_a_sell_in_progress(first: Kind) -> None:
+@pytest.mark.parametrize(
+    "first", [pytest.param(ExitKind.TAKE_PROFIT, id="take-profit"), pytest.param(ExitKind.MANUAL, id="x")]
+)
+def test_the_stop_takes_over_a_sell_in_progress(first: ExitKind) -> None:
     life = in_base("2500")
-    if first is Kind.MANUAL:
+    if first is ExitKind.MANUAL:
         life.flip("2500")
     else:
         life.beat("2560")
@@ -93,7 +96,7 @@ def test_the_stop_takes_over_a_sell_in_progress(first: Kind) -> None:
     life.beat("2480")
     step = life.beat("2480")
     assert step.want is not None
-    assert (step.want.kind, step.want.number, step.want.pricing) == (Kind.FLUSH, number, Pricing.OPPOSITE)
+    assert (step.want.kind, step.want.number, step.want.pricing) == (ExitKind.FLUSH, number, Pricing.OPPOSITE)
     assert [event.upgraded for event in life.events if isinstance(event, FlushArmed)] == [first]
 
 
@@ -131,9 +134,9 @@ def test_a_halt_withdraws_and_arms_nothing() -> None:
     life.flip("2500")
     assert life.beat("2300", halted=True).decision.acted is Rule.HALT
     life.beat("2300", halted=True)
-    assert life.beat("2300", halted=True, command=Command.FLIP).want is None
+    assert life.beat("2300", halted=True, command=StrategyCommand.FLIP).want is None
     assert life.exit() is None
-    assert life.told(CommandRefused) == [CommandRefused(Command.FLIP, "trading is halted")]
+    assert life.told(CommandRefused) == [CommandRefused(StrategyCommand.FLIP, "trading is halted")]
 
 
 # The operator
@@ -151,15 +154,15 @@ def test_x_leaves_the_side_held(life: Life, side: Side) -> None:
     step = life.flip("2490")
     assert step.decision.acted is Rule.FLIP
     assert step.want is not None
-    assert (step.want.side, step.want.kind, step.want.pricing) == (side, Kind.MANUAL, Pricing.IMPROVE)
+    assert (step.want.side, step.want.kind, step.want.pricing) == (side, ExitKind.MANUAL, Pricing.IMPROVE)
     armed = step.events[-1]
     assert isinstance(armed, ExitArmed)
-    assert (armed.kind, armed.price) == (Kind.MANUAL, Decimal("2490.005"))
+    assert (armed.kind, armed.price) == (ExitKind.MANUAL, Decimal("2490.005"))
 
 
 def test_x_does_not_wait_for_fresh_data() -> None:
     life = in_base()
-    assert life.beat(None, command=Command.FLIP).want is not None
+    assert life.beat(None, command=StrategyCommand.FLIP).want is not None
 
 
 @pytest.mark.parametrize(
@@ -171,9 +174,9 @@ def test_x_does_not_wait_for_fresh_data() -> None:
     ],
 )
 def test_x_is_refused_with_a_reason(life: Life, given: dict[str, Any], reason: str) -> None:
-    step = life.beat(**({"bid": "2490"} | given), command=Command.FLIP)
+    step = life.beat(**({"bid": "2490"} | given), command=StrategyCommand.FLIP)
     assert step.want is None
-    assert CommandRefused(Command.FLIP, reason) in step.events
+    assert CommandRefused(StrategyCommand.FLIP, reason) in step.events
 
 
 def test_x_sells_while_held() -> None:
@@ -185,8 +188,8 @@ def test_x_relabels_a_take_profit() -> None:
     number = life.memory.last_number
     step = life.flip("2455")
     assert step.want is not None
-    assert (step.want.kind, step.want.number) == (Kind.MANUAL, number)
-    assert step.events == (ExitRelabelled(number, Side.BUY, Kind.MANUAL, Kind.TAKE_PROFIT),)
+    assert (step.want.kind, step.want.number) == (ExitKind.MANUAL, number)
+    assert step.events == (ExitRelabelled(number, Side.BUY, ExitKind.MANUAL, ExitKind.TAKE_PROFIT),)
 
 
 def test_x_never_downgrades_a_flush() -> None:
@@ -194,12 +197,12 @@ def test_x_never_downgrades_a_flush() -> None:
     life.beat("2480")
     life.beat("2480")
     step = life.flip("2480")
-    assert kind(life) is Kind.FLUSH
-    assert step.events == (CommandRefused(Command.FLIP, "already under way"),)
+    assert kind(life) is ExitKind.FLUSH
+    assert step.events == (CommandRefused(StrategyCommand.FLIP, "already under way"),)
 
 
-@pytest.mark.parametrize("command", Command)
-def test_an_exit_that_is_ending_takes_no_command(command: Command) -> None:
+@pytest.mark.parametrize("command", StrategyCommand)
+def test_an_exit_that_is_ending_takes_no_command(command: StrategyCommand) -> None:
     life = in_base()
     life.flip("2500")
     life.withdraw("2500")
@@ -214,11 +217,11 @@ def test_c_calls_an_exit_back() -> None:
     step = life.withdraw(None)
     assert step.decision.acted is Rule.WITHDRAW
     assert step.want is None
-    assert step.events == (ExitEnding(Kind.MANUAL, Side.SELL, life.memory.last_number, Cause.WITHDRAWN),)
+    assert step.events == (ExitEnding(ExitKind.MANUAL, Side.SELL, life.memory.last_number, ExitEndReason.WITHDRAWN),)
 
 
 def test_c_without_an_exit_is_refused() -> None:
-    assert in_base().withdraw("2500").events == (CommandRefused(Command.WITHDRAW, "no exit is in progress"),)
+    assert in_base().withdraw("2500").events == (CommandRefused(StrategyCommand.WITHDRAW, "no exit is in progress"),)
 
 
 # Hold and expiry
@@ -261,7 +264,7 @@ def test_a_trail_that_is_due_starts_the_exit(life: Life, bids: list[str], side: 
     step = life.beat(bids[1])
     assert step.decision.acted is Rule.TAKE_PROFIT
     assert step.want is not None
-    assert (step.want.side, step.want.kind) == (side, Kind.TAKE_PROFIT)
+    assert (step.want.side, step.want.kind) == (side, ExitKind.TAKE_PROFIT)
     armed = step.events[-1]
     assert isinstance(armed, ExitArmed)
     assert armed.trail is not None
@@ -344,7 +347,7 @@ def test_a_breakout_is_followed_where_the_settings_say_so(life: Life, close: flo
     for _ in range(4):
         life.close(2500)
     want = life.close(close).want
-    assert (None if want is None else (want.side, want.kind)) == (None if side is None else (side, Kind.BREAKOUT))
+    assert (None if want is None else (want.side, want.kind)) == (None if side is None else (side, ExitKind.BREAKOUT))
 
 
 def test_a_breakout_on_stale_data_passes_by() -> None:

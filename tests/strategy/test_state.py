@@ -4,37 +4,41 @@ from dataclasses import replace
 
 import pytest
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.strategy.state import Exit, Gate, Memory, Phase, ShutBy
+from trailingedge.strategy.state import ActiveExit, Phase, ReentryGate, ShutBy, StrategyState
 
-GATE = Gate(ShutBy.STOP, 2500.0, 0)
-SELLING = Exit(Kind.TAKE_PROFIT, Side.SELL, 1, 0)
-FLUSHING = Exit(Kind.FLUSH, Side.SELL, 1, 0)
-BUYING = Exit(Kind.MANUAL, Side.BUY, 1, 0)
+GATE = ReentryGate(ShutBy.STOP, 2500.0, 0)
+SELLING = ActiveExit(ExitKind.TAKE_PROFIT, Side.SELL, 1, 0)
+FLUSHING = ActiveExit(ExitKind.FLUSH, Side.SELL, 1, 0)
+BUYING = ActiveExit(ExitKind.MANUAL, Side.BUY, 1, 0)
 
 
 @pytest.mark.parametrize(
     ("memory", "phase"),
     [
-        pytest.param(Memory(), Phase.UNFUNDED, id="nothing known yet"),
-        pytest.param(Memory(regime=Regime.BASE, funded=False), Phase.UNFUNDED, id="too little of everything"),
-        pytest.param(Memory(regime=Regime.BASE, funded=True), Phase.WATCHING, id="funded"),
-        pytest.param(Memory(regime=Regime.BASE, funded=True, exit=SELLING), Phase.EXITING, id="an exit"),
-        pytest.param(Memory(regime=Regime.BASE, funded=True, exit=FLUSHING), Phase.FLUSHING, id="a flush"),
-        pytest.param(Memory(regime=Regime.QUOTE, funded=True, gate=GATE), Phase.GATED, id="a shut gate"),
+        pytest.param(StrategyState(), Phase.UNFUNDED, id="nothing known yet"),
+        pytest.param(StrategyState(regime=Regime.BASE, funded=False), Phase.UNFUNDED, id="too little of everything"),
+        pytest.param(StrategyState(regime=Regime.BASE, funded=True), Phase.WATCHING, id="funded"),
+        pytest.param(StrategyState(regime=Regime.BASE, funded=True, exit=SELLING), Phase.EXITING, id="an exit"),
+        pytest.param(StrategyState(regime=Regime.BASE, funded=True, exit=FLUSHING), Phase.FLUSHING, id="a flush"),
+        pytest.param(StrategyState(regime=Regime.QUOTE, funded=True, gate=GATE), Phase.GATED, id="a shut gate"),
         pytest.param(
-            Memory(regime=Regime.QUOTE, funded=True, gate=GATE, exit=BUYING), Phase.EXITING, id="a buy under a gate"
+            StrategyState(regime=Regime.QUOTE, funded=True, gate=GATE, exit=BUYING),
+            Phase.EXITING,
+            id="a buy under a gate",
         ),
-        pytest.param(Memory(regime=Regime.QUOTE, funded=False, gate=GATE), Phase.UNFUNDED, id="a gate with no funds"),
+        pytest.param(
+            StrategyState(regime=Regime.QUOTE, funded=False, gate=GATE), Phase.UNFUNDED, id="a gate with no funds"
+        ),
     ],
 )
-def test_the_phase_follows_from_what_is_remembered(memory: Memory, phase: Phase) -> None:
+def test_the_phase_follows_from_what_is_remembered(memory: StrategyState, phase: Phase) -> None:
     assert memory.phase is phase
 
 
 def test_a_new_anchor_starts_the_high_afresh_and_forgets_a_breach() -> None:
-    before = Memory(regime=Regime.BASE, anchor=2500.0, high=2600.0, stop_breach_since_ms=5)
+    before = StrategyState(regime=Regime.BASE, anchor=2500.0, high=2600.0, stop_breach_since_ms=5)
     after = before.anchored(Regime.QUOTE, 2000.0, 7)
     assert (after.regime, after.anchor, after.high, after.anchor_ms) == (Regime.QUOTE, 1 / 2000, 1 / 2000, 7)
     assert after.stop_breach_since_ms is None
@@ -44,6 +48,6 @@ def test_a_new_anchor_starts_the_high_afresh_and_forgets_a_breach() -> None:
     ("regime", "gate"),
     [pytest.param(Regime.BASE, None, id="base has none"), pytest.param(Regime.QUOTE, GATE, id="quote keeps it")],
 )
-def test_becoming_base_discards_the_gate(regime: Regime, gate: Gate | None) -> None:
-    before = replace(Memory(regime=Regime.QUOTE, funded=True), gate=GATE)
+def test_becoming_base_discards_the_gate(regime: Regime, gate: ReentryGate | None) -> None:
+    before = replace(StrategyState(regime=Regime.QUOTE, funded=True), gate=GATE)
     assert before.anchored(regime, 2500.0, 0).gate is gate

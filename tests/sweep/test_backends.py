@@ -10,33 +10,33 @@ from tests.backtest import market_files
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError
-from trailingedge.sweep.backends import Engine, Trial, ctrl_c_unheard, engine_named, local
-from trailingedge.sweep.trial import Outcome, Task, look
+from trailingedge.sweep.backends import NumberedTrial, SweepBackend, ctrl_c_unheard, engine_named, local
+from trailingedge.sweep.trial import TrialOutcome, TrialTask, look
 
-TRIALS: list[Trial] = [(0, {}), (1, {"BUFFER": "0.01"}), (2, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.03"})]
+TRIALS: list[NumberedTrial] = [(0, {}), (1, {"BUFFER": "0.01"}), (2, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.03"})]
 
 
 @pytest.fixture
-def task(tmp_path: Path) -> Task:
+def task(tmp_path: Path) -> TrialTask:
     file = market_files.write_klines(tmp_path, 7, 92)
-    return Task((str(file),), None, Settings(), {"ETH": Decimal(1)}, splits=(market_files.START_MS + 45 * 60_000,))
+    return TrialTask((str(file),), None, Settings(), {"ETH": Decimal(1)}, splits=(market_files.START_MS + 45 * 60_000,))
 
 
-def tried(engine: Engine, task: Task, jobs: int) -> dict[int, Outcome]:
-    outcomes: dict[int, Outcome] = {}
+def tried(engine: SweepBackend, task: TrialTask, jobs: int) -> dict[int, TrialOutcome]:
+    outcomes: dict[int, TrialOutcome] = {}
     engine(task, TRIALS, jobs, outcomes.__setitem__, lambda: False)
     return outcomes
 
 
-def test_two_processes_come_to_the_same_as_this_one(task: Task) -> None:
+def test_two_processes_come_to_the_same_as_this_one(task: TrialTask) -> None:
     alone = tried(local, task, 1)
     assert sorted(alone) == [0, 1, 2]
     assert len({outcome.parts for outcome in alone.values()}) > 1
     assert tried(local, task, 2) == alone
 
 
-def test_a_stop_leaves_what_is_not_begun(task: Task) -> None:
-    outcomes: dict[int, Outcome] = {}
+def test_a_stop_leaves_what_is_not_begun(task: TrialTask) -> None:
+    outcomes: dict[int, TrialOutcome] = {}
     local(task, TRIALS, 1, outcomes.__setitem__, lambda: bool(outcomes))
     assert list(outcomes) == [0]
 
@@ -51,7 +51,7 @@ def test_whoever_is_started_where_ctrl_c_is_unheard_never_hears_it() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_market_is_looked_at_to_its_end(task: Task) -> None:
+def test_the_market_is_looked_at_to_its_end(task: TrialTask) -> None:
     scene = look(task)
     assert scene.from_ms == market_files.START_MS
     assert scene.to_ms == market_files.START_MS + 92 * 60_000

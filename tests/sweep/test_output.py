@@ -8,23 +8,23 @@ from tests.sweep.test_ranking import COMBINATIONS, DAY_MS, FORTNIGHT, outcome
 from tests.sweep.test_ranking import judged as verdict_of
 
 from trailingedge.model.market import ZERO
-from trailingedge.simulator.feeds.csv_schemas import Layout
+from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 from trailingedge.sweep.output import as_data, text, worth
-from trailingedge.sweep.ranking import Verdict, judge
-from trailingedge.sweep.search_space import LeftOut
-from trailingedge.sweep.trial import Outcome
+from trailingedge.sweep.ranking import SweepResult, judge
+from trailingedge.sweep.search_space import InvalidCombination
+from trailingedge.sweep.trial import TrialOutcome
 from trailingedge.sweep.walk_forward import Folds, folds
 
-MARKET = RecordedMarket("ETHUSDT", "ETH", "USDT", ZERO, ZERO, Layout.KLINES, files=(), gaps=())
+MARKET = RecordedMarket("ETHUSDT", "ETH", "USDT", ZERO, ZERO, CsvSchema.KLINES, files=(), gaps=())
 FEW_DAYS = folds(20_000 * DAY_MS, 20_004 * DAY_MS)
 
 
-def words(verdict: Verdict) -> str:
+def words(verdict: SweepResult) -> str:
     return " ".join(worth(verdict, "ETH"))
 
 
-def table(verdict: Verdict, cut: Folds = FORTNIGHT, width: int = 80) -> str:
+def table(verdict: SweepResult, cut: Folds = FORTNIGHT, width: int = 80) -> str:
     return text(verdict, cut, MARKET, (), width=width)
 
 
@@ -77,7 +77,9 @@ def test_where_nothing_made_a_difference_there_is_no_winner() -> None:
 
 
 def test_what_was_left_out_is_named_with_its_reason() -> None:
-    left_out = tuple(LeftOut({"MIN_FACTOR": f"0.{number}"}, "MIN_FACTOR is too large") for number in range(6, 14))
+    left_out = tuple(
+        InvalidCombination({"MIN_FACTOR": f"0.{number}"}, "MIN_FACTOR is too large") for number in range(6, 14)
+    )
     verdict = judge(COMBINATIONS, {0: outcome(1, 1), 1: outcome(1, 1.1), 2: outcome(1, 1.2)}, FEW_DAYS, left_out)
     told = table(verdict, FEW_DAYS)
     said = " ".join(told.split())
@@ -93,6 +95,6 @@ def test_what_was_left_out_is_named_with_its_reason() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     named = [{}, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.005", "HARD_STOP_DONCHIAN_MULTIPLIER": "0.25", "BUFFER": "0.00375"}]
-    outcomes: dict[int, Outcome] = {0: outcome(1, 1, 1, 1), 1: outcome(1.5, 0.9, 0.9, 1.2)}
+    outcomes: dict[int, TrialOutcome] = {0: outcome(1, 1, 1, 1), 1: outcome(1.5, 0.9, 0.9, 1.2)}
     told = table(judge(named, outcomes, FORTNIGHT), width=width)
     assert max(map(len, told.splitlines())) <= width

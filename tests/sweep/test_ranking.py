@@ -1,8 +1,8 @@
 import pytest
 
-from trailingedge.sweep.ranking import Verdict, judge
-from trailingedge.sweep.search_space import LeftOut
-from trailingedge.sweep.trial import Outcome, PartResult
+from trailingedge.sweep.ranking import SweepResult, judge
+from trailingedge.sweep.search_space import InvalidCombination
+from trailingedge.sweep.trial import PartResult, TrialOutcome
 from trailingedge.sweep.walk_forward import Folds, folds
 
 DAY_MS = 86_400_000
@@ -10,11 +10,13 @@ FORTNIGHT = folds(20_000 * DAY_MS, 20_014 * DAY_MS)
 COMBINATIONS = [{}, {"BUFFER": "0.001"}, {"BUFFER": "0.003"}]
 
 
-def outcome(*growths: float, drawdown: float = 0.01) -> Outcome:
-    return Outcome(tuple(PartResult(growth, 1.1, drawdown, exits=2) for growth in growths))
+def outcome(*growths: float, drawdown: float = 0.01) -> TrialOutcome:
+    return TrialOutcome(tuple(PartResult(growth, 1.1, drawdown, exits=2) for growth in growths))
 
 
-def judged(outcomes: dict[int, Outcome], cut: Folds = FORTNIGHT, left_out: tuple[LeftOut, ...] = ()) -> Verdict:
+def judged(
+    outcomes: dict[int, TrialOutcome], cut: Folds = FORTNIGHT, left_out: tuple[InvalidCombination, ...] = ()
+) -> SweepResult:
     return judge(COMBINATIONS, outcomes, cut, left_out)
 
 

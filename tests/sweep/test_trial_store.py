@@ -6,18 +6,18 @@ import pytest
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError
-from trailingedge.sweep.trial import Outcome, PartResult, Task
-from trailingedge.sweep.trial_store import Store, fingerprint, key_of
+from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
+from trailingedge.sweep.trial_store import TrialStore, fingerprint, key_of
 
-OUTCOME = Outcome((PartResult(1.01, 0.99, 0.02, 3), PartResult(0.5, 1.0, 0.5, 0)), halted=True)
-TASK = Task(("a.csv",), None, Settings(), {"ETH": Decimal(1)}, splits=(1, 2))
+OUTCOME = TrialOutcome((PartResult(1.01, 0.99, 0.02, 3), PartResult(0.5, 1.0, 0.5, 0)), halted=True)
+TASK = TrialTask(("a.csv",), None, Settings(), {"ETH": Decimal(1)}, splits=(1, 2))
 
 
 def test_what_was_kept_is_known_to_the_next_run(tmp_path: Path) -> None:
-    store = Store(tmp_path / "sweep.jsonl")
+    store = TrialStore(tmp_path / "sweep.jsonl")
     store.keep("abc", {"BUFFER": "0.1"}, OUTCOME)
     store.close()
-    again = Store(tmp_path / "sweep.jsonl")
+    again = TrialStore(tmp_path / "sweep.jsonl")
     assert again.known("abc") == OUTCOME
     assert again.known("abd") is None
     again.close()
@@ -25,16 +25,16 @@ def test_what_was_kept_is_known_to_the_next_run(tmp_path: Path) -> None:
 
 def test_a_line_cut_short_costs_that_line_alone(tmp_path: Path) -> None:
     path = tmp_path / "sweep.jsonl"
-    store = Store(path)
+    store = TrialStore(path)
     store.keep("abc", {}, OUTCOME)
     store.keep("abd", {}, OUTCOME)
     store.close()
     path.write_bytes(path.read_bytes()[:-20])
-    again = Store(path)
+    again = TrialStore(path)
     assert (again.known("abc"), again.known("abd")) == (OUTCOME, None)
     again.keep("abd", {}, OUTCOME)
     again.close()
-    third = Store(path)
+    third = TrialStore(path)
     assert third.known("abd") == OUTCOME
     third.close()
 
@@ -43,12 +43,12 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_text("# Not a sweep\n")
     with pytest.raises(ConfigError, match="holds no trial of a sweep"):
-        Store(path)
+        TrialStore(path)
     assert path.read_text() == "# Not a sweep\n"
 
 
 def test_without_a_file_nothing_is_kept() -> None:
-    store = Store(None)
+    store = TrialStore(None)
     store.keep("abc", {}, OUTCOME)
     assert store.known("abc") == OUTCOME
     store.close()
@@ -56,7 +56,7 @@ def test_without_a_file_nothing_is_kept() -> None:
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--out"):
-        Store(tmp_path / "nowhere" / "sweep.jsonl")
+        TrialStore(tmp_path / "nowhere" / "sweep.jsonl")
 
 
 def test_the_same_files_are_the_same_market_by_any_name_and_in_any_order(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_the_same_files_are_the_same_market_by_any_name_and_in_any_order(tmp_pat
         pytest.param(dataclasses.replace(TASK, settings=dataclasses.replace(Settings(), buffer=0.1)), id="a setting"),
     ],
 )
-def test_another_trial_has_another_key(other: Task) -> None:
+def test_another_trial_has_another_key(other: TrialTask) -> None:
     assert key_of("m", TASK, {}) != key_of("m", other, {})
     assert key_of("m", TASK, {}) != key_of("n", TASK, {})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from trailingedge.core.errors import RequestRefused, SessionLost
 from trailingedge.websocket.event_parser import Reply
-from trailingedge.websocket.request_tracker import Answer, NotSent, Params, Silence
+from trailingedge.websocket.request_tracker import NoResponse, NotSent, Params, RequestOutcome
 
 
 class MemorySocket:
@@ -82,9 +82,9 @@ class PaperExchange:
         self.answers = {name.replace("_", "."): answer for name, answer in answers.items()}
         self.asked: list[tuple[str, dict[str, str | int]]] = []
 
-    async def ask(self, method: str, params: Params | None = None, patience_s: float = 10.0) -> Answer:
+    async def ask(self, method: str, params: Params | None = None, patience_s: float = 10.0) -> RequestOutcome:
         answer = self._answer(method, params, patience_s)
-        if isinstance(answer, Reply | Silence | NotSent):
+        if isinstance(answer, Reply | NoResponse | NotSent):
             return answer
         return Reply(200, answer)
 

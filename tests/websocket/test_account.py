@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.websocket.fake_sockets import PaperExchange
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import (
     LogonRefused,
     OutcomeUnknown,
@@ -18,11 +18,11 @@ from trailingedge.core.errors import (
     TrailingEdgeError,
 )
 from trailingedge.model.market import Balance, Side
-from trailingedge.model.order_requests import NewOrder
+from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.api_client import Caller
+from trailingedge.websocket.api_client import ApiCallerProtocol
 from trailingedge.websocket.event_parser import AccountPosition, Reply
-from trailingedge.websocket.request_tracker import NotSent, Silence
+from trailingedge.websocket.request_tracker import NoResponse, NotSent
 from trailingedge.websocket.response_parser import Commission
 
 NOW_MS = 1_783_000_000_000
@@ -48,13 +48,13 @@ def exchange(**answers: Answer) -> PaperExchange:
     return PaperExchange(**(usual | answers))
 
 
-def session(api: Caller) -> AccountSession:
+def session(api: ApiCallerProtocol) -> AccountSession:
     keys = KeyManager.from_private_key(Ed25519PrivateKey.generate(), "K")
-    return AccountSession(api, keys, ServerClock(HandClock(unix_ms=NOW_MS)), "BTCUSDT")
+    return AccountSession(api, keys, ServerClock(ManualClock(unix_ms=NOW_MS)), "BTCUSDT")
 
 
 async def test_the_clock_is_taken_at_the_middle_of_the_quickest_round_trip() -> None:
-    clock = HandClock(unix_ms=NOW_MS)
+    clock = ManualClock(unix_ms=NOW_MS)
     round_trips_s = [0.3, 0.1, 0.2]
 
     class Slow(PaperExchange):
@@ -117,8 +117,8 @@ async def test_a_logon_out_of_time_is_tried_again_by_a_fresh_clock() -> None:
         pytest.param(LATE, RequestRefused, id="out of time twice"),
         pytest.param(Reply(503, code=-1000, text="oops"), OutcomeUnknown, id="server error"),
         pytest.param(Reply(429, code=-1003, text="weight"), RequestRefused, id="too much weight"),
-        pytest.param(Silence("timeout"), OutcomeUnknown, id="silence"),
-        pytest.param(Silence("closed", connection_lost=True), SessionLost, id="lost connection"),
+        pytest.param(NoResponse("timeout"), OutcomeUnknown, id="silence"),
+        pytest.param(NoResponse("closed", connection_lost=True), SessionLost, id="lost connection"),
         pytest.param(NotSent("not connected"), SessionLost, id="no connection"),
     ],
 )
@@ -190,7 +190,7 @@ STAMP = {"timestamp": NOW_MS, "recvWindow": 5000}
         ),
         pytest.param(lambda it: it.cancel_order(501), "order.cancel", {"orderId": 501}, ACK, id="cancel"),
         pytest.param(
-            lambda it: it.place(NewOrder("mm-1", Side.BUY, Decimal(1), Decimal(2))),
+            lambda it: it.place(NewOrderRequest("mm-1", Side.BUY, Decimal(1), Decimal(2))),
             "order.place",
             {
                 "side": "BUY",

@@ -8,11 +8,11 @@ from decimal import Decimal
 import pytest
 from tests.websocket.fake_sockets import settle
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.model.market import Balance
-from trailingedge.model.market_state import Snapshots
-from trailingedge.websocket.account_probe import AccountProof
+from trailingedge.model.market_state import MarketState
+from trailingedge.websocket.account_probe import AccountProbe
 from trailingedge.websocket.event_parser import AccountPosition
 
 
@@ -24,13 +24,13 @@ class Bench:
     """An account on paper: each question gets the next of `answers`, the last one for ever."""
 
     def __init__(self) -> None:
-        self.clock = HandClock()
-        self.snapshots = Snapshots(klines_maxlen=10)
+        self.clock = ManualClock()
+        self.snapshots = MarketState(klines_maxlen=10)
         self.snapshots.hear_balances([eth("1"), Balance("FDUSD", Decimal(0))], 5)
         self.busy = False
         self.asked_s: list[float] = []
         self.answers: list[Callable[[], AccountPosition]] = [self.agree]
-        self.proof = AccountProof(
+        self.proof = AccountProbe(
             self.snapshots,
             self.clock,
             probe_every_s=60.0,

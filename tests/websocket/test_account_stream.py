@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import SessionLost
 from trailingedge.model.market import Balance, ExecutionReport, ExecutionType, OrderStatus, Side
-from trailingedge.model.market_state import Snapshots
-from trailingedge.websocket.account_stream import AccountStream, Ear
+from trailingedge.model.market_state import MarketState
+from trailingedge.websocket.account_stream import AccountStream, EventBuffer
 from trailingedge.websocket.event_parser import (
     AccountPosition,
     BalanceUpdate,
@@ -41,13 +41,13 @@ class Bench:
     """A stream with everything it passed on."""
 
     def __init__(self) -> None:
-        self.snapshots = Snapshots(klines_maxlen=10)
+        self.snapshots = MarketState(klines_maxlen=10)
         self.reports: list[ExecutionReport] = []
         self.changes: list[BalanceUpdate | ExternalLockUpdate] = []
         self.stream = AccountStream(
             "ETHFDUSD",
             self.snapshots,
-            HandClock(),
+            ManualClock(),
             on_report=self.reports.append,
             on_outside_change=self.changes.append,
         )
@@ -55,7 +55,7 @@ class Bench:
         self.ear = self.connect()
         self.ear.release()
 
-    def connect(self) -> Ear:
+    def connect(self) -> EventBuffer:
         """Another connection."""
         return self.stream.ear(self.ends.append)
 

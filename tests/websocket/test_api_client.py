@@ -9,20 +9,20 @@ from random import Random
 import pytest
 from tests.websocket.fake_sockets import MemoryDial, MemorySocket, settle
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
 from trailingedge.model.market import RateLimit
-from trailingedge.websocket.api_client import ApiConnection
-from trailingedge.websocket.api_session import Conversation
+from trailingedge.websocket.api_client import ApiClient
+from trailingedge.websocket.api_session import ApiSession
 from trailingedge.websocket.event_parser import AccountEvent, Reply, Unrecognized
-from trailingedge.websocket.request_tracker import Answer, NotSent, Silence
+from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome
 from trailingedge.websocket.transport import Backoff
 
 EVENT = {"subscriptionId": 0, "event": {"e": "brandNew", "E": 5}}
-Opening = Callable[[Conversation], Awaitable[None]]
+Opening = Callable[[ApiSession], Awaitable[None]]
 
 
-async def nothing_to_do(_: Conversation) -> None:
+async def nothing_to_do(_: ApiSession) -> None:
     return
 
 
@@ -34,14 +34,14 @@ class Bench:
     """An API connection on memory sockets and a hand-wound clock."""
 
     def __init__(self, on_open: Opening = nothing_to_do) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.dial = MemoryDial()
         self.events: list[AccountEvent] = []
         self.down: list[str] = []
         self.limits: list[tuple[RateLimit, ...]] = []
         self.on_event: Callable[[AccountEvent], None] = self.events.append
         self._on_open = on_open
-        self.api = ApiConnection(
+        self.api = ApiClient(
             "ws://x",
             dial=self.dial,
             clock=self.clock,
@@ -53,7 +53,7 @@ class Bench:
         )
         self.running: asyncio.Task[None] | None = None
 
-    async def _open(self, conversation: Conversation) -> None:
+    async def _open(self, conversation: ApiSession) -> None:
         conversation.on_event = self._hear
         await self._on_open(conversation)
 
@@ -145,11 +145,11 @@ async def test_an_abandoned_call_leaves_no_trace() -> None:
 
 
 async def test_it_is_ready_only_when_opened() -> None:
-    async def log_on(conversation: Conversation) -> None:
+    async def log_on(conversation: ApiSession) -> None:
         await conversation.call("session.logon")
 
     async with running(log_on) as bench:
-        heard: list[Answer] = []
+        heard: list[RequestOutcome] = []
         bench.api.post("order.place", {}, 5.0, heard.append)
         assert heard == [NotSent("not connected")]
         assert not bench.api.is_ready
@@ -161,7 +161,7 @@ async def test_it_is_ready_only_when_opened() -> None:
 
 async def test_a_post_is_on_the_wire_when_it_returns_and_is_answered_later() -> None:
     async with running() as bench:
-        heard: list[Answer] = []
+        heard: list[RequestOutcome] = []
         bench.api.post("order.place", {"a": 1}, 5.0, heard.append)
         assert bench.socket.sent == [{"id": 1, "method": "order.place", "params": {"a": 1}}]
         bench.socket.answer(0, "done")
@@ -171,7 +171,7 @@ async def test_a_post_is_on_the_wire_when_it_returns_and_is_answered_later() -> 
 
 async def test_what_is_written_first_and_listened_to_after_is_answered_like_any_other() -> None:
     async with running() as bench:
-        heard: list[Answer] = []
+        heard: list[RequestOutcome] = []
         written = bench.api.write(lambda number: f'{{"id":{number},"method":"order.place"}}')
         assert bench.socket.sent == [{"id": 1, "method": "order.place"}]
         written.heard_by("order.place", 5.0, heard.append)
@@ -184,37 +184,37 @@ async def test_what_is_written_first_and_listened_to_after_is_answered_like_any_
 
 async def test_what_was_written_and_lost_is_silence_and_unconnected_nothing_is_written() -> None:
     async with running() as bench:
-        heard: list[Answer] = []
+        heard: list[RequestOutcome] = []
         bench.socket.closed = True
         bench.api.write(lambda _: "{}").heard_by("order.place", 5.0, heard.append)
-        assert heard == [Silence("closed", connection_lost=True)]
+        assert heard == [NoResponse("closed", connection_lost=True)]
         bench.api.write(lambda _: "{}").heard_by("order.place", 5.0, heard.append)
         assert heard[1:] == [NotSent("closed")]
 
 
 async def test_a_late_answer_follows_the_silence() -> None:
     async with running() as bench:
-        heard: list[Answer] = []
+        heard: list[RequestOutcome] = []
         bench.api.post("order.place", {}, 3.0, heard.append)
         await bench.clock.wind(4.0)
         bench.socket.answer(0, "done")
         await settle()
-        assert heard == [Silence("timeout"), Reply(200, "done")]
+        assert heard == [NoResponse("timeout"), Reply(200, "done")]
 
 
 async def test_a_write_that_fails_is_silence_not_a_refusal() -> None:
     async with running() as bench:
-        heard: list[Answer] = []
+        heard: list[RequestOutcome] = []
         bench.socket.closed = True
         bench.api.post("order.place", {}, 3.0, heard.append)
-        assert heard == [Silence("closed", connection_lost=True)]
+        assert heard == [NoResponse("closed", connection_lost=True)]
         assert not bench.api.is_ready
 
 
 async def test_it_opens_again_after_a_loss() -> None:
-    opened: list[Conversation] = []
+    opened: list[ApiSession] = []
 
-    async def note(conversation: Conversation) -> None:
+    async def note(conversation: ApiSession) -> None:
         opened.append(conversation)
 
     async with running(note) as bench:
@@ -230,7 +230,7 @@ async def test_it_opens_again_after_a_loss() -> None:
 
 
 async def test_a_refused_logon_ends_it() -> None:
-    async def refuse(_: Conversation) -> None:
+    async def refuse(_: ApiSession) -> None:
         raise LogonRefused("no such key")
 
     with pytest.raises(LogonRefused):
@@ -240,7 +240,7 @@ async def test_a_refused_logon_ends_it() -> None:
 async def test_an_opening_that_is_refused_is_tried_again() -> None:
     attempts: list[int] = []
 
-    async def refuse_once(_: Conversation) -> None:
+    async def refuse_once(_: ApiSession) -> None:
         attempts.append(1)
         if len(attempts) == 1:
             raise RequestRefused(-1003, "too much weight")
@@ -322,7 +322,7 @@ async def test_limits_are_told() -> None:
 SHUTDOWN = {"event": {"e": "serverShutdown", "E": 5}}
 
 
-async def log_on(conversation: Conversation) -> None:
+async def log_on(conversation: ApiSession) -> None:
     await conversation.call("session.logon")
 
 
@@ -340,7 +340,7 @@ async def test_while_a_successor_logs_on_orders_go_to_the_old_connection() -> No
         old = bench.socket
         old.say(SHUTDOWN)
         await settle()
-        heard: list[Answer] = []
+        heard: list[RequestOutcome] = []
         bench.api.post("order.place", {}, 5.0, heard.append)
         assert old.methods == ["session.logon", "order.place"]
         assert bench.socket.methods == ["session.logon"]
@@ -350,7 +350,7 @@ async def test_while_a_successor_logs_on_orders_go_to_the_old_connection() -> No
 async def test_after_the_switch_orders_go_to_the_new_one_and_the_old_one_still_answers() -> None:
     async with in_office() as bench:
         old = bench.socket
-        heard: list[Answer] = []
+        heard: list[RequestOutcome] = []
         bench.api.post("order.place", {"number": 1}, 5.0, heard.append)
         old.say(SHUTDOWN)
         await settle()
@@ -384,14 +384,14 @@ async def test_events_are_heard_from_both_connections_during_the_switch() -> Non
 async def test_an_answer_that_never_comes_does_not_keep_the_old_connection_for_ever() -> None:
     async with in_office() as bench:
         old = bench.socket
-        heard: list[Answer] = []
+        heard: list[RequestOutcome] = []
         bench.api.post("order.place", {}, 60.0, heard.append)
         old.say(SHUTDOWN)
         await settle()
         bench.socket.answer(0, {})
         await bench.clock.wind(7.0)
         assert old.closed
-        assert heard == [Silence("followed by another connection", connection_lost=True)]
+        assert heard == [NoResponse("followed by another connection", connection_lost=True)]
 
 
 async def test_old_age_is_followed_as_well() -> None:

@@ -5,23 +5,23 @@ import asyncio
 import pytest
 from tests.websocket.fake_sockets import MemorySocket, settle
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, TrailingEdgeError
-from trailingedge.websocket.api_session import Conversation, result_of
+from trailingedge.websocket.api_session import ApiSession, result_of
 from trailingedge.websocket.event_parser import Reply
-from trailingedge.websocket.request_tracker import Answer, NotSent, Silence
+from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome
 
 
 class Bench:
     """A conversation on a memory socket. The exchange's clock is five seconds ahead."""
 
     def __init__(self) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.socket = MemorySocket()
         self.wanted: list[str] = []
         self.frames: list[tuple[str, str | bytes]] = []
         self.trouble: Exception | None = None
-        self.conversation = Conversation(
+        self.conversation = ApiSession(
             self.socket,
             self.clock,
             self.wanted.append,
@@ -31,7 +31,7 @@ class Bench:
             note=lambda direction, frames: self.frames.extend((direction, frame) for frame in frames),
         )
 
-    async def _open(self, _: Conversation) -> None:
+    async def _open(self, _: ApiSession) -> None:
         if self.trouble is not None:
             raise self.trouble
 
@@ -92,7 +92,7 @@ async def test_who_is_told_to_wait_asks_nothing_until_then(status: int, code: in
     data = {"serverTime": 5_000, "retryAfter": 15_000}
     bench.socket.say({"id": None, "status": status, "error": {"code": code, "msg": "wait", "data": data}})
     await settle()
-    answers: list[Answer] = []
+    answers: list[RequestOutcome] = []
     bench.conversation.post("time", None, 3.0, answers.append)
     assert bool(answers) is quiet
     if quiet:
@@ -105,12 +105,12 @@ async def test_who_is_told_to_wait_asks_nothing_until_then(status: int, code: in
 
 async def test_after_its_end_nothing_is_sent() -> None:
     bench = Bench()
-    heard: list[Answer] = []
+    heard: list[RequestOutcome] = []
     bench.conversation.post("time", None, 1.0, heard.append)
     bench.conversation.end(SessionLost("closed"))
     bench.conversation.end(SessionLost("closed again"))
     bench.conversation.post("time", None, 1.0, heard.append)
-    assert heard == [Silence("closed", connection_lost=True), NotSent("closed")]
+    assert heard == [NoResponse("closed", connection_lost=True), NotSent("closed")]
     assert bench.conversation.is_over
     assert bench.socket.methods == ["time"]
 
@@ -141,7 +141,7 @@ async def test_every_frame_is_noted() -> None:
 async def test_it_does_not_leave_before_what_is_owed_has_come() -> None:
     bench = Bench()
     run = asyncio.create_task(bench.conversation.run())
-    heard: list[Answer] = []
+    heard: list[RequestOutcome] = []
     bench.conversation.post("order.place", None, 10.0, heard.append)
     finish = asyncio.create_task(bench.conversation.finish())
     await bench.clock.wind(2.0)
@@ -156,12 +156,12 @@ async def test_it_does_not_leave_before_what_is_owed_has_come() -> None:
     ("answer", "raised"),
     [
         pytest.param(NotSent("not connected"), SessionLost, id="not sent"),
-        pytest.param(Silence("closed", connection_lost=True), SessionLost, id="lost"),
-        pytest.param(Silence("timeout"), OutcomeUnknown, id="silence"),
+        pytest.param(NoResponse("closed", connection_lost=True), SessionLost, id="lost"),
+        pytest.param(NoResponse("timeout"), OutcomeUnknown, id="silence"),
         pytest.param(Reply(503, code=-1000, text="oops"), OutcomeUnknown, id="server error"),
         pytest.param(Reply(400, code=-2013, text="no such order"), RequestRefused, id="refused"),
     ],
 )
-def test_an_answer_that_is_no_result_is_raised(answer: Answer, raised: type[Exception]) -> None:
+def test_an_answer_that_is_no_result_is_raised(answer: RequestOutcome, raised: type[Exception]) -> None:
     with pytest.raises(raised):
         result_of("order.status", answer)

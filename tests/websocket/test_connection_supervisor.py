@@ -9,16 +9,16 @@ import pytest
 from tests.websocket.fake_sockets import MemoryDial, settle
 from tests.websocket.test_transport import Top, echo_server
 
-from trailingedge.core.clock import HandClock, RealClock
+from trailingedge.core.clock import ManualClock, RealClock
 from trailingedge.core.errors import ExchangeUnreachable, LogonRefused, SessionLost
-from trailingedge.websocket.connection_supervisor import Follow, Link
+from trailingedge.websocket.connection_supervisor import ConnectionSupervisor, SuccessionCallback
 from trailingedge.websocket.transport import Backoff, Socket, dial
 
 
 class Listening:
     """A life that hears frames until its socket is lost. `gate` keeps it from taking office, `owed` from leaving."""
 
-    def __init__(self, socket: Socket, follow: Follow) -> None:
+    def __init__(self, socket: Socket, follow: SuccessionCallback) -> None:
         self.socket = socket
         self.follow = follow
         self.gate = asyncio.Event()
@@ -53,12 +53,12 @@ class Bench:
     """A link on memory sockets whose lives open at once, unless `shut`."""
 
     def __init__(self, refusals: int = 0, max_retries: int = 0) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.dial = MemoryDial(refusals)
         self.lives: list[Listening] = []
         self.down: list[str] = []
         self.shut = False
-        self.link = Link(
+        self.link = ConnectionSupervisor(
             "api",
             "ws://x",
             self._begin,
@@ -69,7 +69,7 @@ class Bench:
         )
         self.running: asyncio.Task[None] | None = None
 
-    def _begin(self, socket: Socket, follow: Follow) -> Listening:
+    def _begin(self, socket: Socket, follow: SuccessionCallback) -> Listening:
         self.lives.append(Listening(socket, follow))
         if not self.shut:
             self.lives[-1].gate.set()
@@ -331,14 +331,16 @@ async def test_a_real_connection_comes_back_after_a_loss() -> None:
                     link.stay_down()
                 self.socket.send("bye")
 
-        def begin(socket: Socket, follow: Follow) -> Listening:
+        def begin(socket: Socket, follow: SuccessionCallback) -> Listening:
             life = Talking(socket, follow)
             life.gate.set()
             return life
 
         down: list[str] = []
         backoff = Backoff(0.001, 0.001, 0, Random(1))
-        link = Link("api", url, begin, dial=dial, clock=RealClock(), backoff=backoff, on_down=down.append)
+        link = ConnectionSupervisor(
+            "api", url, begin, dial=dial, clock=RealClock(), backoff=backoff, on_down=down.append
+        )
         await link.run()
     assert down == ["closed 1008 Too many requests"] * 2
     assert link.reconnects == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trailingedge.model.order_outcomes import Refusal, Refused, Unanswered
+from trailingedge.model.order_outcomes import Rejected, RejectReason, Unanswered
 from trailingedge.websocket.error_codes import judge
 from trailingedge.websocket.event_parser import Reply
 
@@ -10,101 +10,113 @@ from trailingedge.websocket.event_parser import Reply
 @pytest.mark.parametrize(
     ("status", "code", "text", "refusal"),
     [
-        pytest.param(400, -1002, "not authorized", Refusal.UNAUTHORIZED, id="-1002"),
-        pytest.param(429, -1003, "Too much request weight used", Refusal.RATE_LIMITED, id="-1003 weight"),
-        pytest.param(418, -1003, "Way too much request weight used", Refusal.RATE_LIMITED, id="-1003 ban"),
-        pytest.param(400, -1008, "server overloaded", Refusal.BUSY, id="-1008"),
-        pytest.param(400, -1010, "Market is closed.", Refusal.NOT_TRADING, id="-1010 market closed"),
-        pytest.param(400, -1013, "Filter failure: PRICE_FILTER", Refusal.FILTER, id="-1013 price"),
-        pytest.param(400, -1013, "Filter failure: LOT_SIZE", Refusal.FILTER, id="-1013 lot"),
-        pytest.param(400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE", Refusal.FILTER, id="-1013 percent"),
-        pytest.param(400, -1013, "Filter failure: NOTIONAL", Refusal.FILTER, id="-1013 notional"),
-        pytest.param(400, -1013, "This symbol does not allow the mode.", Refusal.FILTER, id="-1013 other text"),
-        pytest.param(400, -1014, "Unsupported order combination.", Refusal.BAD_REQUEST, id="-1014"),
-        pytest.param(429, -1015, "Too many new orders", Refusal.TOO_MANY_ORDERS, id="-1015"),
-        pytest.param(400, -1016, "service no longer available", Refusal.BUSY, id="-1016"),
-        pytest.param(400, -1020, "not supported", Refusal.BAD_REQUEST, id="-1020"),
-        pytest.param(400, -1021, "outside of the recvWindow", Refusal.TIMESTAMP, id="-1021"),
-        pytest.param(400, -1022, "signature not valid", Refusal.BAD_REQUEST, id="-1022"),
-        pytest.param(400, -1034, "too many connections", Refusal.RATE_LIMITED, id="-1034"),
-        pytest.param(400, -1100, "Illegal characters", Refusal.BAD_REQUEST, id="-1100"),
-        pytest.param(400, -1102, "Mandatory parameter", Refusal.BAD_REQUEST, id="-1102"),
-        pytest.param(400, -1104, "Not all sent parameters were read", Refusal.BAD_REQUEST, id="-1104"),
-        pytest.param(400, -1106, "sent when not required", Refusal.BAD_REQUEST, id="-1106"),
-        pytest.param(400, -1111, "too much precision", Refusal.FILTER, id="-1111"),
-        pytest.param(400, -1112, "no depth", Refusal.BUSY, id="-1112"),
-        pytest.param(400, -1121, "Invalid symbol.", Refusal.BAD_REQUEST, id="-1121"),
-        pytest.param(400, -1128, "bad combination", Refusal.BAD_REQUEST, id="-1128"),
-        pytest.param(400, -1145, "Invalid cancelRestrictions", Refusal.BAD_REQUEST, id="-1145"),
-        pytest.param(400, -1193, "session not authenticated", Refusal.UNAUTHORIZED, id="-1193"),
-        pytest.param(400, -1210, "Invalid pegPriceType", Refusal.BAD_REQUEST, id="-1210"),
-        pytest.param(400, -1220, "symbol does not match status", Refusal.NOT_TRADING, id="-1220"),
-        pytest.param(400, -2010, "Order would immediately match and take.", Refusal.WOULD_TAKE, id="-2010 would match"),
+        pytest.param(400, -1002, "not authorized", RejectReason.UNAUTHORIZED, id="-1002"),
+        pytest.param(429, -1003, "Too much request weight used", RejectReason.RATE_LIMITED, id="-1003 weight"),
+        pytest.param(418, -1003, "Way too much request weight used", RejectReason.RATE_LIMITED, id="-1003 ban"),
+        pytest.param(400, -1008, "server overloaded", RejectReason.BUSY, id="-1008"),
+        pytest.param(400, -1010, "Market is closed.", RejectReason.NOT_TRADING, id="-1010 market closed"),
+        pytest.param(400, -1013, "Filter failure: PRICE_FILTER", RejectReason.FILTER, id="-1013 price"),
+        pytest.param(400, -1013, "Filter failure: LOT_SIZE", RejectReason.FILTER, id="-1013 lot"),
+        pytest.param(400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE", RejectReason.FILTER, id="-1013 percent"),
+        pytest.param(400, -1013, "Filter failure: NOTIONAL", RejectReason.FILTER, id="-1013 notional"),
+        pytest.param(400, -1013, "This symbol does not allow the mode.", RejectReason.FILTER, id="-1013 other text"),
+        pytest.param(400, -1014, "Unsupported order combination.", RejectReason.BAD_REQUEST, id="-1014"),
+        pytest.param(429, -1015, "Too many new orders", RejectReason.TOO_MANY_ORDERS, id="-1015"),
+        pytest.param(400, -1016, "service no longer available", RejectReason.BUSY, id="-1016"),
+        pytest.param(400, -1020, "not supported", RejectReason.BAD_REQUEST, id="-1020"),
+        pytest.param(400, -1021, "outside of the recvWindow", RejectReason.TIMESTAMP, id="-1021"),
+        pytest.param(400, -1022, "signature not valid", RejectReason.BAD_REQUEST, id="-1022"),
+        pytest.param(400, -1034, "too many connections", RejectReason.RATE_LIMITED, id="-1034"),
+        pytest.param(400, -1100, "Illegal characters", RejectReason.BAD_REQUEST, id="-1100"),
+        pytest.param(400, -1102, "Mandatory parameter", RejectReason.BAD_REQUEST, id="-1102"),
+        pytest.param(400, -1104, "Not all sent parameters were read", RejectReason.BAD_REQUEST, id="-1104"),
+        pytest.param(400, -1106, "sent when not required", RejectReason.BAD_REQUEST, id="-1106"),
+        pytest.param(400, -1111, "too much precision", RejectReason.FILTER, id="-1111"),
+        pytest.param(400, -1112, "no depth", RejectReason.BUSY, id="-1112"),
+        pytest.param(400, -1121, "Invalid symbol.", RejectReason.BAD_REQUEST, id="-1121"),
+        pytest.param(400, -1128, "bad combination", RejectReason.BAD_REQUEST, id="-1128"),
+        pytest.param(400, -1145, "Invalid cancelRestrictions", RejectReason.BAD_REQUEST, id="-1145"),
+        pytest.param(400, -1193, "session not authenticated", RejectReason.UNAUTHORIZED, id="-1193"),
+        pytest.param(400, -1210, "Invalid pegPriceType", RejectReason.BAD_REQUEST, id="-1210"),
+        pytest.param(400, -1220, "symbol does not match status", RejectReason.NOT_TRADING, id="-1220"),
+        pytest.param(
+            400, -2010, "Order would immediately match and take.", RejectReason.WOULD_TAKE, id="-2010 would match"
+        ),
         pytest.param(
             400,
             -2010,
             "Account has insufficient balance for requested action.",
-            Refusal.INSUFFICIENT_BALANCE,
+            RejectReason.INSUFFICIENT_BALANCE,
             id="-2010 balance",
         ),
-        pytest.param(400, -2010, "Duplicate order sent.", Refusal.DUPLICATE, id="-2010 duplicate"),
-        pytest.param(400, -2010, "Filter failure: MAX_NUM_ORDERS", Refusal.TOO_MANY_ORDERS, id="-2010 orders"),
+        pytest.param(400, -2010, "Duplicate order sent.", RejectReason.DUPLICATE, id="-2010 duplicate"),
+        pytest.param(400, -2010, "Filter failure: MAX_NUM_ORDERS", RejectReason.TOO_MANY_ORDERS, id="-2010 orders"),
         pytest.param(
-            400, -2010, "Filter failure: EXCHANGE_MAX_NUM_ORDERS", Refusal.TOO_MANY_ORDERS, id="-2010 all orders"
+            400, -2010, "Filter failure: EXCHANGE_MAX_NUM_ORDERS", RejectReason.TOO_MANY_ORDERS, id="-2010 all orders"
         ),
-        pytest.param(400, -2010, "Filter failure: MAX_POSITION", Refusal.FILTER, id="-2010 position"),
-        pytest.param(400, -2010, "Market is closed.", Refusal.NOT_TRADING, id="-2010 market closed"),
+        pytest.param(400, -2010, "Filter failure: MAX_POSITION", RejectReason.FILTER, id="-2010 position"),
+        pytest.param(400, -2010, "Market is closed.", RejectReason.NOT_TRADING, id="-2010 market closed"),
         pytest.param(
             400,
             -2010,
             "This order type is not possible in this trading phase.",
-            Refusal.NOT_TRADING,
+            RejectReason.NOT_TRADING,
             id="-2010 trading phase",
         ),
-        pytest.param(400, -2010, "Limit orders require GTC for this phase.", Refusal.NOT_TRADING, id="-2010 phase"),
         pytest.param(
-            400, -2010, "This action is disabled on this account.", Refusal.NOT_TRADING, id="-2010 account disabled"
+            400, -2010, "Limit orders require GTC for this phase.", RejectReason.NOT_TRADING, id="-2010 phase"
         ),
         pytest.param(
-            400, -2010, "This symbol is not permitted for this account.", Refusal.NOT_TRADING, id="-2010 not permitted"
+            400,
+            -2010,
+            "This action is disabled on this account.",
+            RejectReason.NOT_TRADING,
+            id="-2010 account disabled",
         ),
         pytest.param(
-            400, -2010, "This symbol is restricted for this account.", Refusal.NOT_TRADING, id="-2010 restricted"
+            400,
+            -2010,
+            "This symbol is not permitted for this account.",
+            RejectReason.NOT_TRADING,
+            id="-2010 not permitted",
         ),
-        pytest.param(400, -2010, "Price * QTY is zero or less.", Refusal.BAD_REQUEST, id="-2010 zero"),
         pytest.param(
-            400, -2010, "Pegged orders are not supported for this symbol.", Refusal.BAD_REQUEST, id="-2010 no pegs"
+            400, -2010, "This symbol is restricted for this account.", RejectReason.NOT_TRADING, id="-2010 restricted"
+        ),
+        pytest.param(400, -2010, "Price * QTY is zero or less.", RejectReason.BAD_REQUEST, id="-2010 zero"),
+        pytest.param(
+            400, -2010, "Pegged orders are not supported for this symbol.", RejectReason.BAD_REQUEST, id="-2010 no pegs"
         ),
         pytest.param(
             400,
             -2010,
             "Order book liquidity is too low for this pegged order.",
-            Refusal.BUSY,
+            RejectReason.BUSY,
             id="-2010 nothing to peg to",
         ),
-        pytest.param(400, -2010, "A sentence of tomorrow.", Refusal.OTHER, id="-2010 unknown text"),
-        pytest.param(400, -2011, "Unknown order sent.", Refusal.UNKNOWN_ORDER, id="-2011 unknown order"),
+        pytest.param(400, -2010, "A sentence of tomorrow.", RejectReason.OTHER, id="-2010 unknown text"),
+        pytest.param(400, -2011, "Unknown order sent.", RejectReason.UNKNOWN_ORDER, id="-2011 unknown order"),
         pytest.param(
             400,
             -2011,
             "Order was not canceled due to cancel restrictions.",
-            Refusal.CANCEL_RESTRICTED,
+            RejectReason.CANCEL_RESTRICTED,
             id="-2011 restrictions",
         ),
-        pytest.param(400, -2011, "A sentence of tomorrow.", Refusal.UNKNOWN_ORDER, id="-2011 unknown text"),
-        pytest.param(400, -2013, "Order does not exist.", Refusal.UNKNOWN_ORDER, id="-2013"),
-        pytest.param(400, -2014, "API-key format invalid.", Refusal.UNAUTHORIZED, id="-2014"),
-        pytest.param(401, -2015, "Invalid API-key, IP, or permissions", Refusal.UNAUTHORIZED, id="-2015"),
-        pytest.param(400, -2026, "Order was archived", Refusal.UNKNOWN_ORDER, id="-2026"),
-        pytest.param(400, -2039, "ids disagree", Refusal.BAD_REQUEST, id="-2039"),
-        pytest.param(400, -4242, "A code of tomorrow.", Refusal.OTHER, id="unknown code"),
-        pytest.param(403, 0, "", Refusal.BUSY, id="firewall"),
-        pytest.param(429, 0, "", Refusal.RATE_LIMITED, id="429 without an error"),
-        pytest.param(401, 0, "", Refusal.UNAUTHORIZED, id="401 without an error"),
+        pytest.param(400, -2011, "A sentence of tomorrow.", RejectReason.UNKNOWN_ORDER, id="-2011 unknown text"),
+        pytest.param(400, -2013, "Order does not exist.", RejectReason.UNKNOWN_ORDER, id="-2013"),
+        pytest.param(400, -2014, "API-key format invalid.", RejectReason.UNAUTHORIZED, id="-2014"),
+        pytest.param(401, -2015, "Invalid API-key, IP, or permissions", RejectReason.UNAUTHORIZED, id="-2015"),
+        pytest.param(400, -2026, "Order was archived", RejectReason.UNKNOWN_ORDER, id="-2026"),
+        pytest.param(400, -2039, "ids disagree", RejectReason.BAD_REQUEST, id="-2039"),
+        pytest.param(400, -4242, "A code of tomorrow.", RejectReason.OTHER, id="unknown code"),
+        pytest.param(403, 0, "", RejectReason.BUSY, id="firewall"),
+        pytest.param(429, 0, "", RejectReason.RATE_LIMITED, id="429 without an error"),
+        pytest.param(401, 0, "", RejectReason.UNAUTHORIZED, id="401 without an error"),
     ],
 )
-def test_a_refusal_names_the_next_move(status: int, code: int, text: str, refusal: Refusal) -> None:
-    assert judge(Reply(status, code=code, text=text)) == Refused(refusal, code, text)
+def test_a_refusal_names_the_next_move(status: int, code: int, text: str, refusal: RejectReason) -> None:
+    assert judge(Reply(status, code=code, text=text)) == Rejected(refusal, code, text)
 
 
 @pytest.mark.parametrize(
@@ -137,5 +149,5 @@ def test_some_answers_leave_it_open(status: int, code: int) -> None:
 )
 def test_the_time_to_try_again_is_told_where_it_is_known(code: int, data: object, retry_at_ms: int | None) -> None:
     verdict = judge(Reply(429, code=code, text="too many", data=data))
-    assert isinstance(verdict, Refused)
+    assert isinstance(verdict, Rejected)
     assert verdict.retry_at_ms == retry_at_ms

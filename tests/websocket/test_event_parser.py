@@ -23,17 +23,17 @@ from trailingedge.model.market import (
 )
 from trailingedge.websocket.event_parser import (
     AccountPosition,
-    Answered,
     BalanceUpdate,
+    BookUpdate,
     ControlReply,
     ExternalLockUpdate,
-    KlineHeard,
-    NoBook,
+    InvalidBook,
+    KlineUpdate,
+    ParsedReply,
     Reply,
     ServerShutdown,
     StreamError,
     StreamTerminated,
-    TopHeard,
     Unrecognized,
     read_api_frame,
     read_stream_frame,
@@ -166,32 +166,32 @@ def test_a_success_is_read_with_its_limits() -> None:
         '"limit":100,"count":1}]}'
     )
     limits = (RateLimit("REQUEST_WEIGHT", 60, 6000, 12), RateLimit("ORDERS", 10, 100, 1))
-    assert read_api_frame(frame) == Answered(7, Reply(200, {}, limits=limits))
+    assert read_api_frame(frame) == ParsedReply(7, Reply(200, {}, limits=limits))
 
 
 def test_a_refusal_is_read_with_its_data() -> None:
     frame = '{"id":8,"status":418,"error":{"code":-1003,"msg":"banned","data":{"serverTime":1,"retryAfter":2}}}'
     data = {"serverTime": 1, "retryAfter": 2}
-    assert read_api_frame(frame) == Answered(8, Reply(418, None, -1003, "banned", data))
+    assert read_api_frame(frame) == ParsedReply(8, Reply(418, None, -1003, "banned", data))
 
 
 def test_a_revocation_belongs_to_no_question() -> None:
     frame = '{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}}'
     heard = read_api_frame(frame)
-    assert isinstance(heard, Answered)
+    assert isinstance(heard, ParsedReply)
     assert (heard.request_id, heard.reply.status) == (None, 401)
 
 
 @pytest.mark.parametrize("limits", ['"many"', "[1]", '[{"interval":"SECOND"}]', '[{"interval":"CENTURY"}]'])
 def test_unreadable_limits_do_not_cost_the_answer(limits: str) -> None:
     heard = read_api_frame(f'{{"id":7,"status":200,"result":{{}},"rateLimits":{limits}}}')
-    assert heard == Answered(7, Reply(200, {}))
+    assert heard == ParsedReply(7, Reply(200, {}))
 
 
 def test_book_tops_are_read_raw_and_combined() -> None:
     top = BookTop(Decimal(60000), Decimal("60000.01"), Decimal("1.2"), Decimal("0.8"), 400900217)
-    assert read_stream_frame(TOP) == TopHeard("BTCUSDT", top)
-    assert read_stream_frame(json.dumps(json.loads(TOP)["data"])) == TopHeard("BTCUSDT", top)
+    assert read_stream_frame(TOP) == BookUpdate("BTCUSDT", top)
+    assert read_stream_frame(json.dumps(json.loads(TOP)["data"])) == BookUpdate("BTCUSDT", top)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_book_tops_are_read_raw_and_combined() -> None:
 )
 def test_a_bad_book_is_told_apart_from_a_broken_frame(bid: str, ask: str) -> None:
     frame = json.dumps({"u": 1, "s": "BTCUSDT", "b": bid, "B": "1", "a": ask, "A": "1"})
-    assert isinstance(read_stream_frame(frame), NoBook)
+    assert isinstance(read_stream_frame(frame), InvalidBook)
 
 
 def test_klines_are_read_raw_and_combined() -> None:
@@ -220,7 +220,7 @@ def test_klines_are_read_raw_and_combined() -> None:
         volume=Decimal(12),
         closed=False,
     )
-    meant = KlineHeard("BTCUSDT", "1m", kline, 1783000002000)
+    meant = KlineUpdate("BTCUSDT", "1m", kline, 1783000002000)
     assert read_stream_frame(KLINE) == meant
     combined = {"stream": "btcusdt@kline_1m", "data": json.loads(KLINE)}
     assert read_stream_frame(json.dumps(combined)) == meant

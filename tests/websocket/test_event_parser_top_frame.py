@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trailingedge.core.errors import ProtocolViolation
 from trailingedge.model.market import BookTop
-from trailingedge.websocket.event_parser import BookFrames, TopHeard, read_stream_frame, read_top
+from trailingedge.websocket.event_parser import BookFrames, BookUpdate, read_stream_frame, read_top
 
 
 def frame(bid: str = "100.00000000", ask: str = "100.01000000", update_id: object = 400, **other: object) -> bytes:
@@ -19,7 +19,7 @@ def frame(bid: str = "100.00000000", ask: str = "100.01000000", update_id: objec
 
 def test_the_usual_frame_is_read_in_one_look() -> None:
     top = BookTop(Decimal(100), Decimal("100.01"), Decimal("1.5"), Decimal(2), 400)
-    assert read_top(frame()) == TopHeard("ETHFDUSD", top) == read_stream_frame(frame())
+    assert read_top(frame()) == BookUpdate("ETHFDUSD", top) == read_stream_frame(frame())
 
 
 def test_blanks_as_other_writers_put_them_are_read_alike() -> None:

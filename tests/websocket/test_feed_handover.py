@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.model.market import BookTop
-from trailingedge.websocket.feed_handover import Relay
+from trailingedge.websocket.feed_handover import FeedHandover
 
 
 def top(number: int) -> BookTop:
@@ -18,7 +18,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.told: list[int] = []
-        self.relay = Relay(lambda top: self.told.append(top.update_id))
+        self.relay = FeedHandover(lambda top: self.told.append(top.update_id))
         self.relay.begin("old", alone=True)
 
     def hear(self, feed: str, *numbers: int) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import RequestRefused
 from trailingedge.model.market import (
     ZERO,
@@ -18,9 +18,9 @@ from trailingedge.model.market import (
     OrderStatus,
     Side,
 )
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.account_stream import AccountStream
-from trailingedge.websocket.fill_recovery import MissedFills, as_reports
+from trailingedge.websocket.fill_recovery import FillRecovery, as_reports
 
 D = Decimal
 ORDER = OrderRecord(
@@ -100,10 +100,10 @@ class Bench:
 
     def __init__(self) -> None:
         self.reports: list[ExecutionReport] = []
-        self.clock = HandClock()
-        self.stream = AccountStream("ETHFDUSD", Snapshots(10), self.clock, on_report=self.reports.append)
+        self.clock = ManualClock()
+        self.stream = AccountStream("ETHFDUSD", MarketState(10), self.clock, on_report=self.reports.append)
         self.ear = self.stream.ear(lambda _: None)
-        self.missed = MissedFills("ETHFDUSD", self.stream, self.clock)
+        self.missed = FillRecovery("ETHFDUSD", self.stream, self.clock)
         self.account = Account([fill(1)])
 
     async def found(self, after_s: float = 2.0) -> list[int]:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.websocket.frame_buffer import LastFrames, save
+from trailingedge.websocket.frame_buffer import FrameBuffer, save
 
 NOW = datetime(2026, 7, 2, 12, 34, 56, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ class Ticking:
 
 
 def test_frames_are_told_in_the_order_of_their_coming() -> None:
-    frames = LastFrames(Ticking())
+    frames = FrameBuffer(Ticking())
     frames.note("api", ">", ['{"id":1}'])
     frames.note("market", "<", ['{"u":2}'])
     frames.note("api", "<", [b'{"id":1,\n"status":200}'])
@@ -32,7 +32,7 @@ def test_frames_are_told_in_the_order_of_their_coming() -> None:
 
 
 def test_a_busy_market_does_not_push_out_what_the_account_said() -> None:
-    frames = LastFrames(Ticking(), kept=3)
+    frames = FrameBuffer(Ticking(), kept=3)
     frames.note("api", "<", ["told"])
     for count in range(10):
         frames.note("market", "<", [str(count)])
@@ -53,14 +53,14 @@ def test_a_busy_market_does_not_push_out_what_the_account_said() -> None:
     ],
 )
 def test_keys_and_signatures_are_struck_out(frame: str | bytes) -> None:
-    frames = LastFrames(Ticking())
+    frames = FrameBuffer(Ticking())
     frames.note("api", ">", [frame])
     (line,) = frames.lines()
     assert "hush" not in line
 
 
 def test_of_an_oversized_frame_the_beginning_is_kept() -> None:
-    frames = LastFrames(Ticking())
+    frames = FrameBuffer(Ticking())
     frames.note("api", "<", ["x" * 1_000_000])
     frames.note("api", "<", [b"\xff" * 1_000_000])
     assert all(len(line) < 3000 for line in frames.lines())

@@ -15,7 +15,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from trailingedge.core.errors import SessionLost
-from trailingedge.websocket.low_latency_transport import PromptConnection
+from trailingedge.websocket.low_latency_transport import LowLatencyConnection
 
 Say = Callable[[ServerProtocol], None]
 
@@ -63,7 +63,7 @@ class Bench:
         self.server = ServerProtocol(max_size=None)
         self.wire = Wire()
         self.heard: list[list[bytes]] = []
-        self.connection = PromptConnection(ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=LIMIT))
+        self.connection = LowLatencyConnection(ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=LIMIT))
         self.connection.connection_made(self.wire)
         request = self.connection.protocol.connect()
         self.connection.protocol.send_request(request)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from tests.websocket.fake_sockets import MemoryDial, MemorySocket, PaperExchange, settle
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import SessionLost
 from trailingedge.model.market import Kline
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.transport import Backoff
 
@@ -55,11 +55,11 @@ class Bench:
     """A market stream on memory sockets, with an exchange on paper beside it."""
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
-        self.clock = HandClock(now_s=100.0)
+        self.clock = ManualClock(now_s=100.0)
         self.api_is_there = asyncio.Event()
         self.api_is_there.set()
         self.dial = MemoryDial()
-        self.snapshots = Snapshots(klines_maxlen=100, changed=changed)
+        self.snapshots = MarketState(klines_maxlen=100, changed=changed)
         self.snapshots.load_klines([kline(1), kline(2)])
         self.book: object = {"bidPrice": "10.00", "bidQty": "1", "askPrice": "10.01", "askQty": "2"}
         self.minutes: list[int] = list(range(100))

@@ -9,15 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import OrderRecord, OrderStatus, Side
-from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
-from trailingedge.model.order_requests import NewOrder
+from trailingedge.model.order_outcomes import (
+    Accepted,
+    NotTried,
+    OrderOutcome,
+    Rejected,
+    RejectReason,
+    ReplaceOutcome,
+    Unanswered,
+)
+from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.event_parser import Reply
-from trailingedge.websocket.orders import Listed, Orders, read_listed, read_outcome, read_replace_outcome
-from trailingedge.websocket.prepared_request import Written
-from trailingedge.websocket.request_tracker import Answer, Listener, NotSent, Params, Silence
+from trailingedge.websocket.orders import Listed, OrderApi, read_listed, read_outcome, read_replace_outcome
+from trailingedge.websocket.prepared_request import SentRequest
+from trailingedge.websocket.request_tracker import NoResponse, NotSent, Params, ReplyHandler, RequestOutcome
 
 PLACED: dict[str, Any] = {
     "symbol": "BTCUSDT",
@@ -54,13 +62,13 @@ def record(order_id: int, status: OrderStatus) -> OrderRecord:
     )
 
 
-DONE_CANCEL = Done(record(501, OrderStatus.CANCELED))
-DONE_PLACE = Done(record(502, OrderStatus.NEW))
+DONE_CANCEL = Accepted(record(501, OrderStatus.CANCELED))
+DONE_PLACE = Accepted(record(502, OrderStatus.NEW))
 
 
-def refusal(outcome: Outcome) -> object:
+def refusal(outcome: OrderOutcome) -> object:
     """What matters of an outcome: the refusal's kind, or what it is."""
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, Rejected):
         return outcome.refusal
     return type(outcome) if isinstance(outcome, Unanswered | NotTried) else outcome
 
@@ -90,52 +98,55 @@ def wholly(data: object, status: int = 400) -> Reply:
         ),
         pytest.param(
             wholly(halves("FAILURE", "NOT_ATTEMPTED", UNKNOWN_ORDER, None)),
-            Refusal.UNKNOWN_ORDER,
+            RejectReason.UNKNOWN_ORDER,
             NotTried,
             id="F/NA, 400, unknown order",
         ),
         pytest.param(
             wholly(halves("FAILURE", "NOT_ATTEMPTED", RESTRICTED, None)),
-            Refusal.CANCEL_RESTRICTED,
+            RejectReason.CANCEL_RESTRICTED,
             NotTried,
             id="F/NA, 400, part-filled",
         ),
         pytest.param(
-            partly(halves("SUCCESS", "FAILURE", CANCELED, WOULD_MATCH)), DONE_CANCEL, Refusal.WOULD_TAKE, id="S/F, 409"
+            partly(halves("SUCCESS", "FAILURE", CANCELED, WOULD_MATCH)),
+            DONE_CANCEL,
+            RejectReason.WOULD_TAKE,
+            id="S/F, 409",
         ),
         pytest.param(
             partly(halves("FAILURE", "SUCCESS", UNKNOWN_ORDER, PLACED)),
-            Refusal.UNKNOWN_ORDER,
+            RejectReason.UNKNOWN_ORDER,
             DONE_PLACE,
             id="F/S, 409",
         ),
         pytest.param(
             wholly(halves("FAILURE", "FAILURE", UNKNOWN_ORDER, WOULD_MATCH)),
-            Refusal.UNKNOWN_ORDER,
-            Refusal.WOULD_TAKE,
+            RejectReason.UNKNOWN_ORDER,
+            RejectReason.WOULD_TAKE,
             id="F/F, 400",
         ),
         pytest.param(
             Reply(429, code=-1015, text="Too many new orders"),
             NotTried,
-            Refusal.TOO_MANY_ORDERS,
+            RejectReason.TOO_MANY_ORDERS,
             id="limit, nothing done",
         ),
         pytest.param(
             partly(halves("SUCCESS", "FAILURE", CANCELED, TOO_MANY)),
             DONE_CANCEL,
-            Refusal.TOO_MANY_ORDERS,
+            RejectReason.TOO_MANY_ORDERS,
             id="limit, S/F, 409",
         ),
         pytest.param(
             partly(halves("SUCCESS", "FAILURE", CANCELED, TOO_MANY), status=429),
             DONE_CANCEL,
-            Refusal.TOO_MANY_ORDERS,
+            RejectReason.TOO_MANY_ORDERS,
             id="limit, S/F, 429",
         ),
         pytest.param(
             partly(halves("FAILURE", "NOT_ATTEMPTED", UNKNOWN_ORDER, None), status=429, code=-1015),
-            Refusal.UNKNOWN_ORDER,
+            RejectReason.UNKNOWN_ORDER,
             NotTried,
             id="limit, F/NA, 429 under another code",
         ),
@@ -146,29 +157,34 @@ def wholly(data: object, status: int = 400) -> Reply:
             id="the new half timed out",
         ),
         pytest.param(
-            Reply(400, code=-1013, text="Filter failure: NOTIONAL"), NotTried, Refusal.FILTER, id="filter, nothing done"
+            Reply(400, code=-1013, text="Filter failure: NOTIONAL"),
+            NotTried,
+            RejectReason.FILTER,
+            id="filter, nothing done",
         ),
         pytest.param(
             Reply(400, code=-2010, text="Filter failure: MAX_NUM_ORDERS"),
             NotTried,
-            Refusal.TOO_MANY_ORDERS,
+            RejectReason.TOO_MANY_ORDERS,
             id="order count, nothing done",
         ),
         pytest.param(
-            Reply(400, code=-1021, text="outside of the recvWindow"), NotTried, Refusal.TIMESTAMP, id="timestamp"
+            Reply(400, code=-1021, text="outside of the recvWindow"), NotTried, RejectReason.TIMESTAMP, id="timestamp"
         ),
-        pytest.param(Reply(429, code=-1003, text="weight"), NotTried, Refusal.RATE_LIMITED, id="too much weight"),
-        pytest.param(Reply(418, code=-1003, text="banned"), NotTried, Refusal.RATE_LIMITED, id="banned"),
-        pytest.param(Reply(401, code=-2015, text="Invalid API-key"), NotTried, Refusal.UNAUTHORIZED, id="key gone"),
+        pytest.param(Reply(429, code=-1003, text="weight"), NotTried, RejectReason.RATE_LIMITED, id="too much weight"),
+        pytest.param(Reply(418, code=-1003, text="banned"), NotTried, RejectReason.RATE_LIMITED, id="banned"),
+        pytest.param(
+            Reply(401, code=-2015, text="Invalid API-key"), NotTried, RejectReason.UNAUTHORIZED, id="key gone"
+        ),
         pytest.param(Reply(400, code=-1007, text="Timeout"), Unanswered, Unanswered, id="-1007"),
         pytest.param(Reply(400, code=-1006, text="Unexpected"), Unanswered, Unanswered, id="-1006"),
         pytest.param(Reply(400, code=-1001, text="Internal"), Unanswered, Unanswered, id="-1001"),
         pytest.param(Reply(400, code=-1000, text="Unknown"), Unanswered, Unanswered, id="-1000"),
         pytest.param(Reply(503, code=-1008, text="Busy"), Unanswered, Unanswered, id="503"),
         pytest.param(Reply(504), Unanswered, Unanswered, id="504"),
-        pytest.param(Silence("timeout"), Unanswered, Unanswered, id="time-out"),
-        pytest.param(Silence("closed 1006", connection_lost=True), Unanswered, Unanswered, id="lost"),
-        pytest.param(NotSent("not connected"), NotTried, Refusal.BUSY, id="never sent"),
+        pytest.param(NoResponse("timeout"), Unanswered, Unanswered, id="time-out"),
+        pytest.param(NoResponse("closed 1006", connection_lost=True), Unanswered, Unanswered, id="lost"),
+        pytest.param(NotSent("not connected"), NotTried, RejectReason.BUSY, id="never sent"),
         pytest.param(Reply(200), Unanswered, Unanswered, id="200 without a result"),
         pytest.param(Reply(200, {}), Unanswered, Unanswered, id="200 with an empty result"),
         pytest.param(Reply(409), Unanswered, Unanswered, id="409 without an error"),
@@ -178,7 +194,7 @@ def wholly(data: object, status: int = 400) -> Reply:
         pytest.param(
             partly(halves("SUCCESS", "FAILURE", {}, WOULD_MATCH)),
             Unanswered,
-            Refusal.WOULD_TAKE,
+            RejectReason.WOULD_TAKE,
             id="one half unreadable",
         ),
         pytest.param(
@@ -186,7 +202,7 @@ def wholly(data: object, status: int = 400) -> Reply:
         ),
     ],
 )
-def test_a_cancel_replace_tells_of_each_half(answer: Answer, cancel: object, place: object) -> None:
+def test_a_cancel_replace_tells_of_each_half(answer: RequestOutcome, cancel: object, place: object) -> None:
     outcome = read_replace_outcome(answer)
     assert (refusal(outcome.cancel), refusal(outcome.place)) == (cancel, place)
 
@@ -202,19 +218,21 @@ def test_the_documented_short_cancel_response_is_a_cancel_done() -> None:
     [
         pytest.param(Reply(200, PLACED), DONE_PLACE, id="placed"),
         pytest.param(Reply(200, CANCELED), DONE_CANCEL, id="canceled"),
-        pytest.param(Reply(400, code=-2010, text=WOULD_MATCH["msg"]), Refusal.WOULD_TAKE, id="would match"),
-        pytest.param(Reply(400, code=-2013, text="Order does not exist."), Refusal.UNKNOWN_ORDER, id="not found"),
-        pytest.param(Reply(400, code=-2011, text="Unknown order sent."), Refusal.UNKNOWN_ORDER, id="nothing to cancel"),
-        pytest.param(Reply(400, code=-1013, text="Filter failure: LOT_SIZE"), Refusal.FILTER, id="filter"),
+        pytest.param(Reply(400, code=-2010, text=WOULD_MATCH["msg"]), RejectReason.WOULD_TAKE, id="would match"),
+        pytest.param(Reply(400, code=-2013, text="Order does not exist."), RejectReason.UNKNOWN_ORDER, id="not found"),
+        pytest.param(
+            Reply(400, code=-2011, text="Unknown order sent."), RejectReason.UNKNOWN_ORDER, id="nothing to cancel"
+        ),
+        pytest.param(Reply(400, code=-1013, text="Filter failure: LOT_SIZE"), RejectReason.FILTER, id="filter"),
         pytest.param(Reply(400, code=-1007, text="Timeout"), Unanswered, id="timed out at the exchange"),
         pytest.param(Reply(500), Unanswered, id="server error"),
         pytest.param(Reply(200), Unanswered, id="no result"),
         pytest.param(Reply(200, {"orderListId": 3}), Unanswered, id="a list instead of an order"),
-        pytest.param(Silence("timeout"), Unanswered, id="time-out"),
-        pytest.param(NotSent("not connected"), Refusal.BUSY, id="never sent"),
+        pytest.param(NoResponse("timeout"), Unanswered, id="time-out"),
+        pytest.param(NotSent("not connected"), RejectReason.BUSY, id="never sent"),
     ],
 )
-def test_a_single_request_has_one_outcome(answer: Answer, meant: object) -> None:
+def test_a_single_request_has_one_outcome(answer: RequestOutcome, meant: object) -> None:
     assert refusal(read_outcome(answer)) == meant
 
 
@@ -224,12 +242,12 @@ def test_a_single_request_has_one_outcome(answer: Answer, meant: object) -> None
         pytest.param(Reply(200, [PLACED]), (record(502, OrderStatus.NEW),), id="orders"),
         pytest.param(Reply(200, []), (), id="none"),
         pytest.param(Reply(200, {}), Unanswered, id="no list"),
-        pytest.param(Reply(429, code=-1003), Refusal.RATE_LIMITED, id="refused"),
-        pytest.param(Silence("timeout"), Unanswered, id="time-out"),
-        pytest.param(NotSent("not connected"), Refusal.BUSY, id="never sent"),
+        pytest.param(Reply(429, code=-1003), RejectReason.RATE_LIMITED, id="refused"),
+        pytest.param(NoResponse("timeout"), Unanswered, id="time-out"),
+        pytest.param(NotSent("not connected"), RejectReason.BUSY, id="never sent"),
     ],
 )
-def test_a_list_of_orders_or_why_there_is_none(answer: Answer, meant: object) -> None:
+def test_a_list_of_orders_or_why_there_is_none(answer: RequestOutcome, meant: object) -> None:
     found = read_listed(answer)
     assert (found if isinstance(found, tuple) else refusal(found)) == meant
 
@@ -257,9 +275,9 @@ json_values = st.recursive(
 )
 def test_whatever_is_answered_there_is_an_outcome(status: int, code: int, result: object, data: object) -> None:
     answer = Reply(status, result, code, "text", data)
-    assert isinstance(read_outcome(answer), Outcome)
+    assert isinstance(read_outcome(answer), OrderOutcome)
     assert isinstance(read_replace_outcome(answer), ReplaceOutcome)
-    assert isinstance(read_listed(answer), tuple | Refused | Unanswered)
+    assert isinstance(read_listed(answer), tuple | Rejected | Unanswered)
 
 
 class Posted:
@@ -268,20 +286,20 @@ class Posted:
     def __init__(self) -> None:
         self.method = ""
         self.params: dict[str, str | int] = {}
-        self.answer: Listener = lambda _: None
+        self.answer: ReplyHandler = lambda _: None
 
-    def write(self, word: Callable[[int], str]) -> Written:
-        def listen(method: str, patience_s: float, heard: Listener) -> None:
+    def write(self, word: Callable[[int], str]) -> SentRequest:
+        def listen(method: str, patience_s: float, heard: ReplyHandler) -> None:
             self.post(method, json.loads(word(1))["params"], patience_s, heard)
 
-        return Written(listen)
+        return SentRequest(listen)
 
-    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+    def post(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
         assert patience_s == 3.0
         self.method, self.params, self.answer = method, dict(params or {}), heard
 
 
-ORDER = NewOrder("mm-1", Side.BUY, Decimal("0.001"), Decimal(60000))
+ORDER = NewOrderRequest("mm-1", Side.BUY, Decimal("0.001"), Decimal(60000))
 
 
 @pytest.mark.parametrize(
@@ -297,41 +315,41 @@ ORDER = NewOrder("mm-1", Side.BUY, Decimal("0.001"), Decimal(60000))
     ],
 )
 async def test_each_request_is_stamped_by_the_exchanges_clock(
-    ask: Callable[[Orders, Callable[[object], None]], None], method: str
+    ask: Callable[[OrderApi, Callable[[object], None]], None], method: str
 ) -> None:
-    posted, server_clock = Posted(), ServerClock(HandClock(unix_ms=1000))
+    posted, server_clock = Posted(), ServerClock(ManualClock(unix_ms=1000))
     server_clock.offset_ms = 234
     heard: list[object] = []
-    ask(Orders(posted, server_clock, "BTCUSDT", recv_window_ms=4000), heard.append)
+    ask(OrderApi(posted, server_clock, "BTCUSDT", recv_window_ms=4000), heard.append)
     assert posted.method == method
     assert (posted.params["timestamp"], posted.params["recvWindow"], posted.params["symbol"]) == (1234, 4000, "BTCUSDT")
-    posted.answer(Silence("timeout"))
+    posted.answer(NoResponse("timeout"))
     assert len(heard) == 1
 
 
 async def test_a_draft_is_stamped_when_it_is_sent_and_its_outcome_is_told() -> None:
-    posted, server_clock = Posted(), ServerClock(HandClock(unix_ms=1000))
-    orders, heard = Orders(posted, server_clock, "BTCUSDT"), list[ReplaceOutcome]()
+    posted, server_clock = Posted(), ServerClock(ManualClock(unix_ms=1000))
+    orders, heard = OrderApi(posted, server_clock, "BTCUSDT"), list[ReplaceOutcome]()
     draft = orders.draft(501, ORDER)
     server_clock.offset_ms = 234
     orders.expect(orders.send(draft, Decimal("59999.50"), Decimal("0.0020")), heard.append)
     assert posted.method == "order.cancelReplace"
     told = {name: posted.params[name] for name in ("cancelOrderId", "price", "quantity", "timestamp")}
     assert told == {"cancelOrderId": 501, "price": "59999.5", "quantity": "0.002", "timestamp": 1234}
-    posted.answer(Silence("timeout"))
+    posted.answer(NoResponse("timeout"))
     assert heard == [ReplaceOutcome(Unanswered("timeout"), Unanswered("timeout"))]
 
 
 async def test_a_late_answer_is_a_second_outcome() -> None:
-    posted, heard = Posted(), list[Outcome]()
-    Orders(posted, ServerClock(HandClock()), "BTCUSDT").place(ORDER, heard.append)
-    posted.answer(Silence("timeout"))
+    posted, heard = Posted(), list[OrderOutcome]()
+    OrderApi(posted, ServerClock(ManualClock()), "BTCUSDT").place(ORDER, heard.append)
+    posted.answer(NoResponse("timeout"))
     posted.answer(Reply(200, PLACED))
     assert heard == [Unanswered("timeout"), DONE_PLACE]
 
 
 async def test_listed_orders_are_handed_over() -> None:
     posted, heard = Posted(), list[Listed]()
-    Orders(posted, ServerClock(HandClock()), "BTCUSDT").all_orders(501, heard.append)
+    OrderApi(posted, ServerClock(ManualClock()), "BTCUSDT").all_orders(501, heard.append)
     posted.answer(Reply(200, [CANCELED, PLACED]))
     assert [[order.order_id for order in found] for found in heard if isinstance(found, tuple)] == [[501, 502]]

@@ -6,7 +6,7 @@ import pytest
 from tests.websocket.fake_sockets import MemorySocket
 
 from trailingedge.core.errors import ConfigError, SessionLost
-from trailingedge.websocket.preconnect import head_start
+from trailingedge.websocket.preconnect import preconnect
 from trailingedge.websocket.transport import Socket
 
 
@@ -30,7 +30,7 @@ class Exchange:
 
 async def test_the_dial_has_begun_when_somebody_asks_and_is_his() -> None:
     exchange = Exchange()
-    async with head_start(exchange.dial, "market", "api") as ahead:
+    async with preconnect(exchange.dial, "market", "api") as ahead:
         await asyncio.sleep(0)
         assert exchange.urls == ["market", "api"]
         exchange.answers.set()
@@ -42,7 +42,7 @@ async def test_the_dial_has_begun_when_somebody_asks_and_is_his() -> None:
 async def test_who_asks_again_or_for_another_address_dials_anew() -> None:
     exchange = Exchange()
     exchange.answers.set()
-    async with head_start(exchange.dial, "market") as ahead:
+    async with preconnect(exchange.dial, "market") as ahead:
         sockets = [await ahead.dial(url) for url in ("market", "market", "trades")]
         assert len(set(sockets)) == 3
         assert exchange.urls == ["market", "market", "trades"]
@@ -53,7 +53,7 @@ async def test_a_failure_is_for_him_who_asks_and_for_nobody_else(refusal: Except
     exchange = Exchange()
     exchange.refusal = refusal
     exchange.answers.set()
-    async with head_start(exchange.dial, "market") as ahead:
+    async with preconnect(exchange.dial, "market") as ahead:
         await ahead.under_way(1.0)
         with pytest.raises(type(refusal)) as raised:
             await ahead.dial("market")
@@ -62,7 +62,7 @@ async def test_a_failure_is_for_him_who_asks_and_for_nobody_else(refusal: Except
 
 async def test_nobody_waits_long_for_an_exchange_that_does_not_answer() -> None:
     exchange = Exchange()
-    async with head_start(exchange.dial, "market") as ahead:
+    async with preconnect(exchange.dial, "market") as ahead:
         await ahead.under_way(0.0)
         asking = asyncio.create_task(ahead.dial("market"))
         await asyncio.sleep(0)
@@ -76,7 +76,7 @@ async def test_what_ends_the_rest_ends_the_dials_too() -> None:
     exchange = Exchange()
 
     async def err() -> None:
-        async with head_start(exchange.dial, "market", "api"):
+        async with preconnect(exchange.dial, "market", "api"):
             await asyncio.sleep(0)
             raise RuntimeError("a mistake")
 

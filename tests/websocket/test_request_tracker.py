@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from trailingedge.core.errors import ProtocolViolation
 from trailingedge.model.market import RateLimit
 from trailingedge.websocket.event_parser import Reply, ServerShutdown
-from trailingedge.websocket.request_tracker import Answer, Revoked, Session, Silence
+from trailingedge.websocket.request_tracker import NoResponse, RequestOutcome, RequestTracker, SessionRevoked
 
 
 class Ears:
     """Remembers what each question heard."""
 
     def __init__(self) -> None:
-        self.heard: dict[str, list[Answer]] = {}
+        self.heard: dict[str, list[RequestOutcome]] = {}
 
-    def ask(self, session: Session, name: str, now_s: float = 0.0, patience_s: float = 5.0) -> int:
+    def ask(self, session: RequestTracker, name: str, now_s: float = 0.0, patience_s: float = 5.0) -> int:
         """Ask under that name; the id that went over the wire."""
         answers = self.heard.setdefault(name, [])
         request = json.loads(session.ask(name, {"a": 1}, now_s, patience_s, answers.append))
@@ -33,17 +33,17 @@ def reply(number: int | None, result: object = None, status: int = 200) -> str:
 
 
 def test_a_question_is_one_compact_frame() -> None:
-    text = Session().ask("klines", {"symbol": "币安人生", "limit": 5}, 0.0, 5.0, lambda _: None)
+    text = RequestTracker().ask("klines", {"symbol": "币安人生", "limit": 5}, 0.0, 5.0, lambda _: None)
     assert text == '{"id":1,"method":"klines","params":{"symbol":"币安人生","limit":5}}'
 
 
 def test_a_question_without_parameters_sends_none() -> None:
-    assert Session().ask("time", None, 0.0, 5.0, lambda _: None) == '{"id":1,"method":"time"}'
+    assert RequestTracker().ask("time", None, 0.0, 5.0, lambda _: None) == '{"id":1,"method":"time"}'
 
 
 @pytest.mark.parametrize("order", list(permutations(("a", "b", "c"))))
 def test_each_answer_finds_its_question_in_any_order(order: tuple[str, ...]) -> None:
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     numbers = {name: ears.ask(session, name) for name in ("a", "b", "c")}
     for name in order:
         assert session.hear(reply(numbers[name], name)) is None
@@ -52,42 +52,42 @@ def test_each_answer_finds_its_question_in_any_order(order: tuple[str, ...]) -> 
 
 
 def test_ids_grow() -> None:
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     assert [ears.ask(session, name) for name in "abc"] == [1, 2, 3]
 
 
 def test_only_those_whose_patience_is_over_hear_silence() -> None:
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     ears.ask(session, "hasty", now_s=0.0, patience_s=1.0)
     ears.ask(session, "patient", now_s=0.0, patience_s=9.0)
     assert session.next_expiry_s == 1.0
     session.expire(0.9)
     assert ears.heard["hasty"] == []
     session.expire(1.0)
-    assert ears.heard == {"hasty": [Silence("timeout")], "patient": []}
+    assert ears.heard == {"hasty": [NoResponse("timeout")], "patient": []}
     assert session.next_expiry_s == 9.0
 
 
 def test_nothing_expires_while_nothing_is_asked() -> None:
-    assert Session().next_expiry_s is None
+    assert RequestTracker().next_expiry_s is None
 
 
 def test_a_late_reply_is_still_delivered_once() -> None:
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     number = ears.ask(session, "order.place")
     session.expire(5.0)
     session.hear(reply(number, "late"))
     session.hear(reply(number, "late"))
-    assert ears.heard["order.place"] == [Silence("timeout"), Reply(200, "late")]
+    assert ears.heard["order.place"] == [NoResponse("timeout"), Reply(200, "late")]
 
 
 def test_a_loss_silences_everybody_in_flight_and_then_all_is_quiet() -> None:
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     number = ears.ask(session, "given up", patience_s=1.0)
     session.expire(1.0)
     second = ears.ask(session, "in flight")
     session.lost("closed 1006")
-    assert ears.heard["in flight"] == [Silence("closed 1006", connection_lost=True)]
+    assert ears.heard["in flight"] == [NoResponse("closed 1006", connection_lost=True)]
     for late in (number, second):
         session.hear(reply(late))
     assert session.hear('{"event":{"e":"serverShutdown","E":5}}') is None
@@ -95,7 +95,7 @@ def test_a_loss_silences_everybody_in_flight_and_then_all_is_quiet() -> None:
 
 
 def test_only_so_many_given_up_questions_are_remembered() -> None:
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     numbers = [ears.ask(session, f"q{index}", patience_s=0.0) for index in range(1001)]
     session.expire(0.0)
     session.hear(reply(numbers[0]))
@@ -105,10 +105,10 @@ def test_only_so_many_given_up_questions_are_remembered() -> None:
 
 
 def test_one_listeners_mistake_does_not_cost_the_others_their_answers() -> None:
-    def fail(_: Answer) -> None:
+    def fail(_: RequestOutcome) -> None:
         raise KeyError("mistake")
 
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     session.ask("bad", None, 0.0, 1.0, fail)
     ears.ask(session, "good", patience_s=1.0)
     session.lost("closed")
@@ -117,7 +117,7 @@ def test_one_listeners_mistake_does_not_cost_the_others_their_answers() -> None:
 
 def test_limits_are_told() -> None:
     told: list[tuple[RateLimit, ...]] = []
-    session, ears = Session(told.append), Ears()
+    session, ears = RequestTracker(told.append), Ears()
     for count in (1, 2):
         number = ears.ask(session, "order.place")
         limit = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100, "count": count}
@@ -127,7 +127,7 @@ def test_limits_are_told() -> None:
 
 @pytest.mark.parametrize("request_id", [1, None], ids=["answer", "unasked"])
 def test_a_ban_is_remembered(request_id: int | None) -> None:
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     ears.ask(session, "time")
     data = {"serverTime": 5, "retryAfter": 9}
     error = {"code": -1003, "msg": "banned", "data": data}
@@ -136,29 +136,29 @@ def test_a_ban_is_remembered(request_id: int | None) -> None:
 
 
 def test_a_revocation_is_returned_and_answers_nobody() -> None:
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     ears.ask(session, "order.place")
     frame = '{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key"}}'
-    assert session.hear(frame) == Revoked(-2015, "Invalid API-key")
+    assert session.hear(frame) == SessionRevoked(-2015, "Invalid API-key")
     assert ears.heard["order.place"] == []
 
 
 def test_a_request_nobody_could_read_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     frame = '{"id":null,"status":400,"error":{"code":-1135,"msg":"Invalid \'id\'"}}'
-    assert Session().hear(frame) is None
+    assert RequestTracker().hear(frame) is None
     assert "-1135" in caplog.text
 
 
 def test_an_answer_to_no_question_is_ignored() -> None:
-    assert Session().hear(reply(99)) is None
+    assert RequestTracker().hear(reply(99)) is None
 
 
 def test_what_comes_unasked_is_returned() -> None:
-    assert Session().hear('{"event":{"e":"serverShutdown","E":5}}') == ServerShutdown(5)
+    assert RequestTracker().hear('{"event":{"e":"serverShutdown","E":5}}') == ServerShutdown(5)
 
 
 def test_an_unreadable_frame_changes_nothing() -> None:
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     ears.ask(session, "order.place")
     with pytest.raises(ProtocolViolation):
         session.hear("{")
@@ -170,7 +170,7 @@ STEPS = st.tuples(st.sampled_from(["ask", "ask", "answer", "answer", "expire", "
 
 @given(st.lists(STEPS, max_size=40))
 def test_nobody_hears_twice_but_by_a_late_reply(steps: list[tuple[str, int]]) -> None:
-    session, ears = Session(), Ears()
+    session, ears = RequestTracker(), Ears()
     numbers: list[int] = []
     answered: set[int] = set()
     for now, (step, which) in enumerate(steps):
@@ -187,7 +187,7 @@ def test_nobody_hears_twice_but_by_a_late_reply(steps: list[tuple[str, int]]) ->
             break
     for number, answers in zip(numbers, ears.heard.values(), strict=True):
         replies = [answer for answer in answers if isinstance(answer, Reply)]
-        silences = [answer for answer in answers if isinstance(answer, Silence)]
+        silences = [answer for answer in answers if isinstance(answer, NoResponse)]
         assert len(replies) <= 1
         assert len(silences) <= 1
         assert answers == silences + replies

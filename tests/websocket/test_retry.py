@@ -6,17 +6,17 @@ from typing import cast
 
 import pytest
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import (
     OutcomeUnknown,
     RequestRefused,
+    RetryLater,
     SessionLost,
     StartFailed,
-    ToldToWait,
     TrailingEdgeError,
 )
-from trailingedge.websocket.api_client import ApiConnection
-from trailingedge.websocket.retry import Persistence
+from trailingedge.websocket.api_client import ApiClient
+from trailingedge.websocket.retry import Retry
 
 
 class AlwaysReady:
@@ -28,11 +28,11 @@ class Bench:
     """Somebody who is asked again and again; `troubles` come first, then the answer."""
 
     def __init__(self, *troubles: TrailingEdgeError) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.troubles = list(troubles)
         self.asked_s: list[float] = []
-        api = cast("ApiConnection", AlwaysReady())
-        self.persistence = Persistence(api, self.clock, self.clock.unix_ms, "the exchange")
+        api = cast("ApiClient", AlwaysReady())
+        self.persistence = Retry(api, self.clock, self.clock.unix_ms, "the exchange")
 
     async def ask(self) -> str:
         self.asked_s.append(self.clock.now_s())
@@ -52,9 +52,9 @@ class Bench:
         pytest.param([], [0], id="answered at once"),
         pytest.param([SessionLost("gone")], [0, 1], id="the connection was lost"),
         pytest.param([OutcomeUnknown("silence")] * 4, [0, 1, 3, 7, 15], id="silent four times"),
-        pytest.param([ToldToWait("banned", 30.0)], [0, 31], id="told to wait"),
+        pytest.param([RetryLater("banned", 30.0)], [0, 31], id="told to wait"),
         pytest.param([RequestRefused(-1003, "no", 40_000, 0)], [0, 41], id="refused until some time"),
-        pytest.param([ToldToWait("banned", 30.0)] * 6, [0, 31, 62, 93, 124, 155, 186], id="told to wait for long"),
+        pytest.param([RetryLater("banned", 30.0)] * 6, [0, 31, 62, 93, 124, 155, 186], id="told to wait for long"),
     ],
 )
 async def test_it_is_asked_again(troubles: Sequence[TrailingEdgeError], asked_s: list[float]) -> None:

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.websocket.fake_sockets import MemoryDial, settle
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ExchangeUnreachable, ProtocolViolation
 from trailingedge.model.market import Side
-from trailingedge.websocket.trade_stream import Traded, TradeStream, read_trade
+from trailingedge.websocket.trade_stream import PublicTrade, TradeStream, read_trade
 from trailingedge.websocket.transport import Backoff
 
 TRADE = {
@@ -31,16 +31,16 @@ TRADE = {
     "m": True,
     "M": True,
 }
-SOLD = Traded(70, Decimal("2063.88"), Decimal("0.086205"), Side.SELL, 1617566591314)
+SOLD = PublicTrade(70, Decimal("2063.88"), Decimal("0.086205"), Side.SELL, 1617566591314)
 
 
 class Bench:
     """A trade stream on memory sockets."""
 
     def __init__(self) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.dial = MemoryDial()
-        self.trades: list[Traded] = []
+        self.trades: list[PublicTrade] = []
         self.stream = TradeStream(
             "wss://stream.example/",
             "ETHFDUSD",
@@ -50,7 +50,7 @@ class Bench:
             backoff=Backoff(1.0, 1.0, 2, Random(1)),
         )
 
-    def hear(self, trade: Traded) -> None:
+    def hear(self, trade: PublicTrade) -> None:
         self.trades.append(trade)
         if trade.price == 666:
             raise ZeroDivisionError("a mistake of ours")

@@ -10,10 +10,10 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
-from trailingedge.execution.order_events import OrderPlaced, OrderRefused, OrderReplaced
-from trailingedge.execution.trader_events import News
-from trailingedge.model.client_order_ids import OwnId, own_id
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.execution.order_events import OrderPlaced, OrderRejected, OrderReplaced
+from trailingedge.execution.trader_events import TraderEvent
+from trailingedge.model.client_order_ids import ClientOrderId, own_id
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ZERO, ExecutionReport, ExecutionType, Side
 from trailingedge.strategy.signals import ExitEnded, GateOpened, RegimeSet
 
@@ -30,10 +30,10 @@ class FinishedExit:
     filled, or where there was nothing to compare with.
     """
 
-    kind: Kind
+    kind: ExitKind
     side: Side
     number: int
-    cause: Cause
+    cause: ExitEndReason
     started_ms: int
     ended_ms: int
     base: Decimal
@@ -46,7 +46,7 @@ class FinishedExit:
     @property
     def id(self) -> str:
         """What its orders are called at the exchange; by this it is found again wherever it is told of."""
-        return str(OwnId(self.kind, self.number))
+        return str(ClientOrderId(self.kind, self.number))
 
     @property
     def average(self) -> Decimal | None:
@@ -58,7 +58,7 @@ class FinishedExit:
 
 
 @dataclass(frozen=True, slots=True)
-class HitRate:
+class WinRate:
     """Of the exits whose result is known, how many ended better than their anchor: by count, not by how much."""
 
     won: int
@@ -70,7 +70,7 @@ class HitRate:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class EquityPoint:
     """How far the counts had come at one moment, and where account and market stood."""
 
     market_ms: int
@@ -83,7 +83,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class PeriodResult:
     """What a part of the run came to; fractions are of the value at its beginning."""
 
     from_ms: int
@@ -97,7 +97,7 @@ class Period:
     hold_base_frac: float
 
 
-class Tally:
+class RunStatistics:
     """Counts as things happen. `mark` is told now and then where account and market stand."""
 
     def __init__(self, base_asset: str, quote_asset: str) -> None:
@@ -113,7 +113,7 @@ class Tally:
         self.first_value = self.last_value = ZERO
         self.max_drawdown_frac = 0.0
         self._peak = ZERO
-        self._midnights: list[Mark] = []  # how things stood when a day was over
+        self._midnights: list[EquityPoint] = []  # how things stood when a day was over
         self._tomorrow_ms = 0
         self._base_asset = base_asset
         self._quote_asset = quote_asset
@@ -144,9 +144,9 @@ class Tally:
         if self._peak:
             self.max_drawdown_frac = max(self.max_drawdown_frac, -growth(self._peak, value))
 
-    def now(self) -> Mark:
+    def now(self) -> EquityPoint:
         """How far it has come."""
-        return Mark(
+        return EquityPoint(
             market_ms=self.to_ms,
             bid=self.last_bid,
             value=self.last_value,
@@ -156,15 +156,15 @@ class Tally:
             fees=dict(self.fees),
         )
 
-    def since(self, mark: Mark) -> Period:
+    def since(self, mark: EquityPoint) -> PeriodResult:
         """What has happened from `mark` until now."""
         return self._between(mark, self.now())
 
-    def days(self) -> tuple[Period, ...]:
+    def days(self) -> tuple[PeriodResult, ...]:
         """The run cut at the midnights of UTC, oldest first; each part ends with the last mark before one."""
         if not self.from_ms:
             return ()
-        began = Mark(self.from_ms, self.first_bid, self.first_value, exits=0, fills=0, replaces=0, fees={})
+        began = EquityPoint(self.from_ms, self.first_bid, self.first_value, exits=0, fills=0, replaces=0, fees={})
         return tuple(self._between(*edges) for edges in pairwise((began, *self._midnights, self.now())))
 
     def _go_on_to(self, market_ms: int) -> None:
@@ -173,9 +173,9 @@ class Tally:
             self._midnights.append(self.now())
             self._tomorrow_ms = (market_ms // _DAY_MS + 1) * _DAY_MS
 
-    def _between(self, mark: Mark, end: Mark) -> Period:
+    def _between(self, mark: EquityPoint, end: EquityPoint) -> PeriodResult:
         fees = {asset: fee - mark.fees.get(asset, ZERO) for asset, fee in end.fees.items()}
-        return Period(
+        return PeriodResult(
             from_ms=mark.market_ms,
             to_ms=end.market_ms,
             exits=tuple(self.exits[mark.exits : end.exits]),
@@ -205,7 +205,7 @@ class Tally:
             fees = self._exit_fees.setdefault(own.number, defaultdict(lambda: ZERO))
             fees[report.commission_asset] += report.commission
 
-    def hear(self, news: News, market_ms: int) -> FinishedExit | None:
+    def hear(self, news: TraderEvent, market_ms: int) -> FinishedExit | None:
         """Something happened; the exit it ended, if it did."""
         self._go_on_to(market_ms)
         match news:
@@ -216,7 +216,7 @@ class Tally:
                 own = own_id(news.client_order_id)
                 if own is not None:
                     self._exit_replaces[own.number] += 1
-            case OrderRefused() if news.code:  # without a code it was never sent
+            case OrderRejected() if news.code:  # without a code it was never sent
                 self.rejected[news.code] += 1
             case RegimeSet():
                 self._anchor_price = news.price
@@ -247,16 +247,16 @@ class Tally:
         return finished
 
 
-class Calendar:
+class DailyResults:
     """The days of a run, by market time in UTC: each begins with a mark, and its last minute is told once."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: RunStatistics) -> None:
         self._tally = tally
         self._day = -1
         self._told = -1
-        self._began: Mark | None = None
+        self._began: EquityPoint | None = None
 
-    def look(self, market_ms: int) -> Period | None:
+    def look(self, market_ms: int) -> PeriodResult | None:
         """After the tally was marked. The day so far, once, when its last minute has begun."""
         day, of_day_ms = divmod(market_ms, _DAY_MS)
         if day != self._day:
@@ -266,15 +266,15 @@ class Calendar:
         self._told = day
         return self.today()
 
-    def today(self) -> Period | None:
+    def today(self) -> PeriodResult | None:
         """The day so far, or the part of it since the start; None before the first look."""
         return None if self._began is None else self._tally.since(self._began)
 
 
-def hit_rate(exits: Iterable[FinishedExit]) -> HitRate:
+def hit_rate(exits: Iterable[FinishedExit]) -> WinRate:
     """A result of nothing is no win."""
     known = [finished.result_frac for finished in exits if finished.result_frac is not None]
-    return HitRate(sum(result > 0 for result in known), len(known))
+    return WinRate(sum(result > 0 for result in known), len(known))
 
 
 def slippage_frac(side: Side, mid_price: Decimal | None, average: Decimal | None) -> float | None:

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.accounting.statistics import FinishedExit, HitRate, Period, Tally, hit_rate
+from trailingedge.accounting.statistics import FinishedExit, PeriodResult, RunStatistics, WinRate, hit_rate
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.disclosure import TOLD
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import SymbolRules, as_on, plain
 
 VERSION = 1
@@ -27,7 +27,7 @@ class Totals:
     """
 
     exits: int
-    hits: HitRate
+    hits: WinRate
     fills: int
     replaces: int
     fees: Mapping[str, Decimal]
@@ -50,7 +50,7 @@ class DayTotals:
     from_ms: int
     to_ms: int
     exits: int
-    hits: HitRate
+    hits: WinRate
     fills: int
     fees: Mapping[str, Decimal]
     value: Decimal
@@ -59,7 +59,7 @@ class DayTotals:
     seen: bool = True
 
 
-def totals_of(tally: Tally) -> Totals:
+def totals_of(tally: RunStatistics) -> Totals:
     """The totals of what was counted as it happened."""
     return Totals(
         exits=len(tally.exits),
@@ -76,7 +76,9 @@ def totals_of(tally: Tally) -> Totals:
     )
 
 
-def results(settings: Settings, rules: SymbolRules, tally: Tally, gaps: Sequence[str] = ()) -> dict[str, object]:
+def results(
+    settings: Settings, rules: SymbolRules, tally: RunStatistics, gaps: Sequence[str] = ()
+) -> dict[str, object]:
     """The whole of a run that was counted as it happened."""
     return shape(
         symbol=rules.symbol,
@@ -140,7 +142,7 @@ def told_settings(settings: Settings) -> dict[str, str]:
     return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if name in TOLD}
 
 
-def day_as_data(rules: SymbolRules, day: Period) -> dict[str, object]:
+def day_as_data(rules: SymbolRules, day: PeriodResult) -> dict[str, object]:
     """A day so far, or what of it one has seen."""
     return {
         "from": iso(day.from_ms),
@@ -195,7 +197,7 @@ def _day(day: DayTotals, tick_size: Decimal) -> dict[str, object]:
     }
 
 
-def _day_totals(period: Period) -> DayTotals:
+def _day_totals(period: PeriodResult) -> DayTotals:
     return DayTotals(
         from_ms=max(period.from_ms, period.to_ms - period.to_ms % _DAY_MS),
         to_ms=period.to_ms,
@@ -209,11 +211,11 @@ def _day_totals(period: Period) -> DayTotals:
     )
 
 
-def _hits(hits: HitRate) -> dict[str, int]:
+def _hits(hits: WinRate) -> dict[str, int]:
     return {"won": hits.won, "judged": hits.judged}
 
 
-def kind_name(kind: Kind) -> str:
+def kind_name(kind: ExitKind) -> str:
     """Why an order exists, as one word."""
     return kind.name.lower()
 

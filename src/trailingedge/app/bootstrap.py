@@ -11,14 +11,14 @@ from importlib import import_module
 from typing import Final
 
 from trailingedge.app.environments import keys_of
-from trailingedge.app.run_options import Plan
+from trailingedge.app.run_options import RunOptions
 from trailingedge.config import Settings, endpoints
-from trailingedge.console.plain_ui import Console
-from trailingedge.core.background import Unattended
+from trailingedge.console.plain_ui import InteractiveUi
+from trailingedge.core.background import DaemonThreadExecutor
 from trailingedge.core.errors import ExitCode, gravest
 from trailingedge.eventlog.loop_counter import counting_loop
 from trailingedge.logging_config import Logging
-from trailingedge.websocket.preconnect import head_start, market_url
+from trailingedge.websocket.preconnect import market_url, preconnect
 from trailingedge.websocket.transport import dial
 
 _ON_THEIR_WAY_S: Final = 0.02  # on the loopback that is all of a handshake; elsewhere the network takes over
@@ -34,7 +34,7 @@ _PORTIONS: Final = (
 )
 
 
-def run_session(plan: Plan, face: Console, log: Logging) -> ExitCode:
+def run_session(plan: RunOptions, face: InteractiveUi, log: Logging) -> ExitCode:
     """From the first connection to the last alert. `face` and `log` are open, and stay so."""
     try:
         with asyncio.Runner(loop_factory=counting_loop) as runner:
@@ -48,9 +48,9 @@ def run_session(plan: Plan, face: Console, log: Logging) -> ExitCode:
     return explain(failure)
 
 
-async def _run(plan: Plan, face: Console, log: Logging) -> ExitCode:
-    asyncio.get_running_loop().set_default_executor(Unattended())
-    async with head_start(dial, *_first_urls(plan.settings)) as ahead, contextlib.AsyncExitStack() as stack:
+async def _run(plan: RunOptions, face: InteractiveUi, log: Logging) -> ExitCode:
+    asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
+    async with preconnect(dial, *_first_urls(plan.settings)) as ahead, contextlib.AsyncExitStack() as stack:
         keys = None
         if plan.settings.trading_mode.needs_key:
             keys = await stack.enter_async_context(contextlib.aclosing(keys_of(plan.settings)))
@@ -59,9 +59,9 @@ async def _run(plan: Plan, face: Console, log: Logging) -> ExitCode:
         for portion in _PORTIONS:
             import_module(portion)
             await ahead.under_way(_TURN_S)  # the handshakes want answers meanwhile
-        from trailingedge.app.runner import Session
+        from trailingedge.app.runner import Runner
 
-        return await Session(plan, face, log, ahead.dial, keys).run()
+        return await Runner(plan, face, log, ahead.dial, keys).run()
 
 
 def _first_urls(settings: Settings) -> Sequence[str]:

@@ -9,22 +9,22 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from trailingedge.app.run_options import SimMarket
+from trailingedge.app.run_options import SimulationOptions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.inspection import of_another
 from trailingedge.simulator.feeds.recorded import assets_of, open_market
-from trailingedge.simulator.feeds.ticks import Tape
+from trailingedge.simulator.feeds.ticks import TickSource
 from trailingedge.simulator.server import LoopbackExchange
 
 SIM_BASE: Final = Decimal(1)
 
 
-def sim_tape(settings: Settings, files: Sequence[Path] | None, seed: int | None) -> Tape:
+def sim_tape(settings: Settings, files: Sequence[Path] | None, seed: int | None) -> TickSource:
     """The market that sim plays. Raises ConfigError for files that cannot be read."""
     if files:
         return recorded(settings, files, settings.symbol)
@@ -32,7 +32,7 @@ def sim_tape(settings: Settings, files: Sequence[Path] | None, seed: int | None)
     return GeneratedMarket(seed or 0, RealClock().unix_ms(), settings.symbol, base_asset, quote_asset)
 
 
-def recorded(settings: Settings, files: Sequence[Path], symbol: str | None) -> Tape:
+def recorded(settings: Settings, files: Sequence[Path], symbol: str | None) -> TickSource:
     """The market of these files; without a symbol, of the one that their names tell. Raises ConfigError."""
     return open_market(files, symbol, settings.base_asset, settings.quote_asset)
 
@@ -47,12 +47,12 @@ def relabelled(files: Sequence[Path], symbol: str) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def loopback_exchange(
-    settings: Settings, market: SimMarket, clock: Clock
+    settings: Settings, market: SimulationOptions, clock: Clock
 ) -> AsyncIterator[tuple[LoopbackExchange, KeyManager]]:
     """It, on the loopback, and a key made for it. It charges FEE, if that is set."""
     tape = market.tape
     private_key = Ed25519PrivateKey.generate()
-    terms = dataclasses.replace(Terms().of_tape(tape), maker_fee=settings.fee or Decimal(0))
+    terms = dataclasses.replace(ExchangeSpec().of_tape(tape), maker_fee=settings.fee or Decimal(0))
     exchange = Exchange(terms, clock, {tape.base_asset: SIM_BASE}, tape.history)
     keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
     async with LoopbackExchange(exchange, tape, clock, speed=market.speed) as loopback:

@@ -9,19 +9,19 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
-from trailingedge.app.run_options import SimMarket
+from trailingedge.app.run_options import SimulationOptions
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.checks.environment import Venue
-from trailingedge.config import Endpoints, Mode, Settings, endpoints
+from trailingedge.commands.checks.environment import CheckTarget
+from trailingedge.config import Endpoints, Settings, TradingMode, endpoints
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
 from trailingedge.websocket.transport import dial
 
-Step = Callable[[str, str], None]
+StepPrinter = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TradingEnvironment:
     """An exchange that can be traded on. `shown` is what people are told of where that is.
 
     `ended` is set when its market is over, for the reason `why_ended`; `gaps` are what the market lacks, in words.
@@ -43,21 +43,21 @@ def keys_of(settings: Settings) -> KeyManager:
 @contextlib.asynccontextmanager
 async def open_place(
     settings: Settings,
-    sim: SimMarket | None,
+    sim: SimulationOptions | None,
     clock: Clock,
     chance: Random,
-    step: Step = lambda _name, _result: None,
+    step: StepPrinter = lambda _name, _result: None,
     keys: KeyManager | None = None,
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[TradingEnvironment]:
     """The exchange of these settings, for as long as one is inside; `step` hears how an opening went.
 
     `keys`: those of the settings, where somebody has them already. They are closed here all the same.
     Raises ConfigError, and in paper what keeps the real market away.
     """
-    if settings.trading_mode is Mode.SIM:
+    if settings.trading_mode is TradingMode.SIM:
         async with _embedded(settings, sim, clock) as place:
             yield place
-    elif settings.trading_mode is Mode.PAPER:
+    elif settings.trading_mode is TradingMode.PAPER:
         async with _paper(settings, clock, chance, step) as place:
             yield place
     else:
@@ -65,29 +65,33 @@ async def open_place(
         if chosen is None:
             raise ConfigError([f"TRADING_MODE is {settings.trading_mode.value}: there is no exchange for it"])
         async with contextlib.aclosing(keys or keys_of(settings)) as own:
-            yield Place(chosen, chosen, own)
+            yield TradingEnvironment(chosen, chosen, own)
 
 
 @contextlib.asynccontextmanager
-async def open_venue(settings: Settings) -> AsyncIterator[Venue]:
+async def open_venue(settings: Settings) -> AsyncIterator[CheckTarget]:
     """The same for a command that looks around. Raises as `open_place` does."""
     async with open_place(settings, None, RealClock(), Random()) as place:
-        yield Venue(place.endpoints, place.keys)
+        yield CheckTarget(place.endpoints, place.keys)
 
 
 @contextlib.asynccontextmanager
-async def _embedded(settings: Settings, sim: SimMarket | None, clock: Clock) -> AsyncIterator[Place]:
+async def _embedded(
+    settings: Settings, sim: SimulationOptions | None, clock: Clock
+) -> AsyncIterator[TradingEnvironment]:
     """The embedded exchange and a market of its own, the generated one unless another is given."""
     from trailingedge.app.embedded_exchange import loopback_exchange, sim_tape
 
-    market = sim or SimMarket(sim_tape(settings, None, None))
+    market = sim or SimulationOptions(sim_tape(settings, None, None))
     async with loopback_exchange(settings, market, clock) as (loopback, keys):
         at = Endpoints(loopback.ws_api_url, loopback.ws_stream_url)
-        yield Place(at, at, keys, loopback.ended, "the market is over", market.tape.gaps)
+        yield TradingEnvironment(at, at, keys, loopback.ended, "the market is over", market.tape.gaps)
 
 
 @contextlib.asynccontextmanager
-async def _paper(settings: Settings, clock: Clock, chance: Random, step: Step) -> AsyncIterator[Place]:
+async def _paper(
+    settings: Settings, clock: Clock, chance: Random, step: StepPrinter
+) -> AsyncIterator[TradingEnvironment]:
     """The embedded exchange again, at the prices of the real one."""
     from trailingedge.live.paper_feed import paper_exchange
 
@@ -98,4 +102,4 @@ async def _paper(settings: Settings, clock: Clock, chance: Random, step: Step) -
     async with paper_exchange(settings, sources, dial, clock, chance, step=step) as paper:
         at = Endpoints(paper.loopback.ws_api_url, paper.loopback.ws_stream_url)
         shown = Endpoints(at.ws_api_url, sources.ws_stream_url)  # orders here, prices there
-        yield Place(at, shown, paper.keys, paper.ended, "the real market is out of reach", paper.gaps)
+        yield TradingEnvironment(at, shown, paper.keys, paper.ended, "the real market is out of reach", paper.gaps)

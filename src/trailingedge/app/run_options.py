@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Final
 from trailingedge.config import Settings
 
 if TYPE_CHECKING:  # whoever trades elsewhere has no use for the embedded exchange
-    from trailingedge.simulator.feeds.ticks import Tape
+    from trailingedge.simulator.feeds.ticks import TickSource
 
 SIM_SPEED: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class SimMarket:
+class SimulationOptions:
     """What sim plays, and how fast at most."""
 
-    tape: "Tape"
+    tape: "TickSource"
     speed: float = SIM_SPEED
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunOptions:
     """What is to be run. `read_again` reads the settings anew and raises ConfigError."""
 
     settings: Settings
-    sim: SimMarket | None
+    sim: SimulationOptions | None
     seed: int | None
     duration_s: float | None
     as_json: bool

@@ -16,27 +16,34 @@ from typing import Any, Final
 
 from trailingedge import VERSION
 from trailingedge.accounting.summary_json import results
-from trailingedge.app.environments import Place, open_place
-from trailingedge.app.run_options import Plan
+from trailingedge.app.environments import TradingEnvironment, open_place
+from trailingedge.app.run_options import RunOptions
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import setting_flags
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
-from trailingedge.console.plain_ui import Console
+from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, gravest
-from trailingedge.eventlog.session_record import Life, Unrecorded, opened, recorded
+from trailingedge.eventlog.session_record import RecordedSession, UnrecordedSession, opened, recorded
 from trailingedge.live.control_socket import ControlSocket, account_mark, already_running, socket_path, socket_places
-from trailingedge.live.factory import Surroundings
+from trailingedge.live.factory import Runtime
 from trailingedge.live.process_signals import ends_in_good_order, hang_up_means_reload
-from trailingedge.live.systemd import Reloader, ServiceManager, ToldFace, Watchdog, service_manager, watchdog_interval_s
-from trailingedge.live.trading_node import Daemon
+from trailingedge.live.systemd import (
+    NotifyingUi,
+    Reloader,
+    ServiceManager,
+    Watchdog,
+    service_manager,
+    watchdog_interval_s,
+)
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.logging_config import Logging
-from trailingedge.model.operator_commands import Answer, Instruction
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications import messages
-from trailingedge.notifications.alerts import Alerts, Labelled, LogAlerts, Several
-from trailingedge.notifications.telegram_service import Phone
+from trailingedge.notifications.alerts import AlertFanout, Alerts, LabelledAlerts, LogAlerts
+from trailingedge.notifications.telegram_service import TelegramService
 from trailingedge.notifications.titles import heading, label
 from trailingedge.websocket.frame_buffer import save
 from trailingedge.websocket.transport import Dial
@@ -45,16 +52,18 @@ logger = logging.getLogger(__name__)
 
 _LAST_ALERTS_S: Final = 1.0
 
-Tell = Callable[[Answer], None]
+ReplyCallback = Callable[[CommandResult], None]
 
 
-class Session:
+class Runner:
     """Runs once. `face` and `log` are open already and are closed by whoever opened them; `dial` opens connections.
 
     `keys`: of a mode that needs one, where it is known already.
     """
 
-    def __init__(self, plan: Plan, face: Console, log: Logging, dial: Dial, keys: KeyManager | None = None) -> None:
+    def __init__(
+        self, plan: RunOptions, face: InteractiveUi, log: Logging, dial: Dial, keys: KeyManager | None = None
+    ) -> None:
         self._plan = plan
         self._settings = plan.settings
         self._face = face
@@ -63,20 +72,20 @@ class Session:
         self._keys = keys
         self._clock: Clock = RealClock()
         self._manager: ServiceManager = service_manager(os.environ)
-        self._phone = Phone(
+        self._phone = TelegramService(
             title=heading(self._settings.trading_mode.value, self._settings.symbol),
             obey=partial(self._obey_from_afar, "phone"),
             clock=self._clock,
             chance=SystemRandom(),  # codes are drawn from it, which nobody should foretell
         )
         self._configure_phone(self._settings)
-        self._daemon: Daemon | None = None
+        self._daemon: TradingNode | None = None
         self._opening: asyncio.Timeout | None = None
         self._stopped: tuple[str, ExitCode] | None = None  # before there was a daemon to stop
 
     async def run(self) -> ExitCode:
         """From the first connection to the last alert."""
-        alerts = Several(self._labelled(LogAlerts()), self._phone)
+        alerts = AlertFanout(self._labelled(LogAlerts()), self._phone)
         telling = asyncio.create_task(self._phone.run())
         try:
             with contextlib.closing(self._manager):
@@ -141,19 +150,19 @@ class Session:
             if place is None:
                 return self._not_begun(alerts)
             alerts.send(self._banner(place))
-            world = Surroundings(place.endpoints, place.keys, self._dial, self._clock, chance, self._save_frames)
+            world = Runtime(place.endpoints, place.keys, self._dial, self._clock, chance, self._save_frames)
             with opened(
                 self._settings, self._log.file, datetime.now(UTC), setting_flags.secrets(self._settings)
             ) as lines:
                 check = self._key_check(place, alerts)
-                life: Life = Unrecorded(world)
+                life: RecordedSession = UnrecordedSession(world)
                 if lines is not None:
                     seed, checks = chance.getrandbits(64), check is not None
                     life = recorded(self._settings, world, lines, seed=seed, program=VERSION, checks_key=checks)
-                daemon = self._daemon = Daemon(
+                daemon = self._daemon = TradingNode(
                     self._settings,
                     life.surroundings,
-                    ToldFace(self._face, self._manager, self._clock, place.shown),
+                    NotifyingUi(self._face, self._manager, self._clock, place.shown),
                     life.alerts(alerts),
                     on_ready=self._tell_ready,
                     on_stop=self._manager.stopping,
@@ -163,7 +172,7 @@ class Session:
             self._sum_up(daemon, place.gaps)
             return code
 
-    async def _open(self, stack: contextlib.AsyncExitStack, chance: Random) -> Place | None:
+    async def _open(self, stack: contextlib.AsyncExitStack, chance: Random) -> TradingEnvironment | None:
         """The exchange, once it is open; None where a stop came first. In paper that may take as long as an outage."""
         try:
             async with asyncio.timeout(None) as self._opening:
@@ -201,7 +210,7 @@ class Session:
         url = "" if at is None else at.ws_api_url
         return account_mark(self._settings.symbol, url, self._settings.binance_ed25519_api_key or "")
 
-    def _banner(self, place: Place) -> str:
+    def _banner(self, place: TradingEnvironment) -> str:
         return messages.banner(
             VERSION,
             self._settings.trading_mode.value,
@@ -211,7 +220,7 @@ class Session:
             key_is_set=self._settings.binance_ed25519_api_key is not None,
         )
 
-    def _key_check(self, place: Place, alerts: Alerts) -> Callable[[int], Awaitable[None]] | None:
+    def _key_check(self, place: TradingEnvironment, alerts: Alerts) -> Callable[[int], Awaitable[None]] | None:
         """Reads what the key may do, where somebody can be asked; raises ConfigError for one that may too much."""
         url = permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
         if url is None:
@@ -237,7 +246,9 @@ class Session:
 
     # Until it is over ------------------------------------------------------------------------
 
-    async def _until_over(self, daemon: Daemon, life: Life, place: Place, alerts: Alerts) -> ExitCode:
+    async def _until_over(
+        self, daemon: TradingNode, life: RecordedSession, place: TradingEnvironment, alerts: Alerts
+    ) -> ExitCode:
         """Run the daemon until it ends, is told to, or its market is over."""
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(self._stop_at_the_end(place))
@@ -248,7 +259,7 @@ class Session:
             finally:
                 watcher.cancel()
 
-    async def _stop_at_the_end(self, place: Place) -> None:
+    async def _stop_at_the_end(self, place: TradingEnvironment) -> None:
         await place.ended.wait()
         self.stop(place.why_ended)
 
@@ -274,22 +285,22 @@ class Session:
             "end of input: no hotkeys from now on; Ctrl-C ends it, trailing-edge flip and the like still work"
         )
 
-    def _show(self, answer: Answer) -> None:
+    def _show(self, answer: CommandResult) -> None:
         self._face.line(answer.text)
 
-    def _obey(self, who: str, instruction: Instruction, tell: Tell) -> None:
+    def _obey(self, who: str, instruction: OperatorCommand, tell: ReplyCallback) -> None:
         if self._daemon is not None:
             self._daemon.obey(instruction, tell, who=who)
-        elif instruction is Instruction.QUIT:
+        elif instruction is OperatorCommand.QUIT:
             self.stop("quit")
         else:
-            tell(Answer("starting, not trading yet", done=False))
+            tell(CommandResult("starting, not trading yet", done=False))
 
-    def _obey_from_afar(self, who: str, instruction: Instruction, tell: Tell) -> None:
+    def _obey_from_afar(self, who: str, instruction: OperatorCommand, tell: ReplyCallback) -> None:
         """By phone or socket. A stop from there must outlive a service manager that restarts what has ended well."""
-        if instruction is Instruction.QUIT:
+        if instruction is OperatorCommand.QUIT:
             self.stop("stopped from afar", ExitCode.HALTED)
-            tell(Answer("ending: the order is withdrawn first; start it again where it runs"))
+            tell(CommandResult("ending: the order is withdrawn first; start it again where it runs"))
         else:
             self._obey(who, instruction, tell)
 
@@ -303,14 +314,14 @@ class Session:
     def _labelled(self, alerts: Alerts) -> Alerts:
         """On paper each line says so; on the phone the title does."""
         mode = label(self._settings.trading_mode.value)
-        return Labelled(alerts, mode) if mode.isupper() else alerts
+        return LabelledAlerts(alerts, mode) if mode.isupper() else alerts
 
     def _apply(self, settings: Settings) -> None:
         """New settings of what may change while it trades. The log learns new secrets before anybody uses them."""
         self._log.adopt(settings.log_level_file, settings.log_level_console, setting_flags.secrets(settings))
         self._configure_phone(settings)
 
-    def _sum_up(self, daemon: Daemon, gaps: Iterable[str]) -> None:
+    def _sum_up(self, daemon: TradingNode, gaps: Iterable[str]) -> None:
         """The summary, where the session got far enough to have one."""
         desk = daemon.desk
         if desk is None or not desk.tally.from_ms:

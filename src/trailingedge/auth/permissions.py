@@ -42,7 +42,7 @@ class Permissions:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class PermissionCheck:
     """What a person must change before a start, and what he should know."""
 
     problems: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def base_url(mode: str, ws_api_url: str | None) -> str | None:
     return None if ws_api_url else BASE_URLS.get(mode)
 
 
-def judge(permissions: Permissions) -> Judgement:
+def judge(permissions: Permissions) -> PermissionCheck:
     """What the permissions mean for us."""
     problems, warnings = [], []
     if permissions.withdrawals:
@@ -75,7 +75,7 @@ def judge(permissions: Permissions) -> Judgement:
             f"the API key works from every address: whoever gets hold of it can trade with it; {_KEY_PAGE}, "
             f"restrict it to the address of this machine"
         )
-    return Judgement(tuple(problems), tuple(warnings))
+    return PermissionCheck(tuple(problems), tuple(warnings))
 
 
 async def verify(keys: KeyManager, url: str, timestamp_ms: int) -> tuple[str, ...]:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from trailingedge.backtest.columns import Grid
-from trailingedge.backtest.segments import Stretch
+from trailingedge.backtest.columns import PriceGrid
+from trailingedge.backtest.segments import Segment
 from trailingedge.model.market import Kline
 
 
-class Candle(NamedTuple):
+class TickCandle(NamedTuple):
     """A candle that closed, in ticks. A tuple, for there are half a million of them in a year."""
 
     open_ms: int
@@ -18,7 +18,7 @@ class Candle(NamedTuple):
     low: int
     close: int
 
-    def kline(self, grid: Grid) -> Kline:
+    def kline(self, grid: PriceGrid) -> Kline:
         """The same as the strategy hears it."""
         return Kline(
             self.open_ms,
@@ -30,7 +30,7 @@ class Candle(NamedTuple):
         )
 
 
-class Candles:
+class CandleBuilder:
     """The candle that forms, from one stretch to the next.
 
     As the exchange builds them: of ticks that trade nothing at the price before, no price is heard, and a
@@ -43,7 +43,7 @@ class Candles:
         self._prices: tuple[int, int, int, int] | None = None
         self._last = 0  # the close before
 
-    def closed_by(self, stretch: Stretch) -> Sequence[Candle]:
+    def closed_by(self, stretch: Segment) -> Sequence[TickCandle]:
         """The candles that are over once `stretch` begins, oldest first."""
         if self.open_ms < 0:
             self.open_ms, self._last = stretch.open_ms, stretch.bid
@@ -51,14 +51,14 @@ class Candles:
         if stretch.open_ms == open_ms + interval_ms and self._prices is not None:  # as it nearly always is
             prices, self.open_ms, self._prices = self._prices, stretch.open_ms, None
             self._last = prices[3]
-            return (Candle(open_ms, open_ms + interval_ms - 1, *prices),)
+            return (TickCandle(open_ms, open_ms + interval_ms - 1, *prices),)
         while self.open_ms < stretch.open_ms:
             prices, open_ms = self._prices or (self._last,) * 4, self.open_ms
             self.open_ms, self._last, self._prices = open_ms + interval_ms, prices[3], None
-            closed.append(Candle(open_ms, open_ms + interval_ms - 1, *prices))
+            closed.append(TickCandle(open_ms, open_ms + interval_ms - 1, *prices))
         return closed
 
-    def take_in(self, stretch: Stretch) -> None:
+    def take_in(self, stretch: Segment) -> None:
         """What was heard of a stretch of the forming candle."""
         heard = stretch.prices
         if heard is None:
@@ -69,8 +69,8 @@ class Candles:
             opened, high, low, _ = self._prices
             self._prices = (opened, max(high, heard[1]), min(low, heard[2]), heard[3])
 
-    def forming(self) -> Candle | None:
+    def forming(self) -> TickCandle | None:
         """The candle that is not over yet; None where no price was heard of it."""
         if self._prices is None:
             return None
-        return Candle(self.open_ms, self.open_ms + self._interval_ms - 1, *self._prices)
+        return TickCandle(self.open_ms, self.open_ms + self._interval_ms - 1, *self._prices)

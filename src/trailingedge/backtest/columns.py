@@ -18,7 +18,7 @@ Numbers: TypeAlias = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class PriceGrid:
     """What the whole numbers count: `scale` ticks are one in quote per base."""
 
     tick_size: Decimal
@@ -112,7 +112,7 @@ class TickColumns:
         self.traded.append(traded)
         self.buyers.append(bought)
 
-    def tick(self, index: int, grid: Grid) -> Tick:
+    def tick(self, index: int, grid: PriceGrid) -> Tick:
         """The tick as the exchange plays it."""
         traded = self.traded[index]
         return Tick(

@@ -20,45 +20,51 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.backtest.candles import Candle, Candles
-from trailingedge.backtest.columns import Columns, Grid, TickColumns
-from trailingedge.backtest.fast_forward import Busy, Mode, Resting, WatchingBase, WatchingQuote
-from trailingedge.backtest.inputs import Ground
-from trailingedge.backtest.matching import Venue, rules_of
-from trailingedge.backtest.no_action_bounds import Standing, buying_cap, selling_floor
-from trailingedge.backtest.recorder import Chronicle
-from trailingedge.backtest.segments import Stretch, stretches
+from trailingedge.backtest.candles import CandleBuilder, TickCandle
+from trailingedge.backtest.columns import Columns, PriceGrid, TickColumns
+from trailingedge.backtest.fast_forward import (
+    EveryTick,
+    FastForward,
+    WhileHoldingBase,
+    WhileHoldingQuote,
+    WhileOrderRests,
+)
+from trailingedge.backtest.inputs import BacktestInputs
+from trailingedge.backtest.matching import BacktestExchange, rules_of
+from trailingedge.backtest.no_action_bounds import BoundsInputs, buying_cap, selling_floor
+from trailingedge.backtest.recorder import BacktestRecorder
+from trailingedge.backtest.segments import Segment, stretches
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import MakerExit
-from trailingedge.execution.order import State
-from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.execution.trading_core import Trader
+from trailingedge.execution.order import OrderState
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.execution.trading_core import TradingCore
 from trailingedge.indicators.donchian import Channel
 from trailingedge.live import factory
 from trailingedge.model.client_order_ids import own_id
-from trailingedge.model.intent import Kind, Want
+from trailingedge.model.intent import ExitKind, OrderIntent
 from trailingedge.model.market import ZERO, ExecutionReport, Kline, Regime, Side
-from trailingedge.model.market_state import View
-from trailingedge.model.order_commands import Incoming, Remedy
+from trailingedge.model.market_state import StateView
+from trailingedge.model.order_commands import OrderInput, Refresh
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.bar_close import is_quiet, note_close
-from trailingedge.strategy.state import Memory
+from trailingedge.strategy.state import StrategyState
 
 _DAY_MS: Final = 86_400_000
 _BEATS_AT_ONCE: Final = 1000  # a beat that asks for another without end is a mistake of ours
 _IDLE_BEATS: Final = 90  # of house-keeping; whatever waits for time to pass waits less than that
 
 
-class Replay:
+class Backtest:
     """Runs once. `stopped` is asked now and then whether that is enough.
 
-    `splits` are times at which one part of it ends and another begins (see `Chronicle.parts`), oldest first.
+    `splits` are times at which one part of it ends and another begins (see `BacktestRecorder.parts`), oldest first.
     """
 
     def __init__(
         self,
-        ground: Ground,
+        ground: BacktestInputs,
         *,
         curves: bool = True,
         thorough: bool = False,
@@ -72,15 +78,15 @@ class Replay:
         self._thorough = thorough
         self._stopped = stopped
         self._splits = deque(splits)
-        self._grid = Grid(terms.tick_size, terms.step_size)
+        self._grid = PriceGrid(terms.tick_size, terms.step_size)
         self._scale = self._grid.scale
         rules = effective_rules(settings, rules_of(terms))
         fee = terms.maker_fee if settings.fee is None else settings.fee
         self._params = factory.strategy_params(settings, rules, float(fee))
-        self._budget = OrderBudget(settings.order_budget_reserve)
+        self._budget = OrderRateBudget(settings.order_budget_reserve)
         self._channel = factory.channel(settings)
-        self.venue = Venue(terms, ground.balances, self._hear)
-        self.trader = Trader(
+        self.venue = BacktestExchange(terms, ground.balances, self._hear)
+        self.trader = TradingCore(
             self._params,
             factory.trader_params(settings),
             MakerExit(rules, self._budget, factory.chase_params(settings)),
@@ -90,23 +96,23 @@ class Replay:
             rules.quote_asset,
             paused=settings.start_paused,
         )
-        self.chronicle = Chronicle(rules, self._grid, self._params, curves=curves)
+        self.chronicle = BacktestRecorder(rules, self._grid, self._params, curves=curves)
         self._interval_ms = INTERVALS[settings.kline_interval]
         self._house_ms = max(1, round(settings.loop_sleep_sec * 1000))
-        self._candles = Candles(self._interval_ms)
-        self._mode: Mode = Busy(0.0)
+        self._candles = CandleBuilder(self._interval_ms)
+        self._mode: FastForward = EveryTick(0.0)
         self._of_closes = settings.donchian_source == "close"
         self._follows_breakouts = settings.breakout_entry or settings.breakout_exit
         self._held_until_ms: int | None = None  # while a breaker holds, the end of the day
         self._loud: list[Kline] = []  # closed, and for the next beat to hear of
         # The newest that closed quietly, with the channel in force while it formed; not in the memory yet.
-        self._noted: tuple[Candle, Channel | None] | None = None
+        self._noted: tuple[TickCandle, Channel | None] | None = None
         self._first_ms = self._beat_ms = 0
         self._idle = 0
         self._bid = self._ask = 0  # the others' best now
         self._marked = (-1, 0, 0)  # pushes, highest and lowest bid at the marks since the account last changed
         self._held = (-1, (0.0, 0.0))  # pushes, and what the account held then, for the curves
-        self._newest: Stretch | None = None
+        self._newest: Segment | None = None
 
     @property
     def time_ms(self) -> int:
@@ -169,7 +175,7 @@ class Replay:
         self._marked = (self.venue.pushes, max(highest, self._bid), min(lowest, self._bid))
         self.chronicle.mark(market_ms, self._bid, *self.venue.totals())
 
-    def _look_through(self, stretch: Stretch) -> None:
+    def _look_through(self, stretch: Segment) -> None:
         columns, index, end = stretch.ticks()
         if self._loud:
             self._tick(columns, index)
@@ -202,7 +208,7 @@ class Replay:
 
     # Candles ---------------------------------------------------------------------------------
 
-    def _turn(self, stretch: Stretch) -> None:
+    def _turn(self, stretch: Segment) -> None:
         """The candles that are over as `stretch` begins."""
         gap = False  # the strategy hears of the candles of a gap too, but there is nothing to show of them
         for candle in self._candles.closed_by(stretch):
@@ -219,7 +225,7 @@ class Replay:
             else:
                 self._pass_by(candle, channel)
 
-    def _is_loud(self, candle: Candle, channel: Channel | None, now_ms: int) -> bool:
+    def _is_loud(self, candle: TickCandle, channel: Channel | None, now_ms: int) -> bool:
         """Whether the trader has to hear of a close at once, for it may move gate or exit."""
         close = candle.close / self._scale
         if self._follows_breakouts and channel is not None and channel.breakout(close):
@@ -228,13 +234,13 @@ class Replay:
             return True  # a new day may lift what holds
         if close < self._mode.calm_below:
             return False
-        if isinstance(self._mode, Busy):
+        if isinstance(self._mode, EveryTick):
             return True
         noted = self._noted
         before = None if noted is None else (noted[0].close / self._scale, noted[0].close_ms)
         return not is_quiet(self.trader.memory, close, candle.close_ms, channel, self._params, before)
 
-    def _pass_by(self, candle: Candle, channel: Channel | None) -> None:
+    def _pass_by(self, candle: TickCandle, channel: Channel | None) -> None:
         """A close that nobody has to hear of at once."""
         self._noted = (candle, channel)
         moving, scale = self._channel, self._scale
@@ -259,7 +265,7 @@ class Replay:
 
     def _pass_time(self, until_ms: int) -> None:
         """The beats that a daemon would make before `until_ms` though the book stands still."""
-        while isinstance(self._mode, Busy) and self._beat_ms:
+        while isinstance(self._mode, EveryTick) and self._beat_ms:
             due_ms = self._due_ms()
             if due_ms is None or due_ms >= until_ms:
                 return
@@ -291,7 +297,7 @@ class Replay:
         stirred = False
         for _ in range(_BEATS_AT_ONCE):
             self.beats += 1
-            view = View(
+            view = StateView(
                 now_s=market_ms / 1000,
                 market_ms=market_ms,
                 top=venue.top(),
@@ -305,7 +311,7 @@ class Replay:
             closed = ()
             commands = trader.beat(view, market_ms)
             for command in commands:
-                if isinstance(command, Remedy):
+                if isinstance(command, Refresh):
                     self._remedy(command)
                 else:
                     venue.carry_out(command)
@@ -319,17 +325,17 @@ class Replay:
         else:
             raise BrokenInvariant(f"{_BEATS_AT_ONCE} beats at one moment, and no end of them")
         self._held_until_ms = (market_ms // _DAY_MS + 1) * _DAY_MS if trader.held else None
-        self._mode = Busy(trader.memory.high) if self._thorough else self._choose()
+        self._mode = EveryTick(trader.memory.high) if self._thorough else self._choose()
         return stirred
 
-    def _remedy(self, remedy: Remedy) -> None:
+    def _remedy(self, remedy: Refresh) -> None:
         """Balances are told as if asked for; rules and clock are what they were."""
-        if remedy is Remedy.BALANCES:
+        if remedy is Refresh.BALANCES:
             settlement = self.trader.settlement
             self.venue.tell_balances()
             settlement.hear_asked(settlement.mark(self.venue.pushes), self.venue.pushes)
 
-    def _hear(self, told: Incoming) -> None:
+    def _hear(self, told: OrderInput) -> None:
         if isinstance(told, ExecutionReport):
             self.chronicle.hear_report(told)
             self.trader.hear_report(told, self.venue.pushes)
@@ -338,34 +344,34 @@ class Replay:
 
     # What it would take to do something --------------------------------------------------------
 
-    def _choose(self) -> Mode:
+    def _choose(self) -> FastForward:
         """The mode for what the trader is about."""
         trader = self.trader
         memory, decision = trader.memory, trader.decision
         if memory.regime is None or not memory.funded or decision is None or memory.holdings is None:
-            return Busy(memory.high)
+            return EveryTick(memory.high)
         if memory.stop_breach_since_ms is not None or (decision.hold and not trader.held):
-            return Busy(memory.high)
+            return EveryTick(memory.high)
         if decision.acted is not None:  # the rows below that one were not asked, and will be in the next beat
-            return Busy(memory.high)
+            return EveryTick(memory.high)
         if memory.exit is not None:
-            return self._at_rest(memory, trader.want) or Busy(memory.high)
+            return self._at_rest(memory, trader.want) or EveryTick(memory.high)
         if not trader.chase.idle:
-            return Busy(memory.high)
+            return EveryTick(memory.high)
         in_base = memory.regime is Regime.BASE
         limit = (selling_floor if in_base else buying_cap)(memory.holdings, self._params, self._scale)
-        standing = Standing(memory.anchor, self._channel.current, self._params, self._scale, limit, trader.held)
+        standing = BoundsInputs(memory.anchor, self._channel.current, self._params, self._scale, limit, trader.held)
         if in_base:
-            return WatchingBase(memory.high, standing)
-        return WatchingQuote(memory.high, standing, gated=memory.gate is not None)
+            return WhileHoldingBase(memory.high, standing)
+        return WhileHoldingQuote(memory.high, standing, gated=memory.gate is not None)
 
-    def _at_rest(self, memory: Memory, want: Want | None) -> Mode | None:
+    def _at_rest(self, memory: StrategyState, want: OrderIntent | None) -> FastForward | None:
         """The mode for an order that rests where it should; None while anything is still to be done about it."""
         chase, held = self.trader.chase, memory.exit
         order = chase.order
         if want is None or held is None or memory.regime is None or order is None or order.price is None:
             return None
-        if order.state is not State.WORKING or order.side is not want.side or len(chase.alive) != 1:
+        if order.state is not OrderState.WORKING or order.side is not want.side or len(chase.alive) != 1:
             return None
         if self.trader.rules.tick_size != self._grid.tick_size:  # a chaser that steps further sees other prices
             return None
@@ -374,8 +380,8 @@ class Replay:
             return None
         if not order.part_filled and order.remaining != self._quantity(want, order.price):
             return None
-        watched = memory.regime is Regime.BASE and held.kind is not Kind.FLUSH
-        mode = Resting(
+        watched = memory.regime is Regime.BASE and held.kind is not ExitKind.FLUSH
+        mode = WhileOrderRests(
             memory.high,
             memory.regime,
             want.side,
@@ -389,7 +395,7 @@ class Replay:
         )
         return mode if mode.in_peace else None
 
-    def _quantity(self, want: Want, price: Decimal) -> Decimal:
+    def _quantity(self, want: OrderIntent, price: Decimal) -> Decimal:
         """What the chaser would place for `want`."""
         rules = self.trader.rules
         base = want.funds if want.side is Side.SELL else want.funds / price

@@ -11,8 +11,8 @@ from typing import Protocol
 from trailingedge.backtest.columns import Numbers, TickColumns
 from trailingedge.backtest.no_action_bounds import (
     FAR,
-    Quiet,
-    Standing,
+    BoundsInputs,
+    NoActionBounds,
     base_bounds,
     base_stop_from,
     quote_bounds,
@@ -20,20 +20,20 @@ from trailingedge.backtest.no_action_bounds import (
     widest_base_bounds,
     widest_quote_bounds,
 )
-from trailingedge.backtest.segments import Stretch
+from trailingedge.backtest.segments import Segment
 from trailingedge.indicators.donchian import Channel
-from trailingedge.model.intent import Pricing
 from trailingedge.model.market import Regime, Side
-from trailingedge.strategy.inputs import Params
+from trailingedge.model.pricing import Pricing
+from trailingedge.strategy.inputs import StrategyParams
 
 
-class Mode(Protocol):
+class FastForward(Protocol):
     """`high` is the best unit value so far. Closes below `calm_below`, in quote per base, move nothing."""
 
     high: float
     calm_below: float
 
-    def passes(self, stretch: Stretch) -> bool:
+    def passes(self, stretch: Segment) -> bool:
         """Nothing in the whole of `stretch` is worth a beat, and it is behind us now."""
         ...
 
@@ -46,7 +46,7 @@ class Mode(Protocol):
         ...
 
 
-class Busy:
+class EveryTick:
     """Every tick is worth a beat, and so is time: an order is on its way to where it is to be, or a breach lasts."""
 
     calm_below = -inf
@@ -54,7 +54,7 @@ class Busy:
     def __init__(self, high: float) -> None:
         self.high = high
 
-    def passes(self, stretch: Stretch) -> bool:  # noqa: ARG002 - as the protocol has it
+    def passes(self, stretch: Segment) -> bool:  # noqa: ARG002 - as the protocol has it
         return False
 
     def scan(self, columns: TickColumns, begin: int, end: int) -> int:  # noqa: ARG002
@@ -64,24 +64,24 @@ class Busy:
         pass
 
 
-class WatchingBase:
+class WhileHoldingBase:
     """Base is held, and the bid is between stop and take-profit."""
 
     calm_below = inf
 
-    def __init__(self, high: float, standing: Standing) -> None:
+    def __init__(self, high: float, standing: BoundsInputs) -> None:
         self.high = high
         self._best = int(high * standing.scale)
         self._standing = standing
         self._widest = widest_base_bounds(standing.anchor, standing.params, standing.scale, standing.limit)
-        self._quiet: Quiet | None = None
+        self._quiet: NoActionBounds | None = None
         self._channel = standing.channel
 
     def turn(self, channel: Channel | None) -> None:
         self._quiet = None
         self._channel = channel
 
-    def passes(self, stretch: Stretch) -> bool:
+    def passes(self, stretch: Segment) -> bool:
         low, high, quiet = stretch.low_bid, stretch.high_bid, self._widest
         if not (quiet.low < low and high < quiet.high and self._best < quiet.high):
             found = self._quiet
@@ -105,7 +105,7 @@ class WatchingBase:
             index = outside
         return index
 
-    def _bounds(self, price: int) -> Quiet | None:
+    def _bounds(self, price: int) -> NoActionBounds | None:
         return base_bounds(self.high, self._best, price, self._standing._replace(channel=self._channel))
 
     def _see(self, bid: int) -> None:
@@ -115,18 +115,18 @@ class WatchingBase:
             self.high = max(self.high, bid / self._standing.scale)
 
 
-class WatchingQuote:
+class WhileHoldingQuote:
     """Quote is held, and the ask is where nothing is bought. Under a shut gate that is everywhere."""
 
-    def __init__(self, high: float, standing: Standing, *, gated: bool) -> None:
+    def __init__(self, high: float, standing: BoundsInputs, *, gated: bool) -> None:
         self.high = high
         self._best = ceil(standing.scale / high)
         self._gated = gated
         self._standing = standing
         self._widest = widest_quote_bounds(standing.anchor, standing.params, standing.scale, standing.limit)
         if gated or standing.held:
-            self._widest = Quiet(-1, standing.limit, tracks=True)
-        self._quiet: Quiet | None = None
+            self._widest = NoActionBounds(-1, standing.limit, tracks=True)
+        self._quiet: NoActionBounds | None = None
         self._channel = standing.channel
         self.calm_below = -inf if gated else quote_stop_above(standing)
 
@@ -134,7 +134,7 @@ class WatchingQuote:
         self._quiet = None
         self._channel = channel
 
-    def passes(self, stretch: Stretch) -> bool:
+    def passes(self, stretch: Segment) -> bool:
         low, high, quiet = stretch.low_ask, stretch.high_ask, self._widest
         if not (quiet.low < low and high < quiet.high and quiet.low < self._best):
             found = self._quiet
@@ -158,7 +158,7 @@ class WatchingQuote:
             index = outside
         return index
 
-    def _bounds(self, price: int) -> Quiet | None:
+    def _bounds(self, price: int) -> NoActionBounds | None:
         if self._gated:
             return self._widest if price < self._widest.high else None
         return quote_bounds(self.high, self._best, price, self._standing._replace(channel=self._channel))
@@ -170,7 +170,7 @@ class WatchingQuote:
             self.high = max(self.high, 1 / (ask / self._standing.scale))
 
 
-class Resting:
+class WhileOrderRests:
     """An order of ours rests where it should, and goes on to: the best prices are where they leave it in peace.
 
     `price` is the order's. While nobody stands beside it, others may move behind it as they like; where
@@ -189,7 +189,7 @@ class Resting:
         bid: int,
         ask: int,
         *,
-        stop: tuple[float, Params] | None,
+        stop: tuple[float, StrategyParams] | None,
         channel: Channel | None,
         scale: int,
     ) -> None:
@@ -214,7 +214,7 @@ class Resting:
             anchor, params = self._stop
             self._bids = (max(self._bid_low, base_stop_from(anchor, channel, params, self._scale) + 1), self._bids[1])
 
-    def passes(self, stretch: Stretch) -> bool:
+    def passes(self, stretch: Segment) -> bool:
         (low_bid, high_bid), (low_ask, high_ask) = self._bids, self._asks
         if not (low_bid <= stretch.low_bid and stretch.high_bid <= high_bid):
             return False
@@ -267,7 +267,7 @@ def _peaceful(side: Side, price: int, pricing: Pricing, bid: int, ask: int) -> t
     return (price, price), (price + 1, FAR)
 
 
-def _first_outside(prices: Numbers, begin: int, end: int, quiet: Quiet) -> int:
+def _first_outside(prices: Numbers, begin: int, end: int, quiet: NoActionBounds) -> int:
     low, high = quiet.low, quiet.high
     for index in range(begin, end):
         if not low < prices[index] < high:

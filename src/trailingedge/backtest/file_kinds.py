@@ -21,7 +21,7 @@ _PEEKED: Final = 1 << 12
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 
-class Kind(Enum):
+class FileKind(Enum):
     """What files can be."""
 
     STORY = "a saved story"
@@ -32,36 +32,36 @@ class Kind(Enum):
 
 
 _BEGINNINGS: Final = (
-    (f'{{"format":"{FORMAT}"'.encode(), Kind.STORY),
-    (b'["session",', Kind.SESSION),
-    (b'["part",', Kind.SESSION),
+    (f'{{"format":"{FORMAT}"'.encode(), FileKind.STORY),
+    (b'["session",', FileKind.SESSION),
+    (b'["part",', FileKind.SESSION),
 )
 
 
-def kind_of(path: Path) -> Kind:
+def kind_of(path: Path) -> FileKind:
     """What it is; by its name where nothing in it tells, as in one that is damaged, empty or not there."""
     if os.path.isdir(path):  # never raises, unlike Path.is_dir
-        return Kind.FOLDER
+        return FileKind.FOLDER
     beginning = _beginning(path)
     if beginning.startswith(_ZIP):
-        return Kind.MARKET
+        return FileKind.MARKET
     text = _unpacked(beginning)
     for told, kind in _BEGINNINGS:
         if text.startswith(told):
             return kind
     if path.name.endswith(SESSION_SUFFIX):
-        return Kind.SESSION
+        return FileKind.SESSION
     if path.name.endswith(STORY_SUFFIX):
-        return Kind.STORY
+        return FileKind.STORY
     unread = not beginning and path.suffix.lower() == ".csv"  # empty, or not there
     if unread or path.suffix.lower() == ".zip" or _is_market(path, beginning):
-        return Kind.MARKET
-    return Kind.OTHER
+        return FileKind.MARKET
+    return FileKind.OTHER
 
 
 def is_session(path: Path) -> bool:
     """It is a recorded session, or was to be one."""
-    return kind_of(path) is Kind.SESSION
+    return kind_of(path) is FileKind.SESSION
 
 
 def only_markets(paths: Iterable[Path]) -> None:
@@ -72,27 +72,27 @@ def only_markets(paths: Iterable[Path]) -> None:
     wrong = []
     for path in paths:
         match kind_of(path):
-            case Kind.STORY:
+            case FileKind.STORY:
                 wrong.append(f"{path}: a saved story, not a market file; tell it with trailing-edge report {path}")
-            case Kind.SESSION:
+            case FileKind.SESSION:
                 wrong.append(f"{path}: a recorded session, not a market file; use trailing-edge replay {path}")
-            case Kind.OTHER if _beginning(path).startswith(_GZIP):
-                wrong.append(f"{path}: {Kind.OTHER.value}; unpack it, if there are candles or trades in it")
+            case FileKind.OTHER if _beginning(path).startswith(_GZIP):
+                wrong.append(f"{path}: {FileKind.OTHER.value}; unpack it, if there are candles or trades in it")
     if wrong:
         raise ConfigError(wrong)
 
 
-def to_be_told(path: Path) -> Kind:
+def to_be_told(path: Path) -> FileKind:
     """Whether it is a story or a session. Raises ConfigError for anything else, with what to do about it."""
     kind = kind_of(path)
-    if kind is Kind.MARKET and os.path.exists(path):
+    if kind is FileKind.MARKET and os.path.exists(path):
         raise ConfigError([f"{path}: a market file, in which nobody has traded yet; use trailing-edge replay {path}"])
-    if kind is Kind.FOLDER:
+    if kind is FileKind.FOLDER:
         raise ConfigError([f"{path}: a folder; name a recorded session (*{SESSION_SUFFIX}) or a saved story in it"])
-    if kind is Kind.OTHER and os.path.exists(path):
+    if kind is FileKind.OTHER and os.path.exists(path):
         what = "empty" if not path.stat().st_size else "neither a recorded session nor a saved story"
         raise ConfigError([f"{path}: {what}; name a *{SESSION_SUFFIX} of LOG_DIR, or what replay --save has written"])
-    return Kind.SESSION if kind is Kind.SESSION else Kind.STORY
+    return FileKind.SESSION if kind is FileKind.SESSION else FileKind.STORY
 
 
 def _beginning(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from trailingedge.config_validator import effective_rules, problems, problems_wi
 from trailingedge.core.errors import ConfigError
 from trailingedge.live import factory
 from trailingedge.model.market import ZERO, BookTop, plain
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.inspection import interval_name, of_another
 from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
 from trailingedge.simulator.klines import INTERVALS
@@ -25,11 +25,11 @@ USUAL_BASE: Final = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class BacktestInputs:
     """The settings, the exchange's terms, and what the account begins with."""
 
     settings: Settings
-    terms: Terms
+    terms: ExchangeSpec
     balances: Mapping[str, Decimal]
 
 
@@ -64,7 +64,7 @@ def doubts(market: RecordedMarket, settings: Settings) -> list[str]:
     ]
 
 
-def ground(market: RecordedMarket, settings: Settings, balances: Mapping[str, Decimal] | None) -> Ground:
+def ground(market: RecordedMarket, settings: Settings, balances: Mapping[str, Decimal] | None) -> BacktestInputs:
     """`settings` on the exchange of that market, which charges FEE. Without balances, one of the base asset.
 
     Raises ConfigError with everything that the exchange does not allow.
@@ -72,7 +72,7 @@ def ground(market: RecordedMarket, settings: Settings, balances: Mapping[str, De
     settings = dataclasses.replace(
         settings, symbol=market.symbol, base_asset=market.base_asset, quote_asset=market.quote_asset
     )
-    terms = dataclasses.replace(Terms().of_tape(market), maker_fee=settings.fee or Decimal(0))
+    terms = dataclasses.replace(ExchangeSpec().of_tape(market), maker_fee=settings.fee or Decimal(0))
     held = {market.base_asset: USUAL_BASE} if balances is None else dict(balances)
     wrong = [
         f"--balance names {asset}, which {market.symbol} does not trade; "
@@ -83,10 +83,10 @@ def ground(market: RecordedMarket, settings: Settings, balances: Mapping[str, De
     wrong += [*problems(settings), *problems_with_exchange(settings, rules_of(terms), terms.maker_fee)]
     if wrong:
         raise ConfigError(wrong)
-    return Ground(settings, terms, held)
+    return BacktestInputs(settings, terms, held)
 
 
-def too_small(standing: Ground, price: Decimal) -> str | None:
+def too_small(standing: BacktestInputs, price: Decimal) -> str | None:
     """Why nothing can be ordered at that price with what is held, and what it would take; None where something can.
 
     Both assets less their reserves are looked at as the strategy looks at them.

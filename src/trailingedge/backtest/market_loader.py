@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
-from trailingedge.backtest.columns import Columns, Grid, KlineColumns, TickColumns
+from trailingedge.backtest.columns import Columns, KlineColumns, PriceGrid, TickColumns
 from trailingedge.model.market import Side, floor_to_step, passive
 from trailingedge.simulator.feeds.csv_files import CsvFile
 from trailingedge.simulator.feeds.csv_schemas import (
     KLINE_CELLS,
     PARSERS,
-    Layout,
-    Quote,
-    Row,
-    Trade,
+    CsvRow,
+    CsvSchema,
+    QuoteRow,
+    TradeRow,
     all_in_ms,
     decimals,
     in_ms,
@@ -32,41 +32,41 @@ _CELLS_KEPT: Final = 50_000
 _EXACT: Final = 2.0**50
 _RECENT: Final = 20  # trades whose largest stands for what a best price holds
 
-Progress = Callable[[float], None]
+ProgressCallback = Callable[[float], None]
 
 
-def grid_of(market: RecordedMarket) -> Grid:
-    return Grid(market.tick_size, market.step_size)
+def grid_of(market: RecordedMarket) -> PriceGrid:
+    return PriceGrid(market.tick_size, market.step_size)
 
 
-def columns_of(market: RecordedMarket, progress: Progress = lambda _: None) -> Iterator[Columns]:
+def columns_of(market: RecordedMarket, progress: ProgressCallback = lambda _: None) -> Iterator[Columns]:
     """The market of these files from its beginning; `progress` hears which share of them has been read.
 
     Raises ConfigError at a row that cannot be read, which only trades and quotes can have.
     """
     match market.layout:
-        case Layout.KLINES:
+        case CsvSchema.KLINES:
             yield from _klines(market, progress)
-        case Layout.BOOK_TICKER:
+        case CsvSchema.BOOK_TICKER:
             yield from _quotes(market, progress)
-        case Layout.TRADES | Layout.AGG_TRADES:
+        case CsvSchema.TRADES | CsvSchema.AGG_TRADES:
             yield from _trades(market, progress)
 
 
 class _Reader:
     """The rows of all files in pieces, and how far that has come."""
 
-    def __init__(self, market: RecordedMarket, progress: Progress) -> None:
+    def __init__(self, market: RecordedMarket, progress: ProgressCallback) -> None:
         self._files = market.files
         self._sizes = [file.size for file in market.files]
         self._progress = progress
 
-    def pieces(self) -> Iterator[tuple[CsvFile, list[tuple[int, Row]]]]:
+    def pieces(self) -> Iterator[tuple[CsvFile, list[tuple[int, CsvRow]]]]:
         """Rows with their lines, and the file that they are in."""
         for file, line, rows in self.blocks():
             yield file, [(number, row) for number, row in enumerate(rows, line) if row != _EMPTY]
 
-    def blocks(self, cells: int = -1) -> Iterator[tuple[CsvFile, int, list[Row]]]:
+    def blocks(self, cells: int = -1) -> Iterator[tuple[CsvFile, int, list[CsvRow]]]:
         """The same without lines but the first; an empty one is a row of one empty cell.
 
         Of a row the first `cells` are wanted, all of them with -1.
@@ -106,7 +106,7 @@ class _Cells(dict[str, int]):
         return number
 
 
-def _klines(market: RecordedMarket, progress: Progress) -> Iterator[KlineColumns]:
+def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[KlineColumns]:
     """Every row was read and checked when the market was opened, so that no cell is finer than the grid."""
     tick, step = _whole(market.tick_size), _whole(market.step_size)
     told_ms = -1
@@ -146,9 +146,9 @@ def _whole(size: Decimal) -> Callable[[Iterable[str]], list[int]]:
     return read
 
 
-def _trades(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]:
+def _trades(market: RecordedMarket, progress: ProgressCallback) -> Iterator[TickColumns]:
     prices, quantities = _cells(market.tick_size), _cells(market.step_size)
-    aggregated = market.layout is Layout.AGG_TRADES
+    aggregated = market.layout is CsvSchema.AGG_TRADES
     time_column, maker_column = (5, 6) if aggregated else (4, 5)
     told_id, told_ms = -1, 0
     recent: deque[int] = deque([1], maxlen=_RECENT)
@@ -172,16 +172,18 @@ def _trades(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]
         yield columns
 
 
-def _as_the_tape_reads(market: RecordedMarket, file: CsvFile, line: int, row: Row) -> tuple[int, int, int, int, bool]:
+def _as_the_tape_reads(
+    market: RecordedMarket, file: CsvFile, line: int, row: CsvRow
+) -> tuple[int, int, int, int, bool]:
     trade = _parsed(market.layout, file, line, row)
-    if not isinstance(trade, Trade):
+    if not isinstance(trade, TradeRow):
         raise file.trouble("is no trade", line)
     whole = (trade.price / market.tick_size).to_integral_value(rounding=ROUND_HALF_EVEN)
     traded = int(floor_to_step(trade.quantity, market.step_size) / market.step_size)
     return trade.trade_id, trade.time_ms, max(1, int(whole)), traded, trade.aggressor is Side.SELL
 
 
-def _quotes(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]:
+def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[TickColumns]:
     prices, quantities = _cells(market.tick_size), _cells(market.step_size)
     told_ms = 0
     for file, piece in _Reader(market, progress).pieces():
@@ -205,10 +207,10 @@ def _quotes(market: RecordedMarket, progress: Progress) -> Iterator[TickColumns]
 
 
 def _quote_as_the_tape_reads(
-    market: RecordedMarket, file: CsvFile, line: int, row: Row
+    market: RecordedMarket, file: CsvFile, line: int, row: CsvRow
 ) -> tuple[int, int, int, int, int]:
     quote, tick, step = _parsed(market.layout, file, line, row), market.tick_size, market.step_size
-    if not isinstance(quote, Quote):
+    if not isinstance(quote, QuoteRow):
         raise file.trouble("is no quote", line)
     if not 0 < quote.bid < quote.ask:
         return quote.time_ms, 0, 0, 0, 0
@@ -218,7 +220,7 @@ def _quote_as_the_tape_reads(
     return quote.time_ms, bid, bid_steps, ask, ask_steps
 
 
-def _parsed(layout: Layout, file: CsvFile, line: int, row: Row) -> object:
+def _parsed(layout: CsvSchema, file: CsvFile, line: int, row: CsvRow) -> object:
     """What the row says. Raises ConfigError with the words of the tape."""
     return file.parsed(PARSERS[layout], line, row)
 

@@ -11,16 +11,16 @@ from typing import Any, Final, Protocol
 
 from trailingedge.accounting.summary_json import told_settings
 from trailingedge.backtest.columns import Columns, opening_price
-from trailingedge.backtest.engine import Replay
-from trailingedge.backtest.inputs import Ground, doubts, ground, open_files, too_small
+from trailingedge.backtest.engine import Backtest
+from trailingedge.backtest.inputs import BacktestInputs, doubts, ground, open_files, too_small
 from trailingedge.backtest.market_loader import columns_of
 from trailingedge.config import Settings
 from trailingedge.model.market import plain
 from trailingedge.notifications.messages import counted
 from trailingedge.notifications.risk_messages import breaker_until, measured
-from trailingedge.report.model import Story
-from trailingedge.report.progress import Bar, ctrl_c_heeded
-from trailingedge.risk.circuit_breakers import Breaker, Trip
+from trailingedge.report.model import RunReport
+from trailingedge.report.progress import ProgressBar, ctrl_c_heeded
+from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 from trailingedge.simulator.amounts import balances, fraction
 
 _TRIPS_TOLD: Final = 5
@@ -30,13 +30,13 @@ _FILES_HELP: Final = (
 )
 
 
-class Arguments(Protocol):
+class ArgumentGroup(Protocol):
     """A parser, or one of its groups."""
 
     def add_argument(self, *names: str, **options: Any) -> Any: ...
 
 
-def add_market_arguments(parser: Arguments, *, others: str = "", alone: str = "") -> None:
+def add_market_arguments(parser: ArgumentGroup, *, others: str = "", alone: str = "") -> None:
     """Which market, from which balances, at which fee.
 
     `others` says what else the files may be, and `alone` what to write before flags that are for markets alone.
@@ -49,8 +49,8 @@ def add_market_arguments(parser: Arguments, *, others: str = "", alone: str = ""
 
 
 def story_of_market(
-    files: Sequence[Path], settings: Settings, symbol: str | None, held: Mapping[str, Decimal] | None, bar: Bar
-) -> tuple[Story, str | None]:
+    files: Sequence[Path], settings: Settings, symbol: str | None, held: Mapping[str, Decimal] | None, bar: ProgressBar
+) -> tuple[RunReport, str | None]:
     """The story of it, to its end or until Ctrl-C; and why it was halted, if it was.
 
     An account that is too small from the beginning on is told of at once, on `bar`. Raises ConfigError, and
@@ -61,7 +61,7 @@ def story_of_market(
         with stopped.heeded_at_once():
             market = open_files(files, settings, symbol=symbol)
             standing = ground(market, settings, held)
-        replay = Replay(standing, stopped=stopped)
+        replay = Backtest(standing, stopped=stopped)
         pieces = columns_of(market, lambda share: bar.show(share, _moment(replay.time_ms)))
         beginning, price = _first_price(pieces, market.tick_size)
         small = None if price is None else too_small(standing, price)
@@ -94,7 +94,7 @@ def _first_price(pieces: Iterator[Columns], tick_size: Decimal) -> tuple[list[Co
     return read, None
 
 
-def _held_back(trips: Sequence[tuple[int, Trip]]) -> Iterator[str]:
+def _held_back(trips: Sequence[tuple[int, BreakerTrip]]) -> Iterator[str]:
     """What the strategy had no part in, for a breaker held it."""
     for market_ms, trip in trips[:_TRIPS_TOLD]:
         until = "until the end, for nobody was there to resume"
@@ -106,7 +106,7 @@ def _held_back(trips: Sequence[tuple[int, Trip]]) -> Iterator[str]:
         yield f"breakers held {counted(len(trips) - _TRIPS_TOLD, 'more time')}"
 
 
-def _in_the_end(replay: Replay, standing: Ground) -> str:
+def _in_the_end(replay: Backtest, standing: BacktestInputs) -> str:
     base, quote = replay.venue.totals()
     held = {standing.terms.base_asset: base, standing.terms.quote_asset: quote}
     last_bid = replay.chronicle.tally.last_bid

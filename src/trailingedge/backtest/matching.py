@@ -28,40 +28,40 @@ from trailingedge.model.market import (
     SymbolRules,
 )
 from trailingedge.model.order_commands import (
-    Answered,
     Cancel,
-    Incoming,
     OrderCommand,
+    OrderInput,
+    OrderReply,
     OrdersListed,
     Place,
     QueryOrder,
     QueryOrdersFrom,
     Replace,
-    ReplaceAnswered,
+    ReplaceReply,
 )
-from trailingedge.model.order_outcomes import Done, NotTried, Outcome, ReplaceOutcome
-from trailingedge.simulator.accounts import Treasury
+from trailingedge.model.order_outcomes import Accepted, NotTried, OrderOutcome, ReplaceOutcome
+from trailingedge.simulator.accounts import AccountRegistry
 from trailingedge.simulator.book import Book
 from trailingedge.simulator.errors import (
     CANCEL_RESTRICTED,
     DUPLICATE_ORDER,
     UNKNOWN_ORDER,
     WOULD_TAKE,
-    Refusal,
+    ExchangeError,
     cancel_rejected,
     rejected,
 )
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.filters import check_filters
-from trailingedge.simulator.orders import NewOrder, Order, OrderType, Peg, TimeInForce
+from trailingedge.simulator.orders import NewOrder, OrderType, Peg, SimOrder, TimeInForce
 from trailingedge.websocket.error_codes import judge
 from trailingedge.websocket.event_parser import Reply
 
 _OWNER: Final = "owner"
 
 
-def rules_of(terms: Terms) -> SymbolRules:
+def rules_of(terms: ExchangeSpec) -> SymbolRules:
     """The rules as the exchange of these terms publishes them."""
     bid_down, bid_up = terms.percent_bounds(Side.BUY)
     ask_down, ask_up = terms.percent_bounds(Side.SELL)
@@ -85,14 +85,16 @@ def rules_of(terms: Terms) -> SymbolRules:
     )
 
 
-class Venue:
+class BacktestExchange:
     """One symbol, one account. `hear` is told what comes back; `pushes` counts how often balances were told.
 
     As at the exchange, orders and fills bear the time of the last tick, `market_ms`, and order counts follow
     the clock, `now_ms`, which goes on between two ticks.
     """
 
-    def __init__(self, terms: Terms, balances: Mapping[str, Decimal], hear: Callable[[Incoming], None]) -> None:
+    def __init__(
+        self, terms: ExchangeSpec, balances: Mapping[str, Decimal], hear: Callable[[OrderInput], None]
+    ) -> None:
         self.terms = terms
         self.market_ms = 0
         self.now_ms = 0
@@ -101,7 +103,7 @@ class Venue:
         self.pushes = 0
         self._hear = hear
         self._book = Book(terms.tick_size)
-        self._treasury = Treasury(terms)
+        self._treasury = AccountRegistry(terms)
         held = {terms.base_asset: ZERO, terms.quote_asset: ZERO} | dict(balances)
         self._account = self._treasury.open(_OWNER, held)
         self._reports: list[ExecutionReport] = []
@@ -143,13 +145,13 @@ class Venue:
         """Answer a command, then tell what it did."""
         match command:
             case Place():
-                self._hear(Answered(command.tag, self._place(command)))
+                self._hear(OrderReply(command.tag, self._place(command)))
             case Replace():
-                self._hear(ReplaceAnswered(command.tag, self._replace(command)))
+                self._hear(ReplaceReply(command.tag, self._replace(command)))
             case Cancel():
-                self._hear(Answered(command.tag, self._cancel(command.order_id)))
+                self._hear(OrderReply(command.tag, self._cancel(command.order_id)))
             case QueryOrder():
-                self._hear(Answered(command.tag, self._query(command)))
+                self._hear(OrderReply(command.tag, self._query(command)))
             case QueryOrdersFrom():
                 self._hear(OrdersListed(command.tag, self._listed(command)))
         self._conclude()
@@ -167,13 +169,13 @@ class Venue:
 
     # Inside
 
-    def _place(self, command: Place) -> Outcome:
+    def _place(self, command: Place) -> OrderOutcome:
         try:
             wanted = self._wanted(command)
             self._check(wanted)
             self._count()
-            return Done(_record(self._enter(wanted)))
-        except Refusal as refusal:
+            return Accepted(_record(self._enter(wanted)))
+        except ExchangeError as refusal:
             return _refused(refusal)
 
     def _replace(self, command: Replace) -> ReplaceOutcome:
@@ -182,18 +184,18 @@ class Venue:
             wanted = self._wanted(command)
             self._check(wanted)
             self._count()
-        except Refusal as refusal:
+        except ExchangeError as refusal:
             return ReplaceOutcome(NotTried(), _refused(refusal))
         canceled = self._cancel(command.order_id, only_new=True)
-        if not isinstance(canceled, Done):
+        if not isinstance(canceled, Accepted):
             return ReplaceOutcome(canceled, NotTried())
         try:
-            return ReplaceOutcome(canceled, Done(_record(self._enter(wanted))))
-        except Refusal as refusal:
+            return ReplaceOutcome(canceled, Accepted(_record(self._enter(wanted))))
+        except ExchangeError as refusal:
             self._tell_rejected(wanted)
             return ReplaceOutcome(canceled, _refused(refusal))
 
-    def _cancel(self, order_id: int, *, only_new: bool = False) -> Outcome:
+    def _cancel(self, order_id: int, *, only_new: bool = False) -> OrderOutcome:
         order = self._account.orders.get(order_id)
         if order is None or order.status.final:
             return _refused(cancel_rejected(UNKNOWN_ORDER))
@@ -201,15 +203,15 @@ class Venue:
             return _refused(cancel_rejected(CANCEL_RESTRICTED))
         self._end(order, OrderStatus.CANCELED)
         self._tell(order, ExecutionType.CANCELED)
-        return Done(_record(order))
+        return Accepted(_record(order))
 
-    def _query(self, command: QueryOrder) -> Outcome:
+    def _query(self, command: QueryOrder) -> OrderOutcome:
         account = self._account
         if command.order_id is None:
             order = account.newest_order_named(command.client_order_id)
         else:
             order = account.orders.get(command.order_id)
-        return _refused(Refusal(-2013, "Order does not exist.")) if order is None else Done(_record(order))
+        return _refused(ExchangeError(-2013, "Order does not exist.")) if order is None else Accepted(_record(order))
 
     def _listed(self, command: QueryOrdersFrom) -> tuple[OrderRecord, ...]:
         return tuple(
@@ -244,12 +246,12 @@ class Venue:
             raise exceeded
         self._account.counts.add(self.now_ms)
 
-    def _enter(self, wanted: NewOrder) -> Order:
+    def _enter(self, wanted: NewOrder) -> SimOrder:
         """Take an order in. Raises the engine's refusals."""
         account, name = self._account, wanted.client_order_id or ""
         if account.open_order_named(name) is not None:
             raise rejected(DUPLICATE_ORDER)
-        order = Order(
+        order = SimOrder(
             order_id=next(self._order_ids),
             client_order_id=name,
             account=_OWNER,
@@ -276,7 +278,7 @@ class Venue:
             self._tell(order, ExecutionType.EXPIRED)
         return order
 
-    def _fill(self, order: Order, price: Decimal, quantity: Decimal, *, maker: bool) -> None:
+    def _fill(self, order: SimOrder, price: Decimal, quantity: Decimal, *, maker: bool) -> None:
         terms = self.terms
         commission, asset = self._treasury.settle(order, price, quantity, terms.maker_fee if maker else terms.taker_fee)
         if not order.filled:
@@ -306,7 +308,7 @@ class Venue:
             )
         )
 
-    def _end(self, order: Order, status: OrderStatus) -> None:
+    def _end(self, order: SimOrder, status: OrderStatus) -> None:
         self._account.release(self._sold_asset(order.side), order.locked)
         self._book.remove(order)
         self._account.close(order)
@@ -317,13 +319,13 @@ class Venue:
     def _sold_asset(self, side: Side) -> str:
         return self.terms.quote_asset if side is Side.BUY else self.terms.base_asset
 
-    def _tell(self, order: Order, execution: ExecutionType) -> None:
+    def _tell(self, order: SimOrder, execution: ExecutionType) -> None:
         self._touched = True
         self._reports.append(_report(order, self.terms.symbol, execution, next(self._execution_ids), self.market_ms))
 
     def _tell_rejected(self, wanted: NewOrder) -> None:
         """The refused half of a cancel-replace is told as an event, too."""
-        order = Order(
+        order = SimOrder(
             order_id=-1,
             client_order_id=wanted.client_order_id or "",
             account="",
@@ -348,7 +350,7 @@ class Venue:
             self.balances = {balance.asset: balance for balance in self._account.balances()}
 
 
-def _record(order: Order) -> OrderRecord:
+def _record(order: SimOrder) -> OrderRecord:
     """An order as an answer describes it."""
     wanted = order.wanted
     return OrderRecord(
@@ -368,7 +370,7 @@ def _record(order: Order) -> OrderRecord:
 
 
 def _report(
-    order: Order,
+    order: SimOrder,
     symbol: str,
     execution: ExecutionType,
     execution_id: int,
@@ -407,6 +409,6 @@ def _report(
     )
 
 
-def _refused(refusal: Refusal) -> Outcome:
+def _refused(refusal: ExchangeError) -> OrderOutcome:
     """A refusal as whoever asked would have read it."""
     return judge(Reply(refusal.status, code=refusal.code, text=refusal.text, data=refusal.data))

@@ -12,13 +12,13 @@ from typing import Final, NamedTuple
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime
 from trailingedge.strategy.hard_stop import stop_distance
-from trailingedge.strategy.inputs import Holdings, Params
+from trailingedge.strategy.inputs import Holdings, StrategyParams
 from trailingedge.strategy.trailing_stop import Trail, min_gain, trail
 
 FAR: Final = 2**62  # ticks: no price is there
 
 
-class Quiet(NamedTuple):
+class NoActionBounds(NamedTuple):
     """Nothing happens at prices in ticks strictly between `low` and `high`: bids in BASE, asks in QUOTE.
 
     `tracks`: within them the high may move without moving them.
@@ -29,7 +29,7 @@ class Quiet(NamedTuple):
     tracks: bool
 
 
-class Standing(NamedTuple):
+class BoundsInputs(NamedTuple):
     """What the bounds follow from, beside the high. `scale` ticks are one in quote per base.
 
     `limit` is the bid down to which, or the ask from which on, it is doubtful whether what is held still makes
@@ -38,13 +38,13 @@ class Standing(NamedTuple):
 
     anchor: float
     channel: Channel | None
-    params: Params
+    params: StrategyParams
     scale: int
     limit: int
     held: bool
 
 
-def base_bounds(high: float, best: int, price: int, standing: Standing) -> Quiet | None:
+def base_bounds(high: float, best: int, price: int, standing: BoundsInputs) -> NoActionBounds | None:
     """Around the bid `price`, holding base; None where `decide` must say.
 
     `high` is the strategy's, `best` the highest bid that does not raise it.
@@ -54,33 +54,33 @@ def base_bounds(high: float, best: int, price: int, standing: Standing) -> Quiet
     if price <= stop:
         return None
     if standing.held:
-        return Quiet(stop, FAR, tracks=True)
+        return NoActionBounds(stop, FAR, tracks=True)
     now = _trail(Regime.BASE, high, 0.0, standing)
     if not now.armed:
         arms_at = now.arms_at
         arms = FAR if arms_at is None else ceil(arms_at * scale) - 1
-        return Quiet(stop, arms, tracks=True) if price < arms else None
+        return NoActionBounds(stop, arms, tracks=True) if price < arms else None
     due_from, due_until = ceil(now.break_even * scale) - 1, floor((now.high - now.callback) * scale) + 1
     if due_from > due_until or price > due_until:
         low = stop if due_from > due_until else max(stop, due_until)
-        return Quiet(low, best + 1, tracks=False) if price <= best else None
-    return Quiet(stop, due_from, tracks=False) if price < due_from else None
+        return NoActionBounds(low, best + 1, tracks=False) if price <= best else None
+    return NoActionBounds(stop, due_from, tracks=False) if price < due_from else None
 
 
-def base_stop_from(anchor: float, channel: Channel | None, params: Params, scale: int) -> int:
+def base_stop_from(anchor: float, channel: Channel | None, params: StrategyParams, scale: int) -> int:
     """The highest bid, in ticks, at which the hard stop might be breached."""
     return floor(anchor * (1 - stop_distance(channel, params)) * scale) + 1
 
 
-def widest_base_bounds(anchor: float, params: Params, scale: int, limit: int) -> Quiet:
+def widest_base_bounds(anchor: float, params: StrategyParams, scale: int, limit: int) -> NoActionBounds:
     """The same whatever the channel, as long as the high stays below `high` as well: cheap to keep, seldom left."""
     nearest = min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
     gain = max(params.min_gain_trigger_frac_base, 2 * params.fee + params.buffer)
     stop = max(limit, floor(anchor * (1 - nearest) * scale) + 1)
-    return Quiet(stop, ceil(anchor * (1 + gain) * scale) - 1, tracks=True)
+    return NoActionBounds(stop, ceil(anchor * (1 + gain) * scale) - 1, tracks=True)
 
 
-def quote_bounds(high: float, best: int, price: int, standing: Standing) -> Quiet | None:
+def quote_bounds(high: float, best: int, price: int, standing: BoundsInputs) -> NoActionBounds | None:
     """Around the ask `price`, holding quote; None where `decide` must say.
 
     `high` is the strategy's, `best` the lowest ask that does not raise it. The QUOTE stop is judged by closes.
@@ -90,15 +90,15 @@ def quote_bounds(high: float, best: int, price: int, standing: Standing) -> Quie
     if price >= cap:
         return None
     if standing.held:
-        return Quiet(-1, cap, tracks=True)
+        return NoActionBounds(-1, cap, tracks=True)
     now = _trail(Regime.QUOTE, high, price / scale, standing)
     needed = max(now.min_gain.static, now.min_gain.fees)
     if now.gain < needed:
         arms = floor(scale / (anchor + needed)) + 1
-        return Quiet(arms, cap, tracks=True) if price > arms else None
+        return NoActionBounds(arms, cap, tracks=True) if price > arms else None
     # Armed by now, as far as fraction and fees go; the channel's own term shrinks as the ask rises.
     swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
-    until_the_next_high = Quiet(best - 1, cap, tracks=False) if price >= best else None
+    until_the_next_high = NoActionBounds(best - 1, cap, tracks=False) if price >= best else None
     if swing and now.gain <= 0:
         return until_the_next_high
     armed_from = (swing + sqrt(swing * swing + 4 * swing / now.gain)) / 2 if swing else 0.0
@@ -107,31 +107,31 @@ def quote_bounds(high: float, best: int, price: int, standing: Standing) -> Quie
     if due_from > due_until:
         return until_the_next_high
     if price < due_from:
-        return Quiet(best - 1, min(due_from, cap), tracks=False) if price >= best else None
-    return Quiet(due_until, cap, tracks=False) if price > due_until else None
+        return NoActionBounds(best - 1, min(due_from, cap), tracks=False) if price >= best else None
+    return NoActionBounds(due_until, cap, tracks=False) if price > due_until else None
 
 
-def widest_quote_bounds(anchor: float, params: Params, scale: int, limit: int) -> Quiet:
+def widest_quote_bounds(anchor: float, params: StrategyParams, scale: int, limit: int) -> NoActionBounds:
     """The same whatever the channel, as long as the lowest ask stays above `low` as well."""
     gain = max(params.min_gain_trigger_frac_quote, 2 * params.fee + params.buffer)
-    return Quiet(floor(scale / (anchor * (1 + gain))) + 1, limit, tracks=True)
+    return NoActionBounds(floor(scale / (anchor * (1 + gain))) + 1, limit, tracks=True)
 
 
-def quote_stop_above(standing: Standing) -> float:
+def quote_stop_above(standing: BoundsInputs) -> float:
     """A price in quote per base below which no close can be the QUOTE stop's, whatever the channel."""
     params = standing.params
     nearest = min(params.hard_stop_max_frac, params.hard_stop_threshold_frac)
     return 1 / (standing.anchor * (1 - nearest)) - 1 / standing.scale
 
 
-def buying_cap(holdings: Holdings, params: Params, scale: int) -> int:
+def buying_cap(holdings: Holdings, params: StrategyParams, scale: int) -> int:
     """The ask, in ticks, from which on the quote held might be too little for one order."""
     least = float(max(params.min_quantity, params.step_size) + params.step_size)
     spare = float((holdings.quote - params.min_notional) / params.step_size)
     return min(FAR, max(0, floor(min(float(holdings.quote) / least, spare) * scale) - 1))
 
 
-def selling_floor(holdings: Holdings, params: Params, scale: int) -> int:
+def selling_floor(holdings: Holdings, params: StrategyParams, scale: int) -> int:
     """The bid, in ticks, down to which the base held might be too little for one order; FAR where it always is."""
     steps = holdings.base // params.step_size * params.step_size
     if steps <= 0 or steps < params.min_quantity:
@@ -139,7 +139,7 @@ def selling_floor(holdings: Holdings, params: Params, scale: int) -> int:
     return floor(float(params.min_notional / steps) * scale) + 1
 
 
-def _trail(regime: Regime, high: float, ask: float, standing: Standing) -> Trail:
+def _trail(regime: Regime, high: float, ask: float, standing: BoundsInputs) -> Trail:
     anchor, params = standing.anchor, standing.params
     return trail(
         high,

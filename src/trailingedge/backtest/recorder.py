@@ -8,31 +8,31 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.accounting.statistics import Mark, Tally
+from trailingedge.accounting.statistics import EquityPoint, RunStatistics
 from trailingedge.backtest import candles
-from trailingedge.backtest.columns import Grid
-from trailingedge.execution.trader_events import News
+from trailingedge.backtest.columns import PriceGrid
+from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
-from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.order_log import fill_of, order_event_of
-from trailingedge.risk.circuit_breakers import BreakerTripped, Trip
+from trailingedge.risk.circuit_breakers import BreakerTrip, BreakerTripped
 from trailingedge.strategy.hard_stop import stop_distance
-from trailingedge.strategy.inputs import Params
+from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.strategy.regime import price_at
-from trailingedge.strategy.state import Memory
+from trailingedge.strategy.state import StrategyState
 from trailingedge.strategy.trailing_stop import min_gain, trail
 
-Holds = tuple[float, float]  # base and quote
+HoldResults = tuple[float, float]  # base and quote
 _Bar = tuple[int, int, int, int, int]  # when it opened, and its prices in ticks
 # Time, bid, ask, memory, high, channel and holdings: what a moment is made of, once it is known which are told.
-_Glance = tuple[int, int, int, Memory, float, Channel | None, Holds]
+_Glance = tuple[int, int, int, StrategyState, float, Channel | None, HoldResults]
 
 MOST_CANDLES: Final = 32_768  # three weeks of minutes; beyond that, two become one, and so on
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BacktestPart:
     """One part of a replay: what it came to by itself. Values are in quote, at the best bids."""
 
     from_ms: int
@@ -45,21 +45,21 @@ class Part:
     exits: int
 
 
-class Chronicle:
+class BacktestRecorder:
     """Hears what the trader and the venue tell. `curves` False: without candles and moments."""
 
-    def __init__(self, rules: SymbolRules, grid: Grid, params: Params, *, curves: bool = True) -> None:
-        self.tally = Tally(rules.base_asset, rules.quote_asset)
-        self.parts: list[Part] = []
-        self.trips: list[tuple[int, Trip]] = []  # when each breaker tripped
-        self._part_began: Mark | None = None
+    def __init__(self, rules: SymbolRules, grid: PriceGrid, params: StrategyParams, *, curves: bool = True) -> None:
+        self.tally = RunStatistics(rules.base_asset, rules.quote_asset)
+        self.parts: list[BacktestPart] = []
+        self.trips: list[tuple[int, BreakerTrip]] = []  # when each breaker tripped
+        self._part_began: EquityPoint | None = None
         self._peak = self._deepest = ZERO  # of the part that has begun; the second a fraction
         self._rules = rules
         self._grid = grid
         self._scale = grid.scale
         self._params = params
         self._curves = curves
-        self._orders: list[OrderEvent] = []
+        self._orders: list[OrderLogEntry] = []
         self._fills: list[Fill] = []
         self._candles: list[_Bar] = []
         self._moments: list[_Glance] = []
@@ -76,7 +76,7 @@ class Chronicle:
         if fill is not None:
             self._fills.append(fill)
 
-    def hear(self, news: News, market_ms: int) -> None:
+    def hear(self, news: TraderEvent, market_ms: int) -> None:
         """Something happened to the trade."""
         self.tally.hear(news, market_ms)
         if isinstance(news, BreakerTripped):
@@ -101,7 +101,7 @@ class Chronicle:
         if began is None or began.market_ms == now.market_ms:
             return
         self.parts.append(
-            Part(
+            BacktestPart(
                 from_ms=began.market_ms,
                 to_ms=now.market_ms,
                 first_bid=began.bid,
@@ -116,7 +116,7 @@ class Chronicle:
 
     # The curves ------------------------------------------------------------------------------
 
-    def close(self, candle: candles.Candle) -> bool:
+    def close(self, candle: candles.TickCandle) -> bool:
         """A candle of the market is over; whether `note` is to be told where things stand at that moment."""
         if not self._curves:
             return False
@@ -134,7 +134,14 @@ class Chronicle:
         return self._begun > 0
 
     def note(
-        self, market_ms: int, bid: int, ask: int, memory: Memory, high: float, channel: Channel | None, holds: Holds
+        self,
+        market_ms: int,
+        bid: int,
+        ask: int,
+        memory: StrategyState,
+        high: float,
+        channel: Channel | None,
+        holds: HoldResults,
     ) -> None:
         """Where things stand as a candle closes; `channel` was in force while it formed, `high` is that of the moment.
 
@@ -157,10 +164,10 @@ class Chronicle:
 
     # The end ---------------------------------------------------------------------------------
 
-    def story(self, settings: Mapping[str, str], gaps: tuple[str, ...]) -> Story:
+    def story(self, settings: Mapping[str, str], gaps: tuple[str, ...]) -> RunReport:
         """All of it so far."""
         tally, rules = self.tally, self._rules
-        return Story(
+        return RunReport(
             symbol=rules.symbol,
             base_asset=rules.base_asset,
             quote_asset=rules.quote_asset,
@@ -187,7 +194,7 @@ class Chronicle:
         )
 
 
-def _moment(glance: _Glance, scale: int, params: Params) -> Moment:
+def _moment(glance: _Glance, scale: int, params: StrategyParams) -> Sample:
     """One point of the curves. Stop and trail are where `decide` would find them with that channel."""
     time_ms, bid_ticks, ask_ticks, memory, high, channel, (base, quote) = glance
     bid, ask = bid_ticks / scale, ask_ticks / scale
@@ -208,7 +215,7 @@ def _moment(glance: _Glance, scale: int, params: Params) -> Moment:
                 gain_scale_frac=params.gain_scale_frac(regime),
             ).level
             level = None if now is None else price_at(regime, now)
-    return Moment(
+    return Sample(
         time_ms=time_ms,
         bid=bid,
         value=base * bid + quote,

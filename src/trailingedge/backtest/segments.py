@@ -9,13 +9,13 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
-from trailingedge.simulator.feeds.candle_path import GridWalker, frames_in
+from trailingedge.simulator.feeds.candle_path import GridCandlePath, frames_in
 
-Prices = tuple[int, int, int, int]
+OhlcTicks = tuple[int, int, int, int]
 """Open, high, low and close of what was heard, in ticks."""
 
 
-class Stretch(ABC):
+class Segment(ABC):
     """Ticks within the candle that opens at `open_ms`; it may have others before and after it.
 
     Bids and asks are the extremes of the best prices, `bid` and `ask` the last of them. `prices` is None where
@@ -24,7 +24,7 @@ class Stretch(ABC):
 
     __slots__ = ("ask", "bid", "first_ms", "high_ask", "high_bid", "low_ask", "low_bid", "open_ms", "prices")
 
-    def __init__(self, open_ms: int, first_ms: int, bids: Prices, asks: Prices, prices: Prices | None) -> None:
+    def __init__(self, open_ms: int, first_ms: int, bids: OhlcTicks, asks: OhlcTicks, prices: OhlcTicks | None) -> None:
         self.open_ms = open_ms
         self.first_ms = first_ms
         _, self.high_bid, self.low_bid, self.bid = bids
@@ -36,7 +36,7 @@ class Stretch(ABC):
         """Columns that hold its ticks, the first and the one after the last."""
 
 
-class TickStretch(Stretch):
+class TickSegment(Segment):
     """Ticks that are there already."""
 
     __slots__ = ("_begin", "_columns", "_end")
@@ -59,12 +59,12 @@ class TickStretch(Stretch):
         return self._columns, self._begin, self._end
 
 
-class KlineStretch(Stretch):
+class KlineSegment(Segment):
     """A kline that was not walked yet. `walker` stands where it begins, and afterwards where it ends."""
 
     __slots__ = ("_bought", "_klines", "_last", "_number", "_walked")
 
-    def __init__(self, open_ms: int, klines: KlineColumns, number: int, walker: GridWalker, frames: int) -> None:
+    def __init__(self, open_ms: int, klines: KlineColumns, number: int, walker: GridCandlePath, frames: int) -> None:
         self._klines = klines
         self._number = number
         self._walked: TickColumns | None = None
@@ -84,11 +84,11 @@ class KlineStretch(Stretch):
 
     def ticks(self) -> tuple[TickColumns, int, int]:
         if self._walked is None:
-            self._walked = walked(self._klines, self._number, GridWalker(self._last, bought=self._bought))
+            self._walked = walked(self._klines, self._number, GridCandlePath(self._last, bought=self._bought))
         return self._walked, 0, len(self._walked)
 
 
-def walked(klines: KlineColumns, number: int, walker: GridWalker) -> TickColumns:
+def walked(klines: KlineColumns, number: int, walker: GridCandlePath) -> TickColumns:
     """The ticks of one kline."""
     open_ms, length_ms = klines.open_ms[number], klines.close_ms[number] + 1 - klines.open_ms[number]
     frames = frames_in(length_ms)
@@ -101,7 +101,7 @@ def walked(klines: KlineColumns, number: int, walker: GridWalker) -> TickColumns
     return columns
 
 
-def stretches(market: Iterable[Columns], interval_ms: int) -> Iterator[Stretch]:
+def stretches(market: Iterable[Columns], interval_ms: int) -> Iterator[Segment]:
     """The market in stretches, each within one candle of that length. Candles open at multiples of it."""
     cutter = _Cutter(interval_ms)
     for columns in market:
@@ -114,11 +114,11 @@ def stretches(market: Iterable[Columns], interval_ms: int) -> Iterator[Stretch]:
 class _Cutter:
     def __init__(self, interval_ms: int) -> None:
         self._interval_ms = interval_ms
-        self._walker = GridWalker()
+        self._walker = GridCandlePath()
         self._last: int | None = None  # the last price so far
         self._heard_in = -1  # when the newest candle opened for which a price was heard
 
-    def cut_klines(self, klines: KlineColumns) -> Iterator[Stretch]:
+    def cut_klines(self, klines: KlineColumns) -> Iterator[Segment]:
         interval_ms, walker = self._interval_ms, self._walker
         length_ms = frames = 0
         for number, (first_ms, last_ms) in enumerate(zip(klines.open_ms, klines.close_ms, strict=True)):
@@ -127,12 +127,12 @@ class _Cutter:
                 if last_ms + 1 - first_ms != length_ms:  # mostly they are all of one length
                     length_ms = last_ms + 1 - first_ms
                     frames = frames_in(length_ms)
-                yield KlineStretch(open_ms, klines, number, walker, frames)
+                yield KlineSegment(open_ms, klines, number, walker, frames)
                 self._last, self._heard_in = walker.last, open_ms
             else:  # longer than a candle; or nothing traded, and what of it counts as heard its ticks must tell
                 yield from self.cut_ticks(walked(klines, number, walker))
 
-    def cut_ticks(self, columns: TickColumns) -> Iterator[Stretch]:
+    def cut_ticks(self, columns: TickColumns) -> Iterator[Segment]:
         begin, count, interval_ms = 0, len(columns), self._interval_ms
         if self._last is None and count:
             self._last = columns.lasts[0]
@@ -145,6 +145,6 @@ class _Cutter:
                     heard += 1
                 if heard < end:
                     self._heard_in = open_ms
-            yield TickStretch(open_ms, columns, begin, end, heard)
+            yield TickSegment(open_ms, columns, begin, end, heard)
             self._last = columns.lasts[end - 1]
             begin = end

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from trailingedge.accounting.summary_json import told_settings
-from trailingedge.commands.checks.environment import Means, Venue
+from trailingedge.commands.checks.environment import CheckTarget, CheckTools
 from trailingedge.commands.checks.stream_check import meanwhile
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules
@@ -21,10 +21,10 @@ from trailingedge.live import factory
 from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
 from trailingedge.reconciliation.backfill import length_ms
 from trailingedge.reconciliation.history_loader import PASSING
-from trailingedge.report.from_account import AccountPast, exits_between
+from trailingedge.report.from_account import AccountHistory, exits_between
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.api_session import Conversation
+from trailingedge.websocket.api_session import ApiSession
 
 DAY_MS: Final = 86_400_000
 PAGE: Final = 1000
@@ -40,11 +40,11 @@ _PAUSE_S: Final = 10.0
 _LONGEST_PAUSE_S: Final = 120.0
 
 T = TypeVar("T")
-Tell = Callable[[str], None]
+ProgressText = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeRange:
     """What is to be told: the last `days`, or from one moment to another, the second left out being now."""
 
     days: int | None = None
@@ -52,20 +52,22 @@ class Span:
     to_ms: int | None = None
 
 
-async def read_account(settings: Settings, venue: Venue, span: Span, tell: Tell, means: Means) -> AccountPast:
+async def read_account(
+    settings: Settings, venue: CheckTarget, span: TimeRange, tell: ProgressText, means: CheckTools
+) -> AccountHistory:
     """The account's past; `tell` hears how far it has come.
 
     Raises ConfigError or LogonRefused where a person must act, else RequestRefused, OutcomeUnknown,
     ProtocolViolation or SessionLost.
     """
     async with _connected(settings, venue, means) as (api, account):
-        return await _Reading(settings, api, account, tell, means).read(span)
+        return await _AccountReader(settings, api, account, tell, means).read(span)
 
 
 @contextlib.asynccontextmanager
 async def _connected(
-    settings: Settings, venue: Venue, means: Means
-) -> AsyncIterator[tuple[Conversation, AccountSession]]:
+    settings: Settings, venue: CheckTarget, means: CheckTools
+) -> AsyncIterator[tuple[ApiSession, AccountSession]]:
     """A conversation that is logged on."""
     url = venue.endpoints.ws_api_url
     try:
@@ -73,7 +75,7 @@ async def _connected(
     except SessionLost as lost:
         raise SessionLost(f"{url}: {lost}", lost.wait_s) from lost
     server_clock = ServerClock(means.clock)
-    api = Conversation(
+    api = ApiSession(
         socket,
         means.clock,
         lambda _: None,  # nobody follows: we are gone soon
@@ -90,22 +92,22 @@ async def _connected(
         await socket.close()
 
 
-async def _converse(api: Conversation) -> None:
+async def _converse(api: ApiSession) -> None:
     try:
         await api.run()
     except SessionLost as lost:  # whoever waits for an answer hears of it
         api.end(lost)
 
 
-async def _nothing(_: Conversation) -> None:
+async def _nothing(_: ApiSession) -> None:
     """Nothing is to be done over a connection that we open ourselves."""
 
 
-class _Reading:
+class _AccountReader:
     """One pass over the books."""
 
     def __init__(
-        self, settings: Settings, api: Conversation, account: AccountSession, tell: Tell, means: Means
+        self, settings: Settings, api: ApiSession, account: AccountSession, tell: ProgressText, means: CheckTools
     ) -> None:
         self._settings = settings
         self._api = api
@@ -114,7 +116,7 @@ class _Reading:
         self._clock = means.clock
         self._gaps: list[str] = []
 
-    async def read(self, span: Span) -> AccountPast:
+    async def read(self, span: TimeRange) -> AccountHistory:
         settings, api = self._settings, self._api
         told_rules, _ = await market_fetch.exchange_info(api, settings.symbol)
         rules = effective_rules(settings, told_rules)
@@ -146,7 +148,7 @@ class _Reading:
         began_ms = max(from_ms, klines[0].open_ms) if klines else from_ms
         if now_ms - from_ms > _KEPT_MS:
             self._gaps.append("orders that were never filled are kept for 90 days: replaces before are not counted")
-        past = AccountPast(
+        past = AccountHistory(
             rules=rules,
             params=factory.strategy_params(settings, rules, float(fee)),
             channel=lambda: factory.channel(settings),
@@ -227,7 +229,7 @@ class _Reading:
         first_ms = max(anchored_ms, from_ms - _REACH_BACK_MS) - warm_up
         return first_ms - first_ms % length_ms(settings.kline_interval)
 
-    async def _openings(self, past: AccountPast) -> dict[int, Decimal]:
+    async def _openings(self, past: AccountHistory) -> dict[int, Decimal]:
         """What was paid in the second in which each exit began: the books of that moment nobody has kept."""
         found = {}
         filled = [each for each in exits_between(past) if each.base]

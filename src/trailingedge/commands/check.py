@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 
 from trailingedge.commands import setting_flags
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.environment import OpenVenue
-from trailingedge.commands.checks.local import Judgement
-from trailingedge.commands.checks.online import Rehearsal
-from trailingedge.commands.checks.result import Finding, alone, exit_code
-from trailingedge.config import OPTIONS, Reading
+from trailingedge.commands.checks.environment import OpenCheckTarget
+from trailingedge.commands.checks.local import LocalProblems
+from trailingedge.commands.checks.online import OnlineChecks
+from trailingedge.commands.checks.result import CheckResult, alone, exit_code
+from trailingedge.config import OPTIONS, LoadedSettings
 from trailingedge.core.errors import ExitCode
 
 
@@ -26,11 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
 
 
-def run(arguments: argparse.Namespace, open_venue: OpenVenue, environ: Mapping[str, str] = os.environ) -> ExitCode:
+def run(
+    arguments: argparse.Namespace, open_venue: OpenCheckTarget, environ: Mapping[str, str] = os.environ
+) -> ExitCode:
     """Look, and print what was found."""
     reading = setting_flags.read(arguments, environ)
     judgement = local.judge(reading)
-    online: list[Finding] = []
+    online: list[CheckResult] = []
     if arguments.online and not judgement.grave:
         with alone(setting_flags.secrets(reading.settings)):
             online = asyncio.run(_look(reading, open_venue))
@@ -45,14 +47,14 @@ def run(arguments: argparse.Namespace, open_venue: OpenVenue, environ: Mapping[s
     return code
 
 
-async def _look(reading: Reading, open_venue: OpenVenue) -> list[Finding]:
-    found: list[Finding] = []
+async def _look(reading: LoadedSettings, open_venue: OpenCheckTarget) -> list[CheckResult]:
+    found: list[CheckResult] = []
     async with open_venue(reading.settings) as venue:
-        await Rehearsal(reading.settings, venue, found.append, thorough=False).run()
+        await OnlineChecks(reading.settings, venue, found.append, thorough=False).run()
     return found
 
 
-def table(reading: Reading) -> list[str]:
+def table(reading: LoadedSettings) -> list[str]:
     """Every setting, its value and its source, in columns and groups. Secrets are masked."""
     rows = [(name, _shown(reading, name) or "–", reading.sources[name]) for name in OPTIONS]
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
@@ -65,12 +67,12 @@ def table(reading: Reading) -> list[str]:
     return lines[1:]
 
 
-def _shown(reading: Reading, name: str) -> str:
+def _shown(reading: LoadedSettings, name: str) -> str:
     option = OPTIONS[name]
     return option.shown(option.of(reading.settings))
 
 
-def _verdict(judgement: Judgement) -> list[str]:
+def _verdict(judgement: LocalProblems) -> list[str]:
     """What is wrong and what should be known, as lists."""
     lines = _listed("problem", judgement.problems) + _listed("warning", judgement.warnings)
     return lines if judgement.problems else [*lines, "a daemon can start with these settings"]
@@ -83,7 +85,9 @@ def _listed(what: str, sentences: Sequence[str]) -> list[str]:
     return [f"{count} {what if count == 1 else f'{what}s'}:", *(f"  - {sentence}" for sentence in sentences)]
 
 
-def _as_json(reading: Reading, judgement: Judgement, online: Sequence[Finding], code: ExitCode) -> dict[str, object]:
+def _as_json(
+    reading: LoadedSettings, judgement: LocalProblems, online: Sequence[CheckResult], code: ExitCode
+) -> dict[str, object]:
     return {
         "version": 1,
         "ok": code is ExitCode.OK,

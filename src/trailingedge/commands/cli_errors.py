@@ -14,7 +14,7 @@ from typing import Final
 
 from trailingedge.commands import setting_flags
 from trailingedge.core.errors import ConfigError, ExitCode, UsageError
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 from trailingedge.report.tables import missing
 
 STDOUT: Final = Path("-")
@@ -83,7 +83,7 @@ def _place(path: Path) -> object:
     return there.st_dev, there.st_ino
 
 
-def tell_what_is_missing(story: Story) -> None:
+def tell_what_is_missing(story: RunReport) -> None:
     """On stderr, for whoever only gets a ledger, which has no place for it."""
     for gap in missing(story.gaps):
         print(f"missing: {gap}", file=sys.stderr)

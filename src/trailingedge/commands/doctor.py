@@ -16,14 +16,14 @@ from typing import Final
 
 from trailingedge.commands import setting_flags
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.environment import OpenVenue
-from trailingedge.commands.checks.online import Rehearsal, Tell
-from trailingedge.commands.checks.result import Finding, alone, exit_code, failure, fine, left_out, sum_up
-from trailingedge.config import Mode, Reading, Settings
+from trailingedge.commands.checks.environment import OpenCheckTarget
+from trailingedge.commands.checks.online import OnlineChecks, ResultCallback
+from trailingedge.commands.checks.result import CheckResult, alone, exit_code, failure, fine, left_out, sum_up
+from trailingedge.config import LoadedSettings, Settings, TradingMode
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import socket_path
 
-Courier = Callable[[Settings, str], Awaitable[Mapping[str, str | None]]]
+TelegramCheck = Callable[[Settings, str], Awaitable[Mapping[str, str | None]]]
 """Sends a text to every chat. By part, the bot and each chat in words, what went wrong there, or None.
 
 A refusal of Telegram's own begins with its code. It does not raise for reasons of the network, and names no token.
@@ -44,16 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(
     arguments: argparse.Namespace,
-    open_venue: OpenVenue,
-    courier: Courier,
+    open_venue: OpenCheckTarget,
+    courier: TelegramCheck,
     environ: Mapping[str, str] = os.environ,
 ) -> ExitCode:
     """Examine, tell each finding as it is made, and sum up."""
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     begun = datetime.now(UTC)
     progress = sys.stderr if arguments.json else sys.stdout
 
-    def tell(finding: Finding) -> None:
+    def tell(finding: CheckResult) -> None:
         found.append(finding)
         print(finding, file=progress, flush=True)
 
@@ -76,11 +76,11 @@ def run(
 
 
 async def examine(
-    reading: Reading,
-    open_venue: OpenVenue,
-    courier: Courier,
+    reading: LoadedSettings,
+    open_venue: OpenCheckTarget,
+    courier: TelegramCheck,
     environ: Mapping[str, str],
-    tell: Tell,
+    tell: ResultCallback,
     *,
     order: bool,
 ) -> None:
@@ -104,22 +104,22 @@ async def examine(
     why_not = why_not_placed(settings.trading_mode, asked_for=order, running=running)
     try:
         async with open_venue(settings) as venue:
-            await Rehearsal(settings, venue, tell, place=not why_not, why_not=why_not).run()
+            await OnlineChecks(settings, venue, tell, place=not why_not, why_not=why_not).run()
     except ConfigError as wrong:
         for problem in wrong.problems:
             tell(failure("the exchange", problem))
 
 
-def why_not_placed(mode: Mode, *, asked_for: bool, running: bool) -> str:
+def why_not_placed(mode: TradingMode, *, asked_for: bool, running: bool) -> str:
     """Why the canary is not placed: a daemon is `running`, or it is real money and nobody asked. Empty if it is."""
     if mode.embedded:
         return ""
     if running:
         return "a daemon runs here"
-    return "in live that takes --order" if mode is Mode.LIVE and not asked_for else ""
+    return "in live that takes --order" if mode is TradingMode.LIVE and not asked_for else ""
 
 
-async def _telegram(settings: Settings, courier: Courier) -> list[Finding]:
+async def _telegram(settings: Settings, courier: TelegramCheck) -> list[CheckResult]:
     if settings.telegram_bot_token is None:
         return [left_out(_TELEGRAM, "no token, no alerts on the phone")]
     told = await courier(settings, _MESSAGE)
@@ -129,7 +129,7 @@ async def _telegram(settings: Settings, courier: Courier) -> list[Finding]:
     ]
 
 
-def _untold(said: str, trouble: str, settings: Settings) -> Finding:
+def _untold(said: str, trouble: str, settings: Settings) -> CheckResult:
     """A message that did not arrive, and whose fault that is."""
     if trouble.startswith(_NO_SUCH_BOT):
         return failure(_TELEGRAM, said, "check TELEGRAM_BOT_TOKEN: no bot has this one")

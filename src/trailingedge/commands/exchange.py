@@ -35,13 +35,13 @@ from cryptography.hazmat.primitives.serialization import (
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
 from trailingedge.simulator.amounts import amount, balances, fraction
-from trailingedge.simulator.audit_log import Journal
+from trailingedge.simulator.audit_log import AuditLog
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.faults import MENU, Faults
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.recorded import assets_of, open_market
-from trailingedge.simulator.feeds.ticks import Tape
+from trailingedge.simulator.feeds.ticks import TickSource
 from trailingedge.simulator.server import LoopbackExchange
 
 DEFAULT_SYMBOL: Final = "ETHFDUSD"
@@ -109,7 +109,9 @@ def run(args: argparse.Namespace) -> int:
     return BAD_SETTINGS if problems else 0
 
 
-def open_tape(files: list[str] | None, symbol: str | None, seed: int, now_ms: int, owned: Collection[str] = ()) -> Tape:
+def open_tape(
+    files: list[str] | None, symbol: str | None, seed: int, now_ms: int, owned: Collection[str] = ()
+) -> TickSource:
     """The recorded market in `files`, or one generated from `seed`. Raises ConfigError.
 
     Two of the assets `owned` that make up the symbol are its base and quote asset.
@@ -125,11 +127,11 @@ def open_tape(files: list[str] | None, symbol: str | None, seed: int, now_ms: in
 async def _serve(
     args: argparse.Namespace,
     clock: Clock,
-    tape: Tape,
+    tape: TickSource,
     public_key: Ed25519PublicKey,
     private_key_path: Path | None,
 ) -> None:
-    terms = replace(Terms().of_tape(tape), maker_fee=args.fee)
+    terms = replace(ExchangeSpec().of_tape(tape), maker_fee=args.fee)
     balances = args.balance or {tape.base_asset: Decimal(1)}
     for asset in balances:
         if asset not in (tape.base_asset, tape.quote_asset):
@@ -168,7 +170,7 @@ async def _serve(
 
 
 @contextlib.contextmanager
-def _written_down(journal: Journal, path: Path | None) -> Iterator[None]:
+def _written_down(journal: AuditLog, path: Path | None) -> Iterator[None]:
     """Meanwhile, each entry of `journal` becomes a line of the file, where there is to be one."""
     if path is None:
         yield

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from trailingedge.commands import setting_flags
 from trailingedge.core.errors import ConfigError, ExitCode
-from trailingedge.live.control_socket import VERSION, NobodyAnswers, ask, socket_places
+from trailingedge.live.control_socket import VERSION, NoRunningDaemon, ask, socket_places
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] 
     places = [arguments.socket] if arguments.socket else _places(arguments, environ)
     try:
         answer = asyncio.run(_ask_first(places, command))
-    except NobodyAnswers as nobody:
+    except NoRunningDaemon as nobody:
         answer = {"version": VERSION, "ok": False, "text": str(nobody)}
         code = ExitCode.CONFIG if nobody.forbidden else ExitCode.UNREACHABLE
     else:
@@ -60,12 +60,12 @@ async def _ask_first(places: Sequence[Path], command: str) -> Mapping[str, objec
     for place in places:
         try:
             return await ask(place, command)
-        except NobodyAnswers as nobody:
+        except NoRunningDaemon as nobody:
             if nobody.asked:  # another one must not obey as well
-                raise NobodyAnswers(f"{place}: {nobody}") from nobody
+                raise NoRunningDaemon(f"{place}: {nobody}") from nobody
             tried.append(f"{place} ({nobody})")
             forbidden = forbidden or nobody.forbidden
     remedy = "start one with trailing-edge, or name its --symbol, --env-file or --socket"
     if forbidden:
         remedy = f"run this as the daemon's own user, for example: sudo -u trailing-edge trailing-edge {command}"
-    raise NobodyAnswers(f"no daemon answers at {', '.join(tried)}; {remedy}", forbidden=forbidden)
+    raise NoRunningDaemon(f"no daemon answers at {', '.join(tried)}; {remedy}", forbidden=forbidden)

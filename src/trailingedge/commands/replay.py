@@ -26,7 +26,7 @@ from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.report import file_format
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.json_output import as_data
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 from trailingedge.report.page import page
 from trailingedge.report.progress import on_stderr
 from trailingedge.report.terminal import summary_text, terminal_width
@@ -164,7 +164,7 @@ def _crowded(arguments: argparse.Namespace) -> Iterator[str]:
     yield from cli_errors.apart(written, [*arguments.files, arguments.env_file])
 
 
-def _tell(story: Story, arguments: argparse.Namespace) -> None:
+def _tell(story: RunReport, arguments: argparse.Namespace) -> None:
     """Files first, named on stderr, so that stdout holds one thing and nothing else."""
     if arguments.save is not None:
         file_format.save(story, arguments.save)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.commands import cli_errors, setting_flags
-from trailingedge.commands.account_history import DAY_MS, Span, read_account
+from trailingedge.commands.account_history import DAY_MS, TimeRange, read_account
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.environment import Means, OpenVenue
+from trailingedge.commands.checks.environment import CheckTools, OpenCheckTarget
 from trailingedge.commands.checks.result import alone
 from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.config import Settings
@@ -38,7 +38,7 @@ from trailingedge.report import file_format
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.from_account import story_of
 from trailingedge.report.json_output import as_data
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 from trailingedge.report.page import page
 from trailingedge.report.terminal import summary_text, terminal_width
 
@@ -92,9 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(
     arguments: argparse.Namespace,
-    open_venue: OpenVenue,
+    open_venue: OpenCheckTarget,
     environ: Mapping[str, str] = os.environ,
-    means: Means | None = None,
+    means: CheckTools | None = None,
 ) -> ExitCode:
     """Find the story, and tell it in every way that was asked for."""
     try:
@@ -115,7 +115,7 @@ def run(
     return ExitCode.OK
 
 
-def _tell(story: Story, arguments: argparse.Namespace) -> None:
+def _tell(story: RunReport, arguments: argparse.Namespace) -> None:
     """On stdout in one form; files are named on stderr, so that stdout holds nothing else."""
     if arguments.save:
         file_format.save(story, arguments.save)
@@ -140,14 +140,14 @@ def _failed(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
 # --- from a file ---
 
 
-def _of_file(path: Path) -> Story:
+def _of_file(path: Path) -> RunReport:
     """Of a recorded session, or as it was saved. Raises ConfigError."""
     from trailingedge.backtest import file_kinds  # a report of the account needs no files
 
-    return _of_session(path) if file_kinds.to_be_told(path) is file_kinds.Kind.SESSION else file_format.load(path)
+    return _of_session(path) if file_kinds.to_be_told(path) is file_kinds.FileKind.SESSION else file_format.load(path)
 
 
-def _of_session(path: Path) -> Story:
+def _of_session(path: Path) -> RunReport:
     """A session as the daemon recorded it, to its end or until Ctrl-C. Raises ConfigError, and KeyboardInterrupt."""
     from trailingedge.report.progress import ctrl_c_heeded, on_stderr, seen_on
     from trailingedge.session_replay.session_report import story_of_session  # the whole daemon, for this alone
@@ -164,8 +164,8 @@ def _of_session(path: Path) -> Story:
 
 
 def _of_account(
-    arguments: argparse.Namespace, open_venue: OpenVenue, environ: Mapping[str, str], means: Means | None
-) -> Story:
+    arguments: argparse.Namespace, open_venue: OpenCheckTarget, environ: Mapping[str, str], means: CheckTools | None
+) -> RunReport:
     reading = setting_flags.read(arguments, environ)
     settings, judgement = reading.settings, local.judge(reading)
     if judgement.grave:  # consent to trade is not needed to read
@@ -174,10 +174,10 @@ def _of_account(
         why = f"TRADING_MODE is {settings.trading_mode.value}: its exchange ends with each run and keeps no books"
         raise ConfigError([f"{why}; choose --mode testnet, demo or live, or report a file"])
     with alone(setting_flags.secrets(settings)):
-        return asyncio.run(_read(settings, open_venue, _span(arguments), means or Means()))
+        return asyncio.run(_read(settings, open_venue, _span(arguments), means or CheckTools()))
 
 
-async def _read(settings: Settings, open_venue: OpenVenue, span: Span, means: Means) -> Story:
+async def _read(settings: Settings, open_venue: OpenCheckTarget, span: TimeRange, means: CheckTools) -> RunReport:
     async with open_venue(settings) as venue:
         return story_of(await read_account(settings, venue, span, _progress, means))
 
@@ -186,10 +186,10 @@ def _progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _span(arguments: argparse.Namespace) -> Span:
+def _span(arguments: argparse.Namespace) -> TimeRange:
     if arguments.begin is None:
-        return Span(days=arguments.days or USUAL_DAYS, to_ms=arguments.end)
-    return Span(from_ms=arguments.begin, to_ms=arguments.end)
+        return TimeRange(days=arguments.days or USUAL_DAYS, to_ms=arguments.end)
+    return TimeRange(from_ms=arguments.begin, to_ms=arguments.end)
 
 
 def _misused(arguments: argparse.Namespace) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from trailingedge.config import OPTIONS, SHORTEST_SECRET, Reading, Settings, assignment, read_settings
+from trailingedge.config import OPTIONS, SHORTEST_SECRET, LoadedSettings, Settings, assignment, read_settings
 
 ENV_FILE: Final = Path(".env")
 
@@ -43,7 +43,7 @@ def given(arguments: argparse.Namespace) -> dict[str, str]:
     return {name: value for name, value in flags.items() if value is not None} | dict(arguments.assignments)
 
 
-def read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Reading:
+def read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> LoadedSettings:
     """The settings that a run with these flags would have. Never raises."""
     file_needed = arguments.env_file is not None
     return read_settings(given(arguments), environ, arguments.env_file or ENV_FILE, file_needed=file_needed)

@@ -27,8 +27,8 @@ from trailingedge.sweep.backends import ENGINES, engine_named
 from trailingedge.sweep.output import SHOWN, as_data, text
 from trailingedge.sweep.ranking import judge
 from trailingedge.sweep.search_space import MOST, axis, space
-from trailingedge.sweep.trial import Outcome, Task, look
-from trailingedge.sweep.trial_store import Store, fingerprint, key_of
+from trailingedge.sweep.trial import TrialOutcome, TrialTask, look
+from trailingedge.sweep.trial_store import TrialStore, fingerprint, key_of
 from trailingedge.sweep.walk_forward import folds
 
 _DESCRIPTION: Final = """\
@@ -92,7 +92,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     settings = _without_secrets(read_settings(arguments, environ))
     tried = space(arguments.vary, settings, arguments.random, arguments.seed)
     files = tuple(str(path) for path in arguments.files)
-    task = Task(files, setting_flags.given(arguments).get("SYMBOL"), settings, arguments.balance, splits=())
+    task = TrialTask(files, setting_flags.given(arguments).get("SYMBOL"), settings, arguments.balance, splits=())
     bar = on_stderr()
     bar.show(0.0, "looking through the files")
     with contextlib.ExitStack() as opened:
@@ -108,13 +108,13 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
             bar.say(f"not {small}")
         cut = folds(scene.from_ms, scene.to_ms)
         task = dataclasses.replace(task, splits=cut.splits)
-        store = opened.enter_context(contextlib.closing(Store(arguments.out)))
+        store = opened.enter_context(contextlib.closing(TrialStore(arguments.out)))
         keys = [key_of(market, task, combination) for combination in tried.combinations]
         outcomes = _known(store, keys)
         found = len(outcomes)
         todo = [each for each in enumerate(tried.combinations) if each[0] not in outcomes]
 
-        def done(number: int, outcome: Outcome) -> None:
+        def done(number: int, outcome: TrialOutcome) -> None:
             outcomes[number] = outcome
             store.keep(keys[number], tried.combinations[number], outcome)
             bar.show(len(outcomes) / len(keys), f"{len(outcomes)} of {len(keys)}")
@@ -140,7 +140,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     return ExitCode.OK
 
 
-def _known(store: Store, keys: Sequence[str]) -> dict[int, Outcome]:
+def _known(store: TrialStore, keys: Sequence[str]) -> dict[int, TrialOutcome]:
     """What earlier runs have left, by number."""
     found = {number: store.known(key) for number, key in enumerate(keys)}
     return {number: outcome for number, outcome in found.items() if outcome is not None}

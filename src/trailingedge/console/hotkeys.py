@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, TextIO
 
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.model.operator_commands import OperatorCommand
 
 BACKGROUND_PAUSE_S: Final = 1.0
 LONGEST_LINE: Final = 4096  # bytes; a paste beyond it is no command
@@ -45,9 +45,9 @@ class Hotkey(Enum):
     HELP = "?"
 
     @property
-    def instruction(self) -> Instruction:
+    def instruction(self) -> OperatorCommand:
         """What it stands for, whichever face it is asked through."""
-        return Instruction[self.name]
+        return OperatorCommand[self.name]
 
     @property
     def asks(self) -> bool:

@@ -14,8 +14,8 @@ from typing import Final, TextIO
 from trailingedge.console.hotkeys import HINTS
 from trailingedge.console.plain_ui import FAREWELL_S, MOST_WAITING, step
 from trailingedge.console.screen import Screen
-from trailingedge.console.status_panel import Row, Span, opening, rows
-from trailingedge.console.terminal import Outlet, Terminal
+from trailingedge.console.status_panel import PanelRow, StyledText, opening, rows
+from trailingedge.console.terminal import SafeStream, Terminal
 from trailingedge.notifications.status import StatusView
 
 REDRAW_S: Final = 0.25
@@ -23,7 +23,7 @@ LOOK_S: Final = 1.0  # without news the size of the terminal and the age of what
 _ASCII: Final = str.maketrans({"─": "-", "·": "|", "…": ".", "–": "-"})
 
 
-class LiveBlock:
+class LiveUi:
     """A `Console` that draws on `terminal`, to which `stream` leads.
 
     `title` stands in the block until there is a state to show. `keys`: hotkeys are read, and so hinted at.
@@ -39,7 +39,7 @@ class LiveBlock:
         redraw_s: float = REDRAW_S,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._outlet = Outlet(stream)
+        self._outlet = SafeStream(stream)
         self._terminal = terminal
         self._title = title
         self._screen = Screen(HINTS if keys else "Ctrl-C ends it")
@@ -105,7 +105,7 @@ class LiveBlock:
                 lines.append(self._lines.get_nowait())
         return lines
 
-    def _rows(self, width: int) -> list[Row]:
+    def _rows(self, width: int) -> list[PanelRow]:
         if self._shown is None:
             drawn = opening(self._title, width)
         else:
@@ -114,6 +114,6 @@ class LiveBlock:
         return drawn if self._rich else [_poor(row) for row in drawn]
 
 
-def _poor(row: Row) -> Row:
+def _poor(row: PanelRow) -> PanelRow:
     """The row in the letters that every terminal has."""
-    return tuple(Span(span.text.translate(_ASCII), span.tone) for span in row)
+    return tuple(StyledText(span.text.translate(_ASCII), span.tone) for span in row)

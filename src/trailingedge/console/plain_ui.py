@@ -1,7 +1,7 @@
 """The plain face of the terminal: lines, and one heartbeat a minute.
 
 Nothing here waits and nothing raises: lines go into a queue, and a thread of their own writes them. A
-terminal that is paused or gone delays no beat. A live block is another `Face`.
+terminal that is paused or gone delays no beat. A live block is another `OperatorUi`.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Final, Protocol, TextIO
 
-from trailingedge.console.terminal import Outlet
+from trailingedge.console.terminal import SafeStream
 
 if TYPE_CHECKING:
     from trailingedge.notifications.status import StatusView
@@ -20,7 +20,7 @@ MOST_WAITING: Final = 10_000  # lines kept for a terminal that is paused; later 
 FAREWELL_S: Final = 1.0  # how long a paused terminal may hold up the end
 
 
-class Face(Protocol):
+class OperatorUi(Protocol):
     """What the daemon shows itself through."""
 
     def line(self, text: str) -> None:
@@ -40,7 +40,7 @@ class Face(Protocol):
         ...
 
 
-class Console(Face, Protocol):
+class InteractiveUi(OperatorUi, Protocol):
     """A face at a terminal on which a person may be typing."""
 
     def entered(self) -> None:
@@ -53,11 +53,11 @@ def step(name: str, result: str) -> str:
     return f"{name} {'.' * max(3, STEP_WIDTH - len(name))} {result}"
 
 
-class Lines:
-    """A `Console` of plain lines, written to `stream` by a thread."""
+class PlainUi:
+    """A `InteractiveUi` of plain lines, written to `stream` by a thread."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._outlet = Outlet(stream)
+        self._outlet = SafeStream(stream)
         self._waiting: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
         self._next_heartbeat_s: float | None = None
         # A daemon thread: a terminal that reads no more must not keep the process alive.

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from trailingedge.console.status_panel import Row, Span, Tone, columns, fit
+from trailingedge.console.status_panel import PanelRow, StyledText, TextStyle, columns, fit
 
 KEPT: Final = 200  # lines that are shown again when the terminal changes its size
 LEAST_LOG_ROWS: Final = 4
@@ -27,11 +27,11 @@ _CLEAR_BELOW: Final = f"{_ESC}[J"
 _CLEAR_ALL: Final = f"{_ESC}[H{_ESC}[2J"
 _PLAIN: Final = f"{_ESC}[0m"
 _TONES: Final = {
-    Tone.FAINT: f"{_ESC}[2m",
-    Tone.STRONG: f"{_ESC}[1m",
-    Tone.GOOD: f"{_ESC}[32m",
-    Tone.WARNING: f"{_ESC}[33m",
-    Tone.BAD: f"{_ESC}[31m",
+    TextStyle.FAINT: f"{_ESC}[2m",
+    TextStyle.STRONG: f"{_ESC}[1m",
+    TextStyle.GOOD: f"{_ESC}[32m",
+    TextStyle.WARNING: f"{_ESC}[33m",
+    TextStyle.BAD: f"{_ESC}[31m",
 }
 _CONTROLS: Final = dict.fromkeys((*range(32), *range(127, 160)), "?") | {ord("\t"): " "}
 
@@ -40,14 +40,16 @@ class Screen:
     """What is on it, as far as we have written it. `hints` is the last row, `height` that of the block."""
 
     def __init__(self, hints: str) -> None:
-        self._hints = Span(f"  {hints}", Tone.FAINT)
+        self._hints = StyledText(f"  {hints}", TextStyle.FAINT)
         self._size: tuple[int, int] | None = None
         self.height = 0  # rows of the block; it does not shrink, for then the lines above would have to come down
-        self._shown: list[Row] = []
+        self._shown: list[PanelRow] = []
         self._torn = False  # remains of a block are about
         self._recent: deque[str] = deque(maxlen=KEPT)
 
-    def paint(self, lines: Sequence[str], rows: Sequence[Row], size: tuple[int, int], *, entered: bool = False) -> str:
+    def paint(
+        self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int], *, entered: bool = False
+    ) -> str:
         """What to write so that `lines` have scrolled in above a block of `rows`; "" when nothing changes.
 
         `size` is in columns and rows. `entered`: what was typed is done with.
@@ -82,20 +84,20 @@ class Screen:
     def _log_rows(self) -> int:
         return 0 if self._size is None else self._size[1] - self.height - FOOT
 
-    def _begin(self, lines: Sequence[str], rows: Sequence[Row], size: tuple[int, int]) -> str:
+    def _begin(self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
         """Make room below whatever is on the screen already."""
         self._size, self.height = size, len(rows)
         room = "\r\n" * (self.height + FOOT)
         return self._framed(room + self._scroll(lines) + self._draw(rows), self._prompt())
 
-    def _anew(self, rows: Sequence[Row], size: tuple[int, int]) -> str:
+    def _anew(self, rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
         """The terminal has moved everything about: draw all of it again."""
         self._size, self.height, self._torn = size, len(rows), False
         fitting = _wrapped(self._recent, size[0])[-self._log_rows :]
         lines = _at(self._log_rows - len(fitting) + 1) + "\r\n".join(fitting) if fitting else ""
         return self._framed(_CLEAR_ALL + lines + self._draw(rows), self._prompt())
 
-    def _grow(self, rows: Sequence[Row]) -> str:
+    def _grow(self, rows: Sequence[PanelRow]) -> str:
         """Push the lines up where the block needs another row."""
         more = len(rows) - self.height
         if more <= 0:
@@ -113,9 +115,9 @@ class Screen:
     def _region(self) -> str:
         return f"{_ESC}[1;{self._log_rows}r"
 
-    def _draw(self, rows: Sequence[Row]) -> str:
+    def _draw(self, rows: Sequence[PanelRow]) -> str:
         self._shown = list(rows)
-        blank: list[Row] = [()] * (self.height - len(rows))
+        blank: list[PanelRow] = [()] * (self.height - len(rows))
         drawn = [_at(self._log_rows + 1 + at) + _CLEAR_ROW + painted(row) for at, row in enumerate([*rows, *blank])]
         width, last = self._size or (0, 0)
         return "".join(drawn) + _at(last) + _CLEAR_ROW + painted(fit((self._hints,), width))
@@ -130,7 +132,7 @@ class Screen:
         return f"{_HIDE}{_SAVE}{text}{then}{_SHOW}"
 
 
-def painted(row: Row) -> str:
+def painted(row: PanelRow) -> str:
     """A row with its tones as escape sequences."""
     return "".join(
         f"{_TONES[span.tone]}{span.text}{_PLAIN}" if span.tone in _TONES else span.text for span in row if span.text

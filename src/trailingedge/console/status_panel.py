@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.model.market import Regime, Side
-from trailingedge.notifications.messages import Number, figure, percent
+from trailingedge.notifications.messages import AnyNumber, figure, percent
 from trailingedge.notifications.risk_messages import breaker_name, breaker_until
 from trailingedge.notifications.status import (
     OLD_DATA_S,
@@ -25,7 +25,7 @@ BETWEEN: Final = 3  # columns between two cells of a row
 QUIET_S: Final = 3.0  # the state is shown once a second: later than this, something is stuck
 
 
-class Tone(Enum):
+class TextStyle(Enum):
     """How much a piece of text stands out."""
 
     PLAIN = "plain"
@@ -37,14 +37,14 @@ class Tone(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class StyledText:
     """Some text in one tone."""
 
     text: str
-    tone: Tone = Tone.PLAIN
+    tone: TextStyle = TextStyle.PLAIN
 
 
-Row = tuple[Span, ...]
+PanelRow = tuple[StyledText, ...]
 
 
 def block(view: StatusView, width: int, quiet_s: float = 0.0) -> list[str]:
@@ -52,7 +52,7 @@ def block(view: StatusView, width: int, quiet_s: float = 0.0) -> list[str]:
     return [text_of(row) for row in rows(view, width, quiet_s)]
 
 
-def rows(view: StatusView, width: int, quiet_s: float = 0.0) -> list[Row]:
+def rows(view: StatusView, width: int, quiet_s: float = 0.0) -> list[PanelRow]:
     """A head, then what is held and what happens next. `quiet_s` is how long ago `view` was true.
 
     Where two cells fit beside each other they share a row.
@@ -63,29 +63,29 @@ def rows(view: StatusView, width: int, quiet_s: float = 0.0) -> list[Row]:
     return [*_head(view, width, quiet_s), *(fit(row, width) for row in body)]
 
 
-def opening(title: str, width: int) -> list[Row]:
+def opening(title: str, width: int) -> list[PanelRow]:
     """The block before there is anything to show."""
-    return _ruled((title,), Span("starting"), width)
+    return _ruled((title,), StyledText("starting"), width)
 
 
-def text_of(row: Row) -> str:
+def text_of(row: PanelRow) -> str:
     """A row without its tones."""
     return "".join(span.text for span in row)
 
 
-def fit(row: Row, width: int) -> Row:
+def fit(row: PanelRow, width: int) -> PanelRow:
     """`row` cut to `width` columns; what is cut shows as an ellipsis."""
     if columns(text_of(row)) <= width:
         return row
     room = width - 1
-    kept: list[Span] = []
+    kept: list[StyledText] = []
     for span in row:
         text = _cut(span.text, room)
-        kept.append(Span(text, span.tone))
+        kept.append(StyledText(text, span.tone))
         room -= columns(text)
         if text != span.text:
             break
-    return (*kept, Span("…"[: max(0, width)]))
+    return (*kept, StyledText("…"[: max(0, width)]))
 
 
 def _cut(text: str, room: int) -> str:
@@ -106,58 +106,66 @@ def columns(text: str) -> int:
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def _head(view: StatusView, width: int, quiet_s: float) -> list[Row]:
+def _head(view: StatusView, width: int, quiet_s: float) -> list[PanelRow]:
     """The title gets shorter, down to the pair, before the health has to go into a row of its own."""
     pair = heading(view.mode, view.rules.symbol)
     titles = (f"{pair} · {position(view)}", f"{pair} · {doing(view)}", pair)
     return _ruled(titles, _health(view, quiet_s), width)
 
 
-def _ruled(titles: Sequence[str], right: Span, width: int) -> list[Row]:
+def _ruled(titles: Sequence[str], right: StyledText, width: int) -> list[PanelRow]:
     """The longest of `titles` that leaves room for `right`, in a rule from edge to edge; `right` is never left out."""
     for title in titles:
         rule = width - columns(title) - columns(right.text) - 8
         if rule >= 1:
-            left = (Span("── ", Tone.FAINT), Span(title, Tone.STRONG), Span(f" {'─' * rule} ", Tone.FAINT))
-            return [(*left, right, Span(" ──", Tone.FAINT))]
+            left = (
+                StyledText("── ", TextStyle.FAINT),
+                StyledText(title, TextStyle.STRONG),
+                StyledText(f" {'─' * rule} ", TextStyle.FAINT),
+            )
+            return [(*left, right, StyledText(" ──", TextStyle.FAINT))]
     rest = max(0, width - columns(titles[-1]) - 4)
-    alone = (Span("── ", Tone.FAINT), Span(titles[-1], Tone.STRONG), Span(f" {'─' * rest}", Tone.FAINT))
-    return [fit(alone, width), fit((Span(" "), right), width)]
+    alone = (
+        StyledText("── ", TextStyle.FAINT),
+        StyledText(titles[-1], TextStyle.STRONG),
+        StyledText(f" {'─' * rest}", TextStyle.FAINT),
+    )
+    return [fit(alone, width), fit((StyledText(" "), right), width)]
 
 
-def _health(view: StatusView, quiet_s: float) -> Span:
+def _health(view: StatusView, quiet_s: float) -> StyledText:
     """Whether all this can be believed."""
     reconnects = f" · reconnects {view.reconnects}" if view.reconnects else ""
     if quiet_s >= QUIET_S:
-        return Span(f"not updated for {quiet_s:.0f} s{reconnects}", Tone.BAD)
+        return StyledText(f"not updated for {quiet_s:.0f} s{reconnects}", TextStyle.BAD)
     if not view.account_proven:
-        return Span(f"account connection away{reconnects}", Tone.BAD)
+        return StyledText(f"account connection away{reconnects}", TextStyle.BAD)
     if view.data_age_s is None or not view.data_is_known:
-        return Span(f"no market data{reconnects}", Tone.BAD)
-    late = Tone.WARNING if view.blind is None else Tone.BAD
-    tone = late if view.data_age_s >= OLD_DATA_S else Tone.PLAIN
-    return Span(f"data {view.data_age_s:.1f} s old{reconnects}", tone)
+        return StyledText(f"no market data{reconnects}", TextStyle.BAD)
+    late = TextStyle.WARNING if view.blind is None else TextStyle.BAD
+    tone = late if view.data_age_s >= OLD_DATA_S else TextStyle.PLAIN
+    return StyledText(f"data {view.data_age_s:.1f} s old{reconnects}", tone)
 
 
-def _paired(left: Sequence[Row], right: Sequence[Row], width: int) -> list[Row]:
+def _paired(left: Sequence[PanelRow], right: Sequence[PanelRow], width: int) -> list[PanelRow]:
     half = (width - BETWEEN) // 2
     if any(columns(text_of(cell)) > half for cell in (*left, *right)):
         return [cell for pair in zip(left, right, strict=True) for cell in pair]
     return [_beside(one, other, half) for one, other in zip(left, right, strict=True)]
 
 
-def _beside(one: Row, other: Row, half: int) -> Row:
-    return (*one, Span(" " * (half - columns(text_of(one)) + BETWEEN)), *other)
+def _beside(one: PanelRow, other: PanelRow, half: int) -> PanelRow:
+    return (*one, StyledText(" " * (half - columns(text_of(one)) + BETWEEN)), *other)
 
 
-def _cell(name: str, text: str, tone: Tone = Tone.PLAIN) -> Row:
-    return (Span(f" {name:<{LABEL_WIDTH - 1}}", Tone.FAINT), Span(text, tone))
+def _cell(name: str, text: str, tone: TextStyle = TextStyle.PLAIN) -> PanelRow:
+    return (StyledText(f" {name:<{LABEL_WIDTH - 1}}", TextStyle.FAINT), StyledText(text, tone))
 
 
 # --- cells ----------------------------------------------------------------------------------------
 
 
-def _level(view: StatusView, value: Number | None) -> str:
+def _level(view: StatusView, value: AnyNumber | None) -> str:
     return "–" if value is None else figure(value, view.rules.tick_size)
 
 
@@ -175,14 +183,14 @@ def _holding(view: StatusView) -> str:
     return " · ".join(held) or "–"
 
 
-def _anchor(view: StatusView) -> tuple[str, Tone]:
+def _anchor(view: StatusView) -> tuple[str, TextStyle]:
     if view.anchor is None:
-        return "–", Tone.PLAIN
+        return "–", TextStyle.PLAIN
     parts = [_level(view, view.anchor)]
     parts += [f"now {gain_since(view)}"] if view.gain_frac is not None else []
     parts += [f"best {percent(view.high_frac)}"] if view.high_frac is not None else []
     gain = round(view.gain_frac or 0.0, 4)
-    return " · ".join(parts), Tone.GOOD if gain > 0 else Tone.BAD if gain < 0 else Tone.PLAIN
+    return " · ".join(parts), TextStyle.GOOD if gain > 0 else TextStyle.BAD if gain < 0 else TextStyle.PLAIN
 
 
 def _take_profit(view: StatusView) -> str:
@@ -210,24 +218,24 @@ def _idle(view: StatusView) -> str | None:
     return None if view.blind is None else f"not judged, {view.blind}"
 
 
-def _stop(view: StatusView) -> tuple[str, Tone]:
+def _stop(view: StatusView) -> tuple[str, TextStyle]:
     if view.gate is not None:
-        return "none while the gate is shut", Tone.PLAIN
+        return "none while the gate is shut", TextStyle.PLAIN
     if view.stop is None:
-        return "–", Tone.PLAIN
+        return "–", TextStyle.PLAIN
     if view.blind is not None and view.regime is Regime.BASE:
-        return f"{_level(view, view.stop)} NOT JUDGED, {view.blind}", Tone.BAD
-    return _watched_stop(view, view.stop), Tone.PLAIN
+        return f"{_level(view, view.stop)} NOT JUDGED, {view.blind}", TextStyle.BAD
+    return _watched_stop(view, view.stop), TextStyle.PLAIN
 
 
-def _watched_stop(view: StatusView, stop: Number) -> str:
+def _watched_stop(view: StatusView, stop: AnyNumber) -> str:
     away = "" if view.stop_frac is None else f" ({percent(-view.stop_frac)})"
     if view.regime is Regime.BASE:
         return f"sells at {_level(view, stop)}{away}{_away(view, stop)}"
     return f"a close at {_level(view, stop)}{away} shuts the gate"
 
 
-def _away(view: StatusView, level: Number) -> str:
+def _away(view: StatusView, level: AnyNumber) -> str:
     """How far the price has to go yet."""
     now = view.leaving_price
     return "" if now is None else f", {figure(abs(float(level) - float(now)), view.rules.tick_size)} away"
@@ -241,26 +249,26 @@ def _channel(view: StatusView) -> str:
     return edges + squeezed + (" · gate open" if view.gate_open else "")
 
 
-def _exit(view: StatusView) -> tuple[str, Tone]:
+def _exit(view: StatusView) -> tuple[str, TextStyle]:
     if view.chase is None:
-        return "none", Tone.PLAIN
-    return exit_in_short(view.rules, view.chase, view.top), Tone.STRONG
+        return "none", TextStyle.PLAIN
+    return exit_in_short(view.rules, view.chase, view.top), TextStyle.STRONG
 
 
-def _holds(view: StatusView) -> list[Row]:
+def _holds(view: StatusView) -> list[PanelRow]:
     """What keeps the bot from trading, and what an exit waits for; nothing on a good day."""
-    found: list[Row] = []
+    found: list[PanelRow] = []
     if view.chase is not None and view.chase.obstacle is not None:
-        found.append(_cell("waits", view.chase.obstacle.value, Tone.WARNING))
+        found.append(_cell("waits", view.chase.obstacle.value, TextStyle.WARNING))
     if view.gate is not None:
         opens = f"shut until a candle closes {beyond(view.gate)} {_level(view, view.mid)}"
-        found.append(_cell("gate", opens, Tone.WARNING))
+        found.append(_cell("gate", opens, TextStyle.WARNING))
     if view.halted:
-        found.append(_cell("HALTED", f"{view.halt_reason or 'by a safety rule'}; r resumes", Tone.BAD))
+        found.append(_cell("HALTED", f"{view.halt_reason or 'by a safety rule'}; r resumes", TextStyle.BAD))
     if view.paused:
-        found.append(_cell("paused", f"{_still(view)}; r resumes", Tone.WARNING))
+        found.append(_cell("paused", f"{_still(view)}; r resumes", TextStyle.WARNING))
     breakers = (f"{breaker_name(trip.breaker)}, {breaker_until(trip.breaker)}" for trip in view.trips)
-    return found + [_cell("breaker", told, Tone.WARNING) for told in breakers]
+    return found + [_cell("breaker", told, TextStyle.WARNING) for told in breakers]
 
 
 def _still(view: StatusView) -> str:

@@ -116,7 +116,7 @@ if sys.platform == "win32":
 _BEYOND_ASCII: Final = "─·…–✓"
 
 
-class Outlet:
+class SafeStream:
     """Text goes out through here, from one thread."""
 
     def __init__(self, stream: TextIO) -> None:

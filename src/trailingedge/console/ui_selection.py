@@ -5,23 +5,23 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final, TextIO
 
-from trailingedge.console.plain_ui import Console, Lines
+from trailingedge.console.plain_ui import InteractiveUi, PlainUi
 from trailingedge.console.terminal import Terminal, terminal_of
 
 _WITHOUT_TERM: Final = "win32"  # there TERM is not set, and says nothing
 
 
-class Style(Enum):
+class UiStyle(Enum):
     """How the state is shown."""
 
     LIVE = "live"
     PLAIN = "plain"
 
 
-def choose(*, stdout_is_tty: bool, no_color: bool, plain: bool, term: str | None, platform: str) -> Style:
+def choose(*, stdout_is_tty: bool, no_color: bool, plain: bool, term: str | None, platform: str) -> UiStyle:
     """The style for a standard output and what the user said of it; standard input has no say."""
     able = term != "dumb" and (bool(term) or platform == _WITHOUT_TERM)
-    return Style.LIVE if stdout_is_tty and able and not (no_color or plain) else Style.PLAIN
+    return UiStyle.LIVE if stdout_is_tty and able and not (no_color or plain) else UiStyle.PLAIN
 
 
 def open_face(
@@ -33,7 +33,7 @@ def open_face(
     keys: bool,
     platform: str = sys.platform,
     terminal: Callable[[TextIO], Terminal] = terminal_of,
-) -> Console:
+) -> InteractiveUi:
     """The face for `stdout`. `plain`: the user wants lines; `keys`: hotkeys are read."""
     style = choose(
         stdout_is_tty=_is_tty(stdout),
@@ -42,16 +42,16 @@ def open_face(
         term=environ.get("TERM"),
         platform=platform,
     )
-    if style is Style.PLAIN:
-        return Lines(stdout)
-    from trailingedge.console.live_ui import LiveBlock  # a service never draws one
+    if style is UiStyle.PLAIN:
+        return PlainUi(stdout)
+    from trailingedge.console.live_ui import LiveUi  # a service never draws one
 
     try:
         found = terminal(stdout)
         able = found.prepare()
     except (OSError, ValueError):
-        return Lines(stdout)
-    return LiveBlock(stdout, found, title, keys=keys) if able else Lines(stdout)
+        return PlainUi(stdout)
+    return LiveUi(stdout, found, title, keys=keys) if able else PlainUi(stdout)
 
 
 def _is_tty(stream: TextIO) -> bool:

@@ -15,7 +15,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Unattended(ThreadPoolExecutor):
+class DaemonThreadExecutor(ThreadPoolExecutor):
     """An executor for asyncio's loop, which takes no other kind."""
 
     def submit(self, job: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -43,7 +43,7 @@ PORTION_S: Final = 50e-6  # so long, and one line more, may a price wait for its
 REST_S: Final = 50e-6  # the shortest sleep that is one; systems make some more of it
 
 
-class Portions:
+class GilYielder:
     """`breathe` is called after every little piece of work, and rests where a portion is over."""
 
     def __init__(self) -> None:

@@ -75,13 +75,13 @@ def wake(woken: "asyncio.Future[None]") -> None:
         woken.set_result(None)
 
 
-class HandClock:
+class ManualClock:
     """A clock that moves only when it is wound, for tests."""
 
     def __init__(self, now_s: float = 0.0, unix_ms: int = 1_783_000_000_000) -> None:
         self._now_s = now_s
         self._unix_zero_ms = unix_ms - round(now_s * 1000)
-        self._alarms: list[tuple[float, int, _HandAlarm]] = []
+        self._alarms: list[tuple[float, int, _ManualAlarm]] = []
         self._alarms_set = 0
 
     def now_s(self) -> float:
@@ -99,7 +99,7 @@ class HandClock:
             alarm.cancel()
 
     def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:
-        alarm = _HandAlarm(act)
+        alarm = _ManualAlarm(act)
         self._alarms_set += 1  # of two at the same moment the one that was set first rings first
         heapq.heappush(self._alarms, (self._now_s + max(0.0, seconds), self._alarms_set, alarm))
         return alarm
@@ -123,7 +123,7 @@ class HandClock:
             await asyncio.sleep(0)
 
 
-class _HandAlarm:
+class _ManualAlarm:
     """An alarm of a hand clock."""
 
     def __init__(self, act: Callable[[], None]) -> None:

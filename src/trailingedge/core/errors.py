@@ -43,7 +43,7 @@ class SessionLost(TrailingEdgeError):
         self.wait_s = wait_s
 
 
-class ToldToWait(SessionLost):
+class RetryLater(SessionLost):
     """Nothing was sent: for `wait_s` the exchange wants to hear nothing. The connection may be as good as ever."""
 
 

@@ -8,7 +8,7 @@ from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 OWN: Final = "of our own"  # raised by whoever heard a frame
 
 
-class Unforeseen(Exception):
+class UnknownError(Exception):
     """In a replay, an error of a kind that nobody expects."""
 
 
@@ -39,4 +39,4 @@ def read(told: Sequence[Any]) -> Exception:
         case ["OSError", str(text)]:
             return OSError(text)
         case _:
-            return Unforeseen(": ".join(map(str, told)))
+            return UnknownError(": ".join(map(str, told)))

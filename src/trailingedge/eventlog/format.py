@@ -42,14 +42,14 @@ from enum import Enum
 from itertools import accumulate
 from typing import Any, Final, Protocol
 
-Entry = tuple[Any, ...]
+RecordEntry = tuple[Any, ...]
 
 
-class Lines(Protocol):
+class LineSink(Protocol):
     """Where a record's lines go, in order."""
 
     @property
-    def add(self) -> Callable[[Entry], None]:
+    def add(self) -> Callable[[RecordEntry], None]:
         """Takes one and returns at once. Not for keeping: it is another one when it has to be."""
         ...
 
@@ -58,15 +58,15 @@ class Lines(Protocol):
         ...
 
 
-class FrameLines(Lines, Protocol):
+class FrameSink(LineSink, Protocol):
     """The same for whoever adds frames."""
 
-    def add_many(self, entry: Entry) -> None:
+    def add_many(self, entry: RecordEntry) -> None:
         """Takes one whose frames are a bundle, or leaves it out where too much waits already."""
         ...
 
 
-class Bundle:
+class FrameBatch:
     """Frames that came together by the hundred, kept as one piece: apart they would hold several times the memory."""
 
     __slots__ = ("_ends", "_joined")
@@ -102,7 +102,7 @@ _STRUCK_OUT_IN_BYTES: Final = '"\\1":"…"'.encode()
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
-def encode(entry: Entry, zero_ns: int = 0) -> bytes:
+def encode(entry: RecordEntry, zero_ns: int = 0) -> bytes:
     """The line of it, or the lines, each with its end. Moments bear the time of a clock that began with `zero_ns`."""
     kind = entry[0]
     if kind == "<":
@@ -152,7 +152,7 @@ def _frame(frame: str | bytes) -> bytes:
     return raw
 
 
-def decode(line: bytes) -> Entry:
+def decode(line: bytes) -> RecordEntry:
     """What a line says. Raises ValueError where it is none."""
     if line.startswith(FRAMES):
         head, at_ns, turns, number, frame = line.split(b",", 4)

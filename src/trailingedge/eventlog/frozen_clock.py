@@ -10,7 +10,7 @@ from operator import getitem
 from typing import cast
 
 
-class StandingClock:
+class FrozenClock:
     """Both times of the moment. `zero_ns` and `unix_ns` are those of the beginning, by the clocks of the machine.
 
     They are read several times between a price and its order, and to read one is no more than to take it from

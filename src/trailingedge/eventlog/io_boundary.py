@@ -17,17 +17,17 @@ from trailingedge.auth.signing import Signs
 from trailingedge.core.clock import Alarm, wake
 from trailingedge.core.errors import SessionLost
 from trailingedge.eventlog import error_codec
-from trailingedge.eventlog.frozen_clock import StandingClock
+from trailingedge.eventlog.frozen_clock import FrozenClock
 from trailingedge.live.factory import KeyCheck, SaveFrames
-from trailingedge.websocket.transport import Hear, Socket
+from trailingedge.websocket.transport import FrameHandler, Socket
 
 Do = Callable[[], Awaitable[str | None]]
 
 
-class Threshold(ABC):
+class IoBoundary(ABC):
     """A Clock, a Dial, and what else the daemon waits for. Those who derive from it bring the moments."""
 
-    def __init__(self, clock: StandingClock) -> None:
+    def __init__(self, clock: FrozenClock) -> None:
         self.time = clock
         self.now_s: Callable[[], float] = clock.now_s
         self.unix_ms: Callable[[], int] = clock.unix_ms
@@ -35,7 +35,7 @@ class Threshold(ABC):
         self._alarms: dict[int, Callable[[], None]] = {}
         self._asked = 0
         self._answers: dict[int, asyncio.Future[str | None]] = {}
-        self._open_lines: dict[int, Line] = {}
+        self._open_lines: dict[int, BoundarySocket] = {}
 
     # What the daemon uses --------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ class Threshold(ABC):
 
     async def dial(self, url: str) -> Socket:
         """An open line. Raises what the dial raises."""
-        line = Line(self, self._asked + 1)
+        line = BoundarySocket(self, self._asked + 1)
         await self.ask(f"dial {url}", partial(self._open, line, url))
         self._open_lines[line.number] = line
         line.send = self._sender(line)
@@ -83,7 +83,7 @@ class Threshold(ABC):
 
     def signs(self, signs: Signs) -> Signs:
         """The same, through here."""
-        return _Signs(self, signs)
+        return _RecordedSigner(self, signs)
 
     async def ask(self, what: str, do: Do) -> str | None:
         """What `do` comes to. Raises what it raises."""
@@ -127,21 +127,21 @@ class Threshold(ABC):
     # What is behind it -----------------------------------------------------------------------
 
     @abstractmethod
-    async def listen(self, line: "Line") -> None:
+    async def listen(self, line: "BoundarySocket") -> None:
         """Until that line has ended; raises why."""
 
     @abstractmethod
-    def deaf(self, line: "Line") -> None:
+    def deaf(self, line: "BoundarySocket") -> None:
         """Nobody listens to it any more."""
 
     @abstractmethod
-    async def close(self, line: "Line") -> None: ...
+    async def close(self, line: "BoundarySocket") -> None: ...
 
     @abstractmethod
-    async def _open(self, line: "Line", url: str) -> None: ...
+    async def _open(self, line: "BoundarySocket", url: str) -> None: ...
 
     @abstractmethod
-    def _sender(self, line: "Line") -> Callable[[str], None]:
+    def _sender(self, line: "BoundarySocket") -> Callable[[str], None]:
         """What writes to that line, which is open. It raises SessionLost."""
 
     @abstractmethod
@@ -158,10 +158,10 @@ class Threshold(ABC):
         """Whether it has come out or not, nobody waits any more."""
 
 
-class _Signs:
+class _RecordedSigner:
     """A signer, whose signatures are nobody's business: only that they came, and when."""
 
-    def __init__(self, threshold: Threshold, signs: Signs) -> None:
+    def __init__(self, threshold: IoBoundary, signs: Signs) -> None:
         self._threshold = threshold
         self._signs = signs
 
@@ -185,7 +185,7 @@ class _Signs:
 
 
 class _Alarm:
-    def __init__(self, threshold: Threshold, number: int) -> None:
+    def __init__(self, threshold: IoBoundary, number: int) -> None:
         self._threshold = threshold
         self._number = number
 
@@ -193,23 +193,23 @@ class _Alarm:
         self._threshold.unset(self._number)
 
 
-class Line:
+class BoundarySocket:
     """A Socket as the daemon has it. Its number is that of its dial."""
 
-    def __init__(self, threshold: Threshold, number: int) -> None:
+    def __init__(self, threshold: IoBoundary, number: int) -> None:
         self.number = number
         self.failure: BaseException | None = None  # what the daemon made of a frame
         self.listening = False  # and no failure yet
         self.send: Callable[[str], None] = _not_open
-        self.hear: Hear = _unheard
+        self.hear: FrameHandler = _unheard
         self._threshold = threshold
 
-    async def listen(self, hear: Hear) -> None:
+    async def listen(self, hear: FrameHandler) -> None:
         self.hear = hear
         self.listening = True
         try:
             await self._threshold.ask(f"the end of {self.number}", partial(self._threshold.listen, self))
-        except _OfOurOwn:
+        except _OwnError:
             if self.failure is None:
                 raise SessionLost("it ended by a failure of ours that did not happen") from None
             raise self.failure from None
@@ -244,15 +244,15 @@ def _not_open(_: str) -> None:
     raise SessionLost("the connection is not open")
 
 
-class _OfOurOwn(Exception):
+class _OwnError(Exception):
     """A line ended by what the daemon itself raised."""
 
 
 def error_of(told: Sequence[Any]) -> Exception:
     """The error in a record's line."""
-    return _OfOurOwn() if list(told) == [error_codec.OWN] else error_codec.read(told)
+    return _OwnError() if list(told) == [error_codec.OWN] else error_codec.read(told)
 
 
-def is_of_our_own(line: Line, error: BaseException) -> bool:
+def is_of_our_own(line: BoundarySocket, error: BaseException) -> bool:
     """Whether a line has ended by that."""
     return line.failure is not None and error is line.failure

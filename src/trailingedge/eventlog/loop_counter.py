@@ -14,10 +14,10 @@ from typing import Final, Protocol, cast
 ENOUGH_TURNS: Final = 16
 AT_REST: Final = 1_000_000  # turns, where nobody has counted further
 
-Look = Callable[[], None]
+IterationCallback = Callable[[], None]
 
 
-class Counter(Protocol):
+class IterationCounter(Protocol):
     """Whoever knows how often the loop has gone round."""
 
     @property
@@ -26,7 +26,7 @@ class Counter(Protocol):
 
 class _CountingSelector(selectors.DefaultSelector):
     turns = 0
-    look: Look | None = None
+    look: IterationCallback | None = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if self.look is not None:
@@ -48,7 +48,9 @@ def counting_loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop() if sys.platform == "win32" else CountingLoop()
 
 
-def counter_of(loop: asyncio.AbstractEventLoop, between_turns: Look, within_a_turn: Look) -> Counter:
+def counter_of(
+    loop: asyncio.AbstractEventLoop, between_turns: IterationCallback, within_a_turn: IterationCallback
+) -> IterationCounter:
     """To be asked at each moment, and at no other time.
 
     One of the two is called now and then while the loop goes round, wherever time passes meanwhile.
@@ -57,8 +59,8 @@ def counter_of(loop: asyncio.AbstractEventLoop, between_turns: Look, within_a_tu
         loop.counter.look = between_turns
         return loop.counter
     if isinstance(getattr(loop, "turns", None), int):  # a virtual one
-        return cast("Counter", loop)
-    return _Chain(loop, within_a_turn)
+        return cast("IterationCounter", loop)
+    return _IterationChain(loop, within_a_turn)
 
 
 def count_no_more(loop: asyncio.AbstractEventLoop) -> None:
@@ -67,10 +69,10 @@ def count_no_more(loop: asyncio.AbstractEventLoop) -> None:
         loop.counter.look = None
 
 
-class _Chain:
+class _IterationChain:
     """Counts the turns after a moment, the first few of them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, look: Look) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, look: IterationCallback) -> None:
         self._loop = loop
         self._look = look
         self._turns = 0

@@ -21,7 +21,7 @@ _SUM: Final = b'\n["sum",'
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class RecordHeader:
     """The first line. `settings` are shown values, `zero_ns` and `unix_ns` the clocks at the beginning."""
 
     program: str
@@ -36,7 +36,7 @@ class Head:
     saves_frames: bool
 
 
-class Record:
+class SessionRecord:
     """The lines of one session, from `path` and the parts after it. Raises ConfigError where it cannot be one.
 
     `batches` yields what stands together in order; `trouble` says afterwards why that was not all, None where
@@ -151,7 +151,7 @@ def _missing(expected: int, part: int) -> str:
     return f"there is a hole in it: {parts} missing, for the record had grown larger than RECORD_MAX_MB"
 
 
-def _head(path: Path, line: bytes, trouble: str | None) -> Head:
+def _head(path: Path, line: bytes, trouble: str | None) -> RecordHeader:
     """Raises ConfigError with what the file is instead."""
     remedy = "name the first file of a recorded session"
     if trouble is not None and not line:
@@ -170,7 +170,7 @@ def _head(path: Path, line: bytes, trouble: str | None) -> Head:
     if head.get("version") != VERSION:
         raise ConfigError([f"{path}: version {head.get('version')}, this program reads {VERSION}"])
     try:
-        return Head(
+        return RecordHeader(
             program=head["program"],
             python=head["python"],
             settings=head["settings"],

@@ -15,28 +15,27 @@ from typing import Final
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.eventlog import error_codec
-from trailingedge.eventlog.format import MANY, Bundle, FrameLines, Lines
-from trailingedge.eventlog.frozen_clock import StandingClock
-from trailingedge.eventlog.io_boundary import Do, Line, Threshold, error_of, is_of_our_own
+from trailingedge.eventlog.format import MANY, FrameBatch, FrameSink, LineSink
+from trailingedge.eventlog.frozen_clock import FrozenClock
+from trailingedge.eventlog.io_boundary import BoundarySocket, Do, IoBoundary, error_of, is_of_our_own
 from trailingedge.eventlog.loop_counter import count_no_more, counter_of
-from trailingedge.execution.trading_core import Trader
-from trailingedge.live.factory import Entry as Entered
-from trailingedge.live.factory import Surroundings
+from trailingedge.execution.trading_core import TradingCore
+from trailingedge.live.factory import InputEntry, Runtime
 from trailingedge.model.market import ExecutionReport
-from trailingedge.model.market_state import View
+from trailingedge.model.market_state import StateView
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.strategy.decide import Decision
-from trailingedge.websocket.transport import Dial, Hear, Socket, hears_at_once
+from trailingedge.websocket.transport import Dial, FrameHandler, Socket, hears_at_once
 
 
-class Watchman:
+class DecisionObserver:
     """Notes events as they come, and the decision when it is about something else than before."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: LineSink) -> None:
         self._lines = lines
         self._about: tuple[object, ...] = ()
 
-    def beat(self, trader: Trader, _: View) -> None:
+    def beat(self, trader: TradingCore, _: StateView) -> None:
         for news in trader.news:
             self._lines.add(("news", type(news).__name__, news))
         decision = trader.decision
@@ -69,12 +68,12 @@ LATE_S: Final = 0.25  # a moment that lasts so long is followed by another one, 
 _WALL_OFF_MS: Final = 2  # the wall clock is told in milliseconds, so that one more or less means nothing
 
 
-class Recorder(Threshold):
+class Recorder(IoBoundary):
     """`surroundings` are those of the daemon, from now on: lived in, and recorded to `lines`."""
 
-    def __init__(self, world: Surroundings, lines: FrameLines, head: dict[str, object], seed: int) -> None:
+    def __init__(self, world: Runtime, lines: FrameSink, head: dict[str, object], seed: int) -> None:
         self._now_ns = _nanoseconds(world.clock)
-        super().__init__(StandingClock(self._now_ns(), world.clock.unix_ms() * 1_000_000))
+        super().__init__(FrozenClock(self._now_ns(), world.clock.unix_ms() * 1_000_000))
         self._lines = lines
         self._world = world
         self._dial: Dial = world.dial
@@ -85,7 +84,7 @@ class Recorder(Threshold):
         self._sockets: dict[int, Socket] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._ears: dict[int, _Ear] = {}
+        self._ears: dict[int, _DeferredFrames] = {}
         self._over = False
         self.keeps = True  # every line
         self.surroundings = replace(
@@ -96,7 +95,7 @@ class Recorder(Threshold):
             save_frames=None if world.save_frames is None else self.saves(world.save_frames),
             stopwatch=world.stopwatch or world.clock,
             enter=self._enter,
-            witness=Watchman(lines),
+            witness=DecisionObserver(lines),
             random=Random(seed),
         )
         begun = {"zero_ns": self.time.zero_ns, "unix_ns": self.time.zero_ns + self.time.wall[1]}
@@ -104,7 +103,7 @@ class Recorder(Threshold):
 
     def alerts(self, alerts: Alerts) -> Alerts:
         """The same, noted."""
-        return NotedAlerts(alerts, self._lines)
+        return RecordedAlerts(alerts, self._lines)
 
     async def watch(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         """Run the daemon, and note how it ended."""
@@ -154,7 +153,7 @@ class Recorder(Threshold):
         if self._waiting:
             self._loop.call_later(0.0, self._end_turn)
 
-    def _enter(self, entry: Entered, act: Callable[[], None]) -> None:
+    def _enter(self, entry: InputEntry, act: Callable[[], None]) -> None:
         def enter() -> None:
             if not self._over:
                 what, *more = entry
@@ -257,10 +256,10 @@ class Recorder(Threshold):
 
     # Lines
 
-    async def _open(self, line: Line, url: str) -> None:
+    async def _open(self, line: BoundarySocket, url: str) -> None:
         self._sockets[line.number] = await self._dial(url)
 
-    def _sender(self, line: Line) -> Callable[[str], None]:
+    def _sender(self, line: BoundarySocket) -> Callable[[str], None]:
         number, write, lines = line.number, self._sockets[line.number].send, self._lines
 
         def send(text: str) -> None:
@@ -273,9 +272,11 @@ class Recorder(Threshold):
 
         return send
 
-    async def listen(self, line: Line) -> None:
+    async def listen(self, line: BoundarySocket) -> None:
         socket = self._sockets[line.number]
-        ear = self._ears[line.number] = _Ear(self, line, asyncio.current_task(), at_once=hears_at_once(socket))
+        ear = self._ears[line.number] = _DeferredFrames(
+            self, line, asyncio.current_task(), at_once=hears_at_once(socket)
+        )
         self._loop.call_soon(ear.open)
         try:
             await socket.listen(self._listener(line, ear))
@@ -285,7 +286,7 @@ class Recorder(Threshold):
         finally:
             del self._ears[line.number]
 
-    def _listener(self, line: Line, ear: "_Ear") -> Hear:
+    def _listener(self, line: BoundarySocket, ear: "_DeferredFrames") -> FrameHandler:
         """A moment each, and each in one go: this is the way from a price to its order, and most of it is cold."""
         number, counter, now_ns, listen = line.number, self._counter, self._now_ns, line.hear
         direct, lines, add_many, now, wall = ear.direct, self._lines, self._add_many, self.time.now, self.time.wall
@@ -315,19 +316,19 @@ class Recorder(Threshold):
         if len(raw) < len(frames):  # letters and bytes are told apart, and only the network sends so many at a time
             self._lines.add(("<", at_ns, turns, number, frames))
             return
-        self._lines.add_many(("<", at_ns, turns, number, Bundle(raw)))
+        self._lines.add_many(("<", at_ns, turns, number, FrameBatch(raw)))
 
-    def deaf(self, line: Line) -> None:
+    def deaf(self, line: BoundarySocket) -> None:
         ear = self._ears.get(line.number)
         if ear is not None:
             ear.look()
 
-    def hear(self, line: Line, frames: Sequence[str | bytes]) -> None:
+    def hear(self, line: BoundarySocket, frames: Sequence[str | bytes]) -> None:
         """The same where it need not be quick. Raises what the daemon does."""
         self._lines.add(("<", *self._moment(), line.number, frames))
         line.heard(frames)
 
-    async def close(self, line: Line) -> None:
+    async def close(self, line: BoundarySocket) -> None:
         socket = self._sockets.get(line.number)
         if socket is not None:
             await socket.close()
@@ -335,7 +336,7 @@ class Recorder(Threshold):
         self._open_lines.pop(line.number, None)
 
 
-class _Ear:
+class _DeferredFrames:
     """Hands frames over at the end of a turn, unless they come there: while there is something in `direct`.
 
     A connection that hears where its transport delivers is at the end of a turn already, but for what had come
@@ -343,7 +344,7 @@ class _Ear:
     """
 
     def __init__(
-        self, recorder: Recorder, line: Line, listening: "asyncio.Task[None] | None", *, at_once: bool
+        self, recorder: Recorder, line: BoundarySocket, listening: "asyncio.Task[None] | None", *, at_once: bool
     ) -> None:
         self.direct: list[bool] = []
         self._recorder = recorder
@@ -392,10 +393,10 @@ class _Ear:
                     self._listening.cancel()
 
 
-class NotedAlerts:
+class RecordedAlerts:
     """Alerts that are lines of a record as well."""
 
-    def __init__(self, alerts: Alerts, lines: Lines) -> None:
+    def __init__(self, alerts: Alerts, lines: LineSink) -> None:
         self._alerts = alerts
         self._lines = lines
 

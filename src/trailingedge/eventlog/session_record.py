@@ -13,21 +13,21 @@ from typing import Protocol
 from trailingedge.accounting.summary_json import shown_settings
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode
-from trailingedge.eventlog.format import FORMAT, VERSION, FrameLines
+from trailingedge.eventlog.format import FORMAT, VERSION, FrameSink
 from trailingedge.eventlog.recorder import Recorder
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.writer import Shelf, Writer
-from trailingedge.live.factory import KeyCheck, Surroundings
+from trailingedge.eventlog.writer import RecordFolder, RecordWriter
+from trailingedge.live.factory import KeyCheck, Runtime
 from trailingedge.notifications.alerts import Alerts
 
 logger = logging.getLogger(__name__)
 
 
-class Life(Protocol):
+class RecordedSession(Protocol):
     """A daemon's life, recorded or not: what it is to be given, and the watching of it."""
 
     @property
-    def surroundings(self) -> Surroundings: ...
+    def surroundings(self) -> Runtime: ...
 
     def alerts(self, alerts: Alerts) -> Alerts: ...
 
@@ -36,10 +36,10 @@ class Life(Protocol):
     async def watch(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode: ...
 
 
-class Unrecorded:
+class UnrecordedSession:
     """A life of which nothing is kept."""
 
-    def __init__(self, world: Surroundings) -> None:
+    def __init__(self, world: Runtime) -> None:
         self.surroundings = world
 
     def alerts(self, alerts: Alerts) -> Alerts:
@@ -54,8 +54,8 @@ class Unrecorded:
 
 def recorded(
     settings: Settings,
-    world: Surroundings,
-    lines: FrameLines,
+    world: Runtime,
+    lines: FrameSink,
     *,
     seed: int,
     program: str = "",
@@ -86,17 +86,19 @@ def fingerprint(shown: Mapping[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def opened(settings: Settings, log_file: Path | None, now: datetime, secrets: Sequence[str]) -> Iterator[Writer | None]:
+def opened(
+    settings: Settings, log_file: Path | None, now: datetime, secrets: Sequence[str]
+) -> Iterator[RecordWriter | None]:
     """Where the lines of a session go whose log that is. None without a record: not wanted, or not possible."""
     if not settings.record or log_file is None:
         yield None
         return
     path = log_file.with_name(log_file.name.removesuffix(".log") + SUFFIX)
     try:
-        shelf = Shelf(path, settings.record_max_mb, now, settings.log_retention_days)
+        shelf = RecordFolder(path, settings.record_max_mb, now, settings.log_retention_days)
     except OSError as trouble:
         logger.warning("session is not recorded path=%s reason=%s", path, trouble)
         yield None
         return
-    with contextlib.closing(Writer(shelf, secrets)) as writer:
+    with contextlib.closing(RecordWriter(shelf, secrets)) as writer:
         yield writer

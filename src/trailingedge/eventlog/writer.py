@@ -16,8 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from trailingedge.core.background import Portions
-from trailingedge.eventlog.format import Bundle, Entry, encode
+from trailingedge.core.background import GilYielder
+from trailingedge.eventlog.format import FrameBatch, RecordEntry, encode
 from trailingedge.eventlog.retention import forget, forget_before, make_room, part_path
 
 BATCH_EVERY_S: Final = 0.5
@@ -42,12 +42,12 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
-def _weight(entry: Entry) -> int:
+def _weight(entry: RecordEntry) -> int:
     """Bytes in a bundle."""
-    return entry[4].weight if entry[0] == "<" and isinstance(entry[4], Bundle) else 0
+    return entry[4].weight if entry[0] == "<" and isinstance(entry[4], FrameBatch) else 0
 
 
-class Packer:
+class GzipPacker:
     """Batches of entries into one stream of gzip; after each of them it can be read up to there."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
@@ -55,7 +55,7 @@ class Packer:
         self._stream = zlib.compressobj(_LEVEL, wbits=_GZIP)
         self._zero_ns = 0
 
-    def pack(self, entries: Sequence[Entry], breathe: Callable[[], None] = lambda: None) -> bytes:
+    def pack(self, entries: Sequence[RecordEntry], breathe: Callable[[], None] = lambda: None) -> bytes:
         """The next piece of the stream; `breathe` is called before each entry."""
         written = []
         for entry in entries:
@@ -81,7 +81,7 @@ class Packer:
         return line
 
 
-class Shelf:
+class RecordFolder:
     """The folder that the records stand in: files of one session, one after the other, with room made for them.
 
     `path` names the first. Raises OSError where that cannot be made.
@@ -132,26 +132,26 @@ class Shelf:
         return self._part
 
 
-class Writer:
+class RecordWriter:
     """Takes lines from the event loop and has them written by a thread."""
 
-    def __init__(self, shelf: Shelf, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, shelf: RecordFolder, secrets: Sequence[str] = ()) -> None:
         self._shelf = shelf
-        self._packer = Packer(secrets)
-        self._waiting: deque[Entry] = deque()
-        self.add: Callable[[Entry], None] = self._waiting.append
+        self._packer = GzipPacker(secrets)
+        self._waiting: deque[RecordEntry] = deque()
+        self.add: Callable[[RecordEntry], None] = self._waiting.append
         self._unwritten = b""
         self._left_out = 0
         self._heavy_in = self._heavy_out = 0  # bytes in bundles; each is added to by one thread alone
         self._in_trouble = False
         self._between_parts = False
-        self._portions = Portions()
+        self._portions = GilYielder()
         self._closing = threading.Event()
         # A daemon thread: a disk that does not answer must not keep the process alive.
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
         self._thread.start()
 
-    def add_many(self, entry: Entry) -> None:
+    def add_many(self, entry: RecordEntry) -> None:
         """What would be too much in memory leaves a hole at once."""
         weight = _weight(entry)
         if self._heavy_in - self._heavy_out + weight > MOST_HEAVY:
@@ -175,7 +175,7 @@ class Writer:
         self._closing.set()
         self._thread.join(FAREWELL_S)
 
-    def _leave_out(self, _: Entry) -> None:
+    def _leave_out(self, _: RecordEntry) -> None:
         self._left_out += 1
 
     def _tell_of_hole(self) -> None:
@@ -209,9 +209,9 @@ class Writer:
         else:
             self._in_trouble = False
 
-    def _batch(self) -> tuple[list[Entry], int]:
+    def _batch(self) -> tuple[list[RecordEntry], int]:
         """What is next, and the bytes in bundles among it."""
-        batch: list[Entry] = []
+        batch: list[RecordEntry] = []
         weight = 0
         while self._waiting and len(batch) < _BATCH and weight < _HEAVY_BATCH:
             entry = self._waiting.popleft()
@@ -243,14 +243,14 @@ class Writer:
             self._portions.breathe()
 
 
-class Notebook:
+class MemoryRecord:
     """Takes lines and keeps them as they are, where there must be no thread: on a virtual loop, in a test."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.add: Callable[[Entry], None] = self.entries.append
+        self.entries: list[RecordEntry] = []
+        self.add: Callable[[RecordEntry], None] = self.entries.append
 
-    def add_many(self, entry: Entry) -> None:
+    def add_many(self, entry: RecordEntry) -> None:
         """There is room."""
         self.add(entry)
 
@@ -260,7 +260,7 @@ class Notebook:
 
     def save(self, path: Path, secrets: Sequence[str] = ()) -> Path:
         """Write it as a record."""
-        packer = Packer(secrets)
+        packer = GzipPacker(secrets)
         with path.open("wb") as file:
             for at in range(0, len(self.entries), _BATCH):
                 file.write(packer.pack(self.entries[at : at + _BATCH]))

@@ -14,9 +14,9 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, SessionLost
-from trailingedge.execution.probe_orders import Account, DeepOrder, DeepOrders, deep_order
-from trailingedge.model.client_order_ids import OwnId
-from trailingedge.model.intent import Kind
+from trailingedge.execution.probe_orders import ProbeAccount, ProbeOrder, ProbeOrders, probe_order
+from trailingedge.model.client_order_ids import ClientOrderId
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import BookTop, Regime, Side, SymbolRules
 from trailingedge.strategy.signals import Origin, RegimeSet
 
@@ -28,7 +28,7 @@ _PUSH_S: Final = 0.1  # the balances may be told a little later than the cancel 
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class MarkerContext:
     """What a note is written from: where we are anchored, at which price, and what the market and its rules are.
 
     `spare` says whether an order can be set aside for a moment without leaving too little to trade.
@@ -39,15 +39,15 @@ class Scene:
     top: BookTop
     rules: SymbolRules
     number: int
-    spare: Callable[[DeepOrder], bool]
+    spare: Callable[[ProbeOrder], bool]
 
 
-def note_id(number: int, anchor_price: float, tick_size: Decimal) -> OwnId:
+def note_id(number: int, anchor_price: float, tick_size: Decimal) -> ClientOrderId:
     """The id that says it all; the price is rounded to the nearest tick."""
-    return OwnId(Kind.NOTE, number, ticks=max(1, round(anchor_price / float(tick_size))))
+    return ClientOrderId(ExitKind.NOTE, number, ticks=max(1, round(anchor_price / float(tick_size))))
 
 
-class NoteWriter:
+class AnchorMarkerWriter:
     """`hear` what the strategy tells and `run`; at most one note is waiting, and one is being written.
 
     `look` gives the scene, None while an exit is in hand or the exchange is out of reach. `refused` is told
@@ -56,9 +56,9 @@ class NoteWriter:
 
     def __init__(
         self,
-        account: Account,
+        account: ProbeAccount,
         clock: Clock,
-        look: Callable[[], Scene | None],
+        look: Callable[[], MarkerContext | None],
         refused: Callable[[str], None],
         over: Callable[[], None] = lambda: None,
         absent_after_s: float = 6.0,
@@ -68,11 +68,11 @@ class NoteWriter:
         self._settles_s = float("-inf")
         self._look = look
         self._refused = refused
-        self._orders = DeepOrders(account, clock, self._tell, absent_after_s)
+        self._orders = ProbeOrders(account, clock, self._tell, absent_after_s)
         self._wanted = asyncio.Event()
 
     @property
-    def left(self) -> Mapping[str, DeepOrder]:
+    def left(self) -> Mapping[str, ProbeOrder]:
         """By client order id, notes that are not known to be gone from the book."""
         return self._orders.left
 
@@ -120,8 +120,8 @@ class NoteWriter:
             logger.debug("! note not cancelled yet: %s", trouble)
             await self._clock.sleep(_GLANCE_S)
 
-    async def _write(self, scene: Scene) -> None:
-        order = deep_order(scene.regime.exit_side, scene.top, scene.rules)
+    async def _write(self, scene: MarkerContext) -> None:
+        order = probe_order(scene.regime.exit_side, scene.top, scene.rules)
         own = note_id(scene.number, scene.anchor_price, scene.rules.tick_size)
         if not scene.spare(order):
             self._refused("too little is held to set some aside")
@@ -139,6 +139,6 @@ class NoteWriter:
         await self._clock.sleep(_PUSH_S)
         self._over()
 
-    def _tell(self, what: str, client_order_id: str, order: DeepOrder) -> None:
+    def _tell(self, what: str, client_order_id: str, order: ProbeOrder) -> None:
         side: Side = order.side
         logger.debug("note %s side=%s price=%s client_order_id=%s", what, side.value, order.price, client_order_id)

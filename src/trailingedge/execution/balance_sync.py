@@ -10,21 +10,21 @@ from collections import OrderedDict
 from trailingedge.execution.order import Order
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ExecutionReport
-from trailingedge.model.market_state import View
+from trailingedge.model.market_state import StateView
 
 _REMEMBERED = 1000
 
-Mark = tuple[int, int]
+AccountTimeMark = tuple[int, int]
 
 
-class Settlement:
+class BalanceSync:
     """`pushes` counts how often the stream has told balances."""
 
     def __init__(self) -> None:
         self._due = 0  # the push that accounts for the last report
         self._told: OrderedDict[int, bool] = OrderedDict()  # orders the stream has told of, and whether of their end
         self._last: Order | None = None
-        self._asked: Mark | None = None
+        self._asked: AccountTimeMark | None = None
 
     def hear_report(self, report: ExecutionReport, pushes: int) -> None:
         """The stream told something of an order after so many pushes."""
@@ -35,16 +35,16 @@ class Settlement:
         if len(self._told) > _REMEMBERED:
             self._told.popitem(last=False)
 
-    def mark(self, pushes: int) -> Mark:
+    def mark(self, pushes: int) -> AccountTimeMark:
         """Where we stand before the balances are asked for."""
         return self._due, pushes
 
-    def hear_asked(self, mark: Mark, pushes: int) -> None:
+    def hear_asked(self, mark: AccountTimeMark, pushes: int) -> None:
         """The balances were asked for at `mark`. Of use only while nothing has been told since."""
         if mark == self.mark(pushes):
             self._asked = mark
 
-    def holds(self, view: View, touched_ms: int, order: Order | None) -> bool:
+    def holds(self, view: StateView, touched_ms: int, order: Order | None) -> bool:
         """Whether nothing is missing. `touched_ms` is when our orders last moved funds, `order` the newest of them."""
         # A new exit has no order yet, but the funds that the last one's had locked may still be on their way.
         self._last = order or self._last

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.execution.order import Heard, Order, State
-from trailingedge.execution.order_events import Happening, OrderFilled, OrderPlaced, OrderReplaced, OrderWithdrawn
+from trailingedge.execution.order import Order, OrderState, OrderTrigger
+from trailingedge.execution.order_events import OrderCancelled, OrderEvent, OrderFilled, OrderPlaced, OrderReplaced
 from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, Side
-from trailingedge.reconciliation.exit_history import PastExit
+from trailingedge.reconciliation.exit_history import HistoricalExit
 
 _PAST_KEPT: Final = 200
 _GHOSTS_KEPT: Final = 5
@@ -23,7 +23,7 @@ _GHOSTS_KEPT: Final = 5
 class ExitOrders:
     """`order` is the newest that is or was on the book; `successor` the new half of a cancel-replace."""
 
-    def __init__(self, number: int, happened: list[Happening]) -> None:
+    def __init__(self, number: int, happened: list[OrderEvent]) -> None:
         self.number = number
         self._happened = happened
         self.order: Order | None = None
@@ -51,7 +51,7 @@ class ExitOrders:
     def doubtful(self) -> Order | None:
         """The order to ask about first: the one on the book before the one that may have come after it."""
         for order in (self.order, self.successor, *self._ghosts):
-            if order is not None and order.state is State.UNKNOWN:
+            if order is not None and order.state is OrderState.UNKNOWN:
                 return order
         return None
 
@@ -60,15 +60,15 @@ class ExitOrders:
         return [
             order
             for order in self._each()
-            if order.nameless and order.state is State.UNKNOWN and order.client_order_id == client_order_id
+            if order.nameless and order.state is OrderState.UNKNOWN and order.client_order_id == client_order_id
         ]
 
     @property
     def stray(self) -> Order | None:
         """An order that rests where it should not: beside the current one."""
-        if self.order is None or self.order.state is not State.WORKING:
+        if self.order is None or self.order.state is not OrderState.WORKING:
             return None
-        return next((ghost for ghost in self._ghosts if ghost.state is State.WORKING), None)
+        return next((ghost for ghost in self._ghosts if ghost.state is OrderState.WORKING), None)
 
     @property
     def newest_known_id(self) -> int | None:
@@ -151,7 +151,7 @@ class ExitOrders:
 
     # What changes ----------------------------------------------------------------------------
 
-    def take_up(self, past: PastExit, now_s: float) -> None:
+    def take_up(self, past: HistoricalExit, now_s: float) -> None:
         """Go on with an exit of an earlier session: its fills count, and its open order is the current one."""
         self._filled = None
         for record in past.orders:
@@ -182,7 +182,7 @@ class ExitOrders:
             self._forget_past(order.order_id)
             self._ghosts.append(order)
         known = (order.client_order_id, order.order_id, order.side)
-        if not order.announced and (order.state is State.WORKING or order.filled_quantity > ZERO):
+        if not order.announced and (order.state is OrderState.WORKING or order.filled_quantity > ZERO):
             order.announced = True
             if order.replaces is None:
                 self._happened.append(OrderPlaced(*known, order.price, order.quantity))
@@ -200,7 +200,7 @@ class ExitOrders:
 
     def give_up(self, order: Order) -> None:
         """`order` was never taken, as far as can be known."""
-        order.hear(Heard.REFUSED)
+        order.hear(OrderTrigger.REFUSED)
         # A successor that was not there when its predecessor was already gone can come no more.
         order.recalled = order.recalled or (self.order is not None and not self.order.alive)
         if order.nameless and order not in self._ghosts:
@@ -208,7 +208,7 @@ class ExitOrders:
 
     def dismiss(self, order: Order) -> None:
         """`order` was certainly never taken."""
-        order.hear(Heard.REFUSED)
+        order.hear(OrderTrigger.REFUSED)
         if order in self._ghosts:
             self._ghosts.remove(order)
             self._filled = None
@@ -222,7 +222,7 @@ class ExitOrders:
     def tidy(self) -> None:
         """After anything was heard: let each order find its place."""
         self._filled = None
-        if any(order.state is State.WORKING or order.filled_quantity for order in self._each()):
+        if any(order.state is OrderState.WORKING or order.filled_quantity for order in self._each()):
             self.rested = True
         self._dismiss_rivals()
         self._give_up_untried()
@@ -241,18 +241,18 @@ class ExitOrders:
     def _give_up_untried(self) -> None:
         """What was on the book was not canceled, so STOP_ON_FAILURE kept the new order from being tried."""
         order, successor = self.order, self.successor
-        if order is None or successor is None or not successor.nameless or successor.state is not State.UNKNOWN:
+        if order is None or successor is None or not successor.nameless or successor.state is not OrderState.UNKNOWN:
             return
-        if order.state in (State.WORKING, State.FILLED, State.EXPIRED):
+        if order.state in (OrderState.WORKING, OrderState.FILLED, OrderState.EXPIRED):
             self.give_up(successor)
 
     def _promote_successor(self) -> None:
         successor = self.successor
         if successor is None:
             return
-        if successor.state is State.REFUSED:
+        if successor.state is OrderState.REFUSED:
             self.successor = None
-        elif not successor.nameless and self.order is not None and self.order.state is State.WORKING:
+        elif not successor.nameless and self.order is not None and self.order.state is OrderState.WORKING:
             # Both are said to exist, which cannot be: what we know of one of them is old.
             self.successor = None
             self._ghosts.append(successor)
@@ -263,17 +263,17 @@ class ExitOrders:
     def _recall_ghosts(self) -> None:
         """A replace that was given up may be what canceled the order: its new half is in doubt again."""
         order = self.order
-        if order is None or order.state is not State.CANCELED or order.order_id is None:
+        if order is None or order.state is not OrderState.CANCELED or order.order_id is None:
             return
         for ghost in self._ghosts:
-            if ghost.in_place_of == order.order_id and ghost.state is State.REFUSED and not ghost.recalled:
+            if ghost.in_place_of == order.order_id and ghost.state is OrderState.REFUSED and not ghost.recalled:
                 ghost.recalled = True
-                ghost.hear(Heard.RECALLED)
+                ghost.hear(OrderTrigger.RECALLED)
 
     def _place_ghosts(self) -> None:
         """A ghost that came alive is the current order where there is none, and one that is over is past."""
         for ghost in list(self._ghosts):
-            if ghost.state is State.REFUSED and ghost.nameless:
+            if ghost.state is OrderState.REFUSED and ghost.nameless:
                 continue
             if ghost is self.order or ghost is self.successor:
                 self._ghosts.remove(ghost)
@@ -283,21 +283,21 @@ class ExitOrders:
             elif not ghost.nameless and self.successor is None and (self.order is None or not self.order.alive):
                 self._ghosts.remove(ghost)
                 self.begin(ghost)
-        forgettable = [ghost for ghost in self._ghosts if ghost.state is State.REFUSED]
+        forgettable = [ghost for ghost in self._ghosts if ghost.state is OrderState.REFUSED]
         for ghost in forgettable[:-_GHOSTS_KEPT]:
             self._ghosts.remove(ghost)
 
     def _tell_of_parting(self) -> None:
         """An order left the book and nothing took its place."""
         order = self.order
-        if order is None or self.successor is not None or order.state not in (State.CANCELED, State.EXPIRED):
+        if order is None or self.successor is not None or order.state not in (OrderState.CANCELED, OrderState.EXPIRED):
             return
         if any(ghost.alive for ghost in self._ghosts):
             return
         if order.announced and not order.parted and order.order_id is not None and order.price is not None:
             order.parted = True
             known = (order.client_order_id, order.order_id, order.side)
-            self._happened.append(OrderWithdrawn(*known, order.price, order.filled_quantity, order.quantity))
+            self._happened.append(OrderCancelled(*known, order.price, order.filled_quantity, order.quantity))
 
     def _each(self) -> list[Order]:
         """Successor, order and ghosts: the newest request first."""

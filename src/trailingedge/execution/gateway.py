@@ -13,22 +13,22 @@ from typing import Final, Protocol
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.model.order_commands import (
-    Answered,
     Cancel,
-    Command,
-    Incoming,
+    ExecutionCommand,
     Listed,
+    OrderInput,
+    OrderReply,
     OrdersListed,
     Place,
     QueryOrder,
     QueryOrdersFrom,
-    Remedy,
+    Refresh,
     Replace,
-    ReplaceAnswered,
+    ReplaceReply,
 )
-from trailingedge.model.order_outcomes import Outcome, ReplaceOutcome
-from trailingedge.model.order_requests import Manner, NewOrder
-from trailingedge.websocket.prepared_request import Written
+from trailingedge.model.order_outcomes import OrderOutcome, ReplaceOutcome
+from trailingedge.model.order_requests import NewOrderRequest, OrderStyle
+from trailingedge.websocket.prepared_request import SentRequest
 
 logger = logging.getLogger(__name__)
 
@@ -38,50 +38,54 @@ _REMEDY_PAUSE_S: Final = 0.5
 class OrderEntry(Protocol):
     """The exchange, as far as orders go. Each returns once sent; `heard` gets the answer, a late one too."""
 
-    def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None: ...
+    def place(self, order: NewOrderRequest, heard: Callable[[OrderOutcome], None]) -> None: ...
 
     def replace(
         self,
         cancel_order_id: int | None,
         cancel_client_order_id: str,
-        order: NewOrder,
+        order: NewOrderRequest,
         heard: Callable[[ReplaceOutcome], None],
     ) -> None: ...
 
-    def expect(self, written: Written, heard: Callable[[ReplaceOutcome], None]) -> None: ...
+    def expect(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None: ...
 
-    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None: ...
+    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None: ...
 
-    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None: ...
+    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None: ...
 
     def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None: ...
 
 
-Fetch = Callable[[], Awaitable[None]]
+RefreshCall = Callable[[], Awaitable[None]]
 
 
 class Gateway:
     """One doorway for commands. `deliver` puts what came back where the next beat finds it."""
 
     def __init__(
-        self, orders: OrderEntry, deliver: Callable[[Incoming], None], remedies: Mapping[Remedy, Fetch], clock: Clock
+        self,
+        orders: OrderEntry,
+        deliver: Callable[[OrderInput], None],
+        remedies: Mapping[Refresh, RefreshCall],
+        clock: Clock,
     ) -> None:
         self._orders = orders
         self._deliver = deliver
         self._remedies = remedies
         self._clock = clock
-        self._needed: dict[Remedy, None] = {}  # in order of asking, each once
+        self._needed: dict[Refresh, None] = {}  # in order of asking, each once
         self._asked = asyncio.Event()
 
-    def send(self, command: Command) -> None:
+    def send(self, command: ExecutionCommand) -> None:
         """Write the request and return; a lost connection is an answer like any other, not an error."""
         match command:
             case Place(tag, client_order_id, side, price, quantity, escape):
-                manner = Manner.IMMEDIATE if escape else _resting(price)
-                order = NewOrder(client_order_id, side, quantity, price, manner)
+                manner = OrderStyle.IMMEDIATE if escape else _resting(price)
+                order = NewOrderRequest(client_order_id, side, quantity, price, manner)
                 self._orders.place(order, self._answer(tag))
             case Replace(tag, order_id, client_order_id, side, price, quantity):
-                order = NewOrder(client_order_id, side, quantity, price, _resting(price))
+                order = NewOrderRequest(client_order_id, side, quantity, price, _resting(price))
                 self._orders.replace(order_id, client_order_id, order, self._replaced(tag))
             case Cancel(tag, order_id, client_order_id):
                 self._orders.cancel(order_id, client_order_id, self._answer(tag))
@@ -89,14 +93,14 @@ class Gateway:
                 self._orders.status(order_id, client_order_id, self._answer(tag))
             case QueryOrdersFrom(tag, order_id, client_order_id):
                 self._orders.all_orders(order_id, self._listed(tag, client_order_id))
-            case Remedy():
+            case Refresh():
                 self.fetch(command)
 
-    def expect(self, written: Written, command: Replace) -> None:
+    def expect(self, written: SentRequest, command: Replace) -> None:
         """`command` is on the wire already; its answer comes back like any other."""
         self._orders.expect(written, self._replaced(command.tag))
 
-    def fetch(self, remedy: Remedy) -> None:
+    def fetch(self, remedy: Refresh) -> None:
         """Have it read again, soon; asked for twice meanwhile, it is read once."""
         self._needed[remedy] = None
         self._asked.set()
@@ -116,11 +120,11 @@ class Gateway:
                     logger.warning("could not read again %s: %s", remedy.value, trouble)
                     await self._clock.sleep(_REMEDY_PAUSE_S)
 
-    def _answer(self, tag: int) -> Callable[[Outcome], None]:
-        return lambda outcome: self._deliver(Answered(tag, outcome))
+    def _answer(self, tag: int) -> Callable[[OrderOutcome], None]:
+        return lambda outcome: self._deliver(OrderReply(tag, outcome))
 
     def _replaced(self, tag: int) -> Callable[[ReplaceOutcome], None]:
-        return lambda outcome: self._deliver(ReplaceAnswered(tag, outcome))
+        return lambda outcome: self._deliver(ReplaceReply(tag, outcome))
 
     def _listed(self, tag: int, client_order_id: str) -> Callable[[Listed], None]:
         def heard(answer: Listed) -> None:
@@ -132,5 +136,5 @@ class Gateway:
         return heard
 
 
-def _resting(price: Decimal | None) -> Manner:
-    return Manner.PEGGED if price is None else Manner.MAKER
+def _resting(price: Decimal | None) -> OrderStyle:
+    return OrderStyle.PEGGED if price is None else OrderStyle.MAKER

@@ -12,12 +12,11 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
-from trailingedge.execution.probe_orders import Account as DeepAccount
-from trailingedge.execution.probe_orders import DeepOrder, DeepOrders, deep_order
-from trailingedge.model.client_order_ids import OwnId
-from trailingedge.model.intent import Kind
+from trailingedge.execution.probe_orders import ProbeAccount, ProbeOrder, ProbeOrders, probe_order
+from trailingedge.model.client_order_ids import ClientOrderId
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Balance, BookTop, Side, SymbolRules
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.event_parser import AccountPosition
 
 logger = logging.getLogger(__name__)
@@ -25,7 +24,7 @@ logger = logging.getLogger(__name__)
 _PUSH_PATIENCE_S: Final = 2.0
 
 
-class Account(DeepAccount, Protocol):
+class JumpstartAccount(ProbeAccount, Protocol):
     """What a jumpstart needs of the account. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
 
     async def balances(self) -> AccountPosition: ...
@@ -47,21 +46,21 @@ class Jumpstart:
 
     def __init__(
         self,
-        account: Account,
-        snapshots: Snapshots,
+        account: JumpstartAccount,
+        snapshots: MarketState,
         rules: SymbolRules,
         clock: Clock,
-        told: Callable[[str, str, DeepOrder], None],
+        told: Callable[[str, str, ProbeOrder], None],
         absent_after_s: float = 6.0,
     ) -> None:
         self._account = account
         self._snapshots = snapshots
         self._rules = rules
         self._clock = clock
-        self._orders = DeepOrders(account, clock, told, absent_after_s)
+        self._orders = ProbeOrders(account, clock, told, absent_after_s)
 
     @property
-    def left(self) -> Mapping[str, DeepOrder]:
+    def left(self) -> Mapping[str, ProbeOrder]:
         """By client order id, the orders that are not known to be gone."""
         return self._orders.left
 
@@ -69,8 +68,8 @@ class Jumpstart:
         """Fill the balances. Raises SessionLost, or OutcomeUnknown when an order's fate cannot be learned."""
         await self.withdraw()
         for offset, side in enumerate((Side.BUY, Side.SELL)):
-            own = str(OwnId(Kind.JUMPSTART, number + offset))
-            deep = deep_order(side, top, self._rules)
+            own = str(ClientOrderId(ExitKind.JUMPSTART, number + offset))
+            deep = probe_order(side, top, self._rules)
             breach = self._rules.breach(deep.price, deep.quantity)
             if breach is not None:  # a largest quantity below the least notional, for example
                 logger.warning("jumpstart: no %s so far from the market passes the filter %s", side.value, breach)

@@ -11,18 +11,19 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.order import Heard, Order, State
-from trailingedge.execution.order_events import Happening, OrderRefused
-from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.execution.order_updates import Hearing
-from trailingedge.execution.pending_requests import Correspondence, Request
-from trailingedge.execution.quoting import Answer, Poise, Resting, escape_price, rest_at
-from trailingedge.model.client_order_ids import OwnId, own_id
-from trailingedge.model.intent import Cause, ExitProgress, Kind, Pricing, Want
+from trailingedge.execution.order import Order, OrderState, OrderTrigger
+from trailingedge.execution.order_events import OrderEvent, OrderRejected
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.execution.order_updates import OrderUpdateHandler
+from trailingedge.execution.pending_requests import PendingRequest, PendingRequests
+from trailingedge.execution.quoting import PriceAndQuantity, RequotePlan, RestingOrder, escape_price, rest_at
+from trailingedge.model.client_order_ids import ClientOrderId, own_id
+from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, BookTop, Regime, Side, SymbolRules
-from trailingedge.model.order_commands import Cancel, Command, Incoming, OrderCommand, Place, Replace
-from trailingedge.model.order_outcomes import Refusal
-from trailingedge.reconciliation.exit_history import PastExit
+from trailingedge.model.order_commands import Cancel, ExecutionCommand, OrderCommand, OrderInput, Place, Replace
+from trailingedge.model.order_outcomes import RejectReason
+from trailingedge.model.pricing import Pricing
+from trailingedge.reconciliation.exit_history import HistoricalExit
 from trailingedge.strategy.decide import Decision
 
 _QUANTITY_PATIENCE_S: Final = 1.0  # a quantity that differs for less is a report on its way
@@ -30,7 +31,7 @@ _TOO_SMALL: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a rest too smal
 
 
 @dataclass(frozen=True, slots=True)
-class ChaseParams:
+class MakerExitParams:
     """How the chaser behaves.
 
     `patience_s`: unanswered for so long is silence. `absent_after_s`: a request older than this can no
@@ -50,12 +51,12 @@ class MakerExit:
     `happened` collects what people should be told.
     """
 
-    def __init__(self, rules: SymbolRules, budget: OrderBudget, params: ChaseParams | None = None) -> None:
+    def __init__(self, rules: SymbolRules, budget: OrderRateBudget, params: MakerExitParams | None = None) -> None:
         self.rules = rules
-        self.happened: list[Happening] = []
+        self.happened: list[OrderEvent] = []
         self._budget = budget
-        self._params = params or ChaseParams()
-        self._letters = Correspondence()
+        self._params = params or MakerExitParams()
+        self._letters = PendingRequests()
         self._settled = True
         self._open_books(0, touched_ms=0)
 
@@ -63,10 +64,10 @@ class MakerExit:
         """Begin with another exit: nothing of the last one is carried over but the time it touched the funds."""
         params = self._params
         self._letters.forget()
-        self._books = Hearing(
+        self._books = OrderUpdateHandler(
             number, self._letters, self.happened, params.patience_s, params.absent_after_s, touched_ms
         )
-        self._complete: Cause | None = None
+        self._complete: ExitEndReason | None = None
         self._differs_since_s: float | None = None
         self._escaped = False
 
@@ -74,7 +75,7 @@ class MakerExit:
         """The rules were read again: a symbol that trades now need not be waited for any longer."""
         self.rules = rules
         if rules.trading:
-            self._books.restraint.forgive(Refusal.NOT_TRADING)
+            self._books.restraint.forgive(RejectReason.NOT_TRADING)
 
     # What others ask -------------------------------------------------------------------------
 
@@ -131,7 +132,7 @@ class MakerExit:
 
     # Coming back -----------------------------------------------------------------------------
 
-    def take_up(self, past: PastExit, now_s: float) -> None:
+    def take_up(self, past: HistoricalExit, now_s: float) -> None:
         """Go on with an exit of an earlier session, whether an order of it is on the book or not."""
         self._open_books(past.number, touched_ms=max(self.touched_ms, past.ended_ms))
         self._books.orders.take_up(past, now_s)
@@ -139,7 +140,7 @@ class MakerExit:
 
     # What came back --------------------------------------------------------------------------
 
-    def hear(self, event: Incoming, now_s: float) -> None:
+    def hear(self, event: OrderInput, now_s: float) -> None:
         """An answer, in time or late, or an execution report. What is not of the exit in hand is ignored."""
         self._books.hear(event, now_s)
 
@@ -151,14 +152,14 @@ class MakerExit:
 
     def toward(
         self,
-        want: Want | None,
+        want: OrderIntent | None,
         top: BookTop | None,
         now_s: float,
         *,
         server_ms: int = 0,
         age_s: float = 0.0,
         settled: bool = True,
-    ) -> list[Command]:
+    ) -> list[ExecutionCommand]:
         """The commands that bring us closer to `want`; none while one is being answered.
 
         `top` is None while market data is not to be trusted. `settled`: the balances, and so
@@ -174,17 +175,17 @@ class MakerExit:
         command = self._next(want, top, now_s, server_ms, age_s)
         return self._remedies() if command is None else [*self._remedies(), command]
 
-    def poise(self, want: Want, decision: Decision, now_s: float, server_ms: int) -> Poise | None:
+    def poise(self, want: OrderIntent, decision: Decision, now_s: float, server_ms: int) -> RequotePlan | None:
         """What to do at another price, where nothing else could stand in its way; None where something might."""
         books, orders, order = self._books, self._books.orders, self._books.orders.order
         if (
             order is None
-            or order.state is not State.WORKING
+            or order.state is not OrderState.WORKING
             or order.order_id is None
             or order.price is None
             or order.part_filled
             or order.side is not want.side
-            or order.client_order_id != str(OwnId(want.kind, want.number))
+            or order.client_order_id != str(ClientOrderId(want.kind, want.number))
             or self._letters.open is not None
             or orders.stray is not None
             or orders.doubtful is not None
@@ -197,27 +198,29 @@ class MakerExit:
         ):
             return None
         memory = decision.memory
-        return Poise(
+        return RequotePlan(
             want,
             decision,
             order.order_id,
             order.client_order_id,
-            Resting(order.price, order.quantity),
+            RestingOrder(order.price, order.quantity),
             books.left_until(now_s),
             self.rules,
-            watches_stop=memory.regime is Regime.BASE and want.kind is not Kind.FLUSH,
+            watches_stop=memory.regime is Regime.BASE and want.kind is not ExitKind.FLUSH,
             quantity=self._quantity(want, order.price) if self._same_at_any_price(want) else None,
         )
 
-    def enter(self, poise: Poise, answer: Answer, top: BookTop, now_s: float, server_ms: int) -> Replace:
+    def enter(
+        self, poise: RequotePlan, answer: PriceAndQuantity, top: BookTop, now_s: float, server_ms: int
+    ) -> Replace:
         """Enter into the books what was sent to move an order. Raises BrokenInvariant where they have no such order."""
         order = self._books.orders.order
-        if order is None or order.order_id != poise.order_id or order.state is not State.WORKING:
+        if order is None or order.order_id != poise.order_id or order.state is not OrderState.WORKING:
             raise BrokenInvariant(f"{answer} was sent to replace order {poise.order_id}, the books have {order!r}")
         price, quantity = answer
         return self._replace(order, poise.order_id, poise.want, price, quantity, top, now_s, server_ms)
 
-    def follow(self, want: Want, top: BookTop, now_s: float) -> Answer | None:
+    def follow(self, want: OrderIntent, top: BookTop, now_s: float) -> PriceAndQuantity | None:
         """Where `toward` would move the order now, if nothing stood in its way; None without one."""
         order = self._books.orders.order
         if order is None:
@@ -227,13 +230,13 @@ class MakerExit:
         fits = self.rules.trading and self.rules.breach(price, quantity) is None
         return (price, quantity) if fits and price != order.price else None
 
-    def _begin(self, want: Want) -> None:
+    def _begin(self, want: OrderIntent) -> None:
         if not self.idle:
             raise BrokenInvariant(f"exit {want.number} is wanted while {self.order!r} is not over")
         self._open_books(want.number, self.touched_ms)
 
     def _next(
-        self, want: Want | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
+        self, want: OrderIntent | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
     ) -> OrderCommand | None:
         orders = self._books.orders
         if orders.stray is not None:
@@ -254,10 +257,10 @@ class MakerExit:
 
     def _question(self, doubtful: Order, now_s: float) -> OrderCommand | None:
         command = self._books.question(doubtful, now_s)
-        return None if command is None else self._letters.send(Request(command, now_s, doubtful))
+        return None if command is None else self._letters.send(PendingRequest(command, now_s, doubtful))
 
     def _place(
-        self, want: Want | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
+        self, want: OrderIntent | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
     ) -> OrderCommand | None:
         """A first order, or the next one where the last is gone. Ends the exit where nothing is left to sell."""
         if want is None or top is None or not self._settled or self._complete is not None:
@@ -277,33 +280,35 @@ class MakerExit:
         if self._held_back(want, breach, now_s):
             return None
         self._escaped = self._escaped or escape
-        own = OwnId(Kind.ESCAPE if escape else want.kind, want.number)
+        own = ClientOrderId(ExitKind.ESCAPE if escape else want.kind, want.number)
         order = Order(str(own), want.side, None if self._pegged(want) and not escape else price, quantity, now_s)
         self._books.orders.begin(order)
         self._budget.spend(server_ms)
         tag = self._letters.new_tag()
         command = Place(tag, order.client_order_id, order.side, order.price, quantity, escape)
-        return self._letters.send(Request(command, now_s, order, top=top))
+        return self._letters.send(PendingRequest(command, now_s, order, top=top))
 
-    def _held_back(self, want: Want, breach: str | None, now_s: float) -> bool:
+    def _held_back(self, want: OrderIntent, breach: str | None, now_s: float) -> bool:
         """What the exchange would refuse is not sent, but told and learned from as if it had been."""
         if breach is None and self.rules.trading:
             return False
-        refusal = Refusal.FILTER if self.rules.trading else Refusal.NOT_TRADING
+        refusal = RejectReason.FILTER if self.rules.trading else RejectReason.NOT_TRADING
         text = f"filter {breach}" if self.rules.trading else f"symbol status {self.rules.status}"
         restraint = self._books.restraint
         restraint.learn(refusal, now_s)
-        self.happened.append(OrderRefused(str(OwnId(want.kind, want.number)), refusal, 0, text, restraint.in_a_row))
+        self.happened.append(
+            OrderRejected(str(ClientOrderId(want.kind, want.number)), refusal, 0, text, restraint.in_a_row)
+        )
         return True
 
-    def _move(self, order: Order, want: Want, top: BookTop, now_s: float, server_ms: int) -> OrderCommand | None:
+    def _move(self, order: Order, want: OrderIntent, top: BookTop, now_s: float, server_ms: int) -> OrderCommand | None:
         """Follow the best price: by cancel-replace, or by cancel alone once part of the order is filled."""
-        if order.state is not State.WORKING or order.order_id is None or order.price is None:
+        if order.state is not OrderState.WORKING or order.order_id is None or order.price is None:
             return None
         target = self._best_price(want, top, order, now_s)
         quantity = self._quantity(want, target)
         current = own_id(order.client_order_id)
-        urgent = want.kind is Kind.FLUSH and (current is None or current.kind is not Kind.FLUSH)
+        urgent = want.kind is ExitKind.FLUSH and (current is None or current.kind is not ExitKind.FLUSH)
         resize = self._differs_for_long(order, quantity, now_s) and not order.part_filled
         if target == order.price and not urgent and not resize:
             return None
@@ -326,7 +331,7 @@ class MakerExit:
         self,
         order: Order,
         order_id: int,
-        want: Want,
+        want: OrderIntent,
         price: Decimal | None,
         quantity: Decimal,
         top: BookTop,
@@ -334,38 +339,44 @@ class MakerExit:
         server_ms: int,
     ) -> Replace:
         """Enter into the books that `order` is to be replaced."""
-        successor = Order(str(OwnId(want.kind, want.number)), want.side, price, quantity, now_s, predecessor=order)
-        order.hear(Heard.CANCEL_ASKED)
+        successor = Order(
+            str(ClientOrderId(want.kind, want.number)), want.side, price, quantity, now_s, predecessor=order
+        )
+        order.hear(OrderTrigger.CANCEL_ASKED)
         self._books.orders.successor = successor
         self._budget.spend(server_ms)
         tag = self._letters.new_tag()
         command = Replace(tag, order_id, successor.client_order_id, want.side, price, quantity)
-        self._letters.send(Request(command, now_s, order, successor, top))
+        self._letters.send(PendingRequest(command, now_s, order, successor, top))
         return command
 
     def _cancel(self, order: Order, now_s: float) -> OrderCommand | None:
-        if order.state is not State.WORKING or order.order_id is None or not self._books.restraint.may_cancel(now_s):
+        if (
+            order.state is not OrderState.WORKING
+            or order.order_id is None
+            or not self._books.restraint.may_cancel(now_s)
+        ):
             return None
-        order.hear(Heard.CANCEL_ASKED)
+        order.hear(OrderTrigger.CANCEL_ASKED)
         command = Cancel(self._letters.new_tag(), order.order_id, order.client_order_id)
-        return self._letters.send(Request(command, now_s, order))
+        return self._letters.send(PendingRequest(command, now_s, order))
 
     # What it takes to decide -----------------------------------------------------------------
 
-    def _best_price(self, want: Want, top: BookTop, order: Order | None, now_s: float) -> Decimal:
+    def _best_price(self, want: OrderIntent, top: BookTop, order: Order | None, now_s: float) -> Decimal:
         own = None
         if order is not None and order.price is not None:
-            own = Resting(order.price, order.quantity)
+            own = RestingOrder(order.price, order.quantity)
         return rest_at(want.pricing, want.side, top, self.rules.tick_size, own, self._books.left(now_s))
 
-    def _pegged(self, want: Want) -> bool:
+    def _pegged(self, want: OrderIntent) -> bool:
         return want.pricing is Pricing.PEG and self.rules.peg_allowed
 
-    def _quantity(self, want: Want, price: Decimal) -> Decimal:
+    def _quantity(self, want: OrderIntent, price: Decimal) -> Decimal:
         """All of it, floored to the step; and no more than the largest notional allows."""
         return self.rules.affordable(want.side, want.funds, price)
 
-    def _same_at_any_price(self, want: Want) -> bool:
+    def _same_at_any_price(self, want: OrderIntent) -> bool:
         return want.side is Side.SELL and self.rules.max_notional is None
 
     def _differs_for_long(self, order: Order, quantity: Decimal, now_s: float) -> bool:
@@ -379,14 +390,18 @@ class MakerExit:
     def _wants_escape(self, age_s: float) -> bool:
         return not self._escaped and 0.0 < self._params.escape_after_s <= age_s
 
-    def _how_it_ended(self) -> Cause:
+    def _how_it_ended(self) -> ExitEndReason:
         base, _ = self._books.orders.filled()
         if base == ZERO:
-            return Cause.VANISHED
-        return Cause.FILLED if self.order is not None and self.order.state is State.FILLED else Cause.DUST
+            return ExitEndReason.VANISHED
+        return (
+            ExitEndReason.FILLED
+            if self.order is not None and self.order.state is OrderState.FILLED
+            else ExitEndReason.DUST
+        )
 
-    def _remedies(self) -> list[Command]:
+    def _remedies(self) -> list[ExecutionCommand]:
         restraint = self._books.restraint
-        remedies: list[Command] = list(restraint.remedies)
+        remedies: list[ExecutionCommand] = list(restraint.remedies)
         restraint.remedies.clear()
         return remedies

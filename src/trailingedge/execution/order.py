@@ -15,7 +15,7 @@ from trailingedge.core.errors import BrokenInvariant
 from trailingedge.model.market import ZERO, ExecutionReport, ExecutionType, OrderRecord, OrderStatus, Side
 
 
-class State(Enum):
+class OrderState(Enum):
     """Where an order is, as far as we know."""
 
     IN_FLIGHT = "in flight"
@@ -33,7 +33,7 @@ class State(Enum):
         return self in FINAL_STATES
 
 
-class Heard(Enum):
+class OrderTrigger(Enum):
     """What can happen to an order, by whichever road we hear of it."""
 
     NEW = "it rests"
@@ -49,77 +49,84 @@ class Heard(Enum):
     RECALLED = "it may have been taken after all"
 
 
-FINAL_STATES: Final = frozenset({State.FILLED, State.CANCELED, State.EXPIRED, State.REFUSED})
+FINAL_STATES: Final = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED, OrderState.REFUSED})
 
-MOVES: Final[Mapping[tuple[State, Heard], State]] = {
-    (State.IN_FLIGHT, Heard.NEW): State.WORKING,
-    (State.IN_FLIGHT, Heard.PART_FILLED): State.WORKING,
-    (State.IN_FLIGHT, Heard.FILLED): State.FILLED,
-    (State.IN_FLIGHT, Heard.CANCELED): State.CANCELED,
-    (State.IN_FLIGHT, Heard.EXPIRED): State.EXPIRED,
-    (State.IN_FLIGHT, Heard.REFUSED): State.REFUSED,
-    (State.IN_FLIGHT, Heard.SILENCE): State.UNKNOWN,
-    (State.WORKING, Heard.NEW): State.WORKING,
-    (State.WORKING, Heard.PART_FILLED): State.WORKING,
-    (State.WORKING, Heard.FILLED): State.FILLED,
+TRANSITIONS: Final[Mapping[tuple[OrderState, OrderTrigger], OrderState]] = {
+    (OrderState.IN_FLIGHT, OrderTrigger.NEW): OrderState.WORKING,
+    (OrderState.IN_FLIGHT, OrderTrigger.PART_FILLED): OrderState.WORKING,
+    (OrderState.IN_FLIGHT, OrderTrigger.FILLED): OrderState.FILLED,
+    (OrderState.IN_FLIGHT, OrderTrigger.CANCELED): OrderState.CANCELED,
+    (OrderState.IN_FLIGHT, OrderTrigger.EXPIRED): OrderState.EXPIRED,
+    (OrderState.IN_FLIGHT, OrderTrigger.REFUSED): OrderState.REFUSED,
+    (OrderState.IN_FLIGHT, OrderTrigger.SILENCE): OrderState.UNKNOWN,
+    (OrderState.WORKING, OrderTrigger.NEW): OrderState.WORKING,
+    (OrderState.WORKING, OrderTrigger.PART_FILLED): OrderState.WORKING,
+    (OrderState.WORKING, OrderTrigger.FILLED): OrderState.FILLED,
     # The operator may cancel our order by hand; we place it anew.
-    (State.WORKING, Heard.CANCELED): State.CANCELED,
-    (State.WORKING, Heard.EXPIRED): State.EXPIRED,
-    (State.WORKING, Heard.CANCEL_ASKED): State.CANCELLING,
+    (OrderState.WORKING, OrderTrigger.CANCELED): OrderState.CANCELED,
+    (OrderState.WORKING, OrderTrigger.EXPIRED): OrderState.EXPIRED,
+    (OrderState.WORKING, OrderTrigger.CANCEL_ASKED): OrderState.CANCELLING,
     # A late "not done" of a cancellation that was given up.
-    (State.WORKING, Heard.CANCEL_NOT_DONE): State.WORKING,
+    (OrderState.WORKING, OrderTrigger.CANCEL_NOT_DONE): OrderState.WORKING,
     # The connection was lost: what happened meanwhile was not heard.
-    (State.WORKING, Heard.SILENCE): State.UNKNOWN,
-    (State.WORKING, Heard.GONE): State.UNKNOWN,
-    (State.CANCELLING, Heard.NEW): State.CANCELLING,
-    (State.CANCELLING, Heard.PART_FILLED): State.CANCELLING,
+    (OrderState.WORKING, OrderTrigger.SILENCE): OrderState.UNKNOWN,
+    (OrderState.WORKING, OrderTrigger.GONE): OrderState.UNKNOWN,
+    (OrderState.CANCELLING, OrderTrigger.NEW): OrderState.CANCELLING,
+    (OrderState.CANCELLING, OrderTrigger.PART_FILLED): OrderState.CANCELLING,
     # The matching engine may fill us before it reads our cancel.
-    (State.CANCELLING, Heard.FILLED): State.FILLED,
-    (State.CANCELLING, Heard.CANCELED): State.CANCELED,
-    (State.CANCELLING, Heard.EXPIRED): State.EXPIRED,
-    (State.CANCELLING, Heard.CANCEL_NOT_DONE): State.WORKING,
+    (OrderState.CANCELLING, OrderTrigger.FILLED): OrderState.FILLED,
+    (OrderState.CANCELLING, OrderTrigger.CANCELED): OrderState.CANCELED,
+    (OrderState.CANCELLING, OrderTrigger.EXPIRED): OrderState.EXPIRED,
+    (OrderState.CANCELLING, OrderTrigger.CANCEL_NOT_DONE): OrderState.WORKING,
     # "Unknown order" says filled or gone, not which.
-    (State.CANCELLING, Heard.GONE): State.UNKNOWN,
-    (State.CANCELLING, Heard.SILENCE): State.UNKNOWN,
-    (State.UNKNOWN, Heard.NEW): State.WORKING,
-    (State.UNKNOWN, Heard.PART_FILLED): State.WORKING,
-    (State.UNKNOWN, Heard.FILLED): State.FILLED,
-    (State.UNKNOWN, Heard.CANCELED): State.CANCELED,
-    (State.UNKNOWN, Heard.EXPIRED): State.EXPIRED,
-    (State.UNKNOWN, Heard.REFUSED): State.REFUSED,
-    (State.UNKNOWN, Heard.CANCEL_NOT_DONE): State.WORKING,
-    (State.UNKNOWN, Heard.GONE): State.UNKNOWN,
-    (State.UNKNOWN, Heard.SILENCE): State.UNKNOWN,
+    (OrderState.CANCELLING, OrderTrigger.GONE): OrderState.UNKNOWN,
+    (OrderState.CANCELLING, OrderTrigger.SILENCE): OrderState.UNKNOWN,
+    (OrderState.UNKNOWN, OrderTrigger.NEW): OrderState.WORKING,
+    (OrderState.UNKNOWN, OrderTrigger.PART_FILLED): OrderState.WORKING,
+    (OrderState.UNKNOWN, OrderTrigger.FILLED): OrderState.FILLED,
+    (OrderState.UNKNOWN, OrderTrigger.CANCELED): OrderState.CANCELED,
+    (OrderState.UNKNOWN, OrderTrigger.EXPIRED): OrderState.EXPIRED,
+    (OrderState.UNKNOWN, OrderTrigger.REFUSED): OrderState.REFUSED,
+    (OrderState.UNKNOWN, OrderTrigger.CANCEL_NOT_DONE): OrderState.WORKING,
+    (OrderState.UNKNOWN, OrderTrigger.GONE): OrderState.UNKNOWN,
+    (OrderState.UNKNOWN, OrderTrigger.SILENCE): OrderState.UNKNOWN,
     # We gave it up as not taken, and it was taken after all: the exchange is right.
-    (State.REFUSED, Heard.NEW): State.WORKING,
-    (State.REFUSED, Heard.PART_FILLED): State.WORKING,
-    (State.REFUSED, Heard.FILLED): State.FILLED,
-    (State.REFUSED, Heard.CANCELED): State.CANCELED,
-    (State.REFUSED, Heard.EXPIRED): State.EXPIRED,
+    (OrderState.REFUSED, OrderTrigger.NEW): OrderState.WORKING,
+    (OrderState.REFUSED, OrderTrigger.PART_FILLED): OrderState.WORKING,
+    (OrderState.REFUSED, OrderTrigger.FILLED): OrderState.FILLED,
+    (OrderState.REFUSED, OrderTrigger.CANCELED): OrderState.CANCELED,
+    (OrderState.REFUSED, OrderTrigger.EXPIRED): OrderState.EXPIRED,
     # The order whose place it wanted was canceled, and not by any later request of ours.
-    (State.REFUSED, Heard.RECALLED): State.UNKNOWN,
+    (OrderState.REFUSED, OrderTrigger.RECALLED): OrderState.UNKNOWN,
 }
 
 # What a final state may hear without minding: the late, the repeated and the lagging.
 _FORGIVEN: Final = frozenset(
-    {Heard.NEW, Heard.PART_FILLED, Heard.REFUSED, Heard.CANCEL_NOT_DONE, Heard.GONE, Heard.SILENCE}
+    {
+        OrderTrigger.NEW,
+        OrderTrigger.PART_FILLED,
+        OrderTrigger.REFUSED,
+        OrderTrigger.CANCEL_NOT_DONE,
+        OrderTrigger.GONE,
+        OrderTrigger.SILENCE,
+    }
 )
 
-_BY_STATUS: Final[Mapping[OrderStatus, Heard]] = {
-    OrderStatus.NEW: Heard.NEW,
-    OrderStatus.PENDING_NEW: Heard.NEW,
-    OrderStatus.PARTIALLY_FILLED: Heard.PART_FILLED,
-    OrderStatus.FILLED: Heard.FILLED,
-    OrderStatus.CANCELED: Heard.CANCELED,
-    OrderStatus.REJECTED: Heard.REFUSED,
-    OrderStatus.EXPIRED: Heard.EXPIRED,
-    OrderStatus.EXPIRED_IN_MATCH: Heard.EXPIRED,
+_BY_STATUS: Final[Mapping[OrderStatus, OrderTrigger]] = {
+    OrderStatus.NEW: OrderTrigger.NEW,
+    OrderStatus.PENDING_NEW: OrderTrigger.NEW,
+    OrderStatus.PARTIALLY_FILLED: OrderTrigger.PART_FILLED,
+    OrderStatus.FILLED: OrderTrigger.FILLED,
+    OrderStatus.CANCELED: OrderTrigger.CANCELED,
+    OrderStatus.REJECTED: OrderTrigger.REFUSED,
+    OrderStatus.EXPIRED: OrderTrigger.EXPIRED,
+    OrderStatus.EXPIRED_IN_MATCH: OrderTrigger.EXPIRED,
 }
 
 
-def next_state(state: State, heard: Heard) -> State:
+def next_state(state: OrderState, heard: OrderTrigger) -> OrderState:
     """Where `heard` leads from `state`. Raises BrokenInvariant for a move that is not in the table."""
-    moved = MOVES.get((state, heard))
+    moved = TRANSITIONS.get((state, heard))
     if moved is not None:
         return moved
     if state.final and (heard in _FORGIVEN or state.name == heard.name):
@@ -171,7 +178,7 @@ class Order:
         self.in_place_of = None if predecessor is None else predecessor.order_id
         self.replaces = None if predecessor is None else predecessor.price
         self.order_id: int | None = None
-        self.state = State.IN_FLIGHT
+        self.state = OrderState.IN_FLIGHT
         self.filled_quantity = ZERO
         self.filled_quote = ZERO
         self.restricted = False  # the exchange knows it as part-filled, though no report said so yet
@@ -206,12 +213,12 @@ class Order:
         """The exchange has told no order id of it."""
         return self.order_id is None
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: OrderTrigger) -> None:
         self.state = next_state(self.state, heard)
 
     def doubt(self, now_s: float) -> None:
         """Nobody says where it is."""
-        self.hear(Heard.SILENCE)
+        self.hear(OrderTrigger.SILENCE)
         self.doubted_s = now_s
 
     def hear_report(self, report: ExecutionReport) -> None:
@@ -219,9 +226,9 @@ class Order:
         self.quantity = report.quantity
         self._know(report.order_id, report.price, report.filled_quantity, report.filled_quote)
         if report.execution_type is ExecutionType.REJECTED:
-            self.hear(Heard.REFUSED)
+            self.hear(OrderTrigger.REFUSED)
         else:
-            self.hear(_BY_STATUS.get(report.status, Heard.SILENCE))
+            self.hear(_BY_STATUS.get(report.status, OrderTrigger.SILENCE))
 
     def hear_record(self, record: OrderRecord) -> None:
         """An answer that describes this order; an ACK tells only that it was taken."""
@@ -229,7 +236,7 @@ class Order:
         if record.quantity > ZERO:
             self.quantity = record.quantity
         self._know(record.order_id, price, record.filled_quantity, record.filled_quote)
-        self.hear(Heard.NEW if record.status is None else _BY_STATUS.get(record.status, Heard.SILENCE))
+        self.hear(OrderTrigger.NEW if record.status is None else _BY_STATUS.get(record.status, OrderTrigger.SILENCE))
 
     def _know(self, order_id: int, price: Decimal, quantity: Decimal, quote: Decimal | None) -> None:
         """Fills only ever grow: a report that comes late does not take one back."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from trailingedge.model.market import Side
-from trailingedge.model.order_outcomes import Refusal
+from trailingedge.model.order_outcomes import RejectReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class OrderFilled:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderWithdrawn:
+class OrderCancelled:
     """The order left the book without being replaced."""
 
     client_order_id: str
@@ -56,11 +56,11 @@ class OrderWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderRefused:
+class OrderRejected:
     """The exchange said no. `again` counts refusals in a row for the same reason, from 1."""
 
     client_order_id: str
-    refusal: Refusal
+    refusal: RejectReason
     code: int
     text: str
     again: int
@@ -76,11 +76,13 @@ class OrderInDoubt:
 
 
 @dataclass(frozen=True, slots=True)
-class StrangerWithOurId:
+class UnknownOrderWithOurId:
     """An order that bears our exit's id and answers no request of ours: somebody else runs on this account."""
 
     client_order_id: str
     order_id: int
 
 
-Happening = OrderPlaced | OrderReplaced | OrderFilled | OrderWithdrawn | OrderRefused | OrderInDoubt | StrangerWithOurId
+OrderEvent = (
+    OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled | OrderRejected | OrderInDoubt | UnknownOrderWithOurId
+)

@@ -32,7 +32,7 @@ class _Window:
         return (self.index + 1) * self.interval_ms
 
 
-class OrderBudget:
+class OrderRateBudget:
     """Counts placements against the ORDERS limits. `reserve_fraction` of each is never used by moves."""
 
     def __init__(self, reserve_fraction: float) -> None:

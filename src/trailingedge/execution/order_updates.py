@@ -9,25 +9,33 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.execution.exit_orders import ExitOrders
-from trailingedge.execution.order import Heard, Order, State
-from trailingedge.execution.order_events import Happening, OrderInDoubt, OrderRefused, StrangerWithOurId
-from trailingedge.execution.pending_requests import Correspondence, Request
-from trailingedge.execution.reject_policy import Restraint
+from trailingedge.execution.order import Order, OrderState, OrderTrigger
+from trailingedge.execution.order_events import OrderEvent, OrderInDoubt, OrderRejected, UnknownOrderWithOurId
+from trailingedge.execution.pending_requests import PendingRequest, PendingRequests
+from trailingedge.execution.reject_policy import RejectBackoff
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import (
-    Answered,
     Cancel,
-    Incoming,
     Listed,
     OrderCommand,
+    OrderInput,
+    OrderReply,
     OrdersListed,
     Place,
     QueryOrder,
     QueryOrdersFrom,
     Reconciled,
-    ReplaceAnswered,
+    ReplaceReply,
 )
-from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
+from trailingedge.model.order_outcomes import (
+    Accepted,
+    NotTried,
+    OrderOutcome,
+    Rejected,
+    RejectReason,
+    ReplaceOutcome,
+    Unanswered,
+)
 from trailingedge.reconciliation.exit_ledger import exit_id
 
 _ASK_AGAIN_S: Final = 1.0
@@ -35,7 +43,7 @@ _REPORT_GRACE_S: Final = 0.5  # "unknown order": its execution report is usually
 _LEFT_PRICE_S: Final = 1.0  # so long may a frame show a price that we have left
 
 
-class Hearing:
+class OrderUpdateHandler:
     """The books of one exit: its orders, the prices they left, what refusals taught, when to ask again.
 
     A request open for `patience_s` is silence. A request older than `absent_after_s` can no longer be
@@ -46,14 +54,14 @@ class Hearing:
     def __init__(
         self,
         number: int,
-        letters: Correspondence,
-        happened: list[Happening],
+        letters: PendingRequests,
+        happened: list[OrderEvent],
         patience_s: float,
         absent_after_s: float,
         touched_ms: int = 0,
     ) -> None:
         self.orders = ExitOrders(number, happened)
-        self.restraint = Restraint()
+        self.restraint = RejectBackoff()
         self.touched_ms = touched_ms
         self.inherits_until_s = float("-inf")  # until then a request of an earlier session may still be carried out
         self._letters = letters
@@ -93,13 +101,13 @@ class Hearing:
 
     # What came back --------------------------------------------------------------------------
 
-    def hear(self, event: Incoming, now_s: float) -> None:
+    def hear(self, event: OrderInput, now_s: float) -> None:
         """An answer, in time or late, or an execution report. What is not of this exit is ignored."""
         if isinstance(event, ExecutionReport):
             self._hear_report(event, now_s)
             return
         if isinstance(event, Reconciled):
-            self.restraint.forgive(Refusal.TIMESTAMP)  # the clock was measured anew, and a logon was taken by it
+            self.restraint.forgive(RejectReason.TIMESTAMP)  # the clock was measured anew, and a logon was taken by it
             self._hear_open(event.open_orders, now_s)
             return
         request, in_time = self._letters.answered(event.tag)
@@ -108,9 +116,9 @@ class Hearing:
         if not in_time and _says_nothing(event):
             return  # we have long lost patience with it ourselves
         match event:
-            case Answered():
+            case OrderReply():
                 self._hear_answer(request, event.outcome, now_s)
-            case ReplaceAnswered():
+            case ReplaceReply():
                 self._hear_replaced(request, event.outcome, now_s)
             case OrdersListed():
                 self._hear_list(request, event.found, now_s)
@@ -128,7 +136,7 @@ class Hearing:
         if request is None or isinstance(request.command, QueryOrder | QueryOrdersFrom):
             return
         for order in (request.order, request.successor):
-            if order is not None and order.state in (State.IN_FLIGHT, State.CANCELLING):
+            if order is not None and order.state in (OrderState.IN_FLIGHT, OrderState.CANCELLING):
                 self._doubt(order, "no answer", now_s)
         self.orders.tidy()
 
@@ -160,10 +168,10 @@ class Hearing:
         if order is None and told.side is not None and now_s < self.inherits_until_s:
             return self.orders.inherit(told, told.side, now_s)
         if order is None and told.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
-            self._happened.append(StrangerWithOurId(told.client_order_id, told.order_id))
+            self._happened.append(UnknownOrderWithOurId(told.client_order_id, told.order_id))
         return order
 
-    def _hear_answer(self, request: Request, outcome: Outcome, now_s: float) -> None:
+    def _hear_answer(self, request: PendingRequest, outcome: OrderOutcome, now_s: float) -> None:
         match request.command:
             case Place():
                 self._hear_placed(request.order, outcome, request.top, now_s)
@@ -172,16 +180,16 @@ class Hearing:
             case _:
                 self._hear_query(request.order, outcome, now_s)
 
-    def _hear_placed(self, order: Order, outcome: Outcome, top: BookTop | None, now_s: float) -> None:
+    def _hear_placed(self, order: Order, outcome: OrderOutcome, top: BookTop | None, now_s: float) -> None:
         match outcome:
-            case Done(record):
+            case Accepted(record):
                 self._hear_record(self.orders.answered(order, record), record, now_s)
                 self.restraint.succeeded()
-            case Refused(refusal=Refusal.DUPLICATE):
+            case Rejected(refusal=RejectReason.DUPLICATE):
                 # An order of this id is open after all: find it before doing anything else.
                 if order.nameless:
                     self._doubt(order, "duplicate client order id", now_s)
-            case Refused():
+            case Rejected():
                 self._hear_not_taken(order)
                 self._learn_from(order, outcome, top, now_s)
             case NotTried():
@@ -196,55 +204,55 @@ class Hearing:
         if order.nameless:
             self.orders.dismiss(order)
 
-    def _hear_canceled(self, request: Request, outcome: Outcome, now_s: float) -> None:
+    def _hear_canceled(self, request: PendingRequest, outcome: OrderOutcome, now_s: float) -> None:
         order = request.order
         match outcome:
-            case Done(record):
+            case Accepted(record):
                 self._hear_record(order, record, now_s)
                 if order.alive:
-                    order.hear(Heard.CANCELED)  # whatever else the answer says of it
+                    order.hear(OrderTrigger.CANCELED)  # whatever else the answer says of it
                 self.orders.moved(order, request.successor)
                 self.restraint.answered()
-            case Refused(refusal=Refusal.UNKNOWN_ORDER):
+            case Rejected(refusal=RejectReason.UNKNOWN_ORDER):
                 order.doubted_s = now_s
-                order.hear(Heard.GONE)
+                order.hear(OrderTrigger.GONE)
                 self._ask_at_s = now_s + _REPORT_GRACE_S
-            case Refused(refusal=Refusal.CANCEL_RESTRICTED):
+            case Rejected(refusal=RejectReason.CANCEL_RESTRICTED):
                 order.restricted = True
-                order.hear(Heard.CANCEL_NOT_DONE)
-            case Refused():
-                order.hear(Heard.CANCEL_NOT_DONE)
+                order.hear(OrderTrigger.CANCEL_NOT_DONE)
+            case Rejected():
+                order.hear(OrderTrigger.CANCEL_NOT_DONE)
                 self.restraint.learn_of_cancel(outcome.refusal, now_s, outcome.retry_at_ms)
                 self._tell_refused(order, outcome)
             case NotTried():
-                order.hear(Heard.CANCEL_NOT_DONE)
+                order.hear(OrderTrigger.CANCEL_NOT_DONE)
             case Unanswered(reason):
                 self.restraint.learn_of_silence(now_s)
                 self._doubt(order, reason, now_s)
 
-    def _hear_replaced(self, request: Request, outcome: ReplaceOutcome, now_s: float) -> None:
+    def _hear_replaced(self, request: PendingRequest, outcome: ReplaceOutcome, now_s: float) -> None:
         """Both halves, the old order first: it was canceled before the new one was tried."""
         self._hear_canceled(request, outcome.cancel, now_s)
         if request.successor is not None:
             self._hear_placed(request.successor, outcome.place, request.top, now_s)
 
-    def _hear_query(self, order: Order, outcome: Outcome, now_s: float) -> None:
+    def _hear_query(self, order: Order, outcome: OrderOutcome, now_s: float) -> None:
         self._ask_at_s = now_s + _ASK_AGAIN_S
         match outcome:
-            case Done(record):
+            case Accepted(record):
                 self._hear_record(self.orders.answered(order, record), record, now_s)
-            case Refused(refusal=Refusal.UNKNOWN_ORDER):
+            case Rejected(refusal=RejectReason.UNKNOWN_ORDER):
                 self._hear_absent(order, now_s)
-            case Refused():
+            case Rejected():
                 self._learn_from(order, outcome, None, now_s)
             case _:
                 pass  # silence again: the question is repeated
 
-    def _hear_list(self, request: Request, found: Listed, now_s: float) -> None:
+    def _hear_list(self, request: PendingRequest, found: Listed, now_s: float) -> None:
         """All orders of our id from some order on: those we know, and perhaps the one that was asked about."""
         self._ask_at_s = now_s + _ASK_AGAIN_S
         asked = request.order
-        if isinstance(found, Refused):
+        if isinstance(found, Rejected):
             self._learn_from(asked, found, None, now_s)
         if not isinstance(found, tuple):
             return
@@ -268,7 +276,7 @@ class Hearing:
 
         Of an order that was once there only the time since we lost sight of it counts.
         """
-        if order.state is not State.UNKNOWN:
+        if order.state is not OrderState.UNKNOWN:
             return
         order.absences += 1
         since_s = order.sent_s if order.nameless else order.doubted_s
@@ -291,26 +299,26 @@ class Hearing:
 
     def _doubt(self, order: Order, reason: str, now_s: float) -> None:
         order.doubt(now_s)
-        if order.state is not State.UNKNOWN:
+        if order.state is not OrderState.UNKNOWN:
             return
         self._ask_at_s = now_s
         if order is not self.orders.successor:  # a replace in doubt is one doubt to people, not two
             self._happened.append(OrderInDoubt(order.client_order_id, order.order_id, reason))
 
-    def _learn_from(self, order: Order, refused: Refused, top: BookTop | None, now_s: float) -> None:
+    def _learn_from(self, order: Order, refused: Rejected, top: BookTop | None, now_s: float) -> None:
         self.restraint.learn(refused.refusal, now_s, top, refused.retry_at_ms)
         self._tell_refused(order, refused)
 
-    def _tell_refused(self, order: Order, refused: Refused) -> None:
+    def _tell_refused(self, order: Order, refused: Rejected) -> None:
         again = self.restraint.in_a_row
-        self._happened.append(OrderRefused(order.client_order_id, refused.refusal, refused.code, refused.text, again))
+        self._happened.append(OrderRejected(order.client_order_id, refused.refusal, refused.code, refused.text, again))
 
 
-def _says_nothing(event: Answered | ReplaceAnswered | OrdersListed) -> bool:
+def _says_nothing(event: OrderReply | ReplaceReply | OrdersListed) -> bool:
     match event:
-        case Answered():
+        case OrderReply():
             return isinstance(event.outcome, Unanswered)
-        case ReplaceAnswered():
+        case ReplaceReply():
             return isinstance(event.outcome.cancel, Unanswered) and isinstance(event.outcome.place, Unanswered)
         case OrdersListed():
             return isinstance(event.found, Unanswered)

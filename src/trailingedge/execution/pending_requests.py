@@ -12,7 +12,7 @@ _KEPT: Final = 64  # beyond this many later requests no answer is expected any m
 
 
 @dataclass(slots=True)
-class Request:
+class PendingRequest:
     """An order command that was sent: the order it is about, the one it would add, the book it was priced by."""
 
     command: OrderCommand
@@ -22,19 +22,19 @@ class Request:
     top: BookTop | None = None
 
 
-class Correspondence:
+class PendingRequests:
     """One request is open at a time; the last few that are not are remembered for late answers."""
 
     def __init__(self) -> None:
-        self.open: Request | None = None
+        self.open: PendingRequest | None = None
         self._tags = 0
-        self._sent: OrderedDict[int, Request] = OrderedDict()
+        self._sent: OrderedDict[int, PendingRequest] = OrderedDict()
 
     def new_tag(self) -> int:
         self._tags += 1
         return self._tags
 
-    def send(self, request: Request) -> OrderCommand:
+    def send(self, request: PendingRequest) -> OrderCommand:
         """`request` is the open one now; its command is to be carried out."""
         self.open = request
         self._sent[request.command.tag] = request
@@ -42,7 +42,7 @@ class Correspondence:
             self._sent.popitem(last=False)
         return request.command
 
-    def answered(self, tag: int) -> tuple[Request | None, bool]:
+    def answered(self, tag: int) -> tuple[PendingRequest | None, bool]:
         """The request of this tag, None if forgotten, and whether it was the open one, which it then ends."""
         request = self._sent.get(tag)
         in_time = request is not None and request is self.open
@@ -50,7 +50,7 @@ class Correspondence:
             self.open = None
         return request, in_time
 
-    def given_up(self, now_s: float, patience_s: float) -> Request | None:
+    def given_up(self, now_s: float, patience_s: float) -> PendingRequest | None:
         """The open request once it has been open for `patience_s`: it is open no more."""
         if self.open is None or now_s - self.open.sent_s < patience_s:
             return None

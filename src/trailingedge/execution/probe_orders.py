@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused
 from trailingedge.model.market import BookTop, OrderRecord, Side, SymbolRules, passive
-from trailingedge.model.order_requests import NewOrder
+from trailingedge.model.order_requests import NewOrderRequest
 
 logger = logging.getLogger(__name__)
 
@@ -23,16 +23,16 @@ _CANCEL_PATIENCE_S: Final = 15.0
 _UNKNOWN_ORDER: Final = -2011
 
 
-class Account(Protocol):
+class ProbeAccount(Protocol):
     """What a deep order needs of the account. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
 
-    async def place(self, order: NewOrder) -> OrderRecord: ...
+    async def place(self, order: NewOrderRequest) -> OrderRecord: ...
 
     async def cancel_order(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
 
 
 @dataclass(frozen=True, slots=True)
-class DeepOrder:
+class ProbeOrder:
     """An order far from the market: the smallest that passes the filters."""
 
     side: Side
@@ -40,7 +40,7 @@ class DeepOrder:
     quantity: Decimal
 
 
-def deep_order(side: Side, top: BookTop, rules: SymbolRules) -> DeepOrder:
+def probe_order(side: Side, top: BookTop, rules: SymbolRules) -> ProbeOrder:
     """A BUY 10 % below the bid or a SELL 10 % above the ask, nearer where the percent-price filter is tighter.
 
     The price rounds away from the market, the quantity up to the first step that passes the filters.
@@ -56,18 +56,18 @@ def deep_order(side: Side, top: BookTop, rules: SymbolRules) -> DeepOrder:
         bounds += [] if rules.max_price is None else [rules.max_price - rules.tick_size]
         price = passive(min(bounds), Side.SELL, rules.tick_size)
     steps = (max(rules.min_quantity, rules.min_notional / price) / rules.step_size).to_integral_value(ROUND_CEILING)
-    return DeepOrder(side, price, max(steps, Decimal(1)) * rules.step_size)
+    return ProbeOrder(side, price, max(steps, Decimal(1)) * rules.step_size)
 
 
 @dataclass(slots=True)
 class _Open:
     """A deep order that is, or might be, on the book. From `sure_from_s` on, "unknown order" means gone."""
 
-    order: DeepOrder
+    order: ProbeOrder
     sure_from_s: float
 
 
-class DeepOrders:
+class ProbeOrders:
     """Rests them one at a time. `told` is given a line of progress: ("placed" | "cancelled", client order id, order).
 
     An unanswered placement may still be carried out until `absent_after_s` have passed, which is its
@@ -75,7 +75,11 @@ class DeepOrders:
     """
 
     def __init__(
-        self, account: Account, clock: Clock, told: Callable[[str, str, DeepOrder], None], absent_after_s: float = 6.0
+        self,
+        account: ProbeAccount,
+        clock: Clock,
+        told: Callable[[str, str, ProbeOrder], None],
+        absent_after_s: float = 6.0,
     ) -> None:
         self._account = account
         self._clock = clock
@@ -84,7 +88,7 @@ class DeepOrders:
         self._open: dict[str, _Open] = {}
 
     @property
-    def left(self) -> Mapping[str, DeepOrder]:
+    def left(self) -> Mapping[str, ProbeOrder]:
         """By client order id, the orders that are not known to be gone."""
         return {client_order_id: open_.order for client_order_id, open_ in self._open.items()}
 
@@ -94,7 +98,7 @@ class DeepOrders:
             await self._cancel(client_order_id)
 
     async def rest(
-        self, client_order_id: str, order: DeepOrder, meanwhile: Callable[[], Awaitable[None]] | None = None
+        self, client_order_id: str, order: ProbeOrder, meanwhile: Callable[[], Awaitable[None]] | None = None
     ) -> RequestRefused | None:
         """Place `order`, wait for `meanwhile`, cancel; the refusal where the exchange did not take it.
 
@@ -104,7 +108,7 @@ class DeepOrders:
         # Noted before it is sent: whatever interrupts us, somebody knows what to look for.
         self._open[client_order_id] = _Open(order, sent_s + self._absent_after_s)
         try:
-            await self._account.place(NewOrder(client_order_id, order.side, order.quantity, order.price))
+            await self._account.place(NewOrderRequest(client_order_id, order.side, order.quantity, order.price))
         except RequestRefused as refused:
             del self._open[client_order_id]
             # Usual where there are no funds for this side: the other one is tried next.

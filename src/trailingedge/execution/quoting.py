@@ -10,16 +10,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.model.intent import Pricing, Want
+from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import BookTop, Side, SymbolRules, passive
 from trailingedge.model.order_commands import Replace
-from trailingedge.model.order_requests import NewOrder
+from trailingedge.model.order_requests import NewOrderRequest
+from trailingedge.model.pricing import Pricing
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.hard_stop import breached
 
 
 @dataclass(frozen=True, slots=True)
-class Resting:
+class RestingOrder:
     """An order of ours on the book, with its quantity as placed: a frame may be older than a fill."""
 
     price: Decimal
@@ -27,7 +28,12 @@ class Resting:
 
 
 def rest_at(
-    pricing: Pricing, side: Side, top: BookTop, tick_size: Decimal, own: Resting | None, left: Collection[Decimal] = ()
+    pricing: Pricing,
+    side: Side,
+    top: BookTop,
+    tick_size: Decimal,
+    own: RestingOrder | None,
+    left: Collection[Decimal] = (),
 ) -> Decimal:
     """The price at which a `side` order should rest: on the tick, and never taking.
 
@@ -68,34 +74,34 @@ def _rests(price: Decimal, side: Side, other_side: Decimal) -> bool:
     return price < other_side if side is Side.BUY else price > other_side
 
 
-Answer = tuple[Decimal, Decimal]
+PriceAndQuantity = tuple[Decimal, Decimal]
 """Price and quantity that an order is to move to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Poise:
+class RequotePlan:
     """An order that rests, and everything that decides where it would rest at another price.
 
     `left` are prices that orders of ours had, and until when a frame may show them. `watches_stop`: a price at
     which the hard stop would begin to be confirmed is not for us to answer.
     """
 
-    want: Want
+    want: OrderIntent
     decision: Decision
     order_id: int
     client_order_id: str
-    own: Resting
+    own: RestingOrder
     left: tuple[tuple[Decimal, float], ...]
     rules: SymbolRules
     watches_stop: bool
     quantity: Decimal | None  # where it is the same at any price
 
     @property
-    def like(self) -> NewOrder:
+    def like(self) -> NewOrderRequest:
         """The order that is to take the place of this one, but for its price and quantity."""
-        return NewOrder(self.client_order_id, self.want.side, self.own.quantity, self.own.price)
+        return NewOrderRequest(self.client_order_id, self.want.side, self.own.quantity, self.own.price)
 
-    def answer(self, top: BookTop, now_s: float) -> Answer | None:
+    def answer(self, top: BookTop, now_s: float) -> PriceAndQuantity | None:
         """Price and quantity that the order is to move to; None where it stays, or where it takes a beat to tell."""
         if self.watches_stop and breached(float(top.bid), self.decision.memory.anchor, self.decision.stop_distance):
             return None
@@ -115,10 +121,10 @@ class Poise:
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class SentRequote:
     """An answer that was sent and is in the books, and what they would have answered themselves."""
 
     command: Replace
     decision: Decision
-    answer: Answer
-    expected: Answer | None
+    answer: PriceAndQuantity
+    expected: PriceAndQuantity | None

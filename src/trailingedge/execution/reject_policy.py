@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from trailingedge.model.market import BookTop
-from trailingedge.model.order_commands import Remedy
-from trailingedge.model.order_outcomes import Refusal
+from trailingedge.model.order_commands import Refresh
+from trailingedge.model.order_outcomes import RejectReason
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class BackoffRule:
     """After a refusal: wait `pause_s`, twice as long for each one in a row, at most `longest_s`.
 
     `silence`: send nothing at all meanwhile, not only no placement. `fresh_price`: the wait ends
@@ -19,7 +19,7 @@ class Lesson:
 
     pause_s: float
     longest_s: float
-    remedy: Remedy | None = None
+    remedy: Refresh | None = None
     silence: bool = False
     fresh_price: bool = False
 
@@ -33,31 +33,31 @@ class Lesson:
 _LONGEST_S: Final = 8.0
 _SILENCE_S: Final = 0.25
 
-LESSONS: Final[Mapping[Refusal, Lesson]] = {
-    Refusal.WOULD_TAKE: Lesson(0.1, 2.0, fresh_price=True),
-    Refusal.INSUFFICIENT_BALANCE: Lesson(1.0, _LONGEST_S, Remedy.BALANCES),
-    Refusal.DUPLICATE: Lesson(0.0, 5.0),
-    Refusal.UNKNOWN_ORDER: Lesson(0.5, 5.0),
-    Refusal.CANCEL_RESTRICTED: Lesson(0.0, 1.0),
-    Refusal.FILTER: Lesson(1.0, _LONGEST_S, Remedy.RULES),
-    Refusal.TOO_MANY_ORDERS: Lesson(2.0, _LONGEST_S),
-    Refusal.RATE_LIMITED: Lesson(5.0, 120.0, silence=True),
-    Refusal.TIMESTAMP: Lesson(0.5, 10.0, Remedy.CLOCK),
-    Refusal.NOT_TRADING: Lesson(5.0, 60.0, Remedy.RULES),
-    Refusal.BUSY: Lesson(0.5, 5.0),
-    Refusal.UNAUTHORIZED: Lesson(2.0, _LONGEST_S),
-    Refusal.BAD_REQUEST: Lesson(2.0, _LONGEST_S, Remedy.RULES),
-    Refusal.OTHER: Lesson(1.0, _LONGEST_S),
+BACKOFF_RULES: Final[Mapping[RejectReason, BackoffRule]] = {
+    RejectReason.WOULD_TAKE: BackoffRule(0.1, 2.0, fresh_price=True),
+    RejectReason.INSUFFICIENT_BALANCE: BackoffRule(1.0, _LONGEST_S, Refresh.BALANCES),
+    RejectReason.DUPLICATE: BackoffRule(0.0, 5.0),
+    RejectReason.UNKNOWN_ORDER: BackoffRule(0.5, 5.0),
+    RejectReason.CANCEL_RESTRICTED: BackoffRule(0.0, 1.0),
+    RejectReason.FILTER: BackoffRule(1.0, _LONGEST_S, Refresh.RULES),
+    RejectReason.TOO_MANY_ORDERS: BackoffRule(2.0, _LONGEST_S),
+    RejectReason.RATE_LIMITED: BackoffRule(5.0, 120.0, silence=True),
+    RejectReason.TIMESTAMP: BackoffRule(0.5, 10.0, Refresh.CLOCK),
+    RejectReason.NOT_TRADING: BackoffRule(5.0, 60.0, Refresh.RULES),
+    RejectReason.BUSY: BackoffRule(0.5, 5.0),
+    RejectReason.UNAUTHORIZED: BackoffRule(2.0, _LONGEST_S),
+    RejectReason.BAD_REQUEST: BackoffRule(2.0, _LONGEST_S, Refresh.RULES),
+    RejectReason.OTHER: BackoffRule(1.0, _LONGEST_S),
 }
 
 
-class Restraint:
+class RejectBackoff:
     """What past refusals forbid for now. Times are monotonic seconds, but `retry_at_ms` is the exchange's."""
 
     def __init__(self) -> None:
         self.in_a_row = 0
-        self.remedies: list[Remedy] = []
-        self._reason: Refusal | None = None
+        self.remedies: list[Refresh] = []
+        self._reason: RejectReason | None = None
         self._misled_by: BookTop | None = None
         self._move_from_s = float("-inf")
         self._cancel_from_s = float("-inf")
@@ -66,11 +66,13 @@ class Restraint:
         self._again_from_s = float("-inf")
         self._speak_from_ms = 0
 
-    def learn(self, refusal: Refusal, now_s: float, top: BookTop | None = None, retry_at_ms: int | None = None) -> None:
+    def learn(
+        self, refusal: RejectReason, now_s: float, top: BookTop | None = None, retry_at_ms: int | None = None
+    ) -> None:
         """A placement was refused; `top` is the book it was priced by."""
         self.in_a_row = self.in_a_row + 1 if refusal is self._reason else 1
         self._reason = refusal
-        lesson = LESSONS[refusal]
+        lesson = BACKOFF_RULES[refusal]
         wait_s = lesson.wait_s(self.in_a_row)
         self._move_from_s = now_s + wait_s
         self._misled_by = top if lesson.fresh_price else None
@@ -81,7 +83,7 @@ class Restraint:
         if lesson.remedy is not None:
             self.remedies.append(lesson.remedy)
 
-    def learn_of_cancel(self, refusal: Refusal, now_s: float, retry_at_ms: int | None = None) -> None:
+    def learn_of_cancel(self, refusal: RejectReason, now_s: float, retry_at_ms: int | None = None) -> None:
         """A cancellation was refused for a reason that says nothing of the order."""
         self.learn(refusal, now_s, None, retry_at_ms)
         self._cancel_from_s = self._move_from_s
@@ -106,7 +108,7 @@ class Restraint:
         self._misled_by = None
         self._move_from_s = float("-inf")
 
-    def forgive(self, refusal: Refusal) -> None:
+    def forgive(self, refusal: RejectReason) -> None:
         """The reason for this refusal is known to be gone: nothing that was learned from it holds any more."""
         if self._reason is refusal:
             self.succeeded()

@@ -1,7 +1,7 @@
 """Something that should be there and is not: worth a word when it lasts, and another when it is over."""
 
 
-class Outage:
+class Staleness:
     """Tells once that it has lasted `patience_s`, and once that it is over. Shorter ones are nobody's concern."""
 
     def __init__(self, patience_s: float) -> None:

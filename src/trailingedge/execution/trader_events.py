@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trailingedge.execution.order_events import Happening
-from trailingedge.model.intent import Kind
+from trailingedge.execution.order_events import OrderEvent
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Side
-from trailingedge.reconciliation.exit_history import PastExit
+from trailingedge.reconciliation.exit_history import HistoricalExit
 from trailingedge.risk.balance_audit import BalanceMoved
-from trailingedge.risk.circuit_breakers import BreakerNews
-from trailingedge.strategy.signals import Event
+from trailingedge.risk.circuit_breakers import BreakerEvent
+from trailingedge.strategy.signals import StrategySignal
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class AccountBack:
 class ExitAged:
     """An exit takes long. `slippage_frac` is what it has lost so far against the mid price at its trigger."""
 
-    kind: Kind
+    kind: ExitKind
     side: Side
     age_s: float
     slippage_frac: float | None
@@ -55,19 +55,19 @@ class ExitAged:
 class LateOrder:
     """An order of the last session reached the book after our start: we go on with it, or take it away."""
 
-    past: PastExit
+    past: HistoricalExit
     adopted: bool
 
 
-News = (
-    Event
-    | Happening
+TraderEvent = (
+    StrategySignal
+    | OrderEvent
     | MarketStale
     | MarketFresh
     | AccountLost
     | AccountBack
     | ExitAged
     | LateOrder
-    | BreakerNews
+    | BreakerEvent
     | BalanceMoved
 )

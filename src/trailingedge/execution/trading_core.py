@@ -11,11 +11,11 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.core.errors import BrokenInvariant
-from trailingedge.execution.balance_sync import Settlement
+from trailingedge.execution.balance_sync import BalanceSync
 from trailingedge.execution.maker_exit import MakerExit
-from trailingedge.execution.order_events import StrangerWithOurId
-from trailingedge.execution.quoting import Answer, Entered, Poise
-from trailingedge.execution.staleness import Outage
+from trailingedge.execution.order_events import UnknownOrderWithOurId
+from trailingedge.execution.quoting import PriceAndQuantity, RequotePlan, SentRequote
+from trailingedge.execution.staleness import Staleness
 from trailingedge.execution.trader_events import (
     AccountBack,
     AccountLost,
@@ -23,22 +23,21 @@ from trailingedge.execution.trader_events import (
     LateOrder,
     MarketFresh,
     MarketStale,
-    News,
+    TraderEvent,
 )
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.client_order_ids import is_own
-from trailingedge.model.intent import Cause, ExitProgress, Kind, Want
+from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, Balance, BookTop, ExecutionReport, ExecutionType, Kline, Side, SymbolRules
-from trailingedge.model.market_state import View
-from trailingedge.model.order_commands import Command, Incoming, Remedy
-from trailingedge.reconciliation.exit_history import History, PastExit, is_open
-from trailingedge.risk.duplicate_instance import LateOrders, late_exits
-from trailingedge.risk.risk_engine import Guards
+from trailingedge.model.market_state import StateView
+from trailingedge.model.order_commands import ExecutionCommand, OrderInput, Refresh
+from trailingedge.reconciliation.exit_history import ExitHistory, HistoricalExit, is_open
+from trailingedge.risk.duplicate_instance import OrphanOrders, late_exits
+from trailingedge.risk.risk_engine import RiskEngine
 from trailingedge.strategy.decide import Decision, decide
-from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, Params
-from trailingedge.strategy.inputs import Command as OperatorCommand
+from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, StrategyCommand, StrategyParams
 from trailingedge.strategy.regime import tradable
-from trailingedge.strategy.state import Exit, Memory
+from trailingedge.strategy.state import ActiveExit, StrategyState
 
 _SETTLE_PATIENCE_S: Final = 1.0  # the balances follow a fill at once; later than this they are asked for
 _OUTSIDE_FILL_MS: Final = 10_000  # a foreign fill older than this did not make the change just seen
@@ -47,7 +46,7 @@ _FUTILE_S: Final = 60.0  # how long a buy that came to nothing is not tried agai
 
 
 @dataclass(frozen=True, slots=True)
-class TraderParams:
+class TradingParams:
     """What the trader itself needs to know; the strategy and the chaser have their own."""
 
     stale_after_s: float = 10.0
@@ -57,43 +56,43 @@ class TraderParams:
     reserve_quote: Decimal = ZERO
 
 
-class Trader:
+class TradingCore:
     """One beat after another. `news` collects what changed, for whoever tells people."""
 
     def __init__(
         self,
-        strategy: Params,
-        params: TraderParams,
+        strategy: StrategyParams,
+        params: TradingParams,
         chase: MakerExit,
         channel: DonchianChannel,
-        guards: Guards,
+        guards: RiskEngine,
         base_asset: str,
         quote_asset: str,
         paused: bool = False,
     ) -> None:
-        self.memory = Memory()
+        self.memory = StrategyState()
         self.decision: Decision | None = None
         self.chase = chase
         self.guards = guards
         self.paused = paused
         self.halted = False
-        self.news: list[News] = []
-        self.inbox: deque[Incoming] = deque()
-        self.instructions: deque[OperatorCommand] = deque()
-        self.settlement = Settlement()
-        self.poise: Poise | None = None  # while nothing but a price has changed since the last beat
-        self._late = LateOrders()
+        self.news: list[TraderEvent] = []
+        self.inbox: deque[OrderInput] = deque()
+        self.instructions: deque[StrategyCommand] = deque()
+        self.settlement = BalanceSync()
+        self.poise: RequotePlan | None = None  # while nothing but a price has changed since the last beat
+        self._late = OrphanOrders()
         self.noting: Callable[[float], bool] = lambda _: False  # whether a note has some of the funds locked
         self._strategy = strategy
         self._params = params
         self._channel = channel
         self._base_asset = base_asset
         self._quote_asset = quote_asset
-        self._want: Want | None = None
+        self._want: OrderIntent | None = None
         self._closes: list[ClosedKline] = []  # not decided upon yet
-        self._market = Outage(params.stale_after_s)
+        self._market = Staleness(params.stale_after_s)
         self._market_heard_s = float("-inf")
-        self._account = Outage(_ACCOUNT_PATIENCE_S)
+        self._account = Staleness(_ACCOUNT_PATIENCE_S)
         self._unsettled_since_s: float | None = None
         self._outside: tuple[int, Decimal] | None = None
         self._command_seen: tuple[int, float] = (0, 0.0)  # number of a manual exit, and when we first saw it
@@ -101,7 +100,7 @@ class Trader:
         self._aged = 0
 
     @property
-    def want(self) -> Want | None:
+    def want(self) -> OrderIntent | None:
         """What the strategy asked for in the last beat."""
         return self._want
 
@@ -129,7 +128,9 @@ class Trader:
         judged = decision is not None and decision.u is not None and bool(self.memory.funded)
         return judged and not self.halted and self.memory.exit is None and self.chase.idle and not self.restless
 
-    def restore(self, memory: Memory, in_hand: PastExit | None, now_s: float, history: History | None = None) -> None:
+    def restore(
+        self, memory: StrategyState, in_hand: HistoricalExit | None, now_s: float, history: ExitHistory | None = None
+    ) -> None:
         """Go on where an earlier session was, of which `history` tells; before the first beat."""
         self.memory = memory
         if history is not None:
@@ -163,7 +164,7 @@ class Trader:
             step_size=rules.step_size,
         )
 
-    def beat(self, view: View, server_ms: int) -> list[Command]:
+    def beat(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
         """Hear what came in, decide, and return what must be sent.
 
         Raises BrokenInvariant; what was not heard or decided upon then waits for the next beat.
@@ -203,7 +204,7 @@ class Trader:
         moved = self.guards.look(view, settled=settled)
         if moved:
             self.news += moved
-            commands.append(Remedy.BALANCES)
+            commands.append(Refresh.BALANCES)
         if view.account_proven and not self._late.any_on(self.guards.invariants.orders.open):
             commands += self.chase.toward(
                 step.want, top, view.now_s, server_ms=server_ms, age_s=self.exit_age_s(view.market_ms), settled=settled
@@ -223,7 +224,7 @@ class Trader:
         """Something other than a price has changed, or is about to: only a beat can tell what follows."""
         self.poise = None
 
-    def enter(self, answer: Answer, top: BookTop, now_s: float, server_ms: int) -> Entered:
+    def enter(self, answer: PriceAndQuantity, top: BookTop, now_s: float, server_ms: int) -> SentRequote:
         """Enter into the books that `poise` has answered `top`, whatever they think of it: it has been sent.
 
         The poise is gone with that. Raises BrokenInvariant where the books cannot hold it.
@@ -233,9 +234,9 @@ class Trader:
             raise BrokenInvariant(f"an answer without a poise: {answer}")
         expected = self.chase.follow(poise.want, top, now_s)
         command = self.chase.enter(poise, answer, top, now_s, server_ms)
-        return Entered(command, poise.decision, answer, expected)
+        return SentRequote(command, poise.decision, answer, expected)
 
-    def agree(self, entered: Entered, top: BookTop, now_s: float) -> None:
+    def agree(self, entered: SentRequote, top: BookTop, now_s: float) -> None:
         """A beat would have sent the same. It has to follow all the same, for there is more to think.
 
         Raises BrokenInvariant where the books come to another answer, or a rule is broken.
@@ -244,7 +245,7 @@ class Trader:
             raise BrokenInvariant(f"a reaction sent {entered.answer}, the books say {entered.expected}")
         self.guards.invariants.approve_reaction(entered.command, top, now_s, entered.decision, self.rules)
 
-    def wind_down(self, view: View, server_ms: int) -> list[Command]:
+    def wind_down(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
         """Instead of a beat, at the end: decide nothing any more, only withdraw what is on the book."""
         self.poise = None
         self.guards.instances.tick(server_ms)
@@ -260,7 +261,7 @@ class Trader:
         self.paused = self.halted = False
         self.guards.resume()
 
-    def holdings(self, view: View) -> Holdings:
+    def holdings(self, view: StateView) -> Holdings:
         """What may be traded: free, and locked by our own orders, less the reserve."""
         return Holdings(
             base=self._held(view, self._base_asset, Side.SELL, self._params.reserve_base),
@@ -279,7 +280,7 @@ class Trader:
 
     # -----------------------------------------------------------------------------------------
 
-    def _take_up(self, past: PastExit, now_s: float) -> None:
+    def _take_up(self, past: HistoricalExit, now_s: float) -> None:
         self.chase.take_up(past, now_s)
         self.guards.instances.own(past.number)
 
@@ -299,25 +300,25 @@ class Trader:
             if resting or adopted:
                 self.news.append(LateOrder(past, adopted))
 
-    def _adopt(self, late: PastExit, now_s: float) -> bool:
+    def _adopt(self, late: HistoricalExit, now_s: float) -> bool:
         """Go on with an exit of an earlier session; False where it does not fit."""
         if self.memory.exit is not None or self.memory.regime is not late.leaves or not self.chase.idle:
             return False
-        held = Exit(late.kind, late.side, late.number, late.began_ms)
+        held = ActiveExit(late.kind, late.side, late.number, late.began_ms)
         self.memory = replace(self.memory, exit=held, last_number=max(self.memory.last_number, late.number))
         self._take_up(late, now_s)
         return True
 
     def _collect_news(self) -> None:
         for happening in self.chase.happened:
-            if isinstance(happening, StrangerWithOurId):
+            if isinstance(happening, UnknownOrderWithOurId):
                 self.guards.usurp(happening.client_order_id, happening.order_id)
         self.news += self.chase.happened
         self.chase.happened.clear()
         self.news += self.guards.breakers.news
         self.guards.breakers.news.clear()
 
-    def _hear(self, told: Incoming, now_s: float) -> None:
+    def _hear(self, told: OrderInput, now_s: float) -> None:
         for event in self.guards.instances.sift(told):
             self.guards.hear(event, busy=self.memory.exit is not None)
             if (
@@ -328,7 +329,7 @@ class Trader:
                 self._outside = (event.time_ms, event.last_price)
             self.chase.hear(event, now_s)
 
-    def _trusted_top(self, view: View) -> BookTop | None:
+    def _trusted_top(self, view: StateView) -> BookTop | None:
         """The book, unless it is too old or the account is unproven. Tells once of each loss and return."""
         self._market_heard_s = max(self._market_heard_s, view.now_s - view.top_age_s)
         fresh = view.top is not None and view.top_age_s < self._params.stale_after_s
@@ -342,11 +343,11 @@ class Trader:
             self._tell(AccountLost, self._account.go_on(view.now_s))
         return view.top if fresh and view.account_proven else None
 
-    def _tell(self, news: Callable[[float], News], lasted_s: float | None) -> None:
+    def _tell(self, news: Callable[[float], TraderEvent], lasted_s: float | None) -> None:
         if lasted_s is not None:
             self.news.append(news(lasted_s))
 
-    def _settle(self, view: View) -> tuple[bool, list[Command]]:
+    def _settle(self, view: StateView) -> tuple[bool, list[ExecutionCommand]]:
         """Whether the balances account for every change of ours, and a request for them when they are late."""
         if self.noting(view.now_s):
             return False, []
@@ -359,7 +360,7 @@ class Trader:
             self._unsettled_since_s = view.now_s
         return False, self._ask_for_balances(view)
 
-    def _ask_for_balances(self, view: View) -> list[Command]:
+    def _ask_for_balances(self, view: StateView) -> list[ExecutionCommand]:
         """Once a second, and the first time a second after they were missed."""
         if self._unsettled_since_s is None:
             self._unsettled_since_s = view.now_s
@@ -367,9 +368,9 @@ class Trader:
         if not view.account_proven or view.now_s - self._unsettled_since_s < _SETTLE_PATIENCE_S:
             return []
         self._unsettled_since_s = view.now_s
-        return [Remedy.BALANCES]
+        return [Refresh.BALANCES]
 
-    def _held(self, view: View, asset: str, side: Side, reserve: Decimal) -> Decimal:
+    def _held(self, view: StateView, asset: str, side: Side, reserve: Decimal) -> Decimal:
         balance = view.balances.get(asset) or Balance(asset, ZERO)
         most = self.chase.most_locked(side)
         own_locked = balance.locked if most is None else min(balance.locked, most)
@@ -381,7 +382,7 @@ class Trader:
     def _expired(self, progress: ExitProgress | None, now_s: float) -> bool:
         """A command of the operator's whose first order could not rest in time."""
         held = self.memory.exit
-        if held is None or held.kind is not Kind.MANUAL:
+        if held is None or held.kind is not ExitKind.MANUAL:
             return False
         if self._command_seen[0] != held.number:
             self._command_seen = (held.number, now_s)
@@ -389,15 +390,15 @@ class Trader:
             return False
         return now_s - self._command_seen[1] >= self._params.manual_exit_ttl_s
 
-    def _note_futility(self, progress: ExitProgress | None, view: View) -> None:
+    def _note_futility(self, progress: ExitProgress | None, view: StateView) -> None:
         """Funds at the edge of the least notional are too little one tick below the ask: not every beat anew."""
         held = self.memory.exit
         if held is None or held.side is Side.SELL or progress is None or progress.number != held.number:
             return
-        if progress.complete is Cause.VANISHED:
+        if progress.complete is ExitEndReason.VANISHED:
             self._futile = (self.holdings(view).quote, view.now_s + _FUTILE_S)
 
-    def _buying_is_futile(self, view: View) -> bool:
+    def _buying_is_futile(self, view: StateView) -> bool:
         funds, until_s = self._futile
         return view.now_s < until_s and self.holdings(view).quote == funds
 
@@ -406,7 +407,7 @@ class Trader:
             return None
         return self._outside[1]
 
-    def _watch_age(self, view: View, top: BookTop | None, progress: ExitProgress | None) -> None:
+    def _watch_age(self, view: StateView, top: BookTop | None, progress: ExitProgress | None) -> None:
         """Tell once of an exit that takes long."""
         held = self.memory.exit
         if held is None or held.number == self._aged:

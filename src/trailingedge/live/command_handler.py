@@ -6,23 +6,26 @@ from collections.abc import Callable
 from typing import Final
 
 from trailingedge.console.hotkeys import HELP
-from trailingedge.execution.trader_events import News
-from trailingedge.live.node_services import Desk
-from trailingedge.model.intent import Cause, Kind
-from trailingedge.model.operator_commands import Answer, Instruction
+from trailingedge.execution.trader_events import TraderEvent
+from trailingedge.live.node_services import NodeServices
+from trailingedge.model.intent import ExitEndReason, ExitKind
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications import messages, risk_messages
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.signals import CommandRefused, ExitArmed, ExitEnding, ExitRelabelled
 
-Tell = Callable[[Answer], None]
+ReplyCallback = Callable[[CommandResult], None]
 
 _MOST_WAITING: Final = 100
 _A_BEAT: Final = 4
-_FOR_THE_STRATEGY: Final = {Instruction.FLIP: Command.FLIP, Instruction.WITHDRAW: Command.WITHDRAW}
+_FOR_THE_STRATEGY: Final = {
+    OperatorCommand.FLIP: StrategyCommand.FLIP,
+    OperatorCommand.WITHDRAW: StrategyCommand.WITHDRAW,
+}
 
 
-class Helm:
+class CommandHandler:
     """Carries instructions out. `stop` ends the session, `resync` has everything read again after a halt."""
 
     def __init__(
@@ -35,19 +38,21 @@ class Helm:
         reconnects: Callable[[], int],
     ) -> None:
         self.paused = paused
-        self.desk: Desk | None = None
+        self.desk: NodeServices | None = None
         self.ready = False
         self._alerts = alerts
         self._stop = stop
         self._resync = resync
         self._reconnects = reconnects
-        self._waiting: deque[tuple[Instruction, Tell]] = deque()
-        self._passed_on: deque[tuple[Command, Tell]] = deque()  # the strategy has these and has not answered
+        self._waiting: deque[tuple[OperatorCommand, ReplyCallback]] = deque()
+        self._passed_on: deque[tuple[StrategyCommand, ReplyCallback]] = (
+            deque()
+        )  # the strategy has these and has not answered
 
-    def obey(self, instruction: Instruction, tell: Tell = lambda _: None) -> None:
+    def obey(self, instruction: OperatorCommand, tell: ReplyCallback = lambda _: None) -> None:
         """Carry out `instruction`: in the next beat, or at once while there is none yet. `tell` hears once of it."""
         if len(self._waiting) >= _MOST_WAITING:
-            tell(Answer("too much was asked for at once", done=False))
+            tell(CommandResult("too much was asked for at once", done=False))
             return
         self._waiting.append((instruction, tell))
         if not self.ready:
@@ -62,19 +67,21 @@ class Helm:
                 tell(answer)
         return bool(self._waiting)
 
-    def hear(self, news: News) -> None:
+    def hear(self, news: TraderEvent) -> None:
         """What the strategy made of a command."""
         match news:
-            case ExitArmed(kind=Kind.MANUAL) if self.desk is not None:
+            case ExitArmed(kind=ExitKind.MANUAL) if self.desk is not None:
                 text = messages.manual_flip(self.desk.rules, news.side, news.price, self.desk.flip_patience_s)
-                self._settle(Command.FLIP, Answer(text))
+                self._settle(StrategyCommand.FLIP, CommandResult(text))
             case ExitRelabelled():
-                self._settle(Command.FLIP, Answer(messages.relabelled(news.previous)))
-            case ExitEnding(cause=Cause.WITHDRAWN):
-                self._settle(Command.WITHDRAW, Answer(messages.exit_ending(news.kind, news.cause)))
+                self._settle(StrategyCommand.FLIP, CommandResult(messages.relabelled(news.previous)))
+            case ExitEnding(cause=ExitEndReason.WITHDRAWN):
+                self._settle(StrategyCommand.WITHDRAW, CommandResult(messages.exit_ending(news.kind, news.cause)))
             case CommandRefused():
                 reason = news.reason if self.desk is None else self.desk.refusal_reason(news.reason)
-                self._settle(news.command, Answer(messages.command_refused(news.command.value, reason), done=False))
+                self._settle(
+                    news.command, CommandResult(messages.command_refused(news.command.value, reason), done=False)
+                )
             case _:
                 pass
 
@@ -84,52 +91,52 @@ class Helm:
             return
         while self._passed_on:
             command, tell = self._passed_on.popleft()
-            tell(Answer(messages.command_refused(command.value, "something more urgent came first"), done=False))
+            tell(CommandResult(messages.command_refused(command.value, "something more urgent came first"), done=False))
 
-    def _settle(self, command: Command, answer: Answer) -> None:
+    def _settle(self, command: StrategyCommand, answer: CommandResult) -> None:
         for passed in self._passed_on:
             if passed[0] is command:
                 self._passed_on.remove(passed)
                 passed[1](answer)
                 return
 
-    def _carry_out(self, instruction: Instruction, tell: Tell) -> Answer | None:
+    def _carry_out(self, instruction: OperatorCommand, tell: ReplyCallback) -> CommandResult | None:
         """What there is to answer at once; None where the strategy has to think of it first."""
         match instruction:
-            case Instruction.FLIP | Instruction.WITHDRAW:
+            case OperatorCommand.FLIP | OperatorCommand.WITHDRAW:
                 return self._pass_on(_FOR_THE_STRATEGY[instruction], tell)
-            case Instruction.PAUSE:
+            case OperatorCommand.PAUSE:
                 return self._hold()
-            case Instruction.RESUME:
+            case OperatorCommand.RESUME:
                 return self._resume()
-            case Instruction.HELP:
-                return Answer(HELP)
-            case Instruction.QUIT:
+            case OperatorCommand.HELP:
+                return CommandResult(HELP)
+            case OperatorCommand.QUIT:
                 self._stop("quit")
-                return Answer("ending: the order is withdrawn first")
+                return CommandResult("ending: the order is withdrawn first")
             case _:
                 return self._look(instruction)
 
-    def _look(self, question: Instruction) -> Answer:
+    def _look(self, question: OperatorCommand) -> CommandResult:
         """A question changes nothing."""
         if self.desk is None or not self.ready:
-            return Answer("starting, not trading yet", done=False)
+            return CommandResult("starting, not trading yet", done=False)
         match question:
-            case Instruction.WHY:
+            case OperatorCommand.WHY:
                 return self.desk.why(self._reconnects())
-            case Instruction.BALANCE:
+            case OperatorCommand.BALANCE:
                 return self.desk.balance()
-            case Instruction.TODAY:
+            case OperatorCommand.TODAY:
                 return self.desk.today()
             case _:
                 return self.desk.standing(self._reconnects())
 
-    def _pass_on(self, command: Command, tell: Tell) -> Answer | None:
+    def _pass_on(self, command: StrategyCommand, tell: ReplyCallback) -> CommandResult | None:
         """A command is meant for now: one that comes before there is anybody to think of it is not kept."""
         if self.desk is None or not self.ready:
             refusal = messages.command_refused(command.value, "still starting")
             self._alerts.send(refusal, logging.WARNING)
-            return Answer(refusal, done=False)
+            return CommandResult(refusal, done=False)
         self.desk.trader.instructions.append(command)
         self._passed_on.append((command, tell))
         return None
@@ -139,13 +146,13 @@ class Helm:
         if self.desk is not None:
             self.desk.trader.paused = paused
 
-    def _hold(self) -> Answer:
+    def _hold(self) -> CommandResult:
         """Pause; a second time changes nothing, and says so: a hotkey shows alerts alone."""
         rules = None if self.desk is None else self.desk.rules
         text = messages.paused_already(rules) if self.paused else messages.paused(rules)
         self._pause(paused=True)
         self._alerts.send(text)
-        return Answer(text)
+        return CommandResult(text)
 
     @property
     def _on_hold(self) -> bool:
@@ -155,11 +162,11 @@ class Helm:
         trader = self.desk.trader
         return trader.halted or trader.guards.breakers.hold
 
-    def _resume(self) -> Answer:
+    def _resume(self) -> CommandResult:
         """Go on; after a halt with everything read again."""
         if not self._on_hold:
             self._alerts.send(messages.nothing_on_hold())
-            return Answer(messages.nothing_on_hold())
+            return CommandResult(messages.nothing_on_hold())
         self._pause(paused=False)
         held = None
         if self.desk is not None:
@@ -173,6 +180,6 @@ class Helm:
                 held = risk_messages.still_held(breakers.state.trips)
                 self._alerts.send(held, logging.WARNING)
         if held is not None:
-            return Answer(held, done=False)
+            return CommandResult(held, done=False)
         self._alerts.send(messages.resumed())
-        return Answer(messages.resumed())
+        return CommandResult(messages.resumed())

@@ -19,22 +19,22 @@ from types import MappingProxyType
 from typing import Final
 
 from trailingedge.core.errors import TrailingEdgeError
-from trailingedge.model.operator_commands import Answer, Instruction, Obey
+from trailingedge.model.operator_commands import CommandResult, CommandSink, OperatorCommand
 
 logger = logging.getLogger(__name__)
 
 VERSION: Final = 1
-COMMANDS: Final[Mapping[str, Instruction]] = MappingProxyType(
+COMMANDS: Final[Mapping[str, OperatorCommand]] = MappingProxyType(
     {
-        "status": Instruction.STATUS,
-        "why": Instruction.WHY,
-        "balance": Instruction.BALANCE,
-        "today": Instruction.TODAY,
-        "flip": Instruction.FLIP,
-        "withdraw": Instruction.WITHDRAW,
-        "pause": Instruction.PAUSE,
-        "resume": Instruction.RESUME,
-        "stop": Instruction.QUIT,
+        "status": OperatorCommand.STATUS,
+        "why": OperatorCommand.WHY,
+        "balance": OperatorCommand.BALANCE,
+        "today": OperatorCommand.TODAY,
+        "flip": OperatorCommand.FLIP,
+        "withdraw": OperatorCommand.WITHDRAW,
+        "pause": OperatorCommand.PAUSE,
+        "resume": OperatorCommand.RESUME,
+        "stop": OperatorCommand.QUIT,
     }
 )
 SERVICE_FOLDER: Final = Path("/run/trailing-edge")  # of the system service, as seen from outside
@@ -53,7 +53,7 @@ Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 _SERVE: Final[Serve | None] = getattr(asyncio, "start_unix_server", None)
 
 
-class NobodyAnswers(TrailingEdgeError):
+class NoRunningDaemon(TrailingEdgeError):
     """No daemon can be talked to over that socket, or it said nothing to the point.
 
     `forbidden`: there may be one, but not for this user. `asked`: it has heard the command, and may obey.
@@ -78,7 +78,7 @@ def socket_places(symbol: str, environ: Mapping[str, str], log_dir: Path) -> lis
     return list(dict.fromkeys(folder / f"{symbol}.sock" for folder in (*folders, log_dir, SERVICE_FOLDER)))
 
 
-def read_request(line: bytes) -> Instruction:
+def read_request(line: bytes) -> OperatorCommand:
     """What a line asks for. Raises ValueError with what was wrong with it and how to put it right."""
     try:
         request = json.loads(line)
@@ -92,7 +92,7 @@ def read_request(line: bytes) -> Instruction:
     return instruction
 
 
-def write_answer(answer: Answer, beside: Mapping[str, object] = _NOTHING) -> bytes:
+def write_answer(answer: CommandResult, beside: Mapping[str, object] = _NOTHING) -> bytes:
     """An answer as one line of JSON, with what is told `beside` every one."""
     frame = {"version": VERSION, "ok": answer.done, "text": answer.text}
     fields = {**frame, **answer.data, **beside, **frame}  # no figure may hide how it went
@@ -109,7 +109,7 @@ class ControlSocket:
     def __init__(
         self,
         path: Path,
-        obey: Obey,
+        obey: CommandSink,
         *,
         account: str = "",
         serve: Serve | None = _SERVE,
@@ -135,7 +135,7 @@ class ControlSocket:
         try:
             async with asyncio.TaskGroup() as clients, self._listening(self._serve, clients):
                 await asyncio.Event().wait()
-        except* (OSError, NobodyAnswers) as group:
+        except* (OSError, NoRunningDaemon) as group:
             self.fault = str(group.exceptions[0])
             logger.warning("no control socket at %s: %s", self.path, self.fault)
 
@@ -144,7 +144,7 @@ class ControlSocket:
         """Meanwhile the socket is there. Raises OSError or NobodyAnswers."""
         path = self.path.absolute()
         if len(os.fsencode(path)) > _PATH_BYTES:
-            raise NobodyAnswers(f"the path is longer than {_PATH_BYTES} bytes; choose a shorter LOG_DIR")
+            raise NoRunningDaemon(f"the path is longer than {_PATH_BYTES} bytes; choose a shorter LOG_DIR")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         await _make_way(path)
 
@@ -183,31 +183,31 @@ class ControlSocket:
             self._clients -= 1
             writer.transport.abort()
 
-    async def _converse(self, reader: asyncio.StreamReader) -> Answer | None:
+    async def _converse(self, reader: asyncio.StreamReader) -> CommandResult | None:
         """What to answer; None to one who only looked whether somebody is there."""
         if self._clients > _MOST_CLIENTS:
-            return Answer("busy: too many ask at once; try again", done=False)
+            return CommandResult("busy: too many ask at once; try again", done=False)
         try:
             async with asyncio.timeout(self._patience_s):
                 line = await reader.readuntil()
         except asyncio.IncompleteReadError as end:
             line = end.partial
         except asyncio.LimitOverrunError:
-            return Answer(f"not understood: a command is one line of at most {_REQUEST_BYTES} bytes", done=False)
+            return CommandResult(f"not understood: a command is one line of at most {_REQUEST_BYTES} bytes", done=False)
         except TimeoutError:
-            return Answer(f"nothing was asked within {self._patience_s:g} s", done=False)
+            return CommandResult(f"nothing was asked within {self._patience_s:g} s", done=False)
         if not line:
             return None
         try:
             instruction = read_request(line)
         except ValueError as wrong:
-            return Answer(str(wrong), done=False)
+            return CommandResult(str(wrong), done=False)
         return await self._ask(instruction)
 
-    async def _ask(self, instruction: Instruction) -> Answer:
-        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    async def _ask(self, instruction: OperatorCommand) -> CommandResult:
+        answered: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
 
-        def tell(answer: Answer) -> None:
+        def tell(answer: CommandResult) -> None:
             if not answered.done():  # given up meanwhile
                 answered.set_result(answer)
 
@@ -218,7 +218,7 @@ class ControlSocket:
                 return await answered
         except TimeoutError:
             said = f"{instruction.value}: asked for, and nothing came of it within {self._thinking_s:g} s"
-            return Answer(f"{said}; status tells how things stand", done=False)
+            return CommandResult(f"{said}; status tells how things stand", done=False)
 
 
 async def _appear(path: Path, serve: Serve, greet: Greet) -> tuple[asyncio.Server, int]:
@@ -258,7 +258,7 @@ async def _make_way(path: Path) -> None:
         pass  # too busy to say so, but alive
     else:
         writer.close()
-    raise NobodyAnswers(
+    raise NoRunningDaemon(
         "another daemon listens there; trailing-edge status, flip and the like reach that one and not this one, "
         "which hears its keys and Telegram alone"
     )
@@ -271,7 +271,7 @@ def _is_taken(path: Path) -> bool:
     except FileNotFoundError:
         return False
     if not stat.S_ISSOCK(mode):
-        raise NobodyAnswers("something else has that name; move it away")
+        raise NoRunningDaemon("something else has that name; move it away")
     return True
 
 
@@ -289,7 +289,7 @@ async def already_running(places: Iterable[Path], account: str, *, patience_s: f
     for place in places:
         try:
             answer = await ask(place, "status", patience_s=patience_s)
-        except NobodyAnswers:
+        except NoRunningDaemon:
             continue
         if answer.get("account") == account:
             return (
@@ -308,9 +308,9 @@ async def ask(path: Path, command: str, *, patience_s: float = _THINKING_S + 2 *
             writer.write(json.dumps({"command": command}).encode() + b"\n")
             return _read_answer(await reader.readline())
     except TimeoutError as error:
-        raise NobodyAnswers(f"no answer within {patience_s:g} s", asked=True) from error
+        raise NoRunningDaemon(f"no answer within {patience_s:g} s", asked=True) from error
     except (OSError, ValueError) as error:
-        raise NobodyAnswers(str(error), asked=True) from error
+        raise NoRunningDaemon(str(error), asked=True) from error
     finally:
         writer.close()
 
@@ -318,18 +318,18 @@ async def ask(path: Path, command: str, *, patience_s: float = _THINKING_S + 2 *
 async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Raises NobodyAnswers."""
     if not hasattr(asyncio, "open_unix_connection"):
-        raise NobodyAnswers("this platform has no control sockets")
+        raise NoRunningDaemon("this platform has no control sockets")
     try:
         async with asyncio.timeout(_PATIENCE_S):
             return await asyncio.open_unix_connection(path, limit=_ANSWER_BYTES)
     except PermissionError as error:
-        raise NobodyAnswers("this user may not talk to it", forbidden=True) from error
+        raise NoRunningDaemon("this user may not talk to it", forbidden=True) from error
     except (FileNotFoundError, ConnectionRefusedError) as error:  # never there, or left by one that was killed
-        raise NobodyAnswers("nobody listens there") from error
+        raise NoRunningDaemon("nobody listens there") from error
     except TimeoutError as error:
-        raise NobodyAnswers("it is too busy to listen") from error
+        raise NoRunningDaemon("it is too busy to listen") from error
     except OSError as error:
-        raise NobodyAnswers(error.strerror or str(error)) from error
+        raise NoRunningDaemon(error.strerror or str(error)) from error
 
 
 def _read_answer(line: bytes) -> Mapping[str, object]:
@@ -341,4 +341,4 @@ def _read_answer(line: bytes) -> Mapping[str, object]:
     if isinstance(answer, dict) and isinstance(answer.get("text"), str) and isinstance(answer.get("ok"), bool):
         return answer
     reason = "what answers there is no daemon of ours" if line else "it ended before it answered"
-    raise NobodyAnswers(reason, asked=True)
+    raise NoRunningDaemon(reason, asked=True)

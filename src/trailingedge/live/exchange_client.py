@@ -11,20 +11,20 @@ from trailingedge.core.errors import (
     OutcomeUnknown,
     ProtocolViolation,
     RequestRefused,
+    RetryLater,
     SessionLost,
-    ToldToWait,
 )
 from trailingedge.live import factory
 from trailingedge.model.market import ExecutionReport, OrderRecord, RateLimit
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.account_probe import AccountProof
-from trailingedge.websocket.account_stream import AccountStream, Ear, OutsideChange
-from trailingedge.websocket.api_client import ApiConnection, Caller
-from trailingedge.websocket.api_session import Conversation
-from trailingedge.websocket.fill_recovery import MissedFills
+from trailingedge.websocket.account_probe import AccountProbe
+from trailingedge.websocket.account_stream import AccountStream, EventBuffer, OutsideChange
+from trailingedge.websocket.api_client import ApiCallerProtocol, ApiClient
+from trailingedge.websocket.api_session import ApiSession
+from trailingedge.websocket.fill_recovery import FillRecovery
 from trailingedge.websocket.market_stream import MarketStream
-from trailingedge.websocket.orders import Orders
+from trailingedge.websocket.orders import OrderApi
 from trailingedge.websocket.transport import Socket, side_by_side
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _FIRST_LOOK_S: Final = 1.0
 _SECOND_LOOK_S: Final = 4.0  # the list of trades may lag behind the trades
 
 
-class Wire:
+class ExchangeClient:
     """The two connections and what runs over them.
 
     `on_report` hears each execution once, also fills that no event told. In every logon but the first,
@@ -47,8 +47,8 @@ class Wire:
     def __init__(
         self,
         settings: Settings,
-        surroundings: factory.Surroundings,
-        snapshots: Snapshots,
+        surroundings: factory.Runtime,
+        snapshots: MarketState,
         *,
         on_report: Callable[[ExecutionReport], None],
         on_limits: Callable[[tuple[RateLimit, ...]], None],
@@ -78,7 +78,7 @@ class Wire:
         self._read_balances = read_balances
         self._losses = 0  # how often nobody told us what happened for a while
         self._mended = 0  # how many of those are over
-        self._ear: Ear | None = None  # that of the connection in office
+        self._ear: EventBuffer | None = None  # that of the connection in office
         self._stream = AccountStream(
             settings.symbol,
             snapshots,
@@ -86,8 +86,8 @@ class Wire:
             on_report=on_report,
             on_outside_change=on_outside_change,
         )
-        self._missed = MissedFills(settings.symbol, self._stream, self._clock)
-        self._proof = AccountProof(
+        self._missed = FillRecovery(settings.symbol, self._stream, self._clock)
+        self._proof = AccountProbe(
             snapshots,
             clock,
             probe_every_s=settings.account_probe_sec,
@@ -95,7 +95,7 @@ class Wire:
             is_busy=exit_open,
             server_ms=self.server_clock.now_ms,
         )
-        self.api = ApiConnection(
+        self.api = ApiClient(
             surroundings.endpoints.ws_api_url,
             dial=dial_account,
             clock=clock,
@@ -108,7 +108,7 @@ class Wire:
             note=partial(note, "api"),
         )
         self.account = self._account_over(self.api)
-        self.orders = Orders(self.api, self.server_clock, settings.symbol, settings.recv_window_ms)
+        self.orders = OrderApi(self.api, self.server_clock, settings.symbol, settings.recv_window_ms)
         self.market = MarketStream(
             surroundings.endpoints.ws_stream_url,
             settings.symbol,
@@ -149,10 +149,10 @@ class Wire:
 
     # The account's connection ----------------------------------------------------------------
 
-    def _account_over(self, api: Caller) -> AccountSession:
+    def _account_over(self, api: ApiCallerProtocol) -> AccountSession:
         return AccountSession(api, self._keys, self.server_clock, self._symbol, self._recv_window_ms)
 
-    async def _open(self, conversation: Conversation) -> None:
+    async def _open(self, conversation: ApiSession) -> None:
         """Log on; after the first time, ask for what was missed and tell it before anything newer."""
         ear = self._stream.ear(partial(self._deafened, conversation))
         conversation.on_event = ear.hear
@@ -170,7 +170,7 @@ class Wire:
             await self._catch_up(account, ear)
         self._ear = ear
 
-    async def _catch_up(self, account: AccountSession, ear: Ear) -> None:
+    async def _catch_up(self, account: AccountSession, ear: EventBuffer) -> None:
         """What the account stands at, what was missed, and only then what its stream has told since."""
         losses = -1
         while losses != self._losses:  # what was asked before the old connection went may be behind what it did
@@ -184,11 +184,11 @@ class Wire:
             self._reopened(open_orders)
         self.snapshots.prove_account(proven=True)
 
-    async def _watch(self, conversation: Conversation) -> None:
+    async def _watch(self, conversation: ApiSession) -> None:
         account = self._account_over(conversation)
         await side_by_side(self._proof.watch(account), self._look_again(account, self._ear))
 
-    async def _look_again(self, account: AccountSession, ear: Ear | None) -> None:
+    async def _look_again(self, account: AccountSession, ear: EventBuffer | None) -> None:
         """Read the list of trades once nobody waits for anything else, and again when it can be complete."""
         try:
             await self._clock.sleep(_FIRST_LOOK_S)
@@ -202,7 +202,7 @@ class Wire:
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
             logger.warning("missed fills will be looked for at the next logon: %s", trouble)
 
-    async def _find_missed(self, account: AccountSession, ear: Ear | None) -> None:
+    async def _find_missed(self, account: AccountSession, ear: EventBuffer | None) -> None:
         self._tell_missed(await self._missed.find(account, ear))
 
     async def _once_welcome(self, ask: Callable[[], Awaitable[object]]) -> None:
@@ -210,7 +210,7 @@ class Wire:
         while True:
             try:
                 await ask()
-            except ToldToWait as told:
+            except RetryLater as told:
                 await self._clock.sleep(told.wait_s)
             else:
                 return
@@ -226,7 +226,7 @@ class Wire:
                     report.last_price,
                 )
 
-    def _deafened(self, conversation: Conversation, reason: str) -> None:
+    def _deafened(self, conversation: ApiSession, reason: str) -> None:
         """It answers still, but tells nothing any more; another has to take its place."""
         if conversation is self.api.current and not self.api.is_ending:
             self._down(reason)

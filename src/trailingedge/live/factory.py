@@ -9,17 +9,17 @@ from typing import Protocol
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
 from trailingedge.core.clock import Clock
-from trailingedge.execution.maker_exit import ChaseParams
-from trailingedge.execution.trading_core import Trader, TraderParams
+from trailingedge.execution.maker_exit import MakerExitParams
+from trailingedge.execution.trading_core import TradingCore, TradingParams
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.market import BookTop, ExecutionReport, SymbolRules
-from trailingedge.model.market_state import View
-from trailingedge.reconciliation.backfill import Lens
-from trailingedge.reconciliation.recovery import Ground
+from trailingedge.model.market_state import StateView
+from trailingedge.reconciliation.backfill import BackfillSpec
+from trailingedge.reconciliation.recovery import RecoveryContext
 from trailingedge.risk.circuit_breakers import BreakerLimits
-from trailingedge.risk.pre_trade_checks import Invariants
-from trailingedge.risk.risk_engine import Guards, usual_guards
-from trailingedge.strategy.inputs import Params
+from trailingedge.risk.pre_trade_checks import PreTradeChecks
+from trailingedge.risk.risk_engine import RiskEngine, usual_guards
+from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.websocket.transport import Backoff, Dial
 
 SaveFrames = Callable[[list[str]], Awaitable[Path]]
@@ -28,15 +28,15 @@ SaveFrames = Callable[[list[str]], Awaitable[Path]]
 KeyCheck = Callable[[int], Awaitable[None]]
 """Given the exchange's clock once logged on, raises ConfigError for a key that must not be used."""
 
-Entry = tuple[str | int, ...]
-Enter = Callable[[Entry, Callable[[], None]], None]
+InputEntry = tuple[str | int, ...]
+InputGate = Callable[[InputEntry, Callable[[], None]], None]
 """Lets in what is done to the daemon from outside: what it is, in words for a record, and the doing of it."""
 
 
-class Witness(Protocol):
+class Observer(Protocol):
     """Whoever looks on without a hand in it."""
 
-    def beat(self, trader: Trader, view: View) -> None:
+    def beat(self, trader: TradingCore, view: StateView) -> None:
         """A beat is over, its commands are on their way, and its news is not told yet."""
         ...
 
@@ -45,12 +45,12 @@ class Witness(Protocol):
         ...
 
 
-def _at_once(_: Entry, act: Callable[[], None]) -> None:
+def _at_once(_: InputEntry, act: Callable[[], None]) -> None:
     act()
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Runtime:
     """What the daemon lives in: the wire, the clock, chance, and the key. Tests and simulations bring their own.
 
     `stopwatch` measures our own work, where `clock` stands still meanwhile.
@@ -63,13 +63,13 @@ class Surroundings:
     random: Random
     save_frames: SaveFrames | None = None
     stopwatch: Clock | None = None
-    enter: Enter = _at_once
-    witness: Witness | None = None
+    enter: InputGate = _at_once
+    witness: Observer | None = None
 
 
-def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> Params:
+def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> StrategyParams:
     """`rules` are the effective ones, `fee` the maker fee in force."""
-    return Params(
+    return StrategyParams(
         start_factor=settings.start_factor,
         min_factor=settings.min_factor,
         gain_scale_frac_base=settings.gain_scale_frac_base,
@@ -103,7 +103,7 @@ def absent_after_s(settings: Settings) -> float:
     return settings.recv_window_ms / 1000 + 1.0
 
 
-def guards(settings: Settings, rules: SymbolRules, started_ms: int) -> Guards:
+def guards(settings: Settings, rules: SymbolRules, started_ms: int) -> RiskEngine:
     """`started_ms` is the exchange's clock once logged on."""
     limits = BreakerLimits(
         rules.base_asset,
@@ -113,20 +113,20 @@ def guards(settings: Settings, rules: SymbolRules, started_ms: int) -> Guards:
         settings.max_consecutive_losses,
     )
     may_escape = settings.taker_escape_after_sec > 0
-    invariants = Invariants(settings.stale_after_sec, absent_after_s(settings), escape=may_escape)
+    invariants = PreTradeChecks(settings.stale_after_sec, absent_after_s(settings), escape=may_escape)
     return usual_guards(limits, invariants, started_ms)
 
 
-def chase_params(settings: Settings) -> ChaseParams:
-    return ChaseParams(
+def chase_params(settings: Settings) -> MakerExitParams:
+    return MakerExitParams(
         absent_after_s=absent_after_s(settings),
         escape_after_s=settings.taker_escape_after_sec,
         escape_slippage_frac=settings.taker_escape_max_slippage_frac,
     )
 
 
-def trader_params(settings: Settings) -> TraderParams:
-    return TraderParams(
+def trader_params(settings: Settings) -> TradingParams:
+    return TradingParams(
         stale_after_s=settings.stale_after_sec,
         manual_exit_ttl_s=settings.manual_exit_ttl_sec,
         exit_age_alert_s=settings.exit_age_alert_sec,
@@ -143,14 +143,14 @@ def channel(settings: Settings) -> DonchianChannel:
 
 def ground(
     settings: Settings, rules: SymbolRules, fee: float, top: Callable[[], BookTop], market_ms: Callable[[], int]
-) -> Ground:
+) -> RecoveryContext:
     """What a restart stands on. Breakers count what is long over, so for them all of the past is read."""
     warm_up = settings.donchian_window + settings.donchian_shift
     breakers = settings.max_daily_loss_frac or settings.max_drawdown_frac or settings.max_consecutive_losses
-    return Ground(
+    return RecoveryContext(
         rules=rules,
         params=strategy_params(settings, rules, fee),
-        lens=Lens(settings.kline_interval, warm_up, lambda: channel(settings)),
+        lens=BackfillSpec(settings.kline_interval, warm_up, lambda: channel(settings)),
         reserve_base=settings.reserve_base,
         reserve_quote=settings.reserve_quote,
         top=top,

@@ -8,28 +8,28 @@ beat, and its guard is the poise: it is gone with the first answer, and with any
 
 from collections.abc import Callable
 
-from trailingedge.execution.quoting import Poise
-from trailingedge.execution.trading_core import Trader
+from trailingedge.execution.quoting import RequotePlan
+from trailingedge.execution.trading_core import TradingCore
 from trailingedge.model.market import BookTop
 from trailingedge.model.order_commands import Replace
-from trailingedge.websocket.orders import Orders
-from trailingedge.websocket.prepared_request import Draft, Written
+from trailingedge.websocket.orders import OrderApi
+from trailingedge.websocket.prepared_request import PreparedRequest, SentRequest
 
 
-class Reflex:
+class FastRequoter:
     """`expect` is told of what was sent, and by which command; `server_ms` is the exchange's clock."""
 
     def __init__(
-        self, orders: Orders, expect: Callable[[Written, Replace], None], server_ms: Callable[[], int]
+        self, orders: OrderApi, expect: Callable[[SentRequest, Replace], None], server_ms: Callable[[], int]
     ) -> None:
         self._orders = orders
         self._expect = expect
         self._server_ms = server_ms
-        self._draft: Draft | None = None
-        self._drafted: Poise | None = None  # for which the draft was written
+        self._draft: PreparedRequest | None = None
+        self._drafted: RequotePlan | None = None  # for which the draft was written
         self._ready = False
 
-    def prepare(self, trader: Trader) -> None:
+    def prepare(self, trader: TradingCore) -> None:
         """After a beat."""
         poise = trader.poise
         self._ready = poise is not None
@@ -41,7 +41,7 @@ class Reflex:
         """Something other than a price was heard."""
         self._ready = False
 
-    def react(self, trader: Trader, top: BookTop, now_s: float) -> None:
+    def react(self, trader: TradingCore, top: BookTop, now_s: float) -> None:
         """A newer book. Raises BrokenInvariant where what was sent is not what the books would have."""
         poise, draft = trader.poise, self._draft
         if not self._ready or poise is None or draft is None or trader.inbox:

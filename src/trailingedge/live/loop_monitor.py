@@ -11,7 +11,7 @@ SLOW_S: Final = 0.05
 _TOLD_EVERY_S: Final = 10.0
 
 
-class Pace:
+class SlowTickMonitor:
     """One beat after another: `begin`, a `lap` after each part, `end`. A slow beat is logged, not every one of many."""
 
     def __init__(self, clock: Clock) -> None:

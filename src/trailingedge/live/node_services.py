@@ -4,19 +4,19 @@ import logging
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from trailingedge.accounting.statistics import Calendar, Tally
+from trailingedge.accounting.statistics import DailyResults, RunStatistics
 from trailingedge.accounting.summary_json import day_as_data
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
-from trailingedge.execution.anchor_marker import Scene
+from trailingedge.execution.anchor_marker import MarkerContext
 from trailingedge.execution.maker_exit import MakerExit
-from trailingedge.execution.order_rate_budget import OrderBudget
-from trailingedge.execution.trading_core import Trader
+from trailingedge.execution.order_rate_budget import OrderRateBudget
+from trailingedge.execution.trading_core import TradingCore
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.live import factory
 from trailingedge.model.market import ZERO, ExecutionReport, SymbolRules
-from trailingedge.model.market_state import Snapshots
-from trailingedge.model.operator_commands import Answer
+from trailingedge.model.market_state import MarketState
+from trailingedge.model.operator_commands import CommandResult
 from trailingedge.notifications import messages, query_answers, risk_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.announcer import Announcer
@@ -24,13 +24,13 @@ from trailingedge.notifications.build_status import look
 from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import StatusView, as_data, status
 from trailingedge.reconciliation.exit_ledger import own_exits
-from trailingedge.reconciliation.recovery import Recovered
+from trailingedge.reconciliation.recovery import RecoveredState
 from trailingedge.strategy.regime import price_at
 
 logger = logging.getLogger(__name__)
 
 
-class Desk:
+class NodeServices:
     """One trade's minds, told of nothing but snapshots. `fee` is the maker fee in force.
 
     `server_ms` is the exchange's clock, known since the logon.
@@ -41,8 +41,8 @@ class Desk:
         settings: Settings,
         rules: SymbolRules,
         fee: Decimal,
-        snapshots: Snapshots,
-        budget: OrderBudget,
+        snapshots: MarketState,
+        budget: OrderRateBudget,
         alerts: Alerts,
         clock: Clock,
         *,
@@ -53,8 +53,8 @@ class Desk:
         for kline in snapshots.klines:
             channel.close(kline)
         self.fee = fee
-        self.tally = Tally(rules.base_asset, rules.quote_asset)
-        self.trader = Trader(
+        self.tally = RunStatistics(rules.base_asset, rules.quote_asset)
+        self.trader = TradingCore(
             factory.strategy_params(settings, rules, float(fee)),
             factory.trader_params(settings),
             MakerExit(rules, budget, factory.chase_params(settings)),
@@ -64,7 +64,7 @@ class Desk:
             rules.quote_asset,
             paused=paused,
         )
-        self._calendar = Calendar(self.tally)
+        self._calendar = DailyResults(self.tally)
         self._announcer = Announcer(
             rules,
             self.tally,
@@ -113,7 +113,7 @@ class Desk:
         elif before.trading and not rules.trading:
             self._alerts.send(messages.not_trading(rules.symbol, rules.status), logging.WARNING)
 
-    def restore(self, recovered: Recovered) -> None:
+    def restore(self, recovered: RecoveredState) -> None:
         """Go on where an earlier session was; before the first beat."""
         memory, in_hand = recovered.memory, recovered.in_hand
         self.trader.restore(memory, in_hand, self._clock.now_s(), recovered.history)
@@ -126,13 +126,13 @@ class Desk:
         if in_hand is not None:
             breakers.carry_on(in_hand.side, (fill for fill in fills if fill[0] == number))
 
-    def scene(self, server_ms: int) -> Scene | None:
+    def scene(self, server_ms: int) -> MarkerContext | None:
         """What a note would say now; None while it has to wait."""
         trader, top = self.trader, self._snapshots.top
         memory = trader.memory
         if memory.regime is None or top is None or not (trader.at_rest and self.rules.trading):
             return None
-        return Scene(
+        return MarkerContext(
             regime=memory.regime,
             anchor_price=price_at(memory.regime, memory.anchor),
             top=top,
@@ -203,29 +203,29 @@ class Desk:
 
     # What is asked ---------------------------------------------------------------------------
 
-    def standing(self, reconnects: int) -> Answer:
+    def standing(self, reconnects: int) -> CommandResult:
         """How things stand, in one line."""
         view = self.status(reconnects)
-        return Answer(status(view), data=as_data(view))
+        return CommandResult(status(view), data=as_data(view))
 
-    def why(self, reconnects: int) -> Answer:
+    def why(self, reconnects: int) -> CommandResult:
         """Why it trades or does not."""
         view = self.status(reconnects)
         text = why(view, self.trader.decision)
-        return Answer(text, data={**as_data(view), "why": text})
+        return CommandResult(text, data={**as_data(view), "why": text})
 
-    def balance(self) -> Answer:
+    def balance(self) -> CommandResult:
         """What the account holds."""
         view = self.status(0)
-        return Answer(query_answers.balance(view), data=as_data(view))
+        return CommandResult(query_answers.balance(view), data=as_data(view))
 
-    def today(self) -> Answer:
+    def today(self) -> CommandResult:
         """What the day has brought so far."""
         self.mark()
         day = self._calendar.today()
         if day is None:
-            return Answer("nothing is known of today yet", done=False)
-        return Answer(
+            return CommandResult("nothing is known of today yet", done=False)
+        return CommandResult(
             query_answers.today(self.rules, self._mode, day, self.trader.memory.regime),
             data=day_as_data(self.rules, day),
         )
@@ -233,7 +233,7 @@ class Desk:
     def summary(self, gaps: Sequence[str]) -> str:
         """What the whole session came to; several lines. `gaps` is what its market lacked, in words."""
         tally = self.tally
-        run = messages.Summary(
+        run = messages.RunSummary(
             seconds=(tally.to_ms - tally.from_ms) / 1000,
             exits=len(tally.exits),
             fills=tally.fills,

@@ -35,20 +35,20 @@ from trailingedge.core.errors import (
     SessionLost,
 )
 from trailingedge.model.market import ZERO, BookTop, Kline, RateLimit, SymbolRules
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.simulator.engine import BREAK
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.exchange_spec import Terms
-from trailingedge.simulator.feeds.live import LiveMarket, Opening
+from trailingedge.simulator.exchange_spec import ExchangeSpec
+from trailingedge.simulator.feeds.live import LiveMarket, OpeningTick
 from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.websocket import market_fetch
-from trailingedge.websocket.api_client import ApiConnection
-from trailingedge.websocket.api_session import Conversation
+from trailingedge.websocket.api_client import ApiClient
+from trailingedge.websocket.api_session import ApiSession
 from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.response_parser import read_klines
-from trailingedge.websocket.retry import Persistence
-from trailingedge.websocket.trade_stream import Traded, TradeStream
+from trailingedge.websocket.retry import Retry
+from trailingedge.websocket.trade_stream import PublicTrade, TradeStream
 from trailingedge.websocket.transport import Backoff, Dial, gravest
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ _LEAST_ORDERS: Final = 10  # of the smallest size, that the account must have en
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class PaperExchange:
     """An exchange at real prices, and a key to its one account.
 
     `gaps` grows with what was missed, in words. `ended` is set when the real market is given up.
@@ -84,14 +84,14 @@ async def paper_exchange(
     *,
     listen: bool = True,
     step: Callable[[str, str], None] = lambda _name, _result: None,
-) -> AsyncIterator[Paper]:
+) -> AsyncIterator[PaperExchange]:
     """The exchange, open and fed from `sources` for as long as one is inside; `step` hears how the opening went.
 
     `listen` False: it can be reached in memory only. The account holds one of the base asset, or enough to
     trade, and pays FEE, if that is set. Raises ConfigError for a symbol that is not listed, StartFailed, and
     ExchangeUnreachable once the reconnects are used up: at once while it opens, later when one leaves.
     """
-    feed = Feed(settings, sources, dial, clock, random)
+    feed = PaperMarketFeed(settings, sources, dial, clock, random)
     try:
         async with asyncio.TaskGroup() as tasks:
             asking = tasks.create_task(feed.ask())
@@ -103,7 +103,7 @@ async def paper_exchange(
                 async with LoopbackExchange(exchange, _opening(seen), clock, listen=listen) as loopback:
                     hearing = tasks.create_task(feed.tell(LiveMarket(loopback.switchboard, _interval(settings))))
                     try:
-                        yield Paper(loopback, _account_key(exchange), feed.gaps, feed.ended)
+                        yield PaperExchange(loopback, _account_key(exchange), feed.gaps, feed.ended)
                     finally:
                         hearing.cancel()  # nothing is played on an exchange that closes
             finally:
@@ -116,7 +116,7 @@ async def paper_exchange(
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class MarketSnapshot:
     """The real market at a first look: its rules and limits, klines (oldest first), best prices, its time."""
 
     rules: SymbolRules
@@ -131,10 +131,10 @@ def _interval(settings: Settings) -> Interval:
     return Interval(settings.kline_interval)
 
 
-def _exchange(settings: Settings, seen: Seen, clock: Clock) -> Exchange:
+def _exchange(settings: Settings, seen: MarketSnapshot, clock: Clock) -> Exchange:
     """The embedded exchange on the real one's terms, with its klines."""
     maker_fee = ZERO if settings.fee is None else settings.fee
-    terms = dataclasses.replace(Terms().of_rules(seen.rules, seen.limits), maker_fee=maker_fee)
+    terms = dataclasses.replace(ExchangeSpec().of_rules(seen.rules, seen.limits), maker_fee=maker_fee)
     exchange = Exchange(terms, clock, {terms.base_asset: _opening_balance(seen)})
     exchange.engine.status = seen.rules.status
     interval, klines = _interval(settings), exchange.engine.klines
@@ -144,12 +144,12 @@ def _exchange(settings: Settings, seen: Seen, clock: Clock) -> Exchange:
     return exchange
 
 
-def _opening(seen: Seen) -> Opening:
+def _opening(seen: MarketSnapshot) -> OpeningTick:
     last_price = seen.klines[-1].close if seen.klines else seen.top.bid
-    return Opening.of(seen.rules, seen.top, last_price, seen.market_ms)
+    return OpeningTick.of(seen.rules, seen.top, last_price, seen.market_ms)
 
 
-def _opening_balance(seen: Seen) -> Decimal:
+def _opening_balance(seen: MarketSnapshot) -> Decimal:
     """One of the base asset; where that is too little to trade with, the least power of ten that is not."""
     balance = Decimal(1)
     while balance * seen.top.bid < _LEAST_ORDERS * seen.rules.min_notional:
@@ -163,7 +163,7 @@ def _account_key(exchange: Exchange) -> KeyManager:
     return KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
 
 
-class Feed:
+class PaperMarketFeed:
     """The real market over public connections that come back by themselves. First `look`, then `tell`."""
 
     def __init__(self, settings: Settings, sources: Endpoints, dial: Dial, clock: Clock, random: Random) -> None:
@@ -172,14 +172,14 @@ class Feed:
         self._settings = settings
         self._clock = clock
         self._rules: SymbolRules | None = None
-        self._heard = Heard(settings.rolling_klines_maxlen, min(_SEEN_FOR_S, settings.stale_after_sec))
+        self._heard = PaperPrices(settings.rolling_klines_maxlen, min(_SEEN_FOR_S, settings.stale_after_sec))
 
         def backoff() -> Backoff:
             base_s, most_s = settings.reconnect_base_sec, settings.reconnect_max_sec
             return Backoff(base_s, most_s, settings.reconnect_max_retries, random)
 
-        self._api = ApiConnection(sources.ws_api_url, dial=dial, clock=clock, backoff=backoff(), on_open=_as_anybody)
-        self._asked = Persistence(self._api, clock, clock.unix_ms, "the real market")
+        self._api = ApiClient(sources.ws_api_url, dial=dial, clock=clock, backoff=backoff(), on_open=_as_anybody)
+        self._asked = Retry(self._api, clock, clock.unix_ms, "the real market")
         self._market = MarketStream(
             sources.ws_stream_url,
             settings.symbol,
@@ -209,7 +209,7 @@ class Feed:
         """Keep the connection for questions, until cancelled. Raises ExchangeUnreachable while nobody has looked."""
         await self._keep(self._api.run())
 
-    async def look(self) -> Seen:
+    async def look(self) -> MarketSnapshot:
         """The market as it stands. Raises ConfigError for a symbol that is not listed, and StartFailed."""
         api, settings = self._api, self._settings
         symbol, interval, count = settings.symbol, settings.kline_interval, settings.rolling_klines_maxlen
@@ -224,7 +224,7 @@ class Feed:
         self._heard.load_klines(klines)
         self._heard.hear_time(market_ms, now_s)
         self._heard.hear_top(top, now_s)
-        return Seen(rules, limits, klines, forming, top, market_ms)
+        return MarketSnapshot(rules, limits, klines, forming, top, market_ms)
 
     async def tell(self, stage: LiveMarket) -> None:
         """Tell `stage` everything that is heard, until cancelled."""
@@ -252,7 +252,7 @@ class Feed:
         logger.warning("real market out of sight reason=%r", reason)
         self._heard.forget_top()
 
-    def _hear_trade(self, trade: Traded) -> None:
+    def _hear_trade(self, trade: PublicTrade) -> None:
         self._heard.hear_trade(trade, self._clock.now_s())
 
     async def _watch_rules(self, stage: LiveMarket) -> None:
@@ -278,11 +278,11 @@ def _follows(kline: Kline, klines: Sequence[Kline]) -> bool:
     return not klines or kline.open_ms == klines[-1].close_ms + 1
 
 
-async def _as_anybody(_: Conversation) -> None:
+async def _as_anybody(_: ApiSession) -> None:
     """Public questions need no logon."""
 
 
-class Heard(Snapshots):
+class PaperPrices(MarketState):
     """What the real market said last, told on to `stage` as it comes.
 
     Prices are in sight for `seen_for_s` after they were told or confirmed. What is longer is a gap.
@@ -315,7 +315,7 @@ class Heard(Snapshots):
             for each in news:
                 self.stage.hear_kline(each, event_ms)
 
-    def hear_trade(self, trade: Traded, now_s: float) -> None:
+    def hear_trade(self, trade: PublicTrade, now_s: float) -> None:
         """Nothing trades in a market that nobody sees: it would move at the prices of before."""
         self.hear_time(trade.time_ms, now_s)
         if self.stage is not None and self.in_sight(now_s):

@@ -8,17 +8,17 @@ from typing import Final
 
 from trailingedge.core.clock import Clock, within
 from trailingedge.core.errors import BrokenInvariant, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
-from trailingedge.execution.anchor_marker import NoteWriter
+from trailingedge.execution.anchor_marker import AnchorMarkerWriter
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.order import Order
-from trailingedge.live.exchange_client import Wire
-from trailingedge.live.node_services import Desk
+from trailingedge.live.exchange_client import ExchangeClient
+from trailingedge.live.node_services import NodeServices
 from trailingedge.live.startup import Startup
 from trailingedge.model.market import ZERO, OrderRecord, Side
 from trailingedge.notifications import messages, order_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.reconciliation.recovery import withdraw_leftovers
-from trailingedge.risk.duplicate_instance import Verdict
+from trailingedge.risk.duplicate_instance import IdOwner
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +39,14 @@ _NOT_CONFIRMED: Final = (
 )
 
 
-class Parting:
+class Shutdown:
     """Withdraws what the desk or a start that was broken off has on the book; with `leave`, only names it."""
 
     def __init__(
         self,
-        wire: Wire,
+        wire: ExchangeClient,
         gateway: Gateway,
-        notes: NoteWriter,
+        notes: AnchorMarkerWriter,
         clock: Clock,
         alerts: Alerts,
         wake: asyncio.Event,
@@ -63,7 +63,7 @@ class Parting:
         self._leave = leave
         self._absent_after_s = absent_after_s
 
-    async def withdraw(self, desk: Desk | None, steps: Startup | None, *, stopped: bool = False) -> bool:
+    async def withdraw(self, desk: NodeServices | None, steps: Startup | None, *, stopped: bool = False) -> bool:
         """Whether nothing of ours is on the book that should not be. What may be is named. Never raises our errors.
 
         `stopped` by the operator, so that what an earlier session has left, which nobody has seen to yet, goes as well.
@@ -81,7 +81,7 @@ class Parting:
                 self._alerts.send(text, logging.ERROR)
         return withdrawn and not self._notes.left
 
-    async def _withdraw_orders(self, desk: Desk | None, steps: Startup | None, *, leftovers: bool) -> bool:
+    async def _withdraw_orders(self, desk: NodeServices | None, steps: Startup | None, *, leftovers: bool) -> bool:
         try:
             if steps is not None and steps.left:
                 async with within(self._clock, _SWEPT_WITHIN_S):
@@ -101,7 +101,7 @@ class Parting:
             return False
         return True
 
-    def name_orders(self, desk: Desk | None, steps: Startup | None, level: int) -> None:
+    def name_orders(self, desk: NodeServices | None, steps: Startup | None, level: int) -> None:
         """Say which orders of ours are, or may be, on the book, so that a person can look after them."""
         if desk is None:
             return
@@ -112,7 +112,7 @@ class Parting:
         for own, side, remaining, price in left:
             self._alerts.send(messages.order_left(desk.rules, side, remaining, price, own), level)
 
-    async def _withdraw(self, desk: Desk) -> None:
+    async def _withdraw(self, desk: NodeServices) -> None:
         """By the chase, which knows its order; else by the list of open orders, which shows ours by their ids.
 
         Raises what tells that it is not confirmed.
@@ -139,7 +139,7 @@ class Parting:
             else:
                 return
 
-    async def _sweep(self, desk: Desk, swept: list[OrderRecord]) -> None:
+    async def _sweep(self, desk: NodeServices, swept: list[OrderRecord]) -> None:
         """Cancel whatever of ours is open, adding it to `swept`, and see what has become of the chase's own."""
 
         def told(gone: OrderRecord) -> None:
@@ -159,7 +159,7 @@ class Parting:
         told = await self._wire.account.order_status(order.order_id)
         return told.status is not None and told.status.final
 
-    async def _wind_down(self, desk: Desk) -> None:
+    async def _wind_down(self, desk: NodeServices) -> None:
         """Beats that only withdraw, until nothing of the exit is on the book, in flight or in doubt."""
         while not desk.trader.chase.idle:
             view = self._wire.snapshots.view(self._clock.now_s())
@@ -173,9 +173,9 @@ class Parting:
                 self._wake.clear()
 
 
-def _of_another_instance(desk: Desk) -> Callable[[OrderRecord], bool]:
+def _of_another_instance(desk: NodeServices) -> Callable[[OrderRecord], bool]:
     """Which orders bear our name and are not ours to cancel."""
-    return lambda told: desk.trader.guards.instances.judge(told, busy=False) is Verdict.STOP
+    return lambda told: desk.trader.guards.instances.judge(told, busy=False) is IdOwner.STOP
 
 
 def _is_among(order: Order, swept: Iterable[OrderRecord]) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
-from trailingedge.console.plain_ui import Face
+from trailingedge.console.plain_ui import OperatorUi
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import (
     ConfigError,
@@ -21,15 +21,15 @@ from trailingedge.core.errors import (
     StartFailed,
 )
 from trailingedge.execution.jumpstart import Jumpstart
-from trailingedge.execution.probe_orders import DeepOrder
+from trailingedge.execution.probe_orders import ProbeOrder
 from trailingedge.live import factory
-from trailingedge.live.exchange_client import Wire
+from trailingedge.live.exchange_client import ExchangeClient
 from trailingedge.model.market import ZERO, Balance, BookTop, Kline, OrderRecord, RateLimit, Side, SymbolRules
 from trailingedge.notifications import messages, recovery_messages
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.reconciliation.recovery import Recovered, recover
+from trailingedge.reconciliation.recovery import RecoveredState, recover
 from trailingedge.websocket import market_fetch
-from trailingedge.websocket.retry import Persistence
+from trailingedge.websocket.retry import Retry
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ _GLANCE_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class TradingTerms:
     """What the exchange and the settings agree on: effective rules, fee in force, order limits."""
 
     rules: SymbolRules
@@ -49,7 +49,9 @@ class Terms:
 class Startup:
     """The steps of design order: each may be awaited once the ones before it are done."""
 
-    def __init__(self, settings: Settings, wire: Wire, clock: Clock, face: Face, alerts: Alerts) -> None:
+    def __init__(
+        self, settings: Settings, wire: ExchangeClient, clock: Clock, face: OperatorUi, alerts: Alerts
+    ) -> None:
         self._settings = settings
         self._wire = wire
         self._clock = clock
@@ -58,7 +60,7 @@ class Startup:
         self.unrecovered = False  # we could look after what an earlier session has left, and have not done so yet
         self.clearing = False  # own orders of an earlier session are being looked after
         self._jumpstart: Jumpstart | None = None
-        self._asked = Persistence(wire.api, clock, wire.server_clock.now_ms, "the exchange")
+        self._asked = Retry(wire.api, clock, wire.server_clock.now_ms, "the exchange")
 
     async def connect(self) -> None:
         """Clock, logon and subscription; they are done by whoever keeps the connection."""
@@ -69,7 +71,7 @@ class Startup:
         self._face.step("connect and log on", f"ok, {took_ms:.0f} ms, clock offset {offset_ms:+d} ms")
         self.unrecovered = True
 
-    async def agree(self) -> Terms:
+    async def agree(self) -> TradingTerms:
         """Rules and fee. Raises ConfigError with every setting that the exchange does not allow."""
         settings, api = self._settings, self._wire.api
         told, limits = await self._asked.answer(lambda: market_fetch.exchange_info(api, settings.symbol))
@@ -90,7 +92,7 @@ class Startup:
             self._face.step(
                 "taker escape", f"after {settings.taker_escape_after_sec:g} s, fee {messages.rate(commission.taker)}"
             )
-        return Terms(rules, fee, limits)
+        return TradingTerms(rules, fee, limits)
 
     async def fetch_klines(self) -> None:
         """The history, without a gap; as much of it as there is."""
@@ -126,7 +128,7 @@ class Startup:
         age_s = self._clock.now_s() - self._wire.snapshots.top_proven_s
         return self._wire.snapshots.top if age_s < self._settings.stale_after_sec else None
 
-    async def recover(self, terms: Terms, top: BookTop) -> Recovered:
+    async def recover(self, terms: TradingTerms, top: BookTop) -> RecoveredState:
         """Find out where the last session was: its exit order is adopted, its other orders are cancelled."""
         settings, rules, snapshots = self._settings, terms.rules, self._wire.snapshots
         await self._asked.answer(self._learn_market_time)
@@ -151,7 +153,7 @@ class Startup:
             self._alerts.send(recovery_messages.taken_up(rules, recovered.in_hand))
         return recovered
 
-    async def fill_balances(self, rules: SymbolRules, top: BookTop, recovered: Recovered) -> None:
+    async def fill_balances(self, rules: SymbolRules, top: BookTop, recovered: RecoveredState) -> None:
         """Have the exchange tell the balances; with an exit in hand they are only asked for."""
         if recovered.in_hand is not None:
             settled_ms = recovered.in_hand.ended_ms
@@ -174,7 +176,7 @@ class Startup:
         await self._asked.answer(lambda: self._run_jumpstart(jumpstart, self._wire.snapshots.top or top))
 
     @property
-    def left(self) -> Mapping[str, DeepOrder]:
+    def left(self) -> Mapping[str, ProbeOrder]:
         """Orders of a start that was broken off, by client order id: they may still be on the book."""
         return {} if self._jumpstart is None else self._jumpstart.left
 
@@ -207,7 +209,7 @@ class Startup:
             self._alerts.send(messages.balances_differ(asset, told, asked), logging.WARNING)
         self._face.step("jumpstart", "ok, balances pushed" if result.pushed else "balances asked for")
 
-    def _tell_jumpstart(self, rules: SymbolRules, what: str, client_order_id: str, order: DeepOrder) -> None:
+    def _tell_jumpstart(self, rules: SymbolRules, what: str, client_order_id: str, order: ProbeOrder) -> None:
         if what == "placed":
             text = messages.jumpstart_placed(rules, client_order_id, order.side, order.quantity, order.price)
         else:

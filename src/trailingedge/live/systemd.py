@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from trailingedge.config import OPTIONS, Endpoints, Settings
-from trailingedge.console.plain_ui import Face
+from trailingedge.console.plain_ui import OperatorUi
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError
 from trailingedge.notifications.messages import held_asset
@@ -191,10 +191,10 @@ class Watchdog:
             self._wake()
 
 
-class ToldFace:
+class NotifyingUi:
     """A face behind which the manager is told the same in one line: steps of the start, then how things stand."""
 
-    def __init__(self, face: Face, manager: ServiceManager, clock: Clock, endpoints: Endpoints) -> None:
+    def __init__(self, face: OperatorUi, manager: ServiceManager, clock: Clock, endpoints: Endpoints) -> None:
         self._face = face
         self._manager = manager
         self._clock = clock
@@ -233,7 +233,7 @@ def _status(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SettingsChange:
     """What a second reading of the settings comes to: names, in the order of their declaration.
 
     `settings` are in force from now on: what needs a restart is as it was.
@@ -251,12 +251,14 @@ class Change:
         return f"reloaded: {'; '.join(parts) or 'nothing has changed'}"
 
 
-def change(running: Settings, read: Settings) -> Change:
+def change(running: Settings, read: Settings) -> SettingsChange:
     """What of `read` may replace what is `running`, and what must wait."""
     different = [name for name, option in OPTIONS.items() if option.of(running) != option.of(read)]
     applied = tuple(name for name in different if name in RELOADABLE)
     values = {name.lower(): OPTIONS[name].of(read) for name in applied}
-    return Change(replace(running, **values), applied, tuple(name for name in different if name not in RELOADABLE))
+    return SettingsChange(
+        replace(running, **values), applied, tuple(name for name in different if name not in RELOADABLE)
+    )
 
 
 class Reloader:

@@ -13,32 +13,32 @@ from typing import Any, Final
 
 from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
-from trailingedge.console.plain_ui import Face
+from trailingedge.console.plain_ui import OperatorUi
 from trailingedge.core.clock import Alarm, within
 from trailingedge.core.errors import BrokenInvariant, ConfigError, ExitCode, gravest
-from trailingedge.execution.anchor_marker import NoteWriter, Scene
+from trailingedge.execution.anchor_marker import AnchorMarkerWriter, MarkerContext
 from trailingedge.execution.gateway import Gateway
-from trailingedge.execution.order_rate_budget import OrderBudget
+from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.live import factory
-from trailingedge.live.command_handler import Helm
-from trailingedge.live.exchange_client import Wire
-from trailingedge.live.fast_requote import Reflex
-from trailingedge.live.loop_monitor import Pace
-from trailingedge.live.node_services import Desk
-from trailingedge.live.shutdown import Parting
+from trailingedge.live.command_handler import CommandHandler
+from trailingedge.live.exchange_client import ExchangeClient
+from trailingedge.live.fast_requote import FastRequoter
+from trailingedge.live.loop_monitor import SlowTickMonitor
+from trailingedge.live.node_services import NodeServices
+from trailingedge.live.shutdown import Shutdown
 from trailingedge.live.startup import Startup
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderRecord, RateLimit
-from trailingedge.model.market_state import Snapshots
-from trailingedge.model.operator_commands import Answer, Instruction
-from trailingedge.model.order_commands import Incoming, Reconciled, Remedy
+from trailingedge.model.market_state import MarketState
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
+from trailingedge.model.order_commands import OrderInput, Reconciled, Refresh
 from trailingedge.notifications import messages, recovery_messages, risk_messages
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.risk.risk_engine import Usurper
+from trailingedge.risk.risk_engine import DuplicateInstance
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
 from trailingedge.websocket.event_parser import BalanceUpdate
-from trailingedge.websocket.frame_buffer import LastFrames
+from trailingedge.websocket.frame_buffer import FrameBuffer
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ _RULES_GOOD_FOR_S: Final = 60.0  # while the symbol does not trade
 StartTask = Callable[[Coroutine[Any, Any, None]], None]
 
 
-class Daemon:
+class TradingNode:
     """One pair on one account, from connect to shutdown. `run` is called once.
 
     `on_ready` is told, once, that everything is reconciled and trading begins; `on_stop` why it is to end.
@@ -62,8 +62,8 @@ class Daemon:
     def __init__(
         self,
         settings: Settings,
-        surroundings: factory.Surroundings,
-        face: Face,
+        surroundings: factory.Runtime,
+        face: OperatorUi,
         alerts: Alerts,
         *,
         on_ready: Callable[[str], None] = lambda _: None,
@@ -71,7 +71,7 @@ class Daemon:
         verify_key: factory.KeyCheck | None = None,
     ) -> None:
         self.settings = settings
-        self.desk: Desk | None = None
+        self.desk: NodeServices | None = None
         self.beats = 0
         self._on_ready = on_ready
         self._on_stop = on_stop
@@ -87,22 +87,22 @@ class Daemon:
         self._marked_ms = 0
         self._code = ExitCode.OK
         self._start_task: StartTask = lambda job: job.close()  # nothing runs before `run`
-        self._pace = Pace(surroundings.stopwatch or surroundings.clock)
+        self._pace = SlowTickMonitor(surroundings.stopwatch or surroundings.clock)
         self._enter = surroundings.enter
         self._witness = surroundings.witness
         self._confirming: Alarm | None = None
-        self.snapshots = Snapshots(settings.rolling_klines_maxlen, self._stir, self._react)
-        self._budget = OrderBudget(settings.order_budget_reserve)
-        self._frames = LastFrames(surroundings.clock.unix_ms)
+        self.snapshots = MarketState(settings.rolling_klines_maxlen, self._stir, self._react)
+        self._budget = OrderRateBudget(settings.order_budget_reserve)
+        self._frames = FrameBuffer(surroundings.clock.unix_ms)
         self._keep_frames = surroundings.save_frames
-        self._helm = Helm(
+        self._helm = CommandHandler(
             alerts,
             paused=settings.start_paused,
             stop=self._stop,
-            resync=lambda: self._gateway.fetch(Remedy.BALANCES),
+            resync=lambda: self._gateway.fetch(Refresh.BALANCES),
             reconnects=lambda: self.wire.reconnects,
         )
-        self.wire = Wire(
+        self.wire = ExchangeClient(
             settings,
             surroundings,
             self.snapshots,
@@ -117,13 +117,13 @@ class Daemon:
             note=self._frames.note,
         )
         remedies = {
-            Remedy.BALANCES: self._read_balances,
-            Remedy.RULES: self._read_rules,
-            Remedy.CLOCK: self.wire.measure_clock,
+            Refresh.BALANCES: self._read_balances,
+            Refresh.RULES: self._read_rules,
+            Refresh.CLOCK: self.wire.measure_clock,
         }
         self._gateway = Gateway(self.wire.orders, self._deliver, remedies, surroundings.clock)
-        self._reflex = Reflex(self.wire.orders, self._gateway.expect, self.wire.server_clock.now_ms)
-        self._notes = NoteWriter(
+        self._reflex = FastRequoter(self.wire.orders, self._gateway.expect, self.wire.server_clock.now_ms)
+        self._notes = AnchorMarkerWriter(
             self.wire.account,
             surroundings.clock,
             self._scene,
@@ -132,7 +132,7 @@ class Daemon:
             absent_after_s=factory.absent_after_s(settings),
         )
         leave = settings.on_exit is OnExit.LEAVE
-        self._parting = Parting(
+        self._parting = Shutdown(
             self.wire,
             self._gateway,
             self._notes,
@@ -145,7 +145,9 @@ class Daemon:
 
     # From outside ----------------------------------------------------------------------------
 
-    def obey(self, instruction: Instruction, tell: Callable[[Answer], None] = lambda _: None, *, who: str = "") -> None:
+    def obey(
+        self, instruction: OperatorCommand, tell: Callable[[CommandResult], None] = lambda _: None, *, who: str = ""
+    ) -> None:
         """Carry out `instruction`: in the next beat, or at once while there is none yet. `tell` hears once of it.
 
         `who` asks, for the record.
@@ -231,7 +233,7 @@ class Daemon:
         terms = await steps.agree()
         self._budget.learn(terms.limits, self.wire.server_clock.now_ms())
         await steps.fetch_klines()
-        desk = self.desk = Desk(
+        desk = self.desk = NodeServices(
             self.settings,
             terms.rules,
             terms.fee,
@@ -258,7 +260,7 @@ class Daemon:
             await self._next_wake()
             await self._beat(desk)
 
-    def _tell_ready(self, desk: Desk) -> None:
+    def _tell_ready(self, desk: NodeServices) -> None:
         """Said once, by the first beat that has taken the account's measure."""
         decision = desk.trader.decision
         if self._helm.ready or decision is None or decision.memory.funded is None:
@@ -298,7 +300,7 @@ class Daemon:
                 self._halt(self.desk, broken)
         self._wake.set()
 
-    def _halt(self, desk: Desk, broken: BrokenInvariant) -> None:
+    def _halt(self, desk: NodeServices, broken: BrokenInvariant) -> None:
         if desk.halt(str(broken)):
             self._stir()
             self._start_task(self._save_frames(self._frames.lines()))
@@ -307,7 +309,7 @@ class Daemon:
         await self._wake.wait()
         self._wake.clear()
 
-    async def _beat(self, desk: Desk) -> None:
+    async def _beat(self, desk: NodeServices) -> None:
         """Hear, decide, act; only then tell."""
         self.beats += 1
         self._pace.begin()
@@ -361,7 +363,7 @@ class Daemon:
         else:
             self._alerts.send(risk_messages.frames_saved(path))
 
-    def _yield_to(self, usurper: Usurper | None) -> None:
+    def _yield_to(self, usurper: DuplicateInstance | None) -> None:
         """Two that trade one account under one name cannot both be right: we go."""
         if usurper is None or self._stop_reason is not None:
             return
@@ -380,14 +382,14 @@ class Daemon:
                 self._face.show(self.desk.status(self.wire.reconnects), now_s)
             if now_s >= measure_at_s:
                 measure_at_s = now_s + _CLOCK_GOOD_FOR_S
-                self._gateway.fetch(Remedy.CLOCK)
+                self._gateway.fetch(Refresh.CLOCK)
             if self._helm.ready and self.desk is not None and not self.desk.rules.trading and now_s >= rules_at_s:
                 rules_at_s = now_s + _RULES_GOOD_FOR_S
-                self._gateway.fetch(Remedy.RULES)
+                self._gateway.fetch(Refresh.RULES)
 
     # What the wire tells ---------------------------------------------------------------------
 
-    def _deliver(self, incoming: Incoming) -> None:
+    def _deliver(self, incoming: OrderInput) -> None:
         if self.desk is not None:
             self.desk.trader.inbox.append(incoming)
             self._stir()
@@ -431,7 +433,7 @@ class Daemon:
         """An anchor is still to be written down, or just being."""
         return self._notes.pending
 
-    def _scene(self) -> Scene | None:
+    def _scene(self) -> MarkerContext | None:
         """What a note would be written from; None while it must wait."""
         if self.desk is None or self._stop_reason is not None or not self.snapshots.account_proven:
             return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 
 PREFIX: Final = "TE"
 _LONGEST_NUMBER: Final = 8  # digits: milliseconds until the year 2059
@@ -18,10 +18,10 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True)
-class OwnId:
+class ClientOrderId:
     """A client order id of ours, taken apart. Only a note has `ticks`: its anchor price, as a multiple of the tick."""
 
-    kind: Kind
+    kind: ExitKind
     number: int
     ticks: int | None = None
 
@@ -31,17 +31,17 @@ class OwnId:
 
 
 @lru_cache(maxsize=_IDS_KEPT)  # a chase says the same id thousands of times
-def own_id(client_order_id: str) -> OwnId | None:
+def own_id(client_order_id: str) -> ClientOrderId | None:
     """The parts of a client order id of ours, None for anybody else's."""
     parts = client_order_id.split("-")
     if len(parts) < 3 or parts[0] != PREFIX or len(parts[2]) > _LONGEST_NUMBER:
         return None
     try:
-        kind, number = Kind(parts[1]), from_base36(parts[2])
-        ticks = from_base36(parts[3]) if kind is Kind.NOTE and len(parts) > 3 else None
+        kind, number = ExitKind(parts[1]), from_base36(parts[2])
+        ticks = from_base36(parts[3]) if kind is ExitKind.NOTE and len(parts) > 3 else None
     except ValueError:
         return None
-    return OwnId(kind, number, ticks)
+    return ClientOrderId(kind, number, ticks)
 
 
 def is_own(client_order_id: str) -> bool:

@@ -5,10 +5,10 @@ from decimal import Decimal
 from enum import Enum
 
 from trailingedge.model.market import Side
-from trailingedge.model.pricing import Pricing as Pricing
+from trailingedge.model.pricing import Pricing
 
 
-class Kind(Enum):
+class ExitKind(Enum):
     """Why an order exists; the letter is part of its client order id."""
 
     TAKE_PROFIT = "t"
@@ -20,7 +20,7 @@ class Kind(Enum):
     NOTE = "n"
 
 
-class Cause(Enum):
+class ExitEndReason(Enum):
     """How an exit ended."""
 
     FILLED = "filled"
@@ -34,7 +34,7 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class OrderIntent:
     """Sell all of one asset at the best price of one side.
 
     `funds` is the amount of the asset sold: base for a SELL, quote for a BUY (fills shrink it).
@@ -44,7 +44,7 @@ class Want:
     side: Side
     funds: Decimal
     pricing: Pricing
-    kind: Kind
+    kind: ExitKind
     number: int
 
 
@@ -62,5 +62,5 @@ class ExitProgress:
     filled_base: Decimal
     filled_quote: Decimal
     idle: bool
-    complete: Cause | None
+    complete: ExitEndReason | None
     rested: bool

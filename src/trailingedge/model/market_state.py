@@ -1,6 +1,6 @@
 """The newest of each kind, with the time it was heard.
 
-Stream tasks write here whenever they like; the main loop takes one immutable `View` a beat. Nothing
+Stream tasks write here whenever they like; the main loop takes one immutable `StateView` a beat. Nothing
 queues up but closed klines, of which the strategy must see each.
 """
 
@@ -14,7 +14,7 @@ from trailingedge.model.market import Balance, BookTop, Kline
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class StateView:
     """One consistent picture.
 
     `top_age_s` counts since the top was heard or proved (infinite before the first); `market_ms` is the
@@ -40,7 +40,7 @@ _FURTHEST_AHEAD_MS: Final = 120_000
 _CLOSE_LAG_MS: Final = 10_000  # a kline's last word comes this long after its close at most
 
 
-class Snapshots:
+class MarketState:
     """What the streams know. `changed` is called after every write that the main loop should see.
 
     `moved`, where given, is called in its place with a top that a stream told.
@@ -177,10 +177,10 @@ class Snapshots:
             return 0
         return self._event_ms + max(0, round((now_s - self._event_heard_s) * 1000))
 
-    def view(self, now_s: float) -> View:
+    def view(self, now_s: float) -> StateView:
         """One consistent picture; the fresh klines in it are handed over and will not come again."""
         closed, self._fresh = tuple(self._fresh), []
-        return View(
+        return StateView(
             now_s=now_s,
             market_ms=self.market_ms(now_s),
             top=self.top,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 
-class Instruction(Enum):
+class OperatorCommand(Enum):
     """Each has one meaning, from hotkey, phone and socket alike."""
 
     FLIP = "flip"
@@ -21,7 +21,7 @@ class Instruction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandResult:
     """What the one who asked is told: in words, and where there are figures, `data` for a machine.
 
     `done` False: it was refused, and the text says why. `data` holds strings, numbers that are no amounts,
@@ -33,5 +33,5 @@ class Answer:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
-Obey = Callable[[Instruction, Callable[[Answer], None]], None]
+CommandSink = Callable[[OperatorCommand, Callable[[CommandResult], None]], None]
 """Takes an instruction and returns at once; the answer is given on the loop, once, perhaps a beat later."""

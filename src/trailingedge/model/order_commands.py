@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import Enum
 
 from trailingedge.model.market import ExecutionReport, OrderRecord, Side
-from trailingedge.model.order_outcomes import Outcome, Refused, ReplaceOutcome, Unanswered
+from trailingedge.model.order_outcomes import OrderOutcome, Rejected, ReplaceOutcome, Unanswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class QueryOrdersFrom:
     client_order_id: str
 
 
-class Remedy(Enum):
+class Refresh(Enum):
     """What must be read again before trying again."""
 
     BALANCES = "balances"
@@ -71,26 +71,26 @@ class Remedy(Enum):
 
 
 OrderCommand = Place | Replace | Cancel | QueryOrder | QueryOrdersFrom
-Command = OrderCommand | Remedy
+ExecutionCommand = OrderCommand | Refresh
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class OrderReply:
     """The answer to a Place, Cancel or QueryOrder."""
 
     tag: int
-    outcome: Outcome
+    outcome: OrderOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class ReplaceAnswered:
+class ReplaceReply:
     """The answer to a Replace."""
 
     tag: int
     outcome: ReplaceOutcome
 
 
-Listed = tuple[OrderRecord, ...] | Refused | Unanswered
+Listed = tuple[OrderRecord, ...] | Rejected | Unanswered
 """Orders of our id, oldest first, or why there are none to show."""
 
 
@@ -109,4 +109,4 @@ class Reconciled:
     open_orders: tuple[OrderRecord, ...]
 
 
-Incoming = Answered | ReplaceAnswered | OrdersListed | Reconciled | ExecutionReport
+OrderInput = OrderReply | ReplaceReply | OrdersListed | Reconciled | ExecutionReport

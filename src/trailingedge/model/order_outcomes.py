@@ -10,7 +10,7 @@ from enum import Enum
 from trailingedge.model.market import OrderRecord
 
 
-class Refusal(Enum):
+class RejectReason(Enum):
     """Why the exchange said no, by what we do next."""
 
     WOULD_TAKE = "would take"  # −2010: price anew
@@ -30,17 +30,17 @@ class Refusal(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Accepted:
     """The exchange did it, and says this of the order."""
 
     order: OrderRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """The exchange did not do it. `retry_at_ms` is by the exchange's clock."""
 
-    refusal: Refusal
+    refusal: RejectReason
     code: int
     text: str
     retry_at_ms: int | None = None
@@ -58,17 +58,17 @@ class Unanswered:
     reason: str
 
 
-Outcome = Done | Refused | NotTried | Unanswered
+OrderOutcome = Accepted | Rejected | NotTried | Unanswered
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaceOutcome:
     """The two halves of a cancel-replace, which can go different ways."""
 
-    cancel: Outcome
-    place: Outcome
+    cancel: OrderOutcome
+    place: OrderOutcome
 
     @property
     def left_nothing(self) -> bool:
         """The old order is gone and no new one took its place."""
-        return isinstance(self.cancel, Done) and isinstance(self.place, Refused)
+        return isinstance(self.cancel, Accepted) and isinstance(self.place, Rejected)

@@ -18,7 +18,7 @@ ALL_ORDERS_LIMIT: Final = 1000
 RequestParams = dict[str, str | int]
 
 
-class Manner(Enum):
+class OrderStyle(Enum):
     """How an order meets the book."""
 
     MAKER = "maker"  # rests at its price or is refused
@@ -27,23 +27,23 @@ class Manner(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class NewOrder:
+class NewOrderRequest:
     """An order to be placed. Raises ValueError unless it has a positive quantity, and a price where it needs one."""
 
     client_order_id: str
     side: Side
     quantity: Decimal
     price: Decimal | None
-    manner: Manner = Manner.MAKER
+    manner: OrderStyle = OrderStyle.MAKER
 
     def __post_init__(self) -> None:
         if self.quantity <= 0:
             raise ValueError(f"{self.client_order_id}: no quantity {self.quantity}")
-        if self.manner is not Manner.PEGGED and (self.price is None or self.price <= 0):
+        if self.manner is not OrderStyle.PEGGED and (self.price is None or self.price <= 0):
             raise ValueError(f"{self.client_order_id}: no price {self.price}")
 
 
-def place_params(symbol: str, order: NewOrder) -> RequestParams:
+def place_params(symbol: str, order: NewOrderRequest) -> RequestParams:
     """`order.place`. RESULT, because an ACK, the default of a post-only order, tells no status."""
     params: RequestParams = {
         "symbol": symbol,
@@ -53,18 +53,18 @@ def place_params(symbol: str, order: NewOrder) -> RequestParams:
         "newClientOrderId": order.client_order_id,
         "newOrderRespType": "RESULT",
     }
-    if order.manner is Manner.PEGGED:
+    if order.manner is OrderStyle.PEGGED:
         params["pegPriceType"] = "PRIMARY_PEG"
     elif order.price is not None:
         params["price"] = plain(order.price)
-    if order.manner is Manner.IMMEDIATE:
+    if order.manner is OrderStyle.IMMEDIATE:
         # Only here: a post-only order with a timeInForce is refused.
         params.update(type="LIMIT", timeInForce="IOC")
     return params
 
 
 def replace_params(
-    symbol: str, cancel_order_id: int | None, cancel_client_order_id: str, order: NewOrder
+    symbol: str, cancel_order_id: int | None, cancel_client_order_id: str, order: NewOrderRequest
 ) -> RequestParams:
     """`order.cancelReplace` that places only if the cancel worked, and cancels only what is unfilled."""
     return {

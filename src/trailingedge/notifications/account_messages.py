@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trailingedge.model.market import ZERO, Regime, SymbolRules, as_on
-from trailingedge.notifications.messages import Number, amounts, held_asset, lasting, notional, price, quantity
+from trailingedge.notifications.messages import AnyNumber, amounts, held_asset, lasting, notional, price, quantity
 
 _NOTHING: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
@@ -44,7 +44,7 @@ def funded(rules: SymbolRules, regime: Regime) -> str:
     return f"funded: {held_asset(rules, regime)} can be traded again"
 
 
-def regime(rules: SymbolRules, held: Regime, anchor: Number, origin: str) -> str:
+def regime(rules: SymbolRules, held: Regime, anchor: AnyNumber, origin: str) -> str:
     """`anchor` is a price, `origin` where it comes from."""
     return f"holding {held_asset(rules, held)}: anchor {price(rules, anchor)} ({origin})"
 
@@ -54,7 +54,7 @@ def idle_remainder(rules: SymbolRules, amount: Decimal, asset: str) -> str:
     return f"idle remainder: {as_on(amount, grid)} {asset} stay idle and join the next flip"
 
 
-def anchored_anew(rules: SymbolRules, held: Regime, anchor: Number, origin: str) -> str:
+def anchored_anew(rules: SymbolRules, held: Regime, anchor: AnyNumber, origin: str) -> str:
     """The same where it moves the prices at which something happens."""
     return f"{regime(rules, held, anchor, origin)}; gain and stop are measured from there now"
 

@@ -22,7 +22,7 @@ class LogAlerts:
             _logger.log(level, "%s", line)
 
 
-class Labelled:
+class LabelledAlerts:
     """Alerts that all begin with `label`: on paper, where the prices are real and the money is not, "PAPER"."""
 
     def __init__(self, alerts: Alerts, label: str) -> None:
@@ -33,7 +33,7 @@ class Labelled:
         self._alerts.send(f"{self._label} {text}", level)
 
 
-class Several:
+class AlertFanout:
     """Alerts to all of `sinks`."""
 
     def __init__(self, *sinks: Alerts) -> None:

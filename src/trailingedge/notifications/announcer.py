@@ -5,15 +5,15 @@ from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.accounting.statistics import FinishedExit, Tally
+from trailingedge.accounting.statistics import FinishedExit, RunStatistics
 from trailingedge.execution.order_events import (
+    OrderCancelled,
     OrderFilled,
     OrderInDoubt,
     OrderPlaced,
-    OrderRefused,
+    OrderRejected,
     OrderReplaced,
-    OrderWithdrawn,
-    StrangerWithOurId,
+    UnknownOrderWithOurId,
 )
 from trailingedge.execution.trader_events import (
     AccountBack,
@@ -22,13 +22,13 @@ from trailingedge.execution.trader_events import (
     LateOrder,
     MarketFresh,
     MarketStale,
-    News,
+    TraderEvent,
 )
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.client_order_ids import own_id
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ZERO, Regime, Side, SymbolRules
-from trailingedge.model.order_outcomes import Refusal
+from trailingedge.model.order_outcomes import RejectReason
 from trailingedge.notifications import (
     account_messages,
     channel_messages,
@@ -62,7 +62,9 @@ from trailingedge.strategy.state import ShutBy
 logger = logging.getLogger(__name__)
 
 # Refusals that do not pass by themselves, or not soon.
-_FOR_A_PERSON: Final = frozenset({Refusal.NOT_TRADING, Refusal.UNAUTHORIZED, Refusal.BAD_REQUEST, Refusal.OTHER})
+_FOR_A_PERSON: Final = frozenset(
+    {RejectReason.NOT_TRADING, RejectReason.UNAUTHORIZED, RejectReason.BAD_REQUEST, RejectReason.OTHER}
+)
 _AGAIN_MS: Final = 3_600_000  # a price that rubs along an edge of the channel leaves it many times an hour
 
 
@@ -77,7 +79,7 @@ class Announcer:
     def __init__(
         self,
         rules: SymbolRules,
-        tally: Tally,
+        tally: RunStatistics,
         alerts: Alerts,
         market_ms: Callable[[], int],
         *,
@@ -99,45 +101,45 @@ class Announcer:
         self._alerts = alerts
         self._market_ms = market_ms
 
-    def tell(self, news: News) -> None:
+    def tell(self, news: TraderEvent) -> None:
         """Say what happened, in words that need no manual."""
         finished = self._tally.hear(news, self._market_ms())
         self._remember_refusal(news)
         match news:
-            case OrderPlaced() | OrderReplaced() | OrderFilled() | OrderWithdrawn():
+            case OrderPlaced() | OrderReplaced() | OrderFilled() | OrderCancelled():
                 self._tell_escape(news)
                 logger.info("%s", self._order(news))
-            case OrderRefused():
+            case OrderRejected():
                 self._tell_refused(news)
             case OrderInDoubt():
                 logger.warning("%s", order_messages.order_in_doubt(news.client_order_id, news.reason))
-            case StrangerWithOurId():
+            case UnknownOrderWithOurId():
                 self._alerts.send(order_messages.stranger(news.client_order_id, news.order_id), logging.ERROR)
             case ExitEnded() if finished is not None:
                 self._tell_ended(news, finished)
             case _:
                 self._tell_strategy(news)
 
-    def _remember_refusal(self, news: News) -> None:
+    def _remember_refusal(self, news: TraderEvent) -> None:
         match news:
-            case OrderRefused():
+            case OrderRejected():
                 self.refusal = f"{news.code} {news.text}" if news.code else news.text
             case OrderPlaced() | OrderReplaced() | OrderFilled() | ExitEnded():
                 self.refusal = None
             case _:
                 pass
 
-    def _tell_escape(self, news: OrderPlaced | OrderReplaced | OrderFilled | OrderWithdrawn) -> None:
+    def _tell_escape(self, news: OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled) -> None:
         """The first that is heard of an order that may take, which may be its fill."""
         own = own_id(news.client_order_id)
-        if own is None or own.kind is not Kind.ESCAPE or self._escape == news.client_order_id:
+        if own is None or own.kind is not ExitKind.ESCAPE or self._escape == news.client_order_id:
             return
         self._escape = news.client_order_id
         amount = news.quantity + news.remaining if isinstance(news, OrderFilled) else news.quantity
         text = order_messages.taker_escape(self.rules, news.side, amount, news.price, news.client_order_id)
         self._alerts.send(text, logging.WARNING)
 
-    def _tell_refused(self, news: OrderRefused) -> None:
+    def _tell_refused(self, news: OrderRejected) -> None:
         """The first of a row of refusals: to people where one of them may have to act, else to the log."""
         text = order_messages.order_refused(news.client_order_id, news.code, news.text)
         if news.again > 1:
@@ -147,7 +149,7 @@ class Announcer:
         else:
             logger.warning("%s", text)
 
-    def _order(self, news: OrderPlaced | OrderReplaced | OrderFilled | OrderWithdrawn) -> str:
+    def _order(self, news: OrderPlaced | OrderReplaced | OrderFilled | OrderCancelled) -> str:
         rules, own = self.rules, news.client_order_id
         match news:
             case OrderPlaced():
@@ -158,7 +160,7 @@ class Announcer:
                 return order_messages.order_filled(
                     rules, news.side, news.quantity, news.quote / news.quantity, news.remaining, own
                 )
-            case OrderWithdrawn():
+            case OrderCancelled():
                 return order_messages.order_withdrawn(rules, news.side, news.quantity - news.filled, news.price, own)
 
     def _tell_ended(self, ended: ExitEnded, finished: FinishedExit) -> None:
@@ -173,7 +175,7 @@ class Announcer:
             replaces=finished.replaces,
             fees=finished.fees,
         )
-        if ended.cause in (Cause.FILLED, Cause.DUST):
+        if ended.cause in (ExitEndReason.FILLED, ExitEndReason.DUST):
             self._alerts.send(messages.exit_filled(self.rules, result))
         else:
             self._alerts.send(messages.exit_ended(self.rules, result, ended.cause), logging.WARNING)
@@ -181,17 +183,17 @@ class Announcer:
             asset = self.rules.quote_asset if ended.regime.exit_side is Side.SELL else self.rules.base_asset
             self._alerts.send(account_messages.idle_remainder(self.rules, ended.idle, asset), logging.WARNING)
 
-    def _tell_strategy(self, news: News) -> None:
+    def _tell_strategy(self, news: TraderEvent) -> None:
         rules = self.rules
         match news:
-            case ExitArmed(kind=Kind.TAKE_PROFIT) if news.trail is not None and news.price is not None:
+            case ExitArmed(kind=ExitKind.TAKE_PROFIT) if news.trail is not None and news.price is not None:
                 anchor = news.trail.high - news.trail.gain
                 gain_frac, drawdown_frac = news.trail.gain / anchor, news.trail.drawdown / anchor
                 text = messages.take_profit_armed(rules, news.side, news.price, gain_frac, drawdown_frac)
                 self._alerts.send(text)
-            case ExitArmed(kind=Kind.MANUAL):
+            case ExitArmed(kind=ExitKind.MANUAL):
                 self._alerts.send(messages.manual_flip(rules, news.side, news.price, self._flip_patience_s))
-            case ExitArmed(kind=Kind.BREAKOUT):
+            case ExitArmed(kind=ExitKind.BREAKOUT):
                 self._alerts.send(messages.breakout_armed(rules, news.side, news.price))
             case ExitArmed():
                 self._alerts.send(messages.exit_armed(rules, news.kind, news.side))

@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from trailingedge.execution.order import State
-from trailingedge.execution.trading_core import Trader
-from trailingedge.model.intent import Kind
+from trailingedge.execution.order import OrderState
+from trailingedge.execution.trading_core import TradingCore
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import ZERO, Balance, Regime, Side
-from trailingedge.model.market_state import Snapshots
-from trailingedge.notifications.status import ChaseView, Obstacle, StatusView
+from trailingedge.model.market_state import MarketState
+from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
 from trailingedge.strategy.decide import Decision
-from trailingedge.strategy.state import Exit
+from trailingedge.strategy.state import ActiveExit
 
 
 def look(
-    trader: Trader,
-    snapshots: Snapshots,
+    trader: TradingCore,
+    snapshots: MarketState,
     now_s: float,
     *,
     mode: str,
@@ -100,9 +100,9 @@ def _stop_is_watched(view: StatusView, decision: Decision) -> bool:
         return False
     if view.chase is not None and view.chase.ending is not None:
         return False
-    if view.chase is None or view.chase.kind is Kind.TAKE_PROFIT:
+    if view.chase is None or view.chase.kind is ExitKind.TAKE_PROFIT:
         return True
-    return view.chase.side is Side.SELL and view.chase.kind is not Kind.FLUSH
+    return view.chase.side is Side.SELL and view.chase.kind is not ExitKind.FLUSH
 
 
 def _growth(anchor: float | None, value: float | None) -> float | None:
@@ -114,8 +114,14 @@ def _balance(balances: Mapping[str, Balance], asset: str) -> Balance:
 
 
 def _chase(
-    trader: Trader, exit_: Exit | None, view: StatusView, *, fresh: bool, budget_short: bool, refusal: str | None
-) -> ChaseView | None:
+    trader: TradingCore,
+    exit_: ActiveExit | None,
+    view: StatusView,
+    *,
+    fresh: bool,
+    budget_short: bool,
+    refusal: str | None,
+) -> ExitView | None:
     if exit_ is None:
         return None
     chase, order = trader.chase, trader.chase.order
@@ -123,7 +129,7 @@ def _chase(
     ours = progress is not None and progress.number == exit_.number
     alive = ours and order is not None and order.alive
     obstacle = _obstacle(trader, view, fresh=fresh, budget_short=budget_short, refused=refusal is not None)
-    return ChaseView(
+    return ExitView(
         kind=exit_.kind,
         side=exit_.side,
         age_s=trader.exit_age_s(view.market_ms),
@@ -133,23 +139,25 @@ def _chase(
         rest=order.remaining if order is not None and alive else None,
         client_order_id=order.client_order_id if order is not None and alive else None,
         obstacle=obstacle,
-        refusal=refusal if obstacle is Obstacle.REFUSED else None,
+        refusal=refusal if obstacle is QuoteObstacle.REFUSED else None,
         ending=exit_.ending,
     )
 
 
-def _obstacle(trader: Trader, view: StatusView, *, fresh: bool, budget_short: bool, refused: bool) -> Obstacle | None:
+def _obstacle(
+    trader: TradingCore, view: StatusView, *, fresh: bool, budget_short: bool, refused: bool
+) -> QuoteObstacle | None:
     """The first reason why the chase stands still, the gravest first."""
     chase, order = trader.chase, trader.chase.order
     progress = chase.progress()
     found = {
-        Obstacle.NO_ACCOUNT: not view.account_proven,
-        Obstacle.HALTED: not view.rules.trading,
-        Obstacle.NO_MARKET: not fresh,
-        Obstacle.IN_DOUBT: order is not None and order.state is State.UNKNOWN,
-        Obstacle.IN_FLIGHT: order is not None and order.state is State.IN_FLIGHT,
-        Obstacle.REFUSED: refused,
-        Obstacle.BALANCES: chase.idle and progress is not None and not progress.idle,
-        Obstacle.BUDGET: budget_short,
+        QuoteObstacle.NO_ACCOUNT: not view.account_proven,
+        QuoteObstacle.HALTED: not view.rules.trading,
+        QuoteObstacle.NO_MARKET: not fresh,
+        QuoteObstacle.IN_DOUBT: order is not None and order.state is OrderState.UNKNOWN,
+        QuoteObstacle.IN_FLIGHT: order is not None and order.state is OrderState.IN_FLIGHT,
+        QuoteObstacle.REFUSED: refused,
+        QuoteObstacle.BALANCES: chase.idle and progress is not None and not progress.idle,
+        QuoteObstacle.BUDGET: budget_short,
     }
     return next((obstacle for obstacle, met in found.items() if met), None)

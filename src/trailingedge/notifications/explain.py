@@ -8,28 +8,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.notifications.account_messages import locked_elsewhere
-from trailingedge.notifications.messages import ENDINGS, EXIT_NAMES, Number, figure, order, percent, price, quantity
+from trailingedge.notifications.messages import ENDINGS, EXIT_NAMES, AnyNumber, figure, order, percent, price, quantity
 from trailingedge.notifications.risk_messages import breaker_until, measured
-from trailingedge.notifications.status import ChaseView, Obstacle, StatusView, beyond, gain_asset
+from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView, beyond, gain_asset
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import ShutBy
 from trailingedge.strategy.trailing_stop import MinGain, Trail
 
-_REASONS: Final[Mapping[Kind, str]] = {
-    Kind.TAKE_PROFIT: "to take profit",
-    Kind.MANUAL: "on your command",
-    Kind.BREAKOUT: "on a breakout",
-    Kind.FLUSH: "after the hard stop",
-    Kind.ESCAPE: "as a last resort",
+_REASONS: Final[Mapping[ExitKind, str]] = {
+    ExitKind.TAKE_PROFIT: "to take profit",
+    ExitKind.MANUAL: "on your command",
+    ExitKind.BREAKOUT: "on a breakout",
+    ExitKind.FLUSH: "after the hard stop",
+    ExitKind.ESCAPE: "as a last resort",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _DirectionWords:
     """The words for one of the two directions: a take-profit sells into a fall, and buys back into a rise."""
 
     doing: str
@@ -42,8 +42,8 @@ class _Way:
     deal: str
 
 
-_SELLING: Final = _Way("selling", "sell", "sells", "bid", "best bid", "falls", "or below", "sale")
-_BUYING: Final = _Way("buying", "buy", "buys", "ask", "lowest ask", "rises", "or above", "purchase")
+_SELLING: Final = _DirectionWords("selling", "sell", "sells", "bid", "best bid", "falls", "or below", "sale")
+_BUYING: Final = _DirectionWords("buying", "buy", "buys", "ask", "lowest ask", "rises", "or above", "purchase")
 
 
 def why(view: StatusView, decision: Decision | None) -> str:
@@ -63,11 +63,11 @@ def why(view: StatusView, decision: Decision | None) -> str:
     return " ".join(sentences)
 
 
-def _way(view: StatusView) -> _Way:
+def _way(view: StatusView) -> _DirectionWords:
     return _SELLING if view.regime is Regime.BASE else _BUYING
 
 
-def _level(view: StatusView, value: Number | None) -> str:
+def _level(view: StatusView, value: AnyNumber | None) -> str:
     """A price without its unit, which the sentence has named already."""
     return "–" if value is None else figure(value, view.rules.tick_size)
 
@@ -282,7 +282,7 @@ def _exiting(view: StatusView, decision: Decision) -> list[str]:
     return [f"{_head(view, chase)}: {_order(view, chase)}.", *(stopping or _what_ends_it(view, chase))]
 
 
-def _ending(view: StatusView, chase: ChaseView, cause: str) -> list[str]:
+def _ending(view: StatusView, chase: ExitView, cause: str) -> list[str]:
     """What is still to happen before it is over, and that until then nothing else is."""
     over = f"The {EXIT_NAMES[chase.kind]} is over ({cause})"
     last = ["Until then the hard stop is not judged."] if view.regime is Regime.BASE else []
@@ -301,17 +301,17 @@ def _ending(view: StatusView, chase: ChaseView, cause: str) -> list[str]:
     return [f"{over}: no order of it is on the book, and {waits}.", *last]
 
 
-def _head(view: StatusView, chase: ChaseView) -> str:
+def _head(view: StatusView, chase: ExitView) -> str:
     doing = "Selling" if chase.side is Side.SELL else "Buying"
     filled = f"{quantity(view.rules, chase.filled)} filled so far" if chase.filled else "nothing filled so far"
     return f"{doing} {_REASONS.get(chase.kind, EXIT_NAMES[chase.kind])} for {chase.age_s:.0f} s, {filled}"
 
 
-def _order(view: StatusView, chase: ChaseView) -> str:
+def _order(view: StatusView, chase: ExitView) -> str:
     """Where the order is, and what it waits for."""
     rules, obstacle = view.rules, chase.obstacle
     trouble = "" if obstacle is None else obstacle.value
-    if obstacle is Obstacle.REFUSED and chase.refusal:
+    if obstacle is QuoteObstacle.REFUSED and chase.refusal:
         trouble = f"{trouble} ({chase.refusal})"
     if chase.price is None or chase.rest is None:
         return f"no order is on the book, {trouble or 'one is about to be placed'}"
@@ -327,7 +327,7 @@ def _order(view: StatusView, chase: ChaseView) -> str:
     return f"{rests}, the best {side}; being post-only, it waits for a {taker}"
 
 
-def _what_ends_it(view: StatusView, chase: ChaseView) -> list[str]:
+def _what_ends_it(view: StatusView, chase: ExitView) -> list[str]:
     """What else may happen to it."""
     if view.stop is None:
         return []

@@ -11,31 +11,31 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.model.client_order_ids import own_id
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance, Regime, Side, SymbolRules, as_on, plain
 from trailingedge.notifications.titles import heading
 
-Number = Decimal | float
+AnyNumber = Decimal | float
 
-EXIT_NAMES: Final[Mapping[Kind, str]] = {
-    Kind.TAKE_PROFIT: "take-profit",
-    Kind.MANUAL: "manual flip",
-    Kind.BREAKOUT: "breakout",
-    Kind.FLUSH: "flush",
-    Kind.ESCAPE: "escape",
-    Kind.JUMPSTART: "jumpstart",
-    Kind.NOTE: "note",
+EXIT_NAMES: Final[Mapping[ExitKind, str]] = {
+    ExitKind.TAKE_PROFIT: "take-profit",
+    ExitKind.MANUAL: "manual flip",
+    ExitKind.BREAKOUT: "breakout",
+    ExitKind.FLUSH: "flush",
+    ExitKind.ESCAPE: "escape",
+    ExitKind.JUMPSTART: "jumpstart",
+    ExitKind.NOTE: "note",
 }
 
-ENDINGS: Final[Mapping[Cause, str]] = {
-    Cause.FILLED: "filled",
-    Cause.DUST: "filled but for a rest too small to trade",
-    Cause.WITHDRAWN: "withdrawn by the operator",
-    Cause.STOPPED: "stopped, the price rose too far above the anchor",
-    Cause.HELD: "held back by a pause or a breaker",
-    Cause.EXPIRED: "expired, no order could rest in time",
-    Cause.HALTED: "halted by a safety rule",
-    Cause.VANISHED: "over, another hand moved the funds",
+ENDINGS: Final[Mapping[ExitEndReason, str]] = {
+    ExitEndReason.FILLED: "filled",
+    ExitEndReason.DUST: "filled but for a rest too small to trade",
+    ExitEndReason.WITHDRAWN: "withdrawn by the operator",
+    ExitEndReason.STOPPED: "stopped, the price rose too far above the anchor",
+    ExitEndReason.HELD: "held back by a pause or a breaker",
+    ExitEndReason.EXPIRED: "expired, no order could rest in time",
+    ExitEndReason.HALTED: "halted by a safety rule",
+    ExitEndReason.VANISHED: "over, another hand moved the funds",
 }
 
 # What the terminal's letters are called wherever there are none.
@@ -44,7 +44,7 @@ COMMANDS: Final[Mapping[str, str]] = {"x": "flip", "c": "withdraw"}
 _FINEST: Final = Decimal("0.00000001")  # the exchange keeps no account of less
 
 
-def percent(fraction: Number) -> str:
+def percent(fraction: AnyNumber) -> str:
     """A change as people say it, signed: 0.0125 is "+1.25 %"."""
     # Rounded before it is signed: nothing lost is not "-0.00 %".
     return f"{round(float(fraction) * 100, 2) + 0.0:+.2f} %"
@@ -55,22 +55,22 @@ def rate(fraction: Decimal) -> str:
     return f"{plain(fraction * 100)} %"
 
 
-def price(rules: SymbolRules, value: Number) -> str:
+def price(rules: SymbolRules, value: AnyNumber) -> str:
     """A price with its unit."""
     return f"{figure(value, rules.tick_size)} {rules.quote_asset}"
 
 
-def quantity(rules: SymbolRules, value: Number) -> str:
+def quantity(rules: SymbolRules, value: AnyNumber) -> str:
     """An amount of the base asset."""
     return f"{figure(value, rules.step_size)} {rules.base_asset}"
 
 
-def notional(rules: SymbolRules, value: Number) -> str:
+def notional(rules: SymbolRules, value: AnyNumber) -> str:
     """An amount of the quote asset."""
     return f"{figure(value, rules.tick_size)} {rules.quote_asset}"
 
 
-def figure(value: Number, grid: Decimal) -> str:
+def figure(value: AnyNumber, grid: Decimal) -> str:
     """A number with the decimals of `grid`, or a dash where it is none."""
     return as_on(Decimal(value), grid) if math.isfinite(value) else "–"
 
@@ -138,7 +138,7 @@ def leftover_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: D
 
 
 def ready(
-    rules: SymbolRules, mode: str, regime: Regime | None, anchor: Number | None, fee: Decimal, ws_api_url: str
+    rules: SymbolRules, mode: str, regime: Regime | None, anchor: AnyNumber | None, fee: Decimal, ws_api_url: str
 ) -> str:
     """`anchor` is a price in quote per base, whichever asset is held; None while nothing is."""
     held = f"holding {held_asset(rules, regime)}"
@@ -170,7 +170,7 @@ def ended(reason: str) -> str:
 def order_left(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
     """What is to be done about it differs: an exit is gone on with at the next start, a deep order taken away."""
     own = own_id(client_order_id)
-    deep = own is not None and own.kind in (Kind.JUMPSTART, Kind.NOTE)
+    deep = own is not None and own.kind in (ExitKind.JUMPSTART, ExitKind.NOTE)
     then = "it is cancelled then" if deep else "it is taken up then"
     left = f"order left on the exchange: {order(rules, side, remaining, at)} ({client_order_id})"
     return f"{left}; cancel it at the exchange, or start again: {then}"
@@ -183,7 +183,7 @@ def leftovers_unclear() -> str:
 # --- exits ---
 
 
-def take_profit_armed(rules: SymbolRules, side: Side, now: Number, gain_frac: float, drawdown_frac: float) -> str:
+def take_profit_armed(rules: SymbolRules, side: Side, now: AnyNumber, gain_frac: float, drawdown_frac: float) -> str:
     """`now` is the price that armed it; the fractions are of the anchor."""
     return (
         f"take-profit armed: {_leaves(rules, side)} near {price(rules, now)}, "
@@ -191,14 +191,14 @@ def take_profit_armed(rules: SymbolRules, side: Side, now: Number, gain_frac: fl
     )
 
 
-def hard_stop(rules: SymbolRules, now: Number, loss_frac: float, distance_frac: float) -> str:
+def hard_stop(rules: SymbolRules, now: AnyNumber, loss_frac: float, distance_frac: float) -> str:
     return (
         f"hard stop: {percent(-loss_frac)} from the anchor, {percent(-distance_frac)} allowed; "
         f"selling all {rules.base_asset} near {price(rules, now)}"
     )
 
 
-def manual_flip(rules: SymbolRules, side: Side, now: Number | None, patience_s: float | None = None) -> str:
+def manual_flip(rules: SymbolRules, side: Side, now: AnyNumber | None, patience_s: float | None = None) -> str:
     """`now` is None while the market is not known: the order waits for it, `patience_s` at most."""
     if now is not None:
         return f"manual flip: {_leaves(rules, side)} near {price(rules, now)}"
@@ -206,23 +206,23 @@ def manual_flip(rules: SymbolRules, side: Side, now: Number | None, patience_s: 
     return f"manual flip: {_leaves(rules, side)} as soon as the market is known, unless that takes {long}"
 
 
-def breakout_armed(rules: SymbolRules, side: Side, now: Number | None) -> str:
+def breakout_armed(rules: SymbolRules, side: Side, now: AnyNumber | None) -> str:
     """The setting that asked for it is named, for the breakout alone is no order."""
     where = "" if now is None else f" near {price(rules, now)}"
     beyond, setting = ("below", "BREAKOUT_EXIT") if side is Side.SELL else ("above", "BREAKOUT_ENTRY")
     return f"breakout armed: {_leaves(rules, side)}{where}, for a candle closed {beyond} the channel ({setting})"
 
 
-def exit_armed(rules: SymbolRules, kind: Kind, side: Side) -> str:
+def exit_armed(rules: SymbolRules, kind: ExitKind, side: Side) -> str:
     """An exit of a kind that has no numbers of its own to tell."""
     return f"{EXIT_NAMES[kind]} armed: {_leaves(rules, side)}"
 
 
-def relabelled(previous: Kind) -> str:
+def relabelled(previous: ExitKind) -> str:
     return f"manual flip: the {EXIT_NAMES[previous]} in progress is yours now"
 
 
-def exit_ending(kind: Kind, cause: Cause) -> str:
+def exit_ending(kind: ExitKind, cause: ExitEndReason) -> str:
     return f"{EXIT_NAMES[kind]} ending: {ENDINGS[cause]}"
 
 
@@ -238,7 +238,7 @@ class ExitResult:
     unit value won since the anchor, after fees. Either is None where there is nothing to compare.
     """
 
-    kind: Kind
+    kind: ExitKind
     side: Side
     filled_base: Decimal
     filled_quote: Decimal
@@ -251,17 +251,17 @@ class ExitResult:
 
 def exit_filled(rules: SymbolRules, result: ExitResult) -> str:
     """ "take-profit filled: …", "flush done: …": all of it, and what it brought."""
-    head = "flush done" if result.kind is Kind.FLUSH else f"{EXIT_NAMES[result.kind]} filled"
+    head = "flush done" if result.kind is ExitKind.FLUSH else f"{EXIT_NAMES[result.kind]} filled"
     return f"{head}: {_filled(rules, result)}{_result(rules, result)}"
 
 
-def exit_ended(rules: SymbolRules, result: ExitResult, cause: Cause) -> str:
+def exit_ended(rules: SymbolRules, result: ExitResult, cause: ExitEndReason) -> str:
     """An exit that ended before it was whole."""
     filled = _filled(rules, result) if result.filled_base else "nothing filled"
     return f"{EXIT_NAMES[result.kind]} ended: {ENDINGS[cause]}; {filled}"
 
 
-def exit_slow(rules: SymbolRules, kind: Kind, age_s: float, filled: Decimal, slippage_frac: float | None) -> str:
+def exit_slow(rules: SymbolRules, kind: ExitKind, age_s: float, filled: Decimal, slippage_frac: float | None) -> str:
     return (
         f"{EXIT_NAMES[kind]} slow: not finished after {age_s:.0f} s, {quantity(rules, filled)} filled"
         f"{_slippage(slippage_frac) if filled else ''}"
@@ -348,7 +348,7 @@ def command_refused(command: str, reason: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class RunSummary:
     """What a run came to. Fractions are of the value at its start; `rejected` counts refusals by code or name."""
 
     seconds: float
@@ -364,7 +364,7 @@ class Summary:
     gaps: Sequence[str] = ()
 
 
-def summary(rules: SymbolRules, run: Summary, mode: str = "") -> str:
+def summary(rules: SymbolRules, run: RunSummary, mode: str = "") -> str:
     """Several lines; the first begins with "summary". Play money is named beside the pair."""
     named = heading(mode, rules.symbol) if mode else rules.symbol
     lines = [

@@ -4,8 +4,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from trailingedge.accounting.statistics import FinishedExit, Period
-from trailingedge.model.intent import Cause
+from trailingedge.accounting.statistics import FinishedExit, PeriodResult
+from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import ZERO, Balance, Regime, SymbolRules
 from trailingedge.notifications.messages import (
     ENDINGS,
@@ -43,20 +43,20 @@ def _held(balance: Balance, total: str, locked: str) -> str:
     return f"{total} {balance.asset}" + (f" ({locked} in orders)" if balance.locked > ZERO else "")
 
 
-def daily_summary(rules: SymbolRules, mode: str, day: Period, regime: Regime | None) -> str:
+def daily_summary(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | None) -> str:
     """For 23:59 UTC: the day's exits, result, fees, value and position."""
     return "\n".join(
         [f"daily summary {_date(day.to_ms)}, {heading(mode, rules.symbol)}:", *_figures(rules, day, regime)]
     )
 
 
-def today(rules: SymbolRules, mode: str, day: Period, regime: Regime | None) -> str:
+def today(rules: SymbolRules, mode: str, day: PeriodResult, regime: Regime | None) -> str:
     """The day so far, or the part of it that this run has seen."""
     head = f"today {heading(mode, rules.symbol)}, since {_clock(day.from_ms)} UTC:"
     return "\n".join([head, *_figures(rules, day, regime)])
 
 
-def _figures(rules: SymbolRules, day: Period, regime: Regime | None) -> list[str]:
+def _figures(rules: SymbolRules, day: PeriodResult, regime: Regime | None) -> list[str]:
     base = rules.base_asset
     lines = [f"result {percent(day.result_frac)} in {rules.quote_asset}; holding {base} {percent(day.hold_base_frac)}"]
     done = sum(1 for finished in day.exits if finished.base)
@@ -73,7 +73,7 @@ def _figures(rules: SymbolRules, day: Period, regime: Regime | None) -> list[str
 def _exit(rules: SymbolRules, finished: FinishedExit) -> str:
     """ "14:03 take-profit: SELL at 2551.20, +1.95 %"."""
     head = f"{_clock(finished.ended_ms)} {EXIT_NAMES[finished.kind]}: {finished.side.value}"
-    ended = "" if finished.cause in (Cause.FILLED, Cause.DUST) else f", {ENDINGS[finished.cause]}"
+    ended = "" if finished.cause in (ExitEndReason.FILLED, ExitEndReason.DUST) else f", {ENDINGS[finished.cause]}"
     if finished.average is None:
         return f"{head}{ended}, nothing filled"
     result = "" if finished.result_frac is None else f", {percent(finished.result_frac)}"

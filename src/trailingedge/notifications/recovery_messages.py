@@ -2,13 +2,13 @@
 
 from trailingedge.model.market import SymbolRules
 from trailingedge.notifications import messages
-from trailingedge.reconciliation.exit_history import PastExit
-from trailingedge.reconciliation.recovery import Recovered
+from trailingedge.reconciliation.exit_history import HistoricalExit
+from trailingedge.reconciliation.recovery import RecoveredState
 from trailingedge.strategy.regime import price_at
-from trailingedge.strategy.state import Memory
+from trailingedge.strategy.state import StrategyState
 
 
-def taken_up(rules: SymbolRules, past: PastExit) -> str:
+def taken_up(rules: SymbolRules, past: HistoricalExit) -> str:
     """An exit goes on."""
     order, filled = past.open_order, messages.quantity(rules, past.base)
     if order is None:
@@ -17,14 +17,14 @@ def taken_up(rules: SymbolRules, past: PastExit) -> str:
     return f"order adopted: {past.side.value} {amount} at {price} ({order.client_order_id}), {filled} filled so far"
 
 
-def cancelled_late(rules: SymbolRules, past: PastExit) -> str:
+def cancelled_late(rules: SymbolRules, past: HistoricalExit) -> str:
     """An order of the last session reached the book after this one had begun, and is taken away."""
     order = past.orders[-1]
     amount, price = messages.quantity(rules, order.remaining), messages.price(rules, order.price)
     return f"late order of the last session cancelled: {past.side.value} {amount} at {price} ({order.client_order_id})"
 
 
-def summary(rules: SymbolRules, recovered: Recovered) -> str:
+def summary(rules: SymbolRules, recovered: RecoveredState) -> str:
     """Where the last session left us, for the list of steps."""
     memory = recovered.memory
     if memory.regime is None:
@@ -40,7 +40,7 @@ def note_refused(reason: str) -> str:
     return f"anchor note not written: {reason}; after a restart the anchor may be taken from the market"
 
 
-def _standing(memory: Memory) -> str:
+def _standing(memory: StrategyState) -> str:
     if memory.exit is not None:
         return f", {messages.EXIT_NAMES[memory.exit.kind]} goes on"
     return "" if memory.gate is None else ", gate shut"

@@ -10,7 +10,7 @@ from typing import Final
 
 from trailingedge.model.market import Side, SymbolRules, plain
 from trailingedge.notifications.messages import counted, percent, price, quantity, rate, stop_goes_on
-from trailingedge.risk.circuit_breakers import Breaker, Trip
+from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 
 _NAMES: Final = {Breaker.DAILY_LOSS: "daily loss", Breaker.DRAWDOWN: "drawdown", Breaker.LOSSES: "losses in a row"}
 HELD: Final = "no buying while held"  # how the strategy refuses a flip, whatever holds
@@ -28,7 +28,7 @@ def breaker_until(breaker: Breaker) -> str:
     return _UNTIL[breaker]
 
 
-def breaker_tripped(rules: SymbolRules, trip: Trip) -> str:
+def breaker_tripped(rules: SymbolRules, trip: BreakerTrip) -> str:
     """Why nothing new is begun, and until when."""
     return (
         f"breaker: {measured(trip)} ({trip.breaker.value} is {plain(trip.limit)}); no take-profit, no breakout, "
@@ -40,12 +40,12 @@ def breaker_lifted(breaker: Breaker) -> str:
     return f"breaker lifted: {breaker_name(breaker)} ({breaker.value}) holds nothing back any more"
 
 
-def still_held(trips: Iterable[Trip]) -> str:
+def still_held(trips: Iterable[BreakerTrip]) -> str:
     """Said when the operator resumes and a breaker is not his to lift."""
     return f"still held by a breaker: {_listed(trips)}"
 
 
-def refusal_reason(reason: str, trips: Iterable[Trip], *, paused: bool) -> str:
+def refusal_reason(reason: str, trips: Iterable[BreakerTrip], *, paused: bool) -> str:
     """Why a command was refused; where a hold is the reason, which one, and what lifts it."""
     if reason != HELD:
         return reason
@@ -57,7 +57,7 @@ def refusal_reason(reason: str, trips: Iterable[Trip], *, paused: bool) -> str:
     return "the funds only just make up an order, and the last try came to nothing; try again in a minute"
 
 
-def _listed(trips: Iterable[Trip]) -> str:
+def _listed(trips: Iterable[BreakerTrip]) -> str:
     return ", ".join(f"{breaker_name(trip.breaker)} {breaker_until(trip.breaker)}" for trip in trips)
 
 
@@ -65,7 +65,7 @@ def fee_unpriced(asset: str, quote_asset: str) -> str:
     return f"breakers: fees paid in {asset} are left out of the count, its price in {quote_asset} is not known"
 
 
-def measured(trip: Trip) -> str:
+def measured(trip: BreakerTrip) -> str:
     """What a breaker has counted."""
     match trip.breaker:
         case Breaker.DAILY_LOSS:

@@ -12,19 +12,19 @@ from enum import Enum
 from math import isfinite
 from typing import Final
 
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ZERO, Balance, BookTop, Regime, Side, SymbolRules, as_on, plain
-from trailingedge.notifications.messages import EXIT_NAMES, Number, figure, held_asset, percent, quantity
+from trailingedge.notifications.messages import EXIT_NAMES, AnyNumber, figure, held_asset, percent, quantity
 from trailingedge.notifications.risk_messages import breaker_name
 from trailingedge.notifications.titles import heading
-from trailingedge.risk.circuit_breakers import Trip
-from trailingedge.strategy.state import Gate, ShutBy
+from trailingedge.risk.circuit_breakers import BreakerTrip
+from trailingedge.strategy.state import ReentryGate, ShutBy
 
 VERSION: Final = 1
 OLD_DATA_S: Final = 2.0  # younger data needs no mention
 
 
-class Obstacle(Enum):
+class QuoteObstacle(Enum):
     """Why an exit has no order on the book, or one that does not follow the price, as people read it."""
 
     HALTED = "the exchange has halted trading in this pair"
@@ -38,14 +38,14 @@ class Obstacle(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class ChaseView:
+class ExitView:
     """The exit in progress. `price`, `rest` and `client_order_id` are of its order; None while there is none.
 
     `filled` and `filled_quote` sum the whole chase; `refusal` is what the exchange said of the last order
     where that was no. With `ending` set the exit is being withdrawn.
     """
 
-    kind: Kind
+    kind: ExitKind
     side: Side
     age_s: float
     filled: Decimal = ZERO
@@ -53,9 +53,9 @@ class ChaseView:
     price: Decimal | None = None
     rest: Decimal | None = None
     client_order_id: str | None = None
-    obstacle: Obstacle | None = None
+    obstacle: QuoteObstacle | None = None
     refusal: str | None = None
-    ending: Cause | None = None
+    ending: ExitEndReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,9 @@ class StatusView:
     phase: str
     regime: Regime | None = None
     top: BookTop | None = None
-    anchor: Number | None = None
-    high: Number | None = None
-    value: Number | None = None  # of all that is held, in quote
+    anchor: AnyNumber | None = None
+    high: AnyNumber | None = None
+    value: AnyNumber | None = None  # of all that is held, in quote
     gain_frac: float | None = None
     high_frac: float | None = None
     base: Balance | None = None
@@ -84,18 +84,18 @@ class StatusView:
     reserve_base: Decimal = ZERO
     reserve_quote: Decimal = ZERO
     armed: bool = False
-    arms_at: Number | None = None
-    take_profit: Number | None = None
-    stop: Number | None = None
+    arms_at: AnyNumber | None = None
+    take_profit: AnyNumber | None = None
+    stop: AnyNumber | None = None
     stop_frac: float | None = None
     stop_confirm_s: float = 0.0
-    lower: Number | None = None
-    mid: Number | None = None
-    upper: Number | None = None
+    lower: AnyNumber | None = None
+    mid: AnyNumber | None = None
+    upper: AnyNumber | None = None
     squeezed: bool = False
     gate_open: bool | None = None
-    gate: Gate | None = None  # the shut one
-    chase: ChaseView | None = None
+    gate: ReentryGate | None = None  # the shut one
+    chase: ExitView | None = None
     market_ms: int = 0
     data_age_s: float | None = None
     unpriced: bool = False
@@ -103,7 +103,7 @@ class StatusView:
     reconnects: int = 0
     held: bool = False
     paused: bool = False
-    trips: tuple[Trip, ...] = ()
+    trips: tuple[BreakerTrip, ...] = ()
     halted: bool = False
     halt_reason: str | None = None
 
@@ -211,12 +211,12 @@ def triggers(view: StatusView) -> list[str]:
     return told
 
 
-def beyond(gate: Gate) -> str:
+def beyond(gate: ReentryGate) -> str:
     """The side of the channel's middle on which a candle has to close."""
     return "above" if gate.shut_by is ShutBy.FLUSH else "below"
 
 
-def exit_in_short(rules: SymbolRules, chase: ChaseView, top: BookTop | None) -> str:
+def exit_in_short(rules: SymbolRules, chase: ExitView, top: BookTop | None) -> str:
     """The order, the best price of its side, what is filled, and for how long it has been going on."""
     filled = f"{quantity(rules, chase.filled)} filled, {chase.age_s:.0f} s"
     if chase.price is None or chase.rest is None:
@@ -270,7 +270,7 @@ def as_data(view: StatusView) -> dict[str, object]:
     }
 
 
-def _price(rules: SymbolRules, value: Number | None) -> str | None:
+def _price(rules: SymbolRules, value: AnyNumber | None) -> str | None:
     return None if value is None or not isfinite(value) else as_on(Decimal(value), rules.tick_size)
 
 
@@ -306,7 +306,7 @@ def _gate(view: StatusView) -> Mapping[str, object] | None:
     }
 
 
-def _chase(rules: SymbolRules, chase: ChaseView) -> Mapping[str, object]:
+def _chase(rules: SymbolRules, chase: ExitView) -> Mapping[str, object]:
     return {
         "kind": chase.kind.name.lower(),
         "side": chase.side.value,

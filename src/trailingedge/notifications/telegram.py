@@ -13,11 +13,11 @@ from random import Random
 from typing import Final
 
 from trailingedge.core.clock import Clock
-from trailingedge.model.operator_commands import Obey
-from trailingedge.notifications.telegram_api import BOT_API, BotRefused, Connect, Connector, Line
-from trailingedge.notifications.telegram_chat import Chat, Reach
-from trailingedge.notifications.telegram_commands import Commands
-from trailingedge.notifications.telegram_poller import Poller
+from trailingedge.model.operator_commands import CommandSink
+from trailingedge.notifications.telegram_api import BOT_API, BotApiClient, BotRefused, Connect, Connector
+from trailingedge.notifications.telegram_chat import Chat, TelegramReachability
+from trailingedge.notifications.telegram_commands import OwnerCommands
+from trailingedge.notifications.telegram_poller import UpdatePoller
 
 _AFTER_A_MISTAKE_S: Final = 60.0
 
@@ -41,7 +41,7 @@ class Telegram:
         groups: Sequence[str] = (),
         *,
         title: str,
-        obey: Obey,
+        obey: CommandSink,
         clock: Clock,
         chance: Random,
         base_url: str = BOT_API,
@@ -52,13 +52,13 @@ class Telegram:
         self._clock = clock
         self._chance = chance
         self._connect = connect
-        self._reach = Reach()
+        self._reach = TelegramReachability()
         self._changed = asyncio.Event()
         self._settings: tuple[object, ...] = ()
         self._chats: dict[str, Chat] = {}
         self._owner: Chat | None = None
         self._jobs: list[Job] = []
-        self._lines: list[Line] = []
+        self._lines: list[BotApiClient] = []
         self.reconfigure(token, owner, groups, base_url=base_url)
 
     @property
@@ -84,25 +84,25 @@ class Telegram:
         if token:
             connect = self._connect(base_url)
             for chat_id in dict.fromkeys(filter(None, (owner, *groups))):
-                self._open_chat(chat_id, before.get(chat_id), Line(base_url, token, connect))
+                self._open_chat(chat_id, before.get(chat_id), BotApiClient(base_url, token, connect))
             if owner:
                 self._owner = self._chats[owner]
-                self._listen_to(owner, Line(base_url, token, connect))
+                self._listen_to(owner, BotApiClient(base_url, token, connect))
         self._changed.set()
 
-    def _open_chat(self, chat_id: str, before: Chat | None, line: Line) -> None:
+    def _open_chat(self, chat_id: str, before: Chat | None, line: BotApiClient) -> None:
         chat = before or Chat(chat_id, line, self._title, self._reach, self._clock, self._chance)
         chat.line = line
         self._chats[chat_id] = chat
         self._jobs.append(chat.run)
         self._lines.append(line)
 
-    def _listen_to(self, owner: str, line: Line) -> None:
+    def _listen_to(self, owner: str, line: BotApiClient) -> None:
         if not owner.isdecimal():
             logger.info("telegram commands are off: TELEGRAM_CHAT_ID is no private chat")
             return
-        commands = Commands(self._obey, self._chance, self._answer)
-        self._jobs.append(Poller(line, int(owner), commands, self._clock, self._chance).run)
+        commands = OwnerCommands(self._obey, self._chance, self._answer)
+        self._jobs.append(UpdatePoller(line, int(owner), commands, self._clock, self._chance).run)
         self._lines.append(line)
 
     def send(self, text: str, level: int = logging.INFO) -> None:

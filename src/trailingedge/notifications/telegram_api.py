@@ -98,7 +98,7 @@ async def _knock(client: "httpx.AsyncClient") -> None:
             await client.get("http://127.0.0.1:0/")
 
 
-class Line:
+class BotApiClient:
     """Asks one question at a time, over a client that is opened when it is needed."""
 
     def __init__(self, base_url: str, token: str, connect: Connect) -> None:

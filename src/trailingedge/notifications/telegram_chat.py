@@ -12,8 +12,8 @@ from random import Random
 from typing import Final
 
 from trailingedge.core.clock import Clock
-from trailingedge.notifications.telegram_api import BotRefused, BotUnreachable, Line
-from trailingedge.notifications.telegram_outbox import GAP_S, Message, Outbox, Pace
+from trailingedge.notifications.telegram_api import BotApiClient, BotRefused, BotUnreachable
+from trailingedge.notifications.telegram_outbox import GAP_S, Outbox, OutgoingMessage, SendRateLimit
 from trailingedge.websocket.transport import Backoff
 
 # Longer than most resolvers take to give up: names are looked up in threads, and the threads are few.
@@ -26,7 +26,7 @@ _ASKED_TO_WAIT_S: Final = 5.0  # where Telegram asks for patience and does not s
 logger = logging.getLogger(__name__)
 
 
-class Reach:
+class TelegramReachability:
     """Whether Telegram can be reached, said once for all chats when it changes."""
 
     def __init__(self) -> None:
@@ -46,7 +46,9 @@ class Reach:
 class Chat:
     """Sends what is put in, in order, as fast as Telegram takes it. `id` is a number, or @name."""
 
-    def __init__(self, chat_id: str, line: Line, title: str, reach: Reach, clock: Clock, chance: Random) -> None:
+    def __init__(
+        self, chat_id: str, line: BotApiClient, title: str, reach: TelegramReachability, clock: Clock, chance: Random
+    ) -> None:
         self.id = chat_id
         self.line = line
         self._address = chat_id
@@ -55,7 +57,7 @@ class Chat:
         self._clock = clock
         self._backoff = Backoff(BACKOFF_BASE_S, BACKOFF_MAX_S, 0, chance)
         self._outbox = Outbox()
-        self._pace = Pace(group=chat_id.startswith(("-", "@")))
+        self._pace = SendRateLimit(group=chat_id.startswith(("-", "@")))
         self._filled = asyncio.Event()
         self._sending = asyncio.Lock()
         self._under_way = 0
@@ -125,7 +127,7 @@ class Chat:
             self._sent()
             return 0.0
 
-    async def _post(self, message: Message) -> None:
+    async def _post(self, message: OutgoingMessage) -> None:
         """As HTML; should Telegram not read that as we mean it, plain."""
         now_ms = self._clock.unix_ms()
         fields = {"chat_id": self._address, "link_preview_options": {"is_disabled": True}}

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from trailingedge.notifications.telegram_api import BOT_API, BotRefused, BotUnreachable, Connect, Connector, Line
+from trailingedge.notifications.telegram_api import (
+    BOT_API,
+    BotApiClient,
+    BotRefused,
+    BotUnreachable,
+    Connect,
+    Connector,
+)
 
 _PATIENCE_S: Final = 10.0
 
@@ -20,7 +27,7 @@ async def try_out(
 
     Never raises for reasons of the network, and tells the token to nobody.
     """
-    line = Line(base_url, token, connect(base_url))
+    line = BotApiClient(base_url, token, connect(base_url))
     found: dict[str, str | None] = {}
     try:
         found["the bot"] = await _trouble(line, "getMe", {})
@@ -31,7 +38,7 @@ async def try_out(
     return found
 
 
-async def _trouble(line: Line, method: str, fields: Mapping[str, object]) -> str | None:
+async def _trouble(line: BotApiClient, method: str, fields: Mapping[str, object]) -> str | None:
     try:
         await line.ask(method, fields, _PATIENCE_S)
     except (BotRefused, BotUnreachable) as trouble:

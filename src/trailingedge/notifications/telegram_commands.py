@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from trailingedge.model.operator_commands import Answer, Instruction, Obey
+from trailingedge.model.operator_commands import CommandResult, CommandSink, OperatorCommand
 
 CODE_GOOD_FOR_S: Final = 60.0
 
-QUESTIONS: Final[Mapping[str, tuple[Instruction, str]]] = {
-    "status": (Instruction.STATUS, "how things stand"),
-    "why": (Instruction.WHY, "why it does what it does"),
-    "balance": (Instruction.BALANCE, "what the account holds"),
-    "today": (Instruction.TODAY, "what today has brought"),
+QUESTIONS: Final[Mapping[str, tuple[OperatorCommand, str]]] = {
+    "status": (OperatorCommand.STATUS, "how things stand"),
+    "why": (OperatorCommand.WHY, "why it does what it does"),
+    "balance": (OperatorCommand.BALANCE, "what the account holds"),
+    "today": (OperatorCommand.TODAY, "what today has brought"),
 }
-ACTIONS: Final[Mapping[str, tuple[Instruction, str]]] = {
-    "pause": (Instruction.PAUSE, "begin nothing new; the hard stop stays armed"),
-    "resume": (Instruction.RESUME, "go on"),
-    "flip": (Instruction.FLIP, "change all of it into the other asset now"),
-    "stop": (Instruction.QUIT, "withdraw the order and end"),
+ACTIONS: Final[Mapping[str, tuple[OperatorCommand, str]]] = {
+    "pause": (OperatorCommand.PAUSE, "begin nothing new; the hard stop stays armed"),
+    "resume": (OperatorCommand.RESUME, "go on"),
+    "flip": (OperatorCommand.FLIP, "change all of it into the other asset now"),
+    "stop": (OperatorCommand.QUIT, "withdraw the order and end"),
 }
 MENU: Final[Mapping[str, str]] = {name: what for name, (_, what) in [*QUESTIONS.items(), *ACTIONS.items()]}
 HELP: Final = "\n".join(
@@ -36,7 +36,7 @@ HELP: Final = "\n".join(
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class OwnerMessage:
     """A message to the bot: from whom, in which chat, when by Telegram's clock (seconds since 1970), and what."""
 
     chat_id: int
@@ -45,7 +45,7 @@ class Said:
     text: str
 
 
-def read_message(update: object) -> Said | None:
+def read_message(update: object) -> OwnerMessage | None:
     """The text message in one update, or None for anything else."""
     match update:
         case {
@@ -56,11 +56,11 @@ def read_message(update: object) -> Said | None:
                 "text": str(text),
             }
         }:
-            return Said(chat_id, sender_id, date_s, text)
+            return OwnerMessage(chat_id, sender_id, date_s, text)
     return None
 
 
-class Codes:
+class ConfirmationCodes:
     """One code at a time for each command."""
 
     def __init__(self, chance: Random) -> None:
@@ -82,12 +82,12 @@ class Codes:
         return True
 
 
-class Commands:
+class OwnerCommands:
     """Understands the owner. `answer` carries words back to him, whenever there are some."""
 
-    def __init__(self, obey: Obey, chance: Random, answer: Callable[[str], None]) -> None:
+    def __init__(self, obey: CommandSink, chance: Random, answer: Callable[[str], None]) -> None:
         self._obey = obey
-        self._codes = Codes(chance)
+        self._codes = ConfirmationCodes(chance)
         self._answer = answer
 
     def hear(self, text: str, now_s: float) -> None:
@@ -107,8 +107,8 @@ class Commands:
         else:
             self._answer(f"{name}: sorry, that code is not good, or no more. Nothing was done; /{name} gives a new one")
 
-    def _carry_out(self, instruction: Instruction) -> None:
-        def tell(answer: Answer) -> None:
+    def _carry_out(self, instruction: OperatorCommand) -> None:
+        def tell(answer: CommandResult) -> None:
             self._answer(answer.text)
 
         self._obey(instruction, tell)

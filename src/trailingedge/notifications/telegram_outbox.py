@@ -30,7 +30,7 @@ _GROUP_MESSAGES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class AlertMessage:
     """One alert. `at_ms` is the wall clock's time at which it was written."""
 
     text: str
@@ -39,10 +39,10 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutgoingMessage:
     """Letters that go out together, oldest first, and how many were left out before them."""
 
-    letters: tuple[Letter, ...]
+    letters: tuple[AlertMessage, ...]
     left_out: int = 0
 
     def text(self, title: str, now_ms: int, *, marked_up: bool) -> str:
@@ -65,7 +65,7 @@ class Outbox:
 
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
-        self._letters: deque[Letter] = deque()
+        self._letters: deque[AlertMessage] = deque()
         self._left_out = 0
 
     def __len__(self) -> int:
@@ -81,12 +81,12 @@ class Outbox:
             if now_ms - waiting.at_ms > _SAME_WITHIN_MS:
                 break
             if waiting.text == text:
-                self._letters[place] = Letter(text, max(level, waiting.level), waiting.at_ms)
+                self._letters[place] = AlertMessage(text, max(level, waiting.level), waiting.at_ms)
                 return
-        self._letters.append(Letter(text, level, now_ms))
+        self._letters.append(AlertMessage(text, level, now_ms))
         self._make_room()
 
-    def take(self) -> Message | None:
+    def take(self) -> OutgoingMessage | None:
         """As much as one message holds, oldest first; None when nothing waits. It is the taker's now."""
         if not self._letters:
             return None
@@ -96,9 +96,9 @@ class Outbox:
             units += _cost(self._letters[0])
             taken.append(self._letters.popleft())
         left_out, self._left_out = self._left_out, 0
-        return Message(tuple(taken), left_out)
+        return OutgoingMessage(tuple(taken), left_out)
 
-    def put_back(self, message: Message) -> None:
+    def put_back(self, message: OutgoingMessage) -> None:
         """It could not be sent."""
         self._letters.extendleft(reversed(message.letters))
         self._left_out += message.left_out
@@ -110,7 +110,7 @@ class Outbox:
             self._left_out += 1
 
 
-class Pace:
+class SendRateLimit:
     """How fast a chat may be written to: a message a second, and twenty a minute to a group.
 
     Source: the Bot API's FAQ, "My bot is hitting limits".
@@ -166,7 +166,7 @@ def _title(title: str, *, marked_up: bool) -> str:
     return f"<b>{escaped(short)}</b>" if marked_up else short
 
 
-def _told(letter: Letter, now_ms: int, *, marked_up: bool) -> str:
+def _told(letter: AlertMessage, now_ms: int, *, marked_up: bool) -> str:
     """The letter, with its time where it is not from now."""
     said = "\n".join(_marked_up(line) for line in letter.text.split("\n")) if marked_up else letter.text
     return _when(letter.at_ms, now_ms) + said
@@ -184,6 +184,6 @@ def _when(at_ms: int, now_ms: int) -> str:
     return at.strftime("%H:%M UTC · " if at.date() == now.date() else "%d %b %H:%M UTC · ")
 
 
-def _cost(letter: Letter) -> int:
+def _cost(letter: AlertMessage) -> int:
     """The most units that a letter takes in a message: with its mark, its time and what parts it from others."""
     return units(letter.text) + 3 + 24 + len(_SEPARATOR)

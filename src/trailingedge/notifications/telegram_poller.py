@@ -11,9 +11,9 @@ from random import Random
 from typing import Final
 
 from trailingedge.core.clock import Clock
-from trailingedge.notifications.telegram_api import BotRefused, BotUnreachable, Line
+from trailingedge.notifications.telegram_api import BotApiClient, BotRefused, BotUnreachable
 from trailingedge.notifications.telegram_chat import BACKOFF_BASE_S, BACKOFF_MAX_S
-from trailingedge.notifications.telegram_commands import MENU, Commands, read_message
+from trailingedge.notifications.telegram_commands import MENU, OwnerCommands, read_message
 from trailingedge.websocket.transport import Backoff
 
 HOLD_S: Final = 50  # how long Telegram may hold a question that it has no answer to
@@ -24,10 +24,12 @@ _AT_ONCE_S: Final = 0.5
 logger = logging.getLogger(__name__)
 
 
-class Poller:
+class UpdatePoller:
     """Hands what the owner says to `commands`."""
 
-    def __init__(self, line: Line, owner_id: int, commands: Commands, clock: Clock, chance: Random) -> None:
+    def __init__(
+        self, line: BotApiClient, owner_id: int, commands: OwnerCommands, clock: Clock, chance: Random
+    ) -> None:
         self._line = line
         self._owner_id = owner_id
         self._commands = commands

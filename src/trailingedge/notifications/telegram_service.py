@@ -7,16 +7,16 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from trailingedge.core.clock import Clock
-from trailingedge.model.operator_commands import Obey
+from trailingedge.model.operator_commands import CommandSink
 
 if TYPE_CHECKING:
     from trailingedge.notifications.telegram import Telegram
 
 
-class Phone:
+class TelegramService:
     """`Alerts` by Telegram, from the `configure` on that first names a bot. The rest is as `Telegram` has it."""
 
-    def __init__(self, *, title: str, obey: Obey, clock: Clock, chance: Random) -> None:
+    def __init__(self, *, title: str, obey: CommandSink, clock: Clock, chance: Random) -> None:
         self._title = title
         self._obey = obey
         self._clock = clock

@@ -20,14 +20,14 @@ _UNITS_MS: Final = {
 }
 
 
-class Fetch(Protocol):
+class FetchKlines(Protocol):
     """The closed klines of an interval that lie within both times, oldest first. Raises as any question does."""
 
     async def __call__(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Lens:
+class BackfillSpec:
     """How the strategy looks at the market: its candles, and a new channel, which is full after `warm_up` of them."""
 
     interval: str
@@ -41,7 +41,7 @@ def length_ms(interval: str) -> int:
 
 
 async def klines_since(
-    turns_ms: Sequence[int], market_ms: int, fetch: Fetch, lens: Lens
+    turns_ms: Sequence[int], market_ms: int, fetch: FetchKlines, lens: BackfillSpec
 ) -> tuple[list[ClosedKline], list[Kline]]:
     """The candles that closed after the first of these moments, and finer ones after the last of them.
 
@@ -64,7 +64,7 @@ async def klines_since(
     return closes, head + await _finely(fetch, ends_ms[-1] + 1, market_ms)
 
 
-async def days_since(turn_ms: int, market_ms: int, fetch: Fetch) -> list[Kline]:
+async def days_since(turn_ms: int, market_ms: int, fetch: FetchKlines) -> list[Kline]:
     """Whole days after that moment and finer klines around them: enough for a high, and not much to ask for."""
     days = [*await fetch("1d", turn_ms, market_ms)]
     if not days:
@@ -77,7 +77,7 @@ def _after(closed: ClosedKline, market_ms: int) -> bool:
     return closed.kline.close_ms >= market_ms
 
 
-async def _finely(fetch: Fetch, from_ms: int, until_ms: int) -> list[Kline]:
+async def _finely(fetch: FetchKlines, from_ms: int, until_ms: int) -> list[Kline]:
     """Seconds, and minutes where there are whole ones. Of the second that `from_ms` is in, only the close counts."""
     whole_ms = from_ms + -from_ms % _MINUTE_MS
     rest_ms = until_ms + 1 - (until_ms + 1) % _MINUTE_MS

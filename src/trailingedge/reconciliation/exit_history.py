@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.model.client_order_ids import own_id
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import (
     ZERO,
     AccountTrade,
@@ -27,7 +27,7 @@ _TOO_SMALL: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a rest too smal
 
 
 @dataclass(frozen=True, slots=True)
-class PastExit:
+class HistoricalExit:
     """The orders and fills of one exit, oldest first. It has at least one order."""
 
     number: int
@@ -36,12 +36,12 @@ class PastExit:
     fills: tuple[AccountTrade, ...] = ()
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ExitKind:
         """Why it is under way: what its newest order says, but once a flush, always a flush; an escape says nothing."""
         kinds = [own.kind for order in self.orders if (own := own_id(order.client_order_id)) is not None]
-        if Kind.FLUSH in kinds:
-            return Kind.FLUSH
-        return next((kind for kind in reversed(kinds) if kind is not Kind.ESCAPE), Kind.MANUAL)
+        if ExitKind.FLUSH in kinds:
+            return ExitKind.FLUSH
+        return next((kind for kind in reversed(kinds) if kind is not ExitKind.ESCAPE), ExitKind.MANUAL)
 
     @property
     def leaves(self) -> Regime:
@@ -102,7 +102,7 @@ class PastExit:
 
 
 @dataclass(frozen=True, slots=True)
-class PastNote:
+class AnchorMarker:
     """An anchor that we wrote down. The side of the order is the one that would leave `regime`."""
 
     number: int
@@ -113,15 +113,15 @@ class PastNote:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class ExitHistory:
     """What the books tell, oldest first: back to the newest finished exit of ours, or as far as they were read.
 
     `foreign` are the fills of others' orders since. `problems` say in words what could not be learned.
     `blank`: the books show nothing of ours, and there is nothing that they do not show.
     """
 
-    exits: tuple[PastExit, ...] = ()
-    notes: tuple[PastNote, ...] = ()
+    exits: tuple[HistoricalExit, ...] = ()
+    notes: tuple[AnchorMarker, ...] = ()
     foreign: tuple[AccountTrade, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -145,7 +145,7 @@ def is_open(order: OrderRecord) -> bool:
     return order.status is None or not order.status.final
 
 
-def past_exits(orders: Iterable[OrderRecord], fills: Sequence[AccountTrade]) -> tuple[PastExit, ...]:
+def past_exits(orders: Iterable[OrderRecord], fills: Sequence[AccountTrade]) -> tuple[HistoricalExit, ...]:
     """The exits behind these orders, in the order in which their last orders came; others' orders are left out.
 
     What an order's fills brought is taken from the trades where the order itself does not tell.
@@ -162,13 +162,13 @@ def past_exits(orders: Iterable[OrderRecord], fills: Sequence[AccountTrade]) -> 
     return tuple(sorted(exits, key=lambda exit_: exit_.last_order_id))
 
 
-def as_past_exit(told: ExecutionReport | OrderRecord) -> PastExit:
+def as_past_exit(told: ExecutionReport | OrderRecord) -> HistoricalExit:
     """The exit behind one order of ours, of which no other is known. Raises ValueError for anything else."""
     own = exit_id(told.client_order_id)
     if own is None or told.side is None:
         raise ValueError(f"not an exit order of ours: {told.client_order_id}")
     if isinstance(told, OrderRecord):
-        return PastExit(own.number, told.side, (told,))
+        return HistoricalExit(own.number, told.side, (told,))
     record = OrderRecord(
         order_id=told.order_id,
         client_order_id=told.client_order_id,
@@ -181,10 +181,10 @@ def as_past_exit(told: ExecutionReport | OrderRecord) -> PastExit:
         time_ms=told.time_ms,
         order_type=told.order_type,
     )
-    return PastExit(own.number, told.side, (record,))
+    return HistoricalExit(own.number, told.side, (record,))
 
 
-def past_notes(orders: Iterable[OrderRecord], tick_size: Decimal) -> tuple[PastNote, ...]:
+def past_notes(orders: Iterable[OrderRecord], tick_size: Decimal) -> tuple[AnchorMarker, ...]:
     """The notes among these orders, in the order in which they were written; one that nobody can read is left out."""
     notes = []
     for order in sorted(orders, key=lambda order: order.order_id):
@@ -193,13 +193,13 @@ def past_notes(orders: Iterable[OrderRecord], tick_size: Decimal) -> tuple[PastN
             continue
         regime = Regime.BASE if order.side is Side.SELL else Regime.QUOTE
         written_ms = order.time_ms if order.created_ms is None else order.created_ms
-        notes.append(PastNote(own.number, order.order_id, regime, own.ticks * tick_size, written_ms))
+        notes.append(AnchorMarker(own.number, order.order_id, regime, own.ticks * tick_size, written_ms))
     return tuple(notes)
 
 
-def newest_finished(exits: Sequence[PastExit], rules: SymbolRules) -> PastExit | None:
+def newest_finished(exits: Sequence[HistoricalExit], rules: SymbolRules) -> HistoricalExit | None:
     """The last exit of which more is not needed: it sold everything, or another one left the side it had brought."""
-    later: PastExit | None = None
+    later: HistoricalExit | None = None
     for exit_ in reversed(exits):
         if exit_.finished(rules) or turned(exit_, later):
             return exit_
@@ -207,14 +207,14 @@ def newest_finished(exits: Sequence[PastExit], rules: SymbolRules) -> PastExit |
     return None
 
 
-def turned(exit_: PastExit, later: PastExit | None) -> bool:
+def turned(exit_: HistoricalExit, later: HistoricalExit | None) -> bool:
     """It ended half-way and left us on the other side, for the next exit of ours left that."""
     return bool(exit_.base) and later is not None and later.side is not exit_.side
 
 
-def _past_exit(number: int, orders: list[OrderRecord], fills: Mapping[int, list[AccountTrade]]) -> PastExit:
+def _past_exit(number: int, orders: list[OrderRecord], fills: Mapping[int, list[AccountTrade]]) -> HistoricalExit:
     its_fills = sorted((fill for order in orders for fill in fills.get(order.order_id, ())), key=_by_trade_id)
-    return PastExit(number, orders[-1].side or Side.SELL, tuple(orders), tuple(its_fills))
+    return HistoricalExit(number, orders[-1].side or Side.SELL, tuple(orders), tuple(its_fills))
 
 
 def _by_trade_id(trade: AccountTrade) -> int:

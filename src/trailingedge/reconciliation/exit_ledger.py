@@ -10,15 +10,17 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from trailingedge.model.client_order_ids import OwnId, own_id
-from trailingedge.model.intent import Kind
+from trailingedge.model.client_order_ids import ClientOrderId, own_id
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, Side
 
 _CLOSED_KEPT: Final = 64
-EXIT_KINDS: Final = frozenset({Kind.TAKE_PROFIT, Kind.MANUAL, Kind.BREAKOUT, Kind.FLUSH, Kind.ESCAPE})
+EXIT_KINDS: Final = frozenset(
+    {ExitKind.TAKE_PROFIT, ExitKind.MANUAL, ExitKind.BREAKOUT, ExitKind.FLUSH, ExitKind.ESCAPE}
+)
 
 
-def exit_id(client_order_id: str) -> OwnId | None:
+def exit_id(client_order_id: str) -> ClientOrderId | None:
     """The parts of the id of an exit order of ours; None for jumpstarts, notes and anybody else's."""
     own = own_id(client_order_id)
     return own if own is not None and own.kind in EXIT_KINDS else None

@@ -15,9 +15,9 @@ from trailingedge.core.errors import RequestRefused
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import AccountTrade, OrderRecord, SymbolRules
 from trailingedge.reconciliation.exit_history import (
-    History,
-    PastExit,
-    PastNote,
+    AnchorMarker,
+    ExitHistory,
+    HistoricalExit,
     newest_finished,
     past_exits,
     past_notes,
@@ -40,7 +40,7 @@ _PAUSE_S: Final = 1.0
 _DOUBTS: Final = 5  # so many orders are worth waiting for; where more are missing, waiting brings none of them
 
 
-class Books(Protocol):
+class HistoryApi(Protocol):
     """What reading takes. Each raises RequestRefused, OutcomeUnknown, ProtocolViolation or SessionLost.
 
     Rows come oldest first; without anything that narrows them down the newest ones.
@@ -54,29 +54,29 @@ class Books(Protocol):
 
 
 async def read_history(
-    books: Books,
+    books: HistoryApi,
     rules: SymbolRules,
     market_ms: int,
     clock: Clock,
     known: Iterable[OrderRecord] = (),
     *,
     back_to_ms: int | None = None,
-) -> History:
+) -> ExitHistory:
     """Our past up to now, `market_ms`; `known` are orders that were read already and may be newer than any list.
 
     Trades are read back at most 30 days, and no further than to the newest finished exit of ours, unless
-    `back_to_ms` says so. Raises as `Books` does, a refusal of one order only where it passes by itself.
+    `back_to_ms` says so. Raises as `HistoryApi` does, a refusal of one order only where it passes by itself.
     """
-    reading = _Reading(books, rules, clock, known)
+    reading = _HistoryLoader(books, rules, clock, known)
     await reading.begin()
     await reading.walk(market_ms - HORIZON_MS, back_to_ms)
     return reading.history()
 
 
-class _Reading:
+class _HistoryLoader:
     """The orders and trades read so far."""
 
-    def __init__(self, books: Books, rules: SymbolRules, clock: Clock, known: Iterable[OrderRecord]) -> None:
+    def __init__(self, books: HistoryApi, rules: SymbolRules, clock: Clock, known: Iterable[OrderRecord]) -> None:
         self._books = books
         self._rules = rules
         self._clock = clock
@@ -119,13 +119,13 @@ class _Reading:
         elif self._exits() and not self._notes():
             await self._list_from(1)  # there must have been a beginning: the note of our first start
 
-    def history(self) -> History:
+    def history(self) -> ExitHistory:
         """What there is, from the newest finished exit on."""
         exits = self._exits()
         finished = newest_finished(exits, self._rules)
         since = 0 if finished is None else finished.last_order_id
         last_fill = 0 if finished is None else max((fill.trade_id for fill in finished.fills), default=0)
-        return History(
+        return ExitHistory(
             exits=exits,
             notes=tuple(note for note in self._notes() if note.order_id > since),
             foreign=tuple(
@@ -145,10 +145,10 @@ class _Reading:
         consequence = "those trades are taken for another's, and no breaker counts them"
         return [f"restart: the exchange does not tell of {which}: {consequence}"]
 
-    def _exits(self) -> tuple[PastExit, ...]:
+    def _exits(self) -> tuple[HistoricalExit, ...]:
         return past_exits(self._orders.values(), list(self._trades.values()))
 
-    def _notes(self) -> tuple[PastNote, ...]:
+    def _notes(self) -> tuple[AnchorMarker, ...]:
         return past_notes(self._orders.values(), self._rules.tick_size)
 
     def _ours(self, order_id: int) -> bool:

@@ -8,17 +8,19 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from trailingedge.model.intent import Cause
+from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import BookTop, Kline, Regime, Side
-from trailingedge.reconciliation.exit_history import PastExit
-from trailingedge.reconciliation.timeline import Course, Standing, Turn
+from trailingedge.reconciliation.exit_history import HistoricalExit
+from trailingedge.reconciliation.timeline import CurrentPosition, PositionChange, PositionTimeline
 from trailingedge.strategy.bar_close import hear_close, raise_high_by
 from trailingedge.strategy.inputs import ClosedKline
 from trailingedge.strategy.regime import worth_more
-from trailingedge.strategy.state import Exit, Gate, Memory, ShutBy
+from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
 
 
-def rebuild(course: Course, closes: Iterable[ClosedKline], fine: Sequence[Kline], now: Standing) -> Memory:
+def rebuild(
+    course: PositionTimeline, closes: Iterable[ClosedKline], fine: Sequence[Kline], now: CurrentPosition
+) -> StrategyState:
     """What a session that never ended would remember.
 
     `closes` are the closed klines since the first turn, each with the channel that was in force, `fine`
@@ -33,8 +35,8 @@ def rebuild(course: Course, closes: Iterable[ClosedKline], fine: Sequence[Kline]
 class _Fold:
     """One pass over the klines."""
 
-    def __init__(self, course: Course, fine: Sequence[Kline], now: Standing) -> None:
-        self._memory = Memory(last_number=course.newest_number)
+    def __init__(self, course: PositionTimeline, fine: Sequence[Kline], now: CurrentPosition) -> None:
+        self._memory = StrategyState(last_number=course.newest_number)
         self._turns = deque(course.turns)
         self._exits = course.exits
         self._in_hand = course.in_hand
@@ -50,7 +52,7 @@ class _Fold:
         self._memory, _ = hear_close(self._memory, closed, self._now.params, unwatched=True)
         self._end_stopped(closed.kline)
 
-    def end(self) -> Memory:
+    def end(self) -> StrategyState:
         """The memory as it is now."""
         # What has happened has happened, also where our idea of the market's time lags behind it.
         self._go_on_until(max([self._now.market_ms, *(turn.market_ms for turn in self._turns)]))
@@ -73,7 +75,7 @@ class _Fold:
         while self._fine and self._fine[0].close_ms <= market_ms:
             self._memory = raise_high_by(self._memory, self._fine.popleft())
 
-    def _running(self, market_ms: int) -> Exit | None:
+    def _running(self, market_ms: int) -> ActiveExit | None:
         """The exit that was in progress at that moment: the QUOTE stop is judged differently meanwhile."""
         for past in reversed(self._exits):
             lasts = past is self._in_hand or market_ms <= past.ended_ms
@@ -81,16 +83,21 @@ class _Fold:
                 return self._as_exit(past)
         return None
 
-    def _as_exit(self, past: PastExit) -> Exit:
+    def _as_exit(self, past: HistoricalExit) -> ActiveExit:
         before = self._memory.exit
         ending = before.ending if before is not None and before.number == past.number else None
         sold = past.base if past.side is Side.SELL else past.quote
-        return Exit(past.kind, past.side, past.number, past.began_ms, ending=ending, accounted=sold)
+        return ActiveExit(past.kind, past.side, past.number, past.began_ms, ending=ending, accounted=sold)
 
     def _end_stopped(self, kline: Kline) -> None:
         """The QUOTE stop ended the exit in hand, and nothing of it is on the book: what was filled decides."""
         running, past = self._memory.exit, self._in_hand
-        if past is None or running is None or running.number != past.number or running.ending is not Cause.STOPPED:
+        if (
+            past is None
+            or running is None
+            or running.number != past.number
+            or running.ending is not ExitEndReason.STOPPED
+        ):
             return
         if past.open_order is not None:
             return  # the chase will withdraw it, and the strategy judge what came of it
@@ -100,9 +107,9 @@ class _Fold:
             self._memory = self._memory.anchored(Regime.BASE, past.average, kline.close_ms)
 
 
-def come_into(memory: Memory, turn: Turn) -> Memory:
+def come_into(memory: StrategyState, turn: PositionChange) -> StrategyState:
     """`memory` once we have come into the regime of `turn`; a flush has shut the gate."""
     memory = memory.anchored(turn.regime, turn.price, turn.market_ms)
     if not turn.flushed:
         return memory
-    return replace(memory, gate=Gate(ShutBy.FLUSH, turn.price, turn.market_ms))
+    return replace(memory, gate=ReentryGate(ShutBy.FLUSH, turn.price, turn.market_ms))

@@ -15,14 +15,14 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderRecord, OrderStatus, Regime, Side, SymbolRules
-from trailingedge.reconciliation.backfill import Fetch, Lens, days_since, klines_since
-from trailingedge.reconciliation.exit_history import History, PastExit, past_exits
+from trailingedge.reconciliation.backfill import BackfillSpec, FetchKlines, days_since, klines_since
+from trailingedge.reconciliation.exit_history import ExitHistory, HistoricalExit, past_exits
 from trailingedge.reconciliation.exit_ledger import exit_id
-from trailingedge.reconciliation.history_loader import HORIZON_MS, PASSING, Books, read_history
+from trailingedge.reconciliation.history_loader import HORIZON_MS, PASSING, HistoryApi, read_history
 from trailingedge.reconciliation.rebuild import rebuild
-from trailingedge.reconciliation.timeline import Course, Standing, chart
-from trailingedge.strategy.inputs import Holdings, Params
-from trailingedge.strategy.state import Memory
+from trailingedge.reconciliation.timeline import CurrentPosition, PositionTimeline, reconstruct
+from trailingedge.strategy.inputs import Holdings, StrategyParams
+from trailingedge.strategy.state import StrategyState
 from trailingedge.websocket.event_parser import AccountPosition
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _LOOKS: Final = 3
 _LAG_S: Final = 1.0
 
 
-class Account(Protocol):
+class CleanupApi(Protocol):
     """What clearing the book needs. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
 
     async def open_orders(self) -> Sequence[OrderRecord]: ...
@@ -40,22 +40,22 @@ class Account(Protocol):
     async def cancel_order(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
 
 
-class AccountBooks(Account, Books, Protocol):
+class RecoveryApi(CleanupApi, HistoryApi, Protocol):
     """What recovery needs of the account."""
 
     async def balances(self) -> AccountPosition: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class RecoveryContext:
     """What recovery stands on. `top` and `market_ms` tell the newest of the market.
 
     `all_of_it`: read our past as far back as it goes, not only to the last finished exit.
     """
 
     rules: SymbolRules
-    params: Params
-    lens: Lens
+    params: StrategyParams
+    lens: BackfillSpec
     reserve_base: Decimal
     reserve_quote: Decimal
     top: Callable[[], BookTop]
@@ -64,23 +64,23 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
+class RecoveredState:
     """What to start from.
 
     `in_hand` is the exit that goes on, with its order on the book (adopted) or without one (resumed). `alerts` are
     sentences for people. `note_needed`: the anchor has neither fills of ours nor a note behind it.
     """
 
-    memory: Memory
-    in_hand: PastExit | None
+    memory: StrategyState
+    in_hand: HistoricalExit | None
     alerts: tuple[str, ...]
     note_needed: bool
-    history: History
+    history: ExitHistory
 
 
 async def recover(
-    account: AccountBooks, fetch: Fetch, ground: Ground, clock: Clock, told: Callable[[OrderRecord], None]
-) -> Recovered:
+    account: RecoveryApi, fetch: FetchKlines, ground: RecoveryContext, clock: Clock, told: Callable[[OrderRecord], None]
+) -> RecoveredState:
     """Where the last session was; `told` hears of each leftover that was cancelled.
 
     Raises RequestRefused, OutcomeUnknown, ProtocolViolation or SessionLost where the exchange did not answer:
@@ -97,9 +97,9 @@ async def recover(
                 raise
             # An exchange that does not tell the past must not keep us from the present.
             alerts.append(f"restart: the past cannot be read ({refused}); it starts afresh, at the market's price")
-            history = History(exits=past_exits(known, ()))
+            history = ExitHistory(exits=past_exits(known, ()))
         now = await _standing(account, ground, adopted)
-        course = chart(history, now)
+        course = reconstruct(history, now)
         memory = await _remember(course, fetch, ground.lens, now, alerts)
         if await _strays(account, adopted):
             # A request that our predecessor had still in flight has come to something meanwhile.
@@ -111,11 +111,11 @@ async def recover(
         else:
             break
     in_hand = None if memory.exit is None else course.in_hand
-    return Recovered(memory, in_hand, (*alerts, *course.alerts), course.note_needed, history)
+    return RecoveredState(memory, in_hand, (*alerts, *course.alerts), course.note_needed, history)
 
 
 async def _clear_book(
-    account: Account, clock: Clock, told: Callable[[OrderRecord], None], alerts: list[str]
+    account: CleanupApi, clock: Clock, told: Callable[[OrderRecord], None], alerts: list[str]
 ) -> tuple[OrderRecord | None, list[OrderRecord]]:
     """The exit order to adopt, which is the newest; and what is known of own orders at first hand."""
     standing = [order for order in await account.open_orders() if exit_id(order.client_order_id) is not None]
@@ -139,13 +139,13 @@ def _newness(order: OrderRecord) -> tuple[int, int]:
     return (0 if own is None else own.number), order.order_id
 
 
-async def _strays(account: Account, adopted: OrderRecord | None) -> bool:
+async def _strays(account: CleanupApi, adopted: OrderRecord | None) -> bool:
     """Whether own orders are open that were not there when we looked."""
     expected = None if adopted is None else adopted.order_id
     return any(is_own(order.client_order_id) and order.order_id != expected for order in await account.open_orders())
 
 
-def _contradicted(course: Course, now: Standing) -> bool:
+def _contradicted(course: PositionTimeline, now: CurrentPosition) -> bool:
     """The side that we should hold is not there, the other one is, and no fill tells of that."""
     if course.in_hand is not None or course.note_needed or not course.turns:
         return False
@@ -153,7 +153,7 @@ def _contradicted(course: Course, now: Standing) -> bool:
     return now.tradable(regime.other) and not now.tradable(regime)
 
 
-async def _standing(account: AccountBooks, ground: Ground, adopted: OrderRecord | None) -> Standing:
+async def _standing(account: RecoveryApi, ground: RecoveryContext, adopted: OrderRecord | None) -> CurrentPosition:
     asked = await account.balances()
     held = {balance.asset: balance for balance in asked.balances}
 
@@ -166,7 +166,7 @@ async def _standing(account: AccountBooks, ground: Ground, adopted: OrderRecord 
         base=usable(rules.base_asset, Side.SELL, ground.reserve_base),
         quote=usable(rules.quote_asset, Side.BUY, ground.reserve_quote),
     )
-    return Standing(rules, ground.params, holdings, ground.top(), ground.market_ms())
+    return CurrentPosition(rules, ground.params, holdings, ground.top(), ground.market_ms())
 
 
 def _locked_by(order: OrderRecord | None, side: Side) -> Decimal:
@@ -176,7 +176,9 @@ def _locked_by(order: OrderRecord | None, side: Side) -> Decimal:
     return order.remaining if side is Side.SELL else order.remaining * (order.pegged_price or order.price)
 
 
-async def _remember(course: Course, fetch: Fetch, lens: Lens, now: Standing, alerts: list[str]) -> Memory:
+async def _remember(
+    course: PositionTimeline, fetch: FetchKlines, lens: BackfillSpec, now: CurrentPosition, alerts: list[str]
+) -> StrategyState:
     """The memory that the course and the market since come to."""
     horizon_ms = now.market_ms - HORIZON_MS
     recent = tuple(turn for turn in course.turns if turn.market_ms >= horizon_ms)
@@ -195,7 +197,7 @@ async def _remember(course: Course, fetch: Fetch, lens: Lens, now: Standing, ale
 
 
 async def withdraw_leftovers(
-    account: Account,
+    account: CleanupApi,
     clock: Clock,
     told: Callable[[OrderRecord], None],
     spare: Callable[[OrderRecord], bool] = lambda _: False,

@@ -10,21 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, BookTop, Regime, SymbolRules
-from trailingedge.reconciliation.exit_history import History, PastExit, PastNote, newest_finished, turned
-from trailingedge.strategy.inputs import Holdings, Params
+from trailingedge.reconciliation.exit_history import AnchorMarker, ExitHistory, HistoricalExit, newest_finished, turned
+from trailingedge.strategy.inputs import Holdings, StrategyParams
 from trailingedge.strategy.regime import tradable
 
-Chapter = PastExit | PastNote
+TimelineEntry = HistoricalExit | AnchorMarker
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentPosition:
     """How things are now. `market_ms` is market time."""
 
     rules: SymbolRules
-    params: Params
+    params: StrategyParams
     holdings: Holdings
     top: BookTop
     market_ms: int
@@ -38,7 +38,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PositionChange:
     """We came into `regime` at `price`, in quote per base. `flushed`: by a finished flush, which shuts the gate."""
 
     market_ms: int
@@ -48,27 +48,27 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class PositionTimeline:
     """The anchors, oldest first; the exits since the first of them; of these the one in hand, if any.
 
     `note_needed`: the last anchor has neither an exit of ours nor a note behind it. `alerts` are sentences.
     """
 
-    turns: tuple[Turn, ...] = ()
-    exits: tuple[PastExit, ...] = ()
-    in_hand: PastExit | None = None
+    turns: tuple[PositionChange, ...] = ()
+    exits: tuple[HistoricalExit, ...] = ()
+    in_hand: HistoricalExit | None = None
     newest_number: int = 0
     note_needed: bool = False
     alerts: tuple[str, ...] = ()
 
 
-def chart(history: History, now: Standing) -> Course:
+def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
     """What the history comes to."""
     finished = newest_finished(history.exits, now.rules)
     exits = history.exits if finished is None else history.exits[history.exits.index(finished) :]
-    chapters: list[Chapter] = sorted([*exits, *history.notes], key=place_of)
+    chapters: list[TimelineEntry] = sorted([*exits, *history.notes], key=place_of)
     in_hand = _in_hand(chapters, now)
-    course = Course(
+    course = PositionTimeline(
         turns=tuple(turns_of(chapters, in_hand, now.rules)),
         exits=exits,
         in_hand=in_hand,
@@ -84,41 +84,45 @@ def chart(history: History, now: Standing) -> Course:
     return _with(course, "restart: no anchor of ours is on record; starting from the market's price")
 
 
-def place_of(chapter: Chapter) -> int:
+def place_of(chapter: TimelineEntry) -> int:
     """Which chapter came first, by the exchange's own count."""
-    return chapter.last_order_id if isinstance(chapter, PastExit) else chapter.order_id
+    return chapter.last_order_id if isinstance(chapter, HistoricalExit) else chapter.order_id
 
 
-def _in_hand(chapters: Sequence[Chapter], now: Standing) -> PastExit | None:
+def _in_hand(chapters: Sequence[TimelineEntry], now: CurrentPosition) -> HistoricalExit | None:
     """The exit that goes on."""
     for chapter in reversed(chapters):
-        if isinstance(chapter, PastExit) and chapter.open_order is not None:
+        if isinstance(chapter, HistoricalExit) and chapter.open_order is not None:
             return chapter
     newest = chapters[-1] if chapters else None
-    if not isinstance(newest, PastExit) or newest.finished(now.rules) or not now.tradable(newest.leaves):
+    if not isinstance(newest, HistoricalExit) or newest.finished(now.rules) or not now.tradable(newest.leaves):
         return None
-    return newest if newest.kind is Kind.FLUSH or newest.base else None
+    return newest if newest.kind is ExitKind.FLUSH or newest.base else None
 
 
-def turns_of(chapters: Sequence[Chapter], in_hand: PastExit | None, rules: SymbolRules) -> list[Turn]:
+def turns_of(
+    chapters: Sequence[TimelineEntry], in_hand: HistoricalExit | None, rules: SymbolRules
+) -> list[PositionChange]:
     """The anchors that these chapters, the oldest first, have set."""
     turns = []
     for chapter, later in pairwise([*chapters, None]):
         match chapter:
-            case PastNote():
-                turns.append(Turn(chapter.time_ms, chapter.regime, float(chapter.price)))
-            case PastExit() if chapter is not in_hand and chapter.base:
+            case AnchorMarker():
+                turns.append(PositionChange(chapter.time_ms, chapter.regime, float(chapter.price)))
+            case HistoricalExit() if chapter is not in_hand and chapter.base:
                 # Half-way and not in hand: what is left of it became too little to trade, or the next exit tells.
                 to_the_end = chapter.finished(rules) or later is None
                 if to_the_end:
-                    flushed = chapter.kind is Kind.FLUSH
-                    turns.append(Turn(chapter.last_fill_ms, chapter.leaves.other, chapter.average, flushed))
-                elif isinstance(later, PastExit) and turned(chapter, later):
-                    turns.append(Turn(chapter.ended_ms, chapter.leaves.other, chapter.average))
+                    flushed = chapter.kind is ExitKind.FLUSH
+                    turns.append(PositionChange(chapter.last_fill_ms, chapter.leaves.other, chapter.average, flushed))
+                elif isinstance(later, HistoricalExit) and turned(chapter, later):
+                    turns.append(PositionChange(chapter.ended_ms, chapter.leaves.other, chapter.average))
     return turns
 
 
-def _agreeing(course: Course, in_hand: PastExit, foreign: Sequence[AccountTrade], now: Standing) -> Course:
+def _agreeing(
+    course: PositionTimeline, in_hand: HistoricalExit, foreign: Sequence[AccountTrade], now: CurrentPosition
+) -> PositionTimeline:
     """The side of the exit in hand is the regime, whatever the anchors say."""
     regime = in_hand.leaves
     last = course.turns[-1] if course.turns else None
@@ -128,12 +132,14 @@ def _agreeing(course: Course, in_hand: PastExit, foreign: Sequence[AccountTrade]
     brought = _newest(foreign, regime, since_ms)
     if brought is not None:
         return replace(course, turns=(*course.turns, _outside(brought, regime)), note_needed=True)
-    turn = Turn(now.market_ms, regime, now.price_in(regime))
+    turn = PositionChange(now.market_ms, regime, now.price_in(regime))
     told = _with(course, "restart: the exit in hand is known, its anchor is not; taking the market's price")
     return replace(told, turns=(*course.turns, turn), note_needed=True)
 
 
-def _as_others_left_it(course: Course, foreign: Sequence[AccountTrade], now: Standing) -> Course:
+def _as_others_left_it(
+    course: PositionTimeline, foreign: Sequence[AccountTrade], now: CurrentPosition
+) -> PositionTimeline:
     """Where another hand sold what we held, its fill is the anchor; without a fill the first beat will see to it."""
     last = course.turns[-1]
     if now.tradable(last.regime) or not now.tradable(last.regime.other):
@@ -150,9 +156,9 @@ def _newest(foreign: Sequence[AccountTrade], regime: Regime, since_ms: int) -> A
     return next((fill for fill in reversed(foreign) if fill.side is side and fill.time_ms >= since_ms), None)
 
 
-def _outside(fill: AccountTrade, regime: Regime) -> Turn:
-    return Turn(fill.time_ms, regime, float(fill.price))
+def _outside(fill: AccountTrade, regime: Regime) -> PositionChange:
+    return PositionChange(fill.time_ms, regime, float(fill.price))
 
 
-def _with(course: Course, sentence: str) -> Course:
+def _with(course: PositionTimeline, sentence: str) -> PositionTimeline:
     return replace(course, alerts=(*course.alerts, sentence))

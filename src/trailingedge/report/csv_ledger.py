@@ -6,7 +6,7 @@ from typing import Final
 
 from trailingedge.accounting.summary_json import iso, kind_name
 from trailingedge.model.market import plain
-from trailingedge.report.model import Fill, Story
+from trailingedge.report.model import Fill, RunReport
 from trailingedge.report.totals import exit_ids
 
 COLUMNS: Final = (
@@ -29,7 +29,7 @@ COLUMNS: Final = (
 )
 
 
-def as_csv(story: Story) -> str:
+def as_csv(story: RunReport) -> str:
     """A header and the fills, oldest first. A fill without a fee has a 0 and the asset that the exchange named."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -39,7 +39,7 @@ def as_csv(story: Story) -> str:
     return text.getvalue()
 
 
-def _row(story: Story, fill: Fill, exit_id: str) -> tuple[str | int, ...]:
+def _row(story: RunReport, fill: Fill, exit_id: str) -> tuple[str | int, ...]:
     return (
         iso(fill.time_ms),
         fill.side.value,

@@ -16,9 +16,9 @@ from typing import Any, Final
 from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.core.errors import ConfigError
 from trailingedge.disclosure import UNTOLD
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side, plain
-from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 
 FORMAT: Final = "trailing-edge story"
 VERSION: Final = 1
@@ -42,7 +42,7 @@ _MOMENT: Final = (
 )
 
 
-def save(story: Story, path: Path) -> None:
+def save(story: RunReport, path: Path) -> None:
     """Write it down, whole or not at all. Raises ConfigError where the file cannot be written."""
     text = json.dumps(_written(story), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -56,7 +56,7 @@ def save(story: Story, path: Path) -> None:
         raise ConfigError([f"{path}: {error.strerror}; choose a file that this user may write"]) from error
 
 
-def load(path: Path) -> Story:
+def load(path: Path) -> RunReport:
     """Read it. Raises ConfigError naming the file, what is wrong with it and what to do."""
     remedy = "write it again with replay --save"
     try:
@@ -92,7 +92,7 @@ def _what_no_gzip_is(path: Path) -> str:
     return "damaged, its sum is wrong" if begins_well else "not a saved story, for it is not gzip"
 
 
-def _written(story: Story) -> dict[str, object]:
+def _written(story: RunReport) -> dict[str, object]:
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -120,8 +120,8 @@ def _written(story: Story) -> dict[str, object]:
     }
 
 
-def _read(told: Mapping[str, Any]) -> Story:
-    return Story(
+def _read(told: Mapping[str, Any]) -> RunReport:
+    return RunReport(
         symbol=_text(told["symbol"]),
         base_asset=_text(told["base_asset"]),
         quote_asset=_text(told["quote_asset"]),
@@ -151,7 +151,7 @@ def _told(settings: Mapping[str, Any]) -> dict[str, str]:
     return {_text(name): _text(value) for name, value in settings.items() if name not in UNTOLD}
 
 
-def _columns(names: Iterable[str], rows: Iterable[Candle | Moment]) -> dict[str, list[object]]:
+def _columns(names: Iterable[str], rows: Iterable[Candle | Sample]) -> dict[str, list[object]]:
     taken = list(rows)
     return {name: [_bare(getattr(row, name)) for row in taken] for name in names}
 
@@ -171,11 +171,11 @@ def _read_candle(open_ms: int, *prices: float) -> Candle:
     return Candle(int(open_ms), *map(float, prices))
 
 
-def _read_moment(time_ms: int, bid: float, value: float, regime: str | None, *rest: Any) -> Moment:
+def _read_moment(time_ms: int, bid: float, value: float, regime: str | None, *rest: Any) -> Sample:
     *prices, gate_shut = rest
     anchor, high, trail, stop, upper, mid, lower = (None if price is None else float(price) for price in prices)
     held = None if regime is None else Regime(regime)
-    return Moment(
+    return Sample(
         int(time_ms),
         float(bid),
         float(value),
@@ -210,10 +210,10 @@ def _written_exit(finished: FinishedExit) -> dict[str, object]:
 
 def _read_exit(told: Mapping[str, Any]) -> FinishedExit:
     return FinishedExit(
-        kind=Kind(told["kind"]),
+        kind=ExitKind(told["kind"]),
         side=Side(told["side"]),
         number=int(told["number"]),
-        cause=Cause(told["cause"]),
+        cause=ExitEndReason(told["cause"]),
         started_ms=int(told["started_ms"]),
         ended_ms=int(told["ended_ms"]),
         base=_amount(told["base"]),
@@ -248,7 +248,7 @@ def _read_fill(told: Mapping[str, Any]) -> Fill:
         trade_id=int(told["trade_id"]),
         order_id=int(told["order_id"]),
         number=int(told["number"]),
-        kind=Kind(told["kind"]),
+        kind=ExitKind(told["kind"]),
         side=Side(told["side"]),
         price=_amount(told["price"]),
         quantity=_amount(told["quantity"]),
@@ -259,7 +259,7 @@ def _read_fill(told: Mapping[str, Any]) -> Fill:
     )
 
 
-def _written_order(event: OrderEvent) -> dict[str, object]:
+def _written_order(event: OrderLogEntry) -> dict[str, object]:
     return {
         "time_ms": event.time_ms,
         "what": event.what,
@@ -270,8 +270,8 @@ def _written_order(event: OrderEvent) -> dict[str, object]:
     }
 
 
-def _read_order(told: Mapping[str, Any]) -> OrderEvent:
-    return OrderEvent(
+def _read_order(told: Mapping[str, Any]) -> OrderLogEntry:
+    return OrderLogEntry(
         time_ms=int(told["time_ms"]),
         what=_text(told["what"]),
         side=Side(told["side"]),

@@ -14,7 +14,7 @@ from typing import Final
 from trailingedge.accounting.statistics import FinishedExit, result_frac, slippage_frac
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.client_order_ids import is_own
-from trailingedge.model.intent import Cause
+from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import (
     ZERO,
     AccountTrade,
@@ -27,12 +27,12 @@ from trailingedge.model.market import (
     plain,
 )
 from trailingedge.notifications.messages import counted
-from trailingedge.reconciliation.exit_history import PastExit, past_exits, past_notes
+from trailingedge.reconciliation.exit_history import HistoricalExit, past_exits, past_notes
 from trailingedge.reconciliation.exit_ledger import exit_id
-from trailingedge.reconciliation.timeline import Chapter, place_of, turns_of
-from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
-from trailingedge.report.strategy_series import Fold, Stance
-from trailingedge.strategy.inputs import Params
+from trailingedge.reconciliation.timeline import TimelineEntry, place_of, turns_of
+from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
+from trailingedge.report.strategy_series import StrategyPoint, StrategySeries
+from trailingedge.strategy.inputs import StrategyParams
 
 _ONE_MOMENT_MS: Final = 1
 # What no list of the exchange holds.
@@ -43,7 +43,7 @@ _UNWRITTEN: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class AccountPast:
+class AccountHistory:
     """What was read, each sequence oldest first, from some time before `from_ms` until now.
 
     `base` and `quote` are what the account holds now, `bid` the price at `to_ms`. `openings` are prices at the
@@ -51,7 +51,7 @@ class AccountPast:
     """
 
     rules: SymbolRules
-    params: Params
+    params: StrategyParams
     channel: Callable[[], DonchianChannel]
     settings: Mapping[str, str]
     from_ms: int
@@ -66,20 +66,20 @@ class AccountPast:
     gaps: tuple[str, ...] = ()
 
 
-def exits_between(past: AccountPast) -> list[PastExit]:
+def exits_between(past: AccountHistory) -> list[HistoricalExit]:
     """Our exits that were under way in the time that is told."""
     found = past_exits(past.orders, past.trades)
     return [each for each in found if each.ended_ms >= past.from_ms and each.began_ms <= past.to_ms]
 
 
-def story_of(past: AccountPast) -> Story:
+def story_of(past: AccountHistory) -> RunReport:
     """The story that the books tell."""
     every = past_exits(past.orders, past.trades)
-    chapters: list[Chapter] = sorted([*every, *past_notes(past.orders, past.rules.tick_size)], key=place_of)
+    chapters: list[TimelineEntry] = sorted([*every, *past_notes(past.orders, past.rules.tick_size)], key=place_of)
     in_hand = next((each for each in reversed(every) if each.open_order is not None), None)
-    fold = Fold(turns_of(chapters, in_hand, past.rules), every, past.params, past.channel)
+    fold = StrategySeries(turns_of(chapters, in_hand, past.rules), every, past.params, past.channel)
     stances = [stance for stance in fold.over(past.klines) if _within(past, stance.kline.open_ms)]
-    purse = _Purse(past)
+    purse = _BalanceTracker(past)
     first_bid = stances[0].kline.open if stances else past.bid
     first_value = purse.value(first_bid)
     moments = _moments(past, stances, purse, _leaving(every))
@@ -89,7 +89,7 @@ def story_of(past: AccountPast) -> Story:
         (event for each in exits_between(past) for event in _events(each) if _within(past, event.time_ms)),
         key=lambda event: event.time_ms,
     )
-    return Story(
+    return RunReport(
         symbol=past.rules.symbol,
         base_asset=past.rules.base_asset,
         quote_asset=past.rules.quote_asset,
@@ -113,18 +113,18 @@ def story_of(past: AccountPast) -> Story:
     )
 
 
-def _within(past: AccountPast, time_ms: int) -> bool:
+def _within(past: AccountHistory, time_ms: int) -> bool:
     return past.from_ms <= time_ms <= past.to_ms
 
 
 # --- exits, fills, orders ---
 
 
-def _finished(past_exit: PastExit, past: AccountPast, anchor: float | None) -> FinishedExit:
+def _finished(past_exit: HistoricalExit, past: AccountHistory, anchor: float | None) -> FinishedExit:
     """Why one ended unfinished is not written anywhere; that it was withdrawn is."""
-    cause = Cause.WITHDRAWN
+    cause = ExitEndReason.WITHDRAWN
     if past_exit.finished(past.rules):
-        cause = Cause.FILLED if past_exit.orders[-1].status is OrderStatus.FILLED else Cause.DUST
+        cause = ExitEndReason.FILLED if past_exit.orders[-1].status is OrderStatus.FILLED else ExitEndReason.DUST
     fees: dict[str, Decimal] = {}
     for fill in past_exit.fills:
         if fill.commission:
@@ -138,7 +138,9 @@ def _finished(past_exit: PastExit, past: AccountPast, anchor: float | None) -> F
         number=past_exit.number,
         cause=cause,
         started_ms=past_exit.began_ms,
-        ended_ms=past_exit.last_fill_ms if past_exit.base and cause is not Cause.WITHDRAWN else past_exit.ended_ms,
+        ended_ms=past_exit.last_fill_ms
+        if past_exit.base and cause is not ExitEndReason.WITHDRAWN
+        else past_exit.ended_ms,
         base=past_exit.base,
         quote=past_exit.quote,
         replaces=sum(event.what == "replaced" for event in _events(past_exit)),
@@ -148,7 +150,7 @@ def _finished(past_exit: PastExit, past: AccountPast, anchor: float | None) -> F
     )
 
 
-def _events(past_exit: PastExit) -> Iterable[OrderEvent]:
+def _events(past_exit: HistoricalExit) -> Iterable[OrderLogEntry]:
     """A replaced order and its successor are of one moment; where only the cancel came true, the next comes later."""
     before: OrderRecord | None = None
     for order in past_exit.orders:
@@ -162,11 +164,11 @@ def _events(past_exit: PastExit) -> Iterable[OrderEvent]:
         yield _event(last, last.time_ms, "withdrawn", past_exit.side)
 
 
-def _event(order: OrderRecord, time_ms: int, what: str, side: Side) -> OrderEvent:
-    return OrderEvent(time_ms, what, side, order.pegged_price or order.price, order.quantity, order.client_order_id)
+def _event(order: OrderRecord, time_ms: int, what: str, side: Side) -> OrderLogEntry:
+    return OrderLogEntry(time_ms, what, side, order.pegged_price or order.price, order.quantity, order.client_order_id)
 
 
-def _fills(past: AccountPast) -> Iterable[Fill]:
+def _fills(past: AccountHistory) -> Iterable[Fill]:
     names = {order.order_id: order.client_order_id for order in past.orders}
     for trade in past.trades:
         own = exit_id(names.get(trade.order_id, ""))
@@ -191,10 +193,10 @@ def _fills(past: AccountPast) -> Iterable[Fill]:
 # --- the account ---
 
 
-class _Purse:
+class _BalanceTracker:
     """What the account held from `from_ms` on: what it holds now without the trades since, which are then put back."""
 
-    def __init__(self, past: AccountPast) -> None:
+    def __init__(self, past: AccountHistory) -> None:
         self._rules = past.rules
         self._trades = [trade for trade in past.trades if trade.time_ms >= past.from_ms]
         self._next = 0
@@ -224,7 +226,9 @@ class _Purse:
         return base, quote
 
 
-def _moments(past: AccountPast, stances: Iterable[Stance], purse: _Purse, leaving: Regime | None) -> list[Moment]:
+def _moments(
+    past: AccountHistory, stances: Iterable[StrategyPoint], purse: _BalanceTracker, leaving: Regime | None
+) -> list[Sample]:
     """One for each close, and one for the end where that is later. Before the first anchor, `leaving` is held."""
     moments = []
     stance = None
@@ -237,9 +241,11 @@ def _moments(past: AccountPast, stances: Iterable[Stance], purse: _Purse, leavin
     return moments
 
 
-def _moment(stance: Stance, time_ms: int, bid: Decimal, purse: _Purse, leaving: Regime | None) -> Moment:
+def _moment(
+    stance: StrategyPoint, time_ms: int, bid: Decimal, purse: _BalanceTracker, leaving: Regime | None
+) -> Sample:
     channel = stance.channel
-    return Moment(
+    return Sample(
         time_ms=time_ms,
         bid=float(bid),
         value=float(purse.value(bid)),
@@ -255,7 +261,7 @@ def _moment(stance: Stance, time_ms: int, bid: Decimal, purse: _Purse, leaving: 
     )
 
 
-def _leaving(exits: Sequence[PastExit]) -> Regime | None:
+def _leaving(exits: Sequence[HistoricalExit]) -> Regime | None:
     return exits[0].leaves if exits else None
 
 
@@ -275,9 +281,9 @@ def _deepest(first_value: float, values: Iterable[float]) -> float:
 # --- what is missing ---
 
 
-def _gaps(past: AccountPast, finished: Sequence[FinishedExit], *, overdrawn: bool) -> Iterable[str]:
+def _gaps(past: AccountHistory, finished: Sequence[FinishedExit], *, overdrawn: bool) -> Iterable[str]:
     yield from _foreign(past)
-    unfinished = sum(each.cause is Cause.WITHDRAWN for each in finished)
+    unfinished = sum(each.cause is ExitEndReason.WITHDRAWN for each in finished)
     if unfinished:
         yield f"why {counted(unfinished, 'exit')} ended unfinished is not in the books: told as withdrawn"
     unpriced = sum(each.slippage_frac is None for each in finished if each.base)
@@ -294,7 +300,7 @@ def _gaps(past: AccountPast, finished: Sequence[FinishedExit], *, overdrawn: boo
         yield "traced back, a balance falls below nothing: something was withdrawn, and before that the value is wrong"
 
 
-def _foreign(past: AccountPast) -> Iterable[str]:
+def _foreign(past: AccountHistory) -> Iterable[str]:
     names = {order.order_id: order.client_order_id for order in past.orders}
     others = [
         trade for trade in past.trades if _within(past, trade.time_ms) and not is_own(names.get(trade.order_id, ""))

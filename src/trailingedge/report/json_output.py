@@ -1,11 +1,11 @@
 """A story for machines, in the one shape of summary, replay and report."""
 
 from trailingedge.accounting.summary_json import shape
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 from trailingedge.report.totals import days, totals
 
 
-def as_data(story: Story) -> dict[str, object]:
+def as_data(story: RunReport) -> dict[str, object]:
     """The whole of it, ready for JSON."""
     return shape(
         symbol=story.symbol,

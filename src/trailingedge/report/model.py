@@ -1,6 +1,6 @@
 """One run from beginning to end, as it is told: everything a report can say is in here, or follows from it.
 
-A record, a replay of recorded markets and the exchange's own list of trades each make a `Story`; terminal,
+A record, a replay of recorded markets and the exchange's own list of trades each make a `RunReport`; terminal,
 JSON, CSV and page are tellings of the same one, so that their numbers cannot differ. Amounts and prices of
 orders are `Decimal`; curves, which are only looked at, are floats. Times are the market's, UTC milliseconds.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from trailingedge.accounting.statistics import FinishedExit
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
 
 
@@ -26,7 +26,7 @@ class Candle:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Sample:
     """Where market, strategy and account stood at one moment, usually the close of a candle.
 
     Prices are quote per base, whichever asset is held; None where there was none. `value` is the whole
@@ -48,7 +48,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderEvent:
+class OrderLogEntry:
     """An exit order of ours was "placed", "replaced" (`price` is the new one) or "withdrawn"."""
 
     time_ms: int
@@ -67,7 +67,7 @@ class Fill:
     trade_id: int
     order_id: int
     number: int
-    kind: Kind
+    kind: ExitKind
     side: Side
     price: Decimal
     quantity: Decimal
@@ -78,7 +78,7 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class RunReport:
     """The whole of it, each sequence oldest first.
 
     `settings` are shown values without secrets. `first_value` and `last_value` are the account in quote at
@@ -96,9 +96,9 @@ class Story:
     settings: Mapping[str, str]
     exits: tuple[FinishedExit, ...]
     fills: tuple[Fill, ...]
-    orders: tuple[OrderEvent, ...]
+    orders: tuple[OrderLogEntry, ...]
     candles: tuple[Candle, ...]
-    moments: tuple[Moment, ...]
+    moments: tuple[Sample, ...]
     replaces: int
     rejected: Mapping[int, int]
     first_bid: Decimal

@@ -1,10 +1,10 @@
 """What an exit does, as a story tells it: its fills from reports, its orders from news."""
 
-from trailingedge.execution.order_events import OrderPlaced, OrderReplaced, OrderWithdrawn
-from trailingedge.execution.trader_events import News
+from trailingedge.execution.order_events import OrderCancelled, OrderPlaced, OrderReplaced
+from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.model.market import ExecutionReport, ExecutionType
 from trailingedge.reconciliation.exit_ledger import exit_id
-from trailingedge.report.model import Fill, OrderEvent
+from trailingedge.report.model import Fill, OrderLogEntry
 
 
 def fill_of(report: ExecutionReport) -> Fill | None:
@@ -28,15 +28,15 @@ def fill_of(report: ExecutionReport) -> Fill | None:
     )
 
 
-def order_event_of(news: News, market_ms: int) -> OrderEvent | None:
+def order_event_of(news: TraderEvent, market_ms: int) -> OrderLogEntry | None:
     """What became of an exit's order on the book; None where the news is of something else."""
     match news:
         case OrderPlaced():
             what = "placed"
         case OrderReplaced():
             what = "replaced"
-        case OrderWithdrawn():
+        case OrderCancelled():
             what = "withdrawn"
         case _:
             return None
-    return OrderEvent(market_ms, what, news.side, news.price, news.quantity, news.client_order_id)
+    return OrderLogEntry(market_ms, what, news.side, news.price, news.quantity, news.client_order_id)

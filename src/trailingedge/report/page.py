@@ -13,7 +13,7 @@ from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.market import Regime, Side
 from trailingedge.notifications import messages
 from trailingedge.report.column_codec import Column, packed
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 from trailingedge.report.tables import WON, Table, date, days_table, exits_table, hits, missing, moment
 from trailingedge.report.totals import Equity, equity, rules, totals
 
@@ -24,7 +24,7 @@ _HELD: Final = {None: 0.0, Regime.BASE: 1.0, Regime.QUOTE: 2.0}
 _SIDES: Final = {Side.BUY: 0.0, Side.SELL: 1.0}
 
 
-def page(story: Story) -> str:
+def page(story: RunReport) -> str:
     """The whole page."""
     exits = exits_table(story)
     parts = {
@@ -56,12 +56,12 @@ def _resource(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _dates(story: Story) -> str:
+def _dates(story: RunReport) -> str:
     first, last = date(story.from_ms), date(story.to_ms)
     return first if first == last else f"{first} to {last}"
 
 
-def _whose_time(story: Story) -> str:
+def _whose_time(story: RunReport) -> str:
     """Nobody should look for these hours in a calendar."""
     match story.mode:
         case "sim":
@@ -72,7 +72,7 @@ def _whose_time(story: Story) -> str:
             return ""
 
 
-def _verdict(story: Story) -> str:
+def _verdict(story: RunReport) -> str:
     told, symbol = totals(story), rules(story)
     first, last = (messages.notional(symbol, value) for value in (story.first_value, story.last_value))
     held = f"Holding {story.base_asset} instead would have brought {messages.percent(told.hold_base_frac)}"
@@ -82,7 +82,7 @@ def _verdict(story: Story) -> str:
     )
 
 
-def _figures(story: Story) -> str:
+def _figures(story: RunReport) -> str:
     told = totals(story)
     won = told.hits
     share = "" if won.frac is None else f" ({won.frac * 100:.0f}\N{NO-BREAK SPACE}%)"
@@ -111,7 +111,7 @@ def _gaps(gaps: Sequence[str]) -> str:
     return f'<section class="gaps"><h2>What is missing</h2><ul>{listed}</ul></section>'
 
 
-def _table(table: Table, exits_of: Story | None = None) -> str:
+def _table(table: Table, exits_of: RunReport | None = None) -> str:
     """On a narrow screen each row becomes a card, whose cells bear their headings themselves."""
     kinds = [' class="number"' if heading in table.numeric else "" for heading in table.headings]
     head = "".join(f"<th{kind}>{escape(heading)}</th>" for kind, heading in zip(kinds, table.headings, strict=True))
@@ -143,7 +143,7 @@ def _coloured(share: str) -> str:
     return f'<span class="{gained}">{escape(share)}</span>'
 
 
-def _settings(story: Story) -> str:
+def _settings(story: RunReport) -> str:
     rows = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in story.settings.items() if value
     )
@@ -153,7 +153,7 @@ def _settings(story: Story) -> str:
 # --- what is drawn ---
 
 
-def _data(story: Story) -> str:
+def _data(story: RunReport) -> str:
     curves, tick = equity(story), float(story.tick_size)
     money = 10.0 ** (len(str(int(abs(story.first_value)))) - 7)
     header = {
@@ -171,7 +171,7 @@ def _data(story: Story) -> str:
     )
 
 
-def _candles(story: Story, tick: float) -> dict[str, Column]:
+def _candles(story: RunReport, tick: float) -> dict[str, Column]:
     candles = story.candles
     return {
         "candleMs": Column([candle.open_ms for candle in candles], _TIME_MS),
@@ -182,7 +182,7 @@ def _candles(story: Story, tick: float) -> dict[str, Column]:
     }
 
 
-def _lines(story: Story, tick: float) -> dict[str, Column]:
+def _lines(story: RunReport, tick: float) -> dict[str, Column]:
     moments = story.moments
     return {
         "anchor": Column([each.anchor for each in moments], tick),
@@ -206,7 +206,7 @@ def _equity(curves: Equity, money: float) -> dict[str, Column]:
     }
 
 
-def _orders(story: Story, tick: float) -> dict[str, Column]:
+def _orders(story: RunReport, tick: float) -> dict[str, Column]:
     index = {finished.number: float(place) for place, finished in enumerate(story.exits)}
     rests = sorted(_rests(story))
     fills = sorted(story.fills, key=lambda fill: fill.time_ms)
@@ -222,7 +222,7 @@ def _orders(story: Story, tick: float) -> dict[str, Column]:
     }
 
 
-def _rests(story: Story) -> Iterable[tuple[int, int, float, float]]:
+def _rests(story: RunReport) -> Iterable[tuple[int, int, float, float]]:
     """Where an order rested, and from when to when: until it moved, was withdrawn, or its exit was over."""
     over: dict[int, int] = {}
     for fill in story.fills:

@@ -18,7 +18,7 @@ _EVERY_S: Final = 0.1
 _SAME_REQUEST_S: Final = 1.0
 
 
-class Bar:
+class ProgressBar:
     """Redraws one line of `stream`, a terminal; elsewhere it is not drawn. `close` takes the line away."""
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -59,7 +59,7 @@ class Bar:
             self._stream.flush()
 
 
-class Request:
+class StopRequest:
     """Whether somebody has asked for an end: called, it tells."""
 
     def __init__(self) -> None:
@@ -93,12 +93,12 @@ class Request:
 
 
 @contextlib.contextmanager
-def ctrl_c_heeded() -> Iterator[Request]:
+def ctrl_c_heeded() -> Iterator[StopRequest]:
     """Meanwhile Ctrl-C and SIGTERM only ask for an end, which whoever computes finds out by asking.
 
     `uv run` delivers the same request twice, so the first second counts as one; another one later ends at once.
     """
-    request = Request()
+    request = StopRequest()
     before = {number: signal.signal(number, request.hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield request
@@ -108,7 +108,7 @@ def ctrl_c_heeded() -> Iterator[Request]:
             signal.signal(number, signal.SIG_IGN if request() else handler)
 
 
-def seen_on(bar: Bar, asked: Callable[[], bool]) -> Callable[[float, int], bool]:
+def seen_on(bar: ProgressBar, asked: Callable[[], bool]) -> Callable[[float, int], bool]:
     """For a session that is replayed: shows how far it is, and goes on until somebody has asked for an end."""
 
     def glance(share: float, at_ns: int) -> bool:
@@ -118,8 +118,8 @@ def seen_on(bar: Bar, asked: Callable[[], bool]) -> Callable[[float, int], bool]
     return glance
 
 
-def on_stderr() -> Bar:
-    return Bar(sys.stderr)
+def on_stderr() -> ProgressBar:
+    return ProgressBar(sys.stderr)
 
 
 def _columns(stream: TextIO) -> int:

@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from trailingedge.indicators.donchian import Channel, DonchianChannel
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Kline, Regime
-from trailingedge.reconciliation.exit_history import PastExit
+from trailingedge.reconciliation.exit_history import HistoricalExit
 from trailingedge.reconciliation.rebuild import come_into
-from trailingedge.reconciliation.timeline import Turn
+from trailingedge.reconciliation.timeline import PositionChange
 from trailingedge.strategy.bar_close import hear_close
 from trailingedge.strategy.hard_stop import stop_distance
-from trailingedge.strategy.inputs import ClosedKline, Params
+from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.regime import price_at, unit_value
-from trailingedge.strategy.state import Exit, Memory
+from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.trailing_stop import min_gain, trail
 
 
 @dataclass(frozen=True, slots=True)
-class Stance:
+class StrategyPoint:
     """What the strategy made of one close. Prices in quote per base, None where there is none.
 
     `channel` is the one in force from this close on, only where it is full. A trail or a stop that nobody
@@ -40,28 +40,32 @@ class Stance:
     gate_shut: bool
 
 
-class Fold:
+class StrategySeries:
     """One pass over the candles. `anchors` fills on the way: by the number of an exit, what it is measured against."""
 
     def __init__(
-        self, turns: Iterable[Turn], exits: Iterable[PastExit], params: Params, channel: Callable[[], DonchianChannel]
+        self,
+        turns: Iterable[PositionChange],
+        exits: Iterable[HistoricalExit],
+        params: StrategyParams,
+        channel: Callable[[], DonchianChannel],
     ) -> None:
         self.anchors: dict[int, float] = {}
         self._params = params
         self._channel = channel()
-        self._memory = Memory()
+        self._memory = StrategyState()
         self._turns = deque(sorted(turns, key=lambda turn: turn.market_ms))
         filled = [past for past in exits if past.base]
         self._ends = deque(sorted(filled, key=lambda past: past.last_fill_ms))
         self._exits = deque(sorted(exits, key=lambda past: past.began_ms))
 
-    def over(self, klines: Sequence[Kline]) -> Iterator[Stance]:
+    def over(self, klines: Sequence[Kline]) -> Iterator[StrategyPoint]:
         """The stance at each close; afterwards everything is told, what came after the last candle too."""
         for kline in klines:
             yield self._hear(kline)
         self._go_on_until(None)
 
-    def _hear(self, kline: Kline) -> Stance:
+    def _hear(self, kline: Kline) -> StrategyPoint:
         self._go_on_until(kline.close_ms)
         running = self._running(kline.close_ms)
         in_force = self._channel.close(kline)
@@ -69,12 +73,12 @@ class Fold:
         self._memory, _ = hear_close(self._memory, ClosedKline(kline, in_force), self._params, unwatched=True)
         return self._stance(kline, running)
 
-    def _stance(self, kline: Kline, running: Exit | None) -> Stance:
+    def _stance(self, kline: Kline, running: ActiveExit | None) -> StrategyPoint:
         memory, params, current = self._memory, self._params, self._channel.current
         full = current if current is not None and current.full else None
         regime = memory.regime
         if regime is None:
-            return Stance(kline, None, None, None, None, None, full, gate_shut=False)
+            return StrategyPoint(kline, None, None, None, None, None, full, gate_shut=False)
         close = float(kline.close)
         measured = trail(
             unit_value(regime, close),
@@ -87,9 +91,9 @@ class Fold:
             gain_scale_frac=params.gain_scale_frac(regime),
         )
         shut = memory.gate is not None
-        watched = not shut and (running is None or running.kind is not Kind.FLUSH)
+        watched = not shut and (running is None or running.kind is not ExitKind.FLUSH)
         stop = memory.anchor * (1 - stop_distance(current, params))
-        return Stance(
+        return StrategyPoint(
             kline,
             regime,
             anchor=price_at(regime, memory.anchor),
@@ -115,11 +119,11 @@ class Fold:
             else:
                 self._memory = come_into(self._memory, self._turns.popleft())
 
-    def _running(self, market_ms: int) -> Exit | None:
+    def _running(self, market_ms: int) -> ActiveExit | None:
         """The exit that was in progress at that moment: the QUOTE stop is judged differently meanwhile."""
         while self._exits and self._exits[0].open_order is None and self._exits[0].ended_ms < market_ms:
             self._exits.popleft()
         past = self._exits[0] if self._exits else None
         if past is None or past.began_ms > market_ms or past.leaves is not self._memory.regime:
             return None
-        return Exit(past.kind, past.side, past.number, past.began_ms)
+        return ActiveExit(past.kind, past.side, past.number, past.began_ms)

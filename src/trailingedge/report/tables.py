@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.accounting.statistics import FinishedExit, HitRate
+from trailingedge.accounting.statistics import FinishedExit, WinRate
 from trailingedge.accounting.summary_json import DayTotals
-from trailingedge.model.intent import Cause
+from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import SymbolRules, plain
 from trailingedge.notifications.messages import EXIT_NAMES, amounts, counted, figure, lasting, percent
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 from trailingedge.report.totals import DAY_MS, days, rules
 
 NOTHING: Final = "–"
@@ -20,14 +20,14 @@ GAPS_SHOWN: Final = 8
 WON: Final = "exits that ended better than their anchor, after fees; by how much is not in this count"
 
 # In a word, for a column; the log says more of it.
-_ENDINGS: Final[Mapping[Cause, str]] = {
-    Cause.DUST: "all but dust",
-    Cause.WITHDRAWN: "withdrawn",
-    Cause.STOPPED: "stopped",
-    Cause.HELD: "held back",
-    Cause.EXPIRED: "expired",
-    Cause.HALTED: "halted",
-    Cause.VANISHED: "funds gone",
+_ENDINGS: Final[Mapping[ExitEndReason, str]] = {
+    ExitEndReason.DUST: "all but dust",
+    ExitEndReason.WITHDRAWN: "withdrawn",
+    ExitEndReason.STOPPED: "stopped",
+    ExitEndReason.HELD: "held back",
+    ExitEndReason.EXPIRED: "expired",
+    ExitEndReason.HALTED: "halted",
+    ExitEndReason.VANISHED: "funds gone",
 }
 
 
@@ -43,7 +43,7 @@ class Table:
     numeric: frozenset[str]
 
 
-def exits_table(story: Story) -> Table:
+def exits_table(story: RunReport) -> Table:
     """One row for each exit, oldest first."""
     base, quote = story.base_asset, story.quote_asset
     headings = (
@@ -63,7 +63,7 @@ def exits_table(story: Story) -> Table:
     return Table(headings, tuple(_exit_row(story, finished) for finished in story.exits), numeric)
 
 
-def days_table(story: Story) -> Table:
+def days_table(story: RunReport) -> Table:
     """One row for each day, oldest first; days without a market are one row together."""
     base, quote = story.base_asset, story.quote_asset
     headings = ("day", "result", f"holding {base}", f"value, {quote}", "exits", "won", "fees")
@@ -83,7 +83,7 @@ def date(unix_ms: int) -> str:
 def why(finished: FinishedExit) -> str:
     """ "take-profit", "manual flip, withdrawn"."""
     name = EXIT_NAMES[finished.kind]
-    return name if finished.cause is Cause.FILLED else f"{name}, {_ENDINGS[finished.cause]}"
+    return name if finished.cause is ExitEndReason.FILLED else f"{name}, {_ENDINGS[finished.cause]}"
 
 
 def slippage(fraction: float | None) -> str:
@@ -107,12 +107,12 @@ def missing(gaps: Sequence[str]) -> tuple[str, ...]:
     return tuple(gaps) if left <= 1 else (*gaps[:GAPS_SHOWN], f"and {left} more, which are in the JSON")
 
 
-def hits(rate: HitRate) -> str:
+def hits(rate: WinRate) -> str:
     """ "3 of 5"."""
     return f"{rate.won} of {rate.judged}" if rate.judged else NOTHING
 
 
-def _exit_row(story: Story, finished: FinishedExit) -> tuple[str, ...]:
+def _exit_row(story: RunReport, finished: FinishedExit) -> tuple[str, ...]:
     average = finished.average
     return (
         moment(finished.ended_ms),

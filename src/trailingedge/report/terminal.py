@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trailingedge.notifications import messages
-from trailingedge.report.model import Story
+from trailingedge.report.model import RunReport
 from trailingedge.report.tables import WON, Table, days_table, exits_table, hits, missing, moment
 from trailingedge.report.totals import rules, totals
 
@@ -20,10 +20,10 @@ def terminal_width() -> int:
     return max(_NARROWEST, shutil.get_terminal_size((USUAL_WIDTH, 24)).columns)
 
 
-def summary_text(story: Story, width: int = USUAL_WIDTH) -> str:
+def summary_text(story: RunReport, width: int = USUAL_WIDTH) -> str:
     """The whole of it, in lines of at most `width` letters."""
     told = totals(story)
-    run = messages.Summary(
+    run = messages.RunSummary(
         seconds=(story.to_ms - story.from_ms) / 1000,
         exits=told.exits,
         fills=told.fills,
@@ -106,7 +106,7 @@ def _line(
     return [line] if line else []
 
 
-def _whose_time(story: Story) -> str:
+def _whose_time(story: RunReport) -> str:
     match story.mode:
         case "sim":
             return ", simulated time: the market ran by a clock of its own"

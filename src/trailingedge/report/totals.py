@@ -13,9 +13,9 @@ from typing import Final
 
 from trailingedge.accounting.statistics import FinishedExit, growth, hit_rate
 from trailingedge.accounting.summary_json import DayTotals, Totals
-from trailingedge.model.client_order_ids import OwnId
+from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.market import ZERO, SymbolRules
-from trailingedge.report.model import Fill, Story
+from trailingedge.report.model import Fill, RunReport
 
 DAY_MS: Final = 86_400_000
 
@@ -34,7 +34,7 @@ class Equity:
     drawdown: tuple[float, ...]
 
 
-def totals(story: Story) -> Totals:
+def totals(story: RunReport) -> Totals:
     """The whole of it."""
     return Totals(
         exits=len(story.exits),
@@ -60,7 +60,7 @@ def fees(fills: Iterable[Fill]) -> dict[str, Decimal]:
     return dict(paid)
 
 
-def days(story: Story) -> tuple[DayTotals, ...]:
+def days(story: RunReport) -> tuple[DayTotals, ...]:
     """Every day by UTC from the first to the last, the quiet ones too; those without a market stand together.
 
     An exit belongs to the day in which it ended. The fractions of all days multiply to the whole.
@@ -105,13 +105,13 @@ def days(story: Story) -> tuple[DayTotals, ...]:
     return tuple(found)
 
 
-def exit_ids(story: Story) -> dict[int, str]:
+def exit_ids(story: RunReport) -> dict[int, str]:
     """By their numbers, what the orders of exits are called; of one that was upgraded, by what it became."""
-    under_way = {fill.number: str(OwnId(fill.kind, fill.number)) for fill in story.fills}
+    under_way = {fill.number: str(ClientOrderId(fill.kind, fill.number)) for fill in story.fills}
     return under_way | {finished.number: finished.id for finished in story.exits}
 
 
-def equity(story: Story) -> Equity:
+def equity(story: RunReport) -> Equity:
     """The account at each moment, from the first value on."""
     first_value, first_bid = float(story.first_value), float(story.first_bid)
     account = [moment.value for moment in story.moments]
@@ -124,7 +124,7 @@ def equity(story: Story) -> Equity:
     )
 
 
-def rules(story: Story) -> SymbolRules:
+def rules(story: RunReport) -> SymbolRules:
     """What the texts need to know of the symbol. Its lot is as fine as any fill shows."""
     decimals = max((_decimals(fill.quantity) for fill in story.fills), default=0)
     return SymbolRules(

@@ -49,7 +49,7 @@ class BreakerLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class BreakerTrip:
     """A breaker holds: `measured` reached `limit`. Fractions, or a count of losses."""
 
     breaker: Breaker
@@ -58,7 +58,7 @@ class Trip:
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
+class OpenBuy:
     """What is left of one BUY: `base`, and what that cost in quote. `stake` is what its round trip was begun with."""
 
     base: Decimal
@@ -76,14 +76,14 @@ class BreakerState:
     half, in quote. `unpriced` names assets whose commissions count as nothing, for want of a price.
     """
 
-    lots: tuple[Lot, ...] = ()
+    lots: tuple[OpenBuy, ...] = ()
     worth: Decimal = ONE
     peak: Decimal = ONE
     worth_today: Decimal = ONE
     day: int = 0
     losses: int = 0
     carried: Decimal = ZERO
-    trips: tuple[Trip, ...] = ()
+    trips: tuple[BreakerTrip, ...] = ()
     unpriced: frozenset[str] = frozenset()
 
     @property
@@ -181,7 +181,7 @@ def _bought(state: BreakerState, ended: OwnExit, limits: BreakerLimits, fees: De
     if base <= ZERO:
         return state
     cost = ended.quote + fees
-    lots = (*state.lots, Lot(base, cost, stake=cost))
+    lots = (*state.lots, OpenBuy(base, cost, stake=cost))
     return replace(state, lots=lots[-_LOTS_KEPT:])
 
 
@@ -193,14 +193,14 @@ def _sold(state: BreakerState, ended: OwnExit, fees: Decimal) -> BreakerState:
     """
     lots, left = list(state.lots), ended.base
     held = stake = cost = ZERO
-    rest: Lot | None = None
+    rest: OpenBuy | None = None
     while lots and left > ZERO:
         lot = lots.pop()
         taken = min(left, lot.base)
         share = lot.cost * taken / lot.base
         held, stake, cost, left = held + lot.base, stake + lot.stake, cost + share, left - taken
         if taken < lot.base:
-            rest = Lot(lot.base - taken, lot.cost - share, stake=lot.cost - share)
+            rest = OpenBuy(lot.base - taken, lot.cost - share, stake=lot.cost - share)
     matched = ended.base - left
     over = 2 * matched >= held
     if rest is not None:
@@ -220,7 +220,7 @@ def _sold(state: BreakerState, ended: OwnExit, fees: Decimal) -> BreakerState:
 
 def _trip(state: BreakerState, limits: BreakerLimits) -> BreakerState:
     fresh = tuple(
-        Trip(breaker, state.measured(breaker), limits.of(breaker))
+        BreakerTrip(breaker, state.measured(breaker), limits.of(breaker))
         for breaker in Breaker
         if breaker not in state.tripped and ZERO < limits.of(breaker) <= state.measured(breaker)
     )
@@ -231,7 +231,7 @@ def _trip(state: BreakerState, limits: BreakerLimits) -> BreakerState:
 class BreakerTripped:
     """Enough was lost."""
 
-    trip: Trip
+    trip: BreakerTrip
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,17 +248,17 @@ class FeeUnpriced:
     asset: str
 
 
-BreakerNews = BreakerTripped | BreakerLifted | FeeUnpriced
+BreakerEvent = BreakerTripped | BreakerLifted | FeeUnpriced
 
 
-class Breakers:
+class CircuitBreakers:
     """The state and the fills that move it. `news` collects what changed, each once, for whoever tells people."""
 
     def __init__(self, limits: BreakerLimits, prices: Mapping[str, Decimal] = NO_PRICES) -> None:
         self.limits = limits
         self.prices = prices
         self.state = BreakerState()
-        self.news: list[BreakerNews] = []
+        self.news: list[BreakerEvent] = []
         self._ledger = ExitLedger()
 
     @property

@@ -12,8 +12,8 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, OrderStatus
-from trailingedge.model.order_commands import Cancel, Incoming, OrderCommand, QueryOrder, Reconciled
-from trailingedge.reconciliation.exit_history import PastExit, as_past_exit, is_open, past_exits
+from trailingedge.model.order_commands import Cancel, OrderCommand, OrderInput, QueryOrder, Reconciled
+from trailingedge.reconciliation.exit_history import HistoricalExit, as_past_exit, is_open, past_exits
 from trailingedge.reconciliation.exit_ledger import exit_id
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _DAY_MS: Final = 86_400_000
 
 
-class Verdict(Enum):
+class IdOwner(Enum):
     """What to do about an order that was told of."""
 
     NOTHING = "ours, over, or none of our business"
@@ -30,7 +30,7 @@ class Verdict(Enum):
     STOP = "another instance trades"
 
 
-class SecondInstance:
+class DuplicateInstanceCheck:
     """`started_ms` is the exchange's clock at our start, as `ServerClock` tells it; the numbers we gave are noted."""
 
     def __init__(self, started_ms: int) -> None:
@@ -51,7 +51,7 @@ class SecondInstance:
         """What these orders came to was read at our start, and counted: that they have ended is no news."""
         self._read = frozenset(order_ids)
 
-    def sift(self, event: Incoming) -> tuple[Incoming, ...]:
+    def sift(self, event: OrderInput) -> tuple[OrderInput, ...]:
         """What is left of `event` without orders that cannot be."""
         if isinstance(event, Reconciled):
             return (Reconciled(tuple(order for order in event.open_orders if self._credible(order))),)
@@ -60,18 +60,18 @@ class SecondInstance:
             return ()
         return (event,)
 
-    def judge(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> Verdict:
+    def judge(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> IdOwner:
         """What an order means of which a report or the list of open orders tells. `busy`: an exit is in hand."""
         own = exit_id(told.client_order_id)
         if own is None or own.number in self._ours:
-            return Verdict.NOTHING
+            return IdOwner.NOTHING
         if not self._credible(told):
-            return Verdict.NOTHING
+            return IdOwner.NOTHING
         if own.number > self._started_ms:
-            return Verdict.STOP
+            return IdOwner.STOP
         if told.status is not None and told.status.final and (busy or not self._is_news(told)):
-            return Verdict.NOTHING
-        return Verdict.CANCEL if busy else Verdict.ADOPT
+            return IdOwner.NOTHING
+        return IdOwner.CANCEL if busy else IdOwner.ADOPT
 
     def _credible(self, told: ExecutionReport | OrderRecord) -> bool:
         """It has an id, unless it never came to be, and a number that some process can have given by now."""
@@ -85,13 +85,13 @@ class SecondInstance:
         return later and ended.filled_quantity > ZERO and ended.order_id not in self._read
 
 
-Word = ExecutionReport | OrderRecord
+OrderSighting = ExecutionReport | OrderRecord
 
 _OF_NO_EXIT: Final = 0  # the tag of a request whose answer tells the exchange's books alone
 _AGAIN_S: Final = 1.0
 
 
-def late_exits(words: Iterable[Word], open_ids: Collection[int]) -> tuple[PastExit, ...]:
+def late_exits(words: Iterable[OrderSighting], open_ids: Collection[int]) -> tuple[HistoricalExit, ...]:
     """The exits that these words tell of, the newest first: of each order the word that tells the most.
 
     A word that an order rests is none any more where the order is not among `open_ids`.
@@ -109,7 +109,7 @@ def _told(order: OrderRecord) -> tuple[Decimal, bool]:
     return order.filled_quantity, not is_open(order)
 
 
-class LateOrders:
+class OrphanOrders:
     """What is to be taken away, by order id. Whether it is gone, the exchange's own words tell."""
 
     def __init__(self) -> None:

@@ -20,34 +20,34 @@ from trailingedge.model.market import (
     SymbolRules,
     plain,
 )
-from trailingedge.model.market_state import View
+from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import (
-    Answered,
     Cancel,
-    Command,
-    Incoming,
+    ExecutionCommand,
     OrderCommand,
+    OrderInput,
+    OrderReply,
     OrdersListed,
     Place,
     QueryOrder,
     QueryOrdersFrom,
     Reconciled,
-    Remedy,
+    Refresh,
     Replace,
-    ReplaceAnswered,
+    ReplaceReply,
 )
-from trailingedge.model.order_outcomes import Done, Outcome, Refusal, Refused, Unanswered
+from trailingedge.model.order_outcomes import Accepted, OrderOutcome, Rejected, RejectReason, Unanswered
 from trailingedge.reconciliation.exit_ledger import exit_id
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import unit_value
-from trailingedge.strategy.state import Memory
+from trailingedge.strategy.state import StrategyState
 
 _REQUESTS_KEPT: Final = 64
 _ORDERS_KEPT: Final = 1000
 _ABSENCES: Final = 2  # "does not exist" may be lag: believed when repeated
 
 
-class OwnOrders:
+class OpenOrderLedger:
     """What is open by the exchange's own words. `absent_after_s`: an older request can no longer be executed."""
 
     def __init__(self, absent_after_s: float) -> None:
@@ -78,15 +78,15 @@ class OwnOrders:
         if isinstance(command, Place):
             self._awaited = (command.tag, now_s)  # an earlier one was told of, or comes no more
 
-    def hear(self, event: Incoming) -> None:
+    def hear(self, event: OrderInput) -> None:
         """An answer or an execution report."""
         match event:
             case ExecutionReport():
                 if exit_id(event.client_order_id) is not None:
                     self._note(event.order_id, event.status)
-            case Answered(tag, outcome):
+            case OrderReply(tag, outcome):
                 self._hear_answer(tag, outcome)
-            case ReplaceAnswered(tag, outcome):
+            case ReplaceReply(tag, outcome):
                 self._hear_canceled(self._sent.get(tag), outcome.cancel)
                 self._hear_placed(tag, outcome.place)
             case OrdersListed(_, found):
@@ -99,7 +99,7 @@ class OwnOrders:
         self._open.clear()
         self._hear_records(open_orders)
 
-    def _hear_answer(self, tag: int, outcome: Outcome) -> None:
+    def _hear_answer(self, tag: int, outcome: OrderOutcome) -> None:
         command = self._sent.get(tag)
         match command:
             case Place():
@@ -111,21 +111,21 @@ class OwnOrders:
             case _:
                 pass
 
-    def _hear_placed(self, tag: int, outcome: Outcome) -> None:
+    def _hear_placed(self, tag: int, outcome: OrderOutcome) -> None:
         if self._awaited is not None and self._awaited[0] == tag and not isinstance(outcome, Unanswered):
             self._awaited = None
-        if isinstance(outcome, Done):
+        if isinstance(outcome, Accepted):
             self._note(outcome.order.order_id, outcome.order.status)
 
-    def _hear_canceled(self, command: OrderCommand | None, outcome: Outcome) -> None:
+    def _hear_canceled(self, command: OrderCommand | None, outcome: OrderOutcome) -> None:
         """Canceled, whatever else the answer says of it."""
-        if isinstance(outcome, Done) and command is not None and not isinstance(command, Place | QueryOrder):
+        if isinstance(outcome, Accepted) and command is not None and not isinstance(command, Place | QueryOrder):
             self._note(command.order_id, OrderStatus.CANCELED)
 
-    def _hear_query(self, command: QueryOrder, outcome: Outcome) -> None:
-        if isinstance(outcome, Done):
+    def _hear_query(self, command: QueryOrder, outcome: OrderOutcome) -> None:
+        if isinstance(outcome, Accepted):
             self._hear_records([outcome.order])
-        elif isinstance(outcome, Refused) and outcome.refusal is Refusal.UNKNOWN_ORDER:
+        elif isinstance(outcome, Rejected) and outcome.refusal is RejectReason.UNKNOWN_ORDER:
             asked = command.order_id
             if asked is not None and asked in self._open:
                 self._open[asked] += 1
@@ -153,7 +153,7 @@ class OwnOrders:
             self._ours.popitem(last=False)
 
 
-class Invariants:
+class PreTradeChecks:
     """The rules, and the little that must be remembered to check them.
 
     `stale_after_s`: an older book is none. `absent_after_s`: an older request can no longer be executed.
@@ -161,27 +161,29 @@ class Invariants:
     """
 
     def __init__(self, stale_after_s: float, absent_after_s: float, *, escape: bool = False) -> None:
-        self.orders = OwnOrders(absent_after_s)
+        self.orders = OpenOrderLedger(absent_after_s)
         self._stale_after_s = stale_after_s
         self._escape = escape
-        self._high = HighMark()
+        self._high = HighWaterCheck()
 
-    def hear(self, event: Incoming) -> None:
+    def hear(self, event: OrderInput) -> None:
         """What came back: it tells which orders there are."""
         self.orders.hear(event)
 
     def begin_anew(self) -> None:
         """The operator has looked and goes on: what the high was to be is not held against it any more."""
-        self._high = HighMark()
+        self._high = HighWaterCheck()
 
-    def approve(self, commands: Sequence[Command], view: View, decision: Decision | None, rules: SymbolRules) -> None:
+    def approve(
+        self, commands: Sequence[ExecutionCommand], view: StateView, decision: Decision | None, rules: SymbolRules
+    ) -> None:
         """Let `commands` go out. Raises BrokenInvariant, and then none of them may.
 
         `decision` is this beat's; None while nothing is decided any more.
         """
         if decision is not None and not decision.halted:
             self._high.check(decision.memory, self._fresh_top(view), view.market_ms)
-        orders = [command for command in commands if not isinstance(command, Remedy)]
+        orders = [command for command in commands if not isinstance(command, Refresh)]
         if len(orders) > 1:
             raise BrokenInvariant(f"{len(orders)} requests at once: {orders}")
         for command in orders:
@@ -243,7 +245,7 @@ class Invariants:
                 f"{_named(command)} at {plain(price)} would take from {plain(top.bid)}/{plain(top.ask)}"
             )
 
-    def _fresh_top(self, view: View) -> BookTop | None:
+    def _fresh_top(self, view: StateView) -> BookTop | None:
         fresh = view.account_proven and view.top_age_s < self._stale_after_s
         return view.top if fresh else None
 
@@ -260,14 +262,14 @@ def check_spending(command: Place | Replace, price: Decimal, decision: Decision,
         raise BrokenInvariant(f"{_named(command)} would spend {plain(spent)} of {plain(held)} {asset}")
 
 
-class HighMark:
+class HighWaterCheck:
     """The best fresh unit value since the anchor, remembered apart from the strategy's own high."""
 
     def __init__(self) -> None:
         self._since: tuple[Regime | None, float, int] = (None, 0.0, 0)
         self._best = 0.0
 
-    def check(self, memory: Memory, top: BookTop | None, market_ms: int) -> None:
+    def check(self, memory: StrategyState, top: BookTop | None, market_ms: int) -> None:
         """Raises BrokenInvariant when the high is lower than what was seen since the anchor."""
         since = (memory.regime, memory.anchor, memory.anchor_ms)
         if since != self._since or memory.anchor_ms == market_ms:  # one moment may see the same anchor set twice

@@ -3,25 +3,25 @@
 from dataclasses import dataclass
 
 from trailingedge.model.market import ExecutionReport, OrderRecord
-from trailingedge.model.market_state import View
-from trailingedge.model.order_commands import Incoming, Reconciled
+from trailingedge.model.market_state import StateView
+from trailingedge.model.order_commands import OrderInput, Reconciled
 from trailingedge.risk.balance_audit import BalanceAudit, BalanceMoved
-from trailingedge.risk.circuit_breakers import BreakerLimits, Breakers
-from trailingedge.risk.duplicate_instance import SecondInstance, Verdict
-from trailingedge.risk.pre_trade_checks import Invariants
-from trailingedge.strategy.signals import Event, ExitEnded
-from trailingedge.strategy.state import Memory
+from trailingedge.risk.circuit_breakers import BreakerLimits, CircuitBreakers
+from trailingedge.risk.duplicate_instance import DuplicateInstanceCheck, IdOwner
+from trailingedge.risk.pre_trade_checks import PreTradeChecks
+from trailingedge.strategy.signals import ExitEnded, StrategySignal
+from trailingedge.strategy.state import StrategyState
 
 
 @dataclass(frozen=True, slots=True)
-class Usurper:
+class DuplicateInstance:
     """An order under our name that another instance placed."""
 
     client_order_id: str
     order_id: int
 
 
-class Guards:
+class RiskEngine:
     """Invariants, breakers, the watch for a second instance, and the audit of the balances.
 
     `usurper` is set once another instance has shown itself. `late` are orders of our predecessor's that
@@ -29,16 +29,20 @@ class Guards:
     """
 
     def __init__(
-        self, invariants: Invariants, breakers: Breakers, instances: SecondInstance, audit: BalanceAudit
+        self,
+        invariants: PreTradeChecks,
+        breakers: CircuitBreakers,
+        instances: DuplicateInstanceCheck,
+        audit: BalanceAudit,
     ) -> None:
         self.invariants = invariants
         self.breakers = breakers
         self.instances = instances
         self.audit = audit
-        self.usurper: Usurper | None = None
+        self.usurper: DuplicateInstance | None = None
         self.late: list[ExecutionReport | OrderRecord] = []
 
-    def hear(self, event: Incoming, *, busy: bool) -> None:
+    def hear(self, event: OrderInput, *, busy: bool) -> None:
         """What came in, before anybody acts on it."""
         self.invariants.hear(event)
         if isinstance(event, ExecutionReport):
@@ -52,18 +56,18 @@ class Guards:
     def judge(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> None:
         """Whose order this is."""
         match self.instances.judge(told, busy=busy):
-            case Verdict.STOP:
+            case IdOwner.STOP:
                 self.usurp(told.client_order_id, told.order_id)
-            case Verdict.ADOPT | Verdict.CANCEL:
+            case IdOwner.ADOPT | IdOwner.CANCEL:
                 self.late.append(told)
-            case Verdict.NOTHING:
+            case IdOwner.NOTHING:
                 pass
 
     def usurp(self, client_order_id: str, order_id: int) -> None:
         """Somebody else trades under our name; the first one is remembered."""
-        self.usurper = self.usurper or Usurper(client_order_id, order_id)
+        self.usurper = self.usurper or DuplicateInstance(client_order_id, order_id)
 
-    def follow(self, memory: Memory, events: tuple[Event, ...]) -> None:
+    def follow(self, memory: StrategyState, events: tuple[StrategySignal, ...]) -> None:
         """What the strategy has just decided."""
         if memory.exit is not None:
             self.instances.own(memory.exit.number)
@@ -71,7 +75,7 @@ class Guards:
             if isinstance(event, ExitEnded):
                 self.breakers.end(event.number)
 
-    def look(self, view: View, *, settled: bool) -> tuple[BalanceMoved, ...]:
+    def look(self, view: StateView, *, settled: bool) -> tuple[BalanceMoved, ...]:
         """Balances that fills and fees do not explain."""
         return self.audit.look(view.balances, view.now_s, settled=settled and view.account_proven)
 
@@ -81,7 +85,7 @@ class Guards:
         self.invariants.begin_anew()
 
 
-def usual_guards(limits: BreakerLimits, invariants: Invariants, started_ms: int) -> Guards:
+def usual_guards(limits: BreakerLimits, invariants: PreTradeChecks, started_ms: int) -> RiskEngine:
     """The guards of one run that began at `started_ms` by the exchange's clock."""
     audit = BalanceAudit(limits.base_asset, limits.quote_asset)
-    return Guards(invariants, Breakers(limits), SecondInstance(started_ms), audit)
+    return RiskEngine(invariants, CircuitBreakers(limits), DuplicateInstanceCheck(started_ms), audit)

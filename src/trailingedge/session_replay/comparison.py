@@ -33,7 +33,7 @@ class _Done:
     before: tuple[bytes, ...]
 
 
-class Loosely:
+class UnorderedComparison:
     """Two lives that wait by different clocks do the same things, but not in the same moments, and not in one order."""
 
     def __init__(self) -> None:

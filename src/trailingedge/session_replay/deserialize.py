@@ -10,15 +10,15 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_type_hints
 
-from trailingedge.config import OPTIONS, Reading, read_settings
-from trailingedge.eventlog.reader import Head
+from trailingedge.config import OPTIONS, LoadedSettings, read_settings
+from trailingedge.eventlog.reader import RecordHeader
 from trailingedge.strategy.decide import Decision
 
 _DECISION: Final = b'["decision",'
 _BARE: Final = (bool, int, str)
 
 
-def reading_of(head: Head, overrides: Mapping[str, str]) -> Reading:
+def reading_of(head: RecordHeader, overrides: Mapping[str, str]) -> LoadedSettings:
     """The recorded settings, but for these. What a version that knew more has set is left aside."""
     known = {name: value for name, value in head.settings.items() if name in OPTIONS}
     return read_settings(known | dict(overrides), {}, Path(os.devnull))

@@ -10,19 +10,19 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.eventlog.format import decode
-from trailingedge.eventlog.reader import Head
+from trailingedge.eventlog.reader import RecordHeader
 from trailingedge.model.market import BookTop, Regime, SymbolRules
 from trailingedge.notifications.build_status import judged
 from trailingedge.notifications.explain import why
-from trailingedge.notifications.status import ChaseView, StatusView
+from trailingedge.notifications.status import ExitView, StatusView
 from trailingedge.session_replay.comparable import act
 from trailingedge.session_replay.comparison import Difference
 from trailingedge.session_replay.deserialize import decision_of, reading_of
 from trailingedge.session_replay.formatting import told, words_of_request
-from trailingedge.session_replay.player import Player
+from trailingedge.session_replay.player import SessionPlayer
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
-from trailingedge.strategy.state import Exit
+from trailingedge.strategy.state import ActiveExit
 
 _REQUESTS: Final = (b'[">",', b'["!>",')
 _NEWS: Final = b'["news",'
@@ -34,7 +34,7 @@ _OF_EXITS: Final = ("take-profit", "manual flip", "breakout armed", "hard stop",
 
 
 @dataclass(frozen=True, slots=True)
-class Fork:
+class Divergence:
     """`then` and `now` say what the one and the other do and why, as far as it has words; empty for nothing new.
 
     `top` is the book, None while there is none. `rules` are known once it is ready.
@@ -48,21 +48,21 @@ class Fork:
     sequel: tuple[tuple[int, str], ...] = ()
 
 
-def fork_of(difference: Difference, player: Player, head: Head) -> Fork:
+def fork_of(difference: Difference, player: SessionPlayer, head: RecordHeader) -> Divergence:
     """As things stand; the record cannot be played any further after that."""
     record = _read_on(difference, player)
     then = _Side(difference.recorded, record.of_the_moment)
     now = _Side(difference.now, player.said_at(difference.at_ns))
     sight = player.sight_at(difference.at_ns)
     if sight is None:
-        return Fork(None, None, then.done(now, None), now.done(then, None), record.sequel)
+        return Divergence(None, None, then.done(now, None), now.done(then, None), record.sequel)
     rules, before = sight.view.rules, reading_of(head, {}).settings
     seen = replace(sight.view, reserve_base=before.reserve_base, reserve_quote=before.reserve_quote)
     # What is asked for says enough, and the view knows of no order but that of now.
     why_then = None if then.asks else then.why(seen, sight.held, before.hard_stop_confirm_sec)
     # Two orders, or a question that only one of them has asked, have nothing to do with what it is about.
     why_now = None if (then.asks and now.asks) or then.inquires or now.inquires else sight.why
-    return Fork(
+    return Divergence(
         rules=rules,
         top=sight.view.top,
         then=_without_nothing(*then.done(now, rules), why_then) or then.decided(rules),
@@ -71,7 +71,7 @@ def fork_of(difference: Difference, player: Player, head: Head) -> Fork:
     )
 
 
-def reasons(decision: Decision, view: StatusView, held: Exit | None, confirm_s: float) -> str | None:
+def reasons(decision: Decision, view: StatusView, held: ActiveExit | None, confirm_s: float) -> str | None:
     """What `why` has to say of it. `view` is of another life at the same market, in which `held` is the exit.
 
     None where that life does not know enough of this one.
@@ -131,7 +131,7 @@ class _Side:
         """The decision by which it differs, for want of reasons."""
         return (told(self._line, rules),) if self._line is not None and self._line.startswith(_DECISION) else ()
 
-    def why(self, view: StatusView, held: Exit | None, confirm_s: float) -> str | None:
+    def why(self, view: StatusView, held: ActiveExit | None, confirm_s: float) -> str | None:
         """By its decision, where it made one."""
         decision = next(filter(None, map(decision_of, self._said)), None)
         return None if decision is None else reasons(decision, view, held, confirm_s)
@@ -153,14 +153,14 @@ def _top(decision: Decision, view: StatusView) -> BookTop | None:
     return BookTop(bid, max(price, bid + tick))
 
 
-def _chase(decision: Decision, view: StatusView, held: Exit | None) -> ChaseView | None:
+def _chase(decision: Decision, view: StatusView, held: ActiveExit | None) -> ExitView | None:
     exit_ = decision.memory.exit
     if exit_ is None:
         return None
     if view.chase is not None and held is not None and held.number == exit_.number:
         return replace(view.chase, kind=exit_.kind, ending=exit_.ending)
     age_s = max(0, view.market_ms - exit_.started_ms) / 1000
-    return ChaseView(exit_.kind, exit_.side, age_s, ending=exit_.ending)
+    return ExitView(exit_.kind, exit_.side, age_s, ending=exit_.ending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class _Rest:
     sequel: tuple[tuple[int, str], ...]
 
 
-def _read_on(difference: Difference, player: Player) -> _Rest:
+def _read_on(difference: Difference, player: SessionPlayer) -> _Rest:
     of_the_moment: list[bytes] = []
     alerts: list[tuple[int, str]] = []
     begun = False

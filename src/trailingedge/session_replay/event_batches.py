@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from trailingedge.eventlog.format import MOMENTS, Entry, decode
-from trailingedge.eventlog.reader import Record
+from trailingedge.eventlog.format import MOMENTS, RecordEntry, decode
+from trailingedge.eventlog.reader import SessionRecord
 
 
 @dataclass(slots=True)
-class Moment:
+class EventBatch:
     """A moment of the record, its lines there, and those of what the daemon made of it."""
 
-    entry: Entry
+    entry: RecordEntry
     lines: list[bytes]
     said: list[bytes] = field(default_factory=list)
 
@@ -25,13 +25,13 @@ class Moment:
         return int(self.entry[2])
 
 
-def moments(record: Record) -> Iterator[Moment]:
+def moments(record: SessionRecord) -> Iterator[EventBatch]:
     """Until the record ends, or has a hole.
 
     Those of the last turn of the loop before that are left out: the daemon answered when the turn was over, and what
     came of them may be missing.
     """
-    turn: list[Moment] = []
+    turn: list[EventBatch] = []
     frames: list[str | bytes] = []
     try:
         for batch in record.batches():
@@ -41,7 +41,7 @@ def moments(record: Record) -> Iterator[Moment]:
                     if entry[0] == "<":
                         frames = [entry[4]]
                         entry = (*entry[:4], frames)
-                    moment = Moment(entry, [line])
+                    moment = EventBatch(entry, [line])
                     if turn and moment.turn != turn[-1].turn:
                         yield from turn
                         turn.clear()

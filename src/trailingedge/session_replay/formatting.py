@@ -7,15 +7,15 @@ from typing import Any, Final
 
 from trailingedge.core.errors import ProtocolViolation
 from trailingedge.eventlog.format import decode
-from trailingedge.model.intent import Kind
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, plain
 from trailingedge.notifications.messages import EXIT_NAMES
 from trailingedge.websocket.event_parser import (
     AccountPosition,
-    Answered,
-    KlineHeard,
+    BookUpdate,
+    KlineUpdate,
+    ParsedReply,
     Reply,
-    TopHeard,
     read_api_frame,
     read_stream_frame,
 )
@@ -141,7 +141,7 @@ def _about(about: Sequence[Any]) -> str:
         words += [f"gate shut by {gate}"] if gate else []
         if exit_ is not None:
             kind, side, ending = exit_
-            words.append(f"{EXIT_NAMES[Kind(kind)]} {side}" + (f" ending: {ending}" if ending else ""))
+            words.append(f"{EXIT_NAMES[ExitKind(kind)]} {side}" + (f" ending: {ending}" if ending else ""))
         words += [name for name, holds in (("on hold", hold), ("halted", halted), ("trail armed", armed)) if holds]
     except (ValueError, TypeError):  # of a version that is about something else
         return _value(about)
@@ -171,11 +171,11 @@ def _frame(frame: str | bytes, rules: SymbolRules | None) -> str:
         except ProtocolViolation:
             continue
         match message:
-            case TopHeard():
+            case BookUpdate():
                 return f"book {_book(message.top)}"
-            case KlineHeard():
+            case KlineUpdate():
                 return f"candle {message.interval} {_kline(message.kline)}"
-            case Answered():
+            case ParsedReply():
                 return f"answer to {message.request_id}: {_reply(message.reply, rules)}"
             case ExecutionReport():
                 return _report(message, rules)

@@ -19,16 +19,16 @@ from typing import Any, Final, TypeVarTuple, Unpack
 
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.eventlog import error_codec
-from trailingedge.eventlog.format import Entry, decode, encode
-from trailingedge.eventlog.frozen_clock import StandingClock
-from trailingedge.eventlog.io_boundary import Do, Line, Threshold, error_of
-from trailingedge.eventlog.reader import Record
-from trailingedge.live.trading_node import Daemon
-from trailingedge.model.operator_commands import Instruction
+from trailingedge.eventlog.format import RecordEntry, decode, encode
+from trailingedge.eventlog.frozen_clock import FrozenClock
+from trailingedge.eventlog.io_boundary import BoundarySocket, Do, IoBoundary, error_of
+from trailingedge.eventlog.reader import SessionRecord
+from trailingedge.live.trading_node import TradingNode
+from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.session_replay.comparable import act
-from trailingedge.session_replay.comparison import PATIENCE_NS, Difference, Loosely
-from trailingedge.session_replay.event_batches import Moment, moments
-from trailingedge.session_replay.status_at import Sight, sight_of
+from trailingedge.session_replay.comparison import PATIENCE_NS, Difference, UnorderedComparison
+from trailingedge.session_replay.event_batches import EventBatch, moments
+from trailingedge.session_replay.status_at import StatusAt, sight_of
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
 Args = TypeVarTuple("Args")
@@ -48,20 +48,20 @@ class EndOfRecord(Exception):
     """There are no more moments."""
 
 
-class Parted(Exception):
+class ReplayDiverged(Exception):
     """The two have parted ways."""
 
 
-class Stopped(Exception):
+class ReplayStopped(Exception):
     """Somebody has asked for an end."""
 
 
-class PlayedLoop(VirtualLoop):
+class ReplayLoop(VirtualLoop):
     """A loop without timers, in which moments come from a record."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.player: Player | None = None
+        self.player: SessionPlayer | None = None
 
     def at_rest(self) -> None:
         if self.player is None:
@@ -88,16 +88,16 @@ class PlayedLoop(VirtualLoop):
         return super().call_at(when, callback, *args, context=context)
 
 
-class Player(Threshold):
+class SessionPlayer(IoBoundary):
     """Brings the moments and hears what is said. `acts_only`: the settings are others than the recorded ones.
 
     Before each moment `glance` is told how much of the record has been read, from 0 to 1, and the time in
     nanoseconds since the beginning; Stopped goes through where it returns False.
     """
 
-    def __init__(self, record: Record, *, acts_only: bool = False, glance: Glance = _go_on) -> None:
-        super().__init__(StandingClock(record.head.zero_ns, record.head.unix_ns))
-        self.daemon: Daemon | None = None
+    def __init__(self, record: SessionRecord, *, acts_only: bool = False, glance: Glance = _go_on) -> None:
+        super().__init__(FrozenClock(record.head.zero_ns, record.head.unix_ns))
+        self.daemon: TradingNode | None = None
         self.difference: Difference | None = None
         self.at_ns = 0
         self.moments = 0
@@ -109,17 +109,17 @@ class Player(Threshold):
         self._glance = glance
         self._own_time = False
         self._moments = moments(record)
-        self._next: Moment | None = None
-        self._now = Moment(("begin", 0, 0), [])
+        self._next: EventBatch | None = None
+        self._now = EventBatch(("begin", 0, 0), [])
         self._since = -1  # the daemon's first step is the moment before the first
         self._expected: deque[bytes] = deque()
-        self._loosely = Loosely()
+        self._loosely = UnorderedComparison()
         self._before: deque[bytes] = deque(maxlen=_LINES_BEFORE)
         self._due_ns: dict[int, int] = {}
         self._ringing: list[tuple[int, int]] = []
-        self._past: deque[Moment] = deque()  # by their own time, the last moments
+        self._past: deque[EventBatch] = deque()  # by their own time, the last moments
         self._said: deque[tuple[int, bytes]] = deque()  # and what was said in them, with its time
-        self._sights: dict[int, Sight | None] = {}  # and how things stood where that may matter
+        self._sights: dict[int, StatusAt | None] = {}  # and how things stood where that may matter
         self._early: dict[int, tuple[Any, Exception | None]] = {}  # by their own time, answers before the questions
 
     def begin(self) -> None:
@@ -141,14 +141,14 @@ class Player(Threshold):
         """A turn of the loop is over. Raises Parted or Stopped."""
         self._since += 1
         if self.difference is not None:
-            raise Parted
+            raise ReplayDiverged
         if not self._own_time:
             self._play_what_is_due()
 
     def bring(self) -> None:
         """Nothing is ready: whatever comes next. Raises EndOfRecord, Parted or Stopped."""
         if self.difference is not None:
-            raise Parted
+            raise ReplayDiverged
         if self._own_time:
             self._remember()
             if self._ring_by_own_time():
@@ -173,7 +173,7 @@ class Player(Threshold):
         """What the daemon said in that moment, alerts included; in step only from the difference on."""
         return [line for when_ns, line in self._said if when_ns == at_ns]
 
-    def sight_at(self, at_ns: int) -> Sight | None:
+    def sight_at(self, at_ns: int) -> StatusAt | None:
         """How things stood at the end of that moment, as far as that is known."""
         return sight_of(self.daemon) if at_ns == self.at_ns else self._sights.get(at_ns)
 
@@ -207,9 +207,9 @@ class Player(Threshold):
         if not self._own_time:
             self._look_for_silence()
             if self.difference is not None:
-                raise Parted
+                raise ReplayDiverged
         if not self._glance(self._record.share, self.at_ns):
-            raise Stopped
+            raise ReplayStopped
         moment = self._next
         self._stand_at(moment)
         self._next = next(self._moments, None)
@@ -220,9 +220,9 @@ class Player(Threshold):
             if self._own_time:  # it follows from something that has parted before
                 self.difference = self._loosely.left(self.at_ns, finished=True)
             self._differ(moment.lines[0], problem.encode())
-            raise Parted
+            raise ReplayDiverged
 
-    def _stand_at(self, moment: Moment) -> None:
+    def _stand_at(self, moment: EventBatch) -> None:
         self._now = moment
         self._stand_at_time(moment.at_ns)
         if moment.entry[0] != "begin":
@@ -238,7 +238,7 @@ class Player(Threshold):
         self.at_ns = at_ns
         self.time.stand_at(self.time.zero_ns + at_ns)
 
-    def _happen(self, entry: Entry) -> str | None:
+    def _happen(self, entry: RecordEntry) -> str | None:
         """Do it; why that cannot be, where it cannot."""
         match entry:
             case ("<", _, _, number, frames):
@@ -266,12 +266,12 @@ class Player(Threshold):
                 return self._enter(entry)
         return None
 
-    def _enter(self, entry: Entry) -> str | None:
+    def _enter(self, entry: RecordEntry) -> str | None:
         if self.daemon is None:
             return "there is no daemon"
         match entry:
             case ("obey", _, _, instruction, who):
-                self.daemon.obey(Instruction(instruction), who=who)
+                self.daemon.obey(OperatorCommand(instruction), who=who)
             case ("stop", _, _, reason, code):
                 self.daemon.stop(reason, ExitCode(code))
             case ("stir", *_):
@@ -282,7 +282,7 @@ class Player(Threshold):
 
     # What is said ----------------------------------------------------------------------------
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: RecordEntry) -> None:
         """The daemon says that."""
         if entry[0] in (">", "!>"):
             self.requests += 1
@@ -292,7 +292,7 @@ class Player(Threshold):
         """Nothing is written."""
         return True
 
-    def _say(self, entry: Entry) -> None:
+    def _say(self, entry: RecordEntry) -> None:
         line = encode(entry)[:-1]
         if (self._own_time or self.difference is not None) and not self.ended:
             self._said.append((self.at_ns, line))
@@ -362,19 +362,19 @@ class Player(Threshold):
 
     # The threshold ---------------------------------------------------------------------------
 
-    async def listen(self, line: Line) -> None:
+    async def listen(self, line: BoundarySocket) -> None:
         """The record knows when it ends."""
 
-    def deaf(self, line: Line) -> None:
+    def deaf(self, line: BoundarySocket) -> None:
         """The record knows that nothing more was heard."""
 
-    async def close(self, line: Line) -> None:
+    async def close(self, line: BoundarySocket) -> None:
         """The record knows when it is done."""
 
-    async def _open(self, line: Line, url: str) -> None:
+    async def _open(self, line: BoundarySocket, url: str) -> None:
         """The record knows what comes of it."""
 
-    def _sender(self, line: Line) -> Callable[[str], None]:
+    def _sender(self, line: BoundarySocket) -> Callable[[str], None]:
         def send(text: str) -> None:
             recorded = self._expected[0] if self._expected else b""
             if recorded.startswith(b'["!>"'):

@@ -11,9 +11,9 @@ from typing import Final
 
 from trailingedge.notifications.messages import counted, figure
 from trailingedge.session_replay.comparison import Difference
-from trailingedge.session_replay.divergence import Fork
+from trailingedge.session_replay.divergence import Divergence
 from trailingedge.session_replay.formatting import deviations, told
-from trailingedge.session_replay.run import Replayed
+from trailingedge.session_replay.run import ReplayResult
 
 VERSION: Final = 1
 _WIDTH: Final = 80
@@ -21,7 +21,7 @@ _LONGEST: Final = 400
 _DEVIATIONS: Final = 6
 
 
-def as_text(replayed: Replayed) -> str:
+def as_text(replayed: ReplayResult) -> str:
     """Several lines of at most 80 columns: what was replayed, and whether it went the same way."""
     amount = f"{counted(replayed.moments, 'moment')}, {counted(replayed.requests, 'request')}"
     lines = [_filled(f"{replayed.path}: {_span(replayed.at_ns)} from {_time(replayed, 0)}, {amount}", "", "  ")]
@@ -37,14 +37,14 @@ def as_text(replayed: Replayed) -> str:
     return "\n".join(lines)
 
 
-def as_stopped(replayed: Replayed) -> str:
+def as_stopped(replayed: ReplayResult) -> str:
     """One line on a replay that was asked to end before it had an answer."""
     share = 0.0 if replayed.stopped_at is None else replayed.stopped_at
     at = f"{_moment(replayed, replayed.at_ns):%Y-%m-%d %H:%M:%S} UTC"
     return f"stopped at {share * 100:.0f} %, {at}: it goes the same way up to there"
 
 
-def as_data(replayed: Replayed) -> dict[str, object]:
+def as_data(replayed: ReplayResult) -> dict[str, object]:
     """The same for machines."""
     difference = replayed.difference
     return {
@@ -67,12 +67,12 @@ def as_data(replayed: Replayed) -> dict[str, object]:
 # --- what is said ---
 
 
-def _change(replayed: Replayed, name: str) -> str:
+def _change(replayed: ReplayResult, name: str) -> str:
     before, now = replayed.before.get(name, ""), replayed.changed[name]
     return f"{name}={now}" + (f" instead of {before}" if before and before != now else "")
 
 
-def _same(replayed: Replayed) -> str:
+def _same(replayed: ReplayResult) -> str:
     way = (
         "it goes the same way" if replayed.trouble is None else "as far as the record can be read, it goes the same way"
     )
@@ -81,7 +81,7 @@ def _same(replayed: Replayed) -> str:
     return f"{way}: every request, decision, event and alert is what it was, byte for byte"
 
 
-def _versions(replayed: Replayed) -> Iterator[str]:
+def _versions(replayed: ReplayResult) -> Iterator[str]:
     """What else than the daemon or its settings may be the reason. Golden records and tests know no version."""
     then, now = _minor(replayed.python), _minor(replayed.python_now)
     programs = (replayed.program, replayed.program_now)
@@ -96,9 +96,9 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _fork(replayed: Replayed, difference: Difference) -> Iterator[str]:
+def _fork(replayed: ReplayResult, difference: Difference) -> Iterator[str]:
     """Where another setting parts ways, and what it and the recorded one are about there."""
-    fork = replayed.fork or Fork()
+    fork = replayed.fork or Divergence()
     yield f"both do the same for {_span(difference.at_ns)}, then they part ways:"
     yield f"  {_time(replayed, difference.at_ns)}{_market(fork)}"
     yield from _paragraph("then", fork.then or ["it goes on as before"])
@@ -109,7 +109,7 @@ def _fork(replayed: Replayed, difference: Difference) -> Iterator[str]:
     yield "what the exchange would have answered to the other way no record knows"
 
 
-def _market(fork: Fork) -> str:
+def _market(fork: Divergence) -> str:
     if fork.top is None or fork.rules is None:
         return ""
     tick = fork.rules.tick_size
@@ -123,7 +123,7 @@ def _paragraph(name: str, texts: Sequence[str]) -> Iterator[str]:
         yield _filled(text, head, indent)
 
 
-def _paragraph_at(replayed: Replayed, at_ns: int, text: str) -> str:
+def _paragraph_at(replayed: ReplayResult, at_ns: int, text: str) -> str:
     head = f"  {_moment(replayed, at_ns):%H:%M:%S} "
     return _filled(text, head, " " * len(head))
 
@@ -136,7 +136,7 @@ def _filled(text: str, head: str, indent: str) -> str:
     )
 
 
-def _parted(replayed: Replayed, difference: Difference) -> Iterator[str]:
+def _parted(replayed: ReplayResult, difference: Difference) -> Iterator[str]:
     """Where the same settings lead elsewhere, line by line, for whoever looks for the reason."""
     rules = None if replayed.fork is None else replayed.fork.rules
     at = f"{_span(difference.at_ns)} after the beginning, at {_time(replayed, difference.at_ns)}"
@@ -168,23 +168,23 @@ def _span(at_ns: int) -> str:
     return f"{minutes} min {seconds % 60} s" if minutes else f"{at_ns / 1e9:.1f} s"
 
 
-def _moment(replayed: Replayed, at_ns: int) -> datetime:
+def _moment(replayed: ReplayResult, at_ns: int) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=(replayed.begun_ns + at_ns) // 1000)
 
 
-def _time(replayed: Replayed, at_ns: int) -> str:
+def _time(replayed: ReplayResult, at_ns: int) -> str:
     return f"{_moment(replayed, at_ns):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
 
 
-def _iso(replayed: Replayed, at_ns: int) -> str:
+def _iso(replayed: ReplayResult, at_ns: int) -> str:
     return _moment(replayed, at_ns).isoformat(timespec="microseconds")
 
 
 # --- for machines ---
 
 
-def _difference_as_data(replayed: Replayed, difference: Difference) -> dict[str, object]:
-    fork = replayed.fork or Fork()
+def _difference_as_data(replayed: ReplayResult, difference: Difference) -> dict[str, object]:
+    fork = replayed.fork or Divergence()
     return {
         "at": _iso(replayed, difference.at_ns),
         "after_s": difference.at_ns / 1e9,

@@ -11,28 +11,35 @@ from random import Random
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.config import Endpoints, Mode, Settings
+from trailingedge.config import Endpoints, Settings, TradingMode
 from trailingedge.config_validator import problems
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ConfigError
 from trailingedge.eventlog import error_codec
-from trailingedge.eventlog.reader import Record
-from trailingedge.eventlog.recorder import NotedAlerts, Watchman
-from trailingedge.execution.trading_core import Trader
-from trailingedge.live.factory import Surroundings, Witness
-from trailingedge.live.trading_node import Daemon
+from trailingedge.eventlog.reader import SessionRecord
+from trailingedge.eventlog.recorder import DecisionObserver, RecordedAlerts
+from trailingedge.execution.trading_core import TradingCore
+from trailingedge.live.factory import Observer, Runtime
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ExecutionReport
-from trailingedge.model.market_state import View
+from trailingedge.model.market_state import StateView
 from trailingedge.notifications.status import StatusView
 from trailingedge.session_replay.comparison import Difference
 from trailingedge.session_replay.deserialize import reading_of
-from trailingedge.session_replay.divergence import Fork, fork_of
-from trailingedge.session_replay.player import EndOfRecord, Glance, Parted, PlayedLoop, Player, Stopped
+from trailingedge.session_replay.divergence import Divergence, fork_of
+from trailingedge.session_replay.player import (
+    EndOfRecord,
+    Glance,
+    ReplayDiverged,
+    ReplayLoop,
+    ReplayStopped,
+    SessionPlayer,
+)
 from trailingedge.simulator.virtual_loop import Deadlock
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReplayResult:
     """How it went. `trouble` says why the record was not played to its end, None where it was.
 
     `program` and `python` are the versions that recorded it, `program_now` and `python_now` those that replay it; a
@@ -55,7 +62,7 @@ class Replayed:
     difference: Difference | None
     trouble: str | None
     program_now: str = ""
-    fork: Fork | None = None
+    fork: Divergence | None = None
     stopped_at: float | None = None
 
     @property
@@ -70,12 +77,12 @@ class Replayed:
 def replay_session(
     path: Path,
     overrides: Mapping[str, str] | None = None,
-    witness: Witness | None = None,
+    witness: Observer | None = None,
     *,
-    daemon: list[Daemon] | None = None,
+    daemon: list[TradingNode] | None = None,
     glance: Glance = lambda *_: True,
     program: str = "",
-) -> Replayed:
+) -> ReplayResult:
     """Live it again; with `overrides`, settings by name, until it goes another way.
 
     `witness` looks on; `daemon`, where given, is filled with the one that lived. `glance` is told before each
@@ -83,20 +90,20 @@ def replay_session(
     where it returns False, that is the end. `program` is our version. Raises ConfigError for a file that is no
     record, and for settings that cannot be.
     """
-    record = Record(path)
+    record = SessionRecord(path)
     changed = dict(overrides or {})
     settings = settings_of(record, changed)
-    player = Player(record, acts_only=bool(changed), glance=glance)
-    loop = PlayedLoop()
-    lives: list[Daemon] = [] if daemon is None else daemon
+    player = SessionPlayer(record, acts_only=bool(changed), glance=glance)
+    loop = ReplayLoop()
+    lives: list[TradingNode] = [] if daemon is None else daemon
     stopped_at: float | None = None
     with _quietly():
         try:
             try:
                 loop.run_until_complete(_live(record, settings, player, loop, witness, lives))
-            except (EndOfRecord, Parted):
+            except (EndOfRecord, ReplayDiverged):
                 pass
-            except Stopped:
+            except ReplayStopped:
                 stopped_at = record.share
             lines = record.lines_read
             # Before the end of what is left of the daemon moves it on.
@@ -110,7 +117,7 @@ def replay_session(
             loop.close()
     whole = player.finished or player.at_the_end or stopped_at is not None
     cut_off = None if whole or record.trouble else f"{path.name} has no end: whoever wrote it was killed"
-    return Replayed(
+    return ReplayResult(
         path=path,
         program=record.head.program,
         python=record.head.python,
@@ -129,39 +136,39 @@ def replay_session(
     )
 
 
-def settings_of(record: Record, overrides: Mapping[str, str]) -> Settings:
+def settings_of(record: SessionRecord, overrides: Mapping[str, str]) -> Settings:
     """The recorded ones, but for these. Raises ConfigError."""
     reading = reading_of(record.head, overrides)
     wrong = list(reading.problems)
     if overrides:  # keys and consent are of no matter here
-        wrong += problems(replace(reading.settings, trading_mode=Mode.SIM))
+        wrong += problems(replace(reading.settings, trading_mode=TradingMode.SIM))
     if wrong:
         raise ConfigError(wrong)
     return reading.settings
 
 
 async def _live(
-    record: Record,
+    record: SessionRecord,
     settings: Settings,
-    player: Player,
-    loop: PlayedLoop,
-    witness: Witness | None,
-    lives: list[Daemon],
+    player: SessionPlayer,
+    loop: ReplayLoop,
+    witness: Observer | None,
+    lives: list[TradingNode],
 ) -> None:
     head = record.head
     nothing_saved = player.saves(_never_saved) if head.saves_frames else None
-    surroundings = Surroundings(
+    surroundings = Runtime(
         Endpoints(*head.endpoints),
         KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "replayed").through(player.signs),
         player.dial,
         player,
         Random(head.seed),
         save_frames=nothing_saved,
-        stopwatch=HandClock(),
-        witness=_Witnesses(Watchman(player), *([] if witness is None else [witness])),
+        stopwatch=ManualClock(),
+        witness=_Witnesses(DecisionObserver(player), *([] if witness is None else [witness])),
     )
     check = player.checks(_never_checked) if head.checks_key else None
-    daemon = Daemon(settings, surroundings, _NoFace(), NotedAlerts(_NoAlerts(), player), verify_key=check)
+    daemon = TradingNode(settings, surroundings, _NoFace(), RecordedAlerts(_NoAlerts(), player), verify_key=check)
     player.daemon = daemon
     lives.append(daemon)
     player.begin()
@@ -184,10 +191,10 @@ async def _never_checked(_: int) -> None:
 
 
 class _Witnesses:
-    def __init__(self, *witnesses: Witness) -> None:
+    def __init__(self, *witnesses: Observer) -> None:
         self._witnesses = witnesses
 
-    def beat(self, trader: Trader, view: View) -> None:
+    def beat(self, trader: TradingCore, view: StateView) -> None:
         for witness in self._witnesses:
             witness.beat(trader, view)
 

@@ -4,25 +4,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trailingedge.accounting.summary_json import told_settings
-from trailingedge.config import Mode
+from trailingedge.config import TradingMode
 from trailingedge.core.errors import ConfigError
-from trailingedge.execution.trading_core import Trader
-from trailingedge.live.trading_node import Daemon
+from trailingedge.execution.trading_core import TradingCore
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
-from trailingedge.model.market_state import View
-from trailingedge.report.model import Candle, Fill, Moment, OrderEvent, Story
+from trailingedge.model.market_state import StateView
+from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.order_log import fill_of, order_event_of
 from trailingedge.session_replay.player import Glance
-from trailingedge.session_replay.run import Replayed, replay_session
+from trailingedge.session_replay.run import ReplayResult, replay_session
 
 
-def story_of_session(path: Path, glance: Glance = lambda *_: True) -> Story:
+def story_of_session(path: Path, glance: Glance = lambda *_: True) -> RunReport:
     """What happened, as far as the record goes, or `glance` goes on (see `replay_session`).
 
     Raises ConfigError where there is nothing to tell of, KeyboardInterrupt where it was not gone on with long enough.
     """
-    writer = _Writer()
-    lives: list[Daemon] = []
+    writer = _ReportObserver()
+    lives: list[TradingNode] = []
     replayed = replay_session(path, witness=writer, daemon=lives, glance=glance)
     daemon = lives[0]
     desk = daemon.desk
@@ -31,7 +31,7 @@ def story_of_session(path: Path, glance: Glance = lambda *_: True) -> Story:
             raise KeyboardInterrupt
         raise ConfigError([f"{path}: it ended before it was ready to trade; there is no story of it"])
     tally, rules = desk.tally, desk.rules
-    return Story(
+    return RunReport(
         symbol=rules.symbol,
         base_asset=rules.base_asset,
         quote_asset=rules.quote_asset,
@@ -52,11 +52,11 @@ def story_of_session(path: Path, glance: Glance = lambda *_: True) -> Story:
         last_value=tally.last_value,
         max_drawdown_frac=tally.max_drawdown_frac,
         gaps=tuple(_gaps(replayed)),
-        mode=Mode.SIM.value if daemon.settings.trading_mode is Mode.SIM else "",
+        mode=TradingMode.SIM.value if daemon.settings.trading_mode is TradingMode.SIM else "",
     )
 
 
-def _gaps(replayed: Replayed) -> list[str]:
+def _gaps(replayed: ReplayResult) -> list[str]:
     gaps = [] if replayed.trouble is None else [f"the record is not whole: {replayed.trouble}"]
     if replayed.stopped_at is not None:
         gaps.append(f"stopped at {replayed.stopped_at * 100:.0f} % of the record; what came after that is not told")
@@ -66,20 +66,20 @@ def _gaps(replayed: Replayed) -> list[str]:
 
 
 @dataclass
-class _Writer:
+class _ReportObserver:
     """Looks on."""
 
     fills: list[Fill] = field(default_factory=list)
-    orders: list[OrderEvent] = field(default_factory=list)
+    orders: list[OrderLogEntry] = field(default_factory=list)
     candles: list[Candle] = field(default_factory=list)
-    moments: list[Moment] = field(default_factory=list)
+    moments: list[Sample] = field(default_factory=list)
 
     def report(self, report: ExecutionReport) -> None:
         fill = fill_of(report)
         if fill is not None:
             self.fills.append(fill)
 
-    def beat(self, trader: Trader, view: View) -> None:
+    def beat(self, trader: TradingCore, view: StateView) -> None:
         for news in trader.news:
             event = order_event_of(news, view.market_ms)
             if event is not None:
@@ -91,12 +91,12 @@ class _Writer:
             self.moments.append(_moment(trader, view, kline))
 
 
-def _moment(trader: Trader, view: View, kline: Kline) -> Moment:
+def _moment(trader: TradingCore, view: StateView, kline: Kline) -> Sample:
     rules, decision = trader.rules, trader.decision
     bid = kline.close if view.top is None else view.top.bid
     base, quote = (view.balances.get(asset) or Balance(asset, ZERO) for asset in (rules.base_asset, rules.quote_asset))
     channel = None if decision is None or decision.channel is None or not decision.channel.full else decision.channel
-    return Moment(
+    return Sample(
         time_ms=kline.close_ms,
         bid=float(bid),
         value=float(base.total * bid + quote.total),

@@ -2,25 +2,25 @@
 
 from dataclasses import dataclass
 
-from trailingedge.live.trading_node import Daemon
+from trailingedge.live.trading_node import TradingNode
 from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import StatusView
-from trailingedge.strategy.state import Exit
+from trailingedge.strategy.state import ActiveExit
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class StatusAt:
     """What there was to see, the exit in progress, and the reasons for what it did."""
 
     view: StatusView
-    held: Exit | None
+    held: ActiveExit | None
     why: str
 
 
-def sight_of(daemon: Daemon | None) -> Sight | None:
+def sight_of(daemon: TradingNode | None) -> StatusAt | None:
     """Now. None before it knows what it trades."""
     desk = None if daemon is None else daemon.desk
     if daemon is None or desk is None:
         return None
     view = desk.status(daemon.wire.reconnects)
-    return Sight(view, desk.trader.memory.exit, why(view, desk.trader.decision))
+    return StatusAt(view, desk.trader.memory.exit, why(view, desk.trader.decision))

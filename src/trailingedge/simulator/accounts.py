@@ -11,28 +11,28 @@ from typing import Final
 
 from trailingedge.model.market import ZERO, Balance, Side
 from trailingedge.simulator.errors import INSUFFICIENT_BALANCE, rejected
-from trailingedge.simulator.exchange_spec import SMALLEST, Terms
-from trailingedge.simulator.lagged_view import Past, PastAccount, Records
-from trailingedge.simulator.orders import Order, Trade
+from trailingedge.simulator.exchange_spec import SMALLEST, ExchangeSpec
+from trailingedge.simulator.lagged_view import AccountRecords, LaggedAccount, LaggedView
+from trailingedge.simulator.orders import SimOrder, SimTrade
 from trailingedge.simulator.rate_limits import OrderCounts
 
 KEPT: Final = 10_000  # finished orders, and trades, that an account remembers
 
 
-class Account:
+class SimAccount:
     """One account: balances, orders, trades and its count of unfilled orders."""
 
-    def __init__(self, name: str, uid: int, balances: Mapping[str, Decimal], terms: Terms) -> None:
+    def __init__(self, name: str, uid: int, balances: Mapping[str, Decimal], terms: ExchangeSpec) -> None:
         self.name = name
         self.uid = uid
         self.updated_ms = 0
         self.counts = OrderCounts(terms)
-        self.orders: OrderedDict[int, Order] = OrderedDict()  # by order id, oldest first
-        self.trades: deque[Trade] = deque(maxlen=KEPT)
-        self._open: dict[int, Order] = {}
+        self.orders: OrderedDict[int, SimOrder] = OrderedDict()  # by order id, oldest first
+        self.trades: deque[SimTrade] = deque(maxlen=KEPT)
+        self._open: dict[int, SimOrder] = {}
         self._balances = {asset: Balance(asset, amount) for asset, amount in balances.items()}
         self._automatic_ids = count(1)
-        self._past = Past()
+        self._past = LaggedView()
         self.note(0)
 
     def balance(self, asset: str) -> Balance:
@@ -65,15 +65,15 @@ class Account:
             raise rejected(INSUFFICIENT_BALANCE)
         self._assign(asset, held.free + amount, held.locked)
 
-    def open_orders(self) -> list[Order]:
+    def open_orders(self) -> list[SimOrder]:
         """Oldest first."""
         return list(self._open.values())
 
-    def open_order_named(self, client_order_id: str) -> Order | None:
+    def open_order_named(self, client_order_id: str) -> SimOrder | None:
         """The open order of that client order id; at most one can be."""
         return next((order for order in self._open.values() if order.client_order_id == client_order_id), None)
 
-    def newest_order_named(self, client_order_id: str) -> Order | None:
+    def newest_order_named(self, client_order_id: str) -> SimOrder | None:
         """The open order of that client order id, else the newest that had it."""
         named = (order for order in reversed(self.orders.values()) if order.client_order_id == client_order_id)
         return self.open_order_named(client_order_id) or next(named, None)
@@ -82,13 +82,13 @@ class Account:
         """A client order id for whoever sent none: 22 characters, as the real ones."""
         return f"auto{next(self._automatic_ids):018d}"
 
-    def remember(self, order: Order) -> None:
+    def remember(self, order: SimOrder) -> None:
         """Keep a new order, and forget the oldest finished one beyond what is kept."""
         self.orders[order.order_id] = self._open[order.order_id] = order
         if len(self.orders) > KEPT:
             del self.orders[next(order_id for order_id in self.orders if order_id not in self._open)]
 
-    def close(self, order: Order) -> None:
+    def close(self, order: SimOrder) -> None:
         """The order can change no more."""
         self._open.pop(order.order_id, None)
 
@@ -96,10 +96,10 @@ class Account:
         """Remember how things stand after a change, for those who are told late."""
         self._past.note(self, unix_ms)
 
-    def as_of(self, unix_ms: int) -> Records:
+    def as_of(self, unix_ms: int) -> AccountRecords:
         """The records as they stood then; those of now where nothing has changed since."""
         moment = self._past.at(unix_ms)
-        return self if moment is None else PastAccount(self, moment)
+        return self if moment is None else LaggedAccount(self, moment)
 
     def _assign(self, asset: str, free: Decimal, locked: Decimal) -> None:
         if free < ZERO or locked < ZERO:
@@ -107,27 +107,27 @@ class Account:
         self._balances[asset] = Balance(asset, free, locked)
 
 
-class Treasury:
+class AccountRegistry:
     """All accounts and, across the counter, what the others out there and the fee chest have had of them."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: ExchangeSpec) -> None:
         self._terms = terms
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, SimAccount] = {}
         self.outside: dict[str, Decimal] = {}  # by asset, net of what came back
         self.fees: dict[str, Decimal] = {}  # by asset
 
-    def __iter__(self) -> Iterator[Account]:
+    def __iter__(self) -> Iterator[SimAccount]:
         return iter(self._accounts.values())
 
-    def open(self, name: str, balances: Mapping[str, Decimal]) -> Account:
+    def open(self, name: str, balances: Mapping[str, Decimal]) -> SimAccount:
         """A new account. Raises ValueError for a name taken."""
         if name in self._accounts:
             raise ValueError(f"there is an account {name} already")
-        account = Account(name, len(self._accounts) + 1, balances, self._terms)
+        account = SimAccount(name, len(self._accounts) + 1, balances, self._terms)
         self._accounts[name] = account
         return account
 
-    def named(self, name: str) -> Account:
+    def named(self, name: str) -> SimAccount:
         """Raises KeyError for a name unknown."""
         return self._accounts[name]
 
@@ -136,7 +136,7 @@ class Treasury:
         held = sum((account.balance(asset).total for account in self), ZERO)
         return held + self.outside.get(asset, ZERO) + self.fees.get(asset, ZERO)
 
-    def settle(self, order: Order, price: Decimal, quantity: Decimal, fee: Decimal) -> tuple[Decimal, str]:
+    def settle(self, order: SimOrder, price: Decimal, quantity: Decimal, fee: Decimal) -> tuple[Decimal, str]:
         """Exchange the assets of one fill; the commission, and its asset, is what `fee` takes of the proceeds.
 
         What was set aside for a BUY beyond `price` comes back.

@@ -24,22 +24,22 @@ from decimal import Decimal
 
 from trailingedge.model.market import ZERO, BookTop, Side
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.orders import Order
+from trailingedge.simulator.orders import SimOrder
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class MakerFill:
     """A resting order is filled, at its own price."""
 
-    order: Order
+    order: SimOrder
     quantity: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class TakerMatch:
     """What a taker finds: a resting order, or (None) the others' best level."""
 
-    resting: Order | None
+    resting: SimOrder | None
     price: Decimal
     quantity: Decimal
 
@@ -49,7 +49,7 @@ class Book:
 
     def __init__(self, tick_size: Decimal) -> None:
         self._tick_size = tick_size
-        self._resting: dict[int, Order] = {}  # oldest first
+        self._resting: dict[int, SimOrder] = {}  # oldest first
         self._tick: Tick | None = None
         self._taken = {Side.BUY: ZERO, Side.SELL: ZERO}  # of the others' best, since the last tick
 
@@ -64,12 +64,12 @@ class Book:
     def open(self) -> bool:
         return self._tick is not None
 
-    def rest(self, order: Order) -> None:
+    def rest(self, order: SimOrder) -> None:
         """`order` joins the queue at its price."""
         order.queue_ahead = self._queue_at(order.side, order.price)
         self._resting[order.order_id] = order
 
-    def remove(self, order: Order) -> None:
+    def remove(self, order: SimOrder) -> None:
         self._resting.pop(order.order_id, None)
 
     def reaches(self, side: Side, price: Decimal) -> bool:
@@ -77,10 +77,10 @@ class Book:
         best = self._best_to_take(side)
         return price >= best if side is Side.BUY else price <= best
 
-    def move(self, tick: Tick) -> list[Hit]:
+    def move(self, tick: Tick) -> list[MakerFill]:
         """The others move; what that fills, best price first, then oldest first."""
         self.look(tick)
-        hits: list[Hit] = []
+        hits: list[MakerFill] = []
         for side in (Side.SELL, Side.BUY):
             hits.extend(self._hits(side, tick))
         return hits
@@ -90,16 +90,16 @@ class Book:
         self._tick = tick
         self._taken = {Side.BUY: ZERO, Side.SELL: ZERO}
 
-    def at_best(self) -> list[Order]:
+    def at_best(self) -> list[SimOrder]:
         """Resting orders that nobody stands before: buys, then sells, each oldest first."""
         shown = self.shown()
         return [
             order for side in (Side.BUY, Side.SELL) for order in self._queue(side) if order.price == shown.best(side)
         ]
 
-    def takes(self, side: Side, limit: Decimal | None, quantity: Decimal) -> list[Take]:
+    def takes(self, side: Side, limit: Decimal | None, quantity: Decimal) -> list[TakerMatch]:
         """What an order of `side` for `quantity` up to `limit` finds. At one price the others stand first."""
-        found: list[Take] = []
+        found: list[TakerMatch] = []
         left = quantity
         for take in self._offers(side.opposite):
             if left == ZERO or (limit is not None and worse(take.price, limit, side)):
@@ -137,7 +137,7 @@ class Book:
             update_id=update_id,
         )
 
-    def _hits(self, side: Side, tick: Tick) -> Iterator[Hit]:
+    def _hits(self, side: Side, tick: Tick) -> Iterator[MakerFill]:
         """What the tick does to our orders of `side`: prices through, then the trade at its own price."""
         touching = tick.bid if side is Side.SELL else tick.ask
         printed = tick.last_price if tick.traded else touching
@@ -145,7 +145,7 @@ class Book:
         passed = ZERO  # of the queue ahead at the trade's price, which later orders there share
         for order in self._queue(side):
             if self._behind(order, touching) or self._behind(order, printed):
-                yield Hit(order, order.remaining)
+                yield MakerFill(order, order.remaining)
             elif order.queue_ahead is None:
                 order.queue_ahead = self._queue_at(side, order.price)
             elif volume > ZERO and order.price == tick.last_price:
@@ -156,7 +156,7 @@ class Book:
                 ours = min(volume, order.remaining) if order.queue_ahead == ZERO else ZERO
                 volume -= ours
                 if ours > ZERO:
-                    yield Hit(order, ours)
+                    yield MakerFill(order, ours)
 
     def _queue_at(self, side: Side, price: Decimal) -> Decimal | None:
         """The others' volume before an order of `side` that joins at `price`; None where nobody can see it."""
@@ -165,16 +165,16 @@ class Book:
             return self._left(side)
         return None if worse(price, best, side.opposite) else ZERO
 
-    def _offers(self, side: Side) -> list[Take]:
+    def _offers(self, side: Side) -> list[TakerMatch]:
         """All that stands on `side`, best first."""
         tick = self.tick
         price = tick.bid if side is Side.BUY else tick.ask
-        others = Take(None, price, self._left(side))
-        ours = [Take(order, order.price, order.remaining) for order in self._queue(side)]
+        others = TakerMatch(None, price, self._left(side))
+        ours = [TakerMatch(order, order.price, order.remaining) for order in self._queue(side)]
         stands = [others, *ours] if others.quantity > ZERO else ours
         return sorted(stands, key=lambda take: take.price, reverse=side is Side.BUY)
 
-    def _queue(self, side: Side) -> list[Order]:
+    def _queue(self, side: Side) -> list[SimOrder]:
         """Our orders of `side`, best price first, then oldest first."""
         ours = [order for order in self._resting.values() if order.side is side]
         return sorted(ours, key=lambda order: order.price, reverse=side is Side.BUY)
@@ -208,7 +208,7 @@ class Book:
         return self.tick.bid if ours is None else max(self.tick.bid, ours)
 
     @staticmethod
-    def _behind(order: Order, price: Decimal) -> bool:
+    def _behind(order: SimOrder, price: Decimal) -> bool:
         """`price` has gone through the order."""
         return price > order.price if order.side is Side.SELL else price < order.price
 

@@ -11,23 +11,23 @@ from random import Random
 from typing import Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from trailingedge.simulator.api.session import CONNECT_WEIGHT, Answer, ApiSession, Close, Request
+from trailingedge.simulator.api.session import CONNECT_WEIGHT, ApiRequest, ApiResponse, ClientSession, CloseConnection
 from trailingedge.simulator.engine import TRADING
-from trailingedge.simulator.errors import Refusal
+from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.faults import Fate, Faults, Misfortune, Mishaps
+from trailingedge.simulator.faults import FaultInjector, Faults, FrameFaults, RequestFault
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.payloads import Event, MarketEvent, UserEvent
+from trailingedge.simulator.payloads import ExchangeEvent, MarketEvent, UserEvent
 from trailingedge.simulator.streams import StreamSession, kline_interval
 
 API_PATH: Final = "/ws-api/v3"
 LIFETIME_S: Final = 24 * 3600.0
-LOST: Final = Close(1006, "")  # not a code that is sent: the connection just ends
+LOST: Final = CloseConnection(1006, "")  # not a code that is sent: the connection just ends
 
 Later = Callable[[float, Callable[[], None]], object]
 
 
-class Line(Protocol):
+class ClientConnection(Protocol):
     """The way back to one client. Neither method waits."""
 
     def send(self, text: str) -> None:
@@ -50,17 +50,17 @@ class NotServed(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ApiCaller:
-    line: Line
-    session: ApiSession
+    line: ClientConnection
+    session: ClientSession
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listener:
-    line: Line
+    line: ClientConnection
     session: StreamSession
 
 
-Client = ApiCaller | Listener
+HubClient = ApiCaller | Listener
 
 
 def at_once(_: float, act: Callable[[], None]) -> None:
@@ -68,7 +68,7 @@ def at_once(_: float, act: Callable[[], None]) -> None:
     act()
 
 
-class Switchboard:
+class ConnectionHub:
     """All lines. `awaited` is called when somebody first subscribes to bookTicker.
 
     `events_first`: events go out before the answer of the request that caused them; the real exchange
@@ -86,14 +86,14 @@ class Switchboard:
         later: Later = at_once,
     ) -> None:
         self.exchange = exchange
-        self.misfortune = Misfortune(faults or Faults(), chance or Random(0))
+        self.misfortune = FaultInjector(faults or Faults(), chance or Random(0))
         self.closed = False
         self.mute_streams = False
         self.mute_account = False
         self._events_first = events_first
         self._awaited = awaited
         self._later = later
-        self._clients: list[Client] = []  # in order of arrival
+        self._clients: list[HubClient] = []  # in order of arrival
 
     # Coming and going
 
@@ -109,32 +109,32 @@ class Switchboard:
                 weights.spend(now_ms, CONNECT_WEIGHT)
             else:
                 weights.check_ban(now_ms)
-        except Refusal as refusal:
+        except ExchangeError as refusal:
             ends_ms = (refusal.data or {}).get("retryAfter", now_ms)
             wait_s = max(0.0, (int(str(ends_ms)) - now_ms) / 1000)
             raise NotServed(refusal.text, refusal.status, wait_s) from refusal
 
-    def connect(self, url: str, line: Line) -> Client:
+    def connect(self, url: str, line: ClientConnection) -> HubClient:
         """A client at that address (only path and query count), who was admitted. Raises NotServed."""
         address = urlsplit(url)
-        client: Client
+        client: HubClient
         if address.path.rstrip("/") == API_PATH:
             asked = parse_qs(address.query)
             if asked.get("timeUnit", ["MILLISECOND"])[0].upper() != "MILLISECOND":
                 raise NotServed("microseconds are not offered")
             show_limits = asked.get("returnRateLimits", ["true"])[0] != "false"
-            client = ApiCaller(line, ApiSession(self.exchange, show_limits))
+            client = ApiCaller(line, ClientSession(self.exchange, show_limits))
         else:
             client = Listener(line, StreamSession(url, self._subscribed))
         self._clients.append(client)
         return client
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: HubClient) -> None:
         """The client's connection is gone."""
         if client in self._clients:
             self._clients.remove(client)
 
-    def hear(self, client: Client, text: str) -> None:
+    def hear(self, client: HubClient, text: str) -> None:
         """A client said something: answer, and tell everybody what came of it. Who was cut off is not heard."""
         if client not in self._clients:
             return
@@ -142,7 +142,7 @@ class Switchboard:
             self._give(client, client.session.hear(text, self.exchange.clock.unix_ms()))
             return
         asked = client.session.read(text)
-        if isinstance(asked, Answer):
+        if isinstance(asked, ApiResponse):
             self._give(client, asked)
             return
         self._handle(client, asked)
@@ -205,16 +205,16 @@ class Switchboard:
         for client in self._of_kind(streams, api):
             self.leave(client)
 
-    def expire(self, client: Client) -> None:
+    def expire(self, client: HubClient) -> None:
         """The client has been connected for as long as anybody may be."""
         self._cut(client, LOST)
 
     # Inside
 
-    def _of_kind(self, streams: bool, api: bool) -> list[Client]:
+    def _of_kind(self, streams: bool, api: bool) -> list[HubClient]:
         return [client for client in self._clients if (streams if isinstance(client, Listener) else api)]
 
-    def _handle(self, client: ApiCaller, request: Request) -> None:
+    def _handle(self, client: ApiCaller, request: ApiRequest) -> None:
         fate = self.misfortune.of_request(request.method)
         if not fate.done_after_s:
             self._carry_out(client, request, fate)
@@ -223,8 +223,8 @@ class Switchboard:
             self._refuse(client, request, fate)
         self._later(fate.done_after_s, lambda: self._carry_out(client, request, fate))
 
-    def _carry_out(self, client: ApiCaller, request: Request, fate: Fate) -> None:
-        answer = client.session.answer(request, fate.behind_s) if fate.done else Answer()
+    def _carry_out(self, client: ApiCaller, request: ApiRequest, fate: RequestFault) -> None:
+        answer = client.session.answer(request, fate.behind_s) if fate.done else ApiResponse()
         if self._events_first:
             self.deliver()
         if fate.cut:
@@ -235,14 +235,14 @@ class Switchboard:
             self._in(fate.late_s, lambda: self._refuse(client, request, fate))
         self.deliver()
 
-    def _answer(self, client: ApiCaller, request: Request, answer: Answer) -> None:
+    def _answer(self, client: ApiCaller, request: ApiRequest, answer: ApiResponse) -> None:
         if client not in self._clients:
             return
         engine = self.exchange.engine
         engine.journal.answered(self.exchange.clock.unix_ms(), engine.market_ms, client.session.account, request.method)
         self._give(client, answer)
 
-    def _refuse(self, client: ApiCaller, request: Request, fate: Fate) -> None:
+    def _refuse(self, client: ApiCaller, request: ApiRequest, fate: RequestFault) -> None:
         if fate.error is not None and client in self._clients:
             status, code, text = fate.error
             client.line.send(request.refused(status, {"code": code, "msg": text}))
@@ -253,7 +253,7 @@ class Switchboard:
         else:
             act()
 
-    def _tell(self, client: Client, event: Event) -> bool:
+    def _tell(self, client: HubClient, event: ExchangeEvent) -> bool:
         """Send `event` to a client who wants to hear of it; whether he does."""
         text, mishaps, mute = None, self.misfortune.faults.market, self.mute_streams
         if isinstance(client, ApiCaller) and isinstance(event, UserEvent):
@@ -266,13 +266,13 @@ class Switchboard:
         self._broadcast(client, text, mishaps)
         return True
 
-    def _give(self, client: Client, answer: Answer) -> None:
+    def _give(self, client: HubClient, answer: ApiResponse) -> None:
         for text in answer.frames:
             client.line.send(text)
         if answer.close is not None:
             self._cut(client, answer.close)
 
-    def _broadcast(self, client: Client, text: str, mishaps: Mishaps) -> None:
+    def _broadcast(self, client: HubClient, text: str, mishaps: FrameFaults) -> None:
         sent = self.misfortune.of_frame(text, mishaps)
         if sent is None:
             self._cut(client, LOST)
@@ -283,11 +283,11 @@ class Switchboard:
             else:
                 client.line.send(part)
 
-    def _send(self, client: Client, text: str) -> None:
+    def _send(self, client: HubClient, text: str) -> None:
         if client in self._clients:
             client.line.send(text)
 
-    def _cut(self, client: Client, close: Close) -> None:
+    def _cut(self, client: HubClient, close: CloseConnection) -> None:
         if client in self._clients:
             client.line.close(close.code, close.reason)
             self.leave(client)

@@ -15,9 +15,9 @@ from typing import Final
 
 from trailingedge.core.clock import Clock
 from trailingedge.model.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_to_step
-from trailingedge.simulator.accounts import Account, Treasury
-from trailingedge.simulator.audit_log import Journal
-from trailingedge.simulator.book import Book, Take
+from trailingedge.simulator.accounts import AccountRegistry, SimAccount
+from trailingedge.simulator.audit_log import AuditLog
+from trailingedge.simulator.book import Book, TakerMatch
 from trailingedge.simulator.errors import (
     CANCEL_RESTRICTED,
     DUPLICATE_ORDER,
@@ -32,12 +32,12 @@ from trailingedge.simulator.errors import (
     filter_failure,
     rejected,
 )
-from trailingedge.simulator.exchange_spec import Terms, padded
+from trailingedge.simulator.exchange_spec import ExchangeSpec, padded
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.klines import Interval, KlineFeed, Klines, bar_of_kline, event_json
-from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, TimeInForce, Trade
+from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, SimOrder, SimTrade, TimeInForce
 from trailingedge.simulator.payloads import (
-    Event,
+    ExchangeEvent,
     Json,
     MarketEvent,
     UserEvent,
@@ -70,20 +70,20 @@ class Engine:
     that may be lost from sight: while it says no, nobody is answered with the prices seen last.
     """
 
-    def __init__(self, terms: Terms, clock: Clock, journal: Journal, history: Iterable[Kline] = ()) -> None:
+    def __init__(self, terms: ExchangeSpec, clock: Clock, journal: AuditLog, history: Iterable[Kline] = ()) -> None:
         self.terms = terms
         self.clock = clock
         self.journal = journal
         self.status = TRADING
         self.market_ms = 0
-        self.treasury = Treasury(terms)
+        self.treasury = AccountRegistry(terms)
         self.book = Book(terms.tick_size)
         self.klines = Klines(history)
         self._feeds: dict[str, KlineFeed] = {}  # by stream name
         self._recent: deque[tuple[int, Decimal, Decimal]] = deque()  # trades: time, quote, base
         self._recent_quote = self._recent_base = ZERO  # their sums
-        self._events: list[Event] = []
-        self._touched: dict[str, Account] = {}
+        self._events: list[ExchangeEvent] = []
+        self._touched: dict[str, SimAccount] = {}
         self._told_top: BookTop | None = None
         self._tells_trades = False
         self.in_sight: Callable[[], bool] = lambda: True
@@ -121,7 +121,7 @@ class Engine:
                 self._tell_kline(stream, event)
         self._tell_top()
 
-    def nibble(self, order: Order, quantity: Decimal) -> None:
+    def nibble(self, order: SimOrder, quantity: Decimal) -> None:
         """A stranger takes some of an order that rests, at its price."""
         self._fill(order, order.price, quantity, next(self._trade_ids), maker=True)
         self.conclude()
@@ -153,14 +153,14 @@ class Engine:
             raise ValueError("the market has not opened")
         return self._told_top
 
-    def take_events(self) -> list[Event]:
+    def take_events(self) -> list[ExchangeEvent]:
         """What there is to tell since the last call, in order."""
         events, self._events = self._events, []
         return events
 
     # Orders
 
-    def enter(self, account: Account, wanted: NewOrder, by_hand: bool = False) -> tuple[Order, list[Trade]]:
+    def enter(self, account: SimAccount, wanted: NewOrder, by_hand: bool = False) -> tuple[SimOrder, list[SimTrade]]:
         """Take an order in, fill what it takes, rest or expire the rest. Raises the engine's refusals."""
         self.admit(account, wanted)
         order = self._new_order(account, wanted, by_hand)
@@ -179,7 +179,7 @@ class Engine:
             self._tell_order(order, "EXPIRED")
         return order, trades
 
-    def admit(self, account: Account, wanted: NewOrder) -> None:
+    def admit(self, account: SimAccount, wanted: NewOrder) -> None:
         """Raise the refusal of an order that the engine would not even look at."""
         if not self.book.open or self.status not in {TRADING, CANCEL_ONLY}:
             raise rejected(MARKET_CLOSED)
@@ -189,12 +189,12 @@ class Engine:
             raise rejected(DUPLICATE_ORDER)
         self.check_room(account)
 
-    def check_room(self, account: Account) -> None:
+    def check_room(self, account: SimAccount) -> None:
         """Raise the refusal of an account with as many open orders as it may have."""
         if len(account.open_orders()) >= self.terms.max_open_orders:
             raise filter_failure("MAX_NUM_ORDERS", code=REJECTED_CODE)
 
-    def cancel(self, account: Account, target: CancelOrder, by_hand: bool = False) -> tuple[Order, str]:
+    def cancel(self, account: SimAccount, target: CancelOrder, by_hand: bool = False) -> tuple[SimOrder, str]:
         """Take an order out; it and the cancel's id. Raises the engine's refusals."""
         order = self._open_target(account, target)
         if target.restriction is not None and not target.restriction.allows(order.status):
@@ -204,7 +204,7 @@ class Engine:
         self._tell_order(order, "CANCELED", cancel_id=cancel_id)
         return order, cancel_id
 
-    def tell_rejected(self, account: Account, wanted: NewOrder, text: str) -> None:
+    def tell_rejected(self, account: SimAccount, wanted: NewOrder, text: str) -> None:
         """The refused half of a cancel-replace is told as an event, too."""
         client_order_id = wanted.client_order_id or account.automatic_id()
         report = rejection_report(wanted, client_order_id, self.terms.symbol, text, self.market_ms)
@@ -215,7 +215,7 @@ class Engine:
         self._tell_positions()
         self._tell_top()
 
-    def transfer(self, account: Account, asset: str, amount: Decimal) -> None:
+    def transfer(self, account: SimAccount, asset: str, amount: Decimal) -> None:
         """A deposit, or (negative) a withdrawal. Raises the refusal if there is less."""
         account.receive(asset, amount)
         account.updated_ms = self.market_ms
@@ -251,9 +251,9 @@ class Engine:
         for hit in self.book.move(tick):
             self._fill(hit.order, hit.order.price, hit.quantity, next(self._trade_ids), maker=True)
 
-    def _new_order(self, account: Account, wanted: NewOrder, by_hand: bool) -> Order:
+    def _new_order(self, account: SimAccount, wanted: NewOrder, by_hand: bool) -> SimOrder:
         market = wanted.type is OrderType.MARKET
-        return Order(
+        return SimOrder(
             order_id=next(self._order_ids),
             client_order_id=wanted.client_order_id or account.automatic_id(),
             account=account.name,
@@ -266,7 +266,7 @@ class Engine:
             updated_ms=self.market_ms,
         )
 
-    def _lock_funds(self, account: Account, order: Order) -> None:
+    def _lock_funds(self, account: SimAccount, order: SimOrder) -> None:
         """Set aside what the order sells; a MARKET BUY pays as it goes, but must be able to."""
         if order.wanted.type is OrderType.MARKET and order.side is Side.BUY:
             cost = sum((take.price * take.quantity for take in self._takes(order)), ZERO)
@@ -275,7 +275,7 @@ class Engine:
             return
         account.lock(self._sold_asset(order.side), order.locked)
 
-    def _take(self, account: Account, order: Order) -> list[Trade]:
+    def _take(self, account: SimAccount, order: SimOrder) -> list[SimTrade]:
         """Fill what the order finds; first, its owner's own orders in its way expire (EXPIRE_MAKER)."""
         while (own := _own_in(self._takes(order), account)) is not None:
             prevented = own.remaining
@@ -295,11 +295,11 @@ class Engine:
                 self._fill(take.resting, take.price, take.quantity, trade_id, maker=True)
         return trades
 
-    def _takes(self, order: Order) -> list[Take]:
+    def _takes(self, order: SimOrder) -> list[TakerMatch]:
         limit = None if order.wanted.type is OrderType.MARKET else order.price
         return self.book.takes(order.side, limit, order.remaining)
 
-    def _fill(self, order: Order, price: Decimal, quantity: Decimal, trade_id: int, maker: bool) -> Trade:
+    def _fill(self, order: SimOrder, price: Decimal, quantity: Decimal, trade_id: int, maker: bool) -> SimTrade:
         """Book one fill and tell it."""
         account = self.treasury.named(order.account)
         fee = self.terms.maker_fee if maker else self.terms.taker_fee
@@ -314,7 +314,7 @@ class Engine:
         if order.status.final:
             self.book.remove(order)
             account.close(order)
-        trade = Trade(
+        trade = SimTrade(
             trade_id, order.order_id, order.side, price, quantity, commission, asset, self.market_ms, is_maker=maker
         )
         account.trades.append(trade)
@@ -324,7 +324,7 @@ class Engine:
         self._events.append(UserEvent(account.name, report))
         return trade
 
-    def _end(self, account: Account, order: Order, status: OrderStatus, by_hand: bool) -> None:
+    def _end(self, account: SimAccount, order: SimOrder, status: OrderStatus, by_hand: bool) -> None:
         """The order leaves the book with something unfilled."""
         account.release(self._sold_asset(order.side), order.locked)
         self.book.remove(order)
@@ -334,7 +334,7 @@ class Engine:
         self._touch(account)
         self.journal.finished(self.clock.unix_ms(), self.market_ms, order, by_hand=by_hand)
 
-    def _open_target(self, account: Account, target: CancelOrder) -> Order:
+    def _open_target(self, account: SimAccount, target: CancelOrder) -> SimOrder:
         if target.order_id is None:
             named = account.open_order_named(target.orig_client_order_id or "")
             if named is None:
@@ -350,7 +350,7 @@ class Engine:
     def _sold_asset(self, side: Side) -> str:
         return self.terms.quote_asset if side is Side.BUY else self.terms.base_asset
 
-    def _rests(self, order: Order) -> bool:
+    def _rests(self, order: SimOrder) -> bool:
         return order.wanted.type is not OrderType.MARKET and order.wanted.time_in_force is TimeInForce.GTC
 
     def _average_in(self, tick: Tick) -> None:
@@ -366,12 +366,12 @@ class Engine:
 
     # Telling
 
-    def _touch(self, account: Account) -> None:
+    def _touch(self, account: SimAccount) -> None:
         account.updated_ms = self.market_ms
         self._touched[account.name] = account
 
     def _tell_order(
-        self, order: Order, execution: str, cancel_id: str | None = None, extra: Json | None = None
+        self, order: SimOrder, execution: str, cancel_id: str | None = None, extra: Json | None = None
     ) -> None:
         self._touch(self.treasury.named(order.account))
         report = execution_report(
@@ -405,10 +405,10 @@ class Engine:
         self._events.append(MarketEvent(stream, payload))
 
 
-def _open_by_session(account: Account) -> int:
+def _open_by_session(account: SimAccount) -> int:
     return sum(not order.by_hand for order in account.open_orders())
 
 
-def _own_in(takes: Sequence[Take], account: Account) -> Order | None:
+def _own_in(takes: Sequence[TakerMatch], account: SimAccount) -> SimOrder | None:
     """The first resting order among `takes` that belongs to the taker himself."""
     return next((each.resting for each in takes if each.resting and each.resting.account == account.name), None)

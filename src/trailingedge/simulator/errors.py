@@ -26,7 +26,7 @@ REJECTED_CODE: Final = -2010
 CANCEL_REJECTED_CODE: Final = -2011
 
 
-class Refusal(RequestRefused):
+class ExchangeError(RequestRefused):
     """The request is refused. `status` and `data` belong to the envelope around the error."""
 
     def __init__(self, code: int, text: str, status: int = 400, data: Mapping[str, object] | None = None) -> None:
@@ -42,58 +42,58 @@ class Refusal(RequestRefused):
         return error
 
 
-def rejected(text: str) -> Refusal:
+def rejected(text: str) -> ExchangeError:
     """The matching engine will not have the order."""
-    return Refusal(REJECTED_CODE, text)
+    return ExchangeError(REJECTED_CODE, text)
 
 
-def cancel_rejected(text: str) -> Refusal:
+def cancel_rejected(text: str) -> ExchangeError:
     """There is nothing to cancel, or it may not be cancelled as asked."""
-    return Refusal(CANCEL_REJECTED_CODE, text)
+    return ExchangeError(CANCEL_REJECTED_CODE, text)
 
 
-def filter_failure(name: str, code: int = FILTER_CODE) -> Refusal:
+def filter_failure(name: str, code: int = FILTER_CODE) -> ExchangeError:
     """The order fails a filter: −1013 before the engine, −2010 in it."""
-    return Refusal(code, f"Filter failure: {name}")
+    return ExchangeError(code, f"Filter failure: {name}")
 
 
-def mandatory(name: str) -> Refusal:
-    return Refusal(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+def mandatory(name: str) -> ExchangeError:
+    return ExchangeError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
-def illegal_characters(name: str, legal: str) -> Refusal:
-    return Refusal(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
+def illegal_characters(name: str, legal: str) -> ExchangeError:
+    return ExchangeError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
 
 
-def empty(name: str) -> Refusal:
-    return Refusal(-1105, f"Parameter '{name}' was empty.")
+def empty(name: str) -> ExchangeError:
+    return ExchangeError(-1105, f"Parameter '{name}' was empty.")
 
 
-def not_required(name: str) -> Refusal:
-    return Refusal(-1106, f"Parameter '{name}' sent when not required.")
+def not_required(name: str) -> ExchangeError:
+    return ExchangeError(-1106, f"Parameter '{name}' sent when not required.")
 
 
-def too_precise(name: str) -> Refusal:
-    return Refusal(-1111, f"Parameter '{name}' has too much precision.")
+def too_precise(name: str) -> ExchangeError:
+    return ExchangeError(-1111, f"Parameter '{name}' has too much precision.")
 
 
-def invalid(name: str) -> Refusal:
-    return Refusal(-1130, f"Data sent for parameter '{name}' is not valid.")
+def invalid(name: str) -> ExchangeError:
+    return ExchangeError(-1130, f"Data sent for parameter '{name}' is not valid.")
 
 
-def unread(read: int, sent: int) -> Refusal:
-    return Refusal(
+def unread(read: int, sent: int) -> ExchangeError:
+    return ExchangeError(
         -1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}' parameter(s)."
     )
 
 
-def bad_combination(text: str = "Combination of optional parameters invalid.") -> Refusal:
-    return Refusal(-1128, text)
+def bad_combination(text: str = "Combination of optional parameters invalid.") -> ExchangeError:
+    return ExchangeError(-1128, text)
 
 
-def bad_symbol() -> Refusal:
-    return Refusal(-1121, "Invalid symbol.")
+def bad_symbol() -> ExchangeError:
+    return ExchangeError(-1121, "Invalid symbol.")
 
 
-def unknown_key() -> Refusal:
-    return Refusal(-2015, BAD_KEY, status=401)
+def unknown_key() -> ExchangeError:
+    return ExchangeError(-2015, BAD_KEY, status=401)

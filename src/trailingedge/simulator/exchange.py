@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from trailingedge.core.clock import Clock
 from trailingedge.model.market import Kline, Side
-from trailingedge.simulator.accounts import Account
-from trailingedge.simulator.audit_log import Journal
+from trailingedge.simulator.accounts import SimAccount
+from trailingedge.simulator.audit_log import AuditLog
 from trailingedge.simulator.engine import Engine
-from trailingedge.simulator.errors import PEG_FORBIDDEN, Refusal, rejected
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.errors import PEG_FORBIDDEN, ExchangeError, rejected
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.filters import check_filters
 from trailingedge.simulator.keys import KeyRing
-from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, Trade
+from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, SimOrder, SimTrade
 from trailingedge.simulator.rate_limits import Weights
 
 OWNER: Final = "owner"  # the account there is from the start
@@ -60,14 +60,14 @@ class Replacement:
 class Replaced:
     """What became of the two halves: what they brought, why they failed, or (None) that it was not tried."""
 
-    cancel: tuple[Order, str] | Refusal
-    place: tuple[Order, list[Trade]] | Refusal | None
+    cancel: tuple[SimOrder, str] | ExchangeError
+    place: tuple[SimOrder, list[SimTrade]] | ExchangeError | None
     limited: bool = False  # there were too many unfilled orders
 
     @property
     def error(self) -> tuple[int, int, str] | None:
         """Status, code and text of the envelope around the halves; None when both succeeded."""
-        cancelled = not isinstance(self.cancel, Refusal)
+        cancelled = not isinstance(self.cancel, ExchangeError)
         placed = isinstance(self.place, tuple)
         if cancelled and placed:
             return None
@@ -83,7 +83,7 @@ class Exchange:
 
     def __init__(
         self,
-        terms: Terms,
+        terms: ExchangeSpec,
         clock: Clock,
         balances: Mapping[str, Decimal],
         history: Iterable[Kline] = (),
@@ -91,27 +91,27 @@ class Exchange:
     ) -> None:
         self.terms = terms
         self.clock = clock
-        self.journal = Journal(keep_all)
+        self.journal = AuditLog(keep_all)
         self.engine = Engine(terms, clock, self.journal, history)
         self.weights = Weights(terms)
         self.keys = KeyRing()
         self.open_account(OWNER, balances)
 
-    def open_account(self, name: str, balances: Mapping[str, Decimal]) -> Account:
+    def open_account(self, name: str, balances: Mapping[str, Decimal]) -> SimAccount:
         """A further account. Both assets of the symbol are listed, with zero where `balances` has none."""
         assets = (self.terms.base_asset, self.terms.quote_asset)
         return self.engine.treasury.open(name, dict.fromkeys(assets, Decimal(0)) | dict(balances))
 
-    def account(self, name: str = OWNER) -> Account:
+    def account(self, name: str = OWNER) -> SimAccount:
         return self.engine.treasury.named(name)
 
     def register_key(self, public_key: Ed25519PublicKey, account: str = OWNER, api_key: str | None = None) -> str:
         """The API key by which the holder of the private key acts for `account`."""
         return self.keys.register(public_key, account, api_key)
 
-    def by_hand(self, account: str = OWNER) -> "Hand":
+    def by_hand(self, account: str = OWNER) -> "ManualTrader":
         """Act on an account as its owner would elsewhere, past sessions and limits."""
-        return Hand(self, self.account(account))
+        return ManualTrader(self, self.account(account))
 
     def check(self, wanted: NewOrder) -> None:
         """Raise the refusal of an order that breaks a filter, or of a peg where the symbol has none."""
@@ -123,7 +123,7 @@ class Exchange:
         price = engine.working_price(wanted)
         check_filters(self.terms, wanted, price, engine.wanted_quantity(wanted, price), engine.average_price())
 
-    def place(self, account: Account, wanted: NewOrder) -> tuple[Order, list[Trade]]:
+    def place(self, account: SimAccount, wanted: NewOrder) -> tuple[SimOrder, list[SimTrade]]:
         """Raises the refusals of filters, limits and engine. Those of the engine count as an order, too."""
         self.check(wanted)
         self._count_order(account)
@@ -132,20 +132,20 @@ class Exchange:
         finally:
             self.engine.conclude()
 
-    def cancel(self, account: Account, target: CancelOrder) -> tuple[Order, str]:
+    def cancel(self, account: SimAccount, target: CancelOrder) -> tuple[SimOrder, str]:
         """The order and the cancel's id. Raises the engine's refusals."""
         cancelled = self.engine.cancel(account, target)
         self.engine.conclude()
         return cancelled
 
-    def cancel_all(self, account: Account) -> list[tuple[Order, str]]:
+    def cancel_all(self, account: SimAccount) -> list[tuple[SimOrder, str]]:
         """All open orders of the account, oldest first, however they came to be."""
         found = [CancelOrder(order_id=order.order_id) for order in account.open_orders()]
         cancelled = [self.engine.cancel(account, target) for target in found]
         self.engine.conclude()
         return cancelled
 
-    def replace(self, account: Account, asked: Replacement) -> Replaced:
+    def replace(self, account: SimAccount, asked: Replacement) -> Replaced:
         """Cancel, then place. Not a transaction: each half may fail by itself.
 
         Raises what refuses the whole and leaves the old order alone: a filter, too many open orders (the
@@ -163,15 +163,15 @@ class Exchange:
         finally:
             self.engine.conclude()
 
-    def refuse(self, account: str, refusal: Refusal) -> None:
+    def refuse(self, account: str, refusal: ExchangeError) -> None:
         """Write a refusal down."""
         self.journal.refused(self.clock.unix_ms(), self.engine.market_ms, account, refusal)
 
-    def _replace(self, account: Account, asked: Replacement, exceeded: Refusal | None) -> Replaced:
+    def _replace(self, account: SimAccount, asked: Replacement, exceeded: ExchangeError | None) -> Replaced:
         limited = exceeded is not None
         try:
-            cancelled: tuple[Order, str] | Refusal = self.engine.cancel(account, asked.target)
-        except Refusal as refusal:
+            cancelled: tuple[SimOrder, str] | ExchangeError = self.engine.cancel(account, asked.target)
+        except ExchangeError as refusal:
             self.refuse(account.name, refusal)
             if asked.mode is ReplaceMode.STOP_ON_FAILURE:
                 return Replaced(refusal, None, limited)
@@ -181,12 +181,12 @@ class Exchange:
             return Replaced(cancelled, exceeded, limited)
         try:
             return Replaced(cancelled, self.engine.enter(account, asked.wanted))
-        except Refusal as refusal:
+        except ExchangeError as refusal:
             self.refuse(account.name, refusal)
             self.engine.tell_rejected(account, asked.wanted, refusal.text)
             return Replaced(cancelled, refusal)
 
-    def _count_order(self, account: Account) -> None:
+    def _count_order(self, account: SimAccount) -> None:
         now_ms = self.clock.unix_ms()
         exceeded = account.counts.exceeded(now_ms)
         if exceeded is not None:
@@ -194,10 +194,10 @@ class Exchange:
         account.counts.add(now_ms)
 
 
-class Hand:
+class ManualTrader:
     """The account's owner at another screen: his orders are foreign to every session, his money comes and goes."""
 
-    def __init__(self, exchange: Exchange, account: Account) -> None:
+    def __init__(self, exchange: Exchange, account: SimAccount) -> None:
         self._engine = exchange.engine
         self._account = account
 
@@ -208,7 +208,7 @@ class Hand:
         quantity: Decimal,
         type: OrderType = OrderType.LIMIT_MAKER,  # noqa: A002 - the exchange's word
         client_order_id: str | None = None,
-    ) -> Order:
+    ) -> SimOrder:
         """Raises the engine's refusals."""
         wanted = NewOrder(side, type, quantity, price, client_order_id=client_order_id)
         try:
@@ -217,7 +217,7 @@ class Hand:
             self._engine.conclude()
         return order
 
-    def cancel(self, order_id: int) -> Order:
+    def cancel(self, order_id: int) -> SimOrder:
         """Any open order of the account. Raises the engine's refusals."""
         order, _ = self._engine.cancel(self._account, CancelOrder(order_id=order_id), by_hand=True)
         self._engine.conclude()

@@ -6,7 +6,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 from trailingedge.model.market import RateLimit, Side, SymbolRules
-from trailingedge.simulator.feeds.ticks import Tape
+from trailingedge.simulator.feeds.ticks import TickSource
 
 PRECISION: Final = 8  # decimals of every amount on the wire
 SMALLEST: Final = Decimal(1).scaleb(-PRECISION)
@@ -15,7 +15,7 @@ SELF_TRADE_MODE: Final = "EXPIRE_MAKER"
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ExchangeSpec:
     """One symbol and what holds for it. Fees are fractions; percent bounds multiply the average price.
 
     Least price and quantity are the tick and the step, and the bounds of asks those of bids, unless told apart.
@@ -51,7 +51,7 @@ class Terms:
     taker_refund: int = 1
     refund_delay_ms: int = 100
 
-    def of_tape(self, tape: Tape) -> "Terms":
+    def of_tape(self, tape: TickSource) -> "ExchangeSpec":
         """These terms for the pair and the grid of `tape`, with the least notional usual in its quote asset."""
         return replace(
             self,
@@ -63,7 +63,7 @@ class Terms:
             step_size=tape.step_size,
         )
 
-    def of_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "Terms":
+    def of_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "ExchangeSpec":
         """These terms for the pair, the filters and the limits of another exchange, as far as it sets them."""
         known = {(limit.kind, limit.interval_s): limit.limit for limit in limits}
         return replace(

@@ -26,7 +26,7 @@ HUGE_FRAME_BYTES: Final = 16 * 1024 * 1024 + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class RequestFault:
     """What becomes of a request. `error` (status, code, text) takes the place of its answer.
 
     `answered` False: nobody hears anything; `late_s`: how long the answer lies about; `done_after_s`: how
@@ -44,7 +44,7 @@ class Fate:
     behind_s: float = 0.0
 
 
-NORMAL: Final = Fate()
+NORMAL: Final = RequestFault()
 TIMEOUT: Final = (
     500,
     -1007,
@@ -68,37 +68,37 @@ REJECTS: Final = (
 )
 ANY_REJECT: Final = "reject_any"
 
-MENU: Final[Mapping[str, Fate]] = MappingProxyType(
+MENU: Final[Mapping[str, RequestFault]] = MappingProxyType(
     {
-        "lose_request": Fate(done=False, answered=False),
-        "lose_reply": Fate(answered=False),
-        "late_reply": Fate(late_s=2.0),
-        "forgotten_reply": Fate(late_s=20.0),  # most who asked have given up by then
-        "slow_request": Fate(done_after_s=4.0),
-        "stuck_request": Fate(done_after_s=8.0),  # may be too old for its recvWindow when its turn comes
-        "lose_reply_done_late": Fate(answered=False, done_after_s=4.0),
-        "cut_before": Fate(done=False, cut=True),
-        "cut_after": Fate(cut=True),
-        "timeout_undone": Fate(done=False, error=TIMEOUT),
-        "timeout_done": Fate(error=TIMEOUT),
-        "timeout_done_late": Fate(error=TIMEOUT, done_after_s=4.0),
-        "unexpected_response": Fate(
+        "lose_request": RequestFault(done=False, answered=False),
+        "lose_reply": RequestFault(answered=False),
+        "late_reply": RequestFault(late_s=2.0),
+        "forgotten_reply": RequestFault(late_s=20.0),  # most who asked have given up by then
+        "slow_request": RequestFault(done_after_s=4.0),
+        "stuck_request": RequestFault(done_after_s=8.0),  # may be too old for its recvWindow when its turn comes
+        "lose_reply_done_late": RequestFault(answered=False, done_after_s=4.0),
+        "cut_before": RequestFault(done=False, cut=True),
+        "cut_after": RequestFault(cut=True),
+        "timeout_undone": RequestFault(done=False, error=TIMEOUT),
+        "timeout_done": RequestFault(error=TIMEOUT),
+        "timeout_done_late": RequestFault(error=TIMEOUT, done_after_s=4.0),
+        "unexpected_response": RequestFault(
             error=(
                 500,
                 -1006,
                 "An unexpected response was received from the message bus. Execution status unknown.",
             )
         ),
-        "busy": Fate(done=False, error=(503, -1008, "Server is currently overloaded with other requests.")),
-        "reject": Fate(done=False, error=(400, -2010, "This action is disabled on this account.")),
-        ANY_REJECT: Fate(done=False, error=REJECTS[0]),  # which of them is drawn
-        "lag": Fate(behind_s=3.0),
+        "busy": RequestFault(done=False, error=(503, -1008, "Server is currently overloaded with other requests.")),
+        "reject": RequestFault(done=False, error=(400, -2010, "This action is disabled on this account.")),
+        ANY_REJECT: RequestFault(done=False, error=REJECTS[0]),  # which of them is drawn
+        "lag": RequestFault(behind_s=3.0),
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Mishaps:
+class FrameFaults:
     """How likely each is to befall a frame that nobody asked for.
 
     It may come twice, be late (so that later ones overtake it) by up to `late_s`, be followed by a torn
@@ -123,8 +123,8 @@ class Faults:
 
     requests: Mapping[str, float] = field(default_factory=dict)
     methods: tuple[str, ...] = ("order.", "openOrders.")
-    market: Mishaps = Mishaps()
-    account: Mishaps = Mishaps()
+    market: FrameFaults = FrameFaults()
+    account: FrameFaults = FrameFaults()
     nibble: float = 0.0
 
     def __post_init__(self) -> None:
@@ -136,19 +136,19 @@ class Faults:
 NONE: Final = Faults()
 
 
-class Misfortune:
+class FaultInjector:
     """Draws fates by `faults`, which may be changed at any time. An empty menu draws nothing and disturbs no seed."""
 
     def __init__(self, faults: Faults, chance: Random) -> None:
         self.faults = faults
         self._chance = chance
-        self._arranged: deque[tuple[str, Fate]] = deque()
+        self._arranged: deque[tuple[str, RequestFault]] = deque()
 
-    def arrange(self, method: str, fate: Fate | str) -> None:
+    def arrange(self, method: str, fate: RequestFault | str) -> None:
         """The next request of `method` meets this fate (one of the menu's by name), whatever chance says."""
         self._arranged.append((method, MENU[fate] if isinstance(fate, str) else fate))
 
-    def of_request(self, method: str) -> Fate:
+    def of_request(self, method: str) -> RequestFault:
         for arranged in self._arranged:
             if arranged[0] == method:
                 self._arranged.remove(arranged)
@@ -159,7 +159,7 @@ class Misfortune:
                     return self._drawn(name)
         return NORMAL
 
-    def of_frame(self, text: str, mishaps: Mishaps) -> list[tuple[str, float]] | None:
+    def of_frame(self, text: str, mishaps: FrameFaults) -> list[tuple[str, float]] | None:
         """What is sent in place of a frame, each part with how late it is; None: the connection is cut."""
         if self._strikes(mishaps.cut):
             return None
@@ -177,7 +177,7 @@ class Misfortune:
         """How many of an order's remaining steps strangers take at this tick; most often none."""
         return self._chance.randint(1, steps) if self._strikes(self.faults.nibble) else 0
 
-    def _drawn(self, name: str) -> Fate:
+    def _drawn(self, name: str) -> RequestFault:
         fate, chance = MENU[name], self._chance
         if name == ANY_REJECT:
             return replace(fate, error=chance.choice(REJECTS))

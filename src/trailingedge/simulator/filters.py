@@ -4,11 +4,11 @@ from decimal import Decimal
 
 from trailingedge.model.market import Side
 from trailingedge.simulator.errors import filter_failure
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.orders import NewOrder, OrderType
 
 
-def check_filters(terms: Terms, wanted: NewOrder, price: Decimal, quantity: Decimal, average: Decimal) -> None:
+def check_filters(terms: ExchangeSpec, wanted: NewOrder, price: Decimal, quantity: Decimal, average: Decimal) -> None:
     """Raise the refusal of the first filter that the order fails.
 
     `price` is where the order would work (the average, for a MARKET order) and `average` what the percent
@@ -25,7 +25,7 @@ def check_filters(terms: Terms, wanted: NewOrder, price: Decimal, quantity: Deci
         raise filter_failure("NOTIONAL")
 
 
-def check_price(terms: Terms, side: Side, price: Decimal, average: Decimal) -> None:
+def check_price(terms: ExchangeSpec, side: Side, price: Decimal, average: Decimal) -> None:
     """The grid and range of prices, and their distance from the average."""
     if not terms.min_price <= price <= terms.max_price or price % terms.tick_size:
         raise filter_failure("PRICE_FILTER")
@@ -34,7 +34,7 @@ def check_price(terms: Terms, side: Side, price: Decimal, average: Decimal) -> N
         raise filter_failure("PERCENT_PRICE_BY_SIDE")
 
 
-def check_lot(terms: Terms, quantity: Decimal) -> None:
+def check_lot(terms: ExchangeSpec, quantity: Decimal) -> None:
     """The grid and range of quantities."""
     if not terms.min_quantity <= quantity <= terms.max_quantity or quantity % terms.step_size:
         raise filter_failure("LOT_SIZE")

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from trailingedge.simulator.errors import Refusal, unknown_key
+from trailingedge.simulator.errors import ExchangeError, unknown_key
 
 LEGAL: Final = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 
@@ -41,7 +41,7 @@ class KeyRing:
     def account_of(self, api_key: str) -> str:
         """The account the key opens. Raises the refusals of a malformed and of an unknown key."""
         if not LEGAL.fullmatch(api_key):
-            raise Refusal(-2014, "API-key format invalid.")
+            raise ExchangeError(-2014, "API-key format invalid.")
         if api_key not in self._keys:
             raise unknown_key()
         return self._keys[api_key][1]
@@ -52,4 +52,4 @@ class KeyRing:
         try:
             public_key.verify(b64decode(signature, validate=True), payload.encode())
         except (InvalidSignature, NotBase64, ValueError) as exc:
-            raise Refusal(-1022, "Signature for this request is not valid.") from exc
+            raise ExchangeError(-1022, "Signature for this request is not valid.") from exc

@@ -47,7 +47,7 @@ INTERVALS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class TradedBar:
     """What traded in one stretch of time. `buy_*`: the part whose aggressor bought.
 
     `heard`: the tape told this price; else it is the one before, carried on.
@@ -65,13 +65,13 @@ class Bar:
     buy_quote: Decimal = ZERO
     heard: bool = True
 
-    def then(self, later: "Bar") -> "Bar":
+    def then(self, later: "TradedBar") -> "TradedBar":
         """This bar and the one after it, as one that opens with this."""
         if not later.heard:
             return self
         if not self.heard:  # a flat start lends the interval its time and nothing else
             return replace(later, open_ms=self.open_ms)
-        return Bar(
+        return TradedBar(
             self.open_ms,
             self.open,
             max(self.high, later.high),
@@ -84,28 +84,28 @@ class Bar:
             self.buy_quote + later.buy_quote,
         )
 
-    def flat_at(self, open_ms: int) -> "Bar":
+    def flat_at(self, open_ms: int) -> "TradedBar":
         """The bar of a stretch without trades after this one."""
         return flat(open_ms, self.close)
 
 
-def flat(open_ms: int, price: Decimal) -> Bar:
-    return Bar(open_ms, price, price, price, price, heard=False)
+def flat(open_ms: int, price: Decimal) -> TradedBar:
+    return TradedBar(open_ms, price, price, price, price, heard=False)
 
 
-def bar_of_tick(tick: Tick) -> Bar:
+def bar_of_tick(tick: Tick) -> TradedBar:
     """One trade, or (without one) the price as it is told."""
     price, volume = tick.last_price, tick.traded
     if not volume:
-        return Bar(tick.time_ms, price, price, price, price)
+        return TradedBar(tick.time_ms, price, price, price, price)
     bought = volume if tick.aggressor is Side.BUY else ZERO
-    return Bar(tick.time_ms, price, price, price, price, volume, volume * price, 1, bought, bought * price)
+    return TradedBar(tick.time_ms, price, price, price, price, volume, volume * price, 1, bought, bought * price)
 
 
-def bar_of_kline(kline: Kline) -> Bar:
+def bar_of_kline(kline: Kline) -> TradedBar:
     """A kline of the tape's history; what it does not tell is put in the middle."""
     quote = kline.volume * (kline.open + kline.close) / 2
-    return Bar(
+    return TradedBar(
         kline.open_ms,
         kline.open,
         kline.high,
@@ -147,15 +147,15 @@ class Interval:
         return start_ms + self.length_ms
 
 
-class Store:
+class BarStore:
     """The bars of one length, oldest first, as far back as `span_ms`; without those of which nothing was heard."""
 
     def __init__(self, length_ms: int, span_ms: int) -> None:
         self.length_ms = length_ms
         self._span_ms = span_ms
-        self._bars: deque[Bar] = deque()
+        self._bars: deque[TradedBar] = deque()
 
-    def add(self, bar: Bar) -> None:
+    def add(self, bar: TradedBar) -> None:
         """Fold in a bar no older than the newest."""
         open_ms = bar.open_ms - bar.open_ms % self.length_ms
         if self._bars and self._bars[-1].open_ms == open_ms:
@@ -165,9 +165,9 @@ class Store:
         while self._bars[0].open_ms < open_ms - self._span_ms:
             self._bars.popleft()
 
-    def bars(self, from_ms: int) -> Sequence[Bar]:
+    def bars(self, from_ms: int) -> Sequence[TradedBar]:
         """Those that open at `from_ms` or later, after the one before them (which says what a flat start costs)."""
-        newest_first: list[Bar] = []
+        newest_first: list[TradedBar] = []
         for bar in reversed(self._bars):
             newest_first.append(bar)
             if bar.open_ms < from_ms:
@@ -179,13 +179,13 @@ class Store:
         return self._bars[0].open_ms if self._bars else None
 
 
-class Told:
+class KnownKlines:
     """The newest klines of one interval as they were told, oldest first; at most `most` of them."""
 
     def __init__(self, most: int) -> None:
-        self._bars: deque[Bar] = deque(maxlen=most)
+        self._bars: deque[TradedBar] = deque(maxlen=most)
 
-    def add(self, bar: Bar) -> None:
+    def add(self, bar: TradedBar) -> None:
         """Of a forming kline only the newest word counts; of one that another has followed, the last before that."""
         if self._bars and bar.open_ms < self._bars[-1].open_ms:
             return
@@ -193,7 +193,7 @@ class Told:
             self._bars.pop()
         self._bars.append(bar)
 
-    def rows(self, from_ms: int | None, until_ms: int | None, limit: int) -> list[Bar]:
+    def rows(self, from_ms: int | None, until_ms: int | None, limit: int) -> list[TradedBar]:
         """As `Klines.rows`."""
         within = [
             bar
@@ -207,10 +207,10 @@ class Klines:
     """All klines of the market up to its time."""
 
     def __init__(self, history: Iterable[Kline] = ()) -> None:
-        self._seconds = Store(SECOND_MS, 26 * HOUR_MS)
-        self._minutes = Store(MINUTE_MS, 8 * DAY_MS)
-        self._hours = Store(HOUR_MS, 400 * DAY_MS)
-        self._told: dict[Interval, Told] = {}
+        self._seconds = BarStore(SECOND_MS, 26 * HOUR_MS)
+        self._minutes = BarStore(MINUTE_MS, 8 * DAY_MS)
+        self._hours = BarStore(HOUR_MS, 400 * DAY_MS)
+        self._told: dict[Interval, KnownKlines] = {}
         self.time_ms = 0
         self._last_price: Decimal | None = None
         for kline in history:
@@ -230,7 +230,7 @@ class Klines:
 
     def expect(self, interval: Interval, most: int) -> None:
         """From now on the klines of `interval` are told; the newest `most` are kept."""
-        self._told[interval] = Told(most)
+        self._told[interval] = KnownKlines(most)
 
     def is_told(self, interval: Interval) -> bool:
         return interval in self._told
@@ -239,7 +239,7 @@ class Klines:
         """The newest kline of an `interval` that is expected, forming or closed."""
         self._told[interval].add(bar_of_kline(kline))
 
-    def rows(self, interval: Interval, from_ms: int | None, until_ms: int | None, limit: int) -> list[Bar]:
+    def rows(self, interval: Interval, from_ms: int | None, until_ms: int | None, limit: int) -> list[TradedBar]:
         """Klines that open within the times given, oldest first, gap-free; the newest may still be forming.
 
         With `from_ms` the oldest `limit` of them, else the newest.
@@ -259,11 +259,11 @@ class Klines:
             first_ms = interval.next_ms(first_ms)
         return list(islice(self._grouped(store, interval, first_ms, newest_ms), limit))
 
-    def row(self, interval: Interval, open_ms: int) -> Bar | None:
+    def row(self, interval: Interval, open_ms: int) -> TradedBar | None:
         """The kline that opens at `open_ms`: flat where nothing has traded, None before the first trade."""
         return next(self._grouped(self._store(interval), interval, open_ms, open_ms), None)
 
-    def _store(self, interval: Interval) -> Store:
+    def _store(self, interval: Interval) -> BarStore:
         """The coarsest that has a boundary wherever `interval` has one."""
         for store in (self._hours, self._minutes):
             if interval.length_ms % store.length_ms == 0 and interval.offset_ms % store.length_ms == 0:
@@ -271,7 +271,7 @@ class Klines:
         return self._seconds
 
     @staticmethod
-    def _grouped(store: Store, interval: Interval, first_ms: int, newest_ms: int) -> Iterator[Bar]:
+    def _grouped(store: BarStore, interval: Interval, first_ms: int, newest_ms: int) -> Iterator[TradedBar]:
         """One row an interval, from the one that opens at `first_ms` to that of `newest_ms`."""
         bars = deque(store.bars(first_ms))
         if not bars:
@@ -299,7 +299,7 @@ class KlineFeed:
         self._open_ms = interval.start_ms(klines.time_ms)
         self._told_ms = 0
 
-    def closed_by(self, time_ms: int) -> Iterator[Bar]:
+    def closed_by(self, time_ms: int) -> Iterator[TradedBar]:
         """The klines that have closed when the market reaches `time_ms`; to be asked before it does."""
         current_ms = self.interval.start_ms(time_ms)
         while self._open_ms < current_ms:
@@ -309,7 +309,7 @@ class KlineFeed:
             self._open_ms = self.interval.next_ms(self._open_ms)
             self._told_ms = time_ms
 
-    def forming(self) -> Bar | None:
+    def forming(self) -> TradedBar | None:
         """The forming kline, if it is time to tell it."""
         if self._klines.time_ms - self._told_ms < self._pace_ms:
             return None
@@ -317,7 +317,7 @@ class KlineFeed:
         return self._klines.row(self.interval, self._open_ms)
 
 
-def row_json(bar: Bar, interval: Interval) -> list[object]:
+def row_json(bar: TradedBar, interval: Interval) -> list[object]:
     """A kline as the `klines` request answers it."""
     return [
         bar.open_ms,
@@ -335,7 +335,7 @@ def row_json(bar: Bar, interval: Interval) -> list[object]:
     ]
 
 
-def event_json(bar: Bar, interval: Interval, symbol: str, event_ms: int, closed: bool) -> dict[str, object]:
+def event_json(bar: TradedBar, interval: Interval, symbol: str, event_ms: int, closed: bool) -> dict[str, object]:
     """A kline as the stream tells it."""
     return {
         "e": "kline",

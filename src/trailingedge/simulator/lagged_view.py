@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from trailingedge.model.market import Balance
-from trailingedge.simulator.orders import Order, Trade
+from trailingedge.simulator.orders import SimOrder, SimTrade
 from trailingedge.simulator.rate_limits import OrderCounts
 
 KEPT_MS: Final = 20_000
 
 
-class Records(Protocol):
+class AccountRecords(Protocol):
     """What queries read of an account."""
 
     @property
@@ -26,36 +26,36 @@ class Records(Protocol):
     def counts(self) -> OrderCounts: ...
 
     @property
-    def orders(self) -> Mapping[int, Order]: ...
+    def orders(self) -> Mapping[int, SimOrder]: ...
 
     @property
-    def trades(self) -> Sequence[Trade]: ...
+    def trades(self) -> Sequence[SimTrade]: ...
 
     def balances(self) -> list[Balance]: ...
 
-    def open_orders(self) -> list[Order]: ...
+    def open_orders(self) -> list[SimOrder]: ...
 
-    def newest_order_named(self, client_order_id: str) -> Order | None: ...
+    def newest_order_named(self, client_order_id: str) -> SimOrder | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class RecordVersion:
     """What may change of an account, as of one time by the wall."""
 
     unix_ms: int
     updated_ms: int
     balances: tuple[Balance, ...]
-    open: Mapping[int, Order]
+    open: Mapping[int, SimOrder]
     newest_order_id: int
     newest_trade_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class PastAccount:
+class LaggedAccount:
     """The records of `now` as they stood at `moment`."""
 
-    now: Records
-    moment: Moment
+    now: AccountRecords
+    moment: RecordVersion
 
     @property
     def uid(self) -> int:
@@ -70,37 +70,37 @@ class PastAccount:
         return self.now.counts
 
     @property
-    def orders(self) -> Mapping[int, Order]:
+    def orders(self) -> Mapping[int, SimOrder]:
         known = (order for order in self.now.orders.values() if order.order_id <= self.moment.newest_order_id)
         return {order.order_id: self.moment.open.get(order.order_id, order) for order in known}
 
     @property
-    def trades(self) -> Sequence[Trade]:
+    def trades(self) -> Sequence[SimTrade]:
         return [trade for trade in self.now.trades if trade.trade_id <= self.moment.newest_trade_id]
 
     def balances(self) -> list[Balance]:
         return list(self.moment.balances)
 
-    def open_orders(self) -> list[Order]:
+    def open_orders(self) -> list[SimOrder]:
         return list(self.moment.open.values())
 
-    def newest_order_named(self, client_order_id: str) -> Order | None:
+    def newest_order_named(self, client_order_id: str) -> SimOrder | None:
         named = [order for order in self.orders.values() if order.client_order_id == client_order_id]
         return next((order for order in named if not order.status.final), named[-1] if named else None)
 
 
-class Past:
+class LaggedView:
     """The latest moments of one account."""
 
     def __init__(self) -> None:
-        self._moments: deque[Moment] = deque()
+        self._moments: deque[RecordVersion] = deque()
 
-    def note(self, account: Records, unix_ms: int) -> None:
+    def note(self, account: AccountRecords, unix_ms: int) -> None:
         """The account has changed."""
         moments = self._moments
         orders, trades = account.orders, account.trades
         moments.append(
-            Moment(
+            RecordVersion(
                 unix_ms,
                 account.updated_ms,
                 tuple(account.balances()),
@@ -112,7 +112,7 @@ class Past:
         while len(moments) > 1 and moments[1].unix_ms < unix_ms - KEPT_MS:
             moments.popleft()
 
-    def at(self, unix_ms: int) -> Moment | None:
+    def at(self, unix_ms: int) -> RecordVersion | None:
         """The account as of then; None where it has not changed since, or nobody knows."""
         if not self._moments or self._moments[-1].unix_ms <= unix_ms:
             return None

@@ -67,7 +67,7 @@ class CancelOrder:
 
 
 @dataclass(slots=True, eq=False)
-class Order:
+class SimOrder:
     """One order of one account, from its acceptance to its end.
 
     `queue_ahead` is the volume of others before it at its price, None until the others' best has stood
@@ -105,7 +105,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
+class SimTrade:
     """One fill of one order, from that order's side."""
 
     trade_id: int

@@ -10,7 +10,7 @@ from trailingedge.simulator.feeds.ticks import Tick
 LATE_S: Final = 0.25  # a market that has fallen further behind does not sprint after its schedule
 
 
-class Pump:
+class Pacer:
     """Plays the rest of a tape at up to `speed` times the pace of the wall.
 
     A tick is due at start + (its time − first time) / speed. `play` says whether anybody was told of it;

@@ -8,7 +8,7 @@ from trailingedge.model.market import ZERO, Balance, BookTop, OrderStatus, Side
 from trailingedge.simulator.errors import INSUFFICIENT_BALANCE, WOULD_TAKE
 from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE, padded
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.orders import NewOrder, Order, OrderType, Trade
+from trailingedge.simulator.orders import NewOrder, OrderType, SimOrder, SimTrade
 
 Json = dict[str, object]
 
@@ -29,10 +29,10 @@ class MarketEvent:
     payload: Json
 
 
-Event = UserEvent | MarketEvent
+ExchangeEvent = UserEvent | MarketEvent
 
 
-def acknowledged(order: Order, symbol: str) -> Json:
+def acknowledged(order: SimOrder, symbol: str) -> Json:
     """A placement answered by ACK."""
     return {
         "symbol": symbol,
@@ -43,7 +43,7 @@ def acknowledged(order: Order, symbol: str) -> Json:
     }
 
 
-def resulting(order: Order, symbol: str) -> Json:
+def resulting(order: SimOrder, symbol: str) -> Json:
     """A placement answered by RESULT."""
     return (
         acknowledged(order, symbol)
@@ -53,7 +53,7 @@ def resulting(order: Order, symbol: str) -> Json:
     )
 
 
-def complete(order: Order, trades: Sequence[Trade], symbol: str) -> Json:
+def complete(order: SimOrder, trades: Sequence[SimTrade], symbol: str) -> Json:
     """A placement answered by FULL."""
     fills = [
         {
@@ -68,7 +68,7 @@ def complete(order: Order, trades: Sequence[Trade], symbol: str) -> Json:
     return resulting(order, symbol) | {"fills": fills}
 
 
-def cancelled(order: Order, cancel_id: str, symbol: str) -> Json:
+def cancelled(order: SimOrder, cancel_id: str, symbol: str) -> Json:
     """A cancel's answer. `executedQty` is what was filled before it."""
     return (
         {
@@ -85,7 +85,7 @@ def cancelled(order: Order, cancel_id: str, symbol: str) -> Json:
     )
 
 
-def queried(order: Order, symbol: str) -> Json:
+def queried(order: SimOrder, symbol: str) -> Json:
     """An order as a query shows it."""
     return (
         {
@@ -108,7 +108,7 @@ def queried(order: Order, symbol: str) -> Json:
     )
 
 
-def amounts(order: Order) -> Json:
+def amounts(order: SimOrder) -> Json:
     """What every answer but ACK says of an order."""
     wanted = order.wanted
     return {
@@ -124,7 +124,7 @@ def amounts(order: Order) -> Json:
     }
 
 
-def extras(order: Order) -> Json:
+def extras(order: SimOrder) -> Json:
     """The fields that only some orders have."""
     wanted, found = order.wanted, Json()
     if wanted.strategy_id is not None:
@@ -141,7 +141,7 @@ def extras(order: Order) -> Json:
     return found
 
 
-def trade_row(trade: Trade, symbol: str) -> Json:
+def trade_row(trade: SimTrade, symbol: str) -> Json:
     """A fill as `myTrades` lists it."""
     return {
         "symbol": symbol,
@@ -161,7 +161,7 @@ def trade_row(trade: Trade, symbol: str) -> Json:
 
 
 def execution_report(
-    order: Order, symbol: str, execution: str, execution_id: int, event_ms: int, *, cancel_id: str | None = None
+    order: SimOrder, symbol: str, execution: str, execution_id: int, event_ms: int, *, cancel_id: str | None = None
 ) -> Json:
     """An `executionReport` in which nothing was filled. A cancel's id takes the place of the order's own."""
     wanted = order.wanted
@@ -206,7 +206,7 @@ def execution_report(
     return report | report_extras(order)
 
 
-def report_extras(order: Order) -> Json:
+def report_extras(order: SimOrder) -> Json:
     """The fields that only some reports have."""
     wanted, found = order.wanted, Json()
     if wanted.strategy_id is not None:
@@ -223,7 +223,7 @@ def report_extras(order: Order) -> Json:
     return found
 
 
-def fill_report(order: Order, trade: Trade, symbol: str, execution_id: int, event_ms: int) -> Json:
+def fill_report(order: SimOrder, trade: SimTrade, symbol: str, execution_id: int, event_ms: int) -> Json:
     """An `executionReport` of one fill."""
     return execution_report(order, symbol, "TRADE", execution_id, event_ms) | {
         "l": padded(trade.quantity),
@@ -240,7 +240,7 @@ def fill_report(order: Order, trade: Trade, symbol: str, execution_id: int, even
 def rejection_report(wanted: NewOrder, client_order_id: str, symbol: str, text: str, event_ms: int) -> Json:
     """An `executionReport` of an order that never came to be: the refused half of a cancel-replace."""
     reasons = {WOULD_TAKE: "WOULD_MATCH_IMMEDIATELY", INSUFFICIENT_BALANCE: "INSUFFICIENT_BALANCES"}
-    order = Order(
+    order = SimOrder(
         order_id=-1,
         client_order_id=client_order_id,
         account="",
@@ -292,7 +292,7 @@ def trade_json(tick: Tick, symbol: str, number: int) -> Json:
     }
 
 
-def prevention(taker: Order, own: Order, prevented: Decimal, symbol: str) -> Json:
+def prevention(taker: SimOrder, own: SimOrder, prevented: Decimal, symbol: str) -> Json:
     """What a report of a prevented self-trade says beside the usual."""
     return {
         "A": padded(prevented),

@@ -7,8 +7,8 @@ counted per account. Both follow the wall, at whatever speed the market runs.
 from collections import deque
 from typing import Final
 
-from trailingedge.simulator.errors import Refusal
-from trailingedge.simulator.exchange_spec import Terms, limit_json
+from trailingedge.simulator.errors import ExchangeError
+from trailingedge.simulator.exchange_spec import ExchangeSpec, limit_json
 
 TEN_SECONDS_MS: Final = 10_000
 MINUTE_MS: Final = 60_000
@@ -48,18 +48,18 @@ class Window:
 class OrderCounts:
     """How many orders of one account went in and have not been filled at all."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: ExchangeSpec) -> None:
         self._short = Window(TEN_SECONDS_MS, terms.orders_per_10_s)
         self._day = Window(DAY_MS, terms.orders_per_day)
         self._refunds: deque[tuple[int, int]] = deque()  # due, amount; oldest first
 
-    def exceeded(self, now_ms: int) -> Refusal | None:
+    def exceeded(self, now_ms: int) -> ExchangeError | None:
         """The refusal of one more order, if it would be one too many."""
         self._settle(now_ms)
         for window, words in ((self._short, "10 SECOND"), (self._day, "1 DAY")):
             if window.full(now_ms):
                 text = f"Too many new orders; current limit is {window.limit} orders per {words}."
-                return Refusal(-1015, text, status=429)
+                return ExchangeError(-1015, text, status=429)
         return None
 
     def add(self, now_ms: int) -> None:
@@ -90,7 +90,7 @@ class OrderCounts:
 class Weights:
     """Request weight of the one address; who will not hear a 429 is banned, longer each time."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: ExchangeSpec) -> None:
         self._window = Window(MINUTE_MS, terms.weight_per_minute)
         self._refused = Window(MINUTE_MS, PATIENCE)
         self._ban_ms = FIRST_BAN_MS
@@ -110,7 +110,7 @@ class Weights:
             self._banned_until_ms = now_ms + self._ban_ms
             self._ban_ms = min(LONGEST_BAN_MS, 2 * self._ban_ms)
             raise self._banned(now_ms)
-        raise Refusal(
+        raise ExchangeError(
             -1003,
             f"Too much request weight used; current limit is {self._window.limit} request weight per 1 MINUTE. "
             "Please use WebSocket Streams for live updates to avoid polling the API.",
@@ -145,8 +145,8 @@ class Weights:
     def as_json(self, now_ms: int) -> dict[str, object]:
         return limit_json("REQUEST_WEIGHT", "MINUTE", 1, self._window.limit, self._window.count(now_ms))
 
-    def _banned(self, now_ms: int) -> Refusal:
-        return Refusal(
+    def _banned(self, now_ms: int) -> ExchangeError:
+        return ExchangeError(
             -1003,
             f"Way too much request weight used; IP banned until {self._banned_until_ms}. "
             "Please use WebSocket Streams for live updates to avoid bans.",

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final, TypeVar
 
 from trailingedge.simulator.errors import (
-    Refusal,
+    ExchangeError,
     empty,
     illegal_characters,
     invalid,
@@ -29,25 +29,25 @@ OLDEST_MS: Final = 1_483_228_800_000  # 2017; no time before is taken
 Choice = TypeVar("Choice", bound=Enum)
 
 
-class Number(str):
+class JsonNumber(str):
     """A JSON number, as the text it was."""
 
     __slots__ = ()
 
 
 def read_json(text: str) -> object:
-    """`text` as JSON, numbers as `Number`. Raises ValueError."""
-    return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=_no_constant)
+    """`text` as JSON, numbers as `JsonNumber`. Raises ValueError."""
+    return json.loads(text, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_no_constant)
 
 
 def plain_json(value: object) -> object:
     """`value` of `read_json` with its numbers as numbers, to be echoed."""
-    if isinstance(value, Number):
+    if isinstance(value, JsonNumber):
         return json.loads(value)
     return value
 
 
-class Parameters:
+class RequestParameters:
     """The parameters of one request. What has been asked for by name counts as read."""
 
     def __init__(self, sent: Mapping[str, object]) -> None:
@@ -123,7 +123,7 @@ class Parameters:
             raise illegal_characters(name, NAME)
         return value
 
-    def choice(self, name: str, kind: type[Choice], refusal: Refusal | None = None) -> Choice | None:
+    def choice(self, name: str, kind: type[Choice], refusal: ExchangeError | None = None) -> Choice | None:
         """One of an enumeration's values. `refusal` is what a wrong one is told, if it is not the usual."""
         value = self.text(name)
         if value is None:
@@ -133,7 +133,7 @@ class Parameters:
         except ValueError as exc:
             raise refusal or invalid(name) from exc
 
-    def needed_choice(self, name: str, kind: type[Choice], refusal: Refusal | None = None) -> Choice:
+    def needed_choice(self, name: str, kind: type[Choice], refusal: ExchangeError | None = None) -> Choice:
         value = self.choice(name, kind, refusal)
         if value is None:
             raise mandatory(name)

@@ -19,15 +19,15 @@ from websockets.http11 import Request, Response
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError, SessionLost
-from trailingedge.simulator.connections import API_PATH, LIFETIME_S, Client, Listener, NotServed, Switchboard
+from trailingedge.simulator.connections import API_PATH, LIFETIME_S, ConnectionHub, HubClient, Listener, NotServed
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.faults import Faults
-from trailingedge.simulator.feeds.ticks import Tape, Tick
-from trailingedge.simulator.pacing import Pump
+from trailingedge.simulator.feeds.ticks import Tick, TickSource
+from trailingedge.simulator.pacing import Pacer
 from trailingedge.simulator.transports import (
     Delay,
     MemorySocket,
-    QueuedLine,
+    OutgoingQueue,
     read_from_memory,
     write_to_memory,
     write_to_websocket,
@@ -51,7 +51,7 @@ class LoopbackExchange:
     def __init__(
         self,
         exchange: Exchange,
-        tape: Tape,
+        tape: TickSource,
         clock: Clock,
         *,
         speed: float = 1.0,
@@ -73,13 +73,13 @@ class LoopbackExchange:
         self._ticks = iter(tape)
         self._wanted = asyncio.Event()
         self._lifetime_s = lifetime_s
-        self.switchboard = Switchboard(
+        self.switchboard = ConnectionHub(
             exchange, faults, self._chance, events_first, awaited=self._wanted.set, later=self._later
         )
-        self._pump = Pump(clock, speed, self.switchboard.play, self.settle)
+        self._pump = Pacer(clock, speed, self.switchboard.play, self.settle)
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
-        self._websockets: dict[QueuedLine, bool] = {}  # whether they listen to streams
+        self._websockets: dict[OutgoingQueue, bool] = {}  # whether they listen to streams
         self._server: Server | None = None
 
     @property
@@ -121,7 +121,7 @@ class LoopbackExchange:
     async def connect(self, url: str) -> MemorySocket:
         """A line in memory to that address. Raises SessionLost where nothing is served."""
         socket = MemorySocket(self._clock)
-        line = QueuedLine(self._clock)
+        line = OutgoingQueue(self._clock)
         try:
             self.switchboard.admit(url)
             client = self._connected(url, line)
@@ -181,7 +181,7 @@ class LoopbackExchange:
 
     async def _serve(self, websocket: ServerConnection) -> None:
         """One websocket, from its opening to its end."""
-        line = QueuedLine(self._clock)
+        line = OutgoingQueue(self._clock)
         address = websocket.request.path if websocket.request else ""
         try:
             client = self._connected(address, line)
@@ -200,7 +200,7 @@ class LoopbackExchange:
             del self._websockets[line]
             writer.cancel()
 
-    def _connected(self, address: str, line: QueuedLine) -> Client:
+    def _connected(self, address: str, line: OutgoingQueue) -> HubClient:
         client = self.switchboard.connect(address, line)
         self._later(self._lifetime_s, lambda: self.switchboard.expire(client))
         return client

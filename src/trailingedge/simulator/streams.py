@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from trailingedge.simulator.api.session import Answer, Close, frame
+from trailingedge.simulator.api.session import ApiResponse, CloseConnection, frame
 from trailingedge.simulator.klines import INTERVALS, Interval
 from trailingedge.simulator.payloads import Json, MarketEvent
 
@@ -43,16 +43,16 @@ class StreamSession:
             named = address.path.removeprefix("/ws").strip("/")
         self._subscribe(name for name in named.split("/") if name)
 
-    def hear(self, text: str, now_ms: int) -> Answer:
+    def hear(self, text: str, now_ms: int) -> ApiResponse:
         """Answer a control message; too many of them cut the line. `now_ms` is the wall."""
         if len(self._heard_ms) == MESSAGES_PER_SECOND and now_ms - self._heard_ms[0] < 1000:
-            return Answer(close=Close(1008, "Too many requests"))
+            return ApiResponse(close=CloseConnection(1008, "Too many requests"))
         self._heard_ms.append(now_ms)
         try:
             raw = json.loads(text)
         except (ValueError, RecursionError) as exc:
-            return Answer((frame({"code": 3, "msg": f"Invalid JSON: {exc}"}),))
-        return Answer((frame(self._control(raw)),))
+            return ApiResponse((frame({"code": 3, "msg": f"Invalid JSON: {exc}"}),))
+        return ApiResponse((frame(self._control(raw)),))
 
     def tell(self, event: MarketEvent) -> str | None:
         """The frame by which this connection hears of `event`, if it listens to that stream."""

@@ -13,16 +13,16 @@ from websockets.exceptions import ConnectionClosed
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import SessionLost
-from trailingedge.simulator.api.session import Close
+from trailingedge.simulator.api.session import CloseConnection
 
 MOST_UNSENT: Final = 50_000  # frames; who reads so slowly is cut off
 LARGEST_FRAME: Final = 16 * 1024 * 1024
 ABRUPT: Final = 1006  # not a code that is sent: the connection just ends
 
-Item = str | Close | asyncio.Future[None]
+Item = str | CloseConnection | asyncio.Future[None]
 
 
-class QueuedLine:
+class OutgoingQueue:
     """What is to be sent to one client, in order."""
 
     def __init__(self, clock: Clock) -> None:
@@ -36,7 +36,7 @@ class QueuedLine:
             self.close(1008, "too slow")
 
     def close(self, code: int, reason: str) -> None:
-        self._put(Close(code, reason))
+        self._put(CloseConnection(code, reason))
 
     def mark(self) -> asyncio.Future[None]:
         """A future that is done once the client has answered for everything sent before."""
@@ -52,7 +52,7 @@ class QueuedLine:
         self._items.put_nowait((self._clock.now_s(), item))
 
 
-async def write_to_websocket(line: QueuedLine, websocket: ServerConnection, delay: "Delay") -> None:
+async def write_to_websocket(line: OutgoingQueue, websocket: ServerConnection, delay: "Delay") -> None:
     """Deliver what `line` queues, until either side closes."""
     try:
         while True:
@@ -157,7 +157,7 @@ class Delay:
             await self._clock.sleep(wait_s)
 
 
-async def write_to_memory(line: QueuedLine, socket: MemorySocket, delay: Delay) -> None:
+async def write_to_memory(line: OutgoingQueue, socket: MemorySocket, delay: Delay) -> None:
     """Deliver what `line` queues, until it closes."""
     while True:
         queued_s, item = await line.take()

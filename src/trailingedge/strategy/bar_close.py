@@ -7,31 +7,33 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Kline, Regime
 from trailingedge.strategy.hard_stop import breached, stop_distance
-from trailingedge.strategy.inputs import ClosedKline, Params
+from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.reentry_gate import opens
-from trailingedge.strategy.signals import BrokeOut, Event, ExitEnding, GateOpened, GateShut
-from trailingedge.strategy.state import Gate, Memory, ShutBy
+from trailingedge.strategy.signals import BrokeOut, ExitEnding, GateOpened, GateShut, StrategySignal
+from trailingedge.strategy.state import ReentryGate, ShutBy, StrategyState
 
-Heard = tuple[Memory, tuple[Event, ...]]
+BarCloseResult = tuple[StrategyState, tuple[StrategySignal, ...]]
 
 
-def fold(memory: Memory, closes: Iterable[ClosedKline], params: Params) -> Heard:
+def fold(memory: StrategyState, closes: Iterable[ClosedKline], params: StrategyParams) -> BarCloseResult:
     """`memory` after closed klines that nobody watched, oldest first: high and gate move, nothing is armed.
 
     The high comes out within the widest spread of what beat by beat would have seen: a kline knows
     trades, not the book.
     """
-    events: tuple[Event, ...] = ()
+    events: tuple[StrategySignal, ...] = ()
     for closed in closes:
         memory, news = hear_close(memory, closed, params, unwatched=True)
         events += news
     return memory, events
 
 
-def hear_close(memory: Memory, closed: ClosedKline, params: Params, *, unwatched: bool = False) -> Heard:
+def hear_close(
+    memory: StrategyState, closed: ClosedKline, params: StrategyParams, *, unwatched: bool = False
+) -> BarCloseResult:
     """`memory` after one closed kline. One that is not newer than the last is ignored."""
     kline, channel = closed.kline, closed.channel
     if kline.close_ms <= memory.last_close_ms:
@@ -44,7 +46,7 @@ def hear_close(memory: Memory, closed: ClosedKline, params: Params, *, unwatched
     return memory, moved + left
 
 
-def raise_high_by(memory: Memory, kline: Kline) -> Memory:
+def raise_high_by(memory: StrategyState, kline: Kline) -> StrategyState:
     """The high is no less than the best unit value that traded within the kline.
 
     A kline that began before the anchor proves nothing.
@@ -56,13 +58,13 @@ def raise_high_by(memory: Memory, kline: Kline) -> Memory:
 
 
 def _move_gate(
-    memory: Memory,
+    memory: StrategyState,
     close: float,
     close_ms: int,
     channel: Channel | None,
-    params: Params,
+    params: StrategyParams,
     last: tuple[float, int] | None = None,
-) -> Heard:
+) -> BarCloseResult:
     if memory.regime is not Regime.QUOTE:
         return memory, ()
     gate = memory.gate
@@ -78,35 +80,40 @@ def _move_gate(
     return opened, (GateOpened(gate.shut_by, close, channel.mid),)
 
 
-def _judge_stop(memory: Memory, close: float, close_ms: int, channel: Channel | None, params: Params) -> Heard:
+def _judge_stop(
+    memory: StrategyState, close: float, close_ms: int, channel: Channel | None, params: StrategyParams
+) -> BarCloseResult:
     """The QUOTE stop: shut the gate, and withdraw a take-profit buy."""
     buying = memory.exit
-    if buying is not None and (buying.kind is not Kind.TAKE_PROFIT or buying.ending is not None):
+    if buying is not None and (buying.kind is not ExitKind.TAKE_PROFIT or buying.ending is not None):
         return memory, ()
     if memory.funded is False or close_ms <= memory.anchor_ms:
         return memory, ()
     if not breached(1 / close, memory.anchor, stop_distance(channel, params)):
         return memory, ()
     mid = channel.mid if channel is not None else None
-    shut = replace(memory, gate=Gate(ShutBy.STOP, close, close_ms))
+    shut = replace(memory, gate=ReentryGate(ShutBy.STOP, close, close_ms))
     if buying is None:
         return shut, (GateShut(ShutBy.STOP, close, mid),)
-    ending = ExitEnding(buying.kind, buying.side, buying.number, Cause.STOPPED)
-    return replace(shut, exit=replace(buying, ending=Cause.STOPPED)), (GateShut(ShutBy.STOP, close, mid), ending)
+    ending = ExitEnding(buying.kind, buying.side, buying.number, ExitEndReason.STOPPED)
+    return replace(shut, exit=replace(buying, ending=ExitEndReason.STOPPED)), (
+        GateShut(ShutBy.STOP, close, mid),
+        ending,
+    )
 
 
-def note_close(memory: Memory, close: float, close_ms: int, channel: Channel | None) -> Heard:
+def note_close(memory: StrategyState, close: float, close_ms: int, channel: Channel | None) -> BarCloseResult:
     """What any close leaves, whatever else it moves: the next one is compared with it, and a breakout is news once."""
     memory, left = _note_breakout(memory, close, channel)
     return replace(memory, last_close=close, last_close_ms=close_ms), left
 
 
 def is_quiet(
-    memory: Memory,
+    memory: StrategyState,
     close: float,
     close_ms: int,
     channel: Channel | None,
-    params: Params,
+    params: StrategyParams,
     before: tuple[float, int] | None = None,
 ) -> bool:
     """Whether a close would leave nothing but its note: `hear_close` moves neither gate nor exit.
@@ -116,7 +123,7 @@ def is_quiet(
     return not _move_gate(memory, close, close_ms, channel, params, before)[1]
 
 
-def _note_breakout(memory: Memory, close: float, channel: Channel | None) -> Heard:
+def _note_breakout(memory: StrategyState, close: float, channel: Channel | None) -> BarCloseResult:
     """Only the first close beyond an edge is news."""
     direction = channel.breakout(close) if channel is not None else None
     if direction is memory.broken_out:

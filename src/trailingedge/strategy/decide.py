@@ -10,15 +10,15 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.model.intent import Want
+from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import Regime
 from trailingedge.strategy import rules
-from trailingedge.strategy.evaluation import Beat, raise_high, see_regime, take_stock
+from trailingedge.strategy.evaluation import Evaluation, raise_high, see_regime, take_stock
 from trailingedge.strategy.exit_completion import conclude
-from trailingedge.strategy.inputs import Holdings, Inputs, Params
+from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
 from trailingedge.strategy.regime import price_at
-from trailingedge.strategy.signals import Event
-from trailingedge.strategy.state import Gate, Memory, Phase
+from trailingedge.strategy.signals import StrategySignal
+from trailingedge.strategy.state import Phase, ReentryGate, StrategyState
 from trailingedge.strategy.trailing_stop import Trail
 
 
@@ -45,7 +45,7 @@ class Decision:
     """
 
     acted: Rule | None
-    memory: Memory
+    memory: StrategyState
     hold: bool
     halted: bool
     u: float | None
@@ -65,7 +65,7 @@ class Decision:
         return self.memory.regime
 
     @property
-    def gate(self) -> Gate | None:
+    def gate(self) -> ReentryGate | None:
         return self.memory.gate
 
     @property
@@ -122,7 +122,7 @@ class Decision:
 
 
 # First match acts.
-TABLE: Final[tuple[tuple[Rule, Callable[[Beat], bool]], ...]] = (
+TABLE: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
     (Rule.HALT, rules.halt),
     (Rule.WITHDRAW, rules.withdraw),
     (Rule.BASE_STOP, rules.base_stop),
@@ -136,18 +136,18 @@ TABLE: Final[tuple[tuple[Rule, Callable[[Beat], bool]], ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StrategyStep:
     """What one beat comes to: what to remember, to want, to explain and to tell."""
 
-    memory: Memory
-    want: Want | None
+    memory: StrategyState
+    want: OrderIntent | None
     decision: Decision
-    events: tuple[Event, ...]
+    events: tuple[StrategySignal, ...]
 
 
-def decide(inputs: Inputs, memory: Memory, params: Params) -> Step:
+def decide(inputs: Inputs, memory: StrategyState, params: StrategyParams) -> StrategyStep:
     """The next step. Pure: the same arguments give the same answer."""
-    beat = Beat(inputs, memory, params)
+    beat = Evaluation(inputs, memory, params)
     conclude(beat)
     take_stock(beat)
     see_regime(beat)
@@ -156,10 +156,10 @@ def decide(inputs: Inputs, memory: Memory, params: Params) -> Step:
     if not beat.closes_heard:
         rules.judge_closes(beat)  # a close comes only once, whatever was more urgent
     raise_high(beat)  # a gate that opened has set a new anchor
-    return Step(beat.memory, beat.want(), explain(beat, acted), tuple(beat.events))
+    return StrategyStep(beat.memory, beat.want(), explain(beat, acted), tuple(beat.events))
 
 
-def explain(beat: Beat, acted: Rule | None) -> Decision:
+def explain(beat: Evaluation, acted: Rule | None) -> Decision:
     """Every number behind this beat."""
     memory, inputs = beat.memory, beat.inputs
     since = memory.stop_breach_since_ms

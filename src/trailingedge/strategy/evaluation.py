@@ -3,17 +3,25 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from trailingedge.model.intent import Cause, ExitProgress, Kind, Want
+from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.strategy.hard_stop import stop_distance
-from trailingedge.strategy.inputs import Holdings, Inputs, Params
+from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
 from trailingedge.strategy.regime import tradable, unit_value, worth_more
-from trailingedge.strategy.signals import CommandRefused, Event, ExitEnding, Funded, Origin, RegimeSet, Unfunded
-from trailingedge.strategy.state import Exit, Memory
+from trailingedge.strategy.signals import (
+    CommandRefused,
+    ExitEnding,
+    Funded,
+    Origin,
+    RegimeSet,
+    StrategySignal,
+    Unfunded,
+)
+from trailingedge.strategy.state import ActiveExit, StrategyState
 from trailingedge.strategy.trailing_stop import Trail, min_gain, trail
 
 
-class Beat:
+class Evaluation:
     """Lives for one call of `decide`; the rules work on it in turn."""
 
     __slots__ = (
@@ -30,17 +38,17 @@ class Beat:
         "u",
     )
 
-    def __init__(self, inputs: Inputs, memory: Memory, params: Params) -> None:
+    def __init__(self, inputs: Inputs, memory: StrategyState, params: StrategyParams) -> None:
         self.inputs = inputs
         self.memory = memory
         self.params = params
         self.bid = 0.0 if inputs.top is None else float(inputs.top.bid)
         self.ask = 0.0 if inputs.top is None else float(inputs.top.ask)
         self.stop_distance = stop_distance(inputs.channel, params)
-        self.events: list[Event] = []
+        self.events: list[StrategySignal] = []
         self.closes_heard = False
         self._trail: Trail | None = None
-        self._trail_of: Memory | None = None
+        self._trail_of: StrategyState | None = None
         self.u = self._unit_value_in(memory.regime)  # None without a regime or a trusted book
 
     def price_in(self, regime: Regime) -> float:
@@ -52,7 +60,7 @@ class Beat:
         """The balances as last settled."""
         return self.inputs.holdings if self.inputs.holdings is not None else self.memory.holdings
 
-    def progress_of(self, exit_: Exit) -> ExitProgress | None:
+    def progress_of(self, exit_: ActiveExit) -> ExitProgress | None:
         """What the chaser says of this exit, if it knows it."""
         progress = self.inputs.progress
         return progress if progress is not None and progress.number == exit_.number else None
@@ -63,15 +71,15 @@ class Beat:
         self.memory = self.memory.anchored(regime, price, self.inputs.market_ms)
         self.u = self._unit_value_in(regime)
 
-    def start(self, kind: Kind, side: Side) -> Exit:
+    def start(self, kind: ExitKind, side: Side) -> ActiveExit:
         """Latch a new exit. Its number is the time, and never one that was used before."""
         number = max(self.inputs.server_ms, self.memory.last_number + 1)
         top = self.inputs.top
-        started = Exit(kind, side, number, self.inputs.market_ms, None if top is None else top.mid)
+        started = ActiveExit(kind, side, number, self.inputs.market_ms, None if top is None else top.mid)
         self.memory = replace(self.memory, exit=started, last_number=number, stop_breach_since_ms=None)
         return started
 
-    def end(self, exit_: Exit, cause: Cause) -> None:
+    def end(self, exit_: ActiveExit, cause: ExitEndReason) -> None:
         """Begin to withdraw the exit in progress."""
         self.events.append(ExitEnding(exit_.kind, exit_.side, exit_.number, cause))
         self.memory = replace(self.memory, exit=replace(exit_, ending=cause), stop_breach_since_ms=None)
@@ -108,7 +116,7 @@ class Beat:
             gain_scale_frac=params.gain_scale_frac(memory.regime),
         )
 
-    def want(self) -> Want | None:
+    def want(self) -> OrderIntent | None:
         """What the chaser is to do: nothing, or sell all of the side held, for as long as the exit is latched."""
         exit_, holdings = self.memory.exit, self.holdings
         if exit_ is None or exit_.ending is not None or holdings is None:
@@ -117,10 +125,10 @@ class Beat:
         if self.inputs.holdings is None:
             # The balances lag behind the fills: what was filled since they were settled is gone already.
             funds = max(ZERO, funds - (self.sold(exit_) - exit_.accounted))
-        pricing = self.params.hard_stop_pricing if exit_.kind is Kind.FLUSH else self.params.exit_pricing
-        return Want(exit_.side, funds, pricing, exit_.kind, exit_.number)
+        pricing = self.params.hard_stop_pricing if exit_.kind is ExitKind.FLUSH else self.params.exit_pricing
+        return OrderIntent(exit_.side, funds, pricing, exit_.kind, exit_.number)
 
-    def sold(self, exit_: Exit) -> Decimal:
+    def sold(self, exit_: ActiveExit) -> Decimal:
         """How much of the asset sold the exit has filled away so far."""
         progress = self.progress_of(exit_)
         if progress is None:
@@ -128,7 +136,7 @@ class Beat:
         return progress.filled_base if exit_.side is Side.SELL else progress.filled_quote
 
 
-def take_stock(beat: Beat) -> None:
+def take_stock(beat: Evaluation) -> None:
     """Remember the balances while they are settled, and whether anybody is watching the market."""
     memory, inputs = beat.memory, beat.inputs
     if inputs.top is None:
@@ -141,7 +149,7 @@ def take_stock(beat: Beat) -> None:
     beat.memory = memory
 
 
-def see_regime(beat: Beat) -> None:
+def see_regime(beat: Evaluation) -> None:
     """The side held is sticky: only another hand can change it here, and only by leaving nothing to trade."""
     memory, top, holdings = beat.memory, beat.inputs.top, beat.inputs.holdings
     if memory.exit is not None or top is None or holdings is None:
@@ -166,7 +174,7 @@ def see_regime(beat: Beat) -> None:
         beat.memory = replace(beat.memory, funded=True)
 
 
-def _come_from_outside(beat: Beat, regime: Regime) -> None:
+def _come_from_outside(beat: Evaluation, regime: Regime) -> None:
     """Anchor where the other hand traded, or where the market is."""
     inputs, setting = beat.inputs, beat.params.anchor_price
     if beat.memory.regime is None and setting is not None:
@@ -177,7 +185,7 @@ def _come_from_outside(beat: Beat, regime: Regime) -> None:
         beat.anchor(regime, beat.price_in(regime), Origin.MARKET)
 
 
-def raise_high(beat: Beat) -> None:
+def raise_high(beat: Evaluation) -> None:
     """The high is the best unit value since the anchor; unfunded, there is nothing to measure."""
     memory, u = beat.memory, beat.u
     if u is not None and u > memory.high and memory.funded:

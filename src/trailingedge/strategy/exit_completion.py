@@ -7,15 +7,15 @@ is worth more; one that never filled leaves everything as it was.
 from dataclasses import replace
 from decimal import Decimal
 
-from trailingedge.model.intent import Cause, ExitProgress, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress
 from trailingedge.model.market import ZERO, Regime, Side
-from trailingedge.strategy.evaluation import Beat
+from trailingedge.strategy.evaluation import Evaluation
 from trailingedge.strategy.regime import worth_more
 from trailingedge.strategy.signals import ExitEnded, GateShut, Origin
-from trailingedge.strategy.state import Exit, Gate, ShutBy
+from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy
 
 
-def conclude(beat: Beat) -> None:
+def conclude(beat: Evaluation) -> None:
     """Close the books of an exit that is over."""
     exit_ = beat.memory.exit
     if exit_ is None:
@@ -31,22 +31,22 @@ def conclude(beat: Beat) -> None:
         _end_unfinished(beat, exit_, progress, exit_.ending)
 
 
-def _complete(beat: Beat, exit_: Exit, progress: ExitProgress, cause: Cause) -> None:
+def _complete(beat: Evaluation, exit_: ActiveExit, progress: ExitProgress, cause: ExitEndReason) -> None:
     average = progress.filled_quote / progress.filled_base
     price, market_ms = float(average), beat.inputs.market_ms
     beat.memory = replace(beat.memory, exit=None)
     regime = Regime.QUOTE if exit_.side is Side.SELL else Regime.BASE
     _tell(beat, exit_, progress, cause, regime)
     beat.anchor(regime, price, Origin.EXIT)
-    if exit_.kind is Kind.FLUSH:
+    if exit_.kind is ExitKind.FLUSH:
         channel = beat.inputs.channel
-        beat.memory = replace(beat.memory, gate=Gate(ShutBy.FLUSH, price, market_ms))
+        beat.memory = replace(beat.memory, gate=ReentryGate(ShutBy.FLUSH, price, market_ms))
         beat.events.append(GateShut(ShutBy.FLUSH, price, None if channel is None else channel.mid))
 
 
-def _end_unfinished(beat: Beat, exit_: Exit, progress: ExitProgress | None, cause: Cause) -> None:
+def _end_unfinished(beat: Evaluation, exit_: ActiveExit, progress: ExitProgress | None, cause: ExitEndReason) -> None:
     filled = progress is not None and progress.filled_base > ZERO
-    if not filled and cause is not Cause.WITHDRAWN:
+    if not filled and cause is not ExitEndReason.WITHDRAWN:
         _leave(beat, exit_, cause)
         return
     top, holdings, held = beat.inputs.top, beat.inputs.holdings, beat.memory.regime
@@ -55,13 +55,13 @@ def _end_unfinished(beat: Beat, exit_: Exit, progress: ExitProgress | None, caus
     regime = worth_more(holdings, top, beat.params) or held
     beat.memory = replace(beat.memory, exit=None)
     _tell(beat, exit_, progress, cause, regime, holdings.of(regime.other) if filled else None)
-    if cause is Cause.WITHDRAWN:
+    if cause is ExitEndReason.WITHDRAWN:
         beat.anchor(regime, beat.price_in(regime), Origin.MARKET)
     elif regime is not held and progress is not None:
         beat.anchor(regime, float(progress.filled_quote / progress.filled_base), Origin.EXIT)
 
 
-def _leave(beat: Beat, exit_: Exit, cause: Cause) -> None:
+def _leave(beat: Evaluation, exit_: ActiveExit, cause: ExitEndReason) -> None:
     """Nothing was filled: side, anchor and high are what they were."""
     beat.memory = replace(beat.memory, exit=None)
     if beat.memory.regime is not None:
@@ -69,10 +69,10 @@ def _leave(beat: Beat, exit_: Exit, cause: Cause) -> None:
 
 
 def _tell(
-    beat: Beat,
-    exit_: Exit,
+    beat: Evaluation,
+    exit_: ActiveExit,
     progress: ExitProgress | None,
-    cause: Cause,
+    cause: ExitEndReason,
     regime: Regime,
     idle: Decimal | None = None,
 ) -> None:

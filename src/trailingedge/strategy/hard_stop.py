@@ -1,10 +1,10 @@
 """The loss we accept, as a fraction of the anchor."""
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.strategy.inputs import Params
+from trailingedge.strategy.inputs import StrategyParams
 
 
-def stop_distance(channel: Channel | None, params: Params) -> float:
+def stop_distance(channel: Channel | None, params: StrategyParams) -> float:
     """How far below the anchor the stop lies: wider in a wide market, within a floor and a cap.
 
     A channel that is not full has no say.

@@ -5,11 +5,12 @@ from decimal import Decimal
 from enum import Enum
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.model.intent import ExitProgress, Pricing
+from trailingedge.model.intent import ExitProgress
 from trailingedge.model.market import BookTop, Kline, Regime
+from trailingedge.model.pricing import Pricing
 
 
-class Command(Enum):
+class StrategyCommand(Enum):
     """What the operator may ask of the strategy."""
 
     FLIP = "x"
@@ -17,7 +18,7 @@ class Command(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Params:
+class StrategyParams:
     """The numbers the strategy works with. Fractions are of 1; `fee` is the maker's, of each fill.
 
     `anchor_price` (quote per base) replaces the market's price when there is no record to start from.
@@ -92,7 +93,7 @@ class Inputs:
     holdings: Holdings | None
     channel: Channel | None
     closes: tuple[ClosedKline, ...] = ()
-    command: Command | None = None
+    command: StrategyCommand | None = None
     hold: bool = False
     halted: bool = False
     progress: ExitProgress | None = None

@@ -5,10 +5,10 @@ on a rise: its gate opens when one crosses mid downwards.
 """
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.strategy.state import Gate, ShutBy
+from trailingedge.strategy.state import ReentryGate, ShutBy
 
 
-def opens(gate: Gate, close: float, before: float, channel: Channel | None) -> bool:
+def opens(gate: ReentryGate, close: float, before: float, channel: Channel | None) -> bool:
     """Whether a close crosses the mid of the channel in force; `before` is the close before it.
 
     Both are compared with the same mid. A channel that is not full opens nothing.

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from trailingedge.model.market import ZERO, BookTop, Regime, floor_to_step
-from trailingedge.strategy.inputs import Holdings, Params
+from trailingedge.strategy.inputs import Holdings, StrategyParams
 
 
 def unit_value(regime: Regime, price: float) -> float:
@@ -16,14 +16,14 @@ def price_at(regime: Regime, value: float) -> float:
     return value if regime is Regime.BASE else 1 / value
 
 
-def tradable(regime: Regime, holdings: Holdings, top: BookTop, params: Params) -> bool:
+def tradable(regime: Regime, holdings: Holdings, top: BookTop, params: StrategyParams) -> bool:
     """Whether what is held in `regime` is enough for one order that leaves it."""
     if regime is Regime.BASE:
         return _enough(holdings.base, top.bid, params)
     return _enough(holdings.quote / top.ask, top.ask, params)
 
 
-def worth_more(holdings: Holdings, top: BookTop, params: Params) -> Regime | None:
+def worth_more(holdings: Holdings, top: BookTop, params: StrategyParams) -> Regime | None:
     """The tradable side worth more in quote, BASE where both are worth the same; None if neither is tradable."""
     base = tradable(Regime.BASE, holdings, top, params)
     quote = tradable(Regime.QUOTE, holdings, top, params)
@@ -34,6 +34,6 @@ def worth_more(holdings: Holdings, top: BookTop, params: Params) -> Regime | Non
     return Regime.QUOTE if quote else None
 
 
-def _enough(quantity: Decimal, price: Decimal, params: Params) -> bool:
+def _enough(quantity: Decimal, price: Decimal, params: StrategyParams) -> bool:
     clipped = floor_to_step(quantity, params.step_size)
     return clipped > ZERO and clipped >= params.min_quantity and clipped * price >= params.min_notional

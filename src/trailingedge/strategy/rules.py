@@ -6,32 +6,32 @@ A row that does not act may still take note of something: a breach begun, a comm
 from dataclasses import replace
 
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.bar_close import hear_close
-from trailingedge.strategy.evaluation import Beat
+from trailingedge.strategy.evaluation import Evaluation
 from trailingedge.strategy.hard_stop import breached, confirmed
-from trailingedge.strategy.inputs import Command
+from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.signals import ExitArmed, ExitRelabelled, FlushArmed, GateOpened, GateShut, Squeezed
-from trailingedge.strategy.state import Exit, Memory
+from trailingedge.strategy.state import ActiveExit, StrategyState
 
 
-def halt(beat: Beat) -> bool:
+def halt(beat: Evaluation) -> bool:
     """We were wrong somewhere: nothing is armed, and what is on the book comes back."""
     if not beat.inputs.halted:
         return False
     exit_ = beat.memory.exit
     if exit_ is not None and exit_.ending is None:
-        beat.end(exit_, Cause.HALTED)
+        beat.end(exit_, ExitEndReason.HALTED)
     beat.refuse("trading is halted")
     _forget_breach(beat)
     return True
 
 
-def withdraw(beat: Beat) -> bool:
+def withdraw(beat: Evaluation) -> bool:
     """'c': call an exit or a flush back."""
-    if beat.inputs.command is not Command.WITHDRAW:
+    if beat.inputs.command is not StrategyCommand.WITHDRAW:
         return False
     exit_ = beat.memory.exit
     if exit_ is None:
@@ -40,11 +40,11 @@ def withdraw(beat: Beat) -> bool:
     if exit_.ending is not None:
         beat.refuse(f"the exit is ending already: {exit_.ending.value}")
         return False
-    beat.end(exit_, Cause.WITHDRAWN)
+    beat.end(exit_, ExitEndReason.WITHDRAWN)
     return True
 
 
-def base_stop(beat: Beat) -> bool:
+def base_stop(beat: Evaluation) -> bool:
     """The hard stop in BASE, held or not: a breach that lasts becomes a flush, also of an exit in progress."""
     memory, inputs, u = beat.memory, beat.inputs, beat.u
     if u is None or not _stop_watches(memory):
@@ -63,19 +63,19 @@ def base_stop(beat: Beat) -> bool:
     return True
 
 
-def _stop_watches(memory: Memory) -> bool:
+def _stop_watches(memory: StrategyState) -> bool:
     """A flush needs no second one, and what is being withdrawn is to end first."""
     if memory.regime is not Regime.BASE or not memory.funded:
         return False
-    return memory.exit is None or (memory.exit.ending is None and memory.exit.kind is not Kind.FLUSH)
+    return memory.exit is None or (memory.exit.ending is None and memory.exit.kind is not ExitKind.FLUSH)
 
 
-def _flush(beat: Beat) -> None:
+def _flush(beat: Evaluation) -> None:
     running, top = beat.memory.exit, beat.inputs.top
     if running is None:
-        flush = beat.start(Kind.FLUSH, Side.SELL)
+        flush = beat.start(ExitKind.FLUSH, Side.SELL)
     else:
-        flush = replace(running, kind=Kind.FLUSH)
+        flush = replace(running, kind=ExitKind.FLUSH)
         beat.memory = replace(beat.memory, exit=flush, stop_breach_since_ms=None)
     upgraded = None if running is None else running.kind
     anchor_price = price_at(Regime.BASE, beat.memory.anchor)
@@ -83,22 +83,22 @@ def _flush(beat: Beat) -> None:
         beat.events.append(FlushArmed(flush.number, top.bid, anchor_price, beat.stop_distance, upgraded))
 
 
-def _forget_breach(beat: Beat) -> None:
+def _forget_breach(beat: Evaluation) -> None:
     if beat.memory.stop_breach_since_ms is not None:
         beat.memory = replace(beat.memory, stop_breach_since_ms=None)
 
 
-def flip(beat: Beat) -> bool:
+def flip(beat: Evaluation) -> bool:
     """'x': leave the side held now, gate or not; with fresh data or without, the chaser will wait for it."""
     memory, inputs = beat.memory, beat.inputs
-    if inputs.command is not Command.FLIP:
+    if inputs.command is not StrategyCommand.FLIP:
         return False
     if memory.regime is None or (memory.exit is None and not memory.funded) or beat.holdings is None:
         beat.refuse("there is nothing to trade")
     elif memory.regime is Regime.QUOTE and inputs.hold:
         beat.refuse("no buying while held")
     elif memory.exit is None:
-        started = beat.start(Kind.MANUAL, memory.regime.exit_side)
+        started = beat.start(ExitKind.MANUAL, memory.regime.exit_side)
         beat.events.append(ExitArmed(started.kind, started.side, started.number, started.mid_price))
         return True
     else:
@@ -106,38 +106,38 @@ def flip(beat: Beat) -> bool:
     return False
 
 
-def _relabel(beat: Beat, exit_: Exit) -> bool:
+def _relabel(beat: Evaluation, exit_: ActiveExit) -> bool:
     """Already going that way: only the name changes, and never that of a flush."""
     if exit_.ending is not None:
         beat.refuse(f"the exit is ending already: {exit_.ending.value}")
-    elif exit_.kind in (Kind.FLUSH, Kind.MANUAL):
+    elif exit_.kind in (ExitKind.FLUSH, ExitKind.MANUAL):
         beat.refuse("already under way")
     else:
-        beat.memory = replace(beat.memory, exit=replace(exit_, kind=Kind.MANUAL))
-        beat.events.append(ExitRelabelled(exit_.number, exit_.side, Kind.MANUAL, exit_.kind))
+        beat.memory = replace(beat.memory, exit=replace(exit_, kind=ExitKind.MANUAL))
+        beat.events.append(ExitRelabelled(exit_.number, exit_.side, ExitKind.MANUAL, exit_.kind))
         return True
     return False
 
 
-def hold_buying(beat: Beat) -> bool:
+def hold_buying(beat: Evaluation) -> bool:
     """Pause or breaker: a buy in progress comes back, a sell goes on."""
     exit_ = beat.memory.exit
     if not beat.inputs.hold or exit_ is None or exit_.side is Side.SELL or exit_.ending is not None:
         return False
-    beat.end(exit_, Cause.HELD)
+    beat.end(exit_, ExitEndReason.HELD)
     return True
 
 
-def expire(beat: Beat) -> bool:
+def expire(beat: Evaluation) -> bool:
     """A command is meant for now: one that could not rest in time is dropped."""
     exit_ = beat.memory.exit
-    if not beat.inputs.expire or exit_ is None or exit_.kind is not Kind.MANUAL or exit_.ending is not None:
+    if not beat.inputs.expire or exit_ is None or exit_.kind is not ExitKind.MANUAL or exit_.ending is not None:
         return False
-    beat.end(exit_, Cause.EXPIRED)
+    beat.end(exit_, ExitEndReason.EXPIRED)
     return True
 
 
-def judge_closes(beat: Beat) -> bool:
+def judge_closes(beat: Evaluation) -> bool:
     """The QUOTE stop and the gate, at each close; breakout and squeeze are news only."""
     beat.closes_heard = True
     moved = False
@@ -150,7 +150,7 @@ def judge_closes(beat: Beat) -> bool:
     return moved
 
 
-def _note_squeeze(beat: Beat) -> None:
+def _note_squeeze(beat: Evaluation) -> None:
     channel = beat.inputs.channel
     squeezed = channel is not None and channel.squeezed(beat.params.squeeze_frac)
     if squeezed is beat.memory.squeezed:
@@ -160,19 +160,19 @@ def _note_squeeze(beat: Beat) -> None:
         beat.events.append(Squeezed(channel.width, channel.squeeze_share))
 
 
-def take_profit(beat: Beat) -> bool:
+def take_profit(beat: Evaluation) -> bool:
     """The trail is due: sell in BASE, buy back in QUOTE."""
     if not _free_to_trade(beat):
         return False
     now, regime = beat.trail(), beat.memory.regime
     if now is None or regime is None or not now.due:
         return False
-    started = beat.start(Kind.TAKE_PROFIT, regime.exit_side)
+    started = beat.start(ExitKind.TAKE_PROFIT, regime.exit_side)
     beat.events.append(ExitArmed(started.kind, started.side, started.number, started.mid_price, now))
     return True
 
 
-def breakout(beat: Beat) -> bool:
+def breakout(beat: Evaluation) -> bool:
     """The newest close left the channel against the side held, and the settings follow that."""
     if not beat.inputs.closes or not _free_to_trade(beat):
         return False
@@ -182,12 +182,12 @@ def breakout(beat: Beat) -> bool:
     leave = beat.params.breakout_exit and direction is Breakout.DOWN and beat.memory.regime is Regime.BASE
     if not (entry or leave):
         return False
-    started = beat.start(Kind.BREAKOUT, Side.BUY if entry else Side.SELL)
+    started = beat.start(ExitKind.BREAKOUT, Side.BUY if entry else Side.SELL)
     beat.events.append(ExitArmed(started.kind, started.side, started.number, started.mid_price))
     return True
 
 
-def _free_to_trade(beat: Beat) -> bool:
+def _free_to_trade(beat: Evaluation) -> bool:
     """Nothing forbids an exit of the strategy's own accord."""
     memory, inputs = beat.memory, beat.inputs
     watching = memory.exit is None and memory.gate is None and bool(memory.funded)

@@ -9,9 +9,9 @@ from decimal import Decimal
 from enum import Enum
 
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.strategy.inputs import Command, Holdings
+from trailingedge.strategy.inputs import Holdings, StrategyCommand
 from trailingedge.strategy.state import ShutBy
 from trailingedge.strategy.trailing_stop import Trail
 
@@ -55,7 +55,7 @@ class Unfunded:
 class ExitArmed:
     """An exit begins. `price` is the market's mid price where known, `trail` the numbers of a take-profit."""
 
-    kind: Kind
+    kind: ExitKind
     side: Side
     number: int
     price: Decimal | None
@@ -70,7 +70,7 @@ class FlushArmed:
     price: Decimal
     anchor_price: float
     distance: float
-    upgraded: Kind | None
+    upgraded: ExitKind | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +79,18 @@ class ExitRelabelled:
 
     number: int
     side: Side
-    kind: Kind
-    previous: Kind
+    kind: ExitKind
+    previous: ExitKind
 
 
 @dataclass(frozen=True, slots=True)
 class ExitEnding:
     """An exit is being withdrawn."""
 
-    kind: Kind
+    kind: ExitKind
     side: Side
     number: int
-    cause: Cause
+    cause: ExitEndReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,10 @@ class ExitEnded:
     `idle` is what lies on the other side of `regime`, waiting for the next flip, when an exit ended half-way.
     """
 
-    kind: Kind
+    kind: ExitKind
     side: Side
     number: int
-    cause: Cause
+    cause: ExitEndReason
     filled_base: Decimal
     filled_quote: Decimal
     average: Decimal | None
@@ -153,11 +153,11 @@ class Squeezed:
 class CommandRefused:
     """The operator asked for something that cannot be done now."""
 
-    command: Command
+    command: StrategyCommand
     reason: str
 
 
-Event = (
+StrategySignal = (
     RegimeSet
     | Funded
     | Unfunded

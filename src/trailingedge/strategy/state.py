@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import Enum
 
 from trailingedge.indicators.donchian import Breakout
-from trailingedge.model.intent import Cause, Kind
+from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.regime import unit_value
@@ -29,7 +29,7 @@ class ShutBy(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class ReentryGate:
     """A shut gate. `price` is the shutting price, in quote per base; only later closes can open it."""
 
     shut_by: ShutBy
@@ -38,7 +38,7 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
+class ActiveExit:
     """An exit in progress: latched until it ends.
 
     `started_ms` is market time; `mid_price` the market's at that moment, None if it was not known.
@@ -46,17 +46,17 @@ class Exit:
     away when the balances were last settled.
     """
 
-    kind: Kind
+    kind: ExitKind
     side: Side
     number: int
     started_ms: int
     mid_price: Decimal | None = None
-    ending: Cause | None = None
+    ending: ExitEndReason | None = None
     accounted: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class StrategyState:
     """Regime, anchor and high; the gate; the exit in progress; and what the next close is compared with.
 
     `anchor` and `high` are unit values, zero before the first regime; `anchor_ms` is when they were set.
@@ -69,8 +69,8 @@ class Memory:
     high: float = 0.0
     anchor_ms: int = 0
     funded: bool | None = None
-    gate: Gate | None = None
-    exit: Exit | None = None
+    gate: ReentryGate | None = None
+    exit: ActiveExit | None = None
     stop_breach_since_ms: int | None = None
     last_number: int = 0
     last_close: float = 0.0
@@ -83,12 +83,12 @@ class Memory:
     @property
     def phase(self) -> Phase:
         if self.exit is not None:
-            return Phase.FLUSHING if self.exit.kind is Kind.FLUSH else Phase.EXITING
+            return Phase.FLUSHING if self.exit.kind is ExitKind.FLUSH else Phase.EXITING
         if not self.funded:
             return Phase.UNFUNDED
         return Phase.WATCHING if self.gate is None else Phase.GATED
 
-    def anchored(self, regime: Regime, price: float, market_ms: int) -> "Memory":
+    def anchored(self, regime: Regime, price: float, market_ms: int) -> "StrategyState":
         """The same, come into `regime` at `price` at that moment. Becoming BASE discards the gate."""
         value = unit_value(regime, price)
         return replace(

@@ -8,7 +8,7 @@ from math import exp, inf, isinf
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime
-from trailingedge.strategy.inputs import Params
+from trailingedge.strategy.inputs import StrategyParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class MinGain:
         return max(self.static, self.fees, self.donchian)
 
 
-def min_gain(regime: Regime, anchor: float, ask: float, channel: Channel | None, params: Params) -> MinGain:
+def min_gain(regime: Regime, anchor: float, ask: float, channel: Channel | None, params: StrategyParams) -> MinGain:
     """The least gain over `anchor` (a unit value) with the book's `ask` and the channel in force.
 
     A channel that is not full has no say.

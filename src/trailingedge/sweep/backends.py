@@ -15,27 +15,27 @@ from typing import Any, Final
 from trailingedge import DISTRIBUTION
 from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.search_space import Combination
-from trailingedge.sweep.trial import Outcome, Task, attempt
+from trailingedge.sweep.trial import TrialOutcome, TrialTask, attempt
 
 _GLANCE_S: Final = 0.2  # how often somebody looks whether to go on
 _WAITING: Final = 2  # trials that lie ready for each worker
 
-Trial = tuple[int, Combination]
-Done = Callable[[int, Outcome], None]
-Stopped = Callable[[], bool]
-Engine = Callable[[Task, Sequence[Trial], int, Done, Stopped], None]
+NumberedTrial = tuple[int, Combination]
+TrialDone = Callable[[int, TrialOutcome], None]
+StopCheck = Callable[[], bool]
+SweepBackend = Callable[[TrialTask, Sequence[NumberedTrial], int, TrialDone, StopCheck], None]
 """Tries what is given with so many workers, and tells of each as it is done, in any order. When stopped, those
 that are being tried are still told of."""
 
 
-def engine_named(name: str) -> Engine:
+def engine_named(name: str) -> SweepBackend:
     """Raises ConfigError for one whose extra is not installed."""
     if name != "local":
         _imported(name)
     return ENGINES[name]
 
 
-def local(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: Stopped) -> None:
+def local(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
     """On this machine: in this process for one job, else in as many others."""
     if jobs == 1:
         for number, combination in trials:
@@ -47,7 +47,7 @@ def local(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: S
     context = multiprocessing.get_context("spawn")  # the only way there is everywhere
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_ctrl_c) as pool:
 
-        def submit(combination: Combination) -> "Future[Outcome | None]":
+        def submit(combination: Combination) -> "Future[TrialOutcome | None]":
             with ctrl_c_unheard():  # it may start a worker, which needs a while until it can ignore anything
                 return pool.submit(attempt, task, combination)
 
@@ -62,7 +62,7 @@ def local(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: S
         )
 
 
-def dask(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: Stopped) -> None:
+def dask(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
     """On a cluster of Dask's of so many processes on this machine."""
     distributed = _imported("dask")
     options = {"n_workers": jobs, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
@@ -85,7 +85,7 @@ def dask(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: St
         )
 
 
-def ray(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: Stopped) -> None:
+def ray(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
     """On a cluster of Ray's of so many processes on this machine."""
     module = _imported("ray")
     module.init(num_cpus=jobs, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -104,22 +104,22 @@ def ray(task: Task, trials: Sequence[Trial], jobs: int, done: Done, stopped: Sto
         module.shutdown()
 
 
-ENGINES: Final[Mapping[str, Engine]] = {"local": local, "dask": dask, "ray": ray}
+ENGINES: Final[Mapping[str, SweepBackend]] = {"local": local, "dask": dask, "ray": ray}
 _MODULES: Final = {"dask": "distributed", "ray": "ray"}
 
 
 def _keep_busy(
-    trials: Sequence[Trial],
+    trials: Sequence[NumberedTrial],
     jobs: int,
     *,
     submit: Callable[[Combination], Any],
     finished: Callable[[Iterable[Any]], Iterable[Any]],
-    result: Callable[[Any], Outcome | None],
-    done: Done,
-    stopped: Stopped,
+    result: Callable[[Any], TrialOutcome | None],
+    done: TrialDone,
+    stopped: StopCheck,
 ) -> None:
     """Each worker has one trial and one more waiting, so that a stop leaves little undone."""
-    ahead: Iterator[Trial] = iter(trials)
+    ahead: Iterator[NumberedTrial] = iter(trials)
     waiting: dict[Any, int] = {}
     while True:
         room = 0 if stopped() else jobs * _WAITING - len(waiting)
@@ -133,7 +133,7 @@ def _keep_busy(
                 done(number, outcome)
 
 
-def _result_of(future: "Future[Outcome | None]") -> Outcome | None:
+def _result_of(future: "Future[TrialOutcome | None]") -> TrialOutcome | None:
     return future.result()
 
 

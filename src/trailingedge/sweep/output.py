@@ -10,7 +10,7 @@ from trailingedge.notifications.messages import counted, percent
 from trailingedge.report.tables import NOTHING, Table, missing, moment
 from trailingedge.report.terminal import USUAL_WIDTH, columns, wrapped
 from trailingedge.simulator.feeds.recorded import RecordedMarket
-from trailingedge.sweep.ranking import Fold, Row, Verdict
+from trailingedge.sweep.ranking import FoldResult, RankedTrial, SweepResult
 from trailingedge.sweep.search_space import Combination
 from trailingedge.sweep.walk_forward import Folds
 
@@ -21,7 +21,7 @@ _AGREES: Final = 0.3  # ranks before and after; below that the past said next to
 
 
 def text(
-    verdict: Verdict,
+    verdict: SweepResult,
     folds: Folds,
     market: RecordedMarket,
     gaps: Sequence[str],
@@ -49,7 +49,7 @@ def text(
     return "\n".join(lines)
 
 
-def as_data(verdict: Verdict, folds: Folds, market: RecordedMarket, gaps: Sequence[str]) -> dict[str, object]:
+def as_data(verdict: SweepResult, folds: Folds, market: RecordedMarket, gaps: Sequence[str]) -> dict[str, object]:
     """The whole of it, ready for JSON."""
     last = verdict.last
     return {
@@ -79,7 +79,7 @@ def as_data(verdict: Verdict, folds: Folds, market: RecordedMarket, gaps: Sequen
     }
 
 
-def worth(verdict: Verdict, asset: str) -> Iterator[str]:
+def worth(verdict: SweepResult, asset: str) -> Iterator[str]:
     """How far the winner can be trusted, in sentences, of which the last is the conclusion."""
     last, tried = verdict.last, verdict.tried
     many = f"{counted(tried, 'combination')} were tried"
@@ -113,7 +113,7 @@ def worth(verdict: Verdict, asset: str) -> Iterator[str]:
     yield _last_word(verdict)
 
 
-def _place(fold: Fold, tried: int) -> str:
+def _place(fold: FoldResult, tried: int) -> str:
     """Where the winner came out, and who made the same there."""
     if fold.level == tried - 1:
         return "as did all others"
@@ -121,7 +121,7 @@ def _place(fold: Fold, tried: int) -> str:
     return f"which was {_nth(fold.winner.out_rank)} of {tried}{shared}"
 
 
-def _last_word(verdict: Verdict) -> str:
+def _last_word(verdict: SweepResult) -> str:
     """What follows from all of it. It speaks of all folds, and says where the last one differs from them."""
     below, count = verdict.below_median, len(verdict.folds)
     if below == count == 1:
@@ -140,7 +140,7 @@ def _last_word(verdict: Verdict) -> str:
     return f"The winners held up on {stretches} of days they had not seen, {few}; judge them on more."
 
 
-def _named_winner(last: Fold) -> str:
+def _named_winner(last: FoldResult) -> str:
     """What to write on a command line for it."""
     if last.all_alike:
         return "no winner: all came to the same"
@@ -149,7 +149,7 @@ def _named_winner(last: Fold) -> str:
     return f"the winner{others}: {flags or 'the settings as they were'}"
 
 
-def _left_out(verdict: Verdict) -> Iterator[str]:
+def _left_out(verdict: SweepResult) -> Iterator[str]:
     """By reason, the first of them by name."""
     for why, each in groupby(sorted(verdict.left_out, key=lambda each: each.why), key=lambda each: each.why):
         named = [_named(left_out.combination) for left_out in each]
@@ -159,7 +159,7 @@ def _left_out(verdict: Verdict) -> Iterator[str]:
             yield f"    and {len(named) - _LEFT_OUT_SHOWN} more, which are in the JSON"
 
 
-def _heading(folds: Folds, last: Fold) -> str:
+def _heading(folds: Folds, last: FoldResult) -> str:
     if not folds.count:
         return "all that was tried, chosen on all days and judged on none; equal results share a rank"
     began, chosen_until = folds.from_ms, folds.edges(last.number + 1)[0]
@@ -168,7 +168,7 @@ def _heading(folds: Folds, last: Fold) -> str:
     return f"{days}; equal results share a rank (=); exits and drawdown are of the days judged on"
 
 
-def _table(fold: Fold, asset: str, shown: int) -> Table:
+def _table(fold: FoldResult, asset: str, shown: int) -> Table:
     before, after = _tied([row.in_rank for row in fold.rows]), _tied([row.out_rank for row in fold.rows])
     rows = [_cells(fold, row, before, after) for row in fold.rows[:shown]]
     if fold.unchanged not in fold.rows[:shown]:
@@ -184,7 +184,9 @@ def _tied(ranks: Sequence[int | None]) -> frozenset[int | None]:
     return frozenset(rank for rank, count in Counter(ranks).items() if count > 1)
 
 
-def _cells(fold: Fold, row: Row, before: frozenset[int | None], after: frozenset[int | None]) -> tuple[str, ...]:
+def _cells(
+    fold: FoldResult, row: RankedTrial, before: frozenset[int | None], after: frozenset[int | None]
+) -> tuple[str, ...]:
     chosen, judged = row.in_sample_frac, row.out_of_sample_frac
     if judged is None or fold.hold_out_frac is None:
         against = chosen - fold.hold_in_frac
@@ -207,7 +209,7 @@ def _rank(rank: int | None, tied: frozenset[int | None]) -> str:
     return NOTHING if rank is None else f"{rank}{'=' if rank in tied else ''}"
 
 
-def _folds(verdict: Verdict, folds: Folds, asset: str) -> Table:
+def _folds(verdict: SweepResult, folds: Folds, asset: str) -> Table:
     headings = ("judged on", "before", "there", "rank there", "unchanged", f"holding {asset}", "winner")
     rows = [
         (
@@ -224,7 +226,7 @@ def _folds(verdict: Verdict, folds: Folds, asset: str) -> Table:
     return Table(headings, tuple(rows), frozenset(headings) - {"judged on", "winner"})
 
 
-def _row_data(row: Row) -> dict[str, object]:
+def _row_data(row: RankedTrial) -> dict[str, object]:
     return {
         "settings": dict(row.combination),
         "in_sample_frac": row.in_sample_frac,
@@ -237,7 +239,7 @@ def _row_data(row: Row) -> dict[str, object]:
     }
 
 
-def _fold_data(fold: Fold, folds: Folds) -> dict[str, object]:
+def _fold_data(fold: FoldResult, folds: Folds) -> dict[str, object]:
     judged = folds.edges(fold.number + 1)
     return {
         "chosen_from": iso(folds.from_ms),
@@ -271,5 +273,5 @@ def _nth(rank: int | None) -> str:
     return f"{number}{suffix}"
 
 
-def _folds_of(verdict: Verdict) -> str:
+def _folds_of(verdict: SweepResult) -> str:
     return "the one fold" if len(verdict.folds) == 1 else f"{len(verdict.folds)} folds"

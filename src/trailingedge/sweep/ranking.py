@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from math import prod
 from statistics import correlation, mean, median
 
-from trailingedge.sweep.search_space import Combination, LeftOut
-from trailingedge.sweep.trial import Outcome
+from trailingedge.sweep.search_space import Combination, InvalidCombination
+from trailingedge.sweep.trial import TrialOutcome
 from trailingedge.sweep.walk_forward import Folds
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RankedTrial:
     """One combination in one fold. Fractions are of the value at the beginning; ranks count from 1.
 
     `exits` and `drawdown_frac` are those of the days judged on. Without such days they are those of all days,
@@ -35,20 +35,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
+class FoldResult:
     """The winner of one fold first, then all others by what they were chosen by. `hold_*` is the base asset held."""
 
     number: int
-    rows: tuple[Row, ...]
+    rows: tuple[RankedTrial, ...]
     hold_in_frac: float
     hold_out_frac: float | None
 
     @property
-    def winner(self) -> Row:
+    def winner(self) -> RankedTrial:
         return self.rows[0]
 
     @property
-    def as_good(self) -> tuple[Row, ...]:
+    def as_good(self) -> tuple[RankedTrial, ...]:
         """Others that made exactly as much on the days the winner was chosen on: it is no better than they."""
         return tuple(row for row in self.rows[1:] if row.in_rank == self.winner.in_rank)
 
@@ -71,7 +71,7 @@ class Fold:
         return (self.winner.out_rank or 1) - 1 < less
 
     @property
-    def unchanged(self) -> Row:
+    def unchanged(self) -> RankedTrial:
         """The settings that were there anyway."""
         return next(row for row in self.rows if row.number == 0)
 
@@ -90,15 +90,15 @@ class Fold:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SweepResult:
     """All folds, oldest first. The last one chooses on the most days; its winner is the sweep's."""
 
-    folds: tuple[Fold, ...]
+    folds: tuple[FoldResult, ...]
     tried: int
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[InvalidCombination, ...] = ()
 
     @property
-    def last(self) -> Fold:
+    def last(self) -> FoldResult:
         return self.folds[-1]
 
     @property
@@ -129,20 +129,20 @@ class Verdict:
 
 def judge(
     combinations: Sequence[Combination],
-    outcomes: Mapping[int, Outcome],
+    outcomes: Mapping[int, TrialOutcome],
     folds: Folds,
-    left_out: tuple[LeftOut, ...] = (),
-) -> Verdict:
+    left_out: tuple[InvalidCombination, ...] = (),
+) -> SweepResult:
     """What `outcomes`, by number of the combination, come to."""
     if not folds.count:
-        return Verdict((_fold(0, combinations, outcomes, None),), len(outcomes), left_out)
+        return SweepResult((_fold(0, combinations, outcomes, None),), len(outcomes), left_out)
     told = tuple(_fold(number, combinations, outcomes, number + 1) for number in range(folds.count))
-    return Verdict(told, len(outcomes), left_out)
+    return SweepResult(told, len(outcomes), left_out)
 
 
 def _fold(
-    number: int, combinations: Sequence[Combination], outcomes: Mapping[int, Outcome], judged: int | None
-) -> Fold:
+    number: int, combinations: Sequence[Combination], outcomes: Mapping[int, TrialOutcome], judged: int | None
+) -> FoldResult:
     """Chosen on all parts before `judged`, and judged on that one; on all parts and not at all where that is None."""
     before = {each: prod(part.growth for part in outcome.parts[:judged]) for each, outcome in outcomes.items()}
     after = {} if judged is None else {each: outcome.parts[judged].growth for each, outcome in outcomes.items()}
@@ -151,7 +151,7 @@ def _fold(
     for each, outcome in outcomes.items():
         shown = outcome.parts if judged is None else outcome.parts[judged : judged + 1]
         rows.append(
-            Row(
+            RankedTrial(
                 number=each,
                 combination=combinations[each],
                 in_sample_frac=before[each] - 1.0,
@@ -168,10 +168,10 @@ def _fold(
     parts = next(iter(outcomes.values())).parts
     hold_in = prod(part.hold for part in parts[:judged]) - 1.0
     hold_out = None if judged is None else parts[judged].hold - 1.0
-    return Fold(number, tuple(rows), hold_in, hold_out)
+    return FoldResult(number, tuple(rows), hold_in, hold_out)
 
 
-def _after(row: Row) -> float:
+def _after(row: RankedTrial) -> float:
     return row.out_of_sample_frac or 0.0
 
 

@@ -45,7 +45,7 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class InvalidCombination:
     """A combination that is not tried, and why: its settings contradict each other."""
 
     combination: Combination
@@ -53,11 +53,11 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class SearchSpace:
     """What is tried, and what is not."""
 
     combinations: tuple[Combination, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[InvalidCombination, ...]
 
 
 def axis(text: str) -> Axis:
@@ -78,7 +78,7 @@ def axis(text: str) -> Axis:
     return Axis(name, (), *edges)
 
 
-def space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int) -> Space:
+def space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int) -> SearchSpace:
     """The combinations of `axes`: all of them, or `draws` by chance, each once. The first changes nothing.
 
     Raises UsageError for what cannot be varied, with everything that is wrong, and ConfigError where the settings
@@ -86,12 +86,12 @@ def space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int
     """
     _check(axes, settings, draws)
     found: dict[tuple[str, ...], Combination] = {}
-    left_out: list[LeftOut] = []
+    left_out: list[InvalidCombination] = []
     for values in _drawn(axes, draws, seed) if draws is not None else _all(axes):
         combination = dict(zip((each.name for each in axes), values, strict=True))
         changed = applied(settings, combination)
         if changed != settings and (wrong := problems(changed)):
-            left_out.append(LeftOut(combination, wrong[0]))
+            left_out.append(InvalidCombination(combination, wrong[0]))
         elif changed != settings:
             found.setdefault(values, combination)
         if draws is not None and len(found) >= draws:
@@ -99,7 +99,7 @@ def space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int
     if not found:
         first = f": {left_out[0].why}" if left_out else ""
         raise ConfigError([f"no combination is left that changes anything and does not contradict itself{first}"])
-    return Space(({}, *found.values()), tuple(left_out))
+    return SearchSpace(({}, *found.values()), tuple(left_out))
 
 
 def applied(settings: Settings, combination: Combination) -> Settings:

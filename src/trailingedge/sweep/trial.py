@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.backtest.columns import Columns, KlineColumns, opening_price
-from trailingedge.backtest.engine import Replay
+from trailingedge.backtest.engine import Backtest
 from trailingedge.backtest.inputs import ground, open_files
 from trailingedge.backtest.market_loader import columns_of
-from trailingedge.backtest.recorder import Part
+from trailingedge.backtest.recorder import BacktestPart
 from trailingedge.config import Settings
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 from trailingedge.sweep.search_space import Combination, applied
@@ -23,7 +23,7 @@ _ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read ane
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TrialTask:
     """What all trials of a sweep have in common."""
 
     files: tuple[str, ...]
@@ -34,7 +34,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrialOutcome:
     """What came of it, part by part. Values are numbers, for they are only compared."""
 
     parts: tuple["PartResult", ...]
@@ -52,7 +52,7 @@ class PartResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class TrialMarket:
     """What is known of the market before anything is tried. `price` is its first, None where it has none."""
 
     market: RecordedMarket
@@ -61,7 +61,7 @@ class Scene:
     price: Decimal | None
 
 
-def look(task: Task) -> Scene:
+def look(task: TrialTask) -> TrialMarket:
     """Read it once, to see where it begins and ends. Raises ConfigError."""
     market, columns = _market(task.files, task.symbol, task.settings)
     from_ms, to_ms, price = None, 0, None
@@ -71,21 +71,23 @@ def look(task: Task) -> Scene:
             if from_ms is None:
                 from_ms, price = times[0], opening_price(piece) * market.tick_size
             to_ms = ends[-1] + 1
-    return Scene(market, from_ms or 0, to_ms, price)
+    return TrialMarket(market, from_ms or 0, to_ms, price)
 
 
-def attempt(task: Task, combination: Combination, stopped: Callable[[], bool] = lambda: False) -> Outcome | None:
+def attempt(
+    task: TrialTask, combination: Combination, stopped: Callable[[], bool] = lambda: False
+) -> TrialOutcome | None:
     """Replay the market with these settings; None where it was stopped before its end."""
     market, columns = _market(task.files, task.symbol, task.settings)
     settings = applied(task.settings, combination)
-    replay = Replay(ground(market, settings, task.balances), curves=False, splits=task.splits, stopped=stopped)
+    replay = Backtest(ground(market, settings, task.balances), curves=False, splits=task.splits, stopped=stopped)
     replay.run(columns())
     if stopped():
         return None
-    return Outcome(tuple(map(_result, replay.chronicle.parts)), halted=replay.ended_because is not None)
+    return TrialOutcome(tuple(map(_result, replay.chronicle.parts)), halted=replay.ended_because is not None)
 
 
-def _result(part: Part) -> PartResult:
+def _result(part: BacktestPart) -> PartResult:
     growth = float(part.last_value / part.first_value) if part.first_value else 1.0
     hold = float(part.last_bid / part.first_bid) if part.first_bid else 1.0
     return PartResult(growth, hold, part.max_drawdown_frac, part.exits)

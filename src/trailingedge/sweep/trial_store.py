@@ -17,7 +17,7 @@ from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import plain
 from trailingedge.sweep.search_space import Combination, applied
-from trailingedge.sweep.trial import Outcome, PartResult, Task
+from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
 
 # Groups of settings that no replay looks at: a sweep goes on although the log went elsewhere.
 _NO_MATTER: Final = frozenset({"Mode", "Secrets", "Logs"})
@@ -39,7 +39,7 @@ def fingerprint(files: Iterable[Path]) -> str:
     return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
-def key_of(market: str, task: Task, combination: Combination) -> str:
+def key_of(market: str, task: TrialTask, combination: Combination) -> str:
     """What makes a trial the same trial."""
     settings = applied(task.settings, combination)
     stated = {
@@ -53,12 +53,12 @@ def key_of(market: str, task: Task, combination: Combination) -> str:
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
 
-class Store:
+class TrialStore:
     """The outcomes of earlier runs by key, and a place for new ones. Without a path it forgets."""
 
     def __init__(self, path: Path | None) -> None:
         """Raises ConfigError for a file that cannot be read or written."""
-        self._done: dict[str, Outcome] = {}
+        self._done: dict[str, TrialOutcome] = {}
         self._file: IO[str] | None = None
         if path is None:
             return
@@ -74,11 +74,11 @@ class Store:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
             raise ConfigError([f"--out {path}: {why}; choose a file that this user may write"]) from error
 
-    def known(self, key: str) -> Outcome | None:
+    def known(self, key: str) -> TrialOutcome | None:
         """What came of it before."""
         return self._done.get(key)
 
-    def keep(self, key: str, combination: Combination, outcome: Outcome) -> None:
+    def keep(self, key: str, combination: Combination, outcome: TrialOutcome) -> None:
         """Write it down at once."""
         self._done[key] = outcome
         if self._file is not None:
@@ -96,7 +96,7 @@ class Store:
             try:
                 row = json.loads(line)
                 parts = tuple(PartResult(**part) for part in row["parts"])
-                self._done[row["key"]] = Outcome(parts, halted=row["halted"])
+                self._done[row["key"]] = TrialOutcome(parts, halted=row["halted"])
             except (ValueError, KeyError, TypeError):
                 continue
 

@@ -17,17 +17,17 @@ from trailingedge.model.order_requests import (
     CANCEL,
     PLACE,
     STATUS,
-    NewOrder,
+    NewOrderRequest,
     RequestParams,
     all_orders_params,
     cancel_params,
     place_params,
     status_params,
 )
-from trailingedge.websocket.api_client import Caller
+from trailingedge.websocket.api_client import ApiCallerProtocol
 from trailingedge.websocket.api_session import PATIENCE_S, refusal_of, result_of
 from trailingedge.websocket.event_parser import AccountPosition, Reply
-from trailingedge.websocket.request_tracker import Answer
+from trailingedge.websocket.request_tracker import RequestOutcome
 from trailingedge.websocket.response_parser import (
     Commission,
     read_account,
@@ -68,12 +68,12 @@ class ServerClock:
         """Milliseconds since 1970 by the exchange's clock: what `timestamp` must say."""
         return self._clock.unix_ms() + self.offset_ms
 
-    async def measure(self, api: Caller, samples: int = _CLOCK_SAMPLES) -> None:
+    async def measure(self, api: ApiCallerProtocol, samples: int = _CLOCK_SAMPLES) -> None:
         """Ask for the time; of a few answers the quickest is the most exact."""
         self.round_trip_ms, self.offset_ms = min([await self._sample(api) for _ in range(samples)])
         logger.debug("clock measured offset_ms=%d round_trip_ms=%.1f", self.offset_ms, self.round_trip_ms)
 
-    async def _sample(self, api: Caller) -> tuple[float, int]:
+    async def _sample(self, api: ApiCallerProtocol) -> tuple[float, int]:
         """Round trip and offset. The exchange is taken to have looked at its clock halfway."""
         asked_ms, asked_s = self._clock.unix_ms(), self._clock.now_s()
         server_ms = read_server_time(await api.call("time"))
@@ -85,7 +85,12 @@ class AccountSession:
     """One account on one connection. Queries raise RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
 
     def __init__(
-        self, api: Caller, keys: KeyManager, server_clock: ServerClock, symbol: str, recv_window_ms: int = 5000
+        self,
+        api: ApiCallerProtocol,
+        keys: KeyManager,
+        server_clock: ServerClock,
+        symbol: str,
+        recv_window_ms: int = 5000,
     ) -> None:
         self._api = api
         self._keys = keys
@@ -145,7 +150,7 @@ class AccountSession:
         """What fills of the symbol cost this account."""
         return read_commission(await self._call("account.commission", {"symbol": self._symbol}))
 
-    async def place(self, order: NewOrder) -> OrderRecord:
+    async def place(self, order: NewOrderRequest) -> OrderRecord:
         """Place and wait for the answer."""
         return read_order(await self._call(PLACE, place_params(self._symbol, order)))
 
@@ -165,7 +170,7 @@ class AccountSession:
             raise refusal_of("session.logon", answer)
         result_of("session.logon", answer)
 
-    async def _ask_to_log_on(self) -> Answer:
+    async def _ask_to_log_on(self) -> RequestOutcome:
         params = await self._keys.logon_params(self._server_clock.now_ms, self._recv_window_ms)
         return await self._api.ask("session.logon", params)
 

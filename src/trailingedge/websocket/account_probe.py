@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
-from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, RetryLater, SessionLost
 from trailingedge.model.market import ZERO, Balance
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.event_parser import AccountPosition
 
 logger = logging.getLogger(__name__)
@@ -23,18 +23,18 @@ _LEAST_SLEEP_S: Final = 0.001
 _NOT_LOGGED_ON: Final = frozenset({-1002, -1099, -1193, -2014, -2015})
 
 
-class Account(Protocol):
+class ProbeApi(Protocol):
     """What is asked. Raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
 
     async def balances(self, patience_s: float) -> AccountPosition: ...
 
 
-class AccountProof:
+class AccountProbe:
     """Asks every `probe_every_s`, and every `busy_every_s` while `is_busy`: while something is at stake."""
 
     def __init__(
         self,
-        snapshots: Snapshots,
+        snapshots: MarketState,
         clock: Clock,
         *,
         probe_every_s: float,
@@ -49,7 +49,7 @@ class AccountProof:
         self._is_busy = is_busy
         self._server_ms = server_ms
 
-    async def watch(self, account: Account) -> None:
+    async def watch(self, account: ProbeApi) -> None:
         """For ever. Raises SessionLost once the connection is no use."""
         probed_s = self._clock.now_s()
         while True:
@@ -59,7 +59,7 @@ class AccountProof:
                 await self._probe(account)
                 probed_s = self._clock.now_s()
 
-    async def _probe(self, account: Account) -> None:
+    async def _probe(self, account: ProbeApi) -> None:
         pushes = self._snapshots.pushes
         if await self._differs(account) is not True:
             return
@@ -68,7 +68,7 @@ class AccountProof:
         if self._snapshots.pushes == pushes and await self._differs(account) and self._snapshots.pushes == pushes:
             raise SessionLost("the account moved and its stream did not say so")
 
-    async def _differs(self, account: Account) -> bool | None:
+    async def _differs(self, account: ProbeApi) -> bool | None:
         """Whether the exchange's balances are not ours; None where it would not say."""
         for _ in range(2):
             try:
@@ -81,7 +81,7 @@ class AccountProof:
                 logger.debug("! account probe refused reason=%s", refused)
                 await self._clock.sleep(refused.wait_s(self._server_ms()))
                 return None
-            except ToldToWait as told:
+            except RetryLater as told:
                 await self._clock.sleep(told.wait_s)
                 return None
             except ProtocolViolation as violation:

@@ -1,6 +1,6 @@
 """Account events into the snapshots, and execution reports to whoever keeps the orders.
 
-Each connection has an `Ear` of its own. What it hears is held, in order, until the account has been
+Each connection has an `EventBuffer` of its own. What it hears is held, in order, until the account has been
 queried over that connection; then it is released. While one connection takes over from another
 everything is heard twice: each execution is passed on once, and balances come from one ear alone.
 """
@@ -13,7 +13,7 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import SessionLost
 from trailingedge.model.market import ExecutionReport, ExecutionType
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.event_parser import (
     AccountEvent,
     AccountPosition,
@@ -40,7 +40,7 @@ class AccountStream:
     def __init__(
         self,
         symbol: str,
-        snapshots: Snapshots,
+        snapshots: MarketState,
         clock: Clock,
         *,
         on_report: Callable[[ExecutionReport], None],
@@ -51,14 +51,14 @@ class AccountStream:
         self._clock = clock
         self._on_report = on_report
         self._on_outside_change = on_outside_change
-        self._executions = _Memory(_REMEMBERED)
-        self._trades = _Memory(_REMEMBERED)
-        self._changes = _Memory(_REMEMBERED)
-        self._newest: Ear | None = None
+        self._executions = _RecentIds(_REMEMBERED)
+        self._trades = _RecentIds(_REMEMBERED)
+        self._changes = _RecentIds(_REMEMBERED)
+        self._newest: EventBuffer | None = None
 
-    def ear(self, on_end: Callable[[str], None]) -> "Ear":
+    def ear(self, on_end: Callable[[str], None]) -> "EventBuffer":
         """For a new connection. `on_end` is told when it will hear no more, though the connection lives on."""
-        return Ear(self._pass_on, self._come_first, on_end)
+        return EventBuffer(self._pass_on, self._come_first, on_end)
 
     def knows_trade(self, trade_id: int) -> bool:
         """That fill was passed on; one older than all that are remembered must have been."""
@@ -72,10 +72,10 @@ class AccountStream:
         self._hear_report(report)
         return True
 
-    def _come_first(self, ear: "Ear") -> None:
+    def _come_first(self, ear: "EventBuffer") -> None:
         self._newest = ear
 
-    def _pass_on(self, event: AccountEvent, ear: "Ear") -> None:
+    def _pass_on(self, event: AccountEvent, ear: "EventBuffer") -> None:
         match event:
             case ExecutionReport():
                 self._hear_time(event.event_ms)
@@ -118,13 +118,13 @@ class AccountStream:
         self._on_report(report)
 
 
-class Ear:
+class EventBuffer:
     """What one connection tells of the account: held until `release`, then passed on as it comes."""
 
     def __init__(
         self,
-        pass_on: Callable[[AccountEvent, "Ear"], None],
-        come_first: Callable[["Ear"], None],
+        pass_on: Callable[[AccountEvent, "EventBuffer"], None],
+        come_first: Callable[["EventBuffer"], None],
         on_end: Callable[[str], None],
     ) -> None:
         self._pass_on = pass_on
@@ -159,7 +159,7 @@ class Ear:
                 self._pass_on(event, self)
 
 
-class _Memory:
+class _RecentIds:
     """The last so many things."""
 
     def __init__(self, length: int) -> None:

@@ -1,4 +1,4 @@
-"""The WebSocket API as everybody uses it: whichever `Conversation` is in office on a `Link`.
+"""The WebSocket API as everybody uses it: whichever `ApiSession` is in office on a `ConnectionSupervisor`.
 
 Each conversation is opened (logon, subscription, whatever must be reconciled) before it takes office; only
 then are questions and orders put to it, each to exactly one. Those that were put to its predecessor are
@@ -11,17 +11,17 @@ from typing import Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.model.market import RateLimit
-from trailingedge.websocket.api_session import PATIENCE_S, Conversation, Note, result_of
-from trailingedge.websocket.connection_supervisor import FULL_LIFE_S, Follow, Link
-from trailingedge.websocket.prepared_request import Written
-from trailingedge.websocket.request_tracker import Answer, Listener, NotSent, Params
+from trailingedge.websocket.api_session import PATIENCE_S, ApiSession, FrameTap, result_of
+from trailingedge.websocket.connection_supervisor import FULL_LIFE_S, ConnectionSupervisor, SuccessionCallback
+from trailingedge.websocket.prepared_request import SentRequest
+from trailingedge.websocket.request_tracker import NotSent, Params, ReplyHandler, RequestOutcome
 from trailingedge.websocket.transport import Backoff, Dial, Socket
 
 
-class Caller(Protocol):
+class ApiCallerProtocol(Protocol):
     """Whoever can put a question to the exchange and wait for the answer."""
 
-    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> Answer:
+    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> RequestOutcome:
         """The answer as a value."""
         ...
 
@@ -30,19 +30,19 @@ class Caller(Protocol):
         ...
 
 
-class Poster(Protocol):
+class RequestSender(Protocol):
     """Whoever can write a request and go on: the order path."""
 
-    def write(self, word: Callable[[int], str]) -> Written: ...
+    def write(self, word: Callable[[int], str]) -> SentRequest: ...
 
-    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None: ...
+    def post(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None: ...
 
 
-async def _trust(_: Conversation) -> None:
+async def _trust(_: ApiSession) -> None:
     await asyncio.Event().wait()
 
 
-class ApiConnection:
+class ApiClient:
     """Questions and answers over a connection that comes back by itself.
 
     `on_open` is awaited with each new conversation, `on_watch` for as long as it is in office. `on_down` is
@@ -57,16 +57,16 @@ class ApiConnection:
         dial: Dial,
         clock: Clock,
         backoff: Backoff,
-        on_open: Callable[[Conversation], Awaitable[None]],
-        on_watch: Callable[[Conversation], Awaitable[None]] = _trust,
+        on_open: Callable[[ApiSession], Awaitable[None]],
+        on_watch: Callable[[ApiSession], Awaitable[None]] = _trust,
         on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None,
         on_down: Callable[[str], None] = lambda _: None,
         server_ms: Callable[[], int] | None = None,
-        note: Note = lambda _direction, _frames: None,
+        note: FrameTap = lambda _direction, _frames: None,
         full_life_s: float = FULL_LIFE_S,
     ) -> None:
-        def begin(socket: Socket, follow: Follow) -> Conversation:
-            return Conversation(
+        def begin(socket: Socket, follow: SuccessionCallback) -> ApiSession:
+            return ApiSession(
                 socket,
                 clock,
                 follow,
@@ -77,12 +77,12 @@ class ApiConnection:
                 note=note,
             )
 
-        self._link = Link(
+        self._link = ConnectionSupervisor(
             "api", url, begin, dial=dial, clock=clock, backoff=backoff, on_down=on_down, full_life_s=full_life_s
         )
 
     @property
-    def current(self) -> Conversation | None:
+    def current(self) -> ApiSession | None:
         """The conversation in office."""
         return self._link.current
 
@@ -116,7 +116,7 @@ class ApiConnection:
         """Until `stay_down`. Raises ExchangeUnreachable, and whatever `on_open` raises for a person to act on."""
         await self._link.run()
 
-    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> Answer:
+    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> RequestOutcome:
         """The answer as a value."""
         current = self._link.current
         return NotSent("not connected") if current is None else await current.ask(method, params, patience_s)
@@ -125,7 +125,7 @@ class ApiConnection:
         """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
         return result_of(method, await self.ask(method, params, patience_s))
 
-    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+    def post(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
         """Write the request and return; `heard` gets the answer. Not ready: it hears NotSent at once."""
         current = self._link.current
         if current is None:
@@ -133,7 +133,7 @@ class ApiConnection:
         else:
             current.post(method, params, patience_s, heard)
 
-    def write(self, word: Callable[[int], str]) -> Written:
+    def write(self, word: Callable[[int], str]) -> SentRequest:
         """Write a request, worded for its number; whoever wrote it then listens."""
         current = self._link.current
-        return Written(None, NotSent("not connected")) if current is None else current.write(word)
+        return SentRequest(None, NotSent("not connected")) if current is None else current.write(word)

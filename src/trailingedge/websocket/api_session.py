@@ -1,6 +1,6 @@
 """One connection to the WebSocket API, from its first question to its last answer.
 
-The `Session` knows which answer belongs to which question; here its frames are written and read, and its
+The `RequestTracker` knows which answer belongs to which question; here its frames are written and read, and its
 patience is kept. Whoever opens the conversation may put questions before anybody else.
 """
 
@@ -10,13 +10,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from trailingedge.core.clock import Clock
-from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, ToldToWait
+from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, RetryLater, SessionLost
 from trailingedge.model.market import RateLimit
 from trailingedge.model.order_outcomes import Unanswered
 from trailingedge.websocket.error_codes import judge, told_ms
 from trailingedge.websocket.event_parser import AccountEvent, Reply, ServerShutdown
-from trailingedge.websocket.prepared_request import Written
-from trailingedge.websocket.request_tracker import Answer, Listener, NotSent, Params, Revoked, Session, Silence
+from trailingedge.websocket.prepared_request import SentRequest
+from trailingedge.websocket.request_tracker import (
+    NoResponse,
+    NotSent,
+    Params,
+    ReplyHandler,
+    RequestOutcome,
+    RequestTracker,
+    SessionRevoked,
+)
 from trailingedge.websocket.transport import Socket, ViolationCount, shown, side_by_side
 
 logger = logging.getLogger(__name__)
@@ -28,10 +36,10 @@ _LONGEST_QUIET_S: Final = 3 * 24 * 3600.0  # the longest ban there is
 _STRAGGLERS_S: Final = 1.0  # events of before the end may still be on their way
 _OWED_WITHIN_S: Final = 5.0
 
-Note = Callable[[str, Sequence[str | bytes]], None]
+FrameTap = Callable[[str, Sequence[str | bytes]], None]
 
 
-class Conversation:
+class ApiSession:
     """A Caller on one socket. `on_event` hears what comes unasked and may raise SessionLost.
 
     `follow` is called with the reason when another connection should take this one's place. `note` is
@@ -45,11 +53,11 @@ class Conversation:
         clock: Clock,
         follow: Callable[[str], None],
         *,
-        on_open: Callable[["Conversation"], Awaitable[None]],
-        on_watch: Callable[["Conversation"], Awaitable[None]],
+        on_open: Callable[["ApiSession"], Awaitable[None]],
+        on_watch: Callable[["ApiSession"], Awaitable[None]],
         server_ms: Callable[[], int],
         on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None,
-        note: Note = lambda _direction, _frames: None,
+        note: FrameTap = lambda _direction, _frames: None,
     ) -> None:
         self.on_event: Callable[[AccountEvent], None] = lambda _: None
         self.follow = follow
@@ -59,7 +67,7 @@ class Conversation:
         self._on_watch = on_watch
         self._server_ms = server_ms
         self._note = note
-        self._session = Session(on_limits)
+        self._session = RequestTracker(on_limits)
         self._quiet_until_s = float("-inf")
         self._ban_minded: Reply | None = None
         self._lost: SessionLost | None = None
@@ -71,11 +79,11 @@ class Conversation:
     def is_over(self) -> bool:
         return self._lost is not None
 
-    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> Answer:
+    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> RequestOutcome:
         """The answer as a value."""
-        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[RequestOutcome] = asyncio.get_running_loop().create_future()
 
-        def heard(answer: Answer) -> None:
+        def heard(answer: RequestOutcome) -> None:
             if not answered.done():  # given up by its caller, or late
                 answered.set_result(answer)
 
@@ -86,7 +94,7 @@ class Conversation:
         """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
         return result_of(method, await self.ask(method, params, patience_s))
 
-    def post(self, method: str, params: Params | None, patience_s: float, heard: Listener) -> None:
+    def post(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
         """Write the request and return; `heard` gets the answer."""
         refused = self._refusal()
         if refused is not None:
@@ -103,11 +111,11 @@ class Conversation:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("> %s", shown(text))
 
-    def write(self, word: Callable[[int], str]) -> "Written":
+    def write(self, word: Callable[[int], str]) -> "SentRequest":
         """Write a request, worded for its number, before anything else is done; whoever wrote it then listens."""
         refused = self._refusal()
         if refused is not None:
-            return Written(None, refused)
+            return SentRequest(None, refused)
         number = self._session.next_number()
         text = word(number)
         lost = None
@@ -116,7 +124,7 @@ class Conversation:
         except SessionLost as error:
             lost = error
 
-        def listen(method: str, patience_s: float, heard: Listener) -> None:
+        def listen(method: str, patience_s: float, heard: ReplyHandler) -> None:
             self._session.expect(number, method, self._clock.now_s(), patience_s, heard)
             self._asked.set()
             if lost is not None:
@@ -125,7 +133,7 @@ class Conversation:
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("> %s", shown(text))
 
-        return Written(listen)
+        return SentRequest(listen)
 
     def _refusal(self) -> NotSent | None:
         """Why nothing may be written now."""
@@ -209,7 +217,7 @@ class Conversation:
         if message is None:
             self._mind_ban()
             return
-        if isinstance(message, Revoked):
+        if isinstance(message, SessionRevoked):
             raise SessionLost(f"the exchange revoked the session: {message.code} {message.text}")
         if isinstance(message, ServerShutdown):
             self.follow("the server shuts down")
@@ -229,13 +237,13 @@ class Conversation:
             self._session.expire(self._clock.now_s())
 
 
-def result_of(method: str, answer: Answer) -> object:
+def result_of(method: str, answer: RequestOutcome) -> object:
     """The raw result of an answer. Raises RequestRefused, OutcomeUnknown or SessionLost."""
     if isinstance(answer, NotSent):
-        raise (ToldToWait if answer.wait_s else SessionLost)(f"{method}: {answer.reason}", answer.wait_s)
-    if isinstance(answer, Silence) and answer.connection_lost:
+        raise (RetryLater if answer.wait_s else SessionLost)(f"{method}: {answer.reason}", answer.wait_s)
+    if isinstance(answer, NoResponse) and answer.connection_lost:
         raise SessionLost(f"{method}: {answer.reason}")
-    if isinstance(answer, Silence):
+    if isinstance(answer, NoResponse):
         raise OutcomeUnknown(f"{method}: {answer.reason}")
     if answer.ok:
         return answer.result

@@ -1,10 +1,13 @@
-"""How a connection is kept alive: reconnected when it is lost, succeeded before it has to end.
+"""Connection supervisor: keeps one logical connection open across reconnects and planned rotations.
 
-A `Link` dials and lets a `Life` use the socket. A life opens (logs on, catches up) and then holds the
-office: it is the one that everybody uses. It leaves in one of two ways. Lost, its place is empty until a
-successor is open, which is tried with growing pauses. Told to go (the server announced its end, or a day
-is nearly over), it stays in office until its successor is open; then it waits for what it is still
-owed, and only then its socket is closed. A successor that cannot open costs nothing but another try.
+Theory of operation. The `ConnectionSupervisor` dials a socket and hands it to a `ConnectionHandler`. The handler
+first opens (logs on, subscribes, catches up) and is then the active one, which all callers use. It stops being
+active in one of two ways:
+
+- The socket is lost. No connection is active until a successor has opened; attempts follow with growing pauses.
+- A rotation is planned, because the server announced its shutdown or the connection is nearly a day old. The old
+  handler stays active until its successor has opened, then waits for the replies it is still owed, and closes last.
+  A successor that cannot open costs nothing but another attempt.
 """
 
 import asyncio
@@ -26,7 +29,7 @@ _MORE_S: Final = 1.0  # who knocks a moment too early is banned for longer
 _LONGEST_WAIT_S: Final = 3 * 86_400.0  # the longest ban there is; a later time is a mistake
 
 
-class Life(Protocol):
+class ConnectionHandler(Protocol):
     """What goes on over one socket. Each of the first four may raise SessionLost, which ends it."""
 
     async def run(self) -> None:
@@ -50,11 +53,11 @@ class Life(Protocol):
         ...
 
 
-L = TypeVar("L", bound=Life)
-Follow = Callable[[str], None]
+L = TypeVar("L", bound=ConnectionHandler)
+SuccessionCallback = Callable[[str], None]
 
 
-class _Tenure(Generic[L]):
+class _ActiveConnection(Generic[L]):
     """One connection from the dial to its end, and how far it has come."""
 
     def __init__(self, socket: Socket, born_s: float) -> None:
@@ -87,7 +90,7 @@ class _Tenure(Generic[L]):
         self.over.set()
 
 
-class Link(Generic[L]):
+class ConnectionSupervisor(Generic[L]):
     """Keeps one life in office. `begin` makes a life of a socket; what it is given with it asks for a successor.
 
     `on_down` hears the reason whenever the office falls vacant, or could not be taken while it was vacant.
@@ -97,7 +100,7 @@ class Link(Generic[L]):
         self,
         name: str,
         url: str,
-        begin: Callable[[Socket, Follow], L],
+        begin: Callable[[Socket, SuccessionCallback], L],
         *,
         dial: Dial,
         clock: Clock,
@@ -111,7 +114,7 @@ class Link(Generic[L]):
         self.rotations = 0
         self.ending = False
         self.current: L | None = None
-        self._tenure: _Tenure[L] | None = None
+        self._tenure: _ActiveConnection[L] | None = None
         self._occupied = asyncio.Event()
         self._begin = begin
         self._dial = dial
@@ -166,10 +169,10 @@ class Link(Generic[L]):
             else:
                 logger.info("connection to be followed name=%s reason=%r", self.name, str(failure))
 
-    async def _install(self, tenures: asyncio.TaskGroup) -> _Tenure[L]:
+    async def _install(self, tenures: asyncio.TaskGroup) -> _ActiveConnection[L]:
         """A new connection, in office. Raises SessionLost."""
         socket = await self._dial(self.url)
-        tenure: _Tenure[L] = _Tenure(socket, self._clock.now_s())
+        tenure: _ActiveConnection[L] = _ActiveConnection(socket, self._clock.now_s())
         logger.debug("connected name=%s url=%s", self.name, self.url)
         tenures.create_task(self._serve(tenure, self._begin(socket, tenure.follow)))
         await tenure.settled.wait()
@@ -207,7 +210,7 @@ class Link(Generic[L]):
         self._told_s = now_s
         return True
 
-    async def _serve(self, tenure: _Tenure[L], life: L) -> None:
+    async def _serve(self, tenure: _ActiveConnection[L], life: L) -> None:
         """A life from its beginning to its end; losing the session is the usual one."""
         try:
             await side_by_side(life.run(), self._hold_office(tenure, life), self._grow_old(tenure))
@@ -223,7 +226,7 @@ class Link(Generic[L]):
             # Last, for closing a socket that nobody answers takes its time.
             await tenure.socket.close()
 
-    async def _hold_office(self, tenure: _Tenure[L], life: L) -> None:
+    async def _hold_office(self, tenure: _ActiveConnection[L], life: L) -> None:
         await life.open()
         self._take_office(tenure, life)
         with contextlib.suppress(TimeoutError):
@@ -232,7 +235,7 @@ class Link(Generic[L]):
         await life.finish()
         raise SessionLost("followed by another connection")
 
-    def _take_office(self, tenure: _Tenure[L], life: L) -> None:
+    def _take_office(self, tenure: _ActiveConnection[L], life: L) -> None:
         predecessor, self._tenure, self.current = self._tenure, tenure, life
         self.connects += 1
         if predecessor is not None:
@@ -242,11 +245,11 @@ class Link(Generic[L]):
         tenure.settled.set()
         self._occupied.set()
 
-    async def _grow_old(self, tenure: _Tenure[L]) -> None:
+    async def _grow_old(self, tenure: _ActiveConnection[L]) -> None:
         await self._clock.sleep(self._full_life_s)
         tenure.follow("it is old")
 
-    def _end(self, tenure: _Tenure[L], life: L, lost: SessionLost) -> None:
+    def _end(self, tenure: _ActiveConnection[L], life: L, lost: SessionLost) -> None:
         if self._tenure is tenure:
             self._tenure = self.current = None
             self._occupied.clear()

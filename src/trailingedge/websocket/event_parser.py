@@ -56,7 +56,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ParsedReply:
     """A reply with the id of its question; None where the exchange could not read the question."""
 
     request_id: int | None
@@ -111,7 +111,7 @@ class Unrecognized:
 
 
 @dataclass(frozen=True, slots=True)
-class TopHeard:
+class BookUpdate:
     """A bookTicker of `symbol`."""
 
     symbol: str
@@ -119,14 +119,14 @@ class TopHeard:
 
 
 @dataclass(frozen=True, slots=True)
-class NoBook:
+class InvalidBook:
     """A bookTicker that is none: crossed, locked or without a price. Bad data, to be ignored."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class KlineHeard:
+class KlineUpdate:
     """A kline event of `symbol`, the kline forming or closed."""
 
     symbol: str
@@ -159,10 +159,10 @@ AccountEvent = (
     | ServerShutdown
     | Unrecognized
 )
-StreamMessage = TopHeard | NoBook | KlineHeard | ServerShutdown | ControlReply | StreamError | Unrecognized
+StreamMessage = BookUpdate | InvalidBook | KlineUpdate | ServerShutdown | ControlReply | StreamError | Unrecognized
 
 
-def read_api_frame(frame: str | bytes) -> Answered | AccountEvent:
+def read_api_frame(frame: str | bytes) -> ParsedReply | AccountEvent:
     """A frame of the WebSocket API."""
     message = fields(decode(frame))
     if "event" in message:
@@ -233,13 +233,13 @@ def _read_execution_type(event: Fields) -> ExecutionType:
         return ExecutionType.UNRECOGNIZED
 
 
-def _read_answer(message: Fields) -> Answered:
+def _read_answer(message: Fields) -> ParsedReply:
     raw_id = message.get("id")
     # Ours are integers; an answer to anything else is not for us.
     request_id = raw_id if isinstance(raw_id, int) and not isinstance(raw_id, bool) else None
     error = message.get("error")
     refusal = {} if error is None else fields(error, "error")
-    return Answered(
+    return ParsedReply(
         request_id,
         Reply(
             status=integer(message, "status"),
@@ -337,17 +337,17 @@ _EVENTS: Final[Mapping[str, Callable[[dict[str, Any]], AccountEvent]]] = {
 }
 
 
-def _read_top(message: Fields) -> TopHeard | NoBook:
+def _read_top(message: Fields) -> BookUpdate | InvalidBook:
     symbol = text(message, "s")
     bid, ask = amount(message, "b"), amount(message, "a")
     bid_quantity, ask_quantity = amount(message, "B"), amount(message, "A")
     try:
-        return TopHeard(symbol, BookTop(bid, ask, bid_quantity, ask_quantity, integer(message, "u")))
+        return BookUpdate(symbol, BookTop(bid, ask, bid_quantity, ask_quantity, integer(message, "u")))
     except ValueError as error:
-        return NoBook(str(error))
+        return InvalidBook(str(error))
 
 
-def _read_kline(message: Fields) -> KlineHeard:
+def _read_kline(message: Fields) -> KlineUpdate:
     k = fields(message.get("k"), "k")
     try:
         kline = Kline(
@@ -362,7 +362,7 @@ def _read_kline(message: Fields) -> KlineHeard:
         )
     except ValueError as error:
         raise ProtocolViolation(str(error)) from error
-    return KlineHeard(text(message, "s"), text(k, "i"), kline, integer(message, "E"))
+    return KlineUpdate(text(message, "s"), text(k, "i"), kline, integer(message, "E"))
 
 
 def _read_control(message: Fields) -> ControlReply:
@@ -380,7 +380,7 @@ _FRAME: Final = re.compile(
 )
 
 
-def read_top(frame: str | bytes) -> TopHeard | None:
+def read_top(frame: str | bytes) -> BookUpdate | None:
     """The top that `frame` tells; None where it tells something else, or tells it in another way."""
     if not isinstance(frame, bytes):
         return None
@@ -398,7 +398,7 @@ def read_top(frame: str | bytes) -> TopHeard | None:
         )
     except ValueError:  # no book
         return None
-    return TopHeard(symbol.decode(), top)
+    return BookUpdate(symbol.decode(), top)
 
 
 class BookFrames:
@@ -412,7 +412,7 @@ class BookFrames:
         """Whether `frame` is about that book and nothing else, rightly or wrongly."""
         return isinstance(frame, bytes) and self._beginning.match(frame) is not None
 
-    def newest(self, frames: Sequence[str | bytes]) -> tuple[int, TopHeard | None]:
+    def newest(self, frames: Sequence[str | bytes]) -> tuple[int, BookUpdate | None]:
         """Of frames that came together, where the last readable top is, and that top; -1 and None without one."""
         for index in range(len(frames) - 1, -1, -1):
             frame = frames[index]
@@ -421,9 +421,9 @@ class BookFrames:
                 return index, heard
         return -1, None
 
-    def _read(self, frame: str | bytes) -> TopHeard | None:
+    def _read(self, frame: str | bytes) -> BookUpdate | None:
         try:
             heard = read_top(frame) or read_stream_frame(frame)
         except ProtocolViolation:
             return None
-        return heard if isinstance(heard, TopHeard) and heard.symbol == self._symbol else None
+        return heard if isinstance(heard, BookUpdate) and heard.symbol == self._symbol else None

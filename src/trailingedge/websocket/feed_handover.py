@@ -12,7 +12,7 @@ from trailingedge.model.market import BookTop
 _NONE_YET: Final = -1
 
 
-class Relay:
+class FeedHandover:
     """No change is missed, told twice or told after a later one. `tell` hears them; feeds are known by identity.
 
     Should the exchange count anew in the middle of a connection, what it says is taken for old news, until

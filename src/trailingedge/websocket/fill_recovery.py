@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import RequestRefused
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, OrderRecord, OrderStatus
-from trailingedge.websocket.account_stream import AccountStream, Ear
+from trailingedge.websocket.account_stream import AccountStream, EventBuffer
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _PAUSE_S: Final = 1.0
 _BELIEVED_AFTER_S: Final = 10.0
 
 
-class Account(Protocol):
+class FillRecoveryApi(Protocol):
     """What must be asked. Each raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
 
     async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
@@ -39,7 +39,7 @@ class Account(Protocol):
     ) -> tuple[AccountTrade, ...]: ...
 
 
-class MissedFills:
+class FillRecovery:
     """Remembers up to where the list was read, and what of it could not be told yet."""
 
     def __init__(self, symbol: str, stream: AccountStream, clock: Clock | None = None) -> None:
@@ -60,12 +60,12 @@ class MissedFills:
         """There are fills whose orders are still to be told of: look again in a few seconds."""
         return bool(self._absent_since_s)
 
-    async def begin(self, account: Account) -> None:
+    async def begin(self, account: FillRecoveryApi) -> None:
         """What the list holds by now is history."""
         newest = await account.my_trades(limit=1)
         self._newest_read = max((trade.trade_id for trade in newest), default=-1)
 
-    async def find(self, account: Account, ear: Ear | None = None) -> tuple[ExecutionReport, ...]:
+    async def find(self, account: FillRecoveryApi, ear: EventBuffer | None = None) -> tuple[ExecutionReport, ...]:
         """The fills since the last look that neither were passed on nor wait in `ear`, oldest first."""
         if self._newest_read is None:
             await self.begin(account)
@@ -96,7 +96,7 @@ class MissedFills:
         self._newest_read = min(still) - 1 if still else listed[-1].trade_id
         self._done = frozenset(trade.trade_id for trade in listed) - still if still else frozenset()
 
-    async def _orders(self, account: Account, order_ids: Sequence[int]) -> list[OrderRecord]:
+    async def _orders(self, account: FillRecoveryApi, order_ids: Sequence[int]) -> list[OrderRecord]:
         """Those orders; one that is said not to exist is waited for a little, and then left for the next look."""
         known: dict[int, OrderRecord] = {}
         absent, began_s = order_ids, self._clock.now_s()
@@ -122,7 +122,7 @@ class MissedFills:
         return list(known.values())
 
     async def _reports(
-        self, account: Account, order: OrderRecord, fills: Sequence[AccountTrade]
+        self, account: FillRecoveryApi, order: OrderRecord, fills: Sequence[AccountTrade]
     ) -> Iterable[ExecutionReport]:
         """Of all fills of an order, those that are known and those of before."""
         if sum((fill.quantity for fill in fills), ZERO) != order.filled_quantity:
@@ -130,7 +130,7 @@ class MissedFills:
         return as_reports(self._symbol, order, fills)
 
 
-async def _order(account: Account, order_id: int, *, in_list: bool) -> OrderRecord | None:
+async def _order(account: FillRecoveryApi, order_id: int, *, in_list: bool) -> OrderRecord | None:
     """By itself, or `in_list` of all orders; None where neither knows it. Raises as the account does."""
     try:
         return await account.order_status(order_id)
@@ -173,7 +173,7 @@ def as_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -
         )
 
 
-async def _all_trades(account: Account, from_id: int, order_id: int | None = None) -> list[AccountTrade]:
+async def _all_trades(account: FillRecoveryApi, from_id: int, order_id: int | None = None) -> list[AccountTrade]:
     """From that trade on, of one order or of all."""
     found: list[AccountTrade] = []
     while True:

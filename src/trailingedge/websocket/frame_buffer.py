@@ -14,7 +14,7 @@ _SHOWN: Final = 2000  # a list of orders or klines may be of megabytes
 _SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"?')
 
 
-class LastFrames:
+class FrameBuffer:
     """The newest frames by channel: a busy market does not push out what the account said.
 
     `unix_ms` tells the time.

@@ -25,7 +25,7 @@ try:
 except ImportError:  # the library was built without them
     from websockets.utils import apply_mask
 
-Hear = Callable[[Sequence[str | bytes]], None]
+FrameHandler = Callable[[Sequence[str | bytes]], None]
 
 _OF_MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _WHOLE_TEXT: Final = 0x81  # FIN, no extension, opcode text
@@ -41,13 +41,13 @@ _HEAD_ENDS: Final = b"\r\n\r\n"
 _let_them_have_it: Final[Callable[[], None]] = getattr(os, "sched_yield", lambda: None)
 
 
-class PromptConnection(ClientConnection):
+class LowLatencyConnection(ClientConnection):
     """The library's connection, for `connect(create_connection=…)`. Nobody calls its `recv` but at the end."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.failure: BaseException | None = None  # what the listener raised
-        self._hear: Hear | None = None
+        self._hear: FrameHandler | None = None
         self._early: list[str | bytes] = []
         self._head = b""  # of the handshake's answer, as far as it has come
         self._tail = b""  # the beginning of a frame whose rest is still to come
@@ -55,7 +55,7 @@ class PromptConnection(ClientConnection):
         self._parts: list[bytes] = []  # of a fragmented message
         self._together: list[str | bytes] | None = None  # while bytes are being cut, what came with them
 
-    def begin(self, hear: Hear) -> None:
+    def begin(self, hear: FrameHandler) -> None:
         """Hand over what has come so far, and from now on everything as it comes."""
         self._hear = hear
         early, self._early = self._early, []

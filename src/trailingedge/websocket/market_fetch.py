@@ -6,7 +6,7 @@ from typing import Final
 
 from trailingedge.core.errors import ConfigError, RequestRefused
 from trailingedge.model.market import BookTop, Kline, RateLimit, SymbolRules
-from trailingedge.websocket.api_client import Caller
+from trailingedge.websocket.api_client import ApiCallerProtocol
 from trailingedge.websocket.api_session import PATIENCE_S
 from trailingedge.websocket.response_parser import read_book, read_exchange_info, read_klines, read_server_time
 
@@ -16,7 +16,7 @@ PAGE: Final = 1000  # rows the exchange gives at most
 _NO_SUCH_SYMBOL: Final = frozenset({-1100, -1121})
 
 
-async def exchange_info(api: Caller, symbol: str) -> tuple[SymbolRules, tuple[RateLimit, ...]]:
+async def exchange_info(api: ApiCallerProtocol, symbol: str) -> tuple[SymbolRules, tuple[RateLimit, ...]]:
     """The symbol's rules and the exchange's limits. Raises ConfigError for a symbol that is not listed."""
     unknown = ConfigError(
         [f"SYMBOL {symbol}: the exchange does not list it; write it as the exchange does, e.g. ETHFDUSD"]
@@ -33,7 +33,7 @@ async def exchange_info(api: Caller, symbol: str) -> tuple[SymbolRules, tuple[Ra
     return rules, limits
 
 
-async def klines(api: Caller, symbol: str, interval: str, count: int) -> list[Kline]:
+async def klines(api: ApiCallerProtocol, symbol: str, interval: str, count: int) -> list[Kline]:
     """The newest `count` closed klines: oldest first, no gap, no duplicate; fewer where there are no more.
 
     The newest row is taken to be the forming one and left out, for no clock of ours can tell: the
@@ -62,7 +62,9 @@ def _share(rows: int) -> int:
     return -(-rows // pages)
 
 
-async def klines_between(api: Caller, symbol: str, interval: str, from_ms: int, until_ms: int) -> list[Kline]:
+async def klines_between(
+    api: ApiCallerProtocol, symbol: str, interval: str, from_ms: int, until_ms: int
+) -> list[Kline]:
     """The closed klines that lie within both times, oldest first; those the exchange does not have are missing."""
     found: list[Kline] = []
     while from_ms < until_ms:
@@ -75,18 +77,23 @@ async def klines_between(api: Caller, symbol: str, interval: str, from_ms: int, 
     return found
 
 
-async def book(api: Caller, symbol: str, patience_s: float = PATIENCE_S) -> BookTop:
+async def book(api: ApiCallerProtocol, symbol: str, patience_s: float = PATIENCE_S) -> BookTop:
     """The best prices of this moment."""
     return read_book(await api.call("ticker.book", {"symbol": symbol}, patience_s))
 
 
-async def server_time(api: Caller) -> int:
+async def server_time(api: ApiCallerProtocol) -> int:
     """Milliseconds since 1970 by the exchange's clock."""
     return read_server_time(await api.call("time"))
 
 
 async def _page(
-    api: Caller, symbol: str, interval: str, limit: int, start_ms: int | None = None, end_ms: int | None = None
+    api: ApiCallerProtocol,
+    symbol: str,
+    interval: str,
+    limit: int,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
 ) -> tuple[Kline, ...]:
     params: dict[str, str | int] = {"symbol": symbol, "interval": interval, "limit": limit}
     if start_ms is not None:

@@ -17,25 +17,25 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.model.market import BookTop, Kline
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.websocket import market_fetch
-from trailingedge.websocket.api_client import Caller
-from trailingedge.websocket.api_session import Note
-from trailingedge.websocket.connection_supervisor import FULL_LIFE_S, Follow, Link
+from trailingedge.websocket.api_client import ApiCallerProtocol
+from trailingedge.websocket.api_session import FrameTap
+from trailingedge.websocket.connection_supervisor import FULL_LIFE_S, ConnectionSupervisor, SuccessionCallback
 from trailingedge.websocket.event_parser import (
     BookFrames,
+    BookUpdate,
     ControlReply,
-    KlineHeard,
-    NoBook,
+    InvalidBook,
+    KlineUpdate,
     ServerShutdown,
     StreamError,
     StreamMessage,
-    TopHeard,
     Unrecognized,
     read_stream_frame,
     read_top,
 )
-from trailingedge.websocket.feed_handover import Relay
+from trailingedge.websocket.feed_handover import FeedHandover
 from trailingedge.websocket.preconnect import market_url
 from trailingedge.websocket.transport import Backoff, Dial, Socket, ViolationCount, shown, side_by_side
 
@@ -67,15 +67,15 @@ class MarketStream:
         symbol: str,
         interval: str,
         *,
-        snapshots: Snapshots,
-        api: Caller,
+        snapshots: MarketState,
+        api: ApiCallerProtocol,
         dial: Dial,
         clock: Clock,
         backoff: Backoff,
         stale_after_s: float,
         api_ready: Callable[[], Awaitable[None]] = _at_once,
         on_down: Callable[[str], None] = lambda _: None,
-        note: Note = lambda _direction, _frames: None,
+        note: FrameTap = lambda _direction, _frames: None,
         full_life_s: float = FULL_LIFE_S,
     ) -> None:
         self._symbol = symbol
@@ -85,14 +85,14 @@ class MarketStream:
         self._api_ready = api_ready
         self._clock = clock
         self._probe_after_s = stale_after_s / 2
-        self._waiting: deque[KlineHeard] = deque()  # klines behind a gap that is being filled
+        self._waiting: deque[KlineUpdate] = deque()  # klines behind a gap that is being filled
         self._gap_seen = asyncio.Event()
         self._gap_accepted_ms = 0  # the exchange itself has no klines right before this time
         self._note = note
-        self._relay = Relay(self._hear_top)
+        self._relay = FeedHandover(self._hear_top)
         self._kline_event_ms = 0
         self.books = BookFrames(symbol)
-        self._link = Link(
+        self._link = ConnectionSupervisor(
             "market",
             market_url(base_url, symbol, interval),
             self._begin,
@@ -117,15 +117,15 @@ class MarketStream:
 
     # One connection after another ------------------------------------------------------------
 
-    def _begin(self, socket: Socket, follow: Follow) -> "Feed":
-        feed = Feed(self, socket, self._clock, follow, self._note)
+    def _begin(self, socket: Socket, follow: SuccessionCallback) -> "StreamConnection":
+        feed = StreamConnection(self, socket, self._clock, follow, self._note)
         alone = self._link.current is None
         self._relay.begin(feed, alone=alone)
         if alone:
             self._kline_event_ms = 0
         return feed
 
-    async def welcome(self, feed: "Feed") -> None:
+    async def welcome(self, feed: "StreamConnection") -> None:
         """Return when `feed` may follow the one in office. Raises SessionLost where only the other one speaks."""
         before = self._link.current
         while before is not None and before is self._link.current and not self._relay.carries(feed):
@@ -138,12 +138,12 @@ class MarketStream:
                 return  # so is the old one
             await self._clock.sleep(_GLANCE_S)
 
-    async def watch(self, feed: "Feed") -> None:
+    async def watch(self, feed: "StreamConnection") -> None:
         """Prove the top, fill gaps. Raises SessionLost when `feed` turns out to be dead."""
         self._relay.hand_over(feed)
         await side_by_side(self._prove(feed), self._fill_gaps())
 
-    async def _prove(self, feed: "Feed") -> None:
+    async def _prove(self, feed: "StreamConnection") -> None:
         """Seed the top after a connect, then prove it whenever the stream is silent."""
         while True:
             due_in_s = self._due_in_s(feed)
@@ -154,16 +154,16 @@ class MarketStream:
             if self._due_in_s(feed) <= 0.0 and not await self._probe(feed):
                 await self._clock.sleep(min(_ASK_AGAIN_S, self._probe_after_s))
 
-    def _due_in_s(self, feed: "Feed") -> float:
+    def _due_in_s(self, feed: "StreamConnection") -> float:
         """How long until the next probe, if the stream says nothing meanwhile."""
         silent_s = self._clock.now_s() - self._snapshots.top_proven_s
         return self._probe_after_s - silent_s if self._spoke(feed) else 0.0
 
-    def _spoke(self, feed: "Feed") -> bool:
+    def _spoke(self, feed: "StreamConnection") -> bool:
         """The top was heard or proved since this connection was opened."""
         return self._snapshots.top_proven_s >= feed.opened_s
 
-    async def _probe(self, feed: "Feed") -> bool:
+    async def _probe(self, feed: "StreamConnection") -> bool:
         """Ask for the best prices and compare. False when the exchange could not be asked."""
         proven_s = self._snapshots.top_proven_s
         try:
@@ -186,18 +186,18 @@ class MarketStream:
 
     # What is heard ---------------------------------------------------------------------------
 
-    def hear(self, message: StreamMessage, feed: "Feed") -> None:
+    def hear(self, message: StreamMessage, feed: "StreamConnection") -> None:
         """A message, over whichever connection."""
         match message:
-            case TopHeard():
+            case BookUpdate():
                 self.hear_book(message, feed)
-            case KlineHeard(symbol=self._symbol, interval=self._interval):
+            case KlineUpdate(symbol=self._symbol, interval=self._interval):
                 if message.event_ms >= self._kline_event_ms:  # else another connection told it before
                     self._kline_event_ms = message.event_ms
                     self._hear_kline(message)
-            case KlineHeard():
+            case KlineUpdate():
                 pass  # not ours
-            case NoBook():
+            case InvalidBook():
                 logger.debug("! book ignored reason=%s", message.reason)
             case ServerShutdown():
                 feed.follow("the server shuts down")
@@ -206,7 +206,7 @@ class MarketStream:
             case ControlReply() | Unrecognized():
                 logger.debug("< %s", message)
 
-    def hear_book(self, message: TopHeard, feed: "Feed") -> None:
+    def hear_book(self, message: BookUpdate, feed: "StreamConnection") -> None:
         """A bookTicker, over whichever connection."""
         if message.symbol == self._symbol:
             self._relay.hear(feed, message.top)
@@ -214,7 +214,7 @@ class MarketStream:
     def _hear_top(self, top: BookTop) -> None:
         self._snapshots.hear_top(top, self._clock.now_s(), late=self._relay.late)
 
-    def _hear_kline(self, heard: KlineHeard) -> None:
+    def _hear_kline(self, heard: KlineUpdate) -> None:
         if not self._waiting and not self._follows_a_gap(heard.kline):
             self._snapshots.hear_kline(heard.kline, heard.event_ms, self._clock.now_s())
             return
@@ -264,10 +264,12 @@ class MarketStream:
         self._gap_accepted_ms = self._waiting[0].kline.open_ms
 
 
-class Feed:
+class StreamConnection:
     """One connection's frames: a life on the link."""
 
-    def __init__(self, stream: MarketStream, socket: Socket, clock: Clock, follow: Follow, note: Note) -> None:
+    def __init__(
+        self, stream: MarketStream, socket: Socket, clock: Clock, follow: SuccessionCallback, note: FrameTap
+    ) -> None:
         self.opened_s = clock.now_s()
         self.heard_s = float("-inf")
         self.first_heard_s: float | None = None
@@ -301,7 +303,7 @@ class Feed:
             elif index > newest or not self._stream.books.tells(frame):
                 self._hear(frame, None)
 
-    def _hear(self, frame: str | bytes, heard: TopHeard | None) -> None:
+    def _hear(self, frame: str | bytes, heard: BookUpdate | None) -> None:
         """`heard` is what `frame` says, where that is known already."""
         try:
             known = heard or read_top(frame)

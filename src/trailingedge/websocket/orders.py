@@ -10,14 +10,22 @@ from typing import Final, TypeVar
 
 from trailingedge.core.errors import ProtocolViolation
 from trailingedge.model.market import OrderRecord, plain
-from trailingedge.model.order_outcomes import Done, NotTried, Outcome, Refusal, Refused, ReplaceOutcome, Unanswered
+from trailingedge.model.order_outcomes import (
+    Accepted,
+    NotTried,
+    OrderOutcome,
+    Rejected,
+    RejectReason,
+    ReplaceOutcome,
+    Unanswered,
+)
 from trailingedge.model.order_requests import (
     ALL_ORDERS,
     CANCEL,
     CANCEL_REPLACE,
     PLACE,
     STATUS,
-    NewOrder,
+    NewOrderRequest,
     RequestParams,
     all_orders_params,
     cancel_params,
@@ -26,42 +34,42 @@ from trailingedge.model.order_requests import (
     status_params,
 )
 from trailingedge.websocket.account import ServerClock
-from trailingedge.websocket.api_client import Poster
+from trailingedge.websocket.api_client import RequestSender
 from trailingedge.websocket.error_codes import judge
 from trailingedge.websocket.event_parser import Reply
 from trailingedge.websocket.json_fields import Fields, fields, integer, text, text_or
-from trailingedge.websocket.prepared_request import Draft, Written
-from trailingedge.websocket.request_tracker import Answer, NotSent, Silence
+from trailingedge.websocket.prepared_request import PreparedRequest, SentRequest
+from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome
 from trailingedge.websocket.response_parser import read_order, read_orders
 
 _PARTIALLY_FAILED: Final = -2021
 _FAILED: Final = -2022
 _HALF_FAILED: Final = 400  # the status a refused half would have had by itself
 
-Listed = tuple[OrderRecord, ...] | Refused | Unanswered
+Listed = tuple[OrderRecord, ...] | Rejected | Unanswered
 Told = TypeVar("Told")
 
 
-def read_outcome(answer: Answer) -> Outcome:
+def read_outcome(answer: RequestOutcome) -> OrderOutcome:
     """What became of a placement, a cancel or a status query."""
     if not isinstance(answer, Reply):
         return _unheard(answer)
     if not answer.ok:
         return judge(answer)
     try:
-        return Done(read_order(answer.result))
+        return Accepted(read_order(answer.result))
     except ProtocolViolation as violation:
         return Unanswered(f"unreadable answer: {violation}")
 
 
-def read_replace_outcome(answer: Answer) -> ReplaceOutcome:
+def read_replace_outcome(answer: RequestOutcome) -> ReplaceOutcome:
     """What became of both halves of a cancel-replace.
 
     200, 409 and 400 −2022 tell of each half; any other refusal came before either was tried.
     """
     if not isinstance(answer, Reply):
         unheard = _unheard(answer)
-        return ReplaceOutcome(NotTried() if isinstance(unheard, Refused) else unheard, unheard)
+        return ReplaceOutcome(NotTried() if isinstance(unheard, Rejected) else unheard, unheard)
     try:
         halves = _halves(answer)
         if halves is not None:
@@ -76,7 +84,7 @@ def read_replace_outcome(answer: Answer) -> ReplaceOutcome:
     return ReplaceOutcome(verdict if isinstance(verdict, Unanswered) else NotTried(), verdict)
 
 
-def read_listed(answer: Answer) -> Listed:
+def read_listed(answer: RequestOutcome) -> Listed:
     """The orders of an `allOrders`, or why there are none."""
     if not isinstance(answer, Reply):
         return _unheard(answer)
@@ -88,12 +96,12 @@ def read_listed(answer: Answer) -> Listed:
         return Unanswered(f"unreadable answer: {violation}")
 
 
-class Orders:
+class OrderApi:
     """The order path of one account and symbol. Each method returns as soon as the request is written."""
 
     def __init__(
         self,
-        api: Poster,
+        api: RequestSender,
         server_clock: ServerClock,
         symbol: str,
         recv_window_ms: int = 5000,
@@ -105,7 +113,7 @@ class Orders:
         self._recv_window_ms = recv_window_ms
         self._patience_s = patience_s
 
-    def place(self, order: NewOrder, heard: Callable[[Outcome], None]) -> None:
+    def place(self, order: NewOrderRequest, heard: Callable[[OrderOutcome], None]) -> None:
         """A new order."""
         self._post(PLACE, place_params(self._symbol, order), read_outcome, heard)
 
@@ -113,31 +121,31 @@ class Orders:
         self,
         cancel_order_id: int | None,
         cancel_client_order_id: str,
-        order: NewOrder,
+        order: NewOrderRequest,
         heard: Callable[[ReplaceOutcome], None],
     ) -> None:
         """Cancel one order if it is unfilled, and only then place another."""
         params = replace_params(self._symbol, cancel_order_id, cancel_client_order_id, order)
         self._post(CANCEL_REPLACE, params, read_replace_outcome, heard)
 
-    def draft(self, cancel_order_id: int, order: NewOrder) -> Draft:
+    def draft(self, cancel_order_id: int, order: NewOrderRequest) -> PreparedRequest:
         """A replace of that order by one like `order`, but for price and quantity."""
-        return Draft(self._symbol, cancel_order_id, order, self._recv_window_ms)
+        return PreparedRequest(self._symbol, cancel_order_id, order, self._recv_window_ms)
 
-    def send(self, draft: Draft, price: Decimal, quantity: Decimal) -> Written:
+    def send(self, draft: PreparedRequest, price: Decimal, quantity: Decimal) -> SentRequest:
         """Write a draft with its numbers, at once."""
         stamp_ms = self._server_clock.now_ms()
         return self._api.write(lambda number: draft.text(number, plain(price), plain(quantity), stamp_ms))
 
-    def expect(self, written: Written, heard: Callable[[ReplaceOutcome], None]) -> None:
+    def expect(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None:
         """Of what was written, `heard` gets the outcome."""
         written.heard_by(CANCEL_REPLACE, self._patience_s, lambda answer: heard(read_replace_outcome(answer)))
 
-    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None:
         """Take an order from the book, part-filled or not."""
         self._post(CANCEL, cancel_params(self._symbol, order_id, client_order_id), read_outcome, heard)
 
-    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[Outcome], None]) -> None:
+    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None:
         """Ask for one order."""
         self._post(STATUS, status_params(self._symbol, order_id, client_order_id), read_outcome, heard)
 
@@ -146,16 +154,16 @@ class Orders:
         self._post(ALL_ORDERS, all_orders_params(self._symbol, from_order_id), read_listed, heard)
 
     def _post(
-        self, method: str, params: RequestParams, read: Callable[[Answer], Told], heard: Callable[[Told], None]
+        self, method: str, params: RequestParams, read: Callable[[RequestOutcome], Told], heard: Callable[[Told], None]
     ) -> None:
         params["timestamp"] = self._server_clock.now_ms()
         params["recvWindow"] = self._recv_window_ms
         self._api.post(method, params, self._patience_s, lambda answer: heard(read(answer)))
 
 
-def _unheard(answer: Silence | NotSent) -> Refused | Unanswered:
+def _unheard(answer: NoResponse | NotSent) -> Rejected | Unanswered:
     if isinstance(answer, NotSent):  # never written, so certainly not done
-        return Refused(Refusal.BUSY, 0, f"not sent: {answer.reason}")
+        return Rejected(RejectReason.BUSY, 0, f"not sent: {answer.reason}")
     return Unanswered(answer.reason)
 
 
@@ -169,14 +177,14 @@ def _halves(reply: Reply) -> Fields | None:
     return reply.data if reply.status < 500 and isinstance(reply.data, dict) and "cancelResult" in reply.data else None
 
 
-def _read_half(halves: Fields, result_name: str, response_name: str) -> Outcome:
+def _read_half(halves: Fields, result_name: str, response_name: str) -> OrderOutcome:
     result = text(halves, result_name)
     if result == "NOT_ATTEMPTED":
         return NotTried()
     try:
         response = fields(halves.get(response_name), response_name)
         if result == "SUCCESS":
-            return Done(read_order(response))
+            return Accepted(read_order(response))
         if result == "FAILURE":
             return judge(Reply(_HALF_FAILED, code=integer(response, "code"), text=text_or(response, "msg", "")))
     except ProtocolViolation as violation:

@@ -12,7 +12,7 @@ from trailingedge.websocket.transport import Dial, Socket
 Attempt = asyncio.Task[Socket | Exception]
 
 
-class HeadStart:
+class Preconnect:
     """Dials as `dial` does; the first who asks for an address that was begun with gets what came of that."""
 
     def __init__(self, dial: Dial) -> None:
@@ -55,9 +55,9 @@ class HeadStart:
 
 
 @contextlib.asynccontextmanager
-async def head_start(dial: Dial, *urls: str) -> AsyncIterator[HeadStart]:
+async def preconnect(dial: Dial, *urls: str) -> AsyncIterator[Preconnect]:
     """Begin to dial each of `urls`, in that order. What nobody has asked for in the end is closed again."""
-    start = HeadStart(dial)
+    start = Preconnect(dial)
     async with asyncio.TaskGroup() as tasks:
         for url in urls:
             start.begin(url, tasks)

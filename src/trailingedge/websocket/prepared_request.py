@@ -4,20 +4,20 @@ import json
 from collections.abc import Callable
 from typing import Final
 
-from trailingedge.model.order_requests import CANCEL_REPLACE, NewOrder, replace_params
-from trailingedge.websocket.request_tracker import Listener, NotSent
+from trailingedge.model.order_requests import CANCEL_REPLACE, NewOrderRequest, replace_params
+from trailingedge.websocket.request_tracker import NotSent, ReplyHandler
 
 _PRICE: Final = "<price>"
 _QUANTITY: Final = "<quantity>"
 _TIME: Final = '"<time>"'
 
 
-class Draft:
+class PreparedRequest:
     """The text of one request, to the letter what `Session.ask` makes of the same parameters."""
 
     __slots__ = ("_after_price", "_after_quantity", "_after_time", "_before")
 
-    def __init__(self, symbol: str, cancel_order_id: int, replacing: NewOrder, recv_window_ms: int) -> None:
+    def __init__(self, symbol: str, cancel_order_id: int, replacing: NewOrderRequest, recv_window_ms: int) -> None:
         params = replace_params(symbol, cancel_order_id, replacing.client_order_id, replacing)
         params.update(price=_PRICE, quantity=_QUANTITY, timestamp=_TIME.strip('"'), recvWindow=recv_window_ms)
         text = json.dumps({"method": CANCEL_REPLACE, "params": params}, ensure_ascii=False, separators=(",", ":"))
@@ -33,14 +33,16 @@ class Draft:
         )
 
 
-class Written:
+class SentRequest:
     """A request that went out, or did not, before anybody listens for its answer."""
 
-    def __init__(self, listen: Callable[[str, float, Listener], None] | None, refused: NotSent | None = None) -> None:
+    def __init__(
+        self, listen: Callable[[str, float, ReplyHandler], None] | None, refused: NotSent | None = None
+    ) -> None:
         self._listen = listen
         self._refused = refused
 
-    def heard_by(self, method: str, patience_s: float, heard: Listener) -> None:
+    def heard_by(self, method: str, patience_s: float, heard: ReplyHandler) -> None:
         """Once: `heard` gets the answer, as after `post`."""
         if self._listen is not None:
             self._listen(method, patience_s, heard)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trailingedge.model.market import RateLimit
-from trailingedge.websocket.event_parser import AccountEvent, Answered, Reply, read_api_frame
+from trailingedge.websocket.event_parser import AccountEvent, ParsedReply, Reply, read_api_frame
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _TOO_MUCH: Final = (429, -1003)  # of weight; 429 −1015 is about orders alone
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class NoResponse:
     """Asked and not answered: a time-out, or the connection was lost. It may have been done."""
 
     reason: str
@@ -39,34 +39,34 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
-class Revoked:
+class SessionRevoked:
     """The exchange dropped the session: the key or its permission is gone."""
 
     code: int
     text: str
 
 
-Answer = Reply | Silence | NotSent
-Listener = Callable[[Answer], None]
+RequestOutcome = Reply | NoResponse | NotSent
+ReplyHandler = Callable[[RequestOutcome], None]
 Params = Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _PendingCall:
     method: str
     expires_s: float
-    heard: Listener
+    heard: ReplyHandler
 
 
-class Session:
+class RequestTracker:
     """One conversation with the WebSocket API. `on_limits` hears the rate limits of each reply."""
 
     def __init__(self, on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None) -> None:
         self.ban: Reply | None = None  # the exchange wants to hear nothing from our address for a while
         self._on_limits = on_limits
         self._last_id = 0
-        self._in_flight: dict[int, _Question] = {}
-        self._given_up: OrderedDict[int, _Question] = OrderedDict()
+        self._in_flight: dict[int, _PendingCall] = {}
+        self._given_up: OrderedDict[int, _PendingCall] = OrderedDict()
         self._over = False
 
     @property
@@ -79,7 +79,7 @@ class Session:
         """When the next patience is over; None while nothing is in flight."""
         return min((question.expires_s for question in self._in_flight.values()), default=None)
 
-    def ask(self, method: str, params: Params | None, now_s: float, patience_s: float, heard: Listener) -> str:
+    def ask(self, method: str, params: Params | None, now_s: float, patience_s: float, heard: ReplyHandler) -> str:
         """The text of the frame to be sent. `heard` gets its answer, and a late one once more."""
         number = self.next_number()
         self.expect(number, method, now_s, patience_s, heard)
@@ -93,16 +93,16 @@ class Session:
         self._last_id += 1
         return self._last_id
 
-    def expect(self, number: int, method: str, now_s: float, patience_s: float, heard: Listener) -> None:
+    def expect(self, number: int, method: str, now_s: float, patience_s: float, heard: ReplyHandler) -> None:
         """The question of that number goes out, or has just gone."""
-        self._in_flight[number] = _Question(method, now_s + patience_s, heard)
+        self._in_flight[number] = _PendingCall(method, now_s + patience_s, heard)
 
-    def hear(self, frame: str | bytes) -> AccountEvent | Revoked | None:
+    def hear(self, frame: str | bytes) -> AccountEvent | SessionRevoked | None:
         """Deliver a reply, or return what came unasked. Raises ProtocolViolation for a frame that is neither."""
         message = read_api_frame(frame)
         if self._over:
             return None
-        if not isinstance(message, Answered):
+        if not isinstance(message, ParsedReply):
             return message
         reply = message.reply
         if reply.status == _BANNED or (reply.status, reply.code) == _TOO_MUCH:
@@ -127,7 +127,7 @@ class Session:
             if len(self._given_up) > _GIVEN_UP_KEPT:
                 self._given_up.popitem(last=False)
             logger.debug("! no answer in time id=%d method=%s", number, question.method)
-            _tell(question, Silence("timeout"))
+            _tell(question, NoResponse("timeout"))
 
     def lost(self, reason: str) -> None:
         """The connection is gone: silence for all, and nothing after it."""
@@ -136,18 +136,18 @@ class Session:
         self._in_flight.clear()
         self._given_up.clear()
         for question in abandoned:
-            _tell(question, Silence(reason, connection_lost=True))
+            _tell(question, NoResponse(reason, connection_lost=True))
 
     @staticmethod
-    def _hear_nobodys(reply: Reply) -> Revoked | None:
+    def _hear_nobodys(reply: Reply) -> SessionRevoked | None:
         """An answer without an id: our key was revoked, or a request of ours could not be read."""
         if reply.status == 401:
-            return Revoked(reply.code, reply.text)
+            return SessionRevoked(reply.code, reply.text)
         logger.error("a request could not be read status=%d code=%d text=%r", reply.status, reply.code, reply.text)
         return None
 
 
-def _tell(question: _Question, answer: Answer) -> None:
+def _tell(question: _PendingCall, answer: RequestOutcome) -> None:
     try:
         question.heard(answer)
     except Exception:  # one listener's mistake must not cost the others their answers

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, StartFailed
-from trailingedge.websocket.api_client import ApiConnection
+from trailingedge.websocket.api_client import ApiClient
 
 logger = logging.getLogger(__name__)
 
@@ -16,10 +16,10 @@ _PAUSE_S: Final = 1.0
 T = TypeVar("T")
 
 
-class Persistence:
+class Retry:
     """Over `api`. `whom` is who is asked, in words; `server_ms` is its clock as far as we know."""
 
-    def __init__(self, api: ApiConnection, clock: Clock, server_ms: Callable[[], int], whom: str) -> None:
+    def __init__(self, api: ApiClient, clock: Clock, server_ms: Callable[[], int], whom: str) -> None:
         self._api = api
         self._clock = clock
         self._server_ms = server_ms

@@ -13,7 +13,7 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ProtocolViolation, SessionLost
 from trailingedge.model.market import ZERO, Side
-from trailingedge.websocket.connection_supervisor import Follow, Link
+from trailingedge.websocket.connection_supervisor import ConnectionSupervisor, SuccessionCallback
 from trailingedge.websocket.json_fields import amount, decode, fields, flag, integer
 from trailingedge.websocket.transport import Backoff, Dial, Socket, ViolationCount, shown
 
@@ -24,7 +24,7 @@ _STRAGGLERS_S: Final = 1.0  # trades of before the new connection may still be o
 
 
 @dataclass(frozen=True, slots=True)
-class Traded:
+class PublicTrade:
     """What one taker took at one price; `aggressor` is his side."""
 
     number: int
@@ -34,7 +34,7 @@ class Traded:
     time_ms: int
 
 
-def read_trade(frame: str | bytes, symbol: str) -> Traded | str | None:
+def read_trade(frame: str | bytes, symbol: str) -> PublicTrade | str | None:
     """An `aggTrade` of `symbol`, the reason why the connection ends soon, or None for anything else.
 
     Raises ProtocolViolation for what cannot be read.
@@ -48,7 +48,7 @@ def read_trade(frame: str | bytes, symbol: str) -> Traded | str | None:
     if not (price > ZERO and quantity > ZERO):
         raise ProtocolViolation(f"not a trade: {quantity} at {price}")
     aggressor = Side.SELL if flag(message, "m") else Side.BUY  # `m`: the buyer was there before
-    return Traded(integer(message, "a"), price, quantity, aggressor, integer(message, "T"))
+    return PublicTrade(integer(message, "a"), price, quantity, aggressor, integer(message, "T"))
 
 
 class TradeStream:
@@ -58,7 +58,7 @@ class TradeStream:
         self,
         base_url: str,
         symbol: str,
-        hear: Callable[[Traded], None],
+        hear: Callable[[PublicTrade], None],
         *,
         dial: Dial,
         clock: Clock,
@@ -69,7 +69,9 @@ class TradeStream:
         self._clock = clock
         self._heard: dict[int, None] = {}  # the newest numbers, oldest first
         url = f"{base_url.rstrip('/')}/ws/{symbol.lower()}@aggTrade"
-        self._link: Link[_Ear] = Link("trades", url, self._begin, dial=dial, clock=clock, backoff=backoff)
+        self._link: ConnectionSupervisor[_TradeFrames] = ConnectionSupervisor(
+            "trades", url, self._begin, dial=dial, clock=clock, backoff=backoff
+        )
 
     def stay_down(self) -> None:
         """From now on a lost connection stays lost, and `run` returns."""
@@ -79,7 +81,7 @@ class TradeStream:
         """Until `stay_down`. Raises ExchangeUnreachable."""
         await self._link.run()
 
-    def hear(self, frame: str | bytes, follow: Follow) -> None:
+    def hear(self, frame: str | bytes, follow: SuccessionCallback) -> None:
         """A frame, over whichever connection: while one follows another, both tell. Raises ProtocolViolation."""
         told = read_trade(frame, self._symbol)
         if isinstance(told, str):
@@ -90,16 +92,16 @@ class TradeStream:
                 del self._heard[next(iter(self._heard))]
             self._hear(told)
 
-    def _begin(self, socket: Socket, follow: Follow) -> "_Ear":
+    def _begin(self, socket: Socket, follow: SuccessionCallback) -> "_TradeFrames":
         if self._link.current is None:  # a new beginning, which may be that of another count
             self._heard.clear()
-        return _Ear(self, socket, self._clock, follow)
+        return _TradeFrames(self, socket, self._clock, follow)
 
 
-class _Ear:
+class _TradeFrames:
     """One connection's frames: a life on the link."""
 
-    def __init__(self, stream: TradeStream, socket: Socket, clock: Clock, follow: Follow) -> None:
+    def __init__(self, stream: TradeStream, socket: Socket, clock: Clock, follow: SuccessionCallback) -> None:
         self._stream = stream
         self._socket = socket
         self._clock = clock

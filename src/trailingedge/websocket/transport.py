@@ -39,7 +39,7 @@ _SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"')
 _SHOWN: Final = 2000
 
 
-Hear = Callable[[Sequence[str | bytes]], None]
+FrameHandler = Callable[[Sequence[str | bytes]], None]
 
 
 class Socket(Protocol):
@@ -49,7 +49,7 @@ class Socket(Protocol):
         """Write a frame."""
         ...
 
-    async def listen(self, hear: Hear) -> None:
+    async def listen(self, hear: FrameHandler) -> None:
         """Hand frames over until the end; those that came together, together. Raises what `hear` raises."""
         ...
 
@@ -59,8 +59,8 @@ class Socket(Protocol):
 Dial = Callable[[str], Awaitable[Socket]]
 
 
-class _PromptSocket:
-    """A Socket over the network, the short way: over a `PromptConnection`."""
+class _LowLatencySocket:
+    """A Socket over the network, the short way: over a `LowLatencyConnection`."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -71,7 +71,7 @@ class _PromptSocket:
         except (OSError, WebSocketException) as error:
             raise SessionLost(_reason(error)) from error
 
-    async def listen(self, hear: Hear) -> None:
+    async def listen(self, hear: FrameHandler) -> None:
         self._connection.begin(hear)
         try:
             await self._connection.wait_closed()
@@ -88,7 +88,7 @@ class _PromptSocket:
         await _hang_up(self._connection)
 
 
-class _OrdinarySocket:
+class _LibrarySocket:
     """A Socket over the network by the library's public methods alone, a turn of the loop slower each way."""
 
     def __init__(self, connection: ClientConnection) -> None:
@@ -101,14 +101,14 @@ class _OrdinarySocket:
             raise self._lost
         self._outbox.put_nowait(text)
 
-    async def listen(self, hear: Hear) -> None:
+    async def listen(self, hear: FrameHandler) -> None:
         try:
             await side_by_side(self._read(hear), self._write())
         except SessionLost as lost:
             self._lost = lost
             raise
 
-    async def _read(self, hear: Hear) -> None:
+    async def _read(self, hear: FrameHandler) -> None:
         while True:
             try:
                 frame = await self._connection.recv()
@@ -168,12 +168,12 @@ async def dial(url: str, *, prompt: bool | None = None) -> Socket:
         raise SessionLost(_reason(error)) from error
     except ImportError as error:  # the library speaks to SOCKS proxies only with a further package
         raise ConfigError([f"proxy for {url}: {error}; use an HTTP proxy or unset ALL_PROXY"]) from error
-    return _OrdinarySocket(connection) if manner is None else _PromptSocket(connection)
+    return _LibrarySocket(connection) if manner is None else _LowLatencySocket(connection)
 
 
 def hears_at_once(socket: Socket) -> bool:
     """Whether it hands frames over where the transport delivers them, not in a task."""
-    return isinstance(socket, _PromptSocket)
+    return isinstance(socket, _LowLatencySocket)
 
 
 def is_known(version: str) -> bool:
@@ -184,10 +184,10 @@ def is_known(version: str) -> bool:
 
 def _short_way() -> type[ClientConnection]:
     from trailingedge.websocket.low_latency_transport import (
-        PromptConnection,  # may not even load beside an unknown version
+        LowLatencyConnection,  # may not even load beside an unknown version
     )
 
-    return PromptConnection
+    return LowLatencyConnection
 
 
 class Backoff:

@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.result import Finding, Verdict, left_out
+from trailingedge.commands.checks.result import CheckResult, CheckStatus, left_out
 from trailingedge.commands.checks.stream_check import meanwhile
-from trailingedge.config import RISK_PHRASE, Reading, read_settings
+from trailingedge.config import RISK_PHRASE, LoadedSettings, read_settings
 from trailingedge.live.control_socket import ControlSocket
-from trailingedge.model.operator_commands import Answer, Instruction
+from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -25,12 +25,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(folder: Path, **given: str) -> Reading:
+def read(folder: Path, **given: str) -> LoadedSettings:
     path = str(folder / "key.pem")
     return read_settings({"BINANCE_ED25519_PRIV_PATH": path, **given}, {}, folder / "none.env")
 
 
-def with_key(folder: Path, pem: bytes | None = PRIVATE, mode: int = 0o600, **given: str) -> Reading:
+def with_key(folder: Path, pem: bytes | None = PRIVATE, mode: int = 0o600, **given: str) -> LoadedSettings:
     """Settings that need a key, and its file."""
     if pem is not None:
         (folder / "key.pem").write_bytes(pem)
@@ -38,13 +38,15 @@ def with_key(folder: Path, pem: bytes | None = PRIVATE, mode: int = 0o600, **giv
     return read(folder, TRADING_MODE="testnet", BINANCE_ED25519_API_KEY="key", TELEGRAM_BOT_TOKEN="1:t", **given)
 
 
-def looked_at(look: Callable[[Reading, local.Judgement], list[Finding]], reading: Reading) -> list[Finding]:
+def looked_at(
+    look: Callable[[LoadedSettings, local.LocalProblems], list[CheckResult]], reading: LoadedSettings
+) -> list[CheckResult]:
     return look(reading, local.judge(reading))
 
 
 def test_the_defaults_are_fine(folder: Path) -> None:
     (finding,) = looked_at(local.settings, read(folder))
-    assert finding.verdict is Verdict.OK
+    assert finding.verdict is CheckStatus.OK
     assert "1 not at their default" in finding.text
 
 
@@ -65,13 +67,13 @@ def test_missing_consent_stops_a_start_but_not_a_look(folder: Path) -> None:
     assert [problem.split()[0] for problem in judgement.consent] == ["CONFIRM_LIVE"]
     assert local.judge(reading).problems == ()
     (consent,) = (each for each in local.settings(live, judgement) if "CONFIRM_LIVE" in each.text)
-    assert consent.verdict is Verdict.WARNING
+    assert consent.verdict is CheckStatus.WARNING
     assert RISK_PHRASE in consent.text
 
 
 def test_warnings_are_told_beside_no_problems(folder: Path) -> None:
     verdicts = {each.verdict for each in looked_at(local.settings, read(folder, LOOP_SLEEP_SEC="20"))}
-    assert verdicts == {Verdict.WARNING}
+    assert verdicts == {CheckStatus.WARNING}
 
 
 # --- the private key ---
@@ -79,7 +81,7 @@ def test_warnings_are_told_beside_no_problems(folder: Path) -> None:
 
 def test_a_good_key_is_named_with_kind_and_mode(folder: Path) -> None:
     (finding,) = looked_at(local.private_key, with_key(folder))
-    assert finding.verdict is Verdict.OK
+    assert finding.verdict is CheckStatus.OK
     assert finding.text == f"{folder / 'key.pem'}, Ed25519, mode 0600"
 
 
@@ -93,7 +95,7 @@ def test_a_good_key_is_named_with_kind_and_mode(folder: Path) -> None:
 )
 def test_a_bad_key_is_named(folder: Path, pem: bytes | None, said: str) -> None:
     (finding,) = looked_at(local.private_key, with_key(folder, pem))
-    assert (finding.verdict, finding.code) == (Verdict.FAILED, 78)
+    assert (finding.verdict, finding.code) == (CheckStatus.FAILED, 78)
     assert said in finding.text
 
 
@@ -110,7 +112,7 @@ def test_a_key_handed_over_by_systemd_may_have_any_mode(folder: Path) -> None:
     environ = {"CREDENTIALS_DIRECTORY": str(folder)}
     given = {"TRADING_MODE": "testnet", "BINANCE_ED25519_API_KEY": "k", "BINANCE_ED25519_PRIV_PATH": "x/key.pem"}
     (finding,) = looked_at(local.private_key, read_settings(given, environ, folder / "none.env"))
-    assert finding.verdict is Verdict.OK
+    assert finding.verdict is CheckStatus.OK
     assert finding.text.endswith("handed over by systemd")
 
 
@@ -123,44 +125,44 @@ def test_a_mode_without_a_key_needs_none(folder: Path) -> None:
 
 def test_a_log_folder_that_is_not_there_is_tried_and_left_unmade(folder: Path) -> None:
     finding = local.log_folder(folder / "new" / "logs")
-    assert finding.verdict is not Verdict.FAILED
+    assert finding.verdict is not CheckStatus.FAILED
     assert "GB free" in finding.text
     assert not (folder / "new").exists()
 
 
 def test_a_log_folder_that_is_there_stays(folder: Path) -> None:
     (folder / "logs").mkdir()
-    assert local.log_folder(folder / "logs").verdict is not Verdict.FAILED
+    assert local.log_folder(folder / "logs").verdict is not CheckStatus.FAILED
     assert list((folder / "logs").iterdir()) == []
 
 
 def test_a_log_folder_that_cannot_be_is_named(folder: Path) -> None:
     (folder / "file").touch()
     finding = local.log_folder(folder / "file")
-    assert (finding.verdict, finding.remedy) == (Verdict.FAILED, "choose a LOG_DIR that this user owns")
+    assert (finding.verdict, finding.remedy) == (CheckStatus.FAILED, "choose a LOG_DIR that this user owns")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such sockets")
 class TestControlSocket:
     async def test_one_that_can_be_made_is_gone_again(self, folder: Path) -> None:
         finding, running = await local.control_socket(folder / "ETHFDUSD.sock")
-        assert (finding.verdict, running) == (Verdict.OK, False)
+        assert (finding.verdict, running) == (CheckStatus.OK, False)
         assert os.listdir(folder) == []
 
     async def test_a_running_daemon_is_recognized(self, folder: Path) -> None:
-        def obey(_: Instruction, tell: Callable[[Answer], None]) -> None:
-            tell(Answer("live ETHFDUSD | watching | 2500.00/2500.01 FDUSD\nmore"))
+        def obey(_: OperatorCommand, tell: Callable[[CommandResult], None]) -> None:
+            tell(CommandResult("live ETHFDUSD | watching | 2500.00/2500.01 FDUSD\nmore"))
 
         control = ControlSocket(folder / "ETHFDUSD.sock", obey)
         async with meanwhile(control.run()):
             await control.open.wait()
             finding, running = await local.control_socket(control.path)
-        assert (finding.verdict, running) == (Verdict.OK, True)
+        assert (finding.verdict, running) == (CheckStatus.OK, True)
         assert finding.text.endswith("where a daemon runs: live ETHFDUSD | watching")
 
     async def test_one_that_cannot_be_is_a_warning(self, folder: Path) -> None:
         finding, running = await local.control_socket(folder / ("x" * 120))
-        assert (finding.verdict, running) == (Verdict.WARNING, False)
+        assert (finding.verdict, running) == (CheckStatus.WARNING, False)
         assert "longer than 107 bytes" in finding.text
 
 
@@ -170,13 +172,15 @@ class TestControlSocket:
 @pytest.mark.parametrize(
     ("environ", "verdict", "said"),
     [
-        pytest.param({}, Verdict.LEFT_OUT, "not started by systemd", id="not under it"),
-        pytest.param({"NOTIFY_SOCKET": "@abstract"}, Verdict.OK, "no watchdog", id="without a watchdog"),
-        pytest.param({"NOTIFY_SOCKET": "@a", "WATCHDOG_USEC": "30000000"}, Verdict.OK, "watchdog 30 s", id="with one"),
-        pytest.param({"NOTIFY_SOCKET": "/nowhere/notify"}, Verdict.WARNING, "cannot be written", id="shut out"),
+        pytest.param({}, CheckStatus.LEFT_OUT, "not started by systemd", id="not under it"),
+        pytest.param({"NOTIFY_SOCKET": "@abstract"}, CheckStatus.OK, "no watchdog", id="without a watchdog"),
+        pytest.param(
+            {"NOTIFY_SOCKET": "@a", "WATCHDOG_USEC": "30000000"}, CheckStatus.OK, "watchdog 30 s", id="with one"
+        ),
+        pytest.param({"NOTIFY_SOCKET": "/nowhere/notify"}, CheckStatus.WARNING, "cannot be written", id="shut out"),
     ],
 )
-def test_the_service_manager_is_looked_for(environ: dict[str, str], verdict: Verdict, said: str) -> None:
+def test_the_service_manager_is_looked_for(environ: dict[str, str], verdict: CheckStatus, said: str) -> None:
     finding = local.service_manager(environ)
     assert finding.verdict is verdict
     assert said in finding.text

@@ -7,21 +7,21 @@ from tests.commands.virtual_exchange import GOOD_KEY, D, Stage, by_verdict, on_s
 from tests.daemon_harness import URL, with_settings
 
 from trailingedge.auth.permissions import Permissions
-from trailingedge.commands.checks.result import Verdict
+from trailingedge.commands.checks.result import CheckStatus
 from trailingedge.commands.checks.stream_check import meanwhile
-from trailingedge.config import Mode
+from trailingedge.config import TradingMode
 from trailingedge.core.errors import ExitCode, OutcomeUnknown
 from trailingedge.model.market import Side
-from trailingedge.simulator.exchange_spec import Terms
+from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.server import LoopbackExchange
 
-LIVE = with_settings(trading_mode=Mode.LIVE)
+LIVE = with_settings(trading_mode=TradingMode.LIVE)
 
 
 def test_every_step_of_a_good_start_comes_true() -> None:
     found, exchange = on_stage()
-    assert by_verdict(found, Verdict.LEFT_OUT) == ["key permissions"]
-    assert len(by_verdict(found, Verdict.OK)) == len(found) - 1 == 10
+    assert by_verdict(found, CheckStatus.LEFT_OUT) == ["key permissions"]
+    assert len(by_verdict(found, CheckStatus.OK)) == len(found) - 1 == 10
     assert "tick 0.01, lot 0.0001, least order 5.00 FDUSD" in found["rules"].text
     assert "it would start with ETH" in found["funds"].text
     assert "100 of 1440" in found["candles"].text
@@ -48,8 +48,8 @@ def test_an_exchange_that_is_away_leaves_everything_else_out() -> None:
     found, _ = on_stage(shut="ws-api")
     assert found["connection"].code is ExitCode.UNREACHABLE
     assert found["connection"].text == f"{URL.ws_api_url}: connection refused"
-    assert by_verdict(found, Verdict.FAILED) == ["connection"]
-    assert by_verdict(found, Verdict.OK) == []
+    assert by_verdict(found, CheckStatus.FAILED) == ["connection"]
+    assert by_verdict(found, CheckStatus.OK) == []
     assert found["logon"].text == "it needs what failed above: connection"
 
 
@@ -57,8 +57,8 @@ def test_a_key_that_nobody_knows_leaves_the_account_out() -> None:
     found, _ = on_stage(key_is_known=False)
     assert found["logon"].code is ExitCode.CONFIG
     assert "logon refused: -2015" in found["logon"].text
-    assert by_verdict(found, Verdict.LEFT_OUT) == ["key permissions", "fee", "funds", "own orders", "canary order"]
-    assert found["market stream"].verdict is Verdict.OK
+    assert by_verdict(found, CheckStatus.LEFT_OUT) == ["key permissions", "fee", "funds", "own orders", "canary order"]
+    assert found["market stream"].verdict is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -70,19 +70,19 @@ def test_a_key_that_nobody_knows_leaves_the_account_out() -> None:
     ],
 )
 def test_settings_that_the_exchange_does_not_allow_are_named(settings: dict[str, object], name: str, said: str) -> None:
-    found, _ = on_stage(settings=with_settings(**settings), terms=Terms(maker_fee=D("0.001")))
+    found, _ = on_stage(settings=with_settings(**settings), terms=ExchangeSpec(maker_fee=D("0.001")))
     assert found[name].code is ExitCode.CONFIG
     assert said in found[name].text
 
 
 def test_a_fee_that_eats_the_gain_is_warned_of() -> None:
-    found, _ = on_stage(terms=Terms(maker_fee=D("0.02")))
-    assert found["fee"].verdict is Verdict.WARNING
+    found, _ = on_stage(terms=ExchangeSpec(maker_fee=D("0.02")))
+    assert found["fee"].verdict is CheckStatus.WARNING
 
 
 def test_what_is_reserved_does_not_count() -> None:
     found, _ = on_stage(settings=with_settings(reserve_base=D(1)))
-    assert found["funds"].verdict is Verdict.WARNING
+    assert found["funds"].verdict is CheckStatus.WARNING
 
 
 def test_a_symbol_that_does_not_trade_is_warned_of() -> None:
@@ -91,8 +91,8 @@ def test_a_symbol_that_does_not_trade_is_warned_of() -> None:
 
     found, _ = on_stage(prepare=halt)
     assert "status HALT" in found["rules"].text
-    assert found["rules"].verdict is Verdict.WARNING
-    assert found["canary order"].verdict is Verdict.LEFT_OUT
+    assert found["rules"].verdict is CheckStatus.WARNING
+    assert found["canary order"].verdict is CheckStatus.LEFT_OUT
 
 
 def test_open_orders_are_told_ours_from_others() -> None:
@@ -102,41 +102,44 @@ def test_open_orders_are_told_ours_from_others() -> None:
         hand.place(Side.SELL, D(2600), D("0.1"), client_order_id="mine")
 
     found, exchange = on_stage(prepare=place)
-    assert found["own orders"].verdict is Verdict.WARNING
+    assert found["own orders"].verdict is CheckStatus.WARNING
     assert "TE-t-abc123 open, 1 of others" in found["own orders"].text
     assert orders_of(exchange) == ["TE-t-abc123", "mine"]
 
 
 def test_a_clock_that_is_wrong_is_warned_of_and_reckoned_with() -> None:
     found, _ = on_stage(clock_off_ms=-5000)
-    assert found["clock"].verdict is Verdict.WARNING
+    assert found["clock"].verdict is CheckStatus.WARNING
     assert "+5000 ms from ours" in found["clock"].text
-    assert found["canary order"].verdict is Verdict.OK
+    assert found["canary order"].verdict is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
     ("permissions", "verdict", "said"),
     [
-        pytest.param(GOOD_KEY, Verdict.OK, "it may trade, not withdraw", id="good"),
+        pytest.param(GOOD_KEY, CheckStatus.OK, "it may trade, not withdraw", id="good"),
         pytest.param(
-            dataclasses.replace(GOOD_KEY, withdrawals=True), Verdict.FAILED, "may withdraw", id="it may withdraw"
+            dataclasses.replace(GOOD_KEY, withdrawals=True), CheckStatus.FAILED, "may withdraw", id="it may withdraw"
         ),
         pytest.param(
-            dataclasses.replace(GOOD_KEY, ip_restricted=False), Verdict.WARNING, "every address", id="from everywhere"
+            dataclasses.replace(GOOD_KEY, ip_restricted=False),
+            CheckStatus.WARNING,
+            "every address",
+            id="from everywhere",
         ),
-        pytest.param(OutcomeUnknown("no answer"), Verdict.WARNING, "not learned: no answer", id="not told"),
+        pytest.param(OutcomeUnknown("no answer"), CheckStatus.WARNING, "not learned: no answer", id="not told"),
     ],
 )
-def test_what_a_live_key_may_do_is_asked(permissions: Permissions | Exception, verdict: Verdict, said: str) -> None:
+def test_what_a_live_key_may_do_is_asked(permissions: Permissions | Exception, verdict: CheckStatus, said: str) -> None:
     found, _ = on_stage(settings=LIVE, permissions=permissions, place=False)
     assert found["key permissions"].verdict is verdict
     assert said in found["key permissions"].text
-    assert found["canary order"].verdict is Verdict.OK
+    assert found["canary order"].verdict is CheckStatus.OK
 
 
 def test_another_exchange_is_not_asked_what_a_key_may_do() -> None:
     found, _ = on_stage(settings=dataclasses.replace(LIVE, binance_ws_api_url="ws://memory"))
-    assert found["key permissions"].verdict is Verdict.LEFT_OUT
+    assert found["key permissions"].verdict is CheckStatus.LEFT_OUT
 
 
 def test_a_connection_that_breaks_is_told_by_each_step_after() -> None:
@@ -149,6 +152,6 @@ def test_a_connection_that_breaks_is_told_by_each_step_after() -> None:
             await stage.rehearsal.run()
 
     found, _ = on_stage(cut)
-    assert found["connection"].verdict is Verdict.OK
+    assert found["connection"].verdict is CheckStatus.OK
     assert {finding.code for finding in found.values()} == {ExitCode.OK, ExitCode.UNREACHABLE}
-    assert found["canary order"].verdict is Verdict.LEFT_OUT
+    assert found["canary order"].verdict is CheckStatus.LEFT_OUT

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from trailingedge.commands.checks.result import (
-    Finding,
+    CheckResult,
     alone,
     exit_code,
     failure,
@@ -34,7 +34,7 @@ ODD = failure("rules", "unheard of", code=ExitCode.UNEXPECTED)
         pytest.param(fine("a", "two\nlines"), "ok        a                 two lines", id="never two lines"),
     ],
 )
-def test_a_finding_is_one_line(finding: Finding, line: str) -> None:
+def test_a_finding_is_one_line(finding: CheckResult, line: str) -> None:
     assert str(finding) == line
 
 
@@ -54,7 +54,7 @@ def test_a_machine_reads_the_same() -> None:
         pytest.param([ODD], 1, "1 failed", id="what nobody foresaw"),
     ],
 )
-def test_the_gravest_failure_decides(findings: list[Finding], code: int, said: str) -> None:
+def test_the_gravest_failure_decides(findings: list[CheckResult], code: int, said: str) -> None:
     assert (exit_code(findings), sum_up(findings)) == (code, said)
 
 

@@ -2,26 +2,26 @@
 
 from tests.commands.virtual_exchange import by_verdict, on_stage
 
-from trailingedge.commands.checks.result import Verdict
+from trailingedge.commands.checks.result import CheckStatus
 from trailingedge.core.errors import ExitCode
 
 
 def test_a_stream_that_speaks_is_heard() -> None:
     found, _ = on_stage()
-    assert found["market stream"].verdict is Verdict.OK
+    assert found["market stream"].verdict is CheckStatus.OK
     assert "first heard after 0." in found["market stream"].text
 
 
 def test_a_stream_that_is_away_stops_nothing_else() -> None:
     found, _ = on_stage(shut="stream")
-    assert by_verdict(found, Verdict.FAILED) == ["market stream"]
+    assert by_verdict(found, CheckStatus.FAILED) == ["market stream"]
     assert found["market stream"].code is ExitCode.UNREACHABLE
-    assert found["canary order"].verdict is Verdict.OK
+    assert found["canary order"].verdict is CheckStatus.OK
 
 
 def test_a_silent_stream_is_told_from_a_dead_one() -> None:
     found, _ = on_stage(moving=False)
-    assert found["market stream"].verdict is Verdict.WARNING
+    assert found["market stream"].verdict is CheckStatus.WARNING
     assert "nothing streamed within 10 s, though asked it says bid 2500.00 FDUSD" in found["market stream"].text
 
 

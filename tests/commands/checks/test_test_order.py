@@ -6,14 +6,14 @@ import pytest
 from tests.commands.virtual_exchange import D, Stage, on_stage, orders_of
 from tests.daemon_harness import CASH
 
-from trailingedge.commands.checks.result import Verdict
+from trailingedge.commands.checks.result import CheckStatus
 from trailingedge.simulator.server import LoopbackExchange
 
 
 def test_a_canary_may_be_tested_without_being_placed() -> None:
     found, exchange = on_stage(place=False)
     assert exchange.journal.requests["order.test"] == 1
-    assert found["canary order"].verdict is Verdict.OK
+    assert found["canary order"].verdict is CheckStatus.OK
     assert "tested, not placed" in found["canary order"].text
     assert exchange.journal.requests["order.place"] == 0
 
@@ -25,16 +25,16 @@ def test_the_canary_sells_where_there_is_nothing_to_buy_with() -> None:
 
 def test_without_funds_the_canary_fails_and_says_what_to_do() -> None:
     found, _ = on_stage(balances={"ETH": D("0.0001")})
-    assert found["funds"].verdict is Verdict.WARNING
+    assert found["funds"].verdict is CheckStatus.WARNING
     assert "too little for the least order" in found["funds"].text
-    assert found["canary order"].verdict is Verdict.FAILED
+    assert found["canary order"].verdict is CheckStatus.FAILED
     assert "see that the account has funds" in found["canary order"].remedy
 
 
 @pytest.mark.parametrize("fate", ["lose_reply", "timeout_done", "late_reply"])
 def test_a_canary_of_which_nothing_was_answered_is_gone_again(fate: str) -> None:
     found, exchange = on_stage(balances=CASH, prepare=lambda it: it.switchboard.misfortune.arrange("order.place", fate))
-    assert found["canary order"].verdict is Verdict.OK
+    assert found["canary order"].verdict is CheckStatus.OK
     assert orders_of(exchange) == []
 
 
@@ -45,7 +45,7 @@ def test_a_canary_that_cannot_be_cancelled_is_named() -> None:
 
     found, exchange = on_stage(balances=CASH, prepare=refuse)
     (left,) = orders_of(exchange)
-    assert found["canary order"].verdict is Verdict.FAILED
+    assert found["canary order"].verdict is CheckStatus.FAILED
     assert f"{left} may be left on the exchange" in found["canary order"].text
     assert "cancel it" in found["canary order"].remedy
 
@@ -65,6 +65,6 @@ def test_an_interrupted_canary_leaves_no_order() -> None:
 
 def test_a_canary_that_no_event_tells_of_fails() -> None:
     found, exchange = on_stage(deaf_to='"executionReport"')
-    assert found["canary order"].verdict is Verdict.FAILED
+    assert found["canary order"].verdict is CheckStatus.FAILED
     assert "placed and cancelled, but no event told of it within 2 s" in found["canary order"].text
     assert orders_of(exchange) == []

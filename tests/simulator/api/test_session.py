@@ -16,7 +16,7 @@ from tests.simulator.exchange_builders import (
     tick,
 )
 
-from trailingedge.core.clock import HandClock
+from trailingedge.core.clock import ManualClock
 
 NO_NAME = "Mandatory parameter '{}' was not sent, was empty/null, or malformed."
 BAD_ID = "Invalid 'id' in JSON request; expected an integer, a string matching '^[a-zA-Z0-9-_]{1,36}$', or null."
@@ -307,7 +307,7 @@ def test_too_much_weight_is_refused_then_banned_and_cut() -> None:
 
 
 async def test_a_logon_counts_from_when_it_was_made() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     client = a_client(a_switchboard(an_exchange(clock=clock)))
     await clock.wind(3.0)
     result = client.log_on()["result"]

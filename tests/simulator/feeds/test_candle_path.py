@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.model.market import ZERO, Kline, Side
-from trailingedge.simulator.feeds.candle_path import GridWalker, Walker, frames_of
+from trailingedge.simulator.feeds.candle_path import CandlePath, GridCandlePath, frames_of
 from trailingedge.simulator.feeds.ticks import Tick
 
 TICK, STEP = Decimal("0.01"), Decimal("0.001")
@@ -52,13 +52,13 @@ def candles(draw: st.DrawFn) -> Kline:
 
 @given(candles())
 def test_the_trades_rebuild_the_kline(kline: Kline) -> None:
-    ticks = Walker(TICK, STEP).walk(kline)
+    ticks = CandlePath(TICK, STEP).walk(kline)
     assert rebuilt(ticks) == (kline.open, kline.high, kline.low, kline.close, kline.volume)
 
 
 @given(st.lists(candles(), min_size=1, max_size=3))
 def test_every_tick_is_a_book_on_the_grid_inside_the_kline(klines: list[Kline]) -> None:
-    walker = Walker(TICK, STEP)
+    walker = CandlePath(TICK, STEP)
     for kline in klines:
         ticks = walker.walk(kline)
         times = [tick.time_ms for tick in ticks]
@@ -82,7 +82,7 @@ def test_every_tick_is_a_book_on_the_grid_inside_the_kline(klines: list[Kline]) 
     ],
 )
 def test_the_path_is_the_one_that_hurts(kline: Kline, corners: list[str]) -> None:
-    ticks = Walker(TICK, STEP).walk(kline)
+    ticks = CandlePath(TICK, STEP).walk(kline)
     assert [ticks[frame].last_price for frame in (0, 2, 4, 7)] == [Decimal(corner) for corner in corners]
 
 
@@ -98,18 +98,18 @@ def test_the_path_is_the_one_that_hurts(kline: Kline, corners: list[str]) -> Non
 )
 def test_there_are_eight_frames_a_minute(length_ms: int, frames: int) -> None:
     kline = candle("100", "101", "99", "100.5", length_ms=length_ms)
-    assert frames_of(kline) == frames == len(Walker(TICK, STEP).walk(kline))
+    assert frames_of(kline) == frames == len(CandlePath(TICK, STEP).walk(kline))
 
 
 def test_rises_are_bought_at_the_ask_and_falls_sold_at_the_bid() -> None:
-    ticks = Walker(TICK, STEP).walk(candle("100", "103", "98", "101"))
+    ticks = CandlePath(TICK, STEP).walk(candle("100", "103", "98", "101"))
     down, up = ticks[1], ticks[3]
     assert (down.aggressor, down.last_price) == (Side.SELL, down.bid)
     assert (up.aggressor, up.last_price) == (Side.BUY, up.ask)
 
 
 def test_the_direction_is_remembered_from_one_kline_to_the_next() -> None:
-    walker = Walker(TICK, STEP)
+    walker = CandlePath(TICK, STEP)
     walker.walk(candle("100", "100", "100", "100"))
     assert walker.walk(candle("100.5", "100.5", "100.5", "100.5"))[0].aggressor is Side.BUY
     assert {tick.aggressor for tick in walker.walk(candle("100.5", "100.5", "100.5", "100.5"))} == {Side.BUY}
@@ -117,18 +117,18 @@ def test_the_direction_is_remembered_from_one_kline_to_the_next() -> None:
 
 
 def test_volume_is_spread_evenly_and_the_rest_comes_last() -> None:
-    shares = [tick.traded for tick in Walker(TICK, STEP).walk(candle("100", "101", "99", "100", volume="8.003"))]
+    shares = [tick.traded for tick in CandlePath(TICK, STEP).walk(candle("100", "101", "99", "100", volume="8.003"))]
     assert shares == [Decimal("1.000")] * 7 + [Decimal("1.003")]
 
 
 def test_a_kline_without_volume_has_ticks_but_no_trades() -> None:
-    ticks = Walker(TICK, STEP).walk(candle("100", "100", "100", "100", volume="0"))
+    ticks = CandlePath(TICK, STEP).walk(candle("100", "100", "100", "100", volume="0"))
     assert len(ticks) == 8
     assert {(tick.aggressor, tick.traded) for tick in ticks} == {(None, ZERO)}
 
 
 def test_a_price_of_one_tick_leaves_no_bid_at_zero() -> None:
-    ticks = Walker(TICK, STEP).walk(candle("0.01", "0.03", "0.01", "0.03"))
+    ticks = CandlePath(TICK, STEP).walk(candle("0.01", "0.03", "0.01", "0.03"))
     assert min(tick.bid for tick in ticks) == TICK
     assert rebuilt(ticks)[:4] == (Decimal("0.01"), Decimal("0.03"), Decimal("0.01"), Decimal("0.03"))
 
@@ -146,7 +146,7 @@ def on_the_grid(draw: st.DrawFn) -> tuple[int, int, int, int, int]:
 def test_a_stride_ends_where_the_walk_does_and_knows_its_lowest_and_highest_bid(
     klines: list[tuple[int, int, int, int, int]],
 ) -> None:
-    walking, striding = GridWalker(), GridWalker()
+    walking, striding = GridCandlePath(), GridCandlePath()
     for kline in klines:
         bids = [bid for bid, _, _ in walking.walk(*kline, frames=8)]
         assert striding.stride(*kline, frames=8) == (min(bids), max(bids), bids[-1])

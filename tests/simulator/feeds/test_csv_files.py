@@ -6,7 +6,7 @@ import pytest
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.simulator.feeds.csv_files import CsvFile, csv_files
-from trailingedge.simulator.feeds.csv_schemas import Layout
+from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 
 TRADES = "1,10.5,2,21,1723939200000,True,True\n2,10.6,1,10.6,1723939200500,False,True\n"
 
@@ -49,8 +49,8 @@ def test_values_are_what_the_rows_say(tmp_path: Path) -> None:
     path = tmp_path / "ETHUSDT-trades.csv"
     path.write_text(TRADES)
     file = CsvFile(path)
-    assert file.layout() is Layout.TRADES
-    assert [str(getattr(value, "price", "")) for _, value in file.values(Layout.TRADES)] == ["10.5", "10.6"]
+    assert file.layout() is CsvSchema.TRADES
+    assert [str(getattr(value, "price", "")) for _, value in file.values(CsvSchema.TRADES)] == ["10.5", "10.6"]
 
 
 def a_missing_file(folder: Path) -> Path:

@@ -4,9 +4,9 @@ import pytest
 
 from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.feeds.csv_schemas import (
-    Layout,
-    Quote,
-    Trade,
+    CsvSchema,
+    QuoteRow,
+    TradeRow,
     agg_trade_of,
     decimals,
     in_ms,
@@ -31,19 +31,19 @@ QUOTE = cells("400900217,24.40,12.5,24.41,99.1,1617566592308,1617566592309")
 @pytest.mark.parametrize(
     ("row", "layout"),
     [
-        pytest.param(KLINE, Layout.KLINES, id="klines"),
-        pytest.param(TRADE, Layout.TRADES, id="trades"),
-        pytest.param(TRADE[:6], Layout.TRADES, id="futures trades"),
-        pytest.param(AGG_TRADE, Layout.AGG_TRADES, id="aggTrades"),
-        pytest.param(AGG_TRADE[:7], Layout.AGG_TRADES, id="futures aggTrades"),
-        pytest.param(QUOTE, Layout.BOOK_TICKER, id="bookTicker"),
-        pytest.param([*QUOTE, "1617566592630009"], Layout.BOOK_TICKER, id="bookTicker with receive time"),
+        pytest.param(KLINE, CsvSchema.KLINES, id="klines"),
+        pytest.param(TRADE, CsvSchema.TRADES, id="trades"),
+        pytest.param(TRADE[:6], CsvSchema.TRADES, id="futures trades"),
+        pytest.param(AGG_TRADE, CsvSchema.AGG_TRADES, id="aggTrades"),
+        pytest.param(AGG_TRADE[:7], CsvSchema.AGG_TRADES, id="futures aggTrades"),
+        pytest.param(QUOTE, CsvSchema.BOOK_TICKER, id="bookTicker"),
+        pytest.param([*QUOTE, "1617566592630009"], CsvSchema.BOOK_TICKER, id="bookTicker with receive time"),
         pytest.param(["1", "2", "3"], None, id="three columns"),
         pytest.param(KLINE[:11], None, id="a kline cut short"),
         pytest.param(["1", "True", "2", "3", "4", "5", "True"], None, id="flags in the wrong place"),
     ],
 )
-def test_a_layout_is_known_by_its_columns(row: list[str], layout: Layout | None) -> None:
+def test_a_layout_is_known_by_its_columns(row: list[str], layout: CsvSchema | None) -> None:
     assert recognise(row) is layout
 
 
@@ -72,12 +72,14 @@ def test_a_kline_row_is_a_closed_kline() -> None:
 
 
 def test_where_the_buyer_waited_the_seller_took() -> None:
-    assert trade_of(TRADE) == Trade(553287559, 1610064000278, Decimal("39432.48"), Decimal("0.000263"), Side.SELL)
+    assert trade_of(TRADE) == TradeRow(553287559, 1610064000278, Decimal("39432.48"), Decimal("0.000263"), Side.SELL)
     assert agg_trade_of(AGG_TRADE).aggressor is Side.BUY
 
 
 def test_a_quote_row_is_both_best_prices() -> None:
-    assert quote_of(QUOTE) == Quote(1617566592308, Decimal("24.40"), Decimal("12.5"), Decimal("24.41"), Decimal("99.1"))
+    assert quote_of(QUOTE) == QuoteRow(
+        1617566592308, Decimal("24.40"), Decimal("12.5"), Decimal("24.41"), Decimal("99.1")
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import pytest
 
 from trailingedge.model.market import ZERO, Side
 from trailingedge.simulator.feeds.generated import MINUTE_MS, GeneratedMarket
-from trailingedge.simulator.feeds.ticks import Tape, Tick
+from trailingedge.simulator.feeds.ticks import Tick, TickSource
 
 START_MS = 1_783_000_020_000
 DAY = 20_000  # ticks, about a day of them
 
 
-def ticks(market: Tape, count: int = DAY) -> list[Tick]:
+def ticks(market: TickSource, count: int = DAY) -> list[Tick]:
     return list(itertools.islice(market, count))
 
 
@@ -24,7 +24,7 @@ def day(request: pytest.FixtureRequest) -> list[Tick]:
 
 
 def test_a_generated_market_is_a_tape_of_the_default_pair() -> None:
-    tape: Tape = GeneratedMarket(1, START_MS)
+    tape: TickSource = GeneratedMarket(1, START_MS)
     assert (tape.symbol, tape.base_asset, tape.quote_asset) == ("ETHFDUSD", "ETH", "FDUSD")
     assert (tape.tick_size, tape.step_size) == (Decimal("0.01"), Decimal("0.0001"))
     assert tape.gaps == ()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.simulator.feeds.csv_schemas import Layout
+from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 from trailingedge.simulator.feeds.inspection import (
     disagreements,
     finest,
@@ -42,7 +42,7 @@ def hours(*numbers: int) -> str:
 def test_a_survey_tells_layout_symbol_interval_and_grid(write: Write) -> None:
     (survey,), problems = survey_all([write("ethusdt-1h-2021.csv", hours(0, 1))])
     assert problems == []
-    assert (survey.layout, survey.symbol, survey.interval_ms) == (Layout.KLINES, "ETHUSDT", HOUR_MS)
+    assert (survey.layout, survey.symbol, survey.interval_ms) == (CsvSchema.KLINES, "ETHUSDT", HOUR_MS)
     assert (survey.price_decimals, survey.quantity_decimals) == (2, 1)
 
 

@@ -7,8 +7,8 @@ import pytest
 from tests.simulator.exchange_builders import START_MS, ListLine, a_switchboard, an_exchange, sell
 
 from trailingedge.model.market import BookTop, Kline, Side, SymbolRules
-from trailingedge.simulator.connections import Switchboard
-from trailingedge.simulator.feeds.live import LiveMarket, Opening
+from trailingedge.simulator.connections import ConnectionHub
+from trailingedge.simulator.feeds.live import LiveMarket, OpeningTick
 from trailingedge.simulator.klines import Interval, row_json
 
 D = Decimal
@@ -20,7 +20,7 @@ class Scene:
     """A live market, and somebody who listens to all of it."""
 
     def __init__(self) -> None:
-        self.switchboard: Switchboard = a_switchboard(an_exchange())
+        self.switchboard: ConnectionHub = a_switchboard(an_exchange())
         self.exchange = self.switchboard.exchange
         self.exchange.engine.klines.expect(MINUTE, 3)
         self.line = ListLine()
@@ -42,7 +42,7 @@ def kline(minute: int, close: str, *, closed: bool = True) -> Kline:
 
 def test_a_market_opens_as_it_stands_and_nothing_trades_by_that() -> None:
     rules = SymbolRules("ETHFDUSD", "ETH", "FDUSD", D("0.01"), D("0.0001"))
-    (tick,) = Opening.of(rules, top("100.00", "100.10"), D("99.50"), START_MS)
+    (tick,) = OpeningTick.of(rules, top("100.00", "100.10"), D("99.50"), START_MS)
     assert (tick.bid, tick.ask, tick.bid_quantity, tick.ask_quantity) == (D("100.00"), D("100.10"), D(4), D(5))
     assert (tick.time_ms, tick.last_price, tick.traded) == (START_MS, D("99.50"), D(0))
 

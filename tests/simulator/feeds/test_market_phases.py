@@ -3,12 +3,12 @@ import random
 
 import pytest
 
-from trailingedge.simulator.feeds.market_phases import OPENING, Mood, drawn
+from trailingedge.simulator.feeds.market_phases import OPENING, PhaseKind, drawn
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_seed_meets_every_mood_within_a_hundred_episodes(seed: int) -> None:
-    assert {episode.mood for episode in itertools.islice(drawn(random.Random(seed)), 100)} == set(Mood)
+    assert {episode.mood for episode in itertools.islice(drawn(random.Random(seed)), 100)} == set(PhaseKind)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -22,14 +22,14 @@ def test_what_falls_rises_again(seed: int) -> None:
 def test_moods_are_as_rough_as_their_names(seed: int) -> None:
     for episode in itertools.islice(drawn(random.Random(seed)), 500):
         match episode.mood:
-            case Mood.CALM | Mood.SQUEEZE:
+            case PhaseKind.CALM | PhaseKind.SQUEEZE:
                 assert abs(episode.drift_frac) <= 0.003
                 assert episode.noise_frac <= 0.0003
-            case Mood.TREND:
+            case PhaseKind.TREND:
                 assert 0.005 <= abs(episode.drift_frac) <= 0.018
-            case Mood.CRASH:
+            case PhaseKind.CRASH:
                 assert episode.drift_frac <= -0.02
-            case Mood.RALLY:
+            case PhaseKind.RALLY:
                 assert episode.drift_frac >= 0.02
 
 

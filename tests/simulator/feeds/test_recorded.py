@@ -11,7 +11,7 @@ import pytest
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import ZERO, Side
 from trailingedge.simulator.feeds.recorded import assets_of, open_market
-from trailingedge.simulator.feeds.ticks import Tape, Tick
+from trailingedge.simulator.feeds.ticks import Tick, TickSource
 
 MINUTE_MS = 60_000
 START_MS = 1_748_822_400_000
@@ -53,7 +53,7 @@ def closes(ticks: Iterable[Tick]) -> list[Decimal]:
 
 
 def test_a_recorded_market_is_a_tape_that_knows_its_pair_and_grid(tmp_path: Path) -> None:
-    tape: Tape = open_market([saved(tmp_path / "ETHUSDT-1m-2025-06-02.zip", minutes(range(3)))])
+    tape: TickSource = open_market([saved(tmp_path / "ETHUSDT-1m-2025-06-02.zip", minutes(range(3)))])
     assert (tape.symbol, tape.base_asset, tape.quote_asset) == ("ETHUSDT", "ETH", "USDT")
     assert (tape.tick_size, tape.step_size) == (Decimal("0.01"), Decimal("0.0001"))
     assert (tuple(tape.history), tuple(tape.gaps)) == ((), ())

@@ -12,19 +12,19 @@ from trailingedge.websocket.transport import Dial, dial
 
 
 @dataclass(frozen=True, slots=True)
-class Venue:
+class CheckTarget:
     """An exchange that can be connected to, and the key that it knows us by."""
 
     endpoints: Endpoints
     keys: KeyManager
 
 
-OpenVenue = Callable[[Settings], AbstractAsyncContextManager[Venue]]
+OpenCheckTarget = Callable[[Settings], AbstractAsyncContextManager[CheckTarget]]
 """The exchange of these settings, the embedded one included, for as long as it is needed. Raises ConfigError."""
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class CheckTools:
     """The wire, the clock and chance, as the daemon has them."""
 
     dial: Dial = dial

@@ -13,11 +13,11 @@ from typing import Final
 
 from trailingedge import config_validator
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.checks.result import Finding, failure, fine, left_out, warning
-from trailingedge.config import CREDENTIAL, Reading, Settings
+from trailingedge.commands.checks.result import CheckResult, failure, fine, left_out, warning
+from trailingedge.config import CREDENTIAL, LoadedSettings, Settings
 from trailingedge.core.errors import ConfigError
-from trailingedge.live.control_socket import ControlSocket, NobodyAnswers, ask
-from trailingedge.model.operator_commands import Answer
+from trailingedge.live.control_socket import ControlSocket, NoRunningDaemon, ask
+from trailingedge.model.operator_commands import CommandResult
 
 KEY_FILE: Final = "BINANCE_ED25519_PRIV_PATH"
 _SETTINGS, _KEY, _LOGS, _SOCKET, _SERVICE = "settings", "private key", "log folder", "control socket", "systemd"
@@ -26,7 +26,7 @@ _ANSWERED_WITHIN_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class LocalProblems:
     """What is wrong with the settings, by what it stops: everything, or only trading unattended."""
 
     settings: tuple[str, ...]
@@ -44,7 +44,7 @@ class Judgement:
         return self.settings + self.key + self.consent
 
 
-def judge(reading: Reading) -> Judgement:
+def judge(reading: LoadedSettings) -> LocalProblems:
     """Everything that stops a start before it connects, what is wrong inside the key's file included."""
     chosen = reading.settings
     wrong, key = list(reading.problems), _inside_the_key(chosen)
@@ -54,10 +54,10 @@ def judge(reading: Reading) -> Judgement:
         {KEY_FILE: key, "CONFIRM_LIVE": consent}.get(name, wrong).append(problem)
     # Settings that do not hold by themselves are not looked at any closer.
     warnings = [*reading.warnings, *([] if wrong else config_validator.warnings(chosen))]
-    return Judgement(tuple(wrong), tuple(key), tuple(consent), tuple(warnings))
+    return LocalProblems(tuple(wrong), tuple(key), tuple(consent), tuple(warnings))
 
 
-def settings(reading: Reading, judgement: Judgement) -> list[Finding]:
+def settings(reading: LoadedSettings, judgement: LocalProblems) -> list[CheckResult]:
     """What is wrong with the settings, the key's file apart, or that they are fine."""
     found = [failure(_SETTINGS, problem) for problem in judgement.settings]
     found += [warning(_SETTINGS, said) for said in (*judgement.consent, *judgement.warnings)]
@@ -65,7 +65,7 @@ def settings(reading: Reading, judgement: Judgement) -> list[Finding]:
     return found or [fine(_SETTINGS, f"{len(reading.sources)} of them, {changed} not at their default")]
 
 
-def private_key(reading: Reading, judgement: Judgement) -> list[Finding]:
+def private_key(reading: LoadedSettings, judgement: LocalProblems) -> list[CheckResult]:
     """The key's file: who may read it, and what is in it."""
     chosen = reading.settings
     if not chosen.trading_mode.needs_key:
@@ -77,7 +77,7 @@ def private_key(reading: Reading, judgement: Judgement) -> list[Finding]:
     return [fine(_KEY, f"{path}, Ed25519, mode {stat.S_IMODE(path.stat().st_mode):04o}{handed_over}")]
 
 
-def log_folder(log_dir: Path) -> Finding:
+def log_folder(log_dir: Path) -> CheckResult:
     """Whether a session log can be written, and for how long."""
     try:
         with _left_as_it_was(log_dir):
@@ -104,16 +104,16 @@ def _left_as_it_was(folder: Path) -> Iterator[None]:
                 each.rmdir()
 
 
-async def control_socket(path: Path) -> tuple[Finding, bool]:
+async def control_socket(path: Path) -> tuple[CheckResult, bool]:
     """Whether a daemon could listen there, and whether one does."""
     try:
         answer = await ask(path, "status", patience_s=_ANSWERED_WITHIN_S)
-    except NobodyAnswers as nobody:
+    except NoRunningDaemon as nobody:
         if nobody.asked:
             return warning(_SOCKET, f"{path}: {nobody}", "see what is running there"), True
     else:
         return fine(_SOCKET, f"{path}, where a daemon runs: {_beginning(str(answer['text']))}"), True
-    control = ControlSocket(path, lambda _, tell: tell(Answer("only trying", done=False)))
+    control = ControlSocket(path, lambda _, tell: tell(CommandResult("only trying", done=False)))
     with _left_as_it_was(path.parent):
         trying, opening = asyncio.create_task(control.run()), asyncio.create_task(control.open.wait())
         await asyncio.wait((trying, opening), return_when=asyncio.FIRST_COMPLETED)
@@ -130,7 +130,7 @@ def _beginning(status: str) -> str:
     return " | ".join(status.split("\n")[0].split(" | ")[:2])
 
 
-def service_manager(environ: Mapping[str, str]) -> Finding:
+def service_manager(environ: Mapping[str, str]) -> CheckResult:
     """Whether systemd would hear that we are ready."""
     told = environ.get("NOTIFY_SOCKET", "")
     if not told:

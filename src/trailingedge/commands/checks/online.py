@@ -14,9 +14,9 @@ from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.permissions import Permissions
 from trailingedge.commands.checks import stream_check, test_order
-from trailingedge.commands.checks.environment import Means, Venue
-from trailingedge.commands.checks.result import Finding, failure, fine, left_out, warning
-from trailingedge.commands.checks.stream_check import Listening, meanwhile
+from trailingedge.commands.checks.environment import CheckTarget, CheckTools
+from trailingedge.commands.checks.result import CheckResult, failure, fine, left_out, warning
+from trailingedge.commands.checks.stream_check import StreamCheck, meanwhile
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
 from trailingedge.core.errors import (
@@ -32,31 +32,31 @@ from trailingedge.core.errors import (
 from trailingedge.live import factory
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, BookTop, SymbolRules, plain
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.notifications import messages
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.regime import worth_more
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_stream import AccountStream
-from trailingedge.websocket.api_session import Conversation
+from trailingedge.websocket.api_session import ApiSession
 
 _CLOCK_MAY_BE_OFF_MS: Final = 1000
 
-Tell = Callable[[Finding], None]
+ResultCallback = Callable[[CheckResult], None]
 AskPermissions = Callable[[KeyManager, str, int], Awaitable[Permissions]]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CheckStep:
     """One thing to try. `needs` names those that must have come true before."""
 
     name: str
-    take: Callable[[], Awaitable[Finding | Sequence[Finding]]]
+    take: Callable[[], Awaitable[CheckResult | Sequence[CheckResult]]]
     needs: tuple[str, ...] = ()
 
 
-class Rehearsal:
+class OnlineChecks:
     """One connection, and what is tried over it. `run` it once; `tell` hears each finding as it is made.
 
     `place`: a canary order may really be placed, else it is only tested, and `why_not` says why. `thorough` False
@@ -64,7 +64,7 @@ class Rehearsal:
     """
 
     # What earlier steps have found, for those that need them.
-    _api: Conversation
+    _api: ApiSession
     _account: AccountSession
     _rules: SymbolRules
     _maker_fee: Decimal
@@ -73,13 +73,13 @@ class Rehearsal:
     def __init__(
         self,
         settings: Settings,
-        venue: Venue,
-        tell: Tell,
+        venue: CheckTarget,
+        tell: ResultCallback,
         *,
         thorough: bool = True,
         place: bool = False,
         why_not: str = "",
-        means: Means | None = None,
+        means: CheckTools | None = None,
         ask_permissions: AskPermissions = permissions.fetch_permissions,
     ) -> None:
         self._settings = settings
@@ -88,7 +88,7 @@ class Rehearsal:
         self._thorough = thorough
         self._place = place
         self._why_not = why_not
-        self._means = means or Means()
+        self._means = means or CheckTools()
         self._ask_permissions = ask_permissions
         self._clock = self._means.clock
         self._server_clock = ServerClock(self._clock)
@@ -103,27 +103,27 @@ class Rehearsal:
                 for finding in await self._taken(step):
                     self._tell(finding)
 
-    def _steps(self) -> list[Step]:
+    def _steps(self) -> list[CheckStep]:
         looks = [
-            Step("connection", self._connect),
-            Step("clock", self._measure_clock, ("connection",)),
-            Step("logon", self._log_on, ("connection", "clock")),
-            Step("key permissions", self._judge_key),
-            Step("rules", self._agree_on_rules, ("connection",)),
-            Step("fee", self._agree_on_fee, ("logon", "rules")),
-            Step("funds", self._look_at_funds, ("logon", "rules", "fee")),
-            Step("own orders", self._look_at_orders, ("logon",)),
+            CheckStep("connection", self._connect),
+            CheckStep("clock", self._measure_clock, ("connection",)),
+            CheckStep("logon", self._log_on, ("connection", "clock")),
+            CheckStep("key permissions", self._judge_key),
+            CheckStep("rules", self._agree_on_rules, ("connection",)),
+            CheckStep("fee", self._agree_on_fee, ("logon", "rules")),
+            CheckStep("funds", self._look_at_funds, ("logon", "rules", "fee")),
+            CheckStep("own orders", self._look_at_orders, ("logon",)),
         ]
         if not self._thorough:
             return looks
         return [
             *looks,
-            Step("candles", self._fetch_candles, ("rules",)),
-            Step(stream_check.NAME, self._listen_to_market, ("rules",)),
-            Step(test_order.NAME, self._send_canary, ("funds",)),
+            CheckStep("candles", self._fetch_candles, ("rules",)),
+            CheckStep(stream_check.NAME, self._listen_to_market, ("rules",)),
+            CheckStep(test_order.NAME, self._send_canary, ("funds",)),
         ]
 
-    async def _taken(self, step: Step) -> Sequence[Finding]:
+    async def _taken(self, step: CheckStep) -> Sequence[CheckResult]:
         """What came of `step`."""
         missing = [need for need in step.needs if need not in self._came_true]
         if missing:
@@ -140,21 +140,21 @@ class Rehearsal:
             return [failure(step.name, str(away), remedy, code=ExitCode.UNREACHABLE)]
         except (RequestRefused, ProtocolViolation) as odd:
             return [failure(step.name, f"the exchange said: {odd}", code=ExitCode.UNEXPECTED)]
-        findings = [found] if isinstance(found, Finding) else found
+        findings = [found] if isinstance(found, CheckResult) else found
         if all(finding.code is ExitCode.OK for finding in findings):
             self._came_true.add(step.name)
         return findings
 
     # The account's connection ----------------------------------------------------------------
 
-    async def _connect(self) -> Finding:
+    async def _connect(self) -> CheckResult:
         url, began_s = self._venue.endpoints.ws_api_url, self._clock.now_s()
         try:
             socket = await self._means.dial(url)
         except SessionLost as lost:
             raise SessionLost(f"{url}: {lost}", lost.wait_s) from lost
         self._stack.push_async_callback(socket.close)
-        self._api = Conversation(
+        self._api = ApiSession(
             socket,
             self._clock,
             lambda _: None,  # nobody follows: we are gone soon
@@ -166,13 +166,13 @@ class Rehearsal:
         return fine("connection", f"{url}, {(self._clock.now_s() - began_s) * 1000:.0f} ms")
 
     @staticmethod
-    async def _converse(api: Conversation) -> None:
+    async def _converse(api: ApiSession) -> None:
         try:
             await api.run()
         except SessionLost as lost:  # whoever waits for an answer hears of it
             api.end(lost)
 
-    async def _measure_clock(self) -> Finding:
+    async def _measure_clock(self) -> CheckResult:
         await self._server_clock.measure(self._api)
         off_ms = self._server_clock.offset_ms
         said = f"the exchange's is {off_ms:+d} ms from ours, an answer takes {self._server_clock.round_trip_ms:.0f} ms"
@@ -180,12 +180,12 @@ class Rehearsal:
             return fine("clock", said)
         return warning("clock", said, "it is reckoned with, but have the system's clock set over the network")
 
-    async def _log_on(self) -> Finding:
+    async def _log_on(self) -> CheckResult:
         keys, symbol = self._venue.keys, self._settings.symbol
         self._account = AccountSession(self._api, keys, self._server_clock, symbol, self._settings.recv_window_ms)
         stream = AccountStream(
             symbol,
-            Snapshots(klines_maxlen=1),
+            MarketState(klines_maxlen=1),
             self._clock,
             on_report=lambda report: self._told_of.add(report.client_order_id),
         )
@@ -195,7 +195,7 @@ class Rehearsal:
         ear.release()
         return fine("logon", "the key is accepted, and the account's events are subscribed to")
 
-    async def _judge_key(self) -> Sequence[Finding]:
+    async def _judge_key(self) -> Sequence[CheckResult]:
         name = "key permissions"
         url = permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
         if url is None:
@@ -211,7 +211,7 @@ class Rehearsal:
 
     # What may be traded ----------------------------------------------------------------------
 
-    async def _agree_on_rules(self) -> Sequence[Finding]:
+    async def _agree_on_rules(self) -> Sequence[CheckResult]:
         settings = self._settings
         told, _ = await market_fetch.exchange_info(self._api, settings.symbol)
         wrong = problems_with_exchange(settings, told, ZERO)
@@ -224,7 +224,7 @@ class Rehearsal:
             return [warning("rules", f"{said}, status {rules.status}", "the daemon waits until it trades again")]
         return [fine("rules", said)]
 
-    async def _agree_on_fee(self) -> Sequence[Finding]:
+    async def _agree_on_fee(self) -> Sequence[CheckResult]:
         settings, rules = self._settings, self._rules
         told = await self._account.commission()
         self._maker_fee = told.maker if settings.fee is None else settings.fee
@@ -233,7 +233,7 @@ class Rehearsal:
         found += [warning("fee", said) for said in warnings_with_exchange(settings, told.maker)]
         return found or [fine("fee", f"maker {messages.rate(told.maker)}, taker {messages.rate(told.taker)}")]
 
-    async def _look_at_funds(self) -> Finding:
+    async def _look_at_funds(self) -> CheckResult:
         settings, rules = self._settings, self._rules
         free = {balance.asset: balance.free for balance in (await self._account.balances()).balances}
         top = self._top = await market_fetch.book(self._api, rules.symbol)
@@ -247,7 +247,7 @@ class Rehearsal:
             return warning("funds", f"{said}: too little for the least order", remedy)
         return fine("funds", f"{said}: it would start with {messages.held_asset(rules, held)}")
 
-    async def _look_at_orders(self) -> Finding:
+    async def _look_at_orders(self) -> CheckResult:
         found = await self._account.open_orders()
         own = [order.client_order_id for order in found if is_own(order.client_order_id)]
         others = f", {len(found) - len(own)} of others, which are never touched" if len(found) > len(own) else ""
@@ -258,7 +258,7 @@ class Rehearsal:
 
     # The market, and an order ----------------------------------------------------------------
 
-    async def _fetch_candles(self) -> Finding:
+    async def _fetch_candles(self) -> CheckResult:
         settings = self._settings
         wanted, interval = settings.rolling_klines_maxlen, settings.kline_interval
         found = await market_fetch.klines(self._api, settings.symbol, interval, wanted)
@@ -267,12 +267,12 @@ class Rehearsal:
             return warning("candles", said, "until there are more, the channel is not full and a gate stays shut")
         return fine("candles", said)
 
-    async def _listen_to_market(self) -> Finding:
-        trial = Listening(self._settings, self._venue.endpoints.ws_stream_url, self._means, self._api)
+    async def _listen_to_market(self) -> CheckResult:
+        trial = StreamCheck(self._settings, self._venue.endpoints.ws_stream_url, self._means, self._api)
         return await trial.until_heard(self._rules)
 
-    async def _send_canary(self) -> Finding:
-        bird = test_order.Canary(
+    async def _send_canary(self) -> CheckResult:
+        bird = test_order.CanaryOrder(
             self._api,
             self._account,
             self._rules,
@@ -287,5 +287,5 @@ class Rehearsal:
         return await (bird.place(self._top) if self._place else bird.test(self._top, self._why_not))
 
 
-async def _nothing(_: Conversation) -> None:
+async def _nothing(_: ApiSession) -> None:
     """Nothing is to be done over a connection that we open ourselves."""

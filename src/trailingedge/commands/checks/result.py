@@ -16,7 +16,7 @@ _WIDEST_NAME: Final = 16
 _GRAVITY: Final = (ExitCode.CONFIG, ExitCode.UNREACHABLE, ExitCode.UNEXPECTED)
 
 
-class Verdict(Enum):
+class CheckStatus(Enum):
     """How it is."""
 
     OK = "ok"
@@ -26,11 +26,11 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at. A failure has an exit code; what can be mended has a remedy."""
 
     name: str
-    verdict: Verdict
+    verdict: CheckStatus
     text: str
     remedy: str = ""
     code: ExitCode = ExitCode.OK
@@ -43,32 +43,32 @@ class Finding:
         return {"name": self.name, "verdict": self.verdict.value, "text": self.text, "remedy": self.remedy}
 
 
-def fine(name: str, text: str) -> Finding:
-    return Finding(name, Verdict.OK, text)
+def fine(name: str, text: str) -> CheckResult:
+    return CheckResult(name, CheckStatus.OK, text)
 
 
-def warning(name: str, text: str, remedy: str = "") -> Finding:
-    return Finding(name, Verdict.WARNING, text, remedy)
+def warning(name: str, text: str, remedy: str = "") -> CheckResult:
+    return CheckResult(name, CheckStatus.WARNING, text, remedy)
 
 
-def failure(name: str, text: str, remedy: str = "", *, code: ExitCode = ExitCode.CONFIG) -> Finding:
-    return Finding(name, Verdict.FAILED, text, remedy, code)
+def failure(name: str, text: str, remedy: str = "", *, code: ExitCode = ExitCode.CONFIG) -> CheckResult:
+    return CheckResult(name, CheckStatus.FAILED, text, remedy, code)
 
 
-def left_out(name: str, text: str) -> Finding:
-    return Finding(name, Verdict.LEFT_OUT, text)
+def left_out(name: str, text: str) -> CheckResult:
+    return CheckResult(name, CheckStatus.LEFT_OUT, text)
 
 
-def exit_code(findings: Iterable[Finding]) -> ExitCode:
+def exit_code(findings: Iterable[CheckResult]) -> ExitCode:
     """The code of the gravest failure."""
     codes = {finding.code for finding in findings}
     return next((code for code in _GRAVITY if code in codes), ExitCode.OK)
 
 
-def sum_up(findings: Iterable[Finding]) -> str:
+def sum_up(findings: Iterable[CheckResult]) -> str:
     """How many went wrong: "1 failed, 2 warnings", or that all is well."""
     verdicts = [finding.verdict for finding in findings]
-    failed, warnings = verdicts.count(Verdict.FAILED), verdicts.count(Verdict.WARNING)
+    failed, warnings = verdicts.count(CheckStatus.FAILED), verdicts.count(CheckStatus.WARNING)
     parts = [f"{failed} failed"] if failed else []
     parts += [f"{warnings} {'warning' if warnings == 1 else 'warnings'}"] if warnings else []
     return ", ".join(parts) or "all is well"

@@ -5,14 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
-from trailingedge.commands.checks.environment import Means
-from trailingedge.commands.checks.result import Finding, failure, fine, warning
+from trailingedge.commands.checks.environment import CheckTools
+from trailingedge.commands.checks.result import CheckResult, failure, fine, warning
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode
 from trailingedge.model.market import SymbolRules
-from trailingedge.model.market_state import Snapshots
+from trailingedge.model.market_state import MarketState
 from trailingedge.notifications import messages
-from trailingedge.websocket.api_client import Caller
+from trailingedge.websocket.api_client import ApiCallerProtocol
 from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.transport import Backoff
 
@@ -32,16 +32,16 @@ async def meanwhile(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-class Listening:
+class StreamCheck:
     """One try. `api` answers the stream's own questions."""
 
-    def __init__(self, settings: Settings, url: str, means: Means, api: Caller) -> None:
+    def __init__(self, settings: Settings, url: str, means: CheckTools, api: ApiCallerProtocol) -> None:
         self._clock = means.clock
         self._url = url
         self._news = asyncio.Event()
         self._frames = 0
         self._lost: ExchangeUnreachable | None = None
-        self._snapshots = Snapshots(settings.rolling_klines_maxlen, self._news.set)
+        self._snapshots = MarketState(settings.rolling_klines_maxlen, self._news.set)
         self._stream = MarketStream(
             url,
             settings.symbol,
@@ -55,7 +55,7 @@ class Listening:
             note=self._note,
         )
 
-    async def until_heard(self, rules: SymbolRules) -> Finding:
+    async def until_heard(self, rules: SymbolRules) -> CheckResult:
         """Wait for the first frame and the best prices. Raises ExchangeUnreachable."""
         began_s = self._clock.now_s()
         try:
@@ -70,7 +70,7 @@ class Listening:
         took_s = self._clock.now_s() - began_s
         return fine(NAME, f"{self._url}, {self._prices(rules)}, first heard after {took_s:.1f} s")
 
-    def _silence(self, rules: SymbolRules) -> Finding:
+    def _silence(self, rules: SymbolRules) -> CheckResult:
         silent = f"{self._url}: nothing streamed within {_WITHIN_S:g} s"
         if self._snapshots.top is None:
             return failure(NAME, silent, "see whether BINANCE_WS_STREAM_URL is right", code=ExitCode.UNREACHABLE)

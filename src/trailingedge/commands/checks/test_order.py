@@ -10,17 +10,17 @@ import contextlib
 from collections.abc import Container, Iterable
 from typing import Final
 
-from trailingedge.commands.checks.result import Finding, failure, fine
+from trailingedge.commands.checks.result import CheckResult, failure, fine
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode, OutcomeUnknown, RequestRefused, SessionLost
-from trailingedge.execution.probe_orders import DeepOrder, DeepOrders, deep_order
-from trailingedge.model.client_order_ids import OwnId
-from trailingedge.model.intent import Kind
+from trailingedge.execution.probe_orders import ProbeOrder, ProbeOrders, probe_order
+from trailingedge.model.client_order_ids import ClientOrderId
+from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import BookTop, Side, SymbolRules
-from trailingedge.model.order_requests import NewOrder, place_params
+from trailingedge.model.order_requests import NewOrderRequest, place_params
 from trailingedge.notifications import messages
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.api_client import Caller
+from trailingedge.websocket.api_client import ApiCallerProtocol
 
 NAME: Final = "canary order"
 _TEST: Final = "order.test"
@@ -29,12 +29,12 @@ _GLANCE_S: Final = 0.01
 _LAST_TRY_S: Final = 5.0
 
 
-class Canary:
+class CanaryOrder:
     """One small order. `told_of` holds each client order id that the account's events tell of, once they do."""
 
     def __init__(
         self,
-        api: Caller,
+        api: ApiCallerProtocol,
         account: AccountSession,
         rules: SymbolRules,
         server_clock: ServerClock,
@@ -49,14 +49,14 @@ class Canary:
         self._server_clock = server_clock
         self._clock = clock
         self._recv_window_ms = recv_window_ms
-        self._orders = DeepOrders(account, clock, lambda _what, _own, _order: None, absent_after_s)
+        self._orders = ProbeOrders(account, clock, lambda _what, _own, _order: None, absent_after_s)
         self._told_of = told_of
 
-    async def test(self, top: BookTop, why: str = "") -> Finding:
+    async def test(self, top: BookTop, why: str = "") -> CheckResult:
         """Have the exchange judge it; `why` says why no more is done. Raises OutcomeUnknown or SessionLost."""
-        order = deep_order(Side.BUY, top, self._rules)
-        own = str(OwnId(Kind.JUMPSTART, self._server_clock.now_ms()))
-        params = place_params(self._rules.symbol, NewOrder(own, order.side, order.quantity, order.price))
+        order = probe_order(Side.BUY, top, self._rules)
+        own = str(ClientOrderId(ExitKind.JUMPSTART, self._server_clock.now_ms()))
+        params = place_params(self._rules.symbol, NewOrderRequest(own, order.side, order.quantity, order.price))
         params |= {"timestamp": self._server_clock.now_ms(), "recvWindow": self._recv_window_ms}
         try:
             await self._api.call(_TEST, params)
@@ -65,12 +65,12 @@ class Canary:
         tested = f"tested, not placed: {why}" if why else "tested, not placed"
         return fine(NAME, f"{self._shown(order)} would be accepted; {tested}")
 
-    async def place(self, top: BookTop) -> Finding:
+    async def place(self, top: BookTop) -> CheckResult:
         """Place it and cancel it, as a BUY, or as a SELL where there are no funds to buy. Raises SessionLost."""
         refusals = []
         for side in (Side.BUY, Side.SELL):
-            order = deep_order(side, top, self._rules)
-            own = str(OwnId(Kind.JUMPSTART, self._server_clock.now_ms()))
+            order = probe_order(side, top, self._rules)
+            own = str(ClientOrderId(ExitKind.JUMPSTART, self._server_clock.now_ms()))
             try:
                 refused = await self._rest(own, order)
             except (OutcomeUnknown, SessionLost) as trouble:
@@ -83,7 +83,7 @@ class Canary:
             refusals.append(f"{self._shown(order)} refused: {refused}")
         return failure(NAME, ", ".join(refusals), "see that the account has funds", code=ExitCode.UNEXPECTED)
 
-    async def _rest(self, own: str, order: DeepOrder) -> RequestRefused | None:
+    async def _rest(self, own: str, order: ProbeOrder) -> RequestRefused | None:
         try:
             return await self._orders.rest(own, order, lambda: self._told(own))
         except asyncio.CancelledError:  # whoever interrupts us wants to be gone, but not to leave an order
@@ -98,12 +98,12 @@ class Canary:
         while own not in self._told_of and self._clock.now_s() < deadline_s:
             await self._clock.sleep(_GLANCE_S)
 
-    def _shown(self, order: DeepOrder) -> str:
+    def _shown(self, order: ProbeOrder) -> str:
         amount, price = messages.quantity(self._rules, order.quantity), messages.price(self._rules, order.price)
         return f"{order.side.value} {amount} at {price}"
 
     @staticmethod
-    def _left(ids: Iterable[str], trouble: Exception) -> Finding:
+    def _left(ids: Iterable[str], trouble: Exception) -> CheckResult:
         left = f"; {', '.join(ids)} may be left on the exchange" if ids else ""
         remedy = "look at your open orders there and cancel it" if ids else "try again"
         return failure(NAME, f"{trouble}{left}", remedy, code=ExitCode.UNREACHABLE)

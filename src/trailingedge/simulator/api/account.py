@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from trailingedge.simulator.api.methods import AccountMethod, Cost, Result, Signed
-from trailingedge.simulator.errors import Refusal, bad_combination, mandatory
+from trailingedge.simulator.api.methods import AccountMethod, RequestWeight, Result, SignedCall
+from trailingedge.simulator.errors import ExchangeError, bad_combination, mandatory
 from trailingedge.simulator.exchange_spec import padded
-from trailingedge.simulator.orders import Order
+from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.payloads import Json, queried, trade_row
 
 LONGEST_MS: Final = 24 * 3_600_000  # between the two times of a list
@@ -15,7 +15,7 @@ LONGEST_MS: Final = 24 * 3_600_000  # between the two times of a list
 Row = TypeVar("Row")
 
 
-def status(call: Signed) -> Result:
+def status(call: SignedCall) -> Result:
     omit_zero = call.parameters.flag("omitZeroBalances")
     call.parameters.finish()
     account, terms = call.records, call.exchange.terms
@@ -42,7 +42,7 @@ def status(call: Signed) -> Result:
     }
 
 
-def commission(call: Signed) -> Result:
+def commission(call: SignedCall) -> Result:
     symbol = call.symbol()
     call.parameters.finish()
     terms = call.exchange.terms
@@ -60,12 +60,12 @@ def commission(call: Signed) -> Result:
     }
 
 
-def order_limits(call: Signed) -> Result:
+def order_limits(call: SignedCall) -> Result:
     call.parameters.finish()
     return call.account.counts.as_json(call.now_ms)
 
 
-def order_status(call: Signed) -> Result:
+def order_status(call: SignedCall) -> Result:
     symbol, parameters = call.symbol(), call.parameters
     order_id, client_order_id = parameters.whole("orderId"), parameters.text("origClientOrderId")
     parameters.finish()
@@ -76,27 +76,27 @@ def order_status(call: Signed) -> Result:
     else:
         order = call.records.orders.get(order_id)
     if order is None:
-        raise Refusal(-2013, "Order does not exist.")
+        raise ExchangeError(-2013, "Order does not exist.")
     if client_order_id not in {None, order.client_order_id}:
-        raise Refusal(-2039, "Client order ID is not correct for this order ID.")
+        raise ExchangeError(-2039, "Client order ID is not correct for this order ID.")
     return queried(order, symbol)
 
 
-def open_orders(call: Signed) -> Result:
+def open_orders(call: SignedCall) -> Result:
     if "symbol" in call.parameters:
         call.symbol()
     call.parameters.finish()
     return [queried(order, call.exchange.terms.symbol) for order in call.records.open_orders()]
 
 
-def all_orders(call: Signed) -> Result:
+def all_orders(call: SignedCall) -> Result:
     """From `orderId` on, or by the time of their last change; without either, the newest."""
     symbol, parameters = call.symbol(), call.parameters
     from_id = parameters.whole("orderId")
     start_ms, end_ms = _span(call)
     limit = parameters.limit(500)
     parameters.finish()
-    orders: Iterable[Order] = call.records.orders.values()
+    orders: Iterable[SimOrder] = call.records.orders.values()
     timed = start_ms is not None or end_ms is not None
     if timed:
         orders = [each for each in orders if _within(each.updated_ms, start_ms, end_ms)]
@@ -106,7 +106,7 @@ def all_orders(call: Signed) -> Result:
     return [queried(each, symbol) for each in _page(list(orders), limit, oldest_first)]
 
 
-def my_trades(call: Signed) -> Result:
+def my_trades(call: SignedCall) -> Result:
     """Oldest first. Only some combinations of the parameters are legal."""
     symbol, parameters = call.symbol(), call.parameters
     order_id, from_id = parameters.whole("orderId"), parameters.whole("fromId")
@@ -127,12 +127,12 @@ def my_trades(call: Signed) -> Result:
     return [trade_row(trade, symbol) for trade in _page(trades, limit, oldest_first)]
 
 
-def _span(call: Signed) -> tuple[int | None, int | None]:
+def _span(call: SignedCall) -> tuple[int | None, int | None]:
     """Start and end of a list, by the market's time."""
     start_ms = call.parameters.moment_ms("startTime", call.newest_ms)
     end_ms = call.parameters.moment_ms("endTime", call.newest_ms)
     if start_ms is not None and end_ms is not None and end_ms - start_ms > LONGEST_MS:
-        raise Refusal(-1127, "More than 24 hours between startTime and endTime.")
+        raise ExchangeError(-1127, "More than 24 hours between startTime and endTime.")
     return start_ms, end_ms
 
 
@@ -151,11 +151,11 @@ def _rates(maker: Decimal, taker: Decimal) -> Json:
 
 
 ACCOUNT_METHODS: Final[Mapping[str, AccountMethod]] = {
-    "account.status": AccountMethod(status, Cost(20)),
-    "account.commission": AccountMethod(commission, Cost(20)),
-    "account.rateLimits.orders": AccountMethod(order_limits, Cost(40)),
-    "order.status": AccountMethod(order_status, Cost(4)),
-    "openOrders.status": AccountMethod(open_orders, Cost(80, ("symbol",), 6)),
-    "allOrders": AccountMethod(all_orders, Cost(20)),
-    "myTrades": AccountMethod(my_trades, Cost(20, ("orderId",), 5)),
+    "account.status": AccountMethod(status, RequestWeight(20)),
+    "account.commission": AccountMethod(commission, RequestWeight(20)),
+    "account.rateLimits.orders": AccountMethod(order_limits, RequestWeight(40)),
+    "order.status": AccountMethod(order_status, RequestWeight(4)),
+    "openOrders.status": AccountMethod(open_orders, RequestWeight(80, ("symbol",), 6)),
+    "allOrders": AccountMethod(all_orders, RequestWeight(20)),
+    "myTrades": AccountMethod(my_trades, RequestWeight(20, ("orderId",), 5)),
 }

@@ -3,25 +3,25 @@
 from collections.abc import Mapping
 from typing import Final
 
-from trailingedge.simulator.api.methods import Call, Cost, MarketMethod, Result
-from trailingedge.simulator.errors import Refusal, bad_combination, bad_symbol, invalid
+from trailingedge.simulator.api.methods import MarketMethod, MethodCall, RequestWeight, Result
+from trailingedge.simulator.errors import ExchangeError, bad_combination, bad_symbol, invalid
 from trailingedge.simulator.exchange_spec import padded
 from trailingedge.simulator.klines import INTERVALS, Interval, row_json
 from trailingedge.simulator.payloads import Json
 
 
-def ping(call: Call) -> Result:
+def ping(call: MethodCall) -> Result:
     call.parameters.finish()
     return {}
 
 
-def server_time(call: Call) -> Result:
+def server_time(call: MethodCall) -> Result:
     """By the wall: it is what timestamps are judged by."""
     call.parameters.finish()
     return {"serverTime": call.now_ms}
 
 
-def exchange_info(call: Call) -> Result:
+def exchange_info(call: MethodCall) -> Result:
     asked = _symbols(call)
     call.parameters.texts("permissions")
     call.parameters.flag("showPermissionSets")
@@ -40,7 +40,7 @@ def exchange_info(call: Call) -> Result:
     }
 
 
-def klines(call: Call) -> Result:
+def klines(call: MethodCall) -> Result:
     parameters = call.parameters
     call.symbol()
     interval = Interval(parameters.needed_text("interval"), _zone_ms(parameters.text("timeZone") or "0"))
@@ -49,12 +49,12 @@ def klines(call: Call) -> Result:
     limit = parameters.limit(500)
     parameters.finish()
     if interval.name not in INTERVALS:
-        raise Refusal(-1120, "Invalid interval.")
+        raise ExchangeError(-1120, "Invalid interval.")
     bars = call.exchange.engine.klines.rows(interval, start_ms, end_ms, limit)
     return [row_json(bar, interval) for bar in bars]
 
 
-def book_ticker(call: Call) -> Result:
+def book_ticker(call: MethodCall) -> Result:
     asked = _symbols(call)
     call.parameters.text("symbolStatus")
     call.parameters.finish()
@@ -70,7 +70,7 @@ def book_ticker(call: Call) -> Result:
     return row if asked == "one" else [row]
 
 
-def price_ticker(call: Call) -> Result:
+def price_ticker(call: MethodCall) -> Result:
     asked = _symbols(call)
     call.parameters.text("symbolStatus")
     call.parameters.finish()
@@ -82,7 +82,7 @@ def price_ticker(call: Call) -> Result:
     return row if asked == "one" else [row]
 
 
-def average_price(call: Call) -> Result:
+def average_price(call: MethodCall) -> Result:
     call.symbol()
     call.parameters.finish()
     engine = call.exchange.engine
@@ -93,20 +93,20 @@ def average_price(call: Call) -> Result:
     }
 
 
-def _look(call: Call) -> None:
+def _look(call: MethodCall) -> None:
     """Raise the refusal of a question for prices that nobody here sees at the moment."""
     if not call.exchange.engine.in_sight():
-        raise Refusal(-1001, "Internal error; unable to process your request. Please try again.", status=500)
+        raise ExchangeError(-1001, "Internal error; unable to process your request. Please try again.", status=500)
 
 
-def _symbols(call: Call) -> str | None:
+def _symbols(call: MethodCall) -> str | None:
     """Whether "one" symbol was asked for, "several", or none named; every one must be ours."""
     one, several = call.parameters.text("symbol"), call.parameters.texts("symbols")
     if one is not None and several is not None:
         raise bad_combination()
     named = several if one is None else [one]
     if named is not None and len(named) != len(set(named)):
-        raise Refusal(-1151, "Symbol is present multiple times in the list.")
+        raise ExchangeError(-1151, "Symbol is present multiple times in the list.")
     if named is not None and named != [call.exchange.terms.symbol]:
         raise bad_symbol()
     return None if named is None else "several" if one is None else "one"
@@ -125,12 +125,12 @@ def _zone_ms(zone: str) -> int:
 
 
 MARKET_METHODS: Final[Mapping[str, MarketMethod]] = {
-    "ping": MarketMethod(ping, Cost(1)),
-    "time": MarketMethod(server_time, Cost(1)),
-    "exchangeInfo": MarketMethod(exchange_info, Cost(20)),
-    "klines": MarketMethod(klines, Cost(2)),
-    "uiKlines": MarketMethod(klines, Cost(2)),
-    "ticker.book": MarketMethod(book_ticker, Cost(4, ("symbol",), 2)),
-    "ticker.price": MarketMethod(price_ticker, Cost(4, ("symbol",), 2)),
-    "avgPrice": MarketMethod(average_price, Cost(2)),
+    "ping": MarketMethod(ping, RequestWeight(1)),
+    "time": MarketMethod(server_time, RequestWeight(1)),
+    "exchangeInfo": MarketMethod(exchange_info, RequestWeight(20)),
+    "klines": MarketMethod(klines, RequestWeight(2)),
+    "uiKlines": MarketMethod(klines, RequestWeight(2)),
+    "ticker.book": MarketMethod(book_ticker, RequestWeight(4, ("symbol",), 2)),
+    "ticker.price": MarketMethod(price_ticker, RequestWeight(4, ("symbol",), 2)),
+    "avgPrice": MarketMethod(average_price, RequestWeight(2)),
 }

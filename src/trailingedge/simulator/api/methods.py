@@ -3,22 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from trailingedge.simulator.accounts import Account
+from trailingedge.simulator.accounts import SimAccount
 from trailingedge.simulator.errors import bad_symbol
 from trailingedge.simulator.exchange import Exchange
-from trailingedge.simulator.lagged_view import Records
+from trailingedge.simulator.lagged_view import AccountRecords
 from trailingedge.simulator.payloads import Json
-from trailingedge.simulator.request_params import Parameters
+from trailingedge.simulator.request_params import RequestParameters
 
 Result = Json | Sequence[object]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class MethodCall:
     """One request on its way. `now_ms` is the wall."""
 
     exchange: Exchange
-    parameters: Parameters
+    parameters: RequestParameters
     now_ms: int
 
     @property
@@ -35,27 +35,27 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed(Call):
+class SignedCall(MethodCall):
     """A request of somebody known. `behind_s`: how old the records are that a query is answered from."""
 
-    account: Account
+    account: SimAccount
     behind_s: float = 0.0
 
     @property
-    def records(self) -> Records:
+    def records(self) -> AccountRecords:
         """The account's, as far as this query is told."""
         return self.account.as_of(self.now_ms - round(self.behind_s * 1000)) if self.behind_s else self.account
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class RequestWeight:
     """Request weight; of the whole, or with one of the parameters `when` present."""
 
     weight: int
     when: tuple[str, ...] = ()
     weight_then: int = 0
 
-    def of(self, parameters: Parameters) -> int:
+    def of(self, parameters: RequestParameters) -> int:
         return self.weight_then if any(name in parameters for name in self.when) else self.weight
 
 
@@ -63,15 +63,15 @@ class Cost:
 class MarketMethod:
     """Open to everybody."""
 
-    answer: Callable[[Call], Result]
-    cost: Cost
+    answer: Callable[[MethodCall], Result]
+    cost: RequestWeight
 
 
 @dataclass(frozen=True, slots=True)
 class AccountMethod:
     """Open to the holder of a key. `free`: weighs nothing when it succeeds. `places`: shows the order counts."""
 
-    answer: Callable[[Signed], Result]
-    cost: Cost
+    answer: Callable[[SignedCall], Result]
+    cost: RequestWeight
     free: bool = False
     places: bool = False

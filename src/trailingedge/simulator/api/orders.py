@@ -6,13 +6,13 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.model.market import Side
-from trailingedge.simulator.api.methods import AccountMethod, Cost, Result, Signed
+from trailingedge.simulator.api.methods import AccountMethod, RequestWeight, Result, SignedCall
 from trailingedge.simulator.errors import (
     FILTER_CODE,
     PEG_PRICE,
     PEG_TYPE,
     UNKNOWN_ORDER,
-    Refusal,
+    ExchangeError,
     bad_combination,
     cancel_rejected,
     invalid,
@@ -30,25 +30,34 @@ from trailingedge.simulator.exchange import (
     ReplaceMode,
 )
 from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE
-from trailingedge.simulator.orders import CancelOrder, NewOrder, Order, OrderType, Peg, Restriction, TimeInForce, Trade
+from trailingedge.simulator.orders import (
+    CancelOrder,
+    NewOrder,
+    OrderType,
+    Peg,
+    Restriction,
+    SimOrder,
+    SimTrade,
+    TimeInForce,
+)
 from trailingedge.simulator.payloads import Json, acknowledged, cancelled, complete, resulting
-from trailingedge.simulator.request_params import Parameters
+from trailingedge.simulator.request_params import RequestParameters
 
 
-class Shape(Enum):
+class ResponseType(Enum):
     """How much a placement's answer tells."""
 
     ACK = "ACK"
     RESULT = "RESULT"
     FULL = "FULL"
 
-    def of(self, order: Order, trades: list[Trade], symbol: str) -> Json:
-        if self is Shape.ACK:
+    def of(self, order: SimOrder, trades: list[SimTrade], symbol: str) -> Json:
+        if self is ResponseType.ACK:
             return acknowledged(order, symbol)
-        return resulting(order, symbol) if self is Shape.RESULT else complete(order, trades, symbol)
+        return resulting(order, symbol) if self is ResponseType.RESULT else complete(order, trades, symbol)
 
 
-def place(call: Signed) -> Result:
+def place(call: SignedCall) -> Result:
     symbol = call.symbol()
     wanted, shape = new_order(call.parameters), _shape(call.parameters)
     call.parameters.finish()
@@ -56,7 +65,7 @@ def place(call: Signed) -> Result:
     return (shape or _default_shape(wanted)).of(order, trades, symbol)
 
 
-def test(call: Signed) -> Result:
+def test(call: SignedCall) -> Result:
     """Validated as a placement, but the engine never sees it: no word on balance, ids or matching."""
     call.symbol()
     wanted = new_order(call.parameters)
@@ -81,14 +90,14 @@ def test(call: Signed) -> Result:
     }
 
 
-def cancel(call: Signed) -> Result:
+def cancel(call: SignedCall) -> Result:
     symbol = call.symbol()
     target = _target(call.parameters, "orderId", "origClientOrderId", "newClientOrderId")
     call.parameters.finish()
     return cancelled(*call.exchange.cancel(call.account, target), symbol)
 
 
-def cancel_all(call: Signed) -> Result:
+def cancel_all(call: SignedCall) -> Result:
     symbol = call.symbol()
     call.parameters.finish()
     ended = call.exchange.cancel_all(call.account)
@@ -97,7 +106,7 @@ def cancel_all(call: Signed) -> Result:
     return [cancelled(order, cancel_id, symbol) for order, cancel_id in ended]
 
 
-def cancel_replace(call: Signed) -> Result:
+def cancel_replace(call: SignedCall) -> Result:
     symbol, parameters = call.symbol(), call.parameters
     asked = Replacement(
         target=_target(parameters, "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"),
@@ -112,13 +121,13 @@ def cancel_replace(call: Signed) -> Result:
     if became.error is None:
         return halves
     status, code, text = became.error
-    raise Refusal(code, text, status, halves)
+    raise ExchangeError(code, text, status, halves)
 
 
-def new_order(parameters: Parameters) -> NewOrder:
+def new_order(parameters: RequestParameters) -> NewOrder:
     """The order that the parameters describe. Raises the refusal of the first that is wrong."""
-    side = parameters.needed_choice("side", Side, Refusal(-1117, "Invalid side."))
-    type_ = parameters.needed_choice("type", OrderType, Refusal(-1116, "Invalid orderType."))
+    side = parameters.needed_choice("side", Side, ExchangeError(-1117, "Invalid side."))
+    type_ = parameters.needed_choice("type", OrderType, ExchangeError(-1116, "Invalid orderType."))
     peg = _peg(parameters, type_)
     time_in_force = _time_in_force(parameters, type_)
     if peg is not None and time_in_force is not TimeInForce.GTC:
@@ -130,10 +139,10 @@ def new_order(parameters: Parameters) -> NewOrder:
         raise mandatory("price")
     quantity, quote_quantity = _quantities(parameters, type_)
     if parameters.text("selfTradePreventionMode") not in {None, SELF_TRADE_MODE}:
-        raise Refusal(FILTER_CODE, "This symbol does not allow the specified self-trade prevention mode.")
+        raise ExchangeError(FILTER_CODE, "This symbol does not allow the specified self-trade prevention mode.")
     strategy_type = parameters.whole("strategyType")
     if strategy_type is not None and strategy_type < 1_000_000:
-        raise Refusal(-1134, "Strategy type was less than 1000000.")
+        raise ExchangeError(-1134, "Strategy type was less than 1000000.")
     return NewOrder(
         side=side,
         type=type_,
@@ -148,7 +157,7 @@ def new_order(parameters: Parameters) -> NewOrder:
     )
 
 
-def _quantities(parameters: Parameters, type_: OrderType) -> tuple[Decimal | None, Decimal | None]:
+def _quantities(parameters: RequestParameters, type_: OrderType) -> tuple[Decimal | None, Decimal | None]:
     """Quantity and quote quantity: one of them for MARKET, the first for all others."""
     quantity, quote_quantity = parameters.amount("quantity"), parameters.amount("quoteOrderQty")
     if quote_quantity is not None and type_ is not OrderType.MARKET:
@@ -160,25 +169,25 @@ def _quantities(parameters: Parameters, type_: OrderType) -> tuple[Decimal | Non
     return quantity, quote_quantity
 
 
-def _time_in_force(parameters: Parameters, type_: OrderType) -> TimeInForce:
+def _time_in_force(parameters: RequestParameters, type_: OrderType) -> TimeInForce:
     if type_ is OrderType.LIMIT:
-        return parameters.needed_choice("timeInForce", TimeInForce, Refusal(-1115, "Invalid timeInForce."))
+        return parameters.needed_choice("timeInForce", TimeInForce, ExchangeError(-1115, "Invalid timeInForce."))
     if "timeInForce" in parameters:
         raise not_required("timeInForce")
     return TimeInForce.GTC
 
 
-def _peg(parameters: Parameters, type_: OrderType) -> Peg | None:
+def _peg(parameters: RequestParameters, type_: OrderType) -> Peg | None:
     price_type = parameters.text("pegPriceType")
     offset_type, levels = parameters.text("pegOffsetType"), parameters.whole("pegOffsetValue")
     if offset_type not in {None, "PRICE_LEVEL"}:
-        raise Refusal(-1211, "Invalid pegOffsetType.")
+        raise ExchangeError(-1211, "Invalid pegOffsetType.")
     if (offset_type is None) != (levels is None) or (levels is not None and price_type is None):
         raise bad_combination()
     if price_type is None:
         return None
     if price_type not in {"PRIMARY_PEG", "MARKET_PEG"}:
-        raise Refusal(-1210, "Invalid pegPriceType.")
+        raise ExchangeError(-1210, "Invalid pegPriceType.")
     if levels is not None and not 1 <= levels <= 100:
         raise invalid("pegOffsetValue")
     if type_ is OrderType.MARKET:
@@ -188,16 +197,18 @@ def _peg(parameters: Parameters, type_: OrderType) -> Peg | None:
     return Peg(price_type, levels)
 
 
-def _shape(parameters: Parameters) -> Shape | None:
-    return parameters.choice("newOrderRespType", Shape)
+def _shape(parameters: RequestParameters) -> ResponseType | None:
+    return parameters.choice("newOrderRespType", ResponseType)
 
 
-def _default_shape(wanted: NewOrder) -> Shape:
-    return Shape.ACK if wanted.type is OrderType.LIMIT_MAKER else Shape.FULL
+def _default_shape(wanted: NewOrder) -> ResponseType:
+    return ResponseType.ACK if wanted.type is OrderType.LIMIT_MAKER else ResponseType.FULL
 
 
-def _target(parameters: Parameters, by_order_id: str, by_client_id: str, cancel_id: str) -> CancelOrder:
-    restriction = parameters.choice("cancelRestrictions", Restriction, Refusal(-1145, "Invalid cancelRestrictions"))
+def _target(parameters: RequestParameters, by_order_id: str, by_client_id: str, cancel_id: str) -> CancelOrder:
+    restriction = parameters.choice(
+        "cancelRestrictions", Restriction, ExchangeError(-1145, "Invalid cancelRestrictions")
+    )
     target = CancelOrder(
         order_id=parameters.whole(by_order_id),
         orig_client_order_id=parameters.text(by_client_id),
@@ -209,16 +220,16 @@ def _target(parameters: Parameters, by_order_id: str, by_client_id: str, cancel_
     return target
 
 
-def _halves(became: Replaced, shape: Shape, symbol: str) -> Json:
+def _halves(became: Replaced, shape: ResponseType, symbol: str) -> Json:
     """The four fields that tell what became of a cancel-replace."""
-    if isinstance(became.cancel, Refusal):
+    if isinstance(became.cancel, ExchangeError):
         cancel_half, cancel_result = became.cancel.as_json(), FAILURE
     else:
         cancel_half, cancel_result = cancelled(*became.cancel, symbol), SUCCESS
     place_half: Json | None
     if became.place is None:
         place_half, place_result = None, NOT_ATTEMPTED
-    elif isinstance(became.place, Refusal):
+    elif isinstance(became.place, ExchangeError):
         place_half, place_result = became.place.as_json(), FAILURE
     else:
         place_half, place_result = shape.of(*became.place, symbol), SUCCESS
@@ -231,9 +242,9 @@ def _halves(became: Replaced, shape: Shape, symbol: str) -> Json:
 
 
 ORDER_METHODS: Final[Mapping[str, AccountMethod]] = {
-    "order.place": AccountMethod(place, Cost(1), free=True, places=True),
-    "order.test": AccountMethod(test, Cost(1, ("computeCommissionRates",), 20)),
-    "order.cancel": AccountMethod(cancel, Cost(1), free=True),
-    "order.cancelReplace": AccountMethod(cancel_replace, Cost(1), free=True, places=True),
-    "openOrders.cancelAll": AccountMethod(cancel_all, Cost(1), free=True),
+    "order.place": AccountMethod(place, RequestWeight(1), free=True, places=True),
+    "order.test": AccountMethod(test, RequestWeight(1, ("computeCommissionRates",), 20)),
+    "order.cancel": AccountMethod(cancel, RequestWeight(1), free=True),
+    "order.cancelReplace": AccountMethod(cancel_replace, RequestWeight(1), free=True, places=True),
+    "openOrders.cancelAll": AccountMethod(cancel_all, RequestWeight(1), free=True),
 }

@@ -11,12 +11,19 @@ from typing import Final
 
 from trailingedge.simulator.api.account import ACCOUNT_METHODS
 from trailingedge.simulator.api.market import MARKET_METHODS
-from trailingedge.simulator.api.methods import AccountMethod, Call, Signed
+from trailingedge.simulator.api.methods import AccountMethod, MethodCall, SignedCall
 from trailingedge.simulator.api.orders import ORDER_METHODS
-from trailingedge.simulator.errors import Refusal, mandatory, unknown_key
+from trailingedge.simulator.errors import ExchangeError, mandatory, unknown_key
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.payloads import Json, UserEvent
-from trailingedge.simulator.request_params import MICROSECONDS, NAME, Number, Parameters, plain_json, read_json
+from trailingedge.simulator.request_params import (
+    MICROSECONDS,
+    NAME,
+    JsonNumber,
+    RequestParameters,
+    plain_json,
+    read_json,
+)
 
 METHODS: Final[Mapping[str, AccountMethod]] = {**ORDER_METHODS, **ACCOUNT_METHODS}
 SESSION_WEIGHT: Final = 2
@@ -28,7 +35,7 @@ NO_SESSION: Final = "WebSocket session not authenticated. Recommendation: use `s
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class CloseConnection:
     """The server ends the connection."""
 
     code: int
@@ -36,20 +43,20 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """Frames to send, in order, and whether the line is cut after them."""
 
     frames: tuple[str, ...] = ()
-    close: Close | None = None
+    close: CloseConnection | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """A request that could be read."""
 
     id: object
     method: str
-    parameters: Parameters
+    parameters: RequestParameters
 
     def refused(self, status: int, error: Json) -> str:
         """An answer to it that says no."""
@@ -65,7 +72,7 @@ class Logon:
     since_ms: int
 
 
-class ApiSession:
+class ClientSession:
     """One connection to the WebSocket API. At most one key is logged on to it at a time."""
 
     def __init__(self, exchange: Exchange, show_limits: bool = True) -> None:
@@ -78,7 +85,7 @@ class ApiSession:
         self._next_subscription = 0
         self._malformed = 0
 
-    def read(self, text: str) -> Request | Answer:
+    def read(self, text: str) -> ApiRequest | ApiResponse:
         """The request in `text`, or the answer to what is none."""
         try:
             raw = read_json(text)
@@ -87,23 +94,23 @@ class ApiSession:
         if not isinstance(raw, dict):
             return self._unreadable("Invalid JSON request; expected an object.")
         if "id" not in raw:
-            return Answer(close=Close(1008, "disconnected"))
+            return ApiResponse(close=CloseConnection(1008, "disconnected"))
         if not _legal_id(raw["id"]):
             return self._unreadable(BAD_ID)
         request_id = plain_json(raw["id"])
         sent, method = raw.get("params"), raw.get("method")
         if sent is not None and not isinstance(sent, dict):
             return self._unreadable("Invalid 'params' in JSON request; expected an object.", request_id)
-        if not isinstance(method, str) or isinstance(method, Number):
+        if not isinstance(method, str) or isinstance(method, JsonNumber):
             return self._unreadable("Invalid 'method' in JSON request; expected a string.", request_id)
-        return Request(request_id, re.sub(r"^v[0-9]+/", "", method), Parameters(sent or {}))
+        return ApiRequest(request_id, re.sub(r"^v[0-9]+/", "", method), RequestParameters(sent or {}))
 
     @property
     def account(self) -> str:
         """Who is logged on, "" for nobody."""
         return self._logon.account if self._logon else ""
 
-    def answer(self, request: Request, behind_s: float = 0.0) -> Answer:
+    def answer(self, request: ApiRequest, behind_s: float = 0.0) -> ApiResponse:
         """Do what is asked, or say why not. A query is answered from records as old as `behind_s`."""
         if self._logon is not None and not self._key_holds(self._logon):
             return self._revoked()
@@ -133,13 +140,13 @@ class ApiSession:
                 result, ended = self._open_to_all(request, now_ms)
             body: Json = {"id": request.id, "status": 200, "result": result}
             close = None
-        except Refusal as refusal:
+        except ExchangeError as refusal:
             self._exchange.refuse(account, refusal)
             body = {"id": request.id, "status": refusal.status, "error": refusal.as_json()}
-            close = Close(1008, "disconnected") if refusal.status == 418 else None
+            close = CloseConnection(1008, "disconnected") if refusal.status == 418 else None
         if show:
             body["rateLimits"] = [*limits, self._exchange.weights.as_json(now_ms)]
-        return Answer((frame(body), *ended), close)
+        return ApiResponse((frame(body), *ended), close)
 
     def tell(self, event: UserEvent) -> str | None:
         """The frame by which this connection hears of `event`, if it subscribed to that account."""
@@ -158,13 +165,13 @@ class ApiSession:
 
     # Inside
 
-    def _open_to_all(self, request: Request, now_ms: int) -> tuple[object, tuple[str, ...]]:
+    def _open_to_all(self, request: ApiRequest, now_ms: int) -> tuple[object, tuple[str, ...]]:
         """Market methods, and those of the session itself; result and what is to be said after it."""
         spend = self._exchange.weights.spend
         if request.method in MARKET_METHODS:
             method = MARKET_METHODS[request.method]
             spend(now_ms, method.cost.of(request.parameters))
-            return method.answer(Call(self._exchange, request.parameters, now_ms)), ()
+            return method.answer(MethodCall(self._exchange, request.parameters, now_ms)), ()
         spend(now_ms, SESSION_WEIGHT)
         match request.method:
             case "session.logon":
@@ -183,7 +190,7 @@ class ApiSession:
             case "userDataStream.subscribe":
                 request.parameters.finish()
                 if self._logon is None:
-                    raise Refusal(-1193, NO_SESSION)
+                    raise ExchangeError(-1193, NO_SESSION)
                 return self._subscribe(self._logon.account, by_session=True), ()
             case "userDataStream.subscribe.signature":
                 _, account = self._signature(request.parameters, now_ms)
@@ -192,9 +199,9 @@ class ApiSession:
             case "userDataStream.unsubscribe":
                 return {}, self._unsubscribe(self._to_unsubscribe(request.parameters))
             case _:
-                raise Refusal(-1020, "This operation is not supported.")
+                raise ExchangeError(-1020, "This operation is not supported.")
 
-    def _log_on(self, request: Request, now_ms: int) -> Json:
+    def _log_on(self, request: ApiRequest, now_ms: int) -> Json:
         api_key, account = self._signature(request.parameters, now_ms)
         request.parameters.finish()
         self._logon = Logon(api_key, account, now_ms)
@@ -210,7 +217,7 @@ class ApiSession:
             "userDataStream": bool(self._subscriptions),
         }
 
-    def _signed(self, request: Request, now_ms: int, behind_s: float) -> Signed:
+    def _signed(self, request: ApiRequest, now_ms: int, behind_s: float) -> SignedCall:
         """The request with the account it acts for: that of its own key, else of the session's."""
         parameters = request.parameters
         if "apiKey" in parameters or "signature" in parameters:
@@ -220,9 +227,9 @@ class ApiSession:
             self._check_time(parameters, now_ms)
         else:
             raise mandatory("apiKey")
-        return Signed(self._exchange, parameters, now_ms, self._exchange.account(account), behind_s)
+        return SignedCall(self._exchange, parameters, now_ms, self._exchange.account(account), behind_s)
 
-    def _signature(self, parameters: Parameters, now_ms: int) -> tuple[str, str]:
+    def _signature(self, parameters: RequestParameters, now_ms: int) -> tuple[str, str]:
         """The API key that signed the parameters, and its account."""
         api_key = parameters.needed_text("apiKey")
         account = self._exchange.keys.account_of(api_key)
@@ -232,39 +239,39 @@ class ApiSession:
         return api_key, account
 
     @staticmethod
-    def _check_time(parameters: Parameters, now_ms: int) -> None:
+    def _check_time(parameters: RequestParameters, now_ms: int) -> None:
         """Neither too old for `recvWindow` nor a second early. Late is inclusive, early is strict."""
         window_ms = parameters.amount("recvWindow")
         if window_ms is not None and window_ms > LONGEST_WINDOW_MS:
             text = f"'recvWindow' contains unexpected value. Cannot be greater than {LONGEST_WINDOW_MS}."
-            raise Refusal(-1102, text)
+            raise ExchangeError(-1102, text)
         timestamp = parameters.whole("timestamp")
         if timestamp is None:
             raise mandatory("timestamp")
         stamped_ms = timestamp / 1000 if timestamp >= MICROSECONDS else timestamp
         if stamped_ms >= now_ms + 1000:
-            raise Refusal(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+            raise ExchangeError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
         if now_ms - stamped_ms > (5000 if window_ms is None else window_ms):
-            raise Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")
+            raise ExchangeError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
     def _subscribe(self, account: str, by_session: bool) -> Json:
         if account in self._subscriptions.values():
-            raise Refusal(-2035, "User Data Stream subscription already active.")
+            raise ExchangeError(-2035, "User Data Stream subscription already active.")
         if self._next_subscription > 65_535:
-            raise Refusal(-2042, "Maximum subscription ID reached for this connection.")
+            raise ExchangeError(-2042, "Maximum subscription ID reached for this connection.")
         subscription_id, self._next_subscription = self._next_subscription, self._next_subscription + 1
         self._subscriptions[subscription_id] = account
         if by_session:
             self._by_session.add(subscription_id)
         return {"subscriptionId": subscription_id}
 
-    def _to_unsubscribe(self, parameters: Parameters) -> list[int]:
+    def _to_unsubscribe(self, parameters: RequestParameters) -> list[int]:
         subscription_id = parameters.whole("subscriptionId")
         parameters.finish()
         if subscription_id is None:
             return list(self._subscriptions)
         if subscription_id not in self._subscriptions:
-            raise Refusal(-2036, "User Data Stream subscription not active.")
+            raise ExchangeError(-2036, "User Data Stream subscription not active.")
         return [subscription_id]
 
     def _unsubscribe(self, subscription_ids: list[int]) -> tuple[str, ...]:
@@ -278,23 +285,23 @@ class ApiSession:
     def _key_holds(self, logon: Logon) -> bool:
         try:
             return self._exchange.keys.account_of(logon.api_key) == logon.account
-        except Refusal:
+        except ExchangeError:
             return False
 
-    def _revoked(self) -> Answer:
+    def _revoked(self) -> ApiResponse:
         """The key was withdrawn in mid-session: the request is not answered, the session is over."""
         refusal = unknown_key()
         self._exchange.refuse(self.account, refusal)
         self._logon = None
         told = frame({"id": None, "status": refusal.status, "error": refusal.as_json()})
-        return Answer((told, *self._unsubscribe(sorted(self._by_session))))
+        return ApiResponse((told, *self._unsubscribe(sorted(self._by_session))))
 
-    def _unreadable(self, text: str, request_id: object = None) -> Answer:
+    def _unreadable(self, text: str, request_id: object = None) -> ApiResponse:
         self._malformed += 1
-        refusal = Refusal(-1135, text)
+        refusal = ExchangeError(-1135, text)
         self._exchange.refuse("", refusal)
         told = frame({"id": request_id, "status": refusal.status, "error": refusal.as_json()})
-        return Answer((told,), Close(1008, "disconnected") if self._malformed >= PATIENCE else None)
+        return ApiResponse((told,), CloseConnection(1008, "disconnected") if self._malformed >= PATIENCE else None)
 
 
 def frame(body: Mapping[str, object]) -> str:
@@ -303,6 +310,6 @@ def frame(body: Mapping[str, object]) -> str:
 
 
 def _legal_id(value: object) -> bool:
-    if isinstance(value, Number):
+    if isinstance(value, JsonNumber):
         return re.fullmatch("-?[0-9]+", value) is not None
     return value is None or (isinstance(value, str) and re.fullmatch(NAME, value) is not None)

@@ -24,7 +24,7 @@ def frames_in(length_ms: int) -> int:
     return max(FRAMES_A_MINUTE, FRAMES_A_MINUTE * length_ms // _MINUTE_MS)
 
 
-class GridWalker:
+class GridCandlePath:
     """The walk itself, in whole numbers: prices in ticks, quantities in steps.
 
     `last`, `bought` and `depth` are what one kline leaves to the next: the last price, whether a rise led to
@@ -103,7 +103,7 @@ def _shares(volume: int, prices: list[int], corners: tuple[int, int, int, int]) 
     return shares
 
 
-class Walker:
+class CandlePath:
     """Turns klines into ticks, one after the other. Prices lie on the tick, volumes on the step.
 
     Its ticks are spread evenly over a kline, the first as it opens, and trade exactly the kline's open,
@@ -115,7 +115,7 @@ class Walker:
     def __init__(self, tick_size: Decimal, step_size: Decimal) -> None:
         self._tick_size = tick_size
         self._step_size = step_size
-        self._walker = GridWalker()
+        self._walker = GridCandlePath()
 
     def walk(self, kline: Kline) -> list[Tick]:
         """The ticks of `kline`, oldest first. A kline without volume has ticks without trades."""

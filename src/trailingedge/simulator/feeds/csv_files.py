@@ -17,7 +17,15 @@ from typing import TextIO, TypeVar
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import Kline
-from trailingedge.simulator.feeds.csv_schemas import PARSERS, Layout, Quote, Row, Trade, is_header, recognise
+from trailingedge.simulator.feeds.csv_schemas import (
+    PARSERS,
+    CsvRow,
+    CsvSchema,
+    QuoteRow,
+    TradeRow,
+    is_header,
+    recognise,
+)
 
 Said = TypeVar("Said")
 
@@ -51,7 +59,7 @@ class CsvFile:
         where = "" if line is None else f", line {line}"
         return ConfigError([f"{self.path}{inside}{where}: {what}"])
 
-    def rows(self) -> Iterator[tuple[int, Row]]:
+    def rows(self) -> Iterator[tuple[int, CsvRow]]:
         """Line number and cells of each row of values."""
         line = 0
         with self._troubles_told(lambda: line + 1), self._open() as text:
@@ -61,7 +69,7 @@ class CsvFile:
                 if row and not (line == 1 and is_header(row)):
                     yield line, row
 
-    def pieces(self, count: int, cells: int = -1) -> Iterator[tuple[int, list[Row]]]:
+    def pieces(self, count: int, cells: int = -1) -> Iterator[tuple[int, list[CsvRow]]]:
         """The same, `count` lines at a time, each piece with the number of its first line: for whoever reads millions.
 
         A line that is empty makes a row of one empty cell. Whoever wants only the first `cells` may find all that
@@ -70,7 +78,7 @@ class CsvFile:
         line = 1
         with self._troubles_told(lambda: line), self._open() as text:
             while lines := list(islice(text, count)):
-                rows: list[Row] = _split(lines, cells)
+                rows: list[CsvRow] = _split(lines, cells)
                 if line == 1 and is_header(rows[0]):
                     rows[0] = [""]
                 yield line, rows
@@ -97,24 +105,24 @@ class CsvFile:
             with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as data:
                 yield io.TextIOWrapper(data, encoding="utf-8-sig", newline="")
 
-    def layout(self) -> Layout:
+    def layout(self) -> CsvSchema:
         """What its rows are, by the first. Raises ConfigError when there is none or it is none of ours."""
         for line, row in self.rows():
             layout = recognise(row)
             if layout is None:
-                known = ", ".join(layout.value for layout in Layout)
+                known = ", ".join(layout.value for layout in CsvSchema)
                 what = f"{len(row)} columns that are none of Binance's layouts ({known})"
                 raise self.trouble(f"{what}; name CSV or ZIP files of its public data", line)
             return layout
         raise self.trouble("holds no rows; leave it out or download it again")
 
-    def values(self, layout: Layout) -> Iterator[tuple[Row, Kline | Trade | Quote]]:
+    def values(self, layout: CsvSchema) -> Iterator[tuple[CsvRow, Kline | TradeRow | QuoteRow]]:
         """Each row with what it says. Raises ConfigError at the first that says nothing sensible."""
         parse = PARSERS[layout]
         for line, row in self.rows():
             yield row, self.parsed(parse, line, row)
 
-    def parsed(self, parse: Callable[[Row], Said], line: int, row: Row) -> Said:
+    def parsed(self, parse: Callable[[CsvRow], Said], line: int, row: CsvRow) -> Said:
         """What `parse` makes of a row. Raises ConfigError where that is nothing sensible."""
         try:
             return parse(row)
@@ -124,7 +132,7 @@ class CsvFile:
             raise self.trouble(f"{exc}; repair or remove the line", line) from exc
 
 
-def _split(lines: Sequence[str], cells: int) -> list[Row]:
+def _split(lines: Sequence[str], cells: int) -> list[CsvRow]:
     """Cells of lines. None of the exchange's is quoted, and a plain split takes a third of the time."""
     if any('"' in line for line in lines):
         return list(csv.reader(lines))

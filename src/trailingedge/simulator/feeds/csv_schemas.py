@@ -13,7 +13,7 @@ from typing import Final
 
 from trailingedge.model.market import ZERO, Kline, Side
 
-Row = Sequence[str]
+CsvRow = Sequence[str]
 
 _BOOLEANS: Final = {"true": True, "false": False}
 # 10^11 ms is in 1973 and 10^14 ms in 5138; 10^17 µs is in 5138 again.
@@ -22,7 +22,7 @@ _MICROSECONDS_FROM: Final = 10**14
 _MICROSECONDS_UNTIL: Final = 10**17
 
 
-class Layout(Enum):
+class CsvSchema(Enum):
     """What a row is."""
 
     KLINES = "klines"
@@ -32,7 +32,7 @@ class Layout(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
+class TradeRow:
     """A row of trades or aggTrades."""
 
     trade_id: int
@@ -43,7 +43,7 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class QuoteRow:
     """A row of bookTicker; a crossed or empty book is as possible in a file as on the wire."""
 
     time_ms: int
@@ -53,12 +53,12 @@ class Quote:
     ask_quantity: Decimal
 
 
-def is_header(row: Row) -> bool:
+def is_header(row: CsvRow) -> bool:
     """The row names columns instead of filling them."""
     return bool(row) and not row[0].strip().lstrip("-").isdigit()
 
 
-def recognise(row: Row) -> Layout | None:
+def recognise(row: CsvRow) -> CsvSchema | None:
     """The layout of a row of values, None when it is none of Binance's.
 
     USD-M futures files lack the last column of trades and aggTrades.
@@ -66,13 +66,13 @@ def recognise(row: Row) -> Layout | None:
     flags = [number for number, cell in enumerate(row) if cell.strip().lower() in _BOOLEANS]
     match len(row), flags:
         case 12, []:
-            return Layout.KLINES
+            return CsvSchema.KLINES
         case (7, [5, 6]) | (6, [5]):
-            return Layout.TRADES
+            return CsvSchema.TRADES
         case (8, [6, 7]) | (7, [6]):
-            return Layout.AGG_TRADES
+            return CsvSchema.AGG_TRADES
         case (7 | 8, []):
-            return Layout.BOOK_TICKER
+            return CsvSchema.BOOK_TICKER
     return None
 
 
@@ -95,13 +95,13 @@ def all_in_ms(cells: Iterable[str]) -> list[int]:
     return list(map(in_ms, cells))
 
 
-def kline_of(row: Row) -> Kline:
+def kline_of(row: CsvRow) -> Kline:
     """open_time, open, high, low, close, volume, close_time, …"""
     opened, high, low, closed, volume = map(_number, row[1:6])
     return Kline(in_ms(row[0]), in_ms(row[6]), opened, high, low, closed, volume)
 
 
-def kline_times(row: Row) -> tuple[int, int]:
+def kline_times(row: CsvRow) -> tuple[int, int]:
     """When the kline of a row that `kline_of` would read opens and closes. Raises what that would raise.
 
     Whoever only looks through a year of them has no use for exact prices: floats say whether one makes sense,
@@ -120,41 +120,41 @@ def kline_times(row: Row) -> tuple[int, int]:
     return open_ms, close_ms
 
 
-def trade_of(row: Row) -> Trade:
+def trade_of(row: CsvRow) -> TradeRow:
     """id, price, qty, quote_qty, time, is_buyer_maker, …"""
-    return Trade(int(row[0]), in_ms(row[4]), _price(row[1]), _number(row[2]), _aggressor(row[5]))
+    return TradeRow(int(row[0]), in_ms(row[4]), _price(row[1]), _number(row[2]), _aggressor(row[5]))
 
 
-def agg_trade_of(row: Row) -> Trade:
+def agg_trade_of(row: CsvRow) -> TradeRow:
     """agg_trade_id, price, quantity, first_trade_id, last_trade_id, transact_time, is_buyer_maker, …"""
-    return Trade(int(row[0]), in_ms(row[5]), _price(row[1]), _number(row[2]), _aggressor(row[6]))
+    return TradeRow(int(row[0]), in_ms(row[5]), _price(row[1]), _number(row[2]), _aggressor(row[6]))
 
 
-def quote_of(row: Row) -> Quote:
+def quote_of(row: CsvRow) -> QuoteRow:
     """update_id, best_bid_price, best_bid_qty, best_ask_price, best_ask_qty, transaction_time, …"""
     bid, bid_quantity, ask, ask_quantity = (_number(cell) for cell in row[1:5])
-    return Quote(in_ms(row[5]), bid, bid_quantity, ask, ask_quantity)
+    return QuoteRow(in_ms(row[5]), bid, bid_quantity, ask, ask_quantity)
 
 
-PARSERS: Final[dict[Layout, Callable[[Row], Kline | Trade | Quote]]] = {
-    Layout.KLINES: kline_of,
-    Layout.TRADES: trade_of,
-    Layout.AGG_TRADES: agg_trade_of,
-    Layout.BOOK_TICKER: quote_of,
+PARSERS: Final[dict[CsvSchema, Callable[[CsvRow], Kline | TradeRow | QuoteRow]]] = {
+    CsvSchema.KLINES: kline_of,
+    CsvSchema.TRADES: trade_of,
+    CsvSchema.AGG_TRADES: agg_trade_of,
+    CsvSchema.BOOK_TICKER: quote_of,
 }
 
 KLINE_CELLS: Final = 7  # from when it opens to when it closes; nobody reads what follows
 PRICE_COLUMNS: Final = {
-    Layout.KLINES: (1, 2, 3, 4),
-    Layout.TRADES: (1,),
-    Layout.AGG_TRADES: (1,),
-    Layout.BOOK_TICKER: (1, 3),
+    CsvSchema.KLINES: (1, 2, 3, 4),
+    CsvSchema.TRADES: (1,),
+    CsvSchema.AGG_TRADES: (1,),
+    CsvSchema.BOOK_TICKER: (1, 3),
 }
 QUANTITY_COLUMNS: Final = {
-    Layout.KLINES: (5,),
-    Layout.TRADES: (2,),
-    Layout.AGG_TRADES: (2,),
-    Layout.BOOK_TICKER: (2, 4),
+    CsvSchema.KLINES: (5,),
+    CsvSchema.TRADES: (2,),
+    CsvSchema.AGG_TRADES: (2,),
+    CsvSchema.BOOK_TICKER: (2, 4),
 }
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.model.market import ZERO, Kline, Side
-from trailingedge.simulator.feeds.market_phases import OPENING, Episode, drawn
+from trailingedge.simulator.feeds.market_phases import OPENING, MarketPhase, drawn
 from trailingedge.simulator.feeds.ticks import Tick
 
 MINUTE_MS: Final = 60_000
@@ -67,7 +67,7 @@ class GeneratedMarket:
     def __iter__(self) -> Iterator[Tick]:
         chance = random.Random(f"{self._seed} ticks")
         episodes = itertools.chain(OPENING if self._scripted else (), drawn(chance))
-        book = _Book(self._start_ticks, self._depth_steps, chance)
+        book = _GeneratedBook(self._start_ticks, self._depth_steps, chance)
         for time_ms, episode, level in _moments(episodes, self._start_ms, chance):
             if time_ms > self._start_ms:
                 book.follow(self._start_ticks * level, episode)
@@ -117,7 +117,9 @@ def _noise(chance: random.Random, noise_frac: float, minutes: float) -> float:
     return noise_frac * math.sqrt(3.0 * minutes) * (2.0 * chance.random() - 1.0)
 
 
-def _moments(episodes: Iterable[Episode], start_ms: int, chance: random.Random) -> Iterator[tuple[int, Episode, float]]:
+def _moments(
+    episodes: Iterable[MarketPhase], start_ms: int, chance: random.Random
+) -> Iterator[tuple[int, MarketPhase, float]]:
     """When something happens, in which episode, and the price there as a multiple of the start's."""
     time_ms = began_ms = start_ms
     base, offset_frac = 1.0, 0.0
@@ -135,7 +137,7 @@ def _moments(episodes: Iterable[Episode], start_ms: int, chance: random.Random) 
         began_ms += length_ms
 
 
-class _Book:
+class _GeneratedBook:
     """The best prices in ticks, what rests there in steps, and the last trade."""
 
     def __init__(self, last: int, depth_steps: int, chance: random.Random) -> None:
@@ -147,7 +149,7 @@ class _Book:
         self.traded_steps = 0
         self.aggressor: Side | None = None
 
-    def follow(self, middle: float, episode: Episode) -> None:
+    def follow(self, middle: float, episode: MarketPhase) -> None:
         """Move the best prices around `middle`, or let them rest; then trade, most often with the move."""
         chance = self._chance
         buyers = 0.5

@@ -18,8 +18,8 @@ from trailingedge.simulator.feeds.csv_schemas import (
     KLINE_CELLS,
     PRICE_COLUMNS,
     QUANTITY_COLUMNS,
-    Layout,
-    Row,
+    CsvRow,
+    CsvSchema,
     all_in_ms,
     decimals,
     kline_times,
@@ -38,11 +38,11 @@ _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"
 
 
 @dataclass(slots=True)
-class Survey:
+class MarketInspection:
     """What one file is. Klines have an interval, and runs: stretches without a gap, start and end in ms."""
 
     file: CsvFile
-    layout: Layout
+    layout: CsvSchema
     symbol: str | None
     first_ms: int = 0
     price_decimals: int = 0
@@ -62,9 +62,9 @@ class Survey:
             self.runs[-1] = (began_ms, max(ends_ms, after_ms))
 
 
-def survey_all(paths: Iterable[Path]) -> tuple[list[Survey], list[str]]:
+def survey_all(paths: Iterable[Path]) -> tuple[list[MarketInspection], list[str]]:
     """A survey of each CSV file in order of time, and everything that is wrong with any of them."""
-    surveys: list[Survey] = []
+    surveys: list[MarketInspection] = []
     problems: list[str] = []
     for path in paths:
         try:
@@ -75,11 +75,11 @@ def survey_all(paths: Iterable[Path]) -> tuple[list[Survey], list[str]]:
     return surveys, problems
 
 
-def _survey(file: CsvFile) -> Survey:
+def _survey(file: CsvFile) -> MarketInspection:
     layout = file.layout()
     named = _SYMBOL_IN_NAME.match(file.name) or _SYMBOL_IN_NAME.match(file.path.name)
-    survey = Survey(file, layout, named.group(1).upper() if named else None)
-    if layout is Layout.KLINES:
+    survey = MarketInspection(file, layout, named.group(1).upper() if named else None)
+    if layout is CsvSchema.KLINES:
         _survey_klines(survey)
         return survey
     for row, value in islice(file.values(layout), SURVEYED_ROWS):
@@ -89,7 +89,7 @@ def _survey(file: CsvFile) -> Survey:
     return survey
 
 
-def _survey_klines(survey: Survey) -> None:
+def _survey_klines(survey: MarketInspection) -> None:
     """All of them, by columns, for a year of minutes is read here and again when it is played."""
     for line, rows in survey.file.pieces(_PIECE, KLINE_CELLS):
         if not _glance_at(survey, rows):  # what is odd is looked at one by one
@@ -100,7 +100,7 @@ def _survey_klines(survey: Survey) -> None:
     survey.first_ms = min(began_ms for began_ms, _ in survey.runs)
 
 
-def _glance_at(survey: Survey, rows: Sequence[Row]) -> bool:
+def _glance_at(survey: MarketInspection, rows: Sequence[CsvRow]) -> bool:
     """Fold in rows that make sense all together; False where some may not, or leave a gap, and nothing was done."""
     try:
         cells = list(zip(*rows, strict=True))
@@ -133,14 +133,14 @@ def _most_decimals(cells: Sequence[str], known: int) -> int:
     return max(known, *map(decimals, cells))
 
 
-def _note_decimals(survey: Survey, row: Row) -> None:
+def _note_decimals(survey: MarketInspection, row: CsvRow) -> None:
     for column in PRICE_COLUMNS[survey.layout]:
         survey.price_decimals = max(survey.price_decimals, decimals(row[column]))
     for column in QUANTITY_COLUMNS[survey.layout]:
         survey.quantity_decimals = max(survey.quantity_decimals, decimals(row[column]))
 
 
-def disagreements(surveys: Sequence[Survey]) -> list[str]:
+def disagreements(surveys: Sequence[MarketInspection]) -> list[str]:
     """What keeps these files from being one market."""
     problems = []
     for what, told in (
@@ -170,7 +170,7 @@ def finest(places: int) -> Decimal:
     return Decimal(1).scaleb(-places)
 
 
-def missing(surveys: Sequence[Survey]) -> list[str]:
+def missing(surveys: Sequence[MarketInspection]) -> list[str]:
     """The klines that no file has, between the first and the last, in words."""
     runs = sorted(run for survey in surveys for run in survey.runs)
     interval_ms = max((survey.interval_ms for survey in surveys), default=0)

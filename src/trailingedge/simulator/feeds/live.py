@@ -11,13 +11,13 @@ from decimal import Decimal
 from typing import Self
 
 from trailingedge.model.market import ZERO, BookTop, Kline, Side, SymbolRules
-from trailingedge.simulator.connections import Switchboard
+from trailingedge.simulator.connections import ConnectionHub
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.klines import Interval
 
 
 @dataclass(slots=True)
-class Opening:
+class OpeningTick:
     """A tape of a single tick, with which a market opens that is played live from then on."""
 
     symbol: str
@@ -45,7 +45,7 @@ class LiveMarket:
     `interval` is that of the klines that are told; they must be expected (see `Klines.expect`).
     """
 
-    def __init__(self, switchboard: Switchboard, interval: Interval) -> None:
+    def __init__(self, switchboard: ConnectionHub, interval: Interval) -> None:
         self._switchboard = switchboard
         self._engine = switchboard.exchange.engine
         self._interval = interval

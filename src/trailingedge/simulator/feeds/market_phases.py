@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 
-class Mood(Enum):
+class PhaseKind(Enum):
     """What kind of stretch it is."""
 
     CALM = "calm"
@@ -21,7 +21,7 @@ class Mood(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class MarketPhase:
     """One stretch of the market.
 
     The price drifts evenly by `drift_frac` over the whole, with `noise_frac` a minute around it. A
@@ -30,7 +30,7 @@ class Episode:
     they are, so that a queue can be traded away.
     """
 
-    mood: Mood
+    mood: PhaseKind
     minutes: float
     drift_frac: float
     noise_frac: float
@@ -39,29 +39,31 @@ class Episode:
     rest: float = 0.35
 
 
-def calm(minutes: float, drift_frac: float = 0.0) -> Episode:
-    return Episode(Mood.CALM, minutes, drift_frac, noise_frac=0.0003)
+def calm(minutes: float, drift_frac: float = 0.0) -> MarketPhase:
+    return MarketPhase(PhaseKind.CALM, minutes, drift_frac, noise_frac=0.0003)
 
 
-def trend(minutes: float, drift_frac: float) -> Episode:
-    return Episode(Mood.TREND, minutes, drift_frac, noise_frac=0.0004, rest=0.25)
+def trend(minutes: float, drift_frac: float) -> MarketPhase:
+    return MarketPhase(PhaseKind.TREND, minutes, drift_frac, noise_frac=0.0004, rest=0.25)
 
 
-def squeeze(minutes: float, drift_frac: float = 0.0) -> Episode:
-    return Episode(Mood.SQUEEZE, minutes, drift_frac, noise_frac=0.0001, spread_ticks=(1, 3), rest=0.5)
+def squeeze(minutes: float, drift_frac: float = 0.0) -> MarketPhase:
+    return MarketPhase(PhaseKind.SQUEEZE, minutes, drift_frac, noise_frac=0.0001, spread_ticks=(1, 3), rest=0.5)
 
 
-def crash(minutes: float, drift_frac: float) -> Episode:
-    return Episode(Mood.CRASH, minutes, drift_frac, noise_frac=0.001, pace_s=(1.0, 4.0), spread_ticks=(2, 12), rest=0.1)
-
-
-def rally(minutes: float, drift_frac: float) -> Episode:
-    return Episode(
-        Mood.RALLY, minutes, drift_frac, noise_frac=0.0008, pace_s=(1.5, 5.0), spread_ticks=(1, 6), rest=0.15
+def crash(minutes: float, drift_frac: float) -> MarketPhase:
+    return MarketPhase(
+        PhaseKind.CRASH, minutes, drift_frac, noise_frac=0.001, pace_s=(1.0, 4.0), spread_ticks=(2, 12), rest=0.1
     )
 
 
-def drawn(chance: random.Random) -> Iterator[Episode]:
+def rally(minutes: float, drift_frac: float) -> MarketPhase:
+    return MarketPhase(
+        PhaseKind.RALLY, minutes, drift_frac, noise_frac=0.0008, pace_s=(1.5, 5.0), spread_ticks=(1, 6), rest=0.15
+    )
+
+
+def drawn(chance: random.Random) -> Iterator[MarketPhase]:
     """Episodes without end: half of them calm, and what falls rises again.
 
     Drifts lean against the sum of those before, so that a market of many days keeps its order of magnitude.
@@ -73,7 +75,7 @@ def drawn(chance: random.Random) -> Iterator[Episode]:
         yield episode
 
 
-def _draw(chance: random.Random, rises: bool) -> Episode:
+def _draw(chance: random.Random, rises: bool) -> MarketPhase:
     sign = 1.0 if rises else -1.0
     draw = chance.random()
     if draw < 0.3:
@@ -91,25 +93,27 @@ def _between(chance: random.Random, low: float, high: float) -> float:
     return low + (high - low) * chance.random()
 
 
-def _rise_or_fall(mood: Mood, minutes: float, drift_frac: float) -> Episode:
+def _rise_or_fall(mood: PhaseKind, minutes: float, drift_frac: float) -> MarketPhase:
     """A move smooth enough not to look like its own end."""
-    return Episode(mood, minutes, drift_frac, noise_frac=0.0002, pace_s=(2.0, 6.0), rest=0.15)
+    return MarketPhase(mood, minutes, drift_frac, noise_frac=0.0002, pace_s=(2.0, 6.0), rest=0.15)
 
 
-def _turn(drift_frac: float) -> Episode:
+def _turn(drift_frac: float) -> MarketPhase:
     """A steep pull-back in which each tick leaves an order at the best price behind."""
-    return Episode(Mood.TREND, 1.5, drift_frac, noise_frac=0.0001, pace_s=(2.0, 4.0), spread_ticks=(2, 5), rest=0.0)
+    return MarketPhase(
+        PhaseKind.TREND, 1.5, drift_frac, noise_frac=0.0001, pace_s=(2.0, 4.0), spread_ticks=(2, 5), rest=0.0
+    )
 
 
-OPENING: Final[tuple[Episode, ...]] = (
+OPENING: Final[tuple[MarketPhase, ...]] = (
     calm(4.0),
-    _rise_or_fall(Mood.RALLY, 14.0, 0.026),
+    _rise_or_fall(PhaseKind.RALLY, 14.0, 0.026),
     _turn(-0.006),
     calm(4.0),
-    _rise_or_fall(Mood.TREND, 12.5, -0.026),
+    _rise_or_fall(PhaseKind.TREND, 12.5, -0.026),
     _turn(0.006),
     calm(5.0),
     crash(10.0, -0.040),
     calm(9.0),
-    _rise_or_fall(Mood.RALLY, 18.0, 0.036),
+    _rise_or_fall(PhaseKind.RALLY, 18.0, 0.036),
 )

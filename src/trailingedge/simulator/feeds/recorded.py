@@ -13,9 +13,9 @@ from typing import Final
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import ZERO, Kline, Side, floor_to_step, passive
-from trailingedge.simulator.feeds.candle_path import Walker
+from trailingedge.simulator.feeds.candle_path import CandlePath
 from trailingedge.simulator.feeds.csv_files import CsvFile
-from trailingedge.simulator.feeds.csv_schemas import Layout, Quote, Trade
+from trailingedge.simulator.feeds.csv_schemas import CsvSchema, QuoteRow, TradeRow
 from trailingedge.simulator.feeds.inspection import disagreements, finest, missing, of_another, survey_all
 from trailingedge.simulator.feeds.ticks import Tick
 
@@ -109,7 +109,7 @@ class RecordedMarket:
         quote_asset: str,
         tick_size: Decimal,
         step_size: Decimal,
-        layout: Layout,
+        layout: CsvSchema,
         files: Sequence[CsvFile],
         gaps: Sequence[str],
         interval_ms: int = 0,
@@ -126,19 +126,19 @@ class RecordedMarket:
         self.files = tuple(files)
 
     def __iter__(self) -> Iterator[Tick]:
-        if self.layout is Layout.KLINES:
+        if self.layout is CsvSchema.KLINES:
             return self._from_klines()
-        if self.layout is Layout.BOOK_TICKER:
+        if self.layout is CsvSchema.BOOK_TICKER:
             return self._from_quotes()
         return self._from_trades()
 
-    def _values(self) -> Iterator[Kline | Trade | Quote]:
+    def _values(self) -> Iterator[Kline | TradeRow | QuoteRow]:
         for file in self.files:
             for _, value in file.values(self.layout):
                 yield value
 
     def _from_klines(self) -> Iterator[Tick]:
-        walker = Walker(self.tick_size, self.step_size)
+        walker = CandlePath(self.tick_size, self.step_size)
         told_ms = -1
         for kline in self._values():
             if isinstance(kline, Kline) and kline.open_ms > told_ms:
@@ -150,7 +150,7 @@ class RecordedMarket:
         told_id, told_ms = -1, 0
         recent: deque[Decimal] = deque([self.step_size], maxlen=20)
         for trade in self._values():
-            if not isinstance(trade, Trade) or trade.trade_id <= told_id:
+            if not isinstance(trade, TradeRow) or trade.trade_id <= told_id:
                 continue
             told_id, told_ms = trade.trade_id, max(told_ms, trade.time_ms)
             traded = floor_to_step(trade.quantity, self.step_size)
@@ -166,7 +166,7 @@ class RecordedMarket:
         """Crossed and empty books are left out: bad data is no data."""
         told_ms = 0
         for quote in self._values():
-            if not isinstance(quote, Quote) or quote.time_ms < told_ms or not ZERO < quote.bid < quote.ask:
+            if not isinstance(quote, QuoteRow) or quote.time_ms < told_ms or not ZERO < quote.bid < quote.ask:
                 continue
             told_ms = quote.time_ms
             bid = max(self.tick_size, passive(quote.bid, Side.BUY, self.tick_size))

@@ -29,7 +29,7 @@ class Tick:
     aggressor: Side | None
 
 
-class Tape(Protocol):
+class TickSource(Protocol):
     """A market to be played. Iterating gives the ticks from its start, oldest first; once."""
 
     symbol: str
