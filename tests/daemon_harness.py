@@ -184,7 +184,7 @@ class Stage:
     @property
     def _cannot_be_noted(self) -> bool:
         desk = self.daemon.desk
-        exiting = desk is not None and desk.trader.memory.exit is not None
+        exiting = desk is not None and desk.trader.state.exit is not None
         return exiting or self.exchange.engine.status != "TRADING"
 
     # The operator, the owner's other screen, and fate

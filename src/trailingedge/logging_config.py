@@ -215,7 +215,7 @@ class _Writer:
         lines = []
         for _ in range(min(len(self._waiting), _BATCH)):
             if not self._closing:
-                self._portions.breathe()
+                self._portions.maybe_yield()
             unix_s, text = self._waiting.popleft()
             lines.append(f"{_utc(unix_s):%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {self._redaction.clean(text)}\n")
         if self._left_out and not self._waiting:

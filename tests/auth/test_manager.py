@@ -91,7 +91,7 @@ async def test_the_time_of_a_logon_is_taken_once_it_can_be_signed(key_file: Path
     async with contextlib.aclosing(KeyManager.from_file(key_file, "TESTKEY")) as keys:
         logon = asyncio.create_task(keys.logon_params(clock.unix_ms, 5000))
         await asyncio.sleep(0)
-        await clock.wind(7.0)
+        await clock.advance(7.0)
         assert (await logon)["timestamp"] == clock.unix_ms()
 
 

@@ -47,7 +47,7 @@ def _books_first() -> None:
         trader.agree(entered, top, now_s)
         self._expect(self._orders.send(draft, *answer), entered.command)
 
-    FastRequoter.react = react  # type: ignore[method-assign]
+    FastRequoter.on_book = react  # type: ignore[method-assign]
 
 
 def _a_turn_later() -> None:

@@ -73,8 +73,8 @@ class Mind:
         self._now_s += _STEP_S
         self._snapshots.prove_top(self._now_s)
         view = self._snapshots.view(self._now_s)
-        commands = self._trader.beat(view, view.market_ms)
-        self._trader.news.clear()
+        commands = self._trader.tick(view, view.market_ms)
+        self._trader.events.clear()
         return commands
 
     def chase(self) -> None:

@@ -30,14 +30,14 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 def test_there_is_a_rest_after_each_portion(watch: Watch) -> None:
     work = GilYielder()
     for _ in range(40):
-        work.breathe()
+        work.maybe_yield()
         watch.now_s += PORTION_S * 0.26
     assert watch.rests == [REST_S] * 10
 
 
 def test_who_has_waited_begins_with_a_rest(watch: Watch) -> None:
     work = GilYielder()
-    work.breathe()
+    work.maybe_yield()
     watch.now_s += 10.0
-    work.breathe()
+    work.maybe_yield()
     assert watch.rests == [REST_S, REST_S]

@@ -12,7 +12,7 @@ def test_a_hand_clock_stands_still_until_it_is_wound() -> None:
 
 async def test_both_times_of_a_hand_clock_move_together() -> None:
     clock = ManualClock(now_s=5.0, unix_ms=1_000_000)
-    await clock.wind(1.5)
+    await clock.advance(1.5)
     assert (clock.now_s(), clock.unix_ms()) == (6.5, 1_001_500)
 
 
@@ -27,7 +27,7 @@ async def test_each_sleeper_wakes_at_its_moment_and_ties_in_the_order_they_fell_
     async with asyncio.TaskGroup() as group:
         for name, seconds in (("late", 3.0), ("first", 1.0), ("second", 1.0), ("at once", -1.0)):
             group.create_task(sleeper(name, seconds))
-        await clock.wind(3.0)
+        await clock.advance(3.0)
     assert woke == [("at once", 0.0), ("first", 1.0), ("second", 1.0), ("late", 3.0)]
 
 
@@ -41,7 +41,7 @@ async def test_who_sleeps_again_while_the_clock_is_wound_wakes_again() -> None:
             beats.append(clock.now_s())
 
     task = asyncio.create_task(heart())
-    await clock.wind(3.5)
+    await clock.advance(3.5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -52,10 +52,10 @@ async def test_who_sleeps_again_while_the_clock_is_wound_wakes_again() -> None:
 async def test_nobody_wakes_before_its_time_and_a_sleeper_that_was_cancelled_harms_nobody() -> None:
     clock = ManualClock()
     task = asyncio.create_task(clock.sleep(10.0))
-    await clock.wind(9.9)
+    await clock.advance(9.9)
     assert not task.done()
     task.cancel()
-    await clock.wind(1.0)
+    await clock.advance(1.0)
     assert task.cancelled()
 
 
@@ -73,7 +73,7 @@ async def test_an_alarm_rings_at_its_moment_unless_it_was_cancelled() -> None:
     for seconds in (2.0, 1.0):
         clock.call_later(seconds, lambda: rang.append(clock.now_s()))
     clock.call_later(1.5, lambda: rang.append(-1.0)).cancel()
-    await clock.wind(3.0)
+    await clock.advance(3.0)
     assert rang == [1.0, 2.0]
 
 
@@ -89,9 +89,9 @@ async def test_what_takes_longer_than_it_may_is_timed_out_and_what_does_not_is_l
         return "done"
 
     quick, slow = asyncio.create_task(work(0.5)), asyncio.create_task(work(5.0))
-    await clock.wind(1.0)
+    await clock.advance(1.0)
     assert (await quick, await slow) == ("done", "timed out")
-    await clock.wind(10.0)
+    await clock.advance(10.0)
 
 
 async def test_a_block_that_is_cancelled_is_not_timed_out() -> None:
@@ -102,7 +102,7 @@ async def test_a_block_that_is_cancelled_is_not_timed_out() -> None:
             await clock.sleep(5.0)
 
     task = asyncio.create_task(work())
-    await clock.wind(0.5)
+    await clock.advance(0.5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

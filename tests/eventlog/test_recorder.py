@@ -97,7 +97,7 @@ async def test_frames_are_moments_of_their_time() -> None:
 
     _, listening = await world.line(hear)
     async with ended(listening):
-        await world.clock.wind(1.5)
+        await world.clock.advance(1.5)
         world.dial.newest.say_together("one", b"two")
         await settle()
         assert heard == [(("one", b"two"), 101.5, 1_783_000_001_500)]
@@ -113,7 +113,7 @@ async def test_between_two_moments_time_stands_still() -> None:
         world.dial.newest.say("frame")
         await settle()
         before = world.recorder.now_s(), world.recorder.unix_ms()
-        await world.clock.wind(0.1)
+        await world.clock.advance(0.1)
         assert (world.recorder.now_s(), world.recorder.unix_ms()) == before
 
 
@@ -193,7 +193,7 @@ def test_a_moment_that_lasts_too_long_is_followed_by_one_with_nothing_but_its_ti
     async def live() -> None:
         world = World()
         await world.recorder.sleep(0.0)
-        await world.clock.wind(module.LATE_S + 0.1)
+        await world.clock.advance(module.LATE_S + 0.1)
         await settle()
         assert world.said[-1] == ("tick",)
         assert world.recorder.now_s() == 100.35
@@ -204,8 +204,8 @@ def test_a_moment_that_lasts_too_long_is_followed_by_one_with_nothing_but_its_ti
 
 async def test_what_is_done_from_outside_is_let_in_at_the_end_of_a_turn() -> None:
     world, done = World(), []
-    world.recorder.surroundings.enter(("obey", "flip", "phone"), lambda: done.append("flip"))
-    world.recorder.surroundings.enter(("stop", "quit", 0), lambda: done.append("stop"))
+    world.recorder.surroundings.input_gate(("obey", "flip", "phone"), lambda: done.append("flip"))
+    world.recorder.surroundings.input_gate(("stop", "quit", 0), lambda: done.append("stop"))
     assert done == []
     await settle()
     assert done == ["flip", "stop"]
@@ -219,7 +219,7 @@ async def test_what_is_done_once_it_is_over_is_nobodys_business() -> None:
         return ExitCode.OK
 
     await world.recorder.watch(run)
-    world.recorder.surroundings.enter(("stop", "quit", 0), lambda: done.append("stop"))
+    world.recorder.surroundings.input_gate(("stop", "quit", 0), lambda: done.append("stop"))
     await settle()
     assert done == ["stop"]
     assert world.said == [("begin",), ("over", 0)]

@@ -84,7 +84,7 @@ class Chase:
 
     def hear(self, *events: OrderInput) -> None:
         for event in events:
-            self.exit.hear(event, self.now_s)
+            self.exit.handle(event, self.now_s)
 
     def answer(self, outcome: OrderOutcome, place: OrderOutcome | None = None) -> None:
         """Answer the newest command; a Replace takes the outcome of its cancel and of its placement."""

@@ -238,14 +238,14 @@ class World:
             answers = self._open is not None and getattr(due.what, "tag", None) == self._open.tag
             if answers:
                 self._open = None
-            self.chase.hear(due.what, self.now_s)
+            self.chase.handle(due.what, self.now_s)
 
     def _drop(self) -> None:
         """The connection is lost with all that is on its way to us, and comes back after a while."""
         self._note("!", "connection lost")
         self._session += 1
         if self._open is not None and self.random.random() < 0.7:
-            self.chase.hear(silence(self._open, "connection lost"), self.now_s)
+            self.chase.handle(silence(self._open, "connection lost"), self.now_s)
         self._open = None
         self.chase.lose_touch(self.now_s)
         self._proven_from_s = self.now_s + self.random.uniform(0.6, 3.0)

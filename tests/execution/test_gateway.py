@@ -199,10 +199,10 @@ async def test_what_is_asked_for_twice_is_read_once() -> None:
     for remedy in (Refresh.BALANCES, Refresh.RULES, Refresh.BALANCES):
         bench.gateway.send(remedy)
     async with bench.running():
-        await bench.clock.wind(1)
+        await bench.clock.advance(1)
         assert (bench.balances.count, bench.rules.count) == (1, 1)
         bench.gateway.fetch(Refresh.BALANCES)
-        await bench.clock.wind(1)
+        await bench.clock.advance(1)
         assert bench.balances.count == 2
 
 
@@ -218,8 +218,8 @@ async def test_what_could_not_be_read_is_a_warning_and_the_next_is_read(
     async with bench.running():
         bench.gateway.fetch(Refresh.BALANCES)
         bench.gateway.fetch(Refresh.RULES)
-        await bench.clock.wind(0.4)
+        await bench.clock.advance(0.4)
         assert bench.rules.count == 0  # a moment's pause, not to make trouble worse
-        await bench.clock.wind(0.2)
+        await bench.clock.advance(0.2)
         assert bench.rules.count == 1
     assert "could not read again balances" in caplog.text

@@ -109,10 +109,10 @@ def test_the_weather_brings_every_kind_of_trouble() -> None:
         for line in run.transcript:
             for trouble in (
                 "OrderInDoubt",
-                "OrderRefused",
+                "OrderRejected",
                 "OrderReplaced",
                 "OrderFilled",
-                "OrderWithdrawn",
+                "OrderCancelled",
                 "QueryOrdersFrom",
                 "connection lost",
                 "CANCEL_RESTRICTED",

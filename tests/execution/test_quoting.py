@@ -193,7 +193,7 @@ def test_who_may_take_in_the_end_is_never_poised() -> None:
 
 def test_anything_else_that_changes_takes_the_poise_away() -> None:
     bench = resting(Bench())
-    bench.trader.flinch()
+    bench.trader.invalidate_plan()
     assert react(bench, top("99.90", "100.05")) is None
 
 

@@ -90,9 +90,9 @@ class Bench:
         self.now_s = round(self.now_s + after_s, 3)
         if self.fresh:
             self.heard_s = self.now_s
-        commands = self.trader.beat(self.view(closed), START_MS + round(self.now_s * 1000))
-        self.news += self.trader.news
-        self.trader.news.clear()
+        commands = self.trader.tick(self.view(closed), START_MS + round(self.now_s * 1000))
+        self.news += self.trader.events
+        self.trader.events.clear()
         return commands
 
     def view(self, closed: Iterable[Kline] = ()) -> StateView:
@@ -206,7 +206,7 @@ def test_an_unproven_account_sends_nothing_and_judges_nothing() -> None:
     bench.top = top("90.00", "90.10")
     for _ in range(100):
         assert bench.beat() == []
-    assert bench.trader.memory.exit is None
+    assert bench.trader.state.exit is None
     assert bench.lasted(AccountLost) == [pytest.approx(2.0)]
     bench.proven = True
     bench.beat()
@@ -247,7 +247,7 @@ def test_an_exit_is_over_when_the_balances_say_so_too() -> None:
     (ended,) = bench.told(ExitEnded)
     assert isinstance(ended, ExitEnded)
     assert ended.cause is ExitEndReason.FILLED
-    assert bench.trader.memory.regime is Regime.QUOTE
+    assert bench.trader.state.regime is Regime.QUOTE
     assert not bench.trader.restless
 
 
@@ -272,7 +272,7 @@ def test_a_command_that_finds_no_book_expires() -> None:
     bench.trader.instructions.append(FLIP)
     for _ in range(299):
         bench.beat()
-    assert bench.trader.memory.phase is Phase.EXITING
+    assert bench.trader.state.phase is Phase.EXITING
     bench.beat(1.0)
     bench.beat()
     (ended,) = bench.told(ExitEnded)
@@ -284,7 +284,7 @@ def test_a_command_whose_order_has_rested_does_not_expire() -> None:
     bench = Bench()
     bench.rest(bench.flip())
     bench.beat(after_s=120.0)
-    assert bench.trader.memory.phase is Phase.EXITING
+    assert bench.trader.state.phase is Phase.EXITING
 
 
 def test_an_old_exit_made_a_command_has_the_patience_of_a_new_one() -> None:
@@ -300,11 +300,11 @@ def test_an_old_exit_made_a_command_has_the_patience_of_a_new_one() -> None:
     bench.beat(after_s=45.0)
     bench.trader.instructions.append(FLIP)
     bench.beat()
-    assert bench.trader.memory.exit is not None
-    assert bench.trader.memory.exit.kind is ExitKind.MANUAL
+    assert bench.trader.state.exit is not None
+    assert bench.trader.state.exit.kind is ExitKind.MANUAL
     bench.beat()
-    assert bench.trader.memory.exit is not None
-    assert bench.trader.memory.exit.ending is None
+    assert bench.trader.state.exit is not None
+    assert bench.trader.state.exit.ending is None
 
 
 def test_commands_are_taken_one_a_beat_and_the_rest_makes_restless() -> None:
@@ -385,7 +385,7 @@ def test_rules_that_were_read_again_hold_for_strategy_and_chaser() -> None:
     for least in (D(5), D(10)):
         bench.trader.learn_rules(replace(RULES, min_notional=least))
         bench.beat()
-        phases.append(bench.trader.memory.phase)
+        phases.append(bench.trader.state.phase)
     assert phases == [Phase.WATCHING, Phase.UNFUNDED]
     assert bench.trader.rules.min_notional == 10
 
@@ -414,8 +414,8 @@ def test_candles_of_a_beat_that_breaks_come_with_the_next() -> None:
     with pytest.raises(BrokenInvariant):
         bench.beat(closed=[kline(0, "100")])
     bench.beat(closed=[kline(1, "101")])
-    assert bench.trader.memory.last_close == 101.0
-    assert bench.trader.memory.last_close_ms == kline(1, "101").close_ms
+    assert bench.trader.state.last_close == 101.0
+    assert bench.trader.state.last_close_ms == kline(1, "101").close_ms
 
 
 def test_at_the_end_the_order_is_withdrawn_and_nothing_decided() -> None:
@@ -426,8 +426,8 @@ def test_at_the_end_the_order_is_withdrawn_and_nothing_decided() -> None:
     (command,) = bench.trader.wind_down(bench.view(), START_MS)
     assert isinstance(command, Cancel)
     assert command.order_id == 7
-    assert bench.trader.memory.exit is not None
-    assert bench.trader.memory.exit.kind is ExitKind.MANUAL
+    assert bench.trader.state.exit is not None
+    assert bench.trader.state.exit.kind is ExitKind.MANUAL
 
 
 def test_at_the_end_an_unproven_account_is_not_written_to() -> None:
@@ -477,7 +477,7 @@ def test_a_late_order_filled_at_once_is_our_own_exit(words: list[ExecutionReport
     (ended,) = bench.told(ExitEnded)
     assert isinstance(ended, ExitEnded)
     assert (ended.kind, ended.number, ended.average) == (ExitKind.FLUSH, START_MS - 60_000, D(100))
-    memory = bench.trader.memory
+    memory = bench.trader.state
     assert (memory.regime, memory.anchor, memory.phase) == (Regime.QUOTE, 1 / 100, Phase.GATED)
     assert [news.adopted for news in bench.told(LateOrder) if isinstance(news, LateOrder)] == [True]
 
@@ -516,7 +516,7 @@ def test_a_late_order_that_is_over_and_does_not_fit_is_let_be(word: ExecutionRep
     bench.beat()
     bench.trader.hear_report(word, 0)
     assert bench.beat() == []
-    assert bench.trader.memory.phase is Phase.WATCHING
+    assert bench.trader.state.phase is Phase.WATCHING
     assert bench.told(LateOrder) == []
 
 
@@ -527,7 +527,7 @@ def test_what_recovery_has_counted_is_not_gone_on_with_again() -> None:
     bench.beat()
     bench.trader.hear_report(late("1"), 0)
     bench.beat()
-    assert bench.trader.memory.phase is Phase.WATCHING
+    assert bench.trader.state.phase is Phase.WATCHING
 
 
 def test_the_end_of_an_exit_of_ours_told_again_begins_none() -> None:
@@ -546,7 +546,7 @@ def test_the_end_of_an_exit_of_ours_told_again_begins_none() -> None:
     bench.hold("FDUSD", "100")
     bench.beat()
     assert len(bench.told(ExitEnded)) == 1
-    assert bench.trader.memory.phase is Phase.WATCHING
+    assert bench.trader.state.phase is Phase.WATCHING
 
 
 def test_a_late_order_being_taken_away_is_not_gone_on_with_when_it_goes() -> None:
@@ -561,11 +561,11 @@ def test_a_late_order_being_taken_away_is_not_gone_on_with_when_it_goes() -> Non
     bench.trader.hear_report(withdrawn, bench.pushes)
     bench.hold("ETH", "1")
     bench.beat()
-    assert bench.trader.memory.exit is None
+    assert bench.trader.state.exit is None
     bench.trader.hear_report(late("0.1", OrderStatus.CANCELED), bench.pushes)
     bench.hold("ETH", "0.9")
     bench.beat()
-    assert bench.trader.memory.phase is Phase.WATCHING
+    assert bench.trader.state.phase is Phase.WATCHING
 
 
 @pytest.mark.parametrize("order_id", [-1, -5])
@@ -577,7 +577,7 @@ def test_an_order_without_an_id_under_our_number_ends_nothing(order_id: int) -> 
     bench.hold("ETH", "0", "1")
     bench.beat()
     assert bench.trader.guards.usurper is None
-    assert bench.trader.memory.phase is Phase.EXITING
+    assert bench.trader.state.phase is Phase.EXITING
 
 
 def test_a_report_of_an_exit_long_past_changes_nothing() -> None:
@@ -585,4 +585,4 @@ def test_a_report_of_an_exit_long_past_changes_nothing() -> None:
     bench.beat()
     bench.trader.hear_report(report(3, filled="1", status=OrderStatus.FILLED, client_order_id=own(number=5)), 0)
     bench.beat()
-    assert bench.trader.memory.phase is Phase.WATCHING
+    assert bench.trader.state.phase is Phase.WATCHING

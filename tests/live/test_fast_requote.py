@@ -49,7 +49,7 @@ class Hand:
         self.reflex.prepare(self.bench.trader)
 
     def react(self) -> None:
-        self.reflex.react(self.bench.trader, LOWER, self.bench.now_s)
+        self.reflex.on_book(self.bench.trader, LOWER, self.bench.now_s)
 
 
 def test_a_price_is_answered_at_once_and_only_once() -> None:
@@ -64,7 +64,7 @@ def test_a_price_is_answered_at_once_and_only_once() -> None:
 
 def test_after_anything_else_was_heard_it_keeps_still() -> None:
     hand = Hand()
-    hand.reflex.flinch()
+    hand.reflex.invalidate()
     hand.react()
     assert hand.paper.written == []
 
@@ -90,10 +90,10 @@ def test_a_daemon_follows_the_price_by_it_and_agrees_with_itself() -> None:
         it.press(OperatorCommand.FLIP)
         await it.until(lambda: it.own)
         await it.wait(1.0)
-        before = it.daemon.beats
+        before = it.daemon.ticks
         for step in range(1, 6):
             await it.price(D(2499) - step)
-        assert it.daemon.beats > before
+        assert it.daemon.ticks > before
         assert it.asked("order.cancelReplace") >= 5
         assert not it.heard("halted")
 

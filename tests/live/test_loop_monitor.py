@@ -11,7 +11,7 @@ from trailingedge.live.loop_monitor import SlowTickMonitor
 async def beat(pace: SlowTickMonitor, clock: ManualClock, **parts_s: float) -> None:
     pace.begin()
     for part, seconds in parts_s.items():
-        await clock.wind(seconds)
+        await clock.advance(seconds)
         pace.lap(part)
     pace.end()
 

@@ -35,7 +35,7 @@ class Bench:
         self.snapshots.prove_account(proven=True)
 
     def beat(self) -> None:
-        self.desk.trader.beat(self.snapshots.view(self.clock.now_s()), 0)
+        self.desk.trader.tick(self.snapshots.view(self.clock.now_s()), 0)
 
 
 def test_before_the_first_beat_there_is_little_to_show() -> None:

@@ -296,7 +296,7 @@ def test_the_daemon_goes_there_and_back_at_real_prices() -> None:
         assert not it.orders
         assert (it.holds("ETH"), it.holds("FDUSD")) == (D(0), sold.price)
         assert it.daemon.desk is not None
-        await it.until(lambda: it.daemon.desk and it.daemon.desk.trader.memory.regime is Regime.QUOTE)
+        await it.until(lambda: it.daemon.desk and it.daemon.desk.trader.state.regime is Regime.QUOTE)
         await it.price("2400.00")
         bought = await it.flip()
         assert bought.side is Side.BUY

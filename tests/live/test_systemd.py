@@ -196,15 +196,15 @@ async def test_it_is_fed_while_beats_are_made_and_no_longer(manager: ServiceMana
     ear.heard()
     async with asyncio.TaskGroup() as tasks:
         watchdog = tasks.create_task(Watchdog(manager, lambda: beats.count, beats.wake, clock, 2.0).run())
-        await clock.wind(10.0)
+        await clock.advance(10.0)
         assert len(ear.heard()) == 4  # the first look has nothing to compare with
         beats.well = False
-        await clock.wind(4.0)
+        await clock.advance(4.0)
         ear.heard()
-        await clock.wind(60.0)
+        await clock.advance(60.0)
         assert ear.heard() == []
         beats.well = True
-        await clock.wind(4.0)
+        await clock.advance(4.0)
         assert ear.heard() == [["WATCHDOG=1"]]
         watchdog.cancel()
 
@@ -215,7 +215,7 @@ async def test_nobody_is_fed_where_nobody_watches(manager: ServiceManager, ear: 
     ear.heard()
     async with asyncio.TaskGroup() as tasks:
         watchdog = tasks.create_task(Watchdog(manager, lambda: beats.count, beats.wake, clock, None).run())
-        await clock.wind(100.0)
+        await clock.advance(100.0)
         assert ear.heard() == []
         watchdog.cancel()
 
@@ -226,13 +226,13 @@ async def test_a_long_start_asks_for_time_until_it_is_over(manager: ServiceManag
     async with asyncio.TaskGroup() as tasks:
         watchdog = tasks.create_task(Watchdog(manager, lambda: 0, lambda: None, clock, None).run())
         for _ in range(60):
-            await clock.wind(MORE_START_S / 2)
+            await clock.advance(MORE_START_S / 2)
             asked = ear.heard()
             assert asked
             assert all(message == [f"EXTEND_TIMEOUT_USEC={round(MORE_START_S * 1e6)}"] for message in asked)
         manager.ready("ready")
         ear.heard()
-        await clock.wind(100.0)
+        await clock.advance(100.0)
         assert ear.heard() == []
         watchdog.cancel()
 

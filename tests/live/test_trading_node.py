@@ -277,7 +277,7 @@ def test_candles_heard_in_a_beat_that_breaks_are_not_lost() -> None:
         desk.trader.inbox.append(impossible(it))
         it.jump("2553")
         await it.wait(3)
-        assert desk.trader.memory.last_close_ms == it.daemon.snapshots.klines[-1].close_ms
+        assert desk.trader.state.last_close_ms == it.daemon.snapshots.klines[-1].close_ms
 
     play(story)
 

@@ -80,7 +80,7 @@ def test_a_late_flush_that_fills_at_once_is_our_own_and_shuts_the_gate() -> None
         it.by_hand(lambda hand: hand.place(Side.SELL, D(2495), D(1), OrderType.LIMIT, flush))
         await it.wait(2)
         assert it.daemon.desk is not None
-        memory = it.daemon.desk.trader.memory
+        memory = it.daemon.desk.trader.state
         assert (memory.regime, memory.anchor, memory.exit) == (Regime.QUOTE, 1 / 2495, None)
         assert memory.gate is not None
         assert memory.gate.shut_by is ShutBy.FLUSH

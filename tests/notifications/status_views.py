@@ -49,6 +49,6 @@ def view_of(life: Life, bid: str | None, ask: str | None = None, **given: Any) -
         value=ZERO if top is None else holdings.base * top.bid + holdings.quote,
         data_age_s=0.1 if top is not None else 12.0,
         market_ms=life.market_ms,
-        held=decision.hold,
+        held=decision.trading_paused,
     )
     return judged(replace(view, **given), decision, life.params.hard_stop_confirm_s)

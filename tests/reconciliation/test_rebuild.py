@@ -12,7 +12,7 @@ from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Kline, Regime, Side
 from trailingedge.reconciliation.rebuild import rebuild
 from trailingedge.reconciliation.timeline import CurrentPosition, PositionChange, PositionTimeline, reconstruct
-from trailingedge.strategy.bar_close import fold
+from trailingedge.strategy.bar_close import apply_closed_bars
 from trailingedge.strategy.inputs import ClosedKline
 from trailingedge.strategy.state import Phase, ReentryGate, ShutBy, StrategyState
 
@@ -192,7 +192,7 @@ def test_it_is_the_fold_of_the_strategy_and_nothing_else() -> None:
     candles = closes("99", "97", "101", "103", "99.5", "97.5", "102.5")
     turn = PositionChange(at(11), QUOTE, 99.0)
     memory = rebuild(PositionTimeline(turns=(turn,)), candles, (), standing("0", "100"))
-    folded, _ = fold(StrategyState().anchored(QUOTE, 99.0, at(11)), candles, PARAMS)
+    folded, _ = apply_closed_bars(StrategyState().anchored(QUOTE, 99.0, at(11)), candles, PARAMS)
     assert (memory.gate, memory.anchor, memory.high) == (folded.gate, folded.anchor, folded.high)
     assert (memory.last_close, memory.last_close_ms) == (folded.last_close, folded.last_close_ms)
     assert RULES.tick_size == D("0.01")

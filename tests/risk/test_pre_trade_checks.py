@@ -50,10 +50,10 @@ def decision(
 ) -> Decision:
     return Decision(
         acted=None,
-        memory=memory or StrategyState(),
-        hold=False,
+        state=memory or StrategyState(),
+        trading_paused=False,
         halted=halted,
-        u=None,
+        unit_value=None,
         trail=None,
         stop_distance=0.0,
         stop_breach_ms=None,
@@ -76,7 +76,7 @@ def guard(*, resting: bool = False, escape: bool = False) -> PreTradeChecks:
     """With `resting` our order 7 is on the book."""
     invariants = PreTradeChecks(stale_after_s=10.0, absent_after_s=6.0, escape=escape)
     if resting:
-        invariants.hear(report(7))
+        invariants.on_order_input(report(7))
     return invariants
 
 
@@ -181,7 +181,7 @@ def test_one_request_at_a_time() -> None:
 def test_a_second_order_waits_until_the_first_can_no_longer_come() -> None:
     invariants = guard()
     invariants.approve([sell()], view(), decision(), RULES)
-    invariants.hear(OrderReply(1, Unanswered("timeout")))
+    invariants.on_order_input(OrderReply(1, Unanswered("timeout")))
     with pytest.raises(BrokenInvariant, match="may still be executed"):
         invariants.approve([sell(tag=2)], view(now_s=5.9), decision(), RULES)
     invariants.approve([sell(tag=2)], view(now_s=6.0), decision(), RULES)
@@ -190,8 +190,8 @@ def test_a_second_order_waits_until_the_first_can_no_longer_come() -> None:
 def test_an_order_follows_one_that_is_over() -> None:
     invariants = guard()
     invariants.approve([sell()], view(), decision(), RULES)
-    invariants.hear(OrderReply(1, Accepted(record(7))))
-    invariants.hear(report(7, filled="0.4", status=OrderStatus.CANCELED))
+    invariants.on_order_input(OrderReply(1, Accepted(record(7))))
+    invariants.on_order_input(report(7, filled="0.4", status=OrderStatus.CANCELED))
     invariants.approve([sell(quantity="0.6", tag=2)], view(now_s=1.0), decision("0.6"), RULES)
 
 
@@ -262,9 +262,9 @@ class Guarded(MakerExit):
         super().__init__(RULES, OrderRateBudget(0.2), params)
         self.invariants = guard(escape=params.escape_after_s > 0)
 
-    def hear(self, event: OrderInput, now_s: float) -> None:
-        self.invariants.hear(event)
-        super().hear(event, now_s)
+    def handle(self, event: OrderInput, now_s: float) -> None:
+        self.invariants.on_order_input(event)
+        super().handle(event, now_s)
 
     def toward(self, want: OrderIntent | None, top: BookTop | None, now_s: float, **how: Any) -> list[ExecutionCommand]:
         commands = super().toward(want, top, now_s, **how)

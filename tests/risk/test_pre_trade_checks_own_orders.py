@@ -33,19 +33,19 @@ def placed(order_id: int = 7) -> OpenOrderLedger:
     """Our order rests, by the answer to its placement."""
     orders = OpenOrderLedger(absent_after_s=6.0)
     orders.sent(place(), 0.0)
-    orders.hear(OrderReply(1, Accepted(record(order_id))))
+    orders.on_order_input(OrderReply(1, Accepted(record(order_id))))
     assert orders.open == {order_id}
     return orders
 
 
 def replaced(orders: OpenOrderLedger, outcome: ReplaceOutcome) -> None:
     orders.sent(Replace(2, 7, own(), Side.SELL, D("100.04"), D(1)), 1.0)
-    orders.hear(ReplaceReply(2, outcome))
+    orders.on_order_input(ReplaceReply(2, outcome))
 
 
 def test_an_order_is_open_from_the_first_word_of_it() -> None:
     orders = OpenOrderLedger(6.0)
-    orders.hear(report(7))
+    orders.on_order_input(report(7))
     assert orders.open == {7}
     assert orders.knows(7)
 
@@ -53,18 +53,18 @@ def test_an_order_is_open_from_the_first_word_of_it() -> None:
 def answered(orders: OpenOrderLedger, command: Cancel | QueryOrder, status: OrderStatus) -> None:
     """`command` about order 7 is answered by a record of that status."""
     orders.sent(command, 1.0)
-    orders.hear(OrderReply(command.tag, Accepted(record(7, status=status))))
+    orders.on_order_input(OrderReply(command.tag, Accepted(record(7, status=status))))
 
 
 ENDS: dict[str, Callable[[OpenOrderLedger], None]] = {
-    "a report of its fill": lambda orders: orders.hear(report(7, filled="1", status=FILLED)),
-    "a report of its cancellation": lambda orders: orders.hear(report(7, status=CANCELED)),
+    "a report of its fill": lambda orders: orders.on_order_input(report(7, filled="1", status=FILLED)),
+    "a report of its cancellation": lambda orders: orders.on_order_input(report(7, status=CANCELED)),
     "the answer to a query": lambda orders: answered(orders, QueryOrder(2, 7, own()), FILLED),
     "the answer to a cancel, whatever it says": lambda orders: answered(orders, Cancel(2, 7, own()), NEW),
     "one half of a replace": lambda orders: replaced(
         orders, ReplaceOutcome(Accepted(record(7, status=CANCELED)), refused(RejectReason.WOULD_TAKE))
     ),
-    "a list": lambda orders: orders.hear(OrdersListed(9, (record(7, status=CANCELED),))),
+    "a list": lambda orders: orders.on_order_input(OrdersListed(9, (record(7, status=CANCELED),))),
     "its absence from the open orders": lambda orders: orders.reconcile([]),
 }
 
@@ -79,10 +79,10 @@ def test_an_order_is_open_until_a_word_of_its_end(end: Callable[[OpenOrderLedger
 
 def test_what_is_over_stays_over_however_late_an_older_word_comes() -> None:
     orders = placed()
-    orders.hear(report(7, status=CANCELED))
-    orders.hear(report(7))
+    orders.on_order_input(report(7, status=CANCELED))
+    orders.on_order_input(report(7))
     orders.sent(QueryOrder(2, 7, own()), 1.0)
-    orders.hear(OrderReply(2, Accepted(record(7))))
+    orders.on_order_input(OrderReply(2, Accepted(record(7))))
     assert orders.open == set()
 
 
@@ -110,24 +110,24 @@ def test_a_single_absence_proves_nothing() -> None:
     for tag in (2, 3):
         assert orders.open == {7}
         orders.sent(QueryOrder(tag, 7, own()), 1.0)
-        orders.hear(OrderReply(tag, ABSENT))
+        orders.on_order_input(OrderReply(tag, ABSENT))
     assert orders.open == set()
 
 
 def test_a_placement_is_awaited_until_it_can_no_longer_be_executed() -> None:
     orders = OpenOrderLedger(absent_after_s=6.0)
     orders.sent(place(), 0.0)
-    orders.hear(OrderReply(1, NOTHING))
+    orders.on_order_input(OrderReply(1, NOTHING))
     assert orders.awaited(5.9)
     assert not orders.awaited(6.0)
 
 
 SETTLED: dict[str, Callable[[OpenOrderLedger], None]] = {
-    "done": lambda orders: orders.hear(OrderReply(1, Accepted(record(7)))),
-    "refused": lambda orders: orders.hear(OrderReply(1, refused(RejectReason.WOULD_TAKE))),
-    "not tried": lambda orders: orders.hear(OrderReply(1, NotTried())),
-    "reported": lambda orders: orders.hear(report(7)),
-    "listed": lambda orders: orders.hear(OrdersListed(5, (record(7),))),
+    "done": lambda orders: orders.on_order_input(OrderReply(1, Accepted(record(7)))),
+    "refused": lambda orders: orders.on_order_input(OrderReply(1, refused(RejectReason.WOULD_TAKE))),
+    "not tried": lambda orders: orders.on_order_input(OrderReply(1, NotTried())),
+    "reported": lambda orders: orders.on_order_input(report(7)),
+    "listed": lambda orders: orders.on_order_input(OrdersListed(5, (record(7),))),
 }
 
 
@@ -142,7 +142,7 @@ def test_a_placement_is_awaited_no_more_once_somebody_tells_of_it(settle: Callab
 def test_a_word_of_an_older_order_does_not_settle_a_placement() -> None:
     orders = placed()
     orders.sent(place(2), 1.0)
-    orders.hear(report(7, status=CANCELED))
+    orders.on_order_input(report(7, status=CANCELED))
     assert orders.awaited(1.1)
 
 
@@ -150,15 +150,15 @@ def test_a_placement_that_came_to_nothing_is_not_awaited_in_place_of_the_next() 
     orders = OpenOrderLedger(absent_after_s=6.0)
     orders.sent(place(1), 0.0)
     orders.sent(place(2), 6.0)
-    orders.hear(report(7))
+    orders.on_order_input(report(7))
     assert not orders.awaited(6.1)
 
 
 @pytest.mark.parametrize("stranger", ["web_4711", own(ExitKind.JUMPSTART), own(ExitKind.NOTE)])
 def test_orders_that_are_no_exits_are_not_ours_here(stranger: str) -> None:
     orders = OpenOrderLedger(6.0)
-    orders.hear(report(9, client_order_id=stranger))
-    orders.hear(OrdersListed(1, (record(9, client_order_id=stranger),)))
+    orders.on_order_input(report(9, client_order_id=stranger))
+    orders.on_order_input(OrdersListed(1, (record(9, client_order_id=stranger),)))
     orders.reconcile([record(9, client_order_id=stranger)])
     assert orders.open == set()
     assert not orders.knows(9)
@@ -174,7 +174,7 @@ def test_answers_to_nothing_and_silence_teach_nothing() -> None:
     orders = placed()
     orders.sent(QueryOrdersFrom(2, 7, own()), 1.0)
     for event in (OrderReply(99, ABSENT), OrderReply(2, NOTHING), OrdersListed(2, NOTHING), report(-1)):
-        orders.hear(event)
+        orders.on_order_input(event)
     assert orders.open == {7}
 
 
@@ -182,7 +182,7 @@ def test_only_so_much_is_remembered() -> None:
     orders = OpenOrderLedger(6.0)
     for number in range(1, 1200):
         orders.sent(place(number), 0.0)
-        orders.hear(report(number, status=CANCELED))
+        orders.on_order_input(report(number, status=CANCELED))
     assert not orders.knows(1)
     assert orders.knows(1199)
     assert not orders.awaited(0.0)

@@ -18,12 +18,12 @@ class Notes:
     def __init__(self) -> None:
         self.decisions: list[tuple[Decision, Decision | None]] = []
 
-    def beat(self, trader: TradingCore, _: StateView) -> None:
+    def on_tick(self, trader: TradingCore, _: StateView) -> None:
         if trader.decision is not None:
             line = encode(("decision", [], trader.decision))[:-1]
             self.decisions.append((trader.decision, decision_of(line)))
 
-    def report(self, _: ExecutionReport) -> None:
+    def on_report(self, _: ExecutionReport) -> None:
         """Of no matter."""
 
 

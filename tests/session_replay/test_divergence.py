@@ -52,15 +52,15 @@ class Asker:
         self.lives: list[TradingNode] = []
         self.answers: list[tuple[str | None, str]] = []
 
-    def beat(self, trader: TradingCore, _: StateView) -> None:
+    def on_tick(self, trader: TradingCore, _: StateView) -> None:
         (daemon,) = self.lives
         if daemon.desk is None or trader.decision is None:
             return
         view = daemon.desk.status(0)
-        told = reasons(trader.decision, view, trader.memory.exit, view.stop_confirm_s)
+        told = reasons(trader.decision, view, trader.state.exit, view.stop_confirm_s)
         self.answers.append((told, why(view, trader.decision)))
 
-    def report(self, _: ExecutionReport) -> None:
+    def on_report(self, _: ExecutionReport) -> None:
         """Of no matter."""
 
 
@@ -78,7 +78,7 @@ def test_a_life_that_was_on_hold_for_a_reason_unknown_to_the_other_is_not_explai
     desk = lives[0].desk
     assert desk is not None
     assert desk.trader.decision is not None
-    decision = dataclasses.replace(desk.trader.decision, hold=True)
+    decision = dataclasses.replace(desk.trader.decision, trading_paused=True)
     view = dataclasses.replace(desk.status(0), paused=False, trips=())
     assert reasons(decision, view, None, 1.0) is None
 

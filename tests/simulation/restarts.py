@@ -167,10 +167,10 @@ async def _come_back(clock: Clock, daemon: TradingNode, exchange: Exchange, fill
 
 def _glance(clock: Clock, daemon: TradingNode, life: Life) -> bool:
     desk = daemon.desk
-    if desk is None or desk.trader.decision is None or desk.trader.memory.funded is None:
+    if desk is None or desk.trader.decision is None or desk.trader.state.funded is None:
         return False
     noted = not daemon.note_pending
-    life.glances.append(Glance(clock.now_s(), desk.market_ms(), desk.trader.memory, noted))
+    life.glances.append(Glance(clock.now_s(), desk.market_ms(), desk.trader.state, noted))
     return True
 
 

@@ -321,7 +321,7 @@ def test_what_the_owner_does_by_hand_is_taken_as_it_is(phase: Story, deed: Calla
         assert by_hand <= {order.order_id for order in account.open_orders()}
         desk = scene.daemon.desk
         assert desk is not None
-        assert desk.trader.memory.regime is (Regime.QUOTE if phase is holding_quote else Regime.BASE)
+        assert desk.trader.state.regime is (Regime.QUOTE if phase is holding_quote else Regime.BASE)
         for order in [each for each in account.open_orders() if each.by_hand and each.order_id not in before]:
             scene.act(lambda hand, order_id=order.order_id: hand.cancel(order_id))  # type: ignore[misc]
 
@@ -338,10 +338,10 @@ def test_all_of_it_withdrawn_leaves_nothing_to_trade_and_a_deposit_brings_it_bac
         await scene.wait(10)
         desk = scene.daemon.desk
         assert desk is not None
-        scene.seen["poor"] = desk.trader.memory.phase.name
+        scene.seen["poor"] = desk.trader.state.phase.name
         scene.act(lambda hand: hand.deposit("FDUSD", Decimal(500)))
         await scene.wait(10)
-        scene.seen["rich"] = desk.trader.memory.phase.name, desk.trader.memory.regime
+        scene.seen["rich"] = desk.trader.state.phase.name, desk.trader.state.regime
 
     day, scene = played(story)
     assert well(day)

@@ -108,7 +108,7 @@ async def test_a_request_that_is_stuck_for_too_long_is_too_old() -> None:
     trader = a_trader(an_exchange(clock=clock), later=agenda)
     trader.switchboard.misfortune.arrange("order.place", "stuck_request")
     trader.order("order.place", **SELL)
-    await clock.wind(8.0)
+    await clock.advance(8.0)
     agenda.let_happen()
     assert trader.line.frames[-1]["error"]["code"] == -1021
     assert trader.switchboard.exchange.journal.placed == 0
@@ -117,12 +117,12 @@ async def test_a_request_that_is_stuck_for_too_long_is_too_old() -> None:
 async def test_a_query_is_answered_from_old_records() -> None:
     clock = ManualClock()
     trader = a_trader(an_exchange(clock=clock))
-    await clock.wind(10.0)
+    await clock.advance(10.0)
     order_id = trader.order("order.place", **SELL)["result"]["orderId"]
     for fate, code in (("lag", -2013), (NORMAL, None)):
         trader.switchboard.misfortune.arrange("order.status", fate)
         assert trader.order("order.status", orderId=order_id).get("error", {}).get("code") == code
-    await clock.wind(10.0)
+    await clock.advance(10.0)
     trader.order("order.cancel", orderId=order_id)
     for fate, status in (("lag", "NEW"), (NORMAL, "CANCELED")):
         trader.switchboard.misfortune.arrange("order.status", fate)
@@ -241,8 +241,8 @@ async def test_a_clock_steps_and_drifts_and_its_ages_stay_true() -> None:
     clock.step(1500)
     assert clock.unix_ms() - inner.unix_ms() == 1500
     clock.drift(-10)
-    await inner.wind(60)
+    await inner.advance(60)
     assert clock.unix_ms() - inner.unix_ms() == 900
     clock.drift(0)
-    await inner.wind(60)
+    await inner.advance(60)
     assert (clock.unix_ms() - inner.unix_ms(), clock.now_s()) == (900, inner.now_s())

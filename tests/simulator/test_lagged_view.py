@@ -13,13 +13,13 @@ async def test_the_past_stands_still_while_the_present_moves() -> None:
     clock = ManualClock()
     exchange = an_exchange(clock=clock)
     account, started_ms = exchange.account(), clock.unix_ms()
-    await clock.wind(1)
+    await clock.advance(1)
     order, _ = exchange.place(account, sell(client_order_id="one"))
     placed_ms = clock.unix_ms()
-    await clock.wind(1)
+    await clock.advance(1)
     exchange.engine.play(tick("100.20", "100.30", at_s=2))
     filled_ms = clock.unix_ms()
-    await clock.wind(1)
+    await clock.advance(1)
     exchange.place(account, buy(client_order_id="two"))
 
     at_first = account.as_of(started_ms)
@@ -49,7 +49,7 @@ async def test_a_deposit_is_part_of_the_past_as_well() -> None:
     clock = ManualClock()
     exchange = an_exchange(clock=clock)
     account = exchange.account()
-    await clock.wind(1)
+    await clock.advance(1)
     exchange.by_hand().deposit("ETH", Decimal(5))
     assert account.as_of(clock.unix_ms() - 1).balances()[0].free == 10
     assert account.balances()[0].free == 15
@@ -60,7 +60,7 @@ async def test_of_the_past_only_the_latest_seconds_are_kept() -> None:
     exchange = an_exchange(clock=clock)
     account, started_ms = exchange.account(), clock.unix_ms()
     for _ in range(40):
-        await clock.wind(1)
+        await clock.advance(1)
         order, _ = exchange.place(account, sell())
         exchange.cancel(account, CancelOrder(order_id=order.order_id))
     assert len(account.as_of(started_ms).orders) > 10  # not that old any more

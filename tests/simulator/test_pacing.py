@@ -30,7 +30,7 @@ async def run(clock: ManualClock, stage: Stage, speed: float, seconds: list[floa
     pump = Pacer(clock, speed, stage.play, stage.answered)
     async with asyncio.TaskGroup() as group:
         group.create_task(pump.run(START_MS, iter([tick(at_s=at_s) for at_s in seconds])))
-        await clock.wind(100.0)
+        await clock.advance(100.0)
     return stage.played_s
 
 

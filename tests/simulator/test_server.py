@@ -107,9 +107,9 @@ async def test_no_connection_outlives_its_day() -> None:
     clock = ManualClock()
     async with a_loopback(clock, listen=False, lifetime_s=60.0) as loopback:
         early = await loopback.connect(loopback.ws_api_url)
-        await clock.wind(30.0)
+        await clock.advance(30.0)
         late = await loopback.connect(loopback.ws_api_url)
-        await clock.wind(31.0)
+        await clock.advance(31.0)
         with pytest.raises(SessionLost):
             await early.recv()
         assert (await ask(late, "ping"))["status"] == 200
@@ -188,9 +188,9 @@ async def test_the_same_protocol_runs_in_memory_on_a_hand_wound_clock() -> None:
         await log_on(api, clock)
         await ask(api, "order.place", **SELL, price="101.50", timestamp=clock.unix_ms())
         market = await loopback.connect(f"{loopback.ws_stream_url}/ws/ethfdusd@bookTicker")
-        await clock.wind(2.0)
+        await clock.advance(2.0)
         assert (await hear(market))["b"] == "101.00000000"
-        await clock.wind(12.0)
+        await clock.advance(12.0)
         assert loopback.ended.is_set()
         kinds = [(await hear(api))["event"].get("x") for _ in range(4)]
         assert kinds == ["NEW", None, "TRADE", None]
@@ -207,9 +207,9 @@ async def test_a_late_answer_in_memory_comes_when_the_clock_says() -> None:
         api = await loopback.connect(loopback.ws_api_url)
         loopback.switchboard.misfortune.arrange("time", "late_reply")
         answer = asyncio.create_task(ask(api, "time"))
-        await clock.wind(1.9)
+        await clock.advance(1.9)
         assert not answer.done()
-        await clock.wind(0.2)
+        await clock.advance(0.2)
         assert (await answer)["status"] == 200
 
 
@@ -219,7 +219,7 @@ async def test_an_answer_still_held_back_does_not_hold_up_the_end() -> None:
         api = await loopback.connect(loopback.ws_api_url)
         loopback.switchboard.misfortune.arrange("time", "late_reply")
         api.send('{"id":1,"method":"time"}')
-        await clock.wind(0.1)
+        await clock.advance(0.1)
 
 
 async def test_the_way_through_memory_takes_as_long_as_it_is_told() -> None:
@@ -227,7 +227,7 @@ async def test_the_way_through_memory_takes_as_long_as_it_is_told() -> None:
     async with a_loopback(clock, listen=False, latency_s=0.5) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
         answer = asyncio.create_task(ask(api, "time"))
-        await clock.wind(1.0)
+        await clock.advance(1.0)
         assert answer.done()
         assert 0 < (await answer)["result"]["serverTime"] - ManualClock().unix_ms() <= 500
 

@@ -57,9 +57,9 @@ async def test_frames_under_way_never_overtake_one_another() -> None:
     reader = asyncio.create_task(read_from_memory(socket, delay, lambda text: arrivals.append((clock.now_s(), text))))
     for number in range(20):
         socket.send(str(number))
-        await clock.wind(0.1)
+        await clock.advance(0.1)
     await socket.close()
-    await clock.wind(2.0)
+    await clock.advance(2.0)
     await reader
     assert [text for _, text in arrivals] == [str(number) for number in range(20)]
     assert all(number * 0.1 <= at_s <= number * 0.1 + 1.0 for number, (at_s, _) in enumerate(arrivals))

@@ -126,12 +126,12 @@ class Life:
             **given,
         )
         step = decide(inputs, self.memory, self.params)
-        self.memory = step.memory
+        self.memory = step.state
         self.events += step.events
         self.last = step
-        self._chase(step.want)
-        if self.fills and step.want is not None and inputs.top is not None:
-            self.fill(inputs.top.ask if step.want.side is Side.SELL else inputs.top.bid)
+        self._chase(step.intent)
+        if self.fills and step.intent is not None and inputs.top is not None:
+            self.fill(inputs.top.ask if step.intent.side is Side.SELL else inputs.top.bid)
         return step
 
     def close(self, close: str | float, bid: str | Decimal | None = None, **given: Any) -> StrategyStep:

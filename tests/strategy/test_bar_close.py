@@ -8,7 +8,7 @@ from tests.strategy.strategy_harness import MINUTE_MS, START_MS, full_channel, k
 from trailingedge.indicators.donchian import Breakout, Channel
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.strategy.bar_close import fold, hear_close
+from trailingedge.strategy.bar_close import apply_closed_bars, on_bar_close
 from trailingedge.strategy.inputs import ClosedKline
 from trailingedge.strategy.signals import BrokeOut, ExitEnding, GateOpened, GateShut
 from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
@@ -29,7 +29,7 @@ def buying(kind: ExitKind, ending: ExitEndReason | None = None) -> StrategyState
 
 
 def test_a_close_above_the_stop_shuts_the_gate() -> None:
-    memory, events = hear_close(IN_QUOTE, closed(0, 101.0), params())
+    memory, events = on_bar_close(IN_QUOTE, closed(0, 101.0), params())
     assert memory.gate == ReentryGate(ShutBy.STOP, 101.0, START_MS + MINUTE_MS - 1)
     assert events[0] == GateShut(ShutBy.STOP, 101.0, 100.0)
 
@@ -47,25 +47,25 @@ def test_a_close_above_the_stop_shuts_the_gate() -> None:
     ],
 )
 def test_the_quote_stop_leaves_alone(memory: StrategyState) -> None:
-    after, events = hear_close(memory, closed(0, 101.0, None), params())
+    after, events = on_bar_close(memory, closed(0, 101.0, None), params())
     assert after.gate is None
     assert after.exit == memory.exit
     assert events == ()
 
 
 def test_a_close_within_the_distance_shuts_nothing() -> None:
-    memory, events = hear_close(IN_QUOTE, closed(0, 100.1), params())
+    memory, events = on_bar_close(IN_QUOTE, closed(0, 100.1), params())
     assert memory.gate is None
     assert events == ()
 
 
 def test_a_wide_channel_moves_the_stop_away() -> None:
-    memory, _ = hear_close(IN_QUOTE, closed(0, 101.0, full_channel(97.0, 103.0)), params())
+    memory, _ = on_bar_close(IN_QUOTE, closed(0, 101.0, full_channel(97.0, 103.0)), params())
     assert memory.gate is None
 
 
 def test_the_stop_withdraws_a_take_profit_buy() -> None:
-    memory, events = hear_close(buying(ExitKind.TAKE_PROFIT), closed(0, 101.0, None), params())
+    memory, events = on_bar_close(buying(ExitKind.TAKE_PROFIT), closed(0, 101.0, None), params())
     assert memory.exit is not None
     assert memory.exit.ending is ExitEndReason.STOPPED
     assert events == (
@@ -75,9 +75,9 @@ def test_the_stop_withdraws_a_take_profit_buy() -> None:
 
 
 def test_a_flush_gate_opens_at_the_crossing_and_anchors_anew() -> None:
-    memory, _ = fold(FLUSHED, [closed(0, 99.5), closed(1, 99.8)], params())
+    memory, _ = apply_closed_bars(FLUSHED, [closed(0, 99.5), closed(1, 99.8)], params())
     assert memory.gate is not None
-    memory, events = fold(memory, [closed(2, 100.05)], params())
+    memory, events = apply_closed_bars(memory, [closed(2, 100.05)], params())
     assert memory.gate is None
     assert memory.anchor == memory.high == 1 / 100.05
     assert memory.anchor_ms == START_MS + 3 * MINUTE_MS - 1
@@ -86,36 +86,36 @@ def test_a_flush_gate_opens_at_the_crossing_and_anchors_anew() -> None:
 
 def test_the_shutting_price_stands_in_for_the_close_before() -> None:
     earlier = replace(FLUSHED, last_close=105.0, last_close_ms=START_MS - 1)
-    memory, _ = hear_close(earlier, closed(0, 100.05), params())
+    memory, _ = on_bar_close(earlier, closed(0, 100.05), params())
     assert memory.gate is None
 
 
 def test_a_close_from_before_the_shut_opens_nothing() -> None:
     late = replace(FLUSHED, gate=ReentryGate(ShutBy.FLUSH, 99.0, START_MS + MINUTE_MS - 1))
-    memory, _ = hear_close(late, closed(0, 100.05), params())
+    memory, _ = on_bar_close(late, closed(0, 100.05), params())
     assert memory.gate is not None
 
 
 def test_a_stop_gate_opens_downwards() -> None:
-    memory, _ = fold(STOPPED, [closed(0, 100.5), closed(1, 99.95)], params())
+    memory, _ = apply_closed_bars(STOPPED, [closed(0, 100.5), closed(1, 99.95)], params())
     assert memory.gate is None
 
 
 def test_a_channel_that_is_not_full_keeps_the_gate_shut() -> None:
-    memory, _ = hear_close(FLUSHED, closed(0, 100.05, Channel(100.1, 99.9, full=False)), params())
+    memory, _ = on_bar_close(FLUSHED, closed(0, 100.05, Channel(100.1, 99.9, full=False)), params())
     assert memory.gate is not None
 
 
 def test_the_same_close_counts_once() -> None:
-    once, _ = hear_close(IN_QUOTE, closed(0, 100.05), params())
-    twice, events = hear_close(once, closed(0, 120.0), params())
+    once, _ = on_bar_close(IN_QUOTE, closed(0, 100.05), params())
+    twice, events = on_bar_close(once, closed(0, 120.0), params())
     assert twice == once
     assert events == ()
 
 
 def test_a_fold_raises_the_high_to_the_best_that_traded() -> None:
-    base, _ = fold(IN_BASE, [ClosedKline(kline(0, 100.0, high=104.0, low=90.0), CHANNEL)], params())
-    quote, _ = fold(IN_QUOTE, [ClosedKline(kline(0, 100.0, high=104.0, low=80.0), CHANNEL)], params())
+    base, _ = apply_closed_bars(IN_BASE, [ClosedKline(kline(0, 100.0, high=104.0, low=90.0), CHANNEL)], params())
+    quote, _ = apply_closed_bars(IN_QUOTE, [ClosedKline(kline(0, 100.0, high=104.0, low=80.0), CHANNEL)], params())
     assert (base.high, base.anchor) == (104.0, 100.0)
     assert (quote.high, quote.anchor) == (1 / 80.0, 0.01)
 
@@ -130,26 +130,26 @@ def test_a_fold_raises_the_high_to_the_best_that_traded() -> None:
     ],
 )
 def test_a_fold_leaves_the_high(memory: StrategyState) -> None:
-    after, _ = fold(memory, [ClosedKline(kline(0, 100.0, high=150.0), None)], params())
+    after, _ = apply_closed_bars(memory, [ClosedKline(kline(0, 100.0, high=150.0), None)], params())
     assert after.high == memory.high
 
 
 def test_a_watched_kline_does_not_move_the_high() -> None:
     watched = ClosedKline(kline(0, 100.0, high=104.0), None)
-    assert hear_close(IN_BASE, watched, params())[0].high == 100.0
+    assert on_bar_close(IN_BASE, watched, params())[0].high == 100.0
     blind = replace(IN_BASE, blind_ms=START_MS)
-    assert hear_close(blind, watched, params())[0].high == 104.0
+    assert on_bar_close(blind, watched, params())[0].high == 104.0
 
 
 def test_a_fold_never_starts_an_exit() -> None:
     down = [closed(minute, 100.0 - 5 * minute) for minute in range(10)]
-    memory, _ = fold(IN_BASE, down, params(breakout_exit=True))
+    memory, _ = apply_closed_bars(IN_BASE, down, params(breakout_exit=True))
     assert memory.exit is None
     assert memory.regime is Regime.BASE
 
 
 def test_only_the_first_close_beyond_an_edge_is_news() -> None:
-    memory, events = fold(IN_BASE, [closed(0, 100.0), closed(1, 101.0), closed(2, 102.0)], params())
+    memory, events = apply_closed_bars(IN_BASE, [closed(0, 100.0), closed(1, 101.0), closed(2, 102.0)], params())
     assert events == (BrokeOut(Breakout.UP, 101.0, 100.1, 99.9),)
-    _, events = fold(memory, [closed(3, 99.0)], params())
+    _, events = apply_closed_bars(memory, [closed(3, 99.0)], params())
     assert events == (BrokeOut(Breakout.DOWN, 99.0, 100.1, 99.9),)

@@ -151,7 +151,7 @@ def test_the_stop_goes_before_x() -> None:
 def test_x_goes_before_the_take_profit() -> None:
     life = in_base("2500")
     life.beat("2560")
-    want = life.flip("2545").want
+    want = life.flip("2545").intent
     assert want is not None
     assert want.kind is ExitKind.MANUAL
 
@@ -160,7 +160,7 @@ def test_the_quote_stop_goes_before_the_take_profit() -> None:
     life = in_quote("2500")
     life.beat("2440")
     step = life.close(2520, bid="2455")
-    assert (step.decision.acted, step.want) == (Rule.CLOSES, None)
+    assert (step.decision.acted, step.intent) == (Rule.CLOSES, None)
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,12 @@ def test_the_quote_stop_goes_before_the_take_profit() -> None:
     [
         pytest.param({"halted": True}, id="a halt"),
         pytest.param({"command": StrategyCommand.FLIP}, id="x"),
-        pytest.param({"hold": True}, id="a hold"),
+        pytest.param({"trading_paused": True}, id="a hold"),
     ],
 )
 def test_a_close_is_heard_whatever_was_more_urgent(given: dict[str, Any]) -> None:
     life = in_quote("2500")
-    if "hold" in given:
+    if "trading_paused" in given:
         life.flip("2500")
     step = life.beat("2500", closes=[kline(0, 2501)], **given)
     assert step.decision.acted is not None
@@ -182,7 +182,7 @@ def test_a_close_is_heard_whatever_was_more_urgent(given: dict[str, Any]) -> Non
 
 def test_a_flip_and_a_stopping_close_in_one_beat_leave_the_gate_open() -> None:
     life = in_quote("2500")
-    assert life.close(2520, command=StrategyCommand.FLIP).want is not None
+    assert life.close(2520, command=StrategyCommand.FLIP).intent is not None
     assert life.gate() is None
 
 
@@ -201,8 +201,8 @@ def test_a_quiet_beat_changes_nothing_at_all() -> None:
     life.beat("2510")
     before = life.memory
     step = life.beat("2509")
-    assert step.memory is before
-    assert (step.want, step.events, step.decision.acted) == (None, (), None)
+    assert step.state is before
+    assert (step.intent, step.events, step.decision.acted) == (None, (), None)
 
 
 def test_deciding_twice_is_deciding_once() -> None:
@@ -223,27 +223,27 @@ def test_a_whole_life() -> None:
 
     for price in (2500, 2501, 2502, 2503):  # start; the channel fills
         life.close(price)
-    tell(life.beat("2545").want)  # a rally …
-    tell(life.beat("2530").want)  # … a little back: take-profit
+    tell(life.beat("2545").intent)  # a rally …
+    tell(life.beat("2530").intent)  # … a little back: take-profit
     life.fill("2530.5")
-    tell(life.beat("2531").want)  # all quote, anchored at 2530.50
-    tell(life.beat("2490").want)  # it falls …
-    tell(life.beat("2501").want)  # … and turns: buy back
+    tell(life.beat("2531").intent)  # all quote, anchored at 2530.50
+    tell(life.beat("2490").intent)  # it falls …
+    tell(life.beat("2501").intent)  # … and turns: buy back
     life.fill("2500")
-    tell(life.beat("2500").want)  # more base than before
-    tell(life.beat("2420").want)  # a crash …
-    tell(life.beat("2419").want)  # … confirmed: flush
+    tell(life.beat("2500").intent)  # more base than before
+    tell(life.beat("2420").intent)  # a crash …
+    tell(life.beat("2419").intent)  # … confirmed: flush
     life.fill("2419", "0.5")
-    tell(life.beat("2415").want)
+    tell(life.beat("2415").intent)
     life.fill("2415")
-    tell(life.beat("2400").want)  # cash; the gate is shut
+    tell(life.beat("2400").intent)  # cash; the gate is shut
     for price in (2410, 2400, 2390, 2380):
-        tell(life.close(price).want)
-    tell(life.close(2398).want)  # a close above mid: the gate opens
-    tell(life.beat("2350").want)  # it falls on …
-    tell(life.beat("2357").want)  # … and turns: buy back
+        tell(life.close(price).intent)
+    tell(life.close(2398).intent)  # a close above mid: the gate opens
+    tell(life.beat("2350").intent)  # it falls on …
+    tell(life.beat("2357").intent)  # … and turns: buy back
     life.fill("2357")
-    tell(life.beat("2360").want)
+    tell(life.beat("2360").intent)
 
     assert story == [
         "watching -                1.0000 0.00",
@@ -284,7 +284,7 @@ def test_a_whole_life() -> None:
 def test_in_base_before_the_trail_is_armed() -> None:
     now = in_base("2500").beat("2510").decision
     assert (now.phase, now.regime, now.acted) == (Phase.WATCHING, Regime.BASE, None)
-    assert (now.anchor_price, now.high_price, now.u) == (2500.0, 2510.0, 2510.0)
+    assert (now.anchor_price, now.high_price, now.unit_value) == (2500.0, 2510.0, 2510.0)
     assert now.arming_price == 2525.0
     assert now.trigger_price is None
     assert now.stop_price == pytest.approx(2487.5)
@@ -327,14 +327,14 @@ def test_a_take_profit_that_can_never_arm_has_no_price() -> None:
 
 def test_before_anything_is_known_there_are_no_numbers() -> None:
     now = Life().beat(None).decision
-    assert (now.u, now.trail, now.anchor, now.high, now.stop_price, now.value) == (None,) * 6
+    assert (now.unit_value, now.trail, now.anchor, now.high, now.stop_price, now.value) == (None,) * 6
     assert (now.arming_price, now.trigger_price, now.anchor_price) == (None, None, None)
 
 
 def test_while_the_market_is_stale_the_remembered_numbers_stay() -> None:
     life = in_base("2500")
     now = life.beat(None).decision
-    assert (now.u, now.value) == (None, None)
+    assert (now.unit_value, now.value) == (None, None)
     assert now.anchor == 2500.0
     assert now.stop_price == pytest.approx(2487.5)
 

@@ -17,7 +17,7 @@ from trailingedge.model.market import Side
     ],
 )
 def test_all_of_the_side_held_is_wanted(life: Life, funds: Decimal) -> None:
-    want = life.flip("2500").want
+    want = life.flip("2500").intent
     assert want is not None
     assert want.funds == funds
 
@@ -26,7 +26,7 @@ def test_fills_shrink_the_funds() -> None:
     life = in_base()
     life.flip("2500")
     life.fill("2500", "0.25")
-    want = life.beat("2500").want
+    want = life.beat("2500").intent
     assert want is not None
     assert want.funds == Decimal("0.75")
 
@@ -41,7 +41,7 @@ def test_fills_shrink_the_funds() -> None:
 def test_fills_count_before_the_balances_tell(life: Life, filled: tuple[Decimal, Decimal], left: Decimal) -> None:
     life.flip("2500")
     life.report(filled_base=filled[0], filled_quote=filled[1])
-    want = life.beat("2500", settled=False).want
+    want = life.beat("2500", settled=False).intent
     assert want is not None
     assert want.funds == left
 
@@ -51,7 +51,7 @@ def test_fills_count_once_when_the_balances_tell() -> None:
     life.flip("2500")
     life.fill("2500", "0.5")
     life.beat("2500")
-    want = life.beat("2500", settled=False).want
+    want = life.beat("2500", settled=False).intent
     assert want is not None
     assert want.funds == Decimal("0.5")
 
@@ -60,20 +60,20 @@ def test_a_deposit_joins_the_exit() -> None:
     life = in_base()
     life.flip("2500")
     life.holdings = held("3")
-    want = life.beat("2500").want
+    want = life.beat("2500").intent
     assert want is not None
     assert want.funds == 3
 
 
 def test_numbers_are_the_time_and_never_repeat() -> None:
     life = in_base()
-    first = life.flip("2500").want
+    first = life.flip("2500").intent
     assert first is not None
     assert first.number == life.market_ms
     life.withdraw("2500")
     life.market_ms -= 5_000  # the server's clock was set back
     life.beat("2500")
-    second = life.flip("2500").want
+    second = life.flip("2500").intent
     assert second is not None
     assert second.number == first.number + 1
     assert (second.side, second.kind) == (Side.SELL, ExitKind.MANUAL)

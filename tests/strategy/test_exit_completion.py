@@ -70,7 +70,7 @@ def test_an_exit_that_vanished_leaves_the_side_to_the_balances() -> None:
 @pytest.mark.parametrize(
     ("given", "cause"),
     [
-        pytest.param({"hold": True}, ExitEndReason.HELD, id="held"),
+        pytest.param({"trading_paused": True}, ExitEndReason.HELD, id="held"),
         pytest.param({"expire": True}, ExitEndReason.EXPIRED, id="expired"),
         pytest.param({"halted": True}, ExitEndReason.HALTED, id="halted"),
     ],
@@ -80,8 +80,8 @@ def test_an_exit_that_never_filled_leaves_everything_as_it_was(given: dict[str, 
     life.beat("2480")
     before = (life.regime(), life.memory.anchor, life.memory.high)
     life.flip("2490")
-    assert life.beat("2490", **given).want is None
-    assert life.beat("2490").want is None
+    assert life.beat("2490", **given).intent is None
+    assert life.beat("2490").intent is None
     assert ended(life).cause is cause
     assert (life.regime(), life.memory.anchor, life.memory.high) == before
     assert life.phase() is Phase.WATCHING
@@ -102,8 +102,8 @@ def test_an_exit_that_ends_half_way_is_whatever_is_worth_more(
     high = life.memory.high
     life.flip("2490")
     life.fill("2490", share)
-    life.beat("2490", hold=True)
-    life.beat("2490", hold=True)
+    life.beat("2490", trading_paused=True)
+    life.beat("2490", trading_paused=True)
     assert (life.regime(), life.memory.anchor) == (regime, anchor)
     assert life.memory.high == (high if regime is Regime.QUOTE else anchor)
     end = ended(life)
@@ -159,7 +159,7 @@ def test_a_withdrawn_exit_waits_for_a_price_before_it_is_closed() -> None:
     life = in_base("2500")
     life.flip("2500")
     life.withdraw(None)
-    assert life.beat(None).want is None
+    assert life.beat(None).intent is None
     assert life.exit() is not None
     life.beat("2500")
     assert life.exit() is None

@@ -28,7 +28,7 @@ class Moment:
     seconds: float = 1.0
     close: bool = False
     command: StrategyCommand | None = None
-    hold: bool = False
+    trading_paused: bool = False
     stale: bool = False
     unsettled: bool = False
     expire: bool = False
@@ -45,7 +45,7 @@ wild = st.builds(
     seconds=st.sampled_from([0.1, 1.0, 5.0]),
     close=st.booleans(),
     command=st.sampled_from([None, None, None, StrategyCommand.FLIP, StrategyCommand.WITHDRAW]),
-    hold=rarely,
+    trading_paused=rarely,
     stale=rarely,
     unsettled=rarely,
     expire=rarely,
@@ -81,7 +81,7 @@ class Walk:
             seconds=moment.seconds,
             closes=[self.kline()] if moment.close else [],
             command=moment.command,
-            hold=moment.hold,
+            trading_paused=moment.trading_paused,
             settled=not moment.unsettled,
             expire=moment.expire,
         )
@@ -97,8 +97,8 @@ class Walk:
 
 def shape(step: StrategyStep) -> tuple[object, ...]:
     """What was decided, without the numbers."""
-    want = None if step.want is None else (step.want.side, step.want.kind, step.want.number)
-    return step.decision.acted, step.memory.phase, step.memory.regime, want
+    want = None if step.intent is None else (step.intent.side, step.intent.kind, step.intent.number)
+    return step.decision.acted, step.state.phase, step.state.regime, want
 
 
 @given(moments=st.lists(wild, max_size=60), power=st.integers(-8, 8), quote=st.sampled_from([0, 2500]))
@@ -127,12 +127,12 @@ def test_deposits_and_withdrawals_move_no_trigger_while_the_side_stays_tradable(
             )
         one, other = alone.step(moment), busy.step(moment)
         assert shape(one) == shape(other)
-        assert (one.memory.anchor, one.memory.high) == pytest.approx((other.memory.anchor, other.memory.high))
+        assert (one.state.anchor, one.state.high) == pytest.approx((other.state.anchor, other.state.high))
 
 
 def near_a_threshold(trail: Trail) -> bool:
     """Whether the last digit of a float could tip the decision."""
-    margins = (trail.gain - trail.min_gain.value, trail.drawdown - trail.callback, trail.u - trail.break_even)
+    margins = (trail.gain - trail.min_gain.value, trail.drawdown - trail.callback, trail.unit_value - trail.break_even)
     return any(abs(margin) < 1e-9 * trail.high for margin in margins)
 
 
@@ -159,9 +159,9 @@ def test_sell_and_buy_mirror_each_other(steps: list[int], fee: float, scale: flo
         if trail is None or near_a_threshold(trail):
             return
         assert sold.decision.acted is bought.decision.acted
-        if sold.want is not None:
-            assert bought.want is not None
-            assert sold.want.side is bought.want.side.opposite
+        if sold.intent is not None:
+            assert bought.intent is not None
+            assert sold.intent.side is bought.intent.side.opposite
             return
 
 
@@ -172,16 +172,16 @@ def test_nothing_but_the_operator_trades_under_a_shut_gate(moments: list[Moment]
         gate_before, exit_before = walk.life.gate(), walk.life.exit()
         step = walk.step(moment)
         started = any(isinstance(event, ExitArmed | FlushArmed) for event in step.events)
-        if gate_before is not None and step.memory.gate is gate_before and started:
+        if gate_before is not None and step.state.gate is gate_before and started:
             assert moment.command is StrategyCommand.FLIP
-            assert step.memory.exit is not None
-            assert step.memory.exit.kind is ExitKind.MANUAL
+            assert step.state.exit is not None
+            assert step.state.exit.kind is ExitKind.MANUAL
         if gate_before is not None and exit_before is None and moment.command is None:
-            assert step.want is None or step.memory.regime is Regime.BASE
+            assert step.intent is None or step.state.regime is Regime.BASE
 
 
-@given(moments=st.lists(wild, max_size=80), hold=st.booleans(), quote=st.sampled_from([0, 2500]))
-def test_a_base_position_is_never_without_a_stop(moments: list[Moment], hold: bool, quote: int) -> None:
+@given(moments=st.lists(wild, max_size=80), trading_paused=st.booleans(), quote=st.sampled_from([0, 2500]))
+def test_a_base_position_is_never_without_a_stop(moments: list[Moment], trading_paused: bool, quote: int) -> None:
     walk = Walk(params(breakout_entry=True, breakout_exit=True), quote=quote)
     for moment in moments:
         walk.step(moment)
@@ -192,7 +192,7 @@ def test_a_base_position_is_never_without_a_stop(moments: list[Moment], hold: bo
     bid = min(walk.price, Decimal(life.memory.anchor))
     for _ in range(8):
         bid = (bid * Decimal("0.97")).quantize(TICK)
-        want = life.beat(bid, hold=hold).want
+        want = life.beat(bid, trading_paused=trading_paused).intent
         if want is not None and want.kind is ExitKind.FLUSH:
             assert want.funds == life.holdings.base
             return
@@ -208,7 +208,7 @@ def test_the_books_stay_in_order(moments: list[Moment], quote: int) -> None:
     for moment in moments:
         before = life.memory
         step = walk.step(moment)
-        now, want, u = step.memory, step.want, step.decision.u
+        now, want, u = step.state, step.intent, step.decision.unit_value
         if u is not None and now.phase in (Phase.WATCHING, Phase.EXITING, Phase.FLUSHING):
             assert now.high >= u
         assert now.high >= now.anchor
@@ -227,7 +227,7 @@ def test_the_books_stay_in_order(moments: list[Moment], quote: int) -> None:
             if not numbers or numbers[-1] != want.number:
                 assert all(number < want.number for number in numbers)
                 numbers.append(want.number)
-        if moment.hold and want is not None:
+        if moment.trading_paused and want is not None:
             assert now.regime is Regime.BASE
         if moment.stale:
             assert step.decision.acted not in (Rule.BASE_STOP, Rule.TAKE_PROFIT, Rule.BREAKOUT)

@@ -43,11 +43,11 @@ def buying_back(**given: Any) -> Life:
 def test_a_breach_that_lasts_becomes_a_flush() -> None:
     life = in_base("2500")
     first = life.beat("2487.5")
-    assert first.want is None
+    assert first.intent is None
     assert first.decision.stop_breach_ms == 0
     second = life.beat("2487.5")
     assert second.decision.acted is Rule.BASE_STOP
-    assert second.want == OrderIntent(Side.SELL, Decimal(1), Pricing.OPPOSITE, ExitKind.FLUSH, life.market_ms)
+    assert second.intent == OrderIntent(Side.SELL, Decimal(1), Pricing.OPPOSITE, ExitKind.FLUSH, life.market_ms)
     assert second.events == (FlushArmed(life.market_ms, Decimal("2487.5"), 2500.0, 0.005, None),)
     assert life.phase() is Phase.FLUSHING
 
@@ -57,28 +57,28 @@ def test_a_breach_that_passes_is_forgotten() -> None:
     life.beat("2487")
     life.beat("2488", seconds=0.5)
     life.beat("2487", seconds=0.4)
-    assert life.beat("2487", seconds=0.9).want is None
-    assert life.beat("2487", seconds=0.2).want is not None
+    assert life.beat("2487", seconds=0.9).intent is None
+    assert life.beat("2487", seconds=0.2).intent is not None
 
 
 def test_stale_data_starts_the_confirmation_over() -> None:
     life = in_base("2500")
     life.beat("2487")
     life.beat(None)
-    assert life.beat("2487").want is None
-    assert life.beat("2487").want is not None
+    assert life.beat("2487").intent is None
+    assert life.beat("2487").intent is not None
 
 
 def test_without_a_confirmation_the_first_breach_flushes() -> None:
-    assert in_base("2500", settings=params(hard_stop_confirm_s=0.0)).beat("2487").want is not None
+    assert in_base("2500", settings=params(hard_stop_confirm_s=0.0)).beat("2487").intent is not None
 
 
 def test_the_stop_stays_armed_while_held_and_while_balances_settle() -> None:
     life = in_base("2500")
-    life.beat("2487", hold=True, settled=False)
-    step = life.beat("2487", hold=True, settled=False)
-    assert step.want is not None
-    assert step.want.funds == 1
+    life.beat("2487", trading_paused=True, settled=False)
+    step = life.beat("2487", trading_paused=True, settled=False)
+    assert step.intent is not None
+    assert step.intent.funds == 1
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_the_stop_takes_over_a_sell_in_progress(first: ExitKind) -> None:
     number = life.memory.last_number
     life.beat("2480")
     step = life.beat("2480")
-    assert step.want is not None
-    assert (step.want.kind, step.want.number, step.want.pricing) == (ExitKind.FLUSH, number, Pricing.OPPOSITE)
+    assert step.intent is not None
+    assert (step.intent.kind, step.intent.number, step.intent.pricing) == (ExitKind.FLUSH, number, Pricing.OPPOSITE)
     assert [event.upgraded for event in life.events if isinstance(event, FlushArmed)] == [first]
 
 
@@ -106,7 +106,7 @@ def test_a_sell_that_is_being_withdrawn_is_left_to_end() -> None:
     life.withdraw("2480")
     life.report(idle=False)
     life.beat("2480")
-    assert life.beat("2480").want is None
+    assert life.beat("2480").intent is None
     assert life.told(FlushArmed) == []
 
 
@@ -114,16 +114,16 @@ def test_an_unfunded_base_has_nothing_to_flush() -> None:
     life = in_base("2500")
     life.holdings = held()
     life.beat("2400")
-    assert life.beat("2400").want is None
+    assert life.beat("2400").intent is None
 
 
 def test_a_wide_channel_gives_the_stop_room() -> None:
     life = in_base("2500")
     wide = full_channel(2450, 2550)  # half of 4 %
     life.beat("2460", channel=wide)
-    assert life.beat("2460", channel=wide).want is None
+    assert life.beat("2460", channel=wide).intent is None
     life.beat("2449", channel=wide)
-    assert life.beat("2449", channel=wide).want is not None
+    assert life.beat("2449", channel=wide).intent is not None
 
 
 # Halt
@@ -134,7 +134,7 @@ def test_a_halt_withdraws_and_arms_nothing() -> None:
     life.flip("2500")
     assert life.beat("2300", halted=True).decision.acted is Rule.HALT
     life.beat("2300", halted=True)
-    assert life.beat("2300", halted=True, command=StrategyCommand.FLIP).want is None
+    assert life.beat("2300", halted=True, command=StrategyCommand.FLIP).intent is None
     assert life.exit() is None
     assert life.told(CommandRefused) == [CommandRefused(StrategyCommand.FLIP, "trading is halted")]
 
@@ -153,8 +153,8 @@ def test_a_halt_withdraws_and_arms_nothing() -> None:
 def test_x_leaves_the_side_held(life: Life, side: Side) -> None:
     step = life.flip("2490")
     assert step.decision.acted is Rule.FLIP
-    assert step.want is not None
-    assert (step.want.side, step.want.kind, step.want.pricing) == (side, ExitKind.MANUAL, Pricing.IMPROVE)
+    assert step.intent is not None
+    assert (step.intent.side, step.intent.kind, step.intent.pricing) == (side, ExitKind.MANUAL, Pricing.IMPROVE)
     armed = step.events[-1]
     assert isinstance(armed, ExitArmed)
     assert (armed.kind, armed.price) == (ExitKind.MANUAL, Decimal("2490.005"))
@@ -162,7 +162,7 @@ def test_x_leaves_the_side_held(life: Life, side: Side) -> None:
 
 def test_x_does_not_wait_for_fresh_data() -> None:
     life = in_base()
-    assert life.beat(None, command=StrategyCommand.FLIP).want is not None
+    assert life.beat(None, command=StrategyCommand.FLIP).intent is not None
 
 
 @pytest.mark.parametrize(
@@ -170,25 +170,25 @@ def test_x_does_not_wait_for_fresh_data() -> None:
     [
         pytest.param(Life(base="0"), {}, "there is nothing to trade", id="unfunded"),
         pytest.param(Life(), {"bid": None}, "there is nothing to trade", id="nothing known yet"),
-        pytest.param(in_quote(), {"hold": True}, "no buying while held", id="a buy while held"),
+        pytest.param(in_quote(), {"trading_paused": True}, "no buying while held", id="a buy while held"),
     ],
 )
 def test_x_is_refused_with_a_reason(life: Life, given: dict[str, Any], reason: str) -> None:
     step = life.beat(**({"bid": "2490"} | given), command=StrategyCommand.FLIP)
-    assert step.want is None
+    assert step.intent is None
     assert CommandRefused(StrategyCommand.FLIP, reason) in step.events
 
 
 def test_x_sells_while_held() -> None:
-    assert in_base().flip("2500", hold=True).want is not None
+    assert in_base().flip("2500", trading_paused=True).intent is not None
 
 
 def test_x_relabels_a_take_profit() -> None:
     life = buying_back()
     number = life.memory.last_number
     step = life.flip("2455")
-    assert step.want is not None
-    assert (step.want.kind, step.want.number) == (ExitKind.MANUAL, number)
+    assert step.intent is not None
+    assert (step.intent.kind, step.intent.number) == (ExitKind.MANUAL, number)
     assert step.events == (ExitRelabelled(number, Side.BUY, ExitKind.MANUAL, ExitKind.TAKE_PROFIT),)
 
 
@@ -216,7 +216,7 @@ def test_c_calls_an_exit_back() -> None:
     life.flip("2500")
     step = life.withdraw(None)
     assert step.decision.acted is Rule.WITHDRAW
-    assert step.want is None
+    assert step.intent is None
     assert step.events == (ExitEnding(ExitKind.MANUAL, Side.SELL, life.memory.last_number, ExitEndReason.WITHDRAWN),)
 
 
@@ -231,22 +231,22 @@ def test_c_without_an_exit_is_refused() -> None:
 def test_a_hold_calls_a_buy_back(life: Life) -> None:
     if life.exit() is None:
         life.flip("2455")
-    step = life.beat("2455", hold=True)
-    assert (step.decision.acted, step.want) == (Rule.HOLD, None)
+    step = life.beat("2455", trading_paused=True)
+    assert (step.decision.acted, step.intent) == (Rule.HOLD, None)
 
 
 def test_a_hold_lets_a_sell_go_on() -> None:
     life = in_base()
     life.flip("2500")
-    assert life.beat("2500", hold=True).want is not None
+    assert life.beat("2500", trading_paused=True).intent is not None
 
 
 def test_only_a_command_expires() -> None:
     life = buying_back()
-    assert life.beat("2455", expire=True).want is not None
+    assert life.beat("2455", expire=True).intent is not None
     life.flip("2455")
     step = life.beat("2455", expire=True)
-    assert (step.decision.acted, step.want) == (Rule.EXPIRY, None)
+    assert (step.decision.acted, step.intent) == (Rule.EXPIRY, None)
 
 
 # Take-profit
@@ -260,11 +260,11 @@ def test_only_a_command_expires() -> None:
     ],
 )
 def test_a_trail_that_is_due_starts_the_exit(life: Life, bids: list[str], side: Side) -> None:
-    assert life.beat(bids[0]).want is None
+    assert life.beat(bids[0]).intent is None
     step = life.beat(bids[1])
     assert step.decision.acted is Rule.TAKE_PROFIT
-    assert step.want is not None
-    assert (step.want.side, step.want.kind) == (side, ExitKind.TAKE_PROFIT)
+    assert step.intent is not None
+    assert (step.intent.side, step.intent.kind) == (side, ExitKind.TAKE_PROFIT)
     armed = step.events[-1]
     assert isinstance(armed, ExitArmed)
     assert armed.trail is not None
@@ -274,16 +274,16 @@ def test_a_trail_that_is_due_starts_the_exit(life: Life, bids: list[str], side: 
 def test_an_exit_is_latched() -> None:
     life = in_base("2500")
     life.beat("2560")
-    first = life.beat("2545").want
+    first = life.beat("2545").intent
     assert first is not None
-    assert life.beat("2600").want == first
-    assert life.beat(None).want == first
+    assert life.beat("2600").intent == first
+    assert life.beat(None).intent == first
 
 
 @pytest.mark.parametrize(
     "given",
     [
-        pytest.param({"hold": True}, id="held"),
+        pytest.param({"trading_paused": True}, id="held"),
         pytest.param({"halted": True}, id="halted"),
         pytest.param({"settled": False}, id="balances unsettled"),
         pytest.param({"bid": None}, id="market stale"),
@@ -292,8 +292,8 @@ def test_an_exit_is_latched() -> None:
 def test_no_take_profit_while(given: dict[str, Any]) -> None:
     life = in_base("2500")
     life.beat("2560")
-    assert life.beat(**({"bid": "2545"} | given)).want is None
-    assert life.beat("2545").want is not None
+    assert life.beat(**({"bid": "2545"} | given)).intent is None
+    assert life.beat("2545").intent is not None
 
 
 # The QUOTE stop, and news of the channel
@@ -310,7 +310,7 @@ def test_a_quote_stop_holds_cash() -> None:
 def test_a_manual_buy_is_not_stopped() -> None:
     life = in_quote("2500")
     life.flip("2500")
-    assert life.close(2520).want is not None
+    assert life.close(2520).intent is not None
     assert life.gate() is None
 
 
@@ -346,7 +346,7 @@ def test_a_squeeze_is_told_when_it_begins() -> None:
 def test_a_breakout_is_followed_where_the_settings_say_so(life: Life, close: float, side: Side | None) -> None:
     for _ in range(4):
         life.close(2500)
-    want = life.close(close).want
+    want = life.close(close).intent
     assert (None if want is None else (want.side, want.kind)) == (None if side is None else (side, ExitKind.BREAKOUT))
 
 
@@ -355,14 +355,14 @@ def test_a_breakout_on_stale_data_passes_by() -> None:
     for _ in range(4):
         life.close(2500)
     life.beat(None, closes=[kline(4, 2503)])
-    assert life.beat("2503").want is None
+    assert life.beat("2503").intent is None
 
 
 def test_no_breakout_buy_under_a_shut_gate() -> None:
     life = in_quote("2500", settings=params(breakout_entry=True))
     for _ in range(4):
         life.close(2500)
-    assert life.close(2520).want is None
+    assert life.close(2520).intent is None
     assert life.gate() is not None
-    assert life.close(2530).want is None
+    assert life.close(2530).intent is None
     assert life.regime() is Regime.QUOTE

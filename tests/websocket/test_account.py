@@ -64,9 +64,9 @@ async def test_the_clock_is_taken_at_the_middle_of_the_quickest_round_trip() -> 
             round_trip_s = round_trips_s.pop(0)
             # The slow ones lose all their time on the way back.
             there_s = round_trip_s / 2 if round_trip_s == 0.1 else 0.0
-            await clock.wind(there_s)
+            await clock.advance(there_s)
             there_ms = clock.unix_ms() + 500
-            await clock.wind(round_trip_s - there_s)
+            await clock.advance(round_trip_s - there_s)
             return {"serverTime": there_ms}
 
     server_clock = ServerClock(clock)

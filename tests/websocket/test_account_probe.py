@@ -84,68 +84,68 @@ async def watching() -> AsyncIterator[Bench]:
 
 async def test_an_idle_account_is_asked_every_minute() -> None:
     async with watching() as bench:
-        await bench.clock.wind(185.0)
+        await bench.clock.advance(185.0)
         assert bench.asked_s == [60.0, 120.0, 180.0]
         assert bench.lost() is None
 
 
 async def test_while_an_exit_is_open_it_is_asked_every_ten_seconds() -> None:
     async with watching() as bench:
-        await bench.clock.wind(15.0)
+        await bench.clock.advance(15.0)
         bench.busy = True
-        await bench.clock.wind(20.0)
+        await bench.clock.advance(20.0)
         bench.busy = False
-        await bench.clock.wind(60.0)
+        await bench.clock.advance(60.0)
         assert bench.asked_s == [20.0, 30.0, 90.0]
 
 
 async def test_two_silences_mean_a_dead_connection() -> None:
     async with watching() as bench:
         bench.answers = [bench.silence]
-        await bench.clock.wind(65.9)
+        await bench.clock.advance(65.9)
         assert bench.lost() is None
-        await bench.clock.wind(0.2)
+        await bench.clock.advance(0.2)
         assert bench.lost() == "the account does not answer"
 
 
 async def test_one_silence_is_forgiven() -> None:
     async with watching() as bench:
         bench.answers = [bench.silence, bench.agree]
-        await bench.clock.wind(100.0)
+        await bench.clock.advance(100.0)
         assert bench.lost() is None
 
 
 async def test_a_difference_that_no_event_explains_means_a_deaf_connection() -> None:
     async with watching() as bench:
         bench.answers = [bench.differ]
-        await bench.clock.wind(60.9)
+        await bench.clock.advance(60.9)
         assert bench.lost() is None
-        await bench.clock.wind(0.2)
+        await bench.clock.advance(0.2)
         assert bench.lost() == "the account moved and its stream did not say so"
 
 
 async def test_a_difference_that_an_event_explains_is_none() -> None:
     async with watching() as bench:
         bench.answers = [bench.differ]
-        await bench.clock.wind(60.5)
+        await bench.clock.advance(60.5)
         bench.snapshots.hear_balances([eth("2")], 6)
-        await bench.clock.wind(100.0)
+        await bench.clock.advance(100.0)
         assert bench.lost() is None
 
 
 async def test_an_answer_that_lags_behind_the_stream_is_forgiven() -> None:
     async with watching() as bench:
         bench.answers = [bench.differ, bench.agree]
-        await bench.clock.wind(100.0)
+        await bench.clock.advance(100.0)
         assert bench.lost() is None
 
 
 async def test_balances_that_were_asked_for_meanwhile_explain_nothing() -> None:
     async with watching() as bench:
         bench.answers = [bench.differ, bench.differ, bench.differ, bench.agree]
-        await bench.clock.wind(60.5)
+        await bench.clock.advance(60.5)
         bench.snapshots.hear_queried([eth("3")], 6, bench.snapshots.pushes, 0)
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert bench.lost() is not None
 
 
@@ -159,7 +159,7 @@ async def test_balances_that_were_asked_for_meanwhile_explain_nothing() -> None:
 async def test_an_answer_that_says_nothing_proves_nothing(trouble: Exception) -> None:
     async with watching() as bench:
         bench.answers = [refuse(trouble)]
-        await bench.clock.wind(125.0)
+        await bench.clock.advance(125.0)
         assert bench.asked_s == [60.0, 120.0]
         assert bench.lost() is None
 
@@ -168,12 +168,12 @@ async def test_while_the_exchange_wants_to_be_left_alone_nobody_asks() -> None:
     async with watching() as bench:
         bench.busy = True
         bench.answers = [refuse(RequestRefused(-1003, "too much", bench.clock.unix_ms() + 100_000)), bench.agree]
-        await bench.clock.wind(115.0)
+        await bench.clock.advance(115.0)
         assert bench.asked_s == [10.0, 110.0]
 
 
 async def test_a_session_that_is_not_logged_on_is_lost() -> None:
     async with watching() as bench:
         bench.answers = [refuse(RequestRefused(-1193, "not authenticated"))]
-        await bench.clock.wind(61.0)
+        await bench.clock.advance(61.0)
         assert bench.lost() == "logged on no more: -1193 not authenticated"

@@ -112,9 +112,9 @@ async def test_a_call_that_fails_says_how(status: int, code: int, raised: type[E
 async def test_a_call_nobody_answers_is_of_unknown_outcome() -> None:
     async with running() as bench:
         call = await bench.call("time")
-        await bench.clock.wind(9.9)
+        await bench.clock.advance(9.9)
         assert not call.done()
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         with pytest.raises(OutcomeUnknown, match="timeout"):
             await call
 
@@ -196,7 +196,7 @@ async def test_a_late_answer_follows_the_silence() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
         bench.api.post("order.place", {}, 3.0, heard.append)
-        await bench.clock.wind(4.0)
+        await bench.clock.advance(4.0)
         bench.socket.answer(0, "done")
         await settle()
         assert heard == [NoResponse("timeout"), Reply(200, "done")]
@@ -222,7 +222,7 @@ async def test_it_opens_again_after_a_loss() -> None:
         readiness = [bench.api.is_ready]
         await settle()
         readiness.append(bench.api.is_ready)
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         readiness.append(bench.api.is_ready)
         assert readiness == [True, False, True]
         assert len(opened) == 2
@@ -247,7 +247,7 @@ async def test_an_opening_that_is_refused_is_tried_again() -> None:
 
     async with running(refuse_once) as bench:
         assert "too much weight" in bench.down[0]
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert bench.api.is_ready
 
 
@@ -331,7 +331,7 @@ async def in_office() -> AsyncIterator[Bench]:
     """A connection that has been logged on for more than a minute."""
     async with running(log_on) as bench:
         bench.socket.answer(0, {})
-        await bench.clock.wind(61.0)
+        await bench.clock.advance(61.0)
         yield bench
 
 
@@ -362,7 +362,7 @@ async def test_after_the_switch_orders_go_to_the_new_one_and_the_old_one_still_a
         await settle()
         assert heard == [Reply(200, "done")]
         closed = [old.closed]
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert [*closed, old.closed] == [False, True]
         assert (bench.down, bench.api.reconnects) == ([], 0)
 
@@ -389,7 +389,7 @@ async def test_an_answer_that_never_comes_does_not_keep_the_old_connection_for_e
         old.say(SHUTDOWN)
         await settle()
         bench.socket.answer(0, {})
-        await bench.clock.wind(7.0)
+        await bench.clock.advance(7.0)
         assert old.closed
         assert heard == [NoResponse("followed by another connection", connection_lost=True)]
 
@@ -397,9 +397,9 @@ async def test_an_answer_that_never_comes_does_not_keep_the_old_connection_for_e
 async def test_old_age_is_followed_as_well() -> None:
     async with in_office() as bench:
         old = bench.socket
-        await bench.clock.wind(3600.0)
+        await bench.clock.advance(3600.0)
         bench.socket.answer(0, {})
-        await bench.clock.wind(2.0)
+        await bench.clock.advance(2.0)
         assert bench.socket is not old
         assert old.closed
         assert bench.api.is_ready
@@ -415,9 +415,9 @@ async def test_while_the_exchange_wants_to_be_left_alone_nobody_calls_again() ->
             await call
         assert refused.value.retry_at_ms == retry_ms
         bench.socket.hang_up()
-        await bench.clock.wind(30.5)
+        await bench.clock.advance(30.5)
         assert len(bench.dial.sockets) == 1
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert len(bench.dial.sockets) == 2
 
 
@@ -425,9 +425,9 @@ async def test_a_logon_that_is_too_much_is_tried_again_when_it_is_allowed() -> N
     async with running(log_on) as bench:
         data = {"retryAfter": bench.clock.unix_ms() + 20_000}
         bench.socket.say({"id": 1, "status": 429, "error": {"code": -1003, "msg": "too much", "data": data}})
-        await bench.clock.wind(20.5)
+        await bench.clock.advance(20.5)
         assert len(bench.dial.sockets) == 1
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert len(bench.dial.sockets) == 2
 
 

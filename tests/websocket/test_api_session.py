@@ -71,7 +71,7 @@ async def test_a_ban_that_is_almost_over_when_the_connection_goes_keeps_it_away_
     run = asyncio.create_task(bench.conversation.run())
     data = {"serverTime": 5_000, "retryAfter": 65_000}
     bench.socket.say({"id": None, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
-    await bench.clock.wind(50.0)
+    await bench.clock.advance(50.0)
     bench.socket.hang_up("closed 1006")
     with pytest.raises(SessionLost) as lost:
         await run
@@ -97,7 +97,7 @@ async def test_who_is_told_to_wait_asks_nothing_until_then(status: int, code: in
     assert bool(answers) is quiet
     if quiet:
         assert answers == [NotSent("the exchange wants to hear nothing for 10 s", 10.0)]
-        await bench.clock.wind(10.0)
+        await bench.clock.advance(10.0)
         bench.conversation.post("time", None, 3.0, answers.append)
     assert len(bench.socket.sent) == 1
     run.cancel()
@@ -144,10 +144,10 @@ async def test_it_does_not_leave_before_what_is_owed_has_come() -> None:
     heard: list[RequestOutcome] = []
     bench.conversation.post("order.place", None, 10.0, heard.append)
     finish = asyncio.create_task(bench.conversation.finish())
-    await bench.clock.wind(2.0)
+    await bench.clock.advance(2.0)
     assert not finish.done()
     bench.socket.answer(0, {})
-    await bench.clock.wind(0.6)
+    await bench.clock.advance(0.6)
     assert finish.done()
     run.cancel()
 

@@ -102,9 +102,9 @@ async def running(refusals: int = 0, max_retries: int = 0) -> AsyncIterator[Benc
 
 async def test_it_dials_again_until_it_is_connected() -> None:
     async with running(refusals=2) as bench:
-        await bench.clock.wind(2.9)
+        await bench.clock.advance(2.9)
         assert bench.dial.sockets == []
-        await bench.clock.wind(0.1)
+        await bench.clock.advance(0.1)
         assert (bench.seat, bench.link.connects, bench.down) == (0, 1, [])
 
 
@@ -115,7 +115,7 @@ async def test_a_loss_is_told_at_once_and_mended_after_a_pause() -> None:
         assert bench.down == ["closed 1008 Too many requests"]
         assert bench.lives[0].ended == ["closed 1008 Too many requests"]
         assert (bench.seat, bench.closed()) == (None, [True])
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert (bench.seat, bench.link.reconnects) == (1, 1)
 
 
@@ -123,16 +123,16 @@ async def test_it_waits_as_long_as_the_exchange_asks_and_no_longer_than_a_ban_ca
     async with running() as bench:
         bench.shut = True
         bench.dial.newest.hang_up()
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         bench.lives[1].refusal = SessionLost("banned", wait_s=500.0)
         bench.lives[1].gate.set()
-        await bench.clock.wind(500.5)
+        await bench.clock.advance(500.5)
         assert len(bench.lives) == 2
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert len(bench.lives) == 3
         bench.lives[2].refusal = SessionLost("banned", wait_s=1e12)
         bench.lives[2].gate.set()
-        await bench.clock.wind(3 * 86_400.0 + 2.0)
+        await bench.clock.advance(3 * 86_400.0 + 2.0)
         assert len(bench.lives) == 4
 
 
@@ -140,7 +140,7 @@ async def test_a_life_that_cannot_open_is_a_loss_while_nobody_is_in_office() -> 
     async with running() as bench:
         bench.shut = True
         bench.dial.newest.hang_up()
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         bench.lives[1].refusal = SessionLost("no logon")
         bench.lives[1].gate.set()
         await settle()
@@ -175,7 +175,7 @@ async def test_it_gives_up_where_a_person_must_act() -> None:
 async def test_it_gives_up_when_the_retries_are_used_up() -> None:
     bench = Bench(refusals=99, max_retries=2)
     run = asyncio.create_task(bench.link.run())
-    await bench.clock.wind(10.0)
+    await bench.clock.advance(10.0)
     with pytest.raises(ExchangeUnreachable, match="given up after 2"):
         await run
 
@@ -183,12 +183,12 @@ async def test_it_gives_up_when_the_retries_are_used_up() -> None:
 async def test_in_haste_it_dials_at_once_and_soon_again_and_counts_no_attempts() -> None:
     bench = Bench(refusals=9, max_retries=6)
     run = asyncio.create_task(bench.link.run())
-    await bench.clock.wind(20.0)  # attempts at 0, 1, 3, 7 and 15 s
+    await bench.clock.advance(20.0)  # attempts at 0, 1, 3, 7 and 15 s
     assert len(bench.dial.urls) == 5
     bench.link.hurry()
     await settle()
     assert len(bench.dial.urls) == 6
-    await bench.clock.wind(1.0)
+    await bench.clock.advance(1.0)
     assert len(bench.dial.urls) == 10
     assert bench.seat == 0
     bench.link.stay_down()
@@ -201,12 +201,12 @@ async def test_even_in_haste_a_ban_is_waited_for() -> None:
         bench.link.hurry()
         bench.shut = True
         bench.dial.newest.hang_up()
-        await bench.clock.wind(0.25)
+        await bench.clock.advance(0.25)
         bench.lives[1].refusal = SessionLost("banned", wait_s=30.0)
         bench.lives[1].gate.set()
-        await bench.clock.wind(30.5)
+        await bench.clock.advance(30.5)
         assert len(bench.lives) == 2
-        await bench.clock.wind(0.5)
+        await bench.clock.advance(0.5)
         assert len(bench.lives) == 3
 
 
@@ -221,7 +221,7 @@ async def test_a_cancelled_link_closes_its_socket_and_calls_it_no_loss() -> None
 
 async def test_the_successor_is_open_before_the_old_one_is_closed() -> None:
     async with running() as bench:
-        await bench.clock.wind(61.0)
+        await bench.clock.advance(61.0)
         bench.shut = True
         bench.lives[0].follow("the server shuts down")
         await settle()
@@ -238,24 +238,24 @@ async def test_the_successor_is_open_before_the_old_one_is_closed() -> None:
 
 async def test_at_the_age_of_23_hours_a_connection_is_followed() -> None:
     async with running() as bench:
-        await bench.clock.wind(23 * 3600.0 - 1)
+        await bench.clock.advance(23 * 3600.0 - 1)
         assert bench.seat == 0
-        await bench.clock.wind(2.0)
+        await bench.clock.advance(2.0)
         assert bench.seat == 1
-        await bench.clock.wind(23 * 3600.0)
+        await bench.clock.advance(23 * 3600.0)
         assert bench.seat == 2
 
 
 async def test_a_successor_that_cannot_open_leaves_the_old_one_in_office() -> None:
     async with running(max_retries=2) as bench:
-        await bench.clock.wind(61.0)
+        await bench.clock.advance(61.0)
         bench.shut = True
         bench.lives[0].follow("the server shuts down")
         await settle()
         for attempt in range(1, 6):
             bench.lives[attempt].refusal = SessionLost("no logon")
             bench.lives[attempt].gate.set()
-            await bench.clock.wind(2.0 ** (attempt - 1))
+            await bench.clock.advance(2.0 ** (attempt - 1))
             assert bench.seat == 0
             assert len(bench.lives) == attempt + 2
         assert bench.down == []
@@ -263,7 +263,7 @@ async def test_a_successor_that_cannot_open_leaves_the_old_one_in_office() -> No
 
 async def test_the_old_one_may_be_lost_while_its_successor_opens() -> None:
     async with running() as bench:
-        await bench.clock.wind(61.0)
+        await bench.clock.advance(61.0)
         bench.shut = True
         bench.lives[0].follow("the server shuts down")
         await settle()
@@ -277,7 +277,7 @@ async def test_the_old_one_may_be_lost_while_its_successor_opens() -> None:
 
 async def test_a_retired_one_that_is_lost_is_nobodys_loss() -> None:
     async with running() as bench:
-        await bench.clock.wind(61.0)
+        await bench.clock.advance(61.0)
         bench.lives[0].follow("the server shuts down")
         await settle()
         bench.dial.sockets[0].hang_up("closed 1001")
@@ -287,7 +287,7 @@ async def test_a_retired_one_that_is_lost_is_nobodys_loss() -> None:
 
 async def test_a_successor_lost_while_the_old_one_is_still_owed_something_is_a_loss() -> None:
     async with running() as bench:
-        await bench.clock.wind(61.0)
+        await bench.clock.advance(61.0)
         bench.lives[0].follow("the server shuts down")
         await settle()
         bench.dial.sockets[1].hang_up("closed 1006")
@@ -300,15 +300,15 @@ async def test_connections_that_are_all_told_to_go_at_once_are_followed_with_pau
         for number, pause_s in enumerate((1.0, 2.0, 4.0)):
             bench.lives[number].follow("the server shuts down")
             bench.lives[number].owed.set()
-            await bench.clock.wind(pause_s - 0.1)
+            await bench.clock.advance(pause_s - 0.1)
             assert bench.seat == number
-            await bench.clock.wind(0.1)
+            await bench.clock.advance(0.1)
             assert bench.seat == number + 1
 
 
 async def test_to_be_asked_twice_is_to_be_followed_once() -> None:
     async with running() as bench:
-        await bench.clock.wind(61.0)
+        await bench.clock.advance(61.0)
         for _ in range(2):
             bench.lives[0].follow("the server shuts down")
         await settle()

@@ -109,7 +109,7 @@ class Bench:
     async def found(self, after_s: float = 2.0) -> list[int]:
         """The trades of a look that may take so long."""
         look = asyncio.ensure_future(self.missed.find(self.account, self.ear))
-        await self.clock.wind(after_s)
+        await self.clock.advance(after_s)
         return [report.trade_id for report in await look]
 
     def waits(self) -> bool:
@@ -267,7 +267,7 @@ async def test_an_absence_is_believed_when_it_is_repeated_and_old(caplog: pytest
     bench = await begun()
     bench.account.trades += [fill(2, order_id=404), fill(3)]
     assert await bench.found() == [3]
-    await bench.clock.wind(7.9)
+    await bench.clock.advance(7.9)
     assert await bench.found() == []  # ten seconds later, said six times
     assert "left out" in caplog.text
     assert not bench.waits()
@@ -289,10 +289,10 @@ async def test_one_absence_given_up_does_not_wait_for_the_others() -> None:
     bench = await begun()
     bench.account.trades.append(fill(2, order_id=404))
     await bench.found()
-    await bench.clock.wind(5)
+    await bench.clock.advance(5)
     bench.account.trades.append(fill(3, order_id=405))
     await bench.found()
-    await bench.clock.wind(3)
+    await bench.clock.advance(3)
     await bench.found()
     bench.account.asked = 0
     await bench.found()

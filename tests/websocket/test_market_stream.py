@@ -136,7 +136,7 @@ async def test_without_the_api_the_stream_lives_on() -> None:
     await settle()
     await bench.say(top_frame("11", "12"))
     assert bench.snapshots.top is not None
-    await bench.clock.wind(20.0)
+    await bench.clock.advance(20.0)
     assert bench.age_s() == 20.0
     assert bench.down == []
     run.cancel()
@@ -146,7 +146,7 @@ async def test_without_the_api_the_stream_lives_on() -> None:
 
 async def test_while_the_api_is_not_there_yet_it_is_waited_for_and_not_asked() -> None:
     async with running(api_is_there=False) as bench:
-        await bench.clock.wind(60.0)
+        await bench.clock.advance(60.0)
         assert (bench.api.methods(), len(bench.dial.urls), bench.down) == ([], 1, [])
         bench.api_is_there.set()
         await settle()
@@ -156,19 +156,19 @@ async def test_while_the_api_is_not_there_yet_it_is_waited_for_and_not_asked() -
 
 async def test_who_spoke_while_the_api_was_waited_for_needs_no_probe() -> None:
     async with running(api_is_there=False) as bench:
-        await bench.clock.wind(60.0)
+        await bench.clock.advance(60.0)
         await bench.say(top_frame())
         bench.api_is_there.set()
         await settle()
         assert bench.api.methods() == []
-        await bench.clock.wind(5.0)
+        await bench.clock.advance(5.0)
         assert bench.api.methods() == ["ticker.book"]
 
 
 async def test_a_gap_before_the_history_is_there_is_filled_once_somebody_can_be_asked() -> None:
     async with running(api_is_there=False) as bench:
         await bench.say(kline_frame(4, closed=True))
-        await bench.clock.wind(300.0)
+        await bench.clock.advance(300.0)
         assert bench.closed() == [1, 2]
         bench.api_is_there.set()
         await settle()
@@ -186,7 +186,7 @@ async def test_a_history_that_is_loaded_while_a_gap_is_being_filled_has_none_aft
 
         bench.api.answers["klines"] = asked_meanwhile
         await bench.say(kline_frame(8, closed=True))
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert bench.closed() == list(range(9))
 
 
@@ -230,7 +230,7 @@ async def test_bad_books_never_drop_the_session_but_unreadable_frames_do() -> No
 
 async def test_silence_that_is_true_is_proved() -> None:
     async with running() as bench:
-        await bench.clock.wind(60.0)
+        await bench.clock.advance(60.0)
         assert bench.age_s() <= 5.0
         assert bench.down == []
 
@@ -238,7 +238,7 @@ async def test_silence_that_is_true_is_proved() -> None:
 async def test_while_the_stream_speaks_nobody_asks() -> None:
     async with running() as bench:
         for _ in range(30):
-            await bench.clock.wind(1.0)
+            await bench.clock.advance(1.0)
             await bench.say(top_frame())
         assert bench.api.methods() == ["ticker.book"]
 
@@ -246,10 +246,10 @@ async def test_while_the_stream_speaks_nobody_asks() -> None:
 async def test_a_probe_that_differs_means_a_dead_stream() -> None:
     async with running() as bench:
         bench.book = {"bidPrice": "10.00", "bidQty": "1", "askPrice": "10.02", "askQty": "2"}
-        await bench.clock.wind(6.1)
+        await bench.clock.advance(6.1)
         assert bench.age_s() == float("inf")
         assert len(bench.down) == 1
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert bench.age_s() <= 1.0
         assert bench.stream.reconnects == 1
 
@@ -257,9 +257,9 @@ async def test_a_probe_that_differs_means_a_dead_stream() -> None:
 async def test_a_probe_ahead_of_its_frame_is_forgiven() -> None:
     async with running() as bench:
         bench.book = {"bidPrice": "10.00", "bidQty": "1", "askPrice": "10.02", "askQty": "2"}
-        await bench.clock.wind(5.5)
+        await bench.clock.advance(5.5)
         await bench.say(top_frame("10.00", "10.02"))
-        await bench.clock.wind(3.0)
+        await bench.clock.advance(3.0)
         assert bench.down == []
 
 
@@ -298,7 +298,7 @@ async def test_klines_wait_for_those_before_them_and_the_book_does_not() -> None
         assert bench.snapshots.top is not None
         assert bench.snapshots.top.bid == 11
         bench.minutes = list(range(100))
-        await bench.clock.wind(1.1)
+        await bench.clock.advance(1.1)
         assert bench.closed() == [1, 2, 3, 4, 5, 6, 7]
 
 
@@ -308,7 +308,7 @@ async def test_klines_the_exchange_does_not_have_are_not_waited_for_for_ever(
     async with running() as bench:
         bench.minutes = [3]
         await bench.say(kline_frame(6, closed=False))
-        await bench.clock.wind(3.0)
+        await bench.clock.advance(3.0)
         asked = len(bench.api.asked)
         await bench.say(kline_frame(6, closed=False), kline_frame(6, closed=True), kline_frame(7, closed=True))
         assert bench.closed() == [1, 2, 3, 6, 7]
@@ -321,7 +321,7 @@ async def test_two_gaps_are_filled_one_after_the_other() -> None:
         bench.minutes = []
         await bench.say(kline_frame(5, closed=False), kline_frame(9, closed=True))
         bench.minutes = list(range(100))
-        await bench.clock.wind(5.0)
+        await bench.clock.advance(5.0)
         assert bench.closed() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
@@ -330,10 +330,10 @@ async def test_while_the_api_is_away_missed_klines_are_asked_for_again() -> None
         answer = bench.api.answers["klines"]
         bench.api.answers["klines"] = lambda _: SessionLost("not connected")
         await bench.say(kline_frame(6, closed=True))
-        await bench.clock.wind(3.0)
+        await bench.clock.advance(3.0)
         assert bench.closed() == [1, 2]
         bench.api.answers["klines"] = answer
-        await bench.clock.wind(1.1)
+        await bench.clock.advance(1.1)
         assert bench.closed() == [1, 2, 3, 4, 5, 6]
         assert bench.down == []
 
@@ -342,7 +342,7 @@ async def test_after_a_reconnect_the_history_is_made_whole() -> None:
     async with running() as bench:
         await bench.say(kline_frame(3, closed=True))
         bench.dial.newest.hang_up("closed 1006")
-        await bench.clock.wind(1.1)
+        await bench.clock.advance(1.1)
         await bench.say(kline_frame(8, closed=False))
         assert bench.closed() == [1, 2, 3, 4, 5, 6, 7]
         assert bench.stream.reconnects == 1
@@ -355,7 +355,7 @@ SHUTDOWN = {"stream": "!serverShutdown", "data": {"e": "serverShutdown", "E": 5}
 async def rotating() -> AsyncIterator[tuple[Bench, MemorySocket, MemorySocket]]:
     """A stream with an old connection in office and a new one that has said nothing yet."""
     async with running() as bench:
-        await bench.clock.wind(61.0)
+        await bench.clock.advance(61.0)
         old = bench.dial.newest
         await bench.say(top_frame("10", "11", u=10), SHUTDOWN)
         yield bench, old, bench.dial.newest
@@ -380,7 +380,7 @@ async def test_a_server_that_shuts_down_is_left_when_another_has_spoken() -> Non
     async with rotating() as (bench, old, new):
         closed = [old.closed]
         new.say(kline_frame(3, closed=False))
-        await bench.clock.wind(1.1)
+        await bench.clock.advance(1.1)
         assert [*closed, old.closed, new.closed] == [False, True, False]
         assert (bench.down, bench.stream.reconnects) == ([], 0)
 
@@ -403,7 +403,7 @@ async def test_what_both_connections_tell_is_one_course_of_prices() -> None:
 async def test_a_change_told_by_both_is_heard_once() -> None:
     async with rotating() as (bench, old, new):
         await hear(bench, (old, top_frame("12", "20", u=12)))
-        await bench.clock.wind(0.01)
+        await bench.clock.advance(0.01)
         proven_s = bench.snapshots.top_proven_s
         await hear(bench, (new, top_frame("12", "20", u=12)))
         assert bench.snapshots.top_proven_s == proven_s
@@ -412,7 +412,7 @@ async def test_a_change_told_by_both_is_heard_once() -> None:
 async def test_frames_that_were_on_their_way_do_not_turn_the_price_back_after_the_switch() -> None:
     async with rotating() as (bench, old, new):
         await hear(bench, (old, top_frame("15", "20", u=15)), (new, kline_frame(3, closed=False)))
-        await bench.clock.wind(1.1)
+        await bench.clock.advance(1.1)
         assert old.closed
         assert await hear(bench, (new, top_frame("14", "20", u=14)), (new, top_frame("16", "20", u=16))) == [15, 16]
 
@@ -421,18 +421,18 @@ async def test_an_exchange_that_counts_anew_is_believed_after_a_loss() -> None:
     async with rotating() as (bench, old, new):
         old.hang_up()
         new.hang_up()
-        await bench.clock.wind(2.0)
+        await bench.clock.advance(2.0)
         assert await hear(bench, (bench.dial.newest, top_frame("9", "20", u=1))) == [9]
 
 
 async def test_an_exchange_that_counts_anew_over_the_new_connection_is_found_out() -> None:
     async with rotating() as (bench, old, new):
         await hear(bench, (new, kline_frame(3, closed=False)))
-        await bench.clock.wind(1.1)
+        await bench.clock.advance(1.1)
         assert old.closed
         bench.book = {"bidPrice": "9", "bidQty": "1", "askPrice": "20", "askQty": "2"}
         assert await hear(bench, (new, top_frame("9", "20", u=1))) == [10]
-        await bench.clock.wind(8.0)
+        await bench.clock.advance(8.0)
         assert int(bid(bench)) == 9
         assert await hear(bench, (bench.dial.newest, top_frame("8", "20", u=2))) == [8]
 
@@ -459,7 +459,7 @@ async def test_a_new_connection_that_is_ahead_waits_for_the_old_one() -> None:
 async def test_nobody_waits_long_for_a_connection_that_has_nothing_more_to_say() -> None:
     async with rotating() as (bench, old, new):
         assert await hear(bench, (new, top_frame("13", "20", u=13))) == [10]
-        await bench.clock.wind(1.1)
+        await bench.clock.advance(1.1)
         assert (int(bid(bench)), old.closed) == (13, True)
 
 
@@ -471,7 +471,7 @@ async def test_klines_of_both_connections_are_one_history() -> None:
         old.say(kline_frame(4, closed=True))
         await settle()
         new.say(kline_frame(3, closed=False))  # behind
-        await bench.clock.wind(0.1)
+        await bench.clock.advance(0.1)
         new.say(kline_frame(4, closed=True))
         new.say(kline_frame(5, closed=True))
         await settle()
@@ -483,10 +483,10 @@ async def test_a_gap_seen_by_the_old_connection_is_filled_after_the_switch() -> 
     async with rotating() as (bench, old, new):
         bench.minutes = []
         await hear(bench, (old, kline_frame(6, closed=True)), (new, kline_frame(7, closed=False)))
-        await bench.clock.wind(1.1)
+        await bench.clock.advance(1.1)
         assert old.closed
         bench.minutes = list(range(100))
-        await bench.clock.wind(3.0)
+        await bench.clock.advance(3.0)
         assert bench.closed() == [1, 2, 3, 4, 5, 6]
 
 
@@ -494,7 +494,7 @@ async def test_a_successor_that_stays_silent_while_the_old_one_speaks_is_not_tak
     async with rotating() as (bench, old, new):
         for number in range(6):
             await hear(bench, (old, top_frame("11", "20", u=11 + number)))
-            await bench.clock.wind(1.0)
+            await bench.clock.advance(1.0)
         assert new.closed
         assert not old.closed
         assert bench.down == []
@@ -503,7 +503,7 @@ async def test_a_successor_that_stays_silent_while_the_old_one_speaks_is_not_tak
 async def test_a_successor_is_taken_when_nobody_has_anything_to_say() -> None:
     async with rotating() as (bench, old, new):
         bench.book = {"bidPrice": "10", "bidQty": "1", "askPrice": "11", "askQty": "2"}
-        await bench.clock.wind(5.1)
+        await bench.clock.advance(5.1)
         assert (old.closed, new.closed) == (True, False)
 
 
@@ -511,7 +511,7 @@ async def test_a_half_open_stream_is_found_before_its_prices_are_stale() -> None
     async with running() as bench:
         await bench.say(top_frame("10", "11", u=10))
         bench.book = {"bidPrice": "10", "bidQty": "1", "askPrice": "12", "askQty": "2"}
-        await bench.clock.wind(9.9)
+        await bench.clock.advance(9.9)
         assert len(bench.down) == 1
 
 

@@ -42,7 +42,7 @@ class Bench:
 
     async def persist(self) -> str:
         asking = asyncio.create_task(self.persistence.answer(self.ask))
-        await self.clock.wind(600.0)
+        await self.clock.advance(600.0)
         return await asking
 
 

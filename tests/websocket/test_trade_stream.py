@@ -120,13 +120,13 @@ async def test_a_mistake_in_hearing_one_trade_does_not_cost_the_next(caplog: pyt
 async def test_while_one_connection_follows_another_each_trade_is_heard_once() -> None:
     async with running() as bench:
         await bench.say(TRADE, {"e": "serverShutdown", "E": 1783000000000})
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert len(bench.dial.sockets) == 2
         await bench.say(TRADE | {"a": 72}, over=1)
         await bench.say(TRADE | {"a": 71}, TRADE | {"a": 72}, over=0)  # one is late, the other was told
         await bench.say(TRADE | {"a": 73}, over=1)
         assert bench.numbers == [70, 72, 71, 73]
-        await bench.clock.wind(1.0)
+        await bench.clock.advance(1.0)
         assert [socket.closed for socket in bench.dial.sockets] == [True, False]
 
 
@@ -142,7 +142,7 @@ async def test_after_a_loss_the_numbers_may_begin_anew() -> None:
     async with running() as bench:
         await bench.say(TRADE)
         bench.dial.newest.hang_up()
-        await bench.clock.wind(2.0)
+        await bench.clock.advance(2.0)
         assert len(bench.dial.sockets) == 2
         await bench.say(TRADE | {"a": 1}, TRADE | {"a": 2}, TRADE | {"a": 2})
         assert bench.numbers == [70, 1, 2]
@@ -155,7 +155,7 @@ async def test_the_stream_is_given_up_once_the_retries_are_used_up() -> None:
         "wss://x", "ETHFDUSD", bench.hear, dial=bench.dial, clock=bench.clock, backoff=Backoff(1.0, 1.0, 2, Random(1))
     )
     task = asyncio.create_task(stream.run())
-    await bench.clock.wind(10.0)
+    await bench.clock.advance(10.0)
     with pytest.raises(ExchangeUnreachable):
         await task
 

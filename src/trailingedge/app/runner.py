@@ -268,7 +268,7 @@ class Runner:
         self.stop(f"{seconds:g} s are over")
 
     def _beats(self) -> int:
-        return 0 if self._daemon is None else self._daemon.beats
+        return 0 if self._daemon is None else self._daemon.ticks
 
     def _wake(self) -> None:
         if self._daemon is not None:

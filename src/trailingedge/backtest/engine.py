@@ -160,7 +160,7 @@ class Backtest:
             self._marked = (self.venue.pushes, self._bid, self._bid)
 
     def _note(self, market_ms: int, channel: Channel | None) -> None:
-        memory = self.trader.memory
+        memory = self.trader.state
         if self._held[0] != self.venue.pushes:
             base, quote = self.venue.totals()
             self._held = (self.venue.pushes, (float(base), float(quote)))
@@ -238,7 +238,7 @@ class Backtest:
             return True
         noted = self._noted
         before = None if noted is None else (noted[0].close / self._scale, noted[0].close_ms)
-        return not is_quiet(self.trader.memory, close, candle.close_ms, channel, self._params, before)
+        return not is_quiet(self.trader.state, close, candle.close_ms, channel, self._params, before)
 
     def _pass_by(self, candle: TickCandle, channel: Channel | None) -> None:
         """A close that nobody has to hear of at once."""
@@ -254,12 +254,12 @@ class Backtest:
     def _remember(self) -> None:
         """Put into the trader's memory what went by without a beat: the high, and the newest close."""
         trader, noted, high = self.trader, self._noted, self._mode.high
-        if high > trader.memory.high:
-            trader.memory = replace(trader.memory, high=high)
+        if high > trader.state.high:
+            trader.state = replace(trader.state, high=high)
         if noted is not None:
             candle, channel = noted
             self._noted = None
-            trader.memory, _ = note_close(trader.memory, candle.close / self._scale, candle.close_ms, channel)
+            trader.state, _ = note_close(trader.state, candle.close / self._scale, candle.close_ms, channel)
 
     # Beats -----------------------------------------------------------------------------------
 
@@ -278,8 +278,8 @@ class Backtest:
     def _due_ms(self) -> int | None:
         """When time alone next gives rise to a beat."""
         due_ms, decision = None, self.trader.decision
-        judged = decision is not None and not decision.hold and decision.acted is None
-        memory = self.trader.memory
+        judged = decision is not None and not decision.trading_paused and decision.acted is None
+        memory = self.trader.state
         waits = memory.exit is not None or memory.stop_breach_since_ms is not None or not judged
         if self._idle < _IDLE_BEATS and (waits or self._thorough):
             since_ms = self._beat_ms - self._first_ms
@@ -309,23 +309,23 @@ class Backtest:
                 pushes=venue.pushes,
             )
             closed = ()
-            commands = trader.beat(view, market_ms)
+            commands = trader.tick(view, market_ms)
             for command in commands:
                 if isinstance(command, Refresh):
                     self._remedy(command)
                 else:
                     venue.carry_out(command)
                     self._budget.learn(venue.limits(), market_ms)
-            stirred = stirred or bool(commands or trader.news)
-            for news in trader.news:
+            stirred = stirred or bool(commands or trader.events)
+            for news in trader.events:
                 self.chronicle.hear(news, market_ms)
-            trader.news.clear()
+            trader.events.clear()
             if not (commands or trader.inbox or trader.restless):
                 break
         else:
             raise BrokenInvariant(f"{_BEATS_AT_ONCE} beats at one moment, and no end of them")
         self._held_until_ms = (market_ms // _DAY_MS + 1) * _DAY_MS if trader.held else None
-        self._mode = EveryTick(trader.memory.high) if self._thorough else self._choose()
+        self._mode = EveryTick(trader.state.high) if self._thorough else self._choose()
         return stirred
 
     def _remedy(self, remedy: Refresh) -> None:
@@ -347,10 +347,10 @@ class Backtest:
     def _choose(self) -> FastForward:
         """The mode for what the trader is about."""
         trader = self.trader
-        memory, decision = trader.memory, trader.decision
+        memory, decision = trader.state, trader.decision
         if memory.regime is None or not memory.funded or decision is None or memory.holdings is None:
             return EveryTick(memory.high)
-        if memory.stop_breach_since_ms is not None or (decision.hold and not trader.held):
+        if memory.stop_breach_since_ms is not None or (decision.trading_paused and not trader.held):
             return EveryTick(memory.high)
         if decision.acted is not None:  # the rows below that one were not asked, and will be in the next beat
             return EveryTick(memory.high)

@@ -78,7 +78,7 @@ def story_of_market(
         gaps = [] if small is None else [small]
         if stopped():
             gaps.append(f"stopped at {_moment(replay.time_ms)}; what came after it was not replayed")
-        if small is None and replay.trader.memory.funded is False:
+        if small is None and replay.trader.state.funded is False:
             gaps.append(_in_the_end(replay, standing))
         gaps += [*_held_back(replay.chronicle.trips), *doubtful, *market.gaps]
     return replay.chronicle.story(told_settings(standing.settings), tuple(gaps)), replay.ended_because

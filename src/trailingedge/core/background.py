@@ -49,7 +49,7 @@ class GilYielder:
     def __init__(self) -> None:
         self._began_s = 0.0
 
-    def breathe(self) -> None:
+    def maybe_yield(self) -> None:
         """Let the loop have its turn, if it has waited for a portion."""
         if time.perf_counter() - self._began_s >= PORTION_S:
             time.sleep(REST_S)

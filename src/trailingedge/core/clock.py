@@ -104,7 +104,7 @@ class ManualClock:
         heapq.heappush(self._alarms, (self._now_s + max(0.0, seconds), self._alarms_set, alarm))
         return alarm
 
-    async def wind(self, seconds: float) -> None:
+    async def advance(self, seconds: float) -> None:
         """Let that much time pass, each alarm ringing at its moment."""
         until_s = self._now_s + seconds
         while True:

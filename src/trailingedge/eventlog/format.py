@@ -102,6 +102,22 @@ _STRUCK_OUT_IN_BYTES: Final = '"\\1":"…"'.encode()
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
+# Version 1 of the record was defined with these names; the program has better ones since. Fields and events.
+RECORDED_AS: Final[Mapping[str, str]] = {
+    "state": "memory",
+    "trading_paused": "hold",
+    "unit_value": "u",
+    "OrderCancelled": "OrderWithdrawn",
+    "OrderRejected": "OrderRefused",
+    "UnknownOrderWithOurId": "StrangerWithOurId",
+}
+
+
+def recorded_name(name: str) -> str:
+    """The name under which a record of version 1 keeps the field or event `name`."""
+    return RECORDED_AS.get(name, name)
+
+
 def encode(entry: RecordEntry, zero_ns: int = 0) -> bytes:
     """The line of it, or the lines, each with its end. Moments bear the time of a clock that began with `zero_ns`."""
     kind = entry[0]
@@ -183,9 +199,9 @@ def _bare(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _bare(getattr(value, field.name)) for field in fields(value)}
+        return {recorded_name(field.name): _bare(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple) and (names := getattr(value, "_fields", None)) is not None:
-        return {name: _bare(each) for name, each in zip(names, value, strict=True)}
+        return {recorded_name(name): _bare(each) for name, each in zip(names, value, strict=True)}
     if isinstance(value, Mapping):
         return {str(name): _bare(each) for name, each in value.items()}
     if isinstance(value, Iterable):

@@ -15,7 +15,7 @@ from typing import Final
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.eventlog import error_codec
-from trailingedge.eventlog.format import MANY, FrameBatch, FrameSink, LineSink
+from trailingedge.eventlog.format import MANY, FrameBatch, FrameSink, LineSink, recorded_name
 from trailingedge.eventlog.frozen_clock import FrozenClock
 from trailingedge.eventlog.io_boundary import BoundarySocket, Do, IoBoundary, error_of, is_of_our_own
 from trailingedge.eventlog.loop_counter import count_no_more, counter_of
@@ -35,21 +35,21 @@ class DecisionObserver:
         self._lines = lines
         self._about: tuple[object, ...] = ()
 
-    def beat(self, trader: TradingCore, _: StateView) -> None:
-        for news in trader.news:
-            self._lines.add(("news", type(news).__name__, news))
+    def on_tick(self, trader: TradingCore, _: StateView) -> None:
+        for news in trader.events:
+            self._lines.add(("news", recorded_name(type(news).__name__), news))
         decision = trader.decision
         if decision is not None and (about := _about(decision)) != self._about:
             self._about = about
             self._lines.add(("decision", about[1:], decision))
 
-    def report(self, _: ExecutionReport) -> None:
+    def on_report(self, _: ExecutionReport) -> None:
         """It is in the frame."""
 
 
 def _about(decision: Decision) -> tuple[object, ...]:
     """What is a change of mind when it changes; the first of it, the time of the anchor, only if it does."""
-    memory = decision.memory
+    memory = decision.state
     held = memory.exit
     return (
         memory.anchor_ms,
@@ -58,7 +58,7 @@ def _about(decision: Decision) -> tuple[object, ...]:
         memory.regime,
         None if memory.gate is None else memory.gate.shut_by,
         None if held is None else (held.kind, held.side, held.ending),
-        decision.hold,
+        decision.trading_paused,
         decision.halted,
         decision.trail is not None and decision.trail.armed,
     )
@@ -94,8 +94,8 @@ class Recorder(IoBoundary):
             clock=self,
             save_frames=None if world.save_frames is None else self.saves(world.save_frames),
             stopwatch=world.stopwatch or world.clock,
-            enter=self._enter,
-            witness=DecisionObserver(lines),
+            input_gate=self._enter,
+            observer=DecisionObserver(lines),
             random=Random(seed),
         )
         begun = {"zero_ns": self.time.zero_ns, "unix_ns": self.time.zero_ns + self.time.wall[1]}

@@ -240,7 +240,7 @@ class RecordWriter:
     def _breathe(self) -> None:
         """The loop goes first, until there is no time for that any more."""
         if not self._closing.is_set():
-            self._portions.breathe()
+            self._portions.maybe_yield()
 
 
 class MemoryRecord:

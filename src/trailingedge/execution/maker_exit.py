@@ -140,9 +140,9 @@ class MakerExit:
 
     # What came back --------------------------------------------------------------------------
 
-    def hear(self, event: OrderInput, now_s: float) -> None:
+    def handle(self, event: OrderInput, now_s: float) -> None:
         """An answer, in time or late, or an execution report. What is not of the exit in hand is ignored."""
-        self._books.hear(event, now_s)
+        self._books.handle(event, now_s)
 
     def lose_touch(self, now_s: float) -> None:
         """The account connection was lost: whatever was on the book is in doubt until asked for."""
@@ -197,7 +197,7 @@ class MakerExit:
             or not self._budget.ample(server_ms)
         ):
             return None
-        memory = decision.memory
+        memory = decision.state
         return RequotePlan(
             want,
             decision,

@@ -101,7 +101,7 @@ class OrderUpdateHandler:
 
     # What came back --------------------------------------------------------------------------
 
-    def hear(self, event: OrderInput, now_s: float) -> None:
+    def handle(self, event: OrderInput, now_s: float) -> None:
         """An answer, in time or late, or an execution report. What is not of this exit is ignored."""
         if isinstance(event, ExecutionReport):
             self._hear_report(event, now_s)

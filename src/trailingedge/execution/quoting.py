@@ -103,7 +103,7 @@ class RequotePlan:
 
     def answer(self, top: BookTop, now_s: float) -> PriceAndQuantity | None:
         """Price and quantity that the order is to move to; None where it stays, or where it takes a beat to tell."""
-        if self.watches_stop and breached(float(top.bid), self.decision.memory.anchor, self.decision.stop_distance):
+        if self.watches_stop and breached(float(top.bid), self.decision.state.anchor, self.decision.stop_distance):
             return None
         want, rules = self.want, self.rules
         left = [price for price, until_s in self.left if now_s < until_s]

@@ -70,13 +70,13 @@ class TradingCore:
         quote_asset: str,
         paused: bool = False,
     ) -> None:
-        self.memory = StrategyState()
+        self.state = StrategyState()
         self.decision: Decision | None = None
         self.chase = chase
         self.guards = guards
         self.paused = paused
         self.halted = False
-        self.news: list[TraderEvent] = []
+        self.events: list[TraderEvent] = []
         self.inbox: deque[OrderInput] = deque()
         self.instructions: deque[StrategyCommand] = deque()
         self.settlement = BalanceSync()
@@ -117,7 +117,7 @@ class TradingCore:
     @property
     def restless(self) -> bool:
         """There is more to think about than one beat could take in: another should follow at once."""
-        held, progress = self.memory.exit, self.chase.progress()
+        held, progress = self.state.exit, self.chase.progress()
         over = held is not None and progress is not None and progress.number == held.number and progress.complete
         return bool(self.instructions or over)
 
@@ -125,14 +125,14 @@ class TradingCore:
     def at_rest(self) -> bool:
         """The side held is known, the book is trusted, and no exit of ours is on it or about to be."""
         decision = self.decision
-        judged = decision is not None and decision.u is not None and bool(self.memory.funded)
-        return judged and not self.halted and self.memory.exit is None and self.chase.idle and not self.restless
+        judged = decision is not None and decision.unit_value is not None and bool(self.state.funded)
+        return judged and not self.halted and self.state.exit is None and self.chase.idle and not self.restless
 
     def restore(
         self, memory: StrategyState, in_hand: HistoricalExit | None, now_s: float, history: ExitHistory | None = None
     ) -> None:
         """Go on where an earlier session was, of which `history` tells; before the first beat."""
-        self.memory = memory
+        self.state = memory
         if history is not None:
             self.guards.instances.read(order.order_id for exit_ in history.exits for order in exit_.orders)
         if in_hand is not None:
@@ -141,7 +141,7 @@ class TradingCore:
 
     def can_spare(self, side: Side, quantity: Decimal, price: Decimal, top: BookTop) -> bool:
         """Whether what is held stays enough to trade while an order like that has locked its part."""
-        held, regime = self.memory.holdings, self.memory.regime
+        held, regime = self.state.holdings, self.state.regime
         if held is None or regime is None:
             return False
         base = held.base - quantity if side is Side.SELL else held.base
@@ -155,7 +155,7 @@ class TradingCore:
 
     def learn_rules(self, rules: SymbolRules) -> None:
         """The rules were read again: what is enough to trade, and what an order must be, may have changed."""
-        self.flinch()
+        self.invalidate_plan()
         self.chase.learn_rules(rules)
         self._strategy = replace(
             self._strategy,
@@ -164,7 +164,7 @@ class TradingCore:
             step_size=rules.step_size,
         )
 
-    def beat(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
+    def tick(self, view: StateView, server_ms: int) -> list[ExecutionCommand]:
         """Hear what came in, decide, and return what must be sent.
 
         Raises BrokenInvariant; what was not heard or decided upon then waits for the next beat.
@@ -189,38 +189,43 @@ class TradingCore:
             closes=tuple(self._closes),
             channel=self._channel.current,
             command=self.instructions.popleft() if self.instructions else None,
-            hold=self.held or self._buying_is_futile(view),
+            trading_paused=self.held or self._buying_is_futile(view),
             halted=self.halted,
             progress=progress,
             expire=self._expired(progress, view.now_s),
             outside_price=self._outside_price(view.market_ms),
         )
-        step = decide(inputs, self.memory, self._strategy)
+        step = decide(inputs, self.state, self._strategy)
         self._closes.clear()
-        self.memory, self._want, self.decision = step.memory, step.want, step.decision
-        self.news += step.events
-        self.guards.follow(step.memory, step.events)
+        self.state, self._want, self.decision = step.state, step.intent, step.decision
+        self.events += step.events
+        self.guards.follow(step.state, step.events)
         self._watch_age(view, top, progress)
         moved = self.guards.look(view, settled=settled)
         if moved:
-            self.news += moved
+            self.events += moved
             commands.append(Refresh.BALANCES)
         if view.account_proven and not self._late.any_on(self.guards.invariants.orders.open):
             commands += self.chase.toward(
-                step.want, top, view.now_s, server_ms=server_ms, age_s=self.exit_age_s(view.market_ms), settled=settled
+                step.intent,
+                top,
+                view.now_s,
+                server_ms=server_ms,
+                age_s=self.exit_age_s(view.market_ms),
+                settled=settled,
             )
         elif view.account_proven and self.chase.may_speak(view.now_s, server_ms):
             away = self._late.command(view.now_s)
             commands += [] if away is None else [away]
         self._collect_news()
         self.guards.invariants.approve(commands, view, self.decision, self.rules)
-        if not commands and step.want is not None and top is not None and view.account_proven:
-            poise = self.chase.poise(step.want, step.decision, view.now_s, server_ms)
+        if not commands and step.intent is not None and top is not None and view.account_proven:
+            poise = self.chase.poise(step.intent, step.decision, view.now_s, server_ms)
             if poise is not None and self.guards.invariants.orders.open <= {poise.order_id}:  # else another must go
                 self.poise = poise
         return commands
 
-    def flinch(self) -> None:
+    def invalidate_plan(self) -> None:
         """Something other than a price has changed, or is about to: only a beat can tell what follows."""
         self.poise = None
 
@@ -270,7 +275,7 @@ class TradingCore:
 
     def exit_age_s(self, market_ms: int) -> float:
         """Age of the exit in hand by the exchange's time; 0 without one, or while that time was not known."""
-        held = self.memory.exit
+        held = self.state.exit
         return max(0.0, (market_ms - held.started_ms) / 1000) if held is not None and held.started_ms else 0.0
 
     def confirms_in_s(self) -> float | None:
@@ -298,14 +303,14 @@ class TradingCore:
                 for order in resting:
                     self._late.take_away(order.order_id, order.client_order_id)
             if resting or adopted:
-                self.news.append(LateOrder(past, adopted))
+                self.events.append(LateOrder(past, adopted))
 
     def _adopt(self, late: HistoricalExit, now_s: float) -> bool:
         """Go on with an exit of an earlier session; False where it does not fit."""
-        if self.memory.exit is not None or self.memory.regime is not late.leaves or not self.chase.idle:
+        if self.state.exit is not None or self.state.regime is not late.leaves or not self.chase.idle:
             return False
         held = ActiveExit(late.kind, late.side, late.number, late.began_ms)
-        self.memory = replace(self.memory, exit=held, last_number=max(self.memory.last_number, late.number))
+        self.state = replace(self.state, exit=held, last_number=max(self.state.last_number, late.number))
         self._take_up(late, now_s)
         return True
 
@@ -313,21 +318,21 @@ class TradingCore:
         for happening in self.chase.happened:
             if isinstance(happening, UnknownOrderWithOurId):
                 self.guards.usurp(happening.client_order_id, happening.order_id)
-        self.news += self.chase.happened
+        self.events += self.chase.happened
         self.chase.happened.clear()
-        self.news += self.guards.breakers.news
+        self.events += self.guards.breakers.news
         self.guards.breakers.news.clear()
 
     def _hear(self, told: OrderInput, now_s: float) -> None:
         for event in self.guards.instances.sift(told):
-            self.guards.hear(event, busy=self.memory.exit is not None)
+            self.guards.on_order_input(event, busy=self.state.exit is not None)
             if (
                 isinstance(event, ExecutionReport)
                 and event.execution_type is ExecutionType.TRADE
                 and not is_own(event.client_order_id)
             ):
                 self._outside = (event.time_ms, event.last_price)
-            self.chase.hear(event, now_s)
+            self.chase.handle(event, now_s)
 
     def _trusted_top(self, view: StateView) -> BookTop | None:
         """The book, unless it is too old or the account is unproven. Tells once of each loss and return."""
@@ -345,7 +350,7 @@ class TradingCore:
 
     def _tell(self, news: Callable[[float], TraderEvent], lasted_s: float | None) -> None:
         if lasted_s is not None:
-            self.news.append(news(lasted_s))
+            self.events.append(news(lasted_s))
 
     def _settle(self, view: StateView) -> tuple[bool, list[ExecutionCommand]]:
         """Whether the balances account for every change of ours, and a request for them when they are late."""
@@ -381,7 +386,7 @@ class TradingCore:
 
     def _expired(self, progress: ExitProgress | None, now_s: float) -> bool:
         """A command of the operator's whose first order could not rest in time."""
-        held = self.memory.exit
+        held = self.state.exit
         if held is None or held.kind is not ExitKind.MANUAL:
             return False
         if self._command_seen[0] != held.number:
@@ -392,7 +397,7 @@ class TradingCore:
 
     def _note_futility(self, progress: ExitProgress | None, view: StateView) -> None:
         """Funds at the edge of the least notional are too little one tick below the ask: not every beat anew."""
-        held = self.memory.exit
+        held = self.state.exit
         if held is None or held.side is Side.SELL or progress is None or progress.number != held.number:
             return
         if progress.complete is ExitEndReason.VANISHED:
@@ -409,7 +414,7 @@ class TradingCore:
 
     def _watch_age(self, view: StateView, top: BookTop | None, progress: ExitProgress | None) -> None:
         """Tell once of an exit that takes long."""
-        held = self.memory.exit
+        held = self.state.exit
         if held is None or held.number == self._aged:
             return
         age_s = self.exit_age_s(view.market_ms)
@@ -418,7 +423,7 @@ class TradingCore:
         self._aged = held.number
         filled = progress.filled_base if progress is not None and progress.number == held.number else ZERO
         slippage = slippage_frac(held.side, held.mid_price, top.best(held.side) if top is not None else None)
-        self.news.append(ExitAged(held.kind, held.side, age_s, slippage, filled))
+        self.events.append(ExitAged(held.kind, held.side, age_s, slippage, filled))
 
 
 def slippage_frac(side: Side, mid_price: Decimal | None, price: Decimal | None) -> float | None:

@@ -36,11 +36,11 @@ InputGate = Callable[[InputEntry, Callable[[], None]], None]
 class Observer(Protocol):
     """Whoever looks on without a hand in it."""
 
-    def beat(self, trader: TradingCore, view: StateView) -> None:
+    def on_tick(self, trader: TradingCore, view: StateView) -> None:
         """A beat is over, its commands are on their way, and its news is not told yet."""
         ...
 
-    def report(self, report: ExecutionReport) -> None:
+    def on_report(self, report: ExecutionReport) -> None:
         """An execution report is about to be heard, ours or another's."""
         ...
 
@@ -63,8 +63,8 @@ class Runtime:
     random: Random
     save_frames: SaveFrames | None = None
     stopwatch: Clock | None = None
-    enter: InputGate = _at_once
-    witness: Observer | None = None
+    input_gate: InputGate = _at_once
+    observer: Observer | None = None
 
 
 def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> StrategyParams:

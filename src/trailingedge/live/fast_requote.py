@@ -37,11 +37,11 @@ class FastRequoter:
             return
         self._draft, self._drafted = self._orders.draft(poise.order_id, poise.like), poise
 
-    def flinch(self) -> None:
+    def invalidate(self) -> None:
         """Something other than a price was heard."""
         self._ready = False
 
-    def react(self, trader: TradingCore, top: BookTop, now_s: float) -> None:
+    def on_book(self, trader: TradingCore, top: BookTop, now_s: float) -> None:
         """A newer book. Raises BrokenInvariant where what was sent is not what the books would have."""
         poise, draft = trader.poise, self._draft
         if not self._ready or poise is None or draft is None or trader.inbox:

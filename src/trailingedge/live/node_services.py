@@ -129,7 +129,7 @@ class NodeServices:
     def scene(self, server_ms: int) -> MarkerContext | None:
         """What a note would say now; None while it has to wait."""
         trader, top = self.trader, self._snapshots.top
-        memory = trader.memory
+        memory = trader.state
         if memory.regime is None or top is None or not (trader.at_rest and self.rules.trading):
             return None
         return MarkerContext(
@@ -152,9 +152,9 @@ class NodeServices:
 
     def tell(self) -> None:
         """Say what has changed since the last time."""
-        for news in self.trader.news:
+        for news in self.trader.events:
             self._announcer.tell(news)
-        self.trader.news.clear()
+        self.trader.events.clear()
 
     def halt(self, reason: str) -> bool:
         """We were wrong about something: arm nothing, take the order off, wait for a person. False if halted before."""
@@ -181,7 +181,7 @@ class NodeServices:
         self.tally.mark(market_ms, self._snapshots.top.bid, *self._totals())
         day = self._calendar.look(market_ms)
         if day is not None:
-            self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.trader.memory.regime))
+            self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.trader.state.regime))
 
     def status(self, reconnects: int) -> StatusView:
         """How things stand."""
@@ -226,7 +226,7 @@ class NodeServices:
         if day is None:
             return CommandResult("nothing is known of today yet", done=False)
         return CommandResult(
-            query_answers.today(self.rules, self._mode, day, self.trader.memory.regime),
+            query_answers.today(self.rules, self._mode, day, self.trader.state.regime),
             data=day_as_data(self.rules, day),
         )
 

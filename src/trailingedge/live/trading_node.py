@@ -72,7 +72,7 @@ class TradingNode:
     ) -> None:
         self.settings = settings
         self.desk: NodeServices | None = None
-        self.beats = 0
+        self.ticks = 0
         self._on_ready = on_ready
         self._on_stop = on_stop
         self._verify_key = verify_key
@@ -88,10 +88,10 @@ class TradingNode:
         self._code = ExitCode.OK
         self._start_task: StartTask = lambda job: job.close()  # nothing runs before `run`
         self._pace = SlowTickMonitor(surroundings.stopwatch or surroundings.clock)
-        self._enter = surroundings.enter
-        self._witness = surroundings.witness
+        self._enter = surroundings.input_gate
+        self._witness = surroundings.observer
         self._confirming: Alarm | None = None
-        self.snapshots = MarketState(settings.rolling_klines_maxlen, self._stir, self._react)
+        self.snapshots = MarketState(settings.rolling_klines_maxlen, self._stir, self._on_book)
         self._budget = OrderRateBudget(settings.order_budget_reserve)
         self._frames = FrameBuffer(surroundings.clock.unix_ms)
         self._keep_frames = surroundings.save_frames
@@ -111,7 +111,7 @@ class TradingNode:
             reopened=self._reopened,
             account_down=self._account_down,
             market_down=self._market_down,
-            exit_open=lambda: self.desk is not None and self.desk.trader.memory.exit is not None,
+            exit_open=lambda: self.desk is not None and self.desk.trader.state.exit is not None,
             read_balances=self._read_balances,
             on_outside_change=self._hear_outside,
             note=self._frames.note,
@@ -201,7 +201,7 @@ class TradingNode:
                     await self._trade()
                 return await self._shut_down()
             except Exception:  # whatever it was that we did not foresee: leave nothing behind
-                self._flinch()
+                self._invalidate_plan()
                 await self._parting.withdraw(self.desk, self._steps)
                 raise
             except asyncio.CancelledError:
@@ -258,12 +258,12 @@ class TradingNode:
         self.snapshots.prove_account(proven=True)
         while not self._helm.ready:
             await self._next_wake()
-            await self._beat(desk)
+            await self._tick(desk)
 
     def _tell_ready(self, desk: NodeServices) -> None:
         """Said once, by the first beat that has taken the account's measure."""
         decision = desk.trader.decision
-        if self._helm.ready or decision is None or decision.memory.funded is None:
+        if self._helm.ready or decision is None or decision.state.funded is None:
             return
         self._helm.ready = True
         mode, url = self.settings.trading_mode.value, self._endpoints.ws_api_url
@@ -279,23 +279,23 @@ class TradingNode:
         while self._stop_reason is None and self.desk is not None:
             await self._next_wake()
             if self._stop_reason is None:
-                await self._beat(self.desk)
+                await self._tick(self.desk)
 
     def _stir(self) -> None:
         """Something other than the book's prices has changed: let the main loop make a beat."""
-        self._flinch()
+        self._invalidate_plan()
         self._wake.set()
 
-    def _flinch(self) -> None:
-        self._reflex.flinch()
+    def _invalidate_plan(self) -> None:
+        self._reflex.invalidate()
         if self.desk is not None:
-            self.desk.trader.flinch()
+            self.desk.trader.invalidate_plan()
 
-    def _react(self, top: BookTop, now_s: float) -> None:
+    def _on_book(self, top: BookTop, now_s: float) -> None:
         """A newer book: the order follows it before anything else is done, and a beat comes after that."""
         if self.desk is not None:
             try:
-                self._reflex.react(self.desk.trader, top, now_s)
+                self._reflex.on_book(self.desk.trader, top, now_s)
             except BrokenInvariant as broken:
                 self._halt(self.desk, broken)
         self._wake.set()
@@ -309,15 +309,15 @@ class TradingNode:
         await self._wake.wait()
         self._wake.clear()
 
-    async def _beat(self, desk: NodeServices) -> None:
+    async def _tick(self, desk: NodeServices) -> None:
         """Hear, decide, act; only then tell."""
-        self.beats += 1
+        self.ticks += 1
         self._pace.begin()
         if self._helm.carry_out():
             self._stir()
         view = self.snapshots.view(self._clock.now_s())
         try:
-            commands = desk.trader.beat(view, self.wire.server_clock.now_ms())
+            commands = desk.trader.tick(view, self.wire.server_clock.now_ms())
         except BrokenInvariant as broken:
             self._halt(desk, broken)
             return
@@ -327,8 +327,8 @@ class TradingNode:
         self._reflex.prepare(desk.trader)
         self._pace.lap("act")
         if self._witness is not None:
-            self._witness.beat(desk.trader, view)
-        for news in desk.trader.news:
+            self._witness.on_tick(desk.trader, view)
+        for news in desk.trader.events:
             self._notes.hear(news)
             self._helm.hear(news)
         self._helm.end_of_beat()
@@ -397,7 +397,7 @@ class TradingNode:
     def _hear_report(self, report: ExecutionReport) -> None:
         if self.desk is not None:
             if self._witness is not None:
-                self._witness.report(report)
+                self._witness.on_report(report)
             self.desk.hear_report(report)
             self._stir()
 
@@ -412,7 +412,7 @@ class TradingNode:
             audit.excuse(change.asset)
 
     def _hear_limits(self, limits: tuple[RateLimit, ...]) -> None:
-        self._flinch()
+        self._invalidate_plan()
         self._budget.learn(limits, self.wire.server_clock.now_ms())
 
     def _reopened(self, open_orders: tuple[OrderRecord, ...]) -> None:
@@ -465,7 +465,7 @@ class TradingNode:
 
     async def _shut_down(self) -> ExitCode:
         """Withdraw our order or say that it is left, log out. OK unless an order's fate is not known."""
-        self._flinch()  # from now on no price is answered
+        self._invalidate_plan()  # from now on no price is answered
         withdrawn = await self._parting.withdraw(self.desk, self._steps, stopped=True)
         if self.desk is not None:
             self.desk.mark()
@@ -481,6 +481,6 @@ class TradingNode:
     def _last_words(self) -> str:
         """Why it ends, and what is left alone with it."""
         reason = self._stop_reason or "unexpected"
-        if self.desk is None or not self.desk.trader.memory.funded:
+        if self.desk is None or not self.desk.trader.state.funded:
             return messages.shutdown(reason)
-        return messages.shutdown(reason, self.desk.rules, self.desk.trader.memory.regime)
+        return messages.shutdown(reason, self.desk.rules, self.desk.trader.state.regime)

@@ -35,7 +35,7 @@ def look(
     view = StatusView(
         mode=mode,
         rules=rules,
-        phase=trader.memory.phase.value,
+        phase=trader.state.phase.value,
         base=base,
         quote=quote,
         reserve_base=reserve_base,
@@ -59,7 +59,7 @@ def look(
         trips=trader.guards.breakers.state.trips,
         held=trader.held,
         chase=_chase(
-            trader, trader.memory.exit, view, fresh=age_s < stale_after_s, budget_short=budget_short, refusal=refusal
+            trader, trader.state.exit, view, fresh=age_s < stale_after_s, budget_short=budget_short, refusal=refusal
         ),
     )
     return judged(view, decision, stop_confirm_s)
@@ -76,7 +76,7 @@ def judged(view: StatusView, decision: Decision, stop_confirm_s: float) -> Statu
         regime=decision.regime,
         anchor=decision.anchor_price,
         high=decision.high_price,
-        gain_frac=_growth(decision.anchor, decision.u),
+        gain_frac=_growth(decision.anchor, decision.unit_value),
         high_frac=_growth(decision.anchor, decision.high),
         armed=trail is not None and trail.armed,
         arms_at=decision.arming_price,
@@ -88,7 +88,7 @@ def judged(view: StatusView, decision: Decision, stop_confirm_s: float) -> Statu
         mid=None if shown is None else shown.mid,
         upper=None if shown is None else shown.upper,
         squeezed=decision.squeezed,
-        unpriced=decision.regime is not None and decision.u is None,
+        unpriced=decision.regime is not None and decision.unit_value is None,
         gate=decision.gate,
         gate_open=decision.gate is None if decision.regime is Regime.QUOTE else None,
     )
@@ -96,7 +96,7 @@ def judged(view: StatusView, decision: Decision, stop_confirm_s: float) -> Statu
 
 def _stop_is_watched(view: StatusView, decision: Decision) -> bool:
     """A flush has no second stop, nor what is being withdrawn; of the buys only a take-profit is ended by one."""
-    if view.halted or not decision.memory.funded:
+    if view.halted or not decision.state.funded:
         return False
     if view.chase is not None and view.chase.ending is not None:
         return False

@@ -48,7 +48,7 @@ _BUYING: Final = _DirectionWords("buying", "buy", "buys", "ask", "lowest ask", "
 
 def why(view: StatusView, decision: Decision | None) -> str:
     """The sentences. `view` and `decision` are of the same beat; without a decision there was none yet."""
-    if decision is None or decision.memory.funded is None:
+    if decision is None or decision.state.funded is None:
         return "Not trading yet: the start is not over."
     sentences = (
         _halted(view)
@@ -86,7 +86,7 @@ def _halted(view: StatusView) -> list[str]:
 
 
 def _unfunded(view: StatusView, decision: Decision) -> list[str]:
-    if decision.memory.funded:
+    if decision.state.funded:
         return []
     rules, holdings = view.rules, decision.holdings
     has = "nothing"
@@ -117,7 +117,7 @@ def _blind(view: StatusView, decision: Decision) -> list[str]:
             "Not trading: the account connection is away, so nothing can be ordered.",
             f"No trigger is judged until it is back{_nor_the_stop(view)}.",
         ]
-    if decision.u is not None:
+    if decision.unit_value is not None:
         return []
     heard = (
         f"the market has been silent for {view.data_age_s:.0f} s" if view.data_is_known else "there is no market data"
@@ -131,7 +131,7 @@ def _nor_the_stop(view: StatusView) -> str:
 
 def _held(view: StatusView, decision: Decision) -> list[str]:
     """Pause, breaker, or funds at the edge of what can be bought with."""
-    if not (view.paused or view.trips or decision.hold):
+    if not (view.paused or view.trips or decision.trading_paused):
         return []
     if view.paused:
         because = "you have paused it; 'r' or /resume goes on"
@@ -180,7 +180,7 @@ def _gated(view: StatusView, decision: Decision) -> list[str]:
 
 
 def _opens(view: StatusView, decision: Decision) -> str:
-    gate, memory = decision.gate, decision.memory
+    gate, memory = decision.gate, decision.state
     if gate is None or decision.gate_price is None:
         return "it can open once there are candles enough for the channel"
     side, other = beyond(gate), "below" if gate.shut_by is ShutBy.FLUSH else "above"
@@ -228,11 +228,11 @@ def _watching(view: StatusView, decision: Decision) -> list[str]:
 def _not_armed(view: StatusView, decision: Decision, trail: Trail) -> str:
     way, rules = _way(view), view.rules
     best = f"the {way.best} since the anchor {price(rules, view.anchor or 0)} was {_level(view, view.high)}"
-    first = f"Not {way.doing}: {best} ({percent(trail.gain / decision.memory.anchor)} in {gain_asset(view)})"
+    first = f"Not {way.doing}: {best} ({percent(trail.gain / decision.state.anchor)} in {gain_asset(view)})"
     now = f"the {way.side} is {_level(view, view.leaving_price)}"
     if decision.arming_price is None:
         return f"{first}, and no gain is enough while the channel is as wide as the price; {now}."
-    needed = percent(trail.min_gain.value / decision.memory.anchor)
+    needed = percent(trail.min_gain.value / decision.state.anchor)
     return (
         f"{first}, and the take-profit trails from {_level(view, decision.arming_price)} on "
         f"({needed}, {_term(trail.min_gain)}); {now}."
@@ -249,7 +249,7 @@ def _term(least: MinGain) -> str:
 def _armed(view: StatusView, decision: Decision, trail: Trail) -> str:
     way, regime = _way(view), decision.regime or Regime.BASE
     now = f"the {way.side} is {price(view.rules, view.leaving_price or 0)}"
-    gain = f"{percent(trail.gain / decision.memory.anchor)} in {gain_asset(view)}"
+    gain = f"{percent(trail.gain / decision.state.anchor)} in {gain_asset(view)}"
     gained = f"{gain} at the {way.best}, {_level(view, view.high)}"
     trigger = _level(view, price_at(regime, trail.high - trail.callback))
     pays = _level(view, price_at(regime, trail.break_even))

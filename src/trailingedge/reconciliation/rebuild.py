@@ -12,7 +12,7 @@ from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import BookTop, Kline, Regime, Side
 from trailingedge.reconciliation.exit_history import HistoricalExit
 from trailingedge.reconciliation.timeline import CurrentPosition, PositionChange, PositionTimeline
-from trailingedge.strategy.bar_close import hear_close, raise_high_by
+from trailingedge.strategy.bar_close import on_bar_close, raise_high_by
 from trailingedge.strategy.inputs import ClosedKline
 from trailingedge.strategy.regime import worth_more
 from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
@@ -49,7 +49,7 @@ class _Fold:
         if self._memory.regime is None:
             return
         self._memory = replace(self._memory, exit=self._running(close_ms))
-        self._memory, _ = hear_close(self._memory, closed, self._now.params, unwatched=True)
+        self._memory, _ = on_bar_close(self._memory, closed, self._now.params, unwatched=True)
         self._end_stopped(closed.kline)
 
     def end(self) -> StrategyState:

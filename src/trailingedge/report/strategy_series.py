@@ -14,7 +14,7 @@ from trailingedge.model.market import Kline, Regime
 from trailingedge.reconciliation.exit_history import HistoricalExit
 from trailingedge.reconciliation.rebuild import come_into
 from trailingedge.reconciliation.timeline import PositionChange
-from trailingedge.strategy.bar_close import hear_close
+from trailingedge.strategy.bar_close import on_bar_close
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.regime import price_at, unit_value
@@ -70,7 +70,7 @@ class StrategySeries:
         running = self._running(kline.close_ms)
         in_force = self._channel.close(kline)
         self._memory = replace(self._memory, exit=running)
-        self._memory, _ = hear_close(self._memory, ClosedKline(kline, in_force), self._params, unwatched=True)
+        self._memory, _ = on_bar_close(self._memory, ClosedKline(kline, in_force), self._params, unwatched=True)
         return self._stance(kline, running)
 
     def _stance(self, kline: Kline, running: ActiveExit | None) -> StrategyPoint:

@@ -78,7 +78,7 @@ class OpenOrderLedger:
         if isinstance(command, Place):
             self._awaited = (command.tag, now_s)  # an earlier one was told of, or comes no more
 
-    def hear(self, event: OrderInput) -> None:
+    def on_order_input(self, event: OrderInput) -> None:
         """An answer or an execution report."""
         match event:
             case ExecutionReport():
@@ -166,9 +166,9 @@ class PreTradeChecks:
         self._escape = escape
         self._high = HighWaterCheck()
 
-    def hear(self, event: OrderInput) -> None:
+    def on_order_input(self, event: OrderInput) -> None:
         """What came back: it tells which orders there are."""
-        self.orders.hear(event)
+        self.orders.on_order_input(event)
 
     def begin_anew(self) -> None:
         """The operator has looked and goes on: what the high was to be is not held against it any more."""
@@ -182,7 +182,7 @@ class PreTradeChecks:
         `decision` is this beat's; None while nothing is decided any more.
         """
         if decision is not None and not decision.halted:
-            self._high.check(decision.memory, self._fresh_top(view), view.market_ms)
+            self._high.check(decision.state, self._fresh_top(view), view.market_ms)
         orders = [command for command in commands if not isinstance(command, Refresh)]
         if len(orders) > 1:
             raise BrokenInvariant(f"{len(orders)} requests at once: {orders}")

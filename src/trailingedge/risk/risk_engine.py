@@ -42,9 +42,9 @@ class RiskEngine:
         self.usurper: DuplicateInstance | None = None
         self.late: list[ExecutionReport | OrderRecord] = []
 
-    def hear(self, event: OrderInput, *, busy: bool) -> None:
+    def on_order_input(self, event: OrderInput, *, busy: bool) -> None:
         """What came in, before anybody acts on it."""
-        self.invariants.hear(event)
+        self.invariants.on_order_input(event)
         if isinstance(event, ExecutionReport):
             self.breakers.hear_report(event)
             self.audit.hear_report(event)

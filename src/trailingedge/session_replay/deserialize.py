@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_type_hints
 
 from trailingedge.config import OPTIONS, LoadedSettings, read_settings
+from trailingedge.eventlog.format import recorded_name
 from trailingedge.eventlog.reader import RecordHeader
 from trailingedge.strategy.decide import Decision
 
@@ -42,10 +43,12 @@ def _revived(kind: Any, told: Any) -> Any:
         return None if told is None else _revived(kind, told)
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
-        return kind(**{field.name: _revived(hints[field.name], told[field.name]) for field in fields(kind)})
+        return kind(
+            **{field.name: _revived(hints[field.name], told[recorded_name(field.name)]) for field in fields(kind)}
+        )
     if hasattr(kind, "_fields"):
         hints = get_type_hints(kind)
-        return kind(*(_revived(hints[name], told[name]) for name in kind._fields))
+        return kind(*(_revived(hints[name], told[recorded_name(name)]) for name in kind._fields))
     if issubclass(kind, Enum) or kind in (Decimal, float):
         return kind(told)
     if kind in _BARE and isinstance(told, kind):

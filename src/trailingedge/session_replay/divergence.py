@@ -76,15 +76,15 @@ def reasons(decision: Decision, view: StatusView, held: ActiveExit | None, confi
 
     None where that life does not know enough of this one.
     """
-    if decision.hold and not (view.paused or view.trips):
+    if decision.trading_paused and not (view.paused or view.trips):
         return None
     seen = replace(
         view,
         phase=decision.phase.value,
         top=_top(decision, view),
-        paused=view.paused and decision.hold,
-        trips=view.trips if decision.hold else (),
-        held=decision.hold,
+        paused=view.paused and decision.trading_paused,
+        trips=view.trips if decision.trading_paused else (),
+        held=decision.trading_paused,
         halted=decision.halted,
         chase=_chase(decision, view, held),
     )
@@ -144,9 +144,9 @@ def _without_nothing(*texts: str | None) -> tuple[str, ...]:
 def _top(decision: Decision, view: StatusView) -> BookTop | None:
     """The book that it was judged by. Where that is another one by now, the side that counts is known."""
     regime, top, tick = decision.regime, view.top, view.rules.tick_size
-    if regime is None or decision.u is None:
+    if regime is None or decision.unit_value is None:
         return top
-    price = Decimal(repr(price_at(regime, decision.u))).quantize(tick)
+    price = Decimal(repr(price_at(regime, decision.unit_value))).quantize(tick)
     if top is not None and price == (top.bid if regime is Regime.BASE else top.ask):
         return top
     bid = price if regime is Regime.BASE else max(tick / 2, price - tick)
@@ -154,7 +154,7 @@ def _top(decision: Decision, view: StatusView) -> BookTop | None:
 
 
 def _chase(decision: Decision, view: StatusView, held: ActiveExit | None) -> ExitView | None:
-    exit_ = decision.memory.exit
+    exit_ = decision.state.exit
     if exit_ is None:
         return None
     if view.chase is not None and held is not None and held.number == exit_.number:

@@ -165,7 +165,7 @@ async def _live(
         Random(head.seed),
         save_frames=nothing_saved,
         stopwatch=ManualClock(),
-        witness=_Witnesses(DecisionObserver(player), *([] if witness is None else [witness])),
+        observer=_Witnesses(DecisionObserver(player), *([] if witness is None else [witness])),
     )
     check = player.checks(_never_checked) if head.checks_key else None
     daemon = TradingNode(settings, surroundings, _NoFace(), RecordedAlerts(_NoAlerts(), player), verify_key=check)
@@ -194,13 +194,13 @@ class _Witnesses:
     def __init__(self, *witnesses: Observer) -> None:
         self._witnesses = witnesses
 
-    def beat(self, trader: TradingCore, view: StateView) -> None:
+    def on_tick(self, trader: TradingCore, view: StateView) -> None:
         for witness in self._witnesses:
-            witness.beat(trader, view)
+            witness.on_tick(trader, view)
 
-    def report(self, report: ExecutionReport) -> None:
+    def on_report(self, report: ExecutionReport) -> None:
         for witness in self._witnesses:
-            witness.report(report)
+            witness.on_report(report)
 
 
 class _NoFace:

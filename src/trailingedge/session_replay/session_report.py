@@ -74,13 +74,13 @@ class _ReportObserver:
     candles: list[Candle] = field(default_factory=list)
     moments: list[Sample] = field(default_factory=list)
 
-    def report(self, report: ExecutionReport) -> None:
+    def on_report(self, report: ExecutionReport) -> None:
         fill = fill_of(report)
         if fill is not None:
             self.fills.append(fill)
 
-    def beat(self, trader: TradingCore, view: StateView) -> None:
-        for news in trader.news:
+    def on_tick(self, trader: TradingCore, view: StateView) -> None:
+        for news in trader.events:
             event = order_event_of(news, view.market_ms)
             if event is not None:
                 self.orders.append(event)

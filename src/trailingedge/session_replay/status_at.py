@@ -23,4 +23,4 @@ def sight_of(daemon: TradingNode | None) -> StatusAt | None:
     if daemon is None or desk is None:
         return None
     view = desk.status(daemon.wire.reconnects)
-    return StatusAt(view, desk.trader.memory.exit, why(view, desk.trader.decision))
+    return StatusAt(view, desk.trader.state.exit, why(view, desk.trader.decision))

@@ -18,7 +18,7 @@ from trailingedge.strategy.state import ReentryGate, ShutBy, StrategyState
 BarCloseResult = tuple[StrategyState, tuple[StrategySignal, ...]]
 
 
-def fold(memory: StrategyState, closes: Iterable[ClosedKline], params: StrategyParams) -> BarCloseResult:
+def apply_closed_bars(memory: StrategyState, closes: Iterable[ClosedKline], params: StrategyParams) -> BarCloseResult:
     """`memory` after closed klines that nobody watched, oldest first: high and gate move, nothing is armed.
 
     The high comes out within the widest spread of what beat by beat would have seen: a kline knows
@@ -26,12 +26,12 @@ def fold(memory: StrategyState, closes: Iterable[ClosedKline], params: StrategyP
     """
     events: tuple[StrategySignal, ...] = ()
     for closed in closes:
-        memory, news = hear_close(memory, closed, params, unwatched=True)
+        memory, news = on_bar_close(memory, closed, params, unwatched=True)
         events += news
     return memory, events
 
 
-def hear_close(
+def on_bar_close(
     memory: StrategyState, closed: ClosedKline, params: StrategyParams, *, unwatched: bool = False
 ) -> BarCloseResult:
     """`memory` after one closed kline. One that is not newer than the last is ignored."""

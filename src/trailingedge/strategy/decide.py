@@ -13,7 +13,7 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import Regime
 from trailingedge.strategy import rules
-from trailingedge.strategy.evaluation import Evaluation, raise_high, see_regime, take_stock
+from trailingedge.strategy.evaluation import Evaluation, raise_high, update_holdings, update_position_side
 from trailingedge.strategy.exit_completion import conclude
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
 from trailingedge.strategy.regime import price_at
@@ -45,10 +45,10 @@ class Decision:
     """
 
     acted: Rule | None
-    memory: StrategyState
-    hold: bool
+    state: StrategyState
+    trading_paused: bool
     halted: bool
-    u: float | None
+    unit_value: float | None
     trail: Trail | None
     stop_distance: float
     stop_breach_ms: int | None
@@ -58,25 +58,25 @@ class Decision:
 
     @property
     def phase(self) -> Phase:
-        return self.memory.phase
+        return self.state.phase
 
     @property
     def regime(self) -> Regime | None:
-        return self.memory.regime
+        return self.state.regime
 
     @property
     def gate(self) -> ReentryGate | None:
-        return self.memory.gate
+        return self.state.gate
 
     @property
     def anchor(self) -> float | None:
         """The unit value where we came in."""
-        return None if self.regime is None else self.memory.anchor
+        return None if self.regime is None else self.state.anchor
 
     @property
     def high(self) -> float | None:
         """The best unit value since."""
-        return None if self.regime is None else self.memory.high
+        return None if self.regime is None else self.state.high
 
     @property
     def anchor_price(self) -> float | None:
@@ -113,9 +113,9 @@ class Decision:
     @property
     def value(self) -> float | None:
         """What we hold, in the other asset."""
-        if self.regime is None or self.u is None or self.holdings is None:
+        if self.regime is None or self.unit_value is None or self.holdings is None:
             return None
-        return float(self.holdings.of(self.regime)) * self.u
+        return float(self.holdings.of(self.regime)) * self.unit_value
 
     def _price(self, value: float | None) -> float | None:
         return None if value is None or self.regime is None else price_at(self.regime, value)
@@ -139,8 +139,8 @@ TABLE: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
 class StrategyStep:
     """What one beat comes to: what to remember, to want, to explain and to tell."""
 
-    memory: StrategyState
-    want: OrderIntent | None
+    state: StrategyState
+    intent: OrderIntent | None
     decision: Decision
     events: tuple[StrategySignal, ...]
 
@@ -149,26 +149,26 @@ def decide(inputs: Inputs, memory: StrategyState, params: StrategyParams) -> Str
     """The next step. Pure: the same arguments give the same answer."""
     beat = Evaluation(inputs, memory, params)
     conclude(beat)
-    take_stock(beat)
-    see_regime(beat)
+    update_holdings(beat)
+    update_position_side(beat)
     raise_high(beat)
     acted = next((rule for rule, acts in TABLE if acts(beat)), None)
     if not beat.closes_heard:
         rules.judge_closes(beat)  # a close comes only once, whatever was more urgent
     raise_high(beat)  # a gate that opened has set a new anchor
-    return StrategyStep(beat.memory, beat.want(), explain(beat, acted), tuple(beat.events))
+    return StrategyStep(beat.state, beat.intent(), explain(beat, acted), tuple(beat.events))
 
 
 def explain(beat: Evaluation, acted: Rule | None) -> Decision:
     """Every number behind this beat."""
-    memory, inputs = beat.memory, beat.inputs
+    memory, inputs = beat.state, beat.inputs
     since = memory.stop_breach_since_ms
     return Decision(
         acted=acted,
-        memory=memory,
-        hold=inputs.hold,
+        state=memory,
+        trading_paused=inputs.trading_paused,
         halted=inputs.halted,
-        u=beat.u,
+        unit_value=beat.unit_value,
         trail=beat.trail(),
         stop_distance=beat.stop_distance,
         stop_breach_ms=None if since is None else inputs.market_ms - since,

@@ -32,15 +32,15 @@ class Evaluation:
         "closes_heard",
         "events",
         "inputs",
-        "memory",
+        "state",
         "params",
         "stop_distance",
-        "u",
+        "unit_value",
     )
 
     def __init__(self, inputs: Inputs, memory: StrategyState, params: StrategyParams) -> None:
         self.inputs = inputs
-        self.memory = memory
+        self.state = memory
         self.params = params
         self.bid = 0.0 if inputs.top is None else float(inputs.top.bid)
         self.ask = 0.0 if inputs.top is None else float(inputs.top.ask)
@@ -49,7 +49,7 @@ class Evaluation:
         self.closes_heard = False
         self._trail: Trail | None = None
         self._trail_of: StrategyState | None = None
-        self.u = self._unit_value_in(memory.regime)  # None without a regime or a trusted book
+        self.unit_value = self._unit_value_in(memory.regime)  # None without a regime or a trusted book
 
     def price_in(self, regime: Regime) -> float:
         """The price that leaves `regime` at once: the bid in BASE, the ask in QUOTE."""
@@ -58,7 +58,7 @@ class Evaluation:
     @property
     def holdings(self) -> Holdings | None:
         """The balances as last settled."""
-        return self.inputs.holdings if self.inputs.holdings is not None else self.memory.holdings
+        return self.inputs.holdings if self.inputs.holdings is not None else self.state.holdings
 
     def progress_of(self, exit_: ActiveExit) -> ExitProgress | None:
         """What the chaser says of this exit, if it knows it."""
@@ -67,22 +67,22 @@ class Evaluation:
 
     def anchor(self, regime: Regime, price: float, origin: Origin) -> None:
         """Come into `regime` at `price`, in quote per base."""
-        self.events.append(RegimeSet(self.memory.regime, regime, price, origin))
-        self.memory = self.memory.anchored(regime, price, self.inputs.market_ms)
-        self.u = self._unit_value_in(regime)
+        self.events.append(RegimeSet(self.state.regime, regime, price, origin))
+        self.state = self.state.anchored(regime, price, self.inputs.market_ms)
+        self.unit_value = self._unit_value_in(regime)
 
     def start(self, kind: ExitKind, side: Side) -> ActiveExit:
         """Latch a new exit. Its number is the time, and never one that was used before."""
-        number = max(self.inputs.server_ms, self.memory.last_number + 1)
+        number = max(self.inputs.server_ms, self.state.last_number + 1)
         top = self.inputs.top
         started = ActiveExit(kind, side, number, self.inputs.market_ms, None if top is None else top.mid)
-        self.memory = replace(self.memory, exit=started, last_number=number, stop_breach_since_ms=None)
+        self.state = replace(self.state, exit=started, last_number=number, stop_breach_since_ms=None)
         return started
 
     def end(self, exit_: ActiveExit, cause: ExitEndReason) -> None:
         """Begin to withdraw the exit in progress."""
         self.events.append(ExitEnding(exit_.kind, exit_.side, exit_.number, cause))
-        self.memory = replace(self.memory, exit=replace(exit_, ending=cause), stop_breach_since_ms=None)
+        self.state = replace(self.state, exit=replace(exit_, ending=cause), stop_breach_since_ms=None)
 
     def refuse(self, reason: str) -> None:
         """Tell the operator why not."""
@@ -91,8 +91,8 @@ class Evaluation:
 
     def trail(self) -> Trail | None:
         """The take-profit's numbers now; None without a regime or a trusted book."""
-        if self._trail_of is not self.memory:
-            self._trail, self._trail_of = self._measure(), self.memory
+        if self._trail_of is not self.state:
+            self._trail, self._trail_of = self._measure(), self.state
         return self._trail
 
     def _unit_value_in(self, regime: Regime | None) -> float | None:
@@ -102,7 +102,7 @@ class Evaluation:
         return unit_value(regime, self.price_in(regime))
 
     def _measure(self) -> Trail | None:
-        memory, params, u = self.memory, self.params, self.u
+        memory, params, u = self.state, self.params, self.unit_value
         if memory.regime is None or u is None:
             return None
         return trail(
@@ -116,9 +116,9 @@ class Evaluation:
             gain_scale_frac=params.gain_scale_frac(memory.regime),
         )
 
-    def want(self) -> OrderIntent | None:
+    def intent(self) -> OrderIntent | None:
         """What the chaser is to do: nothing, or sell all of the side held, for as long as the exit is latched."""
-        exit_, holdings = self.memory.exit, self.holdings
+        exit_, holdings = self.state.exit, self.holdings
         if exit_ is None or exit_.ending is not None or holdings is None:
             return None
         funds = holdings.base if exit_.side is Side.SELL else holdings.quote
@@ -136,9 +136,9 @@ class Evaluation:
         return progress.filled_base if exit_.side is Side.SELL else progress.filled_quote
 
 
-def take_stock(beat: Evaluation) -> None:
+def update_holdings(beat: Evaluation) -> None:
     """Remember the balances while they are settled, and whether anybody is watching the market."""
-    memory, inputs = beat.memory, beat.inputs
+    memory, inputs = beat.state, beat.inputs
     if inputs.top is None:
         memory = replace(memory, blind_ms=inputs.market_ms)
     if inputs.holdings is not None:
@@ -146,12 +146,12 @@ def take_stock(beat: Evaluation) -> None:
             memory = replace(memory, holdings=inputs.holdings)
         if memory.exit is not None and (sold := beat.sold(memory.exit)) != memory.exit.accounted:
             memory = replace(memory, exit=replace(memory.exit, accounted=sold))
-    beat.memory = memory
+    beat.state = memory
 
 
-def see_regime(beat: Evaluation) -> None:
+def update_position_side(beat: Evaluation) -> None:
     """The side held is sticky: only another hand can change it here, and only by leaving nothing to trade."""
-    memory, top, holdings = beat.memory, beat.inputs.top, beat.inputs.holdings
+    memory, top, holdings = beat.state, beat.inputs.top, beat.inputs.holdings
     if memory.exit is not None or top is None or holdings is None:
         return
     held = memory.regime
@@ -163,7 +163,7 @@ def see_regime(beat: Evaluation) -> None:
         found = held.other if tradable(held.other, holdings, top, beat.params) else None
     if found is None:
         if memory.funded is not False:
-            beat.memory = replace(memory, funded=False, stop_breach_since_ms=None)
+            beat.state = replace(memory, funded=False, stop_breach_since_ms=None)
             beat.events.append(Unfunded(held, holdings))
         return
     if found is not held:
@@ -171,13 +171,13 @@ def see_regime(beat: Evaluation) -> None:
     elif memory.funded is False:
         beat.events.append(Funded(found, holdings))
     if not memory.funded:
-        beat.memory = replace(beat.memory, funded=True)
+        beat.state = replace(beat.state, funded=True)
 
 
 def _come_from_outside(beat: Evaluation, regime: Regime) -> None:
     """Anchor where the other hand traded, or where the market is."""
     inputs, setting = beat.inputs, beat.params.anchor_price
-    if beat.memory.regime is None and setting is not None:
+    if beat.state.regime is None and setting is not None:
         beat.anchor(regime, float(setting), Origin.SETTING)
     elif inputs.outside_price is not None:
         beat.anchor(regime, float(inputs.outside_price), Origin.OUTSIDE)
@@ -187,6 +187,6 @@ def _come_from_outside(beat: Evaluation, regime: Regime) -> None:
 
 def raise_high(beat: Evaluation) -> None:
     """The high is the best unit value since the anchor; unfunded, there is nothing to measure."""
-    memory, u = beat.memory, beat.u
+    memory, u = beat.state, beat.unit_value
     if u is not None and u > memory.high and memory.funded:
-        beat.memory = replace(memory, high=u)
+        beat.state = replace(memory, high=u)

@@ -17,7 +17,7 @@ from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy
 
 def conclude(beat: Evaluation) -> None:
     """Close the books of an exit that is over."""
-    exit_ = beat.memory.exit
+    exit_ = beat.state.exit
     if exit_ is None:
         return
     progress = beat.progress_of(exit_)
@@ -34,13 +34,13 @@ def conclude(beat: Evaluation) -> None:
 def _complete(beat: Evaluation, exit_: ActiveExit, progress: ExitProgress, cause: ExitEndReason) -> None:
     average = progress.filled_quote / progress.filled_base
     price, market_ms = float(average), beat.inputs.market_ms
-    beat.memory = replace(beat.memory, exit=None)
+    beat.state = replace(beat.state, exit=None)
     regime = Regime.QUOTE if exit_.side is Side.SELL else Regime.BASE
     _tell(beat, exit_, progress, cause, regime)
     beat.anchor(regime, price, Origin.EXIT)
     if exit_.kind is ExitKind.FLUSH:
         channel = beat.inputs.channel
-        beat.memory = replace(beat.memory, gate=ReentryGate(ShutBy.FLUSH, price, market_ms))
+        beat.state = replace(beat.state, gate=ReentryGate(ShutBy.FLUSH, price, market_ms))
         beat.events.append(GateShut(ShutBy.FLUSH, price, None if channel is None else channel.mid))
 
 
@@ -49,11 +49,11 @@ def _end_unfinished(beat: Evaluation, exit_: ActiveExit, progress: ExitProgress 
     if not filled and cause is not ExitEndReason.WITHDRAWN:
         _leave(beat, exit_, cause)
         return
-    top, holdings, held = beat.inputs.top, beat.inputs.holdings, beat.memory.regime
+    top, holdings, held = beat.inputs.top, beat.inputs.holdings, beat.state.regime
     if top is None or holdings is None or held is None:
         return  # which side is worth more takes a price and a balance: wait, nothing is on the book
     regime = worth_more(holdings, top, beat.params) or held
-    beat.memory = replace(beat.memory, exit=None)
+    beat.state = replace(beat.state, exit=None)
     _tell(beat, exit_, progress, cause, regime, holdings.of(regime.other) if filled else None)
     if cause is ExitEndReason.WITHDRAWN:
         beat.anchor(regime, beat.price_in(regime), Origin.MARKET)
@@ -63,9 +63,9 @@ def _end_unfinished(beat: Evaluation, exit_: ActiveExit, progress: ExitProgress 
 
 def _leave(beat: Evaluation, exit_: ActiveExit, cause: ExitEndReason) -> None:
     """Nothing was filled: side, anchor and high are what they were."""
-    beat.memory = replace(beat.memory, exit=None)
-    if beat.memory.regime is not None:
-        _tell(beat, exit_, None, cause, beat.memory.regime)
+    beat.state = replace(beat.state, exit=None)
+    if beat.state.regime is not None:
+        _tell(beat, exit_, None, cause, beat.state.regime)
 
 
 def _tell(

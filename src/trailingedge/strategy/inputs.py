@@ -94,7 +94,7 @@ class Inputs:
     channel: Channel | None
     closes: tuple[ClosedKline, ...] = ()
     command: StrategyCommand | None = None
-    hold: bool = False
+    trading_paused: bool = False
     halted: bool = False
     progress: ExitProgress | None = None
     expire: bool = False

@@ -8,7 +8,7 @@ from dataclasses import replace
 from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.strategy.bar_close import hear_close
+from trailingedge.strategy.bar_close import on_bar_close
 from trailingedge.strategy.evaluation import Evaluation
 from trailingedge.strategy.hard_stop import breached, confirmed
 from trailingedge.strategy.inputs import StrategyCommand
@@ -21,7 +21,7 @@ def halt(beat: Evaluation) -> bool:
     """We were wrong somewhere: nothing is armed, and what is on the book comes back."""
     if not beat.inputs.halted:
         return False
-    exit_ = beat.memory.exit
+    exit_ = beat.state.exit
     if exit_ is not None and exit_.ending is None:
         beat.end(exit_, ExitEndReason.HALTED)
     beat.refuse("trading is halted")
@@ -33,7 +33,7 @@ def withdraw(beat: Evaluation) -> bool:
     """'c': call an exit or a flush back."""
     if beat.inputs.command is not StrategyCommand.WITHDRAW:
         return False
-    exit_ = beat.memory.exit
+    exit_ = beat.state.exit
     if exit_ is None:
         beat.refuse("no exit is in progress")
         return False
@@ -46,7 +46,7 @@ def withdraw(beat: Evaluation) -> bool:
 
 def base_stop(beat: Evaluation) -> bool:
     """The hard stop in BASE, held or not: a breach that lasts becomes a flush, also of an exit in progress."""
-    memory, inputs, u = beat.memory, beat.inputs, beat.u
+    memory, inputs, u = beat.state, beat.inputs, beat.unit_value
     if u is None or not _stop_watches(memory):
         _forget_breach(beat)
         return False
@@ -56,7 +56,7 @@ def base_stop(beat: Evaluation) -> bool:
     since = memory.stop_breach_since_ms
     if since is None:
         since = inputs.market_ms
-        beat.memory = replace(memory, stop_breach_since_ms=since)
+        beat.state = replace(memory, stop_breach_since_ms=since)
     if not confirmed(since, inputs.market_ms, beat.params.hard_stop_confirm_s):
         return False
     _flush(beat)
@@ -71,31 +71,31 @@ def _stop_watches(memory: StrategyState) -> bool:
 
 
 def _flush(beat: Evaluation) -> None:
-    running, top = beat.memory.exit, beat.inputs.top
+    running, top = beat.state.exit, beat.inputs.top
     if running is None:
         flush = beat.start(ExitKind.FLUSH, Side.SELL)
     else:
         flush = replace(running, kind=ExitKind.FLUSH)
-        beat.memory = replace(beat.memory, exit=flush, stop_breach_since_ms=None)
+        beat.state = replace(beat.state, exit=flush, stop_breach_since_ms=None)
     upgraded = None if running is None else running.kind
-    anchor_price = price_at(Regime.BASE, beat.memory.anchor)
+    anchor_price = price_at(Regime.BASE, beat.state.anchor)
     if top is not None:
         beat.events.append(FlushArmed(flush.number, top.bid, anchor_price, beat.stop_distance, upgraded))
 
 
 def _forget_breach(beat: Evaluation) -> None:
-    if beat.memory.stop_breach_since_ms is not None:
-        beat.memory = replace(beat.memory, stop_breach_since_ms=None)
+    if beat.state.stop_breach_since_ms is not None:
+        beat.state = replace(beat.state, stop_breach_since_ms=None)
 
 
 def flip(beat: Evaluation) -> bool:
     """'x': leave the side held now, gate or not; with fresh data or without, the chaser will wait for it."""
-    memory, inputs = beat.memory, beat.inputs
+    memory, inputs = beat.state, beat.inputs
     if inputs.command is not StrategyCommand.FLIP:
         return False
     if memory.regime is None or (memory.exit is None and not memory.funded) or beat.holdings is None:
         beat.refuse("there is nothing to trade")
-    elif memory.regime is Regime.QUOTE and inputs.hold:
+    elif memory.regime is Regime.QUOTE and inputs.trading_paused:
         beat.refuse("no buying while held")
     elif memory.exit is None:
         started = beat.start(ExitKind.MANUAL, memory.regime.exit_side)
@@ -113,7 +113,7 @@ def _relabel(beat: Evaluation, exit_: ActiveExit) -> bool:
     elif exit_.kind in (ExitKind.FLUSH, ExitKind.MANUAL):
         beat.refuse("already under way")
     else:
-        beat.memory = replace(beat.memory, exit=replace(exit_, kind=ExitKind.MANUAL))
+        beat.state = replace(beat.state, exit=replace(exit_, kind=ExitKind.MANUAL))
         beat.events.append(ExitRelabelled(exit_.number, exit_.side, ExitKind.MANUAL, exit_.kind))
         return True
     return False
@@ -121,8 +121,8 @@ def _relabel(beat: Evaluation, exit_: ActiveExit) -> bool:
 
 def hold_buying(beat: Evaluation) -> bool:
     """Pause or breaker: a buy in progress comes back, a sell goes on."""
-    exit_ = beat.memory.exit
-    if not beat.inputs.hold or exit_ is None or exit_.side is Side.SELL or exit_.ending is not None:
+    exit_ = beat.state.exit
+    if not beat.inputs.trading_paused or exit_ is None or exit_.side is Side.SELL or exit_.ending is not None:
         return False
     beat.end(exit_, ExitEndReason.HELD)
     return True
@@ -130,7 +130,7 @@ def hold_buying(beat: Evaluation) -> bool:
 
 def expire(beat: Evaluation) -> bool:
     """A command is meant for now: one that could not rest in time is dropped."""
-    exit_ = beat.memory.exit
+    exit_ = beat.state.exit
     if not beat.inputs.expire or exit_ is None or exit_.kind is not ExitKind.MANUAL or exit_.ending is not None:
         return False
     beat.end(exit_, ExitEndReason.EXPIRED)
@@ -142,7 +142,7 @@ def judge_closes(beat: Evaluation) -> bool:
     beat.closes_heard = True
     moved = False
     for closed in beat.inputs.closes:
-        beat.memory, news = hear_close(beat.memory, closed, beat.params)
+        beat.state, news = on_bar_close(beat.state, closed, beat.params)
         beat.events.extend(news)
         moved = moved or any(isinstance(event, GateShut | GateOpened) for event in news)
     if beat.inputs.closes:
@@ -153,9 +153,9 @@ def judge_closes(beat: Evaluation) -> bool:
 def _note_squeeze(beat: Evaluation) -> None:
     channel = beat.inputs.channel
     squeezed = channel is not None and channel.squeezed(beat.params.squeeze_frac)
-    if squeezed is beat.memory.squeezed:
+    if squeezed is beat.state.squeezed:
         return
-    beat.memory = replace(beat.memory, squeezed=squeezed)
+    beat.state = replace(beat.state, squeezed=squeezed)
     if squeezed and channel is not None and channel.squeeze_share is not None:
         beat.events.append(Squeezed(channel.width, channel.squeeze_share))
 
@@ -164,7 +164,7 @@ def take_profit(beat: Evaluation) -> bool:
     """The trail is due: sell in BASE, buy back in QUOTE."""
     if not _free_to_trade(beat):
         return False
-    now, regime = beat.trail(), beat.memory.regime
+    now, regime = beat.trail(), beat.state.regime
     if now is None or regime is None or not now.due:
         return False
     started = beat.start(ExitKind.TAKE_PROFIT, regime.exit_side)
@@ -178,8 +178,8 @@ def breakout(beat: Evaluation) -> bool:
         return False
     newest = beat.inputs.closes[-1]
     direction = None if newest.channel is None else newest.channel.breakout(float(newest.kline.close))
-    entry = beat.params.breakout_entry and direction is Breakout.UP and beat.memory.regime is Regime.QUOTE
-    leave = beat.params.breakout_exit and direction is Breakout.DOWN and beat.memory.regime is Regime.BASE
+    entry = beat.params.breakout_entry and direction is Breakout.UP and beat.state.regime is Regime.QUOTE
+    leave = beat.params.breakout_exit and direction is Breakout.DOWN and beat.state.regime is Regime.BASE
     if not (entry or leave):
         return False
     started = beat.start(ExitKind.BREAKOUT, Side.BUY if entry else Side.SELL)
@@ -189,6 +189,6 @@ def breakout(beat: Evaluation) -> bool:
 
 def _free_to_trade(beat: Evaluation) -> bool:
     """Nothing forbids an exit of the strategy's own accord."""
-    memory, inputs = beat.memory, beat.inputs
+    memory, inputs = beat.state, beat.inputs
     watching = memory.exit is None and memory.gate is None and bool(memory.funded)
-    return watching and not inputs.hold and inputs.top is not None and inputs.holdings is not None
+    return watching and not inputs.trading_paused and inputs.top is not None and inputs.holdings is not None

@@ -49,7 +49,7 @@ class Trail:
     `break_even` is the least unit value that still pays both fees: below it nothing is a profit.
     """
 
-    u: float
+    unit_value: float
     high: float
     gain: float
     drawdown: float
@@ -66,7 +66,7 @@ class Trail:
     @property
     def due(self) -> bool:
         """The exit condition."""
-        return self.armed and self.drawdown >= self.callback and self.u >= self.break_even
+        return self.armed and self.drawdown >= self.callback and self.unit_value >= self.break_even
 
     @property
     def arms_at(self) -> float | None:
@@ -110,7 +110,7 @@ def trail(
     gain = high - anchor
     factor = callback_factor(gain / anchor, start_factor, min_factor, gain_scale_frac)
     return Trail(
-        u=u,
+        unit_value=u,
         high=high,
         gain=gain,
         drawdown=high - u,

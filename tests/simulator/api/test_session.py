@@ -309,7 +309,7 @@ def test_too_much_weight_is_refused_then_banned_and_cut() -> None:
 async def test_a_logon_counts_from_when_it_was_made() -> None:
     clock = ManualClock()
     client = a_client(a_switchboard(an_exchange(clock=clock)))
-    await clock.wind(3.0)
+    await clock.advance(3.0)
     result = client.log_on()["result"]
     assert result["authorizedSince"] - result["connectedSince"] == 3000
 
