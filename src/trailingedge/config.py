@@ -98,7 +98,7 @@ class Settings:
     trading_mode: TradingMode = option(
         TradingMode.SIM,
         "Where to trade; sim and paper are without money, paper at the exchange's real prices",
-        heading="TradingMode",
+        heading="Mode",
     )
     confirm_live: str | None = option(None, f"{RISK_PHRASE} lets TRADING_MODE=live start; a terminal is asked for it")
     binance_ws_api_url: str | None = option(None, "Full URL of the WebSocket API, in place of the mode's own")

@@ -16,7 +16,7 @@ from tests.benchmarks.exchange_process import Venue
 from tests.test_main import key_file
 
 from trailingedge import DISTRIBUTION, VERSION
-from trailingedge.auth.signer import load
+from trailingedge.auth.signing_process import load_key
 from trailingedge.config import OPTIONS
 
 # What only other modes and other words on the command line have a use for.
@@ -97,7 +97,7 @@ async def test_neither_the_key_nor_the_library_that_signs_is_in_the_memory_of_wh
 def key_below(folder: Path) -> tuple[bytes, bytes]:
     """What is a key's own in its file, and in a memory."""
     (path,) = folder.rglob("*.pem")
-    return path.read_bytes().splitlines()[1][-42:], load(path).private_bytes_raw()
+    return path.read_bytes().splitlines()[1][-42:], load_key(str(path)).private_bytes_raw()
 
 
 def memory_of(pid: int) -> tuple[str, bytes]:

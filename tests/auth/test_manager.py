@@ -1,14 +1,13 @@
 """The key signs as the exchange reads, and never shows itself."""
 
 import asyncio
-import contextlib
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.auth.test_signer import BAD, KEY, pem
+from tests.auth.keys import KEY, UNUSABLE, pem
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.core.clock import ManualClock
@@ -79,23 +78,22 @@ async def test_a_boolean_is_never_signed() -> None:
 
 
 async def test_a_key_file_signs_like_the_key_in_memory(key_file: Path) -> None:
-    async with contextlib.aclosing(KeyManager.from_file(key_file, "TESTKEY")) as keys:
-        assert await keys.sign({"a": 1}) == await KEYS.sign({"a": 1})
-        logons = [await each.logon_params(lambda: 1750000000000, 5000) for each in (keys, KEYS)]
-        assert logons[0] == logons[1]
+    keys = KeyManager.from_file(key_file, "TESTKEY")
+    assert await keys.sign({"a": 1}) == await KEYS.sign({"a": 1})
+    logons = [await each.logon_params(lambda: 1750000000000, 5000) for each in (keys, KEYS)]
+    assert logons[0] == logons[1]
     assert await KeyManager.from_pem(pem(), "TESTKEY").sign({"a": 1}) == await KEYS.sign({"a": 1})
 
 
 async def test_the_time_of_a_logon_is_taken_once_it_can_be_signed(key_file: Path) -> None:
     clock = ManualClock()
-    async with contextlib.aclosing(KeyManager.from_file(key_file, "TESTKEY")) as keys:
-        logon = asyncio.create_task(keys.logon_params(clock.unix_ms, 5000))
-        await asyncio.sleep(0)
-        await clock.advance(7.0)
-        assert (await logon)["timestamp"] == clock.unix_ms()
+    logon = asyncio.create_task(KeyManager.from_file(key_file, "TESTKEY").logon_params(clock.unix_ms, 5000))
+    await asyncio.sleep(0)
+    await clock.advance(7.0)
+    assert (await logon)["timestamp"] == clock.unix_ms()
 
 
-@pytest.mark.parametrize(("content", "said"), BAD)
+@pytest.mark.parametrize(("content", "said"), UNUSABLE)
 def test_a_key_that_is_no_use_is_named_with_what_is_wrong(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
@@ -117,12 +115,11 @@ def test_a_key_that_is_no_use_is_named_with_what_is_wrong(tmp_path: Path, conten
 async def test_however_the_file_is_laid_out_the_key_is_the_same(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
-    async with contextlib.aclosing(KeyManager.from_file(path, "TESTKEY")) as keys:
-        assert await keys.sign({"a": 1}) == await KEYS.sign({"a": 1})
+    assert await KeyManager.from_file(path, "TESTKEY").sign({"a": 1}) == await KEYS.sign({"a": 1})
     assert await KeyManager.from_pem(content, "TESTKEY").sign({"a": 1}) == await KEYS.sign({"a": 1})
 
 
-def test_the_usual_file_is_examined_and_signed_for_without_the_library(key_file: Path) -> None:
+def test_the_usual_file_is_checked_and_signed_with_without_the_library_in_this_process(key_file: Path) -> None:
     program = f"""
 import asyncio, sys
 from pathlib import Path

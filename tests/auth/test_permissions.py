@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.permissions import Permissions, base_url, fetch_permissions, judge, read_answer
-from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused
+from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEYS = KeyManager.from_private_key(PRIVATE, "THE-API-KEY")
@@ -153,6 +154,18 @@ def test_a_key_that_no_header_can_carry_is_not_shown() -> None:
     keys = KeyManager.from_private_key(PRIVATE, "THE-KEY…")
     with pytest.raises(OutcomeUnknown, match="UnicodeEncodeError"):
         asyncio.run(fetch_permissions(keys, URL, NOW_MS, transport=httpx.MockTransport(lambda _: httpx.Response(200))))
+
+
+async def test_a_request_that_cannot_be_signed_is_not_sent() -> None:
+    async def sign(_: bytes) -> str:
+        raise SessionLost("the signing process ended with -9 and no signature")
+
+    def respond(_: httpx.Request) -> httpx.Response:
+        raise AssertionError("sent")
+
+    keys = KeyManager(lambda: contextlib.nullcontext(sign), "THE-API-KEY")
+    with pytest.raises(OutcomeUnknown, match="the signing process ended"):
+        await fetch_permissions(keys, URL, NOW_MS, transport=httpx.MockTransport(respond))
 
 
 async def test_an_exchange_that_hangs_is_given_up() -> None:

@@ -18,6 +18,8 @@ had 25.5 MiB (27.4 MiB), differs by 0.1 MiB from run to run.
 | all of it: ready at a running exchange, s | 0.45, 0.47 (0.76, 0.79) | 0.36, 0.40 (0.56, 0.58) | kept |
 | all of it: resident when ready, MiB | 46.1 (46.7) | 41.2 (41.8) | kept |
 | the embedded exchange is imported where it is opened | 43.5 MiB | 41.1 MiB | kept |
+| a process per signature holds the key and the library | 44.7 MiB | 35.2 MiB | kept; 43.6 MiB without the PEM loader |
+| that process started ahead of the logon: ready, s | 0.47, 0.45, 0.57 | 0.43, 0.40, 0.50 | dropped |
 | the usual key file is read without the library's loader | 41.7 MiB | 41.1 MiB | kept |
 | Telegram is imported where there is a token | 41.7 MiB | 41.1 MiB | kept |
 | equal amounts of a page of klines are one object | 41.9 MiB | 41.1 MiB | kept |
@@ -34,8 +36,7 @@ had 25.5 MiB (27.4 MiB), differs by 0.1 MiB from run to run.
 | collection off while importing | 41.1 MiB | 41.2 MiB | dropped |
 | python -OO: the imports alone | 38.6 MiB | 37.6 MiB | dropped: not ours to say |
 
-Beyond the floor, 6.9 MiB are the library that signs: it is there whole as soon as one key is, and alone makes
-1.27 of the floor. Of the rest, 5.2 MB are our code, and a quarter of that is what dataclasses generate.
+Beyond the floor, 5.2 MB are our code, and a quarter of that is what dataclasses generate.
 """
 
 import asyncio

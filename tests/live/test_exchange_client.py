@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import pairwise
 from random import Random
@@ -13,8 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.daemon_harness import START_MS, TICK, URL, StandingMarket, tick
 
+from trailingedge.auth.logon_signer import Sign
 from trailingedge.auth.manager import KeyManager
-from trailingedge.auth.signing import Here
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.live.exchange_client import ExchangeClient
@@ -34,6 +35,7 @@ from trailingedge.websocket.transport import FrameHandler, Socket, side_by_side
 D = Decimal
 BALANCES: Final[Mapping[str, Decimal]] = {"ETH": D(10), "FDUSD": D(25_000)}
 API: Final = "/ws-api/"
+NO_KEY_FILE: Final = ConfigError(["private key k.pem: no such file"])
 
 
 class Line:
@@ -63,18 +65,21 @@ class Line:
         await self._socket.close()
 
 
-class KeyFile(Here):
-    """A key whose file may be away, and how often it was prepared for a signature."""
+class FailingSigner:
+    """A signer that fails while it has a `failure`."""
 
-    away = False
-    prepared = 0
+    def __init__(self, private_key: Ed25519PrivateKey) -> None:
+        self.failure: Exception | None = None
+        self._private_key = private_key
 
-    def prepare(self) -> None:
-        self.prepared += 1
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Sign]:
+        if self.failure is not None:
+            raise self.failure
+        yield self._sign
 
-    async def ready(self) -> None:
-        if self.away:
-            raise ConfigError(["private key k.pem: no such file"])
+    async def _sign(self, payload: bytes) -> str:
+        return b64encode(self._private_key.sign(payload)).decode()
 
 
 class Ledger(MarketState):
@@ -102,7 +107,7 @@ class Stage:
     def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, chance: Random) -> None:
         private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
         self.api_key = loopback.register_key(private_key.public_key())
-        self.key = KeyFile(private_key)
+        self.signer = FailingSigner(private_key)
         self.clock = clock
         self.loopback = loopback
         self.exchange = loopback.exchange
@@ -119,7 +124,7 @@ class Stage:
         self.exit_open = False
         self.wire = ExchangeClient(
             dataclasses.replace(Settings(), reconnect_max_sec=2.0),
-            Runtime(URL, KeyManager(self.key, self.api_key), self._dial, clock, chance),
+            Runtime(URL, KeyManager(self.signer.open, self.api_key), self._dial, clock, chance),
             self.snapshots,
             on_report=self.reports.append,
             on_limits=lambda _: None,
@@ -192,7 +197,11 @@ class Stage:
 
 
 def play(
-    story: Callable[[Stage], Awaitable[None]], seed: int = 1, latency_s: float = 0.05, *, key_is_away: bool = False
+    story: Callable[[Stage], Awaitable[None]],
+    seed: int = 1,
+    latency_s: float = 0.05,
+    *,
+    key_failure: Exception | None = None,
 ) -> Stage:
     """Tell a story beside a wire, all from one seed. Raises what ends the wire."""
 
@@ -203,7 +212,7 @@ def play(
             exchange, market, clock, listen=False, chance=Random(seed), latency_s=latency_s
         ) as loopback:
             stage = Stage(clock, loopback, Random(seed))
-            stage.key.away = key_is_away
+            stage.signer.failure = key_failure
 
             async def tell() -> None:
                 await stage.open()
@@ -388,25 +397,14 @@ def test_each_connection_breaks_and_returns_by_itself() -> None:
     play(story)
 
 
-def test_whoever_signs_gets_ready_while_the_connection_does() -> None:
+@pytest.mark.parametrize("failure", [NO_KEY_FILE, SessionLost("the signing process ended before it was ready")])
+def test_a_signer_that_fails_later_is_tried_again_like_the_exchange(failure: Exception) -> None:
     async def story(it: Stage) -> None:
-        prepared, dials = it.key.prepared, it.dials
-        it.barred = True
-        it.loopback.switchboard.cut(streams=False, api=True)
-        await it.wait(10.0)
-        assert it.dials - dials > 1
-        assert it.key.prepared - prepared == 1 + it.dials - dials  # and in the pause before the first
-
-    play(story)
-
-
-def test_a_key_file_that_goes_away_later_is_waited_for_as_the_exchange_is() -> None:
-    async def story(it: Stage) -> None:
-        it.key.away = True
+        it.signer.failure = failure
         it.loopback.switchboard.cut(streams=False, api=True)
         await it.wait(60.0)
         assert not it.wire.api.is_ready
-        it.key.away = False
+        it.signer.failure = None
         assert it.reopened == []
         await it.wait(10.0)
         assert len(it.reopened) == 1
@@ -418,7 +416,7 @@ def test_a_key_file_that_is_not_there_at_first_is_a_matter_for_a_person() -> Non
     async def story(_: Stage) -> None: ...
 
     with pytest.raises(ConfigError, match="no such file"):
-        play(story, key_is_away=True)
+        play(story, key_failure=NO_KEY_FILE)
 
 
 def test_while_logged_off_orders_are_refused_and_never_sent() -> None:

@@ -1,16 +1,13 @@
-"""The first moments of a run: its connections are dialled, and whoever wants them is loaded meanwhile; whoever will
-sign the logon gets ready beside that.
+"""First moments of a run: its connections are dialled, and what uses them is imported while they open.
 
 Of ours, only what a dial needs is imported before it. Everything else is most of the time that a start takes.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
-from trailingedge.app.environments import keys_of
 from trailingedge.app.run_options import RunOptions
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.plain_ui import InteractiveUi
@@ -50,18 +47,14 @@ def run_session(plan: RunOptions, face: InteractiveUi, log: Logging) -> ExitCode
 
 async def _run(plan: RunOptions, face: InteractiveUi, log: Logging) -> ExitCode:
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
-    async with preconnect(dial, *_first_urls(plan.settings)) as ahead, contextlib.AsyncExitStack() as stack:
-        keys = None
-        if plan.settings.trading_mode.needs_key:
-            keys = await stack.enter_async_context(contextlib.aclosing(keys_of(plan.settings)))
-            keys.prepare()
+    async with preconnect(dial, *_first_urls(plan.settings)) as ahead:
         await ahead.under_way(_ON_THEIR_WAY_S)
         for portion in _PORTIONS:
             import_module(portion)
             await ahead.under_way(_TURN_S)  # the handshakes want answers meanwhile
         from trailingedge.app.runner import Runner
 
-        return await Runner(plan, face, log, ahead.dial, keys).run()
+        return await Runner(plan, face, log, ahead.dial).run()
 
 
 def _first_urls(settings: Settings) -> Sequence[str]:

@@ -47,11 +47,9 @@ async def open_place(
     clock: Clock,
     chance: Random,
     step: StepPrinter = lambda _name, _result: None,
-    keys: KeyManager | None = None,
 ) -> AsyncIterator[TradingEnvironment]:
     """The exchange of these settings, for as long as one is inside; `step` hears how an opening went.
 
-    `keys`: those of the settings, where somebody has them already. They are closed here all the same.
     Raises ConfigError, and in paper what keeps the real market away.
     """
     if settings.trading_mode is TradingMode.SIM:
@@ -64,8 +62,7 @@ async def open_place(
         chosen = endpoints(settings)
         if chosen is None:
             raise ConfigError([f"TRADING_MODE is {settings.trading_mode.value}: there is no exchange for it"])
-        async with contextlib.aclosing(keys or keys_of(settings)) as own:
-            yield TradingEnvironment(chosen, chosen, own)
+        yield TradingEnvironment(chosen, chosen, keys_of(settings))
 
 
 @contextlib.asynccontextmanager

@@ -19,7 +19,6 @@ from trailingedge.accounting.summary_json import results
 from trailingedge.app.environments import TradingEnvironment, open_place
 from trailingedge.app.run_options import RunOptions
 from trailingedge.auth import permissions
-from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import setting_flags
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
@@ -56,20 +55,14 @@ ReplyCallback = Callable[[CommandResult], None]
 
 
 class Runner:
-    """Runs once. `face` and `log` are open already and are closed by whoever opened them; `dial` opens connections.
+    """Runs once. `face` and `log` are open already and are closed by whoever opened them; `dial` opens connections."""
 
-    `keys`: of a mode that needs one, where it is known already.
-    """
-
-    def __init__(
-        self, plan: RunOptions, face: InteractiveUi, log: Logging, dial: Dial, keys: KeyManager | None = None
-    ) -> None:
+    def __init__(self, plan: RunOptions, face: InteractiveUi, log: Logging, dial: Dial) -> None:
         self._plan = plan
         self._settings = plan.settings
         self._face = face
         self._log = log
         self._dial = dial
-        self._keys = keys
         self._clock: Clock = RealClock()
         self._manager: ServiceManager = service_manager(os.environ)
         self._phone = TelegramService(
@@ -178,7 +171,7 @@ class Runner:
             async with asyncio.timeout(None) as self._opening:
                 if self._stopped is not None:
                     return None
-                opening = open_place(self._settings, self._plan.sim, self._clock, chance, self._tell_step, self._keys)
+                opening = open_place(self._settings, self._plan.sim, self._clock, chance, self._tell_step)
                 return await stack.enter_async_context(opening)
         except TimeoutError:
             if self._stopped is None:

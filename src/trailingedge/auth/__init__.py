@@ -1,1 +1,1 @@
-"""The key: who signs with it, and what it may do."""
+"""Authentication: the API key, the signatures of requests, and the permissions of the key."""

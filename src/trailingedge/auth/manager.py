@@ -1,46 +1,76 @@
-"""The Ed25519 key: used to sign, never shown.
+"""The API key and its Ed25519 private key: they sign requests and are never shown.
 
-Its words go to the exchange and to nobody else: no log line, no `repr`, no error text carries key material.
+Key material goes to the exchange alone: no log line, no `repr` and no error text carries it.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from trailingedge.auth import signer
-from trailingedge.auth.signing import Apart, Here, Signs
+from trailingedge.auth import signing_process
+from trailingedge.auth.logon_signer import Sign, Signer, logon_signer
+from trailingedge.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+# An Ed25519 key in PKCS#8 is 16 fixed bytes and the seed (RFC 8410, section 7): one line with a fixed beginning.
+_USUAL_FILE: Final = re.compile(
+    rb"\s*-----BEGIN PRIVATE KEY-----\r?\nMC4CAQAwBQYDK2VwBCIEI[A-P][A-Za-z0-9+/]{42}\r?\n"
+    rb"-----END PRIVATE KEY-----\s*"
+)
+_USUAL_SIZE: Final = 256  # bytes, at most; `keygen` writes 119
+
 
 class KeyManager:
-    """One API key and the private key that belongs to it. Closed in the end by whoever has made it."""
+    """One API key and the private key that belongs to it."""
 
-    __slots__ = ("_api_key", "_signs")
+    __slots__ = ("_api_key", "_signer")
 
-    def __init__(self, signs: Signs, api_key: str) -> None:
-        self._signs = signs
+    def __init__(self, signer: Signer, api_key: str) -> None:
+        self._signer = signer
         self._api_key = api_key
 
     @classmethod
     def from_private_key(cls, private_key: "Ed25519PrivateKey", api_key: str) -> "KeyManager":
-        """A key that lives in memory alone; it signs without a wait."""
-        return cls(Here(private_key), api_key)
+        """Take a key that exists in memory alone: that of the embedded exchange, which has `cryptography` loaded.
+
+        It signs without a process: simulations and replays run on a virtual clock, which cannot wait for one.
+        """
+
+        @asynccontextmanager
+        async def signer() -> AsyncIterator[Sign]:
+            async def sign(payload: bytes) -> str:
+                return signing_process.sign(private_key, payload).decode()
+
+            yield sign
+
+        return cls(signer, api_key)
 
     @classmethod
     def from_file(cls, path: Path, api_key: str) -> "KeyManager":
-        """The PKCS#8 PEM at `path`, which has to stay there: it is read again for each signature, by another process.
+        """Take the PKCS#8 PEM at `path`, which must stay there: each signature reads it again.
 
-        Raises ConfigError naming the file, what is wrong and the remedy; so do `sign` and `logon_params`.
+        Raises ConfigError with the file, what is wrong and the remedy; so do `sign` and `logon_params`, which raise
+        SessionLost if the process that signs fails.
         """
-        signer.examine(path)
-        return cls(Apart(path), api_key)
+        if not _is_usual(path):
+            try:
+                signing_process.load_key(str(path))
+            except ValueError as wrong:
+                raise ConfigError([f"private key {path}: {wrong}"]) from wrong
+        return cls(partial(logon_signer, path), api_key)
 
     @classmethod
     def from_pem(cls, pem: bytes, api_key: str, origin: str = "in memory") -> "KeyManager":
-        """A PKCS#8 PEM that was read elsewhere; `origin` names it in the ConfigError."""
-        return cls(Here(signer.parse(pem, origin)), api_key)
+        """Take a PKCS#8 PEM that is in memory already; `origin` names it in the ConfigError."""
+        try:
+            return cls.from_private_key(signing_process.parse_key(pem), api_key)
+        except ValueError as wrong:
+            raise ConfigError([f"private key {origin}: {wrong}"]) from wrong
 
     def __repr__(self) -> str:
         return "<KeyManager: a private key and its API key>"
@@ -50,35 +80,43 @@ class KeyManager:
         """The name of the key, for the header of a signed HTTP request and nothing else."""
         return self._api_key
 
-    def through(self, way: Callable[[Signs], Signs]) -> "KeyManager":
-        """The same key, its signer approached that way. Closing it stays with whoever has made this one."""
-        return KeyManager(way(self._signs), self._api_key)
-
-    def prepare(self) -> None:
-        """A signature will be asked for soon: begin with what it needs, so that it comes at once."""
-        self._signs.prepare()
-
-    async def aclose(self) -> None:
-        """Leave nothing behind of what was prepared."""
-        await self._signs.aclose()
+    def through(self, wrap: Callable[[Signer], Signer]) -> "KeyManager":
+        """Return the same keys with their signer wrapped: the recorder and the replay stand in between."""
+        return KeyManager(wrap(self._signer), self._api_key)
 
     async def sign(self, params: Mapping[str, str | int]) -> str:
-        """The base64 signature over `params`: sorted by name, `name=value` joined by `&`, not percent-encoded.
+        """Return the base64 signature over `params`: sorted by name, `name=value` joined by `&`, not percent-encoded.
 
         A `signature` among them is left out. Raises ValueError for a boolean, whose text would not be JSON's.
         """
-        for name, value in params.items():
-            if isinstance(value, bool):
-                raise ValueError(f"{name} is a boolean: JSON writes it otherwise than Python")
-        pairs = (f"{name}={value}" for name, value in sorted(params.items()) if name != "signature")
-        return await self._signs.sign("&".join(pairs).encode())
+        payload = _payload(params)
+        async with self._signer() as sign:
+            return await sign(payload)
 
     async def logon_params(self, now_ms: Callable[[], int], recv_window_ms: int) -> dict[str, str | int]:
-        """The parameters of `session.logon`, signed. `now_ms` is the exchange's clock, looked at at the last moment."""
-        await self._signs.ready()
-        params: dict[str, str | int] = {
-            "apiKey": self._api_key,
-            "recvWindow": recv_window_ms,
-            "timestamp": now_ms(),
-        }
-        return {**params, "signature": await self.sign(params)}
+        """Return the parameters of `session.logon`, signed. `now_ms` is the exchange's clock."""
+        async with self._signer() as sign:
+            params: dict[str, str | int] = {
+                "apiKey": self._api_key,
+                "recvWindow": recv_window_ms,
+                "timestamp": now_ms(),  # read when the signer is ready: a slow start must not use up the window
+            }
+            return {**params, "signature": await sign(_payload(params))}
+
+
+def _payload(params: Mapping[str, str | int]) -> bytes:
+    for name, value in params.items():
+        if isinstance(value, bool):
+            raise ValueError(f"{name} is a boolean: JSON writes it otherwise than Python")
+    return "&".join(f"{name}={value}" for name, value in sorted(params.items()) if name != "signature").encode()
+
+
+def _is_usual(path: Path) -> bool:
+    """Whether the file is as `keygen` and OpenSSL write it. No trace of the key stays in memory."""
+    page = bytearray(_USUAL_SIZE)
+    size = 0
+    with suppress(OSError), open(path, "rb", buffering=0) as file:  # `load_key` says what is wrong
+        size = file.readinto(page) or 0
+    is_usual = _USUAL_FILE.fullmatch(page, 0, size) is not None
+    page[:] = bytes(_USUAL_SIZE)
+    return is_usual

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from trailingedge.auth.manager import KeyManager
-from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused
+from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 
 if TYPE_CHECKING:
     import httpx
@@ -103,11 +103,9 @@ async def fetch_permissions(
 ) -> Permissions:
     """Ask for them at the exchange whose base URL is `url`.
 
-    Raises RequestRefused, OutcomeUnknown where it does not answer, ProtocolViolation for an odd answer. None of
-    them carries key or signature, nor does any log line.
+    Raises RequestRefused, OutcomeUnknown where it cannot be asked or does not answer, ProtocolViolation for an odd
+    answer. None of them carries key or signature, nor does any log line.
     """
-    keys.prepare()
-    await asyncio.sleep(0)  # it gets ready during the import
     import httpx  # not above: it takes longer to import than all of ours, and most modes never need it
 
     for name in ("httpx", "httpcore"):  # their lines would show the signed address
@@ -115,7 +113,11 @@ async def fetch_permissions(
     # The exchange checks the signature over the query as it was sent, so the order is that of signing.
     params = {"recvWindow": recv_window_ms, "timestamp": timestamp_ms}
     query = "&".join(f"{name}={value}" for name, value in params.items())
-    address = f"{url.rstrip('/')}{PATH}?{query}&signature={quote(await keys.sign(params), safe='')}"
+    try:
+        signature = quote(await keys.sign(params), safe="")
+    except SessionLost as failed:
+        raise OutcomeUnknown(str(failed)) from failed
+    address = f"{url.rstrip('/')}{PATH}?{query}&signature={signature}"
     try:
         async with asyncio.timeout(within_s), httpx.AsyncClient(transport=transport, timeout=within_s) as client:
             answer = await client.get(address, headers={"X-MBX-APIKEY": keys.api_key})

@@ -8,12 +8,13 @@ in the same place.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trailingedge.auth.signing import Signs
+from trailingedge.auth.logon_signer import Sign, Signer
 from trailingedge.core.clock import Alarm, wake
 from trailingedge.core.errors import SessionLost
 from trailingedge.eventlog import error_codec
@@ -81,9 +82,30 @@ class IoBoundary(ABC):
 
         return verify
 
-    def signs(self, signs: Signs) -> Signs:
-        """The same, through here."""
-        return _RecordedSigner(self, signs)
+    def signs(self, signer: Signer) -> Signer:
+        """The same, through here. The record has no signature: only that it came, and when."""
+
+        @asynccontextmanager
+        async def through() -> AsyncIterator[Sign]:
+            async with AsyncExitStack() as stack:
+                signs: list[Sign] = []
+
+                async def start() -> None:
+                    signs.append(await stack.enter_async_context(signer()))
+
+                async def sign(payload: bytes) -> str:
+                    signed: list[str] = []
+
+                    async def do() -> None:
+                        signed.append(await signs[0](payload))
+
+                    await self.ask("a signature", do)
+                    return signed[0] if signed else ""  # a replay does not make one
+
+                await self.ask("the key to be ready", start)
+                yield sign
+
+        return through
 
     async def ask(self, what: str, do: Do) -> str | None:
         """What `do` comes to. Raises what it raises."""
@@ -156,32 +178,6 @@ class IoBoundary(ABC):
     @abstractmethod
     def _leave(self, number: int) -> None:
         """Whether it has come out or not, nobody waits any more."""
-
-
-class _RecordedSigner:
-    """A signer, whose signatures are nobody's business: only that they came, and when."""
-
-    def __init__(self, threshold: IoBoundary, signs: Signs) -> None:
-        self._threshold = threshold
-        self._signs = signs
-
-    def prepare(self) -> None:
-        self._signs.prepare()
-
-    async def ready(self) -> None:
-        await self._threshold.ask("the key to be ready", self._signs.ready)
-
-    async def sign(self, payload: bytes) -> str:
-        signed: list[str] = []
-
-        async def do() -> None:
-            signed.append(await self._signs.sign(payload))
-
-        await self._threshold.ask("a signature", do)
-        return signed[0] if signed else ""  # in a replay nobody looks at it
-
-    async def aclose(self) -> None:
-        """It is closed by whoever has made it."""
 
 
 class _Alarm:

@@ -25,7 +25,7 @@ from trailingedge.websocket.api_session import ApiSession
 from trailingedge.websocket.fill_recovery import FillRecovery
 from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.orders import OrderApi
-from trailingedge.websocket.transport import Socket, side_by_side
+from trailingedge.websocket.transport import side_by_side
 
 logger = logging.getLogger(__name__)
 
@@ -61,17 +61,11 @@ class ExchangeClient:
         note: Callable[[str, str, Sequence[str | bytes]], None] = lambda _channel, _direction, _frames: None,
     ) -> None:
         clock, dial, random = surroundings.clock, surroundings.dial, surroundings.random
-        keys = surroundings.keys
-
-        async def dial_account(url: str) -> Socket:
-            keys.prepare()  # whoever signs gets ready while the connection does
-            return await dial(url)
-
         self.snapshots = snapshots
         self.server_clock = ServerClock(clock)
         self._symbol = settings.symbol
         self._recv_window_ms = settings.recv_window_ms
-        self._keys = keys
+        self._keys = surroundings.keys
         self._clock = clock
         self._reopened = reopened
         self._account_down = account_down
@@ -97,7 +91,7 @@ class ExchangeClient:
         )
         self.api = ApiClient(
             surroundings.endpoints.ws_api_url,
-            dial=dial_account,
+            dial=dial,
             clock=clock,
             backoff=factory.backoff(settings, random),
             on_open=self._open,
@@ -234,6 +228,5 @@ class ExchangeClient:
 
     def _down(self, reason: str) -> None:
         self._losses += 1
-        self._keys.prepare()  # the pause before the next dial is long enough for that
         self.snapshots.prove_account(proven=False)
         self._account_down(reason)

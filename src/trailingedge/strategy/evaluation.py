@@ -32,8 +32,8 @@ class Evaluation:
         "closes_heard",
         "events",
         "inputs",
-        "state",
         "params",
+        "state",
         "stop_distance",
         "unit_value",
     )

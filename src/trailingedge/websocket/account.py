@@ -103,7 +103,6 @@ class AccountSession:
 
         Raises LogonRefused where a person must act, ConfigError where that is the key's file; else as queries do.
         """
-        self._keys.prepare()
         await self._server_clock.measure(self._api)
         await self._logon()
         await self._subscribe()
