@@ -128,7 +128,7 @@ put_settings() {
     if [ -e "$root$target" ]; then
         say "kept      $root$target"
     else
-        put 0640 "$here/trailing-edge.env.example" "$target"
+        put 0640 "$checkout/.env.example" "$target"
         say "settings  $root$target"
     fi
 }
@@ -173,7 +173,7 @@ if [ $user = no ]; then
     for unit in trailing-edge.service trailing-edge@.service trailing-edge.slice; do
         put 0644 "$here/$unit" "$units/$unit"
     done
-    put 0644 "$checkout/README.md" "$home/README.md"
+    put 0644 "$here/README.md" "$home/README.md"
     put 0755 "$here/as-service.sh" "$home/as-service"
     put_newer trailing-edge.service trailing-edge@.service
     put_settings

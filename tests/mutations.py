@@ -104,9 +104,9 @@ def noticed_by(fault: Fault | None) -> str | None:
     """The first test that fails with `fault` in place, or with none; None when none does."""
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         copy = Path(folder)
-        for name in ("src", "tests", "deploy", "secrets"):
+        for name in ("src", "tests", "deploy", "secrets", ".github"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "README.md", ".env.example"):
+        for name in ("pyproject.toml", "README.md", "LICENSE", ".env.example"):
             shutil.copy(ROOT / name, copy / name)
         if fault is not None:
             put_in(fault, copy)

@@ -21,7 +21,6 @@ LAYERS: Final = [
     "indicators",
     "strategy",
     "config",
-    "disclosure",
     "config_validator",
     "logging_config",
     "auth",

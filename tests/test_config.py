@@ -1,4 +1,5 @@
 import os
+import re
 from argparse import ArgumentTypeError
 from dataclasses import fields
 from decimal import Decimal
@@ -11,19 +12,21 @@ from hypothesis import strategies as st
 
 from trailingedge.config import (
     CREDENTIAL,
+    ESSENTIAL,
     OPTIONS,
     Endpoints,
     LoadedSettings,
     OnExit,
+    Option,
     Settings,
     TradingMode,
     assignment,
     endpoints,
     env_example,
+    option,
     read_settings,
     settings_table,
 )
-from trailingedge.disclosure import TOLD, UNTOLD
 from trailingedge.model.pricing import Pricing
 
 ROOT = Path(__file__).parent.parent
@@ -126,7 +129,7 @@ def test_everything_unreadable_is_in_one_list() -> None:
     [
         pytest.param("SYMBL=ETHUSDT", "did you mean SYMBOL?", id="a slip"),
         pytest.param("symbol=ETHUSDT", "did you mean SYMBOL?", id="small letters"),
-        pytest.param("COMPLETELY_ELSE=1", "no setting", id="nothing like it"),
+        pytest.param("COMPLETELY_ELSE=1", "unknown setting", id="nothing like it"),
         pytest.param("SYMBOL=A\nSYMBOL=B", "twice", id="twice"),
     ],
 )
@@ -218,7 +221,7 @@ def test_what_is_no_assignment_is_a_fault_of_usage(text: str) -> None:
 def test_an_unknown_name_hides_nothing_else_that_is_wrong() -> None:
     given = dict([assignment("SYMBL=X"), assignment("FEE=much")])
     said = "\n".join(read_settings(given, {}, NOWHERE).problems)
-    assert "SYMBL is no setting; did you mean SYMBOL?" in said
+    assert "unknown setting SYMBL; did you mean SYMBOL?" in said
     assert "FEE is 'much'" in said
 
 
@@ -251,22 +254,60 @@ def test_a_default_reads_back_as_itself_and_keeps_its_limit(name: str) -> None:
     assert option.limit is None or option.default is None or option.limit.holds(option.default)
 
 
+EXAMPLE = ROOT / ".env.example"
+
+
 def test_the_example_file_is_the_declaration() -> None:
-    example = ROOT / ".env.example"
-    assert example.read_text(encoding="utf-8") == env_example(), "write env_example() to .env.example"
+    told = "run: trailing-edge check --example > .env.example"
+    assert EXAMPLE.read_text(encoding="utf-8") == env_example(), told
 
 
-def test_the_example_file_changes_nothing() -> None:
-    example = ROOT / ".env.example"
-    reading = read_settings({}, {}, example)
-    assert list(dotenv_values(example)) == list(OPTIONS) == [declared.name.upper() for declared in fields(Settings)]
+def test_the_example_file_sets_the_essential_settings_first_and_nothing_else() -> None:
+    assert tuple(dotenv_values(EXAMPLE)) == ESSENTIAL == ("TRADING_MODE", "SYMBOL", "BINANCE_ED25519_API_KEY")
+    lines = [line for line in EXAMPLE.read_text(encoding="utf-8").splitlines() if line and not line.startswith("# ")]
+    assert [line.partition("=")[0] for line in lines[: len(ESSENTIAL)]] == list(ESSENTIAL)
+    assert all(line.startswith("#") for line in lines[len(ESSENTIAL) :])
+
+
+@pytest.mark.parametrize("commented", [True, False], ids=["as it is", "without any #"])
+def test_the_example_file_changes_nothing(commented: bool, tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    env_file = tmp_path / ".env"
+    env_file.write_text(text if commented else re.sub(r"^#(?=[A-Z])", "", text, flags=re.MULTILINE), encoding="utf-8")
+    reading = read_settings({}, {}, env_file)
     assert (reading.settings, reading.problems, reading.warnings) == (Settings(), (), ())
+    assert set(dotenv_values(env_file)) == (set(ESSENTIAL) if commented else set(OPTIONS))
 
 
-def test_the_table_of_settings_has_a_row_for_each() -> None:
-    table = settings_table().splitlines()
-    assert all(row.count("|") == 4 for row in table)
-    assert all(sum(row.startswith(f"| `{name}` |") for row in table) == 1 for name in OPTIONS)
+def test_the_example_file_has_lines_of_at_most_120_columns() -> None:
+    assert max(map(len, EXAMPLE.read_text(encoding="utf-8").splitlines())) <= 120
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_of_settings_has_a_row_for_each(width: int) -> None:
+    table = settings_table(width).splitlines()
+    rows = [line.split()[0] for line in table if line[:1].isalpha()]
+    assert rows == list(OPTIONS) == [declared.name.upper() for declared in fields(Settings)]
+    assert max(map(len, table)) <= width
+
+
+def test_the_table_of_settings_says_what_the_example_file_says() -> None:
+    table = " ".join(settings_table().split())
+    found = []
+    for block in EXAMPLE.read_text(encoding="utf-8").split("\n\n"):
+        *comment, assignment = (line.removeprefix("#").strip() for line in block.splitlines())
+        name, _, default = assignment.partition("=")
+        if name in OPTIONS:
+            assert f"{name} {default or '–'} {' '.join(comment)}" in table
+            found.append(name)
+    assert sorted(found) == sorted(OPTIONS)
+
+
+@pytest.mark.parametrize("each", OPTIONS.values(), ids=OPTIONS)
+def test_a_meaning_is_in_plain_words(each: Option) -> None:
+    assert each.comment[0].isupper() or each.comment.split()[0] in each.choices
+    assert not each.comment.endswith(".")
+    assert not re.search(r"0 is never|on hold|\bheld\b|withdraw|whoever|whatever|nobody|somebody", each.comment)
 
 
 def test_sim_has_no_endpoints_of_its_own_to_connect_to() -> None:
@@ -307,11 +348,23 @@ def test_an_override_goes_before_the_endpoints_of_the_mode() -> None:
     assert endpoints(settings) == Endpoints("wss://ws-api.testnet.binance.vision/ws-api/v3", "ws://127.0.0.1:9")
 
 
-def test_every_setting_is_either_told_in_reports_or_kept_out_of_them() -> None:
-    assert set(OPTIONS) == TOLD | UNTOLD
-    assert not TOLD & UNTOLD
+def test_nothing_that_is_secret_or_a_path_or_an_address_is_shareable() -> None:
+    private = {name for name, each in OPTIONS.items() if each.secret or each.kind is Path}
+    private |= {name for name in OPTIONS if re.search(r"URL|TELEGRAM|CONFIRM_LIVE", name)}
+    assert not [name for name in private if OPTIONS[name].shareable]
 
 
-def test_nothing_that_is_secret_or_a_path_or_an_address_is_told_in_reports() -> None:
-    private = {name for name, option in OPTIONS.items() if option.secret or option.kind is Path or "URL" in name}
-    assert not TOLD & private
+def test_what_decides_what_is_traded_is_shareable() -> None:
+    groups = {"Pair", "Fees", "Trailing", "Hard stop", "Channel", "Circuit breakers"}
+    group, kept = "", []
+    for name, each in OPTIONS.items():
+        group = each.heading or group
+        if group in groups and not each.shareable:
+            kept.append(name)
+    assert kept == []
+    assert groups <= {each.heading for each in OPTIONS.values()}
+
+
+def test_a_setting_without_a_word_on_sharing_is_refused() -> None:
+    with pytest.raises(TypeError, match="shareable"):
+        option(1, "A number")  # type: ignore[call-arg]

@@ -517,5 +517,5 @@ def test_a_misspelt_name_stands_in_the_same_list_as_what_it_may_have_caused(tmp_
     file.write_text("TRADING_MOD=testnet\nFEE=2\n")
     with pytest.raises(ConfigError) as wrong:
         checked_settings({}, {}, file)
-    assert [said for said in wrong.value.problems if "TRADING_MOD is no setting" in said]
+    assert [said for said in wrong.value.problems if "unknown setting TRADING_MOD" in said]
     assert [said for said in wrong.value.problems if said.startswith("FEE is 2")]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.config import OPTIONS, read_settings
+from trailingedge.config import env_example, read_settings
 from trailingedge.config_validator import checked_settings
 from trailingedge.core.errors import ExitCode
 
@@ -242,12 +242,12 @@ def test_all_pairs_together_have_a_quota() -> None:
         assert unit(DEPLOY / name)["Service"]["Slice"] == "trailing-edge.slice"
 
 
-def test_the_settings_of_a_first_start_are_in_order() -> None:
-    path = DEPLOY / "trailing-edge.env.example"
-    settings, sources, warnings = checked_settings({}, {}, path, file_needed=True, ask=None)
-    assert settings.trading_mode.value == "sim"
-    assert warnings == []
-    assert {name for name, source in sources.items() if source == str(path)} <= set(OPTIONS)
+def test_the_settings_of_a_first_start_are_the_template_and_in_order(image: Path) -> None:
+    path = image / ENV_FILE
+    assert path.read_text(encoding="utf-8") == env_example()
+    settings, sources, warnings = checked_settings({}, {"LOG_DIR": "/var/log/x"}, path, file_needed=True, ask=None)
+    assert (settings.trading_mode.value, str(settings.log_dir), warnings) == ("sim", "/var/log/x", [])
+    assert sources["SYMBOL"] == str(path)
 
 
 # --- A command in the place of the service ---

@@ -135,7 +135,7 @@ def test_a_setting_that_is_none_is_listed_with_all_else_and_a_fault_of_usage(
 ) -> None:
     assert main.run(["--set", "FEEE=1", "--set", "FEE=abc"]) == ExitCode.USAGE
     told = capsys.readouterr().err
-    assert "FEEE is no setting" in told
+    assert "unknown setting FEEE" in told
     assert "FEE is 'abc'" in told
 
 

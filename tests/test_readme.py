@@ -6,20 +6,71 @@ from pathlib import Path
 
 import pytest
 
-from trailingedge.config import settings_table
 from trailingedge.main import COMMANDS, command_parser, run_parser
 from trailingedge.strategy.trailing_stop import callback_factor
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "deploy/README.md", "src/trailingedge/README.md", "tests/README.md", "secrets/README.md")
+TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
+OF_THE_OPERATOR = f"{README}\n{TEXTS['deploy/README.md']}\n{TEXTS['tests/README.md']}"
+LINK = re.compile(r"(?:\]\(|src=\")(?!https?:)([^)#\"]*)(#[^)\"]*)?[)\"]")
 
 
-def test_the_settings_table_is_the_declaration() -> None:
-    assert settings_table().strip() in README
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {f"#{re.sub(r'[^a-z0-9 -]', '', heading.lower()).replace(' ', '-')}" for heading in headings}
+
+
+def test_the_first_page_is_short() -> None:
+    assert len(README.splitlines()) <= 330
+    assert len(README.encode()) <= 25_000
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_line_has_at_most_120_columns(page: str) -> None:
+    assert [line for line in TEXTS[page].splitlines() if len(line) > 120] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_leads_somewhere(page: str) -> None:
+    links = LINK.findall(TEXTS[page])
+    assert links or page == "secrets/README.md"
+    for path, anchor in links:
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), anchor
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_in_plain_words(page: str) -> None:
+    refused = r"\b(?:whoever|whatever|nobody|somebody|anew|meanwhile|on hold|flush done|0 is never)\b"
+    assert re.findall(refused, TEXTS[page]) == []
+    # An order is cancelled; only money is withdrawn. The old name of a command is quoted.
+    text = re.sub(r"`withdraw`|may\s+withdraw|withdrawals|deposit\s+or\s+withdraw", "", TEXTS[page])
+    assert "withdr" not in text
+
+
+def test_the_glossary_has_ten_words() -> None:
+    table = README.partition("## Ten words")[2].partition("\n## ")[0]
+    assert len([line for line in table.splitlines() if line.startswith("| ")]) == 10 + 1
+
+
+@pytest.mark.parametrize("picture", ["report.png", "terminal.svg"])
+def test_a_picture_is_small(picture: str) -> None:
+    assert f".github/{picture}" in README
+    assert 1_000 < (ROOT / ".github" / picture).stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("module", sorted(set(re.findall(r"python -m (tests\.[\w.]+)", TEXTS["tests/README.md"]))))
+def test_a_program_of_the_tests_exists(module: str) -> None:
+    path = ROOT.joinpath(*module.split("."))
+    assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
 
 
 # Words after the program's name, and a flag that follows; other programs have names like ours.
-SHOWN = sorted(set(re.findall(r"(?<![/\w-])trailing-edge((?: [a-z]+)?)[^\n`|]*?(?<=[ (])(--[a-z-]+)", README)))
+SHOWN = sorted(set(re.findall(r"(?<![/\w-])trailing-edge((?: [a-z]+)?)[^\n`|]*?(?<=[ (])(--[a-z-]+)", OF_THE_OPERATOR)))
 
 
 @pytest.mark.parametrize(("word", "flag"), SHOWN)
@@ -33,7 +84,7 @@ def test_it_tells_of_each_command(name: str) -> None:
     assert f"`{name}`" in README or f"trailing-edge {name}" in README
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:src|tests|deploy|secrets)/[\w./-]+)`", README))))
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:src|tests|deploy|secrets)/[\w./-]+)`", OF_THE_OPERATOR))))
 def test_a_path_it_names_exists(path: str) -> None:
     assert (ROOT / path).exists() or path == "secrets/ed25519-priv.pem"
 

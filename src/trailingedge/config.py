@@ -1,10 +1,11 @@
-"""Every setting: its name, type, default, meaning and limit, declared once.
+"""Settings: the name, type, default, meaning and limit of each, and whether a report may show it, declared once.
 
-The fields of `Settings` are that declaration. The environment, the env file, `--set NAME=VALUE`,
-`.env.example` and the README's table follow from it; a setting's name is its field in capitals. To
-change a default for good, edit it here.
+The fields of `Settings` are the declaration; the name of a setting is its field in capitals. The environment, the
+env file, `--set NAME=VALUE`, `trailing-edge check --explain` and `.env.example` (written by `trailing-edge check
+--example > .env.example`) all follow from it. To change a default for good, edit it here. A setting that the
+strategy reads has a field of the same name in `strategy.inputs.Params`, and is copied there by name.
 
-This file only reads. `config_validator` judges what was read, and is the doorway for `main`.
+This module only reads values; `config_validator` checks them.
 """
 # ruff: noqa: RUF009 - `option` declares a field, as `field` does; its default is no shared object
 
@@ -42,12 +43,12 @@ class TradingMode(Enum):
 
     @property
     def embedded(self) -> bool:
-        """Orders go to an exchange that we bring along; no money moves."""
+        """Orders go to the embedded exchange; no money moves."""
         return self in (TradingMode.SIM, TradingMode.PAPER)
 
     @property
     def needs_key(self) -> bool:
-        """Orders go to an exchange that must know us."""
+        """Orders go to an exchange with accounts, so a key is needed."""
         return not self.embedded
 
 
@@ -60,7 +61,7 @@ class OnExit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a value must be, in words that complete "it must be …", and the judge of it."""
+    """The range of a value: `words` complete "it must be …", `holds` checks it."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -83,10 +84,21 @@ GRID: Final = Limit("from 1e-18 to 1e15", lambda value: Decimal("1e-18") <= valu
 
 
 def option(
-    default: T, comment: str, limit: Limit | None = None, *, heading: str | None = None, secret: bool = False
+    default: T,
+    comment: str,
+    limit: Limit | None = None,
+    *,
+    shareable: bool,
+    heading: str | None = None,
+    secret: bool = False,
 ) -> T:
-    """One setting. `heading` opens a group, to which the settings after it belong too."""
-    declared = {"comment": comment, "limit": limit, "heading": heading, "secret": secret}
+    """One setting. `heading` opens a group, to which the settings after it belong too.
+
+    `shareable` says whether a report, a summary or a saved run shows the setting, so that these can be given away.
+    True for what decides what is traded, when and at which price. False for what names the person or the machine,
+    and for what only runs the program (logs, reconnects): a reader of a report needs none of it.
+    """
+    declared = {"comment": comment, "limit": limit, "heading": heading, "secret": secret, "shareable": shareable}
     declaration: T = field(default=default, metadata=declared, repr=not secret)
     return declaration
 
@@ -97,117 +109,271 @@ class Settings:
 
     trading_mode: TradingMode = option(
         TradingMode.SIM,
-        "Where to trade; sim and paper are without money, paper at the exchange's real prices",
+        "Where orders go. sim and paper: the embedded exchange (paper with Binance's live prices); testnet and demo: "
+        "Binance without real money; live: real money",
         heading="Mode",
+        shareable=True,
     )
-    confirm_live: str | None = option(None, f"{RISK_PHRASE} lets TRADING_MODE=live start; a terminal is asked for it")
-    binance_ws_api_url: str | None = option(None, "Full URL of the WebSocket API, in place of the mode's own")
-    binance_ws_stream_url: str | None = option(None, "URL of the market streams without path, in place of the mode's")
-    start_paused: bool = option(False, "Start on hold: no entry and no take-profit until 'r'; the stop keeps watching")
-    on_exit: OnExit = option(OnExit.CANCEL, "What a shutdown does with our own working order")
+    confirm_live: str | None = option(
+        None,
+        f"Consent to trade real money: {RISK_PHRASE}. Needed for live; asked for where there is a terminal",
+        shareable=False,
+    )
+    binance_ws_api_url: str | None = option(None, "URL of the WebSocket API; empty = the mode's own", shareable=False)
+    binance_ws_stream_url: str | None = option(
+        None, "URL of the market streams, without a path; empty = the mode's own", shareable=False
+    )
+    start_paused: bool = option(
+        False, "Start paused: nothing is bought and no take-profit sells; the hard stop stays active", shareable=True
+    )
+    on_exit: OnExit = option(OnExit.CANCEL, "cancel or leave: what a shutdown does with our open order", shareable=True)
 
-    symbol: str = option("ETHFDUSD", "The pair to trade, as the exchange writes it", heading="Pair")
-    base_asset: str | None = option(None, "Asset that is traded; must agree with the exchange")
-    quote_asset: str | None = option(None, "Asset that prices it; must agree with the exchange")
-    lot_size: Decimal | None = option(None, "Grid of quantities in base; a multiple of the exchange's", GRID)
-    min_qty: Decimal | None = option(None, "Smallest quantity in base; not below the exchange's", AMOUNT)
-    price_tick: Decimal | None = option(None, "Grid of prices in quote per base; a multiple of the exchange's", GRID)
-    min_price: Decimal | None = option(None, "Lowest price in quote per base; not below the exchange's", AMOUNT)
-    min_notional: Decimal | None = option(None, "Smallest order value in quote; not below the exchange's", AMOUNT)
-    anchor_price: Decimal | None = option(None, "Price in quote per base that a first start measures from", GRID)
+    symbol: str = option("ETHFDUSD", "Pair to trade, as the exchange writes it", heading="Pair", shareable=True)
+    base_asset: str | None = option(
+        None, "Base asset (the one traded); if set, it must match the exchange's", shareable=True
+    )
+    quote_asset: str | None = option(
+        None, "Quote asset (the one prices are in); if set, it must match the exchange's", shareable=True
+    )
+    lot_size: Decimal | None = option(
+        None,
+        "Base amount: step of order quantities, a multiple of the exchange's; empty = the exchange's",
+        GRID,
+        shareable=True,
+    )
+    min_qty: Decimal | None = option(
+        None,
+        "Base amount: smallest order quantity, not below the exchange's; empty = the exchange's",
+        AMOUNT,
+        shareable=True,
+    )
+    price_tick: Decimal | None = option(
+        None,
+        "Price: step of order prices, a multiple of the exchange's; empty = the exchange's",
+        GRID,
+        shareable=True,
+    )
+    min_price: Decimal | None = option(
+        None, "Price: lowest order price, not below the exchange's; empty = the exchange's", AMOUNT, shareable=True
+    )
+    min_notional: Decimal | None = option(
+        None,
+        "Quote amount: smallest order value, not below the exchange's; empty = the exchange's",
+        AMOUNT,
+        shareable=True,
+    )
+    anchor_price: Decimal | None = option(
+        None,
+        "Price: first anchor, where the account has no trades to take one from; empty = the market price",
+        GRID,
+        shareable=True,
+    )
 
-    fee: Decimal | None = option(None, "Maker fee, a fraction; the exchange's unless set", FRACTION, heading="Fees")
-    buffer: float = option(0.002, "Gain beyond both fees before a take-profit, a fraction", FRACTION)
+    fee: Decimal | None = option(
+        None,
+        "Fraction: maker fee, not below the exchange's; empty = the exchange's",
+        FRACTION,
+        heading="Fees",
+        shareable=True,
+    )
+    buffer: float = option(
+        0.002, "Fraction of the anchor: gain needed beyond both fees before a take-profit", FRACTION, shareable=True
+    )
 
     start_factor: float = option(
-        0.5, "Share of the gain given back before a take-profit, at no gain", INNER_FRACTION, heading="Trailing"
+        0.5,
+        "Share of the gain that the trail gives back when the gain is small",
+        INNER_FRACTION,
+        heading="Trailing",
+        shareable=True,
     )
-    min_factor: float = option(0.1, "The same share at a large gain; at most START_FACTOR", INNER_FRACTION)
-    gain_scale_frac_base: float = option(0.005, "Gain over which the share decays, holding base", INNER_FRACTION)
-    gain_scale_frac_quote: float = option(0.005, "Gain over which the share decays, holding quote", INNER_FRACTION)
-    min_gain_trigger_frac_base: float = option(0.01, "Least gain for a take-profit, holding base", FRACTION)
-    min_gain_trigger_frac_quote: float = option(0.01, "Least gain for a take-profit, holding quote", FRACTION)
+    min_factor: float = option(
+        0.1,
+        "Share of the gain that the trail gives back when the gain is large; at most START_FACTOR",
+        INNER_FRACTION,
+        shareable=True,
+    )
+    gain_scale_frac_base: float = option(
+        0.005,
+        "Fraction of the anchor: gain over which that share decays, holding base",
+        INNER_FRACTION,
+        shareable=True,
+    )
+    gain_scale_frac_quote: float = option(
+        0.005,
+        "Fraction of the anchor: gain over which that share decays, holding quote",
+        INNER_FRACTION,
+        shareable=True,
+    )
+    min_gain_trigger_frac_base: float = option(
+        0.01, "Fraction of the anchor: smallest gain for a take-profit, holding base", FRACTION, shareable=True
+    )
+    min_gain_trigger_frac_quote: float = option(
+        0.01, "Fraction of the anchor: smallest gain for a take-profit, holding quote", FRACTION, shareable=True
+    )
 
     hard_stop_threshold_frac: float = option(
-        0.005, "Smallest stop distance, a fraction of the anchor", FRACTION, heading="Hard stop"
+        0.005,
+        "Fraction of the anchor: smallest distance of the hard stop",
+        FRACTION,
+        heading="Hard stop",
+        shareable=True,
     )
-    hard_stop_donchian_multiplier: float = option(0.5, "Stop distance in channel widths", MULTIPLIER)
-    hard_stop_max_frac: float = option(0.03, "Largest stop distance, a fraction of the anchor", FRACTION)
-    hard_stop_confirm_sec: float = option(1.0, "Seconds that the loss must last, by market time", PATIENCE_OR_NONE_S)
+    hard_stop_donchian_multiplier: float = option(
+        0.5,
+        "Channel widths: distance of the hard stop, within its smallest and its largest",
+        MULTIPLIER,
+        shareable=True,
+    )
+    hard_stop_max_frac: float = option(
+        0.03, "Fraction of the anchor: largest distance of the hard stop", FRACTION, shareable=True
+    )
+    hard_stop_confirm_sec: float = option(
+        1.0,
+        "Seconds of market time that the price must stay beyond the hard stop; 0 = at once",
+        PATIENCE_OR_NONE_S,
+        shareable=True,
+    )
 
-    kline_interval: Interval = option("1m", "Length of a candle", heading="Channel")
-    rolling_klines_maxlen: int = option(1440, "Candles kept", CANDLES)
-    donchian_window: int = option(40, "Candles in the channel", CANDLES)
-    donchian_shift: int = option(2, "Candles between the channel's last and the forming one", CANDLES)
-    donchian_gain_multiplier: float = option(0.5, "Least gain for a take-profit, in channel widths", MULTIPLIER)
-    donchian_source: Literal["close", "high_low"] = option("close", "Prices of a candle that make the channel")
-    donchian_squeeze_frac: float = option(0.1, "Share of narrower channels below which it counts as squeezed", FRACTION)
-    breakout_entry: bool = option(False, "An upward breakout buys, while quote is held and the gate is open")
-    breakout_exit: bool = option(False, "A downward breakout sells, while base is held")
+    kline_interval: Interval = option("1m", "Length of a candle", heading="Channel", shareable=True)
+    rolling_klines_maxlen: int = option(1440, "Candles kept in memory", CANDLES, shareable=True)
+    donchian_window: int = option(40, "Candles in the channel", CANDLES, shareable=True)
+    donchian_shift: int = option(
+        2, "Candles between the newest one in the channel and the forming one", CANDLES, shareable=True
+    )
+    donchian_gain_multiplier: float = option(
+        0.5, "Channel widths: smallest gain for a take-profit", MULTIPLIER, shareable=True
+    )
+    donchian_source: Literal["close", "high_low"] = option(
+        "close", "Prices of a candle that make the channel", shareable=True
+    )
+    donchian_squeeze_frac: float = option(
+        0.1,
+        "Share of recent channels that are narrower than this one; below it, an alert tells of a squeeze",
+        FRACTION,
+        shareable=True,
+    )
+    breakout_entry: bool = option(
+        False, "Buy on an upward breakout, while holding quote with the gate open", shareable=True
+    )
+    breakout_exit: bool = option(False, "Sell on a downward breakout, while holding base", shareable=True)
 
-    exit_pricing: Pricing = option(Pricing.IMPROVE, "Where exit orders rest", heading="Execution")
-    hard_stop_pricing: Pricing = option(Pricing.OPPOSITE, "Where the orders of a hard stop rest")
-    reserve_base: Decimal = option(Decimal(0), "Amount of the base asset that is never traded", AMOUNT)
-    reserve_quote: Decimal = option(Decimal(0), "Amount of the quote asset that is never traded", AMOUNT)
-    order_budget_reserve: float = option(0.2, "Share of the exchange's order limits kept free", FRACTION)
-    exit_age_alert_sec: float = option(60.0, "Age in seconds at which an unfinished exit alerts", PATIENCE_S)
-    manual_exit_ttl_sec: float = option(30.0, "Seconds a command may wait for its first order to rest", PATIENCE_S)
+    exit_pricing: Pricing = option(
+        Pricing.IMPROVE,
+        "Where an order rests. opposite: one tick from taking; improve: one tick better than our side's best; "
+        "join: at our side's best; peg: priced by the exchange",
+        heading="Execution",
+        shareable=True,
+    )
+    hard_stop_pricing: Pricing = option(
+        Pricing.OPPOSITE, "Where the order of a hard stop rests, in the same words", shareable=True
+    )
+    reserve_base: Decimal = option(Decimal(0), "Base amount that is never traded; 0 = none", AMOUNT, shareable=True)
+    reserve_quote: Decimal = option(Decimal(0), "Quote amount that is never traded; 0 = none", AMOUNT, shareable=True)
+    order_budget_reserve: float = option(
+        0.2, "Share of the exchange's order rate limits kept free", FRACTION, shareable=True
+    )
+    exit_age_alert_sec: float = option(
+        60.0,
+        "Seconds after which an alert tells that a sale or buy-back is not filled yet",
+        PATIENCE_S,
+        shareable=False,
+    )
+    manual_exit_ttl_sec: float = option(
+        30.0, "Seconds after which a flip is dropped if its first order does not rest yet", PATIENCE_S, shareable=True
+    )
     taker_escape_after_sec: float = option(
-        0.0, "Age in seconds at which an exit may take once; 0 is never", PATIENCE_OR_NONE_S
+        0.0,
+        "Seconds after which an unfilled order may take liquidity once; 0 = off",
+        PATIENCE_OR_NONE_S,
+        shareable=True,
     )
     taker_escape_max_slippage_frac: Decimal = option(
-        Decimal("0.002"), "Worst price of that one order, a fraction away from the best", FRACTION
+        Decimal("0.002"),
+        "Fraction of the best price: how far the price of that one order may lie from it",
+        FRACTION,
+        shareable=True,
     )
 
     max_daily_loss_frac: Decimal = option(
         Decimal(0),
-        "Loss on a day's round trips that puts on hold until 00:00 UTC; 0 is never",
+        "Fraction: loss on a day's round trips that pauses trading until 00:00 UTC; 0 = off",
         FRACTION,
-        heading="Breakers",
+        heading="Circuit breakers",
+        shareable=True,
     )
     max_drawdown_frac: Decimal = option(
-        Decimal(0), "Loss since the best of all round trips that puts on hold until 'r'; 0 is never", FRACTION
+        Decimal(0),
+        "Fraction: loss since the best result so far that pauses trading until resumed; 0 = off",
+        FRACTION,
+        shareable=True,
     )
-    max_consecutive_losses: int = option(0, "Round trips lost in a row that put on hold until 'r'; 0 is never", COUNT)
+    max_consecutive_losses: int = option(
+        0, "Round trips lost in a row that pause trading until resumed; 0 = off", COUNT, shareable=True
+    )
 
     binance_ed25519_api_key: str | None = option(
-        None, "API key of the Ed25519 pair registered at the exchange", heading="Secrets", secret=True
+        None,
+        "API key of the Ed25519 key pair that is registered at Binance; not needed for sim and paper",
+        heading="Secrets",
+        secret=True,
+        shareable=False,
     )
-    binance_ed25519_priv_path: Path = option(Path("secrets/ed25519-priv.pem"), "Private key, a PKCS#8 PEM file")
+    binance_ed25519_priv_path: Path = option(
+        Path("secrets/ed25519-priv.pem"), "File of the private key, PKCS#8 PEM, mode 0600", shareable=False
+    )
     telegram_bot_token: str | None = option(
-        None, "Token of the Telegram bot; without one there are no alerts on the phone", secret=True
+        None, "Token of the Telegram bot; empty = no alerts on the phone", secret=True, shareable=False
     )
-    telegram_chat_id: str | None = option(None, "Chat of the owner, which is told everything and may give commands")
-    telegram_group_chat_id_1: str | None = option(None, "A group that is told too")
-    telegram_group_chat_id_2: str | None = option(None, "Another group")
-    telegram_api_url: str | None = option(None, "URL of the Bot API, in place of Telegram's own")
+    telegram_chat_id: str | None = option(
+        None, "Chat of the owner: gets every alert and may give commands", shareable=False
+    )
+    telegram_group_chat_id_1: str | None = option(None, "Group that gets the alerts too", shareable=False)
+    telegram_group_chat_id_2: str | None = option(None, "Second group that gets the alerts too", shareable=False)
+    telegram_api_url: str | None = option(None, "URL of the Bot API; empty = Telegram's own", shareable=False)
 
     loop_sleep_sec: float = option(
         1.0,
-        "Seconds that the main loop waits at most before it keeps house",
+        "Seconds that the main loop waits at most when no data arrives",
         PATIENCE_S,
         heading="Loop and connections",
+        shareable=True,
     )
-    stale_after_sec: float = option(10.0, "Seconds of silence after which the market counts as unknown", PATIENCE_S)
+    stale_after_sec: float = option(
+        10.0, "Seconds without market data after which no order is sent", PATIENCE_S, shareable=True
+    )
     account_probe_sec: float = option(
-        60.0, "Seconds between comparisons with the account's own balances; STALE_AFTER_SEC during an exit", PROBE_S
+        60.0,
+        "Seconds between two checks of our balances against the exchange's; STALE_AFTER_SEC during a sale or buy-back",
+        PROBE_S,
+        shareable=False,
     )
-    recv_window_ms: int = option(5000, "Milliseconds after which the exchange drops a late request", RECV_WINDOW)
-    reconnect_base_sec: float = option(1.0, "First reconnect pause in seconds, doubled each time", PATIENCE_S)
-    reconnect_max_sec: float = option(60.0, "Longest reconnect pause in seconds", PATIENCE_S)
-    reconnect_max_retries: int = option(0, "Reconnect attempts before giving up; 0 is never", COUNT)
+    recv_window_ms: int = option(
+        5000, "Milliseconds after which the exchange drops a request that arrives late", RECV_WINDOW, shareable=False
+    )
+    reconnect_base_sec: float = option(
+        1.0, "Seconds before the first reconnect; doubled each time", PATIENCE_S, shareable=False
+    )
+    reconnect_max_sec: float = option(60.0, "Seconds between two reconnects at most", PATIENCE_S, shareable=False)
+    reconnect_max_retries: int = option(
+        0, "Reconnects in a row before the program ends with code 4; 0 = no limit", COUNT, shareable=False
+    )
 
-    log_dir: Path = option(Path("logs"), "Folder of the session logs", heading="Logs")
-    log_level_console: Level = option("INFO", "Least level shown in the terminal")
-    log_level_file: Level = option("DEBUG", "Least level written to the session log")
-    log_retention_days: int = option(30, "Days after which a session log and its record are deleted; 0 keeps all", DAYS)
-    record: bool = option(True, "Record each session beside its log, so that it can be replayed")
-    record_max_mb: int = option(500, "Megabytes that all records together may take; the oldest go first", MEGABYTES)
+    log_dir: Path = option(Path("logs"), "Folder of session logs and records", heading="Logs", shareable=False)
+    log_level_console: Level = option("INFO", "Lowest level shown in the terminal", shareable=False)
+    log_level_file: Level = option("DEBUG", "Lowest level written to the session log", shareable=False)
+    log_retention_days: int = option(
+        30, "Days after which a session's log and record are deleted; 0 = never", DAYS, shareable=False
+    )
+    record: bool = option(True, "Record each session beside its log, so that it can be replayed", shareable=False)
+    record_max_mb: int = option(
+        500, "Megabytes that all records together may take; the oldest are deleted first", MEGABYTES, shareable=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One declared setting. `kind` is its type without the None; `choices`, where it has any, are all it can say."""
+    """One declared setting. `kind` is its type without the None; `choices` are all values it can have, if few."""
 
     name: str
     kind: Any
@@ -217,13 +383,14 @@ class Option:
     limit: Limit | None
     heading: str | None
     secret: bool
+    shareable: bool
 
     def of(self, settings: Settings) -> Any:
-        """Its value among `settings`."""
+        """The value of this setting in `settings`."""
         return getattr(settings, self.name.lower())
 
     def shown(self, value: object) -> str:
-        """`value` as a person would write it; of a secret only that it is there."""
+        """`value` as a person would write it; "(secret)" for a secret that is set."""
         if value is None:
             return ""
         if self.secret:
@@ -233,7 +400,7 @@ class Option:
         return str(value.value) if isinstance(value, Enum) else str(value).removesuffix(".0")
 
     def read(self, text: str) -> object:
-        """The value that `text` says. Raises ValueError with what is wrong and what to write."""
+        """The value that `text` stands for. Raises ValueError with what is wrong and what to write."""
         if self.choices:
             return self._choose(text)
         if self.kind is str:
@@ -250,10 +417,10 @@ class Option:
         return int(number)
 
     def _choose(self, text: str) -> object:
-        # Capitals do not matter, but in an interval: 1m is a minute and 1M a month.
-        said = text if text[0].isdigit() and self.kind is not bool else _SYNONYMS.get(text.lower(), text.lower())
+        # Upper and lower case are the same except in an interval: 1m is a minute and 1M a month.
+        wanted = text if text[0].isdigit() and self.kind is not bool else _SYNONYMS.get(text.lower(), text.lower())
         for choice, value in self.choices.items():
-            if said in (choice, choice.lower()):
+            if wanted in (choice, choice.lower()):
                 return value
         raise ValueError(f"it must be one of {', '.join(self.choices)}")
 
@@ -276,7 +443,7 @@ def _path(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as unknown:
-        raise ValueError("this begins with ~ and a name that is no user's; write the whole path") from unknown
+        raise ValueError("this begins with ~ and the name of an unknown user; write the whole path") from unknown
 
 
 def _finite(number: float) -> float:
@@ -302,17 +469,17 @@ def _choices(kind: Any) -> Mapping[str, object]:
     return {member.value: member for member in kind} if issubclass(kind, Enum) else {}
 
 
-CREDENTIAL: Final = "credential"  # the source of a file that the service manager handed over
+CREDENTIAL: Final = "credential"  # the source of a file that systemd provides (LoadCredential=)
 
 OPTIONS: Final[Mapping[str, Option]] = MappingProxyType({option.name: option for option in _options()})
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """What was read, and all that could not be.
+    """The settings that were read, and everything that could not be read.
 
-    `sources` tells for each name where its value came from. `unread` names the settings whose text made
-    no sense; their default stands in, and nothing should be concluded from it.
+    `sources` gives the origin of each value by name. `unread` names the settings whose text could not be parsed;
+    they have their default here, which must not be judged further.
     """
 
     settings: Settings
@@ -327,12 +494,12 @@ def read_settings(
 ) -> LoadedSettings:
     """The settings from the command line, else the environment, else `env_file`, else the defaults.
 
-    An empty value counts as not set. Only the names in the file are judged: the environment belongs to
-    others too. A file that does not exist is a problem only where it is needed. A private key that systemd
-    hands over (`LoadCredential=`, by the file's name) goes before the one at the path. Never raises.
+    An empty value counts as not set. Unknown names are reported for the file and the command line only: the
+    environment belongs to other programs too. A missing file is a problem only if it is needed. A private key that
+    systemd provides (`LoadCredential=`, by the file's name) takes precedence over the path. Never raises.
     """
     filed, problems, warnings = _read_file(env_file, file_needed)
-    problems += [f"{name} is no setting{_did_you_mean(name)}" for name in command_line if name not in OPTIONS]
+    problems += [f"unknown setting {name}{_did_you_mean(name)}" for name in command_line if name not in OPTIONS]
     places = (("command line", command_line), ("environment", environ), (str(env_file), filed))
     values: dict[str, object] = {}
     sources = dict.fromkeys(OPTIONS, "default")
@@ -364,7 +531,7 @@ def read_settings(
 
 
 def _handed_over(environ: Mapping[str, str], path: Path) -> Path | None:
-    """The file of the same name that the service manager put where only we can read it."""
+    """The file of the same name among systemd's credentials, which only this service can read. None without one."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         return None
@@ -373,7 +540,7 @@ def _handed_over(environ: Mapping[str, str], path: Path) -> Path | None:
 
 
 def assignment(text: str) -> tuple[str, str]:
-    """Name and value of `NAME=VALUE`, as an argparse type. An unknown name is judged where all settings are."""
+    """Name and value of `NAME=VALUE`, as an argparse type. `read_settings` reports unknown names."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise ArgumentTypeError(f"{text!r} is not NAME=VALUE")
@@ -381,16 +548,16 @@ def assignment(text: str) -> tuple[str, str]:
 
 
 def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str], list[str]]:
-    """Names and values of the file, what makes it unreadable, and what in it looks like a slip."""
+    """Names and values in the file, the problems that make it unreadable, and the warnings about likely typos."""
     try:
-        text = env_file.read_text(encoding="utf-8-sig")  # editors on Windows like to put a mark in front
+        text = env_file.read_text(encoding="utf-8-sig")  # some editors on Windows write a byte order mark
     except FileNotFoundError:
         return {}, [f"{env_file} does not exist; name another --env-file"] if needed else [], []
     except (OSError, UnicodeDecodeError) as wrong:
         if isinstance(wrong, PermissionError) and not needed and not os.access(env_file.parent, os.X_OK):
-            return {}, [], [f"{env_file}: this user may not look into its folder, so nothing is read from there"]
+            return {}, [], [f"{env_file}: this user may not look into its folder; no settings are read from it"]
         return {}, [f"{env_file} cannot be read: {wrong}"], []
-    from dotenv.parser import parse_stream  # a service has its settings in the environment
+    from dotenv.parser import parse_stream  # imported late: a service has its settings in the environment
 
     values: dict[str, str] = {}
     problems, warnings = [], []
@@ -398,10 +565,10 @@ def _read_file(env_file: Path, needed: bool) -> tuple[dict[str, str], list[str],
         if line.error:
             problems.append(f"{env_file}, line {line.original.line}: this is not NAME=VALUE; correct it or remove it")
         elif line.key is not None and line.key not in OPTIONS:
-            warnings.append(f"{env_file}: {line.key} is no setting and is ignored{_did_you_mean(line.key)}")
+            warnings.append(f"{env_file}: unknown setting {line.key}, ignored{_did_you_mean(line.key)}")
         elif line.key is not None:
             if line.key in values:
-                warnings.append(f"{env_file}: {line.key} is there twice, the last one counts")
+                warnings.append(f"{env_file}: {line.key} is set twice; the last one counts")
             values[line.key] = line.value or ""
     return values, problems, warnings
 
@@ -415,7 +582,7 @@ def _did_you_mean(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where one exchange listens: its WebSocket API, and its market streams without path."""
+    """The URLs of one exchange: its WebSocket API, and its market streams without a path."""
 
     ws_api_url: str
     ws_stream_url: str
@@ -423,7 +590,7 @@ class Endpoints:
 
 ENDPOINTS: Final[Mapping[TradingMode, Endpoints]] = MappingProxyType(
     {
-        # Where the prices come from. The host of the streams carries market data alone.
+        # Prices and candles only. This stream host serves market data and nothing else.
         TradingMode.PAPER: Endpoints("wss://ws-api.binance.com:443/ws-api/v3", "wss://data-stream.binance.vision"),
         TradingMode.TESTNET: Endpoints(
             "wss://ws-api.testnet.binance.vision/ws-api/v3", "wss://stream.testnet.binance.vision"
@@ -435,9 +602,9 @@ ENDPOINTS: Final[Mapping[TradingMode, Endpoints]] = MappingProxyType(
 
 
 def endpoints(settings: Settings) -> Endpoints | None:
-    """Where to connect: the mode's own unless overridden; in paper, where prices, candles and rules come from.
+    """The URLs to connect to: the mode's own unless overridden; in paper, those of prices, candles and rules.
 
-    None for sim, whose exchange picks its own port.
+    None for sim, whose embedded exchange picks a port when it starts.
     """
     known = ENDPOINTS.get(settings.trading_mode)
     if known is None:
@@ -448,28 +615,60 @@ def endpoints(settings: Settings) -> Endpoints | None:
     )
 
 
+ESSENTIAL: Final = ("TRADING_MODE", "SYMBOL", "BINANCE_ED25519_API_KEY")
+"""The settings that nearly everyone has to set: where, what, and with which key."""
+
+_EXAMPLE_HEAD: Final = """\
+# Settings of Trailing Edge. Copy this file to .env and set what you need.
+# A line such as #BUFFER=0.002 shows a default: remove its # to change it. An empty value counts as not set.
+# With an API key or a token in it, keep the copy to yourself: chmod 600 .env
+
+"""
+_WIDTH: Final = 120
+_DEFAULT_WIDTH: Final = 10  # one default is longer, the path of the key: its meaning then begins on the next line
+
+
 def env_example() -> str:
-    """The text of `.env.example`: every setting with its meaning and its default."""
-    lines = ["# Trailing Edge: copy to .env and change what you like. An empty value counts as not set."]
+    """The text of `.env.example`: the essential settings, then all others behind a `#` with their defaults."""
+    blocks = [_example_of(OPTIONS[name]) for name in ESSENTIAL]
     for option in OPTIONS.values():
         if option.heading:
-            lines += ["", f"# --- {option.heading} ---"]
-        lines += ["", f"# {_meaning(option)}.", f"{option.name}={option.shown(option.default)}"]
-    return "\n".join(lines) + "\n"
+            blocks.append(f"# --- {option.heading} ---\n")
+        if option.name not in ESSENTIAL:
+            blocks.append(_example_of(option, off="#"))
+    return _EXAMPLE_HEAD + "\n".join(blocks)
 
 
-def settings_table() -> str:
-    """The README's table of settings, in Markdown."""
-    lines = ["| setting | default | meaning |", "|---|---|---|"]
+def _example_of(option: Option, off: str = "") -> str:
+    import textwrap
+
+    comment = textwrap.wrap(
+        _meaning(option), _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+    )
+    return "\n".join([*comment, f"{off}{option.name}={option.shown(option.default)}", ""])
+
+
+def settings_table(width: int = _WIDTH) -> str:
+    """All settings in groups, for a terminal of `width` columns: name, default ("–" for none), meaning."""
+    import textwrap
+
+    names = max(map(len, OPTIONS))
+    indent = " " * (names + _DEFAULT_WIDTH + 4)
+    lines = []
     for option in OPTIONS.values():
         if option.heading:
-            lines.append(f"| **{option.heading}** | | |")
-        default = f"`{option.shown(option.default)}`" if option.default is not None else ""
-        lines.append(f"| `{option.name}` | {default} | {_meaning(option)} |")
-    return "\n".join(lines) + "\n"
+            lines += ["", f"# {option.heading}"]
+        start = f"{option.name:<{names}}  {option.shown(option.default) or '–':<{_DEFAULT_WIDTH}}  "
+        if len(start) > len(indent):
+            lines.append(start.rstrip())
+            start = indent
+        first, *more = textwrap.wrap(_meaning(option), max(20, width - len(indent)), break_on_hyphens=False)
+        lines += [start + first, *(indent + line for line in more)]
+    return "\n".join(lines[1:]) + "\n"
 
 
 def _meaning(option: Option) -> str:
-    choices = f": {', '.join(option.choices)}" if option.choices and option.kind is not bool else ""
-    default = option.shown(option.default)
-    return f"{option.comment}{choices} ({default})" if default else f"{option.comment}{choices}"
+    """The comment as a sentence, and the values to choose from, unless the comment explains each of them."""
+    if option.kind is bool or all(choice in option.comment for choice in option.choices):
+        return f"{option.comment}."
+    return f"{option.comment}. One of {', '.join(option.choices)}."

@@ -85,34 +85,34 @@ def _talking(word: str, purpose: str) -> Subcommand:
 
 COMMANDS: Final[Mapping[str, Subcommand]] = {
     "check": Subcommand(
-        "every setting and where it came from; --online logs on as well", "trailingedge.commands.check", _at_a_venue
+        "check the settings; --explain lists them all, --online logs on too", "trailingedge.commands.check", _at_a_venue
     ),
     "doctor": Subcommand(
-        "rehearse everything, up to an order that is cancelled at once",
+        "test everything a start needs, up to an order that is cancelled at once",
         "trailingedge.commands.doctor",
         _at_a_venue_with_a_courier,
     ),
     "keygen": Subcommand("make an Ed25519 key pair", "trailingedge.commands.keygen"),
-    "status": _talking("status", "tell how a running daemon stands"),
-    "why": _talking("why", "tell why it does, or does not, sell or buy"),
-    "balance": _talking("balance", "tell what its account holds"),
-    "today": _talking("today", "tell what it has done since 00:00 UTC"),
-    "flip": _talking("flip", "have it sell or buy now, whatever the triggers say"),
-    "withdraw": _talking("withdraw", "have it take its exit order off the book"),
-    "pause": _talking("pause", "put it on hold; the stop keeps watching"),
-    "resume": _talking("resume", "end a hold, or a halt"),
+    "status": _talking("status", "show the state of a running daemon"),
+    "why": _talking("why", "explain why it sells or buys now, or why not"),
+    "balance": _talking("balance", "show what its account holds"),
+    "today": _talking("today", "show what it has done since 00:00 UTC"),
+    "flip": _talking("flip", "make it sell or buy now, without a trigger"),
+    "withdraw": _talking("withdraw", "make it cancel its open order and go on watching"),
+    "pause": _talking("pause", "make it buy nothing and take no profit; the hard stop stays active"),
+    "resume": _talking("resume", "end a pause or a halt"),
     "report": Subcommand(
-        "tell what a session, a replay or the account came to: text, JSON, CSV, a page",
+        "show the results of a session, a backtest or the account: text, JSON, CSV, page",
         "trailingedge.commands.report",
         _at_a_venue,
     ),
     "replay": Subcommand(
-        "what the strategy would have made of recorded markets; or a recorded session again",
+        "backtest on recorded markets, or replay a recorded session",
         "trailingedge.commands.replay",
         _with_version,
     ),
     "sweep": Subcommand(
-        "try many settings on recorded markets, and judge the best on other days", "trailingedge.commands.sweep"
+        "backtest many settings, and judge the best on days not used to choose it", "trailingedge.commands.sweep"
     ),
     "exchange": Subcommand("run the embedded exchange by itself", "trailingedge.commands.exchange"),
 }
@@ -156,10 +156,10 @@ def run_parser() -> argparse.ArgumentParser:
     listed = "".join(f"\n  {name:<10} {command.purpose}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog=DISTRIBUTION,
-        description="Trade one Binance spot pair: all of it in one asset or the other, with post-only orders.\n"
-        "Without settings it runs a simulation on the embedded exchange.",
-        epilog=f"commands, each with --help of its own:{listed}\n\nSettings come from the command line, the "
-        "environment, the env file, the defaults; see .env.example.",
+        description="Trade one Binance spot pair with post-only orders, everything in one asset or the other.\n"
+        "Without settings it trades on the embedded exchange, without money.",
+        epilog=f"commands, each with its own --help:{listed}\n\nA setting comes from the command line, else the "
+        "environment, else the env file, else its default.\n`trailing-edge check --explain` lists all settings.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -170,15 +170,17 @@ def run_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         nargs="+",
         type=Path,
-        help="sim: play these recorded files (Binance's public CSV layouts, zipped or not)",
+        help="sim: trade on these recorded files (Binance's public CSV formats, zipped or not)",
     )
     parser.add_argument(
-        "--speed", type=_above_zero, metavar="N", help=f"sim: at most N times the wall's pace ({SIM_SPEED:g})"
+        "--speed", type=_above_zero, metavar="N", help=f"sim: run the market at up to N times real time ({SIM_SPEED:g})"
     )
     parser.add_argument("--seed", type=int, metavar="S", help="sim: seed of the generated market (0)")
-    parser.add_argument("--duration", type=_above_zero, metavar="SEC", help="end after so many seconds")
-    parser.add_argument("--plain", action="store_true", help="plain lines, whatever the terminal can do")
-    parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout, all the rest on stderr")
+    parser.add_argument("--duration", type=_above_zero, metavar="SEC", help="end after SEC seconds of real time")
+    parser.add_argument("--plain", action="store_true", help="print plain lines, without the live panel")
+    parser.add_argument(
+        "--json", action="store_true", help="print the summary as JSON on stdout, everything else on stderr"
+    )
     return parser
 
 

@@ -11,7 +11,7 @@ from tests.commands.fast_exchange import arena
 
 from trailingedge.commands import check
 from trailingedge.commands.checks.environment import CheckTarget
-from trailingedge.config import OPTIONS, Settings
+from trailingedge.config import OPTIONS, Settings, env_example, settings_table
 from trailingedge.core.errors import ExitCode
 
 
@@ -79,6 +79,24 @@ def test_a_machine_gets_everything_alone_on_stdout(capsys: pytest.CaptureFixture
     assert report["settings"]["ANCHOR_PRICE"] == {"value": None, "source": "default"}
     assert list(report["settings"]) == list(OPTIONS)
     assert len(report["problems"]) == 1
+
+
+def test_it_prints_the_template_of_an_env_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked("--example", "--set", "FEE=2") is ExitCode.OK
+    assert capsys.readouterr() == (env_example(), "")
+
+
+def test_it_prints_the_table_of_settings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns, width in (("60", 80), ("99", 99), ("500", 120)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert checked("--explain") is ExitCode.OK
+        assert capsys.readouterr() == (settings_table(width), "")
+
+
+@pytest.mark.parametrize("flag", ["--explain", "--example"])
+def test_a_description_is_not_json(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked(flag, "--json") is ExitCode.USAGE
+    assert "--json" in capsys.readouterr().err
 
 
 def test_on_demand_it_logs_on_and_places_nothing(capsys: pytest.CaptureFixture[str]) -> None:

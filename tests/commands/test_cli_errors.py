@@ -143,7 +143,7 @@ def test_help_fits_on_a_narrow_terminal_and_is_in_groups(
     monkeypatch.setenv("COLUMNS", columns)
     text = command_parser(word).format_help()
     assert max(map(len, text.splitlines())) <= 80
-    for heading in ("how it is told:", "settings:", "examples:", "exit codes:"):
+    for heading in ("input:", "output:", "settings:", "examples:", "exit codes:"):
         assert f"\n{heading}" in text
 
 
@@ -163,4 +163,4 @@ def test_it_says_of_each_flag_for_which_of_the_forms_it_is(word: str) -> None:
     else:
         for flag in ("--days N", "--from D", "--to D"):
             assert f"{flag} --account: " in text
-        assert "settings: For --account alone" in text
+        assert "settings: For --account only" in text

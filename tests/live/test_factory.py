@@ -3,49 +3,67 @@
 import dataclasses
 from decimal import Decimal
 from random import Random
+from typing import get_type_hints
 
 import pytest
 from tests.execution.order_builders import RULES, D
 
-from trailingedge.config import Settings
+from trailingedge.config import OPTIONS, Option, Settings
 from trailingedge.core.errors import ExchangeUnreachable
 from trailingedge.live import factory
-from trailingedge.model.pricing import Pricing
+from trailingedge.strategy.inputs import StrategyParams
 
-# Numbers that occur nowhere else: a field that took another's setting would show.
-SETTINGS = dataclasses.replace(
-    Settings(),
-    start_factor=0.41,
-    min_factor=0.11,
-    gain_scale_frac_base=0.0051,
-    gain_scale_frac_quote=0.0052,
-    min_gain_trigger_frac_base=0.011,
-    min_gain_trigger_frac_quote=0.012,
-    buffer=0.0021,
-    donchian_gain_multiplier=0.51,
-    donchian_squeeze_frac=0.13,
-    hard_stop_threshold_frac=0.0053,
-    hard_stop_donchian_multiplier=0.52,
-    hard_stop_max_frac=0.031,
-    hard_stop_confirm_sec=1.1,
-    breakout_entry=True,
-    exit_pricing=Pricing.JOIN,
-    hard_stop_pricing=Pricing.PEG,
-    anchor_price=D(2400),
-)
+# Groups of settings that the strategy reads, and what in them makes the channel instead.
+OF_THE_STRATEGY = {"Fees", "Trailing", "Hard stop", "Channel"}
+OF_THE_CHANNEL = {
+    "KLINE_INTERVAL",
+    "ROLLING_KLINES_MAXLEN",
+    "DONCHIAN_WINDOW",
+    "DONCHIAN_SHIFT",
+    "DONCHIAN_SOURCE",
+}
+IN_FORCE = {"fee", "min_quantity", "min_notional", "step_size"}  # as the exchange has them, not as they are set
 
 
-def test_the_strategy_has_the_settings_of_the_same_names() -> None:
-    params = factory.strategy_params(SETTINGS, RULES, fee=0.00075)
-    for field in dataclasses.fields(params):
-        if hasattr(SETTINGS, field.name) and field.name not in ("fee", "min_notional"):  # in force, not as set
-            assert getattr(params, field.name) == getattr(SETTINGS, field.name), field.name
-    assert (params.squeeze_frac, params.hard_stop_confirm_s, params.fee) == (0.13, 1.1, 0.00075)
-    assert (params.min_quantity, params.min_notional, params.step_size) == (
+def another(option: Option, number: int) -> object:
+    """A value of the setting's type that is not its default and, among numbers, occurs nowhere else."""
+    if option.choices:
+        return next(value for value in option.choices.values() if value != option.default)
+    if option.kind in (float, Decimal):
+        return option.kind(f"0.0{number}")
+    return number if option.kind is int else option.kind(str(number))
+
+
+def settings_all_different() -> Settings:
+    """Every setting with a value of its own: a parameter that took another's would show."""
+    return Settings(**{name.lower(): another(option, 100 + i) for i, (name, option) in enumerate(OPTIONS.items())})  # type: ignore[arg-type]  # each is of its field's type
+
+
+def test_every_parameter_of_the_strategy_is_the_setting_of_its_name_and_type() -> None:
+    settings = settings_all_different()
+    params = factory.strategy_params(settings, RULES, fee=0.00075)
+    kinds, kinds_set = get_type_hints(StrategyParams), get_type_hints(Settings)
+    copied = [field.name for field in dataclasses.fields(StrategyParams) if field.name not in IN_FORCE]
+    assert [getattr(params, name) for name in copied] == [getattr(settings, name) for name in copied]
+    assert [kinds[name] for name in copied] == [kinds_set[name] for name in copied]
+    assert (params.fee, params.min_quantity, params.min_notional, params.step_size) == (
+        0.00075,
         RULES.min_quantity,
         RULES.min_notional,
         RULES.step_size,
     )
+
+
+def test_every_setting_of_the_strategy_reaches_it() -> None:
+    reached = {field.name.upper() for field in dataclasses.fields(StrategyParams)}
+    group, declared = "", set()
+    for name, option in OPTIONS.items():
+        group = option.heading or group
+        if group in OF_THE_STRATEGY:
+            declared.add(name)
+    assert len(declared) > len(OF_THE_CHANNEL)
+    assert declared - OF_THE_CHANNEL <= reached
+    assert not OF_THE_CHANNEL & reached
 
 
 def test_the_trader_and_the_chaser_have_theirs() -> None:
@@ -83,9 +101,3 @@ def test_the_back_off_gives_up_after_the_attempts_allowed() -> None:
         assert 0 <= backoff.delay_s(0.0, "closed") <= longest_s
     with pytest.raises(ExchangeUnreachable):
         backoff.delay_s(0.0, "closed")
-
-
-def test_amounts_stay_decimal() -> None:
-    params = factory.strategy_params(SETTINGS, RULES, fee=0.0)
-    assert isinstance(params.min_notional, Decimal)
-    assert isinstance(params.anchor_price, Decimal)

@@ -51,4 +51,4 @@ def view_of(life: Life, bid: str | None, ask: str | None = None, **given: Any) -
         market_ms=life.market_ms,
         held=decision.trading_paused,
     )
-    return judged(replace(view, **given), decision, life.params.hard_stop_confirm_s)
+    return judged(replace(view, **given), decision, life.params.hard_stop_confirm_sec)

@@ -211,7 +211,7 @@ def test_a_setting_by_which_something_waits_longer_goes_by_its_own_time() -> Non
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ({"MIN_FACTR": "0.2"}, "MIN_FACTR is no setting; did you mean MIN_FACTOR"),
+        ({"MIN_FACTR": "0.2"}, "unknown setting MIN_FACTR; did you mean MIN_FACTOR"),
         ({"MIN_FACTOR": "x"}, "MIN_FACTOR is 'x'"),
         ({"MIN_FACTOR": "0.9"}, "must not be above START_FACTOR"),
     ],

@@ -5,10 +5,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from tests.execution.order_builders import RULES
+
+from trailingedge.config import Settings
 from trailingedge.indicators.donchian import Channel, DonchianChannel
+from trailingedge.live.factory import strategy_params
 from trailingedge.model.intent import ExitEndReason, ExitProgress, OrderIntent
 from trailingedge.model.market import ZERO, BookTop, Kline, Regime, Side
-from trailingedge.model.pricing import Pricing
 from trailingedge.strategy.decide import StrategyStep, decide
 from trailingedge.strategy.inputs import ClosedKline, Holdings, Inputs, StrategyCommand, StrategyParams
 from trailingedge.strategy.signals import StrategySignal
@@ -17,29 +20,7 @@ from trailingedge.strategy.state import ActiveExit, Phase, ReentryGate, Strategy
 START_MS = 1_783_000_020_000  # a full minute
 MINUTE_MS = 60_000
 
-DEFAULTS = StrategyParams(
-    start_factor=0.5,
-    min_factor=0.1,
-    gain_scale_frac_base=0.005,
-    gain_scale_frac_quote=0.005,
-    min_gain_trigger_frac_base=0.01,
-    min_gain_trigger_frac_quote=0.01,
-    fee=0.0,
-    buffer=0.002,
-    donchian_gain_multiplier=0.5,
-    squeeze_frac=0.1,
-    hard_stop_threshold_frac=0.005,
-    hard_stop_donchian_multiplier=0.5,
-    hard_stop_max_frac=0.03,
-    hard_stop_confirm_s=1.0,
-    breakout_entry=False,
-    breakout_exit=False,
-    exit_pricing=Pricing.IMPROVE,
-    hard_stop_pricing=Pricing.OPPOSITE,
-    min_quantity=Decimal("0.0001"),
-    min_notional=Decimal(5),
-    step_size=Decimal("0.0001"),
-)
+DEFAULTS = strategy_params(Settings(), RULES, fee=0.0)
 
 
 def params(**changes: Any) -> StrategyParams:

@@ -340,6 +340,6 @@ def test_while_the_market_is_stale_the_remembered_numbers_stay() -> None:
 
 
 def test_a_breach_is_counted_in_market_time() -> None:
-    life = in_base("2500", settings=params(hard_stop_confirm_s=5.0))
+    life = in_base("2500", settings=params(hard_stop_confirm_sec=5.0))
     life.beat("2480")
     assert life.beat("2480", seconds=2.5).decision.stop_breach_ms == 2500

@@ -70,7 +70,7 @@ def test_stale_data_starts_the_confirmation_over() -> None:
 
 
 def test_without_a_confirmation_the_first_breach_flushes() -> None:
-    assert in_base("2500", settings=params(hard_stop_confirm_s=0.0)).beat("2487").intent is not None
+    assert in_base("2500", settings=params(hard_stop_confirm_sec=0.0)).beat("2487").intent is not None
 
 
 def test_the_stop_stays_armed_while_held_and_while_balances_settle() -> None:

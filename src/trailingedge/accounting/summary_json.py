@@ -11,7 +11,6 @@ from typing import Final
 
 from trailingedge.accounting.statistics import FinishedExit, PeriodResult, RunStatistics, WinRate, hit_rate
 from trailingedge.config import OPTIONS, Settings
-from trailingedge.disclosure import TOLD
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import SymbolRules, as_on, plain
 
@@ -138,8 +137,8 @@ def shown_settings(settings: Settings) -> dict[str, str]:
 
 
 def told_settings(settings: Settings) -> dict[str, str]:
-    """Those that a report shows, which may go to anybody: what trading depends on, and nothing of machine or person."""
-    return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if name in TOLD}
+    """The shareable settings, as a report shows them: what trading depends on, nothing that names person or machine."""
+    return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if option.shareable}
 
 
 def day_as_data(rules: SymbolRules, day: PeriodResult) -> dict[str, object]:

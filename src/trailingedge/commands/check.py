@@ -1,13 +1,18 @@
-"""`trailing-edge check`: every setting with where it came from, all that is wrong, and on demand a logon.
+"""`trailing-edge check`: every setting with its origin, everything that is wrong, and on demand a logon.
 
-Exit codes: 0 where a daemon could start with these, 78 where it could not, 4 where the exchange cannot be reached.
+`--explain` prints a table of all settings with defaults and meanings instead, `--example` the template of an env file.
+Exit codes: 0 a daemon can start with these settings, 2 flags that do not go together, 4 the exchange cannot be
+reached, 78 a daemon cannot start with them.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from trailingedge.commands import setting_flags
 from trailingedge.commands.checks import local
@@ -15,21 +20,35 @@ from trailingedge.commands.checks.environment import OpenCheckTarget
 from trailingedge.commands.checks.local import LocalProblems
 from trailingedge.commands.checks.online import OnlineChecks
 from trailingedge.commands.checks.result import CheckResult, alone, exit_code
-from trailingedge.config import OPTIONS, LoadedSettings
+from trailingedge.config import OPTIONS, LoadedSettings, env_example, settings_table
 from trailingedge.core.errors import ExitCode
+
+_NARROWEST: Final = 80  # columns of the table of settings
+_WIDEST: Final = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     setting_flags.add_arguments(parser)
-    parser.add_argument("--online", action="store_true", help="log on as well, and compare with the exchange; no order")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--online", action="store_true", help="log on too, and compare with the exchange; no order is placed"
+    )
+    instead.add_argument(
+        "--explain",
+        action="store_true",
+        help="print a table of all settings, their defaults and meanings, and nothing else",
+    )
+    instead.add_argument("--example", action="store_true", help="print a template for .env, and nothing else")
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
 
 
 def run(
     arguments: argparse.Namespace, open_venue: OpenCheckTarget, environ: Mapping[str, str] = os.environ
 ) -> ExitCode:
-    """Look, and print what was found."""
+    """Check the settings, or describe them, and print the result."""
+    if arguments.explain or arguments.example:
+        return _describe(arguments)
     reading = setting_flags.read(arguments, environ)
     judgement = local.judge(reading)
     online: list[CheckResult] = []
@@ -45,6 +64,16 @@ def run(
         if arguments.online and judgement.grave:
             print("not logged on: correct these first")
     return code
+
+
+def _describe(arguments: argparse.Namespace) -> ExitCode:
+    """Print what is declared, whatever is set."""
+    if arguments.json:
+        print("trailing-edge check: --json goes with neither --explain nor --example", file=sys.stderr)
+        return ExitCode.USAGE
+    width = min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size((_WIDEST, 0)).columns))
+    print(settings_table(width) if arguments.explain else env_example(), end="")
+    return ExitCode.OK
 
 
 async def _look(reading: LoadedSettings, open_venue: OpenCheckTarget) -> list[CheckResult]:

@@ -38,8 +38,8 @@ _MESSAGE: Final = "Trailing Edge: the doctor tries whether messages arrive. This
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     setting_flags.add_arguments(parser)
-    parser.add_argument("--order", action="store_true", help="live: really place the canary order, and cancel it")
-    parser.add_argument("--json", action="store_true", help="print all findings as one JSON object")
+    parser.add_argument("--order", action="store_true", help="live: place the test order too, and cancel it at once")
+    parser.add_argument("--json", action="store_true", help="print all results as one JSON object")
 
 
 def run(

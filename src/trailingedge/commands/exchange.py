@@ -57,39 +57,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="port on 127.0.0.1; 0 picks one (default)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the generated market (default 0)")
     parser.add_argument(
-        "--speed", type=_speed, default=1.0, metavar="N", help="market time per wall time, at most (default 1)"
+        "--speed", type=_speed, default=1.0, metavar="N", help="run the market at up to N times real time (default 1)"
     )
     parser.add_argument("--symbol", metavar="X", help=f"symbol (default {DEFAULT_SYMBOL}, or the market files' own)")
-    parser.add_argument("--market", nargs="+", metavar="FILE", help="play recorded files instead of a generated market")
+    parser.add_argument("--market", nargs="+", metavar="FILE", help="use recorded files instead of a generated market")
     parser.add_argument(
         "--balance",
         type=balances,
         metavar="ASSET=AMOUNT,…",
         help="what the account owns (default 1 of the base asset, 0 of the quote asset); where a symbol's name alone "
-        "does not tell its two assets, they are found here",
+        "does not show its two assets, they are taken from here",
     )
     parser.add_argument(
         "--fee", type=fraction, default=Decimal(0), metavar="F", help="maker fee as a fraction (default 0)"
     )
     parser.add_argument("--register-key", type=Path, metavar="PUB.pem", help="Ed25519 public key that may log on")
-    parser.add_argument("--api-key", metavar="NAME", help="API key that names it (default: made from the key)")
+    parser.add_argument("--api-key", metavar="NAME", help="API key of that public key (default: derived from it)")
     parser.add_argument(
         "--private-key-out",
         type=Path,
         metavar="FILE",
-        help="where to put the private key that is made without --register-key; the file must not exist",
+        help="new file for the private key that is made where --register-key is not given",
     )
-    parser.add_argument("--journal", type=Path, metavar="FILE", help="write down each request, order, fill and answer")
+    parser.add_argument(
+        "--journal", type=Path, metavar="FILE", help="write each request, order, fill and reply to FILE"
+    )
     parser.add_argument(
         "--fault",
         type=_fault,
         action="append",
         default=[],
         metavar="NAME=LIKELIHOOD",
-        help=f"misbehave to order requests, from 0 to 1; repeatable: {', '.join(MENU)}",
+        help=f"inject a fault into order requests, likelihood from 0 to 1; can be repeated: {', '.join(MENU)}",
     )
     parser.add_argument(
-        "--latency", type=_seconds, default=0.0, metavar="SEC", help="most that a frame is held back (default 0)"
+        "--latency", type=_seconds, default=0.0, metavar="SEC", help="longest delay of a frame (default 0)"
     )
 
 

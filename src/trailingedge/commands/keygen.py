@@ -35,9 +35,9 @@ Then set BINANCE_ED25519_API_KEY to that API key, and see with: trailing-edge do
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     default = OPTIONS[_SETTING].default
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"the private key's file ({_SETTING}, or {default})")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"file of the private key ({_SETTING}, or {default})")
     setting_flags.add_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print the public key and both files' names as JSON")
+    parser.add_argument("--json", action="store_true", help="print the public key and the names of both files as JSON")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:

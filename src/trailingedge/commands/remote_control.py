@@ -22,7 +22,7 @@ from trailingedge.live.control_socket import VERSION, NoRunningDaemon, ask, sock
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of each of the commands."""
     setting_flags.add_arguments(parser)
-    parser.add_argument("--socket", type=Path, metavar="FILE", help="its control socket, wherever settings say it is")
+    parser.add_argument("--socket", type=Path, metavar="FILE", help="path of its control socket (from the settings)")
     parser.add_argument("--json", action="store_true", help="print the answer as one line of JSON")
 
 

@@ -32,9 +32,9 @@ from trailingedge.report.progress import on_stderr
 from trailingedge.report.terminal import summary_text, terminal_width
 
 _DESCRIPTION: Final = """\
-Replay recorded market files, and tell what the strategy would have made of
-them. Or live one recorded session once more, and tell whether it goes the same
-way; with --set or --fee, where it would have gone another.
+With market files: run the strategy on them (a backtest) and show the results.
+With one recorded session: run it again, and show whether the program does the
+same as then; with --set or --fee, show where other settings act differently.
 """
 _EXAMPLES: Final = f"""\
 examples:
@@ -44,8 +44,8 @@ examples:
     --set BUFFER=0.003
 
 exit codes:
-  0    told, after Ctrl-C as far as it came
-  1    a session goes another way (never with --set or --fee)
+  0    done; after Ctrl-C, the results so far
+  1    the session goes differently (never with --set or --fee)
   2    the command line is wrong
   3    halted by a rule
   78   files or settings are wrong
@@ -57,9 +57,9 @@ _OF_MARKETS: Final = "market files: "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.formatter_class, parser.description, parser.epilog = cli_errors.HelpFormat, _DESCRIPTION, _EXAMPLES
-    read = parser.add_argument_group("what is replayed")
-    add_market_arguments(read, others=f"; or one session that the daemon has recorded (*{SUFFIX})", alone=_OF_MARKETS)
-    told = parser.add_argument_group("how it is told")
+    read = parser.add_argument_group("input")
+    add_market_arguments(read, others=f"; or one session recorded by the daemon (*{SUFFIX})", alone=_OF_MARKETS)
+    told = parser.add_argument_group("output")
     told.add_argument("--json", action="store_true", help="print everything as one JSON object")
     told.add_argument(
         "--csv", type=Path, metavar="FILE", help=f"{_OF_MARKETS}write a ledger with one row for each fill (-: print it)"
@@ -68,16 +68,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--html",
         type=Path,
         metavar="FILE",
-        help=f"{_OF_MARKETS}write a page with charts, readable offline (-: print it)",
+        help=f"{_OF_MARKETS}write a page with charts, which needs no network (-: print it)",
     )
     told.add_argument(
         "--save",
         type=Path,
         metavar="FILE",
-        help=f"{_OF_MARKETS}save the story for trailing-edge report, usually as NAME{file_format.SUFFIX}",
+        help=f"{_OF_MARKETS}save the run for trailing-edge report, usually as NAME{file_format.SUFFIX}",
     )
     settings = parser.add_argument_group(
-        "settings", "A session has those that it was recorded with, but for --set and --fee."
+        "settings", "A session keeps those it was recorded with, except for --set and --fee."
     )
     setting_flags.add_arguments(settings, mode=False)
 

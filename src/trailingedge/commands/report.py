@@ -46,8 +46,8 @@ USUAL_DAYS: Final = 30
 
 
 _DESCRIPTION: Final = """\
-Tell what a recorded session or a saved replay came to; or the account itself,
-by the trades and orders that the exchange has of it.
+Show the results of a recorded session, of a saved backtest, or of the account
+itself, from the trades and orders that the exchange has kept.
 """
 _EXAMPLES: Final = f"""\
 examples:
@@ -56,8 +56,8 @@ examples:
   trailing-edge report --account --mode live --days 90 --csv > ledger.csv
 
 exit codes:
-  0    told, after Ctrl-C as far as it came
-  1    the exchange refused a question
+  0    done; after Ctrl-C, the results so far
+  1    the exchange rejected a request
   2    the command line is wrong
   4    the exchange cannot be reached
   78   the file, the settings or the key are wrong
@@ -69,24 +69,28 @@ _OF_ACCOUNT: Final = "--account: "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.formatter_class, parser.description, parser.epilog = cli_errors.HelpFormat, _DESCRIPTION, _EXAMPLES
-    read = parser.add_argument_group("what is told")
+    read = parser.add_argument_group("input")
     source = read.add_mutually_exclusive_group(required=True)
-    source.add_argument("path", nargs="?", type=Path, metavar="FILE", help="a saved story, or a recorded session")
-    source.add_argument("--account", action="store_true", help="read the account's own books at the exchange instead")
+    source.add_argument(
+        "path", nargs="?", type=Path, metavar="FILE", help="a recorded session, or a run saved by replay --save"
+    )
+    source.add_argument(
+        "--account", action="store_true", help="read the account's orders and trades at the exchange instead"
+    )
     read.add_argument("--days", type=_days, metavar="N", help=f"{_OF_ACCOUNT}the last N days ({USUAL_DAYS})")
     read.add_argument(
         "--from", dest="begin", type=_beginning, metavar="D", help=f"{_OF_ACCOUNT}from that day on, as 2026-07-02, UTC"
     )
     read.add_argument("--to", dest="end", type=_ending, metavar="D", help=f"{_OF_ACCOUNT}to the end of that day (now)")
-    form = parser.add_argument_group("how it is told")
+    form = parser.add_argument_group("output")
     printed = form.add_mutually_exclusive_group()
     printed.add_argument("--json", action="store_true", help="print everything as one JSON object")
     printed.add_argument("--csv", action="store_true", help="print a ledger with one row for each fill")
     form.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a page with charts, readable offline (-: print it)"
+        "--html", type=Path, metavar="FILE", help="write a page with charts, which needs no network (-: print it)"
     )
-    form.add_argument("--save", type=Path, metavar="FILE", help=f"save the story, usually as NAME{file_format.SUFFIX}")
-    settings = parser.add_argument_group("settings", "For --account alone: a file is told as it was.")
+    form.add_argument("--save", type=Path, metavar="FILE", help=f"save the run, usually as NAME{file_format.SUFFIX}")
+    settings = parser.add_argument_group("settings", "For --account only: a file brings its own.")
     setting_flags.add_arguments(settings)
 
 

@@ -33,7 +33,7 @@ def add_arguments(parser: Arguments, *, mode: bool = True) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any setting; can be repeated",
+        help="set any setting; can be repeated",
     )
 
 

@@ -32,8 +32,8 @@ from trailingedge.sweep.trial_store import TrialStore, fingerprint, key_of
 from trailingedge.sweep.walk_forward import folds
 
 _DESCRIPTION: Final = """\
-Try many settings on recorded market files. The best is chosen on some days and
-judged on later ones, and what the search costs in credibility is said.
+Backtest many settings on recorded market files. The best is chosen on some days
+and judged on later ones; the output says how far the search itself explains it.
 """
 _EXAMPLES: Final = """\
 examples:
@@ -42,7 +42,7 @@ examples:
     --vary MIN_FACTOR=0.05..0.2 --random 200 --out tried.jsonl
 
 exit codes:
-  0    told
+  0    done
   2    the command line is wrong
   78   files or settings are wrong, or an engine is not installed
   130  interrupted before all was tried
@@ -52,8 +52,8 @@ exit codes:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.formatter_class, parser.description, parser.epilog = cli_errors.HelpFormat, _DESCRIPTION, _EXAMPLES
-    add_market_arguments(parser.add_argument_group("what is replayed"))
-    tried = parser.add_argument_group("what is tried")
+    add_market_arguments(parser.add_argument_group("input"))
+    tried = parser.add_argument_group("search")
     tried.add_argument(
         "--vary",
         type=axis,
@@ -62,16 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=a,b,c|lo..hi",
         help="values of one setting, or a range for --random; can be repeated",
     )
-    tried.add_argument("--random", type=_count, metavar="N", help="draw N combinations by chance, not all there are")
-    tried.add_argument("--seed", type=int, default=0, metavar="S", help="of that chance (0)")
-    work = parser.add_argument_group("how it is done")
+    tried.add_argument("--random", type=_count, metavar="N", help="try N random combinations instead of all")
+    tried.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random combinations (0)")
+    work = parser.add_argument_group("execution")
     work.add_argument("--jobs", type=_count, metavar="J", help="processes (one for each processor)")
-    work.add_argument("--engine", choices=tuple(ENGINES), default="local", help="who does the work (local)")
-    work.add_argument("--out", type=Path, metavar="FILE", help="keep what is done in FILE, and go on from there")
-    told = parser.add_argument_group("how it is told")
+    work.add_argument("--engine", choices=tuple(ENGINES), default="local", help="what runs the processes (local)")
+    work.add_argument("--out", type=Path, metavar="FILE", help="keep results in FILE, and continue from there")
+    told = parser.add_argument_group("output")
     told.add_argument("--top", type=_count, default=SHOWN, metavar="N", help=f"rows of the table ({SHOWN})")
     told.add_argument("--json", action="store_true", help="print everything as one JSON object")
-    setting_flags.add_arguments(parser.add_argument_group("settings", "All that are not varied."), mode=False)
+    setting_flags.add_arguments(parser.add_argument_group("settings", "Those that are not varied."), mode=False)
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:

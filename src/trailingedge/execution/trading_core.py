@@ -281,7 +281,7 @@ class TradingCore:
     def confirms_in_s(self) -> float | None:
         """How long until the hard stop is confirmed if nothing changes; None while there is nothing to confirm."""
         breach_ms = None if self.decision is None else self.decision.stop_breach_ms
-        return None if breach_ms is None else max(0.0, self._strategy.hard_stop_confirm_s - breach_ms / 1000)
+        return None if breach_ms is None else max(0.0, self._strategy.hard_stop_confirm_sec - breach_ms / 1000)
 
     # -----------------------------------------------------------------------------------------
 

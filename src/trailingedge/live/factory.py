@@ -1,10 +1,10 @@
 """Settings into the small parameter values that each part takes. Only the roof sees all settings."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
@@ -68,31 +68,20 @@ class Runtime:
 
 
 def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> StrategyParams:
-    """`rules` are the effective ones, `fee` the maker fee in force."""
-    return StrategyParams(
-        start_factor=settings.start_factor,
-        min_factor=settings.min_factor,
-        gain_scale_frac_base=settings.gain_scale_frac_base,
-        gain_scale_frac_quote=settings.gain_scale_frac_quote,
-        min_gain_trigger_frac_base=settings.min_gain_trigger_frac_base,
-        min_gain_trigger_frac_quote=settings.min_gain_trigger_frac_quote,
-        fee=fee,
-        buffer=settings.buffer,
-        donchian_gain_multiplier=settings.donchian_gain_multiplier,
-        squeeze_frac=settings.donchian_squeeze_frac,
-        hard_stop_threshold_frac=settings.hard_stop_threshold_frac,
-        hard_stop_donchian_multiplier=settings.hard_stop_donchian_multiplier,
-        hard_stop_max_frac=settings.hard_stop_max_frac,
-        hard_stop_confirm_s=settings.hard_stop_confirm_sec,
-        breakout_entry=settings.breakout_entry,
-        breakout_exit=settings.breakout_exit,
-        exit_pricing=settings.exit_pricing,
-        hard_stop_pricing=settings.hard_stop_pricing,
-        min_quantity=rules.min_quantity,
-        min_notional=rules.min_notional,
-        step_size=rules.step_size,
-        anchor_price=settings.anchor_price,
-    )
+    """The strategy's parameters: each field is the setting of its name, but for those in force at the exchange.
+
+    `rules` are the effective ones, `fee` the maker fee in force. A test proves names and types to agree.
+    """
+    in_force: dict[str, Any] = {
+        "fee": fee,
+        "min_quantity": rules.min_quantity,
+        "min_notional": rules.min_notional,
+        "step_size": rules.step_size,
+    }
+    named = {
+        field.name: getattr(settings, field.name) for field in fields(StrategyParams) if field.name not in in_force
+    }
+    return StrategyParams(**named, **in_force)
 
 
 def absent_after_s(settings: Settings) -> float:

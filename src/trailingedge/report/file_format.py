@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from trailingedge.accounting.statistics import FinishedExit
+from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
-from trailingedge.disclosure import UNTOLD
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side, plain
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
@@ -147,8 +147,12 @@ def _read(told: Mapping[str, Any]) -> RunReport:
 
 
 def _told(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Older stories hold settings that a report does not show any more."""
-    return {_text(name): _text(value) for name, value in settings.items() if name not in UNTOLD}
+    """The settings that may be shown: older files also hold some that are not shareable.
+
+    A name that this version does not know stays: it was shareable for the version that wrote it.
+    """
+    hidden = {name for name, option in OPTIONS.items() if not option.shareable}
+    return {_text(name): _text(value) for name, value in settings.items() if name not in hidden}
 
 
 def _columns(names: Iterable[str], rows: Iterable[Candle | Sample]) -> dict[str, list[object]]:

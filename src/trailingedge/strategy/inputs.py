@@ -19,9 +19,12 @@ class StrategyCommand(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StrategyParams:
-    """The numbers the strategy works with. Fractions are of 1; `fee` is the maker's, of each fill.
+    """The settings and symbol rules that the strategy works with. Fractions are of 1; `fee` is the maker fee in force.
 
-    `anchor_price` (quote per base) replaces the market's price when there is no record to start from.
+    A field has the name and the type of its setting, and is copied from it by name (`wiring.strategy_params`): a new
+    strategy setting is declared in `config.Settings` and named here, and nowhere else. `fee` and the last three
+    before `anchor_price` come from the exchange's rules. `anchor_price` (quote per base) replaces the market price
+    when there are no trades to take an anchor from.
     """
 
     start_factor: float
@@ -33,11 +36,11 @@ class StrategyParams:
     fee: float
     buffer: float
     donchian_gain_multiplier: float
-    squeeze_frac: float
+    donchian_squeeze_frac: float
     hard_stop_threshold_frac: float
     hard_stop_donchian_multiplier: float
     hard_stop_max_frac: float
-    hard_stop_confirm_s: float
+    hard_stop_confirm_sec: float
     breakout_entry: bool
     breakout_exit: bool
     exit_pricing: Pricing

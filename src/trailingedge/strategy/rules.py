@@ -57,7 +57,7 @@ def base_stop(beat: Evaluation) -> bool:
     if since is None:
         since = inputs.market_ms
         beat.state = replace(memory, stop_breach_since_ms=since)
-    if not confirmed(since, inputs.market_ms, beat.params.hard_stop_confirm_s):
+    if not confirmed(since, inputs.market_ms, beat.params.hard_stop_confirm_sec):
         return False
     _flush(beat)
     return True
@@ -152,7 +152,7 @@ def judge_closes(beat: Evaluation) -> bool:
 
 def _note_squeeze(beat: Evaluation) -> None:
     channel = beat.inputs.channel
-    squeezed = channel is not None and channel.squeezed(beat.params.squeeze_frac)
+    squeezed = channel is not None and channel.squeezed(beat.params.donchian_squeeze_frac)
     if squeezed is beat.state.squeezed:
         return
     beat.state = replace(beat.state, squeezed=squeezed)
