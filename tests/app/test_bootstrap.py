@@ -36,6 +36,7 @@ SHARED: Final = {
     "trailingedge.commands.setting_flags",
     "trailingedge.commands.checks",
     "trailingedge.commands.checks.environment",
+    "trailingedge.notifications.telegram_service",  # loads the others only where there is a bot
 }
 # What can wait until the first requests are on their way.
 FOR_LATER: Final = (
