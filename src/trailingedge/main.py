@@ -213,7 +213,7 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
     try:
         settings, warnings = _read(arguments, ask=input if sys.stdin is not None and sys.stdin.isatty() else None)
     except ConfigError as wrong:
-        if not setting_flags.misspelt(arguments):
+        if not setting_flags.has_unknown_setting(arguments):
             raise
         _report(wrong)
         return ExitCode.USAGE
@@ -262,12 +262,16 @@ def _read(arguments: argparse.Namespace, ask: Callable[[str], str] | None) -> tu
     """The settings and what to warn of. Raises ConfigError with everything that is wrong, key and files included."""
     file_needed = arguments.env_file is not None
     env_file = arguments.env_file or setting_flags.ENV_FILE
-    found = setting_flags.read(arguments, os.environ)
+    found = setting_flags.load_settings(arguments, os.environ)
     beside = [*_misplaced_flags(found.settings, arguments), *_key_problems(found.settings)]
     try:
         # Nobody is asked for consent to something that cannot start.
         settings, sources, warnings = checked_settings(
-            setting_flags.given(arguments), os.environ, env_file, file_needed=file_needed, ask=None if beside else ask
+            setting_flags.flag_settings(arguments),
+            os.environ,
+            env_file,
+            file_needed=file_needed,
+            ask=None if beside else ask,
         )
     except ConfigError as wrong:
         raise ConfigError([*wrong.problems, *beside]) from wrong
@@ -320,7 +324,7 @@ def _open_log(settings: Settings, face: InteractiveUi, out: TextIO) -> Logging:
         console_level=settings.log_level_console,
         console_times=not journald,
         console_journal=journald,
-        secrets=setting_flags.secrets(settings),
+        secrets=setting_flags.secret_values(settings),
     )
 
 

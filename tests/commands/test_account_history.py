@@ -16,7 +16,7 @@ from trailingedge.commands.checks.environment import CheckTarget, CheckTools
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.model.market import Side
-from trailingedge.report.from_account import AccountHistory, story_of
+from trailingedge.report.from_account import AccountHistory, build_report
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.orders import OrderType
 
@@ -73,7 +73,7 @@ def once_traded(
 
 def test_what_is_read_is_what_was_counted_as_it_happened() -> None:
     past, counted, exits = once_traded(terms=ExchangeSpec(maker_fee=D("0.001")))
-    story = story_of(past)
+    story = build_report(past)
     assert [(each.kind, each.side, each.number, each.cause) for each in story.exits] == [
         (each.kind, each.side, each.number, each.cause) for each in exits
     ]
@@ -94,8 +94,8 @@ def test_slippage_is_measured_against_the_second_in_which_the_exit_began() -> No
 
 def test_candles_reach_back_far_enough_for_a_full_channel_at_the_beginning() -> None:
     past, _, _ = once_traded(lambda it: read(it, TimeRange(from_ms=it.market_ms - 5 * 60_000)))
-    story = story_of(past)
-    assert story.moments[0].upper is not None
+    story = build_report(past)
+    assert story.samples[0].upper is not None
     assert story.candles[0].open_ms >= past.from_ms
 
 
@@ -105,13 +105,13 @@ def test_an_anchor_from_before_the_time_that_is_told_is_found() -> None:
         return await read(it, TimeRange(from_ms=sold.time_ms + 30_000))
 
     past, _, exits = once_traded(the_last_minutes)
-    (bought,) = story_of(past).exits
+    (bought,) = build_report(past).exits
     assert bought.result_frac == pytest.approx(exits[1].result_frac)
 
 
 def test_a_time_that_is_long_over_knows_what_was_held_then() -> None:
     past, _, _ = once_traded(lambda it: read(it, TimeRange(days=1, to_ms=it.market_ms - 10 * 60_000)))
-    story = story_of(past)
+    story = build_report(past)
     assert (story.exits, story.fills) == ((), ())
     assert story.last_value == D(2500)  # one ETH, before any of it
 
@@ -123,10 +123,10 @@ def test_the_owners_own_trades_are_none_of_ours() -> None:
         return await read(it)
 
     past, counted, _ = once_traded(beside_another)
-    story = story_of(past)
+    story = build_report(past)
     assert len(story.fills) == counted.fills
     assert len(past.trades) == counted.fills + 1
-    assert any("1 fill of orders that are not ours (0.1 ETH sold)" in gap for gap in story.gaps)
+    assert any("1 fill of other orders (0.1 ETH sold)" in gap for gap in story.gaps)
 
 
 def test_lists_are_read_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:

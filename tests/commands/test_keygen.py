@@ -74,7 +74,7 @@ def test_a_machine_gets_names_and_public_key_alone_on_stdout(folder: Path, capsy
 def test_no_file_is_ever_overwritten(folder: Path, file: str) -> None:
     (folder / "secrets").mkdir()
     (folder / "secrets" / file).write_text("precious")
-    with pytest.raises(ConfigError, match="is there already, and no key is ever overwritten"):
+    with pytest.raises(ConfigError, match="exists, and no key is ever overwritten"):
         keygen.run(parsed(), {})
     assert [path.name for path in (folder / "secrets").iterdir()] == [file]
     assert (folder / "secrets" / file).read_text() == "precious"

@@ -13,7 +13,7 @@ from trailingedge.backtest.market_loader import ProgressCallback, columns_of
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.main import run
-from trailingedge.report.progress import ProgressBar, ctrl_c_heeded
+from trailingedge.report.progress import ProgressBar, stop_on_ctrl_c
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 
 
@@ -77,7 +77,7 @@ def test_a_number_out_of_all_proportion_is_one_line(tmp_path: Path, capsys: pyte
     rows[50] = rows[50].replace(",2,", ",1" + "0" * 40 + ",")
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     assert run(["replay", str(path)]) == ExitCode.CONFIG
-    assert capsys.readouterr().err.splitlines()[-1].startswith("trailing-edge replay: what is read has a number beyond")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("trailing-edge replay: the input has a number beyond")
 
 
 def test_an_odd_name_in_the_env_file_is_told(klines: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,10 +224,10 @@ def test_a_session_is_told_to_whoever_asked_for_a_replay_of_it(
 
 def test_ctrl_c_is_a_request_and_means_what_it_did_once_it_was_not_used() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with ctrl_c_heeded() as asked:
+    with stop_on_ctrl_c() as asked:
         assert not asked()
     assert signal.getsignal(signal.SIGINT) is before
-    with ctrl_c_heeded() as asked:
+    with stop_on_ctrl_c() as asked:
         signal.raise_signal(signal.SIGINT)
         assert asked()
         signal.raise_signal(signal.SIGINT)  # `uv run` hands the same one on

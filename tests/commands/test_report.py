@@ -17,7 +17,7 @@ from trailingedge.commands import report
 from trailingedge.commands.checks import local
 from trailingedge.commands.checks.environment import CheckTarget, CheckTools
 from trailingedge.commands.checks.local import LocalProblems
-from trailingedge.commands.report import _ending, _moment
+from trailingedge.commands.report import _parse_time, _parse_to
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode, SessionLost
 from trailingedge.report.csv_ledger import as_csv
@@ -112,10 +112,10 @@ def test_other_wrong_usage_is_explained_by_the_parser(words: list[str]) -> None:
 
 
 def test_a_day_lasts_to_its_end_and_a_moment_is_a_moment() -> None:
-    assert _moment("2026-07-02") == 1_782_950_400_000
-    assert _ending("2026-07-02") == 1_782_950_400_000 + 86_399_999
-    assert _ending("2026-07-02T01:00") == 1_782_950_400_000 + 3_600_000
-    assert _moment("2026-07-02T02:00+02:00") == 1_782_950_400_000
+    assert _parse_time("2026-07-02") == 1_782_950_400_000
+    assert _parse_to("2026-07-02") == 1_782_950_400_000 + 86_399_999
+    assert _parse_to("2026-07-02T01:00") == 1_782_950_400_000 + 3_600_000
+    assert _parse_time("2026-07-02T02:00+02:00") == 1_782_950_400_000
 
 
 @pytest.mark.parametrize("mode", ["sim", "paper"])

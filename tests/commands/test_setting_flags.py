@@ -18,7 +18,7 @@ def parsed(*words: str) -> argparse.Namespace:
 def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
     file = tmp_path / "my.env"
     file.write_text("SYMBOL=FILE\nFEE=0.001\nBUFFER=0.003\n")
-    reading = setting_flags.read(
+    reading = setting_flags.load_settings(
         parsed("--env-file", str(file), "--symbol", "FLAG", "--mode", "testnet", "--set", "LOG_DIR=here"),
         {"SYMBOL": "ENVIRON", "BUFFER": "0.004"},
     )
@@ -29,19 +29,21 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: P
 
 
 def test_a_file_that_is_named_must_be_there() -> None:
-    assert "does not exist" in setting_flags.read(parsed("--env-file", "nowhere.env"), {}).problems[0]
+    assert "does not exist" in setting_flags.load_settings(parsed("--env-file", "nowhere.env"), {}).problems[0]
 
 
 def test_no_file_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert setting_flags.read(parsed(), {}).problems == ()
+    assert setting_flags.load_settings(parsed(), {}).problems == ()
 
 
 def test_secrets_are_those_that_are_set() -> None:
-    reading = setting_flags.read(parsed("--set", "TELEGRAM_BOT_TOKEN=1:token"), {"BINANCE_ED25519_API_KEY": "api-key"})
-    assert sorted(setting_flags.secrets(reading.settings)) == ["1:token", "api-key"]
+    reading = setting_flags.load_settings(
+        parsed("--set", "TELEGRAM_BOT_TOKEN=1:token"), {"BINANCE_ED25519_API_KEY": "api-key"}
+    )
+    assert sorted(setting_flags.secret_values(reading.settings)) == ["1:token", "api-key"]
 
 
 def test_a_secret_that_is_found_in_ordinary_words_is_not_struck_out_of_them() -> None:
-    reading = setting_flags.read(parsed(), {"BINANCE_ED25519_API_KEY": "order"})
-    assert setting_flags.secrets(reading.settings) == []
+    reading = setting_flags.load_settings(parsed(), {"BINANCE_ED25519_API_KEY": "order"})
+    assert setting_flags.secret_values(reading.settings) == []

@@ -133,7 +133,7 @@ def a_story() -> RunReport:
             OrderLogEntry(sold_at + 8000, "replaced", Side.SELL, D("2550.04"), D(1), name),
         ),
         candles=(candle(0, 2500), candle(1, 2550), candle(1441, 2501), candle(1442, 2500)),
-        moments=(
+        samples=(
             moment(0, 2500, 2500),
             moment(1, 2550, 2550, held=Regime.QUOTE, shut=True),
             moment(1441, 2501, 2548, held=None),
@@ -159,7 +159,7 @@ def a_quiet_story() -> RunReport:
         fills=(),
         orders=(),
         candles=(),
-        moments=(),
+        samples=(),
         replaces=0,
         rejected={},
         first_value=D(0),
@@ -171,13 +171,13 @@ def a_quiet_story() -> RunReport:
 
 def a_one_sided_story() -> RunReport:
     """It sold, and never bought back; the fees came in three assets at once."""
-    story = a_story()
-    return dataclasses.replace(story, exits=story.exits[:1], fills=story.fills[:2], gaps=())
+    report = a_story()
+    return dataclasses.replace(report, exits=report.exits[:1], fills=report.fills[:2], gaps=())
 
 
 def a_long_story() -> RunReport:
     """A month without a market in it, gaps without number, fees in three assets, and an exit that went on and on."""
-    story = a_story()
+    report = a_story()
     number = MIDNIGHT_MS + 1_200_000
     fills = (
         fill(number, trade_id=5, quantity="12345678.12345678", fee="0.00012345", fee_asset="BNB"),
@@ -187,9 +187,9 @@ def a_long_story() -> RunReport:
     long = finished(number, fills, 0.5, cause=ExitEndReason.VANISHED)
     gaps = tuple(f"{count} 1m klines missing: 2026-07-02 01:00 to 2026-07-02 05:00 UTC" for count in range(40))
     return dataclasses.replace(
-        story,
-        exits=(long, *story.exits),
-        fills=(*fills, *story.fills),
+        report,
+        exits=(long, *report.exits),
+        fills=(*fills, *report.fills),
         to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1,
         gaps=gaps,
     )

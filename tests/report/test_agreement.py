@@ -19,12 +19,12 @@ from trailingedge.notifications.messages import amounts, figure, lasting, percen
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.json_output import as_data
 from trailingedge.report.model import RunReport
-from trailingedge.report.tables import missing, slippage
+from trailingedge.report.tables import shown_gaps, slippage_text
 from trailingedge.report.terminal import summary_text
 from trailingedge.report.totals import rules
 
 STORIES = pytest.mark.parametrize(
-    "story",
+    "report",
     [a_story(), a_quiet_story(), a_one_sided_story(), a_long_story()],
     ids=["awkward", "nothing done", "one-sided", "long"],
 )
@@ -33,12 +33,12 @@ DAY_COLUMNS = 7
 WIDE = 1000  # letters, so that each row is one line
 
 
-def ledger(story: RunReport) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(as_csv(story))))
+def ledger(report: RunReport) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(as_csv(report))))
 
 
-def data(story: RunReport) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(json.dumps(as_data(story), allow_nan=False))
+def data(report: RunReport) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(json.dumps(as_data(report), allow_nan=False))
     return told
 
 
@@ -49,39 +49,39 @@ def rows(told: Reading, columns: int) -> list[list[str]]:
     return list(takewhile(lambda row: len(row) in (1, columns), below))
 
 
-def lines(story: RunReport, heading: str) -> list[str]:
+def lines(report: RunReport, heading: str) -> list[str]:
     """The lines of a table on the terminal, without its heading."""
-    _, found, below = summary_text(story, WIDE).partition(f"\n  {heading}")
+    _, found, below = summary_text(report, WIDE).partition(f"\n  {heading}")
     return below.split("\n\n")[0].splitlines()[1:] if found else []
 
 
 @STORIES
-def test_the_fees_are_those_of_the_fills(story: RunReport) -> None:
+def test_the_fees_are_those_of_the_fills(report: RunReport) -> None:
     paid: defaultdict[str, Decimal] = defaultdict(Decimal)
-    for row in ledger(story):
+    for row in ledger(report):
         paid[row["fee_asset"]] += Decimal(row["fee_amount"])
     told = {asset: plain(Decimal(fee)) for asset, fee in paid.items() if fee}
-    assert data(story)["totals"]["fees"] == told
-    shown = amounts(rules(story), paid)
-    assert read(story).figures["Fees"][0] == shown
-    assert f", fees {shown}\n" in summary_text(story, WIDE)
+    assert data(report)["totals"]["fees"] == told
+    shown = amounts(rules(report), paid)
+    assert read(report).figures["Fees"][0] == shown
+    assert f", fees {shown}\n" in summary_text(report, WIDE)
 
 
 @STORIES
-def test_fills_exits_and_replaces_are_as_many_everywhere(story: RunReport) -> None:
-    totals = data(story)["totals"]
-    assert totals["fills"] == len(ledger(story))
-    assert totals["exits"] == len(data(story)["exits"]) == len(lines(story, "ended, UTC"))
-    assert totals["exits"] == len(rows(read(story), EXIT_COLUMNS))
+def test_fills_exits_and_replaces_are_as_many_everywhere(report: RunReport) -> None:
+    totals = data(report)["totals"]
+    assert totals["fills"] == len(ledger(report))
+    assert totals["exits"] == len(data(report)["exits"]) == len(lines(report, "ended, UTC"))
+    assert totals["exits"] == len(rows(read(report), EXIT_COLUMNS))
     counts = f"exits {totals['exits']}, fills {totals['fills']}, replaces {totals['replaces']}, fees"
-    assert counts in summary_text(story, WIDE)
+    assert counts in summary_text(report, WIDE)
     shown = [str(totals["exits"]), f"{totals['fills']} fills, {totals['replaces']} replaces"]
-    assert read(story).figures["Exits"] == shown
+    assert read(report).figures["Exits"] == shown
 
 
 @STORIES
-def test_result_and_comparisons_are_the_same_fractions(story: RunReport) -> None:
-    totals, text, figures = data(story)["totals"], summary_text(story, WIDE), read(story).figures
+def test_result_and_comparisons_are_the_same_fractions(report: RunReport) -> None:
+    totals, text, figures = data(report)["totals"], summary_text(report, WIDE), read(report).figures
     result, base, quote, drawdown = (
         percent(Decimal(repr(totals[name])))
         for name in ("result_frac", "hold_base_frac", "hold_quote_frac", "max_drawdown_frac")
@@ -95,18 +95,18 @@ def test_result_and_comparisons_are_the_same_fractions(story: RunReport) -> None
 
 
 @STORIES
-def test_an_exit_is_the_sum_of_its_rows_in_the_ledger(story: RunReport) -> None:
-    for told in data(story)["exits"]:
-        own = [row for row in ledger(story) if row["exit_id"] == told["id"]]
-        assert own == [row for row in ledger(story) if row["exit_number"] == str(told["number"])]
+def test_an_exit_is_the_sum_of_its_rows_in_the_ledger(report: RunReport) -> None:
+    for told in data(report)["exits"]:
+        own = [row for row in ledger(report) if row["exit_id"] == told["id"]]
+        assert own == [row for row in ledger(report) if row["exit_number"] == str(told["number"])]
         base, quote = (sum(Decimal(row[name]) for row in own) for name in ("base_amount", "quote_amount"))
         assert (Decimal(told["base"]), Decimal(told["quote"])) == (base, quote)
 
 
 @STORIES
-def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(story: RunReport) -> None:
-    exits = data(story)["exits"]
-    for told, row, line in zip(exits, rows(read(story), EXIT_COLUMNS), lines(story, "ended, UTC"), strict=True):
+def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(report: RunReport) -> None:
+    exits = data(report)["exits"]
+    for told, row, line in zip(exits, rows(read(report), EXIT_COLUMNS), lines(report, "ended, UTC"), strict=True):
         assert line.split() == " ".join(row).split()
         assert row[0] == told["to"][:19].replace("T", " ")
         assert row[3] == told["side"]
@@ -115,7 +115,7 @@ def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(story: RunRe
         known = told["result_frac"]
         assert row[2] == ("–" if known is None else percent(known))
         slipped = told["slippage_frac"]
-        assert row[6] == ("–" if slipped is None else slippage(slipped))
+        assert row[6] == ("–" if slipped is None else slippage_text(slipped))
         took = datetime.fromisoformat(told["to"]) - datetime.fromisoformat(told["from"])
         assert row[7] == (lasting(took.total_seconds()) if told["average"] else "–")
         assert row[8] == str(told["replaces"])
@@ -123,8 +123,8 @@ def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(story: RunRe
 
 
 @STORIES
-def test_a_day_is_told_alike_on_terminal_and_page_and_in_the_data(story: RunReport) -> None:
-    told, on_page, on_terminal = data(story)["days"], rows(read(story), DAY_COLUMNS), lines(story, "day ")
+def test_a_day_is_told_alike_on_terminal_and_page_and_in_the_data(report: RunReport) -> None:
+    told, on_page, on_terminal = data(report)["days"], rows(read(report), DAY_COLUMNS), lines(report, "day ")
     assert [" ".join(row).split() for row in on_page] == [line.split() for line in on_terminal]
     for day, row in zip(told, on_page, strict=True):
         assert row[0].startswith(day["from"][:10])
@@ -138,36 +138,36 @@ def test_a_day_is_told_alike_on_terminal_and_page_and_in_the_data(story: RunRepo
             day["value"],
             str(day["exits"]),
             f"{day['won']} of {day['judged']}" if day["judged"] else "–",
-            amounts(rules(story), fees),
+            amounts(rules(report), fees),
         ]
 
 
 @STORIES
-def test_the_days_add_up_to_the_totals(story: RunReport) -> None:
-    told = data(story)
+def test_the_days_add_up_to_the_totals(report: RunReport) -> None:
+    told = data(report)
     days, totals = told["days"], told["totals"]
     for name in ("exits", "won", "judged", "fills"):
         assert sum(day[name] for day in days) == totals[name]
     for asset, paid in totals["fees"].items():
         assert sum(Decimal(day["fees"].get(asset, "0")) for day in days) == Decimal(paid)
-    assert days[-1]["value"] == figure(Decimal(totals["value"]), story.tick_size)
+    assert days[-1]["value"] == figure(Decimal(totals["value"]), report.tick_size)
     for name in ("result_frac", "hold_base_frac"):
         assert prod(1 + day[name] for day in days) == pytest.approx(1 + totals[name])
 
 
 @STORIES
-def test_a_day_has_as_many_fills_and_fees_as_its_rows_in_the_ledger(story: RunReport) -> None:
-    for day in data(story)["days"]:
-        own = [row for row in ledger(story) if day["from"] <= row["time_utc"] < day["to"]]
+def test_a_day_has_as_many_fills_and_fees_as_its_rows_in_the_ledger(report: RunReport) -> None:
+    for day in data(report)["days"]:
+        own = [row for row in ledger(report) if day["from"] <= row["time_utc"] < day["to"]]
         assert day["fills"] == len(own)
         for asset, paid in day["fees"].items():
             assert Decimal(paid) == sum(Decimal(row["fee_amount"]) for row in own if row["fee_asset"] == asset)
 
 
 @STORIES
-def test_the_values_and_what_was_won_are_the_same_everywhere(story: RunReport) -> None:
-    totals, text, told = data(story)["totals"], summary_text(story, WIDE), read(story)
-    first, last = (f"{figure(Decimal(totals[name]), story.tick_size)} FDUSD" for name in ("first_value", "value"))
+def test_the_values_and_what_was_won_are_the_same_everywhere(report: RunReport) -> None:
+    totals, text, told = data(report)["totals"], summary_text(report, WIDE), read(report)
+    first, last = (f"{figure(Decimal(totals[name]), report.tick_size)} FDUSD" for name in ("first_value", "value"))
     assert f"value {last}, result" in text
     assert any(f"from {first} to {last}," in words for words in told.words)
     won = f"{totals['won']} of {totals['judged']}"
@@ -176,16 +176,16 @@ def test_the_values_and_what_was_won_are_the_same_everywhere(story: RunReport) -
 
 
 @STORIES
-def test_an_exit_has_one_name_by_which_all_four_can_be_joined(story: RunReport) -> None:
-    ids = [told["id"] for told in data(story)["exits"]]
-    assert [row[-1] for row in rows(read(story), EXIT_COLUMNS)] == ids
-    assert [line.split()[-1] for line in lines(story, "ended, UTC")] == ids
-    filled = {told["id"] for told in data(story)["exits"] if told["base"] != "0"}
-    assert filled <= {row["exit_id"] for row in ledger(story)}
+def test_an_exit_has_one_name_by_which_all_four_can_be_joined(report: RunReport) -> None:
+    ids = [told["id"] for told in data(report)["exits"]]
+    assert [row[-1] for row in rows(read(report), EXIT_COLUMNS)] == ids
+    assert [line.split()[-1] for line in lines(report, "ended, UTC")] == ids
+    filled = {told["id"] for told in data(report)["exits"] if told["base"] != "0"}
+    assert filled <= {row["exit_id"] for row in ledger(report)}
 
 
 @STORIES
-def test_what_is_missing_is_told_everywhere(story: RunReport) -> None:
-    assert data(story)["gaps"] == list(story.gaps)
-    text, words = summary_text(story, WIDE), read(story).words
-    assert all(gap in words and f"missing: {gap}\n" in text for gap in missing(story.gaps))
+def test_what_is_missing_is_told_everywhere(report: RunReport) -> None:
+    assert data(report)["gaps"] == list(report.gaps)
+    text, words = summary_text(report, WIDE), read(report).words
+    assert all(gap in words and f"missing: {gap}\n" in text for gap in shown_gaps(report.gaps))

@@ -15,12 +15,12 @@ from trailingedge.report.model import RunReport
 
 
 @pytest.mark.parametrize(
-    "story", [a_story(), a_quiet_story(), a_one_sided_story()], ids=["usual", "quiet", "one-sided"]
+    "report", [a_story(), a_quiet_story(), a_one_sided_story()], ids=["usual", "quiet", "one-sided"]
 )
-def test_what_was_saved_comes_back(story: RunReport, tmp_path: Path) -> None:
+def test_what_was_saved_comes_back(report: RunReport, tmp_path: Path) -> None:
     path = tmp_path / "a.story.json.gz"
-    save(story, path)
-    assert load(path) == story
+    save(report, path)
+    assert load(path) == report
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
@@ -37,10 +37,10 @@ def test_amounts_are_text_in_the_file(tmp_path: Path) -> None:
 
 
 def test_what_is_no_number_is_saved_as_missing(tmp_path: Path) -> None:
-    story = a_story()
-    endless = replace(story.moments[0], trail=float("inf"))
-    save(replace(story, moments=(endless,)), tmp_path / "saved")
-    assert load(tmp_path / "saved").moments[0].trail is None
+    report = a_story()
+    endless = replace(report.samples[0], trail=float("inf"))
+    save(replace(report, samples=(endless,)), tmp_path / "saved")
+    assert load(tmp_path / "saved").samples[0].trail is None
 
 
 def test_whatever_byte_of_it_is_wrong_it_is_the_same_story_or_refused(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_wrong_sum_is_damage_and_not_another_kind_of_file(tmp_path: Path) -> N
     whole = bytearray(path.read_bytes())
     whole[-6] ^= 1
     path.write_bytes(whole)
-    assert "damaged, its sum is wrong" in told_of(path)
+    assert "damaged, its checksum is wrong" in told_of(path)
 
 
 def test_settings_that_a_report_shows_no_more_are_not_read(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Kline, OrderStatus, Regime, Side
-from trailingedge.report.from_account import AccountHistory, story_of
+from trailingedge.report.from_account import AccountHistory, build_report
 from trailingedge.report.model import RunReport
 
 MINUTES = 10
@@ -38,7 +38,7 @@ def told(
     openings: dict[int, Decimal] | None = None,
 ) -> RunReport:
     """The story of ten minutes, at whose end the account holds that much."""
-    return story_of(
+    return build_report(
         AccountHistory(
             rules=RULES,
             params=PARAMS,
@@ -62,15 +62,15 @@ def test_an_exit_is_made_of_its_orders_and_fills() -> None:
     past.note(5, Side.SELL, 10_000, NUMBER)  # the anchor: 100.00
     past.sell(70, "103.00", NUMBER + 1, filled="0")
     past.sell(71, "102.00", NUMBER + 1)
-    story = told(past, candles("100", "102"), base="0", quote="102", openings={NUMBER + 1: D("102.50")})
-    (sold,) = story.exits
+    report = told(past, candles("100", "102"), base="0", quote="102", openings={NUMBER + 1: D("102.50")})
+    (sold,) = report.exits
     assert (sold.kind, sold.side, sold.cause) == (ExitKind.TAKE_PROFIT, Side.SELL, ExitEndReason.FILLED)
     assert (sold.started_ms, sold.ended_ms, sold.average) == (at(70), at(72), D(102))
-    assert (sold.replaces, story.replaces) == (1, 1)
-    assert [event.what for event in story.orders] == ["placed", "replaced"]
+    assert (sold.replaces, report.replaces) == (1, 1)
+    assert [event.what for event in report.orders] == ["placed", "replaced"]
     assert sold.result_frac == pytest.approx(0.02)
     assert sold.slippage_frac == pytest.approx(0.5 / 102.5)
-    assert [(fill.number, fill.kind, fill.price) for fill in story.fills] == [
+    assert [(fill.number, fill.kind, fill.price) for fill in report.fills] == [
         (NUMBER + 1, ExitKind.TAKE_PROFIT, D(102))
     ]
 
@@ -98,9 +98,9 @@ def test_after_a_partial_fill_the_rest_is_placed_anew_and_not_replaced() -> None
     past = Past()
     past.sell(70, "102.00", NUMBER, filled="0.4")
     past.sell(80, "101.00", NUMBER, quantity="0.6")
-    story = told(past, candles("100"), base="0", quote="101.4")
-    assert [event.what for event in story.orders] == ["placed", "placed"]
-    assert (story.replaces, story.exits[0].replaces, story.exits[0].base) == (0, 0, D(1))
+    report = told(past, candles("100"), base="0", quote="101.4")
+    assert [event.what for event in report.orders] == ["placed", "placed"]
+    assert (report.replaces, report.exits[0].replaces, report.exits[0].base) == (0, 0, D(1))
 
 
 def test_where_only_the_cancel_of_a_replace_came_true_the_next_order_was_placed_afresh() -> None:
@@ -110,25 +110,25 @@ def test_where_only_the_cancel_of_a_replace_came_true_the_next_order_was_placed_
     assert [event.what for event in told(past, candles("100"), base="0", quote="101").orders] == ["placed", "placed"]
 
 
-def test_an_exit_that_ended_unfinished_is_told_as_withdrawn_and_that_this_is_a_guess() -> None:
+def test_an_exit_that_ended_unfinished_is_shown_as_cancelled_and_that_this_is_a_guess() -> None:
     past = Past()
     past.sell(70, "102.00", NUMBER, filled="0")
-    story = told(past, candles("100"))
-    (ended,) = story.exits
+    report = told(past, candles("100"))
+    (ended,) = report.exits
     assert (ended.cause, ended.base) == (ExitEndReason.WITHDRAWN, D(0))
     assert ended.average is None
     assert ended.result_frac is None
-    assert story.orders[-1].what == "withdrawn"
-    assert any("why 1 exit ended unfinished is not in the books" in gap for gap in story.gaps)
+    assert report.orders[-1].what == "withdrawn"
+    assert any("why 1 exit ended unfinished is not known to the exchange" in gap for gap in report.gaps)
 
 
 def test_an_exit_under_way_is_no_exit_yet_but_its_fills_are_there() -> None:
     past = Past()
     past.rests(500, Side.SELL, "102.00", NUMBER, ExitKind.TAKE_PROFIT, filled="0.4")
-    story = told(past, candles("100"), base="0.6", quote="40.8")
-    assert story.exits == ()
-    assert [fill.quantity for fill in story.fills] == [D("0.4")]
-    assert [event.what for event in story.orders] == ["placed"]
+    report = told(past, candles("100"), base="0.6", quote="40.8")
+    assert report.exits == ()
+    assert [fill.quantity for fill in report.fills] == [D("0.4")]
+    assert [event.what for event in report.orders] == ["placed"]
 
 
 def test_others_are_left_out_of_exits_and_ledger_and_counted() -> None:
@@ -136,41 +136,41 @@ def test_others_are_left_out_of_exits_and_ledger_and_counted() -> None:
     past.foreign(30, Side.BUY, "99.00", "0.5")
     past.foreign(40, Side.BUY, "99.00", "0.5")
     past.sell(70, "102.00", NUMBER, quantity="2")
-    story = told(past, candles("100", "102"), base="0", quote="204")
-    assert [fill.number for fill in story.fills] == [NUMBER]
-    assert any(gap.startswith("2 fills of orders that are not ours (1 ETH bought)") for gap in story.gaps)
+    report = told(past, candles("100", "102"), base="0", quote="204")
+    assert [fill.number for fill in report.fills] == [NUMBER]
+    assert any(gap.startswith("2 fills of other orders (1 ETH bought)") for gap in report.gaps)
     # Without them the account held one ETH and the 99 that they took.
-    assert story.first_value == D(1) * 100 + 99
+    assert report.first_value == D(1) * 100 + 99
 
 
 def test_the_value_is_traced_back_from_what_the_account_holds_now() -> None:
     past = Past()
     past.sell(70, "102.00", NUMBER)
-    story = told(past, candles("100", "102", "90"), base="0", quote="102")
-    assert (story.first_bid, story.first_value, story.last_value) == (D(100), D(100), D(102))
-    assert [moment.value for moment in story.moments] == [100.0] + [102.0] * 10
-    assert story.max_drawdown_frac == 0.0
-    assert not any("withdrawn, and" in gap for gap in story.gaps)
+    report = told(past, candles("100", "102", "90"), base="0", quote="102")
+    assert (report.first_bid, report.first_value, report.last_value) == (D(100), D(100), D(102))
+    assert [moment.value for moment in report.samples] == [100.0] + [102.0] * 10
+    assert report.max_drawdown_frac == 0.0
+    assert not any("there was a withdrawal" in gap for gap in report.gaps)
 
 
 def test_what_was_withdrawn_shows_as_a_balance_below_nothing_and_is_told() -> None:
     past = Past()
     past.buy(200, "100.00", NUMBER, quantity="1")
-    story = told(past, candles("100"), base="0", quote="0")  # where is the one that was bought?
-    assert any("something was withdrawn" in gap for gap in story.gaps)
-    assert min(moment.value for moment in story.moments) >= 0
+    report = told(past, candles("100"), base="0", quote="0")  # where is the one that was bought?
+    assert any("there was a withdrawal" in gap for gap in report.gaps)
+    assert min(moment.value for moment in report.samples) >= 0
 
 
 def test_only_what_lies_within_the_time_is_told_but_what_came_before_gives_the_anchor() -> None:
     past = Past()
     past.sell(70, "102.00", NUMBER)
     past.buy(400, "100.00", NUMBER + 1, quantity="1.02")
-    story = told(past, candles("100", "102", "100"), base="1.02", quote="0", from_s=300)
-    (bought,) = story.exits
+    report = told(past, candles("100", "102", "100"), base="1.02", quote="0", from_s=300)
+    (bought,) = report.exits
     assert bought.result_frac == pytest.approx(0.02)
-    assert [fill.side for fill in story.fills] == [Side.BUY]
-    assert story.candles[0].open_ms == at(300)
-    assert story.moments[0].anchor == pytest.approx(102.0)
+    assert [fill.side for fill in report.fills] == [Side.BUY]
+    assert report.candles[0].open_ms == at(300)
+    assert report.samples[0].anchor == pytest.approx(102.0)
 
 
 def test_a_dusty_end_is_told_as_such() -> None:
@@ -182,14 +182,14 @@ def test_a_dusty_end_is_told_as_such() -> None:
 
 
 def test_an_account_that_did_nothing_has_a_story_too() -> None:
-    story = told(Past(), candles("100", "102"))
-    assert (story.exits, story.fills, story.last_value) == ((), (), D(102))
-    assert {moment.regime for moment in story.moments} == {None}
+    report = told(Past(), candles("100", "102"))
+    assert (report.exits, report.fills, report.last_value) == ((), (), D(102))
+    assert {moment.regime for moment in report.samples} == {None}
 
 
 def test_before_the_first_anchor_it_holds_what_it_sells_first() -> None:
     past = Past()
     past.buy(400, "100.00", NUMBER)
-    story = told(past, candles("100"), base="1", quote="0")
-    assert story.moments[0].regime is Regime.QUOTE
-    assert story.moments[0].anchor is None
+    report = told(past, candles("100"), base="1", quote="0")
+    assert report.samples[0].regime is Regime.QUOTE
+    assert report.samples[0].anchor is None

@@ -61,8 +61,8 @@ class Reading(HTMLParser):
             self.words.append(data)
 
 
-def read(story: RunReport) -> Reading:
-    return Reading(page(story))
+def read(report: RunReport) -> Reading:
+    return Reading(page(report))
 
 
 def test_it_asks_nobody_for_anything() -> None:
@@ -89,7 +89,7 @@ def test_exits_days_and_gaps_can_be_read_without_a_script() -> None:
 def test_a_month_without_a_market_is_one_row_across_the_table() -> None:
     told = read(dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1))
     assert [row for row in told.rows if len(row) == 1] == [
-        ["2026-07-04 to 2026-08-10: no market, 38 days; the change is in the day after"]
+        ["2026-07-04 to 2026-08-10: no market data, 38 days; the change is in the day after"]
     ]
 
 
@@ -97,20 +97,20 @@ def test_a_simulation_says_whose_time_it_tells_and_that_no_money_was_at_stake() 
     assert any("simulated: no money" in words for words in read(dataclasses.replace(a_story(), mode="sim")).words)
     assert not any("simulated: no money" in words for words in read(a_story()).words)
     replayed = read(dataclasses.replace(a_story(), mode="replay"))
-    assert any("a replay of recorded markets: no money" in words for words in replayed.words)
+    assert any("a backtest on recorded markets: no money" in words for words in replayed.words)
 
 
 def test_a_story_in_which_nothing_happened_makes_a_page() -> None:
     told = read(a_quiet_story())
-    assert "There were none." in told.words
+    assert "No exits." in told.words
     assert told.figures["Won"][0] == "–"
 
 
 def test_what_comes_from_elsewhere_cannot_become_markup() -> None:
-    story = dataclasses.replace(
+    report = dataclasses.replace(
         a_story(), base_asset='<b>"', settings={"X": "</script><script>alert(1)"}, gaps=("<img src=x>", "{{title}}")
     )
-    text = page(story)
+    text = page(report)
     assert "<b>" not in text.replace("<b></b>", "")  # but for the legend's own
     assert "alert(1)</td>" in text
     assert "<script>alert" not in text
@@ -130,19 +130,19 @@ def test_the_lines_are_drawn_from_what_the_story_holds() -> None:
 
 
 def test_an_order_is_drawn_from_each_move_to_the_next_until_its_exit_is_over() -> None:
-    story = a_story()
-    _, columns = unpacked(read(story).data)
-    began_ms = story.exits[0].started_ms
+    report = a_story()
+    _, columns = unpacked(read(report).data)
+    began_ms = report.exits[0].started_ms
     assert columns["restFrom"] == [began_ms, began_ms + 4000, began_ms + 8000]
     assert columns["restTo"] == [began_ms + 4000, began_ms + 8000, began_ms + 12_000]
     assert columns["restPrice"] == pytest.approx([2552.0, 2551.01, 2550.04])
 
 
 def test_an_order_that_was_withdrawn_rests_no_longer() -> None:
-    story = a_story()
-    placed = story.orders[0]
+    report = a_story()
+    placed = report.orders[0]
     gone = dataclasses.replace(placed, time_ms=placed.time_ms + 700, what="withdrawn")
-    _, columns = unpacked(read(dataclasses.replace(story, orders=(placed, gone))).data)
+    _, columns = unpacked(read(dataclasses.replace(report, orders=(placed, gone))).data)
     assert columns["restTo"] == [placed.time_ms + 700]
 
 

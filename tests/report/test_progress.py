@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from trailingedge.report.progress import ProgressBar, ctrl_c_heeded, seen_on
+from trailingedge.report.progress import ProgressBar, replay_progress, stop_on_ctrl_c
 
 
 class Terminal(io.StringIO):
@@ -48,7 +48,7 @@ def test_what_a_terminal_writes_behind_it_goes_away_too() -> None:
 def test_a_session_is_shown_by_how_much_of_it_is_over_until_somebody_asks_for_an_end() -> None:
     terminal = Terminal()
     asked: list[bool] = []
-    glance = seen_on(ProgressBar(terminal), lambda: bool(asked))
+    glance = replay_progress(ProgressBar(terminal), lambda: bool(asked))
     assert glance(0.25, 3_725_000_000_000)
     assert " 25 %  1 h 2 min 5 s of the session" in terminal.getvalue()
     asked.append(True)
@@ -65,17 +65,17 @@ def test_whoever_cannot_ask_is_interrupted_by_the_first_request_and_by_no_second
             signal.raise_signal(signal.SIGINT)  # `uv run` hands the same one on
             tidied_up.append(True)
 
-    with ctrl_c_heeded() as asked:
-        with pytest.raises(KeyboardInterrupt), asked.heeded_at_once():
+    with stop_on_ctrl_c() as asked:
+        with pytest.raises(KeyboardInterrupt), asked.interrupt_at_once():
             work()
         assert asked()
     assert tidied_up
 
 
 def test_a_request_that_came_before_is_heeded_at_once_as_well() -> None:
-    with ctrl_c_heeded() as asked:
+    with stop_on_ctrl_c() as asked:
         signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt), asked.heeded_at_once():
+        with pytest.raises(KeyboardInterrupt), asked.interrupt_at_once():
             raise AssertionError("nothing is begun")
 
 
@@ -84,7 +84,7 @@ def test_what_is_said_stays_on_a_line_of_its_own_and_reaches_a_pipe_too() -> Non
     for stream in (terminal, pipe):
         bar = ProgressBar(stream)
         bar.show(0.5, "half of it")
-        bar.say("not enough")
+        bar.print_line("not enough")
     assert terminal.getvalue().endswith("\rnot enough\n")
     assert pipe.getvalue() == "not enough\n"
-    ProgressBar(None).say("to nobody")
+    ProgressBar(None).print_line("to nobody")

@@ -6,7 +6,7 @@ import pytest
 from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, a_long_story, a_quiet_story, a_story
 
 from trailingedge.report.model import RunReport
-from trailingedge.report.tables import GAPS_SHOWN
+from trailingedge.report.tables import MAX_GAPS_SHOWN
 from trailingedge.report.terminal import summary_text, terminal_width
 
 
@@ -44,9 +44,9 @@ def test_what_has_no_room_stands_below_further_in_and_so_do_its_headings() -> No
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
-@pytest.mark.parametrize("story", [a_story(), a_long_story(), a_quiet_story()], ids=["usual", "long", "quiet"])
-def test_no_line_is_wider_than_the_terminal(story: RunReport, width: int) -> None:
-    assert max(map(len, summary_text(story, width).splitlines())) <= width
+@pytest.mark.parametrize("report", [a_story(), a_long_story(), a_quiet_story()], ids=["usual", "long", "quiet"])
+def test_no_line_is_wider_than_the_terminal(report: RunReport, width: int) -> None:
+    assert max(map(len, summary_text(report, width).splitlines())) <= width
 
 
 def test_the_width_is_the_terminals_and_eighty_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,15 +57,15 @@ def test_the_width_is_the_terminals_and_eighty_where_there_is_none(monkeypatch: 
 
 
 def test_a_month_without_a_market_is_one_line() -> None:
-    story = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1)
-    days = summary_text(story, width=200).partition("days, by UTC")[2].splitlines()[2:]
+    report = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1)
+    days = summary_text(report, width=200).partition("days, by UTC")[2].splitlines()[2:]
     assert len(days) == 4
-    assert days[2] == "  2026-07-04 to 2026-08-10: no market, 38 days; the change is in the day after"
+    assert days[2] == "  2026-07-04 to 2026-08-10: no market data, 38 days; the change is in the day after"
 
 
 def test_of_very_many_gaps_the_first_are_told_and_the_others_counted() -> None:
     told = summary_text(a_long_story())
-    assert told.count("  missing: ") == GAPS_SHOWN + 1
+    assert told.count("  missing: ") == MAX_GAPS_SHOWN + 1
     assert "missing: and 32 more" in told
 
 

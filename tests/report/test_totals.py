@@ -12,7 +12,7 @@ from trailingedge.report.model import RunReport
 from trailingedge.report.totals import days, equity, exit_ids, rules, totals
 
 STORIES = pytest.mark.parametrize(
-    "story", [a_story(), a_quiet_story(), a_one_sided_story()], ids=["usual", "quiet", "one"]
+    "report", [a_story(), a_quiet_story(), a_one_sided_story()], ids=["usual", "quiet", "one"]
 )
 
 
@@ -32,8 +32,8 @@ def test_a_win_is_a_result_above_nothing_and_what_nobody_knows_is_not_judged() -
 
 
 @STORIES
-def test_the_days_add_up_to_the_whole(story: RunReport) -> None:
-    told, found = totals(story), days(story)
+def test_the_days_add_up_to_the_whole(report: RunReport) -> None:
+    told, found = totals(report), days(report)
     assert sum(day.exits for day in found) == told.exits
     assert (sum(day.hits.won for day in found), sum(day.hits.judged for day in found)) == (
         told.hits.won,
@@ -43,7 +43,7 @@ def test_the_days_add_up_to_the_whole(story: RunReport) -> None:
     assert {asset: sum(day.fees.get(asset, D(0)) for day in found) for asset in told.fees} == told.fees
     assert math.prod(1 + day.result_frac for day in found) == pytest.approx(1 + told.result_frac)
     assert math.prod(1 + day.hold_base_frac for day in found) == pytest.approx(1 + told.hold_base_frac)
-    assert found[-1].value == story.last_value == told.value
+    assert found[-1].value == report.last_value == told.value
 
 
 def test_a_day_begins_where_the_one_before_it_ended() -> None:
@@ -56,31 +56,31 @@ def test_a_day_begins_where_the_one_before_it_ended() -> None:
 
 
 def test_what_is_dated_outside_of_the_story_is_not_lost() -> None:
-    story = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 3600_000)
-    (only,) = days(story)
+    report = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 3600_000)
+    (only,) = days(report)
     assert (only.exits, only.fills) == (3, 4)
 
 
 def test_a_quiet_day_between_two_others_is_told_too() -> None:
-    story = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 3 * DAY_MS + 1)
-    story = dataclasses.replace(story, moments=(*story.moments, moment(2 * 1440 + 5, 2500, 2547)))
-    assert [(day.fills, day.seen) for day in days(story)] == [(2, True), (2, True), (0, True), (0, True)]
+    report = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 3 * DAY_MS + 1)
+    report = dataclasses.replace(report, samples=(*report.samples, moment(2 * 1440 + 5, 2500, 2547)))
+    assert [(day.fills, day.seen) for day in days(report)] == [(2, True), (2, True), (0, True), (0, True)]
 
 
 def test_days_without_a_market_stand_together_and_change_nothing() -> None:
-    story = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1)
-    first, second, away, last = days(story)
+    report = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1)
+    first, second, away, last = days(report)
     assert [day.seen for day in (first, second, away, last)] == [True, True, False, True]
     assert (away.from_ms, away.to_ms) == (MIDNIGHT_MS + 2 * DAY_MS, MIDNIGHT_MS + 40 * DAY_MS)
     assert (away.result_frac, away.hold_base_frac, away.value) == (0.0, 0.0, second.value)
 
 
 def test_an_exit_that_was_upgraded_is_called_what_it_became() -> None:
-    story = a_story()
-    flushed = dataclasses.replace(story.exits[0], kind=ExitKind.FLUSH)
-    ids = exit_ids(dataclasses.replace(story, exits=(flushed,)))
-    assert ids[flushed.number] == flushed.id != story.exits[0].id
-    assert ids[story.fills[-1].number].startswith("TE-m-")  # under way
+    report = a_story()
+    flushed = dataclasses.replace(report.exits[0], kind=ExitKind.FLUSH)
+    ids = exit_ids(dataclasses.replace(report, exits=(flushed,)))
+    assert ids[flushed.number] == flushed.id != report.exits[0].id
+    assert ids[report.fills[-1].number].startswith("TE-m-")  # under way
 
 
 def test_the_curves_compare_the_account_with_what_it_began_with() -> None:

@@ -22,9 +22,9 @@ def test_it_has_exits_fills_orders_candles_and_moments_in_order() -> None:
     ]
     assert sum(fill.quantity for fill in story.fills if fill.number == story.exits[0].number) == story.exits[0].base
     assert {event.what for event in story.orders} >= {"placed", "replaced"}
-    assert len(story.candles) == len(story.moments) > 20
+    assert len(story.candles) == len(story.samples) > 20
     assert [candle.open_ms for candle in story.candles] == sorted(candle.open_ms for candle in story.candles)
-    assert story.from_ms <= story.moments[0].time_ms <= story.to_ms
+    assert story.from_ms <= story.samples[0].time_ms <= story.to_ms
     assert story.settings["ROLLING_KLINES_MAXLEN"] == "60"
     assert story.gaps == ()
     assert "exits 3" in summary_text(story)

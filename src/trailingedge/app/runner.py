@@ -145,7 +145,7 @@ class Runner:
             alerts.send(self._banner(place))
             world = Runtime(place.endpoints, place.keys, self._dial, self._clock, chance, self._save_frames)
             with opened(
-                self._settings, self._log.file, datetime.now(UTC), setting_flags.secrets(self._settings)
+                self._settings, self._log.file, datetime.now(UTC), setting_flags.secret_values(self._settings)
             ) as lines:
                 check = self._key_check(place, alerts)
                 life: RecordedSession = UnrecordedSession(world)
@@ -311,7 +311,7 @@ class Runner:
 
     def _apply(self, settings: Settings) -> None:
         """New settings of what may change while it trades. The log learns new secrets before anybody uses them."""
-        self._log.adopt(settings.log_level_file, settings.log_level_console, setting_flags.secrets(settings))
+        self._log.adopt(settings.log_level_file, settings.log_level_console, setting_flags.secret_values(settings))
         self._configure_phone(settings)
 
     def _sum_up(self, daemon: TradingNode, gaps: Iterable[str]) -> None:

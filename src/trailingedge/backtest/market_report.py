@@ -19,7 +19,7 @@ from trailingedge.model.market import plain
 from trailingedge.notifications.messages import counted
 from trailingedge.notifications.risk_messages import breaker_until, measured
 from trailingedge.report.model import RunReport
-from trailingedge.report.progress import ProgressBar, ctrl_c_heeded
+from trailingedge.report.progress import ProgressBar, stop_on_ctrl_c
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 from trailingedge.simulator.amounts import balances, fraction
 
@@ -57,8 +57,8 @@ def story_of_market(
     KeyboardInterrupt where Ctrl-C came before there was anything to tell.
     """
     bar.show(0.0, "looking through the files")
-    with ctrl_c_heeded() as stopped:
-        with stopped.heeded_at_once():
+    with stop_on_ctrl_c() as stopped:
+        with stopped.interrupt_at_once():
             market = open_files(files, settings, symbol=symbol)
             standing = ground(market, settings, held)
         replay = Backtest(standing, stopped=stopped)
@@ -66,10 +66,10 @@ def story_of_market(
         beginning, price = _first_price(pieces, market.tick_size)
         small = None if price is None else too_small(standing, price)
         if small is not None:
-            bar.say(f"not {small}")
+            bar.print_line(f"not {small}")
         doubtful = doubts(market, standing.settings)
         for doubt in doubtful:
-            bar.say(doubt)
+            bar.print_line(doubt)
         gc.freeze()  # nothing of what is there by now will ever be garbage, and little of what comes
         gc.set_threshold(_RARELY)
         replay.run(chain(beginning, pieces))

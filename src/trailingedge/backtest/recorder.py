@@ -15,7 +15,7 @@ from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import ZERO, ExecutionReport, Regime, SymbolRules
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
-from trailingedge.report.order_log import fill_of, order_event_of
+from trailingedge.report.order_log import fill_of, order_log_entry
 from trailingedge.risk.circuit_breakers import BreakerTrip, BreakerTripped
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import StrategyParams
@@ -81,7 +81,7 @@ class BacktestRecorder:
         self.tally.hear(news, market_ms)
         if isinstance(news, BreakerTripped):
             self.trips.append((market_ms, news.trip))
-        event = order_event_of(news, market_ms)
+        event = order_log_entry(news, market_ms)
         if event is not None:
             self._orders.append(event)
 
@@ -181,7 +181,7 @@ class BacktestRecorder:
             candles=tuple(
                 Candle(open_ms, *(price / self._scale for price in prices)) for open_ms, *prices in self._candles
             ),
-            moments=tuple(_moment(glance, self._scale, self._params) for glance in self._moments),
+            samples=tuple(_moment(glance, self._scale, self._params) for glance in self._moments),
             replaces=tally.replaces,
             rejected=dict(sorted(tally.rejected.items())),
             first_bid=tally.first_bid,

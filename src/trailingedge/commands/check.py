@@ -1,4 +1,4 @@
-"""`trailing-edge check`: every setting with its origin, everything that is wrong, and on demand a logon.
+"""Command `trailing-edge check`: every setting with its source, all problems at once, and with --online a logon.
 
 `--explain` prints a table of all settings with defaults and meanings instead, `--example` the template of an env file.
 Exit codes: 0 a daemon can start with these settings, 2 flags that do not go together, 4 the exchange cannot be
@@ -49,17 +49,17 @@ def run(
     """Check the settings, or describe them, and print the result."""
     if arguments.explain or arguments.example:
         return _describe(arguments)
-    reading = setting_flags.read(arguments, environ)
+    reading = setting_flags.load_settings(arguments, environ)
     judgement = local.judge(reading)
     online: list[CheckResult] = []
     if arguments.online and not judgement.grave:
-        with alone(setting_flags.secrets(reading.settings)):
-            online = asyncio.run(_look(reading, open_venue))
+        with alone(setting_flags.secret_values(reading.settings)):
+            online = asyncio.run(_run_online_checks(reading, open_venue))
     code = ExitCode.CONFIG if judgement.problems else exit_code(online)
     if arguments.json:
         print(json.dumps(_as_json(reading, judgement, online, code), ensure_ascii=False))
     else:
-        for line in (*table(reading), "", *_verdict(judgement), *map(str, online)):
+        for line in (*settings_with_sources(reading), "", *_problem_lines(judgement), *map(str, online)):
             print(line)
         if arguments.online and judgement.grave:
             print("not logged on: correct these first")
@@ -67,7 +67,7 @@ def run(
 
 
 def _describe(arguments: argparse.Namespace) -> ExitCode:
-    """Print what is declared, whatever is set."""
+    """Print the declared settings, independent of what is set."""
     if arguments.json:
         print("trailing-edge check: --json goes with neither --explain nor --example", file=sys.stderr)
         return ExitCode.USAGE
@@ -76,14 +76,14 @@ def _describe(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-async def _look(reading: LoadedSettings, open_venue: OpenCheckTarget) -> list[CheckResult]:
+async def _run_online_checks(reading: LoadedSettings, open_venue: OpenCheckTarget) -> list[CheckResult]:
     found: list[CheckResult] = []
     async with open_venue(reading.settings) as venue:
         await OnlineChecks(reading.settings, venue, found.append, thorough=False).run()
     return found
 
 
-def table(reading: LoadedSettings) -> list[str]:
+def settings_with_sources(reading: LoadedSettings) -> list[str]:
     """Every setting, its value and its source, in columns and groups. Secrets are masked."""
     rows = [(name, _shown(reading, name) or "–", reading.sources[name]) for name in OPTIONS]
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
@@ -101,8 +101,8 @@ def _shown(reading: LoadedSettings, name: str) -> str:
     return option.shown(option.of(reading.settings))
 
 
-def _verdict(judgement: LocalProblems) -> list[str]:
-    """What is wrong and what should be known, as lists."""
+def _problem_lines(judgement: LocalProblems) -> list[str]:
+    """Problems and warnings, as lists of lines."""
     lines = _listed("problem", judgement.problems) + _listed("warning", judgement.warnings)
     return lines if judgement.problems else [*lines, "a daemon can start with these settings"]
 

@@ -57,8 +57,8 @@ def run(
         found.append(finding)
         print(finding, file=progress, flush=True)
 
-    reading = setting_flags.read(arguments, environ)
-    with alone(setting_flags.secrets(reading.settings)):
+    reading = setting_flags.load_settings(arguments, environ)
+    with alone(setting_flags.secret_values(reading.settings)):
         asyncio.run(examine(reading, open_venue, courier, environ, tell, order=arguments.order))
     code = exit_code(found)
     print(sum_up(found), file=progress)

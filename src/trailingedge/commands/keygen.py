@@ -1,7 +1,7 @@
-"""`trailing-edge keygen`: a new Ed25519 pair, its private half for this machine and its public half for the exchange.
+"""Command `trailing-edge keygen`: a new Ed25519 key pair, private for this machine, public for the exchange.
 
-The public half goes to stdout, so that it can be piped; what to do with it is told on stderr. No file is
-ever overwritten: a key that is gone cannot be brought back.
+The public key goes to stdout, so that it can be piped; instructions go to stderr. No file is ever overwritten: a lost
+key cannot be recovered.
 """
 
 import argparse
@@ -23,12 +23,12 @@ _SETTING: Final = "BINANCE_ED25519_PRIV_PATH"
 _PRIVATE_MODE: Final = 0o600
 _PUBLIC_MODE: Final = 0o644
 _NEXT: Final = """\
-Register the public key where you trade, as an Ed25519 key of your own making; you get an API key for it:
+Register the public key where you trade, as a self-generated Ed25519 key; you get an API key for it:
   live     binance.com, Account, API Management, Create API, "Self-generated"; allow "Spot & Margin Trading",
            never "Withdrawals", and restrict it to this machine's address
   demo     the same page of demo.binance.com
   testnet  testnet.binance.vision, "Register Public Key"
-Then set BINANCE_ED25519_API_KEY to that API key, and see with: trailing-edge doctor
+Then set BINANCE_ED25519_API_KEY to that API key, and test it with: trailing-edge doctor
 """
 
 
@@ -41,19 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
-    """Make the pair. Raises ConfigError where a file is in the way or cannot be written, or a name is misspelt."""
-    reading = setting_flags.read(arguments, environ)
-    if setting_flags.misspelt(arguments):
+    """Make the pair. Raises ConfigError if a file exists or cannot be written, or a setting is unknown."""
+    reading = setting_flags.load_settings(arguments, environ)
+    if setting_flags.has_unknown_setting(arguments):
         raise ConfigError(reading.problems)
     set_path = reading.settings.binance_ed25519_priv_path
-    if reading.sources[_SETTING] == CREDENTIAL:  # systemd's own copy of a key there is already
+    if reading.sources[_SETTING] == CREDENTIAL:  # systemd's read-only copy of an existing key
         set_path = OPTIONS[_SETTING].default
     private_path: Path = arguments.out or set_path
-    public_path = beside(private_path)
+    public_path = public_key_path(private_path)
     public = make_pair(private_path, public_path)
     sys.stderr.write(f"private key written to {private_path}, for your user alone; public key to {public_path}\n")
     if private_path != set_path:
-        sys.stderr.write(f"set {_SETTING}={private_path} to have it used\n")
+        sys.stderr.write(f"set {_SETTING}={private_path} to use it\n")
     sys.stderr.flush()
     if arguments.json:
         names = {"private_key_path": str(private_path), "public_key_path": str(public_path)}
@@ -64,13 +64,13 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
     return ExitCode.OK
 
 
-def beside(private_path: Path) -> Path:
-    """The public key's file: ed25519-priv.pem has ed25519-pub.pem beside it."""
+def public_key_path(private_path: Path) -> Path:
+    """The file of the public key: ed25519-pub.pem for ed25519-priv.pem."""
     return private_path.with_stem(f"{private_path.stem.removesuffix('-priv')}-pub")
 
 
 def make_pair(private_path: Path, public_path: Path) -> str:
-    """Write both halves and return the public one, a PEM. Raises ConfigError; then neither is left behind."""
+    """Write both keys and return the public one as PEM. Raises ConfigError and then leaves neither file."""
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -84,7 +84,7 @@ def make_pair(private_path: Path, public_path: Path) -> str:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """A new file. Raises ConfigError where there is one already, or none can be."""
+    """Write a new file. Raises ConfigError if it exists or cannot be made."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -92,7 +92,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError as error:
-        problem = f"{path} is there already, and no key is ever overwritten; move it away, or choose another --out"
+        problem = f"{path} exists, and no key is ever overwritten; move it away, or choose another --out"
         raise ConfigError([problem]) from error
     except OSError as error:
         raise ConfigError([f"{path} cannot be made: {error.strerror}; choose another --out"]) from error

@@ -1,9 +1,9 @@
-"""Talking to a running daemon: `trailing-edge status`, `why`, `flip`, `pause`, `resume` and their like.
+"""Remote control of a running daemon: `trailing-edge status`, `why`, `flip`, `cancel`, `pause`, `resume` and so on.
 
-The daemon is found as it finds its own place: by the symbol and the folders of this environment, then in
-LOG_DIR and where the system service has it. What it answers goes to stdout. Exit codes: 0 done, 1 the daemon
-refused (stderr says why), 4 no daemon answers, 78 none answers where this user may look, or the settings cannot
-be read.
+The control socket is searched in the order in which a daemon chooses its place: by symbol in the runtime folders of
+this environment, then in LOG_DIR, then where the system service keeps it. The answer goes to stdout. Exit codes: 0
+done, 1 the daemon refused (stderr says why), 4 no daemon answers, 78 no socket that this user may open, or the
+settings cannot be read.
 """
 
 import argparse
@@ -27,10 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
-    """Ask, and print what is answered. Raises ConfigError where the settings cannot be read."""
-    places = [arguments.socket] if arguments.socket else _places(arguments, environ)
+    """Send the command and print the answer. Raises ConfigError if the settings cannot be read."""
+    places = [arguments.socket] if arguments.socket else _socket_candidates(arguments, environ)
     try:
-        answer = asyncio.run(_ask_first(places, command))
+        answer = asyncio.run(_ask_first_that_answers(places, command))
     except NoRunningDaemon as nobody:
         answer = {"version": VERSION, "ok": False, "text": str(nobody)}
         code = ExitCode.CONFIG if nobody.forbidden else ExitCode.UNREACHABLE
@@ -43,25 +43,25 @@ def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] 
     return code
 
 
-def _places(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Path]:
-    """Where the daemon of these settings may listen. Raises ConfigError: a guess might reach another one."""
-    reading = setting_flags.read(arguments, environ)
+def _socket_candidates(arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[Path]:
+    """Sockets where the daemon of these settings may listen. Raises ConfigError: a guess might reach another daemon."""
+    reading = setting_flags.load_settings(arguments, environ)
     if reading.problems:
         raise ConfigError([*reading.problems, "--socket FILE would reach the daemon without any settings"])
     return socket_places(reading.settings.symbol, environ, reading.settings.log_dir)
 
 
-async def _ask_first(places: Sequence[Path], command: str) -> Mapping[str, object]:
-    """The answer of the first that is there. Raises NobodyAnswers, with all that was tried.
+async def _ask_first_that_answers(places: Sequence[Path], command: str) -> Mapping[str, object]:
+    """The answer of the first daemon that answers. Raises NoRunningDaemon naming all sockets tried.
 
-    A place that is closed to this user ends nothing: it may be no more than the folder he happens to stand in.
+    A socket that this user may not open does not end the search: it may be an unrelated one in the working directory.
     """
     tried, forbidden = [], False
     for place in places:
         try:
             return await ask(place, command)
         except NoRunningDaemon as nobody:
-            if nobody.asked:  # another one must not obey as well
+            if nobody.asked:  # this one may have acted on it: a second must not act too
                 raise NoRunningDaemon(f"{place}: {nobody}") from nobody
             tried.append(f"{place} ({nobody})")
             forbidden = forbidden or nobody.forbidden

@@ -85,19 +85,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ, *, program: str = "") -> ExitCode:
     """Replay the files, and tell the story in every way that was asked for. `program` is our version."""
     try:
-        cli_errors.check(_crowded(arguments))
+        cli_errors.raise_usage_errors(_crowded(arguments))
         sessions = list(filter(is_session, arguments.files))
         return _of_session(sessions, arguments, program) if sessions else _of_market(arguments, environ)
     except ConfigError as wrong:
-        return cli_errors.refused("replay", wrong, arguments)
-    except cli_errors.ABSURD as error:
-        return cli_errors.out_of_proportion("replay", error)
+        return cli_errors.print_errors("replay", wrong, arguments)
+    except cli_errors.ABSURD_NUMBER_ERRORS as error:
+        return cli_errors.print_absurd_number("replay", error)
 
 
 def read_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
     """Those of a run with the same flags, but that no exchange is traded on; odd ones are told. Raises ConfigError."""
     arguments.assignments = [*_assignments(arguments), ("TRADING_MODE", "sim")]
-    reading = setting_flags.read(arguments, environ)
+    reading = setting_flags.load_settings(arguments, environ)
     wrong = [*reading.problems, *problems(reading.settings, reading.sources, reading.unread)]
     if wrong:
         raise ConfigError([*wrong, *reading.warnings])
@@ -114,7 +114,7 @@ def _assignments(arguments: argparse.Namespace) -> list[tuple[str, str]]:
 def _of_market(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     settings, bar = read_settings(arguments, environ), on_stderr()
     try:
-        symbol = setting_flags.given(arguments).get("SYMBOL")
+        symbol = setting_flags.flag_settings(arguments).get("SYMBOL")
         story, halted = story_of_market(arguments.files, settings, symbol, arguments.balance, bar)
     except KeyboardInterrupt:
         bar.close()
@@ -132,7 +132,7 @@ def _of_session(sessions: Sequence[Path], arguments: argparse.Namespace, program
     """A record tells itself with whom it traded and what was held: only settings can be other than they were."""
     if len(arguments.files) > 1:
         raise UsageError([f"{sessions[0]} is a recorded session; replay it by itself, without other files beside it"])
-    cli_errors.check(_misplaced(sessions[0], arguments))
+    cli_errors.raise_usage_errors(_misplaced(sessions[0], arguments))
     from trailingedge.session_replay import command  # the whole daemon, for this alone
 
     return command.run(sessions[0], dict(_assignments(arguments)), as_json=arguments.json, program=program)
@@ -140,13 +140,15 @@ def _of_session(sessions: Sequence[Path], arguments: argparse.Namespace, program
 
 def _misplaced(session: Path, arguments: argparse.Namespace) -> Iterator[str]:
     of_story = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
-    yield from cli_errors.misplaced(
+    yield from cli_errors.flags_not_for_this(
         of_story, f"is for market files; of {session}, trailing-edge report tells the story"
     )
     of_market = {"--symbol": arguments.symbol, "--balance": arguments.balance}
-    yield from cli_errors.misplaced(of_market, f"is for market files; {session} knows what was traded and held")
+    yield from cli_errors.flags_not_for_this(
+        of_market, f"is for market files; {session} knows what was traded and held"
+    )
     elsewhere = {"--env-file": arguments.env_file}
-    yield from cli_errors.misplaced(
+    yield from cli_errors.flags_not_for_this(
         elsewhere, f"is for market files; {session} has its own settings, change them by --set"
     )
 
@@ -158,10 +160,10 @@ def _crowded(arguments: argparse.Namespace) -> Iterator[str]:
         "--csv -": arguments.csv == STDOUT,
         "--html -": arguments.html == STDOUT,
     }
-    yield from cli_errors.one_on_stdout(on_stdout)
-    yield from cli_errors.no_stdout({"--save": arguments.save}, "a saved story is not for standard output")
+    yield from cli_errors.stdout_conflicts(on_stdout)
+    yield from cli_errors.stdout_not_allowed({"--save": arguments.save}, "a saved story is not for standard output")
     written = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
-    yield from cli_errors.apart(written, [*arguments.files, arguments.env_file])
+    yield from cli_errors.overwritten_inputs(written, [*arguments.files, arguments.env_file])
 
 
 def _tell(story: RunReport, arguments: argparse.Namespace) -> None:
@@ -170,12 +172,12 @@ def _tell(story: RunReport, arguments: argparse.Namespace) -> None:
         file_format.save(story, arguments.save)
         print(f"saved: {arguments.save}", file=sys.stderr)
     if arguments.csv is not None:
-        cli_errors.write(as_csv(story), "--csv", arguments.csv, f"ledger: {arguments.csv}")
+        cli_errors.write_output(as_csv(story), "--csv", arguments.csv, f"ledger: {arguments.csv}")
     if arguments.html is not None:
-        cli_errors.write(page(story), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
+        cli_errors.write_output(page(story), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
     if arguments.json:
         print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
     elif STDOUT not in (arguments.csv, arguments.html):
         print(summary_text(story, terminal_width()))
     elif arguments.csv == STDOUT:
-        cli_errors.tell_what_is_missing(story)
+        cli_errors.print_gaps(story)

@@ -1,9 +1,8 @@
-"""`trailing-edge report`: what a recorded session, a replay or the account itself came to.
+"""Command `trailing-edge report`: the results of a recorded session, a saved backtest, or the account itself.
 
-On the terminal, as JSON, as a ledger of fills in CSV, and as a page of HTML, all of the same story. Exit codes: 0,
-after Ctrl-C with what there is so far of a session; 1 the exchange refused a question; 2 the command line is wrong by
-itself; 4 the exchange cannot be reached; 78 the file, the settings or the key are wrong; 130 Ctrl-C before there was
-anything to tell.
+It prints text, JSON or a CSV ledger of fills, and writes an HTML page, all from the same `RunReport`. Exit codes: 0
+done, or Ctrl-C with the results so far; 1 the exchange rejected a request; 2 the command line is wrong; 4 the exchange
+cannot be reached; 78 the file, the settings or the key are wrong; 130 Ctrl-C before there was a result.
 """
 
 import argparse
@@ -36,7 +35,7 @@ from trailingedge.core.errors import (
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.report import file_format
 from trailingedge.report.csv_ledger import as_csv
-from trailingedge.report.from_account import story_of
+from trailingedge.report.from_account import build_report
 from trailingedge.report.json_output import as_data
 from trailingedge.report.model import RunReport
 from trailingedge.report.page import page
@@ -77,11 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--account", action="store_true", help="read the account's orders and trades at the exchange instead"
     )
-    read.add_argument("--days", type=_days, metavar="N", help=f"{_OF_ACCOUNT}the last N days ({USUAL_DAYS})")
+    read.add_argument("--days", type=_parse_days, metavar="N", help=f"{_OF_ACCOUNT}the last N days ({USUAL_DAYS})")
     read.add_argument(
-        "--from", dest="begin", type=_beginning, metavar="D", help=f"{_OF_ACCOUNT}from that day on, as 2026-07-02, UTC"
+        "--from", dest="begin", type=_parse_from, metavar="D", help=f"{_OF_ACCOUNT}from that day on, as 2026-07-02, UTC"
     )
-    read.add_argument("--to", dest="end", type=_ending, metavar="D", help=f"{_OF_ACCOUNT}to the end of that day (now)")
+    read.add_argument(
+        "--to", dest="end", type=_parse_to, metavar="D", help=f"{_OF_ACCOUNT}to the end of that day (now)"
+    )
     form = parser.add_argument_group("output")
     printed = form.add_mutually_exclusive_group()
     printed.add_argument("--json", action="store_true", help="print everything as one JSON object")
@@ -100,42 +101,44 @@ def run(
     environ: Mapping[str, str] = os.environ,
     means: CheckTools | None = None,
 ) -> ExitCode:
-    """Find the story, and tell it in every way that was asked for."""
+    """Build the report and print it in each form that the flags ask for; returns the exit code."""
     try:
-        cli_errors.check(_misused(arguments))
-        story = _of_account(arguments, open_venue, environ, means) if arguments.account else _of_file(arguments.path)
-        _tell(story, arguments)
+        cli_errors.raise_usage_errors(_usage_errors(arguments))
+        report = (
+            _from_account(arguments, open_venue, environ, means) if arguments.account else _from_file(arguments.path)
+        )
+        _print_report(report, arguments)
     except ConfigError as error:
-        return cli_errors.refused("report", error, arguments)
-    except cli_errors.ABSURD as absurd:
-        return cli_errors.out_of_proportion("report", absurd)
+        return cli_errors.print_errors("report", error, arguments)
+    except cli_errors.ABSURD_NUMBER_ERRORS as absurd:
+        return cli_errors.print_absurd_number("report", absurd)
     except LogonRefused as error:
-        return _failed([str(error)], ExitCode.CONFIG)
+        return _print_failure([str(error)], ExitCode.CONFIG)
     except (SessionLost, OutcomeUnknown, ExchangeUnreachable) as error:
         remedy = "see that this machine is online and the address is right, and try again"
-        return _failed([f"{error}; {remedy}"], ExitCode.UNREACHABLE)
+        return _print_failure([f"{error}; {remedy}"], ExitCode.UNREACHABLE)
     except (RequestRefused, ProtocolViolation) as error:
-        return _failed([f"the exchange said: {error}"], ExitCode.UNEXPECTED)
+        return _print_failure([f"the exchange rejected the request: {error}"], ExitCode.UNEXPECTED)
     return ExitCode.OK
 
 
-def _tell(story: RunReport, arguments: argparse.Namespace) -> None:
-    """On stdout in one form; files are named on stderr, so that stdout holds nothing else."""
+def _print_report(report: RunReport, arguments: argparse.Namespace) -> None:
+    """Print one form to stdout; the names of written files go to stderr, so that stdout can be piped."""
     if arguments.save:
-        file_format.save(story, arguments.save)
+        file_format.save(report, arguments.save)
         print(f"saved: {arguments.save}", file=sys.stderr)
     if arguments.html:
-        cli_errors.write(page(story), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
+        cli_errors.write_output(page(report), "--html", arguments.html, f"page: {arguments.html.absolute().as_uri()}")
     if arguments.json:
-        print(json.dumps(as_data(story), indent=2, ensure_ascii=False))
+        print(json.dumps(as_data(report), indent=2, ensure_ascii=False))
     elif arguments.csv:
-        print(as_csv(story), end="")
-        cli_errors.tell_what_is_missing(story)
+        print(as_csv(report), end="")
+        cli_errors.print_gaps(report)
     elif arguments.html != STDOUT:
-        print(summary_text(story, terminal_width()))
+        print(summary_text(report, terminal_width()))
 
 
-def _failed(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
+def _print_failure(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
     for problem in problems:
         print(problem, file=sys.stderr)
     return code
@@ -144,22 +147,22 @@ def _failed(problems: tuple[str, ...] | list[str], code: ExitCode) -> ExitCode:
 # --- from a file ---
 
 
-def _of_file(path: Path) -> RunReport:
-    """Of a recorded session, or as it was saved. Raises ConfigError."""
+def _from_file(path: Path) -> RunReport:
+    """The report of a recorded session, or a saved report. Raises ConfigError."""
     from trailingedge.backtest import file_kinds  # a report of the account needs no files
 
-    return _of_session(path) if file_kinds.to_be_told(path) is file_kinds.FileKind.SESSION else file_format.load(path)
+    return _from_session(path) if file_kinds.to_be_told(path) is file_kinds.FileKind.SESSION else file_format.load(path)
 
 
-def _of_session(path: Path) -> RunReport:
-    """A session as the daemon recorded it, to its end or until Ctrl-C. Raises ConfigError, and KeyboardInterrupt."""
-    from trailingedge.report.progress import ctrl_c_heeded, on_stderr, seen_on
+def _from_session(path: Path) -> RunReport:
+    """The report of a recorded session, up to its end or Ctrl-C. Raises ConfigError and KeyboardInterrupt."""
+    from trailingedge.report.progress import on_stderr, replay_progress, stop_on_ctrl_c
     from trailingedge.session_replay.session_report import story_of_session  # the whole daemon, for this alone
 
     bar = on_stderr()
     try:
-        with ctrl_c_heeded() as asked:
-            return story_of_session(path, seen_on(bar, asked))
+        with stop_on_ctrl_c() as asked:
+            return story_of_session(path, replay_progress(bar, asked))
     finally:
         bar.close()
 
@@ -167,84 +170,84 @@ def _of_session(path: Path) -> RunReport:
 # --- from the account ---
 
 
-def _of_account(
+def _from_account(
     arguments: argparse.Namespace, open_venue: OpenCheckTarget, environ: Mapping[str, str], means: CheckTools | None
 ) -> RunReport:
-    reading = setting_flags.read(arguments, environ)
+    reading = setting_flags.load_settings(arguments, environ)
     settings, judgement = reading.settings, local.judge(reading)
     if judgement.grave:  # consent to trade is not needed to read
         raise ConfigError([*judgement.settings, *judgement.key])
     if settings.trading_mode.embedded:
-        why = f"TRADING_MODE is {settings.trading_mode.value}: its exchange ends with each run and keeps no books"
+        why = f"TRADING_MODE is {settings.trading_mode.value}: its exchange ends with each run and keeps no history"
         raise ConfigError([f"{why}; choose --mode testnet, demo or live, or report a file"])
-    with alone(setting_flags.secrets(settings)):
-        return asyncio.run(_read(settings, open_venue, _span(arguments), means or CheckTools()))
+    with alone(setting_flags.secret_values(settings)):
+        return asyncio.run(_read(settings, open_venue, _time_range(arguments), means or CheckTools()))
 
 
 async def _read(settings: Settings, open_venue: OpenCheckTarget, span: TimeRange, means: CheckTools) -> RunReport:
     async with open_venue(settings) as venue:
-        return story_of(await read_account(settings, venue, span, _progress, means))
+        return build_report(await read_account(settings, venue, span, _progress, means))
 
 
 def _progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _span(arguments: argparse.Namespace) -> TimeRange:
+def _time_range(arguments: argparse.Namespace) -> TimeRange:
     if arguments.begin is None:
         return TimeRange(days=arguments.days or USUAL_DAYS, to_ms=arguments.end)
     return TimeRange(from_ms=arguments.begin, to_ms=arguments.end)
 
 
-def _misused(arguments: argparse.Namespace) -> Iterator[str]:
-    """What is wrong with flags that are right by themselves."""
+def _usage_errors(arguments: argparse.Namespace) -> Iterator[str]:
+    """Errors in the combination of flags."""
     if not arguments.account:
         days = {"--days": arguments.days, "--from": arguments.begin, "--to": arguments.end}
-        yield from cli_errors.misplaced(days, "is for --account; a file is told whole")
+        yield from cli_errors.flags_not_for_this(days, "is for --account; a file is reported whole")
         settings = {
             "--mode": arguments.mode,
             "--symbol": arguments.symbol,
             "--env-file": arguments.env_file,
             "--set": arguments.assignments,
         }
-        yield from cli_errors.misplaced(settings, "is for --account; a file is told as it was")
+        yield from cli_errors.flags_not_for_this(settings, "is for --account; a file brings its own settings")
     if arguments.days is not None and arguments.begin is not None:
         yield "--days and --from both say where to begin; leave one out"
     if arguments.begin is not None and arguments.end is not None and arguments.end < arguments.begin:
         yield "--to is before --from"
     on_stdout = {"--json": arguments.json, "--csv": arguments.csv, "--html -": arguments.html == STDOUT}
-    yield from cli_errors.one_on_stdout(on_stdout)
-    yield from cli_errors.no_stdout({"--save": arguments.save}, "a saved story is not for standard output")
+    yield from cli_errors.stdout_conflicts(on_stdout)
+    yield from cli_errors.stdout_not_allowed({"--save": arguments.save}, "a saved report is binary")
     written = {"--html": arguments.html, "--save": arguments.save}
-    yield from cli_errors.apart(written, [arguments.path, arguments.env_file])
+    yield from cli_errors.overwritten_inputs(written, [arguments.path, arguments.env_file])
 
 
-def _days(text: str) -> int:
+def _parse_days(text: str) -> int:
     days = int(text) if text.isascii() and text.isdecimal() else 0
     if not 1 <= days <= 3650:
-        raise argparse.ArgumentTypeError(f"{text} is no number of days from 1 to 3650")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of days from 1 to 3650")
     return days
 
 
-def _beginning(text: str) -> int:
-    return _moment(text)
+def _parse_from(text: str) -> int:
+    return _parse_time(text)
 
 
-def _ending(text: str) -> int:
-    """The last millisecond of a day, or the moment itself where one is given."""
-    return _moment(text) + (DAY_MS - 1 if _is_day(text) else 0)
+def _parse_to(text: str) -> int:
+    """The last millisecond of that day, or the time itself if one is given."""
+    return _parse_time(text) + (DAY_MS - 1 if _is_day(text) else 0)
 
 
 def _is_day(text: str) -> bool:
     return len(text) <= len("2026-07-02")
 
 
-def _moment(text: str) -> int:
+def _parse_time(text: str) -> int:
     try:
         told = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text} is no day; write it as 2026-07-02, or 2026-07-02T14:00, UTC"
+            f"{text} is not a day; write it as 2026-07-02, or 2026-07-02T14:00, UTC"
         ) from None
     told = told.replace(tzinfo=UTC) if told.tzinfo is None else told
     return (told - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)

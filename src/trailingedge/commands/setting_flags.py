@@ -1,4 +1,4 @@
-"""The flags that choose settings, as a run has them."""
+"""Command-line flags that choose settings: --mode, --symbol, --env-file and --set, for every command."""
 
 import argparse
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ ENV_FILE: Final = Path(".env")
 
 
 class Arguments(Protocol):
-    """A parser, or one of its groups."""
+    """An argument parser, or one of its groups."""
 
     def add_argument(self, *names: str, **options: Any) -> Any: ...
 
@@ -19,7 +19,7 @@ class Arguments(Protocol):
 
 
 def add_arguments(parser: Arguments, *, mode: bool = True) -> None:
-    """`--mode`, `--symbol`, `--env-file` and `--set`; without a `mode` for what knows only one."""
+    """Add the flags; without `--mode` for commands that work in one mode only."""
     if mode:
         parser.add_argument("--mode", metavar="MODE", help="the same as --set TRADING_MODE=MODE")
     else:
@@ -37,24 +37,24 @@ def add_arguments(parser: Arguments, *, mode: bool = True) -> None:
     )
 
 
-def given(arguments: argparse.Namespace) -> dict[str, str]:
-    """The settings that the command line gives, by name."""
+def flag_settings(arguments: argparse.Namespace) -> dict[str, str]:
+    """The settings given on the command line, by name."""
     flags = {"TRADING_MODE": arguments.mode, "SYMBOL": arguments.symbol}
     return {name: value for name, value in flags.items() if value is not None} | dict(arguments.assignments)
 
 
-def read(arguments: argparse.Namespace, environ: Mapping[str, str]) -> LoadedSettings:
-    """The settings that a run with these flags would have. Never raises."""
+def load_settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> LoadedSettings:
+    """The settings of a run with these flags. Never raises: problems are in the result."""
     file_needed = arguments.env_file is not None
-    return read_settings(given(arguments), environ, arguments.env_file or ENV_FILE, file_needed=file_needed)
+    return read_settings(flag_settings(arguments), environ, arguments.env_file or ENV_FILE, file_needed=file_needed)
 
 
-def misspelt(arguments: argparse.Namespace) -> bool:
-    """Whether a `--set` names no setting; `read` says which, among all else that is wrong."""
-    return any(name not in OPTIONS for name in given(arguments))
+def has_unknown_setting(arguments: argparse.Namespace) -> bool:
+    """Whether a `--set` names an unknown setting; `load_settings` says which."""
+    return any(name not in OPTIONS for name in flag_settings(arguments))
 
 
-def secrets(settings: Settings) -> list[str]:
-    """Those that must not be shown, wherever they turn up. One that is too short would strike out innocent words."""
+def secret_values(settings: Settings) -> list[str]:
+    """Values that must not appear in any output. A very short one is left out: it would redact ordinary words."""
     chosen = [option.of(settings) for option in OPTIONS.values() if option.secret]
     return [secret for secret in chosen if secret and len(secret) >= SHORTEST_SECRET]

@@ -21,7 +21,7 @@ from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.replay import read_settings
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.errors import ConfigError, ExitCode
-from trailingedge.report.progress import ctrl_c_heeded, on_stderr
+from trailingedge.report.progress import on_stderr, stop_on_ctrl_c
 from trailingedge.report.terminal import terminal_width
 from trailingedge.sweep.backends import ENGINES, engine_named
 from trailingedge.sweep.output import SHOWN, as_data, text
@@ -77,11 +77,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> ExitCode:
     """Try what is not known yet, and judge all of it."""
     try:
-        cli_errors.check(cli_errors.no_stdout({"--out": arguments.out}, "what is done is read there again"))
-        cli_errors.check(cli_errors.apart({"--out": arguments.out}, [*arguments.files, arguments.env_file]))
+        cli_errors.raise_usage_errors(
+            cli_errors.stdout_not_allowed({"--out": arguments.out}, "what is done is read there again")
+        )
+        cli_errors.raise_usage_errors(
+            cli_errors.overwritten_inputs({"--out": arguments.out}, [*arguments.files, arguments.env_file])
+        )
         return _run(arguments, environ)
     except ConfigError as wrong:
-        return cli_errors.refused("sweep", wrong, arguments)
+        return cli_errors.print_errors("sweep", wrong, arguments)
     except KeyboardInterrupt:
         print("interrupted while the files were being read: nothing was tried", file=sys.stderr)
         return ExitCode.INTERRUPTED
@@ -92,20 +96,22 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     settings = _without_secrets(read_settings(arguments, environ))
     tried = space(arguments.vary, settings, arguments.random, arguments.seed)
     files = tuple(str(path) for path in arguments.files)
-    task = TrialTask(files, setting_flags.given(arguments).get("SYMBOL"), settings, arguments.balance, splits=())
+    task = TrialTask(
+        files, setting_flags.flag_settings(arguments).get("SYMBOL"), settings, arguments.balance, splits=()
+    )
     bar = on_stderr()
     bar.show(0.0, "looking through the files")
     with contextlib.ExitStack() as opened:
         opened.callback(bar.close)
-        stopped = opened.enter_context(ctrl_c_heeded())
-        with stopped.heeded_at_once():
+        stopped = opened.enter_context(stop_on_ctrl_c())
+        with stopped.interrupt_at_once():
             scene = look(task)
             # What is wrong with it is wrong with every trial.
             standing = ground(scene.market, settings, arguments.balance)
             market = fingerprint(arguments.files)
         small = None if scene.price is None else too_small(standing, scene.price)
         if small is not None:
-            bar.say(f"not {small}")
+            bar.print_line(f"not {small}")
         cut = folds(scene.from_ms, scene.to_ms)
         task = dataclasses.replace(task, splits=cut.splits)
         store = opened.enter_context(contextlib.closing(TrialStore(arguments.out)))

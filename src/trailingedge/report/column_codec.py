@@ -1,8 +1,9 @@
-"""Long columns of numbers as one short text, for a page that has to carry a year of minutes by itself.
+"""Column codec: packs long columns of numbers into one short text that the report page carries.
 
-Each column is a row of whole multiples of its unit, told as differences, for a price moves little and an
-anchor hardly ever. A difference is four bytes; all first bytes of a column come before all second ones, so
-that deflate finds the zeros together. `page.js` undoes this.
+A year of minutes must fit into one HTML file. Each value becomes a whole multiple of the column's unit, and each
+column a sequence of differences, because a price moves little and an anchor hardly ever. A difference takes four
+bytes. All first bytes of a column come first, then all second bytes and so on: most high bytes are zero, and deflate
+packs long runs of zeros best. `page.js` decodes this.
 """
 
 import base64
@@ -15,35 +16,36 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_LARGEST: Final = 2**30  # a difference of so many units fits into four bytes with its sign
+_LARGEST: Final = 2**30  # the largest difference, in units, that fits into four bytes with its sign
 _NONE: Final = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Numbers, and how finely they are told. What is None or not finite is told as missing."""
+    """Numbers and their resolution. A value that is None or not finite is encoded as missing."""
 
     values: Sequence[float | None]
     unit: float
 
 
-def packed(header: Mapping[str, object], columns: Mapping[str, Column]) -> str:
-    """Header and columns in base 64: of the deflated bytes, four are the header's length, then it comes as JSON.
+def pack_columns(header: Mapping[str, object], columns: Mapping[str, Column]) -> str:
+    """Header and columns, deflated, in base 64.
 
-    The header gets an entry "columns": of each its name, length, unit and first value in units.
+    The deflated bytes begin with the header's length (four bytes, little-endian) and the header as JSON; its entry
+    "columns" lists name, length, unit and first value (in units) of each column. The columns follow.
     """
     listed, data = [], []
     for name, column in columns.items():
-        unit = _coarse_enough(column)
-        first, planes = _planes(column.values, unit)
+        unit = _unit_that_fits(column)
+        first, planes = _byte_planes(column.values, unit)
         listed.append({"name": name, "length": len(column.values), "unit": unit, "first": first})
         data.append(planes)
     head = json.dumps({**header, "columns": listed}, ensure_ascii=False, separators=(",", ":")).encode()
     return base64.b64encode(zlib.compress(b"".join([len(head).to_bytes(4, "little"), head, *data]), 9)).decode()
 
 
-def _coarse_enough(column: Column) -> float:
-    """The unit, or the next power of ten of it with which every difference is small enough."""
+def _unit_that_fits(column: Column) -> float:
+    """The column's unit, or the smallest power-of-ten multiple of it that keeps every difference within `_LARGEST`."""
     known = [value for value in column.values if value is not None and math.isfinite(value)]
     widest = max(known) - min(known) if known else 0.0
     if widest <= _LARGEST * column.unit:
@@ -51,7 +53,7 @@ def _coarse_enough(column: Column) -> float:
     return column.unit * 10.0 ** math.ceil(math.log10(widest / (_LARGEST * column.unit)))
 
 
-def _planes(values: Iterable[float | None], unit: float) -> tuple[int, bytes]:
+def _byte_planes(values: Iterable[float | None], unit: float) -> tuple[int, bytes]:
     differences = array("I")
     first = before = None
     for value in values:

@@ -1,4 +1,4 @@
-"""A story for tax tools and spreadsheets: one row for each fill, amounts exact and without exponents."""
+"""CSV ledger for tax tools and spreadsheets: one row for each fill, amounts exact and without exponents."""
 
 import csv
 import io
@@ -21,25 +21,25 @@ COLUMNS: Final = (
     "trade_id",
     "exit_number",
     "kind",
-    # A ledger of several pairs has to tell them apart.
+    # Ledgers of several pairs may be joined, so each row names its pair.
     "base_asset",
     "quote_asset",
-    # As terminal, page and JSON call the exit, so that their rows can be joined.
+    # The same id as in terminal, page and JSON, so that rows can be joined.
     "exit_id",
 )
 
 
-def as_csv(story: RunReport) -> str:
+def as_csv(report: RunReport) -> str:
     """A header and the fills, oldest first. A fill without a fee has a 0 and the asset that the exchange named."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
-    ids = exit_ids(story)
-    rows.writerows(_row(story, fill, ids[fill.number]) for fill in story.fills)
+    ids = exit_ids(report)
+    rows.writerows(_row(report, fill, ids[fill.number]) for fill in report.fills)
     return text.getvalue()
 
 
-def _row(story: RunReport, fill: Fill, exit_id: str) -> tuple[str | int, ...]:
+def _row(report: RunReport, fill: Fill, exit_id: str) -> tuple[str | int, ...]:
     return (
         iso(fill.time_ms),
         fill.side.value,
@@ -52,7 +52,7 @@ def _row(story: RunReport, fill: Fill, exit_id: str) -> tuple[str | int, ...]:
         fill.trade_id,
         fill.number,
         kind_name(fill.kind),
-        story.base_asset,
-        story.quote_asset,
+        report.base_asset,
+        report.quote_asset,
         exit_id,
     )

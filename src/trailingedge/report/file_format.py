@@ -1,7 +1,7 @@
-"""A story in a file, so that it can be told again: JSON in gzip, amounts as strings, with a version.
+"""File format of a saved run report: gzipped JSON with a version, amounts as strings.
 
-Candles and moments, of which there are many, are columns; everything else is one object each. The names in
-the file are those of the fields, so that a reader needs nothing but `story.py` beside it.
+Candles and samples are stored as columns, for there are many of them; everything else is one object each. The names
+in the file are the field names of `report/model.py`, but for `moments`, which holds the samples.
 """
 
 import gzip
@@ -42,9 +42,9 @@ _MOMENT: Final = (
 )
 
 
-def save(story: RunReport, path: Path) -> None:
-    """Write it down, whole or not at all. Raises ConfigError where the file cannot be written."""
-    text = json.dumps(_written(story), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def save(report: RunReport, path: Path) -> None:
+    """Write the report, whole or not at all. Raises ConfigError if the file cannot be written."""
+    text = json.dumps(_encode_report(report), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:
@@ -57,70 +57,70 @@ def save(story: RunReport, path: Path) -> None:
 
 
 def load(path: Path) -> RunReport:
-    """Read it. Raises ConfigError naming the file, what is wrong with it and what to do."""
+    """Read a saved report. Raises ConfigError naming the file, the fault and the remedy."""
     remedy = "write it again with replay --save"
     try:
         text = gzip.decompress(path.read_bytes())
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile):
-            raise ConfigError([f"{path}: {_what_no_gzip_is(path)}; {remedy}"]) from error
+            raise ConfigError([f"{path}: {_gzip_problem(path)}; {remedy}"]) from error
         raise ConfigError([f"{path}: {error.strerror}; name a file that replay --save has written"]) from error
     except EOFError as error:
         raise ConfigError([f"{path}: truncated, its end is missing; {remedy}"]) from error
     except zlib.error as error:
         raise ConfigError([f"{path}: damaged ({error}); {remedy}"]) from error
     if not text:
-        raise ConfigError([f"{path}: truncated, there is nothing in it; {remedy}"])
+        raise ConfigError([f"{path}: truncated, it is empty; {remedy}"])
     try:
         told = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError([f"{path}: not a saved story, for it is not JSON; {remedy}"]) from error
+        raise ConfigError([f"{path}: not a saved report: it is not JSON; {remedy}"]) from error
     if not isinstance(told, dict) or told.get("format") != FORMAT:
-        raise ConfigError([f"{path}: not a saved story; name a file that replay --save has written"])
+        raise ConfigError([f"{path}: not a saved report; name a file that replay --save has written"])
     if told.get("version") != VERSION:
         mine = f"version {told.get('version')}, this program reads {VERSION}"
         raise ConfigError([f"{path}: {mine}; {remedy} of this program, or use the one that wrote it"])
     try:
-        return _read(told)
+        return _decode_report(told)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        raise ConfigError([f"{path}: not a whole story ({type(error).__name__}: {error}); {remedy}"]) from error
+        raise ConfigError([f"{path}: incomplete report ({type(error).__name__}: {error}); {remedy}"]) from error
 
 
-def _what_no_gzip_is(path: Path) -> str:
+def _gzip_problem(path: Path) -> str:
     with path.open("rb") as file:
         begins_well = file.read(len(_GZIP)) == _GZIP
-    return "damaged, its sum is wrong" if begins_well else "not a saved story, for it is not gzip"
+    return "damaged, its checksum is wrong" if begins_well else "not a saved report: it is not gzip"
 
 
-def _written(story: RunReport) -> dict[str, object]:
+def _encode_report(report: RunReport) -> dict[str, object]:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "symbol": story.symbol,
-        "base_asset": story.base_asset,
-        "quote_asset": story.quote_asset,
-        "tick_size": plain(story.tick_size),
-        "from_ms": story.from_ms,
-        "to_ms": story.to_ms,
-        "settings": dict(story.settings),
-        "exits": [_written_exit(finished) for finished in story.exits],
-        "fills": [_written_fill(fill) for fill in story.fills],
-        "orders": [_written_order(event) for event in story.orders],
-        "candles": _columns(_CANDLE, story.candles),
-        "moments": _columns(_MOMENT, story.moments),
-        "replaces": story.replaces,
-        "rejected": {str(code): count for code, count in story.rejected.items()},
-        "first_bid": plain(story.first_bid),
-        "last_bid": plain(story.last_bid),
-        "first_value": plain(story.first_value),
-        "last_value": plain(story.last_value),
-        "max_drawdown_frac": story.max_drawdown_frac,
-        "gaps": list(story.gaps),
-        "mode": story.mode,
+        "symbol": report.symbol,
+        "base_asset": report.base_asset,
+        "quote_asset": report.quote_asset,
+        "tick_size": plain(report.tick_size),
+        "from_ms": report.from_ms,
+        "to_ms": report.to_ms,
+        "settings": dict(report.settings),
+        "exits": [_encode_exit(finished) for finished in report.exits],
+        "fills": [_encode_fill(fill) for fill in report.fills],
+        "orders": [_encode_order(event) for event in report.orders],
+        "candles": _columns(_CANDLE, report.candles),
+        "moments": _columns(_MOMENT, report.samples),
+        "replaces": report.replaces,
+        "rejected": {str(code): count for code, count in report.rejected.items()},
+        "first_bid": plain(report.first_bid),
+        "last_bid": plain(report.last_bid),
+        "first_value": plain(report.first_value),
+        "last_value": plain(report.last_value),
+        "max_drawdown_frac": report.max_drawdown_frac,
+        "gaps": list(report.gaps),
+        "mode": report.mode,
     }
 
 
-def _read(told: Mapping[str, Any]) -> RunReport:
+def _decode_report(told: Mapping[str, Any]) -> RunReport:
     return RunReport(
         symbol=_text(told["symbol"]),
         base_asset=_text(told["base_asset"]),
@@ -128,12 +128,12 @@ def _read(told: Mapping[str, Any]) -> RunReport:
         tick_size=_amount(told["tick_size"]),
         from_ms=int(told["from_ms"]),
         to_ms=int(told["to_ms"]),
-        settings=_told(told["settings"]),
-        exits=tuple(map(_read_exit, told["exits"])),
-        fills=tuple(map(_read_fill, told["fills"])),
-        orders=tuple(map(_read_order, told["orders"])),
-        candles=tuple(_rows(_CANDLE, told["candles"], _read_candle)),
-        moments=tuple(_rows(_MOMENT, told["moments"], _read_moment)),
+        settings=_shareable_settings(told["settings"]),
+        exits=tuple(map(_decode_exit, told["exits"])),
+        fills=tuple(map(_decode_fill, told["fills"])),
+        orders=tuple(map(_decode_order, told["orders"])),
+        candles=tuple(_rows(_CANDLE, told["candles"], _decode_candle)),
+        samples=tuple(_rows(_MOMENT, told["moments"], _decode_sample)),
         replaces=int(told["replaces"]),
         rejected={int(code): int(count) for code, count in told["rejected"].items()},
         first_bid=_amount(told["first_bid"]),
@@ -142,12 +142,12 @@ def _read(told: Mapping[str, Any]) -> RunReport:
         last_value=_amount(told["last_value"]),
         max_drawdown_frac=float(told["max_drawdown_frac"]),
         gaps=tuple(map(_text, told["gaps"])),
-        mode=_text(told.get("mode", "")),  # older ones do not say
+        mode=_text(told.get("mode", "")),  # files of the first releases have none
     )
 
 
-def _told(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The settings that may be shown: older files also hold some that are not shareable.
+def _shareable_settings(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The settings that may be shown; older files also hold some that are not shareable.
 
     A name that this version does not know stays: it was shareable for the version that wrote it.
     """
@@ -163,7 +163,7 @@ def _columns(names: Iterable[str], rows: Iterable[Candle | Sample]) -> dict[str,
 def _bare(value: object) -> object:
     if isinstance(value, Regime):
         return value.value
-    # Neither of the two is JSON: a channel that does not exist yet, a gain that can never suffice.
+    # NaN (a channel that is not full yet) and infinity (a minimum gain that cannot be reached) are not JSON.
     return None if isinstance(value, float) and value - value != 0 else value
 
 
@@ -171,11 +171,11 @@ def _rows(names: Iterable[str], columns: Mapping[str, list[Any]], row: Callable[
     return (row(*values) for values in zip(*(columns[name] for name in names), strict=True))
 
 
-def _read_candle(open_ms: int, *prices: float) -> Candle:
+def _decode_candle(open_ms: int, *prices: float) -> Candle:
     return Candle(int(open_ms), *map(float, prices))
 
 
-def _read_moment(time_ms: int, bid: float, value: float, regime: str | None, *rest: Any) -> Sample:
+def _decode_sample(time_ms: int, bid: float, value: float, regime: str | None, *rest: Any) -> Sample:
     *prices, gate_shut = rest
     anchor, high, trail, stop, upper, mid, lower = (None if price is None else float(price) for price in prices)
     held = None if regime is None else Regime(regime)
@@ -195,7 +195,7 @@ def _read_moment(time_ms: int, bid: float, value: float, regime: str | None, *re
     )
 
 
-def _written_exit(finished: FinishedExit) -> dict[str, object]:
+def _encode_exit(finished: FinishedExit) -> dict[str, object]:
     return {
         "kind": finished.kind.value,
         "side": finished.side.value,
@@ -212,7 +212,7 @@ def _written_exit(finished: FinishedExit) -> dict[str, object]:
     }
 
 
-def _read_exit(told: Mapping[str, Any]) -> FinishedExit:
+def _decode_exit(told: Mapping[str, Any]) -> FinishedExit:
     return FinishedExit(
         kind=ExitKind(told["kind"]),
         side=Side(told["side"]),
@@ -229,7 +229,7 @@ def _read_exit(told: Mapping[str, Any]) -> FinishedExit:
     )
 
 
-def _written_fill(fill: Fill) -> dict[str, object]:
+def _encode_fill(fill: Fill) -> dict[str, object]:
     return {
         "time_ms": fill.time_ms,
         "trade_id": fill.trade_id,
@@ -246,7 +246,7 @@ def _written_fill(fill: Fill) -> dict[str, object]:
     }
 
 
-def _read_fill(told: Mapping[str, Any]) -> Fill:
+def _decode_fill(told: Mapping[str, Any]) -> Fill:
     return Fill(
         time_ms=int(told["time_ms"]),
         trade_id=int(told["trade_id"]),
@@ -263,7 +263,7 @@ def _read_fill(told: Mapping[str, Any]) -> Fill:
     )
 
 
-def _written_order(event: OrderLogEntry) -> dict[str, object]:
+def _encode_order(event: OrderLogEntry) -> dict[str, object]:
     return {
         "time_ms": event.time_ms,
         "what": event.what,
@@ -274,7 +274,7 @@ def _written_order(event: OrderLogEntry) -> dict[str, object]:
     }
 
 
-def _read_order(told: Mapping[str, Any]) -> OrderLogEntry:
+def _decode_order(told: Mapping[str, Any]) -> OrderLogEntry:
     return OrderLogEntry(
         time_ms=int(told["time_ms"]),
         what=_text(told["what"]),
@@ -286,7 +286,7 @@ def _read_order(told: Mapping[str, Any]) -> OrderLogEntry:
 
 
 def _amount(value: object) -> Decimal:
-    """A string alone: an amount that has been a float is not the one that was saved."""
+    """An amount, from a string only: one that went through a float may differ from the one that was saved."""
     try:
         amount = Decimal(_text(value))
     except InvalidOperation as error:

@@ -1,8 +1,8 @@
-"""A story made from the exchange's own books, for there is no other record of what was.
+"""Run report from the account's history at the exchange: orders, trades, balances and candles.
 
-Orders tell which exits there were, trades what they brought, balances what the account has come to; over the
-candles the strategy is folded once more. Others' trades are no exits of ours, but they moved the account, so
-its value knows them.
+Orders say which exits there were, trades what they brought, balances where the account stands now. The strategy is
+run over the candles once more for anchor, high, trail, stop and gate. Trades that are not ours belong to no exit, but
+they changed the balances, so they count in the account's value.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,19 +35,19 @@ from trailingedge.report.strategy_series import StrategyPoint, StrategySeries
 from trailingedge.strategy.inputs import StrategyParams
 
 _ONE_MOMENT_MS: Final = 1
-# What no list of the exchange holds.
+# The exchange's lists hold neither of these.
 _UNWRITTEN: Final = (
-    "the exchange's books tell neither of refused orders nor of deposits and withdrawals: what was paid in counts as "
-    "if it had been there from the beginning"
+    "the exchange's lists show neither rejected orders nor deposits and withdrawals: a deposit counts as if it had "
+    "been there from the beginning"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class AccountHistory:
-    """What was read, each sequence oldest first, from some time before `from_ms` until now.
+    """All that was read from the exchange, each sequence oldest first, from some time before `from_ms` until now.
 
-    `base` and `quote` are what the account holds now, `bid` the price at `to_ms`. `openings` are prices at the
-    beginning of exits, by their numbers. `gaps` say in words what could not be read.
+    `base` and `quote` are the present balances, `bid` is the price at `to_ms`. `openings` holds the price at the
+    beginning of each exit, by exit number. `gaps` says in words what could not be read.
     """
 
     rules: SymbolRules
@@ -67,13 +67,13 @@ class AccountHistory:
 
 
 def exits_between(past: AccountHistory) -> list[HistoricalExit]:
-    """Our exits that were under way in the time that is told."""
+    """Our exits that were in progress at some time of the reported period."""
     found = past_exits(past.orders, past.trades)
     return [each for each in found if each.ended_ms >= past.from_ms and each.began_ms <= past.to_ms]
 
 
-def story_of(past: AccountHistory) -> RunReport:
-    """The story that the books tell."""
+def build_report(past: AccountHistory) -> RunReport:
+    """The run report of the account from `from_ms` to `to_ms`."""
     every = past_exits(past.orders, past.trades)
     chapters: list[TimelineEntry] = sorted([*every, *past_notes(past.orders, past.rules.tick_size)], key=place_of)
     in_hand = next((each for each in reversed(every) if each.open_order is not None), None)
@@ -82,11 +82,11 @@ def story_of(past: AccountHistory) -> RunReport:
     purse = _BalanceTracker(past)
     first_bid = stances[0].kline.open if stances else past.bid
     first_value = purse.value(first_bid)
-    moments = _moments(past, stances, purse, _leaving(every))
+    moments = _samples(past, stances, purse, _first_regime(every))
     exits = [each for each in exits_between(past) if each.open_order is None]
     finished = tuple(_finished(each, past, fold.anchors.get(each.number)) for each in exits)
     orders = sorted(
-        (event for each in exits_between(past) for event in _events(each) if _within(past, event.time_ms)),
+        (event for each in exits_between(past) for event in _order_log(each) if _within(past, event.time_ms)),
         key=lambda event: event.time_ms,
     )
     return RunReport(
@@ -101,14 +101,14 @@ def story_of(past: AccountHistory) -> RunReport:
         fills=tuple(_fills(past)),
         orders=tuple(orders),
         candles=tuple(_candle(stance.kline) for stance in stances),
-        moments=tuple(moments),
+        samples=tuple(moments),
         replaces=sum(event.what == "replaced" for event in orders),
         rejected={},
         first_bid=first_bid,
         last_bid=past.bid,
         first_value=first_value,
         last_value=purse.value(past.bid),
-        max_drawdown_frac=_deepest(float(first_value), [moment.value for moment in moments]),
+        max_drawdown_frac=_max_drawdown(float(first_value), [moment.value for moment in moments]),
         gaps=(*past.gaps, *_gaps(past, finished, overdrawn=purse.overdrawn), _UNWRITTEN),
     )
 
@@ -121,7 +121,7 @@ def _within(past: AccountHistory, time_ms: int) -> bool:
 
 
 def _finished(past_exit: HistoricalExit, past: AccountHistory, anchor: float | None) -> FinishedExit:
-    """Why one ended unfinished is not written anywhere; that it was withdrawn is."""
+    """The exit as a result. The exchange keeps no reason for an unfinished exit, so its reason is "cancelled"."""
     cause = ExitEndReason.WITHDRAWN
     if past_exit.finished(past.rules):
         cause = ExitEndReason.FILLED if past_exit.orders[-1].status is OrderStatus.FILLED else ExitEndReason.DUST
@@ -143,28 +143,32 @@ def _finished(past_exit: HistoricalExit, past: AccountHistory, anchor: float | N
         else past_exit.ended_ms,
         base=past_exit.base,
         quote=past_exit.quote,
-        replaces=sum(event.what == "replaced" for event in _events(past_exit)),
+        replaces=sum(event.what == "replaced" for event in _order_log(past_exit)),
         fees=fees,
         slippage_frac=slippage_frac(past_exit.side, past.openings.get(past_exit.number), average),
         result_frac=result_frac(past_exit.side, past_exit.base, past_exit.quote, paid, anchor),
     )
 
 
-def _events(past_exit: HistoricalExit) -> Iterable[OrderLogEntry]:
-    """A replaced order and its successor are of one moment; where only the cancel came true, the next comes later."""
+def _order_log(past_exit: HistoricalExit) -> Iterable[OrderLogEntry]:
+    """What happened to the orders of an exit.
+
+    A cancel-replace cancels the old order and creates the new one in the same millisecond; if only the cancel
+    succeeded, the next order comes later and counts as placed.
+    """
     before: OrderRecord | None = None
     for order in past_exit.orders:
         at_ms = order.time_ms if order.created_ms is None else order.created_ms
         gone = before is not None and before.status is OrderStatus.CANCELED and not before.filled_quantity
         replaced = gone and before is not None and at_ms - before.time_ms <= _ONE_MOMENT_MS
-        yield _event(order, at_ms, "replaced" if replaced else "placed", past_exit.side)
+        yield _log_entry(order, at_ms, "replaced" if replaced else "placed", past_exit.side)
         before = order
     last = past_exit.orders[-1]
     if last.status is not None and last.status.final and last.status is not OrderStatus.FILLED:
-        yield _event(last, last.time_ms, "withdrawn", past_exit.side)
+        yield _log_entry(last, last.time_ms, "withdrawn", past_exit.side)
 
 
-def _event(order: OrderRecord, time_ms: int, what: str, side: Side) -> OrderLogEntry:
+def _log_entry(order: OrderRecord, time_ms: int, what: str, side: Side) -> OrderLogEntry:
     return OrderLogEntry(time_ms, what, side, order.pegged_price or order.price, order.quantity, order.client_order_id)
 
 
@@ -194,7 +198,7 @@ def _fills(past: AccountHistory) -> Iterable[Fill]:
 
 
 class _BalanceTracker:
-    """What the account held from `from_ms` on: what it holds now without the trades since, which are then put back."""
+    """The account's balances from `from_ms` on: today's balances minus all trades since, which are applied again."""
 
     def __init__(self, past: AccountHistory) -> None:
         self._rules = past.rules
@@ -206,11 +210,11 @@ class _BalanceTracker:
         self.overdrawn = min(self.base, self.quote) < ZERO
 
     def value(self, bid: Decimal) -> Decimal:
-        """In quote. Nobody owns less than nothing; where it looks like that, something was withdrawn later."""
+        """In quote. A balance that was traced back to below zero counts as zero: a withdrawal came later."""
         return max(self.base, ZERO) * bid + max(self.quote, ZERO)
 
-    def go_on_until(self, market_ms: int) -> None:
-        """Put back the trades up to that moment."""
+    def apply_trades_until(self, market_ms: int) -> None:
+        """Apply the trades up to that time."""
         while self._next < len(self._trades) and self._trades[self._next].time_ms <= market_ms:
             base, quote = self._change(self._trades[self._next])
             self.base, self.quote, self._next = self.base + base, self.quote + quote, self._next + 1
@@ -226,22 +230,22 @@ class _BalanceTracker:
         return base, quote
 
 
-def _moments(
+def _samples(
     past: AccountHistory, stances: Iterable[StrategyPoint], purse: _BalanceTracker, leaving: Regime | None
 ) -> list[Sample]:
-    """One for each close, and one for the end where that is later. Before the first anchor, `leaving` is held."""
+    """One sample for each close, and one for a later end. Before the first anchor `leaving` is the regime."""
     moments = []
     stance = None
     for stance in stances:
-        purse.go_on_until(stance.kline.close_ms)
-        moments.append(_moment(stance, stance.kline.close_ms, stance.kline.close, purse, leaving))
-    purse.go_on_until(past.to_ms)
+        purse.apply_trades_until(stance.kline.close_ms)
+        moments.append(_sample(stance, stance.kline.close_ms, stance.kline.close, purse, leaving))
+    purse.apply_trades_until(past.to_ms)
     if stance is not None and stance.kline.close_ms < past.to_ms:
-        moments.append(_moment(stance, past.to_ms, past.bid, purse, leaving))
+        moments.append(_sample(stance, past.to_ms, past.bid, purse, leaving))
     return moments
 
 
-def _moment(
+def _sample(
     stance: StrategyPoint, time_ms: int, bid: Decimal, purse: _BalanceTracker, leaving: Regime | None
 ) -> Sample:
     channel = stance.channel
@@ -261,7 +265,7 @@ def _moment(
     )
 
 
-def _leaving(exits: Sequence[HistoricalExit]) -> Regime | None:
+def _first_regime(exits: Sequence[HistoricalExit]) -> Regime | None:
     return exits[0].leaves if exits else None
 
 
@@ -269,7 +273,7 @@ def _candle(kline: Kline) -> Candle:
     return Candle(kline.open_ms, float(kline.open), float(kline.high), float(kline.low), float(kline.close))
 
 
-def _deepest(first_value: float, values: Iterable[float]) -> float:
+def _max_drawdown(first_value: float, values: Iterable[float]) -> float:
     peak, deepest = first_value, 0.0
     for value in values:
         peak = max(peak, value)
@@ -282,13 +286,13 @@ def _deepest(first_value: float, values: Iterable[float]) -> float:
 
 
 def _gaps(past: AccountHistory, finished: Sequence[FinishedExit], *, overdrawn: bool) -> Iterable[str]:
-    yield from _foreign(past)
+    yield from _foreign_fills(past)
     unfinished = sum(each.cause is ExitEndReason.WITHDRAWN for each in finished)
     if unfinished:
-        yield f"why {counted(unfinished, 'exit')} ended unfinished is not in the books: told as withdrawn"
+        yield f"why {counted(unfinished, 'exit')} ended unfinished is not known to the exchange: shown as cancelled"
     unpriced = sum(each.slippage_frac is None for each in finished if each.base)
     if unpriced:
-        yield f"for {counted(unpriced, 'exit')} there is no price at the beginning, and so no slippage"
+        yield f"for {counted(unpriced, 'exit')} the price at the beginning is unknown, and so is the slippage"
     missing = [
         (before.close_ms + 1, after.open_ms)
         for before, after in pairwise(past.klines)
@@ -297,10 +301,10 @@ def _gaps(past: AccountHistory, finished: Sequence[FinishedExit], *, overdrawn: 
     if missing:
         yield f"the exchange's candles have {counted(len(missing), 'gap')}"
     if overdrawn:
-        yield "traced back, a balance falls below nothing: something was withdrawn, and before that the value is wrong"
+        yield "a balance traced back falls below zero: there was a withdrawal, and values before it are wrong"
 
 
-def _foreign(past: AccountHistory) -> Iterable[str]:
+def _foreign_fills(past: AccountHistory) -> Iterable[str]:
     names = {order.order_id: order.client_order_id for order in past.orders}
     others = [
         trade for trade in past.trades if _within(past, trade.time_ms) and not is_own(names.get(trade.order_id, ""))
@@ -313,5 +317,5 @@ def _foreign(past: AccountHistory) -> Iterable[str]:
         for side, word in ((Side.BUY, "bought"), (Side.SELL, "sold"))
         if (amount := sum((trade.quantity for trade in others if trade.side is side), ZERO))
     ]
-    told = f"{counted(len(others), 'fill')} of orders that are not ours ({', '.join(sides)})"
-    yield f"{told}: left out of exits and ledger; the account's value knows them"
+    told = f"{counted(len(others), 'fill')} of other orders ({', '.join(sides)})"
+    yield f"{told}: not in exits and ledger, but in the account's value"

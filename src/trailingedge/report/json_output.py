@@ -1,20 +1,20 @@
-"""A story for machines, in the one shape of summary, replay and report."""
+"""JSON output of a run report, in the shape shared by summary, replay and report."""
 
 from trailingedge.accounting.summary_json import shape
 from trailingedge.report.model import RunReport
 from trailingedge.report.totals import days, totals
 
 
-def as_data(story: RunReport) -> dict[str, object]:
-    """The whole of it, ready for JSON."""
+def as_data(report: RunReport) -> dict[str, object]:
+    """The report as plain data, ready for `json.dumps`."""
     return shape(
-        symbol=story.symbol,
-        tick_size=story.tick_size,
-        from_ms=story.from_ms,
-        to_ms=story.to_ms,
-        settings=story.settings,
-        exits=story.exits,
-        totals=totals(story),
-        days=days(story),
-        gaps=story.gaps,
+        symbol=report.symbol,
+        tick_size=report.tick_size,
+        from_ms=report.from_ms,
+        to_ms=report.to_ms,
+        settings=report.settings,
+        exits=report.exits,
+        totals=totals(report),
+        days=days(report),
+        gaps=report.gaps,
     )

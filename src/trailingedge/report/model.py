@@ -1,8 +1,8 @@
-"""One run from beginning to end, as it is told: everything a report can say is in here, or follows from it.
+"""Report model: everything that terminal, page, CSV and JSON can show of one run.
 
-A record, a replay of recorded markets and the exchange's own list of trades each make a `RunReport`; terminal,
-JSON, CSV and page are tellings of the same one, so that their numbers cannot differ. Amounts and prices of
-orders are `Decimal`; curves, which are only looked at, are floats. Times are the market's, UTC milliseconds.
+A recorded session, a backtest and the account's history at the exchange each become a `RunReport`. All renderings
+come from the same one, so their numbers cannot differ. Amounts and order prices are `Decimal`; curves, which are only
+drawn, are floats. Times are market time, in UTC milliseconds.
 """
 
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Where market, strategy and account stood at one moment, usually the close of a candle.
+    """State of market, strategy and account at one time, usually the close of a candle.
 
-    Prices are quote per base, whichever asset is held; None where there was none. `value` is the whole
+    Prices are quote per base in both regimes, None if there is none. `value` is the whole
     account in quote at the best bid.
     """
 
@@ -79,11 +79,11 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """The whole of it, each sequence oldest first.
+    """One run; each sequence is oldest first.
 
-    `settings` are shown values without secrets. `first_value` and `last_value` are the account in quote at
-    the best bids `first_bid` and `last_bid`. `rejected` counts the exchange's refusals by code. `gaps` says
-    in words what the market or the record lacks. `mode` is "sim" where the embedded exchange was traded on, by a
+    `settings` are formatted values, without secrets. `first_value` and `last_value` are the account in quote at
+    the best bids `first_bid` and `last_bid`. `rejected` counts rejected requests by error code. `gaps` says
+    in words what the market data or the record lacks. `mode` is "sim" where the embedded exchange was traded on, by a
     market's time of its own, "replay" where nobody traded when the market was made, and empty for all else.
     """
 
@@ -98,7 +98,7 @@ class RunReport:
     fills: tuple[Fill, ...]
     orders: tuple[OrderLogEntry, ...]
     candles: tuple[Candle, ...]
-    moments: tuple[Sample, ...]
+    samples: tuple[Sample, ...]
     replaces: int
     rejected: Mapping[int, int]
     first_bid: Decimal

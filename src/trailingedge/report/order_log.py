@@ -1,4 +1,4 @@
-"""What an exit does, as a story tells it: its fills from reports, its orders from news."""
+"""Order log of a run report: fills from execution reports, order changes from trading events."""
 
 from trailingedge.execution.order_events import OrderCancelled, OrderPlaced, OrderReplaced
 from trailingedge.execution.trader_events import TraderEvent
@@ -8,7 +8,7 @@ from trailingedge.report.model import Fill, OrderLogEntry
 
 
 def fill_of(report: ExecutionReport) -> Fill | None:
-    """The trade of an exit's order; None where it is something else."""
+    """The fill that an execution report tells of; None if it is no trade of an exit order of ours."""
     own = exit_id(report.client_order_id)
     if own is None or report.execution_type is not ExecutionType.TRADE:
         return None
@@ -28,8 +28,8 @@ def fill_of(report: ExecutionReport) -> Fill | None:
     )
 
 
-def order_event_of(news: TraderEvent, market_ms: int) -> OrderLogEntry | None:
-    """What became of an exit's order on the book; None where the news is of something else."""
+def order_log_entry(news: TraderEvent, market_ms: int) -> OrderLogEntry | None:
+    """The log entry of an order that was placed, replaced or cancelled; None for any other event."""
     match news:
         case OrderPlaced():
             what = "placed"

@@ -70,7 +70,7 @@
     return; // what the page says of its charts stays
   }
   if (!data.candleMs.length && !data.momentMs.length) {
-    $("undrawn").textContent = "There are no candles to draw: the story has none.";
+    $("undrawn").textContent = "There are no candles to draw: the report has none.";
     return;
   }
   $("undrawn").hidden = true;

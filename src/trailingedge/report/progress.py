@@ -1,6 +1,7 @@
-"""How far a long computation is, and the request to end it.
+"""Progress bar of a long computation, and Ctrl-C as a polite request to stop it.
 
-A bar on a terminal, and nothing anywhere else; Ctrl-C as a question that whoever computes asks now and then.
+The bar is drawn on a terminal only. Ctrl-C sets a flag that the computation polls, so that it can stop between two
+steps and still print what it has.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ _SAME_REQUEST_S: Final = 1.0
 
 
 class ProgressBar:
-    """Redraws one line of `stream`, a terminal; elsewhere it is not drawn. `close` takes the line away."""
+    """A bar on one line of `stream`, redrawn in place if that is a terminal, else not drawn. `close` removes it."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._words = stream
@@ -28,15 +29,15 @@ class ProgressBar:
         self._longest = 0
 
     def show(self, share: float, text: str) -> None:
-        """`share` of it, from 0 to 1, is done."""
+        """Draw the bar at `share`, from 0 to 1, with a text behind it; at most ten times a second."""
         if self._stream is None or time.monotonic() - self._drawn_s < _EVERY_S:
             return
         self._drawn_s = time.monotonic()
         full = int(_WIDTH * min(1.0, share))
         self._write(f"[{'#' * full}{'.' * (_WIDTH - full)}] {share * 100:3.0f} %  {text}")
 
-    def say(self, text: str) -> None:
-        """A line that stays, wherever `stream` leads; the bar goes on below it."""
+    def print_line(self, text: str) -> None:
+        """Print a line that stays, on any kind of stream; the bar continues below it."""
         self.close()
         if self._words is not None:
             print(text, file=self._words, flush=True)
@@ -51,7 +52,7 @@ class ProgressBar:
             return
         most = max(20, _columns(self._stream) - 1)
         line = line[:most]
-        # In the end more than the line itself is wiped: a terminal writes ^C behind it.
+        # The last wipe is wider than the bar: on Ctrl-C the terminal itself writes ^C behind it.
         wiped = self._longest if line else min(most, self._longest + len("^C"))
         self._stream.write(f"\r{line.ljust(wiped)}" + ("" if line else "\r"))
         self._longest = len(line)
@@ -60,7 +61,7 @@ class ProgressBar:
 
 
 class StopRequest:
-    """Whether somebody has asked for an end: called, it tells."""
+    """A request to stop. Calling it returns whether the user has asked to stop."""
 
     def __init__(self) -> None:
         self._first_s: float | None = None
@@ -70,8 +71,8 @@ class StopRequest:
         return self._first_s is not None
 
     @contextlib.contextmanager
-    def heeded_at_once(self) -> Iterator[None]:
-        """Meanwhile works somebody who cannot ask: there the first request raises KeyboardInterrupt."""
+    def interrupt_at_once(self) -> Iterator[None]:
+        """Within this block, which cannot poll, the first request raises KeyboardInterrupt."""
         if self():
             raise KeyboardInterrupt
         self._at_once = True
@@ -80,8 +81,8 @@ class StopRequest:
         finally:
             self._at_once = False
 
-    def hear(self, number: int, _: object) -> None:
-        """A signal came."""
+    def on_signal(self, number: int, _: object) -> None:
+        """Handle SIGINT or SIGTERM; a second one after more than a second ends the process at once."""
         now_s = time.monotonic()
         if self._first_s is None:
             self._first_s = now_s
@@ -93,23 +94,24 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def ctrl_c_heeded() -> Iterator[StopRequest]:
-    """Meanwhile Ctrl-C and SIGTERM only ask for an end, which whoever computes finds out by asking.
+def stop_on_ctrl_c() -> Iterator[StopRequest]:
+    """Within this block Ctrl-C and SIGTERM only set the `StopRequest`, which the computation polls.
 
-    `uv run` delivers the same request twice, so the first second counts as one; another one later ends at once.
+    `uv run` delivers the same signal twice, so all signals of the first second count as one; a later one ends the
+    process at once.
     """
     request = StopRequest()
-    before = {number: signal.signal(number, request.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield request
     finally:
         for number, handler in before.items():
-            # What comes after the end must not turn a good one into a bad one.
+            # A late signal must not turn a completed run into a failed one.
             signal.signal(number, signal.SIG_IGN if request() else handler)
 
 
-def seen_on(bar: ProgressBar, asked: Callable[[], bool]) -> Callable[[float, int], bool]:
-    """For a session that is replayed: shows how far it is, and goes on until somebody has asked for an end."""
+def replay_progress(bar: ProgressBar, asked: Callable[[], bool]) -> Callable[[float, int], bool]:
+    """Callback for a session replay: draws the progress and returns whether to continue."""
 
     def glance(share: float, at_ns: int) -> bool:
         bar.show(share, f"{span(at_ns / 1e9)} of the session")
@@ -119,6 +121,7 @@ def seen_on(bar: ProgressBar, asked: Callable[[], bool]) -> Callable[[float, int
 
 
 def on_stderr() -> ProgressBar:
+    """A bar on standard error, which leaves standard output to the results."""
     return ProgressBar(sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""The exits and the days of a story as tables of words, the same on terminal and page."""
+"""Tables of exits and days as text, the same for terminal and page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from trailingedge.notifications.messages import EXIT_NAMES, amounts, counted, fi
 from trailingedge.report.model import RunReport
 from trailingedge.report.totals import DAY_MS, days, rules
 
-NOTHING: Final = "–"
-GAPS_SHOWN: Final = 8
-# What "won" counts, wherever it stands: most exits may win, and the account lose by the others.
-WON: Final = "exits that ended better than their anchor, after fees; by how much is not in this count"
+NO_VALUE: Final = "–"
+MAX_GAPS_SHOWN: Final = 8
+# The meaning of "won", shown wherever the word is: most exits may win while the account loses by the others.
+WON_MEANING: Final = "exits that ended better than their anchor, after fees; by how much is not in this count"
 
-# In a word, for a column; the log says more of it.
+# One word each, for a table column; the log has the whole sentence.
 _ENDINGS: Final[Mapping[ExitEndReason, str]] = {
     ExitEndReason.DUST: "all but dust",
-    ExitEndReason.WITHDRAWN: "withdrawn",
+    ExitEndReason.WITHDRAWN: "cancelled",
     ExitEndReason.STOPPED: "stopped",
-    ExitEndReason.HELD: "held back",
+    ExitEndReason.HELD: "paused",
     ExitEndReason.EXPIRED: "expired",
     ExitEndReason.HALTED: "halted",
     ExitEndReason.VANISHED: "funds gone",
@@ -33,9 +33,9 @@ _ENDINGS: Final[Mapping[ExitEndReason, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of as many cells as there are headings, or of one that stands across all of them.
+    """Rows with one cell for each heading, or with a single cell across the whole table.
 
-    `numeric` are the columns that are read by their last digits.
+    `numeric` names the columns that are aligned to the right.
     """
 
     headings: tuple[str, ...]
@@ -43,9 +43,9 @@ class Table:
     numeric: frozenset[str]
 
 
-def exits_table(story: RunReport) -> Table:
+def exits_table(report: RunReport) -> Table:
     """One row for each exit, oldest first."""
-    base, quote = story.base_asset, story.quote_asset
+    base, quote = report.base_asset, report.quote_asset
     headings = (
         "ended, UTC",
         "why",
@@ -60,71 +60,72 @@ def exits_table(story: RunReport) -> Table:
         "exit id",
     )
     numeric = frozenset(headings) - {"ended, UTC", "why", "side", "fees", "exit id"}
-    return Table(headings, tuple(_exit_row(story, finished) for finished in story.exits), numeric)
+    return Table(headings, tuple(_exit_row(report, finished) for finished in report.exits), numeric)
 
 
-def days_table(story: RunReport) -> Table:
-    """One row for each day, oldest first; days without a market are one row together."""
-    base, quote = story.base_asset, story.quote_asset
+def days_table(report: RunReport) -> Table:
+    """One row for each day, oldest first; consecutive days without market data are one row."""
+    base, quote = report.base_asset, report.quote_asset
     headings = ("day", "result", f"holding {base}", f"value, {quote}", "exits", "won", "fees")
-    symbol = rules(story)
-    return Table(headings, tuple(_day_row(symbol, day) for day in days(story)), frozenset(headings) - {"day", "fees"})
+    symbol = rules(report)
+    return Table(headings, tuple(_day_row(symbol, day) for day in days(report)), frozenset(headings) - {"day", "fees"})
 
 
-def moment(unix_ms: int) -> str:
-    """A time for people, in UTC: "2025-06-02 14:03:11"."""
+def timestamp(unix_ms: int) -> str:
+    """A UTC time for people: "2025-06-02 14:03:11"."""
     return _utc(unix_ms).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def date(unix_ms: int) -> str:
+def date_text(unix_ms: int) -> str:
+    """A UTC date for people: "2025-06-02"."""
     return _utc(unix_ms).strftime("%Y-%m-%d")
 
 
-def why(finished: FinishedExit) -> str:
-    """ "take-profit", "manual flip, withdrawn"."""
+def exit_reason(finished: FinishedExit) -> str:
+    """Kind of an exit, and how it ended if not by a fill: "take-profit", "manual flip, cancelled"."""
     name = EXIT_NAMES[finished.kind]
     return name if finished.cause is ExitEndReason.FILLED else f"{name}, {_ENDINGS[finished.cause]}"
 
 
-def slippage(fraction: float | None) -> str:
-    """Against the mid price at the trigger, in words, for a sign could mean either."""
+def slippage_text(fraction: float | None) -> str:
+    """Slippage against the mid price at the trigger; "worse" or "better", for a sign could mean either."""
     if fraction is None:
-        return NOTHING
+        return NO_VALUE
     share = f"{abs(fraction) * 100:.2f} %"
     if share == "0.00 %":
         return "none"
     return f"{share} {'worse' if fraction > 0 else 'better'}"
 
 
-def paid(fees: Mapping[str, Decimal]) -> str:
-    """Fees as they were paid, to the last digit: "0.0012 ETH + 0.3 FDUSD", or "none"."""
+def fees_text(fees: Mapping[str, Decimal]) -> str:
+    """Fees to the last digit: "0.0012 ETH + 0.3 FDUSD", or "none"."""
     return " + ".join(f"{plain(amount)} {asset}" for asset, amount in fees.items() if amount) or "none"
 
 
-def missing(gaps: Sequence[str]) -> tuple[str, ...]:
-    """The first of them, and how many there are beside."""
-    left = len(gaps) - GAPS_SHOWN
-    return tuple(gaps) if left <= 1 else (*gaps[:GAPS_SHOWN], f"and {left} more, which are in the JSON")
+def shown_gaps(gaps: Sequence[str]) -> tuple[str, ...]:
+    """The first gaps, and a line with the number of those left out."""
+    left = len(gaps) - MAX_GAPS_SHOWN
+    return tuple(gaps) if left <= 1 else (*gaps[:MAX_GAPS_SHOWN], f"and {left} more, which are in the JSON")
 
 
-def hits(rate: WinRate) -> str:
-    """ "3 of 5"."""
-    return f"{rate.won} of {rate.judged}" if rate.judged else NOTHING
+def wins_text(rate: WinRate) -> str:
+    """Exits won, of those that can be judged: "3 of 5"."""
+    return f"{rate.won} of {rate.judged}" if rate.judged else NO_VALUE
 
 
-def _exit_row(story: RunReport, finished: FinishedExit) -> tuple[str, ...]:
+def _exit_row(report: RunReport, finished: FinishedExit) -> tuple[str, ...]:
     average = finished.average
     return (
-        moment(finished.ended_ms),
-        why(finished),
-        NOTHING if finished.result_frac is None else percent(finished.result_frac),
+        timestamp(finished.ended_ms),
+        exit_reason(finished),
+        NO_VALUE if finished.result_frac is None else percent(finished.result_frac),
         finished.side.value,
         plain(finished.base),
-        NOTHING if average is None else figure(average, story.tick_size),
-        slippage(finished.slippage_frac),
-        lasting(finished.age_s) if finished.base else NOTHING,
+        NO_VALUE if average is None else figure(average, report.tick_size),
+        slippage_text(finished.slippage_frac),
+        lasting(finished.age_s) if finished.base else NO_VALUE,
         str(finished.replaces),
-        paid(finished.fees),
+        fees_text(finished.fees),
         finished.id,
     )
 
@@ -132,15 +133,15 @@ def _exit_row(story: RunReport, finished: FinishedExit) -> tuple[str, ...]:
 def _day_row(symbol: SymbolRules, day: DayTotals) -> tuple[str, ...]:
     if not day.seen:
         count = -(-(day.to_ms - day.from_ms) // DAY_MS)
-        span = date(day.from_ms) if count == 1 else f"{date(day.from_ms)} to {date(day.to_ms - 1)}"
-        return (f"{span}: no market, {counted(count, 'day')}; the change is in the day after",)
+        span = date_text(day.from_ms) if count == 1 else f"{date_text(day.from_ms)} to {date_text(day.to_ms - 1)}"
+        return (f"{span}: no market data, {counted(count, 'day')}; the change is in the day after",)
     return (
-        date(day.from_ms),
+        date_text(day.from_ms),
         percent(day.result_frac),
         percent(day.hold_base_frac),
         figure(day.value, symbol.tick_size),
         str(day.exits),
-        hits(day.hits),
+        wins_text(day.hits),
         amounts(symbol, day.fees),
     )
 

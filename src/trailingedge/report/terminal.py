@@ -1,4 +1,4 @@
-"""A story on the terminal: the summary that a session ends with, then every exit and every day."""
+"""Terminal report: the summary of a run, then one row for each exit and each day, within a given width."""
 
 import shutil
 import textwrap
@@ -7,7 +7,7 @@ from typing import Final
 
 from trailingedge.notifications import messages
 from trailingedge.report.model import RunReport
-from trailingedge.report.tables import WON, Table, days_table, exits_table, hits, missing, moment
+from trailingedge.report.tables import WON_MEANING, Table, days_table, exits_table, shown_gaps, timestamp, wins_text
 from trailingedge.report.totals import rules, totals
 
 USUAL_WIDTH: Final = 80
@@ -16,43 +16,43 @@ _INDENT, _DEEPER, _APART = "  ", "      ", "  "
 
 
 def terminal_width() -> int:
-    """How many letters a line has; the usual number where nobody knows, as in a pipe."""
+    """Columns of the terminal; `USUAL_WIDTH` where there is none, as in a pipe."""
     return max(_NARROWEST, shutil.get_terminal_size((USUAL_WIDTH, 24)).columns)
 
 
-def summary_text(story: RunReport, width: int = USUAL_WIDTH) -> str:
-    """The whole of it, in lines of at most `width` letters."""
-    told = totals(story)
+def summary_text(report: RunReport, width: int = USUAL_WIDTH) -> str:
+    """The whole report as text, in lines of at most `width` characters."""
+    told = totals(report)
     run = messages.RunSummary(
-        seconds=(story.to_ms - story.from_ms) / 1000,
+        seconds=(report.to_ms - report.from_ms) / 1000,
         exits=told.exits,
         fills=told.fills,
         replaces=told.replaces,
         fees=told.fees,
         rejected={str(code): count for code, count in sorted(told.rejected.items())},
-        value=story.last_value,
+        value=report.last_value,
         result_frac=told.result_frac,
         hold_base_frac=told.hold_base_frac,
         hold_quote_frac=told.hold_quote_frac,
-        gaps=missing(story.gaps),
+        gaps=shown_gaps(report.gaps),
     )
     summary = [
-        *messages.summary(rules(story), run, story.mode).splitlines(),
+        *messages.summary(rules(report), run, report.mode).splitlines(),
         f"  deepest drawdown {messages.percent(-told.max_drawdown_frac)}",
-        f"  from {moment(story.from_ms)} to {moment(story.to_ms)} UTC{_whose_time(story)}",
+        f"  from {timestamp(report.from_ms)} to {timestamp(report.to_ms)} UTC{_mode_note(report)}",
     ]
     if told.hits.judged:
-        summary.append(f"  won {hits(told.hits)}: {WON}")
+        summary.append(f"  won {wins_text(told.hits)}: {WON_MEANING}")
     lines = [part for line in summary for part in wrapped(line, width)]
-    if story.exits:
+    if report.exits:
         heading = "exits, results against the anchor and after fees"
-        lines += ["", *wrapped(heading, width), *columns(exits_table(story), width)]
-    lines += ["", "days, by UTC", *columns(days_table(story), width)]
+        lines += ["", *wrapped(heading, width), *columns(exits_table(report), width)]
+    lines += ["", "days, by UTC", *columns(days_table(report), width)]
     return "\n".join(lines)
 
 
 def wrapped(line: str, width: int = USUAL_WIDTH) -> list[str]:
-    """The line, and where it is longer than that, what is left of it below, two letters further in."""
+    """`line` wrapped at `width`; continuation lines are indented by two more characters."""
     if len(line) <= width:
         return [line]
     indent = line[: len(line) - len(line.lstrip())]
@@ -62,9 +62,10 @@ def wrapped(line: str, width: int = USUAL_WIDTH) -> list[str]:
 
 
 def columns(table: Table, width: int = USUAL_WIDTH) -> list[str]:
-    """The table with its headings, each column as wide as it must be.
+    """The table as lines: headings first, each column as wide as its widest cell.
 
-    What does not fit beside each other stands below, further in: a row then is several lines, and so are the headings.
+    Columns that do not fit into `width` continue on further, indented lines; each row then takes several lines, and
+    so do the headings.
     """
     rows = [table.headings, *(row for row in table.rows if len(row) > 1)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.headings))]
@@ -80,7 +81,7 @@ def columns(table: Table, width: int = USUAL_WIDTH) -> list[str]:
 
 
 def _bands(widths: Sequence[int], width: int) -> Iterator[list[int]]:
-    """The columns that stand beside each other."""
+    """Groups of column numbers, each group narrow enough for one line."""
     band: list[int] = []
     used = len(_INDENT)
     for column, wide in enumerate(widths):
@@ -95,7 +96,7 @@ def _bands(widths: Sequence[int], width: int) -> Iterator[list[int]]:
 def _line(
     table: Table, row: Sequence[str], band: Sequence[int], widths: Sequence[int], indent: str, width: int
 ) -> list[str]:
-    """A row's cells of one band; a cell wider than the terminal goes on below itself."""
+    """The cells of one row that belong to one band of columns; a cell wider than the terminal is wrapped."""
     if len(band) == 1 and len(indent) + len(row[band[0]]) > width:
         return wrapped(indent + row[band[0]], width)
     cells = []
@@ -106,8 +107,8 @@ def _line(
     return [line] if line else []
 
 
-def _whose_time(story: RunReport) -> str:
-    match story.mode:
+def _mode_note(report: RunReport) -> str:
+    match report.mode:
         case "sim":
             return ", simulated time: the market ran by a clock of its own"
         case "replay":

@@ -1,6 +1,7 @@
-"""What follows from a story: totals, days, how often it won, and the account against having done nothing.
+"""Derived figures of a run report: totals, days, fees, equity curves, and holding for comparison.
 
-Every telling takes its numbers from here or from the story itself, and computes none of its own.
+Terminal, page, CSV and JSON take their numbers from here or from the `RunReport` itself and compute none of their own,
+so that they cannot disagree.
 """
 
 import dataclasses
@@ -22,9 +23,9 @@ DAY_MS: Final = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Equity:
-    """Curves over the moments of a story, in quote: the account, and what the first value would be worth untouched.
+    """Equity curves over the samples of a run, in quote: the account, and the first value if held in base or quote.
 
-    `drawdown` is how far the account stood below its best so far, as a fraction of that, 0 or negative.
+    `drawdown` is the distance of the account below its highest value so far, as a fraction of that, 0 or negative.
     """
 
     times_ms: tuple[int, ...]
@@ -34,25 +35,25 @@ class Equity:
     drawdown: tuple[float, ...]
 
 
-def totals(story: RunReport) -> Totals:
-    """The whole of it."""
+def totals(report: RunReport) -> Totals:
+    """Totals of the whole run."""
     return Totals(
-        exits=len(story.exits),
-        hits=hit_rate(story.exits),
-        fills=len(story.fills),
-        replaces=story.replaces,
-        fees=fees(story.fills),
-        rejected=story.rejected,
-        first_value=story.first_value,
-        value=story.last_value,
-        result_frac=growth(story.first_value, story.last_value),
-        hold_base_frac=growth(story.first_bid, story.last_bid),
-        max_drawdown_frac=story.max_drawdown_frac,
+        exits=len(report.exits),
+        hits=hit_rate(report.exits),
+        fills=len(report.fills),
+        replaces=report.replaces,
+        fees=fees(report.fills),
+        rejected=report.rejected,
+        first_value=report.first_value,
+        value=report.last_value,
+        result_frac=growth(report.first_value, report.last_value),
+        hold_base_frac=growth(report.first_bid, report.last_bid),
+        max_drawdown_frac=report.max_drawdown_frac,
     )
 
 
 def fees(fills: Iterable[Fill]) -> dict[str, Decimal]:
-    """What was paid in each asset."""
+    """Commission paid, by asset."""
     paid: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for fill in fills:
         if fill.commission:
@@ -60,37 +61,37 @@ def fees(fills: Iterable[Fill]) -> dict[str, Decimal]:
     return dict(paid)
 
 
-def days(story: RunReport) -> tuple[DayTotals, ...]:
-    """Every day by UTC from the first to the last, the quiet ones too; those without a market stand together.
+def days(report: RunReport) -> tuple[DayTotals, ...]:
+    """Every UTC day from the first to the last; consecutive days without market data are one entry.
 
-    An exit belongs to the day in which it ended. The fractions of all days multiply to the whole.
+    An exit belongs to the day in which it ended. The growth factors of all days multiply to that of the whole run.
     """
-    first, last = story.from_ms // DAY_MS, max(story.to_ms, story.from_ms) // DAY_MS
+    first, last = report.from_ms // DAY_MS, max(report.to_ms, report.from_ms) // DAY_MS
     exits: defaultdict[int, list[FinishedExit]] = defaultdict(list)
     fills: defaultdict[int, list[Fill]] = defaultdict(list)
-    # What is dated outside, by a clock that disagrees, still belongs to the whole.
-    for finished in story.exits:
+    # A time outside the run, by a clock that disagrees, still counts: the days must add up to the whole.
+    for finished in report.exits:
         exits[min(max(finished.ended_ms // DAY_MS, first), last)].append(finished)
-    for fill in story.fills:
+    for fill in report.fills:
         fills[min(max(fill.time_ms // DAY_MS, first), last)].append(fill)
-    moments_ms = [moment.time_ms for moment in story.moments]
+    moments_ms = [moment.time_ms for moment in report.samples]
     seen = {first, last, *(time_ms // DAY_MS for time_ms in moments_ms), *exits, *fills}
     found: list[DayTotals] = []
-    value, bid = story.first_value, float(story.first_bid)
+    value, bid = report.first_value, float(report.first_bid)
     for day in range(first, last + 1):
         began_value, began_bid = value, bid
         if day == last:
-            value, bid = story.last_value, float(story.last_bid)
+            value, bid = report.last_value, float(report.last_bid)
         elif upto := bisect_right(moments_ms, (day + 1) * DAY_MS - 1):
-            moment = story.moments[upto - 1]
+            moment = report.samples[upto - 1]
             value, bid = Decimal(moment.value), moment.bid
-        to_ms = min((day + 1) * DAY_MS, story.to_ms)
+        to_ms = min((day + 1) * DAY_MS, report.to_ms)
         if day not in seen and not found[-1].seen:
             found[-1] = dataclasses.replace(found[-1], to_ms=to_ms)
             continue
         found.append(
             DayTotals(
-                from_ms=max(day * DAY_MS, story.from_ms),
+                from_ms=max(day * DAY_MS, report.from_ms),
                 to_ms=to_ms,
                 exits=len(exits[day]),
                 hits=hit_rate(exits[day]),
@@ -105,33 +106,33 @@ def days(story: RunReport) -> tuple[DayTotals, ...]:
     return tuple(found)
 
 
-def exit_ids(story: RunReport) -> dict[int, str]:
-    """By their numbers, what the orders of exits are called; of one that was upgraded, by what it became."""
-    under_way = {fill.number: str(ClientOrderId(fill.kind, fill.number)) for fill in story.fills}
-    return under_way | {finished.number: finished.id for finished in story.exits}
+def exit_ids(report: RunReport) -> dict[int, str]:
+    """Client order id of each exit, by exit number. An exit that became a hard stop has the hard stop's id."""
+    under_way = {fill.number: str(ClientOrderId(fill.kind, fill.number)) for fill in report.fills}
+    return under_way | {finished.number: finished.id for finished in report.exits}
 
 
-def equity(story: RunReport) -> Equity:
-    """The account at each moment, from the first value on."""
-    first_value, first_bid = float(story.first_value), float(story.first_bid)
-    account = [moment.value for moment in story.moments]
+def equity(report: RunReport) -> Equity:
+    """The equity curves at each sample."""
+    first_value, first_bid = float(report.first_value), float(report.first_bid)
+    account = [moment.value for moment in report.samples]
     return Equity(
-        times_ms=tuple(moment.time_ms for moment in story.moments),
+        times_ms=tuple(moment.time_ms for moment in report.samples),
         account=tuple(account),
-        hold_base=tuple(first_value * (1 + _growth(first_bid, moment.bid)) for moment in story.moments),
+        hold_base=tuple(first_value * (1 + _growth(first_bid, moment.bid)) for moment in report.samples),
         hold_quote=(first_value,) * len(account),
         drawdown=tuple(_drawdown(first_value, account)),
     )
 
 
-def rules(story: RunReport) -> SymbolRules:
-    """What the texts need to know of the symbol. Its lot is as fine as any fill shows."""
-    decimals = max((_decimals(fill.quantity) for fill in story.fills), default=0)
+def rules(report: RunReport) -> SymbolRules:
+    """Symbol rules for formatting: the report's tick size, and a step size as fine as its finest fill."""
+    decimals = max((_decimals(fill.quantity) for fill in report.fills), default=0)
     return SymbolRules(
-        symbol=story.symbol,
-        base_asset=story.base_asset,
-        quote_asset=story.quote_asset,
-        tick_size=story.tick_size,
+        symbol=report.symbol,
+        base_asset=report.base_asset,
+        quote_asset=report.quote_asset,
+        tick_size=report.tick_size,
         step_size=Decimal(1).scaleb(-decimals),
     )
 

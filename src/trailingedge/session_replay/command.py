@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.report.progress import ctrl_c_heeded, on_stderr, seen_on
+from trailingedge.report.progress import on_stderr, replay_progress, stop_on_ctrl_c
 from trailingedge.session_replay.result_text import as_data, as_stopped, as_text
 from trailingedge.session_replay.run import replay_session
 
@@ -23,8 +23,8 @@ def run(path: Path, overrides: Mapping[str, str], *, as_json: bool, program: str
     """
     bar = on_stderr()
     try:
-        with ctrl_c_heeded() as asked:
-            replayed = replay_session(path, overrides, glance=seen_on(bar, asked), program=program)
+        with stop_on_ctrl_c() as asked:
+            replayed = replay_session(path, overrides, glance=replay_progress(bar, asked), program=program)
     finally:
         bar.close()
     if replayed.stopped_at is not None:

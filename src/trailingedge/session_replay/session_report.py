@@ -11,7 +11,7 @@ from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
 from trailingedge.model.market_state import StateView
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
-from trailingedge.report.order_log import fill_of, order_event_of
+from trailingedge.report.order_log import fill_of, order_log_entry
 from trailingedge.session_replay.player import Glance
 from trailingedge.session_replay.run import ReplayResult, replay_session
 
@@ -43,7 +43,7 @@ def story_of_session(path: Path, glance: Glance = lambda *_: True) -> RunReport:
         fills=tuple(writer.fills),
         orders=tuple(writer.orders),
         candles=tuple(writer.candles),
-        moments=tuple(writer.moments),
+        samples=tuple(writer.moments),
         replaces=tally.replaces,
         rejected=dict(tally.rejected),
         first_bid=tally.first_bid,
@@ -81,7 +81,7 @@ class _ReportObserver:
 
     def on_tick(self, trader: TradingCore, view: StateView) -> None:
         for news in trader.events:
-            event = order_event_of(news, view.market_ms)
+            event = order_log_entry(news, view.market_ms)
             if event is not None:
                 self.orders.append(event)
         for kline in view.closed:

@@ -7,7 +7,7 @@ from typing import Final
 
 from trailingedge.accounting.summary_json import iso
 from trailingedge.notifications.messages import counted, percent
-from trailingedge.report.tables import NOTHING, Table, missing, moment
+from trailingedge.report.tables import NO_VALUE, Table, shown_gaps, timestamp
 from trailingedge.report.terminal import USUAL_WIDTH, columns, wrapped
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 from trailingedge.sweep.ranking import FoldResult, RankedTrial, SweepResult
@@ -30,10 +30,10 @@ def text(
 ) -> str:
     """The whole of it, in lines of at most `width` letters."""
     last, asset = verdict.last, market.base_asset
-    span = f"from {moment(folds.from_ms)} to {moment(folds.to_ms)} UTC"
+    span = f"from {timestamp(folds.from_ms)} to {timestamp(folds.to_ms)} UTC"
     lines = [
         f"sweep {market.symbol}: {counted(verdict.tried, 'combination')} {span}",
-        *(f"  missing: {gap}" for gap in missing(gaps)),
+        *(f"  missing: {gap}" for gap in shown_gaps(gaps)),
         *_left_out(verdict),
         "",
         _heading(folds, last),
@@ -174,7 +174,7 @@ def _table(fold: FoldResult, asset: str, shown: int) -> Table:
     if fold.unchanged not in fold.rows[:shown]:
         rows.append(_cells(fold, fold.unchanged, before, after))
     held = (percent(fold.hold_in_frac), _said(fold.hold_out_frac))
-    rows.append((NOTHING, *held, NOTHING, NOTHING, NOTHING, NOTHING, f"holding {asset}"))
+    rows.append((NO_VALUE, *held, NO_VALUE, NO_VALUE, NO_VALUE, NO_VALUE, f"holding {asset}"))
     headings = ("rank", "chosen on", "judged on", "rank there", f"vs {asset}", "exits", "drawdown", "settings")
     return Table(headings, tuple(rows), frozenset(headings) - {"settings"})
 
@@ -206,7 +206,7 @@ def _cells(
 
 def _rank(rank: int | None, tied: frozenset[int | None]) -> str:
     """ "2", or "2=" where others have it too."""
-    return NOTHING if rank is None else f"{rank}{'=' if rank in tied else ''}"
+    return NO_VALUE if rank is None else f"{rank}{'=' if rank in tied else ''}"
 
 
 def _folds(verdict: SweepResult, folds: Folds, asset: str) -> Table:
@@ -259,12 +259,12 @@ def _named(combination: Combination) -> str:
 
 def _days(from_ms: int, to_ms: int) -> str:
     """From the first moment to the last, by day where they are midnights."""
-    begins, ends = moment(from_ms), moment(to_ms)
+    begins, ends = timestamp(from_ms), timestamp(to_ms)
     return f"{begins.removesuffix(' 00:00:00')} to {ends.removesuffix(' 00:00:00')}"
 
 
 def _said(fraction: float | None) -> str:
-    return NOTHING if fraction is None else percent(fraction)
+    return NO_VALUE if fraction is None else percent(fraction)
 
 
 def _nth(rank: int | None) -> str:
