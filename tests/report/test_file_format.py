@@ -112,9 +112,9 @@ def test_a_damaged_file_says_so(tmp_path: Path) -> None:
         pytest.param(b"", "truncated", id="empty"),
         pytest.param(gzip.compress(b"[1,"), "not JSON", id="half of JSON"),
         pytest.param(gzip.compress(b"[" * 100_000), "not JSON", id="too deep"),
-        pytest.param(gzip.compress(b"[]"), "not a saved story", id="another JSON"),
+        pytest.param(gzip.compress(b"[]"), "not a saved report", id="another JSON"),
         pytest.param(gzip.compress(b'{"format":"trailing-edge story","version":2}'), "version 2", id="of the future"),
-        pytest.param(gzip.compress(b'{"format":"trailing-edge story","version":1}'), "not a whole story", id="hollow"),
+        pytest.param(gzip.compress(b'{"format":"trailing-edge story","version":1}'), "incomplete report", id="hollow"),
     ],
 )
 def test_another_file_is_refused_in_words(written: bytes, said: str, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_an_amount_that_was_a_number_is_refused(tmp_path: Path) -> None:
     told = json.loads(gzip.decompress(path.read_bytes()))
     told["fills"][0]["price"] = 2550.04
     path.write_bytes(gzip.compress(json.dumps(told).encode()))
-    assert "not a whole story" in told_of(path)
+    assert "incomplete report" in told_of(path)
 
 
 @pytest.mark.parametrize("wrong", [None, 7, "seven", [7], {"seven": 7}], ids=repr)
