@@ -1,11 +1,13 @@
 """Options of the suite, and what every test finds as it was."""
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from tests.processes import guard_this_process
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,12 +17,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     # How long an example takes says more about who else uses the machine than about it.
-    settings.register_profile("suite", parent=settings(), deadline=None, max_examples=40)
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("suite", parent=settings(), deadline=None, max_examples=40, suppress_health_check=slow)
     settings.load_profile("suite")
+    guard_this_process()
 
 
 def pytest_collection_finish() -> None:
     gc.freeze()  # modules and tests live to the end: no collection need look at them again
+
+
+@pytest.fixture(autouse=True)
+def _leaks_fail_the_test_that_leaks() -> Iterator[None]:
+    """A socket or loop that is left open warns when it is collected: that happens here, not in the next test."""
+    before = _descriptors()
+    yield
+    if before is None or _descriptors() != before:
+        gc.collect()  # too slow to be done after each of thousands of tests
+
+
+def _descriptors() -> set[str] | None:
+    """The files and sockets that are open, or None where the system does not tell."""
+    try:
+        return set(os.listdir("/proc/self/fd"))
+    except OSError:
+        return None
 
 
 @pytest.fixture(autouse=True)

@@ -28,16 +28,15 @@ from pathlib import Path
 from random import Random
 from typing import Final, TextIO
 
+from tests import processes
+from tests.limits import PATIENCE_S
 from websockets.sync.client import connect
 
 from trailingedge.auth.manager import KeyManager
 
 IN_FLIGHT_WANTED: Final = 0.6  # of all rounds
-STARTED_WITHIN_S: Final = 40.0
 RESTS_WITHIN_S: Final = 5.0
-CHASED_WITHIN_S: Final = 120.0
 SETTLED_S: Final = 2.5  # answers are up to two seconds late
-COMPLETE_WITHIN_S: Final = 120.0
 LONGEST_CHASE_S: Final = 2.5
 EXIT: Final = re.compile(r"TE-[tmbfe]-[0-9a-z]+")
 PLACED: Final = re.compile(
@@ -146,13 +145,12 @@ class Daemon:
         os.write(self.keyboard, b"x\n")
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        processes.end(self.process)
         os.close(self.keyboard)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(timeout=15)
+        code = self.process.wait(timeout=PATIENCE_S)
         os.close(self.keyboard)
         return code
 
@@ -190,7 +188,7 @@ class Stage:
         journal = folder / "journal.jsonl"
         words = ["--balance", "ETH=1,FDUSD=0", "--speed", "20", "--seed", str(seed), "--journal", str(journal)]
         faults = ["--fault", "late_reply=0.8", "--latency", "0.02"]
-        self._exchange = subprocess.Popen(
+        self._exchange = processes.start(
             [*program(), "exchange", *words, *faults], stdout=subprocess.PIPE, cwd=folder, text=True
         )
         if self._exchange.stdout is None:
@@ -201,8 +199,11 @@ class Stage:
     def close(self) -> None:
         if self._daemon is not None and self._daemon.process.poll() is None:
             self._daemon.kill()
-        self._exchange.terminate()
-        self._exchange.wait(timeout=10)
+        self._exchange.terminate()  # so that it takes the key that it made with it
+        try:
+            self._exchange.wait(timeout=PATIENCE_S)
+        finally:
+            processes.end(self._exchange)
 
     def start(self) -> Daemon:
         """A daemon that is ready to trade. Raises TimeoutError."""
@@ -219,7 +220,7 @@ class Stage:
             "PYTHONUNBUFFERED": "1",
         }
         with output.open("wb") as file:
-            process = subprocess.Popen(
+            process = processes.start(
                 [*program(), "--plain"],
                 stdin=theirs,
                 stdout=file,
@@ -229,7 +230,7 @@ class Stage:
             )
         os.close(theirs)
         daemon = self._daemon = Daemon(process, ours, output)
-        self._wait(lambda: daemon.said("ready: "), STARTED_WITHIN_S, "the daemon is not ready", daemon)
+        self._wait(lambda: daemon.said("ready: "), PATIENCE_S, "the daemon is not ready", daemon)
         return daemon
 
     def held(self) -> dict[str, Decimal]:
@@ -261,7 +262,7 @@ class Stage:
         daemon = self.start()
         adopted = daemon.said("order adopted: ")
         try:
-            self._wait(lambda: self.book.over(SETTLED_S), COMPLETE_WITHIN_S, "the exit is not complete", daemon)
+            self._wait(lambda: self.book.over(SETTLED_S), PATIENCE_S, "the exit is not complete", daemon)
         except TimeoutError as late:
             fault = str(late)
         self.book.read()
@@ -271,7 +272,7 @@ class Stage:
 
     def _chase(self, daemon: Daemon, after_s: float) -> None:
         """Flip until an order rests that lives for `after_s`; an exit that is over by then is followed by another."""
-        give_up_s = time.monotonic() + CHASED_WITHIN_S
+        give_up_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < give_up_s:
             if self.book.over(SETTLED_S):
                 daemon.flip()
@@ -320,6 +321,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the market and of the moments (0)")
     args = parser.parse_args()
     rounds: list[Round] = []
+    processes.guard_this_process()
     with stage(args.seed) as on:
         daemon = on.start()
         print(HEAD)

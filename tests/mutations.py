@@ -6,12 +6,13 @@ A suite that stays green under one of these does not guard what it claims to gua
 """
 
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests import processes
 
 ROOT: Final = Path(__file__).parent.parent
 # Lint, types and the shape of the tree would notice a fault for the wrong reason.
@@ -112,7 +113,7 @@ def noticed_by(fault: Fault | None) -> str | None:
             put_in(fault, copy)
         # The copy's source comes before the installed one.
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(copy / "src"), "HOME": folder}
-        run = subprocess.run(COMMAND, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        run = processes.run(COMMAND, cwd=copy, env=environment, text=True, timeout=None)
         failed = [line for line in run.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
         return failed[0].partition(" - ")[0] if run.returncode == 1 and failed else None
 

@@ -1,9 +1,8 @@
 """A stand-in for the service manager: the other end of $NOTIFY_SOCKET."""
 
 import socket
-from typing import Final
 
-PATIENCE_S: Final = 30.0
+from tests.limits import PATIENCE_S
 
 
 class Ear:

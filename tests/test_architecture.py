@@ -1,7 +1,7 @@
 """The house keeps its shape: floors, top level, lint and types."""
 
 import ast
-import subprocess
+import shutil
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests import processes
 
 ROOT: Final = Path(__file__).parent.parent
 SOURCE: Final = ROOT / "src" / "trailingedge"
@@ -194,17 +195,16 @@ def test_settings_are_read_in_one_place(module: str) -> None:
     assert "dotenv" not in {name.split(".")[0] for name in imports(module)}
 
 
+def files_in_git() -> list[str]:
+    """What is in the checkout and not ignored; nothing where there is no checkout, or no git to ask."""
+    if shutil.which("git") is None:
+        return []
+    return str(processes.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True).stdout).splitlines()
+
+
 def test_the_top_level_holds_nothing_else() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode == 0 and listed.stdout:
-        names = {line.split("/")[0].strip('"') for line in listed.stdout.splitlines()}
-    else:  # no checkout, or no git: what a run leaves behind is no part of the tree
+    names = {line.split("/")[0].strip('"') for line in files_in_git()}
+    if not names:  # no checkout, or no git: what a run leaves behind is no part of the tree
         names = {path.name for path in ROOT.iterdir()} - {"logs", "build", "dist", "htmlcov"}
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
     assert {"src", "tests", ".env.example"} <= names
@@ -225,7 +225,5 @@ def test_the_tests_have_the_folders_of_the_source(path: Path) -> None:
     ],
 )
 def test_house_rules_are_kept(command: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
-    )
+    done = processes.run([sys.executable, "-m", *command], cwd=ROOT, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

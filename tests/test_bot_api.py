@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests import processes
 from tests.bot_api import OWNER, TOKEN, BotApi, Reply
 from tests.bot_api_html import BadEntities, cleaned, shown
 
@@ -129,13 +130,10 @@ async def test_what_is_confirmed_is_not_told_again() -> None:
 @pytest.mark.parametrize("behaviour", ["fine", "flood"])
 def test_it_runs_as_a_process(behaviour: str) -> None:
     command = [sys.executable, "-m", "tests.bot_api", "--port", "0", "--behaviour", behaviour]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with processes.started(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        try:
-            started = json.loads(process.stdout.readline())
-            status, received = told_by_process(started["url"], started["token"])
-        finally:
-            process.terminate()
+        started = json.loads(process.stdout.readline())
+        status, received = told_by_process(started["url"], started["token"])
     assert (status, received) == ((200, {"7": ["hello"]}) if behaviour == "fine" else (429, {}))
 
 

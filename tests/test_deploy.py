@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import processes
 
 from trailingedge.config import env_example, read_settings
 from trailingedge.config_validator import checked_settings
@@ -28,9 +29,7 @@ def install(
     *words: str | Path, home: Path | None = None, script: Path = DEPLOY / "install.sh"
 ) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": os.environ["PATH"], "HOME": str(home or "/nowhere")}
-    return subprocess.run(
-        ["/bin/sh", script, *words], capture_output=True, text=True, check=False, env=environ, timeout=60
-    )
+    return processes.run(["/bin/sh", script, *words], text=True, env=environ)
 
 
 @pytest.fixture(scope="module")
@@ -138,13 +137,7 @@ def test_help_is_no_fault() -> None:
 
 def test_it_is_found_from_anywhere_and_may_be_run(tmp_path: Path) -> None:
     assert os.access(DEPLOY / "install.sh", os.X_OK)
-    done = subprocess.run(
-        [DEPLOY / "install.sh", "--root", "image", "--no-environment"],
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    done = processes.run([DEPLOY / "install.sh", "--root", "image", "--no-environment"], cwd=tmp_path)
     assert done.returncode == 0
     assert (tmp_path / "image" / UNITS / "trailing-edge.service").exists()
 
@@ -159,13 +152,10 @@ def install_with_environment(folder: Path, *words: str) -> subprocess.CompletedP
     (tools / "python3").write_text("#!/bin/sh\necho /usr\n")
     for tool in tools.iterdir():
         tool.chmod(0o755)
-    return subprocess.run(
+    return processes.run(
         ["/bin/sh", DEPLOY / "install.sh", "--root", folder / "root", "--python", tools / "python3", *words],
         env={"PATH": f"{tools}:{os.environ['PATH']}", "HOME": "/home/ann"},
-        capture_output=True,
         text=True,
-        check=False,
-        timeout=60,
     )
 
 
@@ -258,13 +248,7 @@ def as_service(folder: Path, *words: str) -> tuple[int, list[str]]:
     asked = folder / "asked"
     (folder / "systemd-run").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {asked}\n')
     (folder / "systemd-run").chmod(0o755)
-    done = subprocess.run(
-        ["/bin/sh", DEPLOY / "as-service.sh", *words],
-        env={"PATH": f"{folder}:{os.environ['PATH']}"},
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    done = processes.run(["/bin/sh", DEPLOY / "as-service.sh", *words], env={"PATH": f"{folder}:{os.environ['PATH']}"})
     return done.returncode, asked.read_text().splitlines() if asked.exists() else []
 
 
@@ -299,9 +283,7 @@ def test_without_a_command_nothing_is_run_as_the_service(words: list[str], tmp_p
 
 def analyze(*words: str | Path, home: Path | None = None) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": os.environ["PATH"], "HOME": str(home or "/nowhere"), "XDG_RUNTIME_DIR": str(home or "/nowhere")}
-    return subprocess.run(
-        ["systemd-analyze", *words], capture_output=True, text=True, check=False, env=environ, timeout=60
-    )
+    return processes.run(["systemd-analyze", *words], text=True, env=environ)
 
 
 def stub(path: Path) -> None:

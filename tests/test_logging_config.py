@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.limits import PATIENCE_S
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.logging_config import (
@@ -23,6 +24,12 @@ NOW = datetime(2025, 6, 1, 12, 30, 15, tzinfo=UTC)
 PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----"
 
 logger = logging.getLogger("trailingedge.tests")
+
+
+@pytest.fixture(autouse=True)
+def _the_end_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the last line, however busy the machine is."""
+    monkeypatch.setattr("trailingedge.logging_config.FAREWELL_S", PATIENCE_S)
 
 
 @pytest.fixture
@@ -185,7 +192,7 @@ class Disk:
 
     def write(self, data: bytes, /) -> int:
         self.asked.set()
-        self.answers.wait(10)
+        self.answers.wait(PATIENCE_S)
         taken = data[: min(self.bite, self.room)]
         if not taken:
             self.refused.set()
@@ -208,7 +215,7 @@ def test_what_a_full_disk_refuses_is_written_once_there_is_room(tmp_path: Path, 
     logs = install(tmp_path, NOW, console=shown.append, console_times=False, open_file=lambda _: disk)
     disk.room = 40
     logger.warning("first, cut in the middle")
-    assert disk.refused.wait(10)
+    assert disk.refused.wait(PATIENCE_S)
     disk.room = 10**9
     logger.warning("second")
     logs.close()
@@ -227,15 +234,16 @@ def most_waiting(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_a_disk_that_does_not_answer_delays_no_record_and_no_end(
-    tmp_path: Path, install: Install, disk: Disk, most_waiting: int
+    tmp_path: Path, install: Install, disk: Disk, most_waiting: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs = install(tmp_path, NOW, open_file=lambda _: disk)
     disk.answers.clear()
     logger.warning("the disk hangs on this one")
-    assert disk.asked.wait(10)
+    assert disk.asked.wait(PATIENCE_S)
     for number in range(most_waiting + 500):
         logger.info("record %d", number)
     assert FAREWELL_S <= 1
+    monkeypatch.setattr("trailingedge.logging_config.FAREWELL_S", 0.01)
     logs.close()
     assert disk.data == b""
     disk.answers.set()
@@ -247,7 +255,7 @@ def test_what_found_no_room_is_counted_where_it_is_missing(
     logs = install(tmp_path, NOW, open_file=lambda _: disk)
     disk.answers.clear()
     logger.warning("the disk hangs on this one")
-    assert disk.asked.wait(10)
+    assert disk.asked.wait(PATIENCE_S)
     for number in range(most_waiting + 500):
         logger.info("record %d", number)
     disk.bite = 10**9

@@ -1,10 +1,11 @@
 """The command line: one complete list of what is wrong, an exit code that tells, and an end in good order."""
 
+import contextlib
 import logging
-import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests import processes
+from tests.limits import PATIENCE_S
 
 from trailingedge import main
 from trailingedge.app import runner
@@ -19,7 +22,6 @@ from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
 
 HEARD_BEFORE = signal.getsignal(signal.SIGINT)
-NO_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OPTIONS}
 
 
 @pytest.fixture(autouse=True)
@@ -204,20 +206,24 @@ def test_a_mistake_of_ours_is_logged_with_where_it_was_made(caplog: pytest.LogCa
 # --- Whole runs, each a process of its own ----------------------------------------------------
 
 RUNS = {
-    "plain": "{run} --duration 4",
-    "no stdin": "{run} --duration 4 <&-",
-    "empty stdin": "{run} --duration 4 </dev/null",
-    "no stdout": "{run} --duration 4 >&-",
-    "no stderr": "{run} --duration 4 2>&-",
-    "broken pipe": "{{ {run} --duration 4; echo code $? >&2; }} | head -1",
+    "a duration": "exec {run} --duration 1 </dev/null",
+    "no stdin": "exec {run} <&-",
+    "empty stdin": "exec {run} </dev/null",
+    "no stdout": "exec {run} >&-",
+    "no stderr": "exec {run} 2>&-",
+    "broken pipe": "{{ {run} --duration 1; echo code $? >&2; }} | head -1",
     "interrupted": "exec {run} </dev/null",
-    "terminated": "exec {run} </dev/null",
     "paper out of reach": "exec {run} --mode paper {urls} </dev/null",
-    "unreachable": "{run} --mode testnet {keys} --set RECONNECT_MAX_RETRIES=2 --set RECONNECT_BASE_SEC=0.01",
+    "unreachable": "exec {run} --mode testnet {keys} --set RECONNECT_MAX_RETRIES=2 --set RECONNECT_BASE_SEC=0.01",
 }
+# What ends a run that does not end by itself, and the words in its log that it waits for: how long a start takes is
+# up to the machine.
 SIGNALS = {
+    "no stdin": (signal.SIGTERM, "ready: "),
+    "empty stdin": (signal.SIGTERM, "ready: "),
+    "no stdout": (signal.SIGTERM, "ready: "),
+    "no stderr": (signal.SIGTERM, "ready: "),
     "interrupted": (signal.SIGINT, "ready: "),
-    "terminated": (signal.SIGTERM, "ready: "),
     "paper out of reach": (signal.SIGTERM, "trying again"),
 }
 
@@ -230,41 +236,46 @@ class Ended:
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ended]]:
     """How each of the runs ended; they ran side by side."""
     if sys.platform == "win32":
         pytest.skip("asks a shell to close files")
-    started: dict[str, subprocess.Popen[str]] = {}
-    for name, command in RUNS.items():
-        place = tmp_path_factory.mktemp("run")
-        keys = f"--set BINANCE_ED25519_PRIV_PATH={key_file(place / 'key.pem')} --set BINANCE_ED25519_API_KEY=k"
-        urls = "--set BINANCE_WS_API_URL=ws://127.0.0.1:9/ws-api/v3 --set BINANCE_WS_STREAM_URL=ws://127.0.0.1:9"
-        keys += f" {urls}"
-        started[name] = subprocess.Popen(
-            ["bash", "-c", command.format(run=f"{sys.executable} -m trailingedge.main", keys=keys, urls=urls)],
+    with contextlib.ExitStack() as running:
+        started = {name: _started(command, tmp_path_factory.mktemp("run"), running) for name, command in RUNS.items()}
+        yield {name: _ended(*each, SIGNALS.get(name)) for name, each in started.items()}
+
+
+def _started(command: str, place: Path, running: contextlib.ExitStack) -> tuple[subprocess.Popen[str], Path]:
+    """The process, and its log."""
+    keys = f"--set BINANCE_ED25519_PRIV_PATH={key_file(place / 'key.pem')} --set BINANCE_ED25519_API_KEY=k"
+    urls = "--set BINANCE_WS_API_URL=ws://127.0.0.1:9/ws-api/v3 --set BINANCE_WS_STREAM_URL=ws://127.0.0.1:9"
+    program = command.format(run=f"{sys.executable} -m trailingedge", keys=f"{keys} {urls}", urls=urls)
+    process = running.enter_context(
+        processes.started(
+            ["bash", "-c", program],
             cwd=place,
-            env=NO_ENVIRONMENT,
+            env=processes.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-    return {name: _ended(process, SIGNALS.get(name)) for name, process in started.items()}
+    )
+    return process, place / "logs" / "latest.log"
 
 
-def _ended(process: subprocess.Popen[str], ending: tuple[signal.Signals, str] | None) -> Ended:
+def _ended(process: subprocess.Popen[str], log: Path, ending: tuple[signal.Signals, str] | None) -> Ended:
     """The end of a run; with a signal once it has said that, which comes twice, as a stop of a whole group does."""
-    read = ""
-    if ending is not None and process.stdout is not None:
+    if ending is not None:
         number, said = ending
-        while said not in read and (line := process.stdout.readline()):
-            read += line
+        told = processes.line_in(log, said)
+        processes.wait_until(lambda: told() or process.poll() is not None)
         process.send_signal(number)
         process.send_signal(number)
-    out, err = process.communicate(timeout=30)
-    return Ended(process.returncode, read + out, err)
+    out, err = process.communicate(timeout=PATIENCE_S)
+    return Ended(process.returncode, out, err)
 
 
-@pytest.mark.parametrize("name", ["plain", "no stdin", "empty stdin", "no stderr", "interrupted", "terminated"])
+@pytest.mark.parametrize("name", ["no stdin", "empty stdin", "no stderr", "interrupted"])
 def test_a_run_starts_trades_and_sums_up(name: str, ends: dict[str, Ended]) -> None:
     end = ends[name]
     assert (end.code, end.err) == (ExitCode.OK, "")
@@ -294,8 +305,9 @@ def test_a_reader_that_hangs_up_does_not_end_it(ends: dict[str, Ended]) -> None:
 
 def test_the_reason_of_the_end_is_told(ends: dict[str, Ended]) -> None:
     assert "shutdown: SIGINT" in ends["interrupted"].out
-    assert "shutdown: SIGTERM" in ends["terminated"].out
-    assert "shutdown: 4 s are over" in ends["plain"].out
+    assert "shutdown: SIGTERM" in ends["empty stdin"].out
+    assert "shutdown: 1 s are over" in ends["a duration"].out
+    assert ends["a duration"].code == ExitCode.OK
 
 
 def test_an_exchange_out_of_reach_is_said_and_no_summary_made(ends: dict[str, Ended]) -> None:

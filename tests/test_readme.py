@@ -1,10 +1,11 @@
 """The README says what is so."""
 
 import re
-import subprocess
+import shutil
 from pathlib import Path
 
 import pytest
+from tests import processes
 
 from trailingedge.main import COMMANDS, command_parser, run_parser
 from trailingedge.strategy.trailing_stop import callback_factor
@@ -104,9 +105,10 @@ WRITES = re.compile(r"(?:--html|--csv|--save|--out|>) ([\w.]+\.[a-z.]+)")
 WRITTEN = sorted({name for line in README.splitlines() if "trailing-edge" in line for name in WRITES.findall(line)})
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git to ask what it ignores")
 def test_what_its_examples_write_is_kept_out_of_the_repository() -> None:
     assert len(WRITTEN) >= 4
-    ignored = subprocess.run(["git", "check-ignore", *WRITTEN], cwd=ROOT, capture_output=True, text=True, check=False)
+    ignored = processes.run(["git", "check-ignore", *WRITTEN], cwd=ROOT, text=True)
     if ignored.returncode == 128:
         pytest.skip("no checkout")
     assert ignored.stdout.split() == WRITTEN

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,9 +13,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from tests import processes
 from tests.daemon_harness import Stage, play
+from tests.limits import PATIENCE_S
 
-from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ExitCode
 from trailingedge.logging_config import setup
 from trailingedge.websocket.frame_buffer import save
@@ -28,7 +28,6 @@ SIGNATURE = re.compile(r"[A-Za-z0-9+/_-]{86}==")  # 64 bytes in base64
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))  # the theatre's too
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 RUN = [sys.executable, "-m", "trailingedge.main"]
-NO_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OPTIONS}
 
 
 def assert_nothing_secret(text: str, *secrets: str) -> None:
@@ -43,26 +42,26 @@ def exchange(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The embedded exchange as a process of its own, which knows our key."""
     public = tmp_path / "pub.pem"
     public.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    process = subprocess.Popen(
+    with processes.started(
         [*RUN, "exchange", "--port", "0", "--speed", "60", "--register-key", public, "--api-key", API_KEY],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=NO_ENVIRONMENT,
+        env=processes.environment(),
         text=True,
-    )
-    if process.stdout is None:
-        raise AssertionError("it has a pipe")
-    yield json.loads(process.stdout.readline())
-    process.terminate()
-    process.communicate(timeout=30)
+    ) as process:
+        if process.stdout is None:
+            raise AssertionError("it has a pipe")
+        yield json.loads(process.stdout.readline())
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="ends the run by a signal")
 def text_of(path: Path) -> str:
     """Of a record, what is in it."""
     return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="ends the run by a signal")
 def test_a_session_at_an_exchange_writes_nothing_secret(tmp_path: Path, exchange: dict[str, str]) -> None:
     place = tmp_path / "place"
     place.mkdir()
@@ -80,22 +79,22 @@ def test_a_session_at_an_exchange_writes_nothing_secret(tmp_path: Path, exchange
         "TELEGRAM_API_URL": "http://127.0.0.1:9",  # nobody listens, and what fails is told with its address
         "LOG_LEVEL_CONSOLE": "DEBUG",
     }
-    process = subprocess.Popen(
+    with processes.started(
         RUN,
         cwd=place,
-        env=NO_ENVIRONMENT | settings,
+        env=processes.environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    if process.stdout is None:
-        raise AssertionError("it has a pipe")
-    said = ""
-    while "ready: " not in said and (line := process.stdout.readline()):
-        said += line
-    process.send_signal(signal.SIGTERM)
-    said += process.communicate(timeout=30)[0]
+    ) as process:
+        if process.stdout is None:
+            raise AssertionError("it has a pipe")
+        said = ""
+        while "ready: " not in said and (line := process.stdout.readline()):
+            said += line
+        process.send_signal(signal.SIGTERM)
+        said += process.communicate(timeout=PATIENCE_S)[0]
     assert process.returncode == ExitCode.OK, said
     key.unlink()
     written = [text_of(path) for path in place.rglob("*") if path.is_file()]

@@ -1,23 +1,21 @@
 """A run loads what it uses, and the connections do not wait for it."""
 
-import asyncio
 import contextlib
-import os
-import subprocess
+import signal
 import sys
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import DEVNULL, PIPE
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.benchmarks import processes
+from tests import processes
+from tests.benchmarks import measured_processes
 from tests.benchmarks.exchange_process import Venue
 from tests.test_main import key_file
 
 from trailingedge import DISTRIBUTION, VERSION
 from trailingedge.auth.signing_process import load_key
-from trailingedge.config import OPTIONS
 
 # What only other modes and other words on the command line have a use for.
 OF_OTHERS: Final = (
@@ -47,8 +45,7 @@ FOR_LATER: Final = (
     "trailingedge.notifications.messages",
     "trailingedge.websocket.event_parser",
 )
-NO_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name not in OPTIONS}
-RUN: Final = "from trailingedge import main; code = main.run({words}); import sys; print(code, *sys.modules)"
+RUN: Final = "from trailingedge import main; code = main.run(['--plain']); import sys; print(code, *sys.modules)"
 
 
 def among(loaded: list[str], names: tuple[str, ...]) -> list[str]:
@@ -58,7 +55,7 @@ def among(loaded: list[str], names: tuple[str, ...]) -> list[str]:
 def loaded_by(statement: str) -> list[str]:
     """What a process has loaded after `statement`."""
     told = [sys.executable, "-c", f"{statement}; import sys; print(*sys.modules)"]
-    return subprocess.run(told, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    return str(processes.run(told, text=True, check=True).stdout).split()
 
 
 def test_before_the_dial_little_is_loaded() -> None:
@@ -68,13 +65,19 @@ def test_before_the_dial_little_is_loaded() -> None:
 
 
 async def test_a_run_with_a_key_loads_nothing_of_other_modes_and_commands(tmp_path: Path) -> None:
-    async with Venue() as venue:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", RUN.format(words=["--plain", "--duration=2"])),
+    async with (
+        Venue() as venue,
+        processes.started_async(
+            [sys.executable, "-c", RUN],
+            stdin=DEVNULL,
             stdout=PIPE,
             cwd=tmp_path,
-            env=NO_ENVIRONMENT | venue.settings(key_file(tmp_path / "key.pem")),
-        )
+            env=processes.environment(venue.settings(key_file(tmp_path / "key.pem"))),
+        ) as process,
+    ):
+        ready = processes.line_in(tmp_path / "logs" / "latest.log", "ready: ")
+        await processes.wait_until_async(lambda: ready() or process.returncode is not None)
+        process.send_signal(signal.SIGTERM)
         out, _ = await process.communicate()
     *said, last = out.decode().splitlines()
     code, *loaded = last.split()
@@ -86,7 +89,7 @@ async def test_a_run_with_a_key_loads_nothing_of_other_modes_and_commands(tmp_pa
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no memory to look into")
 async def test_neither_the_key_nor_the_library_that_signs_is_in_the_memory_of_what_trades(tmp_path: Path) -> None:
-    async with processes.daemon(tmp_path, chasing=False) as daemon:
+    async with measured_processes.daemon(tmp_path, chasing=False) as daemon:
         maps, memory = memory_of(daemon.process.pid)
     letters, seed = key_below(tmp_path)
     assert "cryptography" not in maps

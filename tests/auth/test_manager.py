@@ -1,12 +1,12 @@
 """The key signs as the exchange reads, and never shows itself."""
 
 import asyncio
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests import processes
 from tests.auth.keys import KEY, UNUSABLE, pem
 
 from trailingedge.auth.manager import KeyManager
@@ -85,11 +85,20 @@ async def test_a_key_file_signs_like_the_key_in_memory(key_file: Path) -> None:
     assert await KeyManager.from_pem(pem(), "TESTKEY").sign({"a": 1}) == await KEYS.sign({"a": 1})
 
 
-async def test_the_time_of_a_logon_is_taken_once_it_can_be_signed(key_file: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is a shell script here")
+async def test_the_time_of_a_logon_is_taken_once_it_can_be_signed(
+    key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = ManualClock()
+    # The process that signs is not ready before the clock has moved.
+    moved, program = tmp_path / "moved", tmp_path / "python"
+    program.write_text(f'#!/bin/sh\nwhile [ ! -e {moved} ]; do sleep 0.01; done\nexec {sys.executable} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
     logon = asyncio.create_task(KeyManager.from_file(key_file, "TESTKEY").logon_params(clock.unix_ms, 5000))
     await asyncio.sleep(0)
     await clock.advance(7.0)
+    moved.touch()
     assert (await logon)["timestamp"] == clock.unix_ms()
 
 
@@ -126,7 +135,7 @@ from pathlib import Path
 from trailingedge.auth.manager import KeyManager
 print(asyncio.run(KeyManager.from_file(Path({str(key_file)!r}), "TESTKEY").sign({{"a": 1}})))
 print("cryptography" in sys.modules)"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = processes.run([sys.executable, "-c", program], text=True, check=True)
     assert done.stdout.split() == [asyncio.run(KEYS.sign({"a": 1})), "False"]
 
 

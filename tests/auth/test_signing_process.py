@@ -1,18 +1,19 @@
 """The signing process says that it is ready, signs once, and names what is wrong with a file."""
 
-import subprocess
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from tests import processes
 from tests.auth.keys import KEY, PAYLOAD, SIGNATURE, UNUSABLE, pem
 
 from trailingedge.auth import signing_process
 
 
-def run(path: Path, payload: bytes, *flags: str) -> subprocess.CompletedProcess[bytes]:
+def run(path: Path, payload: bytes, *flags: str) -> CompletedProcess[bytes]:
     command = [sys.executable, "-I", *flags, signing_process.__file__, "", str(path)]
-    return subprocess.run(command, input=payload, capture_output=True, check=False, timeout=60)
+    return processes.run(command, input=payload)
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_it_names_a_missing_library(key_file: Path) -> None:
 
 def test_it_imports_little_before_it_reads_the_key() -> None:
     program = "import trailingedge.auth.signing_process, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = processes.run([sys.executable, "-c", program], text=True, check=True)
     loaded = set(done.stdout.split())
     ours = {name for name in loaded if name.startswith("trailingedge")}
     assert ours == {"trailingedge", "trailingedge.auth", "trailingedge.auth.signing_process"}

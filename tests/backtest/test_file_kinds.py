@@ -136,7 +136,9 @@ FILES = [
     pytest.param(saved_story, "a saved story, not a market file; tell it with trailing-edge report {}", ""),
     pytest.param(a_story_of_another_name, "a saved story, not a market file; tell it with trailing-edge report {}", ""),
     pytest.param(
-        a_story_with_a_flipped_byte, "tell it with trailing-edge report {}", "damaged, its checksum is wrong; write it again"
+        a_story_with_a_flipped_byte,
+        "tell it with trailing-edge report {}",
+        "damaged, its checksum is wrong; write it again",
     ),
     pytest.param(a_session, "", ""),
     pytest.param(a_session_of_another_name, "", ""),

@@ -27,6 +27,7 @@ from tests.benchmarks import (
     tick_cost,
     tick_to_order,
 )
+from tests.processes import guard_this_process
 
 Measure = Callable[[Path, argparse.Namespace, Random], Awaitable[str]]
 
@@ -84,6 +85,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
 
 def main(words: Sequence[str] | None = None) -> None:
     args = parser().parse_args(words)
+    guard_this_process()
     # The exchange's own collections must not fall between a frame and its order.
     gc.freeze()
     gc.disable()

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import processes
+from tests.benchmarks import measured_processes
 from tests.benchmarks.measurements import LATENCY_HEAD, Sample, latency_rows, table
 from tests.benchmarks.tick_to_order import measure
 
@@ -117,10 +117,13 @@ async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
     """The table."""
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        contestants = [await enter(processes.floor()), await enter(processes.floor("floor again (noise)"))]
+        contestants = [
+            await enter(measured_processes.floor()),
+            await enter(measured_processes.floor("floor again (noise)")),
+        ]
         for name in WAYS:
             program = ("-m", "tests.benchmarks.alternatives", name)
-            contestants.append(await enter(processes.daemon(folder, name, program=program)))
+            contestants.append(await enter(measured_processes.daemon(folder, name, program=program)))
         found = await measure(contestants, rounds, ticks, chance)
     return table(TITLE, LATENCY_HEAD, latency_rows([Sample(each.name, found[each.name]) for each in contestants]))
 

@@ -1,6 +1,5 @@
 """Bot APIs that are no help, each a process of its own, so that nothing it does is done on the exchange's time."""
 
-import asyncio
 import contextlib
 import json
 import sys
@@ -9,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from enum import Enum
 from typing import Final
 
+from tests import processes
 from tests.bot_api import OWNER, Behaviour
 
 _RETRY_AFTER_S: Final = 60
@@ -34,8 +34,7 @@ async def bot(trouble: Trouble) -> AsyncIterator[Mapping[str, str]]:
     """The settings that lead a daemon to a Bot API in trouble, for as long as the block lasts."""
     behaviour = _BEHAVIOURS[trouble].value
     words = ("-m", "tests.bot_api", "--behaviour", behaviour, "--retry-after", str(_RETRY_AFTER_S))
-    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=PIPE)
-    try:
+    async with processes.started_async([sys.executable, *words], stdout=PIPE) as process:
         if process.stdout is None:
             raise RuntimeError("the Bot API has no output")
         told = json.loads(await process.stdout.readline())
@@ -44,6 +43,3 @@ async def bot(trouble: Trouble) -> AsyncIterator[Mapping[str, str]]:
             "TELEGRAM_CHAT_ID": str(OWNER),
             "TELEGRAM_API_URL": told["url"],
         }
-    finally:
-        process.terminate()
-        await process.wait()

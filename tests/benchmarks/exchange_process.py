@@ -18,12 +18,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.benchmarks import exchange_replies
 from tests.benchmarks.exchange_replies import BASE, QUOTE, Json, Order
+from tests.limits import PATIENCE_S
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 MIDDLE: Final = 200_000  # ticks: the price that everything keeps close to
-ORDER_WITHIN_S: Final = 5.0
 _KLINE_EVERY_S: Final = 2.0
 _MINUTE_MS: Final = 60_000
 _ROWS_AT_MOST: Final = 1000
@@ -67,6 +67,7 @@ class Venue:
     def __init__(self) -> None:
         self.api_url = self.stream_url = ""
         self.ask = MIDDLE
+        self.requests = 0
         self.replaces = 0
         self.resting = asyncio.Event()  # an exit order is on the book
         self.subscribed = asyncio.Event()  # the market has a listener
@@ -153,7 +154,7 @@ class Venue:
         for listener in self._listeners:
             await listener.drain()
 
-    async def order_at(self, ticks: int, within_s: float = ORDER_WITHIN_S) -> float:
+    async def order_at(self, ticks: int, within_s: float = PATIENCE_S) -> float:
         """The moment at which an order at that price came in. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             while True:
@@ -221,6 +222,7 @@ class Venue:
 
     def _answer(self, request: Json) -> list[Json]:
         """The answer, and then the events, as the exchange sends them."""
+        self.requests += 1
         method = self._methods[str(request["method"])]
         params = request.get("params")
         try:

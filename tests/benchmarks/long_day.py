@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests import processes
 from tests.benchmarks.measurements import ratio, table
 from tests.simulation.simulated_day import simulate
 
@@ -111,8 +112,8 @@ def _resident_bytes() -> float:
 
 async def _child(hours: float, what: str) -> list[float]:
     words = ("-m", "tests.benchmarks.long_day", what, str(hours))
-    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=PIPE)
-    said, _ = await process.communicate()
+    async with processes.started_async([sys.executable, *words], stdout=PIPE) as process:
+        said, _ = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"the day ended with {process.returncode}")
     told: list[float] = json.loads(said)

@@ -12,14 +12,13 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import processes
+from tests.benchmarks import measured_processes
+from tests.benchmarks.measured_processes import Player
 from tests.benchmarks.measurements import ratio, table
-from tests.benchmarks.processes import Player
 from tests.benchmarks.tick_to_order import Deck
 
 TITLE: Final = "storm: {moves} price moves written at once"
 HEAD: Final = ("", "last order s", "worst s", "/ floor", "orders", "most")
-_OVER_WITHIN_S: Final = 60.0
 _CALM_S: Final = 1.2  # what was left less than a second ago counts as an echo
 
 
@@ -32,7 +31,7 @@ async def blow(player: Player, moves: int, deck: Deck) -> tuple[float, int]:
     frames = [*(venue.frame(deck.deal()) for _ in range(moves - 1)), venue.frame(deck.fresh())]
     before = venue.replaces
     wrote_s = venue.write(b"".join(frames))
-    return await venue.order_at(venue.ask, _OVER_WITHIN_S) - wrote_s, venue.replaces - before
+    return await venue.order_at(venue.ask) - wrote_s, venue.replaces - before
 
 
 async def run(folder: Path, *, rounds: int, moves: int, chance: Random) -> str:
@@ -40,10 +39,10 @@ async def run(folder: Path, *, rounds: int, moves: int, chance: Random) -> str:
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         contestants: Sequence[Player] = [
-            await enter(processes.floor("floor, newest", "newest")),
-            await enter(processes.floor("floor, newest again (noise)", "newest")),
-            await enter(processes.floor("floor, every move")),
-            await enter(processes.daemon(folder)),
+            await enter(measured_processes.floor("floor, newest", "newest")),
+            await enter(measured_processes.floor("floor, newest again (noise)", "newest")),
+            await enter(measured_processes.floor("floor, every move")),
+            await enter(measured_processes.daemon(folder)),
         ]
         found: dict[str, list[tuple[float, int]]] = {player.name: [] for player in contestants}
         deck = Deck(chance)

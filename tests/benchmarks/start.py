@@ -50,10 +50,11 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import processes
+from tests import processes
+from tests.benchmarks import measured_processes
 from tests.benchmarks.ingest import flood
+from tests.benchmarks.measured_processes import Player
 from tests.benchmarks.measurements import ratio, table
-from tests.benchmarks.processes import Player
 from tests.benchmarks.tick_to_order import Deck
 
 TITLE: Final = f"start and memory, {'compiled each time' if sys.dont_write_bytecode else 'bytecode at hand'}"
@@ -71,12 +72,12 @@ async def run(folder: Path, *, rounds: int, frames: int, chance: Random) -> str:
     async with embedded_exchange(folder) as environment:
         for number in range(rounds):
             for name in ("floor", "floor again (noise)"):
-                async with processes.floor(name) as player:
+                async with measured_processes.floor(name) as player:
                     seconds.setdefault(f"subscribed, s: {name}", []).append(_subscribed_s(player))
                     await asyncio.sleep(_SETTLED_S)
                     weights.setdefault(f"resident, MiB: {name}", []).append(player.resident_bytes / _MIB)
             home = folder / str(number)
-            async with processes.daemon(home, chasing=False) as daemon:
+            async with measured_processes.daemon(home, chasing=False) as daemon:
                 seconds.setdefault("subscribed, s: trailing-edge", []).append(_subscribed_s(daemon))
                 await asyncio.sleep(_SETTLED_S)
                 weights.setdefault("resident, MiB: trailing-edge, ready", []).append(daemon.resident_bytes / _MIB)
@@ -86,7 +87,9 @@ async def run(folder: Path, *, rounds: int, frames: int, chance: Random) -> str:
                         await flood(daemon, _PORTION, deck)
                     name = f"resident, MiB: trailing-edge, after {frames:,} frames"
                     weights[name] = [daemon.resident_bytes / _MIB]
-            async with processes.daemon(home, "at the embedded exchange", environment, chasing=False) as daemon:
+            async with measured_processes.daemon(
+                home, "at the embedded exchange", environment, chasing=False
+            ) as daemon:
                 name = "ready, s: trailing-edge at the embedded exchange"
                 seconds.setdefault(name, []).append(daemon.ready_s - daemon.born_s)
     floors = (statistics.median(seconds["subscribed, s: floor"]), statistics.median(weights["resident, MiB: floor"]))
@@ -108,8 +111,7 @@ def _subscribed_s(player: Player) -> float:
 async def embedded_exchange(folder: Path) -> AsyncIterator[Mapping[str, str]]:
     """The project's own exchange as a process; the settings that lead a daemon to it."""
     words = ("-m", "trailingedge.main", "exchange", "--balance", "ETH=1,FDUSD=0")
-    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=PIPE, stderr=DEVNULL, cwd=folder)
-    try:
+    async with processes.started_async([sys.executable, *words], stdout=PIPE, stderr=DEVNULL, cwd=folder) as process:
         if process.stdout is None:
             raise RuntimeError("the exchange has no output")
         told = json.loads(await process.stdout.readline())
@@ -119,6 +121,5 @@ async def embedded_exchange(folder: Path) -> AsyncIterator[Mapping[str, str]]:
             "BINANCE_ED25519_API_KEY": told["api_key"],
             "BINANCE_ED25519_PRIV_PATH": told["private_key_path"],
         }
-    finally:
-        process.terminate()
+        process.terminate()  # so that it takes the key that it made with it
         await process.wait()

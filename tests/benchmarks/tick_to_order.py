@@ -31,11 +31,11 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.benchmarks import processes
+from tests.benchmarks import measured_processes
 from tests.benchmarks.broken_bot_apis import Trouble, bot
 from tests.benchmarks.exchange_process import MIDDLE
+from tests.benchmarks.measured_processes import Daemon, Player
 from tests.benchmarks.measurements import LATENCY_HEAD, Sample, latency_rows, table
-from tests.benchmarks.processes import Daemon, Player
 
 TITLE: Final = "tick to order: a frame that moves the best price, until the order that follows it has come in"
 SHORTEST_GAP_S: Final = 0.005
@@ -102,13 +102,13 @@ async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
     """The table."""
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        floors = [await enter(processes.floor()), await enter(processes.floor("floor again (noise)"))]
-        daemons = [await enter(processes.daemon(folder))]
-        unrecorded = await enter(processes.daemon(folder, "trailing-edge, RECORD=false", {"RECORD": "false"}))
+        floors = [await enter(measured_processes.floor()), await enter(measured_processes.floor("floor again (noise)"))]
+        daemons = [await enter(measured_processes.daemon(folder))]
+        unrecorded = await enter(measured_processes.daemon(folder, "trailing-edge, RECORD=false", {"RECORD": "false"}))
         for trouble in Trouble:
             environment = await enter(bot(trouble))
             name = f"trailing-edge, Telegram {trouble.value}"
-            daemons.append(await enter(processes.daemon(folder, name, environment)))
+            daemons.append(await enter(measured_processes.daemon(folder, name, environment)))
         contestants = [*floors, *daemons, unrecorded]
         found = await measure(contestants, rounds, ticks, chance)
     samples = [Sample(player.name, found[player.name]) for player in contestants]

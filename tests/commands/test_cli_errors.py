@@ -3,11 +3,11 @@
 import argparse
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests import processes
 from tests.backtest import market_files
 from tests.report.report_builders import a_story
 from tests.session_replay.golden_sessions import path_of
@@ -121,7 +121,7 @@ def test_a_wrong_command_line_is_2_and_wrong_settings_and_files_are_78(
 def test_a_full_disk_behind_standard_output_is_one_line_and_no_traceback() -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         words = [sys.executable, "-m", "trailingedge.main", "replay", KLINES]
-        ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        ended = processes.run(words, stdout=full, text=True)
     assert ended.returncode == CONFIG
     assert ended.stderr == "standard output cannot be written (No space left on device); nothing more is told\n"
 

@@ -1,10 +1,13 @@
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import stat
 import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from tests import processes
 from tests.simulator.exchange_builders import KEY, signed
 from websockets.asyncio.client import connect
 
@@ -46,14 +50,13 @@ def private_key(path: str) -> tuple[int, Ed25519PrivateKey]:
     return stat.S_IMODE(Path(path).stat().st_mode), key
 
 
-async def started(*words: str) -> tuple[asyncio.subprocess.Process, dict[str, str]]:
+@contextlib.asynccontextmanager
+async def started(*words: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, dict[str, str]]]:
     """The command in a process of its own, and its first line."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MAIN, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    line: dict[str, str] = json.loads(await process.stdout.readline())
-    return process, line
+    command_line = [sys.executable, "-c", MAIN, *words]
+    async with processes.started_async(command_line, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdout is not None
+        yield process, json.loads(await process.stdout.readline())
 
 
 async def logged_on(line: dict[str, str], params: dict[str, object]) -> int:
@@ -65,26 +68,27 @@ async def logged_on(line: dict[str, str], params: dict[str, object]) -> int:
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGTERM to be caught there")
 async def test_a_registered_key_logs_on_until_sigterm(tmp_path: Path) -> None:
-    process, line = await started("--register-key", str(public_key_file(tmp_path)), "--api-key", "mine")
-    assert set(line) == {"ws_api_url", "ws_stream_url", "api_key"}
-    assert line["api_key"] == "mine"
-    params = signed({"apiKey": "mine", "timestamp": RealClock().unix_ms()})
-    assert await logged_on(line, params) == 200
-    for _ in range(2):  # as a stop of the whole group under `uv run` arrives
-        process.send_signal(signal.SIGTERM)
-    _, complaints = await process.communicate()
+    words = ["--register-key", str(public_key_file(tmp_path)), "--api-key", "mine"]
+    async with started(*words) as (process, line):
+        assert set(line) == {"ws_api_url", "ws_stream_url", "api_key"}
+        assert line["api_key"] == "mine"
+        params = signed({"apiKey": "mine", "timestamp": RealClock().unix_ms()})
+        assert await logged_on(line, params) == 200
+        for _ in range(2):  # as a stop of the whole group under `uv run` arrives
+            process.send_signal(signal.SIGTERM)
+        _, complaints = await process.communicate()
     assert (process.returncode, complaints) == (0, b"")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGINT to be caught there")
 async def test_without_one_a_key_is_made_and_gone_again_after_sigint() -> None:
-    process, line = await started()
-    mode, key = private_key(line["private_key_path"])
-    assert mode == 0o600
-    params = signed({"apiKey": line["api_key"], "timestamp": RealClock().unix_ms()}, key)
-    assert await logged_on(line, params) == 200
-    process.send_signal(signal.SIGINT)
-    await process.communicate()
+    async with started() as (process, line):
+        mode, key = private_key(line["private_key_path"])
+        assert mode == 0o600
+        params = signed({"apiKey": line["api_key"], "timestamp": RealClock().unix_ms()}, key)
+        assert await logged_on(line, params) == 200
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
     assert process.returncode == 0
     with pytest.raises(FileNotFoundError):
         private_key(line["private_key_path"])
@@ -134,16 +138,16 @@ def test_a_file_that_breaks_off_is_named_with_exit_code_78(tmp_path: Path, capsy
 async def test_the_journal_is_written_as_it_happens_and_the_exchange_misbehaves_as_told(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     words = ["--register-key", str(public_key_file(tmp_path)), "--api-key", "mine", "--latency", "0.001"]
-    process, line = await started(*words, "--journal", str(path), "--fault", "busy=1")
-    params = {"symbol": "ETHFDUSD", "orderId": 1, "timestamp": RealClock().unix_ms(), "apiKey": "mine"}
-    async with connect(line["ws_api_url"]) as api:
-        for method in ("order.status", "time"):
-            body = {"id": 1, "method": method, "params": signed(params) if method == "order.status" else {}}
-            await api.send(json.dumps(body))
-        answers = [json.loads(await api.recv()) for _ in range(2)]
-    told = [json.loads(text) for text in path.read_text().splitlines()]
-    process.send_signal(signal.SIGTERM)
-    await process.communicate()
+    async with started(*words, "--journal", str(path), "--fault", "busy=1") as (process, line):
+        params = {"symbol": "ETHFDUSD", "orderId": 1, "timestamp": RealClock().unix_ms(), "apiKey": "mine"}
+        async with connect(line["ws_api_url"]) as api:
+            for method in ("order.status", "time"):
+                body = {"id": 1, "method": method, "params": signed(params) if method == "order.status" else {}}
+                await api.send(json.dumps(body))
+            answers = [json.loads(await api.recv()) for _ in range(2)]
+        told = [json.loads(text) for text in path.read_text().splitlines()]
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
     assert [answer["status"] for answer in answers] == [503, 200]
     assert [(entry["what"], entry["details"]) for entry in told] == [("request", "time"), ("answered", "time")]
     assert set(told[0]) == {"unix_ms", "market_ms", "what", "account", "details"}
@@ -194,8 +198,8 @@ def test_a_symbol_whose_name_does_not_tell_is_told_by_what_is_owned() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGTERM to be caught there")
 async def test_an_asset_beside_the_pair_is_owned_with_a_word_about_it() -> None:
-    process, _ = await started("--balance", "ETH=1,XRP=1")
-    process.send_signal(signal.SIGTERM)
-    _, complaints = await process.communicate()
+    async with started("--balance", "ETH=1,XRP=1") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        _, complaints = await process.communicate()
     assert process.returncode == 0
     assert complaints == b"--balance XRP: ETHFDUSD trades ETH and FDUSD; the account owns it and cannot trade it\n"

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.limits import PATIENCE_S
 
 from trailingedge import main
 from trailingedge.commands import remote_control
@@ -58,7 +59,7 @@ def daemon(path: Path, answer: CommandResult) -> Iterator[list[OperatorCommand]]
 
     thread = threading.Thread(target=loop.run_until_complete, args=(live(),))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE_S)
     try:
         yield heard
     finally:

@@ -2,18 +2,18 @@ import asyncio
 import io
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
 import pytest
+from tests import processes
+from tests.limits import PATIENCE_S
+from tests.terminals import open_terminal
 
 from trailingedge.console.hotkeys import HELP, HINTS, Hotkey, HotkeyReader, hotkey, read_hotkeys
 from trailingedge.model.operator_commands import OperatorCommand
-
-PATIENCE_S = 5.0
 
 
 def typed(chunks: Iterable[bytes]) -> Callable[[], bytes]:
@@ -131,13 +131,12 @@ class Terminal:
 @pytest.fixture
 def terminal() -> Iterator[Terminal]:
     before = signal.getsignal(signal.SIGTTIN)
-    keyboard, descriptor = os.openpty()
+    keyboard, descriptor = open_terminal()
     with open(descriptor, encoding="utf-8") as stdin, open(keyboard, "wb", buffering=0) as held:
         yield Terminal(held.fileno(), stdin)
     signal.signal(signal.SIGTTIN, before)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 async def test_a_real_terminal_is_read_until_it_is_left(terminal: Terminal) -> None:
     heard: asyncio.Queue[Hotkey] = asyncio.Queue()
     reader = read_hotkeys(terminal.stdin, asyncio.get_running_loop(), heard.put_nowait)
@@ -149,7 +148,6 @@ async def test_a_real_terminal_is_read_until_it_is_left(terminal: Terminal) -> N
     assert not reader.reading
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 def test_a_thread_that_still_reads_does_not_hold_up_the_end(terminal: Terminal) -> None:
     program = """
 import asyncio
@@ -162,9 +160,7 @@ async def main() -> None:
 
 asyncio.run(main())
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", program], stdin=terminal.stdin, capture_output=True, check=False, timeout=20
-    )
+    ended = processes.run([sys.executable, "-c", program], stdin=terminal.stdin)
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
@@ -173,5 +169,5 @@ async def test_the_end_of_input_is_told_once() -> None:
     reader = HotkeyReader(typed([b""]), asyncio.get_running_loop(), lambda _: None, ended=ended.set)
     reader.start()
     await ended.wait()
-    reader.join(5.0)
+    reader.join(PATIENCE_S)
     assert not reader.reading

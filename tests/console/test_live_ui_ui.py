@@ -4,7 +4,9 @@ import io
 import threading
 from decimal import Decimal
 
+import pytest
 from tests.console.fake_terminal import Glass
+from tests.limits import PATIENCE_S
 
 from trailingedge.console.live_ui import LiveUi
 from trailingedge.console.plain_ui import InteractiveUi
@@ -13,7 +15,12 @@ from trailingedge.notifications.status import StatusView
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
 VIEW = StatusView("paper", RULES, "watching")
-PATIENCE_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def _the_end_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the last line, however busy the machine is."""
+    monkeypatch.setattr("trailingedge.console.live_ui.FAREWELL_S", PATIENCE_S)
 
 
 class Window(io.StringIO):

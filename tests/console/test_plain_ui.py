@@ -1,11 +1,12 @@
 import io
 import os
-import subprocess
 import sys
 import threading
 from decimal import Decimal
 
 import pytest
+from tests import processes
+from tests.limits import PATIENCE_S
 
 from trailingedge.console.plain_ui import FAREWELL_S, MOST_WAITING, OperatorUi, PlainUi
 from trailingedge.model.market import SymbolRules
@@ -13,6 +14,12 @@ from trailingedge.notifications.status import StatusView, status
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", tick_size=Decimal("0.01"), step_size=Decimal("0.0001"))
 VIEW = StatusView("sim", RULES, "WATCHING")
+
+
+@pytest.fixture(autouse=True)
+def _the_end_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the last line, however busy the machine is."""
+    monkeypatch.setattr("trailingedge.console.plain_ui.FAREWELL_S", PATIENCE_S)
 
 
 def test_lines_come_out_in_order_and_are_all_there_at_the_end() -> None:
@@ -55,9 +62,7 @@ for _ in range(3):
 lines.close()
 """
     try:
-        ended = subprocess.run(
-            [sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, check=False, timeout=20
-        )
+        ended = processes.run([sys.executable, "-c", program], stdout=writing)
     finally:
         os.close(writing)
     assert (ended.returncode, ended.stderr) == (0, b"")

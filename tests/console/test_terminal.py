@@ -9,6 +9,7 @@ import termios
 from collections.abc import Iterator
 
 import pytest
+from tests.terminals import open_terminal
 
 from trailingedge.console.terminal import (
     USUAL_SIZE,
@@ -41,7 +42,7 @@ class Console:
 
 @pytest.fixture
 def terminal() -> Iterator[int]:
-    keyboard, descriptor = os.openpty()
+    keyboard, descriptor = open_terminal()
     yield descriptor
     os.close(descriptor)
     os.close(keyboard)

@@ -1,32 +1,40 @@
 """A real process on a real loop, over real sockets: what it has recorded is lived again without a difference."""
 
 import asyncio
-import os
+import signal
 import sys
-from asyncio.subprocess import PIPE, STDOUT
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from pathlib import Path
 from typing import Final
 
+from tests import processes
 from tests.benchmarks.exchange_process import Venue
 from tests.test_main import key_file
 
-from trailingedge.config import OPTIONS
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.session_replay.run import replay_session
 
-NO_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name not in OPTIONS}
+REQUESTS: Final = 24  # those of the start, of the order that notes the anchor, and the first one after that
 
 
 async def run(place: Path) -> None:
-    """Two seconds of trading, with its key in a file, as it is when it matters."""
-    async with Venue() as venue:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "trailingedge.main", "--plain", "--duration=2"),
+    """A start, a few requests and an end, with the key in a file, as it is when it matters."""
+    async with (
+        Venue() as venue,
+        processes.started_async(
+            [sys.executable, "-m", "trailingedge.main", "--plain"],
+            stdin=DEVNULL,
             stdout=PIPE,
             stderr=STDOUT,
             cwd=place,
-            env=NO_ENVIRONMENT | venue.settings(key_file(place / "key.pem")),
+            env=processes.environment(venue.settings(key_file(place / "key.pem"))),
+        ) as process,
+    ):
+        ready = processes.line_in(place / "logs" / "latest.log", "ready: ")
+        await processes.wait_until_async(
+            lambda: (ready() and venue.requests >= REQUESTS) or process.returncode is not None
         )
+        process.send_signal(signal.SIGTERM)
         said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.eventlog.record_builders import HEAD, NAME, frames
+from tests.limits import PATIENCE_S
 
 from trailingedge.eventlog import writer as module
 from trailingedge.eventlog.format import FrameBatch, decode
@@ -100,7 +101,7 @@ def test_a_disk_that_was_full_for_a_while_gets_it_all_in_the_end(
     assert taking.mind()
     for _ in range(3):
         disk.asked.clear()
-        assert disk.asked.wait(10)
+        assert disk.asked.wait(PATIENCE_S)
     disk.full = False
     taking.close()
     assert len(read(tmp_path / NAME)[0]) == 100
@@ -118,10 +119,10 @@ def test_a_flood_that_a_full_disk_held_up_takes_no_room_for_ever(tmp_path: Path)
         disk.full = True
         disk.asked.clear()
         taking.add_many(("<", 5, 0, 1, page))
-        assert disk.asked.wait(10)
+        assert disk.asked.wait(PATIENCE_S)
         disk.full = False
         disk.asked.clear()
-        assert disk.asked.wait(10)
+        assert disk.asked.wait(PATIENCE_S)
     taking.close()
     assert "hole" not in {entry[0] for entry in read(tmp_path / NAME)[0]}
 
@@ -130,7 +131,7 @@ def test_what_finds_no_room_is_left_out_and_the_record_says_so(tmp_path: Path, m
     monkeypatch.setattr(module, "MOST_WAITING", 50)
     taking, disk = open_disk(tmp_path)
     taking.add(("session", HEAD))
-    assert disk.asked.wait(10)
+    assert disk.asked.wait(PATIENCE_S)
     disk.full = True
     entries = frames(200)
     for entry in entries[:100]:

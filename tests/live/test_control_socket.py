@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.limits import PATIENCE_S
 
 from trailingedge.live.control_socket import (
     COMMANDS,
@@ -68,7 +69,7 @@ async def opened(path: Path, account: str = "", **patience: float) -> AsyncItera
 async def refused(path: Path, caplog: pytest.LogCaptureFixture) -> str:
     """The one warning of a control socket that cannot be."""
     with caplog.at_level(logging.WARNING):
-        async with asyncio.timeout(10):  # one that could be made would run for ever
+        async with asyncio.timeout(PATIENCE_S):  # one that could be made would run for ever
             await ControlSocket(path, Operated().obey).run()
     (record,) = caplog.records
     return record.getMessage()

@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 from tests.daemon_harness import START_MS, URL, Doors, Notes, StandingMarket, tick
+from tests.limits import PATIENCE_S
 
 from trailingedge.config import Endpoints, Settings, TradingMode
 from trailingedge.core.clock import RealClock
@@ -561,7 +562,7 @@ async def test_it_works_over_real_connections_too() -> None:
     exchange = Exchange(ExchangeSpec().of_tape(market), clock, {}, market.history)
     async with LoopbackExchange(exchange, market, clock) as real:
         sources = Endpoints(real.ws_api_url, real.ws_stream_url)
-        async with asyncio.timeout(20), paper_exchange(SETTINGS, sources, dial, clock, Random(2)) as paper:
+        async with asyncio.timeout(PATIENCE_S), paper_exchange(SETTINGS, sources, dial, clock, Random(2)) as paper:
             notes = UntilReady()
             chosen = Endpoints(paper.loopback.ws_api_url, paper.loopback.ws_stream_url)
             daemon = TradingNode(SETTINGS, Runtime(chosen, paper.keys, dial, clock, Random(3)), notes, notes)

@@ -6,11 +6,12 @@ A hang-up may ask for a reload instead.
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
+from tests import processes
+from tests.terminals import needs_terminals
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.live.process_signals import ends_in_good_order, hang_up_means_reload
@@ -88,13 +89,12 @@ def test_a_hang_up_is_meant_as_a_reload_where_it_was_sent_on_purpose(
 
 def test_a_session_of_its_own_has_no_terminal_whatever_its_stdin_is() -> None:
     program = "from trailingedge.live.process_signals import has_terminal; print(has_terminal())"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, start_new_session=True
-    )
+    done = processes.run([sys.executable, "-c", program], text=True, check=True)
     assert done.stdout == "False\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for a terminal")
+@needs_terminals
 def test_a_terminal_is_noticed_though_stdin_is_another() -> None:
     program = """
 import os, pty
@@ -105,7 +105,7 @@ if child == 0:
     os._exit(7 if has_terminal() else 8)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = processes.run([sys.executable, "-c", program], text=True, check=True)
     assert done.stdout == "7\n"
 
 
@@ -128,9 +128,7 @@ async def main():
 
 asyncio.run(main())
 """
-    done = subprocess.run(
-        [sys.executable, "-u", "-c", program], capture_output=True, text=True, check=False, timeout=20
-    )
+    done = processes.run([sys.executable, "-u", "-c", program], text=True)
     assert done.returncode == ExitCode.UNEXPECTED
     assert done.stdout == "SIGTERM\n"
     assert "ended at once" in done.stderr

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.limits import PATIENCE_S
 from tests.notify_socket import Ear
 
 from trailingedge.config import OPTIONS, Endpoints, Settings
@@ -267,20 +268,20 @@ def test_a_blocked_loop_stops_feeding(manager: ServiceManager, ear: Ear) -> None
 
     def block() -> None:
         blocked.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE_S)
 
     thread = threading.Thread(target=asyncio.run, args=(live(),))
     thread.start()
     ear.hear()
     assert ear.hear() == ["WATCHDOG=1"]
     loop_of[0].call_soon_threadsafe(block)
-    assert blocked.wait(10)
+    assert blocked.wait(PATIENCE_S)
     ear.heard()
     assert ear.heard() == []
     go_on.set()
     assert ear.hear() == ["WATCHDOG=1"]
     loop_of[0].call_soon_threadsafe(manager.close)
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 

@@ -1,6 +1,5 @@
 """A whole run under a service manager: what it hears from the start to the end."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.notify_socket import PATIENCE_S, Ear
+from tests import processes
+from tests.limits import PATIENCE_S
+from tests.notify_socket import Ear
 
-from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ExitCode
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no such manager")
 
-NO_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OPTIONS}
 PROGRAM = f"WATCHDOG_PID=$$ exec {sys.executable} -m trailingedge.main --plain --env-file settings.env"
 
 
@@ -31,18 +30,16 @@ def ear(tmp_path: Path) -> Iterator[Ear]:
 def process(tmp_path: Path, ear: Ear) -> Iterator[subprocess.Popen[str]]:  # noqa: ARG001 - who listens comes first
     (tmp_path / "settings.env").write_text("LOG_LEVEL_FILE=INFO\n")
     environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
-    process = subprocess.Popen(
+    with processes.started(
         ["/bin/sh", "-c", PROGRAM],
         cwd=tmp_path,
-        env=NO_ENVIRONMENT | environ,
+        env=processes.environment(environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    yield process
-    process.kill()
-    process.communicate()
+    ) as process:
+        yield process
 
 
 def test_a_service_is_ready_lives_reloads_and_stops(tmp_path: Path, ear: Ear, process: subprocess.Popen[str]) -> None:

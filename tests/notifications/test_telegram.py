@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-import subprocess
 import sys
 from collections.abc import Callable
 from random import Random
 
 import pytest
+from tests import processes
 from tests.bot_api import OWNER, TOKEN, Behaviour, BotApi, refusal, serve
+from tests.limits import PATIENCE_S
 from tests.notifications.telegram_harness import START_MS, TITLE, Stage, on_stage, warnings
 
 from trailingedge.core.clock import RealClock
@@ -244,7 +245,7 @@ def test_a_send_never_waits_and_memory_is_bounded(behaviour: Behaviour) -> None:
 
 def test_what_needs_no_telegram_does_not_load_its_library() -> None:
     code = "import sys, trailingedge.notifications.telegram; raise SystemExit('httpx' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
+    assert processes.run([sys.executable, "-c", code]).returncode == 0
 
 
 async def test_over_loopback_alerts_arrive_and_commands_are_answered() -> None:
@@ -260,7 +261,7 @@ async def test_over_loopback_alerts_arrive_and_commands_are_answered() -> None:
         telegram = Telegram(TOKEN, str(OWNER), title=TITLE, obey=obey, clock=clock, chance=Random(0), base_url=url)
         task = asyncio.create_task(telegram.run())
         telegram.send("ready <now>")
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(PATIENCE_S):
             await api.asked_for("setMyCommands")
             api.say("/status")
             await done.wait()

@@ -4,11 +4,11 @@ import dataclasses
 import json
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
+from tests import processes
 from tests.report.column_decoder import unpacked
 from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, a_quiet_story, a_story
 
@@ -149,7 +149,7 @@ def test_an_order_that_was_withdrawn_rests_no_longer() -> None:
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node to read it with")
 def test_the_script_is_one_that_a_browser_can_read() -> None:
     script = files("trailingedge.report").joinpath("page.js").read_text(encoding="utf-8")
-    done = subprocess.run(["node", "--check", "-"], input=script, text=True, capture_output=True, check=False)
+    done = processes.run(["node", "--check", "-"], input=script, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -174,5 +174,5 @@ console.log(JSON.stringify([folds.length, there, inOrder, drawn < 3 * DAY, data.
 def test_a_month_without_candles_is_folded_into_a_strip_and_times_are_told_as_they_were() -> None:
     script = files("trailingedge.report").joinpath("page.js").read_text(encoding="utf-8")
     part = script.partition("// --- time without a market ---")[2].partition("// --- words ---")[0]
-    done = subprocess.run(["node", "-"], input=FOLDING + part + FOLDED, text=True, capture_output=True, check=False)
+    done = processes.run(["node", "-"], input=FOLDING + part + FOLDED, text=True)
     assert (json.loads(done.stdout or "null"), done.stderr) == ([2, True, True, True, True], "")

@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from random import Random
 from typing import Final
 
+from tests.processes import guard_this_process
 from tests.simulation.fault_schedule import Storm
 from tests.simulation.simulated_day import Day, own_exits, simulate
 
@@ -256,6 +257,7 @@ def main(words: list[str]) -> int:
         return tell_all(judge_storm(int(first)))
     seeds = range(int(first), int(last) + 1)
     bad = 0
+    guard_this_process()
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         for verdict in pool.map(judge_storm, seeds):
             if verdict.faults:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.limits import PATIENCE_S
 from tests.simulator.exchange_builders import KEY, START_MS, ListTape, an_exchange, signed, tick
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -61,7 +62,7 @@ async def test_a_real_client_logs_on_trades_and_hears_of_it() -> None:
         await market.send('{"method":"SUBSCRIBE","params":["ethfdusd@bookTicker"],"id":1}')
         filled = await hear(api)
         assert (filled["event"]["x"], filled["event"]["m"], filled["event"]["L"]) == ("TRADE", True, "102.50000000")
-        await asyncio.wait_for(loopback.ended.wait(), 5)
+        await asyncio.wait_for(loopback.ended.wait(), PATIENCE_S)
         frames = [json.loads(await market.recv()) for _ in range(15)]
     assert {"result": None, "id": 1} in frames
     data = [frame["data"] for frame in frames if "data" in frame]
@@ -78,7 +79,7 @@ async def test_the_market_waits_for_its_first_listener() -> None:
         assert not loopback.ended.is_set()
         assert loopback.exchange.engine.market_ms == START_MS
         async with connect(f"{loopback.ws_stream_url}/ws/ethfdusd@bookTicker"):
-            await asyncio.wait_for(loopback.ended.wait(), 5)
+            await asyncio.wait_for(loopback.ended.wait(), PATIENCE_S)
         assert loopback.exchange.engine.market_ms == START_MS + 140_000
 
 

@@ -1,11 +1,11 @@
 import importlib
 import signal
-import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests import processes
 from tests.backtest import market_files
 
 from trailingedge.config import Settings
@@ -46,7 +46,7 @@ def test_whoever_is_started_where_ctrl_c_is_unheard_never_hears_it() -> None:
     before = signal.getsignal(signal.SIGINT)
     ask = "import signal; raise SystemExit(signal.getsignal(signal.SIGINT) is not signal.SIG_IGN)"
     with ctrl_c_unheard():
-        child = subprocess.run([sys.executable, "-c", ask], check=False)
+        child = processes.run([sys.executable, "-c", ask])
     assert child.returncode == 0
     assert signal.getsignal(signal.SIGINT) is before
 

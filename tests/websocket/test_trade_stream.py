@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.limits import PATIENCE_S
 from tests.websocket.fake_sockets import MemoryDial, settle
 
 from trailingedge.core.clock import ManualClock
@@ -166,7 +167,7 @@ async def test_told_to_stay_down_it_ends_with_its_connection() -> None:
     await settle()
     bench.stream.stay_down()
     bench.dial.newest.hang_up()
-    await asyncio.wait_for(task, 1)
+    await asyncio.wait_for(task, PATIENCE_S)
 
 
 @given(st.one_of(st.text(), st.binary()))

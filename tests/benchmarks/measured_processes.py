@@ -6,18 +6,17 @@ import os
 import signal
 import sys
 import time
-from asyncio.subprocess import PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests import processes
 from tests.benchmarks.exchange_process import Venue
+from tests.limits import PATIENCE_S
 
-READY_WITHIN_S: Final = 30.0
-RESTS_WITHIN_S: Final = 10.0
-ENDS_WITHIN_S: Final = 10.0
 _READY: Final = "ready: "
 _ANCHORED_S: Final = 0.5  # right after its first start it writes down its anchor, by an order of its own
 _FLOOR: Final = Path(__file__).with_name("floor_client.py")
@@ -48,15 +47,13 @@ class Player:
         """Before a run of measurements: nothing, unless there is something to be said."""
 
     async def end(self) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
+        await processes.end_async(self.process)
 
 
 class Daemon(Player):
     """`trailing-edge` in testnet mode, with a terminal to type into."""
 
-    def __init__(self, name: str, venue: Venue, process: Process, born_s: float, keyboard: int) -> None:
+    def __init__(self, name: str, venue: Venue, process: Process, born_s: float, keyboard: int | None) -> None:
         super().__init__(name, venue, process, born_s)
         self.lines: list[str] = []
         self.ready_s = 0.0
@@ -76,13 +73,13 @@ class Daemon(Player):
 
     async def ready(self) -> None:
         """Raises TimeoutError, with what it said."""
-        await self._until(self._ready, READY_WITHIN_S, "it is not ready")
+        await self._until(self._ready, "it is not ready")
 
     async def flip(self) -> None:
         """Have it chase the best price. Raises TimeoutError, with what it said."""
         await asyncio.sleep(_ANCHORED_S)
         self.type("x")
-        await self._until(self.venue.resting, RESTS_WITHIN_S, "no order rests after a flip")
+        await self._until(self.venue.resting, "no order rests after a flip")
 
     async def warm_up(self) -> None:
         """Two alerts, so that there is something to tell whoever listens on the phone."""
@@ -90,28 +87,31 @@ class Daemon(Player):
         self.type("r")
 
     def type(self, key: str) -> None:
+        if self._keyboard is None:
+            raise RuntimeError("this system makes no pseudo-terminals to type into")
         os.write(self._keyboard, f"{key}\n".encode())
 
-    async def _until(self, event: asyncio.Event, within_s: float, otherwise: str) -> None:
+    async def _until(self, event: asyncio.Event, otherwise: str) -> None:
         """Raises TimeoutError, at once where it has said its last word."""
         waiting = asyncio.create_task(event.wait())
-        await asyncio.wait((waiting, self._listening), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((waiting, self._listening), timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if not event.is_set():
             raise TimeoutError("\n".join([f"{self.name}: {otherwise}; it said:", *self.lines]))
 
     async def end(self) -> None:
         """As its operator would; killed where it does not listen."""
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                async with asyncio.timeout(ENDS_WITHIN_S):
-                    await self.process.wait()
-            except TimeoutError:
-                self.process.kill()
-        await self._listening
-        await self.process.wait()
-        os.close(self._keyboard)
+        try:
+            if self.process.returncode is None:
+                self.process.send_signal(signal.SIGINT)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE_S):
+                        await asyncio.shield(self._listening)  # to its last word
+        finally:
+            await processes.end_async(self.process)
+            await self._listening
+            if self._keyboard is not None:
+                os.close(self._keyboard)
 
 
 @contextlib.asynccontextmanager
@@ -120,9 +120,9 @@ async def floor(name: str = "floor", manner: str = "chase") -> AsyncIterator[Pla
     async with Venue() as venue:
         born_s = time.perf_counter()
         words = (str(_FLOOR), manner, venue.api_url, venue.stream_url)
-        player = Player(name, venue, await asyncio.create_subprocess_exec(sys.executable, *words), born_s)
+        player = Player(name, venue, await processes.start_async([sys.executable, *words]), born_s)
         try:
-            async with asyncio.timeout(READY_WITHIN_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await venue.resting.wait()
                 await venue.subscribed.wait()
             yield player
@@ -154,26 +154,33 @@ async def daemon(
 
 
 async def _start(home: Path, name: str, venue: Venue, extra: Mapping[str, str], program: Sequence[str]) -> Daemon:
-    import pty  # not on every platform
-
     settings = venue.settings(_private_key(home)) | {
         "LOG_DIR": str(home / "logs"),
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(_TREE),
     }
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("TELEGRAM_")}
-    ours, theirs = pty.openpty()
+    ours, theirs = _keyboard()
     born_s = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *program, "--plain"),
+    process = await processes.start_async(
+        [sys.executable, *program, "--plain"],
         stdin=theirs,
         stdout=PIPE,
         stderr=STDOUT,
         cwd=home,
         env=surroundings | settings | dict(extra),
     )
-    os.close(theirs)
+    if ours is not None:
+        os.close(theirs)
     return Daemon(name, venue, process, born_s, ours)
+
+
+def _keyboard() -> tuple[int | None, int]:
+    """Our end of a terminal to type into, and the daemon's; without terminals it has none, and nobody types."""
+    try:
+        return os.openpty()
+    except (AttributeError, OSError):
+        return None, DEVNULL
 
 
 def _private_key(folder: Path) -> Path:
