@@ -44,19 +44,19 @@ CASH: Mapping[str, Decimal] = {"FDUSD": D(2500)}
 
 
 @dataclass
-class Notes:
+class RecordingUi:
     """A face and an alert sink that only remember."""
 
     lines: list[str] = field(default_factory=list)
     alerts: list[tuple[int, str]] = field(default_factory=list)
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         self.lines.append(text)
 
-    def step(self, name: str, result: str) -> None:
+    def show_step(self, name: str, result: str) -> None:
         self.lines.append(f"{name}: {result}")
 
-    def show(self, view: StatusView, now_s: float) -> None:
+    def show_status(self, view: StatusView, now_s: float) -> None:
         self.lines.append(f"{now_s:.0f}: {status(view)}")
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class Notes:
         self.alerts.append((level, text))
 
 
-class StandingMarket:
+class ConstantMarket:
     """A tape of a single tick at 2500; what comes after it, the test plays by hand."""
 
     def __init__(self, closes: Sequence[Decimal] = (D(2500),) * 100) -> None:
@@ -88,22 +88,22 @@ def tick(time_ms: int, bid: Decimal, ask: Decimal) -> Tick:
     return Tick(time_ms, bid, D(10), ask, D(10), bid, D("0.001"), Side.SELL)
 
 
-class Doors:
+class FaultyNetwork:
     """The way to the exchange: who dials an address with one of the `shut` parts does not get through.
 
     While it is `deaf`, frames and answers to probes are lost; whatever is open stays open.
     """
 
     def __init__(self, loopback: LoopbackExchange) -> None:
-        self.shut: set[str] = set()
-        self.knocks = 0
-        self.deaf = False
+        self.blocked: set[str] = set()
+        self.dials = 0
+        self.market_muted = False
         self.sent: list[str] = []
         self._loopback = loopback
 
     async def dial(self, url: str) -> Socket:
-        self.knocks += 1
-        if any(part in url for part in self.shut):
+        self.dials += 1
+        if any(part in url for part in self.blocked):
             raise SessionLost("connection refused")
         return _Ear(await self._loopback.connect(url), self)
 
@@ -111,50 +111,55 @@ class Doors:
 class _Ear:
     """A socket that may go deaf to the market."""
 
-    def __init__(self, socket: Socket, doors: Doors) -> None:
+    def __init__(self, socket: Socket, doors: FaultyNetwork) -> None:
         self._socket = socket
         self._doors = doors
 
     def send(self, text: str) -> None:
         self._doors.sent.append(text)
-        if not (self._doors.deaf and '"ticker.book"' in text):
+        if not (self._doors.market_muted and '"ticker.book"' in text):
             self._socket.send(text)
 
-    async def listen(self, hear: FrameHandler) -> None:
-        await self._socket.listen(lambda frames: hear([frame for frame in frames if self._comes_through(frame)]))
+    async def receive(self, hear: FrameHandler) -> None:
+        await self._socket.receive(lambda frames: hear([frame for frame in frames if self._comes_through(frame)]))
 
     def _comes_through(self, frame: str | bytes) -> bool:
-        return not (self._doors.deaf and '"stream"' in str(frame))
+        return not (self._doors.market_muted and '"stream"' in str(frame))
 
     async def close(self) -> None:
         await self._socket.close()
 
 
-class Stage:
+class NodeHarness:
     """What a story may touch. Prices are quote per base."""
 
     def __init__(
-        self, clock: VirtualClock, loopback: LoopbackExchange, daemon: TradingNode, doors: Doors, notes: Notes
+        self,
+        clock: VirtualClock,
+        loopback: LoopbackExchange,
+        daemon: TradingNode,
+        doors: FaultyNetwork,
+        notes: RecordingUi,
     ) -> None:
         self.clock = clock
         self.loopback = loopback
-        self.doors = doors
+        self.network = doors
         self.exchange = loopback.exchange
-        self.daemon = daemon
-        self.notes = notes
+        self.node = daemon
+        self.output = notes
 
     # The market
 
     async def price(self, bid: str | Decimal, ask: str | Decimal | None = None, wait_s: float = 0.5) -> None:
         """The others' best prices move (a spread of one tick unless told), and everybody has had time to react."""
-        self.jump(bid, ask)
+        self.set_price(bid, ask)
         await self.clock.sleep(wait_s)
 
-    def jump(self, bid: str | Decimal, ask: str | Decimal | None = None) -> None:
+    def set_price(self, bid: str | Decimal, ask: str | Decimal | None = None) -> None:
         """The same, without waiting."""
         lower = D(bid)
         upper = lower + TICK if ask is None else D(ask)
-        self.loopback.switchboard.play(tick(self.market_ms, lower, upper))
+        self.loopback.hub.on_tick(tick(self.market_ms, lower, upper))
 
     @property
     def market_ms(self) -> int:
@@ -173,108 +178,108 @@ class Stage:
         """Until it is true, looking often; the story fails when it does not come true."""
         deadline_s = self.clock.now_s() + within_s
         while not true():
-            assert self.clock.now_s() < deadline_s, f"not within {within_s} s; said was: {self.said}"
+            assert self.clock.now_s() < deadline_s, f"not within {within_s} s; said was: {self.alert_texts}"
             await self.clock.sleep(0.01)
 
     async def ready(self) -> None:
         """Started, and the anchor is written down, unless that has to wait."""
-        await self.until(lambda: self.heard("ready:"))
-        await self.until(lambda: not self.daemon.note_pending or self._cannot_be_noted)
+        await self.until(lambda: self.alerts_starting_with("ready:"))
+        await self.until(lambda: not self.node.anchor_marker_pending or self._cannot_be_noted)
 
     @property
     def _cannot_be_noted(self) -> bool:
-        desk = self.daemon.desk
-        exiting = desk is not None and desk.trader.state.exit is not None
-        return exiting or self.exchange.engine.status != "TRADING"
+        desk = self.node.services
+        exiting = desk is not None and desk.core.state.exit is not None
+        return exiting or self.exchange.engine.symbol_status != "TRADING"
 
     # The operator, the owner's other screen, and fate
 
-    def press(self, instruction: OperatorCommand) -> None:
-        self.daemon.obey(instruction, lambda answer: self.notes.line(answer.text))
+    def submit(self, instruction: OperatorCommand) -> None:
+        self.node.submit(instruction, lambda answer: self.output.print_line(answer.text))
 
-    def by_hand(self, act: Callable[[ManualTrader], Done]) -> Done:
+    def trade_manually(self, act: Callable[[ManualTrader], Done]) -> Done:
         """The owner does something to his account elsewhere, and the stream tells it."""
-        done = act(self.exchange.by_hand())
-        self.loopback.switchboard.deliver()
+        done = act(self.exchange.manual_trader())
+        self.loopback.hub.publish_events()
         return done
 
     @property
-    def fate(self) -> FaultInjector:
-        return self.loopback.switchboard.misfortune
+    def faults(self) -> FaultInjector:
+        return self.loopback.hub.fault_injector
 
-    def deafen(self) -> None:
+    def mute_market(self) -> None:
         """Nothing is heard of the market any more, though every connection stands."""
-        self.doors.deaf = True
+        self.network.market_muted = True
 
-    def undeafen(self) -> None:
-        self.doors.deaf = False
+    def unmute_market(self) -> None:
+        self.network.market_muted = False
 
     def cut(self, *, streams: bool = False, api: bool = False) -> None:
-        self.loopback.switchboard.cut(streams=streams, api=api)
+        self.loopback.hub.disconnect(streams=streams, api=api)
 
     # What there is to see
 
-    def asked(self, method: str) -> int:
+    def requests_sent(self, method: str) -> int:
         """How often the daemon has sent that, whatever became of it."""
-        return sum(f'"method":"{method}"' in text.replace(" ", "") for text in self.doors.sent)
+        return sum(f'"method":"{method}"' in text.replace(" ", "") for text in self.network.sent)
 
     @property
-    def said(self) -> list[str]:
+    def alert_texts(self) -> list[str]:
         """The alerts so far."""
-        return [text for _, text in self.notes.alerts]
+        return [text for _, text in self.output.alerts]
 
-    def heard(self, beginning: str) -> list[str]:
+    def alerts_starting_with(self, beginning: str) -> list[str]:
         """The alerts that begin like that."""
-        return [text for text in self.said if text.startswith(beginning)]
+        return [text for text in self.alert_texts if text.startswith(beginning)]
 
     @property
-    def own(self) -> list[SimOrder]:
+    def own_orders(self) -> list[SimOrder]:
         """Our open orders, by the exchange's books."""
         return [order for order in self.exchange.account().open_orders() if is_own(order.client_order_id)]
 
     @property
-    def order(self) -> SimOrder:
+    def own_order(self) -> SimOrder:
         """The one that there is."""
-        (order,) = self.own
+        (order,) = self.own_orders
         return order
 
-    def keep_the_history(self) -> None:
+    def keep_klines(self) -> None:
         """It is let go once the channel has taken it in; in this story it is to be looked at."""
-        self.daemon.snapshots.let_go = lambda: None  # type: ignore[method-assign]
+        self.node.market_state.release_history = lambda: None  # type: ignore[method-assign]
 
-    def holds(self, asset: str) -> Decimal:
+    def total(self, asset: str) -> Decimal:
         return self.exchange.account().balance(asset).total
 
 
 @dataclass(frozen=True)
-class Curtain:
+class ScenarioResult:
     """How it ended: an exit code, or the error that ended it."""
 
     code: ExitCode | None
     error: Exception | None
-    notes: Notes
+    output: RecordingUi
     exchange: Exchange
-    lasted_s: float
+    shutdown_s: float
 
     @property
-    def said(self) -> list[str]:
-        return [text for _, text in self.notes.alerts]
+    def alert_texts(self) -> list[str]:
+        return [text for _, text in self.output.alerts]
 
     @property
-    def left(self) -> list[SimOrder]:
+    def left_orders(self) -> list[SimOrder]:
         """Our orders that are still open."""
         return [order for order in self.exchange.account().open_orders() if is_own(order.client_order_id)]
 
     @property
-    def journal(self) -> AuditLog:
-        return self.exchange.journal
+    def audit_log(self) -> AuditLog:
+        return self.exchange.audit_log
 
 
-Story = Callable[[Stage], Awaitable[None]]
+Scenario = Callable[[NodeHarness], Awaitable[None]]
 
 
-def play(
-    story: Story,
+def run_scenario(
+    story: Scenario,
     *,
     settings: Settings | None = None,
     terms: ExchangeSpec | None = None,
@@ -286,17 +291,19 @@ def play(
     events_first: bool = False,
     shut: frozenset[str] = frozenset(),
     prepare: Callable[[Exchange], None] = lambda _: None,
-) -> Curtain:
+) -> ScenarioResult:
     """Tell a story beside the daemon; when it is told, the daemon is stopped, unless it has ended before."""
 
-    async def live(clock: VirtualClock) -> Curtain:
-        market = StandingMarket(closes)
-        exchange = Exchange((terms or ExchangeSpec()).of_tape(market), clock, balances, market.history, keep_all=True)
+    async def live(clock: VirtualClock) -> ScenarioResult:
+        market = ConstantMarket(closes)
+        exchange = Exchange(
+            (terms or ExchangeSpec()).for_source(market), clock, balances, market.history, keep_all=True
+        )
         prepare(exchange)
         private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
         api_key = exchange.register_key(private_key.public_key()) if key_is_known else "nobody"
         keys = KeyManager.from_private_key(private_key, api_key)
-        notes = Notes()
+        notes = RecordingUi()
         async with LoopbackExchange(
             exchange,
             market,
@@ -307,11 +314,11 @@ def play(
             events_first=events_first,
             latency_s=latency_s,
         ) as loopback:
-            doors = Doors(loopback)
-            doors.shut |= shut
+            doors = FaultyNetwork(loopback)
+            doors.blocked |= shut
             surroundings = Runtime(URL, keys, doors.dial, clock, Random(2))
             daemon = TradingNode(settings or Settings(), surroundings, notes, notes)
-            stage = Stage(clock, loopback, daemon, doors, notes)
+            stage = NodeHarness(clock, loopback, daemon, doors, notes)
             try:
                 return await _perform(story, stage, daemon)
             except BaseExceptionGroup as group:
@@ -320,7 +327,7 @@ def play(
     return run_virtual(live, start_unix_ms=START_MS)
 
 
-async def _perform(story: Story, stage: Stage, daemon: TradingNode) -> Curtain:
+async def _perform(story: Scenario, stage: NodeHarness, daemon: TradingNode) -> ScenarioResult:
     code: ExitCode | None = None
     error: Exception | None = None
     stopped_s = stage.clock.now_s()
@@ -338,7 +345,7 @@ async def _perform(story: Story, stage: Stage, daemon: TradingNode) -> Curtain:
         except Exception as ended:  # noqa: BLE001 - for the story to judge
             error = ended
         telling.cancel()
-    return Curtain(code, error, stage.notes, stage.exchange, stage.clock.now_s() - stopped_s)
+    return ScenarioResult(code, error, stage.output, stage.exchange, stage.clock.now_s() - stopped_s)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -346,7 +353,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-async def nothing(stage: Stage) -> None:
+async def only_start(stage: NodeHarness) -> None:
     """A story in which nothing happens beyond the start."""
     await stage.ready()
 

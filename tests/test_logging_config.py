@@ -140,7 +140,7 @@ def test_levels_and_secrets_can_change_while_it_runs(tmp_path: Path, install: In
     shown: list[str] = []
     logs = install(tmp_path, NOW, file_level="WARNING", console=shown.append, console_times=False)
     assert not logger.isEnabledFor(logging.DEBUG)
-    logs.adopt("DEBUG", "ERROR", ["n3w-token"])
+    logs.configure("DEBUG", "ERROR", ["n3w-token"])
     logger.debug("detail of n3w-token")
     logger.warning("worse")
     logs.close()

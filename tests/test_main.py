@@ -191,14 +191,14 @@ class Sink:
 )
 def test_what_ends_a_session_is_an_alert_and_an_exit_code(failure: Exception, code: ExitCode, said: str) -> None:
     sink = Sink()
-    assert runner.explain(failure, sink) is code
+    assert runner.report_failure(failure, sink) is code
     assert sink.alerts == [(logging.ERROR, said)]
 
 
 def test_a_mistake_of_ours_is_logged_with_where_it_was_made(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ZeroDivisionError) as failure:
         raise ZeroDivisionError("by nought")
-    assert runner.explain(failure.value, Sink()) is ExitCode.UNEXPECTED
+    assert runner.report_failure(failure.value, Sink()) is ExitCode.UNEXPECTED
     assert "Traceback" in caplog.text
     assert "test_a_mistake_of_ours" in caplog.text
 

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from tests import processes
-from tests.daemon_harness import Stage, play
+from tests.daemon_harness import NodeHarness, run_scenario
 from tests.limits import PATIENCE_S
 
 from trailingedge.core.errors import ExitCode
@@ -111,13 +111,13 @@ def test_the_frames_of_a_halt_and_the_log_beside_them_hold_nothing_secret(tmp_pa
     logs = setup(tmp_path, now, console=shown.append, console_level="DEBUG")  # without being told a secret
     keys: list[str] = []
 
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
-        keys.extend(it.exchange.keys.names())
-        save(it.daemon._frames.lines(), tmp_path, now)  # as a halt does
+        keys.extend(it.exchange.keys.api_keys())
+        save(it.node._frames.lines(), tmp_path, now)  # as a halt does
 
     try:
-        assert play(story).code is ExitCode.OK
+        assert run_scenario(story).code is ExitCode.OK
     finally:
         logs.close()
     texts = ["\n".join(shown), *(path.read_text() for path in tmp_path.iterdir())]

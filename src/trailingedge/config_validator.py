@@ -140,9 +140,11 @@ def effective_rules(settings: Settings, rules: "SymbolRules") -> "SymbolRules":
 
 
 def _plain(number: Decimal) -> str:
-    from trailingedge.model.market import plain  # not above: a start reads settings long before it meets a market
+    from trailingedge.model.market import (
+        format_plain,  # not above: a start reads settings long before it meets a market
+    )
 
-    return plain(number)
+    return format_plain(number)
 
 
 def _coarser(own: Decimal | None, told: Decimal) -> Decimal:

@@ -25,7 +25,7 @@ SESSION_NAME: Final = "trailingedge_%Y-%m-%d_%H-%M-%S.log"
 QUIET: Final[Mapping[str, int]] = {"websockets": logging.WARNING, "httpx": logging.WARNING, "httpcore": logging.WARNING}
 
 # What a record would find out of its origin, each time, and nobody is shown. Source: logging's "Optimization".
-NOT_ASKED: Final[Mapping[str, object]] = {
+UNUSED_FACTS: Final[Mapping[str, object]] = {
     "_srcfile": None,
     "logThreads": False,
     "logProcesses": False,
@@ -296,9 +296,9 @@ class Logging:
         self._terminal = terminal
         self._redaction = redaction
         self._levels = {name: logging.getLogger(name).level for name in ("", *QUIET)}
-        self._asked = {name: getattr(logging, name) for name in NOT_ASKED if hasattr(logging, name)}
+        self._asked = {name: getattr(logging, name) for name in UNUSED_FACTS if hasattr(logging, name)}
         for name in self._asked:
-            setattr(logging, name, NOT_ASKED[name])
+            setattr(logging, name, UNUSED_FACTS[name])
         root = logging.getLogger()
         for handler in self._handlers:
             root.addHandler(handler)
@@ -306,7 +306,7 @@ class Logging:
         for name, level in QUIET.items():
             logging.getLogger(name).setLevel(level)
 
-    def adopt(self, file_level: str, console_level: str, secrets: Iterable[str] = ()) -> None:
+    def configure(self, file_level: str, console_level: str, secrets: Iterable[str] = ()) -> None:
         """Change the levels from now on, and strike out these too."""
         self._redaction.learn(secrets)
         if self._session is not None:

@@ -25,7 +25,7 @@ from trailingedge.commands import setting_flags
 from trailingedge.config import Settings, TradingMode
 from trailingedge.config_validator import checked_settings
 from trailingedge.console.plain_ui import InteractiveUi
-from trailingedge.console.ui_selection import open_face
+from trailingedge.console.ui_selection import open_ui
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.logging_config import Logging, setup, under_journald
 from trailingedge.notifications.titles import heading
@@ -51,33 +51,33 @@ class Subcommand:
     run: Run = lambda module, arguments: module.run(arguments)
 
 
-def _at_a_venue(module: Any, arguments: argparse.Namespace) -> int:
-    from trailingedge.app.environments import open_venue
+def _with_check_target(module: Any, arguments: argparse.Namespace) -> int:
+    from trailingedge.app.environments import open_check_target
 
-    return int(module.run(arguments, open_venue))
-
-
-def _at_a_venue_with_a_courier(module: Any, arguments: argparse.Namespace) -> int:
-    from trailingedge.app.environments import open_venue
-
-    return int(module.run(arguments, open_venue, _tried_out))
+    return int(module.run(arguments, open_check_target))
 
 
-async def _tried_out(settings: Settings, text: str) -> Mapping[str, str | None]:
+def _with_check_target_and_telegram(module: Any, arguments: argparse.Namespace) -> int:
+    from trailingedge.app.environments import open_check_target
+
+    return int(module.run(arguments, open_check_target, _check_telegram))
+
+
+async def _check_telegram(settings: Settings, text: str) -> Mapping[str, str | None]:
     """A message to each chat, by way of trial."""
-    from trailingedge.app.runner import chats_of
+    from trailingedge.app.runner import all_chats
     from trailingedge.notifications.telegram_api import BOT_API
-    from trailingedge.notifications.telegram_check import try_out
+    from trailingedge.notifications.telegram_check import send_test_message
 
     token = settings.telegram_bot_token or ""
-    return await try_out(token, chats_of(settings), text, base_url=settings.telegram_api_url or BOT_API)
+    return await send_test_message(token, all_chats(settings), text, base_url=settings.telegram_api_url or BOT_API)
 
 
 def _with_version(module: Any, arguments: argparse.Namespace) -> int:
     return int(module.run(arguments, program=VERSION))
 
 
-def _talking(word: str, purpose: str) -> Subcommand:
+def _remote_command(word: str, purpose: str) -> Subcommand:
     return Subcommand(
         purpose, "trailingedge.commands.remote_control", lambda talk, arguments: talk.run(word, arguments)
     )
@@ -85,26 +85,28 @@ def _talking(word: str, purpose: str) -> Subcommand:
 
 COMMANDS: Final[Mapping[str, Subcommand]] = {
     "check": Subcommand(
-        "check the settings; --explain lists them all, --online logs on too", "trailingedge.commands.check", _at_a_venue
+        "check the settings; --explain lists them all, --online logs on too",
+        "trailingedge.commands.check",
+        _with_check_target,
     ),
     "doctor": Subcommand(
         "test everything a start needs, up to an order that is cancelled at once",
         "trailingedge.commands.doctor",
-        _at_a_venue_with_a_courier,
+        _with_check_target_and_telegram,
     ),
     "keygen": Subcommand("make an Ed25519 key pair", "trailingedge.commands.keygen"),
-    "status": _talking("status", "show the state of a running daemon"),
-    "why": _talking("why", "explain why it sells or buys now, or why not"),
-    "balance": _talking("balance", "show what its account holds"),
-    "today": _talking("today", "show what it has done since 00:00 UTC"),
-    "flip": _talking("flip", "make it sell or buy now, without a trigger"),
-    "withdraw": _talking("withdraw", "make it cancel its open order and go on watching"),
-    "pause": _talking("pause", "make it buy nothing and take no profit; the hard stop stays active"),
-    "resume": _talking("resume", "end a pause or a halt"),
+    "status": _remote_command("status", "show the state of a running daemon"),
+    "why": _remote_command("why", "explain why it sells or buys now, or why not"),
+    "balance": _remote_command("balance", "show what its account holds"),
+    "today": _remote_command("today", "show what it has done since 00:00 UTC"),
+    "flip": _remote_command("flip", "make it sell or buy now, without a trigger"),
+    "withdraw": _remote_command("withdraw", "make it cancel its open order and go on watching"),
+    "pause": _remote_command("pause", "make it buy nothing and take no profit; the hard stop stays active"),
+    "resume": _remote_command("resume", "end a pause or a halt"),
     "report": Subcommand(
         "show the results of a session, a backtest or the account: text, JSON, CSV, page",
         "trailingedge.commands.report",
-        _at_a_venue,
+        _with_check_target,
     ),
     "replay": Subcommand(
         "backtest on recorded markets, or replay a recorded session",
@@ -126,7 +128,7 @@ def run(argv: Sequence[str] | None = None) -> int:
             return _run_command(words[0], words[1:])
         return _run_daemon(run_parser().parse_args(words))
     except ConfigError as wrong:
-        _report(wrong)
+        _report_problems(wrong)
         return ExitCode.CONFIG
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -215,27 +217,29 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
     except ConfigError as wrong:
         if not setting_flags.has_unknown_setting(arguments):
             raise
-        _report(wrong)
+        _report_problems(wrong)
         return ExitCode.USAGE
     sim = None
     if settings.trading_mode is TradingMode.SIM:
-        from trailingedge.app.embedded_exchange import relabelled, sim_tape
+        from trailingedge.app.embedded_exchange import relabelling_warnings, simulation_source
 
-        warnings += relabelled(arguments.market or (), settings.symbol)
-        sim = SimulationOptions(sim_tape(settings, arguments.market, arguments.seed), arguments.speed or SIM_SPEED)
+        warnings += relabelling_warnings(arguments.market or (), settings.symbol)
+        sim = SimulationOptions(
+            simulation_source(settings, arguments.market, arguments.seed), arguments.speed or SIM_SPEED
+        )
     plan = RunOptions(
         settings=settings,
-        sim=sim,
+        simulation=sim,
         seed=arguments.seed,
         duration_s=arguments.duration,
         as_json=arguments.json,
-        read_again=lambda: _read(arguments, ask=None)[0],
+        reread_settings=lambda: _read(arguments, ask=None)[0],
     )
     with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # no standard error
         faulthandler.enable()  # a watchdog's SIGABRT then shows where it hung
-    out = _out(as_json=arguments.json)
+    out = _output_stream(as_json=arguments.json)
     keys = sys.stdin is not None and sys.stdin.isatty()
-    face = open_face(
+    face = open_ui(
         out, os.environ, heading(settings.trading_mode.value, settings.symbol), plain=arguments.plain, keys=keys
     )
     try:
@@ -252,7 +256,7 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
         face.close()
 
 
-def _out(*, as_json: bool) -> TextIO:
+def _output_stream(*, as_json: bool) -> TextIO:
     """Where the lines go: nowhere, if we were started without that stream."""
     stream = sys.stderr if as_json else sys.stdout
     return io.StringIO() if stream is None else stream
@@ -295,10 +299,10 @@ def _key_problems(settings: Settings) -> Sequence[str]:
     path = settings.binance_ed25519_priv_path
     if not settings.trading_mode.needs_key or not path.is_file() or not os.access(path, os.R_OK):
         return []
-    from trailingedge.app.environments import keys_of
+    from trailingedge.app.environments import load_keys
 
     try:
-        keys_of(settings)
+        load_keys(settings)
     except ConfigError as wrong:
         return wrong.problems
     return []
@@ -308,9 +312,9 @@ def _of_market(settings: Settings, sources: Mapping[str, str], files: Sequence[P
     """Recorded files name the symbol, unless SYMBOL is set by hand."""
     if not files or sources["SYMBOL"] != "default":
         return settings
-    from trailingedge.app.embedded_exchange import recorded
+    from trailingedge.app.embedded_exchange import recorded_market
 
-    return dataclasses.replace(settings, symbol=recorded(settings, files, symbol=None).symbol)
+    return dataclasses.replace(settings, symbol=recorded_market(settings, files, symbol=None).symbol)
 
 
 def _open_log(settings: Settings, face: InteractiveUi, out: TextIO) -> Logging:
@@ -320,7 +324,7 @@ def _open_log(settings: Settings, face: InteractiveUi, out: TextIO) -> Logging:
         datetime.now(UTC),
         file_level=settings.log_level_file,
         retention_days=settings.log_retention_days,
-        console=face.line,
+        console=face.print_line,
         console_level=settings.log_level_console,
         console_times=not journald,
         console_journal=journald,
@@ -328,7 +332,7 @@ def _open_log(settings: Settings, face: InteractiveUi, out: TextIO) -> Logging:
     )
 
 
-def _report(wrong: ConfigError) -> None:
+def _report_problems(wrong: ConfigError) -> None:
     count = len(wrong.problems)
     lines = [f"{count} {'problem' if count == 1 else 'problems'} with the settings; nothing was started:"]
     lines += [f"  - {problem}" for problem in wrong.problems]

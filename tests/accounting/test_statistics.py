@@ -19,7 +19,7 @@ START_MS = 1_783_000_000_000
 
 def tally(anchor: float = 2500.0) -> RunStatistics:
     made = RunStatistics("ETH", "FDUSD")
-    made.hear(RegimeSet(None, Regime.BASE, anchor, Origin.MARKET), START_MS)
+    made.on_event(RegimeSet(None, Regime.BASE, anchor, Origin.MARKET), START_MS)
     return made
 
 
@@ -44,17 +44,17 @@ def ended(side: Side = Side.SELL, base: str = "1", quote: str = "2550", mid: str
 
 
 def finish(made: RunStatistics, news: ExitEnded) -> FinishedExit:
-    finished = made.hear(news, START_MS + 12_000)
+    finished = made.on_event(news, START_MS + 12_000)
     assert finished is not None
     return finished
 
 
 def test_a_finished_exit_carries_its_numbers() -> None:
     made = tally()
-    made.hear(OrderPlaced(own(), 1, Side.SELL, D(2552), D(1)), START_MS)
+    made.on_event(OrderPlaced(own(), 1, Side.SELL, D(2552), D(1)), START_MS)
     for price in (D(2551), D(2550)):
-        made.hear(OrderReplaced(own(), 2, Side.SELL, D(2552), price, D(1)), START_MS)
-    made.hear_report(fill("2.55", "FDUSD"))
+        made.on_event(OrderReplaced(own(), 2, Side.SELL, D(2552), price, D(1)), START_MS)
+    made.on_report(fill("2.55", "FDUSD"))
     done = finish(made, ended())
     assert (done.average, done.age_s, done.replaces, done.fees) == (D(2550), 12.0, 2, {"FDUSD": D("2.55")})
     assert done.slippage_frac == pytest.approx(1 / 2551)
@@ -64,7 +64,7 @@ def test_a_finished_exit_carries_its_numbers() -> None:
 
 def test_a_buy_back_gains_what_it_buys_more_and_pays_in_base() -> None:
     made = tally(2500.0)
-    made.hear_report(fill("0.001", "ETH"))
+    made.on_report(fill("0.001", "ETH"))
     done = finish(made, ended(Side.BUY, "1.02", "2499", "2449"))
     assert done.result_frac == pytest.approx(2500 / (2499 / 1.019) - 1)
     assert done.slippage_frac == pytest.approx((2450 - 2449) / 2449)
@@ -72,7 +72,7 @@ def test_a_buy_back_gains_what_it_buys_more_and_pays_in_base() -> None:
 
 def test_a_fee_in_a_third_asset_is_counted_and_not_converted() -> None:
     made = tally()
-    made.hear_report(fill("0.01", "BNB"))
+    made.on_report(fill("0.01", "BNB"))
     done = finish(made, ended())
     assert done.fees == {"BNB": D("0.01")}
     assert done.result_frac == pytest.approx(0.02)
@@ -89,45 +89,45 @@ def test_an_exit_begun_without_a_book_has_no_slippage() -> None:
 
 def test_a_gate_that_opens_is_a_new_anchor() -> None:
     made = tally(2450.0)
-    made.hear(GateOpened(ShutBy.FLUSH, 2502.0, 2500.0), START_MS)
+    made.on_event(GateOpened(ShutBy.HARD_STOP, 2502.0, 2500.0), START_MS)
     assert finish(made, ended(Side.BUY, "1", "2502")).result_frac == pytest.approx(0.0)
 
 
 def test_fees_and_replaces_stay_with_their_exit() -> None:
     made = tally()
-    made.hear_report(fill("1", "FDUSD", own(number=NUMBER - 1)))
-    made.hear(OrderReplaced(own(number=NUMBER - 1), 2, Side.SELL, D(2552), D(2551), D(1)), START_MS)
+    made.on_report(fill("1", "FDUSD", own(number=NUMBER - 1)))
+    made.on_event(OrderReplaced(own(number=NUMBER - 1), 2, Side.SELL, D(2552), D(2551), D(1)), START_MS)
     assert (finish(made, ended()).fees, made.exits[0].replaces) == ({}, 0)
     assert made.fees == {"FDUSD": D(1)}
 
 
 def test_foreign_fills_are_not_ours_to_count() -> None:
     made = tally()
-    made.hear_report(fill("1", "FDUSD", "mine"))
+    made.on_report(fill("1", "FDUSD", "mine"))
     assert (made.fills, dict(made.fees)) == (0, {})
 
 
 def test_takers_are_counted_apart() -> None:
     made = tally()
-    made.hear_report(replace(fill(), is_maker=False))
-    made.hear_report(fill())
+    made.on_report(replace(fill(), is_maker=False))
+    made.on_report(fill())
     assert (made.fills, made.taker_fills) == (2, 1)
 
 
 def test_what_was_never_sent_was_not_rejected() -> None:
     made = tally()
-    made.hear(
+    made.on_event(
         OrderRejected(own(), RejectReason.WOULD_TAKE, -2010, "Order would immediately match and take.", 1), START_MS
     )
-    made.hear(OrderRejected(own(), RejectReason.BUSY, 0, "not sent: not connected", 1), START_MS)
+    made.on_event(OrderRejected(own(), RejectReason.BUSY, 0, "not sent: not connected", 1), START_MS)
     assert dict(made.rejected) == {-2010: 1}
 
 
 def test_the_result_is_growth_beside_that_of_holding() -> None:
     made = tally()
-    made.mark(START_MS, D(2500), D(1), D(0))
-    made.mark(START_MS + 60_000, D(2000), D(0), D(2600))
-    made.mark(START_MS + 120_000, D(2250), D(0), D(2550))
+    made.mark_to_market(START_MS, D(2500), D(1), D(0))
+    made.mark_to_market(START_MS + 60_000, D(2000), D(0), D(2600))
+    made.mark_to_market(START_MS + 120_000, D(2250), D(0), D(2550))
     assert made.result_frac == pytest.approx(0.02)
     assert made.hold_base_frac == pytest.approx(-0.1)
     assert made.max_drawdown_frac == pytest.approx(50 / 2600)
@@ -136,7 +136,7 @@ def test_the_result_is_growth_beside_that_of_holding() -> None:
 
 def test_an_account_with_nothing_has_no_growth() -> None:
     made = tally()
-    made.mark(START_MS, D(2500), D(0), D(0))
+    made.mark_to_market(START_MS, D(2500), D(0), D(0))
     assert (made.result_frac, made.max_drawdown_frac) == (0.0, 0.0)
 
 
@@ -152,25 +152,25 @@ def test_a_day_is_told_once_in_its_last_minute() -> None:
     told = []
     for minute in range(22 * 60, 26 * 60):
         market_ms = MIDNIGHT_MS + minute * 60_000
-        made.mark(market_ms, D(2500), D(1), D(0))
-        told += [day.to_ms for day in (calendar.look(market_ms),) if day is not None]
+        made.mark_to_market(market_ms, D(2500), D(1), D(0))
+        told += [day.to_ms for day in (calendar.day_result_due(market_ms),) if day is not None]
     assert told == [MIDNIGHT_MS + 24 * HOUR_MS - 60_000]
 
 
 def test_a_new_day_begins_with_nothing_done() -> None:
     made = tally()
     calendar = DailyResults(made)
-    made.mark(MIDNIGHT_MS, D(2500), D(1), D(0))
-    calendar.look(MIDNIGHT_MS)
-    made.hear_report(fill("2.5", "FDUSD"))
+    made.mark_to_market(MIDNIGHT_MS, D(2500), D(1), D(0))
+    calendar.day_result_due(MIDNIGHT_MS)
+    made.on_report(fill("2.5", "FDUSD"))
     finish(made, ended())
-    made.mark(MIDNIGHT_MS + HOUR_MS, D(2525), D(1), D(0))
+    made.mark_to_market(MIDNIGHT_MS + HOUR_MS, D(2525), D(1), D(0))
     first = calendar.today()
     assert first is not None
     assert (len(first.exits), first.fills, first.fees, first.value) == (1, 1, {"FDUSD": D("2.5")}, D(2525))
     assert first.result_frac == pytest.approx(0.01)
-    made.mark(MIDNIGHT_MS + 24 * HOUR_MS, D(2500), D(1), D(0))
-    calendar.look(MIDNIGHT_MS + 24 * HOUR_MS)
+    made.mark_to_market(MIDNIGHT_MS + 24 * HOUR_MS, D(2500), D(1), D(0))
+    calendar.day_result_due(MIDNIGHT_MS + 24 * HOUR_MS)
     second = calendar.today()
     assert second is not None
     assert (second.exits, second.fills, second.fees, second.result_frac) == ((), 0, {}, 0.0)

@@ -9,7 +9,7 @@ from tests.accounting.test_statistics import MIDNIGHT_MS, ended, fill, finish, t
 from tests.execution.order_builders import NUMBER, RULES, D, own
 
 from trailingedge.accounting.statistics import RunStatistics
-from trailingedge.accounting.summary_json import day_as_data, iso, results
+from trailingedge.accounting.summary_json import day_json, iso_time, summarize_run
 from trailingedge.config import Settings
 
 SHAPE = ["version", "symbol", "from", "to", "settings", "exits", "totals", "days", "gaps"]
@@ -19,15 +19,15 @@ SHAPE = ["version", "symbol", "from", "to", "settings", "exits", "totals", "days
 def made() -> RunStatistics:
     """A take-profit of one ETH at 2550, from an account that stood at 2500."""
     counted = tally()
-    counted.mark(MIDNIGHT_MS, D(2500), D(1), D(0))
-    counted.hear_report(fill("2.5500", "FDUSD"))
+    counted.mark_to_market(MIDNIGHT_MS, D(2500), D(1), D(0))
+    counted.on_report(fill("2.5500", "FDUSD"))
     finish(counted, ended())
-    counted.mark(MIDNIGHT_MS + 60_000, D(2540), D(0), D("2547.45"))
+    counted.mark_to_market(MIDNIGHT_MS + 60_000, D(2540), D(0), D("2547.45"))
     return counted
 
 
 def test_the_shape_is_the_one_of_summary_replay_and_report(made: RunStatistics) -> None:
-    told = json.loads(json.dumps(results(Settings(), RULES, made, ["an hour is missing"])))
+    told = json.loads(json.dumps(summarize_run(Settings(), RULES, made, ["an hour is missing"])))
     assert list(told) == SHAPE
     assert (told["version"], told["symbol"], told["gaps"]) == (1, "ETHFDUSD", ["an hour is missing"])
     assert (told["from"], told["to"]) == ("2026-07-02T00:00:00.000+00:00", "2026-07-02T00:01:00.000+00:00")
@@ -52,7 +52,7 @@ def test_the_shape_is_the_one_of_summary_replay_and_report(made: RunStatistics) 
 
 
 def test_an_exit_is_told_with_its_amounts_as_text(made: RunStatistics) -> None:
-    (told,) = json.loads(json.dumps(results(Settings(), RULES, made)))["exits"]
+    (told,) = json.loads(json.dumps(summarize_run(Settings(), RULES, made)))["exits"]
     assert (told["number"], told["kind"], told["side"], told["cause"]) == (NUMBER, "take_profit", "SELL", "filled")
     assert (told["base"], told["quote"], told["average"]) == ("1", "2550", "2550.00")
     assert told["id"] == own()
@@ -67,7 +67,7 @@ def test_neither_secrets_nor_what_names_machine_or_person_is_told(made: RunStati
         log_dir=Path("/home/somebody/logs"),
         binance_ws_api_url="wss://my.host/ws-api/v3",
     )
-    told = results(settings, RULES, made)["settings"]
+    told = summarize_run(settings, RULES, made)["settings"]
     assert isinstance(told, dict)
     assert "BINANCE_ED25519_API_KEY" not in told
     assert told["SYMBOL"] == "ETHFDUSD"
@@ -75,20 +75,20 @@ def test_neither_secrets_nor_what_names_machine_or_person_is_told(made: RunStati
 
 
 def test_a_day_is_told_in_the_same_words(made: RunStatistics) -> None:
-    day = day_as_data(RULES, made.since(tally().now()))
+    day = day_json(RULES, made.since(tally().equity_point()))
     assert isinstance(day["exits"], list)
     assert len(day["exits"]) == 1
 
 
 def test_each_day_of_a_run_is_told_and_they_add_up() -> None:
     counted = tally()
-    counted.mark(MIDNIGHT_MS - 60_000, D(2500), D(1), D(0))
-    counted.mark(MIDNIGHT_MS - 1, D(2520), D(1), D(0))
-    counted.hear_report(replace(fill("2.5500", "FDUSD"), time_ms=MIDNIGHT_MS + 11_000))
+    counted.mark_to_market(MIDNIGHT_MS - 60_000, D(2500), D(1), D(0))
+    counted.mark_to_market(MIDNIGHT_MS - 1, D(2520), D(1), D(0))
+    counted.on_report(replace(fill("2.5500", "FDUSD"), time_ms=MIDNIGHT_MS + 11_000))
     finish(counted, ended())
-    counted.mark(MIDNIGHT_MS + 60_000, D(2540), D(0), D("2547.45"))
-    counted.mark(MIDNIGHT_MS + 120_000, D(2540), D(0), D("2547.45"))
-    told = json.loads(json.dumps(results(Settings(), RULES, counted)))
+    counted.mark_to_market(MIDNIGHT_MS + 60_000, D(2540), D(0), D("2547.45"))
+    counted.mark_to_market(MIDNIGHT_MS + 120_000, D(2540), D(0), D("2547.45"))
+    told = json.loads(json.dumps(summarize_run(Settings(), RULES, counted)))
     first, second = told["days"]
     assert (first["from"], first["value"], first["exits"]) == ("2026-07-01T23:59:00.000+00:00", "2520.00", 0)
     assert (second["from"], second["value"]) == ("2026-07-02T00:00:00.000+00:00", "2547.45")
@@ -98,4 +98,4 @@ def test_each_day_of_a_run_is_told_and_they_add_up() -> None:
 
 
 def test_times_are_iso_in_utc() -> None:
-    assert iso(0) == "1970-01-01T00:00:00.000+00:00"
+    assert iso_time(0) == "1970-01-01T00:00:00.000+00:00"

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from tests import processes
 from tests.benchmarks import measured_processes
-from tests.benchmarks.exchange_process import Venue
+from tests.benchmarks.exchange_process import BenchmarkExchange
 from tests.test_main import key_file
 
 from trailingedge import DISTRIBUTION, VERSION
@@ -66,7 +66,7 @@ def test_before_the_dial_little_is_loaded() -> None:
 
 async def test_a_run_with_a_key_loads_nothing_of_other_modes_and_commands(tmp_path: Path) -> None:
     async with (
-        Venue() as venue,
+        BenchmarkExchange() as venue,
         processes.started_async(
             [sys.executable, "-c", RUN],
             stdin=DEVNULL,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from trailingedge.auth import permissions
 from trailingedge.auth.manager import KeyManager
-from trailingedge.auth.permissions import Permissions, base_url, fetch_permissions, judge, read_answer
+from trailingedge.auth.permissions import Permissions, assess, base_url, fetch_permissions, read_permissions
 from trailingedge.core.errors import ConfigError, OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -70,7 +70,7 @@ def test_the_request_is_signed_as_it_is_sent() -> None:
 
 def test_a_key_that_reads_and_trades_from_one_address_is_fine() -> None:
     assert told() == Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)
-    assert judge(told()) == permissions.PermissionCheck()
+    assert assess(told()) == permissions.PermissionCheck()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_key_that_reads_and_trades_from_one_address_is_fine() -> None:
     ],
 )
 def test_with_some_keys_nothing_is_started(changes: dict[str, bool], problem: str, remedy: str) -> None:
-    (said,) = judge(told(**changes)).problems
+    (said,) = assess(told(**changes)).problems
     assert problem in said
     assert remedy in said
 
@@ -100,7 +100,7 @@ def test_with_some_keys_nothing_is_started(changes: dict[str, bool], problem: st
     ],
 )
 def test_some_keys_are_warned_of(changes: dict[str, bool], warning: str) -> None:
-    judgement = judge(told(**changes))
+    judgement = assess(told(**changes))
     assert judgement.problems == ()
     assert warning in " ".join(judgement.warnings)
 
@@ -129,7 +129,7 @@ def test_an_odd_answer_is_told_from_a_good_one(response: httpx.Response, trouble
 @given(status=st.sampled_from([200, 400, 500]), body=st.binary() | st.text().map(json.dumps).map(str.encode))
 def test_whatever_is_answered_is_understood_or_refused(status: int, body: bytes) -> None:
     with pytest.raises((RequestRefused, ProtocolViolation)):
-        permissions.read_answer(status, body)
+        permissions.read_permissions(status, body)
 
 
 @pytest.mark.parametrize(
@@ -248,11 +248,11 @@ class Http:
     ],
 )
 def test_however_it_is_said_a_key_that_may_withdraw_is_refused(answer: dict[str, object]) -> None:
-    judgement = judge(read_answer(200, json.dumps(answer).encode()))
+    judgement = assess(read_permissions(200, json.dumps(answer).encode()))
     assert "may withdraw" in judgement.problems[0]
 
 
 def test_what_is_not_told_of_a_key_is_warned_of() -> None:
-    judgement = judge(read_answer(200, b'{"enableWithdrawals": false}'))
+    judgement = assess(read_permissions(200, b'{"enableWithdrawals": false}'))
     assert judgement.problems == ()
     assert any("is not told" in warning for warning in judgement.warnings)

@@ -112,5 +112,5 @@ def replayed(chosen: Settings, market: list[Columns], *, thorough: bool = False)
     """The story of that market, and the replay that told it."""
     replay = Backtest(standing(chosen), thorough=thorough)
     replay.run(market)
-    assert replay.ended_because is None
-    return replay.chronicle.story({}, ()), replay
+    assert replay.halt_reason is None
+    return replay.recorder.build_report({}, ()), replay

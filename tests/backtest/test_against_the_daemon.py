@@ -9,8 +9,8 @@ from tests.backtest import market_files
 from tests.simulation.simulated_day import simulate
 
 from trailingedge.backtest.engine import Backtest
-from trailingedge.backtest.inputs import ground
-from trailingedge.backtest.market_loader import columns_of
+from trailingedge.backtest.inputs import build_inputs
+from trailingedge.backtest.market_loader import load_columns
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode
 from trailingedge.model.market import Side
@@ -45,9 +45,9 @@ def by_the_daemon(market: RecordedMarket, settings: Settings) -> Filled:
 
 
 def by_the_replay(market: RecordedMarket, settings: Settings) -> Filled:
-    replay = Backtest(ground(market, settings, GIVEN))
-    replay.run(columns_of(market))
-    story = replay.chronicle.story({}, ())
+    replay = Backtest(build_inputs(market, settings, GIVEN))
+    replay.run(load_columns(market))
+    story = replay.recorder.build_report({}, ())
     return [(fill.time_ms, fill.side, fill.price, fill.quantity) for fill in story.fills]
 
 

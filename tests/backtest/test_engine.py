@@ -22,7 +22,7 @@ def test_what_is_passed_over_would_have_changed_nothing(kind: str, seed: int) ->
     swift, swiftly = random_market.replayed(settings, told)
     slow, slowly = random_market.replayed(settings, told, thorough=True)
     assert swift == slow
-    assert swiftly.beats < slowly.beats
+    assert swiftly.cycles < slowly.cycles
 
 
 def test_a_replay_in_parts_comes_to_the_same_as_in_one_piece() -> None:
@@ -32,7 +32,7 @@ def test_a_replay_in_parts_comes_to_the_same_as_in_one_piece() -> None:
     splits = [random_market.START_MS + minutes * 60_000 for minutes in (50, 51, 130)]
     replay = Backtest(random_market.standing(settings), splits=splits)
     replay.run(told)
-    parts = replay.chronicle.parts
+    parts = replay.recorder.parts
     assert len(parts) == 4
     assert all(before.last_value == after.first_value for before, after in pairwise(parts))
     assert [part.to_ms for part in parts[:-1]] == splits

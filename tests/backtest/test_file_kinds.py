@@ -11,7 +11,7 @@ from tests.backtest import market_files
 from tests.report.report_builders import a_story
 from tests.session_replay.golden_sessions import path_of
 
-from trailingedge.backtest.file_kinds import FileKind, kind_of
+from trailingedge.backtest.file_kinds import FileKind, detect_kind
 from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.report.csv_ledger import as_csv
@@ -179,10 +179,10 @@ def test_a_sweep_refuses_what_is_no_market(tmp_path: Path, capsys: pytest.Captur
 def test_a_table_of_ones_own_is_no_market(tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     path.write_text(as_csv(a_story()), encoding="utf-8")
-    assert kind_of(path) is FileKind.OTHER
+    assert detect_kind(path) is FileKind.OTHER
 
 
 def test_a_later_part_of_a_session_is_one_too(tmp_path: Path) -> None:
     path = tmp_path / "part.gz"
     path.write_bytes(gzip.compress(json.dumps(["part", 2], separators=(",", ":")).encode()))
-    assert kind_of(path) is FileKind.SESSION
+    assert detect_kind(path) is FileKind.SESSION

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.backtest import market_files
 
-from trailingedge.backtest.inputs import ground, open_files, too_small
+from trailingedge.backtest.inputs import balance_shortage, build_inputs, open_market_files
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError
 
@@ -14,8 +14,10 @@ D = Decimal
 
 
 def said(folder: Path, settings: Settings, **held: str) -> str | None:
-    market = open_files([market_files.write_klines(folder, 7, 5)], settings, symbol=None)
-    return too_small(ground(market, settings, {asset: D(amount) for asset, amount in held.items()}), D("2500.00"))
+    market = open_market_files([market_files.write_klines(folder, 7, 5)], settings, symbol=None)
+    return balance_shortage(
+        build_inputs(market, settings, {asset: D(amount) for asset, amount in held.items()}), D("2500.00")
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,10 +53,10 @@ def test_what_is_too_little_is_said_with_what_it_takes(
 def test_a_symbol_that_the_names_contradict_is_refused_and_one_they_tell_is_taken(tmp_path: Path) -> None:
     path = market_files.write_klines(tmp_path, 7, 5)
     with pytest.raises(ConfigError, match="ETHFDUSD by its name, not BTCUSDT"):
-        open_files([path], Settings(), symbol="BTCUSDT")
-    assert open_files([path], Settings(symbol="BTCUSDT"), symbol=None).symbol == "ETHFDUSD"
+        open_market_files([path], Settings(), symbol="BTCUSDT")
+    assert open_market_files([path], Settings(symbol="BTCUSDT"), symbol=None).symbol == "ETHFDUSD"
 
 
 def test_a_name_of_ones_own_contradicts_nobody(tmp_path: Path) -> None:
     path = market_files.write_klines(tmp_path, 7, 5).rename(tmp_path / "mine-1m.csv")
-    assert open_files([path], Settings(), symbol="BTCUSDT").symbol == "BTCUSDT"
+    assert open_market_files([path], Settings(), symbol="BTCUSDT").symbol == "BTCUSDT"

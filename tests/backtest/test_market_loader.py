@@ -4,8 +4,8 @@ import pytest
 from tests.backtest import market_files
 
 from trailingedge.backtest.columns import KlineColumns
-from trailingedge.backtest.market_loader import columns_of, grid_of
-from trailingedge.backtest.segments import walked
+from trailingedge.backtest.market_loader import load_columns, price_grid
+from trailingedge.backtest.segments import walk_kline
 from trailingedge.core.errors import ConfigError
 from trailingedge.simulator.feeds.candle_path import GridCandlePath
 from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
@@ -17,10 +17,10 @@ KLINE = "{ms},{open},{high},{low},{close},{volume},{end},0,0,0,0,0"
 def ticks_of(market: RecordedMarket) -> list[Tick]:
     """What the columns come to, tick by tick."""
     told: list[Tick] = []
-    walker, grid = GridCandlePath(), grid_of(market)
-    for columns in columns_of(market):
+    walker, grid = GridCandlePath(), price_grid(market)
+    for columns in load_columns(market):
         if isinstance(columns, KlineColumns):
-            pieces = [walked(columns, number, walker) for number in range(len(columns))]
+            pieces = [walk_kline(columns, number, walker) for number in range(len(columns))]
         else:
             pieces = [columns]
         told += [piece.tick(index, grid) for piece in pieces for index in range(len(piece))]
@@ -39,7 +39,7 @@ def test_klines_that_overlap_are_told_once(tmp_path: Path) -> None:
     path.write_text("\n".join(rows), encoding="utf-8")
     market = open_market([path])
     assert ticks_of(market) == list(market)
-    assert sum(len(columns) for columns in columns_of(market)) == 3
+    assert sum(len(columns) for columns in load_columns(market)) == 3
 
 
 def kline(number: int, close: str = "1.5") -> str:
@@ -83,7 +83,7 @@ def test_a_row_that_says_nothing_is_refused_in_the_words_of_the_tape(
 def test_the_progress_ends_at_the_whole(tmp_path: Path) -> None:
     shares: list[float] = []
     market = open_market([market_files.write_trades(tmp_path, 1, 30)])
-    list(columns_of(market, shares.append))
+    list(load_columns(market, shares.append))
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 
@@ -95,4 +95,4 @@ def test_a_price_that_no_grid_holds_is_named_with_its_file(tmp_path: Path) -> No
     cells[2] = "1" + "0" * 30
     path.write_text("\n".join([*rows[:50], ",".join(cells), *rows[51:]]) + "\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"no price or volume can be so large"):
-        list(columns_of(open_market([path])))
+        list(load_columns(open_market([path])))

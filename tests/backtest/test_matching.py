@@ -9,7 +9,7 @@ import pytest
 from tests.backtest import random_market
 
 from trailingedge.backtest.columns import PriceGrid, TickColumns
-from trailingedge.backtest.matching import BacktestExchange, rules_of
+from trailingedge.backtest.matching import BacktestExchange, symbol_rules_of
 from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import ExecutionReport, Side, SymbolRules
 from trailingedge.model.order_commands import (
@@ -26,9 +26,9 @@ from trailingedge.model.order_commands import (
 )
 from trailingedge.model.order_outcomes import Accepted, OrderOutcome, Rejected
 from trailingedge.simulator.errors import ExchangeError
-from trailingedge.simulator.exchange import Exchange, Replacement, ReplaceMode
+from trailingedge.simulator.exchange import CancelReplaceRequest, Exchange, ReplaceMode
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, Peg, Restriction, TimeInForce
+from trailingedge.simulator.orders import CancelOrder, CancelRestriction, NewOrder, OrderType, Peg, TimeInForce
 from trailingedge.simulator.payloads import UserEvent
 from trailingedge.websocket.event_parser import read_api_frame
 from trailingedge.websocket.response_parser import read_exchange_info
@@ -56,11 +56,11 @@ class Both:
         tick = columns.tick(index, GRID)
         self.exchange.clock = ManualClock(unix_ms=tick.time_ms)
         self.exchange.engine.clock = self.exchange.clock
-        self.exchange.engine.play(tick)
-        self.venue.play(tick)
+        self.exchange.engine.on_tick(tick)
+        self.venue.play_tick(tick)
 
     def order(self, command: OrderCommand) -> None:
-        self.venue.carry_out(command)
+        self.venue.execute(command)
         try:
             self._ask(command)
         except ExchangeError as refusal:
@@ -74,8 +74,8 @@ class Both:
             case Cancel():
                 self.exchange.cancel(account, CancelOrder(order_id=command.order_id))
             case Replace():
-                target = CancelOrder(order_id=command.order_id, restriction=Restriction.ONLY_NEW)
-                asked = Replacement(target, wanted(command), ReplaceMode.STOP_ON_FAILURE)
+                target = CancelOrder(order_id=command.order_id, restriction=CancelRestriction.ONLY_NEW)
+                asked = CancelReplaceRequest(target, wanted(command), ReplaceMode.STOP_ON_FAILURE)
                 became = self.exchange.replace(account, asked)
                 halves = (became.cancel, became.place)
                 self.refusals += [half.code for half in halves if isinstance(half, ExchangeError)]
@@ -158,7 +158,7 @@ def refusals(heard: list[OrderInput]) -> list[int]:
 def test_the_rules_are_those_that_the_exchange_publishes() -> None:
     listed = {"symbols": [TERMS.symbol_json("TRADING")]}
     published, _ = read_exchange_info(listed, TERMS.symbol)
-    assert published == rules_of(TERMS)
+    assert published == symbol_rules_of(TERMS)
     assert isinstance(published, SymbolRules)
 
 
@@ -168,13 +168,13 @@ def test_an_answer_comes_before_the_reports_of_what_it_did_and_the_balances_afte
     columns.add(1_783_000_000_000, 249_999, 9000, 250_000, 9000, 249_999, 0, bought=False)
     both.play(columns, 0)
     both.heard.clear()
-    pushes = both.venue.pushes
-    both.venue.carry_out(Place(7, "TE-t-7", Side.SELL, D("2500.00"), D("0.5")))
+    pushes = both.venue.balance_updates
+    both.venue.execute(Place(7, "TE-t-7", Side.SELL, D("2500.00"), D("0.5")))
     answer, report = both.heard
     assert isinstance(answer, OrderReply)
     assert isinstance(answer.outcome, Accepted)
     assert isinstance(report, ExecutionReport)
-    assert (both.venue.pushes, both.venue.balances["ETH"].locked) == (pushes + 1, D("0.5"))
+    assert (both.venue.balance_updates, both.venue.balances["ETH"].locked) == (pushes + 1, D("0.5"))
 
 
 def test_an_order_can_be_asked_for_by_its_id_its_name_or_what_came_before_it() -> None:
@@ -182,12 +182,12 @@ def test_an_order_can_be_asked_for_by_its_id_its_name_or_what_came_before_it() -
     columns = TickColumns()
     columns.add(1_783_000_000_000, 249_999, 9000, 250_000, 9000, 249_999, 0, bought=False)
     both.play(columns, 0)
-    both.venue.carry_out(Place(1, "TE-t-1", Side.SELL, D("2500.00"), D("0.5")))
+    both.venue.execute(Place(1, "TE-t-1", Side.SELL, D("2500.00"), D("0.5")))
     both.heard.clear()
-    both.venue.carry_out(QueryOrder(2, 1001, "TE-t-1"))
-    both.venue.carry_out(QueryOrder(3, None, "TE-t-1"))
-    both.venue.carry_out(QueryOrder(4, None, "TE-t-2"))
-    both.venue.carry_out(QueryOrdersFrom(5, 1000, "TE-t-1"))
+    both.venue.execute(QueryOrder(2, 1001, "TE-t-1"))
+    both.venue.execute(QueryOrder(3, None, "TE-t-1"))
+    both.venue.execute(QueryOrder(4, None, "TE-t-2"))
+    both.venue.execute(QueryOrdersFrom(5, 1000, "TE-t-1"))
     by_id, by_name, missing, listed = both.heard
     assert isinstance(by_id, OrderReply)
     assert isinstance(by_name, OrderReply)
@@ -196,4 +196,4 @@ def test_an_order_can_be_asked_for_by_its_id_its_name_or_what_came_before_it() -
     assert isinstance(missing.outcome, Rejected)
     assert isinstance(listed, OrdersListed)
     assert isinstance(by_id.outcome, Accepted)
-    assert listed.found == (by_id.outcome.order,)
+    assert listed.orders == (by_id.outcome.order,)

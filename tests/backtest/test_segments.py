@@ -6,7 +6,7 @@ from tests.backtest import random_market
 
 from trailingedge.backtest.candles import CandleBuilder
 from trailingedge.backtest.columns import Columns, PriceGrid
-from trailingedge.backtest.segments import stretches
+from trailingedge.backtest.segments import split_segments
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines
@@ -26,7 +26,7 @@ def market(kind: str, seed: int) -> list[Columns]:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_stretch_knows_its_ticks_without_showing_them(kind: str, interval: str, seed: int) -> None:
     interval_ms = INTERVALS[interval]
-    for stretch in stretches(market(kind, seed), interval_ms):
+    for stretch in split_segments(market(kind, seed), interval_ms):
         columns, begin, end = stretch.ticks()
         bids, asks = list(columns.bids[begin:end]), list(columns.asks[begin:end])
         assert (stretch.low_bid, stretch.high_bid, stretch.bid) == (min(bids), max(bids), bids[-1])
@@ -38,7 +38,7 @@ def test_a_stretch_knows_its_ticks_without_showing_them(kind: str, interval: str
 @pytest.mark.parametrize("kind", ["klines", "trades", "quotes"])
 def test_no_tick_is_lost_and_time_does_not_go_back(kind: str) -> None:
     told = market(kind, 1)
-    cut = list(stretches(told, 60_000))
+    cut = list(split_segments(told, 60_000))
     times = [
         time_ms for columns, begin, end in (each.ticks() for each in cut) for time_ms in columns.time_ms[begin:end]
     ]
@@ -53,12 +53,12 @@ def test_no_tick_is_lost_and_time_does_not_go_back(kind: str) -> None:
 def test_the_candles_are_those_that_the_exchange_tells(kind: str, interval: str, seed: int) -> None:
     interval_ms, told = INTERVALS[interval], market(kind, seed)
     candles, closed = CandleBuilder(interval_ms), []
-    for stretch in stretches(told, interval_ms):
+    for stretch in split_segments(told, interval_ms):
         if stretch.open_ms != candles.open_ms:
-            closed += [candle.kline(GRID) for candle in candles.closed_by(stretch)]
-        candles.take_in(stretch)
+            closed += [candle.to_kline(GRID) for candle in candles.closed_by(stretch)]
+        candles.add(stretch)
     expected = exchange_klines(
-        [tick for each in stretches(told, interval_ms) for tick in ticks(each.ticks())], interval
+        [tick for each in split_segments(told, interval_ms) for tick in ticks(each.ticks())], interval
     )
     assert [(kline.open_ms, kline.open, kline.high, kline.low, kline.close) for kline in closed] == expected
     assert closed
@@ -71,10 +71,10 @@ def ticks(cut: tuple[object, int, int]) -> list[Tick]:
 
 def exchange_klines(told: list[Tick], interval: str) -> list[tuple[object, ...]]:
     klines = Klines()
-    klines.hear(told[0])
+    klines.on_tick(told[0])
     feed = KlineFeed(Interval(interval), klines)
     closed: list[tuple[object, ...]] = []
     for tick in told[1:]:
-        closed += [(bar.open_ms, bar.open, bar.high, bar.low, bar.close) for bar in feed.closed_by(tick.time_ms)]
-        klines.hear(tick)
+        closed += [(bar.open_ms, bar.open, bar.high, bar.low, bar.close) for bar in feed.closed_until(tick.time_ms)]
+        klines.on_tick(tick)
     return closed

@@ -38,14 +38,14 @@ def _books_first() -> None:
     from trailingedge.model.market import BookTop
 
     def react(self: FastRequoter, trader: TradingCore, top: BookTop, now_s: float) -> None:
-        poise, draft = trader.poise, self._draft
-        answer = None if poise is None or draft is None or trader.inbox else poise.answer(top, now_s)
+        poise, draft = trader.requote_plan, self._draft
+        answer = None if poise is None or draft is None or trader.inbox else poise.requote_for(top, now_s)
         if answer is None or draft is None or not self._ready:
             return
         self._ready = False
-        entered = trader.enter(answer, top, now_s, self._server_ms())
-        trader.agree(entered, top, now_s)
-        self._expect(self._orders.send(draft, *answer), entered.command)
+        entered = trader.record_requote(answer, top, now_s, self._server_ms())
+        trader.verify_requote(entered, top, now_s)
+        self._expect(self._orders.send_replace(draft, *answer), entered.command)
 
     FastRequoter.on_book = react  # type: ignore[method-assign]
 
@@ -77,7 +77,7 @@ def _records_in_full() -> None:
     """Log records find out where they come from."""
     from trailingedge import logging_config
 
-    logging_config.NOT_ASKED = {}  # type: ignore[misc]
+    logging_config.UNUSED_FACTS = {}  # type: ignore[misc]
 
 
 def _core_kept() -> None:
@@ -99,7 +99,7 @@ def _without_collections() -> None:
     gc.disable()
 
 
-WAYS: Final[Mapping[str, Callable[[], None]]] = {
+ALTERNATIVES: Final[Mapping[str, Callable[[], None]]] = {
     "as it is": _as_it_is,
     "read as JSON": _read_as_json,
     "parsed by the library": _parsed_by_the_library,
@@ -121,7 +121,7 @@ async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
             await enter(measured_processes.floor()),
             await enter(measured_processes.floor("floor again (noise)")),
         ]
-        for name in WAYS:
+        for name in ALTERNATIVES:
             program = ("-m", "tests.benchmarks.alternatives", name)
             contestants.append(await enter(measured_processes.daemon(folder, name, program=program)))
         found = await measure(contestants, rounds, ticks, chance)
@@ -131,5 +131,5 @@ async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
 if __name__ == "__main__":
     from trailingedge.main import run as run_daemon
 
-    WAYS[sys.argv[1]]()
+    ALTERNATIVES[sys.argv[1]]()
     raise SystemExit(run_daemon(sys.argv[2:]))

@@ -25,8 +25,8 @@ from tests.benchmarks.measurements import table
 
 from trailingedge.backtest.columns import Columns, TickColumns
 from trailingedge.backtest.engine import Backtest
-from trailingedge.backtest.inputs import BacktestInputs, ground, open_files
-from trailingedge.backtest.market_loader import columns_of
+from trailingedge.backtest.inputs import BacktestInputs, build_inputs, open_market_files
+from trailingedge.backtest.market_loader import load_columns
 from trailingedge.config import Settings
 from trailingedge.report.model import RunReport
 from trailingedge.simulator.exchange_spec import ExchangeSpec
@@ -35,7 +35,7 @@ TITLE: Final = "replay: {count:,} ticks in memory, through strategy, chaser and 
 HEAD: Final = ("", "ticks", "ticks/s", "of the floor", "by round", "exits", "orders")
 YEAR_TITLE: Final = "replay: {count:,} one-minute candles from a file, of at least eight book frames each"
 YEAR_HEAD: Final = ("", "seconds", "candles/s", "frames/s")
-NEEDED: Final = 500_000  # ticks a second
+REQUIRED_RATE: Final = 500_000  # ticks a second
 START_MS: Final = 1_783_000_020_000
 _PIECE: Final = 4096
 _SWING: Final = 8.0  # ticks of 0.01 in a tenth of a second, a standard deviation
@@ -44,20 +44,20 @@ _SHOWN: Final = 15  # lines of the profile
 
 
 @dataclasses.dataclass(frozen=True)
-class Lap:
+class BacktestTiming:
     """One player's rounds: ticks a second in each."""
 
     name: str
     ticks: int
     rates: Sequence[float]
-    story: RunReport | None = None
+    report: RunReport | None = None
 
     @property
     def rate(self) -> float:
         return statistics.median(self.rates)
 
 
-class Core:
+class TrailingStopFloor:
     """The floor: a high, a trailing level and a stop, and nobody to tell."""
 
     def __init__(self, price: int) -> None:
@@ -121,18 +121,18 @@ def market(dice: Random, count: int, *, trades: bool) -> list[Columns]:
     return [*told, columns] if columns else told
 
 
-def _timed(name: str, play: Callable[[], RunReport | None], ticks: int, rounds: int) -> Lap:
+def _timed(name: str, play: Callable[[], RunReport | None], ticks: int, rounds: int) -> BacktestTiming:
     rates, story = [], None
     for _ in range(rounds):
         gc.collect()
         began_s = time.perf_counter()
         story = play()
         rates.append(ticks / (time.perf_counter() - began_s))
-    return Lap(name, ticks, rates, story)
+    return BacktestTiming(name, ticks, rates, story)
 
 
 def _core(told: Sequence[Columns]) -> None:
-    core = Core(250_000)
+    core = TrailingStopFloor(250_000)
     for columns in told:
         if isinstance(columns, TickColumns):
             for bid, ask in zip(columns.bids, columns.asks, strict=True):
@@ -142,10 +142,10 @@ def _core(told: Sequence[Columns]) -> None:
 def _replay(told: Sequence[Columns], *, thorough: bool = False) -> RunReport:
     replay = Backtest(BacktestInputs(Settings(), ExchangeSpec(), {"ETH": Decimal(1)}), thorough=thorough)
     replay.run(told)
-    return replay.chronicle.story({}, ())
+    return replay.recorder.build_report({}, ())
 
 
-def _ticks_table(laps: Sequence[Lap], ticks: int) -> str:
+def _ticks_table(laps: Sequence[BacktestTiming], ticks: int) -> str:
     floor = laps[0]
     rows = [
         (
@@ -154,8 +154,8 @@ def _ticks_table(laps: Sequence[Lap], ticks: int) -> str:
             f"{lap.rate:,.0f}",
             f"{lap.rate / floor.rate:.3f}",
             f"{min(lap.rates) / 1e6:.2f} - {max(lap.rates) / 1e6:.2f} M",
-            "-" if lap.story is None else str(len(lap.story.exits)),
-            "-" if lap.story is None else str(len(lap.story.orders)),
+            "-" if lap.report is None else str(len(lap.report.exits)),
+            "-" if lap.report is None else str(len(lap.report.orders)),
         )
         for lap in laps
     ]
@@ -172,18 +172,18 @@ def _year(path: Path, candles: int, dice: Random) -> str:
     """A year of minutes, from opening the file to the end of the story."""
     write_candles(path, candles, dice)
     began_s = time.perf_counter()
-    found = open_files([path], Settings(), symbol=None)
+    found = open_market_files([path], Settings(), symbol=None)
     opened_s = time.perf_counter() - began_s
-    replay = Backtest(ground(found, Settings(), None))
-    replay.run(columns_of(found))
-    story = replay.chronicle.story({}, ())
+    replay = Backtest(build_inputs(found, Settings(), None))
+    replay.run(load_columns(found))
+    story = replay.recorder.build_report({}, ())
     whole_s = time.perf_counter() - began_s
     rows = [
         ("opened and checked", f"{opened_s:.1f}", f"{candles / opened_s:,.0f}", "-"),
         ("read and replayed", f"{whole_s - opened_s:.1f}", f"{candles / (whole_s - opened_s):,.0f}", "-"),
         ("all of it", f"{whole_s:.1f}", f"{candles / whole_s:,.0f}", f"{8 * candles / whole_s:,.0f}"),
     ]
-    notes = [f"{len(story.exits)} exits, {len(story.orders)} orders, {replay.beats:,} beats"]
+    notes = [f"{len(story.exits)} exits, {len(story.orders)} orders, {replay.cycles:,} beats"]
     if candles != 525_600:
         notes.append(f"a year of 525,600 at this pace: {525_600 * whole_s / candles:.1f} s")
     return table(YEAR_TITLE.format(count=candles), YEAR_HEAD, rows, notes)

@@ -14,7 +14,7 @@ from tests.bot_api import OWNER, Behaviour
 _RETRY_AFTER_S: Final = 60
 
 
-class Trouble(Enum):
+class ApiFailure(Enum):
     """What is wrong with Telegram, in the words of the table."""
 
     HANGING = "hanging"
@@ -22,15 +22,15 @@ class Trouble(Enum):
     DOWN = "down"
 
 
-_BEHAVIOURS: Final[Mapping[Trouble, Behaviour]] = {
-    Trouble.HANGING: Behaviour.HANG,
-    Trouble.TOO_MANY: Behaviour.FLOOD,
-    Trouble.DOWN: Behaviour.DOWN,
+_BEHAVIOURS: Final[Mapping[ApiFailure, Behaviour]] = {
+    ApiFailure.HANGING: Behaviour.HANG,
+    ApiFailure.TOO_MANY: Behaviour.FLOOD,
+    ApiFailure.DOWN: Behaviour.DOWN,
 }
 
 
 @contextlib.asynccontextmanager
-async def bot(trouble: Trouble) -> AsyncIterator[Mapping[str, str]]:
+async def failing_bot_api(trouble: ApiFailure) -> AsyncIterator[Mapping[str, str]]:
     """The settings that lead a daemon to a Bot API in trouble, for as long as the block lasts."""
     behaviour = _BEHAVIOURS[trouble].value
     words = ("-m", "tests.bot_api", "--behaviour", behaviour, "--retry-after", str(_RETRY_AFTER_S))

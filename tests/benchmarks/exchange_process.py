@@ -23,7 +23,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-MIDDLE: Final = 200_000  # ticks: the price that everything keeps close to
+MID_PRICE: Final = 200_000  # ticks: the price that everything keeps close to
 _KLINE_EVERY_S: Final = 2.0
 _MINUTE_MS: Final = 60_000
 _ROWS_AT_MOST: Final = 1000
@@ -35,7 +35,7 @@ Params = dict[str, Any]
 Reply = tuple[object, Sequence[Json]]  # the result, and the events that follow it
 
 
-class Refusal(Exception):
+class RequestError(Exception):
     """A request that is answered with an error."""
 
     def __init__(self, code: int, text: str, data: Json | None = None) -> None:
@@ -44,44 +44,44 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedReplace:
     """A cancel-replace: when its bytes came in, and the new price in ticks."""
 
     at_s: float
     ticks: int
 
 
-class Stamped(ServerConnection):
+class TimestampedConnection(ServerConnection):
     """A connection that knows when its newest bytes came in."""
 
-    heard_s = 0.0
+    received_s = 0.0
 
     def data_received(self, data: bytes) -> None:
-        self.heard_s = time.perf_counter()
+        self.received_s = time.perf_counter()
         super().data_received(data)
 
 
-class Venue:
+class BenchmarkExchange:
     """An exchange for one client. `async with` it, then start the client at `api_url` and `stream_url`."""
 
     def __init__(self) -> None:
         self.api_url = self.stream_url = ""
-        self.ask = MIDDLE
+        self.ask = MID_PRICE
         self.requests = 0
         self.replaces = 0
         self.resting = asyncio.Event()  # an exit order is on the book
         self.subscribed = asyncio.Event()  # the market has a listener
         self.subscribed_s = 0.0
-        self._heard: deque[Heard] = deque()
-        self._news = asyncio.Event()
+        self._received: deque[ReceivedReplace] = deque()
+        self._replace_received = asyncio.Event()
         self._update_id = 1
         self._order_id = 100
         self._execution_id = 1000
         self._open: dict[int, Order] = {}
         self._closed: dict[int, Order] = {}
-        self._listeners: set[ServerConnection] = set()
+        self._stream_connections: set[ServerConnection] = set()
         self._servers: list[Server] = []
-        self._klines: asyncio.Task[None] | None = None
+        self._kline_task: asyncio.Task[None] | None = None
         self._methods: dict[str, Callable[[Params], Reply]] = {
             "ping": lambda _: ({}, ()),
             "time": lambda _: ({"serverTime": _now_ms()}, ()),
@@ -109,16 +109,23 @@ class Venue:
     async def __aenter__(self) -> Self:
         for handler in (self._serve_api, self._serve_stream):
             self._servers.append(
-                await serve(handler, "127.0.0.1", 0, compression=None, ping_interval=None, create_connection=Stamped)
+                await serve(
+                    handler,
+                    "127.0.0.1",
+                    0,
+                    compression=None,
+                    ping_interval=None,
+                    create_connection=TimestampedConnection,
+                )
             )
         api, stream = (server.sockets[0].getsockname()[1] for server in self._servers)
         self.api_url, self.stream_url = f"ws://127.0.0.1:{api}/ws-api/v3", f"ws://127.0.0.1:{stream}"
-        self._klines = asyncio.create_task(self._tell_klines())
+        self._kline_task = asyncio.create_task(self._publish_klines())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._klines is not None:
-            self._klines.cancel()
+        if self._kline_task is not None:
+            self._kline_task.cancel()
         for server in self._servers:
             server.close()
             await server.wait_closed()
@@ -135,57 +142,57 @@ class Venue:
 
     # The market ------------------------------------------------------------------------------
 
-    def frame(self, ask: int, ask_quantity: str = "10.00000000") -> bytes:
+    def book_frame(self, ask: int, ask_quantity: str = "10.00000000") -> bytes:
         """The next bookTicker, as it goes over the wire."""
         self.ask = ask
         self._update_id += 1
         text = exchange_replies.top_frame(self._update_id, ask, ask_quantity)
         return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
-    def write(self, frames: bytes) -> float:
+    def write_frames(self, frames: bytes) -> float:
         """Write ready-made frames to whoever listens. The moment right before that."""
         wrote_s = time.perf_counter()
-        for listener in self._listeners:
+        for listener in self._stream_connections:
             listener.transport.write(frames)
         return wrote_s
 
-    async def written(self) -> None:
+    async def drain(self) -> None:
         """Wait until the kernel has taken nearly everything that was written: the client's pace, at last."""
-        for listener in self._listeners:
+        for listener in self._stream_connections:
             await listener.drain()
 
     async def order_at(self, ticks: int, within_s: float = PATIENCE_S) -> float:
         """The moment at which an order at that price came in. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             while True:
-                while self._heard:
-                    heard = self._heard.popleft()
+                while self._received:
+                    heard = self._received.popleft()
                     if heard.ticks == ticks:
                         return heard.at_s
-                self._news.clear()
-                await self._news.wait()
+                self._replace_received.clear()
+                await self._replace_received.wait()
 
-    async def tick(self, ask: int) -> float:
+    async def move_price(self, ask: int) -> float:
         """Move the best price there. Seconds until the order that follows it came in; raises TimeoutError."""
-        self._heard.clear()
-        wrote_s = self.write(self.frame(ask))
+        self._received.clear()
+        wrote_s = self.write_frames(self.book_frame(ask))
         return await self.order_at(ask) - wrote_s
 
-    async def _tell_klines(self) -> None:
+    async def _publish_klines(self) -> None:
         """The forming candle every two seconds, and each that closes."""
         told_ms = 0
         while True:
             await asyncio.sleep(_KLINE_EVERY_S)
             now_ms = _now_ms()
             open_ms = now_ms // _MINUTE_MS * _MINUTE_MS
-            rows = exchange_replies.kline_rows(_MINUTE_MS, open_ms - _MINUTE_MS, open_ms, MIDDLE)
+            rows = exchange_replies.kline_rows(_MINUTE_MS, open_ms - _MINUTE_MS, open_ms, MID_PRICE)
             if told_ms and told_ms != open_ms:
                 self._send_kline(exchange_replies.kline_event(rows[0], "1m", now_ms, closed=True))
             self._send_kline(exchange_replies.kline_event(rows[1], "1m", now_ms, closed=False))
             told_ms = open_ms
 
     def _send_kline(self, event: Json) -> None:
-        for listener in self._listeners:
+        for listener in self._stream_connections:
             if "kline" in (listener.request.path if listener.request else ""):
                 listener.transport.write(Frame(Opcode.TEXT, json.dumps(event).encode()).serialize(mask=False))
 
@@ -193,13 +200,13 @@ class Venue:
         path = connection.request.path if connection.request else ""
         if not parse_qs(urlsplit(path).query).get("streams"):
             raise ValueError(f"no combined stream: {path}")
-        self._listeners.add(connection)
+        self._stream_connections.add(connection)
         self.subscribed_s = time.perf_counter()
         self.subscribed.set()
         try:
             await connection.wait_closed()
         finally:
-            self._listeners.discard(connection)
+            self._stream_connections.discard(connection)
 
     # The account -----------------------------------------------------------------------------
 
@@ -208,54 +215,54 @@ class Venue:
             async for frame in connection:
                 request = json.loads(frame)
                 if request["method"] == "order.cancelReplace":
-                    self._note(connection, request["params"])
-                for message in self._answer(request):
+                    self._record_replace(connection, request["params"])
+                for message in self._reply_messages(request):
                     await connection.send(json.dumps(message, separators=(",", ":")))
         except ConnectionClosed:
             pass
 
-    def _note(self, connection: ServerConnection, params: Params) -> None:
-        at_s = connection.heard_s if isinstance(connection, Stamped) else time.perf_counter()
+    def _record_replace(self, connection: ServerConnection, params: Params) -> None:
+        at_s = connection.received_s if isinstance(connection, TimestampedConnection) else time.perf_counter()
         self.replaces += 1
-        self._heard.append(Heard(at_s, exchange_replies.ticks_of(params["price"])))
-        self._news.set()
+        self._received.append(ReceivedReplace(at_s, exchange_replies.ticks_of(params["price"])))
+        self._replace_received.set()
 
-    def _answer(self, request: Json) -> list[Json]:
+    def _reply_messages(self, request: Json) -> list[Json]:
         """The answer, and then the events, as the exchange sends them."""
         self.requests += 1
         method = self._methods[str(request["method"])]
         params = request.get("params")
         try:
             result, events = method(params if isinstance(params, dict) else {})
-        except Refusal as refusal:
-            return [exchange_replies.refused(request["id"], 400, refusal.error)]
+        except RequestError as refusal:
+            return [exchange_replies.error_reply(request["id"], 400, refusal.error)]
         return [
-            exchange_replies.answered(request["id"], result),
+            exchange_replies.reply(request["id"], result),
             *({"subscriptionId": 0, "event": each} for each in events),
         ]
 
     def _place(self, params: Params) -> Reply:
-        order = self._new(params)
+        order = self._new_order(params)
         if params["side"] == "BUY":  # there is no quote asset on this account
-            raise Refusal(-2010, "Account has insufficient balance for requested action.")
-        return exchange_replies.placed(order), [*self._begin(order), self._position()]
+            raise RequestError(-2010, "Account has insufficient balance for requested action.")
+        return exchange_replies.placed(order), [*self._open_order(order), self._position()]
 
     def _cancel(self, params: Params) -> Reply:
-        order = self._found(params.get("orderId"), params.get("origClientOrderId"), -2011, "Unknown order sent.")
-        events = self._end(order)
+        order = self._find_open(params.get("orderId"), params.get("origClientOrderId"), -2011, "Unknown order sent.")
+        events = self._cancel_order(order)
         return exchange_replies.cancelled(order, _now_ms()), [*events, self._position()]
 
     def _replace(self, params: Params) -> Reply:
         wanted, own = params.get("cancelOrderId"), params.get("cancelOrigClientOrderId")
         try:
-            before = self._found(wanted, own, -2011, "Unknown order sent.")
-        except Refusal as refusal:
+            before = self._find_open(wanted, own, -2011, "Unknown order sent.")
+        except RequestError as refusal:
             halves: Json = {"cancelResult": "FAILURE", "newOrderResult": "NOT_ATTEMPTED"}
             halves |= {"cancelResponse": refusal.error, "newOrderResponse": None}
-            raise Refusal(-2022, "Order cancel-replace failed.", halves) from refusal
-        events = self._end(before)
-        order = self._new(params)
-        events += self._begin(order)
+            raise RequestError(-2022, "Order cancel-replace failed.", halves) from refusal
+        events = self._cancel_order(before)
+        order = self._new_order(params)
+        events += self._open_order(order)
         result = {
             "cancelResult": "SUCCESS",
             "newOrderResult": "SUCCESS",
@@ -269,15 +276,15 @@ class Venue:
         order = self._closed.get(wanted) if isinstance(wanted, int) else None
         if order is not None:
             return exchange_replies.queried(order, "CANCELED"), ()
-        return exchange_replies.queried(self._found(wanted, own, -2013, "Order does not exist."), "NEW"), ()
+        return exchange_replies.queried(self._find_open(wanted, own, -2013, "Order does not exist."), "NEW"), ()
 
-    def _found(self, order_id: object, own: object, code: int, otherwise: str) -> Order:
+    def _find_open(self, order_id: object, own: object, code: int, otherwise: str) -> Order:
         for order in self._open.values():
             if order_id == order.order_id or (order_id is None and own == order.client_order_id):
                 return order
-        raise Refusal(code, otherwise)
+        raise RequestError(code, otherwise)
 
-    def _new(self, params: Params) -> Order:
+    def _new_order(self, params: Params) -> Order:
         self._order_id += 1
         return Order(
             self._order_id,
@@ -288,13 +295,13 @@ class Venue:
             _now_ms(),
         )
 
-    def _begin(self, order: Order) -> list[Json]:
+    def _open_order(self, order: Order) -> list[Json]:
         self._open[order.order_id] = order
         if order.client_order_id.startswith(_EXITS):
             self.resting.set()
         return [self._report(order, "NEW", "NEW")]
 
-    def _end(self, order: Order) -> list[Json]:
+    def _cancel_order(self, order: Order) -> list[Json]:
         gone = replace(self._open.pop(order.order_id), time_ms=_now_ms())
         self._closed = {order.order_id: gone}  # nobody asks for an older one
         return [self._report(order, "CANCELED", "CANCELED")]
@@ -319,8 +326,8 @@ def _klines(params: Params) -> Sequence[list[object]]:
     until_ms = min(params.get("endTime", _now_ms()), _now_ms())
     from_ms = params.get("startTime")
     if from_ms is not None:
-        return exchange_replies.kline_rows(interval_ms, from_ms, until_ms, MIDDLE)[:limit]
-    return exchange_replies.kline_rows(interval_ms, until_ms - (_ROWS_AT_MOST + 1) * interval_ms, until_ms, MIDDLE)[
+        return exchange_replies.kline_rows(interval_ms, from_ms, until_ms, MID_PRICE)[:limit]
+    return exchange_replies.kline_rows(interval_ms, until_ms - (_ROWS_AT_MOST + 1) * interval_ms, until_ms, MID_PRICE)[
         -limit:
     ]
 

@@ -47,11 +47,11 @@ class Order:
 # Answers ---------------------------------------------------------------------------------------
 
 
-def answered(request_id: object, result: object) -> Json:
+def reply(request_id: object, result: object) -> Json:
     return {"id": request_id, "status": 200, "result": result, "rateLimits": _limits(counted=True)}
 
 
-def refused(request_id: object, status: int, error: Json) -> Json:
+def error_reply(request_id: object, status: int, error: Json) -> Json:
     return {"id": request_id, "status": status, "error": error, "rateLimits": _limits(counted=True)}
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from tests.benchmarks import measured_processes
 from tests.benchmarks.measured_processes import Player
 from tests.benchmarks.measurements import LATENCY_HEAD, Sample, latency_rows, ratio, table
-from tests.benchmarks.tick_to_order import Deck
+from tests.benchmarks.tick_to_order import PriceDeck
 
 TITLE: Final = "ingest: {frames} frames, as fast as they are read"
 HEAD: Final = ("", "frames/s", "/ floor", "CPU us a frame", "/ floor")
@@ -28,32 +28,34 @@ _MOVE_EVERY: Final = 10  # batches
 _CALM_S: Final = 1.2
 
 
-async def flood(player: Player, frames: int, deck: Deck) -> tuple[float, float]:
+async def flood(player: Player, frames: int, deck: PriceDeck) -> tuple[float, float]:
     """Frames a second, and seconds of processor time per frame. Raises TimeoutError."""
     venue = player.venue
-    chunks = [b"".join(venue.frame(venue.ask, _quantity(n)) for n in range(_CHUNK)) for _ in range(frames // _CHUNK)]
+    chunks = [
+        b"".join(venue.book_frame(venue.ask, _quantity(n)) for n in range(_CHUNK)) for _ in range(frames // _CHUNK)
+    ]
     before_s = player.cpu_s
     wrote_s = time.perf_counter()
     for chunk in chunks:
-        venue.write(chunk)
-        await venue.written()
-    venue.write(venue.frame(deck.fresh()))
+        venue.write_frames(chunk)
+        await venue.drain()
+    venue.write_frames(venue.book_frame(deck.unused()))
     took_s = await venue.order_at(venue.ask) - wrote_s
     return frames / took_s, (player.cpu_s - before_s) / frames
 
 
-async def steady(player: Player, rate: int, seconds: float, deck: Deck) -> Sequence[float]:
+async def steady(player: Player, rate: int, seconds: float, deck: PriceDeck) -> Sequence[float]:
     """Seconds from each move to its order, in order."""
     venue = player.venue
     batch = round(rate * _BATCH_EVERY_S)
     found: list[float] = []
     due_s = time.perf_counter()
     for number in range(round(seconds / _BATCH_EVERY_S)):
-        frames = [venue.frame(venue.ask, _quantity(n)) for n in range(batch)]
+        frames = [venue.book_frame(venue.ask, _quantity(n)) for n in range(batch)]
         moves = number % _MOVE_EVERY == 0
         if moves:
-            frames[-1] = venue.frame(deck.fresh())
-        wrote_s = venue.write(b"".join(frames))
+            frames[-1] = venue.book_frame(deck.unused())
+        wrote_s = venue.write_frames(b"".join(frames))
         if moves:
             found.append(await venue.order_at(venue.ask) - wrote_s)
         due_s += _BATCH_EVERY_S
@@ -75,7 +77,7 @@ async def run(folder: Path, *, rounds: int, frames: int, rate: int, seconds: flo
             await enter(measured_processes.floor("floor again (noise)")),
             await enter(measured_processes.daemon(folder)),
         ]
-        deck = Deck(chance)
+        deck = PriceDeck(chance)
         fast: dict[str, list[tuple[float, float]]] = {player.name: [] for player in contestants}
         aged: dict[str, list[Sequence[float]]] = {player.name: [] for player in contestants}
         for _ in range(rounds):

@@ -35,13 +35,13 @@ _MIB: Final = 1 << 20
 _TIMED_S: Final = 1800.0
 FAULTS: Final = Faults(
     requests={"late_reply": 0.05, "lose_reply": 0.01, "cut_after": 0.005, "timeout_done": 0.01, "busy": 0.01},
-    market=FrameFaults(twice=0.01, late=0.01, torn=0.001, cut=0.0003),
-    account=FrameFaults(twice=0.05, late=0.05, cut=0.001),
-    nibble=0.02,
+    market=FrameFaults(duplicate=0.01, delay=0.01, truncated=0.001, disconnect=0.0003),
+    account=FrameFaults(duplicate=0.05, delay=0.05, disconnect=0.001),
+    partial_fill=0.02,
 )
 
 
-def live(hours: float, *, traced: bool) -> dict[str, list[float]]:
+def run_day(hours: float, *, traced: bool) -> dict[str, list[float]]:
     """Seconds a beat after one hour and at the end; `traced`, bytes: resident before, then held by our modules."""
     told: list[float] = []
 
@@ -62,9 +62,9 @@ def live(hours: float, *, traced: bool) -> dict[str, list[float]]:
 def _listen(daemon: TradingNode) -> list[float]:
     """From now on, seconds of every beat. The beat itself stays what it is."""
     seconds: list[float] = []
-    if daemon.desk is None:
+    if daemon.services is None:
         raise LookupError("the daemon has not started")
-    trader: Any = daemon.desk.trader
+    trader: Any = daemon.services.core
     beat: Callable[..., Any] = type(trader).beat
 
     def timed(*args: Any) -> Any:
@@ -122,4 +122,4 @@ async def _child(hours: float, what: str) -> list[float]:
 
 if __name__ == "__main__":
     logging.getLogger().addHandler(logging.NullHandler())  # what went wrong was meant to
-    print(json.dumps(live(float(sys.argv[2]), traced=sys.argv[1] == "held")["told"]))
+    print(json.dumps(run_day(float(sys.argv[2]), traced=sys.argv[1] == "held")["told"]))

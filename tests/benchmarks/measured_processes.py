@@ -14,7 +14,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests import processes
-from tests.benchmarks.exchange_process import Venue
+from tests.benchmarks.exchange_process import BenchmarkExchange
 from tests.limits import PATIENCE_S
 
 _READY: Final = "ready: "
@@ -26,7 +26,7 @@ _TREE: Final = Path(__file__).parents[2]  # where `tests` is found
 class Player:
     """A process that trades at `venue`."""
 
-    def __init__(self, name: str, venue: Venue, process: Process, born_s: float) -> None:
+    def __init__(self, name: str, venue: BenchmarkExchange, process: Process, born_s: float) -> None:
         self.name = name
         self.venue = venue
         self.process = process
@@ -53,7 +53,9 @@ class Player:
 class Daemon(Player):
     """`trailing-edge` in testnet mode, with a terminal to type into."""
 
-    def __init__(self, name: str, venue: Venue, process: Process, born_s: float, keyboard: int | None) -> None:
+    def __init__(
+        self, name: str, venue: BenchmarkExchange, process: Process, born_s: float, keyboard: int | None
+    ) -> None:
         super().__init__(name, venue, process, born_s)
         self.lines: list[str] = []
         self.ready_s = 0.0
@@ -117,7 +119,7 @@ class Daemon(Player):
 @contextlib.asynccontextmanager
 async def floor(name: str = "floor", manner: str = "chase") -> AsyncIterator[Player]:
     """The smallest program, its order on the book."""
-    async with Venue() as venue:
+    async with BenchmarkExchange() as venue:
         born_s = time.perf_counter()
         words = (str(_FLOOR), manner, venue.api_url, venue.stream_url)
         player = Player(name, venue, await processes.start_async([sys.executable, *words]), born_s)
@@ -142,7 +144,7 @@ async def daemon(
     """A daemon that is ready to trade and, if `chasing`, has an exit at work. Its files go below `folder`."""
     home = folder / name.replace(" ", "-")
     home.mkdir(parents=True)
-    async with Venue() as venue:
+    async with BenchmarkExchange() as venue:
         player = await _start(home, name, venue, extra or {}, program)
         try:
             await player.ready()
@@ -153,7 +155,9 @@ async def daemon(
             await player.end()
 
 
-async def _start(home: Path, name: str, venue: Venue, extra: Mapping[str, str], program: Sequence[str]) -> Daemon:
+async def _start(
+    home: Path, name: str, venue: BenchmarkExchange, extra: Mapping[str, str], program: Sequence[str]
+) -> Daemon:
     settings = venue.settings(_private_key(home)) | {
         "LOG_DIR": str(home / "logs"),
         "PYTHONUNBUFFERED": "1",

@@ -15,22 +15,22 @@ from typing import Final
 from tests.benchmarks import measured_processes
 from tests.benchmarks.measured_processes import Player
 from tests.benchmarks.measurements import ratio, table
-from tests.benchmarks.tick_to_order import Deck
+from tests.benchmarks.tick_to_order import PriceDeck
 
 TITLE: Final = "storm: {moves} price moves written at once"
 HEAD: Final = ("", "last order s", "worst s", "/ floor", "orders", "most")
 _CALM_S: Final = 1.2  # what was left less than a second ago counts as an echo
 
 
-async def blow(player: Player, moves: int, deck: Deck) -> tuple[float, int]:
+async def burst(player: Player, moves: int, deck: PriceDeck) -> tuple[float, int]:
     """Seconds until the order at the final price, and how many orders it took. Raises TimeoutError.
 
     The final price comes only once, or an order for an earlier visit to it would be taken for the last.
     """
     venue = player.venue
-    frames = [*(venue.frame(deck.deal()) for _ in range(moves - 1)), venue.frame(deck.fresh())]
+    frames = [*(venue.book_frame(deck.next_price()) for _ in range(moves - 1)), venue.book_frame(deck.unused())]
     before = venue.replaces
-    wrote_s = venue.write(b"".join(frames))
+    wrote_s = venue.write_frames(b"".join(frames))
     return await venue.order_at(venue.ask) - wrote_s, venue.replaces - before
 
 
@@ -45,11 +45,11 @@ async def run(folder: Path, *, rounds: int, moves: int, chance: Random) -> str:
             await enter(measured_processes.daemon(folder)),
         ]
         found: dict[str, list[tuple[float, int]]] = {player.name: [] for player in contestants}
-        deck = Deck(chance)
+        deck = PriceDeck(chance)
         for _ in range(rounds):
             for player in chance.sample(contestants, len(contestants)):
                 await asyncio.sleep(_CALM_S)
-                found[player.name].append(await blow(player, moves, deck))
+                found[player.name].append(await burst(player, moves, deck))
     medians = {name: statistics.median(seconds for seconds, _ in each) for name, each in found.items()}
     floor = next(iter(medians.values()))
     rows = [

@@ -25,7 +25,7 @@ from trailingedge.eventlog.format import FrameSink, RecordEntry, decode, encode
 from trailingedge.eventlog.io_boundary import BoundarySocket
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.session_record import recorded
+from trailingedge.eventlog.session_record import start_recording
 from trailingedge.eventlog.writer import MemoryRecord, RecordFolder, RecordWriter
 from trailingedge.live.factory import Runtime
 from trailingedge.websocket.transport import Socket
@@ -47,7 +47,7 @@ _REQUEST: Final = (
 )
 
 
-def session(lines: int, chance: Random) -> Sequence[RecordEntry]:
+def synthetic_session(lines: int, chance: Random) -> Sequence[RecordEntry]:
     """Entries of about so many lines, as a recorder hands them over."""
     entries: list[RecordEntry] = []
     at_us, bid = 0, 2500.0
@@ -69,25 +69,27 @@ def read(path: Path) -> tuple[int, float]:
         for line in batch:
             decode(line)
     took_s = time.perf_counter() - began_s
-    if record.trouble is not None:
-        raise ValueError(record.trouble)
+    if record.incomplete_reason is not None:
+        raise ValueError(record.incomplete_reason)
     return record.lines_read, took_s
 
 
-class Costs:
+class RecordingCosts:
     """Seconds a call without and with a recorder that writes to `lines`."""
 
     def __init__(self, lines: FrameSink) -> None:
-        self._recorder = recorded(Settings(), _world(), lines, seed=0)
+        self._recorder = start_recording(Settings(), _world(), lines, seed=0)
         self._frames = (_FRAME.format(u=1, b=2500.0, a=2500.01, q=5).encode(),)
         self._line = BoundarySocket(self._recorder, 1)
-        self._listening = asyncio.create_task(self._line.listen(self.hear))
+        self._listening = asyncio.create_task(self._line.receive(self.hear))
 
     def hear(self, frames: Sequence[str | bytes]) -> None:
         """Whatever the daemon does with it is measured elsewhere."""
 
     def frame(self) -> tuple[float, float]:
-        return _timed(lambda: self.hear(self._frames)), _timed(lambda: self._recorder.hear(self._line, self._frames))
+        return _timed(lambda: self.hear(self._frames)), _timed(
+            lambda: self._recorder.record_and_deliver(self._line, self._frames)
+        )
 
     def reading(self) -> tuple[float, float]:
         clock = RealClock()
@@ -116,8 +118,8 @@ async def run(folder: Path, *, rounds: int, lines: int, chance: Random) -> str:
 
 async def _reading(folder: Path, rounds: int, lines: int, chance: Random) -> str:
     notebook = MemoryRecord()
-    recorded(Settings(), _world(), notebook, seed=0)
-    notebook.entries += session(lines, chance)
+    start_recording(Settings(), _world(), notebook, seed=0)
+    notebook.entries += synthetic_session(lines, chance)
     path = notebook.save(folder / f"benchmark{SUFFIX}")
     unpacked = sum(len(encode(entry)) for entry in notebook.entries)
     took = [read(path) for _ in range(rounds)]
@@ -136,7 +138,7 @@ async def _reading(folder: Path, rounds: int, lines: int, chance: Random) -> str
 
 async def _cost(folder: Path, rounds: int) -> str:
     writer = RecordWriter(RecordFolder(folder / f"costs{SUFFIX}", 1000, datetime.now(UTC), 0))
-    costs = Costs(writer)
+    costs = RecordingCosts(writer)
     await asyncio.sleep(0)  # it listens
     found: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):

@@ -55,7 +55,7 @@ from tests.benchmarks import measured_processes
 from tests.benchmarks.ingest import flood
 from tests.benchmarks.measured_processes import Player
 from tests.benchmarks.measurements import ratio, table
-from tests.benchmarks.tick_to_order import Deck
+from tests.benchmarks.tick_to_order import PriceDeck
 
 TITLE: Final = f"start and memory, {'compiled each time' if sys.dont_write_bytecode else 'bytecode at hand'}"
 HEAD: Final = ("", "median", "worst", "/ floor")
@@ -68,7 +68,7 @@ async def run(folder: Path, *, rounds: int, frames: int, chance: Random) -> str:
     """The table."""
     seconds: dict[str, list[float]] = {}
     weights: dict[str, list[float]] = {}
-    deck = Deck(chance)
+    deck = PriceDeck(chance)
     async with embedded_exchange(folder) as environment:
         for number in range(rounds):
             for name in ("floor", "floor again (noise)"):

@@ -9,12 +9,12 @@ from random import Random
 import pytest
 from tests.benchmarks import measured_processes, tick_cost, tick_to_order
 from tests.benchmarks.__main__ import MEASURES, parser
-from tests.benchmarks.broken_bot_apis import Trouble, bot
+from tests.benchmarks.broken_bot_apis import ApiFailure, failing_bot_api
 from tests.benchmarks.exchange_replies import amount, ticks_of
 from tests.benchmarks.ingest import flood, steady
 from tests.benchmarks.measurements import Sample, latency_rows, quantile, table
-from tests.benchmarks.price_burst import blow
-from tests.benchmarks.tick_to_order import Deck
+from tests.benchmarks.price_burst import burst
+from tests.benchmarks.tick_to_order import PriceDeck
 from tests.terminals import needs_terminals
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the rig types into a terminal and reads /proc")
@@ -23,9 +23,9 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the rig types int
 @on_linux
 @needs_terminals
 async def test_floor_and_daemon_follow_every_tick_and_outlast_a_flood_and_a_storm(tmp_path: Path) -> None:
-    deck = Deck(Random(0))
+    deck = PriceDeck(Random(0))
     async with (
-        bot(Trouble.HANGING) as hanging,
+        failing_bot_api(ApiFailure.HANGING) as hanging,
         measured_processes.floor() as floor,
         measured_processes.daemon(tmp_path, extra=hanging) as daemon,
     ):
@@ -36,7 +36,7 @@ async def test_floor_and_daemon_follow_every_tick_and_outlast_a_flood_and_a_stor
             frames_a_second, _ = await flood(player, 1000, deck)
             assert frames_a_second > 0
             assert len(await steady(player, 1000, 0.1, deck)) == 2
-            took_s, orders = await blow(player, 100, deck)
+            took_s, orders = await burst(player, 100, deck)
             assert took_s > 0
             assert 1 <= orders <= 100
             assert player.cpu_s > 0
@@ -47,7 +47,7 @@ async def test_floor_and_daemon_follow_every_tick_and_outlast_a_flood_and_a_stor
 
 async def test_the_floor_with_one_request_in_flight_ends_at_the_final_price() -> None:
     async with measured_processes.floor(manner="newest") as floor:
-        _, orders = await blow(floor, 500, Deck(Random(0)))
+        _, orders = await burst(floor, 500, PriceDeck(Random(0)))
         assert orders < 500
 
 
@@ -60,19 +60,19 @@ async def test_a_daemon_that_cannot_start_is_given_up_at_once_with_what_it_said(
 
 @pytest.mark.parametrize("candles", [100, 1000])
 def test_a_mind_chases_and_takes_in_candles(candles: int) -> None:
-    mind = tick_cost.Mind(candles)
-    mind.close()
-    mind.flip()
-    mind.chase()
-    mind.chase()
+    mind = tick_cost.TickRig(candles)
+    mind.closing_tick()
+    mind.start_exit()
+    mind.chase_tick()
+    mind.chase_tick()
 
 
 def test_a_deck_deals_no_price_twice_in_a_row_and_none_again_before_all_the_others() -> None:
-    deck = Deck(Random(0))
-    dealt = [deck.deal() for _ in range(1000)]
+    deck = PriceDeck(Random(0))
+    dealt = [deck.next_price() for _ in range(1000)]
     assert all(len(set(dealt[start : start + 200])) == 200 for start in range(0, 1000, 200))
     assert all(one != other for one, other in pairwise(dealt))
-    assert deck.fresh() not in dealt
+    assert deck.unused() not in dealt
 
 
 @pytest.mark.parametrize("price", ["2000.01", "1999.9", "2000", "1999.99000000"])

@@ -29,7 +29,7 @@ from trailingedge.model.order_commands import ExecutionCommand, OrderReply, Plac
 from trailingedge.model.order_outcomes import Accepted, ReplaceOutcome
 from trailingedge.risk.circuit_breakers import BreakerLimits
 from trailingedge.risk.pre_trade_checks import PreTradeChecks
-from trailingedge.risk.risk_engine import usual_guards
+from trailingedge.risk.risk_engine import build_risk_engine
 from trailingedge.strategy.inputs import StrategyCommand
 
 TITLE: Final = "decide: one beat, by candles of history"
@@ -44,60 +44,60 @@ _PRICES: Final = 200
 _MIDDLE: Final = Decimal(2500)
 
 
-class Mind:
+class TickRig:
     """A trader with that much history, told of nothing but what is given here. Holds one unit of base."""
 
     def __init__(self, candles: int) -> None:
         budget = OrderRateBudget(0.2)
-        budget.learn([RateLimit("ORDERS", 10, 1_000_000_000)], START_MS)
+        budget.update_limits([RateLimit("ORDERS", 10, 1_000_000_000)], START_MS)
         channel = DonchianChannel(40, 2, "close", candles)
         for minute in range(-candles, 0):
-            channel.close(self._candle(minute))
+            channel.push(self._candle(minute))
         limits = BreakerLimits("ETH", "FDUSD", ZERO, ZERO, 0)
-        guards = usual_guards(limits, PreTradeChecks(10.0, 6.0), START_MS)
+        guards = build_risk_engine(limits, PreTradeChecks(10.0, 6.0), START_MS)
         self._trader = TradingCore(params(), TradingParams(), MakerExit(RULES, budget), channel, guards, "ETH", "FDUSD")
-        self._snapshots = MarketState(candles)
-        self._snapshots.load_klines([self._candle(minute) for minute in range(-candles, 0)])
-        self._snapshots.prove_account(proven=True)
-        self._snapshots.hear_balances([Balance("ETH", Decimal(1)), Balance("FDUSD", ZERO)], START_MS + 1)
-        self._snapshots.hear_time(START_MS, 0.0)
+        self._market_state = MarketState(candles)
+        self._market_state.load_klines([self._candle(minute) for minute in range(-candles, 0)])
+        self._market_state.set_account_proven(proven=True)
+        self._market_state.on_balances([Balance("ETH", Decimal(1)), Balance("FDUSD", ZERO)], START_MS + 1)
+        self._market_state.on_event_time(START_MS, 0.0)
         self._now_s = 0.0
         self._minute = count()
         self._order_id = 1
         self._moves = count()
         self._fresh_book()
-        self.quiet()
+        self.quiet_tick()
 
-    def quiet(self) -> Sequence[ExecutionCommand]:
+    def quiet_tick(self) -> Sequence[ExecutionCommand]:
         """A beat on the book as it is."""
         self._now_s += _STEP_S
-        self._snapshots.prove_top(self._now_s)
-        view = self._snapshots.view(self._now_s)
+        self._market_state.confirm_top(self._now_s)
+        view = self._market_state.view(self._now_s)
         commands = self._trader.tick(view, view.market_ms)
         self._trader.events.clear()
         return commands
 
-    def chase(self) -> None:
+    def chase_tick(self) -> None:
         """A beat that follows the best price, and one that hears what became of it."""
         self._fresh_book(next(self._moves) % _PRICES)
-        for command in self.quiet():
-            self._answer(command)
-        self.quiet()
+        for command in self.quiet_tick():
+            self._reply_to(command)
+        self.quiet_tick()
 
-    def close(self) -> None:
+    def closing_tick(self) -> None:
         """A beat that takes in a candle."""
         minute = next(self._minute)
-        self._snapshots.hear_kline(self._candle(minute), START_MS + minute * MINUTE_MS, self._now_s)
-        self.quiet()
+        self._market_state.on_kline(self._candle(minute), START_MS + minute * MINUTE_MS, self._now_s)
+        self.quiet_tick()
 
-    def flip(self) -> None:
+    def start_exit(self) -> None:
         """From now on there is an exit at work."""
-        self._trader.instructions.append(StrategyCommand.FLIP)
-        for command in self.quiet():
-            self._answer(command)
-        self.quiet()
+        self._trader.operator_commands.append(StrategyCommand.FLIP)
+        for command in self.quiet_tick():
+            self._reply_to(command)
+        self.quiet_tick()
 
-    def _answer(self, command: ExecutionCommand) -> None:
+    def _reply_to(self, command: ExecutionCommand) -> None:
         self._order_id += 1
         match command:
             case Place(tag, own, _, Decimal() as price, quantity):
@@ -116,7 +116,7 @@ class Mind:
 
     def _fresh_book(self, move: int = 0) -> None:
         bid = _MIDDLE + RULES.tick_size * move
-        self._snapshots.hear_top(
+        self._market_state.on_top(
             BookTop(bid, bid + RULES.tick_size, Decimal(10), Decimal(10), next(self._moves)), self._now_s
         )
 
@@ -134,11 +134,11 @@ def _by_history(rounds: int, chance: Random) -> str:
     found: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
     for _ in range(rounds):
         for candles in chance.sample(LENGTHS, len(LENGTHS)):
-            mind = Mind(candles)
-            found[candles, "quiet"] += _timed(mind.quiet)
-            found[candles, "closing"] += _timed(mind.close)
-            mind.flip()
-            found[candles, "chasing"] += _timed(mind.chase)
+            mind = TickRig(candles)
+            found[candles, "quiet"] += _timed(mind.quiet_tick)
+            found[candles, "closing"] += _timed(mind.closing_tick)
+            mind.start_exit()
+            found[candles, "chasing"] += _timed(mind.chase_tick)
     medians = {key: statistics.median(seconds) for key, seconds in found.items()}
     rows = []
     for candles in LENGTHS:
@@ -152,13 +152,13 @@ def _by_history(rounds: int, chance: Random) -> str:
 def _by_moves(rounds: int) -> str:
     found: defaultdict[int, list[float]] = defaultdict(list)
     for _ in range(rounds):
-        mind, moved = Mind(LENGTHS[0]), 0
-        mind.flip()
+        mind, moved = TickRig(LENGTHS[0]), 0
+        mind.start_exit()
         for moves in MOVES:
             for _ in range(moves - moved):
-                mind.chase()
+                mind.chase_tick()
             moved = moves
-            found[moves] += _timed(mind.quiet)
+            found[moves] += _timed(mind.quiet_tick)
     medians = {moves: statistics.median(seconds) for moves, seconds in found.items()}
     floor = medians[MOVES[0]]
     rows = [(f"{moves:,}", f"{median * 1e6:.1f}", ratio(median, floor)) for moves, median in medians.items()]

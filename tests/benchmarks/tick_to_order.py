@@ -32,8 +32,8 @@ from random import Random
 from typing import Final
 
 from tests.benchmarks import measured_processes
-from tests.benchmarks.broken_bot_apis import Trouble, bot
-from tests.benchmarks.exchange_process import MIDDLE
+from tests.benchmarks.broken_bot_apis import ApiFailure, failing_bot_api
+from tests.benchmarks.exchange_process import MID_PRICE
 from tests.benchmarks.measured_processes import Daemon, Player
 from tests.benchmarks.measurements import LATENCY_HEAD, Sample, latency_rows, table
 
@@ -46,7 +46,7 @@ _DECK_HALF: Final = 100
 _SETTLE_S: Final = 0.3
 
 
-class Deck:
+class PriceDeck:
     """Prices around the middle, dealt one by one: none comes again before all the others have.
 
     `fresh` prices lie beyond them and are like no other that was dealt lately.
@@ -55,19 +55,19 @@ class Deck:
     def __init__(self, chance: Random) -> None:
         self._chance = chance
         self._cards: list[int] = []
-        self._dealt = list(range(MIDDLE - _DECK_HALF, MIDDLE + _DECK_HALF))
+        self._dealt = list(range(MID_PRICE - _DECK_HALF, MID_PRICE + _DECK_HALF))
         chance.shuffle(self._dealt)
         self._beyond = count()
 
-    def fresh(self) -> int:
-        return MIDDLE + _DECK_HALF + next(self._beyond) % _DECK_HALF
+    def unused(self) -> int:
+        return MID_PRICE + _DECK_HALF + next(self._beyond) % _DECK_HALF
 
-    def deal(self) -> int:
+    def next_price(self) -> int:
         if not self._cards:
-            self._gather()
+            self._reshuffle()
         return self._cards.pop()
 
-    def _gather(self) -> None:
+    def _reshuffle(self) -> None:
         """Shuffle anew, but those that were dealt first come first again: each stays away for half a deck."""
         dealt = self._dealt
         for half in (dealt[_DECK_HALF:], dealt[:_DECK_HALF]):
@@ -80,7 +80,7 @@ async def measure(
     contestants: Sequence[Player], rounds: int, ticks: int, chance: Random
 ) -> Mapping[str, Sequence[Sequence[float]]]:
     """Seconds from tick to order: by player's name, a list a round. Raises TimeoutError where no order comes."""
-    decks = {player.name: Deck(chance) for player in contestants}
+    decks = {player.name: PriceDeck(chance) for player in contestants}
     found: dict[str, list[list[float]]] = {player.name: [] for player in contestants}
     for _ in range(rounds):
         for player in chance.sample(contestants, len(contestants)):
@@ -90,11 +90,11 @@ async def measure(
     return found
 
 
-async def _run(player: Player, deck: Deck, ticks: int, chance: Random) -> list[float]:
+async def _run(player: Player, deck: PriceDeck, ticks: int, chance: Random) -> list[float]:
     seconds = []
     for _ in range(ticks):
         await asyncio.sleep(chance.uniform(SHORTEST_GAP_S, LONGEST_GAP_S))
-        seconds.append(await player.venue.tick(deck.deal()))
+        seconds.append(await player.venue.move_price(deck.next_price()))
     return seconds
 
 
@@ -105,8 +105,8 @@ async def run(folder: Path, *, rounds: int, ticks: int, chance: Random) -> str:
         floors = [await enter(measured_processes.floor()), await enter(measured_processes.floor("floor again (noise)"))]
         daemons = [await enter(measured_processes.daemon(folder))]
         unrecorded = await enter(measured_processes.daemon(folder, "trailing-edge, RECORD=false", {"RECORD": "false"}))
-        for trouble in Trouble:
-            environment = await enter(bot(trouble))
+        for trouble in ApiFailure:
+            environment = await enter(failing_bot_api(trouble))
             name = f"trailing-edge, Telegram {trouble.value}"
             daemons.append(await enter(measured_processes.daemon(folder, name, environment)))
         contestants = [*floors, *daemons, unrecorded]

@@ -23,7 +23,7 @@ async def arena(_: Settings) -> AsyncIterator[CheckTarget]:
     """ETHFDUSD, and one ETH to trade with."""
     clock, private_key = RealClock(), Ed25519PrivateKey.generate()
     tape = GeneratedMarket(0, clock.unix_ms(), "ETHFDUSD", "ETH", "FDUSD")
-    exchange = Exchange(ExchangeSpec().of_tape(tape), clock, {"ETH": Decimal(1)}, tape.history)
+    exchange = Exchange(ExchangeSpec().for_source(tape), clock, {"ETH": Decimal(1)}, tape.history)
     keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
     async with LoopbackExchange(exchange, tape, clock, speed=SPEED) as loopback:
         yield CheckTarget(Endpoints(loopback.ws_api_url, loopback.ws_stream_url), keys)

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.daemon_harness import URL, D, Stage, play
+from tests.daemon_harness import URL, D, NodeHarness, run_scenario
 
 from trailingedge.accounting.statistics import FinishedExit
-from trailingedge.accounting.summary_json import Totals, totals_of
+from trailingedge.accounting.summary_json import Totals, compute_totals
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import account_history
 from trailingedge.commands.account_history import DAY_MS, TimeRange, read_account
@@ -23,21 +23,23 @@ from trailingedge.simulator.orders import OrderType
 A_DAY = TimeRange(days=1)
 
 
-def venue_of(it: Stage, *, known: bool = True) -> CheckTarget:
+def venue_of(it: NodeHarness, *, known: bool = True) -> CheckTarget:
     """Another key of the same account."""
     private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
     api_key = it.exchange.register_key(private_key.public_key()) if known else "nobody"
     return CheckTarget(URL, KeyManager.from_private_key(private_key, api_key))
 
 
-async def read(it: Stage, span: TimeRange = A_DAY, *, known: bool = True, symbol: str = "ETHFDUSD") -> AccountHistory:
+async def read(
+    it: NodeHarness, span: TimeRange = A_DAY, *, known: bool = True, symbol: str = "ETHFDUSD"
+) -> AccountHistory:
     settings = Settings(symbol=symbol)
     return await read_account(
-        settings, venue_of(it, known=known), span, lambda _: None, CheckTools(it.doors.dial, it.clock)
+        settings, venue_of(it, known=known), span, lambda _: None, CheckTools(it.network.dial, it.clock)
     )
 
 
-async def a_round_trip(it: Stage) -> None:
+async def a_round_trip(it: NodeHarness) -> None:
     """A take-profit through two replaces, and a buy-back."""
     await it.ready()
     await it.minute("2530")
@@ -49,23 +51,23 @@ async def a_round_trip(it: Stage) -> None:
     await it.minute("2500")
     await it.price("2508")
     await it.minute("2500")
-    await it.until(lambda: not it.own)
+    await it.until(lambda: not it.own_orders)
     await it.minute("2501")
 
 
 def once_traded(
-    then: Callable[[Stage], Awaitable[AccountHistory]] = read, *, terms: ExchangeSpec | None = None
+    then: Callable[[NodeHarness], Awaitable[AccountHistory]] = read, *, terms: ExchangeSpec | None = None
 ) -> tuple[AccountHistory, Totals, Sequence[FinishedExit]]:
     """What is read after a round trip, what the daemon counted of it, and its exits."""
     found: list[tuple[AccountHistory, Totals, Sequence[FinishedExit]]] = []
 
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await a_round_trip(it)
-        assert it.daemon.desk is not None
-        tally = it.daemon.desk.tally
-        found.append((await then(it), totals_of(tally), tuple(tally.exits)))
+        assert it.node.services is not None
+        tally = it.node.services.statistics
+        found.append((await then(it), compute_totals(tally), tuple(tally.exits)))
 
-    curtain = play(story, terms=terms)
+    curtain = run_scenario(story, terms=terms)
     if curtain.error is not None:
         raise curtain.error
     return found[0]
@@ -100,7 +102,7 @@ def test_candles_reach_back_far_enough_for_a_full_channel_at_the_beginning() -> 
 
 
 def test_an_anchor_from_before_the_time_that_is_told_is_found() -> None:
-    async def the_last_minutes(it: Stage) -> AccountHistory:
+    async def the_last_minutes(it: NodeHarness) -> AccountHistory:
         sold = next(trade for trade in it.exchange.account().trades if trade.side is Side.SELL)
         return await read(it, TimeRange(from_ms=sold.time_ms + 30_000))
 
@@ -117,8 +119,8 @@ def test_a_time_that_is_long_over_knows_what_was_held_then() -> None:
 
 
 def test_the_owners_own_trades_are_none_of_ours() -> None:
-    async def beside_another(it: Stage) -> AccountHistory:
-        it.by_hand(lambda hand: hand.place(Side.SELL, D("2400"), D("0.1"), OrderType.LIMIT))
+    async def beside_another(it: NodeHarness) -> AccountHistory:
+        it.trade_manually(lambda hand: hand.place(Side.SELL, D("2400"), D("0.1"), OrderType.LIMIT))
         await it.price("2501")
         return await read(it)
 
@@ -152,24 +154,24 @@ def test_a_list_without_an_end_is_given_up_and_that_is_told(monkeypatch: pytest.
     ],
 )
 def test_what_a_person_must_mend_is_raised_as_such(
-    then: Callable[[Stage], Awaitable[AccountHistory]], error: type[Exception]
+    then: Callable[[NodeHarness], Awaitable[AccountHistory]], error: type[Exception]
 ) -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
         with pytest.raises(error):
             await then(it)
 
-    play(story)
+    run_scenario(story)
 
 
 def test_an_exchange_that_cannot_be_reached_is_named() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
-        it.doors.shut.add("ws-api")
+        it.network.blocked.add("ws-api")
         with pytest.raises(SessionLost, match=r"ws://memory/ws-api/v3: connection refused"):
             await read(it)
 
-    play(story)
+    run_scenario(story)
 
 
 def test_days_are_counted_back_from_the_end() -> None:

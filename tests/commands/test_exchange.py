@@ -192,7 +192,7 @@ def test_amounts_that_are_none_are_refused(words: list[str]) -> None:
 
 
 def test_a_symbol_whose_name_does_not_tell_is_told_by_what_is_owned() -> None:
-    tape = exchange.open_tape(None, "ABCXYZ", 0, 0, ["XYZ", "ABC"])
+    tape = exchange.open_source(None, "ABCXYZ", 0, 0, ["XYZ", "ABC"])
     assert (tape.symbol, tape.base_asset, tape.quote_asset) == ("ABCXYZ", "ABC", "XYZ")
 
 

@@ -9,7 +9,7 @@ from tests.backtest import market_files
 from tests.session_replay.golden_sessions import path_of
 
 from trailingedge.backtest.columns import Columns
-from trailingedge.backtest.market_loader import ProgressCallback, columns_of
+from trailingedge.backtest.market_loader import ProgressCallback, load_columns
 from trailingedge.core.errors import ExitCode
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.main import run
@@ -192,7 +192,7 @@ def test_ctrl_c_before_the_first_candle_leaves_nothing_to_tell(
 ) -> None:
     def press_at_once(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Columns]:
         signal.raise_signal(signal.SIGINT)
-        return columns_of(market, progress)
+        return load_columns(market, progress)
 
     monkeypatch.setattr("trailingedge.backtest.market_report.columns_of", press_at_once)
     assert run(["replay", klines]) == ExitCode.INTERRUPTED

@@ -10,7 +10,7 @@ from trailingedge.core.errors import ExitCode
 from trailingedge.main import run
 from trailingedge.report.progress import ProgressBar
 from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
-from trailingedge.sweep.walk_forward import folds
+from trailingedge.sweep.walk_forward import split_folds
 
 VARIED = ["--vary", "HARD_STOP_THRESHOLD_FRAC=0.005,0.02", "--vary", "BUFFER=0.002,0.02", "--jobs", "1"]
 
@@ -74,7 +74,7 @@ def test_a_winner_is_judged_on_days_it_was_not_chosen_on(
             done(number, TrialOutcome(parts))  # type: ignore[operator]
 
     monkeypatch.setattr(sweep, "engine_named", lambda _: local)
-    monkeypatch.setattr(sweep, "folds", lambda from_ms, _: folds(from_ms, from_ms + 4 * day_ms))
+    monkeypatch.setattr(sweep, "folds", lambda from_ms, _: split_folds(from_ms, from_ms + 4 * day_ms))
     assert run(["sweep", klines, *VARIED]) == ExitCode.OK
     told = " ".join(capsys.readouterr().out.split())
     assert "chosen on 2026-07-02 13:47:00 to 2026-07-05, judged on 2026-07-05 to 2026-07-06 13:47:00" in told

@@ -6,7 +6,7 @@ from decimal import Decimal
 from random import Random
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.daemon_harness import ONE_ETH, START_MS, URL, StandingMarket, tick
+from tests.daemon_harness import ONE_ETH, START_MS, URL, ConstantMarket, tick
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.permissions import Permissions
@@ -26,7 +26,7 @@ D = Decimal
 GOOD_KEY = Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)
 
 
-class Stage:
+class CheckHarness:
     """The exchange of one rehearsal, and what became of it."""
 
     def __init__(self, clock: VirtualClock, loopback: LoopbackExchange, rehearsal: OnlineChecks) -> None:
@@ -41,15 +41,15 @@ class Stage:
             await self.clock.sleep(0.5)
             now_ms = START_MS + round(self.clock.now_s() * 1000)
             price = D(2500) + D(now_ms % 7) / 100
-            self.loopback.switchboard.play(tick(now_ms, price, price + D("0.01")))
+            self.loopback.hub.on_tick(tick(now_ms, price, price + D("0.01")))
 
 
-async def usual(stage: Stage) -> None:
+async def all_checks(stage: CheckHarness) -> None:
     await stage.rehearsal.run()
 
 
-def on_stage(
-    story: Callable[[Stage], Awaitable[None]] = usual,
+def run_online_checks(
+    story: Callable[[CheckHarness], Awaitable[None]] = all_checks,
     *,
     settings: Settings | None = None,
     terms: ExchangeSpec | None = None,
@@ -75,8 +75,10 @@ def on_stage(
         return permissions
 
     async def live(clock: VirtualClock) -> Exchange:
-        market = StandingMarket()
-        exchange = Exchange((terms or ExchangeSpec()).of_tape(market), clock, balances, market.history, keep_all=True)
+        market = ConstantMarket()
+        exchange = Exchange(
+            (terms or ExchangeSpec()).for_source(market), clock, balances, market.history, keep_all=True
+        )
         private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
         api_key = exchange.register_key(private_key.public_key()) if key_is_known else "nobody"
         keys = KeyManager.from_private_key(private_key, api_key)
@@ -100,7 +102,7 @@ def on_stage(
                 means=CheckTools(dial, own_clock, Random(2)),
                 ask_permissions=ask_permissions,
             )
-            stage = Stage(clock, loopback, rehearsal)
+            stage = CheckHarness(clock, loopback, rehearsal)
             async with meanwhile(stage.trade() if moving else asyncio.sleep(0)):
                 await story(stage)
         return exchange
@@ -109,8 +111,8 @@ def on_stage(
     return {finding.name: finding for finding in found}, exchange
 
 
-def by_verdict(found: Mapping[str, CheckResult], verdict: CheckStatus) -> list[str]:
-    return [name for name, finding in found.items() if finding.verdict is verdict]
+def names_with_status(found: Mapping[str, CheckResult], verdict: CheckStatus) -> list[str]:
+    return [name for name, finding in found.items() if finding.status is verdict]
 
 
 def orders_of(exchange: Exchange) -> list[str]:
@@ -124,8 +126,8 @@ class DeafSocket:
     def __init__(self, socket: Socket, deaf_to: str) -> None:
         self.send = socket.send
         self.close = socket.close
-        self._listen = socket.listen
+        self._listen = socket.receive
         self._deaf_to = deaf_to
 
-    async def listen(self, hear: FrameHandler) -> None:
+    async def receive(self, hear: FrameHandler) -> None:
         await self._listen(lambda frames: hear([frame for frame in frames if self._deaf_to not in str(frame)]))

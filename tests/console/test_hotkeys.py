@@ -12,7 +12,7 @@ from tests import processes
 from tests.limits import PATIENCE_S
 from tests.terminals import open_terminal
 
-from trailingedge.console.hotkeys import HELP, HINTS, Hotkey, HotkeyReader, hotkey, read_hotkeys
+from trailingedge.console.hotkeys import HELP, HINTS, Hotkey, HotkeyReader, parse_hotkey, read_hotkeys
 from trailingedge.model.operator_commands import OperatorCommand
 
 
@@ -39,15 +39,15 @@ async def keys_of(*chunks: bytes) -> list[Hotkey]:
 
 @pytest.mark.parametrize("key", Hotkey)
 def test_every_key_is_one_letter_and_in_the_help(key: Hotkey) -> None:
-    assert hotkey(f"{key.value}\r\n") is key
+    assert parse_hotkey(f"{key.value}\r\n") is key
     assert f"{key.value} " in HELP
 
 
 @pytest.mark.parametrize("key", Hotkey)
 def test_every_key_is_an_instruction_and_in_the_hints(key: Hotkey) -> None:
-    assert key.instruction is OperatorCommand[key.name]
+    assert key.command is OperatorCommand[key.name]
     assert f"{key.value} " in HINTS
-    assert key.asks == (key in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP))
+    assert key.is_question == (key in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP))
 
 
 async def test_each_line_end_is_told_of_a_key_on_it_or_not() -> None:
@@ -72,13 +72,13 @@ async def test_each_line_end_is_told_of_a_key_on_it_or_not() -> None:
     ],
 )
 def test_a_line_is_a_key_or_asks_for_help(line: str, key: Hotkey | None) -> None:
-    assert hotkey(line) is key
+    assert parse_hotkey(line) is key
 
 
 @pytest.mark.parametrize(
     ("chunks", "keys"),
     [
-        pytest.param([b"x\n", b"c\n"], [Hotkey.FLIP, Hotkey.WITHDRAW], id="line by line"),
+        pytest.param([b"x\n", b"c\n"], [Hotkey.FLIP, Hotkey.CANCEL], id="line by line"),
         pytest.param([b"p\r\nr\r\n"], [Hotkey.PAUSE, Hotkey.RESUME], id="two lines at once, as Windows ends them"),
         pytest.param([b"s", b"\n"], [Hotkey.STATUS], id="a line in pieces"),
         pytest.param([b"\xff\xfe\n"], [Hotkey.HELP], id="no text at all"),

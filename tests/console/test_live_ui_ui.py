@@ -65,13 +65,13 @@ def live(window: Window, now_s: float = 0.0, *, keys: bool = True) -> LiveUi:
 def test_it_draws_the_start_then_the_state_and_leaves_the_lines_alone_behind() -> None:
     window = Window()
     face: InteractiveUi = live(window)
-    face.step("connect", "ok")
+    face.show_step("connect", "ok")
     assert window.shows("connect ................. ok")
     assert window.shows("── PAPER ETHFDUSD ──")
-    face.show(VIEW, 1.0)
+    face.show_status(VIEW, 1.0)
     assert window.shows("watching")
     assert window.shows("x flip")
-    face.line("summary\n  exits 0")
+    face.print_line("summary\n  exits 0")
     face.close()
     assert [row for row in window.glass.shown if row] == ["connect ................. ok", "summary", "  exits 0"]
 
@@ -79,11 +79,11 @@ def test_it_draws_the_start_then_the_state_and_leaves_the_lines_alone_behind() -
 def test_enter_gives_a_fresh_row_to_type_on() -> None:
     window = Window()
     face = live(window)
-    face.show(VIEW, 0.0)
+    face.show_status(VIEW, 0.0)
     assert window.shows("watching")
     window.glass.type("w\n")
-    face.entered()
-    face.line("because")
+    face.on_enter()
+    face.print_line("because")
     assert window.shows("because")
     face.close()
 
@@ -98,7 +98,7 @@ def test_without_hotkeys_none_are_hinted_at() -> None:
 def test_a_terminal_of_few_letters_gets_what_it_can_show() -> None:
     window = Window(encoding="ascii")
     face = live(window)
-    face.show(VIEW, 0.0)
+    face.show_status(VIEW, 0.0)
     assert window.shows("-- PAPER ETHFDUSD | watching -")
     face.close()
 
@@ -106,8 +106,8 @@ def test_a_terminal_of_few_letters_gets_what_it_can_show() -> None:
 def test_in_the_background_there_are_lines_alone() -> None:
     window = Window(front=False)
     face = live(window)
-    face.show(VIEW, 0.0)
-    face.line("order placed")
+    face.show_status(VIEW, 0.0)
+    face.print_line("order placed")
     assert window.shows("order placed")
     face.close()
     assert [row for row in window.glass.shown if row] == ["order placed"]
@@ -129,8 +129,8 @@ def test_a_paused_terminal_delays_nobody() -> None:
     window = Paused()
     face = live(window)
     for number in range(20_000):
-        face.line(f"line {number}")
-        face.show(VIEW, 0.0)
+        face.print_line(f"line {number}")
+        face.show_status(VIEW, 0.0)
     window.goes_on.set()
     assert window.shows("line ")
     face.close()
@@ -140,5 +140,5 @@ def test_a_terminal_that_is_gone_ends_nothing() -> None:
     window = Window()
     face = live(window)
     window.close()
-    face.line("nobody hears this")
+    face.print_line("nobody hears this")
     face.close()

@@ -8,7 +8,7 @@ import pytest
 from tests import processes
 from tests.limits import PATIENCE_S
 
-from trailingedge.console.plain_ui import FAREWELL_S, MOST_WAITING, OperatorUi, PlainUi
+from trailingedge.console.plain_ui import CLOSE_TIMEOUT_S, MAX_QUEUED_LINES, OperatorUi, PlainUi
 from trailingedge.model.market import SymbolRules
 from trailingedge.notifications.status import StatusView, status
 
@@ -26,7 +26,7 @@ def test_lines_come_out_in_order_and_are_all_there_at_the_end() -> None:
     stream = io.StringIO()
     face: OperatorUi = PlainUi(stream)
     for number in range(100):
-        face.line(f"line {number}")
+        face.print_line(f"line {number}")
     face.close()
     assert stream.getvalue().splitlines() == [f"line {number}" for number in range(100)]
 
@@ -34,8 +34,8 @@ def test_lines_come_out_in_order_and_are_all_there_at_the_end() -> None:
 def test_a_step_shows_its_name_and_its_result() -> None:
     stream = io.StringIO()
     lines = PlainUi(stream)
-    lines.step("connect", "ok (12 ms)")
-    lines.step("a step with quite a long name", "ok")
+    lines.show_step("connect", "ok (12 ms)")
+    lines.show_step("a step with quite a long name", "ok")
     lines.close()
     assert stream.getvalue() == "connect ................. ok (12 ms)\na step with quite a long name ... ok\n"
 
@@ -44,7 +44,7 @@ def test_the_heart_beats_once_a_minute() -> None:
     stream = io.StringIO()
     lines = PlainUi(stream)
     for second in range(200):
-        lines.show(VIEW, 1000.0 + second)
+        lines.show_status(VIEW, 1000.0 + second)
     lines.close()
     assert stream.getvalue().splitlines() == [status(VIEW)] * 3
 
@@ -72,15 +72,15 @@ def test_a_closed_stream_ends_nothing() -> None:
     stream = io.StringIO()
     stream.close()
     lines = PlainUi(stream)
-    lines.line("nowhere to go")
-    lines.line("and again")
+    lines.print_line("nowhere to go")
+    lines.print_line("and again")
     lines.close()
 
 
 def test_a_terminal_of_few_letters_gets_what_it_can_show() -> None:
     raw = io.BytesIO()
     lines = PlainUi(io.TextIOWrapper(raw, encoding="ascii", newline="\n"))
-    lines.line("gate – open")
+    lines.print_line("gate – open")
     lines.close()
     assert raw.getvalue() == b"gate ? open\n"
 
@@ -99,18 +99,18 @@ class PausedTerminal(io.StringIO):
         return super().write(text)
 
 
-@pytest.mark.parametrize("lines_waiting", [1, MOST_WAITING + 10], ids=["a few", "too many"])
+@pytest.mark.parametrize("lines_waiting", [1, MAX_QUEUED_LINES + 10], ids=["a few", "too many"])
 def test_a_paused_terminal_delays_nobody(lines_waiting: int) -> None:
     terminal = PausedTerminal()
     lines = PlainUi(terminal)
-    lines.line("first")
+    lines.print_line("first")
     terminal.reached.wait()
     for _ in range(lines_waiting):
-        lines.line("more")
+        lines.print_line("more")
     terminal.goes_on.set()
     lines.close()
-    assert terminal.getvalue().count("more") == min(lines_waiting, MOST_WAITING)
+    assert terminal.getvalue().count("more") == min(lines_waiting, MAX_QUEUED_LINES)
 
 
 def test_the_farewell_is_short() -> None:
-    assert FAREWELL_S <= 1.0
+    assert CLOSE_TIMEOUT_S <= 1.0

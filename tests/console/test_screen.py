@@ -134,19 +134,19 @@ def test_at_the_end_the_block_goes_and_the_shell_goes_on_below_the_lines() -> No
     show = Show()
     show.paint("one")
     show.glass.type("half")
-    show.glass.feed(show.screen.leave(["summary"]))
+    show.glass.feed(show.screen.clear(["summary"]))
     show.glass.type("$ ")
     assert [row for row in show.glass.shown if row] == ["one", "summary", "$"]
 
 
 def test_before_anything_was_drawn_leaving_is_only_the_lines() -> None:
-    assert Screen(HINTS).leave(["one", "two"]) == "one\r\ntwo\r\n"
+    assert Screen(HINTS).clear(["one", "two"]) == "one\r\ntwo\r\n"
 
 
 def test_in_the_background_the_cursor_is_not_moved() -> None:
     show = Show()
     show.paint("one")
-    assert show.screen.plain(["two\nthree"]) == "two\r\nthree\r\n"
+    assert show.screen.lines_only(["two\nthree"]) == "two\r\nthree\r\n"
 
 
 def test_nobody_elses_words_move_the_cursor() -> None:

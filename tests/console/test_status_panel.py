@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from trailingedge.console.status_panel import StyledText, TextStyle, block, columns, fit, opening, rows, text_of
+from trailingedge.console.status_panel import (
+    StyledText,
+    TextStyle,
+    as_lines,
+    columns,
+    fit,
+    panel_rows,
+    starting_rows,
+    text_of,
+)
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Balance, BookTop, Regime, Side, SymbolRules
 from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
@@ -29,7 +38,7 @@ IN_BASE = StatusView(
     high_frac=0.0088,
     base=Balance("ETH", D("0.8"), D("0.2")),
     quote=Balance("FDUSD", D(0)),
-    arms_at=2514.9,
+    trails_from=2514.9,
     stop=2477.55,
     stop_frac=0.005,
     lower=2480.0,
@@ -46,7 +55,7 @@ IN_QUOTE = replace(
     value=D(2600),
     anchor=2510.0,
     high=1.0,
-    armed=True,
+    trailing=True,
     take_profit=2495.25,
     stop=2522.61,
     gate_open=True,
@@ -59,13 +68,13 @@ SELLING = ExitView(
     age_s=12.0,
     filled=D("0.1"),
     price=D("2500.12"),
-    rest=D("0.9"),
+    remaining=D("0.9"),
     client_order_id="TE-t-1",
 )
 
 
 def test_at_120_columns_two_cells_share_a_row() -> None:
-    rows_of = block(IN_BASE, 120)
+    rows_of = as_lines(IN_BASE, 120)
     assert rows_of[0] == f"── PAPER ETHFDUSD · holding ETH, watching {'─' * 60} data 0.2 s old ──"
     assert [(row[:61].rstrip(), row[61:]) for row in rows_of[1:]] == [
         (" price       bid 2500.10 · ask 2500.11 FDUSD", " holding     1.0000 ETH · 0.00 FDUSD · value 2500.10"),
@@ -82,7 +91,7 @@ def test_at_120_columns_two_cells_share_a_row() -> None:
 
 
 def test_at_80_columns_each_has_its_own() -> None:
-    assert block(IN_QUOTE, 80) == [
+    assert as_lines(IN_QUOTE, 80) == [
         "── live ETHFDUSD · holding FDUSD, watching ──── data 0.2 s old · reconnects 2 ──",
         " price       bid 2500.10 · ask 2500.11 FDUSD",
         " holding     0.0000 ETH · 2600.00 FDUSD · value 2600.00",
@@ -96,43 +105,46 @@ def test_at_80_columns_each_has_its_own() -> None:
 
 def row(view: StatusView, name: str) -> str:
     """What stands beside a name, where each has a row of its own."""
-    texts = [text for text in block(view, 99)[1:] if text.startswith(f" {name} ")]
+    texts = [text for text in as_lines(view, 99)[1:] if text.startswith(f" {name} ")]
     return texts[0][13:].split("    ")[0] if texts else "no such row"
 
 
 @pytest.mark.parametrize(
     ("view", "name", "text"),
     [
-        pytest.param(replace(IN_BASE, chase=SELLING), "take-profit", "–", id="no trigger during an exit"),
+        pytest.param(replace(IN_BASE, active_exit=SELLING), "take-profit", "–", id="no trigger during an exit"),
         pytest.param(
-            replace(IN_BASE, chase=SELLING),
+            replace(IN_BASE, active_exit=SELLING),
             "exit",
             "SELL 0.9000 ETH at 2500.12 (best 2500.11), 0.1000 ETH filled, 12 s",
             id="exit",
         ),
         pytest.param(
-            replace(IN_BASE, chase=replace(SELLING, price=None, rest=None, obstacle=QuoteObstacle.BALANCES)),
+            replace(IN_BASE, active_exit=replace(SELLING, price=None, remaining=None, obstacle=QuoteObstacle.BALANCES)),
             "exit",
             "SELL without an order, 0.1000 ETH filled, 12 s",
             id="exit without an order",
         ),
         pytest.param(
-            replace(IN_BASE, chase=replace(SELLING, obstacle=QuoteObstacle.BUDGET)),
+            replace(IN_BASE, active_exit=replace(SELLING, obstacle=QuoteObstacle.BUDGET)),
             "waits",
             "the exchange's limit of orders is nearly used up, so the order moves less often",
             id="what an exit waits for",
         ),
         pytest.param(
-            replace(IN_BASE, armed=True, arms_at=None), "take-profit", "trailing, does not pay both fees yet", id="fees"
+            replace(IN_BASE, trailing=True, trails_from=None),
+            "take-profit",
+            "trailing, does not pay both fees yet",
+            id="fees",
         ),
-        pytest.param(replace(IN_BASE, arms_at=None), "take-profit", "–", id="no gain suffices"),
-        pytest.param(replace(IN_BASE, held=True, paused=True), "take-profit", "off while held", id="held"),
+        pytest.param(replace(IN_BASE, trails_from=None), "take-profit", "–", id="no gain suffices"),
+        pytest.param(replace(IN_BASE, trading_paused=True, paused=True), "take-profit", "off while held", id="held"),
         pytest.param(
             replace(IN_BASE, paused=True), "paused", "only the hard stop watches on; r resumes", id="paused in base"
         ),
         pytest.param(replace(IN_QUOTE, paused=True), "paused", "nothing is bought; r resumes", id="paused in quote"),
         pytest.param(
-            replace(IN_BASE, paused=True, chase=SELLING),
+            replace(IN_BASE, paused=True, active_exit=SELLING),
             "paused",
             "the sale goes on; r resumes",
             id="paused while selling",
@@ -148,7 +160,10 @@ def row(view: StatusView, name: str) -> str:
         ),
         pytest.param(replace(IN_BASE, stop=None), "hard stop", "–", id="no stop is watched"),
         pytest.param(
-            replace(IN_BASE, unpriced=True), "hard stop", "2477.55 NOT JUDGED, market silent", id="stop while silent"
+            replace(IN_BASE, without_price=True),
+            "hard stop",
+            "2477.55 NOT JUDGED, market silent",
+            id="stop while silent",
         ),
         pytest.param(
             replace(IN_BASE, account_proven=False),
@@ -157,7 +172,10 @@ def row(view: StatusView, name: str) -> str:
             id="stop while away",
         ),
         pytest.param(
-            replace(IN_BASE, unpriced=True), "take-profit", "not judged, market silent", id="take-profit while silent"
+            replace(IN_BASE, without_price=True),
+            "take-profit",
+            "not judged, market silent",
+            id="take-profit while silent",
         ),
         pytest.param(
             replace(IN_QUOTE, account_proven=False),
@@ -166,19 +184,19 @@ def row(view: StatusView, name: str) -> str:
             id="closes are judged all the same",
         ),
         pytest.param(
-            replace(IN_QUOTE, gate=ReentryGate(ShutBy.FLUSH, 2400.0, 0), gate_open=False),
+            replace(IN_QUOTE, gate=ReentryGate(ShutBy.HARD_STOP, 2400.0, 0), gate_open=False),
             "gate",
             "shut until a candle closes above 2490.50",
             id="gate shut by a flush",
         ),
         pytest.param(
-            replace(IN_QUOTE, gate=ReentryGate(ShutBy.STOP, 2600.0, 0), gate_open=False),
+            replace(IN_QUOTE, gate=ReentryGate(ShutBy.QUOTE_STOP, 2600.0, 0), gate_open=False),
             "gate",
             "shut until a candle closes below 2490.50",
             id="gate shut by a close",
         ),
         pytest.param(
-            replace(IN_QUOTE, gate=ReentryGate(ShutBy.STOP, 2600.0, 0)),
+            replace(IN_QUOTE, gate=ReentryGate(ShutBy.QUOTE_STOP, 2600.0, 0)),
             "take-profit",
             "off while the gate is shut",
             id="gated",
@@ -201,10 +219,12 @@ def test_a_row_reads(view: StatusView, name: str, text: str) -> None:
     ],
 )
 def test_the_head_says_whether_to_believe_it(view: StatusView, quiet_s: float, said: str) -> None:
-    assert block(view, 80, quiet_s)[0].endswith(f" {said} ──")
+    assert as_lines(view, 80, quiet_s)[0].endswith(f" {said} ──")
 
 
-ALARMED = replace(IN_QUOTE, mode="paper", account_proven=False, reconnects=12, chase=replace(SELLING, side=Side.BUY))
+ALARMED = replace(
+    IN_QUOTE, mode="paper", account_proven=False, reconnects=12, active_exit=replace(SELLING, side=Side.BUY)
+)
 
 
 @pytest.mark.parametrize(
@@ -227,16 +247,21 @@ ALARMED = replace(IN_QUOTE, mode="paper", account_proven=False, reconnects=12, c
     ],
 )
 def test_the_title_gives_way_to_an_alarm(width: int, head: list[str]) -> None:
-    assert block(ALARMED, width)[: len(head)] == head
+    assert as_lines(ALARMED, width)[: len(head)] == head
 
 
 def test_what_is_wrong_stands_out() -> None:
-    tones = {span.tone for row in rows(replace(IN_BASE, halted=True), 80) for span in row if "safety rule" in span.text}
+    tones = {
+        span.style
+        for row in panel_rows(replace(IN_BASE, halted=True), 80)
+        for span in row
+        if "safety rule" in span.text
+    }
     assert tones == {TextStyle.BAD}
 
 
 def test_before_there_is_a_state_the_title_stands_there() -> None:
-    (head,) = opening("PAPER ETHFDUSD", 60)
+    (head,) = starting_rows("PAPER ETHFDUSD", 60)
     assert text_of(head).startswith("── PAPER ETHFDUSD ─")
     assert columns(text_of(head)) == 60
 
@@ -259,8 +284,8 @@ views = some.sampled_from(
     [
         IN_BASE,
         IN_QUOTE,
-        replace(IN_BASE, chase=SELLING, paused=True),
-        replace(IN_QUOTE, gate=ReentryGate(ShutBy.STOP, 2600.0, 0), halted=True),
+        replace(IN_BASE, active_exit=SELLING, paused=True),
+        replace(IN_QUOTE, gate=ReentryGate(ShutBy.QUOTE_STOP, 2600.0, 0), halted=True),
         StatusView("sim", RULES, "unfunded"),
     ]
 )
@@ -268,10 +293,10 @@ views = some.sampled_from(
 
 @given(view=views, width=some.integers(1, 200), quiet_s=some.floats(0, 100))
 def test_no_row_is_wider_than_the_terminal(view: StatusView, width: int, quiet_s: float) -> None:
-    assert all(columns(text) <= width for text in block(view, width, quiet_s))
+    assert all(columns(text) <= width for text in as_lines(view, width, quiet_s))
 
 
 @given(view=views, width=some.integers(41, 200), away=some.booleans())
 def test_an_alarm_is_always_shown(view: StatusView, width: int, away: bool) -> None:
     alarmed = replace(view, account_proven=not away, data_age_s=float("inf"), reconnects=7)
-    assert ("account connection away" if away else "no market data") in "".join(block(alarmed, width)[:2])
+    assert ("account connection away" if away else "no market data") in "".join(as_lines(alarmed, width)[:2])

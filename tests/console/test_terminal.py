@@ -12,7 +12,7 @@ import pytest
 from tests.terminals import open_terminal
 
 from trailingedge.console.terminal import (
-    USUAL_SIZE,
+    DEFAULT_SIZE,
     VIRTUAL_TERMINAL,
     PosixTerminal,
     SafeStream,
@@ -58,21 +58,21 @@ def test_the_size_is_read_anew_each_time(terminal: int) -> None:
 
 def test_a_terminal_that_tells_no_size_has_the_usual_one(terminal: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
-    assert size_of(terminal) == USUAL_SIZE
+    assert size_of(terminal) == DEFAULT_SIZE
 
 
 def test_what_is_no_terminal_has_the_usual_size() -> None:
     with open(os.devnull, encoding="utf-8") as nothing:
-        assert size_of(nothing.fileno()) == USUAL_SIZE
+        assert size_of(nothing.fileno()) == DEFAULT_SIZE
 
 
 def test_a_terminal_that_is_not_our_session_is_in_front(terminal: int) -> None:
-    assert PosixTerminal(terminal).in_front()
+    assert PosixTerminal(terminal).in_foreground()
 
 
 def test_on_linux_nothing_has_to_be_prepared(terminal: int) -> None:
     with open(terminal, "w", encoding="utf-8", closefd=False) as stream:
-        assert terminal_of(stream).prepare()
+        assert terminal_of(stream).enable_escapes()
 
 
 def test_a_stream_without_a_descriptor_has_no_terminal() -> None:
@@ -91,18 +91,18 @@ def test_a_stream_without_a_descriptor_has_no_terminal() -> None:
 )
 def test_windows_is_told_to_understand_escape_sequences(console: Console, *, able: bool, flags: int | None) -> None:
     shown = WindowsTerminal(-1, console)
-    assert (shown.prepare(), console.flags) == (able, flags)
-    assert shown.in_front()
-    assert shown.size() == USUAL_SIZE
+    assert (shown.enable_escapes(), console.flags) == (able, flags)
+    assert shown.in_foreground()
+    assert shown.size() == DEFAULT_SIZE
 
 
 @pytest.mark.parametrize(("encoding", "rich"), [("utf-8", True), ("ascii", False), ("cp1252", False)])
 def test_few_streams_show_less_than_everything(encoding: str, *, rich: bool) -> None:
-    assert SafeStream(io.TextIOWrapper(io.BytesIO(), encoding=encoding)).rich is rich
+    assert SafeStream(io.TextIOWrapper(io.BytesIO(), encoding=encoding)).supports_unicode is rich
 
 
 def test_a_stream_that_does_not_tell_its_letters_has_the_plain_ones() -> None:
-    assert not SafeStream(io.StringIO()).rich
+    assert not SafeStream(io.StringIO()).supports_unicode
 
 
 def test_letters_that_are_missing_become_question_marks() -> None:

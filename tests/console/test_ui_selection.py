@@ -9,7 +9,7 @@ import pytest
 from trailingedge.console.live_ui import LiveUi
 from trailingedge.console.plain_ui import PlainUi
 from trailingedge.console.terminal import Terminal
-from trailingedge.console.ui_selection import UiStyle, choose, open_face
+from trailingedge.console.ui_selection import UiStyle, choose_style, open_ui
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from trailingedge.console.ui_selection import UiStyle, choose, open_face
 def test_the_block_is_for_a_terminal_that_wants_it(
     *, tty: bool, no_color: bool, plain: bool, term: str | None, platform: str, style: UiStyle
 ) -> None:
-    assert choose(stdout_is_tty=tty, no_color=no_color, plain=plain, term=term, platform=platform) is style
+    assert choose_style(stdout_is_tty=tty, no_color=no_color, plain=plain, term=term, platform=platform) is style
 
 
 class Screenlike(io.StringIO):
@@ -44,13 +44,13 @@ class Able:
     def __init__(self, *, able: bool = True) -> None:
         self._able = able
 
-    def prepare(self) -> bool:
+    def enable_escapes(self) -> bool:
         return self._able
 
     def size(self) -> tuple[int, int]:
         return 80, 24
 
-    def in_front(self) -> bool:
+    def in_foreground(self) -> bool:
         return True
 
 
@@ -59,9 +59,7 @@ def gone(_: TextIO) -> Terminal:
 
 
 def opened(stdout: TextIO, environ: Mapping[str, str], *, able: bool = True) -> type:
-    face = open_face(
-        stdout, environ, "sim", plain=False, keys=True, platform="linux", terminal=lambda _: Able(able=able)
-    )
+    face = open_ui(stdout, environ, "sim", plain=False, keys=True, platform="linux", terminal=lambda _: Able(able=able))
     face.close()
     return type(face)
 
@@ -86,7 +84,7 @@ def test_a_console_that_does_not_understand_gets_lines() -> None:
 
 
 def test_a_terminal_that_is_gone_gets_lines() -> None:
-    face = open_face(Screenlike(), {"TERM": "xterm"}, "sim", plain=False, keys=True, platform="linux", terminal=gone)
+    face = open_ui(Screenlike(), {"TERM": "xterm"}, "sim", plain=False, keys=True, platform="linux", terminal=gone)
     face.close()
     assert isinstance(face, PlainUi)
 

@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from trailingedge.core import errors
-from trailingedge.core.errors import ConfigError, ExitCode, RequestRefused, SessionLost, TrailingEdgeError, gravest
+from trailingedge.core.errors import ConfigError, ExitCode, RequestRefused, SessionLost, TrailingEdgeError, most_severe
 
 RAISED = [error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, Exception)]
 
@@ -54,5 +54,5 @@ def test_the_exit_codes_are_the_ones_the_operator_was_promised() -> None:
 
 def test_of_several_failures_the_gravest_counts() -> None:
     lost, wrong, mistake = SessionLost("a"), ConfigError(["b"]), KeyError("c")
-    assert gravest(BaseExceptionGroup("", [lost, BaseExceptionGroup("", [wrong])])) is wrong
-    assert gravest(BaseExceptionGroup("", [wrong, lost, mistake])) is mistake
+    assert most_severe(BaseExceptionGroup("", [lost, BaseExceptionGroup("", [wrong])])) is wrong
+    assert most_severe(BaseExceptionGroup("", [wrong, lost, mistake])) is mistake

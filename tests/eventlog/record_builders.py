@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from trailingedge.eventlog.format import FORMAT, VERSION, RecordEntry
+from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, RecordEntry
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.eventlog.writer import GzipPacker, MemoryRecord
 
 NAME = f"trailingedge_2026-07-02_14-47-00{SUFFIX}"
 HEAD: dict[str, object] = {
     "format": FORMAT,
-    "version": VERSION,
+    "version": RECORD_VERSION,
     "program": "0.1.0",
     "python": "3.11.7",
     "settings": {},

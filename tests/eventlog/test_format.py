@@ -10,7 +10,7 @@ from trailingedge.eventlog.format import FrameBatch, decode, encode, without_sec
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Side
-from trailingedge.strategy.signals import ExitArmed
+from trailingedge.strategy.signals import ExitStarted
 
 
 def lines(data: bytes) -> list[bytes]:
@@ -21,7 +21,7 @@ def lines(data: bytes) -> list[bytes]:
 def test_a_bundle_is_told_as_its_frames_would_be() -> None:
     frames = [b'{"u":1}', b"", b"\x00\n", b'{"u":2}']
     assert encode(("<", 5, 2, 1, FrameBatch(frames))) == encode(("<", 5, 2, 1, frames))
-    assert FrameBatch(frames).weight == sum(map(len, frames))
+    assert FrameBatch(frames).size_bytes == sum(map(len, frames))
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_keys_and_signatures_are_struck_out_of_requests_and_frames() -> None:
 
 
 def test_an_event_is_told_with_all_its_numbers() -> None:
-    armed = ExitArmed(ExitKind.MANUAL, Side.SELL, 17, None, None)
-    (line,) = lines(encode(("news", "ExitArmed", armed)))
+    armed = ExitStarted(ExitKind.MANUAL, Side.SELL, 17, None, None)
+    (line,) = lines(encode(("news", "ExitStarted", armed)))
     assert decode(line) == (
         "news",
-        "ExitArmed",
+        "ExitStarted",
         {"kind": "m", "side": "SELL", "number": 17, "price": None, "trail": None},
     )
 

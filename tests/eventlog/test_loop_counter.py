@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 
 from trailingedge.eventlog.loop_counter import (
-    AT_REST,
-    ENOUGH_TURNS,
+    COUNTED_ITERATIONS,
+    IDLE_ITERATIONS,
     CountingLoop,
     IterationCounter,
-    count_no_more,
-    counter_of,
+    attach_counter,
+    detach_counter,
 )
 from trailingedge.simulator.virtual_loop import VirtualLoop
 
@@ -29,11 +29,11 @@ async def go_round(turns: int) -> None:
 @pytest.mark.parametrize("make", [CountingLoop, VirtualLoop, asyncio.SelectorEventLoop], ids=lambda make: make.__name__)
 def test_between_two_moments_the_turns_are_known(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
     async def live() -> list[int]:
-        counter = counter_of(asyncio.get_running_loop(), nothing, nothing)
-        seen = [counter.turns]
+        counter = attach_counter(asyncio.get_running_loop(), nothing, nothing)
+        seen = [counter.iterations]
         for turns in (1, 3, 0, 8):
             await go_round(turns)
-            seen.append(counter.turns)
+            seen.append(counter.iterations)
         return [after - before for before, after in pairwise(seen)]
 
     loop = make()
@@ -45,11 +45,11 @@ def test_between_two_moments_the_turns_are_known(make: Callable[[], asyncio.Abst
 
 async def test_a_chain_that_has_counted_enough_lets_the_loop_rest() -> None:
     looks: list[int] = []
-    counter: IterationCounter = counter_of(asyncio.get_running_loop(), nothing, lambda: looks.append(1))
-    before = counter.turns
-    await go_round(ENOUGH_TURNS + 5)
-    assert len(looks) == ENOUGH_TURNS
-    assert counter.turns - before >= AT_REST
+    counter: IterationCounter = attach_counter(asyncio.get_running_loop(), nothing, lambda: looks.append(1))
+    before = counter.iterations
+    await go_round(COUNTED_ITERATIONS + 5)
+    assert len(looks) == COUNTED_ITERATIONS
+    assert counter.iterations - before >= IDLE_ITERATIONS
 
 
 def test_a_counting_loop_is_looked_at_between_its_turns_until_nobody_cares() -> None:
@@ -57,9 +57,9 @@ def test_a_counting_loop_is_looked_at_between_its_turns_until_nobody_cares() -> 
 
     async def live() -> None:
         loop = asyncio.get_running_loop()
-        counter = counter_of(loop, lambda: looks.append(counter.turns), nothing)
+        counter = attach_counter(loop, lambda: looks.append(counter.iterations), nothing)
         await go_round(3)
-        count_no_more(loop)
+        detach_counter(loop)
         await go_round(3)
 
     loop = CountingLoop()

@@ -18,14 +18,14 @@ WHOLE = [decode(encode(entry, 5_000_000_000)[:-1]) for entry in frames(20)]
 def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
     record = SessionRecord(path)
     lines = [decode(line) for batch in record.batches() for line in batch]
-    return lines, record.trouble
+    return lines, record.incomplete_reason
 
 
 def test_a_whole_record_is_read_whole(tmp_path: Path) -> None:
     path = written(tmp_path / NAME, frames(20))
     record = SessionRecord(path)
-    assert record.head.seed == 1
-    assert record.head.endpoints == ("ws://memory/ws-api/v3", "ws://memory")
+    assert record.header.seed == 1
+    assert record.header.endpoints == ("ws://memory/ws-api/v3", "ws://memory")
     assert read(path) == (WHOLE, None)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tests import processes
-from tests.benchmarks.exchange_process import Venue
+from tests.benchmarks.exchange_process import BenchmarkExchange
 from tests.test_main import key_file
 
 from trailingedge.eventlog.retention import SUFFIX
@@ -20,7 +20,7 @@ REQUESTS: Final = 24  # those of the start, of the order that notes the anchor, 
 async def run(place: Path) -> None:
     """A start, a few requests and an end, with the key in a file, as it is when it matters."""
     async with (
-        Venue() as venue,
+        BenchmarkExchange() as venue,
         processes.started_async(
             [sys.executable, "-m", "trailingedge.main", "--plain"],
             stdin=DEVNULL,
@@ -45,5 +45,5 @@ def test_what_waits_for_the_world_waits_at_the_threshold(tmp_path: Path) -> None
     (path,) = (tmp_path / "logs").glob(f"*{SUFFIX}")
     replayed = replay_session(path)
     assert replayed.difference is None
-    assert replayed.trouble is None
+    assert replayed.incomplete_reason is None
     assert replayed.requests > 10

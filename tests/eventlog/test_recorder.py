@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.websocket.fake_sockets import MemoryDial, settle
+from tests.websocket.fake_sockets import MemoryDial, run_ready_tasks
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Endpoints, Settings
@@ -19,7 +19,7 @@ from trailingedge.eventlog import recorder as module
 from trailingedge.eventlog.format import RecordEntry
 from trailingedge.eventlog.loop_counter import CountingLoop
 from trailingedge.eventlog.recorder import Recorder
-from trailingedge.eventlog.session_record import recorded
+from trailingedge.eventlog.session_record import start_recording
 from trailingedge.eventlog.writer import MemoryRecord
 from trailingedge.live.factory import Runtime
 from trailingedge.websocket.transport import Socket
@@ -36,7 +36,7 @@ class World:
         self.dial = MemoryDial()
         self.notebook = MemoryRecord()
         surroundings = Runtime(Endpoints("ws://a", "ws://m"), KEYS, self.dial, self.clock, Random(0), **beside)  # type: ignore[arg-type]
-        self.recorder: Recorder = recorded(Settings(), surroundings, self.notebook, seed=7)
+        self.recorder: Recorder = start_recording(Settings(), surroundings, self.notebook, seed=7)
 
     @property
     def said(self) -> list[RecordEntry]:
@@ -45,9 +45,9 @@ class World:
 
     async def line(self, hear: Callable[[Sequence[str | bytes]], None]) -> "tuple[Socket, asyncio.Task[None]]":
         """One that is listened to; what was said until then is forgotten."""
-        line = await self.recorder.surroundings.dial("ws://m")
-        listening = asyncio.create_task(line.listen(hear))
-        await settle()
+        line = await self.recorder.runtime.dial("ws://m")
+        listening = asyncio.create_task(line.receive(hear))
+        await run_ready_tasks()
         del self.notebook.entries[1:]
         return line, listening
 
@@ -65,7 +65,7 @@ def nothing(_: Sequence[str | bytes]) -> None:
 
 async def test_a_dial_is_asked_for_and_told_of() -> None:
     world = World()
-    await world.recorder.surroundings.dial("ws://m")
+    await world.recorder.runtime.dial("ws://m")
     assert world.dial.urls == ["ws://m"]
     assert world.said == [("ask", 1, "dial ws://m"), ("told", 1, None)]
 
@@ -74,7 +74,7 @@ async def test_a_dial_that_fails_fails_alike() -> None:
     world = World()
     world.dial._refusals = 1
     with pytest.raises(SessionLost, match="connection refused"):
-        await world.recorder.surroundings.dial("ws://m")
+        await world.recorder.runtime.dial("ws://m")
     assert world.said[-1] == ("told", 1, ["SessionLost", "connection refused", 0.0])
 
 
@@ -84,7 +84,7 @@ async def test_a_dial_that_nobody_waits_for_any_more_leaves_no_connection() -> N
     await asyncio.sleep(0)
     await asyncio.sleep(0)  # it is through, and has not been told of
     dialling.cancel()
-    await settle()
+    await run_ready_tasks()
     assert world.dial.newest.closed
     assert world.said == [("ask", 1, "dial ws://m")]
 
@@ -98,8 +98,8 @@ async def test_frames_are_moments_of_their_time() -> None:
     _, listening = await world.line(hear)
     async with ended(listening):
         await world.clock.advance(1.5)
-        world.dial.newest.say_together("one", b"two")
-        await settle()
+        world.dial.newest.deliver_together("one", b"two")
+        await run_ready_tasks()
         assert heard == [(("one", b"two"), 101.5, 1_783_000_001_500)]
         ((kind, at_ns, turn, *more),) = world.notebook.entries[1:]
         assert (kind, at_ns, more) == ("<", 101_500_000_000, [1, ("one", b"two")])
@@ -110,8 +110,8 @@ async def test_between_two_moments_time_stands_still() -> None:
     world = World()
     _, listening = await world.line(nothing)
     async with ended(listening):
-        world.dial.newest.say("frame")
-        await settle()
+        world.dial.newest.deliver("frame")
+        await run_ready_tasks()
         before = world.recorder.now_s(), world.recorder.unix_ms()
         await world.clock.advance(0.1)
         assert (world.recorder.now_s(), world.recorder.unix_ms()) == before
@@ -131,7 +131,7 @@ async def test_a_request_is_noted_once_it_is_written_and_one_that_is_not_with_it
 async def test_a_line_that_ends_says_why() -> None:
     world = World()
     _, listening = await world.line(nothing)
-    world.dial.newest.hang_up("closed 1006")
+    world.dial.newest.drop("closed 1006")
     with pytest.raises(SessionLost, match="closed 1006"):
         await listening
     assert world.said == [("told", 2, ["SessionLost", "closed 1006", 0.0])]
@@ -144,8 +144,8 @@ async def test_what_the_daemon_itself_makes_of_a_frame_ends_the_line_as_its_own(
         raise SessionLost("twenty unreadable frames")
 
     _, listening = await world.line(hear)
-    world.dial.newest.say_together("bad")
-    world.dial.newest.say_together("never heard")
+    world.dial.newest.deliver_together("bad")
+    world.dial.newest.deliver_together("never heard")
     with pytest.raises(SessionLost, match="twenty unreadable frames"):
         await listening
     assert world.said == [("<", 1, ("bad",)), ("told", 2, ["of our own"])]
@@ -155,8 +155,8 @@ async def test_who_listens_no_more_hears_no_more() -> None:
     world, heard = World(), list[Sequence[str | bytes]]()
     _, listening = await world.line(heard.append)
     listening.cancel()
-    world.dial.newest.say("late")
-    await settle()
+    world.dial.newest.deliver("late")
+    await run_ready_tasks()
     assert heard == []
     assert world.said == []
 
@@ -193,8 +193,8 @@ def test_a_moment_that_lasts_too_long_is_followed_by_one_with_nothing_but_its_ti
     async def live() -> None:
         world = World()
         await world.recorder.sleep(0.0)
-        await world.clock.advance(module.LATE_S + 0.1)
-        await settle()
+        await world.clock.advance(module.REFRESH_AFTER_S + 0.1)
+        await run_ready_tasks()
         assert world.said[-1] == ("tick",)
         assert world.recorder.now_s() == 100.35
 
@@ -204,10 +204,10 @@ def test_a_moment_that_lasts_too_long_is_followed_by_one_with_nothing_but_its_ti
 
 async def test_what_is_done_from_outside_is_let_in_at_the_end_of_a_turn() -> None:
     world, done = World(), []
-    world.recorder.surroundings.input_gate(("obey", "flip", "phone"), lambda: done.append("flip"))
-    world.recorder.surroundings.input_gate(("stop", "quit", 0), lambda: done.append("stop"))
+    world.recorder.runtime.input_gate(("obey", "flip", "phone"), lambda: done.append("flip"))
+    world.recorder.runtime.input_gate(("stop", "quit", 0), lambda: done.append("stop"))
     assert done == []
-    await settle()
+    await run_ready_tasks()
     assert done == ["flip", "stop"]
     assert world.said == [("obey", "flip", "phone"), ("stop", "quit", 0)]
 
@@ -218,9 +218,9 @@ async def test_what_is_done_once_it_is_over_is_nobodys_business() -> None:
     async def run() -> ExitCode:
         return ExitCode.OK
 
-    await world.recorder.watch(run)
-    world.recorder.surroundings.input_gate(("stop", "quit", 0), lambda: done.append("stop"))
-    await settle()
+    await world.recorder.run_session(run)
+    world.recorder.runtime.input_gate(("stop", "quit", 0), lambda: done.append("stop"))
+    await run_ready_tasks()
     assert done == ["stop"]
     assert world.said == [("begin",), ("over", 0)]
 
@@ -240,7 +240,7 @@ async def test_how_it_ended_is_the_last_line(failure: BaseException, told: list[
         raise failure
 
     with pytest.raises(type(failure)):
-        await world.recorder.watch(run)
+        await world.recorder.run_session(run)
     assert world.said[-1] == ("over", told)
 
 
@@ -252,11 +252,11 @@ async def test_checks_and_saved_frames_go_through_it() -> None:
         raise ConfigError([f"may withdraw {server_ms}"])
 
     world = World(save_frames=save)
-    kept = world.recorder.surroundings.save_frames
+    kept = world.recorder.runtime.save_frames
     assert kept is not None
     assert await kept(["frames"]) == Path("/logs/frames")
     with pytest.raises(ConfigError, match="may withdraw 5"):
-        await world.recorder.checks(verify)(5)
+        await world.recorder.wrap_key_check(verify)(5)
     assert world.said == [
         ("ask", 1, "save the last frames"),
         ("told", 1, str(Path("/logs/frames"))),
@@ -273,7 +273,7 @@ async def test_alerts_are_lines_as_well() -> None:
             told.append((text, level))
 
     world = World()
-    world.recorder.alerts(Sink()).send("hard stop", logging.WARNING)
+    world.recorder.wrap_alerts(Sink()).send("hard stop", logging.WARNING)
     assert told == [("hard stop", logging.WARNING)]
     assert world.said == [("alert", logging.WARNING, "hard stop")]
 
@@ -281,12 +281,12 @@ async def test_alerts_are_lines_as_well() -> None:
 async def test_chance_begins_with_a_seed_that_is_in_the_record() -> None:
     world = World()
     assert world.notebook.entries[0][1]["seed"] == 7
-    assert world.recorder.surroundings.random.random() == Random(7).random()
+    assert world.recorder.runtime.random.random() == Random(7).random()
 
 
 async def test_a_signature_is_waited_for_and_is_nowhere_in_the_record() -> None:
     world = World()
-    params = await world.recorder.surroundings.keys.logon_params(lambda: 5, 5000)
+    params = await world.recorder.runtime.keys.logon_params(lambda: 5, 5000)
     assert params == await KEYS.logon_params(lambda: 5, 5000)
     assert world.said == [
         ("ask", 1, "the key to be ready"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.eventlog.record_builders import NAME
 
-from trailingedge.eventlog.retention import forget, make_room, part_path, parts_of, records_in
+from trailingedge.eventlog.retention import delete_older, limit_total_size, list_parts, list_record_files, part_path
 
 
 def file(folder: Path, name: str, size: int = 100) -> Path:
@@ -35,7 +35,7 @@ def test_a_later_part_bears_its_number() -> None:
 def test_parts_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     first = session(tmp_path, 2, parts=11)
     session(tmp_path, 3, parts=2)
-    assert [part for part, _ in parts_of(first)] == list(range(1, 12))
+    assert [part for part, _ in list_parts(first)] == list(range(1, 12))
 
 
 def test_what_was_begun_before_is_forgotten_with_all_its_parts_and_nothing_else(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_what_was_begun_before_is_forgotten_with_all_its_parts_and_nothing_else(
     session(tmp_path, 2)
     file(tmp_path, "trailingedge_2026-07-01_00-00-00.log")
     file(tmp_path, "trailingedge_odd.session.jsonl.gz")
-    forget(tmp_path, datetime(2026, 7, 2, tzinfo=UTC))
+    delete_older(tmp_path, datetime(2026, 7, 2, tzinfo=UTC))
     assert names(tmp_path) == {"02_00-00-00", "01_00-00-00.log", "trailingedge_odd"}
 
 
@@ -51,21 +51,21 @@ def test_room_is_made_by_the_oldest_sessions_from_their_ends(tmp_path: Path) -> 
     session(tmp_path, 1, parts=3)
     session(tmp_path, 2)
     current = session(tmp_path, 3)
-    make_room(tmp_path, 300, current)
+    limit_total_size(tmp_path, 300, current)
     assert names(tmp_path) == {"01_00-00-00", "02_00-00-00", "03_00-00-00"}
-    make_room(tmp_path, 150, current)
+    limit_total_size(tmp_path, 150, current)
     assert names(tmp_path) == {"03_00-00-00"}
 
 
 def test_of_a_session_that_alone_is_too_much_the_beginning_and_the_newest_stay(tmp_path: Path) -> None:
     first = session(tmp_path, 3, parts=6)
-    make_room(tmp_path, 300, part_path(first, 6))
+    limit_total_size(tmp_path, 300, part_path(first, 6))
     assert names(tmp_path) == {"03_00-00-00", "03_00-00-00.part5", "03_00-00-00.part6"}
-    make_room(tmp_path, 10, part_path(first, 6))
+    limit_total_size(tmp_path, 10, part_path(first, 6))
     assert names(tmp_path) == {"03_00-00-00", "03_00-00-00.part6"}
 
 
 def test_what_is_no_record_is_none(tmp_path: Path) -> None:
     file(tmp_path, "trailingedge_2026-13-01_00-00-00.session.jsonl.gz")
     file(tmp_path, "other.session.jsonl.gz")
-    assert records_in(tmp_path) == []
+    assert list_record_files(tmp_path) == []

@@ -6,22 +6,22 @@ from pathlib import Path
 import pytest
 from tests.daemon_harness import with_settings
 
-from trailingedge.accounting.summary_json import shown_settings
+from trailingedge.accounting.summary_json import settings_without_secrets
 from trailingedge.config import Settings
-from trailingedge.eventlog.session_record import fingerprint, opened
+from trailingedge.eventlog.session_record import open_record, settings_fingerprint
 
 NOW = datetime(2026, 7, 2, 14, 47, tzinfo=UTC)
 
 
 def test_the_record_bears_the_name_of_the_log(tmp_path: Path) -> None:
-    with opened(Settings(), tmp_path / "trailingedge_2026-07-02_14-47-00.log", NOW, []) as lines:
+    with open_record(Settings(), tmp_path / "trailingedge_2026-07-02_14-47-00.log", NOW, []) as lines:
         assert lines is not None
     assert [path.name for path in tmp_path.iterdir()] == ["trailingedge_2026-07-02_14-47-00.session.jsonl.gz"]
 
 
 @pytest.mark.parametrize("settings", [with_settings(record=False), Settings()], ids=["not wanted", "no log"])
 def test_without_one_there_are_no_lines(settings: Settings, tmp_path: Path) -> None:
-    with opened(settings, None if settings.record else tmp_path / "some.log", NOW, []) as lines:
+    with open_record(settings, None if settings.record else tmp_path / "some.log", NOW, []) as lines:
         assert lines is None
     assert list(tmp_path.iterdir()) == []
 
@@ -29,10 +29,10 @@ def test_without_one_there_are_no_lines(settings: Settings, tmp_path: Path) -> N
 def test_a_record_that_cannot_be_written_costs_a_warning_and_no_session(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with opened(Settings(), tmp_path / "nowhere" / "a" / "some.log", NOW, []):
+    with open_record(Settings(), tmp_path / "nowhere" / "a" / "some.log", NOW, []):
         pass
     (tmp_path / "file").touch()
-    with opened(Settings(), tmp_path / "file" / "some.log", NOW, []) as lines:
+    with open_record(Settings(), tmp_path / "file" / "some.log", NOW, []) as lines:
         assert lines is None
     (warning,) = caplog.records
     assert warning.getMessage().startswith("session is not recorded")
@@ -40,7 +40,7 @@ def test_a_record_that_cannot_be_written_costs_a_warning_and_no_session(
 
 def test_the_fingerprint_is_that_of_the_settings_and_of_no_secret() -> None:
     marks = [
-        fingerprint(shown_settings(settings))
+        settings_fingerprint(settings_without_secrets(settings))
         for settings in (
             Settings(),
             with_settings(binance_ed25519_api_key="abcdefghij"),

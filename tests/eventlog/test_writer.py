@@ -21,7 +21,7 @@ LONG_AGO = f"trailingedge_2026-01-01_00-00-00{SUFFIX}"
 
 def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
     record = SessionRecord(path)
-    return [decode(line) for batch in record.batches() for line in batch], record.trouble
+    return [decode(line) for batch in record.batches() for line in batch], record.incomplete_reason
 
 
 @pytest.fixture(autouse=True)
@@ -76,9 +76,9 @@ def test_a_flood_that_cannot_be_packed_as_fast_as_it_comes_leaves_a_hole_at_once
     taking = RecordWriter(RecordFolder(tmp_path / NAME, 100, NOW, 0))
     taking.add(("session", HEAD))
     page = FrameBatch([b"x" * 10_486] * 100)
-    room = module.MOST_HEAVY // page.weight
+    room = module.MOST_HEAVY // page.size_bytes
     for _ in range(room + 2):
-        taking.add_many(("<", 5, 0, 1, page))
+        taking.add_batch(("<", 5, 0, 1, page))
     taking.add(("<", 6, 0, 1, [b"y"]))
     monkeypatch.setattr(module, "FAREWELL_S", 10.0)
     taking.close()
@@ -98,7 +98,7 @@ def test_a_disk_that_was_full_for_a_while_gets_it_all_in_the_end(
     disk.full = True
     for entry in [("session", HEAD), *frames(100)]:
         taking.add(entry)
-    assert taking.mind()
+    assert taking.check_backlog()
     for _ in range(3):
         disk.asked.clear()
         assert disk.asked.wait(PATIENCE_S)
@@ -115,10 +115,10 @@ def test_a_flood_that_a_full_disk_held_up_takes_no_room_for_ever(tmp_path: Path)
     disk.bite = 1 << 20
     taking.add(("session", HEAD))
     page = FrameBatch([b"x" * 10_486] * 100)
-    for _ in range(2 * module.MOST_HEAVY // page.weight):
+    for _ in range(2 * module.MOST_HEAVY // page.size_bytes):
         disk.full = True
         disk.asked.clear()
-        taking.add_many(("<", 5, 0, 1, page))
+        taking.add_batch(("<", 5, 0, 1, page))
         assert disk.asked.wait(PATIENCE_S)
         disk.full = False
         disk.asked.clear()
@@ -136,13 +136,13 @@ def test_what_finds_no_room_is_left_out_and_the_record_says_so(tmp_path: Path, m
     entries = frames(200)
     for entry in entries[:100]:
         taking.add(entry)
-    while taking.mind():  # the thread has taken a batch before it met the disk
+    while taking.check_backlog():  # the thread has taken a batch before it met the disk
         for entry in entries[:50]:
             taking.add(entry)
     for entry in entries[100:130]:
         taking.add(entry)
     disk.full = False
-    while not taking.mind():
+    while not taking.check_backlog():
         disk.asked.clear()
         disk.asked.wait(0.1)
     for entry in entries[130:]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from tests.execution.order_builders import RULES, TEN_SECONDS, D, record, refused, report, top, want
+from tests.execution.order_builders import RULES, TEN_SECONDS, D, order_intent, record, rejection, report, top
 
 from trailingedge.execution.maker_exit import MakerExit, MakerExitParams
 from trailingedge.execution.order import OrderState
@@ -32,9 +32,9 @@ FILLED: Final = OrderStatus.FILLED
 PART: Final = OrderStatus.PARTIALLY_FILLED
 
 NOTHING: Final = Unanswered("timeout")
-GONE: Final = refused(RejectReason.UNKNOWN_ORDER, -2011)
-RESTRICTED: Final = refused(RejectReason.CANCEL_RESTRICTED, -2011)
-ABSENT: Final = refused(RejectReason.UNKNOWN_ORDER, -2013)
+GONE: Final = rejection(RejectReason.UNKNOWN_ORDER, -2011)
+RESTRICTED: Final = rejection(RejectReason.CANCEL_RESTRICTED, -2011)
+ABSENT: Final = rejection(RejectReason.UNKNOWN_ORDER, -2013)
 CANCEL_DONE: Final = Accepted(record(7, status=CANCELED))
 
 SERVER_MS = 1_783_000_000_000
@@ -42,7 +42,7 @@ BOOK = top("100.00", "100.10")  # an improving SELL rests at 100.09
 LOWER = top("99.90", "100.05")  # … and at 100.04
 
 
-class Chase:
+class MakerExitHarness:
     """Beats by hand. `sent` collects all order commands, `remedies` what is to be read again."""
 
     def __init__(
@@ -55,125 +55,125 @@ class Chase:
     ) -> None:
         if budget is None:
             budget = OrderRateBudget(0.2)
-            budget.learn([TEN_SECONDS], SERVER_MS)
-        self.exit = MakerExit(rules, budget, params)
-        self.want: OrderIntent | None = wanted or want()
+            budget.update_limits([TEN_SECONDS], SERVER_MS)
+        self.maker_exit = MakerExit(rules, budget, params)
+        self.intent: OrderIntent | None = wanted or order_intent()
         self.book = book
-        self.settled = True
+        self.balances_current = True
         self.age_s = 0.0
         self.now_s = 0.0
         self.sent: list[OrderCommand] = []
-        self.remedies: list[Refresh] = []
+        self.refreshes: list[Refresh] = []
 
-    def beat(self, now_s: float | None = None) -> list[OrderCommand]:
+    def tick(self, now_s: float | None = None) -> list[OrderCommand]:
         """One beat; the order commands of it, at most one."""
         if now_s is not None:
             self.now_s = now_s
-        commands: Sequence[ExecutionCommand] = self.exit.toward(
-            self.want,
+        commands: Sequence[ExecutionCommand] = self.maker_exit.commands_for(
+            self.intent,
             self.book,
             self.now_s,
             server_ms=SERVER_MS + round(self.now_s * 1000),
             age_s=self.age_s,
-            settled=self.settled,
+            settled=self.balances_current,
         )
-        self.remedies += [command for command in commands if isinstance(command, Refresh)]
+        self.refreshes += [command for command in commands if isinstance(command, Refresh)]
         orders = [command for command in commands if not isinstance(command, Refresh)]
         self.sent += orders
         return orders
 
-    def hear(self, *events: OrderInput) -> None:
+    def handle(self, *events: OrderInput) -> None:
         for event in events:
-            self.exit.handle(event, self.now_s)
+            self.maker_exit.handle(event, self.now_s)
 
-    def answer(self, outcome: OrderOutcome, place: OrderOutcome | None = None) -> None:
+    def reply(self, outcome: OrderOutcome, place: OrderOutcome | None = None) -> None:
         """Answer the newest command; a Replace takes the outcome of its cancel and of its placement."""
         tag = self.sent[-1].tag
         if place is None:
-            self.hear(OrderReply(tag, outcome))
+            self.handle(OrderReply(tag, outcome))
         else:
-            self.hear(ReplaceReply(tag, ReplaceOutcome(outcome, place)))
+            self.handle(ReplaceReply(tag, ReplaceOutcome(outcome, place)))
 
     def state(self) -> OrderState | None:
-        order = self.exit.order
+        order = self.maker_exit.order
         return None if order is None else order.state
 
-    def want_kind(self, kind: ExitKind) -> None:
-        assert self.want is not None
-        self.want = replace(self.want, kind=kind)
+    def set_intent_kind(self, kind: ExitKind) -> None:
+        assert self.intent is not None
+        self.intent = replace(self.intent, kind=kind)
 
-    def want_funds(self, funds: str) -> None:
-        assert self.want is not None
-        self.want = replace(self.want, funds=D(funds))
+    def set_intent_funds(self, funds: str) -> None:
+        assert self.intent is not None
+        self.intent = replace(self.intent, funds=D(funds))
 
 
-def in_flight() -> Chase:
+def pending_new() -> MakerExitHarness:
     """The first order was sent."""
-    chase = Chase()
-    assert isinstance(chase.beat()[0], Place)
+    chase = MakerExitHarness()
+    assert isinstance(chase.tick()[0], Place)
     return chase
 
 
-def working() -> Chase:
+def working() -> MakerExitHarness:
     """Order 7 rests: SELL 1 at 100.09."""
-    chase = in_flight()
-    chase.answer(Accepted(record(7)))
-    assert chase.beat(0.1) == []
+    chase = pending_new()
+    chase.reply(Accepted(record(7)))
+    assert chase.tick(0.1) == []
     return chase
 
 
-def part_filled(filled: str = "0.4") -> Chase:
+def partially_filled(filled: str = "0.4") -> MakerExitHarness:
     """Order 7 rests, and some of it has traded."""
     chase = working()
-    chase.hear(report(7, filled=filled, status=OrderStatus.PARTIALLY_FILLED))
-    chase.want_funds(str(D("1") - D(filled)))
+    chase.handle(report(7, filled=filled, status=OrderStatus.PARTIALLY_FILLED))
+    chase.set_intent_funds(str(D("1") - D(filled)))
     return chase
 
 
-def replacing() -> Chase:
+def replacing() -> MakerExitHarness:
     """Order 7 was asked to make way for another at 100.04."""
     chase = working()
     chase.book = LOWER
-    assert isinstance(chase.beat(1.5)[0], Replace)
+    assert isinstance(chase.tick(1.5)[0], Replace)
     return chase
 
 
-def cancelling() -> Chase:
+def pending_cancel() -> MakerExitHarness:
     """Nothing is wanted any more, and order 7 was asked to go."""
     chase = working()
-    chase.want = None
-    assert isinstance(chase.beat(1.5)[0], Cancel)
+    chase.intent = None
+    assert isinstance(chase.tick(1.5)[0], Cancel)
     return chase
 
 
-def silent(chase: Chase) -> Chase:
+def unanswered(chase: MakerExitHarness) -> MakerExitHarness:
     """Nobody answered what `chase` sent last, and it has noticed."""
-    chase.beat(chase.now_s + 3.0)
+    chase.tick(chase.now_s + 3.0)
     return chase
 
 
-def in_doubt_about_a_replace(old: OrderOutcome) -> Chase:
+def replace_unanswered(old: OrderOutcome) -> MakerExitHarness:
     """Nobody answered the replace, and the question about the old order was answered `old`."""
-    chase = silent(replacing())
+    chase = unanswered(replacing())
     assert isinstance(chase.sent[-1], QueryOrder)
-    chase.answer(old)
+    chase.reply(old)
     return chase
 
 
-STATES: Final[dict[str, Callable[[], Chase]]] = {
-    "nothing sent": Chase,
-    "in flight": in_flight,
+STATES: Final[dict[str, Callable[[], MakerExitHarness]]] = {
+    "nothing sent": MakerExitHarness,
+    "in flight": pending_new,
     "working": working,
-    "part-filled": part_filled,
+    "part-filled": partially_filled,
     "replacing": replacing,
-    "cancelling": cancelling,
-    "placement in doubt": lambda: silent(in_flight()),
-    "replace in doubt": lambda: silent(replacing()),
-    "cancel in doubt": lambda: silent(cancelling()),
+    "cancelling": pending_cancel,
+    "placement in doubt": lambda: unanswered(pending_new()),
+    "replace in doubt": lambda: unanswered(replacing()),
+    "cancel in doubt": lambda: unanswered(pending_cancel()),
 }
 
 
-def progress_of(chase: Chase) -> ExitProgress:
-    progress = chase.exit.progress()
+def progress_of(chase: MakerExitHarness) -> ExitProgress:
+    progress = chase.maker_exit.progress()
     assert progress is not None
     return progress

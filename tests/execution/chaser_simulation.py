@@ -1,6 +1,6 @@
 """The world between the chaser and the model exchange: a bad line, a restless market, a fickle strategy.
 
-Everything follows from the seed. `World.play` runs a while with faults and then a while without; what must
+Everything follows from the seed. `MakerExitWorld.play` runs a while with faults and then a while without; what must
 hold at every moment is checked at every moment, and a run that fails can be read in `transcript`.
 """
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
 
-from tests.execution.exchange_model import TICK, BalancesNow, Breach, ModelExchange, refusal, silence
+from tests.execution.exchange_model import TICK, BalancesNow, Breach, ModelExchange, no_reply, rejection_of
 from tests.execution.order_builders import RULES
 
 from trailingedge.execution.maker_exit import MakerExit, MakerExitParams
 from trailingedge.execution.order_events import UnknownOrderWithOurId
 from trailingedge.execution.order_rate_budget import OrderRateBudget
-from trailingedge.execution.quoting import RestingOrder, rest_at
+from trailingedge.execution.quoting import RestingOrder, resting_price
 from trailingedge.model.client_order_ids import base36
 from trailingedge.model.intent import ExitKind, OrderIntent
 from trailingedge.model.market import ZERO, BookTop, ExecutionReport, OrderStatus, RateLimit, Side
@@ -59,7 +59,7 @@ class _Due:
     session: int = field(compare=False, default=0)
 
 
-class World:
+class MakerExitWorld:
     """One seed's run of one chaser. `side` and `pricing` are what the strategy asks for."""
 
     def __init__(
@@ -83,8 +83,8 @@ class World:
             reserve=self.reserve,
         )
         budget = OrderRateBudget(0.2)
-        budget.learn([RateLimit("ORDERS", 10, 60)], self.exchange.now_ms)
-        self.chase = MakerExit(RULES, budget, self.params)
+        budget.update_limits([RateLimit("ORDERS", 10, 60)], self.exchange.now_ms)
+        self.maker_exit = MakerExit(RULES, budget, self.params)
         self.transcript: list[str] = []
         self.now_s = 0.0
         self.completed = 0
@@ -92,7 +92,7 @@ class World:
         self._zero_ms = self.exchange.now_ms
         self._kind = ExitKind.TAKE_PROFIT
         self._number = FIRST_NUMBER
-        self._wanted = True
+        self._intent_open = True
         self._began_s = 0.0
         self._moving = True
         self._queue: list[_Due] = []
@@ -123,23 +123,23 @@ class World:
         self._messages_arrive()
         if self.random.random() < self.faults.drop:
             self._drop()
-        self._strategy_thinks()
+        self._change_intent()
         if self.now_s >= self._proven_from_s:
-            self._beat()
+            self._tick()
         self._check()
 
-    def calm_down(self) -> None:
+    def stop_faults(self) -> None:
         """No more faults, and the market stands still."""
         self.faults = CALM
         self._moving = False
         self._stale_until_s = 0.0
-        self._wanted = True
+        self._intent_open = True
 
-    def withdraw(self) -> None:
+    def end_intent(self) -> None:
         """The strategy wants nothing any more."""
-        self._wanted = False
+        self._intent_open = False
 
-    def sweep(self) -> None:
+    def fill_everything(self) -> None:
         """The market comes through whatever rests."""
         book = self.exchange.others
         far = Decimal(1) if self.side is Side.SELL else Decimal(-1)
@@ -151,37 +151,37 @@ class World:
 
     def at_the_best_price(self) -> bool:
         """One order rests where it should, or there is nothing left to do."""
-        progress = self.chase.progress()
+        progress = self.maker_exit.progress()
         if progress is not None and progress.complete is not None:
             return progress.idle and not self.exchange.open_orders
         if len(self.exchange.open_orders) != 1:
             return False
         order = self.exchange.open_orders[0]
         resting = RestingOrder(order.price, order.quantity)
-        best = rest_at(self.pricing, self.side, self.exchange.top(), TICK, resting)
+        best = resting_price(self.pricing, self.side, self.exchange.top(), TICK, resting)
         return order.price == best
 
-    def books_agree(self) -> bool:
-        progress = self.chase.progress()
+    def state_agrees(self) -> bool:
+        progress = self.maker_exit.progress()
         if progress is None:
             return True
         theirs = self.exchange.filled(base36(progress.number))
         return theirs == (progress.filled_base, progress.filled_quote)
 
     def _check(self) -> None:
-        for happening in self.chase.happened:
-            self._note("=", happening)
+        for happening in self.maker_exit.events:
+            self._record("=", happening)
             if isinstance(happening, UnknownOrderWithOurId):
                 raise Breach(f"took an order of ours for a stranger's: {happening}")
-        self.chase.happened.clear()
-        order = self.chase.order
+        self.maker_exit.events.clear()
+        order = self.maker_exit.order
         if order is not None and self._open is None and order.state.name in ("IN_FLIGHT", "CANCELLING"):
             raise Breach(f"{order} waits for an answer to nothing")
 
     # The line --------------------------------------------------------------------------------
 
     def _send(self, command: OrderCommand) -> None:
-        self._note(">", command)
+        self._record(">", command)
         self._open = command
         chance = self.random.random
         if chance() < self.faults.lose_request:
@@ -200,17 +200,17 @@ class World:
         chance = self.random.random
         answer: OrderInput
         if self.now_s - sent_s > RECV_WINDOW_S:
-            answer = refusal(command, Rejected(RejectReason.TIMESTAMP, -1021, "outside of the recvWindow"))
+            answer = rejection_of(command, Rejected(RejectReason.TIMESTAMP, -1021, "outside of the recvWindow"))
         elif chance() < self.faults.refuse:
-            answer = refusal(command, Rejected(RejectReason.BUSY, -1008, "Server is currently overloaded"))
+            answer = rejection_of(command, Rejected(RejectReason.BUSY, -1008, "Server is currently overloaded"))
         elif chance() < self.faults.answer_unknown:
             if chance() < 0.5:
                 self.exchange.execute(command)
-            answer = silence(command, "-1007")
+            answer = no_reply(command, "-1007")
         else:
             lag_ms = round(self.random.uniform(0, self.faults.lag_s) * 1000)
             answer = self.exchange.execute(command, lag_ms)
-        self._note("x", f"{command} carried out: {answer}")
+        self._record("x", f"{command} carried out: {answer}")
         if chance() < self.faults.lose_reply or session != self._session:
             return
         self._later(self.random.uniform(0.1, 6.0) if chance() < self.faults.slow_reply else 0.02, answer)
@@ -234,20 +234,20 @@ class World:
                     self._balances = due.what
                 continue
             assert isinstance(due.what, OrderInput)
-            self._note("<", due.what)
+            self._record("<", due.what)
             answers = self._open is not None and getattr(due.what, "tag", None) == self._open.tag
             if answers:
                 self._open = None
-            self.chase.handle(due.what, self.now_s)
+            self.maker_exit.handle(due.what, self.now_s)
 
     def _drop(self) -> None:
         """The connection is lost with all that is on its way to us, and comes back after a while."""
-        self._note("!", "connection lost")
+        self._record("!", "connection lost")
         self._session += 1
         if self._open is not None and self.random.random() < 0.7:
-            self.chase.handle(silence(self._open, "connection lost"), self.now_s)
+            self.maker_exit.handle(no_reply(self._open, "connection lost"), self.now_s)
         self._open = None
-        self.chase.lose_touch(self.now_s)
+        self.maker_exit.on_disconnect(self.now_s)
         self._proven_from_s = self.now_s + self.random.uniform(0.6, 3.0)
         lag_ms = self.random.choice((0, 0, 500))
         asked_ms = self._zero_ms + round(self.now_s * 1000) - lag_ms
@@ -287,26 +287,26 @@ class World:
         if self.random.random() < self.faults.by_hand:
             self.exchange.cancel_by_hand()
 
-    def _strategy_thinks(self) -> None:
+    def _change_intent(self) -> None:
         """Upgrade, relabel, withdraw, change its mind; and begin the next exit once the last is over."""
         chance = self.random.random()
-        progress = self.chase.progress()
+        progress = self.maker_exit.progress()
         over = progress is not None and progress.number == self._number and progress.complete is not None
-        if over and self._wanted:
-            self._wanted = False
+        if over and self._intent_open:
+            self._intent_open = False
             self.completed += 1
         if not self._moving:
             return
-        if self._wanted and chance < 0.02:
+        if self._intent_open and chance < 0.02:
             self._kind = self.random.choice([ExitKind.FLUSH, ExitKind.MANUAL, self._kind])
-        elif self._wanted and chance < 0.03:
-            self._wanted = False
+        elif self._intent_open and chance < 0.03:
+            self._intent_open = False
         elif chance < 0.035:
             self._stale_until_s = self.now_s + self.random.uniform(0.2, 3.0)
         elif chance < 0.038:
             self.exchange.deposit(*((ZERO, Decimal(30)) if self.side is Side.BUY else (Decimal("0.3"), ZERO)))
-        elif not self._wanted and chance > 0.8 and progress is not None and progress.idle:
-            self._wanted = True
+        elif not self._intent_open and chance > 0.8 and progress is not None and progress.idle:
+            self._intent_open = True
             self._kind = ExitKind.TAKE_PROFIT
             if over or self.random.random() < 0.5:
                 self._number += 1000
@@ -319,17 +319,19 @@ class World:
         else:
             self.exchange.deposit(ZERO, max(ZERO, self.reserve + 100 - self.exchange.quote))
 
-    def _beat(self) -> None:
+    def _tick(self) -> None:
         if self._proven_from_s:  # just back: the balances are read anew
             self._balances = self.exchange.balances()
             self._proven_from_s = 0.0
         self._tops = [*self._tops[1:], self.exchange.top()]
         seen = self._tops[-1] if not self._moving else self.random.choice(self._tops)
-        settled = self._balances.time_ms >= self.chase.touched_ms
+        settled = self._balances.time_ms >= self.maker_exit.funds_changed_ms
         if settled:
-            self._funds = self._held()
-        want = OrderIntent(self.side, self._funds, self.pricing, self._kind, self._number) if self._wanted else None
-        commands = self.chase.toward(
+            self._funds = self._holdings()
+        want = (
+            OrderIntent(self.side, self._funds, self.pricing, self._kind, self._number) if self._intent_open else None
+        )
+        commands = self.maker_exit.commands_for(
             want,
             None if self.now_s < self._stale_until_s else seen,
             self.now_s,
@@ -347,14 +349,14 @@ class World:
         if sum(not isinstance(command, Refresh) for command in commands) > 1:
             raise Breach(f"more than one request at once: {commands}")
 
-    def _held(self) -> Decimal:
+    def _holdings(self) -> Decimal:
         """What may be sold, as a careful reader of balances sees it."""
-        most = self.chase.most_locked(self.side)
+        most = self.maker_exit.max_locked(self.side)
         there = self._balances
         free, locked = (
             (there.base_free, there.base_locked) if self.side is Side.SELL else (there.quote_free, there.quote_locked)
         )
         return max(ZERO, free + (locked if most is None else min(locked, most)) - self.reserve)
 
-    def _note(self, mark: str, what: object) -> None:
+    def _record(self, mark: str, what: object) -> None:
         self.transcript.append(f"{self.now_s:7.1f} {mark} {what}")

@@ -139,7 +139,7 @@ class ModelExchange:
             if through:
                 self._fill(order, order.rest)
             elif other == order.price:
-                self._fill(order, max(RULES.clip(order.rest * share), RULES.step_size))
+                self._fill(order, max(RULES.round_quantity(order.rest * share), RULES.step_size))
         self.others = others
         for order in self.open_orders:  # what is left of us stands in the way of the other side
             if order.takes(others):
@@ -178,7 +178,7 @@ class ModelExchange:
         escape = isinstance(asked, Place) and asked.escape
         price = self.others.best(asked.side) if asked.price is None else asked.price
         order = ModelOrder(len(self.orders) + 500, asked.client_order_id, asked.side, price, asked.quantity, escape)
-        breach = RULES.breach(price, asked.quantity)
+        breach = RULES.failed_filter(price, asked.quantity)
         if breach is not None:
             raise Breach(f"{asked} fails the filter {breach}")
         if any(other.client_order_id == asked.client_order_id for other in self.open_orders):
@@ -193,7 +193,7 @@ class ModelExchange:
             return Rejected(RejectReason.WOULD_TAKE, -2010, "Order would immediately match and take.")
         self.orders[order.order_id] = order
         self._tick()
-        self._tell(order, ExecutionType.NEW)
+        self._report(order, ExecutionType.NEW)
         self.most_open = max(self.most_open, len(self.open_orders))
         if self.most_open > 1:
             raise Breach(f"two orders are open: {self.open_orders}")
@@ -249,18 +249,18 @@ class ModelExchange:
         sold = self.base if order.side is Side.SELL else self.quote
         if sold < self.reserve:
             raise Breach(f"{order} sold what was to be kept: {sold} left of {self.reserve}")
-        self._tell(order, ExecutionType.TRADE)
+        self._report(order, ExecutionType.TRADE)
 
     def _end(self, order: ModelOrder, status: OrderStatus) -> None:
         self._tick()
         order.status = status
-        self._tell(order, ExecutionType(status.value))
+        self._report(order, ExecutionType(status.value))
 
     def _tick(self) -> None:
         """No two changes bear the same time."""
         self.now_ms += 1
 
-    def _tell(self, order: ModelOrder, reason: ExecutionType) -> None:
+    def _report(self, order: ModelOrder, reason: ExecutionType) -> None:
         self._executions += 1
         order.history.append((self.now_ms, self._record(order)))
         self.pushed.append(
@@ -298,7 +298,7 @@ class ModelExchange:
         )
 
 
-def silence(command: OrderCommand, reason: str) -> OrderInput:
+def no_reply(command: OrderCommand, reason: str) -> OrderInput:
     """The answer that says nothing."""
     nothing = Unanswered(reason)
     match command:
@@ -310,7 +310,7 @@ def silence(command: OrderCommand, reason: str) -> OrderInput:
             return OrderReply(command.tag, nothing)
 
 
-def refusal(command: OrderCommand, refused: Rejected) -> OrderInput:
+def rejection_of(command: OrderCommand, refused: Rejected) -> OrderInput:
     """The exchange turns the whole request away."""
     match command:
         case Replace():

@@ -42,7 +42,7 @@ def top(bid: str, ask: str, bid_quantity: str = "5", ask_quantity: str = "5") ->
     return BookTop(D(bid), D(ask), D(bid_quantity), D(ask_quantity))
 
 
-def want(
+def order_intent(
     side: Side = Side.SELL,
     funds: str | Decimal = "1",
     pricing: Pricing = Pricing.IMPROVE,
@@ -132,5 +132,5 @@ def report(
     )
 
 
-def refused(refusal: RejectReason, code: int = -2010, retry_at_ms: int | None = None) -> Rejected:
+def rejection(refusal: RejectReason, code: int = -2010, retry_at_ms: int | None = None) -> Rejected:
     return Rejected(refusal, code, refusal.value, retry_at_ms)

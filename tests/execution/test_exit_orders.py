@@ -22,9 +22,9 @@ def sell(price: str = "100.09", predecessor: Order | None = None, kind: ExitKind
 
 def resting(orders: ExitOrders, order_id: int = 7) -> Order:
     order = sell()
-    orders.begin(order)
-    orders.watch(order, lambda: order.hear_report(report(order_id)))
-    orders.tidy()
+    orders.set_current(order)
+    orders.apply(order, lambda: order.apply_report(report(order_id)))
+    orders.reconcile()
     return order
 
 
@@ -35,9 +35,9 @@ def in_hand(orders: ExitOrders) -> tuple[Order | None, Order | None]:
 def test_an_empty_book_has_nothing() -> None:
     orders = books()
     assert not orders.alive
-    assert orders.doubtful is None
-    assert orders.stray is None
-    assert orders.newest_known_id is None
+    assert orders.unknown_order is None
+    assert orders.duplicate is None
+    assert orders.highest_order_id is None
     assert orders.filled() == (D("0"), D("0"))
 
 
@@ -45,120 +45,120 @@ def test_a_report_is_of_the_order_that_bears_its_id() -> None:
     orders = books()
     order = resting(orders)
     orders.successor = sell("100.04", order)
-    assert orders.reported(report(7)) is order
+    assert orders.find_reported(report(7)) is order
 
 
 def test_a_new_id_is_the_newest_nameless_requests() -> None:
     orders = books()
     order = resting(orders)
     orders.successor = sell("100.04", order)
-    assert orders.reported(report(8, "100.04")) is orders.successor
+    assert orders.find_reported(report(8, "100.04")) is orders.successor
 
 
 def test_a_report_of_another_kind_is_not_of_a_request_of_this_one() -> None:
     orders = books()
-    orders.begin(sell())
-    assert orders.reported(report(8, client_order_id=own(ExitKind.FLUSH))) is None
+    orders.set_current(sell())
+    assert orders.find_reported(report(8, client_order_id=own(ExitKind.FLUSH))) is None
 
 
 def test_a_successor_that_exists_waits_until_the_old_order_is_known_to_be_gone() -> None:
     orders = books()
     order = resting(orders)
-    order.hear(OrderTrigger.CANCEL_ASKED)
+    order.apply(OrderTrigger.CANCEL_SENT)
     successor = orders.successor = sell("100.04", order)
-    orders.watch(successor, lambda: successor.hear_report(report(8, "100.04")))
-    orders.tidy()
+    orders.apply(successor, lambda: successor.apply_report(report(8, "100.04")))
+    orders.reconcile()
     assert in_hand(orders) == (order, successor)
-    orders.watch(order, lambda: order.hear_report(report(7, status=OrderStatus.CANCELED)))
-    orders.tidy()
+    orders.apply(order, lambda: order.apply_report(report(7, status=OrderStatus.CANCELED)))
+    orders.reconcile()
     assert in_hand(orders) == (successor, None)
 
 
 def test_doubt_is_settled_in_the_order_in_which_things_happened() -> None:
     orders = books()
     order = resting(orders)
-    order.hear(OrderTrigger.CANCEL_ASKED)
+    order.apply(OrderTrigger.CANCEL_SENT)
     successor = orders.successor = sell("100.04", order)
-    orders.doubt(1.0)
-    assert orders.doubtful is order
-    order.hear(OrderTrigger.CANCELED)
-    orders.tidy()
-    assert orders.doubtful is successor
+    orders.mark_unknown(1.0)
+    assert orders.unknown_order is order
+    order.apply(OrderTrigger.CANCELED)
+    orders.reconcile()
+    assert orders.unknown_order is successor
 
 
 def test_a_late_report_finds_an_order_long_over() -> None:
     orders = books()
     first = resting(orders)
-    first.hear(OrderTrigger.CANCELED)
+    first.apply(OrderTrigger.CANCELED)
     resting(orders, 8)
-    assert orders.reported(report(7, filled="0.5", status=PART)) is first
-    orders.watch(first, lambda: first.hear_report(report(7, filled="0.5", status=PART)))
+    assert orders.find_reported(report(7, filled="0.5", status=PART)) is first
+    orders.apply(first, lambda: first.apply_report(report(7, filled="0.5", status=PART)))
     assert orders.filled() == (D("0.5"), D("0.5") * D("100.09"))
 
 
 def test_an_order_thought_to_be_over_that_is_not_is_the_stray_beside_the_one_in_hand() -> None:
     orders = books()
     first = resting(orders)
-    first.hear(OrderTrigger.SILENCE)
-    orders.give_up(first)
+    first.apply(OrderTrigger.TIMEOUT)
+    orders.presume_rejected(first)
     resting(orders, 8)
-    orders.watch(first, lambda: first.hear_record(record(7, filled="0.4", status=PART)))
-    orders.tidy()
-    assert orders.stray is first
+    orders.apply(first, lambda: first.apply_record(record(7, filled="0.4", status=PART)))
+    orders.reconcile()
+    assert orders.duplicate is first
     assert orders.filled()[0] == D("0.4")
 
 
 def test_an_order_that_was_there_and_then_was_not_keeps_its_fills() -> None:
     orders = books()
     first = resting(orders)
-    first.hear(OrderTrigger.SILENCE)
-    orders.give_up(first)
+    first.apply(OrderTrigger.TIMEOUT)
+    orders.presume_rejected(first)
     resting(orders, 8)
-    orders.watch(first, lambda: first.hear_report(report(7, filled="0.4", status=PART)))
-    orders.doubt(1.0)
-    orders.give_up(first)
+    orders.apply(first, lambda: first.apply_report(report(7, filled="0.4", status=PART)))
+    orders.mark_unknown(1.0)
+    orders.presume_rejected(first)
     for _ in range(9):  # more than enough ghosts to push it out
-        orders.give_up(sell())
-    orders.tidy()
+        orders.presume_rejected(sell())
+    orders.reconcile()
     assert orders.filled()[0] == D("0.4")
-    assert orders.named(7) is first
+    assert orders.by_order_id(7) is first
 
 
 def test_only_the_newest_ghosts_are_kept() -> None:
     orders = books()
     ghosts = [sell() for _ in range(9)]
     for ghost in ghosts:
-        orders.give_up(ghost)
-    orders.tidy()
-    assert orders.reported(report(7)) is ghosts[4]
+        orders.presume_rejected(ghost)
+    orders.reconcile()
+    assert orders.find_reported(report(7)) is ghosts[4]
 
 
 def test_an_answer_about_a_forgotten_request_is_entered_all_the_same() -> None:
     orders = books()
     resting(orders)
     forgotten = sell()
-    assert orders.answered(forgotten, record(9)) is forgotten
-    forgotten.hear_record(record(9))
-    orders.tidy()
-    assert orders.stray is forgotten
+    assert orders.find_answered(forgotten, record(9)) is forgotten
+    forgotten.apply_record(record(9))
+    orders.reconcile()
+    assert orders.duplicate is forgotten
 
 
 def test_a_request_whose_order_is_known_under_another_entry_was_not_one_of_its_own() -> None:
     orders = books()
     order = resting(orders)
     again = orders.successor = sell("100.04", order)
-    assert orders.answered(again, record(7)) is order
-    assert again.state is OrderState.REFUSED
+    assert orders.find_answered(again, record(7)) is order
+    assert again.state is OrderState.REJECTED
 
 
 def test_what_is_told_of_an_order_is_told_once() -> None:
     happened: list[OrderEvent] = []
     orders = ExitOrders(NUMBER, happened)
     order = sell()
-    orders.begin(order)
+    orders.set_current(order)
     for told in (report(7), report(7), report(7, filled="0.4", status=PART), report(7, filled="0.4", status=PART)):
-        orders.watch(order, partial(order.hear_report, told))
-        orders.tidy()
+        orders.apply(order, partial(order.apply_report, told))
+        orders.reconcile()
     assert happened == [
         OrderPlaced(own(), 7, Side.SELL, D("100.09"), D("1")),
         OrderFilled(own(), 7, Side.SELL, D("100.09"), D("0.4"), D("0.4") * D("100.09"), D("0.6")),
@@ -167,25 +167,25 @@ def test_what_is_told_of_an_order_is_told_once() -> None:
 
 def test_the_newest_known_id_is_that_of_any_order_of_the_exit() -> None:
     orders = books()
-    resting(orders, 12).hear(OrderTrigger.CANCELED)
+    resting(orders, 12).apply(OrderTrigger.CANCELED)
     resting(orders, 9)
-    assert orders.newest_known_id == 12
+    assert orders.highest_order_id == 12
 
 
 def test_what_may_be_locked_is_the_most_any_one_order_may_lock() -> None:
     orders = books()
     order = resting(orders)
     orders.successor = Order(own(), Side.SELL, D("100.04"), D("1.5"), 0.0, order)
-    assert orders.most_locked(in_quote=False) == D("1.5")
-    assert orders.most_locked(in_quote=True) == D("1.5") * D("100.04")
+    assert orders.max_locked(in_quote=False) == D("1.5")
+    assert orders.max_locked(in_quote=True) == D("1.5") * D("100.04")
 
 
 def test_the_sum_of_all_fills_follows_each_of_them() -> None:
     orders = ExitOrders(NUMBER, [])
     order = Order(own(), Side.SELL, D("100.09"), D("1"), 0.0)
-    orders.begin(order)
+    orders.set_current(order)
     assert orders.filled() == (D(0), D(0))
     for filled, quote in (("0.4", "40.036"), ("0.4", "40.036"), ("1", "100.09")):
         told = replace(report(7, filled=filled), filled_quote=D(quote))
-        orders.watch(order, partial(order.hear_report, told))
+        orders.apply(order, partial(order.apply_report, told))
         assert orders.filled() == (D(filled), D(quote))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
-from tests.execution.order_builders import record, refused
+from tests.execution.order_builders import record, rejection
 
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
@@ -15,7 +15,7 @@ from trailingedge.execution.gateway import Gateway
 from trailingedge.model.market import Side
 from trailingedge.model.order_commands import (
     Cancel,
-    Listed,
+    ListedOrders,
     OrderInput,
     OrderReply,
     OrdersListed,
@@ -41,7 +41,7 @@ class PaperOrders:
     asked: list[tuple[object, ...]] = field(default_factory=list)
     placed: list[Callable[[OrderOutcome], None]] = field(default_factory=list)
     replaced: list[Callable[[ReplaceOutcome], None]] = field(default_factory=list)
-    listed: list[Callable[[Listed], None]] = field(default_factory=list)
+    listed: list[Callable[[ListedOrders], None]] = field(default_factory=list)
 
     def place(self, order: NewOrderRequest, heard: Callable[[OrderOutcome], None]) -> None:
         self.asked.append(("place", order))
@@ -57,7 +57,7 @@ class PaperOrders:
         self.asked.append(("replace", cancel_order_id, cancel_client_order_id, order))
         self.replaced.append(heard)
 
-    def expect(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None:
+    def on_replace_reply(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None:
         self.asked.append(("expect", written))
         self.replaced.append(heard)
 
@@ -69,7 +69,7 @@ class PaperOrders:
         self.asked.append(("status", order_id, client_order_id))
         self.placed.append(heard)
 
-    def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None:
+    def all_orders(self, from_order_id: int, heard: Callable[[ListedOrders], None]) -> None:
         self.asked.append(("all_orders", from_order_id))
         self.listed.append(heard)
 
@@ -163,7 +163,7 @@ async def test_an_answer_comes_back_by_its_tag_and_a_late_one_too() -> None:
     bench.gateway.send(Place(1, OWN, Side.SELL, PRICE, QUANTITY))
     bench.gateway.send(Cancel(2, 7, OWN))
     placed, canceled = bench.orders.placed
-    silence, gone = Unanswered("timeout"), refused(RejectReason.UNKNOWN_ORDER)
+    silence, gone = Unanswered("timeout"), rejection(RejectReason.UNKNOWN_ORDER)
     canceled(gone)
     placed(silence)
     placed(Accepted(record(7)))
@@ -173,7 +173,7 @@ async def test_an_answer_comes_back_by_its_tag_and_a_late_one_too() -> None:
 async def test_a_replace_brings_both_halves() -> None:
     bench = Bench()
     bench.gateway.send(Replace(3, 7, OWN, Side.SELL, PRICE, QUANTITY))
-    outcome = ReplaceOutcome(refused(RejectReason.UNKNOWN_ORDER), NotTried())
+    outcome = ReplaceOutcome(rejection(RejectReason.UNKNOWN_ORDER), NotTried())
     bench.orders.replaced[0](outcome)
     assert bench.delivered == [ReplaceReply(3, outcome)]
 
@@ -189,7 +189,7 @@ async def test_a_list_is_ours_alone_and_oldest_first() -> None:
 async def test_a_list_that_was_refused_says_so() -> None:
     bench = Bench()
     bench.gateway.send(QueryOrdersFrom(4, 7, OWN))
-    no = refused(RejectReason.RATE_LIMITED)
+    no = rejection(RejectReason.RATE_LIMITED)
     bench.orders.listed[0](no)
     assert bench.delivered == [OrdersListed(4, no)]
 
@@ -201,7 +201,7 @@ async def test_what_is_asked_for_twice_is_read_once() -> None:
     async with bench.running():
         await bench.clock.advance(1)
         assert (bench.balances.count, bench.rules.count) == (1, 1)
-        bench.gateway.fetch(Refresh.BALANCES)
+        bench.gateway.refresh(Refresh.BALANCES)
         await bench.clock.advance(1)
         assert bench.balances.count == 2
 
@@ -216,8 +216,8 @@ async def test_what_could_not_be_read_is_a_warning_and_the_next_is_read(
 ) -> None:
     bench = Bench(trouble)
     async with bench.running():
-        bench.gateway.fetch(Refresh.BALANCES)
-        bench.gateway.fetch(Refresh.RULES)
+        bench.gateway.refresh(Refresh.BALANCES)
+        bench.gateway.refresh(Refresh.RULES)
         await bench.clock.advance(0.4)
         assert bench.rules.count == 0  # a moment's pause, not to make trouble worse
         await bench.clock.advance(0.2)

@@ -43,7 +43,7 @@ class PaperAccount:
             raise RequestRefused(-2010, "Account has insufficient balance for requested action.")
         self.open[order.client_order_id] = order
         if self.tells:
-            self.snapshots.hear_balances([Balance(asset, amount) for asset, amount in self.held.items()], 1)
+            self.snapshots.on_balances([Balance(asset, amount) for asset, amount in self.held.items()], 1)
         self.on_place()
         return record(1)
 
@@ -73,7 +73,7 @@ class Bench:
     async def run(self) -> JumpstartResult:
         result = await self.jumpstart.run(BOOK, NUMBER)
         assert self.account.open == {}
-        assert self.jumpstart.left == {}
+        assert self.jumpstart.maybe_open == {}
         return result
 
 
@@ -174,12 +174,12 @@ def test_after_a_lost_connection_the_next_run_cancels_what_the_first_left(moment
         setattr(bench.account, f"on_{moment}", once(SessionLost("closed")))
         with pytest.raises(SessionLost):
             await bench.jumpstart.run(BOOK, NUMBER)
-        (left,) = bench.jumpstart.left.values()
+        (left,) = bench.jumpstart.maybe_open.values()
         assert left.side is Side.BUY
         assert bench.account.open
         await bench.jumpstart.run(BOOK, NUMBER + 1000)
         assert bench.account.open == {}
-        assert bench.jumpstart.left == {}
+        assert bench.jumpstart.maybe_open == {}
 
     tell(story)
 
@@ -190,7 +190,7 @@ def test_what_is_left_can_be_withdrawn_without_another_run() -> None:
         bench.account.on_cancel = once(SessionLost("closed"))
         with pytest.raises(SessionLost):
             await bench.jumpstart.run(BOOK, NUMBER)
-        await bench.jumpstart.withdraw()
+        await bench.jumpstart.cancel_all()
         assert bench.account.open == {}
 
     tell(story)

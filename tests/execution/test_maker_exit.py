@@ -15,16 +15,16 @@ from tests.execution.chaser_harness import (
     LOWER,
     SELL,
     STATES,
-    Chase,
-    cancelling,
-    in_flight,
-    part_filled,
+    MakerExitHarness,
+    partially_filled,
+    pending_cancel,
+    pending_new,
     progress_of,
     replacing,
-    silent,
+    unanswered,
     working,
 )
-from tests.execution.order_builders import NUMBER, RULES, D, own, record, refused, report, top, want
+from tests.execution.order_builders import NUMBER, RULES, D, order_intent, own, record, rejection, report, top
 
 from trailingedge.execution.order import OrderState
 from trailingedge.execution.order_events import OrderRejected
@@ -57,33 +57,33 @@ from trailingedge.model.pricing import Pricing
 def test_the_first_order_sells_everything_rounded_down_to_the_step(
     side: Side, pricing: Pricing, price: str, quantity: str
 ) -> None:
-    chase = Chase(want(side, "1.23459", pricing), rules=replace(RULES, min_notional=D("1")))
-    assert chase.beat() == [Place(1, own(), side, D(price), D(quantity))]
+    chase = MakerExitHarness(order_intent(side, "1.23459", pricing), rules=replace(RULES, min_notional=D("1")))
+    assert chase.tick() == [Place(1, own(), side, D(price), D(quantity))]
 
 
 def test_nothing_wanted_is_nothing_done() -> None:
-    chase = Chase()
-    chase.want = None
-    assert chase.beat() == []
-    assert chase.exit.progress() is None
-    assert chase.exit.idle
+    chase = MakerExitHarness()
+    chase.intent = None
+    assert chase.tick() == []
+    assert chase.maker_exit.progress() is None
+    assert chase.maker_exit.idle
 
 
 def test_a_placement_waits_until_the_balances_account_for_everything() -> None:
-    chase = Chase()
-    chase.settled = False
-    assert chase.beat() == []
-    chase.settled = True
-    assert [type(command) for command in chase.beat(0.1)] == [Place]
+    chase = MakerExitHarness()
+    chase.balances_current = False
+    assert chase.tick() == []
+    chase.balances_current = True
+    assert [type(command) for command in chase.tick(0.1)] == [Place]
 
 
 def test_a_placement_waits_for_a_book_that_can_be_trusted() -> None:
-    chase = Chase(book=None)
-    assert chase.beat() == []
+    chase = MakerExitHarness(book=None)
+    assert chase.tick() == []
 
 
 def test_the_id_tells_the_kind_and_the_exit() -> None:
-    (command,) = Chase(want(kind=ExitKind.FLUSH, number=NUMBER + 5)).beat()
+    (command,) = MakerExitHarness(order_intent(kind=ExitKind.FLUSH, number=NUMBER + 5)).tick()
     assert isinstance(command, Place)
     assert command.client_order_id == own(ExitKind.FLUSH, NUMBER + 5)
 
@@ -96,28 +96,28 @@ def test_the_id_tells_the_kind_and_the_exit() -> None:
     ],
 )
 def test_what_is_too_large_for_one_order_is_sold_in_several(rules: SymbolRules, most: str) -> None:
-    chase = Chase(rules=rules)
-    assert chase.beat() == [Place(1, own(), SELL, D("100.09"), D(most))]
-    chase.answer(Accepted(record(7, "100.09", most, most, FILLED)))
-    chase.want_funds(str(D("1") - D(most)))
-    assert chase.beat(0.1) == [Place(2, own(), SELL, D("100.09"), D(most))]
+    chase = MakerExitHarness(rules=rules)
+    assert chase.tick() == [Place(1, own(), SELL, D("100.09"), D(most))]
+    chase.reply(Accepted(record(7, "100.09", most, most, FILLED)))
+    chase.set_intent_funds(str(D("1") - D(most)))
+    assert chase.tick(0.1) == [Place(2, own(), SELL, D("100.09"), D(most))]
 
 
 @pytest.mark.parametrize(
     "funds", ["0", "0.00009", "0.0499"], ids=["nothing", "less than a step", "less than the notional"]
 )
 def test_an_exit_whose_funds_left_by_another_road_has_vanished(funds: str) -> None:
-    chase = Chase(want(funds=funds))
-    assert chase.beat() == []
-    assert progress_of(chase) == ExitProgress(NUMBER, D("0"), D("0"), True, ExitEndReason.VANISHED, False)
-    assert chase.beat(60.0) == []
+    chase = MakerExitHarness(order_intent(funds=funds))
+    assert chase.tick() == []
+    assert progress_of(chase) == ExitProgress(NUMBER, D("0"), D("0"), True, ExitEndReason.FUNDS_GONE, False)
+    assert chase.tick(60.0) == []
 
 
 def test_a_complete_exit_stays_complete_whatever_arrives() -> None:
-    chase = Chase(want(funds="0"))
-    chase.beat()
-    chase.want_funds("1")
-    assert chase.beat(1.0) == []
+    chase = MakerExitHarness(order_intent(funds="0"))
+    chase.tick()
+    chase.set_intent_funds("1")
+    assert chase.tick(1.0) == []
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_a_complete_exit_stays_complete_whatever_arrives() -> None:
 def test_what_the_exchange_would_refuse_is_told_and_not_sent(
     rules: SymbolRules, refusal: RejectReason, text: str
 ) -> None:
-    chase = Chase(rules=rules)
-    assert chase.beat() == []
-    assert chase.remedies == [Refresh.RULES]
-    assert chase.exit.happened == [OrderRejected(own(), refusal, 0, text, 1)]
-    assert chase.beat(0.5) == []
-    assert len(chase.exit.happened) == 1
-    chase.exit.rules = RULES
-    assert [type(command) for command in chase.beat(5.0)] == [Place]
+    chase = MakerExitHarness(rules=rules)
+    assert chase.tick() == []
+    assert chase.refreshes == [Refresh.RULES]
+    assert chase.maker_exit.events == [OrderRejected(own(), refusal, 0, text, 1)]
+    assert chase.tick(0.5) == []
+    assert len(chase.maker_exit.events) == 1
+    chase.maker_exit.rules = RULES
+    assert [type(command) for command in chase.tick(5.0)] == [Place]
 
 
 # Following the price --------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_what_the_exchange_would_refuse_is_told_and_not_sent(
 def test_an_order_at_the_best_price_is_left_alone() -> None:
     chase = working()
     chase.book = top("100.02", "100.09", ask_quantity="1")
-    assert chase.beat(1.0) == []
+    assert chase.tick(1.0) == []
 
 
 @pytest.mark.parametrize(
@@ -161,31 +161,31 @@ def test_an_order_at_the_best_price_is_left_alone() -> None:
 def test_a_better_price_is_followed_by_cancel_replace(book: BookTop, price: str) -> None:
     chase = working()
     chase.book = book
-    assert chase.beat(2.0) == [Replace(2, 7, own(), SELL, D(price), D("1"))]
+    assert chase.tick(2.0) == [Replace(2, 7, own(), SELL, D(price), D("1"))]
 
 
 def test_only_the_newest_of_the_prices_that_waited_counts() -> None:
     chase = replacing()
     for ask in ("100.04", "99.95", "100.20"):
         chase.book = top("99.80", ask)
-        assert chase.beat() == []
-    chase.answer(Accepted(record(7, status=CANCELED)), Accepted(record(8, "100.04")))
-    assert chase.beat(4.0) == [Replace(3, 8, own(), SELL, D("100.19"), D("1"))]
+        assert chase.tick() == []
+    chase.reply(Accepted(record(7, status=CANCELED)), Accepted(record(8, "100.04")))
+    assert chase.tick(4.0) == [Replace(3, 8, own(), SELL, D("100.19"), D("1"))]
 
 
 def test_a_buy_is_sized_anew_at_each_price() -> None:
-    chase = Chase(want(BUY, "100"))
-    assert chase.beat() == [Place(1, own(), BUY, D("100.01"), D("0.9999"))]
-    chase.answer(Accepted(record(7, "100.01", "0.9999", side=BUY)))
+    chase = MakerExitHarness(order_intent(BUY, "100"))
+    assert chase.tick() == [Place(1, own(), BUY, D("100.01"), D("0.9999"))]
+    chase.reply(Accepted(record(7, "100.01", "0.9999", side=BUY)))
     chase.book = top("90.00", "90.10")
-    assert chase.beat(2.0) == [Replace(2, 7, own(), BUY, D("90.01"), D("1.1109"))]
+    assert chase.tick(2.0) == [Replace(2, 7, own(), BUY, D("90.01"), D("1.1109"))]
 
 
 @given(st.decimals("6", "100000", places=8), st.integers(500, 10**6), st.integers(1, 100))
 def test_a_buy_never_costs_more_than_there_is(funds: Decimal, bid: int, spread: int) -> None:
     book = top(str(bid * RULES.tick_size), str((bid + spread) * RULES.tick_size))
-    chase = Chase(want(BUY, funds), book)
-    for command in chase.beat():
+    chase = MakerExitHarness(order_intent(BUY, funds), book)
+    for command in chase.tick():
         assert isinstance(command, Place)
         assert command.price is not None
         cost = command.price * command.quantity
@@ -194,81 +194,81 @@ def test_a_buy_never_costs_more_than_there_is(funds: Decimal, bid: int, spread: 
 
 def test_the_price_just_left_is_still_ours_in_a_late_frame() -> None:
     chase = replacing()
-    chase.answer(Accepted(record(7, status=CANCELED)), Accepted(record(8, "100.04")))
+    chase.reply(Accepted(record(7, status=CANCELED)), Accepted(record(8, "100.04")))
     chase.book = top("99.90", "100.09", ask_quantity="1")
-    assert chase.beat(2.4) == []
-    assert chase.beat(2.5) == [Replace(3, 8, own(), SELL, D("100.08"), D("1"))]
+    assert chase.tick(2.4) == []
+    assert chase.tick(2.5) == [Replace(3, 8, own(), SELL, D("100.08"), D("1"))]
 
 
 def test_every_price_left_within_the_last_second_is_ours() -> None:
     chase = replacing()
-    chase.answer(Accepted(record(7, status=CANCELED)), Accepted(record(8, "100.04")))
+    chase.reply(Accepted(record(7, status=CANCELED)), Accepted(record(8, "100.04")))
     chase.book = top("99.90", "100.02")
-    assert chase.beat(1.6) == [Replace(3, 8, own(), SELL, D("100.01"), D("1"))]
-    chase.answer(Accepted(record(8, "100.04", status=CANCELED)), Accepted(record(9, "100.01")))
+    assert chase.tick(1.6) == [Replace(3, 8, own(), SELL, D("100.01"), D("1"))]
+    chase.reply(Accepted(record(8, "100.04", status=CANCELED)), Accepted(record(9, "100.01")))
     for stale_ask in ("100.09", "100.04"):
         chase.book = top("99.90", stale_ask)
-        assert chase.beat(1.7) == []
+        assert chase.tick(1.7) == []
 
 
 def test_our_own_quantity_as_placed_explains_a_frame_older_than_our_fill() -> None:
-    chase = part_filled("0.4")
+    chase = partially_filled("0.4")
     chase.book = top("100.00", "100.09", ask_quantity="1")
-    assert chase.beat(3.0) == []
+    assert chase.tick(3.0) == []
 
 
 def test_a_first_order_after_a_withdrawal_joins_the_price_it_left() -> None:
-    chase = cancelling()
-    chase.answer(Accepted(record(7, status=CANCELED)))
-    chase.want = want()
+    chase = pending_cancel()
+    chase.reply(Accepted(record(7, status=CANCELED)))
+    chase.intent = order_intent()
     chase.book = top("100.00", "100.09")
-    assert chase.beat(1.6) == [Place(3, own(), SELL, D("100.09"), D("1"))]
+    assert chase.tick(1.6) == [Place(3, own(), SELL, D("100.09"), D("1"))]
 
 
 def test_a_deposit_is_added_once_it_has_lasted() -> None:
     chase = working()
-    chase.want_funds("1.5")
-    assert chase.beat(1.0) == []
-    assert chase.beat(1.9) == []
-    assert chase.beat(2.0) == [Replace(2, 7, own(), SELL, D("100.09"), D("1.5"))]
+    chase.set_intent_funds("1.5")
+    assert chase.tick(1.0) == []
+    assert chase.tick(1.9) == []
+    assert chase.tick(2.0) == [Replace(2, 7, own(), SELL, D("100.09"), D("1.5"))]
 
 
 def test_a_quantity_that_differs_for_a_moment_only_moves_nothing() -> None:
     chase = working()
     for now_s, funds in ((1.0, "0.7"), (1.9, "1"), (2.5, "0.7"), (3.4, "0.7")):
-        chase.want_funds(funds)
-        assert chase.beat(now_s) == []
+        chase.set_intent_funds(funds)
+        assert chase.tick(now_s) == []
 
 
 def test_a_quantity_is_not_judged_while_the_balances_lag() -> None:
     chase = working()
-    chase.want_funds("0.7")
-    chase.settled = False
-    assert chase.beat(1.0) == chase.beat(3.0) == []
+    chase.set_intent_funds("0.7")
+    chase.balances_current = False
+    assert chase.tick(1.0) == chase.tick(3.0) == []
 
 
 def test_an_order_at_a_price_the_filters_forbid_to_leave_stays() -> None:
     chase = working()
-    chase.exit.rules = replace(RULES, max_price=D("100.10"))
+    chase.maker_exit.rules = replace(RULES, max_price=D("100.10"))
     chase.book = top("100.15", "100.20")
-    assert chase.beat(1.0) == []
+    assert chase.tick(1.0) == []
     assert chase.state() is OrderState.WORKING
 
 
 def test_while_the_symbol_does_not_trade_an_order_is_not_moved() -> None:
     chase = working()
-    chase.exit.rules = replace(RULES, status="HALT")
+    chase.maker_exit.rules = replace(RULES, status="HALT")
     chase.book = LOWER
-    assert chase.beat(1.0) == []
-    assert chase.remedies == [Refresh.RULES]
-    chase.exit.rules = RULES
-    assert [type(command) for command in chase.beat(6.0)] == [Replace]
+    assert chase.tick(1.0) == []
+    assert chase.refreshes == [Refresh.RULES]
+    chase.maker_exit.rules = RULES
+    assert [type(command) for command in chase.tick(6.0)] == [Replace]
 
 
 def test_an_order_canceled_by_somebody_else_is_placed_again() -> None:
     chase = working()
-    chase.hear(report(7, status=CANCELED))
-    assert [type(command) for command in chase.beat(2.0)] == [Place]
+    chase.handle(report(7, status=CANCELED))
+    assert [type(command) for command in chase.tick(2.0)] == [Place]
 
 
 # Pegged orders --------------------------------------------------------------------------------------
@@ -277,26 +277,26 @@ PEGGED_RULES: Final = replace(RULES, peg_allowed=True)
 
 
 def test_a_pegged_order_leaves_its_price_to_the_exchange() -> None:
-    chase = Chase(want(pricing=Pricing.PEG), rules=PEGGED_RULES)
-    assert chase.beat() == [Place(1, own(), SELL, None, D("1"))]
-    chase.answer(Accepted(record(7, "0", pegged_price=D("100.10"))))
-    assert chase.beat(1.0) == []
+    chase = MakerExitHarness(order_intent(pricing=Pricing.PEG), rules=PEGGED_RULES)
+    assert chase.tick() == [Place(1, own(), SELL, None, D("1"))]
+    chase.reply(Accepted(record(7, "0", pegged_price=D("100.10"))))
+    assert chase.tick(1.0) == []
 
 
 def test_a_pegged_order_does_not_follow_so_it_is_replaced_when_the_best_price_leaves_it() -> None:
-    chase = Chase(want(pricing=Pricing.PEG), rules=PEGGED_RULES)
-    chase.beat()
-    chase.answer(Accepted(record(7, "0", pegged_price=D("100.10"))))
+    chase = MakerExitHarness(order_intent(pricing=Pricing.PEG), rules=PEGGED_RULES)
+    chase.tick()
+    chase.reply(Accepted(record(7, "0", pegged_price=D("100.10"))))
     chase.book = LOWER
-    assert chase.beat(1.0) == [Replace(2, 7, own(), SELL, None, D("1"))]
+    assert chase.tick(1.0) == [Replace(2, 7, own(), SELL, None, D("1"))]
 
 
 def test_a_pegged_buy_whose_price_is_not_known_yet_may_have_locked_anything() -> None:
-    chase = Chase(want(BUY, "100", Pricing.PEG), rules=PEGGED_RULES)
-    chase.beat()
-    assert chase.exit.most_locked(BUY) is None
-    chase.answer(Accepted(record(7, "0", "1", pegged_price=D("100.00"), side=BUY)))
-    assert chase.exit.most_locked(BUY) == D("100")
+    chase = MakerExitHarness(order_intent(BUY, "100", Pricing.PEG), rules=PEGGED_RULES)
+    chase.tick()
+    assert chase.maker_exit.max_locked(BUY) is None
+    chase.reply(Accepted(record(7, "0", "1", pegged_price=D("100.00"), side=BUY)))
+    assert chase.maker_exit.max_locked(BUY) == D("100")
 
 
 # What others ask ------------------------------------------------------------------------------------------
@@ -305,67 +305,69 @@ def test_a_pegged_buy_whose_price_is_not_known_yet_may_have_locked_anything() ->
 @pytest.mark.parametrize(
     ("prepare", "most"),
     [
-        pytest.param(Chase, "0", id="nothing sent"),
-        pytest.param(in_flight, "1", id="in flight"),
+        pytest.param(MakerExitHarness, "0", id="nothing sent"),
+        pytest.param(pending_new, "1", id="in flight"),
         pytest.param(working, "1", id="working"),
-        pytest.param(part_filled, "0.6", id="part-filled"),
+        pytest.param(partially_filled, "0.6", id="part-filled"),
         pytest.param(replacing, "1", id="replacing"),
-        pytest.param(lambda: silent(in_flight()), "1", id="in doubt"),
+        pytest.param(lambda: unanswered(pending_new()), "1", id="in doubt"),
     ],
 )
-def test_the_most_that_may_be_locked_is_what_may_be_on_the_book(prepare: Callable[[], Chase], most: str) -> None:
+def test_the_most_that_may_be_locked_is_what_may_be_on_the_book(
+    prepare: Callable[[], MakerExitHarness], most: str
+) -> None:
     chase = prepare()
-    assert chase.exit.most_locked(SELL) == D(most)
-    assert chase.exit.most_locked(BUY) == 0
+    assert chase.maker_exit.max_locked(SELL) == D(most)
+    assert chase.maker_exit.max_locked(BUY) == 0
 
 
 def test_nothing_is_locked_once_the_order_is_gone() -> None:
-    chase = cancelling()
-    chase.answer(Accepted(record(7, status=CANCELED)))
-    assert chase.exit.most_locked(SELL) == 0
+    chase = pending_cancel()
+    chase.reply(Accepted(record(7, status=CANCELED)))
+    assert chase.maker_exit.max_locked(SELL) == 0
 
 
 def test_an_exit_has_rested_once_an_order_of_it_was_on_the_book() -> None:
-    chase = in_flight()
+    chase = pending_new()
     assert not progress_of(chase).rested
-    chase.answer(refused(RejectReason.WOULD_TAKE))
+    chase.reply(rejection(RejectReason.WOULD_TAKE))
     assert not progress_of(chase).rested
-    chase.beat(1.0)
-    chase.answer(Accepted(record(7)))
+    chase.tick(1.0)
+    chase.reply(Accepted(record(7)))
     assert progress_of(chase).rested
 
 
 @pytest.mark.parametrize("prepare", list(STATES.values())[1:], ids=list(STATES)[1:])
-def test_no_exit_is_idle_while_something_of_it_may_be_on_the_book(prepare: Callable[[], Chase]) -> None:
+def test_no_exit_is_idle_while_something_of_it_may_be_on_the_book(prepare: Callable[[], MakerExitHarness]) -> None:
     chase = prepare()
-    assert not chase.exit.idle
+    assert not chase.maker_exit.idle
     assert not progress_of(chase).idle
 
 
 def test_a_report_that_only_says_new_touches_no_funds() -> None:
-    chase = in_flight()
-    chase.hear(report(7, time_ms=9000))
-    assert chase.exit.touched_ms == 0
+    chase = pending_new()
+    chase.handle(report(7, time_ms=9000))
+    assert chase.maker_exit.funds_changed_ms == 0
 
 
 def test_silence_after_reports_told_everything_is_no_doubt() -> None:
     chase = replacing()
-    chase.hear(report(7, status=CANCELED), report(8, "100.04"))
-    told = len(chase.exit.happened)
-    assert chase.beat(5.0) == []
+    chase.handle(report(7, status=CANCELED), report(8, "100.04"))
+    told = len(chase.maker_exit.events)
+    assert chase.tick(5.0) == []
     assert chase.state() is OrderState.WORKING
-    assert len(chase.exit.happened) == told
+    assert len(chase.maker_exit.events) == told
 
 
 def test_an_answer_long_after_the_question_was_settled_changes_nothing() -> None:
-    chase = silent(in_flight())
-    chase.answer(Accepted(record(7)))
-    chase.beat(3.1)
+    chase = unanswered(pending_new())
+    chase.reply(Accepted(record(7)))
+    chase.tick(3.1)
     late: list[OrderCommand] = [chase.sent[0]]
     sent, chase.sent = chase.sent, late
-    for outcome in (Accepted(record(7)), Unanswered("timeout"), NotTried(), refused(RejectReason.BUSY)):
-        chase.answer(outcome)
+    for outcome in (Accepted(record(7)), Unanswered("timeout"), NotTried(), rejection(RejectReason.BUSY)):
+        chase.reply(outcome)
         assert chase.state() is OrderState.WORKING
     chase.sent = sent
-    assert chase.exit.order is not None
-    assert chase.exit.order.order_id == 7
+    assert chase.maker_exit.order is not None
+    assert chase.maker_exit.order.order_id == 7

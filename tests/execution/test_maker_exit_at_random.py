@@ -1,7 +1,7 @@
 """The chaser against the model exchange, by chance.
 
 Each run follows from its seed alone: to look at one that failed, run its test by its id and read the
-transcript that comes with the failure. `World` checks at every step that no second order is open, that
+transcript that comes with the failure. `MakerExitWorld` checks at every step that no second order is open, that
 nothing is sold that was to be kept and that no request waits for an answer to nothing.
 """
 
@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 import pytest
-from tests.execution.chaser_simulation import CALM, Faults, World
+from tests.execution.chaser_simulation import CALM, Faults, MakerExitWorld
 from tests.execution.exchange_model import Breach
 from tests.execution.order_builders import D
 
@@ -45,26 +45,26 @@ SEEDS: Final = 30
 ESCAPE: Final = MakerExitParams(escape_after_s=8.0, escape_slippage_frac=D("0.001"))
 
 
-def world(seed: int, weather: str) -> World:
+def world(seed: int, weather: str) -> MakerExitWorld:
     random = Random(seed)
     side, pricing = random.choice(list(Side)), random.choice(list(Pricing))
-    return World(seed, WEATHERS[weather], side, pricing, ESCAPE if random.random() < 0.2 else None)
+    return MakerExitWorld(seed, WEATHERS[weather], side, pricing, ESCAPE if random.random() < 0.2 else None)
 
 
-def play(run: World) -> None:
+def play(run: MakerExitWorld) -> None:
     """Half a minute of weather, then calm: the best price within ten seconds, and an end within ten more."""
     run.play(25.0)
-    run.calm_down()
+    run.stop_faults()
     run.play(10.0)
     if not run.at_the_best_price():
         raise Breach("ten seconds after the last fault it is not at the best price")
-    if not run.books_agree():
+    if not run.state_agrees():
         raise Breach("its books differ from the exchange's")
-    run.withdraw()
+    run.end_intent()
     run.play(10.0)
-    if run.exchange.open_orders or not run.chase.idle:
+    if run.exchange.open_orders or not run.maker_exit.idle:
         raise Breach("ten seconds after it was withdrawn something is left")
-    if not run.books_agree():
+    if not run.state_agrees():
         raise Breach("its books differ from the exchange's in the end")
 
 
@@ -82,16 +82,16 @@ def test_one_order_all_books_right_and_back_at_the_best_price(seed: int, weather
 def test_an_exit_ends_once_the_market_comes_through(seed: int) -> None:
     run = world(seed, "a bad line")
     run.play(10.0)
-    run.calm_down()
+    run.stop_faults()
     run.play(10.0)
     for _ in range(3):
-        run.sweep()
+        run.fill_everything()
         run.play(3.0)
-    progress = run.chase.progress()
+    progress = run.maker_exit.progress()
     assert progress is not None
     assert progress.complete is not None
     assert progress.idle
-    assert run.books_agree()
+    assert run.state_agrees()
 
 
 def test_a_run_repeats_itself_from_its_seed() -> None:

@@ -12,16 +12,16 @@ from tests.execution.chaser_harness import (
     SELL,
     SERVER_MS,
     STATES,
-    Chase,
-    cancelling,
-    in_flight,
-    part_filled,
+    MakerExitHarness,
+    partially_filled,
+    pending_cancel,
+    pending_new,
     progress_of,
     replacing,
-    silent,
+    unanswered,
     working,
 )
-from tests.execution.order_builders import NUMBER, D, own, record, refused, report, want
+from tests.execution.order_builders import NUMBER, D, order_intent, own, record, rejection, report
 
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.order import OrderState
@@ -42,95 +42,95 @@ from trailingedge.model.order_outcomes import Accepted, RejectReason
 
 
 def test_a_part_filled_order_is_moved_by_cancel_and_the_rest_placed_once_the_balances_follow() -> None:
-    chase = part_filled("0.4")
+    chase = partially_filled("0.4")
     chase.book = LOWER
-    assert chase.beat(2.0) == [Cancel(2, 7, own())]
+    assert chase.tick(2.0) == [Cancel(2, 7, own())]
     # A last fill came before the cancel.
-    chase.answer(Accepted(record(7, filled="0.5", status=CANCELED, time_ms=2000)))
-    assert chase.exit.touched_ms == 2000
-    chase.settled = False
-    assert chase.beat(2.1) == []
-    chase.settled = True
-    chase.want_funds("0.5")
-    assert chase.beat(2.2) == [Place(3, own(), SELL, D("100.04"), D("0.5"))]
+    chase.reply(Accepted(record(7, filled="0.5", status=CANCELED, time_ms=2000)))
+    assert chase.maker_exit.funds_changed_ms == 2000
+    chase.balances_current = False
+    assert chase.tick(2.1) == []
+    chase.balances_current = True
+    chase.set_intent_funds("0.5")
+    assert chase.tick(2.2) == [Place(3, own(), SELL, D("100.04"), D("0.5"))]
     assert progress_of(chase).filled_base == D("0.5")
 
 
 def test_a_part_filled_order_at_the_best_price_stays() -> None:
-    chase = part_filled("0.4")
-    assert chase.beat(2.0) == chase.beat(9.0) == []
+    chase = partially_filled("0.4")
+    assert chase.tick(2.0) == chase.tick(9.0) == []
 
 
 def test_a_deposit_does_not_take_a_part_filled_order_from_its_place() -> None:
-    chase = part_filled("0.4")
-    chase.want_funds("2")
-    assert chase.beat(2.0) == chase.beat(9.0) == []
+    chase = partially_filled("0.4")
+    chase.set_intent_funds("2")
+    assert chase.tick(2.0) == chase.tick(9.0) == []
 
 
 def test_a_rest_too_small_to_place_again_stays_until_the_price_leaves_it() -> None:
-    chase = part_filled("0.96")
-    assert chase.beat(2.0) == []
+    chase = partially_filled("0.96")
+    assert chase.tick(2.0) == []
     chase.book = LOWER
-    assert chase.beat(3.0) == [Cancel(2, 7, own())]
-    chase.answer(Accepted(record(7, filled="0.96", status=CANCELED)))
-    assert chase.beat(3.1) == []
+    assert chase.tick(3.0) == [Cancel(2, 7, own())]
+    chase.reply(Accepted(record(7, filled="0.96", status=CANCELED)))
+    assert chase.tick(3.1) == []
     ended = progress_of(chase)
     assert (ended.complete, ended.idle, ended.filled_base) == (ExitEndReason.DUST, True, D("0.96"))
 
 
 def test_a_rest_too_small_to_place_again_is_not_upgraded_either() -> None:
-    chase = part_filled("0.96")
-    chase.want_kind(ExitKind.FLUSH)
-    assert chase.beat(2.0) == []
+    chase = partially_filled("0.96")
+    chase.set_intent_kind(ExitKind.FLUSH)
+    assert chase.tick(2.0) == []
 
 
 def test_an_order_filled_to_the_last_step_ends_the_exit_as_filled() -> None:
     chase = working()
-    chase.hear(report(7, filled="1", status=FILLED, time_ms=5000))
-    assert chase.exit.touched_ms == 5000
-    chase.want_funds("0.00004")
-    chase.settled = False
-    chase.beat(1.0)
+    chase.handle(report(7, filled="1", status=FILLED, time_ms=5000))
+    assert chase.maker_exit.funds_changed_ms == 5000
+    chase.set_intent_funds("0.00004")
+    chase.balances_current = False
+    chase.tick(1.0)
     assert progress_of(chase).complete is None
     assert not progress_of(chase).idle
-    chase.settled = True
-    chase.beat(1.1)
+    chase.balances_current = True
+    chase.tick(1.1)
     ended = progress_of(chase)
     assert (ended.complete, ended.idle, ended.rested) == (ExitEndReason.FILLED, True, True)
     assert ended.filled_quote == D("100.09")
 
 
 def test_fills_of_all_orders_of_a_chase_are_summed() -> None:
-    chase = part_filled("0.4")
+    chase = partially_filled("0.4")
     chase.book = LOWER
-    chase.beat(2.0)
-    chase.answer(Accepted(record(7, filled="0.4", status=CANCELED)))
-    chase.beat(2.1)
-    chase.answer(Accepted(record(8, "100.04", "0.6", "0.6", FILLED)))
+    chase.tick(2.0)
+    chase.reply(Accepted(record(7, filled="0.4", status=CANCELED)))
+    chase.tick(2.1)
+    chase.reply(Accepted(record(8, "100.04", "0.6", "0.6", FILLED)))
     assert progress_of(chase).filled_quote == D("0.4") * D("100.09") + D("0.6") * D("100.04")
 
 
 def test_fills_are_counted_once_however_often_they_are_told() -> None:
     chase = working()
     for _ in range(3):
-        chase.hear(report(7, filled="0.4", status=PART))
-        chase.hear(report(7, filled="0.2", status=PART))
+        chase.handle(report(7, filled="0.4", status=PART))
+        chase.handle(report(7, filled="0.2", status=PART))
     assert progress_of(chase).filled_base == D("0.4")
 
 
 def test_fills_stay_counted_after_hundreds_of_orders() -> None:
-    chase = Chase(want(funds="1000"))
+    chase = MakerExitHarness(order_intent(funds="1000"))
     for order_id in range(300):
-        chase.beat(float(order_id))
+        chase.tick(float(order_id))
         place = chase.sent[-1]
         assert isinstance(place, Place)
         assert place.price is not None
-        chase.answer(Accepted(record(order_id, place.price, place.quantity, "0.5", CANCELED, quote=D("50"))))
+        chase.reply(Accepted(record(order_id, place.price, place.quantity, "0.5", CANCELED, quote=D("50"))))
     ended = progress_of(chase)
     assert (ended.filled_base, ended.filled_quote) == (D("150"), D("15000"))
 
 
-def settle(chase: Chase) -> None:
+def settle(chase: MakerExitHarness) -> None:
     """Answer whatever is open, the plain way: what was asked is done, and what is asked about rests."""
     for _ in range(6):
         if not chase.sent:
@@ -138,19 +138,19 @@ def settle(chase: Chase) -> None:
         command, fresh_id = chase.sent[-1], 10 * len(chase.sent)
         match command:
             case Place(_, client_order_id, side, price, quantity):
-                chase.answer(
+                chase.reply(
                     Accepted(record(fresh_id, price or "1", quantity, client_order_id=client_order_id, side=side))
                 )
             case Replace(_, order_id, client_order_id, side, price, quantity):
                 taken = record(fresh_id, price or "1", quantity, client_order_id=client_order_id, side=side)
-                chase.answer(Accepted(record(order_id, status=CANCELED)), Accepted(taken))
+                chase.reply(Accepted(record(order_id, status=CANCELED)), Accepted(taken))
             case Cancel(_, order_id, client_order_id):
-                chase.answer(Accepted(record(order_id, status=CANCELED, client_order_id=client_order_id)))
+                chase.reply(Accepted(record(order_id, status=CANCELED, client_order_id=client_order_id)))
             case QueryOrder(_, _, client_order_id):
-                chase.answer(Accepted(record(7, client_order_id=client_order_id)))
+                chase.reply(Accepted(record(7, client_order_id=client_order_id)))
             case QueryOrdersFrom(tag):
-                chase.hear(OrdersListed(tag, ()))
-        chase.beat(chase.now_s + 1.0)
+                chase.handle(OrdersListed(tag, ()))
+        chase.tick(chase.now_s + 1.0)
         if chase.sent[-1] is command:
             return
 
@@ -159,112 +159,118 @@ def settle(chase: Chase) -> None:
 
 
 def test_a_want_withdrawn_takes_the_order_from_the_book() -> None:
-    chase = cancelling()
-    chase.answer(Accepted(record(7, status=CANCELED)))
-    assert chase.beat(1.6) == []
-    assert chase.exit.idle
+    chase = pending_cancel()
+    chase.reply(Accepted(record(7, status=CANCELED)))
+    assert chase.tick(1.6) == []
+    assert chase.maker_exit.idle
     assert progress_of(chase).complete is None
 
 
 @pytest.mark.parametrize("prepare", STATES.values(), ids=list(STATES))
-def test_a_want_withdrawn_at_any_moment_ends_with_an_empty_book(prepare: Callable[[], Chase]) -> None:
+def test_a_want_withdrawn_at_any_moment_ends_with_an_empty_book(prepare: Callable[[], MakerExitHarness]) -> None:
     chase = prepare()
-    chase.want = None
+    chase.intent = None
     placed = [command for command in chase.sent if isinstance(command, Place | Replace)]
-    chase.beat(chase.now_s + 1.0)
+    chase.tick(chase.now_s + 1.0)
     settle(chase)
-    assert chase.exit.idle
+    assert chase.maker_exit.idle
     assert [command for command in chase.sent if isinstance(command, Place | Replace)] == placed
 
 
 @pytest.mark.parametrize("prepare", STATES.values(), ids=list(STATES))
-def test_an_upgrade_to_a_flush_at_any_moment_ends_with_an_id_that_says_so(prepare: Callable[[], Chase]) -> None:
+def test_an_upgrade_to_a_flush_at_any_moment_ends_with_an_id_that_says_so(
+    prepare: Callable[[], MakerExitHarness],
+) -> None:
     chase = prepare()
-    chase.want = want(kind=ExitKind.FLUSH, funds="0.6" if prepare is part_filled else "1")
+    chase.intent = order_intent(kind=ExitKind.FLUSH, funds="0.6" if prepare is partially_filled else "1")
     for _ in range(4):
-        chase.beat(chase.now_s + 1.0)
+        chase.tick(chase.now_s + 1.0)
         settle(chase)
-    assert chase.exit.order is not None
+    assert chase.maker_exit.order is not None
     assert chase.state() is OrderState.WORKING
-    assert chase.exit.order.client_order_id == own(ExitKind.FLUSH)
+    assert chase.maker_exit.order.client_order_id == own(ExitKind.FLUSH)
 
 
 def test_an_upgrade_to_a_flush_replaces_at_once_at_the_same_price() -> None:
     chase = working()
-    chase.want_kind(ExitKind.FLUSH)
-    assert chase.beat(0.2) == [Replace(2, 7, own(ExitKind.FLUSH), SELL, D("100.09"), D("1"))]
+    chase.set_intent_kind(ExitKind.FLUSH)
+    assert chase.tick(0.2) == [Replace(2, 7, own(ExitKind.FLUSH), SELL, D("100.09"), D("1"))]
 
 
 def test_an_upgrade_to_a_flush_does_not_wait_for_the_budget() -> None:
     budget = OrderRateBudget(0.2)
-    budget.learn([RateLimit("ORDERS", 10, 100, count=99)], SERVER_MS)
-    chase = Chase(budget=budget)
-    chase.beat()
-    chase.answer(Accepted(record(7)))
-    chase.want_kind(ExitKind.FLUSH)
-    assert [type(command) for command in chase.beat(0.1)] == [Replace]
+    budget.update_limits([RateLimit("ORDERS", 10, 100, count=99)], SERVER_MS)
+    chase = MakerExitHarness(budget=budget)
+    chase.tick()
+    chase.reply(Accepted(record(7)))
+    chase.set_intent_kind(ExitKind.FLUSH)
+    assert [type(command) for command in chase.tick(0.1)] == [Replace]
 
 
 def test_an_upgrade_of_a_part_filled_order_goes_by_cancel() -> None:
-    chase = part_filled("0.4")
-    chase.want_kind(ExitKind.FLUSH)
-    assert chase.beat(0.2) == [Cancel(2, 7, own())]
-    chase.answer(Accepted(record(7, filled="0.4", status=CANCELED)))
-    assert chase.beat(0.3) == [Place(3, own(ExitKind.FLUSH), SELL, D("100.09"), D("0.6"))]
+    chase = partially_filled("0.4")
+    chase.set_intent_kind(ExitKind.FLUSH)
+    assert chase.tick(0.2) == [Cancel(2, 7, own())]
+    chase.reply(Accepted(record(7, filled="0.4", status=CANCELED)))
+    assert chase.tick(0.3) == [Place(3, own(ExitKind.FLUSH), SELL, D("100.09"), D("0.6"))]
 
 
 def test_a_relabel_to_manual_waits_for_the_next_move() -> None:
     chase = working()
-    chase.want_kind(ExitKind.MANUAL)
-    assert chase.beat(5.0) == []
+    chase.set_intent_kind(ExitKind.MANUAL)
+    assert chase.tick(5.0) == []
     chase.book = LOWER
-    assert chase.beat(6.0) == [Replace(2, 7, own(ExitKind.MANUAL), SELL, D("100.04"), D("1"))]
+    assert chase.tick(6.0) == [Replace(2, 7, own(ExitKind.MANUAL), SELL, D("100.04"), D("1"))]
 
 
 def test_a_flush_is_not_replaced_for_being_a_flush() -> None:
-    chase = Chase(want(kind=ExitKind.FLUSH))
-    chase.beat()
-    chase.answer(Accepted(record(7, client_order_id=own(ExitKind.FLUSH))))
-    assert chase.beat(5.0) == []
+    chase = MakerExitHarness(order_intent(kind=ExitKind.FLUSH))
+    chase.tick()
+    chase.reply(Accepted(record(7, client_order_id=own(ExitKind.FLUSH))))
+    assert chase.tick(5.0) == []
 
 
 def test_a_want_of_the_other_side_takes_the_order_away_first() -> None:
     chase = working()
-    chase.want = want(BUY, "100")
-    assert chase.beat(1.0) == [Cancel(2, 7, own())]
+    chase.intent = order_intent(BUY, "100")
+    assert chase.tick(1.0) == [Cancel(2, 7, own())]
 
 
 def test_the_next_exit_begins_with_clean_books() -> None:
-    chase = cancelling()
-    chase.answer(Accepted(record(7, filled="0.3", status=CANCELED, time_ms=3000)))
-    chase.want = want(BUY, "100", number=NUMBER + 1000)
-    assert [type(command) for command in chase.beat(2.0)] == [Place]
-    assert chase.exit.number == NUMBER + 1000
+    chase = pending_cancel()
+    chase.reply(Accepted(record(7, filled="0.3", status=CANCELED, time_ms=3000)))
+    chase.intent = order_intent(BUY, "100", number=NUMBER + 1000)
+    assert [type(command) for command in chase.tick(2.0)] == [Place]
+    assert chase.maker_exit.number == NUMBER + 1000
     assert progress_of(chase).filled_base == 0
-    assert chase.exit.touched_ms == 3000
+    assert chase.maker_exit.funds_changed_ms == 3000
 
 
 def test_a_late_answer_to_the_last_exit_does_not_touch_the_next_one() -> None:
-    chase = silent(in_flight())
+    chase = unanswered(pending_new())
     for now_s in (5.0, 7.0):
-        chase.answer(refused(RejectReason.UNKNOWN_ORDER, -2013))
-        chase.want = None
-        chase.beat(now_s)
-    chase.answer(refused(RejectReason.UNKNOWN_ORDER, -2013))
-    assert chase.exit.idle
+        chase.reply(rejection(RejectReason.UNKNOWN_ORDER, -2013))
+        chase.intent = None
+        chase.tick(now_s)
+    chase.reply(rejection(RejectReason.UNKNOWN_ORDER, -2013))
+    assert chase.maker_exit.idle
     first = chase.sent[0]
-    chase.want = want(number=NUMBER + 1000)
-    chase.beat(8.0)
+    chase.intent = order_intent(number=NUMBER + 1000)
+    chase.tick(8.0)
     sent, chase.sent = chase.sent, [first]
-    chase.answer(Accepted(record(7)))
+    chase.reply(Accepted(record(7)))
     chase.sent = sent
-    assert chase.state() is OrderState.IN_FLIGHT
-    assert chase.beat(8.1) == []
+    assert chase.state() is OrderState.PENDING_NEW
+    assert chase.tick(8.1) == []
 
 
-@pytest.mark.parametrize("prepare", [in_flight, working, replacing, cancelling], ids=lambda prepare: prepare.__name__)
-def test_another_exit_while_an_order_of_the_last_one_lives_is_a_broken_promise(prepare: Callable[[], Chase]) -> None:
+@pytest.mark.parametrize(
+    "prepare", [pending_new, working, replacing, pending_cancel], ids=lambda prepare: prepare.__name__
+)
+def test_another_exit_while_an_order_of_the_last_one_lives_is_a_broken_promise(
+    prepare: Callable[[], MakerExitHarness],
+) -> None:
     chase = prepare()
-    chase.want = want(number=NUMBER + 1000)
+    chase.intent = order_intent(number=NUMBER + 1000)
     with pytest.raises(BrokenInvariant):
-        chase.beat(chase.now_s + 0.1)
+        chase.tick(chase.now_s + 0.1)

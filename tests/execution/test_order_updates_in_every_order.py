@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 from tests.execution.chaser_harness import (
-    Chase,
+    MakerExitHarness,
 )
 from tests.execution.exchange_model import ModelExchange
 from tests.execution.order_builders import NUMBER, D
@@ -35,21 +35,21 @@ class Play:
 
     def __init__(self, prepare: str, fate: str) -> None:
         self.exchange = ModelExchange(BookTop(D("100.00"), D("100.10"), D(5), D(5)), D("1"), D("0"), D("0"))
-        self.chase = Chase(book=BookTop(D("100.00"), D("100.10"), D(5), D(5)))
-        self.chase.beat()
+        self.chase = MakerExitHarness(book=BookTop(D("100.00"), D("100.10"), D(5), D(5)))
+        self.chase.tick()
         self.messages: list[OrderInput] = []
         if prepare != "place":
             self._carry_out()
             for message in self.messages:
-                self.chase.hear(message)
+                self.chase.handle(message)
             self.messages.clear()
             moved = BookTop(D("99.90"), D("100.05"), D(5), D(5))
             if prepare == "replace":
                 self.chase.book = moved
                 self.exchange.others = moved
             else:
-                self.chase.want = None
-            self.chase.beat(1.5)
+                self.chase.intent = None
+            self.chase.tick(1.5)
         self._decide(fate)
 
     def _decide(self, fate: str) -> None:
@@ -89,7 +89,7 @@ class Play:
             if isinstance(step, str):
                 self._beat(self.chase.now_s + 3.0)
             else:
-                self.chase.hear(step)
+                self.chase.handle(step)
                 self._beat(self.chase.now_s + 0.001)
 
     def settle(self) -> None:
@@ -101,15 +101,15 @@ class Play:
 
     def _beat(self, now_s: float) -> None:
         """Whatever is asked for is carried out and answered at once."""
-        for command in self.chase.beat(now_s):
+        for command in self.chase.tick(now_s):
             reply = self.exchange.execute(command)
             told = [push for push in self.exchange.pushed if isinstance(push, ExecutionReport)]
             self.exchange.pushed.clear()
-            self.chase.hear(reply, *told)
+            self.chase.handle(reply, *told)
 
     def _count_funds(self) -> None:
-        if self.chase.want is not None:
-            self.chase.want_funds(str(self.exchange.base))
+        if self.chase.intent is not None:
+            self.chase.set_intent_funds(str(self.exchange.base))
 
 
 FATES: Final = [
@@ -175,7 +175,7 @@ def test_when_the_connection_is_lost_with_all_that_was_to_be_told_the_end_is_the
     for heard in range(len(script) + 1):
         play = Play(request_, fate)
         play.deliver(tuple(script[:heard]))
-        play.chase.exit.lose_touch(play.chase.now_s)
+        play.chase.maker_exit.on_disconnect(play.chase.now_s)
         play.settle()
         assert_in_order(play, tuple(script[:heard]))
 
@@ -183,21 +183,21 @@ def test_when_the_connection_is_lost_with_all_that_was_to_be_told_the_end_is_the
 def assert_in_order(play: Play, steps: Sequence[Step]) -> None:
     """The exchange's ledger and the machine's books say the same, and the want is met."""
     told = "\n".join(str(step) for step in steps)
-    progress = play.chase.exit.progress()
+    progress = play.chase.maker_exit.progress()
     assert progress is not None
     ledger = play.exchange.filled(base36(NUMBER))
     assert (progress.filled_base, progress.filled_quote) == ledger, told
     assert play.exchange.most_open <= 1, told
     resting = play.exchange.open_orders
-    if play.chase.want is None or not play.exchange.base:
+    if play.chase.intent is None or not play.exchange.base:
         assert resting == [], told
-        assert play.chase.exit.idle, told
+        assert play.chase.maker_exit.idle, told
     else:
         assert len(resting) == 1, told
-        order = play.chase.exit.order
+        order = play.chase.maker_exit.order
         assert order is not None
         assert (order.order_id, order.state) == (resting[0].order_id, OrderState.WORKING), told
         assert resting[0].rest == play.exchange.base, told
         if resting[0].filled == 0:
             assert resting[0].price in (D("100.04"), D("100.09")), told
-    assert not [told for told in play.chase.exit.happened if isinstance(told, UnknownOrderWithOurId)]
+    assert not [told for told in play.chase.maker_exit.events if isinstance(told, UnknownOrderWithOurId)]

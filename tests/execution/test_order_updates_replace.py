@@ -11,12 +11,12 @@ from tests.execution.chaser_harness import (
     NOTHING,
     RESTRICTED,
     SELL,
-    Chase,
-    cancelling,
-    in_doubt_about_a_replace,
+    MakerExitHarness,
+    pending_cancel,
+    replace_unanswered,
     replacing,
 )
-from tests.execution.order_builders import D, acknowledged, own, record, refused, report
+from tests.execution.order_builders import D, acknowledged, own, record, rejection, report
 
 from trailingedge.execution.order import OrderState
 from trailingedge.execution.order_events import (
@@ -48,28 +48,28 @@ OUTCOMES: Final = [
     pytest.param(CANCEL_DONE, REPLACED, OrderState.WORKING, [], id="200: both halves done"),
     pytest.param(
         CANCEL_DONE,
-        refused(RejectReason.WOULD_TAKE),
+        rejection(RejectReason.WOULD_TAKE),
         OrderState.CANCELED,
         [Place(3, own(), SELL, D("100.04"), D("1"))],
         id="409: canceled, the new one would match: place afresh",
     ),
     pytest.param(
         CANCEL_DONE,
-        refused(RejectReason.INSUFFICIENT_BALANCE),
+        rejection(RejectReason.INSUFFICIENT_BALANCE),
         OrderState.CANCELED,
         [],
         id="409: canceled, balance short: read it again first",
     ),
     pytest.param(
         CANCEL_DONE,
-        refused(RejectReason.DUPLICATE),
+        rejection(RejectReason.DUPLICATE),
         OrderState.CANCELED,
         [QueryOrdersFrom(3, 7, own())],
         id="409: canceled, the new id is taken: look for it",
     ),
     pytest.param(
         CANCEL_DONE,
-        refused(RejectReason.TOO_MANY_ORDERS, -1015),
+        rejection(RejectReason.TOO_MANY_ORDERS, -1015),
         OrderState.CANCELED,
         [],
         id="409: canceled, the limit is exceeded: wait for the window",
@@ -96,33 +96,35 @@ OUTCOMES: Final = [
         id="400: cancel restrictions: move it by cancel",
     ),
     pytest.param(
-        refused(RejectReason.OTHER, -2011),
+        rejection(RejectReason.OTHER, -2011),
         NotTried(),
         OrderState.WORKING,
         [],
         id="400: refused otherwise: it rests, try later",
     ),
     pytest.param(
-        NotTried(), refused(RejectReason.FILTER, -1013), OrderState.WORKING, [], id="-1013: the old order still works"
+        NotTried(), rejection(RejectReason.FILTER, -1013), OrderState.WORKING, [], id="-1013: the old order still works"
     ),
     pytest.param(
         NotTried(),
-        refused(RejectReason.TOO_MANY_ORDERS, -1015),
+        rejection(RejectReason.TOO_MANY_ORDERS, -1015),
         OrderState.WORKING,
         [],
         id="429 -1015: nothing was done",
     ),
-    pytest.param(NotTried(), refused(RejectReason.RATE_LIMITED, -1003), OrderState.WORKING, [], id="429: send nothing"),
+    pytest.param(
+        NotTried(), rejection(RejectReason.RATE_LIMITED, -1003), OrderState.WORKING, [], id="429: send nothing"
+    ),
     pytest.param(
         NotTried(),
-        refused(RejectReason.TIMESTAMP, -1021),
+        rejection(RejectReason.TIMESTAMP, -1021),
         OrderState.WORKING,
         [Replace(3, 7, own(), SELL, D("100.04"), D("1"))],
         id="-1021: not carried out, try again",
     ),
     pytest.param(
         NotTried(),
-        refused(RejectReason.BUSY, -1008),
+        rejection(RejectReason.BUSY, -1008),
         OrderState.WORKING,
         [Replace(3, 7, own(), SELL, D("100.04"), D("1"))],
         id="-1008: not carried out, try again",
@@ -141,9 +143,9 @@ def test_every_outcome_of_a_replace_has_its_move(
     cancel: OrderOutcome, place: OrderOutcome, state: OrderState, sent: list[OrderCommand]
 ) -> None:
     chase = replacing()
-    chase.answer(cancel, place)
+    chase.reply(cancel, place)
     assert chase.state() is state
-    assert chase.beat(chase.now_s + 0.5) == sent
+    assert chase.tick(chase.now_s + 0.5) == sent
 
 
 @pytest.mark.parametrize("refusal", RejectReason, ids=lambda refusal: refusal.name)
@@ -151,9 +153,9 @@ def test_a_replace_whose_new_half_is_refused_leaves_nothing_and_never_asks_to_re
     refusal: RejectReason,
 ) -> None:
     chase = replacing()
-    chase.answer(CANCEL_DONE, refused(refusal))
+    chase.reply(CANCEL_DONE, rejection(refusal))
     for _ in range(200):
-        sent = chase.beat(chase.now_s + 1.0)
+        sent = chase.tick(chase.now_s + 1.0)
         if sent:
             break
     assert isinstance(sent[0], QueryOrdersFrom if refusal is RejectReason.DUPLICATE else Place)
@@ -162,9 +164,9 @@ def test_a_replace_whose_new_half_is_refused_leaves_nothing_and_never_asks_to_re
 @pytest.mark.parametrize("refusal", RejectReason, ids=lambda refusal: refusal.name)
 def test_a_replace_refused_as_a_whole_leaves_the_old_order_to_be_moved_again(refusal: RejectReason) -> None:
     chase = replacing()
-    chase.answer(NotTried(), refused(refusal))
+    chase.reply(NotTried(), rejection(refusal))
     for _ in range(400):
-        sent = chase.beat(chase.now_s + 1.0)
+        sent = chase.tick(chase.now_s + 1.0)
         if sent:
             break
     expected = Replace(3, 7, own(), SELL, D("100.04"), D("1"))
@@ -173,16 +175,16 @@ def test_a_replace_refused_as_a_whole_leaves_the_old_order_to_be_moved_again(ref
 
 def test_a_replace_is_told_with_both_prices() -> None:
     chase = replacing()
-    chase.exit.happened.clear()
-    chase.answer(CANCEL_DONE, REPLACED)
-    assert chase.exit.happened == [OrderReplaced(own(), 8, SELL, D("100.09"), D("100.04"), D("1"))]
+    chase.maker_exit.events.clear()
+    chase.reply(CANCEL_DONE, REPLACED)
+    assert chase.maker_exit.events == [OrderReplaced(own(), 8, SELL, D("100.09"), D("100.04"), D("1"))]
 
 
 def test_a_replace_that_left_nothing_is_told_as_refused_and_withdrawn() -> None:
     chase = replacing()
-    chase.exit.happened.clear()
-    chase.answer(CANCEL_DONE, refused(RejectReason.WOULD_TAKE))
-    assert chase.exit.happened == [
+    chase.maker_exit.events.clear()
+    chase.reply(CANCEL_DONE, rejection(RejectReason.WOULD_TAKE))
+    assert chase.maker_exit.events == [
         OrderRejected(own(), RejectReason.WOULD_TAKE, -2010, "would take", 1),
         OrderCancelled(own(), 7, SELL, D("100.09"), D("0"), D("1")),
     ]
@@ -190,141 +192,141 @@ def test_a_replace_that_left_nothing_is_told_as_refused_and_withdrawn() -> None:
 
 def test_an_unknown_order_gives_its_report_a_moment_before_it_is_asked_about() -> None:
     chase = replacing()
-    chase.answer(GONE, NotTried())
-    assert chase.beat(chase.now_s + 0.4) == []
-    chase.hear(report(7, filled="1", status=FILLED))
-    chase.want_funds("0")
-    assert chase.beat(chase.now_s + 0.2) == []
-    progress = chase.exit.progress()
+    chase.reply(GONE, NotTried())
+    assert chase.tick(chase.now_s + 0.4) == []
+    chase.handle(report(7, filled="1", status=FILLED))
+    chase.set_intent_funds("0")
+    assert chase.tick(chase.now_s + 0.2) == []
+    progress = chase.maker_exit.progress()
     assert progress is not None
     assert (progress.complete, progress.filled_base) == (ExitEndReason.FILLED, D("1"))
 
 
 def test_an_unknown_order_that_an_answer_calls_canceled_is_placed_afresh() -> None:
     chase = replacing()
-    chase.answer(GONE, NotTried())
-    chase.beat(chase.now_s + 0.5)
-    chase.answer(CANCEL_DONE)
-    assert [type(command) for command in chase.beat()] == [Place]
+    chase.reply(GONE, NotTried())
+    chase.tick(chase.now_s + 0.5)
+    chase.reply(CANCEL_DONE)
+    assert [type(command) for command in chase.tick()] == [Place]
 
 
 def test_a_cancel_whose_answer_forgets_to_say_canceled_is_one_all_the_same() -> None:
-    chase = cancelling()
-    chase.answer(Accepted(acknowledged(7)))
+    chase = pending_cancel()
+    chase.reply(Accepted(acknowledged(7)))
     assert chase.state() is OrderState.CANCELED
-    assert chase.exit.idle
+    assert chase.maker_exit.idle
 
 
 # Doubt after a replace ------------------------------------------------------------------------------
 
 
 def test_an_old_order_that_still_rests_means_the_new_one_was_never_tried() -> None:
-    chase = in_doubt_about_a_replace(Accepted(record(7)))
-    assert chase.beat() == [Replace(4, 7, own(), SELL, D("100.04"), D("1"))]
+    chase = replace_unanswered(Accepted(record(7)))
+    assert chase.tick() == [Replace(4, 7, own(), SELL, D("100.04"), D("1"))]
 
 
 def test_an_old_order_that_filled_means_the_new_one_was_never_tried() -> None:
-    chase = in_doubt_about_a_replace(Accepted(record(7, filled="1", status=FILLED)))
-    chase.want_funds("0")
-    assert chase.beat() == []
-    assert chase.exit.idle
-    progress = chase.exit.progress()
+    chase = replace_unanswered(Accepted(record(7, filled="1", status=FILLED)))
+    chase.set_intent_funds("0")
+    assert chase.tick() == []
+    assert chase.maker_exit.idle
+    progress = chase.maker_exit.progress()
     assert progress is not None
     assert progress.complete is ExitEndReason.FILLED
 
 
 def test_an_old_order_that_is_gone_leads_to_what_came_after_it() -> None:
-    chase = in_doubt_about_a_replace(CANCEL_DONE)
-    assert chase.beat(chase.now_s + 1.0) == [QueryOrdersFrom(4, 7, own())]
-    chase.hear(OrdersListed(4, (record(7, status=CANCELED), record(8, "100.04"))))
-    assert (chase.state(), chase.beat()) == (OrderState.WORKING, [])
-    assert chase.exit.order is not None
-    assert chase.exit.order.order_id == 8
+    chase = replace_unanswered(CANCEL_DONE)
+    assert chase.tick(chase.now_s + 1.0) == [QueryOrdersFrom(4, 7, own())]
+    chase.handle(OrdersListed(4, (record(7, status=CANCELED), record(8, "100.04"))))
+    assert (chase.state(), chase.tick()) == (OrderState.WORKING, [])
+    assert chase.maker_exit.order is not None
+    assert chase.maker_exit.order.order_id == 8
 
 
 def test_nothing_after_the_old_order_twice_and_late_enough_is_placed_afresh() -> None:
-    chase = in_doubt_about_a_replace(CANCEL_DONE)
+    chase = replace_unanswered(CANCEL_DONE)
     for _ in range(3):
-        chase.beat(chase.now_s + 1.0)
-        chase.hear(OrdersListed(chase.sent[-1].tag, (record(7, status=CANCELED),)))
-    assert chase.beat(chase.now_s + 0.1) == [Place(7, own(), SELL, D("100.04"), D("1"))]
+        chase.tick(chase.now_s + 1.0)
+        chase.handle(OrdersListed(chase.sent[-1].tag, (record(7, status=CANCELED),)))
+    assert chase.tick(chase.now_s + 0.1) == [Place(7, own(), SELL, D("100.04"), D("1"))]
 
 
 @pytest.mark.parametrize(
     "found",
     [
         pytest.param(NOTHING, id="nobody answers"),
-        pytest.param(refused(RejectReason.BUSY, -1008), id="the exchange is busy"),
+        pytest.param(rejection(RejectReason.BUSY, -1008), id="the exchange is busy"),
     ],
 )
 def test_a_list_that_does_not_come_is_asked_for_again(found: Rejected | Unanswered) -> None:
-    chase = in_doubt_about_a_replace(CANCEL_DONE)
-    chase.beat(chase.now_s + 1.0)
-    chase.hear(OrdersListed(4, found))
-    assert chase.beat(chase.now_s + 1.0) == [QueryOrdersFrom(5, 7, own())]
+    chase = replace_unanswered(CANCEL_DONE)
+    chase.tick(chase.now_s + 1.0)
+    chase.handle(OrdersListed(4, found))
+    assert chase.tick(chase.now_s + 1.0) == [QueryOrdersFrom(5, 7, own())]
 
 
 def test_a_list_of_more_than_was_expected_is_entered_whole() -> None:
-    chase = in_doubt_about_a_replace(CANCEL_DONE)
-    chase.beat(chase.now_s + 1.0)
+    chase = replace_unanswered(CANCEL_DONE)
+    chase.tick(chase.now_s + 1.0)
     between = record(8, "100.04", filled="0.2", status=CANCELED)
-    chase.hear(OrdersListed(4, (record(7, status=CANCELED), between, record(9, "100.04", "0.8"))))
-    progress = chase.exit.progress()
+    chase.handle(OrdersListed(4, (record(7, status=CANCELED), between, record(9, "100.04", "0.8"))))
+    progress = chase.maker_exit.progress()
     assert progress is not None
     assert progress.filled_base == D("0.2")
-    assert chase.exit.order is not None
-    assert (chase.exit.order.order_id, chase.state()) == (9, OrderState.WORKING)
+    assert chase.maker_exit.order is not None
+    assert (chase.maker_exit.order.order_id, chase.state()) == (9, OrderState.WORKING)
 
 
 def test_a_replace_in_silence_after_a_report_that_the_old_order_filled_needs_no_question() -> None:
     chase = replacing()
-    chase.hear(report(7, filled="1", status=FILLED))
-    chase.want_funds("0")
-    assert chase.beat(chase.now_s + 3.0) == []
-    assert chase.exit.idle
+    chase.handle(report(7, filled="1", status=FILLED))
+    chase.set_intent_funds("0")
+    assert chase.tick(chase.now_s + 3.0) == []
+    assert chase.maker_exit.idle
 
 
 # After a reconnect ----------------------------------------------------------------------------------
 
 
-def reconnected(*open_orders: OrderRecord) -> Chase:
+def reconnected(*open_orders: OrderRecord) -> MakerExitHarness:
     """The connection was lost in the middle of a replace, and the open orders were asked for since."""
     chase = replacing()
-    chase.exit.lose_touch(1.6)
+    chase.maker_exit.on_disconnect(1.6)
     chase.now_s = 2.0
-    chase.hear(Reconciled(open_orders))
+    chase.handle(Reconciled(open_orders))
     return chase
 
 
 def test_a_successor_among_the_open_orders_is_known_at_once() -> None:
     chase = reconnected(record(8, "100.04"))
-    assert chase.beat(2.0) == [QueryOrder(3, 7, own())]  # what became of the other is still to be told
-    chase.answer(Accepted(record(7, status=CANCELED)))
-    assert chase.beat(2.1) == []
-    assert chase.exit.order is not None
-    assert (chase.exit.order.order_id, chase.state()) == (8, OrderState.WORKING)
-    assert chase.exit.happened[-1] == OrderReplaced(own(), 8, SELL, D("100.09"), D("100.04"), D("1"))
+    assert chase.tick(2.0) == [QueryOrder(3, 7, own())]  # what became of the other is still to be told
+    chase.reply(Accepted(record(7, status=CANCELED)))
+    assert chase.tick(2.1) == []
+    assert chase.maker_exit.order is not None
+    assert (chase.maker_exit.order.order_id, chase.state()) == (8, OrderState.WORKING)
+    assert chase.maker_exit.events[-1] == OrderReplaced(own(), 8, SELL, D("100.09"), D("100.04"), D("1"))
 
 
 def test_an_old_word_of_the_predecessor_moves_nothing_while_the_successor_is_open() -> None:
     """Found by a storm: the predecessor, canceled long ago, was asked to make way once more."""
     chase = reconnected(record(8, "100.04"))
-    chase.beat(2.0)
-    chase.answer(Accepted(record(7)))  # lags behind
-    sent = chase.beat(2.1) + chase.beat(3.5)
+    chase.tick(2.0)
+    chase.reply(Accepted(record(7)))  # lags behind
+    sent = chase.tick(2.1) + chase.tick(3.5)
     assert not any(isinstance(command, Replace | Place) for command in sent)
 
 
 def test_what_is_missing_among_the_open_orders_is_asked_for() -> None:
     chase = reconnected()
-    assert chase.beat(2.0) == [QueryOrder(3, 7, own())]
+    assert chase.tick(2.0) == [QueryOrder(3, 7, own())]
 
 
 def test_the_open_orders_of_others_are_none_of_ours() -> None:
     chase = reconnected(record(9, client_order_id="web_4711"), record(7))
-    assert chase.beat(2.0) == [Replace(3, 7, own(), SELL, D("100.04"), D("1"))]
+    assert chase.tick(2.0) == [Replace(3, 7, own(), SELL, D("100.04"), D("1"))]
 
 
 def test_an_open_order_with_our_id_that_answers_no_request_is_a_strangers() -> None:
     chase = reconnected(record(8, "100.04"), record(9, "100.03"))
-    assert chase.exit.happened[-1] == UnknownOrderWithOurId(own(), 9)
+    assert chase.maker_exit.events[-1] == UnknownOrderWithOurId(own(), 9)

@@ -59,7 +59,7 @@ def test_it_passes_the_filters_and_never_takes(
     )
     book = BookTop(ticks * D(tick), (ticks + spread) * D(tick))
     order = probe_order(side, book, rules)
-    assert rules.breach(order.price, order.quantity) is None
+    assert rules.failed_filter(order.price, order.quantity) is None
     low, high = rules.percent_bounds(side, book.mid)
     assert low <= order.price <= (high or order.price)
     assert order.price < book.ask if side is Side.BUY else order.price > book.bid

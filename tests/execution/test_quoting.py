@@ -23,7 +23,7 @@ from trailingedge.strategy.inputs import StrategyCommand
 def resting(bench: Bench) -> Bench:
     """An exit of the operator's whose order rests; nothing is asked, and the last beat has found nothing to do."""
     bench.rest(bench.flip())
-    bench.beat()
+    bench.tick()
     return bench
 
 
@@ -35,11 +35,11 @@ def react(bench: Bench, book: BookTop, after_s: float = 0.01) -> Replace | None:
     """What a reaction to `book` sends."""
     bench.now_s = round(bench.now_s + after_s, 3)
     bench.top, trader = book, bench.trader
-    answer = None if trader.poise is None else trader.poise.answer(book, bench.now_s)
+    answer = None if trader.requote_plan is None else trader.requote_plan.requote_for(book, bench.now_s)
     if answer is None:
         return None
-    entered = trader.enter(answer, book, bench.now_s, START_MS + round(bench.now_s * 1000))
-    trader.agree(entered, book, bench.now_s)
+    entered = trader.record_requote(answer, book, bench.now_s, START_MS + round(bench.now_s * 1000))
+    trader.verify_requote(entered, book, bench.now_s)
     return entered.command
 
 
@@ -54,9 +54,9 @@ def carry_out(bench: Bench, command: Replace, order_id: int) -> None:
     asset = "ETH" if command.side is Side.SELL else "FDUSD"
     spent = command.quantity if command.side is Side.SELL else command.quantity * (command.price or 0)
     total = bench.balances[asset].total
-    bench.hold(asset, str(total - spent), str(spent))
-    bench.beat(0.01)
-    bench.beat(0.01)
+    bench.set_balance(asset, str(total - spent), str(spent))
+    bench.tick(0.01)
+    bench.tick(0.01)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_another_price_is_answered_without_a_beat(
     command = react(bench, book)
     assert command is not None
     assert (command.order_id, command.price, command.quantity) == (7, D(price), D(quantity))
-    assert bench.trader.poise is None
-    assert orders(bench.beat()) == []  # one request is in flight
+    assert bench.trader.requote_plan is None
+    assert orders(bench.tick()) == []  # one request is in flight
 
 
 @given(
@@ -109,7 +109,7 @@ def test_a_reaction_is_what_the_beat_would_have_sent(
     book = top(str(D(ticks) / 100), str(D(ticks + spread) / 100), bid_quantity, ask_quantity)
     other = deepcopy(bench)
     other.top = book
-    sent, by_the_beat = react(bench, book, after_s), orders(other.beat(after_s))
+    sent, by_the_beat = react(bench, book, after_s), orders(other.tick(after_s))
     stop_begins = other.trader.decision is not None and other.trader.decision.stop_breach_ms is not None
     assert by_the_beat == ([] if sent is None else [sent]) or (sent is None and stop_begins)
 
@@ -117,7 +117,7 @@ def test_a_reaction_is_what_the_beat_would_have_sent(
 def test_a_price_at_which_a_stop_begins_takes_a_beat() -> None:
     bench = resting(Bench())
     assert react(bench, top("95.00", "95.10")) is None
-    assert len(orders(bench.beat())) == 1
+    assert len(orders(bench.tick())) == 1
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_price_at_which_a_stop_begins_takes_a_beat() -> None:
 def test_a_price_that_moves_nothing_is_answered_by_nothing(book: BookTop) -> None:
     bench = resting(Bench())
     assert react(bench, book) is None
-    assert bench.trader.poise is not None
+    assert bench.trader.requote_plan is not None
 
 
 def part_fill(bench: Bench) -> None:
@@ -139,11 +139,11 @@ def part_fill(bench: Bench) -> None:
         7,
         filled="0.4",
         status=OrderStatus.PARTIALLY_FILLED,
-        client_order_id=bench.trader.chase.alive[0].client_order_id,
+        client_order_id=bench.trader.maker_exit.alive[0].client_order_id,
     )
-    bench.trader.hear_report(partly, bench.pushes)
-    bench.hold("ETH", "0", "0.6")
-    bench.hold("FDUSD", "40.036")
+    bench.trader.on_report(partly, bench.pushes)
+    bench.set_balance("ETH", "0", "0.6")
+    bench.set_balance("FDUSD", "40.036")
 
 
 def refuse(bench: Bench) -> None:
@@ -154,15 +154,17 @@ def refuse(bench: Bench) -> None:
 
 
 def use_up(bench: Bench) -> None:
-    bench.trader.chase._budget.learn([RateLimit("ORDERS", 10, 100, 60)], START_MS + round(bench.now_s * 1000))
+    bench.trader.maker_exit._budget.update_limits(
+        [RateLimit("ORDERS", 10, 100, 60)], START_MS + round(bench.now_s * 1000)
+    )
 
 
 def withdraw(bench: Bench) -> None:
-    bench.trader.instructions.append(StrategyCommand.WITHDRAW)
+    bench.trader.operator_commands.append(StrategyCommand.CANCEL)
 
 
 def go_silent(bench: Bench) -> None:
-    bench.fresh, bench.heard_s = False, bench.now_s - 100.0
+    bench.fresh, bench.market_seen_s = False, bench.now_s - 100.0
 
 
 def lose_the_account(bench: Bench) -> None:
@@ -170,7 +172,7 @@ def lose_the_account(bench: Bench) -> None:
 
 
 def halt_the_symbol(bench: Bench) -> None:
-    bench.trader.learn_rules(replace(RULES, status="HALT"))
+    bench.trader.update_rules(replace(RULES, status="HALT"))
 
 
 @pytest.mark.parametrize(
@@ -181,14 +183,14 @@ def halt_the_symbol(bench: Bench) -> None:
 def test_where_anything_but_the_price_matters_there_is_no_reaction(happens: Callable[[Bench], None]) -> None:
     bench = resting(Bench())
     happens(bench)
-    bench.beat(0.01)
-    bench.beat(0.01)
+    bench.tick(0.01)
+    bench.tick(0.01)
     assert react(bench, top("99.90", "100.06")) is None
 
 
 def test_who_may_take_in_the_end_is_never_poised() -> None:
     bench = resting(Bench(chase=MakerExitParams(escape_after_s=60.0)))
-    assert bench.trader.poise is None
+    assert bench.trader.requote_plan is None
 
 
 def test_anything_else_that_changes_takes_the_poise_away() -> None:
@@ -200,13 +202,13 @@ def test_anything_else_that_changes_takes_the_poise_away() -> None:
 def test_an_answer_that_the_books_do_not_share_is_in_them_and_a_broken_promise() -> None:
     bench = resting(Bench())
     book = top("99.90", "100.05")
-    entered = bench.trader.enter((D("100.03"), D(1)), book, bench.now_s, START_MS)
+    entered = bench.trader.record_requote((D("100.03"), D(1)), book, bench.now_s, START_MS)
     assert (entered.command.price, entered.command.order_id) == (D("100.03"), 7)
-    assert not bench.trader.chase.idle
+    assert not bench.trader.maker_exit.idle
     with pytest.raises(BrokenInvariant, match="the books say"):
-        bench.trader.agree(entered, book, bench.now_s)
+        bench.trader.verify_requote(entered, book, bench.now_s)
     with pytest.raises(BrokenInvariant, match="without a poise"):
-        bench.trader.enter((D("100.04"), D(1)), book, bench.now_s, START_MS)
+        bench.trader.record_requote((D("100.04"), D(1)), book, bench.now_s, START_MS)
 
 
 @pytest.mark.parametrize(
@@ -214,8 +216,8 @@ def test_an_answer_that_the_books_do_not_share_is_in_them_and_a_broken_promise()
 )
 def test_rules_that_were_read_again_take_the_poise_away(rules: SymbolRules) -> None:
     bench = resting(Bench())
-    bench.trader.learn_rules(rules)
-    assert bench.trader.poise is None
+    bench.trader.update_rules(rules)
+    assert bench.trader.requote_plan is None
 
 
 def test_the_boundary_of_an_echo_is_the_same_for_reaction_and_beat() -> None:
@@ -226,7 +228,7 @@ def test_the_boundary_of_an_echo_is_the_same_for_reaction_and_beat() -> None:
     for after_s in (0.97, 0.01, 0.001, 0.001, 0.001):
         other = deepcopy(bench)
         other.top = top("99.90", "100.09")
-        sent, by_the_beat = react(bench, top("99.90", "100.09"), after_s), orders(other.beat(after_s))
+        sent, by_the_beat = react(bench, top("99.90", "100.09"), after_s), orders(other.tick(after_s))
         assert by_the_beat == ([] if sent is None else [sent])
         if sent is not None:
             return

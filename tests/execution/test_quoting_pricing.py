@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.order_builders import D, top
 
-from trailingedge.execution.quoting import RestingOrder, escape_price, rest_at
+from trailingedge.execution.quoting import RestingOrder, escape_price, resting_price
 from trailingedge.model.market import BookTop, Side
 from trailingedge.model.pricing import Pricing
 
@@ -44,7 +44,7 @@ def near(book: BookTop) -> st.SearchStrategy[Decimal]:
     ],
 )
 def test_each_pricing_has_its_place_in_the_book(pricing: Pricing, side: Side, book: BookTop, price: str) -> None:
-    assert rest_at(pricing, side, book, TICK, own=None) == D(price)
+    assert resting_price(pricing, side, book, TICK, own=None) == D(price)
 
 
 @given(st.data(), st.sampled_from(Pricing), st.sampled_from(Side), books())
@@ -52,14 +52,14 @@ def test_no_order_ever_takes_and_each_sits_on_the_tick(
     data: st.DataObject, pricing: Pricing, side: Side, book: BookTop
 ) -> None:
     left = data.draw(st.sets(near(book), max_size=3))
-    price = rest_at(pricing, side, book, TICK, own=None, left=left)
+    price = resting_price(pricing, side, book, TICK, own=None, left=left)
     assert price % TICK == 0
     assert price < book.ask if side is Side.BUY else price > book.bid
 
 
 @given(st.sampled_from([Pricing.IMPROVE, Pricing.JOIN, Pricing.PEG]), st.sampled_from(Side), books())
 def test_the_best_of_others_is_improved_by_one_tick_at_most(pricing: Pricing, side: Side, book: BookTop) -> None:
-    price = rest_at(pricing, side, book, TICK, own=None)
+    price = resting_price(pricing, side, book, TICK, own=None)
     better = price - book.best(side) if side is Side.BUY else book.best(side) - price
     assert better in ((0, TICK) if pricing is Pricing.IMPROVE else (0,))
 
@@ -72,13 +72,13 @@ def test_who_stands_alone_at_the_best_price_stays(
         pricing = Pricing.IMPROVE  # opposite looks at the other side only
     shown = book.bid_quantity if side is Side.BUY else book.ask_quantity
     own = RestingOrder(book.best(side), max(quantity, shown))
-    assert rest_at(pricing, side, book, TICK, own) == own.price
+    assert resting_price(pricing, side, book, TICK, own) == own.price
 
 
 @given(st.sampled_from(Pricing), st.sampled_from(Side), books())
 def test_a_book_off_the_tick_is_answered_on_the_tick_and_behind(pricing: Pricing, side: Side, book: BookTop) -> None:
     coarse = D("0.05")
-    price = rest_at(pricing, side, book, coarse, own=None)
+    price = resting_price(pricing, side, book, coarse, own=None)
     assert price % coarse == 0
     assert price < book.ask if side is Side.BUY else price > book.bid
 
@@ -99,7 +99,7 @@ def test_a_book_off_the_tick_is_answered_on_the_tick_and_behind(pricing: Pricing
     ],
 )
 def test_we_never_outbid_ourselves(own: RestingOrder | None, left: tuple[Decimal, ...], price: str) -> None:
-    assert rest_at(Pricing.IMPROVE, Side.SELL, WIDE, TICK, own, left) == D(price)
+    assert resting_price(Pricing.IMPROVE, Side.SELL, WIDE, TICK, own, left) == D(price)
 
 
 @given(st.sampled_from(Side), books(), st.decimals("0", "0.1", places=4))

@@ -18,9 +18,9 @@ def test_each_wait_grows_to_its_longest_and_no_further(refusal: RejectReason) ->
     lesson = BACKOFF_RULES[refusal]
     waits = [lesson.wait_s(again) for again in range(1, 40)]
     assert waits == sorted(waits)
-    assert waits[0] == lesson.pause_s <= waits[-1] <= lesson.longest_s
+    assert waits[0] == lesson.pause_s <= waits[-1] <= lesson.max_s
     if lesson.pause_s:
-        assert waits[-1] == lesson.longest_s
+        assert waits[-1] == lesson.max_s
 
 
 @pytest.mark.parametrize(
@@ -38,60 +38,60 @@ def test_each_wait_grows_to_its_longest_and_no_further(refusal: RejectReason) ->
 )
 def test_a_refusal_tells_what_to_read_again(refusal: RejectReason, remedy: Refresh | None) -> None:
     restraint = RejectBackoff()
-    restraint.learn(refusal, 0.0)
-    assert restraint.remedies == ([] if remedy is None else [remedy])
+    restraint.on_reject(refusal, 0.0)
+    assert restraint.refreshes == ([] if remedy is None else [remedy])
 
 
 def test_after_a_would_match_a_different_book_ends_the_wait() -> None:
     restraint = RejectBackoff()
-    restraint.learn(RejectReason.WOULD_TAKE, 0.0, BOOK)
-    assert not restraint.may_move(BOOK, 0.05)
-    assert restraint.may_move(OTHER_BOOK, 0.05)
-    assert restraint.may_move(BOOK, 0.1)
+    restraint.on_reject(RejectReason.WOULD_TAKE, 0.0, BOOK)
+    assert not restraint.may_place(BOOK, 0.05)
+    assert restraint.may_place(OTHER_BOOK, 0.05)
+    assert restraint.may_place(BOOK, 0.1)
 
 
 def test_the_same_refusal_in_a_row_doubles_the_wait() -> None:
     restraint = RejectBackoff()
     for again in (1, 2, 3):
-        restraint.learn(RejectReason.BUSY, 0.0)
+        restraint.on_reject(RejectReason.BUSY, 0.0)
         assert restraint.in_a_row == again
-    assert not restraint.may_move(BOOK, 1.9)
-    assert restraint.may_move(BOOK, 2.0)
+    assert not restraint.may_place(BOOK, 1.9)
+    assert restraint.may_place(BOOK, 2.0)
 
 
 def test_another_refusal_begins_a_row_of_its_own() -> None:
     restraint = RejectBackoff()
-    restraint.learn(RejectReason.BUSY, 0.0)
-    restraint.learn(RejectReason.WOULD_TAKE, 0.0, BOOK)
+    restraint.on_reject(RejectReason.BUSY, 0.0)
+    restraint.on_reject(RejectReason.WOULD_TAKE, 0.0, BOOK)
     assert restraint.in_a_row == 1
-    restraint.learn(RejectReason.BUSY, 0.0)
+    restraint.on_reject(RejectReason.BUSY, 0.0)
     assert restraint.in_a_row == 1
 
 
 def test_an_order_that_was_taken_ends_every_wait() -> None:
     restraint = RejectBackoff()
-    restraint.learn(RejectReason.WOULD_TAKE, 0.0, BOOK)
-    restraint.succeeded()
+    restraint.on_reject(RejectReason.WOULD_TAKE, 0.0, BOOK)
+    restraint.on_accepted()
     assert restraint.in_a_row == 0
-    assert restraint.may_move(BOOK, 0.0)
+    assert restraint.may_place(BOOK, 0.0)
 
 
 def test_a_rate_limit_silences_every_request_until_the_exchange_says() -> None:
     restraint = RejectBackoff()
-    restraint.learn(RejectReason.RATE_LIMITED, 0.0, retry_at_ms=90_000)
-    assert not restraint.may_speak(4.9, 90_000)
-    assert not restraint.may_speak(5.0, 89_999)
-    assert restraint.may_speak(5.0, 90_000)
+    restraint.on_reject(RejectReason.RATE_LIMITED, 0.0, retry_at_ms=90_000)
+    assert not restraint.may_send(4.9, 90_000)
+    assert not restraint.may_send(5.0, 89_999)
+    assert restraint.may_send(5.0, 90_000)
 
 
 def test_a_refused_cancel_is_not_tried_again_at_once() -> None:
     restraint = RejectBackoff()
-    restraint.learn_of_cancel(RejectReason.BUSY, 0.0)
+    restraint.on_cancel_reject(RejectReason.BUSY, 0.0)
     assert not restraint.may_cancel(0.4)
     assert restraint.may_cancel(0.5)
 
 
 def test_a_refused_placement_keeps_no_cancel_back() -> None:
     restraint = RejectBackoff()
-    restraint.learn(RejectReason.FILTER, 0.0)
+    restraint.on_reject(RejectReason.FILTER, 0.0)
     assert restraint.may_cancel(0.0)

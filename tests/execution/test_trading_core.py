@@ -39,13 +39,13 @@ from trailingedge.model.market import (
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import Cancel, ExecutionCommand, OrderReply, Place, Refresh
 from trailingedge.model.order_outcomes import Accepted, Rejected, RejectReason
-from trailingedge.reconciliation.exit_history import ExitHistory, past_exits
-from trailingedge.reconciliation.exit_ledger import OwnExit
+from trailingedge.reconciliation.exit_history import ExitHistory, group_into_exits
+from trailingedge.reconciliation.exit_ledger import ExitTotals
 from trailingedge.risk.circuit_breakers import BreakerLimits
 from trailingedge.risk.pre_trade_checks import PreTradeChecks
-from trailingedge.risk.risk_engine import usual_guards
+from trailingedge.risk.risk_engine import build_risk_engine
 from trailingedge.strategy.inputs import StrategyCommand, StrategyParams
-from trailingedge.strategy.signals import CommandRefused, ExitArmed, ExitEnded, RegimeSet
+from trailingedge.strategy.signals import CommandRefused, ExitEnded, ExitStarted, RegimeSet
 from trailingedge.strategy.state import Phase, StrategyState
 
 FLIP = StrategyCommand.FLIP
@@ -65,33 +65,33 @@ class Bench:
         chase: MakerExitParams | None = None,
     ) -> None:
         budget = OrderRateBudget(0.2)
-        budget.learn([TEN_SECONDS], START_MS)
+        budget.update_limits([TEN_SECONDS], START_MS)
         self.trader = TradingCore(
             strategy or params(),
             trader_params or TradingParams(),
             MakerExit(RULES, budget, chase),
             DonchianChannel(3, 1),
-            usual_guards(limits or BreakerLimits("ETH", "FDUSD"), PreTradeChecks(10.0, 6.0), START_MS),
+            build_risk_engine(limits or BreakerLimits("ETH", "FDUSD"), PreTradeChecks(10.0, 6.0), START_MS),
             "ETH",
             "FDUSD",
         )
         self.now_s = 0.0
         self.top: BookTop | None = BOOK
-        self.heard_s = 0.0
+        self.market_seen_s = 0.0
         self.fresh = True
         self.proven = True
         self.balances = {"ETH": Balance("ETH", D(base)), "FDUSD": Balance("FDUSD", D(quote))}
         self.balances_ms = START_MS
         self.pushes = 0
-        self.news: list[TraderEvent] = []
+        self.events: list[TraderEvent] = []
 
-    def beat(self, after_s: float = 0.1, closed: Iterable[Kline] = ()) -> list[ExecutionCommand]:
+    def tick(self, after_s: float = 0.1, closed: Iterable[Kline] = ()) -> list[ExecutionCommand]:
         """One beat, so much later."""
         self.now_s = round(self.now_s + after_s, 3)
         if self.fresh:
-            self.heard_s = self.now_s
+            self.market_seen_s = self.now_s
         commands = self.trader.tick(self.view(closed), START_MS + round(self.now_s * 1000))
-        self.news += self.trader.events
+        self.events += self.trader.events
         self.trader.events.clear()
         return commands
 
@@ -100,22 +100,22 @@ class Bench:
             now_s=self.now_s,
             market_ms=START_MS + round(self.now_s * 1000),
             top=self.top,
-            top_age_s=self.now_s - self.heard_s,
+            top_age_s=self.now_s - self.market_seen_s,
             balances=self.balances,
             balances_ms=self.balances_ms,
             account_proven=self.proven,
-            closed=tuple(closed),
-            pushes=self.pushes,
+            closed_klines=tuple(closed),
+            balance_updates=self.pushes,
         )
 
-    def told(self, kind: type[TraderEvent]) -> list[TraderEvent]:
-        return [news for news in self.news if isinstance(news, kind)]
+    def events_of(self, kind: type[TraderEvent]) -> list[TraderEvent]:
+        return [news for news in self.events if isinstance(news, kind)]
 
     def lasted(self, kind: type[TraderEvent]) -> list[float]:
         """The seconds that news of a kind tell."""
-        return [seconds for news in self.told(kind) for seconds in dataclasses.astuple(news)]
+        return [seconds for news in self.events_of(kind) for seconds in dataclasses.astuple(news)]
 
-    def hold(self, asset: str, free: str, locked: str = "0") -> None:
+    def set_balance(self, asset: str, free: str, locked: str = "0") -> None:
         """The stream tells a balance."""
         self.balances = self.balances | {asset: Balance(asset, D(free), D(locked))}
         self.balances_ms += 1000
@@ -123,9 +123,9 @@ class Bench:
 
     def flip(self) -> Place:
         """The operator's exit, up to its first order."""
-        self.beat()
-        self.trader.instructions.append(FLIP)
-        (command,) = self.beat()
+        self.tick()
+        self.trader.operator_commands.append(FLIP)
+        (command,) = self.tick()
         assert isinstance(command, Place)
         return command
 
@@ -134,8 +134,8 @@ class Bench:
         self.trader.inbox.append(OrderReply(placed.tag, Accepted(self.record(placed))))
         asset = "ETH" if placed.side is Side.SELL else "FDUSD"
         amount = placed.quantity if placed.side is Side.SELL else placed.quantity * (placed.price or 0)
-        self.hold(asset, str(self.balances[asset].free - amount), str(amount))
-        self.beat()
+        self.set_balance(asset, str(self.balances[asset].free - amount), str(amount))
+        self.tick()
 
     @staticmethod
     def record(placed: Place) -> OrderRecord:
@@ -156,7 +156,7 @@ def test_what_others_have_locked_is_not_ours_to_trade() -> None:
 def test_what_our_own_order_has_locked_is() -> None:
     bench = Bench()
     bench.rest(bench.flip())
-    bench.hold("ETH", "0.2", "1.5")  # of which ours are 1
+    bench.set_balance("ETH", "0.2", "1.5")  # of which ours are 1
     assert bench.trader.holdings(bench.view()).base == D("1.2")
 
 
@@ -177,39 +177,39 @@ def test_an_asset_never_heard_of_is_none() -> None:
 
 def test_a_silent_market_is_told_once_and_its_return_once() -> None:
     bench = Bench()
-    bench.beat()
+    bench.tick()
     bench.fresh = False
     for _ in range(200):
-        bench.beat()
+        bench.tick()
     assert bench.lasted(MarketStale) == [pytest.approx(10.0)]
     bench.fresh = True
-    bench.beat()
-    bench.beat()
+    bench.tick()
+    bench.tick()
     assert bench.lasted(MarketFresh) == [pytest.approx(20.1)]
 
 
 def test_a_top_that_was_forgotten_is_not_used_but_not_told_before_it_lasts() -> None:
     bench = Bench()
-    bench.beat()
-    bench.fresh, bench.heard_s = False, float("-inf")
-    bench.trader.instructions.append(FLIP)
-    assert bench.beat() == []
-    assert not bench.told(MarketStale)
-    bench.beat(after_s=10.0)
+    bench.tick()
+    bench.fresh, bench.market_seen_s = False, float("-inf")
+    bench.trader.operator_commands.append(FLIP)
+    assert bench.tick() == []
+    assert not bench.events_of(MarketStale)
+    bench.tick(after_s=10.0)
     assert bench.lasted(MarketStale) == [pytest.approx(10.1)]
 
 
 def test_an_unproven_account_sends_nothing_and_judges_nothing() -> None:
     bench = Bench()
-    bench.beat()
+    bench.tick()
     bench.proven = False
     bench.top = top("90.00", "90.10")
     for _ in range(100):
-        assert bench.beat() == []
+        assert bench.tick() == []
     assert bench.trader.state.exit is None
     assert bench.lasted(AccountLost) == [pytest.approx(2.0)]
     bench.proven = True
-    bench.beat()
+    bench.tick()
     assert bench.lasted(AccountBack) == [pytest.approx(10.0)]
 
 
@@ -217,7 +217,7 @@ def test_an_unproven_account_sends_nothing_and_judges_nothing() -> None:
 
 
 def filled(bench: Bench, placed: Place, time_ms: int) -> None:
-    bench.trader.hear_report(
+    bench.trader.on_report(
         report(
             7,
             placed.price or D(0),
@@ -236,19 +236,19 @@ def test_an_exit_is_over_when_the_balances_say_so_too() -> None:
     placed = bench.flip()
     bench.rest(placed)
     filled(bench, placed, bench.balances_ms)
-    bench.beat()
-    bench.beat()
-    assert not bench.told(ExitEnded)
+    bench.tick()
+    bench.tick()
+    assert not bench.events_of(ExitEnded)
     bench.balances |= {"ETH": Balance("ETH", D(0)), "FDUSD": Balance("FDUSD", D("100.09"))}
     bench.pushes += 1  # of the same millisecond
-    bench.beat()
-    assert bench.trader.restless
-    bench.beat()
-    (ended,) = bench.told(ExitEnded)
+    bench.tick()
+    assert bench.trader.needs_another_tick
+    bench.tick()
+    (ended,) = bench.events_of(ExitEnded)
     assert isinstance(ended, ExitEnded)
     assert ended.cause is ExitEndReason.FILLED
     assert bench.trader.state.regime is Regime.QUOTE
-    assert not bench.trader.restless
+    assert not bench.trader.needs_another_tick
 
 
 def test_balances_that_do_not_come_are_asked_for_once_a_second_and_never_of_an_unproven_account() -> None:
@@ -256,10 +256,10 @@ def test_balances_that_do_not_come_are_asked_for_once_a_second_and_never_of_an_u
     placed = bench.flip()
     bench.rest(placed)
     filled(bench, placed, bench.balances_ms + 5)
-    asked = [command for _ in range(25) for command in bench.beat()]
+    asked = [command for _ in range(25) for command in bench.tick()]
     assert asked == [Refresh.BALANCES, Refresh.BALANCES]
     bench.proven = False
-    assert [command for _ in range(25) for command in bench.beat()] == []
+    assert [command for _ in range(25) for command in bench.tick()] == []
 
 
 # --- Commands and their patience --------------------------------------------------------------
@@ -267,15 +267,15 @@ def test_balances_that_do_not_come_are_asked_for_once_a_second_and_never_of_an_u
 
 def test_a_command_that_finds_no_book_expires() -> None:
     bench = Bench()
-    bench.beat()
+    bench.tick()
     bench.fresh, bench.top = False, None
-    bench.trader.instructions.append(FLIP)
+    bench.trader.operator_commands.append(FLIP)
     for _ in range(299):
-        bench.beat()
+        bench.tick()
     assert bench.trader.state.phase is Phase.EXITING
-    bench.beat(1.0)
-    bench.beat()
-    (ended,) = bench.told(ExitEnded)
+    bench.tick(1.0)
+    bench.tick()
+    (ended,) = bench.events_of(ExitEnded)
     assert isinstance(ended, ExitEnded)
     assert ended.cause is ExitEndReason.EXPIRED
 
@@ -283,39 +283,39 @@ def test_a_command_that_finds_no_book_expires() -> None:
 def test_a_command_whose_order_has_rested_does_not_expire() -> None:
     bench = Bench()
     bench.rest(bench.flip())
-    bench.beat(after_s=120.0)
+    bench.tick(after_s=120.0)
     assert bench.trader.state.phase is Phase.EXITING
 
 
 def test_an_old_exit_made_a_command_has_the_patience_of_a_new_one() -> None:
     bench = Bench()
-    bench.beat()
+    bench.tick()
     bench.top = top("103.00", "103.10")
-    bench.beat()
+    bench.tick()
     bench.top = top("102.50", "102.60")
-    (placed,) = bench.beat()
+    (placed,) = bench.tick()
     assert isinstance(placed, Place)
     assert placed.client_order_id.startswith("TE-t-")
     bench.trader.inbox.append(OrderReply(placed.tag, Rejected(RejectReason.NOT_TRADING, -2010, "Market is closed.")))
-    bench.beat(after_s=45.0)
-    bench.trader.instructions.append(FLIP)
-    bench.beat()
+    bench.tick(after_s=45.0)
+    bench.trader.operator_commands.append(FLIP)
+    bench.tick()
     assert bench.trader.state.exit is not None
     assert bench.trader.state.exit.kind is ExitKind.MANUAL
-    bench.beat()
+    bench.tick()
     assert bench.trader.state.exit is not None
     assert bench.trader.state.exit.ending is None
 
 
 def test_commands_are_taken_one_a_beat_and_the_rest_makes_restless() -> None:
     bench = Bench()
-    bench.beat()
-    bench.trader.instructions += [FLIP, FLIP]
-    bench.beat()
-    assert bench.trader.restless
-    bench.beat()
-    assert bench.told(CommandRefused) == [CommandRefused(FLIP, "already under way")]
-    assert not bench.trader.instructions
+    bench.tick()
+    bench.trader.operator_commands += [FLIP, FLIP]
+    bench.tick()
+    assert bench.trader.needs_another_tick
+    bench.tick()
+    assert bench.events_of(CommandRefused) == [CommandRefused(FLIP, "already under way")]
+    assert not bench.trader.operator_commands
 
 
 # --- What is told -----------------------------------------------------------------------------
@@ -324,9 +324,9 @@ def test_commands_are_taken_one_a_beat_and_the_rest_makes_restless() -> None:
 def test_an_exit_that_takes_long_is_told_once_with_its_slippage() -> None:
     bench = Bench()
     bench.rest(bench.flip())
-    bench.beat(after_s=60.0)
-    bench.beat(after_s=60.0)
-    (aged,) = bench.told(ExitAged)
+    bench.tick(after_s=60.0)
+    bench.tick(after_s=60.0)
+    (aged,) = bench.events_of(ExitAged)
     assert isinstance(aged, ExitAged)
     assert (aged.kind, aged.side, aged.filled_base) == (ExitKind.MANUAL, Side.SELL, D(0))
     assert aged.slippage_frac == pytest.approx((100.05 - 100.10) / 100.05)
@@ -349,29 +349,29 @@ def test_slippage_is_positive_where_it_costs(
 
 def test_a_change_from_outside_is_anchored_at_the_newest_foreign_fill() -> None:
     bench = Bench()
-    bench.beat()
+    bench.tick()
     foreign = report(
         9, "101", "1", "1", OrderStatus.FILLED, client_order_id="mine", time_ms=START_MS, reason=ExecutionType.TRADE
     )
     bench.trader.inbox.append(replace(foreign, last_price=D("101.5")))
-    bench.hold("ETH", "0")
-    bench.hold("FDUSD", "101.5")
-    bench.beat()
-    changed = bench.told(RegimeSet)[-1]
+    bench.set_balance("ETH", "0")
+    bench.set_balance("FDUSD", "101.5")
+    bench.tick()
+    changed = bench.events_of(RegimeSet)[-1]
     assert isinstance(changed, RegimeSet)
     assert (changed.regime, changed.price) == (Regime.QUOTE, 101.5)
 
 
 def test_a_foreign_fill_of_long_ago_anchors_nothing() -> None:
     bench = Bench()
-    bench.beat()
+    bench.tick()
     foreign = report(9, "101", "1", "1", OrderStatus.FILLED, client_order_id="mine", time_ms=START_MS)
     bench.trader.inbox.append(replace(foreign, last_price=D("101.5")))
-    bench.beat(after_s=30.0)
-    bench.hold("ETH", "0")
-    bench.hold("FDUSD", "101.5")
-    bench.beat()
-    changed = bench.told(RegimeSet)[-1]
+    bench.tick(after_s=30.0)
+    bench.set_balance("ETH", "0")
+    bench.set_balance("FDUSD", "101.5")
+    bench.tick()
+    changed = bench.events_of(RegimeSet)[-1]
     assert isinstance(changed, RegimeSet)
     assert changed.price == pytest.approx(100.1)
 
@@ -383,8 +383,8 @@ def test_rules_that_were_read_again_hold_for_strategy_and_chaser() -> None:
     bench = Bench(base="0.06")
     phases = []
     for least in (D(5), D(10)):
-        bench.trader.learn_rules(replace(RULES, min_notional=least))
-        bench.beat()
+        bench.trader.update_rules(replace(RULES, min_notional=least))
+        bench.tick()
         phases.append(bench.trader.state.phase)
     assert phases == [Phase.WATCHING, Phase.UNFUNDED]
     assert bench.trader.rules.min_notional == 10
@@ -392,17 +392,17 @@ def test_rules_that_were_read_again_hold_for_strategy_and_chaser() -> None:
 
 def test_a_buy_too_small_by_a_tick_is_not_begun_every_beat() -> None:
     bench = Bench(base="0", quote="5.0134")
-    bench.beat()
+    bench.tick()
     bench.top = top("97.90", "98.00")
-    bench.beat()
+    bench.tick()
     bench.top = top("98.20", "98.30")
-    bench.trader.learn_rules(replace(RULES, min_notional=D("5.0133"), step_size=D("0.001")))  # 0.051 at the ask
+    bench.trader.update_rules(replace(RULES, min_notional=D("5.0133"), step_size=D("0.001")))  # 0.051 at the ask
     for _ in range(300):
-        bench.beat()
-    assert len(bench.told(ExitArmed)) == 1
-    bench.hold("FDUSD", "50")
-    bench.beat()
-    assert len(bench.told(ExitArmed)) == 2
+        bench.tick()
+    assert len(bench.events_of(ExitStarted)) == 1
+    bench.set_balance("FDUSD", "50")
+    bench.tick()
+    assert len(bench.events_of(ExitStarted)) == 2
 
 
 def test_candles_of_a_beat_that_breaks_come_with_the_next() -> None:
@@ -412,8 +412,8 @@ def test_candles_of_a_beat_that_breaks_come_with_the_next() -> None:
     rejected = report(7, client_order_id=placed.client_order_id, reason=ExecutionType.REJECTED)
     bench.trader.inbox.append(replace(rejected, status=OrderStatus.REJECTED))
     with pytest.raises(BrokenInvariant):
-        bench.beat(closed=[kline(0, "100")])
-    bench.beat(closed=[kline(1, "101")])
+        bench.tick(closed=[kline(0, "100")])
+    bench.tick(closed=[kline(1, "101")])
     assert bench.trader.state.last_close == 101.0
     assert bench.trader.state.last_close_ms == kline(1, "101").close_ms
 
@@ -423,7 +423,7 @@ def test_at_the_end_the_order_is_withdrawn_and_nothing_decided() -> None:
     placed = bench.flip()
     bench.rest(placed)
     bench.top = top("90.00", "90.10")
-    (command,) = bench.trader.wind_down(bench.view(), START_MS)
+    (command,) = bench.trader.shutdown_tick(bench.view(), START_MS)
     assert isinstance(command, Cancel)
     assert command.order_id == 7
     assert bench.trader.state.exit is not None
@@ -434,7 +434,7 @@ def test_at_the_end_an_unproven_account_is_not_written_to() -> None:
     bench = Bench()
     bench.rest(bench.flip())
     bench.proven = False
-    assert bench.trader.wind_down(bench.view(), START_MS) == []
+    assert bench.trader.shutdown_tick(bench.view(), START_MS) == []
 
 
 # --- What the last session left in flight -----------------------------------------------------
@@ -455,11 +455,11 @@ def late(
 def sold(bench: Bench, *words: ExecutionReport) -> None:
     """The stream tells of the order and then of the balances; everything comes into one beat."""
     for word in words:
-        bench.trader.hear_report(word, bench.pushes)
-    bench.hold("ETH", "0")
-    bench.hold("FDUSD", "100")
-    bench.beat()
-    bench.beat()
+        bench.trader.on_report(word, bench.pushes)
+    bench.set_balance("ETH", "0")
+    bench.set_balance("FDUSD", "100")
+    bench.tick()
+    bench.tick()
 
 
 @pytest.mark.parametrize(
@@ -472,32 +472,32 @@ def sold(bench: Bench, *words: ExecutionReport) -> None:
 )
 def test_a_late_order_filled_at_once_is_our_own_exit(words: list[ExecutionReport]) -> None:
     bench = Bench()
-    bench.beat()
+    bench.tick()
     sold(bench, *words)
-    (ended,) = bench.told(ExitEnded)
+    (ended,) = bench.events_of(ExitEnded)
     assert isinstance(ended, ExitEnded)
     assert (ended.kind, ended.number, ended.average) == (ExitKind.FLUSH, START_MS - 60_000, D(100))
     memory = bench.trader.state
     assert (memory.regime, memory.anchor, memory.phase) == (Regime.QUOTE, 1 / 100, Phase.GATED)
-    assert [news.adopted for news in bench.told(LateOrder) if isinstance(news, LateOrder)] == [True]
+    assert [news.adopted for news in bench.events_of(LateOrder) if isinstance(news, LateOrder)] == [True]
 
 
 def test_a_late_order_filled_at_once_counts_for_the_breakers() -> None:
     bench = Bench(limits=BreakerLimits("ETH", "FDUSD", max_consecutive_losses=1))
-    bought = OwnExit(START_MS - 90_000, Side.BUY, D(1), D(110), {}, START_MS - 90_000)
-    bench.trader.guards.breakers.restore([bought], START_MS)
-    bench.beat()
+    bought = ExitTotals(START_MS - 90_000, Side.BUY, D(1), D(110), {}, START_MS - 90_000)
+    bench.trader.risk.breakers.restore([bought], START_MS)
+    bench.tick()
     sold(bench, late("1"))
-    assert bench.trader.held
+    assert bench.trader.trading_paused
 
 
 def test_a_late_order_that_ended_half_way_is_gone_on_with() -> None:
     bench = Bench()
-    bench.beat()
-    bench.trader.hear_report(late("0.4", OrderStatus.CANCELED), 0)
-    bench.hold("ETH", "0.6")
-    bench.hold("FDUSD", "40")
-    (command,) = bench.beat()
+    bench.tick()
+    bench.trader.on_report(late("0.4", OrderStatus.CANCELED), 0)
+    bench.set_balance("ETH", "0.6")
+    bench.set_balance("FDUSD", "40")
+    (command,) = bench.tick()
     assert isinstance(command, Place)
     assert (command.client_order_id, command.quantity) == (LATE, D("0.6"))
 
@@ -513,20 +513,20 @@ def test_a_late_order_that_ended_half_way_is_gone_on_with() -> None:
 )
 def test_a_late_order_that_is_over_and_does_not_fit_is_let_be(word: ExecutionReport) -> None:
     bench = Bench()
-    bench.beat()
-    bench.trader.hear_report(word, 0)
-    assert bench.beat() == []
+    bench.tick()
+    bench.trader.on_report(word, 0)
+    assert bench.tick() == []
     assert bench.trader.state.phase is Phase.WATCHING
-    assert bench.told(LateOrder) == []
+    assert bench.events_of(LateOrder) == []
 
 
 def test_what_recovery_has_counted_is_not_gone_on_with_again() -> None:
     bench = Bench()
-    counted = past_exits([record(3, filled="1", status=OrderStatus.FILLED, client_order_id=LATE)], ())
+    counted = group_into_exits([record(3, filled="1", status=OrderStatus.FILLED, client_order_id=LATE)], ())
     bench.trader.restore(StrategyState(), None, 0.0, ExitHistory(exits=counted))
-    bench.beat()
-    bench.trader.hear_report(late("1"), 0)
-    bench.beat()
+    bench.tick()
+    bench.trader.on_report(late("1"), 0)
+    bench.tick()
     assert bench.trader.state.phase is Phase.WATCHING
 
 
@@ -537,15 +537,15 @@ def test_the_end_of_an_exit_of_ours_told_again_begins_none() -> None:
     filled = report(
         7, placed.price or D(0), "1", "1", OrderStatus.FILLED, client_order_id=placed.client_order_id, time_ms=START_MS
     )
-    bench.trader.hear_report(filled, bench.pushes)
-    bench.hold("ETH", "0")
-    bench.hold("FDUSD", "100")
-    bench.beat()
-    bench.beat()
-    bench.trader.hear_report(filled, bench.pushes)
-    bench.hold("FDUSD", "100")
-    bench.beat()
-    assert len(bench.told(ExitEnded)) == 1
+    bench.trader.on_report(filled, bench.pushes)
+    bench.set_balance("ETH", "0")
+    bench.set_balance("FDUSD", "100")
+    bench.tick()
+    bench.tick()
+    bench.trader.on_report(filled, bench.pushes)
+    bench.set_balance("FDUSD", "100")
+    bench.tick()
+    assert len(bench.events_of(ExitEnded)) == 1
     assert bench.trader.state.phase is Phase.WATCHING
 
 
@@ -553,18 +553,18 @@ def test_a_late_order_being_taken_away_is_not_gone_on_with_when_it_goes() -> Non
     bench = Bench()
     placed = bench.flip()
     bench.rest(placed)
-    bench.trader.hear_report(late("0", OrderStatus.NEW), bench.pushes)
-    bench.beat()
-    bench.trader.instructions.append(StrategyCommand.WITHDRAW)
-    bench.beat()
+    bench.trader.on_report(late("0", OrderStatus.NEW), bench.pushes)
+    bench.tick()
+    bench.trader.operator_commands.append(StrategyCommand.CANCEL)
+    bench.tick()
     withdrawn = report(7, status=OrderStatus.CANCELED, client_order_id=placed.client_order_id, time_ms=START_MS)
-    bench.trader.hear_report(withdrawn, bench.pushes)
-    bench.hold("ETH", "1")
-    bench.beat()
+    bench.trader.on_report(withdrawn, bench.pushes)
+    bench.set_balance("ETH", "1")
+    bench.tick()
     assert bench.trader.state.exit is None
-    bench.trader.hear_report(late("0.1", OrderStatus.CANCELED), bench.pushes)
-    bench.hold("ETH", "0.9")
-    bench.beat()
+    bench.trader.on_report(late("0.1", OrderStatus.CANCELED), bench.pushes)
+    bench.set_balance("ETH", "0.9")
+    bench.tick()
     assert bench.trader.state.phase is Phase.WATCHING
 
 
@@ -573,16 +573,16 @@ def test_an_order_without_an_id_under_our_number_ends_nothing(order_id: int) -> 
     bench = Bench()
     placed = bench.flip()
     bench.rest(placed)
-    bench.trader.hear_report(report(order_id, client_order_id=placed.client_order_id), bench.pushes)
-    bench.hold("ETH", "0", "1")
-    bench.beat()
-    assert bench.trader.guards.usurper is None
+    bench.trader.on_report(report(order_id, client_order_id=placed.client_order_id), bench.pushes)
+    bench.set_balance("ETH", "0", "1")
+    bench.tick()
+    assert bench.trader.risk.duplicate_instance is None
     assert bench.trader.state.phase is Phase.EXITING
 
 
 def test_a_report_of_an_exit_long_past_changes_nothing() -> None:
     bench = Bench()
-    bench.beat()
-    bench.trader.hear_report(report(3, filled="1", status=OrderStatus.FILLED, client_order_id=own(number=5)), 0)
-    bench.beat()
+    bench.tick()
+    bench.trader.on_report(report(3, filled="1", status=OrderStatus.FILLED, client_order_id=own(number=5)), 0)
+    bench.tick()
     assert bench.trader.state.phase is Phase.WATCHING

@@ -129,12 +129,12 @@ def test_one_kline_at_a_time_gives_the_whole_series(
             assert (channel.upper, channel.lower, channel.mid) == (upper[row], lower[row], mid[row])
             assert channel.full == (row - shift + 1 >= window)
         if row < len(klines):
-            assert running.close(klines[row]) is channel
+            assert running.push(klines[row]) is channel
 
 
 def test_a_kline_is_no_part_of_the_channel_it_is_judged_by() -> None:
     running = DonchianChannel(window=2, shift=1, klines=closes(10, 11))
-    in_force = running.close(kline(2, 15))
+    in_force = running.push(kline(2, 15))
     assert in_force == Channel(11.0, 10.0, full=True)
     assert running.current == Channel(15.0, 11.0, full=True)
 
@@ -156,23 +156,23 @@ def test_a_breakout_is_a_close_beyond_an_edge(close: float, full: bool, expected
 def test_there_is_no_squeeze_before_a_hundred_widths() -> None:
     running = DonchianChannel(window=1, shift=1)
     for minute in range(99):
-        running.close(kline(minute, 10))
+        running.push(kline(minute, 10))
     assert running.current is not None
     assert running.current.squeeze_share is None
-    running.close(kline(99, 10))
+    running.push(kline(99, 10))
     assert running.current.squeeze_share == 0.0
 
 
 def test_a_narrow_channel_among_wide_ones_is_a_squeeze() -> None:
     running = DonchianChannel(window=2, shift=1)
     for minute in range(200):
-        running.close(kline(minute, 10 if minute % 2 else 20))
+        running.push(kline(minute, 10 if minute % 2 else 20))
     assert running.current is not None
     assert running.current.squeeze_share == 0.0  # all alike: none is strictly smaller
-    running.close(kline(200, 11))
+    running.push(kline(200, 11))
     assert running.current.squeeze_share == 0.0
     assert running.current.squeezed(0.1)
-    running.close(kline(201, 31))
+    running.push(kline(201, 31))
     assert running.current.squeeze_share == pytest.approx(200 / 201)
     assert not running.current.squeezed(0.1)
 

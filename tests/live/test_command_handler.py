@@ -2,22 +2,22 @@
 
 from dataclasses import replace
 
-from tests.daemon_harness import D, Stage, play
+from tests.daemon_harness import D, NodeHarness, run_scenario
 
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 
 
-def ask(it: Stage, instruction: OperatorCommand, times: int = 1) -> list[CommandResult]:
+def ask(it: NodeHarness, instruction: OperatorCommand, times: int = 1) -> list[CommandResult]:
     """The answers come in later, into this list."""
     answers: list[CommandResult] = []
     for _ in range(times):
-        it.daemon.obey(instruction, answers.append)
+        it.node.submit(instruction, answers.append)
     return answers
 
 
 def test_a_flip_is_answered_with_what_became_of_it() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
         first = ask(it, OperatorCommand.FLIP)
         second = ask(it, OperatorCommand.FLIP)
@@ -25,69 +25,69 @@ def test_a_flip_is_answered_with_what_became_of_it() -> None:
         assert [(answer.done, answer.text[:20]) for answer in first] == [(True, "manual flip: selling")]
         assert [(answer.done, answer.text) for answer in second] == [(False, "flip refused: already under way")]
 
-    play(story)
+    run_scenario(story)
 
 
 def test_a_withdrawal_is_answered_and_another_refused() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
         ask(it, OperatorCommand.FLIP)
         await it.wait(1)
-        first, second = ask(it, OperatorCommand.WITHDRAW), ask(it, OperatorCommand.WITHDRAW)
+        first, second = ask(it, OperatorCommand.CANCEL), ask(it, OperatorCommand.CANCEL)
         await it.wait(1)
         assert [answer.done for answer in (*first, *second)] == [True, False]
 
-    play(story)
+    run_scenario(story)
 
 
 def test_questions_bring_figures_and_change_nothing() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
         for question in (OperatorCommand.STATUS, OperatorCommand.WHY, OperatorCommand.BALANCE, OperatorCommand.TODAY):
             (answer,) = await told(it, question)
             assert answer.done
             assert answer.text
             assert answer.data
-        assert it.own == []
+        assert it.own_orders == []
 
-    play(story)
+    run_scenario(story)
 
 
 def test_in_the_start_there_is_nothing_to_tell_yet() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         for question in (OperatorCommand.STATUS, OperatorCommand.WHY, OperatorCommand.BALANCE, OperatorCommand.TODAY):
             (answer,) = ask(it, question)
             assert (answer.done, answer.text) == (False, "starting, not trading yet")
 
-    play(story)
+    run_scenario(story)
 
 
 def test_a_flood_of_questions_is_answered_a_few_at_a_time_and_the_rest_turned_away() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
         answers = ask(it, OperatorCommand.STATUS, times=1000)
         assert [answer.text for answer in answers] == ["too much was asked for at once"] * 900
         await it.wait(1)
         assert len(answers) == 1000
 
-    play(story)
+    run_scenario(story)
 
 
-async def told(it: Stage, question: OperatorCommand) -> list[CommandResult]:
+async def told(it: NodeHarness, question: OperatorCommand) -> list[CommandResult]:
     answers = ask(it, question)
     await it.wait(0.1)
     return answers
 
 
 def test_a_resume_that_a_breaker_outlasts_says_only_that() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
-        assert it.daemon.desk is not None
-        breakers = it.daemon.desk.trader.guards.breakers
+        assert it.node.services is not None
+        breakers = it.node.services.core.risk.breakers
         trip = BreakerTrip(Breaker.DAILY_LOSS, D("0.02"), D("0.01"))
         breakers.state = replace(breakers.state, trips=(trip,))
         (answer,) = await told(it, OperatorCommand.RESUME)
         assert (answer.done, answer.text[:10]) == (False, "still held")
-        assert not it.heard("resumed")
+        assert not it.alerts_starting_with("resumed")
 
-    play(story)
+    run_scenario(story)

@@ -19,13 +19,13 @@ from trailingedge.live.control_socket import (
     COMMANDS,
     ControlSocket,
     NoRunningDaemon,
-    account_mark,
-    already_running,
-    ask,
-    read_request,
+    account_fingerprint,
+    encode_response,
+    find_running_daemon,
+    parse_request,
+    request,
+    socket_candidates,
     socket_path,
-    socket_places,
-    write_answer,
 )
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 
@@ -112,7 +112,7 @@ def test_the_socket_lies_where_run_time_files_do(environ: dict[str, str], expect
 
 
 def test_a_client_looks_where_the_daemon_may_have_another_environment() -> None:
-    places = socket_places("ETHFDUSD", {"XDG_RUNTIME_DIR": "/run/user/7"}, LOGS)
+    places = socket_candidates("ETHFDUSD", {"XDG_RUNTIME_DIR": "/run/user/7"}, LOGS)
     folders = ["/run/user/7/trailing-edge", "logs", "/run/trailing-edge"]
     assert places == [Path(folder, "ETHFDUSD.sock") for folder in folders]
 
@@ -123,7 +123,7 @@ def test_a_client_looks_where_the_daemon_may_have_another_environment() -> None:
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("flip", "pause", "resume")])
 async def test_a_command_is_answered_in_one_line(path: Path, command: str) -> None:
     async with opened(path) as operated:
-        answer = await ask(path, command)
+        answer = await request(path, command)
     assert operated.heard == [COMMANDS[command]]
     text = f"{COMMANDS[command].value} is fine"
     assert answer == {"version": 1, "ok": True, "text": text, "price": "2500.10"}
@@ -131,13 +131,13 @@ async def test_a_command_is_answered_in_one_line(path: Path, command: str) -> No
 
 async def test_a_refusal_says_so(path: Path) -> None:
     async with opened(path):
-        assert await ask(path, "resume") == {"version": 1, "ok": False, "text": "a breaker holds"}
+        assert await request(path, "resume") == {"version": 1, "ok": False, "text": "a breaker holds"}
 
 
 async def test_an_answer_may_come_a_beat_later(path: Path) -> None:
     async with opened(path) as operated, asyncio.TaskGroup() as tasks:
-        flip = tasks.create_task(ask(path, "flip"))
-        assert (await ask(path, "status"))["ok"]  # others are served meanwhile
+        flip = tasks.create_task(request(path, "flip"))
+        assert (await request(path, "status"))["ok"]  # others are served meanwhile
         tell = await operated.waiting.get()
         tell(CommandResult("manual flip: SELL"))
         tell(CommandResult("said twice"))
@@ -146,18 +146,18 @@ async def test_an_answer_may_come_a_beat_later(path: Path) -> None:
 
 async def test_many_are_served_at_once_and_more_than_that_are_told_to_wait(path: Path) -> None:
     async with opened(path) as operated, asyncio.TaskGroup() as tasks:
-        flips = [tasks.create_task(ask(path, "flip")) for _ in range(16)]
+        flips = [tasks.create_task(request(path, "flip")) for _ in range(16)]
         waiting = [await operated.waiting.get() for _ in flips]
-        assert "busy" in str((await ask(path, "status"))["text"])
+        assert "busy" in str((await request(path, "status"))["text"])
         for tell in waiting:
             tell(CommandResult("done"))
         assert [(await flip)["text"] for flip in flips] == ["done"] * 16
-        assert (await ask(path, "status"))["ok"]
+        assert (await request(path, "status"))["ok"]
 
 
 async def test_a_command_of_which_nothing_comes_is_given_up(path: Path) -> None:
     async with opened(path, thinking_s=SOON_S) as operated:
-        answer = await ask(path, "flip")
+        answer = await request(path, "flip")
         assert not answer["ok"]
         assert "flip: asked for, and nothing came of it" in str(answer["text"])
         operated.waiting.get_nowait()(CommandResult("too late"))
@@ -197,11 +197,11 @@ async def test_nonsense_gets_one_clear_error(path: Path, line: bytes) -> None:
 @given(st.binary() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(repr))
 def test_a_request_is_an_instruction_or_an_error(line: bytes | str) -> None:
     with contextlib.suppress(ValueError):
-        assert read_request(line.encode(errors="replace") if isinstance(line, str) else line) in OperatorCommand
+        assert parse_request(line.encode(errors="replace") if isinstance(line, str) else line) in OperatorCommand
 
 
 def test_every_answer_is_one_line() -> None:
-    line = write_answer(CommandResult("two\nlines", data={"note": "a\nb"}))
+    line = encode_response(CommandResult("two\nlines", data={"note": "a\nb"}))
     assert line.count(b"\n") == 1
     assert json.loads(line) == {"version": 1, "ok": True, "text": "two\nlines", "note": "a\nb"}
 
@@ -227,7 +227,7 @@ async def test_a_client_that_leaves_without_a_word_leaves_no_trace(
     async with opened(path):
         _, writer = await asyncio.open_unix_connection(path)
         writer.close()
-        assert (await ask(path, "status"))["ok"]
+        assert (await request(path, "status"))["ok"]
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -236,8 +236,8 @@ async def test_a_mistake_of_ours_ends_one_conversation_and_nothing_else(
 ) -> None:
     async with opened(path):
         with pytest.raises(NoRunningDaemon, match="ended before it answered"):
-            await ask(path, "pause")
-        assert (await ask(path, "status"))["ok"]
+            await request(path, "pause")
+        assert (await request(path, "status"))["ok"]
     assert "control client could not be answered" in caplog.text
 
 
@@ -251,7 +251,7 @@ async def test_the_end_of_the_daemon_ends_the_wait(path: Path) -> None:
 
 async def _fate(path: Path) -> str:
     try:
-        await ask(path, "flip")
+        await request(path, "flip")
     except NoRunningDaemon as nobody:
         return str(nobody)
     return "answered"
@@ -276,9 +276,9 @@ async def test_the_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
 async def test_what_a_dead_daemon_left_is_replaced(path: Path) -> None:
     await _leave_behind(path)
     with pytest.raises(NoRunningDaemon, match="nobody listens there"):
-        await ask(path, "status")
+        await request(path, "status")
     async with opened(path):
-        assert (await ask(path, "status"))["ok"]
+        assert (await request(path, "status"))["ok"]
 
 
 async def _leave_behind(path: Path) -> None:
@@ -297,27 +297,27 @@ def _mode(path: Path) -> int:
 
 
 def test_a_mark_tells_accounts_and_symbols_apart_and_the_key_to_nobody() -> None:
-    marks = {account_mark(symbol, url, key) for symbol in ("A", "B") for url in ("x", "y") for key in ("k", "l")}
+    marks = {account_fingerprint(symbol, url, key) for symbol in ("A", "B") for url in ("x", "y") for key in ("k", "l")}
     assert len(marks) == 8
-    assert account_mark("A", "x", "k") == account_mark("A", "x", "k")
-    assert "secret" not in account_mark("A", "x", "secret")
+    assert account_fingerprint("A", "x", "k") == account_fingerprint("A", "x", "k")
+    assert "secret" not in account_fingerprint("A", "x", "secret")
 
 
 async def test_a_daemon_of_the_same_account_is_found_wherever_it_listens(path: Path) -> None:
     async with opened(path, account="ours"):
-        assert str(path) in str(await already_running([path.parent / "none.sock", path], "ours"))
-        assert await already_running([path], "another's") is None
+        assert str(path) in str(await find_running_daemon([path.parent / "none.sock", path], "ours"))
+        assert await find_running_daemon([path], "another's") is None
 
 
 async def test_a_daemon_bears_its_mark_even_where_it_refuses(path: Path) -> None:
     async with opened(path, account="ours"):
-        assert (await ask(path, "resume"))["account"] == "ours"
+        assert (await request(path, "resume"))["account"] == "ours"
 
 
 async def test_nobody_and_strangers_and_the_mute_are_no_daemon_of_ours(path: Path) -> None:
-    assert await already_running([path], "ours") is None
+    assert await find_running_daemon([path], "ours") is None
     async with opened(path):
-        assert await already_running([path], "ours") is None
+        assert await find_running_daemon([path], "ours") is None
     gone = asyncio.Event()
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -327,7 +327,7 @@ async def test_nobody_and_strangers_and_the_mute_are_no_daemon_of_ours(path: Pat
         gone.set()
 
     server = await asyncio.start_unix_server(mute, path)
-    assert await already_running([path], "ours", patience_s=SOON_S) is None
+    assert await find_running_daemon([path], "ours", patience_s=SOON_S) is None
     await gone.wait()
     server.close()
 
@@ -335,7 +335,7 @@ async def test_nobody_and_strangers_and_the_mute_are_no_daemon_of_ours(path: Pat
 async def test_a_living_daemon_keeps_its_socket(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with opened(path) as first:
         assert "another daemon listens there" in await refused(path, caplog)
-        assert (await ask(path, "status"))["ok"]
+        assert (await request(path, "status"))["ok"]
     assert first.heard == [OperatorCommand.STATUS]
     assert os.listdir(path.parent) == []
 
@@ -375,7 +375,7 @@ async def test_a_platform_without_such_sockets_is_told(path: Path, caplog: pytes
 
 async def test_nobody_is_there(path: Path) -> None:
     with pytest.raises(NoRunningDaemon, match="nobody listens there"):
-        await ask(path, "status")
+        await request(path, "status")
 
 
 @pytest.mark.parametrize(
@@ -393,11 +393,11 @@ async def test_what_is_no_daemon_is_not_believed(path: Path, line: bytes) -> Non
 
     server = await asyncio.start_unix_server(babble, path)
     with pytest.raises(NoRunningDaemon, match="no daemon of ours"):
-        await ask(path, "status")
+        await request(path, "status")
     server.close()
 
 
 async def test_a_daemon_that_hangs_is_not_waited_for_for_ever(path: Path) -> None:
     async with opened(path):
         with pytest.raises(NoRunningDaemon, match="no answer within"):
-            await ask(path, "flip", patience_s=SOON_S)
+            await request(path, "flip", patience_s=SOON_S)

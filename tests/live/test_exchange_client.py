@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.daemon_harness import START_MS, TICK, URL, StandingMarket, tick
+from tests.daemon_harness import START_MS, TICK, URL, ConstantMarket, tick
 
 from trailingedge.auth.logon_signer import Sign
 from trailingedge.auth.manager import KeyManager
@@ -30,7 +30,7 @@ from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 from trailingedge.websocket.account import AccountSession
 from trailingedge.websocket.account_stream import OutsideChange
-from trailingedge.websocket.transport import FrameHandler, Socket, side_by_side
+from trailingedge.websocket.transport import FrameHandler, Socket, run_together
 
 D = Decimal
 BALANCES: Final[Mapping[str, Decimal]] = {"ETH": D(10), "FDUSD": D(25_000)}
@@ -54,8 +54,8 @@ class Line:
         if not self.dead:
             self._socket.send(text)
 
-    async def listen(self, hear: FrameHandler) -> None:
-        await self._socket.listen(lambda frames: hear([frame for frame in frames if self._comes_through(frame)]))
+    async def receive(self, hear: FrameHandler) -> None:
+        await self._socket.receive(lambda frames: hear([frame for frame in frames if self._comes_through(frame)]))
 
     def _comes_through(self, frame: str | bytes) -> bool:
         return not self.dead and not (self.deaf_to and self.deaf_to in str(frame))
@@ -90,15 +90,15 @@ class Ledger(MarketState):
         self.update_ids: list[int] = []
         self.proofs: list[bool] = []
 
-    def hear_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
+    def on_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
         if top.update_id:  # a probe's answer has none
             self.update_ids.append(top.update_id)
-        super().hear_top(top, now_s, late=late)
+        super().on_top(top, now_s, late=late)
 
-    def prove_account(self, proven: bool) -> None:
+    def set_account_proven(self, proven: bool) -> None:
         if proven is not self.account_proven:
             self.proofs.append(proven)
-        super().prove_account(proven)
+        super().set_account_proven(proven)
 
 
 class Stage:
@@ -152,10 +152,10 @@ class Stage:
         self.ready_when_reopened.append(self.wire.api.is_ready)
 
     async def open(self) -> None:
-        await self.wire.api.ready()
-        self.snapshots.load_klines(StandingMarket().history)
+        await self.wire.api.wait_ready()
+        self.snapshots.load_klines(ConstantMarket().history)
         await self.wire.read_balances(0)
-        self.snapshots.prove_account(proven=True)
+        self.snapshots.set_account_proven(proven=True)
         await self.wait(2.0)
 
     async def wait(self, seconds: float) -> None:
@@ -171,17 +171,17 @@ class Stage:
 
     def trade(self, side: Side = Side.SELL, quantity: str = "0.1") -> None:
         """The account's owner trades elsewhere."""
-        self.exchange.by_hand().place(side, ZERO, D(quantity), OrderType.MARKET)
-        self.loopback.switchboard.deliver()
+        self.exchange.manual_trader().place(side, ZERO, D(quantity), OrderType.MARKET)
+        self.loopback.hub.publish_events()
 
     def move(self, price: Decimal) -> None:
         """The others' best bid goes there."""
         self.price = price
         market_ms = START_MS + round(self.clock.now_s() * 1000)
-        self.loopback.switchboard.play(tick(market_ms, price, price + TICK))
+        self.loopback.hub.on_tick(tick(market_ms, price, price + TICK))
 
     def shut_down(self) -> None:
-        self.loopback.switchboard.shut_down()
+        self.loopback.hub.announce_shutdown()
 
     # What must be true in the end
 
@@ -206,8 +206,8 @@ def play(
     """Tell a story beside a wire, all from one seed. Raises what ends the wire."""
 
     async def live(clock: VirtualClock) -> Stage:
-        market = StandingMarket()
-        exchange = Exchange(ExchangeSpec().of_tape(market), clock, BALANCES, market.history, keep_all=True)
+        market = ConstantMarket()
+        exchange = Exchange(ExchangeSpec().for_source(market), clock, BALANCES, market.history, keep_all=True)
         async with LoopbackExchange(
             exchange, market, clock, listen=False, chance=Random(seed), latency_s=latency_s
         ) as loopback:
@@ -220,7 +220,7 @@ def play(
                 raise Told
 
             with contextlib.suppress(Told):
-                await side_by_side(stage.wire.api.run(), stage.wire.market.run(), tell())
+                await run_together(stage.wire.api.run(), stage.wire.market.run(), tell())
             return stage
 
     return run_virtual(live, start_unix_ms=START_MS)
@@ -235,8 +235,8 @@ class Told(Exception):
 
 def test_reports_of_the_stream_are_passed_on() -> None:
     async def story(it: Stage) -> None:
-        it.exchange.by_hand().place(Side.SELL, D(2900), D("0.1"), client_order_id="mine")
-        it.loopback.switchboard.deliver()
+        it.exchange.manual_trader().place(Side.SELL, D(2900), D("0.1"), client_order_id="mine")
+        it.loopback.hub.publish_events()
         await it.wait(0.2)
         assert [report.client_order_id for report in it.reports] == ["mine"]
         assert it.reopened == []
@@ -258,8 +258,8 @@ def test_deposits_and_withdrawals_are_told_once_over_all_connections() -> None:
         await it.wait(60.0)
         it.shut_down()
         for cents in range(1, 41):
-            it.exchange.by_hand().deposit("FDUSD", cents * TICK)
-            it.loopback.switchboard.deliver()
+            it.exchange.manual_trader().deposit("FDUSD", cents * TICK)
+            it.loopback.hub.publish_events()
             await it.wait(0.05)
         assert len(it.changes) == 40
 
@@ -272,7 +272,7 @@ def test_deposits_and_withdrawals_are_told_once_over_all_connections() -> None:
 def test_a_log_out_asks_for_no_successor() -> None:
     async def story(it: Stage) -> None:
         await it.wait(60.0)
-        it.wire.stay_down()
+        it.wire.stop_reconnecting()
         await it.wire.log_out()
         await it.wait(5.0)
         assert (it.dials, it.account_down) == (2, [])
@@ -282,8 +282,8 @@ def test_a_log_out_asks_for_no_successor() -> None:
 
 def test_after_the_farewell_what_is_lost_stays_lost() -> None:
     async def story(it: Stage) -> None:
-        it.wire.stay_down()
-        it.loopback.switchboard.cut()
+        it.wire.stop_reconnecting()
+        it.loopback.hub.disconnect()
         await it.wait(60.0)
         assert (it.dials, it.wire.reconnects, it.account_down, it.market_down) == (2, 0, [], [])
 
@@ -292,11 +292,11 @@ def test_after_the_farewell_what_is_lost_stays_lost() -> None:
 
 def test_without_a_session_there_is_nothing_to_log_out_of() -> None:
     async def story(it: Stage) -> None:
-        it.wire.stay_down()
-        it.loopback.switchboard.cut()
+        it.wire.stop_reconnecting()
+        it.loopback.hub.disconnect()
         await it.wait(1.0)
         await it.wire.log_out()
-        assert it.exchange.journal.requests["session.logout"] == 0
+        assert it.exchange.audit_log.requests["session.logout"] == 0
 
     play(story)
 
@@ -309,7 +309,7 @@ def test_fills_of_an_outage_are_told_once_and_before_anything_newer() -> None:
         it.trade()
         await it.wait(1.0)
         it.barred = True
-        it.loopback.switchboard.cut(streams=False, api=True)
+        it.loopback.hub.disconnect(streams=False, api=True)
         await it.wait(0.1)
         for _ in range(3):
             it.trade()
@@ -349,9 +349,9 @@ def test_a_fill_that_was_missed_is_told_like_any_other() -> None:
 
         async def cut() -> None:
             await it.wait(2.0)
-            it.loopback.switchboard.cut(streams=False, api=True)
+            it.loopback.hub.disconnect(streams=False, api=True)
 
-        await side_by_side(cut(), told_of(it))
+        await run_together(cut(), told_of(it))
 
     async def told_of(it: Stage) -> None:
         told.append(await fill_an_order(it))
@@ -368,8 +368,8 @@ def test_a_fill_that_was_missed_is_told_like_any_other() -> None:
 
 def test_the_account_is_asked_in_order_before_orders_are_taken() -> None:
     async def story(it: Stage) -> None:
-        it.exchange.by_hand().place(Side.BUY, D(2000), D("0.1"))
-        it.loopback.switchboard.cut(streams=False, api=True)
+        it.exchange.manual_trader().place(Side.BUY, D(2000), D("0.1"))
+        it.loopback.hub.disconnect(streams=False, api=True)
         await it.wait(3.0)
         asked = [method for method in it.api.methods if method not in ("time", "ticker.book", "klines")]
         assert asked[:5] == [
@@ -387,10 +387,10 @@ def test_the_account_is_asked_in_order_before_orders_are_taken() -> None:
 
 def test_each_connection_breaks_and_returns_by_itself() -> None:
     async def story(it: Stage) -> None:
-        it.loopback.switchboard.cut(streams=True, api=False)
+        it.loopback.hub.disconnect(streams=True, api=False)
         await it.wait(3.0)
         assert (len(it.account_down), len(it.market_down), it.wire.reconnects) == (0, 1, 1)
-        it.loopback.switchboard.cut()
+        it.loopback.hub.disconnect()
         await it.wait(5.0)
         assert (len(it.account_down), len(it.market_down), it.wire.reconnects) == (1, 2, 3)
 
@@ -401,7 +401,7 @@ def test_each_connection_breaks_and_returns_by_itself() -> None:
 def test_a_signer_that_fails_later_is_tried_again_like_the_exchange(failure: Exception) -> None:
     async def story(it: Stage) -> None:
         it.signer.failure = failure
-        it.loopback.switchboard.cut(streams=False, api=True)
+        it.loopback.hub.disconnect(streams=False, api=True)
         await it.wait(60.0)
         assert not it.wire.api.is_ready
         it.signer.failure = None
@@ -422,13 +422,13 @@ def test_a_key_file_that_is_not_there_at_first_is_a_matter_for_a_person() -> Non
 def test_while_logged_off_orders_are_refused_and_never_sent() -> None:
     async def story(it: Stage) -> None:
         it.barred = True
-        it.loopback.switchboard.cut(streams=False, api=True)
+        it.loopback.hub.disconnect(streams=False, api=True)
         await it.wait(0.1)
         with pytest.raises(SessionLost, match="not connected"):
             await it.wire.account.place(NewOrderRequest("TE-t-1", Side.SELL, D(1), D(2600)))
         it.barred = False
         await it.wait(5.0)
-        assert it.exchange.journal.placed == 0
+        assert it.exchange.audit_log.placed == 0
 
     play(story)
 
@@ -572,9 +572,9 @@ async def mishap(it: Stage, chance: Random) -> None:
         case 0 | 1:
             it.shut_down()
         case 2:
-            it.loopback.switchboard.cut(streams=False, api=True)
+            it.loopback.hub.disconnect(streams=False, api=True)
         case 3:
-            it.loopback.switchboard.cut(streams=True, api=False)
+            it.loopback.hub.disconnect(streams=True, api=False)
         case 4:
             for line in it.of(API):
                 line.deaf_to = '"event"'

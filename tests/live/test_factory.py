@@ -77,20 +77,24 @@ def test_the_trader_and_the_chaser_have_theirs() -> None:
         taker_escape_after_sec=120.0,
         taker_escape_max_slippage_frac=D("0.003"),
     )
-    assert dataclasses.astuple(factory.trader_params(settings)) == (11.0, 31.0, 61.0, D("0.1"), D(10))
-    chase = factory.chase_params(settings)
+    assert dataclasses.astuple(factory.trading_params(settings)) == (11.0, 31.0, 61.0, D("0.1"), D(10))
+    chase = factory.maker_exit_params(settings)
     assert (chase.escape_after_s, chase.escape_slippage_frac) == (120.0, D("0.003"))
 
 
 @pytest.mark.parametrize("recv_window_ms", [1, 5000, 60_000])
 def test_a_request_is_absent_only_after_its_window(recv_window_ms: int) -> None:
     settings = dataclasses.replace(Settings(), recv_window_ms=recv_window_ms)
-    assert factory.chase_params(settings).absent_after_s == factory.absent_after_s(settings) > recv_window_ms / 1000
+    assert (
+        factory.maker_exit_params(settings).request_expires_s
+        == factory.request_expires_s(settings)
+        > recv_window_ms / 1000
+    )
 
 
 def test_the_channel_has_window_shift_and_source() -> None:
     settings = dataclasses.replace(Settings(), donchian_window=3, donchian_shift=1, donchian_source="high_low")
-    channel = factory.channel(settings)
+    channel = factory.donchian_channel(settings)
     assert channel.current is None
 
 
@@ -98,6 +102,6 @@ def test_the_back_off_gives_up_after_the_attempts_allowed() -> None:
     settings = dataclasses.replace(Settings(), reconnect_base_sec=2.0, reconnect_max_sec=4.0, reconnect_max_retries=3)
     backoff = factory.backoff(settings, Random(1))
     for longest_s in (2.0, 4.0, 4.0):
-        assert 0 <= backoff.delay_s(0.0, "closed") <= longest_s
+        assert 0 <= backoff.next_delay_s(0.0, "closed") <= longest_s
     with pytest.raises(ExchangeUnreachable):
-        backoff.delay_s(0.0, "closed")
+        backoff.next_delay_s(0.0, "closed")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.daemon_harness import D, Stage, play
+from tests.daemon_harness import D, NodeHarness, run_scenario
 from tests.execution.order_builders import RULES, top
 from tests.execution.test_quoting import resting
 from tests.execution.test_trading_core import Bench
@@ -29,11 +29,11 @@ class Paper:
     def __init__(self) -> None:
         self.written: list[dict[str, object]] = []
 
-    def write(self, word: Callable[[int], str]) -> SentRequest:
+    def send_prepared(self, word: Callable[[int], str]) -> SentRequest:
         self.written.append(json.loads(word(len(self.written) + 1))["params"])
         return SentRequest(lambda _method, _patience_s, _heard: None)
 
-    def post(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
+    def send(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
         raise AssertionError(f"the short way leads elsewhere: {method} {params} {patience_s} {heard}")
 
 
@@ -78,37 +78,37 @@ def test_what_waits_to_be_heard_goes_first() -> None:
 
 def test_an_answer_that_the_books_do_not_share_is_told_and_listened_for() -> None:
     hand = Hand()
-    hand.bench.trader.chase.rules = replace(RULES, status="BREAK")  # as if the books had learned something unheard
+    hand.bench.trader.maker_exit.rules = replace(RULES, status="BREAK")  # as if the books had learned something unheard
     with pytest.raises(BrokenInvariant, match="the books say None"):
         hand.react()
     assert len(hand.paper.written) == len(hand.expected) == 1
 
 
 def test_a_daemon_follows_the_price_by_it_and_agrees_with_itself() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
-        it.press(OperatorCommand.FLIP)
-        await it.until(lambda: it.own)
+        it.submit(OperatorCommand.FLIP)
+        await it.until(lambda: it.own_orders)
         await it.wait(1.0)
-        before = it.daemon.ticks
+        before = it.node.ticks
         for step in range(1, 6):
             await it.price(D(2499) - step)
-        assert it.daemon.ticks > before
-        assert it.asked("order.cancelReplace") >= 5
-        assert not it.heard("halted")
+        assert it.node.ticks > before
+        assert it.requests_sent("order.cancelReplace") >= 5
+        assert not it.alerts_starting_with("halted")
 
-    play(story)
+    run_scenario(story)
 
 
 def test_once_it_is_to_stop_no_price_is_answered() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
-        it.press(OperatorCommand.FLIP)
-        await it.until(lambda: it.own)
+        it.submit(OperatorCommand.FLIP)
+        await it.until(lambda: it.own_orders)
         await it.wait(1.0)
-        it.daemon.stop("enough")
-        it.jump(D(2490))
+        it.node.stop("enough")
+        it.set_price(D(2490))
         await it.wait(3.0)
-        assert it.asked("order.cancelReplace") == 0
+        assert it.requests_sent("order.cancelReplace") == 0
 
-    play(story)
+    run_scenario(story)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tests.daemon_harness import Notes
+from tests.daemon_harness import RecordingUi
 from tests.execution.order_builders import RULES, D
 
 from trailingedge.config import Settings
@@ -18,7 +18,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = ManualClock(now_s=100.0)
         self.snapshots = MarketState(10)
-        self.notes = Notes()
+        self.notes = RecordingUi()
         self.desk = NodeServices(
             Settings(),
             RULES,
@@ -30,12 +30,12 @@ class Bench:
             server_ms=lambda: 0,
             paused=False,
         )
-        self.snapshots.hear_balances([Balance("ETH", D("0.6"), D("0.4")), Balance("FDUSD", D(5))], 1)
-        self.snapshots.hear_top(BookTop(D(2500), D("2500.01")), 100.0)
-        self.snapshots.prove_account(proven=True)
+        self.snapshots.on_balances([Balance("ETH", D("0.6"), D("0.4")), Balance("FDUSD", D(5))], 1)
+        self.snapshots.on_top(BookTop(D(2500), D("2500.01")), 100.0)
+        self.snapshots.set_account_proven(proven=True)
 
     def beat(self) -> None:
-        self.desk.trader.tick(self.snapshots.view(self.clock.now_s()), 0)
+        self.desk.core.tick(self.snapshots.view(self.clock.now_s()), 0)
 
 
 def test_before_the_first_beat_there_is_little_to_show() -> None:
@@ -54,7 +54,7 @@ def test_the_status_shows_the_whole_account_and_the_trade() -> None:
 def test_a_market_that_was_forgotten_has_no_age() -> None:
     bench = Bench()
     bench.beat()
-    bench.snapshots.forget_top()
+    bench.snapshots.invalidate_top()
     assert "no market data" in status(bench.desk.status(0))
 
 
@@ -70,14 +70,14 @@ def test_a_halt_is_told_once_and_shown() -> None:
 
 def test_rules_that_did_not_change_are_no_news() -> None:
     bench = Bench()
-    bench.desk.learn_rules(RULES)
+    bench.desk.update_rules(RULES)
     assert bench.notes.alerts == []
 
 
 def test_a_symbol_that_stops_trading_and_trades_again_is_told_of() -> None:
     bench = Bench()
-    bench.desk.learn_rules(dataclasses.replace(RULES, status="BREAK"))
-    bench.desk.learn_rules(dataclasses.replace(RULES, min_notional=D(10)))
+    bench.desk.update_rules(dataclasses.replace(RULES, status="BREAK"))
+    bench.desk.update_rules(dataclasses.replace(RULES, min_notional=D(10)))
     stopped, again = (text for _, text in bench.notes.alerts)
     assert stopped.startswith("ETHFDUSD is not trading (BREAK)")
     assert again == "ETHFDUSD is trading again"
@@ -86,7 +86,7 @@ def test_a_symbol_that_stops_trading_and_trades_again_is_told_of() -> None:
 
 def test_the_summary_starts_at_the_first_mark() -> None:
     bench = Bench()
-    bench.snapshots.hear_time(1_783_000_000_000, 100.0)
-    bench.desk.mark()
-    assert bench.desk.tally.from_ms == 1_783_000_000_000
-    assert bench.desk.tally.first_value == 2505
+    bench.snapshots.on_event_time(1_783_000_000_000, 100.0)
+    bench.desk.record_sample()
+    assert bench.desk.statistics.from_ms == 1_783_000_000_000
+    assert bench.desk.statistics.first_value == 2505

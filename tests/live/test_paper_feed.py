@@ -9,7 +9,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from tests.daemon_harness import START_MS, URL, Doors, Notes, StandingMarket, tick
+from tests.daemon_harness import START_MS, URL, ConstantMarket, FaultyNetwork, RecordingUi, tick
 from tests.limits import PATIENCE_S
 
 from trailingedge.config import Endpoints, Settings, TradingMode
@@ -42,9 +42,9 @@ class Stage:
 
     clock: VirtualClock
     real: LoopbackExchange
-    doors: Doors
+    doors: FaultyNetwork
     paper: PaperExchange
-    notes: Notes
+    notes: RecordingUi
     daemon: TradingNode
 
     @property
@@ -58,14 +58,14 @@ class Stage:
 
     async def price(self, bid: str, ask: str | None = None, wait_s: float = 0.5) -> None:
         """The real best prices move, at a spread of one tick unless told."""
-        self.real.switchboard.play(tick(self.market_ms, D(bid), D(bid) + TICK if ask is None else D(ask)))
+        self.real.hub.on_tick(tick(self.market_ms, D(bid), D(bid) + TICK if ask is None else D(ask)))
         await self.clock.sleep(wait_s)
 
     async def trade(self, price: Decimal, quantity: str, aggressor: Side) -> None:
         """Somebody takes from the real book, which stays as it is."""
         here = self.real.exchange.engine.book.tick
         now = dataclasses.replace(here, time_ms=self.market_ms, last_price=price, traded=D(quantity))
-        self.real.switchboard.play(dataclasses.replace(now, aggressor=aggressor))
+        self.real.hub.on_tick(dataclasses.replace(now, aggressor=aggressor))
         await self.clock.sleep(0.1)
 
     async def wait(self, seconds: float) -> None:
@@ -102,7 +102,7 @@ class Stage:
 
     async def flip(self) -> SimOrder:
         """The operator flips; the order by which that is done, once it rests."""
-        self.daemon.obey(OperatorCommand.FLIP)
+        self.daemon.submit(OperatorCommand.FLIP)
         await self.until(lambda: self.orders)
         return self.orders[0]
 
@@ -115,7 +115,7 @@ class Curtain:
     """The real exchange as it was left, and what else there is to judge."""
 
     real: Exchange
-    notes: Notes
+    notes: RecordingUi
     code: ExitCode | None
 
 
@@ -131,13 +131,13 @@ def on_paper(
     """Tell a story; where it is about `trading`, beside a daemon on paper."""
 
     async def live(clock: VirtualClock) -> Curtain:
-        market, notes, code = StandingMarket(closes), Notes(), None
-        exchange = Exchange((terms or ExchangeSpec()).of_tape(market), clock, {}, market.history, keep_all=True)
+        market, notes, code = ConstantMarket(closes), RecordingUi(), None
+        exchange = Exchange((terms or ExchangeSpec()).for_source(market), clock, {}, market.history, keep_all=True)
         async with LoopbackExchange(
             exchange, market, clock, listen=False, faults=faults, chance=Random(1), latency_s=0.01
         ) as real:
-            doors = Doors(real)
-            opened = paper_exchange(settings, URL, doors.dial, clock, Random(2), listen=False, step=notes.step)
+            doors = FaultyNetwork(real)
+            opened = paper_exchange(settings, URL, doors.dial, clock, Random(2), listen=False, step=notes.show_step)
             async with opened as paper:
                 surroundings = Runtime(URL, paper.keys, paper.loopback.connect, clock, Random(3))
                 daemon = TradingNode(settings, surroundings, notes, notes)
@@ -155,7 +155,7 @@ def on_paper(
 async def _beside(daemon: TradingNode, stage: Stage, story: Story) -> ExitCode:
     async def tell() -> None:
         await stage.until(lambda: stage.heard("ready:"))
-        await stage.until(lambda: not daemon.note_pending)
+        await stage.until(lambda: not daemon.anchor_marker_pending)
         await story(stage)
         daemon.stop("the story is told")
 
@@ -181,22 +181,22 @@ def test_rules_and_limits_are_the_real_ones() -> None:
     real = ExchangeSpec(
         min_notional=D(7),
         max_quantity=D(90),
-        least_quantity=D("0.002"),
-        least_price=D("0.50"),
-        percent_down=D("0.8"),
-        percent_up=D("1.1"),
-        ask_percent_down=D("0.9"),
-        ask_percent_up=D("1.2"),
-        pegs=False,
+        explicit_min_quantity=D("0.002"),
+        explicit_min_price=D("0.50"),
+        bid_multiplier_down=D("0.8"),
+        bid_multiplier_up=D("1.1"),
+        ask_multiplier_down=D("0.9"),
+        ask_multiplier_up=D("1.2"),
+        pegs_allowed=False,
         orders_per_10_s=50,
         orders_per_day=160_000,
         weight_per_minute=5000,
     )
 
     async def story(it: Stage) -> None:
-        ours, theirs = it.exchange.terms, it.real.exchange.terms
+        ours, theirs = it.exchange.spec, it.real.exchange.spec
         assert ours.symbol_json("TRADING") == theirs.symbol_json("TRADING")
-        assert ours.limits() == theirs.limits()
+        assert ours.limits_json() == theirs.limits_json()
         assert ours.maker_fee == 0
 
     on_paper(story, terms=real)
@@ -204,7 +204,7 @@ def test_rules_and_limits_are_the_real_ones() -> None:
 
 def test_a_fee_that_is_set_is_charged() -> None:
     async def story(it: Stage) -> None:
-        assert it.exchange.terms.maker_fee == D("0.001")
+        assert it.exchange.spec.maker_fee == D("0.001")
 
     on_paper(story, settings=dataclasses.replace(SETTINGS, fee=D("0.001")))
 
@@ -219,11 +219,11 @@ def test_the_candles_are_the_real_ones_also_those_missed() -> None:
     async def story(it: Stage) -> None:
         await it.price("2503.00", wait_s=30.0)
         await it.price("2497.00", wait_s=40.0)
-        it.doors.shut.add("/stream")
-        it.real.switchboard.cut(api=False)
+        it.doors.blocked.add("/stream")
+        it.real.hub.disconnect(api=False)
         for bid in ("2450.00", "2440.00", "2460.00"):
             await it.price(bid, wait_s=60.0)
-        it.doors.shut.clear()
+        it.doors.blocked.clear()
         await it.wait(60.0)
         await it.price("2461.00", wait_s=70.0)
         for _ in range(3):  # a forming candle is told every two seconds
@@ -236,22 +236,22 @@ def test_the_candles_are_the_real_ones_also_those_missed() -> None:
 
 def test_the_exchange_on_paper_stops_when_the_real_one_does() -> None:
     async def story(it: Stage) -> None:
-        it.real.exchange.engine.status = "HALT"
+        it.real.exchange.engine.symbol_status = "HALT"
         await it.wait(61.0)
-        assert it.exchange.engine.status == "HALT"
-        it.real.exchange.engine.status = "TRADING"
+        assert it.exchange.engine.symbol_status == "HALT"
+        it.real.exchange.engine.symbol_status = "TRADING"
         await it.wait(61.0)
-        assert it.exchange.engine.status == "TRADING"
+        assert it.exchange.engine.symbol_status == "TRADING"
 
     on_paper(story)
 
 
 def test_rules_that_change_are_told_once_and_the_old_ones_kept(caplog: pytest.LogCaptureFixture) -> None:
     async def story(it: Stage) -> None:
-        changed = dataclasses.replace(it.real.exchange.terms, tick_size=D("0.05"))
-        it.real.exchange.terms = it.real.exchange.engine.terms = changed
+        changed = dataclasses.replace(it.real.exchange.spec, tick_size=D("0.05"))
+        it.real.exchange.spec = it.real.exchange.engine.spec = changed
         await it.wait(200.0)
-        assert it.exchange.terms.tick_size == TICK
+        assert it.exchange.spec.tick_size == TICK
 
     with caplog.at_level(logging.WARNING):
         on_paper(story)
@@ -263,10 +263,10 @@ def test_rules_that_change_are_told_once_and_the_old_ones_kept(caplog: pytest.Lo
 )
 def test_the_account_holds_enough_to_trade_with(price: str, balance: str) -> None:
     async def live(clock: VirtualClock) -> None:
-        market = StandingMarket((D(price),) * 3)
-        exchange = Exchange(ExchangeSpec().of_tape(market), clock, {}, market.history)
+        market = ConstantMarket((D(price),) * 3)
+        exchange = Exchange(ExchangeSpec().for_source(market), clock, {}, market.history)
         async with LoopbackExchange(exchange, market, clock, listen=False) as real:
-            real.switchboard.play(tick(START_MS, D(price), D(price) + TICK))
+            real.hub.on_tick(tick(START_MS, D(price), D(price) + TICK))
             async with paper_exchange(SETTINGS, URL, real.connect, clock, Random(2), listen=False) as paper:
                 account = paper.loopback.exchange.account()
                 assert (account.balance("ETH").total, account.balance("FDUSD").total) == (D(balance), D(0))
@@ -285,8 +285,8 @@ def test_an_order_on_paper_never_reaches_the_exchange_that_feeds_it() -> None:
         assert it.holds("ETH") < D("0.0001")
 
     end = on_paper(story, trading=True)
-    assert set(end.real.journal.requests) <= PUBLIC
-    assert (end.real.journal.placed, end.real.journal.refusals) == (0, {})
+    assert set(end.real.audit_log.requests) <= PUBLIC
+    assert (end.real.audit_log.placed, end.real.audit_log.errors_by_code) == (0, {})
     assert end.code is ExitCode.OK
 
 
@@ -296,15 +296,15 @@ def test_the_daemon_goes_there_and_back_at_real_prices() -> None:
         await it.price("2510.00")
         assert not it.orders
         assert (it.holds("ETH"), it.holds("FDUSD")) == (D(0), sold.price)
-        assert it.daemon.desk is not None
-        await it.until(lambda: it.daemon.desk and it.daemon.desk.trader.state.regime is Regime.QUOTE)
+        assert it.daemon.services is not None
+        await it.until(lambda: it.daemon.services and it.daemon.services.core.state.regime is Regime.QUOTE)
         await it.price("2400.00")
         bought = await it.flip()
         assert bought.side is Side.BUY
         assert bought.price <= D("2400.01")
         await it.price("2395.00")
         assert it.holds("ETH") > D("1.04")
-        assert it.exchange.journal.taker_fills == 0
+        assert it.exchange.audit_log.taker_fills == 0
 
     end = on_paper(story, trading=True)
     assert "candles: 100 of 1440, 1m each" in end.notes.lines
@@ -325,7 +325,7 @@ def test_a_take_profit_is_armed_and_filled_by_the_real_market() -> None:
 
 def test_trades_at_our_price_fill_us_once_the_queue_before_us_is_gone() -> None:
     async def story(it: Stage) -> None:
-        ours = it.exchange.by_hand().place(Side.SELL, D("2500.01"), D(1))  # behind ten that others offer there
+        ours = it.exchange.manual_trader().place(Side.SELL, D("2500.01"), D(1))  # behind ten that others offer there
         await it.trade(D("2500.01"), "6", Side.BUY)
         await it.trade(D("2500.01"), "4", Side.BUY)
         assert ours.filled == 0
@@ -343,11 +343,11 @@ def test_trades_at_our_price_fill_us_once_the_queue_before_us_is_gone() -> None:
 @pytest.mark.parametrize(("streams", "api"), [(True, False), (False, True), (True, True)])
 def test_a_connection_that_was_cut_comes_back(streams: bool, api: bool) -> None:
     async def story(it: Stage) -> None:
-        it.real.switchboard.cut(streams=streams, api=api)
+        it.real.hub.disconnect(streams=streams, api=api)
         await it.price("2505.00", wait_s=5.0)
         await it.price("2506.00", "2508.00")
         assert it.best() == it.really_best == (D("2506.00"), D("2508.00"))
-        ours = it.exchange.by_hand().place(Side.SELL, D("2507.00"), D(1))
+        ours = it.exchange.manual_trader().place(Side.SELL, D("2507.00"), D(1))
         await it.trade(D("2507.00"), "1", Side.BUY)
         assert ours.filled == 1
 
@@ -357,8 +357,8 @@ def test_a_connection_that_was_cut_comes_back(streams: bool, api: bool) -> None:
 def test_an_announced_end_costs_no_price_and_doubles_no_trade() -> None:
     async def story(it: Stage) -> None:
         await it.price("2500.00", "2502.00")
-        ours = it.exchange.by_hand().place(Side.SELL, D("2501.00"), D(1))
-        it.real.switchboard.shut_down(leave_s=10.0)
+        ours = it.exchange.manual_trader().place(Side.SELL, D("2501.00"), D(1))
+        it.real.hub.announce_shutdown(leave_s=10.0)
         for _ in range(8):
             await it.trade(D("2501.00"), "0.1", Side.BUY)
             await it.wait(2.0)
@@ -375,21 +375,21 @@ def test_unreadable_frames_are_survived() -> None:
         await it.wait(5.0)
         assert it.best() == it.really_best
 
-    on_paper(story, faults=Faults(market=FrameFaults(torn=0.3, twice=0.1, huge=0.01)))
+    on_paper(story, faults=Faults(market=FrameFaults(truncated=0.3, duplicate=0.1, oversized=0.01)))
 
 
 def test_while_the_real_market_is_out_of_sight_nothing_moves_and_no_price_is_told() -> None:
     async def story(it: Stage) -> None:
-        it.doors.shut.add("memory")
-        it.real.switchboard.cut()
+        it.doors.blocked.add("memory")
+        it.real.hub.disconnect()
         await it.wait(1.0)
-        assert not it.exchange.engine.in_sight()
+        assert not it.exchange.engine.prices_known()
         before = it.exchange.engine.market_ms
         await it.price("2400.00", wait_s=20.0)
         assert it.best() == (D(2500), D("2500.01"))  # as it was last seen, and nobody is answered with it
         assert it.exchange.engine.market_ms == before
-        it.doors.shut.clear()
-        await it.until(it.exchange.engine.in_sight, within_s=120.0)
+        it.doors.blocked.clear()
+        await it.until(it.exchange.engine.prices_known, within_s=120.0)
         await it.wait(1.0)
         assert it.best() == it.really_best == (D("2400.00"), D("2400.01"))
         (gap,) = it.paper.gaps
@@ -401,14 +401,14 @@ def test_while_the_real_market_is_out_of_sight_nothing_moves_and_no_price_is_tol
 def test_a_trade_in_a_market_out_of_sight_fills_nobody() -> None:
     async def story(it: Stage) -> None:
         await it.price("2500.00", "2502.00")
-        ours = it.exchange.by_hand().place(Side.SELL, D("2501.00"), D(1))
-        it.doors.shut.add("/stream")  # the book's; that of the trades stands
-        it.real.switchboard.cut(api=False)
+        ours = it.exchange.manual_trader().place(Side.SELL, D("2501.00"), D(1))
+        it.doors.blocked.add("/stream")  # the book's; that of the trades stands
+        it.real.hub.disconnect(api=False)
         await it.wait(20.0)
         await it.trade(D("2501.00"), "1", Side.BUY)
         assert ours.filled == 0
-        it.doors.shut.clear()
-        await it.until(it.exchange.engine.in_sight, within_s=120.0)
+        it.doors.blocked.clear()
+        await it.until(it.exchange.engine.prices_known, within_s=120.0)
         await it.trade(D("2501.00"), "0.5", Side.BUY)
         assert ours.filled == D("0.5")
 
@@ -417,11 +417,11 @@ def test_a_trade_in_a_market_out_of_sight_fills_nobody() -> None:
 
 def test_a_stream_that_falls_silent_without_an_end_is_noticed() -> None:
     async def story(it: Stage) -> None:
-        it.doors.deaf = True
+        it.doors.market_muted = True
         await it.price("2400.00", wait_s=30.0)
-        assert not it.exchange.engine.in_sight()
-        it.doors.deaf = False
-        await it.until(it.exchange.engine.in_sight, within_s=120.0)
+        assert not it.exchange.engine.prices_known()
+        it.doors.market_muted = False
+        await it.until(it.exchange.engine.prices_known, within_s=120.0)
         assert it.best() == it.really_best
 
     on_paper(story)
@@ -429,26 +429,26 @@ def test_a_stream_that_falls_silent_without_an_end_is_noticed() -> None:
 
 def test_the_bot_finds_its_data_stale_and_trades_on_afterwards() -> None:
     async def story(it: Stage) -> None:
-        it.doors.shut.add("memory")
-        it.real.switchboard.cut()
+        it.doors.blocked.add("memory")
+        it.real.hub.disconnect()
         await it.until(lambda: it.heard("market stale"), within_s=16.0)
-        it.daemon.obey(OperatorCommand.FLIP)
+        it.daemon.submit(OperatorCommand.FLIP)
         await it.wait(5.0)
         assert not it.orders
-        it.doors.shut.clear()
+        it.doors.blocked.clear()
         await it.until(lambda: it.heard("market recovered"), within_s=120.0)
         await it.flip()
         await it.price("2510.00")
         assert it.holds("ETH") < D("0.0001")
 
     end = on_paper(story, trading=True)
-    assert set(end.real.journal.requests) <= PUBLIC
+    assert set(end.real.audit_log.requests) <= PUBLIC
 
 
 def test_a_quiet_market_is_not_taken_for_a_lost_one() -> None:
     async def story(it: Stage) -> None:
         await it.wait(120.0)
-        assert it.exchange.engine.in_sight()
+        assert it.exchange.engine.prices_known()
         assert not it.heard("market stale")
         assert not it.paper.gaps
 
@@ -462,8 +462,8 @@ def opening(settings: Settings, door: Callable[[LoopbackExchange, str], Awaitabl
     """Open an exchange on paper through `door`, and close it again."""
 
     async def live(clock: VirtualClock) -> None:
-        market = StandingMarket()
-        exchange = Exchange(ExchangeSpec().of_tape(market), clock, {}, market.history)
+        market = ConstantMarket()
+        exchange = Exchange(ExchangeSpec().for_source(market), clock, {}, market.history)
         async with (
             LoopbackExchange(exchange, market, clock, listen=False) as real,
             paper_exchange(settings, URL, lambda url: door(real, url), clock, Random(2), listen=False),
@@ -493,7 +493,7 @@ def test_an_exchange_out_of_reach_is_given_up_once_the_retries_are_used_up() -> 
 
 def test_an_exchange_that_answers_with_errors_only_is_given_up() -> None:
     async def ill(real: LoopbackExchange, url: str) -> Socket:
-        real.switchboard.exchange.engine.in_sight = lambda: False
+        real.hub.exchange.engine.prices_known = lambda: False
         return await real.connect(url)
 
     with pytest.raises(StartFailed, match=r"5 times in a row: ticker\.book: status 500"):
@@ -504,8 +504,8 @@ def test_a_market_given_up_is_told_to_whoever_trades_and_raised_when_he_has_left
     left_in_order = []
 
     async def story(it: Stage) -> None:
-        it.doors.shut.add("memory")
-        it.real.switchboard.cut()
+        it.doors.blocked.add("memory")
+        it.real.hub.disconnect()
         await it.until(it.paper.ended.is_set, within_s=120.0)
         left_in_order.append(it.paper.loopback.exchange.account())
 
@@ -517,8 +517,8 @@ def test_a_market_given_up_is_told_to_whoever_trades_and_raised_when_he_has_left
 @pytest.mark.parametrize("when_s", [0.0, 1.0], ids=["while it opens", "once it is open"])
 def test_who_is_cancelled_inside_leaves_nothing_behind(when_s: float) -> None:
     async def live(clock: VirtualClock) -> None:
-        market = StandingMarket()
-        exchange = Exchange(ExchangeSpec().of_tape(market), clock, {}, market.history)
+        market = ConstantMarket()
+        exchange = Exchange(ExchangeSpec().for_source(market), clock, {}, market.history)
         async with LoopbackExchange(exchange, market, clock, listen=False, latency_s=0.1, lifetime_s=3.0) as real:
 
             async def stay() -> None:
@@ -546,7 +546,7 @@ def test_a_mistake_inside_comes_out_as_it_is() -> None:
 
 
 @dataclass
-class UntilReady(Notes):
+class UntilReady(RecordingUi):
     """The session is over as soon as it has begun."""
 
     stop: Callable[[str], None] = print
@@ -558,8 +558,8 @@ class UntilReady(Notes):
 
 
 async def test_it_works_over_real_connections_too() -> None:
-    clock, market = RealClock(), StandingMarket()
-    exchange = Exchange(ExchangeSpec().of_tape(market), clock, {}, market.history)
+    clock, market = RealClock(), ConstantMarket()
+    exchange = Exchange(ExchangeSpec().for_source(market), clock, {}, market.history)
     async with LoopbackExchange(exchange, market, clock) as real:
         sources = Endpoints(real.ws_api_url, real.ws_stream_url)
         async with asyncio.timeout(PATIENCE_S), paper_exchange(SETTINGS, sources, dial, clock, Random(2)) as paper:
@@ -569,4 +569,4 @@ async def test_it_works_over_real_connections_too() -> None:
             notes.stop = daemon.stop
             assert await daemon.run() is ExitCode.OK
     assert notes.alerts[0][1].startswith("ready: ")
-    assert set(exchange.journal.requests) <= PUBLIC
+    assert set(exchange.audit_log.requests) <= PUBLIC

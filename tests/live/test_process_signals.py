@@ -14,7 +14,7 @@ from tests import processes
 from tests.terminals import needs_terminals
 
 from trailingedge.core.errors import ExitCode
-from trailingedge.live.process_signals import ends_in_good_order, hang_up_means_reload
+from trailingedge.live.process_signals import sighup_reloads, stop_on_signals
 
 HEEDED = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals to this very process")
@@ -37,7 +37,7 @@ async def _heard() -> None:
 @pytest.mark.parametrize("number", HEEDED, ids=lambda number: signal.Signals(number).name)
 async def test_a_signal_asks_for_the_end_once(number: signal.Signals) -> None:
     reasons: list[str] = []
-    with ends_in_good_order(reasons.append):
+    with stop_on_signals(reasons.append):
         for _ in range(2):
             os.kill(os.getpid(), number)
             await _heard()
@@ -45,7 +45,7 @@ async def test_a_signal_asks_for_the_end_once(number: signal.Signals) -> None:
 
 
 async def test_what_comes_after_the_end_is_ignored() -> None:
-    with ends_in_good_order(lambda _: None):
+    with stop_on_signals(lambda _: None):
         pass
     for number in HEEDED:
         os.kill(os.getpid(), number)
@@ -56,7 +56,7 @@ async def test_what_comes_after_the_end_is_ignored() -> None:
 async def test_a_hang_up_that_somebody_said_to_survive_is_survived() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     reasons: list[str] = []
-    with ends_in_good_order(reasons.append):
+    with stop_on_signals(reasons.append):
         os.kill(os.getpid(), signal.SIGHUP)
         await _heard()
     assert reasons == []
@@ -65,7 +65,7 @@ async def test_a_hang_up_that_somebody_said_to_survive_is_survived() -> None:
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no hang-up here")
 async def test_a_hang_up_that_asks_for_a_reload_ends_nothing_until_the_end_has_begun() -> None:
     heard: list[str] = []
-    with ends_in_good_order(heard.append, lambda: heard.append("reload")):
+    with stop_on_signals(heard.append, lambda: heard.append("reload")):
         for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
             os.kill(os.getpid(), number)
             await _heard()
@@ -84,7 +84,7 @@ async def test_a_hang_up_that_asks_for_a_reload_ends_nothing_until_the_end_has_b
 def test_a_hang_up_is_meant_as_a_reload_where_it_was_sent_on_purpose(
     environ: dict[str, str], terminal: bool, reload: bool
 ) -> None:
-    assert hang_up_means_reload(environ, lambda: terminal) is reload
+    assert sighup_reloads(environ, lambda: terminal) is reload
 
 
 def test_a_session_of_its_own_has_no_terminal_whatever_its_stdin_is() -> None:

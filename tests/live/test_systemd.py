@@ -14,7 +14,7 @@ from tests.limits import PATIENCE_S
 from tests.notify_socket import Ear
 
 from trailingedge.config import OPTIONS, Endpoints, Settings
-from trailingedge.core.clock import Alarm, ManualClock
+from trailingedge.core.clock import ManualClock, TimerHandle
 from trailingedge.core.errors import ConfigError
 from trailingedge.live.systemd import (
     MORE_START_S,
@@ -61,11 +61,11 @@ def manager(ear: Ear, address: str) -> Iterator[ServiceManager]:  # noqa: ARG001
 
 
 def test_a_life_is_told_from_ready_to_stopping(manager: ServiceManager, ear: Ear) -> None:
-    assert manager.listens
+    assert manager.is_listening
     manager.ready("sim ETHFDUSD")
     manager.reloading(12.5)
     manager.reloaded("reloaded: nothing has changed")
-    manager.alive()
+    manager.ping_watchdog()
     manager.stopping("SIGTERM")
     assert ear.heard() == [
         ["READY=1", "STATUS=sim ETHFDUSD"],
@@ -134,10 +134,10 @@ def test_a_name_in_the_abstract_space_is_understood() -> None:
 def test_where_nobody_listens_nothing_happens(nobody: Callable[[str], ServiceManager], address: str, ear: Ear) -> None:
     manager = nobody(address)
     manager.ready("ready")
-    manager.alive()
+    manager.ping_watchdog()
     manager.stopping("quit")
     manager.close()
-    assert not manager.listens
+    assert not manager.is_listening
     assert ear.heard() == []
 
 
@@ -153,11 +153,11 @@ def test_a_manager_that_is_away_is_no_trouble(gone: str) -> None:
 
 def test_a_full_queue_holds_nobody_up_and_loses_nothing_that_matters(manager: ServiceManager, ear: Ear) -> None:
     for _ in range(10_000):
-        manager.alive()  # nobody reads
+        manager.ping_watchdog()  # nobody reads
     manager.ready("ready")
     manager.status("watching", 0.0)
     assert all(message == ["WATCHDOG=1"] for message in ear.heard())
-    manager.alive()
+    manager.ping_watchdog()
     assert ear.heard() == [["READY=1", "STATUS=ready"], ["WATCHDOG=1"]]
 
 
@@ -255,7 +255,7 @@ def test_a_blocked_loop_stops_feeding(manager: ServiceManager, ear: Ear) -> None
         async def sleep(self, seconds: float) -> None:  # noqa: ARG002 - no wait is one
             await asyncio.sleep(0)
 
-        def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:  # noqa: ARG002
+        def call_later(self, seconds: float, act: Callable[[], None]) -> TimerHandle:  # noqa: ARG002
             return asyncio.get_running_loop().call_soon(act)
 
     beats = Beats()
@@ -306,13 +306,13 @@ class Shown:
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         self.said.append(text)
 
-    def step(self, name: str, result: str) -> None:
+    def show_step(self, name: str, result: str) -> None:
         self.said.append(f"{name}: {result}")
 
-    def show(self, view: StatusView, now_s: float) -> None:
+    def show_status(self, view: StatusView, now_s: float) -> None:
         self.said.append(f"{now_s:g}: {view.phase}")
 
     def close(self) -> None:
@@ -322,9 +322,9 @@ class Shown:
 def test_what_the_face_shows_the_manager_hears_in_short(manager: ServiceManager, ear: Ear) -> None:
     shown = Shown()
     face = NotifyingUi(shown, manager, ManualClock(now_s=1.0), URL)
-    face.line("order placed")
-    face.step("klines", "1440 candles")
-    face.show(view(), 10.0)
+    face.print_line("order placed")
+    face.show_step("klines", "1440 candles")
+    face.show_status(view(), 10.0)
     face.close()
     assert shown.said == ["order placed", "klines: 1440 candles", "10: watching", "closed"]
     assert ear.heard() == [["STATUS=starting: klines: 1440 candles"], [f"STATUS={status_line(view(), URL)}"]]

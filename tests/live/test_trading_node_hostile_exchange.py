@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from tests.daemon_harness import START_MS, D, Stage, play, with_settings
+from tests.daemon_harness import START_MS, D, NodeHarness, run_scenario, with_settings
 from tests.test_main_logic import rally_and_turn
 
 from trailingedge.core.errors import ExitCode
@@ -13,108 +13,108 @@ from trailingedge.model.operator_commands import OperatorCommand
 from trailingedge.simulator.faults import RequestFault
 
 ANOTHERS = ClientOrderId(ExitKind.MANUAL, START_MS + 3_600_000)  # an exit that nobody here has begun
-LOST = RequestFault(answered=False)
+LOST = RequestFault(replied=False)
 
 
-async def show_another_instance(it: Stage) -> None:
+async def show_another_instance(it: NodeHarness) -> None:
     """An order under our name, far from the market, that we did not place."""
-    it.by_hand(lambda hand: hand.place(Side.SELL, D(2900), D("0.1"), client_order_id=str(ANOTHERS)))
+    it.trade_manually(lambda hand: hand.place(Side.SELL, D(2900), D("0.1"), client_order_id=str(ANOTHERS)))
 
 
 def test_a_replace_of_which_nobody_told_is_named_at_the_end() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await rally_and_turn(it)
-        it.fate.arrange("order.cancelReplace", LOST)
-        it.loopback.switchboard.mute_account = True
+        it.faults.schedule("order.cancelReplace", LOST)
+        it.loopback.hub.account_muted = True
         for method in ("order.status", "allOrders", "openOrders.status"):
             for _ in range(10):
-                it.fate.arrange(method, RequestFault(behind_s=3.0))
+                it.faults.schedule(method, RequestFault(lag_s=3.0))
         await it.price("2552", wait_s=0.2)
 
-    end = play(story)
-    assert len(end.left) == 1
+    end = run_scenario(story)
+    assert len(end.left_orders) == 1
     assert end.code is ExitCode.UNREACHABLE
-    assert "order left on the exchange: SELL 1.0000 ETH at 2552.01 FDUSD" in str(end.said)
-    assert end.lasted_s < 5
+    assert "order left on the exchange: SELL 1.0000 ETH at 2552.01 FDUSD" in str(end.alert_texts)
+    assert end.shutdown_s < 5
 
 
 def test_an_asset_of_another_pair_is_no_reason_to_doubt_the_stream() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
-        it.press(OperatorCommand.FLIP)
+        it.submit(OperatorCommand.FLIP)
         await it.wait(30)
-        assert it.daemon.wire.reconnects == 0
+        assert it.node.client.reconnects == 0
 
     balances = {"ETH": D(1), "BNB": Decimal("0.3")}
-    assert play(story, balances=balances, settings=with_settings(account_probe_sec=10.0)).code is ExitCode.OK
+    assert run_scenario(story, balances=balances, settings=with_settings(account_probe_sec=10.0)).code is ExitCode.OK
 
 
 def test_another_instance_ends_us_by_a_code_that_asks_for_no_restart() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
         await show_another_instance(it)
         await it.wait(5)
 
-    end = play(story, balances={"ETH": D(1)})
+    end = run_scenario(story, balances={"ETH": D(1)})
     assert end.code is ExitCode.HALTED
-    assert [order.client_order_id for order in end.left] == [str(ANOTHERS)]
+    assert [order.client_order_id for order in end.left_orders] == [str(ANOTHERS)]
 
 
 def test_so_it_does_where_our_own_order_cannot_be_withdrawn() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
-        it.press(OperatorCommand.FLIP)
+        it.submit(OperatorCommand.FLIP)
         await it.wait(1)
         for method in ("order.cancel", "order.status", "openOrders.status"):
             for _ in range(20):
-                it.fate.arrange(method, RequestFault(done=False, answered=False))
-        it.by_hand(lambda hand: hand.place(Side.BUY, D(2000), D("0.1"), client_order_id=str(ANOTHERS)))
+                it.faults.schedule(method, RequestFault(executed=False, replied=False))
+        it.trade_manually(lambda hand: hand.place(Side.BUY, D(2000), D("0.1"), client_order_id=str(ANOTHERS)))
         await it.wait(8)
 
-    end = play(story, balances={"ETH": D(1), "FDUSD": D(1000)})
+    end = run_scenario(story, balances={"ETH": D(1), "FDUSD": D(1000)})
     assert end.code is ExitCode.HALTED
-    assert "order left on the exchange: SELL 1.0000 ETH" in str(end.said)
+    assert "order left on the exchange: SELL 1.0000 ETH" in str(end.alert_texts)
 
 
 def test_an_order_of_another_instance_is_not_swept_away_with_ours() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
-        it.press(OperatorCommand.FLIP)
+        it.submit(OperatorCommand.FLIP)
         await it.wait(1)
         for _ in range(2):
-            it.fate.arrange("order.cancel", LOST)
-        it.loopback.switchboard.mute_account = True
-        it.by_hand(lambda hand: hand.place(Side.BUY, D(2000), D("0.1"), client_order_id=str(ANOTHERS)))
-        it.daemon.stop("now")
+            it.faults.schedule("order.cancel", LOST)
+        it.loopback.hub.account_muted = True
+        it.trade_manually(lambda hand: hand.place(Side.BUY, D(2000), D("0.1"), client_order_id=str(ANOTHERS)))
+        it.node.stop("now")
         await it.wait(6)
 
-    end = play(story, balances={"ETH": D(1), "FDUSD": D(1000)})
-    assert [order.client_order_id for order in end.left] == [str(ANOTHERS)]
+    end = run_scenario(story, balances={"ETH": D(1), "FDUSD": D(1000)})
+    assert [order.client_order_id for order in end.left_orders] == [str(ANOTHERS)]
 
 
 def test_a_healthy_connection_outlives_a_429() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
-        it.exchange.weights.exhaust(it.exchange.clock.unix_ms())
+        it.exchange.weight_limiter.exhaust(it.exchange.clock.unix_ms())
         await it.wait(65)
-        assert it.daemon.wire.reconnects == 0
-        it.press(OperatorCommand.FLIP)
+        assert it.node.client.reconnects == 0
+        it.submit(OperatorCommand.FLIP)
         await it.wait(1)
-        assert it.order.side is Side.SELL
+        assert it.own_order.side is Side.SELL
 
-    assert play(story, settings=with_settings(account_probe_sec=10.0)).code is ExitCode.OK
+    assert run_scenario(story, settings=with_settings(account_probe_sec=10.0)).code is ExitCode.OK
 
 
 def test_an_exchange_that_knows_nothing_is_not_asked_in_a_storm() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
-        it.press(OperatorCommand.FLIP)
+        it.submit(OperatorCommand.FLIP)
         await it.wait(1)
         for _ in range(100):
-            it.fate.arrange("order.cancel", "timeout_undone")
-        before = it.asked("order.cancel")
-        it.press(OperatorCommand.WITHDRAW)
+            it.faults.schedule("order.cancel", "timeout_undone")
+        before = it.requests_sent("order.cancel")
+        it.submit(OperatorCommand.CANCEL)
         await it.wait(10)
-        assert 3 <= it.asked("order.cancel") - before <= 8
+        assert 3 <= it.requests_sent("order.cancel") - before <= 8
 
-    play(story)
+    run_scenario(story)

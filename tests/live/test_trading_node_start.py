@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from tests.daemon_harness import START_MS, D, Stage, nothing, play, with_settings
+from tests.daemon_harness import START_MS, D, NodeHarness, only_start, run_scenario, with_settings
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
@@ -18,29 +18,29 @@ NO_ACCOUNT: Final = frozenset({"ws-api"})
 NO_MARKET: Final = frozenset({"/stream"})
 
 
-async def minutes(it: Stage, count: int) -> None:
+async def minutes(it: NodeHarness, count: int) -> None:
     """So many candles close, each elsewhere."""
     for _ in range(count):
         await it.wait(60 - it.clock.now_s() % 60)
         await it.price(D(2500) + round(it.clock.now_s()), wait_s=0.5)
 
 
-def candles_are_whole(it: Stage) -> None:
+def candles_are_whole(it: NodeHarness) -> None:
     """What is known of the past has no gap and no end but the present, and the channel is that of just these."""
-    known = list(it.daemon.snapshots.klines)
+    known = list(it.node.market_state.klines)
     opened = [kline.open_ms for kline in known]
     first_ms = START_MS - len(RISING) * MINUTE_MS
     assert opened == list(range(first_ms, it.market_ms // MINUTE_MS * MINUTE_MS, MINUTE_MS))
-    channel = factory.channel(Settings())
+    channel = factory.donchian_channel(Settings())
     for kline in known:
-        channel.close(kline)
-    assert it.daemon.desk is not None
-    assert it.daemon.desk.trader._channel.current == channel.current
+        channel.push(kline)
+    assert it.node.services is not None
+    assert it.node.services.core._channel.current == channel.current
 
 
-async def ready_and_whole(it: Stage) -> None:
-    it.keep_the_history()
-    await it.until(lambda: it.heard("ready:"), within_s=120)
+async def ready_and_whole(it: NodeHarness) -> None:
+    it.keep_klines()
+    await it.until(lambda: it.alerts_starting_with("ready:"), within_s=120)
     await it.wait(3)
     candles_are_whole(it)
     await minutes(it, 2)
@@ -48,83 +48,85 @@ async def ready_and_whole(it: Stage) -> None:
 
 
 def test_a_start_at_a_market_that_stands_still_takes_no_longer_than_its_questions() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.ready()
         assert it.clock.now_s() < 1.0
 
-    assert play(story).code is ExitCode.OK
+    assert run_scenario(story).code is ExitCode.OK
 
 
 def test_the_market_is_heard_while_the_account_is_out_of_reach() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.wait(1)
         await it.price("2490")
-        assert it.daemon.snapshots.top is not None
-        assert it.daemon.snapshots.top.bid == 2490
+        assert it.node.market_state.top is not None
+        assert it.node.market_state.top.bid == 2490
         await minutes(it, 5)
-        assert it.daemon.wire.market.reconnects == 0
-        it.doors.shut.clear()
+        assert it.node.client.market.reconnects == 0
+        it.network.blocked.clear()
         await ready_and_whole(it)
 
-    assert play(story, closes=RISING, shut=NO_ACCOUNT).code is ExitCode.OK
+    assert run_scenario(story, closes=RISING, shut=NO_ACCOUNT).code is ExitCode.OK
 
 
 def test_a_candle_that_closes_while_the_history_is_on_its_way_joins_it() -> None:
-    async def story(it: Stage) -> None:
-        it.fate.arrange("klines", RequestFault(late_s=8.0))
+    async def story(it: NodeHarness) -> None:
+        it.faults.schedule("klines", RequestFault(reply_delay_s=8.0))
         await it.wait(53)
-        it.doors.shut.clear()
-        await it.until(lambda: it.asked("klines"), within_s=6)
+        it.network.blocked.clear()
+        await it.until(lambda: it.requests_sent("klines"), within_s=6)
         await minutes(it, 1)
-        assert [kline.open_ms for kline in it.daemon.snapshots.klines] == [START_MS]
+        assert [kline.open_ms for kline in it.node.market_state.klines] == [START_MS]
         await ready_and_whole(it)
 
     settings = with_settings(reconnect_max_sec=1.0)
-    assert play(story, settings=settings, closes=RISING, shut=NO_ACCOUNT).code is ExitCode.OK
+    assert run_scenario(story, settings=settings, closes=RISING, shut=NO_ACCOUNT).code is ExitCode.OK
 
 
 def test_candles_missed_before_the_history_was_there_are_fetched_with_it() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await minutes(it, 1)
-        it.doors.shut |= NO_MARKET
+        it.network.blocked |= NO_MARKET
         it.cut(streams=True)
         await minutes(it, 3)
-        it.doors.shut -= NO_MARKET
+        it.network.blocked -= NO_MARKET
         await minutes(it, 3)
-        assert [kline.open_ms for kline in it.daemon.snapshots.klines] == [START_MS]
-        it.doors.shut.clear()
+        assert [kline.open_ms for kline in it.node.market_state.klines] == [START_MS]
+        it.network.blocked.clear()
         await ready_and_whole(it)
 
-    assert play(story, closes=RISING, shut=NO_ACCOUNT).code is ExitCode.OK
+    assert run_scenario(story, closes=RISING, shut=NO_ACCOUNT).code is ExitCode.OK
 
 
 def test_prices_of_a_market_that_is_gone_again_are_none_to_start_with() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await it.wait(1)
         await it.price("2490")
-        it.doors.shut |= NO_MARKET
+        it.network.blocked |= NO_MARKET
         it.cut(streams=True)
         await it.wait(60)
-        it.doors.shut -= NO_ACCOUNT
+        it.network.blocked -= NO_ACCOUNT
         await it.wait(120)
 
-    end = play(story, shut=NO_ACCOUNT)
+    end = run_scenario(story, shut=NO_ACCOUNT)
     assert isinstance(end.error, StartFailed)
     assert "no best bid and ask of ETHFDUSD within 10 s" in str(end.error)
-    assert end.journal.placed == 0
+    assert end.audit_log.placed == 0
 
 
 def test_a_market_out_of_reach_ends_it_once_the_attempts_are_used_up() -> None:
-    end = play(nothing, settings=with_settings(reconnect_max_retries=2, reconnect_max_sec=1.0), shut=NO_MARKET)
+    end = run_scenario(
+        only_start, settings=with_settings(reconnect_max_retries=2, reconnect_max_sec=1.0), shut=NO_MARKET
+    )
     assert isinstance(end.error, ExchangeUnreachable)
     assert str(end.error).startswith("market ws://memory/stream")
 
 
 def test_a_key_that_is_refused_ends_it_however_well_the_market_is() -> None:
-    async def story(it: Stage) -> None:
+    async def story(it: NodeHarness) -> None:
         await minutes(it, 3)
-        it.doors.shut.clear()
+        it.network.blocked.clear()
         await it.wait(120)
 
-    end = play(story, shut=NO_ACCOUNT, key_is_known=False)
+    end = run_scenario(story, shut=NO_ACCOUNT, key_is_known=False)
     assert isinstance(end.error, LogonRefused)

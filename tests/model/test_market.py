@@ -14,10 +14,10 @@ from trailingedge.model.market import (
     OrderStatus,
     Regime,
     Side,
-    as_on,
     floor_to_step,
-    passive,
-    plain,
+    format_on_grid,
+    format_plain,
+    round_to_passive_tick,
 )
 
 PRICES = st.decimals("0.00000001", "100000000", places=8)
@@ -100,7 +100,7 @@ def test_a_quantity_is_floored_to_the_largest_step_not_above_it(quantity: Decima
 
 @given(PRICES, GRIDS)
 def test_a_passive_price_is_on_the_tick_and_never_closer_to_the_other_side(price: Decimal, tick: Decimal) -> None:
-    buy, sell = passive(price, Side.BUY, tick), passive(price, Side.SELL, tick)
+    buy, sell = round_to_passive_tick(price, Side.BUY, tick), round_to_passive_tick(price, Side.SELL, tick)
     assert buy % tick == sell % tick == 0
     assert buy <= price <= sell
     assert price - buy < tick
@@ -109,7 +109,7 @@ def test_a_passive_price_is_on_the_tick_and_never_closer_to_the_other_side(price
 
 @given(PRICES)
 def test_a_plain_number_reads_back_and_has_no_exponent(number: Decimal) -> None:
-    text = plain(number)
+    text = format_plain(number)
     assert Decimal(text) == number
     assert set(text) <= set("0123456789.")
 
@@ -126,7 +126,7 @@ def test_a_plain_number_reads_back_and_has_no_exponent(number: Decimal) -> None:
     ],
 )
 def test_a_number_is_written_as_the_exchange_reads_it(number: str, text: str) -> None:
-    assert plain(D(number)) == text
+    assert format_plain(D(number)) == text
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_number_is_written_as_the_exchange_reads_it(number: str, text: str) ->
     ],
 )
 def test_a_number_is_shown_with_the_decimals_of_its_grid(number: str, grid: str, text: str) -> None:
-    assert as_on(D(number), D(grid)) == text
+    assert format_on_grid(D(number), D(grid)) == text
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_a_number_is_shown_with_the_decimals_of_its_grid(number: str, grid: str,
 )
 def test_an_order_that_fails_a_filter_is_told_which(price: str, quantity: str, breach: str | None) -> None:
     rules = replace(RULES, max_quantity=D("10"), max_notional=D("1000"))
-    assert rules.breach(D(price), D(quantity)) == breach
+    assert rules.failed_filter(D(price), D(quantity)) == breach
 
 
 def test_what_is_clipped_is_on_the_step_and_not_above_the_largest_quantity() -> None:
-    assert RULES.clip(D("1.23456")) == D("1.2345")
-    assert replace(RULES, max_quantity=D("0.50005")).clip(D("9")) == D("0.5000")
+    assert RULES.round_quantity(D("1.23456")) == D("1.2345")
+    assert replace(RULES, max_quantity=D("0.50005")).round_quantity(D("9")) == D("0.5000")
 
 
 def test_a_symbol_trades_only_while_its_status_says_so() -> None:

@@ -26,40 +26,40 @@ class Woken:
 def test_before_anything_was_heard_the_view_is_empty_and_infinitely_old() -> None:
     view = MarketState(10).view(5.0)
     assert (view.top, view.top_age_s, view.market_ms) == (None, math.inf, 0)
-    assert (dict(view.balances), view.closed, view.account_proven) == ({}, (), False)
+    assert (dict(view.balances), view.closed_klines, view.account_proven) == ({}, (), False)
 
 
 def test_a_book_ages_until_it_is_heard_or_proved_again() -> None:
     snapshots = MarketState(10)
-    snapshots.hear_top(BOOK, 1.0)
+    snapshots.on_top(BOOK, 1.0)
     assert (snapshots.view(4.0).top, snapshots.view(4.0).top_age_s) == (BOOK, 3.0)
-    snapshots.prove_top(5.0)
+    snapshots.confirm_top(5.0)
     assert snapshots.view(6.0).top_age_s == 1.0
 
 
 def test_a_book_of_a_dead_stream_is_history() -> None:
     snapshots = MarketState(10)
-    snapshots.hear_top(BOOK, 1.0)
-    snapshots.forget_top()
+    snapshots.on_top(BOOK, 1.0)
+    snapshots.invalidate_top()
     assert (snapshots.view(1.0).top, snapshots.view(1.0).top_age_s) == (BOOK, math.inf)
 
 
 def test_a_history_that_was_let_go_still_tells_what_comes_next() -> None:
     snapshots = MarketState(klines_maxlen=100)
     snapshots.load_klines([kline(1), kline(2), kline(3)])
-    snapshots.let_go()
+    snapshots.release_history()
     assert list(snapshots.klines) == [kline(3)]
-    snapshots.hear_kline(kline(3), 0, 1.0)
-    snapshots.hear_kline(kline(4), 0, 1.0)
+    snapshots.on_kline(kline(3), 0, 1.0)
+    snapshots.on_kline(kline(4), 0, 1.0)
     assert list(snapshots.klines) == [kline(4)]
-    assert snapshots.view(1.0).closed == (kline(4),)
+    assert snapshots.view(1.0).closed_klines == (kline(4),)
 
 
 def test_a_view_does_not_change_when_the_snapshots_do() -> None:
     snapshots = MarketState(10)
-    snapshots.hear_balances([Balance("ETH", D("1"))], 100)
+    snapshots.on_balances([Balance("ETH", D("1"))], 100)
     view = snapshots.view(0.0)
-    snapshots.hear_balances([Balance("ETH", D("2"))], 200)
+    snapshots.on_balances([Balance("ETH", D("2"))], 200)
     assert view.balances["ETH"].free == D("1")
     with pytest.raises(TypeError):
         view.balances["ETH"] = Balance("ETH", D("3"))  # type: ignore[index]
@@ -68,31 +68,31 @@ def test_a_view_does_not_change_when_the_snapshots_do() -> None:
 def test_each_closed_kline_is_handed_over_once() -> None:
     snapshots = MarketState(10)
     for minute in (1, 1, 2):
-        snapshots.hear_kline(kline(minute), 1, 0.0)
-    assert snapshots.view(0.0).closed == (kline(1), kline(2))
-    assert snapshots.view(0.0).closed == ()
+        snapshots.on_kline(kline(minute), 1, 0.0)
+    assert snapshots.view(0.0).closed_klines == (kline(1), kline(2))
+    assert snapshots.view(0.0).closed_klines == ()
     assert list(snapshots.klines) == [kline(1), kline(2)]
 
 
 def test_an_older_kline_than_the_newest_is_ignored() -> None:
     snapshots = MarketState(10)
     snapshots.load_klines([kline(1), kline(2)])
-    snapshots.hear_kline(kline(1), 1, 0.0)
-    assert snapshots.view(0.0).closed == ()
+    snapshots.on_kline(kline(1), 1, 0.0)
+    assert snapshots.view(0.0).closed_klines == ()
 
 
 def test_a_forming_kline_is_kept_beside_the_closed_ones() -> None:
     snapshots = MarketState(10)
-    snapshots.hear_kline(kline(3, closed=False), 1, 2.0)
+    snapshots.on_kline(kline(3, closed=False), 1, 2.0)
     assert (snapshots.forming, list(snapshots.klines)) == (kline(3, closed=False), [])
-    assert snapshots.kline_heard_s == 2.0
+    assert snapshots.kline_received_s == 2.0
 
 
 def test_loaded_history_counts_as_known_and_not_as_fresh() -> None:
     snapshots = MarketState(2)
     snapshots.load_klines([kline(1), kline(2), kline(3)])
     assert list(snapshots.klines) == [kline(2), kline(3)]
-    assert snapshots.view(0.0).closed == ()
+    assert snapshots.view(0.0).closed_klines == ()
 
 
 @pytest.mark.parametrize(
@@ -111,43 +111,43 @@ def test_what_was_heard_before_the_history_joins_it_where_it_follows_and_is_not_
 ) -> None:
     snapshots = MarketState(10)
     for minute in heard:
-        snapshots.hear_kline(kline(minute), 1, 0.0)
+        snapshots.on_kline(kline(minute), 1, 0.0)
     snapshots.load_klines([kline(minute) for minute in loaded])
     assert list(snapshots.klines) == [kline(minute) for minute in known]
-    assert snapshots.view(0.0).closed == ()
+    assert snapshots.view(0.0).closed_klines == ()
 
 
 def test_balances_are_updated_asset_by_asset_and_never_by_an_older_event() -> None:
     snapshots = MarketState(10)
-    snapshots.hear_balances([Balance("ETH", D("1")), Balance("FDUSD", D("5"))], 100)
-    snapshots.hear_balances([Balance("ETH", D("2"))], 200)
-    snapshots.hear_balances([Balance("ETH", D("9"))], 150)
+    snapshots.on_balances([Balance("ETH", D("1")), Balance("FDUSD", D("5"))], 100)
+    snapshots.on_balances([Balance("ETH", D("2"))], 200)
+    snapshots.on_balances([Balance("ETH", D("9"))], 150)
     view = snapshots.view(0.0)
     assert (view.balances["ETH"].free, view.balances["FDUSD"].free, view.balances_ms) == (D("2"), D("5"), 200)
 
 
 def test_an_answer_about_balances_accounts_for_all_that_was_settled_before_it_was_asked_for() -> None:
     snapshots = MarketState(10)
-    snapshots.hear_balances([Balance("ETH", D("1"))], 100)
-    snapshots.hear_queried([Balance("ETH", D("2"))], 90, pushes_before=snapshots.pushes, settled_ms=300)
+    snapshots.on_balances([Balance("ETH", D("1"))], 100)
+    snapshots.on_queried_balances([Balance("ETH", D("2"))], 90, pushes_before=snapshots.balance_updates, settled_ms=300)
     view = snapshots.view(0.0)
     assert (view.balances["ETH"].free, view.balances_ms) == (D("2"), 300)
 
 
 def test_an_answer_about_balances_that_an_event_overtook_is_ignored() -> None:
     snapshots = MarketState(10)
-    asked = snapshots.pushes
-    snapshots.hear_balances([Balance("ETH", D("1"))], 200)
-    snapshots.hear_queried([Balance("ETH", D("2"))], 100, pushes_before=asked, settled_ms=300)
+    asked = snapshots.balance_updates
+    snapshots.on_balances([Balance("ETH", D("1"))], 200)
+    snapshots.on_queried_balances([Balance("ETH", D("2"))], 100, pushes_before=asked, settled_ms=300)
     view = snapshots.view(0.0)
     assert (view.balances["ETH"].free, view.balances_ms) == (D("1"), 200)
 
 
 def test_the_exchanges_time_is_carried_on_by_our_own_clock_and_never_goes_back() -> None:
     snapshots = MarketState(10)
-    snapshots.hear_time(10_000, 1.0)
+    snapshots.on_event_time(10_000, 1.0)
     assert snapshots.market_ms(1.5) == 10_500
-    snapshots.hear_time(9_000, 1.2)
+    snapshots.on_event_time(9_000, 1.2)
     assert snapshots.market_ms(1.5) == 10_500
     assert snapshots.market_ms(0.0) == 10_000
 
@@ -155,43 +155,45 @@ def test_the_exchanges_time_is_carried_on_by_our_own_clock_and_never_goes_back()
 def test_whatever_the_main_loop_should_see_wakes_it() -> None:
     woken = Woken()
     snapshots = MarketState(10, woken)
-    snapshots.hear_top(BOOK, 0.0)
-    snapshots.prove_top(0.0)
-    snapshots.forget_top()
-    snapshots.hear_balances([], 1)
-    snapshots.hear_queried([], 1, 1, 1)
-    snapshots.prove_account(True)
-    snapshots.hear_kline(kline(1), 1, 0.0)
+    snapshots.on_top(BOOK, 0.0)
+    snapshots.confirm_top(0.0)
+    snapshots.invalidate_top()
+    snapshots.on_balances([], 1)
+    snapshots.on_queried_balances([], 1, 1, 1)
+    snapshots.set_account_proven(True)
+    snapshots.on_kline(kline(1), 1, 0.0)
     assert woken.times == 7
-    snapshots.hear_kline(kline(2, closed=False), 1, 0.0)
-    snapshots.hear_time(5, 0.0)
+    snapshots.on_kline(kline(2, closed=False), 1, 0.0)
+    snapshots.on_event_time(5, 0.0)
     snapshots.load_klines([])
     assert woken.times == 7
 
 
 def test_the_account_is_proven_only_when_somebody_says_so() -> None:
     snapshots = MarketState(10)
-    snapshots.prove_account(True)
+    snapshots.set_account_proven(True)
     assert snapshots.view(0.0).account_proven
-    snapshots.prove_account(False)
+    snapshots.set_account_proven(False)
     assert not snapshots.view(0.0).account_proven
 
 
 def test_balances_older_than_the_stream_told_leave_a_doubt_that_a_query_ends() -> None:
     snapshots = MarketState(10)
-    snapshots.hear_balances([Balance("ETH", D(1))], account_ms=60_000)
-    snapshots.hear_balances([Balance("ETH", D(2))], account_ms=5_000)
+    snapshots.on_balances([Balance("ETH", D(1))], account_ms=60_000)
+    snapshots.on_balances([Balance("ETH", D(2))], account_ms=5_000)
     assert snapshots.view(0.0).balances["ETH"].free == 1
-    assert snapshots.view(0.0).balances_doubted
-    snapshots.hear_queried([Balance("ETH", D(2))], account_ms=5_000, pushes_before=snapshots.pushes, settled_ms=0)
+    assert snapshots.view(0.0).balances_in_doubt
+    snapshots.on_queried_balances(
+        [Balance("ETH", D(2))], account_ms=5_000, pushes_before=snapshots.balance_updates, settled_ms=0
+    )
     assert snapshots.view(0.0).balances["ETH"].free == 2
-    assert not snapshots.view(0.0).balances_doubted
-    snapshots.hear_balances([Balance("ETH", D(3))], account_ms=6_000)
+    assert not snapshots.view(0.0).balances_in_doubt
+    snapshots.on_balances([Balance("ETH", D(3))], account_ms=6_000)
     assert snapshots.view(0.0).balances["ETH"].free == 3
 
 
 def test_a_candle_that_claims_to_come_from_the_future_does_not_carry_the_time_away() -> None:
     snapshots = MarketState(10)
     kline = Kline(0, 59_999, D(1), D(1), D(1), D(1), closed=False)
-    snapshots.hear_kline(kline, event_ms=3_600_000, now_s=0.0)
+    snapshots.on_kline(kline, event_ms=3_600_000, now_s=0.0)
     assert snapshots.market_ms(0.0) <= 70_000

@@ -4,11 +4,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tests.strategy.strategy_harness import Life
+from tests.strategy.strategy_harness import StrategyRun
 
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import ZERO, Balance, BookTop, Side, SymbolRules
-from trailingedge.notifications.build_status import judged
+from trailingedge.notifications.build_status import with_decision
 from trailingedge.notifications.status import ExitView, StatusView
 from trailingedge.strategy.decide import Decision
 
@@ -20,19 +20,19 @@ SELLING = ExitView(
     age_s=12.0,
     filled=D("0.1"),
     price=D("2500.12"),
-    rest=D("0.9"),
+    remaining=D("0.9"),
     client_order_id="TE-t-1",
 )
 BUYING = replace(SELLING, side=Side.BUY, price=D("2500.11"))
 
 
-def decision_of(life: Life) -> Decision:
+def decision_of(life: StrategyRun) -> Decision:
     if life.last is None:
         raise LookupError("no beat yet")
     return life.last.decision
 
 
-def view_of(life: Life, bid: str | None, ask: str | None = None, **given: Any) -> StatusView:
+def view_of(life: StrategyRun, bid: str | None, ask: str | None = None, **given: Any) -> StatusView:
     """What the status shows of the last beat, with the book at `bid`, and `given` beside."""
     decision = decision_of(life)
     top = None
@@ -49,6 +49,6 @@ def view_of(life: Life, bid: str | None, ask: str | None = None, **given: Any) -
         value=ZERO if top is None else holdings.base * top.bid + holdings.quote,
         data_age_s=0.1 if top is not None else 12.0,
         market_ms=life.market_ms,
-        held=decision.trading_paused,
+        trading_paused=decision.trading_paused,
     )
-    return judged(replace(view, **given), decision, life.params.hard_stop_confirm_sec)
+    return with_decision(replace(view, **given), decision, life.params.hard_stop_confirm_sec)

@@ -35,21 +35,21 @@ from trailingedge.strategy.inputs import Holdings, StrategyCommand
 from trailingedge.strategy.signals import (
     BrokeOut,
     CommandRefused,
-    ExitArmed,
     ExitEnded,
     ExitEnding,
     ExitRelabelled,
-    FlushArmed,
+    ExitStarted,
     Funded,
     GateOpened,
     GateShut,
+    HardStopTriggered,
     Origin,
     RegimeSet,
     Squeezed,
     Unfunded,
 )
 from trailingedge.strategy.state import ShutBy
-from trailingedge.strategy.trailing_stop import MinGain, trail
+from trailingedge.strategy.trailing_stop import MinGain, compute_trail
 
 OWN = own()
 HELD = Holdings(D("0.001"), D(2))
@@ -68,7 +68,7 @@ def tell(*news: TraderEvent) -> list[tuple[int, str]]:
     sink = Sink()
     announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 12_000, reserve_base=D("0.05"))
     for one in news:
-        announcer.tell(one)
+        announcer.announce(one)
     return sink.alerts
 
 
@@ -88,7 +88,7 @@ def ended(cause: ExitEndReason, base: str = "1", idle: str | None = None, regime
     )
 
 
-ARMED_TRAIL = trail(
+ARMED_TRAIL = compute_trail(
     2553.0, 2500.0, 2560.0, MinGain(25.0, 0.0, 0.0), 0.0, start_factor=0.5, min_factor=0.1, gain_scale_frac=0.005
 )
 
@@ -97,26 +97,26 @@ ARMED_TRAIL = trail(
     ("news", "level", "text"),
     [
         pytest.param(
-            ExitArmed(ExitKind.TAKE_PROFIT, Side.SELL, NUMBER, D(2553), ARMED_TRAIL),
+            ExitStarted(ExitKind.TAKE_PROFIT, Side.SELL, NUMBER, D(2553), ARMED_TRAIL),
             logging.INFO,
             "take-profit armed: selling all ETH near 2553.00 FDUSD, best gain +2.40 % over the anchor, "
             "0.28 % lost since",
             id="take-profit armed",
         ),
         pytest.param(
-            ExitArmed(ExitKind.MANUAL, Side.BUY, NUMBER, None),
+            ExitStarted(ExitKind.MANUAL, Side.BUY, NUMBER, None),
             logging.INFO,
             "manual flip: buying ETH back as soon as the market is known, unless that takes too long",
             id="manual flip",
         ),
         pytest.param(
-            ExitArmed(ExitKind.BREAKOUT, Side.SELL, NUMBER, D(2553)),
+            ExitStarted(ExitKind.BREAKOUT, Side.SELL, NUMBER, D(2553)),
             logging.INFO,
             "breakout armed: selling all ETH near 2553.00 FDUSD, for a candle closed below the channel (BREAKOUT_EXIT)",
             id="breakout armed",
         ),
         pytest.param(
-            FlushArmed(NUMBER, D(2450), 2500.0, 0.02, None),
+            HardStopTriggered(NUMBER, D(2450), 2500.0, 0.02, None),
             logging.WARNING,
             "hard stop: -2.00 % from the anchor, -2.00 % allowed; selling all ETH near 2450.00 FDUSD",
             id="hard stop",
@@ -128,14 +128,14 @@ ARMED_TRAIL = trail(
             id="relabelled",
         ),
         pytest.param(
-            GateShut(ShutBy.FLUSH, 2450.0, None),
+            GateShut(ShutBy.HARD_STOP, 2450.0, None),
             logging.INFO,
             "gate shut: the hard stop has sold at 2450.00 FDUSD; no ETH is bought until a candle closes above the "
             "channel's middle",
             id="gate shut",
         ),
         pytest.param(
-            GateOpened(ShutBy.FLUSH, 2502.0, 2500.0),
+            GateOpened(ShutBy.HARD_STOP, 2502.0, 2500.0),
             logging.INFO,
             "gate open: a candle closed at 2502.00 FDUSD, across the channel's middle 2500.00 FDUSD; buying back is "
             "judged again, from this close as the new anchor",
@@ -226,7 +226,7 @@ ARMED_TRAIL = trail(
             id="dust",
         ),
         pytest.param(
-            ended(ExitEndReason.WITHDRAWN, base="0"),
+            ended(ExitEndReason.CANCELLED, base="0"),
             logging.WARNING,
             "flush ended: withdrawn by the operator; nothing filled",
             id="withdrawn",
@@ -245,7 +245,7 @@ def test_what_is_worth_waking_someone_for_is_an_alert(news: TraderEvent, level: 
     ],
 )
 def test_what_an_exit_leaves_idle_is_told_in_its_own_asset(regime: Regime, rest: str) -> None:
-    assert tell(ended(ExitEndReason.WITHDRAWN, idle="0.4", regime=regime))[1] == (logging.WARNING, rest)
+    assert tell(ended(ExitEndReason.CANCELLED, idle="0.4", regime=regime))[1] == (logging.WARNING, rest)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_new_rules_are_worded_by_their_grid() -> None:
     sink = Sink()
     announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0)
     announcer.rules = type(RULES)("ETHFDUSD", "ETH", "FDUSD", tick_size=D(1), step_size=D(1))
-    announcer.tell(GateOpened(ShutBy.FLUSH, 2502.4, 2500.0))
+    announcer.announce(GateOpened(ShutBy.HARD_STOP, 2502.4, 2500.0))
     assert "2502 FDUSD" in sink.alerts[0][1]
 
 
@@ -372,7 +372,7 @@ SHOWN = StatusView("sim", RULES, "watching", regime=Regime.BASE, stop=2487.5, qu
 )
 def test_what_an_event_does_not_tell_is_looked_up(news: TraderEvent, view: StatusView, told: str) -> None:
     sink = Sink()
-    Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0, view=lambda: view).tell(news)
+    Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0, view=lambda: view).announce(news)
     assert told in sink.alerts[0][1]
 
 
@@ -381,8 +381,8 @@ def test_a_breakout_that_no_setting_follows_says_so_and_a_flip_how_long_it_waits
     announcer = Announcer(
         RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: 0, followed=[Breakout.UP], flip_patience_s=30.0
     )
-    for news in (UP, DOWN, ExitArmed(ExitKind.MANUAL, Side.BUY, NUMBER, None)):
-        announcer.tell(news)
+    for news in (UP, DOWN, ExitStarted(ExitKind.MANUAL, Side.BUY, NUMBER, None)):
+        announcer.announce(news)
     up, down, flip = (text for _, text in sink.alerts)
     assert "nothing is done" not in up
     assert down.endswith("; nothing is done about it (BREAKOUT_EXIT is false)")
@@ -410,7 +410,7 @@ def test_a_price_that_rubs_along_the_channel_is_told_of_once_an_hour(
     sink, now_ms = Sink(), 0
     announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), sink, lambda: now_ms)
     for now_ms, news in told:  # noqa: B007 - the announcer reads it
-        announcer.tell(news)
+        announcer.announce(news)
     assert len(sink.alerts) == alerts
     assert len(caplog.records) == len(told) - alerts
 
@@ -426,11 +426,11 @@ REFUSED = OrderRejected(OWN, RejectReason.WOULD_TAKE, -2010, "Would take.", 1)
             [OrderRejected(OWN, RejectReason.FILTER, 0, "filter NOTIONAL", 1)], "filter NOTIONAL", id="never sent"
         ),
         pytest.param([REFUSED, OrderPlaced(OWN, 7, Side.SELL, D(2553), D(1))], None, id="then placed"),
-        pytest.param([REFUSED, ended(ExitEndReason.WITHDRAWN)], None, id="then over"),
+        pytest.param([REFUSED, ended(ExitEndReason.CANCELLED)], None, id="then over"),
     ],
 )
 def test_the_last_refusal_is_remembered_until_an_order_is_taken(news: list[TraderEvent], refusal: str | None) -> None:
     announcer = Announcer(RULES, RunStatistics("ETH", "FDUSD"), Sink(), lambda: 0)
     for one in news:
-        announcer.tell(one)
-    assert announcer.refusal == refusal
+        announcer.announce(one)
+    assert announcer.reject_text == refusal

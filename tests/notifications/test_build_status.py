@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.execution.order_builders import RULES, D, refused, top
+from tests.execution.order_builders import RULES, D, rejection, top
 from tests.execution.test_trading_core import BOOK, Bench
 
 from trailingedge.model.intent import ExitKind
@@ -13,7 +13,7 @@ from trailingedge.model.market import Regime
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.order_commands import OrderReply
 from trailingedge.model.order_outcomes import RejectReason
-from trailingedge.notifications.build_status import look
+from trailingedge.notifications.build_status import build_status
 from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 
@@ -22,79 +22,79 @@ def seen(bench: Bench, **given: Any) -> StatusView:
     """The look at what `bench` shows its trader."""
     snapshots = MarketState(10)
     if bench.top is not None:
-        snapshots.hear_top(bench.top, bench.heard_s)
-    snapshots.hear_balances(bench.balances.values(), bench.balances_ms)
-    snapshots.hear_time(bench.view().market_ms, bench.now_s)
-    snapshots.prove_account(proven=bench.proven)
+        snapshots.on_top(bench.top, bench.market_seen_s)
+    snapshots.on_balances(bench.balances.values(), bench.balances_ms)
+    snapshots.on_event_time(bench.view().market_ms, bench.now_s)
+    snapshots.set_account_proven(proven=bench.proven)
     usual: dict[str, Any] = {"mode": "sim", "reconnects": 0}
-    return look(bench.trader, snapshots, bench.now_s, **(usual | given))
+    return build_status(bench.trader, snapshots, bench.now_s, **(usual | given))
 
 
 def chase_of(bench: Bench, **given: Any) -> ExitView:
-    chase = seen(bench, **given).chase
+    chase = seen(bench, **given).active_exit
     assert chase is not None
     return chase
 
 
 def test_before_the_first_beat_there_are_balances_alone() -> None:
     view = seen(Bench())
-    assert (view.regime, view.top, view.chase) == (None, None, None)
+    assert (view.regime, view.top, view.active_exit) == (None, None, None)
     assert view.base is not None
     assert view.base.total == 1
 
 
 def test_a_quiet_beat_is_seen_whole() -> None:
     bench = Bench(quote="5")
-    bench.beat()
+    bench.tick()
     view = seen(bench, mode="paper", reconnects=3, reserve_quote=D(7), stop_confirm_s=1.5)
     assert (view.mode, view.reconnects, view.phase, view.regime) == ("paper", 3, "watching", Regime.BASE)
     assert (view.top, view.value, view.reserve_quote, view.stop_confirm_s) == (BOOK, D("105.00"), D(7), 1.5)
     assert (view.anchor, view.high, view.gain_frac, view.high_frac) == (100.0, 100.0, 0.0, 0.0)
-    assert view.arms_at == pytest.approx(101.0)
+    assert view.trails_from == pytest.approx(101.0)
     assert view.stop == pytest.approx(99.5)
-    assert (view.take_profit, view.armed, view.stop_frac) == (None, False, 0.005)
+    assert (view.take_profit, view.trailing, view.stop_frac) == (None, False, 0.005)
     assert (view.mid, view.gate_open, view.gate) == (None, None, None)
     assert view.data_age_s == 0.0
 
 
 def test_in_quote_the_gate_is_open_until_it_is_shut() -> None:
     bench = Bench(base="0", quote="1000")
-    bench.beat()
+    bench.tick()
     assert seen(bench).gate_open is True
 
 
 def test_a_level_that_the_price_has_fallen_past_is_no_next_sale() -> None:
     bench = Bench()
-    bench.beat()
+    bench.tick()
     bench.top = top("102.00", "102.10")
-    bench.beat()
+    bench.tick()
     assert seen(bench).take_profit is not None
-    bench.hold("ETH", "1", "0")
+    bench.set_balance("ETH", "1", "0")
     bench.trader.paused = True
     bench.top = top("100.00", "100.10")
-    bench.beat()
+    bench.tick()
     view = seen(bench)
-    assert view.armed
+    assert view.trailing
     assert view.take_profit is not None  # at break-even without a fee: the sale is due, and held
 
 
 def test_what_holds_is_named() -> None:
     bench = Bench()
     bench.trader.paused = True
-    breakers = bench.trader.guards.breakers
+    breakers = bench.trader.risk.breakers
     trip = BreakerTrip(Breaker.LOSSES, D(4), D(4))
     breakers.state = dataclasses.replace(breakers.state, trips=(trip,))
-    bench.beat()
+    bench.tick()
     view = seen(bench)
-    assert (view.paused, view.held, view.trips) == (True, True, (trip,))
+    assert (view.paused, view.trading_paused, view.trips) == (True, True, (trip,))
 
 
 def test_a_halt_has_its_reason_and_watches_no_stop() -> None:
     bench = Bench()
-    bench.beat()
+    bench.tick()
     assert seen(bench, halt_reason="two orders").halt_reason is None
     bench.trader.halted = True
-    bench.beat()
+    bench.tick()
     view = seen(bench, halt_reason="two orders")
     assert (view.halted, view.halt_reason, view.stop) == (True, "two orders", None)
 
@@ -103,8 +103,8 @@ def test_an_exit_shows_its_order() -> None:
     bench = Bench()
     bench.rest(bench.flip())
     chase = chase_of(bench)
-    assert (chase.kind, chase.price, chase.rest, chase.filled) == (ExitKind.MANUAL, D("100.09"), D(1), D(0))
-    assert (chase.obstacle, chase.refusal, chase.ending) == (None, None, None)
+    assert (chase.kind, chase.price, chase.remaining, chase.filled) == (ExitKind.MANUAL, D("100.09"), D(1), D(0))
+    assert (chase.obstacle, chase.reject_text, chase.ending) == (None, None, None)
     assert chase.age_s == pytest.approx(0.1)
 
 
@@ -116,14 +116,14 @@ def test_a_flush_has_no_second_stop_and_a_buy_by_hand_none_at_all() -> None:
     assert seen(buying).stop is None
     selling.top = top("90.00", "90.10")
     for _ in range(30):
-        selling.beat()
+        selling.tick()
     flushing = seen(selling)
-    assert flushing.chase is not None
-    assert (flushing.chase.kind, flushing.stop) == (ExitKind.FLUSH, None)
+    assert flushing.active_exit is not None
+    assert (flushing.active_exit.kind, flushing.stop) == (ExitKind.FLUSH, None)
 
 
 def stale(bench: Bench) -> None:
-    bench.heard_s = -30.0
+    bench.market_seen_s = -30.0
 
 
 def away(bench: Bench) -> None:
@@ -131,11 +131,11 @@ def away(bench: Bench) -> None:
 
 
 def not_trading(bench: Bench) -> None:
-    bench.trader.learn_rules(dataclasses.replace(RULES, status="HALT"))
+    bench.trader.update_rules(dataclasses.replace(RULES, status="HALT"))
 
 
 def in_doubt(bench: Bench) -> None:
-    bench.trader.chase.lose_touch(bench.now_s)
+    bench.trader.maker_exit.on_disconnect(bench.now_s)
 
 
 def nothing(_: Bench) -> None:
@@ -162,7 +162,7 @@ def test_an_exit_that_stands_still_says_why(
     happens(bench)
     chase = chase_of(bench, **given)
     assert chase.obstacle is obstacle
-    assert chase.refusal == (given.get("refusal") if obstacle is QuoteObstacle.REFUSED else None)
+    assert chase.reject_text == (given.get("refusal") if obstacle is QuoteObstacle.REFUSED else None)
 
 
 def test_an_order_that_was_just_sent_is_on_its_way() -> None:
@@ -174,7 +174,7 @@ def test_an_order_that_was_just_sent_is_on_its_way() -> None:
 def test_an_order_that_was_refused_is_not_on_the_book() -> None:
     bench = Bench()
     placed = bench.flip()
-    bench.trader.inbox.append(OrderReply(placed.tag, refused(RejectReason.WOULD_TAKE)))
-    bench.beat(after_s=0.01)
+    bench.trader.inbox.append(OrderReply(placed.tag, rejection(RejectReason.WOULD_TAKE)))
+    bench.tick(after_s=0.01)
     chase = chase_of(bench, refusal="-2010 would take")
-    assert (chase.price, chase.rest, chase.obstacle) == (None, None, QuoteObstacle.REFUSED)
+    assert (chase.price, chase.remaining, chase.obstacle) == (None, None, QuoteObstacle.REFUSED)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.notifications.status_views import BUYING, RULES, SELLING, D, decision_of, view_of
-from tests.strategy.strategy_harness import Life, gated, in_base, in_quote, params
+from tests.strategy.strategy_harness import StrategyRun, gated, in_base, in_quote, params
 
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Balance
@@ -19,24 +19,24 @@ QUOTE_STOP = "A candle that closes at 2512.56 or above shuts the gate (-0.50 % i
 FREE = " 'x' buys all the same."
 
 
-def watching(start: Callable[..., Life], *bids: str | None, settings: Any = None, **given: Any) -> Life:
+def watching(start: Callable[..., StrategyRun], *bids: str | None, settings: Any = None, **given: Any) -> StrategyRun:
     """A life that saw these bids; the last one with `given`."""
     life = start() if settings is None else start(settings=settings)
     for bid in bids[:-1]:
-        life.beat(bid)
-    life.beat(bids[-1], **given)
+        life.tick(bid)
+    life.tick(bids[-1], **given)
     return life
 
 
-def closing(life: Life, *closes: float) -> Life:
+def closing(life: StrategyRun, *closes: float) -> StrategyRun:
     for close in closes:
         life.close(close)
     return life
 
 
-def poor() -> Life:
-    life = Life(base="0.0001", quote="1")
-    life.beat("2500")
+def poor() -> StrategyRun:
+    life = StrategyRun(base="0.0001", quote="1")
+    life.tick("2500")
     return life
 
 
@@ -44,7 +44,7 @@ def poor() -> Life:
 class Case:
     """A state, the book it is shown with, and what is said of it."""
 
-    life: Life
+    life: StrategyRun
     bid: str | None
     said: str
     shown: dict[str, Any] = field(default_factory=dict)
@@ -263,13 +263,15 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
             id="in doubt",
         ),
         pytest.param(
-            replace(SELLING, price=None, rest=None, obstacle=QuoteObstacle.REFUSED, refusal="-2010 Would take."),
+            replace(
+                SELLING, price=None, remaining=None, obstacle=QuoteObstacle.REFUSED, reject_text="-2010 Would take."
+            ),
             "2500.05",
             f"{HEAD}no order is on the book, the exchange refused the last order (-2010 Would take.). {TAKES_OVER}",
             id="refused",
         ),
         pytest.param(
-            replace(SELLING, kind=ExitKind.MANUAL, price=None, rest=None, filled=D(0)),
+            replace(SELLING, kind=ExitKind.MANUAL, price=None, remaining=None, filled=D(0)),
             "2500.05",
             "Selling on your command for 12 s, nothing filled so far: no order is on the book, one is about to be "
             f"placed. {TAKES_OVER}",
@@ -289,14 +291,14 @@ HEAD = "Selling to take profit for 12 s, 0.1000 ETH filled so far: "
             id="without a book",
         ),
         pytest.param(
-            replace(SELLING, ending=ExitEndReason.WITHDRAWN),
+            replace(SELLING, ending=ExitEndReason.CANCELLED),
             "2500.05",
             "The take-profit is over (withdrawn by the operator): its order is being taken off the book. Until then "
             "the hard stop is not judged.",
             id="ending",
         ),
         pytest.param(
-            replace(SELLING, ending=ExitEndReason.WITHDRAWN, price=None, rest=None),
+            replace(SELLING, ending=ExitEndReason.CANCELLED, price=None, remaining=None),
             "2500.05",
             "The take-profit is over (withdrawn by the operator): no order of it is on the book, and it is concluded "
             "in a moment. Until then the hard stop is not judged.",
@@ -310,7 +312,7 @@ def test_an_exit_says_where_its_order_is_and_why_it_is_not_filled(chase: ExitVie
     assert why(view_of(life, bid, chase=chase), decision_of(life)) == said
 
 
-GONE = replace(SELLING, price=None, rest=None)
+GONE = replace(SELLING, price=None, remaining=None)
 
 
 @pytest.mark.parametrize(
@@ -329,21 +331,21 @@ GONE = replace(SELLING, price=None, rest=None)
             id="account away",
         ),
         pytest.param(
-            replace(SELLING, ending=ExitEndReason.WITHDRAWN),
+            replace(SELLING, ending=ExitEndReason.CANCELLED),
             {"account_proven": False},
             "The take-profit is over (withdrawn by the operator), but the exchange cannot be reached: the order SELL "
             "0.9000 ETH at 2500.12 FDUSD may still fill until it is taken off. Until then the hard stop is not judged.",
             id="withdrawn while away",
         ),
         pytest.param(
-            replace(GONE, ending=ExitEndReason.WITHDRAWN),
+            replace(GONE, ending=ExitEndReason.CANCELLED),
             {"account_proven": False},
             "no order of it is on the book, and it is concluded when the account connection is back. Until then the "
             "hard stop is not judged.",
             id="withdrawn without an order while away",
         ),
         pytest.param(
-            replace(GONE, ending=ExitEndReason.WITHDRAWN),
+            replace(GONE, ending=ExitEndReason.CANCELLED),
             {"unpriced": True},
             "no order of it is on the book, and it is concluded when the market is heard again. Until then the hard "
             "stop is not judged.",
@@ -355,7 +357,7 @@ def test_while_nothing_can_be_judged_no_stop_is_promised(chase: ExitView, shown:
     life = in_base()
     life.flip("2500")
     if "unpriced" in shown:
-        life.beat(None)
+        life.tick(None)
     assert why(view_of(life, None, chase=chase, **shown), decision_of(life)).endswith(said)
 
 
@@ -370,7 +372,7 @@ def test_a_buy_for_profit_is_ended_by_a_close_too_high() -> None:
 def test_an_exit_that_meets_the_stop_says_so() -> None:
     life = in_base()
     life.flip("2500")
-    life.beat("2487")
+    life.tick("2487")
     said = why(view_of(life, "2487", chase=SELLING), decision_of(life))
     assert said.startswith(HEAD)
     assert "About to sell everything" in said

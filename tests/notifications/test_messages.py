@@ -71,22 +71,22 @@ NOTHING = messages.ExitResult(
             ),
         ),
         (
-            account_messages.stale(RULES, 10.2, Regime.BASE, stop=True),
+            account_messages.market_stale(RULES, 10.2, Regime.BASE, stop=True),
             (
                 "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding ETH, "
                 "whose hard stop is not judged meanwhile"
             ),
         ),
         (
-            account_messages.stale(RULES, 10.2, Regime.BASE),
+            account_messages.market_stale(RULES, 10.2, Regime.BASE),
             "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding ETH",
         ),
         (
-            account_messages.stale(RULES, 10.2, Regime.QUOTE, stop=True),
+            account_messages.market_stale(RULES, 10.2, Regime.QUOTE, stop=True),
             "market stale: nothing heard for 10 s; nothing new is ordered until it speaks again; holding FDUSD",
         ),
         (
-            account_messages.anchored_anew(RULES, Regime.BASE, PRICE, "market price"),
+            account_messages.anchor_changed(RULES, Regime.BASE, PRICE, "market price"),
             "holding ETH: anchor 2551.20 FDUSD (market price); gain and stop are measured from there now",
         ),
         (account_messages.account_back(7.44), "account connection back after 7.4 s"),
@@ -200,7 +200,7 @@ NOTHING = messages.ExitResult(
             "order filled: SELL 1.0000 ETH at 2551.20 FDUSD, all of it (TE-t-lx3k9)",
         ),
         (
-            order_messages.order_withdrawn(RULES, Side.SELL, ONE, PRICE, OWN),
+            order_messages.order_cancelled(RULES, Side.SELL, ONE, PRICE, OWN),
             "order withdrawn: SELL 1.0000 ETH at 2551.20 FDUSD (TE-t-lx3k9)",
         ),
         (
@@ -299,12 +299,12 @@ def test_a_filled_exit_begins_with_its_name(kind: ExitKind, head: str) -> None:
 @pytest.mark.parametrize("kind", ExitKind)
 def test_every_kind_has_a_name(kind: ExitKind) -> None:
     assert messages.exit_armed(RULES, kind, Side.BUY).startswith(f"{messages.EXIT_NAMES[kind]} armed: ")
-    assert messages.EXIT_NAMES[kind] in messages.relabelled(kind)
+    assert messages.EXIT_NAMES[kind] in messages.exit_taken_over(kind)
 
 
 @pytest.mark.parametrize("cause", ExitEndReason)
 def test_every_cause_has_words(cause: ExitEndReason) -> None:
-    assert messages.ENDINGS[cause] in messages.exit_ending(ExitKind.MANUAL, cause)
+    assert messages.END_REASONS[cause] in messages.exit_ending(ExitKind.MANUAL, cause)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")], ids=str)
@@ -373,13 +373,13 @@ def test_the_summary_of_nothing_has_no_result() -> None:
     [
         messages.balances_differ("ETH", ONE, Decimal("0.5")),
         messages.leftover_cancelled(RULES, Side.BUY, ONE, PRICE, OWN),
-        order_messages.order_refused(OWN, -2010, "Order would immediately match and take."),
+        order_messages.order_rejected(OWN, -2010, "Order would immediately match and take."),
         order_messages.order_in_doubt(OWN, "timeout"),
-        order_messages.stranger(OWN, 17),
+        order_messages.order_of_another_instance(OWN, 17),
         account_messages.funded(RULES, Regime.QUOTE),
-        account_messages.regime(RULES, Regime.QUOTE, PRICE, "market price"),
-        account_messages.stale(RULES, 10.0),
-        account_messages.recovered(12.0),
+        account_messages.holding(RULES, Regime.QUOTE, PRICE, "market price"),
+        account_messages.market_stale(RULES, 10.0),
+        account_messages.market_recovered(12.0),
         account_messages.account_lost(RULES, 3.0),
         account_messages.account_back(3.0),
         messages.not_trading("ETHFDUSD", "BREAK"),
@@ -387,7 +387,7 @@ def test_the_summary_of_nothing_has_no_result() -> None:
         messages.paused(),
         messages.paused_already(),
         messages.resumed(),
-        messages.nothing_on_hold(),
+        messages.nothing_to_resume(),
         messages.command_refused("flip", "nothing to sell"),
         messages.shutdown("SIGTERM"),
     ],
@@ -418,7 +418,7 @@ def test_a_fee_is_rounded_to_what_matters(amount: str, asset: str, said: str) ->
     ("seconds", "said"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (60.0, "1 min"), (3725.0, "1 h 2 min 5 s")]
 )
 def test_a_duration_is_told_as_people_tell_it(seconds: float, said: str) -> None:
-    assert messages.lasting(seconds) == said
+    assert messages.elapsed(seconds) == said
 
 
 @pytest.mark.parametrize(

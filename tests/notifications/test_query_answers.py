@@ -22,7 +22,7 @@ def finished(
         kind=kind,
         side=Side.SELL,
         number=hour,
-        cause=ExitEndReason.FILLED if D(base) else ExitEndReason.WITHDRAWN,
+        cause=ExitEndReason.FILLED if D(base) else ExitEndReason.CANCELLED,
         started_ms=MIDNIGHT_MS + hour * HOUR_MS,
         ended_ms=MIDNIGHT_MS + hour * HOUR_MS + 180_000,
         base=D(base),

@@ -3,7 +3,7 @@ from tests.notifications.status_views import RULES, D
 
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderRecord, OrderStatus, Regime, Side
-from trailingedge.notifications.recovery_messages import cancelled_late, note_refused, summary, taken_up
+from trailingedge.notifications.recovery_messages import anchor_not_stored, exit_resumed, late_order_cancelled, summary
 from trailingedge.reconciliation.exit_history import ExitHistory, HistoricalExit
 from trailingedge.reconciliation.recovery import RecoveredState
 from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
@@ -19,7 +19,7 @@ HELD = "holding FDUSD, anchor 2500.00 FDUSD, best since 2490.00 FDUSD"
         pytest.param(IN_BASE, "holding ETH, anchor 2500.00 FDUSD, best since 2510.00 FDUSD", id="in base"),
         pytest.param(
             StrategyState(
-                regime=Regime.QUOTE, anchor=1 / 2500.0, high=1 / 2490.0, gate=ReentryGate(ShutBy.STOP, 2600.0, 0)
+                regime=Regime.QUOTE, anchor=1 / 2500.0, high=1 / 2490.0, gate=ReentryGate(ShutBy.QUOTE_STOP, 2600.0, 0)
             ),
             f"{HELD}, gate shut",
             id="gate shut",
@@ -37,7 +37,7 @@ HELD = "holding FDUSD, anchor 2500.00 FDUSD, best since 2490.00 FDUSD"
     ],
 )
 def test_where_the_last_session_left_us(memory: StrategyState, text: str) -> None:
-    assert summary(RULES, RecoveredState(memory, None, (), note_needed=False, history=ExitHistory())) == text
+    assert summary(RULES, RecoveredState(memory, None, (), marker_needed=False, history=ExitHistory())) == text
 
 
 def past(status: OrderStatus) -> HistoricalExit:
@@ -46,17 +46,17 @@ def past(status: OrderStatus) -> HistoricalExit:
 
 
 def test_an_order_on_the_book_is_adopted_and_without_one_the_exit_resumes() -> None:
-    assert taken_up(RULES, past(OrderStatus.PARTIALLY_FILLED)) == (
+    assert exit_resumed(RULES, past(OrderStatus.PARTIALLY_FILLED)) == (
         "order adopted: SELL 0.6000 ETH at 2500.00 FDUSD (TE-t-1), 0.4000 ETH filled so far"
     )
-    assert taken_up(RULES, past(OrderStatus.CANCELED)) == "exit resumed: take-profit SELL, 0.4000 ETH filled so far"
+    assert exit_resumed(RULES, past(OrderStatus.CANCELED)) == "exit resumed: take-profit SELL, 0.4000 ETH filled so far"
 
 
 def test_a_late_order_that_is_taken_away_is_named() -> None:
-    assert cancelled_late(RULES, past(OrderStatus.NEW)) == (
+    assert late_order_cancelled(RULES, past(OrderStatus.NEW)) == (
         "late order of the last session cancelled: SELL 0.6000 ETH at 2500.00 FDUSD (TE-t-1)"
     )
 
 
 def test_a_note_that_was_refused_says_what_that_means() -> None:
-    assert "after a restart the anchor may be taken from the market" in note_refused("-2010 no")
+    assert "after a restart the anchor may be taken from the market" in anchor_not_stored("-2010 no")

@@ -49,7 +49,7 @@ ROW = BreakerTrip(Breaker.LOSSES, Decimal(4), Decimal(4))
             risk_messages.breaker_lifted(Breaker.DAILY_LOSS),
             "breaker lifted: daily loss (MAX_DAILY_LOSS_FRAC) holds nothing back any more",
         ),
-        (risk_messages.still_held([DAILY]), "still held by a breaker: daily loss until 00:00 UTC"),
+        (risk_messages.still_paused([DAILY]), "still held by a breaker: daily loss until 00:00 UTC"),
         (
             risk_messages.fee_unpriced("BNB", "FDUSD"),
             "breakers: fees paid in BNB are left out of the count, its price in FDUSD is not known",
@@ -105,7 +105,7 @@ def test_each_change_is_one_line_with_its_numbers(text: str, line: str) -> None:
     ],
 )
 def test_a_flip_refused_while_held_tells_what_holds(trips: list[BreakerTrip], paused: bool, said: str) -> None:
-    refused = in_quote().beat("2500", command=StrategyCommand.FLIP, hold=True).events[-1]
+    refused = in_quote().tick("2500", command=StrategyCommand.FLIP, hold=True).events[-1]
     assert isinstance(refused, CommandRefused)
     assert risk_messages.refusal_reason(refused.reason, trips, paused=paused) == said
 

@@ -31,7 +31,7 @@ def test_in_base_it_names_the_next_sale_and_the_stop() -> None:
 
 
 def test_in_quote_a_close_shuts_the_gate_and_no_stop_sells() -> None:
-    shown = status(replace(IN_QUOTE, armed=True, take_profit=2446.05))
+    shown = status(replace(IN_QUOTE, trailing=True, take_profit=2446.05))
     assert shown.endswith("(+0.00 % in ETH) | buys at 2446.05 | a close at 2512.56 shuts the gate")
 
 
@@ -51,9 +51,9 @@ def test_it_fits_a_phone() -> None:
     ("view", "part"),
     [
         pytest.param(replace(IN_BASE, mode="paper"), "PAPER ETHFDUSD | ", id="paper"),
-        pytest.param(replace(IN_BASE, paused=True, held=True), " | paused | ", id="paused"),
-        pytest.param(replace(IN_BASE, trips=(DAILY,), held=True), " | breaker: daily loss | ", id="breaker"),
-        pytest.param(replace(IN_BASE, held=True), " | held | ", id="held for another reason"),
+        pytest.param(replace(IN_BASE, paused=True, trading_paused=True), " | paused | ", id="paused"),
+        pytest.param(replace(IN_BASE, trips=(DAILY,), trading_paused=True), " | breaker: daily loss | ", id="breaker"),
+        pytest.param(replace(IN_BASE, trading_paused=True), " | held | ", id="held for another reason"),
         pytest.param(replace(IN_BASE, halted=True), " | halted | ", id="halted"),
         pytest.param(replace(IN_BASE, data_age_s=float("inf")), " | no market data", id="no data"),
         pytest.param(replace(IN_BASE, data_age_s=7.2), " | data 7 s old", id="old data"),
@@ -62,34 +62,36 @@ def test_it_fits_a_phone() -> None:
             replace(IN_BASE, account_proven=False), " | hard stop 2487.50 NOT JUDGED NOW | ", id="stop while away"
         ),
         pytest.param(
-            replace(IN_BASE, data_age_s=12.0, unpriced=True),
+            replace(IN_BASE, data_age_s=12.0, without_price=True),
             " | hard stop 2487.50 NOT JUDGED NOW | data 12 s old",
             id="stop while silent",
         ),
         pytest.param(replace(IN_BASE, reconnects=3), " | reconnects 3", id="reconnects"),
         pytest.param(
-            replace(IN_BASE, chase=SELLING),
+            replace(IN_BASE, active_exit=SELLING),
             " | SELL 0.9000 ETH at 2500.12 (best 2510.01), 0.1000 ETH filled, 12 s",
             id="selling",
         ),
         pytest.param(
-            replace(IN_QUOTE, chase=BUYING, top=None),
+            replace(IN_QUOTE, active_exit=BUYING, top=None),
             " | BUY 0.9000 ETH at 2500.11, 0.1000 ETH filled, 12 s",
             id="buying, market unknown",
         ),
         pytest.param(
-            replace(IN_QUOTE, chase=replace(BUYING, price=None)),
+            replace(IN_QUOTE, active_exit=replace(BUYING, price=None)),
             " | BUY without an order, 0.1000 ETH filled, 12 s",
             id="no order",
         ),
-        pytest.param(replace(IN_BASE, chase=SELLING), "holding ETH, selling (take-profit) | ", id="selling, position"),
         pytest.param(
-            replace(IN_QUOTE, gate=ReentryGate(ShutBy.FLUSH, 2475.0, 0), mid=2480.0, stop=None),
+            replace(IN_BASE, active_exit=SELLING), "holding ETH, selling (take-profit) | ", id="selling, position"
+        ),
+        pytest.param(
+            replace(IN_QUOTE, gate=ReentryGate(ShutBy.HARD_STOP, 2475.0, 0), mid=2480.0, stop=None),
             "holding FDUSD, gate shut | ",
             id="gate shut",
         ),
         pytest.param(
-            replace(IN_QUOTE, gate=ReentryGate(ShutBy.STOP, 2475.0, 0), mid=2480.0, stop=None),
+            replace(IN_QUOTE, gate=ReentryGate(ShutBy.QUOTE_STOP, 2475.0, 0), mid=2480.0, stop=None),
             " | gate opens at a close below 2480.00",
             id="gate opens",
         ),
@@ -102,10 +104,10 @@ def test_what_is_unusual_is_shown(view: StatusView, part: str) -> None:
 @pytest.mark.parametrize(
     "view",
     [
-        replace(IN_BASE, chase=SELLING),
-        replace(IN_BASE, held=True),
+        replace(IN_BASE, active_exit=SELLING),
+        replace(IN_BASE, trading_paused=True),
         replace(IN_BASE, halted=True),
-        replace(IN_BASE, unpriced=True),
+        replace(IN_BASE, without_price=True),
     ],
     ids=["exit under way", "held", "halted", "market silent"],
 )
@@ -145,7 +147,7 @@ def test_the_data_is_plain_json_with_amounts_on_the_grid_as_strings() -> None:
 
 
 def test_the_data_of_an_exit_names_its_order_and_what_it_waits_for() -> None:
-    data = as_data(replace(IN_BASE, chase=replace(SELLING, obstacle=QuoteObstacle.BUDGET)))["exit"]
+    data = as_data(replace(IN_BASE, active_exit=replace(SELLING, obstacle=QuoteObstacle.BUDGET)))["exit"]
     assert data == {
         "kind": "take_profit",
         "side": "SELL",

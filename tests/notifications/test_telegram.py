@@ -16,7 +16,7 @@ from trailingedge.core.clock import RealClock
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.telegram import Telegram
-from trailingedge.notifications.telegram_outbox import ROOM
+from trailingedge.notifications.telegram_outbox import MAX_WAITING_ALERTS
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
 GROUPS = ["-1001", "-1002"]
@@ -235,10 +235,10 @@ def test_a_send_never_waits_and_memory_is_bounded(behaviour: Behaviour) -> None:
         stage.api.behaviour = behaviour
         async with stage.running() as telegram:
             began_s = clock.now_s()
-            for number in range(3 * ROOM):
+            for number in range(3 * MAX_WAITING_ALERTS):
                 telegram.send(f"alert {number}")
             assert clock.now_s() == began_s
-            assert telegram.waiting == ROOM
+            assert telegram.waiting == MAX_WAITING_ALERTS
 
     run_virtual(play, start_unix_ms=START_MS)
 

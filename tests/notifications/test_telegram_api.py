@@ -25,9 +25,9 @@ async def answered(reply: Reply) -> object:
 
     line = BotApiClient("https://telegram.test", TOKEN, connect)
     try:
-        return await line.ask("getMe", {}, 1.0)
+        return await line.call("getMe", {}, 1.0)
     finally:
-        await line.hang_up()
+        await line.close()
 
 
 async def test_a_result_is_handed_on() -> None:
@@ -98,18 +98,18 @@ async def test_a_question_that_hangs_is_given_up_and_its_connection_too(stage: S
     stage.api.behaviour = Behaviour.HANG
     line = stage.line()
     with pytest.raises(BotUnreachable, match="no answer within 20 s"):
-        await line.ask("getMe", {}, 20.0)
+        await line.call("getMe", {}, 20.0)
     assert stage.clock.now_s() == 22.0
     assert [client.is_closed for client in stage.clients] == [True]
     stage.api.behaviour = Behaviour.FINE
-    assert (await line.ask("getMe", {}, 20.0))["is_bot"]
+    assert (await line.call("getMe", {}, 20.0))["is_bot"]
 
 
 @on_stage
 async def test_the_line_knows_what_time_it_is_at_telegrams(stage: Stage) -> None:
     line = stage.line()
-    await line.ask("getMe", {}, 1.0)
-    assert line.told_s == START_MS // 1000
+    await line.call("getMe", {}, 1.0)
+    assert line.server_time_s == START_MS // 1000
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.FINE, Behaviour.DOWN, Behaviour.ERROR, Behaviour.HANG])
@@ -118,7 +118,7 @@ def test_the_token_is_in_no_log_and_no_traceback(behaviour: Behaviour, caplog: p
         stage = Stage(clock)
         stage.api.behaviour = behaviour
         try:
-            await stage.line().ask("getMe", {}, 1.0)
+            await stage.line().call("getMe", {}, 1.0)
         except BotUnreachable:
             logging.getLogger("test").exception("trouble")
             assert TOKEN not in traceback.format_exc()
@@ -131,7 +131,7 @@ def test_the_token_is_in_no_log_and_no_traceback(behaviour: Behaviour, caplog: p
 async def test_an_address_that_cannot_be_one_does_not_tell_the_token() -> None:
     line = BotApiClient("ftp://telegram.test", TOKEN, Connector("http://127.0.0.1"))
     with pytest.raises(BotUnreachable) as unreachable:
-        await line.ask("getMe", {}, 1.0)
+        await line.call("getMe", {}, 1.0)
     assert TOKEN not in str(unreachable.value)
     assert unreachable.value.__cause__ is None
 
@@ -149,34 +149,34 @@ async def test_over_loopback_a_question_is_answered_and_the_library_keeps_silent
     with caplog.at_level(logging.DEBUG):
         async with serve(BotApi(lambda: START_MS)) as url:
             line = real_line(url)
-            assert (await line.ask("getMe", {}, 5.0))["is_bot"]
-            assert (await line.ask("getMe", {}, 5.0))["is_bot"]
-            await line.hang_up()
+            assert (await line.call("getMe", {}, 5.0))["is_bot"]
+            assert (await line.call("getMe", {}, 5.0))["is_bot"]
+            await line.close()
     assert TOKEN not in caplog.text
 
 
 async def test_over_loopback_a_port_where_nobody_listens_is_nobody() -> None:
     async with serve(BotApi(lambda: START_MS, behaviour=Behaviour.DOWN)) as url:
         with pytest.raises(BotUnreachable, match="ConnectError"):
-            await real_line(url).ask("getMe", {}, 5.0)
+            await real_line(url).call("getMe", {}, 5.0)
 
 
 async def test_over_loopback_a_hang_ends_with_the_patience() -> None:
     async with serve(BotApi(lambda: START_MS, behaviour=Behaviour.HANG)) as url:
         with pytest.raises(BotUnreachable, match="ReadTimeout"):
-            await real_line(url).ask("getMe", {}, 0.05)
+            await real_line(url).call("getMe", {}, 0.05)
 
 
 async def test_over_loopback_a_line_that_is_cancelled_leaves_nothing_open() -> None:
     api = BotApi(lambda: START_MS, behaviour=Behaviour.HANG)
     async with serve(api) as url:
         line = real_line(url)
-        task = asyncio.create_task(line.ask("getMe", {}, 5.0))
+        task = asyncio.create_task(line.call("getMe", {}, 5.0))
         await api.asked_for("getMe")
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await line.hang_up()
+        await line.close()
 
 
 @pytest.mark.parametrize(
@@ -201,4 +201,4 @@ async def test_an_answer_that_comes_packed_is_not_unpacked() -> None:
         return httpx.AsyncClient(transport=httpx.MockTransport(handle), trust_env=False)
 
     with pytest.raises(BotUnreachable, match="packed"):
-        await BotApiClient("https://telegram.test", TOKEN, connect).ask("getMe", {}, 1.0)
+        await BotApiClient("https://telegram.test", TOKEN, connect).call("getMe", {}, 1.0)

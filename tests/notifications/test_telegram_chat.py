@@ -11,8 +11,8 @@ from tests.bot_api import OWNER, Behaviour, refusal
 from tests.notifications.telegram_harness import START_MS, TITLE, Stage, on_stage, warnings
 
 from trailingedge.notifications.telegram_api import BotRefused
-from trailingedge.notifications.telegram_chat import GIVEN_UP_FOR_S, Chat, TelegramReachability
-from trailingedge.notifications.telegram_outbox import ROOM
+from trailingedge.notifications.telegram_chat import UNUSABLE_RETRY_S, Chat, TelegramReachability
+from trailingedge.notifications.telegram_outbox import MAX_WAITING_ALERTS
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
 
 GROUP = "-100500"
@@ -28,7 +28,7 @@ async def open_chat(stage: Stage, chat_id: str = str(OWNER), seed: int = 0) -> A
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        await chat.line.hang_up()
+        await chat.client.close()
 
 
 @on_stage
@@ -84,7 +84,7 @@ def test_an_hour_of_trouble_loses_nothing_of_importance(behaviour: Behaviour, ca
                 level = logging.INFO if number % 36 else logging.WARNING
                 chat.send(f"alert {number:04}", level)
                 await asyncio.sleep(1.0)
-                assert chat.waiting <= ROOM + 136  # and one message that is away
+                assert chat.waiting <= MAX_WAITING_ALERTS + 136  # and one message that is away
             await asyncio.sleep(120.0)
             assert chat.waiting == 0
         shown = "\n".join(stage.api.texts())
@@ -135,10 +135,10 @@ def test_a_chat_that_takes_nothing_is_given_up_with_one_warning_and_tried_now_an
         async with open_chat(stage, GROUP) as chat:
             for _ in range(10):
                 chat.send(f"alert at {clock.now_s():g}", logging.WARNING)
-                await asyncio.sleep(GIVEN_UP_FOR_S / 2)
+                await asyncio.sleep(UNUSABLE_RETRY_S / 2)
             assert len(stage.api.calls) <= 6
             del stage.api.refusals[GROUP]
-            await asyncio.sleep(GIVEN_UP_FOR_S)
+            await asyncio.sleep(UNUSABLE_RETRY_S)
             assert chat.waiting == 0
         assert sum(text.count("alert at") for text in stage.api.texts(GROUP)) == 10
 
@@ -195,6 +195,6 @@ async def test_what_waits_for_its_turn_can_be_sent_at_once(stage: Stage) -> None
         chat.send("first", logging.INFO)
         await asyncio.sleep(0.1)
         chat.send("shutdown", logging.INFO)
-        await chat.empty(within_s=0.5)
+        await chat.drain(within_s=0.5)
         assert stage.clock.now_s() == pytest.approx(0.1)
     assert stage.api.texts() == ["PAPER ETHFDUSD · first", "PAPER ETHFDUSD · shutdown"]

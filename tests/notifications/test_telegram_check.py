@@ -3,13 +3,13 @@
 from tests.bot_api import OWNER, TOKEN, Behaviour, refusal
 from tests.notifications.telegram_harness import Stage, on_stage
 
-from trailingedge.notifications.telegram_check import try_out
+from trailingedge.notifications.telegram_check import send_test_message
 
 CHATS = [str(OWNER), "-1001"]
 
 
 async def tried(stage: Stage, token: str = TOKEN) -> dict[str, str | None]:
-    return dict(await try_out(token, CHATS, "does 1 < 2 arrive?", connect=lambda _: stage.connect))
+    return dict(await send_test_message(token, CHATS, "does 1 < 2 arrive?", connect=lambda _: stage.connect))
 
 
 @on_stage

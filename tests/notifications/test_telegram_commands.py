@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications.telegram_commands import (
     ACTIONS,
-    CODE_GOOD_FOR_S,
+    CODE_VALID_S,
     HELP,
     ConfirmationCodes,
     OwnerCommands,
@@ -33,7 +33,7 @@ class Owner:
     def say(self, text: str, now_s: float = 0.0) -> str:
         """The answer."""
         before = len(self.told)
-        self.commands.hear(text, now_s)
+        self.commands.handle(text, now_s)
         [answer] = self.told[before:]
         return answer
 
@@ -73,7 +73,7 @@ def test_an_action_needs_the_line_that_the_bot_gives(text: str, instruction: Ope
     owner = Owner()
     line = owner.line_for(text)
     assert owner.done == []
-    assert owner.say(line, now_s=CODE_GOOD_FOR_S) == f"{instruction.value} done"
+    assert owner.say(line, now_s=CODE_VALID_S) == f"{instruction.value} done"
     assert owner.done == [instruction]
 
 
@@ -88,7 +88,7 @@ def test_a_code_is_good_once() -> None:
 def test_a_code_that_comes_late_does_nothing() -> None:
     owner = Owner()
     line = owner.line_for("/flip", now_s=10.0)
-    answer = owner.say(line, now_s=10.1 + CODE_GOOD_FOR_S)
+    answer = owner.say(line, now_s=10.1 + CODE_VALID_S)
     assert answer == "flip: sorry, that code is not good, or no more. Nothing was done; /flip gives a new one"
     assert owner.done == []
 
@@ -139,13 +139,13 @@ def test_no_code_is_used_twice_or_late_or_for_another_command(asked: list[tuple[
     given_s: dict[tuple[str, str], int] = {}
     now_s = 0
     for command, passes_s in asked:
-        code = codes.give(command, now_s)
+        code = codes.issue(command, now_s)
         given_s[command, code] = now_s
         now_s += passes_s
         tried = chance.choice(sorted(given_s))
-        if codes.use(*tried, now_s):
-            assert now_s - given_s.pop(tried) <= CODE_GOOD_FOR_S
-            assert not codes.use(*tried, now_s)
+        if codes.redeem(*tried, now_s):
+            assert now_s - given_s.pop(tried) <= CODE_VALID_S
+            assert not codes.redeem(*tried, now_s)
 
 
 MESSAGE = {"date": 5, "chat": {"id": 1, "type": "private"}, "from": {"id": 1}, "text": "/why"}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.bot_api_html import BadEntities, cleaned, shown
 
 from trailingedge.notifications.telegram_outbox import (
-    LETTER_UNITS,
-    MESSAGE_UNITS,
+    MAX_ALERT_UNITS,
+    MAX_MESSAGE_UNITS,
     AlertMessage,
     Outbox,
     OutgoingMessage,
@@ -117,7 +117,7 @@ def test_no_message_is_longer_than_telegram_takes(texts: list[str], level: int) 
     for number, text in enumerate(texts):
         outbox.add(text, level, NOON_MS + 2000 * number)
     for told in drained(outbox):
-        assert units(told.text("T" * 200, NOON_MS + 90_000_000, marked_up=False)) <= MESSAGE_UNITS
+        assert units(told.text("T" * 200, NOON_MS + 90_000_000, marked_up=False)) <= MAX_MESSAGE_UNITS
 
 
 def test_alerts_that_wait_go_out_together_in_order() -> None:
@@ -126,14 +126,14 @@ def test_alerts_that_wait_go_out_together_in_order() -> None:
         outbox.add(f"{number:03} " + "x" * 76, logging.INFO, NOON_MS)
     messages = drained(outbox)
     assert len(messages) == 3
-    assert [letter.text[:3] for told in messages for letter in told.letters] == [f"{n:03}" for n in range(100)]
+    assert [letter.text[:3] for told in messages for letter in told.alerts] == [f"{n:03}" for n in range(100)]
 
 
 def test_a_text_too_long_for_one_message_is_cut_between_characters() -> None:
     outbox = Outbox()
     outbox.add("😀" * 3000, logging.INFO, NOON_MS)
     [told] = drained(outbox)
-    assert told.letters[0].text == "😀" * (LETTER_UNITS // 2 - 1) + "…"
+    assert told.alerts[0].text == "😀" * (MAX_ALERT_UNITS // 2 - 1) + "…"
 
 
 @given(text=ANYTHING, longest=st.integers(1, 40))
@@ -165,7 +165,7 @@ def test_the_least_important_go_first_and_of_them_the_oldest() -> None:
     ):
         outbox.add(text, level, NOON_MS)
     [told] = drained(outbox)
-    assert [letter.text for letter in told.letters] == ["e1", "w2", "e2"]
+    assert [letter.text for letter in told.alerts] == ["e1", "w2", "e2"]
     assert told.left_out == 4
 
 
@@ -180,7 +180,7 @@ def test_an_alert_is_left_out_only_for_one_as_important_and_every_one_is_counted
     for number, level in letters:
         outbox.add(str(number), level, NOON_MS)
         assert len(outbox) <= room
-    kept = [letter for told in drained(outbox) for letter in told.letters]
+    kept = [letter for told in drained(outbox) for letter in told.alerts]
     levels = sorted((level for _, level in letters), reverse=True)
     assert Counter(letter.level for letter in kept) == Counter(levels[:room])
     order = [str(number) for number, _ in letters]
@@ -207,7 +207,7 @@ def test_what_could_not_be_sent_comes_first_again_with_its_count() -> None:
     outbox.add("third", logging.WARNING, NOON_MS)
     outbox.put_back(told)
     [again] = drained(outbox)
-    assert [letter.text for letter in again.letters] == ["second", "third"]
+    assert [letter.text for letter in again.alerts] == ["second", "third"]
     assert again.left_out == 2
 
 
@@ -218,7 +218,7 @@ def test_what_is_said_twice_in_the_same_breath_is_told_once_at_its_worst() -> No
     outbox.add("paused", logging.WARNING, NOON_MS + 2)
     outbox.add("paused", logging.INFO, NOON_MS + 1500)
     [told] = drained(outbox)
-    assert [(letter.text, mark(letter.level).strip()) for letter in told.letters] == [
+    assert [(letter.text, mark(letter.level).strip()) for letter in told.alerts] == [
         ("paused", "⚠️"),
         ("other", ""),
         ("paused", ""),

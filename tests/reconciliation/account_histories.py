@@ -13,7 +13,7 @@ from tests.strategy.strategy_harness import START_MS
 from trailingedge.core.errors import RequestRefused
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side
-from trailingedge.reconciliation.exit_history import ExitHistory, past_exits, past_notes
+from trailingedge.reconciliation.exit_history import ExitHistory, find_markers, group_into_exits
 from trailingedge.reconciliation.timeline import CurrentPosition
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.websocket.event_parser import AccountPosition
@@ -25,7 +25,7 @@ def at(seconds: float) -> int:
     return START_MS + round(seconds * 1000)
 
 
-def standing(base: str = "1", quote: str = "0", bid: str = "100.00", seconds: float = 600.0) -> CurrentPosition:
+def position_now(base: str = "1", quote: str = "0", bid: str = "100.00", seconds: float = 600.0) -> CurrentPosition:
     """How things are now."""
     top = BookTop(D(bid), D(bid) + D("0.01"))
     return CurrentPosition(RULES, PARAMS, Holdings(D(base), D(quote)), top, at(seconds))
@@ -37,11 +37,11 @@ class Past:
     def __init__(self) -> None:
         self.orders: list[OrderRecord] = []
         self.trades: list[AccountTrade] = []
-        self.balances_told: tuple[Balance, ...] = ()
+        self.held_balances: tuple[Balance, ...] = ()
         self.looked_up: list[int] = []
         self.cancelled: list[int] = []
         self.lag: set[int] = set()  # orders that no list shows yet
-        self.refusals: dict[int, list[int]] = {}  # by order id, the codes that answer questions about it in turn
+        self.rejections: dict[int, list[int]] = {}  # by order id, the codes that answer questions about it in turn
 
     def order(
         self,
@@ -96,7 +96,7 @@ class Past:
         """A filled BUY of ours, unless `filled` says otherwise."""
         return self._exit(seconds, Side.BUY, price, number, kind, **more)
 
-    def rests(self, seconds: float, side: Side, price: str, number: int, kind: ExitKind, filled: str = "0") -> int:
+    def open_order(self, seconds: float, side: Side, price: str, number: int, kind: ExitKind, filled: str = "0") -> int:
         """An open order of ours."""
         status = OrderStatus.PARTIALLY_FILLED if D(filled) else OrderStatus.NEW
         return self.order(seconds, own(kind, number), side, price, filled=filled, status=status, lasts_s=0.5)
@@ -105,15 +105,15 @@ class Past:
         """Another's filled order."""
         return self.order(seconds, "web_1", side, price, quantity, filled=quantity)
 
-    def note(self, seconds: float, side: Side, ticks: int, number: int) -> int:
+    def marker(self, seconds: float, side: Side, ticks: int, number: int) -> int:
         return self.order(seconds, f"{own(ExitKind.NOTE, number)}-{_base36(ticks)}", side, "50.00", "0.1")
 
     def history(self) -> ExitHistory:
         """All of it."""
         return ExitHistory(
-            exits=past_exits(self.orders, self.trades),
-            notes=past_notes(self.orders, RULES.tick_size),
-            foreign=tuple(
+            exits=group_into_exits(self.orders, self.trades),
+            markers=find_markers(self.orders, RULES.tick_size),
+            foreign_fills=tuple(
                 trade for trade in self.trades if self.orders[trade.order_id - 100].client_order_id[:2] != "TE"
             ),
         )
@@ -135,8 +135,8 @@ class Past:
         assert order_id is not None
         assert not client_order_id
         self.looked_up.append(order_id)
-        if self.refusals.get(order_id):
-            raise RequestRefused(self.refusals[order_id].pop(0), "not now")
+        if self.rejections.get(order_id):
+            raise RequestRefused(self.rejections[order_id].pop(0), "not now")
         if order_id < 100:
             raise RequestRefused(-2026, "Order was canceled or expired with no executed qty over 90 days ago.")
         return self.orders[order_id - 100]
@@ -152,7 +152,7 @@ class Past:
         return listed[-PAGE:]
 
     async def balances(self) -> AccountPosition:
-        return AccountPosition(self.balances_told, at(600))
+        return AccountPosition(self.held_balances, at(600))
 
     def _exit(self, seconds: float, side: Side, price: str, number: int, kind: ExitKind, **more: str) -> int:
         quantity = more.pop("quantity", "1")

@@ -8,7 +8,7 @@ from tests.execution.order_builders import D, own, report
 
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, ExecutionReport, OrderStatus, Side
-from trailingedge.reconciliation.exit_ledger import OwnExit
+from trailingedge.reconciliation.exit_ledger import ExitTotals
 
 MIDNIGHT_MS: Final = 1_782_950_400_000  # 00:00 UTC
 HOUR_MS: Final = 3_600_000
@@ -29,7 +29,7 @@ def trade(
     return AccountTrade(trade_id, order_id, side, at, amount, amount * at, D(fee), fee_asset, time_ms, is_maker=True)
 
 
-def told(fill: AccountTrade, number: int, kind: ExitKind = ExitKind.TAKE_PROFIT) -> ExecutionReport:
+def fill_report(fill: AccountTrade, number: int, kind: ExitKind = ExitKind.TAKE_PROFIT) -> ExecutionReport:
     """The same fill as an execution report of the exit `number`."""
     bare = report(
         fill.order_id,
@@ -59,8 +59,8 @@ def finished(
     ended_ms: int = MIDNIGHT_MS + HOUR_MS,
     fees: Mapping[str, str] | None = None,
     number: int = 1,
-) -> OwnExit:
+) -> ExitTotals:
     """An exit that traded `quantity` at an average of `price`."""
     amount = D(quantity)
     paid = {asset: D(fee) for asset, fee in (fees or {}).items()}
-    return OwnExit(number, side, amount, amount * D(price), paid, ended_ms)
+    return ExitTotals(number, side, amount, amount * D(price), paid, ended_ms)

@@ -12,7 +12,7 @@ from tests.reconciliation.account_histories import at
 
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.market import Kline
-from trailingedge.reconciliation.backfill import BackfillSpec, days_since, klines_since, length_ms
+from trailingedge.reconciliation.backfill import BackfillSpec, days_since, interval_length_ms, klines_since
 from trailingedge.strategy.inputs import ClosedKline
 
 LENGTHS_MS = {"1s": 1000, "1m": 60_000, "5m": 300_000}
@@ -109,14 +109,18 @@ def test_nothing_is_counted_before_the_anchor_and_nothing_after_it_is_missed(
 
 
 def test_the_length_of_a_candle_is_read_from_its_name() -> None:
-    assert (length_ms("1s"), length_ms("15m"), length_ms("1d")) == (1000, 900_000, 86_400_000)
+    assert (interval_length_ms("1s"), interval_length_ms("15m"), interval_length_ms("1d")) == (
+        1000,
+        900_000,
+        86_400_000,
+    )
 
 
 def test_for_an_old_anchor_days_do_with_finer_klines_around_them() -> None:
     class Days(Market):
         async def fetch(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]:
             self.asked.append((interval, from_ms, until_ms))
-            length = length_ms(interval)
+            length = interval_length_ms(interval)
             opens = range(from_ms + -from_ms % length, until_ms - length + 2, length)
             return [kline(open_ms, length) for open_ms in opens]
 

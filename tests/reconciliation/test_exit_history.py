@@ -8,7 +8,7 @@ from tests.reconciliation.account_histories import Past, at
 
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderStatus, Regime, Side
-from trailingedge.reconciliation.exit_history import as_past_exit, newest_finished, past_exits, past_notes
+from trailingedge.reconciliation.exit_history import exit_of_order, find_markers, group_into_exits, newest_finished
 
 
 def test_an_exit_is_all_orders_of_its_number_whatever_their_kind() -> None:
@@ -16,9 +16,9 @@ def test_an_exit_is_all_orders_of_its_number_whatever_their_kind() -> None:
     past.sell(0, "101.00", NUMBER, ExitKind.TAKE_PROFIT, filled="0.4")
     past.sell(5, "99.00", NUMBER, ExitKind.FLUSH, quantity="0.6")
     (exit_,) = past.history().exits
-    assert (exit_.kind, exit_.side, exit_.leaves) == (ExitKind.FLUSH, Side.SELL, Regime.BASE)
+    assert (exit_.kind, exit_.side, exit_.sold_regime) == (ExitKind.FLUSH, Side.SELL, Regime.BASE)
     assert (exit_.base, exit_.quote) == (D(1), D("40.4") + D("59.4"))
-    assert exit_.average == pytest.approx(99.8)
+    assert exit_.average_price == pytest.approx(99.8)
     assert (exit_.began_ms, exit_.last_fill_ms, exit_.ended_ms) == (at(0), at(6), at(6))
 
 
@@ -26,7 +26,7 @@ def test_foreign_orders_jumpstarts_and_notes_are_no_exits() -> None:
     past = Past()
     past.foreign(0, Side.SELL, "100.00")
     past.order(1, own(ExitKind.JUMPSTART), Side.BUY, "90.00")
-    past.note(2, Side.SELL, 10_000, NUMBER)
+    past.marker(2, Side.SELL, 10_000, NUMBER)
     assert past.history().exits == ()
 
 
@@ -64,16 +64,16 @@ def test_an_exit_is_finished_when_nothing_is_left_to_place(
 ) -> None:
     past = Past()
     past.order(0, own(), Side.SELL, "100.00", quantity, filled=filled, status=status)
-    assert past.history().exits[0].finished(RULES) is finished
+    assert past.history().exits[0].is_finished(RULES) is finished
 
 
 def test_an_order_as_large_as_allowed_may_not_have_been_all() -> None:
     past = Past()
     past.sell(0, "100.00", NUMBER)
     exit_ = past.history().exits[0]
-    assert not exit_.finished(replace(RULES, max_quantity=D(1)))
-    assert not exit_.finished(replace(RULES, max_notional=D(100)))
-    assert exit_.finished(replace(RULES, max_quantity=D(2), max_notional=D(200)))
+    assert not exit_.is_finished(replace(RULES, max_quantity=D(1)))
+    assert not exit_.is_finished(replace(RULES, max_notional=D(100)))
+    assert exit_.is_finished(replace(RULES, max_quantity=D(2), max_notional=D(200)))
 
 
 def test_an_unknown_quote_sum_comes_from_the_trades_or_the_orders_own_price() -> None:
@@ -81,16 +81,16 @@ def test_an_unknown_quote_sum_comes_from_the_trades_or_the_orders_own_price() ->
     past.sell(0, "100.00", NUMBER)
     unknown = [replace(order, filled_quote=None) for order in past.orders]
     cheaper = [replace(past.trades[0], quote_quantity=D(99))]
-    assert past_exits(unknown, cheaper)[0].quote == 99
-    assert past_exits(unknown, ())[0].quote == 100
+    assert group_into_exits(unknown, cheaper)[0].quote == 99
+    assert group_into_exits(unknown, ())[0].quote == 100
 
 
 def test_a_note_tells_regime_and_price_and_one_that_cannot_be_read_is_left_out() -> None:
     past = Past()
-    past.note(3, Side.SELL, 10_001, NUMBER)
-    past.note(4, Side.BUY, 9_999, NUMBER + 1)
+    past.marker(3, Side.SELL, 10_001, NUMBER)
+    past.marker(4, Side.BUY, 9_999, NUMBER + 1)
     past.order(5, own(ExitKind.NOTE), Side.SELL, "50.00")
-    one, other = past_notes(past.orders, RULES.tick_size)
+    one, other = find_markers(past.orders, RULES.tick_size)
     assert (one.regime, one.price, one.time_ms) == (Regime.BASE, D("100.01"), at(3))
     assert (other.regime, other.price, other.number) == (Regime.QUOTE, D("99.99"), NUMBER + 1)
 
@@ -116,8 +116,8 @@ def test_half_an_exit_whose_other_side_was_left_later_counts_as_finished() -> No
 
 def test_one_order_alone_makes_an_exit_as_far_as_is_known() -> None:
     told = report(7, "100.00", filled="0.4", status=OrderStatus.PARTIALLY_FILLED)
-    exit_ = as_past_exit(told)
+    exit_ = exit_of_order(told)
     assert (exit_.number, exit_.side, exit_.base, exit_.open_order) == (NUMBER, Side.SELL, D("0.4"), exit_.orders[0])
-    assert as_past_exit(record(8)).orders == (record(8),)
+    assert exit_of_order(record(8)).orders == (record(8),)
     with pytest.raises(ValueError, match="web_1"):
-        as_past_exit(record(8, client_order_id="web_1"))
+        exit_of_order(record(8, client_order_id="web_1"))

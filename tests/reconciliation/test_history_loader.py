@@ -12,7 +12,7 @@ from trailingedge.core.errors import RequestRefused
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderRecord, Side
 from trailingedge.reconciliation.exit_history import ExitHistory
-from trailingedge.reconciliation.history_loader import DAY_MS, PASSING, read_history
+from trailingedge.reconciliation.history_loader import DAY_MS, TRANSIENT_CODES, read_history
 from trailingedge.simulator.virtual_loop import run_virtual
 
 
@@ -35,30 +35,30 @@ def read(past: Past, seconds: float = 600, *, back_to_ms: int | None = None) -> 
 def test_an_account_without_a_past_has_none() -> None:
     history = read(Past())
     assert history == ExitHistory()
-    assert history.blank
+    assert history.is_empty
     assert history.newest_number == 0
 
 
 def test_a_note_alone_is_a_past() -> None:
     past = Past()
-    past.note(0, Side.SELL, 10_000, NUMBER)
+    past.marker(0, Side.SELL, 10_000, NUMBER)
     history = read(past)
-    assert not history.blank
-    assert [note.number for note in history.notes] == [NUMBER]
+    assert not history.is_empty
+    assert [note.number for note in history.markers] == [NUMBER]
     assert history.newest_number == NUMBER
 
 
 def test_it_reaches_back_to_the_newest_finished_exit_with_what_came_since() -> None:
     past = Past()
-    past.note(0, Side.SELL, 10_000, NUMBER)
+    past.marker(0, Side.SELL, 10_000, NUMBER)
     past.sell(10, "101.00", NUMBER + 1)
-    past.note(20, Side.BUY, 10_050, NUMBER + 2)
+    past.marker(20, Side.BUY, 10_050, NUMBER + 2)
     past.buy(30, "99.00", NUMBER + 3, filled="0")
     past.foreign(40, Side.BUY, "98.00")
     history = read(past)
     assert [exit_.number for exit_ in history.exits][-2:] == [NUMBER + 1, NUMBER + 3]
-    assert [note.number for note in history.notes] == [NUMBER + 2]
-    assert [trade.price for trade in history.foreign] == [98]
+    assert [note.number for note in history.markers] == [NUMBER + 2]
+    assert [trade.price for trade in history.foreign_fills] == [98]
     assert [number for number, _ in history.fills] == [NUMBER + 1]
 
 
@@ -72,7 +72,7 @@ def test_an_order_that_the_list_does_not_show_yet_is_looked_up_by_its_trade() ->
 
 def test_what_was_read_at_first_hand_beats_a_list_that_lags() -> None:
     past = Past()
-    past.rests(10, Side.SELL, "101.00", NUMBER, ExitKind.FLUSH)
+    past.open_order(10, Side.SELL, "101.00", NUMBER, ExitKind.FLUSH)
     newer = past.orders[0]
     past.orders[0] = replace(newer, time_ms=0)
     history, _ = timed(past, known=[newer])
@@ -84,7 +84,7 @@ def test_an_order_too_old_to_be_known_was_not_ours() -> None:
     past.sell(0, "101.00", NUMBER)
     past.trades.append(replace(past.trades[0], trade_id=2, order_id=9))
     history = read(past)
-    assert [trade.order_id for trade in history.foreign] == [9]
+    assert [trade.order_id for trade in history.foreign_fills] == [9]
     assert past.looked_up == [9]
     assert ["does not tell of an order in the trade list" in problem for problem in history.problems] == [True]
 
@@ -98,10 +98,10 @@ def round_trips() -> Past:
     return past
 
 
-@pytest.mark.parametrize("code", sorted(PASSING))
+@pytest.mark.parametrize("code", sorted(TRANSIENT_CODES))
 def test_a_look_up_that_is_refused_for_a_while_is_not_taken_for_an_answer(code: int) -> None:
     past = round_trips()
-    past.refusals[100] = [code]
+    past.rejections[100] = [code]
     with pytest.raises(RequestRefused, match=str(code)):
         read(past, back_to_ms=0)
     assert [number for number, _ in read(past, back_to_ms=0).fills] == [NUMBER, NUMBER + 1]
@@ -113,7 +113,7 @@ def test_an_order_said_not_to_exist_is_found_in_the_list_that_begins_with_it() -
     past.buy(20, "99.00", NUMBER + 2)
     for step in range(1000):
         past.sell(30 + step, "101.00", NUMBER + 3, filled="0")
-    past.refusals[100] = [-2013]
+    past.rejections[100] = [-2013]
     history, waited_s = timed(past, 2000, back_to_ms=0)
     assert [number for number, _ in history.fills] == [NUMBER, NUMBER + 1, NUMBER + 2]
     assert (history.problems, waited_s) == ((), 0.0)
@@ -121,7 +121,7 @@ def test_an_order_said_not_to_exist_is_found_in_the_list_that_begins_with_it() -
 
 def test_an_order_said_not_to_exist_is_asked_for_again_after_a_pause() -> None:
     past = round_trips()
-    past.refusals[100] = [-2013] * 3
+    past.rejections[100] = [-2013] * 3
     history, waited_s = timed(past, back_to_ms=0)
     assert [number for number, _ in history.fills] == [NUMBER, NUMBER + 1]
     assert (history.problems, waited_s) == ((), 3.0)
@@ -129,9 +129,9 @@ def test_an_order_said_not_to_exist_is_asked_for_again_after_a_pause() -> None:
 
 def test_an_order_never_told_of_is_a_problem_and_its_trade_anothers() -> None:
     past = round_trips()
-    past.refusals[100] = [-2013] * 4
+    past.rejections[100] = [-2013] * 4
     history = read(past, back_to_ms=0)
-    assert [trade.order_id for trade in history.foreign] == []  # older than the finished exit
+    assert [trade.order_id for trade in history.foreign_fills] == []  # older than the finished exit
     assert [number for number, _ in history.fills] == [NUMBER + 1]
     assert ["order id 100" in problem for problem in history.problems] == [True]
 
@@ -140,16 +140,16 @@ def test_a_past_of_which_nothing_is_told_is_not_taken_for_none() -> None:
     past = Past()
     past.sell(0, "101.00", NUMBER)
     past.lag.add(100)
-    past.refusals[100] = [-2013] * 4
+    past.rejections[100] = [-2013] * 4
     history = read(past)
-    assert (history.exits, history.blank) == ((), False)
+    assert (history.exits, history.is_empty) == ((), False)
 
 
 def test_where_very_many_orders_are_not_told_of_nobody_waits_for_each() -> None:
     past = Past()
     for step in range(200):
         past.lag.add(past.foreign(10 + step, Side.BUY, "100.00", "0.1"))
-    past.refusals = {order_id: [-2013] * 9 for order_id in past.lag}
+    past.rejections = {order_id: [-2013] * 9 for order_id in past.lag}
     history, waited_s = timed(past)
     assert waited_s == 15.0
     assert ["200 orders" in problem for problem in history.problems] == [True]
@@ -164,30 +164,30 @@ def test_a_list_that_is_refused_leaves_a_look_up_as_it_was() -> None:
 
     past = Unlisted()
     past.lag.add(past.sell(0, "101.00", NUMBER))
-    past.refusals[100] = [-2013]
+    past.rejections[100] = [-2013]
     assert read(past).exits[0].quote == 101
 
 
 def test_a_chase_longer_than_a_page_is_read_to_its_beginning() -> None:
     past = Past()
     past.sell(0, "101.00", NUMBER)
-    past.note(2, Side.BUY, 10_000, NUMBER + 1)
+    past.marker(2, Side.BUY, 10_000, NUMBER + 1)
     past.buy(3, "99.00", NUMBER + 2, filled="0.1")
     for step in range(2500):
         past.buy(4 + step, "99.00", NUMBER + 2, filled="0")
     history = read(past, 5000)
     assert [exit_.number for exit_ in history.exits] == [NUMBER, NUMBER + 2]
     assert len(history.exits[-1].orders) == 2501
-    assert [note.number for note in history.notes] == [NUMBER + 1]
+    assert [note.number for note in history.markers] == [NUMBER + 1]
     assert past.looked_up == [102, 100]
 
 
 def test_a_first_chase_longer_than_a_page_still_finds_the_note_before_it() -> None:
     past = Past()
-    past.note(0, Side.SELL, 10_000, NUMBER)
+    past.marker(0, Side.SELL, 10_000, NUMBER)
     for step in range(1500):
         past.sell(4 + step, "99.00", NUMBER + 1, filled="0")
-    assert [note.number for note in read(past, 5000).notes] == [NUMBER]
+    assert [note.number for note in read(past, 5000).markers] == [NUMBER]
 
 
 def test_many_trades_of_others_are_passed_over() -> None:
@@ -197,7 +197,7 @@ def test_many_trades_of_others_are_passed_over() -> None:
         past.foreign(10 + step, Side.BUY if step % 2 else Side.SELL, "100.00", "0.1")
     history = read(past, 2000)
     assert history.exits[0].number == NUMBER
-    assert len(history.foreign) == 1200
+    assert len(history.foreign_fills) == 1200
 
 
 def test_more_than_can_be_looked_up_is_said() -> None:

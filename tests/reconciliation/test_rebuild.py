@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from tests.execution.order_builders import NUMBER, RULES, D
-from tests.reconciliation.account_histories import Past, at, standing
+from tests.reconciliation.account_histories import Past, at, position_now
 from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 
 from trailingedge.indicators.donchian import Channel
@@ -39,12 +39,12 @@ def remembered(
 ) -> StrategyState:
     past = Past()
     tell(past)
-    now = now or standing()
+    now = now or position_now()
     return rebuild(reconstruct(past.history(), now), candles, fine, now)
 
 
 def test_nothing_to_remember_is_a_fresh_memory() -> None:
-    assert rebuild(PositionTimeline(), closes("100", "101"), (), standing()) == StrategyState()
+    assert rebuild(PositionTimeline(), closes("100", "101"), (), position_now()) == StrategyState()
 
 
 def test_a_number_that_was_used_is_not_used_again() -> None:
@@ -61,7 +61,7 @@ def test_the_high_is_the_best_that_traded_since_the_anchor() -> None:
     assert (memory.regime, memory.anchor, memory.high, memory.anchor_ms) == (BASE, 99.0, 103.5, at(11))
     assert memory.phase is Phase.UNFUNDED  # until the first beat has looked
     assert memory.funded is None
-    assert (memory.last_close, memory.blind_ms) == (100.0, at(600))
+    assert (memory.last_close, memory.untrusted_book_ms) == (100.0, at(600))
 
 
 def test_fine_klines_tell_what_candles_do_not() -> None:
@@ -70,31 +70,34 @@ def test_fine_klines_tell_what_candles_do_not() -> None:
 
 
 def test_an_anchor_newer_than_the_market_time_that_we_know_of_counts() -> None:
-    memory = remembered(lambda past: past.buy(10, "99", NUMBER), now=standing(seconds=10.5))
+    memory = remembered(lambda past: past.buy(10, "99", NUMBER), now=position_now(seconds=10.5))
     assert (memory.regime, memory.anchor) == (BASE, 99.0)
 
 
 def test_in_quote_the_high_is_the_lowest_price() -> None:
     candles = [ClosedKline(candle(1, "100", low="97.5"), CHANNEL)]
-    memory = remembered(lambda past: past.sell(10, "99.5", NUMBER), candles, now=standing("0", "100"))
+    memory = remembered(lambda past: past.sell(10, "99.5", NUMBER), candles, now=position_now("0", "100"))
     assert memory.high == pytest.approx(1 / 97.5)
 
 
 @pytest.mark.parametrize(
     ("candles", "gate", "anchor"),
     [
-        pytest.param(closes("99", "99.5"), ReentryGate(ShutBy.FLUSH, 99.0, at(11)), 99.0, id="still shut"),
+        pytest.param(closes("99", "99.5"), ReentryGate(ShutBy.HARD_STOP, 99.0, at(11)), 99.0, id="still shut"),
         pytest.param(closes("99", "101"), None, 101.0, id="opened by a close that crossed mid"),
         pytest.param(
-            closes("99", "101", "105"), ReentryGate(ShutBy.STOP, 105.0, at(180) - 1), 101.0, id="and shut by a stop"
+            closes("99", "101", "105"),
+            ReentryGate(ShutBy.QUOTE_STOP, 105.0, at(180) - 1),
+            101.0,
+            id="and shut by a stop",
         ),
-        pytest.param((), ReentryGate(ShutBy.FLUSH, 99.0, at(11)), 99.0, id="no candle since"),
+        pytest.param((), ReentryGate(ShutBy.HARD_STOP, 99.0, at(11)), 99.0, id="no candle since"),
     ],
 )
 def test_a_finished_flush_shut_the_gate_and_closes_move_it(
     candles: Sequence[ClosedKline], gate: ReentryGate | None, anchor: float
 ) -> None:
-    memory = remembered(lambda past: past.sell(10, "99", NUMBER, ExitKind.FLUSH), candles, now=standing("0", "100"))
+    memory = remembered(lambda past: past.sell(10, "99", NUMBER, ExitKind.FLUSH), candles, now=position_now("0", "100"))
     assert memory.gate == gate
     assert memory.anchor == pytest.approx(1 / anchor)
 
@@ -102,24 +105,24 @@ def test_a_finished_flush_shut_the_gate_and_closes_move_it(
 def test_a_note_moves_the_anchor_and_leaves_a_shut_gate_shut() -> None:
     def tell(past: Past) -> None:
         past.sell(10, "99", NUMBER, ExitKind.FLUSH)
-        past.note(70, Side.BUY, 9_850, NUMBER + 1)
+        past.marker(70, Side.BUY, 9_850, NUMBER + 1)
 
-    memory = remembered(tell, closes("99", "98.8", "98.7"), now=standing("0", "100"))
+    memory = remembered(tell, closes("99", "98.8", "98.7"), now=position_now("0", "100"))
     assert memory.anchor == pytest.approx(1 / 98.5)
-    assert memory.gate == ReentryGate(ShutBy.FLUSH, 99.0, at(11))
+    assert memory.gate == ReentryGate(ShutBy.HARD_STOP, 99.0, at(11))
 
 
 def test_an_order_on_the_book_is_an_exit_in_progress() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90", NUMBER)
         past.sell(70, "101", NUMBER + 1, ExitKind.MANUAL, filled="0.25")
-        past.rests(80, Side.SELL, "100.5", NUMBER + 1, ExitKind.MANUAL, filled="0.25")
+        past.open_order(80, Side.SELL, "100.5", NUMBER + 1, ExitKind.MANUAL, filled="0.25")
 
     memory = remembered(tell, closes("100", "100"))
     assert memory.exit is not None
     assert (memory.exit.kind, memory.exit.side, memory.exit.number) == (ExitKind.MANUAL, Side.SELL, NUMBER + 1)
     assert (memory.exit.started_ms, memory.exit.accounted) == (at(70), D("0.5"))
-    assert (memory.phase, memory.funded, memory.holdings) == (Phase.EXITING, True, standing().holdings)
+    assert (memory.phase, memory.funded, memory.holdings) == (Phase.EXITING, True, position_now().holdings)
     assert memory.anchor == 90.0
 
 
@@ -135,16 +138,18 @@ def buying(past: Past, kind: ExitKind, *, open_order: bool, filled: str = "0.4")
     past.sell(0, "99", NUMBER)
     past.buy(50, "100", NUMBER + 1, kind, filled=filled)
     if open_order:
-        past.rests(60, Side.BUY, "100", NUMBER + 1, kind)
+        past.open_order(60, Side.BUY, "100", NUMBER + 1, kind)
 
 
 def test_the_quote_stop_ends_a_take_profit_and_the_chase_withdraws_its_order() -> None:
     memory = remembered(
-        lambda past: buying(past, ExitKind.TAKE_PROFIT, open_order=True), closes("99", "105"), now=standing("0.4", "60")
+        lambda past: buying(past, ExitKind.TAKE_PROFIT, open_order=True),
+        closes("99", "105"),
+        now=position_now("0.4", "60"),
     )
     assert memory.exit is not None
     assert memory.exit.ending is ExitEndReason.STOPPED
-    assert memory.gate == ReentryGate(ShutBy.STOP, 105.0, at(120) - 1)
+    assert memory.gate == ReentryGate(ShutBy.QUOTE_STOP, 105.0, at(120) - 1)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +165,7 @@ def test_the_quote_stop_ends_half_a_take_profit_for_the_side_worth_more(
     memory = remembered(
         lambda past: buying(past, ExitKind.TAKE_PROFIT, open_order=False),
         closes("99", "105"),
-        now=standing(base, quote),
+        now=position_now(base, quote),
     )
     assert memory.exit is None
     assert memory.regime is regime
@@ -171,7 +176,7 @@ def test_the_quote_stop_ends_half_a_take_profit_for_the_side_worth_more(
 @pytest.mark.parametrize("kind", [ExitKind.MANUAL, ExitKind.BREAKOUT], ids=["manual", "breakout"])
 def test_the_quote_stop_does_not_end_other_buys(kind: ExitKind) -> None:
     memory = remembered(
-        lambda past: buying(past, kind, open_order=True), closes("99", "105"), now=standing("0.4", "60")
+        lambda past: buying(past, kind, open_order=True), closes("99", "105"), now=position_now("0.4", "60")
     )
     assert memory.gate is None
     assert memory.exit is not None
@@ -183,15 +188,15 @@ def test_a_stop_before_a_buy_that_never_filled_stays() -> None:
         past.sell(0, "99", NUMBER)
         past.buy(130, "104", NUMBER + 1, ExitKind.MANUAL, filled="0")
 
-    memory = remembered(tell, closes("99", "105"), now=standing("0", "100"))
-    assert memory.gate == ReentryGate(ShutBy.STOP, 105.0, at(120) - 1)
+    memory = remembered(tell, closes("99", "105"), now=position_now("0", "100"))
+    assert memory.gate == ReentryGate(ShutBy.QUOTE_STOP, 105.0, at(120) - 1)
     assert memory.exit is None
 
 
 def test_it_is_the_fold_of_the_strategy_and_nothing_else() -> None:
     candles = closes("99", "97", "101", "103", "99.5", "97.5", "102.5")
     turn = PositionChange(at(11), QUOTE, 99.0)
-    memory = rebuild(PositionTimeline(turns=(turn,)), candles, (), standing("0", "100"))
+    memory = rebuild(PositionTimeline(changes=(turn,)), candles, (), position_now("0", "100"))
     folded, _ = apply_closed_bars(StrategyState().anchored(QUOTE, 99.0, at(11)), candles, PARAMS)
     assert (memory.gate, memory.anchor, memory.high) == (folded.gate, folded.anchor, folded.high)
     assert (memory.last_close, memory.last_close_ms) == (folded.last_close, folded.last_close_ms)

@@ -13,8 +13,8 @@ from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestR
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side
-from trailingedge.reconciliation.backfill import BackfillSpec, length_ms
-from trailingedge.reconciliation.recovery import RecoveredState, RecoveryContext, recover, withdraw_leftovers
+from trailingedge.reconciliation.backfill import BackfillSpec, interval_length_ms
+from trailingedge.reconciliation.recovery import RecoveredState, RecoveryContext, cancel_leftovers, recover
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.state import Phase, ShutBy, StrategyState
@@ -27,7 +27,7 @@ class Book:
     def __init__(self, *orders: OrderRecord, troubles: Sequence[tuple[Exception | None, bool]] = ()) -> None:
         self.orders = {order.order_id: order for order in orders}
         self.cancelled: list[int] = []
-        self._troubles = list(troubles)
+        self._failures = list(troubles)
 
     async def open_orders(self) -> Sequence[OrderRecord]:
         return tuple(self.orders.values())
@@ -35,7 +35,7 @@ class Book:
     async def cancel_order(self, order_id: int | None, client_order_id: str = "") -> OrderRecord:
         assert order_id is not None
         assert not client_order_id
-        trouble, goes = self._troubles.pop(0) if self._troubles else (None, True)
+        trouble, goes = self._failures.pop(0) if self._failures else (None, True)
         order = self.orders[order_id]
         if goes:
             del self.orders[order_id]
@@ -50,7 +50,7 @@ def clear(book: Book) -> tuple[int, list[int]]:
     named: list[int] = []
 
     async def run(clock: Clock) -> int:
-        return await withdraw_leftovers(book, clock, lambda order: named.append(order.order_id))
+        return await cancel_leftovers(book, clock, lambda order: named.append(order.order_id))
 
     return run_virtual(run, start_unix_ms=0), named
 
@@ -102,7 +102,7 @@ def test_those_to_spare_stay() -> None:
     book = Book(record(1), record(2, client_order_id="TE-j-1"))
 
     async def run(clock: Clock) -> int:
-        return await withdraw_leftovers(book, clock, lambda _: None, spare=lambda order: order.order_id == 1)
+        return await cancel_leftovers(book, clock, lambda _: None, spare=lambda order: order.order_id == 1)
 
     assert run_virtual(run, start_unix_ms=0) == 1
     assert sorted(book.orders) == [1]
@@ -119,7 +119,7 @@ class Market:
 
     async def __call__(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]:
         self.asked.append((interval, from_ms, until_ms))
-        length = length_ms(interval)
+        length = interval_length_ms(interval)
         first = from_ms + -from_ms % length
         price = D(100)
         opens = range(first, until_ms - length + 2, length)
@@ -136,7 +136,7 @@ def back(
         if order.status is not None and not order.status.final and order.side is not None:
             sells = order.side is Side.SELL
             locked[order.side] += order.remaining if sells else order.remaining * order.price
-    past.balances_told = (
+    past.held_balances = (
         Balance("ETH", D(base) - locked[Side.SELL], locked[Side.SELL]),
         Balance("FDUSD", D(quote) - locked[Side.BUY], locked[Side.BUY]),
     )
@@ -152,36 +152,36 @@ def back(
 
 def test_a_first_start_finds_nothing_and_asks_for_no_klines() -> None:
     recovered, market, named = back(Past())
-    assert recovered.memory == StrategyState()
-    assert (recovered.in_hand, recovered.alerts, recovered.note_needed) == (None, (), False)
+    assert recovered.state == StrategyState()
+    assert (recovered.active_exit, recovered.alerts, recovered.marker_needed) == (None, (), False)
     assert (market.asked, named) == ([], [])
 
 
 def test_an_open_exit_order_is_adopted_and_everything_else_of_ours_goes() -> None:
     past = Past()
     past.buy(0, "90.00", NUMBER)
-    past.rests(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT, filled="0.25")
-    past.rests(11, Side.BUY, "50.00", NUMBER + 2, ExitKind.JUMPSTART)
+    past.open_order(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT, filled="0.25")
+    past.open_order(11, Side.BUY, "50.00", NUMBER + 2, ExitKind.JUMPSTART)
     past.order(12, "web_1", Side.SELL, "200.00", "0.1", status=OrderStatus.NEW)
     recovered, _, named = back(past, base="0.85", quote="125")
-    assert recovered.in_hand is not None
-    assert recovered.in_hand.open_order == past.orders[1]
+    assert recovered.active_exit is not None
+    assert recovered.active_exit.open_order == past.orders[1]
     assert named == [past.orders[2].client_order_id]
     assert past.cancelled == [102]
-    assert recovered.memory.phase is Phase.EXITING
-    assert (recovered.memory.anchor, recovered.memory.high) == (90.0, 100.0)
-    assert recovered.memory.holdings == Holdings(D("0.75"), D(125) - D(50))  # what the foreign order locks is not ours
+    assert recovered.state.phase is Phase.EXITING
+    assert (recovered.state.anchor, recovered.state.high) == (90.0, 100.0)
+    assert recovered.state.holdings == Holdings(D("0.75"), D(125) - D(50))  # what the foreign order locks is not ours
     assert recovered.alerts == ()
 
 
 def test_of_several_open_exits_the_newest_goes_on_and_people_are_told() -> None:
     past = Past()
     past.buy(0, "90.00", NUMBER)
-    past.rests(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT)
-    past.rests(12, Side.SELL, "102.00", NUMBER + 2, ExitKind.MANUAL)
+    past.open_order(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT)
+    past.open_order(12, Side.SELL, "102.00", NUMBER + 2, ExitKind.MANUAL)
     recovered, _, named = back(past, base="3")
-    assert recovered.in_hand is not None
-    assert recovered.in_hand.number == NUMBER + 2
+    assert recovered.active_exit is not None
+    assert recovered.active_exit.number == NUMBER + 2
     assert named == [own(number=NUMBER + 1)]
     assert ["2 exit orders were open" in sentence for sentence in recovered.alerts] == [True]
 
@@ -191,9 +191,9 @@ def test_an_unfinished_flush_is_resumed_without_an_order() -> None:
     past.buy(0, "105.00", NUMBER)
     past.sell(10, "100.00", NUMBER + 1, ExitKind.FLUSH, filled="0.5")
     recovered, _, _ = back(past, base="0.5", quote="50")
-    assert recovered.in_hand is not None
-    assert recovered.in_hand.open_order is None
-    assert recovered.memory.phase is Phase.FLUSHING
+    assert recovered.active_exit is not None
+    assert recovered.active_exit.open_order is None
+    assert recovered.state.phase is Phase.FLUSHING
 
 
 def test_an_exit_that_the_fold_has_ended_is_not_in_hand() -> None:
@@ -201,9 +201,9 @@ def test_an_exit_that_the_fold_has_ended_is_not_in_hand() -> None:
     past.sell(0, "90.00", NUMBER)
     past.buy(10, "91.00", NUMBER + 1, filled="0.2")  # the market went to 100: the QUOTE stop ended it
     recovered, _, _ = back(past, base="0.2", quote="80")
-    assert recovered.in_hand is None
-    assert recovered.memory.gate is not None
-    assert recovered.memory.gate.shut_by is ShutBy.STOP
+    assert recovered.active_exit is None
+    assert recovered.state.gate is not None
+    assert recovered.state.gate.shut_by is ShutBy.QUOTE_STOP
 
 
 def test_klines_are_asked_for_from_the_anchor_on_and_a_little_before() -> None:
@@ -219,9 +219,9 @@ def test_an_anchor_older_than_thirty_days_takes_daily_candles_and_an_open_gate()
     recovered, market, _ = back(past, base="0", quote="101", seconds=40 * 86_400)
     assert len(market.asked) < 10
     assert market.asked[0][0] == "1d"
-    assert recovered.memory.regime is Regime.QUOTE
-    assert recovered.memory.gate is None
-    assert recovered.memory.high == 1 / 100
+    assert recovered.state.regime is Regime.QUOTE
+    assert recovered.state.gate is None
+    assert recovered.state.high == 1 / 100
     assert ["30 days" in sentence for sentence in recovered.alerts] == [True]
 
 
@@ -234,15 +234,15 @@ def test_candles_that_the_exchange_does_not_have_any_more_are_missed_aloud() -> 
     past.buy(0, "99.00", NUMBER)
     recovered, _, _ = back(past, market=Forgetful())
     assert ["candles" in sentence for sentence in recovered.alerts] == [True]
-    assert recovered.memory.anchor == 99.0
+    assert recovered.state.anchor == 99.0
 
 
 def test_a_newer_note_saves_an_old_anchor_but_not_its_gate() -> None:
     past = Past()
     past.sell(0, "101.00", NUMBER, ExitKind.FLUSH)
-    past.note(35 * 86_400, Side.BUY, 10_050, NUMBER + 1)
+    past.marker(35 * 86_400, Side.BUY, 10_050, NUMBER + 1)
     recovered, _, _ = back(past, base="0", quote="101", seconds=40 * 86_400)
-    assert recovered.memory.anchor == 1 / 100.5
+    assert recovered.state.anchor == 1 / 100.5
     assert ["gate" in sentence for sentence in recovered.alerts] == [True]
 
 
@@ -253,16 +253,16 @@ def test_an_order_that_turns_up_while_we_read_is_found_by_reading_again() -> Non
         async def balances(self) -> AccountPosition:
             if len(self.orders) == 2:
                 self.orders[1] = replace(self.orders[1], status=OrderStatus.CANCELED)
-                self.rests(12, Side.SELL, "100.50", NUMBER + 1, ExitKind.TAKE_PROFIT)
+                self.open_order(12, Side.SELL, "100.50", NUMBER + 1, ExitKind.TAKE_PROFIT)
             return await super().balances()
 
     past = Late()
     past.buy(0, "90.00", NUMBER)
-    past.rests(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT)
+    past.open_order(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT)
     recovered, _, named = back(past)
-    assert recovered.in_hand is not None
-    assert recovered.in_hand.open_order == past.orders[2]
-    assert len(recovered.in_hand.orders) == 2
+    assert recovered.active_exit is not None
+    assert recovered.active_exit.open_order == past.orders[2]
+    assert len(recovered.active_exit.orders) == 2
     assert named == []
 
 
@@ -273,19 +273,19 @@ def test_a_past_that_the_exchange_does_not_tell_still_leaves_the_order_that_is_o
 
     past = Silent()
     past.buy(0, "90.00", NUMBER)
-    past.rests(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT)
+    past.open_order(10, Side.SELL, "101.00", NUMBER + 1, ExitKind.TAKE_PROFIT)
     recovered, _, _ = back(past)
-    assert recovered.in_hand is not None
-    assert recovered.in_hand.open_order == past.orders[1]
-    assert recovered.memory.anchor == 100.0
-    assert recovered.note_needed
+    assert recovered.active_exit is not None
+    assert recovered.active_exit.open_order == past.orders[1]
+    assert recovered.state.anchor == 100.0
+    assert recovered.marker_needed
     assert recovered.alerts
 
 
 def test_a_look_up_refused_for_a_while_is_for_the_start_to_try_again() -> None:
     past = Past()
     past.lag.add(past.buy(0, "90.00", NUMBER))
-    past.refusals[100] = [-1008]
+    past.rejections[100] = [-1008]
     with pytest.raises(RequestRefused, match="-1008"):
         back(past)
 
@@ -293,9 +293,9 @@ def test_a_look_up_refused_for_a_while_is_for_the_start_to_try_again() -> None:
 def test_trades_whose_order_is_never_told_of_are_no_first_start() -> None:
     past = Past()
     past.lag.add(past.buy(0, "90.00", NUMBER))
-    past.refusals[100] = [-2013] * 99
+    past.rejections[100] = [-2013] * 99
     recovered, _, _ = back(past)
-    assert recovered.memory.regime is None
+    assert recovered.state.regime is None
     assert ["does not tell" in recovered.alerts[0], "no anchor" in recovered.alerts[1]] == [True, True]
 
 
@@ -316,15 +316,15 @@ def test_a_list_that_lags_behind_the_last_fill_is_read_again() -> None:
     past.buy(0, "90.00", NUMBER)
     past.lag.add(past.sell(10, "101.00", NUMBER + 1))
     recovered, _, _ = back(past, base="0", quote="101")
-    assert recovered.memory.regime is Regime.QUOTE
-    assert recovered.memory.anchor == 1 / 101
+    assert recovered.state.regime is Regime.QUOTE
+    assert recovered.state.anchor == 1 / 101
 
 
 def test_a_withdrawal_is_believed_in_the_end() -> None:
     past = Past()
     past.buy(0, "90.00", NUMBER)
     recovered, _, _ = back(past, base="0", quote="101")
-    assert (recovered.memory.regime, recovered.memory.anchor) == (Regime.BASE, 90.0)
+    assert (recovered.state.regime, recovered.state.anchor) == (Regime.BASE, 90.0)
 
 
 def test_what_another_hand_did_is_to_be_written_down() -> None:
@@ -332,6 +332,6 @@ def test_what_another_hand_did_is_to_be_written_down() -> None:
     past.buy(0, "90.00", NUMBER)
     past.foreign(20, Side.SELL, "97.00")
     recovered, _, _ = back(past, base="0", quote="97")
-    assert recovered.memory.regime is Regime.QUOTE
-    assert recovered.memory.anchor == 1 / 97
-    assert recovered.note_needed
+    assert recovered.state.regime is Regime.QUOTE
+    assert recovered.state.anchor == 1 / 97
+    assert recovered.marker_needed

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.execution.order_builders import NUMBER
-from tests.reconciliation.account_histories import Past, at, standing
+from tests.reconciliation.account_histories import Past, at, position_now
 
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
@@ -16,7 +16,7 @@ BASE, QUOTE = Regime.BASE, Regime.QUOTE
 def charted(tell: Callable[[Past], object], base: str = "1", quote: str = "0") -> PositionTimeline:
     past = Past()
     tell(past)
-    return reconstruct(past.history(), standing(base, quote))
+    return reconstruct(past.history(), position_now(base, quote))
 
 
 def test_no_past_means_a_first_start_and_nothing_to_say() -> None:
@@ -43,30 +43,30 @@ def test_trades_of_others_alone_are_a_first_start_too() -> None:
 )
 def test_the_last_finished_exit_or_a_note_is_the_anchor(tell: Callable[[Past], object], turn: PositionChange) -> None:
     course = charted(tell, base="0", quote="100")
-    assert course.turns == (turn,)
-    assert course.in_hand is None
-    assert not course.note_needed
+    assert course.changes == (turn,)
+    assert course.active_exit is None
+    assert not course.marker_needed
     assert course.alerts == ()
 
 
 def test_a_newer_note_comes_after_the_exit_before_it() -> None:
     def tell(past: Past) -> None:
         past.sell(0, "101.00", NUMBER)
-        past.note(10, Side.BUY, 10_000, NUMBER + 1)
+        past.marker(10, Side.BUY, 10_000, NUMBER + 1)
 
-    assert [turn.price for turn in charted(tell, "0", "100").turns] == [101.0, 100.0]
+    assert [turn.price for turn in charted(tell, "0", "100").changes] == [101.0, 100.0]
 
 
 def test_an_open_order_is_the_exit_in_hand_and_its_side_the_regime() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
         past.sell(10, "101.00", NUMBER + 1, filled="0")
-        past.rests(20, Side.SELL, "100.50", NUMBER + 1, ExitKind.TAKE_PROFIT, filled="0.2")
+        past.open_order(20, Side.SELL, "100.50", NUMBER + 1, ExitKind.TAKE_PROFIT, filled="0.2")
 
     course = charted(tell)
-    assert course.in_hand is not None
-    assert (course.in_hand.number, course.in_hand.base) == (NUMBER + 1, 0 + course.in_hand.base)
-    assert course.turns == (PositionChange(at(1), BASE, 90.0),)
+    assert course.active_exit is not None
+    assert (course.active_exit.number, course.active_exit.base) == (NUMBER + 1, 0 + course.active_exit.base)
+    assert course.changes == (PositionChange(at(1), BASE, 90.0),)
     assert course.newest_number == NUMBER + 1
 
 
@@ -87,8 +87,8 @@ def test_the_newest_exit_goes_on_where_it_was_unfinished(kind: ExitKind, filled:
         past.sell(10, "101.00", NUMBER + 1, kind, filled=filled)
 
     course = charted(tell, base, "100")
-    assert (course.in_hand is not None) is resumes
-    assert course.turns[0] == PositionChange(at(1), BASE, 90.0)
+    assert (course.active_exit is not None) is resumes
+    assert course.changes[0] == PositionChange(at(1), BASE, 90.0)
 
 
 def test_what_ended_with_dust_is_finished() -> None:
@@ -97,18 +97,18 @@ def test_what_ended_with_dust_is_finished() -> None:
         past.sell(10, "101.00", NUMBER + 1, ExitKind.FLUSH, filled="0.9")
 
     course = charted(tell, "0.01", "90")  # the rest was withdrawn by its owner
-    assert course.turns[-1] == PositionChange(at(11), QUOTE, 101.0, flushed=True)
+    assert course.changes[-1] == PositionChange(at(11), QUOTE, 101.0, flushed=True)
 
 
 def test_a_newer_note_ends_whatever_was_unfinished() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
         past.sell(10, "101.00", NUMBER + 1, filled="0.4")
-        past.note(20, Side.SELL, 9_900, NUMBER + 2)
+        past.marker(20, Side.SELL, 9_900, NUMBER + 2)
 
     course = charted(tell, "0.6", "40")
-    assert course.in_hand is None
-    assert course.turns[-1] == PositionChange(at(20), BASE, 99.0)
+    assert course.active_exit is None
+    assert course.changes[-1] == PositionChange(at(20), BASE, 99.0)
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_half_an_exit_followed_by_another_is_judged_by_the_side_that_one_leaves(
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
         past.sell(10, "101.00", NUMBER + 1, filled="0.9" if later is Side.BUY else "0.1")
-        past.rests(20, later, "100.00", NUMBER + 2, ExitKind.MANUAL)
+        past.open_order(20, later, "100.00", NUMBER + 2, ExitKind.MANUAL)
 
     course = charted(tell, "0.5", "50")
-    assert [turn.price for turn in course.turns] == turns
+    assert [turn.price for turn in course.changes] == turns
     assert course.alerts == ()
 
 
@@ -138,8 +138,8 @@ def test_another_hand_that_sold_it_all_is_the_anchor() -> None:
         past.foreign(20, Side.SELL, "97.00")
 
     course = charted(tell, "0", "100")
-    assert course.turns[-1] == PositionChange(at(21), QUOTE, 97.0)
-    assert course.note_needed
+    assert course.changes[-1] == PositionChange(at(21), QUOTE, 97.0)
+    assert course.marker_needed
 
 
 def test_another_hand_that_left_enough_changes_nothing() -> None:
@@ -148,38 +148,38 @@ def test_another_hand_that_left_enough_changes_nothing() -> None:
         past.foreign(20, Side.SELL, "97.00", "0.5")
 
     course = charted(tell, "0.5", "50")
-    assert course.turns == (PositionChange(at(1), BASE, 90.0),)
-    assert not course.note_needed
+    assert course.changes == (PositionChange(at(1), BASE, 90.0),)
+    assert not course.marker_needed
 
 
 def test_a_withdrawal_leaves_no_trace_and_is_left_to_the_first_beat() -> None:
     course = charted(lambda past: past.buy(0, "90.00", NUMBER), "0", "100")
-    assert course.turns == (PositionChange(at(1), BASE, 90.0),)
-    assert not course.note_needed
+    assert course.changes == (PositionChange(at(1), BASE, 90.0),)
+    assert not course.marker_needed
 
 
 def test_an_exit_that_does_not_fit_the_anchor_takes_that_of_another_hand() -> None:
     def tell(past: Past) -> None:
         past.sell(0, "101.00", NUMBER)
         past.foreign(10, Side.BUY, "98.00")
-        past.rests(20, Side.SELL, "100.00", NUMBER + 1, ExitKind.MANUAL)
+        past.open_order(20, Side.SELL, "100.00", NUMBER + 1, ExitKind.MANUAL)
 
     course = charted(tell)
-    assert course.turns[-1] == PositionChange(at(11), BASE, 98.0)
-    assert course.note_needed
+    assert course.changes[-1] == PositionChange(at(11), BASE, 98.0)
+    assert course.marker_needed
     assert course.alerts == ()
 
 
 def test_an_exit_whose_anchor_nobody_knows_takes_the_market_and_says_so() -> None:
-    course = charted(lambda past: past.rests(20, Side.SELL, "100.50", NUMBER, ExitKind.MANUAL))
-    assert course.turns == (PositionChange(at(600), BASE, 100.0),)
-    assert course.note_needed
+    course = charted(lambda past: past.open_order(20, Side.SELL, "100.50", NUMBER, ExitKind.MANUAL))
+    assert course.changes == (PositionChange(at(600), BASE, 100.0),)
+    assert course.marker_needed
     assert ["anchor" in sentence for sentence in course.alerts] == [True]
 
 
 def test_a_past_without_any_anchor_starts_from_the_market_and_says_so() -> None:
     course = charted(lambda past: past.sell(20, "100.50", NUMBER, filled="0"))
-    assert course.turns == ()
-    assert course.in_hand is None
+    assert course.changes == ()
+    assert course.active_exit is None
     assert course.newest_number == NUMBER
     assert ["market's price" in sentence for sentence in course.alerts] == [True]

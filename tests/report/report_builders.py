@@ -184,7 +184,7 @@ def a_long_story() -> RunReport:
         fill(number, trade_id=6, quantity="0.00000001", fee="0.00123456", fee_asset="ETH"),
         fill(number, trade_id=7, quantity="1", fee="1234.56789012"),
     )
-    long = finished(number, fills, 0.5, cause=ExitEndReason.VANISHED)
+    long = finished(number, fills, 0.5, cause=ExitEndReason.FUNDS_GONE)
     gaps = tuple(f"{count} 1m klines missing: 2026-07-02 01:00 to 2026-07-02 05:00 UTC" for count in range(40))
     return dataclasses.replace(
         report,

@@ -14,8 +14,8 @@ import pytest
 from tests.report.report_builders import a_long_story, a_one_sided_story, a_quiet_story, a_story
 from tests.report.test_page import Reading, read
 
-from trailingedge.model.market import plain
-from trailingedge.notifications.messages import amounts, figure, lasting, percent
+from trailingedge.model.market import format_plain
+from trailingedge.notifications.messages import amounts, elapsed, figure, percent
 from trailingedge.report.csv_ledger import as_csv
 from trailingedge.report.json_output import as_data
 from trailingedge.report.model import RunReport
@@ -60,7 +60,7 @@ def test_the_fees_are_those_of_the_fills(report: RunReport) -> None:
     paid: defaultdict[str, Decimal] = defaultdict(Decimal)
     for row in ledger(report):
         paid[row["fee_asset"]] += Decimal(row["fee_amount"])
-    told = {asset: plain(Decimal(fee)) for asset, fee in paid.items() if fee}
+    told = {asset: format_plain(Decimal(fee)) for asset, fee in paid.items() if fee}
     assert data(report)["totals"]["fees"] == told
     shown = amounts(rules(report), paid)
     assert read(report).figures["Fees"][0] == shown
@@ -117,7 +117,7 @@ def test_an_exit_is_told_alike_on_terminal_and_page_and_in_the_data(report: RunR
         slipped = told["slippage_frac"]
         assert row[6] == ("–" if slipped is None else slippage_text(slipped))
         took = datetime.fromisoformat(told["to"]) - datetime.fromisoformat(told["from"])
-        assert row[7] == (lasting(took.total_seconds()) if told["average"] else "–")
+        assert row[7] == (elapsed(took.total_seconds()) if told["average"] else "–")
         assert row[8] == str(told["replaces"])
         assert row[9] == (" + ".join(f"{fee} {asset}" for asset, fee in told["fees"].items()) or "none")
 

@@ -59,7 +59,7 @@ def told(
 
 def test_an_exit_is_made_of_its_orders_and_fills() -> None:
     past = Past()
-    past.note(5, Side.SELL, 10_000, NUMBER)  # the anchor: 100.00
+    past.marker(5, Side.SELL, 10_000, NUMBER)  # the anchor: 100.00
     past.sell(70, "103.00", NUMBER + 1, filled="0")
     past.sell(71, "102.00", NUMBER + 1)
     report = told(past, candles("100", "102"), base="0", quote="102", openings={NUMBER + 1: D("102.50")})
@@ -86,7 +86,7 @@ def test_the_next_exit_is_measured_from_the_last_ones_average() -> None:
 
 def test_fees_are_taken_from_what_the_exit_brought() -> None:
     past = Past()
-    past.note(5, Side.SELL, 10_000, NUMBER)
+    past.marker(5, Side.SELL, 10_000, NUMBER)
     past.sell(70, "102.00", NUMBER + 1)
     past.trades[0] = replace(past.trades[0], commission=D(1))
     (sold,) = told(past, candles("100"), base="0", quote="101").exits
@@ -115,7 +115,7 @@ def test_an_exit_that_ended_unfinished_is_shown_as_cancelled_and_that_this_is_a_
     past.sell(70, "102.00", NUMBER, filled="0")
     report = told(past, candles("100"))
     (ended,) = report.exits
-    assert (ended.cause, ended.base) == (ExitEndReason.WITHDRAWN, D(0))
+    assert (ended.cause, ended.base) == (ExitEndReason.CANCELLED, D(0))
     assert ended.average is None
     assert ended.result_frac is None
     assert report.orders[-1].what == "withdrawn"
@@ -124,7 +124,7 @@ def test_an_exit_that_ended_unfinished_is_shown_as_cancelled_and_that_this_is_a_
 
 def test_an_exit_under_way_is_no_exit_yet_but_its_fills_are_there() -> None:
     past = Past()
-    past.rests(500, Side.SELL, "102.00", NUMBER, ExitKind.TAKE_PROFIT, filled="0.4")
+    past.open_order(500, Side.SELL, "102.00", NUMBER, ExitKind.TAKE_PROFIT, filled="0.4")
     report = told(past, candles("100"), base="0.6", quote="40.8")
     assert report.exits == ()
     assert [fill.quantity for fill in report.fills] == [D("0.4")]

@@ -9,23 +9,25 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
-from trailingedge.reconciliation.exit_history import past_exits, past_notes
-from trailingedge.reconciliation.timeline import TimelineEntry, turns_of
+from trailingedge.reconciliation.exit_history import find_markers, group_into_exits
+from trailingedge.reconciliation.timeline import TimelineEntry, position_changes
 from trailingedge.report.strategy_series import StrategyPoint, StrategySeries
 
 
 def folded(past: Past, *closes: str) -> tuple[list[StrategyPoint], dict[int, float]]:
     """The stances over ten minutes, and the anchors of the exits."""
-    exits = past_exits(past.orders, past.trades)
-    chapters: list[TimelineEntry] = [*past_notes(past.orders, RULES.tick_size), *exits]
-    fold = StrategySeries(turns_of(chapters, None, RULES), exits, PARAMS, lambda: DonchianChannel(2, 1, rolling=100))
+    exits = group_into_exits(past.orders, past.trades)
+    chapters: list[TimelineEntry] = [*find_markers(past.orders, RULES.tick_size), *exits]
+    fold = StrategySeries(
+        position_changes(chapters, None, RULES), exits, PARAMS, lambda: DonchianChannel(2, 1, rolling=100)
+    )
     return list(fold.over(candles(*closes))), fold.anchors
 
 
 def noted() -> Past:
     """It holds base, come into at 100."""
     past = Past()
-    past.note(5, Side.SELL, 10_000, NUMBER)
+    past.marker(5, Side.SELL, 10_000, NUMBER)
     return past
 
 

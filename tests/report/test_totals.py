@@ -6,7 +6,7 @@ import math
 import pytest
 from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, D, a_one_sided_story, a_quiet_story, a_story, moment
 
-from trailingedge.accounting.statistics import WinRate, hit_rate
+from trailingedge.accounting.statistics import WinRate, win_rate
 from trailingedge.model.intent import ExitKind
 from trailingedge.report.model import RunReport
 from trailingedge.report.totals import days, equity, exit_ids, rules, totals
@@ -25,19 +25,19 @@ def test_the_totals_count_every_fill_and_every_finished_exit() -> None:
 
 
 def test_a_win_is_a_result_above_nothing_and_what_nobody_knows_is_not_judged() -> None:
-    assert hit_rate(a_story().exits) == WinRate(won=1, judged=2)
+    assert win_rate(a_story().exits) == WinRate(wins=1, known=2)
     nothing = dataclasses.replace(a_story().exits[0], result_frac=0.0)
-    assert hit_rate([nothing]).frac == 0.0
-    assert hit_rate([]).frac is None
+    assert win_rate([nothing]).frac == 0.0
+    assert win_rate([]).frac is None
 
 
 @STORIES
 def test_the_days_add_up_to_the_whole(report: RunReport) -> None:
     told, found = totals(report), days(report)
     assert sum(day.exits for day in found) == told.exits
-    assert (sum(day.hits.won for day in found), sum(day.hits.judged for day in found)) == (
-        told.hits.won,
-        told.hits.judged,
+    assert (sum(day.win_rate.wins for day in found), sum(day.win_rate.known for day in found)) == (
+        told.win_rate.wins,
+        told.win_rate.known,
     )
     assert sum(day.fills for day in found) == told.fills
     assert {asset: sum(day.fees.get(asset, D(0)) for day in found) for asset in told.fees} == told.fees
@@ -52,7 +52,7 @@ def test_a_day_begins_where_the_one_before_it_ended() -> None:
     assert first.value == 2550
     assert first.result_frac == pytest.approx(0.02)
     assert second.result_frac == pytest.approx(2547 / 2550 - 1)
-    assert (first.hits, second.hits) == (WinRate(1, 1), WinRate(0, 1))
+    assert (first.win_rate, second.win_rate) == (WinRate(1, 1), WinRate(0, 1))
 
 
 def test_what_is_dated_outside_of_the_story_is_not_lost() -> None:
@@ -64,13 +64,13 @@ def test_what_is_dated_outside_of_the_story_is_not_lost() -> None:
 def test_a_quiet_day_between_two_others_is_told_too() -> None:
     report = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 3 * DAY_MS + 1)
     report = dataclasses.replace(report, samples=(*report.samples, moment(2 * 1440 + 5, 2500, 2547)))
-    assert [(day.fills, day.seen) for day in days(report)] == [(2, True), (2, True), (0, True), (0, True)]
+    assert [(day.fills, day.has_market) for day in days(report)] == [(2, True), (2, True), (0, True), (0, True)]
 
 
 def test_days_without_a_market_stand_together_and_change_nothing() -> None:
     report = dataclasses.replace(a_story(), to_ms=MIDNIGHT_MS + 40 * DAY_MS + 1)
     first, second, away, last = days(report)
-    assert [day.seen for day in (first, second, away, last)] == [True, True, False, True]
+    assert [day.has_market for day in (first, second, away, last)] == [True, True, False, True]
     assert (away.from_ms, away.to_ms) == (MIDNIGHT_MS + 2 * DAY_MS, MIDNIGHT_MS + 40 * DAY_MS)
     assert (away.result_frac, away.hold_base_frac, away.value) == (0.0, 0.0, second.value)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.order_builders import NUMBER, D
-from tests.reconciliation.fill_builders import told, trade
+from tests.reconciliation.fill_builders import fill_report, trade
 
 from trailingedge.model.market import AccountTrade, Balance, Side
 from trailingedge.risk.balance_audit import BalanceAudit, BalanceMoved
@@ -19,14 +19,14 @@ def account(base: str | Decimal, quote: str | Decimal, locked: str = "0") -> dic
 def audit(base: str = "1", quote: str = "100") -> BalanceAudit:
     """One that has seen the account once."""
     begun = BalanceAudit("ETH", "FDUSD", grace_s=2.0)
-    assert begun.look(account(base, quote), 0.0, settled=True) == ()
+    assert begun.compare(account(base, quote), 0.0, settled=True) == ()
     return begun
 
 
 def lasting(audited: BalanceAudit, balances: dict[str, Balance]) -> tuple[BalanceMoved, ...]:
     """What is found when the balances stay like this."""
-    assert audited.look(balances, 10.0, settled=True) == ()
-    return audited.look(balances, 12.0, settled=True)
+    assert audited.compare(balances, 10.0, settled=True) == ()
+    return audited.compare(balances, 12.0, settled=True)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def lasting(audited: BalanceAudit, balances: dict[str, Balance]) -> tuple[Balanc
 )
 def test_fills_and_commissions_explain_a_change(fill: AccountTrade, base: str, quote: str) -> None:
     audited = audit()
-    audited.hear_report(told(fill, NUMBER))
-    audited.hear_trade(fill)  # told twice, it counts once
+    audited.on_report(fill_report(fill, NUMBER))
+    audited.on_trade(fill)  # told twice, it counts once
     assert lasting(audited, account(base, quote)) == ()
 
 
@@ -58,43 +58,43 @@ def test_locking_moves_nothing() -> None:
 def test_the_balance_may_come_before_the_fill_that_explains_it() -> None:
     audited = audit()
     after = account("0.5", "150")
-    assert audited.look(after, 10.0, settled=True) == ()
-    assert audited.look(after, 11.9, settled=True) == ()
-    audited.hear_report(told(trade(1, SELL, "0.5", "100"), NUMBER))
-    assert audited.look(after, 12.1, settled=True) == ()
+    assert audited.compare(after, 10.0, settled=True) == ()
+    assert audited.compare(after, 11.9, settled=True) == ()
+    audited.on_report(fill_report(trade(1, SELL, "0.5", "100"), NUMBER))
+    assert audited.compare(after, 12.1, settled=True) == ()
 
 
 def test_each_difference_has_its_own_grace() -> None:
     audited = audit()
-    audited.look(account("1", "60"), 10.0, settled=True)
-    audited.look(account("1", "100"), 11.0, settled=True)
-    assert audited.look(account("1", "60"), 12.5, settled=True) == ()
+    audited.compare(account("1", "60"), 10.0, settled=True)
+    audited.compare(account("1", "100"), 11.0, settled=True)
+    assert audited.compare(account("1", "60"), 12.5, settled=True) == ()
 
 
 def test_unsettled_balances_are_not_looked_at() -> None:
     audited = audit()
-    assert audited.look(account("1", "60"), 10.0, settled=True) == ()
-    assert audited.look(account("1", "60"), 12.0, settled=False) == ()
-    assert audited.look(account("1", "60"), 13.0, settled=True) == ()
-    assert audited.look(account("1", "60"), 15.0, settled=True) != ()
+    assert audited.compare(account("1", "60"), 10.0, settled=True) == ()
+    assert audited.compare(account("1", "60"), 12.0, settled=False) == ()
+    assert audited.compare(account("1", "60"), 13.0, settled=True) == ()
+    assert audited.compare(account("1", "60"), 15.0, settled=True) != ()
 
 
 def test_a_deposit_explains_itself() -> None:
     audited = audit()
-    audited.hear_outside("FDUSD", D(40))
-    audited.hear_outside("BNB", D(1))
+    audited.on_transfer("FDUSD", D(40))
+    audited.on_transfer("BNB", D(1))
     assert lasting(audited, account("1", "140")) == ()
 
 
 def test_a_lock_of_another_product_is_excused_whatever_it_does_to_the_total() -> None:
     audited = audit()
-    audited.excuse("FDUSD")
+    audited.accept_change("FDUSD")
     assert lasting(audited, account("1", "60")) == ()
     assert lasting(audited, account("1", "100")) != ()
 
 
 def test_an_asset_that_was_never_told_of_is_not_missed() -> None:
-    assert BalanceAudit("ETH", "FDUSD").look({}, 0.0, settled=True) == ()
+    assert BalanceAudit("ETH", "FDUSD").compare({}, 0.0, settled=True) == ()
 
 
 amounts = st.integers(1, 10_000).map(lambda n: str(Decimal(n) / 1000))
@@ -107,7 +107,7 @@ def test_whatever_is_traded_is_predicted_to_the_last_digit(drawn: list[tuple[Sid
     base, quote = D(1000), D(100_000)
     for index, (side, quantity, price, fee_asset) in enumerate(drawn):
         fill = trade(index, side, quantity, price, "0.001", fee_asset)
-        audited.hear_report(told(fill, NUMBER))
+        audited.on_report(fill_report(fill, NUMBER))
         sign = 1 if side is BUY else -1
         base += sign * fill.quantity - (fill.commission if fee_asset == "ETH" else 0)
         quote -= sign * fill.quote_quantity + (fill.commission if fee_asset == "FDUSD" else 0)

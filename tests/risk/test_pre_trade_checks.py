@@ -74,7 +74,7 @@ def buy(price: str | None = "100.01", quantity: str = "0.9", **changes: Any) -> 
 
 def guard(*, resting: bool = False, escape: bool = False) -> PreTradeChecks:
     """With `resting` our order 7 is on the book."""
-    invariants = PreTradeChecks(stale_after_s=10.0, absent_after_s=6.0, escape=escape)
+    invariants = PreTradeChecks(stale_after_s=10.0, request_expires_s=6.0, escape=escape)
     if resting:
         invariants.on_order_input(report(7))
     return invariants
@@ -128,7 +128,7 @@ def test_what_breaks_a_rule_does_not(command: ExecutionCommand, resting: bool, r
     invariants = guard(resting=resting)
     with pytest.raises(BrokenInvariant, match=reason):
         invariants.approve([command], view(), decision(), RULES)
-    assert not invariants.orders.awaited(0.0)  # it was not sent
+    assert not invariants.orders.placement_unanswered(0.0)  # it was not sent
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_the_high_owes_nothing_to(seen: StateView, decided: Decision) -> None:
 def test_after_a_halt_the_operator_can_go_on_with_the_high_there_is() -> None:
     invariants, lower = guard(), view(top("95.00", "95.10"))
     invariants.approve([], view(), in_regime(Regime.BASE, 100.0), RULES)
-    invariants.begin_anew()
+    invariants.reset_high()
     invariants.approve([], lower, in_regime(Regime.BASE, 99.0), RULES)
 
 
@@ -266,8 +266,10 @@ class Guarded(MakerExit):
         self.invariants.on_order_input(event)
         super().handle(event, now_s)
 
-    def toward(self, want: OrderIntent | None, top: BookTop | None, now_s: float, **how: Any) -> list[ExecutionCommand]:
-        commands = super().toward(want, top, now_s, **how)
+    def commands_for(
+        self, want: OrderIntent | None, top: BookTop | None, now_s: float, **how: Any
+    ) -> list[ExecutionCommand]:
+        commands = super().commands_for(want, top, now_s, **how)
         funds = "0" if want is None else str(want.funds)
         self.invariants.approve(commands, view(top, now_s=now_s), decision(funds, funds), self.rules)
         return commands
@@ -277,7 +279,7 @@ class Guarded(MakerExit):
 @pytest.mark.parametrize("seed", range(15))
 def test_the_chaser_is_never_accused_of_what_it_did_not_do(seed: int, weather: str) -> None:
     run = world(seed, weather)
-    run.chase = Guarded(run.params)
+    run.maker_exit = Guarded(run.params)
     try:
         play(run)
     except (Breach, BrokenInvariant) as breach:

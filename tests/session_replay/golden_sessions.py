@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 
 from tests.benchmarks.long_day import FAULTS
-from tests.simulation.fault_schedule import Storm
+from tests.simulation.fault_schedule import FaultSchedule
 from tests.simulation.simulated_day import simulate
 
 from trailingedge.config import Settings
@@ -41,7 +41,7 @@ def fair(lines: FrameSink) -> None:
             OperatorCommand.FLIP,
         ):
             await clock.sleep(120.0)
-            daemon.obey(instruction, who="golden")
+            daemon.submit(instruction, who="golden")
 
     simulate(3, 0.5, settings=SETTINGS, script=operator, lines=lines)
 
@@ -56,7 +56,7 @@ def storm(lines: FrameSink) -> None:
 
     async def blow(daemon: TradingNode, loopback: LoopbackExchange, clock: Clock) -> None:
         await clock.sleep(20.0)
-        await Storm(8, daemon, loopback, clock, Random("golden")).blow(300.0)
+        await FaultSchedule(8, daemon, loopback, clock, Random("golden")).run(300.0)
 
     simulate(8, 0.1, settings=SETTINGS, script=blow, lines=lines)
 

@@ -13,7 +13,7 @@ from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.report.progress import ProgressBar
 from trailingedge.session_replay.command import run
 from trailingedge.session_replay.comparison import Difference
-from trailingedge.session_replay.result_text import as_text
+from trailingedge.session_replay.result_text import result_text
 from trailingedge.session_replay.run import ReplayResult, replay_session
 
 STORM = path_of("storm")
@@ -124,7 +124,7 @@ def another_way(program: str = "0.1.0", python: str = "3.11.7") -> ReplayResult:
 
 
 def test_another_way_is_told_in_words_and_where_exactly_it_differs() -> None:
-    text = as_text(another_way(python=another_way().python_now))
+    text = result_text(another_way(python=another_way().python_now))
     assert text.splitlines()[-10:] == [
         "it goes another way 1 min 1 s after the beginning, at 2026-07-02 13:47:41.500",
         "  UTC:",
@@ -148,13 +148,13 @@ def test_another_way_is_told_in_words_and_where_exactly_it_differs() -> None:
 )
 def test_another_version_is_told_first(program: str, python: str, said: str) -> None:
     here = another_way()
-    text = as_text(dataclasses.replace(here, program=program, python=python or here.python_now))
+    text = result_text(dataclasses.replace(here, program=program, python=python or here.python_now))
     *_, before = " ".join(text.partition("it goes another way ")[0].split()).partition(" requests ")
     assert before.startswith(said)
 
 
 def test_a_version_that_is_not_known_is_no_other_one() -> None:
-    assert "version" not in as_text(another_way(program="", python=another_way().python_now))
+    assert "version" not in result_text(another_way(program="", python=another_way().python_now))
 
 
 def test_that_it_goes_another_way_shows_in_the_exit_code(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trailingedge.session_replay.comparable import act
+from trailingedge.session_replay.comparable import action_key
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from trailingedge.session_replay.comparable import act
     ids=["an event with other numbers", "a decision with other numbers"],
 )
 def test_the_same_act(one: bytes, other: bytes) -> None:
-    assert act(one) == act(other)
+    assert action_key(one) == action_key(other)
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,11 @@ def test_the_same_act(one: bytes, other: bytes) -> None:
     ids=["another event", "another decision", "another request", "another end"],
 )
 def test_another_act(one: bytes, other: bytes) -> None:
-    assert act(one) != act(other)
+    assert action_key(one) != action_key(other)
 
 
 def test_by_another_clock_requests_bear_other_times_and_numbers() -> None:
     one = b'[">",2,"{\\"id\\":7,\\"timestamp\\":1,\\"newClientOrderId\\":\\"TE-t-abc\\"}"]'
     other = b'[">",2,"{\\"id\\":8,\\"timestamp\\":2,\\"newClientOrderId\\":\\"TE-t-xyz\\"}"]'
     kind = b'[">",2,"{\\"id\\":8,\\"timestamp\\":2,\\"newClientOrderId\\":\\"TE-m-xyz\\"}"]'
-    assert act(one, own_time=True) == act(other, own_time=True) != act(kind, own_time=True)
+    assert action_key(one, own_time=True) == action_key(other, own_time=True) != action_key(kind, own_time=True)

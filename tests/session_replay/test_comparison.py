@@ -10,34 +10,34 @@ CANCEL = b'[">",2,"{\\"id\\":8,\\"method\\":\\"order.cancel\\",\\"timestamp\\":1
 
 def test_the_order_of_two_things_is_of_no_matter_nor_are_their_times_and_numbers() -> None:
     lives = UnorderedComparison()
-    lives.expect([PLACE, CANCEL], 0, ())
-    lives.say(CANCEL, 3 * SECOND_NS, ())
-    lives.say(LATER, 5 * SECOND_NS, ())
+    lives.add_recorded([PLACE, CANCEL], 0, ())
+    lives.add_replayed(CANCEL, 3 * SECOND_NS, ())
+    lives.add_replayed(LATER, 5 * SECOND_NS, ())
     assert lives.overdue(100 * SECOND_NS) is None
-    assert lives.left(100 * SECOND_NS, finished=True) is None
+    assert lives.unmatched(100 * SECOND_NS, finished=True) is None
 
 
 def test_what_the_one_has_done_alone_for_long_is_the_difference() -> None:
     lives = UnorderedComparison()
-    lives.say(CANCEL, 2 * SECOND_NS, (b"now",))
-    lives.expect([PLACE], SECOND_NS, (b"before",))
+    lives.add_replayed(CANCEL, 2 * SECOND_NS, (b"now",))
+    lives.add_recorded([PLACE], SECOND_NS, (b"before",))
     assert lives.overdue(10 * SECOND_NS) is None
     difference = lives.overdue(13 * SECOND_NS)
     assert difference is not None
-    assert (difference.at_ns, difference.recorded, difference.now) == (SECOND_NS, PLACE, None)
-    assert difference.before == (b"before",)
+    assert (difference.at_ns, difference.recorded, difference.replayed) == (SECOND_NS, PLACE, None)
+    assert difference.preceding == (b"before",)
 
 
 def test_at_the_end_nothing_more_can_come() -> None:
     lives = UnorderedComparison()
-    lives.say(CANCEL, SECOND_NS, ())
-    assert lives.left(2 * SECOND_NS, finished=False) is None
-    difference = lives.left(2 * SECOND_NS, finished=True)
+    lives.add_replayed(CANCEL, SECOND_NS, ())
+    assert lives.unmatched(2 * SECOND_NS, finished=False) is None
+    difference = lives.unmatched(2 * SECOND_NS, finished=True)
     assert difference is not None
-    assert (difference.recorded, difference.now) == (None, CANCEL)
+    assert (difference.recorded, difference.replayed) == (None, CANCEL)
 
 
 def test_alerts_and_alarms_are_not_held_against_anybody() -> None:
     lives = UnorderedComparison()
-    lives.expect([b'["alert",20,"hello"]', b'["alarm",1,0.5]'], 0, ())
-    assert lives.left(SECOND_NS, finished=True) is None
+    lives.add_recorded([b'["alert",20,"hello"]', b'["alarm",1,0.5]'], 0, ())
+    assert lives.unmatched(SECOND_NS, finished=True) is None

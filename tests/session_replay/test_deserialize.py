@@ -7,7 +7,7 @@ from trailingedge.eventlog.format import encode
 from trailingedge.execution.trading_core import TradingCore
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import StateView
-from trailingedge.session_replay.deserialize import decision_of
+from trailingedge.session_replay.deserialize import decode_decision
 from trailingedge.session_replay.run import replay_session
 from trailingedge.strategy.decide import Decision
 
@@ -21,7 +21,7 @@ class Notes:
     def on_tick(self, trader: TradingCore, _: StateView) -> None:
         if trader.decision is not None:
             line = encode(("decision", [], trader.decision))[:-1]
-            self.decisions.append((trader.decision, decision_of(line)))
+            self.decisions.append((trader.decision, decode_decision(line)))
 
     def on_report(self, _: ExecutionReport) -> None:
         """Of no matter."""
@@ -41,4 +41,4 @@ def test_every_decision_is_the_same_again(name: str) -> None:
     ids=["nothing", "an event", "one of another version", "one without numbers", "one that is cut off"],
 )
 def test_what_is_no_decision_of_ours_is_none(line: bytes | None) -> None:
-    assert decision_of(line) is None
+    assert decode_decision(line) is None

@@ -18,7 +18,7 @@ from trailingedge.live.trading_node import TradingNode
 from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import StateView
 from trailingedge.notifications.explain import why
-from trailingedge.session_replay.divergence import reasons
+from trailingedge.session_replay.divergence import explain_recorded
 from trailingedge.session_replay.run import replay_session
 from trailingedge.simulator.feeds.ticks import Tick
 
@@ -54,10 +54,10 @@ class Asker:
 
     def on_tick(self, trader: TradingCore, _: StateView) -> None:
         (daemon,) = self.lives
-        if daemon.desk is None or trader.decision is None:
+        if daemon.services is None or trader.decision is None:
             return
-        view = daemon.desk.status(0)
-        told = reasons(trader.decision, view, trader.state.exit, view.stop_confirm_s)
+        view = daemon.services.status(0)
+        told = explain_recorded(trader.decision, view, trader.state.exit, view.stop_confirm_s)
         self.answers.append((told, why(view, trader.decision)))
 
     def on_report(self, _: ExecutionReport) -> None:
@@ -75,20 +75,20 @@ def test_a_decision_has_the_reasons_that_it_had_then(name: str) -> None:
 def test_a_life_that_was_on_hold_for_a_reason_unknown_to_the_other_is_not_explained() -> None:
     lives: list[TradingNode] = []
     replay_session(path_of("fair"), daemon=lives)
-    desk = lives[0].desk
+    desk = lives[0].services
     assert desk is not None
-    assert desk.trader.decision is not None
-    decision = dataclasses.replace(desk.trader.decision, trading_paused=True)
+    assert desk.core.decision is not None
+    decision = dataclasses.replace(desk.core.decision, trading_paused=True)
     view = dataclasses.replace(desk.status(0), paused=False, trips=())
-    assert reasons(decision, view, None, 1.0) is None
+    assert explain_recorded(decision, view, None, 1.0) is None
 
 
 def test_a_stop_that_one_of_them_only_waited_for_is_no_difference_until_it_sells(tmp_path: Path) -> None:
     """Nothing but the stop's alarm tells that the bid was there, and then it was not there for long enough."""
     path = fallen(tmp_path, after_s=3)
     replayed = replay_session(path, FARTHER)
-    assert replayed.same
-    assert replayed.trouble is None  # it has an end, although by its own time the daemon may come late for it
+    assert replayed.is_same
+    assert replayed.incomplete_reason is None  # it has an end, although by its own time the daemon may come late for it
 
 
 def test_where_they_do_not_keep_step_things_are_told_as_they_stood(tmp_path: Path) -> None:
@@ -96,27 +96,27 @@ def test_where_they_do_not_keep_step_things_are_told_as_they_stood(tmp_path: Pat
     replayed = replay_session(fallen(tmp_path, after_s=60), FARTHER)
     assert replayed.difference is not None
     assert replayed.difference.at_ns < replayed.at_ns
-    fork = replayed.fork
+    fork = replayed.divergence
     assert fork is not None
     assert fork.top is not None
-    assert fork.then[0].startswith("hard stop: -0.5")
-    assert fork.then[1].startswith("order.place SELL ")
-    (now,) = fork.now
+    assert fork.recorded[0].startswith("hard stop: -0.5")
+    assert fork.recorded[1].startswith("order.place SELL ")
+    (now,) = fork.replayed
     assert now.startswith("Not selling: ")
     assert f"the bid is {fork.top.bid:.2f}" in now
 
 
 def test_a_decision_of_another_version_is_told_by_what_it_was_about(tmp_path: Path) -> None:
     path = changed(tmp_path, lambda line: line.replace(b'"stop_distance":', b'"distance":'), "faulty")
-    fork = replay_session(path, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).fork
+    fork = replay_session(path, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).divergence
     assert fork is not None
-    assert fork.then == ("decision: watching, holding base, trail armed; bid 2525.14, anchor 2499.99",)
-    assert fork.now[0].startswith("Not selling: ")
+    assert fork.recorded == ("decision: watching, holding base, trail armed; bid 2525.14, anchor 2499.99",)
+    assert fork.replayed[0].startswith("Not selling: ")
 
 
 def test_what_the_record_tells_next_is_about_exits_and_in_order() -> None:
-    fork = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).fork
+    fork = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).divergence
     assert fork is not None
-    assert fork.sequel
-    assert [at_ns for at_ns, _ in fork.sequel] == sorted(at_ns for at_ns, _ in fork.sequel)
-    assert all(text.startswith(("take-profit", "hard stop", "flush", "gate")) for _, text in fork.sequel)
+    assert fork.later_alerts
+    assert [at_ns for at_ns, _ in fork.later_alerts] == sorted(at_ns for at_ns, _ in fork.later_alerts)
+    assert all(text.startswith(("take-profit", "hard stop", "flush", "gate")) for _, text in fork.later_alerts)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from trailingedge.model.market import SymbolRules
-from trailingedge.session_replay.formatting import deviations, told
+from trailingedge.session_replay.formatting import describe_line, field_differences
 
 RULES = SymbolRules("ETHFDUSD", "ETH", "FDUSD", Decimal("0.01"), Decimal("0.0001"))
 
@@ -102,28 +102,28 @@ GATED = (
     ],
 )
 def test_a_line_in_words(line: bytes, words: str) -> None:
-    assert told(line, RULES) == words
+    assert describe_line(line, RULES) == words
 
 
 def test_before_the_rules_are_known_amounts_bear_no_assets() -> None:
-    assert told(request("order.place", **ORDER)).endswith("order.place SELL 1.2 at 2500.01")
+    assert describe_line(request("order.place", **ORDER)).endswith("order.place SELL 1.2 at 2500.01")
 
 
 def test_two_requests_differ_in_what_they_ask_for() -> None:
     one, other = request("order.place", **ORDER), request("order.place", **ORDER | {"price": "2500.02"})
-    assert list(deviations(one, other)) == [("params.price", "2500.01", "2500.02")]
+    assert list(field_differences(one, other)) == [("params.price", "2500.01", "2500.02")]
 
 
 def test_two_decisions_differ_in_their_numbers() -> None:
     one = b'["decision",[null],{"u":1.0,"memory":{"high":2.5,"gate":null}}]'
     other = b'["decision",[null],{"u":1.0,"memory":{"high":2.75,"gate":{"price":1.0}}}]'
-    assert list(deviations(one, other)) == [
+    assert list(field_differences(one, other)) == [
         ("memory.high", "2.5", "2.75"),
         ("memory.gate", "nothing", '{"price": 1.0}'),
     ]
 
 
 def test_what_is_of_another_kind_differs_altogether() -> None:
-    assert list(deviations(b'["over",0]', b'["alert",20,"ready"]')) == []
-    assert list(deviations(b"no line", b'["over",0]')) == []
-    assert list(deviations(b'["over",0]', b'["over",3]')) == [("over 1", "0", "3")]
+    assert list(field_differences(b'["over",0]', b'["alert",20,"ready"]')) == []
+    assert list(field_differences(b"no line", b'["over",0]')) == []
+    assert list(field_differences(b'["over",0]', b'["over",3]')) == [("over 1", "0", "3")]

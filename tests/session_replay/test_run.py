@@ -41,9 +41,9 @@ def _head(path: Path) -> bytes:
 def test_a_golden_session_goes_the_same_way(name: str) -> None:
     replayed = replay_session(path_of(name))
     assert replayed.difference is None
-    assert replayed.trouble is None
+    assert replayed.incomplete_reason is None
     assert replayed.requests > 20
-    assert replayed.moments > 900
+    assert replayed.inputs > 900
 
 
 def test_a_price_that_was_another_leads_elsewhere(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_price_that_was_another_leads_elsewhere(tmp_path: Path) -> None:
 
     replayed = replay_session(changed(tmp_path, lower, "fair"))
     assert replayed.difference is not None
-    assert replayed.trouble is None
+    assert replayed.incomplete_reason is None
 
 
 def test_a_request_that_was_another_is_shown_with_both(tmp_path: Path) -> None:
@@ -67,10 +67,10 @@ def test_a_request_that_was_another_is_shown_with_both(tmp_path: Path) -> None:
     difference = replay_session(changed(tmp_path, other)).difference
     assert difference is not None
     assert difference.recorded is not None
-    assert difference.now is not None
-    assert difference.recorded.replace(b'quantity\\":\\"1', b'quantity\\":\\"', 1) == difference.now
-    assert b"TE-j-" in difference.now
-    assert difference.before
+    assert difference.replayed is not None
+    assert difference.recorded.replace(b'quantity\\":\\"1', b'quantity\\":\\"', 1) == difference.replayed
+    assert b"TE-j-" in difference.replayed
+    assert difference.preceding
 
 
 def test_what_is_not_said_any_more_is_missed_before_the_next_moment(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_what_is_not_said_any_more_is_missed_before_the_next_moment(tmp_path: Pa
 
     difference = replay_session(changed(tmp_path, more)).difference
     assert difference is not None
-    assert (difference.recorded, difference.now) == (added[0], None)
+    assert (difference.recorded, difference.replayed) == (added[0], None)
 
 
 def test_what_was_not_said_then_is_shown(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_what_was_not_said_then_is_shown(tmp_path: Path) -> None:
 
     difference = replay_session(changed(tmp_path, fewer)).difference
     assert difference is not None
-    assert difference.now == left_out[0]
+    assert difference.replayed == left_out[0]
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_a_hole_is_told_and_played_up_to(tmp_path: Path) -> None:
         return b'["hole",30]' if number == 1000 else None if 1000 < number < 1031 else line
 
     replayed = replay_session(changed(tmp_path, with_hole))
-    assert replayed.same
-    assert replayed.trouble == "there is a hole in it: 30 lines were lost, the disk did not keep up"
-    assert 100 < replayed.moments < 900
+    assert replayed.is_same
+    assert replayed.incomplete_reason == "there is a hole in it: 30 lines were lost, the disk did not keep up"
+    assert 100 < replayed.inputs < 900
 
 
 @pytest.mark.parametrize("share", [0.3, 0.8])
@@ -131,15 +131,15 @@ def test_a_record_that_breaks_off_is_played_up_to_there(tmp_path: Path, share: f
     path = tmp_path / path_of("fair").name
     path.write_bytes(data[: int(len(data) * share)])
     replayed = replay_session(path)
-    assert replayed.same
-    assert replayed.trouble is not None
-    assert "breaks off after line" in replayed.trouble
+    assert replayed.is_same
+    assert replayed.incomplete_reason is not None
+    assert "breaks off after line" in replayed.incomplete_reason
 
 
 def test_one_that_was_killed_has_no_end_and_says_so(tmp_path: Path) -> None:
     replayed = replay_session(changed(tmp_path, lambda line: None if line.startswith(b'["over"') else line))
-    assert replayed.same
-    assert replayed.trouble == "storm.session.jsonl.gz has no end: whoever wrote it was killed"
+    assert replayed.is_same
+    assert replayed.incomplete_reason == "storm.session.jsonl.gz has no end: whoever wrote it was killed"
 
 
 def _ends_of_moments_that_share_a_turn(source: str) -> list[int]:
@@ -164,8 +164,8 @@ def test_one_that_was_killed_within_a_turn_is_played_up_to_the_turn_before(tmp_p
         numbers = iter(range(1_000_000))
         killed = changed(tmp_path, lambda line, last=last, numbers=numbers: line if next(numbers) <= last else None)  # type: ignore[misc]
         replayed = replay_session(killed)
-        assert replayed.same, last
-        assert replayed.trouble is not None
+        assert replayed.is_same, last
+        assert replayed.incomplete_reason is not None
 
 
 def test_one_that_was_broken_off_is_played_up_to_there(tmp_path: Path) -> None:
@@ -173,9 +173,9 @@ def test_one_that_was_broken_off_is_played_up_to_there(tmp_path: Path) -> None:
         return b'["over",["CancelledError",""]]' if line.startswith(b'["over"') else line
 
     replayed = replay_session(changed(tmp_path, broken_off))
-    assert replayed.same
-    assert replayed.trouble is not None
-    assert "broken off" in replayed.trouble
+    assert replayed.is_same
+    assert replayed.incomplete_reason is not None
+    assert "broken off" in replayed.incomplete_reason
 
 
 # With other settings -------------------------------------------------------------------------
@@ -183,24 +183,24 @@ def test_one_that_was_broken_off_is_played_up_to_there(tmp_path: Path) -> None:
 
 def test_a_setting_that_matters_to_nothing_that_happened_changes_nothing() -> None:
     replayed = replay_session(path_of("fair"), {"HARD_STOP_MAX_FRAC": "0.04", "MANUAL_EXIT_TTL_SEC": "31"})
-    assert replayed.same
-    assert replayed.changed == {"HARD_STOP_MAX_FRAC": "0.04", "MANUAL_EXIT_TTL_SEC": "31"}
+    assert replayed.is_same
+    assert replayed.changed_settings == {"HARD_STOP_MAX_FRAC": "0.04", "MANUAL_EXIT_TTL_SEC": "31"}
 
 
 def test_a_setting_that_matters_shows_the_first_act_that_is_another() -> None:
     difference = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
     assert difference is not None
-    shown = difference.recorded or difference.now
+    shown = difference.recorded or difference.replayed
     assert shown is not None
     assert decode(shown)[0] == "decision"
 
 
 def test_a_setting_by_which_something_waits_longer_goes_by_its_own_time() -> None:
-    assert replay_session(path_of("storm"), {"LOOP_SLEEP_SEC": "0.7"}).same
+    assert replay_session(path_of("storm"), {"LOOP_SLEEP_SEC": "0.7"}).is_same
     # Of what happens by the clock alone, another pace of house-keeping moves the half-hourly look at the clock.
     last = replay_session(path_of("fair"), {"LOOP_SLEEP_SEC": "0.7"}).difference
     assert last is not None
-    assert (last.at_ns, last.now) == (1800 * 10**9, None)
+    assert (last.at_ns, last.replayed) == (1800 * 10**9, None)
     both = replay_session(path_of("faulty"), {"LOOP_SLEEP_SEC": "0.7", "MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
     alone = replay_session(path_of("faulty"), {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.02"}).difference
     assert both is not None
@@ -225,7 +225,7 @@ def test_a_setting_of_a_version_that_knew_more_is_left_aside(tmp_path: Path) -> 
     def more(line: bytes) -> bytes:
         return line.replace(b'"settings":{', b'"settings":{"MOON_PHASE":"full",')
 
-    assert replay_session(changed(tmp_path, more)).same
+    assert replay_session(changed(tmp_path, more)).is_same
 
 
 def test_by_its_own_time_a_life_may_come_late_for_the_end_which_the_record_has_all_the_same(tmp_path: Path) -> None:
@@ -237,5 +237,5 @@ def test_by_its_own_time_a_life_may_come_late_for_the_end_which_the_record_has_a
         return None if line.startswith(b'["told"') and next(count) == answers else line
 
     replayed = replay_session(changed(tmp_path, but_for_the_last_answer), {"LOOP_SLEEP_SEC": "0.7"})
-    assert replayed.same
-    assert replayed.trouble is None
+    assert replayed.is_same
+    assert replayed.incomplete_reason is None

@@ -9,11 +9,11 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import Side
 from trailingedge.report import file_format
 from trailingedge.report.terminal import summary_text
-from trailingedge.session_replay.session_report import story_of_session
+from trailingedge.session_replay.session_report import report_of_session
 
 
 def test_it_has_exits_fills_orders_candles_and_moments_in_order() -> None:
-    story = story_of_session(path_of("fair"))
+    story = report_of_session(path_of("fair"))
     assert (story.symbol, story.base_asset, story.quote_asset) == ("ETHFDUSD", "ETH", "FDUSD")
     assert [(exit_.kind.name, exit_.side) for exit_ in story.exits] == [
         ("MANUAL", Side.SELL),
@@ -31,7 +31,7 @@ def test_it_has_exits_fills_orders_candles_and_moments_in_order() -> None:
 
 
 def test_it_can_be_saved_and_told_again(tmp_path: Path) -> None:
-    story = story_of_session(path_of("faulty"))
+    story = report_of_session(path_of("faulty"))
     file_format.save(story, tmp_path / "a.story.json.gz")
     assert file_format.load(tmp_path / "a.story.json.gz") == story
 
@@ -39,7 +39,7 @@ def test_it_can_be_saved_and_told_again(tmp_path: Path) -> None:
 def test_of_a_record_that_breaks_off_it_tells_what_there_is_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / path_of("fair").name
     path.write_bytes(path_of("fair").read_bytes()[:50_000])
-    (gap,) = story_of_session(path).gaps
+    (gap,) = report_of_session(path).gaps
     assert gap.startswith("the record is not whole: fair.session.jsonl.gz breaks off after line ")
 
 
@@ -47,4 +47,4 @@ def test_of_one_that_never_got_ready_there_is_none(tmp_path: Path) -> None:
     path = tmp_path / path_of("fair").name
     path.write_bytes(path_of("fair").read_bytes()[:200])
     with pytest.raises(ConfigError):
-        story_of_session(path)
+        report_of_session(path)

@@ -6,25 +6,25 @@ from tests.simulation.simulated_day import simulate
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DayResult:
     """`faults` is what must never happen and did; `complete`: an exit of each side, and a flush."""
 
     seed: int
     faults: list[str]
-    complete: bool
+    is_complete: bool
     replaces: int
-    would_take: int
-    replay: str
+    would_take_rejections: int
+    replay_command: str
 
 
-def judge(seed: int, hours: float = 2.0) -> Verdict:
+def check_day(seed: int, hours: float = 2.0) -> DayResult:
     """Run one day and ask the exchange's journal about it."""
     day = simulate(seed, hours)
-    return Verdict(
+    return DayResult(
         seed=seed,
         faults=day.faults(),
-        complete=day.complete(),
-        replaces=day.journal.requests["order.cancelReplace"],
-        would_take=day.journal.would_take_refusals,
-        replay=f'uv run python -c "from tests.simulation.day_checks import judge; print(judge({seed}))"',
+        is_complete=day.is_complete(),
+        replaces=day.audit_log.requests["order.cancelReplace"],
+        would_take_rejections=day.audit_log.would_take_rejections,
+        replay_command=f'uv run python -c "from tests.simulation.day_checks import judge; print(judge({seed}))"',
     )

@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.simulation.simulated_day import START_MS, URL, Notes
+from tests.simulation.simulated_day import START_MS, URL, CollectedOutput
 
 from trailingedge.auth.manager import KeyManager
 from trailingedge.config import Settings
@@ -30,59 +30,59 @@ from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import StrategyState
 
-LOOK_S: Final = 0.05
+SAMPLE_EVERY_S: Final = 0.05
 READY_WITHIN_S: Final = 30.0
 TICK: Final = 0.0101
 BALANCES: Final = {"ETH": Decimal(1), "FDUSD": Decimal(40)}
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class StateSample:
     """What a daemon remembered at one moment. `noted`: no anchor was waiting to be written down."""
 
     now_s: float
     market_ms: int
-    memory: StrategyState
-    noted: bool
+    state: StrategyState
+    anchor_saved: bool
 
 
 @dataclass
-class Life:
+class StateHistory:
     """One daemon's glances, oldest first."""
 
-    glances: list[Glance] = field(default_factory=list)
+    samples: list[StateSample] = field(default_factory=list)
 
-    def at(self, now_s: float) -> Glance:
+    def at(self, now_s: float) -> StateSample:
         """The last glance not after that moment."""
-        return self.glances[bisect_right([glance.now_s for glance in self.glances], now_s) - 1]
+        return self.samples[bisect_right([glance.now_s for glance in self.samples], now_s) - 1]
 
     def exits(self, now_s: float) -> bool:
         """Whether an exit was in progress at that moment or within a second of it."""
-        return any(abs(glance.now_s - now_s) <= 1.0 and glance.memory.exit is not None for glance in self.glances)
+        return any(abs(glance.now_s - now_s) <= 1.0 and glance.state.exit is not None for glance in self.samples)
 
 
 @dataclass(frozen=True)
-class Return:
+class RestartOutcome:
     """A fresh daemon's first glance after it was ready, a little later, and what was filled while nobody lived."""
 
-    ready: Glance
-    later: Glance
-    filled_meanwhile: bool
+    ready: StateSample
+    later: StateSample
+    filled_while_down: bool
 
 
-def presses(seed: int, hours: float) -> list[tuple[float, OperatorCommand]]:
+def operator_commands(seed: int, hours: float) -> list[tuple[float, OperatorCommand]]:
     """When the operator lays hands on it, at market minutes of no meaning."""
     chance = Random(f"presses {seed}")
     times = sorted(chance.uniform(60, hours * 3600) for _ in range(round(4 * hours)))
     return [
-        (time_s, chance.choice([OperatorCommand.FLIP, OperatorCommand.FLIP, OperatorCommand.WITHDRAW]))
+        (time_s, chance.choice([OperatorCommand.FLIP, OperatorCommand.FLIP, OperatorCommand.CANCEL]))
         for time_s in times
     ]
 
 
-def whole_life(seed: int, hours: float) -> Life:
+def run_uninterrupted(seed: int, hours: float) -> StateHistory:
     """The twin that nobody kills."""
-    life = Life()
+    life = StateHistory()
 
     async def live(clock: Clock, start: Callable[[], TradingNode], _: Exchange) -> None:
         await _one_life(clock, start(), seed, hours, hours * 3600, life)
@@ -91,12 +91,12 @@ def whole_life(seed: int, hours: float) -> Life:
     return life
 
 
-def killed(seed: int, hours: float, kill_s: float, dead_s: float) -> Return:
+def run_killed(seed: int, hours: float, kill_s: float, dead_s: float) -> RestartOutcome:
     """A life that is killed at that moment, and the next one, which begins so many seconds later."""
-    back: list[Return] = []
+    back: list[RestartOutcome] = []
 
     async def live(clock: Clock, start: Callable[[], TradingNode], exchange: Exchange) -> None:
-        await _one_life(clock, start(), seed, hours, kill_s, Life())
+        await _one_life(clock, start(), seed, hours, kill_s, StateHistory())
         fills = len(exchange.account(OWNER).trades)
         await clock.sleep(dead_s)
         back.append(await _come_back(clock, start(), exchange, fills))
@@ -105,13 +105,13 @@ def killed(seed: int, hours: float, kill_s: float, dead_s: float) -> Return:
     return back[0]
 
 
-Live = Callable[[Clock, Callable[[], TradingNode], Exchange], Awaitable[None]]
+SimulatedRun = Callable[[Clock, Callable[[], TradingNode], Exchange], Awaitable[None]]
 
 
-def _on_an_exchange(seed: int, live: Live) -> None:
+def _on_an_exchange(seed: int, live: SimulatedRun) -> None:
     async def main(clock: Clock) -> None:
         market = GeneratedMarket(seed, START_MS)
-        exchange = Exchange(ExchangeSpec().of_tape(market), clock, BALANCES, market.history, keep_all=True)
+        exchange = Exchange(ExchangeSpec().for_source(market), clock, BALANCES, market.history, keep_all=True)
         private_key = Ed25519PrivateKey.from_private_bytes(Random(seed).randbytes(32))
         keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
         settings = replace(Settings(), symbol=market.symbol)
@@ -120,7 +120,7 @@ def _on_an_exchange(seed: int, live: Live) -> None:
         ) as loopback:
 
             def start() -> TradingNode:
-                notes = Notes(clock)
+                notes = CollectedOutput(clock)
                 return TradingNode(settings, Runtime(URL, keys, loopback.connect, clock, Random(seed)), notes, notes)
 
             await live(clock, start, exchange)
@@ -128,13 +128,15 @@ def _on_an_exchange(seed: int, live: Live) -> None:
     run_virtual(main, start_unix_ms=START_MS)
 
 
-async def _one_life(clock: Clock, daemon: TradingNode, seed: int, hours: float, until_s: float, life: Life) -> None:
+async def _one_life(
+    clock: Clock, daemon: TradingNode, seed: int, hours: float, until_s: float, life: StateHistory
+) -> None:
     """Live, watched and with an operator, until the moment at which all of it just stops."""
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(_ignoring_the_end(daemon))
-        pressing = tasks.create_task(_operate(clock, daemon, presses(seed, hours)))
+        pressing = tasks.create_task(_operate(clock, daemon, operator_commands(seed, hours)))
         while clock.now_s() < until_s:
-            await clock.sleep(min(LOOK_S, until_s - clock.now_s()))
+            await clock.sleep(min(SAMPLE_EVERY_S, until_s - clock.now_s()))
             _glance(clock, daemon, life)
         pressing.cancel()
         running.cancel()
@@ -147,34 +149,34 @@ async def _ignoring_the_end(daemon: TradingNode) -> None:
 async def _operate(clock: Clock, daemon: TradingNode, what: Sequence[tuple[float, OperatorCommand]]) -> None:
     for time_s, instruction in what:
         await clock.sleep(max(0.0, time_s - clock.now_s()))
-        daemon.obey(instruction)
+        daemon.submit(instruction)
 
 
-async def _come_back(clock: Clock, daemon: TradingNode, exchange: Exchange, fills: int) -> Return:
-    life = Life()
+async def _come_back(clock: Clock, daemon: TradingNode, exchange: Exchange, fills: int) -> RestartOutcome:
+    life = StateHistory()
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(_ignoring_the_end(daemon))
         deadline_s = clock.now_s() + READY_WITHIN_S
         while not _glance(clock, daemon, life) and clock.now_s() < deadline_s:
             await clock.sleep(0.001)
         filled = len(exchange.account(OWNER).trades) > fills
-        ready = life.glances[0]
-        await clock.sleep(LOOK_S)
+        ready = life.samples[0]
+        await clock.sleep(SAMPLE_EVERY_S)
         _glance(clock, daemon, life)
         running.cancel()
-    return Return(ready, life.glances[-1], filled)
+    return RestartOutcome(ready, life.samples[-1], filled)
 
 
-def _glance(clock: Clock, daemon: TradingNode, life: Life) -> bool:
-    desk = daemon.desk
-    if desk is None or desk.trader.decision is None or desk.trader.state.funded is None:
+def _glance(clock: Clock, daemon: TradingNode, life: StateHistory) -> bool:
+    desk = daemon.services
+    if desk is None or desk.core.decision is None or desk.core.state.funded is None:
         return False
-    noted = not daemon.note_pending
-    life.glances.append(Glance(clock.now_s(), desk.market_ms(), desk.trader.state, noted))
+    noted = not daemon.anchor_marker_pending
+    life.samples.append(StateSample(clock.now_s(), desk.market_ms(), desk.core.state, noted))
     return True
 
 
-def doubt(seed: int, regime: Regime, from_ms: int, until_ms: int) -> float:
+def price_uncertainty(seed: int, regime: Regime, from_ms: int, until_ms: int) -> float:
     """How far klines can be from the book between two moments: the widest spread, or what no trade told of."""
     widest, best, traded = 0.0, None, None
     sign = 1 if regime is Regime.BASE else -1
@@ -196,47 +198,47 @@ def doubt(seed: int, regime: Regime, from_ms: int, until_ms: int) -> float:
 
 
 @dataclass(frozen=True)
-class Fate:
+class RestartReport:
     """What became of one seed's lives: how many could be compared, and what was wrong."""
 
     seed: int
     compared: int
     in_exits: int
-    wrong: list[str]
+    problems: list[str]
 
 
-def tell(seed: int, hours: float = 0.8, deaths: int = 4) -> Fate:
+def compare_restarts(seed: int, hours: float = 0.8, deaths: int = 4) -> RestartReport:
     """A whole life, and the same life cut off at some moments, half of them in the middle of an exit."""
-    twin = whole_life(seed, hours)
+    twin = run_uninterrupted(seed, hours)
     chance = Random(f"deaths {seed}")
-    exiting = [glance for glance in twin.glances if glance.memory.exit is not None]
+    exiting = [glance for glance in twin.samples if glance.state.exit is not None]
     wrong: list[str] = []
     compared = in_exits = 0
     for number in range(deaths):
-        glance = chance.choice(exiting if exiting and number % 2 else twin.glances)
-        kill_s, dead_s = glance.now_s + chance.uniform(0.0, LOOK_S), chance.choice([0.2, 1.0, 5.0, 20.0])
-        back = killed(seed, hours, kill_s, dead_s)
+        glance = chance.choice(exiting if exiting and number % 2 else twin.samples)
+        kill_s, dead_s = glance.now_s + chance.uniform(0.0, SAMPLE_EVERY_S), chance.choice([0.2, 1.0, 5.0, 20.0])
+        back = run_killed(seed, hours, kill_s, dead_s)
         before, then = twin.at(kill_s), twin.at(back.ready.now_s)
         where = f"seed {seed}, killed at {kill_s:.3f} s, back after {dead_s} s: "
-        if not before.noted or back.filled_meanwhile or _mind(before.memory) != _mind(then.memory):
+        if not before.anchor_saved or back.filled_while_down or _mind(before.state) != _mind(then.state):
             continue  # what was not written down yet is lost, and what happened meanwhile happened to one alone
         compared += 1
-        in_exits += before.memory.exit is not None
-        if _mind(back.ready.memory) != _mind(then.memory):
-            wrong.append(f"{where}{_mind(back.ready.memory)}, not {_mind(then.memory)}")
+        in_exits += before.state.exit is not None
+        if _mind(back.ready.state) != _mind(then.state):
+            wrong.append(f"{where}{_mind(back.ready.state)}, not {_mind(then.state)}")
             continue
-        regime, since_ms = then.memory.regime or Regime.BASE, then.memory.anchor_ms
-        high = high_price(back.ready.memory)
+        regime, since_ms = then.state.regime or Regime.BASE, then.state.anchor_ms
+        high = high_price(back.ready.state)
         # The last tick may have reached one of them only.
-        twins = (then, twin.at(back.ready.now_s + 2 * LOOK_S))
-        apart = min(abs(high - high_price(glance.memory)) for glance in twins)
-        allowed = doubt(seed, regime, since_ms, then.market_ms) + TICK
+        twins = (then, twin.at(back.ready.now_s + 2 * SAMPLE_EVERY_S))
+        apart = min(abs(high - high_price(glance.state)) for glance in twins)
+        allowed = price_uncertainty(seed, regime, since_ms, then.market_ms) + TICK
         if apart > allowed:
             wrong.append(f"{where}high is {apart:.4f} off, {allowed:.4f} allowed")
-        begun = back.later.memory.exit
-        if begun is not None and before.memory.exit is None and not twin.exits(back.ready.now_s):
+        begun = back.later.state.exit
+        if begun is not None and before.state.exit is None and not twin.exits(back.ready.now_s):
             wrong.append(f"{where}an exit that the twin did not make: {begun}")
-    return Fate(seed, compared, in_exits, wrong)
+    return RestartReport(seed, compared, in_exits, wrong)
 
 
 def _mind(memory: StrategyState) -> tuple[object, ...]:

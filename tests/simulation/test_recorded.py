@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.benchmarks.long_day import FAULTS
 from tests.simulation.simulated_day import simulate
-from tests.simulation.storms import judge_storm
+from tests.simulation.storms import run_storm
 
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.eventlog.writer import MemoryRecord
@@ -16,7 +16,7 @@ STORM_S = 400.0
 
 def recorded_storm(number: int, folder: Path) -> ReplayResult:
     notebook = MemoryRecord()
-    judge_storm(number, STORM_S, notebook)
+    run_storm(number, STORM_S, notebook)
     return replay_session(notebook.save(folder / f"storm{SUFFIX}"))
 
 
@@ -29,7 +29,7 @@ def recorded_day(number: int, folder: Path) -> ReplayResult:
 
 def assert_the_same(replayed: ReplayResult) -> None:
     assert replayed.difference is None
-    assert replayed.trouble is None
+    assert replayed.incomplete_reason is None
     assert replayed.requests > 20
 
 

@@ -48,7 +48,7 @@ def tick(
 
 
 @dataclass
-class ListTape:
+class ListSource:
     """A tape of the ticks given."""
 
     ticks: Sequence[Tick]
@@ -71,7 +71,7 @@ def an_exchange(
     balances = {"ETH": Decimal(base), "FDUSD": Decimal(quote)}
     exchange = Exchange(ExchangeSpec(**terms), clock or ManualClock(), balances, keep_all=True)
     if opened:
-        exchange.engine.play(tick())
+        exchange.engine.on_tick(tick())
         exchange.engine.take_events()
     return exchange
 
@@ -86,7 +86,7 @@ def buy(price: str = "100.00", quantity: str = "1", client_order_id: str | None 
     return NewOrder(Side.BUY, OrderType.LIMIT_MAKER, Decimal(quantity), Decimal(price), client_order_id=client_order_id)
 
 
-def told(exchange: Exchange, account: str = OWNER) -> list[tuple[str, str]]:
+def take_user_events(exchange: Exchange, account: str = OWNER) -> list[tuple[str, str]]:
     """What the account's owner has been told since the last look: (NEW, NEW), …, ("position", "")."""
     words = []
     for event in exchange.engine.take_events():
@@ -99,7 +99,7 @@ def told(exchange: Exchange, account: str = OWNER) -> list[tuple[str, str]]:
     return words
 
 
-class ListLine:
+class ListConnection:
     """A line that keeps what it is given."""
 
     def __init__(self) -> None:
@@ -122,32 +122,32 @@ class ListLine:
 class ApiClient:
     """A client of the WebSocket API, without a socket."""
 
-    switchboard: ConnectionHub
-    line: ListLine
-    seat: HubClient
+    hub: ConnectionHub
+    connection: ListConnection
+    client: HubClient
     clock: Clock
     sent: int = field(default=0)
 
-    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+    def request(self, method: str, **params: Any) -> dict[str, Any]:
         """The answer to a request; what else came meanwhile stays in `events`."""
         self.sent += 1
-        seen = len(self.line.frames)
-        self.say({"id": self.sent, "method": method, "params": params})
-        return next((each for each in self.line.frames[seen:] if each.get("id") == self.sent), {})
+        seen = len(self.connection.frames)
+        self.send({"id": self.sent, "method": method, "params": params})
+        return next((each for each in self.connection.frames[seen:] if each.get("id") == self.sent), {})
 
-    def order(self, method: str, **params: Any) -> dict[str, Any]:
+    def order_request(self, method: str, **params: Any) -> dict[str, Any]:
         """The same, stamped and for the symbol."""
-        return self.ask(method, symbol="ETHFDUSD", timestamp=self.clock.unix_ms(), **params)
+        return self.request(method, symbol="ETHFDUSD", timestamp=self.clock.unix_ms(), **params)
 
-    def say(self, body: object) -> None:
-        self.switchboard.hear(self.seat, body if isinstance(body, str) else json.dumps(body))
+    def send(self, body: object) -> None:
+        self.hub.on_message(self.client, body if isinstance(body, str) else json.dumps(body))
 
     def log_on(self) -> dict[str, Any]:
-        return self.ask("session.logon", **signed({"apiKey": "test-key", "timestamp": self.clock.unix_ms()}))
+        return self.request("session.logon", **signed({"apiKey": "test-key", "timestamp": self.clock.unix_ms()}))
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return [each["event"] for each in self.line.frames if "event" in each]
+        return [each["event"] for each in self.connection.frames if "event" in each]
 
 
 def signed(params: dict[str, Any], key: Ed25519PrivateKey = KEY) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def signed(params: dict[str, Any], key: Ed25519PrivateKey = KEY) -> dict[str, An
     return params | {"signature": b64encode(key.sign(payload.encode())).decode()}
 
 
-def a_switchboard(exchange: Exchange | None = None, faults: Faults | None = None, **options: Any) -> ConnectionHub:
+def a_hub(exchange: Exchange | None = None, faults: Faults | None = None, **options: Any) -> ConnectionHub:
     """A switchboard in front of an exchange that knows the tests' key."""
     exchange = exchange or an_exchange()
     exchange.register_key(KEY.public_key(), api_key="test-key")
@@ -164,12 +164,12 @@ def a_switchboard(exchange: Exchange | None = None, faults: Faults | None = None
 
 
 def a_client(switchboard: ConnectionHub, url: str = "/ws-api/v3") -> ApiClient:
-    line = ListLine()
-    switchboard.admit(url)
+    line = ListConnection()
+    switchboard.check_admission(url)
     return ApiClient(switchboard, line, switchboard.connect(url, line), switchboard.exchange.clock)
 
 
-class Agenda:
+class ManualScheduler:
     """What is to happen later, for a test to have happen: a switchboard's `later`."""
 
     def __init__(self) -> None:
@@ -178,7 +178,7 @@ class Agenda:
     def __call__(self, seconds: float, act: Callable[[], None]) -> None:
         self.due.append((seconds, act))
 
-    def let_happen(self) -> list[float]:
+    def run_all(self) -> list[float]:
         """All of it, soonest first; how much later each was due."""
         due, self.due = sorted(self.due, key=lambda each: each[0]), []
         for _, act in due:
@@ -188,7 +188,7 @@ class Agenda:
 
 def a_trader(exchange: Exchange | None = None, **options: Any) -> ApiClient:
     """A client that is logged on and subscribed to its account."""
-    client = a_client(a_switchboard(exchange, **options))
+    client = a_client(a_hub(exchange, **options))
     client.log_on()
-    client.ask("userDataStream.subscribe")
+    client.request("userDataStream.subscribe")
     return client

@@ -13,7 +13,9 @@ from trailingedge.simulator.orders import NewOrder, SimOrder
 
 
 def account(**balances: str) -> SimAccount:
-    return AccountRegistry(ExchangeSpec()).open("owner", {asset: Decimal(amount) for asset, amount in balances.items()})
+    return AccountRegistry(ExchangeSpec()).open_account(
+        "owner", {asset: Decimal(amount) for asset, amount in balances.items()}
+    )
 
 
 def order(wanted: NewOrder, number: int = 1) -> SimOrder:
@@ -23,15 +25,15 @@ def order(wanted: NewOrder, number: int = 1) -> SimOrder:
 
 def test_what_is_locked_is_not_free_and_comes_back() -> None:
     owner = account(ETH="3")
-    owner.lock("ETH", Decimal(2))
+    owner.lock_funds("ETH", Decimal(2))
     assert owner.balance("ETH") == Balance("ETH", Decimal(1), Decimal(2))
-    owner.release("ETH", Decimal(2))
+    owner.release_locked("ETH", Decimal(2))
     assert owner.balance("ETH") == Balance("ETH", Decimal(3), Decimal(0))
 
 
 def test_more_than_there_is_cannot_be_locked_or_withdrawn() -> None:
     owner = account(ETH="3")
-    for overdraw in (partial(owner.lock, "ETH", Decimal("3.1")), partial(owner.receive, "ETH", Decimal("-3.1"))):
+    for overdraw in (partial(owner.lock_funds, "ETH", Decimal("3.1")), partial(owner.credit, "ETH", Decimal("-3.1"))):
         with pytest.raises(ExchangeError) as refusal:
             overdraw()
         assert refusal.value.code == -2010
@@ -41,9 +43,9 @@ def test_more_than_there_is_cannot_be_locked_or_withdrawn() -> None:
 
 def test_a_fill_of_a_sell_brings_quote_less_the_commission() -> None:
     treasury = AccountRegistry(ExchangeSpec())
-    owner = treasury.open("owner", {"ETH": Decimal(1)})
-    owner.lock("ETH", Decimal(1))
-    commission, asset = treasury.settle(order(sell("100.10")), Decimal("100.10"), Decimal(1), Decimal("0.001"))
+    owner = treasury.open_account("owner", {"ETH": Decimal(1)})
+    owner.lock_funds("ETH", Decimal(1))
+    commission, asset = treasury.settle_fill(order(sell("100.10")), Decimal("100.10"), Decimal(1), Decimal("0.001"))
     assert (commission, asset) == (Decimal("0.10010000"), "FDUSD")
     assert owner.balance("ETH").total == 0
     assert owner.balance("FDUSD").free == Decimal("99.9999")
@@ -51,26 +53,26 @@ def test_a_fill_of_a_sell_brings_quote_less_the_commission() -> None:
 
 def test_a_buy_filled_below_its_limit_gets_the_difference_back() -> None:
     treasury = AccountRegistry(ExchangeSpec())
-    owner = treasury.open("owner", {"FDUSD": Decimal(101)})
-    owner.lock("FDUSD", Decimal(101))
-    treasury.settle(order(buy("101.00")), Decimal("100.50"), Decimal(1), Decimal(0))
+    owner = treasury.open_account("owner", {"FDUSD": Decimal(101)})
+    owner.lock_funds("FDUSD", Decimal(101))
+    treasury.settle_fill(order(buy("101.00")), Decimal("100.50"), Decimal(1), Decimal(0))
     assert owner.balance("FDUSD") == Balance("FDUSD", Decimal("0.50"), Decimal(0))
     assert owner.balance("ETH").free == Decimal(1)
 
 
 def test_commission_is_rounded_half_up_to_eight_decimals() -> None:
     treasury = AccountRegistry(ExchangeSpec())
-    owner = treasury.open("owner", {"ETH": Decimal(1)})
-    owner.lock("ETH", Decimal(1))
-    commission, _ = treasury.settle(order(sell()), Decimal("40.229875"), Decimal(1), Decimal("0.001"))
+    owner = treasury.open_account("owner", {"ETH": Decimal(1)})
+    owner.lock_funds("ETH", Decimal(1))
+    commission, _ = treasury.settle_fill(order(sell()), Decimal("40.229875"), Decimal(1), Decimal("0.001"))
     assert commission == Decimal("0.04022988")
 
 
 def test_the_treasury_never_loses_a_penny_to_a_fill() -> None:
     treasury = AccountRegistry(ExchangeSpec())
-    owner = treasury.open("owner", {"ETH": Decimal(1), "FDUSD": Decimal(7)})
-    owner.lock("ETH", Decimal(1))
-    treasury.settle(order(sell()), Decimal("100.13"), Decimal("0.3337"), Decimal("0.00123"))
+    owner = treasury.open_account("owner", {"ETH": Decimal(1), "FDUSD": Decimal(7)})
+    owner.lock_funds("ETH", Decimal(1))
+    treasury.settle_fill(order(sell()), Decimal("100.13"), Decimal("0.3337"), Decimal("0.00123"))
     assert (treasury.total("ETH"), treasury.total("FDUSD")) == (Decimal(1), Decimal(7))
 
 
@@ -78,29 +80,29 @@ def test_of_orders_with_one_id_the_open_one_is_meant_else_the_newest() -> None:
     owner = account()
     first, second = order(sell(client_order_id="a"), 1), order(sell(client_order_id="a"), 2)
     for each in (first, second):
-        owner.remember(each)
+        owner.add_order(each)
     second.status = OrderStatus.CANCELED
-    owner.close(second)
-    assert owner.newest_order_named("a") is first
-    owner.close(first)
-    assert owner.newest_order_named("a") is second
-    assert owner.open_order_named("a") is None
+    owner.close_order(second)
+    assert owner.find_newest_order("a") is first
+    owner.close_order(first)
+    assert owner.find_newest_order("a") is second
+    assert owner.find_open_order("a") is None
 
 
 def test_old_finished_orders_are_forgotten_open_ones_never() -> None:
     owner = account()
-    for number in range(accounts.KEPT + 50):
+    for number in range(accounts.MAX_KEPT_RECORDS + 50):
         each = order(sell(), number)
-        owner.remember(each)
+        owner.add_order(each)
         if number != 3:
-            owner.close(each)
-    assert len(owner.orders) == accounts.KEPT
+            owner.close_order(each)
+    assert len(owner.orders) == accounts.MAX_KEPT_RECORDS
     assert 3 in owner.orders
     assert 4 not in owner.orders
 
 
 def test_two_accounts_cannot_share_a_name() -> None:
     treasury = AccountRegistry(ExchangeSpec())
-    treasury.open("owner", {})
+    treasury.open_account("owner", {})
     with pytest.raises(ValueError, match="owner"):
-        treasury.open("owner", {})
+        treasury.open_account("owner", {})

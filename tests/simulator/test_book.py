@@ -13,9 +13,9 @@ from trailingedge.simulator.orders import NewOrder, OrderType, SimOrder
 
 def a_book(*orders: SimOrder, first: Tick | None = None) -> Book:
     book = Book(Decimal("0.01"))
-    book.move(first or tick())
+    book.apply_tick(first or tick())
     for order in orders:
-        book.rest(order)
+        book.add(order)
     return book
 
 
@@ -26,7 +26,7 @@ def resting(price: str, quantity: str = "1", side: Side = Side.SELL, number: int
 
 def filled(book: Book, moved: Tick) -> list[tuple[int, Decimal]]:
     """Order ids and quantities; the fills are booked."""
-    hits = book.move(moved)
+    hits = book.apply_tick(moved)
     for hit in hits:
         hit.order.filled += hit.quantity
     return [(hit.order.order_id, hit.quantity) for hit in hits]
@@ -132,8 +132,8 @@ def test_the_shown_top_merges_ours_with_the_others_and_never_locks(
     order: SimOrder, moved: Tick, shown: BookTop
 ) -> None:
     book = a_book(order)
-    book.move(moved)
-    assert book.shown() == shown
+    book.apply_tick(moved)
+    assert book.published_top() == shown
 
 
 @pytest.mark.parametrize(
@@ -146,36 +146,36 @@ def test_the_shown_top_merges_ours_with_the_others_and_never_locks(
     ],
 )
 def test_an_order_takes_from_the_price_of_the_other_side_on(side: Side, price: str, reaches: bool) -> None:
-    assert a_book().reaches(side, Decimal(price)) is reaches
+    assert a_book().would_match(side, Decimal(price)) is reaches
 
 
 def test_an_order_takes_from_our_own_too() -> None:
     book = a_book(resting("100.05"))
-    assert book.reaches(Side.BUY, Decimal("100.05"))
-    assert not book.reaches(Side.BUY, Decimal("100.04"))
+    assert book.would_match(Side.BUY, Decimal("100.05"))
+    assert not book.would_match(Side.BUY, Decimal("100.04"))
 
 
 def test_a_taker_finds_prices_in_order_and_the_others_best_level_only_once_a_tick() -> None:
     book = a_book(resting("100.05", "1", number=1), resting("100.10", "1", number=2))
     found = [
-        (take.resting.order_id if take.resting else None, take.quantity)
-        for take in book.takes(Side.BUY, Decimal("100.10"), Decimal("4.5"))
+        (take.resting_order.order_id if take.resting_order else None, take.quantity)
+        for take in book.match_taker(Side.BUY, Decimal("100.10"), Decimal("4.5"))
     ]
     assert found == [(1, Decimal(1)), (None, Decimal(3)), (2, Decimal("0.5"))]
-    book.spend(Side.BUY, Decimal(3))
-    assert all(take.resting is not None for take in book.takes(Side.BUY, None, Decimal(9)))
-    book.move(tick())
-    assert any(take.resting is None for take in book.takes(Side.BUY, None, Decimal(9)))
+    book.consume_best(Side.BUY, Decimal(3))
+    assert all(take.resting_order is not None for take in book.match_taker(Side.BUY, None, Decimal(9)))
+    book.apply_tick(tick())
+    assert any(take.resting_order is None for take in book.match_taker(Side.BUY, None, Decimal(9)))
 
 
 def test_a_level_that_takers_emptied_is_shown_a_tick_deeper_until_it_refills() -> None:
     book = a_book()
-    book.spend(Side.BUY, Decimal(3))
-    assert book.shown() == BookTop(Decimal("100.00"), Decimal("100.11"), Decimal(2), Decimal(3))
-    book.move(tick())
-    assert book.shown().ask == Decimal("100.10")
+    book.consume_best(Side.BUY, Decimal(3))
+    assert book.published_top() == BookTop(Decimal("100.00"), Decimal("100.11"), Decimal(2), Decimal(3))
+    book.apply_tick(tick())
+    assert book.published_top().ask == Decimal("100.10")
 
 
 def test_before_the_market_opens_there_is_no_book() -> None:
     with pytest.raises(ValueError, match="not opened"):
-        Book(Decimal("0.01")).shown()
+        Book(Decimal("0.01")).published_top()

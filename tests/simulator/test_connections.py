@@ -2,11 +2,11 @@ from decimal import Decimal
 
 import pytest
 from tests.simulator.exchange_builders import (
-    Agenda,
     ApiClient,
-    ListLine,
+    ListConnection,
+    ManualScheduler,
     a_client,
-    a_switchboard,
+    a_hub,
     a_trader,
     an_exchange,
     tick,
@@ -32,50 +32,50 @@ from trailingedge.simulator.connections import ConnectionHub, NotServed, is_serv
 )
 def test_only_api_and_streams_are_served(address: str, served: bool) -> None:
     assert is_served(address) is served
-    switchboard = a_switchboard()
+    switchboard = a_hub()
     if served:
-        switchboard.admit(address)
+        switchboard.check_admission(address)
     else:
         with pytest.raises(NotServed):
-            switchboard.admit(address)
+            switchboard.check_admission(address)
 
 
 def test_microseconds_are_not_offered() -> None:
     with pytest.raises(NotServed, match="microseconds"):
-        a_switchboard().connect("/ws-api/v3?timeUnit=MICROSECOND", ListLine())
+        a_hub().connect("/ws-api/v3?timeUnit=MICROSECOND", ListConnection())
 
 
 def test_a_banned_address_is_not_let_in() -> None:
-    switchboard = a_switchboard(an_exchange(weight_per_minute=2))
+    switchboard = a_hub(an_exchange(weight_per_minute=2))
     client = a_client(switchboard)
     for _ in range(100):
-        client.ask("ping")
+        client.request("ping")
     with pytest.raises(NotServed, match="banned"):
         a_client(switchboard)
 
 
 def test_everybody_hears_his_own_events_alone() -> None:
     trader = a_trader()
-    stranger = a_client(trader.switchboard)
-    trader.switchboard.exchange.by_hand().place(Side.SELL, Decimal("100.20"), Decimal(1))
-    assert trader.switchboard.deliver()
+    stranger = a_client(trader.hub)
+    trader.hub.exchange.manual_trader().place(Side.SELL, Decimal("100.20"), Decimal(1))
+    assert trader.hub.publish_events()
     assert [event["e"] for event in trader.events] == ["executionReport", "outboundAccountPosition"]
-    assert stranger.line.frames == []
+    assert stranger.connection.frames == []
 
 
 def test_who_has_left_hears_nothing() -> None:
     trader = a_trader()
-    trader.switchboard.leave(trader.seat)
-    trader.switchboard.leave(trader.seat)
-    trader.switchboard.exchange.by_hand().deposit("ETH", Decimal(1))
-    assert not trader.switchboard.deliver()
+    trader.hub.remove(trader.client)
+    trader.hub.remove(trader.client)
+    trader.hub.exchange.manual_trader().deposit("ETH", Decimal(1))
+    assert not trader.hub.publish_events()
 
 
 def test_a_tick_that_changes_nothing_is_heard_by_nobody() -> None:
-    switchboard = a_switchboard()
+    switchboard = a_hub()
     a_client(switchboard, "/ws/ethfdusd@bookTicker")
-    assert not switchboard.play(tick(at_s=1))
-    assert switchboard.play(tick("99.00", "99.10", at_s=2))
+    assert not switchboard.on_tick(tick(at_s=1))
+    assert switchboard.on_tick(tick("99.00", "99.10", at_s=2))
 
 
 def test_the_first_listener_to_the_top_is_announced() -> None:
@@ -84,120 +84,120 @@ def test_the_first_listener_to_the_top_is_announced() -> None:
     for stream in ("ethfdusd@kline_1m", "btcusdt@bookTicker"):
         a_client(switchboard, f"/ws/{stream}")
     assert announced == []
-    a_client(switchboard, "/ws").say({"method": "SUBSCRIBE", "params": ["ethfdusd@bookTicker"], "id": 1})
+    a_client(switchboard, "/ws").send({"method": "SUBSCRIBE", "params": ["ethfdusd@bookTicker"], "id": 1})
     assert announced == [True]
 
 
 def test_connections_of_either_kind_can_be_dropped() -> None:
     trader = a_trader()
-    listener = a_client(trader.switchboard, "/ws/ethfdusd@bookTicker")
-    trader.switchboard.cut(api=False)
-    assert (listener.line.closed, trader.line.closed) == ((1006, ""), None)
-    trader.switchboard.cut()
-    assert trader.line.closed == (1006, "")
+    listener = a_client(trader.hub, "/ws/ethfdusd@bookTicker")
+    trader.hub.disconnect(api=False)
+    assert (listener.connection.closed, trader.connection.closed) == ((1006, ""), None)
+    trader.hub.disconnect()
+    assert trader.connection.closed == (1006, "")
 
 
 def listeners() -> tuple[ApiClient, ApiClient]:
     """A trader and a listener to the best prices, of one exchange."""
     trader = a_trader()
-    return trader, a_client(trader.switchboard, "/ws/ethfdusd@bookTicker")
+    return trader, a_client(trader.hub, "/ws/ethfdusd@bookTicker")
 
 
 def test_a_mute_stream_lives_and_says_nothing() -> None:
     trader, listener = listeners()
-    trader.switchboard.mute_streams = True
-    assert not trader.switchboard.play(tick("101.00", "101.10", at_s=1))
-    assert (listener.line.texts, listener.line.closed) == ([], None)
-    trader.switchboard.mute_streams = False
-    assert trader.switchboard.play(tick("102.00", "102.10", at_s=2))
-    assert [frame["u"] for frame in listener.line.frames] == [3]  # what was not said then is never said
+    trader.hub.streams_muted = True
+    assert not trader.hub.on_tick(tick("101.00", "101.10", at_s=1))
+    assert (listener.connection.texts, listener.connection.closed) == ([], None)
+    trader.hub.streams_muted = False
+    assert trader.hub.on_tick(tick("102.00", "102.10", at_s=2))
+    assert [frame["u"] for frame in listener.connection.frames] == [3]  # what was not said then is never said
 
 
 def test_a_mute_account_answers_and_tells_nothing() -> None:
     trader, _ = listeners()
-    trader.switchboard.mute_account = True
-    placed = trader.order("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
+    trader.hub.account_muted = True
+    placed = trader.order_request("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
     assert placed["status"] == 200
     assert trader.events == []
 
 
 def test_through_a_half_open_line_nothing_goes_either_way() -> None:
     trader, listener = listeners()
-    trader.switchboard.half_open()
-    assert trader.ask("ping") == {}
-    trader.switchboard.play(tick("101.00", "101.10", at_s=1))
-    trader.switchboard.exchange.by_hand().deposit("ETH", Decimal(1))
-    trader.switchboard.deliver()
-    assert (trader.events, listener.line.texts) == ([], [])
-    assert (trader.line.closed, listener.line.closed) == (None, None)
-    assert a_client(trader.switchboard).ask("ping")["status"] == 200
+    trader.hub.half_open()
+    assert trader.request("ping") == {}
+    trader.hub.on_tick(tick("101.00", "101.10", at_s=1))
+    trader.hub.exchange.manual_trader().deposit("ETH", Decimal(1))
+    trader.hub.publish_events()
+    assert (trader.events, listener.connection.texts) == ([], [])
+    assert (trader.connection.closed, listener.connection.closed) == (None, None)
+    assert a_client(trader.hub).request("ping")["status"] == 200
 
 
 def test_a_closed_exchange_lets_nobody_in() -> None:
     trader, _ = listeners()
-    trader.switchboard.closed = True
+    trader.hub.refuses_connections = True
     with pytest.raises(NotServed, match="away"):
-        a_client(trader.switchboard)
-    assert trader.ask("ping")["status"] == 200  # who is in is in
+        a_client(trader.hub)
+    assert trader.request("ping")["status"] == 200  # who is in is in
 
 
 @pytest.mark.parametrize("address", ["/ws-api/v3", "/ws/ethfdusd@bookTicker"])
 def test_a_ban_closes_every_door_and_says_for_how_long(address: str) -> None:
-    switchboard = a_switchboard()
+    switchboard = a_hub()
     exchange = switchboard.exchange
-    exchange.weights.ban(exchange.clock.unix_ms() + 90_000)
+    exchange.weight_limiter.ban(exchange.clock.unix_ms() + 90_000)
     with pytest.raises(NotServed) as refused:
-        switchboard.admit(address)
+        switchboard.check_admission(address)
     assert (refused.value.status, refused.value.retry_after_s) == (418, 90.0)
 
 
 def test_a_banned_client_hears_it_and_is_cut_off() -> None:
     trader, _ = listeners()
-    exchange = trader.switchboard.exchange
+    exchange = trader.hub.exchange
     until_ms = exchange.clock.unix_ms() + 90_000
-    exchange.weights.ban(until_ms)
-    answer = trader.ask("ping")
+    exchange.weight_limiter.ban(until_ms)
+    answer = trader.request("ping")
     assert (answer["status"], answer["error"]["code"], answer["error"]["data"]["retryAfter"]) == (418, -1003, until_ms)
-    assert trader.line.closed == (1008, "disconnected")
+    assert trader.connection.closed == (1008, "disconnected")
 
 
 def test_weight_that_others_used_up_is_missing_until_the_minute_is_over() -> None:
     trader, _ = listeners()
-    exchange = trader.switchboard.exchange
-    until_ms = exchange.weights.exhaust(exchange.clock.unix_ms())
-    answer = trader.ask("ping")
+    exchange = trader.hub.exchange
+    until_ms = exchange.weight_limiter.exhaust(exchange.clock.unix_ms())
+    answer = trader.request("ping")
     assert (answer["status"], answer["error"]["data"]["retryAfter"]) == (429, until_ms)
-    assert exchange.weights.closed_until_ms == until_ms
-    assert exchange.weights.bans == 0
+    assert exchange.weight_limiter.blocked_until_ms == until_ms
+    assert exchange.weight_limiter.bans == 0
 
 
 @pytest.mark.parametrize(("streams", "api"), [(True, False), (False, True), (True, True)])
 def test_a_shutdown_is_announced_to_those_it_means_and_comes_true(streams: bool, api: bool) -> None:
-    agenda = Agenda()
+    agenda = ManualScheduler()
     trader = a_trader(later=agenda)
-    listener = a_client(trader.switchboard, "/stream?streams=ethfdusd@bookTicker")
-    trader.switchboard.shut_down(streams, api, leave_s=5.0)
-    newcomer = a_client(trader.switchboard)
-    told = ["serverShutdown" in text for text in (trader.line.texts[-1], *listener.line.texts)]
+    listener = a_client(trader.hub, "/stream?streams=ethfdusd@bookTicker")
+    trader.hub.announce_shutdown(streams, api, leave_s=5.0)
+    newcomer = a_client(trader.hub)
+    told = ["serverShutdown" in text for text in (trader.connection.texts[-1], *listener.connection.texts)]
     assert told == ([api, True] if streams else [api])
-    assert (trader.line.closed, listener.line.closed) == (None, None)
-    assert agenda.let_happen() == [5.0]
-    assert (listener.line.closed is not None, trader.line.closed is not None) == (streams, api)
-    assert newcomer.line.closed is None
+    assert (trader.connection.closed, listener.connection.closed) == (None, None)
+    assert agenda.run_all() == [5.0]
+    assert (listener.connection.closed is not None, trader.connection.closed is not None) == (streams, api)
+    assert newcomer.connection.closed is None
 
 
 def test_a_subscription_may_end_while_its_session_lives() -> None:
     trader, _ = listeners()
-    trader.switchboard.terminate_subscriptions()
+    trader.hub.terminate_subscriptions()
     assert trader.events[-1]["e"] == "eventStreamTerminated"
-    assert trader.ask("session.status")["result"]["userDataStream"] is False
-    assert trader.ask("userDataStream.subscribe")["status"] == 200
+    assert trader.request("session.status")["result"]["userDataStream"] is False
+    assert trader.request("userDataStream.subscribe")["status"] == 200
 
 
 def test_the_journal_tells_requests_from_answers() -> None:
     trader, _ = listeners()
-    trader.switchboard.misfortune.arrange("ping", "lose_reply")
-    trader.ask("ping")
-    trader.ask("time")
-    told = [(entry.what, entry.details) for entry in trader.switchboard.exchange.journal.entries]
+    trader.hub.fault_injector.schedule("ping", "lose_reply")
+    trader.request("ping")
+    trader.request("time")
+    told = [(entry.what, entry.details) for entry in trader.hub.exchange.audit_log.entries]
     assert told[-3:] == [("request", "ping"), ("request", "time"), ("answered", "time")]

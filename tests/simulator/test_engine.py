@@ -3,7 +3,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
+from tests.simulator.exchange_builders import an_exchange, buy, sell, take_user_events, tick
 
 from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import OrderStatus, Side
@@ -11,7 +11,7 @@ from trailingedge.simulator.engine import Engine
 from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.klines import Interval
-from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, Peg, Restriction, TimeInForce
+from trailingedge.simulator.orders import CancelOrder, CancelRestriction, NewOrder, OrderType, Peg, TimeInForce
 from trailingedge.simulator.payloads import MarketEvent, UserEvent
 
 POSITION = ("outboundAccountPosition", "")
@@ -82,9 +82,9 @@ def test_an_order_that_rests_is_told_as_new_and_then_the_balances() -> None:
 def test_orders_that_take_are_told_in_order(wanted: NewOrder, events: list[tuple[str, str]], status: str) -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), wanted)
-    assert told(exchange) == events
+    assert take_user_events(exchange) == events
     assert order.status.value == status
-    assert exchange.journal.taker_fills == sum(event[0] == "TRADE" for event in events)
+    assert exchange.audit_log.taker_fills == sum(event[0] == "TRADE" for event in events)
 
 
 def test_a_market_order_by_quote_takes_the_quantity_it_pays_for() -> None:
@@ -97,7 +97,7 @@ def test_a_resting_order_is_hit_as_maker_at_its_own_price() -> None:
     exchange = an_exchange(maker_fee=Decimal("0.0001"))
     exchange.place(exchange.account(), sell("100.10", "2", "mm-1"))
     exchange.engine.take_events()
-    exchange.engine.play(tick("100.30", "100.40", at_s=5))
+    exchange.engine.on_tick(tick("100.30", "100.40", at_s=5))
     report, position = payloads(exchange.engine)
     assert (report["x"], report["X"], report["m"], report["w"]) == ("TRADE", "FILLED", True, False)
     assert (report["L"], report["l"], report["Y"]) == ("100.10000000", "2.00000000", "200.20000000")
@@ -110,10 +110,10 @@ def test_an_order_hit_in_parts_keeps_its_rest_on_the_book() -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
     exchange.engine.take_events()
-    exchange.engine.play(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
-    assert told(exchange) == [("TRADE", "PARTIALLY_FILLED"), POSITION]
-    exchange.engine.play(tick(at_s=2, last="100.10", traded="3.5", aggressor=Side.BUY))
-    assert told(exchange) == [("TRADE", "FILLED"), POSITION]
+    exchange.engine.on_tick(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
+    assert take_user_events(exchange) == [("TRADE", "PARTIALLY_FILLED"), POSITION]
+    exchange.engine.on_tick(tick(at_s=2, last="100.10", traded="3.5", aggressor=Side.BUY))
+    assert take_user_events(exchange) == [("TRADE", "FILLED"), POSITION]
     assert (order.filled, order.filled_quote) == (Decimal(2), Decimal("200.20"))
 
 
@@ -149,13 +149,13 @@ def test_a_cancel_is_told_under_the_cancels_own_id() -> None:
 )
 def test_the_engine_refuses_with_its_text_and_tells_no_event(wanted: NewOrder, text: str) -> None:
     exchange = an_exchange(quote="300")
-    exchange.engine.play(tick(ask_quantity="100"))
+    exchange.engine.on_tick(tick(ask_quantity="100"))
     exchange.place(exchange.account(), buy("99.00", "0.1", "twin"))
     exchange.engine.take_events()
     with pytest.raises(ExchangeError) as refusal:
         exchange.place(exchange.account(), wanted)
     assert (refusal.value.code, refusal.value.text) == (-2010, text)
-    assert told(exchange) == []
+    assert take_user_events(exchange) == []
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_the_engine_refuses_with_its_text_and_tells_no_event(wanted: NewOrder, t
 def test_a_symbol_that_does_not_trade_takes_cancels_only(status: str, text: str) -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), sell())
-    exchange.engine.status = status
+    exchange.engine.symbol_status = status
     with pytest.raises(ExchangeError, match=text):
         exchange.place(exchange.account(), sell("100.20"))
     exchange.cancel(exchange.account(), CancelOrder(order_id=order.order_id))
@@ -195,7 +195,7 @@ def test_an_id_is_free_again_once_its_order_is_final() -> None:
             id="ids that disagree",
         ),
         pytest.param(
-            CancelOrder(order_id=1001, restriction=Restriction.ONLY_PARTIALLY_FILLED),
+            CancelOrder(order_id=1001, restriction=CancelRestriction.ONLY_PARTIALLY_FILLED),
             "Order was not canceled due to cancel restrictions.",
             id="a new order under ONLY_PARTIALLY_FILLED",
         ),
@@ -212,9 +212,9 @@ def test_a_cancel_is_refused_with_its_text(target: CancelOrder, text: str) -> No
 def test_only_new_spares_an_order_that_is_partly_filled() -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
-    exchange.engine.play(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
+    exchange.engine.on_tick(tick(at_s=1, last="100.10", traded="3.5", aggressor=Side.BUY))
     with pytest.raises(ExchangeError, match="cancel restrictions"):
-        exchange.cancel(exchange.account(), CancelOrder(order.order_id, restriction=Restriction.ONLY_NEW))
+        exchange.cancel(exchange.account(), CancelOrder(order.order_id, restriction=CancelRestriction.ONLY_NEW))
 
 
 def test_a_peg_finds_its_price_once_and_stays() -> None:
@@ -222,7 +222,7 @@ def test_a_peg_finds_its_price_once_and_stays() -> None:
     order, _ = exchange.place(exchange.account(), replace(sell(), price=None, peg=Peg()))
     (report, _) = payloads(exchange.engine)
     assert (report["p"], report["gP"], report["gp"]) == ("0.00000000", "PRIMARY_PEG", "100.10000000")
-    exchange.engine.play(tick("99.00", "99.10", at_s=1))
+    exchange.engine.on_tick(tick("99.00", "99.10", at_s=1))
     assert order.price == Decimal("100.10")
 
 
@@ -260,8 +260,8 @@ def test_an_order_never_trades_with_its_own_account() -> None:
     exchange.engine.take_events()
     exchange.place(exchange.account(), limit(Side.BUY, "100.05", "1"))
     assert own.status is OrderStatus.EXPIRED_IN_MATCH
-    assert told(exchange)[:2] == [("NEW", "NEW"), ("TRADE_PREVENTION", "EXPIRED_IN_MATCH")]
-    assert exchange.journal.taker_fills == 0
+    assert take_user_events(exchange)[:2] == [("NEW", "NEW"), ("TRADE_PREVENTION", "EXPIRED_IN_MATCH")]
+    assert exchange.audit_log.taker_fills == 0
 
 
 def test_the_top_is_told_only_when_it_changes() -> None:
@@ -271,7 +271,7 @@ def test_the_top_is_told_only_when_it_changes() -> None:
         events = [each for each in exchange.engine.take_events() if isinstance(each, MarketEvent)]
         return [(each.payload["u"], each.payload["A"]) for each in events]
 
-    exchange.engine.play(tick(at_s=1))
+    exchange.engine.on_tick(tick(at_s=1))
     assert tops() == []
     exchange.place(exchange.account(), sell())
     assert tops() == [(2, "4.00000000")]
@@ -281,9 +281,9 @@ def test_the_top_is_told_only_when_it_changes() -> None:
 
 def test_a_tick_tells_its_klines_before_its_top() -> None:
     exchange = an_exchange()
-    exchange.engine.follow("ethfdusd@kline_1m", Interval("1m"))
-    exchange.engine.play(tick("101.00", "101.10", at_s=60))
-    exchange.engine.play(tick("102.00", "102.10", at_s=63))
+    exchange.engine.publish_klines("ethfdusd@kline_1m", Interval("1m"))
+    exchange.engine.on_tick(tick("101.00", "101.10", at_s=60))
+    exchange.engine.on_tick(tick("102.00", "102.10", at_s=63))
     streams = [event.stream for event in exchange.engine.take_events() if isinstance(event, MarketEvent)]
     assert streams == [
         "ethfdusd@kline_1m",  # closed
@@ -296,32 +296,32 @@ def test_a_tick_tells_its_klines_before_its_top() -> None:
 def test_the_average_is_of_the_last_minutes_trades_else_the_last_price() -> None:
     engine = an_exchange().engine
     assert engine.average_price() == Decimal("100.00")
-    engine.play(tick(at_s=1, last="100", traded="1", aggressor=Side.BUY))
-    engine.play(tick(at_s=2, last="103", traded="3", aggressor=Side.BUY))
+    engine.on_tick(tick(at_s=1, last="100", traded="1", aggressor=Side.BUY))
+    engine.on_tick(tick(at_s=2, last="103", traded="3", aggressor=Side.BUY))
     assert engine.average_price() == Decimal("102.25")
-    engine.play(tick(at_s=302, last="110"))
+    engine.on_tick(tick(at_s=302, last="110"))
     assert engine.average_price() == Decimal(110)
 
 
 def test_the_owner_by_hand_moves_money_and_orders_that_are_foreign_to_sessions() -> None:
     exchange = an_exchange()
-    hand = exchange.by_hand()
+    hand = exchange.manual_trader()
     hand.deposit("ETH", Decimal(2))
     hand.withdraw("FDUSD", Decimal(1000))
     assert [payload["e"] for payload in payloads(exchange.engine)] == ["balanceUpdate", "outboundAccountPosition"] * 2
     order = hand.place(Side.SELL, Decimal("100.20"), Decimal(1))
-    assert told(exchange) == [("NEW", "NEW"), POSITION]
-    assert exchange.journal.placed == 0
+    assert take_user_events(exchange) == [("NEW", "NEW"), POSITION]
+    assert exchange.audit_log.placed == 0
     exchange.cancel_all(exchange.account())
     assert order.status is OrderStatus.CANCELED
-    assert exchange.journal.foreign_cancels == 1
+    assert exchange.audit_log.foreign_cancels == 1
 
 
 def test_the_owner_may_cancel_his_own_by_hand() -> None:
     exchange = an_exchange()
-    order = exchange.by_hand().place(Side.SELL, Decimal("100.20"), Decimal(1))
-    exchange.by_hand().cancel(order.order_id)
-    assert exchange.journal.foreign_cancels == 0
+    order = exchange.manual_trader().place(Side.SELL, Decimal("100.20"), Decimal(1))
+    exchange.manual_trader().cancel(order.order_id)
+    assert exchange.audit_log.foreign_cancels == 0
 
 
 def test_a_first_fill_as_maker_takes_five_off_the_unfilled_orders() -> None:
@@ -330,15 +330,15 @@ def test_a_first_fill_as_maker_takes_five_off_the_unfilled_orders() -> None:
     account = exchange.account()
     for number in range(6):
         exchange.place(account, sell(f"100.1{number}", "1"))
-    exchange.engine.play(tick("100.105", "100.20", at_s=1))
-    counted = account.counts.as_json(clock.unix_ms() + 100)
+    exchange.engine.on_tick(tick("100.105", "100.20", at_s=1))
+    counted = account.order_counts.limits_json(clock.unix_ms() + 100)
     assert [limit["count"] for limit in counted] == [1, 1]
 
 
 def test_a_tape_that_goes_back_is_an_error() -> None:
     exchange = an_exchange()
     with pytest.raises(ValueError, match="goes back"):
-        exchange.engine.play(tick(at_s=-1))
+        exchange.engine.on_tick(tick(at_s=-1))
 
 
 def test_before_the_first_tick_the_market_is_closed() -> None:
@@ -348,7 +348,7 @@ def test_before_the_first_tick_the_market_is_closed() -> None:
 
 
 def test_an_exchange_knows_both_assets_of_its_symbol_from_the_start() -> None:
-    exchange = Exchange(an_exchange().terms, ManualClock(), {"BNB": Decimal(1)})
+    exchange = Exchange(an_exchange().spec, ManualClock(), {"BNB": Decimal(1)})
     assert [balance.asset for balance in exchange.account().balances()] == ["ETH", "FDUSD", "BNB"]
 
 
@@ -365,18 +365,18 @@ def market_streams(engine: Engine) -> set[str]:
         pytest.param("CANCEL_ONLY", {"bookTicker"}, id="cancel only takes the klines"),
     ],
 )
-def test_while_a_symbol_does_not_trade_nothing_fills(status: str, told: set[str]) -> None:
+def test_while_a_symbol_does_not_trade_nothing_fills(status: str, take_user_events: set[str]) -> None:
     exchange = an_exchange()
     engine = exchange.engine
-    engine.follow("ethfdusd@kline_1m", Interval("1m"))
+    engine.publish_klines("ethfdusd@kline_1m", Interval("1m"))
     order, _ = exchange.place(exchange.account(), sell("100.10"))
     engine.take_events()
-    engine.status = status
-    engine.play(tick("101.00", "101.10", at_s=65, last="101.00", traded="5", aggressor=Side.BUY))
-    assert (order.status, market_streams(engine)) == (OrderStatus.NEW, told)
+    engine.symbol_status = status
+    engine.on_tick(tick("101.00", "101.10", at_s=65, last="101.00", traded="5", aggressor=Side.BUY))
+    assert (order.status, market_streams(engine)) == (OrderStatus.NEW, take_user_events)
     assert engine.klines.rows(Interval("1m"), None, None, 1)[0].volume == 0
-    engine.status = "TRADING"
-    engine.play(tick("101.00", "101.10", at_s=66))
+    engine.symbol_status = "TRADING"
+    engine.on_tick(tick("101.00", "101.10", at_s=66))
     assert order.status is OrderStatus.FILLED
     assert engine.top().bid == Decimal("101.00")
 
@@ -384,8 +384,8 @@ def test_while_a_symbol_does_not_trade_nothing_fills(status: str, told: set[str]
 def test_in_a_break_the_last_top_stays_up() -> None:
     exchange = an_exchange()
     before = exchange.engine.top()
-    exchange.engine.status = "BREAK"
-    exchange.engine.play(tick("101.00", "101.10", at_s=1))
+    exchange.engine.symbol_status = "BREAK"
+    exchange.engine.on_tick(tick("101.00", "101.10", at_s=1))
     assert exchange.engine.top() == before
 
 
@@ -393,7 +393,7 @@ def test_a_stranger_takes_some_of_a_resting_order() -> None:
     exchange = an_exchange()
     order, _ = exchange.place(exchange.account(), sell("100.10", "2"))
     exchange.engine.take_events()
-    exchange.engine.nibble(order, Decimal("0.7"))
-    assert told(exchange) == [("TRADE", "PARTIALLY_FILLED"), POSITION]
+    exchange.engine.partial_fill(order, Decimal("0.7"))
+    assert take_user_events(exchange) == [("TRADE", "PARTIALLY_FILLED"), POSITION]
     assert (order.filled, order.filled_quote) == (Decimal("0.7"), Decimal("70.07"))
-    assert exchange.journal.taker_fills == 0
+    assert exchange.audit_log.taker_fills == 0

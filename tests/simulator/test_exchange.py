@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.simulator.exchange_builders import an_exchange, buy, sell, tick, told
+from tests.simulator.exchange_builders import an_exchange, buy, sell, take_user_events, tick
 
 from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import OrderStatus, Side
 from trailingedge.simulator.errors import ExchangeError
-from trailingedge.simulator.exchange import ExceededMode, Exchange, Replacement, ReplaceMode
+from trailingedge.simulator.exchange import CancelReplaceRequest, Exchange, RateLimitExceededMode, ReplaceMode
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, TimeInForce
 
 STOP, ALLOW = ReplaceMode.STOP_ON_FAILURE, ReplaceMode.ALLOW_FAILURE
@@ -59,10 +59,10 @@ def test_a_cancel_replace_within_the_limits(
     mode: ReplaceMode, cancel: CancelOrder, wanted: NewOrder, halves: tuple[str, str], error: tuple[int, int] | None
 ) -> None:
     exchange = an_exchange_with_an_order()
-    became = exchange.replace(exchange.account(), Replacement(cancel, wanted, mode))
+    became = exchange.replace(exchange.account(), CancelReplaceRequest(cancel, wanted, mode))
     assert (half(became.cancel), half(became.place)) == halves
     assert (became.error[:2] if became.error else None) == error
-    counted = exchange.account().counts.as_json(exchange.clock.unix_ms())
+    counted = exchange.account().order_counts.limits_json(exchange.clock.unix_ms())
     assert counted[0]["count"] == 2  # one for the order, one for the replace, whatever came of it
 
 
@@ -79,7 +79,9 @@ def test_a_cancel_replace_beyond_the_limit_under_cancel_only(
     mode: ReplaceMode, cancel: CancelOrder, halves: tuple[str, str], error: tuple[int, int]
 ) -> None:
     exchange = an_exchange_with_an_order(orders_per_10_s=1)
-    became = exchange.replace(exchange.account(), Replacement(cancel, GOOD_ORDER, mode, ExceededMode.CANCEL_ONLY))
+    became = exchange.replace(
+        exchange.account(), CancelReplaceRequest(cancel, GOOD_ORDER, mode, RateLimitExceededMode.CANCEL_ONLY)
+    )
     assert (half(became.cancel), half(became.place)) == halves
     assert became.error is not None
     assert became.error[:2] == error
@@ -89,9 +91,9 @@ def test_a_cancel_replace_beyond_the_limit_under_cancel_only(
 def test_a_cancel_replace_beyond_the_limit_does_nothing_by_default(mode: ReplaceMode) -> None:
     exchange = an_exchange_with_an_order(orders_per_10_s=1)
     with pytest.raises(ExchangeError) as refusal:
-        exchange.replace(exchange.account(), Replacement(GOOD_CANCEL, GOOD_ORDER, mode))
+        exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, GOOD_ORDER, mode))
     assert (refusal.value.status, refusal.value.code, refusal.value.data) == (429, -1015, None)
-    assert told(exchange) == []
+    assert take_user_events(exchange) == []
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def test_what_is_checked_before_either_half_leaves_the_old_order_alone(
 ) -> None:
     exchange = an_exchange_with_an_order(**terms)
     with pytest.raises(ExchangeError) as refusal:
-        exchange.replace(exchange.account(), Replacement(GOOD_CANCEL, wanted, STOP))
+        exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, wanted, STOP))
     assert (refusal.value.code, refusal.value.text, refusal.value.data) == (code, text, None)
     assert [order.order_id for order in exchange.account().open_orders()] == [1001]
 
@@ -124,14 +126,14 @@ def test_a_cancel_replace_is_told_as_reports_and_then_the_balances(
     wanted: NewOrder, events: list[tuple[str, str]]
 ) -> None:
     exchange = an_exchange_with_an_order()
-    exchange.replace(exchange.account(), Replacement(GOOD_CANCEL, wanted, STOP))
-    assert told(exchange) == events
+    exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, wanted, STOP))
+    assert take_user_events(exchange) == events
 
 
 def test_the_cancelled_orders_funds_serve_the_new_one() -> None:
     exchange = an_exchange(base="1")
     exchange.place(exchange.account(), sell("100.10", "1"))
-    became = exchange.replace(exchange.account(), Replacement(GOOD_CANCEL, sell("100.20", "1"), STOP))
+    became = exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, sell("100.20", "1"), STOP))
     assert became.error is None
 
 
@@ -140,16 +142,16 @@ def test_a_refused_filter_counts_no_order_but_a_refusal_of_the_engine_does() -> 
     for price in ("100.001", "99.00"):
         with pytest.raises(ExchangeError):
             exchange.place(exchange.account(), sell(price))
-    assert exchange.account().counts.as_json(exchange.clock.unix_ms())[0]["count"] == 1
+    assert exchange.account().order_counts.limits_json(exchange.clock.unix_ms())[0]["count"] == 1
 
 
 def test_the_journal_tells_would_match_from_filters() -> None:
     exchange = an_exchange_with_an_order()
-    exchange.replace(exchange.account(), Replacement(GOOD_CANCEL, BAD_ORDER, STOP))
+    exchange.replace(exchange.account(), CancelReplaceRequest(GOOD_CANCEL, BAD_ORDER, STOP))
     with pytest.raises(ExchangeError) as refusal:
-        exchange.check(sell("100.001"))
-    exchange.refuse("owner", refusal.value)
-    assert (exchange.journal.would_take_refusals, exchange.journal.filter_refusals) == (1, 1)
+        exchange.check_order(sell("100.001"))
+    exchange.record_error("owner", refusal.value)
+    assert (exchange.audit_log.would_take_rejections, exchange.audit_log.filter_failures) == (1, 1)
 
 
 def scramble(exchange: Exchange, chance: random.Random, steps: int) -> None:
@@ -178,7 +180,7 @@ def scramble(exchange: Exchange, chance: random.Random, steps: int) -> None:
                 case 3:
                     exchange.cancel(account, target)
                 case 4:
-                    exchange.replace(account, Replacement(target, wanted, chance.choice([STOP, ALLOW])))
+                    exchange.replace(account, CancelReplaceRequest(target, wanted, chance.choice([STOP, ALLOW])))
                 case 5:
                     market = NewOrder(side, OrderType.MARKET, quantity)
                     exchange.place(account, market)
@@ -189,11 +191,11 @@ def scramble(exchange: Exchange, chance: random.Random, steps: int) -> None:
                     aggressor = chance.choice([None, Side.BUY, Side.SELL])
                     traded = str(Decimal(chance.randint(1, 50_000)) / 10_000) if aggressor else "0"
                     last = str(chance.choice([bid, ask]))
-                    exchange.engine.play(
+                    exchange.engine.on_tick(
                         tick(str(bid), str(ask), at_s=at_s, last=last, traded=traded, aggressor=aggressor)
                     )
         except ExchangeError as refusal:
-            exchange.refuse(account.name, refusal)
+            exchange.record_error(account.name, refusal)
 
 
 def a_scrambled_exchange(seed: int, steps: int = 150) -> Exchange:
@@ -207,7 +209,7 @@ def a_scrambled_exchange(seed: int, steps: int = 150) -> Exchange:
 @given(seed=st.integers(0, 10**9))
 def test_whatever_happens_no_asset_is_created_or_lost(seed: int) -> None:
     exchange = a_scrambled_exchange(seed)
-    treasury = exchange.engine.treasury
+    treasury = exchange.engine.accounts
     assert (treasury.total("ETH"), treasury.total("FDUSD")) == (Decimal(15), Decimal(1500))
     for account in treasury:
         locked = {"ETH": Decimal(0), "FDUSD": Decimal(0)}
@@ -221,31 +223,31 @@ def test_whatever_happens_no_asset_is_created_or_lost(seed: int) -> None:
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**9))
 def test_whatever_happens_every_fill_is_within_its_order_and_its_limit(seed: int) -> None:
-    for account in a_scrambled_exchange(seed).engine.treasury:
+    for account in a_scrambled_exchange(seed).engine.accounts:
         for order in account.orders.values():
             trades = [trade for trade in account.trades if trade.order_id == order.order_id]
             assert sum(trade.quantity for trade in trades) == order.filled <= order.quantity
             assert (order.status is OrderStatus.FILLED) == (order.remaining == 0)
             for trade in trades:
-                if order.wanted.type is OrderType.LIMIT_MAKER:
+                if order.request.type is OrderType.LIMIT_MAKER:
                     assert trade.is_maker
                     assert trade.price == order.price
-                elif order.wanted.type is OrderType.LIMIT:
+                elif order.request.type is OrderType.LIMIT:
                     assert trade.price <= order.price if order.side is Side.BUY else trade.price >= order.price
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_same_seed_leaves_the_same_journal(seed: int) -> None:
     first, second = a_scrambled_exchange(seed), a_scrambled_exchange(seed)
-    assert first.journal.digest == second.journal.digest
+    assert first.audit_log.digest == second.audit_log.digest
     assert first.engine.take_events() == second.engine.take_events()
-    assert a_scrambled_exchange(seed + 100).journal.digest != first.journal.digest
+    assert a_scrambled_exchange(seed + 100).audit_log.digest != first.audit_log.digest
 
 
 def test_a_bought_unit_can_be_sold_again() -> None:
     exchange = an_exchange(base="0", quote="100")
     exchange.place(exchange.account(), buy("100.00", "1"))
-    exchange.engine.play(tick("99.80", "99.90", at_s=1))
+    exchange.engine.on_tick(tick("99.80", "99.90", at_s=1))
     exchange.place(exchange.account(), sell("99.90", "1"))
-    exchange.engine.play(tick("100.00", "100.10", at_s=2))
+    exchange.engine.on_tick(tick("100.00", "100.10", at_s=2))
     assert exchange.account().balance("FDUSD").free == Decimal("99.90")

@@ -1,16 +1,16 @@
 from decimal import Decimal
 
 import pytest
-from tests.simulator.exchange_builders import ListTape
+from tests.simulator.exchange_builders import ListSource
 
 from trailingedge.model.market import RateLimit, Side, SymbolRules
-from trailingedge.simulator.exchange_spec import ExchangeSpec, padded
+from trailingedge.simulator.exchange_spec import ExchangeSpec, format_amount
 from trailingedge.websocket.response_parser import read_exchange_info
 
 
 def test_terms_take_pair_and_grid_from_the_tape() -> None:
-    tape = ListTape([], "XRPETH", "XRP", "ETH", Decimal("0.00000001"), Decimal(1))
-    terms = ExchangeSpec().of_tape(tape)
+    tape = ListSource([], "XRPETH", "XRP", "ETH", Decimal("0.00000001"), Decimal(1))
+    terms = ExchangeSpec().for_source(tape)
     assert (terms.symbol, terms.base_asset, terms.quote_asset) == ("XRPETH", "XRP", "ETH")
     assert (terms.tick_size, terms.min_price, terms.step_size) == (tape.tick_size, tape.tick_size, Decimal(1))
     assert terms.min_notional == Decimal("0.001")
@@ -42,9 +42,9 @@ def test_terms_take_filters_and_limits_from_the_rules_of_another_exchange() -> N
         RateLimit("ORDERS", 86_400, 160_000),
         RateLimit("RAW_REQUESTS", 300, 61_000),
     ]
-    terms = ExchangeSpec().of_rules(RULES, limits)
+    terms = ExchangeSpec().for_rules(RULES, limits)
     told, limits_told = read_exchange_info(
-        {"rateLimits": terms.limits(), "symbols": [terms.symbol_json("TRADING")]}, "XRPETH"
+        {"rateLimits": terms.limits_json(), "symbols": [terms.symbol_json("TRADING")]}, "XRPETH"
     )
     assert told == RULES
     assert {(limit.kind, limit.interval_s): limit.limit for limit in limits_told} == {
@@ -57,10 +57,10 @@ def test_terms_take_filters_and_limits_from_the_rules_of_another_exchange() -> N
 
 def test_what_the_other_exchange_leaves_open_stays_as_it_is() -> None:
     bare = SymbolRules("XRPETH", "XRP", "ETH", Decimal("0.01"), Decimal(1))
-    terms, usual = ExchangeSpec().of_rules(bare, []), ExchangeSpec()
+    terms, usual = ExchangeSpec().for_rules(bare, []), ExchangeSpec()
     assert (terms.min_price, terms.min_quantity, terms.min_notional) == (Decimal("0.01"), Decimal(1), Decimal(0))
     assert (terms.max_price, terms.max_quantity) == (usual.max_price, usual.max_quantity)
-    assert terms.percent_bounds(Side.SELL) == usual.percent_bounds(Side.BUY)
+    assert terms.price_multipliers(Side.SELL) == usual.price_multipliers(Side.BUY)
     assert terms.orders_per_day == usual.orders_per_day
 
 
@@ -69,4 +69,4 @@ def test_what_the_other_exchange_leaves_open_stays_as_it_is() -> None:
     [("1", "1.00000000"), ("0.1234567891", "0.12345678"), ("0.999999999", "0.99999999"), ("1E-8", "0.00000001")],
 )
 def test_amounts_are_shown_with_eight_decimals_and_never_as_more_than_there_is(amount: str, text: str) -> None:
-    assert padded(Decimal(amount)) == text
+    assert format_amount(Decimal(amount)) == text

@@ -48,7 +48,7 @@ def test_an_order_at_the_very_bound_passes(price: str, quantity: str) -> None:
 
 
 def test_the_percent_bound_above_holds_too() -> None:
-    terms = ExchangeSpec(percent_up=Decimal(2))
+    terms = ExchangeSpec(bid_multiplier_up=Decimal(2))
     check_filters(terms, sell("200.00"), Decimal(200), Decimal(1), AVERAGE)
     with pytest.raises(ExchangeError, match="PERCENT_PRICE_BY_SIDE"):
         check_filters(terms, sell("200.01"), Decimal("200.01"), Decimal(1), AVERAGE)
@@ -80,10 +80,10 @@ def test_a_market_order_has_a_least_notional_but_no_greatest() -> None:
 )
 def test_each_side_has_its_own_percent_bounds(side: Side, price: str, passes: bool) -> None:
     terms = ExchangeSpec(
-        percent_down=Decimal("0.8"),
-        percent_up=Decimal("1.1"),
-        ask_percent_down=Decimal("0.9"),
-        ask_percent_up=Decimal("1.2"),
+        bid_multiplier_down=Decimal("0.8"),
+        bid_multiplier_up=Decimal("1.1"),
+        ask_multiplier_down=Decimal("0.9"),
+        ask_multiplier_up=Decimal("1.2"),
     )
     wanted = NewOrder(side, OrderType.LIMIT_MAKER, Decimal(1), Decimal(price))
     if passes:

@@ -9,7 +9,7 @@ from tests.simulator.exchange_builders import START_MS, tick
 
 from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines, TradedBar, row_json
+from trailingedge.simulator.klines import INTERVALS, Interval, KlineFeed, Klines, TradedBar, kline_row_json
 
 MINUTE = Interval("1m")
 
@@ -21,7 +21,7 @@ def trade(price: str, at_s: float, traded: str = "1") -> Tick:
 def built(*ticks: Tick) -> Klines:
     klines = Klines()
     for each in ticks:
-        klines.hear(each)
+        klines.on_tick(each)
     return klines
 
 
@@ -33,7 +33,7 @@ def test_a_kline_opens_and_closes_with_its_first_and_last_trade() -> None:
     klines = built(trade("100", 0), trade("103", 10), trade("98", 20), trade("101", 50, traded="0.5"))
     (bar,) = klines.rows(MINUTE, None, None, 10)
     assert prices([bar]) == [("100", "103", "98", "101")]
-    assert (bar.volume, bar.trades, bar.quote) == (Decimal("3.5"), 4, Decimal("351.5"))
+    assert (bar.volume, bar.trade_count, bar.quote_volume) == (Decimal("3.5"), 4, Decimal("351.5"))
 
 
 def test_a_minute_without_trades_is_flat_at_the_close_before() -> None:
@@ -89,7 +89,7 @@ def test_history_continues_into_the_ticks() -> None:
         START_MS - 60_000, START_MS - 1, Decimal(90), Decimal(95), Decimal(89), Decimal(94), volume=Decimal(10)
     )
     klines = Klines([past])
-    klines.hear(trade("100", 0))
+    klines.on_tick(trade("100", 0))
     assert prices(klines.rows(MINUTE, None, None, 10)) == [("90", "95", "89", "94"), ("100",) * 4]
 
 
@@ -107,7 +107,7 @@ def test_history_continues_into_the_ticks() -> None:
 )
 def test_intervals_open_where_the_exchange_has_it(interval: Interval, time_ms: int, opens_ms: int) -> None:
     assert interval.start_ms(time_ms) == opens_ms
-    assert interval.start_ms(interval.next_ms(opens_ms)) == interval.next_ms(opens_ms)
+    assert interval.start_ms(interval.next_start_ms(opens_ms)) == interval.next_start_ms(opens_ms)
 
 
 @given(
@@ -119,11 +119,11 @@ def test_coarse_klines_are_the_minutes_put_together(steps: list[tuple[int, int, 
     for wait_s, next_price, trades in steps:
         at_s += wait_s
         price = next_price if trades else price
-        klines.hear(trade(str(price), at_s) if trades else tick(at_s=at_s, last=str(price)))
+        klines.on_tick(trade(str(price), at_s) if trades else tick(at_s=at_s, last=str(price)))
     coarse = klines.rows(Interval(name), None, None, 1000)
     minutes = klines.rows(MINUTE, None, None, 1000)
     assert sum(bar.volume for bar in coarse) == sum(bar.volume for bar in minutes)
-    by_trades, by_minutes = ([bar for bar in bars if bar.trades] or bars[:1] for bars in (coarse, minutes))
+    by_trades, by_minutes = ([bar for bar in bars if bar.trade_count] or bars[:1] for bars in (coarse, minutes))
     assert max(bar.high for bar in by_trades) == max(bar.high for bar in by_minutes)
     assert min(bar.low for bar in by_trades) == min(bar.low for bar in by_minutes)
     assert coarse[-1].close == minutes[-1].close == Decimal(price)
@@ -132,8 +132,8 @@ def test_coarse_klines_are_the_minutes_put_together(steps: list[tuple[int, int, 
 
 def heard(feed: KlineFeed, klines: Klines, moved: Tick) -> list[tuple[int, bool]]:
     """Opening times, in seconds from the start, and whether closed, of what one tick makes the feed tell."""
-    told = [((bar.open_ms - START_MS) // 1000, True) for bar in feed.closed_by(moved.time_ms)]
-    klines.hear(moved)
+    told = [((bar.open_ms - START_MS) // 1000, True) for bar in feed.closed_until(moved.time_ms)]
+    klines.on_tick(moved)
     forming = feed.forming()
     return told + ([((forming.open_ms - START_MS) // 1000, False)] if forming else [])
 
@@ -157,15 +157,15 @@ def test_a_feed_leaves_out_no_minute_of_a_gap() -> None:
 def test_the_closed_kline_holds_every_trade_before_its_end_and_none_after() -> None:
     klines = built(trade("100", 0), trade("107", 59.9))
     feed = KlineFeed(MINUTE, klines)
-    (closed,) = feed.closed_by(START_MS + 60_000)
-    assert (closed.close, closed.trades) == (Decimal(107), 2)
+    (closed,) = feed.closed_until(START_MS + 60_000)
+    assert (closed.close, closed.trade_count) == (Decimal(107), 2)
 
 
 def test_memory_stays_flat_however_long_the_market_runs() -> None:
     klines = Klines()
     for day in range(40):
         for hour in range(24):
-            klines.hear(trade("100", (day * 24 + hour) * 3600))
+            klines.on_tick(trade("100", (day * 24 + hour) * 3600))
     assert len(klines.rows(Interval("1s"), START_MS, None, 1000)) == 1000
     assert klines.rows(MINUTE, START_MS, None, 1)[0].open_ms > START_MS + 30 * 86_400_000
     assert klines.rows(Interval("1h"), START_MS, None, 1)[0].open_ms < START_MS + 3_600_000
@@ -173,7 +173,7 @@ def test_memory_stays_flat_however_long_the_market_runs() -> None:
 
 def test_a_row_has_the_columns_of_the_exchange() -> None:
     (bar,) = built(trade("100.5", 1, traded="2")).rows(MINUTE, None, None, 1)
-    assert row_json(bar, MINUTE) == [
+    assert kline_row_json(bar, MINUTE) == [
         START_MS,
         *("100.50000000",) * 4,
         "2.00000000",
@@ -191,11 +191,11 @@ def test_where_nothing_trades_klines_follow_the_price_that_is_told() -> None:
     klines = built(*(tick(at_s=at_s, last=price) for price, at_s in quotes))
     rows = klines.rows(MINUTE, None, None, 10)
     assert prices(rows) == [("103", "103", "98", "101"), ("105",) * 4]
-    assert [(bar.volume, bar.trades) for bar in rows] == [(Decimal(0), 0), (Decimal(0), 0)]
+    assert [(bar.volume, bar.trade_count) for bar in rows] == [(Decimal(0), 0), (Decimal(0), 0)]
 
 
 def test_a_tape_of_quotes_closes_klines() -> None:
     klines = built(tick(at_s=0, last="100"), tick(at_s=30, last="102"))
     feed = KlineFeed(MINUTE, klines)
-    (closed,) = feed.closed_by(START_MS + 61_000)
+    (closed,) = feed.closed_until(START_MS + 61_000)
     assert (closed.close, closed.volume) == (Decimal(102), Decimal(0))

@@ -17,19 +17,19 @@ async def test_the_past_stands_still_while_the_present_moves() -> None:
     order, _ = exchange.place(account, sell(client_order_id="one"))
     placed_ms = clock.unix_ms()
     await clock.advance(1)
-    exchange.engine.play(tick("100.20", "100.30", at_s=2))
+    exchange.engine.on_tick(tick("100.20", "100.30", at_s=2))
     filled_ms = clock.unix_ms()
     await clock.advance(1)
     exchange.place(account, buy(client_order_id="two"))
 
     at_first = account.as_of(started_ms)
     assert (dict(at_first.orders), at_first.open_orders(), list(at_first.trades)) == ({}, [], [])
-    assert at_first.newest_order_named("one") is None
+    assert at_first.find_newest_order("one") is None
 
     then = account.as_of(placed_ms)
     assert [each.status for each in then.open_orders()] == [OrderStatus.NEW]
     assert then.orders[order.order_id].filled == 0
-    assert then.newest_order_named("one") == then.orders[order.order_id] != order
+    assert then.find_newest_order("one") == then.orders[order.order_id] != order
     assert list(then.trades) == []
     assert [(each.free, each.locked) for each in then.balances()] == [
         (Decimal(9), Decimal(1)),
@@ -40,7 +40,7 @@ async def test_the_past_stands_still_while_the_present_moves() -> None:
     assert later.open_orders() == []
     assert later.orders[order.order_id] is order
     assert len(later.trades) == 1
-    assert later.newest_order_named("two") is None
+    assert later.find_newest_order("two") is None
 
     assert account.as_of(clock.unix_ms()) is account
 
@@ -50,7 +50,7 @@ async def test_a_deposit_is_part_of_the_past_as_well() -> None:
     exchange = an_exchange(clock=clock)
     account = exchange.account()
     await clock.advance(1)
-    exchange.by_hand().deposit("ETH", Decimal(5))
+    exchange.manual_trader().deposit("ETH", Decimal(5))
     assert account.as_of(clock.unix_ms() - 1).balances()[0].free == 10
     assert account.balances()[0].free == 15
 

@@ -2,17 +2,17 @@ import pytest
 
 from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.rate_limits import DAY_MS, OrderCounts, Weights, Window
+from trailingedge.simulator.rate_limits import DAY_MS, OrderCounts, RateWindow, RequestWeightLimiter
 
 NOON_MS = 1_783_000_000_000 - 1_783_000_000_000 % DAY_MS + DAY_MS // 2
 
 
 def counts(counted: OrderCounts, now_ms: int) -> list[object]:
-    return [limit["count"] for limit in counted.as_json(now_ms)]
+    return [limit["count"] for limit in counted.limits_json(now_ms)]
 
 
 def test_a_window_starts_anew_at_its_multiple_not_after_its_length() -> None:
-    window = Window(10_000, limit=5)
+    window = RateWindow(10_000, limit=5)
     window.add(NOON_MS + 9_999, 3)
     assert window.count(NOON_MS + 9_999) == 3
     assert window.count(NOON_MS + 10_000) == 0
@@ -20,7 +20,7 @@ def test_a_window_starts_anew_at_its_multiple_not_after_its_length() -> None:
 
 
 def test_a_count_never_falls_below_zero() -> None:
-    window = Window(10_000, limit=5)
+    window = RateWindow(10_000, limit=5)
     window.add(NOON_MS, -5)
     assert window.count(NOON_MS) == 0
 
@@ -28,13 +28,13 @@ def test_a_count_never_falls_below_zero() -> None:
 def test_one_order_too_many_in_ten_seconds_is_refused_until_the_next_ten() -> None:
     counted = OrderCounts(ExchangeSpec(orders_per_10_s=2))
     counted.add(NOON_MS)
-    assert counted.exceeded(NOON_MS) is None
+    assert counted.limit_error(NOON_MS) is None
     counted.add(NOON_MS)
-    refusal = counted.exceeded(NOON_MS)
+    refusal = counted.limit_error(NOON_MS)
     assert refusal is not None
     assert (refusal.code, refusal.status) == (-1015, 429)
     assert refusal.text == "Too many new orders; current limit is 2 orders per 10 SECOND."
-    assert counted.exceeded(NOON_MS + 10_000) is None
+    assert counted.limit_error(NOON_MS + 10_000) is None
 
 
 def test_the_short_window_stops_rising_once_the_day_is_used_up() -> None:
@@ -42,7 +42,7 @@ def test_the_short_window_stops_rising_once_the_day_is_used_up() -> None:
     for _ in range(4):
         counted.add(NOON_MS)
     assert counts(counted, NOON_MS) == [2, 4]
-    refusal = counted.exceeded(NOON_MS)
+    refusal = counted.limit_error(NOON_MS)
     assert refusal is not None
     assert refusal.text == "Too many new orders; current limit is 2 orders per 1 DAY."
 
@@ -51,31 +51,31 @@ def test_a_first_fill_lowers_the_windows_that_are_current_when_it_is_due() -> No
     counted = OrderCounts(ExchangeSpec())
     for _ in range(8):
         counted.add(NOON_MS)
-    counted.refund(NOON_MS + 100, 5)
+    counted.schedule_refund(NOON_MS + 100, 5)
     assert counts(counted, NOON_MS + 99) == [8, 8]
     assert counts(counted, NOON_MS + 100) == [3, 3]
     counted.add(NOON_MS + 10_000)
-    counted.refund(NOON_MS + 10_100, 5)  # for an order of the window before
+    counted.schedule_refund(NOON_MS + 10_100, 5)  # for an order of the window before
     assert counts(counted, NOON_MS + 10_100) == [0, 0]
 
 
 def test_too_much_weight_is_refused_with_the_end_of_the_window() -> None:
-    weights = Weights(ExchangeSpec(weight_per_minute=10))
-    weights.spend(NOON_MS, 10)
+    weights = RequestWeightLimiter(ExchangeSpec(weight_per_minute=10))
+    weights.charge(NOON_MS, 10)
     with pytest.raises(ExchangeError) as refusal:
-        weights.spend(NOON_MS + 1, 1)
+        weights.charge(NOON_MS + 1, 1)
     assert (refusal.value.status, refusal.value.code) == (429, -1003)
     assert refusal.value.data == {"serverTime": NOON_MS + 1, "retryAfter": NOON_MS + 60_000}
-    weights.spend(NOON_MS + 60_000, 1)
+    weights.charge(NOON_MS + 60_000, 1)
 
 
 def test_who_does_not_hear_is_banned_and_the_next_time_longer() -> None:
-    weights = Weights(ExchangeSpec(weight_per_minute=1))
+    weights = RequestWeightLimiter(ExchangeSpec(weight_per_minute=1))
 
     def ban_ms(now_ms: int) -> int:
         for _ in range(200):
             try:
-                weights.spend(now_ms, 1)
+                weights.charge(now_ms, 1)
             except ExchangeError as refusal:
                 if refusal.status == 418 and refusal.data is not None:
                     return int(str(refusal.data["retryAfter"])) - now_ms
@@ -86,8 +86,8 @@ def test_who_does_not_hear_is_banned_and_the_next_time_longer() -> None:
 
 
 def test_weight_given_back_can_be_spent_again() -> None:
-    weights = Weights(ExchangeSpec(weight_per_minute=1))
-    weights.spend(NOON_MS, 1)
-    weights.give_back(NOON_MS, 1)
-    weights.spend(NOON_MS, 1)
-    assert weights.as_json(NOON_MS)["count"] == 1
+    weights = RequestWeightLimiter(ExchangeSpec(weight_per_minute=1))
+    weights.charge(NOON_MS, 1)
+    weights.refund(NOON_MS, 1)
+    weights.charge(NOON_MS, 1)
+    assert weights.limit_json(NOON_MS)["count"] == 1

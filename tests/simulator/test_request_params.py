@@ -63,7 +63,7 @@ def test_a_parameter_that_nobody_reads_is_one_too_many() -> None:
     parameters.text("symbol")
     parameters.text("absent")
     with pytest.raises(ExchangeError) as refusal:
-        parameters.finish()
+        parameters.check_all_read()
     assert refusal.value.code == -1104
     assert "read '1' parameter(s) but was sent '2'" in refusal.value.text
 
@@ -102,7 +102,7 @@ def test_what_cannot_be_read_is_refused_by_its_code(read: Any, code: int) -> Non
 
 
 def test_times_may_be_in_microseconds() -> None:
-    assert RequestParameters({"t": JsonNumber(NOW_MS * 1000 + 999)}).moment_ms("t", NOW_MS) == NOW_MS
+    assert RequestParameters({"t": JsonNumber(NOW_MS * 1000 + 999)}).market_time_ms("t", NOW_MS) == NOW_MS
 
 
 def test_an_id_is_echoed_as_it_came() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.limits import PATIENCE_S
-from tests.simulator.exchange_builders import KEY, START_MS, ListTape, an_exchange, signed, tick
+from tests.simulator.exchange_builders import KEY, START_MS, ListSource, an_exchange, signed, tick
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -19,7 +19,7 @@ from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.server import LoopbackExchange
 from trailingedge.simulator.transports import MemorySocket
 
-TAPE = ListTape([tick(f"{100 + n}.00", f"{100 + n}.10", at_s=n * 20) for n in range(8)])
+TAPE = ListSource([tick(f"{100 + n}.00", f"{100 + n}.10", at_s=n * 20) for n in range(8)])
 SELL: dict[str, Any] = {"symbol": "ETHFDUSD", "side": "SELL", "type": "LIMIT_MAKER", "quantity": "1"}
 
 
@@ -87,7 +87,7 @@ async def test_the_market_waits_for_its_first_listener() -> None:
 async def test_a_banned_address_learns_at_the_door_how_long_it_must_wait(address: str) -> None:
     clock = RealClock()
     async with a_loopback(clock) as loopback:
-        loopback.exchange.weights.ban(clock.unix_ms() + 59_500)
+        loopback.exchange.weight_limiter.ban(clock.unix_ms() + 59_500)
         url = getattr(loopback, address) + ("/ws" if address == "ws_stream_url" else "")
         with pytest.raises(InvalidStatus) as refused:
             await connect(url)
@@ -98,7 +98,7 @@ async def test_a_banned_address_learns_at_the_door_how_long_it_must_wait(address
 async def test_in_memory_the_ban_is_told_just_so() -> None:
     clock = ManualClock()
     async with a_loopback(clock, listen=False) as loopback:
-        loopback.exchange.weights.ban(clock.unix_ms() + 59_500)
+        loopback.exchange.weight_limiter.ban(clock.unix_ms() + 59_500)
         with pytest.raises(SessionLost, match="HTTP 418") as refused:
             await loopback.connect(loopback.ws_api_url)
     assert refused.value.wait_s == 59.5
@@ -133,7 +133,7 @@ async def test_a_client_that_is_cut_off_learns_how() -> None:
             assert (ended.value.rcvd.code, ended.value.rcvd.reason) == (1008, "disconnected")
         async with connect(loopback.ws_api_url) as api:
             await ask(api, "ping")
-            loopback.switchboard.cut()
+            loopback.hub.disconnect()
             with pytest.raises(ConnectionClosed) as ended:
                 await api.recv()
             assert ended.value.rcvd is None
@@ -160,7 +160,7 @@ async def test_an_error_within_comes_out_as_it_is() -> None:
             raise KeyError("mine")
 
 
-class TornTape(ListTape):
+class TornTape(ListSource):
     """A tape that cannot be read to its end."""
 
     def __iter__(self) -> Iterator[Tick]:
@@ -206,7 +206,7 @@ async def test_a_late_answer_in_memory_comes_when_the_clock_says() -> None:
     clock = ManualClock()
     async with a_loopback(clock, listen=False) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
-        loopback.switchboard.misfortune.arrange("time", "late_reply")
+        loopback.hub.fault_injector.schedule("time", "late_reply")
         answer = asyncio.create_task(ask(api, "time"))
         await clock.advance(1.9)
         assert not answer.done()
@@ -218,7 +218,7 @@ async def test_an_answer_still_held_back_does_not_hold_up_the_end() -> None:
     clock = ManualClock()
     async with a_loopback(clock, listen=False) as loopback:
         api = await loopback.connect(loopback.ws_api_url)
-        loopback.switchboard.misfortune.arrange("time", "late_reply")
+        loopback.hub.fault_injector.schedule("time", "late_reply")
         api.send('{"id":1,"method":"time"}')
         await clock.advance(0.1)
 

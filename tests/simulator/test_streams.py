@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.simulator.exchange_builders import ApiClient, a_client, a_switchboard, tick
+from tests.simulator.exchange_builders import ApiClient, a_client, a_hub, tick
 
 from trailingedge.simulator.klines import Interval
 from trailingedge.simulator.streams import StreamSession, kline_interval
@@ -12,20 +12,20 @@ TOP = "ethfdusd@bookTicker"
 
 
 def listener(url: str = "/ws") -> ApiClient:
-    return a_client(a_switchboard(), url)
+    return a_client(a_hub(), url)
 
 
 def reply(client: ApiClient, body: Any) -> dict[str, Any]:
-    client.say(body)
-    answer: dict[str, Any] = client.line.frames[-1]
+    client.send(body)
+    answer: dict[str, Any] = client.connection.frames[-1]
     return answer
 
 
 def heard(client: ApiClient, at_s: float = 1.0) -> list[dict[str, Any]]:
     """What a tick that moves the top makes the client hear."""
-    seen = len(client.line.frames)
-    client.switchboard.play(tick(f"{100 + at_s:.2f}", f"{101 + at_s:.2f}", at_s=at_s))
-    return client.line.frames[seen:]
+    seen = len(client.connection.frames)
+    client.hub.on_tick(tick(f"{100 + at_s:.2f}", f"{101 + at_s:.2f}", at_s=at_s))
+    return client.connection.frames[seen:]
 
 
 def test_a_raw_stream_is_the_bare_payload() -> None:
@@ -48,10 +48,10 @@ def test_a_combined_stream_wraps_it(url: str) -> None:
 
 def test_nothing_is_heard_before_the_next_change() -> None:
     client = listener(f"/ws/{TOP}")
-    assert client.line.frames == []
+    assert client.connection.frames == []
     assert len(heard(client)) == 1
-    client.switchboard.play(tick("101.00", "102.00", at_s=2))
-    assert len(client.line.frames) == 1
+    client.hub.on_tick(tick("101.00", "102.00", at_s=2))
+    assert len(client.connection.frames) == 1
 
 
 def test_a_kline_stream_tells_the_forming_and_the_closed() -> None:
@@ -65,7 +65,7 @@ def test_a_kline_stream_tells_the_forming_and_the_closed() -> None:
     assert (minute["e"], minute["s"], minute["E"]) == (
         "kline",
         "ETHFDUSD",
-        client.switchboard.exchange.engine.market_ms,
+        client.hub.exchange.engine.market_ms,
     )
     assert set(minute["k"]) == set("tTsifLochlvnxqVQB")
 
@@ -125,16 +125,16 @@ def test_a_wrong_message_is_answered_by_a_flat_error(body: Any, code: int) -> No
 def test_more_than_five_messages_a_second_cut_the_line() -> None:
     session = StreamSession("/ws", lambda _: None)
     for number in range(5):
-        assert session.hear('{"method":"LIST_SUBSCRIPTIONS","id":1}', number).close is None
-    late = session.hear('{"method":"LIST_SUBSCRIPTIONS","id":1}', 999)
+        assert session.on_message('{"method":"LIST_SUBSCRIPTIONS","id":1}', number).close is None
+    late = session.on_message('{"method":"LIST_SUBSCRIPTIONS","id":1}', 999)
     assert late.close is not None
     assert (late.close.code, late.close.reason) == (1008, "Too many requests")
-    assert session.hear('{"method":"LIST_SUBSCRIPTIONS","id":1}', 1000).close is None
+    assert session.on_message('{"method":"LIST_SUBSCRIPTIONS","id":1}', 1000).close is None
 
 
 @given(text=st.text() | st.from_regex(r'\{"method":"SUBSCRIBE","params":.*\}'))
 def test_garbage_is_answered_never_raised(text: str) -> None:
-    assert StreamSession("/ws", lambda _: None).hear(text, 0).frames
+    assert StreamSession("/ws", lambda _: None).on_message(text, 0).frames
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_kline_stream_is_known_by_its_name(stream: str, interval: Interval | N
 )
 def test_the_shutdown_is_announced_in_the_streams_own_form(url: str, frame: dict[str, Any]) -> None:
     client = listener(url)
-    client.switchboard.shut_down()
-    (told,) = client.line.frames
+    client.hub.announce_shutdown()
+    (told,) = client.connection.frames
     told.get("data", told).pop("E")
     assert told == frame

@@ -68,7 +68,7 @@ async def test_frames_under_way_never_overtake_one_another() -> None:
 async def test_a_frame_too_large_to_read_ends_the_connection() -> None:
     clock = ManualClock()
     line, socket = OutgoingQueue(clock), MemorySocket(clock)
-    for text in ("whole", "x" * (transports.LARGEST_FRAME + 1)):
+    for text in ("whole", "x" * (transports.MAX_FRAME_CHARS + 1)):
         line.send(text)
     line.close(1000, "")
     await write_to_memory(line, socket, Delay(clock, lambda: 0.0))
@@ -81,7 +81,7 @@ async def test_a_mark_is_answered_after_what_was_sent_before_it() -> None:
     clock = ManualClock()
     line, socket = OutgoingQueue(clock), MemorySocket(clock)
     line.send("frame")
-    mark = line.mark()
+    mark = line.flush_marker()
     line.close(1000, "")
     assert not mark.done()
     await write_to_memory(line, socket, Delay(clock, lambda: 0.0))

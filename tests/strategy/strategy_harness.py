@@ -55,7 +55,7 @@ def full_channel(lower: float, upper: float) -> Channel:
     return Channel(upper, lower, full=True)
 
 
-class Life:
+class StrategyRun:
     """The strategy's life, a beat at a time, with an account that changes as its exits fill.
 
     The chaser takes a want as it comes and gives an exit up at once when the want is gone; fills are
@@ -72,7 +72,7 @@ class Life:
         window: int = 3,
     ) -> None:
         self.params = settings
-        self.memory = StrategyState() if memory is None else memory
+        self.state = StrategyState() if memory is None else memory
         self.holdings = held(base, quote)
         self.market_ms = START_MS
         self.donchian = DonchianChannel(window, 1)
@@ -82,7 +82,7 @@ class Life:
         self.minute = 0
         self.last: StrategyStep | None = None
 
-    def beat(
+    def tick(
         self,
         bid: str | Decimal | None,
         ask: str | Decimal | None = None,
@@ -95,19 +95,19 @@ class Life:
     ) -> StrategyStep:
         """One beat, `seconds` after the last; without a bid, the market is stale."""
         self.market_ms += round(seconds * 1000)
-        closed = tuple(ClosedKline(each, self.donchian.close(each)) for each in closes)
+        closed = tuple(ClosedKline(each, self.donchian.push(each)) for each in closes)
         inputs = Inputs(
             market_ms=self.market_ms,
             server_ms=self.market_ms,
             top=None if bid is None else top(bid, ask),
             holdings=self.holdings if settled else None,
             channel=self.donchian.current if channel is None else channel,
-            closes=closed,
+            closed_klines=closed,
             progress=self.progress,
             **given,
         )
-        step = decide(inputs, self.memory, self.params)
-        self.memory = step.state
+        step = decide(inputs, self.state, self.params)
+        self.state = step.state
         self.events += step.events
         self.last = step
         self._chase(step.intent)
@@ -120,17 +120,17 @@ class Life:
         closed = kline(self.minute, close)
         self.minute += 1
         self.market_ms = max(self.market_ms, closed.close_ms)
-        return self.beat(Decimal(str(close)) if bid is None else bid, seconds=0.001, closes=[closed], **given)
+        return self.tick(Decimal(str(close)) if bid is None else bid, seconds=0.001, closes=[closed], **given)
 
     def flip(self, bid: str, **given: Any) -> StrategyStep:
-        return self.beat(bid, command=StrategyCommand.FLIP, **given)
+        return self.tick(bid, command=StrategyCommand.FLIP, **given)
 
-    def withdraw(self, bid: str | None, **given: Any) -> StrategyStep:
-        return self.beat(bid, command=StrategyCommand.WITHDRAW, **given)
+    def cancel(self, bid: str | None, **given: Any) -> StrategyStep:
+        return self.tick(bid, command=StrategyCommand.CANCEL, **given)
 
     def fill(self, price: str | Decimal, share: str | Decimal = "1") -> None:
         """The exit in progress fills by `share` of what is left, and completes with the last of it."""
-        progress, exit_ = self.progress, self.memory.exit
+        progress, exit_ = self.progress, self.state.exit
         if progress is None or exit_ is None or progress.complete is not None:
             raise LookupError("no exit to fill")
         price, share = Decimal(price), Decimal(share)
@@ -162,51 +162,51 @@ class Life:
     # Asked, not read: what is true of one beat need not be of the next, and mypy narrows what is read.
 
     def phase(self) -> Phase:
-        return self.memory.phase
+        return self.state.phase
 
     def regime(self) -> Regime | None:
-        return self.memory.regime
+        return self.state.regime
 
     def gate(self) -> ReentryGate | None:
-        return self.memory.gate
+        return self.state.gate
 
     def exit(self) -> ActiveExit | None:
-        return self.memory.exit
+        return self.state.exit
 
-    def told(self, kind: type[StrategySignal]) -> list[StrategySignal]:
+    def signals(self, kind: type[StrategySignal]) -> list[StrategySignal]:
         """The events of one kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
     def _chase(self, want: OrderIntent | None) -> None:
         if want is None:
             if self.progress is not None:
-                self.progress = None if self.memory.exit is None else replace(self.progress, idle=True)
+                self.progress = None if self.state.exit is None else replace(self.progress, idle=True)
         elif self.progress is None or self.progress.number != want.number:
             self.progress = ExitProgress(want.number, ZERO, ZERO, idle=False, complete=None, rested=False)
 
 
-def in_base(anchor: str = "2500", **given: Any) -> Life:
+def in_base(anchor: str = "2500", **given: Any) -> StrategyRun:
     """Watching in BASE, anchored at that price."""
-    life = Life(**given)
-    life.beat(anchor)
+    life = StrategyRun(**given)
+    life.tick(anchor)
     return life
 
 
-def in_quote(anchor: str = "2500", **given: Any) -> Life:
+def in_quote(anchor: str = "2500", **given: Any) -> StrategyRun:
     """Watching in QUOTE, anchored at that price (the ask)."""
-    life = Life(base="0", quote="2500", **given)
-    life.beat(Decimal(anchor) - Decimal("0.01"), anchor)
+    life = StrategyRun(base="0", quote="2500", **given)
+    life.tick(Decimal(anchor) - Decimal("0.01"), anchor)
     return life
 
 
-def gated(anchor: str = "2500", **given: Any) -> Life:
+def gated(anchor: str = "2500", **given: Any) -> StrategyRun:
     """In QUOTE after a flush at that price, the gate shut."""
     life = in_base(anchor, **given)
     low = str(Decimal(anchor) * Decimal("0.99"))
-    life.beat(low)
-    life.beat(low)
+    life.tick(low)
+    life.tick(low)
     life.fill(low)
-    life.beat(low)
-    if life.memory.regime is not Regime.QUOTE or life.memory.gate is None:
+    life.tick(low)
+    if life.state.regime is not Regime.QUOTE or life.state.gate is None:
         raise LookupError("the flush did not shut the gate")
     return life

@@ -16,8 +16,8 @@ from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, Strateg
 CHANNEL = full_channel(99.9, 100.1)  # mid 100, so narrow that the stop lies at its threshold of 0.5 %
 IN_QUOTE = StrategyState(regime=Regime.QUOTE, funded=True, anchor=0.01, high=0.01, anchor_ms=START_MS - 1)
 IN_BASE = StrategyState(regime=Regime.BASE, funded=True, anchor=100.0, high=100.0, anchor_ms=START_MS - 1)
-FLUSHED = replace(IN_QUOTE, gate=ReentryGate(ShutBy.FLUSH, 99.0, START_MS - 1))
-STOPPED = replace(IN_QUOTE, gate=ReentryGate(ShutBy.STOP, 101.0, START_MS - 1))
+FLUSHED = replace(IN_QUOTE, gate=ReentryGate(ShutBy.HARD_STOP, 99.0, START_MS - 1))
+STOPPED = replace(IN_QUOTE, gate=ReentryGate(ShutBy.QUOTE_STOP, 101.0, START_MS - 1))
 
 
 def closed(minute: int, close: float, channel: Channel | None = CHANNEL) -> ClosedKline:
@@ -30,8 +30,8 @@ def buying(kind: ExitKind, ending: ExitEndReason | None = None) -> StrategyState
 
 def test_a_close_above_the_stop_shuts_the_gate() -> None:
     memory, events = on_bar_close(IN_QUOTE, closed(0, 101.0), params())
-    assert memory.gate == ReentryGate(ShutBy.STOP, 101.0, START_MS + MINUTE_MS - 1)
-    assert events[0] == GateShut(ShutBy.STOP, 101.0, 100.0)
+    assert memory.gate == ReentryGate(ShutBy.QUOTE_STOP, 101.0, START_MS + MINUTE_MS - 1)
+    assert events[0] == GateShut(ShutBy.QUOTE_STOP, 101.0, 100.0)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_close_above_the_stop_shuts_the_gate() -> None:
         pytest.param(replace(IN_QUOTE, anchor_ms=START_MS + MINUTE_MS), id="a close from before the anchor"),
         pytest.param(buying(ExitKind.MANUAL), id="a manual buy"),
         pytest.param(buying(ExitKind.BREAKOUT), id="a breakout buy"),
-        pytest.param(buying(ExitKind.TAKE_PROFIT, ExitEndReason.WITHDRAWN), id="a buy that is ending already"),
+        pytest.param(buying(ExitKind.TAKE_PROFIT, ExitEndReason.CANCELLED), id="a buy that is ending already"),
         pytest.param(StrategyState(), id="no regime yet"),
     ],
 )
@@ -69,7 +69,7 @@ def test_the_stop_withdraws_a_take_profit_buy() -> None:
     assert memory.exit is not None
     assert memory.exit.ending is ExitEndReason.STOPPED
     assert events == (
-        GateShut(ShutBy.STOP, 101.0, None),
+        GateShut(ShutBy.QUOTE_STOP, 101.0, None),
         ExitEnding(ExitKind.TAKE_PROFIT, Side.BUY, 7, ExitEndReason.STOPPED),
     )
 
@@ -81,7 +81,7 @@ def test_a_flush_gate_opens_at_the_crossing_and_anchors_anew() -> None:
     assert memory.gate is None
     assert memory.anchor == memory.high == 1 / 100.05
     assert memory.anchor_ms == START_MS + 3 * MINUTE_MS - 1
-    assert events == (GateOpened(ShutBy.FLUSH, 100.05, 100.0),)
+    assert events == (GateOpened(ShutBy.HARD_STOP, 100.05, 100.0),)
 
 
 def test_the_shutting_price_stands_in_for_the_close_before() -> None:
@@ -91,7 +91,7 @@ def test_the_shutting_price_stands_in_for_the_close_before() -> None:
 
 
 def test_a_close_from_before_the_shut_opens_nothing() -> None:
-    late = replace(FLUSHED, gate=ReentryGate(ShutBy.FLUSH, 99.0, START_MS + MINUTE_MS - 1))
+    late = replace(FLUSHED, gate=ReentryGate(ShutBy.HARD_STOP, 99.0, START_MS + MINUTE_MS - 1))
     memory, _ = on_bar_close(late, closed(0, 100.05), params())
     assert memory.gate is not None
 
@@ -137,7 +137,7 @@ def test_a_fold_leaves_the_high(memory: StrategyState) -> None:
 def test_a_watched_kline_does_not_move_the_high() -> None:
     watched = ClosedKline(kline(0, 100.0, high=104.0), None)
     assert on_bar_close(IN_BASE, watched, params())[0].high == 100.0
-    blind = replace(IN_BASE, blind_ms=START_MS)
+    blind = replace(IN_BASE, untrusted_book_ms=START_MS)
     assert on_bar_close(blind, watched, params())[0].high == 104.0
 
 

@@ -5,91 +5,91 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.strategy.strategy_harness import Life, full_channel, gated, held, in_base, in_quote, kline, params
+from tests.strategy.strategy_harness import StrategyRun, full_channel, gated, held, in_base, in_quote, kline, params
 
 from trailingedge.model.intent import ExitEndReason, ExitKind, OrderIntent
 from trailingedge.model.market import Regime
-from trailingedge.strategy.decide import TABLE, Rule, StrategyStep
+from trailingedge.strategy.decide import RULES, Rule, StrategyStep
 from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.signals import (
     BrokeOut,
-    ExitArmed,
     ExitEnded,
-    FlushArmed,
+    ExitStarted,
     GateOpened,
     GateShut,
+    HardStopTriggered,
     RegimeSet,
 )
 from trailingedge.strategy.state import Phase
 
 
-def exiting() -> Life:
+def exiting() -> StrategyRun:
     life = in_base("2500")
     life.flip("2500")
     return life
 
 
-def flushing() -> Life:
+def flushing() -> StrategyRun:
     life = in_base("2500")
-    life.beat("2480")
-    life.beat("2480")
+    life.tick("2480")
+    life.tick("2480")
     return life
 
 
-def unfunded() -> Life:
+def unfunded() -> StrategyRun:
     life = in_base("2500")
     life.holdings = held()
-    life.beat("2500")
+    life.tick("2500")
     return life
 
 
-def stopped() -> Life:
+def stopped() -> StrategyRun:
     life = in_quote("2500")
     life.close(2520)
     return life
 
 
-def filled(life: Life, price: str) -> StrategyStep:
+def filled(life: StrategyRun, price: str) -> StrategyStep:
     life.fill(price)
-    return life.beat(price)
+    return life.tick(price)
 
 
-def withdrawn(life: Life) -> None:
-    life.withdraw("2500")
-    life.beat("2500")
+def withdrawn(life: StrategyRun) -> None:
+    life.cancel("2500")
+    life.tick("2500")
 
 
-def breached(life: Life) -> None:
-    life.beat("2480")
-    life.beat("2480")
+def breached(life: StrategyRun) -> None:
+    life.tick("2480")
+    life.tick("2480")
 
 
-def risen(life: Life) -> None:
-    life.beat("2560")
-    life.beat("2545")
+def risen(life: StrategyRun) -> None:
+    life.tick("2560")
+    life.tick("2545")
 
 
-def refunded(life: Life) -> None:
+def refunded(life: StrategyRun) -> None:
     life.holdings = held("1")
-    life.beat("2500")
+    life.tick("2500")
 
 
-def emptied(life: Life) -> None:
+def emptied(life: StrategyRun) -> None:
     life.holdings = held()
-    life.beat("2500")
+    life.tick("2500")
 
 
-def crossed(life: Life) -> None:
+def crossed(life: StrategyRun) -> None:
     for close in (2480, 2470, 2460, 2475):
         life.close(close)
 
 
-def crossed_down(life: Life) -> None:
+def crossed_down(life: StrategyRun) -> None:
     for close in (2520, 2521, 2522, 2510):
         life.close(close)
 
 
-CHANGES: list[tuple[str, Callable[[], Life], Callable[[Life], object], Phase, Regime]] = [
+CHANGES: list[tuple[str, Callable[[], StrategyRun], Callable[[StrategyRun], object], Phase, Regime]] = [
     ("a trail that is due", lambda: in_base("2500"), risen, Phase.EXITING, Regime.BASE),
     ("x", lambda: in_base("2500"), lambda s: s.flip("2500"), Phase.EXITING, Regime.BASE),
     ("a breach", lambda: in_base("2500"), breached, Phase.FLUSHING, Regime.BASE),
@@ -114,7 +114,7 @@ CHANGES: list[tuple[str, Callable[[], Life], Callable[[Life], object], Phase, Re
     ("before", "change", "phase", "regime"), [pytest.param(*change[1:], id=change[0]) for change in CHANGES]
 )
 def test_each_change_of_phase(
-    before: Callable[[], Life], change: Callable[[Life], object], phase: Phase, regime: Regime
+    before: Callable[[], StrategyRun], change: Callable[[StrategyRun], object], phase: Phase, regime: Regime
 ) -> None:
     life = before()
     change(life)
@@ -122,14 +122,14 @@ def test_each_change_of_phase(
 
 
 def test_the_table_is_asked_in_this_order() -> None:
-    assert [rule for rule, _ in TABLE] == [
+    assert [rule for rule, _ in RULES] == [
         Rule.HALT,
-        Rule.WITHDRAW,
+        Rule.CANCEL,
         Rule.BASE_STOP,
         Rule.FLIP,
-        Rule.HOLD,
-        Rule.EXPIRY,
-        Rule.CLOSES,
+        Rule.PAUSE,
+        Rule.COMMAND_EXPIRY,
+        Rule.CLOSED_KLINES,
         Rule.TAKE_PROFIT,
         Rule.BREAKOUT,
     ]
@@ -138,19 +138,19 @@ def test_the_table_is_asked_in_this_order() -> None:
 def test_c_goes_before_the_stop() -> None:
     life = in_base("2500")
     life.flip("2500")
-    life.beat("2480")
-    assert life.withdraw("2480").decision.acted is Rule.WITHDRAW
+    life.tick("2480")
+    assert life.cancel("2480").decision.acted is Rule.CANCEL
 
 
 def test_the_stop_goes_before_x() -> None:
     life = in_base("2500")
-    life.beat("2480")
+    life.tick("2480")
     assert life.flip("2480").decision.acted is Rule.BASE_STOP
 
 
 def test_x_goes_before_the_take_profit() -> None:
     life = in_base("2500")
-    life.beat("2560")
+    life.tick("2560")
     want = life.flip("2545").intent
     assert want is not None
     assert want.kind is ExitKind.MANUAL
@@ -158,9 +158,9 @@ def test_x_goes_before_the_take_profit() -> None:
 
 def test_the_quote_stop_goes_before_the_take_profit() -> None:
     life = in_quote("2500")
-    life.beat("2440")
+    life.tick("2440")
     step = life.close(2520, bid="2455")
-    assert (step.decision.acted, step.intent) == (Rule.CLOSES, None)
+    assert (step.decision.acted, step.intent) == (Rule.CLOSED_KLINES, None)
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ def test_a_close_is_heard_whatever_was_more_urgent(given: dict[str, Any]) -> Non
     life = in_quote("2500")
     if "trading_paused" in given:
         life.flip("2500")
-    step = life.beat("2500", closes=[kline(0, 2501)], **given)
+    step = life.tick("2500", closes=[kline(0, 2501)], **given)
     assert step.decision.acted is not None
-    assert (life.memory.last_close, life.memory.last_close_ms) == (2501.0, kline(0, 2501).close_ms)
+    assert (life.state.last_close, life.state.last_close_ms) == (2501.0, kline(0, 2501).close_ms)
 
 
 def test_a_flip_and_a_stopping_close_in_one_beat_leave_the_gate_open() -> None:
@@ -192,15 +192,15 @@ def test_an_opened_gate_has_a_high_no_lower_than_the_market() -> None:
         life.close(close)
     life.close(2475, bid="2470")
     assert life.gate() is None
-    assert life.memory.anchor == 1 / 2475
-    assert life.memory.high == 1 / 2470.01
+    assert life.state.anchor == 1 / 2475
+    assert life.state.high == 1 / 2470.01
 
 
 def test_a_quiet_beat_changes_nothing_at_all() -> None:
     life = in_base("2500")
-    life.beat("2510")
-    before = life.memory
-    step = life.beat("2509")
+    life.tick("2510")
+    before = life.state
+    step = life.tick("2509")
     assert step.state is before
     assert (step.intent, step.events, step.decision.acted) == (None, (), None)
 
@@ -208,12 +208,12 @@ def test_a_quiet_beat_changes_nothing_at_all() -> None:
 def test_deciding_twice_is_deciding_once() -> None:
     one, other = in_base("2500"), in_base("2500")
     for life in (one, other):
-        life.beat("2560")
-    assert one.beat("2545") == other.beat("2545")
+        life.tick("2560")
+    assert one.tick("2545") == other.tick("2545")
 
 
 def test_a_whole_life() -> None:
-    life = Life(base="1", settings=params(), window=3)
+    life = StrategyRun(base="1", settings=params(), window=3)
     story: list[str] = []
 
     def tell(want: OrderIntent | None) -> None:
@@ -223,27 +223,27 @@ def test_a_whole_life() -> None:
 
     for price in (2500, 2501, 2502, 2503):  # start; the channel fills
         life.close(price)
-    tell(life.beat("2545").intent)  # a rally …
-    tell(life.beat("2530").intent)  # … a little back: take-profit
+    tell(life.tick("2545").intent)  # a rally …
+    tell(life.tick("2530").intent)  # … a little back: take-profit
     life.fill("2530.5")
-    tell(life.beat("2531").intent)  # all quote, anchored at 2530.50
-    tell(life.beat("2490").intent)  # it falls …
-    tell(life.beat("2501").intent)  # … and turns: buy back
+    tell(life.tick("2531").intent)  # all quote, anchored at 2530.50
+    tell(life.tick("2490").intent)  # it falls …
+    tell(life.tick("2501").intent)  # … and turns: buy back
     life.fill("2500")
-    tell(life.beat("2500").intent)  # more base than before
-    tell(life.beat("2420").intent)  # a crash …
-    tell(life.beat("2419").intent)  # … confirmed: flush
+    tell(life.tick("2500").intent)  # more base than before
+    tell(life.tick("2420").intent)  # a crash …
+    tell(life.tick("2419").intent)  # … confirmed: flush
     life.fill("2419", "0.5")
-    tell(life.beat("2415").intent)
+    tell(life.tick("2415").intent)
     life.fill("2415")
-    tell(life.beat("2400").intent)  # cash; the gate is shut
+    tell(life.tick("2400").intent)  # cash; the gate is shut
     for price in (2410, 2400, 2390, 2380):
         tell(life.close(price).intent)
     tell(life.close(2398).intent)  # a close above mid: the gate opens
-    tell(life.beat("2350").intent)  # it falls on …
-    tell(life.beat("2357").intent)  # … and turns: buy back
+    tell(life.tick("2350").intent)  # it falls on …
+    tell(life.tick("2357").intent)  # … and turns: buy back
     life.fill("2357")
-    tell(life.beat("2360").intent)
+    tell(life.tick("2360").intent)
 
     assert story == [
         "watching -                1.0000 0.00",
@@ -266,15 +266,15 @@ def test_a_whole_life() -> None:
         "watching -                1.0380 0.00",
     ]
     assert [type(event) for event in life.events if not isinstance(event, RegimeSet | BrokeOut)] == [
-        ExitArmed,
+        ExitStarted,
         ExitEnded,
-        ExitArmed,
+        ExitStarted,
         ExitEnded,
-        FlushArmed,
+        HardStopTriggered,
         ExitEnded,
         GateShut,
         GateOpened,
-        ExitArmed,
+        ExitStarted,
         ExitEnded,
     ]
     assert all(event.cause is ExitEndReason.FILLED for event in life.events if isinstance(event, ExitEnded))
@@ -282,64 +282,64 @@ def test_a_whole_life() -> None:
 
 
 def test_in_base_before_the_trail_is_armed() -> None:
-    now = in_base("2500").beat("2510").decision
+    now = in_base("2500").tick("2510").decision
     assert (now.phase, now.regime, now.acted) == (Phase.WATCHING, Regime.BASE, None)
     assert (now.anchor_price, now.high_price, now.unit_value) == (2500.0, 2510.0, 2510.0)
-    assert now.arming_price == 2525.0
-    assert now.trigger_price is None
+    assert now.trail_arms_at_price == 2525.0
+    assert now.take_profit_price is None
     assert now.stop_price == pytest.approx(2487.5)
-    assert now.value == 2510.0
+    assert now.value_in_other_asset == 2510.0
     assert now.gate_price is None
 
 
 def test_in_base_with_the_trail_armed() -> None:
-    now = in_base("2500").beat("2560").decision
+    now = in_base("2500").tick("2560").decision
     assert now.trail is not None
-    assert now.trigger_price == pytest.approx(2560 - now.trail.callback)
+    assert now.take_profit_price == pytest.approx(2560 - now.trail.callback)
 
 
 def test_in_quote_prices_run_the_other_way() -> None:
     life = in_quote("2500")
-    now = life.beat("2439.99", "2440").decision
+    now = life.tick("2439.99", "2440").decision
     assert now.trail is not None
     assert now.anchor_price == pytest.approx(2500)
     assert now.high_price == pytest.approx(2440)
-    assert now.arming_price == pytest.approx(2500 / 1.01)
-    assert now.trigger_price is not None
-    assert 2440 < now.trigger_price < 2460
+    assert now.trail_arms_at_price == pytest.approx(2500 / 1.01)
+    assert now.take_profit_price is not None
+    assert 2440 < now.take_profit_price < 2460
     assert now.stop_price == pytest.approx(2500 / 0.995)
-    assert now.value == pytest.approx(2500 / 2440)
+    assert now.value_in_other_asset == pytest.approx(2500 / 2440)
 
 
 def test_under_a_shut_gate_the_gate_is_what_counts() -> None:
     life = gated("2500")
-    assert life.beat("2475").decision.gate_price is None  # the channel is not full yet
-    now = life.beat("2475", channel=full_channel(2460, 2500)).decision
+    assert life.tick("2475").decision.gate_price is None  # the channel is not full yet
+    now = life.tick("2475", channel=full_channel(2460, 2500)).decision
     assert now.gate_price == 2480.0
     assert now.stop_price is None
 
 
 def test_a_take_profit_that_can_never_arm_has_no_price() -> None:
     life = in_quote("2500", settings=params(donchian_gain_multiplier=1.0))
-    now = life.beat("2499", channel=full_channel(1, 9000)).decision
-    assert now.arming_price is None
+    now = life.tick("2499", channel=full_channel(1, 9000)).decision
+    assert now.trail_arms_at_price is None
 
 
 def test_before_anything_is_known_there_are_no_numbers() -> None:
-    now = Life().beat(None).decision
-    assert (now.unit_value, now.trail, now.anchor, now.high, now.stop_price, now.value) == (None,) * 6
-    assert (now.arming_price, now.trigger_price, now.anchor_price) == (None, None, None)
+    now = StrategyRun().tick(None).decision
+    assert (now.unit_value, now.trail, now.anchor, now.high, now.stop_price, now.value_in_other_asset) == (None,) * 6
+    assert (now.trail_arms_at_price, now.take_profit_price, now.anchor_price) == (None, None, None)
 
 
 def test_while_the_market_is_stale_the_remembered_numbers_stay() -> None:
     life = in_base("2500")
-    now = life.beat(None).decision
-    assert (now.unit_value, now.value) == (None, None)
+    now = life.tick(None).decision
+    assert (now.unit_value, now.value_in_other_asset) == (None, None)
     assert now.anchor == 2500.0
     assert now.stop_price == pytest.approx(2487.5)
 
 
 def test_a_breach_is_counted_in_market_time() -> None:
     life = in_base("2500", settings=params(hard_stop_confirm_sec=5.0))
-    life.beat("2480")
-    assert life.beat("2480", seconds=2.5).decision.stop_breach_ms == 2500
+    life.tick("2480")
+    assert life.tick("2480", seconds=2.5).decision.stop_breach_ms == 2500

@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from tests.strategy.strategy_harness import START_MS, Life, gated, held, in_base, in_quote, kline, params
+from tests.strategy.strategy_harness import START_MS, StrategyRun, gated, held, in_base, in_quote, kline, params
 
 from trailingedge.model.market import Regime
 from trailingedge.strategy.inputs import StrategyParams
@@ -21,8 +21,8 @@ from trailingedge.strategy.state import Phase
     ],
 )
 def test_at_first_the_side_worth_more(base: str, quote: str, regime: Regime, price: float) -> None:
-    life = Life(base=base, quote=quote)
-    assert life.beat("2500").events == (RegimeSet(None, regime, price, Origin.MARKET),)
+    life = StrategyRun(base=base, quote=quote)
+    assert life.tick("2500").events == (RegimeSet(None, regime, price, Origin.MARKET),)
     assert life.phase() is Phase.WATCHING
 
 
@@ -39,15 +39,15 @@ def test_at_first_the_side_worth_more(base: str, quote: str, regime: Regime, pri
     ],
 )
 def test_the_first_anchor_can_be_given(settings: StrategyParams, outside: Decimal, expected: RegimeSet) -> None:
-    life = Life(settings)
-    assert life.beat("2500", outside_price=outside).events == (expected,)
-    assert life.memory.high == 2500.0  # already the best since
+    life = StrategyRun(settings)
+    assert life.tick("2500", outside_price=outside).events == (expected,)
+    assert life.state.high == 2500.0  # already the best since
 
 
 def test_neither_side_tradable_is_told_once() -> None:
-    life = Life(base="0.0001", quote="1")
-    life.beat("2500")
-    life.beat("2501")
+    life = StrategyRun(base="0.0001", quote="1")
+    life.tick("2500")
+    life.tick("2501")
     assert life.events == [Unfunded(None, held("0.0001", "1"))]
     assert life.phase() is Phase.UNFUNDED
 
@@ -55,18 +55,18 @@ def test_neither_side_tradable_is_told_once() -> None:
 def test_unfunded_keeps_regime_anchor_and_high() -> None:
     life = in_base("2500")
     life.holdings = held()
-    life.beat("2600")
+    life.tick("2600")
     assert life.phase() is Phase.UNFUNDED
-    assert (life.regime(), life.memory.anchor, life.memory.high) == (Regime.BASE, 2500.0, 2500.0)
+    assert (life.regime(), life.state.anchor, life.state.high) == (Regime.BASE, 2500.0, 2500.0)
     life.holdings = held("1")
-    assert life.beat("2510").events == (Funded(Regime.BASE, held("1")),)
-    assert (life.phase(), life.memory.anchor, life.memory.high) == (Phase.WATCHING, 2500.0, 2510.0)
+    assert life.tick("2510").events == (Funded(Regime.BASE, held("1")),)
+    assert (life.phase(), life.state.anchor, life.state.high) == (Phase.WATCHING, 2500.0, 2510.0)
 
 
 def test_the_side_held_is_sticky_while_it_is_tradable() -> None:
     life = in_base("2500")
     life.holdings = held("0.01", "90000")
-    assert life.beat("2500").events == ()
+    assert life.tick("2500").events == ()
     assert life.regime() is Regime.BASE
 
 
@@ -80,53 +80,53 @@ def test_the_side_held_is_sticky_while_it_is_tradable() -> None:
 def test_another_hand_can_change_the_side(outside: Decimal | None, price: float, origin: Origin) -> None:
     life = in_base("2500")
     life.holdings = held("0", "2495")
-    assert life.beat("2490", outside_price=outside).events == (RegimeSet(Regime.BASE, Regime.QUOTE, price, origin),)
-    assert life.memory.anchor == 1 / price
+    assert life.tick("2490", outside_price=outside).events == (RegimeSet(Regime.BASE, Regime.QUOTE, price, origin),)
+    assert life.state.anchor == 1 / price
 
 
 def test_the_setting_is_for_the_first_start_only() -> None:
     life = in_base("2500", settings=params(anchor_price=Decimal(2300)))
     life.holdings = held("0", "2495")
-    life.beat("2490")
-    assert life.memory.anchor == 1 / 2490.01
+    life.tick("2490")
+    assert life.state.anchor == 1 / 2490.01
 
 
 def test_becoming_base_by_another_hand_discards_the_gate() -> None:
     life = gated()
     life.holdings = held("1")
-    life.beat("2480")
+    life.tick("2480")
     assert (life.regime(), life.gate()) == (Regime.BASE, None)
 
 
 def test_unsettled_balances_change_no_side() -> None:
     life = in_base("2500")
     life.holdings = held("0", "2500")
-    life.beat("2500", settled=False)
+    life.tick("2500", settled=False)
     assert life.regime() is Regime.BASE
-    assert life.memory.holdings == held("1")
+    assert life.state.holdings == held("1")
 
 
 def test_a_stale_market_changes_no_side() -> None:
     life = in_base("2500")
     life.holdings = held("0", "2500")
-    life.beat(None)
+    life.tick(None)
     assert life.regime() is Regime.BASE
 
 
 def test_the_high_follows_the_best_unit_value() -> None:
     base, quote = in_base("2500"), in_quote("2500")
     for bid in ("2510", "2505", "2512", "2490"):
-        base.beat(bid)
-        quote.beat(bid)
-    assert base.memory.high == 2512.0
-    assert quote.memory.high == 1 / 2490.01
+        base.tick(bid)
+        quote.tick(bid)
+    assert base.state.high == 2512.0
+    assert quote.state.high == 1 / 2490.01
 
 
 def test_what_nobody_watched_is_read_from_the_kline() -> None:
     life = in_base("2500")
-    life.memory = replace(life.memory, anchor_ms=START_MS)
-    life.beat(None)
-    life.beat("2500", closes=[kline(0, 2500, high=2520)])
-    assert life.memory.high == 2520.0
-    life.beat("2500", seconds=60, closes=[kline(1, 2500, high=2530)])
-    assert life.memory.high == 2520.0
+    life.state = replace(life.state, anchor_ms=START_MS)
+    life.tick(None)
+    life.tick("2500", closes=[kline(0, 2500, high=2520)])
+    assert life.state.high == 2520.0
+    life.tick("2500", seconds=60, closes=[kline(1, 2500, high=2530)])
+    assert life.state.high == 2520.0

@@ -4,7 +4,7 @@ import pytest
 from tests.strategy.strategy_harness import full_channel, params
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.strategy.hard_stop import breached, confirmed, stop_distance
+from trailingedge.strategy.hard_stop import is_breached, is_confirmed, stop_distance
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_the_cap_wins_over_the_threshold() -> None:
     ],
 )
 def test_a_breach_is_a_loss_of_the_distance_or_more(u: float, expected: bool) -> None:
-    assert breached(u, 100.0, 0.04) is expected
+    assert is_breached(u, 100.0, 0.04) is expected
 
 
 @pytest.mark.parametrize(
@@ -47,4 +47,4 @@ def test_a_breach_is_a_loss_of_the_distance_or_more(u: float, expected: bool) ->
     ],
 )
 def test_a_breach_is_believed_once_it_lasts(lasted_ms: int, confirm_s: float, expected: bool) -> None:
-    assert confirmed(5_000, 5_000 + lasted_ms, confirm_s) is expected
+    assert is_confirmed(5_000, 5_000 + lasted_ms, confirm_s) is expected

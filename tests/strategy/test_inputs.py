@@ -23,4 +23,4 @@ def test_each_regime_has_its_own_fractions(regime: Regime, scale: float, trigger
 
 def test_holdings_know_the_asset_of_a_regime() -> None:
     holdings = held("2", "3")
-    assert (holdings.of(Regime.BASE), holdings.of(Regime.QUOTE)) == (holdings.base, holdings.quote)
+    assert (holdings.amount_in(Regime.BASE), holdings.amount_in(Regime.QUOTE)) == (holdings.base, holdings.quote)

@@ -7,13 +7,13 @@ from typing import Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.strategy.strategy_harness import DEFAULTS, Life, params, top
+from tests.strategy.strategy_harness import DEFAULTS, StrategyRun, params, top
 
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import BookTop, Kline, Regime
 from trailingedge.strategy.decide import Rule, StrategyStep
 from trailingedge.strategy.inputs import Holdings, StrategyCommand, StrategyParams
-from trailingedge.strategy.signals import BrokeOut, ExitArmed, FlushArmed
+from trailingedge.strategy.signals import BrokeOut, ExitStarted, HardStopTriggered
 from trailingedge.strategy.state import Phase
 from trailingedge.strategy.trailing_stop import Trail
 
@@ -44,7 +44,7 @@ wild = st.builds(
     moves,
     seconds=st.sampled_from([0.1, 1.0, 5.0]),
     close=st.booleans(),
-    command=st.sampled_from([None, None, None, StrategyCommand.FLIP, StrategyCommand.WITHDRAW]),
+    command=st.sampled_from([None, None, None, StrategyCommand.FLIP, StrategyCommand.CANCEL]),
     trading_paused=rarely,
     stale=rarely,
     unsettled=rarely,
@@ -61,7 +61,7 @@ class Walk:
         self.scale = scale
         self.price = Decimal(2500)
         scaled = replace(given_params, min_notional=given_params.min_notional * scale)
-        self.life = Life(scaled, base="0" if quote else "1", quote=str(quote * scale))
+        self.life = StrategyRun(scaled, base="0" if quote else "1", quote=str(quote * scale))
 
     def step(self, moment: Moment) -> StrategyStep:
         life = self.life
@@ -75,7 +75,7 @@ class Walk:
                 max(Decimal(0), life.holdings.base + Decimal(base) / 1000),
                 max(Decimal(0), life.holdings.quote + quote * self.scale),
             )
-        return life.beat(
+        return life.tick(
             None if moment.stale else book.bid,
             book.ask,
             seconds=moment.seconds,
@@ -150,11 +150,11 @@ def test_sell_and_buy_mirror_each_other(steps: list[int], fee: float, scale: flo
         hard_stop_threshold_frac=0.99,
         hard_stop_max_frac=0.99,
     )
-    seller, buyer = Life(mirrored, base="1"), Life(mirrored, base="0", quote="2500")
+    seller, buyer = StrategyRun(mirrored, base="1"), StrategyRun(mirrored, base="0", quote="2500")
     price = Decimal(2500)
     for permille in [0, *steps]:
         price = (price * (1000 + permille) / 1000).quantize(TICK)
-        sold, bought = seller.beat(price), buyer.beat(1 / price - Decimal("0.000001"), 1 / price)
+        sold, bought = seller.tick(price), buyer.tick(1 / price - Decimal("0.000001"), 1 / price)
         trail = sold.decision.trail
         if trail is None or near_a_threshold(trail):
             return
@@ -171,7 +171,7 @@ def test_nothing_but_the_operator_trades_under_a_shut_gate(moments: list[Moment]
     for moment in moments:
         gate_before, exit_before = walk.life.gate(), walk.life.exit()
         step = walk.step(moment)
-        started = any(isinstance(event, ExitArmed | FlushArmed) for event in step.events)
+        started = any(isinstance(event, ExitStarted | HardStopTriggered) for event in step.events)
         if gate_before is not None and step.state.gate is gate_before and started:
             assert moment.command is StrategyCommand.FLIP
             assert step.state.exit is not None
@@ -186,13 +186,13 @@ def test_a_base_position_is_never_without_a_stop(moments: list[Moment], trading_
     for moment in moments:
         walk.step(moment)
     life = walk.life
-    life.beat(walk.book().bid)
+    life.tick(walk.book().bid)
     if life.regime() is not Regime.BASE or life.phase() is Phase.UNFUNDED:
         return
-    bid = min(walk.price, Decimal(life.memory.anchor))
+    bid = min(walk.price, Decimal(life.state.anchor))
     for _ in range(8):
         bid = (bid * Decimal("0.97")).quantize(TICK)
-        want = life.beat(bid, trading_paused=trading_paused).intent
+        want = life.tick(bid, trading_paused=trading_paused).intent
         if want is not None and want.kind is ExitKind.FLUSH:
             assert want.funds == life.holdings.base
             return
@@ -206,7 +206,7 @@ def test_the_books_stay_in_order(moments: list[Moment], quote: int) -> None:
     life = walk.life
     numbers: list[int] = []
     for moment in moments:
-        before = life.memory
+        before = life.state
         step = walk.step(moment)
         now, want, u = step.state, step.intent, step.decision.unit_value
         if u is not None and now.phase in (Phase.WATCHING, Phase.EXITING, Phase.FLUSHING):
@@ -243,8 +243,8 @@ def test_a_fold_comes_within_the_spread_of_watching(moves_: list[int], quote: in
     watched, away = Walk(quote=quote), Walk(quote=quote)
     for walk in (watched, away):
         walk.step(Moment(0))
-        walk.life.memory = replace(walk.life.memory, anchor_ms=0)
-    anchor = watched.life.memory.anchor
+        walk.life.state = replace(walk.life.state, anchor_ms=0)
+    anchor = watched.life.state.anchor
     seen: list[Decimal] = []
     for permille in moves_:
         watched.step(Moment(permille))
@@ -255,13 +255,13 @@ def test_a_fold_comes_within_the_spread_of_watching(moves_: list[int], quote: in
     opens = away.life.market_ms
     # Trades print at either side of the book.
     minute = Kline(opens, opens + 59_999, seen[0], max(seen) + TICK, min(seen), seen[-1])
-    away.life.beat(None, seconds=0.0)
-    away.life.beat(None, closes=[minute])
+    away.life.tick(None, seconds=0.0)
+    away.life.tick(None, closes=[minute])
     if away.life.gate() is not None:
         return
     slack = float(2 * TICK) * (1.0 if not quote else 1 / float(min(seen)) ** 2)
-    assert away.life.memory.anchor == anchor
-    assert abs(away.life.memory.high - watched.life.memory.high) <= slack * (1 + 1e-9)
+    assert away.life.state.anchor == anchor
+    assert abs(away.life.state.high - watched.life.state.high) <= slack * (1 + 1e-9)
 
 
 def test_the_stage_is_one_hundredth_wide() -> None:

@@ -4,7 +4,7 @@ import pytest
 from tests.strategy.strategy_harness import held, params, top
 
 from trailingedge.model.market import Regime
-from trailingedge.strategy.regime import price_at, tradable, unit_value, worth_more
+from trailingedge.strategy.regime import is_tradable, more_valuable_regime, price_at, unit_value
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from trailingedge.strategy.regime import price_at, tradable, unit_value, worth_m
     ],
 )
 def test_base_is_tradable_from_the_minimum_notional_at_the_bid(base: str, enough: bool) -> None:
-    assert tradable(Regime.BASE, held(base=base), top("2500"), params()) is enough
+    assert is_tradable(Regime.BASE, held(base=base), top("2500"), params()) is enough
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_base_is_tradable_from_the_minimum_notional_at_the_bid(base: str, enough
     ],
 )
 def test_quote_is_tradable_from_the_minimum_notional_at_the_ask(quote: str, enough: bool) -> None:
-    assert tradable(Regime.QUOTE, held(quote=quote), top("2499.99", "2500"), params()) is enough
+    assert is_tradable(Regime.QUOTE, held(quote=quote), top("2499.99", "2500"), params()) is enough
 
 
 def test_the_minimum_quantity_counts_by_itself() -> None:
-    assert not tradable(Regime.BASE, held(base="0.5"), top("2500"), params(min_quantity=held("1").base))
+    assert not is_tradable(Regime.BASE, held(base="0.5"), top("2500"), params(min_quantity=held("1").base))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_minimum_quantity_counts_by_itself() -> None:
     ],
 )
 def test_the_tradable_side_worth_more(base: str, quote: str, side: Regime | None) -> None:
-    assert worth_more(held(base, quote), top("2500"), params()) is side
+    assert more_valuable_regime(held(base, quote), top("2500"), params()) is side
 
 
 @pytest.mark.parametrize("regime", Regime)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.strategy.strategy_harness import Life, full_channel, gated, held, in_base, in_quote, kline, params
+from tests.strategy.strategy_harness import StrategyRun, full_channel, gated, held, in_base, in_quote, kline, params
 
 from trailingedge.model.intent import ExitEndReason, ExitKind, OrderIntent
 from trailingedge.model.market import Regime, Side
@@ -13,27 +13,27 @@ from trailingedge.strategy.decide import Rule
 from trailingedge.strategy.inputs import StrategyCommand
 from trailingedge.strategy.signals import (
     CommandRefused,
-    ExitArmed,
     ExitEnding,
     ExitRelabelled,
-    FlushArmed,
+    ExitStarted,
     GateShut,
+    HardStopTriggered,
     Squeezed,
 )
 from trailingedge.strategy.state import Phase
 
 
-def kind(life: Life) -> ExitKind | None:
+def kind(life: StrategyRun) -> ExitKind | None:
     """What the exit in progress is."""
     exit_ = life.exit()
     return None if exit_ is None else exit_.kind
 
 
-def buying_back(**given: Any) -> Life:
+def buying_back(**given: Any) -> StrategyRun:
     """In QUOTE since 2500, a take-profit buy in progress."""
     life = in_quote("2500", **given)
-    life.beat("2440")
-    life.beat("2455")
+    life.tick("2440")
+    life.tick("2455")
     return life
 
 
@@ -42,41 +42,41 @@ def buying_back(**given: Any) -> Life:
 
 def test_a_breach_that_lasts_becomes_a_flush() -> None:
     life = in_base("2500")
-    first = life.beat("2487.5")
+    first = life.tick("2487.5")
     assert first.intent is None
     assert first.decision.stop_breach_ms == 0
-    second = life.beat("2487.5")
+    second = life.tick("2487.5")
     assert second.decision.acted is Rule.BASE_STOP
     assert second.intent == OrderIntent(Side.SELL, Decimal(1), Pricing.OPPOSITE, ExitKind.FLUSH, life.market_ms)
-    assert second.events == (FlushArmed(life.market_ms, Decimal("2487.5"), 2500.0, 0.005, None),)
+    assert second.events == (HardStopTriggered(life.market_ms, Decimal("2487.5"), 2500.0, 0.005, None),)
     assert life.phase() is Phase.FLUSHING
 
 
 def test_a_breach_that_passes_is_forgotten() -> None:
     life = in_base("2500")
-    life.beat("2487")
-    life.beat("2488", seconds=0.5)
-    life.beat("2487", seconds=0.4)
-    assert life.beat("2487", seconds=0.9).intent is None
-    assert life.beat("2487", seconds=0.2).intent is not None
+    life.tick("2487")
+    life.tick("2488", seconds=0.5)
+    life.tick("2487", seconds=0.4)
+    assert life.tick("2487", seconds=0.9).intent is None
+    assert life.tick("2487", seconds=0.2).intent is not None
 
 
 def test_stale_data_starts_the_confirmation_over() -> None:
     life = in_base("2500")
-    life.beat("2487")
-    life.beat(None)
-    assert life.beat("2487").intent is None
-    assert life.beat("2487").intent is not None
+    life.tick("2487")
+    life.tick(None)
+    assert life.tick("2487").intent is None
+    assert life.tick("2487").intent is not None
 
 
 def test_without_a_confirmation_the_first_breach_flushes() -> None:
-    assert in_base("2500", settings=params(hard_stop_confirm_sec=0.0)).beat("2487").intent is not None
+    assert in_base("2500", settings=params(hard_stop_confirm_sec=0.0)).tick("2487").intent is not None
 
 
 def test_the_stop_stays_armed_while_held_and_while_balances_settle() -> None:
     life = in_base("2500")
-    life.beat("2487", trading_paused=True, settled=False)
-    step = life.beat("2487", trading_paused=True, settled=False)
+    life.tick("2487", trading_paused=True, settled=False)
+    step = life.tick("2487", trading_paused=True, settled=False)
     assert step.intent is not None
     assert step.intent.funds == 1
 
@@ -89,41 +89,41 @@ def test_the_stop_takes_over_a_sell_in_progress(first: ExitKind) -> None:
     if first is ExitKind.MANUAL:
         life.flip("2500")
     else:
-        life.beat("2560")
-        life.beat("2545")
+        life.tick("2560")
+        life.tick("2545")
     assert kind(life) is first
-    number = life.memory.last_number
-    life.beat("2480")
-    step = life.beat("2480")
+    number = life.state.last_number
+    life.tick("2480")
+    step = life.tick("2480")
     assert step.intent is not None
     assert (step.intent.kind, step.intent.number, step.intent.pricing) == (ExitKind.FLUSH, number, Pricing.OPPOSITE)
-    assert [event.upgraded for event in life.events if isinstance(event, FlushArmed)] == [first]
+    assert [event.upgraded for event in life.events if isinstance(event, HardStopTriggered)] == [first]
 
 
 def test_a_sell_that_is_being_withdrawn_is_left_to_end() -> None:
     life = in_base("2500")
     life.flip("2500")
-    life.withdraw("2480")
+    life.cancel("2480")
     life.report(idle=False)
-    life.beat("2480")
-    assert life.beat("2480").intent is None
-    assert life.told(FlushArmed) == []
+    life.tick("2480")
+    assert life.tick("2480").intent is None
+    assert life.signals(HardStopTriggered) == []
 
 
 def test_an_unfunded_base_has_nothing_to_flush() -> None:
     life = in_base("2500")
     life.holdings = held()
-    life.beat("2400")
-    assert life.beat("2400").intent is None
+    life.tick("2400")
+    assert life.tick("2400").intent is None
 
 
 def test_a_wide_channel_gives_the_stop_room() -> None:
     life = in_base("2500")
     wide = full_channel(2450, 2550)  # half of 4 %
-    life.beat("2460", channel=wide)
-    assert life.beat("2460", channel=wide).intent is None
-    life.beat("2449", channel=wide)
-    assert life.beat("2449", channel=wide).intent is not None
+    life.tick("2460", channel=wide)
+    assert life.tick("2460", channel=wide).intent is None
+    life.tick("2449", channel=wide)
+    assert life.tick("2449", channel=wide).intent is not None
 
 
 # Halt
@@ -132,11 +132,11 @@ def test_a_wide_channel_gives_the_stop_room() -> None:
 def test_a_halt_withdraws_and_arms_nothing() -> None:
     life = in_base("2500")
     life.flip("2500")
-    assert life.beat("2300", halted=True).decision.acted is Rule.HALT
-    life.beat("2300", halted=True)
-    assert life.beat("2300", halted=True, command=StrategyCommand.FLIP).intent is None
+    assert life.tick("2300", halted=True).decision.acted is Rule.HALT
+    life.tick("2300", halted=True)
+    assert life.tick("2300", halted=True, command=StrategyCommand.FLIP).intent is None
     assert life.exit() is None
-    assert life.told(CommandRefused) == [CommandRefused(StrategyCommand.FLIP, "trading is halted")]
+    assert life.signals(CommandRefused) == [CommandRefused(StrategyCommand.FLIP, "trading is halted")]
 
 
 # The operator
@@ -150,31 +150,31 @@ def test_a_halt_withdraws_and_arms_nothing() -> None:
         pytest.param(gated(), Side.BUY, id="a shut gate: buy"),
     ],
 )
-def test_x_leaves_the_side_held(life: Life, side: Side) -> None:
+def test_x_leaves_the_side_held(life: StrategyRun, side: Side) -> None:
     step = life.flip("2490")
     assert step.decision.acted is Rule.FLIP
     assert step.intent is not None
     assert (step.intent.side, step.intent.kind, step.intent.pricing) == (side, ExitKind.MANUAL, Pricing.IMPROVE)
     armed = step.events[-1]
-    assert isinstance(armed, ExitArmed)
+    assert isinstance(armed, ExitStarted)
     assert (armed.kind, armed.price) == (ExitKind.MANUAL, Decimal("2490.005"))
 
 
 def test_x_does_not_wait_for_fresh_data() -> None:
     life = in_base()
-    assert life.beat(None, command=StrategyCommand.FLIP).intent is not None
+    assert life.tick(None, command=StrategyCommand.FLIP).intent is not None
 
 
 @pytest.mark.parametrize(
     ("life", "given", "reason"),
     [
-        pytest.param(Life(base="0"), {}, "there is nothing to trade", id="unfunded"),
-        pytest.param(Life(), {"bid": None}, "there is nothing to trade", id="nothing known yet"),
+        pytest.param(StrategyRun(base="0"), {}, "there is nothing to trade", id="unfunded"),
+        pytest.param(StrategyRun(), {"bid": None}, "there is nothing to trade", id="nothing known yet"),
         pytest.param(in_quote(), {"trading_paused": True}, "no buying while held", id="a buy while held"),
     ],
 )
-def test_x_is_refused_with_a_reason(life: Life, given: dict[str, Any], reason: str) -> None:
-    step = life.beat(**({"bid": "2490"} | given), command=StrategyCommand.FLIP)
+def test_x_is_refused_with_a_reason(life: StrategyRun, given: dict[str, Any], reason: str) -> None:
+    step = life.tick(**({"bid": "2490"} | given), command=StrategyCommand.FLIP)
     assert step.intent is None
     assert CommandRefused(StrategyCommand.FLIP, reason) in step.events
 
@@ -185,7 +185,7 @@ def test_x_sells_while_held() -> None:
 
 def test_x_relabels_a_take_profit() -> None:
     life = buying_back()
-    number = life.memory.last_number
+    number = life.state.last_number
     step = life.flip("2455")
     assert step.intent is not None
     assert (step.intent.kind, step.intent.number) == (ExitKind.MANUAL, number)
@@ -194,8 +194,8 @@ def test_x_relabels_a_take_profit() -> None:
 
 def test_x_never_downgrades_a_flush() -> None:
     life = in_base("2500")
-    life.beat("2480")
-    life.beat("2480")
+    life.tick("2480")
+    life.tick("2480")
     step = life.flip("2480")
     assert kind(life) is ExitKind.FLUSH
     assert step.events == (CommandRefused(StrategyCommand.FLIP, "already under way"),)
@@ -205,48 +205,48 @@ def test_x_never_downgrades_a_flush() -> None:
 def test_an_exit_that_is_ending_takes_no_command(command: StrategyCommand) -> None:
     life = in_base()
     life.flip("2500")
-    life.withdraw("2500")
+    life.cancel("2500")
     life.report(idle=False)
-    step = life.beat("2500", command=command)
+    step = life.tick("2500", command=command)
     assert step.events == (CommandRefused(command, "the exit is ending already: withdrawn"),)
 
 
 def test_c_calls_an_exit_back() -> None:
     life = in_base()
     life.flip("2500")
-    step = life.withdraw(None)
-    assert step.decision.acted is Rule.WITHDRAW
+    step = life.cancel(None)
+    assert step.decision.acted is Rule.CANCEL
     assert step.intent is None
-    assert step.events == (ExitEnding(ExitKind.MANUAL, Side.SELL, life.memory.last_number, ExitEndReason.WITHDRAWN),)
+    assert step.events == (ExitEnding(ExitKind.MANUAL, Side.SELL, life.state.last_number, ExitEndReason.CANCELLED),)
 
 
 def test_c_without_an_exit_is_refused() -> None:
-    assert in_base().withdraw("2500").events == (CommandRefused(StrategyCommand.WITHDRAW, "no exit is in progress"),)
+    assert in_base().cancel("2500").events == (CommandRefused(StrategyCommand.CANCEL, "no exit is in progress"),)
 
 
 # Hold and expiry
 
 
 @pytest.mark.parametrize("life", [pytest.param(buying_back(), id="take-profit"), pytest.param(in_quote(), id="x")])
-def test_a_hold_calls_a_buy_back(life: Life) -> None:
+def test_a_hold_calls_a_buy_back(life: StrategyRun) -> None:
     if life.exit() is None:
         life.flip("2455")
-    step = life.beat("2455", trading_paused=True)
-    assert (step.decision.acted, step.intent) == (Rule.HOLD, None)
+    step = life.tick("2455", trading_paused=True)
+    assert (step.decision.acted, step.intent) == (Rule.PAUSE, None)
 
 
 def test_a_hold_lets_a_sell_go_on() -> None:
     life = in_base()
     life.flip("2500")
-    assert life.beat("2500", trading_paused=True).intent is not None
+    assert life.tick("2500", trading_paused=True).intent is not None
 
 
 def test_only_a_command_expires() -> None:
     life = buying_back()
-    assert life.beat("2455", expire=True).intent is not None
+    assert life.tick("2455", expire=True).intent is not None
     life.flip("2455")
-    step = life.beat("2455", expire=True)
-    assert (step.decision.acted, step.intent) == (Rule.EXPIRY, None)
+    step = life.tick("2455", expire=True)
+    assert (step.decision.acted, step.intent) == (Rule.COMMAND_EXPIRY, None)
 
 
 # Take-profit
@@ -259,25 +259,25 @@ def test_only_a_command_expires() -> None:
         pytest.param(in_quote("2500"), ["2440", "2455"], Side.BUY, id="quote: down and a little back"),
     ],
 )
-def test_a_trail_that_is_due_starts_the_exit(life: Life, bids: list[str], side: Side) -> None:
-    assert life.beat(bids[0]).intent is None
-    step = life.beat(bids[1])
+def test_a_trail_that_is_due_starts_the_exit(life: StrategyRun, bids: list[str], side: Side) -> None:
+    assert life.tick(bids[0]).intent is None
+    step = life.tick(bids[1])
     assert step.decision.acted is Rule.TAKE_PROFIT
     assert step.intent is not None
     assert (step.intent.side, step.intent.kind) == (side, ExitKind.TAKE_PROFIT)
     armed = step.events[-1]
-    assert isinstance(armed, ExitArmed)
+    assert isinstance(armed, ExitStarted)
     assert armed.trail is not None
     assert armed.trail.due
 
 
 def test_an_exit_is_latched() -> None:
     life = in_base("2500")
-    life.beat("2560")
-    first = life.beat("2545").intent
+    life.tick("2560")
+    first = life.tick("2545").intent
     assert first is not None
-    assert life.beat("2600").intent == first
-    assert life.beat(None).intent == first
+    assert life.tick("2600").intent == first
+    assert life.tick(None).intent == first
 
 
 @pytest.mark.parametrize(
@@ -291,9 +291,9 @@ def test_an_exit_is_latched() -> None:
 )
 def test_no_take_profit_while(given: dict[str, Any]) -> None:
     life = in_base("2500")
-    life.beat("2560")
-    assert life.beat(**({"bid": "2545"} | given)).intent is None
-    assert life.beat("2545").intent is not None
+    life.tick("2560")
+    assert life.tick(**({"bid": "2545"} | given)).intent is None
+    assert life.tick("2545").intent is not None
 
 
 # The QUOTE stop, and news of the channel
@@ -302,7 +302,7 @@ def test_no_take_profit_while(given: dict[str, Any]) -> None:
 def test_a_quote_stop_holds_cash() -> None:
     life = in_quote("2500")
     step = life.close(2520)
-    assert step.decision.acted is Rule.CLOSES
+    assert step.decision.acted is Rule.CLOSED_KLINES
     assert life.phase() is Phase.GATED
     assert [event.price for event in life.events if isinstance(event, GateShut)] == [2520.0]
 
@@ -319,14 +319,14 @@ def test_a_squeeze_is_told_when_it_begins() -> None:
     for _ in range(60):
         life.close(2500)
         life.close(2501)
-    assert life.told(Squeezed) == [Squeezed(width=1.0, share=0.0)]  # no width among the hundred is smaller
+    assert life.signals(Squeezed) == [Squeezed(width=1.0, share=0.0)]  # no width among the hundred is smaller
     for _ in range(30):
         life.close(2501)
     life.close(2511)
-    assert len(life.told(Squeezed)) == 1
+    assert len(life.signals(Squeezed)) == 1
     for _ in range(3):
         life.close(2511)
-    assert life.told(Squeezed)[1:] == [Squeezed(width=0.0, share=0.0)]
+    assert life.signals(Squeezed)[1:] == [Squeezed(width=0.0, share=0.0)]
 
 
 # Breakout
@@ -343,7 +343,7 @@ def test_a_squeeze_is_told_when_it_begins() -> None:
         pytest.param(in_base(), 2497, None, id="exit not asked for"),
     ],
 )
-def test_a_breakout_is_followed_where_the_settings_say_so(life: Life, close: float, side: Side | None) -> None:
+def test_a_breakout_is_followed_where_the_settings_say_so(life: StrategyRun, close: float, side: Side | None) -> None:
     for _ in range(4):
         life.close(2500)
     want = life.close(close).intent
@@ -354,8 +354,8 @@ def test_a_breakout_on_stale_data_passes_by() -> None:
     life = in_quote(settings=params(breakout_entry=True))
     for _ in range(4):
         life.close(2500)
-    life.beat(None, closes=[kline(4, 2503)])
-    assert life.beat("2503").intent is None
+    life.tick(None, closes=[kline(4, 2503)])
+    assert life.tick("2503").intent is None
 
 
 def test_no_breakout_buy_under_a_shut_gate() -> None:

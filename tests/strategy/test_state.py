@@ -8,7 +8,7 @@ from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.state import ActiveExit, Phase, ReentryGate, ShutBy, StrategyState
 
-GATE = ReentryGate(ShutBy.STOP, 2500.0, 0)
+GATE = ReentryGate(ShutBy.QUOTE_STOP, 2500.0, 0)
 SELLING = ActiveExit(ExitKind.TAKE_PROFIT, Side.SELL, 1, 0)
 FLUSHING = ActiveExit(ExitKind.FLUSH, Side.SELL, 1, 0)
 BUYING = ActiveExit(ExitKind.MANUAL, Side.BUY, 1, 0)

@@ -9,7 +9,7 @@ from tests.strategy.strategy_harness import full_channel, params
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.market import Regime
-from trailingedge.strategy.trailing_stop import MinGain, min_gain
+from trailingedge.strategy.trailing_stop import MinGain, compute_min_gain
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from trailingedge.strategy.trailing_stop import MinGain, min_gain
     ],
 )
 def test_the_largest_of_three_terms_counts_in_base(changes: dict[str, float], expected: float) -> None:
-    least = min_gain(Regime.BASE, 2500.0, 2500.0, full_channel(2470, 2530), params(**changes))
+    least = compute_min_gain(Regime.BASE, 2500.0, 2500.0, full_channel(2470, 2530), params(**changes))
     assert least.value == pytest.approx(expected)
 
 
 def test_base_and_quote_have_their_own_fraction() -> None:
     settings = params(min_gain_trigger_frac_base=0.02, min_gain_trigger_frac_quote=0.03)
-    assert min_gain(Regime.BASE, 100.0, 100.0, None, settings).static == 2.0
-    assert min_gain(Regime.QUOTE, 0.01, 100.0, None, settings).static == pytest.approx(0.0003)
+    assert compute_min_gain(Regime.BASE, 100.0, 100.0, None, settings).static == 2.0
+    assert compute_min_gain(Regime.QUOTE, 0.01, 100.0, None, settings).static == pytest.approx(0.0003)
 
 
 @pytest.mark.parametrize(
@@ -36,19 +36,21 @@ def test_base_and_quote_have_their_own_fraction() -> None:
 )
 @pytest.mark.parametrize("regime", Regime)
 def test_a_channel_that_is_not_full_has_no_say(regime: Regime, channel: Channel | None) -> None:
-    assert min_gain(regime, 1.0, 2500.0, channel, params()).donchian == 0.0
+    assert compute_min_gain(regime, 1.0, 2500.0, channel, params()).donchian == 0.0
 
 
 @given(ask=st.floats(100, 5000), swing=st.floats(0.01, 0.9))
 def test_the_quote_term_is_what_a_fall_by_the_swing_would_gain(ask: float, swing: float) -> None:
     width = ask * swing
-    least = min_gain(Regime.QUOTE, 1 / ask, ask, full_channel(ask, ask + width), params(donchian_gain_multiplier=1.0))
+    least = compute_min_gain(
+        Regime.QUOTE, 1 / ask, ask, full_channel(ask, ask + width), params(donchian_gain_multiplier=1.0)
+    )
     assert isclose(least.donchian, 1 / (ask - width) - 1 / ask, rel_tol=1e-6)
 
 
 @pytest.mark.parametrize("width", [pytest.param(200.0, id="as wide"), pytest.param(300.0, id="wider")])
 def test_a_swing_as_large_as_the_price_can_never_arm(width: float) -> None:
-    assert min_gain(Regime.QUOTE, 0.01, 100.0, full_channel(1, 1 + width), params()).value == inf
+    assert compute_min_gain(Regime.QUOTE, 0.01, 100.0, full_channel(1, 1 + width), params()).value == inf
 
 
 def test_the_value_is_the_maximum() -> None:

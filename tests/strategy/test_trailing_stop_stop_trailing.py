@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from trailingedge.strategy.trailing_stop import MinGain, Trail, callback_factor, trail
+from trailingedge.strategy.trailing_stop import MinGain, Trail, callback_factor, compute_trail
 
 fractions = st.floats(0.001, 0.999)
 gains = st.floats(0, 1)
@@ -15,7 +15,7 @@ gains = st.floats(0, 1)
 def hundred(u: float, high: float, least: float = 1.0, fee: float = 0.0) -> Trail:
     """A trail from an anchor of 100."""
     min_gain = MinGain(static=least, fees=0.0, donchian=0.0)
-    return trail(u, 100.0, high, min_gain, fee, start_factor=0.5, min_factor=0.1, gain_scale_frac=0.005)
+    return compute_trail(u, 100.0, high, min_gain, fee, start_factor=0.5, min_factor=0.1, gain_scale_frac=0.005)
 
 
 @given(low=fractions, high=fractions, scale=st.floats(0.0001, 0.5), less=gains, more=gains)
@@ -47,7 +47,7 @@ def test_a_worked_example() -> None:
     assert now.drawdown == 0.5
     assert now.factor == pytest.approx(0.1 + 0.4 * exp(-4))
     assert now.callback == pytest.approx(2 * (0.1 + 0.4 * exp(-4)))
-    assert now.level == pytest.approx(102.0 - now.callback)
+    assert now.trigger_value == pytest.approx(102.0 - now.callback)
     assert now.due
 
 
@@ -69,12 +69,12 @@ def test_the_exit_waits_for_all_three_conditions(now: Trail, due: bool) -> None:
 
 def test_before_it_is_armed_the_trail_has_no_level_but_knows_where_it_arms() -> None:
     now = hundred(u=100.4, high=100.5)
-    assert now.level is None
-    assert now.arms_at == 101.0
-    assert hundred(u=100.4, high=100.5, least=inf).arms_at is None
+    assert now.trigger_value is None
+    assert now.arming_value == 101.0
+    assert hundred(u=100.4, high=100.5, least=inf).arming_value is None
 
 
 def test_a_level_that_would_not_pay_the_fees_is_none() -> None:
     now = hundred(u=101.0, high=101.0, fee=0.0049)
     assert now.armed
-    assert now.level is None
+    assert now.trigger_value is None

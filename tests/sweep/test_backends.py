@@ -10,8 +10,8 @@ from tests.backtest import market_files
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError
-from trailingedge.sweep.backends import NumberedTrial, SweepBackend, ctrl_c_unheard, engine_named, local
-from trailingedge.sweep.trial import TrialOutcome, TrialTask, look
+from trailingedge.sweep.backends import NumberedTrial, SweepBackend, backend_named, run_local, sigint_ignored
+from trailingedge.sweep.trial import TrialOutcome, TrialTask, inspect_market
 
 TRIALS: list[NumberedTrial] = [(0, {}), (1, {"BUFFER": "0.01"}), (2, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.03"})]
 
@@ -29,15 +29,15 @@ def tried(engine: SweepBackend, task: TrialTask, jobs: int) -> dict[int, TrialOu
 
 
 def test_two_processes_come_to_the_same_as_this_one(task: TrialTask) -> None:
-    alone = tried(local, task, 1)
+    alone = tried(run_local, task, 1)
     assert sorted(alone) == [0, 1, 2]
     assert len({outcome.parts for outcome in alone.values()}) > 1
-    assert tried(local, task, 2) == alone
+    assert tried(run_local, task, 2) == alone
 
 
 def test_a_stop_leaves_what_is_not_begun(task: TrialTask) -> None:
     outcomes: dict[int, TrialOutcome] = {}
-    local(task, TRIALS, 1, outcomes.__setitem__, lambda: bool(outcomes))
+    run_local(task, TRIALS, 1, outcomes.__setitem__, lambda: bool(outcomes))
     assert list(outcomes) == [0]
 
 
@@ -45,14 +45,14 @@ def test_a_stop_leaves_what_is_not_begun(task: TrialTask) -> None:
 def test_whoever_is_started_where_ctrl_c_is_unheard_never_hears_it() -> None:
     before = signal.getsignal(signal.SIGINT)
     ask = "import signal; raise SystemExit(signal.getsignal(signal.SIGINT) is not signal.SIG_IGN)"
-    with ctrl_c_unheard():
+    with sigint_ignored():
         child = processes.run([sys.executable, "-c", ask])
     assert child.returncode == 0
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_market_is_looked_at_to_its_end(task: TrialTask) -> None:
-    scene = look(task)
+    scene = inspect_market(task)
     assert scene.from_ms == market_files.START_MS
     assert scene.to_ms == market_files.START_MS + 92 * 60_000
     assert scene.market.symbol == "ETHFDUSD"
@@ -64,7 +64,7 @@ def test_an_engine_that_is_not_installed_names_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # as if it were not there
     with pytest.raises(ConfigError, match=rf"--extra {name}"):
-        engine_named(name)
+        backend_named(name)
 
 
 @pytest.mark.parametrize("module", ["distributed", "dask", "ray"])

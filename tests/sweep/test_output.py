@@ -10,22 +10,22 @@ from tests.sweep.test_ranking import judged as verdict_of
 from trailingedge.model.market import ZERO
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 from trailingedge.simulator.feeds.recorded import RecordedMarket
-from trailingedge.sweep.output import as_data, text, worth
-from trailingedge.sweep.ranking import SweepResult, judge
+from trailingedge.sweep.output import reliability, sweep_json, sweep_text
+from trailingedge.sweep.ranking import SweepResult, rank_trials
 from trailingedge.sweep.search_space import InvalidCombination
 from trailingedge.sweep.trial import TrialOutcome
-from trailingedge.sweep.walk_forward import Folds, folds
+from trailingedge.sweep.walk_forward import Folds, split_folds
 
 MARKET = RecordedMarket("ETHUSDT", "ETH", "USDT", ZERO, ZERO, CsvSchema.KLINES, files=(), gaps=())
-FEW_DAYS = folds(20_000 * DAY_MS, 20_004 * DAY_MS)
+FEW_DAYS = split_folds(20_000 * DAY_MS, 20_004 * DAY_MS)
 
 
 def words(verdict: SweepResult) -> str:
-    return " ".join(worth(verdict, "ETH"))
+    return " ".join(reliability(verdict, "ETH"))
 
 
 def table(verdict: SweepResult, cut: Folds = FORTNIGHT, width: int = 80) -> str:
-    return text(verdict, cut, MARKET, (), width=width)
+    return sweep_text(verdict, cut, MARKET, (), width=width)
 
 
 def test_the_place_of_a_winner_and_the_last_word_agree_in_every_case() -> None:
@@ -66,7 +66,7 @@ def test_equals_are_said_to_be_equal() -> None:
     assert "1st of 3, together with 1 other that made the same" in told
     assert re.search(r"\b1= \+20\.00 % .* BUFFER=0\.001", told)
     assert "the winner (and 1 as good): --set BUFFER=0.001" in told
-    assert as_data(verdict, FORTNIGHT, MARKET, ())["as_good_as_winner"] == [{"BUFFER": "0.003"}]
+    assert sweep_json(verdict, FORTNIGHT, MARKET, ())["as_good_as_winner"] == [{"BUFFER": "0.003"}]
 
 
 def test_where_nothing_made_a_difference_there_is_no_winner() -> None:
@@ -80,12 +80,12 @@ def test_what_was_left_out_is_named_with_its_reason() -> None:
     left_out = tuple(
         InvalidCombination({"MIN_FACTOR": f"0.{number}"}, "MIN_FACTOR is too large") for number in range(6, 14)
     )
-    verdict = judge(COMBINATIONS, {0: outcome(1, 1), 1: outcome(1, 1.1), 2: outcome(1, 1.2)}, FEW_DAYS, left_out)
+    verdict = rank_trials(COMBINATIONS, {0: outcome(1, 1), 1: outcome(1, 1.1), 2: outcome(1, 1.2)}, FEW_DAYS, left_out)
     told = table(verdict, FEW_DAYS)
     said = " ".join(told.split())
     assert "the settings contradict each other: 8 combinations. MIN_FACTOR is too large MIN_FACTOR=0.6 MIN_F" in said
     assert "and 3 more" in told
-    data = as_data(verdict, FEW_DAYS, MARKET, ())
+    data = sweep_json(verdict, FEW_DAYS, MARKET, ())
     assert data["left_out"] == 8
     named = data["left_out_settings"]
     assert isinstance(named, list)
@@ -96,5 +96,5 @@ def test_what_was_left_out_is_named_with_its_reason() -> None:
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     named = [{}, {"MIN_GAIN_TRIGGER_FRAC_BASE": "0.005", "HARD_STOP_DONCHIAN_MULTIPLIER": "0.25", "BUFFER": "0.00375"}]
     outcomes: dict[int, TrialOutcome] = {0: outcome(1, 1, 1, 1), 1: outcome(1.5, 0.9, 0.9, 1.2)}
-    told = table(judge(named, outcomes, FORTNIGHT), width=width)
+    told = table(rank_trials(named, outcomes, FORTNIGHT), width=width)
     assert max(map(len, told.splitlines())) <= width

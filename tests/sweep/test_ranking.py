@@ -1,12 +1,12 @@
 import pytest
 
-from trailingedge.sweep.ranking import SweepResult, judge
+from trailingedge.sweep.ranking import SweepResult, rank_trials
 from trailingedge.sweep.search_space import InvalidCombination
 from trailingedge.sweep.trial import PartResult, TrialOutcome
-from trailingedge.sweep.walk_forward import Folds, folds
+from trailingedge.sweep.walk_forward import Folds, split_folds
 
 DAY_MS = 86_400_000
-FORTNIGHT = folds(20_000 * DAY_MS, 20_014 * DAY_MS)
+FORTNIGHT = split_folds(20_000 * DAY_MS, 20_014 * DAY_MS)
 COMBINATIONS = [{}, {"BUFFER": "0.001"}, {"BUFFER": "0.003"}]
 
 
@@ -17,7 +17,7 @@ def outcome(*growths: float, drawdown: float = 0.01) -> TrialOutcome:
 def judged(
     outcomes: dict[int, TrialOutcome], cut: Folds = FORTNIGHT, left_out: tuple[InvalidCombination, ...] = ()
 ) -> SweepResult:
-    return judge(COMBINATIONS, outcomes, cut, left_out)
+    return rank_trials(COMBINATIONS, outcomes, cut, left_out)
 
 
 def test_each_winner_is_chosen_by_the_days_before_alone() -> None:
@@ -27,9 +27,9 @@ def test_each_winner_is_chosen_by_the_days_before_alone() -> None:
     assert [fold.winner.number for fold in verdict.folds] == [1, 2, 2]
     assert [fold.winner.out_of_sample_frac for fold in verdict.folds] == pytest.approx([-0.2, 0.02, -0.3])
     assert verdict.last.winner.in_sample_frac == pytest.approx(1.05 * 1.02 * 1.02 - 1)
-    assert verdict.walked_forward_frac == pytest.approx(0.8 * 1.02 * 0.7 - 1)
+    assert verdict.walk_forward_frac == pytest.approx(0.8 * 1.02 * 0.7 - 1)
     assert verdict.unchanged_frac == 0.0
-    assert verdict.held_frac == pytest.approx(1.1**3 - 1)
+    assert verdict.hold_base_frac == pytest.approx(1.1**3 - 1)
 
 
 def test_the_days_that_are_judged_on_do_not_move_the_choice() -> None:
@@ -40,22 +40,22 @@ def test_the_days_that_are_judged_on_do_not_move_the_choice() -> None:
 
 def test_a_winner_that_falls_behind_is_counted() -> None:
     lucky = judged({0: outcome(1, 1, 1, 1), 1: outcome(1.5, 0.9, 0.9, 0.9), 2: outcome(0.9, 1.1, 1.1, 1.1)})
-    assert lucky.below_median == 3
-    assert lucky.agreement is not None
-    assert lucky.agreement < 0
+    assert lucky.folds_below_median == 3
+    assert lucky.rank_agreement is not None
+    assert lucky.rank_agreement < 0
     steady = judged({0: outcome(1, 1, 1, 1), 1: outcome(1.5, 1.5, 1.5, 1.5), 2: outcome(0.9, 0.9, 0.9, 0.9)})
-    assert steady.below_median == 0
-    assert steady.agreement == pytest.approx(1.0)
+    assert steady.folds_below_median == 0
+    assert steady.rank_agreement == pytest.approx(1.0)
 
 
 def test_of_equals_the_one_that_changes_nothing_wins_and_ranks_are_shared() -> None:
     verdict = judged({0: outcome(1, 1, 1, 1), 1: outcome(1, 1, 1, 1), 2: outcome(0.9, 1, 1, 1)})
     assert verdict.last.winner.number == 0
     assert [row.in_rank for row in verdict.last.rows] == [1, 1, 3]
-    assert verdict.last.agreement is None
+    assert verdict.last.rank_agreement is None
 
 
 def test_without_days_to_judge_on_nothing_is_judged() -> None:
-    verdict = judged({0: outcome(1.0), 1: outcome(1.3), 2: outcome(1.2)}, folds(0, DAY_MS))
+    verdict = judged({0: outcome(1.0), 1: outcome(1.3), 2: outcome(1.2)}, split_folds(0, DAY_MS))
     assert (verdict.last.winner.number, verdict.last.winner.out_of_sample_frac) == (1, None)
-    assert (verdict.walked_forward_frac, verdict.agreement, verdict.left_out) == (None, None, ())
+    assert (verdict.walk_forward_frac, verdict.rank_agreement, verdict.invalid) == (None, None, ())

@@ -5,13 +5,15 @@ import pytest
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError
-from trailingedge.sweep.search_space import Axis, applied, axis, space
+from trailingedge.sweep.search_space import Axis, apply_combination, build_search_space, parse_axis
 
 SETTINGS = Settings()
 
 
 def test_lists_are_tried_in_every_combination_and_what_was_set_comes_first() -> None:
-    found = space([axis("BUFFER=0.001,0.003"), axis("DONCHIAN_WINDOW=20,30")], SETTINGS, None, 0)
+    found = build_search_space(
+        [parse_axis("BUFFER=0.001,0.003"), parse_axis("DONCHIAN_WINDOW=20,30")], SETTINGS, None, 0
+    )
     assert found.combinations[0] == {}
     assert [tuple(each.values()) for each in found.combinations[1:]] == [
         ("0.001", "20"),
@@ -22,29 +24,35 @@ def test_lists_are_tried_in_every_combination_and_what_was_set_comes_first() -> 
 
 
 def test_a_combination_that_changes_nothing_is_tried_once() -> None:
-    found = space([axis("BUFFER=0.002,0.003")], SETTINGS, None, 0)  # the first is the default
+    found = build_search_space([parse_axis("BUFFER=0.002,0.003")], SETTINGS, None, 0)  # the first is the default
     assert found.combinations == ({}, {"BUFFER": "0.003"})
 
 
 def test_contradictions_are_left_out_and_named() -> None:
-    found = space([axis("START_FACTOR=0.2,0.6"), axis("MIN_FACTOR=0.1,0.4")], SETTINGS, None, 0)
+    found = build_search_space(
+        [parse_axis("START_FACTOR=0.2,0.6"), parse_axis("MIN_FACTOR=0.1,0.4")], SETTINGS, None, 0
+    )
     assert {"START_FACTOR": "0.2", "MIN_FACTOR": "0.4"} not in found.combinations
-    (left_out,) = found.left_out
+    (left_out,) = found.invalid
     assert left_out.combination == {"START_FACTOR": "0.2", "MIN_FACTOR": "0.4"}
-    assert "MIN_FACTOR" in left_out.why
+    assert "MIN_FACTOR" in left_out.reason
 
 
 def test_chance_is_the_seeds_and_stays_in_its_range() -> None:
-    axes = [axis("BUFFER=0.001..0.01"), axis("DONCHIAN_WINDOW=10..60"), axis("EXIT_PRICING=join,improve")]
-    first, again, other = (space(axes, SETTINGS, 30, seed) for seed in (1, 1, 2))
+    axes = [
+        parse_axis("BUFFER=0.001..0.01"),
+        parse_axis("DONCHIAN_WINDOW=10..60"),
+        parse_axis("EXIT_PRICING=join,improve"),
+    ]
+    first, again, other = (build_search_space(axes, SETTINGS, 30, seed) for seed in (1, 1, 2))
     assert first == again != other
-    drawn = [applied(SETTINGS, each) for each in first.combinations[1:]]
+    drawn = [apply_combination(SETTINGS, each) for each in first.combinations[1:]]
     assert len(drawn) == len(set(drawn)) == 30
     assert all(0.001 <= each.buffer <= 0.01 and 10 <= each.donchian_window <= 60 for each in drawn)
 
 
 def test_a_space_smaller_than_what_is_drawn_is_tried_whole() -> None:
-    assert len(space([axis("DONCHIAN_WINDOW=20..23")], SETTINGS, 50, 0).combinations) == 5
+    assert len(build_search_space([parse_axis("DONCHIAN_WINDOW=20..23")], SETTINGS, 50, 0).combinations) == 5
 
 
 @pytest.mark.parametrize(
@@ -64,14 +72,14 @@ def test_a_space_smaller_than_what_is_drawn_is_tried_whole() -> None:
 )
 def test_what_cannot_be_varied_is_said(varied: list[str], draws: int | None, said: str) -> None:
     with pytest.raises(ConfigError) as wrong:
-        space([axis(text) for text in varied], SETTINGS, draws, 0)
+        build_search_space([parse_axis(text) for text in varied], SETTINGS, draws, 0)
     assert any(said in problem for problem in wrong.value.problems)
 
 
 @pytest.mark.parametrize("text", ["BUFFER", "BUFFER=", "BUFFER=2..1", "BUFFER=a..b", "BUFFER=,"])
 def test_what_is_no_axis_is_a_wrong_use(text: str) -> None:
     with pytest.raises(ArgumentTypeError):
-        axis(text)
+        parse_axis(text)
 
 
 def test_whole_numbers_are_drawn_whole() -> None:

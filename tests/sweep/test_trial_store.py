@@ -7,7 +7,7 @@ import pytest
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
-from trailingedge.sweep.trial_store import TrialStore, fingerprint, key_of
+from trailingedge.sweep.trial_store import TrialStore, market_fingerprint, trial_key
 
 OUTCOME = TrialOutcome((PartResult(1.01, 0.99, 0.02, 3), PartResult(0.5, 1.0, 0.5, 0)), halted=True)
 TASK = TrialTask(("a.csv",), None, Settings(), {"ETH": Decimal(1)}, splits=(1, 2))
@@ -15,27 +15,27 @@ TASK = TrialTask(("a.csv",), None, Settings(), {"ETH": Decimal(1)}, splits=(1, 2
 
 def test_what_was_kept_is_known_to_the_next_run(tmp_path: Path) -> None:
     store = TrialStore(tmp_path / "sweep.jsonl")
-    store.keep("abc", {"BUFFER": "0.1"}, OUTCOME)
+    store.add("abc", {"BUFFER": "0.1"}, OUTCOME)
     store.close()
     again = TrialStore(tmp_path / "sweep.jsonl")
-    assert again.known("abc") == OUTCOME
-    assert again.known("abd") is None
+    assert again.find("abc") == OUTCOME
+    assert again.find("abd") is None
     again.close()
 
 
 def test_a_line_cut_short_costs_that_line_alone(tmp_path: Path) -> None:
     path = tmp_path / "sweep.jsonl"
     store = TrialStore(path)
-    store.keep("abc", {}, OUTCOME)
-    store.keep("abd", {}, OUTCOME)
+    store.add("abc", {}, OUTCOME)
+    store.add("abd", {}, OUTCOME)
     store.close()
     path.write_bytes(path.read_bytes()[:-20])
     again = TrialStore(path)
-    assert (again.known("abc"), again.known("abd")) == (OUTCOME, None)
-    again.keep("abd", {}, OUTCOME)
+    assert (again.find("abc"), again.find("abd")) == (OUTCOME, None)
+    again.add("abd", {}, OUTCOME)
     again.close()
     third = TrialStore(path)
-    assert third.known("abd") == OUTCOME
+    assert third.find("abd") == OUTCOME
     third.close()
 
 
@@ -49,8 +49,8 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_without_a_file_nothing_is_kept() -> None:
     store = TrialStore(None)
-    store.keep("abc", {}, OUTCOME)
-    assert store.known("abc") == OUTCOME
+    store.add("abc", {}, OUTCOME)
+    assert store.find("abc") == OUTCOME
     store.close()
 
 
@@ -63,7 +63,7 @@ def test_the_same_files_are_the_same_market_by_any_name_and_in_any_order(tmp_pat
     for name, text in (("a", "1"), ("b", "2"), ("c", "1"), ("d", "3")):
         (tmp_path / name).write_text(text, encoding="utf-8")
     a, b, c, d = (tmp_path / name for name in "abcd")
-    assert fingerprint([a, b]) == fingerprint([b, c]) != fingerprint([a, d])
+    assert market_fingerprint([a, b]) == market_fingerprint([b, c]) != market_fingerprint([a, d])
 
 
 @pytest.mark.parametrize(
@@ -75,11 +75,11 @@ def test_the_same_files_are_the_same_market_by_any_name_and_in_any_order(tmp_pat
     ],
 )
 def test_another_trial_has_another_key(other: TrialTask) -> None:
-    assert key_of("m", TASK, {}) != key_of("m", other, {})
-    assert key_of("m", TASK, {}) != key_of("n", TASK, {})
+    assert trial_key("m", TASK, {}) != trial_key("m", other, {})
+    assert trial_key("m", TASK, {}) != trial_key("n", TASK, {})
 
 
 def test_what_no_replay_looks_at_makes_no_other_trial() -> None:
     elsewhere = dataclasses.replace(Settings(), log_dir=Path("elsewhere"), telegram_bot_token="secret")
-    assert key_of("m", TASK, {}) == key_of("m", dataclasses.replace(TASK, settings=elsewhere), {})
-    assert key_of("m", TASK, {"BUFFER": "0.1"}) == key_of("m", TASK, {"BUFFER": "0.10"})
+    assert trial_key("m", TASK, {}) == trial_key("m", dataclasses.replace(TASK, settings=elsewhere), {})
+    assert trial_key("m", TASK, {"BUFFER": "0.1"}) == trial_key("m", TASK, {"BUFFER": "0.10"})

@@ -1,6 +1,6 @@
 import pytest
 
-from trailingedge.sweep.walk_forward import folds
+from trailingedge.sweep.walk_forward import split_folds
 
 DAY_MS = 86_400_000
 NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
@@ -18,21 +18,21 @@ NOON_MS = 20_000 * DAY_MS + DAY_MS // 2
     ],
 )
 def test_parts_are_whole_days_and_the_first_is_the_longest(days: int, lengths: list[int]) -> None:
-    cut = folds(20_000 * DAY_MS, (20_000 + days) * DAY_MS)
-    edges = [cut.edges(part) for part in range(cut.count + 1)]
+    cut = split_folds(20_000 * DAY_MS, (20_000 + days) * DAY_MS)
+    edges = [cut.part_bounds(part) for part in range(cut.count + 1)]
     assert [(end - begin) // DAY_MS for begin, end in edges] == lengths
     assert cut.count == len(lengths) - 1
 
 
 def test_hours_before_and_after_the_whole_days_belong_to_their_neighbours() -> None:
-    cut = folds(NOON_MS, NOON_MS + 3 * DAY_MS)
+    cut = split_folds(NOON_MS, NOON_MS + 3 * DAY_MS)
     assert cut.splits == (20_002 * DAY_MS,)
-    assert cut.edges(0)[0] == NOON_MS
-    assert cut.edges(1)[1] == NOON_MS + 3 * DAY_MS
+    assert cut.part_bounds(0)[0] == NOON_MS
+    assert cut.part_bounds(1)[1] == NOON_MS + 3 * DAY_MS
 
 
 def test_every_part_judged_on_is_after_those_that_were_chosen_on() -> None:
     for days in range(1, 60):
-        cut = folds(NOON_MS, NOON_MS + days * DAY_MS)
+        cut = split_folds(NOON_MS, NOON_MS + days * DAY_MS)
         times = [cut.from_ms, *cut.splits, cut.to_ms]
         assert times == sorted(set(times))

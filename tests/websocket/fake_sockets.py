@@ -23,7 +23,7 @@ class MemorySocket:
             raise SessionLost("closed")
         self.sent.append(json.loads(text))
 
-    async def listen(self, hear: Callable[[Sequence[str | bytes]], None]) -> None:
+    async def receive(self, hear: Callable[[Sequence[str | bytes]], None]) -> None:
         while True:
             heard = await self._inbox.get()
             if isinstance(heard, SessionLost):
@@ -33,24 +33,24 @@ class MemorySocket:
     async def close(self) -> None:
         self.closed = True
 
-    def say(self, message: object) -> None:
+    def deliver(self, message: object) -> None:
         """One frame from the other side; text and bytes as they are, anything else as JSON."""
         self._inbox.put_nowait(message if isinstance(message, str | bytes) else json.dumps(message))
 
-    def say_together(self, *frames: str | bytes) -> None:
+    def deliver_together(self, *frames: str | bytes) -> None:
         """Several frames that come in one piece."""
         self._inbox.put_nowait(frames)
 
-    def answer(self, number: int, result: object) -> None:
+    def reply(self, number: int, result: object) -> None:
         """Success for the `number`-th frame that was sent."""
-        self.say({"id": self.sent[number]["id"], "status": 200, "result": result})
+        self.deliver({"id": self.sent[number]["id"], "status": 200, "result": result})
 
     @property
     def methods(self) -> list[str]:
         """What was asked, in order."""
         return [frame["method"] for frame in self.sent]
 
-    def hang_up(self, reason: str = "closed 1006") -> None:
+    def drop(self, reason: str = "closed 1006") -> None:
         self._inbox.put_nowait(SessionLost(reason))
 
 
@@ -80,16 +80,16 @@ class PaperExchange:
 
     def __init__(self, **answers: Callable[[Mapping[str, str | int]], object]) -> None:
         self.answers = {name.replace("_", "."): answer for name, answer in answers.items()}
-        self.asked: list[tuple[str, dict[str, str | int]]] = []
+        self.requests: list[tuple[str, dict[str, str | int]]] = []
 
-    async def ask(self, method: str, params: Params | None = None, patience_s: float = 10.0) -> RequestOutcome:
-        answer = self._answer(method, params, patience_s)
+    async def request(self, method: str, params: Params | None = None, patience_s: float = 10.0) -> RequestOutcome:
+        answer = self._respond(method, params, patience_s)
         if isinstance(answer, Reply | NoResponse | NotSent):
             return answer
         return Reply(200, answer)
 
     async def call(self, method: str, params: Params | None = None, patience_s: float = 10.0) -> object:
-        answer = self._answer(method, params, patience_s)
+        answer = self._respond(method, params, patience_s)
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, Reply):
@@ -97,15 +97,15 @@ class PaperExchange:
         return answer
 
     def methods(self) -> list[str]:
-        return [method for method, _ in self.asked]
+        return [method for method, _ in self.requests]
 
-    def _answer(self, method: str, params: Params | None, patience_s: float) -> object:
+    def _respond(self, method: str, params: Params | None, patience_s: float) -> object:
         assert patience_s > 0
-        self.asked.append((method, dict(params or {})))
+        self.requests.append((method, dict(params or {})))
         return self.answers[method](params or {})
 
 
-async def settle() -> None:
+async def run_ready_tasks() -> None:
     """Give every task that is ready its turns."""
     for _ in range(20):
         await asyncio.sleep(0)

@@ -20,7 +20,7 @@ from trailingedge.core.errors import (
 from trailingedge.model.market import Balance, Side
 from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.api_client import ApiCallerProtocol
+from trailingedge.websocket.api_client import RequestCaller
 from trailingedge.websocket.event_parser import AccountPosition, Reply
 from trailingedge.websocket.request_tracker import NoResponse, NotSent
 from trailingedge.websocket.response_parser import Commission
@@ -48,7 +48,7 @@ def exchange(**answers: Answer) -> PaperExchange:
     return PaperExchange(**(usual | answers))
 
 
-def session(api: ApiCallerProtocol) -> AccountSession:
+def session(api: RequestCaller) -> AccountSession:
     keys = KeyManager.from_private_key(Ed25519PrivateKey.generate(), "K")
     return AccountSession(api, keys, ServerClock(ManualClock(unix_ms=NOW_MS)), "BTCUSDT")
 
@@ -80,10 +80,10 @@ async def test_opening_logs_on_and_subscribes() -> None:
     api = exchange()
     await session(api).open()
     assert api.methods() == ["time", "time", "time", "session.logon", "userDataStream.subscribe"]
-    logon = dict(api.asked[3][1])
+    logon = dict(api.requests[3][1])
     assert logon.pop("signature")
     assert logon == {"apiKey": "K", "recvWindow": 5000, "timestamp": NOW_MS + 250}
-    assert api.asked[4][1] == {}
+    assert api.requests[4][1] == {}
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ async def test_each_question_of_the_symbol_is_stamped(
     api = PaperExchange()
     api.answers[method] = first(result)
     await ask(session(api))  # type: ignore[misc]
-    assert api.asked == [(method, {"symbol": "BTCUSDT"} | params | STAMP)]
+    assert api.requests == [(method, {"symbol": "BTCUSDT"} | params | STAMP)]
 
 
 async def test_balances_and_commission_are_typed() -> None:
@@ -220,15 +220,15 @@ async def test_balances_and_commission_are_typed() -> None:
     api = PaperExchange(account_status=first(balances), account_commission=first(rates))
     assert await session(api).balances() == AccountPosition((Balance("BTC", Decimal(1)),), 7)
     assert await session(api).commission() == Commission(Decimal("0.001"), Decimal("0.001"))
-    assert api.asked[0][1] == STAMP
-    assert api.asked[1][1] == {"symbol": "BTCUSDT"} | STAMP
+    assert api.requests[0][1] == STAMP
+    assert api.requests[1][1] == {"symbol": "BTCUSDT"} | STAMP
 
 
 async def test_a_question_out_of_time_is_asked_again_by_a_fresh_clock() -> None:
     api = exchange(order_status=first(RequestRefused(-1021, "late"), ACK))
     assert (await session(api).order_status(501)).order_id == 501
     assert api.methods() == ["order.status", *["time"] * 3, "order.status"]
-    assert api.asked[-1][1]["timestamp"] == NOW_MS + 250
+    assert api.requests[-1][1]["timestamp"] == NOW_MS + 250
 
 
 async def test_a_question_refused_for_another_reason_is_not_repeated() -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 
 import pytest
-from tests.websocket.fake_sockets import settle
+from tests.websocket.fake_sockets import run_ready_tasks
 
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
@@ -26,7 +26,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.snapshots = MarketState(klines_maxlen=10)
-        self.snapshots.hear_balances([eth("1"), Balance("FDUSD", Decimal(0))], 5)
+        self.snapshots.on_balances([eth("1"), Balance("FDUSD", Decimal(0))], 5)
         self.busy = False
         self.asked_s: list[float] = []
         self.answers: list[Callable[[], AccountPosition]] = [self.agree]
@@ -73,7 +73,7 @@ def refuse(error: Exception) -> Callable[[], AccountPosition]:
 async def watching() -> AsyncIterator[Bench]:
     bench = Bench()
     bench.watching = asyncio.create_task(bench.proof.watch(bench))
-    await settle()
+    await run_ready_tasks()
     try:
         yield bench
     finally:
@@ -128,7 +128,7 @@ async def test_a_difference_that_an_event_explains_is_none() -> None:
     async with watching() as bench:
         bench.answers = [bench.differ]
         await bench.clock.advance(60.5)
-        bench.snapshots.hear_balances([eth("2")], 6)
+        bench.snapshots.on_balances([eth("2")], 6)
         await bench.clock.advance(100.0)
         assert bench.lost() is None
 
@@ -144,7 +144,7 @@ async def test_balances_that_were_asked_for_meanwhile_explain_nothing() -> None:
     async with watching() as bench:
         bench.answers = [bench.differ, bench.differ, bench.differ, bench.agree]
         await bench.clock.advance(60.5)
-        bench.snapshots.hear_queried([eth("3")], 6, bench.snapshots.pushes, 0)
+        bench.snapshots.on_queried_balances([eth("3")], 6, bench.snapshots.balance_updates, 0)
         await bench.clock.advance(1.0)
         assert bench.lost() is not None
 

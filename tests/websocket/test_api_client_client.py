@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import pytest
-from tests.websocket.fake_sockets import MemoryDial, MemorySocket, settle
+from tests.websocket.fake_sockets import MemoryDial, MemorySocket, run_ready_tasks
 
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import LogonRefused, OutcomeUnknown, RequestRefused, SessionLost
@@ -49,7 +49,7 @@ class Bench:
             on_open=self._open,
             on_limits=self.limits.append,
             on_down=self.down.append,
-            full_life_s=3600.0,
+            rotate_after_s=3600.0,
         )
         self.running: asyncio.Task[None] | None = None
 
@@ -66,7 +66,7 @@ class Bench:
 
     async def call(self, method: str) -> "asyncio.Task[object]":
         task = asyncio.create_task(self.api.call(method))
-        await settle()
+        await run_ready_tasks()
         return task
 
 
@@ -74,7 +74,7 @@ class Bench:
 async def running(on_open: Opening = nothing_to_do) -> AsyncIterator[Bench]:
     bench = Bench(on_open)
     bench.running = asyncio.create_task(bench.api.run())
-    await settle()
+    await run_ready_tasks()
     try:
         yield bench
     finally:
@@ -87,7 +87,7 @@ async def test_a_call_returns_the_result() -> None:
     async with running() as bench:
         call = await bench.call("time")
         assert bench.socket.sent == [{"id": 1, "method": "time"}]
-        bench.socket.answer(0, {"serverTime": 5})
+        bench.socket.reply(0, {"serverTime": 5})
         assert await call == {"serverTime": 5}
 
 
@@ -104,7 +104,7 @@ async def test_a_call_returns_the_result() -> None:
 async def test_a_call_that_fails_says_how(status: int, code: int, raised: type[Exception]) -> None:
     async with running() as bench:
         call = await bench.call("exchangeInfo")
-        bench.socket.say({"id": 1, "status": status, "error": {"code": code, "msg": "text"}})
+        bench.socket.deliver({"id": 1, "status": status, "error": {"code": code, "msg": "text"}})
         with pytest.raises(raised, match="text"):
             await call
 
@@ -122,7 +122,7 @@ async def test_a_call_nobody_answers_is_of_unknown_outcome() -> None:
 async def test_a_call_in_flight_when_the_connection_is_lost_says_so() -> None:
     async with running() as bench:
         call = await bench.call("time")
-        bench.socket.hang_up("closed 1006")
+        bench.socket.drop("closed 1006")
         with pytest.raises(SessionLost, match="closed 1006"):
             await call
         assert bench.down == ["closed 1006"]
@@ -138,9 +138,9 @@ async def test_an_abandoned_call_leaves_no_trace() -> None:
     async with running() as bench:
         call = await bench.call("time")
         call.cancel()
-        await settle()
-        bench.socket.answer(0, {})
-        await settle()
+        await run_ready_tasks()
+        bench.socket.reply(0, {})
+        await run_ready_tasks()
         assert bench.api.is_ready
 
 
@@ -150,35 +150,35 @@ async def test_it_is_ready_only_when_opened() -> None:
 
     async with running(log_on) as bench:
         heard: list[RequestOutcome] = []
-        bench.api.post("order.place", {}, 5.0, heard.append)
+        bench.api.send("order.place", {}, 5.0, heard.append)
         assert heard == [NotSent("not connected")]
         assert not bench.api.is_ready
-        bench.socket.answer(0, {})
-        await bench.api.ready()
-        bench.api.post("order.place", {}, 5.0, heard.append)
+        bench.socket.reply(0, {})
+        await bench.api.wait_ready()
+        bench.api.send("order.place", {}, 5.0, heard.append)
         assert [frame["method"] for frame in bench.socket.sent] == ["session.logon", "order.place"]
 
 
 async def test_a_post_is_on_the_wire_when_it_returns_and_is_answered_later() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
-        bench.api.post("order.place", {"a": 1}, 5.0, heard.append)
+        bench.api.send("order.place", {"a": 1}, 5.0, heard.append)
         assert bench.socket.sent == [{"id": 1, "method": "order.place", "params": {"a": 1}}]
-        bench.socket.answer(0, "done")
-        await settle()
+        bench.socket.reply(0, "done")
+        await run_ready_tasks()
         assert heard == [Reply(200, "done")]
 
 
 async def test_what_is_written_first_and_listened_to_after_is_answered_like_any_other() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
-        written = bench.api.write(lambda number: f'{{"id":{number},"method":"order.place"}}')
+        written = bench.api.send_prepared(lambda number: f'{{"id":{number},"method":"order.place"}}')
         assert bench.socket.sent == [{"id": 1, "method": "order.place"}]
-        written.heard_by("order.place", 5.0, heard.append)
-        bench.socket.answer(0, "done")
-        await settle()
+        written.on_reply("order.place", 5.0, heard.append)
+        bench.socket.reply(0, "done")
+        await run_ready_tasks()
         assert heard == [Reply(200, "done")]
-        bench.api.post("time", None, 5.0, heard.append)
+        bench.api.send("time", None, 5.0, heard.append)
         assert bench.socket.sent[1]["id"] == 2
 
 
@@ -186,19 +186,19 @@ async def test_what_was_written_and_lost_is_silence_and_unconnected_nothing_is_w
     async with running() as bench:
         heard: list[RequestOutcome] = []
         bench.socket.closed = True
-        bench.api.write(lambda _: "{}").heard_by("order.place", 5.0, heard.append)
+        bench.api.send_prepared(lambda _: "{}").on_reply("order.place", 5.0, heard.append)
         assert heard == [NoResponse("closed", connection_lost=True)]
-        bench.api.write(lambda _: "{}").heard_by("order.place", 5.0, heard.append)
+        bench.api.send_prepared(lambda _: "{}").on_reply("order.place", 5.0, heard.append)
         assert heard[1:] == [NotSent("closed")]
 
 
 async def test_a_late_answer_follows_the_silence() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
-        bench.api.post("order.place", {}, 3.0, heard.append)
+        bench.api.send("order.place", {}, 3.0, heard.append)
         await bench.clock.advance(4.0)
-        bench.socket.answer(0, "done")
-        await settle()
+        bench.socket.reply(0, "done")
+        await run_ready_tasks()
         assert heard == [NoResponse("timeout"), Reply(200, "done")]
 
 
@@ -206,7 +206,7 @@ async def test_a_write_that_fails_is_silence_not_a_refusal() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
         bench.socket.closed = True
-        bench.api.post("order.place", {}, 3.0, heard.append)
+        bench.api.send("order.place", {}, 3.0, heard.append)
         assert heard == [NoResponse("closed", connection_lost=True)]
         assert not bench.api.is_ready
 
@@ -218,9 +218,9 @@ async def test_it_opens_again_after_a_loss() -> None:
         opened.append(conversation)
 
     async with running(note) as bench:
-        bench.socket.hang_up()
+        bench.socket.drop()
         readiness = [bench.api.is_ready]
-        await settle()
+        await run_ready_tasks()
         readiness.append(bench.api.is_ready)
         await bench.clock.advance(1.0)
         readiness.append(bench.api.is_ready)
@@ -253,16 +253,16 @@ async def test_an_opening_that_is_refused_is_tried_again() -> None:
 
 async def test_events_are_passed_on() -> None:
     async with running() as bench:
-        bench.socket.say(EVENT)
-        await settle()
+        bench.socket.deliver(EVENT)
+        await run_ready_tasks()
         assert bench.events == [Unrecognized("brandNew")]
 
 
 async def test_one_unreadable_frame_is_dropped_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     async with running() as bench:
-        bench.socket.say("{")
-        bench.socket.say(EVENT)
-        await settle()
+        bench.socket.deliver("{")
+        bench.socket.deliver(EVENT)
+        await run_ready_tasks()
         assert bench.events
         assert bench.down == []
         assert "frame dropped" in caplog.text
@@ -271,19 +271,19 @@ async def test_one_unreadable_frame_is_dropped_and_nothing_else(caplog: pytest.L
 async def test_twenty_unreadable_frames_drop_the_session() -> None:
     async with running() as bench:
         for _ in range(20):
-            bench.socket.say(b"\xff")
-        await settle()
+            bench.socket.deliver(b"\xff")
+        await run_ready_tasks()
         assert "20 unreadable frames" in bench.down[0]
 
 
 async def test_a_handlers_mistake_does_not_stop_the_news() -> None:
     async with running() as bench:
         bench.on_event = forget_it
-        bench.socket.say(EVENT)
-        await settle()
+        bench.socket.deliver(EVENT)
+        await run_ready_tasks()
         bench.on_event = bench.events.append
-        bench.socket.say(EVENT)
-        await settle()
+        bench.socket.deliver(EVENT)
+        await run_ready_tasks()
         assert len(bench.events) == 1
 
 
@@ -293,15 +293,15 @@ async def test_a_handler_can_ask_for_a_new_connection() -> None:
 
     async with running() as bench:
         bench.on_event = lose
-        bench.socket.say(EVENT)
-        await settle()
+        bench.socket.deliver(EVENT)
+        await run_ready_tasks()
         assert bench.down == ["the user data stream was terminated"]
 
 
 async def test_a_revoked_key_ends_the_session() -> None:
     async with running() as bench:
         call = await bench.call("time")
-        bench.socket.say({"id": None, "status": 401, "error": {"code": -2015, "msg": "Invalid API-key"}})
+        bench.socket.deliver({"id": None, "status": 401, "error": {"code": -2015, "msg": "Invalid API-key"}})
         with pytest.raises(SessionLost, match="revoked"):
             await call
         assert "revoked" in bench.down[0]
@@ -311,7 +311,7 @@ async def test_limits_are_told() -> None:
     async with running() as bench:
         call = await bench.call("time")
         limit = {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200000, "count": 9}
-        bench.socket.say({"id": 1, "status": 200, "result": {}, "rateLimits": [limit]})
+        bench.socket.deliver({"id": 1, "status": 200, "result": {}, "rateLimits": [limit]})
         await call
         assert bench.limits == [(RateLimit("ORDERS", 86400, 200000, 9),)]
 
@@ -330,7 +330,7 @@ async def log_on(conversation: ApiSession) -> None:
 async def in_office() -> AsyncIterator[Bench]:
     """A connection that has been logged on for more than a minute."""
     async with running(log_on) as bench:
-        bench.socket.answer(0, {})
+        bench.socket.reply(0, {})
         await bench.clock.advance(61.0)
         yield bench
 
@@ -338,10 +338,10 @@ async def in_office() -> AsyncIterator[Bench]:
 async def test_while_a_successor_logs_on_orders_go_to_the_old_connection() -> None:
     async with in_office() as bench:
         old = bench.socket
-        old.say(SHUTDOWN)
-        await settle()
+        old.deliver(SHUTDOWN)
+        await run_ready_tasks()
         heard: list[RequestOutcome] = []
-        bench.api.post("order.place", {}, 5.0, heard.append)
+        bench.api.send("order.place", {}, 5.0, heard.append)
         assert old.methods == ["session.logon", "order.place"]
         assert bench.socket.methods == ["session.logon"]
         assert bench.down == []
@@ -351,15 +351,15 @@ async def test_after_the_switch_orders_go_to_the_new_one_and_the_old_one_still_a
     async with in_office() as bench:
         old = bench.socket
         heard: list[RequestOutcome] = []
-        bench.api.post("order.place", {"number": 1}, 5.0, heard.append)
-        old.say(SHUTDOWN)
-        await settle()
-        bench.socket.answer(0, {})
-        await settle()
-        bench.api.post("order.place", {"number": 2}, 5.0, heard.append)
+        bench.api.send("order.place", {"number": 1}, 5.0, heard.append)
+        old.deliver(SHUTDOWN)
+        await run_ready_tasks()
+        bench.socket.reply(0, {})
+        await run_ready_tasks()
+        bench.api.send("order.place", {"number": 2}, 5.0, heard.append)
         assert [frame.get("params") for frame in bench.socket.sent] == [None, {"number": 2}]
-        old.answer(1, "done")
-        await settle()
+        old.reply(1, "done")
+        await run_ready_tasks()
         assert heard == [Reply(200, "done")]
         closed = [old.closed]
         await bench.clock.advance(1.0)
@@ -370,14 +370,14 @@ async def test_after_the_switch_orders_go_to_the_new_one_and_the_old_one_still_a
 async def test_events_are_heard_from_both_connections_during_the_switch() -> None:
     async with in_office() as bench:
         old = bench.socket
-        old.say(SHUTDOWN)
-        await settle()
-        old.say(EVENT)
-        bench.socket.say(EVENT)
-        bench.socket.answer(0, {})
-        await settle()
-        old.say(EVENT)
-        await settle()
+        old.deliver(SHUTDOWN)
+        await run_ready_tasks()
+        old.deliver(EVENT)
+        bench.socket.deliver(EVENT)
+        bench.socket.reply(0, {})
+        await run_ready_tasks()
+        old.deliver(EVENT)
+        await run_ready_tasks()
         assert len(bench.events) == 3
 
 
@@ -385,10 +385,10 @@ async def test_an_answer_that_never_comes_does_not_keep_the_old_connection_for_e
     async with in_office() as bench:
         old = bench.socket
         heard: list[RequestOutcome] = []
-        bench.api.post("order.place", {}, 60.0, heard.append)
-        old.say(SHUTDOWN)
-        await settle()
-        bench.socket.answer(0, {})
+        bench.api.send("order.place", {}, 60.0, heard.append)
+        old.deliver(SHUTDOWN)
+        await run_ready_tasks()
+        bench.socket.reply(0, {})
         await bench.clock.advance(7.0)
         assert old.closed
         assert heard == [NoResponse("followed by another connection", connection_lost=True)]
@@ -398,7 +398,7 @@ async def test_old_age_is_followed_as_well() -> None:
     async with in_office() as bench:
         old = bench.socket
         await bench.clock.advance(3600.0)
-        bench.socket.answer(0, {})
+        bench.socket.reply(0, {})
         await bench.clock.advance(2.0)
         assert bench.socket is not old
         assert old.closed
@@ -410,11 +410,11 @@ async def test_while_the_exchange_wants_to_be_left_alone_nobody_calls_again() ->
         retry_ms = 1_000_030_000
         call = await bench.call("time")
         data = {"serverTime": 1_000_000_000, "retryAfter": retry_ms}  # whatever we take its clock for
-        bench.socket.say({"id": 2, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
+        bench.socket.deliver({"id": 2, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
         with pytest.raises(RequestRefused) as refused:
             await call
         assert refused.value.retry_at_ms == retry_ms
-        bench.socket.hang_up()
+        bench.socket.drop()
         await bench.clock.advance(30.5)
         assert len(bench.dial.sockets) == 1
         await bench.clock.advance(1.0)
@@ -424,7 +424,7 @@ async def test_while_the_exchange_wants_to_be_left_alone_nobody_calls_again() ->
 async def test_a_logon_that_is_too_much_is_tried_again_when_it_is_allowed() -> None:
     async with running(log_on) as bench:
         data = {"retryAfter": bench.clock.unix_ms() + 20_000}
-        bench.socket.say({"id": 1, "status": 429, "error": {"code": -1003, "msg": "too much", "data": data}})
+        bench.socket.deliver({"id": 1, "status": 429, "error": {"code": -1003, "msg": "too much", "data": data}})
         await bench.clock.advance(20.5)
         assert len(bench.dial.sockets) == 1
         await bench.clock.advance(1.0)
@@ -434,9 +434,9 @@ async def test_a_logon_that_is_too_much_is_tried_again_when_it_is_allowed() -> N
 async def test_when_it_is_to_stay_down_a_loss_ends_it_quietly() -> None:
     bench = Bench()
     run = asyncio.create_task(bench.api.run())
-    await settle()
-    bench.api.stay_down()
-    bench.socket.hang_up()
+    await run_ready_tasks()
+    bench.api.stop_reconnecting()
+    bench.socket.drop()
     await run
     assert bench.down == []
 
@@ -444,9 +444,9 @@ async def test_when_it_is_to_stay_down_a_loss_ends_it_quietly() -> None:
 async def test_the_wire_log_hides_key_and_signature(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with running() as bench:
-        bench.api.post("session.logon", {"apiKey": "K3Y", "signature": "S1GN"}, 5.0, lambda _: None)
-        bench.socket.answer(0, {"apiKey": "K3Y"})
-        await settle()
+        bench.api.send("session.logon", {"apiKey": "K3Y", "signature": "S1GN"}, 5.0, lambda _: None)
+        bench.socket.reply(0, {"apiKey": "K3Y"})
+        await run_ready_tasks()
     assert "> {" in caplog.text
     assert "< {" in caplog.text
     assert "K3Y" not in caplog.text

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.websocket.fake_sockets import MemorySocket, settle
+from tests.websocket.fake_sockets import MemorySocket, run_ready_tasks
 
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost, TrailingEdgeError
@@ -59,8 +59,8 @@ async def test_a_ban_outlives_the_connection_it_was_told_on() -> None:
     bench = Bench()
     run = asyncio.create_task(bench.conversation.run())
     data = {"serverTime": 5_000, "retryAfter": 65_000}
-    bench.socket.say({"id": None, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
-    bench.socket.hang_up("closed 1008")
+    bench.socket.deliver({"id": None, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
+    bench.socket.drop("closed 1008")
     with pytest.raises(SessionLost, match="closed 1008") as lost:
         await run
     assert lost.value.wait_s == 60.0
@@ -70,9 +70,9 @@ async def test_a_ban_that_is_almost_over_when_the_connection_goes_keeps_it_away_
     bench = Bench()
     run = asyncio.create_task(bench.conversation.run())
     data = {"serverTime": 5_000, "retryAfter": 65_000}
-    bench.socket.say({"id": None, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
+    bench.socket.deliver({"id": None, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
     await bench.clock.advance(50.0)
-    bench.socket.hang_up("closed 1006")
+    bench.socket.drop("closed 1006")
     with pytest.raises(SessionLost) as lost:
         await run
     assert lost.value.wait_s == 10.0
@@ -90,15 +90,15 @@ async def test_who_is_told_to_wait_asks_nothing_until_then(status: int, code: in
     bench = Bench()
     run = asyncio.create_task(bench.conversation.run())
     data = {"serverTime": 5_000, "retryAfter": 15_000}
-    bench.socket.say({"id": None, "status": status, "error": {"code": code, "msg": "wait", "data": data}})
-    await settle()
+    bench.socket.deliver({"id": None, "status": status, "error": {"code": code, "msg": "wait", "data": data}})
+    await run_ready_tasks()
     answers: list[RequestOutcome] = []
-    bench.conversation.post("time", None, 3.0, answers.append)
+    bench.conversation.send("time", None, 3.0, answers.append)
     assert bool(answers) is quiet
     if quiet:
         assert answers == [NotSent("the exchange wants to hear nothing for 10 s", 10.0)]
         await bench.clock.advance(10.0)
-        bench.conversation.post("time", None, 3.0, answers.append)
+        bench.conversation.send("time", None, 3.0, answers.append)
     assert len(bench.socket.sent) == 1
     run.cancel()
 
@@ -106,22 +106,22 @@ async def test_who_is_told_to_wait_asks_nothing_until_then(status: int, code: in
 async def test_after_its_end_nothing_is_sent() -> None:
     bench = Bench()
     heard: list[RequestOutcome] = []
-    bench.conversation.post("time", None, 1.0, heard.append)
-    bench.conversation.end(SessionLost("closed"))
-    bench.conversation.end(SessionLost("closed again"))
-    bench.conversation.post("time", None, 1.0, heard.append)
+    bench.conversation.send("time", None, 1.0, heard.append)
+    bench.conversation.on_lost(SessionLost("closed"))
+    bench.conversation.on_lost(SessionLost("closed again"))
+    bench.conversation.send("time", None, 1.0, heard.append)
     assert heard == [NoResponse("closed", connection_lost=True), NotSent("closed")]
-    assert bench.conversation.is_over
+    assert bench.conversation.is_lost
     assert bench.socket.methods == ["time"]
 
 
 async def test_a_server_that_shuts_down_wants_a_successor_and_goes_on_answering() -> None:
     bench = Bench()
     run = asyncio.create_task(bench.conversation.run())
-    bench.socket.say({"event": {"e": "serverShutdown", "E": 5}})
+    bench.socket.deliver({"event": {"e": "serverShutdown", "E": 5}})
     call = asyncio.create_task(bench.conversation.call("time"))
-    await settle()
-    bench.socket.answer(0, {"serverTime": 5})
+    await run_ready_tasks()
+    bench.socket.reply(0, {"serverTime": 5})
     assert await call == {"serverTime": 5}
     assert bench.wanted == ["the server shuts down"]
     run.cancel()
@@ -131,8 +131,8 @@ async def test_every_frame_is_noted() -> None:
     bench = Bench()
     run = asyncio.create_task(bench.conversation.run())
     call = asyncio.create_task(bench.conversation.call("time"))
-    await settle()
-    bench.socket.answer(0, {})
+    await run_ready_tasks()
+    bench.socket.reply(0, {})
     await call
     assert bench.frames == [(">", '{"id":1,"method":"time"}'), ("<", '{"id": 1, "status": 200, "result": {}}')]
     run.cancel()
@@ -142,11 +142,11 @@ async def test_it_does_not_leave_before_what_is_owed_has_come() -> None:
     bench = Bench()
     run = asyncio.create_task(bench.conversation.run())
     heard: list[RequestOutcome] = []
-    bench.conversation.post("order.place", None, 10.0, heard.append)
-    finish = asyncio.create_task(bench.conversation.finish())
+    bench.conversation.send("order.place", None, 10.0, heard.append)
+    finish = asyncio.create_task(bench.conversation.drain())
     await bench.clock.advance(2.0)
     assert not finish.done()
-    bench.socket.answer(0, {})
+    bench.socket.reply(0, {})
     await bench.clock.advance(0.6)
     assert finish.done()
     run.cancel()

@@ -3,7 +3,7 @@
 import pytest
 
 from trailingedge.model.order_outcomes import Rejected, RejectReason, Unanswered
-from trailingedge.websocket.error_codes import judge
+from trailingedge.websocket.error_codes import classify_error
 from trailingedge.websocket.event_parser import Reply
 
 
@@ -116,7 +116,7 @@ from trailingedge.websocket.event_parser import Reply
     ],
 )
 def test_a_refusal_names_the_next_move(status: int, code: int, text: str, refusal: RejectReason) -> None:
-    assert judge(Reply(status, code=code, text=text)) == Rejected(refusal, code, text)
+    assert classify_error(Reply(status, code=code, text=text)) == Rejected(refusal, code, text)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_refusal_names_the_next_move(status: int, code: int, text: str, refusa
     ],
 )
 def test_some_answers_leave_it_open(status: int, code: int) -> None:
-    assert isinstance(judge(Reply(status, code=code, text="Order would immediately match")), Unanswered)
+    assert isinstance(classify_error(Reply(status, code=code, text="Order would immediately match")), Unanswered)
 
 
 @pytest.mark.parametrize("code", [-1003, -1015])
@@ -148,6 +148,6 @@ def test_some_answers_leave_it_open(status: int, code: int) -> None:
     ],
 )
 def test_the_time_to_try_again_is_told_where_it_is_known(code: int, data: object, retry_at_ms: int | None) -> None:
-    verdict = judge(Reply(429, code=code, text="too many", data=data))
+    verdict = classify_error(Reply(429, code=code, text="too many", data=data))
     assert isinstance(verdict, Rejected)
     assert verdict.retry_at_ms == retry_at_ms

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trailingedge.core.errors import ProtocolViolation
 from trailingedge.model.market import BookTop
-from trailingedge.websocket.event_parser import BookFrames, BookUpdate, read_stream_frame, read_top
+from trailingedge.websocket.event_parser import BookFrames, BookUpdate, read_stream_frame, read_top_fast
 
 
 def frame(bid: str = "100.00000000", ask: str = "100.01000000", update_id: object = 400, **other: object) -> bytes:
@@ -19,13 +19,13 @@ def frame(bid: str = "100.00000000", ask: str = "100.01000000", update_id: objec
 
 def test_the_usual_frame_is_read_in_one_look() -> None:
     top = BookTop(Decimal(100), Decimal("100.01"), Decimal("1.5"), Decimal(2), 400)
-    assert read_top(frame()) == BookUpdate("ETHFDUSD", top) == read_stream_frame(frame())
+    assert read_top_fast(frame()) == BookUpdate("ETHFDUSD", top) == read_stream_frame(frame())
 
 
 def test_blanks_as_other_writers_put_them_are_read_alike() -> None:
     spaced = json.dumps(json.loads(frame())).encode()
     assert b", " in spaced
-    assert read_top(spaced) == read_top(frame())
+    assert read_top_fast(spaced) == read_top_fast(frame())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_blanks_as_other_writers_put_them_are_read_alike() -> None:
     ],
 )
 def test_anything_unusual_is_left_to_the_long_reading(strange: str | bytes) -> None:
-    assert read_top(strange) is None
+    assert read_top_fast(strange) is None
 
 
 @given(
@@ -56,7 +56,7 @@ def test_anything_unusual_is_left_to_the_long_reading(strange: str | bytes) -> N
 )
 def test_both_readings_agree_wherever_both_read(bid: str, ask: str, update_id: object) -> None:
     raw = frame(bid, ask, update_id)
-    short = read_top(raw)
+    short = read_top_fast(raw)
     if short is not None:
         assert short == read_stream_frame(raw)
 
@@ -64,7 +64,7 @@ def test_both_readings_agree_wherever_both_read(bid: str, ask: str, update_id: o
 @given(st.binary(max_size=60), st.integers(0, 120))
 def test_a_frame_with_a_wound_is_read_alike_or_not_at_all(wound: bytes, at: int) -> None:
     raw = frame()[:at] + wound + frame()[at + len(wound) :]
-    short = read_top(raw)
+    short = read_top_fast(raw)
     if short is not None:
         try:
             assert short == read_stream_frame(raw)
@@ -76,14 +76,14 @@ def test_of_several_the_newest_readable_one_of_the_symbol_is_found() -> None:
     books = BookFrames("ETHFDUSD")
     other = frame(s="BTCUSDT").replace(b"ethfdusd", b"btcusdt")
     frames = [frame(update_id=1), frame(update_id=2), frame(bid="200"), frame(s="BTCUSDT"), other, b"garbage"]
-    index, heard = books.newest(frames)
+    index, heard = books.newest_book(frames)
     assert index == 1
     assert heard is not None
     assert heard.top.update_id == 2
-    assert [books.tells(each) for each in frames] == [True, True, True, True, False, False]
-    assert books.newest([b"garbage", "text"]) == (-1, None)
+    assert [books.is_book(each) for each in frames] == [True, True, True, True, False, False]
+    assert books.newest_book([b"garbage", "text"]) == (-1, None)
 
 
 def test_one_that_only_the_long_reading_can_read_counts_as_well() -> None:
-    index, heard = BookFrames("ETHFDUSD").newest([frame(update_id=1), frame(update_id=2, E=5)])
+    index, heard = BookFrames("ETHFDUSD").newest_book([frame(update_id=1), frame(update_id=2, E=5)])
     assert (index, heard is not None and heard.top.update_id) == (1, 2)

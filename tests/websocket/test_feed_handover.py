@@ -19,20 +19,20 @@ class Bench:
     def __init__(self) -> None:
         self.told: list[int] = []
         self.relay = FeedHandover(lambda top: self.told.append(top.update_id))
-        self.relay.begin("old", alone=True)
+        self.relay.add_feed("old", alone=True)
 
     def hear(self, feed: str, *numbers: int) -> None:
         for number in numbers:
-            self.relay.hear(feed, top(number))
+            self.relay.on_top(feed, top(number))
 
 
 def test_a_feed_alone_is_believed_from_the_first() -> None:
     bench = Bench()
     bench.hear("old", 7, 9)
-    bench.relay.begin("new", alone=True)
+    bench.relay.add_feed("new", alone=True)
     bench.hear("new", 3, 4)
     assert bench.told == [7, 9, 3, 4]
-    assert bench.relay.carries("new")
+    assert bench.relay.is_source("new")
 
 
 def test_a_feed_does_not_go_back_but_may_repeat_itself() -> None:
@@ -43,21 +43,21 @@ def test_a_feed_does_not_go_back_but_may_repeat_itself() -> None:
 
 def test_a_feed_to_come_waits_until_the_old_one_has_reached_it() -> None:
     bench = Bench()
-    bench.relay.begin("new", alone=False)
+    bench.relay.add_feed("new", alone=False)
     bench.hear("new", 5, 6)
     bench.hear("old", 3)
-    assert (bench.told, bench.relay.carries("new")) == ([3], False)
+    assert (bench.told, bench.relay.is_source("new")) == ([3], False)
     bench.hear("old", 5)
-    assert (bench.told, bench.relay.carries("new")) == ([3, 5, 6], True)
+    assert (bench.told, bench.relay.is_source("new")) == ([3, 5, 6], True)
 
 
 def test_a_feed_to_come_can_be_preferred() -> None:
     bench = Bench()
-    bench.relay.begin("new", alone=False)
+    bench.relay.add_feed("new", alone=False)
     bench.hear("old", 3)
     bench.hear("new", 5)
-    bench.relay.hand_over("new")
-    bench.relay.hand_over("new")
+    bench.relay.switch_to("new")
+    bench.relay.switch_to("new")
     bench.hear("old", 4, 5, 6)
     bench.hear("new", 6, 7)
     assert bench.told == [3, 5, 6, 7]
@@ -65,9 +65,9 @@ def test_a_feed_to_come_can_be_preferred() -> None:
 
 def test_a_feed_that_never_came_is_replaced() -> None:
     bench = Bench()
-    bench.relay.begin("failed", alone=False)
+    bench.relay.add_feed("failed", alone=False)
     bench.hear("failed", 5)
-    bench.relay.begin("new", alone=False)
+    bench.relay.add_feed("new", alone=False)
     bench.hear("old", 5, 6)
     bench.hear("new", 6, 7)
     assert bench.told == [5, 6, 7]
@@ -80,7 +80,7 @@ def test_a_feed_that_never_came_is_replaced() -> None:
 def test_whoever_is_faster_every_change_is_told_once_and_in_order(first: int, order: list[str]) -> None:
     """Of forty changes the old feed tells all, the new one those from `first` on; both tell in order."""
     bench = Bench()
-    bench.relay.begin("new", alone=False)
+    bench.relay.add_feed("new", alone=False)
     left = {"old": list(range(40)), "new": list(range(first, 40))}
     for feed in [*order * 2, *["old"] * 40, *["new"] * 40]:
         if left[feed]:

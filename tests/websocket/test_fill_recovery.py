@@ -20,7 +20,7 @@ from trailingedge.model.market import (
 )
 from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.account_stream import AccountStream
-from trailingedge.websocket.fill_recovery import FillRecovery, as_reports
+from trailingedge.websocket.fill_recovery import FillRecovery, to_reports
 
 D = Decimal
 ORDER = OrderRecord(
@@ -54,7 +54,7 @@ def fill(trade_id: int, order_id: int = 501, quantity: int = 1) -> AccountTrade:
 
 def event(trade_id: int) -> ExecutionReport:
     """The same fill as the stream tells it."""
-    (report,) = as_reports("ETHFDUSD", ORDER, [fill(trade_id)])
+    (report,) = to_reports("ETHFDUSD", ORDER, [fill(trade_id)])
     return replace(report, execution_id=trade_id)
 
 
@@ -102,28 +102,28 @@ class Bench:
         self.reports: list[ExecutionReport] = []
         self.clock = ManualClock()
         self.stream = AccountStream("ETHFDUSD", MarketState(10), self.clock, on_report=self.reports.append)
-        self.ear = self.stream.ear(lambda _: None)
+        self.ear = self.stream.open_buffer(lambda _: None)
         self.missed = FillRecovery("ETHFDUSD", self.stream, self.clock)
         self.account = Account([fill(1)])
 
     async def found(self, after_s: float = 2.0) -> list[int]:
         """The trades of a look that may take so long."""
-        look = asyncio.ensure_future(self.missed.find(self.account, self.ear))
+        look = asyncio.ensure_future(self.missed.find_missed(self.account, self.ear))
         await self.clock.advance(after_s)
         return [report.trade_id for report in await look]
 
     def waits(self) -> bool:
-        return self.missed.waiting
+        return self.missed.has_unresolved
 
 
 async def begun() -> Bench:
     bench = Bench()
-    await bench.missed.begin(bench.account)
+    await bench.missed.start(bench.account)
     return bench
 
 
 def test_reports_of_all_fills_say_what_the_events_would_have() -> None:
-    first, second = as_reports("ETHFDUSD", ORDER, [fill(7), fill(8, quantity=2)])
+    first, second = to_reports("ETHFDUSD", ORDER, [fill(7), fill(8, quantity=2)])
     assert first == ExecutionReport(
         symbol="ETHFDUSD",
         side=Side.SELL,
@@ -151,7 +151,7 @@ def test_reports_of_all_fills_say_what_the_events_would_have() -> None:
 
 
 def test_a_pegged_orders_price_is_where_it_rested() -> None:
-    (report,) = as_reports("ETHFDUSD", replace(ORDER, price=ZERO, pegged_price=D("10.4")), [fill(7)])
+    (report,) = to_reports("ETHFDUSD", replace(ORDER, price=ZERO, pegged_price=D("10.4")), [fill(7)])
     assert report.price == D("10.4")
 
 
@@ -163,16 +163,16 @@ async def test_what_was_there_at_the_beginning_is_history() -> None:
 async def test_an_account_without_trades_begins_with_the_first() -> None:
     bench = Bench()
     bench.account.trades.clear()
-    await bench.missed.begin(bench.account)
+    await bench.missed.start(bench.account)
     bench.account.trades = [fill(0)]
     assert await bench.found() == [0]
 
 
 async def test_without_a_beginning_nothing_counts_as_missed() -> None:
     bench = Bench()
-    begun = [bench.missed.begun]
+    begun = [bench.missed.is_started]
     assert await bench.found() == []
-    assert [*begun, bench.missed.begun] == [False, True]
+    assert [*begun, bench.missed.is_started] == [False, True]
     bench.account.trades.append(fill(2))
     assert await bench.found() == [2]
 
@@ -181,15 +181,15 @@ async def test_what_no_event_told_is_found_and_what_one_told_is_not() -> None:
     bench = await begun()
     bench.account.trades += [fill(2), fill(3), fill(4)]
     bench.ear.release()
-    bench.ear.hear(event(3))
-    reports = await bench.missed.find(bench.account, bench.ear)
+    bench.ear.on_event(event(3))
+    reports = await bench.missed.find_missed(bench.account, bench.ear)
     assert [(report.trade_id, report.filled_quantity) for report in reports] == [(2, D(1)), (4, D(3))]
 
 
 async def test_a_fill_whose_event_waits_is_not_missed() -> None:
     bench = await begun()
     bench.account.trades += [fill(2), fill(3)]
-    bench.ear.hear(event(3))
+    bench.ear.on_event(event(3))
     assert await bench.found() == [2]
 
 
@@ -302,9 +302,9 @@ async def test_one_absence_given_up_does_not_wait_for_the_others() -> None:
 async def test_a_fill_that_waited_in_an_ear_that_went_is_found_by_the_next_look() -> None:
     bench = await begun()
     bench.account.trades += [fill(2), fill(3)]
-    bench.ear.hear(event(2))
+    bench.ear.on_event(event(2))
     assert await bench.found() == [3]
-    bench.ear = bench.stream.ear(lambda _: None)
+    bench.ear = bench.stream.open_buffer(lambda _: None)
     assert await bench.found() == [2]
 
 
@@ -319,7 +319,7 @@ async def test_an_order_whose_fills_are_all_in_the_list_costs_one_question() -> 
     bench.account.orders[502] = replace(ORDER, order_id=502)
     bench.account.trades += [fill(2, order_id=502, quantity=1), fill(3, order_id=502, quantity=2)]
     bench.account.asked = 0
-    reports = await bench.missed.find(bench.account, bench.ear)
+    reports = await bench.missed.find_missed(bench.account, bench.ear)
     assert [report.filled_quantity for report in reports] == [D(1), D(3)]
     assert bench.account.asked == 2
 

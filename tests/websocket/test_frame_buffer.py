@@ -21,9 +21,9 @@ class Ticking:
 
 def test_frames_are_told_in_the_order_of_their_coming() -> None:
     frames = FrameBuffer(Ticking())
-    frames.note("api", ">", ['{"id":1}'])
-    frames.note("market", "<", ['{"u":2}'])
-    frames.note("api", "<", [b'{"id":1,\n"status":200}'])
+    frames.add("api", ">", ['{"id":1}'])
+    frames.add("market", "<", ['{"u":2}'])
+    frames.add("api", "<", [b'{"id":1,\n"status":200}'])
     assert frames.lines() == [
         '2026-07-02 12:34:56.001 api > {"id":1}',
         '2026-07-02 12:34:56.002 market < {"u":2}',
@@ -33,9 +33,9 @@ def test_frames_are_told_in_the_order_of_their_coming() -> None:
 
 def test_a_busy_market_does_not_push_out_what_the_account_said() -> None:
     frames = FrameBuffer(Ticking(), kept=3)
-    frames.note("api", "<", ["told"])
+    frames.add("api", "<", ["told"])
     for count in range(10):
-        frames.note("market", "<", [str(count)])
+        frames.add("market", "<", [str(count)])
     assert [line.split(" ", 2)[2] for line in frames.lines()] == [
         "api < told",
         "market < 7",
@@ -54,15 +54,15 @@ def test_a_busy_market_does_not_push_out_what_the_account_said() -> None:
 )
 def test_keys_and_signatures_are_struck_out(frame: str | bytes) -> None:
     frames = FrameBuffer(Ticking())
-    frames.note("api", ">", [frame])
+    frames.add("api", ">", [frame])
     (line,) = frames.lines()
     assert "hush" not in line
 
 
 def test_of_an_oversized_frame_the_beginning_is_kept() -> None:
     frames = FrameBuffer(Ticking())
-    frames.note("api", "<", ["x" * 1_000_000])
-    frames.note("api", "<", [b"\xff" * 1_000_000])
+    frames.add("api", "<", ["x" * 1_000_000])
+    frames.add("api", "<", [b"\xff" * 1_000_000])
     assert all(len(line) < 3000 for line in frames.lines())
 
 

@@ -122,7 +122,7 @@ def ended(server: ServerProtocol) -> None:
 
 async def opened() -> Bench:
     bench = Bench()
-    bench.connection.begin(bench.hear)
+    bench.connection.start_delivery(bench.hear)
     bench.comes(bench.answer)
     return bench
 
@@ -149,7 +149,7 @@ async def test_however_it_is_cut_every_message_is_heard_once_and_in_order(name: 
     if cut < 4096 and name.startswith(("of 65", "larger")):
         cut = 4096 + cut
     reference, bench = Bench(), Bench()
-    bench.connection.begin(bench.hear)
+    bench.connection.start_delivery(bench.hear)
     data = bench.answer + bench.says(*MESSAGES[name])
     bench.comes(data, iter(lambda: cut, None))
     expected = library_hears(reference, MESSAGES[name])
@@ -181,7 +181,7 @@ def test_at_random_too(seed: int) -> None:
             content = bytes(chance.randrange(97, 123) for _ in range(chance.choice((0, 1, 50, 125, 126, 200, 3000))))
             sayings.append(chance.choice((text(content), text(content), in_fragments(content, b"-", content), ping)))
         bench = Bench()
-        bench.connection.begin(bench.hear)
+        bench.connection.start_delivery(bench.hear)
         data = bench.answer + bench.says(*sayings)
         bench.comes(data, iter(lambda: chance.choice((1, 2, 3, 64, 1000)), None))
         assert bench.texts == library_hears(Bench(), sayings)
@@ -230,7 +230,7 @@ async def test_against_the_protocol_the_library_ends_it(data: bytes) -> None:
 async def test_what_comes_before_anybody_listens_is_kept_and_told_first() -> None:
     bench = Bench()
     bench.comes(bench.answer + bench.says(text(b"a")))
-    bench.connection.begin(bench.hear)
+    bench.connection.start_delivery(bench.hear)
     bench.comes(bench.says(text(b"b")))
     assert bench.heard == [[b"a"], [b"b"]]
 
@@ -239,7 +239,7 @@ async def test_a_flood_before_anybody_listens_is_held_up_at_its_source() -> None
     bench = Bench()
     bench.comes(bench.answer + bench.says(*(text(b"%d" % number) for number in range(1500))))
     read = [bench.wire.reading]
-    bench.connection.begin(bench.hear)
+    bench.connection.start_delivery(bench.hear)
     read.append(bench.wire.reading)
     assert read == [False, True]
     assert len(bench.texts) == 1500
@@ -253,12 +253,12 @@ async def test_what_a_listener_raises_ends_the_connection_and_silences_it() -> N
         calls.append(len(frames))
         raise SessionLost("revoked")
 
-    bench.connection.begin(fail)
+    bench.connection.start_delivery(fail)
     bench.comes(bench.says(text(b"a")))
     bench.comes(bench.says(text(b"b")))
     assert calls == [1]
     assert bench.wire.aborted
-    assert str(bench.connection.failure) == "revoked"
+    assert str(bench.connection.handler_error) == "revoked"
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 300, 65_535, 65_536])

@@ -47,8 +47,8 @@ async def test_equal_pages_join_without_gap_or_duplicate(existing: int, count: i
     house = KlineHouse(list(range(existing)))
     found = await market_fetch.klines(house, "X", "1m", count)
     assert [kline.open_ms // MINUTE_MS for kline in found] == list(range(existing - 1 - count, existing - 1))
-    assert len(house.asked) == pages
-    assert house.asked[0][1] == {"symbol": "X", "interval": "1m", "limit": limit}
+    assert len(house.requests) == pages
+    assert house.requests[0][1] == {"symbol": "X", "interval": "1m", "limit": limit}
 
 
 async def test_there_may_be_fewer_than_wanted() -> None:
@@ -91,7 +91,7 @@ async def test_missed_klines_come_in_pages_and_in_order() -> None:
     house = KlineHouse(list(range(3000)))
     found = await market_fetch.klines_between(house, "X", "1m", 100 * MINUTE_MS, 2600 * MINUTE_MS - 1)
     assert [kline.open_ms // MINUTE_MS for kline in found] == list(range(100, 2600))
-    assert len(house.asked) == 3
+    assert len(house.requests) == 3
 
 
 async def test_klines_that_do_not_exist_are_not_waited_for() -> None:
@@ -127,7 +127,7 @@ async def test_rules_and_limits_are_typed() -> None:
     rules, limits = await market_fetch.exchange_info(api, "ETHFDUSD")
     assert (rules.base_asset, rules.quote_asset) == ("ETH", "FDUSD")
     assert limits[0].limit == 200000
-    assert api.asked == [("exchangeInfo", {"symbol": "ETHFDUSD"})]
+    assert api.requests == [("exchangeInfo", {"symbol": "ETHFDUSD"})]
 
 
 async def test_best_prices_and_time_are_typed() -> None:

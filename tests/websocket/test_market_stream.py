@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.websocket.fake_sockets import MemoryDial, MemorySocket, PaperExchange, settle
+from tests.websocket.fake_sockets import MemoryDial, MemorySocket, PaperExchange, run_ready_tasks
 
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import SessionLost
@@ -92,8 +92,8 @@ class Bench:
 
     async def say(self, *frames: object) -> None:
         for frame in frames:
-            self.dial.newest.say(frame)
-        await settle()
+            self.dial.newest.deliver(frame)
+        await run_ready_tasks()
 
     def closed(self) -> list[int]:
         return [kline.open_ms // MINUTE_MS for kline in self.snapshots.klines]
@@ -108,7 +108,7 @@ async def running(*, api_is_there: bool = True) -> AsyncIterator[Bench]:
     if not api_is_there:
         bench.api_is_there.clear()
     run = asyncio.create_task(bench.stream.run())
-    await settle()
+    await run_ready_tasks()
     try:
         yield bench
     finally:
@@ -133,7 +133,7 @@ async def test_without_the_api_the_stream_lives_on() -> None:
     bench = Bench()
     bench.book = SessionLost("not connected")
     run = asyncio.create_task(bench.stream.run())
-    await settle()
+    await run_ready_tasks()
     await bench.say(top_frame("11", "12"))
     assert bench.snapshots.top is not None
     await bench.clock.advance(20.0)
@@ -149,7 +149,7 @@ async def test_while_the_api_is_not_there_yet_it_is_waited_for_and_not_asked() -
         await bench.clock.advance(60.0)
         assert (bench.api.methods(), len(bench.dial.urls), bench.down) == ([], 1, [])
         bench.api_is_there.set()
-        await settle()
+        await run_ready_tasks()
         assert bench.api.methods() == ["ticker.book"]
         assert bench.age_s() == 0.0
 
@@ -159,7 +159,7 @@ async def test_who_spoke_while_the_api_was_waited_for_needs_no_probe() -> None:
         await bench.clock.advance(60.0)
         await bench.say(top_frame())
         bench.api_is_there.set()
-        await settle()
+        await run_ready_tasks()
         assert bench.api.methods() == []
         await bench.clock.advance(5.0)
         assert bench.api.methods() == ["ticker.book"]
@@ -171,7 +171,7 @@ async def test_a_gap_before_the_history_is_there_is_filled_once_somebody_can_be_
         await bench.clock.advance(300.0)
         assert bench.closed() == [1, 2]
         bench.api_is_there.set()
-        await settle()
+        await run_ready_tasks()
         assert bench.closed() == [1, 2, 3, 4]
 
 
@@ -285,7 +285,7 @@ async def test_missed_klines_are_folded_in_before_the_newer_one(closed: bool) ->
     async with running() as bench:
         await bench.say(kline_frame(6, closed=closed))
         assert bench.closed() == [1, 2, 3, 4, 5] + [6] * closed
-        fresh = [kline.open_ms // MINUTE_MS for kline in bench.snapshots.view(0.0).closed]
+        fresh = [kline.open_ms // MINUTE_MS for kline in bench.snapshots.view(0.0).closed_klines]
         assert fresh == [3, 4, 5] + [6] * closed
 
 
@@ -309,10 +309,10 @@ async def test_klines_the_exchange_does_not_have_are_not_waited_for_for_ever(
         bench.minutes = [3]
         await bench.say(kline_frame(6, closed=False))
         await bench.clock.advance(3.0)
-        asked = len(bench.api.asked)
+        asked = len(bench.api.requests)
         await bench.say(kline_frame(6, closed=False), kline_frame(6, closed=True), kline_frame(7, closed=True))
         assert bench.closed() == [1, 2, 3, 6, 7]
-        assert len(bench.api.asked) == asked
+        assert len(bench.api.requests) == asked
         assert "the exchange has no klines" in caplog.text
 
 
@@ -341,7 +341,7 @@ async def test_while_the_api_is_away_missed_klines_are_asked_for_again() -> None
 async def test_after_a_reconnect_the_history_is_made_whole() -> None:
     async with running() as bench:
         await bench.say(kline_frame(3, closed=True))
-        bench.dial.newest.hang_up("closed 1006")
+        bench.dial.newest.drop("closed 1006")
         await bench.clock.advance(1.1)
         await bench.say(kline_frame(8, closed=False))
         assert bench.closed() == [1, 2, 3, 4, 5, 6, 7]
@@ -370,8 +370,8 @@ async def hear(bench: Bench, *frames: tuple[MemorySocket, object]) -> list[int]:
     """The bids after each frame."""
     bids = []
     for socket, frame in frames:
-        socket.say(frame)
-        await settle()
+        socket.deliver(frame)
+        await run_ready_tasks()
         bids.append(int(bid(bench)))
     return bids
 
@@ -379,7 +379,7 @@ async def hear(bench: Bench, *frames: tuple[MemorySocket, object]) -> list[int]:
 async def test_a_server_that_shuts_down_is_left_when_another_has_spoken() -> None:
     async with rotating() as (bench, old, new):
         closed = [old.closed]
-        new.say(kline_frame(3, closed=False))
+        new.deliver(kline_frame(3, closed=False))
         await bench.clock.advance(1.1)
         assert [*closed, old.closed, new.closed] == [False, True, False]
         assert (bench.down, bench.stream.reconnects) == ([], 0)
@@ -404,9 +404,9 @@ async def test_a_change_told_by_both_is_heard_once() -> None:
     async with rotating() as (bench, old, new):
         await hear(bench, (old, top_frame("12", "20", u=12)))
         await bench.clock.advance(0.01)
-        proven_s = bench.snapshots.top_proven_s
+        proven_s = bench.snapshots.top_confirmed_s
         await hear(bench, (new, top_frame("12", "20", u=12)))
-        assert bench.snapshots.top_proven_s == proven_s
+        assert bench.snapshots.top_confirmed_s == proven_s
 
 
 async def test_frames_that_were_on_their_way_do_not_turn_the_price_back_after_the_switch() -> None:
@@ -419,8 +419,8 @@ async def test_frames_that_were_on_their_way_do_not_turn_the_price_back_after_th
 
 async def test_an_exchange_that_counts_anew_is_believed_after_a_loss() -> None:
     async with rotating() as (bench, old, new):
-        old.hang_up()
-        new.hang_up()
+        old.drop()
+        new.drop()
         await bench.clock.advance(2.0)
         assert await hear(bench, (bench.dial.newest, top_frame("9", "20", u=1))) == [9]
 
@@ -466,15 +466,15 @@ async def test_nobody_waits_long_for_a_connection_that_has_nothing_more_to_say()
 async def test_klines_of_both_connections_are_one_history() -> None:
     async with rotating() as (bench, old, new):
         for socket in (old, new):
-            socket.say(kline_frame(3, closed=True))
-            await settle()
-        old.say(kline_frame(4, closed=True))
-        await settle()
-        new.say(kline_frame(3, closed=False))  # behind
+            socket.deliver(kline_frame(3, closed=True))
+            await run_ready_tasks()
+        old.deliver(kline_frame(4, closed=True))
+        await run_ready_tasks()
+        new.deliver(kline_frame(3, closed=False))  # behind
         await bench.clock.advance(0.1)
-        new.say(kline_frame(4, closed=True))
-        new.say(kline_frame(5, closed=True))
-        await settle()
+        new.deliver(kline_frame(4, closed=True))
+        new.deliver(kline_frame(5, closed=True))
+        await run_ready_tasks()
         assert bench.closed() == [1, 2, 3, 4, 5]
         assert bench.snapshots.forming is None
 
@@ -522,7 +522,7 @@ async def test_a_listeners_mistake_does_not_cut_us_off_from_the_market(caplog: p
     bench = Bench(changed=stumble)
     bench.book = SessionLost("not connected")
     run = asyncio.create_task(bench.stream.run())
-    await settle()
+    await run_ready_tasks()
     await bench.say(top_frame("11", "12"), top_frame("13", "14"))
     assert bench.snapshots.top is not None
     assert bench.snapshots.top.bid == 13
@@ -540,7 +540,7 @@ def raw(message: object) -> bytes:
 async def test_of_books_that_came_together_the_newest_counts_and_of_candles_each() -> None:
     async with running() as bench:
         told: list[int] = []
-        bench.snapshots.moved = lambda top, _: told.append(top.update_id)
+        bench.snapshots.on_top_moved = lambda top, _: told.append(top.update_id)
         together = [
             raw(top_frame(u=1)),
             raw(kline_frame(3, closed=True)),
@@ -550,8 +550,8 @@ async def test_of_books_that_came_together_the_newest_counts_and_of_candles_each
             raw(top_frame(bid="10.02", u=4)),  # crossed: no book
             raw(top_frame(u=5, symbol="BTCUSDT")),
         ]
-        bench.dial.newest.say_together(*together)
-        await settle()
+        bench.dial.newest.deliver_together(*together)
+        await run_ready_tasks()
         assert told == [3]
         assert bench.snapshots.top is not None
         assert bench.snapshots.top.bid == Decimal("9.00")
@@ -560,18 +560,18 @@ async def test_of_books_that_came_together_the_newest_counts_and_of_candles_each
 
 async def test_garbage_among_frames_that_came_together_is_counted() -> None:
     async with running() as bench:
-        bench.dial.newest.say_together(*[b"garbage"] * 19, raw(top_frame(u=7)))
-        await settle()
+        bench.dial.newest.deliver_together(*[b"garbage"] * 19, raw(top_frame(u=7)))
+        await run_ready_tasks()
         assert bench.snapshots.top is not None
-        bench.dial.newest.say_together(b"garbage", b"garbage")
-        await settle()
+        bench.dial.newest.deliver_together(b"garbage", b"garbage")
+        await run_ready_tasks()
         assert bench.down == ["20 unreadable frames within 60 s"]
 
 
 async def test_what_a_successor_held_back_is_history_that_nobody_answers() -> None:
     async with rotating() as (bench, old, new):
         answered: list[int] = []
-        bench.snapshots.moved = lambda top, _: answered.append(top.update_id)
+        bench.snapshots.on_top_moved = lambda top, _: answered.append(top.update_id)
         told = await hear(bench, (new, top_frame(u=50)), (new, top_frame(bid="9.00", u=51)), (old, top_frame(u=50)))
         assert told[-1] == 9
         assert 51 not in answered

@@ -23,7 +23,7 @@ from trailingedge.model.order_outcomes import (
 from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.event_parser import Reply
-from trailingedge.websocket.orders import Listed, OrderApi, read_listed, read_outcome, read_replace_outcome
+from trailingedge.websocket.orders import Listed, OrderApi, read_order_list, read_outcome, read_replace_outcome
 from trailingedge.websocket.prepared_request import SentRequest
 from trailingedge.websocket.request_tracker import NoResponse, NotSent, Params, ReplyHandler, RequestOutcome
 
@@ -69,7 +69,7 @@ DONE_PLACE = Accepted(record(502, OrderStatus.NEW))
 def refusal(outcome: OrderOutcome) -> object:
     """What matters of an outcome: the refusal's kind, or what it is."""
     if isinstance(outcome, Rejected):
-        return outcome.refusal
+        return outcome.reason
     return type(outcome) if isinstance(outcome, Unanswered | NotTried) else outcome
 
 
@@ -248,7 +248,7 @@ def test_a_single_request_has_one_outcome(answer: RequestOutcome, meant: object)
     ],
 )
 def test_a_list_of_orders_or_why_there_is_none(answer: RequestOutcome, meant: object) -> None:
-    found = read_listed(answer)
+    found = read_order_list(answer)
     assert (found if isinstance(found, tuple) else refusal(found)) == meant
 
 
@@ -277,7 +277,7 @@ def test_whatever_is_answered_there_is_an_outcome(status: int, code: int, result
     answer = Reply(status, result, code, "text", data)
     assert isinstance(read_outcome(answer), OrderOutcome)
     assert isinstance(read_replace_outcome(answer), ReplaceOutcome)
-    assert isinstance(read_listed(answer), tuple | Rejected | Unanswered)
+    assert isinstance(read_order_list(answer), tuple | Rejected | Unanswered)
 
 
 class Posted:
@@ -288,13 +288,13 @@ class Posted:
         self.params: dict[str, str | int] = {}
         self.answer: ReplyHandler = lambda _: None
 
-    def write(self, word: Callable[[int], str]) -> SentRequest:
+    def send_prepared(self, word: Callable[[int], str]) -> SentRequest:
         def listen(method: str, patience_s: float, heard: ReplyHandler) -> None:
-            self.post(method, json.loads(word(1))["params"], patience_s, heard)
+            self.send(method, json.loads(word(1))["params"], patience_s, heard)
 
         return SentRequest(listen)
 
-    def post(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
+    def send(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
         assert patience_s == 3.0
         self.method, self.params, self.answer = method, dict(params or {}), heard
 
@@ -330,9 +330,9 @@ async def test_each_request_is_stamped_by_the_exchanges_clock(
 async def test_a_draft_is_stamped_when_it_is_sent_and_its_outcome_is_told() -> None:
     posted, server_clock = Posted(), ServerClock(ManualClock(unix_ms=1000))
     orders, heard = OrderApi(posted, server_clock, "BTCUSDT"), list[ReplaceOutcome]()
-    draft = orders.draft(501, ORDER)
+    draft = orders.prepare_replace(501, ORDER)
     server_clock.offset_ms = 234
-    orders.expect(orders.send(draft, Decimal("59999.50"), Decimal("0.0020")), heard.append)
+    orders.on_replace_reply(orders.send_replace(draft, Decimal("59999.50"), Decimal("0.0020")), heard.append)
     assert posted.method == "order.cancelReplace"
     told = {name: posted.params[name] for name in ("cancelOrderId", "price", "quantity", "timestamp")}
     assert told == {"cancelOrderId": 501, "price": "59999.5", "quantity": "0.002", "timestamp": 1234}

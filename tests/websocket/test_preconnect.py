@@ -54,7 +54,7 @@ async def test_a_failure_is_for_him_who_asks_and_for_nobody_else(refusal: Except
     exchange.refusal = refusal
     exchange.answers.set()
     async with preconnect(exchange.dial, "market") as ahead:
-        await ahead.under_way(1.0)
+        await ahead.wait(1.0)
         with pytest.raises(type(refusal)) as raised:
             await ahead.dial("market")
         assert raised.value is refusal
@@ -63,7 +63,7 @@ async def test_a_failure_is_for_him_who_asks_and_for_nobody_else(refusal: Except
 async def test_nobody_waits_long_for_an_exchange_that_does_not_answer() -> None:
     exchange = Exchange()
     async with preconnect(exchange.dial, "market") as ahead:
-        await ahead.under_way(0.0)
+        await ahead.wait(0.0)
         asking = asyncio.create_task(ahead.dial("market"))
         await asyncio.sleep(0)
         asking.cancel()

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from trailingedge.model.market import Side, plain
+from trailingedge.model.market import Side, format_plain
 from trailingedge.model.order_requests import CANCEL_REPLACE, NewOrderRequest, replace_params
 from trailingedge.websocket.prepared_request import PreparedRequest, SentRequest
 from trailingedge.websocket.request_tracker import NotSent, RequestOutcome, RequestTracker
@@ -21,13 +21,13 @@ def test_it_reads_as_the_session_would_word_it(price: str, quantity: str, side: 
     order = NewOrderRequest(ORDER.client_order_id, side, quantity_, price_)
     params = replace_params("ETHFDUSD", 501, order.client_order_id, order)
     params.update(timestamp=1_783_000_000_004, recvWindow=5000)
-    worded = RequestTracker().ask(CANCEL_REPLACE, params, 0.0, 3.0, lambda _: None)
+    worded = RequestTracker().encode_request(CANCEL_REPLACE, params, 0.0, 3.0, lambda _: None)
     like = NewOrderRequest(ORDER.client_order_id, side, Decimal(7), Decimal(9))
     draft = PreparedRequest("ETHFDUSD", 501, like, 5000)
-    assert draft.text(1, plain(price_), plain(quantity_), 1_783_000_000_004) == worded
+    assert draft.encode(1, format_plain(price_), format_plain(quantity_), 1_783_000_000_004) == worded
 
 
 def test_what_was_not_written_is_told_to_whoever_listens() -> None:
     heard: list[RequestOutcome] = []
-    SentRequest(None, NotSent("not connected")).heard_by("order.cancelReplace", 3.0, heard.append)
+    SentRequest(None, NotSent("not connected")).on_reply("order.cancelReplace", 3.0, heard.append)
     assert heard == [NotSent("not connected")]

@@ -20,7 +20,7 @@ from trailingedge.websocket.retry import Retry
 
 
 class AlwaysReady:
-    async def ready(self) -> None:
+    async def wait_ready(self) -> None:
         """At once."""
 
 
@@ -41,7 +41,7 @@ class Bench:
         return "an answer"
 
     async def persist(self) -> str:
-        asking = asyncio.create_task(self.persistence.answer(self.ask))
+        asking = asyncio.create_task(self.persistence.run(self.ask))
         await self.clock.advance(600.0)
         return await asking
 

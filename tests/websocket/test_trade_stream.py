@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.limits import PATIENCE_S
-from tests.websocket.fake_sockets import MemoryDial, settle
+from tests.websocket.fake_sockets import MemoryDial, run_ready_tasks
 
 from trailingedge.core.clock import ManualClock
 from trailingedge.core.errors import ExchangeUnreachable, ProtocolViolation
@@ -58,19 +58,19 @@ class Bench:
 
     async def say(self, *frames: object, over: int = -1) -> None:
         for frame in frames:
-            self.dial.sockets[over].say(frame)
-        await settle()
+            self.dial.sockets[over].deliver(frame)
+        await run_ready_tasks()
 
     @property
     def numbers(self) -> list[int]:
-        return [trade.number for trade in self.trades]
+        return [trade.trade_id for trade in self.trades]
 
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Bench]:
     bench = Bench()
     task = asyncio.create_task(bench.stream.run())
-    await settle()
+    await run_ready_tasks()
     yield bench
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -85,7 +85,7 @@ async def test_trades_of_the_symbol_are_asked_for() -> None:
 async def test_a_trade_is_heard_with_the_side_of_its_taker() -> None:
     async with running() as bench:
         await bench.say(TRADE, TRADE | {"a": 71, "m": False})
-        assert bench.trades == [SOLD, replace(SOLD, number=71, aggressor=Side.BUY)]
+        assert bench.trades == [SOLD, replace(SOLD, trade_id=71, aggressor=Side.BUY)]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_what_was_heard_is_not_remembered_for_ever() -> None:
 async def test_after_a_loss_the_numbers_may_begin_anew() -> None:
     async with running() as bench:
         await bench.say(TRADE)
-        bench.dial.newest.hang_up()
+        bench.dial.newest.drop()
         await bench.clock.advance(2.0)
         assert len(bench.dial.sockets) == 2
         await bench.say(TRADE | {"a": 1}, TRADE | {"a": 2}, TRADE | {"a": 2})
@@ -164,9 +164,9 @@ async def test_the_stream_is_given_up_once_the_retries_are_used_up() -> None:
 async def test_told_to_stay_down_it_ends_with_its_connection() -> None:
     bench = Bench()
     task = asyncio.create_task(bench.stream.run())
-    await settle()
-    bench.stream.stay_down()
-    bench.dial.newest.hang_up()
+    await run_ready_tasks()
+    bench.stream.stop_reconnecting()
+    bench.dial.newest.drop()
     await asyncio.wait_for(task, PATIENCE_S)
 
 

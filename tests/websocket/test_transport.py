@@ -13,7 +13,7 @@ from websockets.version import version as library_version
 
 from trailingedge.core.errors import ExchangeUnreachable, LogonRefused, ProtocolViolation, SessionLost
 from trailingedge.websocket import transport
-from trailingedge.websocket.transport import Backoff, ViolationCount, dial, is_known, shown, side_by_side
+from trailingedge.websocket.transport import Backoff, ViolationCount, dial, is_tested_version, run_together, shown
 
 
 class Top(Random):
@@ -43,21 +43,21 @@ async def test_certificates_are_read_once_and_always_asked_for(monkeypatch: pyte
 
 def test_waits_double_up_to_the_longest() -> None:
     backoff = Backoff(1.0, 60.0, 0, Top())
-    assert [backoff.delay_s(0.0, "") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert [backoff.next_delay_s(0.0, "") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def test_a_minute_of_health_starts_the_count_anew() -> None:
     backoff = Backoff(1.0, 60.0, 0, Top())
     for _ in range(5):
-        backoff.delay_s(59.9, "")
-    assert backoff.delay_s(60.0, "") == 1.0
+        backoff.next_delay_s(59.9, "")
+    assert backoff.next_delay_s(60.0, "") == 1.0
 
 
 def test_jitter_covers_everything_from_zero_to_the_full_wait() -> None:
     backoff = Backoff(1.0, 8.0, 0, Random(1))
     for _ in range(4):
-        backoff.delay_s(0.0, "")
-    waits = [backoff.delay_s(0.0, "") for _ in range(200)]
+        backoff.next_delay_s(0.0, "")
+    waits = [backoff.next_delay_s(0.0, "") for _ in range(200)]
     assert min(waits) < 1
     assert max(waits) > 7
 
@@ -65,31 +65,31 @@ def test_jitter_covers_everything_from_zero_to_the_full_wait() -> None:
 def test_it_can_go_on_for_ever() -> None:
     backoff = Backoff(1.0, 60.0, 0, Top())
     for _ in range(5000):
-        assert backoff.delay_s(0.0, "") <= 60.0
+        assert backoff.next_delay_s(0.0, "") <= 60.0
 
 
 def test_retries_are_used_up_with_the_reason() -> None:
     backoff = Backoff(1.0, 60.0, 2, Top())
-    backoff.delay_s(0.0, "")
-    backoff.delay_s(0.0, "")
+    backoff.next_delay_s(0.0, "")
+    backoff.next_delay_s(0.0, "")
     with pytest.raises(ExchangeUnreachable, match="refused; given up after 2"):
-        backoff.delay_s(0.0, "refused")
+        backoff.next_delay_s(0.0, "refused")
 
 
 def test_while_another_connection_lives_no_retry_is_the_last() -> None:
     backoff = Backoff(1.0, 60.0, 1, Top())
-    assert [backoff.delay_s(0.0, "", for_ever=True) for _ in range(3)] == [1, 2, 4]
+    assert [backoff.next_delay_s(0.0, "", for_ever=True) for _ in range(3)] == [1, 2, 4]
     with pytest.raises(ExchangeUnreachable):
-        backoff.delay_s(0.0, "")
+        backoff.next_delay_s(0.0, "")
 
 
 @pytest.mark.parametrize(("lived_s", "healthy", "next_s"), [(59.9, False, 4), (60.0, True, 1)])
 def test_health_is_a_minute_and_starts_the_count_anew(lived_s: float, healthy: bool, next_s: float) -> None:
     backoff = Backoff(1.0, 60.0, 0, Top())
-    backoff.delay_s(0.0, "")
-    backoff.delay_s(0.0, "")
-    assert backoff.healthy(lived_s) is healthy
-    assert backoff.delay_s(0.0, "") == next_s
+    backoff.next_delay_s(0.0, "")
+    backoff.next_delay_s(0.0, "")
+    assert backoff.reset_if_healthy(lived_s) is healthy
+    assert backoff.next_delay_s(0.0, "") == next_s
 
 
 def test_one_unreadable_frame_is_forgiven_and_twenty_within_a_minute_are_not() -> None:
@@ -121,9 +121,9 @@ async def forever() -> None:
 
 async def test_the_gravest_failure_is_raised_bare() -> None:
     with pytest.raises(LogonRefused):
-        await side_by_side(fail(SessionLost("closed")), fail(LogonRefused("no")), forever())
+        await run_together(fail(SessionLost("closed")), fail(LogonRefused("no")), forever())
     with pytest.raises(SessionLost):
-        await side_by_side(fail(SessionLost("closed")), forever())
+        await run_together(fail(SessionLost("closed")), forever())
 
 
 @asynccontextmanager
@@ -155,7 +155,7 @@ async def test_a_real_socket_talks_and_tells_why_it_was_closed(prompt: bool) -> 
         socket = await dial(url, prompt=prompt)
         socket.send("hello")
         with pytest.raises(SessionLost, match="closed 1008 Too many requests"):
-            await socket.listen(hear)
+            await socket.receive(hear)
         with pytest.raises(SessionLost):
             socket.send("anybody there?")
         await socket.close()
@@ -171,7 +171,7 @@ async def test_what_the_listener_raises_ends_the_listening(prompt: bool) -> None
         socket = await dial(url, prompt=prompt)
         socket.send("hello")
         with pytest.raises(SessionLost, match="revoked"):
-            await socket.listen(hear)
+            await socket.receive(hear)
         await socket.close()
 
 
@@ -180,7 +180,7 @@ async def test_who_is_told_to_stop_listening_hears_nothing_more(prompt: bool) ->
     heard: list[str | bytes] = []
     async with echo_server() as (_, url):
         socket = await dial(url, prompt=prompt)
-        listening = asyncio.create_task(socket.listen(heard.extend))
+        listening = asyncio.create_task(socket.receive(heard.extend))
         await asyncio.sleep(0)
         listening.cancel()
         with suppress(asyncio.CancelledError):
@@ -195,11 +195,11 @@ async def test_who_is_told_to_stop_listening_hears_nothing_more(prompt: bool) ->
     ("version", "known"), [("15.0.1", True), ("17.4", True), ("14.2", False), ("18.0", False), ("next", False)]
 )
 def test_beside_a_library_that_was_not_tried_out_the_ordinary_way_is_gone(version: str, known: bool) -> None:
-    assert is_known(version) is known
+    assert is_tested_version(version) is known
 
 
 def test_the_library_in_use_was_tried_out() -> None:
-    assert is_known(library_version)
+    assert is_tested_version(library_version)
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/ws", "ws://[::1]:1", "ws://localhost:1", "nonsense"])

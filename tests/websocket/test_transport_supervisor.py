@@ -6,19 +6,19 @@ from contextlib import asynccontextmanager, suppress
 from random import Random
 
 import pytest
-from tests.websocket.fake_sockets import MemoryDial, settle
+from tests.websocket.fake_sockets import MemoryDial, run_ready_tasks
 from tests.websocket.test_transport import Top, echo_server
 
 from trailingedge.core.clock import ManualClock, RealClock
 from trailingedge.core.errors import ExchangeUnreachable, LogonRefused, SessionLost
-from trailingedge.websocket.connection_supervisor import ConnectionSupervisor, SuccessionCallback
+from trailingedge.websocket.connection_supervisor import ConnectionSupervisor, RotationCallback
 from trailingedge.websocket.transport import Backoff, Socket, dial
 
 
 class Listening:
     """A life that hears frames until its socket is lost. `gate` keeps it from taking office, `owed` from leaving."""
 
-    def __init__(self, socket: Socket, follow: SuccessionCallback) -> None:
+    def __init__(self, socket: Socket, follow: RotationCallback) -> None:
         self.socket = socket
         self.follow = follow
         self.gate = asyncio.Event()
@@ -28,7 +28,7 @@ class Listening:
         self.ended: list[str] = []
 
     async def run(self) -> None:
-        await self.socket.listen(lambda _: None)
+        await self.socket.receive(lambda _: None)
 
     async def open(self) -> None:
         await self.gate.wait()
@@ -42,10 +42,10 @@ class Listening:
         finally:
             self.watched = False
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
         await self.owed.wait()
 
-    def end(self, lost: SessionLost) -> None:
+    def on_lost(self, lost: SessionLost) -> None:
         self.ended.append(str(lost))
 
 
@@ -69,7 +69,7 @@ class Bench:
         )
         self.running: asyncio.Task[None] | None = None
 
-    def _begin(self, socket: Socket, follow: SuccessionCallback) -> Listening:
+    def _begin(self, socket: Socket, follow: RotationCallback) -> Listening:
         self.lives.append(Listening(socket, follow))
         if not self.shut:
             self.lives[-1].gate.set()
@@ -78,7 +78,7 @@ class Bench:
     @property
     def seat(self) -> int | None:
         """Which life is in office, counted from 0."""
-        return None if self.link.current is None else self.lives.index(self.link.current)
+        return None if self.link.active is None else self.lives.index(self.link.active)
 
     def closed(self) -> list[bool]:
         return [socket.closed for socket in self.dial.sockets]
@@ -88,7 +88,7 @@ class Bench:
 async def running(refusals: int = 0, max_retries: int = 0) -> AsyncIterator[Bench]:
     bench = Bench(refusals, max_retries)
     bench.running = asyncio.create_task(bench.link.run())
-    await settle()
+    await run_ready_tasks()
     try:
         yield bench
     finally:
@@ -110,8 +110,8 @@ async def test_it_dials_again_until_it_is_connected() -> None:
 
 async def test_a_loss_is_told_at_once_and_mended_after_a_pause() -> None:
     async with running() as bench:
-        bench.dial.newest.hang_up("closed 1008 Too many requests")
-        await settle()
+        bench.dial.newest.drop("closed 1008 Too many requests")
+        await run_ready_tasks()
         assert bench.down == ["closed 1008 Too many requests"]
         assert bench.lives[0].ended == ["closed 1008 Too many requests"]
         assert (bench.seat, bench.closed()) == (None, [True])
@@ -122,7 +122,7 @@ async def test_a_loss_is_told_at_once_and_mended_after_a_pause() -> None:
 async def test_it_waits_as_long_as_the_exchange_asks_and_no_longer_than_a_ban_can_be() -> None:
     async with running() as bench:
         bench.shut = True
-        bench.dial.newest.hang_up()
+        bench.dial.newest.drop()
         await bench.clock.advance(1.0)
         bench.lives[1].refusal = SessionLost("banned", wait_s=500.0)
         bench.lives[1].gate.set()
@@ -139,21 +139,21 @@ async def test_it_waits_as_long_as_the_exchange_asks_and_no_longer_than_a_ban_ca
 async def test_a_life_that_cannot_open_is_a_loss_while_nobody_is_in_office() -> None:
     async with running() as bench:
         bench.shut = True
-        bench.dial.newest.hang_up()
+        bench.dial.newest.drop()
         await bench.clock.advance(1.0)
         bench.lives[1].refusal = SessionLost("no logon")
         bench.lives[1].gate.set()
-        await settle()
+        await run_ready_tasks()
         assert bench.down == ["closed 1006", "no logon"]
 
 
 async def test_to_stay_down_means_that_the_next_loss_is_the_end() -> None:
     async with running() as bench:
-        bench.link.stay_down()
+        bench.link.stop_reconnecting()
         bench.lives[0].follow("the server shuts down")
-        await settle()
+        await run_ready_tasks()
         assert len(bench.lives) == 1
-        bench.dial.newest.hang_up()
+        bench.dial.newest.drop()
         assert bench.running is not None
         await bench.running
         assert bench.down == []
@@ -163,7 +163,7 @@ async def test_it_gives_up_where_a_person_must_act() -> None:
     bench = Bench()
     bench.shut = True
     run = asyncio.create_task(bench.link.run())
-    await settle()
+    await run_ready_tasks()
     bench.lives[0].refusal = LogonRefused("no")
     bench.lives[0].gate.set()
     with pytest.raises(LogonRefused):
@@ -185,22 +185,22 @@ async def test_in_haste_it_dials_at_once_and_soon_again_and_counts_no_attempts()
     run = asyncio.create_task(bench.link.run())
     await bench.clock.advance(20.0)  # attempts at 0, 1, 3, 7 and 15 s
     assert len(bench.dial.urls) == 5
-    bench.link.hurry()
-    await settle()
+    bench.link.retry_quickly()
+    await run_ready_tasks()
     assert len(bench.dial.urls) == 6
     await bench.clock.advance(1.0)
     assert len(bench.dial.urls) == 10
     assert bench.seat == 0
-    bench.link.stay_down()
-    bench.dial.newest.hang_up()
+    bench.link.stop_reconnecting()
+    bench.dial.newest.drop()
     await run
 
 
 async def test_even_in_haste_a_ban_is_waited_for() -> None:
     async with running() as bench:
-        bench.link.hurry()
+        bench.link.retry_quickly()
         bench.shut = True
-        bench.dial.newest.hang_up()
+        bench.dial.newest.drop()
         await bench.clock.advance(0.25)
         bench.lives[1].refusal = SessionLost("banned", wait_s=30.0)
         bench.lives[1].gate.set()
@@ -224,14 +224,14 @@ async def test_the_successor_is_open_before_the_old_one_is_closed() -> None:
         await bench.clock.advance(61.0)
         bench.shut = True
         bench.lives[0].follow("the server shuts down")
-        await settle()
+        await run_ready_tasks()
         assert (bench.seat, bench.closed()) == (0, [False, False])
         bench.lives[1].gate.set()
-        await settle()
+        await run_ready_tasks()
         assert (bench.seat, bench.closed()) == (1, [False, False])
         assert [life.watched for life in bench.lives] == [False, True]
         bench.lives[0].owed.set()
-        await settle()
+        await run_ready_tasks()
         assert bench.closed() == [True, False]
         assert (bench.down, bench.link.reconnects, bench.link.rotations) == ([], 0, 1)
 
@@ -251,7 +251,7 @@ async def test_a_successor_that_cannot_open_leaves_the_old_one_in_office() -> No
         await bench.clock.advance(61.0)
         bench.shut = True
         bench.lives[0].follow("the server shuts down")
-        await settle()
+        await run_ready_tasks()
         for attempt in range(1, 6):
             bench.lives[attempt].refusal = SessionLost("no logon")
             bench.lives[attempt].gate.set()
@@ -266,12 +266,12 @@ async def test_the_old_one_may_be_lost_while_its_successor_opens() -> None:
         await bench.clock.advance(61.0)
         bench.shut = True
         bench.lives[0].follow("the server shuts down")
-        await settle()
-        bench.dial.sockets[0].hang_up("closed 1001")
-        await settle()
+        await run_ready_tasks()
+        bench.dial.sockets[0].drop("closed 1001")
+        await run_ready_tasks()
         assert (bench.seat, bench.down) == (None, ["closed 1001"])
         bench.lives[1].gate.set()
-        await settle()
+        await run_ready_tasks()
         assert bench.seat == 1
 
 
@@ -279,9 +279,9 @@ async def test_a_retired_one_that_is_lost_is_nobodys_loss() -> None:
     async with running() as bench:
         await bench.clock.advance(61.0)
         bench.lives[0].follow("the server shuts down")
-        await settle()
-        bench.dial.sockets[0].hang_up("closed 1001")
-        await settle()
+        await run_ready_tasks()
+        bench.dial.sockets[0].drop("closed 1001")
+        await run_ready_tasks()
         assert (bench.seat, bench.down, bench.closed()) == (1, [], [True, False])
 
 
@@ -289,9 +289,9 @@ async def test_a_successor_lost_while_the_old_one_is_still_owed_something_is_a_l
     async with running() as bench:
         await bench.clock.advance(61.0)
         bench.lives[0].follow("the server shuts down")
-        await settle()
-        bench.dial.sockets[1].hang_up("closed 1006")
-        await settle()
+        await run_ready_tasks()
+        bench.dial.sockets[1].drop("closed 1006")
+        await run_ready_tasks()
         assert (bench.seat, bench.down) == (None, ["closed 1006"])
 
 
@@ -311,7 +311,7 @@ async def test_to_be_asked_twice_is_to_be_followed_once() -> None:
         await bench.clock.advance(61.0)
         for _ in range(2):
             bench.lives[0].follow("the server shuts down")
-        await settle()
+        await run_ready_tasks()
         assert bench.seat == 1
 
 
@@ -323,15 +323,15 @@ async def test_a_real_connection_comes_back_after_a_loss() -> None:
 
             async def run(self) -> None:
                 self.socket.send("hello")
-                await self.socket.listen(self._hear)
+                await self.socket.receive(self._hear)
 
             def _hear(self, frames: Sequence[str | bytes]) -> None:
                 assert frames == [b"hello"]
                 if link.reconnects == 2:
-                    link.stay_down()
+                    link.stop_reconnecting()
                 self.socket.send("bye")
 
-        def begin(socket: Socket, follow: SuccessionCallback) -> Listening:
+        def begin(socket: Socket, follow: RotationCallback) -> Listening:
             life = Talking(socket, follow)
             life.gate.set()
             return life

@@ -61,12 +61,12 @@ class FinishedExit:
 class WinRate:
     """Of the exits whose result is known, how many ended better than their anchor: by count, not by how much."""
 
-    won: int
-    judged: int
+    wins: int
+    known: int
 
     @property
     def frac(self) -> float | None:
-        return self.won / self.judged if self.judged else None
+        return self.wins / self.known if self.known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +131,20 @@ class RunStatistics:
         """What holding the base asset alone would have given."""
         return growth(self.first_bid, self.last_bid)
 
-    def mark(self, market_ms: int, bid: Decimal, base: Decimal, quote: Decimal) -> None:
+    def mark_to_market(self, market_ms: int, bid: Decimal, base: Decimal, quote: Decimal) -> None:
         """The account as it stands at `bid`."""
         value = base * bid + quote
         if not self.first_value:
             self.from_ms, self.first_bid, self.first_value = market_ms, bid, value
             self._midnights.clear()
             self._tomorrow_ms = (market_ms // _DAY_MS + 1) * _DAY_MS
-        self._go_on_to(market_ms)
+        self._cut_day_at(market_ms)
         self.to_ms, self.last_bid, self.last_value = market_ms, bid, value
         self._peak = max(self._peak, value)
         if self._peak:
             self.max_drawdown_frac = max(self.max_drawdown_frac, -growth(self._peak, value))
 
-    def now(self) -> EquityPoint:
+    def equity_point(self) -> EquityPoint:
         """How far it has come."""
         return EquityPoint(
             market_ms=self.to_ms,
@@ -158,19 +158,19 @@ class RunStatistics:
 
     def since(self, mark: EquityPoint) -> PeriodResult:
         """What has happened from `mark` until now."""
-        return self._between(mark, self.now())
+        return self._between(mark, self.equity_point())
 
     def days(self) -> tuple[PeriodResult, ...]:
         """The run cut at the midnights of UTC, oldest first; each part ends with the last mark before one."""
         if not self.from_ms:
             return ()
         began = EquityPoint(self.from_ms, self.first_bid, self.first_value, exits=0, fills=0, replaces=0, fees={})
-        return tuple(self._between(*edges) for edges in pairwise((began, *self._midnights, self.now())))
+        return tuple(self._between(*edges) for edges in pairwise((began, *self._midnights, self.equity_point())))
 
-    def _go_on_to(self, market_ms: int) -> None:
+    def _cut_day_at(self, market_ms: int) -> None:
         """What comes from then on counts for another day, if one has begun."""
         if self.first_value and market_ms >= self._tomorrow_ms:
-            self._midnights.append(self.now())
+            self._midnights.append(self.equity_point())
             self._tomorrow_ms = (market_ms // _DAY_MS + 1) * _DAY_MS
 
     def _between(self, mark: EquityPoint, end: EquityPoint) -> PeriodResult:
@@ -187,13 +187,13 @@ class RunStatistics:
             hold_base_frac=growth(mark.bid, end.bid),
         )
 
-    def resume(self, anchor_price: float) -> None:
+    def resume_anchor(self, anchor_price: float) -> None:
         """The session begins with an anchor of an earlier one."""
         self._anchor_price = anchor_price
 
-    def hear_report(self, report: ExecutionReport) -> None:
+    def on_report(self, report: ExecutionReport) -> None:
         """An execution report of an order of ours."""
-        self._go_on_to(report.time_ms)
+        self._cut_day_at(report.time_ms)
         own = own_id(report.client_order_id)
         if own is None or report.execution_type is not ExecutionType.TRADE:
             return
@@ -205,9 +205,9 @@ class RunStatistics:
             fees = self._exit_fees.setdefault(own.number, defaultdict(lambda: ZERO))
             fees[report.commission_asset] += report.commission
 
-    def hear(self, news: TraderEvent, market_ms: int) -> FinishedExit | None:
+    def on_event(self, news: TraderEvent, market_ms: int) -> FinishedExit | None:
         """Something happened; the exit it ended, if it did."""
-        self._go_on_to(market_ms)
+        self._cut_day_at(market_ms)
         match news:
             case OrderPlaced():
                 self.placed += 1
@@ -256,11 +256,11 @@ class DailyResults:
         self._told = -1
         self._began: EquityPoint | None = None
 
-    def look(self, market_ms: int) -> PeriodResult | None:
+    def day_result_due(self, market_ms: int) -> PeriodResult | None:
         """After the tally was marked. The day so far, once, when its last minute has begun."""
         day, of_day_ms = divmod(market_ms, _DAY_MS)
         if day != self._day:
-            self._day, self._began = day, self._tally.now()
+            self._day, self._began = day, self._tally.equity_point()
         if of_day_ms < _DAY_MS - _MINUTE_MS or day == self._told:
             return None
         self._told = day
@@ -271,7 +271,7 @@ class DailyResults:
         return None if self._began is None else self._tally.since(self._began)
 
 
-def hit_rate(exits: Iterable[FinishedExit]) -> WinRate:
+def win_rate(exits: Iterable[FinishedExit]) -> WinRate:
     """A result of nothing is no win."""
     known = [finished.result_frac for finished in exits if finished.result_frac is not None]
     return WinRate(sum(result > 0 for result in known), len(known))

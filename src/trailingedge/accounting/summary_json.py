@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.accounting.statistics import FinishedExit, PeriodResult, RunStatistics, WinRate, hit_rate
+from trailingedge.accounting.statistics import FinishedExit, PeriodResult, RunStatistics, WinRate, win_rate
 from trailingedge.config import OPTIONS, Settings
 from trailingedge.model.intent import ExitKind
-from trailingedge.model.market import SymbolRules, as_on, plain
+from trailingedge.model.market import SymbolRules, format_on_grid, format_plain
 
-VERSION = 1
+SUMMARY_VERSION = 1
 _DAY_MS: Final = 86_400_000
 
 
@@ -26,7 +26,7 @@ class Totals:
     """
 
     exits: int
-    hits: WinRate
+    win_rate: WinRate
     fills: int
     replaces: int
     fees: Mapping[str, Decimal]
@@ -49,20 +49,20 @@ class DayTotals:
     from_ms: int
     to_ms: int
     exits: int
-    hits: WinRate
+    win_rate: WinRate
     fills: int
     fees: Mapping[str, Decimal]
     value: Decimal
     result_frac: float
     hold_base_frac: float
-    seen: bool = True
+    has_market: bool = True
 
 
-def totals_of(tally: RunStatistics) -> Totals:
+def compute_totals(tally: RunStatistics) -> Totals:
     """The totals of what was counted as it happened."""
     return Totals(
         exits=len(tally.exits),
-        hits=hit_rate(tally.exits),
+        win_rate=win_rate(tally.exits),
         fills=tally.fills,
         replaces=tally.replaces,
         fees=dict(tally.fees),
@@ -75,24 +75,24 @@ def totals_of(tally: RunStatistics) -> Totals:
     )
 
 
-def results(
+def summarize_run(
     settings: Settings, rules: SymbolRules, tally: RunStatistics, gaps: Sequence[str] = ()
 ) -> dict[str, object]:
     """The whole of a run that was counted as it happened."""
-    return shape(
+    return build_summary(
         symbol=rules.symbol,
         tick_size=rules.tick_size,
         from_ms=tally.from_ms,
         to_ms=tally.to_ms,
-        settings=told_settings(settings),
+        settings=shareable_settings(settings),
         exits=tally.exits,
-        totals=totals_of(tally),
+        totals=compute_totals(tally),
         days=map(_day_totals, tally.days()),
         gaps=gaps,
     )
 
 
-def shape(
+def build_summary(
     *,
     symbol: str,
     tick_size: Decimal,
@@ -106,21 +106,21 @@ def shape(
 ) -> dict[str, object]:
     """The one shape."""
     return {
-        "version": VERSION,
+        "version": SUMMARY_VERSION,
         "symbol": symbol,
-        "from": iso(from_ms),
-        "to": iso(to_ms),
+        "from": iso_time(from_ms),
+        "to": iso_time(to_ms),
         "settings": dict(settings),
         "exits": [_exit(finished, tick_size) for finished in exits],
         "totals": {
             "exits": totals.exits,
-            **_hits(totals.hits),
+            **_hits(totals.win_rate),
             "fills": totals.fills,
             "replaces": totals.replaces,
             "fees": _amounts(totals.fees),
             "rejected": {str(code): count for code, count in sorted(totals.rejected.items())},
-            "first_value": plain(totals.first_value),
-            "value": plain(totals.value),
+            "first_value": format_plain(totals.first_value),
+            "value": format_plain(totals.value),
             "result_frac": totals.result_frac,
             "hold_base_frac": totals.hold_base_frac,
             "hold_quote_frac": totals.hold_quote_frac,
@@ -131,32 +131,32 @@ def shape(
     }
 
 
-def shown_settings(settings: Settings) -> dict[str, str]:
+def settings_without_secrets(settings: Settings) -> dict[str, str]:
     """Every setting as a person would write it. Secrets are left out."""
     return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if not option.secret}
 
 
-def told_settings(settings: Settings) -> dict[str, str]:
+def shareable_settings(settings: Settings) -> dict[str, str]:
     """The shareable settings, as a report shows them: what trading depends on, nothing that names person or machine."""
     return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if option.shareable}
 
 
-def day_as_data(rules: SymbolRules, day: PeriodResult) -> dict[str, object]:
+def day_json(rules: SymbolRules, day: PeriodResult) -> dict[str, object]:
     """A day so far, or what of it one has seen."""
     return {
-        "from": iso(day.from_ms),
-        "to": iso(day.to_ms),
+        "from": iso_time(day.from_ms),
+        "to": iso_time(day.to_ms),
         "exits": [_exit(finished, rules.tick_size) for finished in day.exits],
         "fills": day.fills,
         "replaces": day.replaces,
         "fees": _amounts(day.fees),
-        "value": plain(day.value),
+        "value": format_plain(day.value),
         "result_frac": day.result_frac,
         "hold_base_frac": day.hold_base_frac,
     }
 
 
-def iso(unix_ms: int) -> str:
+def iso_time(unix_ms: int) -> str:
     """A time of the market, to the millisecond."""
     return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=unix_ms)).isoformat(timespec="milliseconds")
 
@@ -169,11 +169,11 @@ def _exit(finished: FinishedExit, tick_size: Decimal) -> dict[str, object]:
         "kind": kind_name(finished.kind),
         "side": finished.side.value,
         "cause": finished.cause.value,
-        "from": iso(finished.started_ms),
-        "to": iso(finished.ended_ms),
-        "base": plain(finished.base),
-        "quote": plain(finished.quote),
-        "average": None if average is None else as_on(average, tick_size),
+        "from": iso_time(finished.started_ms),
+        "to": iso_time(finished.ended_ms),
+        "base": format_plain(finished.base),
+        "quote": format_plain(finished.quote),
+        "average": None if average is None else format_on_grid(average, tick_size),
         "slippage_frac": finished.slippage_frac,
         "result_frac": finished.result_frac,
         "replaces": finished.replaces,
@@ -183,14 +183,14 @@ def _exit(finished: FinishedExit, tick_size: Decimal) -> dict[str, object]:
 
 def _day(day: DayTotals, tick_size: Decimal) -> dict[str, object]:
     return {
-        "from": iso(day.from_ms),
-        "to": iso(day.to_ms),
-        "market": day.seen,
+        "from": iso_time(day.from_ms),
+        "to": iso_time(day.to_ms),
+        "market": day.has_market,
         "exits": day.exits,
-        **_hits(day.hits),
+        **_hits(day.win_rate),
         "fills": day.fills,
         "fees": _amounts(day.fees),
-        "value": as_on(day.value, tick_size),
+        "value": format_on_grid(day.value, tick_size),
         "result_frac": day.result_frac,
         "hold_base_frac": day.hold_base_frac,
     }
@@ -201,7 +201,7 @@ def _day_totals(period: PeriodResult) -> DayTotals:
         from_ms=max(period.from_ms, period.to_ms - period.to_ms % _DAY_MS),
         to_ms=period.to_ms,
         exits=len(period.exits),
-        hits=hit_rate(period.exits),
+        win_rate=win_rate(period.exits),
         fills=period.fills,
         fees=period.fees,
         value=period.value,
@@ -211,7 +211,7 @@ def _day_totals(period: PeriodResult) -> DayTotals:
 
 
 def _hits(hits: WinRate) -> dict[str, int]:
-    return {"won": hits.won, "judged": hits.judged}
+    return {"won": hits.wins, "judged": hits.known}
 
 
 def kind_name(kind: ExitKind) -> str:
@@ -220,4 +220,4 @@ def kind_name(kind: ExitKind) -> str:
 
 
 def _amounts(amounts: Mapping[str, Decimal]) -> dict[str, str]:
-    return {asset: plain(amount) for asset, amount in amounts.items() if amount}
+    return {asset: format_plain(amount) for asset, amount in amounts.items() if amount}

@@ -12,8 +12,8 @@ from trailingedge.app.run_options import RunOptions
 from trailingedge.config import Settings, endpoints
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.core.background import DaemonThreadExecutor
-from trailingedge.core.errors import ExitCode, gravest
-from trailingedge.eventlog.loop_counter import counting_loop
+from trailingedge.core.errors import ExitCode, most_severe
+from trailingedge.eventlog.loop_counter import new_counting_loop
 from trailingedge.logging_config import Logging
 from trailingedge.websocket.preconnect import market_url, preconnect
 from trailingedge.websocket.transport import dial
@@ -34,24 +34,24 @@ _PORTIONS: Final = (
 def run_session(plan: RunOptions, face: InteractiveUi, log: Logging) -> ExitCode:
     """From the first connection to the last alert. `face` and `log` are open, and stay so."""
     try:
-        with asyncio.Runner(loop_factory=counting_loop) as runner:
+        with asyncio.Runner(loop_factory=new_counting_loop) as runner:
             return runner.run(_run(plan, face, log))
     except BaseExceptionGroup as group:
-        failure = gravest(group)
+        failure = most_severe(group)
     except Exception as error:  # noqa: BLE001 - the last chance to write it down
         failure = error
-    from trailingedge.app.runner import explain
+    from trailingedge.app.runner import report_failure
 
-    return explain(failure)
+    return report_failure(failure)
 
 
 async def _run(plan: RunOptions, face: InteractiveUi, log: Logging) -> ExitCode:
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
     async with preconnect(dial, *_first_urls(plan.settings)) as ahead:
-        await ahead.under_way(_ON_THEIR_WAY_S)
+        await ahead.wait(_ON_THEIR_WAY_S)
         for portion in _PORTIONS:
             import_module(portion)
-            await ahead.under_way(_TURN_S)  # the handshakes want answers meanwhile
+            await ahead.wait(_TURN_S)  # the handshakes want answers meanwhile
         from trailingedge.app.runner import Runner
 
         return await Runner(plan, face, log, ahead.dial).run()

@@ -16,32 +16,32 @@ from trailingedge.core.clock import Clock, RealClock
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.generated import GeneratedMarket
-from trailingedge.simulator.feeds.inspection import of_another
-from trailingedge.simulator.feeds.recorded import assets_of, open_market
+from trailingedge.simulator.feeds.inspection import files_of_other_symbols
+from trailingedge.simulator.feeds.recorded import open_market, split_symbol
 from trailingedge.simulator.feeds.ticks import TickSource
 from trailingedge.simulator.server import LoopbackExchange
 
 SIM_BASE: Final = Decimal(1)
 
 
-def sim_tape(settings: Settings, files: Sequence[Path] | None, seed: int | None) -> TickSource:
+def simulation_source(settings: Settings, files: Sequence[Path] | None, seed: int | None) -> TickSource:
     """The market that sim plays. Raises ConfigError for files that cannot be read."""
     if files:
-        return recorded(settings, files, settings.symbol)
-    base_asset, quote_asset = assets_of(settings.symbol, settings.base_asset, settings.quote_asset)
+        return recorded_market(settings, files, settings.symbol)
+    base_asset, quote_asset = split_symbol(settings.symbol, settings.base_asset, settings.quote_asset)
     return GeneratedMarket(seed or 0, RealClock().unix_ms(), settings.symbol, base_asset, quote_asset)
 
 
-def recorded(settings: Settings, files: Sequence[Path], symbol: str | None) -> TickSource:
+def recorded_market(settings: Settings, files: Sequence[Path], symbol: str | None) -> TickSource:
     """The market of these files; without a symbol, of the one that their names tell. Raises ConfigError."""
     return open_market(files, symbol, settings.base_asset, settings.quote_asset)
 
 
-def relabelled(files: Sequence[Path], symbol: str) -> list[str]:
+def relabelling_warnings(files: Sequence[Path], symbol: str) -> list[str]:
     """A warning for each other symbol that the exchange's own names of the files tell."""
     return [
         f"{path} is {other} by its name: its prices are played as those of {symbol}, which is what SYMBOL says"
-        for other, path in of_another(files, symbol).items()
+        for other, path in files_of_other_symbols(files, symbol).items()
     ]
 
 
@@ -50,9 +50,9 @@ async def loopback_exchange(
     settings: Settings, market: SimulationOptions, clock: Clock
 ) -> AsyncIterator[tuple[LoopbackExchange, KeyManager]]:
     """It, on the loopback, and a key made for it. It charges FEE, if that is set."""
-    tape = market.tape
+    tape = market.source
     private_key = Ed25519PrivateKey.generate()
-    terms = dataclasses.replace(ExchangeSpec().of_tape(tape), maker_fee=settings.fee or Decimal(0))
+    terms = dataclasses.replace(ExchangeSpec().for_source(tape), maker_fee=settings.fee or Decimal(0))
     exchange = Exchange(terms, clock, {tape.base_asset: SIM_BASE}, tape.history)
     keys = KeyManager.from_private_key(private_key, exchange.register_key(private_key.public_key()))
     async with LoopbackExchange(exchange, tape, clock, speed=market.speed) as loopback:

@@ -35,13 +35,13 @@ class TradingEnvironment:
     gaps: Iterable[str] = ()
 
 
-def keys_of(settings: Settings) -> KeyManager:
+def load_keys(settings: Settings) -> KeyManager:
     """The key of a mode that needs one. Raises ConfigError."""
     return KeyManager.from_file(settings.binance_ed25519_priv_path, settings.binance_ed25519_api_key or "")
 
 
 @contextlib.asynccontextmanager
-async def open_place(
+async def open_environment(
     settings: Settings,
     sim: SimulationOptions | None,
     clock: Clock,
@@ -62,13 +62,13 @@ async def open_place(
         chosen = endpoints(settings)
         if chosen is None:
             raise ConfigError([f"TRADING_MODE is {settings.trading_mode.value}: there is no exchange for it"])
-        yield TradingEnvironment(chosen, chosen, keys_of(settings))
+        yield TradingEnvironment(chosen, chosen, load_keys(settings))
 
 
 @contextlib.asynccontextmanager
-async def open_venue(settings: Settings) -> AsyncIterator[CheckTarget]:
-    """The same for a command that looks around. Raises as `open_place` does."""
-    async with open_place(settings, None, RealClock(), Random()) as place:
+async def open_check_target(settings: Settings) -> AsyncIterator[CheckTarget]:
+    """The same for a command that looks around. Raises as `open_environment` does."""
+    async with open_environment(settings, None, RealClock(), Random()) as place:
         yield CheckTarget(place.endpoints, place.keys)
 
 
@@ -77,12 +77,12 @@ async def _embedded(
     settings: Settings, sim: SimulationOptions | None, clock: Clock
 ) -> AsyncIterator[TradingEnvironment]:
     """The embedded exchange and a market of its own, the generated one unless another is given."""
-    from trailingedge.app.embedded_exchange import loopback_exchange, sim_tape
+    from trailingedge.app.embedded_exchange import loopback_exchange, simulation_source
 
-    market = sim or SimulationOptions(sim_tape(settings, None, None))
+    market = sim or SimulationOptions(simulation_source(settings, None, None))
     async with loopback_exchange(settings, market, clock) as (loopback, keys):
         at = Endpoints(loopback.ws_api_url, loopback.ws_stream_url)
-        yield TradingEnvironment(at, at, keys, loopback.ended, "the market is over", market.tape.gaps)
+        yield TradingEnvironment(at, at, keys, loopback.ended, "the market is over", market.source.gaps)
 
 
 @contextlib.asynccontextmanager

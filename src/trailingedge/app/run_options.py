@@ -16,7 +16,7 @@ SIM_SPEED: Final = 120.0
 class SimulationOptions:
     """What sim plays, and how fast at most."""
 
-    tape: "TickSource"
+    source: "TickSource"
     speed: float = SIM_SPEED
 
 
@@ -25,8 +25,8 @@ class RunOptions:
     """What is to be run. `read_again` reads the settings anew and raises ConfigError."""
 
     settings: Settings
-    sim: SimulationOptions | None
+    simulation: SimulationOptions | None
     seed: int | None
     duration_s: float | None
     as_json: bool
-    read_again: Callable[[], Settings]
+    reread_settings: Callable[[], Settings]

@@ -15,8 +15,8 @@ from random import Random, SystemRandom
 from typing import Any, Final
 
 from trailingedge import VERSION
-from trailingedge.accounting.summary_json import results
-from trailingedge.app.environments import TradingEnvironment, open_place
+from trailingedge.accounting.summary_json import summarize_run
+from trailingedge.app.environments import TradingEnvironment, open_environment
 from trailingedge.app.run_options import RunOptions
 from trailingedge.auth import permissions
 from trailingedge.commands import setting_flags
@@ -24,11 +24,17 @@ from trailingedge.config import Settings, endpoints
 from trailingedge.console.hotkeys import Hotkey, read_hotkeys
 from trailingedge.console.plain_ui import InteractiveUi
 from trailingedge.core.clock import Clock, RealClock
-from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, gravest
-from trailingedge.eventlog.session_record import RecordedSession, UnrecordedSession, opened, recorded
-from trailingedge.live.control_socket import ControlSocket, account_mark, already_running, socket_path, socket_places
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ExitCode, LogonRefused, StartFailed, most_severe
+from trailingedge.eventlog.session_record import RecordedSession, UnrecordedSession, open_record, start_recording
+from trailingedge.live.control_socket import (
+    ControlSocket,
+    account_fingerprint,
+    find_running_daemon,
+    socket_candidates,
+    socket_path,
+)
 from trailingedge.live.factory import Runtime
-from trailingedge.live.process_signals import ends_in_good_order, hang_up_means_reload
+from trailingedge.live.process_signals import sighup_reloads, stop_on_signals
 from trailingedge.live.systemd import (
     NotifyingUi,
     Reloader,
@@ -43,7 +49,7 @@ from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications import messages
 from trailingedge.notifications.alerts import AlertFanout, Alerts, LabelledAlerts, LogAlerts
 from trailingedge.notifications.telegram_service import TelegramService
-from trailingedge.notifications.titles import heading, label
+from trailingedge.notifications.titles import heading, mode_label
 from trailingedge.websocket.frame_buffer import save
 from trailingedge.websocket.transport import Dial
 
@@ -84,9 +90,9 @@ class Runner:
             with contextlib.closing(self._manager):
                 return await self._watched(alerts)
         except BaseExceptionGroup as group:
-            return explain(gravest(group), alerts)
+            return report_failure(most_severe(group), alerts)
         except Exception as failure:  # noqa: BLE001 - told and logged, whatever it was
-            return explain(failure, alerts)
+            return report_failure(failure, alerts)
         finally:
             try:
                 await self._phone.flush(_LAST_ALERTS_S)
@@ -111,8 +117,8 @@ class Runner:
             alerts.send(messages.ended(other), logging.ERROR)
             return ExitCode.HALTED  # no restart by a service manager: both would trade in turns
         loop = asyncio.get_running_loop()
-        read_hotkeys(sys.stdin, loop, self._press, self._face.entered, self._tell_of_no_more_keys)
-        reloader = Reloader(self._settings, self._plan.read_again, self._apply, self._manager, self._clock)
+        read_hotkeys(sys.stdin, loop, self._press, self._face.on_enter, self._tell_of_no_more_keys)
+        reloader = Reloader(self._settings, self._plan.reread_settings, self._apply, self._manager, self._clock)
         control = ControlSocket(
             socket_path(self._settings.symbol, os.environ, self._settings.log_dir),
             partial(self._obey_from_afar, "socket"),
@@ -123,13 +129,13 @@ class Runner:
         beside: list[Coroutine[Any, Any, None]] = [reloader.run(), control.run(), watchdog.run()]
         if self._plan.duration_s is not None:
             beside.append(self._stop_after(self._plan.duration_s))
-        with ends_in_good_order(self.stop, reloader.ask if hang_up_means_reload(os.environ) else None):
+        with stop_on_signals(self.stop, reloader.ask if sighup_reloads(os.environ) else None):
             async with asyncio.TaskGroup() as tasks:
                 watchers = [tasks.create_task(job) for job in beside]
                 try:
                     return await self._on_an_exchange(alerts)
                 except Exception as failure:  # noqa: BLE001 - told and logged, and whoever watches is let go
-                    return explain(_bare(failure), alerts)
+                    return report_failure(_bare(failure), alerts)
                 finally:
                     for watcher in watchers:
                         watcher.cancel()
@@ -144,22 +150,22 @@ class Runner:
                 return self._not_begun(alerts)
             alerts.send(self._banner(place))
             world = Runtime(place.endpoints, place.keys, self._dial, self._clock, chance, self._save_frames)
-            with opened(
+            with open_record(
                 self._settings, self._log.file, datetime.now(UTC), setting_flags.secret_values(self._settings)
             ) as lines:
                 check = self._key_check(place, alerts)
                 life: RecordedSession = UnrecordedSession(world)
                 if lines is not None:
                     seed, checks = chance.getrandbits(64), check is not None
-                    life = recorded(self._settings, world, lines, seed=seed, program=VERSION, checks_key=checks)
+                    life = start_recording(self._settings, world, lines, seed=seed, program=VERSION, checks_key=checks)
                 daemon = self._daemon = TradingNode(
                     self._settings,
-                    life.surroundings,
+                    life.runtime,
                     NotifyingUi(self._face, self._manager, self._clock, place.shown),
-                    life.alerts(alerts),
+                    life.wrap_alerts(alerts),
                     on_ready=self._tell_ready,
                     on_stop=self._manager.stopping,
-                    verify_key=None if check is None else life.checks(check),
+                    verify_key=None if check is None else life.wrap_key_check(check),
                 )
                 code = await self._until_over(daemon, life, place, alerts)
             self._sum_up(daemon, place.gaps)
@@ -171,7 +177,7 @@ class Runner:
             async with asyncio.timeout(None) as self._opening:
                 if self._stopped is not None:
                     return None
-                opening = open_place(self._settings, self._plan.sim, self._clock, chance, self._tell_step)
+                opening = open_environment(self._settings, self._plan.simulation, self._clock, chance, self._tell_step)
                 return await stack.enter_async_context(opening)
         except TimeoutError:
             if self._stopped is None:
@@ -181,7 +187,7 @@ class Runner:
             self._opening = None
 
     def _tell_step(self, name: str, result: str) -> None:
-        self._face.step(name, result)
+        self._face.show_step(name, result)
         self._manager.status(f"starting: {name}: {result}", self._clock.now_s())
 
     def _not_begun(self, alerts: Alerts) -> ExitCode:
@@ -195,13 +201,13 @@ class Runner:
         settings = self._settings
         if not settings.trading_mode.needs_key:
             return None
-        return await already_running(socket_places(settings.symbol, os.environ, settings.log_dir), self._mark())
+        return await find_running_daemon(socket_candidates(settings.symbol, os.environ, settings.log_dir), self._mark())
 
     def _mark(self) -> str:
         """Of the account and symbol, so that two daemons on one machine can tell whether they share them."""
         at = endpoints(self._settings)
         url = "" if at is None else at.ws_api_url
-        return account_mark(self._settings.symbol, url, self._settings.binance_ed25519_api_key or "")
+        return account_fingerprint(self._settings.symbol, url, self._settings.binance_ed25519_api_key or "")
 
     def _banner(self, place: TradingEnvironment) -> str:
         return messages.banner(
@@ -246,9 +252,9 @@ class Runner:
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(self._stop_at_the_end(place))
             try:
-                return await life.watch(daemon.run)
+                return await life.run_session(daemon.run)
             except Exception as failure:  # noqa: BLE001 - told and logged, and the summary still comes
-                return explain(_bare(failure), alerts)
+                return report_failure(_bare(failure), alerts)
             finally:
                 watcher.cancel()
 
@@ -270,20 +276,20 @@ class Runner:
     # The operator ----------------------------------------------------------------------------
 
     def _press(self, key: Hotkey) -> None:
-        self._obey("terminal", key.instruction, self._show if key.asks else lambda _: None)
+        self._obey("terminal", key.command, self._show if key.is_question else lambda _: None)
 
     def _tell_of_no_more_keys(self) -> None:
         """Ctrl-D, for instance."""
-        self._face.line(
+        self._face.print_line(
             "end of input: no hotkeys from now on; Ctrl-C ends it, trailing-edge flip and the like still work"
         )
 
     def _show(self, answer: CommandResult) -> None:
-        self._face.line(answer.text)
+        self._face.print_line(answer.text)
 
     def _obey(self, who: str, instruction: OperatorCommand, tell: ReplyCallback) -> None:
         if self._daemon is not None:
-            self._daemon.obey(instruction, tell, who=who)
+            self._daemon.submit(instruction, tell, who=who)
         elif instruction is OperatorCommand.QUIT:
             self.stop("quit")
         else:
@@ -301,49 +307,49 @@ class Runner:
 
     def _configure_phone(self, settings: Settings) -> None:
         self._phone.configure(
-            settings.telegram_bot_token, settings.telegram_chat_id, groups_of(settings), settings.telegram_api_url
+            settings.telegram_bot_token, settings.telegram_chat_id, group_chats(settings), settings.telegram_api_url
         )
 
     def _labelled(self, alerts: Alerts) -> Alerts:
         """On paper each line says so; on the phone the title does."""
-        mode = label(self._settings.trading_mode.value)
+        mode = mode_label(self._settings.trading_mode.value)
         return LabelledAlerts(alerts, mode) if mode.isupper() else alerts
 
     def _apply(self, settings: Settings) -> None:
         """New settings of what may change while it trades. The log learns new secrets before anybody uses them."""
-        self._log.adopt(settings.log_level_file, settings.log_level_console, setting_flags.secret_values(settings))
+        self._log.configure(settings.log_level_file, settings.log_level_console, setting_flags.secret_values(settings))
         self._configure_phone(settings)
 
     def _sum_up(self, daemon: TradingNode, gaps: Iterable[str]) -> None:
         """The summary, where the session got far enough to have one."""
-        desk = daemon.desk
-        if desk is None or not desk.tally.from_ms:
+        desk = daemon.services
+        if desk is None or not desk.statistics.from_ms:
             return
         for line in desk.summary(tuple(gaps)).splitlines():
             logger.info("%s", line)
         if self._plan.as_json and sys.stdout is not None:
-            told = results(self._settings, desk.rules, desk.tally, tuple(gaps))
+            told = summarize_run(self._settings, desk.rules, desk.statistics, tuple(gaps))
             sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
             sys.stdout.flush()
 
 
-def groups_of(settings: Settings) -> list[str]:
+def group_chats(settings: Settings) -> list[str]:
     """The chats that are told beside the owner's."""
     groups = (settings.telegram_group_chat_id_1, settings.telegram_group_chat_id_2)
     return [group for group in groups if group]
 
 
-def chats_of(settings: Settings) -> list[str]:
+def all_chats(settings: Settings) -> list[str]:
     """Everybody who is told."""
     owner = [settings.telegram_chat_id] if settings.telegram_chat_id else []
-    return owner + groups_of(settings)
+    return owner + group_chats(settings)
 
 
 def _bare(failure: Exception) -> BaseException:
-    return gravest(failure) if isinstance(failure, BaseExceptionGroup) else failure
+    return most_severe(failure) if isinstance(failure, BaseExceptionGroup) else failure
 
 
-def explain(failure: BaseException, alerts: Alerts | None = None) -> ExitCode:
+def report_failure(failure: BaseException, alerts: Alerts | None = None) -> ExitCode:
     """Say why the session ended, and the exit code for it."""
     tell = (alerts or LogAlerts()).send
     match failure:

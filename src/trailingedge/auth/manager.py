@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 # An Ed25519 key in PKCS#8 is 16 fixed bytes and the seed (RFC 8410, section 7): one line with a fixed beginning.
-_USUAL_FILE: Final = re.compile(
+_PLAIN_KEY_FILE: Final = re.compile(
     rb"\s*-----BEGIN PRIVATE KEY-----\r?\nMC4CAQAwBQYDK2VwBCIEI[A-P][A-Za-z0-9+/]{42}\r?\n"
     rb"-----END PRIVATE KEY-----\s*"
 )
-_USUAL_SIZE: Final = 256  # bytes, at most; `keygen` writes 119
+_PLAIN_KEY_BYTES: Final = 256  # bytes, at most; `keygen` writes 119
 
 
 class KeyManager:
@@ -57,7 +57,7 @@ class KeyManager:
         Raises ConfigError with the file, what is wrong and the remedy; so do `sign` and `logon_params`, which raise
         SessionLost if the process that signs fails.
         """
-        if not _is_usual(path):
+        if not _is_plain_ed25519(path):
             try:
                 signing_process.load_key(str(path))
             except ValueError as wrong:
@@ -80,7 +80,7 @@ class KeyManager:
         """The name of the key, for the header of a signed HTTP request and nothing else."""
         return self._api_key
 
-    def through(self, wrap: Callable[[Signer], Signer]) -> "KeyManager":
+    def with_wrapped_signer(self, wrap: Callable[[Signer], Signer]) -> "KeyManager":
         """Return the same keys with their signer wrapped: the recorder and the replay stand in between."""
         return KeyManager(wrap(self._signer), self._api_key)
 
@@ -111,12 +111,12 @@ def _payload(params: Mapping[str, str | int]) -> bytes:
     return "&".join(f"{name}={value}" for name, value in sorted(params.items()) if name != "signature").encode()
 
 
-def _is_usual(path: Path) -> bool:
+def _is_plain_ed25519(path: Path) -> bool:
     """Whether the file is as `keygen` and OpenSSL write it. No trace of the key stays in memory."""
-    page = bytearray(_USUAL_SIZE)
+    page = bytearray(_PLAIN_KEY_BYTES)
     size = 0
     with suppress(OSError), open(path, "rb", buffering=0) as file:  # `load_key` says what is wrong
         size = file.readinto(page) or 0
-    is_usual = _USUAL_FILE.fullmatch(page, 0, size) is not None
-    page[:] = bytes(_USUAL_SIZE)
+    is_usual = _PLAIN_KEY_FILE.fullmatch(page, 0, size) is not None
+    page[:] = bytes(_PLAIN_KEY_BYTES)
     return is_usual

@@ -54,7 +54,7 @@ def base_url(mode: str, ws_api_url: str | None) -> str | None:
     return None if ws_api_url else BASE_URLS.get(mode)
 
 
-def judge(permissions: Permissions) -> PermissionCheck:
+def assess(permissions: Permissions) -> PermissionCheck:
     """What the permissions mean for us."""
     problems, warnings = [], []
     if permissions.withdrawals:
@@ -84,7 +84,7 @@ async def verify(keys: KeyManager, url: str, timestamp_ms: int) -> tuple[str, ..
     `timestamp_ms` is the exchange's clock as far as we know.
     """
     try:
-        judgement = judge(await fetch_permissions(keys, url, timestamp_ms))
+        judgement = assess(await fetch_permissions(keys, url, timestamp_ms))
     except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
         return (f"what the API key may do could not be learned: {trouble}; see for yourself {_KEY_PAGE}",)
     if judgement.problems:
@@ -128,11 +128,11 @@ async def fetch_permissions(
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
         failure = type(error).__name__  # its text might quote the header, and so the key
     else:
-        return read_answer(answer.status_code, answer.content)
+        return read_permissions(answer.status_code, answer.content)
     raise OutcomeUnknown(failure)
 
 
-def read_answer(status: int, body: bytes) -> Permissions:
+def read_permissions(status: int, body: bytes) -> Permissions:
     """The answer of `apiRestrictions`. Raises RequestRefused or ProtocolViolation."""
     try:
         told = json.loads(body)
@@ -145,13 +145,13 @@ def read_answer(status: int, body: bytes) -> Permissions:
         raise RequestRefused(code if isinstance(code, int) else status, str(text or "refused")[:200])
     return Permissions(
         trading=_flag(told, "enableSpotAndMarginTrading"),
-        withdrawals=_may_withdraw(told),
+        withdrawals=_withdrawals_enabled(told),
         transfers=_flag_or(told, "permitsUniversalTransfer") or _flag_or(told, "enableInternalTransfer"),
         ip_restricted=_flag(told, "ipRestrict"),
     )
 
 
-def _may_withdraw(told: Mapping[str, object]) -> bool:
+def _withdrawals_enabled(told: Mapping[str, object]) -> bool:
     """Whatever else the answer lacks, and however it is put: only a plain no is one."""
     if "enableWithdrawals" not in told:
         raise ProtocolViolation("enableWithdrawals is not told")

@@ -18,7 +18,7 @@ class TickCandle(NamedTuple):
     low: int
     close: int
 
-    def kline(self, grid: PriceGrid) -> Kline:
+    def to_kline(self, grid: PriceGrid) -> Kline:
         """The same as the strategy hears it."""
         return Kline(
             self.open_ms,
@@ -41,24 +41,24 @@ class CandleBuilder:
         self.open_ms = -1
         self._interval_ms = interval_ms
         self._prices: tuple[int, int, int, int] | None = None
-        self._last = 0  # the close before
+        self._last_close = 0  # the close before
 
     def closed_by(self, stretch: Segment) -> Sequence[TickCandle]:
         """The candles that are over once `stretch` begins, oldest first."""
         if self.open_ms < 0:
-            self.open_ms, self._last = stretch.open_ms, stretch.bid
+            self.open_ms, self._last_close = stretch.open_ms, stretch.bid
         closed, interval_ms, open_ms = [], self._interval_ms, self.open_ms
         if stretch.open_ms == open_ms + interval_ms and self._prices is not None:  # as it nearly always is
             prices, self.open_ms, self._prices = self._prices, stretch.open_ms, None
-            self._last = prices[3]
+            self._last_close = prices[3]
             return (TickCandle(open_ms, open_ms + interval_ms - 1, *prices),)
         while self.open_ms < stretch.open_ms:
-            prices, open_ms = self._prices or (self._last,) * 4, self.open_ms
-            self.open_ms, self._last, self._prices = open_ms + interval_ms, prices[3], None
+            prices, open_ms = self._prices or (self._last_close,) * 4, self.open_ms
+            self.open_ms, self._last_close, self._prices = open_ms + interval_ms, prices[3], None
             closed.append(TickCandle(open_ms, open_ms + interval_ms - 1, *prices))
         return closed
 
-    def take_in(self, stretch: Segment) -> None:
+    def add(self, stretch: Segment) -> None:
         """What was heard of a stretch of the forming candle."""
         heard = stretch.prices
         if heard is None:

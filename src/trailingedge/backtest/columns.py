@@ -14,7 +14,7 @@ from typing import TypeAlias
 from trailingedge.model.market import Side
 from trailingedge.simulator.feeds.ticks import Tick
 
-Numbers: TypeAlias = Sequence[int]
+IntColumn: TypeAlias = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class PriceGrid:
         return steps * self.step_size
 
 
-def numbers() -> "array[int]":
+def int_array() -> "array[int]":
     return array("q")
 
 
@@ -46,14 +46,14 @@ class KlineColumns:
     __slots__ = ("close_ms", "closes", "highs", "lows", "open_ms", "opens", "volumes")
 
     def __init__(self) -> None:
-        self.open_ms, self.close_ms = numbers(), numbers()
-        self.opens, self.highs, self.lows, self.closes = numbers(), numbers(), numbers(), numbers()
-        self.volumes = numbers()
+        self.open_ms, self.close_ms = int_array(), int_array()
+        self.opens, self.highs, self.lows, self.closes = int_array(), int_array(), int_array(), int_array()
+        self.volumes = int_array()
 
     def __len__(self) -> int:
         return len(self.open_ms)
 
-    def after(self, told_ms: int) -> "KlineColumns":
+    def starting_after(self, told_ms: int) -> "KlineColumns":
         """Those that go on from `told_ms`: what overlaps is told once, and what comes late is left out."""
         open_ms = self.open_ms
         if open_ms[0] > told_ms and all(map(gt, open_ms[1:], self.close_ms)):
@@ -84,8 +84,8 @@ class TickColumns:
     __slots__ = ("ask_steps", "asks", "bid_steps", "bids", "buyers", "lasts", "time_ms", "traded")
 
     def __init__(self) -> None:
-        self.time_ms, self.lasts, self.traded, self.buyers = numbers(), numbers(), numbers(), array("b")
-        self.bids, self.bid_steps, self.asks, self.ask_steps = numbers(), numbers(), numbers(), numbers()
+        self.time_ms, self.lasts, self.traded, self.buyers = int_array(), int_array(), int_array(), array("b")
+        self.bids, self.bid_steps, self.asks, self.ask_steps = int_array(), int_array(), int_array(), int_array()
 
     def __len__(self) -> int:
         return len(self.time_ms)

@@ -30,10 +30,10 @@ from trailingedge.backtest.fast_forward import (
     WhileOrderRests,
 )
 from trailingedge.backtest.inputs import BacktestInputs
-from trailingedge.backtest.matching import BacktestExchange, rules_of
-from trailingedge.backtest.no_action_bounds import BoundsInputs, buying_cap, selling_floor
+from trailingedge.backtest.matching import BacktestExchange, symbol_rules_of
+from trailingedge.backtest.no_action_bounds import BoundsInputs, funded_ask_limit, funded_bid_limit
 from trailingedge.backtest.recorder import BacktestRecorder
-from trailingedge.backtest.segments import Segment, stretches
+from trailingedge.backtest.segments import Segment, split_segments
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import BrokenInvariant
 from trailingedge.execution.maker_exit import MakerExit
@@ -48,12 +48,12 @@ from trailingedge.model.market import ZERO, ExecutionReport, Kline, Regime, Side
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import OrderInput, Refresh
 from trailingedge.simulator.klines import INTERVALS
-from trailingedge.strategy.bar_close import is_quiet, note_close
+from trailingedge.strategy.bar_close import leaves_gate_and_exit, remember_close
 from trailingedge.strategy.state import StrategyState
 
 _DAY_MS: Final = 86_400_000
-_BEATS_AT_ONCE: Final = 1000  # a beat that asks for another without end is a mistake of ours
-_IDLE_BEATS: Final = 90  # of house-keeping; whatever waits for time to pass waits less than that
+_MAX_CYCLES_AT_ONCE: Final = 1000  # a beat that asks for another without end is a mistake of ours
+_MAX_IDLE_CYCLES: Final = 90  # of house-keeping; whatever waits for time to pass waits less than that
 
 
 class Backtest:
@@ -71,232 +71,232 @@ class Backtest:
         splits: Sequence[int] = (),
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        settings, terms = ground.settings, ground.terms
-        self.beats = 0
-        self.ended_because: str | None = None  # of a halt
+        settings, terms = ground.settings, ground.spec
+        self.cycles = 0
+        self.halt_reason: str | None = None  # of a halt
         self._settings = settings
         self._thorough = thorough
         self._stopped = stopped
         self._splits = deque(splits)
         self._grid = PriceGrid(terms.tick_size, terms.step_size)
         self._scale = self._grid.scale
-        rules = effective_rules(settings, rules_of(terms))
+        rules = effective_rules(settings, symbol_rules_of(terms))
         fee = terms.maker_fee if settings.fee is None else settings.fee
         self._params = factory.strategy_params(settings, rules, float(fee))
         self._budget = OrderRateBudget(settings.order_budget_reserve)
-        self._channel = factory.channel(settings)
-        self.venue = BacktestExchange(terms, ground.balances, self._hear)
-        self.trader = TradingCore(
+        self._channel = factory.donchian_channel(settings)
+        self.exchange = BacktestExchange(terms, ground.balances, self._on_order_input)
+        self.core = TradingCore(
             self._params,
-            factory.trader_params(settings),
-            MakerExit(rules, self._budget, factory.chase_params(settings)),
+            factory.trading_params(settings),
+            MakerExit(rules, self._budget, factory.maker_exit_params(settings)),
             self._channel,
-            factory.guards(settings, rules, 0),
+            factory.risk_engine(settings, rules, 0),
             rules.base_asset,
             rules.quote_asset,
             paused=settings.start_paused,
         )
-        self.chronicle = BacktestRecorder(rules, self._grid, self._params, curves=curves)
+        self.recorder = BacktestRecorder(rules, self._grid, self._params, curves=curves)
         self._interval_ms = INTERVALS[settings.kline_interval]
-        self._house_ms = max(1, round(settings.loop_sleep_sec * 1000))
+        self._loop_sleep_ms = max(1, round(settings.loop_sleep_sec * 1000))
         self._candles = CandleBuilder(self._interval_ms)
-        self._mode: FastForward = EveryTick(0.0)
-        self._of_closes = settings.donchian_source == "close"
+        self._fast_forward: FastForward = EveryTick(0.0)
+        self._channel_of_closes = settings.donchian_source == "close"
         self._follows_breakouts = settings.breakout_entry or settings.breakout_exit
-        self._held_until_ms: int | None = None  # while a breaker holds, the end of the day
-        self._loud: list[Kline] = []  # closed, and for the next beat to hear of
+        self._paused_until_ms: int | None = None  # while a breaker holds, the end of the day
+        self._unseen_klines: list[Kline] = []  # closed, and for the next beat to hear of
         # The newest that closed quietly, with the channel in force while it formed; not in the memory yet.
         self._noted: tuple[TickCandle, Channel | None] | None = None
-        self._first_ms = self._beat_ms = 0
-        self._idle = 0
+        self._first_ms = self._cycle_ms = 0
+        self._idle_cycles = 0
         self._bid = self._ask = 0  # the others' best now
         self._marked = (-1, 0, 0)  # pushes, highest and lowest bid at the marks since the account last changed
-        self._held = (-1, (0.0, 0.0))  # pushes, and what the account held then, for the curves
-        self._newest: Segment | None = None
+        self._cached_totals = (-1, (0.0, 0.0))  # pushes, and what the account held then, for the curves
+        self._last_segment: Segment | None = None
 
     @property
     def time_ms(self) -> int:
         """How far the market has come."""
-        return 0 if self._newest is None else self._newest.first_ms
+        return 0 if self._last_segment is None else self._last_segment.first_ms
 
     # The market ------------------------------------------------------------------------------
 
     def run(self, market: Iterable[Columns]) -> None:
         """To the end of the market, to a halt, or until stopped."""
         try:
-            for stretch in stretches(market, self._interval_ms):
+            for stretch in split_segments(market, self._interval_ms):
                 if stretch.open_ms != self._candles.open_ms:
                     if self._stopped():
                         break
-                    self._turn(stretch)
+                    self._close_candles(stretch)
                     while self._splits and stretch.first_ms >= self._splits[0]:
                         self._split(self._splits.popleft())
-                self._candles.take_in(stretch)
-                if self._loud or not self._mode.passes(stretch):
-                    self._look_through(stretch)
+                self._candles.add(stretch)
+                if self._unseen_klines or not self._fast_forward.skip_segment(stretch):
+                    self._scan_segment(stretch)
                 self._bid, self._ask = stretch.bid, stretch.ask
-                self._newest = stretch
+                self._last_segment = stretch
         except BrokenInvariant as broken:
-            self.ended_because = str(broken)
+            self.halt_reason = str(broken)
         self._finish()
 
     def _finish(self) -> None:
         """Where things stand at the end, in the middle of a candle or not."""
-        if self._newest is None:
+        if self._last_segment is None:
             return
-        columns, _, end = self._newest.ticks()
-        end_ms = max(self._beat_ms, columns.time_ms[end - 1])
+        columns, _, end = self._last_segment.ticks()
+        end_ms = max(self._cycle_ms, columns.time_ms[end - 1])
         forming = self._candles.forming()
-        if forming is not None and (self.chronicle.close(forming) or self.chronicle.lags):
-            self._note(end_ms, self._channel.current)
-        self.chronicle.mark(end_ms, self._bid, *self.venue.totals())
-        self.chronicle.split()
+        if forming is not None and (self.recorder.add_candle(forming) or self.recorder.has_unsampled_candle):
+            self._sample(end_ms, self._channel.current)
+        self.recorder.mark_to_market(end_ms, self._bid, *self.exchange.totals())
+        self.recorder.end_part()
 
     def _split(self, market_ms: int) -> None:
         """One part ends where the market stood last, and what is highest and lowest is measured anew."""
-        if self._newest is not None:
-            self.chronicle.mark(market_ms, self._bid, *self.venue.totals())
-            self.chronicle.split()
-            self._marked = (self.venue.pushes, self._bid, self._bid)
+        if self._last_segment is not None:
+            self.recorder.mark_to_market(market_ms, self._bid, *self.exchange.totals())
+            self.recorder.end_part()
+            self._marked = (self.exchange.balance_updates, self._bid, self._bid)
 
-    def _note(self, market_ms: int, channel: Channel | None) -> None:
-        memory = self.trader.state
-        if self._held[0] != self.venue.pushes:
-            base, quote = self.venue.totals()
-            self._held = (self.venue.pushes, (float(base), float(quote)))
-        high = max(memory.high, self._mode.high)
-        self.chronicle.note(market_ms, self._bid, self._ask, memory, high, channel, self._held[1])
+    def _sample(self, market_ms: int, channel: Channel | None) -> None:
+        memory = self.core.state
+        if self._cached_totals[0] != self.exchange.balance_updates:
+            base, quote = self.exchange.totals()
+            self._cached_totals = (self.exchange.balance_updates, (float(base), float(quote)))
+        high = max(memory.high, self._fast_forward.high)
+        self.recorder.add_sample(market_ms, self._bid, self._ask, memory, high, channel, self._cached_totals[1])
 
     def _mark(self, market_ms: int) -> None:
         """Only a bid higher or lower than those before it can move the drawdown, while the account stands still."""
         pushes, highest, lowest = self._marked
-        if pushes != self.venue.pushes:
+        if pushes != self.exchange.balance_updates:
             highest = lowest = self._bid
-        self._marked = (self.venue.pushes, max(highest, self._bid), min(lowest, self._bid))
-        self.chronicle.mark(market_ms, self._bid, *self.venue.totals())
+        self._marked = (self.exchange.balance_updates, max(highest, self._bid), min(lowest, self._bid))
+        self.recorder.mark_to_market(market_ms, self._bid, *self.exchange.totals())
 
-    def _look_through(self, stretch: Segment) -> None:
+    def _scan_segment(self, stretch: Segment) -> None:
         columns, index, end = stretch.ticks()
-        if self._loud:
-            self._tick(columns, index)
+        if self._unseen_klines:
+            self._deliver_tick(columns, index)
             index += 1
         while index < end:
-            index = self._mode.scan(columns, index, end)
+            index = self._fast_forward.find_tick(columns, index, end)
             if index < end:
-                self._tick(columns, index)
+                self._deliver_tick(columns, index)
                 index += 1
 
-    def _tick(self, columns: TickColumns, index: int) -> None:
+    def _deliver_tick(self, columns: TickColumns, index: int) -> None:
         """A tick that somebody should think about."""
         tick = columns.tick(index, self._grid)
-        opening = not self._beat_ms
+        opening = not self._cycle_ms
         if opening:
             self._first_ms = tick.time_ms
-            self.venue.market_ms = tick.time_ms
-            self.venue.tell_balances()
-            self.venue.pass_time(tick.time_ms)
-            self._budget.learn(self.venue.limits(), tick.time_ms)
-        self._pass_time(tick.time_ms)
+            self.exchange.market_ms = tick.time_ms
+            self.exchange.publish_balances()
+            self.exchange.pass_time(tick.time_ms)
+            self._budget.update_limits(self.exchange.limits(), tick.time_ms)
+        self._run_timed_cycles(tick.time_ms)
         self._remember()
         self._bid, self._ask = columns.bids[index], columns.asks[index]
-        self.venue.play(tick)
-        closed, self._loud = tuple(self._loud), []
-        self._idle = 0
-        self._beat(closed)
+        self.exchange.play_tick(tick)
+        closed, self._unseen_klines = tuple(self._unseen_klines), []
+        self._idle_cycles = 0
+        self._run_cycle(closed)
         if opening:
             self._mark(tick.time_ms)
 
     # Candles ---------------------------------------------------------------------------------
 
-    def _turn(self, stretch: Segment) -> None:
+    def _close_candles(self, stretch: Segment) -> None:
         """The candles that are over as `stretch` begins."""
         gap = False  # the strategy hears of the candles of a gap too, but there is nothing to show of them
         for candle in self._candles.closed_by(stretch):
             channel = self._channel.current
             if not gap:
                 gap = True
-                if self.chronicle.close(candle):
-                    self._note(candle.close_ms, channel)
+                if self.recorder.add_candle(candle):
+                    self._sample(candle.close_ms, channel)
                 pushes, highest, lowest = self._marked
-                if not lowest <= self._bid <= highest or pushes != self.venue.pushes:
+                if not lowest <= self._bid <= highest or pushes != self.exchange.balance_updates:
                     self._mark(candle.close_ms)
-            if self._loud or self._is_loud(candle, channel, stretch.first_ms):
-                self._loud.append(candle.kline(self._grid))
+            if self._unseen_klines or self._needs_cycle(candle, channel, stretch.first_ms):
+                self._unseen_klines.append(candle.to_kline(self._grid))
             else:
                 self._pass_by(candle, channel)
 
-    def _is_loud(self, candle: TickCandle, channel: Channel | None, now_ms: int) -> bool:
+    def _needs_cycle(self, candle: TickCandle, channel: Channel | None, now_ms: int) -> bool:
         """Whether the trader has to hear of a close at once, for it may move gate or exit."""
         close = candle.close / self._scale
         if self._follows_breakouts and channel is not None and channel.breakout(close):
             return True
-        if self._held_until_ms is not None and now_ms >= self._held_until_ms:
+        if self._paused_until_ms is not None and now_ms >= self._paused_until_ms:
             return True  # a new day may lift what holds
-        if close < self._mode.calm_below:
+        if close < self._fast_forward.quiet_close_below:
             return False
-        if isinstance(self._mode, EveryTick):
+        if isinstance(self._fast_forward, EveryTick):
             return True
         noted = self._noted
         before = None if noted is None else (noted[0].close / self._scale, noted[0].close_ms)
-        return not is_quiet(self.trader.state, close, candle.close_ms, channel, self._params, before)
+        return not leaves_gate_and_exit(self.core.state, close, candle.close_ms, channel, self._params, before)
 
     def _pass_by(self, candle: TickCandle, channel: Channel | None) -> None:
         """A close that nobody has to hear of at once."""
         self._noted = (candle, channel)
         moving, scale = self._channel, self._scale
-        if self._of_closes:
+        if self._channel_of_closes:
             close = candle.close / scale
-            moving.move(close, close)
+            moving.push_edges(close, close)
         else:
-            moving.move(candle.high / scale, candle.low / scale)
-        self._mode.turn(moving.current)
+            moving.push_edges(candle.high / scale, candle.low / scale)
+        self._fast_forward.on_channel(moving.current)
 
     def _remember(self) -> None:
         """Put into the trader's memory what went by without a beat: the high, and the newest close."""
-        trader, noted, high = self.trader, self._noted, self._mode.high
+        trader, noted, high = self.core, self._noted, self._fast_forward.high
         if high > trader.state.high:
             trader.state = replace(trader.state, high=high)
         if noted is not None:
             candle, channel = noted
             self._noted = None
-            trader.state, _ = note_close(trader.state, candle.close / self._scale, candle.close_ms, channel)
+            trader.state, _ = remember_close(trader.state, candle.close / self._scale, candle.close_ms, channel)
 
     # Beats -----------------------------------------------------------------------------------
 
-    def _pass_time(self, until_ms: int) -> None:
+    def _run_timed_cycles(self, until_ms: int) -> None:
         """The beats that a daemon would make before `until_ms` though the book stands still."""
-        while isinstance(self._mode, EveryTick) and self._beat_ms:
-            due_ms = self._due_ms()
+        while isinstance(self._fast_forward, EveryTick) and self._cycle_ms:
+            due_ms = self._next_timed_cycle_ms()
             if due_ms is None or due_ms >= until_ms:
                 return
-            self.venue.pass_time(due_ms)
-            if self._beat(()):
-                self._idle = 0
+            self.exchange.pass_time(due_ms)
+            if self._run_cycle(()):
+                self._idle_cycles = 0
             else:
-                self._idle += 1
+                self._idle_cycles += 1
 
-    def _due_ms(self) -> int | None:
+    def _next_timed_cycle_ms(self) -> int | None:
         """When time alone next gives rise to a beat."""
-        due_ms, decision = None, self.trader.decision
+        due_ms, decision = None, self.core.decision
         judged = decision is not None and not decision.trading_paused and decision.acted is None
-        memory = self.trader.state
+        memory = self.core.state
         waits = memory.exit is not None or memory.stop_breach_since_ms is not None or not judged
-        if self._idle < _IDLE_BEATS and (waits or self._thorough):
-            since_ms = self._beat_ms - self._first_ms
-            due_ms = self._first_ms + (since_ms // self._house_ms + 1) * self._house_ms
-        confirms_in_s = self.trader.confirms_in_s()
+        if self._idle_cycles < _MAX_IDLE_CYCLES and (waits or self._thorough):
+            since_ms = self._cycle_ms - self._first_ms
+            due_ms = self._first_ms + (since_ms // self._loop_sleep_ms + 1) * self._loop_sleep_ms
+        confirms_in_s = self.core.stop_confirms_in_s()
         if confirms_in_s is None:
             return due_ms
-        confirmed_ms = self._beat_ms + round(confirms_in_s * 1000) + 1
+        confirmed_ms = self._cycle_ms + round(confirms_in_s * 1000) + 1
         return confirmed_ms if due_ms is None else min(due_ms, confirmed_ms)
 
-    def _beat(self, closed: tuple[Kline, ...]) -> bool:
+    def _run_cycle(self, closed: tuple[Kline, ...]) -> bool:
         """One beat, and those that its answers give rise to; whether anything was asked or told."""
-        venue, trader = self.venue, self.trader
-        market_ms = self._beat_ms = venue.now_ms
+        venue, trader = self.exchange, self.core
+        market_ms = self._cycle_ms = venue.now_ms
         stirred = False
-        for _ in range(_BEATS_AT_ONCE):
-            self.beats += 1
+        for _ in range(_MAX_CYCLES_AT_ONCE):
+            self.cycles += 1
             view = StateView(
                 now_s=market_ms / 1000,
                 market_ms=market_ms,
@@ -305,80 +305,82 @@ class Backtest:
                 balances=venue.balances,
                 balances_ms=venue.balances_ms,
                 account_proven=True,
-                closed=closed,
-                pushes=venue.pushes,
+                closed_klines=closed,
+                balance_updates=venue.balance_updates,
             )
             closed = ()
             commands = trader.tick(view, market_ms)
             for command in commands:
                 if isinstance(command, Refresh):
-                    self._remedy(command)
+                    self._refresh(command)
                 else:
-                    venue.carry_out(command)
-                    self._budget.learn(venue.limits(), market_ms)
+                    venue.execute(command)
+                    self._budget.update_limits(venue.limits(), market_ms)
             stirred = stirred or bool(commands or trader.events)
             for news in trader.events:
-                self.chronicle.hear(news, market_ms)
+                self.recorder.on_event(news, market_ms)
             trader.events.clear()
-            if not (commands or trader.inbox or trader.restless):
+            if not (commands or trader.inbox or trader.needs_another_tick):
                 break
         else:
             raise BrokenInvariant(f"{_BEATS_AT_ONCE} beats at one moment, and no end of them")
-        self._held_until_ms = (market_ms // _DAY_MS + 1) * _DAY_MS if trader.held else None
-        self._mode = EveryTick(trader.state.high) if self._thorough else self._choose()
+        self._paused_until_ms = (market_ms // _DAY_MS + 1) * _DAY_MS if trader.trading_paused else None
+        self._fast_forward = EveryTick(trader.state.high) if self._thorough else self._choose_fast_forward()
         return stirred
 
-    def _remedy(self, remedy: Refresh) -> None:
+    def _refresh(self, remedy: Refresh) -> None:
         """Balances are told as if asked for; rules and clock are what they were."""
         if remedy is Refresh.BALANCES:
-            settlement = self.trader.settlement
-            self.venue.tell_balances()
-            settlement.hear_asked(settlement.mark(self.venue.pushes), self.venue.pushes)
+            settlement = self.core.balance_sync
+            self.exchange.publish_balances()
+            settlement.on_balances_read(settlement.mark(self.exchange.balance_updates), self.exchange.balance_updates)
 
-    def _hear(self, told: OrderInput) -> None:
+    def _on_order_input(self, told: OrderInput) -> None:
         if isinstance(told, ExecutionReport):
-            self.chronicle.hear_report(told)
-            self.trader.hear_report(told, self.venue.pushes)
+            self.recorder.on_report(told)
+            self.core.on_report(told, self.exchange.balance_updates)
         else:
-            self.trader.inbox.append(told)
+            self.core.inbox.append(told)
 
     # What it would take to do something --------------------------------------------------------
 
-    def _choose(self) -> FastForward:
+    def _choose_fast_forward(self) -> FastForward:
         """The mode for what the trader is about."""
-        trader = self.trader
+        trader = self.core
         memory, decision = trader.state, trader.decision
         if memory.regime is None or not memory.funded or decision is None or memory.holdings is None:
             return EveryTick(memory.high)
-        if memory.stop_breach_since_ms is not None or (decision.trading_paused and not trader.held):
+        if memory.stop_breach_since_ms is not None or (decision.trading_paused and not trader.trading_paused):
             return EveryTick(memory.high)
         if decision.acted is not None:  # the rows below that one were not asked, and will be in the next beat
             return EveryTick(memory.high)
         if memory.exit is not None:
-            return self._at_rest(memory, trader.want) or EveryTick(memory.high)
-        if not trader.chase.idle:
+            return self._while_order_rests(memory, trader.intent) or EveryTick(memory.high)
+        if not trader.maker_exit.idle:
             return EveryTick(memory.high)
         in_base = memory.regime is Regime.BASE
-        limit = (selling_floor if in_base else buying_cap)(memory.holdings, self._params, self._scale)
-        standing = BoundsInputs(memory.anchor, self._channel.current, self._params, self._scale, limit, trader.held)
+        limit = (funded_bid_limit if in_base else funded_ask_limit)(memory.holdings, self._params, self._scale)
+        standing = BoundsInputs(
+            memory.anchor, self._channel.current, self._params, self._scale, limit, trader.trading_paused
+        )
         if in_base:
             return WhileHoldingBase(memory.high, standing)
         return WhileHoldingQuote(memory.high, standing, gated=memory.gate is not None)
 
-    def _at_rest(self, memory: StrategyState, want: OrderIntent | None) -> FastForward | None:
+    def _while_order_rests(self, memory: StrategyState, want: OrderIntent | None) -> FastForward | None:
         """The mode for an order that rests where it should; None while anything is still to be done about it."""
-        chase, held = self.trader.chase, memory.exit
+        chase, held = self.core.maker_exit, memory.exit
         order = chase.order
         if want is None or held is None or memory.regime is None or order is None or order.price is None:
             return None
         if order.state is not OrderState.WORKING or order.side is not want.side or len(chase.alive) != 1:
             return None
-        if self.trader.rules.tick_size != self._grid.tick_size:  # a chaser that steps further sees other prices
+        if self.core.rules.tick_size != self._grid.tick_size:  # a chaser that steps further sees other prices
             return None
         own = own_id(order.client_order_id)
         if own is None or own.kind is not want.kind or self._settings.taker_escape_after_sec > 0:
             return None
-        if not order.part_filled and order.remaining != self._quantity(want, order.price):
+        if not order.partially_filled and order.remaining != self._quantity(want, order.price):
             return None
         watched = memory.regime is Regime.BASE and held.kind is not ExitKind.FLUSH
         mode = WhileOrderRests(
@@ -393,12 +395,12 @@ class Backtest:
             channel=self._channel.current,
             scale=self._scale,
         )
-        return mode if mode.in_peace else None
+        return mode if mode.is_possible else None
 
     def _quantity(self, want: OrderIntent, price: Decimal) -> Decimal:
         """What the chaser would place for `want`."""
-        rules = self.trader.rules
+        rules = self.core.rules
         base = want.funds if want.side is Side.SELL else want.funds / price
         if rules.max_notional is not None:
             base = min(base, rules.max_notional / price)
-        return rules.clip(max(base, ZERO))
+        return rules.round_quantity(max(base, ZERO))

@@ -8,17 +8,17 @@ nothing. Meanwhile it keeps the high, which is all that quiet ticks leave behind
 from math import ceil, inf
 from typing import Protocol
 
-from trailingedge.backtest.columns import Numbers, TickColumns
+from trailingedge.backtest.columns import IntColumn, TickColumns
 from trailingedge.backtest.no_action_bounds import (
     FAR,
     BoundsInputs,
     NoActionBounds,
     base_bounds,
-    base_stop_from,
+    base_stop_bid,
+    channel_free_base_bounds,
+    channel_free_quote_bounds,
     quote_bounds,
-    quote_stop_above,
-    widest_base_bounds,
-    widest_quote_bounds,
+    quote_stop_close,
 )
 from trailingedge.backtest.segments import Segment
 from trailingedge.indicators.donchian import Channel
@@ -31,17 +31,17 @@ class FastForward(Protocol):
     """`high` is the best unit value so far. Closes below `calm_below`, in quote per base, move nothing."""
 
     high: float
-    calm_below: float
+    quiet_close_below: float
 
-    def passes(self, stretch: Segment) -> bool:
+    def skip_segment(self, stretch: Segment) -> bool:
         """Nothing in the whole of `stretch` is worth a beat, and it is behind us now."""
         ...
 
-    def scan(self, columns: TickColumns, begin: int, end: int) -> int:
+    def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:
         """The first tick worth a beat, `end` where none is; those before it are behind us."""
         ...
 
-    def turn(self, channel: Channel | None) -> None:
+    def on_channel(self, channel: Channel | None) -> None:
         """A candle closed quietly, and the channel moved on."""
         ...
 
@@ -49,70 +49,72 @@ class FastForward(Protocol):
 class EveryTick:
     """Every tick is worth a beat, and so is time: an order is on its way to where it is to be, or a breach lasts."""
 
-    calm_below = -inf
+    quiet_close_below = -inf
 
     def __init__(self, high: float) -> None:
         self.high = high
 
-    def passes(self, stretch: Segment) -> bool:  # noqa: ARG002 - as the protocol has it
+    def skip_segment(self, stretch: Segment) -> bool:  # noqa: ARG002 - as the protocol has it
         return False
 
-    def scan(self, columns: TickColumns, begin: int, end: int) -> int:  # noqa: ARG002
+    def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:  # noqa: ARG002
         return begin
 
-    def turn(self, channel: Channel | None) -> None:
+    def on_channel(self, channel: Channel | None) -> None:
         pass
 
 
 class WhileHoldingBase:
     """Base is held, and the bid is between stop and take-profit."""
 
-    calm_below = inf
+    quiet_close_below = inf
 
     def __init__(self, high: float, standing: BoundsInputs) -> None:
         self.high = high
-        self._best = int(high * standing.scale)
-        self._standing = standing
-        self._widest = widest_base_bounds(standing.anchor, standing.params, standing.scale, standing.limit)
-        self._quiet: NoActionBounds | None = None
+        self._best_bid = int(high * standing.scale)
+        self._inputs = standing
+        self._channel_free_bounds = channel_free_base_bounds(
+            standing.anchor, standing.params, standing.scale, standing.funded_limit
+        )
+        self._cached_bounds: NoActionBounds | None = None
         self._channel = standing.channel
 
-    def turn(self, channel: Channel | None) -> None:
-        self._quiet = None
+    def on_channel(self, channel: Channel | None) -> None:
+        self._cached_bounds = None
         self._channel = channel
 
-    def passes(self, stretch: Segment) -> bool:
-        low, high, quiet = stretch.low_bid, stretch.high_bid, self._widest
-        if not (quiet.low < low and high < quiet.high and self._best < quiet.high):
-            found = self._quiet
+    def skip_segment(self, stretch: Segment) -> bool:
+        low, high, quiet = stretch.low_bid, stretch.high_bid, self._channel_free_bounds
+        if not (quiet.low < low and high < quiet.high and self._best_bid < quiet.high):
+            found = self._cached_bounds
             if found is None or not found.low < low < found.high:
-                found = self._quiet = self._bounds(low)
+                found = self._cached_bounds = self._bounds(low)
             if found is None or not (found.low < low and high < found.high):
                 return False
-        self._see(high)
+        self._update_high(high)
         return True
 
-    def scan(self, columns: TickColumns, begin: int, end: int) -> int:
+    def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:
         bids, index = columns.bids, begin
         while index < end:
-            self._see(bids[index])
+            self._update_high(bids[index])
             quiet = self._bounds(bids[index])
             if quiet is None:
                 break
             outside = _first_outside(bids, index, end, quiet)
-            if quiet.tracks:
-                self._see(max(bids[index:outside]))
+            if quiet.high_may_move:
+                self._update_high(max(bids[index:outside]))
             index = outside
         return index
 
     def _bounds(self, price: int) -> NoActionBounds | None:
-        return base_bounds(self.high, self._best, price, self._standing._replace(channel=self._channel))
+        return base_bounds(self.high, self._best_bid, price, self._inputs._replace(channel=self._channel))
 
-    def _see(self, bid: int) -> None:
-        if bid > self._best:
-            self._best = bid
-            self._quiet = None
-            self.high = max(self.high, bid / self._standing.scale)
+    def _update_high(self, bid: int) -> None:
+        if bid > self._best_bid:
+            self._best_bid = bid
+            self._cached_bounds = None
+            self.high = max(self.high, bid / self._inputs.scale)
 
 
 class WhileHoldingQuote:
@@ -120,54 +122,56 @@ class WhileHoldingQuote:
 
     def __init__(self, high: float, standing: BoundsInputs, *, gated: bool) -> None:
         self.high = high
-        self._best = ceil(standing.scale / high)
-        self._gated = gated
-        self._standing = standing
-        self._widest = widest_quote_bounds(standing.anchor, standing.params, standing.scale, standing.limit)
-        if gated or standing.held:
-            self._widest = NoActionBounds(-1, standing.limit, tracks=True)
-        self._quiet: NoActionBounds | None = None
+        self._best_ask = ceil(standing.scale / high)
+        self._gate_shut = gated
+        self._inputs = standing
+        self._channel_free_bounds = channel_free_quote_bounds(
+            standing.anchor, standing.params, standing.scale, standing.funded_limit
+        )
+        if gated or standing.paused_by_breaker:
+            self._channel_free_bounds = NoActionBounds(-1, standing.funded_limit, high_may_move=True)
+        self._cached_bounds: NoActionBounds | None = None
         self._channel = standing.channel
-        self.calm_below = -inf if gated else quote_stop_above(standing)
+        self.quiet_close_below = -inf if gated else quote_stop_close(standing)
 
-    def turn(self, channel: Channel | None) -> None:
-        self._quiet = None
+    def on_channel(self, channel: Channel | None) -> None:
+        self._cached_bounds = None
         self._channel = channel
 
-    def passes(self, stretch: Segment) -> bool:
-        low, high, quiet = stretch.low_ask, stretch.high_ask, self._widest
-        if not (quiet.low < low and high < quiet.high and quiet.low < self._best):
-            found = self._quiet
+    def skip_segment(self, stretch: Segment) -> bool:
+        low, high, quiet = stretch.low_ask, stretch.high_ask, self._channel_free_bounds
+        if not (quiet.low < low and high < quiet.high and quiet.low < self._best_ask):
+            found = self._cached_bounds
             if found is None or not found.low < high < found.high:
-                found = self._quiet = self._bounds(high)
+                found = self._cached_bounds = self._bounds(high)
             if found is None or not (found.low < low and high < found.high):
                 return False
-        self._see(low)
+        self._update_high(low)
         return True
 
-    def scan(self, columns: TickColumns, begin: int, end: int) -> int:
+    def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:
         asks, index = columns.asks, begin
         while index < end:
-            self._see(asks[index])
+            self._update_high(asks[index])
             quiet = self._bounds(asks[index])
             if quiet is None:
                 break
             outside = _first_outside(asks, index, end, quiet)
-            if quiet.tracks:
-                self._see(min(asks[index:outside]))
+            if quiet.high_may_move:
+                self._update_high(min(asks[index:outside]))
             index = outside
         return index
 
     def _bounds(self, price: int) -> NoActionBounds | None:
-        if self._gated:
-            return self._widest if price < self._widest.high else None
-        return quote_bounds(self.high, self._best, price, self._standing._replace(channel=self._channel))
+        if self._gate_shut:
+            return self._channel_free_bounds if price < self._channel_free_bounds.high else None
+        return quote_bounds(self.high, self._best_ask, price, self._inputs._replace(channel=self._channel))
 
-    def _see(self, ask: int) -> None:
-        if ask < self._best:
-            self._best = ask
-            self._quiet = None
-            self.high = max(self.high, 1 / (ask / self._standing.scale))
+    def _update_high(self, ask: int) -> None:
+        if ask < self._best_ask:
+            self._best_ask = ask
+            self._cached_bounds = None
+            self.high = max(self.high, 1 / (ask / self._inputs.scale))
 
 
 class WhileOrderRests:
@@ -177,7 +181,7 @@ class WhileOrderRests:
     somebody does, nothing may move at all. A trade at its price moves the queue, and is looked at.
     """
 
-    calm_below = -inf
+    quiet_close_below = -inf
 
     def __init__(
         self,
@@ -200,21 +204,21 @@ class WhileOrderRests:
         self._price = price
         self._scale = scale
         self._stop = stop
-        self._bids, self._asks = _peaceful(side, price, pricing, bid, ask)
+        self._bids, self._asks = _undisturbed_prices(side, price, pricing, bid, ask)
         self._bid_low = self._bids[0]
-        self.turn(channel)
+        self.on_channel(channel)
 
     @property
-    def in_peace(self) -> bool:
+    def is_possible(self) -> bool:
         """There are such prices at all."""
         return self._bids[0] <= self._bids[1] and self._asks[0] <= self._asks[1]
 
-    def turn(self, channel: Channel | None) -> None:
+    def on_channel(self, channel: Channel | None) -> None:
         if self._stop is not None:
             anchor, params = self._stop
-            self._bids = (max(self._bid_low, base_stop_from(anchor, channel, params, self._scale) + 1), self._bids[1])
+            self._bids = (max(self._bid_low, base_stop_bid(anchor, channel, params, self._scale) + 1), self._bids[1])
 
-    def passes(self, stretch: Segment) -> bool:
+    def skip_segment(self, stretch: Segment) -> bool:
         (low_bid, high_bid), (low_ask, high_ask) = self._bids, self._asks
         if not (low_bid <= stretch.low_bid and stretch.high_bid <= high_bid):
             return False
@@ -223,10 +227,10 @@ class WhileOrderRests:
         heard = stretch.prices
         if heard is not None and (heard[1] >= self._price if self._selling else heard[2] <= self._price):
             return False
-        self._see(stretch.high_bid, stretch.low_ask)
+        self._update_high(stretch.high_bid, stretch.low_ask)
         return True
 
-    def scan(self, columns: TickColumns, begin: int, end: int) -> int:
+    def find_tick(self, columns: TickColumns, begin: int, end: int) -> int:
         (low_bid, high_bid), (low_ask, high_ask), limit = self._bids, self._asks, self._price
         bids, asks, lasts, traded = columns.bids, columns.asks, columns.lasts, columns.traded
         index = begin
@@ -237,15 +241,17 @@ class WhileOrderRests:
                 break
             index += 1
         if index > begin:
-            self._see(max(bids[begin:index]), min(asks[begin:index]))
+            self._update_high(max(bids[begin:index]), min(asks[begin:index]))
         return index
 
-    def _see(self, highest_bid: int, lowest_ask: int) -> None:
+    def _update_high(self, highest_bid: int, lowest_ask: int) -> None:
         price = highest_bid / self._scale if self._regime is Regime.BASE else 1 / (lowest_ask / self._scale)
         self.high = max(self.high, price)
 
 
-def _peaceful(side: Side, price: int, pricing: Pricing, bid: int, ask: int) -> tuple[tuple[int, int], tuple[int, int]]:
+def _undisturbed_prices(
+    side: Side, price: int, pricing: Pricing, bid: int, ask: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """Bids and asks of the others, from and to, at which `execution.pricing` leaves the order where it is."""
     nowhere = ((1, 0), (1, 0))
     if side is Side.SELL:
@@ -267,7 +273,7 @@ def _peaceful(side: Side, price: int, pricing: Pricing, bid: int, ask: int) -> t
     return (price, price), (price + 1, FAR)
 
 
-def _first_outside(prices: Numbers, begin: int, end: int, quiet: NoActionBounds) -> int:
+def _first_outside(prices: IntColumn, begin: int, end: int, quiet: NoActionBounds) -> int:
     low, high = quiet.low, quiet.high
     for index in range(begin, end):
         if not low < prices[index] < high:

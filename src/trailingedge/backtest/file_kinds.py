@@ -14,17 +14,17 @@ from typing import Final
 from trailingedge.core.errors import ConfigError
 from trailingedge.eventlog.retention import SUFFIX as SESSION_SUFFIX
 from trailingedge.report.file_format import FORMAT
-from trailingedge.report.file_format import SUFFIX as STORY_SUFFIX
+from trailingedge.report.file_format import SUFFIX as REPORT_SUFFIX
 from trailingedge.simulator.feeds.csv_files import CsvFile
 
-_PEEKED: Final = 1 << 12
+_PEEK_BYTES: Final = 1 << 12
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 
 class FileKind(Enum):
     """What files can be."""
 
-    STORY = "a saved story"
+    REPORT = "a saved story"
     SESSION = "a recorded session"
     MARKET = "a market file"
     FOLDER = "a folder"
@@ -32,59 +32,59 @@ class FileKind(Enum):
 
 
 _BEGINNINGS: Final = (
-    (f'{{"format":"{FORMAT}"'.encode(), FileKind.STORY),
+    (f'{{"format":"{FORMAT}"'.encode(), FileKind.REPORT),
     (b'["session",', FileKind.SESSION),
     (b'["part",', FileKind.SESSION),
 )
 
 
-def kind_of(path: Path) -> FileKind:
+def detect_kind(path: Path) -> FileKind:
     """What it is; by its name where nothing in it tells, as in one that is damaged, empty or not there."""
     if os.path.isdir(path):  # never raises, unlike Path.is_dir
         return FileKind.FOLDER
-    beginning = _beginning(path)
+    beginning = _first_bytes(path)
     if beginning.startswith(_ZIP):
         return FileKind.MARKET
-    text = _unpacked(beginning)
+    text = _decompressed(beginning)
     for told, kind in _BEGINNINGS:
         if text.startswith(told):
             return kind
     if path.name.endswith(SESSION_SUFFIX):
         return FileKind.SESSION
-    if path.name.endswith(STORY_SUFFIX):
-        return FileKind.STORY
+    if path.name.endswith(REPORT_SUFFIX):
+        return FileKind.REPORT
     unread = not beginning and path.suffix.lower() == ".csv"  # empty, or not there
-    if unread or path.suffix.lower() == ".zip" or _is_market(path, beginning):
+    if unread or path.suffix.lower() == ".zip" or _has_market_rows(path, beginning):
         return FileKind.MARKET
     return FileKind.OTHER
 
 
 def is_session(path: Path) -> bool:
     """It is a recorded session, or was to be one."""
-    return kind_of(path) is FileKind.SESSION
+    return detect_kind(path) is FileKind.SESSION
 
 
-def only_markets(paths: Iterable[Path]) -> None:
+def require_market_files(paths: Iterable[Path]) -> None:
     """Raises ConfigError that names each file that belongs to another command, and the command.
 
     What is none of anybody's is left to whoever reads markets, who says what is odd in it.
     """
     wrong = []
     for path in paths:
-        match kind_of(path):
-            case FileKind.STORY:
+        match detect_kind(path):
+            case FileKind.REPORT:
                 wrong.append(f"{path}: a saved story, not a market file; tell it with trailing-edge report {path}")
             case FileKind.SESSION:
                 wrong.append(f"{path}: a recorded session, not a market file; use trailing-edge replay {path}")
-            case FileKind.OTHER if _beginning(path).startswith(_GZIP):
+            case FileKind.OTHER if _first_bytes(path).startswith(_GZIP):
                 wrong.append(f"{path}: {FileKind.OTHER.value}; unpack it, if there are candles or trades in it")
     if wrong:
         raise ConfigError(wrong)
 
 
-def to_be_told(path: Path) -> FileKind:
+def report_source_kind(path: Path) -> FileKind:
     """Whether it is a story or a session. Raises ConfigError for anything else, with what to do about it."""
-    kind = kind_of(path)
+    kind = detect_kind(path)
     if kind is FileKind.MARKET and os.path.exists(path):
         raise ConfigError([f"{path}: a market file, in which nobody has traded yet; use trailing-edge replay {path}"])
     if kind is FileKind.FOLDER:
@@ -92,36 +92,36 @@ def to_be_told(path: Path) -> FileKind:
     if kind is FileKind.OTHER and os.path.exists(path):
         what = "empty" if not path.stat().st_size else "neither a recorded session nor a saved story"
         raise ConfigError([f"{path}: {what}; name a *{SESSION_SUFFIX} of LOG_DIR, or what replay --save has written"])
-    return FileKind.SESSION if kind is FileKind.SESSION else FileKind.STORY
+    return FileKind.SESSION if kind is FileKind.SESSION else FileKind.REPORT
 
 
-def _beginning(path: Path) -> bytes:
+def _first_bytes(path: Path) -> bytes:
     """Its first bytes, none where it cannot be read; a pipe can be read only once, and not by us."""
     try:
         if not os.path.isfile(path):
             return b""
         with path.open("rb") as file:
-            return file.read(_PEEKED)
+            return file.read(_PEEK_BYTES)
     except OSError:
         return b""
 
 
-def _unpacked(beginning: bytes) -> bytes:
+def _decompressed(beginning: bytes) -> bytes:
     """Of gzip, what is packed in it."""
     if not beginning.startswith(_GZIP):
         return beginning
     try:
-        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(beginning, _PEEKED)
+        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(beginning, _PEEK_BYTES)
     except zlib.error:
         return b""
 
 
-def _is_market(path: Path, beginning: bytes) -> bool:
+def _has_market_rows(path: Path, beginning: bytes) -> bool:
     """By its rows."""
     if not beginning or b"\0" in beginning:
         return False
     try:
-        CsvFile(path).layout()
+        CsvFile(path).detect_schema()
     except ConfigError:
         return False
     return True

@@ -7,21 +7,21 @@ from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Final
 
-from trailingedge.backtest.file_kinds import only_markets
-from trailingedge.backtest.matching import rules_of
+from trailingedge.backtest.file_kinds import require_market_files
+from trailingedge.backtest.matching import symbol_rules_of
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems, problems_with_exchange
 from trailingedge.core.errors import ConfigError
 from trailingedge.live import factory
-from trailingedge.model.market import ZERO, BookTop, plain
+from trailingedge.model.market import ZERO, BookTop, format_plain
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.feeds.inspection import interval_name, of_another
+from trailingedge.simulator.feeds.inspection import files_of_other_symbols, interval_name
 from trailingedge.simulator.feeds.recorded import RecordedMarket, open_market
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.regime import worth_more
+from trailingedge.strategy.regime import more_valuable_regime
 
-USUAL_BASE: Final = Decimal(1)
+DEFAULT_BASE: Final = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,19 @@ class BacktestInputs:
     """The settings, the exchange's terms, and what the account begins with."""
 
     settings: Settings
-    terms: ExchangeSpec
+    spec: ExchangeSpec
     balances: Mapping[str, Decimal]
 
 
-def open_files(files: Sequence[Path], settings: Settings, *, symbol: str | None) -> RecordedMarket:
+def open_market_files(files: Sequence[Path], settings: Settings, *, symbol: str | None) -> RecordedMarket:
     """The market of these files, which name the symbol unless it is given. Raises ConfigError.
 
     A symbol that the exchange's own names of the files contradict is refused: what was told of it would be of another.
     """
-    only_markets(files)
+    require_market_files(files)
     if symbol is not None:
-        if wrong := of_another(files, symbol):
-            raise ConfigError([_contradicted(symbol, other, path) for other, path in wrong.items()])
+        if wrong := files_of_other_symbols(files, symbol):
+            raise ConfigError([_wrong_symbol(symbol, other, path) for other, path in wrong.items()])
         return open_market(files, symbol, settings.base_asset, settings.quote_asset)
     market = open_market(files)
     if market.symbol != settings.symbol:  # the assets that were set are those of another pair
@@ -49,11 +49,11 @@ def open_files(files: Sequence[Path], settings: Settings, *, symbol: str | None)
     return open_market(files, None, settings.base_asset, settings.quote_asset)
 
 
-def _contradicted(symbol: str, other: str, path: Path) -> str:
+def _wrong_symbol(symbol: str, other: str, path: Path) -> str:
     return f"{path}: {other} by its name, not {symbol}; leave --symbol out, or give files of {symbol}"
 
 
-def doubts(market: RecordedMarket, settings: Settings) -> list[str]:
+def data_warnings(market: RecordedMarket, settings: Settings) -> list[str]:
     """Why what comes of it should not be believed."""
     if market.interval_ms <= INTERVALS[settings.kline_interval]:
         return []
@@ -64,7 +64,7 @@ def doubts(market: RecordedMarket, settings: Settings) -> list[str]:
     ]
 
 
-def ground(market: RecordedMarket, settings: Settings, balances: Mapping[str, Decimal] | None) -> BacktestInputs:
+def build_inputs(market: RecordedMarket, settings: Settings, balances: Mapping[str, Decimal] | None) -> BacktestInputs:
     """`settings` on the exchange of that market, which charges FEE. Without balances, one of the base asset.
 
     Raises ConfigError with everything that the exchange does not allow.
@@ -72,41 +72,41 @@ def ground(market: RecordedMarket, settings: Settings, balances: Mapping[str, De
     settings = dataclasses.replace(
         settings, symbol=market.symbol, base_asset=market.base_asset, quote_asset=market.quote_asset
     )
-    terms = dataclasses.replace(ExchangeSpec().of_tape(market), maker_fee=settings.fee or Decimal(0))
-    held = {market.base_asset: USUAL_BASE} if balances is None else dict(balances)
+    terms = dataclasses.replace(ExchangeSpec().for_source(market), maker_fee=settings.fee or Decimal(0))
+    held = {market.base_asset: DEFAULT_BASE} if balances is None else dict(balances)
     wrong = [
         f"--balance names {asset}, which {market.symbol} does not trade; "
         f"its assets are {market.base_asset} and {market.quote_asset}"
         for asset in held
         if asset not in (market.base_asset, market.quote_asset)
     ]
-    wrong += [*problems(settings), *problems_with_exchange(settings, rules_of(terms), terms.maker_fee)]
+    wrong += [*problems(settings), *problems_with_exchange(settings, symbol_rules_of(terms), terms.maker_fee)]
     if wrong:
         raise ConfigError(wrong)
     return BacktestInputs(settings, terms, held)
 
 
-def too_small(standing: BacktestInputs, price: Decimal) -> str | None:
+def balance_shortage(standing: BacktestInputs, price: Decimal) -> str | None:
     """Why nothing can be ordered at that price with what is held, and what it would take; None where something can.
 
     Both assets less their reserves are looked at as the strategy looks at them.
     """
-    settings, terms = standing.settings, standing.terms
-    rules = effective_rules(settings, rules_of(terms))
+    settings, terms = standing.settings, standing.spec
+    rules = effective_rules(settings, symbol_rules_of(terms))
     params = factory.strategy_params(settings, rules, float(terms.maker_fee))
     base, quote = (standing.balances.get(asset, ZERO) for asset in (terms.base_asset, terms.quote_asset))
     left = Holdings(max(base - settings.reserve_base, ZERO), max(quote - settings.reserve_quote, ZERO))
     top = BookTop(price, price + terms.tick_size)
-    if worth_more(left, top, params) is not None:
+    if more_valuable_regime(left, top, params) is not None:
         return None
     steps = max(rules.min_quantity, rules.min_notional / price) / rules.step_size
     least = steps.to_integral_value(ROUND_CEILING) * rules.step_size
     least_quote = (least * top.ask / terms.tick_size).to_integral_value(ROUND_CEILING) * terms.tick_size
-    held = f"{plain(base)} {terms.base_asset} and {plain(quote)} {terms.quote_asset}"
+    held = f"{format_plain(base)} {terms.base_asset} and {format_plain(quote)} {terms.quote_asset}"
     if settings.reserve_base or settings.reserve_quote:
         held += ", less the reserves,"
     return (
         f"enough to trade with: {held} are too little for an order, which takes "
-        f"{plain(least)} {terms.base_asset} or {plain(least_quote)} {terms.quote_asset} at {plain(price)}; "
-        f"give more with --balance, as {terms.base_asset}={plain(least + settings.reserve_base)}"
+        f"{format_plain(least)} {terms.base_asset} or {format_plain(least_quote)} {terms.quote_asset} at {format_plain(price)}; "
+        f"give more with --balance, as {terms.base_asset}={format_plain(least + settings.reserve_base)}"
     )

@@ -11,40 +11,40 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from trailingedge.backtest.columns import Columns, KlineColumns, PriceGrid, TickColumns
-from trailingedge.model.market import Side, floor_to_step, passive
+from trailingedge.model.market import Side, floor_to_step, round_to_passive_tick
 from trailingedge.simulator.feeds.csv_files import CsvFile
 from trailingedge.simulator.feeds.csv_schemas import (
-    KLINE_CELLS,
+    KLINE_COLUMNS,
     PARSERS,
     CsvRow,
     CsvSchema,
     QuoteRow,
     TradeRow,
-    all_in_ms,
-    decimals,
-    in_ms,
+    decimal_places,
+    parse_time_ms,
+    parse_times_ms,
 )
 from trailingedge.simulator.feeds.recorded import RecordedMarket
 
-_ROWS: Final = 4096  # a piece; two days of minutes and some
-_EMPTY: Final = [""]
+_ROWS_PER_PIECE: Final = 4096  # a piece; two days of minutes and some
+_EMPTY_ROW: Final = [""]
 _CELLS_KEPT: Final = 50_000
-_EXACT: Final = 2.0**50
-_RECENT: Final = 20  # trades whose largest stands for what a best price holds
+_EXACT_FLOATS: Final = 2.0**50
+_DEPTH_TRADES: Final = 20  # trades whose largest stands for what a best price holds
 
 ProgressCallback = Callable[[float], None]
 
 
-def grid_of(market: RecordedMarket) -> PriceGrid:
+def price_grid(market: RecordedMarket) -> PriceGrid:
     return PriceGrid(market.tick_size, market.step_size)
 
 
-def columns_of(market: RecordedMarket, progress: ProgressCallback = lambda _: None) -> Iterator[Columns]:
+def load_columns(market: RecordedMarket, progress: ProgressCallback = lambda _: None) -> Iterator[Columns]:
     """The market of these files from its beginning; `progress` hears which share of them has been read.
 
     Raises ConfigError at a row that cannot be read, which only trades and quotes can have.
     """
-    match market.layout:
+    match market.schema:
         case CsvSchema.KLINES:
             yield from _klines(market, progress)
         case CsvSchema.BOOK_TICKER:
@@ -58,13 +58,13 @@ class _Reader:
 
     def __init__(self, market: RecordedMarket, progress: ProgressCallback) -> None:
         self._files = market.files
-        self._sizes = [file.size for file in market.files]
+        self._sizes = [file.size_bytes for file in market.files]
         self._progress = progress
 
     def pieces(self) -> Iterator[tuple[CsvFile, list[tuple[int, CsvRow]]]]:
         """Rows with their lines, and the file that they are in."""
         for file, line, rows in self.blocks():
-            yield file, [(number, row) for number, row in enumerate(rows, line) if row != _EMPTY]
+            yield file, [(number, row) for number, row in enumerate(rows, line) if row != _EMPTY_ROW]
 
     def blocks(self, cells: int = -1) -> Iterator[tuple[CsvFile, int, list[CsvRow]]]:
         """The same without lines but the first; an empty one is a row of one empty cell.
@@ -74,7 +74,7 @@ class _Reader:
         total, done = max(1, sum(self._sizes)), 0
         for file, size in zip(self._files, self._sizes, strict=True):
             read = 0
-            for line, rows in file.pieces(_ROWS, cells):
+            for line, rows in file.row_batches(_ROWS_PER_PIECE, cells):
                 yield file, line, rows
                 read += len(rows) * (sum(map(len, rows[-1])) + len(rows[-1]))
                 self._progress((done + min(read, size)) / total)
@@ -82,7 +82,7 @@ class _Reader:
         self._progress(1.0)
 
 
-class _Cells(dict[str, int]):
+class _CellCache(dict[str, int]):
     """Cells as whole numbers of a grid with that many decimals; the same few come again and again.
 
     Looking one up raises ValueError for what is no plain number, negative, or finer than the grid.
@@ -108,38 +108,38 @@ class _Cells(dict[str, int]):
 
 def _klines(market: RecordedMarket, progress: ProgressCallback) -> Iterator[KlineColumns]:
     """Every row was read and checked when the market was opened, so that no cell is finer than the grid."""
-    tick, step = _whole(market.tick_size), _whole(market.step_size)
+    tick, step = _grid_reader(market.tick_size), _grid_reader(market.step_size)
     told_ms = -1
-    for file, line, rows in _Reader(market, progress).blocks(KLINE_CELLS):
+    for file, line, rows in _Reader(market, progress).blocks(KLINE_COLUMNS):
         columns = KlineColumns()
         try:
-            cells = list(zip(*(row for row in rows if row != _EMPTY), strict=False))
+            cells = list(zip(*(row for row in rows if row != _EMPTY_ROW), strict=False))
             if not cells:
                 continue
-            columns.open_ms.extend(all_in_ms(cells[0]))
-            columns.close_ms.extend(all_in_ms(cells[6]))
+            columns.open_ms.extend(parse_times_ms(cells[0]))
+            columns.close_ms.extend(parse_times_ms(cells[6]))
             columns.opens.extend(tick(cells[1]))
             columns.highs.extend(tick(cells[2]))
             columns.lows.extend(tick(cells[3]))
             columns.closes.extend(tick(cells[4]))
             columns.volumes.extend(step(cells[5]))
         except (ValueError, IndexError) as exc:
-            raise file.trouble(f"{exc}; the file has changed since it was opened", line) from exc
+            raise file.error(f"{exc}; the file has changed since it was opened", line) from exc
         except OverflowError as exc:
-            raise file.trouble("no price or volume can be so large; repair or remove the line", line) from exc
-        columns = columns.after(told_ms)
+            raise file.error("no price or volume can be so large; repair or remove the line", line) from exc
+        columns = columns.starting_after(told_ms)
         if columns:
             told_ms = columns.close_ms[-1]
             yield columns
 
 
-def _whole(size: Decimal) -> Callable[[Iterable[str]], list[int]]:
+def _grid_reader(size: Decimal) -> Callable[[Iterable[str]], list[int]]:
     """Cells that are none finer than the grid as whole numbers of it, all at once."""
     scale = int(1 / size)
 
     def read(cells: Iterable[str]) -> list[int]:
         numbers = [float(cell) * scale for cell in cells]
-        if max(numbers) < _EXACT:  # the nearest whole number is the right one, as far as a float can tell it
+        if max(numbers) < _EXACT_FLOATS:  # the nearest whole number is the right one, as far as a float can tell it
             return [int(number + 0.5) for number in numbers]
         return [int(Decimal(cell) * scale) for cell in cells]
 
@@ -147,21 +147,21 @@ def _whole(size: Decimal) -> Callable[[Iterable[str]], list[int]]:
 
 
 def _trades(market: RecordedMarket, progress: ProgressCallback) -> Iterator[TickColumns]:
-    prices, quantities = _cells(market.tick_size), _cells(market.step_size)
-    aggregated = market.layout is CsvSchema.AGG_TRADES
+    prices, quantities = _cell_cache(market.tick_size), _cell_cache(market.step_size)
+    aggregated = market.schema is CsvSchema.AGG_TRADES
     time_column, maker_column = (5, 6) if aggregated else (4, 5)
     told_id, told_ms = -1, 0
-    recent: deque[int] = deque([1], maxlen=_RECENT)
+    recent: deque[int] = deque([1], maxlen=_DEPTH_TRADES)
     for file, piece in _Reader(market, progress).pieces():
         columns = TickColumns()
         for line, row in piece:
             try:
-                trade_id, time_ms = int(row[0]), in_ms(row[time_column])
-                price, traded, maker = prices[row[1]], quantities[row[2]], _MAKERS[row[maker_column]]
+                trade_id, time_ms = int(row[0]), parse_time_ms(row[time_column])
+                price, traded, maker = prices[row[1]], quantities[row[2]], _BOOLEANS[row[maker_column]]
                 if not price:
                     raise ValueError("a trade at a price of zero")
             except (ValueError, IndexError, KeyError):
-                trade_id, time_ms, price, traded, maker = _as_the_tape_reads(market, file, line, row)
+                trade_id, time_ms, price, traded, maker = _parse_trade(market, file, line, row)
             if trade_id <= told_id:
                 continue
             told_id, told_ms = trade_id, max(told_ms, time_ms)
@@ -172,25 +172,23 @@ def _trades(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
         yield columns
 
 
-def _as_the_tape_reads(
-    market: RecordedMarket, file: CsvFile, line: int, row: CsvRow
-) -> tuple[int, int, int, int, bool]:
-    trade = _parsed(market.layout, file, line, row)
+def _parse_trade(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) -> tuple[int, int, int, int, bool]:
+    trade = _parse_row(market.schema, file, line, row)
     if not isinstance(trade, TradeRow):
-        raise file.trouble("is no trade", line)
+        raise file.error("is no trade", line)
     whole = (trade.price / market.tick_size).to_integral_value(rounding=ROUND_HALF_EVEN)
     traded = int(floor_to_step(trade.quantity, market.step_size) / market.step_size)
     return trade.trade_id, trade.time_ms, max(1, int(whole)), traded, trade.aggressor is Side.SELL
 
 
 def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[TickColumns]:
-    prices, quantities = _cells(market.tick_size), _cells(market.step_size)
+    prices, quantities = _cell_cache(market.tick_size), _cell_cache(market.step_size)
     told_ms = 0
     for file, piece in _Reader(market, progress).pieces():
         columns = TickColumns()
         for line, row in piece:
             try:
-                time_ms = in_ms(row[5])
+                time_ms = parse_time_ms(row[5])
                 bid, bid_steps, ask, ask_steps = (
                     prices[row[1]],
                     quantities[row[2]],
@@ -198,7 +196,7 @@ def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
                     quantities[row[4]],
                 )
             except (ValueError, IndexError):
-                time_ms, bid, bid_steps, ask, ask_steps = _quote_as_the_tape_reads(market, file, line, row)
+                time_ms, bid, bid_steps, ask, ask_steps = _parse_quote(market, file, line, row)
             if time_ms < told_ms or not 0 < bid < ask:
                 continue
             told_ms = time_ms
@@ -206,27 +204,25 @@ def _quotes(market: RecordedMarket, progress: ProgressCallback) -> Iterator[Tick
         yield columns
 
 
-def _quote_as_the_tape_reads(
-    market: RecordedMarket, file: CsvFile, line: int, row: CsvRow
-) -> tuple[int, int, int, int, int]:
-    quote, tick, step = _parsed(market.layout, file, line, row), market.tick_size, market.step_size
+def _parse_quote(market: RecordedMarket, file: CsvFile, line: int, row: CsvRow) -> tuple[int, int, int, int, int]:
+    quote, tick, step = _parse_row(market.schema, file, line, row), market.tick_size, market.step_size
     if not isinstance(quote, QuoteRow):
-        raise file.trouble("is no quote", line)
+        raise file.error("is no quote", line)
     if not 0 < quote.bid < quote.ask:
         return quote.time_ms, 0, 0, 0, 0
-    bid = max(1, int(passive(quote.bid, Side.BUY, tick) / tick))
-    ask = max(bid + 1, int(passive(quote.ask, Side.SELL, tick) / tick))
+    bid = max(1, int(round_to_passive_tick(quote.bid, Side.BUY, tick) / tick))
+    ask = max(bid + 1, int(round_to_passive_tick(quote.ask, Side.SELL, tick) / tick))
     bid_steps, ask_steps = (int(floor_to_step(held, step) / step) for held in (quote.bid_quantity, quote.ask_quantity))
     return quote.time_ms, bid, bid_steps, ask, ask_steps
 
 
-def _parsed(layout: CsvSchema, file: CsvFile, line: int, row: CsvRow) -> object:
+def _parse_row(layout: CsvSchema, file: CsvFile, line: int, row: CsvRow) -> object:
     """What the row says. Raises ConfigError with the words of the tape."""
-    return file.parsed(PARSERS[layout], line, row)
+    return file.parse_row(PARSERS[layout], line, row)
 
 
-_MAKERS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
-def _cells(size: Decimal) -> _Cells:
-    return _Cells(decimals(f"{size:f}"))
+def _cell_cache(size: Decimal) -> _CellCache:
+    return _CellCache(decimal_places(f"{size:f}"))

@@ -49,22 +49,22 @@ from trailingedge.simulator.errors import (
     WOULD_TAKE,
     ExchangeError,
     cancel_rejected,
-    rejected,
+    order_rejected,
 )
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.filters import check_filters
 from trailingedge.simulator.orders import NewOrder, OrderType, Peg, SimOrder, TimeInForce
-from trailingedge.websocket.error_codes import judge
+from trailingedge.websocket.error_codes import classify_error
 from trailingedge.websocket.event_parser import Reply
 
 _OWNER: Final = "owner"
 
 
-def rules_of(terms: ExchangeSpec) -> SymbolRules:
+def symbol_rules_of(terms: ExchangeSpec) -> SymbolRules:
     """The rules as the exchange of these terms publishes them."""
-    bid_down, bid_up = terms.percent_bounds(Side.BUY)
-    ask_down, ask_up = terms.percent_bounds(Side.SELL)
+    bid_down, bid_up = terms.price_multipliers(Side.BUY)
+    ask_down, ask_up = terms.price_multipliers(Side.SELL)
     return SymbolRules(
         symbol=terms.symbol,
         base_asset=terms.base_asset,
@@ -81,7 +81,7 @@ def rules_of(terms: ExchangeSpec) -> SymbolRules:
         bid_multiplier_down=bid_down,
         ask_multiplier_up=ask_up,
         ask_multiplier_down=ask_down,
-        peg_allowed=terms.pegs,
+        peg_allowed=terms.pegs_allowed,
     )
 
 
@@ -95,30 +95,30 @@ class BacktestExchange:
     def __init__(
         self, terms: ExchangeSpec, balances: Mapping[str, Decimal], hear: Callable[[OrderInput], None]
     ) -> None:
-        self.terms = terms
+        self.spec = terms
         self.market_ms = 0
         self.now_ms = 0
         self.balances: Mapping[str, Balance] = {}
         self.balances_ms = 0
-        self.pushes = 0
-        self._hear = hear
+        self.balance_updates = 0
+        self._on_order_input = hear
         self._book = Book(terms.tick_size)
-        self._treasury = AccountRegistry(terms)
+        self._registry = AccountRegistry(terms)
         held = {terms.base_asset: ZERO, terms.quote_asset: ZERO} | dict(balances)
-        self._account = self._treasury.open(_OWNER, held)
+        self._account = self._registry.open_account(_OWNER, held)
         self._reports: list[ExecutionReport] = []
-        self._touched = False
+        self._balances_changed = False
         self._order_ids, self._trade_ids, self._execution_ids = count(1001), count(1), count(1)
 
     # The market
 
-    def play(self, tick: Tick) -> bool:
+    def play_tick(self, tick: Tick) -> bool:
         """The outside world moves on; whether that filled anything."""
         self.market_ms = self.now_ms = tick.time_ms
-        hits = self._book.move(tick)
+        hits = self._book.apply_tick(tick)
         for hit in hits:
             self._fill(hit.order, hit.order.price, hit.quantity, maker=True)
-        self._conclude()
+        self._publish()
         return bool(hits)
 
     def pass_time(self, now_ms: int) -> None:
@@ -127,40 +127,40 @@ class BacktestExchange:
 
     def top(self) -> BookTop:
         """The published top: ours and the others' together."""
-        return self._book.shown()
+        return self._book.published_top()
 
     def totals(self) -> tuple[Decimal, Decimal]:
         """All of base and quote, free or locked."""
         account = self._account
-        return account.balance(self.terms.base_asset).total, account.balance(self.terms.quote_asset).total
+        return account.balance(self.spec.base_asset).total, account.balance(self.spec.quote_asset).total
 
-    def tell_balances(self) -> None:
+    def publish_balances(self) -> None:
         """As if the account had just been asked for."""
-        self._touched = True
-        self._conclude()
+        self._balances_changed = True
+        self._publish()
 
     # Orders
 
-    def carry_out(self, command: OrderCommand) -> None:
+    def execute(self, command: OrderCommand) -> None:
         """Answer a command, then tell what it did."""
         match command:
             case Place():
-                self._hear(OrderReply(command.tag, self._place(command)))
+                self._on_order_input(OrderReply(command.tag, self._place(command)))
             case Replace():
-                self._hear(ReplaceReply(command.tag, self._replace(command)))
+                self._on_order_input(ReplaceReply(command.tag, self._replace(command)))
             case Cancel():
-                self._hear(OrderReply(command.tag, self._cancel(command.order_id)))
+                self._on_order_input(OrderReply(command.tag, self._cancel(command.order_id)))
             case QueryOrder():
-                self._hear(OrderReply(command.tag, self._query(command)))
+                self._on_order_input(OrderReply(command.tag, self._query(command)))
             case QueryOrdersFrom():
-                self._hear(OrdersListed(command.tag, self._listed(command)))
-        self._conclude()
+                self._on_order_input(OrdersListed(command.tag, self._orders_from(command)))
+        self._publish()
 
     def limits(self) -> tuple[RateLimit, ...]:
         """The order limits with their counts, as every answer tells them."""
         seconds = {"SECOND": 1, "MINUTE": 60, "DAY": 86_400}
         told = []
-        for limit in self._account.counts.as_json(self.now_ms):
+        for limit in self._account.order_counts.limits_json(self.now_ms):
             interval_s = seconds[str(limit["interval"])] * int(str(limit["intervalNum"]))
             told.append(
                 RateLimit(str(limit["rateLimitType"]), interval_s, int(str(limit["limit"])), int(str(limit["count"])))
@@ -171,57 +171,61 @@ class BacktestExchange:
 
     def _place(self, command: Place) -> OrderOutcome:
         try:
-            wanted = self._wanted(command)
-            self._check(wanted)
-            self._count()
-            return Accepted(_record(self._enter(wanted)))
+            wanted = self._new_order(command)
+            self._check_filters(wanted)
+            self._count_order()
+            return Accepted(_order_record(self._accept(wanted)))
         except ExchangeError as refusal:
-            return _refused(refusal)
+            return _rejection(refusal)
 
     def _replace(self, command: Replace) -> ReplaceOutcome:
         """STOP_ON_FAILURE, ONLY_NEW: what refuses the whole leaves the old order alone."""
         try:
-            wanted = self._wanted(command)
-            self._check(wanted)
-            self._count()
+            wanted = self._new_order(command)
+            self._check_filters(wanted)
+            self._count_order()
         except ExchangeError as refusal:
-            return ReplaceOutcome(NotTried(), _refused(refusal))
+            return ReplaceOutcome(NotTried(), _rejection(refusal))
         canceled = self._cancel(command.order_id, only_new=True)
         if not isinstance(canceled, Accepted):
             return ReplaceOutcome(canceled, NotTried())
         try:
-            return ReplaceOutcome(canceled, Accepted(_record(self._enter(wanted))))
+            return ReplaceOutcome(canceled, Accepted(_order_record(self._accept(wanted))))
         except ExchangeError as refusal:
-            self._tell_rejected(wanted)
-            return ReplaceOutcome(canceled, _refused(refusal))
+            self._add_rejected_report(wanted)
+            return ReplaceOutcome(canceled, _rejection(refusal))
 
     def _cancel(self, order_id: int, *, only_new: bool = False) -> OrderOutcome:
         order = self._account.orders.get(order_id)
         if order is None or order.status.final:
-            return _refused(cancel_rejected(UNKNOWN_ORDER))
+            return _rejection(cancel_rejected(UNKNOWN_ORDER))
         if only_new and order.status is not OrderStatus.NEW:
-            return _refused(cancel_rejected(CANCEL_RESTRICTED))
-        self._end(order, OrderStatus.CANCELED)
-        self._tell(order, ExecutionType.CANCELED)
-        return Accepted(_record(order))
+            return _rejection(cancel_rejected(CANCEL_RESTRICTED))
+        self._end_order(order, OrderStatus.CANCELED)
+        self._add_report(order, ExecutionType.CANCELED)
+        return Accepted(_order_record(order))
 
     def _query(self, command: QueryOrder) -> OrderOutcome:
         account = self._account
         if command.order_id is None:
-            order = account.newest_order_named(command.client_order_id)
+            order = account.find_newest_order(command.client_order_id)
         else:
             order = account.orders.get(command.order_id)
-        return _refused(ExchangeError(-2013, "Order does not exist.")) if order is None else Accepted(_record(order))
+        return (
+            _rejection(ExchangeError(-2013, "Order does not exist."))
+            if order is None
+            else Accepted(_order_record(order))
+        )
 
-    def _listed(self, command: QueryOrdersFrom) -> tuple[OrderRecord, ...]:
+    def _orders_from(self, command: QueryOrdersFrom) -> tuple[OrderRecord, ...]:
         return tuple(
-            _record(order)
+            _order_record(order)
             for order in self._account.orders.values()
             if order.order_id >= command.order_id and order.client_order_id == command.client_order_id
         )
 
     @staticmethod
-    def _wanted(command: Place | Replace) -> NewOrder:
+    def _new_order(command: Place | Replace) -> NewOrder:
         escape = isinstance(command, Place) and command.escape
         return NewOrder(
             side=command.side,
@@ -234,68 +238,70 @@ class BacktestExchange:
         )
 
     def _price(self, wanted: NewOrder) -> Decimal:
-        return self._book.shown().best(wanted.side) if wanted.price is None else wanted.price
+        return self._book.published_top().best(wanted.side) if wanted.price is None else wanted.price
 
-    def _check(self, wanted: NewOrder) -> None:
+    def _check_filters(self, wanted: NewOrder) -> None:
         price = self._price(wanted)
-        check_filters(self.terms, wanted, price, wanted.quantity or ZERO, self._book.tick.last_price)
+        check_filters(self.spec, wanted, price, wanted.quantity or ZERO, self._book.tick.last_price)
 
-    def _count(self) -> None:
-        exceeded = self._account.counts.exceeded(self.now_ms)
+    def _count_order(self) -> None:
+        exceeded = self._account.order_counts.limit_error(self.now_ms)
         if exceeded is not None:
             raise exceeded
-        self._account.counts.add(self.now_ms)
+        self._account.order_counts.add(self.now_ms)
 
-    def _enter(self, wanted: NewOrder) -> SimOrder:
+    def _accept(self, wanted: NewOrder) -> SimOrder:
         """Take an order in. Raises the engine's refusals."""
         account, name = self._account, wanted.client_order_id or ""
-        if account.open_order_named(name) is not None:
-            raise rejected(DUPLICATE_ORDER)
+        if account.find_open_order(name) is not None:
+            raise order_rejected(DUPLICATE_ORDER)
         order = SimOrder(
             order_id=next(self._order_ids),
             client_order_id=name,
             account=_OWNER,
-            wanted=wanted,
+            request=wanted,
             price=self._price(wanted),
             quantity=wanted.quantity or ZERO,
             created_ms=self.market_ms,
             working_ms=self.market_ms,
             updated_ms=self.market_ms,
         )
-        if wanted.type is OrderType.LIMIT_MAKER and self._book.reaches(order.side, order.price):
-            raise rejected(WOULD_TAKE)
-        account.lock(self._sold_asset(order.side), order.locked)
-        account.remember(order)
-        self._tell(order, ExecutionType.NEW)
+        if wanted.type is OrderType.LIMIT_MAKER and self._book.would_match(order.side, order.price):
+            raise order_rejected(WOULD_TAKE)
+        account.lock_funds(self._sold_asset(order.side), order.locked)
+        account.add_order(order)
+        self._add_report(order, ExecutionType.NEW)
         if wanted.type is OrderType.LIMIT_MAKER:
-            self._book.rest(order)
+            self._book.add(order)
             return order
-        for take in self._book.takes(order.side, order.price, order.remaining):
+        for take in self._book.match_taker(order.side, order.price, order.remaining):
             self._fill(order, take.price, take.quantity, maker=False)
-            self._book.spend(order.side, take.quantity)
+            self._book.consume_best(order.side, take.quantity)
         if order.remaining:
-            self._end(order, OrderStatus.EXPIRED)
-            self._tell(order, ExecutionType.EXPIRED)
+            self._end_order(order, OrderStatus.EXPIRED)
+            self._add_report(order, ExecutionType.EXPIRED)
         return order
 
     def _fill(self, order: SimOrder, price: Decimal, quantity: Decimal, *, maker: bool) -> None:
-        terms = self.terms
-        commission, asset = self._treasury.settle(order, price, quantity, terms.maker_fee if maker else terms.taker_fee)
+        terms = self.spec
+        commission, asset = self._registry.settle_fill(
+            order, price, quantity, terms.maker_fee if maker else terms.taker_fee
+        )
         if not order.filled:
             refund = terms.maker_refund if maker else terms.taker_refund
-            self._account.counts.refund(self.now_ms + terms.refund_delay_ms, refund)
+            self._account.order_counts.schedule_refund(self.now_ms + terms.refund_delay_ms, refund)
         order.filled += quantity
         order.filled_quote += price * quantity
         order.updated_ms = self.market_ms
         order.status = OrderStatus.PARTIALLY_FILLED if order.remaining else OrderStatus.FILLED
         if order.status.final:
             self._book.remove(order)
-            self._account.close(order)
-        self._touched = True
+            self._account.close_order(order)
+        self._balances_changed = True
         self._reports.append(
-            _report(
+            _execution_report(
                 order,
-                self.terms.symbol,
+                self.spec.symbol,
                 ExecutionType.TRADE,
                 next(self._execution_ids),
                 self.market_ms,
@@ -308,51 +314,53 @@ class BacktestExchange:
             )
         )
 
-    def _end(self, order: SimOrder, status: OrderStatus) -> None:
-        self._account.release(self._sold_asset(order.side), order.locked)
+    def _end_order(self, order: SimOrder, status: OrderStatus) -> None:
+        self._account.release_locked(self._sold_asset(order.side), order.locked)
         self._book.remove(order)
-        self._account.close(order)
+        self._account.close_order(order)
         order.status = status
         order.updated_ms = self.market_ms
-        self._touched = True
+        self._balances_changed = True
 
     def _sold_asset(self, side: Side) -> str:
-        return self.terms.quote_asset if side is Side.BUY else self.terms.base_asset
+        return self.spec.quote_asset if side is Side.BUY else self.spec.base_asset
 
-    def _tell(self, order: SimOrder, execution: ExecutionType) -> None:
-        self._touched = True
-        self._reports.append(_report(order, self.terms.symbol, execution, next(self._execution_ids), self.market_ms))
+    def _add_report(self, order: SimOrder, execution: ExecutionType) -> None:
+        self._balances_changed = True
+        self._reports.append(
+            _execution_report(order, self.spec.symbol, execution, next(self._execution_ids), self.market_ms)
+        )
 
-    def _tell_rejected(self, wanted: NewOrder) -> None:
+    def _add_rejected_report(self, wanted: NewOrder) -> None:
         """The refused half of a cancel-replace is told as an event, too."""
         order = SimOrder(
             order_id=-1,
             client_order_id=wanted.client_order_id or "",
             account="",
-            wanted=wanted,
+            request=wanted,
             price=wanted.price or ZERO,
             quantity=wanted.quantity or ZERO,
             created_ms=-1,
             status=OrderStatus.REJECTED,
             updated_ms=self.market_ms,
         )
-        self._reports.append(_report(order, self.terms.symbol, ExecutionType.REJECTED, -1, self.market_ms))
+        self._reports.append(_execution_report(order, self.spec.symbol, ExecutionType.REJECTED, -1, self.market_ms))
 
-    def _conclude(self) -> None:
+    def _publish(self) -> None:
         """The action is over: reports first, then the balances that follow from them."""
         for report in self._reports:
-            self._hear(report)
+            self._on_order_input(report)
         self._reports.clear()
-        if self._touched:
-            self._touched = False
-            self.pushes += 1
+        if self._balances_changed:
+            self._balances_changed = False
+            self.balance_updates += 1
             self.balances_ms = self.market_ms
             self.balances = {balance.asset: balance for balance in self._account.balances()}
 
 
-def _record(order: SimOrder) -> OrderRecord:
+def _order_record(order: SimOrder) -> OrderRecord:
     """An order as an answer describes it."""
-    wanted = order.wanted
+    wanted = order.request
     return OrderRecord(
         order_id=order.order_id,
         client_order_id=order.client_order_id,
@@ -369,7 +377,7 @@ def _record(order: SimOrder) -> OrderRecord:
     )
 
 
-def _report(
+def _execution_report(
     order: SimOrder,
     symbol: str,
     execution: ExecutionType,
@@ -387,12 +395,12 @@ def _report(
     return ExecutionReport(
         symbol=symbol,
         side=order.side,
-        order_type=order.wanted.type.value,
+        order_type=order.request.type.value,
         client_order_id=order.client_order_id,
         order_id=order.order_id,
         execution_type=execution,
         status=order.status,
-        price=order.price if order.wanted.peg is not None else order.wanted.price or ZERO,
+        price=order.price if order.request.peg is not None else order.request.price or ZERO,
         quantity=order.quantity,
         filled_quantity=order.filled,
         filled_quote=order.filled_quote,
@@ -409,6 +417,6 @@ def _report(
     )
 
 
-def _refused(refusal: ExchangeError) -> OrderOutcome:
+def _rejection(refusal: ExchangeError) -> OrderOutcome:
     """A refusal as whoever asked would have read it."""
-    return judge(Reply(refusal.status, code=refusal.code, text=refusal.text, data=refusal.data))
+    return classify_error(Reply(refusal.status, code=refusal.code, text=refusal.text, data=refusal.data))

@@ -21,14 +21,14 @@ from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import StrategyState
-from trailingedge.strategy.trailing_stop import min_gain, trail
+from trailingedge.strategy.trailing_stop import compute_min_gain, compute_trail
 
-HoldResults = tuple[float, float]  # base and quote
-_Bar = tuple[int, int, int, int, int]  # when it opened, and its prices in ticks
+BaseAndQuote = tuple[float, float]  # base and quote
+_RawCandle = tuple[int, int, int, int, int]  # when it opened, and its prices in ticks
 # Time, bid, ask, memory, high, channel and holdings: what a moment is made of, once it is known which are told.
-_Glance = tuple[int, int, int, StrategyState, float, Channel | None, HoldResults]
+_RawSample = tuple[int, int, int, StrategyState, float, Channel | None, BaseAndQuote]
 
-MOST_CANDLES: Final = 32_768  # three weeks of minutes; beyond that, two become one, and so on
+MAX_CANDLES: Final = 32_768  # three weeks of minutes; beyond that, two become one, and so on
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class BacktestRecorder:
     """Hears what the trader and the venue tell. `curves` False: without candles and moments."""
 
     def __init__(self, rules: SymbolRules, grid: PriceGrid, params: StrategyParams, *, curves: bool = True) -> None:
-        self.tally = RunStatistics(rules.base_asset, rules.quote_asset)
+        self.statistics = RunStatistics(rules.base_asset, rules.quote_asset)
         self.parts: list[BacktestPart] = []
-        self.trips: list[tuple[int, BreakerTrip]] = []  # when each breaker tripped
-        self._part_began: EquityPoint | None = None
-        self._peak = self._deepest = ZERO  # of the part that has begun; the second a fraction
+        self.breaker_trips: list[tuple[int, BreakerTrip]] = []  # when each breaker tripped
+        self._part_start: EquityPoint | None = None
+        self._peak = self._max_drawdown = ZERO  # of the part that has begun; the second a fraction
         self._rules = rules
         self._grid = grid
         self._scale = grid.scale
@@ -61,43 +61,43 @@ class BacktestRecorder:
         self._curves = curves
         self._orders: list[OrderLogEntry] = []
         self._fills: list[Fill] = []
-        self._candles: list[_Bar] = []
-        self._moments: list[_Glance] = []
-        self._stride = 1  # so many candles of the strategy make one of ours
-        self._begun = 0  # how many of them are in the one that has no moment yet
-        self._forming: _Bar = (0, 0, 0, 0, 0)
+        self._candles: list[_RawCandle] = []
+        self._samples: list[_RawSample] = []
+        self._merge_count = 1  # so many candles of the strategy make one of ours
+        self._merged_so_far = 0  # how many of them are in the one that has no moment yet
+        self._forming: _RawCandle = (0, 0, 0, 0, 0)
 
     # What happens ----------------------------------------------------------------------------
 
-    def hear_report(self, report: ExecutionReport) -> None:
+    def on_report(self, report: ExecutionReport) -> None:
         """An execution report of an order of ours."""
-        self.tally.hear_report(report)
+        self.statistics.on_report(report)
         fill = fill_of(report)
         if fill is not None:
             self._fills.append(fill)
 
-    def hear(self, news: TraderEvent, market_ms: int) -> None:
+    def on_event(self, news: TraderEvent, market_ms: int) -> None:
         """Something happened to the trade."""
-        self.tally.hear(news, market_ms)
+        self.statistics.on_event(news, market_ms)
         if isinstance(news, BreakerTripped):
-            self.trips.append((market_ms, news.trip))
+            self.breaker_trips.append((market_ms, news.trip))
         event = order_log_entry(news, market_ms)
         if event is not None:
             self._orders.append(event)
 
-    def mark(self, market_ms: int, bid: int, base: Decimal, quote: Decimal) -> None:
+    def mark_to_market(self, market_ms: int, bid: int, base: Decimal, quote: Decimal) -> None:
         """Where account and market stand."""
-        self.tally.mark(market_ms, self._grid.price(bid), base, quote)
-        value = self.tally.last_value
-        if self._part_began is None:
-            self._part_began, self._peak, self._deepest = self.tally.now(), value, ZERO
+        self.statistics.mark_to_market(market_ms, self._grid.price(bid), base, quote)
+        value = self.statistics.last_value
+        if self._part_start is None:
+            self._part_start, self._peak, self._max_drawdown = self.statistics.equity_point(), value, ZERO
         self._peak = max(self._peak, value)
         if self._peak:
-            self._deepest = max(self._deepest, 1 - value / self._peak)
+            self._max_drawdown = max(self._max_drawdown, 1 - value / self._peak)
 
-    def split(self) -> None:
+    def end_part(self) -> None:
         """After a mark: one part ends here, and the next begins."""
-        began, now = self._part_began, self.tally.now()
+        began, now = self._part_start, self.statistics.equity_point()
         if began is None or began.market_ms == now.market_ms:
             return
         self.parts.append(
@@ -108,32 +108,32 @@ class BacktestRecorder:
                 last_bid=now.bid,
                 first_value=began.value,
                 last_value=now.value,
-                max_drawdown_frac=float(self._deepest),
+                max_drawdown_frac=float(self._max_drawdown),
                 exits=now.exits - began.exits,
             )
         )
-        self._part_began, self._peak, self._deepest = now, now.value, ZERO
+        self._part_start, self._peak, self._max_drawdown = now, now.value, ZERO
 
     # The curves ------------------------------------------------------------------------------
 
-    def close(self, candle: candles.TickCandle) -> bool:
+    def add_candle(self, candle: candles.TickCandle) -> bool:
         """A candle of the market is over; whether `note` is to be told where things stand at that moment."""
         if not self._curves:
             return False
-        if self._begun:
+        if self._merged_so_far:
             open_ms, opened, high, low, _ = self._forming
             self._forming = (open_ms, opened, max(high, candle.high), min(low, candle.low), candle.close)
         else:
             self._forming = (candle.open_ms, candle.open, candle.high, candle.low, candle.close)
-        self._begun += 1
-        return self._begun >= self._stride
+        self._merged_so_far += 1
+        return self._merged_so_far >= self._merge_count
 
     @property
-    def lags(self) -> bool:
+    def has_unsampled_candle(self) -> bool:
         """There is a candle whose moment was not noted."""
-        return self._begun > 0
+        return self._merged_so_far > 0
 
-    def note(
+    def add_sample(
         self,
         market_ms: int,
         bid: int,
@@ -141,32 +141,32 @@ class BacktestRecorder:
         memory: StrategyState,
         high: float,
         channel: Channel | None,
-        holds: HoldResults,
+        holds: BaseAndQuote,
     ) -> None:
         """Where things stand as a candle closes; `channel` was in force while it formed, `high` is that of the moment.
 
         `holds` is all of base and quote, for a curve.
         """
         self._candles.append(self._forming)
-        self._moments.append((market_ms, bid, ask, memory, high, channel, holds))
-        self._begun = 0
-        if len(self._candles) >= MOST_CANDLES:
-            self._thin_out()
+        self._samples.append((market_ms, bid, ask, memory, high, channel, holds))
+        self._merged_so_far = 0
+        if len(self._candles) >= MAX_CANDLES:
+            self._halve_resolution()
 
-    def _thin_out(self) -> None:
+    def _halve_resolution(self) -> None:
         """Two candles become one, with the moment at its end."""
         pairs = zip(self._candles[::2], self._candles[1::2], strict=True)
         self._candles = [
             (first[0], first[1], max(first[2], then[2]), min(first[3], then[3]), then[4]) for first, then in pairs
         ]
-        self._moments = self._moments[1::2]
-        self._stride *= 2
+        self._samples = self._samples[1::2]
+        self._merge_count *= 2
 
     # The end ---------------------------------------------------------------------------------
 
-    def story(self, settings: Mapping[str, str], gaps: tuple[str, ...]) -> RunReport:
+    def build_report(self, settings: Mapping[str, str], gaps: tuple[str, ...]) -> RunReport:
         """All of it so far."""
-        tally, rules = self.tally, self._rules
+        tally, rules = self.statistics, self._rules
         return RunReport(
             symbol=rules.symbol,
             base_asset=rules.base_asset,
@@ -181,7 +181,7 @@ class BacktestRecorder:
             candles=tuple(
                 Candle(open_ms, *(price / self._scale for price in prices)) for open_ms, *prices in self._candles
             ),
-            samples=tuple(_moment(glance, self._scale, self._params) for glance in self._moments),
+            samples=tuple(_sample_of(glance, self._scale, self._params) for glance in self._samples),
             replaces=tally.replaces,
             rejected=dict(sorted(tally.rejected.items())),
             first_bid=tally.first_bid,
@@ -194,7 +194,7 @@ class BacktestRecorder:
         )
 
 
-def _moment(glance: _Glance, scale: int, params: StrategyParams) -> Sample:
+def _sample_of(glance: _RawSample, scale: int, params: StrategyParams) -> Sample:
     """One point of the curves. Stop and trail are where `decide` would find them with that channel."""
     time_ms, bid_ticks, ask_ticks, memory, high, channel, (base, quote) = glance
     bid, ask = bid_ticks / scale, ask_ticks / scale
@@ -204,16 +204,16 @@ def _moment(glance: _Glance, scale: int, params: StrategyParams) -> Sample:
         anchor, best = price_at(regime, memory.anchor), price_at(regime, high)
         if not gated:
             stop = price_at(regime, memory.anchor * (1 - stop_distance(channel, params)))
-            now = trail(
+            now = compute_trail(
                 bid if regime is Regime.BASE else 1 / ask,
                 memory.anchor,
                 high,
-                min_gain(regime, memory.anchor, ask, channel, params),
+                compute_min_gain(regime, memory.anchor, ask, channel, params),
                 params.fee,
                 start_factor=params.start_factor,
                 min_factor=params.min_factor,
                 gain_scale_frac=params.gain_scale_frac(regime),
-            ).level
+            ).trigger_value
             level = None if now is None else price_at(regime, now)
     return Sample(
         time_ms=time_ms,

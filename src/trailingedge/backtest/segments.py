@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from trailingedge.backtest.columns import Columns, KlineColumns, TickColumns
-from trailingedge.simulator.feeds.candle_path import GridCandlePath, frames_in
+from trailingedge.simulator.feeds.candle_path import GridCandlePath, ticks_per_length
 
 OhlcTicks = tuple[int, int, int, int]
 """Open, high, low and close of what was heard, in ticks."""
@@ -62,13 +62,16 @@ class TickSegment(Segment):
 class KlineSegment(Segment):
     """A kline that was not walked yet. `walker` stands where it begins, and afterwards where it ends."""
 
-    __slots__ = ("_bought", "_klines", "_last", "_number", "_walked")
+    __slots__ = ("_last_move_up_before", "_klines", "_last_price_before", "_number", "_ticks")
 
     def __init__(self, open_ms: int, klines: KlineColumns, number: int, walker: GridCandlePath, frames: int) -> None:
         self._klines = klines
         self._number = number
-        self._walked: TickColumns | None = None
-        self._last, self._bought = walker.last, walker.bought  # its volume alone says what the best prices hold
+        self._ticks: TickColumns | None = None
+        self._last_price_before, self._last_move_up_before = (
+            walker.last_price,
+            walker.last_move_up,
+        )  # its volume alone says what the best prices hold
         self.open_ms = open_ms
         self.first_ms = klines.open_ms[number]
         opened, high, low, closed = (
@@ -78,22 +81,26 @@ class KlineSegment(Segment):
             klines.closes[number],
         )
         self.prices = (opened, high, low, closed)
-        low, high, bid = walker.stride(opened, high, low, closed, klines.volumes[number], frames)
+        low, high, bid = walker.skip(opened, high, low, closed, klines.volumes[number], frames)
         self.low_bid, self.high_bid, self.bid = low, high, bid
         self.low_ask, self.high_ask, self.ask = low + 1, high + 1, bid + 1
 
     def ticks(self) -> tuple[TickColumns, int, int]:
-        if self._walked is None:
-            self._walked = walked(self._klines, self._number, GridCandlePath(self._last, bought=self._bought))
-        return self._walked, 0, len(self._walked)
+        if self._ticks is None:
+            self._ticks = walk_kline(
+                self._klines,
+                self._number,
+                GridCandlePath(self._last_price_before, last_move_up=self._last_move_up_before),
+            )
+        return self._ticks, 0, len(self._ticks)
 
 
-def walked(klines: KlineColumns, number: int, walker: GridCandlePath) -> TickColumns:
+def walk_kline(klines: KlineColumns, number: int, walker: GridCandlePath) -> TickColumns:
     """The ticks of one kline."""
     open_ms, length_ms = klines.open_ms[number], klines.close_ms[number] + 1 - klines.open_ms[number]
-    frames = frames_in(length_ms)
+    frames = ticks_per_length(length_ms)
     prices = (klines.opens[number], klines.highs[number], klines.lows[number], klines.closes[number])
-    told = walker.walk(*prices, klines.volumes[number], frames)
+    told = walker.path(*prices, klines.volumes[number], frames)
     columns, depth = TickColumns(), walker.depth
     for frame, (bid, price, traded) in enumerate(told):
         time_ms = open_ms + length_ms * frame // frames
@@ -101,50 +108,50 @@ def walked(klines: KlineColumns, number: int, walker: GridCandlePath) -> TickCol
     return columns
 
 
-def stretches(market: Iterable[Columns], interval_ms: int) -> Iterator[Segment]:
+def split_segments(market: Iterable[Columns], interval_ms: int) -> Iterator[Segment]:
     """The market in stretches, each within one candle of that length. Candles open at multiples of it."""
-    cutter = _Cutter(interval_ms)
+    cutter = _SegmentSplitter(interval_ms)
     for columns in market:
         if isinstance(columns, KlineColumns):
-            yield from cutter.cut_klines(columns)
+            yield from cutter.split_klines(columns)
         else:
-            yield from cutter.cut_ticks(columns)
+            yield from cutter.split_ticks(columns)
 
 
-class _Cutter:
+class _SegmentSplitter:
     def __init__(self, interval_ms: int) -> None:
         self._interval_ms = interval_ms
-        self._walker = GridCandlePath()
-        self._last: int | None = None  # the last price so far
-        self._heard_in = -1  # when the newest candle opened for which a price was heard
+        self._path = GridCandlePath()
+        self._last_price: int | None = None  # the last price so far
+        self._priced_candle_ms = -1  # when the newest candle opened for which a price was heard
 
-    def cut_klines(self, klines: KlineColumns) -> Iterator[Segment]:
-        interval_ms, walker = self._interval_ms, self._walker
+    def split_klines(self, klines: KlineColumns) -> Iterator[Segment]:
+        interval_ms, walker = self._interval_ms, self._path
         length_ms = frames = 0
         for number, (first_ms, last_ms) in enumerate(zip(klines.open_ms, klines.close_ms, strict=True)):
             open_ms = first_ms - first_ms % interval_ms
             if last_ms < open_ms + interval_ms and klines.volumes[number]:
                 if last_ms + 1 - first_ms != length_ms:  # mostly they are all of one length
                     length_ms = last_ms + 1 - first_ms
-                    frames = frames_in(length_ms)
+                    frames = ticks_per_length(length_ms)
                 yield KlineSegment(open_ms, klines, number, walker, frames)
-                self._last, self._heard_in = walker.last, open_ms
+                self._last_price, self._priced_candle_ms = walker.last_price, open_ms
             else:  # longer than a candle; or nothing traded, and what of it counts as heard its ticks must tell
-                yield from self.cut_ticks(walked(klines, number, walker))
+                yield from self.split_ticks(walk_kline(klines, number, walker))
 
-    def cut_ticks(self, columns: TickColumns) -> Iterator[Segment]:
+    def split_ticks(self, columns: TickColumns) -> Iterator[Segment]:
         begin, count, interval_ms = 0, len(columns), self._interval_ms
-        if self._last is None and count:
-            self._last = columns.lasts[0]
+        if self._last_price is None and count:
+            self._last_price = columns.lasts[0]
         while begin < count:
             open_ms = columns.time_ms[begin] - columns.time_ms[begin] % interval_ms
             end = bisect_left(columns.time_ms, open_ms + interval_ms, begin, count)
             heard = begin
-            if self._heard_in != open_ms:
-                while heard < end and not columns.traded[heard] and columns.lasts[heard] == self._last:
+            if self._priced_candle_ms != open_ms:
+                while heard < end and not columns.traded[heard] and columns.lasts[heard] == self._last_price:
                     heard += 1
                 if heard < end:
-                    self._heard_in = open_ms
+                    self._priced_candle_ms = open_ms
             yield TickSegment(open_ms, columns, begin, end, heard)
-            self._last = columns.lasts[end - 1]
+            self._last_price = columns.lasts[end - 1]
             begin = end

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Final, TypeVar
 
-from trailingedge.accounting.summary_json import told_settings
+from trailingedge.accounting.summary_json import shareable_settings
 from trailingedge.commands.checks.environment import CheckTarget, CheckTools
 from trailingedge.commands.checks.stream_check import meanwhile
 from trailingedge.config import Settings
@@ -19,8 +19,8 @@ from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import RequestRefused, SessionLost
 from trailingedge.live import factory
 from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
-from trailingedge.reconciliation.backfill import length_ms
-from trailingedge.reconciliation.history_loader import PASSING
+from trailingedge.reconciliation.backfill import interval_length_ms
+from trailingedge.reconciliation.history_loader import TRANSIENT_CODES
 from trailingedge.report.from_account import AccountHistory, exits_between
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
@@ -96,7 +96,7 @@ async def _converse(api: ApiSession) -> None:
     try:
         await api.run()
     except SessionLost as lost:  # whoever waits for an answer hears of it
-        api.end(lost)
+        api.on_lost(lost)
 
 
 async def _nothing(_: ApiSession) -> None:
@@ -151,8 +151,8 @@ class _AccountReader:
         past = AccountHistory(
             rules=rules,
             params=factory.strategy_params(settings, rules, float(fee)),
-            channel=lambda: factory.channel(settings),
-            settings=told_settings(settings),
+            channel=lambda: factory.donchian_channel(settings),
+            settings=shareable_settings(settings),
             from_ms=began_ms,
             to_ms=max(to_ms, began_ms),
             orders=orders,
@@ -177,7 +177,7 @@ class _AccountReader:
         if not newest:
             return server_ms, server_ms
         closed_ms = newest[-1].close_ms
-        of_today = closed_ms < server_ms <= closed_ms + 2 * length_ms(interval)
+        of_today = closed_ms < server_ms <= closed_ms + 2 * interval_length_ms(interval)
         return server_ms if of_today else closed_ms + 1, closed_ms
 
     async def _trades(self, from_ms: int) -> tuple[list[AccountTrade], list[AccountTrade]]:
@@ -224,10 +224,10 @@ class _AccountReader:
     def _first_candle_ms(self, from_ms: int, earlier: Sequence[AccountTrade]) -> int:
         """Early enough for a full channel, and for the high since an anchor that is not too old."""
         settings = self._settings
-        warm_up = (settings.donchian_window + settings.donchian_shift + 1) * length_ms(settings.kline_interval)
+        warm_up = (settings.donchian_window + settings.donchian_shift + 1) * interval_length_ms(settings.kline_interval)
         anchored_ms = earlier[-1].time_ms if earlier else from_ms
         first_ms = max(anchored_ms, from_ms - _REACH_BACK_MS) - warm_up
-        return first_ms - first_ms % length_ms(settings.kline_interval)
+        return first_ms - first_ms % interval_length_ms(settings.kline_interval)
 
     async def _openings(self, past: AccountHistory) -> dict[int, Decimal]:
         """What was paid in the second in which each exit began: the books of that moment nobody has kept."""
@@ -247,7 +247,7 @@ class _AccountReader:
             try:
                 return await ask()
             except RequestRefused as refused:
-                if refused.code not in PASSING:
+                if refused.code not in TRANSIENT_CODES:
                     raise
                 wait_s = refused.wait_s(self._clock.unix_ms()) or _PAUSE_S
                 self._tell(f"the exchange asks to wait: {refused}; {min(wait_s, _LONGEST_PAUSE_S):.0f} s")

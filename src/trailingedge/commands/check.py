@@ -19,7 +19,7 @@ from trailingedge.commands.checks import local
 from trailingedge.commands.checks.environment import OpenCheckTarget
 from trailingedge.commands.checks.local import LocalProblems
 from trailingedge.commands.checks.online import OnlineChecks
-from trailingedge.commands.checks.result import CheckResult, alone, exit_code
+from trailingedge.commands.checks.result import CheckResult, exit_code, quiet_log
 from trailingedge.config import OPTIONS, LoadedSettings, env_example, settings_table
 from trailingedge.core.errors import ExitCode
 
@@ -50,10 +50,10 @@ def run(
     if arguments.explain or arguments.example:
         return _describe(arguments)
     reading = setting_flags.load_settings(arguments, environ)
-    judgement = local.judge(reading)
+    judgement = local.validate(reading)
     online: list[CheckResult] = []
-    if arguments.online and not judgement.grave:
-        with alone(setting_flags.secret_values(reading.settings)):
+    if arguments.online and not judgement.prevents_connecting:
+        with quiet_log(setting_flags.secret_values(reading.settings)):
             online = asyncio.run(_run_online_checks(reading, open_venue))
     code = ExitCode.CONFIG if judgement.problems else exit_code(online)
     if arguments.json:
@@ -61,7 +61,7 @@ def run(
     else:
         for line in (*settings_with_sources(reading), "", *_problem_lines(judgement), *map(str, online)):
             print(line)
-        if arguments.online and judgement.grave:
+        if arguments.online and judgement.prevents_connecting:
             print("not logged on: correct these first")
     return code
 

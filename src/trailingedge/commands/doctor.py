@@ -18,7 +18,15 @@ from trailingedge.commands import setting_flags
 from trailingedge.commands.checks import local
 from trailingedge.commands.checks.environment import OpenCheckTarget
 from trailingedge.commands.checks.online import OnlineChecks, ResultCallback
-from trailingedge.commands.checks.result import CheckResult, alone, exit_code, failure, fine, left_out, sum_up
+from trailingedge.commands.checks.result import (
+    CheckResult,
+    exit_code,
+    failure,
+    passed,
+    quiet_log,
+    skipped,
+    summary_line,
+)
 from trailingedge.config import LoadedSettings, Settings, TradingMode
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.live.control_socket import socket_path
@@ -58,10 +66,10 @@ def run(
         print(finding, file=progress, flush=True)
 
     reading = setting_flags.load_settings(arguments, environ)
-    with alone(setting_flags.secret_values(reading.settings)):
+    with quiet_log(setting_flags.secret_values(reading.settings)):
         asyncio.run(examine(reading, open_venue, courier, environ, tell, order=arguments.order))
     code = exit_code(found)
-    print(sum_up(found), file=progress)
+    print(summary_line(found), file=progress)
     if arguments.json:
         report = {
             "version": 1,
@@ -85,21 +93,21 @@ async def examine(
     order: bool,
 ) -> None:
     """Look at everything. `order`: in live, the canary may be placed."""
-    settings, judgement = reading.settings, local.judge(reading)
+    settings, judgement = reading.settings, local.validate(reading)
     for finding in (*local.settings(reading, judgement), *local.private_key(reading, judgement)):
         tell(finding)
     tell(local.log_folder(settings.log_dir))
     running = False
     if any(problem.startswith("SYMBOL ") for problem in judgement.settings):  # it is a part of the socket's name
-        tell(left_out("control socket", "correct SYMBOL first"))
+        tell(skipped("control socket", "correct SYMBOL first"))
     else:
         socket, running = await local.control_socket(socket_path(settings.symbol, environ, settings.log_dir))
         tell(socket)
     tell(local.service_manager(environ))
     for finding in await _telegram(settings, courier):
         tell(finding)
-    if judgement.grave:
-        tell(left_out("the exchange", "correct the settings first"))
+    if judgement.prevents_connecting:
+        tell(skipped("the exchange", "correct the settings first"))
         return
     why_not = why_not_placed(settings.trading_mode, asked_for=order, running=running)
     try:
@@ -121,10 +129,10 @@ def why_not_placed(mode: TradingMode, *, asked_for: bool, running: bool) -> str:
 
 async def _telegram(settings: Settings, courier: TelegramCheck) -> list[CheckResult]:
     if settings.telegram_bot_token is None:
-        return [left_out(_TELEGRAM, "no token, no alerts on the phone")]
+        return [skipped(_TELEGRAM, "no token, no alerts on the phone")]
     told = await courier(settings, _MESSAGE)
     return [
-        _untold(f"{part}: {trouble}", trouble, settings) if trouble else fine(_TELEGRAM, f"{part}: reached")
+        _untold(f"{part}: {trouble}", trouble, settings) if trouble else passed(_TELEGRAM, f"{part}: reached")
         for part, trouble in told.items()
     ]
 

@@ -34,19 +34,19 @@ from cryptography.hazmat.primitives.serialization import (
 
 from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import ConfigError
-from trailingedge.simulator.amounts import amount, balances, fraction
+from trailingedge.simulator.amounts import parse_amount, parse_balances, parse_fraction
 from trailingedge.simulator.audit_log import AuditLog
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.faults import MENU, Faults
+from trailingedge.simulator.faults import REQUEST_FAULTS, Faults
 from trailingedge.simulator.feeds.generated import GeneratedMarket
-from trailingedge.simulator.feeds.recorded import assets_of, open_market
+from trailingedge.simulator.feeds.recorded import open_market, split_symbol
 from trailingedge.simulator.feeds.ticks import TickSource
 from trailingedge.simulator.server import LoopbackExchange
 
 DEFAULT_SYMBOL: Final = "ETHFDUSD"
 BAD_SETTINGS: Final = 78
-SAME_REQUEST_S: Final = 1.0
+SAME_STOP_WITHIN_S: Final = 1.0
 # A market that cannot be opened advises settings, which a daemon has and this command has not.
 _ADVICE_OF_SETTINGS: Final = "set BASE_ASSET and QUOTE_ASSET"
 _ADVICE: Final = "name --symbol and both assets, such as --symbol ABCXYZ --balance ABC=1,XYZ=0"
@@ -63,13 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--market", nargs="+", metavar="FILE", help="use recorded files instead of a generated market")
     parser.add_argument(
         "--balance",
-        type=balances,
+        type=parse_balances,
         metavar="ASSET=AMOUNT,…",
         help="what the account owns (default 1 of the base asset, 0 of the quote asset); where a symbol's name alone "
         "does not show its two assets, they are taken from here",
     )
     parser.add_argument(
-        "--fee", type=fraction, default=Decimal(0), metavar="F", help="maker fee as a fraction (default 0)"
+        "--fee", type=parse_fraction, default=Decimal(0), metavar="F", help="maker fee as a fraction (default 0)"
     )
     parser.add_argument("--register-key", type=Path, metavar="PUB.pem", help="Ed25519 public key that may log on")
     parser.add_argument("--api-key", metavar="NAME", help="API key of that public key (default: derived from it)")
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with _key(args.register_key, args.private_key_out) as (public_key, private_key_path):
             clock = RealClock()
-            tape = open_tape(args.market, args.symbol, args.seed, clock.unix_ms(), args.balance or ())
+            tape = open_source(args.market, args.symbol, args.seed, clock.unix_ms(), args.balance or ())
             asyncio.run(_serve(args, clock, tape, public_key, private_key_path))
     except* ConfigError as failed:  # alone, or out of a task: a row of a file may turn out to be unreadable
         for error in failed.exceptions:
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     return BAD_SETTINGS if problems else 0
 
 
-def open_tape(
+def open_source(
     files: list[str] | None, symbol: str | None, seed: int, now_ms: int, owned: Collection[str] = ()
 ) -> TickSource:
     """The recorded market in `files`, or one generated from `seed`. Raises ConfigError.
@@ -122,7 +122,7 @@ def open_tape(
     pair = next((pair for pair in permutations(owned, 2) if "".join(pair) == named), (None, None))
     if files or named is None:
         return open_market(files or [], symbol, *pair)
-    base_asset, quote_asset = assets_of(named, *pair)
+    base_asset, quote_asset = split_symbol(named, *pair)
     return GeneratedMarket(seed, now_ms, named, base_asset, quote_asset)
 
 
@@ -133,16 +133,16 @@ async def _serve(
     public_key: Ed25519PublicKey,
     private_key_path: Path | None,
 ) -> None:
-    terms = replace(ExchangeSpec().of_tape(tape), maker_fee=args.fee)
-    balances = args.balance or {tape.base_asset: Decimal(1)}
-    for asset in balances:
+    terms = replace(ExchangeSpec().for_source(tape), maker_fee=args.fee)
+    parse_balances = args.balance or {tape.base_asset: Decimal(1)}
+    for asset in parse_balances:
         if asset not in (tape.base_asset, tape.quote_asset):
             pair = f"{tape.base_asset} and {tape.quote_asset}"
             print(
                 f"--balance {asset}: {tape.symbol} trades {pair}; the account owns it and cannot trade it",
                 file=sys.stderr,
             )
-    exchange = Exchange(terms, clock, balances, tape.history)
+    exchange = Exchange(terms, clock, parse_balances, tape.history)
     stopped = asyncio.Event()
     try:
         api_key = exchange.register_key(public_key, api_key=args.api_key)
@@ -158,7 +158,7 @@ async def _serve(
         chance=Random(args.seed),
         latency_s=args.latency,
     )
-    with _written_down(exchange.journal, args.journal), _until_signalled(stopped, clock):
+    with _written_down(exchange.audit_log, args.journal), _until_signalled(stopped, clock):
         async with loopback:
             line = {"ws_api_url": loopback.ws_api_url, "ws_stream_url": loopback.ws_stream_url, "api_key": api_key}
             if private_key_path is not None:
@@ -167,8 +167,8 @@ async def _serve(
             for gap in tape.gaps:
                 print(gap, file=sys.stderr)
             await stopped.wait()
-            loopback.switchboard.shut_down()
-            await loopback.settle()
+            loopback.hub.announce_shutdown()
+            await loopback.wait_until_processed()
 
 
 @contextlib.contextmanager
@@ -182,7 +182,7 @@ def _written_down(journal: AuditLog, path: Path | None) -> Iterator[None]:
     except OSError as error:
         raise ConfigError([f"--journal {path}: {error.strerror}"]) from error
     with file:
-        journal.heard = lambda entry: print(json.dumps(asdict(entry)), file=file)
+        journal.on_entry = lambda entry: print(json.dumps(asdict(entry)), file=file)
         yield
 
 
@@ -200,7 +200,7 @@ def _until_signalled(stopped: asyncio.Event, clock: Clock) -> Iterator[None]:
         if not first_s:
             first_s.append(clock.now_s())
             loop.call_soon_threadsafe(stopped.set)
-        elif clock.now_s() > first_s[0] + SAME_REQUEST_S:
+        elif clock.now_s() > first_s[0] + SAME_STOP_WITHIN_S:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
 
@@ -264,20 +264,20 @@ def _port(text: str) -> int:
 def _fault(text: str) -> tuple[str, float]:
     """`late_reply=0.5` as a dish of the menu and how likely it is."""
     name, equals, likelihood = text.partition("=")
-    if name not in MENU or not equals:
+    if name not in REQUEST_FAULTS or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=LIKELIHOOD with a name of the menu")
-    chance = amount(likelihood)
+    chance = parse_amount(likelihood)
     if chance > 1:
         raise argparse.ArgumentTypeError(f"{likelihood} is not from 0 to 1")
     return name, float(chance)
 
 
 def _seconds(text: str) -> float:
-    return float(amount(text))
+    return float(parse_amount(text))
 
 
 def _speed(text: str) -> float:
-    speed = float(amount(text))
+    speed = float(parse_amount(text))
     if speed <= 0:
         raise argparse.ArgumentTypeError("a market cannot stand still")
     return speed

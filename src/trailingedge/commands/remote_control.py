@@ -16,7 +16,7 @@ from pathlib import Path
 
 from trailingedge.commands import setting_flags
 from trailingedge.core.errors import ConfigError, ExitCode
-from trailingedge.live.control_socket import VERSION, NoRunningDaemon, ask, socket_places
+from trailingedge.live.control_socket import CONTROL_VERSION, NoRunningDaemon, request, socket_candidates
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def run(command: str, arguments: argparse.Namespace, environ: Mapping[str, str] 
     try:
         answer = asyncio.run(_ask_first_that_answers(places, command))
     except NoRunningDaemon as nobody:
-        answer = {"version": VERSION, "ok": False, "text": str(nobody)}
+        answer = {"version": CONTROL_VERSION, "ok": False, "text": str(nobody)}
         code = ExitCode.CONFIG if nobody.forbidden else ExitCode.UNREACHABLE
     else:
         code = ExitCode.OK if answer["ok"] else ExitCode.UNEXPECTED
@@ -48,7 +48,7 @@ def _socket_candidates(arguments: argparse.Namespace, environ: Mapping[str, str]
     reading = setting_flags.load_settings(arguments, environ)
     if reading.problems:
         raise ConfigError([*reading.problems, "--socket FILE would reach the daemon without any settings"])
-    return socket_places(reading.settings.symbol, environ, reading.settings.log_dir)
+    return socket_candidates(reading.settings.symbol, environ, reading.settings.log_dir)
 
 
 async def _ask_first_that_answers(places: Sequence[Path], command: str) -> Mapping[str, object]:
@@ -59,9 +59,9 @@ async def _ask_first_that_answers(places: Sequence[Path], command: str) -> Mappi
     tried, forbidden = [], False
     for place in places:
         try:
-            return await ask(place, command)
+            return await request(place, command)
         except NoRunningDaemon as nobody:
-            if nobody.asked:  # this one may have acted on it: a second must not act too
+            if nobody.command_sent:  # this one may have acted on it: a second must not act too
                 raise NoRunningDaemon(f"{place}: {nobody}") from nobody
             tried.append(f"{place} ({nobody})")
             forbidden = forbidden or nobody.forbidden

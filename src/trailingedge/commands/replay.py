@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.backtest.file_kinds import is_session
-from trailingedge.backtest.market_report import add_market_arguments, story_of_market
+from trailingedge.backtest.market_report import add_market_arguments, report_of_market
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.config import Settings
@@ -51,14 +51,14 @@ exit codes:
   78   files or settings are wrong
   130  interrupted before there was a result
 """
-_OF_MARKETS: Final = "market files: "
+_MARKET_FILES: Final = "market files: "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.formatter_class, parser.description, parser.epilog = cli_errors.HelpFormat, _DESCRIPTION, _EXAMPLES
     read = parser.add_argument_group("input")
-    add_market_arguments(read, others=f"; or one session recorded by the daemon (*{SUFFIX})", alone=_OF_MARKETS)
+    add_market_arguments(read, others=f"; or one session recorded by the daemon (*{SUFFIX})", alone=_MARKET_FILES)
     told = parser.add_argument_group("output")
     told.add_argument("--json", action="store_true", help="print everything as one JSON object")
     told.add_argument(
@@ -85,9 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ, *, program: str = "") -> ExitCode:
     """Replay the files, and tell the story in every way that was asked for. `program` is our version."""
     try:
-        cli_errors.raise_usage_errors(_crowded(arguments))
+        cli_errors.raise_usage_errors(_output_problems(arguments))
         sessions = list(filter(is_session, arguments.files))
-        return _of_session(sessions, arguments, program) if sessions else _of_market(arguments, environ)
+        return _replay_session(sessions, arguments, program) if sessions else _backtest(arguments, environ)
     except ConfigError as wrong:
         return cli_errors.print_errors("replay", wrong, arguments)
     except cli_errors.ABSURD_NUMBER_ERRORS as error:
@@ -111,34 +111,34 @@ def _assignments(arguments: argparse.Namespace) -> list[tuple[str, str]]:
     return [*arguments.assignments, *fee]
 
 
-def _of_market(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+def _backtest(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     settings, bar = read_settings(arguments, environ), on_stderr()
     try:
         symbol = setting_flags.flag_settings(arguments).get("SYMBOL")
-        story, halted = story_of_market(arguments.files, settings, symbol, arguments.balance, bar)
+        story, halted = report_of_market(arguments.files, settings, symbol, arguments.balance, bar)
     except KeyboardInterrupt:
         bar.close()
         print("interrupted while the files were being looked through: nothing was replayed", file=sys.stderr)
         return ExitCode.INTERRUPTED
     finally:
         bar.close()
-    _tell(story, arguments)
+    _write_outputs(story, arguments)
     if halted is not None:
         print(f"halted: {halted}", file=sys.stderr)
     return ExitCode.OK if halted is None else ExitCode.HALTED
 
 
-def _of_session(sessions: Sequence[Path], arguments: argparse.Namespace, program: str) -> ExitCode:
+def _replay_session(sessions: Sequence[Path], arguments: argparse.Namespace, program: str) -> ExitCode:
     """A record tells itself with whom it traded and what was held: only settings can be other than they were."""
     if len(arguments.files) > 1:
         raise UsageError([f"{sessions[0]} is a recorded session; replay it by itself, without other files beside it"])
-    cli_errors.raise_usage_errors(_misplaced(sessions[0], arguments))
+    cli_errors.raise_usage_errors(_misplaced_options(sessions[0], arguments))
     from trailingedge.session_replay import command  # the whole daemon, for this alone
 
     return command.run(sessions[0], dict(_assignments(arguments)), as_json=arguments.json, program=program)
 
 
-def _misplaced(session: Path, arguments: argparse.Namespace) -> Iterator[str]:
+def _misplaced_options(session: Path, arguments: argparse.Namespace) -> Iterator[str]:
     of_story = {"--csv": arguments.csv, "--html": arguments.html, "--save": arguments.save}
     yield from cli_errors.flags_not_for_this(
         of_story, f"is for market files; of {session}, trailing-edge report tells the story"
@@ -153,7 +153,7 @@ def _misplaced(session: Path, arguments: argparse.Namespace) -> Iterator[str]:
     )
 
 
-def _crowded(arguments: argparse.Namespace) -> Iterator[str]:
+def _output_problems(arguments: argparse.Namespace) -> Iterator[str]:
     """What is wrong with the places that the story is to go to."""
     on_stdout = {
         "--json": arguments.json,
@@ -166,7 +166,7 @@ def _crowded(arguments: argparse.Namespace) -> Iterator[str]:
     yield from cli_errors.overwritten_inputs(written, [*arguments.files, arguments.env_file])
 
 
-def _tell(story: RunReport, arguments: argparse.Namespace) -> None:
+def _write_outputs(story: RunReport, arguments: argparse.Namespace) -> None:
     """Files first, named on stderr, so that stdout holds one thing and nothing else."""
     if arguments.save is not None:
         file_format.save(story, arguments.save)

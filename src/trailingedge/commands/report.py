@@ -19,7 +19,7 @@ from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.account_history import DAY_MS, TimeRange, read_account
 from trailingedge.commands.checks import local
 from trailingedge.commands.checks.environment import CheckTools, OpenCheckTarget
-from trailingedge.commands.checks.result import alone
+from trailingedge.commands.checks.result import quiet_log
 from trailingedge.commands.cli_errors import STDOUT
 from trailingedge.config import Settings
 from trailingedge.core.errors import (
@@ -151,18 +151,22 @@ def _from_file(path: Path) -> RunReport:
     """The report of a recorded session, or a saved report. Raises ConfigError."""
     from trailingedge.backtest import file_kinds  # a report of the account needs no files
 
-    return _from_session(path) if file_kinds.to_be_told(path) is file_kinds.FileKind.SESSION else file_format.load(path)
+    return (
+        _from_session(path)
+        if file_kinds.report_source_kind(path) is file_kinds.FileKind.SESSION
+        else file_format.load(path)
+    )
 
 
 def _from_session(path: Path) -> RunReport:
     """The report of a recorded session, up to its end or Ctrl-C. Raises ConfigError and KeyboardInterrupt."""
     from trailingedge.report.progress import on_stderr, replay_progress, stop_on_ctrl_c
-    from trailingedge.session_replay.session_report import story_of_session  # the whole daemon, for this alone
+    from trailingedge.session_replay.session_report import report_of_session  # the whole daemon, for this alone
 
     bar = on_stderr()
     try:
         with stop_on_ctrl_c() as asked:
-            return story_of_session(path, replay_progress(bar, asked))
+            return report_of_session(path, replay_progress(bar, asked))
     finally:
         bar.close()
 
@@ -174,13 +178,13 @@ def _from_account(
     arguments: argparse.Namespace, open_venue: OpenCheckTarget, environ: Mapping[str, str], means: CheckTools | None
 ) -> RunReport:
     reading = setting_flags.load_settings(arguments, environ)
-    settings, judgement = reading.settings, local.judge(reading)
-    if judgement.grave:  # consent to trade is not needed to read
+    settings, judgement = reading.settings, local.validate(reading)
+    if judgement.prevents_connecting:  # consent to trade is not needed to read
         raise ConfigError([*judgement.settings, *judgement.key])
     if settings.trading_mode.embedded:
         why = f"TRADING_MODE is {settings.trading_mode.value}: its exchange ends with each run and keeps no history"
         raise ConfigError([f"{why}; choose --mode testnet, demo or live, or report a file"])
-    with alone(setting_flags.secret_values(settings)):
+    with quiet_log(setting_flags.secret_values(settings)):
         return asyncio.run(_read(settings, open_venue, _time_range(arguments), means or CheckTools()))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from trailingedge.backtest.inputs import doubts, ground, too_small
+from trailingedge.backtest.inputs import balance_shortage, build_inputs, data_warnings
 from trailingedge.backtest.market_report import add_market_arguments
 from trailingedge.commands import cli_errors, setting_flags
 from trailingedge.commands.replay import read_settings
@@ -23,13 +23,13 @@ from trailingedge.config import OPTIONS, Settings
 from trailingedge.core.errors import ConfigError, ExitCode
 from trailingedge.report.progress import on_stderr, stop_on_ctrl_c
 from trailingedge.report.terminal import terminal_width
-from trailingedge.sweep.backends import ENGINES, engine_named
-from trailingedge.sweep.output import SHOWN, as_data, text
-from trailingedge.sweep.ranking import judge
-from trailingedge.sweep.search_space import MOST, axis, space
-from trailingedge.sweep.trial import TrialOutcome, TrialTask, look
-from trailingedge.sweep.trial_store import TrialStore, fingerprint, key_of
-from trailingedge.sweep.walk_forward import folds
+from trailingedge.sweep.backends import BACKENDS, backend_named
+from trailingedge.sweep.output import DEFAULT_ROWS, sweep_json, sweep_text
+from trailingedge.sweep.ranking import rank_trials
+from trailingedge.sweep.search_space import MAX_COMBINATIONS, build_search_space, parse_axis
+from trailingedge.sweep.trial import TrialOutcome, TrialTask, inspect_market
+from trailingedge.sweep.trial_store import TrialStore, market_fingerprint, trial_key
+from trailingedge.sweep.walk_forward import split_folds
 
 _DESCRIPTION: Final = """\
 Backtest many settings on recorded market files. The best is chosen on some days
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tried = parser.add_argument_group("search")
     tried.add_argument(
         "--vary",
-        type=axis,
+        type=parse_axis,
         action="append",
         required=True,
         metavar="NAME=a,b,c|lo..hi",
@@ -66,10 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tried.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random combinations (0)")
     work = parser.add_argument_group("execution")
     work.add_argument("--jobs", type=_count, metavar="J", help="processes (one for each processor)")
-    work.add_argument("--engine", choices=tuple(ENGINES), default="local", help="what runs the processes (local)")
+    work.add_argument("--engine", choices=tuple(BACKENDS), default="local", help="what runs the processes (local)")
     work.add_argument("--out", type=Path, metavar="FILE", help="keep results in FILE, and continue from there")
     told = parser.add_argument_group("output")
-    told.add_argument("--top", type=_count, default=SHOWN, metavar="N", help=f"rows of the table ({SHOWN})")
+    told.add_argument("--top", type=_count, default=DEFAULT_ROWS, metavar="N", help=f"rows of the table ({SHOWN})")
     told.add_argument("--json", action="store_true", help="print everything as one JSON object")
     setting_flags.add_arguments(parser.add_argument_group("settings", "Those that are not varied."), mode=False)
 
@@ -92,9 +92,9 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) 
 
 
 def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    engine = engine_named(arguments.engine)
+    engine = backend_named(arguments.engine)
     settings = _without_secrets(read_settings(arguments, environ))
-    tried = space(arguments.vary, settings, arguments.random, arguments.seed)
+    tried = build_search_space(arguments.vary, settings, arguments.random, arguments.seed)
     files = tuple(str(path) for path in arguments.files)
     task = TrialTask(
         files, setting_flags.flag_settings(arguments).get("SYMBOL"), settings, arguments.balance, splits=()
@@ -105,30 +105,30 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         opened.callback(bar.close)
         stopped = opened.enter_context(stop_on_ctrl_c())
         with stopped.interrupt_at_once():
-            scene = look(task)
+            scene = inspect_market(task)
             # What is wrong with it is wrong with every trial.
-            standing = ground(scene.market, settings, arguments.balance)
-            market = fingerprint(arguments.files)
-        small = None if scene.price is None else too_small(standing, scene.price)
+            standing = build_inputs(scene.market, settings, arguments.balance)
+            market = market_fingerprint(arguments.files)
+        small = None if scene.price is None else balance_shortage(standing, scene.price)
         if small is not None:
             bar.print_line(f"not {small}")
-        cut = folds(scene.from_ms, scene.to_ms)
+        cut = split_folds(scene.from_ms, scene.to_ms)
         task = dataclasses.replace(task, splits=cut.splits)
         store = opened.enter_context(contextlib.closing(TrialStore(arguments.out)))
-        keys = [key_of(market, task, combination) for combination in tried.combinations]
-        outcomes = _known(store, keys)
+        keys = [trial_key(market, task, combination) for combination in tried.combinations]
+        outcomes = _find_known(store, keys)
         found = len(outcomes)
         todo = [each for each in enumerate(tried.combinations) if each[0] not in outcomes]
 
         def done(number: int, outcome: TrialOutcome) -> None:
             outcomes[number] = outcome
-            store.keep(keys[number], tried.combinations[number], outcome)
+            store.add(keys[number], tried.combinations[number], outcome)
             bar.show(len(outcomes) / len(keys), f"{len(outcomes)} of {len(keys)}")
 
         bar.show(len(outcomes) / len(keys), f"{len(outcomes)} of {len(keys)}")
         if todo:
             engine(task, todo, arguments.jobs or os.cpu_count() or 1, done, stopped)
-    _tell_of_past(found, arguments.out)
+    _print_known_count(found, arguments.out)
     if len(outcomes) < len(keys):
         kept = (
             f"kept in {arguments.out}; the same command goes on from there"
@@ -137,22 +137,22 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         )
         print(f"interrupted: {len(outcomes)} of {len(keys)} combinations are done and {kept}", file=sys.stderr)
         return ExitCode.INTERRUPTED
-    verdict = judge(tried.combinations, dict(sorted(outcomes.items())), cut, tried.left_out)
-    gaps = [*([] if small is None else [small]), *doubts(scene.market, settings), *scene.market.gaps]
+    verdict = rank_trials(tried.combinations, dict(sorted(outcomes.items())), cut, tried.invalid)
+    gaps = [*([] if small is None else [small]), *data_warnings(scene.market, settings), *scene.market.gaps]
     if arguments.json:
-        print(json.dumps(as_data(verdict, cut, scene.market, gaps), indent=2, ensure_ascii=False))
+        print(json.dumps(sweep_json(verdict, cut, scene.market, gaps), indent=2, ensure_ascii=False))
     else:
-        print(text(verdict, cut, scene.market, gaps, arguments.top, terminal_width()))
+        print(sweep_text(verdict, cut, scene.market, gaps, arguments.top, terminal_width()))
     return ExitCode.OK
 
 
-def _known(store: TrialStore, keys: Sequence[str]) -> dict[int, TrialOutcome]:
+def _find_known(store: TrialStore, keys: Sequence[str]) -> dict[int, TrialOutcome]:
     """What earlier runs have left, by number."""
-    found = {number: store.known(key) for number, key in enumerate(keys)}
+    found = {number: store.find(key) for number, key in enumerate(keys)}
     return {number: outcome for number, outcome in found.items() if outcome is not None}
 
 
-def _tell_of_past(found: int, path: Path | None) -> None:
+def _print_known_count(found: int, path: Path | None) -> None:
     if found:
         print(f"{found} combinations were done before, by {path}", file=sys.stderr)
 
@@ -165,6 +165,6 @@ def _without_secrets(settings: Settings) -> Settings:
 
 def _count(words: str) -> int:
     count = int(words) if words.isdecimal() else 0
-    if not 1 <= count <= MOST:
+    if not 1 <= count <= MAX_COMBINATIONS:
         raise argparse.ArgumentTypeError(f"{words} is no number from 1 to {MOST}")
     return count

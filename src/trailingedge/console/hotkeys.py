@@ -17,7 +17,7 @@ from typing import Final, TextIO
 from trailingedge.model.operator_commands import OperatorCommand
 
 BACKGROUND_PAUSE_S: Final = 1.0
-LONGEST_LINE: Final = 4096  # bytes; a paste beyond it is no command
+MAX_LINE_BYTES: Final = 4096  # bytes; a paste beyond it is no command
 
 HELP: Final = """\
 hotkeys, each followed by Enter
@@ -36,7 +36,7 @@ class Hotkey(Enum):
     """What a person can ask for in the terminal."""
 
     FLIP = "x"
-    WITHDRAW = "c"
+    CANCEL = "c"
     PAUSE = "p"
     RESUME = "r"
     STATUS = "s"
@@ -45,17 +45,17 @@ class Hotkey(Enum):
     HELP = "?"
 
     @property
-    def instruction(self) -> OperatorCommand:
+    def command(self) -> OperatorCommand:
         """What it stands for, whichever face it is asked through."""
         return OperatorCommand[self.name]
 
     @property
-    def asks(self) -> bool:
+    def is_question(self) -> bool:
         """A question: its answer is to be shown. What acts is told of by an alert anyway."""
         return self in (Hotkey.STATUS, Hotkey.WHY, Hotkey.HELP)
 
 
-def hotkey(line: str) -> Hotkey | None:
+def parse_hotkey(line: str) -> Hotkey | None:
     """The hotkey on a line: HELP for what is none, nothing for an empty line."""
     said = line.strip().lower()
     if not said:
@@ -99,7 +99,7 @@ class HotkeyReader:
     def _run(self) -> None:
         for line in _lines(self._read):
             self._entered()
-            key = hotkey(line)
+            key = parse_hotkey(line)
             if key is None:
                 continue
             try:
@@ -158,4 +158,4 @@ def _lines(read: Callable[[], bytes]) -> Iterator[str]:
         *whole, waiting = (waiting + chunk).split(b"\n")
         for line in whole:
             yield line.decode("utf-8", "replace")
-        waiting = waiting[-LONGEST_LINE:]
+        waiting = waiting[-MAX_LINE_BYTES:]

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S: Final = 60.0
 STEP_WIDTH: Final = 24
-MOST_WAITING: Final = 10_000  # lines kept for a terminal that is paused; later ones are in the log alone
-FAREWELL_S: Final = 1.0  # how long a paused terminal may hold up the end
+MAX_QUEUED_LINES: Final = 10_000  # lines kept for a terminal that is paused; later ones are in the log alone
+CLOSE_TIMEOUT_S: Final = 1.0  # how long a paused terminal may hold up the end
 
 
 class OperatorUi(Protocol):
     """What the daemon shows itself through."""
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Show `text`, which may be several lines, for good."""
         ...
 
-    def step(self, name: str, result: str) -> None:
+    def show_step(self, name: str, result: str) -> None:
         """Show how one step of the start came out."""
         ...
 
-    def show(self, view: "StatusView", now_s: float) -> None:
+    def show_status(self, view: "StatusView", now_s: float) -> None:
         """The state has been looked at: show it as often as this face cares to."""
         ...
 
@@ -43,12 +43,12 @@ class OperatorUi(Protocol):
 class InteractiveUi(OperatorUi, Protocol):
     """A face at a terminal on which a person may be typing."""
 
-    def entered(self) -> None:
+    def on_enter(self) -> None:
         """Enter was pressed, and so the cursor moved. May be called from any thread."""
         ...
 
 
-def step(name: str, result: str) -> str:
+def step_row(name: str, result: str) -> str:
     """One row of the list of steps."""
     return f"{name} {'.' * max(3, STEP_WIDTH - len(name))} {result}"
 
@@ -57,21 +57,21 @@ class PlainUi:
     """A `InteractiveUi` of plain lines, written to `stream` by a thread."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._outlet = SafeStream(stream)
-        self._waiting: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
+        self._stream = SafeStream(stream)
+        self._waiting: queue.Queue[str | None] = queue.Queue(MAX_QUEUED_LINES)
         self._next_heartbeat_s: float | None = None
         # A daemon thread: a terminal that reads no more must not keep the process alive.
         self._writer = threading.Thread(target=self._write, name="terminal", daemon=True)
         self._writer.start()
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         with contextlib.suppress(queue.Full):
             self._waiting.put_nowait(text)
 
-    def step(self, name: str, result: str) -> None:
-        self.line(step(name, result))
+    def show_step(self, name: str, result: str) -> None:
+        self.print_line(step_row(name, result))
 
-    def show(self, view: "StatusView", now_s: float) -> None:
+    def show_status(self, view: "StatusView", now_s: float) -> None:
         """The first heartbeat comes a minute after the first look."""
         if self._next_heartbeat_s is None:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
@@ -79,16 +79,16 @@ class PlainUi:
             self._next_heartbeat_s = now_s + HEARTBEAT_S
             from trailingedge.notifications.status import status  # the first line comes long before the first heartbeat
 
-            self.line(status(view))
+            self.print_line(status(view))
 
-    def entered(self) -> None:
+    def on_enter(self) -> None:
         """Enter was pressed: a line that scrolls has moved on already."""
 
     def close(self) -> None:
         with contextlib.suppress(queue.Full):
-            self._waiting.put(None, timeout=FAREWELL_S)
-        self._writer.join(FAREWELL_S)
+            self._waiting.put(None, timeout=CLOSE_TIMEOUT_S)
+        self._writer.join(CLOSE_TIMEOUT_S)
 
     def _write(self) -> None:
         while (text := self._waiting.get()) is not None:
-            self._outlet.write(f"{text}\n")
+            self._stream.write(f"{text}\n")

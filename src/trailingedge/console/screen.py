@@ -13,9 +13,9 @@ from typing import Final
 
 from trailingedge.console.status_panel import PanelRow, StyledText, TextStyle, columns, fit
 
-KEPT: Final = 200  # lines that are shown again when the terminal changes its size
-LEAST_LOG_ROWS: Final = 4
-FOOT: Final = 2  # the row that is typed on, and the hints
+MAX_REPLAYED_LINES: Final = 200  # lines that are shown again when the terminal changes its size
+MIN_LOG_ROWS: Final = 4
+FOOTER_ROWS: Final = 2  # the row that is typed on, and the hints
 PROMPT: Final = "> "
 
 _ESC: Final = "\x1b"
@@ -44,8 +44,8 @@ class Screen:
         self._size: tuple[int, int] | None = None
         self.height = 0  # rows of the block; it does not shrink, for then the lines above would have to come down
         self._shown: list[PanelRow] = []
-        self._torn = False  # remains of a block are about
-        self._recent: deque[str] = deque(maxlen=KEPT)
+        self._needs_redraw = False  # remains of a block are about
+        self._recent: deque[str] = deque(maxlen=MAX_REPLAYED_LINES)
 
     def paint(
         self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int], *, entered: bool = False
@@ -56,13 +56,13 @@ class Screen:
         """
         lines = _cleaned(lines)
         self._recent.extend(lines)
-        if size[1] < FOOT + LEAST_LOG_ROWS:
+        if size[1] < FOOTER_ROWS + MIN_LOG_ROWS:
             fresh = "" if self._size is None else _CLEAR_ALL
-            self._torn = self._torn or bool(fresh)
-            return fresh + self.plain(lines)
-        rows = [fit(row, size[0]) for row in rows[: size[1] - FOOT - LEAST_LOG_ROWS]]
-        if self._torn or self._size not in (None, size):
-            return self._anew(rows, size)
+            self._needs_redraw = self._needs_redraw or bool(fresh)
+            return fresh + self.lines_only(lines)
+        rows = [fit(row, size[0]) for row in rows[: size[1] - FOOTER_ROWS - MIN_LOG_ROWS]]
+        if self._needs_redraw or self._size not in (None, size):
+            return self._redraw_all(rows, size)
         if self._size is None:
             return self._begin(lines, rows, size)
         if not lines and not entered and rows == self._shown:
@@ -70,29 +70,29 @@ class Screen:
         written = self._grow(rows) + self._scroll(lines) + self._draw(rows)
         return self._framed(written, self._prompt() if entered else _RESTORE)
 
-    def leave(self, lines: Sequence[str]) -> str:
+    def clear(self, lines: Sequence[str]) -> str:
         """The last lines; the block goes, and what is written next follows them."""
         end = "" if self._size is None else _at(self._log_rows + 1) + _CLEAR_BELOW
-        return end + self.plain(lines)
+        return end + self.lines_only(lines)
 
-    def plain(self, lines: Sequence[str]) -> str:
+    def lines_only(self, lines: Sequence[str]) -> str:
         """The lines alone, wherever the cursor is; the next painting begins anew."""
         self._size, self.height, self._shown = None, 0, []
         return "".join(f"{line}\r\n" for line in _cleaned(lines))
 
     @property
     def _log_rows(self) -> int:
-        return 0 if self._size is None else self._size[1] - self.height - FOOT
+        return 0 if self._size is None else self._size[1] - self.height - FOOTER_ROWS
 
     def _begin(self, lines: Sequence[str], rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
         """Make room below whatever is on the screen already."""
         self._size, self.height = size, len(rows)
-        room = "\r\n" * (self.height + FOOT)
+        room = "\r\n" * (self.height + FOOTER_ROWS)
         return self._framed(room + self._scroll(lines) + self._draw(rows), self._prompt())
 
-    def _anew(self, rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
+    def _redraw_all(self, rows: Sequence[PanelRow], size: tuple[int, int]) -> str:
         """The terminal has moved everything about: draw all of it again."""
-        self._size, self.height, self._torn = size, len(rows), False
+        self._size, self.height, self._needs_redraw = size, len(rows), False
         fitting = _wrapped(self._recent, size[0])[-self._log_rows :]
         lines = _at(self._log_rows - len(fitting) + 1) + "\r\n".join(fitting) if fitting else ""
         return self._framed(_CLEAR_ALL + lines + self._draw(rows), self._prompt())
@@ -135,7 +135,7 @@ class Screen:
 def painted(row: PanelRow) -> str:
     """A row with its tones as escape sequences."""
     return "".join(
-        f"{_TONES[span.tone]}{span.text}{_PLAIN}" if span.tone in _TONES else span.text for span in row if span.text
+        f"{_TONES[span.style]}{span.text}{_PLAIN}" if span.style in _TONES else span.text for span in row if span.text
     )
 
 

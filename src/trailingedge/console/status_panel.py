@@ -10,19 +10,18 @@ from trailingedge.model.market import Regime, Side
 from trailingedge.notifications.messages import AnyNumber, figure, percent
 from trailingedge.notifications.risk_messages import breaker_name, breaker_until
 from trailingedge.notifications.status import (
-    OLD_DATA_S,
+    SHOW_AGE_FROM_S,
     StatusView,
-    beyond,
-    doing,
-    exit_in_short,
+    exit_summary,
     gain_since,
+    gate_side,
     position,
 )
 from trailingedge.notifications.titles import heading
 
 LABEL_WIDTH: Final = 13
-BETWEEN: Final = 3  # columns between two cells of a row
-QUIET_S: Final = 3.0  # the state is shown once a second: later than this, something is stuck
+CELL_GAP: Final = 3  # columns between two cells of a row
+UPDATE_OVERDUE_S: Final = 3.0  # the state is shown once a second: later than this, something is stuck
 
 
 class TextStyle(Enum):
@@ -41,18 +40,18 @@ class StyledText:
     """Some text in one tone."""
 
     text: str
-    tone: TextStyle = TextStyle.PLAIN
+    style: TextStyle = TextStyle.PLAIN
 
 
 PanelRow = tuple[StyledText, ...]
 
 
-def block(view: StatusView, width: int, quiet_s: float = 0.0) -> list[str]:
+def as_lines(view: StatusView, width: int, quiet_s: float = 0.0) -> list[str]:
     """The rows as bare text, none of them wider than `width` columns."""
-    return [text_of(row) for row in rows(view, width, quiet_s)]
+    return [text_of(row) for row in panel_rows(view, width, quiet_s)]
 
 
-def rows(view: StatusView, width: int, quiet_s: float = 0.0) -> list[PanelRow]:
+def panel_rows(view: StatusView, width: int, quiet_s: float = 0.0) -> list[PanelRow]:
     """A head, then what is held and what happens next. `quiet_s` is how long ago `view` was true.
 
     Where two cells fit beside each other they share a row.
@@ -63,7 +62,7 @@ def rows(view: StatusView, width: int, quiet_s: float = 0.0) -> list[PanelRow]:
     return [*_head(view, width, quiet_s), *(fit(row, width) for row in body)]
 
 
-def opening(title: str, width: int) -> list[PanelRow]:
+def starting_rows(title: str, width: int) -> list[PanelRow]:
     """The block before there is anything to show."""
     return _ruled((title,), StyledText("starting"), width)
 
@@ -81,7 +80,7 @@ def fit(row: PanelRow, width: int) -> PanelRow:
     kept: list[StyledText] = []
     for span in row:
         text = _cut(span.text, room)
-        kept.append(StyledText(text, span.tone))
+        kept.append(StyledText(text, span.style))
         room -= columns(text)
         if text != span.text:
             break
@@ -136,26 +135,26 @@ def _ruled(titles: Sequence[str], right: StyledText, width: int) -> list[PanelRo
 def _health(view: StatusView, quiet_s: float) -> StyledText:
     """Whether all this can be believed."""
     reconnects = f" · reconnects {view.reconnects}" if view.reconnects else ""
-    if quiet_s >= QUIET_S:
+    if quiet_s >= UPDATE_OVERDUE_S:
         return StyledText(f"not updated for {quiet_s:.0f} s{reconnects}", TextStyle.BAD)
     if not view.account_proven:
         return StyledText(f"account connection away{reconnects}", TextStyle.BAD)
     if view.data_age_s is None or not view.data_is_known:
         return StyledText(f"no market data{reconnects}", TextStyle.BAD)
-    late = TextStyle.WARNING if view.blind is None else TextStyle.BAD
-    tone = late if view.data_age_s >= OLD_DATA_S else TextStyle.PLAIN
+    late = TextStyle.WARNING if view.not_judged_reason is None else TextStyle.BAD
+    tone = late if view.data_age_s >= SHOW_AGE_FROM_S else TextStyle.PLAIN
     return StyledText(f"data {view.data_age_s:.1f} s old{reconnects}", tone)
 
 
 def _paired(left: Sequence[PanelRow], right: Sequence[PanelRow], width: int) -> list[PanelRow]:
-    half = (width - BETWEEN) // 2
+    half = (width - CELL_GAP) // 2
     if any(columns(text_of(cell)) > half for cell in (*left, *right)):
         return [cell for pair in zip(left, right, strict=True) for cell in pair]
     return [_beside(one, other, half) for one, other in zip(left, right, strict=True)]
 
 
 def _beside(one: PanelRow, other: PanelRow, half: int) -> PanelRow:
-    return (*one, StyledText(" " * (half - columns(text_of(one)) + BETWEEN)), *other)
+    return (*one, StyledText(" " * (half - columns(text_of(one)) + CELL_GAP)), *other)
 
 
 def _cell(name: str, text: str, tone: TextStyle = TextStyle.PLAIN) -> PanelRow:
@@ -200,22 +199,22 @@ def _take_profit(view: StatusView) -> str:
         return idle
     if view.take_profit is not None:
         return f"trailing, {acts} at {_level(view, view.take_profit)}{_away(view, view.take_profit)}"
-    if view.armed:
+    if view.trailing:
         return "trailing, does not pay both fees yet"
-    if view.arms_at is None:
+    if view.trails_from is None:
         return "–"
-    return f"trails from {_level(view, view.arms_at)}{_away(view, view.arms_at)}"
+    return f"trails from {_level(view, view.trails_from)}{_away(view, view.trails_from)}"
 
 
 def _idle(view: StatusView) -> str | None:
     """Why no profit is taken now, whatever the price."""
-    if view.chase is not None:
+    if view.active_exit is not None:
         return "–"
     if view.gate is not None:
         return "off while the gate is shut"
-    if view.halted or view.held:
+    if view.halted or view.trading_paused:
         return f"off while {'halted' if view.halted else 'held'}"
-    return None if view.blind is None else f"not judged, {view.blind}"
+    return None if view.not_judged_reason is None else f"not judged, {view.not_judged_reason}"
 
 
 def _stop(view: StatusView) -> tuple[str, TextStyle]:
@@ -223,8 +222,8 @@ def _stop(view: StatusView) -> tuple[str, TextStyle]:
         return "none while the gate is shut", TextStyle.PLAIN
     if view.stop is None:
         return "–", TextStyle.PLAIN
-    if view.blind is not None and view.regime is Regime.BASE:
-        return f"{_level(view, view.stop)} NOT JUDGED, {view.blind}", TextStyle.BAD
+    if view.not_judged_reason is not None and view.regime is Regime.BASE:
+        return f"{_level(view, view.stop)} NOT JUDGED, {view.not_judged_reason}", TextStyle.BAD
     return _watched_stop(view, view.stop), TextStyle.PLAIN
 
 
@@ -237,7 +236,7 @@ def _watched_stop(view: StatusView, stop: AnyNumber) -> str:
 
 def _away(view: StatusView, level: AnyNumber) -> str:
     """How far the price has to go yet."""
-    now = view.leaving_price
+    now = view.exit_side_price
     return "" if now is None else f", {figure(abs(float(level) - float(now)), view.rules.tick_size)} away"
 
 
@@ -250,18 +249,18 @@ def _channel(view: StatusView) -> str:
 
 
 def _exit(view: StatusView) -> tuple[str, TextStyle]:
-    if view.chase is None:
+    if view.active_exit is None:
         return "none", TextStyle.PLAIN
-    return exit_in_short(view.rules, view.chase, view.top), TextStyle.STRONG
+    return exit_summary(view.rules, view.active_exit, view.top), TextStyle.STRONG
 
 
 def _holds(view: StatusView) -> list[PanelRow]:
     """What keeps the bot from trading, and what an exit waits for; nothing on a good day."""
     found: list[PanelRow] = []
-    if view.chase is not None and view.chase.obstacle is not None:
-        found.append(_cell("waits", view.chase.obstacle.value, TextStyle.WARNING))
+    if view.active_exit is not None and view.active_exit.obstacle is not None:
+        found.append(_cell("waits", view.active_exit.obstacle.value, TextStyle.WARNING))
     if view.gate is not None:
-        opens = f"shut until a candle closes {beyond(view.gate)} {_level(view, view.mid)}"
+        opens = f"shut until a candle closes {gate_side(view.gate)} {_level(view, view.mid)}"
         found.append(_cell("gate", opens, TextStyle.WARNING))
     if view.halted:
         found.append(_cell("HALTED", f"{view.halt_reason or 'by a safety rule'}; r resumes", TextStyle.BAD))
@@ -273,6 +272,6 @@ def _holds(view: StatusView) -> list[PanelRow]:
 
 def _still(view: StatusView) -> str:
     """What a pause leaves running."""
-    if view.chase is not None and view.chase.side is Side.SELL:
+    if view.active_exit is not None and view.active_exit.side is Side.SELL:
         return "the sale goes on"
     return "only the hard stop watches on" if view.regime is Regime.BASE else "nothing is bought"

@@ -5,14 +5,14 @@ import os
 import sys
 from typing import Final, Protocol, TextIO
 
-USUAL_SIZE: Final = (80, 24)
+DEFAULT_SIZE: Final = (80, 24)
 VIRTUAL_TERMINAL: Final = 0x0004  # ENABLE_VIRTUAL_TERMINAL_PROCESSING of SetConsoleMode
 
 
 class Terminal(Protocol):
     """The screen that a live block is drawn on."""
 
-    def prepare(self) -> bool:
+    def enable_escapes(self) -> bool:
         """Whether escape sequences are understood from now on."""
         ...
 
@@ -20,7 +20,7 @@ class Terminal(Protocol):
         """Columns and rows, as they are now."""
         ...
 
-    def in_front(self) -> bool:
+    def in_foreground(self) -> bool:
         """The screen is ours, not that of a shell that has put us into the background."""
         ...
 
@@ -43,13 +43,13 @@ class PosixTerminal:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def prepare(self) -> bool:
+    def enable_escapes(self) -> bool:
         return True
 
     def size(self) -> tuple[int, int]:
         return size_of(self._descriptor)
 
-    def in_front(self) -> bool:
+    def in_foreground(self) -> bool:
         try:
             return os.tcgetpgrp(self._descriptor) == os.getpgrp()
         except OSError:  # not our controlling terminal: nobody else's either
@@ -63,7 +63,7 @@ class WindowsTerminal:
         self._descriptor = descriptor
         self._mode = mode
 
-    def prepare(self) -> bool:
+    def enable_escapes(self) -> bool:
         flags = self._mode.get()
         if flags is None:
             return False
@@ -72,7 +72,7 @@ class WindowsTerminal:
     def size(self) -> tuple[int, int]:
         return size_of(self._descriptor)
 
-    def in_front(self) -> bool:
+    def in_foreground(self) -> bool:
         return True
 
 
@@ -81,8 +81,8 @@ def size_of(descriptor: int) -> tuple[int, int]:
     try:
         columns, rows = os.get_terminal_size(descriptor)
     except OSError:
-        return USUAL_SIZE
-    return columns or USUAL_SIZE[0], rows or USUAL_SIZE[1]
+        return DEFAULT_SIZE
+    return columns or DEFAULT_SIZE[0], rows or DEFAULT_SIZE[1]
 
 
 def terminal_of(stream: TextIO) -> Terminal:
@@ -121,10 +121,10 @@ class SafeStream:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._heard = True
+        self._open = True
 
     @property
-    def rich(self) -> bool:
+    def supports_unicode(self) -> bool:
         """Whether more than ASCII can be shown."""
         try:
             _BEYOND_ASCII.encode(self._stream.encoding or "ascii")
@@ -134,12 +134,12 @@ class SafeStream:
 
     def write(self, text: str) -> None:
         """Write `text` at once. Once nobody reads any more, this does nothing."""
-        if not self._heard:
+        if not self._open:
             return
         try:
             self._print(text)
         except (OSError, ValueError):  # the reader hung up, or the stream was closed
-            self._heard = False
+            self._open = False
             self._silence()
 
     def _print(self, text: str) -> None:

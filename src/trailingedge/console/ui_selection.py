@@ -18,13 +18,13 @@ class UiStyle(Enum):
     PLAIN = "plain"
 
 
-def choose(*, stdout_is_tty: bool, no_color: bool, plain: bool, term: str | None, platform: str) -> UiStyle:
+def choose_style(*, stdout_is_tty: bool, no_color: bool, plain: bool, term: str | None, platform: str) -> UiStyle:
     """The style for a standard output and what the user said of it; standard input has no say."""
     able = term != "dumb" and (bool(term) or platform == _WITHOUT_TERM)
     return UiStyle.LIVE if stdout_is_tty and able and not (no_color or plain) else UiStyle.PLAIN
 
 
-def open_face(
+def open_ui(
     stdout: TextIO,
     environ: Mapping[str, str],
     title: str,
@@ -35,7 +35,7 @@ def open_face(
     terminal: Callable[[TextIO], Terminal] = terminal_of,
 ) -> InteractiveUi:
     """The face for `stdout`. `plain`: the user wants lines; `keys`: hotkeys are read."""
-    style = choose(
+    style = choose_style(
         stdout_is_tty=_is_tty(stdout),
         no_color=bool(environ.get("NO_COLOR")),
         plain=plain,
@@ -48,7 +48,7 @@ def open_face(
 
     try:
         found = terminal(stdout)
-        able = found.prepare()
+        able = found.enable_escapes()
     except (OSError, ValueError):
         return PlainUi(stdout)
     return LiveUi(stdout, found, title, keys=keys) if able else PlainUi(stdout)

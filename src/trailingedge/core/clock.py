@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 
-class Alarm(Protocol):
+class TimerHandle(Protocol):
     """Something that is to happen later."""
 
     def cancel(self) -> None:
@@ -36,7 +36,7 @@ class Clock(Protocol):
         """Return after that many monotonic seconds."""
         ...
 
-    def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:
+    def call_later(self, seconds: float, act: Callable[[], None]) -> TimerHandle:
         """Call `act`, on the loop, after that many monotonic seconds."""
         ...
 
@@ -65,11 +65,11 @@ class RealClock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:
+    def call_later(self, seconds: float, act: Callable[[], None]) -> TimerHandle:
         return asyncio.get_running_loop().call_later(seconds, act)
 
 
-def wake(woken: "asyncio.Future[None]") -> None:
+def wake_waiter(woken: "asyncio.Future[None]") -> None:
     """Let whoever awaits it go on; who was cancelled meanwhile has not had his turn to say so."""
     if not woken.done():
         woken.set_result(None)
@@ -81,7 +81,7 @@ class ManualClock:
     def __init__(self, now_s: float = 0.0, unix_ms: int = 1_783_000_000_000) -> None:
         self._now_s = now_s
         self._unix_zero_ms = unix_ms - round(now_s * 1000)
-        self._alarms: list[tuple[float, int, _ManualAlarm]] = []
+        self._alarms: list[tuple[float, int, _ManualTimer]] = []
         self._alarms_set = 0
 
     def now_s(self) -> float:
@@ -92,14 +92,14 @@ class ManualClock:
 
     async def sleep(self, seconds: float) -> None:
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        alarm = self.call_later(seconds, lambda: wake(woken))
+        alarm = self.call_later(seconds, lambda: wake_waiter(woken))
         try:
             await woken
         finally:
             alarm.cancel()
 
-    def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:
-        alarm = _ManualAlarm(act)
+    def call_later(self, seconds: float, act: Callable[[], None]) -> TimerHandle:
+        alarm = _ManualTimer(act)
         self._alarms_set += 1  # of two at the same moment the one that was set first rings first
         heapq.heappush(self._alarms, (self._now_s + max(0.0, seconds), self._alarms_set, alarm))
         return alarm
@@ -113,7 +113,7 @@ class ManualClock:
                 break
             ring_s, _, alarm = heapq.heappop(self._alarms)
             self._now_s = max(self._now_s, ring_s)
-            alarm.ring()
+            alarm.fire()
         self._now_s = until_s
 
     @staticmethod
@@ -123,13 +123,13 @@ class ManualClock:
             await asyncio.sleep(0)
 
 
-class _ManualAlarm:
+class _ManualTimer:
     """An alarm of a hand clock."""
 
     def __init__(self, act: Callable[[], None]) -> None:
         self._act: Callable[[], None] | None = act
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         act, self._act = self._act, None
         if act is not None:
             act()

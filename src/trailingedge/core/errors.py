@@ -63,13 +63,13 @@ class RequestRefused(TrailingEdgeError):
         self.code = code
         self.text = text
         self.retry_at_ms = retry_at_ms
-        self.told_ms = told_ms
+        self.refused_at_ms = told_ms
 
     def wait_s(self, server_ms: int) -> float:
         """How long to leave it alone. `server_ms` is its time as far as we know, where it did not tell."""
         if self.retry_at_ms is None:
             return 0.0
-        return max(0.0, (self.retry_at_ms - (server_ms if self.told_ms is None else self.told_ms)) / 1000)
+        return max(0.0, (self.retry_at_ms - (server_ms if self.refused_at_ms is None else self.refused_at_ms)) / 1000)
 
 
 class OutcomeUnknown(TrailingEdgeError):
@@ -96,7 +96,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130  # a command, by Ctrl-C, before it had anything to tell; as shells count it
 
 
-def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def most_severe(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """A mistake of ours before what a person must mend, and that before what may pass."""
     return min(_leaves(group), key=_rank)
 

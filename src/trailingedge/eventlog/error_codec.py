@@ -5,14 +5,14 @@ from typing import Any, Final
 
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 
-OWN: Final = "of our own"  # raised by whoever heard a frame
+RAISED_BY_HANDLER: Final = "of our own"  # raised by whoever heard a frame
 
 
 class UnknownError(Exception):
     """In a replay, an error of a kind that nobody expects."""
 
 
-def written(error: BaseException) -> list[Any]:
+def encode_error(error: BaseException) -> list[Any]:
     """The error as JSON."""
     match error:
         case SessionLost():
@@ -27,7 +27,7 @@ def written(error: BaseException) -> list[Any]:
             return [type(error).__name__, str(error)]
 
 
-def read(told: Sequence[Any]) -> Exception:
+def decode_error(told: Sequence[Any]) -> Exception:
     """The error that was written."""
     match list(told):
         case ["SessionLost", str(reason), float() | int() as wait_s]:

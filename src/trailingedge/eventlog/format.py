@@ -53,7 +53,7 @@ class LineSink(Protocol):
         """Takes one and returns at once. Not for keeping: it is another one when it has to be."""
         ...
 
-    def mind(self) -> bool:
+    def check_backlog(self) -> bool:
         """Called now and then, to see that they are written as fast as they come: whether they are kept."""
         ...
 
@@ -61,7 +61,7 @@ class LineSink(Protocol):
 class FrameSink(LineSink, Protocol):
     """The same for whoever adds frames."""
 
-    def add_many(self, entry: RecordEntry) -> None:
+    def add_batch(self, entry: RecordEntry) -> None:
         """Takes one whose frames are a bundle, or leaves it out where too much waits already."""
         ...
 
@@ -82,18 +82,18 @@ class FrameBatch:
             begin = end
 
     @property
-    def weight(self) -> int:
+    def size_bytes(self) -> int:
         """In bytes."""
         return len(self._joined)
 
 
 FORMAT: Final = "trailing-edge session"
-VERSION: Final = 1
-MOMENTS: Final = ("begin", "told", "ring", "tick", "obey", "stop", "stir")  # beside frames
+RECORD_VERSION: Final = 1
+INPUT_KINDS: Final = ("begin", "told", "ring", "tick", "obey", "stop", "stir")  # beside frames
 
-MANY: Final = 32  # frames that came together, from which on they are kept as a bundle
+BATCH_FROM: Final = 32  # frames that came together, from which on they are kept as a bundle
 
-FRAMES: Final = (b'["<', b'["+')
+FRAME_PREFIXES: Final = (b'["<', b'["+')
 
 _SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"')
 _STRUCK_OUT: Final = r'"\1":"…"'
@@ -122,13 +122,13 @@ def encode(entry: RecordEntry, zero_ns: int = 0) -> bytes:
     """The line of it, or the lines, each with its end. Moments bear the time of a clock that began with `zero_ns`."""
     kind = entry[0]
     if kind == "<":
-        return _frames(entry[1] - zero_ns, *entry[2:])
-    if kind in MOMENTS:
+        return _encode_frames(entry[1] - zero_ns, *entry[2:])
+    if kind in INPUT_KINDS:
         entry = (kind, entry[1] - zero_ns, *entry[2:])
     elif kind in (">", "!>"):
         entry = (kind, entry[1], without_secrets(entry[2]), *entry[3:])
     elif kind in ("news", "decision"):
-        entry = (kind, *map(_bare, entry[1:]))
+        entry = (kind, *map(_to_json, entry[1:]))
     return f"{_dumps(entry)}\n".encode()
 
 
@@ -139,17 +139,17 @@ def without_secrets(text: str) -> str:
     return text
 
 
-def _frames(at_ns: int, turns: int, line: int, frames: Iterable[str | bytes]) -> bytes:
+def _encode_frames(at_ns: int, turns: int, line: int, frames: Iterable[str | bytes]) -> bytes:
     first, *others = frames
     kind = "<" if isinstance(first, bytes) else "<text"
-    written = [b'["%s",%d,%d,%d,%s]\n' % (kind.encode(), at_ns, turns, line, _frame(first))]
+    written = [b'["%s",%d,%d,%d,%s]\n' % (kind.encode(), at_ns, turns, line, _encode_frame(first))]
     for frame in others:
         kind = "+" if isinstance(frame, bytes) else "+text"
-        written.append(b'["%s",0,0,%d,%s]\n' % (kind.encode(), line, _frame(frame)))
+        written.append(b'["%s",0,0,%d,%s]\n' % (kind.encode(), line, _encode_frame(frame)))
     return b"".join(written)
 
 
-def _frame(frame: str | bytes) -> bytes:
+def _encode_frame(frame: str | bytes) -> bytes:
     """As it came where that fits on a line of JSON, else as a string in which every byte is kept."""
     text = frame if isinstance(frame, str) else None
     try:
@@ -170,7 +170,7 @@ def _frame(frame: str | bytes) -> bytes:
 
 def decode(line: bytes) -> RecordEntry:
     """What a line says. Raises ValueError where it is none."""
-    if line.startswith(FRAMES):
+    if line.startswith(FRAME_PREFIXES):
         head, at_ns, turns, number, frame = line.split(b",", 4)
         kind = "<" if head[2] == 60 else "+"
         raw: str | bytes = frame[:-1]
@@ -188,7 +188,7 @@ def decode(line: bytes) -> RecordEntry:
     return tuple(entry)
 
 
-def _bare(value: object) -> object:
+def _to_json(value: object) -> object:
     """Any event as JSON: what the writing thread is given cannot change any more."""
     if value is None or isinstance(value, str | bool | int):
         return value.value if isinstance(value, Enum) else value
@@ -199,11 +199,11 @@ def _bare(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
-        return {recorded_name(field.name): _bare(getattr(value, field.name)) for field in fields(value)}
+        return {recorded_name(field.name): _to_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple) and (names := getattr(value, "_fields", None)) is not None:
-        return {recorded_name(name): _bare(each) for name, each in zip(names, value, strict=True)}
+        return {recorded_name(name): _to_json(each) for name, each in zip(names, value, strict=True)}
     if isinstance(value, Mapping):
-        return {str(name): _bare(each) for name, each in value.items()}
+        return {str(name): _to_json(each) for name, each in value.items()}
     if isinstance(value, Iterable):
-        return [_bare(each) for each in value]
+        return [_to_json(each) for each in value]
     return type(value).__name__

@@ -19,18 +19,18 @@ class FrozenClock:
 
     def __init__(self, zero_ns: int, unix_ns: int) -> None:
         self.zero_ns = zero_ns
-        self.now = [0.0]
-        self.wall = [0, unix_ns - zero_ns]
-        self.now_s = cast("Callable[[], float]", partial(getitem, self.now, 0))
-        self.unix_ms = cast("Callable[[], int]", partial(getitem, self.wall, 0))
-        self.stand_at(zero_ns)
+        self.now_cell = [0.0]
+        self.wall_cell = [0, unix_ns - zero_ns]
+        self.now_s = cast("Callable[[], float]", partial(getitem, self.now_cell, 0))
+        self.unix_ms = cast("Callable[[], int]", partial(getitem, self.wall_cell, 0))
+        self.set_time_ns(zero_ns)
 
-    def stand_at(self, now_ns: int) -> None:
+    def set_time_ns(self, now_ns: int) -> None:
         """By the monotonic clock."""
-        self.now[0] = now_ns / 1e9
-        self.wall[0] = (now_ns + self.wall[1]) // 1_000_000
+        self.now_cell[0] = now_ns / 1e9
+        self.wall_cell[0] = (now_ns + self.wall_cell[1]) // 1_000_000
 
-    def set_wall(self, off_ms: int) -> None:
+    def adjust_wall_ms(self, off_ms: int) -> None:
         """The wall clock is found to be so much further than this one: it was set, or has drifted."""
-        self.wall[0] += off_ms
-        self.wall[1] += off_ms * 1_000_000
+        self.wall_cell[0] += off_ms
+        self.wall_cell[1] += off_ms * 1_000_000

@@ -15,74 +15,74 @@ from pathlib import Path
 from typing import Any
 
 from trailingedge.auth.logon_signer import Sign, Signer
-from trailingedge.core.clock import Alarm, wake
+from trailingedge.core.clock import TimerHandle, wake_waiter
 from trailingedge.core.errors import SessionLost
 from trailingedge.eventlog import error_codec
 from trailingedge.eventlog.frozen_clock import FrozenClock
 from trailingedge.live.factory import KeyCheck, SaveFrames
 from trailingedge.websocket.transport import FrameHandler, Socket
 
-Do = Callable[[], Awaitable[str | None]]
+IoOperation = Callable[[], Awaitable[str | None]]
 
 
 class IoBoundary(ABC):
     """A Clock, a Dial, and what else the daemon waits for. Those who derive from it bring the moments."""
 
     def __init__(self, clock: FrozenClock) -> None:
-        self.time = clock
+        self.frozen_clock = clock
         self.now_s: Callable[[], float] = clock.now_s
         self.unix_ms: Callable[[], int] = clock.unix_ms
-        self._alarms_set = 0
-        self._alarms: dict[int, Callable[[], None]] = {}
-        self._asked = 0
-        self._answers: dict[int, asyncio.Future[str | None]] = {}
-        self._open_lines: dict[int, BoundarySocket] = {}
+        self._timer_count = 0
+        self._timers: dict[int, Callable[[], None]] = {}
+        self._operation_count = 0
+        self._pending: dict[int, asyncio.Future[str | None]] = {}
+        self._open_sockets: dict[int, BoundarySocket] = {}
 
     # What the daemon uses --------------------------------------------------------------------
 
     async def sleep(self, seconds: float) -> None:
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        alarm = self.call_later(seconds, partial(wake, woken))
+        alarm = self.call_later(seconds, partial(wake_waiter, woken))
         try:
             await woken
         finally:
             alarm.cancel()
 
-    def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:
-        self._alarms_set += 1
-        number = self._alarms_set
-        self._alarms[number] = act
-        self._set_alarm(number, seconds)
-        return _Alarm(self, number)
+    def call_later(self, seconds: float, act: Callable[[], None]) -> TimerHandle:
+        self._timer_count += 1
+        number = self._timer_count
+        self._timers[number] = act
+        self._start_timer(number, seconds)
+        return _BoundaryTimer(self, number)
 
     async def dial(self, url: str) -> Socket:
         """An open line. Raises what the dial raises."""
-        line = BoundarySocket(self, self._asked + 1)
-        await self.ask(f"dial {url}", partial(self._open, line, url))
-        self._open_lines[line.number] = line
-        line.send = self._sender(line)
+        line = BoundarySocket(self, self._operation_count + 1)
+        await self.perform(f"dial {url}", partial(self._open_socket, line, url))
+        self._open_sockets[line.number] = line
+        line.send = self._make_sender(line)
         return line
 
-    def saves(self, save_frames: SaveFrames) -> SaveFrames:
+    def wrap_save_frames(self, save_frames: SaveFrames) -> SaveFrames:
         """The same, through here."""
 
         async def save(lines: list[str]) -> Path:
             async def do() -> str:
                 return str(await save_frames(lines))
 
-            return Path(await self.ask("save the last frames", do) or "")
+            return Path(await self.perform("save the last frames", do) or "")
 
         return save
 
-    def checks(self, verify_key: KeyCheck) -> KeyCheck:
+    def wrap_key_check(self, verify_key: KeyCheck) -> KeyCheck:
         """The same, through here."""
 
         async def verify(server_ms: int) -> None:
-            await self.ask("check the key", partial(verify_key, server_ms))
+            await self.perform("check the key", partial(verify_key, server_ms))
 
         return verify
 
-    def signs(self, signer: Signer) -> Signer:
+    def wrap_signer(self, signer: Signer) -> Signer:
         """The same, through here. The record has no signature: only that it came, and when."""
 
         @asynccontextmanager
@@ -99,40 +99,40 @@ class IoBoundary(ABC):
                     async def do() -> None:
                         signed.append(await signs[0](payload))
 
-                    await self.ask("a signature", do)
+                    await self.perform("a signature", do)
                     return signed[0] if signed else ""  # a replay does not make one
 
-                await self.ask("the key to be ready", start)
+                await self.perform("the key to be ready", start)
                 yield sign
 
         return through
 
-    async def ask(self, what: str, do: Do) -> str | None:
+    async def perform(self, what: str, do: IoOperation) -> str | None:
         """What `do` comes to. Raises what it raises."""
-        self._asked += 1
-        number = self._asked
+        self._operation_count += 1
+        number = self._operation_count
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._answers[number] = answer
-        self._begin(number, what, do)
+        self._pending[number] = answer
+        self._start_operation(number, what, do)
         try:
             return await answer
         finally:
-            del self._answers[number]
-            self._leave(number)
+            del self._pending[number]
+            self._end_operation(number)
 
     # The moments -----------------------------------------------------------------------------
 
-    def ring(self, number: int) -> bool:
+    def fire_timer(self, number: int) -> bool:
         """That alarm. False where it is not set."""
-        act = self._alarms.pop(number, None)
+        act = self._timers.pop(number, None)
         if act is None:
             return False
         act()
         return True
 
-    def told(self, number: int, result: str | None, error: BaseException | None) -> bool:
+    def complete(self, number: int, result: str | None, error: BaseException | None) -> bool:
         """What was asked for has come out. False where nobody waits for it."""
-        answer = self._answers.get(number)
+        answer = self._pending.get(number)
         if answer is None or answer.done():
             return False
         if error is None:
@@ -141,52 +141,52 @@ class IoBoundary(ABC):
             answer.set_exception(error)
         return True
 
-    def unset(self, number: int) -> None:
+    def cancel_timer(self, number: int) -> None:
         """Somebody needs that alarm no more."""
-        if self._alarms.pop(number, None) is not None:
-            self._unset_alarm(number)
+        if self._timers.pop(number, None) is not None:
+            self._stop_timer(number)
 
     # What is behind it -----------------------------------------------------------------------
 
     @abstractmethod
-    async def listen(self, line: "BoundarySocket") -> None:
+    async def listen_on(self, line: "BoundarySocket") -> None:
         """Until that line has ended; raises why."""
 
     @abstractmethod
-    def deaf(self, line: "BoundarySocket") -> None:
+    def on_listening_ended(self, line: "BoundarySocket") -> None:
         """Nobody listens to it any more."""
 
     @abstractmethod
-    async def close(self, line: "BoundarySocket") -> None: ...
+    async def close_socket(self, line: "BoundarySocket") -> None: ...
 
     @abstractmethod
-    async def _open(self, line: "BoundarySocket", url: str) -> None: ...
+    async def _open_socket(self, line: "BoundarySocket", url: str) -> None: ...
 
     @abstractmethod
-    def _sender(self, line: "BoundarySocket") -> Callable[[str], None]:
+    def _make_sender(self, line: "BoundarySocket") -> Callable[[str], None]:
         """What writes to that line, which is open. It raises SessionLost."""
 
     @abstractmethod
-    def _set_alarm(self, number: int, seconds: float) -> None: ...
+    def _start_timer(self, number: int, seconds: float) -> None: ...
 
     @abstractmethod
-    def _unset_alarm(self, number: int) -> None: ...
+    def _stop_timer(self, number: int) -> None: ...
 
     @abstractmethod
-    def _begin(self, number: int, what: str, do: Do) -> None: ...
+    def _start_operation(self, number: int, what: str, do: IoOperation) -> None: ...
 
     @abstractmethod
-    def _leave(self, number: int) -> None:
+    def _end_operation(self, number: int) -> None:
         """Whether it has come out or not, nobody waits any more."""
 
 
-class _Alarm:
+class _BoundaryTimer:
     def __init__(self, threshold: IoBoundary, number: int) -> None:
-        self._threshold = threshold
+        self._boundary = threshold
         self._number = number
 
     def cancel(self) -> None:
-        self._threshold.unset(self._number)
+        self._boundary.cancel_timer(self._number)
 
 
 class BoundarySocket:
@@ -196,59 +196,59 @@ class BoundarySocket:
         self.number = number
         self.failure: BaseException | None = None  # what the daemon made of a frame
         self.listening = False  # and no failure yet
-        self.send: Callable[[str], None] = _not_open
-        self.hear: FrameHandler = _unheard
-        self._threshold = threshold
+        self.send: Callable[[str], None] = _send_while_closed
+        self.on_frames: FrameHandler = _ignore_frames
+        self._boundary = threshold
 
-    async def listen(self, hear: FrameHandler) -> None:
-        self.hear = hear
+    async def receive(self, hear: FrameHandler) -> None:
+        self.on_frames = hear
         self.listening = True
         try:
-            await self._threshold.ask(f"the end of {self.number}", partial(self._threshold.listen, self))
-        except _OwnError:
+            await self._boundary.perform(f"the end of {self.number}", partial(self._boundary.listen_on, self))
+        except _HandlerError:
             if self.failure is None:
                 raise SessionLost("it ended by a failure of ours that did not happen") from None
             raise self.failure from None
         finally:
             self.listening = False
-            self._threshold.deaf(self)
+            self._boundary.on_listening_ended(self)
 
     async def close(self) -> None:
-        await self._threshold.ask(f"to close {self.number}", partial(self._threshold.close, self))
-        self.send = _not_open
+        await self._boundary.perform(f"to close {self.number}", partial(self._boundary.close_socket, self))
+        self.send = _send_while_closed
 
-    def heard(self, frames: Sequence[str | bytes]) -> None:
+    def deliver(self, frames: Sequence[str | bytes]) -> None:
         """Frames came together. Raises what the daemon does, and hears nothing more after that."""
         if self.listening:
             try:
-                self.hear(frames)
+                self.on_frames(frames)
             except BaseException as failure:
-                self.fail(failure)
+                self.mark_failed(failure)
                 raise
 
-    def fail(self, failure: BaseException) -> None:
+    def mark_failed(self, failure: BaseException) -> None:
         """The daemon has raised that; nobody listens any more."""
         self.failure = failure
         self.listening = False
 
 
-def _unheard(_: Sequence[str | bytes]) -> None:
+def _ignore_frames(_: Sequence[str | bytes]) -> None:
     """Nobody listens."""
 
 
-def _not_open(_: str) -> None:
+def _send_while_closed(_: str) -> None:
     raise SessionLost("the connection is not open")
 
 
-class _OwnError(Exception):
+class _HandlerError(Exception):
     """A line ended by what the daemon itself raised."""
 
 
-def error_of(told: Sequence[Any]) -> Exception:
+def recorded_error(told: Sequence[Any]) -> Exception:
     """The error in a record's line."""
-    return _OwnError() if list(told) == [error_codec.OWN] else error_codec.read(told)
+    return _HandlerError() if list(told) == [error_codec.RAISED_BY_HANDLER] else error_codec.decode_error(told)
 
 
-def is_of_our_own(line: BoundarySocket, error: BaseException) -> bool:
+def raised_by_handler(line: BoundarySocket, error: BaseException) -> bool:
     """Whether a line has ended by that."""
     return line.failure is not None and error is line.failure

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
-ENOUGH_TURNS: Final = 16
-AT_REST: Final = 1_000_000  # turns, where nobody has counted further
+COUNTED_ITERATIONS: Final = 16
+IDLE_ITERATIONS: Final = 1_000_000  # turns, where nobody has counted further
 
 IterationCallback = Callable[[], None]
 
@@ -21,17 +21,17 @@ class IterationCounter(Protocol):
     """Whoever knows how often the loop has gone round."""
 
     @property
-    def turns(self) -> int: ...
+    def iterations(self) -> int: ...
 
 
 class _CountingSelector(selectors.DefaultSelector):
-    turns = 0
-    look: IterationCallback | None = None
+    iterations = 0
+    on_iteration: IterationCallback | None = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if self.look is not None:
-            self.look()
-        self.turns += 1
+        if self.on_iteration is not None:
+            self.on_iteration()
+        self.iterations += 1
         return super().select(timeout)
 
 
@@ -43,12 +43,12 @@ class CountingLoop(asyncio.SelectorEventLoop):
         super().__init__(self.counter)
 
 
-def counting_loop() -> asyncio.AbstractEventLoop:
+def new_counting_loop() -> asyncio.AbstractEventLoop:
     """The loop of a session. On Windows the usual one, for pipes and consoles want it there."""
     return asyncio.new_event_loop() if sys.platform == "win32" else CountingLoop()
 
 
-def counter_of(
+def attach_counter(
     loop: asyncio.AbstractEventLoop, between_turns: IterationCallback, within_a_turn: IterationCallback
 ) -> IterationCounter:
     """To be asked at each moment, and at no other time.
@@ -56,17 +56,17 @@ def counter_of(
     One of the two is called now and then while the loop goes round, wherever time passes meanwhile.
     """
     if isinstance(loop, CountingLoop):
-        loop.counter.look = between_turns
+        loop.counter.on_iteration = between_turns
         return loop.counter
     if isinstance(getattr(loop, "turns", None), int):  # a virtual one
         return cast("IterationCounter", loop)
     return _IterationChain(loop, within_a_turn)
 
 
-def count_no_more(loop: asyncio.AbstractEventLoop) -> None:
+def detach_counter(loop: asyncio.AbstractEventLoop) -> None:
     """Nobody is interested any more."""
     if isinstance(loop, CountingLoop):
-        loop.counter.look = None
+        loop.counter.on_iteration = None
 
 
 class _IterationChain:
@@ -74,23 +74,23 @@ class _IterationChain:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, look: IterationCallback) -> None:
         self._loop = loop
-        self._look = look
-        self._turns = 0
-        self._left = 0
+        self._on_iteration = look
+        self._iterations = 0
+        self._remaining = 0
 
     @property
-    def turns(self) -> int:
+    def iterations(self) -> int:
         """The count; it goes on from here."""
-        if not self._left:
-            self._loop.call_soon(self._count)
-        self._left = ENOUGH_TURNS
-        return self._turns
+        if not self._remaining:
+            self._loop.call_soon(self._count_iteration)
+        self._remaining = COUNTED_ITERATIONS
+        return self._iterations
 
-    def _count(self) -> None:
-        self._turns += 1
-        self._left -= 1
-        if self._left:
-            self._loop.call_soon(self._count)
+    def _count_iteration(self) -> None:
+        self._iterations += 1
+        self._remaining -= 1
+        if self._remaining:
+            self._loop.call_soon(self._count_iteration)
         else:
-            self._turns += AT_REST
-        self._look()
+            self._iterations += IDLE_ITERATIONS
+        self._on_iteration()

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.eventlog.format import FORMAT, VERSION
-from trailingedge.eventlog.retention import parts_of
+from trailingedge.eventlog.format import FORMAT, RECORD_VERSION
+from trailingedge.eventlog.retention import list_parts
 
 _CHUNK: Final = 1 << 14  # whoever looks on is told how far that is
 _GZIP: Final = 31
-_SUM: Final = b'\n["sum",'
+_SUM_MARKER: Final = b'\n["sum",'
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,57 +45,57 @@ class SessionRecord:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.trouble: str | None = None
+        self.incomplete_reason: str | None = None
         self.lines_read = 0
-        self._bytes, self._bytes_read = 1, 0
-        self._batches = self._read()
-        first = next(self._batches, [])
-        self.head = _head(path, first[0] if first else b"", self.trouble)
-        self._first = first[1:]
+        self._total_bytes, self._bytes_read = 1, 0
+        self._remaining_batches = self._read_parts()
+        first = next(self._remaining_batches, [])
+        self.header = _parse_header(path, first[0] if first else b"", self.incomplete_reason)
+        self._first_batch = first[1:]
 
     @property
-    def share(self) -> float:
+    def share_read(self) -> float:
         """How much of its files has been read, from 0 to 1."""
-        return min(1.0, self._bytes_read / self._bytes)
+        return min(1.0, self._bytes_read / self._total_bytes)
 
     def batches(self) -> Iterator[list[bytes]]:
         """Lines without their ends; once."""
-        yield self._first
-        yield from self._batches
+        yield self._first_batch
+        yield from self._remaining_batches
 
-    def _read(self) -> Iterator[list[bytes]]:
+    def _read_parts(self) -> Iterator[list[bytes]]:
         """All parts, one after the other, until one is missing or ends too early."""
         expected = 1
-        parts = parts_of(self.path)
-        self._bytes = max(1, sum(_size(path) for _, path in parts))
+        parts = list_parts(self.path)
+        self._total_bytes = max(1, sum(_file_size(path) for _, path in parts))
         for part, path in parts:
             if part != expected:
-                self.trouble = _missing(expected, part)
+                self.incomplete_reason = _missing_parts(expected, part)
                 return
             expected = part + 1
             for lines in self._read_file(path):
                 self.lines_read += len(lines)
                 yield lines[1:] if part > 1 and lines[0].startswith(b'["part",') else lines
-            if self.trouble is not None:
+            if self.incomplete_reason is not None:
                 return
 
     def _read_file(self, path: Path) -> Iterator[list[bytes]]:
         rest = b""
-        for piece in self._unpacked(path):
+        for piece in self._decompressed_chunks(path):
             rest += piece
             at = 0
-            while (mark := rest.find(_SUM, at)) >= 0 and (end := rest.find(b"\n", mark + 1)) >= 0:
+            while (mark := rest.find(_SUM_MARKER, at)) >= 0 and (end := rest.find(b"\n", mark + 1)) >= 0:
                 batch = rest[at : mark + 1]
-                if rest[mark + len(_SUM) : end - 1] != b"%d" % zlib.crc32(batch):
-                    self.trouble = f"{path.name} is damaged after line {self.lines_read}"
+                if rest[mark + len(_SUM_MARKER) : end - 1] != b"%d" % zlib.crc32(batch):
+                    self.incomplete_reason = f"{path.name} is damaged after line {self.lines_read}"
                     return
                 yield batch.splitlines()
                 at = end + 1
             rest = rest[at:]
-        if rest and self.trouble is None:
-            self.trouble = f"{path.name} breaks off after line {self.lines_read}"
+        if rest and self.incomplete_reason is None:
+            self.incomplete_reason = f"{path.name} breaks off after line {self.lines_read}"
 
-    def _unpacked(self, path: Path) -> Iterator[bytes]:
+    def _decompressed_chunks(self, path: Path) -> Iterator[bytes]:
         """Pieces of the file's content, up to where it cannot be unpacked any more."""
         stream = zlib.decompressobj(_GZIP)
         begun = False
@@ -109,20 +109,20 @@ class SessionRecord:
                         try:
                             yield stream.decompress(chunk)
                         except zlib.error as error:
-                            yield _as_far_as_it_goes(before, chunk)
-                            self.trouble = f"{path.name} is damaged after line {self.lines_read} ({error})"
+                            yield _decompress_until_error(before, chunk)
+                            self.incomplete_reason = f"{path.name} is damaged after line {self.lines_read} ({error})"
                             return
                         chunk = stream.unused_data
                         if stream.eof:
                             stream, begun = zlib.decompressobj(_GZIP), False
         except OSError as error:
-            self.trouble = f"{path}: {error.strerror}"
+            self.incomplete_reason = f"{path}: {error.strerror}"
             return
         if begun and not stream.eof:
-            self.trouble = f"{path.name} breaks off after line {self.lines_read}"
+            self.incomplete_reason = f"{path.name} breaks off after line {self.lines_read}"
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     """In bytes; 0 where it cannot be looked at, which whoever opens it will say."""
     try:
         return path.stat().st_size
@@ -130,7 +130,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _as_far_as_it_goes(stream: Any, chunk: bytes) -> bytes:
+def _decompress_until_error(stream: Any, chunk: bytes) -> bytes:
     """What comes of `chunk` before the error in it."""
     found = b""
     step = len(chunk)
@@ -146,12 +146,12 @@ def _as_far_as_it_goes(stream: Any, chunk: bytes) -> bytes:
     return found
 
 
-def _missing(expected: int, part: int) -> str:
+def _missing_parts(expected: int, part: int) -> str:
     parts = f"part {expected} is" if part == expected + 1 else f"parts {expected} to {part - 1} are"
     return f"there is a hole in it: {parts} missing, for the record had grown larger than RECORD_MAX_MB"
 
 
-def _head(path: Path, line: bytes, trouble: str | None) -> RecordHeader:
+def _parse_header(path: Path, line: bytes, trouble: str | None) -> RecordHeader:
     """Raises ConfigError with what the file is instead."""
     remedy = "name the first file of a recorded session"
     if trouble is not None and not line:
@@ -167,7 +167,7 @@ def _head(path: Path, line: bytes, trouble: str | None) -> RecordHeader:
         raise ConfigError([f"{path}: part {head} of a session; {remedy}, which has no part in its name"])
     if kind != "session" or not isinstance(head, dict) or head.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a recorded session; {remedy}"])
-    if head.get("version") != VERSION:
+    if head.get("version") != RECORD_VERSION:
         raise ConfigError([f"{path}: version {head.get('version')}, this program reads {VERSION}"])
     try:
         return RecordHeader(

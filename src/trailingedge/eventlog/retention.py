@@ -10,7 +10,7 @@ from typing import Final
 
 SUFFIX: Final = ".session.jsonl.gz"
 _NAME: Final = re.compile(r"(trailingedge_(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d))(?:\.part(\d+))?" + re.escape(SUFFIX))
-_BEGUN: Final = "%Y-%m-%d_%H-%M-%S"
+_TIME_FORMAT: Final = "%Y-%m-%d_%H-%M-%S"
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class RecordFile:
 
     path: Path
     session: str
-    begun: datetime
+    started: datetime
     part: int
 
     @property
@@ -38,67 +38,67 @@ def part_path(first: Path, part: int) -> Path:
     return first if part == 1 else first.with_name(f"{first.name.removesuffix(SUFFIX)}.part{part}{SUFFIX}")
 
 
-def records_in(folder: Path) -> list[RecordFile]:
+def list_record_files(folder: Path) -> list[RecordFile]:
     """The oldest session first, its parts in order."""
-    found = filter(None, map(_recognised, folder.glob(f"trailingedge_*{SUFFIX}")))
-    return sorted(found, key=lambda each: (each.begun, each.session, each.part))
+    found = filter(None, map(_parse_file_name, folder.glob(f"trailingedge_*{SUFFIX}")))
+    return sorted(found, key=lambda each: (each.started, each.session, each.part))
 
 
-def parts_of(first: Path) -> list[tuple[int, Path]]:
+def list_parts(first: Path) -> list[tuple[int, Path]]:
     """Whichever parts there are of that session, with their numbers."""
     name = first.name.removesuffix(SUFFIX)
-    later = [each for each in records_in(first.parent) if each.session == name and each.part > 1]
+    later = [each for each in list_record_files(first.parent) if each.session == name and each.part > 1]
     return [(1, first), *((each.part, each.path) for each in later)]
 
 
-def forget(folder: Path, before: datetime) -> None:
+def delete_older(folder: Path, before: datetime) -> None:
     """Delete the records of sessions that were begun before that moment."""
-    for each in records_in(folder):
-        if each.begun < before:
+    for each in list_record_files(folder):
+        if each.started < before:
             _delete(each)
 
 
-def forget_before(now: datetime, retention_days: int) -> datetime:
+def retention_cutoff(now: datetime, retention_days: int) -> datetime:
     """What was begun before that moment is too old."""
     return now - timedelta(days=retention_days)
 
 
-def make_room(folder: Path, most_bytes: int, current: Path) -> None:
+def limit_total_size(folder: Path, most_bytes: int, current: Path) -> None:
     """Keep all records together within `most_bytes`: whole sessions go, the oldest first, then parts of `current`'s.
 
     Of the session that goes on its first file stays, which has the beginning, and the newest, which is being written.
     """
-    kept = records_in(folder)
+    kept = list_record_files(folder)
     total = sum(each.size for each in kept)
-    for each in [*_of_others(kept, current), *_middle(kept, current)]:
+    for each in [*_files_of_other_sessions(kept, current), *_middle_parts(kept, current)]:
         if total <= most_bytes:
             return
         total -= each.size
         _delete(each)
 
 
-def _of_others(kept: list[RecordFile], current: Path) -> Iterator[RecordFile]:
+def _files_of_other_sessions(kept: list[RecordFile], current: Path) -> Iterator[RecordFile]:
     """Of one session the last part first, so that what is left of it can be replayed."""
-    others = [each for each in kept if each.session != _session(current)]
-    return iter(sorted(others, key=lambda each: (each.begun, each.session, -each.part)))
+    others = [each for each in kept if each.session != _session_name(current)]
+    return iter(sorted(others, key=lambda each: (each.started, each.session, -each.part)))
 
 
-def _middle(kept: list[RecordFile], current: Path) -> list[RecordFile]:
-    ours = [each for each in kept if each.session == _session(current)]
+def _middle_parts(kept: list[RecordFile], current: Path) -> list[RecordFile]:
+    ours = [each for each in kept if each.session == _session_name(current)]
     return [each for each in ours[1:-1] if each.path != current]
 
 
-def _session(path: Path) -> str:
+def _session_name(path: Path) -> str:
     found = _NAME.fullmatch(path.name)
     return "" if found is None else found[1]
 
 
-def _recognised(path: Path) -> RecordFile | None:
+def _parse_file_name(path: Path) -> RecordFile | None:
     found = _NAME.fullmatch(path.name)
     if found is None:
         return None
     try:
-        begun = datetime.strptime(found[2], _BEGUN).replace(tzinfo=UTC)
+        begun = datetime.strptime(found[2], _TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return None
     return RecordFile(path, found[1], begun, int(found[3] or 1))

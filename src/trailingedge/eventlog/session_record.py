@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from trailingedge.accounting.summary_json import shown_settings
+from trailingedge.accounting.summary_json import settings_without_secrets
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExitCode
-from trailingedge.eventlog.format import FORMAT, VERSION, FrameSink
+from trailingedge.eventlog.format import FORMAT, RECORD_VERSION, FrameSink
 from trailingedge.eventlog.recorder import Recorder
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.eventlog.writer import RecordFolder, RecordWriter
@@ -27,32 +27,32 @@ class RecordedSession(Protocol):
     """A daemon's life, recorded or not: what it is to be given, and the watching of it."""
 
     @property
-    def surroundings(self) -> Runtime: ...
+    def runtime(self) -> Runtime: ...
 
-    def alerts(self, alerts: Alerts) -> Alerts: ...
+    def wrap_alerts(self, alerts: Alerts) -> Alerts: ...
 
-    def checks(self, verify_key: KeyCheck) -> KeyCheck: ...
+    def wrap_key_check(self, verify_key: KeyCheck) -> KeyCheck: ...
 
-    async def watch(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode: ...
+    async def run_session(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode: ...
 
 
 class UnrecordedSession:
     """A life of which nothing is kept."""
 
     def __init__(self, world: Runtime) -> None:
-        self.surroundings = world
+        self.runtime = world
 
-    def alerts(self, alerts: Alerts) -> Alerts:
+    def wrap_alerts(self, alerts: Alerts) -> Alerts:
         return alerts
 
-    def checks(self, verify_key: KeyCheck) -> KeyCheck:
+    def wrap_key_check(self, verify_key: KeyCheck) -> KeyCheck:
         return verify_key
 
-    async def watch(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
+    async def run_session(self, run: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
         return await run()
 
 
-def recorded(
+def start_recording(
     settings: Settings,
     world: Runtime,
     lines: FrameSink,
@@ -65,13 +65,13 @@ def recorded(
 
     `program` is our version; `checks_key` says whether the daemon is given something that checks its key.
     """
-    shown = shown_settings(settings)
+    shown = settings_without_secrets(settings)
     head: dict[str, object] = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": RECORD_VERSION,
         "program": program,
         "python": platform.python_version(),
-        "fingerprint": fingerprint(shown),
+        "fingerprint": settings_fingerprint(shown),
         "settings": shown,
         "endpoints": [world.endpoints.ws_api_url, world.endpoints.ws_stream_url],
         "checks_key": checks_key,
@@ -80,13 +80,13 @@ def recorded(
     return Recorder(world, lines, head, seed)
 
 
-def fingerprint(shown: Mapping[str, str]) -> str:
+def settings_fingerprint(shown: Mapping[str, str]) -> str:
     """Alike for the same settings, secrets aside."""
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
-def opened(
+def open_record(
     settings: Settings, log_file: Path | None, now: datetime, secrets: Sequence[str]
 ) -> Iterator[RecordWriter | None]:
     """Where the lines of a session go whose log that is. None without a record: not wanted, or not possible."""

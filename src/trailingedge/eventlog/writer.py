@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from trailingedge.core.background import GilYielder
 from trailingedge.eventlog.format import FrameBatch, RecordEntry, encode
-from trailingedge.eventlog.retention import forget, forget_before, make_room, part_path
+from trailingedge.eventlog.retention import delete_older, limit_total_size, part_path, retention_cutoff
 
 BATCH_EVERY_S: Final = 0.5
 MOST_WAITING: Final = 50_000  # entries kept for a disk that is slow or full; later ones are counted and left out
@@ -44,7 +44,7 @@ class Sink(Protocol):
 
 def _weight(entry: RecordEntry) -> int:
     """Bytes in a bundle."""
-    return entry[4].weight if entry[0] == "<" and isinstance(entry[4], FrameBatch) else 0
+    return entry[4].size_bytes if entry[0] == "<" and isinstance(entry[4], FrameBatch) else 0
 
 
 class GzipPacker:
@@ -96,8 +96,8 @@ class RecordFolder:
         open_file: Callable[[Path], Sink] | None = None,
     ) -> None:
         self._path = path
-        self._most_bytes = most_mb * _MEGABYTE
-        self._old = forget_before(now, retention_days) if retention_days else None
+        self._max_bytes = most_mb * _MEGABYTE
+        self._cutoff = retention_cutoff(now, retention_days) if retention_days else None
         self._open_file = open_file or _new_file
         self._part = 1
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,30 +105,30 @@ class RecordFolder:
         self._written = 0
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """The file has grown as large as a part may be."""
-        return self._written >= self._most_bytes // _PARTS
+        return self._written >= self._max_bytes // _PARTS
 
-    def took(self, count: int) -> None:
+    def count_written(self, count: int) -> None:
         """So many bytes more are in the file."""
         self._written += count
 
-    def tidy(self) -> None:
+    def apply_retention(self) -> None:
         """Let go of what is too old, and of what is too much."""
         with contextlib.suppress(OSError):
-            if self._old is not None:
-                forget(self._path.parent, self._old)
+            if self._cutoff is not None:
+                delete_older(self._path.parent, self._cutoff)
             current = part_path(self._path, self._part)
-            make_room(self._path.parent, self._most_bytes - self._most_bytes // _PARTS, current)
+            limit_total_size(self._path.parent, self._max_bytes - self._max_bytes // _PARTS, current)
 
-    def next_part(self) -> int:
+    def start_next_part(self) -> int:
         """Another file from here on: its number. Raises OSError; then everything is as it was."""
         sink = self._open_file(part_path(self._path, self._part + 1))
         with contextlib.suppress(OSError):
             self.sink.close()
         self.sink, self._written = sink, 0
         self._part += 1
-        self.tidy()
+        self.apply_retention()
         return self._part
 
 
@@ -151,7 +151,7 @@ class RecordWriter:
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
         self._thread.start()
 
-    def add_many(self, entry: RecordEntry) -> None:
+    def add_batch(self, entry: RecordEntry) -> None:
         """What would be too much in memory leaves a hole at once."""
         weight = _weight(entry)
         if self._heavy_in - self._heavy_out + weight > MOST_HEAVY:
@@ -160,7 +160,7 @@ class RecordWriter:
         self._heavy_in += weight
         self.add(entry)
 
-    def mind(self) -> bool:
+    def check_backlog(self) -> bool:
         """Take no more than there is room for, and go on where there is again."""
         crowded = len(self._waiting) >= MOST_WAITING
         if not crowded and self._left_out:
@@ -183,7 +183,7 @@ class RecordWriter:
         self._left_out = 0
 
     def _work(self) -> None:
-        self._shelf.tidy()
+        self._shelf.apply_retention()
         while not self._closing.wait(BATCH_EVERY_S):
             self._write()
         self._write()
@@ -196,7 +196,7 @@ class RecordWriter:
         try:
             while self._unwritten or self._waiting:
                 self._put(b"")
-                if self._shelf.full:
+                if self._shelf.is_full:
                     self._turn_over()
                 batch, weight = self._batch()
                 packed = self._packer.pack(batch, self._breathe) if batch else b""
@@ -224,7 +224,7 @@ class RecordWriter:
         if not self._between_parts:
             self._between_parts = True
             self._put(self._packer.end())
-        self._waiting.appendleft(("part", self._shelf.next_part()))
+        self._waiting.appendleft(("part", self._shelf.start_next_part()))
         self._between_parts = False
 
     def _put(self, packed: bytes) -> None:
@@ -235,7 +235,7 @@ class RecordWriter:
             if not taken:
                 raise OSError("nothing was taken")
             self._unwritten = self._unwritten[taken:]
-            self._shelf.took(taken)
+            self._shelf.count_written(taken)
 
     def _breathe(self) -> None:
         """The loop goes first, until there is no time for that any more."""
@@ -250,11 +250,11 @@ class MemoryRecord:
         self.entries: list[RecordEntry] = []
         self.add: Callable[[RecordEntry], None] = self.entries.append
 
-    def add_many(self, entry: RecordEntry) -> None:
+    def add_batch(self, entry: RecordEntry) -> None:
         """There is room."""
         self.add(entry)
 
-    def mind(self) -> bool:
+    def check_backlog(self) -> bool:
         """There is room."""
         return True
 

@@ -22,8 +22,8 @@ from trailingedge.strategy.signals import Origin, RegimeSet
 
 logger = logging.getLogger(__name__)
 
-_GLANCE_S: Final = 0.25
-_LONGEST_S: Final = 1.5  # whatever becomes of a note, it keeps an exit waiting no longer
+_RETRY_S: Final = 0.25
+_MAX_LOCKED_S: Final = 1.5  # whatever becomes of a note, it keeps an exit waiting no longer
 _PUSH_S: Final = 0.1  # the balances may be told a little later than the cancel is answered
 
 
@@ -39,10 +39,10 @@ class MarkerContext:
     top: BookTop
     rules: SymbolRules
     number: int
-    spare: Callable[[ProbeOrder], bool]
+    can_spare: Callable[[ProbeOrder], bool]
 
 
-def note_id(number: int, anchor_price: float, tick_size: Decimal) -> ClientOrderId:
+def marker_id(number: int, anchor_price: float, tick_size: Decimal) -> ClientOrderId:
     """The id that says it all; the price is rounded to the nearest tick."""
     return ClientOrderId(ExitKind.NOTE, number, ticks=max(1, round(anchor_price / float(tick_size))))
 
@@ -61,84 +61,84 @@ class AnchorMarkerWriter:
         look: Callable[[], MarkerContext | None],
         refused: Callable[[str], None],
         over: Callable[[], None] = lambda: None,
-        absent_after_s: float = 6.0,
+        request_expires_s: float = 6.0,
     ) -> None:
         self._clock = clock
-        self._over = over
-        self._settles_s = float("-inf")
-        self._look = look
-        self._refused = refused
-        self._orders = ProbeOrders(account, clock, self._tell, absent_after_s)
-        self._wanted = asyncio.Event()
+        self._on_done = over
+        self._locked_until_s = float("-inf")
+        self._context = look
+        self._on_rejected = refused
+        self._orders = ProbeOrders(account, clock, self._log_progress, request_expires_s)
+        self._requested = asyncio.Event()
 
     @property
-    def left(self) -> Mapping[str, ProbeOrder]:
+    def maybe_open(self) -> Mapping[str, ProbeOrder]:
         """By client order id, notes that are not known to be gone from the book."""
-        return self._orders.left
+        return self._orders.maybe_open
 
     @property
     def pending(self) -> bool:
         """A note is waiting, or may be on the book."""
-        return self._wanted.is_set() or bool(self._orders.left)
+        return self._requested.is_set() or bool(self._orders.maybe_open)
 
-    def underway(self, now_s: float) -> bool:
+    def locks_funds(self, now_s: float) -> bool:
         """A note has something locked, so that the balances do not show what we hold. Never true for long."""
-        return now_s < self._settles_s
+        return now_s < self._locked_until_s
 
-    def hear(self, event: object) -> None:
+    def on_event(self, event: object) -> None:
         """Of all that happens, a new anchor matters: one by our own fills needs no note, and undoes a waiting one."""
         if not isinstance(event, RegimeSet):
             return
         if event.origin is Origin.EXIT:
-            self._wanted.clear()
+            self._requested.clear()
         else:
-            self._wanted.set()
+            self._requested.set()
 
-    def want(self) -> None:
+    def request(self) -> None:
         """Write down where we are anchored as soon as it can be done."""
-        self._wanted.set()
+        self._requested.set()
 
     async def run(self) -> None:
         """Write what is wanted, for ever."""
         while True:
-            if self._orders.left:
-                await self._tidy()
+            if self._orders.maybe_open:
+                await self._cancel_leftovers()
                 continue
-            await self._wanted.wait()
-            scene = self._look()
+            await self._requested.wait()
+            scene = self._context()
             if scene is None:
-                await self._clock.sleep(_GLANCE_S)
+                await self._clock.sleep(_RETRY_S)
                 continue
-            self._wanted.clear()
+            self._requested.clear()
             await self._write(scene)
 
-    async def _tidy(self) -> None:
+    async def _cancel_leftovers(self) -> None:
         """Cancel what an interruption may have left on the book, as soon as somebody listens."""
         try:
-            await self._orders.withdraw()
+            await self._orders.cancel_all()
         except (SessionLost, OutcomeUnknown, ProtocolViolation) as trouble:
             logger.debug("! note not cancelled yet: %s", trouble)
-            await self._clock.sleep(_GLANCE_S)
+            await self._clock.sleep(_RETRY_S)
 
     async def _write(self, scene: MarkerContext) -> None:
         order = probe_order(scene.regime.exit_side, scene.top, scene.rules)
-        own = note_id(scene.number, scene.anchor_price, scene.rules.tick_size)
-        if not scene.spare(order):
-            self._refused("too little is held to set some aside")
+        own = marker_id(scene.number, scene.anchor_price, scene.rules.tick_size)
+        if not scene.can_spare(order):
+            self._on_rejected("too little is held to set some aside")
             return
-        self._settles_s = self._clock.now_s() + _LONGEST_S
+        self._locked_until_s = self._clock.now_s() + _MAX_LOCKED_S
         try:
-            refused = await self._orders.rest(str(own), order)
+            refused = await self._orders.place_and_cancel(str(own), order)
         except (SessionLost, OutcomeUnknown, ProtocolViolation) as trouble:
             logger.warning("note interrupted client_order_id=%s: %s; writing it again", own, trouble)
-            self._wanted.set()
+            self._requested.set()
             return
         if refused is not None:
-            self._refused(str(refused))
-        self._settles_s = min(self._settles_s, self._clock.now_s() + _PUSH_S)
+            self._on_rejected(str(refused))
+        self._locked_until_s = min(self._locked_until_s, self._clock.now_s() + _PUSH_S)
         await self._clock.sleep(_PUSH_S)
-        self._over()
+        self._on_done()
 
-    def _tell(self, what: str, client_order_id: str, order: ProbeOrder) -> None:
+    def _log_progress(self, what: str, client_order_id: str, order: ProbeOrder) -> None:
         side: Side = order.side
         logger.debug("note %s side=%s price=%s client_order_id=%s", what, side.value, order.price, client_order_id)

@@ -16,8 +16,8 @@ from trailingedge.execution.order_events import OrderCancelled, OrderEvent, Orde
 from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, Side
 from trailingedge.reconciliation.exit_history import HistoricalExit
 
-_PAST_KEPT: Final = 200
-_GHOSTS_KEPT: Final = 5
+_FINISHED_KEPT: Final = 200
+_PRESUMED_DEAD_KEPT: Final = 5
 
 
 class ExitOrders:
@@ -25,15 +25,15 @@ class ExitOrders:
 
     def __init__(self, number: int, happened: list[OrderEvent]) -> None:
         self.number = number
-        self._happened = happened
+        self._events = happened
         self.order: Order | None = None
         self.successor: Order | None = None
         self.rested = False
-        self._ghosts: list[Order] = []  # beside these two: given up, or found to exist without our knowing
-        self._past: OrderedDict[int, Order] = OrderedDict()
-        self._past_filled: dict[int, Order] = {}  # those among them that filled: few, and asked for in every beat
-        self._older_base = ZERO
-        self._older_quote = ZERO
+        self._presumed_dead: list[Order] = []  # beside these two: given up, or found to exist without our knowing
+        self._finished: OrderedDict[int, Order] = OrderedDict()
+        self._finished_filled: dict[int, Order] = {}  # those among them that filled: few, and asked for in every beat
+        self._forgotten_base = ZERO
+        self._forgotten_quote = ZERO
         self._filled: tuple[Decimal, Decimal] | None = None
 
     # What there is ---------------------------------------------------------------------------
@@ -41,57 +41,57 @@ class ExitOrders:
     @property
     def alive(self) -> bool:
         """Something of this exit is, or might be, on the book."""
-        return any(order.alive for order in self._each())
+        return any(order.alive for order in self._tracked())
 
-    def all_alive(self) -> list[Order]:
+    def alive_orders(self) -> list[Order]:
         """Everything of this exit that is, or might be, on the book; the newest request first."""
-        return [order for order in self._each() if order.alive]
+        return [order for order in self._tracked() if order.alive]
 
     @property
-    def doubtful(self) -> Order | None:
+    def unknown_order(self) -> Order | None:
         """The order to ask about first: the one on the book before the one that may have come after it."""
-        for order in (self.order, self.successor, *self._ghosts):
+        for order in (self.order, self.successor, *self._presumed_dead):
             if order is not None and order.state is OrderState.UNKNOWN:
                 return order
         return None
 
-    def nameless_in_doubt(self, client_order_id: str) -> list[Order]:
+    def unknown_without_order_id(self, client_order_id: str) -> list[Order]:
         """Those of this client order id that may exist, though the exchange told no order id of them."""
         return [
             order
-            for order in self._each()
-            if order.nameless and order.state is OrderState.UNKNOWN and order.client_order_id == client_order_id
+            for order in self._tracked()
+            if order.without_order_id and order.state is OrderState.UNKNOWN and order.client_order_id == client_order_id
         ]
 
     @property
-    def stray(self) -> Order | None:
+    def duplicate(self) -> Order | None:
         """An order that rests where it should not: beside the current one."""
         if self.order is None or self.order.state is not OrderState.WORKING:
             return None
-        return next((ghost for ghost in self._ghosts if ghost.state is OrderState.WORKING), None)
+        return next((ghost for ghost in self._presumed_dead if ghost.state is OrderState.WORKING), None)
 
     @property
-    def newest_known_id(self) -> int | None:
+    def highest_order_id(self) -> int | None:
         """The highest order id of this exit that we have heard of."""
-        known = [order.order_id for order in (*self._each(), *self._past.values()) if order.order_id is not None]
+        known = [order.order_id for order in (*self._tracked(), *self._finished.values()) if order.order_id is not None]
         return max(known, default=None)
 
     def filled(self) -> tuple[Decimal, Decimal]:
         """Base and quote of all fills of the whole chase."""
         if self._filled is None:
-            self._filled = self._add_up()
+            self._filled = self._sum_fills()
         return self._filled
 
-    def _add_up(self) -> tuple[Decimal, Decimal]:
-        orders = (*self._past_filled.values(), *self._each())
-        base = sum((order.filled_quantity for order in orders), self._older_base)
-        quote = sum((order.filled_quote for order in orders), self._older_quote)
+    def _sum_fills(self) -> tuple[Decimal, Decimal]:
+        orders = (*self._finished_filled.values(), *self._tracked())
+        base = sum((order.filled_quantity for order in orders), self._forgotten_base)
+        quote = sum((order.filled_quote for order in orders), self._forgotten_quote)
         return base, quote
 
-    def most_locked(self, in_quote: bool) -> Decimal | None:
+    def max_locked(self, in_quote: bool) -> Decimal | None:
         """The most that our orders can have locked of the asset they sell; None where that is not known."""
         most = ZERO
-        for order in self._each():
+        for order in self._tracked():
             if not order.alive:
                 continue
             if in_quote and order.price is None:
@@ -102,220 +102,230 @@ class ExitOrders:
 
     # Which one is meant ----------------------------------------------------------------------
 
-    def reported(self, report: ExecutionReport | OrderRecord) -> Order | None:
+    def find_reported(self, report: ExecutionReport | OrderRecord) -> Order | None:
         """The order that `report`, unasked for, is about; None if none of ours can be it."""
-        known = self.named(report.order_id)
+        known = self.by_order_id(report.order_id)
         if known is not None:
             return known
         # The newest request comes first: while it has no id of its own, a new id is most likely its.
-        nameless = (order for order in self._each() if order.nameless and order.side is report.side)
+        nameless = (order for order in self._tracked() if order.without_order_id and order.side is report.side)
         return next((order for order in nameless if order.client_order_id == report.client_order_id), None)
 
-    def answered(self, order: Order, record: OrderRecord) -> Order:
+    def find_answered(self, order: Order, record: OrderRecord) -> Order:
         """The order that `record` describes, which an answer about `order` brought.
 
         Mostly that is `order`. But a report may have given the same id to another request of ours
         before, or `order` the id of another; order ids are the truth.
         """
-        known = self.named(record.order_id)
+        known = self.by_order_id(record.order_id)
         if known is order:
             return order
         if known is not None:
-            if order.nameless:
-                self.dismiss(order)
+            if order.without_order_id:
+                self.confirm_rejected(order)
             return known
-        if order.nameless or record.order_id < 0:
-            if order not in self._each():
-                self._ghosts.append(order)
+        if order.without_order_id or record.order_id < 0:
+            if order not in self._tracked():
+                self._presumed_dead.append(order)
             return order
-        return self.adopt(record, order)
+        return self.add_found(record, order)
 
-    def named(self, order_id: int) -> Order | None:
+    def by_order_id(self, order_id: int) -> Order | None:
         """The order of this exit that bears `order_id`, present or past."""
         if order_id < 0:
             return None
-        present = (order for order in self._each() if order.order_id == order_id)
-        return self._past.get(order_id) or next(present, None)
+        present = (order for order in self._tracked() if order.order_id == order_id)
+        return self._finished.get(order_id) or next(present, None)
 
-    def adopt(self, record: OrderRecord, like: Order) -> Order:
+    def add_found(self, record: OrderRecord, like: Order) -> Order:
         """A new entry for an order of ours that was mistaken for another until now."""
         order = Order(like.client_order_id, like.side, record.price, record.quantity or like.quantity, like.sent_s)
-        self._ghosts.append(order)
+        self._presumed_dead.append(order)
         return order
 
-    def inherit(self, told: ExecutionReport | OrderRecord, side: Side, now_s: float) -> Order:
+    def add_inherited(self, told: ExecutionReport | OrderRecord, side: Side, now_s: float) -> Order:
         """A new entry for an order that an earlier session had asked for, and that shows only now."""
         order = Order(told.client_order_id, side, told.price, told.quantity, now_s)
-        self._ghosts.append(order)
+        self._presumed_dead.append(order)
         return order
 
     # What changes ----------------------------------------------------------------------------
 
-    def take_up(self, past: HistoricalExit, now_s: float) -> None:
+    def adopt(self, past: HistoricalExit, now_s: float) -> None:
         """Go on with an exit of an earlier session: its fills count, and its open order is the current one."""
         self._filled = None
         for record in past.orders:
             order = Order(record.client_order_id, past.side, record.price, record.quantity, now_s)
-            order.hear_record(record)
-            order.announced = True  # by whoever placed it
+            order.apply_record(record)
+            order.placed_published = True  # by whoever placed it
             if order.alive:
-                self.begin(order)
+                self.set_current(order)
             else:
                 self._retire(order)
         self.rested = True
 
-    def begin(self, order: Order) -> None:
+    def set_current(self, order: Order) -> None:
         """`order` is the current one now; what was there before is over."""
         self._retire(self.order)
         self.order = order
 
-    def watch(self, order: Order, hear: Callable[[], None]) -> None:
+    def apply(self, order: Order, hear: Callable[[], None]) -> None:
         """Let `order` hear something, and tell what is new about it."""
         base, quote = order.filled_quantity, order.filled_quote
         hear()
         self._filled = None
         if order.order_id is None or order.price is None:
             return
-        if order.order_id in self._past and order.filled_quantity:
-            self._past_filled[order.order_id] = order
-        if order.order_id in self._past and order.alive:  # thought to be over, and is not
-            self._forget_past(order.order_id)
-            self._ghosts.append(order)
+        if order.order_id in self._finished and order.filled_quantity:
+            self._finished_filled[order.order_id] = order
+        if order.order_id in self._finished and order.alive:  # thought to be over, and is not
+            self._forget_finished(order.order_id)
+            self._presumed_dead.append(order)
         known = (order.client_order_id, order.order_id, order.side)
-        if not order.announced and (order.state is OrderState.WORKING or order.filled_quantity > ZERO):
-            order.announced = True
-            if order.replaces is None:
-                self._happened.append(OrderPlaced(*known, order.price, order.quantity))
+        if not order.placed_published and (order.state is OrderState.WORKING or order.filled_quantity > ZERO):
+            order.placed_published = True
+            if order.replaces_price is None:
+                self._events.append(OrderPlaced(*known, order.price, order.quantity))
             else:
-                self._happened.append(OrderReplaced(*known, order.replaces, order.price, order.quantity))
+                self._events.append(OrderReplaced(*known, order.replaces_price, order.price, order.quantity))
         if order.filled_quantity > base:
             news, paid = order.filled_quantity - base, order.filled_quote - quote
-            self._happened.append(OrderFilled(*known, order.price, news, paid, order.remaining))
+            self._events.append(OrderFilled(*known, order.price, news, paid, order.remaining))
 
-    def doubt(self, now_s: float) -> None:
+    def mark_unknown(self, now_s: float) -> None:
         """Whatever is, or might be, on the book may have changed unheard."""
-        for order in self._each():
+        for order in self._tracked():
             if order.alive:
-                order.doubt(now_s)
+                order.mark_unknown(now_s)
 
-    def give_up(self, order: Order) -> None:
+    def presume_rejected(self, order: Order) -> None:
         """`order` was never taken, as far as can be known."""
-        order.hear(OrderTrigger.REFUSED)
+        order.apply(OrderTrigger.REJECTED)
         # A successor that was not there when its predecessor was already gone can come no more.
-        order.recalled = order.recalled or (self.order is not None and not self.order.alive)
-        if order.nameless and order not in self._ghosts:
-            self._ghosts.append(order)
+        order.reopened = order.reopened or (self.order is not None and not self.order.alive)
+        if order.without_order_id and order not in self._presumed_dead:
+            self._presumed_dead.append(order)
 
-    def dismiss(self, order: Order) -> None:
+    def confirm_rejected(self, order: Order) -> None:
         """`order` was certainly never taken."""
-        order.hear(OrderTrigger.REFUSED)
-        if order in self._ghosts:
-            self._ghosts.remove(order)
+        order.apply(OrderTrigger.REJECTED)
+        if order in self._presumed_dead:
+            self._presumed_dead.remove(order)
             self._filled = None
 
-    def moved(self, order: Order, successor: Order | None) -> None:
+    def on_cancelled_by(self, order: Order, successor: Order | None) -> None:
         """The exchange says that one request canceled `order`: no other can have put a successor in its place."""
-        for late in self._each():
-            if late.nameless and late is not successor and late.in_place_of == order.order_id:
-                self.dismiss(late)
+        for late in self._tracked():
+            if late.without_order_id and late is not successor and late.replaces_order_id == order.order_id:
+                self.confirm_rejected(late)
 
-    def tidy(self) -> None:
+    def reconcile(self) -> None:
         """After anything was heard: let each order find its place."""
         self._filled = None
-        if any(order.state is OrderState.WORKING or order.filled_quantity for order in self._each()):
+        if any(order.state is OrderState.WORKING or order.filled_quantity for order in self._tracked()):
             self.rested = True
-        self._dismiss_rivals()
-        self._give_up_untried()
+        self._reject_other_successors()
+        self._presume_untried_rejected()
         self._promote_successor()
-        self._recall_ghosts()
-        self._place_ghosts()
-        self._tell_of_parting()
+        self._reopen_presumed_dead()
+        self._sort_presumed_dead()
+        self._publish_cancelled()
 
-    def _dismiss_rivals(self) -> None:
+    def _reject_other_successors(self) -> None:
         """Of all that wanted to take one order's place, only one can have."""
-        taken = {order.in_place_of for order in self._each() if not order.nameless}
-        for rival in self._each():
-            if rival.nameless and rival.in_place_of is not None and rival.in_place_of in taken:
-                self.dismiss(rival)
+        taken = {order.replaces_order_id for order in self._tracked() if not order.without_order_id}
+        for rival in self._tracked():
+            if rival.without_order_id and rival.replaces_order_id is not None and rival.replaces_order_id in taken:
+                self.confirm_rejected(rival)
 
-    def _give_up_untried(self) -> None:
+    def _presume_untried_rejected(self) -> None:
         """What was on the book was not canceled, so STOP_ON_FAILURE kept the new order from being tried."""
         order, successor = self.order, self.successor
-        if order is None or successor is None or not successor.nameless or successor.state is not OrderState.UNKNOWN:
+        if (
+            order is None
+            or successor is None
+            or not successor.without_order_id
+            or successor.state is not OrderState.UNKNOWN
+        ):
             return
         if order.state in (OrderState.WORKING, OrderState.FILLED, OrderState.EXPIRED):
-            self.give_up(successor)
+            self.presume_rejected(successor)
 
     def _promote_successor(self) -> None:
         successor = self.successor
         if successor is None:
             return
-        if successor.state is OrderState.REFUSED:
+        if successor.state is OrderState.REJECTED:
             self.successor = None
-        elif not successor.nameless and self.order is not None and self.order.state is OrderState.WORKING:
+        elif not successor.without_order_id and self.order is not None and self.order.state is OrderState.WORKING:
             # Both are said to exist, which cannot be: what we know of one of them is old.
             self.successor = None
-            self._ghosts.append(successor)
-        elif (self.order is None or not self.order.alive) and not successor.nameless:
+            self._presumed_dead.append(successor)
+        elif (self.order is None or not self.order.alive) and not successor.without_order_id:
             self.successor = None
-            self.begin(successor)
+            self.set_current(successor)
 
-    def _recall_ghosts(self) -> None:
+    def _reopen_presumed_dead(self) -> None:
         """A replace that was given up may be what canceled the order: its new half is in doubt again."""
         order = self.order
         if order is None or order.state is not OrderState.CANCELED or order.order_id is None:
             return
-        for ghost in self._ghosts:
-            if ghost.in_place_of == order.order_id and ghost.state is OrderState.REFUSED and not ghost.recalled:
-                ghost.recalled = True
-                ghost.hear(OrderTrigger.RECALLED)
+        for ghost in self._presumed_dead:
+            if ghost.replaces_order_id == order.order_id and ghost.state is OrderState.REJECTED and not ghost.reopened:
+                ghost.reopened = True
+                ghost.apply(OrderTrigger.REOPENED)
 
-    def _place_ghosts(self) -> None:
+    def _sort_presumed_dead(self) -> None:
         """A ghost that came alive is the current order where there is none, and one that is over is past."""
-        for ghost in list(self._ghosts):
-            if ghost.state is OrderState.REFUSED and ghost.nameless:
+        for ghost in list(self._presumed_dead):
+            if ghost.state is OrderState.REJECTED and ghost.without_order_id:
                 continue
             if ghost is self.order or ghost is self.successor:
-                self._ghosts.remove(ghost)
+                self._presumed_dead.remove(ghost)
             elif not ghost.alive:
-                self._ghosts.remove(ghost)
+                self._presumed_dead.remove(ghost)
                 self._retire(ghost)
-            elif not ghost.nameless and self.successor is None and (self.order is None or not self.order.alive):
-                self._ghosts.remove(ghost)
-                self.begin(ghost)
-        forgettable = [ghost for ghost in self._ghosts if ghost.state is OrderState.REFUSED]
-        for ghost in forgettable[:-_GHOSTS_KEPT]:
-            self._ghosts.remove(ghost)
+            elif not ghost.without_order_id and self.successor is None and (self.order is None or not self.order.alive):
+                self._presumed_dead.remove(ghost)
+                self.set_current(ghost)
+        forgettable = [ghost for ghost in self._presumed_dead if ghost.state is OrderState.REJECTED]
+        for ghost in forgettable[:-_PRESUMED_DEAD_KEPT]:
+            self._presumed_dead.remove(ghost)
 
-    def _tell_of_parting(self) -> None:
+    def _publish_cancelled(self) -> None:
         """An order left the book and nothing took its place."""
         order = self.order
         if order is None or self.successor is not None or order.state not in (OrderState.CANCELED, OrderState.EXPIRED):
             return
-        if any(ghost.alive for ghost in self._ghosts):
+        if any(ghost.alive for ghost in self._presumed_dead):
             return
-        if order.announced and not order.parted and order.order_id is not None and order.price is not None:
-            order.parted = True
+        if (
+            order.placed_published
+            and not order.cancel_published
+            and order.order_id is not None
+            and order.price is not None
+        ):
+            order.cancel_published = True
             known = (order.client_order_id, order.order_id, order.side)
-            self._happened.append(OrderCancelled(*known, order.price, order.filled_quantity, order.quantity))
+            self._events.append(OrderCancelled(*known, order.price, order.filled_quantity, order.quantity))
 
-    def _each(self) -> list[Order]:
+    def _tracked(self) -> list[Order]:
         """Successor, order and ghosts: the newest request first."""
         current = [order for order in (self.successor, self.order) if order is not None]
-        return current + [ghost for ghost in self._ghosts if ghost not in current]
+        return current + [ghost for ghost in self._presumed_dead if ghost not in current]
 
     def _retire(self, order: Order | None) -> None:
         """Remember an order that is over: its fills count, and a late report finds it."""
         if order is None or order.order_id is None:
             return
-        self._past[order.order_id] = order
+        self._finished[order.order_id] = order
         if order.filled_quantity:
-            self._past_filled[order.order_id] = order
-        while len(self._past) > _PAST_KEPT:
-            oldest = self._forget_past(next(iter(self._past)))
-            self._older_base += oldest.filled_quantity
-            self._older_quote += oldest.filled_quote
+            self._finished_filled[order.order_id] = order
+        while len(self._finished) > _FINISHED_KEPT:
+            oldest = self._forget_finished(next(iter(self._finished)))
+            self._forgotten_base += oldest.filled_quantity
+            self._forgotten_quote += oldest.filled_quote
 
-    def _forget_past(self, order_id: int) -> Order:
-        self._past_filled.pop(order_id, None)
-        return self._past.pop(order_id)
+    def _forget_finished(self, order_id: int) -> Order:
+        self._finished_filled.pop(order_id, None)
+        return self._finished.pop(order_id)

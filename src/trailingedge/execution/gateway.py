@@ -15,7 +15,7 @@ from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestR
 from trailingedge.model.order_commands import (
     Cancel,
     ExecutionCommand,
-    Listed,
+    ListedOrders,
     OrderInput,
     OrderReply,
     OrdersListed,
@@ -32,7 +32,7 @@ from trailingedge.websocket.prepared_request import SentRequest
 
 logger = logging.getLogger(__name__)
 
-_REMEDY_PAUSE_S: Final = 0.5
+_REFRESH_PAUSE_S: Final = 0.5
 
 
 class OrderEntry(Protocol):
@@ -48,13 +48,13 @@ class OrderEntry(Protocol):
         heard: Callable[[ReplaceOutcome], None],
     ) -> None: ...
 
-    def expect(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None: ...
+    def on_replace_reply(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None: ...
 
     def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None: ...
 
     def status(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None: ...
 
-    def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None: ...
+    def all_orders(self, from_order_id: int, heard: Callable[[ListedOrders], None]) -> None: ...
 
 
 RefreshCall = Callable[[], Awaitable[None]]
@@ -72,10 +72,10 @@ class Gateway:
     ) -> None:
         self._orders = orders
         self._deliver = deliver
-        self._remedies = remedies
+        self._refresh_calls = remedies
         self._clock = clock
         self._needed: dict[Refresh, None] = {}  # in order of asking, each once
-        self._asked = asyncio.Event()
+        self._refresh_requested = asyncio.Event()
 
     def send(self, command: ExecutionCommand) -> None:
         """Write the request and return; a lost connection is an answer like any other, not an error."""
@@ -83,51 +83,51 @@ class Gateway:
             case Place(tag, client_order_id, side, price, quantity, escape):
                 manner = OrderStyle.IMMEDIATE if escape else _resting(price)
                 order = NewOrderRequest(client_order_id, side, quantity, price, manner)
-                self._orders.place(order, self._answer(tag))
+                self._orders.place(order, self._on_order_reply(tag))
             case Replace(tag, order_id, client_order_id, side, price, quantity):
                 order = NewOrderRequest(client_order_id, side, quantity, price, _resting(price))
-                self._orders.replace(order_id, client_order_id, order, self._replaced(tag))
+                self._orders.replace(order_id, client_order_id, order, self._on_replace_reply(tag))
             case Cancel(tag, order_id, client_order_id):
-                self._orders.cancel(order_id, client_order_id, self._answer(tag))
+                self._orders.cancel(order_id, client_order_id, self._on_order_reply(tag))
             case QueryOrder(tag, order_id, client_order_id):
-                self._orders.status(order_id, client_order_id, self._answer(tag))
+                self._orders.status(order_id, client_order_id, self._on_order_reply(tag))
             case QueryOrdersFrom(tag, order_id, client_order_id):
-                self._orders.all_orders(order_id, self._listed(tag, client_order_id))
+                self._orders.all_orders(order_id, self._on_order_list(tag, client_order_id))
             case Refresh():
-                self.fetch(command)
+                self.refresh(command)
 
     def expect(self, written: SentRequest, command: Replace) -> None:
         """`command` is on the wire already; its answer comes back like any other."""
-        self._orders.expect(written, self._replaced(command.tag))
+        self._orders.on_replace_reply(written, self._on_replace_reply(command.tag))
 
-    def fetch(self, remedy: Refresh) -> None:
+    def refresh(self, remedy: Refresh) -> None:
         """Have it read again, soon; asked for twice meanwhile, it is read once."""
         self._needed[remedy] = None
-        self._asked.set()
+        self._refresh_requested.set()
 
     async def run(self) -> None:
         """Fetch what was asked for, one thing at a time, for ever."""
         while True:
-            await self._asked.wait()
-            self._asked.clear()
+            await self._refresh_requested.wait()
+            self._refresh_requested.clear()
             while self._needed:
                 remedy = next(iter(self._needed))
                 del self._needed[remedy]
                 try:
-                    await self._remedies[remedy]()
+                    await self._refresh_calls[remedy]()
                 except (RequestRefused, OutcomeUnknown, SessionLost, ProtocolViolation) as trouble:
                     # Whoever needs it finds it still missing and asks again.
                     logger.warning("could not read again %s: %s", remedy.value, trouble)
-                    await self._clock.sleep(_REMEDY_PAUSE_S)
+                    await self._clock.sleep(_REFRESH_PAUSE_S)
 
-    def _answer(self, tag: int) -> Callable[[OrderOutcome], None]:
+    def _on_order_reply(self, tag: int) -> Callable[[OrderOutcome], None]:
         return lambda outcome: self._deliver(OrderReply(tag, outcome))
 
-    def _replaced(self, tag: int) -> Callable[[ReplaceOutcome], None]:
+    def _on_replace_reply(self, tag: int) -> Callable[[ReplaceOutcome], None]:
         return lambda outcome: self._deliver(ReplaceReply(tag, outcome))
 
-    def _listed(self, tag: int, client_order_id: str) -> Callable[[Listed], None]:
-        def heard(answer: Listed) -> None:
+    def _on_order_list(self, tag: int, client_order_id: str) -> Callable[[ListedOrders], None]:
+        def heard(answer: ListedOrders) -> None:
             if isinstance(answer, tuple):
                 ours = (order for order in answer if order.client_order_id == client_order_id)
                 answer = tuple(sorted(ours, key=lambda order: order.order_id))

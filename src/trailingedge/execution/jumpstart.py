@@ -21,7 +21,7 @@ from trailingedge.websocket.event_parser import AccountPosition
 
 logger = logging.getLogger(__name__)
 
-_PUSH_PATIENCE_S: Final = 2.0
+_PUSH_TIMEOUT_S: Final = 2.0
 
 
 class JumpstartAccount(ProbeAccount, Protocol):
@@ -41,7 +41,7 @@ class JumpstartResult:
 class Jumpstart:
     """`run` it, once more after a lost connection: it remembers what it must still cancel.
 
-    `told` and `absent_after_s` are those of its deep orders.
+    `told` and `request_expires_s` are those of its deep orders.
     """
 
     def __init__(
@@ -51,52 +51,52 @@ class Jumpstart:
         rules: SymbolRules,
         clock: Clock,
         told: Callable[[str, str, ProbeOrder], None],
-        absent_after_s: float = 6.0,
+        request_expires_s: float = 6.0,
     ) -> None:
         self._account = account
-        self._snapshots = snapshots
+        self._market_state = snapshots
         self._rules = rules
         self._clock = clock
-        self._orders = ProbeOrders(account, clock, told, absent_after_s)
+        self._orders = ProbeOrders(account, clock, told, request_expires_s)
 
     @property
-    def left(self) -> Mapping[str, ProbeOrder]:
+    def maybe_open(self) -> Mapping[str, ProbeOrder]:
         """By client order id, the orders that are not known to be gone."""
-        return self._orders.left
+        return self._orders.maybe_open
 
     async def run(self, top: BookTop, number: int) -> JumpstartResult:
         """Fill the balances. Raises SessionLost, or OutcomeUnknown when an order's fate cannot be learned."""
-        await self.withdraw()
+        await self.cancel_all()
         for offset, side in enumerate((Side.BUY, Side.SELL)):
             own = str(ClientOrderId(ExitKind.JUMPSTART, number + offset))
             deep = probe_order(side, top, self._rules)
-            breach = self._rules.breach(deep.price, deep.quantity)
+            breach = self._rules.failed_filter(deep.price, deep.quantity)
             if breach is not None:  # a largest quantity below the least notional, for example
                 logger.warning("jumpstart: no %s so far from the market passes the filter %s", side.value, breach)
                 continue
-            refused = await self._orders.rest(own, deep, self._pushed)
-            if refused is None and self._known():
+            refused = await self._orders.place_and_cancel(own, deep, self._await_push)
+            if refused is None and self._balances_known():
                 break
-        pushed = self._known()
+        pushed = self._balances_known()
         return JumpstartResult(pushed, await self._cross_check(pushed))
 
-    async def withdraw(self) -> None:
+    async def cancel_all(self) -> None:
         """Cancel what is left of an earlier run. Raises as `run` does."""
-        await self._orders.withdraw()
+        await self._orders.cancel_all()
 
-    def _known(self) -> bool:
-        balances = self._snapshots.balances
+    def _balances_known(self) -> bool:
+        balances = self._market_state.balances
         return self._rules.base_asset in balances and self._rules.quote_asset in balances
 
     async def _cross_check(self, pushed: bool) -> tuple[tuple[str, Decimal, Decimal], ...]:
         """Ask for the balances; what differs from the pushed ones by more than a moment is named."""
         for _ in range(3):
-            pushes = self._snapshots.pushes
+            pushes = self._market_state.balance_updates
             asked = await self._account.balances()
             wanted = {self._rules.base_asset, self._rules.quote_asset}
             found = {balance.asset: balance for balance in asked.balances if balance.asset in wanted}
             found |= {asset: Balance(asset, Decimal(0)) for asset in wanted - found.keys()}
-            ours = self._snapshots.balances
+            ours = self._market_state.balances
             differs = tuple(
                 (asset, ours[asset].total, found[asset].total)
                 for asset in sorted(wanted)
@@ -107,11 +107,11 @@ class Jumpstart:
             await self._clock.sleep(0.5)
         # Assets of other pairs as well: what the account holds is compared as a whole from now on.
         others = [balance for balance in asked.balances if balance.asset not in wanted]
-        self._snapshots.hear_queried([*found.values(), *others], asked.account_ms, pushes, settled_ms=0)
+        self._market_state.on_queried_balances([*found.values(), *others], asked.account_ms, pushes, settled_ms=0)
         return differs
 
-    async def _pushed(self) -> None:
+    async def _await_push(self) -> None:
         """Wait until the stream has told both balances, but not for long."""
-        deadline_s = self._clock.now_s() + _PUSH_PATIENCE_S
-        while not self._known() and self._clock.now_s() < deadline_s:
+        deadline_s = self._clock.now_s() + _PUSH_TIMEOUT_S
+        while not self._balances_known() and self._clock.now_s() < deadline_s:
             await self._clock.sleep(0.01)

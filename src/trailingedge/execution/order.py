@@ -18,14 +18,14 @@ from trailingedge.model.market import ZERO, ExecutionReport, ExecutionType, Orde
 class OrderState(Enum):
     """Where an order is, as far as we know."""
 
-    IN_FLIGHT = "in flight"
+    PENDING_NEW = "in flight"
     WORKING = "working"
-    CANCELLING = "cancelling"
+    PENDING_CANCEL = "cancelling"
     UNKNOWN = "unknown"
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
-    REFUSED = "refused"
+    REJECTED = "refused"
 
     @property
     def final(self) -> bool:
@@ -36,89 +36,89 @@ class OrderState(Enum):
 class OrderTrigger(Enum):
     """What can happen to an order, by whichever road we hear of it."""
 
-    NEW = "it rests"
-    PART_FILLED = "it is filled in part and rests"
+    ACCEPTED = "it rests"
+    PARTIALLY_FILLED = "it is filled in part and rests"
     FILLED = "it is filled"
     CANCELED = "it is canceled"
     EXPIRED = "it is expired"
-    REFUSED = "it was not taken"
-    CANCEL_ASKED = "we asked for its cancellation"
-    CANCEL_NOT_DONE = "the cancellation was refused or not tried"
-    GONE = "the exchange does not know it as open"
-    SILENCE = "nobody answered"
-    RECALLED = "it may have been taken after all"
+    REJECTED = "it was not taken"
+    CANCEL_SENT = "we asked for its cancellation"
+    CANCEL_REJECTED = "the cancellation was refused or not tried"
+    NOT_FOUND = "the exchange does not know it as open"
+    TIMEOUT = "nobody answered"
+    REOPENED = "it may have been taken after all"
 
 
-FINAL_STATES: Final = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED, OrderState.REFUSED})
+FINAL_STATES: Final = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED})
 
 TRANSITIONS: Final[Mapping[tuple[OrderState, OrderTrigger], OrderState]] = {
-    (OrderState.IN_FLIGHT, OrderTrigger.NEW): OrderState.WORKING,
-    (OrderState.IN_FLIGHT, OrderTrigger.PART_FILLED): OrderState.WORKING,
-    (OrderState.IN_FLIGHT, OrderTrigger.FILLED): OrderState.FILLED,
-    (OrderState.IN_FLIGHT, OrderTrigger.CANCELED): OrderState.CANCELED,
-    (OrderState.IN_FLIGHT, OrderTrigger.EXPIRED): OrderState.EXPIRED,
-    (OrderState.IN_FLIGHT, OrderTrigger.REFUSED): OrderState.REFUSED,
-    (OrderState.IN_FLIGHT, OrderTrigger.SILENCE): OrderState.UNKNOWN,
-    (OrderState.WORKING, OrderTrigger.NEW): OrderState.WORKING,
-    (OrderState.WORKING, OrderTrigger.PART_FILLED): OrderState.WORKING,
+    (OrderState.PENDING_NEW, OrderTrigger.ACCEPTED): OrderState.WORKING,
+    (OrderState.PENDING_NEW, OrderTrigger.PARTIALLY_FILLED): OrderState.WORKING,
+    (OrderState.PENDING_NEW, OrderTrigger.FILLED): OrderState.FILLED,
+    (OrderState.PENDING_NEW, OrderTrigger.CANCELED): OrderState.CANCELED,
+    (OrderState.PENDING_NEW, OrderTrigger.EXPIRED): OrderState.EXPIRED,
+    (OrderState.PENDING_NEW, OrderTrigger.REJECTED): OrderState.REJECTED,
+    (OrderState.PENDING_NEW, OrderTrigger.TIMEOUT): OrderState.UNKNOWN,
+    (OrderState.WORKING, OrderTrigger.ACCEPTED): OrderState.WORKING,
+    (OrderState.WORKING, OrderTrigger.PARTIALLY_FILLED): OrderState.WORKING,
     (OrderState.WORKING, OrderTrigger.FILLED): OrderState.FILLED,
     # The operator may cancel our order by hand; we place it anew.
     (OrderState.WORKING, OrderTrigger.CANCELED): OrderState.CANCELED,
     (OrderState.WORKING, OrderTrigger.EXPIRED): OrderState.EXPIRED,
-    (OrderState.WORKING, OrderTrigger.CANCEL_ASKED): OrderState.CANCELLING,
+    (OrderState.WORKING, OrderTrigger.CANCEL_SENT): OrderState.PENDING_CANCEL,
     # A late "not done" of a cancellation that was given up.
-    (OrderState.WORKING, OrderTrigger.CANCEL_NOT_DONE): OrderState.WORKING,
+    (OrderState.WORKING, OrderTrigger.CANCEL_REJECTED): OrderState.WORKING,
     # The connection was lost: what happened meanwhile was not heard.
-    (OrderState.WORKING, OrderTrigger.SILENCE): OrderState.UNKNOWN,
-    (OrderState.WORKING, OrderTrigger.GONE): OrderState.UNKNOWN,
-    (OrderState.CANCELLING, OrderTrigger.NEW): OrderState.CANCELLING,
-    (OrderState.CANCELLING, OrderTrigger.PART_FILLED): OrderState.CANCELLING,
+    (OrderState.WORKING, OrderTrigger.TIMEOUT): OrderState.UNKNOWN,
+    (OrderState.WORKING, OrderTrigger.NOT_FOUND): OrderState.UNKNOWN,
+    (OrderState.PENDING_CANCEL, OrderTrigger.ACCEPTED): OrderState.PENDING_CANCEL,
+    (OrderState.PENDING_CANCEL, OrderTrigger.PARTIALLY_FILLED): OrderState.PENDING_CANCEL,
     # The matching engine may fill us before it reads our cancel.
-    (OrderState.CANCELLING, OrderTrigger.FILLED): OrderState.FILLED,
-    (OrderState.CANCELLING, OrderTrigger.CANCELED): OrderState.CANCELED,
-    (OrderState.CANCELLING, OrderTrigger.EXPIRED): OrderState.EXPIRED,
-    (OrderState.CANCELLING, OrderTrigger.CANCEL_NOT_DONE): OrderState.WORKING,
+    (OrderState.PENDING_CANCEL, OrderTrigger.FILLED): OrderState.FILLED,
+    (OrderState.PENDING_CANCEL, OrderTrigger.CANCELED): OrderState.CANCELED,
+    (OrderState.PENDING_CANCEL, OrderTrigger.EXPIRED): OrderState.EXPIRED,
+    (OrderState.PENDING_CANCEL, OrderTrigger.CANCEL_REJECTED): OrderState.WORKING,
     # "Unknown order" says filled or gone, not which.
-    (OrderState.CANCELLING, OrderTrigger.GONE): OrderState.UNKNOWN,
-    (OrderState.CANCELLING, OrderTrigger.SILENCE): OrderState.UNKNOWN,
-    (OrderState.UNKNOWN, OrderTrigger.NEW): OrderState.WORKING,
-    (OrderState.UNKNOWN, OrderTrigger.PART_FILLED): OrderState.WORKING,
+    (OrderState.PENDING_CANCEL, OrderTrigger.NOT_FOUND): OrderState.UNKNOWN,
+    (OrderState.PENDING_CANCEL, OrderTrigger.TIMEOUT): OrderState.UNKNOWN,
+    (OrderState.UNKNOWN, OrderTrigger.ACCEPTED): OrderState.WORKING,
+    (OrderState.UNKNOWN, OrderTrigger.PARTIALLY_FILLED): OrderState.WORKING,
     (OrderState.UNKNOWN, OrderTrigger.FILLED): OrderState.FILLED,
     (OrderState.UNKNOWN, OrderTrigger.CANCELED): OrderState.CANCELED,
     (OrderState.UNKNOWN, OrderTrigger.EXPIRED): OrderState.EXPIRED,
-    (OrderState.UNKNOWN, OrderTrigger.REFUSED): OrderState.REFUSED,
-    (OrderState.UNKNOWN, OrderTrigger.CANCEL_NOT_DONE): OrderState.WORKING,
-    (OrderState.UNKNOWN, OrderTrigger.GONE): OrderState.UNKNOWN,
-    (OrderState.UNKNOWN, OrderTrigger.SILENCE): OrderState.UNKNOWN,
+    (OrderState.UNKNOWN, OrderTrigger.REJECTED): OrderState.REJECTED,
+    (OrderState.UNKNOWN, OrderTrigger.CANCEL_REJECTED): OrderState.WORKING,
+    (OrderState.UNKNOWN, OrderTrigger.NOT_FOUND): OrderState.UNKNOWN,
+    (OrderState.UNKNOWN, OrderTrigger.TIMEOUT): OrderState.UNKNOWN,
     # We gave it up as not taken, and it was taken after all: the exchange is right.
-    (OrderState.REFUSED, OrderTrigger.NEW): OrderState.WORKING,
-    (OrderState.REFUSED, OrderTrigger.PART_FILLED): OrderState.WORKING,
-    (OrderState.REFUSED, OrderTrigger.FILLED): OrderState.FILLED,
-    (OrderState.REFUSED, OrderTrigger.CANCELED): OrderState.CANCELED,
-    (OrderState.REFUSED, OrderTrigger.EXPIRED): OrderState.EXPIRED,
+    (OrderState.REJECTED, OrderTrigger.ACCEPTED): OrderState.WORKING,
+    (OrderState.REJECTED, OrderTrigger.PARTIALLY_FILLED): OrderState.WORKING,
+    (OrderState.REJECTED, OrderTrigger.FILLED): OrderState.FILLED,
+    (OrderState.REJECTED, OrderTrigger.CANCELED): OrderState.CANCELED,
+    (OrderState.REJECTED, OrderTrigger.EXPIRED): OrderState.EXPIRED,
     # The order whose place it wanted was canceled, and not by any later request of ours.
-    (OrderState.REFUSED, OrderTrigger.RECALLED): OrderState.UNKNOWN,
+    (OrderState.REJECTED, OrderTrigger.REOPENED): OrderState.UNKNOWN,
 }
 
 # What a final state may hear without minding: the late, the repeated and the lagging.
-_FORGIVEN: Final = frozenset(
+_IGNORED_WHEN_FINAL: Final = frozenset(
     {
-        OrderTrigger.NEW,
-        OrderTrigger.PART_FILLED,
-        OrderTrigger.REFUSED,
-        OrderTrigger.CANCEL_NOT_DONE,
-        OrderTrigger.GONE,
-        OrderTrigger.SILENCE,
+        OrderTrigger.ACCEPTED,
+        OrderTrigger.PARTIALLY_FILLED,
+        OrderTrigger.REJECTED,
+        OrderTrigger.CANCEL_REJECTED,
+        OrderTrigger.NOT_FOUND,
+        OrderTrigger.TIMEOUT,
     }
 )
 
-_BY_STATUS: Final[Mapping[OrderStatus, OrderTrigger]] = {
-    OrderStatus.NEW: OrderTrigger.NEW,
-    OrderStatus.PENDING_NEW: OrderTrigger.NEW,
-    OrderStatus.PARTIALLY_FILLED: OrderTrigger.PART_FILLED,
+_TRIGGER_OF_STATUS: Final[Mapping[OrderStatus, OrderTrigger]] = {
+    OrderStatus.NEW: OrderTrigger.ACCEPTED,
+    OrderStatus.PENDING_NEW: OrderTrigger.ACCEPTED,
+    OrderStatus.PARTIALLY_FILLED: OrderTrigger.PARTIALLY_FILLED,
     OrderStatus.FILLED: OrderTrigger.FILLED,
     OrderStatus.CANCELED: OrderTrigger.CANCELED,
-    OrderStatus.REJECTED: OrderTrigger.REFUSED,
+    OrderStatus.REJECTED: OrderTrigger.REJECTED,
     OrderStatus.EXPIRED: OrderTrigger.EXPIRED,
     OrderStatus.EXPIRED_IN_MATCH: OrderTrigger.EXPIRED,
 }
@@ -129,7 +129,7 @@ def next_state(state: OrderState, heard: OrderTrigger) -> OrderState:
     moved = TRANSITIONS.get((state, heard))
     if moved is not None:
         return moved
-    if state.final and (heard in _FORGIVEN or state.name == heard.name):
+    if state.final and (heard in _IGNORED_WHEN_FINAL or state.name == heard.name):
         return state
     raise BrokenInvariant(f"an order that is {state.value} cannot hear that {heard.value}")
 
@@ -141,20 +141,20 @@ class Order:
     """
 
     __slots__ = (
-        "absences",
-        "announced",
+        "not_found_count",
+        "placed_published",
         "client_order_id",
-        "doubted_s",
+        "unknown_since_s",
         "filled_quantity",
         "filled_quote",
-        "in_place_of",
+        "replaces_order_id",
         "order_id",
-        "parted",
+        "cancel_published",
         "price",
         "quantity",
-        "recalled",
-        "replaces",
-        "restricted",
+        "reopened",
+        "replaces_price",
+        "cancel_restricted",
         "sent_s",
         "side",
         "state",
@@ -175,18 +175,18 @@ class Order:
         self.quantity = quantity
         self.sent_s = sent_s
         # The order whose place it is to take, by id and price: a reference would chain the whole chase.
-        self.in_place_of = None if predecessor is None else predecessor.order_id
-        self.replaces = None if predecessor is None else predecessor.price
+        self.replaces_order_id = None if predecessor is None else predecessor.order_id
+        self.replaces_price = None if predecessor is None else predecessor.price
         self.order_id: int | None = None
-        self.state = OrderState.IN_FLIGHT
+        self.state = OrderState.PENDING_NEW
         self.filled_quantity = ZERO
         self.filled_quote = ZERO
-        self.restricted = False  # the exchange knows it as part-filled, though no report said so yet
-        self.doubted_s = sent_s
-        self.absences = 0  # how often in a row the exchange said that it does not exist
-        self.recalled = False  # doubted once more after it had been given up
-        self.announced = False  # people were told that it rests
-        self.parted = False  # … and that it left
+        self.cancel_restricted = False  # the exchange knows it as part-filled, though no report said so yet
+        self.unknown_since_s = sent_s
+        self.not_found_count = 0  # how often in a row the exchange said that it does not exist
+        self.reopened = False  # doubted once more after it had been given up
+        self.placed_published = False  # people were told that it rests
+        self.cancel_published = False  # … and that it left
 
     def __repr__(self) -> str:
         return (
@@ -199,9 +199,9 @@ class Order:
         return self.quantity - self.filled_quantity
 
     @property
-    def part_filled(self) -> bool:
+    def partially_filled(self) -> bool:
         """Something of it traded: it can no longer be moved by a cancel-replace."""
-        return self.filled_quantity > ZERO or self.restricted
+        return self.filled_quantity > ZERO or self.cancel_restricted
 
     @property
     def alive(self) -> bool:
@@ -209,38 +209,42 @@ class Order:
         return not self.state.final
 
     @property
-    def nameless(self) -> bool:
+    def without_order_id(self) -> bool:
         """The exchange has told no order id of it."""
         return self.order_id is None
 
-    def hear(self, heard: OrderTrigger) -> None:
+    def apply(self, heard: OrderTrigger) -> None:
         self.state = next_state(self.state, heard)
 
-    def doubt(self, now_s: float) -> None:
+    def mark_unknown(self, now_s: float) -> None:
         """Nobody says where it is."""
-        self.hear(OrderTrigger.SILENCE)
-        self.doubted_s = now_s
+        self.apply(OrderTrigger.TIMEOUT)
+        self.unknown_since_s = now_s
 
-    def hear_report(self, report: ExecutionReport) -> None:
+    def apply_report(self, report: ExecutionReport) -> None:
         """An execution report of this order."""
         self.quantity = report.quantity
-        self._know(report.order_id, report.price, report.filled_quantity, report.filled_quote)
+        self._update(report.order_id, report.price, report.filled_quantity, report.filled_quote)
         if report.execution_type is ExecutionType.REJECTED:
-            self.hear(OrderTrigger.REFUSED)
+            self.apply(OrderTrigger.REJECTED)
         else:
-            self.hear(_BY_STATUS.get(report.status, OrderTrigger.SILENCE))
+            self.apply(_TRIGGER_OF_STATUS.get(report.status, OrderTrigger.TIMEOUT))
 
-    def hear_record(self, record: OrderRecord) -> None:
+    def apply_record(self, record: OrderRecord) -> None:
         """An answer that describes this order; an ACK tells only that it was taken."""
         price = record.pegged_price or record.price
         if record.quantity > ZERO:
             self.quantity = record.quantity
-        self._know(record.order_id, price, record.filled_quantity, record.filled_quote)
-        self.hear(OrderTrigger.NEW if record.status is None else _BY_STATUS.get(record.status, OrderTrigger.SILENCE))
+        self._update(record.order_id, price, record.filled_quantity, record.filled_quote)
+        self.apply(
+            OrderTrigger.ACCEPTED
+            if record.status is None
+            else _TRIGGER_OF_STATUS.get(record.status, OrderTrigger.TIMEOUT)
+        )
 
-    def _know(self, order_id: int, price: Decimal, quantity: Decimal, quote: Decimal | None) -> None:
+    def _update(self, order_id: int, price: Decimal, quantity: Decimal, quote: Decimal | None) -> None:
         """Fills only ever grow: a report that comes late does not take one back."""
-        self.absences = 0
+        self.not_found_count = 0
         if order_id >= 0:
             self.order_id = order_id
         if price > ZERO:

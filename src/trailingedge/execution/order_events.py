@@ -60,10 +60,10 @@ class OrderRejected:
     """The exchange said no. `again` counts refusals in a row for the same reason, from 1."""
 
     client_order_id: str
-    refusal: RejectReason
+    reject_reason: RejectReason
     code: int
     text: str
-    again: int
+    in_a_row: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,10 @@ class OrderRateBudget:
     """Counts placements against the ORDERS limits. `reserve_fraction` of each is never used by moves."""
 
     def __init__(self, reserve_fraction: float) -> None:
-        self._kept = 1.0 - reserve_fraction
+        self._usable_fraction = 1.0 - reserve_fraction
         self._windows: dict[int, _Window] = {}
 
-    def learn(self, limits: Iterable[RateLimit], server_ms: int) -> None:
+    def update_limits(self, limits: Iterable[RateLimit], server_ms: int) -> None:
         """The limits as `exchangeInfo` or a reply tells them; a count told replaces our own."""
         for limit in limits:
             if limit.kind != "ORDERS":
@@ -59,25 +59,25 @@ class OrderRateBudget:
             window.count += 1
             window.last_ms = server_ms
 
-    def next_move_ms(self, server_ms: int) -> int:
+    def next_requote_ms(self, server_ms: int) -> int:
         """The exchange's time from which a move is within the budget: now or later."""
         return max((self._next_ms(window, server_ms) for window in self._windows.values()), default=server_ms)
 
-    def may_move(self, server_ms: int) -> bool:
-        return self.next_move_ms(server_ms) <= server_ms
+    def may_requote(self, server_ms: int) -> bool:
+        return self.next_requote_ms(server_ms) <= server_ms
 
-    def ample(self, server_ms: int) -> bool:
+    def is_ample(self, server_ms: int) -> bool:
         """A move is within the budget, and stays so until something more is spent or told."""
         for window in self._windows.values():
             window.roll(server_ms)
-            usable = int(window.limit * self._kept)
+            usable = int(window.limit * self._usable_fraction)
             if (usable - window.count) * 2 <= usable:
                 return False
         return True
 
     def _next_ms(self, window: _Window, server_ms: int) -> int:
         window.roll(server_ms)
-        usable = int(window.limit * self._kept)
+        usable = int(window.limit * self._usable_fraction)
         left = usable - window.count
         if left <= 0:
             return window.end_ms()

@@ -34,7 +34,7 @@ class PendingRequests:
         self._tags += 1
         return self._tags
 
-    def send(self, request: PendingRequest) -> OrderCommand:
+    def register(self, request: PendingRequest) -> OrderCommand:
         """`request` is the open one now; its command is to be carried out."""
         self.open = request
         self._sent[request.command.tag] = request
@@ -42,7 +42,7 @@ class PendingRequests:
             self._sent.popitem(last=False)
         return request.command
 
-    def answered(self, tag: int) -> tuple[PendingRequest | None, bool]:
+    def match_reply(self, tag: int) -> tuple[PendingRequest | None, bool]:
         """The request of this tag, None if forgotten, and whether it was the open one, which it then ends."""
         request = self._sent.get(tag)
         in_time = request is not None and request is self.open
@@ -50,18 +50,18 @@ class PendingRequests:
             self.open = None
         return request, in_time
 
-    def given_up(self, now_s: float, patience_s: float) -> PendingRequest | None:
+    def expire(self, now_s: float, patience_s: float) -> PendingRequest | None:
         """The open request once it has been open for `patience_s`: it is open no more."""
         if self.open is None or now_s - self.open.sent_s < patience_s:
             return None
         request, self.open = self.open, None
         return request
 
-    def drop(self) -> None:
+    def abandon(self) -> None:
         """The open request will not be answered in time any more."""
         self.open = None
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Answers to anything sent so far are of no concern any more."""
         self.open = None
         self._sent.clear()

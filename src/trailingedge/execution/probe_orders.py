@@ -12,14 +12,14 @@ from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused
-from trailingedge.model.market import BookTop, OrderRecord, Side, SymbolRules, passive
+from trailingedge.model.market import BookTop, OrderRecord, Side, SymbolRules, round_to_passive_tick
 from trailingedge.model.order_requests import NewOrderRequest
 
 logger = logging.getLogger(__name__)
 
-_AWAY: Final = Decimal("0.10")
-_INSIDE: Final = Decimal("0.01")  # our mid is not quite the exchange's reference price: stay this far inside
-_CANCEL_PATIENCE_S: Final = 15.0
+_DISTANCE_FRAC: Final = Decimal("0.10")
+_MARGIN_FRAC: Final = Decimal("0.01")  # our mid is not quite the exchange's reference price: stay this far inside
+_CANCEL_TIMEOUT_S: Final = 15.0
 _UNKNOWN_ORDER: Final = -2011
 
 
@@ -47,14 +47,16 @@ def probe_order(side: Side, top: BookTop, rules: SymbolRules) -> ProbeOrder:
     """
     low, high = rules.percent_bounds(side, top.mid)
     if side is Side.BUY:
-        price = passive(max(top.bid * (1 - _AWAY), low * (1 + _INSIDE), rules.min_price), Side.BUY, rules.tick_size)
+        price = round_to_passive_tick(
+            max(top.bid * (1 - _DISTANCE_FRAC), low * (1 + _MARGIN_FRAC), rules.min_price), Side.BUY, rules.tick_size
+        )
         if price < max(low, rules.min_price):
             price += rules.tick_size
     else:
-        bounds = [top.ask * (1 + _AWAY)]
-        bounds += [] if high is None else [high * (1 - _INSIDE)]
+        bounds = [top.ask * (1 + _DISTANCE_FRAC)]
+        bounds += [] if high is None else [high * (1 - _MARGIN_FRAC)]
         bounds += [] if rules.max_price is None else [rules.max_price - rules.tick_size]
-        price = passive(min(bounds), Side.SELL, rules.tick_size)
+        price = round_to_passive_tick(min(bounds), Side.SELL, rules.tick_size)
     steps = (max(rules.min_quantity, rules.min_notional / price) / rules.step_size).to_integral_value(ROUND_CEILING)
     return ProbeOrder(side, price, max(steps, Decimal(1)) * rules.step_size)
 
@@ -64,13 +66,13 @@ class _Open:
     """A deep order that is, or might be, on the book. From `sure_from_s` on, "unknown order" means gone."""
 
     order: ProbeOrder
-    sure_from_s: float
+    not_found_final_from_s: float
 
 
 class ProbeOrders:
     """Rests them one at a time. `told` is given a line of progress: ("placed" | "cancelled", client order id, order).
 
-    An unanswered placement may still be carried out until `absent_after_s` have passed, which is its
+    An unanswered placement may still be carried out until `request_expires_s` have passed, which is its
     recvWindow and a bit.
     """
 
@@ -79,25 +81,25 @@ class ProbeOrders:
         account: ProbeAccount,
         clock: Clock,
         told: Callable[[str, str, ProbeOrder], None],
-        absent_after_s: float = 6.0,
+        request_expires_s: float = 6.0,
     ) -> None:
         self._account = account
         self._clock = clock
-        self._told = told
-        self._absent_after_s = absent_after_s
+        self._on_progress = told
+        self._request_expires_s = request_expires_s
         self._open: dict[str, _Open] = {}
 
     @property
-    def left(self) -> Mapping[str, ProbeOrder]:
+    def maybe_open(self) -> Mapping[str, ProbeOrder]:
         """By client order id, the orders that are not known to be gone."""
         return {client_order_id: open_.order for client_order_id, open_ in self._open.items()}
 
-    async def withdraw(self) -> None:
+    async def cancel_all(self) -> None:
         """Cancel what is left of earlier ones. Raises as `rest` does."""
         for client_order_id in list(self._open):
             await self._cancel(client_order_id)
 
-    async def rest(
+    async def place_and_cancel(
         self, client_order_id: str, order: ProbeOrder, meanwhile: Callable[[], Awaitable[None]] | None = None
     ) -> RequestRefused | None:
         """Place `order`, wait for `meanwhile`, cancel; the refusal where the exchange did not take it.
@@ -106,7 +108,7 @@ class ProbeOrders:
         """
         sent_s = self._clock.now_s()
         # Noted before it is sent: whatever interrupts us, somebody knows what to look for.
-        self._open[client_order_id] = _Open(order, sent_s + self._absent_after_s)
+        self._open[client_order_id] = _Open(order, sent_s + self._request_expires_s)
         try:
             await self._account.place(NewOrderRequest(client_order_id, order.side, order.quantity, order.price))
         except RequestRefused as refused:
@@ -119,8 +121,8 @@ class ProbeOrders:
         except (OutcomeUnknown, ProtocolViolation):
             logger.warning("deep order unanswered client_order_id=%s: cancelling whatever it left", client_order_id)
         else:
-            self._open[client_order_id].sure_from_s = sent_s
-        self._told("placed", client_order_id, order)
+            self._open[client_order_id].not_found_final_from_s = sent_s
+        self._on_progress("placed", client_order_id, order)
         if meanwhile is not None:
             await meanwhile()
         await self._cancel(client_order_id)
@@ -129,13 +131,13 @@ class ProbeOrders:
     async def _cancel(self, client_order_id: str) -> None:
         """Cancel until the exchange says that it is gone; "unknown order" counts twice, and only once it is sure."""
         left = self._open[client_order_id]
-        give_up_s = max(self._clock.now_s(), left.sure_from_s) + _CANCEL_PATIENCE_S
+        give_up_s = max(self._clock.now_s(), left.not_found_final_from_s) + _CANCEL_TIMEOUT_S
         unknown, pause_s = 0, 0.25
         while unknown < 2:
             try:
                 await self._account.cancel_order(None, client_order_id)
             except RequestRefused as refused:
-                if refused.code == _UNKNOWN_ORDER and self._clock.now_s() >= left.sure_from_s:
+                if refused.code == _UNKNOWN_ORDER and self._clock.now_s() >= left.not_found_final_from_s:
                     unknown += 1
             except (OutcomeUnknown, ProtocolViolation):
                 unknown = 0
@@ -146,4 +148,4 @@ class ProbeOrders:
             await self._clock.sleep(pause_s)
             pause_s = min(1.0, 2 * pause_s)
         del self._open[client_order_id]
-        self._told("cancelled", client_order_id, left.order)
+        self._on_progress("cancelled", client_order_id, left.order)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from trailingedge.model.intent import OrderIntent
-from trailingedge.model.market import BookTop, Side, SymbolRules, passive
+from trailingedge.model.market import BookTop, Side, SymbolRules, round_to_passive_tick
 from trailingedge.model.order_commands import Replace
 from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.model.pricing import Pricing
 from trailingedge.strategy.decide import Decision
-from trailingedge.strategy.hard_stop import breached
+from trailingedge.strategy.hard_stop import is_breached
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RestingOrder:
     quantity: Decimal
 
 
-def rest_at(
+def resting_price(
     pricing: Pricing,
     side: Side,
     top: BookTop,
@@ -42,7 +42,7 @@ def rest_at(
     """
     toward = tick_size if side is Side.BUY else -tick_size  # one tick closer to the other side
     other_side = top.best(side.opposite)
-    nearest = passive(other_side - toward, side, tick_size)  # the most aggressive price that still rests
+    nearest = round_to_passive_tick(other_side - toward, side, tick_size)  # the most aggressive price that still rests
     if pricing is Pricing.OPPOSITE:
         return nearest
     best = top.best(side)
@@ -51,9 +51,9 @@ def rest_at(
     if best in left:
         return best if own is None else own.price
     if pricing is not Pricing.IMPROVE:
-        return passive(best, side, tick_size)
-    better = passive(best + toward, side, tick_size)
-    return better if _rests(better, side, other_side) else passive(best, side, tick_size)
+        return round_to_passive_tick(best, side, tick_size)
+    better = round_to_passive_tick(best + toward, side, tick_size)
+    return better if _is_passive(better, side, other_side) else round_to_passive_tick(best, side, tick_size)
 
 
 def escape_price(side: Side, top: BookTop, tick_size: Decimal, slippage_frac: Decimal) -> Decimal:
@@ -63,18 +63,18 @@ def escape_price(side: Side, top: BookTop, tick_size: Decimal, slippage_frac: De
     """
     best = top.best(side.opposite)
     worst = best * (1 + slippage_frac) if side is Side.BUY else best * (1 - slippage_frac)
-    return passive(worst, side, tick_size)
+    return round_to_passive_tick(worst, side, tick_size)
 
 
 def _quantity(top: BookTop, side: Side) -> Decimal:
     return top.bid_quantity if side is Side.BUY else top.ask_quantity
 
 
-def _rests(price: Decimal, side: Side, other_side: Decimal) -> bool:
+def _is_passive(price: Decimal, side: Side, other_side: Decimal) -> bool:
     return price < other_side if side is Side.BUY else price > other_side
 
 
-PriceAndQuantity = tuple[Decimal, Decimal]
+TargetQuote = tuple[Decimal, Decimal]
 """Price and quantity that an order is to move to."""
 
 
@@ -86,32 +86,32 @@ class RequotePlan:
     which the hard stop would begin to be confirmed is not for us to answer.
     """
 
-    want: OrderIntent
+    intent: OrderIntent
     decision: Decision
     order_id: int
     client_order_id: str
-    own: RestingOrder
-    left: tuple[tuple[Decimal, float], ...]
+    resting: RestingOrder
+    left_prices: tuple[tuple[Decimal, float], ...]
     rules: SymbolRules
     watches_stop: bool
     quantity: Decimal | None  # where it is the same at any price
 
     @property
-    def like(self) -> NewOrderRequest:
+    def template(self) -> NewOrderRequest:
         """The order that is to take the place of this one, but for its price and quantity."""
-        return NewOrderRequest(self.client_order_id, self.want.side, self.own.quantity, self.own.price)
+        return NewOrderRequest(self.client_order_id, self.intent.side, self.resting.quantity, self.resting.price)
 
-    def answer(self, top: BookTop, now_s: float) -> PriceAndQuantity | None:
+    def requote_for(self, top: BookTop, now_s: float) -> TargetQuote | None:
         """Price and quantity that the order is to move to; None where it stays, or where it takes a beat to tell."""
-        if self.watches_stop and breached(float(top.bid), self.decision.state.anchor, self.decision.stop_distance):
+        if self.watches_stop and is_breached(float(top.bid), self.decision.state.anchor, self.decision.stop_distance):
             return None
-        want, rules = self.want, self.rules
-        left = [price for price, until_s in self.left if now_s < until_s]
-        price = rest_at(want.pricing, want.side, top, rules.tick_size, self.own, left)
-        if price == self.own.price:
+        want, rules = self.intent, self.rules
+        left = [price for price, until_s in self.left_prices if now_s < until_s]
+        price = resting_price(want.pricing, want.side, top, rules.tick_size, self.resting, left)
+        if price == self.resting.price:
             return None
-        quantity = self.quantity or rules.affordable(want.side, want.funds, price)
-        if rules.breach(price, quantity) is not None:
+        quantity = self.quantity or rules.affordable_quantity(want.side, want.funds, price)
+        if rules.failed_filter(price, quantity) is not None:
             return None
         if want.side is Side.SELL:
             safe = price > top.bid and quantity <= want.funds
@@ -126,5 +126,5 @@ class SentRequote:
 
     command: Replace
     decision: Decision
-    answer: PriceAndQuantity
-    expected: PriceAndQuantity | None
+    sent: TargetQuote
+    expected: TargetQuote | None

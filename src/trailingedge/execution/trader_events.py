@@ -55,7 +55,7 @@ class ExitAged:
 class LateOrder:
     """An order of the last session reached the book after our start: we go on with it, or take it away."""
 
-    past: HistoricalExit
+    late_exit: HistoricalExit
     adopted: bool
 
 

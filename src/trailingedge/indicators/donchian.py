@@ -69,7 +69,7 @@ def compute_donchian_channels(
     Raises ValueError when window < 1 or shift < 0, or for an unknown source.
     Source: Donchian's breakout channel; mid is the mean of the two edges.
     """
-    _check(window, shift, 0, source)
+    _check_arguments(window, shift, 0, source)
     extremes = _Extremes(window)
     upper: list[float] = []
     lower: list[float] = []
@@ -96,7 +96,7 @@ class DonchianChannel:
         self, window: int, shift: int, source: Source = "close", rolling: int = 1440, klines: Iterable[Kline] = ()
     ) -> None:
         """`klines` are closed ones to begin with, oldest first. Raises ValueError for bad numbers."""
-        _check(window, shift, 1, source)
+        _check_arguments(window, shift, 1, source)
         if rolling < window + shift:
             raise ValueError(f"rolling {rolling} is too short for window {window} and shift {shift}")
         self.current: Channel | None = None
@@ -108,13 +108,13 @@ class DonchianChannel:
         # As many as a fresh start can compute from `rolling` klines: a restart changes no share.
         self._widths = _Widths(rolling - window - shift + 2)
         for kline in klines:
-            self.close(kline)
+            self.push(kline)
 
-    def close(self, kline: Kline) -> Channel | None:
+    def push(self, kline: Kline) -> Channel | None:
         """Move on past a kline that closed. Returns the channel that was in force while it formed."""
-        return self.move(*_edges(kline, self._source))
+        return self.push_edges(*_edges(kline, self._source))
 
-    def move(self, high: float, low: float) -> Channel | None:
+    def push_edges(self, high: float, low: float) -> Channel | None:
         """The same for whoever has only the kline's edges: both its close, where closes make the channel."""
         in_force = self.current
         self._waiting.append((high, low))
@@ -126,7 +126,7 @@ class DonchianChannel:
         upper, lower = self._extremes.push(high, low)
         if self._extremes.pushed < self._window:
             return Channel(upper, lower, full=False)
-        return Channel(upper, lower, full=True, squeeze_share=self._widths.share_below(upper - lower))
+        return Channel(upper, lower, full=True, squeeze_share=self._widths.push(upper - lower))
 
 
 class _Extremes:
@@ -166,7 +166,7 @@ class _Widths:
         self._by_age: deque[float] = deque()
         self._by_size: list[float] = []
 
-    def share_below(self, width: float) -> float | None:
+    def push(self, width: float) -> float | None:
         """Take `width` in; the share of strictly smaller ones, None while there are too few to tell."""
         if len(self._by_age) == self._maxlen:
             oldest = self._by_age.popleft()
@@ -185,7 +185,7 @@ def _edges(kline: Kline, source: Source) -> tuple[float, float]:
     return float(kline.high), float(kline.low)
 
 
-def _check(window: int, shift: int, least_shift: int, source: str) -> None:
+def _check_arguments(window: int, shift: int, least_shift: int, source: str) -> None:
     if window < 1:
         raise ValueError(f"window must be at least 1, not {window}")
     if shift < least_shift:

@@ -13,7 +13,7 @@ from trailingedge.model.operator_commands import CommandResult, OperatorCommand
 from trailingedge.notifications import messages, risk_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.strategy.inputs import StrategyCommand
-from trailingedge.strategy.signals import CommandRefused, ExitArmed, ExitEnding, ExitRelabelled
+from trailingedge.strategy.signals import CommandRefused, ExitEnding, ExitRelabelled, ExitStarted
 
 ReplyCallback = Callable[[CommandResult], None]
 
@@ -21,7 +21,7 @@ _MOST_WAITING: Final = 100
 _A_BEAT: Final = 4
 _FOR_THE_STRATEGY: Final = {
     OperatorCommand.FLIP: StrategyCommand.FLIP,
-    OperatorCommand.WITHDRAW: StrategyCommand.WITHDRAW,
+    OperatorCommand.CANCEL: StrategyCommand.CANCEL,
 }
 
 
@@ -70,13 +70,13 @@ class CommandHandler:
     def hear(self, news: TraderEvent) -> None:
         """What the strategy made of a command."""
         match news:
-            case ExitArmed(kind=ExitKind.MANUAL) if self.desk is not None:
+            case ExitStarted(kind=ExitKind.MANUAL) if self.desk is not None:
                 text = messages.manual_flip(self.desk.rules, news.side, news.price, self.desk.flip_patience_s)
                 self._settle(StrategyCommand.FLIP, CommandResult(text))
             case ExitRelabelled():
-                self._settle(StrategyCommand.FLIP, CommandResult(messages.relabelled(news.previous)))
-            case ExitEnding(cause=ExitEndReason.WITHDRAWN):
-                self._settle(StrategyCommand.WITHDRAW, CommandResult(messages.exit_ending(news.kind, news.cause)))
+                self._settle(StrategyCommand.FLIP, CommandResult(messages.exit_taken_over(news.previous)))
+            case ExitEnding(cause=ExitEndReason.CANCELLED):
+                self._settle(StrategyCommand.CANCEL, CommandResult(messages.exit_ending(news.kind, news.cause)))
             case CommandRefused():
                 reason = news.reason if self.desk is None else self.desk.refusal_reason(news.reason)
                 self._settle(
@@ -87,7 +87,7 @@ class CommandHandler:
 
     def end_of_beat(self) -> None:
         """A command that the strategy has taken and said nothing of was overtaken by something more urgent."""
-        if self.desk is None or self.desk.trader.instructions:
+        if self.desk is None or self.desk.core.operator_commands:
             return
         while self._passed_on:
             command, tell = self._passed_on.popleft()
@@ -103,7 +103,7 @@ class CommandHandler:
     def _carry_out(self, instruction: OperatorCommand, tell: ReplyCallback) -> CommandResult | None:
         """What there is to answer at once; None where the strategy has to think of it first."""
         match instruction:
-            case OperatorCommand.FLIP | OperatorCommand.WITHDRAW:
+            case OperatorCommand.FLIP | OperatorCommand.CANCEL:
                 return self._pass_on(_FOR_THE_STRATEGY[instruction], tell)
             case OperatorCommand.PAUSE:
                 return self._hold()
@@ -137,14 +137,14 @@ class CommandHandler:
             refusal = messages.command_refused(command.value, "still starting")
             self._alerts.send(refusal, logging.WARNING)
             return CommandResult(refusal, done=False)
-        self.desk.trader.instructions.append(command)
+        self.desk.core.operator_commands.append(command)
         self._passed_on.append((command, tell))
         return None
 
     def _pause(self, *, paused: bool) -> None:
         self.paused = paused
         if self.desk is not None:
-            self.desk.trader.paused = paused
+            self.desk.core.paused = paused
 
     def _hold(self) -> CommandResult:
         """Pause; a second time changes nothing, and says so: a hotkey shows alerts alone."""
@@ -159,25 +159,25 @@ class CommandHandler:
         """There is something to resume from."""
         if self.paused or self.desk is None:
             return self.paused
-        trader = self.desk.trader
-        return trader.halted or trader.guards.breakers.hold
+        trader = self.desk.core
+        return trader.halted or trader.risk.breakers.trading_paused
 
     def _resume(self) -> CommandResult:
         """Go on; after a halt with everything read again."""
         if not self._on_hold:
-            self._alerts.send(messages.nothing_on_hold())
-            return CommandResult(messages.nothing_on_hold())
+            self._alerts.send(messages.nothing_to_resume())
+            return CommandResult(messages.nothing_to_resume())
         self._pause(paused=False)
         held = None
         if self.desk is not None:
-            halted = self.desk.trader.halted
-            self.desk.trader.resume()
+            halted = self.desk.core.halted
+            self.desk.core.resume()
             if halted:
-                self.desk.doubt()
+                self.desk.requery_orders()
                 self._resync()
-            breakers = self.desk.trader.guards.breakers
-            if breakers.hold:
-                held = risk_messages.still_held(breakers.state.trips)
+            breakers = self.desk.core.risk.breakers
+            if breakers.trading_paused:
+                held = risk_messages.still_paused(breakers.state.trips)
                 self._alerts.send(held, logging.WARNING)
         if held is not None:
             return CommandResult(held, done=False)

@@ -23,7 +23,7 @@ from trailingedge.model.operator_commands import CommandResult, CommandSink, Ope
 
 logger = logging.getLogger(__name__)
 
-VERSION: Final = 1
+CONTROL_VERSION: Final = 1
 COMMANDS: Final[Mapping[str, OperatorCommand]] = MappingProxyType(
     {
         "status": OperatorCommand.STATUS,
@@ -31,7 +31,7 @@ COMMANDS: Final[Mapping[str, OperatorCommand]] = MappingProxyType(
         "balance": OperatorCommand.BALANCE,
         "today": OperatorCommand.TODAY,
         "flip": OperatorCommand.FLIP,
-        "withdraw": OperatorCommand.WITHDRAW,
+        "withdraw": OperatorCommand.CANCEL,
         "pause": OperatorCommand.PAUSE,
         "resume": OperatorCommand.RESUME,
         "stop": OperatorCommand.QUIT,
@@ -62,15 +62,15 @@ class NoRunningDaemon(TrailingEdgeError):
     def __init__(self, reason: str, *, forbidden: bool = False, asked: bool = False) -> None:
         super().__init__(reason)
         self.forbidden = forbidden
-        self.asked = asked
+        self.command_sent = asked
 
 
 def socket_path(symbol: str, environ: Mapping[str, str], log_dir: Path) -> Path:
     """Where the daemon of `symbol` listens: systemd's folder, else the user's run-time folder, else `log_dir`."""
-    return socket_places(symbol, environ, log_dir)[0]
+    return socket_candidates(symbol, environ, log_dir)[0]
 
 
-def socket_places(symbol: str, environ: Mapping[str, str], log_dir: Path) -> list[Path]:
+def socket_candidates(symbol: str, environ: Mapping[str, str], log_dir: Path) -> list[Path]:
     """Where a daemon of `symbol` may listen, likeliest first: it may live in another environment than we do."""
     given, personal = environ.get("RUNTIME_DIRECTORY", ""), environ.get("XDG_RUNTIME_DIR", "")
     folders = [Path(given.split(":")[0])] if given else []  # a unit may have several, the first is its own
@@ -78,7 +78,7 @@ def socket_places(symbol: str, environ: Mapping[str, str], log_dir: Path) -> lis
     return list(dict.fromkeys(folder / f"{symbol}.sock" for folder in (*folders, log_dir, SERVICE_FOLDER)))
 
 
-def read_request(line: bytes) -> OperatorCommand:
+def parse_request(line: bytes) -> OperatorCommand:
     """What a line asks for. Raises ValueError with what was wrong with it and how to put it right."""
     try:
         request = json.loads(line)
@@ -92,9 +92,9 @@ def read_request(line: bytes) -> OperatorCommand:
     return instruction
 
 
-def write_answer(answer: CommandResult, beside: Mapping[str, object] = _NOTHING) -> bytes:
+def encode_response(answer: CommandResult, beside: Mapping[str, object] = _NOTHING) -> bytes:
     """An answer as one line of JSON, with what is told `beside` every one."""
-    frame = {"version": VERSION, "ok": answer.done, "text": answer.text}
+    frame = {"version": CONTROL_VERSION, "ok": answer.done, "text": answer.text}
     fields = {**frame, **answer.data, **beside, **frame}  # no figure may hide how it went
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), default=str).encode() + b"\n"
 
@@ -102,7 +102,7 @@ def write_answer(answer: CommandResult, beside: Mapping[str, object] = _NOTHING)
 class ControlSocket:
     """The daemon's end, at `path`. It is a convenience: where it cannot be, the daemon goes on without.
 
-    `account` is the mark that every answer bears, as `account_mark` makes it. `serve` is None on a platform
+    `account` is the mark that every answer bears, as `account_fingerprint` makes it. `serve` is None on a platform
     without such sockets.
     """
 
@@ -118,7 +118,7 @@ class ControlSocket:
     ) -> None:
         self.path = path
         self.open = asyncio.Event()
-        self.fault: str | None = None  # why it cannot be
+        self.unavailable_reason: str | None = None  # why it cannot be
         self._obey = obey
         self._beside = {"account": account} if account else _NOTHING
         self._serve = serve
@@ -129,15 +129,15 @@ class ControlSocket:
     async def run(self) -> None:
         """Listen until cancelled, and leave nothing behind. Returns at once where nobody can listen."""
         if self._serve is None:
-            self.fault = "this platform has no such sockets"
-            logger.info("no control socket: %s; hotkeys and Telegram do as well", self.fault)
+            self.unavailable_reason = "this platform has no such sockets"
+            logger.info("no control socket: %s; hotkeys and Telegram do as well", self.unavailable_reason)
             return
         try:
             async with asyncio.TaskGroup() as clients, self._listening(self._serve, clients):
                 await asyncio.Event().wait()
         except* (OSError, NoRunningDaemon) as group:
-            self.fault = str(group.exceptions[0])
-            logger.warning("no control socket at %s: %s", self.path, self.fault)
+            self.unavailable_reason = str(group.exceptions[0])
+            logger.warning("no control socket at %s: %s", self.path, self.unavailable_reason)
 
     @contextlib.asynccontextmanager
     async def _listening(self, serve: Serve, clients: asyncio.TaskGroup) -> AsyncIterator[None]:
@@ -171,7 +171,7 @@ class ControlSocket:
         try:
             answer = await self._converse(reader)
             if answer is not None:
-                writer.write(write_answer(answer, self._beside))
+                writer.write(encode_response(answer, self._beside))
             writer.close()
             async with asyncio.timeout(self._patience_s):
                 await writer.wait_closed()
@@ -199,7 +199,7 @@ class ControlSocket:
         if not line:
             return None
         try:
-            instruction = read_request(line)
+            instruction = parse_request(line)
         except ValueError as wrong:
             return CommandResult(str(wrong), done=False)
         return await self._ask(instruction)
@@ -275,12 +275,12 @@ def _is_taken(path: Path) -> bool:
     return True
 
 
-def account_mark(symbol: str, ws_api_url: str, api_key: str) -> str:
+def account_fingerprint(symbol: str, ws_api_url: str, api_key: str) -> str:
     """The same for all daemons that would trade one symbol on one account; it tells the key to nobody."""
     return hashlib.sha256(f"{symbol}\n{ws_api_url}\n{api_key}".encode()).hexdigest()[:16]
 
 
-async def already_running(places: Iterable[Path], account: str, *, patience_s: float = _PATIENCE_S) -> str | None:
+async def find_running_daemon(places: Iterable[Path], account: str, *, patience_s: float = _PATIENCE_S) -> str | None:
     """What to tell where a daemon with that mark answers at one of `places`; None where none does.
 
     To be asked before the own socket is made. Who does not answer in time is not taken for one of ours: once
@@ -288,7 +288,7 @@ async def already_running(places: Iterable[Path], account: str, *, patience_s: f
     """
     for place in places:
         try:
-            answer = await ask(place, "status", patience_s=patience_s)
+            answer = await request(place, "status", patience_s=patience_s)
         except NoRunningDaemon:
             continue
         if answer.get("account") == account:
@@ -300,7 +300,9 @@ async def already_running(places: Iterable[Path], account: str, *, patience_s: f
     return None
 
 
-async def ask(path: Path, command: str, *, patience_s: float = _THINKING_S + 2 * _PATIENCE_S) -> Mapping[str, object]:
+async def request(
+    path: Path, command: str, *, patience_s: float = _THINKING_S + 2 * _PATIENCE_S
+) -> Mapping[str, object]:
     """The client's end: the answer of the daemon that listens at `path`. Raises NobodyAnswers."""
     reader, writer = await _connect(path)
     try:
@@ -308,9 +310,9 @@ async def ask(path: Path, command: str, *, patience_s: float = _THINKING_S + 2 *
             writer.write(json.dumps({"command": command}).encode() + b"\n")
             return _read_answer(await reader.readline())
     except TimeoutError as error:
-        raise NoRunningDaemon(f"no answer within {patience_s:g} s", asked=True) from error
+        raise NoRunningDaemon(f"no answer within {patience_s:g} s", command_sent=True) from error
     except (OSError, ValueError) as error:
-        raise NoRunningDaemon(str(error), asked=True) from error
+        raise NoRunningDaemon(str(error), command_sent=True) from error
     finally:
         writer.close()
 
@@ -341,4 +343,4 @@ def _read_answer(line: bytes) -> Mapping[str, object]:
     if isinstance(answer, dict) and isinstance(answer.get("text"), str) and isinstance(answer.get("ok"), bool):
         return answer
     reason = "what answers there is no daemon of ours" if line else "it ended before it answered"
-    raise NoRunningDaemon(reason, asked=True)
+    raise NoRunningDaemon(reason, command_sent=True)

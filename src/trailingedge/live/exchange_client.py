@@ -20,12 +20,12 @@ from trailingedge.model.market_state import MarketState
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_probe import AccountProbe
 from trailingedge.websocket.account_stream import AccountStream, EventBuffer, OutsideChange
-from trailingedge.websocket.api_client import ApiCallerProtocol, ApiClient
+from trailingedge.websocket.api_client import ApiClient, RequestCaller
 from trailingedge.websocket.api_session import ApiSession
 from trailingedge.websocket.fill_recovery import FillRecovery
 from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.orders import OrderApi
-from trailingedge.websocket.transport import side_by_side
+from trailingedge.websocket.transport import run_together
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class ExchangeClient:
         note: Callable[[str, str, Sequence[str | bytes]], None] = lambda _channel, _direction, _frames: None,
     ) -> None:
         clock, dial, random = surroundings.clock, surroundings.dial, surroundings.random
-        self.snapshots = snapshots
+        self.market_state = snapshots
         self.server_clock = ServerClock(clock)
         self._symbol = settings.symbol
         self._recv_window_ms = settings.recv_window_ms
@@ -109,7 +109,7 @@ class ExchangeClient:
             settings.kline_interval,
             snapshots=snapshots,
             api=self.api,
-            api_ready=self.api.ready,
+            api_ready=self.api.wait_ready,
             dial=dial,
             clock=clock,
             backoff=factory.backoff(settings, random),
@@ -124,17 +124,17 @@ class ExchangeClient:
 
     async def read_balances(self, settled_ms: int, account: AccountSession | None = None) -> None:
         """Ask for the balances; the answer accounts for every change of ours up to `settled_ms`."""
-        pushes = self.snapshots.pushes
+        pushes = self.market_state.balance_updates
         asked = await (account or self.account).balances()
-        self.snapshots.hear_queried(asked.balances, asked.account_ms, pushes, settled_ms)
+        self.market_state.on_queried_balances(asked.balances, asked.account_ms, pushes, settled_ms)
 
     async def measure_clock(self) -> None:
         await self.server_clock.measure(self.api)
 
-    def stay_down(self) -> None:
+    def stop_reconnecting(self) -> None:
         """From now on a connection that ends has ended for good."""
-        self.market.stay_down()
-        self.api.stay_down()
+        self.market.stop_reconnecting()
+        self.api.stop_reconnecting()
 
     async def log_out(self) -> None:
         """End the session, if there is one."""
@@ -143,13 +143,13 @@ class ExchangeClient:
 
     # The account's connection ----------------------------------------------------------------
 
-    def _account_over(self, api: ApiCallerProtocol) -> AccountSession:
+    def _account_over(self, api: RequestCaller) -> AccountSession:
         return AccountSession(api, self._keys, self.server_clock, self._symbol, self._recv_window_ms)
 
     async def _open(self, conversation: ApiSession) -> None:
         """Log on; after the first time, ask for what was missed and tell it before anything newer."""
-        ear = self._stream.ear(partial(self._deafened, conversation))
-        conversation.on_event = ear.hear
+        ear = self._stream.open_buffer(partial(self._deafened, conversation))
+        conversation.on_event = ear.on_event
         account = self._account_over(conversation)
         try:
             await account.open()
@@ -171,33 +171,33 @@ class ExchangeClient:
             losses = self._losses
             open_orders = await account.open_orders()
             await self._read_balances(account)
-            self._tell_missed(await self._missed.find(account, ear))
-        ear.release(self.snapshots.balances_ms)
+            self._tell_missed(await self._missed.find_missed(account, ear))
+        ear.release(self.market_state.balances_ms)
         if losses != self._mended:
             self._mended = losses
             self._reopened(open_orders)
-        self.snapshots.prove_account(proven=True)
+        self.market_state.set_account_proven(proven=True)
 
     async def _watch(self, conversation: ApiSession) -> None:
         account = self._account_over(conversation)
-        await side_by_side(self._proof.watch(account), self._look_again(account, self._ear))
+        await run_together(self._proof.watch(account), self._look_again(account, self._ear))
 
     async def _look_again(self, account: AccountSession, ear: EventBuffer | None) -> None:
         """Read the list of trades once nobody waits for anything else, and again when it can be complete."""
         try:
             await self._clock.sleep(_FIRST_LOOK_S)
-            if not self._missed.begun:
-                await self._once_welcome(lambda: self._missed.begin(account))
+            if not self._missed.is_started:
+                await self._once_welcome(lambda: self._missed.start(account))
             await self._clock.sleep(_SECOND_LOOK_S)
             await self._once_welcome(lambda: self._find_missed(account, ear))
-            while self._missed.waiting:  # fills of orders that the exchange does not know yet
+            while self._missed.has_unresolved:  # fills of orders that the exchange does not know yet
                 await self._clock.sleep(_SECOND_LOOK_S)
                 await self._once_welcome(lambda: self._find_missed(account, ear))
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
             logger.warning("missed fills will be looked for at the next logon: %s", trouble)
 
     async def _find_missed(self, account: AccountSession, ear: EventBuffer | None) -> None:
-        self._tell_missed(await self._missed.find(account, ear))
+        self._tell_missed(await self._missed.find_missed(account, ear))
 
     async def _once_welcome(self, ask: Callable[[], Awaitable[object]]) -> None:
         """Ask, and ask again later where the exchange wants to be left alone: the connection is no worse for it."""
@@ -211,7 +211,7 @@ class ExchangeClient:
 
     def _tell_missed(self, missed: Iterable[ExecutionReport]) -> None:
         for report in missed:
-            if self._stream.hear_missed(report):
+            if self._stream.on_recovered_fill(report):
                 logger.warning(
                     "fill was missed client_order_id=%s trade_id=%d quantity=%s price=%s",
                     report.client_order_id,
@@ -222,11 +222,11 @@ class ExchangeClient:
 
     def _deafened(self, conversation: ApiSession, reason: str) -> None:
         """It answers still, but tells nothing any more; another has to take its place."""
-        if conversation is self.api.current and not self.api.is_ending:
+        if conversation is self.api.active and not self.api.is_stopping:
             self._down(reason)
-            conversation.follow(reason)
+            conversation.request_rotation(reason)
 
     def _down(self, reason: str) -> None:
         self._losses += 1
-        self.snapshots.prove_account(proven=False)
+        self.market_state.set_account_proven(proven=False)
         self._account_down(reason)

@@ -18,7 +18,7 @@ from trailingedge.reconciliation.backfill import BackfillSpec
 from trailingedge.reconciliation.recovery import RecoveryContext
 from trailingedge.risk.circuit_breakers import BreakerLimits
 from trailingedge.risk.pre_trade_checks import PreTradeChecks
-from trailingedge.risk.risk_engine import RiskEngine, usual_guards
+from trailingedge.risk.risk_engine import RiskEngine, build_risk_engine
 from trailingedge.strategy.inputs import StrategyParams
 from trailingedge.websocket.transport import Backoff, Dial
 
@@ -84,7 +84,7 @@ def strategy_params(settings: Settings, rules: SymbolRules, fee: float) -> Strat
     return StrategyParams(**named, **in_force)
 
 
-def absent_after_s(settings: Settings) -> float:
+def request_expires_s(settings: Settings) -> float:
     """The age from which a request that nobody answered can no longer be carried out.
 
     The exchange drops it once its recvWindow is over; a second more for the clocks to disagree.
@@ -92,7 +92,7 @@ def absent_after_s(settings: Settings) -> float:
     return settings.recv_window_ms / 1000 + 1.0
 
 
-def guards(settings: Settings, rules: SymbolRules, started_ms: int) -> RiskEngine:
+def risk_engine(settings: Settings, rules: SymbolRules, started_ms: int) -> RiskEngine:
     """`started_ms` is the exchange's clock once logged on."""
     limits = BreakerLimits(
         rules.base_asset,
@@ -102,19 +102,19 @@ def guards(settings: Settings, rules: SymbolRules, started_ms: int) -> RiskEngin
         settings.max_consecutive_losses,
     )
     may_escape = settings.taker_escape_after_sec > 0
-    invariants = PreTradeChecks(settings.stale_after_sec, absent_after_s(settings), escape=may_escape)
-    return usual_guards(limits, invariants, started_ms)
+    invariants = PreTradeChecks(settings.stale_after_sec, request_expires_s(settings), escape=may_escape)
+    return build_risk_engine(limits, invariants, started_ms)
 
 
-def chase_params(settings: Settings) -> MakerExitParams:
+def maker_exit_params(settings: Settings) -> MakerExitParams:
     return MakerExitParams(
-        absent_after_s=absent_after_s(settings),
+        request_expires_s=request_expires_s(settings),
         escape_after_s=settings.taker_escape_after_sec,
         escape_slippage_frac=settings.taker_escape_max_slippage_frac,
     )
 
 
-def trader_params(settings: Settings) -> TradingParams:
+def trading_params(settings: Settings) -> TradingParams:
     return TradingParams(
         stale_after_s=settings.stale_after_sec,
         manual_exit_ttl_s=settings.manual_exit_ttl_sec,
@@ -124,13 +124,13 @@ def trader_params(settings: Settings) -> TradingParams:
     )
 
 
-def channel(settings: Settings) -> DonchianChannel:
+def donchian_channel(settings: Settings) -> DonchianChannel:
     return DonchianChannel(
         settings.donchian_window, settings.donchian_shift, settings.donchian_source, settings.rolling_klines_maxlen
     )
 
 
-def ground(
+def recovery_context(
     settings: Settings, rules: SymbolRules, fee: float, top: Callable[[], BookTop], market_ms: Callable[[], int]
 ) -> RecoveryContext:
     """What a restart stands on. Breakers count what is long over, so for them all of the past is read."""
@@ -139,12 +139,12 @@ def ground(
     return RecoveryContext(
         rules=rules,
         params=strategy_params(settings, rules, fee),
-        lens=BackfillSpec(settings.kline_interval, warm_up, lambda: channel(settings)),
+        backfill=BackfillSpec(settings.kline_interval, warm_up, lambda: donchian_channel(settings)),
         reserve_base=settings.reserve_base,
         reserve_quote=settings.reserve_quote,
         top=top,
         market_ms=market_ms,
-        all_of_it=bool(breakers),
+        full_history=bool(breakers),
     )
 
 

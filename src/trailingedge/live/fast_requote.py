@@ -31,11 +31,11 @@ class FastRequoter:
 
     def prepare(self, trader: TradingCore) -> None:
         """After a beat."""
-        poise = trader.poise
+        poise = trader.requote_plan
         self._ready = poise is not None
         if poise is None or (self._drafted is not None and self._drafted.order_id == poise.order_id):
             return
-        self._draft, self._drafted = self._orders.draft(poise.order_id, poise.like), poise
+        self._draft, self._drafted = self._orders.prepare_replace(poise.order_id, poise.template), poise
 
     def invalidate(self) -> None:
         """Something other than a price was heard."""
@@ -43,15 +43,15 @@ class FastRequoter:
 
     def on_book(self, trader: TradingCore, top: BookTop, now_s: float) -> None:
         """A newer book. Raises BrokenInvariant where what was sent is not what the books would have."""
-        poise, draft = trader.poise, self._draft
+        poise, draft = trader.requote_plan, self._draft
         if not self._ready or poise is None or draft is None or trader.inbox:
             return
-        answer = poise.answer(top, now_s)
+        answer = poise.requote_for(top, now_s)
         if answer is None:
             return
         self._ready = False
-        written = self._orders.send(draft, *answer)
+        written = self._orders.send_replace(draft, *answer)
         # Whatever the books think of it: what was sent is in them, and somebody listens for its answer.
-        entered = trader.enter(answer, top, now_s, self._server_ms())
+        entered = trader.record_requote(answer, top, now_s, self._server_ms())
         self._expect(written, entered.command)
-        trader.agree(entered, top, now_s)
+        trader.verify_requote(entered, top, now_s)

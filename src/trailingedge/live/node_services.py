@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from trailingedge.accounting.statistics import DailyResults, RunStatistics
-from trailingedge.accounting.summary_json import day_as_data
+from trailingedge.accounting.summary_json import day_json
 from trailingedge.config import Settings
 from trailingedge.core.clock import Clock
 from trailingedge.execution.anchor_marker import MarkerContext
@@ -20,10 +20,10 @@ from trailingedge.model.operator_commands import CommandResult
 from trailingedge.notifications import messages, query_answers, risk_messages
 from trailingedge.notifications.alerts import Alerts
 from trailingedge.notifications.announcer import Announcer
-from trailingedge.notifications.build_status import look
+from trailingedge.notifications.build_status import build_status
 from trailingedge.notifications.explain import why
 from trailingedge.notifications.status import StatusView, as_data, status
-from trailingedge.reconciliation.exit_ledger import own_exits
+from trailingedge.reconciliation.exit_ledger import exit_totals
 from trailingedge.reconciliation.recovery import RecoveredState
 from trailingedge.strategy.regime import price_at
 
@@ -49,25 +49,25 @@ class NodeServices:
         server_ms: Callable[[], int],
         paused: bool,
     ) -> None:
-        channel = factory.channel(settings)
+        channel = factory.donchian_channel(settings)
         for kline in snapshots.klines:
-            channel.close(kline)
+            channel.push(kline)
         self.fee = fee
-        self.tally = RunStatistics(rules.base_asset, rules.quote_asset)
-        self.trader = TradingCore(
+        self.statistics = RunStatistics(rules.base_asset, rules.quote_asset)
+        self.core = TradingCore(
             factory.strategy_params(settings, rules, float(fee)),
-            factory.trader_params(settings),
-            MakerExit(rules, budget, factory.chase_params(settings)),
+            factory.trading_params(settings),
+            MakerExit(rules, budget, factory.maker_exit_params(settings)),
             channel,
-            factory.guards(settings, rules, server_ms()),
+            factory.risk_engine(settings, rules, server_ms()),
             rules.base_asset,
             rules.quote_asset,
             paused=paused,
         )
-        self._calendar = DailyResults(self.tally)
+        self._calendar = DailyResults(self.statistics)
         self._announcer = Announcer(
             rules,
-            self.tally,
+            self.statistics,
             alerts,
             self.market_ms,
             reserve_base=settings.reserve_base,
@@ -88,7 +88,7 @@ class NodeServices:
     @property
     def rules(self) -> SymbolRules:
         """Those in force."""
-        return self.trader.rules
+        return self.core.rules
 
     @property
     def flip_patience_s(self) -> float:
@@ -97,16 +97,16 @@ class NodeServices:
 
     def refusal_reason(self, reason: str) -> str:
         """Why the strategy refused a command; where a hold is the reason, which one."""
-        trips = self.trader.guards.breakers.state.trips
-        return risk_messages.refusal_reason(reason, trips, paused=self.trader.paused)
+        trips = self.core.risk.breakers.state.trips
+        return risk_messages.refusal_reason(reason, trips, paused=self.core.paused)
 
-    def learn_rules(self, rules: SymbolRules) -> None:
+    def update_rules(self, rules: SymbolRules) -> None:
         """The exchange's rules were read again."""
         before = self.rules
         if rules == before:
             return
         logger.info("rules changed from=%s to=%s", before, rules)
-        self.trader.learn_rules(rules)
+        self.core.update_rules(rules)
         self._announcer.rules = rules
         if rules.trading and not before.trading:
             self._alerts.send(messages.trading_again(rules.symbol))
@@ -115,22 +115,22 @@ class NodeServices:
 
     def restore(self, recovered: RecoveredState) -> None:
         """Go on where an earlier session was; before the first beat."""
-        memory, in_hand = recovered.memory, recovered.in_hand
-        self.trader.restore(memory, in_hand, self._clock.now_s(), recovered.history)
+        memory, in_hand = recovered.state, recovered.active_exit
+        self.core.restore(memory, in_hand, self._clock.now_s(), recovered.history)
         if memory.regime is not None:
-            self.tally.resume(price_at(memory.regime, memory.anchor))
+            self.statistics.resume_anchor(price_at(memory.regime, memory.anchor))
         number = None if in_hand is None else in_hand.number
         fills = recovered.history.fills
-        breakers = self.trader.guards.breakers
-        breakers.restore(own_exits(fill for fill in fills if fill[0] != number), self.market_ms())
+        breakers = self.core.risk.breakers
+        breakers.restore(exit_totals(fill for fill in fills if fill[0] != number), self.market_ms())
         if in_hand is not None:
-            breakers.carry_on(in_hand.side, (fill for fill in fills if fill[0] == number))
+            breakers.continue_exit(in_hand.side, (fill for fill in fills if fill[0] == number))
 
-    def scene(self, server_ms: int) -> MarkerContext | None:
+    def marker_context(self, server_ms: int) -> MarkerContext | None:
         """What a note would say now; None while it has to wait."""
-        trader, top = self.trader, self._snapshots.top
+        trader, top = self.core, self._snapshots.top
         memory = trader.state
-        if memory.regime is None or top is None or not (trader.at_rest and self.rules.trading):
+        if memory.regime is None or top is None or not (trader.is_idle and self.rules.trading):
             return None
         return MarkerContext(
             regime=memory.regime,
@@ -138,56 +138,56 @@ class NodeServices:
             top=top,
             rules=self.rules,
             number=server_ms,
-            spare=lambda order: trader.can_spare(order.side, order.quantity, order.price, top),
+            can_spare=lambda order: trader.can_spare(order.side, order.quantity, order.price, top),
         )
 
     def market_ms(self) -> int:
         """The exchange's time."""
         return self._snapshots.market_ms(self._clock.now_s())
 
-    def hear_report(self, report: ExecutionReport) -> None:
+    def on_report(self, report: ExecutionReport) -> None:
         """An execution report, ours or another's."""
-        self.tally.hear_report(report)
-        self.trader.hear_report(report, self._snapshots.pushes)
+        self.statistics.on_report(report)
+        self.core.on_report(report, self._snapshots.balance_updates)
 
-    def tell(self) -> None:
+    def publish_events(self) -> None:
         """Say what has changed since the last time."""
-        for news in self.trader.events:
-            self._announcer.tell(news)
-        self.trader.events.clear()
+        for news in self.core.events:
+            self._announcer.announce(news)
+        self.core.events.clear()
 
     def halt(self, reason: str) -> bool:
         """We were wrong about something: arm nothing, take the order off, wait for a person. False if halted before."""
-        news = not self.trader.halted
-        self.trader.halted = True
+        news = not self.core.halted
+        self.core.halted = True
         self._halt_reason = reason
         if news:
             self._alerts.send(messages.halted(reason), logging.ERROR)
         else:
             logger.warning("still halted: %s", reason)
-        self.doubt()
-        self.tell()
+        self.requery_orders()
+        self.publish_events()
         return news
 
-    def doubt(self) -> None:
+    def requery_orders(self) -> None:
         """Whatever of ours is on the book is to be asked for before anything else."""
-        self.trader.chase.lose_touch(self._clock.now_s())
+        self.core.maker_exit.on_disconnect(self._clock.now_s())
 
-    def mark(self) -> None:
+    def record_sample(self) -> None:
         """Note where account and market stand, for the summaries; that of a day is told in its last minute."""
         if self._snapshots.top is None:
             return
         market_ms = self.market_ms()
-        self.tally.mark(market_ms, self._snapshots.top.bid, *self._totals())
-        day = self._calendar.look(market_ms)
+        self.statistics.mark_to_market(market_ms, self._snapshots.top.bid, *self._totals())
+        day = self._calendar.day_result_due(market_ms)
         if day is not None:
-            self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.trader.state.regime))
+            self._alerts.send(query_answers.daily_summary(self.rules, self._mode, day, self.core.state.regime))
 
     def status(self, reconnects: int) -> StatusView:
         """How things stand."""
         settings = self._settings
-        return look(
-            self.trader,
+        return build_status(
+            self.core,
             self._snapshots,
             self._clock.now_s(),
             mode=self._mode,
@@ -196,8 +196,8 @@ class NodeServices:
             stop_confirm_s=settings.hard_stop_confirm_sec,
             reserve_base=settings.reserve_base,
             reserve_quote=settings.reserve_quote,
-            budget_short=not self._budget.may_move(self._server_ms()),
-            refusal=self._announcer.refusal,
+            budget_short=not self._budget.may_requote(self._server_ms()),
+            refusal=self._announcer.reject_text,
             halt_reason=self._halt_reason,
         )
 
@@ -211,7 +211,7 @@ class NodeServices:
     def why(self, reconnects: int) -> CommandResult:
         """Why it trades or does not."""
         view = self.status(reconnects)
-        text = why(view, self.trader.decision)
+        text = why(view, self.core.decision)
         return CommandResult(text, data={**as_data(view), "why": text})
 
     def balance(self) -> CommandResult:
@@ -221,18 +221,18 @@ class NodeServices:
 
     def today(self) -> CommandResult:
         """What the day has brought so far."""
-        self.mark()
+        self.record_sample()
         day = self._calendar.today()
         if day is None:
             return CommandResult("nothing is known of today yet", done=False)
         return CommandResult(
-            query_answers.today(self.rules, self._mode, day, self.trader.state.regime),
-            data=day_as_data(self.rules, day),
+            query_answers.today(self.rules, self._mode, day, self.core.state.regime),
+            data=day_json(self.rules, day),
         )
 
     def summary(self, gaps: Sequence[str]) -> str:
         """What the whole session came to; several lines. `gaps` is what its market lacked, in words."""
-        tally = self.tally
+        tally = self.statistics
         run = messages.RunSummary(
             seconds=(tally.to_ms - tally.from_ms) / 1000,
             exits=len(tally.exits),

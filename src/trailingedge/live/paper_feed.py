@@ -99,9 +99,9 @@ async def paper_exchange(
                 seen = await feed.look()
                 step("real market", f"{len(seen.klines)} candles, prices from {sources.ws_stream_url}")
                 exchange = _exchange(settings, seen, clock)
-                exchange.engine.in_sight = feed.in_sight
+                exchange.engine.prices_known = feed.in_sight
                 async with LoopbackExchange(exchange, _opening(seen), clock, listen=listen) as loopback:
-                    hearing = tasks.create_task(feed.tell(LiveMarket(loopback.switchboard, _interval(settings))))
+                    hearing = tasks.create_task(feed.tell(LiveMarket(loopback.hub, _interval(settings))))
                     try:
                         yield PaperExchange(loopback, _account_key(exchange), feed.gaps, feed.ended)
                     finally:
@@ -134,19 +134,19 @@ def _interval(settings: Settings) -> Interval:
 def _exchange(settings: Settings, seen: MarketSnapshot, clock: Clock) -> Exchange:
     """The embedded exchange on the real one's terms, with its klines."""
     maker_fee = ZERO if settings.fee is None else settings.fee
-    terms = dataclasses.replace(ExchangeSpec().of_rules(seen.rules, seen.limits), maker_fee=maker_fee)
+    terms = dataclasses.replace(ExchangeSpec().for_rules(seen.rules, seen.limits), maker_fee=maker_fee)
     exchange = Exchange(terms, clock, {terms.base_asset: _opening_balance(seen)})
-    exchange.engine.status = seen.rules.status
+    exchange.engine.symbol_status = seen.rules.status
     interval, klines = _interval(settings), exchange.engine.klines
-    klines.expect(interval, settings.rolling_klines_maxlen + _SPARE_KLINES)
+    klines.relay_interval(interval, settings.rolling_klines_maxlen + _SPARE_KLINES)
     for kline in (*seen.klines, *seen.forming):
-        klines.tell(interval, kline)
+        klines.add_relayed(interval, kline)
     return exchange
 
 
 def _opening(seen: MarketSnapshot) -> OpeningTick:
     last_price = seen.klines[-1].close if seen.klines else seen.top.bid
-    return OpeningTick.of(seen.rules, seen.top, last_price, seen.market_ms)
+    return OpeningTick.of_market(seen.rules, seen.top, last_price, seen.market_ms)
 
 
 def _opening_balance(seen: MarketSnapshot) -> Decimal:
@@ -213,17 +213,17 @@ class PaperMarketFeed:
         """The market as it stands. Raises ConfigError for a symbol that is not listed, and StartFailed."""
         api, settings = self._api, self._settings
         symbol, interval, count = settings.symbol, settings.kline_interval, settings.rolling_klines_maxlen
-        rules, limits = await self._asked.answer(lambda: market_fetch.exchange_info(api, symbol))
-        klines = await self._asked.answer(lambda: market_fetch.klines(api, symbol, interval, count))
-        forming = [kline for kline in await self._asked.answer(self._newest_kline) if _follows(kline, klines)]
-        seconds = await self._asked.answer(lambda: market_fetch.klines(api, symbol, "1s", 1))
-        top = await self._asked.answer(lambda: market_fetch.book(api, symbol))
+        rules, limits = await self._asked.run(lambda: market_fetch.exchange_info(api, symbol))
+        klines = await self._asked.run(lambda: market_fetch.klines(api, symbol, interval, count))
+        forming = [kline for kline in await self._asked.run(self._newest_kline) if _follows(kline, klines)]
+        seconds = await self._asked.run(lambda: market_fetch.klines(api, symbol, "1s", 1))
+        top = await self._asked.run(lambda: market_fetch.book(api, symbol))
         now_s, newest = self._clock.now_s(), [*klines[-1:], *seconds]
         market_ms = max((kline.close_ms + 1 for kline in newest), default=self._clock.unix_ms())
         self._rules = rules
         self._heard.load_klines(klines)
-        self._heard.hear_time(market_ms, now_s)
-        self._heard.hear_top(top, now_s)
+        self._heard.on_event_time(market_ms, now_s)
+        self._heard.on_top(top, now_s)
         return MarketSnapshot(rules, limits, klines, forming, top, market_ms)
 
     async def tell(self, stage: LiveMarket) -> None:
@@ -250,7 +250,7 @@ class PaperMarketFeed:
 
     def _lose_sight(self, reason: str) -> None:
         logger.warning("real market out of sight reason=%r", reason)
-        self._heard.forget_top()
+        self._heard.invalidate_top()
 
     def _hear_trade(self, trade: PublicTrade) -> None:
         self._heard.hear_trade(trade, self._clock.now_s())
@@ -262,12 +262,12 @@ class PaperMarketFeed:
             try:
                 rules, _ = await market_fetch.exchange_info(self._api, self._settings.symbol)
             except ConfigError:  # listed when we started
-                stage.hear_status(BREAK)
+                stage.on_symbol_status(BREAK)
                 continue
             except _NOT_NOW as trouble:
                 logger.debug("! rules not read again reason=%s", trouble)
                 continue
-            stage.hear_status(rules.status)
+            stage.on_symbol_status(rules.status)
             if self._rules is not None and rules != dataclasses.replace(self._rules, status=rules.status):
                 logger.warning("the exchange has changed its rules; paper keeps the old ones until it is restarted")
                 self._rules = rules
@@ -296,30 +296,30 @@ class PaperPrices(MarketState):
         self._seen_s: float | None = None
 
     def in_sight(self, now_s: float) -> bool:
-        return now_s - self.top_proven_s < self.seen_for_s
+        return now_s - self.top_confirmed_s < self.seen_for_s
 
-    def hear_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
-        super().hear_top(top, now_s, late=late)
+    def on_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
+        super().on_top(top, now_s, late=late)
         self._see(now_s)
         if self.stage is not None:
-            self.stage.hear_top(top, self.market_ms(now_s))
+            self.stage.on_top(top, self.market_ms(now_s))
 
-    def prove_top(self, now_s: float) -> None:
-        super().prove_top(now_s)
+    def confirm_top(self, now_s: float) -> None:
+        super().confirm_top(now_s)
         self._see(now_s)
 
-    def hear_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
-        super().hear_kline(kline, event_ms, now_s)
-        news = [*self.view(now_s).closed, *([] if kline.closed else [kline])]  # what closed is not told twice
+    def on_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
+        super().on_kline(kline, event_ms, now_s)
+        news = [*self.view(now_s).closed_klines, *([] if kline.closed else [kline])]  # what closed is not told twice
         if self.stage is not None:
             for each in news:
-                self.stage.hear_kline(each, event_ms)
+                self.stage.on_kline(each, event_ms)
 
     def hear_trade(self, trade: PublicTrade, now_s: float) -> None:
         """Nothing trades in a market that nobody sees: it would move at the prices of before."""
-        self.hear_time(trade.time_ms, now_s)
+        self.on_event_time(trade.time_ms, now_s)
         if self.stage is not None and self.in_sight(now_s):
-            self.stage.hear_trade(trade.price, trade.quantity, trade.aggressor, self.market_ms(now_s))
+            self.stage.on_trade(trade.price, trade.quantity, trade.aggressor, self.market_ms(now_s))
 
     def _see(self, now_s: float) -> None:
         missed_s = 0.0 if self._seen_s is None else now_s - self._seen_s

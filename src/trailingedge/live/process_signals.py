@@ -15,7 +15,7 @@ _HANG_UP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # not 
 
 
 @contextlib.contextmanager
-def ends_in_good_order(stop: Callable[[str], None], reload: Callable[[], None] | None = None) -> Iterator[None]:
+def stop_on_signals(stop: Callable[[str], None], reload: Callable[[], None] | None = None) -> Iterator[None]:
     """SIGINT, SIGTERM and a lost terminal ask for an end in good order; one more than a second later ends at once.
 
     A group stop and `uv run` deliver the same request twice, so the first second counts as one. What comes
@@ -64,7 +64,7 @@ def has_terminal() -> bool:
     return True
 
 
-def hang_up_means_reload(environ: Mapping[str, str], has_terminal: Callable[[], bool] = has_terminal) -> bool:
+def sighup_reloads(environ: Mapping[str, str], has_terminal: Callable[[], bool] = has_terminal) -> bool:
     """Whether SIGHUP was sent on purpose: by a service manager, or by anybody where no terminal can have hung up.
 
     What stdin is decides nothing: `trailing-edge </dev/null` ends with its terminal all the same.

@@ -17,8 +17,8 @@ from trailingedge.live.startup import Startup
 from trailingedge.model.market import ZERO, OrderRecord, Side
 from trailingedge.notifications import messages, order_messages
 from trailingedge.notifications.alerts import Alerts
-from trailingedge.reconciliation.recovery import withdraw_leftovers
-from trailingedge.risk.duplicate_instance import IdOwner
+from trailingedge.reconciliation.recovery import cancel_leftovers
+from trailingedge.risk.duplicate_instance import UnexpectedOrderAction
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Shutdown:
         wake: asyncio.Event,
         *,
         leave: bool,
-        absent_after_s: float,
+        request_expires_s: float,
     ) -> None:
         self._wire = wire
         self._gateway = gateway
@@ -61,25 +61,25 @@ class Shutdown:
         self._alerts = alerts
         self._wake = wake
         self._leave = leave
-        self._absent_after_s = absent_after_s
+        self._request_expires_s = request_expires_s
 
     async def withdraw(self, desk: NodeServices | None, steps: Startup | None, *, stopped: bool = False) -> bool:
         """Whether nothing of ours is on the book that should not be. What may be is named. Never raises our errors.
 
         `stopped` by the operator, so that what an earlier session has left, which nobody has seen to yet, goes as well.
         """
-        self._wire.api.hurry()
+        self._wire.api.retry_quickly()
         leftovers = steps is not None and (steps.clearing or (stopped and steps.unrecovered))
         withdrawn = await self._withdraw_orders(desk, steps, leftovers=leftovers)
         with contextlib.suppress(TimeoutError):
             async with within(self._clock, _NOTE_OVER_WITHIN_S):
-                while self._notes.left:  # whoever writes it cancels it, too
+                while self._notes.maybe_open:  # whoever writes it cancels it, too
                     await self._clock.sleep(_SHORT_GLANCE_S)
         if desk is not None:
-            for own, order in self._notes.left.items():
+            for own, order in self._notes.maybe_open.items():
                 text = messages.order_left(desk.rules, order.side, order.quantity, order.price, own)
                 self._alerts.send(text, logging.ERROR)
-        return withdrawn and not self._notes.left
+        return withdrawn and not self._notes.maybe_open
 
     async def _withdraw_orders(self, desk: NodeServices | None, steps: Startup | None, *, leftovers: bool) -> bool:
         try:
@@ -88,7 +88,7 @@ class Shutdown:
                     await self._insist(steps.withdraw)
             if leftovers and not self._leave:
                 async with within(self._clock, _SWEPT_WITHIN_S):
-                    await self._insist(lambda: withdraw_leftovers(self._wire.account, self._clock, lambda _: None))
+                    await self._insist(lambda: cancel_leftovers(self._wire.account, self._clock, lambda _: None))
             if desk is not None and self._leave:
                 self.name_orders(desk, steps, logging.WARNING)
             elif desk is not None:
@@ -107,7 +107,7 @@ class Shutdown:
             return
         begun = {} if steps is None else steps.left
         left = [(own, deep.side, deep.quantity, deep.price) for own, deep in begun.items()]
-        alive = desk.trader.chase.alive
+        alive = desk.core.maker_exit.alive
         left += [(order.client_order_id, order.side, order.remaining, order.price or ZERO) for order in alive]
         for own, side, remaining, price in left:
             self._alerts.send(messages.order_left(desk.rules, side, remaining, price, own), level)
@@ -130,7 +130,7 @@ class Shutdown:
     async def _insist(self, withdraw: Callable[[], Awaitable[object]]) -> None:
         """On one connection after the other, until it is done or there is no time left."""
         while True:
-            await self._wire.api.ready()
+            await self._wire.api.wait_ready()
             try:
                 await withdraw()
             except SessionLost as lost:
@@ -145,28 +145,28 @@ class Shutdown:
         def told(gone: OrderRecord) -> None:
             swept.append(gone)
             side, own = gone.side or Side.SELL, gone.client_order_id
-            logger.info("%s", order_messages.order_withdrawn(desk.rules, side, gone.remaining, gone.price, own))
+            logger.info("%s", order_messages.order_cancelled(desk.rules, side, gone.remaining, gone.price, own))
 
-        await withdraw_leftovers(self._wire.account, self._clock, told, _of_another_instance(desk))
-        for order in desk.trader.chase.alive:
+        await cancel_leftovers(self._wire.account, self._clock, told, _of_another_instance(desk))
+        for order in desk.core.maker_exit.alive:
             if not (_is_among(order, swept) or await self._is_over(order)):
                 raise OutcomeUnknown(f"{order.client_order_id} may be on the book, or still reach it")
 
     async def _is_over(self, order: Order) -> bool:
         """Whether it is off the book for good. The list of open orders, in which it was not, may lag behind."""
         if order.order_id is None:
-            return self._clock.now_s() - order.sent_s >= self._absent_after_s
+            return self._clock.now_s() - order.sent_s >= self._request_expires_s
         told = await self._wire.account.order_status(order.order_id)
         return told.status is not None and told.status.final
 
     async def _wind_down(self, desk: NodeServices) -> None:
         """Beats that only withdraw, until nothing of the exit is on the book, in flight or in doubt."""
-        while not desk.trader.chase.idle:
-            view = self._wire.snapshots.view(self._clock.now_s())
-            for command in desk.trader.wind_down(view, self._wire.server_clock.now_ms()):
+        while not desk.core.maker_exit.idle:
+            view = self._wire.market_state.view(self._clock.now_s())
+            for command in desk.core.shutdown_tick(view, self._wire.server_clock.now_ms()):
                 self._gateway.send(command)
-            desk.tell()
-            if not desk.trader.chase.idle:
+            desk.publish_events()
+            if not desk.core.maker_exit.idle:
                 with contextlib.suppress(TimeoutError):
                     async with within(self._clock, _GLANCE_S):
                         await self._wake.wait()
@@ -175,7 +175,7 @@ class Shutdown:
 
 def _of_another_instance(desk: NodeServices) -> Callable[[OrderRecord], bool]:
     """Which orders bear our name and are not ours to cancel."""
-    return lambda told: desk.trader.guards.instances.judge(told, busy=False) is IdOwner.STOP
+    return lambda told: desk.core.risk.instance_check.classify(told, busy=False) is UnexpectedOrderAction.STOP
 
 
 def _is_among(order: Order, swept: Iterable[OrderRecord]) -> bool:

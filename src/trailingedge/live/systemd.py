@@ -18,7 +18,7 @@ from trailingedge.console.plain_ui import OperatorUi
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError
 from trailingedge.notifications.messages import held_asset
-from trailingedge.notifications.status import StatusView, gain_since, holds
+from trailingedge.notifications.status import StatusView, gain_since, pause_reasons
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class ServiceManager:
                 self._socket.setblocking(False)
 
     @property
-    def listens(self) -> bool:
+    def is_listening(self) -> bool:
         """Whether there is anybody to tell."""
         return self._socket is not None
 
@@ -86,11 +86,11 @@ class ServiceManager:
         self._last_status = text
         self._say(_status(text), keep=False)
 
-    def alive(self) -> None:
+    def ping_watchdog(self) -> None:
         """Feed the watchdog."""
         self._say("WATCHDOG=1", keep=False)
 
-    def still_starting(self, more_s: float) -> None:
+    def extend_start_timeout(self, more_s: float) -> None:
         """Ask for that much more time from now on, before the start counts as failed."""
         self._say(f"EXTEND_TIMEOUT_USEC={round(more_s * 1e6)}", keep=False)
 
@@ -180,14 +180,14 @@ class Watchdog:
     async def run(self) -> None:
         """Until cancelled. Returns at once where nobody listens."""
         seen = self._beats()
-        while self._manager.listens:
+        while self._manager.is_listening:
             await self._clock.sleep(max(_LEAST_S, min(self._interval_s or LOOK_EVERY_S, LOOK_EVERY_S)))
             beats, before = self._beats(), seen
             seen = beats
             if not self._manager.is_ready:
-                self._manager.still_starting(MORE_START_S)
+                self._manager.extend_start_timeout(MORE_START_S)
             elif self._interval_s is not None and beats != before:
-                self._manager.alive()
+                self._manager.ping_watchdog()
             self._wake()
 
 
@@ -200,15 +200,15 @@ class NotifyingUi:
         self._clock = clock
         self._endpoints = endpoints
 
-    def line(self, text: str) -> None:
-        self._face.line(text)
+    def print_line(self, text: str) -> None:
+        self._face.print_line(text)
 
-    def step(self, name: str, result: str) -> None:
-        self._face.step(name, result)
+    def show_step(self, name: str, result: str) -> None:
+        self._face.show_step(name, result)
         self._manager.status(f"starting: {name}: {result}", self._clock.now_s())
 
-    def show(self, view: StatusView, now_s: float) -> None:
-        self._face.show(view, now_s)
+    def show_status(self, view: StatusView, now_s: float) -> None:
+        self._face.show_status(view, now_s)
         self._manager.status(status_line(view, self._endpoints), now_s)
 
     def close(self) -> None:
@@ -220,7 +220,7 @@ def status_line(view: StatusView, endpoints: Endpoints) -> str:
     parts = [f"{view.mode} {view.rules.symbol}", f"{view.phase}, holding {held_asset(view.rules, view.regime)}"]
     if view.gain_frac is not None:
         parts.append(f"{gain_since(view)} since the anchor")
-    parts += holds(view)
+    parts += pause_reasons(view)
     parts += [endpoints.ws_api_url, endpoints.ws_stream_url]
     return " | ".join(parts)
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 from trailingedge.config import OnExit, Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange
 from trailingedge.console.plain_ui import OperatorUi
-from trailingedge.core.clock import Alarm, within
-from trailingedge.core.errors import BrokenInvariant, ConfigError, ExitCode, gravest
+from trailingedge.core.clock import TimerHandle, within
+from trailingedge.core.errors import BrokenInvariant, ConfigError, ExitCode, most_severe
 from trailingedge.execution.anchor_marker import AnchorMarkerWriter, MarkerContext
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.order_rate_budget import OrderRateBudget
@@ -71,7 +71,7 @@ class TradingNode:
         verify_key: factory.KeyCheck | None = None,
     ) -> None:
         self.settings = settings
-        self.desk: NodeServices | None = None
+        self.services: NodeServices | None = None
         self.ticks = 0
         self._on_ready = on_ready
         self._on_stop = on_stop
@@ -90,8 +90,8 @@ class TradingNode:
         self._pace = SlowTickMonitor(surroundings.stopwatch or surroundings.clock)
         self._enter = surroundings.input_gate
         self._witness = surroundings.observer
-        self._confirming: Alarm | None = None
-        self.snapshots = MarketState(settings.rolling_klines_maxlen, self._stir, self._on_book)
+        self._confirming: TimerHandle | None = None
+        self.market_state = MarketState(settings.rolling_klines_maxlen, self._stir, self._on_book)
         self._budget = OrderRateBudget(settings.order_budget_reserve)
         self._frames = FrameBuffer(surroundings.clock.unix_ms)
         self._keep_frames = surroundings.save_frames
@@ -99,53 +99,53 @@ class TradingNode:
             alerts,
             paused=settings.start_paused,
             stop=self._stop,
-            resync=lambda: self._gateway.fetch(Refresh.BALANCES),
-            reconnects=lambda: self.wire.reconnects,
+            resync=lambda: self._gateway.refresh(Refresh.BALANCES),
+            reconnects=lambda: self.client.reconnects,
         )
-        self.wire = ExchangeClient(
+        self.client = ExchangeClient(
             settings,
             surroundings,
-            self.snapshots,
+            self.market_state,
             on_report=self._hear_report,
             on_limits=self._hear_limits,
             reopened=self._reopened,
             account_down=self._account_down,
             market_down=self._market_down,
-            exit_open=lambda: self.desk is not None and self.desk.trader.state.exit is not None,
+            exit_open=lambda: self.services is not None and self.services.core.state.exit is not None,
             read_balances=self._read_balances,
             on_outside_change=self._hear_outside,
-            note=self._frames.note,
+            note=self._frames.add,
         )
         remedies = {
             Refresh.BALANCES: self._read_balances,
             Refresh.RULES: self._read_rules,
-            Refresh.CLOCK: self.wire.measure_clock,
+            Refresh.CLOCK: self.client.measure_clock,
         }
-        self._gateway = Gateway(self.wire.orders, self._deliver, remedies, surroundings.clock)
-        self._reflex = FastRequoter(self.wire.orders, self._gateway.expect, self.wire.server_clock.now_ms)
+        self._gateway = Gateway(self.client.orders, self._deliver, remedies, surroundings.clock)
+        self._reflex = FastRequoter(self.client.orders, self._gateway.expect, self.client.server_clock.now_ms)
         self._notes = AnchorMarkerWriter(
-            self.wire.account,
+            self.client.account,
             surroundings.clock,
             self._scene,
-            refused=lambda reason: alerts.send(recovery_messages.note_refused(reason), logging.WARNING),
+            refused=lambda reason: alerts.send(recovery_messages.anchor_not_stored(reason), logging.WARNING),
             over=self._stir,
-            absent_after_s=factory.absent_after_s(settings),
+            request_expires_s=factory.request_expires_s(settings),
         )
         leave = settings.on_exit is OnExit.LEAVE
         self._parting = Shutdown(
-            self.wire,
+            self.client,
             self._gateway,
             self._notes,
             surroundings.clock,
             alerts,
             self._wake,
             leave=leave,
-            absent_after_s=factory.absent_after_s(settings),
+            request_expires_s=factory.request_expires_s(settings),
         )
 
     # From outside ----------------------------------------------------------------------------
 
-    def obey(
+    def submit(
         self, instruction: OperatorCommand, tell: Callable[[CommandResult], None] = lambda _: None, *, who: str = ""
     ) -> None:
         """Carry out `instruction`: in the next beat, or at once while there is none yet. `tell` hears once of it.
@@ -157,7 +157,7 @@ class TradingNode:
             self._helm.obey(instruction, tell)
             self._stir()
 
-        self._enter(("obey", instruction.value, who), obey)
+        self._enter(("obey", instruction.value, who), submit)
 
     def wake(self) -> None:
         """Let the main loop make a beat."""
@@ -181,7 +181,7 @@ class TradingNode:
         try:
             return await self._run()
         except BaseExceptionGroup as group:
-            failure = gravest(group)
+            failure = most_severe(group)
             raise failure from failure.__cause__
 
     async def _run(self) -> ExitCode:
@@ -192,8 +192,8 @@ class TradingNode:
                 lasting.append(tasks.create_task(job))
 
             self._start_task = start
-            start(self.wire.market.run())  # first: what it tells is wanted as soon as the account is known
-            start(self.wire.api.run())
+            start(self.client.market.run())  # first: what it tells is wanted as soon as the account is known
+            start(self.client.api.run())
             start(self._gateway.run())
             start(self._keep_house())
             try:
@@ -202,10 +202,10 @@ class TradingNode:
                 return await self._shut_down()
             except Exception:  # whatever it was that we did not foresee: leave nothing behind
                 self._invalidate_plan()
-                await self._parting.withdraw(self.desk, self._steps)
+                await self._parting.withdraw(self.services, self._steps)
                 raise
             except asyncio.CancelledError:
-                self._parting.name_orders(self.desk, self._steps, logging.ERROR)  # our connections are gone
+                self._parting.name_orders(self.services, self._steps, logging.ERROR)  # our connections are gone
                 raise
             finally:
                 for task in lasting:
@@ -226,43 +226,43 @@ class TradingNode:
         return self._stop_reason is None
 
     async def _start(self) -> None:
-        steps = self._steps = Startup(self.settings, self.wire, self._clock, self._face, self._alerts)
+        steps = self._steps = Startup(self.settings, self.client, self._clock, self._face, self._alerts)
         await steps.connect()
         if self._verify_key is not None:
-            await self._verify_key(self.wire.server_clock.now_ms())
+            await self._verify_key(self.client.server_clock.now_ms())
         terms = await steps.agree()
-        self._budget.learn(terms.limits, self.wire.server_clock.now_ms())
+        self._budget.update_limits(terms.limits, self.client.server_clock.now_ms())
         await steps.fetch_klines()
-        desk = self.desk = NodeServices(
+        desk = self.services = NodeServices(
             self.settings,
             terms.rules,
             terms.fee,
-            self.snapshots,
+            self.market_state,
             self._budget,
             self._alerts,
             self._clock,
-            server_ms=self.wire.server_clock.now_ms,
+            server_ms=self.client.server_clock.now_ms,
             paused=self._helm.paused,
         )
-        self.snapshots.let_go()
+        self.market_state.release_history()
         self._helm.desk = desk
         top = await steps.first_book(terms.rules)
         recovered = await steps.recover(terms, top)
         desk.restore(recovered)
-        desk.trader.noting = self._notes.underway
-        if recovered.note_needed:
-            self._notes.want()
+        desk.core.marker_locks_funds = self._notes.locks_funds
+        if recovered.marker_needed:
+            self._notes.request()
         await steps.fill_balances(terms.rules, top, recovered)
-        await self.wire.api.ready()
+        await self.client.api.wait_ready()
         self._start_task(self._notes.run())
-        self.snapshots.prove_account(proven=True)
+        self.market_state.set_account_proven(proven=True)
         while not self._helm.ready:
             await self._next_wake()
             await self._tick(desk)
 
     def _tell_ready(self, desk: NodeServices) -> None:
         """Said once, by the first beat that has taken the account's measure."""
-        decision = desk.trader.decision
+        decision = desk.core.decision
         if self._helm.ready or decision is None or decision.state.funded is None:
             return
         self._helm.ready = True
@@ -270,16 +270,16 @@ class TradingNode:
         text = messages.ready(desk.rules, mode, decision.regime, decision.anchor_price, desk.fee, url)
         self._alerts.send(text)
         self._on_ready(text)
-        if desk.trader.paused:
+        if desk.core.paused:
             self._alerts.send(messages.paused(desk.rules))
 
     # The loop --------------------------------------------------------------------------------
 
     async def _trade(self) -> None:
-        while self._stop_reason is None and self.desk is not None:
+        while self._stop_reason is None and self.services is not None:
             await self._next_wake()
             if self._stop_reason is None:
-                await self._tick(self.desk)
+                await self._tick(self.services)
 
     def _stir(self) -> None:
         """Something other than the book's prices has changed: let the main loop make a beat."""
@@ -288,16 +288,16 @@ class TradingNode:
 
     def _invalidate_plan(self) -> None:
         self._reflex.invalidate()
-        if self.desk is not None:
-            self.desk.trader.invalidate_plan()
+        if self.services is not None:
+            self.services.core.invalidate_plan()
 
     def _on_book(self, top: BookTop, now_s: float) -> None:
         """A newer book: the order follows it before anything else is done, and a beat comes after that."""
-        if self.desk is not None:
+        if self.services is not None:
             try:
-                self._reflex.on_book(self.desk.trader, top, now_s)
+                self._reflex.on_book(self.services.core, top, now_s)
             except BrokenInvariant as broken:
-                self._halt(self.desk, broken)
+                self._halt(self.services, broken)
         self._wake.set()
 
     def _halt(self, desk: NodeServices, broken: BrokenInvariant) -> None:
@@ -315,32 +315,32 @@ class TradingNode:
         self._pace.begin()
         if self._helm.carry_out():
             self._stir()
-        view = self.snapshots.view(self._clock.now_s())
+        view = self.market_state.view(self._clock.now_s())
         try:
-            commands = desk.trader.tick(view, self.wire.server_clock.now_ms())
+            commands = desk.core.tick(view, self.client.server_clock.now_ms())
         except BrokenInvariant as broken:
             self._halt(desk, broken)
             return
         self._pace.lap("think")
         for command in commands:
             self._gateway.send(command)
-        self._reflex.prepare(desk.trader)
+        self._reflex.prepare(desk.core)
         self._pace.lap("act")
         if self._witness is not None:
-            self._witness.on_tick(desk.trader, view)
-        for news in desk.trader.events:
-            self._notes.hear(news)
+            self._witness.on_tick(desk.core, view)
+        for news in desk.core.events:
+            self._notes.on_event(news)
             self._helm.hear(news)
         self._helm.end_of_beat()
-        desk.tell()
-        self._yield_to(desk.trader.guards.usurper)
+        desk.publish_events()
+        self._yield_to(desk.core.risk.duplicate_instance)
         self._tell_ready(desk)
-        if desk.trader.restless:
+        if desk.core.needs_another_tick:
             self._stir()
-        self._wake_to_confirm(desk.trader.confirms_in_s())
+        self._wake_to_confirm(desk.core.stop_confirms_in_s())
         if view.market_ms - self._marked_ms >= _MARK_EVERY_MS:
             self._marked_ms = view.market_ms
-            desk.mark()
+            desk.record_sample()
         self._pace.lap("tell")
         self._pace.end()
 
@@ -378,109 +378,114 @@ class TradingNode:
             await self._clock.sleep(self.settings.loop_sleep_sec)
             self._wake.set()
             now_s = self._clock.now_s()
-            if self.desk is not None and self._helm.ready:
-                self._face.show(self.desk.status(self.wire.reconnects), now_s)
+            if self.services is not None and self._helm.ready:
+                self._face.show_status(self.services.status(self.client.reconnects), now_s)
             if now_s >= measure_at_s:
                 measure_at_s = now_s + _CLOCK_GOOD_FOR_S
-                self._gateway.fetch(Refresh.CLOCK)
-            if self._helm.ready and self.desk is not None and not self.desk.rules.trading and now_s >= rules_at_s:
+                self._gateway.refresh(Refresh.CLOCK)
+            if (
+                self._helm.ready
+                and self.services is not None
+                and not self.services.rules.trading
+                and now_s >= rules_at_s
+            ):
                 rules_at_s = now_s + _RULES_GOOD_FOR_S
-                self._gateway.fetch(Refresh.RULES)
+                self._gateway.refresh(Refresh.RULES)
 
     # What the wire tells ---------------------------------------------------------------------
 
     def _deliver(self, incoming: OrderInput) -> None:
-        if self.desk is not None:
-            self.desk.trader.inbox.append(incoming)
+        if self.services is not None:
+            self.services.core.inbox.append(incoming)
             self._stir()
 
     def _hear_report(self, report: ExecutionReport) -> None:
-        if self.desk is not None:
+        if self.services is not None:
             if self._witness is not None:
                 self._witness.on_report(report)
-            self.desk.hear_report(report)
+            self.services.on_report(report)
             self._stir()
 
     def _hear_outside(self, change: OutsideChange) -> None:
         """Deposits, withdrawals and locks are legitimate: the audit is told of them."""
-        if self.desk is None:
+        if self.services is None:
             return
-        audit = self.desk.trader.guards.audit
+        audit = self.services.core.risk.audit
         if isinstance(change, BalanceUpdate):
-            audit.hear_outside(change.asset, change.delta)
+            audit.on_transfer(change.asset, change.delta)
         else:
-            audit.excuse(change.asset)
+            audit.accept_change(change.asset)
 
     def _hear_limits(self, limits: tuple[RateLimit, ...]) -> None:
         self._invalidate_plan()
-        self._budget.learn(limits, self.wire.server_clock.now_ms())
+        self._budget.update_limits(limits, self.client.server_clock.now_ms())
 
     def _reopened(self, open_orders: tuple[OrderRecord, ...]) -> None:
         """Logged on again after a loss."""
-        if self.desk is not None:
-            self.desk.doubt()
+        if self.services is not None:
+            self.services.requery_orders()
             self._deliver(Reconciled(open_orders))
 
     def _account_down(self, _: str) -> None:
-        if self.desk is not None:
-            self.desk.doubt()
+        if self.services is not None:
+            self.services.requery_orders()
 
     def _market_down(self, _: str) -> None:
-        self.snapshots.forget_top()
+        self.market_state.invalidate_top()
 
     @property
-    def note_pending(self) -> bool:
+    def anchor_marker_pending(self) -> bool:
         """An anchor is still to be written down, or just being."""
         return self._notes.pending
 
     def _scene(self) -> MarkerContext | None:
         """What a note would be written from; None while it must wait."""
-        if self.desk is None or self._stop_reason is not None or not self.snapshots.account_proven:
+        if self.services is None or self._stop_reason is not None or not self.market_state.account_proven:
             return None
-        return self.desk.scene(self.wire.server_clock.now_ms())
+        return self.services.marker_context(self.client.server_clock.now_ms())
 
     async def _read_balances(self, account: AccountSession | None = None) -> None:
-        if self.desk is None:
+        if self.services is None:
             return
-        trader = self.desk.trader
-        mark = trader.settlement.mark(self.snapshots.pushes)
-        await self.wire.read_balances(trader.chase.touched_ms, account)
-        trader.settlement.hear_asked(mark, self.snapshots.pushes)
+        trader = self.services.core
+        mark = trader.balance_sync.mark(self.market_state.balance_updates)
+        await self.client.read_balances(trader.maker_exit.funds_changed_ms, account)
+        trader.balance_sync.on_balances_read(mark, self.market_state.balance_updates)
 
     async def _read_rules(self) -> None:
         """Filters and status may have changed; what is configured more strictly stays."""
-        if self.desk is None:
+        if self.services is None:
             return
         try:
-            told, limits = await market_fetch.exchange_info(self.wire.api, self.settings.symbol)
+            told, limits = await market_fetch.exchange_info(self.client.api, self.settings.symbol)
         except ConfigError:  # listed when we started: an order of it would be refused, so wait as for any halt
-            self.desk.learn_rules(replace(self.desk.rules, status="not listed any more"))
+            self.services.update_rules(replace(self.services.rules, status="not listed any more"))
             return
-        self._budget.learn(limits, self.wire.server_clock.now_ms())
+        self._budget.update_limits(limits, self.client.server_clock.now_ms())
         for problem in problems_with_exchange(self.settings, told, ZERO):
             logger.warning("the exchange has changed its rules: %s", problem)
-        self.desk.learn_rules(effective_rules(self.settings, told))
+        self.services.update_rules(effective_rules(self.settings, told))
 
     # The end ---------------------------------------------------------------------------------
 
     async def _shut_down(self) -> ExitCode:
         """Withdraw our order or say that it is left, log out. OK unless an order's fate is not known."""
         self._invalidate_plan()  # from now on no price is answered
-        withdrawn = await self._parting.withdraw(self.desk, self._steps, stopped=True)
-        if self.desk is not None:
-            self.desk.mark()
+        withdrawn = await self._parting.withdraw(self.services, self._steps, stopped=True)
+        if self.services is not None:
+            self.services.record_sample()
         self._alerts.send(self._last_words())
-        self.wire.stay_down()
+        self.client.stop_reconnecting()
         if not withdrawn:  # a restart would not mend what a rule has halted
             return self._code if self._code is ExitCode.HALTED else ExitCode.UNREACHABLE
         with contextlib.suppress(TimeoutError):
             async with within(self._clock, _LOGGED_OUT_WITHIN_S):
-                await self.wire.log_out()
+                await self.client.log_out()
         return self._code
 
     def _last_words(self) -> str:
         """Why it ends, and what is left alone with it."""
         reason = self._stop_reason or "unexpected"
-        if self.desk is None or not self.desk.trader.state.funded:
+        if self.services is None or not self.services.core.state.funded:
             return messages.shutdown(reason)
-        return messages.shutdown(reason, self.desk.rules, self.desk.trader.state.regime)
+        return messages.shutdown(reason, self.services.rules, self.services.core.state.regime)

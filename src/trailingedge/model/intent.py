@@ -25,12 +25,12 @@ class ExitEndReason(Enum):
 
     FILLED = "filled"
     DUST = "dust"  # filled but for a rest too small to place
-    WITHDRAWN = "withdrawn"  # by the operator
+    CANCELLED = "withdrawn"  # by the operator
     STOPPED = "stopped"  # a take-profit buy, by the QUOTE stop
-    HELD = "held"  # a buy, by pause or breaker
+    PAUSED = "held"  # a buy, by pause or breaker
     EXPIRED = "expired"  # a command whose first order could not rest in time
     HALTED = "halted"  # by a broken invariant
-    VANISHED = "vanished"  # the funds left by another road before anything was filled
+    FUNDS_GONE = "vanished"  # the funds left by another road before anything was filled
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ class SymbolRules:
     def trading(self) -> bool:
         return self.status == "TRADING"
 
-    def clip(self, quantity: Decimal) -> Decimal:
+    def round_quantity(self, quantity: Decimal) -> Decimal:
         """The largest quantity on the step grid not above `quantity`, and not above the exchange's maximum.
 
         Down, because more than we hold cannot be sold.
@@ -183,7 +183,7 @@ class SymbolRules:
             quantity = min(quantity, self.max_quantity)
         return floor_to_step(quantity, self.step_size)
 
-    def affordable(self, side: Side, funds: Decimal, price: Decimal) -> Decimal:
+    def affordable_quantity(self, side: Side, funds: Decimal, price: Decimal) -> Decimal:
         """The quantity that `funds` of the asset sold allow at `price`, floored to the step.
 
         No more than the largest notional either, and never negative.
@@ -191,9 +191,9 @@ class SymbolRules:
         base = funds if side is Side.SELL else funds / price
         if self.max_notional is not None:
             base = min(base, self.max_notional / price)
-        return self.clip(max(base, ZERO))
+        return self.round_quantity(max(base, ZERO))
 
-    def breach(self, price: Decimal, quantity: Decimal) -> str | None:
+    def failed_filter(self, price: Decimal, quantity: Decimal) -> str | None:
         """The name of the first filter that an order of this price and quantity fails, or None."""
         if price < self.min_price or (self.max_price is not None and price > self.max_price) or price % self.tick_size:
             return "PRICE_FILTER"
@@ -307,7 +307,7 @@ def floor_to_step(quantity: Decimal, step_size: Decimal) -> Decimal:
     return (quantity / step_size).to_integral_value(rounding=ROUND_FLOOR) * step_size
 
 
-def passive(price: Decimal, side: Side, tick_size: Decimal) -> Decimal:
+def round_to_passive_tick(price: Decimal, side: Side, tick_size: Decimal) -> Decimal:
     """The nearest tick at or behind `price`: down for a BUY, up for a SELL."""
     if not price % tick_size:  # mostly so, and three operations less
         return price
@@ -315,13 +315,13 @@ def passive(price: Decimal, side: Side, tick_size: Decimal) -> Decimal:
     return (price / tick_size).to_integral_value(rounding=away) * tick_size
 
 
-def plain(number: Decimal) -> str:
+def format_plain(number: Decimal) -> str:
     """`number` as the exchange accepts it: digits and at most one dot, no exponent, no padding."""
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def as_on(number: Decimal, grid: Decimal) -> str:
+def format_on_grid(number: Decimal, grid: Decimal) -> str:
     """`number` with the decimals of `grid`, for people: 2501.5 on 0.01 is "2501.50". Rounds half to even."""
     exponent = grid.normalize().as_tuple().exponent
     decimals = max(0, -exponent) if isinstance(exponent, int) else 0

@@ -9,7 +9,7 @@ class OperatorCommand(Enum):
     """Each has one meaning, from hotkey, phone and socket alike."""
 
     FLIP = "flip"
-    WITHDRAW = "withdraw"
+    CANCEL = "withdraw"
     PAUSE = "pause"
     RESUME = "resume"
     STATUS = "status"

@@ -90,7 +90,7 @@ class ReplaceReply:
     outcome: ReplaceOutcome
 
 
-Listed = tuple[OrderRecord, ...] | Rejected | Unanswered
+ListedOrders = tuple[OrderRecord, ...] | Rejected | Unanswered
 """Orders of our id, oldest first, or why there are none to show."""
 
 
@@ -99,7 +99,7 @@ class OrdersListed:
     """The answer to a QueryOrdersFrom."""
 
     tag: int
-    found: Listed
+    orders: ListedOrders
 
 
 @dataclass(frozen=True, slots=True)

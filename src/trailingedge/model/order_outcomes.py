@@ -40,7 +40,7 @@ class Accepted:
 class Rejected:
     """The exchange did not do it. `retry_at_ms` is by the exchange's clock."""
 
-    refusal: RejectReason
+    reason: RejectReason
     code: int
     text: str
     retry_at_ms: int | None = None

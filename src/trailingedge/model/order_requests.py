@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
-from trailingedge.model.market import Side, plain
+from trailingedge.model.market import Side, format_plain
 
 PLACE: Final = "order.place"
 CANCEL: Final = "order.cancel"
@@ -34,12 +34,12 @@ class NewOrderRequest:
     side: Side
     quantity: Decimal
     price: Decimal | None
-    manner: OrderStyle = OrderStyle.MAKER
+    style: OrderStyle = OrderStyle.MAKER
 
     def __post_init__(self) -> None:
         if self.quantity <= 0:
             raise ValueError(f"{self.client_order_id}: no quantity {self.quantity}")
-        if self.manner is not OrderStyle.PEGGED and (self.price is None or self.price <= 0):
+        if self.style is not OrderStyle.PEGGED and (self.price is None or self.price <= 0):
             raise ValueError(f"{self.client_order_id}: no price {self.price}")
 
 
@@ -49,15 +49,15 @@ def place_params(symbol: str, order: NewOrderRequest) -> RequestParams:
         "symbol": symbol,
         "side": order.side.value,
         "type": "LIMIT_MAKER",
-        "quantity": plain(order.quantity),
+        "quantity": format_plain(order.quantity),
         "newClientOrderId": order.client_order_id,
         "newOrderRespType": "RESULT",
     }
-    if order.manner is OrderStyle.PEGGED:
+    if order.style is OrderStyle.PEGGED:
         params["pegPriceType"] = "PRIMARY_PEG"
     elif order.price is not None:
-        params["price"] = plain(order.price)
-    if order.manner is OrderStyle.IMMEDIATE:
+        params["price"] = format_plain(order.price)
+    if order.style is OrderStyle.IMMEDIATE:
         # Only here: a post-only order with a timeInForce is refused.
         params.update(type="LIMIT", timeInForce="IOC")
     return params
@@ -71,18 +71,18 @@ def replace_params(
         **place_params(symbol, order),
         "cancelReplaceMode": "STOP_ON_FAILURE",
         "cancelRestrictions": "ONLY_NEW",
-        **_which("cancelOrderId", cancel_order_id, "cancelOrigClientOrderId", cancel_client_order_id),
+        **_order_reference("cancelOrderId", cancel_order_id, "cancelOrigClientOrderId", cancel_client_order_id),
     }
 
 
 def cancel_params(symbol: str, order_id: int | None, client_order_id: str) -> RequestParams:
     """`order.cancel`."""
-    return {"symbol": symbol, **_which("orderId", order_id, "origClientOrderId", client_order_id)}
+    return {"symbol": symbol, **_order_reference("orderId", order_id, "origClientOrderId", client_order_id)}
 
 
 def status_params(symbol: str, order_id: int | None, client_order_id: str) -> RequestParams:
     """`order.status`."""
-    return {"symbol": symbol, **_which("orderId", order_id, "origClientOrderId", client_order_id)}
+    return {"symbol": symbol, **_order_reference("orderId", order_id, "origClientOrderId", client_order_id)}
 
 
 def all_orders_params(symbol: str, from_order_id: int | None = None) -> RequestParams:
@@ -91,6 +91,6 @@ def all_orders_params(symbol: str, from_order_id: int | None = None) -> RequestP
     return params if from_order_id is None else params | {"orderId": from_order_id}
 
 
-def _which(id_name: str, order_id: int | None, client_name: str, client_order_id: str) -> RequestParams:
+def _order_reference(id_name: str, order_id: int | None, client_name: str, client_order_id: str) -> RequestParams:
     """By order id where it is known: never ambiguous, and the exchange's fastest path."""
     return {client_name: client_order_id} if order_id is None else {id_name: order_id}

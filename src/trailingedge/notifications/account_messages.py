@@ -5,8 +5,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from trailingedge.model.market import ZERO, Regime, SymbolRules, as_on
-from trailingedge.notifications.messages import AnyNumber, amounts, held_asset, lasting, notional, price, quantity
+from trailingedge.model.market import ZERO, Regime, SymbolRules, format_on_grid
+from trailingedge.notifications.messages import AnyNumber, amounts, elapsed, held_asset, notional, price, quantity
 
 _NOTHING: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
@@ -44,29 +44,29 @@ def funded(rules: SymbolRules, regime: Regime) -> str:
     return f"funded: {held_asset(rules, regime)} can be traded again"
 
 
-def regime(rules: SymbolRules, held: Regime, anchor: AnyNumber, origin: str) -> str:
+def holding(rules: SymbolRules, held: Regime, anchor: AnyNumber, origin: str) -> str:
     """`anchor` is a price, `origin` where it comes from."""
     return f"holding {held_asset(rules, held)}: anchor {price(rules, anchor)} ({origin})"
 
 
 def idle_remainder(rules: SymbolRules, amount: Decimal, asset: str) -> str:
     grid = rules.step_size if asset == rules.base_asset else rules.tick_size
-    return f"idle remainder: {as_on(amount, grid)} {asset} stay idle and join the next flip"
+    return f"idle remainder: {format_on_grid(amount, grid)} {asset} stay idle and join the next flip"
 
 
-def anchored_anew(rules: SymbolRules, held: Regime, anchor: AnyNumber, origin: str) -> str:
+def anchor_changed(rules: SymbolRules, held: Regime, anchor: AnyNumber, origin: str) -> str:
     """The same where it moves the prices at which something happens."""
-    return f"{regime(rules, held, anchor, origin)}; gain and stop are measured from there now"
+    return f"{holding(rules, held, anchor, origin)}; gain and stop are measured from there now"
 
 
-def stale(rules: SymbolRules, age_s: float, held: Regime | None = None, *, stop: bool = False) -> str:
+def market_stale(rules: SymbolRules, age_s: float, held: Regime | None = None, *, stop: bool = False) -> str:
     """`stop`: the hard stop would be judged if there were prices."""
     text = f"market stale: nothing heard for {age_s:.0f} s; nothing new is ordered until it speaks again"
     return text + _meanwhile(rules, held, stop=stop)
 
 
-def recovered(silent_s: float) -> str:
-    return f"market recovered: heard again after {lasting(silent_s)}"
+def market_recovered(silent_s: float) -> str:
+    return f"market recovered: heard again after {elapsed(silent_s)}"
 
 
 def account_lost(rules: SymbolRules, away_s: float, held: Regime | None = None, *, stop: bool = False) -> str:
@@ -84,4 +84,4 @@ def _meanwhile(rules: SymbolRules, held: Regime | None, *, stop: bool) -> str:
 
 
 def account_back(away_s: float) -> str:
-    return f"account connection back after {lasting(away_s)}"
+    return f"account connection back after {elapsed(away_s)}"

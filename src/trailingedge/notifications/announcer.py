@@ -44,14 +44,14 @@ from trailingedge.risk.circuit_breakers import BreakerLifted, BreakerTripped, Fe
 from trailingedge.strategy.signals import (
     BrokeOut,
     CommandRefused,
-    ExitArmed,
     ExitEnded,
     ExitEnding,
     ExitRelabelled,
-    FlushArmed,
+    ExitStarted,
     Funded,
     GateOpened,
     GateShut,
+    HardStopTriggered,
     Origin,
     RegimeSet,
     Squeezed,
@@ -90,7 +90,7 @@ class Announcer:
         flip_patience_s: float | None = None,
     ) -> None:
         self.rules = rules
-        self.refusal: str | None = None
+        self.reject_text: str | None = None
         self._reserves = (reserve_base, reserve_quote)
         self._view = view
         self._followed = followed
@@ -101,9 +101,9 @@ class Announcer:
         self._alerts = alerts
         self._market_ms = market_ms
 
-    def tell(self, news: TraderEvent) -> None:
+    def announce(self, news: TraderEvent) -> None:
         """Say what happened, in words that need no manual."""
-        finished = self._tally.hear(news, self._market_ms())
+        finished = self._tally.on_event(news, self._market_ms())
         self._remember_refusal(news)
         match news:
             case OrderPlaced() | OrderReplaced() | OrderFilled() | OrderCancelled():
@@ -114,7 +114,9 @@ class Announcer:
             case OrderInDoubt():
                 logger.warning("%s", order_messages.order_in_doubt(news.client_order_id, news.reason))
             case UnknownOrderWithOurId():
-                self._alerts.send(order_messages.stranger(news.client_order_id, news.order_id), logging.ERROR)
+                self._alerts.send(
+                    order_messages.order_of_another_instance(news.client_order_id, news.order_id), logging.ERROR
+                )
             case ExitEnded() if finished is not None:
                 self._tell_ended(news, finished)
             case _:
@@ -123,9 +125,9 @@ class Announcer:
     def _remember_refusal(self, news: TraderEvent) -> None:
         match news:
             case OrderRejected():
-                self.refusal = f"{news.code} {news.text}" if news.code else news.text
+                self.reject_text = f"{news.code} {news.text}" if news.code else news.text
             case OrderPlaced() | OrderReplaced() | OrderFilled() | ExitEnded():
-                self.refusal = None
+                self.reject_text = None
             case _:
                 pass
 
@@ -141,10 +143,10 @@ class Announcer:
 
     def _tell_refused(self, news: OrderRejected) -> None:
         """The first of a row of refusals: to people where one of them may have to act, else to the log."""
-        text = order_messages.order_refused(news.client_order_id, news.code, news.text)
-        if news.again > 1:
+        text = order_messages.order_rejected(news.client_order_id, news.code, news.text)
+        if news.in_a_row > 1:
             logger.debug("%s", text)
-        elif news.refusal in _FOR_A_PERSON:
+        elif news.reject_reason in _FOR_A_PERSON:
             self._alerts.send(text, logging.WARNING)
         else:
             logger.warning("%s", text)
@@ -161,7 +163,7 @@ class Announcer:
                     rules, news.side, news.quantity, news.quote / news.quantity, news.remaining, own
                 )
             case OrderCancelled():
-                return order_messages.order_withdrawn(rules, news.side, news.quantity - news.filled, news.price, own)
+                return order_messages.order_cancelled(rules, news.side, news.quantity - news.filled, news.price, own)
 
     def _tell_ended(self, ended: ExitEnded, finished: FinishedExit) -> None:
         result = messages.ExitResult(
@@ -186,26 +188,26 @@ class Announcer:
     def _tell_strategy(self, news: TraderEvent) -> None:
         rules = self.rules
         match news:
-            case ExitArmed(kind=ExitKind.TAKE_PROFIT) if news.trail is not None and news.price is not None:
+            case ExitStarted(kind=ExitKind.TAKE_PROFIT) if news.trail is not None and news.price is not None:
                 anchor = news.trail.high - news.trail.gain
                 gain_frac, drawdown_frac = news.trail.gain / anchor, news.trail.drawdown / anchor
                 text = messages.take_profit_armed(rules, news.side, news.price, gain_frac, drawdown_frac)
                 self._alerts.send(text)
-            case ExitArmed(kind=ExitKind.MANUAL):
+            case ExitStarted(kind=ExitKind.MANUAL):
                 self._alerts.send(messages.manual_flip(rules, news.side, news.price, self._flip_patience_s))
-            case ExitArmed(kind=ExitKind.BREAKOUT):
+            case ExitStarted(kind=ExitKind.BREAKOUT):
                 self._alerts.send(messages.breakout_armed(rules, news.side, news.price))
-            case ExitArmed():
+            case ExitStarted():
                 self._alerts.send(messages.exit_armed(rules, news.kind, news.side))
-            case FlushArmed():
+            case HardStopTriggered():
                 loss_frac = 1.0 - float(news.price) / news.anchor_price
                 self._alerts.send(messages.hard_stop(rules, news.price, loss_frac, news.distance), logging.WARNING)
             case ExitRelabelled():
-                self._alerts.send(messages.relabelled(news.previous))
+                self._alerts.send(messages.exit_taken_over(news.previous))
             case ExitEnding():
                 logger.info("%s", messages.exit_ending(news.kind, news.cause))
             case GateShut():
-                by_flush = news.shut_by is ShutBy.FLUSH
+                by_flush = news.shut_by is ShutBy.HARD_STOP
                 self._alerts.send(channel_messages.gate_shut(rules, news.price, by_flush=by_flush, mid=news.mid))
             case GateOpened():
                 self._alerts.send(channel_messages.gate_open(rules, news.close, news.mid))
@@ -225,9 +227,9 @@ class Announcer:
             case Funded():
                 self._alerts.send(account_messages.funded(rules, news.regime))
             case RegimeSet(origin=Origin.MARKET | Origin.OUTSIDE, previous=Regime()):
-                self._alerts.send(account_messages.anchored_anew(rules, news.regime, news.price, news.origin.value))
+                self._alerts.send(account_messages.anchor_changed(rules, news.regime, news.price, news.origin.value))
             case RegimeSet():
-                logger.info("%s", account_messages.regime(rules, news.regime, news.price, news.origin.value))
+                logger.info("%s", account_messages.holding(rules, news.regime, news.price, news.origin.value))
             case CommandRefused():
                 self._alerts.send(messages.command_refused(news.command.value, self._reason(news)), logging.WARNING)
             case AccountLost():
@@ -237,16 +239,16 @@ class Announcer:
                 self._alerts.send(account_messages.account_back(news.away_s))
             case MarketStale():
                 regime, stop = self._held()
-                self._alerts.send(account_messages.stale(rules, news.age_s, regime, stop=stop), logging.WARNING)
+                self._alerts.send(account_messages.market_stale(rules, news.age_s, regime, stop=stop), logging.WARNING)
             case MarketFresh():
-                self._alerts.send(account_messages.recovered(news.silent_s))
+                self._alerts.send(account_messages.market_recovered(news.silent_s))
             case ExitAged():
                 text = messages.exit_slow(rules, news.kind, news.age_s, news.filled_base, news.slippage_frac)
                 self._alerts.send(text, logging.WARNING)
             case LateOrder(adopted=True):
-                self._alerts.send(recovery_messages.taken_up(rules, news.past))
+                self._alerts.send(recovery_messages.exit_resumed(rules, news.late_exit))
             case LateOrder():
-                self._alerts.send(recovery_messages.cancelled_late(rules, news.past), logging.WARNING)
+                self._alerts.send(recovery_messages.late_order_cancelled(rules, news.late_exit), logging.WARNING)
             case BreakerTripped():
                 self._alerts.send(risk_messages.breaker_tripped(rules, news.trip), logging.WARNING)
             case BreakerLifted():
@@ -254,7 +256,7 @@ class Announcer:
             case FeeUnpriced():
                 self._alerts.send(risk_messages.fee_unpriced(news.asset, rules.quote_asset), logging.WARNING)
             case BalanceMoved():
-                self._alerts.send(risk_messages.balance_moved(news.asset, news.expected, news.told), logging.WARNING)
+                self._alerts.send(risk_messages.balance_moved(news.asset, news.expected, news.actual), logging.WARNING)
             case _:
                 logger.debug("= %s", news)
 

@@ -14,7 +14,7 @@ from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.state import ActiveExit
 
 
-def look(
+def build_status(
     trader: TradingCore,
     snapshots: MarketState,
     now_s: float,
@@ -49,23 +49,23 @@ def look(
     if decision is None:
         return view
     top = snapshots.top
-    age_s = now_s - snapshots.top_proven_s
+    age_s = now_s - snapshots.top_confirmed_s
     view = replace(
         view,
         top=top,
         value=None if top is None else base.total * top.bid + quote.total,
         data_age_s=age_s,
         paused=trader.paused,
-        trips=trader.guards.breakers.state.trips,
-        held=trader.held,
-        chase=_chase(
+        trips=trader.risk.breakers.state.trips,
+        trading_paused=trader.trading_paused,
+        active_exit=_chase(
             trader, trader.state.exit, view, fresh=age_s < stale_after_s, budget_short=budget_short, refusal=refusal
         ),
     )
-    return judged(view, decision, stop_confirm_s)
+    return with_decision(view, decision, stop_confirm_s)
 
 
-def judged(view: StatusView, decision: Decision, stop_confirm_s: float) -> StatusView:
+def with_decision(view: StatusView, decision: Decision, stop_confirm_s: float) -> StatusView:
     """`view` with what the strategy made of it."""
     channel, trail = decision.channel, decision.trail
     shown = channel if channel is not None and channel.full else None
@@ -78,9 +78,9 @@ def judged(view: StatusView, decision: Decision, stop_confirm_s: float) -> Statu
         high=decision.high_price,
         gain_frac=_growth(decision.anchor, decision.unit_value),
         high_frac=_growth(decision.anchor, decision.high),
-        armed=trail is not None and trail.armed,
-        arms_at=decision.arming_price,
-        take_profit=None if gone_by else decision.trigger_price,
+        trailing=trail is not None and trail.armed,
+        trails_from=decision.trail_arms_at_price,
+        take_profit=None if gone_by else decision.take_profit_price,
         stop=stop,
         stop_frac=None if stop is None else decision.stop_distance,
         stop_confirm_s=stop_confirm_s,
@@ -88,7 +88,7 @@ def judged(view: StatusView, decision: Decision, stop_confirm_s: float) -> Statu
         mid=None if shown is None else shown.mid,
         upper=None if shown is None else shown.upper,
         squeezed=decision.squeezed,
-        unpriced=decision.regime is not None and decision.unit_value is None,
+        without_price=decision.regime is not None and decision.unit_value is None,
         gate=decision.gate,
         gate_open=decision.gate is None if decision.regime is Regime.QUOTE else None,
     )
@@ -98,11 +98,11 @@ def _stop_is_watched(view: StatusView, decision: Decision) -> bool:
     """A flush has no second stop, nor what is being withdrawn; of the buys only a take-profit is ended by one."""
     if view.halted or not decision.state.funded:
         return False
-    if view.chase is not None and view.chase.ending is not None:
+    if view.active_exit is not None and view.active_exit.ending is not None:
         return False
-    if view.chase is None or view.chase.kind is ExitKind.TAKE_PROFIT:
+    if view.active_exit is None or view.active_exit.kind is ExitKind.TAKE_PROFIT:
         return True
-    return view.chase.side is Side.SELL and view.chase.kind is not ExitKind.FLUSH
+    return view.active_exit.side is Side.SELL and view.active_exit.kind is not ExitKind.FLUSH
 
 
 def _growth(anchor: float | None, value: float | None) -> float | None:
@@ -124,7 +124,7 @@ def _chase(
 ) -> ExitView | None:
     if exit_ is None:
         return None
-    chase, order = trader.chase, trader.chase.order
+    chase, order = trader.maker_exit, trader.maker_exit.order
     progress = chase.progress()
     ours = progress is not None and progress.number == exit_.number
     alive = ours and order is not None and order.alive
@@ -136,10 +136,10 @@ def _chase(
         filled=progress.filled_base if progress is not None and ours else ZERO,
         filled_quote=progress.filled_quote if progress is not None and ours else ZERO,
         price=order.price if order is not None and alive else None,
-        rest=order.remaining if order is not None and alive else None,
+        remaining=order.remaining if order is not None and alive else None,
         client_order_id=order.client_order_id if order is not None and alive else None,
         obstacle=obstacle,
-        refusal=refusal if obstacle is QuoteObstacle.REFUSED else None,
+        reject_text=refusal if obstacle is QuoteObstacle.REFUSED else None,
         ending=exit_.ending,
     )
 
@@ -148,14 +148,14 @@ def _obstacle(
     trader: TradingCore, view: StatusView, *, fresh: bool, budget_short: bool, refused: bool
 ) -> QuoteObstacle | None:
     """The first reason why the chase stands still, the gravest first."""
-    chase, order = trader.chase, trader.chase.order
+    chase, order = trader.maker_exit, trader.maker_exit.order
     progress = chase.progress()
     found = {
         QuoteObstacle.NO_ACCOUNT: not view.account_proven,
         QuoteObstacle.HALTED: not view.rules.trading,
         QuoteObstacle.NO_MARKET: not fresh,
         QuoteObstacle.IN_DOUBT: order is not None and order.state is OrderState.UNKNOWN,
-        QuoteObstacle.IN_FLIGHT: order is not None and order.state is OrderState.IN_FLIGHT,
+        QuoteObstacle.IN_FLIGHT: order is not None and order.state is OrderState.PENDING_NEW,
         QuoteObstacle.REFUSED: refused,
         QuoteObstacle.BALANCES: chase.idle and progress is not None and not progress.idle,
         QuoteObstacle.BUDGET: budget_short,

@@ -11,9 +11,18 @@ from typing import Final
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.notifications.account_messages import locked_elsewhere
-from trailingedge.notifications.messages import ENDINGS, EXIT_NAMES, AnyNumber, figure, order, percent, price, quantity
+from trailingedge.notifications.messages import (
+    END_REASONS,
+    EXIT_NAMES,
+    AnyNumber,
+    figure,
+    order,
+    percent,
+    price,
+    quantity,
+)
 from trailingedge.notifications.risk_messages import breaker_until, measured
-from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView, beyond, gain_asset
+from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView, gain_asset, gate_side
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import ShutBy
@@ -150,16 +159,16 @@ def _held(view: StatusView, decision: Decision) -> list[str]:
 def _after(view: StatusView, decision: Decision) -> list[str]:
     """Which take-profit counts once nothing holds any more."""
     trail, way = decision.trail, _way(view)
-    if trail is None or decision.arming_price is None:
+    if trail is None or decision.trail_arms_at_price is None:
         return []
     if trail.due:
         return [f"After that it {way.acts} at once, for the {way.side} is past the trail."]
-    if trail.level is not None and trail.drawdown < trail.callback:
-        level = _level(view, decision.trigger_price)
+    if trail.trigger_value is not None and trail.drawdown < trail.callback:
+        level = _level(view, decision.take_profit_price)
         return [f"After that it {way.acts} for profit when the {way.side} {way.turns} to {level} {way.past}."]
     if trail.armed:
         return []
-    return [f"After that the take-profit trails from {_level(view, decision.arming_price)} on."]
+    return [f"After that the take-profit trails from {_level(view, decision.trail_arms_at_price)} on."]
 
 
 # --- the gate and the stop ------------------------------------------------------------------------
@@ -170,7 +179,7 @@ def _gated(view: StatusView, decision: Decision) -> list[str]:
     if gate is None:
         return []
     rules = view.rules
-    if gate.shut_by is ShutBy.FLUSH:
+    if gate.shut_by is ShutBy.HARD_STOP:
         since = f"since the hard stop sold at {price(rules, gate.price)}"
     else:
         since = f"since a candle closed at {price(rules, gate.price)}, too far above the anchor"
@@ -183,11 +192,11 @@ def _opens(view: StatusView, decision: Decision) -> str:
     gate, memory = decision.gate, decision.state
     if gate is None or decision.gate_price is None:
         return "it can open once there are candles enough for the channel"
-    side, other = beyond(gate), "below" if gate.shut_by is ShutBy.FLUSH else "above"
+    side, other = gate_side(gate), "below" if gate.shut_by is ShutBy.HARD_STOP else "above"
     mid = f"the channel's middle, {_level(view, decision.gate_price)}"
     heard = memory.last_close_ms > gate.shut_ms
     before = memory.last_close if heard else gate.price
-    passed = before > decision.gate_price if gate.shut_by is ShutBy.FLUSH else before < decision.gate_price
+    passed = before > decision.gate_price if gate.shut_by is ShutBy.HARD_STOP else before < decision.gate_price
     last = f"the last one closed at {_level(view, before)}" if heard else "none has closed since"
     if passed:
         return f"it opens when a candle closes {side} {mid}, after one at it or {other}; {last}"
@@ -208,9 +217,9 @@ def _stop(view: StatusView) -> str:
 
 def _stopping(view: StatusView, decision: Decision) -> list[str]:
     """A breach that has to last before it is believed."""
-    if decision.stop_breach_ms is None or view.stop is None or view.leaving_price is None:
+    if decision.stop_breach_ms is None or view.stop is None or view.exit_side_price is None:
         return []
-    bid, stop = price(view.rules, view.leaving_price), _level(view, view.stop)
+    bid, stop = price(view.rules, view.exit_side_price), _level(view, view.stop)
     lasted = f"{decision.stop_breach_ms / 1000:.1f} s of the {view.stop_confirm_s:g} s that it takes"
     return [f"About to sell everything: the bid {bid} has been at the hard stop {stop} or below for {lasted}."]
 
@@ -229,12 +238,12 @@ def _not_armed(view: StatusView, decision: Decision, trail: Trail) -> str:
     way, rules = _way(view), view.rules
     best = f"the {way.best} since the anchor {price(rules, view.anchor or 0)} was {_level(view, view.high)}"
     first = f"Not {way.doing}: {best} ({percent(trail.gain / decision.state.anchor)} in {gain_asset(view)})"
-    now = f"the {way.side} is {_level(view, view.leaving_price)}"
-    if decision.arming_price is None:
+    now = f"the {way.side} is {_level(view, view.exit_side_price)}"
+    if decision.trail_arms_at_price is None:
         return f"{first}, and no gain is enough while the channel is as wide as the price; {now}."
     needed = percent(trail.min_gain.value / decision.state.anchor)
     return (
-        f"{first}, and the take-profit trails from {_level(view, decision.arming_price)} on "
+        f"{first}, and the take-profit trails from {_level(view, decision.trail_arms_at_price)} on "
         f"({needed}, {_term(trail.min_gain)}); {now}."
     )
 
@@ -248,14 +257,14 @@ def _term(least: MinGain) -> str:
 
 def _armed(view: StatusView, decision: Decision, trail: Trail) -> str:
     way, regime = _way(view), decision.regime or Regime.BASE
-    now = f"the {way.side} is {price(view.rules, view.leaving_price or 0)}"
+    now = f"the {way.side} is {price(view.rules, view.exit_side_price or 0)}"
     gain = f"{percent(trail.gain / decision.state.anchor)} in {gain_asset(view)}"
     gained = f"{gain} at the {way.best}, {_level(view, view.high)}"
     trigger = _level(view, price_at(regime, trail.high - trail.callback))
     pays = _level(view, price_at(regime, trail.break_even))
     if trail.due:
         return f"About to {way.act}: the trail at {trigger} is reached, and the balances are being settled."
-    if trail.level is None:
+    if trail.trigger_value is None:
         return (
             f"Not {way.doing} yet: it trails {gained}, but a {way.deal} at {trigger}, where the trail is, "
             f"would not pay both fees ({pays} would); {now}."
@@ -273,11 +282,11 @@ def _armed(view: StatusView, decision: Decision, trail: Trail) -> str:
 
 
 def _exiting(view: StatusView, decision: Decision) -> list[str]:
-    chase = view.chase
+    chase = view.active_exit
     if chase is None:
         return []
     if chase.ending is not None:
-        return _ending(view, chase, ENDINGS[chase.ending])
+        return _ending(view, chase, END_REASONS[chase.ending])
     stopping = _stopping(view, decision)
     return [f"{_head(view, chase)}: {_order(view, chase)}.", *(stopping or _what_ends_it(view, chase))]
 
@@ -286,15 +295,15 @@ def _ending(view: StatusView, chase: ExitView, cause: str) -> list[str]:
     """What is still to happen before it is over, and that until then nothing else is."""
     over = f"The {EXIT_NAMES[chase.kind]} is over ({cause})"
     last = ["Until then the hard stop is not judged."] if view.regime is Regime.BASE else []
-    if chase.price is not None and chase.rest is not None:
+    if chase.price is not None and chase.remaining is not None:
         if view.account_proven:
             return [f"{over}: its order is being taken off the book.", *last]
-        left = order(view.rules, chase.side, chase.rest, chase.price)
+        left = order(view.rules, chase.side, chase.remaining, chase.price)
         away = "but the exchange cannot be reached"
         return [f"{over}, {away}: the order {left} may still fill until it is taken off.", *last]
     if not view.account_proven:
         waits = "it is concluded when the account connection is back"
-    elif view.blind:
+    elif view.not_judged_reason:
         waits = "it is concluded when the market is heard again"
     else:
         waits = "it is concluded in a moment"
@@ -311,11 +320,11 @@ def _order(view: StatusView, chase: ExitView) -> str:
     """Where the order is, and what it waits for."""
     rules, obstacle = view.rules, chase.obstacle
     trouble = "" if obstacle is None else obstacle.value
-    if obstacle is QuoteObstacle.REFUSED and chase.refusal:
-        trouble = f"{trouble} ({chase.refusal})"
-    if chase.price is None or chase.rest is None:
+    if obstacle is QuoteObstacle.REFUSED and chase.reject_text:
+        trouble = f"{trouble} ({chase.reject_text})"
+    if chase.price is None or chase.remaining is None:
         return f"no order is on the book, {trouble or 'one is about to be placed'}"
-    rests = f"the order for {quantity(rules, chase.rest)} is at {price(rules, chase.price)}"
+    rests = f"the order for {quantity(rules, chase.remaining)} is at {price(rules, chase.price)}"
     if trouble:
         return f"{rests}; {trouble}"
     if view.top is None:
@@ -335,7 +344,7 @@ def _what_ends_it(view: StatusView, chase: ExitView) -> list[str]:
         stop = _level(view, view.stop)
         if not view.account_proven:
             return [f"The hard stop at {stop} is not judged until the account connection is back."]
-        if view.blind:
+        if view.not_judged_reason:
             return [f"The hard stop at {stop} is not judged until the market speaks again."]
         return [f"The hard stop takes over when the bid falls to {stop}."]
     return [f"A candle that closes at {_level(view, view.stop)} or above ends it."]

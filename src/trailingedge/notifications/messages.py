@@ -12,7 +12,7 @@ from typing import Final
 
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import ExitEndReason, ExitKind
-from trailingedge.model.market import Balance, Regime, Side, SymbolRules, as_on, plain
+from trailingedge.model.market import Balance, Regime, Side, SymbolRules, format_on_grid, format_plain
 from trailingedge.notifications.titles import heading
 
 AnyNumber = Decimal | float
@@ -27,19 +27,19 @@ EXIT_NAMES: Final[Mapping[ExitKind, str]] = {
     ExitKind.NOTE: "note",
 }
 
-ENDINGS: Final[Mapping[ExitEndReason, str]] = {
+END_REASONS: Final[Mapping[ExitEndReason, str]] = {
     ExitEndReason.FILLED: "filled",
     ExitEndReason.DUST: "filled but for a rest too small to trade",
-    ExitEndReason.WITHDRAWN: "withdrawn by the operator",
+    ExitEndReason.CANCELLED: "withdrawn by the operator",
     ExitEndReason.STOPPED: "stopped, the price rose too far above the anchor",
-    ExitEndReason.HELD: "held back by a pause or a breaker",
+    ExitEndReason.PAUSED: "held back by a pause or a breaker",
     ExitEndReason.EXPIRED: "expired, no order could rest in time",
     ExitEndReason.HALTED: "halted by a safety rule",
-    ExitEndReason.VANISHED: "over, another hand moved the funds",
+    ExitEndReason.FUNDS_GONE: "over, another hand moved the funds",
 }
 
 # What the terminal's letters are called wherever there are none.
-COMMANDS: Final[Mapping[str, str]] = {"x": "flip", "c": "withdraw"}
+COMMAND_NAMES: Final[Mapping[str, str]] = {"x": "flip", "c": "withdraw"}
 
 _FINEST: Final = Decimal("0.00000001")  # the exchange keeps no account of less
 
@@ -52,7 +52,7 @@ def percent(fraction: AnyNumber) -> str:
 
 def rate(fraction: Decimal) -> str:
     """A fee or a share, exactly: 0.00075 is "0.075 %"."""
-    return f"{plain(fraction * 100)} %"
+    return f"{format_plain(fraction * 100)} %"
 
 
 def price(rules: SymbolRules, value: AnyNumber) -> str:
@@ -72,7 +72,7 @@ def notional(rules: SymbolRules, value: AnyNumber) -> str:
 
 def figure(value: AnyNumber, grid: Decimal) -> str:
     """A number with the decimals of `grid`, or a dash where it is none."""
-    return as_on(Decimal(value), grid) if math.isfinite(value) else "–"
+    return format_on_grid(Decimal(value), grid) if math.isfinite(value) else "–"
 
 
 def amounts(rules: SymbolRules, of_assets: Mapping[str, Decimal]) -> str:
@@ -84,13 +84,13 @@ def _amount(rules: SymbolRules, asset: str, amount: Decimal) -> str:
     """On the symbol's grid where that shows it to a hundredth, else as finely as the exchange counts."""
     grid = {rules.base_asset: rules.step_size, rules.quote_asset: rules.tick_size}.get(asset)
     if grid is not None and abs(amount) >= 100 * grid:
-        return f"{as_on(amount, grid)} {asset}"
-    return f"{plain(Decimal(as_on(amount, _FINEST)))} {asset}"
+        return f"{format_on_grid(amount, grid)} {asset}"
+    return f"{format_plain(Decimal(format_on_grid(amount, _FINEST)))} {asset}"
 
 
-def lasting(seconds: float) -> str:
+def elapsed(seconds: float) -> str:
     """How long something took: "12.3 s", "1 min 5 s", "2 h"."""
-    return f"{seconds:.1f} s" if seconds < 60 else span(seconds)
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
 def order(rules: SymbolRules, side: Side, amount: Decimal, at: Decimal) -> str:
@@ -130,7 +130,7 @@ def jumpstart_cancelled(rules: SymbolRules, client_order_id: str, base: Balance,
 
 
 def balances_differ(asset: str, told: Decimal, asked: Decimal) -> str:
-    return f"balances differ: {plain(told)} {asset} by the stream, {plain(asked)} {asset} by the account, which counts"
+    return f"balances differ: {format_plain(told)} {asset} by the stream, {format_plain(asked)} {asset} by the account, which counts"
 
 
 def leftover_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
@@ -202,7 +202,7 @@ def manual_flip(rules: SymbolRules, side: Side, now: AnyNumber | None, patience_
     """`now` is None while the market is not known: the order waits for it, `patience_s` at most."""
     if now is not None:
         return f"manual flip: {_leaves(rules, side)} near {price(rules, now)}"
-    long = "too long" if patience_s is None else f"longer than {span(patience_s)}"
+    long = "too long" if patience_s is None else f"longer than {duration(patience_s)}"
     return f"manual flip: {_leaves(rules, side)} as soon as the market is known, unless that takes {long}"
 
 
@@ -218,7 +218,7 @@ def exit_armed(rules: SymbolRules, kind: ExitKind, side: Side) -> str:
     return f"{EXIT_NAMES[kind]} armed: {_leaves(rules, side)}"
 
 
-def relabelled(previous: ExitKind) -> str:
+def exit_taken_over(previous: ExitKind) -> str:
     return f"manual flip: the {EXIT_NAMES[previous]} in progress is yours now"
 
 
@@ -273,7 +273,7 @@ def _filled(rules: SymbolRules, result: ExitResult) -> str:
     average = price(rules, result.filled_quote / result.filled_base) if result.filled_base else "none"
     return (
         f"{done} {quantity(rules, result.filled_base)} for {notional(rules, result.filled_quote)}, "
-        f"average {average}{_slippage(result.slippage_frac)}, in {lasting(result.age_s)} "
+        f"average {average}{_slippage(result.slippage_frac)}, in {elapsed(result.age_s)} "
         f"with {counted(result.replaces, 'replace')}, fee {amounts(rules, result.fees)}"
     )
 
@@ -336,7 +336,7 @@ def resumed() -> str:
     return "resumed: trading goes on"
 
 
-def nothing_on_hold() -> str:
+def nothing_to_resume() -> str:
     return "nothing was on hold, trading goes on"
 
 
@@ -368,7 +368,7 @@ def summary(rules: SymbolRules, run: RunSummary, mode: str = "") -> str:
     """Several lines; the first begins with "summary". Play money is named beside the pair."""
     named = heading(mode, rules.symbol) if mode else rules.symbol
     lines = [
-        f"summary {named}: {span(run.seconds)} of market time",
+        f"summary {named}: {duration(run.seconds)} of market time",
         f"  exits {run.exits}, fills {run.fills}, replaces {run.replaces}, fees {amounts(rules, run.fees)}",
     ]
     if run.value is not None and run.result_frac is not None:
@@ -386,7 +386,7 @@ def summary(rules: SymbolRules, run: RunSummary, mode: str = "") -> str:
     return "\n".join(lines)
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A duration in whole seconds: "1 d 2 h 3 min 4 s"."""
     minutes, whole_seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

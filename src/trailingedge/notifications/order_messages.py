@@ -31,11 +31,11 @@ def order_filled(
     return f"order filled: {order(rules, side, filled, at)}, {rest} ({client_order_id})"
 
 
-def order_withdrawn(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
+def order_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:
     return f"order withdrawn: {order(rules, side, remaining, at)} ({client_order_id})"
 
 
-def order_refused(client_order_id: str, code: int, reason: str) -> str:
+def order_rejected(client_order_id: str, code: int, reason: str) -> str:
     return f"order refused: {code} {reason} ({client_order_id})"
 
 
@@ -43,5 +43,5 @@ def order_in_doubt(client_order_id: str, reason: str) -> str:
     return f"order in doubt: {reason}; asking the exchange ({client_order_id})"
 
 
-def stranger(client_order_id: str, order_id: int) -> str:
+def order_of_another_instance(client_order_id: str, order_id: int) -> str:
     return f"stranger: order {order_id} bears our id and is not ours; another instance trades ({client_order_id})"

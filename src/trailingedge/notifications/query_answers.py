@@ -8,7 +8,6 @@ from trailingedge.accounting.statistics import FinishedExit, PeriodResult
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import ZERO, Balance, Regime, SymbolRules
 from trailingedge.notifications.messages import (
-    ENDINGS,
     EXIT_NAMES,
     amounts,
     counted,

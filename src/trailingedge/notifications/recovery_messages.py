@@ -8,7 +8,7 @@ from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import StrategyState
 
 
-def taken_up(rules: SymbolRules, past: HistoricalExit) -> str:
+def exit_resumed(rules: SymbolRules, past: HistoricalExit) -> str:
     """An exit goes on."""
     order, filled = past.open_order, messages.quantity(rules, past.base)
     if order is None:
@@ -17,7 +17,7 @@ def taken_up(rules: SymbolRules, past: HistoricalExit) -> str:
     return f"order adopted: {past.side.value} {amount} at {price} ({order.client_order_id}), {filled} filled so far"
 
 
-def cancelled_late(rules: SymbolRules, past: HistoricalExit) -> str:
+def late_order_cancelled(rules: SymbolRules, past: HistoricalExit) -> str:
     """An order of the last session reached the book after this one had begun, and is taken away."""
     order = past.orders[-1]
     amount, price = messages.quantity(rules, order.remaining), messages.price(rules, order.price)
@@ -26,7 +26,7 @@ def cancelled_late(rules: SymbolRules, past: HistoricalExit) -> str:
 
 def summary(rules: SymbolRules, recovered: RecoveredState) -> str:
     """Where the last session left us, for the list of steps."""
-    memory = recovered.memory
+    memory = recovered.state
     if memory.regime is None:
         return "first start, nothing on record"
     anchor, high = (price_at(memory.regime, value) for value in (memory.anchor, memory.high))
@@ -35,7 +35,7 @@ def summary(rules: SymbolRules, recovered: RecoveredState) -> str:
     return text + _standing(memory)
 
 
-def note_refused(reason: str) -> str:
+def anchor_not_stored(reason: str) -> str:
     """The anchor is not written down."""
     return f"anchor note not written: {reason}; after a restart the anchor may be taken from the market"
 

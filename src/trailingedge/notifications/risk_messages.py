@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from trailingedge.model.market import Side, SymbolRules, plain
+from trailingedge.model.market import Side, SymbolRules, format_plain
 from trailingedge.notifications.messages import counted, percent, price, quantity, rate, stop_goes_on
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
 
@@ -31,7 +31,7 @@ def breaker_until(breaker: Breaker) -> str:
 def breaker_tripped(rules: SymbolRules, trip: BreakerTrip) -> str:
     """Why nothing new is begun, and until when."""
     return (
-        f"breaker: {measured(trip)} ({trip.breaker.value} is {plain(trip.limit)}); no take-profit, no breakout, "
+        f"breaker: {measured(trip)} ({trip.breaker.value} is {format_plain(trip.limit)}); no take-profit, no breakout, "
         f"nothing bought {breaker_until(trip.breaker)}; {stop_goes_on(rules)}"
     )
 
@@ -40,7 +40,7 @@ def breaker_lifted(breaker: Breaker) -> str:
     return f"breaker lifted: {breaker_name(breaker)} ({breaker.value}) holds nothing back any more"
 
 
-def still_held(trips: Iterable[BreakerTrip]) -> str:
+def still_paused(trips: Iterable[BreakerTrip]) -> str:
     """Said when the operator resumes and a breaker is not his to lift."""
     return f"still held by a breaker: {_listed(trips)}"
 
@@ -78,7 +78,7 @@ def measured(trip: BreakerTrip) -> str:
 
 def balance_moved(asset: str, expected: Decimal, told: Decimal) -> str:
     return (
-        f"balance moved: {plain(told)} {asset}, where fills and fees leave {plain(expected)}; reading the account "
+        f"balance moved: {format_plain(told)} {asset}, where fills and fees leave {format_plain(expected)}; reading the account "
         f"again (a deposit, a withdrawal or another hand's order would explain it)"
     )
 

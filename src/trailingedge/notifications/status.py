@@ -13,15 +13,15 @@ from math import isfinite
 from typing import Final
 
 from trailingedge.model.intent import ExitEndReason, ExitKind
-from trailingedge.model.market import ZERO, Balance, BookTop, Regime, Side, SymbolRules, as_on, plain
+from trailingedge.model.market import ZERO, Balance, BookTop, Regime, Side, SymbolRules, format_on_grid, format_plain
 from trailingedge.notifications.messages import EXIT_NAMES, AnyNumber, figure, held_asset, percent, quantity
 from trailingedge.notifications.risk_messages import breaker_name
 from trailingedge.notifications.titles import heading
 from trailingedge.risk.circuit_breakers import BreakerTrip
 from trailingedge.strategy.state import ReentryGate, ShutBy
 
-VERSION: Final = 1
-OLD_DATA_S: Final = 2.0  # younger data needs no mention
+STATUS_VERSION: Final = 1
+SHOW_AGE_FROM_S: Final = 2.0  # younger data needs no mention
 
 
 class QuoteObstacle(Enum):
@@ -51,10 +51,10 @@ class ExitView:
     filled: Decimal = ZERO
     filled_quote: Decimal = ZERO
     price: Decimal | None = None
-    rest: Decimal | None = None
+    remaining: Decimal | None = None
     client_order_id: str | None = None
     obstacle: QuoteObstacle | None = None
-    refusal: str | None = None
+    reject_text: str | None = None
     ending: ExitEndReason | None = None
 
 
@@ -83,8 +83,8 @@ class StatusView:
     quote: Balance | None = None
     reserve_base: Decimal = ZERO
     reserve_quote: Decimal = ZERO
-    armed: bool = False
-    arms_at: AnyNumber | None = None
+    trailing: bool = False
+    trails_from: AnyNumber | None = None
     take_profit: AnyNumber | None = None
     stop: AnyNumber | None = None
     stop_frac: float | None = None
@@ -95,13 +95,13 @@ class StatusView:
     squeezed: bool = False
     gate_open: bool | None = None
     gate: ReentryGate | None = None  # the shut one
-    chase: ExitView | None = None
+    active_exit: ExitView | None = None
     market_ms: int = 0
     data_age_s: float | None = None
-    unpriced: bool = False
+    without_price: bool = False
     account_proven: bool = True
     reconnects: int = 0
-    held: bool = False
+    trading_paused: bool = False
     paused: bool = False
     trips: tuple[BreakerTrip, ...] = ()
     halted: bool = False
@@ -113,11 +113,11 @@ class StatusView:
         return self.data_age_s is not None and isfinite(self.data_age_s)
 
     @property
-    def blind(self) -> str | None:
+    def not_judged_reason(self) -> str | None:
         """Why no trigger is judged now, the hard stop of the base asset neither; None when all are."""
         if not self.account_proven:
             return "account away"
-        if self.unpriced or (self.data_age_s is not None and not self.data_is_known):
+        if self.without_price or (self.data_age_s is not None and not self.data_is_known):
             return "market silent" if self.data_is_known else "no market data"
         return None
 
@@ -127,7 +127,7 @@ class StatusView:
         return {held.asset: held.locked for held in (self.base, self.quote) if held is not None and held.locked}
 
     @property
-    def leaving_price(self) -> Decimal | None:
+    def exit_side_price(self) -> Decimal | None:
         """What the triggers are compared with: the bid while base is held, the ask while quote is."""
         if self.top is None or self.regime is None:
             return None
@@ -138,7 +138,7 @@ def status(view: StatusView) -> str:
     """What one wants to know at a glance, in that order."""
     rules = view.rules
     parts = [heading(view.mode, rules.symbol), position(view)]
-    parts += holds(view)
+    parts += pause_reasons(view)
     if view.top is not None:
         bid, ask = (figure(side, rules.tick_size) for side in (view.top.bid, view.top.ask))
         parts.append(f"{bid}/{ask} {rules.quote_asset}")
@@ -148,11 +148,11 @@ def status(view: StatusView) -> str:
         gain = f" ({gain_since(view)})" if view.gain_frac is not None else ""
         parts.append(f"anchor {figure(view.anchor, rules.tick_size)}{gain}")
     parts += triggers(view)
-    if view.chase is not None:
-        parts.append(exit_in_short(rules, view.chase, view.top))
+    if view.active_exit is not None:
+        parts.append(exit_summary(rules, view.active_exit, view.top))
     if view.data_age_s is not None and not view.data_is_known:
         parts.append("no market data")
-    elif view.data_age_s is not None and view.data_age_s >= OLD_DATA_S:
+    elif view.data_age_s is not None and view.data_age_s >= SHOW_AGE_FROM_S:
         parts.append(f"data {view.data_age_s:.0f} s old")
     if not view.account_proven:
         parts.append("account connection away")
@@ -164,14 +164,14 @@ def status(view: StatusView) -> str:
 def position(view: StatusView) -> str:
     """What is held and what we are about: "holding ETH, watching"."""
     held = f"holding {held_asset(view.rules, view.regime)}"
-    return f"{held}, {doing(view)}"
+    return f"{held}, {activity(view)}"
 
 
-def doing(view: StatusView) -> str:
+def activity(view: StatusView) -> str:
     """What we are about: "selling (take-profit)"."""
-    if view.chase is not None:
-        verb = "selling" if view.chase.side is Side.SELL else "buying"
-        return f"{verb} ({EXIT_NAMES[view.chase.kind]})"
+    if view.active_exit is not None:
+        verb = "selling" if view.active_exit.side is Side.SELL else "buying"
+        return f"{verb} ({EXIT_NAMES[view.active_exit.kind]})"
     return "gate shut" if view.gate is not None else view.phase
 
 
@@ -185,45 +185,51 @@ def gain_asset(view: StatusView) -> str:
     return view.rules.quote_asset if view.regime is Regime.BASE else view.rules.base_asset
 
 
-def holds(view: StatusView) -> list[str]:
+def pause_reasons(view: StatusView) -> list[str]:
     """Whatever keeps the bot from trading of its own accord."""
     found = ["halted"] if view.halted else []
     found += ["paused"] if view.paused else []
     found += [f"breaker: {breaker_name(trip.breaker)}" for trip in view.trips]
-    return found or (["held"] if view.held else [])
+    return found or (["held"] if view.trading_paused else [])
 
 
 def triggers(view: StatusView) -> list[str]:
     """The prices at which something happens next."""
     rules, sells = view.rules, view.regime is Regime.BASE
     told = []
-    free = view.chase is None and view.gate is None and not (view.held or view.halted or view.blind)
+    free = (
+        view.active_exit is None
+        and view.gate is None
+        and not (view.trading_paused or view.halted or view.not_judged_reason)
+    )
     if free and view.take_profit is not None:
         told.append(f"{'sells' if sells else 'buys'} at {figure(view.take_profit, rules.tick_size)}")
-    elif free and not view.armed and view.arms_at is not None:
-        told.append(f"take-profit trails from {figure(view.arms_at, rules.tick_size)}")
+    elif free and not view.trailing and view.trails_from is not None:
+        told.append(f"take-profit trails from {figure(view.trails_from, rules.tick_size)}")
     if view.gate is not None and view.mid is not None:
-        told.append(f"gate opens at a close {beyond(view.gate)} {figure(view.mid, rules.tick_size)}")
+        told.append(f"gate opens at a close {gate_side(view.gate)} {figure(view.mid, rules.tick_size)}")
     elif view.stop is not None and sells:
-        told.append(f"hard stop {figure(view.stop, rules.tick_size)}{' NOT JUDGED NOW' if view.blind else ''}")
+        told.append(
+            f"hard stop {figure(view.stop, rules.tick_size)}{' NOT JUDGED NOW' if view.not_judged_reason else ''}"
+        )
     elif view.stop is not None:
         told.append(f"a close at {figure(view.stop, rules.tick_size)} shuts the gate")
     return told
 
 
-def beyond(gate: ReentryGate) -> str:
+def gate_side(gate: ReentryGate) -> str:
     """The side of the channel's middle on which a candle has to close."""
-    return "above" if gate.shut_by is ShutBy.FLUSH else "below"
+    return "above" if gate.shut_by is ShutBy.HARD_STOP else "below"
 
 
-def exit_in_short(rules: SymbolRules, chase: ExitView, top: BookTop | None) -> str:
+def exit_summary(rules: SymbolRules, chase: ExitView, top: BookTop | None) -> str:
     """The order, the best price of its side, what is filled, and for how long it has been going on."""
     filled = f"{quantity(rules, chase.filled)} filled, {chase.age_s:.0f} s"
-    if chase.price is None or chase.rest is None:
+    if chase.price is None or chase.remaining is None:
         return f"{chase.side.value} without an order, {filled}"
     at = figure(chase.price, rules.tick_size)
     best = "" if top is None else f" (best {figure(top.best(chase.side), rules.tick_size)})"
-    return f"{chase.side.value} {quantity(rules, chase.rest)} at {at}{best}, {filled}"
+    return f"{chase.side.value} {quantity(rules, chase.remaining)} at {at}{best}, {filled}"
 
 
 # --- for machines ---
@@ -233,7 +239,7 @@ def as_data(view: StatusView) -> dict[str, object]:
     """The same for a machine: amounts and prices are strings on the symbol's grid, the time is ISO 8601 in UTC."""
     rules, top = view.rules, view.top
     return {
-        "version": VERSION,
+        "version": STATUS_VERSION,
         "mode": view.mode,
         "symbol": rules.symbol,
         "time": _iso(view.market_ms),
@@ -247,8 +253,8 @@ def as_data(view: StatusView) -> dict[str, object]:
         "value": _price(rules, view.value),
         "balances": _balances(view),
         "take_profit": {
-            "armed": view.armed,
-            "arms_at": _price(rules, view.arms_at),
+            "armed": view.trailing,
+            "arms_at": _price(rules, view.trails_from),
             "exits_at": _price(rules, view.take_profit),
         },
         "hard_stop": {"price": _price(rules, view.stop), "distance_frac": view.stop_frac, "judged_by": _judge(view)},
@@ -259,7 +265,7 @@ def as_data(view: StatusView) -> dict[str, object]:
             "squeezed": view.squeezed,
         },
         "gate": _gate(view),
-        "exit": None if view.chase is None else _chase(rules, view.chase),
+        "exit": None if view.active_exit is None else _chase(rules, view.active_exit),
         "paused": view.paused,
         "breakers": [trip.breaker.value for trip in view.trips],
         "halted": view.halted,
@@ -271,7 +277,7 @@ def as_data(view: StatusView) -> dict[str, object]:
 
 
 def _price(rules: SymbolRules, value: AnyNumber | None) -> str | None:
-    return None if value is None or not isfinite(value) else as_on(Decimal(value), rules.tick_size)
+    return None if value is None or not isfinite(value) else format_on_grid(Decimal(value), rules.tick_size)
 
 
 def _iso(unix_ms: int) -> str | None:
@@ -282,7 +288,9 @@ def _iso(unix_ms: int) -> str | None:
 
 def _balances(view: StatusView) -> Mapping[str, object]:
     known = (balance for balance in (view.base, view.quote) if balance is not None)
-    return {balance.asset: {"free": plain(balance.free), "locked": plain(balance.locked)} for balance in known}
+    return {
+        balance.asset: {"free": format_plain(balance.free), "locked": format_plain(balance.locked)} for balance in known
+    }
 
 
 def _judge(view: StatusView) -> str | None:
@@ -301,7 +309,7 @@ def _gate(view: StatusView) -> Mapping[str, object] | None:
         "shut_by": gate.shut_by.name.lower(),
         "shut_at": _price(view.rules, gate.price),
         "shut_time": _iso(gate.shut_ms),
-        "opens_at_close": beyond(gate),
+        "opens_at_close": gate_side(gate),
         "opens_at": _price(view.rules, view.mid),
     }
 
@@ -311,16 +319,16 @@ def _chase(rules: SymbolRules, chase: ExitView) -> Mapping[str, object]:
         "kind": chase.kind.name.lower(),
         "side": chase.side.value,
         "age_s": round(chase.age_s, 3),
-        "filled": as_on(chase.filled, rules.step_size),
-        "filled_quote": plain(chase.filled_quote),
+        "filled": format_on_grid(chase.filled, rules.step_size),
+        "filled_quote": format_plain(chase.filled_quote),
         "order": None
-        if chase.price is None or chase.rest is None
+        if chase.price is None or chase.remaining is None
         else {
             "client_order_id": chase.client_order_id,
-            "price": as_on(chase.price, rules.tick_size),
-            "remaining": as_on(chase.rest, rules.step_size),
+            "price": format_on_grid(chase.price, rules.tick_size),
+            "remaining": format_on_grid(chase.remaining, rules.step_size),
         },
         "waits_for": None if chase.obstacle is None else chase.obstacle.name.lower(),
-        "refusal": chase.refusal,
+        "refusal": chase.reject_text,
         "ending": None if chase.ending is None else chase.ending.value,
     }

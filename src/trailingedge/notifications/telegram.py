@@ -48,17 +48,17 @@ class Telegram:
         connect: Callable[[str], Connect] = Connector,
     ) -> None:
         self._title = title
-        self._obey = obey
+        self._submit = obey
         self._clock = clock
-        self._chance = chance
+        self._rng = chance
         self._connect = connect
-        self._reach = TelegramReachability()
+        self._reachability = TelegramReachability()
         self._changed = asyncio.Event()
         self._settings: tuple[object, ...] = ()
         self._chats: dict[str, Chat] = {}
         self._owner: Chat | None = None
         self._jobs: list[Job] = []
-        self._lines: list[BotApiClient] = []
+        self._clients: list[BotApiClient] = []
         self.reconfigure(token, owner, groups, base_url=base_url)
 
     @property
@@ -79,7 +79,7 @@ class Telegram:
         if settings == self._settings and self.on:
             return
         self._settings = settings
-        self._jobs, self._lines = [], []
+        self._jobs, self._clients = [], []
         before, self._chats, self._owner = self._chats, {}, None
         if token:
             connect = self._connect(base_url)
@@ -91,19 +91,19 @@ class Telegram:
         self._changed.set()
 
     def _open_chat(self, chat_id: str, before: Chat | None, line: BotApiClient) -> None:
-        chat = before or Chat(chat_id, line, self._title, self._reach, self._clock, self._chance)
-        chat.line = line
+        chat = before or Chat(chat_id, line, self._title, self._reachability, self._clock, self._rng)
+        chat.client = line
         self._chats[chat_id] = chat
         self._jobs.append(chat.run)
-        self._lines.append(line)
+        self._clients.append(line)
 
     def _listen_to(self, owner: str, line: BotApiClient) -> None:
         if not owner.isdecimal():
             logger.info("telegram commands are off: TELEGRAM_CHAT_ID is no private chat")
             return
-        commands = OwnerCommands(self._obey, self._chance, self._answer)
-        self._jobs.append(UpdatePoller(line, int(owner), commands, self._clock, self._chance).run)
-        self._lines.append(line)
+        commands = OwnerCommands(self._submit, self._rng, self._answer)
+        self._jobs.append(UpdatePoller(line, int(owner), commands, self._clock, self._rng).run)
+        self._clients.append(line)
 
     def send(self, text: str, level: int = logging.INFO) -> None:
         """Tell every chat. Returns at once, whatever Telegram does."""
@@ -118,7 +118,7 @@ class Telegram:
         """Send and listen until cancelled. Raises nothing of its own."""
         while True:
             self._changed.clear()
-            lines = self._lines
+            lines = self._clients
             try:
                 async with asyncio.TaskGroup() as tasks:
                     workers = [tasks.create_task(self._work(job)) for job in self._jobs]
@@ -127,7 +127,7 @@ class Telegram:
                         worker.cancel()
             finally:
                 for line in lines:
-                    await line.hang_up()
+                    await line.close()
 
     async def _work(self, job: Job) -> None:
         """Do `job` for as long as there is a token to do it with."""
@@ -147,7 +147,7 @@ class Telegram:
                 "telegram does not know the bot's token: %s; alerts on the phone are off, see TELEGRAM_BOT_TOKEN",
                 refused,
             )
-            self._chats, self._owner, self._jobs, self._lines = {}, None, [], []
+            self._chats, self._owner, self._jobs, self._clients = {}, None, [], []
             self._changed.set()
 
     async def flush(self, within_s: float) -> None:
@@ -156,17 +156,17 @@ class Telegram:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s), asyncio.TaskGroup() as tasks:
                 for chat in chats:
-                    tasks.create_task(self._empty(chat, within_s))
+                    tasks.create_task(self._drain(chat, within_s))
         left = sum(chat.waiting for chat in chats)
         if left:
             logger.warning("telegram: alerts not delivered at the end: %d; they are in the log", left)
 
-    async def _empty(self, chat: Chat, within_s: float) -> None:
+    async def _drain(self, chat: Chat, within_s: float) -> None:
         try:
-            await chat.empty(within_s)
+            await chat.drain(within_s)
         except BotRefused as refused:
             self._switch_off(refused)
         except Exception:  # nor may one change how the session has ended
             logger.exception("a mistake in telling Telegram")
         finally:
-            await chat.hang_up()
+            await chat.close()

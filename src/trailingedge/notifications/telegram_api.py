@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from trailingedge.core.errors import TrailingEdgeError
-from trailingedge.websocket.transport import on_loopback
+from trailingedge.websocket.transport import is_loopback_url
 
 if TYPE_CHECKING:
     import ssl
@@ -72,7 +72,7 @@ class Connector:
 
     def __init__(self, base_url: str) -> None:
         # A proxy of the environment is for the world outside; it cannot know our loopback.
-        self._trust_env = not on_loopback(base_url)
+        self._trust_env = not is_loopback_url(base_url)
         self._context: ssl.SSLContext | None = None
         self._opening = asyncio.Lock()
 
@@ -102,13 +102,13 @@ class BotApiClient:
     """Asks one question at a time, over a client that is opened when it is needed."""
 
     def __init__(self, base_url: str, token: str, connect: Connect) -> None:
-        self.told_s: float | None = None  # Telegram's own time at its last answer, in seconds since 1970
+        self.server_time_s: float | None = None  # Telegram's own time at its last answer, in seconds since 1970
         self._token = token
         self._address = f"{base_url.rstrip('/')}/bot{quote(token, safe=':')}/"
         self._connect = connect
         self._client: httpx.AsyncClient | None = None
 
-    async def ask(self, method: str, fields: Mapping[str, object], patience_s: float) -> Any:
+    async def call(self, method: str, fields: Mapping[str, object], patience_s: float) -> Any:
         """The result of `method`, within `patience_s` and a little. Raises BotRefused and BotUnreachable."""
         try:
             async with asyncio.timeout(patience_s + _GRACE_S):
@@ -117,10 +117,10 @@ class BotApiClient:
             trouble = f"no answer within {patience_s:g} s"
         except BotUnreachable as unreachable:
             trouble = str(unreachable)
-        await self.hang_up()
+        await self.close()
         raise BotUnreachable(trouble)
 
-    async def hang_up(self) -> None:
+    async def close(self) -> None:
         """Let go of the connection; the next question opens another."""
         client, self._client = self._client, None
         if client is not None:
@@ -141,7 +141,7 @@ class BotApiClient:
         except Exception as failure:  # noqa: BLE001 - sockets, TLS, proxies, names: there is one remedy for all of it
             # Without its cause, whose request bears the token.
             raise BotUnreachable(self._reason(failure)) from None
-        self.told_s = _date(response) or self.told_s
+        self.server_time_s = _date(response) or self.server_time_s
         return _result(response.status_code, body)
 
     def _reason(self, failure: Exception) -> str:

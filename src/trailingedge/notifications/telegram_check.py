@@ -15,7 +15,7 @@ from trailingedge.notifications.telegram_api import (
 _PATIENCE_S: Final = 10.0
 
 
-async def try_out(
+async def send_test_message(
     token: str,
     chats: Sequence[str],
     text: str,
@@ -34,13 +34,13 @@ async def try_out(
         for chat in dict.fromkeys(chats):
             found[f"chat {chat}"] = await _trouble(line, "sendMessage", {"chat_id": chat, "text": text})
     finally:
-        await line.hang_up()
+        await line.close()
     return found
 
 
 async def _trouble(line: BotApiClient, method: str, fields: Mapping[str, object]) -> str | None:
     try:
-        await line.ask(method, fields, _PATIENCE_S)
+        await line.call(method, fields, _PATIENCE_S)
     except (BotRefused, BotUnreachable) as trouble:
         return str(trouble)
     return None

@@ -11,7 +11,7 @@ from typing import Final
 
 from trailingedge.model.operator_commands import CommandResult, CommandSink, OperatorCommand
 
-CODE_GOOD_FOR_S: Final = 60.0
+CODE_VALID_S: Final = 60.0
 
 QUESTIONS: Final[Mapping[str, tuple[OperatorCommand, str]]] = {
     "status": (OperatorCommand.STATUS, "how things stand"),
@@ -67,13 +67,13 @@ class ConfirmationCodes:
         self._chance = chance
         self._good: dict[str, tuple[str, float]] = {}
 
-    def give(self, command: str, now_s: float) -> str:
+    def issue(self, command: str, now_s: float) -> str:
         """A fresh code; one that was given before is good no more."""
         code = str(self._chance.randrange(1000, 10_000))
-        self._good[command] = (code, now_s + CODE_GOOD_FOR_S)
+        self._good[command] = (code, now_s + CODE_VALID_S)
         return code
 
-    def use(self, command: str, code: str, now_s: float) -> bool:
+    def redeem(self, command: str, code: str, now_s: float) -> bool:
         """Whether `code` is good; then it was good for the last time."""
         good, until_s = self._good.get(command, ("", 0.0))
         if code != good or now_s > until_s:
@@ -86,29 +86,29 @@ class OwnerCommands:
     """Understands the owner. `answer` carries words back to him, whenever there are some."""
 
     def __init__(self, obey: CommandSink, chance: Random, answer: Callable[[str], None]) -> None:
-        self._obey = obey
+        self._submit = obey
         self._codes = ConfirmationCodes(chance)
         self._answer = answer
 
-    def hear(self, text: str, now_s: float) -> None:
+    def handle(self, text: str, now_s: float) -> None:
         """Carry out one message, or answer what is missing."""
         first, *rest = text.split() or [""]
         name = first.removeprefix("/").partition("@")[0].lower()  # "/flip@our_bot" is how groups address one of many
         if not first.startswith("/") or name not in MENU:
             self._answer(HELP if name in ("start", "help") else f"that is none of my {HELP}")
         elif name in QUESTIONS:
-            self._carry_out(QUESTIONS[name][0])
+            self._execute(QUESTIONS[name][0])
         elif not rest:
-            code = self._codes.give(name, now_s)
+            code = self._codes.issue(name, now_s)
             what = ACTIONS[name][1]
             self._answer(f"{name}: {what}? Send this within {CODE_GOOD_FOR_S:.0f} s to confirm:\n/{name} {code}")
-        elif self._codes.use(name, rest[0], now_s):
-            self._carry_out(ACTIONS[name][0])
+        elif self._codes.redeem(name, rest[0], now_s):
+            self._execute(ACTIONS[name][0])
         else:
             self._answer(f"{name}: sorry, that code is not good, or no more. Nothing was done; /{name} gives a new one")
 
-    def _carry_out(self, instruction: OperatorCommand) -> None:
+    def _execute(self, instruction: OperatorCommand) -> None:
         def tell(answer: CommandResult) -> None:
             self._answer(answer.text)
 
-        self._obey(instruction, tell)
+        self._submit(instruction, tell)

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-MESSAGE_UNITS: Final = 4096  # UTF-16 code units; the Bot API's limit, as its clients count
-LETTER_UNITS: Final = 3800  # the rest is for title, marks, times and what is said of others
-TITLE_UNITS: Final = 64
-ROOM: Final = 500  # letters kept for a chat that takes none; some hours of a bad day
-GAP_S: Final = 1.0  # between two messages to one chat
-TIME_TOLD_AFTER_MS: Final = 60_000  # "hard stop" from an hour ago must not read as one from now
+MAX_MESSAGE_UNITS: Final = 4096  # UTF-16 code units; the Bot API's limit, as its clients count
+MAX_ALERT_UNITS: Final = 3800  # the rest is for title, marks, times and what is said of others
+MAX_TITLE_UNITS: Final = 64
+MAX_WAITING_ALERTS: Final = 500  # letters kept for a chat that takes none; some hours of a bad day
+MIN_GAP_S: Final = 1.0  # between two messages to one chat
+SHOW_TIME_AFTER_MS: Final = 60_000  # "hard stop" from an hour ago must not read as one from now
 _SAME_WITHIN_MS: Final = 1000
 _SEPARATOR: Final = "\n\n"
 _RESERVE_UNITS: Final = 64  # "500 messages left out; they are in the log"
@@ -42,17 +42,17 @@ class AlertMessage:
 class OutgoingMessage:
     """Letters that go out together, oldest first, and how many were left out before them."""
 
-    letters: tuple[AlertMessage, ...]
+    alerts: tuple[AlertMessage, ...]
     left_out: int = 0
 
     def text(self, title: str, now_ms: int, *, marked_up: bool) -> str:
         """What is sent: as HTML for the Bot API's parse mode, or plain. The title comes first, and before it a mark."""
-        head = mark(max(letter.level for letter in self.letters)) + _title(title, marked_up=marked_up)
-        told = [_told(letter, now_ms, marked_up=marked_up) for letter in self.letters]
-        if len(self.letters) == 1:
+        head = mark(max(letter.level for letter in self.alerts)) + _title(title, marked_up=marked_up)
+        told = [_told(letter, now_ms, marked_up=marked_up) for letter in self.alerts]
+        if len(self.alerts) == 1:
             parts = [f"{head} · {told[0]}"]
         else:
-            marked = (f"{mark(letter.level)}{text}" for letter, text in zip(self.letters, told, strict=True))
+            marked = (f"{mark(letter.level)}{text}" for letter, text in zip(self.alerts, told, strict=True))
             parts = [head, *marked]
         if self.left_out:
             messages = "message" if self.left_out == 1 else "messages"
@@ -63,50 +63,50 @@ class OutgoingMessage:
 class Outbox:
     """The letters that wait for one chat, at most `room` of them."""
 
-    def __init__(self, room: int = ROOM) -> None:
+    def __init__(self, room: int = MAX_WAITING_ALERTS) -> None:
         self._room = room
-        self._letters: deque[AlertMessage] = deque()
+        self._alerts: deque[AlertMessage] = deque()
         self._left_out = 0
 
     def __len__(self) -> int:
-        return len(self._letters)
+        return len(self._alerts)
 
     def add(self, text: str, level: int, now_ms: int) -> None:
         """Take `text` in. One that was said word for word within the last second is told once."""
-        text = shortened(clean(text), LETTER_UNITS)
+        text = shortened(clean(text), MAX_ALERT_UNITS)
         if not text:
             return
-        for place in range(len(self._letters) - 1, -1, -1):
-            waiting = self._letters[place]
+        for place in range(len(self._alerts) - 1, -1, -1):
+            waiting = self._alerts[place]
             if now_ms - waiting.at_ms > _SAME_WITHIN_MS:
                 break
             if waiting.text == text:
-                self._letters[place] = AlertMessage(text, max(level, waiting.level), waiting.at_ms)
+                self._alerts[place] = AlertMessage(text, max(level, waiting.level), waiting.at_ms)
                 return
-        self._letters.append(AlertMessage(text, level, now_ms))
+        self._alerts.append(AlertMessage(text, level, now_ms))
         self._make_room()
 
     def take(self) -> OutgoingMessage | None:
         """As much as one message holds, oldest first; None when nothing waits. It is the taker's now."""
-        if not self._letters:
+        if not self._alerts:
             return None
-        taken = [self._letters.popleft()]
-        units = _RESERVE_UNITS + TITLE_UNITS + _cost(taken[0])
-        while self._letters and units + _cost(self._letters[0]) <= MESSAGE_UNITS:
-            units += _cost(self._letters[0])
-            taken.append(self._letters.popleft())
+        taken = [self._alerts.popleft()]
+        units = _RESERVE_UNITS + MAX_TITLE_UNITS + _cost(taken[0])
+        while self._alerts and units + _cost(self._alerts[0]) <= MAX_MESSAGE_UNITS:
+            units += _cost(self._alerts[0])
+            taken.append(self._alerts.popleft())
         left_out, self._left_out = self._left_out, 0
         return OutgoingMessage(tuple(taken), left_out)
 
     def put_back(self, message: OutgoingMessage) -> None:
         """It could not be sent."""
-        self._letters.extendleft(reversed(message.letters))
+        self._alerts.extendleft(reversed(message.alerts))
         self._left_out += message.left_out
         self._make_room()
 
     def _make_room(self) -> None:
-        while len(self._letters) > self._room:
-            self._letters.remove(min(self._letters, key=lambda letter: letter.level))  # the first, so the oldest
+        while len(self._alerts) > self._room:
+            self._alerts.remove(min(self._alerts, key=lambda letter: letter.level))  # the first, so the oldest
             self._left_out += 1
 
 
@@ -123,7 +123,7 @@ class SendRateLimit:
         """How long until the next message may go."""
         if not self._sent_s:
             return 0.0
-        next_s = self._sent_s[-1] + GAP_S
+        next_s = self._sent_s[-1] + MIN_GAP_S
         if len(self._sent_s) == _GROUP_MESSAGES:
             next_s = max(next_s, self._sent_s[0] + _GROUP_WINDOW_S)
         return max(0.0, next_s - now_s)
@@ -162,7 +162,7 @@ def escaped(text: str) -> str:
 
 
 def _title(title: str, *, marked_up: bool) -> str:
-    short = shortened(clean(title), TITLE_UNITS)
+    short = shortened(clean(title), MAX_TITLE_UNITS)
     return f"<b>{escaped(short)}</b>" if marked_up else short
 
 
@@ -178,7 +178,7 @@ def _marked_up(line: str) -> str:
 
 
 def _when(at_ms: int, now_ms: int) -> str:
-    if now_ms - at_ms < TIME_TOLD_AFTER_MS:
+    if now_ms - at_ms < SHOW_TIME_AFTER_MS:
         return ""
     at, now = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (at_ms, now_ms))
     return at.strftime("%H:%M UTC · " if at.date() == now.date() else "%d %b %H:%M UTC · ")

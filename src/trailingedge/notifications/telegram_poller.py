@@ -16,7 +16,7 @@ from trailingedge.notifications.telegram_chat import BACKOFF_BASE_S, BACKOFF_MAX
 from trailingedge.notifications.telegram_commands import MENU, OwnerCommands, read_message
 from trailingedge.websocket.transport import Backoff
 
-HOLD_S: Final = 50  # how long Telegram may hold a question that it has no answer to
+LONG_POLL_S: Final = 50  # how long Telegram may hold a question that it has no answer to
 _PATIENCE_S: Final = 10.0
 _CONFLICT: Final = 409
 _AT_ONCE_S: Final = 0.5
@@ -30,39 +30,39 @@ class UpdatePoller:
     def __init__(
         self, line: BotApiClient, owner_id: int, commands: OwnerCommands, clock: Clock, chance: Random
     ) -> None:
-        self._line = line
+        self._client = line
         self._owner_id = owner_id
         self._commands = commands
         self._clock = clock
         self._backoff = Backoff(BACKOFF_BASE_S, BACKOFF_MAX_S, 0, chance)
         self._next_id: int | None = None  # of the first update that we have not seen; None before the first look
         self._since_s = 0.0
-        self._told_of_conflict = False
+        self._conflict_logged = False
 
     async def run(self) -> None:
         """Until cancelled. Raises BotRefused when the token is wrong."""
         while True:
             try:
-                await self._listen()
+                await self._poll()
             except BotUnreachable as unreachable:
                 logger.debug("! telegram commands: %s", unreachable)
-                await self._clock.sleep(self._backoff.delay_s(0.0, str(unreachable)))
+                await self._clock.sleep(self._backoff.next_delay_s(0.0, str(unreachable)))
             except BotRefused as refused:
                 if refused.token_is_wrong:
                     raise
-                self._tell(refused)
-                await self._clock.sleep(max(refused.wait_s, self._backoff.delay_s(0.0, str(refused))))
+                self._log_refusal(refused)
+                await self._clock.sleep(max(refused.wait_s, self._backoff.next_delay_s(0.0, str(refused))))
             else:
-                self._backoff.healthy(math.inf)
+                self._backoff.reset_if_healthy(math.inf)
 
-    async def _listen(self) -> None:
+    async def _poll(self) -> None:
         if self._next_id is None:
             await self._skip_the_past()
             await self._show_menu()
             return
         began_s = self._clock.now_s()
-        updates = await self._updates(offset=self._next_id, hold_s=HOLD_S)
-        self._hear(updates)
+        updates = await self._updates(offset=self._next_id, hold_s=LONG_POLL_S)
+        self._handle(updates)
         if not updates and self._clock.now_s() - began_s < _AT_ONCE_S:
             await self._clock.sleep(_AT_ONCE_S)  # whoever does not hold the question is not to be flooded with it
 
@@ -70,13 +70,13 @@ class UpdatePoller:
         newest = await self._updates(offset=-1, hold_s=0)
         self._next_id = max(map(_number, newest), default=-1) + 1
         # By Telegram's clock, which stamps the messages; ours may be wrong.
-        self._since_s = self._line.told_s or self._clock.unix_ms() // 1000
+        self._since_s = self._client.server_time_s or self._clock.unix_ms() // 1000
 
     async def _show_menu(self) -> None:
         """Offer the commands as the phone's keyboard lists them. It is a courtesy: nothing hangs on it."""
         menu = [{"command": name, "description": what} for name, what in MENU.items()]
         try:
-            await self._line.ask(
+            await self._client.call(
                 "setMyCommands", {"commands": menu, "scope": {"type": "chat", "chat_id": self._owner_id}}, _PATIENCE_S
             )
         except (BotRefused, BotUnreachable) as trouble:
@@ -84,10 +84,10 @@ class UpdatePoller:
 
     async def _updates(self, *, offset: int, hold_s: int) -> list[object]:
         fields = {"offset": offset, "timeout": hold_s, "allowed_updates": ["message"]}
-        updates = await self._line.ask("getUpdates", fields, hold_s + _PATIENCE_S)
+        updates = await self._client.call("getUpdates", fields, hold_s + _PATIENCE_S)
         return updates if isinstance(updates, list) else []
 
-    def _hear(self, updates: list[object]) -> None:
+    def _handle(self, updates: list[object]) -> None:
         for update in updates:
             self._next_id = max(self._next_id or 0, _number(update) + 1)
             said = read_message(update)
@@ -96,13 +96,13 @@ class UpdatePoller:
             if said.chat_id != self._owner_id or said.sender_id != self._owner_id:
                 logger.debug("telegram message ignored chat=%d sender=%d", said.chat_id, said.sender_id)
                 continue
-            self._commands.hear(said.text, self._clock.now_s())
+            self._commands.handle(said.text, self._clock.now_s())
 
-    def _tell(self, refused: BotRefused) -> None:
+    def _log_refusal(self, refused: BotRefused) -> None:
         if refused.code != _CONFLICT:
             logger.debug("! telegram commands: %s", refused)
-        elif not self._told_of_conflict:
-            self._told_of_conflict = True
+        elif not self._conflict_logged:
+            self._conflict_logged = True
             logger.warning(
                 "telegram commands go to somebody else as well: %s; give each instance a bot of its own", refused
             )

@@ -18,11 +18,11 @@ class TelegramService:
 
     def __init__(self, *, title: str, obey: CommandSink, clock: Clock, chance: Random) -> None:
         self._title = title
-        self._obey = obey
+        self._submit = obey
         self._clock = clock
-        self._chance = chance
+        self._rng = chance
         self._telegram: Telegram | None = None
-        self._there = asyncio.Event()
+        self._configured = asyncio.Event()
 
     def configure(self, token: str | None, owner: str | None, groups: Sequence[str], base_url: str | None) -> None:
         """From now on use these; without a `base_url` Telegram's own."""
@@ -39,12 +39,12 @@ class TelegramService:
             owner,
             groups,
             title=self._title,
-            obey=self._obey,
+            obey=self._submit,
             clock=self._clock,
-            chance=self._chance,
+            chance=self._rng,
             base_url=base_url or BOT_API,
         )
-        self._there.set()
+        self._configured.set()
 
     def send(self, text: str, level: int = logging.INFO) -> None:
         """Tell every chat. Returns at once."""
@@ -53,7 +53,7 @@ class TelegramService:
 
     async def run(self) -> None:
         """Send and listen until cancelled."""
-        await self._there.wait()
+        await self._configured.wait()
         if self._telegram is not None:
             await self._telegram.run()
 

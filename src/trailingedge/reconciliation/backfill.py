@@ -35,7 +35,7 @@ class BackfillSpec:
     channel: Callable[[], DonchianChannel]
 
 
-def length_ms(interval: str) -> int:
+def interval_length_ms(interval: str) -> int:
     """How long a candle takes, at most."""
     return int(interval[:-1]) * _UNITS_MS[interval[-1]]
 
@@ -51,33 +51,35 @@ async def klines_since(
     if not turns_ms:
         return [], []
     first_ms, last_ms = turns_ms[0], turns_ms[-1]
-    warm_ms = (lens.warm_up + 1) * length_ms(lens.interval)
+    warm_ms = (lens.warm_up + 1) * interval_length_ms(lens.interval)
     klines = await fetch(lens.interval, first_ms - warm_ms, market_ms)
     channel = lens.channel()
     closes = [
-        closed for closed in (ClosedKline(kline, channel.close(kline)) for kline in klines) if _after(closed, first_ms)
+        closed
+        for closed in (ClosedKline(kline, channel.push(kline)) for kline in klines)
+        if _closes_after(closed, first_ms)
     ]
-    ends_ms = [closed.kline.close_ms for closed in closes if _after(closed, last_ms)]
+    ends_ms = [closed.kline.close_ms for closed in closes if _closes_after(closed, last_ms)]
     if not ends_ms:
-        return closes, await _finely(fetch, last_ms, market_ms)
-    head = await _finely(fetch, last_ms, ends_ms[0])
-    return closes, head + await _finely(fetch, ends_ms[-1] + 1, market_ms)
+        return closes, await _fine_klines(fetch, last_ms, market_ms)
+    head = await _fine_klines(fetch, last_ms, ends_ms[0])
+    return closes, head + await _fine_klines(fetch, ends_ms[-1] + 1, market_ms)
 
 
 async def days_since(turn_ms: int, market_ms: int, fetch: FetchKlines) -> list[Kline]:
     """Whole days after that moment and finer klines around them: enough for a high, and not much to ask for."""
     days = [*await fetch("1d", turn_ms, market_ms)]
     if not days:
-        return await _finely(fetch, turn_ms, market_ms)
-    head = await _finely(fetch, turn_ms, days[0].open_ms - 1) if turn_ms < days[0].open_ms else []
-    return head + days + await _finely(fetch, days[-1].close_ms + 1, market_ms)
+        return await _fine_klines(fetch, turn_ms, market_ms)
+    head = await _fine_klines(fetch, turn_ms, days[0].open_ms - 1) if turn_ms < days[0].open_ms else []
+    return head + days + await _fine_klines(fetch, days[-1].close_ms + 1, market_ms)
 
 
-def _after(closed: ClosedKline, market_ms: int) -> bool:
+def _closes_after(closed: ClosedKline, market_ms: int) -> bool:
     return closed.kline.close_ms >= market_ms
 
 
-async def _finely(fetch: FetchKlines, from_ms: int, until_ms: int) -> list[Kline]:
+async def _fine_klines(fetch: FetchKlines, from_ms: int, until_ms: int) -> list[Kline]:
     """Seconds, and minutes where there are whole ones. Of the second that `from_ms` is in, only the close counts."""
     whole_ms = from_ms + -from_ms % _MINUTE_MS
     rest_ms = until_ms + 1 - (until_ms + 1) % _MINUTE_MS

@@ -44,7 +44,7 @@ class HistoricalExit:
         return next((kind for kind in reversed(kinds) if kind is not ExitKind.ESCAPE), ExitKind.MANUAL)
 
     @property
-    def leaves(self) -> Regime:
+    def sold_regime(self) -> Regime:
         """The side that it sells."""
         return Regime.BASE if self.side is Side.SELL else Regime.QUOTE
 
@@ -57,7 +57,7 @@ class HistoricalExit:
         return sum((order.filled_quote or ZERO for order in self.orders), ZERO)
 
     @property
-    def average(self) -> float:
+    def average_price(self) -> float:
         """Quote per base over the whole chase; only where something was filled."""
         return float(self.quote / self.base)
 
@@ -91,14 +91,14 @@ class HistoricalExit:
         """The newest that is on the book."""
         return next((order for order in reversed(self.orders) if is_open(order)), None)
 
-    def finished(self, rules: SymbolRules) -> bool:
+    def is_finished(self, rules: SymbolRules) -> bool:
         """It sold all that it could: its last order is filled, or what is left of that is too small to place."""
         last = self.orders[-1]
         if self.open_order is not None or not self.base:
             return False
         if last.status is OrderStatus.FILLED:
-            return not _at_the_limit(last, rules)
-        return rules.breach(last.price, last.remaining) in _TOO_SMALL
+            return not _at_exchange_maximum(last, rules)
+        return rules.failed_filter(last.price, last.remaining) in _TOO_SMALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +121,18 @@ class ExitHistory:
     """
 
     exits: tuple[HistoricalExit, ...] = ()
-    notes: tuple[AnchorMarker, ...] = ()
-    foreign: tuple[AccountTrade, ...] = ()
+    markers: tuple[AnchorMarker, ...] = ()
+    foreign_fills: tuple[AccountTrade, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
-    def blank(self) -> bool:
-        return not self.exits and not self.notes and not self.problems
+    def is_empty(self) -> bool:
+        return not self.exits and not self.markers and not self.problems
 
     @property
     def newest_number(self) -> int:
         """The highest number that we gave to anything here, 0 if there is none."""
-        numbers = [exit_.number for exit_ in self.exits] + [note.number for note in self.notes]
+        numbers = [exit_.number for exit_ in self.exits] + [note.number for note in self.markers]
         return max(numbers, default=0)
 
     @property
@@ -145,7 +145,7 @@ def is_open(order: OrderRecord) -> bool:
     return order.status is None or not order.status.final
 
 
-def past_exits(orders: Iterable[OrderRecord], fills: Sequence[AccountTrade]) -> tuple[HistoricalExit, ...]:
+def group_into_exits(orders: Iterable[OrderRecord], fills: Sequence[AccountTrade]) -> tuple[HistoricalExit, ...]:
     """The exits behind these orders, in the order in which their last orders came; others' orders are left out.
 
     What an order's fills brought is taken from the trades where the order itself does not tell.
@@ -158,11 +158,11 @@ def past_exits(orders: Iterable[OrderRecord], fills: Sequence[AccountTrade]) -> 
         own = exit_id(order.client_order_id)
         if own is not None and order.side is not None:
             by_number.setdefault(own.number, []).append(_with_quote(order, by_order))
-    exits = [_past_exit(number, chase, by_order) for number, chase in by_number.items()]
+    exits = [_historical_exit(number, chase, by_order) for number, chase in by_number.items()]
     return tuple(sorted(exits, key=lambda exit_: exit_.last_order_id))
 
 
-def as_past_exit(told: ExecutionReport | OrderRecord) -> HistoricalExit:
+def exit_of_order(told: ExecutionReport | OrderRecord) -> HistoricalExit:
     """The exit behind one order of ours, of which no other is known. Raises ValueError for anything else."""
     own = exit_id(told.client_order_id)
     if own is None or told.side is None:
@@ -184,7 +184,7 @@ def as_past_exit(told: ExecutionReport | OrderRecord) -> HistoricalExit:
     return HistoricalExit(own.number, told.side, (record,))
 
 
-def past_notes(orders: Iterable[OrderRecord], tick_size: Decimal) -> tuple[AnchorMarker, ...]:
+def find_markers(orders: Iterable[OrderRecord], tick_size: Decimal) -> tuple[AnchorMarker, ...]:
     """The notes among these orders, in the order in which they were written; one that nobody can read is left out."""
     notes = []
     for order in sorted(orders, key=lambda order: order.order_id):
@@ -201,18 +201,18 @@ def newest_finished(exits: Sequence[HistoricalExit], rules: SymbolRules) -> Hist
     """The last exit of which more is not needed: it sold everything, or another one left the side it had brought."""
     later: HistoricalExit | None = None
     for exit_ in reversed(exits):
-        if exit_.finished(rules) or turned(exit_, later):
+        if exit_.is_finished(rules) or changed_side(exit_, later):
             return exit_
         later = exit_
     return None
 
 
-def turned(exit_: HistoricalExit, later: HistoricalExit | None) -> bool:
+def changed_side(exit_: HistoricalExit, later: HistoricalExit | None) -> bool:
     """It ended half-way and left us on the other side, for the next exit of ours left that."""
     return bool(exit_.base) and later is not None and later.side is not exit_.side
 
 
-def _past_exit(number: int, orders: list[OrderRecord], fills: Mapping[int, list[AccountTrade]]) -> HistoricalExit:
+def _historical_exit(number: int, orders: list[OrderRecord], fills: Mapping[int, list[AccountTrade]]) -> HistoricalExit:
     its_fills = sorted((fill for order in orders for fill in fills.get(order.order_id, ())), key=_by_trade_id)
     return HistoricalExit(number, orders[-1].side or Side.SELL, tuple(orders), tuple(its_fills))
 
@@ -232,7 +232,7 @@ def _with_quote(order: OrderRecord, fills: Mapping[int, list[AccountTrade]]) -> 
     return replace(order, filled_quote=order.filled_quantity * order.price)
 
 
-def _at_the_limit(order: OrderRecord, rules: SymbolRules) -> bool:
+def _at_exchange_maximum(order: OrderRecord, rules: SymbolRules) -> bool:
     """It was as large as the exchange allows: there may have been more to sell."""
     larger = order.quantity + rules.step_size
     too_many = rules.max_quantity is not None and larger > rules.max_quantity

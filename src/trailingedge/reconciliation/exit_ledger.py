@@ -27,7 +27,7 @@ def exit_id(client_order_id: str) -> ClientOrderId | None:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnExit:
+class ExitTotals:
     """One exit of ours that is over, whole or not. `fees` by asset; `ended_ms` is the market time of its last fill."""
 
     number: int
@@ -67,7 +67,7 @@ class ExitLedger:
         """Exits that were closed, and of which there are further fills."""
         return [number for number in self._open if number in self._closed]
 
-    def hear_report(self, report: ExecutionReport) -> None:
+    def on_report(self, report: ExecutionReport) -> None:
         """An execution report; only fills of our exits count."""
         own = exit_id(report.client_order_id)
         if own is None or report.execution_type is not ExecutionType.TRADE:
@@ -83,7 +83,7 @@ class ExitLedger:
             report.time_ms,
         )
 
-    def hear_trade(self, number: int, trade: AccountTrade) -> None:
+    def on_trade(self, number: int, trade: AccountTrade) -> None:
         """A fill of the exit `number`, read from the trade list."""
         self._add(
             number,
@@ -96,7 +96,7 @@ class ExitLedger:
             trade.time_ms,
         )
 
-    def close(self, number: int) -> OwnExit | None:
+    def close(self, number: int) -> ExitTotals | None:
         """The exit `number`, which is over now; None where nothing of it was filled."""
         self._newest = max(self._newest, number)
         fills = self._open.pop(number, None)
@@ -106,7 +106,7 @@ class ExitLedger:
         if fills is None:
             return None
         fees = MappingProxyType(dict(fills.fees))
-        return OwnExit(number, fills.side, fills.base, fills.quote, fees, fills.newest_ms)
+        return ExitTotals(number, fills.side, fills.base, fills.quote, fees, fills.newest_ms)
 
     def _add(
         self,
@@ -133,12 +133,12 @@ class ExitLedger:
         fills.newest_ms = max(fills.newest_ms, time_ms)
 
 
-def own_exits(trades: Iterable[tuple[int, AccountTrade]]) -> tuple[OwnExit, ...]:
+def exit_totals(trades: Iterable[tuple[int, AccountTrade]]) -> tuple[ExitTotals, ...]:
     """The exits behind fills that come with the number of their exit, in any order; the oldest exit first."""
     ledger = ExitLedger()
     numbers = set()
     for number, trade in trades:
-        ledger.hear_trade(number, trade)
+        ledger.on_trade(number, trade)
         numbers.add(number)
     closed = (ledger.close(number) for number in sorted(numbers))
     return tuple(exit_ for exit_ in closed if exit_ is not None)

@@ -18,9 +18,9 @@ from trailingedge.reconciliation.exit_history import (
     AnchorMarker,
     ExitHistory,
     HistoricalExit,
+    find_markers,
+    group_into_exits,
     newest_finished,
-    past_exits,
-    past_notes,
 )
 from trailingedge.reconciliation.exit_ledger import exit_id
 
@@ -33,11 +33,11 @@ _ORDER_PAGES: Final = 50
 _LOOK_UPS: Final = 500
 
 # Refusals that pass by themselves: too much, too busy, a clock to be measured again.
-PASSING: Final = frozenset({-1003, -1008, -1015, -1016, -1021, -1034})
+TRANSIENT_CODES: Final = frozenset({-1003, -1008, -1015, -1016, -1021, -1034})
 _NO_SUCH_ORDER: Final = -2013  # may be lag of the exchange's books: once proves nothing
 _ASKS: Final = 4
 _PAUSE_S: Final = 1.0
-_DOUBTS: Final = 5  # so many orders are worth waiting for; where more are missing, waiting brings none of them
+_MAX_MISSING: Final = 5  # so many orders are worth waiting for; where more are missing, waiting brings none of them
 
 
 class HistoryApi(Protocol):
@@ -127,8 +127,8 @@ class _HistoryLoader:
         last_fill = 0 if finished is None else max((fill.trade_id for fill in finished.fills), default=0)
         return ExitHistory(
             exits=exits,
-            notes=tuple(note for note in self._notes() if note.order_id > since),
-            foreign=tuple(
+            markers=tuple(note for note in self._notes() if note.order_id > since),
+            foreign_fills=tuple(
                 trade
                 for trade_id, trade in sorted(self._trades.items())
                 if trade_id > last_fill and not self._ours(trade.order_id)
@@ -146,10 +146,10 @@ class _HistoryLoader:
         return [f"restart: the exchange does not tell of {which}: {consequence}"]
 
     def _exits(self) -> tuple[HistoricalExit, ...]:
-        return past_exits(self._orders.values(), list(self._trades.values()))
+        return group_into_exits(self._orders.values(), list(self._trades.values()))
 
     def _notes(self) -> tuple[AnchorMarker, ...]:
-        return past_notes(self._orders.values(), self._rules.tick_size)
+        return find_markers(self._orders.values(), self._rules.tick_size)
 
     def _ours(self, order_id: int) -> bool:
         order = self._orders.get(order_id)
@@ -179,7 +179,7 @@ class _HistoryLoader:
         if self._looked_up >= _LOOK_UPS:
             return None
         self._looked_up += 1
-        order = await self._ask(order_id, _ASKS if len(self._untold) < _DOUBTS else 1)
+        order = await self._ask(order_id, _ASKS if len(self._untold) < _MAX_MISSING else 1)
         if order is None:
             self._untold.append(order_id)
         return order
@@ -192,7 +192,7 @@ class _HistoryLoader:
             try:
                 order = await self._books.order_status(order_id)
             except RequestRefused as refused:
-                if refused.code in PASSING:
+                if refused.code in TRANSIENT_CODES:
                     raise
                 logger.warning("an order of the trade list is not told order_id=%d: %s", order_id, refused)
                 absent = refused.code == _NO_SUCH_ORDER
@@ -210,7 +210,7 @@ class _HistoryLoader:
         try:
             self._learn(await self._books.all_orders(order_id))
         except RequestRefused as refused:
-            if refused.code in PASSING:
+            if refused.code in TRANSIENT_CODES:
                 raise
             logger.warning("nor is it listed order_id=%d: %s", order_id, refused)
         return order_id in self._orders

@@ -12,9 +12,9 @@ from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import BookTop, Kline, Regime, Side
 from trailingedge.reconciliation.exit_history import HistoricalExit
 from trailingedge.reconciliation.timeline import CurrentPosition, PositionChange, PositionTimeline
-from trailingedge.strategy.bar_close import on_bar_close, raise_high_by
+from trailingedge.strategy.bar_close import on_bar_close, raise_high_to_kline
 from trailingedge.strategy.inputs import ClosedKline
-from trailingedge.strategy.regime import worth_more
+from trailingedge.strategy.regime import more_valuable_regime
 from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
 
 
@@ -37,9 +37,9 @@ class _Fold:
 
     def __init__(self, course: PositionTimeline, fine: Sequence[Kline], now: CurrentPosition) -> None:
         self._memory = StrategyState(last_number=course.newest_number)
-        self._turns = deque(course.turns)
+        self._turns = deque(course.changes)
         self._exits = course.exits
-        self._in_hand = course.in_hand
+        self._in_hand = course.active_exit
         self._fine = deque(fine)
         self._now = now
 
@@ -65,21 +65,21 @@ class _Fold:
             # With an exit in hand nobody asks again whether there was something to sell.
             funded=True if in_hand is not None else None,
             holdings=self._now.holdings,
-            blind_ms=self._now.market_ms,
+            untrusted_book_ms=self._now.market_ms,
         )
 
     def _go_on_until(self, market_ms: int) -> None:
         """Take the turns and the fine klines up to that moment."""
         while self._turns and self._turns[0].market_ms <= market_ms:
-            self._memory = come_into(self._memory, self._turns.popleft())
+            self._memory = enter_position(self._memory, self._turns.popleft())
         while self._fine and self._fine[0].close_ms <= market_ms:
-            self._memory = raise_high_by(self._memory, self._fine.popleft())
+            self._memory = raise_high_to_kline(self._memory, self._fine.popleft())
 
     def _running(self, market_ms: int) -> ActiveExit | None:
         """The exit that was in progress at that moment: the QUOTE stop is judged differently meanwhile."""
         for past in reversed(self._exits):
             lasts = past is self._in_hand or market_ms <= past.ended_ms
-            if past.began_ms <= market_ms and lasts and past.leaves is self._memory.regime:
+            if past.began_ms <= market_ms and lasts and past.sold_regime is self._memory.regime:
                 return self._as_exit(past)
         return None
 
@@ -103,13 +103,13 @@ class _Fold:
             return  # the chase will withdraw it, and the strategy judge what came of it
         self._in_hand = None
         top = BookTop(kline.close - self._now.rules.tick_size, kline.close)
-        if worth_more(self._now.holdings, top, self._now.params) is Regime.BASE:
-            self._memory = self._memory.anchored(Regime.BASE, past.average, kline.close_ms)
+        if more_valuable_regime(self._now.holdings, top, self._now.params) is Regime.BASE:
+            self._memory = self._memory.anchored(Regime.BASE, past.average_price, kline.close_ms)
 
 
-def come_into(memory: StrategyState, turn: PositionChange) -> StrategyState:
+def enter_position(memory: StrategyState, turn: PositionChange) -> StrategyState:
     """`memory` once we have come into the regime of `turn`; a flush has shut the gate."""
     memory = memory.anchored(turn.regime, turn.price, turn.market_ms)
     if not turn.flushed:
         return memory
-    return replace(memory, gate=ReentryGate(ShutBy.FLUSH, turn.price, turn.market_ms))
+    return replace(memory, gate=ReentryGate(ShutBy.HARD_STOP, turn.price, turn.market_ms))

@@ -16,9 +16,9 @@ from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestR
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderRecord, OrderStatus, Regime, Side, SymbolRules
 from trailingedge.reconciliation.backfill import BackfillSpec, FetchKlines, days_since, klines_since
-from trailingedge.reconciliation.exit_history import ExitHistory, HistoricalExit, past_exits
+from trailingedge.reconciliation.exit_history import ExitHistory, HistoricalExit, group_into_exits
 from trailingedge.reconciliation.exit_ledger import exit_id
-from trailingedge.reconciliation.history_loader import HORIZON_MS, PASSING, HistoryApi, read_history
+from trailingedge.reconciliation.history_loader import HORIZON_MS, TRANSIENT_CODES, HistoryApi, read_history
 from trailingedge.reconciliation.rebuild import rebuild
 from trailingedge.reconciliation.timeline import CurrentPosition, PositionTimeline, reconstruct
 from trailingedge.strategy.inputs import Holdings, StrategyParams
@@ -27,8 +27,8 @@ from trailingedge.websocket.event_parser import AccountPosition
 
 logger = logging.getLogger(__name__)
 
-_TRIES: Final = 5
-_LOOKS: Final = 3
+_CANCEL_ATTEMPTS: Final = 5
+_READ_ATTEMPTS: Final = 3
 _LAG_S: Final = 1.0
 
 
@@ -55,12 +55,12 @@ class RecoveryContext:
 
     rules: SymbolRules
     params: StrategyParams
-    lens: BackfillSpec
+    backfill: BackfillSpec
     reserve_base: Decimal
     reserve_quote: Decimal
     top: Callable[[], BookTop]
     market_ms: Callable[[], int]
-    all_of_it: bool = False
+    full_history: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ class RecoveredState:
     sentences for people. `note_needed`: the anchor has neither fills of ours nor a note behind it.
     """
 
-    memory: StrategyState
-    in_hand: HistoricalExit | None
+    state: StrategyState
+    active_exit: HistoricalExit | None
     alerts: tuple[str, ...]
-    note_needed: bool
+    marker_needed: bool
     history: ExitHistory
 
 
@@ -86,40 +86,40 @@ async def recover(
     Raises RequestRefused, OutcomeUnknown, ProtocolViolation or SessionLost where the exchange did not answer:
     it may be tried again.
     """
-    for _ in range(_LOOKS):
+    for _ in range(_READ_ATTEMPTS):
         alerts: list[str] = []
-        adopted, known = await _clear_book(account, clock, told, alerts)
-        back_to_ms = 0 if ground.all_of_it else None
+        adopted, known = await _clear_leftovers(account, clock, told, alerts)
+        back_to_ms = 0 if ground.full_history else None
         try:
             history = await read_history(account, ground.rules, ground.market_ms(), clock, known, back_to_ms=back_to_ms)
         except RequestRefused as refused:
-            if refused.code in PASSING:
+            if refused.code in TRANSIENT_CODES:
                 raise
             # An exchange that does not tell the past must not keep us from the present.
             alerts.append(f"restart: the past cannot be read ({refused}); it starts afresh, at the market's price")
-            history = ExitHistory(exits=past_exits(known, ()))
-        now = await _standing(account, ground, adopted)
+            history = ExitHistory(exits=group_into_exits(known, ()))
+        now = await _current_position(account, ground, adopted)
         course = reconstruct(history, now)
-        memory = await _remember(course, fetch, ground.lens, now, alerts)
-        if await _strays(account, adopted):
+        memory = await _rebuild_state(course, fetch, ground.backfill, now, alerts)
+        if await _own_orders_appeared(account, adopted):
             # A request that our predecessor had still in flight has come to something meanwhile.
             logger.warning("an own order appeared during recovery: reading again")
-        elif _contradicted(course, now):
+        elif _balances_contradict(course, now):
             # A withdrawal looks like that, and so does a list that lags behind the last fill.
             logger.warning("the balances are not what the books led to: reading again")
             await clock.sleep(_LAG_S)
         else:
             break
-    in_hand = None if memory.exit is None else course.in_hand
-    return RecoveredState(memory, in_hand, (*alerts, *course.alerts), course.note_needed, history)
+    in_hand = None if memory.exit is None else course.active_exit
+    return RecoveredState(memory, in_hand, (*alerts, *course.alerts), course.marker_needed, history)
 
 
-async def _clear_book(
+async def _clear_leftovers(
     account: CleanupApi, clock: Clock, told: Callable[[OrderRecord], None], alerts: list[str]
 ) -> tuple[OrderRecord | None, list[OrderRecord]]:
     """The exit order to adopt, which is the newest; and what is known of own orders at first hand."""
     standing = [order for order in await account.open_orders() if exit_id(order.client_order_id) is not None]
-    adopted = max(standing, key=_newness, default=None)
+    adopted = max(standing, key=_age_key, default=None)
     if len(standing) > 1 and adopted is not None:
         alerts.append(f"restart: {len(standing)} exit orders were open; keeping {adopted.client_order_id}")
     gone: list[OrderRecord] = []
@@ -128,32 +128,34 @@ async def _clear_book(
         gone.append(replace(order, status=OrderStatus.CANCELED))
         told(order)
 
-    await withdraw_leftovers(
+    await cancel_leftovers(
         account, clock, cancelled, spare=lambda order: adopted is not None and order.order_id == adopted.order_id
     )
     return adopted, gone if adopted is None else [*gone, adopted]
 
 
-def _newness(order: OrderRecord) -> tuple[int, int]:
+def _age_key(order: OrderRecord) -> tuple[int, int]:
     own = exit_id(order.client_order_id)
     return (0 if own is None else own.number), order.order_id
 
 
-async def _strays(account: CleanupApi, adopted: OrderRecord | None) -> bool:
+async def _own_orders_appeared(account: CleanupApi, adopted: OrderRecord | None) -> bool:
     """Whether own orders are open that were not there when we looked."""
     expected = None if adopted is None else adopted.order_id
     return any(is_own(order.client_order_id) and order.order_id != expected for order in await account.open_orders())
 
 
-def _contradicted(course: PositionTimeline, now: CurrentPosition) -> bool:
+def _balances_contradict(course: PositionTimeline, now: CurrentPosition) -> bool:
     """The side that we should hold is not there, the other one is, and no fill tells of that."""
-    if course.in_hand is not None or course.note_needed or not course.turns:
+    if course.active_exit is not None or course.marker_needed or not course.changes:
         return False
-    regime = course.turns[-1].regime
+    regime = course.changes[-1].regime
     return now.tradable(regime.other) and not now.tradable(regime)
 
 
-async def _standing(account: RecoveryApi, ground: RecoveryContext, adopted: OrderRecord | None) -> CurrentPosition:
+async def _current_position(
+    account: RecoveryApi, ground: RecoveryContext, adopted: OrderRecord | None
+) -> CurrentPosition:
     asked = await account.balances()
     held = {balance.asset: balance for balance in asked.balances}
 
@@ -176,27 +178,27 @@ def _locked_by(order: OrderRecord | None, side: Side) -> Decimal:
     return order.remaining if side is Side.SELL else order.remaining * (order.pegged_price or order.price)
 
 
-async def _remember(
+async def _rebuild_state(
     course: PositionTimeline, fetch: FetchKlines, lens: BackfillSpec, now: CurrentPosition, alerts: list[str]
 ) -> StrategyState:
     """The memory that the course and the market since come to."""
     horizon_ms = now.market_ms - HORIZON_MS
-    recent = tuple(turn for turn in course.turns if turn.market_ms >= horizon_ms)
-    if course.turns and not recent:
+    recent = tuple(turn for turn in course.changes if turn.market_ms >= horizon_ms)
+    if course.changes and not recent:
         alerts.append("restart: the anchor is more than 30 days old; high from daily candles, gate open")
-        last = replace(course.turns[-1], flushed=False)
+        last = replace(course.changes[-1], flushed=False)
         days = await days_since(last.market_ms, now.market_ms, fetch)
-        return rebuild(replace(course, turns=(last,)), (), days, now)
-    if len(recent) < len(course.turns) and recent[0].regime is Regime.QUOTE:
+        return rebuild(replace(course, changes=(last,)), (), days, now)
+    if len(recent) < len(course.changes) and recent[0].regime is Regime.QUOTE:
         alerts.append("restart: the last exit is more than 30 days old; the gate is taken to have been open")
-    course = replace(course, turns=recent)
-    closes, fine = await klines_since([turn.market_ms for turn in course.turns], now.market_ms, fetch, lens)
+    course = replace(course, changes=recent)
+    closes, fine = await klines_since([turn.market_ms for turn in course.changes], now.market_ms, fetch, lens)
     if closes and closes[0].kline.open_ms > recent[0].market_ms:
         alerts.append("restart: the exchange has no candles as old as the anchor; high and gate are not certain")
     return rebuild(course, closes, fine, now)
 
 
-async def withdraw_leftovers(
+async def cancel_leftovers(
     account: CleanupApi,
     clock: Clock,
     told: Callable[[OrderRecord], None],
@@ -208,7 +210,7 @@ async def withdraw_leftovers(
     """
     gone = 0
     doubtful: dict[int, OrderRecord] = {}  # asked to go; nobody said that they did
-    for attempt in range(_TRIES):
+    for attempt in range(_CANCEL_ATTEMPTS):
         if attempt:
             await clock.sleep(0.5 * attempt)
         own = [order for order in await account.open_orders() if is_own(order.client_order_id)]
@@ -232,8 +234,8 @@ async def withdraw_leftovers(
                 doubtful.pop(order.order_id, None)
                 told(order)
                 gone += 1
-    raise OutcomeUnknown(f"own orders still open after {_TRIES} tries: {_named(left.values())}")
+    raise OutcomeUnknown(f"own orders still open after {_CANCEL_ATTEMPTS} tries: {_ids_of(left.values())}")
 
 
-def _named(orders: Iterable[OrderRecord]) -> str:
+def _ids_of(orders: Iterable[OrderRecord]) -> str:
     return ", ".join(order.client_order_id for order in orders)

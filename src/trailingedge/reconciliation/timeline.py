@@ -12,9 +12,15 @@ from itertools import pairwise
 
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, BookTop, Regime, SymbolRules
-from trailingedge.reconciliation.exit_history import AnchorMarker, ExitHistory, HistoricalExit, newest_finished, turned
+from trailingedge.reconciliation.exit_history import (
+    AnchorMarker,
+    ExitHistory,
+    HistoricalExit,
+    changed_side,
+    newest_finished,
+)
 from trailingedge.strategy.inputs import Holdings, StrategyParams
-from trailingedge.strategy.regime import tradable
+from trailingedge.strategy.regime import is_tradable
 
 TimelineEntry = HistoricalExit | AnchorMarker
 
@@ -30,9 +36,9 @@ class CurrentPosition:
     market_ms: int
 
     def tradable(self, regime: Regime) -> bool:
-        return tradable(regime, self.holdings, self.top, self.params)
+        return is_tradable(regime, self.holdings, self.top, self.params)
 
-    def price_in(self, regime: Regime) -> float:
+    def exit_price(self, regime: Regime) -> float:
         """The price that leaves `regime` at once."""
         return float(self.top.bid if regime is Regime.BASE else self.top.ask)
 
@@ -54,11 +60,11 @@ class PositionTimeline:
     `note_needed`: the last anchor has neither an exit of ours nor a note behind it. `alerts` are sentences.
     """
 
-    turns: tuple[PositionChange, ...] = ()
+    changes: tuple[PositionChange, ...] = ()
     exits: tuple[HistoricalExit, ...] = ()
-    in_hand: HistoricalExit | None = None
+    active_exit: HistoricalExit | None = None
     newest_number: int = 0
-    note_needed: bool = False
+    marker_needed: bool = False
     alerts: tuple[str, ...] = ()
 
 
@@ -66,41 +72,41 @@ def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
     """What the history comes to."""
     finished = newest_finished(history.exits, now.rules)
     exits = history.exits if finished is None else history.exits[history.exits.index(finished) :]
-    chapters: list[TimelineEntry] = sorted([*exits, *history.notes], key=place_of)
-    in_hand = _in_hand(chapters, now)
+    chapters: list[TimelineEntry] = sorted([*exits, *history.markers], key=entry_order_id)
+    in_hand = _active_exit(chapters, now)
     course = PositionTimeline(
-        turns=tuple(turns_of(chapters, in_hand, now.rules)),
+        changes=tuple(position_changes(chapters, in_hand, now.rules)),
         exits=exits,
-        in_hand=in_hand,
+        active_exit=in_hand,
         newest_number=history.newest_number,
         alerts=history.problems,
     )
     if in_hand is not None:
-        return _agreeing(course, in_hand, history.foreign, now)
-    if course.turns:
-        return _as_others_left_it(course, history.foreign, now)
-    if history.blank:
+        return _with_side_of_exit(course, in_hand, history.foreign_fills, now)
+    if course.changes:
+        return _after_foreign_fills(course, history.foreign_fills, now)
+    if history.is_empty:
         return course
-    return _with(course, "restart: no anchor of ours is on record; starting from the market's price")
+    return _with_alert(course, "restart: no anchor of ours is on record; starting from the market's price")
 
 
-def place_of(chapter: TimelineEntry) -> int:
+def entry_order_id(chapter: TimelineEntry) -> int:
     """Which chapter came first, by the exchange's own count."""
     return chapter.last_order_id if isinstance(chapter, HistoricalExit) else chapter.order_id
 
 
-def _in_hand(chapters: Sequence[TimelineEntry], now: CurrentPosition) -> HistoricalExit | None:
+def _active_exit(chapters: Sequence[TimelineEntry], now: CurrentPosition) -> HistoricalExit | None:
     """The exit that goes on."""
     for chapter in reversed(chapters):
         if isinstance(chapter, HistoricalExit) and chapter.open_order is not None:
             return chapter
     newest = chapters[-1] if chapters else None
-    if not isinstance(newest, HistoricalExit) or newest.finished(now.rules) or not now.tradable(newest.leaves):
+    if not isinstance(newest, HistoricalExit) or newest.is_finished(now.rules) or not now.tradable(newest.sold_regime):
         return None
     return newest if newest.kind is ExitKind.FLUSH or newest.base else None
 
 
-def turns_of(
+def position_changes(
     chapters: Sequence[TimelineEntry], in_hand: HistoricalExit | None, rules: SymbolRules
 ) -> list[PositionChange]:
     """The anchors that these chapters, the oldest first, have set."""
@@ -111,54 +117,58 @@ def turns_of(
                 turns.append(PositionChange(chapter.time_ms, chapter.regime, float(chapter.price)))
             case HistoricalExit() if chapter is not in_hand and chapter.base:
                 # Half-way and not in hand: what is left of it became too little to trade, or the next exit tells.
-                to_the_end = chapter.finished(rules) or later is None
+                to_the_end = chapter.is_finished(rules) or later is None
                 if to_the_end:
                     flushed = chapter.kind is ExitKind.FLUSH
-                    turns.append(PositionChange(chapter.last_fill_ms, chapter.leaves.other, chapter.average, flushed))
-                elif isinstance(later, HistoricalExit) and turned(chapter, later):
-                    turns.append(PositionChange(chapter.ended_ms, chapter.leaves.other, chapter.average))
+                    turns.append(
+                        PositionChange(chapter.last_fill_ms, chapter.sold_regime.other, chapter.average_price, flushed)
+                    )
+                elif isinstance(later, HistoricalExit) and changed_side(chapter, later):
+                    turns.append(PositionChange(chapter.ended_ms, chapter.sold_regime.other, chapter.average_price))
     return turns
 
 
-def _agreeing(
+def _with_side_of_exit(
     course: PositionTimeline, in_hand: HistoricalExit, foreign: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
     """The side of the exit in hand is the regime, whatever the anchors say."""
-    regime = in_hand.leaves
-    last = course.turns[-1] if course.turns else None
+    regime = in_hand.sold_regime
+    last = course.changes[-1] if course.changes else None
     if last is not None and last.regime is regime:
         return course
     since_ms = 0 if last is None else last.market_ms
-    brought = _newest(foreign, regime, since_ms)
+    brought = _newest_fill_into(foreign, regime, since_ms)
     if brought is not None:
-        return replace(course, turns=(*course.turns, _outside(brought, regime)), note_needed=True)
-    turn = PositionChange(now.market_ms, regime, now.price_in(regime))
-    told = _with(course, "restart: the exit in hand is known, its anchor is not; taking the market's price")
-    return replace(told, turns=(*course.turns, turn), note_needed=True)
+        return replace(course, changes=(*course.changes, _change_by_foreign_fill(brought, regime)), marker_needed=True)
+    turn = PositionChange(now.market_ms, regime, now.exit_price(regime))
+    told = _with_alert(course, "restart: the exit in hand is known, its anchor is not; taking the market's price")
+    return replace(told, changes=(*course.changes, turn), marker_needed=True)
 
 
-def _as_others_left_it(
+def _after_foreign_fills(
     course: PositionTimeline, foreign: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
     """Where another hand sold what we held, its fill is the anchor; without a fill the first beat will see to it."""
-    last = course.turns[-1]
+    last = course.changes[-1]
     if now.tradable(last.regime) or not now.tradable(last.regime.other):
         return course
-    brought = _newest(foreign, last.regime.other, last.market_ms)
+    brought = _newest_fill_into(foreign, last.regime.other, last.market_ms)
     if brought is None:
         return course
-    return replace(course, turns=(*course.turns, _outside(brought, last.regime.other)), note_needed=True)
+    return replace(
+        course, changes=(*course.changes, _change_by_foreign_fill(brought, last.regime.other)), marker_needed=True
+    )
 
 
-def _newest(foreign: Sequence[AccountTrade], regime: Regime, since_ms: int) -> AccountTrade | None:
+def _newest_fill_into(foreign: Sequence[AccountTrade], regime: Regime, since_ms: int) -> AccountTrade | None:
     """Another's newest fill that brought us into `regime`."""
     side = regime.other.exit_side
     return next((fill for fill in reversed(foreign) if fill.side is side and fill.time_ms >= since_ms), None)
 
 
-def _outside(fill: AccountTrade, regime: Regime) -> PositionChange:
+def _change_by_foreign_fill(fill: AccountTrade, regime: Regime) -> PositionChange:
     return PositionChange(fill.time_ms, regime, float(fill.price))
 
 
-def _with(course: PositionTimeline, sentence: str) -> PositionTimeline:
+def _with_alert(course: PositionTimeline, sentence: str) -> PositionTimeline:
     return replace(course, alerts=(*course.alerts, sentence))

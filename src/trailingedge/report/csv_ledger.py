@@ -4,8 +4,8 @@ import csv
 import io
 from typing import Final
 
-from trailingedge.accounting.summary_json import iso, kind_name
-from trailingedge.model.market import plain
+from trailingedge.accounting.summary_json import iso_time, kind_name
+from trailingedge.model.market import format_plain
 from trailingedge.report.model import Fill, RunReport
 from trailingedge.report.totals import exit_ids
 
@@ -41,12 +41,12 @@ def as_csv(report: RunReport) -> str:
 
 def _row(report: RunReport, fill: Fill, exit_id: str) -> tuple[str | int, ...]:
     return (
-        iso(fill.time_ms),
+        iso_time(fill.time_ms),
         fill.side.value,
-        plain(fill.quantity),
-        plain(fill.quote),
-        plain(fill.price),
-        plain(fill.commission),
+        format_plain(fill.quantity),
+        format_plain(fill.quote),
+        format_plain(fill.price),
+        format_plain(fill.commission),
         fill.commission_asset,
         fill.order_id,
         fill.trade_id,

@@ -17,11 +17,11 @@ from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.intent import ExitEndReason, ExitKind
-from trailingedge.model.market import Regime, Side, plain
+from trailingedge.model.market import Regime, Side, format_plain
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 
 FORMAT: Final = "trailing-edge story"
-VERSION: Final = 1
+REPORT_VERSION: Final = 1
 SUFFIX: Final = ".story.json.gz"
 _GZIP: Final = b"\x1f\x8b"
 
@@ -77,7 +77,7 @@ def load(path: Path) -> RunReport:
         raise ConfigError([f"{path}: not a saved report: it is not JSON; {remedy}"]) from error
     if not isinstance(told, dict) or told.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a saved report; name a file that replay --save has written"])
-    if told.get("version") != VERSION:
+    if told.get("version") != REPORT_VERSION:
         mine = f"version {told.get('version')}, this program reads {VERSION}"
         raise ConfigError([f"{path}: {mine}; {remedy} of this program, or use the one that wrote it"])
     try:
@@ -95,11 +95,11 @@ def _gzip_problem(path: Path) -> str:
 def _encode_report(report: RunReport) -> dict[str, object]:
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": REPORT_VERSION,
         "symbol": report.symbol,
         "base_asset": report.base_asset,
         "quote_asset": report.quote_asset,
-        "tick_size": plain(report.tick_size),
+        "tick_size": format_plain(report.tick_size),
         "from_ms": report.from_ms,
         "to_ms": report.to_ms,
         "settings": dict(report.settings),
@@ -110,10 +110,10 @@ def _encode_report(report: RunReport) -> dict[str, object]:
         "moments": _columns(_MOMENT, report.samples),
         "replaces": report.replaces,
         "rejected": {str(code): count for code, count in report.rejected.items()},
-        "first_bid": plain(report.first_bid),
-        "last_bid": plain(report.last_bid),
-        "first_value": plain(report.first_value),
-        "last_value": plain(report.last_value),
+        "first_bid": format_plain(report.first_bid),
+        "last_bid": format_plain(report.last_bid),
+        "first_value": format_plain(report.first_value),
+        "last_value": format_plain(report.last_value),
         "max_drawdown_frac": report.max_drawdown_frac,
         "gaps": list(report.gaps),
         "mode": report.mode,
@@ -203,10 +203,10 @@ def _encode_exit(finished: FinishedExit) -> dict[str, object]:
         "cause": finished.cause.value,
         "started_ms": finished.started_ms,
         "ended_ms": finished.ended_ms,
-        "base": plain(finished.base),
-        "quote": plain(finished.quote),
+        "base": format_plain(finished.base),
+        "quote": format_plain(finished.quote),
         "replaces": finished.replaces,
-        "fees": {asset: plain(fee) for asset, fee in finished.fees.items()},
+        "fees": {asset: format_plain(fee) for asset, fee in finished.fees.items()},
         "slippage_frac": finished.slippage_frac,
         "result_frac": finished.result_frac,
     }
@@ -237,10 +237,10 @@ def _encode_fill(fill: Fill) -> dict[str, object]:
         "number": fill.number,
         "kind": fill.kind.value,
         "side": fill.side.value,
-        "price": plain(fill.price),
-        "quantity": plain(fill.quantity),
-        "quote": plain(fill.quote),
-        "commission": plain(fill.commission),
+        "price": format_plain(fill.price),
+        "quantity": format_plain(fill.quantity),
+        "quote": format_plain(fill.quote),
+        "commission": format_plain(fill.commission),
         "commission_asset": fill.commission_asset,
         "is_maker": fill.is_maker,
     }
@@ -268,8 +268,8 @@ def _encode_order(event: OrderLogEntry) -> dict[str, object]:
         "time_ms": event.time_ms,
         "what": event.what,
         "side": event.side.value,
-        "price": plain(event.price),
-        "quantity": plain(event.quantity),
+        "price": format_plain(event.price),
+        "quantity": format_plain(event.quantity),
         "client_order_id": event.client_order_id,
     }
 

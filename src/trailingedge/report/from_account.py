@@ -24,12 +24,12 @@ from trailingedge.model.market import (
     Regime,
     Side,
     SymbolRules,
-    plain,
+    format_plain,
 )
 from trailingedge.notifications.messages import counted
-from trailingedge.reconciliation.exit_history import HistoricalExit, past_exits, past_notes
+from trailingedge.reconciliation.exit_history import HistoricalExit, find_markers, group_into_exits
 from trailingedge.reconciliation.exit_ledger import exit_id
-from trailingedge.reconciliation.timeline import TimelineEntry, place_of, turns_of
+from trailingedge.reconciliation.timeline import TimelineEntry, entry_order_id, position_changes
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.strategy_series import StrategyPoint, StrategySeries
 from trailingedge.strategy.inputs import StrategyParams
@@ -68,16 +68,18 @@ class AccountHistory:
 
 def exits_between(past: AccountHistory) -> list[HistoricalExit]:
     """Our exits that were in progress at some time of the reported period."""
-    found = past_exits(past.orders, past.trades)
+    found = group_into_exits(past.orders, past.trades)
     return [each for each in found if each.ended_ms >= past.from_ms and each.began_ms <= past.to_ms]
 
 
 def build_report(past: AccountHistory) -> RunReport:
     """The run report of the account from `from_ms` to `to_ms`."""
-    every = past_exits(past.orders, past.trades)
-    chapters: list[TimelineEntry] = sorted([*every, *past_notes(past.orders, past.rules.tick_size)], key=place_of)
+    every = group_into_exits(past.orders, past.trades)
+    chapters: list[TimelineEntry] = sorted(
+        [*every, *find_markers(past.orders, past.rules.tick_size)], key=entry_order_id
+    )
     in_hand = next((each for each in reversed(every) if each.open_order is not None), None)
-    fold = StrategySeries(turns_of(chapters, in_hand, past.rules), every, past.params, past.channel)
+    fold = StrategySeries(position_changes(chapters, in_hand, past.rules), every, past.params, past.channel)
     stances = [stance for stance in fold.over(past.klines) if _within(past, stance.kline.open_ms)]
     purse = _BalanceTracker(past)
     first_bid = stances[0].kline.open if stances else past.bid
@@ -122,8 +124,8 @@ def _within(past: AccountHistory, time_ms: int) -> bool:
 
 def _finished(past_exit: HistoricalExit, past: AccountHistory, anchor: float | None) -> FinishedExit:
     """The exit as a result. The exchange keeps no reason for an unfinished exit, so its reason is "cancelled"."""
-    cause = ExitEndReason.WITHDRAWN
-    if past_exit.finished(past.rules):
+    cause = ExitEndReason.CANCELLED
+    if past_exit.is_finished(past.rules):
         cause = ExitEndReason.FILLED if past_exit.orders[-1].status is OrderStatus.FILLED else ExitEndReason.DUST
     fees: dict[str, Decimal] = {}
     for fill in past_exit.fills:
@@ -139,7 +141,7 @@ def _finished(past_exit: HistoricalExit, past: AccountHistory, anchor: float | N
         cause=cause,
         started_ms=past_exit.began_ms,
         ended_ms=past_exit.last_fill_ms
-        if past_exit.base and cause is not ExitEndReason.WITHDRAWN
+        if past_exit.base and cause is not ExitEndReason.CANCELLED
         else past_exit.ended_ms,
         base=past_exit.base,
         quote=past_exit.quote,
@@ -266,7 +268,7 @@ def _sample(
 
 
 def _first_regime(exits: Sequence[HistoricalExit]) -> Regime | None:
-    return exits[0].leaves if exits else None
+    return exits[0].sold_regime if exits else None
 
 
 def _candle(kline: Kline) -> Candle:
@@ -287,7 +289,7 @@ def _max_drawdown(first_value: float, values: Iterable[float]) -> float:
 
 def _gaps(past: AccountHistory, finished: Sequence[FinishedExit], *, overdrawn: bool) -> Iterable[str]:
     yield from _foreign_fills(past)
-    unfinished = sum(each.cause is ExitEndReason.WITHDRAWN for each in finished)
+    unfinished = sum(each.cause is ExitEndReason.CANCELLED for each in finished)
     if unfinished:
         yield f"why {counted(unfinished, 'exit')} ended unfinished is not known to the exchange: shown as cancelled"
     unpriced = sum(each.slippage_frac is None for each in finished if each.base)
@@ -313,7 +315,7 @@ def _foreign_fills(past: AccountHistory) -> Iterable[str]:
         return
     base = past.rules.base_asset
     sides = [
-        f"{plain(amount)} {base} {word}"
+        f"{format_plain(amount)} {base} {word}"
         for side, word in ((Side.BUY, "bought"), (Side.SELL, "sold"))
         if (amount := sum((trade.quantity for trade in others if trade.side is side), ZERO))
     ]

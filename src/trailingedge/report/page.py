@@ -93,7 +93,7 @@ def _headline(report: RunReport) -> str:
 
 def _figures(report: RunReport) -> str:
     told = totals(report)
-    won = told.hits
+    won = told.win_rate
     share = "" if won.frac is None else f" ({won.frac * 100:.0f}\N{NO-BREAK SPACE}%)"
     refused = ", ".join(f"{code}: {count}" for code, count in sorted(told.rejected.items()))
     shown = (

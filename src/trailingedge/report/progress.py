@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, TextIO
 
-from trailingedge.notifications.messages import span
+from trailingedge.notifications.messages import duration
 
 _WIDTH: Final = 30
 _EVERY_S: Final = 0.1
@@ -114,7 +114,7 @@ def replay_progress(bar: ProgressBar, asked: Callable[[], bool]) -> Callable[[fl
     """Callback for a session replay: draws the progress and returns whether to continue."""
 
     def glance(share: float, at_ns: int) -> bool:
-        bar.show(share, f"{span(at_ns / 1e9)} of the session")
+        bar.show(share, f"{duration(at_ns / 1e9)} of the session")
         return not asked()
 
     return glance

@@ -12,14 +12,14 @@ from trailingedge.indicators.donchian import Channel, DonchianChannel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Kline, Regime
 from trailingedge.reconciliation.exit_history import HistoricalExit
-from trailingedge.reconciliation.rebuild import come_into
+from trailingedge.reconciliation.rebuild import enter_position
 from trailingedge.reconciliation.timeline import PositionChange
 from trailingedge.strategy.bar_close import on_bar_close
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.regime import price_at, unit_value
 from trailingedge.strategy.state import ActiveExit, StrategyState
-from trailingedge.strategy.trailing_stop import min_gain, trail
+from trailingedge.strategy.trailing_stop import compute_min_gain, compute_trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class StrategySeries:
     def _hear(self, kline: Kline) -> StrategyPoint:
         self._go_on_until(kline.close_ms)
         running = self._running(kline.close_ms)
-        in_force = self._channel.close(kline)
+        in_force = self._channel.push(kline)
         self._memory = replace(self._memory, exit=running)
         self._memory, _ = on_bar_close(self._memory, ClosedKline(kline, in_force), self._params, unwatched=True)
         return self._stance(kline, running)
@@ -80,11 +80,11 @@ class StrategySeries:
         if regime is None:
             return StrategyPoint(kline, None, None, None, None, None, full, gate_shut=False)
         close = float(kline.close)
-        measured = trail(
+        measured = compute_trail(
             unit_value(regime, close),
             memory.anchor,
             memory.high,
-            min_gain(regime, memory.anchor, close, current, params),
+            compute_min_gain(regime, memory.anchor, close, current, params),
             params.fee,
             start_factor=params.start_factor,
             min_factor=params.min_factor,
@@ -98,7 +98,7 @@ class StrategySeries:
             regime,
             anchor=price_at(regime, memory.anchor),
             high=price_at(regime, memory.high),
-            trail=price_at(regime, measured.level) if watched and measured.level is not None else None,
+            trail=price_at(regime, measured.trigger_value) if watched and measured.trigger_value is not None else None,
             stop=price_at(regime, stop) if watched else None,
             channel=full,
             gate_shut=shut,
@@ -114,16 +114,16 @@ class StrategySeries:
                 return
             if end == first:
                 past = self._ends.popleft()
-                if self._memory.regime is past.leaves:
-                    self.anchors[past.number] = price_at(past.leaves, self._memory.anchor)
+                if self._memory.regime is past.sold_regime:
+                    self.anchors[past.number] = price_at(past.sold_regime, self._memory.anchor)
             else:
-                self._memory = come_into(self._memory, self._turns.popleft())
+                self._memory = enter_position(self._memory, self._turns.popleft())
 
     def _running(self, market_ms: int) -> ActiveExit | None:
         """The exit that was in progress at that moment: the QUOTE stop is judged differently meanwhile."""
         while self._exits and self._exits[0].open_order is None and self._exits[0].ended_ms < market_ms:
             self._exits.popleft()
         past = self._exits[0] if self._exits else None
-        if past is None or past.began_ms > market_ms or past.leaves is not self._memory.regime:
+        if past is None or past.began_ms > market_ms or past.sold_regime is not self._memory.regime:
             return None
         return ActiveExit(past.kind, past.side, past.number, past.began_ms)

@@ -9,8 +9,8 @@ from typing import Final
 from trailingedge.accounting.statistics import FinishedExit, WinRate
 from trailingedge.accounting.summary_json import DayTotals
 from trailingedge.model.intent import ExitEndReason
-from trailingedge.model.market import SymbolRules, plain
-from trailingedge.notifications.messages import EXIT_NAMES, amounts, counted, figure, lasting, percent
+from trailingedge.model.market import SymbolRules, format_plain
+from trailingedge.notifications.messages import EXIT_NAMES, amounts, counted, elapsed, figure, percent
 from trailingedge.report.model import RunReport
 from trailingedge.report.totals import DAY_MS, days, rules
 
@@ -22,12 +22,12 @@ WON_MEANING: Final = "exits that ended better than their anchor, after fees; by 
 # One word each, for a table column; the log has the whole sentence.
 _ENDINGS: Final[Mapping[ExitEndReason, str]] = {
     ExitEndReason.DUST: "all but dust",
-    ExitEndReason.WITHDRAWN: "cancelled",
+    ExitEndReason.CANCELLED: "cancelled",
     ExitEndReason.STOPPED: "stopped",
-    ExitEndReason.HELD: "paused",
+    ExitEndReason.PAUSED: "paused",
     ExitEndReason.EXPIRED: "expired",
     ExitEndReason.HALTED: "halted",
-    ExitEndReason.VANISHED: "funds gone",
+    ExitEndReason.FUNDS_GONE: "funds gone",
 }
 
 
@@ -99,7 +99,7 @@ def slippage_text(fraction: float | None) -> str:
 
 def fees_text(fees: Mapping[str, Decimal]) -> str:
     """Fees to the last digit: "0.0012 ETH + 0.3 FDUSD", or "none"."""
-    return " + ".join(f"{plain(amount)} {asset}" for asset, amount in fees.items() if amount) or "none"
+    return " + ".join(f"{format_plain(amount)} {asset}" for asset, amount in fees.items() if amount) or "none"
 
 
 def shown_gaps(gaps: Sequence[str]) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def shown_gaps(gaps: Sequence[str]) -> tuple[str, ...]:
 
 def wins_text(rate: WinRate) -> str:
     """Exits won, of those that can be judged: "3 of 5"."""
-    return f"{rate.won} of {rate.judged}" if rate.judged else NO_VALUE
+    return f"{rate.wins} of {rate.known}" if rate.known else NO_VALUE
 
 
 def _exit_row(report: RunReport, finished: FinishedExit) -> tuple[str, ...]:
@@ -120,10 +120,10 @@ def _exit_row(report: RunReport, finished: FinishedExit) -> tuple[str, ...]:
         exit_reason(finished),
         NO_VALUE if finished.result_frac is None else percent(finished.result_frac),
         finished.side.value,
-        plain(finished.base),
+        format_plain(finished.base),
         NO_VALUE if average is None else figure(average, report.tick_size),
         slippage_text(finished.slippage_frac),
-        lasting(finished.age_s) if finished.base else NO_VALUE,
+        elapsed(finished.age_s) if finished.base else NO_VALUE,
         str(finished.replaces),
         fees_text(finished.fees),
         finished.id,
@@ -131,7 +131,7 @@ def _exit_row(report: RunReport, finished: FinishedExit) -> tuple[str, ...]:
 
 
 def _day_row(symbol: SymbolRules, day: DayTotals) -> tuple[str, ...]:
-    if not day.seen:
+    if not day.has_market:
         count = -(-(day.to_ms - day.from_ms) // DAY_MS)
         span = date_text(day.from_ms) if count == 1 else f"{date_text(day.from_ms)} to {date_text(day.to_ms - 1)}"
         return (f"{span}: no market data, {counted(count, 'day')}; the change is in the day after",)
@@ -141,7 +141,7 @@ def _day_row(symbol: SymbolRules, day: DayTotals) -> tuple[str, ...]:
         percent(day.hold_base_frac),
         figure(day.value, symbol.tick_size),
         str(day.exits),
-        wins_text(day.hits),
+        wins_text(day.win_rate),
         amounts(symbol, day.fees),
     )
 

@@ -41,8 +41,8 @@ def summary_text(report: RunReport, width: int = USUAL_WIDTH) -> str:
         f"  deepest drawdown {messages.percent(-told.max_drawdown_frac)}",
         f"  from {timestamp(report.from_ms)} to {timestamp(report.to_ms)} UTC{_mode_note(report)}",
     ]
-    if told.hits.judged:
-        summary.append(f"  won {wins_text(told.hits)}: {WON_MEANING}")
+    if told.win_rate.known:
+        summary.append(f"  won {wins_text(told.win_rate)}: {WON_MEANING}")
     lines = [part for line in summary for part in wrapped(line, width)]
     if report.exits:
         heading = "exits, results against the anchor and after fees"

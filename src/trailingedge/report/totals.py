@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from trailingedge.accounting.statistics import FinishedExit, growth, hit_rate
+from trailingedge.accounting.statistics import FinishedExit, growth, win_rate
 from trailingedge.accounting.summary_json import DayTotals, Totals
 from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.market import ZERO, SymbolRules
@@ -39,7 +39,7 @@ def totals(report: RunReport) -> Totals:
     """Totals of the whole run."""
     return Totals(
         exits=len(report.exits),
-        hits=hit_rate(report.exits),
+        win_rate=win_rate(report.exits),
         fills=len(report.fills),
         replaces=report.replaces,
         fees=fees(report.fills),
@@ -86,7 +86,7 @@ def days(report: RunReport) -> tuple[DayTotals, ...]:
             moment = report.samples[upto - 1]
             value, bid = Decimal(moment.value), moment.bid
         to_ms = min((day + 1) * DAY_MS, report.to_ms)
-        if day not in seen and not found[-1].seen:
+        if day not in seen and not found[-1].has_market:
             found[-1] = dataclasses.replace(found[-1], to_ms=to_ms)
             continue
         found.append(
@@ -94,13 +94,13 @@ def days(report: RunReport) -> tuple[DayTotals, ...]:
                 from_ms=max(day * DAY_MS, report.from_ms),
                 to_ms=to_ms,
                 exits=len(exits[day]),
-                hits=hit_rate(exits[day]),
+                win_rate=win_rate(exits[day]),
                 fills=len(fills[day]),
                 fees=fees(fills[day]),
                 value=value,
                 result_frac=_growth(float(began_value), float(value)),
                 hold_base_frac=_growth(began_bid, bid),
-                seen=day in seen,
+                has_market=day in seen,
             )
         )
     return tuple(found)

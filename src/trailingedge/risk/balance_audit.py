@@ -22,7 +22,7 @@ class BalanceMoved:
 
     asset: str
     expected: Decimal
-    told: Decimal
+    actual: Decimal
 
 
 class BalanceAudit:
@@ -39,27 +39,27 @@ class BalanceAudit:
         self._differs_since_s: dict[str, float] = {}
         self._trades: OrderedDict[int, None] = OrderedDict()
 
-    def hear_report(self, report: ExecutionReport) -> None:
+    def on_report(self, report: ExecutionReport) -> None:
         """An execution report of the symbol, of whosever order."""
         if report.execution_type is not ExecutionType.TRADE:
             return
         fee = (report.commission, report.commission_asset)
-        self._trade(report.trade_id, report.side, report.last_quantity, report.last_quote, *fee)
+        self._apply_fill(report.trade_id, report.side, report.last_quantity, report.last_quote, *fee)
 
-    def hear_trade(self, trade: AccountTrade) -> None:
+    def on_trade(self, trade: AccountTrade) -> None:
         """A fill that was missed as an event."""
         fee = (trade.commission, trade.commission_asset)
-        self._trade(trade.trade_id, trade.side, trade.quantity, trade.quote_quantity, *fee)
+        self._apply_fill(trade.trade_id, trade.side, trade.quantity, trade.quote_quantity, *fee)
 
-    def hear_outside(self, asset: str, delta: Decimal) -> None:
+    def on_transfer(self, asset: str, delta: Decimal) -> None:
         """A deposit, withdrawal or transfer."""
-        self._move(asset, delta)
+        self._add(asset, delta)
 
-    def excuse(self, asset: str) -> None:
+    def accept_change(self, asset: str) -> None:
         """Another product locked or released some of it: what the account says next is right."""
         self._expected.pop(asset, None)
 
-    def look(self, balances: Mapping[str, Balance], now_s: float, *, settled: bool) -> tuple[BalanceMoved, ...]:
+    def compare(self, balances: Mapping[str, Balance], now_s: float, *, settled: bool) -> tuple[BalanceMoved, ...]:
         """What has moved without a reason, each once; from then on the account's word is the measure.
 
         Not `settled`, the balances do not yet account for our own fills and are not looked at.
@@ -82,7 +82,7 @@ class BalanceAudit:
                 del self._differs_since_s[asset]
         return tuple(moved)
 
-    def _trade(
+    def _apply_fill(
         self, trade_id: int, side: Side, base: Decimal, quote: Decimal, fee: Decimal, fee_asset: str | None
     ) -> None:
         if trade_id in self._trades:
@@ -91,11 +91,11 @@ class BalanceAudit:
         if len(self._trades) > _TRADES_KEPT:
             self._trades.popitem(last=False)
         sign = 1 if side is Side.BUY else -1
-        self._move(self._base_asset, sign * base)
-        self._move(self._quote_asset, -sign * quote)
+        self._add(self._base_asset, sign * base)
+        self._add(self._quote_asset, -sign * quote)
         if fee_asset is not None and fee != ZERO:
-            self._move(fee_asset, -fee)
+            self._add(fee_asset, -fee)
 
-    def _move(self, asset: str, delta: Decimal) -> None:
+    def _add(self, asset: str, delta: Decimal) -> None:
         if asset in self._expected:
             self._expected[asset] += delta

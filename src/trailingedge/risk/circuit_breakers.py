@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final
 
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, Side
-from trailingedge.reconciliation.exit_ledger import ExitLedger, OwnExit
+from trailingedge.reconciliation.exit_ledger import ExitLedger, ExitTotals
 
 ONE: Final = Decimal(1)
 _DAY_MS: Final = 86_400_000
@@ -38,7 +38,7 @@ class BreakerLimits:
     max_drawdown_frac: Decimal = ZERO
     max_consecutive_losses: int = 0
 
-    def of(self, breaker: Breaker) -> Decimal:
+    def limit_of(self, breaker: Breaker) -> Decimal:
         match breaker:
             case Breaker.DAILY_LOSS:
                 return self.max_daily_loss_frac
@@ -77,12 +77,12 @@ class BreakerState:
     """
 
     lots: tuple[OpenBuy, ...] = ()
-    worth: Decimal = ONE
-    peak: Decimal = ONE
-    worth_today: Decimal = ONE
+    equity: Decimal = ONE
+    peak_equity: Decimal = ONE
+    equity_today: Decimal = ONE
     day: int = 0
     losses: int = 0
-    carried: Decimal = ZERO
+    carried_result: Decimal = ZERO
     trips: tuple[BreakerTrip, ...] = ()
     unpriced: frozenset[str] = frozenset()
 
@@ -91,7 +91,7 @@ class BreakerState:
         return frozenset(trip.breaker for trip in self.trips)
 
     @property
-    def hold(self) -> bool:
+    def trading_paused(self) -> bool:
         """Nothing new is begun."""
         return bool(self.trips)
 
@@ -99,9 +99,9 @@ class BreakerState:
         """What stands against the breaker's limit now."""
         match breaker:
             case Breaker.DAILY_LOSS:
-                return ONE - self.worth_today
+                return ONE - self.equity_today
             case Breaker.DRAWDOWN:
-                return ONE - self.worth / self.peak
+                return ONE - self.equity / self.peak_equity
             case Breaker.LOSSES:
                 return Decimal(self.losses)
 
@@ -109,40 +109,40 @@ class BreakerState:
 NO_PRICES: Final[Mapping[str, Decimal]] = {}
 
 
-def turn_day(state: BreakerState, market_ms: int) -> BreakerState:
+def start_day(state: BreakerState, market_ms: int) -> BreakerState:
     """`state` at that moment: a new day forgives the loss of the last."""
     day = market_ms // _DAY_MS
     if day <= state.day:
         return state
     lasting = tuple(trip for trip in state.trips if trip.breaker is not Breaker.DAILY_LOSS)
-    return replace(state, day=day, worth_today=ONE, trips=lasting)
+    return replace(state, day=day, equity_today=ONE, trips=lasting)
 
 
-def resume(state: BreakerState) -> BreakerState:
+def resumed(state: BreakerState) -> BreakerState:
     """The operator goes on: what holds until then is armed anew from here. The daily breaker stays."""
     if Breaker.DRAWDOWN in state.tripped:
-        state = replace(state, worth=ONE, peak=ONE)
+        state = replace(state, equity=ONE, peak_equity=ONE)
     if Breaker.LOSSES in state.tripped:
         state = replace(state, losses=0)
     return replace(state, trips=tuple(trip for trip in state.trips if trip.breaker is Breaker.DAILY_LOSS))
 
 
-def hear_exit(
-    state: BreakerState, ended: OwnExit, limits: BreakerLimits, prices: Mapping[str, Decimal] = NO_PRICES
+def apply_exit(
+    state: BreakerState, ended: ExitTotals, limits: BreakerLimits, prices: Mapping[str, Decimal] = NO_PRICES
 ) -> BreakerState:
     """`state` after an exit of ours. `prices` are those of third assets, in quote."""
     if ended.base <= ZERO:
         return state
-    state = turn_day(state, ended.ended_ms)
+    state = start_day(state, ended.ended_ms)
     fees, unpriced = _fees_in_quote(ended, limits, prices)
     state = replace(state, unpriced=state.unpriced | unpriced)
     if ended.side is Side.BUY:
         return _bought(state, ended, limits, fees)
-    return _trip(_sold(state, ended, fees), limits)
+    return _tripped(_sold(state, ended, fees), limits)
 
 
 def recompute(
-    exits: Iterable[OwnExit], limits: BreakerLimits, market_ms: int, prices: Mapping[str, Decimal] = NO_PRICES
+    exits: Iterable[ExitTotals], limits: BreakerLimits, market_ms: int, prices: Mapping[str, Decimal] = NO_PRICES
 ) -> BreakerState:
     """The state that `exits`, the oldest first, have led to by that moment.
 
@@ -151,13 +151,13 @@ def recompute(
     state = BreakerState()
     for ended in exits:
         if ended.side is Side.BUY:
-            state = resume(state)
-        state = hear_exit(state, ended, limits, prices)
-    return turn_day(state, market_ms)
+            state = resumed(state)
+        state = apply_exit(state, ended, limits, prices)
+    return start_day(state, market_ms)
 
 
 def _fees_in_quote(
-    ended: OwnExit, limits: BreakerLimits, prices: Mapping[str, Decimal]
+    ended: ExitTotals, limits: BreakerLimits, prices: Mapping[str, Decimal]
 ) -> tuple[Decimal, frozenset[str]]:
     """What was paid beside base and quote traded; and in which assets it is not known how much that is.
 
@@ -176,7 +176,7 @@ def _fees_in_quote(
     return fees, frozenset(unpriced)
 
 
-def _bought(state: BreakerState, ended: OwnExit, limits: BreakerLimits, fees: Decimal) -> BreakerState:
+def _bought(state: BreakerState, ended: ExitTotals, limits: BreakerLimits, fees: Decimal) -> BreakerState:
     base = ended.base - ended.fees.get(limits.base_asset, ZERO)
     if base <= ZERO:
         return state
@@ -185,7 +185,7 @@ def _bought(state: BreakerState, ended: OwnExit, limits: BreakerLimits, fees: De
     return replace(state, lots=lots[-_LOTS_KEPT:])
 
 
-def _sold(state: BreakerState, ended: OwnExit, fees: Decimal) -> BreakerState:
+def _sold(state: BreakerState, ended: ExitTotals, fees: Decimal) -> BreakerState:
     """A SELL against the newest lots: what left by another hand must have been the older ones.
 
     Where most of what was sold had not been bought by us, there is no cost to compare with. Where most of
@@ -206,23 +206,25 @@ def _sold(state: BreakerState, ended: OwnExit, fees: Decimal) -> BreakerState:
     if rest is not None:
         lots.append(rest if over else replace(rest, stake=stake))
     state = replace(state, lots=tuple(lots))
-    at_stake = stake + state.carried
+    at_stake = stake + state.carried_result
     if 2 * matched < ended.base or at_stake <= ZERO:
         return state
     result = (ended.quote - fees) * matched / ended.base - cost
     growth = max(ZERO, ONE + result / at_stake)
-    worth, carried = state.worth * growth, state.carried + result
-    state = replace(state, worth=worth, peak=max(state.peak, worth), worth_today=state.worth_today * growth)
+    worth, carried = state.equity * growth, state.carried_result + result
+    state = replace(
+        state, equity=worth, peak_equity=max(state.peak_equity, worth), equity_today=state.equity_today * growth
+    )
     if not over:
-        return replace(state, carried=carried)
-    return replace(state, carried=ZERO, losses=state.losses + 1 if carried < ZERO else 0)
+        return replace(state, carried_result=carried)
+    return replace(state, carried_result=ZERO, losses=state.losses + 1 if carried < ZERO else 0)
 
 
-def _trip(state: BreakerState, limits: BreakerLimits) -> BreakerState:
+def _tripped(state: BreakerState, limits: BreakerLimits) -> BreakerState:
     fresh = tuple(
-        BreakerTrip(breaker, state.measured(breaker), limits.of(breaker))
+        BreakerTrip(breaker, state.measured(breaker), limits.limit_of(breaker))
         for breaker in Breaker
-        if breaker not in state.tripped and ZERO < limits.of(breaker) <= state.measured(breaker)
+        if breaker not in state.tripped and ZERO < limits.limit_of(breaker) <= state.measured(breaker)
     )
     return replace(state, trips=state.trips + fresh)
 
@@ -258,58 +260,58 @@ class CircuitBreakers:
         self.limits = limits
         self.prices = prices
         self.state = BreakerState()
-        self.news: list[BreakerEvent] = []
+        self.events: list[BreakerEvent] = []
         self._ledger = ExitLedger()
 
     @property
-    def hold(self) -> bool:
+    def trading_paused(self) -> bool:
         """Nothing new is begun."""
-        return self.state.hold
+        return self.state.trading_paused
 
-    def restore(self, exits: Iterable[OwnExit], market_ms: int) -> None:
+    def restore(self, exits: Iterable[ExitTotals], market_ms: int) -> None:
         """Begin with the history: `exits` that are over, the oldest first, without the one that goes on."""
-        self._move(recompute(exits, self.limits, market_ms, self.prices))
+        self._change_state(recompute(exits, self.limits, market_ms, self.prices))
 
-    def carry_on(self, side: Side, fills: Iterable[tuple[int, AccountTrade]]) -> None:
+    def continue_exit(self, side: Side, fills: Iterable[tuple[int, AccountTrade]]) -> None:
         """An exit of an earlier run goes on: `fills` are what it had traded, each with its number."""
         for number, trade in fills:
-            self._ledger.hear_trade(number, trade)
+            self._ledger.on_trade(number, trade)
         if side is Side.BUY:
             self.resume()  # it could not have been begun while a breaker held
 
-    def hear_report(self, report: ExecutionReport) -> None:
+    def on_report(self, report: ExecutionReport) -> None:
         """An execution report; only fills of our exits count."""
-        self._ledger.hear_report(report)
-        self._count_late()
+        self._ledger.on_report(report)
+        self._count_late_fills()
 
-    def hear_trade(self, number: int, trade: AccountTrade) -> None:
+    def on_trade(self, number: int, trade: AccountTrade) -> None:
         """A fill of the exit `number` that was missed as an event."""
-        self._ledger.hear_trade(number, trade)
-        self._count_late()
+        self._ledger.on_trade(number, trade)
+        self._count_late_fills()
 
-    def end(self, number: int) -> None:
+    def on_exit_ended(self, number: int) -> None:
         """The exit `number` is over."""
         ended = self._ledger.close(number)
         if ended is not None:
-            self._move(hear_exit(self.state, ended, self.limits, self.prices))
+            self._change_state(apply_exit(self.state, ended, self.limits, self.prices))
 
-    def _count_late(self) -> None:
+    def _count_late_fills(self) -> None:
         """What is learned of an exit when it is long over still was gained or lost."""
         for number in self._ledger.late:
-            self.end(number)
+            self.on_exit_ended(number)
 
     def tick(self, market_ms: int) -> None:
         """Time passes: the day may be over."""
         if market_ms // _DAY_MS > self.state.day:
-            self._move(turn_day(self.state, market_ms))
+            self._change_state(start_day(self.state, market_ms))
 
     def resume(self) -> None:
         """The operator goes on; the daily breaker is not his to lift."""
-        if self.state.hold:
-            self._move(resume(self.state))
+        if self.state.trading_paused:
+            self._change_state(resumed(self.state))
 
-    def _move(self, state: BreakerState) -> None:
+    def _change_state(self, state: BreakerState) -> None:
         before, self.state = self.state, state
-        self.news += (BreakerTripped(trip) for trip in state.trips if trip not in before.trips)
-        self.news += (BreakerLifted(trip.breaker) for trip in before.trips if trip.breaker not in state.tripped)
-        self.news += (FeeUnpriced(asset) for asset in sorted(state.unpriced - before.unpriced))
+        self.events += (BreakerTripped(trip) for trip in state.trips if trip not in before.trips)
+        self.events += (BreakerLifted(trip.breaker) for trip in before.trips if trip.breaker not in state.tripped)
+        self.events += (FeeUnpriced(asset) for asset in sorted(state.unpriced - before.unpriced))

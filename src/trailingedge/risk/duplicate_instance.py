@@ -13,7 +13,7 @@ from typing import Final
 
 from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import Cancel, OrderCommand, OrderInput, QueryOrder, Reconciled
-from trailingedge.reconciliation.exit_history import HistoricalExit, as_past_exit, is_open, past_exits
+from trailingedge.reconciliation.exit_history import HistoricalExit, exit_of_order, group_into_exits, is_open
 from trailingedge.reconciliation.exit_ledger import exit_id
 
 logger = logging.getLogger(__name__)
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 _DAY_MS: Final = 86_400_000
 
 
-class IdOwner(Enum):
+class UnexpectedOrderAction(Enum):
     """What to do about an order that was told of."""
 
-    NOTHING = "ours, over, or none of our business"
+    IGNORE = "ours, over, or none of our business"
     ADOPT = "our predecessor's, and we have none: go on with it, filled already or not"
     CANCEL = "our predecessor's, and we have one: cancel it"
     STOP = "another instance trades"
@@ -37,75 +37,77 @@ class DuplicateInstanceCheck:
         self._started_ms = started_ms
         self._now_ms = started_ms
         self._ours: set[int] = set()
-        self._read: frozenset[int] = frozenset()
+        self._counted: frozenset[int] = frozenset()
 
     def tick(self, server_ms: int) -> None:
         """Time passes, by the same clock."""
         self._now_ms = max(self._now_ms, server_ms)
 
-    def own(self, number: int) -> None:
+    def add_own(self, number: int) -> None:
         """The exit `number` is ours: begun, resumed or adopted."""
         self._ours.add(number)
 
-    def read(self, order_ids: Iterable[int]) -> None:
+    def add_counted(self, order_ids: Iterable[int]) -> None:
         """What these orders came to was read at our start, and counted: that they have ended is no news."""
-        self._read = frozenset(order_ids)
+        self._counted = frozenset(order_ids)
 
-    def sift(self, event: OrderInput) -> tuple[OrderInput, ...]:
+    def drop_implausible(self, event: OrderInput) -> tuple[OrderInput, ...]:
         """What is left of `event` without orders that cannot be."""
         if isinstance(event, Reconciled):
-            return (Reconciled(tuple(order for order in event.open_orders if self._credible(order))),)
-        if isinstance(event, ExecutionReport) and not self._credible(event):
+            return (Reconciled(tuple(order for order in event.open_orders if self._is_plausible(order))),)
+        if isinstance(event, ExecutionReport) and not self._is_plausible(event):
             logger.warning("report not believed order_id=%d client_order_id=%s", event.order_id, event.client_order_id)
             return ()
         return (event,)
 
-    def judge(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> IdOwner:
+    def classify(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> UnexpectedOrderAction:
         """What an order means of which a report or the list of open orders tells. `busy`: an exit is in hand."""
         own = exit_id(told.client_order_id)
         if own is None or own.number in self._ours:
-            return IdOwner.NOTHING
-        if not self._credible(told):
-            return IdOwner.NOTHING
+            return UnexpectedOrderAction.IGNORE
+        if not self._is_plausible(told):
+            return UnexpectedOrderAction.IGNORE
         if own.number > self._started_ms:
-            return IdOwner.STOP
-        if told.status is not None and told.status.final and (busy or not self._is_news(told)):
-            return IdOwner.NOTHING
-        return IdOwner.CANCEL if busy else IdOwner.ADOPT
+            return UnexpectedOrderAction.STOP
+        if told.status is not None and told.status.final and (busy or not self._is_uncounted_fill(told)):
+            return UnexpectedOrderAction.IGNORE
+        return UnexpectedOrderAction.CANCEL if busy else UnexpectedOrderAction.ADOPT
 
-    def _credible(self, told: ExecutionReport | OrderRecord) -> bool:
+    def _is_plausible(self, told: ExecutionReport | OrderRecord) -> bool:
         """It has an id, unless it never came to be, and a number that some process can have given by now."""
         own = exit_id(told.client_order_id)
         timely = own is None or own.number in self._ours or own.number <= self._now_ms + _DAY_MS
         return timely and (told.order_id >= 0 or told.status is OrderStatus.REJECTED)
 
-    def _is_news(self, ended: ExecutionReport | OrderRecord) -> bool:
+    def _is_uncounted_fill(self, ended: ExecutionReport | OrderRecord) -> bool:
         """It traded after we had begun, and nobody has counted that yet."""
         later = ended.time_ms >= self._started_ms
-        return later and ended.filled_quantity > ZERO and ended.order_id not in self._read
+        return later and ended.filled_quantity > ZERO and ended.order_id not in self._counted
 
 
 OrderSighting = ExecutionReport | OrderRecord
 
-_OF_NO_EXIT: Final = 0  # the tag of a request whose answer tells the exchange's books alone
-_AGAIN_S: Final = 1.0
+_NO_TAG: Final = 0  # the tag of a request whose answer tells the exchange's books alone
+_RETRY_S: Final = 1.0
 
 
-def late_exits(words: Iterable[OrderSighting], open_ids: Collection[int]) -> tuple[HistoricalExit, ...]:
+def late_exits_of(words: Iterable[OrderSighting], open_ids: Collection[int]) -> tuple[HistoricalExit, ...]:
     """The exits that these words tell of, the newest first: of each order the word that tells the most.
 
     A word that an order rests is none any more where the order is not among `open_ids`.
     """
     newest: dict[int, OrderRecord] = {}
     for word in words:
-        (order,) = as_past_exit(word).orders
+        (order,) = exit_of_order(word).orders
         known = newest.get(order.order_id)
-        if (order.order_id in open_ids or not is_open(order)) and (known is None or _told(order) >= _told(known)):
+        if (order.order_id in open_ids or not is_open(order)) and (
+            known is None or _progress(order) >= _progress(known)
+        ):
             newest[order.order_id] = order
-    return past_exits(newest.values(), ())[::-1]
+    return group_into_exits(newest.values(), ())[::-1]
 
 
-def _told(order: OrderRecord) -> tuple[Decimal, bool]:
+def _progress(order: OrderRecord) -> tuple[Decimal, bool]:
     return order.filled_quantity, not is_open(order)
 
 
@@ -113,28 +115,28 @@ class OrphanOrders:
     """What is to be taken away, by order id. Whether it is gone, the exchange's own words tell."""
 
     def __init__(self) -> None:
-        self._unwanted: dict[int, str] = {}
+        self._to_cancel: dict[int, str] = {}
         self._next_s = float("-inf")
         self._cancel = True
 
     def __contains__(self, order_id: int) -> bool:
-        return order_id in self._unwanted
+        return order_id in self._to_cancel
 
-    def take_away(self, order_id: int, client_order_id: str) -> None:
+    def add(self, order_id: int, client_order_id: str) -> None:
         """It must go."""
-        self._unwanted[order_id] = client_order_id
+        self._to_cancel[order_id] = client_order_id
 
-    def any_on(self, open_ids: Collection[int]) -> bool:
+    def any_open(self, open_ids: Collection[int]) -> bool:
         """Something is still to go. `open_ids` are the orders on the book, as far as was told."""
-        for order_id in self._unwanted.keys() - set(open_ids):
-            del self._unwanted[order_id]
-        return bool(self._unwanted)
+        for order_id in self._to_cancel.keys() - set(open_ids):
+            del self._to_cancel[order_id]
+        return bool(self._to_cancel)
 
-    def command(self, now_s: float) -> OrderCommand | None:
+    def next_command(self, now_s: float) -> OrderCommand | None:
         """Cancel the first, and where that brings no word of its end, ask for it; and so on, once a second."""
-        if not self._unwanted or now_s < self._next_s:
+        if not self._to_cancel or now_s < self._next_s:
             return None
-        self._next_s = now_s + _AGAIN_S
-        order_id, own = next(iter(self._unwanted.items()))
+        self._next_s = now_s + _RETRY_S
+        order_id, own = next(iter(self._to_cancel.items()))
         cancel, self._cancel = self._cancel, not self._cancel
-        return Cancel(_OF_NO_EXIT, order_id, own) if cancel else QueryOrder(_OF_NO_EXIT, order_id, own)
+        return Cancel(_NO_TAG, order_id, own) if cancel else QueryOrder(_NO_TAG, order_id, own)

@@ -18,7 +18,7 @@ from trailingedge.model.market import (
     Regime,
     Side,
     SymbolRules,
-    plain,
+    format_plain,
 )
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import (
@@ -44,18 +44,18 @@ from trailingedge.strategy.state import StrategyState
 
 _REQUESTS_KEPT: Final = 64
 _ORDERS_KEPT: Final = 1000
-_ABSENCES: Final = 2  # "does not exist" may be lag: believed when repeated
+_NOT_FOUND_LIMIT: Final = 2  # "does not exist" may be lag: believed when repeated
 
 
 class OpenOrderLedger:
-    """What is open by the exchange's own words. `absent_after_s`: an older request can no longer be executed."""
+    """What is open by the exchange's own words. `request_expires_s`: an older request can no longer be executed."""
 
-    def __init__(self, absent_after_s: float) -> None:
-        self._absent_after_s = absent_after_s
+    def __init__(self, request_expires_s: float) -> None:
+        self._request_expires_s = request_expires_s
         self._open: dict[int, int] = {}  # by order id: how often in a row it was said not to exist
         self._ours: OrderedDict[int, bool] = OrderedDict()  # every order id heard of, and whether it is over
         self._sent: OrderedDict[int, OrderCommand] = OrderedDict()
-        self._awaited: tuple[int, float] | None = None  # tag of a placement not told of yet, and when it was sent
+        self._unanswered: tuple[int, float] | None = None  # tag of a placement not told of yet, and when it was sent
 
     @property
     def open(self) -> frozenset[int]:
@@ -66,83 +66,83 @@ class OpenOrderLedger:
         """An exit of ours has, or had, this order."""
         return order_id in self._ours
 
-    def awaited(self, now_s: float) -> bool:
+    def placement_unanswered(self, now_s: float) -> bool:
         """A placement was sent of which nobody has told, and which may still be executed."""
-        return self._awaited is not None and now_s - self._awaited[1] < self._absent_after_s
+        return self._unanswered is not None and now_s - self._unanswered[1] < self._request_expires_s
 
-    def sent(self, command: OrderCommand, now_s: float) -> None:
+    def on_sent(self, command: OrderCommand, now_s: float) -> None:
         """`command` goes out."""
         self._sent[command.tag] = command
         if len(self._sent) > _REQUESTS_KEPT:
             self._sent.popitem(last=False)
         if isinstance(command, Place):
-            self._awaited = (command.tag, now_s)  # an earlier one was told of, or comes no more
+            self._unanswered = (command.tag, now_s)  # an earlier one was told of, or comes no more
 
     def on_order_input(self, event: OrderInput) -> None:
         """An answer or an execution report."""
         match event:
             case ExecutionReport():
                 if exit_id(event.client_order_id) is not None:
-                    self._note(event.order_id, event.status)
+                    self._add(event.order_id, event.status)
             case OrderReply(tag, outcome):
-                self._hear_answer(tag, outcome)
+                self._on_reply(tag, outcome)
             case ReplaceReply(tag, outcome):
-                self._hear_canceled(self._sent.get(tag), outcome.cancel)
-                self._hear_placed(tag, outcome.place)
+                self._on_cancel_outcome(self._sent.get(tag), outcome.cancel)
+                self._on_place_outcome(tag, outcome.place)
             case OrdersListed(_, found):
-                self._hear_records(found if isinstance(found, tuple) else ())
+                self._add_records(found if isinstance(found, tuple) else ())
             case Reconciled(open_orders):
                 self.reconcile(open_orders)
 
     def reconcile(self, open_orders: Iterable[OrderRecord]) -> None:
         """All open orders of the symbol, as asked for: what is not among them is not open."""
         self._open.clear()
-        self._hear_records(open_orders)
+        self._add_records(open_orders)
 
-    def _hear_answer(self, tag: int, outcome: OrderOutcome) -> None:
+    def _on_reply(self, tag: int, outcome: OrderOutcome) -> None:
         command = self._sent.get(tag)
         match command:
             case Place():
-                self._hear_placed(tag, outcome)
+                self._on_place_outcome(tag, outcome)
             case Cancel():
-                self._hear_canceled(command, outcome)
+                self._on_cancel_outcome(command, outcome)
             case QueryOrder():
-                self._hear_query(command, outcome)
+                self._on_query_outcome(command, outcome)
             case _:
                 pass
 
-    def _hear_placed(self, tag: int, outcome: OrderOutcome) -> None:
-        if self._awaited is not None and self._awaited[0] == tag and not isinstance(outcome, Unanswered):
-            self._awaited = None
+    def _on_place_outcome(self, tag: int, outcome: OrderOutcome) -> None:
+        if self._unanswered is not None and self._unanswered[0] == tag and not isinstance(outcome, Unanswered):
+            self._unanswered = None
         if isinstance(outcome, Accepted):
-            self._note(outcome.order.order_id, outcome.order.status)
+            self._add(outcome.order.order_id, outcome.order.status)
 
-    def _hear_canceled(self, command: OrderCommand | None, outcome: OrderOutcome) -> None:
+    def _on_cancel_outcome(self, command: OrderCommand | None, outcome: OrderOutcome) -> None:
         """Canceled, whatever else the answer says of it."""
         if isinstance(outcome, Accepted) and command is not None and not isinstance(command, Place | QueryOrder):
-            self._note(command.order_id, OrderStatus.CANCELED)
+            self._add(command.order_id, OrderStatus.CANCELED)
 
-    def _hear_query(self, command: QueryOrder, outcome: OrderOutcome) -> None:
+    def _on_query_outcome(self, command: QueryOrder, outcome: OrderOutcome) -> None:
         if isinstance(outcome, Accepted):
-            self._hear_records([outcome.order])
-        elif isinstance(outcome, Rejected) and outcome.refusal is RejectReason.UNKNOWN_ORDER:
+            self._add_records([outcome.order])
+        elif isinstance(outcome, Rejected) and outcome.reason is RejectReason.UNKNOWN_ORDER:
             asked = command.order_id
             if asked is not None and asked in self._open:
                 self._open[asked] += 1
-                if self._open[asked] >= _ABSENCES:
+                if self._open[asked] >= _NOT_FOUND_LIMIT:
                     del self._open[asked]
 
-    def _hear_records(self, records: Iterable[OrderRecord]) -> None:
+    def _add_records(self, records: Iterable[OrderRecord]) -> None:
         for record in records:
             if exit_id(record.client_order_id) is not None:
-                self._note(record.order_id, record.status)
+                self._add(record.order_id, record.status)
 
-    def _note(self, order_id: int, status: OrderStatus | None) -> None:
+    def _add(self, order_id: int, status: OrderStatus | None) -> None:
         """An order of ours exists. What is over stays over, however late an older word of it comes."""
         if order_id < 0:
             return
         if order_id not in self._ours:
-            self._awaited = None  # an order not heard of before is what became of it
+            self._unanswered = None  # an order not heard of before is what became of it
         over = self._ours.get(order_id, False) or (status is not None and status.final)
         self._ours[order_id] = over
         if over:
@@ -156,12 +156,12 @@ class OpenOrderLedger:
 class PreTradeChecks:
     """The rules, and the little that must be remembered to check them.
 
-    `stale_after_s`: an older book is none. `absent_after_s`: an older request can no longer be executed.
+    `stale_after_s`: an older book is none. `request_expires_s`: an older request can no longer be executed.
     `escape`: the settings allow one order that may take.
     """
 
-    def __init__(self, stale_after_s: float, absent_after_s: float, *, escape: bool = False) -> None:
-        self.orders = OpenOrderLedger(absent_after_s)
+    def __init__(self, stale_after_s: float, request_expires_s: float, *, escape: bool = False) -> None:
+        self.orders = OpenOrderLedger(request_expires_s)
         self._stale_after_s = stale_after_s
         self._escape = escape
         self._high = HighWaterCheck()
@@ -170,7 +170,7 @@ class PreTradeChecks:
         """What came back: it tells which orders there are."""
         self.orders.on_order_input(event)
 
-    def begin_anew(self) -> None:
+    def reset_high(self) -> None:
         """The operator has looked and goes on: what the high was to be is not held against it any more."""
         self._high = HighWaterCheck()
 
@@ -188,37 +188,37 @@ class PreTradeChecks:
             raise BrokenInvariant(f"{len(orders)} requests at once: {orders}")
         for command in orders:
             if not view.account_proven:
-                raise BrokenInvariant(f"{_named(command)} while the account is unproven")
+                raise BrokenInvariant(f"{_describe(command)} while the account is unproven")
             self._check_target(command)
             if isinstance(command, Place | Replace):
                 top = self._fresh_top(view)
                 if top is None:
-                    raise BrokenInvariant(f"{_named(command)} on a market {view.top_age_s:.1f} s old")
+                    raise BrokenInvariant(f"{_describe(command)} on a market {view.top_age_s:.1f} s old")
                 self._check_placement(command, top, view.now_s, decision, rules)
-            self.orders.sent(command, view.now_s)
+            self.orders.on_sent(command, view.now_s)
 
-    def approve_reaction(
+    def approve_requote(
         self, command: OrderCommand, top: BookTop, now_s: float, decision: Decision, rules: SymbolRules
     ) -> None:
         """The same for one command that answers `top`, just heard on a proven account. Raises BrokenInvariant."""
         self._check_target(command)
         if isinstance(command, Place | Replace):
             self._check_placement(command, top, now_s, decision, rules)
-        self.orders.sent(command, now_s)
+        self.orders.on_sent(command, now_s)
 
     def _check_target(self, command: OrderCommand) -> None:
         """Nobody else's order is touched, or asked about."""
         if exit_id(command.client_order_id) is None:
-            raise BrokenInvariant(f"{_named(command)}: this is no id of an exit of ours")
+            raise BrokenInvariant(f"{_describe(command)}: this is no id of an exit of ours")
         target = _target(command)
         if target is not None and not self.orders.knows(target):
-            raise BrokenInvariant(f"{_named(command)} is about order {target}, which is not known to be ours")
+            raise BrokenInvariant(f"{_describe(command)} is about order {target}, which is not known to be ours")
 
     def _check_placement(
         self, command: Place | Replace, top: BookTop, now_s: float, decision: Decision | None, rules: SymbolRules
     ) -> None:
         if decision is None or decision.halted:
-            raise BrokenInvariant(f"{_named(command)} while nothing is to be ordered")
+            raise BrokenInvariant(f"{_describe(command)} while nothing is to be ordered")
         self._check_alone(command, now_s)
         price = top.best(command.side) if command.price is None else command.price  # pegged: to our own side
         self._check_maker(command, price, top, rules)
@@ -228,21 +228,23 @@ class PreTradeChecks:
         """One own exit order at most: the one to be replaced makes way for the other."""
         beside = self.orders.open - ({command.order_id} if isinstance(command, Replace) else set())
         if beside:
-            raise BrokenInvariant(f"{_named(command)} while order {min(beside)} of ours is open")
+            raise BrokenInvariant(f"{_describe(command)} while order {min(beside)} of ours is open")
         # A Replace is safe beside a lost request: it adds nothing without taking its order away.
-        if isinstance(command, Place) and self.orders.awaited(now_s):
-            raise BrokenInvariant(f"{_named(command)} while another may still be executed")
+        if isinstance(command, Place) and self.orders.placement_unanswered(now_s):
+            raise BrokenInvariant(f"{_describe(command)} while another may still be executed")
 
     def _check_maker(self, command: Place | Replace, price: Decimal, top: BookTop, rules: SymbolRules) -> None:
-        breach = rules.breach(price, command.quantity) if rules.trading else f"symbol status {rules.status}"
+        breach = rules.failed_filter(price, command.quantity) if rules.trading else f"symbol status {rules.status}"
         if breach is not None:
-            raise BrokenInvariant(f"{_named(command)} of {plain(command.quantity)} at {plain(price)}: {breach}")
+            raise BrokenInvariant(
+                f"{_describe(command)} of {format_plain(command.quantity)} at {format_plain(price)}: {breach}"
+            )
         if isinstance(command, Place) and command.escape:
             if not self._escape:
-                raise BrokenInvariant(f"{_named(command)} may take, which is not allowed")
+                raise BrokenInvariant(f"{_describe(command)} may take, which is not allowed")
         elif (price >= top.ask) if command.side is Side.BUY else (price <= top.bid):
             raise BrokenInvariant(
-                f"{_named(command)} at {plain(price)} would take from {plain(top.bid)}/{plain(top.ask)}"
+                f"{_describe(command)} at {format_plain(price)} would take from {format_plain(top.bid)}/{format_plain(top.ask)}"
             )
 
     def _fresh_top(self, view: StateView) -> BookTop | None:
@@ -253,13 +255,13 @@ class PreTradeChecks:
 def check_spending(command: Place | Replace, price: Decimal, decision: Decision, rules: SymbolRules) -> None:
     """Never more of the asset sold than the side held when last read. Raises BrokenInvariant."""
     if decision.holdings is None:
-        raise BrokenInvariant(f"{_named(command)} before the balances are known")
+        raise BrokenInvariant(f"{_describe(command)} before the balances are known")
     if command.side is Side.SELL:
-        spent, held, asset = command.quantity, decision.holdings.of(Regime.BASE), rules.base_asset
+        spent, held, asset = command.quantity, decision.holdings.amount_in(Regime.BASE), rules.base_asset
     else:
-        spent, held, asset = command.quantity * price, decision.holdings.of(Regime.QUOTE), rules.quote_asset
+        spent, held, asset = command.quantity * price, decision.holdings.amount_in(Regime.QUOTE), rules.quote_asset
     if spent > held:
-        raise BrokenInvariant(f"{_named(command)} would spend {plain(spent)} of {plain(held)} {asset}")
+        raise BrokenInvariant(f"{_describe(command)} would spend {format_plain(spent)} of {format_plain(held)} {asset}")
 
 
 class HighWaterCheck:
@@ -291,7 +293,7 @@ def _target(command: OrderCommand) -> int | None:
             return None
 
 
-def _named(command: OrderCommand) -> str:
+def _describe(command: OrderCommand) -> str:
     """The request, as people are told of it."""
     side = f" {command.side.value}" if isinstance(command, Place | Replace) else ""
     return f"{type(command).__name__}{side} {command.client_order_id}"

@@ -7,7 +7,7 @@ from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import OrderInput, Reconciled
 from trailingedge.risk.balance_audit import BalanceAudit, BalanceMoved
 from trailingedge.risk.circuit_breakers import BreakerLimits, CircuitBreakers
-from trailingedge.risk.duplicate_instance import DuplicateInstanceCheck, IdOwner
+from trailingedge.risk.duplicate_instance import DuplicateInstanceCheck, UnexpectedOrderAction
 from trailingedge.risk.pre_trade_checks import PreTradeChecks
 from trailingedge.strategy.signals import ExitEnded, StrategySignal
 from trailingedge.strategy.state import StrategyState
@@ -35,57 +35,57 @@ class RiskEngine:
         instances: DuplicateInstanceCheck,
         audit: BalanceAudit,
     ) -> None:
-        self.invariants = invariants
+        self.checks = invariants
         self.breakers = breakers
-        self.instances = instances
+        self.instance_check = instances
         self.audit = audit
-        self.usurper: DuplicateInstance | None = None
-        self.late: list[ExecutionReport | OrderRecord] = []
+        self.duplicate_instance: DuplicateInstance | None = None
+        self.late_orders: list[ExecutionReport | OrderRecord] = []
 
     def on_order_input(self, event: OrderInput, *, busy: bool) -> None:
         """What came in, before anybody acts on it."""
-        self.invariants.on_order_input(event)
+        self.checks.on_order_input(event)
         if isinstance(event, ExecutionReport):
-            self.breakers.hear_report(event)
-            self.audit.hear_report(event)
-            self.judge(event, busy=busy)
+            self.breakers.on_report(event)
+            self.audit.on_report(event)
+            self.check_owner(event, busy=busy)
         elif isinstance(event, Reconciled):
             for order in event.open_orders:
-                self.judge(order, busy=busy)
+                self.check_owner(order, busy=busy)
 
-    def judge(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> None:
+    def check_owner(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> None:
         """Whose order this is."""
-        match self.instances.judge(told, busy=busy):
-            case IdOwner.STOP:
-                self.usurp(told.client_order_id, told.order_id)
-            case IdOwner.ADOPT | IdOwner.CANCEL:
-                self.late.append(told)
-            case IdOwner.NOTHING:
+        match self.instance_check.classify(told, busy=busy):
+            case UnexpectedOrderAction.STOP:
+                self.report_duplicate(told.client_order_id, told.order_id)
+            case UnexpectedOrderAction.ADOPT | UnexpectedOrderAction.CANCEL:
+                self.late_orders.append(told)
+            case UnexpectedOrderAction.IGNORE:
                 pass
 
-    def usurp(self, client_order_id: str, order_id: int) -> None:
+    def report_duplicate(self, client_order_id: str, order_id: int) -> None:
         """Somebody else trades under our name; the first one is remembered."""
-        self.usurper = self.usurper or DuplicateInstance(client_order_id, order_id)
+        self.duplicate_instance = self.duplicate_instance or DuplicateInstance(client_order_id, order_id)
 
-    def follow(self, memory: StrategyState, events: tuple[StrategySignal, ...]) -> None:
+    def on_decision(self, memory: StrategyState, events: tuple[StrategySignal, ...]) -> None:
         """What the strategy has just decided."""
         if memory.exit is not None:
-            self.instances.own(memory.exit.number)
+            self.instance_check.add_own(memory.exit.number)
         for event in events:
             if isinstance(event, ExitEnded):
-                self.breakers.end(event.number)
+                self.breakers.on_exit_ended(event.number)
 
-    def look(self, view: StateView, *, settled: bool) -> tuple[BalanceMoved, ...]:
+    def audit_balances(self, view: StateView, *, settled: bool) -> tuple[BalanceMoved, ...]:
         """Balances that fills and fees do not explain."""
-        return self.audit.look(view.balances, view.now_s, settled=settled and view.account_proven)
+        return self.audit.compare(view.balances, view.now_s, settled=settled and view.account_proven)
 
     def resume(self) -> None:
         """The operator has looked, and goes on."""
         self.breakers.resume()
-        self.invariants.begin_anew()
+        self.checks.reset_high()
 
 
-def usual_guards(limits: BreakerLimits, invariants: PreTradeChecks, started_ms: int) -> RiskEngine:
+def build_risk_engine(limits: BreakerLimits, invariants: PreTradeChecks, started_ms: int) -> RiskEngine:
     """The guards of one run that began at `started_ms` by the exchange's clock."""
     audit = BalanceAudit(limits.base_asset, limits.quote_asset)
     return RiskEngine(invariants, CircuitBreakers(limits), DuplicateInstanceCheck(started_ms), audit)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trailingedge.core.errors import ExitCode
 from trailingedge.report.progress import on_stderr, replay_progress, stop_on_ctrl_c
-from trailingedge.session_replay.result_text import as_data, as_stopped, as_text
+from trailingedge.session_replay.result_text import interrupted_text, result_json, result_text
 from trailingedge.session_replay.run import replay_session
 
 
@@ -28,10 +28,10 @@ def run(path: Path, overrides: Mapping[str, str], *, as_json: bool, program: str
     finally:
         bar.close()
     if replayed.stopped_at is not None:
-        print(as_stopped(replayed), file=sys.stderr)
+        print(interrupted_text(replayed), file=sys.stderr)
         return ExitCode.INTERRUPTED
     if as_json:
-        print(json.dumps(as_data(replayed), indent=2, ensure_ascii=False))
+        print(json.dumps(result_json(replayed), indent=2, ensure_ascii=False))
     else:
-        print(as_text(replayed))
-    return ExitCode.OK if replayed.same or replayed.changed else ExitCode.UNEXPECTED
+        print(result_text(replayed))
+    return ExitCode.OK if replayed.is_same or replayed.changed_settings else ExitCode.UNEXPECTED

@@ -9,7 +9,7 @@ _STAMPED: Final = re.compile(r'"timestamp": ?\d+')
 _NUMBERED: Final = re.compile(r'"(TE-[a-z])-[0-9a-z-]+"')
 
 
-def act(line: bytes, *, own_time: bool = False) -> object:
+def action_key(line: bytes, *, own_time: bool = False) -> object:
     """Equal for lines that tell of the same act. By its `own_time` a request bears another time stamp."""
     kind, *said = json.loads(line)
     match kind, said:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from trailingedge.session_replay.comparable import act
+from trailingedge.session_replay.comparable import action_key
 
-PATIENCE_NS: Final = 10_000_000_000  # what the one has done the other may still do
+MATCH_WINDOW_NS: Final = 10_000_000_000  # what the one has done the other may still do
 _NOT_COMPARED: Final = (b'["alert"', b'["alarm"')
 
 
@@ -19,66 +19,68 @@ class Difference:
 
     at_ns: int
     recorded: bytes | None
-    now: bytes | None
-    before: tuple[bytes, ...]
+    replayed: bytes | None
+    preceding: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class _RecordedAction:
     """Something that was done, when, by its line, and what came before."""
 
-    what: object
+    key: object
     at_ns: int
     line: bytes
-    before: tuple[bytes, ...]
+    preceding: tuple[bytes, ...]
 
 
 class UnorderedComparison:
     """Two lives that wait by different clocks do the same things, but not in the same moments, and not in one order."""
 
     def __init__(self) -> None:
-        self._recorded: list[_Done] = []  # and not done now
-        self._now: list[_Done] = []  # and not in the record
+        self._recorded: list[_RecordedAction] = []  # and not done now
+        self._replayed: list[_RecordedAction] = []  # and not in the record
 
-    def expect(self, lines: Iterable[bytes], at_ns: int, before: tuple[bytes, ...]) -> None:
+    def add_recorded(self, lines: Iterable[bytes], at_ns: int, before: tuple[bytes, ...]) -> None:
         """The record says that."""
         for line in lines:
-            _pair(line, at_ns, before, self._now, self._recorded)
+            _match_or_keep(line, at_ns, before, self._replayed, self._recorded)
 
-    def say(self, line: bytes, at_ns: int, before: tuple[bytes, ...]) -> None:
+    def add_replayed(self, line: bytes, at_ns: int, before: tuple[bytes, ...]) -> None:
         """The daemon does."""
-        _pair(line, at_ns, before, self._recorded, self._now)
+        _match_or_keep(line, at_ns, before, self._recorded, self._replayed)
 
-    def open_at(self, at_ns: int) -> bool:
+    def has_unmatched_at(self, at_ns: int) -> bool:
         """Whether something that was done then has not found its like yet."""
-        return any(done.at_ns == at_ns for done in (*self._recorded, *self._now))
+        return any(done.at_ns == at_ns for done in (*self._recorded, *self._replayed))
 
     def overdue(self, at_ns: int) -> Difference | None:
         """What only one of the two has done, and the other not since."""
-        return self._first(at_ns - PATIENCE_NS)
+        return self._first_unmatched(at_ns - MATCH_WINDOW_NS)
 
-    def left(self, at_ns: int, *, finished: bool) -> Difference | None:
+    def unmatched(self, at_ns: int, *, finished: bool) -> Difference | None:
         """The same at the end: of a life that has `finished` nothing more can come."""
-        return self._first(at_ns if finished else at_ns - PATIENCE_NS)
+        return self._first_unmatched(at_ns if finished else at_ns - MATCH_WINDOW_NS)
 
-    def _first(self, until_ns: int) -> Difference | None:
+    def _first_unmatched(self, until_ns: int) -> Difference | None:
         recorded = next((done for done in self._recorded if done.at_ns <= until_ns), None)
-        now = next((done for done in self._now if done.at_ns <= until_ns), None)
+        now = next((done for done in self._replayed if done.at_ns <= until_ns), None)
         first = min((done for done in (recorded, now) if done is not None), key=lambda done: done.at_ns, default=None)
         if first is None:
             return None
         line = first.line
         return Difference(
-            first.at_ns, line if first is recorded else None, line if first is now else None, first.before
+            first.at_ns, line if first is recorded else None, line if first is now else None, first.preceding
         )
 
 
-def _pair(line: bytes, at_ns: int, before: tuple[bytes, ...], others: list[_Done], ours: list[_Done]) -> None:
+def _match_or_keep(
+    line: bytes, at_ns: int, before: tuple[bytes, ...], others: list[_RecordedAction], ours: list[_RecordedAction]
+) -> None:
     if line.startswith(_NOT_COMPARED):
         return
-    what = act(line, own_time=True)
+    what = action_key(line, own_time=True)
     for done in others:
-        if done.what == what:
+        if done.key == what:
             others.remove(done)
             return
-    ours.append(_Done(what, at_ns, line, before))
+    ours.append(_RecordedAction(what, at_ns, line, before))

@@ -19,36 +19,36 @@ _DECISION: Final = b'["decision",'
 _BARE: Final = (bool, int, str)
 
 
-def reading_of(head: RecordHeader, overrides: Mapping[str, str]) -> LoadedSettings:
+def settings_from_header(head: RecordHeader, overrides: Mapping[str, str]) -> LoadedSettings:
     """The recorded settings, but for these. What a version that knew more has set is left aside."""
     known = {name: value for name, value in head.settings.items() if name in OPTIONS}
     return read_settings(known | dict(overrides), {}, Path(os.devnull))
 
 
-def decision_of(line: bytes | None) -> Decision | None:
+def decode_decision(line: bytes | None) -> Decision | None:
     """The decision that a line of a record tells of; None where it tells of something else, or in another way."""
     if line is None or not line.startswith(_DECISION):
         return None
     try:
-        decision: Decision = _revived(Decision, json.loads(line)[2])
+        decision: Decision = _deserialize(Decision, json.loads(line)[2])
     except (ValueError, ArithmeticError, LookupError, TypeError):  # of a version that decided by other numbers
         return None
     return decision
 
 
-def _revived(kind: Any, told: Any) -> Any:
+def _deserialize(kind: Any, told: Any) -> Any:
     """What became JSON in `record.lines`, as the type that it had. Raises ValueError and its like."""
     if isinstance(kind, UnionType):
         (kind,) = (each for each in get_args(kind) if each is not NoneType)
-        return None if told is None else _revived(kind, told)
+        return None if told is None else _deserialize(kind, told)
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
         return kind(
-            **{field.name: _revived(hints[field.name], told[recorded_name(field.name)]) for field in fields(kind)}
+            **{field.name: _deserialize(hints[field.name], told[recorded_name(field.name)]) for field in fields(kind)}
         )
     if hasattr(kind, "_fields"):
         hints = get_type_hints(kind)
-        return kind(*(_revived(hints[name], told[recorded_name(name)]) for name in kind._fields))
+        return kind(*(_deserialize(hints[name], told[recorded_name(name)]) for name in kind._fields))
     if issubclass(kind, Enum) or kind in (Decimal, float):
         return kind(told)
     if kind in _BARE and isinstance(told, kind):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from trailingedge.eventlog.format import MOMENTS, RecordEntry, decode
+from trailingedge.eventlog.format import INPUT_KINDS, RecordEntry, decode
 from trailingedge.eventlog.reader import SessionRecord
 
 
@@ -14,18 +14,18 @@ class EventBatch:
 
     entry: RecordEntry
     lines: list[bytes]
-    said: list[bytes] = field(default_factory=list)
+    output: list[bytes] = field(default_factory=list)
 
     @property
     def at_ns(self) -> int:
         return int(self.entry[1])
 
     @property
-    def turn(self) -> int:
+    def iteration(self) -> int:
         return int(self.entry[2])
 
 
-def moments(record: SessionRecord) -> Iterator[EventBatch]:
+def read_batches(record: SessionRecord) -> Iterator[EventBatch]:
     """Until the record ends, or has a hole.
 
     Those of the last turn of the loop before that are left out: the daemon answered when the turn was over, and what
@@ -36,13 +36,13 @@ def moments(record: SessionRecord) -> Iterator[EventBatch]:
     try:
         for batch in record.batches():
             for line in batch:
-                if line.startswith((b'["<', *_OF_A_MOMENT)):
+                if line.startswith((b'["<', *_INPUT_PREFIXES)):
                     entry = decode(line)
                     if entry[0] == "<":
                         frames = [entry[4]]
                         entry = (*entry[:4], frames)
                     moment = EventBatch(entry, [line])
-                    if turn and moment.turn != turn[-1].turn:
+                    if turn and moment.iteration != turn[-1].iteration:
                         yield from turn
                         turn.clear()
                     turn.append(moment)
@@ -52,20 +52,24 @@ def moments(record: SessionRecord) -> Iterator[EventBatch]:
                     frames.append(decode(line)[4])
                     turn[-1].lines.append(line)
                 elif line.startswith(b'["hole"'):
-                    record.trouble = f"there is a hole in it: {decode(line)[1]} lines were lost, {_WHY}"
+                    record.incomplete_reason = f"there is a hole in it: {decode(line)[1]} lines were lost, {_WHY}"
                     return
                 else:
-                    turn[-1].said.append(line)
+                    turn[-1].output.append(line)
     except (ValueError, LookupError):
-        record.trouble = f"{record.path.name} has a line that this version cannot read, after line {record.lines_read}"
+        record.incomplete_reason = (
+            f"{record.path.name} has a line that this version cannot read, after line {record.lines_read}"
+        )
         return
-    said = [line for moment in turn for line in moment.said]
+    said = [line for moment in turn for line in moment.output]
     if any(line.startswith(_CANCELLED) for line in said):
-        record.trouble = f"{record.path.name} ends where the session was broken off, by a second Ctrl-C for instance"
+        record.incomplete_reason = (
+            f"{record.path.name} ends where the session was broken off, by a second Ctrl-C for instance"
+        )
     elif any(line.startswith(b'["over"') for line in said):
         yield from turn
 
 
-_OF_A_MOMENT: Final = tuple(f'["{kind}",'.encode() for kind in MOMENTS)
+_INPUT_PREFIXES: Final = tuple(f'["{kind}",'.encode() for kind in INPUT_KINDS)
 _CANCELLED: Final = b'["over",["CancelledError"'
-_WHY: Final = "the disk did not keep up"
+_HOLE_REASON: Final = "the disk did not keep up"

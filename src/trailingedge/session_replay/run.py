@@ -25,13 +25,13 @@ from trailingedge.model.market import ExecutionReport
 from trailingedge.model.market_state import StateView
 from trailingedge.notifications.status import StatusView
 from trailingedge.session_replay.comparison import Difference
-from trailingedge.session_replay.deserialize import reading_of
-from trailingedge.session_replay.divergence import Divergence, fork_of
+from trailingedge.session_replay.deserialize import settings_from_header
+from trailingedge.session_replay.divergence import Divergence, explain_divergence
 from trailingedge.session_replay.player import (
     EndOfRecord,
-    Glance,
     ReplayDiverged,
     ReplayLoop,
+    ReplayProgress,
     ReplayStopped,
     SessionPlayer,
 )
@@ -52,21 +52,21 @@ class ReplayResult:
     path: Path
     program: str
     python: str
-    changed: Mapping[str, str]
-    before: Mapping[str, str]
-    begun_ns: int
+    changed_settings: Mapping[str, str]
+    recorded_values: Mapping[str, str]
+    started_ns: int
     at_ns: int
     lines: int
-    moments: int
+    inputs: int
     requests: int
     difference: Difference | None
-    trouble: str | None
+    incomplete_reason: str | None
     program_now: str = ""
-    fork: Divergence | None = None
+    divergence: Divergence | None = None
     stopped_at: float | None = None
 
     @property
-    def same(self) -> bool:
+    def is_same(self) -> bool:
         return self.difference is None
 
     @property
@@ -80,7 +80,7 @@ def replay_session(
     witness: Observer | None = None,
     *,
     daemon: list[TradingNode] | None = None,
-    glance: Glance = lambda *_: True,
+    glance: ReplayProgress = lambda *_: True,
     program: str = "",
 ) -> ReplayResult:
     """Live it again; with `overrides`, settings by name, until it goes another way.
@@ -92,53 +92,53 @@ def replay_session(
     """
     record = SessionRecord(path)
     changed = dict(overrides or {})
-    settings = settings_of(record, changed)
+    settings = replay_settings(record, changed)
     player = SessionPlayer(record, acts_only=bool(changed), glance=glance)
     loop = ReplayLoop()
     lives: list[TradingNode] = [] if daemon is None else daemon
     stopped_at: float | None = None
-    with _quietly():
+    with _logging_disabled():
         try:
             try:
-                loop.run_until_complete(_live(record, settings, player, loop, witness, lives))
+                loop.run_until_complete(_run_node(record, settings, player, loop, witness, lives))
             except (EndOfRecord, ReplayDiverged):
                 pass
             except ReplayStopped:
-                stopped_at = record.share
+                stopped_at = record.share_read
             lines = record.lines_read
             # Before the end of what is left of the daemon moves it on.
-            fork = None if player.difference is None else fork_of(player.difference, player, record.head)
+            fork = None if player.difference is None else explain_divergence(player.difference, player, record.header)
         finally:
-            player.ended = True
+            player.ignores_output = True
             loop.player = None
             with contextlib.suppress(Deadlock):
                 loop.cancel_tasks()
                 loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
-    whole = player.finished or player.at_the_end or stopped_at is not None
-    cut_off = None if whole or record.trouble else f"{path.name} has no end: whoever wrote it was killed"
+    whole = player.finished or player.at_recorded_end or stopped_at is not None
+    cut_off = None if whole or record.incomplete_reason else f"{path.name} has no end: whoever wrote it was killed"
     return ReplayResult(
         path=path,
-        program=record.head.program,
-        python=record.head.python,
-        changed=changed,
-        before={name: record.head.settings.get(name, "") for name in changed},
-        begun_ns=record.head.unix_ns,
+        program=record.header.program,
+        python=record.header.python,
+        changed_settings=changed,
+        recorded_values={name: record.header.settings.get(name, "") for name in changed},
+        started_ns=record.header.unix_ns,
         at_ns=player.at_ns,
         lines=lines,
-        moments=player.moments,
-        requests=player.requests,
+        inputs=player.input_count,
+        requests=player.request_count,
         difference=player.difference,
-        trouble=None if player.difference is not None else record.trouble or cut_off,
+        incomplete_reason=None if player.difference is not None else record.incomplete_reason or cut_off,
         program_now=program,
-        fork=fork,
+        divergence=fork,
         stopped_at=stopped_at,
     )
 
 
-def settings_of(record: SessionRecord, overrides: Mapping[str, str]) -> Settings:
+def replay_settings(record: SessionRecord, overrides: Mapping[str, str]) -> Settings:
     """The recorded ones, but for these. Raises ConfigError."""
-    reading = reading_of(record.head, overrides)
+    reading = settings_from_header(record.header, overrides)
     wrong = list(reading.problems)
     if overrides:  # keys and consent are of no matter here
         wrong += problems(replace(reading.settings, trading_mode=TradingMode.SIM))
@@ -147,7 +147,7 @@ def settings_of(record: SessionRecord, overrides: Mapping[str, str]) -> Settings
     return reading.settings
 
 
-async def _live(
+async def _run_node(
     record: SessionRecord,
     settings: Settings,
     player: SessionPlayer,
@@ -155,65 +155,67 @@ async def _live(
     witness: Observer | None,
     lives: list[TradingNode],
 ) -> None:
-    head = record.head
-    nothing_saved = player.saves(_never_saved) if head.saves_frames else None
+    head = record.header
+    nothing_saved = player.wrap_save_frames(_saves_nothing) if head.saves_frames else None
     surroundings = Runtime(
         Endpoints(*head.endpoints),
-        KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "replayed").through(player.signs),
+        KeyManager.from_private_key(Ed25519PrivateKey.from_private_bytes(bytes(32)), "replayed").with_wrapped_signer(
+            player.wrap_signer
+        ),
         player.dial,
         player,
         Random(head.seed),
         save_frames=nothing_saved,
         stopwatch=ManualClock(),
-        observer=_Witnesses(DecisionObserver(player), *([] if witness is None else [witness])),
+        observer=_Observers(DecisionObserver(player), *([] if witness is None else [witness])),
     )
-    check = player.checks(_never_checked) if head.checks_key else None
-    daemon = TradingNode(settings, surroundings, _NoFace(), RecordedAlerts(_NoAlerts(), player), verify_key=check)
-    player.daemon = daemon
+    check = player.wrap_key_check(_checks_nothing) if head.checks_key else None
+    daemon = TradingNode(settings, surroundings, _NoUi(), RecordedAlerts(_NoAlerts(), player), verify_key=check)
+    player.node = daemon
     lives.append(daemon)
-    player.begin()
+    player.start()
     loop.player = player
     try:
         code = await daemon.run()
     except Exception as failure:  # noqa: BLE001 - the record knows whether it was to be expected
-        player.over(error_codec.written(failure))
+        player.on_node_finished(error_codec.encode_error(failure))
     else:
-        player.over(int(code))
+        player.on_node_finished(int(code))
 
 
-async def _never_saved(_: list[str]) -> Path:
+async def _saves_nothing(_: list[str]) -> Path:
     """The record knows what came of it."""
     return Path()
 
 
-async def _never_checked(_: int) -> None:
+async def _checks_nothing(_: int) -> None:
     """The record knows what came of it."""
 
 
-class _Witnesses:
+class _Observers:
     def __init__(self, *witnesses: Observer) -> None:
-        self._witnesses = witnesses
+        self._observers = witnesses
 
     def on_tick(self, trader: TradingCore, view: StateView) -> None:
-        for witness in self._witnesses:
+        for witness in self._observers:
             witness.on_tick(trader, view)
 
     def on_report(self, report: ExecutionReport) -> None:
-        for witness in self._witnesses:
+        for witness in self._observers:
             witness.on_report(report)
 
 
-class _NoFace:
+class _NoUi:
     def close(self) -> None:
         """It was never open."""
 
-    def line(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Nobody looks."""
 
-    def step(self, name: str, result: str) -> None:
+    def show_step(self, name: str, result: str) -> None:
         """Nobody looks."""
 
-    def show(self, view: StatusView, now_s: float) -> None:
+    def show_status(self, view: StatusView, now_s: float) -> None:
         """Nobody looks."""
 
 
@@ -223,7 +225,7 @@ class _NoAlerts:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def _logging_disabled() -> Iterator[None]:
     """What the daemon logs it has logged before."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

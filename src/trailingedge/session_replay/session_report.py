@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trailingedge.accounting.summary_json import told_settings
+from trailingedge.accounting.summary_json import shareable_settings
 from trailingedge.config import TradingMode
 from trailingedge.core.errors import ConfigError
 from trailingedge.execution.trading_core import TradingCore
@@ -12,11 +12,11 @@ from trailingedge.model.market import ZERO, Balance, ExecutionReport, Kline
 from trailingedge.model.market_state import StateView
 from trailingedge.report.model import Candle, Fill, OrderLogEntry, RunReport, Sample
 from trailingedge.report.order_log import fill_of, order_log_entry
-from trailingedge.session_replay.player import Glance
+from trailingedge.session_replay.player import ReplayProgress
 from trailingedge.session_replay.run import ReplayResult, replay_session
 
 
-def story_of_session(path: Path, glance: Glance = lambda *_: True) -> RunReport:
+def report_of_session(path: Path, glance: ReplayProgress = lambda *_: True) -> RunReport:
     """What happened, as far as the record goes, or `glance` goes on (see `replay_session`).
 
     Raises ConfigError where there is nothing to tell of, KeyboardInterrupt where it was not gone on with long enough.
@@ -25,12 +25,12 @@ def story_of_session(path: Path, glance: Glance = lambda *_: True) -> RunReport:
     lives: list[TradingNode] = []
     replayed = replay_session(path, witness=writer, daemon=lives, glance=glance)
     daemon = lives[0]
-    desk = daemon.desk
-    if desk is None or not desk.tally.from_ms:
+    desk = daemon.services
+    if desk is None or not desk.statistics.from_ms:
         if replayed.stopped_at is not None:
             raise KeyboardInterrupt
         raise ConfigError([f"{path}: it ended before it was ready to trade; there is no story of it"])
-    tally, rules = desk.tally, desk.rules
+    tally, rules = desk.statistics, desk.rules
     return RunReport(
         symbol=rules.symbol,
         base_asset=rules.base_asset,
@@ -38,7 +38,7 @@ def story_of_session(path: Path, glance: Glance = lambda *_: True) -> RunReport:
         tick_size=rules.tick_size,
         from_ms=tally.from_ms,
         to_ms=tally.to_ms,
-        settings=told_settings(daemon.settings),
+        settings=shareable_settings(daemon.settings),
         exits=tuple(tally.exits),
         fills=tuple(writer.fills),
         orders=tuple(writer.orders),
@@ -57,7 +57,7 @@ def story_of_session(path: Path, glance: Glance = lambda *_: True) -> RunReport:
 
 
 def _gaps(replayed: ReplayResult) -> list[str]:
-    gaps = [] if replayed.trouble is None else [f"the record is not whole: {replayed.trouble}"]
+    gaps = [] if replayed.incomplete_reason is None else [f"the record is not whole: {replayed.incomplete_reason}"]
     if replayed.stopped_at is not None:
         gaps.append(f"stopped at {replayed.stopped_at * 100:.0f} % of the record; what came after that is not told")
     if replayed.difference is not None:
@@ -84,14 +84,14 @@ class _ReportObserver:
             event = order_log_entry(news, view.market_ms)
             if event is not None:
                 self.orders.append(event)
-        for kline in view.closed:
+        for kline in view.closed_klines:
             self.candles.append(
                 Candle(kline.open_ms, float(kline.open), float(kline.high), float(kline.low), float(kline.close))
             )
-            self.moments.append(_moment(trader, view, kline))
+            self.moments.append(_sample_at(trader, view, kline))
 
 
-def _moment(trader: TradingCore, view: StateView, kline: Kline) -> Sample:
+def _sample_at(trader: TradingCore, view: StateView, kline: Kline) -> Sample:
     rules, decision = trader.rules, trader.decision
     bid = kline.close if view.top is None else view.top.bid
     base, quote = (view.balances.get(asset) or Balance(asset, ZERO) for asset in (rules.base_asset, rules.quote_asset))
@@ -103,7 +103,7 @@ def _moment(trader: TradingCore, view: StateView, kline: Kline) -> Sample:
         regime=None if decision is None else decision.regime,
         anchor=None if decision is None else decision.anchor_price,
         high=None if decision is None else decision.high_price,
-        trail=None if decision is None else decision.trigger_price,
+        trail=None if decision is None else decision.take_profit_price,
         stop=None if decision is None else decision.stop_price,
         upper=None if channel is None else channel.upper,
         mid=None if channel is None else channel.mid,

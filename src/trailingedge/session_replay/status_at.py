@@ -13,14 +13,14 @@ class StatusAt:
     """What there was to see, the exit in progress, and the reasons for what it did."""
 
     view: StatusView
-    held: ActiveExit | None
+    active_exit: ActiveExit | None
     why: str
 
 
-def sight_of(daemon: TradingNode | None) -> StatusAt | None:
+def status_of(daemon: TradingNode | None) -> StatusAt | None:
     """Now. None before it knows what it trades."""
-    desk = None if daemon is None else daemon.desk
+    desk = None if daemon is None else daemon.services
     if daemon is None or desk is None:
         return None
-    view = desk.status(daemon.wire.reconnects)
-    return StatusAt(view, desk.trader.state.exit, why(view, desk.trader.decision))
+    view = desk.status(daemon.client.reconnects)
+    return StatusAt(view, desk.core.state.exit, why(view, desk.core.decision))

@@ -4,18 +4,18 @@ import argparse
 from decimal import Decimal, InvalidOperation
 
 
-def balances(text: str) -> dict[str, Decimal]:
+def parse_balances(text: str) -> dict[str, Decimal]:
     """`ETH=1,FDUSD=0` as amounts by asset."""
     held = {}
     for part in text.split(","):
         asset, equals, told = part.partition("=")
         if not asset.strip() or not equals:
             raise argparse.ArgumentTypeError(f"{part!r} is not ASSET=AMOUNT")
-        held[asset.strip()] = amount(told.strip())
+        held[asset.strip()] = parse_amount(told.strip())
     return held
 
 
-def amount(text: str) -> Decimal:
+def parse_amount(text: str) -> Decimal:
     """A number, 0 or more."""
     try:
         told = Decimal(text)
@@ -26,9 +26,9 @@ def amount(text: str) -> Decimal:
     return told
 
 
-def fraction(text: str) -> Decimal:
+def parse_fraction(text: str) -> Decimal:
     """A number from 0 to below 1."""
-    told = amount(text)
+    told = parse_amount(text)
     if told >= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a fraction; 0.001 is a tenth of a percent")
     return told

@@ -11,8 +11,8 @@ from trailingedge.model.market import ZERO, Side
 from trailingedge.simulator.errors import WOULD_TAKE, ExchangeError
 from trailingedge.simulator.orders import SimOrder, SimTrade
 
-KEPT: Final = 2000  # entries, unless all are kept
-KINDS: Final = 100  # tallied apart; strangers' ids beyond that share one tally
+MAX_KEPT_ENTRIES: Final = 2000  # entries, unless all are kept
+MAX_KINDS: Final = 100  # tallied apart; strangers' ids beyond that share one tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,107 +44,107 @@ class AuditLog:
     """
 
     def __init__(self, keep_all: bool = False, heard: Callable[[AuditEntry], None] = lambda _: None) -> None:
-        self.heard = heard
-        self.entries: deque[AuditEntry] = deque(maxlen=None if keep_all else KEPT)
+        self.on_entry = heard
+        self.entries: deque[AuditEntry] = deque(maxlen=None if keep_all else MAX_KEPT_ENTRIES)
         self.requests: Counter[str] = Counter()  # by method
-        self.refusals: Counter[int] = Counter()  # by code
-        self.refusal_texts: Counter[str] = Counter()
-        self.tallies: dict[tuple[str, Side], KindCounts] = {}  # by kind of client order id, and side
+        self.errors_by_code: Counter[int] = Counter()  # by code
+        self.errors_by_text: Counter[str] = Counter()
+        self.counts_by_kind: dict[tuple[str, Side], KindCounts] = {}  # by kind of client order id, and side
         self.placed = 0
         self.maker_fills = 0
         self.taker_fills = 0
         self.foreign_cancels = 0
-        self.most_open_orders = 0  # of one account at one time, those by hand apart
+        self.max_open_orders = 0  # of one account at one time, those by hand apart
         self.fees: dict[str, Decimal] = {}  # by asset
-        self.by_hand: dict[Side, KindCounts] = {side: KindCounts() for side in Side}
-        self.fees_by_hand: dict[str, Decimal] = {}
+        self.manual_counts: dict[Side, KindCounts] = {side: KindCounts() for side in Side}
+        self.manual_fees: dict[str, Decimal] = {}
         self.transfers: dict[str, Decimal] = {}  # by asset, deposits less withdrawals
         self._digest = hashlib.sha256()
 
     @property
-    def filter_refusals(self) -> int:
+    def filter_failures(self) -> int:
         """Refused for a filter, in the engine or before it."""
-        return sum(count for text, count in self.refusal_texts.items() if text.startswith("Filter failure"))
+        return sum(count for text, count in self.errors_by_text.items() if text.startswith("Filter failure"))
 
     @property
-    def would_take_refusals(self) -> int:
+    def would_take_rejections(self) -> int:
         """Post-only orders that would have matched at once."""
-        return self.refusal_texts[WOULD_TAKE]
+        return self.errors_by_text[WOULD_TAKE]
 
     @property
     def digest(self) -> str:
         """The same for two runs that took the same course."""
         return self._digest.hexdigest()
 
-    def requested(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
+    def record_request(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
         self.requests[method] += 1
-        self._enter(AuditEntry(unix_ms, market_ms, "request", account, method))
+        self._append(AuditEntry(unix_ms, market_ms, "request", account, method))
 
-    def answered(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
+    def record_reply(self, unix_ms: int, market_ms: int, account: str, method: str) -> None:
         """The answer to a request is on its way; to some there is none."""
-        self._enter(AuditEntry(unix_ms, market_ms, "answered", account, method))
+        self._append(AuditEntry(unix_ms, market_ms, "answered", account, method))
 
-    def refused(self, unix_ms: int, market_ms: int, account: str, refusal: ExchangeError) -> None:
+    def record_error(self, unix_ms: int, market_ms: int, account: str, refusal: ExchangeError) -> None:
         """A request, or one half of a cancel-replace, was refused."""
-        self.refusals[refusal.code] += 1
-        self.refusal_texts[refusal.text] += 1
-        self._enter(AuditEntry(unix_ms, market_ms, "refused", account, f"{refusal.code} {refusal.text}"))
+        self.errors_by_code[refusal.code] += 1
+        self.errors_by_text[refusal.text] += 1
+        self._append(AuditEntry(unix_ms, market_ms, "refused", account, f"{refusal.code} {refusal.text}"))
 
-    def accepted(self, unix_ms: int, market_ms: int, order: SimOrder, open_orders: int) -> None:
+    def record_placement(self, unix_ms: int, market_ms: int, order: SimOrder, open_orders: int) -> None:
         """The engine took an order; its account has that many open now."""
-        if not order.by_hand:
+        if not order.is_manual:
             self.placed += 1
-            self._tally(order).placed += 1
-            self.most_open_orders = max(self.most_open_orders, open_orders)
-        self._enter(AuditEntry(unix_ms, market_ms, "placed", order.account, described(order)))
+            self._counts_of(order).placed += 1
+            self.max_open_orders = max(self.max_open_orders, open_orders)
+        self._append(AuditEntry(unix_ms, market_ms, "placed", order.account, describe_order(order)))
 
-    def filled(self, unix_ms: int, market_ms: int, order: SimOrder, trade: SimTrade) -> None:
+    def record_fill(self, unix_ms: int, market_ms: int, order: SimOrder, trade: SimTrade) -> None:
         """One fill."""
-        if not order.by_hand:
+        if not order.is_manual:
             self.maker_fills += trade.is_maker
             self.taker_fills += not trade.is_maker
             self.fees[trade.commission_asset] = self.fees.get(trade.commission_asset, ZERO) + trade.commission
-            tally = self._tally(order)
+            tally = self._counts_of(order)
             tally.base += trade.quantity
-            tally.quote += trade.quote
+            tally.quote += trade.quote_volume
             tally.filled += not order.remaining
         else:
-            tally, fees = self.by_hand[order.side], self.fees_by_hand
+            tally, fees = self.manual_counts[order.side], self.manual_fees
             tally.base += trade.quantity
-            tally.quote += trade.quote
+            tally.quote += trade.quote_volume
             fees[trade.commission_asset] = fees.get(trade.commission_asset, ZERO) + trade.commission
         role = "maker" if trade.is_maker else "taker"
         details = f"{described(order)} {role} {trade.quantity} at {trade.price}"
-        self._enter(AuditEntry(unix_ms, market_ms, "filled", order.account, details))
+        self._append(AuditEntry(unix_ms, market_ms, "filled", order.account, details))
 
-    def finished(self, unix_ms: int, market_ms: int, order: SimOrder, by_hand: bool) -> None:
+    def record_end(self, unix_ms: int, market_ms: int, order: SimOrder, by_hand: bool) -> None:
         """An order ended unfilled: cancelled or expired."""
-        foreign = order.by_hand and not by_hand
+        foreign = order.is_manual and not by_hand
         self.foreign_cancels += foreign
         what = "cancelled by another" if foreign else "finished"
-        self._enter(AuditEntry(unix_ms, market_ms, what, order.account, f"{described(order)} {order.status.value}"))
+        self._append(AuditEntry(unix_ms, market_ms, what, order.account, f"{described(order)} {order.status.value}"))
 
-    def moved(self, unix_ms: int, market_ms: int, account: str, asset: str, amount: Decimal) -> None:
+    def record_transfer(self, unix_ms: int, market_ms: int, account: str, asset: str, amount: Decimal) -> None:
         """A deposit, or (negative) a withdrawal."""
         self.transfers[asset] = self.transfers.get(asset, ZERO) + amount
-        self._enter(AuditEntry(unix_ms, market_ms, "moved", account, f"{amount} {asset}"))
+        self._append(AuditEntry(unix_ms, market_ms, "moved", account, f"{amount} {asset}"))
 
-    def _tally(self, order: SimOrder) -> KindCounts:
+    def _counts_of(self, order: SimOrder) -> KindCounts:
         kind = "-".join(order.client_order_id.split("-")[:2])
-        if (kind, order.side) not in self.tallies and len(self.tallies) >= KINDS:
+        if (kind, order.side) not in self.counts_by_kind and len(self.counts_by_kind) >= MAX_KINDS:
             kind = "other"
-        return self.tallies.setdefault((kind, order.side), KindCounts())
+        return self.counts_by_kind.setdefault((kind, order.side), KindCounts())
 
-    def _enter(self, entry: AuditEntry) -> None:
+    def _append(self, entry: AuditEntry) -> None:
         self.entries.append(entry)
-        self.heard(entry)
+        self.on_entry(entry)
         line = f"{entry.unix_ms} {entry.market_ms} {entry.what} {entry.account} {entry.details}\n"
         self._digest.update(line.encode())
 
 
-def described(order: SimOrder) -> str:
+def describe_order(order: SimOrder) -> str:
     """`order` in one line."""
     return (
-        f"{order.order_id} {order.client_order_id} {order.wanted.type.value} {order.side.value} "
+        f"{order.order_id} {order.client_order_id} {order.request.type.value} {order.side.value} "
         f"{order.quantity} at {order.price}"
     )

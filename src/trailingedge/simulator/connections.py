@@ -22,9 +22,9 @@ from trailingedge.simulator.streams import StreamSession, kline_interval
 
 API_PATH: Final = "/ws-api/v3"
 LIFETIME_S: Final = 24 * 3600.0
-LOST: Final = CloseConnection(1006, "")  # not a code that is sent: the connection just ends
+ABNORMAL_CLOSE: Final = CloseConnection(1006, "")  # not a code that is sent: the connection just ends
 
-Later = Callable[[float, Callable[[], None]], object]
+CallLater = Callable[[float, Callable[[], None]], object]
 
 
 class ClientConnection(Protocol):
@@ -49,21 +49,21 @@ class NotServed(ValueError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ApiCaller:
-    line: ClientConnection
+class ApiHubClient:
+    connection: ClientConnection
     session: ClientSession
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Listener:
-    line: ClientConnection
+class StreamHubClient:
+    connection: ClientConnection
     session: StreamSession
 
 
-HubClient = ApiCaller | Listener
+HubClient = ApiHubClient | StreamHubClient
 
 
-def at_once(_: float, act: Callable[[], None]) -> None:
+def run_immediately(_: float, act: Callable[[], None]) -> None:
     """For whoever has no time to wait."""
     act()
 
@@ -83,30 +83,30 @@ class ConnectionHub:
         chance: Random | None = None,
         events_first: bool = False,
         awaited: Callable[[], None] = lambda: None,
-        later: Later = at_once,
+        later: CallLater = run_immediately,
     ) -> None:
         self.exchange = exchange
-        self.misfortune = FaultInjector(faults or Faults(), chance or Random(0))
-        self.closed = False
-        self.mute_streams = False
-        self.mute_account = False
+        self.fault_injector = FaultInjector(faults or Faults(), chance or Random(0))
+        self.refuses_connections = False
+        self.streams_muted = False
+        self.account_muted = False
         self._events_first = events_first
-        self._awaited = awaited
-        self._later = later
+        self._on_book_subscription = awaited
+        self._call_later = later
         self._clients: list[HubClient] = []  # in order of arrival
 
     # Coming and going
 
-    def admit(self, url: str) -> None:
+    def check_admission(self, url: str) -> None:
         """Let somebody in at that address, at the price of connecting. Raises NotServed."""
         if not is_served(url):
             raise NotServed(f"nothing is served at {urlsplit(url).path}")
-        if self.closed:
+        if self.refuses_connections:
             raise NotServed("the server is away", 503)
-        now_ms, weights = self.exchange.clock.unix_ms(), self.exchange.weights
+        now_ms, weights = self.exchange.clock.unix_ms(), self.exchange.weight_limiter
         try:
             if urlsplit(url).path.rstrip("/") == API_PATH:
-                weights.spend(now_ms, CONNECT_WEIGHT)
+                weights.charge(now_ms, CONNECT_WEIGHT)
             else:
                 weights.check_ban(now_ms)
         except ExchangeError as refusal:
@@ -123,48 +123,48 @@ class ConnectionHub:
             if asked.get("timeUnit", ["MILLISECOND"])[0].upper() != "MILLISECOND":
                 raise NotServed("microseconds are not offered")
             show_limits = asked.get("returnRateLimits", ["true"])[0] != "false"
-            client = ApiCaller(line, ClientSession(self.exchange, show_limits))
+            client = ApiHubClient(line, ClientSession(self.exchange, show_limits))
         else:
-            client = Listener(line, StreamSession(url, self._subscribed))
+            client = StreamHubClient(line, StreamSession(url, self._on_subscribe))
         self._clients.append(client)
         return client
 
-    def leave(self, client: HubClient) -> None:
+    def remove(self, client: HubClient) -> None:
         """The client's connection is gone."""
         if client in self._clients:
             self._clients.remove(client)
 
-    def hear(self, client: HubClient, text: str) -> None:
+    def on_message(self, client: HubClient, text: str) -> None:
         """A client said something: answer, and tell everybody what came of it. Who was cut off is not heard."""
         if client not in self._clients:
             return
-        if isinstance(client, Listener):
-            self._give(client, client.session.hear(text, self.exchange.clock.unix_ms()))
+        if isinstance(client, StreamHubClient):
+            self._send_response(client, client.session.on_message(text, self.exchange.clock.unix_ms()))
             return
-        asked = client.session.read(text)
+        asked = client.session.parse_request(text)
         if isinstance(asked, ApiResponse):
-            self._give(client, asked)
+            self._send_response(client, asked)
             return
-        self._handle(client, asked)
+        self._schedule_request(client, asked)
 
     # The world
 
-    def play(self, tick: Tick) -> bool:
+    def on_tick(self, tick: Tick) -> bool:
         """The outside world moves on; whether anybody was told anything."""
         engine = self.exchange.engine
-        engine.play(tick)
-        if self.misfortune.faults.nibble and engine.status == TRADING:
-            step = engine.terms.step_size
-            for order in engine.book.at_best():
-                taken = self.misfortune.bite(int(order.remaining / step))
+        engine.on_tick(tick)
+        if self.fault_injector.faults.partial_fill and engine.symbol_status == TRADING:
+            step = engine.spec.step_size
+            for order in engine.book.orders_at_best():
+                taken = self.fault_injector.partial_fill_steps(int(order.remaining / step))
                 if taken:
-                    engine.nibble(order, taken * step)
-        return self.deliver()
+                    engine.partial_fill(order, taken * step)
+        return self.publish_events()
 
-    def deliver(self) -> bool:
+    def publish_events(self) -> bool:
         """Tell what has collected, for example after something done by hand; whether anybody heard."""
         heard = [
-            self._tell(client, event)
+            self._publish(client, event)
             for event in self.exchange.engine.take_events()
             for client in list(self._clients)  # a copy: who is cut off on the way is gone from the list
         ]
@@ -172,136 +172,138 @@ class ConnectionHub:
 
     # Misbehaviour
 
-    def shut_down(self, streams: bool = True, api: bool = True, leave_s: float | None = None) -> None:
+    def announce_shutdown(self, streams: bool = True, api: bool = True, leave_s: float | None = None) -> None:
         """Announce the server's end to those connected; where `leave_s` is given, drop them that much later."""
-        told = self._of_kind(streams, api)
+        told = self._select(streams, api)
         for client in told:
-            if isinstance(client, ApiCaller):
-                client.line.send(client.session.shutdown())
+            if isinstance(client, ApiHubClient):
+                client.connection.send(client.session.shutdown_frame())
             else:
-                client.line.send(client.session.shutdown(self.exchange.engine.market_ms))
+                client.connection.send(client.session.shutdown_frame(self.exchange.engine.market_ms))
 
         def drop() -> None:
             for client in told:
-                self._cut(client, LOST)
+                self._disconnect(client, ABNORMAL_CLOSE)
 
         if leave_s is not None:
-            self._later(leave_s, drop)
+            self._call_later(leave_s, drop)
 
     def terminate_subscriptions(self) -> None:
         """End every user data stream, while its session lives on."""
         for client in self._clients:
-            if isinstance(client, ApiCaller):
-                for text in client.session.terminate():
-                    client.line.send(text)
+            if isinstance(client, ApiHubClient):
+                for text in client.session.terminate_subscriptions():
+                    client.connection.send(text)
 
-    def cut(self, streams: bool = True, api: bool = True) -> None:
+    def disconnect(self, streams: bool = True, api: bool = True) -> None:
         """Drop the connections of either kind without a warning."""
-        for client in self._of_kind(streams, api):
-            self._cut(client, LOST)
+        for client in self._select(streams, api):
+            self._disconnect(client, ABNORMAL_CLOSE)
 
     def half_open(self, streams: bool = True, api: bool = True) -> None:
         """The lines of either kind stay open, and nothing goes through them any more, either way."""
-        for client in self._of_kind(streams, api):
-            self.leave(client)
+        for client in self._select(streams, api):
+            self.remove(client)
 
-    def expire(self, client: HubClient) -> None:
+    def end_lifetime(self, client: HubClient) -> None:
         """The client has been connected for as long as anybody may be."""
-        self._cut(client, LOST)
+        self._disconnect(client, ABNORMAL_CLOSE)
 
     # Inside
 
-    def _of_kind(self, streams: bool, api: bool) -> list[HubClient]:
-        return [client for client in self._clients if (streams if isinstance(client, Listener) else api)]
+    def _select(self, streams: bool, api: bool) -> list[HubClient]:
+        return [client for client in self._clients if (streams if isinstance(client, StreamHubClient) else api)]
 
-    def _handle(self, client: ApiCaller, request: ApiRequest) -> None:
-        fate = self.misfortune.of_request(request.method)
-        if not fate.done_after_s:
-            self._carry_out(client, request, fate)
+    def _schedule_request(self, client: ApiHubClient, request: ApiRequest) -> None:
+        fate = self.fault_injector.request_fault(request.method)
+        if not fate.execution_delay_s:
+            self._execute_request(client, request, fate)
             return
         if fate.error is not None:
-            self._refuse(client, request, fate)
-        self._later(fate.done_after_s, lambda: self._carry_out(client, request, fate))
+            self._send_error(client, request, fate)
+        self._call_later(fate.execution_delay_s, lambda: self._execute_request(client, request, fate))
 
-    def _carry_out(self, client: ApiCaller, request: ApiRequest, fate: RequestFault) -> None:
-        answer = client.session.answer(request, fate.behind_s) if fate.done else ApiResponse()
+    def _execute_request(self, client: ApiHubClient, request: ApiRequest, fate: RequestFault) -> None:
+        answer = client.session.execute(request, fate.lag_s) if fate.executed else ApiResponse()
         if self._events_first:
-            self.deliver()
-        if fate.cut:
-            self._cut(client, LOST)
-        elif fate.error is None and fate.answered:
-            self._in(fate.late_s, lambda: self._answer(client, request, answer))
-        elif fate.error is not None and not fate.done_after_s:
-            self._in(fate.late_s, lambda: self._refuse(client, request, fate))
-        self.deliver()
+            self.publish_events()
+        if fate.disconnects:
+            self._disconnect(client, ABNORMAL_CLOSE)
+        elif fate.error is None and fate.replied:
+            self._run_after(fate.reply_delay_s, lambda: self._send_reply(client, request, answer))
+        elif fate.error is not None and not fate.execution_delay_s:
+            self._run_after(fate.reply_delay_s, lambda: self._send_error(client, request, fate))
+        self.publish_events()
 
-    def _answer(self, client: ApiCaller, request: ApiRequest, answer: ApiResponse) -> None:
+    def _send_reply(self, client: ApiHubClient, request: ApiRequest, answer: ApiResponse) -> None:
         if client not in self._clients:
             return
         engine = self.exchange.engine
-        engine.journal.answered(self.exchange.clock.unix_ms(), engine.market_ms, client.session.account, request.method)
-        self._give(client, answer)
+        engine.audit_log.record_reply(
+            self.exchange.clock.unix_ms(), engine.market_ms, client.session.account, request.method
+        )
+        self._send_response(client, answer)
 
-    def _refuse(self, client: ApiCaller, request: ApiRequest, fate: RequestFault) -> None:
+    def _send_error(self, client: ApiHubClient, request: ApiRequest, fate: RequestFault) -> None:
         if fate.error is not None and client in self._clients:
             status, code, text = fate.error
-            client.line.send(request.refused(status, {"code": code, "msg": text}))
+            client.connection.send(request.error_frame(status, {"code": code, "msg": text}))
 
-    def _in(self, seconds: float, act: Callable[[], None]) -> None:
+    def _run_after(self, seconds: float, act: Callable[[], None]) -> None:
         if seconds > 0:
-            self._later(seconds, act)
+            self._call_later(seconds, act)
         else:
             act()
 
-    def _tell(self, client: HubClient, event: ExchangeEvent) -> bool:
+    def _publish(self, client: HubClient, event: ExchangeEvent) -> bool:
         """Send `event` to a client who wants to hear of it; whether he does."""
-        text, mishaps, mute = None, self.misfortune.faults.market, self.mute_streams
-        if isinstance(client, ApiCaller) and isinstance(event, UserEvent):
-            text = client.session.tell(event)
-            mishaps, mute = self.misfortune.faults.account, self.mute_account
-        elif isinstance(client, Listener) and isinstance(event, MarketEvent):
-            text = client.session.tell(event)
+        text, mishaps, mute = None, self.fault_injector.faults.market, self.streams_muted
+        if isinstance(client, ApiHubClient) and isinstance(event, UserEvent):
+            text = client.session.frame_for(event)
+            mishaps, mute = self.fault_injector.faults.account, self.account_muted
+        elif isinstance(client, StreamHubClient) and isinstance(event, MarketEvent):
+            text = client.session.frame_for(event)
         if text is None or mute:
             return False
-        self._broadcast(client, text, mishaps)
+        self._send_with_faults(client, text, mishaps)
         return True
 
-    def _give(self, client: HubClient, answer: ApiResponse) -> None:
+    def _send_response(self, client: HubClient, answer: ApiResponse) -> None:
         for text in answer.frames:
-            client.line.send(text)
+            client.connection.send(text)
         if answer.close is not None:
-            self._cut(client, answer.close)
+            self._disconnect(client, answer.close)
 
-    def _broadcast(self, client: HubClient, text: str, mishaps: FrameFaults) -> None:
-        sent = self.misfortune.of_frame(text, mishaps)
+    def _send_with_faults(self, client: HubClient, text: str, mishaps: FrameFaults) -> None:
+        sent = self.fault_injector.frame_deliveries(text, mishaps)
         if sent is None:
-            self._cut(client, LOST)
+            self._disconnect(client, ABNORMAL_CLOSE)
             return
         for part, late_s in sent:
             if late_s > 0:
-                self._later(late_s, partial(self._send, client, part))
+                self._call_later(late_s, partial(self._send_if_connected, client, part))
             else:
-                client.line.send(part)
+                client.connection.send(part)
 
-    def _send(self, client: HubClient, text: str) -> None:
+    def _send_if_connected(self, client: HubClient, text: str) -> None:
         if client in self._clients:
-            client.line.send(text)
+            client.connection.send(text)
 
-    def _cut(self, client: HubClient, close: CloseConnection) -> None:
+    def _disconnect(self, client: HubClient, close: CloseConnection) -> None:
         if client in self._clients:
-            client.line.close(close.code, close.reason)
-            self.leave(client)
+            client.connection.close(close.code, close.reason)
+            self.remove(client)
 
-    def _subscribed(self, stream: str) -> None:
+    def _on_subscribe(self, stream: str) -> None:
         interval = kline_interval(stream)
-        if stream.split("@")[0] != self.exchange.terms.stream_prefix:
+        if stream.split("@")[0] != self.exchange.spec.stream_prefix:
             return
         if interval is not None:
-            self.exchange.engine.follow(stream, interval)
+            self.exchange.engine.publish_klines(stream, interval)
         elif stream.endswith("@aggTrade"):
-            self.exchange.engine.tell_trades()
+            self.exchange.engine.publish_trades()
         elif stream.endswith("@bookTicker"):
-            self._awaited()
+            self._on_book_subscription()
 
 
 def is_served(address: str) -> bool:

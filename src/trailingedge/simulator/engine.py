@@ -30,11 +30,11 @@ from trailingedge.simulator.errors import (
     WRONG_PHASE,
     cancel_rejected,
     filter_failure,
-    rejected,
+    order_rejected,
 )
-from trailingedge.simulator.exchange_spec import ExchangeSpec, padded
+from trailingedge.simulator.exchange_spec import ExchangeSpec, format_amount
 from trailingedge.simulator.feeds.ticks import Tick
-from trailingedge.simulator.klines import Interval, KlineFeed, Klines, bar_of_kline, event_json
+from trailingedge.simulator.klines import Interval, KlineFeed, Klines, bar_of_kline, kline_event_json
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, SimOrder, SimTrade, TimeInForce
 from trailingedge.simulator.payloads import (
     ExchangeEvent,
@@ -42,12 +42,12 @@ from trailingedge.simulator.payloads import (
     MarketEvent,
     UserEvent,
     account_position,
+    agg_trade_json,
+    book_ticker_json,
     execution_report,
     fill_report,
-    prevention,
+    prevention_fields,
     rejection_report,
-    ticker,
-    trade_json,
 )
 
 MINUTE_MS: Final = 60_000
@@ -55,7 +55,7 @@ TRADING: Final = "TRADING"
 HALT: Final = "HALT"
 BREAK: Final = "BREAK"
 CANCEL_ONLY: Final = "CANCEL_ONLY"
-EXPIRY: Final = {
+EXPIRY_REASONS: Final = {
     TimeInForce.IOC: "UNFILLED_IOC_QUANTITY_EXPIRED",
     TimeInForce.FOK: "UNFILLED_FOK_ORDER_EXPIRED",
     TimeInForce.GTC: "INSUFFICIENT_LIQUIDITY",  # of GTC orders only MARKET ones expire
@@ -71,87 +71,91 @@ class Engine:
     """
 
     def __init__(self, terms: ExchangeSpec, clock: Clock, journal: AuditLog, history: Iterable[Kline] = ()) -> None:
-        self.terms = terms
+        self.spec = terms
         self.clock = clock
-        self.journal = journal
-        self.status = TRADING
+        self.audit_log = journal
+        self.symbol_status = TRADING
         self.market_ms = 0
-        self.treasury = AccountRegistry(terms)
+        self.accounts = AccountRegistry(terms)
         self.book = Book(terms.tick_size)
         self.klines = Klines(history)
-        self._feeds: dict[str, KlineFeed] = {}  # by stream name
-        self._recent: deque[tuple[int, Decimal, Decimal]] = deque()  # trades: time, quote, base
-        self._recent_quote = self._recent_base = ZERO  # their sums
+        self._kline_feeds: dict[str, KlineFeed] = {}  # by stream name
+        self._recent_trades: deque[tuple[int, Decimal, Decimal]] = deque()  # trades: time, quote, base
+        self._recent_quote_volume = self._recent_base_volume = ZERO  # their sums
         self._events: list[ExchangeEvent] = []
-        self._touched: dict[str, SimAccount] = {}
-        self._told_top: BookTop | None = None
-        self._tells_trades = False
-        self.in_sight: Callable[[], bool] = lambda: True
+        self._changed_accounts: dict[str, SimAccount] = {}
+        self._published_top: BookTop | None = None
+        self._publishes_trades = False
+        self.prices_known: Callable[[], bool] = lambda: True
         self._order_ids = count(1001)
         self._trade_ids = count(1)
         self._execution_ids = count(1)
-        self._print_ids = count(1)
+        self._agg_trade_ids = count(1)
 
     # The market
 
-    def play(self, tick: Tick) -> None:
+    def on_tick(self, tick: Tick) -> None:
         """The outside world moves on. Raises ValueError for a tick older than the last."""
         if tick.time_ms < self.market_ms:
             raise ValueError(f"the tape goes back from {self.market_ms} to {tick.time_ms}")
-        if self.status != TRADING and self.book.open:
+        if self.symbol_status != TRADING and self.book.is_open:
             tick = replace(tick, last_price=self.book.tick.last_price, traded=ZERO, aggressor=None)
-        for stream, feed in self._feeds.items():
-            for bar in feed.closed_by(tick.time_ms):
-                self._tell_kline(stream, event_json(bar, feed.interval, self.terms.symbol, tick.time_ms, closed=True))
+        for stream, feed in self._kline_feeds.items():
+            for bar in feed.closed_until(tick.time_ms):
+                self._publish_kline(
+                    stream, kline_event_json(bar, feed.interval, self.spec.symbol, tick.time_ms, closed=True)
+                )
         self.market_ms = tick.time_ms
-        self.klines.hear(tick)
-        self._average_in(tick)
-        if self._tells_trades and tick.traded:
-            stream = f"{self.terms.stream_prefix}@aggTrade"
-            self._events.append(MarketEvent(stream, trade_json(tick, self.terms.symbol, next(self._print_ids))))
-        if self.status == TRADING:
-            self._match(tick)
+        self.klines.on_tick(tick)
+        self._update_average(tick)
+        if self._publishes_trades and tick.traded:
+            stream = f"{self.spec.stream_prefix}@aggTrade"
+            self._events.append(MarketEvent(stream, agg_trade_json(tick, self.spec.symbol, next(self._agg_trade_ids))))
+        if self.symbol_status == TRADING:
+            self._apply_to_book(tick)
         else:
-            self.book.look(tick)
-        self._tell_positions()
-        for stream, feed in self._feeds.items():
+            self.book.set_tick(tick)
+        self._publish_positions()
+        for stream, feed in self._kline_feeds.items():
             forming = feed.forming()
             if forming is not None:
-                event = event_json(forming, feed.interval, self.terms.symbol, self.market_ms, closed=False)
-                self._tell_kline(stream, event)
-        self._tell_top()
+                event = kline_event_json(forming, feed.interval, self.spec.symbol, self.market_ms, closed=False)
+                self._publish_kline(stream, event)
+        self._publish_top()
 
-    def nibble(self, order: SimOrder, quantity: Decimal) -> None:
+    def partial_fill(self, order: SimOrder, quantity: Decimal) -> None:
         """A stranger takes some of an order that rests, at its price."""
         self._fill(order, order.price, quantity, next(self._trade_ids), maker=True)
-        self.conclude()
+        self.publish_changes()
 
-    def follow(self, stream: str, interval: Interval) -> None:
+    def publish_klines(self, stream: str, interval: Interval) -> None:
         """From now on, tell the klines of `interval` to those who listen to `stream`."""
-        if stream not in self._feeds and not self.klines.is_told(interval):
-            self._feeds[stream] = KlineFeed(interval, self.klines)
+        if stream not in self._kline_feeds and not self.klines.is_relayed(interval):
+            self._kline_feeds[stream] = KlineFeed(interval, self.klines)
 
-    def tell_trades(self) -> None:
+    def publish_trades(self) -> None:
         """From now on, tell what the world outside trades."""
-        self._tells_trades = True
+        self._publishes_trades = True
 
-    def relay(self, kline: Kline, interval: Interval, event_ms: int) -> None:
+    def relay_kline(self, kline: Kline, interval: Interval, event_ms: int) -> None:
         """A kline of an interval that is told (see `Klines.expect`), as it was told at `event_ms`."""
         self.market_ms = max(self.market_ms, event_ms)
-        self.klines.tell(interval, kline)
-        payload = event_json(bar_of_kline(kline), interval, self.terms.symbol, event_ms, closed=kline.closed)
-        self._tell_kline(f"{self.terms.stream_prefix}@kline_{interval.name}", payload)
+        self.klines.add_relayed(interval, kline)
+        payload = kline_event_json(bar_of_kline(kline), interval, self.spec.symbol, event_ms, closed=kline.closed)
+        self._publish_kline(f"{self.spec.stream_prefix}@kline_{interval.name}", payload)
 
     def average_price(self) -> Decimal:
         """Of the trades of the last minutes, weighted by volume; the last price where there were none."""
-        return self._recent_quote / self._recent_base if self._recent else self.book.tick.last_price
+        return (
+            self._recent_quote_volume / self._recent_base_volume if self._recent_trades else self.book.tick.last_price
+        )
 
     def top(self) -> BookTop:
         """The published top of the book, with the number of its last change."""
-        self._tell_top()
-        if self._told_top is None:
+        self._publish_top()
+        if self._published_top is None:
             raise ValueError("the market has not opened")
-        return self._told_top
+        return self._published_top
 
     def take_events(self) -> list[ExchangeEvent]:
         """What there is to tell since the last call, in order."""
@@ -160,68 +164,76 @@ class Engine:
 
     # Orders
 
-    def enter(self, account: SimAccount, wanted: NewOrder, by_hand: bool = False) -> tuple[SimOrder, list[SimTrade]]:
+    def place_order(
+        self, account: SimAccount, wanted: NewOrder, by_hand: bool = False
+    ) -> tuple[SimOrder, list[SimTrade]]:
         """Take an order in, fill what it takes, rest or expire the rest. Raises the engine's refusals."""
-        self.admit(account, wanted)
+        self.check_accepts(account, wanted)
         order = self._new_order(account, wanted, by_hand)
-        if wanted.type is OrderType.LIMIT_MAKER and self.book.reaches(order.side, order.price):
-            raise rejected(WOULD_TAKE)
+        if wanted.type is OrderType.LIMIT_MAKER and self.book.would_match(order.side, order.price):
+            raise order_rejected(WOULD_TAKE)
         self._lock_funds(account, order)
-        account.remember(order)
-        self.journal.accepted(self.clock.unix_ms(), self.market_ms, order, _open_by_session(account))
-        self._tell_order(order, "NEW")
-        trades = self._take(account, order)
-        if order.remaining and self._rests(order):
-            self.book.rest(order)
+        account.add_order(order)
+        self.audit_log.record_placement(self.clock.unix_ms(), self.market_ms, order, _open_by_session(account))
+        self._publish_report(order, "NEW")
+        trades = self._match_taker(account, order)
+        if order.remaining and self._may_rest(order):
+            self.book.add(order)
         elif order.remaining:
-            order.expiry_reason = EXPIRY[wanted.time_in_force]
-            self._end(account, order, OrderStatus.EXPIRED, by_hand=by_hand)
-            self._tell_order(order, "EXPIRED")
+            order.expiry_reason = EXPIRY_REASONS[wanted.time_in_force]
+            self._end_order(account, order, OrderStatus.EXPIRED, by_hand=by_hand)
+            self._publish_report(order, "EXPIRED")
         return order, trades
 
-    def admit(self, account: SimAccount, wanted: NewOrder) -> None:
+    def check_accepts(self, account: SimAccount, wanted: NewOrder) -> None:
         """Raise the refusal of an order that the engine would not even look at."""
-        if not self.book.open or self.status not in {TRADING, CANCEL_ONLY}:
-            raise rejected(MARKET_CLOSED)
-        if self.status == CANCEL_ONLY:
-            raise rejected(WRONG_PHASE)
-        if wanted.client_order_id is not None and account.open_order_named(wanted.client_order_id) is not None:
-            raise rejected(DUPLICATE_ORDER)
-        self.check_room(account)
+        if not self.book.is_open or self.symbol_status not in {TRADING, CANCEL_ONLY}:
+            raise order_rejected(MARKET_CLOSED)
+        if self.symbol_status == CANCEL_ONLY:
+            raise order_rejected(WRONG_PHASE)
+        if wanted.client_order_id is not None and account.find_open_order(wanted.client_order_id) is not None:
+            raise order_rejected(DUPLICATE_ORDER)
+        self.check_open_order_limit(account)
 
-    def check_room(self, account: SimAccount) -> None:
+    def check_open_order_limit(self, account: SimAccount) -> None:
         """Raise the refusal of an account with as many open orders as it may have."""
-        if len(account.open_orders()) >= self.terms.max_open_orders:
+        if len(account.open_orders()) >= self.spec.max_open_orders:
             raise filter_failure("MAX_NUM_ORDERS", code=REJECTED_CODE)
 
-    def cancel(self, account: SimAccount, target: CancelOrder, by_hand: bool = False) -> tuple[SimOrder, str]:
+    def cancel_order(self, account: SimAccount, target: CancelOrder, by_hand: bool = False) -> tuple[SimOrder, str]:
         """Take an order out; it and the cancel's id. Raises the engine's refusals."""
-        order = self._open_target(account, target)
+        order = self._find_open_order(account, target)
         if target.restriction is not None and not target.restriction.allows(order.status):
             raise cancel_rejected(CANCEL_RESTRICTED)
-        cancel_id = target.cancel_id or account.automatic_id()
-        self._end(account, order, OrderStatus.CANCELED, by_hand=by_hand)
-        self._tell_order(order, "CANCELED", cancel_id=cancel_id)
+        cancel_id = target.cancel_id or account.generate_client_order_id()
+        self._end_order(account, order, OrderStatus.CANCELED, by_hand=by_hand)
+        self._publish_report(order, "CANCELED", cancel_id=cancel_id)
         return order, cancel_id
 
-    def tell_rejected(self, account: SimAccount, wanted: NewOrder, text: str) -> None:
+    def publish_rejection(self, account: SimAccount, wanted: NewOrder, text: str) -> None:
         """The refused half of a cancel-replace is told as an event, too."""
-        client_order_id = wanted.client_order_id or account.automatic_id()
-        report = rejection_report(wanted, client_order_id, self.terms.symbol, text, self.market_ms)
+        client_order_id = wanted.client_order_id or account.generate_client_order_id()
+        report = rejection_report(wanted, client_order_id, self.spec.symbol, text, self.market_ms)
         self._events.append(UserEvent(account.name, report))
 
-    def conclude(self) -> None:
+    def publish_changes(self) -> None:
         """The action is over: tell the balances that may have changed, and the top if it did."""
-        self._tell_positions()
-        self._tell_top()
+        self._publish_positions()
+        self._publish_top()
 
     def transfer(self, account: SimAccount, asset: str, amount: Decimal) -> None:
         """A deposit, or (negative) a withdrawal. Raises the refusal if there is less."""
-        account.receive(asset, amount)
+        account.credit(asset, amount)
         account.updated_ms = self.market_ms
-        account.note(self.clock.unix_ms())
-        self.journal.moved(self.clock.unix_ms(), self.market_ms, account.name, asset, amount)
-        update: Json = {"e": "balanceUpdate", "E": self.market_ms, "a": asset, "d": padded(amount), "T": self.market_ms}
+        account.save_version(self.clock.unix_ms())
+        self.audit_log.record_transfer(self.clock.unix_ms(), self.market_ms, account.name, asset, amount)
+        update: Json = {
+            "e": "balanceUpdate",
+            "E": self.market_ms,
+            "a": asset,
+            "d": format_amount(amount),
+            "T": self.market_ms,
+        }
         self._events.append(UserEvent(account.name, update))
         position = account_position([account.balance(asset)], account.updated_ms, self.market_ms)
         self._events.append(UserEvent(account.name, position))
@@ -235,108 +247,110 @@ class Engine:
             return self.average_price()
         if wanted.peg is not None:
             if wanted.peg.levels is not None:
-                raise rejected(PEG_LIQUIDITY)
-            return self.book.shown().best(wanted.side)
+                raise order_rejected(PEG_LIQUIDITY)
+            return self.book.published_top().best(wanted.side)
         return wanted.price or ZERO
 
-    def wanted_quantity(self, wanted: NewOrder, price: Decimal) -> Decimal:
+    def base_quantity(self, wanted: NewOrder, price: Decimal) -> Decimal:
         """In base; of a MARKET order by quote, what that buys or sells at `price`."""
         if wanted.quantity is not None:
             return wanted.quantity
-        return floor_to_step((wanted.quote_quantity or ZERO) / price, self.terms.step_size)
+        return floor_to_step((wanted.quote_quantity or ZERO) / price, self.spec.step_size)
 
     # Inside
 
-    def _match(self, tick: Tick) -> None:
-        for hit in self.book.move(tick):
+    def _apply_to_book(self, tick: Tick) -> None:
+        for hit in self.book.apply_tick(tick):
             self._fill(hit.order, hit.order.price, hit.quantity, next(self._trade_ids), maker=True)
 
     def _new_order(self, account: SimAccount, wanted: NewOrder, by_hand: bool) -> SimOrder:
         market = wanted.type is OrderType.MARKET
         return SimOrder(
             order_id=next(self._order_ids),
-            client_order_id=wanted.client_order_id or account.automatic_id(),
+            client_order_id=wanted.client_order_id or account.generate_client_order_id(),
             account=account.name,
-            wanted=wanted,
+            request=wanted,
             price=ZERO if market else self.working_price(wanted),
-            quantity=self.wanted_quantity(wanted, self.book.shown().best(wanted.side.opposite)),
+            quantity=self.base_quantity(wanted, self.book.published_top().best(wanted.side.opposite)),
             created_ms=self.market_ms,
-            by_hand=by_hand,
+            is_manual=by_hand,
             working_ms=self.market_ms,
             updated_ms=self.market_ms,
         )
 
     def _lock_funds(self, account: SimAccount, order: SimOrder) -> None:
         """Set aside what the order sells; a MARKET BUY pays as it goes, but must be able to."""
-        if order.wanted.type is OrderType.MARKET and order.side is Side.BUY:
-            cost = sum((take.price * take.quantity for take in self._takes(order)), ZERO)
-            if cost > account.balance(self.terms.quote_asset).free:
-                raise rejected(INSUFFICIENT_BALANCE)
+        if order.request.type is OrderType.MARKET and order.side is Side.BUY:
+            cost = sum((take.price * take.quantity for take in self._taker_matches(order)), ZERO)
+            if cost > account.balance(self.spec.quote_asset).free:
+                raise order_rejected(INSUFFICIENT_BALANCE)
             return
-        account.lock(self._sold_asset(order.side), order.locked)
+        account.lock_funds(self._sold_asset(order.side), order.locked)
 
-    def _take(self, account: SimAccount, order: SimOrder) -> list[SimTrade]:
+    def _match_taker(self, account: SimAccount, order: SimOrder) -> list[SimTrade]:
         """Fill what the order finds; first, its owner's own orders in its way expire (EXPIRE_MAKER)."""
-        while (own := _own_in(self._takes(order), account)) is not None:
+        while (own := _own_in(self._taker_matches(order), account)) is not None:
             prevented = own.remaining
-            self._end(account, own, OrderStatus.EXPIRED_IN_MATCH, by_hand=order.by_hand)
-            self._tell_order(own, "TRADE_PREVENTION", extra=prevention(order, own, prevented, self.terms.symbol))
-        takes = self._takes(order)
+            self._end_order(account, own, OrderStatus.EXPIRED_IN_MATCH, by_hand=order.is_manual)
+            self._publish_report(
+                own, "TRADE_PREVENTION", extra=prevention_fields(order, own, prevented, self.spec.symbol)
+            )
+        takes = self._taker_matches(order)
         found = sum((take.quantity for take in takes), ZERO)
-        if order.wanted.time_in_force is TimeInForce.FOK and found < order.quantity:
+        if order.request.time_in_force is TimeInForce.FOK and found < order.quantity:
             return []
         trades = []
         for take in takes:
             trade_id = next(self._trade_ids)
             trades.append(self._fill(order, take.price, take.quantity, trade_id, maker=False))
-            if take.resting is None:
-                self.book.spend(order.side, take.quantity)
+            if take.resting_order is None:
+                self.book.consume_best(order.side, take.quantity)
             else:
-                self._fill(take.resting, take.price, take.quantity, trade_id, maker=True)
+                self._fill(take.resting_order, take.price, take.quantity, trade_id, maker=True)
         return trades
 
-    def _takes(self, order: SimOrder) -> list[TakerMatch]:
-        limit = None if order.wanted.type is OrderType.MARKET else order.price
-        return self.book.takes(order.side, limit, order.remaining)
+    def _taker_matches(self, order: SimOrder) -> list[TakerMatch]:
+        limit = None if order.request.type is OrderType.MARKET else order.price
+        return self.book.match_taker(order.side, limit, order.remaining)
 
     def _fill(self, order: SimOrder, price: Decimal, quantity: Decimal, trade_id: int, maker: bool) -> SimTrade:
         """Book one fill and tell it."""
-        account = self.treasury.named(order.account)
-        fee = self.terms.maker_fee if maker else self.terms.taker_fee
-        commission, asset = self.treasury.settle(order, price, quantity, fee)
+        account = self.accounts.get(order.account)
+        fee = self.spec.maker_fee if maker else self.spec.taker_fee
+        commission, asset = self.accounts.settle_fill(order, price, quantity, fee)
         if not order.filled:
-            refund = self.terms.maker_refund if maker else self.terms.taker_refund
-            account.counts.refund(self.clock.unix_ms() + self.terms.refund_delay_ms, refund)
+            refund = self.spec.maker_refund if maker else self.spec.taker_refund
+            account.order_counts.schedule_refund(self.clock.unix_ms() + self.spec.refund_delay_ms, refund)
         order.filled += quantity
         order.filled_quote += price * quantity
         order.updated_ms = self.market_ms
         order.status = OrderStatus.PARTIALLY_FILLED if order.remaining else OrderStatus.FILLED
         if order.status.final:
             self.book.remove(order)
-            account.close(order)
+            account.close_order(order)
         trade = SimTrade(
             trade_id, order.order_id, order.side, price, quantity, commission, asset, self.market_ms, is_maker=maker
         )
         account.trades.append(trade)
-        self._touch(account)
-        self.journal.filled(self.clock.unix_ms(), self.market_ms, order, trade)
-        report = fill_report(order, trade, self.terms.symbol, next(self._execution_ids), self.market_ms)
+        self._mark_changed(account)
+        self.audit_log.record_fill(self.clock.unix_ms(), self.market_ms, order, trade)
+        report = fill_report(order, trade, self.spec.symbol, next(self._execution_ids), self.market_ms)
         self._events.append(UserEvent(account.name, report))
         return trade
 
-    def _end(self, account: SimAccount, order: SimOrder, status: OrderStatus, by_hand: bool) -> None:
+    def _end_order(self, account: SimAccount, order: SimOrder, status: OrderStatus, by_hand: bool) -> None:
         """The order leaves the book with something unfilled."""
-        account.release(self._sold_asset(order.side), order.locked)
+        account.release_locked(self._sold_asset(order.side), order.locked)
         self.book.remove(order)
-        account.close(order)
+        account.close_order(order)
         order.status = status
         order.updated_ms = self.market_ms
-        self._touch(account)
-        self.journal.finished(self.clock.unix_ms(), self.market_ms, order, by_hand=by_hand)
+        self._mark_changed(account)
+        self.audit_log.record_end(self.clock.unix_ms(), self.market_ms, order, by_hand=by_hand)
 
-    def _open_target(self, account: SimAccount, target: CancelOrder) -> SimOrder:
+    def _find_open_order(self, account: SimAccount, target: CancelOrder) -> SimOrder:
         if target.order_id is None:
-            named = account.open_order_named(target.orig_client_order_id or "")
+            named = account.find_open_order(target.orig_client_order_id or "")
             if named is None:
                 raise cancel_rejected(UNKNOWN_ORDER)
             return named
@@ -348,67 +362,70 @@ class Engine:
         return order
 
     def _sold_asset(self, side: Side) -> str:
-        return self.terms.quote_asset if side is Side.BUY else self.terms.base_asset
+        return self.spec.quote_asset if side is Side.BUY else self.spec.base_asset
 
-    def _rests(self, order: SimOrder) -> bool:
-        return order.wanted.type is not OrderType.MARKET and order.wanted.time_in_force is TimeInForce.GTC
+    def _may_rest(self, order: SimOrder) -> bool:
+        return order.request.type is not OrderType.MARKET and order.request.time_in_force is TimeInForce.GTC
 
-    def _average_in(self, tick: Tick) -> None:
+    def _update_average(self, tick: Tick) -> None:
         if tick.traded:
             quote = tick.last_price * tick.traded
-            self._recent.append((tick.time_ms, quote, tick.traded))
-            self._recent_quote += quote
-            self._recent_base += tick.traded
-        while self._recent and self._recent[0][0] <= tick.time_ms - self.terms.average_minutes * MINUTE_MS:
-            _, quote, base = self._recent.popleft()
-            self._recent_quote -= quote
-            self._recent_base -= base
+            self._recent_trades.append((tick.time_ms, quote, tick.traded))
+            self._recent_quote_volume += quote
+            self._recent_base_volume += tick.traded
+        while self._recent_trades and self._recent_trades[0][0] <= tick.time_ms - self.spec.average_minutes * MINUTE_MS:
+            _, quote, base = self._recent_trades.popleft()
+            self._recent_quote_volume -= quote
+            self._recent_base_volume -= base
 
     # Telling
 
-    def _touch(self, account: SimAccount) -> None:
+    def _mark_changed(self, account: SimAccount) -> None:
         account.updated_ms = self.market_ms
-        self._touched[account.name] = account
+        self._changed_accounts[account.name] = account
 
-    def _tell_order(
+    def _publish_report(
         self, order: SimOrder, execution: str, cancel_id: str | None = None, extra: Json | None = None
     ) -> None:
-        self._touch(self.treasury.named(order.account))
+        self._mark_changed(self.accounts.get(order.account))
         report = execution_report(
-            order, self.terms.symbol, execution, next(self._execution_ids), self.market_ms, cancel_id=cancel_id
+            order, self.spec.symbol, execution, next(self._execution_ids), self.market_ms, cancel_id=cancel_id
         )
         self._events.append(UserEvent(order.account, report | (extra or {})))
 
-    def _tell_positions(self) -> None:
-        assets = (self.terms.base_asset, self.terms.quote_asset)
-        for account in self._touched.values():
+    def _publish_positions(self) -> None:
+        assets = (self.spec.base_asset, self.spec.quote_asset)
+        for account in self._changed_accounts.values():
             balances = [account.balance(asset) for asset in assets]
             position = account_position(balances, account.updated_ms, self.market_ms)
             self._events.append(UserEvent(account.name, position))
-            account.note(self.clock.unix_ms())
-        self._touched = {}
+            account.save_version(self.clock.unix_ms())
+        self._changed_accounts = {}
 
-    def _tell_top(self) -> None:
+    def _publish_top(self) -> None:
         """Only when a price or a quantity has changed, and not in a BREAK, which the market data takes as well."""
-        if not self.book.open or (self.status == BREAK and self._told_top is not None):
+        if not self.book.is_open or (self.symbol_status == BREAK and self._published_top is not None):
             return
-        told, number = self._told_top, self._told_top.update_id if self._told_top else 0
-        top = self.book.shown(number)
+        told, number = self._published_top, self._published_top.update_id if self._published_top else 0
+        top = self.book.published_top(number)
         if top != told:
-            self._told_top = self.book.shown(number + 1)
-            stream = f"{self.terms.stream_prefix}@bookTicker"
-            self._events.append(MarketEvent(stream, ticker(self._told_top, self.terms.symbol)))
+            self._published_top = self.book.published_top(number + 1)
+            stream = f"{self.spec.stream_prefix}@bookTicker"
+            self._events.append(MarketEvent(stream, book_ticker_json(self._published_top, self.spec.symbol)))
 
-    def _tell_kline(self, stream: str, payload: Json) -> None:
-        if self.status in {BREAK, CANCEL_ONLY}:
+    def _publish_kline(self, stream: str, payload: Json) -> None:
+        if self.symbol_status in {BREAK, CANCEL_ONLY}:
             return
         self._events.append(MarketEvent(stream, payload))
 
 
 def _open_by_session(account: SimAccount) -> int:
-    return sum(not order.by_hand for order in account.open_orders())
+    return sum(not order.is_manual for order in account.open_orders())
 
 
 def _own_in(takes: Sequence[TakerMatch], account: SimAccount) -> SimOrder | None:
     """The first resting order among `takes` that belongs to the taker himself."""
-    return next((each.resting for each in takes if each.resting and each.resting.account == account.name), None)
+    return next(
+        (each.resting_order for each in takes if each.resting_order and each.resting_order.account == account.name),
+        None,
+    )

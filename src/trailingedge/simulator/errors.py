@@ -42,7 +42,7 @@ class ExchangeError(RequestRefused):
         return error
 
 
-def rejected(text: str) -> ExchangeError:
+def order_rejected(text: str) -> ExchangeError:
     """The matching engine will not have the order."""
     return ExchangeError(REJECTED_CODE, text)
 
@@ -57,7 +57,7 @@ def filter_failure(name: str, code: int = FILTER_CODE) -> ExchangeError:
     return ExchangeError(code, f"Filter failure: {name}")
 
 
-def mandatory(name: str) -> ExchangeError:
+def missing_parameter(name: str) -> ExchangeError:
     return ExchangeError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
@@ -65,23 +65,23 @@ def illegal_characters(name: str, legal: str) -> ExchangeError:
     return ExchangeError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
 
 
-def empty(name: str) -> ExchangeError:
+def empty_parameter(name: str) -> ExchangeError:
     return ExchangeError(-1105, f"Parameter '{name}' was empty.")
 
 
-def not_required(name: str) -> ExchangeError:
+def parameter_not_required(name: str) -> ExchangeError:
     return ExchangeError(-1106, f"Parameter '{name}' sent when not required.")
 
 
-def too_precise(name: str) -> ExchangeError:
+def too_much_precision(name: str) -> ExchangeError:
     return ExchangeError(-1111, f"Parameter '{name}' has too much precision.")
 
 
-def invalid(name: str) -> ExchangeError:
+def invalid_parameter(name: str) -> ExchangeError:
     return ExchangeError(-1130, f"Data sent for parameter '{name}' is not valid.")
 
 
-def unread(read: int, sent: int) -> ExchangeError:
+def unread_parameters(read: int, sent: int) -> ExchangeError:
     return ExchangeError(
         -1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}' parameter(s)."
     )
@@ -91,9 +91,9 @@ def bad_combination(text: str = "Combination of optional parameters invalid.") -
     return ExchangeError(-1128, text)
 
 
-def bad_symbol() -> ExchangeError:
+def invalid_symbol() -> ExchangeError:
     return ExchangeError(-1121, "Invalid symbol.")
 
 
-def unknown_key() -> ExchangeError:
+def invalid_api_key() -> ExchangeError:
     return ExchangeError(-2015, BAD_KEY, status=401)

@@ -18,12 +18,12 @@ from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.accounts import SimAccount
 from trailingedge.simulator.audit_log import AuditLog
 from trailingedge.simulator.engine import Engine
-from trailingedge.simulator.errors import PEG_FORBIDDEN, ExchangeError, rejected
+from trailingedge.simulator.errors import PEG_FORBIDDEN, ExchangeError, order_rejected
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.filters import check_filters
 from trailingedge.simulator.keys import KeyRing
 from trailingedge.simulator.orders import CancelOrder, NewOrder, OrderType, SimOrder, SimTrade
-from trailingedge.simulator.rate_limits import Weights
+from trailingedge.simulator.rate_limits import RequestWeightLimiter
 
 OWNER: Final = "owner"  # the account there is from the start
 
@@ -39,7 +39,7 @@ class ReplaceMode(Enum):
     ALLOW_FAILURE = "ALLOW_FAILURE"
 
 
-class ExceededMode(Enum):
+class RateLimitExceededMode(Enum):
     """What a cancel-replace does when there are too many unfilled orders."""
 
     DO_NOTHING = "DO_NOTHING"
@@ -47,22 +47,22 @@ class ExceededMode(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Replacement:
+class CancelReplaceRequest:
     """A cancel-replace as asked for."""
 
     target: CancelOrder
-    wanted: NewOrder
+    new_order: NewOrder
     mode: ReplaceMode
-    exceeded: ExceededMode = ExceededMode.DO_NOTHING
+    exceeded_mode: RateLimitExceededMode = RateLimitExceededMode.DO_NOTHING
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
+class CancelReplaceResult:
     """What became of the two halves: what they brought, why they failed, or (None) that it was not tried."""
 
     cancel: tuple[SimOrder, str] | ExchangeError
     place: tuple[SimOrder, list[SimTrade]] | ExchangeError | None
-    limited: bool = False  # there were too many unfilled orders
+    rate_limited: bool = False  # there were too many unfilled orders
 
     @property
     def error(self) -> tuple[int, int, str] | None:
@@ -74,7 +74,7 @@ class Replaced:
         if cancelled or placed:
             return 409, -2021, "Order cancel-replace partially failed."
         # The table gives 429 where the limit kept the new order from being tried at all.
-        status = 429 if self.limited and self.place is None else 400
+        status = 429 if self.rate_limited and self.place is None else 400
         return status, -2022, "Order cancel-replace failed."
 
 
@@ -89,109 +89,111 @@ class Exchange:
         history: Iterable[Kline] = (),
         keep_all: bool = False,
     ) -> None:
-        self.terms = terms
+        self.spec = terms
         self.clock = clock
-        self.journal = AuditLog(keep_all)
-        self.engine = Engine(terms, clock, self.journal, history)
-        self.weights = Weights(terms)
+        self.audit_log = AuditLog(keep_all)
+        self.engine = Engine(terms, clock, self.audit_log, history)
+        self.weight_limiter = RequestWeightLimiter(terms)
         self.keys = KeyRing()
         self.open_account(OWNER, balances)
 
     def open_account(self, name: str, balances: Mapping[str, Decimal]) -> SimAccount:
         """A further account. Both assets of the symbol are listed, with zero where `balances` has none."""
-        assets = (self.terms.base_asset, self.terms.quote_asset)
-        return self.engine.treasury.open(name, dict.fromkeys(assets, Decimal(0)) | dict(balances))
+        assets = (self.spec.base_asset, self.spec.quote_asset)
+        return self.engine.accounts.open_account(name, dict.fromkeys(assets, Decimal(0)) | dict(balances))
 
     def account(self, name: str = OWNER) -> SimAccount:
-        return self.engine.treasury.named(name)
+        return self.engine.accounts.get(name)
 
     def register_key(self, public_key: Ed25519PublicKey, account: str = OWNER, api_key: str | None = None) -> str:
         """The API key by which the holder of the private key acts for `account`."""
         return self.keys.register(public_key, account, api_key)
 
-    def by_hand(self, account: str = OWNER) -> "ManualTrader":
+    def manual_trader(self, account: str = OWNER) -> "ManualTrader":
         """Act on an account as its owner would elsewhere, past sessions and limits."""
         return ManualTrader(self, self.account(account))
 
-    def check(self, wanted: NewOrder) -> None:
+    def check_order(self, wanted: NewOrder) -> None:
         """Raise the refusal of an order that breaks a filter, or of a peg where the symbol has none."""
         engine = self.engine
-        if wanted.peg is not None and not self.terms.pegs:
-            raise rejected(PEG_FORBIDDEN)
-        if not engine.book.open:
+        if wanted.peg is not None and not self.spec.pegs_allowed:
+            raise order_rejected(PEG_FORBIDDEN)
+        if not engine.book.is_open:
             return  # without a price there is no average; the engine will say that the market is closed
         price = engine.working_price(wanted)
-        check_filters(self.terms, wanted, price, engine.wanted_quantity(wanted, price), engine.average_price())
+        check_filters(self.spec, wanted, price, engine.base_quantity(wanted, price), engine.average_price())
 
     def place(self, account: SimAccount, wanted: NewOrder) -> tuple[SimOrder, list[SimTrade]]:
         """Raises the refusals of filters, limits and engine. Those of the engine count as an order, too."""
-        self.check(wanted)
+        self.check_order(wanted)
         self._count_order(account)
         try:
-            return self.engine.enter(account, wanted)
+            return self.engine.place_order(account, wanted)
         finally:
-            self.engine.conclude()
+            self.engine.publish_changes()
 
     def cancel(self, account: SimAccount, target: CancelOrder) -> tuple[SimOrder, str]:
         """The order and the cancel's id. Raises the engine's refusals."""
-        cancelled = self.engine.cancel(account, target)
-        self.engine.conclude()
+        cancelled = self.engine.cancel_order(account, target)
+        self.engine.publish_changes()
         return cancelled
 
     def cancel_all(self, account: SimAccount) -> list[tuple[SimOrder, str]]:
         """All open orders of the account, oldest first, however they came to be."""
         found = [CancelOrder(order_id=order.order_id) for order in account.open_orders()]
-        cancelled = [self.engine.cancel(account, target) for target in found]
-        self.engine.conclude()
+        cancelled = [self.engine.cancel_order(account, target) for target in found]
+        self.engine.publish_changes()
         return cancelled
 
-    def replace(self, account: SimAccount, asked: Replacement) -> Replaced:
+    def replace(self, account: SimAccount, asked: CancelReplaceRequest) -> CancelReplaceResult:
         """Cancel, then place. Not a transaction: each half may fail by itself.
 
         Raises what refuses the whole and leaves the old order alone: a filter, too many open orders (the
         old one still counts), and too many unfilled ones under DO_NOTHING.
         """
-        self.check(asked.wanted)
-        self.engine.check_room(account)
-        exceeded = account.counts.exceeded(self.clock.unix_ms())
-        if exceeded is not None and asked.exceeded is ExceededMode.DO_NOTHING:
+        self.check_order(asked.new_order)
+        self.engine.check_open_order_limit(account)
+        exceeded = account.order_counts.limit_error(self.clock.unix_ms())
+        if exceeded is not None and asked.exceeded_mode is RateLimitExceededMode.DO_NOTHING:
             raise exceeded
         if exceeded is None:
-            account.counts.add(self.clock.unix_ms())
+            account.order_counts.add(self.clock.unix_ms())
         try:
             return self._replace(account, asked, exceeded)
         finally:
-            self.engine.conclude()
+            self.engine.publish_changes()
 
-    def refuse(self, account: str, refusal: ExchangeError) -> None:
+    def record_error(self, account: str, refusal: ExchangeError) -> None:
         """Write a refusal down."""
-        self.journal.refused(self.clock.unix_ms(), self.engine.market_ms, account, refusal)
+        self.audit_log.record_error(self.clock.unix_ms(), self.engine.market_ms, account, refusal)
 
-    def _replace(self, account: SimAccount, asked: Replacement, exceeded: ExchangeError | None) -> Replaced:
+    def _replace(
+        self, account: SimAccount, asked: CancelReplaceRequest, exceeded: ExchangeError | None
+    ) -> CancelReplaceResult:
         limited = exceeded is not None
         try:
-            cancelled: tuple[SimOrder, str] | ExchangeError = self.engine.cancel(account, asked.target)
+            cancelled: tuple[SimOrder, str] | ExchangeError = self.engine.cancel_order(account, asked.target)
         except ExchangeError as refusal:
-            self.refuse(account.name, refusal)
+            self.record_error(account.name, refusal)
             if asked.mode is ReplaceMode.STOP_ON_FAILURE:
-                return Replaced(refusal, None, limited)
+                return CancelReplaceResult(refusal, None, limited)
             cancelled = refusal
         if exceeded is not None:
-            self.refuse(account.name, exceeded)
-            return Replaced(cancelled, exceeded, limited)
+            self.record_error(account.name, exceeded)
+            return CancelReplaceResult(cancelled, exceeded, limited)
         try:
-            return Replaced(cancelled, self.engine.enter(account, asked.wanted))
+            return CancelReplaceResult(cancelled, self.engine.place_order(account, asked.new_order))
         except ExchangeError as refusal:
-            self.refuse(account.name, refusal)
-            self.engine.tell_rejected(account, asked.wanted, refusal.text)
-            return Replaced(cancelled, refusal)
+            self.record_error(account.name, refusal)
+            self.engine.publish_rejection(account, asked.new_order, refusal.text)
+            return CancelReplaceResult(cancelled, refusal)
 
     def _count_order(self, account: SimAccount) -> None:
         now_ms = self.clock.unix_ms()
-        exceeded = account.counts.exceeded(now_ms)
+        exceeded = account.order_counts.limit_error(now_ms)
         if exceeded is not None:
             raise exceeded
-        account.counts.add(now_ms)
+        account.order_counts.add(now_ms)
 
 
 class ManualTrader:
@@ -212,15 +214,15 @@ class ManualTrader:
         """Raises the engine's refusals."""
         wanted = NewOrder(side, type, quantity, price, client_order_id=client_order_id)
         try:
-            order, _ = self._engine.enter(self._account, wanted, by_hand=True)
+            order, _ = self._engine.place_order(self._account, wanted, by_hand=True)
         finally:
-            self._engine.conclude()
+            self._engine.publish_changes()
         return order
 
     def cancel(self, order_id: int) -> SimOrder:
         """Any open order of the account. Raises the engine's refusals."""
-        order, _ = self._engine.cancel(self._account, CancelOrder(order_id=order_id), by_hand=True)
-        self._engine.conclude()
+        order, _ = self._engine.cancel_order(self._account, CancelOrder(order_id=order_id), by_hand=True)
+        self._engine.publish_changes()
         return order
 
     def deposit(self, asset: str, amount: Decimal) -> None:

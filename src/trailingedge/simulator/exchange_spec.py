@@ -9,7 +9,7 @@ from trailingedge.model.market import RateLimit, Side, SymbolRules
 from trailingedge.simulator.feeds.ticks import TickSource
 
 PRECISION: Final = 8  # decimals of every amount on the wire
-SMALLEST: Final = Decimal(1).scaleb(-PRECISION)
+SMALLEST_AMOUNT: Final = Decimal(1).scaleb(-PRECISION)
 MIN_NOTIONALS: Final = {"BTC": Decimal("0.0001"), "ETH": Decimal("0.001"), "BNB": Decimal("0.01")}
 SELF_TRADE_MODE: Final = "EXPIRE_MAKER"
 
@@ -28,17 +28,17 @@ class ExchangeSpec:
     quote_asset: str = "FDUSD"
     tick_size: Decimal = Decimal("0.01")
     step_size: Decimal = Decimal("0.0001")
-    least_price: Decimal | None = None
+    explicit_min_price: Decimal | None = None
     max_price: Decimal = Decimal(10_000_000_000)
-    least_quantity: Decimal | None = None
+    explicit_min_quantity: Decimal | None = None
     max_quantity: Decimal = Decimal(900_000)
     min_notional: Decimal = Decimal(5)
     max_notional: Decimal = Decimal(9_000_000)
-    percent_down: Decimal = Decimal("0.2")
-    percent_up: Decimal = Decimal(5)
-    ask_percent_down: Decimal | None = None
-    ask_percent_up: Decimal | None = None
-    pegs: bool = True
+    bid_multiplier_down: Decimal = Decimal("0.2")
+    bid_multiplier_up: Decimal = Decimal(5)
+    ask_multiplier_down: Decimal | None = None
+    ask_multiplier_up: Decimal | None = None
+    pegs_allowed: bool = True
     average_minutes: int = 5
     max_open_orders: int = 200
     maker_fee: Decimal = Decimal(0)
@@ -51,7 +51,7 @@ class ExchangeSpec:
     taker_refund: int = 1
     refund_delay_ms: int = 100
 
-    def of_tape(self, tape: TickSource) -> "ExchangeSpec":
+    def for_source(self, tape: TickSource) -> "ExchangeSpec":
         """These terms for the pair and the grid of `tape`, with the least notional usual in its quote asset."""
         return replace(
             self,
@@ -63,7 +63,7 @@ class ExchangeSpec:
             step_size=tape.step_size,
         )
 
-    def of_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "ExchangeSpec":
+    def for_rules(self, rules: SymbolRules, limits: Iterable[RateLimit]) -> "ExchangeSpec":
         """These terms for the pair, the filters and the limits of another exchange, as far as it sets them."""
         known = {(limit.kind, limit.interval_s): limit.limit for limit in limits}
         return replace(
@@ -73,17 +73,17 @@ class ExchangeSpec:
             quote_asset=rules.quote_asset,
             tick_size=rules.tick_size,
             step_size=rules.step_size,
-            least_price=rules.min_price or None,
+            explicit_min_price=rules.min_price or None,
             max_price=rules.max_price or self.max_price,
-            least_quantity=rules.min_quantity or None,
+            explicit_min_quantity=rules.min_quantity or None,
             max_quantity=rules.max_quantity or self.max_quantity,
             min_notional=rules.min_notional,
             max_notional=rules.max_notional or self.max_notional,
-            percent_down=rules.bid_multiplier_down or self.percent_down,
-            percent_up=rules.bid_multiplier_up or self.percent_up,
-            ask_percent_down=rules.ask_multiplier_down,
-            ask_percent_up=rules.ask_multiplier_up,
-            pegs=rules.peg_allowed,
+            bid_multiplier_down=rules.bid_multiplier_down or self.bid_multiplier_down,
+            bid_multiplier_up=rules.bid_multiplier_up or self.bid_multiplier_up,
+            ask_multiplier_down=rules.ask_multiplier_down,
+            ask_multiplier_up=rules.ask_multiplier_up,
+            pegs_allowed=rules.peg_allowed,
             weight_per_minute=known.get(("REQUEST_WEIGHT", 60), self.weight_per_minute),
             orders_per_10_s=known.get(("ORDERS", 10), self.orders_per_10_s),
             orders_per_day=known.get(("ORDERS", 86_400), self.orders_per_day),
@@ -92,24 +92,24 @@ class ExchangeSpec:
 
     @property
     def min_price(self) -> Decimal:
-        return self.least_price or self.tick_size
+        return self.explicit_min_price or self.tick_size
 
     @property
     def min_quantity(self) -> Decimal:
-        return self.least_quantity or self.step_size
+        return self.explicit_min_quantity or self.step_size
 
-    def percent_bounds(self, side: Side) -> tuple[Decimal, Decimal]:
+    def price_multipliers(self, side: Side) -> tuple[Decimal, Decimal]:
         """Lowest and highest price of a `side` order, in average prices."""
         if side is Side.BUY:
-            return self.percent_down, self.percent_up
-        return self.ask_percent_down or self.percent_down, self.ask_percent_up or self.percent_up
+            return self.bid_multiplier_down, self.bid_multiplier_up
+        return self.ask_multiplier_down or self.bid_multiplier_down, self.ask_multiplier_up or self.bid_multiplier_up
 
     @property
     def stream_prefix(self) -> str:
         """The symbol as stream names spell it."""
         return self.symbol.lower()
 
-    def limits(self) -> list[dict[str, object]]:
+    def limits_json(self) -> list[dict[str, object]]:
         """The limits as `exchangeInfo` lists them."""
         return [
             limit_json("REQUEST_WEIGHT", "MINUTE", 1, self.weight_per_minute),
@@ -139,7 +139,7 @@ class ExchangeSpec:
             "allowTrailingStop": False,
             "cancelReplaceAllowed": True,
             "amendAllowed": False,
-            "pegInstructionsAllowed": self.pegs,
+            "pegInstructionsAllowed": self.pegs_allowed,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
             "filters": self.filters_json(),
@@ -152,27 +152,27 @@ class ExchangeSpec:
     def filters_json(self) -> list[dict[str, object]]:
         """The filters as `exchangeInfo` shows them, with those of features not offered here beside them."""
         minutes = self.average_minutes
-        bid_down, bid_up = self.percent_bounds(Side.BUY)
-        ask_down, ask_up = self.percent_bounds(Side.SELL)
+        bid_down, bid_up = self.price_multipliers(Side.BUY)
+        ask_down, ask_up = self.price_multipliers(Side.SELL)
         return [
             {
                 "filterType": "PRICE_FILTER",
-                "minPrice": padded(self.min_price),
-                "maxPrice": padded(self.max_price),
-                "tickSize": padded(self.tick_size),
+                "minPrice": format_amount(self.min_price),
+                "maxPrice": format_amount(self.max_price),
+                "tickSize": format_amount(self.tick_size),
             },
             {
                 "filterType": "LOT_SIZE",
-                "minQty": padded(self.min_quantity),
-                "maxQty": padded(self.max_quantity),
-                "stepSize": padded(self.step_size),
+                "minQty": format_amount(self.min_quantity),
+                "maxQty": format_amount(self.max_quantity),
+                "stepSize": format_amount(self.step_size),
             },
             {"filterType": "ICEBERG_PARTS", "limit": 100},
             {
                 "filterType": "MARKET_LOT_SIZE",
-                "minQty": padded(Decimal(0)),
-                "maxQty": padded(self.max_quantity),
-                "stepSize": padded(Decimal(0)),
+                "minQty": format_amount(Decimal(0)),
+                "maxQty": format_amount(self.max_quantity),
+                "stepSize": format_amount(Decimal(0)),
             },
             {
                 "filterType": "TRAILING_DELTA",
@@ -191,9 +191,9 @@ class ExchangeSpec:
             },
             {
                 "filterType": "NOTIONAL",
-                "minNotional": padded(self.min_notional),
+                "minNotional": format_amount(self.min_notional),
                 "applyMinToMarket": True,
-                "maxNotional": padded(self.max_notional),
+                "maxNotional": format_amount(self.max_notional),
                 "applyMaxToMarket": False,
                 "avgPriceMins": minutes,
             },
@@ -204,7 +204,7 @@ class ExchangeSpec:
         ]
 
 
-def padded(amount: Decimal) -> str:
+def format_amount(amount: Decimal) -> str:
     """`amount` with the eight decimals that every answer shows; nobody is shown more than there is."""
     return f"{amount.quantize(SMALLEST, rounding=ROUND_DOWN):f}"
 

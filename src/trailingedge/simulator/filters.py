@@ -29,7 +29,7 @@ def check_price(terms: ExchangeSpec, side: Side, price: Decimal, average: Decima
     """The grid and range of prices, and their distance from the average."""
     if not terms.min_price <= price <= terms.max_price or price % terms.tick_size:
         raise filter_failure("PRICE_FILTER")
-    down, up = terms.percent_bounds(side)
+    down, up = terms.price_multipliers(side)
     if not average * down <= price <= average * up:
         raise filter_failure("PERCENT_PRICE_BY_SIDE")
 

@@ -10,9 +10,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from trailingedge.simulator.errors import ExchangeError, unknown_key
+from trailingedge.simulator.errors import ExchangeError, invalid_api_key
 
-LEGAL: Final = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
+API_KEY_PATTERN: Final = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 
 
 class KeyRing:
@@ -25,7 +25,7 @@ class KeyRing:
         """Let `public_key` act for `account`; the API key that names it, made from the key unless given."""
         raw = public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)
         name = api_key or hashlib.sha256(raw).hexdigest()
-        if not LEGAL.fullmatch(name):
+        if not API_KEY_PATTERN.fullmatch(name):
             raise ValueError(f"an API key is made of letters, digits, dots, dashes and underscores: {name!r}")
         self._keys[name] = (public_key, account)
         return name
@@ -34,16 +34,16 @@ class KeyRing:
         """From now on the key opens nothing; sessions it opened learn it with their next request."""
         self._keys.pop(api_key, None)
 
-    def names(self) -> list[str]:
+    def api_keys(self) -> list[str]:
         """The API keys that open something, in the order of their registration."""
         return list(self._keys)
 
     def account_of(self, api_key: str) -> str:
         """The account the key opens. Raises the refusals of a malformed and of an unknown key."""
-        if not LEGAL.fullmatch(api_key):
+        if not API_KEY_PATTERN.fullmatch(api_key):
             raise ExchangeError(-2014, "API-key format invalid.")
         if api_key not in self._keys:
-            raise unknown_key()
+            raise invalid_api_key()
         return self._keys[api_key][1]
 
     def verify(self, api_key: str, payload: str, signature: str) -> None:

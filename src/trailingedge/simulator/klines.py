@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Final
 
 from trailingedge.model.market import ZERO, Kline, Side
-from trailingedge.simulator.exchange_spec import padded
+from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.feeds.ticks import Tick
 
 SECOND_MS: Final = 1000
@@ -59,17 +59,17 @@ class TradedBar:
     low: Decimal
     close: Decimal
     volume: Decimal = ZERO
-    quote: Decimal = ZERO
-    trades: int = 0
+    quote_volume: Decimal = ZERO
+    trade_count: int = 0
     buy_volume: Decimal = ZERO
-    buy_quote: Decimal = ZERO
-    heard: bool = True
+    buy_quote_volume: Decimal = ZERO
+    observed: bool = True
 
-    def then(self, later: "TradedBar") -> "TradedBar":
+    def merge(self, later: "TradedBar") -> "TradedBar":
         """This bar and the one after it, as one that opens with this."""
-        if not later.heard:
+        if not later.observed:
             return self
-        if not self.heard:  # a flat start lends the interval its time and nothing else
+        if not self.observed:  # a flat start lends the interval its time and nothing else
             return replace(later, open_ms=self.open_ms)
         return TradedBar(
             self.open_ms,
@@ -78,19 +78,19 @@ class TradedBar:
             min(self.low, later.low),
             later.close,
             self.volume + later.volume,
-            self.quote + later.quote,
-            self.trades + later.trades,
+            self.quote_volume + later.quote_volume,
+            self.trade_count + later.trade_count,
             self.buy_volume + later.buy_volume,
-            self.buy_quote + later.buy_quote,
+            self.buy_quote_volume + later.buy_quote_volume,
         )
 
     def flat_at(self, open_ms: int) -> "TradedBar":
         """The bar of a stretch without trades after this one."""
-        return flat(open_ms, self.close)
+        return flat_bar(open_ms, self.close)
 
 
-def flat(open_ms: int, price: Decimal) -> TradedBar:
-    return TradedBar(open_ms, price, price, price, price, heard=False)
+def flat_bar(open_ms: int, price: Decimal) -> TradedBar:
+    return TradedBar(open_ms, price, price, price, price, observed=False)
 
 
 def bar_of_tick(tick: Tick) -> TradedBar:
@@ -140,7 +140,7 @@ class Interval:
         origin_ms = MONDAY_MS if self.name == "1w" else 0
         return local_ms - (local_ms - origin_ms) % self.length_ms - self.offset_ms
 
-    def next_ms(self, start_ms: int) -> int:
+    def next_start_ms(self, start_ms: int) -> int:
         """When the interval after that opens."""
         if self.name == "1M":
             return self.start_ms(start_ms + 31 * DAY_MS)
@@ -159,13 +159,13 @@ class BarStore:
         """Fold in a bar no older than the newest."""
         open_ms = bar.open_ms - bar.open_ms % self.length_ms
         if self._bars and self._bars[-1].open_ms == open_ms:
-            self._bars[-1] = self._bars[-1].then(bar)
-        elif bar.heard or not self._bars:
+            self._bars[-1] = self._bars[-1].merge(bar)
+        elif bar.observed or not self._bars:
             self._bars.append(replace(bar, open_ms=open_ms))
         while self._bars[0].open_ms < open_ms - self._span_ms:
             self._bars.popleft()
 
-    def bars(self, from_ms: int) -> Sequence[TradedBar]:
+    def bars_from(self, from_ms: int) -> Sequence[TradedBar]:
         """Those that open at `from_ms` or later, after the one before them (which says what a flat start costs)."""
         newest_first: list[TradedBar] = []
         for bar in reversed(self._bars):
@@ -179,7 +179,7 @@ class BarStore:
         return self._bars[0].open_ms if self._bars else None
 
 
-class KnownKlines:
+class RelayedKlines:
     """The newest klines of one interval as they were told, oldest first; at most `most` of them."""
 
     def __init__(self, most: int) -> None:
@@ -210,7 +210,7 @@ class Klines:
         self._seconds = BarStore(SECOND_MS, 26 * HOUR_MS)
         self._minutes = BarStore(MINUTE_MS, 8 * DAY_MS)
         self._hours = BarStore(HOUR_MS, 400 * DAY_MS)
-        self._told: dict[Interval, KnownKlines] = {}
+        self._relayed: dict[Interval, RelayedKlines] = {}
         self.time_ms = 0
         self._last_price: Decimal | None = None
         for kline in history:
@@ -218,34 +218,34 @@ class Klines:
             self._hours.add(bar_of_kline(kline))
             self.time_ms, self._last_price = kline.close_ms, kline.close
 
-    def hear(self, tick: Tick) -> None:
+    def on_tick(self, tick: Tick) -> None:
         """The market's time, and what traded at it."""
         bar = bar_of_tick(tick)
         if not tick.traded and self._last_price in {None, tick.last_price}:
-            bar = flat(tick.time_ms, tick.last_price)
+            bar = flat_bar(tick.time_ms, tick.last_price)
         self._last_price = tick.last_price
         for store in (self._seconds, self._minutes, self._hours):
             store.add(bar)
         self.time_ms = tick.time_ms
 
-    def expect(self, interval: Interval, most: int) -> None:
+    def relay_interval(self, interval: Interval, most: int) -> None:
         """From now on the klines of `interval` are told; the newest `most` are kept."""
-        self._told[interval] = KnownKlines(most)
+        self._relayed[interval] = RelayedKlines(most)
 
-    def is_told(self, interval: Interval) -> bool:
-        return interval in self._told
+    def is_relayed(self, interval: Interval) -> bool:
+        return interval in self._relayed
 
-    def tell(self, interval: Interval, kline: Kline) -> None:
+    def add_relayed(self, interval: Interval, kline: Kline) -> None:
         """The newest kline of an `interval` that is expected, forming or closed."""
-        self._told[interval].add(bar_of_kline(kline))
+        self._relayed[interval].add(bar_of_kline(kline))
 
     def rows(self, interval: Interval, from_ms: int | None, until_ms: int | None, limit: int) -> list[TradedBar]:
         """Klines that open within the times given, oldest first, gap-free; the newest may still be forming.
 
         With `from_ms` the oldest `limit` of them, else the newest.
         """
-        if interval in self._told:
-            return self._told[interval].rows(from_ms, until_ms, limit)
+        if interval in self._relayed:
+            return self._relayed[interval].rows(from_ms, until_ms, limit)
         store = self._store(interval)
         if store.first_ms is None:
             return []
@@ -256,7 +256,7 @@ class Klines:
             return list(self._grouped(store, interval, first_ms, newest_ms))[-limit:]
         first_ms = interval.start_ms(max(from_ms, store.first_ms))
         if first_ms < from_ms:
-            first_ms = interval.next_ms(first_ms)
+            first_ms = interval.next_start_ms(first_ms)
         return list(islice(self._grouped(store, interval, first_ms, newest_ms), limit))
 
     def row(self, interval: Interval, open_ms: int) -> TradedBar | None:
@@ -273,7 +273,7 @@ class Klines:
     @staticmethod
     def _grouped(store: BarStore, interval: Interval, first_ms: int, newest_ms: int) -> Iterator[TradedBar]:
         """One row an interval, from the one that opens at `first_ms` to that of `newest_ms`."""
-        bars = deque(store.bars(first_ms))
+        bars = deque(store.bars_from(first_ms))
         if not bars:
             return
         before = bars[0]
@@ -281,10 +281,10 @@ class Klines:
             before = bars.popleft()
         open_ms = first_ms
         while open_ms <= newest_ms:
-            next_ms = interval.next_ms(open_ms)
+            next_ms = interval.next_start_ms(open_ms)
             row = before.flat_at(open_ms)
             while bars and bars[0].open_ms < next_ms:
-                row = row.then(bars.popleft())
+                row = row.merge(bars.popleft())
             yield row
             before, open_ms = row, next_ms
 
@@ -295,47 +295,47 @@ class KlineFeed:
     def __init__(self, interval: Interval, klines: Klines) -> None:
         self.interval = interval
         self._klines = klines
-        self._pace_ms = 1000 if interval.name == "1s" else 2000
+        self._publish_every_ms = 1000 if interval.name == "1s" else 2000
         self._open_ms = interval.start_ms(klines.time_ms)
-        self._told_ms = 0
+        self._published_ms = 0
 
-    def closed_by(self, time_ms: int) -> Iterator[TradedBar]:
+    def closed_until(self, time_ms: int) -> Iterator[TradedBar]:
         """The klines that have closed when the market reaches `time_ms`; to be asked before it does."""
         current_ms = self.interval.start_ms(time_ms)
         while self._open_ms < current_ms:
             row = self._klines.row(self.interval, self._open_ms)
             if row is not None:
                 yield row
-            self._open_ms = self.interval.next_ms(self._open_ms)
-            self._told_ms = time_ms
+            self._open_ms = self.interval.next_start_ms(self._open_ms)
+            self._published_ms = time_ms
 
     def forming(self) -> TradedBar | None:
         """The forming kline, if it is time to tell it."""
-        if self._klines.time_ms - self._told_ms < self._pace_ms:
+        if self._klines.time_ms - self._published_ms < self._publish_every_ms:
             return None
-        self._told_ms = self._klines.time_ms
+        self._published_ms = self._klines.time_ms
         return self._klines.row(self.interval, self._open_ms)
 
 
-def row_json(bar: TradedBar, interval: Interval) -> list[object]:
+def kline_row_json(bar: TradedBar, interval: Interval) -> list[object]:
     """A kline as the `klines` request answers it."""
     return [
         bar.open_ms,
-        padded(bar.open),
-        padded(bar.high),
-        padded(bar.low),
-        padded(bar.close),
-        padded(bar.volume),
-        interval.next_ms(bar.open_ms) - 1,
-        padded(bar.quote),
-        bar.trades,
-        padded(bar.buy_volume),
-        padded(bar.buy_quote),
+        format_amount(bar.open),
+        format_amount(bar.high),
+        format_amount(bar.low),
+        format_amount(bar.close),
+        format_amount(bar.volume),
+        interval.next_start_ms(bar.open_ms) - 1,
+        format_amount(bar.quote_volume),
+        bar.trade_count,
+        format_amount(bar.buy_volume),
+        format_amount(bar.buy_quote_volume),
         "0",
     ]
 
 
-def event_json(bar: TradedBar, interval: Interval, symbol: str, event_ms: int, closed: bool) -> dict[str, object]:
+def kline_event_json(bar: TradedBar, interval: Interval, symbol: str, event_ms: int, closed: bool) -> dict[str, object]:
     """A kline as the stream tells it."""
     return {
         "e": "kline",
@@ -343,21 +343,21 @@ def event_json(bar: TradedBar, interval: Interval, symbol: str, event_ms: int, c
         "s": symbol,
         "k": {
             "t": bar.open_ms,
-            "T": interval.next_ms(bar.open_ms) - 1,
+            "T": interval.next_start_ms(bar.open_ms) - 1,
             "s": symbol,
             "i": interval.name,
             "f": -1,
             "L": -1,
-            "o": padded(bar.open),
-            "c": padded(bar.close),
-            "h": padded(bar.high),
-            "l": padded(bar.low),
-            "v": padded(bar.volume),
-            "n": bar.trades,
+            "o": format_amount(bar.open),
+            "c": format_amount(bar.close),
+            "h": format_amount(bar.high),
+            "l": format_amount(bar.low),
+            "v": format_amount(bar.volume),
+            "n": bar.trade_count,
             "x": closed,
-            "q": padded(bar.quote),
-            "V": padded(bar.buy_volume),
-            "Q": padded(bar.buy_quote),
+            "q": format_amount(bar.quote_volume),
+            "V": format_amount(bar.buy_volume),
+            "Q": format_amount(bar.buy_quote_volume),
             "B": "0",
         },
     }

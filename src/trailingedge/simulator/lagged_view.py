@@ -10,7 +10,7 @@ from trailingedge.model.market import Balance
 from trailingedge.simulator.orders import SimOrder, SimTrade
 from trailingedge.simulator.rate_limits import OrderCounts
 
-KEPT_MS: Final = 20_000
+MAX_LAG_MS: Final = 20_000
 
 
 class AccountRecords(Protocol):
@@ -23,7 +23,7 @@ class AccountRecords(Protocol):
     def updated_ms(self) -> int: ...
 
     @property
-    def counts(self) -> OrderCounts: ...
+    def order_counts(self) -> OrderCounts: ...
 
     @property
     def orders(self) -> Mapping[int, SimOrder]: ...
@@ -35,17 +35,17 @@ class AccountRecords(Protocol):
 
     def open_orders(self) -> list[SimOrder]: ...
 
-    def newest_order_named(self, client_order_id: str) -> SimOrder | None: ...
+    def find_newest_order(self, client_order_id: str) -> SimOrder | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class RecordVersion:
+class AccountVersion:
     """What may change of an account, as of one time by the wall."""
 
     unix_ms: int
     updated_ms: int
     balances: tuple[Balance, ...]
-    open: Mapping[int, SimOrder]
+    open_orders: Mapping[int, SimOrder]
     newest_order_id: int
     newest_trade_id: int
 
@@ -54,53 +54,53 @@ class RecordVersion:
 class LaggedAccount:
     """The records of `now` as they stood at `moment`."""
 
-    now: AccountRecords
-    moment: RecordVersion
+    current: AccountRecords
+    version: AccountVersion
 
     @property
     def uid(self) -> int:
-        return self.now.uid
+        return self.current.uid
 
     @property
     def updated_ms(self) -> int:
-        return self.moment.updated_ms
+        return self.version.updated_ms
 
     @property
-    def counts(self) -> OrderCounts:
-        return self.now.counts
+    def order_counts(self) -> OrderCounts:
+        return self.current.order_counts
 
     @property
     def orders(self) -> Mapping[int, SimOrder]:
-        known = (order for order in self.now.orders.values() if order.order_id <= self.moment.newest_order_id)
-        return {order.order_id: self.moment.open.get(order.order_id, order) for order in known}
+        known = (order for order in self.current.orders.values() if order.order_id <= self.version.newest_order_id)
+        return {order.order_id: self.version.open_orders.get(order.order_id, order) for order in known}
 
     @property
     def trades(self) -> Sequence[SimTrade]:
-        return [trade for trade in self.now.trades if trade.trade_id <= self.moment.newest_trade_id]
+        return [trade for trade in self.current.trades if trade.trade_id <= self.version.newest_trade_id]
 
     def balances(self) -> list[Balance]:
-        return list(self.moment.balances)
+        return list(self.version.balances)
 
     def open_orders(self) -> list[SimOrder]:
-        return list(self.moment.open.values())
+        return list(self.version.open_orders.values())
 
-    def newest_order_named(self, client_order_id: str) -> SimOrder | None:
+    def find_newest_order(self, client_order_id: str) -> SimOrder | None:
         named = [order for order in self.orders.values() if order.client_order_id == client_order_id]
         return next((order for order in named if not order.status.final), named[-1] if named else None)
 
 
-class LaggedView:
+class AccountVersions:
     """The latest moments of one account."""
 
     def __init__(self) -> None:
-        self._moments: deque[RecordVersion] = deque()
+        self._versions: deque[AccountVersion] = deque()
 
-    def note(self, account: AccountRecords, unix_ms: int) -> None:
+    def save(self, account: AccountRecords, unix_ms: int) -> None:
         """The account has changed."""
-        moments = self._moments
+        moments = self._versions
         orders, trades = account.orders, account.trades
         moments.append(
-            RecordVersion(
+            AccountVersion(
                 unix_ms,
                 account.updated_ms,
                 tuple(account.balances()),
@@ -109,11 +109,11 @@ class LaggedView:
                 trades[-1].trade_id if trades else 0,
             )
         )
-        while len(moments) > 1 and moments[1].unix_ms < unix_ms - KEPT_MS:
+        while len(moments) > 1 and moments[1].unix_ms < unix_ms - MAX_LAG_MS:
             moments.popleft()
 
-    def at(self, unix_ms: int) -> RecordVersion | None:
+    def version_at(self, unix_ms: int) -> AccountVersion | None:
         """The account as of then; None where it has not changed since, or nobody knows."""
-        if not self._moments or self._moments[-1].unix_ms <= unix_ms:
+        if not self._versions or self._versions[-1].unix_ms <= unix_ms:
             return None
-        return next((moment for moment in reversed(self._moments) if moment.unix_ms <= unix_ms), self._moments[0])
+        return next((moment for moment in reversed(self._versions) if moment.unix_ms <= unix_ms), self._versions[0])

@@ -19,14 +19,14 @@ class TimeInForce(Enum):
     FOK = "FOK"  # all at once or nothing
 
 
-class Restriction(Enum):
+class CancelRestriction(Enum):
     """Which state an order must be in to be cancelled."""
 
     ONLY_NEW = "ONLY_NEW"
     ONLY_PARTIALLY_FILLED = "ONLY_PARTIALLY_FILLED"
 
     def allows(self, status: OrderStatus) -> bool:
-        needed = OrderStatus.NEW if self is Restriction.ONLY_NEW else OrderStatus.PARTIALLY_FILLED
+        needed = OrderStatus.NEW if self is CancelRestriction.ONLY_NEW else OrderStatus.PARTIALLY_FILLED
         return status is needed
 
 
@@ -63,7 +63,7 @@ class CancelOrder:
     order_id: int | None = None
     orig_client_order_id: str | None = None
     cancel_id: str | None = None
-    restriction: Restriction | None = None
+    restriction: CancelRestriction | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -77,11 +77,11 @@ class SimOrder:
     order_id: int
     client_order_id: str
     account: str
-    wanted: NewOrder
+    request: NewOrder
     price: Decimal  # where it works: as sent, or as the peg found it; zero for MARKET
     quantity: Decimal
     created_ms: int
-    by_hand: bool = False
+    is_manual: bool = False
     status: OrderStatus = OrderStatus.NEW
     filled: Decimal = ZERO
     filled_quote: Decimal = ZERO
@@ -92,7 +92,7 @@ class SimOrder:
 
     @property
     def side(self) -> Side:
-        return self.wanted.side
+        return self.request.side
 
     @property
     def remaining(self) -> Decimal:
@@ -119,5 +119,5 @@ class SimTrade:
     is_maker: bool
 
     @property
-    def quote(self) -> Decimal:
+    def quote_volume(self) -> Decimal:
         return self.price * self.quantity

@@ -7,7 +7,7 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.simulator.feeds.ticks import Tick
 
-LATE_S: Final = 0.25  # a market that has fallen further behind does not sprint after its schedule
+MAX_BEHIND_S: Final = 0.25  # a market that has fallen further behind does not sprint after its schedule
 
 
 class Pacer:
@@ -28,8 +28,8 @@ class Pacer:
             raise ValueError(f"a market cannot run at speed {speed}")
         self._clock = clock
         self._speed = speed
-        self._play = play
-        self._answered = answered
+        self._on_tick = play
+        self._settled = answered
 
     async def run(self, first_ms: int, ticks: Iterator[Tick]) -> None:
         """Return at the end of the tape."""
@@ -40,7 +40,7 @@ class Pacer:
                 await self._clock.sleep(early_s)
             else:
                 await asyncio.sleep(0)  # late or not, the others get their turn
-            if early_s < -LATE_S:
+            if early_s < -MAX_BEHIND_S:
                 start_s -= early_s
-            if self._play(tick):
-                await self._answered()
+            if self._on_tick(tick):
+                await self._settled()

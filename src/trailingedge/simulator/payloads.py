@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderStatus, Side
 from trailingedge.simulator.errors import INSUFFICIENT_BALANCE, WOULD_TAKE
-from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE, padded
+from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE, format_amount
 from trailingedge.simulator.feeds.ticks import Tick
 from trailingedge.simulator.orders import NewOrder, OrderType, SimOrder, SimTrade
 
@@ -32,7 +32,7 @@ class MarketEvent:
 ExchangeEvent = UserEvent | MarketEvent
 
 
-def acknowledged(order: SimOrder, symbol: str) -> Json:
+def ack_json(order: SimOrder, symbol: str) -> Json:
     """A placement answered by ACK."""
     return {
         "symbol": symbol,
@@ -43,32 +43,32 @@ def acknowledged(order: SimOrder, symbol: str) -> Json:
     }
 
 
-def resulting(order: SimOrder, symbol: str) -> Json:
+def result_json(order: SimOrder, symbol: str) -> Json:
     """A placement answered by RESULT."""
     return (
-        acknowledged(order, symbol)
-        | amounts(order)
+        ack_json(order, symbol)
+        | amounts_json(order)
         | {"workingTime": order.working_ms, "selfTradePreventionMode": SELF_TRADE_MODE}
-        | extras(order)
+        | optional_fields(order)
     )
 
 
-def complete(order: SimOrder, trades: Sequence[SimTrade], symbol: str) -> Json:
+def full_json(order: SimOrder, trades: Sequence[SimTrade], symbol: str) -> Json:
     """A placement answered by FULL."""
     fills = [
         {
-            "price": padded(trade.price),
-            "qty": padded(trade.quantity),
-            "commission": padded(trade.commission),
+            "price": format_amount(trade.price),
+            "qty": format_amount(trade.quantity),
+            "commission": format_amount(trade.commission),
             "commissionAsset": trade.commission_asset,
             "tradeId": trade.trade_id,
         }
         for trade in trades
     ]
-    return resulting(order, symbol) | {"fills": fills}
+    return result_json(order, symbol) | {"fills": fills}
 
 
-def cancelled(order: SimOrder, cancel_id: str, symbol: str) -> Json:
+def cancel_json(order: SimOrder, cancel_id: str, symbol: str) -> Json:
     """A cancel's answer. `executedQty` is what was filled before it."""
     return (
         {
@@ -79,13 +79,13 @@ def cancelled(order: SimOrder, cancel_id: str, symbol: str) -> Json:
             "clientOrderId": cancel_id,
             "transactTime": order.updated_ms,
         }
-        | amounts(order)
+        | amounts_json(order)
         | {"selfTradePreventionMode": SELF_TRADE_MODE}
-        | extras(order)
+        | optional_fields(order)
     )
 
 
-def queried(order: SimOrder, symbol: str) -> Json:
+def order_json(order: SimOrder, symbol: str) -> Json:
     """An order as a query shows it."""
     return (
         {
@@ -94,29 +94,29 @@ def queried(order: SimOrder, symbol: str) -> Json:
             "orderListId": -1,
             "clientOrderId": order.client_order_id,
         }
-        | amounts(order)
+        | amounts_json(order)
         | {
-            "stopPrice": padded(ZERO),
-            "icebergQty": padded(ZERO),
+            "stopPrice": format_amount(ZERO),
+            "icebergQty": format_amount(ZERO),
             "time": order.created_ms,
             "updateTime": order.updated_ms,
             "isWorking": order.working_ms >= 0,
             "workingTime": order.working_ms,
             "selfTradePreventionMode": SELF_TRADE_MODE,
         }
-        | extras(order)
+        | optional_fields(order)
     )
 
 
-def amounts(order: SimOrder) -> Json:
+def amounts_json(order: SimOrder) -> Json:
     """What every answer but ACK says of an order."""
-    wanted = order.wanted
+    wanted = order.request
     return {
-        "price": padded(wanted.price or ZERO),
-        "origQty": padded(order.quantity),
-        "executedQty": padded(order.filled),
-        "origQuoteOrderQty": padded(wanted.quote_quantity or ZERO),
-        "cummulativeQuoteQty": padded(order.filled_quote),
+        "price": format_amount(wanted.price or ZERO),
+        "origQty": format_amount(order.quantity),
+        "executedQty": format_amount(order.filled),
+        "origQuoteOrderQty": format_amount(wanted.quote_quantity or ZERO),
+        "cummulativeQuoteQty": format_amount(order.filled_quote),
         "status": order.status.value,
         "timeInForce": wanted.time_in_force.value,
         "type": wanted.type.value,
@@ -124,9 +124,9 @@ def amounts(order: SimOrder) -> Json:
     }
 
 
-def extras(order: SimOrder) -> Json:
+def optional_fields(order: SimOrder) -> Json:
     """The fields that only some orders have."""
-    wanted, found = order.wanted, Json()
+    wanted, found = order.request, Json()
     if wanted.strategy_id is not None:
         found["strategyId"] = wanted.strategy_id
     if wanted.strategy_type is not None:
@@ -135,23 +135,23 @@ def extras(order: SimOrder) -> Json:
         found["pegPriceType"] = wanted.peg.price_type
         if wanted.peg.levels is not None:
             found |= {"pegOffsetType": "PRICE_LEVEL", "pegOffsetValue": wanted.peg.levels}
-        found["peggedPrice"] = padded(order.price)
+        found["peggedPrice"] = format_amount(order.price)
     if order.expiry_reason is not None:
         found["expiryReason"] = order.expiry_reason
     return found
 
 
-def trade_row(trade: SimTrade, symbol: str) -> Json:
+def my_trade_json(trade: SimTrade, symbol: str) -> Json:
     """A fill as `myTrades` lists it."""
     return {
         "symbol": symbol,
         "id": trade.trade_id,
         "orderId": trade.order_id,
         "orderListId": -1,
-        "price": padded(trade.price),
-        "qty": padded(trade.quantity),
-        "quoteQty": padded(trade.quote),
-        "commission": padded(trade.commission),
+        "price": format_amount(trade.price),
+        "qty": format_amount(trade.quantity),
+        "quoteQty": format_amount(trade.quote_volume),
+        "commission": format_amount(trade.commission),
         "commissionAsset": trade.commission_asset,
         "time": trade.time_ms,
         "isBuyer": trade.side.value == "BUY",
@@ -164,7 +164,7 @@ def execution_report(
     order: SimOrder, symbol: str, execution: str, execution_id: int, event_ms: int, *, cancel_id: str | None = None
 ) -> Json:
     """An `executionReport` in which nothing was filled. A cancel's id takes the place of the order's own."""
-    wanted = order.wanted
+    wanted = order.request
     working = not order.status.final and wanted.type is not OrderType.MARKET
     report: Json = {
         "e": "executionReport",
@@ -174,19 +174,19 @@ def execution_report(
         "S": wanted.side.value,
         "o": wanted.type.value,
         "f": wanted.time_in_force.value,
-        "q": padded(order.quantity),
-        "p": padded(wanted.price or ZERO),
-        "P": padded(ZERO),
-        "F": padded(ZERO),
+        "q": format_amount(order.quantity),
+        "p": format_amount(wanted.price or ZERO),
+        "P": format_amount(ZERO),
+        "F": format_amount(ZERO),
         "g": -1,
         "C": "" if cancel_id is None else order.client_order_id,
         "x": execution,
         "X": order.status.value,
         "r": "NONE",
         "i": order.order_id,
-        "l": padded(ZERO),
-        "z": padded(order.filled),
-        "L": padded(ZERO),
+        "l": format_amount(ZERO),
+        "z": format_amount(order.filled),
+        "L": format_amount(ZERO),
         "n": "0",
         "N": None,
         "T": order.updated_ms,
@@ -196,19 +196,19 @@ def execution_report(
         "m": False,
         "M": False,
         "O": order.created_ms,
-        "Z": padded(order.filled_quote),
-        "Y": padded(ZERO),
-        "Q": padded(wanted.quote_quantity or ZERO),
+        "Z": format_amount(order.filled_quote),
+        "Y": format_amount(ZERO),
+        "Q": format_amount(wanted.quote_quantity or ZERO),
         "V": SELF_TRADE_MODE,
     }
     if order.working_ms >= 0 and order.status is not OrderStatus.CANCELED:
         report["W"] = order.working_ms
-    return report | report_extras(order)
+    return report | optional_report_fields(order)
 
 
-def report_extras(order: SimOrder) -> Json:
+def optional_report_fields(order: SimOrder) -> Json:
     """The fields that only some reports have."""
-    wanted, found = order.wanted, Json()
+    wanted, found = order.request, Json()
     if wanted.strategy_id is not None:
         found["j"] = wanted.strategy_id
     if wanted.strategy_type is not None:
@@ -217,7 +217,7 @@ def report_extras(order: SimOrder) -> Json:
         found["gP"] = wanted.peg.price_type
         if wanted.peg.levels is not None:
             found |= {"gOT": "PRICE_LEVEL", "gOV": wanted.peg.levels}
-        found["gp"] = padded(order.price)
+        found["gp"] = format_amount(order.price)
     if order.expiry_reason is not None:
         found["eR"] = order.expiry_reason
     return found
@@ -226,10 +226,10 @@ def report_extras(order: SimOrder) -> Json:
 def fill_report(order: SimOrder, trade: SimTrade, symbol: str, execution_id: int, event_ms: int) -> Json:
     """An `executionReport` of one fill."""
     return execution_report(order, symbol, "TRADE", execution_id, event_ms) | {
-        "l": padded(trade.quantity),
-        "L": padded(trade.price),
-        "Y": padded(trade.quote),
-        "n": padded(trade.commission),
+        "l": format_amount(trade.quantity),
+        "L": format_amount(trade.price),
+        "Y": format_amount(trade.quote_volume),
+        "n": format_amount(trade.commission),
         "N": trade.commission_asset,
         "t": trade.trade_id,
         "m": trade.is_maker,
@@ -244,7 +244,7 @@ def rejection_report(wanted: NewOrder, client_order_id: str, symbol: str, text: 
         order_id=-1,
         client_order_id=client_order_id,
         account="",
-        wanted=wanted,
+        request=wanted,
         price=wanted.price or ZERO,
         quantity=wanted.quantity or ZERO,
         created_ms=-1,
@@ -256,34 +256,39 @@ def rejection_report(wanted: NewOrder, client_order_id: str, symbol: str, text: 
 
 def account_position(balances: Sequence[Balance], updated_ms: int, event_ms: int) -> Json:
     """An `outboundAccountPosition`: absolute balances, not changes."""
-    return {"e": "outboundAccountPosition", "E": event_ms, "u": updated_ms, "B": [held(each) for each in balances]}
+    return {
+        "e": "outboundAccountPosition",
+        "E": event_ms,
+        "u": updated_ms,
+        "B": [balance_json(each) for each in balances],
+    }
 
 
-def held(balance: Balance) -> Json:
-    return {"a": balance.asset, "f": padded(balance.free), "l": padded(balance.locked)}
+def balance_json(balance: Balance) -> Json:
+    return {"a": balance.asset, "f": format_amount(balance.free), "l": format_amount(balance.locked)}
 
 
-def ticker(top: BookTop, symbol: str) -> Json:
+def book_ticker_json(top: BookTop, symbol: str) -> Json:
     """A `bookTicker` payload."""
     return {
         "u": top.update_id,
         "s": symbol,
-        "b": padded(top.bid),
-        "B": padded(top.bid_quantity),
-        "a": padded(top.ask),
-        "A": padded(top.ask_quantity),
+        "b": format_amount(top.bid),
+        "B": format_amount(top.bid_quantity),
+        "a": format_amount(top.ask),
+        "A": format_amount(top.ask_quantity),
     }
 
 
-def trade_json(tick: Tick, symbol: str, number: int) -> Json:
+def agg_trade_json(tick: Tick, symbol: str, number: int) -> Json:
     """An `aggTrade` payload: what traded at `tick`."""
     return {
         "e": "aggTrade",
         "E": tick.time_ms,
         "s": symbol,
         "a": number,
-        "p": padded(tick.last_price),
-        "q": padded(tick.traded),
+        "p": format_amount(tick.last_price),
+        "q": format_amount(tick.traded),
         "f": number,
         "l": number,
         "T": tick.time_ms,
@@ -292,15 +297,15 @@ def trade_json(tick: Tick, symbol: str, number: int) -> Json:
     }
 
 
-def prevention(taker: SimOrder, own: SimOrder, prevented: Decimal, symbol: str) -> Json:
+def prevention_fields(taker: SimOrder, own: SimOrder, prevented: Decimal, symbol: str) -> Json:
     """What a report of a prevented self-trade says beside the usual."""
     return {
-        "A": padded(prevented),
-        "B": padded(prevented),
+        "A": format_amount(prevented),
+        "B": format_amount(prevented),
         "u": taker.order_id,
         "U": taker.order_id,
         "Cs": symbol,
-        "pl": padded(prevented),
-        "pL": padded(own.price),
-        "pY": padded(prevented * own.price),
+        "pl": format_amount(prevented),
+        "pL": format_amount(own.price),
+        "pY": format_amount(prevented * own.price),
     }

@@ -12,17 +12,17 @@ from typing import Final, TypeVar
 
 from trailingedge.simulator.errors import (
     ExchangeError,
-    empty,
+    empty_parameter,
     illegal_characters,
-    invalid,
-    mandatory,
-    too_precise,
-    unread,
+    invalid_parameter,
+    missing_parameter,
+    too_much_precision,
+    unread_parameters,
 )
 from trailingedge.simulator.exchange_spec import PRECISION
 
-AMOUNT: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
-NAME: Final = r"^[a-zA-Z0-9-_]{1,36}$"
+AMOUNT_PATTERN: Final = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
+CLIENT_ORDER_ID_PATTERN: Final = r"^[a-zA-Z0-9-_]{1,36}$"
 MICROSECONDS: Final = 10**15  # times above are in microseconds
 OLDEST_MS: Final = 1_483_228_800_000  # 2017; no time before is taken
 
@@ -57,10 +57,10 @@ class RequestParameters:
     def __contains__(self, name: str) -> bool:
         return name in self._sent
 
-    def finish(self) -> None:
+    def check_all_read(self) -> None:
         """Raise the refusal of parameters that nobody asked for."""
         if not self._sent.keys() <= self._read:
-            raise unread(len(self._sent.keys() & self._read), len(self._sent))
+            raise unread_parameters(len(self._sent.keys() & self._read), len(self._sent))
 
     def signed_payload(self) -> str:
         """What the signature covers: every parameter but itself, by name, joined as a query, not encoded."""
@@ -72,15 +72,15 @@ class RequestParameters:
         if value is None:
             return None
         if not isinstance(value, str):
-            raise mandatory(name)
+            raise missing_parameter(name)
         if not value:
-            raise empty(name)
+            raise empty_parameter(name)
         return value
 
-    def needed_text(self, name: str) -> str:
+    def required_text(self, name: str) -> str:
         value = self.text(name) if self._sent.get(name) != "" else None
         if value is None:
-            raise mandatory(name)
+            raise missing_parameter(name)
         return value
 
     def amount(self, name: str) -> Decimal | None:
@@ -88,19 +88,19 @@ class RequestParameters:
         value = self.text(name)
         if value is None:
             return None
-        if not re.fullmatch(AMOUNT, value):
-            raise illegal_characters(name, AMOUNT)
+        if not re.fullmatch(AMOUNT_PATTERN, value):
+            raise illegal_characters(name, AMOUNT_PATTERN)
         if len(value.partition(".")[2].rstrip("0")) > PRECISION:
-            raise too_precise(name)
+            raise too_much_precision(name)
         return Decimal(value)
 
-    def needed_amount(self, name: str) -> Decimal:
+    def required_amount(self, name: str) -> Decimal:
         value = self.amount(name)
         if value is None:
-            raise mandatory(name)
+            raise missing_parameter(name)
         return value
 
-    def whole(self, name: str) -> int | None:
+    def integer(self, name: str) -> int | None:
         value = self.text(name)
         if value is None:
             return None
@@ -115,12 +115,12 @@ class RequestParameters:
             return value
         if value in {"true", "false"}:
             return value == "true"
-        raise invalid(name)
+        raise invalid_parameter(name)
 
-    def client_id(self, name: str) -> str | None:
+    def client_order_id(self, name: str) -> str | None:
         value = self.text(name)
-        if value is not None and not re.fullmatch(NAME, value):
-            raise illegal_characters(name, NAME)
+        if value is not None and not re.fullmatch(CLIENT_ORDER_ID_PATTERN, value):
+            raise illegal_characters(name, CLIENT_ORDER_ID_PATTERN)
         return value
 
     def choice(self, name: str, kind: type[Choice], refusal: ExchangeError | None = None) -> Choice | None:
@@ -131,41 +131,41 @@ class RequestParameters:
         try:
             return kind(value)
         except ValueError as exc:
-            raise refusal or invalid(name) from exc
+            raise refusal or invalid_parameter(name) from exc
 
-    def needed_choice(self, name: str, kind: type[Choice], refusal: ExchangeError | None = None) -> Choice:
+    def required_choice(self, name: str, kind: type[Choice], refusal: ExchangeError | None = None) -> Choice:
         value = self.choice(name, kind, refusal)
         if value is None:
-            raise mandatory(name)
+            raise missing_parameter(name)
         return value
 
-    def moment_ms(self, name: str, now_ms: int) -> int | None:
+    def market_time_ms(self, name: str, now_ms: int) -> int | None:
         """A time of the market, in milliseconds or microseconds; not too old, not in the future."""
-        value = self.whole(name)
+        value = self.integer(name)
         if value is None:
             return None
         time_ms = value // 1000 if value >= MICROSECONDS else value
         if not OLDEST_MS <= time_ms <= now_ms + 10_000:
-            raise invalid(name)
+            raise invalid_parameter(name)
         return time_ms
 
     def limit(self, default: int, most: int = 1000) -> int:
         """How many rows are wanted."""
-        value = self.whole("limit")
+        value = self.integer("limit")
         if value is None:
             return default
         if value < 1:
-            raise invalid("limit")
+            raise invalid_parameter("limit")
         return min(value, most)
 
-    def texts(self, name: str) -> list[str] | None:
+    def text_list(self, name: str) -> list[str] | None:
         """A list of texts."""
         self._read.add(name)
         value = self._sent.get(name)
         if value is None:
             return None
         if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
-            raise invalid(name)
+            raise invalid_parameter(name)
         return [str(each) for each in value]
 
 

@@ -19,7 +19,14 @@ from websockets.http11 import Request, Response
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ConfigError, SessionLost
-from trailingedge.simulator.connections import API_PATH, LIFETIME_S, ConnectionHub, HubClient, Listener, NotServed
+from trailingedge.simulator.connections import (
+    API_PATH,
+    LIFETIME_S,
+    ConnectionHub,
+    HubClient,
+    NotServed,
+    StreamHubClient,
+)
 from trailingedge.simulator.exchange import OWNER, Exchange
 from trailingedge.simulator.faults import Faults
 from trailingedge.simulator.feeds.ticks import Tick, TickSource
@@ -36,7 +43,7 @@ from trailingedge.simulator.transports import (
 HOST: Final = "127.0.0.1"
 PING_INTERVAL_S: Final = 20.0
 PONG_DEADLINE_S: Final = 60.0
-PATIENCE_S: Final = 1.0  # for a client to answer for a batch of frames, or for a close
+ANSWER_TIMEOUT_S: Final = 1.0  # for a client to answer for a batch of frames, or for a close
 
 
 class LoopbackExchange:
@@ -71,15 +78,15 @@ class LoopbackExchange:
         self._latency_s = latency_s
         self._chance = chance or Random(0)
         self._ticks = iter(tape)
-        self._wanted = asyncio.Event()
+        self._book_subscribed = asyncio.Event()
         self._lifetime_s = lifetime_s
-        self.switchboard = ConnectionHub(
-            exchange, faults, self._chance, events_first, awaited=self._wanted.set, later=self._later
+        self.hub = ConnectionHub(
+            exchange, faults, self._chance, events_first, awaited=self._book_subscribed.set, later=self._later
         )
-        self._pump = Pacer(clock, speed, self.switchboard.play, self.settle)
+        self._pacer = Pacer(clock, speed, self.hub.on_tick, self.wait_until_processed)
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
-        self._websockets: dict[OutgoingQueue, bool] = {}  # whether they listen to streams
+        self._websocket_queues: dict[OutgoingQueue, bool] = {}  # whether they listen to streams
         self._server: Server | None = None
 
     @property
@@ -97,7 +104,7 @@ class LoopbackExchange:
 
     async def __aenter__(self) -> Self:
         first = next(self._ticks)
-        self.switchboard.play(first)
+        self.hub.on_tick(first)
         if self._listen:
             await self._open_port()
         await self._group.__aenter__()
@@ -123,33 +130,33 @@ class LoopbackExchange:
         socket = MemorySocket(self._clock)
         line = OutgoingQueue(self._clock)
         try:
-            self.switchboard.admit(url)
-            client = self._connected(url, line)
+            self.hub.check_admission(url)
+            client = self._connect_client(url, line)
         except NotServed as exc:
             raise SessionLost(f"HTTP {exc.status}: {exc}", exc.retry_after_s) from exc
         self._start(write_to_memory(line, socket, self._delay()))
 
         async def read() -> None:
-            await read_from_memory(socket, self._delay(), lambda text: self.switchboard.hear(client, text))
-            self.switchboard.leave(client)
+            await read_from_memory(socket, self._delay(), lambda text: self.hub.on_message(client, text))
+            self.hub.remove(client)
             line.close(1000, "")
 
         self._start(read())
         return socket
 
-    async def settle(self) -> None:
+    async def wait_until_processed(self) -> None:
         """Return when the clients have answered for all that was sent, streams first; or after a second each.
 
         Clients in memory have no say: under a virtual clock, time stands still until they have acted.
         """
         for streams in (True, False):
-            marks = [line.mark() for line, listens in self._websockets.items() if listens is streams]
+            marks = [line.flush_marker() for line, listens in self._websocket_queues.items() if listens is streams]
             if marks:
-                await asyncio.wait(marks, timeout=PATIENCE_S)
+                await asyncio.wait(marks, timeout=ANSWER_TIMEOUT_S)
 
     async def _run(self, first: Tick) -> None:
-        await self._wanted.wait()
-        await self._pump.run(first.time_ms, self._ticks)
+        await self._book_subscribed.wait()
+        await self._pacer.run(first.time_ms, self._ticks)
         self.ended.set()
 
     async def _open_port(self) -> None:
@@ -158,20 +165,20 @@ class LoopbackExchange:
                 self._serve,
                 HOST,
                 self._port,
-                process_request=self._at_the_door,
+                process_request=self._check_upgrade,
                 compression=None,
                 ping_interval=PING_INTERVAL_S,
                 ping_timeout=PONG_DEADLINE_S,
-                close_timeout=PATIENCE_S,
+                close_timeout=ANSWER_TIMEOUT_S,
             )
         except OSError as exc:
             raise ConfigError([f"port {self._port} of {HOST} cannot be opened: {exc.strerror}"]) from exc
         self._port = next(iter(self._server.sockets)).getsockname()[1]
 
-    def _at_the_door(self, connection: ServerConnection, request: Request) -> Response | None:
+    def _check_upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
         """Turn away who asks for what is not there, or who must stay outside."""
         try:
-            self.switchboard.admit(request.path)
+            self.hub.check_admission(request.path)
         except NotServed as exc:
             response = connection.respond(HTTPStatus(exc.status), f"{exc}\n")
             if exc.retry_after_s:
@@ -184,25 +191,25 @@ class LoopbackExchange:
         line = OutgoingQueue(self._clock)
         address = websocket.request.path if websocket.request else ""
         try:
-            client = self._connected(address, line)
+            client = self._connect_client(address, line)
         except NotServed as exc:
             await websocket.close(1008, str(exc)[:100])
             return
-        self._websockets[line] = isinstance(client, Listener)
+        self._websocket_queues[line] = isinstance(client, StreamHubClient)
         writer = self._start(write_to_websocket(line, websocket, self._delay()))
         try:
             async for message in websocket:
-                self.switchboard.hear(client, message if isinstance(message, str) else "")
+                self.hub.on_message(client, message if isinstance(message, str) else "")
         except ConnectionClosed:
             pass  # however it ended, it has
         finally:
-            self.switchboard.leave(client)
-            del self._websockets[line]
+            self.hub.remove(client)
+            del self._websocket_queues[line]
             writer.cancel()
 
-    def _connected(self, address: str, line: OutgoingQueue) -> HubClient:
-        client = self.switchboard.connect(address, line)
-        self._later(self._lifetime_s, lambda: self.switchboard.expire(client))
+    def _connect_client(self, address: str, line: OutgoingQueue) -> HubClient:
+        client = self.hub.connect(address, line)
+        self._later(self._lifetime_s, lambda: self.hub.end_lifetime(client))
         return client
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:

@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from trailingedge.simulator.api.session import ApiResponse, CloseConnection, frame
+from trailingedge.simulator.api.session import ApiResponse, CloseConnection, to_frame
 from trailingedge.simulator.klines import INTERVALS, Interval
 from trailingedge.simulator.payloads import Json, MarketEvent
 
 MESSAGES_PER_SECOND: Final = 5
-MOST_STREAMS: Final = 1024
-KLINE: Final = re.compile(r"(?P<symbol>[^@]+)@kline_(?P<interval>[^@]+)(?P<zone>@\+08:00)?")
+MAX_STREAMS: Final = 1024
+KLINE_STREAM_PATTERN: Final = re.compile(r"(?P<symbol>[^@]+)@kline_(?P<interval>[^@]+)(?P<zone>@\+08:00)?")
 EIGHT_HOURS_MS: Final = 8 * 3_600_000
 
 
 def kline_interval(stream: str) -> Interval | None:
     """The interval of a kline stream's name; None for any other stream."""
-    named = KLINE.fullmatch(stream)
+    named = KLINE_STREAM_PATTERN.fullmatch(stream)
     if named is None or named["interval"] not in INTERVALS:
         return None
     return Interval(named["interval"], EIGHT_HOURS_MS if named["zone"] else 0)
@@ -34,38 +34,38 @@ class StreamSession:
     def __init__(self, url: str, wanted: Callable[[str], None]) -> None:
         address = urlsplit(url)
         self._combined = address.path.rstrip("/") == "/stream"
-        self._wanted = wanted
+        self._on_subscribe = wanted
         self._streams: dict[str, None] = {}  # in the order of their subscription
-        self._heard_ms: deque[int] = deque(maxlen=MESSAGES_PER_SECOND)
+        self._message_times_ms: deque[int] = deque(maxlen=MESSAGES_PER_SECOND)
         if self._combined:
             named = "/".join(parse_qs(address.query).get("streams", []))
         else:
             named = address.path.removeprefix("/ws").strip("/")
         self._subscribe(name for name in named.split("/") if name)
 
-    def hear(self, text: str, now_ms: int) -> ApiResponse:
+    def on_message(self, text: str, now_ms: int) -> ApiResponse:
         """Answer a control message; too many of them cut the line. `now_ms` is the wall."""
-        if len(self._heard_ms) == MESSAGES_PER_SECOND and now_ms - self._heard_ms[0] < 1000:
+        if len(self._message_times_ms) == MESSAGES_PER_SECOND and now_ms - self._message_times_ms[0] < 1000:
             return ApiResponse(close=CloseConnection(1008, "Too many requests"))
-        self._heard_ms.append(now_ms)
+        self._message_times_ms.append(now_ms)
         try:
             raw = json.loads(text)
         except (ValueError, RecursionError) as exc:
-            return ApiResponse((frame({"code": 3, "msg": f"Invalid JSON: {exc}"}),))
-        return ApiResponse((frame(self._control(raw)),))
+            return ApiResponse((to_frame({"code": 3, "msg": f"Invalid JSON: {exc}"}),))
+        return ApiResponse((to_frame(self._reply_to(raw)),))
 
-    def tell(self, event: MarketEvent) -> str | None:
+    def frame_for(self, event: MarketEvent) -> str | None:
         """The frame by which this connection hears of `event`, if it listens to that stream."""
         if event.stream not in self._streams:
             return None
-        return frame({"stream": event.stream, "data": event.payload} if self._combined else event.payload)
+        return to_frame({"stream": event.stream, "data": event.payload} if self._combined else event.payload)
 
-    def shutdown(self, event_ms: int) -> str:
+    def shutdown_frame(self, event_ms: int) -> str:
         """The frame that announces the server's end."""
         told = {"e": "serverShutdown", "E": event_ms}
-        return frame({"stream": "!serverShutdown", "data": told} if self._combined else told)
+        return to_frame({"stream": "!serverShutdown", "data": told} if self._combined else told)
 
-    def _control(self, raw: object) -> Json:
+    def _reply_to(self, raw: object) -> Json:
         if not isinstance(raw, dict):
             return {"code": 2, "msg": "Invalid request: expected an object"}
         if "id" in raw and not _legal_id(raw["id"]):
@@ -73,7 +73,7 @@ class StreamSession:
         request_id = raw.get("id")
         match raw.get("method"):
             case "SUBSCRIBE" | "UNSUBSCRIBE" as method:
-                return self._change(method, raw, request_id)
+                return self._change_subscriptions(method, raw, request_id)
             case "LIST_SUBSCRIPTIONS":
                 return {"result": list(self._streams), "id": request_id}
             case "SET_PROPERTY":
@@ -89,12 +89,12 @@ class StreamSession:
                     request_id,
                 )
 
-    def _change(self, method: str, raw: Mapping[str, object], request_id: object) -> Json:
+    def _change_subscriptions(self, method: str, raw: Mapping[str, object], request_id: object) -> Json:
         names = raw.get("params")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             return _invalid("params must be an array of strings", request_id)
         if method == "SUBSCRIBE":
-            if len(self._streams) + len(names) > MOST_STREAMS:
+            if len(self._streams) + len(names) > MAX_STREAMS:
                 return _invalid("too many streams", request_id)
             self._subscribe(names)
         else:
@@ -124,7 +124,7 @@ class StreamSession:
         """A name unknown is accepted and stays silent; one known already is not delivered twice."""
         for name in names:
             self._streams[name] = None
-            self._wanted(name)
+            self._on_subscribe(name)
 
 
 def _legal_id(value: object) -> bool:

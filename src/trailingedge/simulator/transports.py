@@ -15,9 +15,9 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import SessionLost
 from trailingedge.simulator.api.session import CloseConnection
 
-MOST_UNSENT: Final = 50_000  # frames; who reads so slowly is cut off
-LARGEST_FRAME: Final = 16 * 1024 * 1024
-ABRUPT: Final = 1006  # not a code that is sent: the connection just ends
+MAX_QUEUED_FRAMES: Final = 50_000  # frames; who reads so slowly is cut off
+MAX_FRAME_CHARS: Final = 16 * 1024 * 1024
+ABNORMAL_CLOSURE: Final = 1006  # not a code that is sent: the connection just ends
 
 Item = str | CloseConnection | asyncio.Future[None]
 
@@ -30,15 +30,15 @@ class OutgoingQueue:
         self._items: asyncio.Queue[tuple[float, Item]] = asyncio.Queue()
 
     def send(self, text: str) -> None:
-        if self._items.qsize() < MOST_UNSENT:
+        if self._items.qsize() < MAX_QUEUED_FRAMES:
             self._put(text)
-        elif self._items.qsize() == MOST_UNSENT:
+        elif self._items.qsize() == MAX_QUEUED_FRAMES:
             self.close(1008, "too slow")
 
     def close(self, code: int, reason: str) -> None:
         self._put(CloseConnection(code, reason))
 
-    def mark(self) -> asyncio.Future[None]:
+    def flush_marker(self) -> asyncio.Future[None]:
         """A future that is done once the client has answered for everything sent before."""
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._put(answered)
@@ -57,12 +57,12 @@ async def write_to_websocket(line: OutgoingQueue, websocket: ServerConnection, d
     try:
         while True:
             queued_s, item = await line.take()
-            await delay.pass_by(queued_s)
+            await delay.wait(queued_s)
             if isinstance(item, str):
                 await websocket.send(item)
             elif isinstance(item, asyncio.Future):
                 _when_answered(await websocket.ping(), item)
-            elif item.code == ABRUPT:
+            elif item.code == ABNORMAL_CLOSURE:
                 websocket.transport.abort()
                 return
             else:
@@ -98,7 +98,7 @@ class MemorySocket:
             raise SessionLost("the connection is closed")
         self._sent.put_nowait((self._clock.now_s(), text))
 
-    async def listen(self, hear: Callable[[Sequence[str | bytes]], None]) -> None:
+    async def receive(self, hear: Callable[[Sequence[str | bytes]], None]) -> None:
         """Hand over each frame until the end. Raises what `hear` raises."""
         while True:
             hear((await self.recv(),))
@@ -115,26 +115,26 @@ class MemorySocket:
 
     async def close(self) -> None:
         """Harmless when repeated."""
-        self._hang_up()
+        self._close_receiving()
         self._sent.put_nowait((self._clock.now_s(), None))
 
     def deliver(self, text: str) -> None:
         """From the exchange's side: a frame arrives. One too large ends the connection, as a client's library does."""
-        if len(text) > LARGEST_FRAME:
-            self.end()
+        if len(text) > MAX_FRAME_CHARS:
+            self.disconnect()
         elif not self._closed:
             self._received.put_nowait(text)
 
-    def end(self) -> None:
+    def disconnect(self) -> None:
         """From the exchange's side: the connection is gone, once what came before it is read."""
         self._received.put_nowait(None)
         self._sent.put_nowait((self._clock.now_s(), None))
 
-    async def take(self) -> tuple[float, str | None]:
+    async def take_sent(self) -> tuple[float, str | None]:
         """From the exchange's side: what the client sent, and when; None when it closed."""
         return await self._sent.get()
 
-    def _hang_up(self) -> None:
+    def _close_receiving(self) -> None:
         self._closed = True
         while not self._received.empty():
             self._received.get_nowait()
@@ -149,7 +149,7 @@ class Delay:
         self._draw_s = draw_s
         self._arrival_s = 0.0
 
-    async def pass_by(self, sent_s: float) -> None:
+    async def wait(self, sent_s: float) -> None:
         """Return when what was sent at `sent_s` arrives."""
         self._arrival_s = max(self._arrival_s, sent_s + self._draw_s())
         wait_s = self._arrival_s - self._clock.now_s()
@@ -161,21 +161,21 @@ async def write_to_memory(line: OutgoingQueue, socket: MemorySocket, delay: Dela
     """Deliver what `line` queues, until it closes."""
     while True:
         queued_s, item = await line.take()
-        await delay.pass_by(queued_s)
+        await delay.wait(queued_s)
         if isinstance(item, str):
             socket.deliver(item)
         elif isinstance(item, asyncio.Future):
             item.set_result(None)
         else:
-            socket.end()
+            socket.disconnect()
             return
 
 
 async def read_from_memory(socket: MemorySocket, delay: Delay, hear: Callable[[str], None]) -> None:
     """Hand on what the client sends, until it closes."""
     while True:
-        sent_s, text = await socket.take()
-        await delay.pass_by(sent_s)
+        sent_s, text = await socket.take_sent()
+        await delay.wait(sent_s)
         if text is None:
             return
         hear(text)

@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from trailingedge.core.clock import Alarm
+from trailingedge.core.clock import TimerHandle
 
 Result = TypeVar("Result")
 Args = TypeVarTuple("Args")
@@ -67,7 +67,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     """The loop itself. Seconds count from 0.0, when it was made; `turns` is how often it has gone round."""
 
     def __init__(self) -> None:
-        self.turns = 0
+        self.iterations = 0
         self._now_s = 0.0
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
@@ -77,7 +77,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._tasks_made = 0
         self._generators: dict[int, weakref.ref[AsyncGenerator[Any, Any]]] = {}
         self._generators_made = 0
-        self._thread = 0
+        self._thread_id = 0
         self._stopping = False
         self._closed = False
         self._debug = False
@@ -127,7 +127,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         *args: *Args,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
-        if self._thread and threading.get_ident() != self._thread:
+        if self._thread_id and threading.get_ident() != self._thread_id:
             raise NotVirtual("no threads under the virtual loop")
         return self.call_soon(callback, *args, context=context)
 
@@ -146,15 +146,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if self.is_running() or asyncio._get_running_loop() is not None:
             raise RuntimeError("another event loop is running in this thread")
         hooks = sys.get_asyncgen_hooks()
-        self._thread = threading.get_ident()
+        self._thread_id = threading.get_ident()
         try:
             sys.set_asyncgen_hooks(firstiter=self._generator_started, finalizer=self._generator_dropped)
             asyncio._set_running_loop(self)
             while not self._stopping:
-                self._turn()
+                self._run_iteration()
         finally:
             self._stopping = False
-            self._thread = 0
+            self._thread_id = 0
             asyncio._set_running_loop(None)
             sys.set_asyncgen_hooks(*hooks)
 
@@ -174,38 +174,38 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def _stop_with(self, _: object) -> None:
         self.stop()
 
-    def _turn(self) -> None:
+    def _run_iteration(self) -> None:
         """Run what is ready now, after a jump to the next timer when nothing is."""
         ready = self._ready
         if not ready:
-            self.at_rest()
+            self.on_idle()
         timers = self._timers
         while timers and timers[0][0] <= self._now_s:
             ready.append(heapq.heappop(timers)[2])
-        self.turns += 1
+        self.iterations += 1
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle.cancelled():
                 handle._run()
 
-    def at_rest(self) -> None:
+    def on_idle(self) -> None:
         """Nothing is ready: jump to the next timer, or do whatever a loop that derives from this one has to do."""
         timers = self._timers
         while timers and timers[0][2].cancelled():
             heapq.heappop(timers)
         if not timers:
-            raise Deadlock(self._who_waits())
+            raise Deadlock(self._describe_waiting())
         self._now_s = max(self._now_s, timers[0][0])
 
-    def _who_waits(self) -> str:
-        waiting = ", ".join(f"{task.get_name()} {_place(task)}" for task in self.tasks()) or "no task"
+    def _describe_waiting(self) -> str:
+        waiting = ", ".join(f"{task.get_name()} {_place(task)}" for task in self.pending_tasks()) or "no task"
         return f"nothing is ready and no timer is set at {self._now_s:.3f} s; waiting: {waiting}"
 
     def stop(self) -> None:
         self._stopping = True
 
     def is_running(self) -> bool:
-        return bool(self._thread)
+        return bool(self._thread_id)
 
     def is_closed(self) -> bool:
         return self._closed
@@ -239,13 +239,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def get_task_factory(self) -> None:
         return None
 
-    def tasks(self) -> list[asyncio.Task[Any]]:
+    def pending_tasks(self) -> list[asyncio.Task[Any]]:
         """The tasks that are not done, oldest first."""
         return [task for task in self._tasks.values() if not task.done()]
 
     def cancel_tasks(self) -> None:
         """Cancel what still runs, oldest first, and see it end."""
-        left = self.tasks()
+        left = self.pending_tasks()
         for task in left:
             task.cancel()
         if left:
@@ -367,7 +367,7 @@ class VirtualClock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def call_later(self, seconds: float, act: Callable[[], None]) -> Alarm:
+    def call_later(self, seconds: float, act: Callable[[], None]) -> TimerHandle:
         return self._loop.call_later(seconds, act)
 
 

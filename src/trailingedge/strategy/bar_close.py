@@ -9,9 +9,9 @@ from dataclasses import replace
 from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Kline, Regime
-from trailingedge.strategy.hard_stop import breached, stop_distance
+from trailingedge.strategy.hard_stop import is_breached, stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
-from trailingedge.strategy.reentry_gate import opens
+from trailingedge.strategy.reentry_gate import gate_opens
 from trailingedge.strategy.signals import BrokeOut, ExitEnding, GateOpened, GateShut, StrategySignal
 from trailingedge.strategy.state import ReentryGate, ShutBy, StrategyState
 
@@ -38,15 +38,15 @@ def on_bar_close(
     kline, channel = closed.kline, closed.channel
     if kline.close_ms <= memory.last_close_ms:
         return memory, ()
-    if unwatched or kline.open_ms <= memory.blind_ms:
-        memory = raise_high_by(memory, kline)
+    if unwatched or kline.open_ms <= memory.untrusted_book_ms:
+        memory = raise_high_to_kline(memory, kline)
     close = float(kline.close)
-    memory, moved = _move_gate(memory, close, kline.close_ms, channel, params)
-    memory, left = note_close(memory, close, kline.close_ms, channel)
+    memory, moved = _update_gate(memory, close, kline.close_ms, channel, params)
+    memory, left = remember_close(memory, close, kline.close_ms, channel)
     return memory, moved + left
 
 
-def raise_high_by(memory: StrategyState, kline: Kline) -> StrategyState:
+def raise_high_to_kline(memory: StrategyState, kline: Kline) -> StrategyState:
     """The high is no less than the best unit value that traded within the kline.
 
     A kline that began before the anchor proves nothing.
@@ -57,7 +57,7 @@ def raise_high_by(memory: StrategyState, kline: Kline) -> StrategyState:
     return replace(memory, high=best) if best > memory.high else memory
 
 
-def _move_gate(
+def _update_gate(
     memory: StrategyState,
     close: float,
     close_ms: int,
@@ -69,18 +69,18 @@ def _move_gate(
         return memory, ()
     gate = memory.gate
     if gate is None:
-        return _judge_stop(memory, close, close_ms, channel, params)
+        return _apply_quote_stop(memory, close, close_ms, channel, params)
     if close_ms <= gate.shut_ms:
         return memory, ()
     last_close, last_close_ms = last or (memory.last_close, memory.last_close_ms)
     before = last_close if last_close_ms > gate.shut_ms else gate.price
-    if channel is None or not opens(gate, close, before, channel):
+    if channel is None or not gate_opens(gate, close, before, channel):
         return memory, ()
     opened = replace(memory.anchored(Regime.QUOTE, close, close_ms), gate=None)
     return opened, (GateOpened(gate.shut_by, close, channel.mid),)
 
 
-def _judge_stop(
+def _apply_quote_stop(
     memory: StrategyState, close: float, close_ms: int, channel: Channel | None, params: StrategyParams
 ) -> BarCloseResult:
     """The QUOTE stop: shut the gate, and withdraw a take-profit buy."""
@@ -89,26 +89,26 @@ def _judge_stop(
         return memory, ()
     if memory.funded is False or close_ms <= memory.anchor_ms:
         return memory, ()
-    if not breached(1 / close, memory.anchor, stop_distance(channel, params)):
+    if not is_breached(1 / close, memory.anchor, stop_distance(channel, params)):
         return memory, ()
     mid = channel.mid if channel is not None else None
-    shut = replace(memory, gate=ReentryGate(ShutBy.STOP, close, close_ms))
+    shut = replace(memory, gate=ReentryGate(ShutBy.QUOTE_STOP, close, close_ms))
     if buying is None:
-        return shut, (GateShut(ShutBy.STOP, close, mid),)
+        return shut, (GateShut(ShutBy.QUOTE_STOP, close, mid),)
     ending = ExitEnding(buying.kind, buying.side, buying.number, ExitEndReason.STOPPED)
     return replace(shut, exit=replace(buying, ending=ExitEndReason.STOPPED)), (
-        GateShut(ShutBy.STOP, close, mid),
+        GateShut(ShutBy.QUOTE_STOP, close, mid),
         ending,
     )
 
 
-def note_close(memory: StrategyState, close: float, close_ms: int, channel: Channel | None) -> BarCloseResult:
+def remember_close(memory: StrategyState, close: float, close_ms: int, channel: Channel | None) -> BarCloseResult:
     """What any close leaves, whatever else it moves: the next one is compared with it, and a breakout is news once."""
-    memory, left = _note_breakout(memory, close, channel)
+    memory, left = _signal_breakout(memory, close, channel)
     return replace(memory, last_close=close, last_close_ms=close_ms), left
 
 
-def is_quiet(
+def leaves_gate_and_exit(
     memory: StrategyState,
     close: float,
     close_ms: int,
@@ -120,10 +120,10 @@ def is_quiet(
 
     `before` is the close before it and its time, where `memory` has not heard of that one yet.
     """
-    return not _move_gate(memory, close, close_ms, channel, params, before)[1]
+    return not _update_gate(memory, close, close_ms, channel, params, before)[1]
 
 
-def _note_breakout(memory: StrategyState, close: float, channel: Channel | None) -> BarCloseResult:
+def _signal_breakout(memory: StrategyState, close: float, channel: Channel | None) -> BarCloseResult:
     """Only the first close beyond an edge is news."""
     direction = channel.breakout(close) if channel is not None else None
     if direction is memory.broken_out:

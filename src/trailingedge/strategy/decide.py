@@ -14,7 +14,7 @@ from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import Regime
 from trailingedge.strategy import rules
 from trailingedge.strategy.evaluation import Evaluation, raise_high, update_holdings, update_position_side
-from trailingedge.strategy.exit_completion import conclude
+from trailingedge.strategy.exit_completion import finish_exit
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.signals import StrategySignal
@@ -26,12 +26,12 @@ class Rule(Enum):
     """The rows of the table, in the order in which they are asked."""
 
     HALT = "invariant halt"
-    WITHDRAW = "withdrawn by the operator"
+    CANCEL = "withdrawn by the operator"
     BASE_STOP = "hard stop"
     FLIP = "manual flip"
-    HOLD = "held"
-    EXPIRY = "command expired"
-    CLOSES = "QUOTE stop and gate"
+    PAUSE = "held"
+    COMMAND_EXPIRY = "command expired"
+    CLOSED_KLINES = "QUOTE stop and gate"
     TAKE_PROFIT = "take-profit"
     BREAKOUT = "breakout"
 
@@ -80,28 +80,28 @@ class Decision:
 
     @property
     def anchor_price(self) -> float | None:
-        return self._price(self.anchor)
+        return self._price_of(self.anchor)
 
     @property
     def high_price(self) -> float | None:
-        return self._price(self.high)
+        return self._price_of(self.high)
 
     @property
-    def arming_price(self) -> float | None:
+    def trail_arms_at_price(self) -> float | None:
         """Where the gain becomes worth protecting; None where none does."""
-        return None if self.trail is None else self._price(self.trail.arms_at)
+        return None if self.trail is None else self._price_of(self.trail.arming_value)
 
     @property
-    def trigger_price(self) -> float | None:
+    def take_profit_price(self) -> float | None:
         """Where the take-profit exits next: from there down in BASE, up in QUOTE; None before it is armed."""
-        return None if self.trail is None else self._price(self.trail.level)
+        return None if self.trail is None else self._price_of(self.trail.trigger_value)
 
     @property
     def stop_price(self) -> float | None:
         """The hard stop: of the bid in BASE, of a close in QUOTE; None under a shut gate, which has none."""
         if self.anchor is None or self.gate is not None:
             return None
-        return self._price(self.anchor * (1 - self.stop_distance))
+        return self._price_of(self.anchor * (1 - self.stop_distance))
 
     @property
     def gate_price(self) -> float | None:
@@ -111,25 +111,25 @@ class Decision:
         return self.channel.mid
 
     @property
-    def value(self) -> float | None:
+    def value_in_other_asset(self) -> float | None:
         """What we hold, in the other asset."""
         if self.regime is None or self.unit_value is None or self.holdings is None:
             return None
-        return float(self.holdings.of(self.regime)) * self.unit_value
+        return float(self.holdings.amount_in(self.regime)) * self.unit_value
 
-    def _price(self, value: float | None) -> float | None:
+    def _price_of(self, value: float | None) -> float | None:
         return None if value is None or self.regime is None else price_at(self.regime, value)
 
 
 # First match acts.
-TABLE: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
+RULES: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
     (Rule.HALT, rules.halt),
-    (Rule.WITHDRAW, rules.withdraw),
-    (Rule.BASE_STOP, rules.base_stop),
-    (Rule.FLIP, rules.flip),
-    (Rule.HOLD, rules.hold_buying),
-    (Rule.EXPIRY, rules.expire),
-    (Rule.CLOSES, rules.judge_closes),
+    (Rule.CANCEL, rules.cancel_exit),
+    (Rule.BASE_STOP, rules.hard_stop_in_base),
+    (Rule.FLIP, rules.manual_flip),
+    (Rule.PAUSE, rules.cancel_buy_while_paused),
+    (Rule.COMMAND_EXPIRY, rules.expire_command),
+    (Rule.CLOSED_KLINES, rules.apply_closed_klines),
     (Rule.TAKE_PROFIT, rules.take_profit),
     (Rule.BREAKOUT, rules.breakout),
 )
@@ -148,18 +148,18 @@ class StrategyStep:
 def decide(inputs: Inputs, memory: StrategyState, params: StrategyParams) -> StrategyStep:
     """The next step. Pure: the same arguments give the same answer."""
     beat = Evaluation(inputs, memory, params)
-    conclude(beat)
+    finish_exit(beat)
     update_holdings(beat)
     update_position_side(beat)
     raise_high(beat)
-    acted = next((rule for rule, acts in TABLE if acts(beat)), None)
-    if not beat.closes_heard:
-        rules.judge_closes(beat)  # a close comes only once, whatever was more urgent
+    acted = next((rule for rule, acts in RULES if acts(beat)), None)
+    if not beat.closed_klines_applied:
+        rules.apply_closed_klines(beat)  # a close comes only once, whatever was more urgent
     raise_high(beat)  # a gate that opened has set a new anchor
-    return StrategyStep(beat.state, beat.intent(), explain(beat, acted), tuple(beat.events))
+    return StrategyStep(beat.state, beat.intent(), build_decision(beat, acted), tuple(beat.events))
 
 
-def explain(beat: Evaluation, acted: Rule | None) -> Decision:
+def build_decision(beat: Evaluation, acted: Rule | None) -> Decision:
     """Every number behind this beat."""
     memory, inputs = beat.state, beat.inputs
     since = memory.stop_breach_since_ms

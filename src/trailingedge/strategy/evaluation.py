@@ -7,7 +7,7 @@ from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, Ord
 from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
-from trailingedge.strategy.regime import tradable, unit_value, worth_more
+from trailingedge.strategy.regime import is_tradable, more_valuable_regime, unit_value
 from trailingedge.strategy.signals import (
     CommandRefused,
     ExitEnding,
@@ -18,7 +18,7 @@ from trailingedge.strategy.signals import (
     Unfunded,
 )
 from trailingedge.strategy.state import ActiveExit, StrategyState
-from trailingedge.strategy.trailing_stop import Trail, min_gain, trail
+from trailingedge.strategy.trailing_stop import Trail, compute_min_gain, compute_trail
 
 
 class Evaluation:
@@ -29,7 +29,7 @@ class Evaluation:
         "_trail_of",
         "ask",
         "bid",
-        "closes_heard",
+        "closed_klines_applied",
         "events",
         "inputs",
         "params",
@@ -46,12 +46,12 @@ class Evaluation:
         self.ask = 0.0 if inputs.top is None else float(inputs.top.ask)
         self.stop_distance = stop_distance(inputs.channel, params)
         self.events: list[StrategySignal] = []
-        self.closes_heard = False
+        self.closed_klines_applied = False
         self._trail: Trail | None = None
         self._trail_of: StrategyState | None = None
         self.unit_value = self._unit_value_in(memory.regime)  # None without a regime or a trusted book
 
-    def price_in(self, regime: Regime) -> float:
+    def exit_price(self, regime: Regime) -> float:
         """The price that leaves `regime` at once: the bid in BASE, the ask in QUOTE."""
         return self.bid if regime is Regime.BASE else self.ask
 
@@ -65,13 +65,13 @@ class Evaluation:
         progress = self.inputs.progress
         return progress if progress is not None and progress.number == exit_.number else None
 
-    def anchor(self, regime: Regime, price: float, origin: Origin) -> None:
+    def set_anchor(self, regime: Regime, price: float, origin: Origin) -> None:
         """Come into `regime` at `price`, in quote per base."""
         self.events.append(RegimeSet(self.state.regime, regime, price, origin))
         self.state = self.state.anchored(regime, price, self.inputs.market_ms)
         self.unit_value = self._unit_value_in(regime)
 
-    def start(self, kind: ExitKind, side: Side) -> ActiveExit:
+    def start_exit(self, kind: ExitKind, side: Side) -> ActiveExit:
         """Latch a new exit. Its number is the time, and never one that was used before."""
         number = max(self.inputs.server_ms, self.state.last_number + 1)
         top = self.inputs.top
@@ -79,12 +79,12 @@ class Evaluation:
         self.state = replace(self.state, exit=started, last_number=number, stop_breach_since_ms=None)
         return started
 
-    def end(self, exit_: ActiveExit, cause: ExitEndReason) -> None:
+    def end_exit(self, exit_: ActiveExit, cause: ExitEndReason) -> None:
         """Begin to withdraw the exit in progress."""
         self.events.append(ExitEnding(exit_.kind, exit_.side, exit_.number, cause))
         self.state = replace(self.state, exit=replace(exit_, ending=cause), stop_breach_since_ms=None)
 
-    def refuse(self, reason: str) -> None:
+    def refuse_command(self, reason: str) -> None:
         """Tell the operator why not."""
         if self.inputs.command is not None:
             self.events.append(CommandRefused(self.inputs.command, reason))
@@ -92,24 +92,24 @@ class Evaluation:
     def trail(self) -> Trail | None:
         """The take-profit's numbers now; None without a regime or a trusted book."""
         if self._trail_of is not self.state:
-            self._trail, self._trail_of = self._measure(), self.state
+            self._trail, self._trail_of = self._compute_trail(), self.state
         return self._trail
 
     def _unit_value_in(self, regime: Regime | None) -> float | None:
         """What one unit could be turned into at once."""
         if regime is None or self.inputs.top is None:
             return None
-        return unit_value(regime, self.price_in(regime))
+        return unit_value(regime, self.exit_price(regime))
 
-    def _measure(self) -> Trail | None:
+    def _compute_trail(self) -> Trail | None:
         memory, params, u = self.state, self.params, self.unit_value
         if memory.regime is None or u is None:
             return None
-        return trail(
+        return compute_trail(
             u,
             memory.anchor,
             memory.high,
-            min_gain(memory.regime, memory.anchor, self.ask, self.inputs.channel, params),
+            compute_min_gain(memory.regime, memory.anchor, self.ask, self.inputs.channel, params),
             params.fee,
             start_factor=params.start_factor,
             min_factor=params.min_factor,
@@ -124,11 +124,11 @@ class Evaluation:
         funds = holdings.base if exit_.side is Side.SELL else holdings.quote
         if self.inputs.holdings is None:
             # The balances lag behind the fills: what was filled since they were settled is gone already.
-            funds = max(ZERO, funds - (self.sold(exit_) - exit_.accounted))
+            funds = max(ZERO, funds - (self.sold_amount(exit_) - exit_.accounted))
         pricing = self.params.hard_stop_pricing if exit_.kind is ExitKind.FLUSH else self.params.exit_pricing
         return OrderIntent(exit_.side, funds, pricing, exit_.kind, exit_.number)
 
-    def sold(self, exit_: ActiveExit) -> Decimal:
+    def sold_amount(self, exit_: ActiveExit) -> Decimal:
         """How much of the asset sold the exit has filled away so far."""
         progress = self.progress_of(exit_)
         if progress is None:
@@ -140,11 +140,11 @@ def update_holdings(beat: Evaluation) -> None:
     """Remember the balances while they are settled, and whether anybody is watching the market."""
     memory, inputs = beat.state, beat.inputs
     if inputs.top is None:
-        memory = replace(memory, blind_ms=inputs.market_ms)
+        memory = replace(memory, untrusted_book_ms=inputs.market_ms)
     if inputs.holdings is not None:
         if inputs.holdings != memory.holdings:
             memory = replace(memory, holdings=inputs.holdings)
-        if memory.exit is not None and (sold := beat.sold(memory.exit)) != memory.exit.accounted:
+        if memory.exit is not None and (sold := beat.sold_amount(memory.exit)) != memory.exit.accounted:
             memory = replace(memory, exit=replace(memory.exit, accounted=sold))
     beat.state = memory
 
@@ -156,33 +156,33 @@ def update_position_side(beat: Evaluation) -> None:
         return
     held = memory.regime
     if held is None:
-        found = worth_more(holdings, top, beat.params)
-    elif tradable(held, holdings, top, beat.params):
+        found = more_valuable_regime(holdings, top, beat.params)
+    elif is_tradable(held, holdings, top, beat.params):
         found = held
     else:
-        found = held.other if tradable(held.other, holdings, top, beat.params) else None
+        found = held.other if is_tradable(held.other, holdings, top, beat.params) else None
     if found is None:
         if memory.funded is not False:
             beat.state = replace(memory, funded=False, stop_breach_since_ms=None)
             beat.events.append(Unfunded(held, holdings))
         return
     if found is not held:
-        _come_from_outside(beat, found)
+        _adopt_outside_change(beat, found)
     elif memory.funded is False:
         beat.events.append(Funded(found, holdings))
     if not memory.funded:
         beat.state = replace(beat.state, funded=True)
 
 
-def _come_from_outside(beat: Evaluation, regime: Regime) -> None:
+def _adopt_outside_change(beat: Evaluation, regime: Regime) -> None:
     """Anchor where the other hand traded, or where the market is."""
     inputs, setting = beat.inputs, beat.params.anchor_price
     if beat.state.regime is None and setting is not None:
-        beat.anchor(regime, float(setting), Origin.SETTING)
+        beat.set_anchor(regime, float(setting), Origin.SETTING)
     elif inputs.outside_price is not None:
-        beat.anchor(regime, float(inputs.outside_price), Origin.OUTSIDE)
+        beat.set_anchor(regime, float(inputs.outside_price), Origin.OUTSIDE)
     else:
-        beat.anchor(regime, beat.price_in(regime), Origin.MARKET)
+        beat.set_anchor(regime, beat.exit_price(regime), Origin.MARKET)
 
 
 def raise_high(beat: Evaluation) -> None:

@@ -10,12 +10,12 @@ from decimal import Decimal
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress
 from trailingedge.model.market import ZERO, Regime, Side
 from trailingedge.strategy.evaluation import Evaluation
-from trailingedge.strategy.regime import worth_more
+from trailingedge.strategy.regime import more_valuable_regime
 from trailingedge.strategy.signals import ExitEnded, GateShut, Origin
 from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy
 
 
-def conclude(beat: Evaluation) -> None:
+def finish_exit(beat: Evaluation) -> None:
     """Close the books of an exit that is over."""
     exit_ = beat.state.exit
     if exit_ is None:
@@ -24,51 +24,51 @@ def conclude(beat: Evaluation) -> None:
     if progress is not None and progress.complete is not None:
         if progress.filled_base > ZERO:
             # Also where it was being withdrawn: the fill won the race.
-            _complete(beat, exit_, progress, progress.complete)
+            _finish_filled(beat, exit_, progress, progress.complete)
         else:
-            _leave(beat, exit_, progress.complete)
+            _drop_exit(beat, exit_, progress.complete)
     elif exit_.ending is not None and (progress is None or progress.idle):
-        _end_unfinished(beat, exit_, progress, exit_.ending)
+        _finish_unfilled(beat, exit_, progress, exit_.ending)
 
 
-def _complete(beat: Evaluation, exit_: ActiveExit, progress: ExitProgress, cause: ExitEndReason) -> None:
+def _finish_filled(beat: Evaluation, exit_: ActiveExit, progress: ExitProgress, cause: ExitEndReason) -> None:
     average = progress.filled_quote / progress.filled_base
     price, market_ms = float(average), beat.inputs.market_ms
     beat.state = replace(beat.state, exit=None)
     regime = Regime.QUOTE if exit_.side is Side.SELL else Regime.BASE
-    _tell(beat, exit_, progress, cause, regime)
-    beat.anchor(regime, price, Origin.EXIT)
+    _signal_end(beat, exit_, progress, cause, regime)
+    beat.set_anchor(regime, price, Origin.EXIT)
     if exit_.kind is ExitKind.FLUSH:
         channel = beat.inputs.channel
-        beat.state = replace(beat.state, gate=ReentryGate(ShutBy.FLUSH, price, market_ms))
-        beat.events.append(GateShut(ShutBy.FLUSH, price, None if channel is None else channel.mid))
+        beat.state = replace(beat.state, gate=ReentryGate(ShutBy.HARD_STOP, price, market_ms))
+        beat.events.append(GateShut(ShutBy.HARD_STOP, price, None if channel is None else channel.mid))
 
 
-def _end_unfinished(beat: Evaluation, exit_: ActiveExit, progress: ExitProgress | None, cause: ExitEndReason) -> None:
+def _finish_unfilled(beat: Evaluation, exit_: ActiveExit, progress: ExitProgress | None, cause: ExitEndReason) -> None:
     filled = progress is not None and progress.filled_base > ZERO
-    if not filled and cause is not ExitEndReason.WITHDRAWN:
-        _leave(beat, exit_, cause)
+    if not filled and cause is not ExitEndReason.CANCELLED:
+        _drop_exit(beat, exit_, cause)
         return
     top, holdings, held = beat.inputs.top, beat.inputs.holdings, beat.state.regime
     if top is None or holdings is None or held is None:
         return  # which side is worth more takes a price and a balance: wait, nothing is on the book
-    regime = worth_more(holdings, top, beat.params) or held
+    regime = more_valuable_regime(holdings, top, beat.params) or held
     beat.state = replace(beat.state, exit=None)
-    _tell(beat, exit_, progress, cause, regime, holdings.of(regime.other) if filled else None)
-    if cause is ExitEndReason.WITHDRAWN:
-        beat.anchor(regime, beat.price_in(regime), Origin.MARKET)
+    _signal_end(beat, exit_, progress, cause, regime, holdings.amount_in(regime.other) if filled else None)
+    if cause is ExitEndReason.CANCELLED:
+        beat.set_anchor(regime, beat.exit_price(regime), Origin.MARKET)
     elif regime is not held and progress is not None:
-        beat.anchor(regime, float(progress.filled_quote / progress.filled_base), Origin.EXIT)
+        beat.set_anchor(regime, float(progress.filled_quote / progress.filled_base), Origin.EXIT)
 
 
-def _leave(beat: Evaluation, exit_: ActiveExit, cause: ExitEndReason) -> None:
+def _drop_exit(beat: Evaluation, exit_: ActiveExit, cause: ExitEndReason) -> None:
     """Nothing was filled: side, anchor and high are what they were."""
     beat.state = replace(beat.state, exit=None)
     if beat.state.regime is not None:
-        _tell(beat, exit_, None, cause, beat.state.regime)
+        _signal_end(beat, exit_, None, cause, beat.state.regime)
 
 
-def _tell(
+def _signal_end(
     beat: Evaluation,
     exit_: ActiveExit,
     progress: ExitProgress | None,

@@ -15,11 +15,11 @@ def stop_distance(channel: Channel | None, params: StrategyParams) -> float:
     return min(params.hard_stop_max_frac, distance)
 
 
-def breached(u: float, anchor: float, distance: float) -> bool:
+def is_breached(u: float, anchor: float, distance: float) -> bool:
     """Whether the unit value has fallen from the anchor by that fraction of it."""
     return (anchor - u) / anchor >= distance
 
 
-def confirmed(breach_since_ms: int, market_ms: int, confirm_s: float) -> bool:
+def is_confirmed(breach_since_ms: int, market_ms: int, confirm_s: float) -> bool:
     """Whether a breach has lasted long enough to be believed."""
     return market_ms - breach_since_ms >= confirm_s * 1000

@@ -14,7 +14,7 @@ class StrategyCommand(Enum):
     """What the operator may ask of the strategy."""
 
     FLIP = "x"
-    WITHDRAW = "c"
+    CANCEL = "c"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Holdings:
     base: Decimal
     quote: Decimal
 
-    def of(self, regime: Regime) -> Decimal:
+    def amount_in(self, regime: Regime) -> Decimal:
         """The amount of the asset that is held in `regime`."""
         return self.base if regime is Regime.BASE else self.quote
 
@@ -95,10 +95,10 @@ class Inputs:
     top: BookTop | None
     holdings: Holdings | None
     channel: Channel | None
-    closes: tuple[ClosedKline, ...] = ()
+    closed_klines: tuple[ClosedKline, ...] = ()
     command: StrategyCommand | None = None
     trading_paused: bool = False
     halted: bool = False
     progress: ExitProgress | None = None
-    expire: bool = False
+    command_expired: bool = False
     outside_price: Decimal | None = None

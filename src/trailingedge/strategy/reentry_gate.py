@@ -8,13 +8,13 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.strategy.state import ReentryGate, ShutBy
 
 
-def opens(gate: ReentryGate, close: float, before: float, channel: Channel | None) -> bool:
+def gate_opens(gate: ReentryGate, close: float, before: float, channel: Channel | None) -> bool:
     """Whether a close crosses the mid of the channel in force; `before` is the close before it.
 
     Both are compared with the same mid. A channel that is not full opens nothing.
     """
     if channel is None or not channel.full:
         return False
-    if gate.shut_by is ShutBy.FLUSH:
+    if gate.shut_by is ShutBy.HARD_STOP:
         return before <= channel.mid < close
     return close < channel.mid <= before

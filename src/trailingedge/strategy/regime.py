@@ -16,17 +16,17 @@ def price_at(regime: Regime, value: float) -> float:
     return value if regime is Regime.BASE else 1 / value
 
 
-def tradable(regime: Regime, holdings: Holdings, top: BookTop, params: StrategyParams) -> bool:
+def is_tradable(regime: Regime, holdings: Holdings, top: BookTop, params: StrategyParams) -> bool:
     """Whether what is held in `regime` is enough for one order that leaves it."""
     if regime is Regime.BASE:
         return _enough(holdings.base, top.bid, params)
     return _enough(holdings.quote / top.ask, top.ask, params)
 
 
-def worth_more(holdings: Holdings, top: BookTop, params: StrategyParams) -> Regime | None:
+def more_valuable_regime(holdings: Holdings, top: BookTop, params: StrategyParams) -> Regime | None:
     """The tradable side worth more in quote, BASE where both are worth the same; None if neither is tradable."""
-    base = tradable(Regime.BASE, holdings, top, params)
-    quote = tradable(Regime.QUOTE, holdings, top, params)
+    base = is_tradable(Regime.BASE, holdings, top, params)
+    quote = is_tradable(Regime.QUOTE, holdings, top, params)
     if base and quote:
         return Regime.BASE if holdings.base * top.bid >= holdings.quote else Regime.QUOTE
     if base:

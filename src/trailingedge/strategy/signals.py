@@ -52,7 +52,7 @@ class Unfunded:
 
 
 @dataclass(frozen=True, slots=True)
-class ExitArmed:
+class ExitStarted:
     """An exit begins. `price` is the market's mid price where known, `trail` the numbers of a take-profit."""
 
     kind: ExitKind
@@ -63,7 +63,7 @@ class ExitArmed:
 
 
 @dataclass(frozen=True, slots=True)
-class FlushArmed:
+class HardStopTriggered:
     """The hard stop: sell everything. `upgraded` is the kind of the exit it takes over, if any."""
 
     number: int
@@ -161,8 +161,8 @@ StrategySignal = (
     RegimeSet
     | Funded
     | Unfunded
-    | ExitArmed
-    | FlushArmed
+    | ExitStarted
+    | HardStopTriggered
     | ExitRelabelled
     | ExitEnding
     | ExitEnded

@@ -24,8 +24,8 @@ class Phase(Enum):
 class ShutBy(Enum):
     """Which of the stops shut the gate."""
 
-    FLUSH = "flush"  # opens when a close crosses mid upwards
-    STOP = "quote stop"  # opens when a close crosses mid downwards
+    HARD_STOP = "flush"  # opens when a close crosses mid upwards
+    QUOTE_STOP = "quote stop"  # opens when a close crosses mid downwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class StrategyState:
     last_close: float = 0.0
     last_close_ms: int = -1
     holdings: Holdings | None = None
-    blind_ms: int = -1
+    untrusted_book_ms: int = -1
     broken_out: Breakout | None = None
     squeezed: bool = False
 

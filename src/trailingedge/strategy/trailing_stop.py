@@ -24,7 +24,9 @@ class MinGain:
         return max(self.static, self.fees, self.donchian)
 
 
-def min_gain(regime: Regime, anchor: float, ask: float, channel: Channel | None, params: StrategyParams) -> MinGain:
+def compute_min_gain(
+    regime: Regime, anchor: float, ask: float, channel: Channel | None, params: StrategyParams
+) -> MinGain:
     """The least gain over `anchor` (a unit value) with the book's `ask` and the channel in force.
 
     A channel that is not full has no say.
@@ -69,12 +71,12 @@ class Trail:
         return self.armed and self.drawdown >= self.callback and self.unit_value >= self.break_even
 
     @property
-    def arms_at(self) -> float | None:
+    def arming_value(self) -> float | None:
         """The unit value from which the trail is armed; None where no gain suffices."""
         return None if isinf(self.min_gain.value) else self.high - self.gain + self.min_gain.value
 
     @property
-    def level(self) -> float | None:
+    def trigger_value(self) -> float | None:
         """The unit value that, reached from above, makes the exit due.
 
         None before the trail is armed, and while the level would not even pay the fees.
@@ -95,7 +97,7 @@ def callback_factor(gain_frac: float, start_factor: float, min_factor: float, ga
     return min_factor + (start_factor - min_factor) * exp(-gain_frac / gain_scale_frac)
 
 
-def trail(
+def compute_trail(
     u: float,
     anchor: float,
     high: float,

@@ -15,10 +15,10 @@ from typing import Any, Final
 from trailingedge import DISTRIBUTION
 from trailingedge.core.errors import ConfigError
 from trailingedge.sweep.search_space import Combination
-from trailingedge.sweep.trial import TrialOutcome, TrialTask, attempt
+from trailingedge.sweep.trial import TrialOutcome, TrialTask, run_trial
 
-_GLANCE_S: Final = 0.2  # how often somebody looks whether to go on
-_WAITING: Final = 2  # trials that lie ready for each worker
+_POLL_S: Final = 0.2  # how often somebody looks whether to go on
+_QUEUED_PER_WORKER: Final = 2  # trials that lie ready for each worker
 
 NumberedTrial = tuple[int, Combination]
 TrialDone = Callable[[int, TrialOutcome], None]
@@ -28,56 +28,56 @@ SweepBackend = Callable[[TrialTask, Sequence[NumberedTrial], int, TrialDone, Sto
 that are being tried are still told of."""
 
 
-def engine_named(name: str) -> SweepBackend:
+def backend_named(name: str) -> SweepBackend:
     """Raises ConfigError for one whose extra is not installed."""
     if name != "local":
-        _imported(name)
-    return ENGINES[name]
+        _import_extra(name)
+    return BACKENDS[name]
 
 
-def local(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
+def run_local(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
     """On this machine: in this process for one job, else in as many others."""
     if jobs == 1:
         for number, combination in trials:
-            outcome = None if stopped() else attempt(task, combination, stopped)
+            outcome = None if stopped() else run_trial(task, combination, stopped)
             if outcome is None:
                 return
             done(number, outcome)
         return
     context = multiprocessing.get_context("spawn")  # the only way there is everywhere
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_ctrl_c) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_sigint) as pool:
 
         def submit(combination: Combination) -> "Future[TrialOutcome | None]":
-            with ctrl_c_unheard():  # it may start a worker, which needs a while until it can ignore anything
-                return pool.submit(attempt, task, combination)
+            with sigint_ignored():  # it may start a worker, which needs a while until it can ignore anything
+                return pool.submit(run_trial, task, combination)
 
-        _keep_busy(
+        _run_trials(
             trials,
             jobs,
             submit=submit,
-            finished=lambda waiting: wait(waiting, timeout=_GLANCE_S, return_when=FIRST_COMPLETED).done,
+            finished=lambda waiting: wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED).done,
             result=_result_of,
             done=done,
             stopped=stopped,
         )
 
 
-def dask(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
+def run_dask(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
     """On a cluster of Dask's of so many processes on this machine."""
-    distributed = _imported("dask")
+    distributed = _import_extra("dask")
     options = {"n_workers": jobs, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
 
         def finished(waiting: Iterable[Any]) -> Iterable[Any]:
             try:
-                return set(distributed.wait(list(waiting), timeout=_GLANCE_S, return_when="FIRST_COMPLETED").done)
+                return set(distributed.wait(list(waiting), timeout=_POLL_S, return_when="FIRST_COMPLETED").done)
             except TimeoutError:
                 return set()
 
-        _keep_busy(
+        _run_trials(
             trials,
             jobs,
-            submit=lambda combination: client.submit(attempt, task, combination, pure=False),
+            submit=lambda combination: client.submit(run_trial, task, combination, pure=False),
             finished=finished,
             result=_result_of,
             done=done,
@@ -85,17 +85,17 @@ def dask(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: Tria
         )
 
 
-def ray(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
+def run_ray(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: TrialDone, stopped: StopCheck) -> None:
     """On a cluster of Ray's of so many processes on this machine."""
-    module = _imported("ray")
+    module = _import_extra("ray")
     module.init(num_cpus=jobs, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
-        remote = module.remote(attempt)
-        _keep_busy(
+        remote = module.remote(run_trial)
+        _run_trials(
             trials,
             jobs,
             submit=lambda combination: remote.remote(task, combination),
-            finished=lambda waiting: module.wait(list(waiting), num_returns=1, timeout=_GLANCE_S)[0],
+            finished=lambda waiting: module.wait(list(waiting), num_returns=1, timeout=_POLL_S)[0],
             result=module.get,
             done=done,
             stopped=stopped,
@@ -104,11 +104,11 @@ def ray(task: TrialTask, trials: Sequence[NumberedTrial], jobs: int, done: Trial
         module.shutdown()
 
 
-ENGINES: Final[Mapping[str, SweepBackend]] = {"local": local, "dask": dask, "ray": ray}
+BACKENDS: Final[Mapping[str, SweepBackend]] = {"local": run_local, "dask": run_dask, "ray": run_ray}
 _MODULES: Final = {"dask": "distributed", "ray": "ray"}
 
 
-def _keep_busy(
+def _run_trials(
     trials: Sequence[NumberedTrial],
     jobs: int,
     *,
@@ -122,7 +122,7 @@ def _keep_busy(
     ahead: Iterator[NumberedTrial] = iter(trials)
     waiting: dict[Any, int] = {}
     while True:
-        room = 0 if stopped() else jobs * _WAITING - len(waiting)
+        room = 0 if stopped() else jobs * _QUEUED_PER_WORKER - len(waiting)
         for number, combination in islice(ahead, room):
             waiting[submit(combination)] = number
         if not waiting:
@@ -137,7 +137,7 @@ def _result_of(future: "Future[TrialOutcome | None]") -> TrialOutcome | None:
     return future.result()
 
 
-def _imported(name: str) -> Any:
+def _import_extra(name: str) -> Any:
     try:
         return importlib.import_module(_MODULES[name])
     except ImportError as missing:
@@ -146,7 +146,7 @@ def _imported(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def ctrl_c_unheard() -> Iterator[None]:
+def sigint_ignored() -> Iterator[None]:
     """Whatever process is started meanwhile never hears of Ctrl-C, as long as it does not listen by itself."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -155,6 +155,6 @@ def ctrl_c_unheard() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _ignore_ctrl_c() -> None:
+def _ignore_sigint() -> None:
     """The terminal tells everybody; who began the work decides what is still done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

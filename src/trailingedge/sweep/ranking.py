@@ -48,26 +48,26 @@ class FoldResult:
         return self.rows[0]
 
     @property
-    def as_good(self) -> tuple[RankedTrial, ...]:
+    def tied_with_winner(self) -> tuple[RankedTrial, ...]:
         """Others that made exactly as much on the days the winner was chosen on: it is no better than they."""
         return tuple(row for row in self.rows[1:] if row.in_rank == self.winner.in_rank)
 
     @property
-    def all_alike(self) -> bool:
+    def all_equal(self) -> bool:
         """Whatever was tried made the same, before and after."""
         return len({(row.in_sample_frac, row.out_of_sample_frac) for row in self.rows}) == 1
 
     @property
-    def level(self) -> int:
+    def out_of_sample_ties(self) -> int:
         """How many others made exactly as much as the winner on the days judged on."""
-        return sum(_after(row) == _after(self.winner) for row in self.rows) - 1
+        return sum(_out_frac(row) == _out_frac(self.winner) for row in self.rows) - 1
 
     @property
     def in_better_half(self) -> bool:
         """On the days judged on, fewer made more than the winner than made less: what its rank says, ties and all."""
         if self.winner.out_of_sample_frac is None:
             return False
-        less = sum(_after(row) < _after(self.winner) for row in self.rows)
+        less = sum(_out_frac(row) < _out_frac(self.winner) for row in self.rows)
         return (self.winner.out_rank or 1) - 1 < less
 
     @property
@@ -80,7 +80,7 @@ class FoldResult:
         return median(row.out_of_sample_frac for row in self.rows if row.out_of_sample_frac is not None)
 
     @property
-    def agreement(self) -> float | None:
+    def rank_agreement(self) -> float | None:
         """How the ranks before and after agree: 1 in the same order, -1 in the opposite; None without any."""
         ranks = [(row.in_rank, row.out_rank) for row in self.rows if row.out_rank is not None]
         before, after = [rank for rank, _ in ranks], [rank for _, rank in ranks]
@@ -95,39 +95,39 @@ class SweepResult:
 
     folds: tuple[FoldResult, ...]
     tried: int
-    left_out: tuple[InvalidCombination, ...] = ()
+    invalid: tuple[InvalidCombination, ...] = ()
 
     @property
     def last(self) -> FoldResult:
         return self.folds[-1]
 
     @property
-    def walked_forward_frac(self) -> float | None:
+    def walk_forward_frac(self) -> float | None:
         """Each fold's winner, one after the other, on the days it was not chosen on; None without such days."""
-        return _chained(fold.winner.out_of_sample_frac for fold in self.folds)
+        return _compound(fold.winner.out_of_sample_frac for fold in self.folds)
 
     @property
     def unchanged_frac(self) -> float | None:
         """The settings that were there anyway, on the same days."""
-        return _chained(fold.unchanged.out_of_sample_frac for fold in self.folds)
+        return _compound(fold.unchanged.out_of_sample_frac for fold in self.folds)
 
     @property
-    def held_frac(self) -> float | None:
+    def hold_base_frac(self) -> float | None:
         """The base asset, on the same days."""
-        return _chained(fold.hold_out_frac for fold in self.folds)
+        return _compound(fold.hold_out_frac for fold in self.folds)
 
     @property
-    def below_median(self) -> int:
+    def folds_below_median(self) -> int:
         """In how many folds the winner did no better than half of all that was tried."""
         return sum(fold.winner.out_of_sample_frac is not None and not fold.in_better_half for fold in self.folds)
 
     @property
-    def agreement(self) -> float | None:
-        found = [fold.agreement for fold in self.folds if fold.agreement is not None]
+    def rank_agreement(self) -> float | None:
+        found = [fold.rank_agreement for fold in self.folds if fold.rank_agreement is not None]
         return mean(found) if found else None
 
 
-def judge(
+def rank_trials(
     combinations: Sequence[Combination],
     outcomes: Mapping[int, TrialOutcome],
     folds: Folds,
@@ -135,12 +135,12 @@ def judge(
 ) -> SweepResult:
     """What `outcomes`, by number of the combination, come to."""
     if not folds.count:
-        return SweepResult((_fold(0, combinations, outcomes, None),), len(outcomes), left_out)
-    told = tuple(_fold(number, combinations, outcomes, number + 1) for number in range(folds.count))
+        return SweepResult((_judge_fold(0, combinations, outcomes, None),), len(outcomes), left_out)
+    told = tuple(_judge_fold(number, combinations, outcomes, number + 1) for number in range(folds.count))
     return SweepResult(told, len(outcomes), left_out)
 
 
-def _fold(
+def _judge_fold(
     number: int, combinations: Sequence[Combination], outcomes: Mapping[int, TrialOutcome], judged: int | None
 ) -> FoldResult:
     """Chosen on all parts before `judged`, and judged on that one; on all parts and not at all where that is None."""
@@ -171,7 +171,7 @@ def _fold(
     return FoldResult(number, tuple(rows), hold_in, hold_out)
 
 
-def _after(row: RankedTrial) -> float:
+def _out_frac(row: RankedTrial) -> float:
     return row.out_of_sample_frac or 0.0
 
 
@@ -184,7 +184,7 @@ def _ranks(growths: Mapping[int, float]) -> dict[int, int]:
     return {each: first[growth] for each, growth in growths.items()}
 
 
-def _chained(fractions: Iterable[float | None]) -> float | None:
+def _compound(fractions: Iterable[float | None]) -> float | None:
     known = list(fractions)
     if not known or any(fraction is None for fraction in known):
         return None

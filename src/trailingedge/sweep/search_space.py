@@ -14,8 +14,8 @@ from trailingedge.config import OPTIONS, Option, Settings
 from trailingedge.config_validator import problems
 from trailingedge.core.errors import ConfigError, UsageError
 
-MOST: Final = 100_000  # combinations; whoever asks for more has forgotten how they multiply
-_DRAWS_IN_VAIN: Final = 1000  # in a row, before a space counts as exhausted
+MAX_COMBINATIONS: Final = 100_000  # combinations; whoever asks for more has forgotten how they multiply
+_MAX_REPEATED_DRAWS: Final = 1000  # in a row, before a space counts as exhausted
 _DIGITS: Final = 4  # of a number drawn by chance: no market knows more of it
 
 Combination = Mapping[str, str]
@@ -49,7 +49,7 @@ class InvalidCombination:
     """A combination that is not tried, and why: its settings contradict each other."""
 
     combination: Combination
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class SearchSpace:
     """What is tried, and what is not."""
 
     combinations: tuple[Combination, ...]
-    left_out: tuple[InvalidCombination, ...]
+    invalid: tuple[InvalidCombination, ...]
 
 
-def axis(text: str) -> Axis:
+def parse_axis(text: str) -> Axis:
     """`NAME=a,b,c` or `NAME=lo..hi`, as an argparse type."""
     name, equals, values = text.partition("=")
     if not equals or not values.strip(","):
@@ -78,7 +78,7 @@ def axis(text: str) -> Axis:
     return Axis(name, (), *edges)
 
 
-def space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int) -> SearchSpace:
+def build_search_space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int) -> SearchSpace:
     """The combinations of `axes`: all of them, or `draws` by chance, each once. The first changes nothing.
 
     Raises UsageError for what cannot be varied, with everything that is wrong, and ConfigError where the settings
@@ -87,9 +87,9 @@ def space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int
     _check(axes, settings, draws)
     found: dict[tuple[str, ...], Combination] = {}
     left_out: list[InvalidCombination] = []
-    for values in _drawn(axes, draws, seed) if draws is not None else _all(axes):
+    for values in _random_values(axes, draws, seed) if draws is not None else _all_values(axes):
         combination = dict(zip((each.name for each in axes), values, strict=True))
-        changed = applied(settings, combination)
+        changed = apply_combination(settings, combination)
         if changed != settings and (wrong := problems(changed)):
             left_out.append(InvalidCombination(combination, wrong[0]))
         elif changed != settings:
@@ -97,25 +97,25 @@ def space(axes: Sequence[Axis], settings: Settings, draws: int | None, seed: int
         if draws is not None and len(found) >= draws:
             break
     if not found:
-        first = f": {left_out[0].why}" if left_out else ""
+        first = f": {left_out[0].reason}" if left_out else ""
         raise ConfigError([f"no combination is left that changes anything and does not contradict itself{first}"])
     return SearchSpace(({}, *found.values()), tuple(left_out))
 
 
-def applied(settings: Settings, combination: Combination) -> Settings:
+def apply_combination(settings: Settings, combination: Combination) -> Settings:
     """`settings`, but for what the combination says. Raises ValueError for text that is no value."""
     changes = {name.lower(): OPTIONS[name].read(text) for name, text in combination.items()}
     return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]  # each was read by its field's own type
 
 
-def _all(axes: Sequence[Axis]) -> Iterator[tuple[str, ...]]:
+def _all_values(axes: Sequence[Axis]) -> Iterator[tuple[str, ...]]:
     return itertools.product(*(each.values for each in axes))
 
 
-def _drawn(axes: Sequence[Axis], draws: int, seed: int) -> Iterator[tuple[str, ...]]:
+def _random_values(axes: Sequence[Axis], draws: int, seed: int) -> Iterator[tuple[str, ...]]:
     """Ever new ones, until they cannot be found any more."""
     dice, seen, in_vain = Random(f"sweep {seed}"), set[tuple[str, ...]](), 0
-    while in_vain < _DRAWS_IN_VAIN and len(seen) < 100 * draws:
+    while in_vain < _MAX_REPEATED_DRAWS and len(seen) < 100 * draws:
         values = tuple(each.draw(dice) for each in axes)
         in_vain = in_vain + 1 if values in seen else 0
         if values not in seen:
@@ -141,9 +141,9 @@ def _check(axes: Sequence[Axis], settings: Settings, draws: int | None) -> None:
             if each.is_range
         ]
         count = math.prod(len(each.values) or 1 for each in axes)
-        if count > MOST:
+        if count > MAX_COMBINATIONS:
             wrong.append(f"these are {count} combinations, more than {MOST}; vary less, or draw some with --random")
-    elif draws > MOST:
+    elif draws > MAX_COMBINATIONS:
         wrong.append(f"--random {draws}: more than {MOST}")
     if wrong:
         raise UsageError(list(dict.fromkeys(wrong)))

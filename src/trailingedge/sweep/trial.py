@@ -12,12 +12,12 @@ from typing import Final
 
 from trailingedge.backtest.columns import Columns, KlineColumns, opening_price
 from trailingedge.backtest.engine import Backtest
-from trailingedge.backtest.inputs import ground, open_files
-from trailingedge.backtest.market_loader import columns_of
+from trailingedge.backtest.inputs import build_inputs, open_market_files
+from trailingedge.backtest.market_loader import load_columns
 from trailingedge.backtest.recorder import BacktestPart
 from trailingedge.config import Settings
 from trailingedge.simulator.feeds.recorded import RecordedMarket
-from trailingedge.sweep.search_space import Combination, applied
+from trailingedge.sweep.search_space import Combination, apply_combination
 
 _ROWS_KEPT: Final = 5_000_000  # of a market in memory; a longer one is read anew for each trial
 
@@ -61,7 +61,7 @@ class TrialMarket:
     price: Decimal | None
 
 
-def look(task: TrialTask) -> TrialMarket:
+def inspect_market(task: TrialTask) -> TrialMarket:
     """Read it once, to see where it begins and ends. Raises ConfigError."""
     market, columns = _market(task.files, task.symbol, task.settings)
     from_ms, to_ms, price = None, 0, None
@@ -74,17 +74,17 @@ def look(task: TrialTask) -> TrialMarket:
     return TrialMarket(market, from_ms or 0, to_ms, price)
 
 
-def attempt(
+def run_trial(
     task: TrialTask, combination: Combination, stopped: Callable[[], bool] = lambda: False
 ) -> TrialOutcome | None:
     """Replay the market with these settings; None where it was stopped before its end."""
     market, columns = _market(task.files, task.symbol, task.settings)
-    settings = applied(task.settings, combination)
-    replay = Backtest(ground(market, settings, task.balances), curves=False, splits=task.splits, stopped=stopped)
+    settings = apply_combination(task.settings, combination)
+    replay = Backtest(build_inputs(market, settings, task.balances), curves=False, splits=task.splits, stopped=stopped)
     replay.run(columns())
     if stopped():
         return None
-    return TrialOutcome(tuple(map(_result, replay.chronicle.parts)), halted=replay.ended_because is not None)
+    return TrialOutcome(tuple(map(_result, replay.recorder.parts)), halted=replay.halt_reason is not None)
 
 
 def _result(part: BacktestPart) -> PartResult:
@@ -98,12 +98,12 @@ def _result(part: BacktestPart) -> PartResult:
 def _market(
     files: tuple[str, ...], symbol: str | None, settings: Settings
 ) -> tuple[RecordedMarket, Callable[[], Iterable[Columns]]]:
-    market = open_files([Path(file) for file in files], settings, symbol=symbol)
+    market = open_market_files([Path(file) for file in files], settings, symbol=symbol)
     kept: list[Columns] = []
     rows = 0
-    for columns in columns_of(market):
+    for columns in load_columns(market):
         rows += len(columns)
         if rows > _ROWS_KEPT:
-            return market, lambda: columns_of(market)
+            return market, lambda: load_columns(market)
         kept.append(columns)
     return market, lambda: kept

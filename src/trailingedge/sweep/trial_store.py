@@ -15,16 +15,16 @@ from typing import IO, Final
 from trailingedge import VERSION
 from trailingedge.config import OPTIONS
 from trailingedge.core.errors import ConfigError
-from trailingedge.model.market import plain
-from trailingedge.sweep.search_space import Combination, applied
+from trailingedge.model.market import format_plain
+from trailingedge.sweep.search_space import Combination, apply_combination
 from trailingedge.sweep.trial import PartResult, TrialOutcome, TrialTask
 
 # Groups of settings that no replay looks at: a sweep goes on although the log went elsewhere.
-_NO_MATTER: Final = frozenset({"Mode", "Secrets", "Logs"})
+_IRRELEVANT_GROUPS: Final = frozenset({"Mode", "Secrets", "Logs"})
 _BLOCK: Final = 1 << 20
 
 
-def fingerprint(files: Iterable[Path]) -> str:
+def market_fingerprint(files: Iterable[Path]) -> str:
     """Of the bytes of all files, whatever they are called and in whatever order they are given."""
     digests = []
     for file in files:
@@ -39,14 +39,18 @@ def fingerprint(files: Iterable[Path]) -> str:
     return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
-def key_of(market: str, task: TrialTask, combination: Combination) -> str:
+def trial_key(market: str, task: TrialTask, combination: Combination) -> str:
     """What makes a trial the same trial."""
-    settings = applied(task.settings, combination)
+    settings = apply_combination(task.settings, combination)
     stated = {
         "program": VERSION,
         "market": market,
-        "settings": {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if name in _matters()},
-        "balances": None if task.balances is None else {asset: plain(held) for asset, held in task.balances.items()},
+        "settings": {
+            name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if name in _relevant_settings()
+        },
+        "balances": None
+        if task.balances is None
+        else {asset: format_plain(held) for asset, held in task.balances.items()},
         "symbol": task.symbol,
         "splits": task.splits,
     }
@@ -58,14 +62,14 @@ class TrialStore:
 
     def __init__(self, path: Path | None) -> None:
         """Raises ConfigError for a file that cannot be read or written."""
-        self._done: dict[str, TrialOutcome] = {}
+        self._outcomes: dict[str, TrialOutcome] = {}
         self._file: IO[str] | None = None
         if path is None:
             return
         try:
             text = path.read_text(encoding="utf-8") if path.exists() else ""
             self._read(text)
-            if text.strip() and not self._done:
+            if text.strip() and not self._outcomes:
                 raise ConfigError([f"--out {path}: a file that holds no trial of a sweep; name a new one"])
             self._file = path.open("a", encoding="utf-8")
             if self._file.tell() and not path.read_bytes().endswith(b"\n"):
@@ -74,13 +78,13 @@ class TrialStore:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
             raise ConfigError([f"--out {path}: {why}; choose a file that this user may write"]) from error
 
-    def known(self, key: str) -> TrialOutcome | None:
+    def find(self, key: str) -> TrialOutcome | None:
         """What came of it before."""
-        return self._done.get(key)
+        return self._outcomes.get(key)
 
-    def keep(self, key: str, combination: Combination, outcome: TrialOutcome) -> None:
+    def add(self, key: str, combination: Combination, outcome: TrialOutcome) -> None:
         """Write it down at once."""
-        self._done[key] = outcome
+        self._outcomes[key] = outcome
         if self._file is not None:
             row = {"key": key, "set": dict(combination), **asdict(outcome)}
             self._file.write(json.dumps(row) + "\n")
@@ -96,16 +100,16 @@ class TrialStore:
             try:
                 row = json.loads(line)
                 parts = tuple(PartResult(**part) for part in row["parts"])
-                self._done[row["key"]] = TrialOutcome(parts, halted=row["halted"])
+                self._outcomes[row["key"]] = TrialOutcome(parts, halted=row["halted"])
             except (ValueError, KeyError, TypeError):
                 continue
 
 
-def _matters() -> Sequence[str]:
+def _relevant_settings() -> Sequence[str]:
     """The names of the settings that a replay may look at."""
     group, names = "", []
     for name, option in OPTIONS.items():
         group = option.heading or group
-        if group not in _NO_MATTER:
+        if group not in _IRRELEVANT_GROUPS:
             names.append(name)
     return names

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _DAY_MS: Final = 86_400_000
-_MOST_FOLDS: Final = 4
-_DAYS_A_FOLD: Final = 3
+_MAX_FOLDS: Final = 4
+_DAYS_PER_FOLD: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class Folds:
     def count(self) -> int:
         return len(self.splits)
 
-    def edges(self, part: int) -> tuple[int, int]:
+    def part_bounds(self, part: int) -> tuple[int, int]:
         """When a part begins and ends."""
         times = (self.from_ms, *self.splits, self.to_ms)
         return times[part], times[part + 1]
 
 
-def folds(from_ms: int, to_ms: int) -> Folds:
+def split_folds(from_ms: int, to_ms: int) -> Folds:
     """As many folds as the days allow, up to four; none where there are fewer than two days.
 
     The first part is the longest, for the first choice is to stand on something too.
@@ -42,7 +42,7 @@ def folds(from_ms: int, to_ms: int) -> Folds:
     days = to_ms // _DAY_MS - first_day
     if days < 2:
         return Folds(from_ms, to_ms, ())
-    count = max(1, min(_MOST_FOLDS, days // _DAYS_A_FOLD - 1))
+    count = max(1, min(_MAX_FOLDS, days // _DAYS_PER_FOLD - 1))
     judged = max(1, days // (count + 2)) if count > 1 else max(1, days // 3)
     begin = first_day + days - count * judged
     return Folds(from_ms, to_ms, tuple((begin + judged * number) * _DAY_MS for number in range(count)))

@@ -24,8 +24,8 @@ from trailingedge.model.order_requests import (
     place_params,
     status_params,
 )
-from trailingedge.websocket.api_client import ApiCallerProtocol
-from trailingedge.websocket.api_session import PATIENCE_S, refusal_of, result_of
+from trailingedge.websocket.api_client import RequestCaller
+from trailingedge.websocket.api_session import REQUEST_TIMEOUT_S, result_of, to_exception
 from trailingedge.websocket.event_parser import AccountPosition, Reply
 from trailingedge.websocket.request_tracker import RequestOutcome
 from trailingedge.websocket.response_parser import (
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 _TIMESTAMP: Final = -1021
 _ALREADY_SUBSCRIBED: Final = -2035
-_LOGOUT_PATIENCE_S: Final = 1.0
+_LOGOUT_TIMEOUT_S: Final = 1.0
 _CLOCK_SAMPLES: Final = 3
 
 # What a logon can be refused for, and what a person must do about it.
@@ -53,7 +53,7 @@ _REMEDIES: Final[Mapping[int, str]] = {
     -2015: "unknown key, IP address not allowed or permission missing: check the key's settings at the exchange",
     -2028: "this is an HMAC key: create an Ed25519 key at the exchange",
 }
-_USUAL_REMEDY: Final = "check the key's settings at the exchange"
+_DEFAULT_REMEDY: Final = "check the key's settings at the exchange"
 
 
 class ServerClock:
@@ -68,12 +68,12 @@ class ServerClock:
         """Milliseconds since 1970 by the exchange's clock: what `timestamp` must say."""
         return self._clock.unix_ms() + self.offset_ms
 
-    async def measure(self, api: ApiCallerProtocol, samples: int = _CLOCK_SAMPLES) -> None:
+    async def measure(self, api: RequestCaller, samples: int = _CLOCK_SAMPLES) -> None:
         """Ask for the time; of a few answers the quickest is the most exact."""
         self.round_trip_ms, self.offset_ms = min([await self._sample(api) for _ in range(samples)])
         logger.debug("clock measured offset_ms=%d round_trip_ms=%.1f", self.offset_ms, self.round_trip_ms)
 
-    async def _sample(self, api: ApiCallerProtocol) -> tuple[float, int]:
+    async def _sample(self, api: RequestCaller) -> tuple[float, int]:
         """Round trip and offset. The exchange is taken to have looked at its clock halfway."""
         asked_ms, asked_s = self._clock.unix_ms(), self._clock.now_s()
         server_ms = read_server_time(await api.call("time"))
@@ -86,7 +86,7 @@ class AccountSession:
 
     def __init__(
         self,
-        api: ApiCallerProtocol,
+        api: RequestCaller,
         keys: KeyManager,
         server_clock: ServerClock,
         symbol: str,
@@ -110,7 +110,7 @@ class AccountSession:
     async def logout(self) -> None:
         """End the session; the connection stays. Best effort: closing the connection ends it as well."""
         try:
-            await self._api.call("session.logout", patience_s=_LOGOUT_PATIENCE_S)
+            await self._api.call("session.logout", patience_s=_LOGOUT_TIMEOUT_S)
         except (RequestRefused, OutcomeUnknown, SessionLost) as error:
             logger.debug("! logout failed reason=%s", error)
 
@@ -141,7 +141,7 @@ class AccountSession:
         params.update((name, value) for name, value in narrowed.items() if value is not None)
         return read_trades(await self._call("myTrades", params))
 
-    async def balances(self, patience_s: float = PATIENCE_S) -> AccountPosition:
+    async def balances(self, patience_s: float = REQUEST_TIMEOUT_S) -> AccountPosition:
         """Everything the account holds."""
         return read_account(await self._call("account.status", {}, patience_s))
 
@@ -164,14 +164,14 @@ class AccountSession:
             answer = await self._ask_to_log_on()
         if isinstance(answer, Reply) and not answer.ok:
             if answer.code in _REMEDIES or answer.status == 401:
-                remedy = _REMEDIES.get(answer.code, _USUAL_REMEDY)
+                remedy = _REMEDIES.get(answer.code, _DEFAULT_REMEDY)
                 raise LogonRefused(f"logon refused: {answer.code} {answer.text} ({remedy})")
-            raise refusal_of("session.logon", answer)
+            raise to_exception("session.logon", answer)
         result_of("session.logon", answer)
 
     async def _ask_to_log_on(self) -> RequestOutcome:
         params = await self._keys.logon_params(self._server_clock.now_ms, self._recv_window_ms)
-        return await self._api.ask("session.logon", params)
+        return await self._api.request("session.logon", params)
 
     async def _subscribe(self) -> None:
         try:
@@ -180,7 +180,7 @@ class AccountSession:
             if refused.code != _ALREADY_SUBSCRIBED:
                 raise
 
-    async def _call(self, method: str, params: RequestParams, patience_s: float = PATIENCE_S) -> object:
+    async def _call(self, method: str, params: RequestParams, patience_s: float = REQUEST_TIMEOUT_S) -> object:
         """A question about the account. A refused timestamp is not executed: measure the clock, ask once more."""
         try:
             return await self._api.call(method, self._stamped(params), patience_s)

@@ -17,9 +17,9 @@ from trailingedge.websocket.event_parser import AccountPosition
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_S: Final = 3.0
+_REPLY_TIMEOUT_S: Final = 3.0
 _EVENT_GRACE_S: Final = 1.0  # an answer may be ahead of an event that is on its way
-_LEAST_SLEEP_S: Final = 0.001
+_MIN_SLEEP_S: Final = 0.001
 _NOT_LOGGED_ON: Final = frozenset({-1002, -1099, -1193, -2014, -2015})
 
 
@@ -54,25 +54,29 @@ class AccountProbe:
         probed_s = self._clock.now_s()
         while True:
             left_s = probed_s + self._probe_every_s - self._clock.now_s()
-            await self._clock.sleep(max(_LEAST_SLEEP_S, min(self._busy_every_s, left_s)))
+            await self._clock.sleep(max(_MIN_SLEEP_S, min(self._busy_every_s, left_s)))
             if self._is_busy() or self._clock.now_s() - probed_s >= self._probe_every_s:
                 await self._probe(account)
                 probed_s = self._clock.now_s()
 
     async def _probe(self, account: ProbeApi) -> None:
-        pushes = self._snapshots.pushes
+        pushes = self._snapshots.balance_updates
         if await self._differs(account) is not True:
             return
         await self._clock.sleep(_EVENT_GRACE_S)
         # Asked once more, for the first answer may have been behind the stream instead of ahead of it.
-        if self._snapshots.pushes == pushes and await self._differs(account) and self._snapshots.pushes == pushes:
+        if (
+            self._snapshots.balance_updates == pushes
+            and await self._differs(account)
+            and self._snapshots.balance_updates == pushes
+        ):
             raise SessionLost("the account moved and its stream did not say so")
 
     async def _differs(self, account: ProbeApi) -> bool | None:
         """Whether the exchange's balances are not ours; None where it would not say."""
         for _ in range(2):
             try:
-                asked = await account.balances(_PATIENCE_S)
+                asked = await account.balances(_REPLY_TIMEOUT_S)
             except OutcomeUnknown as silence:
                 logger.debug("! account probe failed reason=%s", silence)
             except RequestRefused as refused:

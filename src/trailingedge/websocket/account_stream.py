@@ -26,7 +26,7 @@ from trailingedge.websocket.event_parser import (
 
 logger = logging.getLogger(__name__)
 
-_REMEMBERED: Final = 10_000
+_MAX_REMEMBERED_IDS: Final = 10_000
 
 OutsideChange = BalanceUpdate | ExternalLockUpdate
 
@@ -51,69 +51,69 @@ class AccountStream:
         self._clock = clock
         self._on_report = on_report
         self._on_outside_change = on_outside_change
-        self._executions = _RecentIds(_REMEMBERED)
-        self._trades = _RecentIds(_REMEMBERED)
-        self._changes = _RecentIds(_REMEMBERED)
-        self._newest: EventBuffer | None = None
+        self._executions = _RecentIds(_MAX_REMEMBERED_IDS)
+        self._trades = _RecentIds(_MAX_REMEMBERED_IDS)
+        self._changes = _RecentIds(_MAX_REMEMBERED_IDS)
+        self._balance_source: EventBuffer | None = None
 
-    def ear(self, on_end: Callable[[str], None]) -> "EventBuffer":
+    def open_buffer(self, on_end: Callable[[str], None]) -> "EventBuffer":
         """For a new connection. `on_end` is told when it will hear no more, though the connection lives on."""
-        return EventBuffer(self._pass_on, self._come_first, on_end)
+        return EventBuffer(self._on_event, self._set_balance_source, on_end)
 
     def knows_trade(self, trade_id: int) -> bool:
         """That fill was passed on; one older than all that are remembered must have been."""
         oldest = self._trades.oldest
         return trade_id in self._trades or (isinstance(oldest, int) and trade_id < oldest)
 
-    def hear_missed(self, report: ExecutionReport) -> bool:
+    def on_recovered_fill(self, report: ExecutionReport) -> bool:
         """A fill that no event told; whether it is news."""
         if self.knows_trade(report.trade_id):
             return False
-        self._hear_report(report)
+        self._on_report_once(report)
         return True
 
-    def _come_first(self, ear: "EventBuffer") -> None:
-        self._newest = ear
+    def _set_balance_source(self, ear: "EventBuffer") -> None:
+        self._balance_source = ear
 
-    def _pass_on(self, event: AccountEvent, ear: "EventBuffer") -> None:
+    def _on_event(self, event: AccountEvent, ear: "EventBuffer") -> None:
         match event:
             case ExecutionReport():
-                self._hear_time(event.event_ms)
-                self._hear_report(event)
+                self._on_event_time(event.event_ms)
+                self._on_report_once(event)
             case AccountPosition():
-                believable = self._hear_time(event.account_ms)
-                if ear is self._newest and believable:
-                    self._snapshots.hear_balances(event.balances, event.account_ms)
-                elif ear is self._newest:
-                    self._snapshots.doubt_balances()
+                believable = self._on_event_time(event.account_ms)
+                if ear is self._balance_source and believable:
+                    self._snapshots.on_balances(event.balances, event.account_ms)
+                elif ear is self._balance_source:
+                    self._snapshots.mark_balances_in_doubt()
             case BalanceUpdate() | ExternalLockUpdate():
-                self._hear_time(event.event_ms)
-                if self._changes.note(event):
+                self._on_event_time(event.event_ms)
+                if self._changes.add(event):
                     self._on_outside_change(event)
             case Unrecognized():
                 logger.debug("! account event ignored kind=%s", event.kind)
             case StreamTerminated() | ServerShutdown():
                 pass  # these are answered before they get here
 
-    def _hear_time(self, event_ms: int) -> bool:
+    def _on_event_time(self, event_ms: int) -> bool:
         """Whether an event can be of that time. One from far ahead would age an exit by hours at once."""
         now_s = self._clock.now_s()
-        believable = self._snapshots.plausible(event_ms, now_s)
+        believable = self._snapshots.is_plausible_time(event_ms, now_s)
         if believable:
-            self._snapshots.hear_time(event_ms, now_s)
+            self._snapshots.on_event_time(event_ms, now_s)
         else:
             logger.warning("account event from far ahead is not believed event_ms=%d", event_ms)
         return believable
 
-    def _hear_report(self, report: ExecutionReport) -> None:
+    def _on_report_once(self, report: ExecutionReport) -> None:
         if report.symbol != self._symbol:
             return
         # A refused order is reported without an execution id, a fill read from a list as well.
         if report.execution_id >= 0:
             execution = (report.order_id, report.execution_id, report.execution_type)
-            if not self._executions.note(execution):
+            if not self._executions.add(execution):
                 return
-        if report.execution_type is ExecutionType.TRADE and not self._trades.note(report.trade_id):
+        if report.execution_type is ExecutionType.TRADE and not self._trades.add(report.trade_id):
             return
         self._on_report(report)
 
@@ -132,7 +132,7 @@ class EventBuffer:
         self._on_end = on_end
         self._held: list[AccountEvent] | None = []
 
-    def hear(self, event: AccountEvent) -> None:
+    def on_event(self, event: AccountEvent) -> None:
         """An event of the account. Raises SessionLost where there is nothing to wait for any more."""
         if isinstance(event, StreamTerminated):
             if self._held is not None:
@@ -143,7 +143,7 @@ class EventBuffer:
         else:
             self._held.append(event)
 
-    def holds_trade(self, trade_id: int) -> bool:
+    def has_trade(self, trade_id: int) -> bool:
         """That fill was told and waits for the release."""
         return any(isinstance(event, ExecutionReport) and event.trade_id == trade_id for event in self._held or [])
 
@@ -174,7 +174,7 @@ class _RecentIds:
         """The oldest thing remembered, once anything had to be forgotten; else None."""
         return next(iter(self._things)) if len(self._things) == self._length else None
 
-    def note(self, thing: Hashable) -> bool:
+    def add(self, thing: Hashable) -> bool:
         """Remember `thing`; False when it was remembered already."""
         if thing in self._things:
             return False

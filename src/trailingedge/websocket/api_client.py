@@ -11,21 +11,23 @@ from typing import Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.model.market import RateLimit
-from trailingedge.websocket.api_session import PATIENCE_S, ApiSession, FrameTap, result_of
-from trailingedge.websocket.connection_supervisor import FULL_LIFE_S, ConnectionSupervisor, SuccessionCallback
+from trailingedge.websocket.api_session import REQUEST_TIMEOUT_S, ApiSession, FrameTap, result_of
+from trailingedge.websocket.connection_supervisor import ROTATE_AFTER_S, ConnectionSupervisor, RotationCallback
 from trailingedge.websocket.prepared_request import SentRequest
 from trailingedge.websocket.request_tracker import NotSent, Params, ReplyHandler, RequestOutcome
 from trailingedge.websocket.transport import Backoff, Dial, Socket
 
 
-class ApiCallerProtocol(Protocol):
+class RequestCaller(Protocol):
     """Whoever can put a question to the exchange and wait for the answer."""
 
-    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> RequestOutcome:
+    async def request(
+        self, method: str, params: Params | None = None, patience_s: float = REQUEST_TIMEOUT_S
+    ) -> RequestOutcome:
         """The answer as a value."""
         ...
 
-    async def call(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> object:
+    async def call(self, method: str, params: Params | None = None, patience_s: float = REQUEST_TIMEOUT_S) -> object:
         """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
         ...
 
@@ -33,9 +35,9 @@ class ApiCallerProtocol(Protocol):
 class RequestSender(Protocol):
     """Whoever can write a request and go on: the order path."""
 
-    def write(self, word: Callable[[int], str]) -> SentRequest: ...
+    def send_prepared(self, word: Callable[[int], str]) -> SentRequest: ...
 
-    def post(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None: ...
+    def send(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None: ...
 
 
 async def _trust(_: ApiSession) -> None:
@@ -63,9 +65,9 @@ class ApiClient:
         on_down: Callable[[str], None] = lambda _: None,
         server_ms: Callable[[], int] | None = None,
         note: FrameTap = lambda _direction, _frames: None,
-        full_life_s: float = FULL_LIFE_S,
+        rotate_after_s: float = ROTATE_AFTER_S,
     ) -> None:
-        def begin(socket: Socket, follow: SuccessionCallback) -> ApiSession:
+        def begin(socket: Socket, follow: RotationCallback) -> ApiSession:
             return ApiSession(
                 socket,
                 clock,
@@ -77,63 +79,65 @@ class ApiClient:
                 note=note,
             )
 
-        self._link = ConnectionSupervisor(
-            "api", url, begin, dial=dial, clock=clock, backoff=backoff, on_down=on_down, full_life_s=full_life_s
+        self._supervisor = ConnectionSupervisor(
+            "api", url, begin, dial=dial, clock=clock, backoff=backoff, on_down=on_down, rotate_after_s=rotate_after_s
         )
 
     @property
-    def current(self) -> ApiSession | None:
+    def active(self) -> ApiSession | None:
         """The conversation in office."""
-        return self._link.current
+        return self._supervisor.active
 
     @property
     def is_ready(self) -> bool:
-        current = self._link.current
-        return current is not None and not current.is_over
+        current = self._supervisor.active
+        return current is not None and not current.is_lost
 
     @property
-    def is_ending(self) -> bool:
+    def is_stopping(self) -> bool:
         """It was told to stay down."""
-        return self._link.ending
+        return self._supervisor.is_stopping
 
     @property
     def reconnects(self) -> int:
-        return self._link.reconnects
+        return self._supervisor.reconnects
 
-    async def ready(self) -> None:
+    async def wait_ready(self) -> None:
         """Wait until a conversation was opened."""
-        await self._link.occupied()
+        await self._supervisor.wait_active()
 
-    def hurry(self) -> None:
+    def retry_quickly(self) -> None:
         """The end is near: a lost connection is dialled again soon and often."""
-        self._link.hurry()
+        self._supervisor.retry_quickly()
 
-    def stay_down(self) -> None:
+    def stop_reconnecting(self) -> None:
         """From now on a lost connection stays lost, and `run` returns."""
-        self._link.stay_down()
+        self._supervisor.stop_reconnecting()
 
     async def run(self) -> None:
         """Until `stay_down`. Raises ExchangeUnreachable, and whatever `on_open` raises for a person to act on."""
-        await self._link.run()
+        await self._supervisor.run()
 
-    async def ask(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> RequestOutcome:
+    async def request(
+        self, method: str, params: Params | None = None, patience_s: float = REQUEST_TIMEOUT_S
+    ) -> RequestOutcome:
         """The answer as a value."""
-        current = self._link.current
-        return NotSent("not connected") if current is None else await current.ask(method, params, patience_s)
+        current = self._supervisor.active
+        return NotSent("not connected") if current is None else await current.request(method, params, patience_s)
 
-    async def call(self, method: str, params: Params | None = None, patience_s: float = PATIENCE_S) -> object:
+    async def call(self, method: str, params: Params | None = None, patience_s: float = REQUEST_TIMEOUT_S) -> object:
         """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
-        return result_of(method, await self.ask(method, params, patience_s))
+        return result_of(method, await self.request(method, params, patience_s))
 
-    def post(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
+    def send(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
         """Write the request and return; `heard` gets the answer. Not ready: it hears NotSent at once."""
-        current = self._link.current
+        current = self._supervisor.active
         if current is None:
             heard(NotSent("not connected"))
         else:
-            current.post(method, params, patience_s, heard)
+            current.send(method, params, patience_s, heard)
 
-    def write(self, word: Callable[[int], str]) -> SentRequest:
+    def send_prepared(self, word: Callable[[int], str]) -> SentRequest:
         """Write a request, worded for its number; whoever wrote it then listens."""
-        current = self._link.current
-        return SentRequest(None, NotSent("not connected")) if current is None else current.write(word)
+        current = self._supervisor.active
+        return SentRequest(None, NotSent("not connected")) if current is None else current.send_prepared(word)

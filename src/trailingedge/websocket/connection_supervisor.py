@@ -18,15 +18,15 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from trailingedge.core.clock import Clock, within
 from trailingedge.core.errors import SessionLost
-from trailingedge.websocket.transport import Backoff, Dial, Socket, gravest, side_by_side
+from trailingedge.websocket.transport import Backoff, Dial, Socket, gravest, run_together
 
 logger = logging.getLogger(__name__)
 
-FULL_LIFE_S: Final = 23 * 3600.0  # the exchange ends every connection after 24 hours
-_TOLD_EVERY_S: Final = 60.0
-_IN_HASTE_S: Final = 0.25
-_MORE_S: Final = 1.0  # who knocks a moment too early is banned for longer
-_LONGEST_WAIT_S: Final = 3 * 86_400.0  # the longest ban there is; a later time is a mistake
+ROTATE_AFTER_S: Final = 23 * 3600.0  # the exchange ends every connection after 24 hours
+_LOG_EVERY_S: Final = 60.0
+_QUICK_RETRY_S: Final = 0.25
+_BAN_MARGIN_S: Final = 1.0  # who knocks a moment too early is banned for longer
+_MAX_BAN_S: Final = 3 * 86_400.0  # the longest ban there is; a later time is a mistake
 
 
 class ConnectionHandler(Protocol):
@@ -44,17 +44,17 @@ class ConnectionHandler(Protocol):
         """Doubt the connection for as long as it is in office; cancelled when that is over."""
         ...
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
         """Another is in office now: wait, not for long, for what is still owed."""
         ...
 
-    def end(self, lost: SessionLost) -> None:
+    def on_lost(self, lost: SessionLost) -> None:
         """Nothing comes any more."""
         ...
 
 
 L = TypeVar("L", bound=ConnectionHandler)
-SuccessionCallback = Callable[[str], None]
+RotationCallback = Callable[[str], None]
 
 
 class _ActiveConnection(Generic[L]):
@@ -62,32 +62,32 @@ class _ActiveConnection(Generic[L]):
 
     def __init__(self, socket: Socket, born_s: float) -> None:
         self.socket = socket
-        self.born_s = born_s
+        self.opened_s = born_s
         self.failure: SessionLost | None = None
-        self.leaving = ""  # why it is to be followed, "" while it is not
-        self.retired = False
-        self.settled = asyncio.Event()  # it took office, or it failed before
-        self.parting = asyncio.Event()  # it is to be followed, or it is over
-        self.over = asyncio.Event()
-        self.office: asyncio.Timeout = asyncio.timeout(None)
+        self.rotation_reason = ""  # why it is to be followed, "" while it is not
+        self.replaced = False
+        self.open_finished = asyncio.Event()  # it took office, or it failed before
+        self.needs_successor = asyncio.Event()  # it is to be followed, or it is over
+        self.lost = asyncio.Event()
+        self.watch_scope: asyncio.Timeout = asyncio.timeout(None)
 
-    def follow(self, reason: str) -> None:
+    def request_rotation(self, reason: str) -> None:
         """It is still good, but not for long."""
-        if not self.leaving:
-            self.leaving = reason
-            self.parting.set()
+        if not self.rotation_reason:
+            self.rotation_reason = reason
+            self.needs_successor.set()
 
-    def retire(self) -> None:
+    def on_replaced(self) -> None:
         """A successor is in office."""
-        self.retired = True
+        self.replaced = True
         with contextlib.suppress(RuntimeError):  # its own watch has just sent it home
-            self.office.reschedule(0.0)
+            self.watch_scope.reschedule(0.0)
 
-    def fail(self, lost: SessionLost) -> None:
+    def on_lost(self, lost: SessionLost) -> None:
         self.failure = lost
-        self.settled.set()
-        self.parting.set()
-        self.over.set()
+        self.open_finished.set()
+        self.needs_successor.set()
+        self.lost.set()
 
 
 class ConnectionSupervisor(Generic[L]):
@@ -100,158 +100,161 @@ class ConnectionSupervisor(Generic[L]):
         self,
         name: str,
         url: str,
-        begin: Callable[[Socket, SuccessionCallback], L],
+        begin: Callable[[Socket, RotationCallback], L],
         *,
         dial: Dial,
         clock: Clock,
         backoff: Backoff,
         on_down: Callable[[str], None] = lambda _: None,
-        full_life_s: float = FULL_LIFE_S,
+        rotate_after_s: float = ROTATE_AFTER_S,
     ) -> None:
         self.name = name
         self.url = url
         self.connects = 0
         self.rotations = 0
-        self.ending = False
-        self.current: L | None = None
-        self._tenure: _ActiveConnection[L] | None = None
-        self._occupied = asyncio.Event()
-        self._begin = begin
+        self.is_stopping = False
+        self.active: L | None = None
+        self._connection: _ActiveConnection[L] | None = None
+        self._has_active = asyncio.Event()
+        self._make_handler = begin
         self._dial = dial
         self._clock = clock
         self._backoff = backoff
         self._on_down = on_down
-        self._full_life_s = full_life_s
-        self._told_s = float("-inf")
-        self._haste = asyncio.Event()
+        self._rotate_after_s = rotate_after_s
+        self._logged_s = float("-inf")
+        self._quick_retries = asyncio.Event()
 
     @property
     def reconnects(self) -> int:
         """How often a connection was made anew after a loss."""
         return max(0, self.connects - self.rotations - 1)
 
-    async def occupied(self) -> None:
+    async def wait_active(self) -> None:
         """Wait until a life is in office."""
-        await self._occupied.wait()
+        await self._has_active.wait()
 
-    def hurry(self) -> None:
+    def retry_quickly(self) -> None:
         """The end is near: from now on pauses are short and attempts are not counted. A ban is still waited for."""
-        self._haste.set()
+        self._quick_retries.set()
 
-    def stay_down(self) -> None:
+    def stop_reconnecting(self) -> None:
         """From now on a lost connection stays lost, nobody is followed, and `run` returns."""
-        self.ending = True
+        self.is_stopping = True
 
     async def run(self) -> None:
         """Until `stay_down`. Raises ExchangeUnreachable, and what a life raises beyond SessionLost."""
         try:
             async with asyncio.TaskGroup() as tenures:
-                await self._keep(tenures)
+                await self._keep_connected(tenures)
         except BaseExceptionGroup as group:
             failure = gravest(group)
             raise failure from failure.__cause__
 
-    async def _keep(self, tenures: asyncio.TaskGroup) -> None:
+    async def _keep_connected(self, tenures: asyncio.TaskGroup) -> None:
         while True:
             try:
-                tenure = await self._install(tenures)
+                tenure = await self._connect(tenures)
             except SessionLost as lost:
                 failure, lived_s = lost, 0.0
             else:
-                await tenure.parting.wait()
-                failure, lived_s = tenure.failure or SessionLost(tenure.leaving), self._clock.now_s() - tenure.born_s
-            if self.ending:
-                if self._tenure is not None:
-                    await self._tenure.over.wait()
+                await tenure.needs_successor.wait()
+                failure, lived_s = (
+                    tenure.failure or SessionLost(tenure.rotation_reason),
+                    self._clock.now_s() - tenure.opened_s,
+                )
+            if self.is_stopping:
+                if self._connection is not None:
+                    await self._connection.lost.wait()
                 return
-            if self._tenure is None or not self._backoff.healthy(lived_s):
-                await self._pause(failure, lived_s)
+            if self._connection is None or not self._backoff.reset_if_healthy(lived_s):
+                await self._wait_before_retry(failure, lived_s)
             else:
                 logger.info("connection to be followed name=%s reason=%r", self.name, str(failure))
 
-    async def _install(self, tenures: asyncio.TaskGroup) -> _ActiveConnection[L]:
+    async def _connect(self, tenures: asyncio.TaskGroup) -> _ActiveConnection[L]:
         """A new connection, in office. Raises SessionLost."""
         socket = await self._dial(self.url)
         tenure: _ActiveConnection[L] = _ActiveConnection(socket, self._clock.now_s())
         logger.debug("connected name=%s url=%s", self.name, self.url)
-        tenures.create_task(self._serve(tenure, self._begin(socket, tenure.follow)))
-        await tenure.settled.wait()
+        tenures.create_task(self._run_connection(tenure, self._make_handler(socket, tenure.request_rotation)))
+        await tenure.open_finished.wait()
         if tenure.failure is not None:
             raise tenure.failure
         return tenure
 
-    async def _pause(self, failure: SessionLost, lived_s: float) -> None:
-        delay_s = self._delay_s(failure, lived_s)
-        what = "lost" if self._tenure is None else "not followed by another yet"
-        level = logging.WARNING if lived_s or self._worth_a_word() else logging.DEBUG
+    async def _wait_before_retry(self, failure: SessionLost, lived_s: float) -> None:
+        delay_s = self._retry_delay_s(failure, lived_s)
+        what = "lost" if self._connection is None else "not followed by another yet"
+        level = logging.WARNING if lived_s or self._may_log_warning() else logging.DEBUG
         logger.log(level, "%s connection %s: %s; trying again in %.1f s", self.name, what, failure, delay_s)
-        if failure.wait_s or self._haste.is_set():
+        if failure.wait_s or self._quick_retries.is_set():
             await self._clock.sleep(delay_s)
             return
         with contextlib.suppress(TimeoutError):
             async with within(self._clock, delay_s):
-                await self._haste.wait()
+                await self._quick_retries.wait()
 
-    def _delay_s(self, failure: SessionLost, lived_s: float) -> float:
-        if self._haste.is_set():
-            delay_s = _IN_HASTE_S
+    def _retry_delay_s(self, failure: SessionLost, lived_s: float) -> float:
+        if self._quick_retries.is_set():
+            delay_s = _QUICK_RETRY_S
         else:
             where = f"{self.name} {self.url}: {failure}"
-            delay_s = self._backoff.delay_s(lived_s, where, for_ever=self._tenure is not None)
+            delay_s = self._backoff.next_delay_s(lived_s, where, for_ever=self._connection is not None)
         if failure.wait_s:
-            delay_s = max(delay_s, min(failure.wait_s, _LONGEST_WAIT_S) + _MORE_S)
+            delay_s = max(delay_s, min(failure.wait_s, _MAX_BAN_S) + _BAN_MARGIN_S)
         return delay_s
 
-    def _worth_a_word(self) -> bool:
+    def _may_log_warning(self) -> bool:
         """Of attempts that fail in a row one a minute is told: more would bury what matters."""
         now_s = self._clock.now_s()
-        if now_s - self._told_s < _TOLD_EVERY_S:
+        if now_s - self._logged_s < _LOG_EVERY_S:
             return False
-        self._told_s = now_s
+        self._logged_s = now_s
         return True
 
-    async def _serve(self, tenure: _ActiveConnection[L], life: L) -> None:
+    async def _run_connection(self, tenure: _ActiveConnection[L], life: L) -> None:
         """A life from its beginning to its end; losing the session is the usual one."""
         try:
-            await side_by_side(life.run(), self._hold_office(tenure, life), self._grow_old(tenure))
+            await run_together(life.run(), self._run_handler(tenure, life), self._rotate_when_old(tenure))
         except SessionLost as lost:
-            self._end(tenure, life, lost)
-            if self._tenure is None and not tenure.retired and not self.ending:
+            self._on_lost(tenure, life, lost)
+            if self._connection is None and not tenure.replaced and not self.is_stopping:
                 self._on_down(str(lost))
         except BaseException:  # whatever ends it, those who wait for an answer must hear silence
-            self.ending = True
-            self._end(tenure, life, SessionLost("closed by us"))
+            self.is_stopping = True
+            self._on_lost(tenure, life, SessionLost("closed by us"))
             raise
         finally:
             # Last, for closing a socket that nobody answers takes its time.
             await tenure.socket.close()
 
-    async def _hold_office(self, tenure: _ActiveConnection[L], life: L) -> None:
+    async def _run_handler(self, tenure: _ActiveConnection[L], life: L) -> None:
         await life.open()
-        self._take_office(tenure, life)
+        self._make_active(tenure, life)
         with contextlib.suppress(TimeoutError):
-            async with tenure.office:
+            async with tenure.watch_scope:
                 await life.watch()
-        await life.finish()
+        await life.drain()
         raise SessionLost("followed by another connection")
 
-    def _take_office(self, tenure: _ActiveConnection[L], life: L) -> None:
-        predecessor, self._tenure, self.current = self._tenure, tenure, life
+    def _make_active(self, tenure: _ActiveConnection[L], life: L) -> None:
+        predecessor, self._connection, self.active = self._connection, tenure, life
         self.connects += 1
         if predecessor is not None:
             self.rotations += 1
-            predecessor.retire()
-            logger.info("connection followed by another name=%s reason=%r", self.name, predecessor.leaving)
-        tenure.settled.set()
-        self._occupied.set()
+            predecessor.on_replaced()
+            logger.info("connection followed by another name=%s reason=%r", self.name, predecessor.rotation_reason)
+        tenure.open_finished.set()
+        self._has_active.set()
 
-    async def _grow_old(self, tenure: _ActiveConnection[L]) -> None:
-        await self._clock.sleep(self._full_life_s)
-        tenure.follow("it is old")
+    async def _rotate_when_old(self, tenure: _ActiveConnection[L]) -> None:
+        await self._clock.sleep(self._rotate_after_s)
+        tenure.request_rotation("it is old")
 
-    def _end(self, tenure: _ActiveConnection[L], life: L, lost: SessionLost) -> None:
-        if self._tenure is tenure:
-            self._tenure = self.current = None
-            self._occupied.clear()
-        life.end(lost)
-        tenure.fail(lost)
+    def _on_lost(self, tenure: _ActiveConnection[L], life: L, lost: SessionLost) -> None:
+        if self._connection is tenure:
+            self._connection = self.active = None
+            self._has_active.clear()
+        life.on_lost(lost)
+        tenure.on_lost(lost)

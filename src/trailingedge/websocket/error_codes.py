@@ -80,21 +80,21 @@ _BY_TEXT: Final[tuple[tuple[str, RejectReason], ...]] = (
 _TEXT_DECIDES: Final = frozenset({-1010, -1013, -2010, -2011})
 
 
-def judge(reply: Reply) -> Rejected | Unanswered:
+def classify_error(reply: Reply) -> Rejected | Unanswered:
     """What a reply that is no success means: a refusal, or that nobody knows."""
     if reply.status == 200 or not (reply.code or reply.status in _BY_STATUS):
         return Unanswered(f"unreadable answer, status {reply.status}")
     if reply.status >= 500 or reply.code in _UNKNOWN_CODES:
         return Unanswered(f"status {reply.status}: {reply.code} {reply.text}")
-    return Rejected(_refusal(reply), reply.code, reply.text, _moment_ms(reply.data, "retryAfter"))
+    return Rejected(_reject_reason(reply), reply.code, reply.text, _time_ms(reply.data, "retryAfter"))
 
 
-def told_ms(reply: Reply) -> int | None:
+def server_time_of(reply: Reply) -> int | None:
     """The exchange's time of a refusal that carries it: those that ask for patience do."""
-    return _moment_ms(reply.data, "serverTime")
+    return _time_ms(reply.data, "serverTime")
 
 
-def _refusal(reply: Reply) -> RejectReason:
+def _reject_reason(reply: Reply) -> RejectReason:
     if reply.code == -1015:  # also 429, but of orders, not of weight
         return RejectReason.TOO_MANY_ORDERS
     if reply.status in _BY_STATUS:
@@ -111,7 +111,7 @@ def _refusal(reply: Reply) -> RejectReason:
     return RejectReason.OTHER
 
 
-def _moment_ms(data: object, name: str) -> int | None:
+def _time_ms(data: object, name: str) -> int | None:
     try:
         return integer(fields(data), name)
     except ProtocolViolation:

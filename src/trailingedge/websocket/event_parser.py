@@ -273,7 +273,7 @@ def _read_report(event: Fields) -> ExecutionReport:
         symbol=text(event, "s"),
         side=read_side(event, "S"),
         order_type=text(event, "o"),
-        client_order_id=_own_id(event, execution_type),
+        client_order_id=_order_client_id(event, execution_type),
         order_id=integer(event, "i"),
         execution_type=execution_type,
         status=read_order_status(event, "X"),
@@ -296,7 +296,7 @@ def _read_report(event: Fields) -> ExecutionReport:
     )
 
 
-def _own_id(event: Fields, execution_type: ExecutionType) -> str:
+def _order_client_id(event: Fields, execution_type: ExecutionType) -> str:
     """The order's own client id: a cancel carries its id in `c` and the order's in `C`."""
     if execution_type in (ExecutionType.CANCELED, ExecutionType.REPLACED):
         return text_or(event, "C", "") or text(event, "c")
@@ -374,17 +374,17 @@ def _read_control(message: Fields) -> ControlReply:
 
 # The same amounts and integers that `fields` lets pass.
 _AMOUNT: Final = rb'"([0-9]{1,20}(?:\.[0-9]{1,20})?)"'
-_FRAME: Final = re.compile(
+_BOOK_TICKER_FRAME: Final = re.compile(
     rb'\{"stream": ?"[^"\\\x00-\x1f\x80-\xff]*", ?"data": ?\{"u": ?(0|[1-9][0-9]{0,17}), ?"s": ?"([A-Z0-9]+)", ?'
     rb'"b": ?' + _AMOUNT + rb', ?"B": ?' + _AMOUNT + rb', ?"a": ?' + _AMOUNT + rb', ?"A": ?' + _AMOUNT + rb"\}\}"
 )
 
 
-def read_top(frame: str | bytes) -> BookUpdate | None:
+def read_top_fast(frame: str | bytes) -> BookUpdate | None:
     """The top that `frame` tells; None where it tells something else, or tells it in another way."""
     if not isinstance(frame, bytes):
         return None
-    found = _FRAME.fullmatch(frame)
+    found = _BOOK_TICKER_FRAME.fullmatch(frame)
     if found is None:
         return None
     update_id, symbol, bid, bid_quantity, ask, ask_quantity = found.groups()
@@ -408,22 +408,22 @@ class BookFrames:
         self._symbol = symbol
         self._beginning = re.compile(rb'\{\s*"stream"\s*:\s*"' + symbol.lower().encode() + rb'@bookTicker"\s*,')
 
-    def tells(self, frame: str | bytes) -> bool:
+    def is_book(self, frame: str | bytes) -> bool:
         """Whether `frame` is about that book and nothing else, rightly or wrongly."""
         return isinstance(frame, bytes) and self._beginning.match(frame) is not None
 
-    def newest(self, frames: Sequence[str | bytes]) -> tuple[int, BookUpdate | None]:
+    def newest_book(self, frames: Sequence[str | bytes]) -> tuple[int, BookUpdate | None]:
         """Of frames that came together, where the last readable top is, and that top; -1 and None without one."""
         for index in range(len(frames) - 1, -1, -1):
             frame = frames[index]
-            heard = self._read(frame) if self.tells(frame) else None
+            heard = self._read(frame) if self.is_book(frame) else None
             if heard is not None:
                 return index, heard
         return -1, None
 
     def _read(self, frame: str | bytes) -> BookUpdate | None:
         try:
-            heard = read_top(frame) or read_stream_frame(frame)
+            heard = read_top_fast(frame) or read_stream_frame(frame)
         except ProtocolViolation:
             return None
         return heard if isinstance(heard, BookUpdate) and heard.symbol == self._symbol else None

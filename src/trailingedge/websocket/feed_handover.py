@@ -20,35 +20,35 @@ class FeedHandover:
     """
 
     def __init__(self, tell: Callable[[BookTop], None]) -> None:
-        self._tell = tell
-        self._number = _NONE_YET
-        self._told_by: object = None
+        self._publish = tell
+        self._update_id = _NONE_YET
+        self._published_from: object = None
         self._source: object = None
         self._successor: object = None
         self._held: list[BookTop] = []
         self.late = False  # what is told now was heard a while ago
 
-    def begin(self, feed: object, *, alone: bool) -> None:
+    def add_feed(self, feed: object, *, alone: bool) -> None:
         """A new feed: `alone`, it is believed from its first change; else it is the one to come."""
         self._held = []
         if alone:
-            self._source, self._successor, self._number = feed, None, _NONE_YET
+            self._source, self._successor, self._update_id = feed, None, _NONE_YET
         else:
             self._successor = feed
 
-    def carries(self, feed: object) -> bool:
+    def is_source(self, feed: object) -> bool:
         """The handing over to this feed is done."""
         return feed is self._source
 
-    def hear(self, feed: object, top: BookTop) -> None:
+    def on_top(self, feed: object, top: BookTop) -> None:
         if feed is self._successor:
             self._held.append(top)
         else:
-            self._pass_on(feed, top)
-        if self._held and self._held[0].update_id <= self._number:
-            self.hand_over(self._successor)
+            self._publish_if_new(feed, top)
+        if self._held and self._held[0].update_id <= self._update_id:
+            self.switch_to(self._successor)
 
-    def hand_over(self, feed: object) -> None:
+    def switch_to(self, feed: object) -> None:
         """Believe this feed from now on, however far the one before has come."""
         if feed is not self._successor:
             return
@@ -56,11 +56,11 @@ class FeedHandover:
         self._source, self._successor = feed, None
         self.late = True
         for top in held:
-            self._pass_on(feed, top)
+            self._publish_if_new(feed, top)
         self.late = False
 
-    def _pass_on(self, feed: object, top: BookTop) -> None:
-        news = top.update_id > self._number
-        if news or (top.update_id == self._number and feed is self._told_by):
-            self._number, self._told_by = top.update_id, feed
-            self._tell(top)
+    def _publish_if_new(self, feed: object, top: BookTop) -> None:
+        news = top.update_id > self._update_id
+        if news or (top.update_id == self._update_id and feed is self._published_from):
+            self._update_id, self._published_from = top.update_id, feed
+            self._publish(top)

@@ -18,13 +18,13 @@ from trailingedge.websocket.account_stream import AccountStream, EventBuffer
 
 logger = logging.getLogger(__name__)
 
-_PAGE: Final = 1000
-_MOST_ORDERS: Final = 300  # each is a question; beyond that they cannot all be ours
-_GONE: Final = frozenset({-2013, -2026})  # no such order, order archived
-_FEW_ORDERS: Final = 20  # so many can be asked about more than once in one look
-_ASKS: Final = 3
-_PAUSE_S: Final = 1.0
-_BELIEVED_AFTER_S: Final = 10.0
+_PAGE_SIZE: Final = 1000
+_MAX_ORDERS: Final = 300  # each is a question; beyond that they cannot all be ours
+_NOT_FOUND_CODES: Final = frozenset({-2013, -2026})  # no such order, order archived
+_MAX_RETRIED_ORDERS: Final = 20  # so many can be asked about more than once in one look
+_ATTEMPTS: Final = 3
+_RETRY_PAUSE_S: Final = 1.0
+_ABSENT_AFTER_S: Final = 10.0
 
 
 class FillRecoveryApi(Protocol):
@@ -51,36 +51,38 @@ class FillRecovery:
         self._absent_since_s: dict[int, float] = {}  # by order id, when it was first said not to exist
 
     @property
-    def begun(self) -> bool:
+    def is_started(self) -> bool:
         """It is known where the list stood."""
         return self._newest_read is not None
 
     @property
-    def waiting(self) -> bool:
+    def has_unresolved(self) -> bool:
         """There are fills whose orders are still to be told of: look again in a few seconds."""
         return bool(self._absent_since_s)
 
-    async def begin(self, account: FillRecoveryApi) -> None:
+    async def start(self, account: FillRecoveryApi) -> None:
         """What the list holds by now is history."""
         newest = await account.my_trades(limit=1)
         self._newest_read = max((trade.trade_id for trade in newest), default=-1)
 
-    async def find(self, account: FillRecoveryApi, ear: EventBuffer | None = None) -> tuple[ExecutionReport, ...]:
+    async def find_missed(
+        self, account: FillRecoveryApi, ear: EventBuffer | None = None
+    ) -> tuple[ExecutionReport, ...]:
         """The fills since the last look that neither were passed on nor wait in `ear`, oldest first."""
         if self._newest_read is None:
-            await self.begin(account)
+            await self.start(account)
             return ()
         listed = await _all_trades(account, self._newest_read + 1)
-        held = {trade.trade_id for trade in listed if ear is not None and ear.holds_trade(trade.trade_id)}
+        held = {trade.trade_id for trade in listed if ear is not None and ear.has_trade(trade.trade_id)}
         done = held | self._done
         missed = [
             trade for trade in listed if trade.trade_id not in done and not self._stream.knows_trade(trade.trade_id)
         ]
         order_ids = list(dict.fromkeys(trade.order_id for trade in missed))
-        if len(order_ids) > _MOST_ORDERS:
+        if len(order_ids) > _MAX_ORDERS:
             logger.warning("fills of %d orders were missed; the oldest are left out", len(order_ids))
         found: list[ExecutionReport] = []
-        for order in await self._orders(account, order_ids[-_MOST_ORDERS:]):
+        for order in await self._orders(account, order_ids[-_MAX_ORDERS:]):
             found += await self._reports(
                 account, order, [trade for trade in listed if trade.order_id == order.order_id]
             )
@@ -100,10 +102,10 @@ class FillRecovery:
         """Those orders; one that is said not to exist is waited for a little, and then left for the next look."""
         known: dict[int, OrderRecord] = {}
         absent, began_s = order_ids, self._clock.now_s()
-        few = len(order_ids) <= _FEW_ORDERS
-        for attempt in range(_ASKS if few else 1):
+        few = len(order_ids) <= _MAX_RETRIED_ORDERS
+        for attempt in range(_ATTEMPTS if few else 1):
             if attempt:
-                await self._clock.sleep(_PAUSE_S)
+                await self._clock.sleep(_RETRY_PAUSE_S)
             for order_id in absent:
                 order = await _order(account, order_id, in_list=few)
                 if order is not None:
@@ -113,9 +115,7 @@ class FillRecovery:
                 break
         now_s = self._clock.now_s()
         since_s = {order_id: self._absent_since_s.get(order_id, began_s) for order_id in absent}
-        self._absent_since_s = {
-            each: first_s for each, first_s in since_s.items() if now_s - first_s < _BELIEVED_AFTER_S
-        }
+        self._absent_since_s = {each: first_s for each, first_s in since_s.items() if now_s - first_s < _ABSENT_AFTER_S}
         for order_id in absent:
             if order_id not in self._absent_since_s:
                 logger.warning("fills of an order that the exchange does not know are left out order_id=%d", order_id)
@@ -127,7 +127,7 @@ class FillRecovery:
         """Of all fills of an order, those that are known and those of before."""
         if sum((fill.quantity for fill in fills), ZERO) != order.filled_quantity:
             fills = await _all_trades(account, 0, order.order_id)
-        return as_reports(self._symbol, order, fills)
+        return to_reports(self._symbol, order, fills)
 
 
 async def _order(account: FillRecoveryApi, order_id: int, *, in_list: bool) -> OrderRecord | None:
@@ -135,14 +135,14 @@ async def _order(account: FillRecoveryApi, order_id: int, *, in_list: bool) -> O
     try:
         return await account.order_status(order_id)
     except RequestRefused as refused:
-        if refused.code not in _GONE:
+        if refused.code not in _NOT_FOUND_CODES:
             raise
         logger.warning("the order of a fill is not told of order_id=%d: %s", order_id, refused)
     listed = await account.all_orders(order_id) if in_list else ()
     return next((order for order in listed if order.order_id == order_id), None)
 
 
-def as_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -> Iterator[ExecutionReport]:
+def to_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -> Iterator[ExecutionReport]:
     """What the stream would have said of each of `fills`: all those of the order, oldest first."""
     filled = quote = ZERO
     for fill in fills:
@@ -177,8 +177,8 @@ async def _all_trades(account: FillRecoveryApi, from_id: int, order_id: int | No
     """From that trade on, of one order or of all."""
     found: list[AccountTrade] = []
     while True:
-        page = await account.my_trades(order_id=order_id, from_id=from_id, limit=_PAGE)
+        page = await account.my_trades(order_id=order_id, from_id=from_id, limit=_PAGE_SIZE)
         found += page
-        if len(page) < _PAGE:
+        if len(page) < _PAGE_SIZE:
             return found
         from_id = page[-1].trade_id + 1

@@ -26,7 +26,7 @@ class FrameBuffer:
         self._channels: dict[str, deque[tuple[int, int, str, str | bytes]]] = {}
         self._count = 0
 
-    def note(self, channel: str, direction: str, frames: Sequence[str | bytes]) -> None:
+    def add(self, channel: str, direction: str, frames: Sequence[str | bytes]) -> None:
         """Frames were sent (">") or heard ("<") together. Only their beginnings are kept."""
         kept = self._channels.get(channel)
         if kept is None:

@@ -27,18 +27,18 @@ except ImportError:  # the library was built without them
 
 FrameHandler = Callable[[Sequence[str | bytes]], None]
 
-_OF_MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+_MESSAGE_OPCODES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _WHOLE_TEXT: Final = 0x81  # FIN, no extension, opcode text
 _MASKED: Final = 0x80
-_TWO_BYTES: Final = 126  # in place of a size: it is in the two bytes that follow
-_LONG_TEXT: Final = bytes((_WHOLE_TEXT, _MASKED | _TWO_BYTES))
-_LONGEST_HERE: Final = 0xFFFF  # bytes; longer requests, which there are none of, are written by the library
-_LARGEST_HERE: Final = 1 << 20  # bytes; larger frames are the library's, which has the limit
-_EARLY_FRAMES: Final = 1000  # kept for whoever is not listening yet
-_HEAD_ENDS: Final = b"\r\n\r\n"
+_LENGTH_IN_TWO_BYTES: Final = 126  # in place of a size: it is in the two bytes that follow
+_LONG_TEXT_HEADER: Final = bytes((_WHOLE_TEXT, _MASKED | _LENGTH_IN_TWO_BYTES))
+_MAX_FAST_WRITE_BYTES: Final = 0xFFFF  # bytes; longer requests, which there are none of, are written by the library
+_MAX_FAST_READ_BYTES: Final = 1 << 20  # bytes; larger frames are the library's, which has the limit
+_MAX_UNDELIVERED: Final = 1000  # kept for whoever is not listening yet
+_END_OF_HEADERS: Final = b"\r\n\r\n"
 # What follows a write takes longer than the write. Who waits for our bytes on this machine, a proxy or an
 # exchange of its own, may have been woken on our core, and would wait for all of it.
-_let_them_have_it: Final[Callable[[], None]] = getattr(os, "sched_yield", lambda: None)
+_yield_cpu: Final[Callable[[], None]] = getattr(os, "sched_yield", lambda: None)
 
 
 class LowLatencyConnection(ClientConnection):
@@ -46,19 +46,19 @@ class LowLatencyConnection(ClientConnection):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.failure: BaseException | None = None  # what the listener raised
+        self.handler_error: BaseException | None = None  # what the listener raised
         self._hear: FrameHandler | None = None
-        self._early: list[str | bytes] = []
+        self._undelivered: list[str | bytes] = []
         self._head = b""  # of the handshake's answer, as far as it has come
-        self._tail = b""  # the beginning of a frame whose rest is still to come
-        self._owed = 0  # bytes of a frame that belong to the library
+        self._partial_frame = b""  # the beginning of a frame whose rest is still to come
+        self._library_bytes = 0  # bytes of a frame that belong to the library
         self._parts: list[bytes] = []  # of a fragmented message
         self._together: list[str | bytes] | None = None  # while bytes are being cut, what came with them
 
-    def begin(self, hear: FrameHandler) -> None:
+    def start_delivery(self, hear: FrameHandler) -> None:
         """Hand over what has come so far, and from now on everything as it comes."""
         self._hear = hear
-        early, self._early = self._early, []
+        early, self._undelivered = self._undelivered, []
         if early:
             self.transport.resume_reading()
             self._deliver(early)
@@ -72,15 +72,19 @@ class LowLatencyConnection(ClientConnection):
             raise ConnectionError("the connection is closed")
         payload = text.encode()
         size = len(payload)
-        if size > _LONGEST_HERE:
+        if size > _MAX_FAST_WRITE_BYTES:
             self.protocol.send_text(payload)
             self.send_data()
             return
         # What the library would write, by a shorter way.
         mask = os.urandom(4)
-        head = bytes((_WHOLE_TEXT, _MASKED | size)) if size < _TWO_BYTES else _LONG_TEXT + size.to_bytes(2, "big")
+        head = (
+            bytes((_WHOLE_TEXT, _MASKED | size))
+            if size < _LENGTH_IN_TWO_BYTES
+            else _LONG_TEXT_HEADER + size.to_bytes(2, "big")
+        )
         self.transport.write(head + mask + apply_mask(payload, mask))
-        _let_them_have_it()
+        _yield_cpu()
 
     # What the transport calls ----------------------------------------------------------------
 
@@ -88,13 +92,13 @@ class LowLatencyConnection(ClientConnection):
         if self.response is None:
             data = self._end_handshake(data)
         if self.protocol.state is OPEN:
-            self._cut(self._tail + data if self._tail else data)
+            self._cut(self._partial_frame + data if self._partial_frame else data)
         elif data:
             super().data_received(data)
 
     def process_event(self, event: Event) -> None:
         """An event of the library's; of messages only those that it was left to parse."""
-        if not isinstance(event, Frame) or event.opcode not in _OF_MESSAGES:
+        if not isinstance(event, Frame) or event.opcode not in _MESSAGE_OPCODES:
             super().process_event(event)
             return
         self._parts.append(bytes(event.data))
@@ -112,12 +116,12 @@ class LowLatencyConnection(ClientConnection):
         """Let the library have what belongs to its handshake; what comes after that."""
         known = len(self._head)
         self._head += data
-        end = self._head.find(_HEAD_ENDS)
+        end = self._head.find(_END_OF_HEADERS)
         if end < 0:
             super().data_received(data)
             return b""
-        rest = self._head[end + len(_HEAD_ENDS) :]
-        super().data_received(data[: end + len(_HEAD_ENDS) - known])
+        rest = self._head[end + len(_END_OF_HEADERS) :]
+        super().data_received(data[: end + len(_END_OF_HEADERS) - known])
         self._head = b""
         return rest
 
@@ -126,15 +130,15 @@ class LowLatencyConnection(ClientConnection):
         frames: list[str | bytes] = []
         at, end = 0, len(data)
         while at < end:
-            if self._owed:
-                part = data[at : at + self._owed]
+            if self._library_bytes:
+                part = data[at : at + self._library_bytes]
                 at += len(part)
-                self._owed -= len(part)
+                self._library_bytes -= len(part)
                 self._together = frames  # a message of fragments takes its place among the others
                 super().data_received(part)
                 self._together = None
                 if self.protocol.state is not OPEN:  # whatever follows is the library's to read or to ignore
-                    self._tail = b""
+                    self._partial_frame = b""
                     if frames:
                         self._deliver(frames)
                     if at < end:
@@ -152,31 +156,31 @@ class LowLatencyConnection(ClientConnection):
                 start += 8
                 length = int.from_bytes(data[at + 2 : start], "big")
             elif length > 127:  # masked, which a server must not do: the library will say so
-                self._owed = end - at
+                self._library_bytes = end - at
                 continue
             if start > end:
                 break
-            if first != _WHOLE_TEXT or length > _LARGEST_HERE:
-                self._owed = start + length - at
+            if first != _WHOLE_TEXT or length > _MAX_FAST_READ_BYTES:
+                self._library_bytes = start + length - at
                 continue
             if start + length > end:
                 break
             frames.append(data[start : start + length])
             at = start + length
-        self._tail = data[at:]
+        self._partial_frame = data[at:]
         if frames:
             self._deliver(frames)
 
     def _deliver(self, frames: Sequence[str | bytes]) -> None:
         if self._hear is None:
-            self._early.extend(frames)
-            if len(self._early) > _EARLY_FRAMES:
+            self._undelivered.extend(frames)
+            if len(self._undelivered) > _MAX_UNDELIVERED:
                 self.transport.pause_reading()
             return
-        if self.failure is not None:
+        if self.handler_error is not None:
             return
         try:
             self._hear(frames)
         except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - `listen` raises it where it is awaited
-            self.failure = failure
+            self.handler_error = failure
             self.transport.abort()

@@ -6,17 +6,17 @@ from typing import Final
 
 from trailingedge.core.errors import ConfigError, RequestRefused
 from trailingedge.model.market import BookTop, Kline, RateLimit, SymbolRules
-from trailingedge.websocket.api_client import ApiCallerProtocol
-from trailingedge.websocket.api_session import PATIENCE_S
+from trailingedge.websocket.api_client import RequestCaller
+from trailingedge.websocket.api_session import REQUEST_TIMEOUT_S
 from trailingedge.websocket.response_parser import read_book, read_exchange_info, read_klines, read_server_time
 
 logger = logging.getLogger(__name__)
 
-PAGE: Final = 1000  # rows the exchange gives at most
+PAGE_ROWS: Final = 1000  # rows the exchange gives at most
 _NO_SUCH_SYMBOL: Final = frozenset({-1100, -1121})
 
 
-async def exchange_info(api: ApiCallerProtocol, symbol: str) -> tuple[SymbolRules, tuple[RateLimit, ...]]:
+async def exchange_info(api: RequestCaller, symbol: str) -> tuple[SymbolRules, tuple[RateLimit, ...]]:
     """The symbol's rules and the exchange's limits. Raises ConfigError for a symbol that is not listed."""
     unknown = ConfigError(
         [f"SYMBOL {symbol}: the exchange does not list it; write it as the exchange does, e.g. ETHFDUSD"]
@@ -33,7 +33,7 @@ async def exchange_info(api: ApiCallerProtocol, symbol: str) -> tuple[SymbolRule
     return rules, limits
 
 
-async def klines(api: ApiCallerProtocol, symbol: str, interval: str, count: int) -> list[Kline]:
+async def klines(api: RequestCaller, symbol: str, interval: str, count: int) -> list[Kline]:
     """The newest `count` closed klines: oldest first, no gap, no duplicate; fewer where there are no more.
 
     The newest row is taken to be the forming one and left out, for no clock of ours can tell: the
@@ -42,7 +42,7 @@ async def klines(api: ApiCallerProtocol, symbol: str, interval: str, count: int)
     """
     found: deque[Kline] = deque()
     until_ms: int | None = None
-    page = _share(count + 1)
+    page = _page_size(count + 1)
     while len(found) < count:
         wanted = count - len(found)
         limit = min(page, wanted + 1)
@@ -50,25 +50,23 @@ async def klines(api: ApiCallerProtocol, symbol: str, interval: str, count: int)
         older = [row for row in rows if until_ms is None or row.close_ms <= until_ms]
         if until_ms is None:
             older = older[:-1]
-        if not _join(found, older[-wanted:]) or len(rows) < limit:
+        if not _prepend(found, older[-wanted:]) or len(rows) < limit:
             break
         until_ms = found[0].open_ms - 1
     return list(found)
 
 
-def _share(rows: int) -> int:
+def _page_size(rows: int) -> int:
     """The size of equal pages, no more of them than need be: a page is many times larger than what is kept of it."""
-    pages = -(-rows // PAGE)
+    pages = -(-rows // PAGE_ROWS)
     return -(-rows // pages)
 
 
-async def klines_between(
-    api: ApiCallerProtocol, symbol: str, interval: str, from_ms: int, until_ms: int
-) -> list[Kline]:
+async def klines_between(api: RequestCaller, symbol: str, interval: str, from_ms: int, until_ms: int) -> list[Kline]:
     """The closed klines that lie within both times, oldest first; those the exchange does not have are missing."""
     found: list[Kline] = []
     while from_ms < until_ms:
-        rows = await _page(api, symbol, interval, PAGE, start_ms=from_ms, end_ms=until_ms)
+        rows = await _page(api, symbol, interval, PAGE_ROWS, start_ms=from_ms, end_ms=until_ms)
         news = [row for row in rows if row.open_ms >= from_ms and row.close_ms <= until_ms]
         if not news:
             break
@@ -77,18 +75,18 @@ async def klines_between(
     return found
 
 
-async def book(api: ApiCallerProtocol, symbol: str, patience_s: float = PATIENCE_S) -> BookTop:
+async def book(api: RequestCaller, symbol: str, patience_s: float = REQUEST_TIMEOUT_S) -> BookTop:
     """The best prices of this moment."""
     return read_book(await api.call("ticker.book", {"symbol": symbol}, patience_s))
 
 
-async def server_time(api: ApiCallerProtocol) -> int:
+async def server_time(api: RequestCaller) -> int:
     """Milliseconds since 1970 by the exchange's clock."""
     return read_server_time(await api.call("time"))
 
 
 async def _page(
-    api: ApiCallerProtocol,
+    api: RequestCaller,
     symbol: str,
     interval: str,
     limit: int,
@@ -103,7 +101,7 @@ async def _page(
     return read_klines(await api.call("klines", params))
 
 
-def _join(found: deque[Kline], older: list[Kline]) -> bool:
+def _prepend(found: deque[Kline], older: list[Kline]) -> bool:
     """Put `older` before what was found, newest first. False where they do not meet, or there are none."""
     for kline in reversed(older):
         if found and kline.close_ms + 1 != found[0].open_ms:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.model.market import OrderRecord, plain
+from trailingedge.model.market import OrderRecord, format_plain
 from trailingedge.model.order_outcomes import (
     Accepted,
     NotTried,
@@ -35,7 +35,7 @@ from trailingedge.model.order_requests import (
 )
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.api_client import RequestSender
-from trailingedge.websocket.error_codes import judge
+from trailingedge.websocket.error_codes import classify_error
 from trailingedge.websocket.event_parser import Reply
 from trailingedge.websocket.json_fields import Fields, fields, integer, text, text_or
 from trailingedge.websocket.prepared_request import PreparedRequest, SentRequest
@@ -47,15 +47,15 @@ _FAILED: Final = -2022
 _HALF_FAILED: Final = 400  # the status a refused half would have had by itself
 
 Listed = tuple[OrderRecord, ...] | Rejected | Unanswered
-Told = TypeVar("Told")
+OutcomeT = TypeVar("OutcomeT")
 
 
 def read_outcome(answer: RequestOutcome) -> OrderOutcome:
     """What became of a placement, a cancel or a status query."""
     if not isinstance(answer, Reply):
-        return _unheard(answer)
+        return _no_reply(answer)
     if not answer.ok:
-        return judge(answer)
+        return classify_error(answer)
     try:
         return Accepted(read_order(answer.result))
     except ProtocolViolation as violation:
@@ -68,7 +68,7 @@ def read_replace_outcome(answer: RequestOutcome) -> ReplaceOutcome:
     200, 409 and 400 −2022 tell of each half; any other refusal came before either was tried.
     """
     if not isinstance(answer, Reply):
-        unheard = _unheard(answer)
+        unheard = _no_reply(answer)
         return ReplaceOutcome(NotTried() if isinstance(unheard, Rejected) else unheard, unheard)
     try:
         halves = _halves(answer)
@@ -80,16 +80,16 @@ def read_replace_outcome(answer: RequestOutcome) -> ReplaceOutcome:
     except ProtocolViolation as violation:
         unreadable = Unanswered(f"unreadable answer: {violation}")
         return ReplaceOutcome(unreadable, unreadable)
-    verdict = judge(answer)
+    verdict = classify_error(answer)
     return ReplaceOutcome(verdict if isinstance(verdict, Unanswered) else NotTried(), verdict)
 
 
-def read_listed(answer: RequestOutcome) -> Listed:
+def read_order_list(answer: RequestOutcome) -> Listed:
     """The orders of an `allOrders`, or why there are none."""
     if not isinstance(answer, Reply):
-        return _unheard(answer)
+        return _no_reply(answer)
     if not answer.ok:
-        return judge(answer)
+        return classify_error(answer)
     try:
         return read_orders(answer.result)
     except ProtocolViolation as violation:
@@ -111,11 +111,11 @@ class OrderApi:
         self._server_clock = server_clock
         self._symbol = symbol
         self._recv_window_ms = recv_window_ms
-        self._patience_s = patience_s
+        self._timeout_s = patience_s
 
     def place(self, order: NewOrderRequest, heard: Callable[[OrderOutcome], None]) -> None:
         """A new order."""
-        self._post(PLACE, place_params(self._symbol, order), read_outcome, heard)
+        self._send(PLACE, place_params(self._symbol, order), read_outcome, heard)
 
     def replace(
         self,
@@ -126,42 +126,48 @@ class OrderApi:
     ) -> None:
         """Cancel one order if it is unfilled, and only then place another."""
         params = replace_params(self._symbol, cancel_order_id, cancel_client_order_id, order)
-        self._post(CANCEL_REPLACE, params, read_replace_outcome, heard)
+        self._send(CANCEL_REPLACE, params, read_replace_outcome, heard)
 
-    def draft(self, cancel_order_id: int, order: NewOrderRequest) -> PreparedRequest:
+    def prepare_replace(self, cancel_order_id: int, order: NewOrderRequest) -> PreparedRequest:
         """A replace of that order by one like `order`, but for price and quantity."""
         return PreparedRequest(self._symbol, cancel_order_id, order, self._recv_window_ms)
 
-    def send(self, draft: PreparedRequest, price: Decimal, quantity: Decimal) -> SentRequest:
+    def send_replace(self, draft: PreparedRequest, price: Decimal, quantity: Decimal) -> SentRequest:
         """Write a draft with its numbers, at once."""
         stamp_ms = self._server_clock.now_ms()
-        return self._api.write(lambda number: draft.text(number, plain(price), plain(quantity), stamp_ms))
+        return self._api.send_prepared(
+            lambda number: draft.encode(number, format_plain(price), format_plain(quantity), stamp_ms)
+        )
 
-    def expect(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None:
+    def on_replace_reply(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None:
         """Of what was written, `heard` gets the outcome."""
-        written.heard_by(CANCEL_REPLACE, self._patience_s, lambda answer: heard(read_replace_outcome(answer)))
+        written.on_reply(CANCEL_REPLACE, self._timeout_s, lambda answer: heard(read_replace_outcome(answer)))
 
     def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None:
         """Take an order from the book, part-filled or not."""
-        self._post(CANCEL, cancel_params(self._symbol, order_id, client_order_id), read_outcome, heard)
+        self._send(CANCEL, cancel_params(self._symbol, order_id, client_order_id), read_outcome, heard)
 
     def status(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None:
         """Ask for one order."""
-        self._post(STATUS, status_params(self._symbol, order_id, client_order_id), read_outcome, heard)
+        self._send(STATUS, status_params(self._symbol, order_id, client_order_id), read_outcome, heard)
 
     def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None:
         """Ask for all orders from that one on, whoever placed them."""
-        self._post(ALL_ORDERS, all_orders_params(self._symbol, from_order_id), read_listed, heard)
+        self._send(ALL_ORDERS, all_orders_params(self._symbol, from_order_id), read_order_list, heard)
 
-    def _post(
-        self, method: str, params: RequestParams, read: Callable[[RequestOutcome], Told], heard: Callable[[Told], None]
+    def _send(
+        self,
+        method: str,
+        params: RequestParams,
+        read: Callable[[RequestOutcome], OutcomeT],
+        heard: Callable[[OutcomeT], None],
     ) -> None:
         params["timestamp"] = self._server_clock.now_ms()
         params["recvWindow"] = self._recv_window_ms
-        self._api.post(method, params, self._patience_s, lambda answer: heard(read(answer)))
+        self._api.send(method, params, self._timeout_s, lambda answer: heard(read(answer)))
 
 
-def _unheard(answer: NoResponse | NotSent) -> Rejected | Unanswered:
+def _no_reply(answer: NoResponse | NotSent) -> Rejected | Unanswered:
     if isinstance(answer, NotSent):  # never written, so certainly not done
         return Rejected(RejectReason.BUSY, 0, f"not sent: {answer.reason}")
     return Unanswered(answer.reason)
@@ -186,7 +192,9 @@ def _read_half(halves: Fields, result_name: str, response_name: str) -> OrderOut
         if result == "SUCCESS":
             return Accepted(read_order(response))
         if result == "FAILURE":
-            return judge(Reply(_HALF_FAILED, code=integer(response, "code"), text=text_or(response, "msg", "")))
+            return classify_error(
+                Reply(_HALF_FAILED, code=integer(response, "code"), text=text_or(response, "msg", ""))
+            )
     except ProtocolViolation as violation:
         return Unanswered(f"unreadable half: {violation}")
     return Unanswered(f"unreadable half: {result_name} {result}")

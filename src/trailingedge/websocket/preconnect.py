@@ -17,20 +17,20 @@ class Preconnect:
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
-        self._begun: dict[str, Attempt] = {}
+        self._attempts: dict[str, Attempt] = {}
 
-    def begin(self, url: str, tasks: asyncio.TaskGroup) -> None:
+    def start(self, url: str, tasks: asyncio.TaskGroup) -> None:
         """Dial `url`, as one of `tasks`."""
-        self._begun[url] = tasks.create_task(self._try(url))
+        self._attempts[url] = tasks.create_task(self._try(url))
 
-    async def under_way(self, within_s: float) -> None:
+    async def wait(self, within_s: float) -> None:
         """Let what was begun be answered, as far as that comes of it `within_s`."""
-        if self._begun:
-            await asyncio.wait(self._begun.values(), timeout=within_s)
+        if self._attempts:
+            await asyncio.wait(self._attempts.values(), timeout=within_s)
 
     async def dial(self, url: str) -> Socket:
         """An open connection. Raises what `dial` does."""
-        attempt = self._begun.pop(url, None)
+        attempt = self._attempts.pop(url, None)
         if attempt is None:
             return await self._dial(url)
         came = await attempt
@@ -38,10 +38,10 @@ class Preconnect:
             raise came
         return came
 
-    async def give_up(self) -> None:
+    async def close_unused(self) -> None:
         """Nobody asks any more: leave no connection behind."""
-        while self._begun:
-            _, attempt = self._begun.popitem()
+        while self._attempts:
+            _, attempt = self._attempts.popitem()
             attempt.cancel()
             await asyncio.wait([attempt])
             if not attempt.cancelled() and not isinstance(came := attempt.result(), Exception):
@@ -60,11 +60,11 @@ async def preconnect(dial: Dial, *urls: str) -> AsyncIterator[Preconnect]:
     start = Preconnect(dial)
     async with asyncio.TaskGroup() as tasks:
         for url in urls:
-            start.begin(url, tasks)
+            start.start(url, tasks)
         try:
             yield start
         finally:
-            await start.give_up()
+            await start.close_unused()
 
 
 def market_url(base_url: str, symbol: str, interval: str) -> str:

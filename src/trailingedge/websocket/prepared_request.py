@@ -7,9 +7,9 @@ from typing import Final
 from trailingedge.model.order_requests import CANCEL_REPLACE, NewOrderRequest, replace_params
 from trailingedge.websocket.request_tracker import NotSent, ReplyHandler
 
-_PRICE: Final = "<price>"
-_QUANTITY: Final = "<quantity>"
-_TIME: Final = '"<time>"'
+_PRICE_MARK: Final = "<price>"
+_QUANTITY_MARK: Final = "<quantity>"
+_TIME_MARK: Final = '"<time>"'
 
 
 class PreparedRequest:
@@ -19,13 +19,15 @@ class PreparedRequest:
 
     def __init__(self, symbol: str, cancel_order_id: int, replacing: NewOrderRequest, recv_window_ms: int) -> None:
         params = replace_params(symbol, cancel_order_id, replacing.client_order_id, replacing)
-        params.update(price=_PRICE, quantity=_QUANTITY, timestamp=_TIME.strip('"'), recvWindow=recv_window_ms)
+        params.update(
+            price=_PRICE_MARK, quantity=_QUANTITY_MARK, timestamp=_TIME_MARK.strip('"'), recvWindow=recv_window_ms
+        )
         text = json.dumps({"method": CANCEL_REPLACE, "params": params}, ensure_ascii=False, separators=(",", ":"))
-        self._before, rest = text[1:].split(_QUANTITY)
-        self._after_quantity, rest = rest.split(_PRICE)
-        self._after_price, self._after_time = rest.split(_TIME)
+        self._before, rest = text[1:].split(_QUANTITY_MARK)
+        self._after_quantity, rest = rest.split(_PRICE_MARK)
+        self._after_price, self._after_time = rest.split(_TIME_MARK)
 
-    def text(self, number: int, price: str, quantity: str, timestamp_ms: int) -> str:
+    def encode(self, number: int, price: str, quantity: str, timestamp_ms: int) -> str:
         """The request of that number; price and quantity plain, as the exchange accepts them."""
         return (
             f'{{"id":{number},{self._before}{quantity}{self._after_quantity}{price}{self._after_price}'
@@ -39,12 +41,12 @@ class SentRequest:
     def __init__(
         self, listen: Callable[[str, float, ReplyHandler], None] | None, refused: NotSent | None = None
     ) -> None:
-        self._listen = listen
-        self._refused = refused
+        self._track = listen
+        self._not_sent = refused
 
-    def heard_by(self, method: str, patience_s: float, heard: ReplyHandler) -> None:
+    def on_reply(self, method: str, patience_s: float, heard: ReplyHandler) -> None:
         """Once: `heard` gets the answer, as after `post`."""
-        if self._listen is not None:
-            self._listen(method, patience_s, heard)
-        elif self._refused is not None:
-            heard(self._refused)
+        if self._track is not None:
+            self._track(method, patience_s, heard)
+        elif self._not_sent is not None:
+            heard(self._not_sent)

@@ -17,9 +17,9 @@ from trailingedge.websocket.event_parser import AccountEvent, ParsedReply, Reply
 
 logger = logging.getLogger(__name__)
 
-_GIVEN_UP_KEPT: Final = 1000
-_BANNED: Final = 418
-_TOO_MUCH: Final = (429, -1003)  # of weight; 429 −1015 is about orders alone
+_MAX_TIMED_OUT: Final = 1000
+_IP_BANNED: Final = 418
+_WEIGHT_EXCEEDED: Final = (429, -1003)  # of weight; 429 −1015 is about orders alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ Params = Mapping[str, str | int]
 class _PendingCall:
     method: str
     expires_s: float
-    heard: ReplyHandler
+    on_reply: ReplyHandler
 
 
 class RequestTracker:
@@ -66,8 +66,8 @@ class RequestTracker:
         self._on_limits = on_limits
         self._last_id = 0
         self._in_flight: dict[int, _PendingCall] = {}
-        self._given_up: OrderedDict[int, _PendingCall] = OrderedDict()
-        self._over = False
+        self._timed_out: OrderedDict[int, _PendingCall] = OrderedDict()
+        self._connection_lost = False
 
     @property
     def in_flight(self) -> int:
@@ -79,43 +79,45 @@ class RequestTracker:
         """When the next patience is over; None while nothing is in flight."""
         return min((question.expires_s for question in self._in_flight.values()), default=None)
 
-    def ask(self, method: str, params: Params | None, now_s: float, patience_s: float, heard: ReplyHandler) -> str:
+    def encode_request(
+        self, method: str, params: Params | None, now_s: float, patience_s: float, heard: ReplyHandler
+    ) -> str:
         """The text of the frame to be sent. `heard` gets its answer, and a late one once more."""
-        number = self.next_number()
-        self.expect(number, method, now_s, patience_s, heard)
+        number = self.next_id()
+        self.add_pending(number, method, now_s, patience_s, heard)
         request: dict[str, object] = {"id": number, "method": method}
         if params:
             request["params"] = dict(params)
         return json.dumps(request, ensure_ascii=False, separators=(",", ":"))
 
-    def next_number(self) -> int:
+    def next_id(self) -> int:
         """The id of a question that is worded elsewhere, and of no other."""
         self._last_id += 1
         return self._last_id
 
-    def expect(self, number: int, method: str, now_s: float, patience_s: float, heard: ReplyHandler) -> None:
+    def add_pending(self, number: int, method: str, now_s: float, patience_s: float, heard: ReplyHandler) -> None:
         """The question of that number goes out, or has just gone."""
         self._in_flight[number] = _PendingCall(method, now_s + patience_s, heard)
 
-    def hear(self, frame: str | bytes) -> AccountEvent | SessionRevoked | None:
+    def on_frame(self, frame: str | bytes) -> AccountEvent | SessionRevoked | None:
         """Deliver a reply, or return what came unasked. Raises ProtocolViolation for a frame that is neither."""
         message = read_api_frame(frame)
-        if self._over:
+        if self._connection_lost:
             return None
         if not isinstance(message, ParsedReply):
             return message
         reply = message.reply
-        if reply.status == _BANNED or (reply.status, reply.code) == _TOO_MUCH:
+        if reply.status == _IP_BANNED or (reply.status, reply.code) == _WEIGHT_EXCEEDED:
             self.ban = reply
         if message.request_id is None:
-            return self._hear_nobodys(reply)
+            return self._on_reply_without_id(reply)
         if reply.limits:
             self._on_limits(reply.limits)
-        question = self._in_flight.pop(message.request_id, None) or self._given_up.pop(message.request_id, None)
+        question = self._in_flight.pop(message.request_id, None) or self._timed_out.pop(message.request_id, None)
         if question is None:
             logger.debug("! answer to no question of ours id=%d", message.request_id)
         else:
-            _tell(question, reply)
+            _notify(question, reply)
         return None
 
     def expire(self, now_s: float) -> None:
@@ -123,23 +125,23 @@ class RequestTracker:
         expired = [number for number, question in self._in_flight.items() if question.expires_s <= now_s]
         for number in expired:
             question = self._in_flight.pop(number)
-            self._given_up[number] = question
-            if len(self._given_up) > _GIVEN_UP_KEPT:
-                self._given_up.popitem(last=False)
+            self._timed_out[number] = question
+            if len(self._timed_out) > _MAX_TIMED_OUT:
+                self._timed_out.popitem(last=False)
             logger.debug("! no answer in time id=%d method=%s", number, question.method)
-            _tell(question, NoResponse("timeout"))
+            _notify(question, NoResponse("timeout"))
 
-    def lost(self, reason: str) -> None:
+    def on_connection_lost(self, reason: str) -> None:
         """The connection is gone: silence for all, and nothing after it."""
-        self._over = True
+        self._connection_lost = True
         abandoned = list(self._in_flight.values())
         self._in_flight.clear()
-        self._given_up.clear()
+        self._timed_out.clear()
         for question in abandoned:
-            _tell(question, NoResponse(reason, connection_lost=True))
+            _notify(question, NoResponse(reason, connection_lost=True))
 
     @staticmethod
-    def _hear_nobodys(reply: Reply) -> SessionRevoked | None:
+    def _on_reply_without_id(reply: Reply) -> SessionRevoked | None:
         """An answer without an id: our key was revoked, or a request of ours could not be read."""
         if reply.status == 401:
             return SessionRevoked(reply.code, reply.text)
@@ -147,8 +149,8 @@ class RequestTracker:
         return None
 
 
-def _tell(question: _PendingCall, answer: RequestOutcome) -> None:
+def _notify(question: _PendingCall, answer: RequestOutcome) -> None:
     try:
-        question.heard(answer)
+        question.on_reply(answer)
     except Exception:  # one listener's mistake must not cost the others their answers
         logger.exception("listener failed method=%s", question.method)

@@ -36,7 +36,7 @@ from trailingedge.websocket.json_fields import (
     text_or,
 )
 
-_USUAL_PRECISION: Final = 8
+_DEFAULT_PRECISION: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def _limit(filter_: Fields, name: str) -> Decimal | None:
 
 def _grid(listed: Fields, name: str) -> Decimal:
     """The finest grid the asset's precision allows."""
-    precision = integer_or(listed, name, _USUAL_PRECISION)
+    precision = integer_or(listed, name, _DEFAULT_PRECISION)
     if not 0 <= precision <= 18:
         raise ProtocolViolation(f"{name}: no precision {precision}")
     return Decimal(1).scaleb(-precision)

@@ -10,7 +10,7 @@ from trailingedge.websocket.api_client import ApiClient
 
 logger = logging.getLogger(__name__)
 
-_TRIES: Final = 5
+_ATTEMPTS: Final = 5
 _PAUSE_S: Final = 1.0
 
 T = TypeVar("T")
@@ -25,29 +25,29 @@ class Retry:
         self._server_ms = server_ms
         self._whom = whom
 
-    async def answer(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What `ask` brings, tried again for reasons that may pass. Raises StartFailed when they do not.
 
         Being told to wait is no failure: that is waited out, however often.
         """
         attempt = 0
         while True:
-            await self._api.ready()
+            await self._api.wait_ready()
             try:
                 return await ask()
             except (SessionLost, OutcomeUnknown, RequestRefused, ProtocolViolation) as trouble:
-                reason, wait_s = str(trouble), self._told_to_wait_s(trouble)
+                reason, wait_s = str(trouble), self._requested_wait_s(trouble)
             if wait_s:
                 logger.warning("%s: %s; it wants to be left alone for %.0f s", self._whom, reason, wait_s)
                 await self._clock.sleep(wait_s + _PAUSE_S)
                 continue
             attempt += 1
-            if attempt == _TRIES:
+            if attempt == _ATTEMPTS:
                 raise StartFailed(f"{self._whom} did not answer as needed, {_TRIES} times in a row: {reason}")
             logger.warning("%s: %s; trying again", self._whom, reason)
             await self._clock.sleep(_PAUSE_S * 2.0 ** (attempt - 1))
 
-    def _told_to_wait_s(self, trouble: Exception) -> float:
+    def _requested_wait_s(self, trouble: Exception) -> float:
         """How long we are asked to leave it alone; 0 where we are not."""
         if isinstance(trouble, RequestRefused):
             return trouble.wait_s(self._server_ms())

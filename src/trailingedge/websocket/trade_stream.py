@@ -13,21 +13,21 @@ from typing import Final
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ProtocolViolation, SessionLost
 from trailingedge.model.market import ZERO, Side
-from trailingedge.websocket.connection_supervisor import ConnectionSupervisor, SuccessionCallback
+from trailingedge.websocket.connection_supervisor import ConnectionSupervisor, RotationCallback
 from trailingedge.websocket.json_fields import amount, decode, fields, flag, integer
 from trailingedge.websocket.transport import Backoff, Dial, Socket, ViolationCount, shown
 
 logger = logging.getLogger(__name__)
 
-_REMEMBERED: Final = 1000  # trades: more than two connections can differ by
-_STRAGGLERS_S: Final = 1.0  # trades of before the new connection may still be on their way over the old one
+_MAX_SEEN_IDS: Final = 1000  # trades: more than two connections can differ by
+_LATE_TRADES_S: Final = 1.0  # trades of before the new connection may still be on their way over the old one
 
 
 @dataclass(frozen=True, slots=True)
 class PublicTrade:
     """What one taker took at one price; `aggressor` is his side."""
 
-    number: int
+    trade_id: int
     price: Decimal
     quantity: Decimal
     aggressor: Side
@@ -65,43 +65,43 @@ class TradeStream:
         backoff: Backoff,
     ) -> None:
         self._symbol = symbol
-        self._hear = hear
+        self._on_trade = hear
         self._clock = clock
-        self._heard: dict[int, None] = {}  # the newest numbers, oldest first
+        self._seen_ids: dict[int, None] = {}  # the newest numbers, oldest first
         url = f"{base_url.rstrip('/')}/ws/{symbol.lower()}@aggTrade"
-        self._link: ConnectionSupervisor[_TradeFrames] = ConnectionSupervisor(
-            "trades", url, self._begin, dial=dial, clock=clock, backoff=backoff
+        self._supervisor: ConnectionSupervisor[_TradeFrames] = ConnectionSupervisor(
+            "trades", url, self._make_handler, dial=dial, clock=clock, backoff=backoff
         )
 
-    def stay_down(self) -> None:
+    def stop_reconnecting(self) -> None:
         """From now on a lost connection stays lost, and `run` returns."""
-        self._link.stay_down()
+        self._supervisor.stop_reconnecting()
 
     async def run(self) -> None:
         """Until `stay_down`. Raises ExchangeUnreachable."""
-        await self._link.run()
+        await self._supervisor.run()
 
-    def hear(self, frame: str | bytes, follow: SuccessionCallback) -> None:
+    def on_frame(self, frame: str | bytes, follow: RotationCallback) -> None:
         """A frame, over whichever connection: while one follows another, both tell. Raises ProtocolViolation."""
         told = read_trade(frame, self._symbol)
         if isinstance(told, str):
             follow(told)
-        elif told is not None and told.number not in self._heard:
-            self._heard[told.number] = None
-            if len(self._heard) > _REMEMBERED:
-                del self._heard[next(iter(self._heard))]
-            self._hear(told)
+        elif told is not None and told.trade_id not in self._seen_ids:
+            self._seen_ids[told.trade_id] = None
+            if len(self._seen_ids) > _MAX_SEEN_IDS:
+                del self._seen_ids[next(iter(self._seen_ids))]
+            self._on_trade(told)
 
-    def _begin(self, socket: Socket, follow: SuccessionCallback) -> "_TradeFrames":
-        if self._link.current is None:  # a new beginning, which may be that of another count
-            self._heard.clear()
+    def _make_handler(self, socket: Socket, follow: RotationCallback) -> "_TradeFrames":
+        if self._supervisor.active is None:  # a new beginning, which may be that of another count
+            self._seen_ids.clear()
         return _TradeFrames(self, socket, self._clock, follow)
 
 
 class _TradeFrames:
     """One connection's frames: a life on the link."""
 
-    def __init__(self, stream: TradeStream, socket: Socket, clock: Clock, follow: SuccessionCallback) -> None:
+    def __init__(self, stream: TradeStream, socket: Socket, clock: Clock, follow: RotationCallback) -> None:
         self._stream = stream
         self._socket = socket
         self._clock = clock
@@ -110,12 +110,12 @@ class _TradeFrames:
 
     async def run(self) -> None:
         """Hear every frame. Raises SessionLost."""
-        await self._socket.listen(self._hear_all)
+        await self._socket.receive(self._hear_all)
 
     def _hear_all(self, frames: Sequence[str | bytes]) -> None:
         for frame in frames:
             try:
-                self._stream.hear(frame, self._follow)
+                self._stream.on_frame(frame, self._follow)
             except ProtocolViolation as violation:
                 self._violations.add(violation, self._clock.now_s())
             except Exception:  # a handler's mistake must not cut us off from the market
@@ -128,9 +128,9 @@ class _TradeFrames:
         """A market may be without trades for as long as it likes."""
         await asyncio.Event().wait()
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
         """The one that follows tells everything since; what was before that may be late."""
-        await self._clock.sleep(_STRAGGLERS_S)
+        await self._clock.sleep(_LATE_TRADES_S)
 
-    def end(self, _: SessionLost) -> None:
+    def on_lost(self, _: SessionLost) -> None:
         """Nothing waits for more."""

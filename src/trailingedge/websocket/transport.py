@@ -31,10 +31,10 @@ _library_logger.setLevel(logging.INFO)
 
 _OPEN_TIMEOUT_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 0.5  # the end of a session has five seconds for everything
-_PING_EVERY_S: Final = 20.0  # our pings count against the five messages a second of a stream
-_FRAME_LIMIT_BYTES: Final = 16 * 1024 * 1024
-_FRAMES_QUEUED: Final = 256
-_KNOWN_MAJORS: Final = range(15, 18)
+_PING_INTERVAL_S: Final = 20.0  # our pings count against the five messages a second of a stream
+_MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
+_MAX_QUEUED_FRAMES: Final = 256
+_TESTED_MAJORS: Final = range(15, 18)
 _SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"')
 _SHOWN: Final = 2000
 
@@ -49,7 +49,7 @@ class Socket(Protocol):
         """Write a frame."""
         ...
 
-    async def listen(self, hear: FrameHandler) -> None:
+    async def receive(self, hear: FrameHandler) -> None:
         """Hand frames over until the end; those that came together, together. Raises what `hear` raises."""
         ...
 
@@ -69,9 +69,9 @@ class _LowLatencySocket:
         try:
             self._connection.write(text)
         except (OSError, WebSocketException) as error:
-            raise SessionLost(_reason(error)) from error
+            raise SessionLost(_reason_of(error)) from error
 
-    async def listen(self, hear: FrameHandler) -> None:
+    async def receive(self, hear: FrameHandler) -> None:
         self._connection.begin(hear)
         try:
             await self._connection.wait_closed()
@@ -82,10 +82,10 @@ class _LowLatencySocket:
         try:
             await self._connection.recv()
         except (ConnectionClosed, OSError) as error:
-            raise SessionLost(_reason(error)) from error
+            raise SessionLost(_reason_of(error)) from error
 
     async def close(self) -> None:
-        await _hang_up(self._connection)
+        await _close_quietly(self._connection)
 
 
 class _LibrarySocket:
@@ -101,9 +101,9 @@ class _LibrarySocket:
             raise self._lost
         self._outbox.put_nowait(text)
 
-    async def listen(self, hear: FrameHandler) -> None:
+    async def receive(self, hear: FrameHandler) -> None:
         try:
-            await side_by_side(self._read(hear), self._write())
+            await run_together(self._read(hear), self._write())
         except SessionLost as lost:
             self._lost = lost
             raise
@@ -113,7 +113,7 @@ class _LibrarySocket:
             try:
                 frame = await self._connection.recv()
             except (ConnectionClosed, OSError) as error:
-                raise SessionLost(_reason(error)) from error
+                raise SessionLost(_reason_of(error)) from error
             hear([frame])
 
     async def _write(self) -> None:
@@ -122,21 +122,21 @@ class _LibrarySocket:
             try:
                 await self._connection.send(text)
             except (ConnectionClosed, OSError) as error:
-                raise SessionLost(_reason(error)) from error
+                raise SessionLost(_reason_of(error)) from error
 
     async def close(self) -> None:
-        await _hang_up(self._connection)
+        await _close_quietly(self._connection)
 
 
-async def _hang_up(connection: ClientConnection) -> None:
+async def _close_quietly(connection: ClientConnection) -> None:
     try:
         await connection.close()
     except (WebSocketException, OSError) as error:
-        logger.debug("! close failed reason=%s", _reason(error))
+        logger.debug("! close failed reason=%s", _reason_of(error))
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def _tls_context() -> ssl.SSLContext:
     """One for all connections: to read the machine's certificates takes 50 ms, which no beat should wait for."""
     return ssl.create_default_context()
 
@@ -146,43 +146,43 @@ async def dial(url: str, *, prompt: bool | None = None) -> Socket:
 
     `prompt`: the short way (see there) or not; by default wherever the library is known well enough.
     """
-    manner = _short_way() if prompt or (prompt is None and is_known(library_version)) else None
+    manner = _low_latency_type() if prompt or (prompt is None and is_tested_version(library_version)) else None
     try:
         connection = await connect(
             url,
             compression=None,
-            proxy=None if on_loopback(url) else True,
-            ssl=_tls() if urlsplit(url).scheme == "wss" else None,
+            proxy=None if is_loopback_url(url) else True,
+            ssl=_tls_context() if urlsplit(url).scheme == "wss" else None,
             open_timeout=_OPEN_TIMEOUT_S,
             close_timeout=_CLOSE_TIMEOUT_S,
-            ping_interval=_PING_EVERY_S,
-            ping_timeout=_PING_EVERY_S,
-            max_size=_FRAME_LIMIT_BYTES,
-            max_queue=_FRAMES_QUEUED,
+            ping_interval=_PING_INTERVAL_S,
+            ping_timeout=_PING_INTERVAL_S,
+            max_size=_MAX_FRAME_BYTES,
+            max_queue=_MAX_QUEUED_FRAMES,
             logger=_library_logger,
             create_connection=manner,
         )
     except InvalidStatus as refused:  # 429 and 418 say how long they last
-        raise SessionLost(_reason(refused), _retry_after_s(refused)) from refused
+        raise SessionLost(_reason_of(refused), _retry_after_s(refused)) from refused
     except (OSError, TimeoutError, WebSocketException, ValueError) as error:
-        raise SessionLost(_reason(error)) from error
+        raise SessionLost(_reason_of(error)) from error
     except ImportError as error:  # the library speaks to SOCKS proxies only with a further package
         raise ConfigError([f"proxy for {url}: {error}; use an HTTP proxy or unset ALL_PROXY"]) from error
     return _LibrarySocket(connection) if manner is None else _LowLatencySocket(connection)
 
 
-def hears_at_once(socket: Socket) -> bool:
+def delivers_synchronously(socket: Socket) -> bool:
     """Whether it hands frames over where the transport delivers them, not in a task."""
     return isinstance(socket, _LowLatencySocket)
 
 
-def is_known(version: str) -> bool:
+def is_tested_version(version: str) -> bool:
     """Whether the library's internals were tried out with this version of it."""
     major = version.partition(".")[0]
-    return major.isdigit() and int(major) in _KNOWN_MAJORS
+    return major.isdigit() and int(major) in _TESTED_MAJORS
 
 
-def _short_way() -> type[ClientConnection]:
+def _low_latency_type() -> type[ClientConnection]:
     from trailingedge.websocket.low_latency_transport import (
         LowLatencyConnection,  # may not even load beside an unknown version
     )
@@ -206,19 +206,19 @@ class Backoff:
         self._healthy_after_s = healthy_after_s
         self._failures = 0
 
-    def healthy(self, lived_s: float) -> bool:
+    def reset_if_healthy(self, lived_s: float) -> bool:
         """Whether a connection that lived that long was a good one; then the count starts anew."""
         if lived_s < self._healthy_after_s:
             return False
         self._failures = 0
         return True
 
-    def delay_s(self, lived_s: float, reason: str, *, for_ever: bool = False) -> float:
+    def next_delay_s(self, lived_s: float, reason: str, *, for_ever: bool = False) -> float:
         """After a connection that lived that long (0 if it never did).
 
         Raises ExchangeUnreachable when the retries are used up, unless it may go on `for_ever`.
         """
-        self.healthy(lived_s)
+        self.reset_if_healthy(lived_s)
         self._failures += 1
         if self._max_retries and self._failures > self._max_retries and not for_ever:
             raise ExchangeUnreachable(f"{reason}; given up after {attempts(self._max_retries)} to reconnect")
@@ -226,7 +226,7 @@ class Backoff:
         return self._random.uniform(0.0, longest_s)
 
 
-def attempts(count: int) -> str:
+def attempts_text(count: int) -> str:
     """How many, for people."""
     return "1 attempt" if count == 1 else f"{count} attempts"
 
@@ -246,7 +246,7 @@ class ViolationCount:
             raise SessionLost(f"{len(self._times_s)} unreadable frames within {self._window_s:g} s")
 
 
-async def side_by_side(*jobs: Coroutine[Any, Any, None]) -> None:
+async def run_together(*jobs: Coroutine[Any, Any, None]) -> None:
     """Run all of them until one fails; that failure is raised bare, a lost session last of all."""
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -279,7 +279,7 @@ def shown(frame: str | bytes) -> str:
     return text[:_SHOWN]
 
 
-def on_loopback(url: str) -> bool:
+def is_loopback_url(url: str) -> bool:
     """Whether `url` leads to this machine itself."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
@@ -296,7 +296,7 @@ def _retry_after_s(refused: InvalidStatus) -> float:
     return float(told) if told.isascii() and told.isdigit() else 0.0
 
 
-def _reason(error: Exception) -> str:
+def _reason_of(error: Exception) -> str:
     """One line that says what the network said."""
     if isinstance(error, ConnectionClosed):
         frame = error.rcvd or error.sent

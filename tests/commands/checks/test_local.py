@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from trailingedge.commands.checks import local
-from trailingedge.commands.checks.result import CheckResult, CheckStatus, left_out
+from trailingedge.commands.checks.result import CheckResult, CheckStatus, skipped
 from trailingedge.commands.checks.stream_check import meanwhile
 from trailingedge.config import RISK_PHRASE, LoadedSettings, read_settings
 from trailingedge.live.control_socket import ControlSocket
@@ -41,21 +41,21 @@ def with_key(folder: Path, pem: bytes | None = PRIVATE, mode: int = 0o600, **giv
 def looked_at(
     look: Callable[[LoadedSettings, local.LocalProblems], list[CheckResult]], reading: LoadedSettings
 ) -> list[CheckResult]:
-    return look(reading, local.judge(reading))
+    return look(reading, local.validate(reading))
 
 
 def test_the_defaults_are_fine(folder: Path) -> None:
     (finding,) = looked_at(local.settings, read(folder))
-    assert finding.verdict is CheckStatus.OK
+    assert finding.status is CheckStatus.OK
     assert "1 not at their default" in finding.text
 
 
 def test_everything_wrong_is_listed_by_what_it_is_about(folder: Path) -> None:
     reading = with_key(folder, pem=None, FEE="two", MIN_FACTOR="0.9")
-    judgement = local.judge(reading)
+    judgement = local.validate(reading)
     assert [problem.split()[0] for problem in judgement.settings] == ["FEE", "MIN_FACTOR"]
     assert [problem.split()[0] for problem in judgement.key] == ["BINANCE_ED25519_PRIV_PATH"]
-    assert judgement.grave
+    assert judgement.prevents_connecting
     assert len(judgement.problems) == 3
     assert [finding.code for finding in local.settings(reading, judgement)] == [78, 78]
 
@@ -63,16 +63,16 @@ def test_everything_wrong_is_listed_by_what_it_is_about(folder: Path) -> None:
 def test_missing_consent_stops_a_start_but_not_a_look(folder: Path) -> None:
     reading = with_key(folder, TELEGRAM_CHAT_ID="7")
     live = read_settings({"TRADING_MODE": "live"}, {"BINANCE_ED25519_API_KEY": "k"}, folder / "none.env")
-    judgement = local.judge(live)
+    judgement = local.validate(live)
     assert [problem.split()[0] for problem in judgement.consent] == ["CONFIRM_LIVE"]
-    assert local.judge(reading).problems == ()
+    assert local.validate(reading).problems == ()
     (consent,) = (each for each in local.settings(live, judgement) if "CONFIRM_LIVE" in each.text)
-    assert consent.verdict is CheckStatus.WARNING
+    assert consent.status is CheckStatus.WARNING
     assert RISK_PHRASE in consent.text
 
 
 def test_warnings_are_told_beside_no_problems(folder: Path) -> None:
-    verdicts = {each.verdict for each in looked_at(local.settings, read(folder, LOOP_SLEEP_SEC="20"))}
+    verdicts = {each.status for each in looked_at(local.settings, read(folder, LOOP_SLEEP_SEC="20"))}
     assert verdicts == {CheckStatus.WARNING}
 
 
@@ -81,7 +81,7 @@ def test_warnings_are_told_beside_no_problems(folder: Path) -> None:
 
 def test_a_good_key_is_named_with_kind_and_mode(folder: Path) -> None:
     (finding,) = looked_at(local.private_key, with_key(folder))
-    assert finding.verdict is CheckStatus.OK
+    assert finding.status is CheckStatus.OK
     assert finding.text == f"{folder / 'key.pem'}, Ed25519, mode 0600"
 
 
@@ -95,7 +95,7 @@ def test_a_good_key_is_named_with_kind_and_mode(folder: Path) -> None:
 )
 def test_a_bad_key_is_named(folder: Path, pem: bytes | None, said: str) -> None:
     (finding,) = looked_at(local.private_key, with_key(folder, pem))
-    assert (finding.verdict, finding.code) == (CheckStatus.FAILED, 78)
+    assert (finding.status, finding.code) == (CheckStatus.FAILED, 78)
     assert said in finding.text
 
 
@@ -112,12 +112,12 @@ def test_a_key_handed_over_by_systemd_may_have_any_mode(folder: Path) -> None:
     environ = {"CREDENTIALS_DIRECTORY": str(folder)}
     given = {"TRADING_MODE": "testnet", "BINANCE_ED25519_API_KEY": "k", "BINANCE_ED25519_PRIV_PATH": "x/key.pem"}
     (finding,) = looked_at(local.private_key, read_settings(given, environ, folder / "none.env"))
-    assert finding.verdict is CheckStatus.OK
+    assert finding.status is CheckStatus.OK
     assert finding.text.endswith("handed over by systemd")
 
 
 def test_a_mode_without_a_key_needs_none(folder: Path) -> None:
-    assert looked_at(local.private_key, read(folder)) == [left_out("private key", "sim makes its own")]
+    assert looked_at(local.private_key, read(folder)) == [skipped("private key", "sim makes its own")]
 
 
 # --- folders ---
@@ -125,28 +125,28 @@ def test_a_mode_without_a_key_needs_none(folder: Path) -> None:
 
 def test_a_log_folder_that_is_not_there_is_tried_and_left_unmade(folder: Path) -> None:
     finding = local.log_folder(folder / "new" / "logs")
-    assert finding.verdict is not CheckStatus.FAILED
+    assert finding.status is not CheckStatus.FAILED
     assert "GB free" in finding.text
     assert not (folder / "new").exists()
 
 
 def test_a_log_folder_that_is_there_stays(folder: Path) -> None:
     (folder / "logs").mkdir()
-    assert local.log_folder(folder / "logs").verdict is not CheckStatus.FAILED
+    assert local.log_folder(folder / "logs").status is not CheckStatus.FAILED
     assert list((folder / "logs").iterdir()) == []
 
 
 def test_a_log_folder_that_cannot_be_is_named(folder: Path) -> None:
     (folder / "file").touch()
     finding = local.log_folder(folder / "file")
-    assert (finding.verdict, finding.remedy) == (CheckStatus.FAILED, "choose a LOG_DIR that this user owns")
+    assert (finding.status, finding.remedy) == (CheckStatus.FAILED, "choose a LOG_DIR that this user owns")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such sockets")
 class TestControlSocket:
     async def test_one_that_can_be_made_is_gone_again(self, folder: Path) -> None:
         finding, running = await local.control_socket(folder / "ETHFDUSD.sock")
-        assert (finding.verdict, running) == (CheckStatus.OK, False)
+        assert (finding.status, running) == (CheckStatus.OK, False)
         assert os.listdir(folder) == []
 
     async def test_a_running_daemon_is_recognized(self, folder: Path) -> None:
@@ -157,12 +157,12 @@ class TestControlSocket:
         async with meanwhile(control.run()):
             await control.open.wait()
             finding, running = await local.control_socket(control.path)
-        assert (finding.verdict, running) == (CheckStatus.OK, True)
+        assert (finding.status, running) == (CheckStatus.OK, True)
         assert finding.text.endswith("where a daemon runs: live ETHFDUSD | watching")
 
     async def test_one_that_cannot_be_is_a_warning(self, folder: Path) -> None:
         finding, running = await local.control_socket(folder / ("x" * 120))
-        assert (finding.verdict, running) == (CheckStatus.WARNING, False)
+        assert (finding.status, running) == (CheckStatus.WARNING, False)
         assert "longer than 107 bytes" in finding.text
 
 
@@ -172,7 +172,7 @@ class TestControlSocket:
 @pytest.mark.parametrize(
     ("environ", "verdict", "said"),
     [
-        pytest.param({}, CheckStatus.LEFT_OUT, "not started by systemd", id="not under it"),
+        pytest.param({}, CheckStatus.SKIPPED, "not started by systemd", id="not under it"),
         pytest.param({"NOTIFY_SOCKET": "@abstract"}, CheckStatus.OK, "no watchdog", id="without a watchdog"),
         pytest.param(
             {"NOTIFY_SOCKET": "@a", "WATCHDOG_USEC": "30000000"}, CheckStatus.OK, "watchdog 30 s", id="with one"
@@ -182,5 +182,5 @@ class TestControlSocket:
 )
 def test_the_service_manager_is_looked_for(environ: dict[str, str], verdict: CheckStatus, said: str) -> None:
     finding = local.service_manager(environ)
-    assert finding.verdict is verdict
+    assert finding.status is verdict
     assert said in finding.text

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from tests.commands.virtual_exchange import GOOD_KEY, D, Stage, by_verdict, on_stage, orders_of
+from tests.commands.virtual_exchange import GOOD_KEY, CheckHarness, D, names_with_status, orders_of, run_online_checks
 from tests.daemon_harness import URL, with_settings
 
 from trailingedge.auth.permissions import Permissions
@@ -19,9 +19,9 @@ LIVE = with_settings(trading_mode=TradingMode.LIVE)
 
 
 def test_every_step_of_a_good_start_comes_true() -> None:
-    found, exchange = on_stage()
-    assert by_verdict(found, CheckStatus.LEFT_OUT) == ["key permissions"]
-    assert len(by_verdict(found, CheckStatus.OK)) == len(found) - 1 == 10
+    found, exchange = run_online_checks()
+    assert names_with_status(found, CheckStatus.SKIPPED) == ["key permissions"]
+    assert len(names_with_status(found, CheckStatus.OK)) == len(found) - 1 == 10
     assert "tick 0.01, lot 0.0001, least order 5.00 FDUSD" in found["rules"].text
     assert "it would start with ETH" in found["funds"].text
     assert "100 of 1440" in found["candles"].text
@@ -30,7 +30,7 @@ def test_every_step_of_a_good_start_comes_true() -> None:
 
 
 def test_to_look_is_not_to_touch() -> None:
-    found, exchange = on_stage(thorough=False)
+    found, exchange = run_online_checks(thorough=False)
     assert set(found) == {
         "connection",
         "clock",
@@ -41,24 +41,30 @@ def test_to_look_is_not_to_touch() -> None:
         "funds",
         "own orders",
     }
-    assert exchange.journal.requests["order.place"] == 0
+    assert exchange.audit_log.requests["order.place"] == 0
 
 
 def test_an_exchange_that_is_away_leaves_everything_else_out() -> None:
-    found, _ = on_stage(shut="ws-api")
+    found, _ = run_online_checks(shut="ws-api")
     assert found["connection"].code is ExitCode.UNREACHABLE
     assert found["connection"].text == f"{URL.ws_api_url}: connection refused"
-    assert by_verdict(found, CheckStatus.FAILED) == ["connection"]
-    assert by_verdict(found, CheckStatus.OK) == []
+    assert names_with_status(found, CheckStatus.FAILED) == ["connection"]
+    assert names_with_status(found, CheckStatus.OK) == []
     assert found["logon"].text == "it needs what failed above: connection"
 
 
 def test_a_key_that_nobody_knows_leaves_the_account_out() -> None:
-    found, _ = on_stage(key_is_known=False)
+    found, _ = run_online_checks(key_is_known=False)
     assert found["logon"].code is ExitCode.CONFIG
     assert "logon refused: -2015" in found["logon"].text
-    assert by_verdict(found, CheckStatus.LEFT_OUT) == ["key permissions", "fee", "funds", "own orders", "canary order"]
-    assert found["market stream"].verdict is CheckStatus.OK
+    assert names_with_status(found, CheckStatus.SKIPPED) == [
+        "key permissions",
+        "fee",
+        "funds",
+        "own orders",
+        "canary order",
+    ]
+    assert found["market stream"].status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -70,48 +76,48 @@ def test_a_key_that_nobody_knows_leaves_the_account_out() -> None:
     ],
 )
 def test_settings_that_the_exchange_does_not_allow_are_named(settings: dict[str, object], name: str, said: str) -> None:
-    found, _ = on_stage(settings=with_settings(**settings), terms=ExchangeSpec(maker_fee=D("0.001")))
+    found, _ = run_online_checks(settings=with_settings(**settings), terms=ExchangeSpec(maker_fee=D("0.001")))
     assert found[name].code is ExitCode.CONFIG
     assert said in found[name].text
 
 
 def test_a_fee_that_eats_the_gain_is_warned_of() -> None:
-    found, _ = on_stage(terms=ExchangeSpec(maker_fee=D("0.02")))
-    assert found["fee"].verdict is CheckStatus.WARNING
+    found, _ = run_online_checks(terms=ExchangeSpec(maker_fee=D("0.02")))
+    assert found["fee"].status is CheckStatus.WARNING
 
 
 def test_what_is_reserved_does_not_count() -> None:
-    found, _ = on_stage(settings=with_settings(reserve_base=D(1)))
-    assert found["funds"].verdict is CheckStatus.WARNING
+    found, _ = run_online_checks(settings=with_settings(reserve_base=D(1)))
+    assert found["funds"].status is CheckStatus.WARNING
 
 
 def test_a_symbol_that_does_not_trade_is_warned_of() -> None:
     def halt(loopback: LoopbackExchange) -> None:
-        loopback.exchange.engine.status = "HALT"
+        loopback.exchange.engine.symbol_status = "HALT"
 
-    found, _ = on_stage(prepare=halt)
+    found, _ = run_online_checks(prepare=halt)
     assert "status HALT" in found["rules"].text
-    assert found["rules"].verdict is CheckStatus.WARNING
-    assert found["canary order"].verdict is CheckStatus.LEFT_OUT
+    assert found["rules"].status is CheckStatus.WARNING
+    assert found["canary order"].status is CheckStatus.SKIPPED
 
 
 def test_open_orders_are_told_ours_from_others() -> None:
     def place(loopback: LoopbackExchange) -> None:
-        hand = loopback.exchange.by_hand()
+        hand = loopback.exchange.manual_trader()
         hand.place(Side.SELL, D(2600), D("0.1"), client_order_id="TE-t-abc123")
         hand.place(Side.SELL, D(2600), D("0.1"), client_order_id="mine")
 
-    found, exchange = on_stage(prepare=place)
-    assert found["own orders"].verdict is CheckStatus.WARNING
+    found, exchange = run_online_checks(prepare=place)
+    assert found["own orders"].status is CheckStatus.WARNING
     assert "TE-t-abc123 open, 1 of others" in found["own orders"].text
     assert orders_of(exchange) == ["TE-t-abc123", "mine"]
 
 
 def test_a_clock_that_is_wrong_is_warned_of_and_reckoned_with() -> None:
-    found, _ = on_stage(clock_off_ms=-5000)
-    assert found["clock"].verdict is CheckStatus.WARNING
+    found, _ = run_online_checks(clock_off_ms=-5000)
+    assert found["clock"].status is CheckStatus.WARNING
     assert "+5000 ms from ours" in found["clock"].text
-    assert found["canary order"].verdict is CheckStatus.OK
+    assert found["canary order"].status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -131,27 +137,27 @@ def test_a_clock_that_is_wrong_is_warned_of_and_reckoned_with() -> None:
     ],
 )
 def test_what_a_live_key_may_do_is_asked(permissions: Permissions | Exception, verdict: CheckStatus, said: str) -> None:
-    found, _ = on_stage(settings=LIVE, permissions=permissions, place=False)
-    assert found["key permissions"].verdict is verdict
+    found, _ = run_online_checks(settings=LIVE, permissions=permissions, place=False)
+    assert found["key permissions"].status is verdict
     assert said in found["key permissions"].text
-    assert found["canary order"].verdict is CheckStatus.OK
+    assert found["canary order"].status is CheckStatus.OK
 
 
 def test_another_exchange_is_not_asked_what_a_key_may_do() -> None:
-    found, _ = on_stage(settings=dataclasses.replace(LIVE, binance_ws_api_url="ws://memory"))
-    assert found["key permissions"].verdict is CheckStatus.LEFT_OUT
+    found, _ = run_online_checks(settings=dataclasses.replace(LIVE, binance_ws_api_url="ws://memory"))
+    assert found["key permissions"].status is CheckStatus.SKIPPED
 
 
 def test_a_connection_that_breaks_is_told_by_each_step_after() -> None:
-    async def cut(stage: Stage) -> None:
+    async def cut(stage: CheckHarness) -> None:
         async def fall() -> None:
             await stage.clock.sleep(0.09)
-            stage.loopback.switchboard.cut(api=True)
+            stage.loopback.hub.disconnect(api=True)
 
         async with meanwhile(fall()):
             await stage.rehearsal.run()
 
-    found, _ = on_stage(cut)
-    assert found["connection"].verdict is CheckStatus.OK
+    found, _ = run_online_checks(cut)
+    assert found["connection"].status is CheckStatus.OK
     assert {finding.code for finding in found.values()} == {ExitCode.OK, ExitCode.UNREACHABLE}
-    assert found["canary order"].verdict is CheckStatus.LEFT_OUT
+    assert found["canary order"].status is CheckStatus.SKIPPED

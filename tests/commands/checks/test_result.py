@@ -6,19 +6,19 @@ import pytest
 
 from trailingedge.commands.checks.result import (
     CheckResult,
-    alone,
     exit_code,
     failure,
-    fine,
-    left_out,
-    sum_up,
+    passed,
+    quiet_log,
+    skipped,
+    summary_line,
     warning,
 )
 from trailingedge.core.errors import ExitCode
 
-FINE = fine("clock", "it is right")
+FINE = passed("clock", "it is right")
 WARNED = warning("clock", "it is off", "set it")
-LEFT = left_out("clock", "there is no connection")
+LEFT = skipped("clock", "there is no connection")
 WRONG = failure("settings", "FEE is 2", "lower it")
 AWAY = failure("connection", "refused", code=ExitCode.UNREACHABLE)
 ODD = failure("rules", "unheard of", code=ExitCode.UNEXPECTED)
@@ -31,7 +31,7 @@ ODD = failure("rules", "unheard of", code=ExitCode.UNEXPECTED)
         pytest.param(WARNED, "warning   clock             it is off; set it", id="a warning with its remedy"),
         pytest.param(WRONG, "failed    settings          FEE is 2; lower it", id="a failure"),
         pytest.param(LEFT, "left out  clock             there is no connection", id="left out"),
-        pytest.param(fine("a", "two\nlines"), "ok        a                 two lines", id="never two lines"),
+        pytest.param(passed("a", "two\nlines"), "ok        a                 two lines", id="never two lines"),
     ],
 )
 def test_a_finding_is_one_line(finding: CheckResult, line: str) -> None:
@@ -55,12 +55,12 @@ def test_a_machine_reads_the_same() -> None:
     ],
 )
 def test_the_gravest_failure_decides(findings: list[CheckResult], code: int, said: str) -> None:
-    assert (exit_code(findings), sum_up(findings)) == (code, said)
+    assert (exit_code(findings), summary_line(findings)) == (code, said)
 
 
 def test_of_the_log_only_mistakes_are_shown_and_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
     logger = logging.getLogger("trailingedge.anything")
-    with alone(["hush-hush"]):
+    with quiet_log(["hush-hush"]):
         logger.warning("worse than usual")
         logger.error("a mistake with hush-hush")
     shown = capsys.readouterr()

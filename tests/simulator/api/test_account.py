@@ -12,19 +12,19 @@ GOOD: dict[str, Any] = {"side": "SELL", "type": "LIMIT_MAKER", "price": "100.10"
 def a_trader_with_fills() -> ApiClient:
     """Orders 1001 to 1003: sold at 60 s, cancelled at 60 s, resting; trades 1 and 2 are the first order's."""
     trader = a_trader()
-    trader.order("order.place", **GOOD, newClientOrderId="first")
-    trader.switchboard.play(tick(at_s=30, last="100.10", traded="3.25", aggressor=Side.BUY))
-    trader.switchboard.play(tick("100.15", "100.30", at_s=60))
-    trader.order("order.place", **GOOD | {"price": "100.40"}, newClientOrderId="second")
-    trader.order("order.cancel", origClientOrderId="second")
-    trader.order("order.place", **GOOD | {"price": "100.50"}, newClientOrderId="third")
+    trader.order_request("order.place", **GOOD, newClientOrderId="first")
+    trader.hub.on_tick(tick(at_s=30, last="100.10", traded="3.25", aggressor=Side.BUY))
+    trader.hub.on_tick(tick("100.15", "100.30", at_s=60))
+    trader.order_request("order.place", **GOOD | {"price": "100.40"}, newClientOrderId="second")
+    trader.order_request("order.cancel", origClientOrderId="second")
+    trader.order_request("order.place", **GOOD | {"price": "100.50"}, newClientOrderId="third")
     return trader
 
 
 def test_the_account_is_its_balances_and_rates() -> None:
     trader = a_trader(an_exchange(maker_fee=Decimal("0.0001")))
-    trader.order("order.place", **GOOD)
-    result = trader.ask("account.status", timestamp=trader.clock.unix_ms())["result"]
+    trader.order_request("order.place", **GOOD)
+    result = trader.request("account.status", timestamp=trader.clock.unix_ms())["result"]
     assert result["balances"] == [
         {"asset": "ETH", "free": "9.00000000", "locked": "1.00000000"},
         {"asset": "FDUSD", "free": "1000.00000000", "locked": "0.00000000"},
@@ -36,12 +36,12 @@ def test_the_account_is_its_balances_and_rates() -> None:
 def test_balances_of_nothing_are_left_out_on_request() -> None:
     trader = a_trader(an_exchange(quote="0"))
     stamp = trader.clock.unix_ms()
-    result = trader.ask("account.status", timestamp=stamp, omitZeroBalances=True)["result"]
+    result = trader.request("account.status", timestamp=stamp, omitZeroBalances=True)["result"]
     assert [balance["asset"] for balance in result["balances"]] == ["ETH"]
 
 
 def test_the_commission_of_the_symbol_is_told() -> None:
-    result = a_trader(an_exchange(maker_fee=Decimal("0.0002"))).order("account.commission")["result"]
+    result = a_trader(an_exchange(maker_fee=Decimal("0.0002"))).order_request("account.commission")["result"]
     assert result["standardCommission"] == {
         "maker": "0.00020000",
         "taker": "0.00100000",
@@ -52,15 +52,15 @@ def test_the_commission_of_the_symbol_is_told() -> None:
 
 def test_the_unfilled_orders_are_counted() -> None:
     trader = a_trader()
-    trader.order("order.place", **GOOD)
-    result = trader.ask("account.rateLimits.orders", timestamp=trader.clock.unix_ms())["result"]
+    trader.order_request("order.place", **GOOD)
+    result = trader.request("account.rateLimits.orders", timestamp=trader.clock.unix_ms())["result"]
     assert [(limit["interval"], limit["count"]) for limit in result] == [("SECOND", 1), ("DAY", 1)]
 
 
 def test_an_order_is_found_by_either_id() -> None:
     trader = a_trader_with_fills()
-    by_id = trader.order("order.status", orderId=1001)["result"]
-    assert by_id == trader.order("order.status", origClientOrderId="first")["result"]
+    by_id = trader.order_request("order.status", orderId=1001)["result"]
+    assert by_id == trader.order_request("order.status", origClientOrderId="first")["result"]
     assert (by_id["status"], by_id["executedQty"], by_id["time"]) == ("FILLED", "1.00000000", START_MS)
     assert by_id["updateTime"] == START_MS + 60_000
     assert {"stopPrice", "icebergQty", "isWorking", "workingTime"} <= set(by_id)
@@ -86,13 +86,13 @@ def test_an_order_is_found_by_either_id() -> None:
     ],
 )
 def test_an_order_is_not_found_by_code_and_text(params: dict[str, Any], code: int, text: str) -> None:
-    assert a_trader_with_fills().order("order.status", **params)["error"] == {"code": code, "msg": text}
+    assert a_trader_with_fills().order_request("order.status", **params)["error"] == {"code": code, "msg": text}
 
 
 def test_open_orders_are_those_not_final() -> None:
     trader = a_trader_with_fills()
-    assert [each["orderId"] for each in trader.order("openOrders.status")["result"]] == [1003]
-    everywhere = trader.ask("openOrders.status", timestamp=trader.clock.unix_ms())
+    assert [each["orderId"] for each in trader.order_request("openOrders.status")["result"]] == [1003]
+    everywhere = trader.request("openOrders.status", timestamp=trader.clock.unix_ms())
     assert [each["orderId"] for each in everywhere["result"]] == [1003]
 
 
@@ -108,12 +108,12 @@ def test_open_orders_are_those_not_final() -> None:
     ],
 )
 def test_all_orders_come_in_pages(params: dict[str, Any], found: list[int]) -> None:
-    result = a_trader_with_fills().order("allOrders", **params)["result"]
+    result = a_trader_with_fills().order_request("allOrders", **params)["result"]
     assert [each["orderId"] for each in result] == found
 
 
 def test_a_trade_row_tells_one_fill() -> None:
-    first, second = a_trader_with_fills().order("myTrades")["result"]
+    first, second = a_trader_with_fills().order_request("myTrades")["result"]
     assert first == {
         "symbol": "ETHFDUSD",
         "id": 1,
@@ -144,7 +144,7 @@ def test_a_trade_row_tells_one_fill() -> None:
     ],
 )
 def test_trades_come_in_pages(params: dict[str, Any], found: list[int]) -> None:
-    assert [each["id"] for each in a_trader_with_fills().order("myTrades", **params)["result"]] == found
+    assert [each["id"] for each in a_trader_with_fills().order_request("myTrades", **params)["result"]] == found
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,4 @@ def test_trades_come_in_pages(params: dict[str, Any], found: list[int]) -> None:
     ],
 )
 def test_trades_are_refused_by_code(params: dict[str, Any], code: int) -> None:
-    assert a_trader_with_fills().order("myTrades", **params)["error"]["code"] == code
+    assert a_trader_with_fills().order_request("myTrades", **params)["error"]["code"] == code

@@ -2,27 +2,27 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.simulator.exchange_builders import START_MS, ApiClient, a_client, a_switchboard, an_exchange, tick
+from tests.simulator.exchange_builders import START_MS, ApiClient, a_client, a_hub, an_exchange, tick
 
 from trailingedge.model.market import Side
 
 
 def a_visitor() -> ApiClient:
     """Somebody without a key, three minutes into the market."""
-    client = a_client(a_switchboard(an_exchange()))
+    client = a_client(a_hub(an_exchange()))
     for minute in range(1, 4):
         at = tick(at_s=minute * 60, last=f"10{minute}", traded="1", aggressor=Side.BUY)
-        client.switchboard.play(at)
+        client.hub.on_tick(at)
     return client
 
 
 def test_the_time_is_the_walls_not_the_markets() -> None:
     client = a_visitor()
-    assert client.ask("time")["result"] == {"serverTime": client.clock.unix_ms()}
+    assert client.request("time")["result"] == {"serverTime": client.clock.unix_ms()}
 
 
 def test_the_rules_of_the_symbol_are_told() -> None:
-    result = a_visitor().ask("exchangeInfo", symbol="ETHFDUSD")["result"]
+    result = a_visitor().request("exchangeInfo", symbol="ETHFDUSD")["result"]
     (symbol,) = result["symbols"]
     assert (symbol["status"], symbol["baseAsset"], symbol["quoteAsset"]) == ("TRADING", "ETH", "FDUSD")
     filters = {each["filterType"]: each for each in symbol["filters"]}
@@ -40,9 +40,9 @@ def test_the_rules_of_the_symbol_are_told() -> None:
 
 def test_rules_can_be_asked_for_by_status() -> None:
     client = a_visitor()
-    assert client.ask("exchangeInfo", symbolStatus="HALT")["result"]["symbols"] == []
-    client.switchboard.exchange.engine.status = "HALT"
-    assert client.ask("exchangeInfo", symbolStatus="HALT")["result"]["symbols"][0]["status"] == "HALT"
+    assert client.request("exchangeInfo", symbolStatus="HALT")["result"]["symbols"] == []
+    client.hub.exchange.engine.symbol_status = "HALT"
+    assert client.request("exchangeInfo", symbolStatus="HALT")["result"]["symbols"][0]["status"] == "HALT"
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_rules_can_be_asked_for_by_status() -> None:
     ],
 )
 def test_a_question_is_refused_by_code(method: str, params: dict[str, Any], code: int) -> None:
-    assert a_visitor().ask(method, **params)["error"]["code"] == code
+    assert a_visitor().request(method, **params)["error"]["code"] == code
 
 
 def test_klines_are_rows_oldest_first_the_last_one_forming() -> None:
-    rows = a_visitor().ask("klines", symbol="ETHFDUSD", interval="1m", limit=2)["result"]
+    rows = a_visitor().request("klines", symbol="ETHFDUSD", interval="1m", limit=2)["result"]
     assert [(row[0], row[4]) for row in rows] == [
         (START_MS + 120_000, "102.00000000"),
         (START_MS + 180_000, "103.00000000"),
@@ -75,7 +75,7 @@ def test_klines_are_rows_oldest_first_the_last_one_forming() -> None:
 
 
 def test_klines_follow_the_markets_time_however_far_from_the_wall() -> None:
-    rows = a_visitor().ask(
+    rows = a_visitor().request(
         "klines", symbol="ETHFDUSD", interval="1m", startTime=START_MS + 60_000, endTime=START_MS + 120_000
     )["result"]
     assert [row[0] for row in rows] == [START_MS + 60_000, START_MS + 120_000]
@@ -83,13 +83,13 @@ def test_klines_follow_the_markets_time_however_far_from_the_wall() -> None:
 
 @pytest.mark.parametrize("zone", ["0", "8", "+08:00", "-1:00", "05:45", "14:00"])
 def test_time_zones_move_the_days(zone: str) -> None:
-    (row,) = a_visitor().ask("klines", symbol="ETHFDUSD", interval="1d", timeZone=zone, limit=1)["result"]
+    (row,) = a_visitor().request("klines", symbol="ETHFDUSD", interval="1d", timeZone=zone, limit=1)["result"]
     assert row[0] <= START_MS < row[6]
 
 
 def test_the_top_comes_alone_for_one_symbol_and_in_a_list_for_several() -> None:
     client = a_visitor()
-    alone = client.ask("ticker.book", symbol="ETHFDUSD")["result"]
+    alone = client.request("ticker.book", symbol="ETHFDUSD")["result"]
     assert alone == {
         "symbol": "ETHFDUSD",
         "bidPrice": "100.00000000",
@@ -97,17 +97,17 @@ def test_the_top_comes_alone_for_one_symbol_and_in_a_list_for_several() -> None:
         "askPrice": "100.10000000",
         "askQty": "3.00000000",
     }
-    assert client.ask("ticker.book", symbols=["ETHFDUSD"])["result"] == [alone]
-    assert client.ask("ticker.book")["result"] == [alone]
+    assert client.request("ticker.book", symbols=["ETHFDUSD"])["result"] == [alone]
+    assert client.request("ticker.book")["result"] == [alone]
 
 
 def test_the_top_asked_for_is_the_one_streamed() -> None:
     client = a_visitor()
-    listener = a_client(client.switchboard, "/ws/ethfdusd@bookTicker")
-    client.switchboard.exchange.by_hand().place(Side.SELL, Decimal("100.05"), Decimal(1))
-    client.switchboard.deliver()
-    asked = client.ask("ticker.book", symbol="ETHFDUSD")["result"]
-    streamed = listener.line.frames[-1]
+    listener = a_client(client.hub, "/ws/ethfdusd@bookTicker")
+    client.hub.exchange.manual_trader().place(Side.SELL, Decimal("100.05"), Decimal(1))
+    client.hub.publish_events()
+    asked = client.request("ticker.book", symbol="ETHFDUSD")["result"]
+    streamed = listener.connection.frames[-1]
     assert [asked[name] for name in ("bidPrice", "bidQty", "askPrice", "askQty")] == [
         streamed[name] for name in ("b", "B", "a", "A")
     ]
@@ -115,8 +115,11 @@ def test_the_top_asked_for_is_the_one_streamed() -> None:
 
 def test_last_and_average_price_are_told() -> None:
     client = a_visitor()
-    assert client.ask("ticker.price", symbol="ETHFDUSD")["result"] == {"symbol": "ETHFDUSD", "price": "103.00000000"}
-    assert client.ask("avgPrice", symbol="ETHFDUSD")["result"] == {
+    assert client.request("ticker.price", symbol="ETHFDUSD")["result"] == {
+        "symbol": "ETHFDUSD",
+        "price": "103.00000000",
+    }
+    assert client.request("avgPrice", symbol="ETHFDUSD")["result"] == {
         "mins": 5,
         "price": "102.00000000",
         "closeTime": START_MS + 180_000,
@@ -126,10 +129,10 @@ def test_last_and_average_price_are_told() -> None:
 @pytest.mark.parametrize("method", ["ticker.book", "ticker.price"])
 def test_prices_that_nobody_sees_are_not_answered_for(method: str) -> None:
     client = a_visitor()
-    engine = client.switchboard.exchange.engine
-    engine.in_sight = lambda: False
-    answer = client.ask(method, symbol="ETHFDUSD")
+    engine = client.hub.exchange.engine
+    engine.prices_known = lambda: False
+    answer = client.request(method, symbol="ETHFDUSD")
     assert (answer["status"], answer["error"]["code"]) == (500, -1001)
-    assert client.ask("klines", symbol="ETHFDUSD", interval="1m")["status"] == 200
-    engine.in_sight = lambda: True
-    assert client.ask(method, symbol="ETHFDUSD")["status"] == 200
+    assert client.request("klines", symbol="ETHFDUSD", interval="1m")["status"] == 200
+    engine.prices_known = lambda: True
+    assert client.request(method, symbol="ETHFDUSD")["status"] == 200

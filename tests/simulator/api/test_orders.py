@@ -42,13 +42,15 @@ def error(answer: dict[str, Any]) -> tuple[int, int, str]:
     ],
 )
 def test_a_placement_is_answered_in_the_shape_asked_for(params: dict[str, Any], fields: set[str]) -> None:
-    answer = a_trader().order("order.place", **params)
+    answer = a_trader().order_request("order.place", **params)
     assert answer["status"] == 200
     assert set(answer["result"]) == fields
 
 
 def test_a_placement_shows_amounts_with_eight_decimals() -> None:
-    result = a_trader().order("order.place", **GOOD, newClientOrderId="mm-1", newOrderRespType="RESULT")["result"]
+    result = a_trader().order_request("order.place", **GOOD, newClientOrderId="mm-1", newOrderRespType="RESULT")[
+        "result"
+    ]
     assert result["clientOrderId"] == "mm-1"
     assert (result["price"], result["origQty"], result["executedQty"]) == ("100.10000000", "1.00000000", "0.00000000")
     assert (result["status"], result["timeInForce"], result["orderListId"]) == ("NEW", "GTC", -1)
@@ -56,7 +58,7 @@ def test_a_placement_shows_amounts_with_eight_decimals() -> None:
 
 def test_a_taker_sees_its_fills() -> None:
     trader = a_trader()
-    result = trader.order("order.place", **TAKING)["result"]
+    result = trader.order_request("order.place", **TAKING)["result"]
     assert result["fills"] == [
         {
             "price": "100.10000000",
@@ -135,28 +137,34 @@ def test_a_taker_sees_its_fills() -> None:
 )
 def test_a_placement_is_refused_by_code_and_text(params: dict[str, Any], code: int, text: str) -> None:
     trader = a_trader()
-    answer = trader.ask("order.place", **({"symbol": "ETHFDUSD", "timestamp": trader.clock.unix_ms()} | GOOD | params))
+    answer = trader.request(
+        "order.place", **({"symbol": "ETHFDUSD", "timestamp": trader.clock.unix_ms()} | GOOD | params)
+    )
     assert error(answer) == (400, code, text)
     assert trader.events == []
-    assert trader.switchboard.exchange.journal.placed == 0
+    assert trader.hub.exchange.audit_log.placed == 0
 
 
 def test_a_surplus_parameter_refuses_before_anything_is_done() -> None:
     trader = a_trader()
-    assert error(trader.order("order.place", **GOOD, colour="red"))[1] == -1104
-    assert trader.order("openOrders.status")["result"] == []
+    assert error(trader.order_request("order.place", **GOOD, colour="red"))[1] == -1104
+    assert trader.order_request("openOrders.status")["result"] == []
 
 
 def test_a_duplicate_of_an_open_order_is_refused() -> None:
     trader = a_trader()
-    trader.order("order.place", **GOOD, newClientOrderId="mm-1")
-    assert error(trader.order("order.place", **GOOD, newClientOrderId="mm-1")) == (400, -2010, "Duplicate order sent.")
+    trader.order_request("order.place", **GOOD, newClientOrderId="mm-1")
+    assert error(trader.order_request("order.place", **GOOD, newClientOrderId="mm-1")) == (
+        400,
+        -2010,
+        "Duplicate order sent.",
+    )
 
 
 def test_too_many_orders_are_refused_by_429() -> None:
     trader = a_trader(an_exchange(orders_per_10_s=1))
-    trader.order("order.place", **GOOD)
-    assert error(trader.order("order.place", **GOOD)) == (
+    trader.order_request("order.place", **GOOD)
+    assert error(trader.order_request("order.place", **GOOD)) == (
         429,
         -1015,
         "Too many new orders; current limit is 1 orders per 10 SECOND.",
@@ -165,18 +173,18 @@ def test_too_many_orders_are_refused_by_429() -> None:
 
 def test_a_trial_is_validated_but_never_reaches_the_engine() -> None:
     trader = a_trader()
-    assert trader.order("order.test", **GOOD | {"price": "99.00", "quantity": "10000"})["result"] == {}
-    assert error(trader.order("order.test", **GOOD | {"price": "100.001"}))[1] == -1013
-    rates = trader.order("order.test", **GOOD, computeCommissionRates=True)["result"]
+    assert trader.order_request("order.test", **GOOD | {"price": "99.00", "quantity": "10000"})["result"] == {}
+    assert error(trader.order_request("order.test", **GOOD | {"price": "100.001"}))[1] == -1013
+    rates = trader.order_request("order.test", **GOOD, computeCommissionRates=True)["result"]
     assert rates["standardCommissionForOrder"] == {"maker": "0.00000000", "taker": "0.00100000"}
     assert trader.events == []
 
 
 def test_a_cancel_tells_what_was_filled_before_it() -> None:
     trader = a_trader()
-    order_id = trader.order("order.place", **GOOD, newClientOrderId="mm-1")["result"]["orderId"]
-    trader.switchboard.play(tick(at_s=1, last="100.10", traded="3.25", aggressor=Side.BUY))
-    result = trader.order("order.cancel", orderId=order_id, newClientOrderId="c-1")["result"]
+    order_id = trader.order_request("order.place", **GOOD, newClientOrderId="mm-1")["result"]["orderId"]
+    trader.hub.on_tick(tick(at_s=1, last="100.10", traded="3.25", aggressor=Side.BUY))
+    result = trader.order_request("order.cancel", orderId=order_id, newClientOrderId="c-1")["result"]
     assert (result["origClientOrderId"], result["clientOrderId"]) == ("mm-1", "c-1")
     assert (result["status"], result["executedQty"]) == ("CANCELED", "0.25000000")
     assert not {"fills", "workingTime"} & set(result)
@@ -193,23 +201,23 @@ def test_a_cancel_tells_what_was_filled_before_it() -> None:
     ],
 )
 def test_a_cancel_is_refused_by_code_and_text(params: dict[str, Any], code: int, text: str) -> None:
-    assert error(a_trader().order("order.cancel", **params)) == (400, code, text)
+    assert error(a_trader().order_request("order.cancel", **params)) == (400, code, text)
 
 
 def test_cancelling_all_lists_each_and_refuses_when_there_is_none() -> None:
     trader = a_trader()
     for price in ("100.10", "100.20"):
-        trader.order("order.place", **GOOD | {"price": price})
-    assert [each["price"] for each in trader.order("openOrders.cancelAll")["result"]] == [
+        trader.order_request("order.place", **GOOD | {"price": price})
+    assert [each["price"] for each in trader.order_request("openOrders.cancelAll")["result"]] == [
         "100.10000000",
         "100.20000000",
     ]
-    assert error(trader.order("openOrders.cancelAll")) == (400, -2011, "Unknown order sent.")
+    assert error(trader.order_request("openOrders.cancelAll")) == (400, -2011, "Unknown order sent.")
 
 
 def replace(trader: ApiClient, **params: Any) -> dict[str, Any]:
-    first = trader.order("order.place", **GOOD, newClientOrderId="mm-1")["result"]["orderId"]
-    return trader.order(
+    first = trader.order_request("order.place", **GOOD, newClientOrderId="mm-1")["result"]["orderId"]
+    return trader.order_request(
         "order.cancelReplace", **{"cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": first} | GOOD | params
     )
 
@@ -231,7 +239,7 @@ def test_a_replace_that_would_match_leaves_nothing_on_the_book() -> None:
     assert (data["cancelResult"], data["newOrderResult"]) == ("SUCCESS", "FAILURE")
     assert data["cancelResponse"]["status"] == "CANCELED"
     assert data["newOrderResponse"] == {"code": -2010, "msg": "Order would immediately match and take."}
-    assert trader.order("openOrders.status")["result"] == []
+    assert trader.order_request("openOrders.status")["result"] == []
 
 
 def test_a_replace_of_an_unknown_order_tries_no_placement() -> None:
@@ -265,5 +273,5 @@ def test_a_replace_that_is_malformed_is_refused(params: dict[str, Any], code: in
 
 def test_a_symbol_without_pegs_refuses_them() -> None:
     client = a_trader(an_exchange(pegs=False))
-    answer = client.order("order.place", **GOOD | {"pegPriceType": "PRIMARY_PEG"})
+    answer = client.order_request("order.place", **GOOD | {"pegPriceType": "PRIMARY_PEG"})
     assert answer["error"] == {"code": -2010, "msg": "Pegged orders are not supported for this symbol."}

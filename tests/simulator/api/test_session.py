@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.simulator.exchange_builders import (
     ApiClient,
     a_client,
-    a_switchboard,
+    a_hub,
     a_trader,
     an_exchange,
     signed,
@@ -23,7 +23,7 @@ BAD_ID = "Invalid 'id' in JSON request; expected an integer, a string matching '
 
 
 def newcomer(**terms: Any) -> ApiClient:
-    return a_client(a_switchboard(an_exchange(**terms)))
+    return a_client(a_hub(an_exchange(**terms)))
 
 
 def error(answer: dict[str, Any]) -> tuple[int, int, str]:
@@ -32,7 +32,7 @@ def error(answer: dict[str, Any]) -> tuple[int, int, str]:
 
 def test_an_answer_bears_id_status_result_and_limits() -> None:
     client = newcomer()
-    assert client.ask("ping") == {
+    assert client.request("ping") == {
         "id": 1,
         "status": 200,
         "result": {},
@@ -45,9 +45,9 @@ def test_an_answer_bears_id_status_result_and_limits() -> None:
 @pytest.mark.parametrize("request_id", [0, -3, 2**60, "a-B_9", "7", None])
 def test_any_legal_id_is_echoed_verbatim(request_id: object) -> None:
     client = newcomer()
-    client.say({"id": request_id, "method": "ping"})
-    assert client.line.frames[-1]["id"] == request_id
-    assert client.line.frames[-1]["status"] == 200
+    client.send({"id": request_id, "method": "ping"})
+    assert client.connection.frames[-1]["id"] == request_id
+    assert client.connection.frames[-1]["status"] == 200
 
 
 @pytest.mark.parametrize(
@@ -69,40 +69,40 @@ def test_any_legal_id_is_echoed_verbatim(request_id: object) -> None:
 )
 def test_what_cannot_be_read_is_answered_by_1135(body: str, request_id: object, text: str) -> None:
     client = newcomer()
-    client.say(body)
-    assert client.line.frames == [{"id": request_id, "status": 400, "error": {"code": -1135, "msg": text}}]
+    client.send(body)
+    assert client.connection.frames == [{"id": request_id, "status": 400, "error": {"code": -1135, "msg": text}}]
 
 
 def test_several_unreadable_frames_cut_the_line_and_so_does_one_without_id() -> None:
     client = newcomer()
     for _ in range(5):
-        client.say("{")
-    assert client.line.closed == (1008, "disconnected")
+        client.send("{")
+    assert client.connection.closed == (1008, "disconnected")
     other = newcomer()
-    other.say({"method": "ping"})
-    assert other.line.closed == (1008, "disconnected")
+    other.send({"method": "ping"})
+    assert other.connection.closed == (1008, "disconnected")
 
 
 @given(text=st.text() | st.from_regex(r'\{"id":1,"method":"[a-zA-Z.]{0,20}","params":\{.*\}\}'))
 def test_garbage_is_answered_never_raised(text: str) -> None:
     client = newcomer()
-    client.say(text)
-    assert client.line.frames or client.line.closed
+    client.send(text)
+    assert client.connection.frames or client.connection.closed
 
 
 def test_a_version_before_the_method_changes_nothing() -> None:
-    assert newcomer().ask("v3/ping")["status"] == 200
+    assert newcomer().request("v3/ping")["status"] == 200
 
 
 def test_an_unknown_method_is_refused_with_its_id() -> None:
-    assert newcomer().ask("order.dance")["status"] == 400
+    assert newcomer().request("order.dance")["status"] == 400
 
 
 def test_limits_are_hidden_on_request_and_by_the_address() -> None:
-    assert "rateLimits" not in newcomer().ask("ping", returnRateLimits=False)
-    quiet = a_client(a_switchboard(), "/ws-api/v3?returnRateLimits=false")
-    assert "rateLimits" not in quiet.ask("ping")
-    assert "rateLimits" in quiet.ask("ping", returnRateLimits=True)
+    assert "rateLimits" not in newcomer().request("ping", returnRateLimits=False)
+    quiet = a_client(a_hub(), "/ws-api/v3?returnRateLimits=false")
+    assert "rateLimits" not in quiet.request("ping")
+    assert "rateLimits" in quiet.request("ping", returnRateLimits=True)
 
 
 def test_a_logon_is_answered_with_the_session() -> None:
@@ -117,8 +117,8 @@ def test_a_logon_is_answered_with_the_session() -> None:
         "serverTime": now_ms,
         "userDataStream": False,
     }
-    assert client.ask("session.status")["result"] == result
-    assert client.ask("session.logout")["result"]["apiKey"] is None
+    assert client.request("session.status")["result"] == result
+    assert client.request("session.logout")["result"]["apiKey"] is None
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_a_logon_is_answered_with_the_session() -> None:
 def test_a_logon_is_refused_with_its_reason(params: dict[str, Any], status: int, code: int, text: str) -> None:
     client = newcomer()
     good = signed({"apiKey": "test-key", "timestamp": client.clock.unix_ms()})
-    answer = client.ask("session.logon", **(good | params))
+    answer = client.request("session.logon", **(good | params))
     assert error(answer) == (status, code, text)
-    assert client.ask("session.status")["result"]["apiKey"] is None
+    assert client.request("session.status")["result"]["apiKey"] is None
 
 
 def test_another_key_cannot_sign_for_this_one() -> None:
@@ -156,7 +156,7 @@ def test_another_key_cannot_sign_for_this_one() -> None:
     params = signed(
         {"apiKey": "test-key", "timestamp": client.clock.unix_ms()}, Ed25519PrivateKey.from_private_bytes(bytes(32))
     )
-    assert error(client.ask("session.logon", **params))[1] == -1022
+    assert error(client.request("session.logon", **params))[1] == -1022
 
 
 EARLY = "Timestamp for this request was 1000ms ahead of the server's time."
@@ -180,7 +180,7 @@ def test_a_timestamp_is_judged_by_the_wall(offset_ms: int, window: object, text:
     params: dict[str, Any] = {"timestamp": trader.clock.unix_ms() + offset_ms}
     if window is not None:
         params["recvWindow"] = window
-    answer = trader.ask("account.status", **params)
+    answer = trader.request("account.status", **params)
     if text is None:
         assert answer["status"] == 200
     else:
@@ -189,104 +189,107 @@ def test_a_timestamp_is_judged_by_the_wall(offset_ms: int, window: object, text:
 
 def test_a_timestamp_may_be_in_microseconds() -> None:
     trader = a_trader()
-    assert trader.ask("account.status", timestamp=trader.clock.unix_ms() * 1000 + 7)["status"] == 200
+    assert trader.request("account.status", timestamp=trader.clock.unix_ms() * 1000 + 7)["status"] == 200
 
 
 def test_a_signature_serves_without_a_session_and_overrides_one() -> None:
     client = newcomer()
     now_ms = client.clock.unix_ms()
-    assert client.ask("account.status", **signed({"apiKey": "test-key", "timestamp": now_ms}))["status"] == 200
-    assert error(client.ask("account.status", timestamp=now_ms))[1:] == (-1102, NO_NAME.format("apiKey"))
+    assert client.request("account.status", **signed({"apiKey": "test-key", "timestamp": now_ms}))["status"] == 200
+    assert error(client.request("account.status", timestamp=now_ms))[1:] == (-1102, NO_NAME.format("apiKey"))
 
 
 def test_surplus_parameters_are_refused() -> None:
     trader = a_trader()
-    answer = trader.ask("userDataStream.unsubscribe", symbol="ETHFDUSD")
+    answer = trader.request("userDataStream.unsubscribe", symbol="ETHFDUSD")
     assert error(answer)[1] == -1104
-    assert error(trader.ask("ping", timestamp=1))[1] == -1104
+    assert error(trader.request("ping", timestamp=1))[1] == -1104
 
 
 def test_user_events_come_to_those_who_subscribed() -> None:
     client = newcomer()
-    assert error(client.ask("userDataStream.subscribe"))[1] == -1193
+    assert error(client.request("userDataStream.subscribe"))[1] == -1193
     client.log_on()
-    assert client.ask("userDataStream.subscribe")["result"] == {"subscriptionId": 0}
-    assert error(client.ask("userDataStream.subscribe"))[1:] == (-2035, "User Data Stream subscription already active.")
-    assert client.ask("session.subscriptions")["result"] == [{"subscriptionId": 0}]
-    client.order("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
-    kinds = [each.get("subscriptionId", each.get("id")) for each in client.line.frames[-3:]]
+    assert client.request("userDataStream.subscribe")["result"] == {"subscriptionId": 0}
+    assert error(client.request("userDataStream.subscribe"))[1:] == (
+        -2035,
+        "User Data Stream subscription already active.",
+    )
+    assert client.request("session.subscriptions")["result"] == [{"subscriptionId": 0}]
+    client.order_request("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
+    kinds = [each.get("subscriptionId", each.get("id")) for each in client.connection.frames[-3:]]
     assert kinds == [client.sent, 0, 0]  # the answer, then its events
 
 
 def test_events_may_come_before_the_answer() -> None:
     trader = a_trader(events_first=True)
-    trader.order("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
-    assert ["id" in each for each in trader.line.frames[-3:]] == [False, False, True]
+    trader.order_request("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
+    assert ["id" in each for each in trader.connection.frames[-3:]] == [False, False, True]
 
 
 @pytest.mark.parametrize("method", ["userDataStream.unsubscribe", "session.logout"])
 def test_a_subscription_ends_with_an_event_after_the_answer(method: str) -> None:
     trader = a_trader()
-    answer = trader.ask(method)
-    assert trader.line.frames[-2] == answer
+    answer = trader.request(method)
+    assert trader.connection.frames[-2] == answer
     assert not answer["result"].get("userDataStream")
-    assert trader.line.frames[-1] == {
+    assert trader.connection.frames[-1] == {
         "subscriptionId": 0,
-        "event": {"e": "eventStreamTerminated", "E": trader.switchboard.exchange.engine.market_ms},
+        "event": {"e": "eventStreamTerminated", "E": trader.hub.exchange.engine.market_ms},
     }
-    trader.switchboard.exchange.by_hand().deposit("ETH", trader.switchboard.exchange.terms.min_notional)
-    trader.switchboard.deliver()
-    assert trader.line.frames[-1]["event"]["e"] == "eventStreamTerminated"
+    trader.hub.exchange.manual_trader().deposit("ETH", trader.hub.exchange.spec.min_notional)
+    trader.hub.publish_events()
+    assert trader.connection.frames[-1]["event"]["e"] == "eventStreamTerminated"
 
 
 def test_what_is_not_active_cannot_be_unsubscribed_and_ids_are_not_reused() -> None:
     trader = a_trader()
-    assert error(trader.ask("userDataStream.unsubscribe", subscriptionId=5))[1] == -2036
-    trader.ask("userDataStream.unsubscribe", subscriptionId=0)
-    assert trader.ask("userDataStream.subscribe")["result"] == {"subscriptionId": 1}
+    assert error(trader.request("userDataStream.unsubscribe", subscriptionId=5))[1] == -2036
+    trader.request("userDataStream.unsubscribe", subscriptionId=0)
+    assert trader.request("userDataStream.subscribe")["result"] == {"subscriptionId": 1}
 
 
 def test_a_signed_subscription_outlives_the_session() -> None:
     client = newcomer()
     client.log_on()
     params = signed({"apiKey": "test-key", "timestamp": client.clock.unix_ms()})
-    assert client.ask("userDataStream.subscribe.signature", **params)["result"] == {"subscriptionId": 0}
-    client.ask("session.logout")
-    assert client.ask("session.subscriptions")["result"] == [{"subscriptionId": 0}]
+    assert client.request("userDataStream.subscribe.signature", **params)["result"] == {"subscriptionId": 0}
+    client.request("session.logout")
+    assert client.request("session.subscriptions")["result"] == [{"subscriptionId": 0}]
 
 
 def test_a_revoked_key_ends_the_session_with_the_next_request() -> None:
     trader = a_trader()
-    trader.switchboard.exchange.keys.revoke("test-key")
-    seen = len(trader.line.frames)
-    trader.order("openOrders.status")
-    first, second = trader.line.frames[seen:]
+    trader.hub.exchange.keys.revoke("test-key")
+    seen = len(trader.connection.frames)
+    trader.order_request("openOrders.status")
+    first, second = trader.connection.frames[seen:]
     assert first == {
         "id": None,
         "status": 401,
         "error": {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."},
     }
     assert second["event"]["e"] == "eventStreamTerminated"
-    assert trader.ask("session.status")["result"]["apiKey"] is None
+    assert trader.request("session.status")["result"]["apiKey"] is None
 
 
 def test_successful_orders_weigh_nothing_refused_ones_do() -> None:
     trader = a_trader()
 
     def weight() -> int:
-        count: int = trader.ask("ping")["rateLimits"][0]["count"]
+        count: int = trader.request("ping")["rateLimits"][0]["count"]
         return count
 
     before = weight()
-    trader.order("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
+    trader.order_request("order.place", side="SELL", type="LIMIT_MAKER", price="100.10", quantity="1")
     assert weight() == before + 1  # the ping itself
-    trader.order("order.place", side="SELL", type="LIMIT_MAKER", price="99.00", quantity="1")
+    trader.order_request("order.place", side="SELL", type="LIMIT_MAKER", price="99.00", quantity="1")
     assert weight() == before + 3
 
 
 def test_placements_show_the_unfilled_order_counts_too() -> None:
     trader = a_trader()
-    answer = trader.order("order.place", side="SELL", type="LIMIT_MAKER", price="99.00", quantity="1")
+    answer = trader.order_request("order.place", side="SELL", type="LIMIT_MAKER", price="99.00", quantity="1")
     assert error(answer)[1] == -2010
     assert [(limit["rateLimitType"], limit["count"]) for limit in answer["rateLimits"][:2]] == [
         ("ORDERS", 1),
@@ -297,18 +300,18 @@ def test_placements_show_the_unfilled_order_counts_too() -> None:
 def test_too_much_weight_is_refused_then_banned_and_cut() -> None:
     client = newcomer(weight_per_minute=50)
     for _ in range(3):
-        answer = client.ask("exchangeInfo")
+        answer = client.request("exchangeInfo")
     assert (answer["status"], answer["error"]["code"]) == (429, -1003)
     for _ in range(100):
-        client.ask("exchangeInfo")
-    banned = client.line.frames[-1]
-    assert (banned["status"], client.line.closed) == (418, (1008, "disconnected"))
+        client.request("exchangeInfo")
+    banned = client.connection.frames[-1]
+    assert (banned["status"], client.connection.closed) == (418, (1008, "disconnected"))
     assert banned["error"]["data"]["retryAfter"] == client.clock.unix_ms() + 120_000
 
 
 async def test_a_logon_counts_from_when_it_was_made() -> None:
     clock = ManualClock()
-    client = a_client(a_switchboard(an_exchange(clock=clock)))
+    client = a_client(a_hub(an_exchange(clock=clock)))
     await clock.advance(3.0)
     result = client.log_on()["result"]
     assert result["authorizedSince"] - result["connectedSince"] == 3000
@@ -316,7 +319,7 @@ async def test_a_logon_counts_from_when_it_was_made() -> None:
 
 def test_the_shutdown_is_announced_without_a_subscription_id() -> None:
     trader = a_trader()
-    trader.switchboard.play(tick(at_s=1))
-    trader.switchboard.shut_down()
-    market_ms = trader.switchboard.exchange.engine.market_ms
-    assert trader.line.frames[-1] == {"event": {"e": "serverShutdown", "E": market_ms}}
+    trader.hub.on_tick(tick(at_s=1))
+    trader.hub.announce_shutdown()
+    market_ms = trader.hub.exchange.engine.market_ms
+    assert trader.connection.frames[-1] == {"event": {"e": "serverShutdown", "E": market_ms}}

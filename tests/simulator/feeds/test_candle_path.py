@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailingedge.model.market import ZERO, Kline, Side
-from trailingedge.simulator.feeds.candle_path import CandlePath, GridCandlePath, frames_of
+from trailingedge.simulator.feeds.candle_path import CandlePath, GridCandlePath, ticks_per_kline
 from trailingedge.simulator.feeds.ticks import Tick
 
 TICK, STEP = Decimal("0.01"), Decimal("0.001")
@@ -52,7 +52,7 @@ def candles(draw: st.DrawFn) -> Kline:
 
 @given(candles())
 def test_the_trades_rebuild_the_kline(kline: Kline) -> None:
-    ticks = CandlePath(TICK, STEP).walk(kline)
+    ticks = CandlePath(TICK, STEP).ticks_of(kline)
     assert rebuilt(ticks) == (kline.open, kline.high, kline.low, kline.close, kline.volume)
 
 
@@ -60,7 +60,7 @@ def test_the_trades_rebuild_the_kline(kline: Kline) -> None:
 def test_every_tick_is_a_book_on_the_grid_inside_the_kline(klines: list[Kline]) -> None:
     walker = CandlePath(TICK, STEP)
     for kline in klines:
-        ticks = walker.walk(kline)
+        ticks = walker.ticks_of(kline)
         times = [tick.time_ms for tick in ticks]
         assert times[0] == kline.open_ms
         assert times == sorted(times)
@@ -82,7 +82,7 @@ def test_every_tick_is_a_book_on_the_grid_inside_the_kline(klines: list[Kline]) 
     ],
 )
 def test_the_path_is_the_one_that_hurts(kline: Kline, corners: list[str]) -> None:
-    ticks = CandlePath(TICK, STEP).walk(kline)
+    ticks = CandlePath(TICK, STEP).ticks_of(kline)
     assert [ticks[frame].last_price for frame in (0, 2, 4, 7)] == [Decimal(corner) for corner in corners]
 
 
@@ -98,11 +98,11 @@ def test_the_path_is_the_one_that_hurts(kline: Kline, corners: list[str]) -> Non
 )
 def test_there_are_eight_frames_a_minute(length_ms: int, frames: int) -> None:
     kline = candle("100", "101", "99", "100.5", length_ms=length_ms)
-    assert frames_of(kline) == frames == len(CandlePath(TICK, STEP).walk(kline))
+    assert ticks_per_kline(kline) == frames == len(CandlePath(TICK, STEP).ticks_of(kline))
 
 
 def test_rises_are_bought_at_the_ask_and_falls_sold_at_the_bid() -> None:
-    ticks = CandlePath(TICK, STEP).walk(candle("100", "103", "98", "101"))
+    ticks = CandlePath(TICK, STEP).ticks_of(candle("100", "103", "98", "101"))
     down, up = ticks[1], ticks[3]
     assert (down.aggressor, down.last_price) == (Side.SELL, down.bid)
     assert (up.aggressor, up.last_price) == (Side.BUY, up.ask)
@@ -110,25 +110,27 @@ def test_rises_are_bought_at_the_ask_and_falls_sold_at_the_bid() -> None:
 
 def test_the_direction_is_remembered_from_one_kline_to_the_next() -> None:
     walker = CandlePath(TICK, STEP)
-    walker.walk(candle("100", "100", "100", "100"))
-    assert walker.walk(candle("100.5", "100.5", "100.5", "100.5"))[0].aggressor is Side.BUY
-    assert {tick.aggressor for tick in walker.walk(candle("100.5", "100.5", "100.5", "100.5"))} == {Side.BUY}
-    assert walker.walk(candle("99", "99", "99", "99"))[0].aggressor is Side.SELL
+    walker.ticks_of(candle("100", "100", "100", "100"))
+    assert walker.ticks_of(candle("100.5", "100.5", "100.5", "100.5"))[0].aggressor is Side.BUY
+    assert {tick.aggressor for tick in walker.ticks_of(candle("100.5", "100.5", "100.5", "100.5"))} == {Side.BUY}
+    assert walker.ticks_of(candle("99", "99", "99", "99"))[0].aggressor is Side.SELL
 
 
 def test_volume_is_spread_evenly_and_the_rest_comes_last() -> None:
-    shares = [tick.traded for tick in CandlePath(TICK, STEP).walk(candle("100", "101", "99", "100", volume="8.003"))]
+    shares = [
+        tick.traded for tick in CandlePath(TICK, STEP).ticks_of(candle("100", "101", "99", "100", volume="8.003"))
+    ]
     assert shares == [Decimal("1.000")] * 7 + [Decimal("1.003")]
 
 
 def test_a_kline_without_volume_has_ticks_but_no_trades() -> None:
-    ticks = CandlePath(TICK, STEP).walk(candle("100", "100", "100", "100", volume="0"))
+    ticks = CandlePath(TICK, STEP).ticks_of(candle("100", "100", "100", "100", volume="0"))
     assert len(ticks) == 8
     assert {(tick.aggressor, tick.traded) for tick in ticks} == {(None, ZERO)}
 
 
 def test_a_price_of_one_tick_leaves_no_bid_at_zero() -> None:
-    ticks = CandlePath(TICK, STEP).walk(candle("0.01", "0.03", "0.01", "0.03"))
+    ticks = CandlePath(TICK, STEP).ticks_of(candle("0.01", "0.03", "0.01", "0.03"))
     assert min(tick.bid for tick in ticks) == TICK
     assert rebuilt(ticks)[:4] == (Decimal("0.01"), Decimal("0.03"), Decimal("0.01"), Decimal("0.03"))
 
@@ -148,6 +150,10 @@ def test_a_stride_ends_where_the_walk_does_and_knows_its_lowest_and_highest_bid(
 ) -> None:
     walking, striding = GridCandlePath(), GridCandlePath()
     for kline in klines:
-        bids = [bid for bid, _, _ in walking.walk(*kline, frames=8)]
-        assert striding.stride(*kline, frames=8) == (min(bids), max(bids), bids[-1])
-        assert (striding.last, striding.bought, striding.depth) == (walking.last, walking.bought, walking.depth)
+        bids = [bid for bid, _, _ in walking.path(*kline, frames=8)]
+        assert striding.skip(*kline, frames=8) == (min(bids), max(bids), bids[-1])
+        assert (striding.last_price, striding.last_move_up, striding.depth) == (
+            walking.last_price,
+            walking.last_move_up,
+            walking.depth,
+        )

@@ -49,7 +49,7 @@ def test_values_are_what_the_rows_say(tmp_path: Path) -> None:
     path = tmp_path / "ETHUSDT-trades.csv"
     path.write_text(TRADES)
     file = CsvFile(path)
-    assert file.layout() is CsvSchema.TRADES
+    assert file.detect_schema() is CsvSchema.TRADES
     assert [str(getattr(value, "price", "")) for _, value in file.values(CsvSchema.TRADES)] == ["10.5", "10.6"]
 
 
@@ -132,4 +132,4 @@ def test_trouble_names_file_line_and_remedy(tmp_path: Path, make: Callable[[Path
 
 def read(path: Path) -> None:
     for file in csv_files(path):
-        list(file.values(file.layout()))
+        list(file.values(file.detect_schema()))

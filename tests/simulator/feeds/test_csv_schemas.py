@@ -7,14 +7,14 @@ from trailingedge.simulator.feeds.csv_schemas import (
     CsvSchema,
     QuoteRow,
     TradeRow,
-    agg_trade_of,
-    decimals,
-    in_ms,
+    decimal_places,
+    detect_schema,
     is_header,
-    kline_of,
-    quote_of,
-    recognise,
-    trade_of,
+    parse_agg_trade,
+    parse_kline,
+    parse_quote,
+    parse_time_ms,
+    parse_trade,
 )
 
 
@@ -44,7 +44,7 @@ QUOTE = cells("400900217,24.40,12.5,24.41,99.1,1617566592308,1617566592309")
     ],
 )
 def test_a_layout_is_known_by_its_columns(row: list[str], layout: CsvSchema | None) -> None:
-    assert recognise(row) is layout
+    assert detect_schema(row) is layout
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_header_names_its_first_column(cell: str, named: bool) -> None:
 
 
 def test_a_kline_row_is_a_closed_kline() -> None:
-    assert kline_of(KLINE) == Kline(
+    assert parse_kline(KLINE) == Kline(
         1_748_822_400_000,
         1_748_822_459_999,
         Decimal("2539.20"),
@@ -72,12 +72,12 @@ def test_a_kline_row_is_a_closed_kline() -> None:
 
 
 def test_where_the_buyer_waited_the_seller_took() -> None:
-    assert trade_of(TRADE) == TradeRow(553287559, 1610064000278, Decimal("39432.48"), Decimal("0.000263"), Side.SELL)
-    assert agg_trade_of(AGG_TRADE).aggressor is Side.BUY
+    assert parse_trade(TRADE) == TradeRow(553287559, 1610064000278, Decimal("39432.48"), Decimal("0.000263"), Side.SELL)
+    assert parse_agg_trade(AGG_TRADE).aggressor is Side.BUY
 
 
 def test_a_quote_row_is_both_best_prices() -> None:
-    assert quote_of(QUOTE) == QuoteRow(
+    assert parse_quote(QUOTE) == QuoteRow(
         1617566592308, Decimal("24.40"), Decimal("12.5"), Decimal("24.41"), Decimal("99.1")
     )
 
@@ -91,13 +91,13 @@ def test_a_quote_row_is_both_best_prices() -> None:
     ],
 )
 def test_magnitude_tells_the_unit_of_a_time(cell: str, time_ms: int) -> None:
-    assert in_ms(cell) == time_ms
+    assert parse_time_ms(cell) == time_ms
 
 
 @pytest.mark.parametrize("cell", ["0", "-1", "1723939200", "1748822400000000000", "noon", ""])
 def test_what_is_no_time_is_refused(cell: str) -> None:
     with pytest.raises(ValueError, match=r"no time|invalid literal"):
-        in_ms(cell)
+        parse_time_ms(cell)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_trade_that_says_nothing_sensible_is_refused(number: int, cell: str) -
     row = list(TRADE)
     row[number] = cell
     with pytest.raises(ValueError, match=r".+"):
-        trade_of(row)
+        parse_trade(row)
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_a_trade_that_says_nothing_sensible_is_refused(number: int, cell: str) -
     [("2539.20000000", 1), ("0.00141342", 8), ("23.00000000", 0), ("5", 0), ("100", 0), ("0.10", 1)],
 )
 def test_trailing_zeros_are_padding(cell: str, places: int) -> None:
-    assert decimals(cell) == places
+    assert decimal_places(cell) == places

@@ -5,12 +5,12 @@ import pytest
 
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 from trailingedge.simulator.feeds.inspection import (
-    disagreements,
-    finest,
+    files_of_other_symbols,
+    find_mismatches,
+    grid_of_decimals,
+    inspect_files,
     interval_name,
-    missing,
-    of_another,
-    survey_all,
+    missing_klines,
 )
 
 HOUR_MS = 3_600_000
@@ -40,26 +40,26 @@ def hours(*numbers: int) -> str:
 
 
 def test_a_survey_tells_layout_symbol_interval_and_grid(write: Write) -> None:
-    (survey,), problems = survey_all([write("ethusdt-1h-2021.csv", hours(0, 1))])
+    (survey,), problems = inspect_files([write("ethusdt-1h-2021.csv", hours(0, 1))])
     assert problems == []
-    assert (survey.layout, survey.symbol, survey.interval_ms) == (CsvSchema.KLINES, "ETHUSDT", HOUR_MS)
+    assert (survey.schema, survey.symbol, survey.interval_ms) == (CsvSchema.KLINES, "ETHUSDT", HOUR_MS)
     assert (survey.price_decimals, survey.quantity_decimals) == (2, 1)
 
 
 def test_the_grid_is_the_finest_seen_anywhere(write: Write) -> None:
     text = hours(0, 1, 2) + hour(3, prices="10.5,11,10.125,10.75", volume="0.00010")
-    (survey,), _ = survey_all([write("X.csv", text)])
+    (survey,), _ = inspect_files([write("X.csv", text)])
     assert (survey.price_decimals, survey.quantity_decimals) == (3, 4)
 
 
 def test_files_are_put_in_order_of_time(write: Write) -> None:
     later, earlier = write("A-1h.csv", hours(5, 6)), write("B-1h.csv", hours(0, 1))
-    surveys, _ = survey_all([later, earlier])
+    surveys, _ = inspect_files([later, earlier])
     assert [survey.file.path for survey in surveys] == [earlier, later]
 
 
 def test_everything_wrong_is_told_at_once(write: Write, tmp_path: Path) -> None:
-    _, problems = survey_all([tmp_path / "gone.csv", write("bad.csv", "1,2\n"), write("A-1h.csv", hours(0))])
+    _, problems = inspect_files([tmp_path / "gone.csv", write("bad.csv", "1,2\n"), write("A-1h.csv", hours(0))])
     assert len(problems) == 2
 
 
@@ -89,8 +89,8 @@ def test_everything_wrong_is_told_at_once(write: Write, tmp_path: Path) -> None:
     ],
 )
 def test_missing_klines_are_told_in_words(write: Write, texts: list[str], gaps: list[str]) -> None:
-    surveys, _ = survey_all([write(f"ETHUSDT-1h-{number}.csv", text) for number, text in enumerate(texts)])
-    assert missing(surveys) == gaps
+    surveys, _ = inspect_files([write(f"ETHUSDT-1h-{number}.csv", text) for number, text in enumerate(texts)])
+    assert missing_klines(surveys) == gaps
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_missing_klines_are_told_in_words(write: Write, texts: list[str], gaps: 
     ],
 )
 def test_files_of_different_markets_do_not_mix(write: Write, files: dict[str, str], words: str) -> None:
-    surveys, _ = survey_all([write(name, text) for name, text in files.items()])
-    (problem,) = disagreements(surveys)
+    surveys, _ = inspect_files([write(name, text) for name, text in files.items()])
+    (problem,) = find_mismatches(surveys)
     assert problem.startswith(words)
     assert problem.endswith("give the files of one market and one layout")
 
@@ -127,7 +127,7 @@ def test_files_of_different_markets_do_not_mix(write: Write, files: dict[str, st
     ],
 )
 def test_only_the_exchanges_own_names_tell_another_symbol_for_certain(name: str, found: list[str]) -> None:
-    assert list(of_another([name], "ethfdusd")) == found
+    assert list(files_of_other_symbols([name], "ethfdusd")) == found
 
 
 @pytest.mark.parametrize(
@@ -139,4 +139,4 @@ def test_intervals_are_named_as_the_exchange_names_them(interval_ms: int, name: 
 
 
 def test_a_grid_has_as_many_decimals_as_asked() -> None:
-    assert [format(finest(places), "f") for places in (0, 2, 8)] == ["1", "0.01", "0.00000001"]
+    assert [format(grid_of_decimals(places), "f") for places in (0, 2, 8)] == ["1", "0.01", "0.00000001"]

@@ -4,12 +4,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.simulator.exchange_builders import START_MS, ListLine, a_switchboard, an_exchange, sell
+from tests.simulator.exchange_builders import START_MS, ListConnection, a_hub, an_exchange, sell
 
 from trailingedge.model.market import BookTop, Kline, Side, SymbolRules
 from trailingedge.simulator.connections import ConnectionHub
 from trailingedge.simulator.feeds.live import LiveMarket, OpeningTick
-from trailingedge.simulator.klines import Interval, row_json
+from trailingedge.simulator.klines import Interval, kline_row_json
 
 D = Decimal
 MINUTE = Interval("1m")
@@ -20,10 +20,10 @@ class Scene:
     """A live market, and somebody who listens to all of it."""
 
     def __init__(self) -> None:
-        self.switchboard: ConnectionHub = a_switchboard(an_exchange())
+        self.switchboard: ConnectionHub = a_hub(an_exchange())
         self.exchange = self.switchboard.exchange
-        self.exchange.engine.klines.expect(MINUTE, 3)
-        self.line = ListLine()
+        self.exchange.engine.klines.relay_interval(MINUTE, 3)
+        self.line = ListConnection()
         self.switchboard.connect(STREAMS, self.line)
         self.live = LiveMarket(self.switchboard, MINUTE)
 
@@ -42,14 +42,14 @@ def kline(minute: int, close: str, *, closed: bool = True) -> Kline:
 
 def test_a_market_opens_as_it_stands_and_nothing_trades_by_that() -> None:
     rules = SymbolRules("ETHFDUSD", "ETH", "FDUSD", D("0.01"), D("0.0001"))
-    (tick,) = OpeningTick.of(rules, top("100.00", "100.10"), D("99.50"), START_MS)
+    (tick,) = OpeningTick.of_market(rules, top("100.00", "100.10"), D("99.50"), START_MS)
     assert (tick.bid, tick.ask, tick.bid_quantity, tick.ask_quantity) == (D("100.00"), D("100.10"), D(4), D(5))
     assert (tick.time_ms, tick.last_price, tick.traded) == (START_MS, D("99.50"), D(0))
 
 
 def test_best_prices_are_told_on() -> None:
     scene = Scene()
-    scene.live.hear_top(top("101.00", "101.10"), START_MS + 5)
+    scene.live.on_top(top("101.00", "101.10"), START_MS + 5)
     (told,) = scene.told("bookTicker")
     assert (told["b"], told["B"], told["a"], told["A"]) == ("101.00000000", "4.00000000", "101.10000000", "5.00000000")
     assert not scene.told("aggTrade")
@@ -58,7 +58,7 @@ def test_best_prices_are_told_on() -> None:
 def test_a_trade_is_told_on_and_fills_who_stands_there() -> None:
     scene = Scene()
     order, _ = scene.exchange.place(scene.exchange.account(), sell("100.05", "1"))
-    scene.live.hear_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5)
+    scene.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5)
     assert order.filled == D("0.4")
     (told,) = scene.told("aggTrade")
     assert (told["p"], told["q"], told["m"], told["T"]) == ("100.05000000", "0.40000000", False, START_MS + 5)
@@ -67,34 +67,34 @@ def test_a_trade_is_told_on_and_fills_who_stands_there() -> None:
 def test_best_prices_alone_repeat_no_trade() -> None:
     scene = Scene()
     order, _ = scene.exchange.place(scene.exchange.account(), sell("100.05", "1"))
-    scene.live.hear_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5)
-    scene.live.hear_top(top("100.00", "100.20"), START_MS + 6)
+    scene.live.on_trade(D("100.05"), D("0.4"), Side.BUY, START_MS + 5)
+    scene.live.on_top(top("100.00", "100.20"), START_MS + 6)
     assert order.filled == D("0.4")
 
 
 def test_time_is_the_others_and_never_goes_back() -> None:
     scene = Scene()
-    scene.live.hear_top(top("101.00", "101.10"), START_MS + 5000)
-    scene.live.hear_top(top("102.00", "102.10"), START_MS + 4000)
+    scene.live.on_top(top("101.00", "101.10"), START_MS + 5000)
+    scene.live.on_top(top("102.00", "102.10"), START_MS + 4000)
     assert scene.exchange.engine.market_ms == START_MS + 5000
-    scene.live.hear_kline(kline(0, "101"), START_MS + 60_010)
+    scene.live.on_kline(kline(0, "101"), START_MS + 60_010)
     assert scene.exchange.engine.market_ms == START_MS + 60_010
 
 
 def test_klines_are_those_told_not_those_built_from_the_trades() -> None:
     scene = Scene()
-    scene.live.hear_trade(D("300"), D(1), Side.BUY, START_MS + 5)
-    scene.live.hear_kline(kline(0, "101", closed=False), START_MS + 2000)
-    scene.live.hear_kline(kline(0, "102", closed=False), START_MS + 4000)
-    scene.live.hear_kline(kline(0, "103"), START_MS + 60_001)
-    scene.live.hear_top(top("400.00", "400.10"), START_MS + 180_000)
+    scene.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5)
+    scene.live.on_kline(kline(0, "101", closed=False), START_MS + 2000)
+    scene.live.on_kline(kline(0, "102", closed=False), START_MS + 4000)
+    scene.live.on_kline(kline(0, "103"), START_MS + 60_001)
+    scene.live.on_top(top("400.00", "400.10"), START_MS + 180_000)
     assert [(each["k"]["c"], each["k"]["x"], each["E"]) for each in scene.told("kline")] == [
         ("101.00000000", False, START_MS + 2000),
         ("102.00000000", False, START_MS + 4000),
         ("103.00000000", True, START_MS + 60_001),
     ]
     (row,) = scene.exchange.engine.klines.rows(MINUTE, None, None, 10)
-    assert row_json(row, MINUTE)[:7] == [
+    assert kline_row_json(row, MINUTE)[:7] == [
         START_MS,
         *("100.00000000", "120.00000000", "90.00000000", "103.00000000", "7.00000000"),
         START_MS + 59_999,
@@ -116,7 +116,7 @@ def test_pages_of_told_klines_follow_the_times_given(
 ) -> None:
     klines = Scene().exchange.engine.klines
     for minute in (1, 2, 3, 4, 5, 2):  # one that comes late says nothing new
-        klines.tell(MINUTE, kline(minute, "100"))
+        klines.add_relayed(MINUTE, kline(minute, "100"))
     page = klines.rows(
         MINUTE,
         None if start is None else START_MS + start * 60_000,
@@ -128,7 +128,7 @@ def test_pages_of_told_klines_follow_the_times_given(
 
 def test_another_interval_is_built_from_the_trades_as_ever() -> None:
     scene = Scene()
-    scene.live.hear_trade(D("300"), D(1), Side.BUY, START_MS + 5)
+    scene.live.on_trade(D("300"), D(1), Side.BUY, START_MS + 5)
     (row,) = scene.exchange.engine.klines.rows(Interval("5m"), None, None, 10)
     assert row.close == 300
 
@@ -136,9 +136,9 @@ def test_another_interval_is_built_from_the_trades_as_ever() -> None:
 def test_a_symbol_that_stops_trading_fills_nobody() -> None:
     scene = Scene()
     order, _ = scene.exchange.place(scene.exchange.account(), sell("100.05", "1"))
-    scene.live.hear_status("HALT")
-    scene.live.hear_trade(D("100.06"), D(9), Side.BUY, START_MS + 5)
+    scene.live.on_symbol_status("HALT")
+    scene.live.on_trade(D("100.06"), D(9), Side.BUY, START_MS + 5)
     assert order.filled == 0
-    scene.live.hear_status("TRADING")
-    scene.live.hear_top(top("100.06", "100.20"), START_MS + 6)
+    scene.live.on_symbol_status("TRADING")
+    scene.live.on_top(top("100.06", "100.20"), START_MS + 6)
     assert order.filled == 1

@@ -3,25 +3,25 @@ import random
 
 import pytest
 
-from trailingedge.simulator.feeds.market_phases import OPENING, PhaseKind, drawn
+from trailingedge.simulator.feeds.market_phases import OPENING_SCENARIO, PhaseKind, random_phases
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_seed_meets_every_mood_within_a_hundred_episodes(seed: int) -> None:
-    assert {episode.mood for episode in itertools.islice(drawn(random.Random(seed)), 100)} == set(PhaseKind)
+    assert {episode.kind for episode in itertools.islice(random_phases(random.Random(seed)), 100)} == set(PhaseKind)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_what_falls_rises_again(seed: int) -> None:
-    drifts = [episode.drift_frac for episode in itertools.islice(drawn(random.Random(seed)), 2000)]
+    drifts = [episode.drift_frac for episode in itertools.islice(random_phases(random.Random(seed)), 2000)]
     levels = list(itertools.accumulate(drifts))
     assert -0.4 < min(levels) < 0 < max(levels) < 0.4
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_moods_are_as_rough_as_their_names(seed: int) -> None:
-    for episode in itertools.islice(drawn(random.Random(seed)), 500):
-        match episode.mood:
+    for episode in itertools.islice(random_phases(random.Random(seed)), 500):
+        match episode.kind:
             case PhaseKind.CALM | PhaseKind.SQUEEZE:
                 assert abs(episode.drift_frac) <= 0.003
                 assert episode.noise_frac <= 0.0003
@@ -35,6 +35,6 @@ def test_moods_are_as_rough_as_their_names(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_pace_is_slower_than_eight_ticks_a_minute(seed: int) -> None:
-    for episode in itertools.chain(OPENING, itertools.islice(drawn(random.Random(seed)), 200)):
-        shortest_s, longest_s = episode.pace_s
+    for episode in itertools.chain(OPENING_SCENARIO, itertools.islice(random_phases(random.Random(seed)), 200)):
+        shortest_s, longest_s = episode.tick_interval_s
         assert 0 < shortest_s <= longest_s <= 7.0

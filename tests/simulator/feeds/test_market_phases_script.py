@@ -10,7 +10,7 @@ import pytest
 
 from trailingedge.model.market import Side
 from trailingedge.simulator.feeds.generated import MINUTE_MS, GeneratedMarket
-from trailingedge.simulator.feeds.market_phases import OPENING
+from trailingedge.simulator.feeds.market_phases import OPENING_SCENARIO
 from trailingedge.simulator.feeds.ticks import Tick
 
 START_MS = 1_783_000_020_000
@@ -156,4 +156,4 @@ def test_the_first_exits_are_chases(seed: int) -> None:
 
 
 def test_the_opening_is_over_within_a_hundred_minutes() -> None:
-    assert 60 <= sum(episode.minutes for episode in OPENING) <= 100
+    assert 60 <= sum(episode.minutes for episode in OPENING_SCENARIO) <= 100

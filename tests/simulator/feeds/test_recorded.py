@@ -10,7 +10,7 @@ import pytest
 
 from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import ZERO, Side
-from trailingedge.simulator.feeds.recorded import assets_of, open_market
+from trailingedge.simulator.feeds.recorded import open_market, split_symbol
 from trailingedge.simulator.feeds.ticks import Tick, TickSource
 
 MINUTE_MS = 60_000
@@ -192,7 +192,7 @@ def test_a_market_that_is_played_as_another_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_assets_are_read_from_the_symbol(symbol: str, assets: tuple[str, str]) -> None:
-    assert assets_of(symbol) == assets
+    assert split_symbol(symbol) == assets
 
 
 @pytest.mark.parametrize(
@@ -200,12 +200,12 @@ def test_assets_are_read_from_the_symbol(symbol: str, assets: tuple[str, str]) -
     [pytest.param("ABC", None, id="base given"), pytest.param(None, "XYZ", id="quote given")],
 )
 def test_one_asset_given_tells_the_other(base_asset: str | None, quote_asset: str | None) -> None:
-    assert assets_of("ABCXYZ", base_asset, quote_asset) == ("ABC", "XYZ")
+    assert split_symbol("ABCXYZ", base_asset, quote_asset) == ("ABC", "XYZ")
 
 
 def test_unknown_assets_must_be_set() -> None:
     with pytest.raises(ConfigError, match=r"the assets of ABCXYZ .* set BASE_ASSET and QUOTE_ASSET"):
-        assets_of("ABCXYZ")
+        split_symbol("ABCXYZ")
 
 
 def test_a_name_without_a_symbol_asks_for_one(tmp_path: Path) -> None:

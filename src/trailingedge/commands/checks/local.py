@@ -13,10 +13,10 @@ from typing import Final
 
 from trailingedge import config_validator
 from trailingedge.auth.manager import KeyManager
-from trailingedge.commands.checks.result import CheckResult, failure, fine, left_out, warning
+from trailingedge.commands.checks.result import CheckResult, failure, passed, skipped, warning
 from trailingedge.config import CREDENTIAL, LoadedSettings, Settings
 from trailingedge.core.errors import ConfigError
-from trailingedge.live.control_socket import ControlSocket, NoRunningDaemon, ask
+from trailingedge.live.control_socket import ControlSocket, NoRunningDaemon, request
 from trailingedge.model.operator_commands import CommandResult
 
 KEY_FILE: Final = "BINANCE_ED25519_PRIV_PATH"
@@ -35,7 +35,7 @@ class LocalProblems:
     warnings: tuple[str, ...]
 
     @property
-    def grave(self) -> bool:
+    def prevents_connecting(self) -> bool:
         """Nothing could connect with these."""
         return bool(self.settings or self.key)
 
@@ -44,7 +44,7 @@ class LocalProblems:
         return self.settings + self.key + self.consent
 
 
-def judge(reading: LoadedSettings) -> LocalProblems:
+def validate(reading: LoadedSettings) -> LocalProblems:
     """Everything that stops a start before it connects, what is wrong inside the key's file included."""
     chosen = reading.settings
     wrong, key = list(reading.problems), _inside_the_key(chosen)
@@ -62,19 +62,19 @@ def settings(reading: LoadedSettings, judgement: LocalProblems) -> list[CheckRes
     found = [failure(_SETTINGS, problem) for problem in judgement.settings]
     found += [warning(_SETTINGS, said) for said in (*judgement.consent, *judgement.warnings)]
     changed = sum(source != "default" for source in reading.sources.values())
-    return found or [fine(_SETTINGS, f"{len(reading.sources)} of them, {changed} not at their default")]
+    return found or [passed(_SETTINGS, f"{len(reading.sources)} of them, {changed} not at their default")]
 
 
 def private_key(reading: LoadedSettings, judgement: LocalProblems) -> list[CheckResult]:
     """The key's file: who may read it, and what is in it."""
     chosen = reading.settings
     if not chosen.trading_mode.needs_key:
-        return [left_out(_KEY, f"{chosen.trading_mode.value} makes its own")]
+        return [skipped(_KEY, f"{chosen.trading_mode.value} makes its own")]
     if judgement.key:
         return [failure(_KEY, problem) for problem in judgement.key]
     path = chosen.binance_ed25519_priv_path
     handed_over = ", handed over by systemd" if reading.sources[KEY_FILE] == CREDENTIAL else ""
-    return [fine(_KEY, f"{path}, Ed25519, mode {stat.S_IMODE(path.stat().st_mode):04o}{handed_over}")]
+    return [passed(_KEY, f"{path}, Ed25519, mode {stat.S_IMODE(path.stat().st_mode):04o}{handed_over}")]
 
 
 def log_folder(log_dir: Path) -> CheckResult:
@@ -89,7 +89,7 @@ def log_folder(log_dir: Path) -> CheckResult:
     said = f"{log_dir.absolute()}, {free / 1e9:.1f} GB free"
     if free < _LITTLE_BYTES:
         return warning(_LOGS, said, "make room, or lower LOG_RETENTION_DAYS")
-    return fine(_LOGS, said)
+    return passed(_LOGS, said)
 
 
 @contextlib.contextmanager
@@ -107,12 +107,12 @@ def _left_as_it_was(folder: Path) -> Iterator[None]:
 async def control_socket(path: Path) -> tuple[CheckResult, bool]:
     """Whether a daemon could listen there, and whether one does."""
     try:
-        answer = await ask(path, "status", patience_s=_ANSWERED_WITHIN_S)
+        answer = await request(path, "status", patience_s=_ANSWERED_WITHIN_S)
     except NoRunningDaemon as nobody:
-        if nobody.asked:
+        if nobody.command_sent:
             return warning(_SOCKET, f"{path}: {nobody}", "see what is running there"), True
     else:
-        return fine(_SOCKET, f"{path}, where a daemon runs: {_beginning(str(answer['text']))}"), True
+        return passed(_SOCKET, f"{path}, where a daemon runs: {_beginning(str(answer['text']))}"), True
     control = ControlSocket(path, lambda _, tell: tell(CommandResult("only trying", done=False)))
     with _left_as_it_was(path.parent):
         trying, opening = asyncio.create_task(control.run()), asyncio.create_task(control.open.wait())
@@ -120,9 +120,9 @@ async def control_socket(path: Path) -> tuple[CheckResult, bool]:
         for task in (trying, opening):
             task.cancel()
         await asyncio.wait((trying, opening))
-    if control.fault:
-        return warning(_SOCKET, f"{path}: {control.fault}", "the daemon goes on without it"), False
-    return fine(_SOCKET, f"{path} can be made"), False
+    if control.unavailable_reason:
+        return warning(_SOCKET, f"{path}: {control.unavailable_reason}", "the daemon goes on without it"), False
+    return passed(_SOCKET, f"{path} can be made"), False
 
 
 def _beginning(status: str) -> str:
@@ -134,12 +134,12 @@ def service_manager(environ: Mapping[str, str]) -> CheckResult:
     """Whether systemd would hear that we are ready."""
     told = environ.get("NOTIFY_SOCKET", "")
     if not told:
-        return left_out(_SERVICE, "not started by systemd, as a service is: NOTIFY_SOCKET is not set")
+        return skipped(_SERVICE, "not started by systemd, as a service is: NOTIFY_SOCKET is not set")
     if not told.startswith("@") and not os.access(told, os.W_OK):
         return warning(_SERVICE, f"NOTIFY_SOCKET is {told}, which cannot be written to", "use Type=notify in the unit")
     every = environ.get("WATCHDOG_USEC", "")
     watchdog = f"watchdog {int(every) / 1e6:g} s" if every.isdigit() else "no watchdog"
-    return fine(_SERVICE, f"listens at {told}, {watchdog}")
+    return passed(_SERVICE, f"listens at {told}, {watchdog}")
 
 
 def _inside_the_key(chosen: Settings) -> list[str]:

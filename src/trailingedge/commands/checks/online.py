@@ -15,7 +15,7 @@ from trailingedge.auth.manager import KeyManager
 from trailingedge.auth.permissions import Permissions
 from trailingedge.commands.checks import stream_check, test_order
 from trailingedge.commands.checks.environment import CheckTarget, CheckTools
-from trailingedge.commands.checks.result import CheckResult, failure, fine, left_out, warning
+from trailingedge.commands.checks.result import CheckResult, failure, passed, skipped, warning
 from trailingedge.commands.checks.stream_check import StreamCheck, meanwhile
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules, problems_with_exchange, warnings_with_exchange
@@ -31,11 +31,11 @@ from trailingedge.core.errors import (
 )
 from trailingedge.live import factory
 from trailingedge.model.client_order_ids import is_own
-from trailingedge.model.market import ZERO, BookTop, SymbolRules, plain
+from trailingedge.model.market import ZERO, BookTop, SymbolRules, format_plain
 from trailingedge.model.market_state import MarketState
 from trailingedge.notifications import messages
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.strategy.regime import worth_more
+from trailingedge.strategy.regime import more_valuable_regime
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.account_stream import AccountStream
@@ -127,7 +127,7 @@ class OnlineChecks:
         """What came of `step`."""
         missing = [need for need in step.needs if need not in self._came_true]
         if missing:
-            return [left_out(step.name, f"it needs what failed above: {missing[0]}")]
+            return [skipped(step.name, f"it needs what failed above: {missing[0]}")]
         try:
             found = await step.take()
         except (ConfigError, LogonRefused) as wrong:
@@ -163,21 +163,21 @@ class OnlineChecks:
             server_ms=self._server_clock.now_ms,
         )
         await self._stack.enter_async_context(meanwhile(self._converse(self._api)))
-        return fine("connection", f"{url}, {(self._clock.now_s() - began_s) * 1000:.0f} ms")
+        return passed("connection", f"{url}, {(self._clock.now_s() - began_s) * 1000:.0f} ms")
 
     @staticmethod
     async def _converse(api: ApiSession) -> None:
         try:
             await api.run()
         except SessionLost as lost:  # whoever waits for an answer hears of it
-            api.end(lost)
+            api.on_lost(lost)
 
     async def _measure_clock(self) -> CheckResult:
         await self._server_clock.measure(self._api)
         off_ms = self._server_clock.offset_ms
         said = f"the exchange's is {off_ms:+d} ms from ours, an answer takes {self._server_clock.round_trip_ms:.0f} ms"
         if abs(off_ms) < _CLOCK_MAY_BE_OFF_MS:
-            return fine("clock", said)
+            return passed("clock", said)
         return warning("clock", said, "it is reckoned with, but have the system's clock set over the network")
 
     async def _log_on(self) -> CheckResult:
@@ -189,25 +189,25 @@ class OnlineChecks:
             self._clock,
             on_report=lambda report: self._told_of.add(report.client_order_id),
         )
-        ear = stream.ear(lambda _: None)
-        self._api.on_event = ear.hear
+        ear = stream.open_buffer(lambda _: None)
+        self._api.on_event = ear.on_event
         await self._account.open()
         ear.release()
-        return fine("logon", "the key is accepted, and the account's events are subscribed to")
+        return passed("logon", "the key is accepted, and the account's events are subscribed to")
 
     async def _judge_key(self) -> Sequence[CheckResult]:
         name = "key permissions"
         url = permissions.base_url(self._settings.trading_mode.value, self._settings.binance_ws_api_url)
         if url is None:
-            return [left_out(name, "only Binance itself tells them, in live")]
+            return [skipped(name, "only Binance itself tells them, in live")]
         try:
             told = await self._ask_permissions(self._venue.keys, url, self._server_clock.now_ms())
         except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
             return [warning(name, f"not learned: {trouble}", "see for yourself at Binance, API Management")]
-        judged = permissions.judge(told)
+        judged = permissions.assess(told)
         found = [failure(name, problem) for problem in judged.problems]
         found += [warning(name, said) for said in judged.warnings]
-        return found or [fine(name, "it may trade, not withdraw, and from chosen addresses alone")]
+        return found or [passed(name, "it may trade, not withdraw, and from chosen addresses alone")]
 
     # What may be traded ----------------------------------------------------------------------
 
@@ -218,11 +218,11 @@ class OnlineChecks:
         rules = self._rules = effective_rules(settings, told)
         if wrong:
             return [failure("rules", problem) for problem in wrong]
-        grid = f"tick {plain(rules.tick_size)}, lot {plain(rules.step_size)}"
+        grid = f"tick {format_plain(rules.tick_size)}, lot {format_plain(rules.step_size)}"
         said = f"{rules.symbol}: {grid}, least order {messages.notional(rules, rules.min_notional)}"
         if not rules.trading:
             return [warning("rules", f"{said}, status {rules.status}", "the daemon waits until it trades again")]
-        return [fine("rules", said)]
+        return [passed("rules", said)]
 
     async def _agree_on_fee(self) -> Sequence[CheckResult]:
         settings, rules = self._settings, self._rules
@@ -231,7 +231,7 @@ class OnlineChecks:
         wrong = problems_with_exchange(settings, rules, told.maker)
         found = [failure("fee", problem) for problem in wrong]
         found += [warning("fee", said) for said in warnings_with_exchange(settings, told.maker)]
-        return found or [fine("fee", f"maker {messages.rate(told.maker)}, taker {messages.rate(told.taker)}")]
+        return found or [passed("fee", f"maker {messages.rate(told.maker)}, taker {messages.rate(told.taker)}")]
 
     async def _look_at_funds(self) -> CheckResult:
         settings, rules = self._settings, self._rules
@@ -241,11 +241,11 @@ class OnlineChecks:
         value = messages.notional(rules, base * top.bid + quote)
         said = f"{messages.quantity(rules, base)} and {messages.notional(rules, quote)} free, worth {value}"
         params = factory.strategy_params(settings, rules, float(self._maker_fee))
-        held = worth_more(Holdings(base - settings.reserve_base, quote - settings.reserve_quote), top, params)
+        held = more_valuable_regime(Holdings(base - settings.reserve_base, quote - settings.reserve_quote), top, params)
         if held is None:
             remedy = "fund the account, or lower RESERVE_BASE and RESERVE_QUOTE"
             return warning("funds", f"{said}: too little for the least order", remedy)
-        return fine("funds", f"{said}: it would start with {messages.held_asset(rules, held)}")
+        return passed("funds", f"{said}: it would start with {messages.held_asset(rules, held)}")
 
     async def _look_at_orders(self) -> CheckResult:
         found = await self._account.open_orders()
@@ -254,7 +254,7 @@ class OnlineChecks:
         if own:
             remedy = "a daemon runs, or one was killed; the next start looks after them"
             return warning("own orders", f"{', '.join(own)} open{others}", remedy)
-        return fine("own orders", f"none open{others}")
+        return passed("own orders", f"none open{others}")
 
     # The market, and an order ----------------------------------------------------------------
 
@@ -265,7 +265,7 @@ class OnlineChecks:
         said = f"{len(found)} of {wanted}, {interval} each"
         if len(found) < settings.donchian_window + settings.donchian_shift:
             return warning("candles", said, "until there are more, the channel is not full and a gate stays shut")
-        return fine("candles", said)
+        return passed("candles", said)
 
     async def _listen_to_market(self) -> CheckResult:
         trial = StreamCheck(self._settings, self._venue.endpoints.ws_stream_url, self._means, self._api)
@@ -280,10 +280,10 @@ class OnlineChecks:
             self._clock,
             self._told_of,
             recv_window_ms=self._settings.recv_window_ms,
-            absent_after_s=factory.absent_after_s(self._settings),
+            request_expires_s=factory.request_expires_s(self._settings),
         )
         if not self._rules.trading:
-            return left_out(test_order.NAME, f"the symbol does not trade, its status is {self._rules.status}")
+            return skipped(test_order.NAME, f"the symbol does not trade, its status is {self._rules.status}")
         return await (bird.place(self._top) if self._place else bird.test(self._top, self._why_not))
 
 

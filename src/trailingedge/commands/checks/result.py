@@ -22,7 +22,7 @@ class CheckStatus(Enum):
     OK = "ok"
     WARNING = "warning"
     FAILED = "failed"
-    LEFT_OUT = "left out"
+    SKIPPED = "left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,20 @@ class CheckResult:
     """One thing that was looked at. A failure has an exit code; what can be mended has a remedy."""
 
     name: str
-    verdict: CheckStatus
+    status: CheckStatus
     text: str
     remedy: str = ""
     code: ExitCode = ExitCode.OK
 
     def __str__(self) -> str:
         said = f"{self.text}; {self.remedy}" if self.remedy else self.text
-        return f"{self.verdict.value:<8}  {self.name:<{_WIDEST_NAME}}  {' '.join(said.split())}"
+        return f"{self.status.value:<8}  {self.name:<{_WIDEST_NAME}}  {' '.join(said.split())}"
 
     def as_json(self) -> dict[str, str]:
-        return {"name": self.name, "verdict": self.verdict.value, "text": self.text, "remedy": self.remedy}
+        return {"name": self.name, "verdict": self.status.value, "text": self.text, "remedy": self.remedy}
 
 
-def fine(name: str, text: str) -> CheckResult:
+def passed(name: str, text: str) -> CheckResult:
     return CheckResult(name, CheckStatus.OK, text)
 
 
@@ -55,8 +55,8 @@ def failure(name: str, text: str, remedy: str = "", *, code: ExitCode = ExitCode
     return CheckResult(name, CheckStatus.FAILED, text, remedy, code)
 
 
-def left_out(name: str, text: str) -> CheckResult:
-    return CheckResult(name, CheckStatus.LEFT_OUT, text)
+def skipped(name: str, text: str) -> CheckResult:
+    return CheckResult(name, CheckStatus.SKIPPED, text)
 
 
 def exit_code(findings: Iterable[CheckResult]) -> ExitCode:
@@ -65,9 +65,9 @@ def exit_code(findings: Iterable[CheckResult]) -> ExitCode:
     return next((code for code in _GRAVITY if code in codes), ExitCode.OK)
 
 
-def sum_up(findings: Iterable[CheckResult]) -> str:
+def summary_line(findings: Iterable[CheckResult]) -> str:
     """How many went wrong: "1 failed, 2 warnings", or that all is well."""
-    verdicts = [finding.verdict for finding in findings]
+    verdicts = [finding.status for finding in findings]
     failed, warnings = verdicts.count(CheckStatus.FAILED), verdicts.count(CheckStatus.WARNING)
     parts = [f"{failed} failed"] if failed else []
     parts += [f"{warnings} {'warning' if warnings == 1 else 'warnings'}"] if warnings else []
@@ -75,7 +75,7 @@ def sum_up(findings: Iterable[CheckResult]) -> str:
 
 
 @contextlib.contextmanager
-def alone(secrets: Iterable[str]) -> Iterator[None]:
+def quiet_log(secrets: Iterable[str]) -> Iterator[None]:
     """Meanwhile findings speak for themselves: of the log, only what is a mistake of ours is shown, on stderr."""
     log = setup(
         None,

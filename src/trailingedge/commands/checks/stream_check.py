@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final
 
 from trailingedge.commands.checks.environment import CheckTools
-from trailingedge.commands.checks.result import CheckResult, failure, fine, warning
+from trailingedge.commands.checks.result import CheckResult, failure, passed, warning
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode
 from trailingedge.model.market import SymbolRules
 from trailingedge.model.market_state import MarketState
 from trailingedge.notifications import messages
-from trailingedge.websocket.api_client import ApiCallerProtocol
+from trailingedge.websocket.api_client import RequestCaller
 from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.transport import Backoff
 
@@ -35,7 +35,7 @@ async def meanwhile(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 class StreamCheck:
     """One try. `api` answers the stream's own questions."""
 
-    def __init__(self, settings: Settings, url: str, means: CheckTools, api: ApiCallerProtocol) -> None:
+    def __init__(self, settings: Settings, url: str, means: CheckTools, api: RequestCaller) -> None:
         self._clock = means.clock
         self._url = url
         self._news = asyncio.Event()
@@ -68,7 +68,7 @@ class StreamCheck:
         except TimeoutError:
             return self._silence(rules)
         took_s = self._clock.now_s() - began_s
-        return fine(NAME, f"{self._url}, {self._prices(rules)}, first heard after {took_s:.1f} s")
+        return passed(NAME, f"{self._url}, {self._prices(rules)}, first heard after {took_s:.1f} s")
 
     def _silence(self, rules: SymbolRules) -> CheckResult:
         silent = f"{self._url}: nothing streamed within {_WITHIN_S:g} s"

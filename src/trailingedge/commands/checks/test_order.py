@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Container, Iterable
 from typing import Final
 
-from trailingedge.commands.checks.result import CheckResult, failure, fine
+from trailingedge.commands.checks.result import CheckResult, failure, passed
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import ExitCode, OutcomeUnknown, RequestRefused, SessionLost
 from trailingedge.execution.probe_orders import ProbeOrder, ProbeOrders, probe_order
@@ -20,7 +20,7 @@ from trailingedge.model.market import BookTop, Side, SymbolRules
 from trailingedge.model.order_requests import NewOrderRequest, place_params
 from trailingedge.notifications import messages
 from trailingedge.websocket.account import AccountSession, ServerClock
-from trailingedge.websocket.api_client import ApiCallerProtocol
+from trailingedge.websocket.api_client import RequestCaller
 
 NAME: Final = "canary order"
 _TEST: Final = "order.test"
@@ -34,7 +34,7 @@ class CanaryOrder:
 
     def __init__(
         self,
-        api: ApiCallerProtocol,
+        api: RequestCaller,
         account: AccountSession,
         rules: SymbolRules,
         server_clock: ServerClock,
@@ -42,14 +42,14 @@ class CanaryOrder:
         told_of: Container[str],
         *,
         recv_window_ms: int,
-        absent_after_s: float,
+        request_expires_s: float,
     ) -> None:
         self._api = api
         self._rules = rules
         self._server_clock = server_clock
         self._clock = clock
         self._recv_window_ms = recv_window_ms
-        self._orders = ProbeOrders(account, clock, lambda _what, _own, _order: None, absent_after_s)
+        self._orders = ProbeOrders(account, clock, lambda _what, _own, _order: None, request_expires_s)
         self._told_of = told_of
 
     async def test(self, top: BookTop, why: str = "") -> CheckResult:
@@ -63,7 +63,7 @@ class CanaryOrder:
         except RequestRefused as refused:
             return failure(NAME, f"{self._shown(order)} would be refused: {refused}", code=ExitCode.UNEXPECTED)
         tested = f"tested, not placed: {why}" if why else "tested, not placed"
-        return fine(NAME, f"{self._shown(order)} would be accepted; {tested}")
+        return passed(NAME, f"{self._shown(order)} would be accepted; {tested}")
 
     async def place(self, top: BookTop) -> CheckResult:
         """Place it and cancel it, as a BUY, or as a SELL where there are no funds to buy. Raises SessionLost."""
@@ -74,9 +74,9 @@ class CanaryOrder:
             try:
                 refused = await self._rest(own, order)
             except (OutcomeUnknown, SessionLost) as trouble:
-                return self._left(self._orders.left, trouble)
+                return self._left(self._orders.maybe_open, trouble)
             if refused is None and own in self._told_of:
-                return fine(NAME, f"{self._shown(order)} placed, told of by the account's events, cancelled")
+                return passed(NAME, f"{self._shown(order)} placed, told of by the account's events, cancelled")
             if refused is None:
                 said = f"{self._shown(order)} placed and cancelled, but no event told of it within {_TOLD_WITHIN_S:g} s"
                 return failure(NAME, said, "try again; the daemon needs these events", code=ExitCode.UNREACHABLE)
@@ -85,11 +85,11 @@ class CanaryOrder:
 
     async def _rest(self, own: str, order: ProbeOrder) -> RequestRefused | None:
         try:
-            return await self._orders.rest(own, order, lambda: self._told(own))
+            return await self._orders.place_and_cancel(own, order, lambda: self._told(own))
         except asyncio.CancelledError:  # whoever interrupts us wants to be gone, but not to leave an order
             with contextlib.suppress(TimeoutError, OutcomeUnknown, SessionLost):
                 async with asyncio.timeout(_LAST_TRY_S):
-                    await self._orders.withdraw()
+                    await self._orders.cancel_all()
             raise
 
     async def _told(self, own: str) -> None:

@@ -5,20 +5,20 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from trailingedge.simulator.api.methods import AccountMethod, RequestWeight, Result, SignedCall
-from trailingedge.simulator.errors import ExchangeError, bad_combination, mandatory
-from trailingedge.simulator.exchange_spec import padded
+from trailingedge.simulator.errors import ExchangeError, bad_combination, missing_parameter
+from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.orders import SimOrder
-from trailingedge.simulator.payloads import Json, queried, trade_row
+from trailingedge.simulator.payloads import Json, my_trade_json, order_json
 
-LONGEST_MS: Final = 24 * 3_600_000  # between the two times of a list
+MAX_SPAN_MS: Final = 24 * 3_600_000  # between the two times of a list
 
 Row = TypeVar("Row")
 
 
 def status(call: SignedCall) -> Result:
     omit_zero = call.parameters.flag("omitZeroBalances")
-    call.parameters.finish()
-    account, terms = call.records, call.exchange.terms
+    call.parameters.check_all_read()
+    account, terms = call.records, call.exchange.spec
     balances = [each for each in account.balances() if each.total or not omit_zero]
     return {
         "makerCommission": int(terms.maker_fee * 10_000),
@@ -35,7 +35,8 @@ def status(call: SignedCall) -> Result:
         "updateTime": account.updated_ms,
         "accountType": "SPOT",
         "balances": [
-            {"asset": each.asset, "free": padded(each.free), "locked": padded(each.locked)} for each in balances
+            {"asset": each.asset, "free": format_amount(each.free), "locked": format_amount(each.locked)}
+            for each in balances
         ],
         "permissions": ["SPOT"],
         "uid": account.uid,
@@ -44,8 +45,8 @@ def status(call: SignedCall) -> Result:
 
 def commission(call: SignedCall) -> Result:
     symbol = call.symbol()
-    call.parameters.finish()
-    terms = call.exchange.terms
+    call.parameters.check_all_read()
+    terms = call.exchange.spec
     return {
         "symbol": symbol,
         "standardCommission": _rates(terms.maker_fee, terms.taker_fee),
@@ -61,41 +62,41 @@ def commission(call: SignedCall) -> Result:
 
 
 def order_limits(call: SignedCall) -> Result:
-    call.parameters.finish()
-    return call.account.counts.as_json(call.now_ms)
+    call.parameters.check_all_read()
+    return call.account.order_counts.limits_json(call.now_ms)
 
 
 def order_status(call: SignedCall) -> Result:
     symbol, parameters = call.symbol(), call.parameters
-    order_id, client_order_id = parameters.whole("orderId"), parameters.text("origClientOrderId")
-    parameters.finish()
+    order_id, client_order_id = parameters.integer("orderId"), parameters.text("origClientOrderId")
+    parameters.check_all_read()
     if order_id is None and client_order_id is None:
-        raise mandatory("orderId")
+        raise missing_parameter("orderId")
     if order_id is None:
-        order = call.records.newest_order_named(client_order_id or "")
+        order = call.records.find_newest_order(client_order_id or "")
     else:
         order = call.records.orders.get(order_id)
     if order is None:
         raise ExchangeError(-2013, "Order does not exist.")
     if client_order_id not in {None, order.client_order_id}:
         raise ExchangeError(-2039, "Client order ID is not correct for this order ID.")
-    return queried(order, symbol)
+    return order_json(order, symbol)
 
 
 def open_orders(call: SignedCall) -> Result:
     if "symbol" in call.parameters:
         call.symbol()
-    call.parameters.finish()
-    return [queried(order, call.exchange.terms.symbol) for order in call.records.open_orders()]
+    call.parameters.check_all_read()
+    return [order_json(order, call.exchange.spec.symbol) for order in call.records.open_orders()]
 
 
 def all_orders(call: SignedCall) -> Result:
     """From `orderId` on, or by the time of their last change; without either, the newest."""
     symbol, parameters = call.symbol(), call.parameters
-    from_id = parameters.whole("orderId")
+    from_id = parameters.integer("orderId")
     start_ms, end_ms = _span(call)
     limit = parameters.limit(500)
-    parameters.finish()
+    parameters.check_all_read()
     orders: Iterable[SimOrder] = call.records.orders.values()
     timed = start_ms is not None or end_ms is not None
     if timed:
@@ -103,16 +104,16 @@ def all_orders(call: SignedCall) -> Result:
     elif from_id is not None:
         orders = [each for each in orders if each.order_id >= from_id]
     oldest_first = start_ms is not None or (from_id is not None and not timed)
-    return [queried(each, symbol) for each in _page(list(orders), limit, oldest_first)]
+    return [order_json(each, symbol) for each in _page(list(orders), limit, oldest_first)]
 
 
 def my_trades(call: SignedCall) -> Result:
     """Oldest first. Only some combinations of the parameters are legal."""
     symbol, parameters = call.symbol(), call.parameters
-    order_id, from_id = parameters.whole("orderId"), parameters.whole("fromId")
+    order_id, from_id = parameters.integer("orderId"), parameters.integer("fromId")
     start_ms, end_ms = _span(call)
     limit = parameters.limit(500)
-    parameters.finish()
+    parameters.check_all_read()
     timed = start_ms is not None or end_ms is not None
     if timed and (order_id is not None or from_id is not None):
         raise bad_combination()
@@ -124,14 +125,14 @@ def my_trades(call: SignedCall) -> Result:
         and _within(trade.time_ms, start_ms, end_ms)
     ]
     oldest_first = start_ms is not None or from_id is not None
-    return [trade_row(trade, symbol) for trade in _page(trades, limit, oldest_first)]
+    return [my_trade_json(trade, symbol) for trade in _page(trades, limit, oldest_first)]
 
 
 def _span(call: SignedCall) -> tuple[int | None, int | None]:
     """Start and end of a list, by the market's time."""
-    start_ms = call.parameters.moment_ms("startTime", call.newest_ms)
-    end_ms = call.parameters.moment_ms("endTime", call.newest_ms)
-    if start_ms is not None and end_ms is not None and end_ms - start_ms > LONGEST_MS:
+    start_ms = call.parameters.market_time_ms("startTime", call.latest_ms)
+    end_ms = call.parameters.market_time_ms("endTime", call.latest_ms)
+    if start_ms is not None and end_ms is not None and end_ms - start_ms > MAX_SPAN_MS:
         raise ExchangeError(-1127, "More than 24 hours between startTime and endTime.")
     return start_ms, end_ms
 
@@ -146,8 +147,8 @@ def _page(rows: Sequence[Row], limit: int, oldest_first: bool) -> Sequence[Row]:
 
 
 def _rates(maker: Decimal, taker: Decimal) -> Json:
-    nothing = padded(Decimal(0))
-    return {"maker": padded(maker), "taker": padded(taker), "buyer": nothing, "seller": nothing}
+    nothing = format_amount(Decimal(0))
+    return {"maker": format_amount(maker), "taker": format_amount(taker), "buyer": nothing, "seller": nothing}
 
 
 ACCOUNT_METHODS: Final[Mapping[str, AccountMethod]] = {

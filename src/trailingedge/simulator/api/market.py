@@ -4,68 +4,68 @@ from collections.abc import Mapping
 from typing import Final
 
 from trailingedge.simulator.api.methods import MarketMethod, MethodCall, RequestWeight, Result
-from trailingedge.simulator.errors import ExchangeError, bad_combination, bad_symbol, invalid
-from trailingedge.simulator.exchange_spec import padded
-from trailingedge.simulator.klines import INTERVALS, Interval, row_json
+from trailingedge.simulator.errors import ExchangeError, bad_combination, invalid_parameter, invalid_symbol
+from trailingedge.simulator.exchange_spec import format_amount
+from trailingedge.simulator.klines import INTERVALS, Interval, kline_row_json
 from trailingedge.simulator.payloads import Json
 
 
 def ping(call: MethodCall) -> Result:
-    call.parameters.finish()
+    call.parameters.check_all_read()
     return {}
 
 
 def server_time(call: MethodCall) -> Result:
     """By the wall: it is what timestamps are judged by."""
-    call.parameters.finish()
+    call.parameters.check_all_read()
     return {"serverTime": call.now_ms}
 
 
 def exchange_info(call: MethodCall) -> Result:
     asked = _symbols(call)
-    call.parameters.texts("permissions")
+    call.parameters.text_list("permissions")
     call.parameters.flag("showPermissionSets")
     status = call.parameters.text("symbolStatus")
-    call.parameters.finish()
-    terms, engine = call.exchange.terms, call.exchange.engine
+    call.parameters.check_all_read()
+    terms, engine = call.exchange.spec, call.exchange.engine
     if status is not None and asked is not None:
         raise bad_combination()
-    shown = status is None or status == engine.status
+    shown = status is None or status == engine.symbol_status
     return {
         "timezone": "UTC",
         "serverTime": call.now_ms,
-        "rateLimits": terms.limits(),
+        "rateLimits": terms.limits_json(),
         "exchangeFilters": [],
-        "symbols": [terms.symbol_json(engine.status)] if shown else [],
+        "symbols": [terms.symbol_json(engine.symbol_status)] if shown else [],
     }
 
 
 def klines(call: MethodCall) -> Result:
     parameters = call.parameters
     call.symbol()
-    interval = Interval(parameters.needed_text("interval"), _zone_ms(parameters.text("timeZone") or "0"))
-    start_ms = parameters.moment_ms("startTime", call.newest_ms)
-    end_ms = parameters.moment_ms("endTime", call.newest_ms)
+    interval = Interval(parameters.required_text("interval"), _zone_ms(parameters.text("timeZone") or "0"))
+    start_ms = parameters.market_time_ms("startTime", call.latest_ms)
+    end_ms = parameters.market_time_ms("endTime", call.latest_ms)
     limit = parameters.limit(500)
-    parameters.finish()
+    parameters.check_all_read()
     if interval.name not in INTERVALS:
         raise ExchangeError(-1120, "Invalid interval.")
     bars = call.exchange.engine.klines.rows(interval, start_ms, end_ms, limit)
-    return [row_json(bar, interval) for bar in bars]
+    return [kline_row_json(bar, interval) for bar in bars]
 
 
 def book_ticker(call: MethodCall) -> Result:
     asked = _symbols(call)
     call.parameters.text("symbolStatus")
-    call.parameters.finish()
+    call.parameters.check_all_read()
     _look(call)
     top = call.exchange.engine.top()
     row: Json = {
-        "symbol": call.exchange.terms.symbol,
-        "bidPrice": padded(top.bid),
-        "bidQty": padded(top.bid_quantity),
-        "askPrice": padded(top.ask),
-        "askQty": padded(top.ask_quantity),
+        "symbol": call.exchange.spec.symbol,
+        "bidPrice": format_amount(top.bid),
+        "bidQty": format_amount(top.bid_quantity),
+        "askPrice": format_amount(top.ask),
+        "askQty": format_amount(top.ask_quantity),
     }
     return row if asked == "one" else [row]
 
@@ -73,42 +73,42 @@ def book_ticker(call: MethodCall) -> Result:
 def price_ticker(call: MethodCall) -> Result:
     asked = _symbols(call)
     call.parameters.text("symbolStatus")
-    call.parameters.finish()
+    call.parameters.check_all_read()
     _look(call)
     row: Json = {
-        "symbol": call.exchange.terms.symbol,
-        "price": padded(call.exchange.engine.book.tick.last_price),
+        "symbol": call.exchange.spec.symbol,
+        "price": format_amount(call.exchange.engine.book.tick.last_price),
     }
     return row if asked == "one" else [row]
 
 
 def average_price(call: MethodCall) -> Result:
     call.symbol()
-    call.parameters.finish()
+    call.parameters.check_all_read()
     engine = call.exchange.engine
     return {
-        "mins": call.exchange.terms.average_minutes,
-        "price": padded(engine.average_price()),
+        "mins": call.exchange.spec.average_minutes,
+        "price": format_amount(engine.average_price()),
         "closeTime": engine.market_ms,
     }
 
 
 def _look(call: MethodCall) -> None:
     """Raise the refusal of a question for prices that nobody here sees at the moment."""
-    if not call.exchange.engine.in_sight():
+    if not call.exchange.engine.prices_known():
         raise ExchangeError(-1001, "Internal error; unable to process your request. Please try again.", status=500)
 
 
 def _symbols(call: MethodCall) -> str | None:
     """Whether "one" symbol was asked for, "several", or none named; every one must be ours."""
-    one, several = call.parameters.text("symbol"), call.parameters.texts("symbols")
+    one, several = call.parameters.text("symbol"), call.parameters.text_list("symbols")
     if one is not None and several is not None:
         raise bad_combination()
     named = several if one is None else [one]
     if named is not None and len(named) != len(set(named)):
         raise ExchangeError(-1151, "Symbol is present multiple times in the list.")
-    if named is not None and named != [call.exchange.terms.symbol]:
-        raise bad_symbol()
+    if named is not None and named != [call.exchange.spec.symbol]:
+        raise invalid_symbol()
     return None if named is None else "several" if one is None else "one"
 
 
@@ -117,10 +117,10 @@ def _zone_ms(zone: str) -> int:
     sign = -1 if zone.startswith("-") else 1
     hours, _, minutes = zone.removeprefix("-").removeprefix("+").partition(":")
     if not hours.isdecimal() or not (minutes or "0").isdecimal() or int(minutes or 0) >= 60:
-        raise invalid("timeZone")
+        raise invalid_parameter("timeZone")
     offset_minutes = sign * (int(hours) * 60 + int(minutes or 0))
     if not -12 * 60 <= offset_minutes <= 14 * 60:
-        raise invalid("timeZone")
+        raise invalid_parameter("timeZone")
     return offset_minutes * 60_000
 
 

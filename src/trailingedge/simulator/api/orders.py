@@ -15,32 +15,32 @@ from trailingedge.simulator.errors import (
     ExchangeError,
     bad_combination,
     cancel_rejected,
-    invalid,
-    mandatory,
-    not_required,
-    rejected,
+    invalid_parameter,
+    missing_parameter,
+    order_rejected,
+    parameter_not_required,
 )
 from trailingedge.simulator.exchange import (
     FAILURE,
     NOT_ATTEMPTED,
     SUCCESS,
-    ExceededMode,
-    Replaced,
-    Replacement,
+    CancelReplaceRequest,
+    CancelReplaceResult,
+    RateLimitExceededMode,
     ReplaceMode,
 )
 from trailingedge.simulator.exchange_spec import SELF_TRADE_MODE
 from trailingedge.simulator.orders import (
     CancelOrder,
+    CancelRestriction,
     NewOrder,
     OrderType,
     Peg,
-    Restriction,
     SimOrder,
     SimTrade,
     TimeInForce,
 )
-from trailingedge.simulator.payloads import Json, acknowledged, cancelled, complete, resulting
+from trailingedge.simulator.payloads import Json, ack_json, cancel_json, full_json, result_json
 from trailingedge.simulator.request_params import RequestParameters
 
 
@@ -51,18 +51,18 @@ class ResponseType(Enum):
     RESULT = "RESULT"
     FULL = "FULL"
 
-    def of(self, order: SimOrder, trades: list[SimTrade], symbol: str) -> Json:
+    def reply_json(self, order: SimOrder, trades: list[SimTrade], symbol: str) -> Json:
         if self is ResponseType.ACK:
-            return acknowledged(order, symbol)
-        return resulting(order, symbol) if self is ResponseType.RESULT else complete(order, trades, symbol)
+            return ack_json(order, symbol)
+        return result_json(order, symbol) if self is ResponseType.RESULT else full_json(order, trades, symbol)
 
 
 def place(call: SignedCall) -> Result:
     symbol = call.symbol()
     wanted, shape = new_order(call.parameters), _shape(call.parameters)
-    call.parameters.finish()
+    call.parameters.check_all_read()
     order, trades = call.exchange.place(call.account, wanted)
-    return (shape or _default_shape(wanted)).of(order, trades, symbol)
+    return (shape or _default_shape(wanted)).reply_json(order, trades, symbol)
 
 
 def test(call: SignedCall) -> Result:
@@ -71,11 +71,11 @@ def test(call: SignedCall) -> Result:
     wanted = new_order(call.parameters)
     _shape(call.parameters)
     rates = call.parameters.flag("computeCommissionRates")
-    call.parameters.finish()
-    call.exchange.check(wanted)
+    call.parameters.check_all_read()
+    call.exchange.check_order(wanted)
     if not rates:
         return {}
-    terms = call.exchange.terms
+    terms = call.exchange.spec
     nothing = {"maker": "0.00000000", "taker": "0.00000000"}
     return {
         "standardCommissionForOrder": {"maker": f"{terms.maker_fee:.8f}", "taker": f"{terms.taker_fee:.8f}"},
@@ -93,29 +93,30 @@ def test(call: SignedCall) -> Result:
 def cancel(call: SignedCall) -> Result:
     symbol = call.symbol()
     target = _target(call.parameters, "orderId", "origClientOrderId", "newClientOrderId")
-    call.parameters.finish()
-    return cancelled(*call.exchange.cancel(call.account, target), symbol)
+    call.parameters.check_all_read()
+    return cancel_json(*call.exchange.cancel(call.account, target), symbol)
 
 
 def cancel_all(call: SignedCall) -> Result:
     symbol = call.symbol()
-    call.parameters.finish()
+    call.parameters.check_all_read()
     ended = call.exchange.cancel_all(call.account)
     if not ended:
         raise cancel_rejected(UNKNOWN_ORDER)
-    return [cancelled(order, cancel_id, symbol) for order, cancel_id in ended]
+    return [cancel_json(order, cancel_id, symbol) for order, cancel_id in ended]
 
 
 def cancel_replace(call: SignedCall) -> Result:
     symbol, parameters = call.symbol(), call.parameters
-    asked = Replacement(
+    asked = CancelReplaceRequest(
         target=_target(parameters, "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"),
-        wanted=new_order(parameters),
-        mode=parameters.needed_choice("cancelReplaceMode", ReplaceMode),
-        exceeded=parameters.choice("orderRateLimitExceededMode", ExceededMode) or ExceededMode.DO_NOTHING,
+        new_order=new_order(parameters),
+        mode=parameters.required_choice("cancelReplaceMode", ReplaceMode),
+        exceeded_mode=parameters.choice("orderRateLimitExceededMode", RateLimitExceededMode)
+        or RateLimitExceededMode.DO_NOTHING,
     )
-    shape = _shape(parameters) or _default_shape(asked.wanted)
-    parameters.finish()
+    shape = _shape(parameters) or _default_shape(asked.new_order)
+    parameters.check_all_read()
     became = call.exchange.replace(call.account, asked)
     halves = _halves(became, shape, symbol)
     if became.error is None:
@@ -126,21 +127,21 @@ def cancel_replace(call: SignedCall) -> Result:
 
 def new_order(parameters: RequestParameters) -> NewOrder:
     """The order that the parameters describe. Raises the refusal of the first that is wrong."""
-    side = parameters.needed_choice("side", Side, ExchangeError(-1117, "Invalid side."))
-    type_ = parameters.needed_choice("type", OrderType, ExchangeError(-1116, "Invalid orderType."))
+    side = parameters.required_choice("side", Side, ExchangeError(-1117, "Invalid side."))
+    type_ = parameters.required_choice("type", OrderType, ExchangeError(-1116, "Invalid orderType."))
     peg = _peg(parameters, type_)
     time_in_force = _time_in_force(parameters, type_)
     if peg is not None and time_in_force is not TimeInForce.GTC:
-        raise rejected(PEG_PRICE)
+        raise order_rejected(PEG_PRICE)
     price = parameters.amount("price")
     if type_ is OrderType.MARKET and price is not None:
-        raise not_required("price")
+        raise parameter_not_required("price")
     if type_ is not OrderType.MARKET and price is None and peg is None:
-        raise mandatory("price")
+        raise missing_parameter("price")
     quantity, quote_quantity = _quantities(parameters, type_)
     if parameters.text("selfTradePreventionMode") not in {None, SELF_TRADE_MODE}:
         raise ExchangeError(FILTER_CODE, "This symbol does not allow the specified self-trade prevention mode.")
-    strategy_type = parameters.whole("strategyType")
+    strategy_type = parameters.integer("strategyType")
     if strategy_type is not None and strategy_type < 1_000_000:
         raise ExchangeError(-1134, "Strategy type was less than 1000000.")
     return NewOrder(
@@ -150,9 +151,9 @@ def new_order(parameters: RequestParameters) -> NewOrder:
         price=price,
         time_in_force=time_in_force,
         quote_quantity=quote_quantity,
-        client_order_id=parameters.client_id("newClientOrderId"),
+        client_order_id=parameters.client_order_id("newClientOrderId"),
         peg=peg,
-        strategy_id=parameters.whole("strategyId"),
+        strategy_id=parameters.integer("strategyId"),
         strategy_type=strategy_type,
     )
 
@@ -161,9 +162,9 @@ def _quantities(parameters: RequestParameters, type_: OrderType) -> tuple[Decima
     """Quantity and quote quantity: one of them for MARKET, the first for all others."""
     quantity, quote_quantity = parameters.amount("quantity"), parameters.amount("quoteOrderQty")
     if quote_quantity is not None and type_ is not OrderType.MARKET:
-        raise not_required("quoteOrderQty")
+        raise parameter_not_required("quoteOrderQty")
     if quantity is None and quote_quantity is None:
-        raise mandatory("quantity")
+        raise missing_parameter("quantity")
     if quantity is not None and quote_quantity is not None:
         raise bad_combination()
     return quantity, quote_quantity
@@ -171,15 +172,15 @@ def _quantities(parameters: RequestParameters, type_: OrderType) -> tuple[Decima
 
 def _time_in_force(parameters: RequestParameters, type_: OrderType) -> TimeInForce:
     if type_ is OrderType.LIMIT:
-        return parameters.needed_choice("timeInForce", TimeInForce, ExchangeError(-1115, "Invalid timeInForce."))
+        return parameters.required_choice("timeInForce", TimeInForce, ExchangeError(-1115, "Invalid timeInForce."))
     if "timeInForce" in parameters:
-        raise not_required("timeInForce")
+        raise parameter_not_required("timeInForce")
     return TimeInForce.GTC
 
 
 def _peg(parameters: RequestParameters, type_: OrderType) -> Peg | None:
     price_type = parameters.text("pegPriceType")
-    offset_type, levels = parameters.text("pegOffsetType"), parameters.whole("pegOffsetValue")
+    offset_type, levels = parameters.text("pegOffsetType"), parameters.integer("pegOffsetValue")
     if offset_type not in {None, "PRICE_LEVEL"}:
         raise ExchangeError(-1211, "Invalid pegOffsetType.")
     if (offset_type is None) != (levels is None) or (levels is not None and price_type is None):
@@ -189,11 +190,11 @@ def _peg(parameters: RequestParameters, type_: OrderType) -> Peg | None:
     if price_type not in {"PRIMARY_PEG", "MARKET_PEG"}:
         raise ExchangeError(-1210, "Invalid pegPriceType.")
     if levels is not None and not 1 <= levels <= 100:
-        raise invalid("pegOffsetValue")
+        raise invalid_parameter("pegOffsetValue")
     if type_ is OrderType.MARKET:
-        raise rejected(PEG_TYPE)
+        raise order_rejected(PEG_TYPE)
     if price_type == "MARKET_PEG":
-        raise rejected(PEG_PRICE)  # a maker cannot have it, and for takers it is not offered here
+        raise order_rejected(PEG_PRICE)  # a maker cannot have it, and for takers it is not offered here
     return Peg(price_type, levels)
 
 
@@ -207,32 +208,32 @@ def _default_shape(wanted: NewOrder) -> ResponseType:
 
 def _target(parameters: RequestParameters, by_order_id: str, by_client_id: str, cancel_id: str) -> CancelOrder:
     restriction = parameters.choice(
-        "cancelRestrictions", Restriction, ExchangeError(-1145, "Invalid cancelRestrictions")
+        "cancelRestrictions", CancelRestriction, ExchangeError(-1145, "Invalid cancelRestrictions")
     )
     target = CancelOrder(
-        order_id=parameters.whole(by_order_id),
+        order_id=parameters.integer(by_order_id),
         orig_client_order_id=parameters.text(by_client_id),
-        cancel_id=parameters.client_id(cancel_id),
+        cancel_id=parameters.client_order_id(cancel_id),
         restriction=restriction,
     )
     if target.order_id is None and target.orig_client_order_id is None:
-        raise mandatory(by_order_id)
+        raise missing_parameter(by_order_id)
     return target
 
 
-def _halves(became: Replaced, shape: ResponseType, symbol: str) -> Json:
+def _halves(became: CancelReplaceResult, shape: ResponseType, symbol: str) -> Json:
     """The four fields that tell what became of a cancel-replace."""
     if isinstance(became.cancel, ExchangeError):
         cancel_half, cancel_result = became.cancel.as_json(), FAILURE
     else:
-        cancel_half, cancel_result = cancelled(*became.cancel, symbol), SUCCESS
+        cancel_half, cancel_result = cancel_json(*became.cancel, symbol), SUCCESS
     place_half: Json | None
     if became.place is None:
         place_half, place_result = None, NOT_ATTEMPTED
     elif isinstance(became.place, ExchangeError):
         place_half, place_result = became.place.as_json(), FAILURE
     else:
-        place_half, place_result = shape.of(*became.place, symbol), SUCCESS
+        place_half, place_result = shape.reply_json(*became.place, symbol), SUCCESS
     return {
         "cancelResult": cancel_result,
         "newOrderResult": place_result,
@@ -242,9 +243,11 @@ def _halves(became: Replaced, shape: ResponseType, symbol: str) -> Json:
 
 
 ORDER_METHODS: Final[Mapping[str, AccountMethod]] = {
-    "order.place": AccountMethod(place, RequestWeight(1), free=True, places=True),
+    "order.place": AccountMethod(place, RequestWeight(1), free_on_success=True, shows_order_counts=True),
     "order.test": AccountMethod(test, RequestWeight(1, ("computeCommissionRates",), 20)),
-    "order.cancel": AccountMethod(cancel, RequestWeight(1), free=True),
-    "order.cancelReplace": AccountMethod(cancel_replace, RequestWeight(1), free=True, places=True),
-    "openOrders.cancelAll": AccountMethod(cancel_all, RequestWeight(1), free=True),
+    "order.cancel": AccountMethod(cancel, RequestWeight(1), free_on_success=True),
+    "order.cancelReplace": AccountMethod(
+        cancel_replace, RequestWeight(1), free_on_success=True, shows_order_counts=True
+    ),
+    "openOrders.cancelAll": AccountMethod(cancel_all, RequestWeight(1), free_on_success=True),
 }

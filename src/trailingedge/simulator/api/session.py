@@ -13,12 +13,12 @@ from trailingedge.simulator.api.account import ACCOUNT_METHODS
 from trailingedge.simulator.api.market import MARKET_METHODS
 from trailingedge.simulator.api.methods import AccountMethod, MethodCall, SignedCall
 from trailingedge.simulator.api.orders import ORDER_METHODS
-from trailingedge.simulator.errors import ExchangeError, mandatory, unknown_key
+from trailingedge.simulator.errors import ExchangeError, invalid_api_key, missing_parameter
 from trailingedge.simulator.exchange import Exchange
 from trailingedge.simulator.payloads import Json, UserEvent
 from trailingedge.simulator.request_params import (
+    CLIENT_ORDER_ID_PATTERN,
     MICROSECONDS,
-    NAME,
     JsonNumber,
     RequestParameters,
     plain_json,
@@ -28,8 +28,8 @@ from trailingedge.simulator.request_params import (
 METHODS: Final[Mapping[str, AccountMethod]] = {**ORDER_METHODS, **ACCOUNT_METHODS}
 SESSION_WEIGHT: Final = 2
 CONNECT_WEIGHT: Final = 2
-PATIENCE: Final = 5  # malformed frames before the line is cut
-LONGEST_WINDOW_MS: Final = 60_000
+MAX_MALFORMED_FRAMES: Final = 5  # malformed frames before the line is cut
+MAX_RECV_WINDOW_MS: Final = 60_000
 BAD_ID: Final = "Invalid 'id' in JSON request; expected an integer, a string matching '^[a-zA-Z0-9-_]{1,36}$', or null."
 NO_SESSION: Final = "WebSocket session not authenticated. Recommendation: use `session.logon`"
 
@@ -58,9 +58,9 @@ class ApiRequest:
     method: str
     parameters: RequestParameters
 
-    def refused(self, status: int, error: Json) -> str:
+    def error_frame(self, status: int, error: Json) -> str:
         """An answer to it that says no."""
-        return frame({"id": self.id, "status": status, "error": error})
+        return to_frame({"id": self.id, "status": status, "error": error})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +81,28 @@ class ClientSession:
         self._connected_ms = exchange.clock.unix_ms()
         self._logon: Logon | None = None
         self._subscriptions: dict[int, str] = {}  # account by subscription id
-        self._by_session: set[int] = set()  # those that end with the session
+        self._session_subscriptions: set[int] = set()  # those that end with the session
         self._next_subscription = 0
         self._malformed = 0
 
-    def read(self, text: str) -> ApiRequest | ApiResponse:
+    def parse_request(self, text: str) -> ApiRequest | ApiResponse:
         """The request in `text`, or the answer to what is none."""
         try:
             raw = read_json(text)
         except (ValueError, RecursionError):
-            return self._unreadable("Invalid JSON.")
+            return self._malformed_reply("Invalid JSON.")
         if not isinstance(raw, dict):
-            return self._unreadable("Invalid JSON request; expected an object.")
+            return self._malformed_reply("Invalid JSON request; expected an object.")
         if "id" not in raw:
             return ApiResponse(close=CloseConnection(1008, "disconnected"))
         if not _legal_id(raw["id"]):
-            return self._unreadable(BAD_ID)
+            return self._malformed_reply(BAD_ID)
         request_id = plain_json(raw["id"])
         sent, method = raw.get("params"), raw.get("method")
         if sent is not None and not isinstance(sent, dict):
-            return self._unreadable("Invalid 'params' in JSON request; expected an object.", request_id)
+            return self._malformed_reply("Invalid 'params' in JSON request; expected an object.", request_id)
         if not isinstance(method, str) or isinstance(method, JsonNumber):
-            return self._unreadable("Invalid 'method' in JSON request; expected a string.", request_id)
+            return self._malformed_reply("Invalid 'method' in JSON request; expected a string.", request_id)
         return ApiRequest(request_id, re.sub(r"^v[0-9]+/", "", method), RequestParameters(sent or {}))
 
     @property
@@ -110,10 +110,10 @@ class ClientSession:
         """Who is logged on, "" for nobody."""
         return self._logon.account if self._logon else ""
 
-    def answer(self, request: ApiRequest, behind_s: float = 0.0) -> ApiResponse:
+    def execute(self, request: ApiRequest, behind_s: float = 0.0) -> ApiResponse:
         """Do what is asked, or say why not. A query is answered from records as old as `behind_s`."""
-        if self._logon is not None and not self._key_holds(self._logon):
-            return self._revoked()
+        if self._logon is not None and not self._key_is_valid(self._logon):
+            return self._revoked_reply()
         account, show = "", self._show_limits
         limits: list[Json] = []
         ended: tuple[str, ...] = ()
@@ -124,86 +124,88 @@ class ClientSession:
             result: object
             if request.method in METHODS:
                 method = METHODS[request.method]
-                cost = method.cost.of(request.parameters)
-                self._exchange.weights.spend(now_ms, cost)
-                signed = self._signed(request, now_ms, behind_s)
+                cost = method.weight.for_parameters(request.parameters)
+                self._exchange.weight_limiter.charge(now_ms, cost)
+                signed = self._authorize(request, now_ms, behind_s)
                 account = signed.account.name
-                self._exchange.journal.requested(now_ms, self._exchange.engine.market_ms, account, request.method)
+                self._exchange.audit_log.record_request(
+                    now_ms, self._exchange.engine.market_ms, account, request.method
+                )
                 try:
-                    result = method.answer(signed)
+                    result = method.handler(signed)
                 finally:
-                    limits = signed.account.counts.as_json(now_ms) if method.places else []
-                if method.free:
-                    self._exchange.weights.give_back(now_ms, cost)
+                    limits = signed.account.order_counts.limits_json(now_ms) if method.shows_order_counts else []
+                if method.free_on_success:
+                    self._exchange.weight_limiter.refund(now_ms, cost)
             else:
-                self._exchange.journal.requested(now_ms, self._exchange.engine.market_ms, "", request.method)
-                result, ended = self._open_to_all(request, now_ms)
+                self._exchange.audit_log.record_request(now_ms, self._exchange.engine.market_ms, "", request.method)
+                result, ended = self._execute_public(request, now_ms)
             body: Json = {"id": request.id, "status": 200, "result": result}
             close = None
         except ExchangeError as refusal:
-            self._exchange.refuse(account, refusal)
+            self._exchange.record_error(account, refusal)
             body = {"id": request.id, "status": refusal.status, "error": refusal.as_json()}
             close = CloseConnection(1008, "disconnected") if refusal.status == 418 else None
         if show:
-            body["rateLimits"] = [*limits, self._exchange.weights.as_json(now_ms)]
-        return ApiResponse((frame(body), *ended), close)
+            body["rateLimits"] = [*limits, self._exchange.weight_limiter.limit_json(now_ms)]
+        return ApiResponse((to_frame(body), *ended), close)
 
-    def tell(self, event: UserEvent) -> str | None:
+    def frame_for(self, event: UserEvent) -> str | None:
         """The frame by which this connection hears of `event`, if it subscribed to that account."""
         for subscription_id, account in self._subscriptions.items():
             if account == event.account:
-                return frame({"subscriptionId": subscription_id, "event": event.payload})
+                return to_frame({"subscriptionId": subscription_id, "event": event.payload})
         return None
 
-    def terminate(self) -> tuple[str, ...]:
+    def terminate_subscriptions(self) -> tuple[str, ...]:
         """End the subscriptions from the server's side; the frames that say so."""
         return self._unsubscribe(sorted(self._subscriptions))
 
-    def shutdown(self) -> str:
+    def shutdown_frame(self) -> str:
         """The frame that announces the server's end."""
-        return frame({"event": {"e": "serverShutdown", "E": self._exchange.engine.market_ms}})
+        return to_frame({"event": {"e": "serverShutdown", "E": self._exchange.engine.market_ms}})
 
     # Inside
 
-    def _open_to_all(self, request: ApiRequest, now_ms: int) -> tuple[object, tuple[str, ...]]:
+    def _execute_public(self, request: ApiRequest, now_ms: int) -> tuple[object, tuple[str, ...]]:
         """Market methods, and those of the session itself; result and what is to be said after it."""
-        spend = self._exchange.weights.spend
+        spend = self._exchange.weight_limiter.charge
         if request.method in MARKET_METHODS:
             method = MARKET_METHODS[request.method]
-            spend(now_ms, method.cost.of(request.parameters))
-            return method.answer(MethodCall(self._exchange, request.parameters, now_ms)), ()
+            spend(now_ms, method.weight.for_parameters(request.parameters))
+            return method.handler(MethodCall(self._exchange, request.parameters, now_ms)), ()
         spend(now_ms, SESSION_WEIGHT)
         match request.method:
             case "session.logon":
                 return self._log_on(request, now_ms), ()
             case "session.status":
-                request.parameters.finish()
+                request.parameters.check_all_read()
                 return self._status(now_ms), ()
             case "session.logout":
-                request.parameters.finish()
+                request.parameters.check_all_read()
                 self._logon = None
-                ended = self._unsubscribe(sorted(self._by_session))
+                ended = self._unsubscribe(sorted(self._session_subscriptions))
                 return self._status(now_ms), ended
             case "session.subscriptions":
-                request.parameters.finish()
+                request.parameters.check_all_read()
                 return [{"subscriptionId": subscription_id} for subscription_id in self._subscriptions], ()
             case "userDataStream.subscribe":
-                request.parameters.finish()
+                request.parameters.check_all_read()
                 if self._logon is None:
                     raise ExchangeError(-1193, NO_SESSION)
                 return self._subscribe(self._logon.account, by_session=True), ()
             case "userDataStream.subscribe.signature":
-                _, account = self._signature(request.parameters, now_ms)
-                request.parameters.finish()
+                _, account = self._verify_signature(request.parameters, now_ms)
+                request.parameters.check_all_read()
                 return self._subscribe(account, by_session=False), ()
             case "userDataStream.unsubscribe":
-                return {}, self._unsubscribe(self._to_unsubscribe(request.parameters))
+                return {}, self._unsubscribe(self._selected_subscriptions(request.parameters))
             case _:
                 raise ExchangeError(-1020, "This operation is not supported.")
 
     def _log_on(self, request: ApiRequest, now_ms: int) -> Json:
-        api_key, account = self._signature(request.parameters, now_ms)
-        request.parameters.finish()
+        api_key, account = self._verify_signature(request.parameters, now_ms)
+        request.parameters.check_all_read()
         self._logon = Logon(api_key, account, now_ms)
         return self._status(now_ms)
 
@@ -217,23 +219,23 @@ class ClientSession:
             "userDataStream": bool(self._subscriptions),
         }
 
-    def _signed(self, request: ApiRequest, now_ms: int, behind_s: float) -> SignedCall:
+    def _authorize(self, request: ApiRequest, now_ms: int, behind_s: float) -> SignedCall:
         """The request with the account it acts for: that of its own key, else of the session's."""
         parameters = request.parameters
         if "apiKey" in parameters or "signature" in parameters:
-            _, account = self._signature(parameters, now_ms)
+            _, account = self._verify_signature(parameters, now_ms)
         elif self._logon is not None:
             account = self._logon.account
             self._check_time(parameters, now_ms)
         else:
-            raise mandatory("apiKey")
+            raise missing_parameter("apiKey")
         return SignedCall(self._exchange, parameters, now_ms, self._exchange.account(account), behind_s)
 
-    def _signature(self, parameters: RequestParameters, now_ms: int) -> tuple[str, str]:
+    def _verify_signature(self, parameters: RequestParameters, now_ms: int) -> tuple[str, str]:
         """The API key that signed the parameters, and its account."""
-        api_key = parameters.needed_text("apiKey")
+        api_key = parameters.required_text("apiKey")
         account = self._exchange.keys.account_of(api_key)
-        signature = parameters.needed_text("signature")
+        signature = parameters.required_text("signature")
         self._check_time(parameters, now_ms)
         self._exchange.keys.verify(api_key, parameters.signed_payload(), signature)
         return api_key, account
@@ -242,12 +244,12 @@ class ClientSession:
     def _check_time(parameters: RequestParameters, now_ms: int) -> None:
         """Neither too old for `recvWindow` nor a second early. Late is inclusive, early is strict."""
         window_ms = parameters.amount("recvWindow")
-        if window_ms is not None and window_ms > LONGEST_WINDOW_MS:
+        if window_ms is not None and window_ms > MAX_RECV_WINDOW_MS:
             text = f"'recvWindow' contains unexpected value. Cannot be greater than {LONGEST_WINDOW_MS}."
             raise ExchangeError(-1102, text)
-        timestamp = parameters.whole("timestamp")
+        timestamp = parameters.integer("timestamp")
         if timestamp is None:
-            raise mandatory("timestamp")
+            raise missing_parameter("timestamp")
         stamped_ms = timestamp / 1000 if timestamp >= MICROSECONDS else timestamp
         if stamped_ms >= now_ms + 1000:
             raise ExchangeError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
@@ -262,12 +264,12 @@ class ClientSession:
         subscription_id, self._next_subscription = self._next_subscription, self._next_subscription + 1
         self._subscriptions[subscription_id] = account
         if by_session:
-            self._by_session.add(subscription_id)
+            self._session_subscriptions.add(subscription_id)
         return {"subscriptionId": subscription_id}
 
-    def _to_unsubscribe(self, parameters: RequestParameters) -> list[int]:
-        subscription_id = parameters.whole("subscriptionId")
-        parameters.finish()
+    def _selected_subscriptions(self, parameters: RequestParameters) -> list[int]:
+        subscription_id = parameters.integer("subscriptionId")
+        parameters.check_all_read()
         if subscription_id is None:
             return list(self._subscriptions)
         if subscription_id not in self._subscriptions:
@@ -279,32 +281,34 @@ class ClientSession:
         ended = {"e": "eventStreamTerminated", "E": self._exchange.engine.market_ms}
         for subscription_id in subscription_ids:
             del self._subscriptions[subscription_id]
-            self._by_session.discard(subscription_id)
-        return tuple(frame({"subscriptionId": each, "event": ended}) for each in subscription_ids)
+            self._session_subscriptions.discard(subscription_id)
+        return tuple(to_frame({"subscriptionId": each, "event": ended}) for each in subscription_ids)
 
-    def _key_holds(self, logon: Logon) -> bool:
+    def _key_is_valid(self, logon: Logon) -> bool:
         try:
             return self._exchange.keys.account_of(logon.api_key) == logon.account
         except ExchangeError:
             return False
 
-    def _revoked(self) -> ApiResponse:
+    def _revoked_reply(self) -> ApiResponse:
         """The key was withdrawn in mid-session: the request is not answered, the session is over."""
-        refusal = unknown_key()
-        self._exchange.refuse(self.account, refusal)
+        refusal = invalid_api_key()
+        self._exchange.record_error(self.account, refusal)
         self._logon = None
-        told = frame({"id": None, "status": refusal.status, "error": refusal.as_json()})
-        return ApiResponse((told, *self._unsubscribe(sorted(self._by_session))))
+        told = to_frame({"id": None, "status": refusal.status, "error": refusal.as_json()})
+        return ApiResponse((told, *self._unsubscribe(sorted(self._session_subscriptions))))
 
-    def _unreadable(self, text: str, request_id: object = None) -> ApiResponse:
+    def _malformed_reply(self, text: str, request_id: object = None) -> ApiResponse:
         self._malformed += 1
         refusal = ExchangeError(-1135, text)
-        self._exchange.refuse("", refusal)
-        told = frame({"id": request_id, "status": refusal.status, "error": refusal.as_json()})
-        return ApiResponse((told,), CloseConnection(1008, "disconnected") if self._malformed >= PATIENCE else None)
+        self._exchange.record_error("", refusal)
+        told = to_frame({"id": request_id, "status": refusal.status, "error": refusal.as_json()})
+        return ApiResponse(
+            (told,), CloseConnection(1008, "disconnected") if self._malformed >= MAX_MALFORMED_FRAMES else None
+        )
 
 
-def frame(body: Mapping[str, object]) -> str:
+def to_frame(body: Mapping[str, object]) -> str:
     """`body` as the text of one frame."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 
@@ -312,4 +316,4 @@ def frame(body: Mapping[str, object]) -> str:
 def _legal_id(value: object) -> bool:
     if isinstance(value, JsonNumber):
         return re.fullmatch("-?[0-9]+", value) is not None
-    return value is None or (isinstance(value, str) and re.fullmatch(NAME, value) is not None)
+    return value is None or (isinstance(value, str) and re.fullmatch(CLIENT_ORDER_ID_PATTERN, value) is not None)

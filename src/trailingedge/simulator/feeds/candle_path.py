@@ -10,18 +10,18 @@ from typing import Final
 from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.feeds.ticks import Tick
 
-FRAMES_A_MINUTE: Final = 8
+TICKS_PER_MINUTE: Final = 8
 _MINUTE_MS: Final = 60_000
 
 
-def frames_of(kline: Kline) -> int:
+def ticks_per_kline(kline: Kline) -> int:
     """How many ticks tell this kline: eight for each minute of its length, and never fewer than eight."""
-    return frames_in(kline.close_ms + 1 - kline.open_ms)
+    return ticks_per_length(kline.close_ms + 1 - kline.open_ms)
 
 
-def frames_in(length_ms: int) -> int:
+def ticks_per_length(length_ms: int) -> int:
     """The same for a kline of that length."""
-    return max(FRAMES_A_MINUTE, FRAMES_A_MINUTE * length_ms // _MINUTE_MS)
+    return max(TICKS_PER_MINUTE, TICKS_PER_MINUTE * length_ms // _MINUTE_MS)
 
 
 class GridCandlePath:
@@ -31,14 +31,14 @@ class GridCandlePath:
     it, and what each best price holds. They can be read, and set to begin in the middle of a market.
     """
 
-    __slots__ = ("bought", "depth", "last")
+    __slots__ = ("last_move_up", "depth", "last_price")
 
     def __init__(self, last: int | None = None, *, bought: bool = False, depth: int = 1) -> None:
-        self.last = last
-        self.bought = bought
+        self.last_price = last
+        self.last_move_up = bought
         self.depth = depth
 
-    def walk(
+    def path(
         self, opened: int, high: int, low: int, closed: int, volume: int, frames: int
     ) -> list[tuple[int, int, int]]:
         """Best bid, last price and traded quantity of each frame. The ask is one tick above the bid."""
@@ -55,34 +55,34 @@ class GridCandlePath:
             self.depth = max(volume // frames, 1)
         told = []
         for price, share in zip(prices, shares, strict=True):
-            if self.last is not None and price != self.last:
-                self.bought = price > self.last
-            self.last = price
-            bid = price - 1 if self.bought and price > 1 else price  # no bid at zero
+            if self.last_price is not None and price != self.last_price:
+                self.last_move_up = price > self.last_price
+            self.last_price = price
+            bid = price - 1 if self.last_move_up and price > 1 else price  # no bid at zero
             told.append((bid, price, share))
         return told
 
-    def stride(self, opened: int, high: int, low: int, closed: int, volume: int, frames: int) -> tuple[int, int, int]:
+    def skip(self, opened: int, high: int, low: int, closed: int, volume: int, frames: int) -> tuple[int, int, int]:
         """Lowest, highest and last best bid of that walk, without walking it; the state moves on all the same.
 
         The highest price is reached by a rise, so it is the ask, and the lowest by a fall: but for an open
         that is one of them already.
         """
-        if self.last is not None and opened != self.last:
-            self.bought = opened > self.last
-        lowest = low - 1 if opened == low and self.bought else low
-        highest = high if opened == high and not self.bought else high - 1
+        if self.last_price is not None and opened != self.last_price:
+            self.last_move_up = opened > self.last_price
+        lowest = low - 1 if opened == low and self.last_move_up else low
+        highest = high if opened == high and not self.last_move_up else high - 1
         if closed >= opened:
             if closed < high:
-                self.bought = False
+                self.last_move_up = False
             elif low < high:
-                self.bought = True
+                self.last_move_up = True
         else:
-            self.bought = closed > low
-        self.last = closed
+            self.last_move_up = closed > low
+        self.last_price = closed
         if volume:
             self.depth = max(volume // frames, 1)
-        return max(lowest, 1), max(highest, 1), closed - 1 if self.bought and closed > 1 else closed
+        return max(lowest, 1), max(highest, 1), closed - 1 if self.last_move_up and closed > 1 else closed
 
 
 def _shares(volume: int, prices: list[int], corners: tuple[int, int, int, int]) -> list[int]:
@@ -115,17 +115,17 @@ class CandlePath:
     def __init__(self, tick_size: Decimal, step_size: Decimal) -> None:
         self._tick_size = tick_size
         self._step_size = step_size
-        self._walker = GridCandlePath()
+        self._grid_path = GridCandlePath()
 
-    def walk(self, kline: Kline) -> list[Tick]:
+    def ticks_of(self, kline: Kline) -> list[Tick]:
         """The ticks of `kline`, oldest first. A kline without volume has ticks without trades."""
-        frames = frames_of(kline)
+        frames = ticks_per_kline(kline)
         opened, high, low, closed = (
             int(price / self._tick_size) for price in (kline.open, kline.high, kline.low, kline.close)
         )
-        told = self._walker.walk(opened, high, low, closed, int(kline.volume / self._step_size), frames)
+        told = self._grid_path.path(opened, high, low, closed, int(kline.volume / self._step_size), frames)
         length_ms = kline.close_ms + 1 - kline.open_ms
-        depth = self._walker.depth * self._step_size
+        depth = self._grid_path.depth * self._step_size
         return [
             Tick(
                 time_ms=kline.open_ms + length_ms * number // frames,

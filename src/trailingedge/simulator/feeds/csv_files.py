@@ -23,8 +23,8 @@ from trailingedge.simulator.feeds.csv_schemas import (
     CsvSchema,
     QuoteRow,
     TradeRow,
+    detect_schema,
     is_header,
-    recognise,
 )
 
 Said = TypeVar("Said")
@@ -43,7 +43,7 @@ class CsvFile:
         return self.path.name if self.member is None else Path(self.member).name
 
     @property
-    def size(self) -> int:
+    def size_bytes(self) -> int:
         """Bytes of text, 0 where that cannot be told."""
         try:
             if self.member is None:
@@ -53,7 +53,7 @@ class CsvFile:
         except (OSError, zipfile.BadZipFile, KeyError):
             return 0  # whoever reads it will say what is wrong
 
-    def trouble(self, what: str, line: int | None = None) -> ConfigError:
+    def error(self, what: str, line: int | None = None) -> ConfigError:
         """The error that says what is wrong here and how it can be mended."""
         inside = "" if self.member is None or self.name == self.path.with_suffix(".csv").name else f" ({self.member})"
         where = "" if line is None else f", line {line}"
@@ -62,21 +62,21 @@ class CsvFile:
     def rows(self) -> Iterator[tuple[int, CsvRow]]:
         """Line number and cells of each row of values."""
         line = 0
-        with self._troubles_told(lambda: line + 1), self._open() as text:
+        with self._located_errors(lambda: line + 1), self._open() as text:
             reader = csv.reader(text)
             for row in reader:
                 line = reader.line_num
                 if row and not (line == 1 and is_header(row)):
                     yield line, row
 
-    def pieces(self, count: int, cells: int = -1) -> Iterator[tuple[int, list[CsvRow]]]:
+    def row_batches(self, count: int, cells: int = -1) -> Iterator[tuple[int, list[CsvRow]]]:
         """The same, `count` lines at a time, each piece with the number of its first line: for whoever reads millions.
 
         A line that is empty makes a row of one empty cell. Whoever wants only the first `cells` may find all that
         follow them in one more.
         """
         line = 1
-        with self._troubles_told(lambda: line), self._open() as text:
+        with self._located_errors(lambda: line), self._open() as text:
             while lines := list(islice(text, count)):
                 rows: list[CsvRow] = _split(lines, cells)
                 if line == 1 and is_header(rows[0]):
@@ -85,16 +85,16 @@ class CsvFile:
                 line += len(lines)
 
     @contextmanager
-    def _troubles_told(self, line: Callable[[], int]) -> Iterator[None]:
+    def _located_errors(self, line: Callable[[], int]) -> Iterator[None]:
         """What may be wrong with text, archive and disk becomes a ConfigError; `line` is where that is."""
         try:
             yield
         except (UnicodeDecodeError, csv.Error) as exc:
-            raise self.trouble(f"is no CSV text ({exc}); download it again", line()) from exc
+            raise self.error(f"is no CSV text ({exc}); download it again", line()) from exc
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as exc:
-            raise self.trouble(f"cannot be unpacked ({exc}); download it again") from exc
+            raise self.error(f"cannot be unpacked ({exc}); download it again") from exc
         except OSError as exc:
-            raise self.trouble(f"cannot be read ({exc.strerror or exc}); check path and permissions") from exc
+            raise self.error(f"cannot be read ({exc.strerror or exc}); check path and permissions") from exc
 
     @contextmanager
     def _open(self) -> Iterator[TextIO]:
@@ -105,31 +105,31 @@ class CsvFile:
             with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as data:
                 yield io.TextIOWrapper(data, encoding="utf-8-sig", newline="")
 
-    def layout(self) -> CsvSchema:
+    def detect_schema(self) -> CsvSchema:
         """What its rows are, by the first. Raises ConfigError when there is none or it is none of ours."""
         for line, row in self.rows():
-            layout = recognise(row)
+            layout = detect_schema(row)
             if layout is None:
                 known = ", ".join(layout.value for layout in CsvSchema)
                 what = f"{len(row)} columns that are none of Binance's layouts ({known})"
-                raise self.trouble(f"{what}; name CSV or ZIP files of its public data", line)
+                raise self.error(f"{what}; name CSV or ZIP files of its public data", line)
             return layout
-        raise self.trouble("holds no rows; leave it out or download it again")
+        raise self.error("holds no rows; leave it out or download it again")
 
     def values(self, layout: CsvSchema) -> Iterator[tuple[CsvRow, Kline | TradeRow | QuoteRow]]:
         """Each row with what it says. Raises ConfigError at the first that says nothing sensible."""
         parse = PARSERS[layout]
         for line, row in self.rows():
-            yield row, self.parsed(parse, line, row)
+            yield row, self.parse_row(parse, line, row)
 
-    def parsed(self, parse: Callable[[CsvRow], Said], line: int, row: CsvRow) -> Said:
+    def parse_row(self, parse: Callable[[CsvRow], Said], line: int, row: CsvRow) -> Said:
         """What `parse` makes of a row. Raises ConfigError where that is nothing sensible."""
         try:
             return parse(row)
         except IndexError as exc:
-            raise self.trouble(f"only {len(row)} columns; repair or remove the line", line) from exc
+            raise self.error(f"only {len(row)} columns; repair or remove the line", line) from exc
         except ValueError as exc:
-            raise self.trouble(f"{exc}; repair or remove the line", line) from exc
+            raise self.error(f"{exc}; repair or remove the line", line) from exc
 
 
 def _split(lines: Sequence[str], cells: int) -> list[CsvRow]:
@@ -142,18 +142,18 @@ def _split(lines: Sequence[str], cells: int) -> list[CsvRow]:
 def csv_files(path: Path) -> list[CsvFile]:
     """The CSV files at `path`: itself, or what a zip archive holds, by name."""
     if not path.exists():
-        raise CsvFile(path).trouble("no such file; name CSV or ZIP files of Binance's public data")
+        raise CsvFile(path).error("no such file; name CSV or ZIP files of Binance's public data")
     if path.is_dir():
-        raise CsvFile(path).trouble("is a directory; name the files in it")
+        raise CsvFile(path).error("is a directory; name the files in it")
     if path.suffix.lower() != ".zip":
         return [CsvFile(path)]
     try:
         with zipfile.ZipFile(path) as archive:
             members = sorted(name for name in archive.namelist() if name.lower().endswith(".csv"))
     except zipfile.BadZipFile as exc:
-        raise CsvFile(path).trouble("is no zip archive; download it again") from exc
+        raise CsvFile(path).error("is no zip archive; download it again") from exc
     except OSError as exc:
-        raise CsvFile(path).trouble(f"cannot be read ({exc.strerror or exc}); check path and permissions") from exc
+        raise CsvFile(path).error(f"cannot be read ({exc.strerror or exc}); check path and permissions") from exc
     if not members:
-        raise CsvFile(path).trouble("holds no CSV file; download it again")
+        raise CsvFile(path).error("holds no CSV file; download it again")
     return [CsvFile(path, member) for member in members]

@@ -58,7 +58,7 @@ def is_header(row: CsvRow) -> bool:
     return bool(row) and not row[0].strip().lstrip("-").isdigit()
 
 
-def recognise(row: CsvRow) -> CsvSchema | None:
+def detect_schema(row: CsvRow) -> CsvSchema | None:
     """The layout of a row of values, None when it is none of Binance's.
 
     USD-M futures files lack the last column of trades and aggTrades.
@@ -76,7 +76,7 @@ def recognise(row: CsvRow) -> CsvSchema | None:
     return None
 
 
-def in_ms(cell: str) -> int:
+def parse_time_ms(cell: str) -> int:
     """A time of a file in milliseconds. Raises ValueError when it is neither milli- nor microseconds."""
     time = int(cell)
     if _EARLIEST_MS <= time < _MICROSECONDS_FROM:
@@ -86,64 +86,64 @@ def in_ms(cell: str) -> int:
     raise ValueError(f"{cell} is no time in milliseconds or microseconds")
 
 
-def all_in_ms(cells: Iterable[str]) -> list[int]:
+def parse_times_ms(cells: Iterable[str]) -> list[int]:
     """The same for a whole column, which mostly is of milliseconds throughout."""
     cells = tuple(cells)
     times = list(map(int, cells))
     if times and min(times) >= _EARLIEST_MS and max(times) < _MICROSECONDS_FROM:
         return times
-    return list(map(in_ms, cells))
+    return list(map(parse_time_ms, cells))
 
 
-def kline_of(row: CsvRow) -> Kline:
+def parse_kline(row: CsvRow) -> Kline:
     """open_time, open, high, low, close, volume, close_time, …"""
     opened, high, low, closed, volume = map(_number, row[1:6])
-    return Kline(in_ms(row[0]), in_ms(row[6]), opened, high, low, closed, volume)
+    return Kline(parse_time_ms(row[0]), parse_time_ms(row[6]), opened, high, low, closed, volume)
 
 
-def kline_times(row: CsvRow) -> tuple[int, int]:
-    """When the kline of a row that `kline_of` would read opens and closes. Raises what that would raise.
+def parse_kline_times(row: CsvRow) -> tuple[int, int]:
+    """When the kline of a row that `parse_kline` would read opens and closes. Raises what that would raise.
 
     Whoever only looks through a year of them has no use for exact prices: floats say whether one makes sense,
     and a row of which they say that it does not is read exactly.
     """
     try:
-        open_ms, close_ms = in_ms(row[0]), in_ms(row[6])
+        open_ms, close_ms = parse_time_ms(row[0]), parse_time_ms(row[6])
         opened, high, low, closed, volume = map(float, row[1:6])
     except (ValueError, IndexError):
         sensible = False
     else:
         sensible = 0 < low <= opened <= high < inf and low <= closed <= high and 0 <= volume < inf
     if not (sensible and open_ms <= close_ms):
-        kline = kline_of(row)
+        kline = parse_kline(row)
         open_ms, close_ms = kline.open_ms, kline.close_ms
     return open_ms, close_ms
 
 
-def trade_of(row: CsvRow) -> TradeRow:
+def parse_trade(row: CsvRow) -> TradeRow:
     """id, price, qty, quote_qty, time, is_buyer_maker, …"""
-    return TradeRow(int(row[0]), in_ms(row[4]), _price(row[1]), _number(row[2]), _aggressor(row[5]))
+    return TradeRow(int(row[0]), parse_time_ms(row[4]), _price(row[1]), _number(row[2]), _aggressor(row[5]))
 
 
-def agg_trade_of(row: CsvRow) -> TradeRow:
+def parse_agg_trade(row: CsvRow) -> TradeRow:
     """agg_trade_id, price, quantity, first_trade_id, last_trade_id, transact_time, is_buyer_maker, …"""
-    return TradeRow(int(row[0]), in_ms(row[5]), _price(row[1]), _number(row[2]), _aggressor(row[6]))
+    return TradeRow(int(row[0]), parse_time_ms(row[5]), _price(row[1]), _number(row[2]), _aggressor(row[6]))
 
 
-def quote_of(row: CsvRow) -> QuoteRow:
+def parse_quote(row: CsvRow) -> QuoteRow:
     """update_id, best_bid_price, best_bid_qty, best_ask_price, best_ask_qty, transaction_time, …"""
     bid, bid_quantity, ask, ask_quantity = (_number(cell) for cell in row[1:5])
-    return QuoteRow(in_ms(row[5]), bid, bid_quantity, ask, ask_quantity)
+    return QuoteRow(parse_time_ms(row[5]), bid, bid_quantity, ask, ask_quantity)
 
 
 PARSERS: Final[dict[CsvSchema, Callable[[CsvRow], Kline | TradeRow | QuoteRow]]] = {
-    CsvSchema.KLINES: kline_of,
-    CsvSchema.TRADES: trade_of,
-    CsvSchema.AGG_TRADES: agg_trade_of,
-    CsvSchema.BOOK_TICKER: quote_of,
+    CsvSchema.KLINES: parse_kline,
+    CsvSchema.TRADES: parse_trade,
+    CsvSchema.AGG_TRADES: parse_agg_trade,
+    CsvSchema.BOOK_TICKER: parse_quote,
 }
 
-KLINE_CELLS: Final = 7  # from when it opens to when it closes; nobody reads what follows
+KLINE_COLUMNS: Final = 7  # from when it opens to when it closes; nobody reads what follows
 PRICE_COLUMNS: Final = {
     CsvSchema.KLINES: (1, 2, 3, 4),
     CsvSchema.TRADES: (1,),
@@ -158,7 +158,7 @@ QUANTITY_COLUMNS: Final = {
 }
 
 
-def decimals(cell: str) -> int:
+def decimal_places(cell: str) -> int:
     """How many decimals the number uses; trailing zeros are padding."""
     return len(cell.rstrip("0")) - 1 - point if (point := cell.find(".")) >= 0 else 0
 

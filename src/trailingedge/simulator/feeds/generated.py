@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.model.market import ZERO, Kline, Side
-from trailingedge.simulator.feeds.market_phases import OPENING, MarketPhase, drawn
+from trailingedge.simulator.feeds.market_phases import OPENING_SCENARIO, MarketPhase, random_phases
 from trailingedge.simulator.feeds.ticks import Tick
 
 MINUTE_MS: Final = 60_000
@@ -62,27 +62,27 @@ class GeneratedMarket:
         self._start_ms = start_ms - start_ms % MINUTE_MS
         self._start_ticks = int(start_price / tick_size)
         self._depth_steps = max(2, int(_DEPTH_NOTIONAL / float(start_price * step_size)))
-        self.history: Sequence[Kline] = self._past(history_minutes)
+        self.history: Sequence[Kline] = self._generate_history(history_minutes)
 
     def __iter__(self) -> Iterator[Tick]:
         chance = random.Random(f"{self._seed} ticks")
-        episodes = itertools.chain(OPENING if self._scripted else (), drawn(chance))
+        episodes = itertools.chain(OPENING_SCENARIO if self._scripted else (), random_phases(chance))
         book = _GeneratedBook(self._start_ticks, self._depth_steps, chance)
         for time_ms, episode, level in _moments(episodes, self._start_ms, chance):
             if time_ms > self._start_ms:
-                book.follow(self._start_ticks * level, episode)
+                book.move_to(self._start_ticks * level, episode)
             yield Tick(
                 time_ms=time_ms,
                 bid=book.bid * self.tick_size,
                 bid_quantity=book.bid_steps * self.step_size,
                 ask=book.ask * self.tick_size,
                 ask_quantity=book.ask_steps * self.step_size,
-                last_price=book.last * self.tick_size,
+                last_price=book.last_price * self.tick_size,
                 traded=book.traded_steps * self.step_size,
                 aggressor=book.aggressor,
             )
 
-    def _past(self, minutes: int) -> tuple[Kline, ...]:
+    def _generate_history(self, minutes: int) -> tuple[Kline, ...]:
         """Quiet klines, told backwards from the start so that they end exactly there."""
         chance = random.Random(f"{self._seed} past")
         klines: list[Kline] = []
@@ -125,7 +125,7 @@ def _moments(
     base, offset_frac = 1.0, 0.0
     for episode in episodes:
         length_ms = int(episode.minutes * MINUTE_MS)
-        shortest_s, longest_s = episode.pace_s
+        shortest_s, longest_s = episode.tick_interval_s
         while time_ms < began_ms + length_ms:
             drifted = base * (1.0 + episode.drift_frac * (time_ms - began_ms) / length_ms)
             yield time_ms, episode, drifted * (1.0 + offset_frac)
@@ -143,17 +143,17 @@ class _GeneratedBook:
     def __init__(self, last: int, depth_steps: int, chance: random.Random) -> None:
         self._depth_steps = depth_steps
         self._chance = chance
-        self.last = last
+        self.last_price = last
         self.bid, self.ask = last - 1, last
         self.bid_steps, self.ask_steps = self._resting(), self._resting()
         self.traded_steps = 0
         self.aggressor: Side | None = None
 
-    def follow(self, middle: float, episode: MarketPhase) -> None:
+    def move_to(self, middle: float, episode: MarketPhase) -> None:
         """Move the best prices around `middle`, or let them rest; then trade, most often with the move."""
         chance = self._chance
         buyers = 0.5
-        if chance.random() >= episode.rest:
+        if chance.random() >= episode.unchanged_share:
             narrowest, widest = episode.spread_ticks
             spread = narrowest + int((widest - narrowest + 1) * chance.random() ** 2)
             bid = max(1, round(middle - spread / 2))
@@ -170,11 +170,11 @@ class _GeneratedBook:
             return
         wanted = 1 + int(0.6 * self._depth_steps * self._chance.random() ** 3)
         if draw < 0.9 * buyers:
-            self.aggressor, self.last = Side.BUY, self.ask
+            self.aggressor, self.last_price = Side.BUY, self.ask
             self.traded_steps = min(wanted, self.ask_steps)
             self.ask_steps = max(1, self.ask_steps - self.traded_steps)
         else:
-            self.aggressor, self.last = Side.SELL, self.bid
+            self.aggressor, self.last_price = Side.SELL, self.bid
             self.traded_steps = min(wanted, self.bid_steps)
             self.bid_steps = max(1, self.bid_steps - self.traded_steps)
 

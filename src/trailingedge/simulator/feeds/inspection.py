@@ -15,18 +15,18 @@ from trailingedge.core.errors import ConfigError
 from trailingedge.model.market import Kline
 from trailingedge.simulator.feeds.csv_files import CsvFile, csv_files
 from trailingedge.simulator.feeds.csv_schemas import (
-    KLINE_CELLS,
+    KLINE_COLUMNS,
     PRICE_COLUMNS,
     QUANTITY_COLUMNS,
     CsvRow,
     CsvSchema,
-    all_in_ms,
-    decimals,
-    kline_times,
+    decimal_places,
+    parse_kline_times,
+    parse_times_ms,
 )
 
 # How many trades or quotes of a file are looked at. Klines are few enough to see, and to check, them all.
-SURVEYED_ROWS: Final = 100_000
+INSPECTED_ROWS: Final = 100_000
 _PIECE: Final = 512  # klines at a time
 _USUAL_PLACES: Final = 8  # decimals to which the exchange pads every number
 _AT_THE_POINT: Final = itemgetter(slice(-_USUAL_PLACES - 1, -_USUAL_PLACES))
@@ -38,11 +38,11 @@ _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"
 
 
 @dataclass(slots=True)
-class MarketInspection:
+class FileInspection:
     """What one file is. Klines have an interval, and runs: stretches without a gap, start and end in ms."""
 
     file: CsvFile
-    layout: CsvSchema
+    schema: CsvSchema
     symbol: str | None
     first_ms: int = 0
     price_decimals: int = 0
@@ -50,7 +50,7 @@ class MarketInspection:
     interval_ms: int = 0
     runs: list[tuple[int, int]] = field(default_factory=list)
 
-    def note(self, open_ms: int, close_ms: int) -> None:
+    def add_kline(self, open_ms: int, close_ms: int) -> None:
         """Fold in the next kline of the file."""
         after_ms = close_ms + 1
         # An exchange that goes down closes its last kline early: the longest one is the interval.
@@ -62,9 +62,9 @@ class MarketInspection:
             self.runs[-1] = (began_ms, max(ends_ms, after_ms))
 
 
-def survey_all(paths: Iterable[Path]) -> tuple[list[MarketInspection], list[str]]:
+def inspect_files(paths: Iterable[Path]) -> tuple[list[FileInspection], list[str]]:
     """A survey of each CSV file in order of time, and everything that is wrong with any of them."""
-    surveys: list[MarketInspection] = []
+    surveys: list[FileInspection] = []
     problems: list[str] = []
     for path in paths:
         try:
@@ -75,36 +75,36 @@ def survey_all(paths: Iterable[Path]) -> tuple[list[MarketInspection], list[str]
     return surveys, problems
 
 
-def _survey(file: CsvFile) -> MarketInspection:
-    layout = file.layout()
+def _survey(file: CsvFile) -> FileInspection:
+    layout = file.detect_schema()
     named = _SYMBOL_IN_NAME.match(file.name) or _SYMBOL_IN_NAME.match(file.path.name)
-    survey = MarketInspection(file, layout, named.group(1).upper() if named else None)
+    survey = FileInspection(file, layout, named.group(1).upper() if named else None)
     if layout is CsvSchema.KLINES:
         _survey_klines(survey)
         return survey
-    for row, value in islice(file.values(layout), SURVEYED_ROWS):
+    for row, value in islice(file.values(layout), INSPECTED_ROWS):
         _note_decimals(survey, row)
         if not isinstance(value, Kline):
             survey.first_ms = min(survey.first_ms, value.time_ms) if survey.first_ms else value.time_ms
     return survey
 
 
-def _survey_klines(survey: MarketInspection) -> None:
+def _survey_klines(survey: FileInspection) -> None:
     """All of them, by columns, for a year of minutes is read here and again when it is played."""
-    for line, rows in survey.file.pieces(_PIECE, KLINE_CELLS):
+    for line, rows in survey.file.row_batches(_PIECE, KLINE_COLUMNS):
         if not _glance_at(survey, rows):  # what is odd is looked at one by one
             for number, row in enumerate(rows, line):
                 if row != [""]:
-                    survey.note(*survey.file.parsed(kline_times, number, row))
+                    survey.add_kline(*survey.file.parse_row(parse_kline_times, number, row))
                     _note_decimals(survey, row)
     survey.first_ms = min(began_ms for began_ms, _ in survey.runs)
 
 
-def _glance_at(survey: MarketInspection, rows: Sequence[CsvRow]) -> bool:
+def _glance_at(survey: FileInspection, rows: Sequence[CsvRow]) -> bool:
     """Fold in rows that make sense all together; False where some may not, or leave a gap, and nothing was done."""
     try:
         cells = list(zip(*rows, strict=True))
-        open_ms, close_ms = all_in_ms(cells[0]), all_in_ms(cells[6])
+        open_ms, close_ms = parse_times_ms(cells[0]), parse_times_ms(cells[6])
         opened, high, low, closed, volume = (list(map(float, column)) for column in cells[1:6])
     except (ValueError, IndexError):
         return False
@@ -115,12 +115,12 @@ def _glance_at(survey: MarketInspection, rows: Sequence[CsvRow]) -> bool:
     lengths = set(map(sub, close_ms, open_ms))
     if not (follows and sensible and len(lengths) == 1 and lengths.pop() >= 0):
         return False
-    survey.note(open_ms[0], close_ms[0])
+    survey.add_kline(open_ms[0], close_ms[0])
     began_ms, ends_ms = survey.runs[-1]
     survey.runs[-1] = (began_ms, max(ends_ms, close_ms[-1] + 1))
-    for column in PRICE_COLUMNS[survey.layout]:
+    for column in PRICE_COLUMNS[survey.schema]:
         survey.price_decimals = _most_decimals(cells[column], survey.price_decimals)
-    for column in QUANTITY_COLUMNS[survey.layout]:
+    for column in QUANTITY_COLUMNS[survey.schema]:
         survey.quantity_decimals = _most_decimals(cells[column], survey.quantity_decimals)
     return True
 
@@ -130,22 +130,22 @@ def _most_decimals(cells: Sequence[str], known: int) -> int:
     tail = "0" * (_USUAL_PLACES - known)
     if all(map(str.endswith, cells, repeat(tail))) and set(map(_AT_THE_POINT, cells)) == {"."}:
         return known
-    return max(known, *map(decimals, cells))
+    return max(known, *map(decimal_places, cells))
 
 
-def _note_decimals(survey: MarketInspection, row: CsvRow) -> None:
-    for column in PRICE_COLUMNS[survey.layout]:
-        survey.price_decimals = max(survey.price_decimals, decimals(row[column]))
-    for column in QUANTITY_COLUMNS[survey.layout]:
-        survey.quantity_decimals = max(survey.quantity_decimals, decimals(row[column]))
+def _note_decimals(survey: FileInspection, row: CsvRow) -> None:
+    for column in PRICE_COLUMNS[survey.schema]:
+        survey.price_decimals = max(survey.price_decimals, decimal_places(row[column]))
+    for column in QUANTITY_COLUMNS[survey.schema]:
+        survey.quantity_decimals = max(survey.quantity_decimals, decimal_places(row[column]))
 
 
-def disagreements(surveys: Sequence[MarketInspection]) -> list[str]:
+def find_mismatches(surveys: Sequence[FileInspection]) -> list[str]:
     """What keeps these files from being one market."""
     problems = []
     for what, told in (
         ("symbols", [survey.symbol for survey in surveys]),
-        ("layouts", [survey.layout.value for survey in surveys]),
+        ("layouts", [survey.schema.value for survey in surveys]),
         ("kline intervals", [interval_name(survey.interval_ms) for survey in surveys if survey.interval_ms]),
     ):
         first = {name: survey.file for name, survey in reversed(list(zip(told, surveys, strict=False))) if name}
@@ -155,7 +155,7 @@ def disagreements(surveys: Sequence[MarketInspection]) -> list[str]:
     return problems
 
 
-def of_another(paths: Iterable[str | Path], symbol: str) -> dict[str, Path]:
+def files_of_other_symbols(paths: Iterable[str | Path], symbol: str) -> dict[str, Path]:
     """Symbols other than `symbol` that the exchange's own names of these files tell, each with one of its files."""
     found: dict[str, Path] = {}
     for path in map(Path, paths):
@@ -165,12 +165,12 @@ def of_another(paths: Iterable[str | Path], symbol: str) -> dict[str, Path]:
     return found
 
 
-def finest(places: int) -> Decimal:
+def grid_of_decimals(places: int) -> Decimal:
     """The grid of that many decimals."""
     return Decimal(1).scaleb(-places)
 
 
-def missing(surveys: Sequence[MarketInspection]) -> list[str]:
+def missing_klines(surveys: Sequence[FileInspection]) -> list[str]:
     """The klines that no file has, between the first and the last, in words."""
     runs = sorted(run for survey in surveys for run in survey.runs)
     interval_ms = max((survey.interval_ms for survey in surveys), default=0)

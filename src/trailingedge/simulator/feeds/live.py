@@ -30,7 +30,7 @@ class OpeningTick:
     gaps: Sequence[str] = ()
 
     @classmethod
-    def of(cls, rules: SymbolRules, top: BookTop, last_price: Decimal, market_ms: int) -> Self:
+    def of_market(cls, rules: SymbolRules, top: BookTop, last_price: Decimal, market_ms: int) -> Self:
         """The market as it stands: its best prices, and what traded last, by which nothing is filled any more."""
         tick = Tick(market_ms, top.bid, top.bid_quantity, top.ask, top.ask_quantity, last_price, ZERO, None)
         return cls(rules.symbol, rules.base_asset, rules.quote_asset, rules.tick_size, rules.step_size, tick)
@@ -46,11 +46,11 @@ class LiveMarket:
     """
 
     def __init__(self, switchboard: ConnectionHub, interval: Interval) -> None:
-        self._switchboard = switchboard
+        self._hub = switchboard
         self._engine = switchboard.exchange.engine
         self._interval = interval
 
-    def hear_top(self, top: BookTop, market_ms: int) -> None:
+    def on_top(self, top: BookTop, market_ms: int) -> None:
         """The best prices have changed; nothing traded."""
         tick = replace(
             self._engine.book.tick,
@@ -61,21 +61,21 @@ class LiveMarket:
             traded=ZERO,
             aggressor=None,
         )
-        self._play(tick, market_ms)
+        self._on_tick(tick, market_ms)
 
-    def hear_trade(self, price: Decimal, quantity: Decimal, aggressor: Side, market_ms: int) -> None:
+    def on_trade(self, price: Decimal, quantity: Decimal, aggressor: Side, market_ms: int) -> None:
         """Somebody took `quantity` at `price`."""
         tick = replace(self._engine.book.tick, last_price=price, traded=quantity, aggressor=aggressor)
-        self._play(tick, market_ms)
+        self._on_tick(tick, market_ms)
 
-    def hear_kline(self, kline: Kline, market_ms: int) -> None:
+    def on_kline(self, kline: Kline, market_ms: int) -> None:
         """A kline, forming or closed."""
-        self._engine.relay(kline, self._interval, market_ms)
-        self._switchboard.deliver()
+        self._engine.relay_kline(kline, self._interval, market_ms)
+        self._hub.publish_events()
 
-    def hear_status(self, status: str) -> None:
+    def on_symbol_status(self, status: str) -> None:
         """Whether the symbol trades, in the exchange's word."""
-        self._engine.status = status
+        self._engine.symbol_status = status
 
-    def _play(self, tick: Tick, market_ms: int) -> None:
-        self._switchboard.play(replace(tick, time_ms=max(market_ms, self._engine.market_ms)))
+    def _on_tick(self, tick: Tick, market_ms: int) -> None:
+        self._hub.on_tick(replace(tick, time_ms=max(market_ms, self._engine.market_ms)))

@@ -30,13 +30,13 @@ class MarketPhase:
     they are, so that a queue can be traded away.
     """
 
-    mood: PhaseKind
+    kind: PhaseKind
     minutes: float
     drift_frac: float
     noise_frac: float
-    pace_s: tuple[float, float] = (2.0, 7.0)
+    tick_interval_s: tuple[float, float] = (2.0, 7.0)
     spread_ticks: tuple[int, int] = (1, 5)
-    rest: float = 0.35
+    unchanged_share: float = 0.35
 
 
 def calm(minutes: float, drift_frac: float = 0.0) -> MarketPhase:
@@ -44,26 +44,40 @@ def calm(minutes: float, drift_frac: float = 0.0) -> MarketPhase:
 
 
 def trend(minutes: float, drift_frac: float) -> MarketPhase:
-    return MarketPhase(PhaseKind.TREND, minutes, drift_frac, noise_frac=0.0004, rest=0.25)
+    return MarketPhase(PhaseKind.TREND, minutes, drift_frac, noise_frac=0.0004, unchanged_share=0.25)
 
 
 def squeeze(minutes: float, drift_frac: float = 0.0) -> MarketPhase:
-    return MarketPhase(PhaseKind.SQUEEZE, minutes, drift_frac, noise_frac=0.0001, spread_ticks=(1, 3), rest=0.5)
+    return MarketPhase(
+        PhaseKind.SQUEEZE, minutes, drift_frac, noise_frac=0.0001, spread_ticks=(1, 3), unchanged_share=0.5
+    )
 
 
 def crash(minutes: float, drift_frac: float) -> MarketPhase:
     return MarketPhase(
-        PhaseKind.CRASH, minutes, drift_frac, noise_frac=0.001, pace_s=(1.0, 4.0), spread_ticks=(2, 12), rest=0.1
+        PhaseKind.CRASH,
+        minutes,
+        drift_frac,
+        noise_frac=0.001,
+        tick_interval_s=(1.0, 4.0),
+        spread_ticks=(2, 12),
+        unchanged_share=0.1,
     )
 
 
 def rally(minutes: float, drift_frac: float) -> MarketPhase:
     return MarketPhase(
-        PhaseKind.RALLY, minutes, drift_frac, noise_frac=0.0008, pace_s=(1.5, 5.0), spread_ticks=(1, 6), rest=0.15
+        PhaseKind.RALLY,
+        minutes,
+        drift_frac,
+        noise_frac=0.0008,
+        tick_interval_s=(1.5, 5.0),
+        spread_ticks=(1, 6),
+        unchanged_share=0.15,
     )
 
 
-def drawn(chance: random.Random) -> Iterator[MarketPhase]:
+def random_phases(chance: random.Random) -> Iterator[MarketPhase]:
     """Episodes without end: half of them calm, and what falls rises again.
 
     Drifts lean against the sum of those before, so that a market of many days keeps its order of magnitude.
@@ -95,17 +109,23 @@ def _between(chance: random.Random, low: float, high: float) -> float:
 
 def _rise_or_fall(mood: PhaseKind, minutes: float, drift_frac: float) -> MarketPhase:
     """A move smooth enough not to look like its own end."""
-    return MarketPhase(mood, minutes, drift_frac, noise_frac=0.0002, pace_s=(2.0, 6.0), rest=0.15)
+    return MarketPhase(mood, minutes, drift_frac, noise_frac=0.0002, tick_interval_s=(2.0, 6.0), unchanged_share=0.15)
 
 
 def _turn(drift_frac: float) -> MarketPhase:
     """A steep pull-back in which each tick leaves an order at the best price behind."""
     return MarketPhase(
-        PhaseKind.TREND, 1.5, drift_frac, noise_frac=0.0001, pace_s=(2.0, 4.0), spread_ticks=(2, 5), rest=0.0
+        PhaseKind.TREND,
+        1.5,
+        drift_frac,
+        noise_frac=0.0001,
+        tick_interval_s=(2.0, 4.0),
+        spread_ticks=(2, 5),
+        unchanged_share=0.0,
     )
 
 
-OPENING: Final[tuple[MarketPhase, ...]] = (
+OPENING_SCENARIO: Final[tuple[MarketPhase, ...]] = (
     calm(4.0),
     _rise_or_fall(PhaseKind.RALLY, 14.0, 0.026),
     _turn(-0.006),

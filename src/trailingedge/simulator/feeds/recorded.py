@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.core.errors import ConfigError
-from trailingedge.model.market import ZERO, Kline, Side, floor_to_step, passive
+from trailingedge.model.market import ZERO, Kline, Side, floor_to_step, round_to_passive_tick
 from trailingedge.simulator.feeds.candle_path import CandlePath
 from trailingedge.simulator.feeds.csv_files import CsvFile
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema, QuoteRow, TradeRow
-from trailingedge.simulator.feeds.inspection import disagreements, finest, missing, of_another, survey_all
+from trailingedge.simulator.feeds.inspection import (
+    files_of_other_symbols,
+    find_mismatches,
+    grid_of_decimals,
+    inspect_files,
+    missing_klines,
+)
 from trailingedge.simulator.feeds.ticks import Tick
 
 # Longest first: ETHFDUSD is quoted in FDUSD, not in USD.
@@ -48,25 +54,25 @@ def open_market(
     and checked; of trades and quotes the beginning of each file is. Raises ConfigError that lists everything
     wrong with the files, with line and remedy.
     """
-    surveys, problems = survey_all(Path(path) for path in paths)
+    surveys, problems = inspect_files(Path(path) for path in paths)
     if not surveys and not problems:
         problems.append("no market file was named; name CSV or ZIP files of Binance's public data")
-    problems += disagreements(surveys)
+    problems += find_mismatches(surveys)
     if problems:
         raise ConfigError(problems)
     symbol = symbol or surveys[0].symbol
     if symbol is None:
-        raise surveys[0].file.trouble("its name does not tell the symbol; call it ETHUSDT-1m-….csv or set SYMBOL")
-    base_asset, quote_asset = assets_of(symbol, base_asset, quote_asset)
+        raise surveys[0].file.error("its name does not tell the symbol; call it ETHUSDT-1m-….csv or set SYMBOL")
+    base_asset, quote_asset = split_symbol(symbol, base_asset, quote_asset)
     return RecordedMarket(
         symbol,
         base_asset,
         quote_asset,
-        tick_size=finest(max(survey.price_decimals for survey in surveys)),
-        step_size=finest(max(survey.quantity_decimals for survey in surveys)),
-        layout=surveys[0].layout,
+        tick_size=grid_of_decimals(max(survey.price_decimals for survey in surveys)),
+        step_size=grid_of_decimals(max(survey.quantity_decimals for survey in surveys)),
+        schema=surveys[0].schema,
         files=[survey.file for survey in surveys],
-        gaps=[*_relabelled(paths, symbol), *missing(surveys)],
+        gaps=[*_relabelled(paths, symbol), *missing_klines(surveys)],
         interval_ms=max(survey.interval_ms for survey in surveys),
     )
 
@@ -74,11 +80,11 @@ def open_market(
 def _relabelled(paths: Sequence[str | Path], symbol: str) -> list[str]:
     return [
         f"the market of {symbol}: {path.name} is {other} by its name, whose prices are played as those of {symbol}"
-        for other, path in of_another(paths, symbol).items()
+        for other, path in files_of_other_symbols(paths, symbol).items()
     ]
 
 
-def assets_of(symbol: str, base_asset: str | None = None, quote_asset: str | None = None) -> tuple[str, str]:
+def split_symbol(symbol: str, base_asset: str | None = None, quote_asset: str | None = None) -> tuple[str, str]:
     """Base and quote asset of `symbol`: as given, else by the longest quote asset known that it ends in.
 
     Raises ConfigError when neither tells.
@@ -122,19 +128,19 @@ class RecordedMarket:
         self.step_size = step_size
         self.history: Sequence[Kline] = ()
         self.gaps: Sequence[str] = tuple(gaps)
-        self.layout = layout
+        self.schema = layout
         self.files = tuple(files)
 
     def __iter__(self) -> Iterator[Tick]:
-        if self.layout is CsvSchema.KLINES:
+        if self.schema is CsvSchema.KLINES:
             return self._from_klines()
-        if self.layout is CsvSchema.BOOK_TICKER:
+        if self.schema is CsvSchema.BOOK_TICKER:
             return self._from_quotes()
         return self._from_trades()
 
     def _values(self) -> Iterator[Kline | TradeRow | QuoteRow]:
         for file in self.files:
-            for _, value in file.values(self.layout):
+            for _, value in file.values(self.schema):
                 yield value
 
     def _from_klines(self) -> Iterator[Tick]:
@@ -142,7 +148,7 @@ class RecordedMarket:
         told_ms = -1
         for kline in self._values():
             if isinstance(kline, Kline) and kline.open_ms > told_ms:
-                yield from walker.walk(kline)
+                yield from walker.ticks_of(kline)
                 told_ms = kline.close_ms
 
     def _from_trades(self) -> Iterator[Tick]:
@@ -169,8 +175,8 @@ class RecordedMarket:
             if not isinstance(quote, QuoteRow) or quote.time_ms < told_ms or not ZERO < quote.bid < quote.ask:
                 continue
             told_ms = quote.time_ms
-            bid = max(self.tick_size, passive(quote.bid, Side.BUY, self.tick_size))
-            ask = max(bid + self.tick_size, passive(quote.ask, Side.SELL, self.tick_size))
+            bid = max(self.tick_size, round_to_passive_tick(quote.bid, Side.BUY, self.tick_size))
+            ask = max(bid + self.tick_size, round_to_passive_tick(quote.ask, Side.SELL, self.tick_size))
             bid_quantity = floor_to_step(quote.bid_quantity, self.step_size)
             ask_quantity = floor_to_step(quote.ask_quantity, self.step_size)
             yield Tick(told_ms, bid, bid_quantity, ask, ask_quantity, bid, ZERO, None)
