@@ -55,8 +55,8 @@ FAULTS: Final = (
     Fault(
         "gate ignored",
         "strategy/rules.py",
-        "watching = memory.exit is None and memory.gate is None and bool(memory.funded)",
-        "watching = memory.exit is None and bool(memory.funded)",
+        "gate_shut=state.gate is not None,",
+        "gate_shut=False,",
     ),
     Fault("high not reset", "strategy/state.py", "high=value,", "high=max(self.high, value),"),
     Fault(

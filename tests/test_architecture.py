@@ -1,11 +1,15 @@
-"""The house keeps its shape: floors, top level, lint and types."""
+"""The structure of the package: layers, size, names, comments, top level, lint and types."""
 
 import ast
+import re
 import shutil
+import statistics
 import sys
+import tokenize
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +49,15 @@ LAYERS: Final = [
     "__main__",
 ]
 VOCABULARY: Final = {"core", "model"}
+# What trades. It must not know how messages travel: it is the same code in a backtest, where none do.
+TRADING: Final = {"strategy", "reconciliation", "risk", "execution"}
+MOST_ROOMS: Final = 26  # modules and packages at the top, `__main__` aside
+MOST_ARROWS: Final = 165  # pairs of rooms of which one imports the other
+MOST_TOP_MODULES: Final = 8
+MEDIAN_LINES: Final = 140  # of a module
+LEAST_COMMENT_FRAC: Final = 0.03  # lines with a comment
+# Words that hide who acts: a first line that has one of them does not name its subject.
+VAGUE: Final = re.compile(r"\b(whoever|whatever|nobody|somebody|anew|meanwhile)\b", re.IGNORECASE)
 SOCKETS: Final = {"websockets", "socket", "ssl", "httpx", "socketserver", "http", "urllib"}
 PURE: Final = {
     "bisect",
@@ -62,7 +75,7 @@ PURE: Final = {
     "trailingedge",
 }
 WITH_EXCHANGE: Final = {"simulator", "live.paper_feed", "session_replay", "backtest", "sweep", "commands", "app"}
-DOORWAYS: Final = {  # market and orders go through the first two
+CONNECTING: Final = {  # market data and orders go through the first two
     "websocket.transport",
     "websocket.low_latency_transport",
     "auth.permissions",
@@ -128,17 +141,19 @@ def own_imports(module: str) -> Iterator[str]:
     return filter(None, map(own, imports(module)))
 
 
-def foreign_roots(module: str) -> set[str]:
-    """Packages of others that `module` stands on, itself or through ours."""
-    waiting, seen, roots = [module], {module}, set()
-    while waiting:
-        for name in imports(waiting.pop()):
-            if own(name) and own(name) not in seen:
-                seen.add(own(name))
-                waiting.append(own(name))
-            elif not own(name):
-                roots.add(name.split(".")[0])
-    return roots
+def rooms() -> dict[str, set[str]]:
+    """Each module and package at the top of ours, with the others that it imports."""
+    graph: dict[str, set[str]] = {layer(module): set() for module in MODULES if module != "__main__"}
+    for module in MODULES:
+        if module != "__main__":
+            graph[layer(module)] |= {layer(name) for name in own_imports(module)} & graph.keys() - {layer(module)}
+    return graph
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    """Each source file with its text."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path, path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -158,36 +173,97 @@ def test_no_imports_go_in_a_circle() -> None:
     assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
 
+def test_few_rooms_and_few_arrows_between_them() -> None:
+    graph = rooms()
+    arrows = sum(map(len, graph.values()))
+    print(f"rooms {len(graph)} (at most {MOST_ROOMS}), arrows {arrows} (at most {MOST_ARROWS})")
+    assert len(graph) <= MOST_ROOMS
+    assert arrows <= MOST_ARROWS
+
+
+def test_no_rooms_import_in_a_circle() -> None:
+    try:
+        order = list(TopologicalSorter(rooms()).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle of rooms: {' imports '.join(error.args[1])}")
+    print(f"rooms from the ground up: {', '.join(order)}")
+
+
+def test_few_modules_stand_at_the_top() -> None:
+    found = sorted(path.name for path in SOURCE.glob("*.py"))
+    print(f"modules at the top {len(found)} (at most {MOST_TOP_MODULES}): {', '.join(found)}")
+    assert len(found) <= MOST_TOP_MODULES
+
+
+def test_no_public_type_name_is_used_twice() -> None:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for path, text in sources():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].append(str(path.relative_to(SOURCE)))
+    twice = {name: paths for name, paths in found.items() if len(paths) > 1}
+    print(f"public types {len(found)}, names used twice {len(twice)}")
+    assert twice == {}
+
+
+def test_modules_are_short() -> None:
+    lengths = [text.count("\n") for _, text in sources()]
+    median = statistics.median(lines for lines in lengths if lines > 3)  # an empty package is no module
+    print(f"lines {sum(lengths)}, median of a module {median:g} (at most {MEDIAN_LINES})")
+    assert median <= MEDIAN_LINES
+
+
+def test_reasons_are_given_in_comments() -> None:
+    lines, comments = 0, 0
+    for path, text in sources():
+        lines += text.count("\n")
+        with tokenize.open(path) as file:
+            comments += sum(token.type == tokenize.COMMENT for token in tokenize.generate_tokens(file.readline))
+    print(f"lines with a comment {comments} of {lines}, {comments / lines:.2%} (at least {LEAST_COMMENT_FRAC:.0%})")
+    assert comments / lines >= LEAST_COMMENT_FRAC
+
+
+def test_the_first_line_of_a_docstring_names_its_subject() -> None:
+    vague = []
+    for path, text in sources():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                first = (ast.get_docstring(node) or "").partition("\n")[0]
+                if VAGUE.search(first):
+                    vague.append(f"{path.relative_to(SOURCE)}: {first}")
+    print(f"vague first lines of docstrings {len(vague)}")
+    assert vague == []
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_are_absolute(module: str) -> None:
     assert not [name for name in imports(module) if name.startswith(".")]
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if layer(module) == "simulator"])
-def test_the_exchange_borrows_nothing_but_words(module: str) -> None:
+def test_the_simulator_imports_only_the_vocabulary(module: str) -> None:
     assert {layer(name) for name in own_imports(module)} <= VOCABULARY | {"simulator"}
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not {module, layer(module)} & WITH_EXCHANGE])
-def test_few_know_the_embedded_exchange(module: str) -> None:
+def test_few_modules_import_the_simulator(module: str) -> None:
     assert "simulator" not in {layer(name) for name in own_imports(module)}
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if layer(module) in ("indicators", "strategy")])
-def test_thought_does_nothing_but_think(module: str) -> None:
+def test_strategy_and_indicators_are_pure(module: str) -> None:
     assert {name.split(".")[0] for name in imports(module)} <= PURE
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) == "execution"])
-def test_hands_know_the_words_of_the_wire_and_nothing_that_waits_on_it(module: str) -> None:
-    spoken = {name for name in own_imports(module) if layer(name) == "websocket"}
-    assert not {name for name in spoken if (SOCKETS | {"asyncio"}) & foreign_roots(name)}
+@pytest.mark.parametrize("module", [module for module in MODULES if layer(module) in TRADING])
+def test_what_trades_knows_no_connection(module: str) -> None:
+    assert {layer(name) for name in own_imports(module)} <= VOCABULARY | {"indicators"} | TRADING
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if layer(module) != "simulator"])
-def test_few_doorways_lead_to_the_network(module: str) -> None:
+def test_few_modules_open_connections(module: str) -> None:
     opened = {name.split(".")[0] for name in imports(module) if not name.startswith("urllib.parse")} & SOCKETS
-    assert not opened or module in DOORWAYS or module.startswith("notifications.telegram")
+    assert not opened or module in CONNECTING or module.startswith("notifications.telegram")
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if layer(module) != "config"])
@@ -224,6 +300,6 @@ def test_the_tests_have_the_folders_of_the_source(path: Path) -> None:
         pytest.param(["mypy", "src", "tests"], id="types"),
     ],
 )
-def test_house_rules_are_kept(command: list[str]) -> None:
+def test_format_lint_and_types_are_clean(command: list[str]) -> None:
     done = processes.run([sys.executable, "-m", *command], cwd=ROOT, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,3 +1,5 @@
+"""Validation of settings: problems and warnings, with their remedies."""
+
 import dataclasses
 import sys
 from collections.abc import Mapping
@@ -103,7 +105,7 @@ def test_the_longest_window_that_is_kept_is_fine() -> None:
     assert problems(Settings(donchian_window=1437, donchian_shift=2)) == []
 
 
-def test_a_problem_tells_where_the_value_came_from() -> None:
+def test_a_problem_names_the_source_of_the_value() -> None:
     (problem,) = problems(Settings(buffer=2.0), {"BUFFER": ".env"})
     assert problem == "BUFFER is 2 (.env): it must be at least 0 and below 1; the default is 0.002"
 
@@ -214,7 +216,7 @@ def test_a_terminal_that_hangs_up_says_no(key: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [{"TRADING_MODE": "sim"}, {"BUFFER": "9"}, {"CONFIRM_LIVE": "no"}])
-def test_nobody_is_asked_where_the_answer_would_change_nothing(more: dict[str, str], key: Path) -> None:
+def test_no_consent_is_asked_for_where_it_would_change_nothing(more: dict[str, str], key: Path) -> None:
     def ask(question: str) -> str:
         raise RuntimeError(f"asked: {question}")
 
@@ -362,7 +364,7 @@ def test_a_symbol_is_put_right_where_it_can_be_read(symbol: str, advice: str) ->
     assert problem.endswith(f"; {advice}")
 
 
-def test_a_rule_of_the_exchange_is_told_without_padding() -> None:
+def test_a_rule_of_the_exchange_is_shown_without_padding() -> None:
     rules = dataclasses.replace(RULES, step_size=Decimal("0.00010000"))
     (problem,) = problems_with_exchange(Settings(lot_size=Decimal("0.00015")), rules, Decimal(0))
     assert "a multiple of the exchange's 0.0001;" in problem

@@ -1,7 +1,7 @@
-"""All that is wrong with the settings, at once.
+"""Validation of the settings: reports everything that is wrong with them at once.
 
-A problem stops the start; a warning is printed and logged. Each says the setting, its value, the
-limit and the remedy. What depends on the exchange is judged once its rules are known.
+A problem stops the start; a warning is printed and logged. Each names the setting, its value, the limit and the
+remedy. What depends on the exchange is checked once its rules are known.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ TOKEN: Final = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}", re.ASCII)
 PAIR: Final = re.compile(r"([A-Za-z0-9]+)[/_:. -]?([A-Za-z0-9]+)", re.ASCII)  # as others write ETHFDUSD
 CHAT: Final = re.compile(r"-?[0-9]{1,19}|@[A-Za-z][A-Za-z0-9_]{3,31}", re.ASCII)
 
-# The settings that a problem speaks of, and what it says.
+# The settings that a problem concerns, and its text.
 SettingProblem = tuple[tuple[str, ...], str]
 
 
@@ -66,7 +66,7 @@ def checked_settings(
         settings = dataclasses.replace(settings, confirm_live=_answer(ask))
         wrong = _consent(settings)
     if wrong:
-        # A misspelt name may be why something else is missing: it belongs into the same list.
+        # A misspelt name may be the reason why another setting is missing, and belongs in the same list.
         raise ConfigError([*wrong, *reading.warnings])
     return settings, reading.sources, [*reading.warnings, *warnings(settings)]
 
@@ -74,13 +74,14 @@ def checked_settings(
 def problems(
     settings: Settings, sources: Mapping[str, str] | None = None, unread: frozenset[str] = frozenset()
 ) -> list[str]:
-    """What must be changed before a start. Nothing is said about settings named in `unread`."""
+    """What must be changed before a start. Settings named in `unread` are not checked."""
     found = [
         *_out_of_range(settings, sources or {}),
         *_contradictions(settings),
         *_addresses(settings),
         *_telegram(settings),
     ]
+    # A value that could not be read has been reported already, and its default would give a second, wrong problem.
     said = [text for names, text in found if unread.isdisjoint(names)]
     if settings.trading_mode.needs_key:
         said += _keys(settings, handed_over=(sources or {}).get("BINANCE_ED25519_PRIV_PATH") == CREDENTIAL)
@@ -88,7 +89,7 @@ def problems(
 
 
 def warnings(settings: Settings) -> list[str]:
-    """What may be meant, but should be known, about settings without problems."""
+    """What is allowed but may be a mistake, in settings without problems."""
     return [
         *_odd_secrets(settings),
         *_not_used(settings),
@@ -99,7 +100,10 @@ def warnings(settings: Settings) -> list[str]:
 
 
 def problems_with_exchange(settings: Settings, rules: "SymbolRules", maker_fee: Decimal) -> list[str]:
-    """What the exchange does not allow: a setting may be stricter than its rules, never looser."""
+    """What the exchange does not allow: a setting may be stricter than its rules, never looser.
+
+    Checked again whenever the exchange's rules are read, for they may change while we run.
+    """
     said = [*_assets(settings, rules), *_grids(settings, rules), *_bounds(settings, rules)]
     if settings.fee is not None and settings.fee < maker_fee:
         said.append(
@@ -113,21 +117,21 @@ def problems_with_exchange(settings: Settings, rules: "SymbolRules", maker_fee: 
             said.append(f"{name} is peg: {rules.symbol} does not allow pegged orders; choose improve, join or opposite")
         elif settings.price_tick is not None and settings.price_tick > rules.tick_size:
             said.append(
-                f"{name} is peg: the exchange pegs on its own grid of {_plain(rules.tick_size)}, whatever PRICE_TICK "
-                f"says ({_plain(settings.price_tick)}); leave PRICE_TICK empty, or choose improve, join or opposite"
+                f"{name} is peg: the exchange pegs on its own grid of {_plain(rules.tick_size)} and ignores PRICE_TICK "
+                f"({_plain(settings.price_tick)}); leave PRICE_TICK empty, or choose improve, join or opposite"
             )
     return said
 
 
 def warnings_with_exchange(settings: Settings, maker_fee: Decimal) -> list[str]:
-    """What `warnings` could not see without knowing the fee."""
+    """The warnings that depend on the exchange's fee."""
     return _kept_gain(settings, maker_fee) if settings.fee is None and maker_fee > 0 else []
 
 
 def effective_rules(settings: Settings, rules: "SymbolRules") -> "SymbolRules":
-    """The exchange's rules, with each that is configured more strictly.
+    """The exchange's rules, each replaced by a setting that is stricter.
 
-    What is configured less strictly is left out: the exchange may change its rules while we run.
+    A setting that is less strict is ignored: the exchange may have changed its rules since we started.
     """
     return dataclasses.replace(
         rules,
@@ -141,13 +145,14 @@ def effective_rules(settings: Settings, rules: "SymbolRules") -> "SymbolRules":
 
 def _plain(number: Decimal) -> str:
     from trailingedge.model.market import (
-        format_plain,  # not above: a start reads settings long before it meets a market
+        format_plain,  # here, because reading settings must stay fast
     )
 
     return format_plain(number)
 
 
 def _coarser(own: Decimal | None, told: Decimal) -> Decimal:
+    # A step that is no multiple of the exchange's is reported as a problem; until then its own step is safe.
     return told if own is None or own % told else own
 
 
@@ -156,7 +161,7 @@ def _larger(own: Decimal | None, told: Decimal) -> Decimal:
 
 
 def _is(settings: Settings, name: str, sources: Mapping[str, str] | None = None) -> str:
-    """ "NAME is value", with the place it came from where that is known."""
+    """ "NAME is value", with the source of the value where known."""
     option = OPTIONS[name]
     source = (sources or {}).get(name)
     return f"{name} is {option.shown(option.of(settings))}" + (f" ({source})" if source else "")
@@ -172,10 +177,11 @@ def _out_of_range(settings: Settings, sources: Mapping[str, str]) -> Iterator[Se
 
 
 def _contradictions(settings: Settings) -> Iterator[SettingProblem]:
-    """Settings that are each fine and do not go together."""
+    """Settings that are valid alone and contradict each other."""
     yield from _above(settings, "MIN_FACTOR", "START_FACTOR")
     yield from _above(settings, "RECONNECT_BASE_SEC", "RECONNECT_MAX_SEC")
     reach, kept = settings.donchian_window + settings.donchian_shift, settings.rolling_klines_maxlen
+    # A start loads ROLLING_KLINES_MAXLEN klines; with fewer than a window and its shift the channel is never full.
     if reach >= kept:
         said = f"DONCHIAN_WINDOW + DONCHIAN_SHIFT is {reach}: it must be below ROLLING_KLINES_MAXLEN, {kept}"
         yield (
@@ -204,6 +210,7 @@ def _addresses(settings: Settings) -> Iterator[SettingProblem]:
     if stream is not None and (fault := _address_fault(_split(stream), ends_at_port=True)):
         yield ("BINANCE_WS_STREAM_URL",), f"BINANCE_WS_STREAM_URL is {stream}: {fault}; write it like {STREAM_EXAMPLE}"
     traded = settings.trading_mode.needs_key and settings.trading_mode is not TradingMode.LIVE
+    # The one mistake that costs money: demo settings with the address of the real exchange.
     if traded and api is not None and _leads_to_live(_split(api)):
         said = f"BINANCE_WS_API_URL is {api}: real money is traded there, but TRADING_MODE is"
         yield ("BINANCE_WS_API_URL",), f"{said} {settings.trading_mode.value}; remove it, or set TRADING_MODE=live"
@@ -242,7 +249,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _leads_to_live(parts: SplitResult | None) -> bool:
-    """Whether this is the exchange's own domain, where only the demo hosts play."""
+    """Whether the host is of the exchange's own domain, where all but the demo hosts trade real money."""
     host = (parts.hostname or "").rstrip(".") if parts else ""
     return f".{host}".endswith(f".{LIVE_DOMAIN}") and not host.startswith("demo-")
 
@@ -259,29 +266,29 @@ def _telegram(settings: Settings) -> Iterator[SettingProblem]:
 
 
 def _odd_secrets(settings: Settings) -> Iterator[str]:
-    """Keys and tokens that were hardly copied whole. They are not shown."""
+    """Keys and tokens that were probably copied in part. Their values are not shown."""
     for name, option in OPTIONS.items():
         secret = option.of(settings)
         if option.secret and secret and len(secret) < SHORTEST_SECRET:
-            said = f"{name} has fewer than {SHORTEST_SECRET} characters: too few to be struck out of what is logged"
+            said = f"{name} has fewer than {SHORTEST_SECRET} characters: too few to be struck out of the log"
             yield f"{said}; see that it was copied whole"
     token = settings.telegram_bot_token
-    # A server of one's own may have tokens of its own.
+    # Another Bot API server may have tokens of another form.
     if token is not None and settings.telegram_api_url is None and TOKEN.fullmatch(token) is None:
-        yield "TELEGRAM_BOT_TOKEN is no token of @BotFather's, which is digits, a colon and 35 characters; copy it anew"
+        yield "TELEGRAM_BOT_TOKEN is no token of @BotFather's (digits, a colon, 35 characters); copy it again"
 
 
 def _without_telegram(settings: Settings) -> Iterator[str]:
-    """One half of what alerts on the phone need, or nothing of it; sim does without and says nothing."""
+    """Alerts on the phone that lack token or chats. In sim they are optional, and nothing is said."""
     chats = [name for name in CHATS if OPTIONS[name].of(settings)]
     if settings.telegram_bot_token is None and chats:
-        said = f"{', '.join(chats)}: not used, for TELEGRAM_BOT_TOKEN is not set"
+        said = f"{', '.join(chats)}: not used, because TELEGRAM_BOT_TOKEN is not set"
         yield f"{said}, and alerts on the phone are off; set it, or leave the chats empty"
     elif settings.telegram_bot_token is None and settings.trading_mode is not TradingMode.SIM:
         yield "TELEGRAM_BOT_TOKEN is not set: alerts on the phone are off"
     elif settings.telegram_bot_token is not None and not chats:
         said = "TELEGRAM_BOT_TOKEN is set, but no chat: alerts on the phone are off"
-        yield f"{said}; set TELEGRAM_CHAT_ID to the chat that is to be told"
+        yield f"{said}; set TELEGRAM_CHAT_ID to the chat that gets them"
 
 
 def _keys(settings: Settings, handed_over: bool) -> Iterator[str]:
@@ -304,15 +311,16 @@ def _keys(settings: Settings, handed_over: bool) -> Iterator[str]:
             f"BINANCE_ED25519_PRIV_PATH is {path}: {fault}; it must be the private key, a PKCS#8 PEM file "
             f"(secrets/README.md tells how to make one)"
         )
-    elif not handed_over:  # what the service manager hands over has a mode of its choice, in a place of its own
+    elif not handed_over:  # a credential of systemd has the mode and the place that systemd chose
         yield from _within_reach(path)
 
 
 def _within_reach(path: Path) -> Iterator[str]:
-    """Whoever else may read or replace the private key trades with it."""
+    """Access of others to the private key: to read it is enough to trade with it."""
     if os.name != "posix":
         return
     mode = stat.S_IMODE(path.stat().st_mode)
+    # As ssh does with its keys: a start that worked with an open mode would leave the key open for ever.
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         said = f"BINANCE_ED25519_PRIV_PATH is {path}: its mode is {mode:04o}, others on this machine may reach it"
         yield f"{said}; chmod 600 {shlex.quote(str(path))}"
@@ -333,7 +341,7 @@ def _answer(ask: Callable[[str], str]) -> str:
 
 
 def _not_used(settings: Settings) -> Iterator[str]:
-    """Addresses that lead nowhere, or to two places."""
+    """Addresses that are not used, or that lead to two different exchanges."""
     if settings.trading_mode is TradingMode.SIM:
         for name in ("BINANCE_WS_API_URL", "BINANCE_WS_STREAM_URL"):
             if OPTIONS[name].of(settings):
@@ -359,6 +367,7 @@ def _unusual(settings: Settings) -> Iterator[str]:
             f"{_is(settings, 'HARD_STOP_THRESHOLD_FRAC')}: above HARD_STOP_MAX_FRAC, so that the stop always stands "
             f"at {settings.hard_stop_max_frac}"
         )
+    # A distance of 0 is at the anchor: the spread alone is a loss as large.
     if min(settings.hard_stop_threshold_frac, settings.hard_stop_max_frac) == 0:
         yield "the hard stop's distance can be 0: it may then sell right after every buy"
     for name in ("MAX_DAILY_LOSS_FRAC", "MAX_DRAWDOWN_FRAC"):
@@ -374,13 +383,14 @@ def _unusual(settings: Settings) -> Iterator[str]:
 
 
 def _kept_gain(settings: Settings, fee: Decimal) -> list[str]:
-    """The smallest take-profit gives back its callback; what it keeps should cover fees and buffer."""
+    """Whether the smallest take-profit, which gives back its callback, keeps enough to cover fees and buffer."""
     needed = 2 * float(fee) + settings.buffer
     said = []
     for asset, scale, trigger in (
         ("BASE", settings.gain_scale_frac_base, settings.min_gain_trigger_frac_base),
         ("QUOTE", settings.gain_scale_frac_quote, settings.min_gain_trigger_frac_quote),
     ):
+        # The trail starts with the largest callback at the smallest gain: what it keeps there is the least ever.
         gain = max(trigger, needed)
         factor = settings.min_factor + (settings.start_factor - settings.min_factor) * math.exp(-gain / scale)
         kept = gain * (1 - factor)

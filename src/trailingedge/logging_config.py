@@ -1,30 +1,28 @@
-"""Where log records go: a file per session, and the terminal.
+"""Logging: a log file per session, the terminal, their levels, and redaction of both.
 
-A record costs the event loop its own words and one append to a list: a thread writes the file in batches, and
-the terminal's face brings its own. A disk that is slow or full costs records, never a beat. Secrets are
-struck out before anything is written.
+A record costs the event loop its formatting and one append to a list; a thread writes the file in batches. A disk that
+is slow or full costs log lines, never a tick. Secrets are struck out before anything is written.
 """
 
 import contextlib
 import logging
 import os
-import re
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, TextIO
+from typing import BinaryIO, Final, TextIO
 
-from trailingedge.core.background import GilYielder
+from trailingedge.core.background import BatchWriter, Sink
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.redaction import Redactor
 
 LATEST: Final = "latest.log"
 SESSION_NAME: Final = "trailingedge_%Y-%m-%d_%H-%M-%S.log"
-# Below these levels the one repeats our wire log, the others write addresses with a token in them.
+# Below these levels websockets repeats our own debug lines, and the others log URLs with the bot token in them.
 QUIET: Final[Mapping[str, int]] = {"websockets": logging.WARNING, "httpx": logging.WARNING, "httpcore": logging.WARNING}
 
-# What a record would find out of its origin, each time, and nobody is shown. Source: logging's "Optimization".
+# Facts that logging collects for each record and that our formats do not show. Source: logging's "Optimization".
 UNUSED_FACTS: Final[Mapping[str, object]] = {
     "_srcfile": None,
     "logThreads": False,
@@ -33,38 +31,12 @@ UNUSED_FACTS: Final[Mapping[str, object]] = {
     "logAsyncioTasks": False,
 }
 BATCH_EVERY_S: Final = 0.25
-MOST_WAITING: Final = 20_000  # records kept for a disk that is slow or full; later ones are counted and left out
-FAREWELL_S: Final = 1.0  # how long a disk may hold up the end
-_BATCH: Final = 500
-
-STRUCK_OUT: Final = "[redacted]"
-_PEM: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_PARAMETER: Final = re.compile(r"""(\b(?:signature|api_?key)["']?\s*[:=]\s*["']?)[^\s"'&,}]+""", re.IGNORECASE)
-_BOT_TOKEN: Final = re.compile(r"(?<!\d)\d{6,}:[\w-]{30,}")
+MOST_WAITING: Final = (
+    20_000  # lines kept for a disk that is slow or full, some 4 MB; later lines are counted and left out
+)
+_BATCH: Final = 500  # lines between two looks at the disk
 
 _logger = logging.getLogger(__name__)
-
-
-class Redaction:
-    """Strikes out keys, signatures and tokens: the given ones, and whatever looks like one."""
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: tuple[str, ...] = ()
-        self.learn(secrets)
-
-    def learn(self, secrets: Iterable[str]) -> None:
-        """More to strike out. What was secret before still is."""
-        # The longest first, so that no secret is cut in two by a shorter one inside it.
-        known = {secret for secret in (*self._secrets, *secrets) if secret}
-        self._secrets = tuple(sorted(known, key=len, reverse=True))
-
-    def clean(self, text: str) -> str:
-        """`text` without anything secret."""
-        for secret in self._secrets:
-            text = text.replace(secret, STRUCK_OUT)
-        text = _PEM.sub(STRUCK_OUT, text)
-        text = _PARAMETER.sub(rf"\1{STRUCK_OUT}", text)
-        return _BOT_TOKEN.sub(STRUCK_OUT, text)
 
 
 def _utc(unix_s: float) -> datetime:
@@ -72,18 +44,18 @@ def _utc(unix_s: float) -> datetime:
 
 
 class _TerminalLine(logging.Formatter):
-    """The message with the time of day, nothing secret; the level is told where it is worse than usual.
+    """Formats a line for the terminal: time of day, message, and the level from WARNING on.
 
     The journal puts its own time before each line, and takes a level in front: `<4>` is a warning.
     """
 
-    def __init__(self, redaction: Redaction, *, times: bool, journal_levels: bool) -> None:
+    def __init__(self, redactor: Redactor, *, times: bool, journal_levels: bool) -> None:
         super().__init__("%(asctime)s %(message)s" if times else "%(message)s")
-        self._redaction = redaction
+        self._redactor = redactor
         self._journal_levels = journal_levels
 
     def format(self, record: logging.LogRecord) -> str:
-        text = self._redaction.clean(super().format(record))
+        text = self._redactor.redact(super().format(record))
         if not self._journal_levels:
             return text
         mark = f"<{_journal_level(record.levelno)}>"
@@ -99,7 +71,7 @@ class _TerminalLine(logging.Formatter):
 
 
 def _journal_level(level: int) -> int:
-    """Of the kernel's levels the one that means `level`. Source: sd-daemon(3)."""
+    """The kernel's level that corresponds to `level`. Source: sd-daemon(3)."""
     if level >= logging.ERROR:
         return 3
     if level >= logging.WARNING:
@@ -108,7 +80,7 @@ def _journal_level(level: int) -> int:
 
 
 class _Terminal(logging.Handler):
-    """Hands lines to the terminal's face, which must neither wait nor raise."""
+    """Hands lines to the terminal's UI, which must neither wait nor raise."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         super().__init__()
@@ -117,111 +89,70 @@ class _Terminal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._show(self.format(record))
-        except Exception:  # noqa: BLE001 - a record that cannot be worded must not end what it reports on
+        except Exception:  # noqa: BLE001 - a record that cannot be formatted must not end what it reports on
             self.handleError(record)
 
 
 def _link(new: Path, target: Path) -> None:
-    """A symbolic link, or a hard one: Windows grants symbolic ones to few."""
+    """Make a symbolic link, or a hard one: Windows lets few users make symbolic ones."""
     try:
         new.symlink_to(target.name)
     except OSError:
         new.hardlink_to(target)
 
 
-class Sink(Protocol):
-    """What is left of an open file for who only appends: `write` may take less than it was given, or raise OSError."""
+class _FileHandler(logging.Handler):
+    """Formats a record and hands it to the writer at once: the objects in it may change before it is written."""
 
-    def write(self, data: bytes, /) -> int | None: ...
-
-    def close(self) -> None: ...
-
-
-class _Entrance(logging.Handler):
-    """Puts records where the writer finds them, worded: what they speak of may have changed until it is written."""
-
-    def __init__(self, writer: "_Writer") -> None:
+    def __init__(self, writer: "_LogWriter") -> None:
         super().__init__()
         self._writer = writer
         self.setFormatter(logging.Formatter("%(levelname)-7s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            # A bad one may be the last one.
-            self._writer.take(record.created, self.format(record), urgent=record.levelno >= logging.WARNING)
-        except Exception:  # noqa: BLE001 - a record that cannot be worded must not end what it reports on
+            # A warning may be the last line before a crash, and is therefore not kept for a batch.
+            self._writer.add(record.created, self.format(record), urgent=record.levelno >= logging.WARNING)
+        except Exception:  # noqa: BLE001 - a record that cannot be formatted must not end what it reports on
             self.handleError(record)
 
 
-class _Writer:
-    """A thread that writes lines in batches. What cannot be written now waits; what finds no room is counted."""
+class _LogWriter(BatchWriter):
+    """The session log on disk. Lines that find no room are counted, and the count stands where they are missing."""
 
-    def __init__(self, sink: Sink, redaction: Redaction) -> None:
-        self._sink = sink
-        self._redaction = redaction
+    def __init__(self, sink: Sink, redactor: Redactor) -> None:
+        super().__init__("log", BATCH_EVERY_S, sink)
+        self._redactor = redactor
         self._waiting: deque[tuple[float, str]] = deque()
-        self._unwritten = b""
         self._left_out = 0
-        self._in_trouble = False
-        self._portions = GilYielder()
-        self._hurry = threading.Event()
-        self._closing = False
-        # A daemon thread: a disk that does not answer must not keep the process alive.
-        self._thread = threading.Thread(target=self._work, name="log", daemon=True)
-        self._thread.start()
+        self.start()
 
-    def take(self, unix_s: float, text: str, *, urgent: bool) -> None:
-        """From any thread; returns at once. Urgent ones are not kept for a batch."""
+    def add(self, unix_s: float, text: str, *, urgent: bool) -> None:
+        """Take a line and return at once. From any thread."""
         if len(self._waiting) >= MOST_WAITING:
             self._left_out += 1
             return
         self._waiting.append((unix_s, text))
         if urgent:
-            self._hurry.set()
+            self.wake()
 
-    def close(self) -> None:
-        """Write what waits, unless the disk takes longer than we have."""
-        self._closing = True
-        self._hurry.set()
-        self._thread.join(FAREWELL_S)
+    def has_batch(self) -> bool:
+        return bool(self._waiting or self._left_out)
 
-    def _work(self) -> None:
-        while not self._closing:
-            self._hurry.wait(BATCH_EVERY_S)
-            self._hurry.clear()
-            self._write()
-        self._write()
-        with contextlib.suppress(OSError):
-            self._sink.close()
-
-    def _write(self) -> None:
-        """Everything that waits. Where the disk refuses, the rest of it waits for the next time."""
-        try:
-            while self._unwritten or self._waiting or self._left_out:
-                if not self._unwritten:
-                    self._unwritten = self._batch()
-                taken = self._sink.write(self._unwritten)
-                if not taken:
-                    raise OSError("nothing was taken")
-                self._unwritten = self._unwritten[taken:]
-        except OSError as trouble:
-            if not self._in_trouble:  # told once, and for now on the terminal alone
-                self._in_trouble = True
-                _logger.warning("session log cannot be written for now reason=%s", trouble)
-        else:
-            self._in_trouble = False
-
-    def _batch(self) -> bytes:
+    def next_batch(self) -> bytes:
         lines = []
         for _ in range(min(len(self._waiting), _BATCH)):
-            if not self._closing:
-                self._portions.maybe_yield()
+            self.yield_to_loop()
             unix_s, text = self._waiting.popleft()
-            lines.append(f"{_utc(unix_s):%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {self._redaction.clean(text)}\n")
+            lines.append(f"{_utc(unix_s):%Y-%m-%d %H:%M:%S.%f}"[:-3] + f" {self._redactor.redact(text)}\n")
         if self._left_out and not self._waiting:
             left_out, self._left_out = self._left_out, 0
             lines.append(f"{left_out} records are missing here: the disk did not keep up\n")
         return "".join(lines).encode(errors="replace")
+
+    def on_trouble(self, trouble: OSError) -> None:
+        # The terminal shows it now, the file once the disk takes it.
+        _logger.warning("session log cannot be written for now reason=%s", trouble)
 
 
 class _Session:
@@ -231,7 +162,7 @@ class _Session:
         self,
         log_dir: Path,
         now: datetime,
-        redaction: Redaction,
+        redactor: Redactor,
         link: Callable[[Path, Path], None],
         open_file: Callable[[Path], Sink],
     ) -> None:
@@ -244,16 +175,16 @@ class _Session:
                 f"LOG_DIR is {log_dir}: no log can be written there ({wrong}); choose a folder that this user owns"
             )
             raise ConfigError([problem]) from wrong
-        self._writer = _Writer(_with_latest(file, log_dir / LATEST, self.path, link), redaction)
-        self.entrance = _Entrance(self._writer)
+        self._writer = _LogWriter(_with_latest(file, log_dir / LATEST, self.path, link), redactor)
+        self.handler = _FileHandler(self._writer)
 
     def close(self) -> None:
-        """Write what waits and let go of the file."""
+        """Write what waits and close the file."""
         self._writer.close()
 
 
 class _Twice:
-    """A file, and a second one with the same in it as far as possible."""
+    """A file and a copy of it, which is written as far as possible."""
 
     def __init__(self, first: Sink, second: Sink) -> None:
         self._first = first
@@ -261,7 +192,7 @@ class _Twice:
 
     def write(self, data: bytes, /) -> int | None:
         taken = self._first.write(data) or 0
-        with contextlib.suppress(OSError):  # a convenience: the session log itself is complete
+        with contextlib.suppress(OSError):  # the copy is a convenience: the session log itself is complete
             self._second.write(data[:taken])
         return taken
 
@@ -272,72 +203,74 @@ class _Twice:
 
 
 def _with_latest(file: Sink, latest: Path, target: Path, link: Callable[[Path, Path], None]) -> Sink:
-    """`file`, which `latest` shows from now on: by a link, by a copy where links fail, or not at all."""
+    """`file`, to which `latest` points from now on: by a link, by a copy where links fail, or not at all."""
     try:
         latest.unlink(missing_ok=True)
         link(latest, target)
     except OSError:
         with contextlib.suppress(OSError):
-            return _Twice(file, _appending(latest, anew=True))
+            return _Twice(file, _appending(latest, truncate=True))
     return file
 
 
-def _appending(path: Path, *, anew: bool = False) -> BinaryIO:
-    """Without a buffer of its own: what a full disk did not take must not linger there and fail again."""
-    return path.open("wb" if anew else "ab", buffering=0)
+def _appending(path: Path, *, truncate: bool = False) -> BinaryIO:
+    """Open a file for appending, unbuffered: what a full disk did not take must not stay in a buffer and fail again."""
+    return path.open("wb" if truncate else "ab", buffering=0)
 
 
 class Logging:
-    """What `setup` installed. `file` is the session log, None without one."""
+    """The handlers that `setup` installed. `file` is the session log, None without one."""
 
-    def __init__(self, session: _Session | None, terminal: logging.Handler | None, redaction: Redaction) -> None:
+    def __init__(self, session: _Session | None, terminal: logging.Handler | None, redactor: Redactor) -> None:
         self.file = session.path if session else None
         self._session = session
         self._terminal = terminal
-        self._redaction = redaction
+        self._redactor = redactor
         self._levels = {name: logging.getLogger(name).level for name in ("", *QUIET)}
-        self._asked = {name: getattr(logging, name) for name in UNUSED_FACTS if hasattr(logging, name)}
-        for name in self._asked:
+        self._facts = {name: getattr(logging, name) for name in UNUSED_FACTS if hasattr(logging, name)}
+        for name in self._facts:
             setattr(logging, name, UNUSED_FACTS[name])
         root = logging.getLogger()
         for handler in self._handlers:
             root.addHandler(handler)
+        # From here on every logger writes; a record before this line goes to Python's last-resort handler on stderr.
         self._listen()
         for name, level in QUIET.items():
             logging.getLogger(name).setLevel(level)
 
     def configure(self, file_level: str, console_level: str, secrets: Iterable[str] = ()) -> None:
-        """Change the levels from now on, and strike out these too."""
-        self._redaction.learn(secrets)
+        """Change the levels, and strike out `secrets` as well from now on."""
+        self._redactor.add_secrets(secrets)
         if self._session is not None:
-            self._session.entrance.setLevel(file_level)
+            self._session.handler.setLevel(file_level)
         if self._terminal is not None:
             self._terminal.setLevel(console_level)
         self._listen()
 
     def close(self) -> None:
-        """Write what is queued, let go of the file, and leave logging as it was. Can be repeated."""
+        """Write what waits, close the file, and leave logging as it was. Can be called again."""
         root = logging.getLogger()
+        # The handlers first: a record that comes while the file closes must find none.
         for handler in self._handlers:
             root.removeHandler(handler)
             handler.close()
         for name, level in self._levels.items():
             logging.getLogger(name).setLevel(level)
         self._levels = {}
-        for name, asked in self._asked.items():
-            setattr(logging, name, asked)
-        self._asked = {}
+        for name, value in self._facts.items():
+            setattr(logging, name, value)
+        self._facts = {}
         session, self._session, self._terminal = self._session, None, None
         if session is not None:
             session.close()
 
     @property
     def _handlers(self) -> Sequence[logging.Handler]:
-        entrance = self._session.entrance if self._session else None
-        return [handler for handler in (entrance, self._terminal) if handler is not None]
+        handler = self._session.handler if self._session else None
+        return [handler for handler in (handler, self._terminal) if handler is not None]
 
     def _listen(self) -> None:
-        """Records that no handler wants are not even made."""
+        """Set the root level to the lowest of the handlers, so that records which no handler wants are not created."""
         if self._handlers:
             logging.getLogger().setLevel(min(handler.level for handler in self._handlers))
 
@@ -359,27 +292,27 @@ def setup(
     """Send the records of all loggers to a new file in `log_dir`, and as lines to `console`.
 
     Either may be None: a virtual run has neither a thread nor a file. `now` names the file; session
-    logs that many days older are deleted, 0 keeps all. `console_journal` puts the level before each line as
+    logs older by `retention_days` are deleted, 0 keeps all. `console_journal` puts the level before each line as
     the journal reads it. `link(new, target)` makes latest.log, and may fail with OSError, as may the file
     of `open_file` at any time. Raises ConfigError when no file can be made.
     """
-    redaction = Redaction(secrets)
+    redactor = Redactor(secrets)
     session, terminal = None, None
     if log_dir is not None:
-        session = _Session(log_dir, now, redaction, link, open_file)
-        session.entrance.setLevel(file_level)
+        session = _Session(log_dir, now, redactor, link, open_file)
+        session.handler.setLevel(file_level)
     if console is not None:
         terminal = _Terminal(console)
         terminal.setLevel(console_level)
-        terminal.setFormatter(_TerminalLine(redaction, times=console_times, journal_levels=console_journal))
-    installed = Logging(session, terminal, redaction)
+        terminal.setFormatter(_TerminalLine(redactor, times=console_times, journal_levels=console_journal))
+    installed = Logging(session, terminal, redactor)
     if log_dir is not None and retention_days:
-        _forget(log_dir, now - timedelta(days=retention_days))
+        _delete_old(log_dir, now - timedelta(days=retention_days))
     return installed
 
 
 def under_journald(environ: Mapping[str, str], stream: TextIO) -> bool:
-    """Whether `stream` goes to the journal, which puts its own time before each line.
+    """Whether `stream` goes to the systemd journal, which puts its own time before each line.
 
     Source: systemd.exec(5), JOURNAL_STREAM is "device:inode" of the stream that the service was given.
     """
@@ -391,15 +324,16 @@ def under_journald(environ: Mapping[str, str], stream: TextIO) -> bool:
 
 
 def _free(log_dir: Path, now: datetime) -> Path:
-    """A name that no session has: two that begin in the same second must not share a file."""
+    """A file name that is not taken: two sessions that begin in the same second must not share a file."""
     while (path := log_dir / now.strftime(SESSION_NAME)).is_file():
         now += timedelta(seconds=1)
     return path
 
 
-def _forget(log_dir: Path, before: datetime) -> None:
-    """Delete the session logs that were begun before that moment."""
+def _delete_old(log_dir: Path, before: datetime) -> None:
+    """Delete the session logs that began before `before`."""
     for path in sorted(log_dir.glob("trailingedge_*.log")):
+        # The name tells when a session began; the file's time would keep a log alive for every copy of it.
         try:
             begun = datetime.strptime(path.name, SESSION_NAME).replace(tzinfo=UTC)
         except ValueError:

@@ -1,4 +1,4 @@
-"""The tally counts what happened, and compares with having done nothing."""
+"""Run statistics: counts, and the comparison with having done nothing."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -146,7 +146,7 @@ MIDNIGHT_MS = 1_782_950_400_000
 HOUR_MS = 3_600_000
 
 
-def test_a_day_is_told_once_in_its_last_minute() -> None:
+def test_a_day_is_published_once_in_its_last_minute() -> None:
     made = tally()
     calendar = DailyResults(made)
     told = []

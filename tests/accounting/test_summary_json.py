@@ -1,4 +1,4 @@
-"""What a run came to, for machines: one shape, amounts as text, times in UTC."""
+"""The JSON summary: one shape, amounts as text, times in UTC."""
 
 import json
 from dataclasses import replace
@@ -51,14 +51,14 @@ def test_the_shape_is_the_one_of_summary_replay_and_report(made: RunStatistics) 
     assert told["totals"]["result_frac"] == pytest.approx(0.01898)
 
 
-def test_an_exit_is_told_with_its_amounts_as_text(made: RunStatistics) -> None:
+def test_an_exit_has_its_amounts_as_text(made: RunStatistics) -> None:
     (told,) = json.loads(json.dumps(summarize_run(Settings(), RULES, made)))["exits"]
     assert (told["number"], told["kind"], told["side"], told["cause"]) == (NUMBER, "take_profit", "SELL", "filled")
     assert (told["base"], told["quote"], told["average"]) == ("1", "2550", "2550.00")
     assert told["id"] == own()
 
 
-def test_neither_secrets_nor_what_names_machine_or_person_is_told(made: RunStatistics) -> None:
+def test_the_settings_name_no_secret_no_machine_and_no_person(made: RunStatistics) -> None:
     settings = Settings(
         binance_ed25519_api_key="a key",
         telegram_bot_token="a token",
@@ -74,13 +74,13 @@ def test_neither_secrets_nor_what_names_machine_or_person_is_told(made: RunStati
     assert not [word for word in ("a key", "a token", "777", "somebody", "my.host") if word in json.dumps(told)]
 
 
-def test_a_day_is_told_in_the_same_words(made: RunStatistics) -> None:
+def test_a_day_has_the_same_keys(made: RunStatistics) -> None:
     day = day_json(RULES, made.since(tally().equity_point()))
     assert isinstance(day["exits"], list)
     assert len(day["exits"]) == 1
 
 
-def test_each_day_of_a_run_is_told_and_they_add_up() -> None:
+def test_the_days_of_a_run_add_up() -> None:
     counted = tally()
     counted.mark_to_market(MIDNIGHT_MS - 60_000, D(2500), D(1), D(0))
     counted.mark_to_market(MIDNIGHT_MS - 1, D(2520), D(1), D(0))

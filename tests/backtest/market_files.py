@@ -6,6 +6,7 @@ from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Final
 
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.model.market import Side
 from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.ticks import Tick
@@ -13,7 +14,6 @@ from trailingedge.simulator.feeds.ticks import Tick
 Write = Callable[[Path, int, int], Path]
 
 START_MS: Final = 1_783_000_020_000  # a full minute
-MINUTE_MS: Final = 60_000
 
 
 def ticks(seed: int, minutes: int, *, scripted: bool = True) -> Iterator[Tick]:

@@ -23,11 +23,12 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
+from trailingedge.core.time_units import MINUTE_MS
+
 MID_PRICE: Final = 200_000  # ticks: the price that everything keeps close to
 _KLINE_EVERY_S: Final = 2.0
-_MINUTE_MS: Final = 60_000
 _ROWS_AT_MOST: Final = 1000
-_INTERVALS_MS: Final = {"1s": 1000, "1m": _MINUTE_MS}
+_INTERVALS_MS: Final = {"1s": 1000, "1m": MINUTE_MS}
 _EXITS: Final = ("TE-m-", "floor")
 _FUNDS: Final = {BASE: Decimal(1), QUOTE: Decimal(0)}
 
@@ -184,8 +185,8 @@ class BenchmarkExchange:
         while True:
             await asyncio.sleep(_KLINE_EVERY_S)
             now_ms = _now_ms()
-            open_ms = now_ms // _MINUTE_MS * _MINUTE_MS
-            rows = exchange_replies.kline_rows(_MINUTE_MS, open_ms - _MINUTE_MS, open_ms, MID_PRICE)
+            open_ms = now_ms // MINUTE_MS * MINUTE_MS
+            rows = exchange_replies.kline_rows(MINUTE_MS, open_ms - MINUTE_MS, open_ms, MID_PRICE)
             if told_ms and told_ms != open_ms:
                 self._send_kline(exchange_replies.kline_event(rows[0], "1m", now_ms, closed=True))
             self._send_kline(exchange_replies.kline_event(rows[1], "1m", now_ms, closed=False))

@@ -17,8 +17,9 @@ from typing import Final
 
 from tests.benchmarks.measurements import ratio, table
 from tests.execution.order_builders import RULES, record
-from tests.strategy.strategy_harness import MINUTE_MS, START_MS, kline, params
+from tests.strategy.strategy_harness import START_MS, kline, params
 
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order_rate_budget import OrderRateBudget
 from trailingedge.execution.trading_core import TradingCore, TradingParams

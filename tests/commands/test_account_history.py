@@ -11,10 +11,11 @@ from trailingedge.accounting.statistics import FinishedExit
 from trailingedge.accounting.summary_json import Totals, compute_totals
 from trailingedge.auth.manager import KeyManager
 from trailingedge.commands import account_history
-from trailingedge.commands.account_history import DAY_MS, TimeRange, read_account
+from trailingedge.commands.account_history import TimeRange, read_account
 from trailingedge.commands.checks.environment import CheckTarget, CheckTools
 from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.market import Side
 from trailingedge.report.from_account import AccountHistory, build_report
 from trailingedge.simulator.exchange_spec import ExchangeSpec

@@ -1,4 +1,4 @@
-"""A thread beside the loop rests between its portions, and only there."""
+"""The GIL yielder rests after each portion, and only then."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Threads that nobody waits for: what hangs in one holds up neither another nor the end."""
+"""The daemon-thread executor: a job that hangs delays neither another job nor the end."""
 
 import asyncio
 import threading

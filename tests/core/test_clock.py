@@ -1,3 +1,5 @@
+"""Clocks: the manual clock and time-outs."""
+
 import asyncio
 
 import pytest
@@ -49,7 +51,7 @@ async def test_who_sleeps_again_while_the_clock_is_wound_wakes_again() -> None:
     assert clock.now_s() == 3.5
 
 
-async def test_nobody_wakes_before_its_time_and_a_sleeper_that_was_cancelled_harms_nobody() -> None:
+async def test_no_task_wakes_early_and_a_cancelled_sleeper_does_no_harm() -> None:
     clock = ManualClock()
     task = asyncio.create_task(clock.sleep(10.0))
     await clock.advance(9.9)

@@ -1,9 +1,22 @@
+"""Errors, exit codes, and the ranking of failures."""
+
 import inspect
 
 import pytest
 
 from trailingedge.core import errors
-from trailingedge.core.errors import ConfigError, ExitCode, RequestRefused, SessionLost, TrailingEdgeError, most_severe
+from trailingedge.core.errors import (
+    ConfigError,
+    ExchangeUnreachable,
+    ExitCode,
+    LogonRefused,
+    ProtocolViolation,
+    RequestRefused,
+    RetryLater,
+    SessionLost,
+    TrailingEdgeError,
+    most_severe,
+)
 
 RAISED = [error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, Exception)]
 
@@ -52,7 +65,34 @@ def test_the_exit_codes_are_the_ones_the_operator_was_promised() -> None:
     }
 
 
-def test_of_several_failures_the_gravest_counts() -> None:
-    lost, wrong, mistake = SessionLost("a"), ConfigError(["b"]), KeyError("c")
-    assert most_severe(BaseExceptionGroup("", [lost, BaseExceptionGroup("", [wrong])])) is wrong
-    assert most_severe(BaseExceptionGroup("", [wrong, lost, mistake])) is mistake
+MISTAKE, INTERRUPT = KeyError("a"), KeyboardInterrupt()
+CONFIG, LOGON = ConfigError(["b"]), LogonRefused("c")
+UNREACHABLE, VIOLATION = ExchangeUnreachable("d"), ProtocolViolation("e")
+LOST, LATER = SessionLost("f"), RetryLater("g")
+
+
+@pytest.mark.parametrize(
+    ("failures", "chosen"),
+    [
+        pytest.param([LOST, UNREACHABLE], UNREACHABLE, id="a lost session is last"),
+        pytest.param([LOST, VIOLATION], VIOLATION, id="a lost session is after a violation"),
+        pytest.param([LATER, LOST], LATER, id="of equals the first"),
+        pytest.param([UNREACHABLE, VIOLATION], UNREACHABLE, id="of what may pass the first"),
+        pytest.param([LOST, UNREACHABLE, LOGON], LOGON, id="what a person must change before what may pass"),
+        pytest.param([LOGON, CONFIG], LOGON, id="of what a person must change the first"),
+        pytest.param([LOST, CONFIG, UNREACHABLE, MISTAKE], MISTAKE, id="our mistake first"),
+        pytest.param([CONFIG, INTERRUPT], INTERRUPT, id="an interrupt before the settings"),
+    ],
+)
+def test_of_several_failures_the_most_severe_decides(failures: list[BaseException], chosen: BaseException) -> None:
+    assert most_severe(BaseExceptionGroup("", failures)) is chosen
+
+
+@pytest.mark.parametrize("chosen", [MISTAKE, LOGON, UNREACHABLE])
+def test_ranking_on_the_way_up_is_ranking_at_once(chosen: BaseException) -> None:
+    failures: list[BaseException] = [LOST, chosen, LATER]
+    for split in range(1, 3):
+        inner = BaseExceptionGroup("", failures[split:])
+        nested = BaseExceptionGroup("", [*failures[:split], inner])
+        stepwise = BaseExceptionGroup("", [*failures[:split], most_severe(inner)])
+        assert most_severe(nested) is most_severe(stepwise) is chosen

@@ -9,11 +9,13 @@ import pytest
 from tests.eventlog.record_builders import HEAD, NAME, frames
 from tests.limits import PATIENCE_S
 
+from trailingedge.core import background
+from trailingedge.core.background import Sink
 from trailingedge.eventlog import writer as module
 from trailingedge.eventlog.format import FrameBatch, decode
 from trailingedge.eventlog.reader import SessionRecord
 from trailingedge.eventlog.retention import SUFFIX
-from trailingedge.eventlog.writer import GzipPacker, MemoryRecord, RecordFolder, RecordWriter, Sink
+from trailingedge.eventlog.writer import GzipPacker, MemoryRecord, RecordFolder, RecordWriter
 
 NOW = datetime(2026, 7, 2, 14, 47, tzinfo=UTC)
 LONG_AGO = f"trailingedge_2026-01-01_00-00-00{SUFFIX}"
@@ -27,7 +29,7 @@ def read(path: Path) -> tuple[list[tuple[object, ...]], str | None]:
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH_EVERY_S", 0.005)
-    monkeypatch.setattr(module, "FAREWELL_S", 60.0)  # however busy the machine is
+    monkeypatch.setattr(background, "CLOSE_TIMEOUT_S", 60.0)  # however busy the machine is
 
 
 class Disk:
@@ -80,7 +82,7 @@ def test_a_flood_that_cannot_be_packed_as_fast_as_it_comes_leaves_a_hole_at_once
     for _ in range(room + 2):
         taking.add_batch(("<", 5, 0, 1, page))
     taking.add(("<", 6, 0, 1, [b"y"]))
-    monkeypatch.setattr(module, "FAREWELL_S", 10.0)
+    monkeypatch.setattr(background, "CLOSE_TIMEOUT_S", 10.0)
     taking.close()
     kinds = [str(entry[0]) for entry in read(tmp_path / NAME)[0]]
     assert kinds == [*["<", *["+"] * 99] * room, "hole", "hole", "<"]

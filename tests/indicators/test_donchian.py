@@ -1,4 +1,4 @@
-"""The channel, at once and one kline at a time."""
+"""Donchian's channel, as a series and one kline at a time."""
 
 from decimal import Decimal
 from math import isnan, nan

@@ -8,10 +8,10 @@ from tests.daemon_harness import START_MS, D, NodeHarness, only_start, run_scena
 
 from trailingedge.config import Settings
 from trailingedge.core.errors import ExchangeUnreachable, ExitCode, LogonRefused, StartFailed
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.live import factory
 from trailingedge.simulator.faults import RequestFault
 
-MINUTE_MS: Final = 60_000
 # Each candle closes elsewhere, so that one too many or one too few shows in the channel.
 RISING: Final[Sequence[Decimal]] = tuple(D(2400) + minute for minute in range(100))
 NO_ACCOUNT: Final = frozenset({"ws-api"})

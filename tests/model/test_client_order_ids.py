@@ -1,3 +1,5 @@
+"""Client order ids: ours and others'."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ NUMBERS = st.integers(min_value=0, max_value=36**8 - 1)  # until the year 2059
 
 
 @given(st.sampled_from(ExitKind), NUMBERS)
-def test_an_id_of_ours_tells_again_what_it_was_made_of(kind: ExitKind, number: int) -> None:
+def test_an_id_of_ours_is_parsed_into_its_parts(kind: ExitKind, number: int) -> None:
     assert own_id(str(ClientOrderId(kind, number))) == ClientOrderId(kind, number)
 
 
@@ -65,7 +67,7 @@ def test_a_note_without_an_anchor_is_still_ours_and_only_a_note_has_one() -> Non
         pytest.param("XTE-t-10z", id="a longer prefix"),
     ],
 )
-def test_what_is_not_written_like_ours_is_somebody_elses(foreign: str) -> None:
+def test_an_id_of_another_form_is_not_ours(foreign: str) -> None:
     assert own_id(foreign) is None
     assert not is_own(foreign)
 

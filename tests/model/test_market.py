@@ -1,3 +1,5 @@
+"""Market values: checks, filters and rounding."""
+
 from dataclasses import replace
 from decimal import Decimal
 
@@ -158,7 +160,7 @@ def test_a_number_is_shown_with_the_decimals_of_its_grid(number: str, grid: str,
         pytest.param("100.09", "10", "NOTIONAL", id="above the most notional"),
     ],
 )
-def test_an_order_that_fails_a_filter_is_told_which(price: str, quantity: str, breach: str | None) -> None:
+def test_the_first_filter_that_an_order_fails_is_named(price: str, quantity: str, breach: str | None) -> None:
     rules = replace(RULES, max_quantity=D("10"), max_notional=D("1000"))
     assert rules.failed_filter(D(price), D(quantity)) == breach
 

@@ -1,3 +1,5 @@
+"""Market state: ages, klines and balances from two sources."""
+
 import math
 
 import pytest
@@ -23,13 +25,13 @@ class Woken:
         self.times += 1
 
 
-def test_before_anything_was_heard_the_view_is_empty_and_infinitely_old() -> None:
+def test_before_the_first_message_the_view_is_empty_and_infinitely_old() -> None:
     view = MarketState(10).view(5.0)
     assert (view.top, view.top_age_s, view.market_ms) == (None, math.inf, 0)
     assert (dict(view.balances), view.closed_klines, view.account_proven) == ({}, (), False)
 
 
-def test_a_book_ages_until_it_is_heard_or_proved_again() -> None:
+def test_a_book_ages_until_it_is_received_or_confirmed_again() -> None:
     snapshots = MarketState(10)
     snapshots.on_top(BOOK, 1.0)
     assert (snapshots.view(4.0).top, snapshots.view(4.0).top_age_s) == (BOOK, 3.0)
@@ -37,14 +39,14 @@ def test_a_book_ages_until_it_is_heard_or_proved_again() -> None:
     assert snapshots.view(6.0).top_age_s == 1.0
 
 
-def test_a_book_of_a_dead_stream_is_history() -> None:
+def test_a_book_of_a_stream_that_is_down_is_stale() -> None:
     snapshots = MarketState(10)
     snapshots.on_top(BOOK, 1.0)
     snapshots.invalidate_top()
     assert (snapshots.view(1.0).top, snapshots.view(1.0).top_age_s) == (BOOK, math.inf)
 
 
-def test_a_history_that_was_let_go_still_tells_what_comes_next() -> None:
+def test_after_the_history_is_released_a_gap_is_still_recognized() -> None:
     snapshots = MarketState(klines_maxlen=100)
     snapshots.load_klines([kline(1), kline(2), kline(3)])
     snapshots.release_history()
@@ -106,7 +108,7 @@ def test_loaded_history_counts_as_known_and_not_as_fresh() -> None:
         pytest.param([4, 5], [], [4, 5], id="no history"),
     ],
 )
-def test_what_was_heard_before_the_history_joins_it_where_it_follows_and_is_not_fresh(
+def test_klines_received_before_the_history_join_it_where_they_follow(
     heard: list[int], loaded: list[int], known: list[int]
 ) -> None:
     snapshots = MarketState(10)
@@ -152,7 +154,7 @@ def test_the_exchanges_time_is_carried_on_by_our_own_clock_and_never_goes_back()
     assert snapshots.market_ms(0.0) == 10_000
 
 
-def test_whatever_the_main_loop_should_see_wakes_it() -> None:
+def test_a_change_that_the_main_loop_should_see_wakes_it() -> None:
     woken = Woken()
     snapshots = MarketState(10, woken)
     snapshots.on_top(BOOK, 0.0)
@@ -169,7 +171,7 @@ def test_whatever_the_main_loop_should_see_wakes_it() -> None:
     assert woken.times == 7
 
 
-def test_the_account_is_proven_only_when_somebody_says_so() -> None:
+def test_the_account_is_unproven_until_it_is_set() -> None:
     snapshots = MarketState(10)
     snapshots.set_account_proven(True)
     assert snapshots.view(0.0).account_proven
@@ -177,7 +179,7 @@ def test_the_account_is_proven_only_when_somebody_says_so() -> None:
     assert not snapshots.view(0.0).account_proven
 
 
-def test_balances_older_than_the_stream_told_leave_a_doubt_that_a_query_ends() -> None:
+def test_balances_older_than_the_last_ones_leave_a_doubt_that_a_query_ends() -> None:
     snapshots = MarketState(10)
     snapshots.on_balances([Balance("ETH", D(1))], account_ms=60_000)
     snapshots.on_balances([Balance("ETH", D(2))], account_ms=5_000)

@@ -1,4 +1,4 @@
-"""Order requests say exactly what the exchange wants to read."""
+"""Order requests: methods and parameters as the exchange documents them."""
 
 from decimal import Decimal
 

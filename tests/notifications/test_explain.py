@@ -110,34 +110,34 @@ CASES = {
         f"2446.05 or above, and the ask is 2443.01 FDUSD. {QUOTE_STOP}",
     ),
     "paused in base": Case(
-        watching(in_base, "2510", hold=True),
+        watching(in_base, "2510", trading_paused=True),
         "2510",
         f"Not selling for profit: you have paused it; 'r' or /resume goes on. After that the take-profit "
         f"trails from 2525.00 on. {BASE_STOP}",
         {"paused": True},
     ),
     "paused in base, trailing": Case(
-        watching(in_base, "2560", "2555", hold=True),
+        watching(in_base, "2560", "2555", trading_paused=True),
         "2555",
         "Not selling for profit: you have paused it; 'r' or /resume goes on. After that it sells for profit when the "
         f"bid falls to 2553.80 or below. {BASE_STOP}",
         {"paused": True},
     ),
     "paused in base, past the trail": Case(
-        watching(in_base, "2560", "2530", hold=True),
+        watching(in_base, "2560", "2530", trading_paused=True),
         "2530",
         "Not selling for profit: you have paused it; 'r' or /resume goes on. After that it sells at once, for the bid "
         f"is past the trail. {BASE_STOP}",
         {"paused": True},
     ),
     "paused in base, past every profit": Case(
-        watching(in_base, "2560", "2503", settings=params(fee=0.001), hold=True),
+        watching(in_base, "2560", "2503", settings=params(fee=0.001), trading_paused=True),
         "2503",
         f"Not selling for profit: you have paused it; 'r' or /resume goes on. {BASE_STOP}",
         {"paused": True},
     ),
     "held by two breakers in quote": Case(
-        watching(in_quote, "2490", hold=True),
+        watching(in_quote, "2490", trading_paused=True),
         "2490",
         "Not buying: -3.12 % on today's round trips, so a breaker holds until 00:00 UTC; 4 round trips in a row "
         f"lost, so a breaker holds until you resume ('r' or /resume). After that the take-profit trails from 2475.25 "
@@ -145,7 +145,7 @@ CASES = {
         {"trips": (BreakerTrip(Breaker.DAILY_LOSS, D("0.0312"), D("0.03")), BreakerTrip(Breaker.LOSSES, D(4), D(4)))},
     ),
     "funds at the edge": Case(
-        watching(in_quote, "2490", hold=True),
+        watching(in_quote, "2490", trading_paused=True),
         "2490",
         "Not buying: the last try came to nothing, for the funds only just make up an order; it is tried again in "
         f"a minute. After that the take-profit trails from 2475.25 on. {QUOTE_STOP}",

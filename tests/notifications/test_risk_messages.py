@@ -105,7 +105,7 @@ def test_each_change_is_one_line_with_its_numbers(text: str, line: str) -> None:
     ],
 )
 def test_a_flip_refused_while_held_tells_what_holds(trips: list[BreakerTrip], paused: bool, said: str) -> None:
-    refused = in_quote().tick("2500", command=StrategyCommand.FLIP, hold=True).events[-1]
+    refused = in_quote().tick("2500", command=StrategyCommand.FLIP, trading_paused=True).events[-1]
     assert isinstance(refused, CommandRefused)
     assert risk_messages.refusal_reason(refused.reason, trips, paused=paused) == said
 

@@ -6,12 +6,12 @@ from typing import Final
 
 from tests.execution.order_builders import D, own, report
 
+from trailingedge.core.time_units import HOUR_MS
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, ExecutionReport, OrderStatus, Side
 from trailingedge.reconciliation.exit_ledger import ExitTotals
 
 MIDNIGHT_MS: Final = 1_782_950_400_000  # 00:00 UTC
-HOUR_MS: Final = 3_600_000
 
 
 def trade(

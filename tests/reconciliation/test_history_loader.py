@@ -9,10 +9,11 @@ from tests.reconciliation.account_histories import Past, at
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import RequestRefused
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderRecord, Side
 from trailingedge.reconciliation.exit_history import ExitHistory
-from trailingedge.reconciliation.history_loader import DAY_MS, TRANSIENT_CODES, read_history
+from trailingedge.reconciliation.history_loader import TRANSIENT_CODES, read_history
 from trailingedge.simulator.virtual_loop import run_virtual
 
 

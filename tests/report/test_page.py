@@ -10,8 +10,9 @@ from importlib.resources import files
 import pytest
 from tests import processes
 from tests.report.column_decoder import unpacked
-from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, a_quiet_story, a_story
+from tests.report.report_builders import MIDNIGHT_MS, a_quiet_story, a_story
 
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.report.model import RunReport
 from trailingedge.report.page import page
 

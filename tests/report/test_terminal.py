@@ -3,8 +3,9 @@
 import dataclasses
 
 import pytest
-from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, a_long_story, a_quiet_story, a_story
+from tests.report.report_builders import MIDNIGHT_MS, a_long_story, a_quiet_story, a_story
 
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.report.model import RunReport
 from trailingedge.report.tables import MAX_GAPS_SHOWN
 from trailingedge.report.terminal import summary_text, terminal_width

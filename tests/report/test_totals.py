@@ -4,9 +4,10 @@ import dataclasses
 import math
 
 import pytest
-from tests.report.report_builders import DAY_MS, MIDNIGHT_MS, D, a_one_sided_story, a_quiet_story, a_story, moment
+from tests.report.report_builders import MIDNIGHT_MS, D, a_one_sided_story, a_quiet_story, a_story, moment
 
 from trailingedge.accounting.statistics import WinRate, win_rate
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitKind
 from trailingedge.report.model import RunReport
 from trailingedge.report.totals import days, equity, exit_ids, rules, totals

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.execution.order_builders import NUMBER, D
-from tests.reconciliation.fill_builders import HOUR_MS, MIDNIGHT_MS, fill_report, finished, trade
+from tests.reconciliation.fill_builders import MIDNIGHT_MS, fill_report, finished, trade
 
+from trailingedge.core.time_units import DAY_MS, HOUR_MS
 from trailingedge.model.market import Side
 from trailingedge.reconciliation.exit_ledger import ExitTotals, exit_totals
 from trailingedge.risk.circuit_breakers import (
@@ -25,7 +26,6 @@ from trailingedge.risk.circuit_breakers import (
 )
 
 SELL, BUY = Side.SELL, Side.BUY
-DAY_MS = 24 * HOUR_MS
 
 
 def limits(daily: str = "0", drawdown: str = "0", losses: int = 0) -> BreakerLimits:

@@ -1,8 +1,9 @@
 import pytest
 
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.exchange_spec import ExchangeSpec
-from trailingedge.simulator.rate_limits import DAY_MS, OrderCounts, RateWindow, RequestWeightLimiter
+from trailingedge.simulator.rate_limits import OrderCounts, RateWindow, RequestWeightLimiter
 
 NOON_MS = 1_783_000_000_000 - 1_783_000_000_000 % DAY_MS + DAY_MS // 2
 

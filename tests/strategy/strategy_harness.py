@@ -1,4 +1,4 @@
-"""A stage for the strategy: a market by hand, an account, and a chaser that does what it is told."""
+"""Test harness of the strategy: a market set by hand, an account, and an execution that always succeeds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ def params(**changes: Any) -> StrategyParams:
 
 
 def top(bid: str | Decimal, ask: str | Decimal | None = None) -> BookTop:
-    """A book one hundredth wide unless told otherwise."""
+    """A book with a spread of 0.01, or with that ask."""
     bid = Decimal(bid)
     return BookTop(bid, bid + Decimal("0.01") if ask is None else Decimal(ask))
 
@@ -56,10 +56,10 @@ def full_channel(lower: float, upper: float) -> Channel:
 
 
 class StrategyRun:
-    """The strategy's life, a beat at a time, with an account that changes as its exits fill.
+    """A run of the strategy, one tick at a time, with an account that changes as its exits fill.
 
-    The chaser takes a want as it comes and gives an exit up at once when the want is gone; fills are
-    told by `fill`, or happen by themselves at the price of the exit's own side when `fills` is set.
+    Execution accepts each intent, and drops an exit at once when its intent is gone. `fill` fills the exit; with
+    `fills` set, each exit fills by itself at the best price of its own side.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class StrategyRun:
         settings: StrategyParams = DEFAULTS,
         base: str = "1",
         quote: str = "0",
-        memory: StrategyState | None = None,
+        state: StrategyState | None = None,
         fills: bool = False,
         window: int = 3,
     ) -> None:
         self.params = settings
-        self.state = StrategyState() if memory is None else memory
+        self.state = StrategyState() if state is None else state
         self.holdings = held(base, quote)
         self.market_ms = START_MS
         self.donchian = DonchianChannel(window, 1)
@@ -93,7 +93,7 @@ class StrategyRun:
         channel: Channel | None = None,
         **given: Any,
     ) -> StrategyStep:
-        """One beat, `seconds` after the last; without a bid, the market is stale."""
+        """One tick, `seconds` after the last; without a bid, the market is stale."""
         self.market_ms += round(seconds * 1000)
         closed = tuple(ClosedKline(each, self.donchian.push(each)) for each in closes)
         inputs = Inputs(
@@ -110,7 +110,7 @@ class StrategyRun:
         self.state = step.state
         self.events += step.events
         self.last = step
-        self._chase(step.intent)
+        self._execute(step.intent)
         if self.fills and step.intent is not None and inputs.top is not None:
             self.fill(inputs.top.ask if step.intent.side is Side.SELL else inputs.top.bid)
         return step
@@ -154,12 +154,12 @@ class StrategyRun:
         )
 
     def report(self, **changes: Any) -> None:
-        """Let the chaser say something else of the exit in progress."""
+        """Change what execution reports of the exit in progress."""
         if self.progress is None:
             raise LookupError("no exit in progress")
         self.progress = replace(self.progress, **changes)
 
-    # Asked, not read: what is true of one beat need not be of the next, and mypy narrows what is read.
+    # Methods and not attributes: mypy narrows the type of an attribute, and does not know that a tick changes it.
 
     def phase(self) -> Phase:
         return self.state.phase
@@ -174,39 +174,39 @@ class StrategyRun:
         return self.state.exit
 
     def signals(self, kind: type[StrategySignal]) -> list[StrategySignal]:
-        """The events of one kind so far."""
+        """The signals of one type so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    def _chase(self, want: OrderIntent | None) -> None:
-        if want is None:
+    def _execute(self, intent: OrderIntent | None) -> None:
+        if intent is None:
             if self.progress is not None:
                 self.progress = None if self.state.exit is None else replace(self.progress, idle=True)
-        elif self.progress is None or self.progress.number != want.number:
-            self.progress = ExitProgress(want.number, ZERO, ZERO, idle=False, complete=None, rested=False)
+        elif self.progress is None or self.progress.number != intent.number:
+            self.progress = ExitProgress(intent.number, ZERO, ZERO, idle=False, complete=None, rested=False)
 
 
 def in_base(anchor: str = "2500", **given: Any) -> StrategyRun:
     """Watching in BASE, anchored at that price."""
-    life = StrategyRun(**given)
-    life.tick(anchor)
-    return life
+    run = StrategyRun(**given)
+    run.tick(anchor)
+    return run
 
 
 def in_quote(anchor: str = "2500", **given: Any) -> StrategyRun:
     """Watching in QUOTE, anchored at that price (the ask)."""
-    life = StrategyRun(base="0", quote="2500", **given)
-    life.tick(Decimal(anchor) - Decimal("0.01"), anchor)
-    return life
+    run = StrategyRun(base="0", quote="2500", **given)
+    run.tick(Decimal(anchor) - Decimal("0.01"), anchor)
+    return run
 
 
 def gated(anchor: str = "2500", **given: Any) -> StrategyRun:
     """In QUOTE after a flush at that price, the gate shut."""
-    life = in_base(anchor, **given)
+    run = in_base(anchor, **given)
     low = str(Decimal(anchor) * Decimal("0.99"))
-    life.tick(low)
-    life.tick(low)
-    life.fill(low)
-    life.tick(low)
-    if life.state.regime is not Regime.QUOTE or life.state.gate is None:
+    run.tick(low)
+    run.tick(low)
+    run.fill(low)
+    run.tick(low)
+    if run.state.regime is not Regime.QUOTE or run.state.gate is None:
         raise LookupError("the flush did not shut the gate")
-    return life
+    return run

@@ -1,10 +1,11 @@
-"""What closed klines change, live and folded."""
+"""Closed klines: gate, QUOTE stop and high, live and in a catch-up."""
 
 from dataclasses import replace
 
 import pytest
-from tests.strategy.strategy_harness import MINUTE_MS, START_MS, full_channel, kline, params
+from tests.strategy.strategy_harness import START_MS, full_channel, kline, params
 
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.indicators.donchian import Breakout, Channel
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
@@ -29,13 +30,13 @@ def buying(kind: ExitKind, ending: ExitEndReason | None = None) -> StrategyState
 
 
 def test_a_close_above_the_stop_shuts_the_gate() -> None:
-    memory, events = on_bar_close(IN_QUOTE, closed(0, 101.0), params())
-    assert memory.gate == ReentryGate(ShutBy.QUOTE_STOP, 101.0, START_MS + MINUTE_MS - 1)
+    state, events = on_bar_close(IN_QUOTE, closed(0, 101.0), params())
+    assert state.gate == ReentryGate(ShutBy.QUOTE_STOP, 101.0, START_MS + MINUTE_MS - 1)
     assert events[0] == GateShut(ShutBy.QUOTE_STOP, 101.0, 100.0)
 
 
 @pytest.mark.parametrize(
-    "memory",
+    "state",
     [
         pytest.param(IN_BASE, id="in base"),
         pytest.param(replace(IN_QUOTE, funded=False), id="unfunded"),
@@ -46,64 +47,64 @@ def test_a_close_above_the_stop_shuts_the_gate() -> None:
         pytest.param(StrategyState(), id="no regime yet"),
     ],
 )
-def test_the_quote_stop_leaves_alone(memory: StrategyState) -> None:
-    after, events = on_bar_close(memory, closed(0, 101.0, None), params())
+def test_the_quote_stop_leaves_alone(state: StrategyState) -> None:
+    after, events = on_bar_close(state, closed(0, 101.0, None), params())
     assert after.gate is None
-    assert after.exit == memory.exit
+    assert after.exit == state.exit
     assert events == ()
 
 
 def test_a_close_within_the_distance_shuts_nothing() -> None:
-    memory, events = on_bar_close(IN_QUOTE, closed(0, 100.1), params())
-    assert memory.gate is None
+    state, events = on_bar_close(IN_QUOTE, closed(0, 100.1), params())
+    assert state.gate is None
     assert events == ()
 
 
 def test_a_wide_channel_moves_the_stop_away() -> None:
-    memory, _ = on_bar_close(IN_QUOTE, closed(0, 101.0, full_channel(97.0, 103.0)), params())
-    assert memory.gate is None
+    state, _ = on_bar_close(IN_QUOTE, closed(0, 101.0, full_channel(97.0, 103.0)), params())
+    assert state.gate is None
 
 
-def test_the_stop_withdraws_a_take_profit_buy() -> None:
-    memory, events = on_bar_close(buying(ExitKind.TAKE_PROFIT), closed(0, 101.0, None), params())
-    assert memory.exit is not None
-    assert memory.exit.ending is ExitEndReason.STOPPED
+def test_the_quote_stop_cancels_a_take_profit_buy() -> None:
+    state, events = on_bar_close(buying(ExitKind.TAKE_PROFIT), closed(0, 101.0, None), params())
+    assert state.exit is not None
+    assert state.exit.ending is ExitEndReason.STOPPED
     assert events == (
         GateShut(ShutBy.QUOTE_STOP, 101.0, None),
         ExitEnding(ExitKind.TAKE_PROFIT, Side.BUY, 7, ExitEndReason.STOPPED),
     )
 
 
-def test_a_flush_gate_opens_at_the_crossing_and_anchors_anew() -> None:
-    memory, _ = apply_closed_bars(FLUSHED, [closed(0, 99.5), closed(1, 99.8)], params())
-    assert memory.gate is not None
-    memory, events = apply_closed_bars(memory, [closed(2, 100.05)], params())
-    assert memory.gate is None
-    assert memory.anchor == memory.high == 1 / 100.05
-    assert memory.anchor_ms == START_MS + 3 * MINUTE_MS - 1
+def test_a_gate_after_a_hard_stop_opens_at_the_crossing_with_a_new_anchor() -> None:
+    state, _ = apply_closed_bars(FLUSHED, [closed(0, 99.5), closed(1, 99.8)], params())
+    assert state.gate is not None
+    state, events = apply_closed_bars(state, [closed(2, 100.05)], params())
+    assert state.gate is None
+    assert state.anchor == state.high == 1 / 100.05
+    assert state.anchor_ms == START_MS + 3 * MINUTE_MS - 1
     assert events == (GateOpened(ShutBy.HARD_STOP, 100.05, 100.0),)
 
 
 def test_the_shutting_price_stands_in_for_the_close_before() -> None:
     earlier = replace(FLUSHED, last_close=105.0, last_close_ms=START_MS - 1)
-    memory, _ = on_bar_close(earlier, closed(0, 100.05), params())
-    assert memory.gate is None
+    state, _ = on_bar_close(earlier, closed(0, 100.05), params())
+    assert state.gate is None
 
 
 def test_a_close_from_before_the_shut_opens_nothing() -> None:
     late = replace(FLUSHED, gate=ReentryGate(ShutBy.HARD_STOP, 99.0, START_MS + MINUTE_MS - 1))
-    memory, _ = on_bar_close(late, closed(0, 100.05), params())
-    assert memory.gate is not None
+    state, _ = on_bar_close(late, closed(0, 100.05), params())
+    assert state.gate is not None
 
 
 def test_a_stop_gate_opens_downwards() -> None:
-    memory, _ = apply_closed_bars(STOPPED, [closed(0, 100.5), closed(1, 99.95)], params())
-    assert memory.gate is None
+    state, _ = apply_closed_bars(STOPPED, [closed(0, 100.5), closed(1, 99.95)], params())
+    assert state.gate is None
 
 
 def test_a_channel_that_is_not_full_keeps_the_gate_shut() -> None:
-    memory, _ = on_bar_close(FLUSHED, closed(0, 100.05, Channel(100.1, 99.9, full=False)), params())
-    assert memory.gate is not None
+    state, _ = on_bar_close(FLUSHED, closed(0, 100.05, Channel(100.1, 99.9, full=False)), params())
+    assert state.gate is not None
 
 
 def test_the_same_close_counts_once() -> None:
@@ -121,7 +122,7 @@ def test_a_fold_raises_the_high_to_the_best_that_traded() -> None:
 
 
 @pytest.mark.parametrize(
-    "memory",
+    "state",
     [
         pytest.param(replace(IN_BASE, anchor_ms=START_MS + 1), id="it began before the anchor"),
         pytest.param(replace(IN_BASE, funded=False), id="unfunded"),
@@ -129,9 +130,9 @@ def test_a_fold_raises_the_high_to_the_best_that_traded() -> None:
         pytest.param(replace(IN_BASE, high=200.0), id="the high is higher"),
     ],
 )
-def test_a_fold_leaves_the_high(memory: StrategyState) -> None:
-    after, _ = apply_closed_bars(memory, [ClosedKline(kline(0, 100.0, high=150.0), None)], params())
-    assert after.high == memory.high
+def test_a_fold_leaves_the_high(state: StrategyState) -> None:
+    after, _ = apply_closed_bars(state, [ClosedKline(kline(0, 100.0, high=150.0), None)], params())
+    assert after.high == state.high
 
 
 def test_a_watched_kline_does_not_move_the_high() -> None:
@@ -143,13 +144,13 @@ def test_a_watched_kline_does_not_move_the_high() -> None:
 
 def test_a_fold_never_starts_an_exit() -> None:
     down = [closed(minute, 100.0 - 5 * minute) for minute in range(10)]
-    memory, _ = apply_closed_bars(IN_BASE, down, params(breakout_exit=True))
-    assert memory.exit is None
-    assert memory.regime is Regime.BASE
+    state, _ = apply_closed_bars(IN_BASE, down, params(breakout_exit=True))
+    assert state.exit is None
+    assert state.regime is Regime.BASE
 
 
 def test_only_the_first_close_beyond_an_edge_is_news() -> None:
-    memory, events = apply_closed_bars(IN_BASE, [closed(0, 100.0), closed(1, 101.0), closed(2, 102.0)], params())
+    state, events = apply_closed_bars(IN_BASE, [closed(0, 100.0), closed(1, 101.0), closed(2, 102.0)], params())
     assert events == (BrokeOut(Breakout.UP, 101.0, 100.1, 99.9),)
-    _, events = apply_closed_bars(memory, [closed(3, 99.0)], params())
+    _, events = apply_closed_bars(state, [closed(3, 99.0)], params())
     assert events == (BrokeOut(Breakout.DOWN, 99.0, 100.1, 99.9),)

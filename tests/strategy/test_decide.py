@@ -1,4 +1,4 @@
-"""The table as a whole: who goes first, how phases follow each other, and one life from rally to re-entry."""
+"""The decision table as a whole: precedence, phases, and one run from rally to re-entry."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -24,69 +24,69 @@ from trailingedge.strategy.state import Phase
 
 
 def exiting() -> StrategyRun:
-    life = in_base("2500")
-    life.flip("2500")
-    return life
+    run = in_base("2500")
+    run.flip("2500")
+    return run
 
 
 def flushing() -> StrategyRun:
-    life = in_base("2500")
-    life.tick("2480")
-    life.tick("2480")
-    return life
+    run = in_base("2500")
+    run.tick("2480")
+    run.tick("2480")
+    return run
 
 
 def unfunded() -> StrategyRun:
-    life = in_base("2500")
-    life.holdings = held()
-    life.tick("2500")
-    return life
+    run = in_base("2500")
+    run.holdings = held()
+    run.tick("2500")
+    return run
 
 
 def stopped() -> StrategyRun:
-    life = in_quote("2500")
-    life.close(2520)
-    return life
+    run = in_quote("2500")
+    run.close(2520)
+    return run
 
 
-def filled(life: StrategyRun, price: str) -> StrategyStep:
-    life.fill(price)
-    return life.tick(price)
+def filled(run: StrategyRun, price: str) -> StrategyStep:
+    run.fill(price)
+    return run.tick(price)
 
 
-def withdrawn(life: StrategyRun) -> None:
-    life.cancel("2500")
-    life.tick("2500")
+def withdrawn(run: StrategyRun) -> None:
+    run.cancel("2500")
+    run.tick("2500")
 
 
-def breached(life: StrategyRun) -> None:
-    life.tick("2480")
-    life.tick("2480")
+def breached(run: StrategyRun) -> None:
+    run.tick("2480")
+    run.tick("2480")
 
 
-def risen(life: StrategyRun) -> None:
-    life.tick("2560")
-    life.tick("2545")
+def risen(run: StrategyRun) -> None:
+    run.tick("2560")
+    run.tick("2545")
 
 
-def refunded(life: StrategyRun) -> None:
-    life.holdings = held("1")
-    life.tick("2500")
+def refunded(run: StrategyRun) -> None:
+    run.holdings = held("1")
+    run.tick("2500")
 
 
-def emptied(life: StrategyRun) -> None:
-    life.holdings = held()
-    life.tick("2500")
+def emptied(run: StrategyRun) -> None:
+    run.holdings = held()
+    run.tick("2500")
 
 
-def crossed(life: StrategyRun) -> None:
+def crossed(run: StrategyRun) -> None:
     for close in (2480, 2470, 2460, 2475):
-        life.close(close)
+        run.close(close)
 
 
-def crossed_down(life: StrategyRun) -> None:
+def crossed_down(run: StrategyRun) -> None:
     for close in (2520, 2521, 2522, 2510):
-        life.close(close)
+        run.close(close)
 
 
 CHANGES: list[tuple[str, Callable[[], StrategyRun], Callable[[StrategyRun], object], Phase, Regime]] = [
@@ -116,9 +116,9 @@ CHANGES: list[tuple[str, Callable[[], StrategyRun], Callable[[StrategyRun], obje
 def test_each_change_of_phase(
     before: Callable[[], StrategyRun], change: Callable[[StrategyRun], object], phase: Phase, regime: Regime
 ) -> None:
-    life = before()
-    change(life)
-    assert (life.phase(), life.regime()) == (phase, regime)
+    run = before()
+    change(run)
+    assert (run.phase(), run.regime()) == (phase, regime)
 
 
 def test_the_table_is_asked_in_this_order() -> None:
@@ -136,30 +136,30 @@ def test_the_table_is_asked_in_this_order() -> None:
 
 
 def test_c_goes_before_the_stop() -> None:
-    life = in_base("2500")
-    life.flip("2500")
-    life.tick("2480")
-    assert life.cancel("2480").decision.acted is Rule.CANCEL
+    run = in_base("2500")
+    run.flip("2500")
+    run.tick("2480")
+    assert run.cancel("2480").decision.acted is Rule.CANCEL
 
 
 def test_the_stop_goes_before_x() -> None:
-    life = in_base("2500")
-    life.tick("2480")
-    assert life.flip("2480").decision.acted is Rule.BASE_STOP
+    run = in_base("2500")
+    run.tick("2480")
+    assert run.flip("2480").decision.acted is Rule.BASE_STOP
 
 
 def test_x_goes_before_the_take_profit() -> None:
-    life = in_base("2500")
-    life.tick("2560")
-    want = life.flip("2545").intent
+    run = in_base("2500")
+    run.tick("2560")
+    want = run.flip("2545").intent
     assert want is not None
     assert want.kind is ExitKind.MANUAL
 
 
 def test_the_quote_stop_goes_before_the_take_profit() -> None:
-    life = in_quote("2500")
-    life.tick("2440")
-    step = life.close(2520, bid="2455")
+    run = in_quote("2500")
+    run.tick("2440")
+    step = run.close(2520, bid="2455")
     assert (step.decision.acted, step.intent) == (Rule.CLOSED_KLINES, None)
 
 
@@ -171,79 +171,79 @@ def test_the_quote_stop_goes_before_the_take_profit() -> None:
         pytest.param({"trading_paused": True}, id="a hold"),
     ],
 )
-def test_a_close_is_heard_whatever_was_more_urgent(given: dict[str, Any]) -> None:
-    life = in_quote("2500")
+def test_a_close_is_applied_in_a_tick_where_another_rule_acts(given: dict[str, Any]) -> None:
+    run = in_quote("2500")
     if "trading_paused" in given:
-        life.flip("2500")
-    step = life.tick("2500", closes=[kline(0, 2501)], **given)
+        run.flip("2500")
+    step = run.tick("2500", closes=[kline(0, 2501)], **given)
     assert step.decision.acted is not None
-    assert (life.state.last_close, life.state.last_close_ms) == (2501.0, kline(0, 2501).close_ms)
+    assert (run.state.last_close, run.state.last_close_ms) == (2501.0, kline(0, 2501).close_ms)
 
 
-def test_a_flip_and_a_stopping_close_in_one_beat_leave_the_gate_open() -> None:
-    life = in_quote("2500")
-    assert life.close(2520, command=StrategyCommand.FLIP).intent is not None
-    assert life.gate() is None
+def test_a_flip_and_a_stopping_close_in_one_tick_leave_the_gate_open() -> None:
+    run = in_quote("2500")
+    assert run.close(2520, command=StrategyCommand.FLIP).intent is not None
+    assert run.gate() is None
 
 
 def test_an_opened_gate_has_a_high_no_lower_than_the_market() -> None:
-    life = gated("2500")
+    run = gated("2500")
     for close in (2480, 2470, 2460):
-        life.close(close)
-    life.close(2475, bid="2470")
-    assert life.gate() is None
-    assert life.state.anchor == 1 / 2475
-    assert life.state.high == 1 / 2470.01
+        run.close(close)
+    run.close(2475, bid="2470")
+    assert run.gate() is None
+    assert run.state.anchor == 1 / 2475
+    assert run.state.high == 1 / 2470.01
 
 
-def test_a_quiet_beat_changes_nothing_at_all() -> None:
-    life = in_base("2500")
-    life.tick("2510")
-    before = life.state
-    step = life.tick("2509")
+def test_a_tick_in_which_no_rule_acts_changes_nothing() -> None:
+    run = in_base("2500")
+    run.tick("2510")
+    before = run.state
+    step = run.tick("2509")
     assert step.state is before
     assert (step.intent, step.events, step.decision.acted) == (None, (), None)
 
 
 def test_deciding_twice_is_deciding_once() -> None:
     one, other = in_base("2500"), in_base("2500")
-    for life in (one, other):
-        life.tick("2560")
+    for run in (one, other):
+        run.tick("2560")
     assert one.tick("2545") == other.tick("2545")
 
 
-def test_a_whole_life() -> None:
-    life = StrategyRun(base="1", settings=params(), window=3)
+def test_a_whole_run() -> None:
+    run = StrategyRun(base="1", settings=params(), window=3)
     story: list[str] = []
 
     def tell(want: OrderIntent | None) -> None:
-        base, quote = life.holdings.base, life.holdings.quote
+        base, quote = run.holdings.base, run.holdings.quote
         wanted = "-" if want is None else f"{want.side.value} {want.kind.name}"
-        story.append(f"{life.phase().value:8} {wanted:16} {base:.4f} {quote:.2f}")
+        story.append(f"{run.phase().value:8} {wanted:16} {base:.4f} {quote:.2f}")
 
     for price in (2500, 2501, 2502, 2503):  # start; the channel fills
-        life.close(price)
-    tell(life.tick("2545").intent)  # a rally …
-    tell(life.tick("2530").intent)  # … a little back: take-profit
-    life.fill("2530.5")
-    tell(life.tick("2531").intent)  # all quote, anchored at 2530.50
-    tell(life.tick("2490").intent)  # it falls …
-    tell(life.tick("2501").intent)  # … and turns: buy back
-    life.fill("2500")
-    tell(life.tick("2500").intent)  # more base than before
-    tell(life.tick("2420").intent)  # a crash …
-    tell(life.tick("2419").intent)  # … confirmed: flush
-    life.fill("2419", "0.5")
-    tell(life.tick("2415").intent)
-    life.fill("2415")
-    tell(life.tick("2400").intent)  # cash; the gate is shut
+        run.close(price)
+    tell(run.tick("2545").intent)  # a rally …
+    tell(run.tick("2530").intent)  # … a little back: take-profit
+    run.fill("2530.5")
+    tell(run.tick("2531").intent)  # all quote, anchored at 2530.50
+    tell(run.tick("2490").intent)  # it falls …
+    tell(run.tick("2501").intent)  # … and turns: buy back
+    run.fill("2500")
+    tell(run.tick("2500").intent)  # more base than before
+    tell(run.tick("2420").intent)  # a crash …
+    tell(run.tick("2419").intent)  # … confirmed: flush
+    run.fill("2419", "0.5")
+    tell(run.tick("2415").intent)
+    run.fill("2415")
+    tell(run.tick("2400").intent)  # cash; the gate is shut
     for price in (2410, 2400, 2390, 2380):
-        tell(life.close(price).intent)
-    tell(life.close(2398).intent)  # a close above mid: the gate opens
-    tell(life.tick("2350").intent)  # it falls on …
-    tell(life.tick("2357").intent)  # … and turns: buy back
-    life.fill("2357")
-    tell(life.tick("2360").intent)
+        tell(run.close(price).intent)
+    tell(run.close(2398).intent)  # a close above mid: the gate opens
+    tell(run.tick("2350").intent)  # it falls on …
+    tell(run.tick("2357").intent)  # … and turns: buy back
+    run.fill("2357")
+    tell(run.tick("2360").intent)
 
     assert story == [
         "watching -                1.0000 0.00",
@@ -265,7 +265,7 @@ def test_a_whole_life() -> None:
         "exiting  BUY TAKE_PROFIT  0.0000 2446.49",
         "watching -                1.0380 0.00",
     ]
-    assert [type(event) for event in life.events if not isinstance(event, RegimeSet | BrokeOut)] == [
+    assert [type(event) for event in run.events if not isinstance(event, RegimeSet | BrokeOut)] == [
         ExitStarted,
         ExitEnded,
         ExitStarted,
@@ -277,8 +277,8 @@ def test_a_whole_life() -> None:
         ExitStarted,
         ExitEnded,
     ]
-    assert all(event.cause is ExitEndReason.FILLED for event in life.events if isinstance(event, ExitEnded))
-    assert life.holdings.base > Decimal("1.03")
+    assert all(event.cause is ExitEndReason.FILLED for event in run.events if isinstance(event, ExitEnded))
+    assert run.holdings.base > Decimal("1.03")
 
 
 def test_in_base_before_the_trail_is_armed() -> None:
@@ -299,8 +299,8 @@ def test_in_base_with_the_trail_armed() -> None:
 
 
 def test_in_quote_prices_run_the_other_way() -> None:
-    life = in_quote("2500")
-    now = life.tick("2439.99", "2440").decision
+    run = in_quote("2500")
+    now = run.tick("2439.99", "2440").decision
     assert now.trail is not None
     assert now.anchor_price == pytest.approx(2500)
     assert now.high_price == pytest.approx(2440)
@@ -312,16 +312,16 @@ def test_in_quote_prices_run_the_other_way() -> None:
 
 
 def test_under_a_shut_gate_the_gate_is_what_counts() -> None:
-    life = gated("2500")
-    assert life.tick("2475").decision.gate_price is None  # the channel is not full yet
-    now = life.tick("2475", channel=full_channel(2460, 2500)).decision
+    run = gated("2500")
+    assert run.tick("2475").decision.gate_price is None  # the channel is not full yet
+    now = run.tick("2475", channel=full_channel(2460, 2500)).decision
     assert now.gate_price == 2480.0
     assert now.stop_price is None
 
 
 def test_a_take_profit_that_can_never_arm_has_no_price() -> None:
-    life = in_quote("2500", settings=params(donchian_gain_multiplier=1.0))
-    now = life.tick("2499", channel=full_channel(1, 9000)).decision
+    run = in_quote("2500", settings=params(donchian_gain_multiplier=1.0))
+    now = run.tick("2499", channel=full_channel(1, 9000)).decision
     assert now.trail_arms_at_price is None
 
 
@@ -332,14 +332,14 @@ def test_before_anything_is_known_there_are_no_numbers() -> None:
 
 
 def test_while_the_market_is_stale_the_remembered_numbers_stay() -> None:
-    life = in_base("2500")
-    now = life.tick(None).decision
+    run = in_base("2500")
+    now = run.tick(None).decision
     assert (now.unit_value, now.value_in_other_asset) == (None, None)
     assert now.anchor == 2500.0
     assert now.stop_price == pytest.approx(2487.5)
 
 
 def test_a_breach_is_counted_in_market_time() -> None:
-    life = in_base("2500", settings=params(hard_stop_confirm_sec=5.0))
-    life.tick("2480")
-    assert life.tick("2480", seconds=2.5).decision.stop_breach_ms == 2500
+    run = in_base("2500", settings=params(hard_stop_confirm_sec=5.0))
+    run.tick("2480")
+    assert run.tick("2480", seconds=2.5).decision.stop_breach_ms == 2500

@@ -1,4 +1,4 @@
-"""The side held, from balances and other hands."""
+"""Regime and holdings, from balances and trades that are not ours."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -21,9 +21,9 @@ from trailingedge.strategy.state import Phase
     ],
 )
 def test_at_first_the_side_worth_more(base: str, quote: str, regime: Regime, price: float) -> None:
-    life = StrategyRun(base=base, quote=quote)
-    assert life.tick("2500").events == (RegimeSet(None, regime, price, Origin.MARKET),)
-    assert life.phase() is Phase.WATCHING
+    run = StrategyRun(base=base, quote=quote)
+    assert run.tick("2500").events == (RegimeSet(None, regime, price, Origin.MARKET),)
+    assert run.phase() is Phase.WATCHING
 
 
 @pytest.mark.parametrize(
@@ -39,35 +39,35 @@ def test_at_first_the_side_worth_more(base: str, quote: str, regime: Regime, pri
     ],
 )
 def test_the_first_anchor_can_be_given(settings: StrategyParams, outside: Decimal, expected: RegimeSet) -> None:
-    life = StrategyRun(settings)
-    assert life.tick("2500", outside_price=outside).events == (expected,)
-    assert life.state.high == 2500.0  # already the best since
+    run = StrategyRun(settings)
+    assert run.tick("2500", outside_price=outside).events == (expected,)
+    assert run.state.high == 2500.0  # already the best since
 
 
-def test_neither_side_tradable_is_told_once() -> None:
-    life = StrategyRun(base="0.0001", quote="1")
-    life.tick("2500")
-    life.tick("2501")
-    assert life.events == [Unfunded(None, held("0.0001", "1"))]
-    assert life.phase() is Phase.UNFUNDED
+def test_unfunded_is_signalled_once() -> None:
+    run = StrategyRun(base="0.0001", quote="1")
+    run.tick("2500")
+    run.tick("2501")
+    assert run.events == [Unfunded(None, held("0.0001", "1"))]
+    assert run.phase() is Phase.UNFUNDED
 
 
 def test_unfunded_keeps_regime_anchor_and_high() -> None:
-    life = in_base("2500")
-    life.holdings = held()
-    life.tick("2600")
-    assert life.phase() is Phase.UNFUNDED
-    assert (life.regime(), life.state.anchor, life.state.high) == (Regime.BASE, 2500.0, 2500.0)
-    life.holdings = held("1")
-    assert life.tick("2510").events == (Funded(Regime.BASE, held("1")),)
-    assert (life.phase(), life.state.anchor, life.state.high) == (Phase.WATCHING, 2500.0, 2510.0)
+    run = in_base("2500")
+    run.holdings = held()
+    run.tick("2600")
+    assert run.phase() is Phase.UNFUNDED
+    assert (run.regime(), run.state.anchor, run.state.high) == (Regime.BASE, 2500.0, 2500.0)
+    run.holdings = held("1")
+    assert run.tick("2510").events == (Funded(Regime.BASE, held("1")),)
+    assert (run.phase(), run.state.anchor, run.state.high) == (Phase.WATCHING, 2500.0, 2510.0)
 
 
 def test_the_side_held_is_sticky_while_it_is_tradable() -> None:
-    life = in_base("2500")
-    life.holdings = held("0.01", "90000")
-    assert life.tick("2500").events == ()
-    assert life.regime() is Regime.BASE
+    run = in_base("2500")
+    run.holdings = held("0.01", "90000")
+    assert run.tick("2500").events == ()
+    assert run.regime() is Regime.BASE
 
 
 @pytest.mark.parametrize(
@@ -78,39 +78,39 @@ def test_the_side_held_is_sticky_while_it_is_tradable() -> None:
     ],
 )
 def test_another_hand_can_change_the_side(outside: Decimal | None, price: float, origin: Origin) -> None:
-    life = in_base("2500")
-    life.holdings = held("0", "2495")
-    assert life.tick("2490", outside_price=outside).events == (RegimeSet(Regime.BASE, Regime.QUOTE, price, origin),)
-    assert life.state.anchor == 1 / price
+    run = in_base("2500")
+    run.holdings = held("0", "2495")
+    assert run.tick("2490", outside_price=outside).events == (RegimeSet(Regime.BASE, Regime.QUOTE, price, origin),)
+    assert run.state.anchor == 1 / price
 
 
 def test_the_setting_is_for_the_first_start_only() -> None:
-    life = in_base("2500", settings=params(anchor_price=Decimal(2300)))
-    life.holdings = held("0", "2495")
-    life.tick("2490")
-    assert life.state.anchor == 1 / 2490.01
+    run = in_base("2500", settings=params(anchor_price=Decimal(2300)))
+    run.holdings = held("0", "2495")
+    run.tick("2490")
+    assert run.state.anchor == 1 / 2490.01
 
 
 def test_becoming_base_by_another_hand_discards_the_gate() -> None:
-    life = gated()
-    life.holdings = held("1")
-    life.tick("2480")
-    assert (life.regime(), life.gate()) == (Regime.BASE, None)
+    run = gated()
+    run.holdings = held("1")
+    run.tick("2480")
+    assert (run.regime(), run.gate()) == (Regime.BASE, None)
 
 
 def test_unsettled_balances_change_no_side() -> None:
-    life = in_base("2500")
-    life.holdings = held("0", "2500")
-    life.tick("2500", settled=False)
-    assert life.regime() is Regime.BASE
-    assert life.state.holdings == held("1")
+    run = in_base("2500")
+    run.holdings = held("0", "2500")
+    run.tick("2500", settled=False)
+    assert run.regime() is Regime.BASE
+    assert run.state.holdings == held("1")
 
 
 def test_a_stale_market_changes_no_side() -> None:
-    life = in_base("2500")
-    life.holdings = held("0", "2500")
-    life.tick(None)
-    assert life.regime() is Regime.BASE
+    run = in_base("2500")
+    run.holdings = held("0", "2500")
+    run.tick(None)
+    assert run.regime() is Regime.BASE
 
 
 def test_the_high_follows_the_best_unit_value() -> None:
@@ -122,11 +122,11 @@ def test_the_high_follows_the_best_unit_value() -> None:
     assert quote.state.high == 1 / 2490.01
 
 
-def test_what_nobody_watched_is_read_from_the_kline() -> None:
-    life = in_base("2500")
-    life.state = replace(life.state, anchor_ms=START_MS)
-    life.tick(None)
-    life.tick("2500", closes=[kline(0, 2500, high=2520)])
-    assert life.state.high == 2520.0
-    life.tick("2500", seconds=60, closes=[kline(1, 2500, high=2530)])
-    assert life.state.high == 2520.0
+def test_the_high_of_an_unwatched_time_is_read_from_the_kline() -> None:
+    run = in_base("2500")
+    run.state = replace(run.state, anchor_ms=START_MS)
+    run.tick(None)
+    run.tick("2500", closes=[kline(0, 2500, high=2520)])
+    assert run.state.high == 2520.0
+    run.tick("2500", seconds=60, closes=[kline(1, 2500, high=2530)])
+    assert run.state.high == 2520.0

@@ -1,4 +1,4 @@
-"""The distance, the breach and its confirmation."""
+"""The hard stop: distance, breach and confirmation."""
 
 import pytest
 from tests.strategy.strategy_harness import full_channel, params

@@ -1,4 +1,4 @@
-"""Sides and their numbers."""
+"""Sides, regimes and the settings of each."""
 
 import pytest
 from tests.strategy.strategy_harness import held, params

@@ -1,4 +1,4 @@
-"""What holds for every life, however the market and the operator behave."""
+"""Properties of every run, with any market and any operator."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -61,21 +61,21 @@ class Walk:
         self.scale = scale
         self.price = Decimal(2500)
         scaled = replace(given_params, min_notional=given_params.min_notional * scale)
-        self.life = StrategyRun(scaled, base="0" if quote else "1", quote=str(quote * scale))
+        self.run = StrategyRun(scaled, base="0" if quote else "1", quote=str(quote * scale))
 
     def step(self, moment: Moment) -> StrategyStep:
-        life = self.life
+        run = self.run
         self.price = max(Decimal(100), (self.price * (1000 + moment.move_permille) / 1000).quantize(TICK))
         book = self.book()
-        if moment.fill is not None and life.progress is not None and life.progress.complete is None and life.exit():
-            life.fill(book.mid, moment.fill)
+        if moment.fill is not None and run.progress is not None and run.progress.complete is None and run.exit():
+            run.fill(book.mid, moment.fill)
         if moment.deposit is not None:
             base, quote = moment.deposit
-            life.holdings = Holdings(
-                max(Decimal(0), life.holdings.base + Decimal(base) / 1000),
-                max(Decimal(0), life.holdings.quote + quote * self.scale),
+            run.holdings = Holdings(
+                max(Decimal(0), run.holdings.base + Decimal(base) / 1000),
+                max(Decimal(0), run.holdings.quote + quote * self.scale),
             )
-        return life.tick(
+        return run.tick(
             None if moment.stale else book.bid,
             book.ask,
             seconds=moment.seconds,
@@ -83,7 +83,7 @@ class Walk:
             command=moment.command,
             trading_paused=moment.trading_paused,
             settled=not moment.unsettled,
-            expire=moment.expire,
+            command_expired=moment.expire,
         )
 
     def book(self) -> BookTop:
@@ -91,7 +91,7 @@ class Walk:
 
     def kline(self) -> Kline:
         """A flat kline that has just closed."""
-        at, now_ms = self.price * self.scale, self.life.market_ms
+        at, now_ms = self.price * self.scale, self.run.market_ms
         return Kline(now_ms - 60_000, now_ms, at, at, at, at)
 
 
@@ -117,13 +117,13 @@ def test_deposits_and_withdrawals_move_no_trigger_while_the_side_stays_tradable(
 ) -> None:
     alone, busy = Walk(), Walk()
     for moment, base, quote in moments:
-        if busy.life.exit() is None and busy.life.regime() is not None:
+        if busy.run.exit() is None and busy.run.regime() is not None:
             least_base, least_quote = (
-                (Decimal("0.5"), Decimal(0)) if busy.life.regime() is Regime.BASE else (Decimal(0), Decimal(1000))
+                (Decimal("0.5"), Decimal(0)) if busy.run.regime() is Regime.BASE else (Decimal(0), Decimal(1000))
             )
-            busy.life.holdings = Holdings(
-                max(least_base, busy.life.holdings.base + Decimal(base) / 1000),
-                max(least_quote, busy.life.holdings.quote + quote),
+            busy.run.holdings = Holdings(
+                max(least_base, busy.run.holdings.base + Decimal(base) / 1000),
+                max(least_quote, busy.run.holdings.quote + quote),
             )
         one, other = alone.step(moment), busy.step(moment)
         assert shape(one) == shape(other)
@@ -169,7 +169,7 @@ def test_sell_and_buy_mirror_each_other(steps: list[int], fee: float, scale: flo
 def test_nothing_but_the_operator_trades_under_a_shut_gate(moments: list[Moment]) -> None:
     walk = Walk(params(breakout_entry=True, breakout_exit=True))
     for moment in moments:
-        gate_before, exit_before = walk.life.gate(), walk.life.exit()
+        gate_before, exit_before = walk.run.gate(), walk.run.exit()
         step = walk.step(moment)
         started = any(isinstance(event, ExitStarted | HardStopTriggered) for event in step.events)
         if gate_before is not None and step.state.gate is gate_before and started:
@@ -185,16 +185,16 @@ def test_a_base_position_is_never_without_a_stop(moments: list[Moment], trading_
     walk = Walk(params(breakout_entry=True, breakout_exit=True), quote=quote)
     for moment in moments:
         walk.step(moment)
-    life = walk.life
-    life.tick(walk.book().bid)
-    if life.regime() is not Regime.BASE or life.phase() is Phase.UNFUNDED:
+    run = walk.run
+    run.tick(walk.book().bid)
+    if run.regime() is not Regime.BASE or run.phase() is Phase.UNFUNDED:
         return
-    bid = min(walk.price, Decimal(life.state.anchor))
+    bid = min(walk.price, Decimal(run.state.anchor))
     for _ in range(8):
         bid = (bid * Decimal("0.97")).quantize(TICK)
-        want = life.tick(bid, trading_paused=trading_paused).intent
+        want = run.tick(bid, trading_paused=trading_paused).intent
         if want is not None and want.kind is ExitKind.FLUSH:
-            assert want.funds == life.holdings.base
+            assert want.funds == run.holdings.base
             return
     raise AssertionError("nothing stopped the fall")
 
@@ -203,10 +203,10 @@ def test_a_base_position_is_never_without_a_stop(moments: list[Moment], trading_
 @given(moments=st.lists(wild, max_size=80), quote=st.sampled_from([0, 2500]))
 def test_the_books_stay_in_order(moments: list[Moment], quote: int) -> None:
     walk = Walk(params(breakout_entry=True, breakout_exit=True), quote=quote)
-    life = walk.life
+    run = walk.run
     numbers: list[int] = []
     for moment in moments:
-        before = life.state
+        before = run.state
         step = walk.step(moment)
         now, want, u = step.state, step.intent, step.decision.unit_value
         if u is not None and now.phase in (Phase.WATCHING, Phase.EXITING, Phase.FLUSHING):
@@ -243,25 +243,25 @@ def test_a_fold_comes_within_the_spread_of_watching(moves_: list[int], quote: in
     watched, away = Walk(quote=quote), Walk(quote=quote)
     for walk in (watched, away):
         walk.step(Moment(0))
-        walk.life.state = replace(walk.life.state, anchor_ms=0)
-    anchor = watched.life.state.anchor
+        walk.run.state = replace(walk.run.state, anchor_ms=0)
+    anchor = watched.run.state.anchor
     seen: list[Decimal] = []
     for permille in moves_:
         watched.step(Moment(permille))
         seen.append(watched.price)
-        if watched.life.exit() is not None:
+        if watched.run.exit() is not None:
             return
     away.price = watched.price
-    opens = away.life.market_ms
+    opens = away.run.market_ms
     # Trades print at either side of the book.
     minute = Kline(opens, opens + 59_999, seen[0], max(seen) + TICK, min(seen), seen[-1])
-    away.life.tick(None, seconds=0.0)
-    away.life.tick(None, closes=[minute])
-    if away.life.gate() is not None:
+    away.run.tick(None, seconds=0.0)
+    away.run.tick(None, closes=[minute])
+    if away.run.gate() is not None:
         return
     slack = float(2 * TICK) * (1.0 if not quote else 1 / float(min(seen)) ** 2)
-    assert away.life.state.anchor == anchor
-    assert abs(away.life.state.high - watched.life.state.high) <= slack * (1 + 1e-9)
+    assert away.run.state.anchor == anchor
+    assert abs(away.run.state.high - watched.run.state.high) <= slack * (1 + 1e-9)
 
 
 def test_the_stage_is_one_hundredth_wide() -> None:

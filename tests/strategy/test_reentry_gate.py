@@ -1,4 +1,4 @@
-"""Crossings, and nothing else, open the gate."""
+"""The reentry gate opens at crossings of mid, and at nothing else."""
 
 import pytest
 from tests.strategy.strategy_harness import full_channel

@@ -1,4 +1,4 @@
-"""What can be traded, and which side is worth more."""
+"""Tradable assets, and which is worth more."""
 
 import pytest
 from tests.strategy.strategy_harness import held, params, top

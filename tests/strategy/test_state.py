@@ -1,4 +1,4 @@
-"""Phases, and what a new anchor takes along."""
+"""Phases, and what a new anchor keeps."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ BUYING = ActiveExit(ExitKind.MANUAL, Side.BUY, 1, 0)
 
 
 @pytest.mark.parametrize(
-    ("memory", "phase"),
+    ("state", "phase"),
     [
         pytest.param(StrategyState(), Phase.UNFUNDED, id="nothing known yet"),
         pytest.param(StrategyState(regime=Regime.BASE, funded=False), Phase.UNFUNDED, id="too little of everything"),
@@ -33,8 +33,8 @@ BUYING = ActiveExit(ExitKind.MANUAL, Side.BUY, 1, 0)
         ),
     ],
 )
-def test_the_phase_follows_from_what_is_remembered(memory: StrategyState, phase: Phase) -> None:
-    assert memory.phase is phase
+def test_the_phase_follows_from_what_is_remembered(state: StrategyState, phase: Phase) -> None:
+    assert state.phase is phase
 
 
 def test_a_new_anchor_starts_the_high_afresh_and_forgets_a_breach() -> None:

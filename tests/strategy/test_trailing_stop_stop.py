@@ -1,4 +1,4 @@
-"""Three terms, the largest counts."""
+"""The least gain: three terms, of which the largest counts."""
 
 from math import inf, isclose
 

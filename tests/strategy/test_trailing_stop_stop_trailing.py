@@ -1,4 +1,4 @@
-"""The callback decays, and the exit waits for all three conditions."""
+"""The trail: its callback decays, and its exit waits for three conditions."""
 
 from math import exp, inf
 

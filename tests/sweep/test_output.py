@@ -4,9 +4,10 @@ import itertools
 import re
 
 import pytest
-from tests.sweep.test_ranking import COMBINATIONS, DAY_MS, FORTNIGHT, outcome
+from tests.sweep.test_ranking import COMBINATIONS, FORTNIGHT, outcome
 from tests.sweep.test_ranking import judged as verdict_of
 
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.market import ZERO
 from trailingedge.simulator.feeds.csv_schemas import CsvSchema
 from trailingedge.simulator.feeds.recorded import RecordedMarket

@@ -119,7 +119,7 @@ async def forever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-async def test_the_gravest_failure_is_raised_bare() -> None:
+async def test_the_most_severe_failure_is_raised_bare() -> None:
     with pytest.raises(LogonRefused):
         await run_together(fail(SessionLost("closed")), fail(LogonRefused("no")), forever())
     with pytest.raises(SessionLost):

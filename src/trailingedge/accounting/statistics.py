@@ -1,6 +1,6 @@
-"""What a run amounted to: exits, fills, fees, refusals, and the result against having done nothing.
+"""Statistics of a run: exits, fills, fees, rejections, and the result compared with having done nothing.
 
-Values are in quote, at the best bid. A deposit or withdrawal during the run is not told apart from gain.
+Values are in quote, at the best bid. A deposit or withdrawal during the run counts as gain or loss.
 """
 
 from collections import Counter, defaultdict
@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
-from typing import Final
 
+from trailingedge.core.time_units import DAY_MS, MINUTE_MS
 from trailingedge.execution.order_events import OrderPlaced, OrderRejected, OrderReplaced
 from trailingedge.execution.trader_events import TraderEvent
 from trailingedge.model.client_order_ids import ClientOrderId, own_id
@@ -17,17 +17,14 @@ from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import ZERO, ExecutionReport, ExecutionType, Side
 from trailingedge.strategy.signals import ExitEnded, GateOpened, RegimeSet
 
-_MINUTE_MS: Final = 60_000
-_DAY_MS: Final = 86_400_000
-
 
 @dataclass(frozen=True, slots=True)
 class FinishedExit:
-    """One exit from its trigger to its end, at market time.
+    """One exit from its trigger to its end, by the market's time.
 
     `slippage_frac` compares the average with the mid price at the trigger, positive where it cost;
-    `result_frac` is the unit value won since the anchor, after fees. Either is None where nothing was
-    filled, or where there was nothing to compare with.
+    `result_frac` is the unit value gained since the anchor, after fees. Either is None where nothing was
+    filled, or where the price to compare with is not known.
     """
 
     kind: ExitKind
@@ -45,7 +42,7 @@ class FinishedExit:
 
     @property
     def id(self) -> str:
-        """What its orders are called at the exchange; by this it is found again wherever it is told of."""
+        """The client order id of its orders, by which the exit is named in logs, reports and CSV files."""
         return str(ClientOrderId(self.kind, self.number))
 
     @property
@@ -59,7 +56,7 @@ class FinishedExit:
 
 @dataclass(frozen=True, slots=True)
 class WinRate:
-    """Of the exits whose result is known, how many ended better than their anchor: by count, not by how much."""
+    """How many of the exits with a known result ended better than their anchor, by count."""
 
     wins: int
     known: int
@@ -71,7 +68,7 @@ class WinRate:
 
 @dataclass(frozen=True, slots=True)
 class EquityPoint:
-    """How far the counts had come at one moment, and where account and market stood."""
+    """The counts, the account's value and the market at one moment."""
 
     market_ms: int
     bid: Decimal
@@ -84,7 +81,7 @@ class EquityPoint:
 
 @dataclass(frozen=True, slots=True)
 class PeriodResult:
-    """What a part of the run came to; fractions are of the value at its beginning."""
+    """The result of a part of the run; fractions are of the value at its beginning."""
 
     from_ms: int
     to_ms: int
@@ -98,7 +95,7 @@ class PeriodResult:
 
 
 class RunStatistics:
-    """Counts as things happen. `mark` is told now and then where account and market stand."""
+    """Counts events and reports as they happen; `mark_to_market` values the account every minute."""
 
     def __init__(self, base_asset: str, quote_asset: str) -> None:
         self.exits: list[FinishedExit] = []
@@ -113,7 +110,7 @@ class RunStatistics:
         self.first_value = self.last_value = ZERO
         self.max_drawdown_frac = 0.0
         self._peak = ZERO
-        self._midnights: list[EquityPoint] = []  # how things stood when a day was over
+        self._midnights: list[EquityPoint] = []  # the last point of each finished day
         self._tomorrow_ms = 0
         self._base_asset = base_asset
         self._quote_asset = quote_asset
@@ -132,20 +129,22 @@ class RunStatistics:
         return growth(self.first_bid, self.last_bid)
 
     def mark_to_market(self, market_ms: int, bid: Decimal, base: Decimal, quote: Decimal) -> None:
-        """The account as it stands at `bid`."""
+        """Value the account at `bid`."""
         value = base * bid + quote
+        # Before the first valuation there is nothing to compare with; fills that came earlier belong to it.
         if not self.first_value:
             self.from_ms, self.first_bid, self.first_value = market_ms, bid, value
             self._midnights.clear()
-            self._tomorrow_ms = (market_ms // _DAY_MS + 1) * _DAY_MS
+            self._tomorrow_ms = (market_ms // DAY_MS + 1) * DAY_MS
         self._cut_day_at(market_ms)
         self.to_ms, self.last_bid, self.last_value = market_ms, bid, value
         self._peak = max(self._peak, value)
+        # Valued at intervals: a drawdown between two valuations is not seen.
         if self._peak:
             self.max_drawdown_frac = max(self.max_drawdown_frac, -growth(self._peak, value))
 
     def equity_point(self) -> EquityPoint:
-        """How far it has come."""
+        """The counts and the value now."""
         return EquityPoint(
             market_ms=self.to_ms,
             bid=self.last_bid,
@@ -157,21 +156,21 @@ class RunStatistics:
         )
 
     def since(self, mark: EquityPoint) -> PeriodResult:
-        """What has happened from `mark` until now."""
+        """The result from `mark` until now."""
         return self._between(mark, self.equity_point())
 
     def days(self) -> tuple[PeriodResult, ...]:
-        """The run cut at the midnights of UTC, oldest first; each part ends with the last mark before one."""
+        """The run cut at each midnight UTC, oldest first; a day ends with the last valuation before midnight."""
         if not self.from_ms:
             return ()
         began = EquityPoint(self.from_ms, self.first_bid, self.first_value, exits=0, fills=0, replaces=0, fees={})
         return tuple(self._between(*edges) for edges in pairwise((began, *self._midnights, self.equity_point())))
 
     def _cut_day_at(self, market_ms: int) -> None:
-        """What comes from then on counts for another day, if one has begun."""
+        """Close the day where `market_ms` is on the next one: what follows counts for that."""
         if self.first_value and market_ms >= self._tomorrow_ms:
             self._midnights.append(self.equity_point())
-            self._tomorrow_ms = (market_ms // _DAY_MS + 1) * _DAY_MS
+            self._tomorrow_ms = (market_ms // DAY_MS + 1) * DAY_MS
 
     def _between(self, mark: EquityPoint, end: EquityPoint) -> PeriodResult:
         fees = {asset: fee - mark.fees.get(asset, ZERO) for asset, fee in end.fees.items()}
@@ -188,12 +187,13 @@ class RunStatistics:
         )
 
     def resume_anchor(self, anchor_price: float) -> None:
-        """The session begins with an anchor of an earlier one."""
+        """Start with the anchor of an earlier run, which the next exit is compared with."""
         self._anchor_price = anchor_price
 
     def on_report(self, report: ExecutionReport) -> None:
-        """An execution report of an order of ours."""
+        """Count an execution report of an order of ours."""
         self._cut_day_at(report.time_ms)
+        # Fills are counted from reports and not from events, because fees and the maker flag stand only there.
         own = own_id(report.client_order_id)
         if own is None or report.execution_type is not ExecutionType.TRADE:
             return
@@ -206,7 +206,7 @@ class RunStatistics:
             fees[report.commission_asset] += report.commission
 
     def on_event(self, news: TraderEvent, market_ms: int) -> FinishedExit | None:
-        """Something happened; the exit it ended, if it did."""
+        """Count an event. Returns the exit that it ended, None where it ended none."""
         self._cut_day_at(market_ms)
         match news:
             case OrderPlaced():
@@ -216,7 +216,7 @@ class RunStatistics:
                 own = own_id(news.client_order_id)
                 if own is not None:
                     self._exit_replaces[own.number] += 1
-            case OrderRejected() if news.code:  # without a code it was never sent
+            case OrderRejected() if news.code:  # without a code it never left this process
                 self.rejected[news.code] += 1
             case RegimeSet():
                 self._anchor_price = news.price
@@ -228,7 +228,10 @@ class RunStatistics:
 
     def _finish(self, ended: ExitEnded, market_ms: int) -> FinishedExit:
         fees = dict(self._exit_fees.pop(ended.number, {}))
+        # The exchange takes the fee from what an order brings. A fee in a third asset, such as BNB, has no price here
+        # and is listed, not subtracted.
         paid = fees.get(self._quote_asset if ended.side is Side.SELL else self._base_asset, ZERO)
+        # The anchor price is still the one before this exit: RegimeSet, which sets the new one, comes after ExitEnded.
         finished = FinishedExit(
             kind=ended.kind,
             side=ended.side,
@@ -248,7 +251,7 @@ class RunStatistics:
 
 
 class DailyResults:
-    """The days of a run, by market time in UTC: each begins with a mark, and its last minute is told once."""
+    """The results of the days of a run, by the market's time in UTC, each published once in its last minute."""
 
     def __init__(self, tally: RunStatistics) -> None:
         self._tally = tally
@@ -257,22 +260,24 @@ class DailyResults:
         self._began: EquityPoint | None = None
 
     def day_result_due(self, market_ms: int) -> PeriodResult | None:
-        """After the tally was marked. The day so far, once, when its last minute has begun."""
-        day, of_day_ms = divmod(market_ms, _DAY_MS)
+        """The day so far, once, when its last minute has begun; else None. Call it after `mark_to_market`."""
+        day, of_day_ms = divmod(market_ms, DAY_MS)
         if day != self._day:
             self._day, self._began = day, self._tally.equity_point()
-        if of_day_ms < _DAY_MS - _MINUTE_MS or day == self._told:
+        # In the last minute and not at midnight, so that the result is published on the day that it is about.
+        if of_day_ms < DAY_MS - MINUTE_MS or day == self._told:
             return None
         self._told = day
         return self.today()
 
     def today(self) -> PeriodResult | None:
-        """The day so far, or the part of it since the start; None before the first look."""
+        """The day so far, or the part of it since the start; None before the first valuation."""
         return None if self._began is None else self._tally.since(self._began)
 
 
 def win_rate(exits: Iterable[FinishedExit]) -> WinRate:
-    """A result of nothing is no win."""
+    """The share of exits that ended better than their anchor. A result of exactly nothing is no win."""
+    # Exits without a fill have no result, and would otherwise lower the rate of a quiet day.
     known = [finished.result_frac for finished in exits if finished.result_frac is not None]
     return WinRate(sum(result > 0 for result in known), len(known))
 
@@ -286,9 +291,10 @@ def slippage_frac(side: Side, mid_price: Decimal | None, average: Decimal | None
 
 
 def result_frac(side: Side, base: Decimal, quote: Decimal, fee: Decimal, anchor_price: float | None) -> float | None:
-    """The unit value won since the anchor. `fee` is what was paid in the asset that the exit brought."""
+    """The unit value gained since the anchor. `fee` is the fee paid in the asset that the exit brought."""
     if not anchor_price or not base:
         return None
+    # Both sides as the growth of a unit value: 1 bought back with less quote is a gain in base.
     if side is Side.SELL:
         return float(quote - fee) / float(base) / anchor_price - 1.0
     return anchor_price / (float(quote) / float(base - fee)) - 1.0

@@ -1,4 +1,4 @@
-"""What a run came to, for machines: the one shape of summary, replay and report.
+"""The result of a run as JSON: one shape for the daemon's summary, the backtest and the report.
 
 Amounts and prices are strings, fractions are numbers, times ISO 8601 in UTC.
 """
@@ -7,20 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
 
 from trailingedge.accounting.statistics import FinishedExit, PeriodResult, RunStatistics, WinRate, win_rate
 from trailingedge.config import OPTIONS, Settings
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import SymbolRules, format_on_grid, format_plain
 
 SUMMARY_VERSION = 1
-_DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the whole of a run came to. Fractions are of the value at its beginning; `rejected` counts by code.
+    """The result of a whole run. Fractions are of the value at its beginning; `rejected` counts by code.
 
     `first_value` and `value` are the account in quote, at its beginning and at its end.
     """
@@ -41,9 +40,9 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class DayTotals:
-    """What a day by UTC came to, or the part of it that was seen. Fractions are of the value at its beginning.
+    """The result of a day by UTC, or of the part of it that we saw. Fractions are of the value at its beginning.
 
-    `value` is the account in quote at its end. Days without any market stand together as one that was not `seen`.
+    `value` is the account in quote at its end. Days without any market data are one entry without `has_market`.
     """
 
     from_ms: int
@@ -59,7 +58,7 @@ class DayTotals:
 
 
 def compute_totals(tally: RunStatistics) -> Totals:
-    """The totals of what was counted as it happened."""
+    """The totals of a run that was counted while it happened."""
     return Totals(
         exits=len(tally.exits),
         win_rate=win_rate(tally.exits),
@@ -78,7 +77,7 @@ def compute_totals(tally: RunStatistics) -> Totals:
 def summarize_run(
     settings: Settings, rules: SymbolRules, tally: RunStatistics, gaps: Sequence[str] = ()
 ) -> dict[str, object]:
-    """The whole of a run that was counted as it happened."""
+    """The JSON of a run that was counted while it happened."""
     return build_summary(
         symbol=rules.symbol,
         tick_size=rules.tick_size,
@@ -104,12 +103,13 @@ def build_summary(
     days: Iterable[DayTotals],
     gaps: Sequence[str],
 ) -> dict[str, object]:
-    """The one shape."""
+    """The JSON object, for a run from any source. Its keys are an interface: scripts read them."""
     return {
         "version": SUMMARY_VERSION,
         "symbol": symbol,
         "from": iso_time(from_ms),
         "to": iso_time(to_ms),
+        # Only the settings that a report may show: see `shareable_settings`.
         "settings": dict(settings),
         "exits": [_exit(finished, tick_size) for finished in exits],
         "totals": {
@@ -132,7 +132,7 @@ def build_summary(
 
 
 def settings_without_secrets(settings: Settings) -> dict[str, str]:
-    """Every setting as a person would write it. Secrets are left out."""
+    """Every setting as a person would write it, without the secrets."""
     return {name: option.shown(option.of(settings)) for name, option in OPTIONS.items() if not option.secret}
 
 
@@ -142,7 +142,7 @@ def shareable_settings(settings: Settings) -> dict[str, str]:
 
 
 def day_json(rules: SymbolRules, day: PeriodResult) -> dict[str, object]:
-    """A day so far, or what of it one has seen."""
+    """The JSON of a day so far, or of the part of it since the start."""
     return {
         "from": iso_time(day.from_ms),
         "to": iso_time(day.to_ms),
@@ -157,7 +157,8 @@ def day_json(rules: SymbolRules, day: PeriodResult) -> dict[str, object]:
 
 
 def iso_time(unix_ms: int) -> str:
-    """A time of the market, to the millisecond."""
+    """A time in ISO 8601, UTC, to the millisecond."""
+    # By a timedelta: fromtimestamp takes a float, and on Windows no time before 1970.
     return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=unix_ms)).isoformat(timespec="milliseconds")
 
 
@@ -198,7 +199,8 @@ def _day(day: DayTotals, tick_size: Decimal) -> dict[str, object]:
 
 def _day_totals(period: PeriodResult) -> DayTotals:
     return DayTotals(
-        from_ms=max(period.from_ms, period.to_ms - period.to_ms % _DAY_MS),
+        # The part begins with the last valuation before midnight, but the day is named by its own midnight.
+        from_ms=max(period.from_ms, period.to_ms - period.to_ms % DAY_MS),
         to_ms=period.to_ms,
         exits=len(period.exits),
         win_rate=win_rate(period.exits),
@@ -215,7 +217,7 @@ def _hits(hits: WinRate) -> dict[str, int]:
 
 
 def kind_name(kind: ExitKind) -> str:
-    """Why an order exists, as one word."""
+    """The kind of an order as one word, which stands in JSON and CSV files."""
     return kind.name.lower()
 
 

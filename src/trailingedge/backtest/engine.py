@@ -36,6 +36,7 @@ from trailingedge.backtest.recorder import BacktestRecorder
 from trailingedge.backtest.segments import Segment, split_segments
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import BrokenInvariant
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.execution.maker_exit import MakerExit
 from trailingedge.execution.order import OrderState
 from trailingedge.execution.order_rate_budget import OrderRateBudget
@@ -49,9 +50,9 @@ from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import OrderInput, Refresh
 from trailingedge.simulator.klines import INTERVALS
 from trailingedge.strategy.bar_close import leaves_gate_and_exit, remember_close
+from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.state import StrategyState
 
-_DAY_MS: Final = 86_400_000
 _MAX_CYCLES_AT_ONCE: Final = 1000  # a beat that asks for another without end is a mistake of ours
 _MAX_IDLE_CYCLES: Final = 90  # of house-keeping; whatever waits for time to pass waits less than that
 
@@ -278,7 +279,7 @@ class Backtest:
     def _next_timed_cycle_ms(self) -> int | None:
         """When time alone next gives rise to a beat."""
         due_ms, decision = None, self.core.decision
-        judged = decision is not None and not decision.trading_paused and decision.acted is None
+        judged = decision is not None and TradeBlock.PAUSED not in decision.exit_blocks and decision.acted is None
         memory = self.core.state
         waits = memory.exit is not None or memory.stop_breach_since_ms is not None or not judged
         if self._idle_cycles < _MAX_IDLE_CYCLES and (waits or self._thorough):
@@ -324,7 +325,7 @@ class Backtest:
                 break
         else:
             raise BrokenInvariant(f"{_BEATS_AT_ONCE} beats at one moment, and no end of them")
-        self._paused_until_ms = (market_ms // _DAY_MS + 1) * _DAY_MS if trader.trading_paused else None
+        self._paused_until_ms = (market_ms // DAY_MS + 1) * DAY_MS if trader.trading_paused else None
         self._fast_forward = EveryTick(trader.state.high) if self._thorough else self._choose_fast_forward()
         return stirred
 
@@ -348,9 +349,10 @@ class Backtest:
         """The mode for what the trader is about."""
         trader = self.core
         memory, decision = trader.state, trader.decision
-        if memory.regime is None or not memory.funded or decision is None or memory.holdings is None:
+        blocks = () if decision is None else decision.exit_blocks
+        if memory.regime is None or TradeBlock.UNFUNDED in blocks or decision is None or memory.holdings is None:
             return EveryTick(memory.high)
-        if memory.stop_breach_since_ms is not None or (decision.trading_paused and not trader.trading_paused):
+        if memory.stop_breach_since_ms is not None or (TradeBlock.PAUSED in blocks and not trader.trading_paused):
             return EveryTick(memory.high)
         if decision.acted is not None:  # the rows below that one were not asked, and will be in the next beat
             return EveryTick(memory.high)
@@ -365,7 +367,7 @@ class Backtest:
         )
         if in_base:
             return WhileHoldingBase(memory.high, standing)
-        return WhileHoldingQuote(memory.high, standing, gated=memory.gate is not None)
+        return WhileHoldingQuote(memory.high, standing, gated=TradeBlock.GATE_SHUT in blocks)
 
     def _while_order_rests(self, memory: StrategyState, want: OrderIntent | None) -> FastForward | None:
         """The mode for an order that rests where it should; None while anything is still to be done about it."""

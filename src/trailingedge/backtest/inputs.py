@@ -107,6 +107,7 @@ def balance_shortage(standing: BacktestInputs, price: Decimal) -> str | None:
         held += ", less the reserves,"
     return (
         f"enough to trade with: {held} are too little for an order, which takes "
-        f"{format_plain(least)} {terms.base_asset} or {format_plain(least_quote)} {terms.quote_asset} at {format_plain(price)}; "
-        f"give more with --balance, as {terms.base_asset}={format_plain(least + settings.reserve_base)}"
+        f"{format_plain(least)} {terms.base_asset} or {format_plain(least_quote)} {terms.quote_asset} "
+        f"at {format_plain(price)}; give more with --balance, "
+        f"as {terms.base_asset}={format_plain(least + settings.reserve_base)}"
     )

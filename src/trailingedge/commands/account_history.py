@@ -17,6 +17,7 @@ from trailingedge.commands.checks.stream_check import meanwhile
 from trailingedge.config import Settings
 from trailingedge.config_validator import effective_rules
 from trailingedge.core.errors import RequestRefused, SessionLost
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.live import factory
 from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
 from trailingedge.reconciliation.backfill import interval_length_ms
@@ -26,7 +27,6 @@ from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.api_session import ApiSession
 
-DAY_MS: Final = 86_400_000
 PAGE: Final = 1000
 _TRADE_PAGES: Final = 500
 _ORDER_PAGES: Final = 500

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.commands import cli_errors, setting_flags
-from trailingedge.commands.account_history import DAY_MS, TimeRange, read_account
+from trailingedge.commands.account_history import TimeRange, read_account
 from trailingedge.commands.checks import local
 from trailingedge.commands.checks.environment import CheckTools, OpenCheckTarget
 from trailingedge.commands.checks.result import quiet_log
@@ -32,6 +32,7 @@ from trailingedge.core.errors import (
     RequestRefused,
     SessionLost,
 )
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.eventlog.retention import SUFFIX
 from trailingedge.report import file_format
 from trailingedge.report.csv_ledger import as_csv

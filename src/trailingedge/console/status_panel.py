@@ -18,6 +18,7 @@ from trailingedge.notifications.status import (
     position,
 )
 from trailingedge.notifications.titles import heading
+from trailingedge.strategy.blocks import TradeBlock
 
 LABEL_WIDTH: Final = 13
 CELL_GAP: Final = 3  # columns between two cells of a row
@@ -208,12 +209,13 @@ def _take_profit(view: StatusView) -> str:
 
 def _idle(view: StatusView) -> str | None:
     """Why no profit is taken now, whatever the price."""
-    if view.active_exit is not None:
+    blocks = view.exit_blocks
+    if TradeBlock.EXIT_IN_PROGRESS in blocks:
         return "–"
-    if view.gate is not None:
+    if TradeBlock.GATE_SHUT in blocks:
         return "off while the gate is shut"
-    if view.halted or view.trading_paused:
-        return f"off while {'halted' if view.halted else 'held'}"
+    if TradeBlock.HALTED in blocks or TradeBlock.PAUSED in blocks:
+        return f"off while {'halted' if TradeBlock.HALTED in blocks else 'held'}"
     return None if view.not_judged_reason is None else f"not judged, {view.not_judged_reason}"
 
 

@@ -1,8 +1,8 @@
-"""Time, as an argument.
+"""Clocks: the protocol, the machine's clock, and a manual clock for tests.
 
-`now_s()` is monotonic and measures age and patience, `unix_ms()` is the wall and only stamps
-requests, `sleep(seconds)` is the one way to wait, and `call_later` and `within` are made of the same stuff: nobody
-sets a timer on the event loop itself. Pure code is told `now_s`; the shell holds a `Clock`.
+`now_s()` is monotonic and measures ages and time-outs; `unix_ms()` is the wall clock and only stamps requests.
+`sleep`, `call_later` and `within` are the only timers: none is set on the event loop itself, so that a simulation, a
+replay or a test controls all of them through its clock. Pure code receives `now_s` as an argument.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ from typing import Protocol
 
 
 class TimerHandle(Protocol):
-    """Something that is to happen later."""
+    """A timer that can be cancelled."""
 
     def cancel(self) -> None:
-        """It shall not happen. Harmless when it has."""
+        """Do not call the callback. Harmless after it was called."""
         ...
 
 
 class Clock(Protocol):
-    """What the shell asks for the time."""
+    """The source of time for everything that waits or measures."""
 
     def now_s(self) -> float:
         """Monotonic seconds from an arbitrary origin."""
@@ -45,17 +45,19 @@ class Clock(Protocol):
 async def within(clock: Clock, seconds: float) -> AsyncIterator[None]:
     """`asyncio.timeout` by that clock: raises TimeoutError where the block takes longer."""
     async with asyncio.timeout(None) as limit:
-        alarm = clock.call_later(seconds, lambda: limit.reschedule(0.0))
+        # A deadline in the past makes asyncio cancel the block at the next turn of the loop.
+        timer = clock.call_later(seconds, lambda: limit.reschedule(0.0))
         try:
             yield
         finally:
-            alarm.cancel()
+            timer.cancel()
 
 
 class RealClock:
     """The machine's own clocks."""
 
-    # Between a price and its order they are read several times.
+    # The functions themselves, without a Python frame around them: between a price and its order the clock is read
+    # several times.
     now_s = staticmethod(time.monotonic)
     now_ns = staticmethod(time.monotonic_ns)
 
@@ -70,19 +72,20 @@ class RealClock:
 
 
 def wake_waiter(woken: "asyncio.Future[None]") -> None:
-    """Let whoever awaits it go on; who was cancelled meanwhile has not had his turn to say so."""
+    """Let the task that awaits the future go on."""
+    # The task may have been cancelled without having run since: the future is done then, and must not be set again.
     if not woken.done():
         woken.set_result(None)
 
 
 class ManualClock:
-    """A clock that moves only when it is wound, for tests."""
+    """A clock for tests, which moves only when `advance` is called."""
 
     def __init__(self, now_s: float = 0.0, unix_ms: int = 1_783_000_000_000) -> None:
         self._now_s = now_s
         self._unix_zero_ms = unix_ms - round(now_s * 1000)
-        self._alarms: list[tuple[float, int, _ManualTimer]] = []
-        self._alarms_set = 0
+        self._timers: list[tuple[float, int, _ManualTimer]] = []
+        self._timers_set = 0
 
     def now_s(self) -> float:
         return self._now_s
@@ -92,39 +95,40 @@ class ManualClock:
 
     async def sleep(self, seconds: float) -> None:
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        alarm = self.call_later(seconds, lambda: wake_waiter(woken))
+        timer = self.call_later(seconds, lambda: wake_waiter(woken))
         try:
             await woken
         finally:
-            alarm.cancel()
+            timer.cancel()
 
     def call_later(self, seconds: float, act: Callable[[], None]) -> TimerHandle:
-        alarm = _ManualTimer(act)
-        self._alarms_set += 1  # of two at the same moment the one that was set first rings first
-        heapq.heappush(self._alarms, (self._now_s + max(0.0, seconds), self._alarms_set, alarm))
-        return alarm
+        timer = _ManualTimer(act)
+        self._timers_set += 1  # of two timers for the same moment the earlier one fires first
+        heapq.heappush(self._timers, (self._now_s + max(0.0, seconds), self._timers_set, timer))
+        return timer
 
     async def advance(self, seconds: float) -> None:
-        """Let that much time pass, each alarm ringing at its moment."""
+        """Let `seconds` pass; each timer fires at its own time."""
         until_s = self._now_s + seconds
         while True:
             await self._settle()
-            if not self._alarms or self._alarms[0][0] > until_s:
+            if not self._timers or self._timers[0][0] > until_s:
                 break
-            ring_s, _, alarm = heapq.heappop(self._alarms)
-            self._now_s = max(self._now_s, ring_s)
-            alarm.fire()
+            due_s, _, timer = heapq.heappop(self._timers)
+            self._now_s = max(self._now_s, due_s)
+            timer.fire()
         self._now_s = until_s
 
     @staticmethod
     async def _settle() -> None:
-        """Give every task that is ready its turns."""
+        """Let every task that is ready run until it waits again."""
+        # A task that wakes up another one takes one turn of the loop each; the longest chain in the tests is shorter.
         for _ in range(20):
             await asyncio.sleep(0)
 
 
 class _ManualTimer:
-    """An alarm of a hand clock."""
+    """A timer of a manual clock; it fires once."""
 
     def __init__(self, act: Callable[[], None]) -> None:
         self._act: Callable[[], None] | None = act

@@ -1,7 +1,7 @@
-"""Exceptions, named by what we do next.
+"""Errors, named by what we do next, and the exit codes of the process.
 
-They are raised where the fact is known; foreign exceptions are translated at the border. On the
-order path an outcome is a value (see `websocket/outcomes.py`): exceptions are for sessions and start.
+An error is raised where the fact is known; exceptions of libraries are translated where they are called. On the order
+path an outcome is a value (see `model.order_outcomes`): exceptions are for connections and for the start.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class TrailingEdgeError(Exception):
-    """Everything this package raises on purpose."""
+    """The base of all errors that this package raises on purpose; any other exception is a mistake of ours."""
 
 
 class ConfigError(TrailingEdgeError):
@@ -21,7 +21,7 @@ class ConfigError(TrailingEdgeError):
 
 
 class UsageError(ConfigError):
-    """The command line is wrong by itself, whatever the settings and the files are."""
+    """The command line itself is wrong, with any settings and files."""
 
 
 class LogonRefused(TrailingEdgeError):
@@ -29,13 +29,13 @@ class LogonRefused(TrailingEdgeError):
 
 
 class StartFailed(TrailingEdgeError):
-    """The exchange answers, but one of the steps to readiness did not come true."""
+    """The exchange answers, but a step of the start failed."""
 
 
 class SessionLost(TrailingEdgeError):
-    """The connection is no use: back off, reconnect, reconcile.
+    """The connection is lost or useless: back off, reconnect, reconcile.
 
-    `wait_s` is how long the exchange asks to be left alone before the next attempt.
+    `wait_s` is how long the exchange asks us to wait before the next attempt.
     """
 
     def __init__(self, reason: str, wait_s: float = 0.0) -> None:
@@ -44,7 +44,7 @@ class SessionLost(TrailingEdgeError):
 
 
 class RetryLater(SessionLost):
-    """Nothing was sent: for `wait_s` the exchange wants to hear nothing. The connection may be as good as ever."""
+    """Nothing was sent, because the exchange asked us to send nothing for `wait_s`. The connection may be fine."""
 
 
 class ExchangeUnreachable(TrailingEdgeError):
@@ -52,36 +52,37 @@ class ExchangeUnreachable(TrailingEdgeError):
 
 
 class RequestRefused(TrailingEdgeError):
-    """The exchange said no. `code` and `text` are its own.
+    """The exchange refused a request; `code` and `text` are its own.
 
-    Where it tells from when on it will listen again, `retry_at_ms` is that time by its clock, and
-    `told_ms` the time at which it said so.
+    Where the reply has a time from which requests are accepted again, `retry_at_ms` is that time by the exchange's
+    clock, and `refused_at_ms` the time of the reply.
     """
 
-    def __init__(self, code: int, text: str, retry_at_ms: int | None = None, told_ms: int | None = None) -> None:
+    def __init__(self, code: int, text: str, retry_at_ms: int | None = None, refused_at_ms: int | None = None) -> None:
         super().__init__(f"{code} {text}")
         self.code = code
         self.text = text
         self.retry_at_ms = retry_at_ms
-        self.refused_at_ms = told_ms
+        self.refused_at_ms = refused_at_ms
 
     def wait_s(self, server_ms: int) -> float:
-        """How long to leave it alone. `server_ms` is its time as far as we know, where it did not tell."""
+        """How long to send nothing. `server_ms` is our estimate of its time, used where the reply had none."""
+        # Both times are the exchange's own, so that our clock may be wrong by any amount.
         if self.retry_at_ms is None:
             return 0.0
         return max(0.0, (self.retry_at_ms - (server_ms if self.refused_at_ms is None else self.refused_at_ms)) / 1000)
 
 
 class OutcomeUnknown(TrailingEdgeError):
-    """Asked and not heard (time-out, −1006, −1007, 5xx): query before anything else."""
+    """A request without a reply (time-out, −1006, −1007, 5xx): query before anything else."""
 
 
 class ProtocolViolation(TrailingEdgeError):
-    """A message we cannot read: log it and drop the frame."""
+    """A message that we cannot read: log it and drop the frame."""
 
 
 class BrokenInvariant(TrailingEdgeError):
-    """We were wrong: withdraw the order, halt trading, alert. The process stays."""
+    """A mistake of ours: cancel the order, halt trading, alert. The process goes on."""
 
 
 class ExitCode(IntEnum):
@@ -90,15 +91,21 @@ class ExitCode(IntEnum):
     OK = 0
     UNEXPECTED = 1
     USAGE = 2
-    HALTED = 3  # by a rule of ours
+    HALTED = 3  # by a safety rule
     UNREACHABLE = 4  # the exchange; worth a restart
+    # EX_CONFIG of sysexits.h. systemd does not restart after it: a restart cannot mend a wrong setting.
     CONFIG = 78  # settings or permissions: a person must act
-    INTERRUPTED = 130  # a command, by Ctrl-C, before it had anything to tell; as shells count it
+    INTERRUPTED = 130  # a command, by Ctrl-C, before it had a result; 128 + SIGINT, as shells do
 
 
 def most_severe(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """A mistake of ours before what a person must mend, and that before what may pass."""
-    return min(_leaves(group), key=_rank)
+    """The failure in `group` to act on, at any depth: of equally severe ones the first.
+
+    A mistake of ours comes before what a person must change, that before what may pass, and a lost session comes
+    last: a task that fails often closes the connection, and the tasks beside it then lose their session. Ranking
+    group by group on the way up gives the same failure as ranking all of them at once.
+    """
+    return min(_leaves(group), key=_severity_rank)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
@@ -109,7 +116,13 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield failure
 
 
-def _rank(failure: BaseException) -> int:
-    if not isinstance(failure, TrailingEdgeError):
-        return 0
-    return 1 if isinstance(failure, ConfigError | LogonRefused) else 2
+def _severity_rank(failure: BaseException) -> int:
+    match failure:
+        case ConfigError() | LogonRefused():
+            return 1
+        case SessionLost():
+            return 3
+        case TrailingEdgeError():
+            return 2
+        case _:
+            return 0

@@ -33,7 +33,6 @@ changed in them but keys and signatures, which are struck out here as everywhere
 
 import json
 import math
-import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -41,6 +40,8 @@ from decimal import Decimal
 from enum import Enum
 from itertools import accumulate
 from typing import Any, Final, Protocol
+
+from trailingedge.core.redaction import ELLIPSIS, redact, redact_bytes
 
 RecordEntry = tuple[Any, ...]
 
@@ -95,10 +96,6 @@ BATCH_FROM: Final = 32  # frames that came together, from which on they are kept
 
 FRAME_PREFIXES: Final = (b'["<', b'["+')
 
-_SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"')
-_STRUCK_OUT: Final = r'"\1":"…"'
-_SECRETS_IN_BYTES: Final = re.compile(rb'"(apiKey|signature)"\s*:\s*"[^"]*"')
-_STRUCK_OUT_IN_BYTES: Final = '"\\1":"…"'.encode()
 _dumps: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
@@ -107,6 +104,9 @@ RECORDED_AS: Final[Mapping[str, str]] = {
     "state": "memory",
     "trading_paused": "hold",
     "unit_value": "u",
+    "untrusted_book_ms": "blind_ms",
+    "ExitStarted": "ExitArmed",
+    "HardStopTriggered": "FlushArmed",
     "OrderCancelled": "OrderWithdrawn",
     "OrderRejected": "OrderRefused",
     "UnknownOrderWithOurId": "StrangerWithOurId",
@@ -126,17 +126,10 @@ def encode(entry: RecordEntry, zero_ns: int = 0) -> bytes:
     if kind in INPUT_KINDS:
         entry = (kind, entry[1] - zero_ns, *entry[2:])
     elif kind in (">", "!>"):
-        entry = (kind, entry[1], without_secrets(entry[2]), *entry[3:])
+        entry = (kind, entry[1], redact(entry[2], ELLIPSIS), *entry[3:])
     elif kind in ("news", "decision"):
         entry = (kind, *map(_to_json, entry[1:]))
     return f"{_dumps(entry)}\n".encode()
-
-
-def without_secrets(text: str) -> str:
-    """`text` without key and signature."""
-    if '"apiKey"' in text or '"signature"' in text:  # in few, and looking closer takes longer
-        return _SECRETS.sub(_STRUCK_OUT, text)
-    return text
 
 
 def _encode_frames(at_ns: int, turns: int, line: int, frames: Iterable[str | bytes]) -> bytes:
@@ -162,10 +155,8 @@ def _encode_frame(frame: str | bytes) -> bytes:
     if not looks_like_json:
         if text is None and isinstance(frame, bytes):
             text = frame.decode(errors="surrogateescape")
-        return _dumps(without_secrets(text or "")).encode()
-    if b'"apiKey"' in raw or b'"signature"' in raw:
-        return _SECRETS_IN_BYTES.sub(_STRUCK_OUT_IN_BYTES, raw)
-    return raw
+        return _dumps(redact(text or "", ELLIPSIS)).encode()
+    return redact_bytes(raw)
 
 
 def decode(line: bytes) -> RecordEntry:

@@ -168,7 +168,7 @@ def _parse_header(path: Path, line: bytes, trouble: str | None) -> RecordHeader:
     if kind != "session" or not isinstance(head, dict) or head.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a recorded session; {remedy}"])
     if head.get("version") != RECORD_VERSION:
-        raise ConfigError([f"{path}: version {head.get('version')}, this program reads {VERSION}"])
+        raise ConfigError([f"{path}: version {head.get('version')}, this program reads {RECORD_VERSION}"])
     try:
         return RecordHeader(
             program=head["program"],

@@ -8,15 +8,15 @@ killed leaves all of it but the last moment.
 import contextlib
 import logging
 import os
-import threading
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-from trailingedge.core.background import GilYielder
+from trailingedge.core.background import BatchWriter, Sink
+from trailingedge.core.redaction import Redactor
 from trailingedge.eventlog.format import FrameBatch, RecordEntry, encode
 from trailingedge.eventlog.retention import delete_older, limit_total_size, part_path, retention_cutoff
 
@@ -24,7 +24,6 @@ BATCH_EVERY_S: Final = 0.5
 MOST_WAITING: Final = 50_000  # entries kept for a disk that is slow or full; later ones are counted and left out
 MOST_HEAVY: Final = 4 << 20  # bytes in bundles kept in a flood faster than it can be packed; more leaves a hole
 _HEAVY_BATCH: Final = 1 << 19
-FAREWELL_S: Final = 1.0  # how long a disk may hold up the end
 _BATCH: Final = 200  # entries; what is damaged or cut off costs the batch that it is in
 _LEVEL: Final = 6
 _GZIP: Final = 31  # zlib's window bits, with a gzip header
@@ -32,14 +31,6 @@ _PARTS: Final = 4  # of a session that fills all the room: the beginning and wha
 _MEGABYTE: Final = 1_000_000
 
 _logger = logging.getLogger(__name__)
-
-
-class Sink(Protocol):
-    """What is left of an open file for who only appends: `write` may take less than it was given, or raise OSError."""
-
-    def write(self, data: bytes, /) -> int | None: ...
-
-    def close(self) -> None: ...
 
 
 def _weight(entry: RecordEntry) -> int:
@@ -51,7 +42,7 @@ class GzipPacker:
     """Batches of entries into one stream of gzip; after each of them it can be read up to there."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
-        self._secrets = [secret.encode() for secret in secrets]
+        self._redactor = Redactor(secrets)
         self._stream = zlib.compressobj(_LEVEL, wbits=_GZIP)
         self._zero_ns = 0
 
@@ -62,7 +53,7 @@ class GzipPacker:
             breathe()
             if entry[0] == "session":
                 self._zero_ns = entry[1]["zero_ns"]
-            written.append(self._clean(encode(entry, self._zero_ns)))
+            written.append(self._redactor.redact_known(encode(entry, self._zero_ns)))
         batch = b"".join(written)
         breathe()
         packed = self._stream.compress(batch + b'["sum",%d]\n' % zlib.crc32(batch))
@@ -73,12 +64,6 @@ class GzipPacker:
         last = self._stream.flush(zlib.Z_FINISH)
         self._stream = zlib.compressobj(_LEVEL, wbits=_GZIP)
         return last
-
-    def _clean(self, line: bytes) -> bytes:
-        for secret in self._secrets:
-            if secret in line:
-                line = line.replace(secret, b"[redacted]")
-        return line
 
 
 class RecordFolder:
@@ -101,7 +86,7 @@ class RecordFolder:
         self._open_file = open_file or _new_file
         self._part = 1
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.sink = self._open_file(path)
+        self._sink = self._open_file(path)
         self._written = 0
 
     @property
@@ -109,9 +94,15 @@ class RecordFolder:
         """The file has grown as large as a part may be."""
         return self._written >= self._max_bytes // _PARTS
 
-    def count_written(self, count: int) -> None:
-        """So many bytes more are in the file."""
-        self._written += count
+    def write(self, data: bytes, /) -> int | None:
+        """Append to the current file."""
+        taken = self._sink.write(data)
+        self._written += taken or 0
+        return taken
+
+    def close(self) -> None:
+        """Close the current file."""
+        self._sink.close()
 
     def apply_retention(self) -> None:
         """Let go of what is too old, and of what is too much."""
@@ -125,34 +116,31 @@ class RecordFolder:
         """Another file from here on: its number. Raises OSError; then everything is as it was."""
         sink = self._open_file(part_path(self._path, self._part + 1))
         with contextlib.suppress(OSError):
-            self.sink.close()
-        self.sink, self._written = sink, 0
+            self._sink.close()
+        self._sink, self._written = sink, 0
         self._part += 1
         self.apply_retention()
         return self._part
 
 
-class RecordWriter:
-    """Takes lines from the event loop and has them written by a thread."""
+class RecordWriter(BatchWriter):
+    """The session record on disk: takes lines from the event loop and has a thread pack and write them."""
 
     def __init__(self, shelf: RecordFolder, secrets: Sequence[str] = ()) -> None:
+        super().__init__("record", BATCH_EVERY_S, shelf)
         self._shelf = shelf
         self._packer = GzipPacker(secrets)
         self._waiting: deque[RecordEntry] = deque()
         self.add: Callable[[RecordEntry], None] = self._waiting.append
-        self._unwritten = b""
         self._left_out = 0
-        self._heavy_in = self._heavy_out = 0  # bytes in bundles; each is added to by one thread alone
-        self._in_trouble = False
+        # Bytes in frame batches that came in and went out. Each counter is added to by one thread alone, so that
+        # neither needs a lock.
+        self._heavy_in = self._heavy_out = 0
         self._between_parts = False
-        self._portions = GilYielder()
-        self._closing = threading.Event()
-        # A daemon thread: a disk that does not answer must not keep the process alive.
-        self._thread = threading.Thread(target=self._work, name="record", daemon=True)
-        self._thread.start()
+        self.start()
 
     def add_batch(self, entry: RecordEntry) -> None:
-        """What would be too much in memory leaves a hole at once."""
+        """Take a frame batch, or leave a hole where it would take too much memory."""
         weight = _weight(entry)
         if self._heavy_in - self._heavy_out + weight > MOST_HEAVY:
             self._waiting.append(("hole", 1))
@@ -161,56 +149,50 @@ class RecordWriter:
         self.add(entry)
 
     def check_backlog(self) -> bool:
-        """Take no more than there is room for, and go on where there is again."""
+        """Stop taking lines while too many wait, and take them again once there is room."""
         crowded = len(self._waiting) >= MOST_WAITING
         if not crowded and self._left_out:
-            self._tell_of_hole()
+            self._add_hole()
+        # `add` is replaced, because a check of the length at each line would cost more than the append itself.
         self.add = self._leave_out if crowded else self._waiting.append
         return not crowded
 
     def close(self) -> None:
-        """Write what waits, unless the disk takes longer than we have."""
+        """Write what waits, unless the disk takes longer than the end of the program may."""
         if self._left_out:
-            self._tell_of_hole()
-        self._closing.set()
-        self._thread.join(FAREWELL_S)
+            self._add_hole()
+        super().close()
+
+    def has_batch(self) -> bool:
+        return bool(self._waiting)
+
+    def next_batch(self) -> bytes:
+        if self._shelf.is_full:
+            self._begin_part()
+        batch, weight = self._take_batch()
+        packed = self._packer.pack(batch, self.yield_to_loop)
+        self._heavy_out += weight  # packed, it is small, also while the disk does not take it
+        return packed
+
+    def last_bytes(self) -> bytes:
+        return self._packer.end()
+
+    def on_trouble(self, trouble: OSError) -> None:
+        _logger.warning("session cannot be recorded for now reason=%s", trouble)
+
+    def _run(self) -> None:
+        self._shelf.apply_retention()  # on the thread: a folder may hold many old records
+        super()._run()
 
     def _leave_out(self, _: RecordEntry) -> None:
         self._left_out += 1
 
-    def _tell_of_hole(self) -> None:
+    def _add_hole(self) -> None:
         self._waiting.append(("hole", self._left_out))
         self._left_out = 0
 
-    def _work(self) -> None:
-        self._shelf.apply_retention()
-        while not self._closing.wait(BATCH_EVERY_S):
-            self._write()
-        self._write()
-        with contextlib.suppress(OSError):
-            self._put(self._packer.end())
-            self._shelf.sink.close()
-
-    def _write(self) -> None:
-        """Everything that waits. Where the disk refuses, the rest of it waits for the next time."""
-        try:
-            while self._unwritten or self._waiting:
-                self._put(b"")
-                if self._shelf.is_full:
-                    self._turn_over()
-                batch, weight = self._batch()
-                packed = self._packer.pack(batch, self._breathe) if batch else b""
-                self._heavy_out += weight  # whatever the disk says: it is packed now, and waits as little
-                self._put(packed)
-        except OSError as trouble:
-            if not self._in_trouble:  # told once
-                self._in_trouble = True
-                _logger.warning("session cannot be recorded for now reason=%s", trouble)
-        else:
-            self._in_trouble = False
-
-    def _batch(self) -> tuple[list[RecordEntry], int]:
-        """What is next, and the bytes in bundles among it."""
+    def _take_batch(self) -> tuple[list[RecordEntry], int]:
+        """The next entries, and the bytes in frame batches among them."""
         batch: list[RecordEntry] = []
         weight = 0
         while self._waiting and len(batch) < _BATCH and weight < _HEAVY_BATCH:
@@ -219,28 +201,13 @@ class RecordWriter:
             weight += _weight(entry)
         return batch, weight
 
-    def _turn_over(self) -> None:
-        """To the next part; the one before is complete then."""
+    def _begin_part(self) -> None:
+        """Complete this file and go on in the next one. Raises OSError; the next call goes on where this one failed."""
         if not self._between_parts:
             self._between_parts = True
-            self._put(self._packer.end())
+            self.put(self._packer.end())
         self._waiting.appendleft(("part", self._shelf.start_next_part()))
         self._between_parts = False
-
-    def _put(self, packed: bytes) -> None:
-        """Have it written, after what could not be written before. Raises OSError."""
-        self._unwritten += packed
-        while self._unwritten:
-            taken = self._shelf.sink.write(self._unwritten)
-            if not taken:
-                raise OSError("nothing was taken")
-            self._unwritten = self._unwritten[taken:]
-            self._shelf.count_written(taken)
-
-    def _breathe(self) -> None:
-        """The loop goes first, until there is no time for that any more."""
-        if not self._closing.is_set():
-            self._portions.maybe_yield()
 
 
 class MemoryRecord:

@@ -19,7 +19,7 @@ from trailingedge.execution.pending_requests import PendingRequest, PendingReque
 from trailingedge.execution.quoting import RequotePlan, RestingOrder, TargetQuote, escape_price, resting_price
 from trailingedge.model.client_order_ids import ClientOrderId, own_id
 from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress, OrderIntent
-from trailingedge.model.market import ZERO, BookTop, Regime, Side, SymbolRules
+from trailingedge.model.market import SIZE_FILTERS, ZERO, BookTop, Regime, Side, SymbolRules
 from trailingedge.model.order_commands import Cancel, ExecutionCommand, OrderCommand, OrderInput, Place, Replace
 from trailingedge.model.order_outcomes import RejectReason
 from trailingedge.model.pricing import Pricing
@@ -27,7 +27,6 @@ from trailingedge.reconciliation.exit_history import HistoricalExit
 from trailingedge.strategy.decide import Decision
 
 _RESIZE_AFTER_S: Final = 1.0  # a quantity that differs for less is a report on its way
-_TOO_SMALL: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a rest too small to trade fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +273,7 @@ class MakerExit:
             price = self._best_price(want, top, None, now_s)
         quantity = self._quantity(want, price)
         breach = self.rules.failed_filter(price, quantity)
-        if breach in _TOO_SMALL:
+        if breach in SIZE_FILTERS:
             self._end_reason = self._reason_of_end()
             return None
         if self._reject_locally(want, breach, now_s):
@@ -319,7 +318,7 @@ class MakerExit:
         if not urgent and not self._budget.may_requote(server_ms):
             return None
         breach = self.rules.failed_filter(target, quantity)
-        if breach in _TOO_SMALL:
+        if breach in SIZE_FILTERS:
             # Urgency gives a rest too small to place again no better id, only a lost place in the queue.
             return None if target == order.price else self._cancel(order, now_s)
         if self._reject_locally(want, breach, now_s):

@@ -1,4 +1,4 @@
-"""Average true range: how far price usually travels in one kline, gaps included.
+"""Average true range: how far the price usually moves within one kline, gaps between klines included.
 
 Complete and tested; the strategy does not use it.
 Source: J. Welles Wilder Jr., New Concepts in Technical Trading Systems (1978), chapter III.
@@ -59,6 +59,7 @@ def compute_atr(
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
     ranges = _true_ranges(_numbers("high", high), _numbers("low", low), _numbers("close", close))
+    # A mean of fewer ranges than the period would swing wildly, and look like an indicator all the same.
     undefined = [nan] * min(period - 1, len(ranges))
     series = undefined + (_METHODS[method](ranges, period) if len(ranges) >= period else [])
     if not last:
@@ -103,7 +104,7 @@ def _numbers(name: str, series: Sequence[SupportsFloat]) -> list[float]:
 
 
 def _true_ranges(high: list[float], low: list[float], close: list[float]) -> list[float]:
-    """The range of each row, stretched to the close before it where that lies outside."""
+    """The range of each row, extended to the close before it where that lies outside: a gap is part of the move."""
     if not len(high) == len(low) == len(close):
         raise ValueError(f"series of unequal length: high {len(high)}, low {len(low)}, close {len(close)}")
     ranges = []
@@ -116,11 +117,13 @@ def _true_ranges(high: list[float], low: list[float], close: list[float]) -> lis
 
 
 def _sma(ranges: list[float], period: int) -> list[float]:
+    # fsum adds exactly and rounds once, so that the same ranges in another window give exactly the same mean.
     return [fsum(ranges[end - period : end]) / period for end in range(period, len(ranges) + 1)]
 
 
 def _wilder(ranges: list[float], period: int) -> list[float]:
     means = _sma(ranges[:period], period)
+    # Wilder's smoothing is an exponential mean of weight 1 / period that starts from a plain mean.
     for true_range in ranges[period:]:
         means.append((means[-1] * (period - 1) + true_range) / period)
     return means

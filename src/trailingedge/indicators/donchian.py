@@ -1,7 +1,7 @@
-"""Donchian's channel: the highest and the lowest of the last klines, and the mean of both.
+"""Donchian's channel: the highest and the lowest price of the last klines, and the mean of both.
 
-Two ways to the same numbers: the whole series at once, and one closed kline at a time, which is what a
-running daemon can afford. A property test holds them together.
+`compute_donchian_channels` gives the whole series at once; `DonchianChannel` gives the same numbers one closed kline
+at a time, at a cost that does not grow with the window. A property test compares the two.
 """
 
 from bisect import bisect_left
@@ -15,7 +15,7 @@ from trailingedge.model.market import Kline
 
 Source = Literal["close", "high_low"]
 
-WIDTHS_FOR_SQUEEZE: Final = 100  # fewer say nothing about what is narrow
+WIDTHS_FOR_SQUEEZE: Final = 100  # with fewer, "narrow" has no meaning yet
 
 
 class Breakout(Enum):
@@ -30,7 +30,7 @@ class Channel(NamedTuple):
 
     `full`: it covers a whole window. `squeeze_share` is the share of strictly smaller widths among the
     full-window widths of the rolling klines, its own included; None before there are 100 of them.
-    A tuple, for a replay of a year makes half a million of these.
+    A NamedTuple and no dataclass, because a backtest of a year creates half a million of them.
     """
 
     upper: float
@@ -47,7 +47,7 @@ class Channel(NamedTuple):
         return self.upper - self.lower
 
     def breakout(self, close: float) -> Breakout | None:
-        """Whether a close at this price leaves the channel. A channel that is not full is never left."""
+        """The direction in which a close at this price leaves the channel; None within it, or if it is not full."""
         if not self.full:
             return None
         if close > self.upper:
@@ -55,7 +55,7 @@ class Channel(NamedTuple):
         return Breakout.DOWN if close < self.lower else None
 
     def squeezed(self, squeeze_frac: float) -> bool:
-        """Whether the channel is narrow, measured by its own recent widths."""
+        """Whether the channel is narrow compared with its own recent widths."""
         return self.squeeze_share is not None and self.squeeze_share < squeeze_frac
 
 
@@ -86,10 +86,10 @@ def compute_donchian_channels(
 
 
 class DonchianChannel:
-    """The same channel, moved on by one closed kline at a time, at an amortised cost of O(1).
+    """The same channel, one closed kline at a time, at an amortised cost of O(1).
 
-    After n closed klines `current` is row n of the whole series: the channel in force while the kline
-    that opens next is forming. With shift >= 1 that one is never part of it.
+    After n closed klines `current` is row n of the whole series: the channel in force while the next kline forms.
+    With shift >= 1 that kline is never part of it.
     """
 
     def __init__(
@@ -102,22 +102,27 @@ class DonchianChannel:
         self.current: Channel | None = None
         self._source: Source = source
         self._window = window
-        self._waiting: deque[tuple[float, float]] = deque()  # edges of those closed, but younger than the shift
+        self._waiting: deque[tuple[float, float]] = (
+            deque()
+        )  # edges of klines that closed, but are younger than the shift
         self._shift = shift
         self._extremes = _Extremes(window)
-        # As many as a fresh start can compute from `rolling` klines: a restart changes no share.
+        # As many widths as a start can compute from `rolling` klines. More would make a daemon that has run for a
+        # week and one that was just restarted disagree about a squeeze.
         self._widths = _Widths(rolling - window - shift + 2)
         for kline in klines:
             self.push(kline)
 
     def push(self, kline: Kline) -> Channel | None:
-        """Move on past a kline that closed. Returns the channel that was in force while it formed."""
+        """Add a closed kline. Returns the channel that was in force while it formed."""
         return self.push_edges(*_edges(kline, self._source))
 
     def push_edges(self, high: float, low: float) -> Channel | None:
-        """The same for whoever has only the kline's edges: both its close, where closes make the channel."""
+        """The same for a kline of which only the edges are known: both are its close where closes make the channel."""
         in_force = self.current
         self._waiting.append((high, low))
+        # With shift 1, the kline that just closed joins the channel at once, for the next kline. With a larger shift it
+        # waits for shift - 1 further closes.
         if len(self._waiting) >= self._shift:
             self.current = self._cover(*self._waiting.popleft())
         return in_force
@@ -130,9 +135,9 @@ class DonchianChannel:
 
 
 class _Extremes:
-    """Highest high and lowest low of the last `window` pushed.
+    """The highest high and the lowest low of the last `window` klines.
 
-    Each deque keeps only what can still become an extreme, so its first entry is the extreme.
+    Each deque keeps only the values that can still become an extreme, so that its first entry is the extreme.
     """
 
     def __init__(self, window: int) -> None:
@@ -145,6 +150,7 @@ class _Extremes:
         index, expired = self.pushed, self.pushed - self._window
         self.pushed += 1
         highs, lows = self._highs, self._lows
+        # An older value that is not beyond the new one can never be the extreme again: it leaves the window earlier.
         while highs and highs[-1][1] <= high:
             highs.pop()
         while lows and lows[-1][1] >= low:
@@ -159,7 +165,7 @@ class _Extremes:
 
 
 class _Widths:
-    """The newest `maxlen` widths, in order of age and in order of size."""
+    """The newest `maxlen` widths, ordered by age and by size."""
 
     def __init__(self, maxlen: int) -> None:
         self._maxlen = maxlen
@@ -167,7 +173,8 @@ class _Widths:
         self._by_size: list[float] = []
 
     def push(self, width: float) -> float | None:
-        """Take `width` in; the share of strictly smaller ones, None while there are too few to tell."""
+        """Add `width`. Returns the share of strictly smaller widths, None while there are fewer than 100."""
+        # A sorted list with bisect: a thousand widths, so that an insertion moves a few kilobytes.
         if len(self._by_age) == self._maxlen:
             oldest = self._by_age.popleft()
             del self._by_size[bisect_left(self._by_size, oldest)]

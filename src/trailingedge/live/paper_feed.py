@@ -33,6 +33,7 @@ from trailingedge.core.errors import (
     ProtocolViolation,
     RequestRefused,
     SessionLost,
+    most_severe,
 )
 from trailingedge.model.market import ZERO, BookTop, Kline, RateLimit, SymbolRules
 from trailingedge.model.market_state import MarketState
@@ -49,7 +50,7 @@ from trailingedge.websocket.market_stream import MarketStream
 from trailingedge.websocket.response_parser import read_klines
 from trailingedge.websocket.retry import Retry
 from trailingedge.websocket.trade_stream import PublicTrade, TradeStream
-from trailingedge.websocket.transport import Backoff, Dial, gravest
+from trailingedge.websocket.transport import Backoff, Dial
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ async def paper_exchange(
             finally:
                 asking.cancel()
     except BaseExceptionGroup as group:
-        failure = gravest(group)
+        failure = most_severe(group)
         raise failure from failure.__cause__
     if feed.given_up is not None:
         raise feed.given_up

@@ -16,6 +16,7 @@ from trailingedge.config_validator import effective_rules, problems_with_exchang
 from trailingedge.console.plain_ui import OperatorUi
 from trailingedge.core.clock import TimerHandle, within
 from trailingedge.core.errors import BrokenInvariant, ConfigError, ExitCode, most_severe
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.execution.anchor_marker import AnchorMarkerWriter, MarkerContext
 from trailingedge.execution.gateway import Gateway
 from trailingedge.execution.order_rate_budget import OrderRateBudget
@@ -43,7 +44,7 @@ from trailingedge.websocket.frame_buffer import FrameBuffer
 logger = logging.getLogger(__name__)
 
 _LOGGED_OUT_WITHIN_S: Final = 0.4
-_MARK_EVERY_MS: Final = 60_000
+_MARK_EVERY_MS: Final = MINUTE_MS
 _CLOCK_GOOD_FOR_S: Final = 1800.0
 _JUST_AFTER_S: Final = 0.001
 _RULES_GOOD_FOR_S: Final = 60.0  # while the symbol does not trade

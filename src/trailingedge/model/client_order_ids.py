@@ -1,8 +1,8 @@
-"""Client order ids: `TE-<kind>-<number>`, so that an order tells whose it is and why it exists.
+"""Client order ids: `TE-<kind>-<number>` shows that an order is ours, and which exit it belongs to.
 
-The number is in base 36 and names the exit: UTC milliseconds of its start. All orders of one exit bear
-it, which makes the exchange itself refuse a second open one. A note carries its anchor as well, in ticks:
-`TE-n-<number>-<ticks>`.
+The number is in base 36 and names the exit: UTC milliseconds of its start. All orders of one exit have the same id,
+so that the exchange itself rejects a second open one. An anchor marker carries its anchor price as well, in ticks:
+`TE-n-<number>-<ticks>`. A restart reads exits and anchors from these ids, because nothing is saved on disk.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class ClientOrderId:
-    """A client order id of ours, taken apart. Only a note has `ticks`: its anchor price, as a multiple of the tick."""
+    """A client order id of ours in its parts. Only an anchor marker has `ticks`: its anchor price in ticks."""
 
     kind: ExitKind
     number: int
@@ -30,9 +30,11 @@ class ClientOrderId:
         return text if self.ticks is None else f"{text}-{base36(self.ticks)}"
 
 
-@lru_cache(maxsize=_IDS_KEPT)  # a chase says the same id thousands of times
+# An exit that follows the price names the same id thousands of times, in requests, replies and reports.
+@lru_cache(maxsize=_IDS_KEPT)
 def own_id(client_order_id: str) -> ClientOrderId | None:
-    """The parts of a client order id of ours, None for anybody else's."""
+    """The parts of a client order id of ours, None for any other."""
+    # The exchange allows any text of up to 36 characters: ids of other programs must parse to None, never raise.
     parts = client_order_id.split("-")
     if len(parts) < 3 or parts[0] != PREFIX or len(parts[2]) > _LONGEST_NUMBER:
         return None
@@ -45,6 +47,7 @@ def own_id(client_order_id: str) -> ClientOrderId | None:
 
 
 def is_own(client_order_id: str) -> bool:
+    """Whether the order is ours."""
     return own_id(client_order_id) is not None
 
 

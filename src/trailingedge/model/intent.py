@@ -1,4 +1,4 @@
-"""What the strategy asks for: one order's worth of intent, never a request."""
+"""Order intents: what the strategy wants on the book. Execution decides which requests lead there."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,7 +9,7 @@ from trailingedge.model.pricing import Pricing
 
 
 class ExitKind(Enum):
-    """Why an order exists; the letter is part of its client order id."""
+    """Why an order exists. The letter is part of its client order id, the name in small letters stands in JSON."""
 
     TAKE_PROFIT = "t"
     MANUAL = "m"
@@ -21,16 +21,16 @@ class ExitKind(Enum):
 
 
 class ExitEndReason(Enum):
-    """How an exit ended."""
+    """Why an exit ended, or is ending. The values stand in records and in JSON."""
 
     FILLED = "filled"
-    DUST = "dust"  # filled but for a rest too small to place
+    DUST = "dust"  # filled, except for a remainder too small to place
     CANCELLED = "withdrawn"  # by the operator
     STOPPED = "stopped"  # a take-profit buy, by the QUOTE stop
-    PAUSED = "held"  # a buy, by pause or breaker
+    PAUSED = "held"  # a buy, by a pause or a breaker
     EXPIRED = "expired"  # a command whose first order could not rest in time
     HALTED = "halted"  # by a broken invariant
-    FUNDS_GONE = "vanished"  # the funds left by another road before anything was filled
+    FUNDS_GONE = "vanished"  # the funds went elsewhere before anything was filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class OrderIntent:
 
 @dataclass(frozen=True, slots=True)
 class ExitProgress:
-    """What the chaser says of the exit of this number.
+    """How far the orders of the exit of this number have come.
 
-    `filled_base` and `filled_quote` sum all fills of the whole chase. `idle`: no order of it is open,
-    in flight or in doubt, and the balances account for every fill. `complete` is FILLED, DUST or
-    VANISHED once nothing is left to sell (then `idle` too), None before. `rested`: some order of it
+    `filled_base` and `filled_quote` sum all fills of the exit. `idle`: no order of it is open,
+    unanswered or unknown, and the balances account for every fill. `complete` is FILLED, DUST or
+    FUNDS_GONE once nothing is left to sell (then `idle` too), None before. `rested`: some order of it
     has been on the book.
     """
 

@@ -1,4 +1,4 @@
-"""The nouns: frozen values that check themselves.
+"""Market and account values: sides, regimes, books, klines, balances, filters, reports, fills.
 
 Prices are quote per base, quantities base, notionals quote; all of them `Decimal`, never float.
 Times are milliseconds since 1970, UTC, by the exchange's clock.
@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Final
 
 ZERO: Final = Decimal(0)
+SIZE_FILTERS: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a remainder too small to trade fails
 
 
 class Side(Enum):
@@ -40,7 +41,7 @@ class Regime(Enum):
 
 
 class OrderStatus(Enum):
-    """The exchange's order states; UNRECOGNIZED for one this code does not know."""
+    """The exchange's order states; UNRECOGNIZED for a state that this code does not know."""
 
     NEW = "NEW"
     PENDING_NEW = "PENDING_NEW"
@@ -55,7 +56,7 @@ class OrderStatus(Enum):
 
     @property
     def final(self) -> bool:
-        """The order can change no more."""
+        """Whether the order can change no more."""
         return self in FINAL_STATUSES
 
 
@@ -134,7 +135,7 @@ class Kline:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What the account holds of one asset: `free` to use, `locked` in open orders."""
+    """The account's balance of one asset: `free` to use, `locked` in open orders."""
 
     asset: str
     free: Decimal
@@ -188,6 +189,7 @@ class SymbolRules:
 
         No more than the largest notional either, and never negative.
         """
+        # A BUY pays its fee out of what it brings, so that all of the quote funds can be spent.
         base = funds if side is Side.SELL else funds / price
         if self.max_notional is not None:
             base = min(base, self.max_notional / price)
@@ -218,7 +220,7 @@ class SymbolRules:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionReport:
-    """One change of one order, as the user data stream tells it.
+    """One change of one order, from the user data stream.
 
     `client_order_id` is the order's own, also on a cancel, where the wire carries the cancel's id
     beside it. `filled_quantity` and `filled_quote` are cumulative; the `last_*` fields are this fill's.
@@ -250,10 +252,10 @@ class ExecutionReport:
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """What an answer says of one order: a placement, a cancel or a query.
+    """One order as a reply describes it: to a placement, a cancel or a query.
 
-    `status` is None where the answer does not tell (an ACK). `filled_quote` is None where the
-    exchange calls it unknown. `time_ms` is that of the last change; only a query tells `created_ms`.
+    `status` is None where the reply has none (an ACK). `filled_quote` is None where the exchange
+    calls it unknown. `time_ms` is that of the last change; only a query gives `created_ms`.
     """
 
     order_id: int
@@ -276,7 +278,7 @@ class OrderRecord:
 
 @dataclass(frozen=True, slots=True)
 class AccountTrade:
-    """One fill of the account, as the trade list tells it."""
+    """One fill of the account, from the trade list."""
 
     trade_id: int
     order_id: int
@@ -292,7 +294,7 @@ class AccountTrade:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """One of the exchange's limits and, where told, how much of it is used in the current window."""
+    """One of the exchange's rate limits and, where known, how much of it is used in the current window."""
 
     kind: str  # "REQUEST_WEIGHT", "ORDERS", "CONNECTIONS", …
     interval_s: int
@@ -301,16 +303,18 @@ class RateLimit:
 
 
 def floor_to_step(quantity: Decimal, step_size: Decimal) -> Decimal:
-    """The largest multiple of `step_size` not above `quantity`: what is left over stays ours."""
-    if not quantity % step_size:  # mostly so, and three operations less
+    """The largest multiple of `step_size` not above `quantity`: the remainder is not sold."""
+    # Most quantities are on the grid already: this saves three Decimal operations on every order.
+    if not quantity % step_size:
         return quantity
     return (quantity / step_size).to_integral_value(rounding=ROUND_FLOOR) * step_size
 
 
 def round_to_passive_tick(price: Decimal, side: Side, tick_size: Decimal) -> Decimal:
     """The nearest tick at or behind `price`: down for a BUY, up for a SELL."""
-    if not price % tick_size:  # mostly so, and three operations less
+    if not price % tick_size:
         return price
+    # Rounded towards the other side of the book, a post-only order might be rejected for taking.
     away = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
     return (price / tick_size).to_integral_value(rounding=away) * tick_size
 

@@ -1,7 +1,12 @@
-"""The newest of each kind, with the time it was heard.
+"""Market state: the newest top of book, klines and balances, with the time at which each was received.
 
-Stream tasks write here whenever they like; the main loop takes one immutable `StateView` a beat. Nothing
-queues up but closed klines, of which the strategy must see each.
+The stream tasks write here as messages arrive; the main loop takes one immutable `StateView` per tick. Only the newest
+value counts, so that a slow tick never works through old prices. Closed klines are the exception: they queue up,
+because the strategy must see each one.
+
+Balances come from two sources, the user data stream and queries, and cross on the wire. `on_balances` and
+`on_queried_balances` decide by the account's own times which of two is newer; where the stream contradicts itself,
+`balances_in_doubt` stays set until a query ends it.
 """
 
 from collections import deque
@@ -15,12 +20,12 @@ from trailingedge.model.market import Balance, BookTop, Kline
 
 @dataclass(frozen=True, slots=True)
 class StateView:
-    """One consistent picture.
+    """The market and the account at one moment.
 
-    `top_age_s` counts since the top was heard or proved (infinite before the first); `market_ms` is the
-    exchange's time as last heard and carried on; `balances_ms` is the exchange's time of the balances;
-    `closed` are the klines that closed since the last view, oldest first; `pushes` is how often the stream has
-    told balances so far. `balances_doubted`: what it told last was older than what it told before.
+    `top_age_s` counts since the top was received or confirmed (infinite before the first); `market_ms` is the
+    exchange's time, the last one received carried on by our clock; `balances_ms` is the exchange's time of the
+    balances; `closed_klines` are those since the last view, oldest first; `balance_updates` counts the balance
+    messages of the stream. `balances_in_doubt`: its last message was older than the one before.
     """
 
     now_s: float
@@ -35,15 +40,15 @@ class StateView:
     balances_in_doubt: bool = False
 
 
-# Candles are told every few seconds, but a fast simulated market may run so far ahead of its last one.
+# Klines arrive every two seconds, but a fast simulated market may run this far ahead of its last one.
 _FURTHEST_AHEAD_MS: Final = 120_000
-_CLOSE_LAG_MS: Final = 10_000  # a kline's last word comes this long after its close at most
+_CLOSE_LAG_MS: Final = 10_000  # the last message of a kline arrives at most this long after its close
 
 
 class MarketState:
-    """What the streams know. `changed` is called after every write that the main loop should see.
+    """The newest values of all streams. `changed` is called after every write that the main loop should see.
 
-    `moved`, where given, is called in its place with a top that a stream told.
+    `moved`, where given, is called instead of it with a top that a stream sent: the fast requote answers there.
     """
 
     def __init__(
@@ -60,7 +65,7 @@ class MarketState:
         self.balances: dict[str, Balance] = {}
         self.balances_ms = 0
         self.balance_updates = 0
-        self.balances_in_doubt = False  # the stream told of an account older than it told before
+        self.balances_in_doubt = False  # a message of the stream was older than the one before
         self.account_proven = False
         self._last_update_ms = 0
         self._event_ms = 0
@@ -70,7 +75,7 @@ class MarketState:
         self.on_top_moved = moved
 
     def on_top(self, top: BookTop, now_s: float, *, late: bool = False) -> None:
-        """A bookTicker frame. `late`: a newer one may follow at once, so that nobody should answer this one."""
+        """A bookTicker frame. `late`: a newer one may follow at once, so that no order should follow this one."""
         self.top = top
         self.top_confirmed_s = now_s
         if self.on_top_moved is None or late:
@@ -79,20 +84,20 @@ class MarketState:
             self.on_top_moved(top, now_s)
 
     def confirm_top(self, now_s: float) -> None:
-        """A probe agreed with what we have."""
+        """A query returned the same top: a market at rest sends no frames, and would otherwise look stale."""
         self.top_confirmed_s = now_s
         self._on_change()
 
     def invalidate_top(self) -> None:
-        """The stream is known to be dead: what it said last is history."""
+        """The stream is known to be down: its last top counts as stale at once."""
         self.top_confirmed_s = float("-inf")
         self._on_change()
 
     def load_klines(self, klines: Sequence[Kline]) -> None:
-        """Make `klines` the history: closed, oldest first. None counts as fresh, for whoever asks for it sees them all.
+        """Make `klines` the history: closed, oldest first. None of them appears in a view.
 
-        Of those heard before, it keeps what follows on it without a gap. The rest is dropped: the next kline
-        that is heard shows the gap, and what fills it brings them again.
+        Klines received before are kept where they follow without a gap. The others are dropped: the next kline
+        shows the gap, and the query that fills it brings them again.
         """
         heard = tuple(self.klines)
         self._unseen_klines.clear()
@@ -104,12 +109,13 @@ class MarketState:
                     self.klines.append(kline)
 
     def release_history(self) -> None:
-        """Whoever needs the history has taken it in: from now on the newest kline tells what is missing after it."""
+        """Keep only the newest kline, to recognize a gap after it: nothing needs the history again."""
         self.klines = deque(self.klines, maxlen=1)
 
     def on_kline(self, kline: Kline, event_ms: int, now_s: float) -> None:
-        """A kline frame. One that closed joins the history once; an older one is ignored."""
-        # A frame that claims to come long after its own kline would carry the market's time away for good.
+        """A kline frame. A closed kline joins the history once; an older one is ignored."""
+        # The market's time only moves forward. One frame with a time far in the future would make every later one
+        # look old, so its time counts only as far as its own kline explains it.
         self.on_event_time(min(event_ms, kline.close_ms + _CLOSE_LAG_MS), now_s)
         self.kline_received_s = now_s
         if not kline.closed:
@@ -122,10 +128,10 @@ class MarketState:
         self._on_change()
 
     def on_balances(self, balances: Iterable[Balance], account_ms: int) -> None:
-        """The stream tells absolute balances of some assets as of `account_ms`.
+        """Absolute balances of some assets as of `account_ms`, from the stream.
 
-        Ones older than it told before are not believed, but they leave a doubt that only a query ends:
-        they may be late, or what came before them was wrong.
+        Balances older than the last ones are not used, but they leave a doubt that only a query ends: either they
+        are late, or the balances before them were wrong.
         """
         if account_ms < self._last_update_ms:
             self.mark_balances_in_doubt()
@@ -139,11 +145,11 @@ class MarketState:
     def on_queried_balances(
         self, balances: Iterable[Balance], account_ms: int, pushes_before: int, settled_ms: int
     ) -> None:
-        """The answer to a question asked when `pushes` was `pushes_before`, and all changes were before `settled_ms`.
+        """The reply to a query sent at `pushes_before` balance updates, with all our changes before `settled_ms`.
 
-        It is ignored where the stream has meanwhile told of a newer account than the answer's, unless
-        the stream itself is in doubt.
+        It is ignored where the stream has sent newer balances since then, unless the stream itself is in doubt.
         """
+        # In doubt the reply is the truth, even if it is older than the last message: that message may be the wrong one.
         if self.balances_in_doubt:
             self.balances_in_doubt = False
             self._last_update_ms = account_ms
@@ -154,39 +160,40 @@ class MarketState:
         self._on_change()
 
     def on_event_time(self, event_ms: int, now_s: float) -> None:
-        """The exchange's time, as an event carries it."""
+        """The exchange's time in an event; an earlier one changes nothing."""
         if event_ms > self._event_ms:
             self._event_ms = event_ms
             self._event_received_s = now_s
 
     def is_plausible_time(self, event_ms: int, now_s: float) -> bool:
-        """Whether an event of the account can be of that time: not far ahead of all that the market has told."""
+        """Whether an account event can be of that time: not far ahead of the market's own time."""
         return not self._event_ms or event_ms <= self.market_ms(now_s) + _FURTHEST_AHEAD_MS
 
     def mark_balances_in_doubt(self) -> None:
-        """What the stream told last cannot be believed; only a query ends that."""
+        """Distrust the last balances of the stream until a query has been answered."""
         self.balances_in_doubt = True
         self._on_change()
 
     def set_account_proven(self, proven: bool) -> None:
-        """Whether the user data stream can be trusted to tell everything."""
+        """Whether the user data stream is up and complete."""
         self.account_proven = proven
         self._on_change()
 
     def market_ms(self, now_s: float) -> int:
-        """The exchange's time: the newest heard, carried on by our own clock. 0 before the first."""
+        """The exchange's time: the newest received, carried on by our own clock. 0 before the first."""
         if not self._event_ms:
             return 0
         return self._event_ms + max(0, round((now_s - self._event_received_s) * 1000))
 
     def view(self, now_s: float) -> StateView:
-        """One consistent picture; the fresh klines in it are handed over and will not come again."""
+        """The state at this moment. The closed klines in it are handed over and do not appear in the next view."""
         closed, self._unseen_klines = tuple(self._unseen_klines), []
         return StateView(
             now_s=now_s,
             market_ms=self.market_ms(now_s),
             top=self.top,
             top_age_s=now_s - self.top_confirmed_s,
+            # A copy: the streams go on writing while a tick works with its view.
             balances=MappingProxyType(dict(self.balances)),
             balances_ms=self.balances_ms,
             balances_in_doubt=self.balances_in_doubt,

@@ -1,4 +1,4 @@
-"""What the operator can ask for, whichever face he asks through, and what he is told."""
+"""Operator commands and their results, the same for hotkeys, control socket and Telegram."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class OperatorCommand(Enum):
-    """Each has one meaning, from hotkey, phone and socket alike."""
+    """A command, by its name in records and on the control socket."""
 
     FLIP = "flip"
     CANCEL = "withdraw"
@@ -22,10 +22,10 @@ class OperatorCommand(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What the one who asked is told: in words, and where there are figures, `data` for a machine.
+    """The reply to a command: a text, and `data` for a machine where the reply has figures.
 
-    `done` False: it was refused, and the text says why. `data` holds strings, numbers that are no amounts,
-    booleans, None and the like of these; amounts and prices are strings.
+    `done` False: the command was refused, and the text says why. `data` is JSON; amounts and prices in it are
+    strings, other numbers are numbers.
     """
 
     text: str
@@ -34,4 +34,4 @@ class CommandResult:
 
 
 CommandSink = Callable[[OperatorCommand, Callable[[CommandResult], None]], None]
-"""Takes an instruction and returns at once; the answer is given on the loop, once, perhaps a beat later."""
+"""Takes a command and returns at once; the callback receives the result on the event loop, once."""

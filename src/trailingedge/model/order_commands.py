@@ -1,6 +1,7 @@
-"""What the chaser asks to be carried out, and what comes back.
+"""Order commands of execution, and the replies to them.
 
-Each order command carries a `tag` that its answer brings back, also when it comes late.
+Each command carries a `tag` that its reply brings back, so that a reply that comes after its command was given up is
+recognized and ignored.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from trailingedge.model.order_outcomes import OrderOutcome, Rejected, ReplaceOut
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A new order: post-only, or the one taker escape. `price` None: pegged to our side of the book."""
+    """Place an order: post-only, or with `escape` a taker. `price` None: pegged to our side of the book."""
 
     tag: int
     client_order_id: str
@@ -25,7 +26,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Cancel the order `order_id` if nothing of it is filled, and only then place another."""
+    """Cancel the order `order_id` if nothing of it is filled, and only then place another.
+
+    The two halves can end differently: see `order_outcomes.ReplaceOutcome`.
+    """
 
     tag: int
     order_id: int
@@ -37,7 +41,7 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Take one order from the book."""
+    """Cancel one order."""
 
     tag: int
     order_id: int
@@ -46,7 +50,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class QueryOrder:
-    """Ask for one order: by order id, or by client order id where no order id was ever known."""
+    """Query one order: by order id, or by client order id where the order id was never known."""
 
     tag: int
     order_id: int | None
@@ -55,7 +59,7 @@ class QueryOrder:
 
 @dataclass(frozen=True, slots=True)
 class QueryOrdersFrom:
-    """Ask for all orders from `order_id` on; the answer is filtered by `client_order_id`."""
+    """Query all orders from `order_id` on; the reply is filtered by `client_order_id`."""
 
     tag: int
     order_id: int
@@ -63,7 +67,7 @@ class QueryOrdersFrom:
 
 
 class Refresh(Enum):
-    """What must be read again before trying again."""
+    """Data that must be read again before the next attempt."""
 
     BALANCES = "balances"
     RULES = "rules"
@@ -76,7 +80,7 @@ ExecutionCommand = OrderCommand | Refresh
 
 @dataclass(frozen=True, slots=True)
 class OrderReply:
-    """The answer to a Place, Cancel or QueryOrder."""
+    """The reply to a Place, Cancel or QueryOrder."""
 
     tag: int
     outcome: OrderOutcome
@@ -84,19 +88,19 @@ class OrderReply:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceReply:
-    """The answer to a Replace."""
+    """The reply to a Replace."""
 
     tag: int
     outcome: ReplaceOutcome
 
 
 ListedOrders = tuple[OrderRecord, ...] | Rejected | Unanswered
-"""Orders of our id, oldest first, or why there are none to show."""
+"""Orders of our id, oldest first, or why the query has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrdersListed:
-    """The answer to a QueryOrdersFrom."""
+    """The reply to a QueryOrdersFrom."""
 
     tag: int
     orders: ListedOrders
@@ -104,7 +108,7 @@ class OrdersListed:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """The account is logged on again: all open orders of the symbol, anybody's, as they were asked for then."""
+    """All open orders of the symbol, ours and others, queried after a new logon of the account."""
 
     open_orders: tuple[OrderRecord, ...]
 

@@ -1,7 +1,8 @@
-"""What became of an order request, as values.
+"""Outcomes of order requests, as values.
 
-An answer says of each half of a request that it was done, refused or not tried; silence says nothing,
-and that too is a value. Execution acts on these and on nothing else.
+A reply says of each half of a request that it was accepted, rejected or not tried. A request without a reply has an
+outcome too, `Unanswered`: it may have been carried out, and only an execution report or a query ends that doubt.
+Execution acts on these values; on the order path no outcome is an exception.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from trailingedge.model.market import OrderRecord
 
 
 class RejectReason(Enum):
-    """Why the exchange said no, by what we do next."""
+    """Why the exchange rejected a request, grouped by what we do next."""
 
-    WOULD_TAKE = "would take"  # −2010: price anew
+    WOULD_TAKE = "would take"  # −2010: compute a new price
     INSUFFICIENT_BALANCE = "insufficient balance"  # −2010: read the balances again
     DUPLICATE = "duplicate client order id"  # −2010: an order of this id is open: query it
     UNKNOWN_ORDER = "unknown order"  # −2011, −2013: filled, gone, or not seen yet
@@ -25,20 +26,20 @@ class RejectReason(Enum):
     NOT_TRADING = "not trading"  # market closed, trading phase, symbol status, account kept from trading
     BUSY = "busy"  # −1008, or never sent: certainly not executed, try again after a pause
     UNAUTHORIZED = "unauthorized"  # 401, −2014, −2015, −1002, −1193: the session or the key is gone
-    BAD_REQUEST = "bad request"  # our own fault: do not send it unchanged again
+    BAD_REQUEST = "bad request"  # a mistake of ours: do not send it again unchanged
     OTHER = "other"  # a text this code does not know
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The exchange did it, and says this of the order."""
+    """The exchange carried it out; `order` as its reply describes it."""
 
     order: OrderRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The exchange did not do it. `retry_at_ms` is by the exchange's clock."""
+    """The exchange rejected it. `retry_at_ms` is by the exchange's clock."""
 
     reason: RejectReason
     code: int
@@ -48,12 +49,12 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class NotTried:
-    """The exchange left this half alone: it did not get that far."""
+    """The exchange did not try this half, because the other half failed first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Nobody knows: time-out, lost connection, 5xx, −1000, −1006, −1007, an unreadable answer."""
+    """The outcome is unknown: time-out, lost connection, 5xx, −1000, −1006, −1007, an unreadable reply."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""Order requests as methods and parameters: pure, with plain-string decimals as the exchange wants them."""
+"""Order requests: the methods and parameters of the WebSocket API, with amounts as plain decimal strings."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,16 +19,16 @@ RequestParams = dict[str, str | int]
 
 
 class OrderStyle(Enum):
-    """How an order meets the book."""
+    """How an order enters the book."""
 
-    MAKER = "maker"  # rests at its price or is refused
+    MAKER = "maker"  # rests at its price or is rejected
     PEGGED = "pegged"  # rests at the best of its own side, priced by the exchange at entry
-    IMMEDIATE = "immediate"  # takes what its price allows at once and keeps nothing on the book: the escape
+    IMMEDIATE = "immediate"  # takes what its price allows at once and leaves nothing on the book: the taker escape
 
 
 @dataclass(frozen=True, slots=True)
 class NewOrderRequest:
-    """An order to be placed. Raises ValueError unless it has a positive quantity, and a price where it needs one."""
+    """A new order. Raises ValueError without a positive quantity, or without a price where its style needs one."""
 
     client_order_id: str
     side: Side
@@ -44,7 +44,7 @@ class NewOrderRequest:
 
 
 def place_params(symbol: str, order: NewOrderRequest) -> RequestParams:
-    """`order.place`. RESULT, because an ACK, the default of a post-only order, tells no status."""
+    """`order.place`. RESULT, because an ACK, the default of a post-only order, has no status."""
     params: RequestParams = {
         "symbol": symbol,
         "side": order.side.value,
@@ -58,7 +58,7 @@ def place_params(symbol: str, order: NewOrderRequest) -> RequestParams:
     elif order.price is not None:
         params["price"] = format_plain(order.price)
     if order.style is OrderStyle.IMMEDIATE:
-        # Only here: a post-only order with a timeInForce is refused.
+        # Only here: the exchange rejects a post-only order that has a timeInForce.
         params.update(type="LIMIT", timeInForce="IOC")
     return params
 
@@ -66,7 +66,10 @@ def place_params(symbol: str, order: NewOrderRequest) -> RequestParams:
 def replace_params(
     symbol: str, cancel_order_id: int | None, cancel_client_order_id: str, order: NewOrderRequest
 ) -> RequestParams:
-    """`order.cancelReplace` that places only if the cancel worked, and cancels only what is unfilled."""
+    """`order.cancelReplace` that places only if the cancel worked, and cancels only what is unfilled.
+
+    ONLY_NEW, because a part-filled order keeps its place in the queue, and its fill changes the quantity to place.
+    """
     return {
         **place_params(symbol, order),
         "cancelReplaceMode": "STOP_ON_FAILURE",
@@ -92,5 +95,5 @@ def all_orders_params(symbol: str, from_order_id: int | None = None) -> RequestP
 
 
 def _order_reference(id_name: str, order_id: int | None, client_name: str, client_order_id: str) -> RequestParams:
-    """By order id where it is known: never ambiguous, and the exchange's fastest path."""
+    """The parameter that names an order: its order id where known, which is unambiguous and the fastest path."""
     return {client_name: client_order_id} if order_id is None else {id_name: order_id}

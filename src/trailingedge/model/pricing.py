@@ -1,4 +1,4 @@
-"""Where an exit order may rest: a word of the settings too, which know nothing else of a market."""
+"""Pricing modes of exit orders. A module of its own, so that `config` can import it without the market values."""
 
 from enum import Enum
 

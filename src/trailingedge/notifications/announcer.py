@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from trailingedge.accounting.statistics import FinishedExit, RunStatistics
+from trailingedge.core.time_units import HOUR_MS
 from trailingedge.execution.order_events import (
     OrderCancelled,
     OrderFilled,
@@ -65,7 +66,7 @@ logger = logging.getLogger(__name__)
 _FOR_A_PERSON: Final = frozenset(
     {RejectReason.NOT_TRADING, RejectReason.UNAUTHORIZED, RejectReason.BAD_REQUEST, RejectReason.OTHER}
 )
-_AGAIN_MS: Final = 3_600_000  # a price that rubs along an edge of the channel leaves it many times an hour
+_AGAIN_MS: Final = HOUR_MS  # a price that rubs along an edge of the channel leaves it many times an hour
 
 
 class Announcer:

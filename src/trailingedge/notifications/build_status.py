@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from trailingedge.execution.order import OrderState
 from trailingedge.execution.trading_core import TradingCore
-from trailingedge.model.intent import ExitKind
-from trailingedge.model.market import ZERO, Balance, Regime, Side
+from trailingedge.model.market import ZERO, Balance, Regime
 from trailingedge.model.market_state import MarketState
 from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView
+from trailingedge.strategy.blocks import stop_blocks
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.state import ActiveExit
 
@@ -69,7 +69,8 @@ def with_decision(view: StatusView, decision: Decision, stop_confirm_s: float) -
     """`view` with what the strategy made of it."""
     channel, trail = decision.channel, decision.trail
     shown = channel if channel is not None and channel.full else None
-    stop = decision.stop_price if _stop_is_watched(view, decision) else None
+    unwatched = stop_blocks(view.active_exit, halted=view.halted, funded=bool(decision.state.funded))
+    stop = None if unwatched else decision.stop_price
     gone_by = trail is not None and trail.drawdown >= trail.callback and not trail.due
     return replace(
         view,
@@ -92,17 +93,6 @@ def with_decision(view: StatusView, decision: Decision, stop_confirm_s: float) -
         gate=decision.gate,
         gate_open=decision.gate is None if decision.regime is Regime.QUOTE else None,
     )
-
-
-def _stop_is_watched(view: StatusView, decision: Decision) -> bool:
-    """A flush has no second stop, nor what is being withdrawn; of the buys only a take-profit is ended by one."""
-    if view.halted or not decision.state.funded:
-        return False
-    if view.active_exit is not None and view.active_exit.ending is not None:
-        return False
-    if view.active_exit is None or view.active_exit.kind is ExitKind.TAKE_PROFIT:
-        return True
-    return view.active_exit.side is Side.SELL and view.active_exit.kind is not ExitKind.FLUSH
 
 
 def _growth(anchor: float | None, value: float | None) -> float | None:

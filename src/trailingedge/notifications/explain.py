@@ -23,6 +23,7 @@ from trailingedge.notifications.messages import (
 )
 from trailingedge.notifications.risk_messages import breaker_until, measured
 from trailingedge.notifications.status import ExitView, QuoteObstacle, StatusView, gain_asset, gate_side
+from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.decide import Decision
 from trailingedge.strategy.regime import price_at
 from trailingedge.strategy.state import ShutBy
@@ -95,7 +96,7 @@ def _halted(view: StatusView) -> list[str]:
 
 
 def _unfunded(view: StatusView, decision: Decision) -> list[str]:
-    if decision.state.funded:
+    if TradeBlock.UNFUNDED not in decision.exit_blocks:
         return []
     rules, holdings = view.rules, decision.holdings
     has = "nothing"
@@ -140,7 +141,7 @@ def _nor_the_stop(view: StatusView) -> str:
 
 def _held(view: StatusView, decision: Decision) -> list[str]:
     """Pause, breaker, or funds at the edge of what can be bought with."""
-    if not (view.paused or view.trips or decision.trading_paused):
+    if TradeBlock.PAUSED not in (*view.exit_blocks, *decision.exit_blocks):
         return []
     if view.paused:
         because = "you have paused it; 'r' or /resume goes on"

@@ -130,7 +130,8 @@ def jumpstart_cancelled(rules: SymbolRules, client_order_id: str, base: Balance,
 
 
 def balances_differ(asset: str, told: Decimal, asked: Decimal) -> str:
-    return f"balances differ: {format_plain(told)} {asset} by the stream, {format_plain(asked)} {asset} by the account, which counts"
+    by_stream = f"{format_plain(told)} {asset} by the stream"
+    return f"balances differ: {by_stream}, {format_plain(asked)} {asset} by the account, which counts"
 
 
 def leftover_cancelled(rules: SymbolRules, side: Side, remaining: Decimal, at: Decimal, client_order_id: str) -> str:

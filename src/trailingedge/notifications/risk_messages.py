@@ -11,9 +11,10 @@ from typing import Final
 from trailingedge.model.market import Side, SymbolRules, format_plain
 from trailingedge.notifications.messages import counted, percent, price, quantity, rate, stop_goes_on
 from trailingedge.risk.circuit_breakers import Breaker, BreakerTrip
+from trailingedge.strategy.blocks import REFUSALS, TradeBlock
 
 _NAMES: Final = {Breaker.DAILY_LOSS: "daily loss", Breaker.DRAWDOWN: "drawdown", Breaker.LOSSES: "losses in a row"}
-HELD: Final = "no buying while held"  # how the strategy refuses a flip, whatever holds
+HELD: Final = REFUSALS[TradeBlock.PAUSED]  # how the strategy refuses a flip, whatever holds
 _RESUMED: Final = "until you resume ('r' or /resume)"
 _UNTIL: Final = {Breaker.DAILY_LOSS: "until 00:00 UTC", Breaker.DRAWDOWN: _RESUMED, Breaker.LOSSES: _RESUMED}
 
@@ -78,8 +79,8 @@ def measured(trip: BreakerTrip) -> str:
 
 def balance_moved(asset: str, expected: Decimal, told: Decimal) -> str:
     return (
-        f"balance moved: {format_plain(told)} {asset}, where fills and fees leave {format_plain(expected)}; reading the account "
-        f"again (a deposit, a withdrawal or another hand's order would explain it)"
+        f"balance moved: {format_plain(told)} {asset}, where fills and fees leave {format_plain(expected)}; "
+        f"reading the account again (a deposit, a withdrawal or another hand's order would explain it)"
     )
 
 

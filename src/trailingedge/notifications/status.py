@@ -18,7 +18,8 @@ from trailingedge.notifications.messages import EXIT_NAMES, AnyNumber, figure, h
 from trailingedge.notifications.risk_messages import breaker_name
 from trailingedge.notifications.titles import heading
 from trailingedge.risk.circuit_breakers import BreakerTrip
-from trailingedge.strategy.state import ReentryGate, ShutBy
+from trailingedge.strategy.blocks import TradeBlock, exit_blocks
+from trailingedge.strategy.state import Phase, ReentryGate, ShutBy
 
 STATUS_VERSION: Final = 1
 SHOW_AGE_FROM_S: Final = 2.0  # younger data needs no mention
@@ -122,6 +123,18 @@ class StatusView:
         return None
 
     @property
+    def exit_blocks(self) -> tuple[TradeBlock, ...]:
+        """What keeps the strategy from an exit of its own accord, by the facts that are shown."""
+        return exit_blocks(
+            halted=self.halted,
+            exiting=self.active_exit is not None,
+            funded=self.phase != Phase.UNFUNDED.value,
+            has_book=self.not_judged_reason is None,
+            gate_shut=self.gate is not None,
+            paused=self.trading_paused,
+        )
+
+    @property
     def locked(self) -> dict[str, Decimal]:
         """What orders hold, by asset."""
         return {held.asset: held.locked for held in (self.base, self.quote) if held is not None and held.locked}
@@ -197,11 +210,7 @@ def triggers(view: StatusView) -> list[str]:
     """The prices at which something happens next."""
     rules, sells = view.rules, view.regime is Regime.BASE
     told = []
-    free = (
-        view.active_exit is None
-        and view.gate is None
-        and not (view.trading_paused or view.halted or view.not_judged_reason)
-    )
+    free = not view.exit_blocks
     if free and view.take_profit is not None:
         told.append(f"{'sells' if sells else 'buys'} at {figure(view.take_profit, rules.tick_size)}")
     elif free and not view.trailing and view.trails_from is not None:
@@ -306,7 +315,7 @@ def _gate(view: StatusView) -> Mapping[str, object] | None:
     gate = view.gate
     return {
         "open": False,
-        "shut_by": gate.shut_by.name.lower(),
+        "shut_by": "flush" if gate.shut_by is ShutBy.HARD_STOP else "stop",
         "shut_at": _price(view.rules, gate.price),
         "shut_time": _iso(gate.shut_ms),
         "opens_at_close": gate_side(gate),

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from trailingedge.core.time_units import MINUTE_MS
+
 MAX_MESSAGE_UNITS: Final = 4096  # UTF-16 code units; the Bot API's limit, as its clients count
 MAX_ALERT_UNITS: Final = 3800  # the rest is for title, marks, times and what is said of others
 MAX_TITLE_UNITS: Final = 64
 MAX_WAITING_ALERTS: Final = 500  # letters kept for a chat that takes none; some hours of a bad day
 MIN_GAP_S: Final = 1.0  # between two messages to one chat
-SHOW_TIME_AFTER_MS: Final = 60_000  # "hard stop" from an hour ago must not read as one from now
+SHOW_TIME_AFTER_MS: Final = MINUTE_MS  # "hard stop" from an hour ago must not read as one from now
 _SAME_WITHIN_MS: Final = 1000
 _SEPARATOR: Final = "\n\n"
 _RESERVE_UNITS: Final = 64  # "500 messages left out; they are in the log"

@@ -4,19 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from trailingedge.core.time_units import MINUTE_MS, SECOND_MS
 from trailingedge.indicators.donchian import DonchianChannel
 from trailingedge.model.market import Kline
 from trailingedge.strategy.inputs import ClosedKline
 
-_SECOND_MS: Final = 1000
-_MINUTE_MS: Final = 60 * _SECOND_MS
 _UNITS_MS: Final = {
-    "s": _SECOND_MS,
-    "m": _MINUTE_MS,
-    "h": 60 * _MINUTE_MS,
-    "d": 24 * 60 * _MINUTE_MS,
-    "w": 7 * 24 * 60 * _MINUTE_MS,
-    "M": 31 * 24 * 60 * _MINUTE_MS,  # at most
+    "s": SECOND_MS,
+    "m": MINUTE_MS,
+    "h": 60 * MINUTE_MS,
+    "d": 24 * 60 * MINUTE_MS,
+    "w": 7 * 24 * 60 * MINUTE_MS,
+    "M": 31 * 24 * 60 * MINUTE_MS,  # at most
 }
 
 
@@ -81,9 +80,9 @@ def _closes_after(closed: ClosedKline, market_ms: int) -> bool:
 
 async def _fine_klines(fetch: FetchKlines, from_ms: int, until_ms: int) -> list[Kline]:
     """Seconds, and minutes where there are whole ones. Of the second that `from_ms` is in, only the close counts."""
-    whole_ms = from_ms + -from_ms % _MINUTE_MS
-    rest_ms = until_ms + 1 - (until_ms + 1) % _MINUTE_MS
-    second_ms = from_ms - from_ms % _SECOND_MS
+    whole_ms = from_ms + -from_ms % MINUTE_MS
+    rest_ms = until_ms + 1 - (until_ms + 1) % MINUTE_MS
+    second_ms = from_ms - from_ms % SECOND_MS
     if rest_ms <= whole_ms:
         found = [*await fetch("1s", second_ms, until_ms)]
     else:

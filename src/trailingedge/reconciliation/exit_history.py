@@ -7,11 +7,11 @@ market time.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
 
 from trailingedge.model.client_order_ids import own_id
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import (
+    SIZE_FILTERS,
     ZERO,
     AccountTrade,
     ExecutionReport,
@@ -22,8 +22,6 @@ from trailingedge.model.market import (
     SymbolRules,
 )
 from trailingedge.reconciliation.exit_ledger import exit_id
-
-_TOO_SMALL: Final = ("LOT_SIZE", "NOTIONAL")  # the filters that a rest too small to trade fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ class HistoricalExit:
             return False
         if last.status is OrderStatus.FILLED:
             return not _at_exchange_maximum(last, rules)
-        return rules.failed_filter(last.price, last.remaining) in _TOO_SMALL
+        return rules.failed_filter(last.price, last.remaining) in SIZE_FILTERS
 
 
 @dataclass(frozen=True, slots=True)

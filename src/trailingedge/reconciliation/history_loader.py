@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import RequestRefused
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import AccountTrade, OrderRecord, SymbolRules
 from trailingedge.reconciliation.exit_history import (
@@ -26,7 +27,6 @@ from trailingedge.reconciliation.exit_ledger import exit_id
 
 logger = logging.getLogger(__name__)
 
-DAY_MS: Final = 24 * 3_600_000
 HORIZON_MS: Final = 30 * DAY_MS
 PAGE: Final = 1000  # rows the exchange gives at most
 _ORDER_PAGES: Final = 50

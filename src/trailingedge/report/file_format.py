@@ -78,7 +78,7 @@ def load(path: Path) -> RunReport:
     if not isinstance(told, dict) or told.get("format") != FORMAT:
         raise ConfigError([f"{path}: not a saved report; name a file that replay --save has written"])
     if told.get("version") != REPORT_VERSION:
-        mine = f"version {told.get('version')}, this program reads {VERSION}"
+        mine = f"version {told.get('version')}, this program reads {REPORT_VERSION}"
         raise ConfigError([f"{path}: {mine}; {remedy} of this program, or use the one that wrote it"])
     try:
         return _decode_report(told)

@@ -8,11 +8,12 @@ from typing import Final
 
 from trailingedge.accounting.statistics import FinishedExit, WinRate
 from trailingedge.accounting.summary_json import DayTotals
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import SymbolRules, format_plain
 from trailingedge.notifications.messages import EXIT_NAMES, amounts, counted, elapsed, figure, percent
 from trailingedge.report.model import RunReport
-from trailingedge.report.totals import DAY_MS, days, rules
+from trailingedge.report.totals import days, rules
 
 NO_VALUE: Final = "–"
 MAX_GAPS_SHOWN: Final = 8

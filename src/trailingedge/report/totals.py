@@ -10,15 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
 
 from trailingedge.accounting.statistics import FinishedExit, growth, win_rate
 from trailingedge.accounting.summary_json import DayTotals, Totals
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.client_order_ids import ClientOrderId
 from trailingedge.model.market import ZERO, SymbolRules
 from trailingedge.report.model import Fill, RunReport
-
-DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

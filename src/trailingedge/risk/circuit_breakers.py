@@ -12,11 +12,11 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, Side
 from trailingedge.reconciliation.exit_ledger import ExitLedger, ExitTotals
 
 ONE: Final = Decimal(1)
-_DAY_MS: Final = 86_400_000
 _LOTS_KEPT: Final = 50  # what lies deeper is dust that no order can sell
 
 
@@ -111,7 +111,7 @@ NO_PRICES: Final[Mapping[str, Decimal]] = {}
 
 def start_day(state: BreakerState, market_ms: int) -> BreakerState:
     """`state` at that moment: a new day forgives the loss of the last."""
-    day = market_ms // _DAY_MS
+    day = market_ms // DAY_MS
     if day <= state.day:
         return state
     lasting = tuple(trip for trip in state.trips if trip.breaker is not Breaker.DAILY_LOSS)
@@ -302,7 +302,7 @@ class CircuitBreakers:
 
     def tick(self, market_ms: int) -> None:
         """Time passes: the day may be over."""
-        if market_ms // _DAY_MS > self.state.day:
+        if market_ms // DAY_MS > self.state.day:
             self._change_state(start_day(self.state, market_ms))
 
     def resume(self) -> None:

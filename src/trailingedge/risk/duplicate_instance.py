@@ -11,14 +11,13 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, OrderStatus
 from trailingedge.model.order_commands import Cancel, OrderCommand, OrderInput, QueryOrder, Reconciled
 from trailingedge.reconciliation.exit_history import HistoricalExit, exit_of_order, group_into_exits, is_open
 from trailingedge.reconciliation.exit_ledger import exit_id
 
 logger = logging.getLogger(__name__)
-
-_DAY_MS: Final = 86_400_000
 
 
 class UnexpectedOrderAction(Enum):
@@ -76,7 +75,7 @@ class DuplicateInstanceCheck:
     def _is_plausible(self, told: ExecutionReport | OrderRecord) -> bool:
         """It has an id, unless it never came to be, and a number that some process can have given by now."""
         own = exit_id(told.client_order_id)
-        timely = own is None or own.number in self._ours or own.number <= self._now_ms + _DAY_MS
+        timely = own is None or own.number in self._ours or own.number <= self._now_ms + DAY_MS
         return timely and (told.order_id >= 0 or told.status is OrderStatus.REJECTED)
 
     def _is_uncounted_fill(self, ended: ExecutionReport | OrderRecord) -> bool:

@@ -244,7 +244,8 @@ class PreTradeChecks:
                 raise BrokenInvariant(f"{_describe(command)} may take, which is not allowed")
         elif (price >= top.ask) if command.side is Side.BUY else (price <= top.bid):
             raise BrokenInvariant(
-                f"{_describe(command)} at {format_plain(price)} would take from {format_plain(top.bid)}/{format_plain(top.ask)}"
+                f"{_describe(command)} at {format_plain(price)} would take from "
+                f"{format_plain(top.bid)}/{format_plain(top.ask)}"
             )
 
     def _fresh_top(self, view: StateView) -> BookTop | None:

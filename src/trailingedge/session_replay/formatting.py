@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from trailingedge.core.errors import ProtocolViolation
+from trailingedge.core.printable import frame_text
 from trailingedge.eventlog.format import decode
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Balance, BookTop, ExecutionReport, ExecutionType, Kline, SymbolRules, format_plain
@@ -183,7 +184,7 @@ def _describe_frame(frame: str | bytes, rules: SymbolRules | None) -> str:
                 return f"balances {', '.join(map(_balance, message.balances))}"
             case _:
                 break
-    return frame if isinstance(frame, str) else frame.decode(errors="replace")
+    return frame_text(frame)
 
 
 def _describe_reply(reply: Reply, rules: SymbolRules | None) -> str:

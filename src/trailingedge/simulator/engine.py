@@ -14,6 +14,7 @@ from itertools import count
 from typing import Final
 
 from trailingedge.core.clock import Clock
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.model.market import ZERO, BookTop, Kline, OrderStatus, Side, floor_to_step
 from trailingedge.simulator.accounts import AccountRegistry, SimAccount
 from trailingedge.simulator.audit_log import AuditLog
@@ -50,7 +51,6 @@ from trailingedge.simulator.payloads import (
     rejection_report,
 )
 
-MINUTE_MS: Final = 60_000
 TRADING: Final = "TRADING"
 HALT: Final = "HALT"
 BREAK: Final = "BREAK"

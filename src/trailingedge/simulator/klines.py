@@ -16,14 +16,11 @@ from decimal import Decimal
 from itertools import islice
 from typing import Final
 
+from trailingedge.core.time_units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from trailingedge.model.market import ZERO, Kline, Side
 from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.feeds.ticks import Tick
 
-SECOND_MS: Final = 1000
-MINUTE_MS: Final = 60 * SECOND_MS
-HOUR_MS: Final = 60 * MINUTE_MS
-DAY_MS: Final = 24 * HOUR_MS
 MONDAY_MS: Final = 4 * DAY_MS  # 1970 began on a Thursday
 
 INTERVALS: Final = {

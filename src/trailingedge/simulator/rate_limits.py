@@ -7,12 +7,11 @@ counted per account. Both follow the wall, at whatever speed the market runs.
 from collections import deque
 from typing import Final
 
+from trailingedge.core.time_units import DAY_MS, MINUTE_MS
 from trailingedge.simulator.errors import ExchangeError
 from trailingedge.simulator.exchange_spec import ExchangeSpec, limit_json
 
 TEN_SECONDS_MS: Final = 10_000
-MINUTE_MS: Final = 60_000
-DAY_MS: Final = 86_400_000
 
 FIRST_BAN_MS: Final = 2 * MINUTE_MS
 LONGEST_BAN_MS: Final = 3 * DAY_MS

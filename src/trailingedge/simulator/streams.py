@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+from trailingedge.core.time_units import HOUR_MS
 from trailingedge.simulator.api.session import ApiResponse, CloseConnection, to_frame
 from trailingedge.simulator.klines import INTERVALS, Interval
 from trailingedge.simulator.payloads import Json, MarketEvent
@@ -17,7 +18,7 @@ from trailingedge.simulator.payloads import Json, MarketEvent
 MESSAGES_PER_SECOND: Final = 5
 MAX_STREAMS: Final = 1024
 KLINE_STREAM_PATTERN: Final = re.compile(r"(?P<symbol>[^@]+)@kline_(?P<interval>[^@]+)(?P<zone>@\+08:00)?")
-EIGHT_HOURS_MS: Final = 8 * 3_600_000
+EIGHT_HOURS_MS: Final = 8 * HOUR_MS
 
 
 def kline_interval(stream: str) -> Interval | None:

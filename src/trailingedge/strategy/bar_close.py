@@ -1,14 +1,15 @@
-"""What a closed kline changes: the gate, the QUOTE stop, and the high where nobody was looking.
+"""Closed klines: the reentry gate, the QUOTE stop, and the high of the time in which we saw no book.
 
-The same code hears closes live, one at a time, and folds in those of a night spent offline.
+The same code applies a close when it happens and, after a restart, the closes of a whole night offline.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 
 from trailingedge.indicators.donchian import Channel
-from trailingedge.model.intent import ExitEndReason, ExitKind
+from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import Kline, Regime
+from trailingedge.strategy.blocks import stop_ends
 from trailingedge.strategy.hard_stop import is_breached, stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.reentry_gate import gate_opens
@@ -18,81 +19,94 @@ from trailingedge.strategy.state import ReentryGate, ShutBy, StrategyState
 BarCloseResult = tuple[StrategyState, tuple[StrategySignal, ...]]
 
 
-def apply_closed_bars(memory: StrategyState, closes: Iterable[ClosedKline], params: StrategyParams) -> BarCloseResult:
-    """`memory` after closed klines that nobody watched, oldest first: high and gate move, nothing is armed.
+def apply_closed_bars(state: StrategyState, closes: Iterable[ClosedKline], params: StrategyParams) -> BarCloseResult:
+    """`state` after klines that closed while we were offline, oldest first: high and gate change, no exit starts.
 
-    The high comes out within the widest spread of what beat by beat would have seen: a kline knows
+    The high differs from the high of a run without the gap by at most the widest spread in it: a kline knows
     trades, not the book.
     """
-    events: tuple[StrategySignal, ...] = ()
+    signals: tuple[StrategySignal, ...] = ()
     for closed in closes:
-        memory, news = on_bar_close(memory, closed, params, unwatched=True)
-        events += news
-    return memory, events
+        state, of_this_close = on_bar_close(state, closed, params, unwatched=True)
+        signals += of_this_close
+    return state, signals
 
 
 def on_bar_close(
-    memory: StrategyState, closed: ClosedKline, params: StrategyParams, *, unwatched: bool = False
+    state: StrategyState, closed: ClosedKline, params: StrategyParams, *, unwatched: bool = False
 ) -> BarCloseResult:
-    """`memory` after one closed kline. One that is not newer than the last is ignored."""
-    kline, channel = closed.kline, closed.channel
-    if kline.close_ms <= memory.last_close_ms:
-        return memory, ()
-    if unwatched or kline.open_ms <= memory.untrusted_book_ms:
-        memory = raise_high_to_kline(memory, kline)
-    close = float(kline.close)
-    memory, moved = _update_gate(memory, close, kline.close_ms, channel, params)
-    memory, left = remember_close(memory, close, kline.close_ms, channel)
-    return memory, moved + left
+    """`state` after one closed kline. A kline that is not newer than the last one is ignored.
 
-
-def raise_high_to_kline(memory: StrategyState, kline: Kline) -> StrategyState:
-    """The high is no less than the best unit value that traded within the kline.
-
-    A kline that began before the anchor proves nothing.
+    `unwatched`: no book was seen while it formed, so that its extreme counts for the high.
     """
-    if memory.regime is None or memory.funded is False or kline.open_ms < memory.anchor_ms:
-        return memory
-    best = float(kline.high) if memory.regime is Regime.BASE else 1 / float(kline.low)
-    return replace(memory, high=best) if best > memory.high else memory
+    kline, channel = closed.kline, closed.channel
+    # A reconnect loads recent klines again, and they may repeat closes that have been applied.
+    if kline.close_ms <= state.last_close_ms:
+        return state, ()
+    # The book was untrusted for a part of the kline: trades in it may have gone beyond any price that we saw.
+    if unwatched or kline.open_ms <= state.untrusted_book_ms:
+        state = raise_high_to_kline(state, kline)
+    close = float(kline.close)
+    state, of_gate = _update_gate(state, close, kline.close_ms, channel, params)
+    state, of_channel = remember_close(state, close, kline.close_ms, channel)
+    return state, of_gate + of_channel
+
+
+def raise_high_to_kline(state: StrategyState, kline: Kline) -> StrategyState:
+    """`state` with a high of at least the best unit value that traded within the kline.
+
+    A kline that began before the anchor changes nothing: its extreme may be older than the anchor.
+    """
+    if state.regime is None or state.funded is False or kline.open_ms < state.anchor_ms:
+        return state
+    # The best price is the highest to sell at in BASE, and the lowest to buy at in QUOTE.
+    best = float(kline.high) if state.regime is Regime.BASE else 1 / float(kline.low)
+    return replace(state, high=best) if best > state.high else state
 
 
 def _update_gate(
-    memory: StrategyState,
+    state: StrategyState,
     close: float,
     close_ms: int,
     channel: Channel | None,
     params: StrategyParams,
     last: tuple[float, int] | None = None,
 ) -> BarCloseResult:
-    if memory.regime is not Regime.QUOTE:
-        return memory, ()
-    gate = memory.gate
+    """Open the gate if the close crosses mid; with an open gate, apply the QUOTE stop. `last`: the close before it."""
+    if state.regime is not Regime.QUOTE:
+        return state, ()
+    gate = state.gate
     if gate is None:
-        return _apply_quote_stop(memory, close, close_ms, channel, params)
+        return _apply_quote_stop(state, close, close_ms, channel, params)
     if close_ms <= gate.shut_ms:
-        return memory, ()
-    last_close, last_close_ms = last or (memory.last_close, memory.last_close_ms)
+        return state, ()
+    last_close, last_close_ms = last or (state.last_close, state.last_close_ms)
+    # The first close after the gate shut is compared with the price that shut it: older closes crossed the mid of
+    # another channel.
     before = last_close if last_close_ms > gate.shut_ms else gate.price
     if channel is None or not gate_opens(gate, close, before, channel):
-        return memory, ()
-    opened = replace(memory.anchored(Regime.QUOTE, close, close_ms), gate=None)
+        return state, ()
+    # A new anchor at the opening price: measured from the price before the stop, the next buy-back would look like a
+    # loss for a long time.
+    opened = replace(state.anchored(Regime.QUOTE, close, close_ms), gate=None)
     return opened, (GateOpened(gate.shut_by, close, channel.mid),)
 
 
 def _apply_quote_stop(
-    memory: StrategyState, close: float, close_ms: int, channel: Channel | None, params: StrategyParams
+    state: StrategyState, close: float, close_ms: int, channel: Channel | None, params: StrategyParams
 ) -> BarCloseResult:
-    """The QUOTE stop: shut the gate, and withdraw a take-profit buy."""
-    buying = memory.exit
-    if buying is not None and (buying.kind is not ExitKind.TAKE_PROFIT or buying.ending is not None):
-        return memory, ()
-    if memory.funded is False or close_ms <= memory.anchor_ms:
-        return memory, ()
-    if not is_breached(1 / close, memory.anchor, stop_distance(channel, params)):
-        return memory, ()
+    """The QUOTE stop: shut the gate, and cancel a take-profit buy. Other buys are commands, or follow the channel."""
+    buying = state.exit
+    if buying is not None and not stop_ends(buying):
+        return state, ()
+    # A close from before the anchor is no loss since the anchor. `funded` is still None in a catch-up after a restart,
+    # when balances are not known yet: the gate must move then, too.
+    if state.funded is False or close_ms <= state.anchor_ms:
+        return state, ()
+    if not is_breached(1 / close, state.anchor, stop_distance(channel, params)):
+        return state, ()
     mid = channel.mid if channel is not None else None
-    shut = replace(memory, gate=ReentryGate(ShutBy.QUOTE_STOP, close, close_ms))
+    shut = replace(state, gate=ReentryGate(ShutBy.QUOTE_STOP, close, close_ms))
     if buying is None:
         return shut, (GateShut(ShutBy.QUOTE_STOP, close, mid),)
     ending = ExitEnding(buying.kind, buying.side, buying.number, ExitEndReason.STOPPED)
@@ -102,33 +116,34 @@ def _apply_quote_stop(
     )
 
 
-def remember_close(memory: StrategyState, close: float, close_ms: int, channel: Channel | None) -> BarCloseResult:
-    """What any close leaves, whatever else it moves: the next one is compared with it, and a breakout is news once."""
-    memory, left = _signal_breakout(memory, close, channel)
-    return replace(memory, last_close=close, last_close_ms=close_ms), left
+def remember_close(state: StrategyState, close: float, close_ms: int, channel: Channel | None) -> BarCloseResult:
+    """`state` with this close as the one that the next is compared with; signals the first close of a breakout."""
+    state, signals = _signal_breakout(state, close, channel)
+    return replace(state, last_close=close, last_close_ms=close_ms), signals
 
 
 def leaves_gate_and_exit(
-    memory: StrategyState,
+    state: StrategyState,
     close: float,
     close_ms: int,
     channel: Channel | None,
     params: StrategyParams,
     before: tuple[float, int] | None = None,
 ) -> bool:
-    """Whether a close would leave nothing but its note: `hear_close` moves neither gate nor exit.
+    """Whether `on_bar_close` would leave gate and exit as they are, so that a backtest may skip the tick.
 
-    `before` is the close before it and its time, where `memory` has not heard of that one yet.
+    `before` is the previous close and its time, where it has not been applied to `state` yet.
     """
-    return not _update_gate(memory, close, close_ms, channel, params, before)[1]
+    return not _update_gate(state, close, close_ms, channel, params, before)[1]
 
 
-def _signal_breakout(memory: StrategyState, close: float, channel: Channel | None) -> BarCloseResult:
-    """Only the first close beyond an edge is news."""
+def _signal_breakout(state: StrategyState, close: float, channel: Channel | None) -> BarCloseResult:
+    """Signal the first close beyond an edge of the channel, and not the closes after it."""
     direction = channel.breakout(close) if channel is not None else None
-    if direction is memory.broken_out:
-        return memory, ()
-    memory = replace(memory, broken_out=direction)
+    # The next signal comes after a close back within the channel, or beyond the other edge.
+    if direction is state.broken_out:
+        return state, ()
+    state = replace(state, broken_out=direction)
     if direction is None or channel is None:
-        return memory, ()
-    return memory, (BrokeOut(direction, close, channel.upper, channel.lower),)
+        return state, ()
+    return state, (BrokeOut(direction, close, channel.upper, channel.lower),)

@@ -1,7 +1,8 @@
-"""One beat of thought: what is over, where we stand, and the first rule that has something to say.
+"""The decision of one tick: finishes an exit that is over, updates holdings and high, and applies the first rule.
 
-Exits are latched: a rule that is true for one beat starts one, and it lasts until it is filled, too small
-to go on, withdrawn, or upgraded to a flush. In between, only the rows above the take-profit matter.
+The rules are a table, and the first one that matches acts. Exits are latched: a rule that is true for one tick starts
+an exit, and the exit lasts until it is filled, until its remainder is too small to place, until it is cancelled, or
+until the hard stop turns it into a flush. While it lasts, only the rules above the take-profit can change anything.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from trailingedge.indicators.donchian import Channel
 from trailingedge.model.intent import OrderIntent
 from trailingedge.model.market import Regime
 from trailingedge.strategy import rules
+from trailingedge.strategy.blocks import TradeBlock, exit_blocks
 from trailingedge.strategy.evaluation import Evaluation, raise_high, update_holdings, update_position_side
 from trailingedge.strategy.exit_completion import finish_exit
 from trailingedge.strategy.inputs import Holdings, Inputs, StrategyParams
@@ -23,7 +25,7 @@ from trailingedge.strategy.trailing_stop import Trail
 
 
 class Rule(Enum):
-    """The rows of the table, in the order in which they are asked."""
+    """The rules, in the order in which they are applied. The values stand in session records."""
 
     HALT = "invariant halt"
     CANCEL = "withdrawn by the operator"
@@ -38,10 +40,12 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One beat, explained. `acted` is the rule that changed something, None on a quiet beat.
+    """The result of one evaluation with every number behind it, for log, status, `why`, record and backtest.
 
-    `u` and `trail` are None without a regime or a trusted book. `stop_distance` is a fraction of the
-    anchor, `stop_breach_ms` how long it has been reached (BASE). Prices are in quote per base.
+    `acted` is the rule that changed something, None where none did. `unit_value` and `trail` are None without a
+    regime or a trusted book. `stop_distance` is a fraction of the anchor; `stop_breach_ms` is how long the bid has
+    been at the hard stop (BASE). Prices are in quote per base. The fields are recorded; what can be computed from
+    them is a property.
     """
 
     acted: Rule | None
@@ -69,13 +73,28 @@ class Decision:
         return self.state.gate
 
     @property
+    def exit_blocks(self) -> tuple[TradeBlock, ...]:
+        """What keeps the strategy from an exit of its own accord; empty if nothing does.
+
+        Without UNSETTLED, which passes in a moment: a trail that is due and not blocked waits for the balances.
+        """
+        return exit_blocks(
+            halted=self.halted,
+            exiting=self.state.exit is not None,
+            funded=bool(self.state.funded),
+            has_book=self.unit_value is not None,
+            gate_shut=self.state.gate is not None,
+            paused=self.trading_paused,
+        )
+
+    @property
     def anchor(self) -> float | None:
-        """The unit value where we came in."""
+        """The unit value at which we entered the regime; None without one."""
         return None if self.regime is None else self.state.anchor
 
     @property
     def high(self) -> float | None:
-        """The best unit value since."""
+        """The best unit value since the anchor; None without a regime."""
         return None if self.regime is None else self.state.high
 
     @property
@@ -88,31 +107,31 @@ class Decision:
 
     @property
     def trail_arms_at_price(self) -> float | None:
-        """Where the gain becomes worth protecting; None where none does."""
+        """The price from which the trail is armed; None where no gain arms it."""
         return None if self.trail is None else self._price_of(self.trail.arming_value)
 
     @property
     def take_profit_price(self) -> float | None:
-        """Where the take-profit exits next: from there down in BASE, up in QUOTE; None before it is armed."""
+        """The take-profit's price: it exits from there down in BASE, up in QUOTE; None before the trail is armed."""
         return None if self.trail is None else self._price_of(self.trail.trigger_value)
 
     @property
     def stop_price(self) -> float | None:
-        """The hard stop: of the bid in BASE, of a close in QUOTE; None under a shut gate, which has none."""
+        """The price of the stop, for the bid in BASE and for a close in QUOTE; None under a shut gate."""
         if self.anchor is None or self.gate is not None:
             return None
         return self._price_of(self.anchor * (1 - self.stop_distance))
 
     @property
     def gate_price(self) -> float | None:
-        """The mid that a close must cross to open the gate; None with an open gate or too short a channel."""
+        """The mid that a close must cross to open the gate; None with an open gate or a channel that is not full."""
         if self.gate is None or self.channel is None or not self.channel.full:
             return None
         return self.channel.mid
 
     @property
     def value_in_other_asset(self) -> float | None:
-        """What we hold, in the other asset."""
+        """What we hold, counted in the other asset."""
         if self.regime is None or self.unit_value is None or self.holdings is None:
             return None
         return float(self.holdings.amount_in(self.regime)) * self.unit_value
@@ -121,7 +140,8 @@ class Decision:
         return None if value is None or self.regime is None else price_at(self.regime, value)
 
 
-# First match acts.
+# The first rule that matches acts, and the rules below it are not asked in this tick. The order is the precedence:
+# a halt before a command, a command before the stop that it may make needless, the stop before everything for profit.
 RULES: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
     (Rule.HALT, rules.halt),
     (Rule.CANCEL, rules.cancel_exit),
@@ -137,7 +157,7 @@ RULES: Final[tuple[tuple[Rule, Callable[[Evaluation], bool]], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class StrategyStep:
-    """What one beat comes to: what to remember, to want, to explain and to tell."""
+    """The result of `decide`: the new state, the order we want, the explanation, and the signals to publish."""
 
     state: StrategyState
     intent: OrderIntent | None
@@ -145,34 +165,40 @@ class StrategyStep:
     events: tuple[StrategySignal, ...]
 
 
-def decide(inputs: Inputs, memory: StrategyState, params: StrategyParams) -> StrategyStep:
-    """The next step. Pure: the same arguments give the same answer."""
-    beat = Evaluation(inputs, memory, params)
-    finish_exit(beat)
-    update_holdings(beat)
-    update_position_side(beat)
-    raise_high(beat)
-    acted = next((rule for rule, acts in RULES if acts(beat)), None)
-    if not beat.closed_klines_applied:
-        rules.apply_closed_klines(beat)  # a close comes only once, whatever was more urgent
-    raise_high(beat)  # a gate that opened has set a new anchor
-    return StrategyStep(beat.state, beat.intent(), build_decision(beat, acted), tuple(beat.events))
+def decide(inputs: Inputs, state: StrategyState, params: StrategyParams) -> StrategyStep:
+    """The next step. The same arguments always give the same result."""
+    evaluation = Evaluation(inputs, state, params)
+    # The order matters. An exit that is over decides the regime, which the balances are then compared with; the high
+    # belongs to that regime, and the rules look at all three.
+    finish_exit(evaluation)
+    update_holdings(evaluation)
+    update_position_side(evaluation)
+    raise_high(evaluation)
+    acted = next((rule for rule, acts in RULES if acts(evaluation)), None)
+    if not evaluation.closed_klines_applied:
+        # A closed kline is given once: it must be applied also where a rule above was the first to act.
+        rules.apply_closed_klines(evaluation)
+    # A gate that opened has set a new anchor and a high equal to it; the price may be beyond it already.
+    raise_high(evaluation)
+    return StrategyStep(
+        evaluation.state, evaluation.intent(), build_decision(evaluation, acted), tuple(evaluation.events)
+    )
 
 
-def build_decision(beat: Evaluation, acted: Rule | None) -> Decision:
-    """Every number behind this beat."""
-    memory, inputs = beat.state, beat.inputs
-    since = memory.stop_breach_since_ms
+def build_decision(evaluation: Evaluation, acted: Rule | None) -> Decision:
+    """The decision with every number of this evaluation."""
+    state, inputs = evaluation.state, evaluation.inputs
+    since = state.stop_breach_since_ms
     return Decision(
         acted=acted,
-        state=memory,
+        state=state,
         trading_paused=inputs.trading_paused,
         halted=inputs.halted,
-        unit_value=beat.unit_value,
-        trail=beat.trail(),
-        stop_distance=beat.stop_distance,
+        unit_value=evaluation.unit_value,
+        trail=evaluation.trail(),
+        stop_distance=evaluation.stop_distance,
         stop_breach_ms=None if since is None else inputs.market_ms - since,
         channel=inputs.channel,
-        squeezed=memory.squeezed,
-        holdings=beat.holdings,
+        squeezed=state.squeezed,
+        holdings=evaluation.holdings,
     )

@@ -1,25 +1,27 @@
-"""The loss we accept, as a fraction of the anchor."""
+"""The hard stop: how large a loss we accept, as a fraction of the anchor, and when it is reached."""
 
 from trailingedge.indicators.donchian import Channel
 from trailingedge.strategy.inputs import StrategyParams
 
 
 def stop_distance(channel: Channel | None, params: StrategyParams) -> float:
-    """How far below the anchor the stop lies: wider in a wide market, within a floor and a cap.
+    """The distance of the stop below the anchor: wider in a wide market, between a floor and a cap.
 
-    A channel that is not full has no say.
+    A channel that is not full is ignored.
     """
     distance = params.hard_stop_threshold_frac
     if channel is not None and channel.full:
         distance = max(distance, params.hard_stop_donchian_multiplier * channel.width / channel.mid)
+    # The cap wins over the floor: it is the loss that the operator is willing to take in any market.
     return min(params.hard_stop_max_frac, distance)
 
 
-def is_breached(u: float, anchor: float, distance: float) -> bool:
-    """Whether the unit value has fallen from the anchor by that fraction of it."""
-    return (anchor - u) / anchor >= distance
+def is_breached(value: float, anchor: float, distance: float) -> bool:
+    """Whether the unit value `value` has fallen below the anchor by the fraction `distance` of it."""
+    # The bounds between which a backtest skips ticks are rounded to the safe side of this expression.
+    return (anchor - value) / anchor >= distance
 
 
 def is_confirmed(breach_since_ms: int, market_ms: int, confirm_s: float) -> bool:
-    """Whether a breach has lasted long enough to be believed."""
+    """Whether a breach has lasted for HARD_STOP_CONFIRM_SEC: a single odd price sells nothing."""
     return market_ms - breach_since_ms >= confirm_s * 1000

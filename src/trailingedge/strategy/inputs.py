@@ -1,4 +1,4 @@
-"""What the strategy is given: its numbers once, and one picture of the world each beat."""
+"""Inputs of the strategy: its parameters, and one consistent view of the market and the account per tick."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,7 +11,7 @@ from trailingedge.model.pricing import Pricing
 
 
 class StrategyCommand(Enum):
-    """What the operator may ask of the strategy."""
+    """The commands that the strategy carries out; the values are their keys."""
 
     FLIP = "x"
     CANCEL = "c"
@@ -21,7 +21,7 @@ class StrategyCommand(Enum):
 class StrategyParams:
     """The settings and symbol rules that the strategy works with. Fractions are of 1; `fee` is the maker fee in force.
 
-    A field has the name and the type of its setting, and is copied from it by name (`wiring.strategy_params`): a new
+    A field has the name and the type of its setting, and is copied from it by name (`live.factory.strategy_params`): a new
     strategy setting is declared in `config.Settings` and named here, and nowhere else. `fee` and the last three
     before `anchor_price` come from the exchange's rules. `anchor_price` (quote per base) replaces the market price
     when there are no trades to take an anchor from.
@@ -59,7 +59,7 @@ class StrategyParams:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What we may trade of each asset: free and locked by our own orders, less the reserve."""
+    """The amount of each asset that we may trade: free and locked by our own orders, less the reserve."""
 
     base: Decimal
     quote: Decimal
@@ -71,7 +71,7 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True)
 class ClosedKline:
-    """A kline that closed, and the channel that was in force while it formed."""
+    """A closed kline, and the channel that was in force while it formed."""
 
     kline: Kline
     channel: Channel | None
@@ -79,19 +79,20 @@ class ClosedKline:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """One consistent picture.
+    """Everything that one evaluation depends on, read at the same moment.
 
-    `market_ms` is the exchange's time, in which the strategy counts; `server_ms` names new exits.
-    `top` is None while it is stale or the account unproven: then no trigger is judged. `holdings` is
-    None while the balances do not account for every fill. `channel` is the one in force now; `closes`
-    are the klines that closed since the last beat, oldest first. `hold` is a pause or a breaker,
-    `halted` a broken invariant. `progress` is None when the chaser knows of no exit. `expire`: the
-    exit commanded could not rest in time. `outside_price` is that of the account's newest fill that
-    was not ours.
+    `market_ms` is the exchange's time, by which the strategy measures; `server_ms` is the exchange's time as our
+    clock estimates it, and numbers new exits. `top` is None while the book is stale or the account connection is
+    not confirmed: then no price trigger is judged. `holdings` is None while the balances do not account for every
+    fill. `channel` is the one in force now; `closed_klines` are those since the last evaluation, oldest first.
+    `trading_paused` is a pause or a breaker, `halted` a broken invariant. `progress` is None where execution knows
+    of no exit. `command_expired`: the first order of a manual exit could not rest in time. `outside_price` is the
+    price of the account's newest fill that was not ours.
     """
 
     market_ms: int
     server_ms: int
+    # Every value is from the same moment: a rule must never combine a new price with old balances.
     top: BookTop | None
     holdings: Holdings | None
     channel: Channel | None

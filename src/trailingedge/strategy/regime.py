@@ -1,4 +1,8 @@
-"""Which side we are on: what one unit is worth, what can be traded, and what is worth more."""
+"""Regime arithmetic: unit values, whether an asset can be traded, and which asset is worth more.
+
+The unit value is what one unit of the asset held is worth in the other asset. In unit values a sale and a buy-back are
+the same calculation: a higher value is always better.
+"""
 
 from decimal import Decimal
 
@@ -7,7 +11,7 @@ from trailingedge.strategy.inputs import Holdings, StrategyParams
 
 
 def unit_value(regime: Regime, price: float) -> float:
-    """What one unit of the asset held is worth in the other one, at a price in quote per base."""
+    """The worth of one unit of the asset held in the other asset, at a price in quote per base."""
     return price if regime is Regime.BASE else 1 / price
 
 
@@ -17,7 +21,7 @@ def price_at(regime: Regime, value: float) -> float:
 
 
 def is_tradable(regime: Regime, holdings: Holdings, top: BookTop, params: StrategyParams) -> bool:
-    """Whether what is held in `regime` is enough for one order that leaves it."""
+    """Whether the amount held in `regime` is enough for one order that leaves it."""
     if regime is Regime.BASE:
         return _enough(holdings.base, top.bid, params)
     return _enough(holdings.quote / top.ask, top.ask, params)
@@ -27,6 +31,7 @@ def more_valuable_regime(holdings: Holdings, top: BookTop, params: StrategyParam
     """The tradable side worth more in quote, BASE where both are worth the same; None if neither is tradable."""
     base = is_tradable(Regime.BASE, holdings, top, params)
     quote = is_tradable(Regime.QUOTE, holdings, top, params)
+    # Both: a part-filled exit, or an account that was never all on one side.
     if base and quote:
         return Regime.BASE if holdings.base * top.bid >= holdings.quote else Regime.QUOTE
     if base:
@@ -35,5 +40,6 @@ def more_valuable_regime(holdings: Holdings, top: BookTop, params: StrategyParam
 
 
 def _enough(quantity: Decimal, price: Decimal, params: StrategyParams) -> bool:
+    # By the exchange's filters for one order. What is below them is dust, which no order can sell.
     clipped = floor_to_step(quantity, params.step_size)
     return clipped > ZERO and clipped >= params.min_quantity and clipped * price >= params.min_notional

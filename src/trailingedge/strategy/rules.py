@@ -1,6 +1,6 @@
-"""The rows of the table: each looks at the beat, may act, and says whether it did.
+"""The rules of the decision table: each looks at the evaluation, may act on it, and returns whether it did.
 
-A row that does not act may still take note of something: a breach begun, a command refused.
+A rule that does not act may still change something small: it remembers that a breach began, or refuses a command.
 """
 
 from dataclasses import replace
@@ -9,6 +9,7 @@ from trailingedge.indicators.donchian import Breakout
 from trailingedge.model.intent import ExitEndReason, ExitKind
 from trailingedge.model.market import Regime, Side
 from trailingedge.strategy.bar_close import on_bar_close
+from trailingedge.strategy.blocks import REFUSALS, TradeBlock, exit_blocks, flip_block, stop_blocks
 from trailingedge.strategy.evaluation import Evaluation
 from trailingedge.strategy.hard_stop import is_breached, is_confirmed
 from trailingedge.strategy.inputs import StrategyCommand
@@ -17,183 +18,208 @@ from trailingedge.strategy.signals import ExitRelabelled, ExitStarted, GateOpene
 from trailingedge.strategy.state import ActiveExit, StrategyState
 
 
-def halt(beat: Evaluation) -> bool:
-    """We were wrong somewhere: nothing is armed, and what is on the book comes back."""
-    if not beat.inputs.halted:
+def halt(evaluation: Evaluation) -> bool:
+    """A broken invariant stops trading: no exit starts, and an exit in progress is cancelled."""
+    if not evaluation.inputs.halted:
         return False
-    exit_ = beat.state.exit
+    exit_ = evaluation.state.exit
     if exit_ is not None and exit_.ending is None:
-        beat.end_exit(exit_, ExitEndReason.HALTED)
-    beat.refuse_command("trading is halted")
-    _clear_breach(beat)
+        evaluation.end_exit(exit_, ExitEndReason.HALTED)
+    evaluation.refuse_command(REFUSALS[TradeBlock.HALTED])
+    # After a resume the breach has to last its full time again: nothing is sold in the first tick.
+    _clear_breach(evaluation)
     return True
 
 
-def cancel_exit(beat: Evaluation) -> bool:
-    """'c': call an exit or a flush back."""
-    if beat.inputs.command is not StrategyCommand.CANCEL:
+def cancel_exit(evaluation: Evaluation) -> bool:
+    """'c': cancel the exit in progress, a flush too."""
+    if evaluation.inputs.command is not StrategyCommand.CANCEL:
         return False
-    exit_ = beat.state.exit
+    exit_ = evaluation.state.exit
     if exit_ is None:
-        beat.refuse_command("no exit is in progress")
+        evaluation.refuse_command("no exit is in progress")
         return False
     if exit_.ending is not None:
-        beat.refuse_command(f"the exit is ending already: {exit_.ending.value}")
+        evaluation.refuse_command(f"the exit is ending already: {exit_.ending.value}")
         return False
-    beat.end_exit(exit_, ExitEndReason.CANCELLED)
+    evaluation.end_exit(exit_, ExitEndReason.CANCELLED)
     return True
 
 
-def hard_stop_in_base(beat: Evaluation) -> bool:
-    """The hard stop in BASE, held or not: a breach that lasts becomes a flush, also of an exit in progress."""
-    memory, inputs, u = beat.state, beat.inputs, beat.unit_value
-    if u is None or not _hard_stop_applies(memory):
-        _clear_breach(beat)
+def hard_stop_in_base(evaluation: Evaluation) -> bool:
+    """The hard stop in BASE, paused or not: a breach that lasts starts a flush, also of an exit in progress."""
+    state, inputs, value = evaluation.state, evaluation.inputs, evaluation.unit_value
+    if value is None or not _hard_stop_applies(state):
+        _clear_breach(evaluation)
         return False
-    if not is_breached(u, memory.anchor, beat.stop_distance):
-        _clear_breach(beat)
+    if not is_breached(value, state.anchor, evaluation.stop_distance):
+        _clear_breach(evaluation)
         return False
-    since = memory.stop_breach_since_ms
+    # The breach is timed by the market, not by our clock: a tick that comes late must not make it look longer.
+    since = state.stop_breach_since_ms
     if since is None:
         since = inputs.market_ms
-        beat.state = replace(memory, stop_breach_since_ms=since)
-    if not is_confirmed(since, inputs.market_ms, beat.params.hard_stop_confirm_sec):
+        evaluation.state = replace(state, stop_breach_since_ms=since)
+    if not is_confirmed(since, inputs.market_ms, evaluation.params.hard_stop_confirm_sec):
         return False
-    _start_flush(beat)
+    _start_flush(evaluation)
     return True
 
 
-def _hard_stop_applies(memory: StrategyState) -> bool:
-    """A flush needs no second one, and what is being withdrawn is to end first."""
-    if memory.regime is not Regime.BASE or not memory.funded:
-        return False
-    return memory.exit is None or (memory.exit.ending is None and memory.exit.kind is not ExitKind.FLUSH)
+def _hard_stop_applies(state: StrategyState) -> bool:
+    """Whether the hard stop may act: not on a flush, and not on an exit that is being cancelled, which ends first."""
+    # `halt` comes first in the table: here trading is not halted.
+    return state.regime is Regime.BASE and not stop_blocks(state.exit, halted=False, funded=bool(state.funded))
 
 
-def _start_flush(beat: Evaluation) -> None:
-    running, top = beat.state.exit, beat.inputs.top
+def _start_flush(evaluation: Evaluation) -> None:
+    """Start a flush, or turn the exit in progress into one: it keeps its number, and with it its fills and orders."""
+    running, top = evaluation.state.exit, evaluation.inputs.top
     if running is None:
-        flush = beat.start_exit(ExitKind.FLUSH, Side.SELL)
+        flush = evaluation.start_exit(ExitKind.FLUSH, Side.SELL)
     else:
+        # The orders of the exit go on under their number; only kind and pricing change, so that no second sale starts.
         flush = replace(running, kind=ExitKind.FLUSH)
-        beat.state = replace(beat.state, exit=flush, stop_breach_since_ms=None)
+        evaluation.state = replace(evaluation.state, exit=flush, stop_breach_since_ms=None)
     upgraded = None if running is None else running.kind
-    anchor_price = price_at(Regime.BASE, beat.state.anchor)
-    if top is not None:
-        beat.events.append(HardStopTriggered(flush.number, top.bid, anchor_price, beat.stop_distance, upgraded))
+    anchor_price = price_at(Regime.BASE, evaluation.state.anchor)
+    if top is not None:  # always so here: without a book there is no breach
+        evaluation.events.append(
+            HardStopTriggered(flush.number, top.bid, anchor_price, evaluation.stop_distance, upgraded)
+        )
 
 
-def _clear_breach(beat: Evaluation) -> None:
-    if beat.state.stop_breach_since_ms is not None:
-        beat.state = replace(beat.state, stop_breach_since_ms=None)
+def _clear_breach(evaluation: Evaluation) -> None:
+    if evaluation.state.stop_breach_since_ms is not None:
+        evaluation.state = replace(evaluation.state, stop_breach_since_ms=None)
 
 
-def manual_flip(beat: Evaluation) -> bool:
-    """'x': leave the side held now, gate or not; with fresh data or without, the chaser will wait for it."""
-    memory, inputs = beat.state, beat.inputs
+def manual_flip(evaluation: Evaluation) -> bool:
+    """'x': leave the regime now, whether the gate is open or shut. Without fresh data the order waits for it."""
+    state, inputs = evaluation.state, evaluation.inputs
     if inputs.command is not StrategyCommand.FLIP:
         return False
-    if memory.regime is None or (memory.exit is None and not memory.funded) or beat.holdings is None:
-        beat.refuse_command("there is nothing to trade")
-    elif memory.regime is Regime.QUOTE and inputs.trading_paused:
-        beat.refuse_command("no buying while held")
-    elif memory.exit is None:
-        started = beat.start_exit(ExitKind.MANUAL, memory.regime.exit_side)
-        beat.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price))
+    block = flip_block(
+        state,
+        halted=inputs.halted,
+        has_holdings=evaluation.holdings is not None,
+        paused=inputs.trading_paused,
+    )
+    if block is not None or state.regime is None:
+        evaluation.refuse_command(REFUSALS[block or TradeBlock.UNFUNDED])
+    elif state.exit is None:
+        started = evaluation.start_exit(ExitKind.MANUAL, state.regime.exit_side)
+        evaluation.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price))
         return True
     else:
-        return _relabel_as_manual(beat, memory.exit)
+        return _relabel_as_manual(evaluation, state.exit)
     return False
 
 
-def _relabel_as_manual(beat: Evaluation, exit_: ActiveExit) -> bool:
-    """Already going that way: only the name changes, and never that of a flush."""
+def _relabel_as_manual(evaluation: Evaluation, exit_: ActiveExit) -> bool:
+    """Make an exit in progress the operator's own.
+
+    A flush stays a flush: as a manual exit it would lose its pricing, and shut no gate at its end.
+    """
     if exit_.ending is not None:
-        beat.refuse_command(f"the exit is ending already: {exit_.ending.value}")
+        evaluation.refuse_command(f"the exit is ending already: {exit_.ending.value}")
     elif exit_.kind in (ExitKind.FLUSH, ExitKind.MANUAL):
-        beat.refuse_command("already under way")
+        evaluation.refuse_command("already under way")
     else:
-        beat.state = replace(beat.state, exit=replace(exit_, kind=ExitKind.MANUAL))
-        beat.events.append(ExitRelabelled(exit_.number, exit_.side, ExitKind.MANUAL, exit_.kind))
+        evaluation.state = replace(evaluation.state, exit=replace(exit_, kind=ExitKind.MANUAL))
+        evaluation.events.append(ExitRelabelled(exit_.number, exit_.side, ExitKind.MANUAL, exit_.kind))
         return True
     return False
 
 
-def cancel_buy_while_paused(beat: Evaluation) -> bool:
-    """Pause or breaker: a buy in progress comes back, a sell goes on."""
-    exit_ = beat.state.exit
-    if not beat.inputs.trading_paused or exit_ is None or exit_.side is Side.SELL or exit_.ending is not None:
+def cancel_buy_while_paused(evaluation: Evaluation) -> bool:
+    """A pause or a breaker cancels a buy in progress; a sell goes on, for it reduces the risk."""
+    exit_ = evaluation.state.exit
+    # Also a manual buy: a breaker may have tripped after the command.
+    if not evaluation.inputs.trading_paused or exit_ is None or exit_.side is Side.SELL or exit_.ending is not None:
         return False
-    beat.end_exit(exit_, ExitEndReason.PAUSED)
+    evaluation.end_exit(exit_, ExitEndReason.PAUSED)
     return True
 
 
-def expire_command(beat: Evaluation) -> bool:
-    """A command is meant for now: one that could not rest in time is dropped."""
-    exit_ = beat.state.exit
+def expire_command(evaluation: Evaluation) -> bool:
+    """A command is meant for now: if its first order could not rest on the book in time, it is cancelled."""
+    exit_ = evaluation.state.exit
     if (
-        not beat.inputs.command_expired
+        not evaluation.inputs.command_expired
         or exit_ is None
         or exit_.kind is not ExitKind.MANUAL
         or exit_.ending is not None
     ):
         return False
-    beat.end_exit(exit_, ExitEndReason.EXPIRED)
+    evaluation.end_exit(exit_, ExitEndReason.EXPIRED)
     return True
 
 
-def apply_closed_klines(beat: Evaluation) -> bool:
-    """The QUOTE stop and the gate, at each close; breakout and squeeze are news only."""
-    beat.closed_klines_applied = True
+def apply_closed_klines(evaluation: Evaluation) -> bool:
+    """Apply each closed kline to gate and QUOTE stop; breakout and squeeze are only signalled."""
+    # Gate and stop move also while trading is paused or an exit is in progress: they follow the market, and an order
+    # depends on them only later.
+    evaluation.closed_klines_applied = True
     moved = False
-    for closed in beat.inputs.closed_klines:
-        beat.state, news = on_bar_close(beat.state, closed, beat.params)
-        beat.events.extend(news)
-        moved = moved or any(isinstance(event, GateShut | GateOpened) for event in news)
-    if beat.inputs.closed_klines:
-        _update_squeeze(beat)
+    for closed in evaluation.inputs.closed_klines:
+        evaluation.state, signals = on_bar_close(evaluation.state, closed, evaluation.params)
+        evaluation.events.extend(signals)
+        moved = moved or any(isinstance(event, GateShut | GateOpened) for event in signals)
+    if evaluation.inputs.closed_klines:
+        _update_squeeze(evaluation)
     return moved
 
 
-def _update_squeeze(beat: Evaluation) -> None:
-    channel = beat.inputs.channel
-    squeezed = channel is not None and channel.squeezed(beat.params.donchian_squeeze_frac)
-    if squeezed is beat.state.squeezed:
+def _update_squeeze(evaluation: Evaluation) -> None:
+    """Signal the beginning of a squeeze: a channel that is narrow by its own recent widths."""
+    # Kept in the state, so that a squeeze of many klines is signalled once.
+    channel = evaluation.inputs.channel
+    squeezed = channel is not None and channel.squeezed(evaluation.params.donchian_squeeze_frac)
+    if squeezed is evaluation.state.squeezed:
         return
-    beat.state = replace(beat.state, squeezed=squeezed)
+    evaluation.state = replace(evaluation.state, squeezed=squeezed)
     if squeezed and channel is not None and channel.squeeze_share is not None:
-        beat.events.append(Squeezed(channel.width, channel.squeeze_share))
+        evaluation.events.append(Squeezed(channel.width, channel.squeeze_share))
 
 
-def take_profit(beat: Evaluation) -> bool:
-    """The trail is due: sell in BASE, buy back in QUOTE."""
-    if not _free_to_trade(beat):
+def take_profit(evaluation: Evaluation) -> bool:
+    """Take profit where the trail is due: sell in BASE, buy back in QUOTE."""
+    if not _free_to_trade(evaluation):
         return False
-    now, regime = beat.trail(), beat.state.regime
+    now, regime = evaluation.trail(), evaluation.state.regime
     if now is None or regime is None or not now.due:
         return False
-    started = beat.start_exit(ExitKind.TAKE_PROFIT, regime.exit_side)
-    beat.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price, now))
+    started = evaluation.start_exit(ExitKind.TAKE_PROFIT, regime.exit_side)
+    evaluation.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price, now))
     return True
 
 
-def breakout(beat: Evaluation) -> bool:
-    """The newest close left the channel against the side held, and the settings follow that."""
-    if not beat.inputs.closed_klines or not _free_to_trade(beat):
+def breakout(evaluation: Evaluation) -> bool:
+    """Exit on a breakout against the regime, where BREAKOUT_ENTRY or BREAKOUT_EXIT allow it."""
+    if not evaluation.inputs.closed_klines or not _free_to_trade(evaluation):
         return False
-    newest = beat.inputs.closed_klines[-1]
+    newest = evaluation.inputs.closed_klines[-1]
     direction = None if newest.channel is None else newest.channel.breakout(float(newest.kline.close))
-    entry = beat.params.breakout_entry and direction is Breakout.UP and beat.state.regime is Regime.QUOTE
-    leave = beat.params.breakout_exit and direction is Breakout.DOWN and beat.state.regime is Regime.BASE
+    entry = evaluation.params.breakout_entry and direction is Breakout.UP and evaluation.state.regime is Regime.QUOTE
+    leave = evaluation.params.breakout_exit and direction is Breakout.DOWN and evaluation.state.regime is Regime.BASE
     if not (entry or leave):
         return False
-    started = beat.start_exit(ExitKind.BREAKOUT, Side.BUY if entry else Side.SELL)
-    beat.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price))
+    # The newest close alone counts: one of several closes that came at once may be a breakout that is over.
+    started = evaluation.start_exit(ExitKind.BREAKOUT, Side.BUY if entry else Side.SELL)
+    evaluation.events.append(ExitStarted(started.kind, started.side, started.number, started.mid_price))
     return True
 
 
-def _free_to_trade(beat: Evaluation) -> bool:
-    """Nothing forbids an exit of the strategy's own accord."""
-    memory, inputs = beat.state, beat.inputs
-    watching = memory.exit is None and memory.gate is None and bool(memory.funded)
-    return watching and not inputs.trading_paused and inputs.top is not None and inputs.holdings is not None
+def _free_to_trade(evaluation: Evaluation) -> bool:
+    """Whether the strategy may start an exit of its own accord."""
+    state, inputs = evaluation.state, evaluation.inputs
+    return not exit_blocks(
+        halted=inputs.halted,
+        exiting=state.exit is not None,
+        funded=bool(state.funded),
+        has_book=inputs.top is not None,
+        settled=inputs.holdings is not None,
+        gate_shut=state.gate is not None,
+        paused=inputs.trading_paused,
+    )

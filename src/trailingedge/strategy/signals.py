@@ -1,7 +1,7 @@
-"""What has just changed, each with its numbers: the daemon turns them into log lines and alerts.
+"""Signals: what an evaluation changed, each with its numbers, for log lines, alerts, records and statistics.
 
-Prices are in quote per base. A `Decimal` is an amount or a price as the exchange told it, a float is a
-number of ours.
+Prices are in quote per base. A `Decimal` is an amount or a price of the exchange, a float is a number that we
+calculated. Records of version 1 keep some signals under older names: see RECORDED_AS in `eventlog.format`.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from trailingedge.strategy.trailing_stop import Trail
 
 
 class Origin(Enum):
-    """Where an anchor comes from."""
+    """The source of an anchor price."""
 
     EXIT = "average of our exit"
     OUTSIDE = "fill from outside"
@@ -27,7 +27,7 @@ class Origin(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RegimeSet:
-    """Anchored anew. Only an EXIT anchor has fills of ours behind it that a restart can find."""
+    """A new anchor. Only an EXIT anchor has fills of our own orders, from which a restart finds it again."""
 
     previous: Regime | None
     regime: Regime
@@ -37,7 +37,7 @@ class RegimeSet:
 
 @dataclass(frozen=True, slots=True)
 class Funded:
-    """The side held can be traded again."""
+    """The asset of the regime can be traded again."""
 
     regime: Regime
     holdings: Holdings
@@ -45,7 +45,7 @@ class Funded:
 
 @dataclass(frozen=True, slots=True)
 class Unfunded:
-    """Neither side can be traded."""
+    """Neither asset can be traded: less than an order needs."""
 
     regime: Regime | None
     holdings: Holdings
@@ -53,7 +53,7 @@ class Unfunded:
 
 @dataclass(frozen=True, slots=True)
 class ExitStarted:
-    """An exit begins. `price` is the market's mid price where known, `trail` the numbers of a take-profit."""
+    """An exit starts. `price` is the mid price of the market where known, `trail` the numbers of a take-profit."""
 
     kind: ExitKind
     side: Side
@@ -64,7 +64,7 @@ class ExitStarted:
 
 @dataclass(frozen=True, slots=True)
 class HardStopTriggered:
-    """The hard stop: sell everything. `upgraded` is the kind of the exit it takes over, if any."""
+    """The hard stop sells everything. `upgraded` is the kind of the exit that it takes over, None without one."""
 
     number: int
     price: Decimal
@@ -75,7 +75,7 @@ class HardStopTriggered:
 
 @dataclass(frozen=True, slots=True)
 class ExitRelabelled:
-    """The operator made an exit in progress his own."""
+    """The operator's command took over an exit in progress."""
 
     number: int
     side: Side
@@ -85,7 +85,7 @@ class ExitRelabelled:
 
 @dataclass(frozen=True, slots=True)
 class ExitEnding:
-    """An exit is being withdrawn."""
+    """An exit is being cancelled."""
 
     kind: ExitKind
     side: Side
@@ -97,7 +97,7 @@ class ExitEnding:
 class ExitEnded:
     """An exit is over. `average` is None when nothing was filled.
 
-    `idle` is what lies on the other side of `regime`, waiting for the next flip, when an exit ended half-way.
+    `idle` is the amount left in the other asset, not traded before the next exit, when an exit ended part-filled.
     """
 
     kind: ExitKind
@@ -115,7 +115,7 @@ class ExitEnded:
 
 @dataclass(frozen=True, slots=True)
 class GateShut:
-    """Cash is held until a close crosses mid. `mid` is that of the channel in force, where there is one."""
+    """Nothing is bought until a close crosses mid. `mid` is that of the channel in force, None without one."""
 
     shut_by: ShutBy
     price: float
@@ -124,7 +124,7 @@ class GateShut:
 
 @dataclass(frozen=True, slots=True)
 class GateOpened:
-    """A close crossed mid: anchored anew at this close."""
+    """A close crossed mid: the gate is open, and the anchor is this close."""
 
     shut_by: ShutBy
     close: float
@@ -151,12 +151,13 @@ class Squeezed:
 
 @dataclass(frozen=True, slots=True)
 class CommandRefused:
-    """The operator asked for something that cannot be done now."""
+    """A command of the operator that cannot be carried out now, and why."""
 
     command: StrategyCommand
     reason: str
 
 
+# The announcer, the record and the statistics each match on these types.
 StrategySignal = (
     RegimeSet
     | Funded

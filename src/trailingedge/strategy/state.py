@@ -1,4 +1,7 @@
-"""What the strategy remembers from beat to beat. Everything in it can be rebuilt from the exchange."""
+"""The state that the strategy keeps from one tick to the next.
+
+Nothing of it is saved: `reconciliation` rebuilds it at every start from the account's orders and fills and from klines.
+"""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -12,7 +15,7 @@ from trailingedge.strategy.regime import unit_value
 
 
 class Phase(Enum):
-    """What we are about. A hold is a flag beside it."""
+    """What the strategy is doing. A pause is a separate flag. The values stand in records and in the status."""
 
     UNFUNDED = "unfunded"
     WATCHING = "watching"
@@ -22,7 +25,7 @@ class Phase(Enum):
 
 
 class ShutBy(Enum):
-    """Which of the stops shut the gate."""
+    """The stop that shut the gate. The values stand in records."""
 
     HARD_STOP = "flush"  # opens when a close crosses mid upwards
     QUOTE_STOP = "quote stop"  # opens when a close crosses mid downwards
@@ -39,11 +42,11 @@ class ReentryGate:
 
 @dataclass(frozen=True, slots=True)
 class ActiveExit:
-    """An exit in progress: latched until it ends.
+    """An exit in progress, latched until it ends.
 
     `started_ms` is market time; `mid_price` the market's at that moment, None if it was not known.
-    With `ending` set it is being withdrawn. `accounted` is how much of the asset sold had been filled
-    away when the balances were last settled.
+    With `ending` set it is being cancelled. `accounted` is how much of the asset had been sold when the balances were
+    last settled.
     """
 
     kind: ExitKind
@@ -61,9 +64,12 @@ class StrategyState:
 
     `anchor` and `high` are unit values, zero before the first regime; `anchor_ms` is when they were set.
     `funded` is None until it was judged for the first time. `holdings` are the last settled ones.
-    `blind_ms` is the last moment without a trusted book: klines that began before it count for the high.
+    `untrusted_book_ms` is the last time without a trusted book: klines that began before it count for the high.
+    `stop_breach_since_ms` is when the bid reached the hard stop, None while it is above. `last_number` is the
+    number of the last exit, `last_close` the last closed kline's price.
     """
 
+    # The defaults are those of a first start, before balances and prices are known.
     regime: Regime | None = None
     anchor: float = 0.0
     high: float = 0.0
@@ -82,6 +88,7 @@ class StrategyState:
 
     @property
     def phase(self) -> Phase:
+        # An exit comes first: a gate may shut under a buy that is still being cancelled.
         if self.exit is not None:
             return Phase.FLUSHING if self.exit.kind is ExitKind.FLUSH else Phase.EXITING
         if not self.funded:
@@ -89,7 +96,7 @@ class StrategyState:
         return Phase.WATCHING if self.gate is None else Phase.GATED
 
     def anchored(self, regime: Regime, price: float, market_ms: int) -> "StrategyState":
-        """The same, come into `regime` at `price` at that moment. Becoming BASE discards the gate."""
+        """The same state with a new anchor in `regime` at `price`. In BASE there is no gate."""
         value = unit_value(regime, price)
         return replace(
             self,

@@ -1,6 +1,7 @@
-"""The trailing take-profit: the more we have gained, the less of it we let go.
+"""The trailing take-profit: the larger the gain, the smaller the share of it that we give back before the exit.
 
-In unit values, so that a SELL and a buy-back are one and the same rule.
+All levels are unit values, so that a sale and a buy-back follow the same rule. "Armed" is said of the trail only: the
+gain is large enough to be protected.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,11 @@ from trailingedge.strategy.inputs import StrategyParams
 
 @dataclass(frozen=True, slots=True)
 class MinGain:
-    """The three terms; the largest counts. Infinite where the swing is as large as the price."""
+    """The least gain that arms the trail, by its three terms: the largest counts.
+
+    `static` is the setting, `fees` covers both fees and the buffer, `donchian` is a share of the channel's width;
+    infinite where that share is as large as the price.
+    """
 
     static: float
     fees: float
@@ -27,28 +32,30 @@ class MinGain:
 def compute_min_gain(
     regime: Regime, anchor: float, ask: float, channel: Channel | None, params: StrategyParams
 ) -> MinGain:
-    """The least gain over `anchor` (a unit value) with the book's `ask` and the channel in force.
+    """The least gain over `anchor` (a unit value), with the ask of the book and the channel in force.
 
-    A channel that is not full has no say.
+    A channel that is not full is ignored.
     """
     swing = params.donchian_gain_multiplier * channel.width if channel is not None and channel.full else 0.0
     return MinGain(
         static=anchor * params.min_gain_trigger_frac(regime),
         fees=anchor * (2 * params.fee + params.buffer),
+        # In QUOTE the channel's width, a distance of prices, has to be turned into a distance of 1 / price.
         donchian=swing if regime is Regime.BASE else _inverse_swing(swing, ask),
     )
 
 
 def _inverse_swing(swing: float, ask: float) -> float:
-    """What a fall of `swing` quote per base adds to 1 / ask."""
+    """What a fall of the price by `swing` quote per base adds to the unit value 1 / ask."""
     return swing / (ask * (ask - swing)) if swing < ask else inf
 
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Every number of one take-profit decision, as unit values where not fractions.
+    """Every number of one take-profit decision. They are unit values; `factor` is a fraction.
 
-    `break_even` is the least unit value that still pays both fees: below it nothing is a profit.
+    `gain` is high - anchor, `drawdown` is high - unit value, and `callback` is the drawdown at which we exit.
+    `break_even` is the least unit value that pays both fees.
     """
 
     unit_value: float
@@ -62,12 +69,14 @@ class Trail:
 
     @property
     def armed(self) -> bool:
-        """The gain is worth protecting."""
+        """Whether the gain is large enough to be protected."""
         return self.gain >= self.min_gain.value
 
     @property
     def due(self) -> bool:
-        """The exit condition."""
+        """Whether to exit now: armed, the callback given back, and both fees still paid."""
+        # The last condition matters after a gap: a price that fell through the trail and below break-even is no profit
+        # to take, and the hard stop is there for it.
         return self.armed and self.drawdown >= self.callback and self.unit_value >= self.break_even
 
     @property
@@ -77,9 +86,9 @@ class Trail:
 
     @property
     def trigger_value(self) -> float | None:
-        """The unit value that, reached from above, makes the exit due.
+        """The unit value at which, reached from above, the exit is due.
 
-        None before the trail is armed, and while the level would not even pay the fees.
+        None before the trail is armed, and while an exit at that value would not pay both fees.
         """
         level = self.high - self.callback
         return level if self.armed and level >= self.break_even else None
@@ -90,6 +99,7 @@ def callback_factor(gain_frac: float, start_factor: float, min_factor: float, ga
 
     It decays exponentially in gain / anchor; a scale of 0 decays at once.
     """
+    # exp(-gain / scale) falls from 1 to 0: a small gain may swing freely, a large one is protected closely.
     if gain_frac <= 0:
         return start_factor
     if gain_scale_frac == 0:
@@ -98,7 +108,7 @@ def callback_factor(gain_frac: float, start_factor: float, min_factor: float, ga
 
 
 def compute_trail(
-    u: float,
+    value: float,
     anchor: float,
     high: float,
     min_gain: MinGain,
@@ -108,14 +118,14 @@ def compute_trail(
     min_factor: float,
     gain_scale_frac: float,
 ) -> Trail:
-    """The trail at unit value `u`. `high` >= `anchor` > 0."""
+    """The trail at the unit value `value`. `high` >= `anchor` > 0."""
     gain = high - anchor
     factor = callback_factor(gain / anchor, start_factor, min_factor, gain_scale_frac)
     return Trail(
-        unit_value=u,
+        unit_value=value,
         high=high,
         gain=gain,
-        drawdown=high - u,
+        drawdown=high - value,
         factor=factor,
         callback=gain * factor,
         min_gain=min_gain,

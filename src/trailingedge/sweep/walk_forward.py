@@ -7,7 +7,8 @@ a daemon that was left alone with those settings. Chosen is by the parts before 
 from dataclasses import dataclass
 from typing import Final
 
-_DAY_MS: Final = 86_400_000
+from trailingedge.core.time_units import DAY_MS
+
 _MAX_FOLDS: Final = 4
 _DAYS_PER_FOLD: Final = 3
 
@@ -38,11 +39,11 @@ def split_folds(from_ms: int, to_ms: int) -> Folds:
 
     The first part is the longest, for the first choice is to stand on something too.
     """
-    first_day = -(-from_ms // _DAY_MS)  # whole ones; what comes before and after them belongs to their neighbours
-    days = to_ms // _DAY_MS - first_day
+    first_day = -(-from_ms // DAY_MS)  # whole ones; what comes before and after them belongs to their neighbours
+    days = to_ms // DAY_MS - first_day
     if days < 2:
         return Folds(from_ms, to_ms, ())
     count = max(1, min(_MAX_FOLDS, days // _DAYS_PER_FOLD - 1))
     judged = max(1, days // (count + 2)) if count > 1 else max(1, days // 3)
     begin = first_day + days - count * judged
-    return Folds(from_ms, to_ms, tuple((begin + judged * number) * _DAY_MS for number in range(count)))
+    return Folds(from_ms, to_ms, tuple((begin + judged * number) * DAY_MS for number in range(count)))

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
 from trailingedge.core.clock import Clock, within
-from trailingedge.core.errors import SessionLost
-from trailingedge.websocket.transport import Backoff, Dial, Socket, gravest, run_together
+from trailingedge.core.errors import SessionLost, most_severe
+from trailingedge.websocket.transport import Backoff, Dial, Socket, run_together
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ class ConnectionSupervisor(Generic[L]):
             async with asyncio.TaskGroup() as tenures:
                 await self._keep_connected(tenures)
         except BaseExceptionGroup as group:
-            failure = gravest(group)
+            failure = most_severe(group)
             raise failure from failure.__cause__
 
     async def _keep_connected(self, tenures: asyncio.TaskGroup) -> None:

@@ -1,17 +1,17 @@
 """The last frames of each connection, kept in memory to be saved when something went wrong."""
 
-import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from trailingedge.core.printable import frame_text
+from trailingedge.core.redaction import ELLIPSIS, redact
+
 FRAMES_KEPT: Final = 200
 FILE_NAME: Final = "frames_%Y-%m-%d_%H-%M-%S"
 _SHOWN: Final = 2000  # a list of orders or klines may be of megabytes
-# Also where the end was cut off.
-_SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"?')
 
 
 class FrameBuffer:
@@ -66,8 +66,7 @@ def save(lines: list[str], log_dir: Path, now: datetime) -> Path:
 
 
 def _text(frame: str | bytes) -> str:
-    text = frame if isinstance(frame, str) else frame.decode(errors="replace")
-    return _SECRETS.sub(r'"\1":"…"', text.replace("\n", " "))
+    return redact(frame_text(frame).replace("\n", " "), ELLIPSIS)
 
 
 def _time(unix_ms: int) -> str:

@@ -8,10 +8,9 @@ frame is on its way when it is written.
 import asyncio
 import ipaddress
 import logging
-import re
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cache
 from random import Random
 from typing import Any, Final, Protocol
@@ -21,7 +20,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.version import version as library_version
 
-from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost
+from trailingedge.core.errors import ConfigError, ExchangeUnreachable, ProtocolViolation, SessionLost, most_severe
+from trailingedge.core.printable import frame_text
+from trailingedge.core.redaction import ELLIPSIS, redact
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,6 @@ _PING_INTERVAL_S: Final = 20.0  # our pings count against the five messages a se
 _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 _MAX_QUEUED_FRAMES: Final = 256
 _TESTED_MAJORS: Final = range(15, 18)
-_SECRETS: Final = re.compile(r'"(apiKey|signature)"\s*:\s*"[^"]*"')
 _SHOWN: Final = 2000
 
 
@@ -253,30 +253,13 @@ async def run_together(*jobs: Coroutine[Any, Any, None]) -> None:
             for job in jobs:
                 tasks.create_task(job)
     except BaseExceptionGroup as group:
-        failure = gravest(group)
+        failure = most_severe(group)
         raise failure from failure.__cause__
-
-
-def gravest(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Of several failures the one to act on: any other before a lost session."""
-    failures = list(_leaves(group))
-    return next((failure for failure in failures if not isinstance(failure, SessionLost)), failures[0])
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for failure in group.exceptions:
-        if isinstance(failure, BaseExceptionGroup):
-            yield from _leaves(failure)
-        else:
-            yield failure
 
 
 def shown(frame: str | bytes) -> str:
     """A frame for the log: shortened, without key and signature."""
-    text = frame if isinstance(frame, str) else frame.decode(errors="replace")
-    if '"apiKey"' in text or '"signature"' in text:  # in few frames, and looking closer takes longer
-        text = _SECRETS.sub(r'"\1":"…"', text)
-    return text[:_SHOWN]
+    return redact(frame_text(frame, _SHOWN), ELLIPSIS)
 
 
 def is_loopback_url(url: str) -> bool:

@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.model.market import ZERO, Side
-from trailingedge.simulator.feeds.generated import MINUTE_MS, GeneratedMarket
+from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.ticks import Tick, TickSource
 
 START_MS = 1_783_000_020_000

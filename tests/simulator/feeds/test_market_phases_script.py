@@ -8,8 +8,9 @@ from functools import cache
 
 import pytest
 
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.model.market import Side
-from trailingedge.simulator.feeds.generated import MINUTE_MS, GeneratedMarket
+from trailingedge.simulator.feeds.generated import GeneratedMarket
 from trailingedge.simulator.feeds.market_phases import OPENING_SCENARIO
 from trailingedge.simulator.feeds.ticks import Tick
 

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeVar
 
+from trailingedge.core.time_units import DAY_MS
 from trailingedge.simulator.api.methods import AccountMethod, RequestWeight, Result, SignedCall
 from trailingedge.simulator.errors import ExchangeError, bad_combination, missing_parameter
 from trailingedge.simulator.exchange_spec import format_amount
 from trailingedge.simulator.orders import SimOrder
 from trailingedge.simulator.payloads import Json, my_trade_json, order_json
 
-MAX_SPAN_MS: Final = 24 * 3_600_000  # between the two times of a list
+MAX_SPAN_MS: Final = DAY_MS  # between the two times of a list
 
 Row = TypeVar("Row")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.simulator.api.methods import MarketMethod, MethodCall, RequestWeight, Result
 from trailingedge.simulator.errors import ExchangeError, bad_combination, invalid_parameter, invalid_symbol
 from trailingedge.simulator.exchange_spec import format_amount
@@ -121,7 +122,7 @@ def _zone_ms(zone: str) -> int:
     offset_minutes = sign * (int(hours) * 60 + int(minutes or 0))
     if not -12 * 60 <= offset_minutes <= 14 * 60:
         raise invalid_parameter("timeZone")
-    return offset_minutes * 60_000
+    return offset_minutes * MINUTE_MS
 
 
 MARKET_METHODS: Final[Mapping[str, MarketMethod]] = {

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.simulator.api.account import ACCOUNT_METHODS
 from trailingedge.simulator.api.market import MARKET_METHODS
 from trailingedge.simulator.api.methods import AccountMethod, MethodCall, SignedCall
@@ -29,7 +30,7 @@ METHODS: Final[Mapping[str, AccountMethod]] = {**ORDER_METHODS, **ACCOUNT_METHOD
 SESSION_WEIGHT: Final = 2
 CONNECT_WEIGHT: Final = 2
 MAX_MALFORMED_FRAMES: Final = 5  # malformed frames before the line is cut
-MAX_RECV_WINDOW_MS: Final = 60_000
+MAX_RECV_WINDOW_MS: Final = MINUTE_MS
 BAD_ID: Final = "Invalid 'id' in JSON request; expected an integer, a string matching '^[a-zA-Z0-9-_]{1,36}$', or null."
 NO_SESSION: Final = "WebSocket session not authenticated. Recommendation: use `session.logon`"
 

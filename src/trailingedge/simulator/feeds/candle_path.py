@@ -7,11 +7,11 @@ stop is reached before the gain that would have moved it, and a gain is taken aw
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.model.market import Kline, Side
 from trailingedge.simulator.feeds.ticks import Tick
 
 TICKS_PER_MINUTE: Final = 8
-_MINUTE_MS: Final = 60_000
 
 
 def ticks_per_kline(kline: Kline) -> int:
@@ -21,7 +21,7 @@ def ticks_per_kline(kline: Kline) -> int:
 
 def ticks_per_length(length_ms: int) -> int:
     """The same for a kline of that length."""
-    return max(TICKS_PER_MINUTE, TICKS_PER_MINUTE * length_ms // _MINUTE_MS)
+    return max(TICKS_PER_MINUTE, TICKS_PER_MINUTE * length_ms // MINUTE_MS)
 
 
 class GridCandlePath:

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
+from trailingedge.core.time_units import MINUTE_MS
 from trailingedge.model.market import ZERO, Kline, Side
 from trailingedge.simulator.feeds.market_phases import OPENING_SCENARIO, MarketPhase, random_phases
 from trailingedge.simulator.feeds.ticks import Tick
-
-MINUTE_MS: Final = 60_000
 
 # What rests at the best price is worth about this much, in the quote asset.
 _DEPTH_NOTIONAL: Final = 10_000.0

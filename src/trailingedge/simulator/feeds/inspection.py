@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from trailingedge.core.errors import ConfigError
+from trailingedge.core.time_units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from trailingedge.model.market import Kline
 from trailingedge.simulator.feeds.csv_files import CsvFile, csv_files
 from trailingedge.simulator.feeds.csv_schemas import (
@@ -34,7 +35,7 @@ _AT_THE_POINT: Final = itemgetter(slice(-_USUAL_PLACES - 1, -_USUAL_PLACES))
 _SYMBOL_IN_NAME: Final = re.compile(r"([A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*)-")
 # As the exchange publishes them: ETHUSDT-1m-2025-06-01.zip. What another hand called a file may be no symbol.
 _PUBLISHED: Final = re.compile(r"([A-Z0-9]+)-(?:[0-9]+[smhdw]o?|trades|aggTrades|bookTicker)-[0-9]{4}-[0-9]{2}")
-_UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
+_UNITS: Final = ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "m"), (SECOND_MS, "s"))
 
 
 @dataclass(slots=True)

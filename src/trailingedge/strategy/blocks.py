@@ -1,0 +1,113 @@
+"""Trade blocks: what keeps a take-profit, a manual flip or the stop from happening now.
+
+This is the one judgement of it. The rules ask it before they act; `Decision` carries it to the status, to `why`, to the
+control socket and to the bounds of a backtest, so that none of them can explain an inaction that the rules would not
+have had. Each function takes plain facts, because the rules know them from an `Evaluation`, a decision from its fields
+and a status from what it shows.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final, Protocol
+
+from trailingedge.model.intent import ExitEndReason, ExitKind
+from trailingedge.model.market import Regime, Side
+from trailingedge.strategy.state import StrategyState
+
+
+class TradeBlock(Enum):
+    """A reason why no order follows, the most severe first."""
+
+    HALTED = "halted"  # by a broken invariant, until the operator resumes
+    EXIT_IN_PROGRESS = "exit in progress"  # one exit at a time
+    UNFUNDED = "unfunded"  # less than an order needs, of either asset
+    NO_BOOK = "no trusted book"  # stale prices, or the account connection is not confirmed
+    UNSETTLED = "balances not settled"  # they do not account for every fill yet; a matter of milliseconds
+    GATE_SHUT = "gate shut"  # after a stop, until a close crosses mid
+    PAUSED = "trading paused"  # by the operator or a breaker; sells on command and the hard stop go on
+
+
+# Why a command is refused. The texts stand in session records, which a replay compares: they stay as they are, and
+# `notifications` words them for people.
+REFUSALS: Final[Mapping[TradeBlock, str]] = {
+    TradeBlock.HALTED: "trading is halted",
+    TradeBlock.UNFUNDED: "there is nothing to trade",
+    TradeBlock.PAUSED: "no buying while held",
+}
+
+
+class ExitFacts(Protocol):
+    """What the stop has to know of an exit in progress."""
+
+    @property
+    def kind(self) -> ExitKind: ...
+
+    @property
+    def side(self) -> Side: ...
+
+    @property
+    def ending(self) -> ExitEndReason | None: ...
+
+
+def exit_blocks(
+    *,
+    halted: bool,
+    exiting: bool,
+    funded: bool,
+    has_book: bool,
+    gate_shut: bool,
+    paused: bool,
+    settled: bool = True,
+) -> tuple[TradeBlock, ...]:
+    """What keeps the strategy from an exit of its own accord, a take-profit or a breakout; empty if nothing does."""
+    # The common case first: a backtest asks at every tick that it cannot skip.
+    if funded and has_book and settled and not (halted or exiting or gate_shut or paused):
+        return ()
+    blocks = {
+        TradeBlock.HALTED: halted,
+        TradeBlock.EXIT_IN_PROGRESS: exiting,
+        TradeBlock.UNFUNDED: not funded,
+        TradeBlock.NO_BOOK: not has_book,
+        TradeBlock.UNSETTLED: not settled,
+        TradeBlock.GATE_SHUT: gate_shut,
+        TradeBlock.PAUSED: paused,
+    }
+    return tuple(block for block, holds in blocks.items() if holds)
+
+
+def flip_block(state: StrategyState, *, halted: bool, has_holdings: bool, paused: bool) -> TradeBlock | None:
+    """What keeps the operator's flip from happening; None if nothing does. It takes over an exit in progress.
+
+    Neither the gate nor a missing book is a block: the operator decides about the one, and the order waits for the
+    other. While paused, only buying is blocked.
+    """
+    if halted:
+        return TradeBlock.HALTED
+    # With an exit in progress `funded` is of the time before it.
+    if state.regime is None or (state.exit is None and not state.funded) or not has_holdings:
+        return TradeBlock.UNFUNDED
+    return TradeBlock.PAUSED if paused and state.regime is Regime.QUOTE else None
+
+
+def stop_blocks(exit_: ExitFacts | None, *, halted: bool, funded: bool) -> tuple[TradeBlock, ...]:
+    """What keeps the stop of the regime from watching: the hard stop in BASE, the QUOTE stop at closes.
+
+    Neither a pause nor a missing book is a block here: the stop works on while paused, and watches again with the next
+    price. Under a shut gate there is no stop price at all.
+    """
+    found = [TradeBlock.HALTED] if halted else []
+    if exit_ is not None and not stop_ends(exit_):
+        found.append(TradeBlock.EXIT_IN_PROGRESS)
+    return tuple(found if funded else [*found, TradeBlock.UNFUNDED])
+
+
+def stop_ends(exit_: ExitFacts) -> bool:
+    """Whether the stop of the regime takes over or ends this exit.
+
+    In BASE it takes over every sale but a flush, which is the stop's own. In QUOTE it ends only a take-profit buy: the
+    operator's buy is his decision, and a breakout buys because the price rises. An exit that is being cancelled ends
+    first.
+    """
+    if exit_.ending is not None or exit_.kind is ExitKind.FLUSH:
+        return False
+    return exit_.side is Side.SELL or exit_.kind is ExitKind.TAKE_PROFIT

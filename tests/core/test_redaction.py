@@ -1,0 +1,72 @@
+"""Redaction: what looks like a secret, known secrets, and how little it costs where there is none."""
+
+import json
+from typing import Final
+
+import pytest
+
+from trailingedge.core.redaction import ELLIPSIS, REDACTED, Redactor, redact, redact_bytes
+
+PEM: Final = "-----BEGIN PRIVATE KEY-----\nMC4CAQhushhush\n-----END PRIVATE KEY-----"
+TOKEN: Final = "123456789:AAhush-abcdefghijklmnopqrstuvwxyz_12"
+
+SECRETS: Final = [
+    pytest.param('{"params":{"apiKey":"hush","signature":"hush+/=="},"id":1}', id="request"),
+    pytest.param('{"APIKEY" : "hush", "Signature":\t"hush"}', id="case and blanks"),
+    pytest.param('{"signature" : "hush', id="no closing quote"),
+    pytest.param('{"apiKey":"hu\\"hush"}', id="escaped quote"),
+    pytest.param("params {'signature': 'hush+/==', 'api_key': 'hush'}", id="dictionary"),
+    pytest.param(r'"text":"{\"apiKey\":\"hush\"}"', id="JSON in a JSON string"),
+    pytest.param("GET /order?apiKey=hush&signature=hush%2B", id="query"),
+    pytest.param("X-MBX-APIKEY: hush", id="header"),
+    pytest.param(f"before {PEM} after", id="PEM"),
+    pytest.param(PEM[:-20], id="half a PEM"),
+    pytest.param(PEM.lower(), id="PEM in small letters"),
+    pytest.param(f"POST https://host/bot{TOKEN}/sendMessage", id="bot token"),
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_what_looks_like_a_secret_is_struck_out_of_text_and_of_bytes(text: str) -> None:
+    assert "hush" not in redact(text)
+    assert REDACTED in redact(text)
+    assert b"hush" not in redact_bytes(text.encode())
+    assert redact(redact(text)) == redact(text)
+    assert redact(text, ELLIPSIS) == redact_bytes(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            'placed id=TE-t-lx3k9 {"symbol":"ETHFDUSD","timestamp":1783000000000,"price":"2500.10"}', id="log"
+        ),
+        pytest.param('{"id":3,"status":200,"result":{"apiKey":null,"authorizedSince":null}}', id="no key"),
+        pytest.param("2026-07-02 13:46:40.123 api connected url=wss://ws-api.binance.com:443/ws-api/v3", id="address"),
+        pytest.param("api_key must be set", id="a word about a key"),
+    ],
+)
+def test_what_is_not_secret_stays(text: str) -> None:
+    assert Redactor(["K3y"]).redact(text) == text
+    assert redact_bytes(text.encode()) == text.encode()
+
+
+def test_a_frame_stays_json() -> None:
+    frame = {"id": 1, "params": {"apiKey": "k", "signature": "s=", "note": '{"apiKey":"k"}', "n": 5}, "apiKey": None}
+    for raw in (json.dumps(frame), json.dumps(frame, separators=(",", ":"))):
+        kept = json.loads(redact(raw, ELLIPSIS))
+        assert kept["params"] == {"apiKey": "…", "signature": "…", "note": '{"apiKey":"…"}', "n": 5}
+        assert kept["apiKey"] is None
+
+
+@pytest.mark.parametrize("length", range(20, 75))
+def test_a_frame_that_is_cut_anywhere_gives_nothing_away(length: int) -> None:
+    frame = '{"id":1,"params":{"apiKey":"QQQQQQQQQQQQ","signature":"QQQQQQQQQQQQQQ=="}}'
+    assert "Q" not in redact(frame[:length])
+
+
+def test_known_secrets_are_struck_out_the_longest_first() -> None:
+    redactor = Redactor(["K3y", "", "K3y-configured"])
+    redactor.add_secrets(["another"])
+    assert redactor.redact("K3y-configured K3y another one") == f"{REDACTED} {REDACTED} {REDACTED} one"
+    assert redactor.redact_known(b"K3y-configured another") == b"[redacted] [redacted]"
