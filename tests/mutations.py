@@ -43,8 +43,8 @@ FAULTS: Final = (
     Fault(
         "place again on silence",
         "execution/order.py",
-        "(State.IN_FLIGHT, Heard.SILENCE): State.UNKNOWN",
-        "(State.IN_FLIGHT, Heard.SILENCE): State.REFUSED",
+        "(OrderState.PENDING_NEW, OrderTrigger.TIMEOUT): OrderState.UNKNOWN",
+        "(OrderState.PENDING_NEW, OrderTrigger.TIMEOUT): OrderState.REJECTED",
     ),
     Fault(
         "floor becomes ceil",
@@ -80,7 +80,7 @@ FAULTS: Final = (
     Fault(
         "budget ignored",
         "execution/maker_exit.py",
-        "if not urgent and not self._budget.may_move(server_ms):",
+        "if not urgent and not self._budget.may_requote(server_ms):",
         "if not urgent and server_ms < 0:",
     ),
 )

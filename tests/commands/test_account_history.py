@@ -17,6 +17,7 @@ from trailingedge.config import Settings
 from trailingedge.core.errors import ConfigError, LogonRefused, SessionLost
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.market import Side
+from trailingedge.reconciliation import history_loader
 from trailingedge.report.from_account import AccountHistory, build_report
 from trailingedge.simulator.exchange_spec import ExchangeSpec
 from trailingedge.simulator.orders import OrderType
@@ -134,14 +135,14 @@ def test_the_owners_own_trades_are_none_of_ours() -> None:
 
 def test_lists_are_read_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, _, _ = once_traded()
-    monkeypatch.setattr(account_history, "PAGE", 1)
+    monkeypatch.setattr(history_loader, "PAGE", 1)
     paged, _, _ = once_traded()
     assert len(whole.trades) == 2
     assert paged.trades == whole.trades
 
 
 def test_a_list_without_an_end_is_given_up_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account_history, "PAGE", 1)
+    monkeypatch.setattr(history_loader, "PAGE", 1)
     monkeypatch.setattr(account_history, "_TRADE_PAGES", 1)
     past, _, _ = once_traded()
     assert any("trades: the newest are left out" in gap for gap in past.gaps)

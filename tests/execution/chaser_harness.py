@@ -1,4 +1,4 @@
-"""A chaser in hand: what is wanted and what the book shows stay until they are changed."""
+"""A harness for the maker exit: its intent and the book stay until the test changes them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -43,11 +43,11 @@ LOWER = top("99.90", "100.05")  # … and at 100.04
 
 
 class MakerExitHarness:
-    """Beats by hand. `sent` collects all order commands, `remedies` what is to be read again."""
+    """Ticks a maker exit by hand. `sent` collects all order commands, `refreshes` what is to be read again."""
 
     def __init__(
         self,
-        wanted: OrderIntent | None = None,
+        wanted_intent: OrderIntent | None = None,
         book: BookTop | None = BOOK,
         params: MakerExitParams | None = None,
         rules: SymbolRules = RULES,
@@ -57,7 +57,7 @@ class MakerExitHarness:
             budget = OrderRateBudget(0.2)
             budget.update_limits([TEN_SECONDS], SERVER_MS)
         self.maker_exit = MakerExit(rules, budget, params)
-        self.intent: OrderIntent | None = wanted or order_intent()
+        self.intent: OrderIntent | None = wanted_intent or order_intent()
         self.book = book
         self.balances_current = True
         self.age_s = 0.0
@@ -66,7 +66,7 @@ class MakerExitHarness:
         self.refreshes: list[Refresh] = []
 
     def tick(self, now_s: float | None = None) -> list[OrderCommand]:
-        """One beat; the order commands of it, at most one."""
+        """One tick; its order commands, at most one."""
         if now_s is not None:
             self.now_s = now_s
         commands: Sequence[ExecutionCommand] = self.maker_exit.commands_for(
@@ -75,7 +75,7 @@ class MakerExitHarness:
             self.now_s,
             server_ms=SERVER_MS + round(self.now_s * 1000),
             age_s=self.age_s,
-            settled=self.balances_current,
+            balances_current=self.balances_current,
         )
         self.refreshes += [command for command in commands if isinstance(command, Refresh)]
         orders = [command for command in commands if not isinstance(command, Refresh)]
@@ -87,7 +87,7 @@ class MakerExitHarness:
             self.maker_exit.handle(event, self.now_s)
 
     def reply(self, outcome: OrderOutcome, place: OrderOutcome | None = None) -> None:
-        """Answer the newest command; a Replace takes the outcome of its cancel and of its placement."""
+        """Reply to the newest command; a Replace takes the outcome of its cancel and of its placement."""
         tag = self.sent[-1].tag
         if place is None:
             self.handle(OrderReply(tag, outcome))
@@ -109,71 +109,71 @@ class MakerExitHarness:
 
 def pending_new() -> MakerExitHarness:
     """The first order was sent."""
-    chase = MakerExitHarness()
-    assert isinstance(chase.tick()[0], Place)
-    return chase
+    harness = MakerExitHarness()
+    assert isinstance(harness.tick()[0], Place)
+    return harness
 
 
 def working() -> MakerExitHarness:
     """Order 7 rests: SELL 1 at 100.09."""
-    chase = pending_new()
-    chase.reply(Accepted(record(7)))
-    assert chase.tick(0.1) == []
-    return chase
+    harness = pending_new()
+    harness.reply(Accepted(record(7)))
+    assert harness.tick(0.1) == []
+    return harness
 
 
 def partially_filled(filled: str = "0.4") -> MakerExitHarness:
     """Order 7 rests, and some of it has traded."""
-    chase = working()
-    chase.handle(report(7, filled=filled, status=OrderStatus.PARTIALLY_FILLED))
-    chase.set_intent_funds(str(D("1") - D(filled)))
-    return chase
+    harness = working()
+    harness.handle(report(7, filled=filled, status=OrderStatus.PARTIALLY_FILLED))
+    harness.set_intent_funds(str(D("1") - D(filled)))
+    return harness
 
 
 def replacing() -> MakerExitHarness:
-    """Order 7 was asked to make way for another at 100.04."""
-    chase = working()
-    chase.book = LOWER
-    assert isinstance(chase.tick(1.5)[0], Replace)
-    return chase
+    """A cancel-replace of order 7 to 100.04 was sent."""
+    harness = working()
+    harness.book = LOWER
+    assert isinstance(harness.tick(1.5)[0], Replace)
+    return harness
 
 
 def pending_cancel() -> MakerExitHarness:
-    """Nothing is wanted any more, and order 7 was asked to go."""
-    chase = working()
-    chase.intent = None
-    assert isinstance(chase.tick(1.5)[0], Cancel)
-    return chase
+    """The intent has ended, and the cancel of order 7 was sent."""
+    harness = working()
+    harness.intent = None
+    assert isinstance(harness.tick(1.5)[0], Cancel)
+    return harness
 
 
-def unanswered(chase: MakerExitHarness) -> MakerExitHarness:
-    """Nobody answered what `chase` sent last, and it has noticed."""
-    chase.tick(chase.now_s + 3.0)
-    return chase
+def unanswered(harness: MakerExitHarness) -> MakerExitHarness:
+    """The newest command has timed out."""
+    harness.tick(harness.now_s + 3.0)
+    return harness
 
 
 def replace_unanswered(old: OrderOutcome) -> MakerExitHarness:
-    """Nobody answered the replace, and the question about the old order was answered `old`."""
-    chase = unanswered(replacing())
-    assert isinstance(chase.sent[-1], QueryOrder)
-    chase.reply(old)
-    return chase
+    """The replace timed out, and the query of the old order was answered with `old`."""
+    harness = unanswered(replacing())
+    assert isinstance(harness.sent[-1], QueryOrder)
+    harness.reply(old)
+    return harness
 
 
 STATES: Final[dict[str, Callable[[], MakerExitHarness]]] = {
     "nothing sent": MakerExitHarness,
-    "in flight": pending_new,
+    "pending new": pending_new,
     "working": working,
-    "part-filled": partially_filled,
+    "partially filled": partially_filled,
     "replacing": replacing,
-    "cancelling": pending_cancel,
-    "placement in doubt": lambda: unanswered(pending_new()),
-    "replace in doubt": lambda: unanswered(replacing()),
-    "cancel in doubt": lambda: unanswered(pending_cancel()),
+    "pending cancel": pending_cancel,
+    "placement unanswered": lambda: unanswered(pending_new()),
+    "replace unanswered": lambda: unanswered(replacing()),
+    "cancel unanswered": lambda: unanswered(pending_cancel()),
 }
 
 
-def progress_of(chase: MakerExitHarness) -> ExitProgress:
-    progress = chase.maker_exit.progress()
+def progress_of(harness: MakerExitHarness) -> ExitProgress:
+    progress = harness.maker_exit.progress()
     assert progress is not None
     return progress

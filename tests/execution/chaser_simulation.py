@@ -1,4 +1,4 @@
-"""The world between the chaser and the model exchange: a bad line, a restless market, a fickle strategy.
+"""The simulated surroundings of the maker exit: a bad connection, a moving market, changing intents.
 
 Everything follows from the seed. `MakerExitWorld.play` runs a while with faults and then a while without; what must
 hold at every moment is checked at every moment, and a run that fails can be read in `transcript`.
@@ -60,7 +60,7 @@ class _Due:
 
 
 class MakerExitWorld:
-    """One seed's run of one chaser. `side` and `pricing` are what the strategy asks for."""
+    """One seed's run of one maker exit. `side` and `pricing` are what the strategy asks for."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class MakerExitWorld:
         self._intent_open = False
 
     def fill_everything(self) -> None:
-        """The market comes through whatever rests."""
+        """Let the market fill every resting order."""
         book = self.exchange.others
         far = Decimal(1) if self.side is Side.SELL else Decimal(-1)
         self.exchange.market_moves(
@@ -216,13 +216,13 @@ class MakerExitWorld:
         self._later(self.random.uniform(0.1, 6.0) if chance() < self.faults.slow_reply else 0.02, answer)
 
     def _push(self) -> None:
-        for told in self.exchange.pushed:
+        for received in self.exchange.pushed:
             due_s = self.now_s + self.random.uniform(0, self.faults.slow_report_s)
             if not self.faults.shuffle_reports:
                 due_s = self._last_report_s = max(self._last_report_s, due_s)
-            self._later(due_s - self.now_s, told)
-            if isinstance(told, ExecutionReport) and self.random.random() < self.faults.repeat_report:
-                self._later(due_s - self.now_s + self.random.uniform(0, 2), told)
+            self._later(due_s - self.now_s, received)
+            if isinstance(received, ExecutionReport) and self.random.random() < self.faults.repeat_report:
+                self._later(due_s - self.now_s + self.random.uniform(0, 2), received)
         self.exchange.pushed.clear()
 
     def _messages_arrive(self) -> None:
@@ -251,8 +251,8 @@ class MakerExitWorld:
         self._proven_from_s = self.now_s + self.random.uniform(0.6, 3.0)
         lag_ms = self.random.choice((0, 0, 500))
         asked_ms = self._zero_ms + round(self.now_s * 1000) - lag_ms
-        told = (order.as_of(asked_ms) for order in self.exchange.orders.values())
-        open_orders = (record for record in told if record is not None and record.status in _OPEN)
+        received = (order.as_of(asked_ms) for order in self.exchange.orders.values())
+        open_orders = (record for record in received if record is not None and record.status in _OPEN)
         self._later(0.5, Reconciled(tuple(open_orders)))
 
     def _later(self, delay_s: float, what: OrderCommand | OrderInput | BalancesNow) -> None:
@@ -288,7 +288,7 @@ class MakerExitWorld:
             self.exchange.cancel_by_hand()
 
     def _change_intent(self) -> None:
-        """Upgrade, relabel, withdraw, change its mind; and begin the next exit once the last is over."""
+        """Let a hard stop take over, relabel or end the intent; begin the next exit once the last is over."""
         chance = self.random.random()
         progress = self.maker_exit.progress()
         over = progress is not None and progress.number == self._number and progress.complete is not None
@@ -320,7 +320,7 @@ class MakerExitWorld:
             self.exchange.deposit(ZERO, max(ZERO, self.reserve + 100 - self.exchange.quote))
 
     def _tick(self) -> None:
-        if self._proven_from_s:  # just back: the balances are read anew
+        if self._proven_from_s:  # just reconnected: the balances are read again
             self._balances = self.exchange.balances()
             self._proven_from_s = 0.0
         self._tops = [*self._tops[1:], self.exchange.top()]
@@ -337,7 +337,7 @@ class MakerExitWorld:
             self.now_s,
             server_ms=self.exchange.now_ms,
             age_s=self.now_s - self._began_s,
-            settled=settled,
+            balances_current=settled,
         )
         for command in commands:
             if isinstance(command, Refresh):

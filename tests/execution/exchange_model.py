@@ -1,6 +1,6 @@
-"""A small exchange of its own, to play the chaser against.
+"""A small model of an exchange, to run the maker exit against.
 
-It knows one symbol, one account and the orders the chaser can send. It is written from the exchange's
+It knows one symbol, one account and the orders that the maker exit can send. It is written from the exchange's
 documentation and shares nothing with the embedded exchange or with the code it judges: it keeps its own
 ledger, and it raises the moment two orders of ours are open or more is sold than there was.
 """
@@ -38,7 +38,7 @@ TICK = RULES.tick_size
 
 
 class Breach(Exception):
-    """The chaser did what it must never do."""
+    """The maker exit did what it must never do."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Books, rules, reports and records, with everything a test does not care about filled in."""
+"""Builders for books, rules, reports and records, with defaults for what a test does not care about."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -19,7 +19,7 @@ from trailingedge.model.order_outcomes import Rejected, RejectReason
 from trailingedge.model.pricing import Pricing
 
 NUMBER = 1_783_000_000_000
-"""The number of the exit that most tests chase."""
+"""The number of the exit in most tests."""
 
 D = Decimal
 

@@ -1,4 +1,4 @@
-"""An anchor is written down once, when it can be, and nothing is left on the book."""
+"""Anchor markers: written once, when possible, and never left on the book."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ SCENE = MarkerContext(Regime.BASE, 2500.0, BOOK, RULES, NUMBER, can_spare=lambda
 
 
 class Desk:
-    """An account that takes every order, and whoever knows what there is to write."""
+    """An account that accepts every order, and a marker writer on it."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
@@ -104,7 +104,7 @@ def test_an_anchor_without_a_fill_is_written_down(regime: Regime, side: Side) ->
         pytest.param(Funded(Regime.BASE, Holdings(D(1), D(0))), id="no new anchor"),
     ],
 )
-def test_other_news_need_no_note(event: object) -> None:
+def test_other_news_need_no_marker(event: object) -> None:
     async def story(desk: Desk) -> None:
         desk.writer.on_event(event)
 
@@ -126,7 +126,7 @@ def test_it_waits_for_its_moment_and_then_writes_what_is_true_then() -> None:
     assert order.client_order_id == str(marker_id(NUMBER, 2600.0, D("0.01")))
 
 
-def test_an_exit_of_ours_makes_a_waiting_note_needless() -> None:
+def test_an_exit_of_ours_makes_a_waiting_marker_needless() -> None:
     async def story(desk: Desk) -> None:
         desk.context = None
         desk.writer.request()
@@ -137,7 +137,7 @@ def test_an_exit_of_ours_makes_a_waiting_note_needless() -> None:
     assert tell(story).placed == []
 
 
-def test_a_refusal_is_told_once() -> None:
+def test_a_rejection_is_told_once() -> None:
     async def story(desk: Desk) -> None:
         desk.failures = [RequestRefused(-2010, "MAX_NUM_ORDERS")]
         desk.writer.request()
@@ -158,7 +158,7 @@ def test_with_too_little_to_set_some_aside_nothing_is_sent() -> None:
 
 
 @pytest.mark.parametrize("trouble", [OutcomeUnknown("timeout"), SessionLost("closed")], ids=["silence", "lost"])
-def test_an_interrupted_note_is_in_the_end_written_and_gone(trouble: Exception) -> None:
+def test_an_interrupted_marker_is_in_the_end_written_and_gone(trouble: Exception) -> None:
     async def story(desk: Desk) -> None:
         desk.failures = [trouble]
         desk.writer.request()
@@ -168,7 +168,7 @@ def test_an_interrupted_note_is_in_the_end_written_and_gone(trouble: Exception) 
     assert 1 <= len(desk.placed) <= 2
 
 
-def test_a_note_whose_cancel_was_done_and_never_answered_is_known_to_be_gone_soon() -> None:
+def test_a_marker_whose_cancel_was_done_and_never_answered_is_known_to_be_gone_soon() -> None:
     """Also where the anchor that it told has been overtaken since."""
 
     async def story(desk: Desk) -> None:
@@ -182,7 +182,7 @@ def test_a_note_whose_cancel_was_done_and_never_answered_is_known_to_be_gone_soo
     assert len(tell(story).placed) == 1
 
 
-def test_while_a_note_has_funds_locked_it_says_so_but_not_for_long() -> None:
+def test_while_a_marker_has_funds_locked_it_says_so_but_not_for_long() -> None:
     async def story(desk: Desk) -> None:
         desk.writer.request()
         await desk.clock.sleep(0.03)
@@ -193,7 +193,7 @@ def test_while_a_note_has_funds_locked_it_says_so_but_not_for_long() -> None:
     tell(story)
 
 
-def test_a_note_that_will_not_go_keeps_nobody_waiting() -> None:
+def test_a_marker_that_will_not_go_keeps_no_exit_waiting() -> None:
     async def story(desk: Desk) -> None:
         desk.failures = [OutcomeUnknown("timeout")]
         desk.writer.request()

@@ -1,4 +1,4 @@
-"""The balances account for what our orders did: by the exchange's time, and within a millisecond by who spoke first."""
+"""Balance sync: balances account for our orders by the exchange's time, and within a millisecond by message order."""
 
 from decimal import Decimal
 

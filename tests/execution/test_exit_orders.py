@@ -1,3 +1,5 @@
+"""The orders of one exit: matching reports to them, duplicates, and late updates."""
+
 from dataclasses import replace
 from functools import partial
 
@@ -48,7 +50,7 @@ def test_a_report_is_of_the_order_that_bears_its_id() -> None:
     assert orders.find_reported(report(7)) is order
 
 
-def test_a_new_id_is_the_newest_nameless_requests() -> None:
+def test_a_new_id_is_the_newest_requests_without_an_order_id() -> None:
     orders = books()
     order = resting(orders)
     orders.successor = sell("100.04", order)
@@ -96,7 +98,7 @@ def test_a_late_report_finds_an_order_long_over() -> None:
     assert orders.filled() == (D("0.5"), D("0.5") * D("100.09"))
 
 
-def test_an_order_thought_to_be_over_that_is_not_is_the_stray_beside_the_one_in_hand() -> None:
+def test_an_order_thought_to_be_over_that_is_not_is_the_duplicate_beside_the_current_one() -> None:
     orders = books()
     first = resting(orders)
     first.apply(OrderTrigger.TIMEOUT)
@@ -117,20 +119,20 @@ def test_an_order_that_was_there_and_then_was_not_keeps_its_fills() -> None:
     orders.apply(first, lambda: first.apply_report(report(7, filled="0.4", status=PART)))
     orders.mark_unknown(1.0)
     orders.presume_rejected(first)
-    for _ in range(9):  # more than enough ghosts to push it out
+    for _ in range(9):  # more than are kept
         orders.presume_rejected(sell())
     orders.reconcile()
     assert orders.filled()[0] == D("0.4")
     assert orders.by_order_id(7) is first
 
 
-def test_only_the_newest_ghosts_are_kept() -> None:
+def test_only_the_newest_presumed_dead_orders_are_kept() -> None:
     orders = books()
-    ghosts = [sell() for _ in range(9)]
-    for ghost in ghosts:
-        orders.presume_rejected(ghost)
+    dead_orders = [sell() for _ in range(9)]
+    for dead in dead_orders:
+        orders.presume_rejected(dead)
     orders.reconcile()
-    assert orders.find_reported(report(7)) is ghosts[4]
+    assert orders.find_reported(report(7)) is dead_orders[4]
 
 
 def test_an_answer_about_a_forgotten_request_is_entered_all_the_same() -> None:
@@ -152,14 +154,14 @@ def test_a_request_whose_order_is_known_under_another_entry_was_not_one_of_its_o
 
 
 def test_what_is_told_of_an_order_is_told_once() -> None:
-    happened: list[OrderEvent] = []
-    orders = ExitOrders(NUMBER, happened)
+    events: list[OrderEvent] = []
+    orders = ExitOrders(NUMBER, events)
     order = sell()
     orders.set_current(order)
-    for told in (report(7), report(7), report(7, filled="0.4", status=PART), report(7, filled="0.4", status=PART)):
-        orders.apply(order, partial(order.apply_report, told))
+    for received in (report(7), report(7), report(7, filled="0.4", status=PART), report(7, filled="0.4", status=PART)):
+        orders.apply(order, partial(order.apply_report, received))
         orders.reconcile()
-    assert happened == [
+    assert events == [
         OrderPlaced(own(), 7, Side.SELL, D("100.09"), D("1")),
         OrderFilled(own(), 7, Side.SELL, D("100.09"), D("0.4"), D("0.4") * D("100.09"), D("0.6")),
     ]
@@ -186,6 +188,6 @@ def test_the_sum_of_all_fills_follows_each_of_them() -> None:
     orders.set_current(order)
     assert orders.filled() == (D(0), D(0))
     for filled, quote in (("0.4", "40.036"), ("0.4", "40.036"), ("1", "100.09")):
-        told = replace(report(7, filled=filled), filled_quote=D(quote))
-        orders.apply(order, partial(order.apply_report, told))
+        received = replace(report(7, filled=filled), filled_quote=D(quote))
+        orders.apply(order, partial(order.apply_report, received))
         assert orders.filled() == (D(filled), D(quote))

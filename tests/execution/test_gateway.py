@@ -1,4 +1,4 @@
-"""Commands go out at once, answers come back by their tags, and what must be read again is read once."""
+"""The gateway: commands are sent at once, replies come back by their tags, refreshes run once each."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -186,7 +186,7 @@ async def test_a_list_is_ours_alone_and_oldest_first() -> None:
     assert bench.delivered == [OrdersListed(4, (ours[1], ours[0]))]
 
 
-async def test_a_list_that_was_refused_says_so() -> None:
+async def test_a_list_that_was_rejected_says_so() -> None:
     bench = Bench()
     bench.gateway.send(QueryOrdersFrom(4, 7, OWN))
     no = rejection(RejectReason.RATE_LIMITED)
@@ -222,4 +222,4 @@ async def test_what_could_not_be_read_is_a_warning_and_the_next_is_read(
         assert bench.rules.count == 0  # a moment's pause, not to make trouble worse
         await bench.clock.advance(0.2)
         assert bench.rules.count == 1
-    assert "could not read again balances" in caplog.text
+    assert "refresh failed resource=balances" in caplog.text

@@ -1,4 +1,4 @@
-"""The jumpstart makes the exchange tell the balances, and leaves nothing behind, whatever happens to it."""
+"""The jumpstart: it makes the exchange push the balances and leaves no order behind."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -9,11 +9,11 @@ from tests.execution.order_builders import RULES, D, record, top
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.execution.jumpstart import Jumpstart, JumpstartResult
+from trailingedge.model.account_position import AccountPosition
 from trailingedge.model.market import Balance, OrderRecord, Side, SymbolRules
 from trailingedge.model.market_state import MarketState
 from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.simulator.virtual_loop import VirtualClock, run_virtual
-from trailingedge.websocket.event_parser import AccountPosition
 
 BOOK = top("2500.00", "2500.01")
 NUMBER = 1_783_000_000_000
@@ -92,7 +92,7 @@ def once(error: Exception) -> Callable[[], None]:
     return fail
 
 
-def test_a_deep_buy_is_enough_where_there_is_cash() -> None:
+def test_a_probe_buy_is_enough_where_there_is_cash() -> None:
     async def story(clock: VirtualClock) -> None:
         bench = Bench(clock)
         assert await bench.run() == JumpstartResult(pushed=True, differs=())
@@ -102,7 +102,7 @@ def test_a_deep_buy_is_enough_where_there_is_cash() -> None:
     tell(story)
 
 
-def test_a_deep_sell_follows_where_the_buy_is_refused() -> None:
+def test_a_probe_sell_follows_where_the_buy_is_rejected() -> None:
     async def story(clock: VirtualClock) -> None:
         bench = Bench(clock, quote="0")
         assert (await bench.run()).pushed
@@ -184,7 +184,7 @@ def test_after_a_lost_connection_the_next_run_cancels_what_the_first_left(moment
     tell(story)
 
 
-def test_what_is_left_can_be_withdrawn_without_another_run() -> None:
+def test_what_is_left_can_be_cancelled_without_another_run() -> None:
     async def story(clock: VirtualClock) -> None:
         bench = Bench(clock)
         bench.account.on_cancel = once(SessionLost("closed"))

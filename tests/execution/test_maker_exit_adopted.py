@@ -1,4 +1,4 @@
-"""An exit of an earlier session goes on as if it had been ours from the start."""
+"""An adopted exit of an earlier session continues as if it had been ours from the start."""
 
 import pytest
 from tests.execution.chaser_harness import CANCELED, FILLED, LOWER, PART, SELL, MakerExitHarness, progress_of
@@ -15,41 +15,41 @@ BEFORE = record(5, "100.20", filled="0.3", status=CANCELED)
 
 
 def taken_up(*orders: OrderRecord, funds: str = "0.7") -> MakerExitHarness:
-    chase = MakerExitHarness()
-    chase.maker_exit.adopt(HistoricalExit(NUMBER, SELL, orders), 0.0)
-    chase.set_intent_funds(funds)
-    return chase
+    harness = MakerExitHarness()
+    harness.maker_exit.adopt(HistoricalExit(NUMBER, SELL, orders), 0.0)
+    harness.set_intent_funds(funds)
+    return harness
 
 
 def test_its_order_is_followed_not_placed_again() -> None:
-    chase = taken_up(BEFORE, record(7, "100.09", "0.7"))
-    assert chase.tick(0.1) == []
-    assert chase.state() is OrderState.WORKING
-    chase.book = LOWER
-    (command,) = chase.tick(2.0)
+    harness = taken_up(BEFORE, record(7, "100.09", "0.7"))
+    assert harness.tick(0.1) == []
+    assert harness.state() is OrderState.WORKING
+    harness.book = LOWER
+    (command,) = harness.tick(2.0)
     assert isinstance(command, Replace)
     assert command.order_id == 7
 
 
 def test_what_it_had_filled_counts() -> None:
-    chase = taken_up(BEFORE, record(7, "100.09", "0.7"))
-    chase.handle(report(7, "100.09", "0.7", "0.7", FILLED))
-    progress = progress_of(chase)
+    harness = taken_up(BEFORE, record(7, "100.09", "0.7"))
+    harness.handle(report(7, "100.09", "0.7", "0.7", FILLED))
+    progress = progress_of(harness)
     assert progress.filled_base == 1
     assert progress.filled_quote == D("0.3") * D("100.20") + D("0.7") * D("100.09")
     assert progress.rested
-    chase.set_intent_funds("0")
-    chase.tick(1.0)
-    assert progress_of(chase).complete is ExitEndReason.FILLED
+    harness.set_intent_funds("0")
+    harness.tick(1.0)
+    assert progress_of(harness).complete is ExitEndReason.FILLED
 
 
 def test_only_news_are_told() -> None:
-    chase = taken_up(BEFORE, record(7, "100.09", "0.7", "0.1", PART))
-    assert chase.maker_exit.events == []
-    chase.handle(report(7, "100.09", "0.7", "0.3", PART))
-    (told,) = chase.maker_exit.events
-    assert isinstance(told, OrderFilled)
-    assert told.quantity == D("0.2")
+    harness = taken_up(BEFORE, record(7, "100.09", "0.7", "0.1", PART))
+    assert harness.maker_exit.events == []
+    harness.handle(report(7, "100.09", "0.7", "0.3", PART))
+    (received,) = harness.maker_exit.events
+    assert isinstance(received, OrderFilled)
+    assert received.quantity == D("0.2")
 
 
 def test_without_an_order_the_next_is_placed() -> None:
@@ -59,16 +59,16 @@ def test_without_an_order_the_next_is_placed() -> None:
 
 
 def test_nothing_left_to_sell_completes_it() -> None:
-    chase = taken_up(BEFORE, funds="0.0001")
-    assert chase.tick(0.1) == []
-    assert progress_of(chase).complete is ExitEndReason.DUST
+    harness = taken_up(BEFORE, funds="0.0001")
+    assert harness.tick(0.1) == []
+    assert progress_of(harness).complete is ExitEndReason.DUST
 
 
 def test_doubt_about_the_next_order_is_settled_by_what_came_after_the_known_ones() -> None:
-    chase = taken_up(BEFORE)
-    chase.tick(0.1)
-    chase.tick(4.0)
-    assert chase.sent[-1].__class__.__name__ == "QueryOrdersFrom"
+    harness = taken_up(BEFORE)
+    harness.tick(0.1)
+    harness.tick(4.0)
+    assert harness.sent[-1].__class__.__name__ == "QueryOrdersFrom"
 
 
 def test_it_remembers_when_funds_moved_last() -> None:
@@ -76,24 +76,24 @@ def test_it_remembers_when_funds_moved_last() -> None:
 
 
 def test_a_successor_that_our_predecessor_had_asked_for_is_ours() -> None:
-    chase = taken_up(BEFORE, record(7, "100.09", "0.7"))
-    chase.handle(report(7, "100.09", "0.7", status=CANCELED), report(8, "100.08", "0.7"))
-    assert chase.maker_exit.events[-1].__class__.__name__ != "UnknownOrderWithOurId"
-    assert chase.maker_exit.order is not None
-    assert (chase.maker_exit.order.order_id, chase.state()) == (8, OrderState.WORKING)
+    harness = taken_up(BEFORE, record(7, "100.09", "0.7"))
+    harness.handle(report(7, "100.09", "0.7", status=CANCELED), report(8, "100.08", "0.7"))
+    assert harness.maker_exit.events[-1].__class__.__name__ != "UnknownOrderWithOurId"
+    assert harness.maker_exit.order is not None
+    assert (harness.maker_exit.order.order_id, harness.state()) == (8, OrderState.WORKING)
 
 
-def test_a_second_order_that_shows_late_is_taken_away() -> None:
-    chase = taken_up(BEFORE, record(7, "100.09", "0.7"))
-    chase.handle(report(8, "100.08", "0.7"))
-    (command,) = chase.tick(0.1)
+def test_a_second_order_that_shows_late_is_cancelled() -> None:
+    harness = taken_up(BEFORE, record(7, "100.09", "0.7"))
+    harness.handle(report(8, "100.08", "0.7"))
+    (command,) = harness.tick(0.1)
     assert isinstance(command, Cancel)
     assert command.order_id == 8
 
 
 @pytest.mark.parametrize("now_s", [6.0, 60.0])
-def test_what_shows_later_than_any_request_could_live_is_somebody_elses(now_s: float) -> None:
-    chase = taken_up(BEFORE, record(7, "100.09", "0.7"))
-    chase.tick(now_s)
-    chase.handle(report(8, "100.08", "0.7"))
-    assert isinstance(chase.maker_exit.events[-1], UnknownOrderWithOurId)
+def test_what_shows_later_than_any_request_could_live_is_foreign(now_s: float) -> None:
+    harness = taken_up(BEFORE, record(7, "100.09", "0.7"))
+    harness.tick(now_s)
+    harness.handle(report(8, "100.08", "0.7"))
+    assert isinstance(harness.maker_exit.events[-1], UnknownOrderWithOurId)

@@ -1,4 +1,4 @@
-"""The chaser against the model exchange, by chance.
+"""The maker exit against the model exchange, with random markets and faults.
 
 Each run follows from its seed alone: to look at one that failed, run its test by its id and read the
 transcript that comes with the failure. `MakerExitWorld` checks at every step that no second order is open, that
@@ -63,14 +63,14 @@ def play(run: MakerExitWorld) -> None:
     run.end_intent()
     run.play(10.0)
     if run.exchange.open_orders or not run.maker_exit.idle:
-        raise Breach("ten seconds after it was withdrawn something is left")
+        raise Breach("ten seconds after the intent ended an order is left")
     if not run.state_agrees():
         raise Breach("its books differ from the exchange's in the end")
 
 
 @pytest.mark.parametrize("weather", WEATHERS)
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_one_order_all_books_right_and_back_at_the_best_price(seed: int, weather: str) -> None:
+def test_one_order_all_state_right_and_back_at_the_best_price(seed: int, weather: str) -> None:
     run = world(seed, weather)
     try:
         play(run)

@@ -1,3 +1,5 @@
+"""Order states: transitions, final states, and what reports and replies change."""
+
 import itertools
 from dataclasses import replace
 
@@ -62,7 +64,7 @@ def test_the_end_of_an_order_may_be_told_twice(state: OrderState, heard: OrderTr
         pytest.param(OrderState.WORKING, OrderTrigger.REOPENED, id="recall of what was not given up"),
     ],
 )
-def test_a_move_that_is_not_in_the_table_is_a_broken_promise(state: OrderState, heard: OrderTrigger) -> None:
+def test_a_move_that_is_not_in_the_table_is_a_broken_invariant(state: OrderState, heard: OrderTrigger) -> None:
     with pytest.raises(BrokenInvariant):
         next_state(state, heard)
 
@@ -104,8 +106,8 @@ def test_a_pegged_order_learns_its_price_from_the_exchange() -> None:
 
 def test_a_quote_sum_the_exchange_calls_unknown_is_estimated_until_it_is_told() -> None:
     order = sell()
-    told = record(7, filled="0.5", status=OrderStatus.PARTIALLY_FILLED)
-    order.apply_record(replace(told, filled_quote=None))
+    received = record(7, filled="0.5", status=OrderStatus.PARTIALLY_FILLED)
+    order.apply_record(replace(received, filled_quote=None))
     assert order.filled_quote == D("0.5") * D("100.09")
     order.apply_report(report(7, filled="0.5", status=OrderStatus.PARTIALLY_FILLED, quote=D("50.05")))
     assert order.filled_quote == D("50.05")
@@ -133,7 +135,7 @@ def test_each_status_of_the_exchange_has_its_state(status: OrderStatus, state: O
     assert order.state is state
 
 
-def test_a_report_of_rejection_is_a_refusal_whatever_its_status_says() -> None:
+def test_a_report_of_rejection_is_a_rejection_with_any_status() -> None:
     order = sell()
     order.apply_report(report(7, status=OrderStatus.NEW, reason=ExecutionType.REJECTED))
     assert order.state is OrderState.REJECTED

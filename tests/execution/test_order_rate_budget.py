@@ -1,3 +1,5 @@
+"""The rate budget: requotes are spread over the window and never use the reserve."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

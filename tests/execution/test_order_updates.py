@@ -1,4 +1,4 @@
-"""What can come back to a placement or a cancel, and what each word of it leads to."""
+"""Order updates after a placement or a cancel: each outcome and what it leads to."""
 
 from typing import Final
 
@@ -43,102 +43,102 @@ from trailingedge.model.order_outcomes import Accepted, NotTried, OrderOutcome, 
 
 
 def test_an_order_that_was_taken_rests() -> None:
-    chase = pending_new()
-    chase.reply(Accepted(record(7)))
-    assert chase.state() is OrderState.WORKING
-    assert chase.tick(0.1) == []
-    assert chase.maker_exit.events == [OrderPlaced(own(), 7, SELL, D("100.09"), D("1"))]
+    harness = pending_new()
+    harness.reply(Accepted(record(7)))
+    assert harness.state() is OrderState.WORKING
+    assert harness.tick(0.1) == []
+    assert harness.maker_exit.events == [OrderPlaced(own(), 7, SELL, D("100.09"), D("1"))]
 
 
 def test_an_acknowledgement_is_enough_to_know_that_it_rests() -> None:
-    chase = pending_new()
-    chase.reply(Accepted(acknowledged(7)))
-    assert chase.state() is OrderState.WORKING
-    assert chase.maker_exit.order is not None
-    assert chase.maker_exit.order.price == D("100.09")
+    harness = pending_new()
+    harness.reply(Accepted(acknowledged(7)))
+    assert harness.state() is OrderState.WORKING
+    assert harness.maker_exit.order is not None
+    assert harness.maker_exit.order.price == D("100.09")
 
 
 def test_while_a_request_is_in_flight_newer_prices_wait() -> None:
-    chase = pending_new()
-    chase.book = BookTop(D("99.00"), D("99.10"))
-    assert chase.tick(2.9) == []
+    harness = pending_new()
+    harness.book = BookTop(D("99.00"), D("99.10"))
+    assert harness.tick(2.9) == []
 
 
-def test_silence_is_answered_with_a_question_not_a_second_order() -> None:
-    chase = pending_new()
-    assert chase.tick(3.0) == [QueryOrder(2, None, own())]
-    assert chase.maker_exit.events == [OrderInDoubt(own(), None, "no answer")]
+def test_silence_is_answered_with_a_query_not_a_second_order() -> None:
+    harness = pending_new()
+    assert harness.tick(3.0) == [QueryOrder(2, None, own())]
+    assert harness.maker_exit.events == [OrderInDoubt(own(), None, "no answer")]
 
 
 @pytest.mark.parametrize("reason", ["timeout", "-1006", "-1007", "status 503", "connection lost"])
 def test_an_answer_that_says_nothing_is_doubt_at_once(reason: str) -> None:
-    chase = pending_new()
-    chase.reply(Unanswered(reason))
-    assert chase.state() is OrderState.UNKNOWN
-    assert chase.tick(0.1) == [QueryOrder(2, None, own())]
-    assert chase.maker_exit.events == [OrderInDoubt(own(), None, reason)]
+    harness = pending_new()
+    harness.reply(Unanswered(reason))
+    assert harness.state() is OrderState.UNKNOWN
+    assert harness.tick(0.1) == [QueryOrder(2, None, own())]
+    assert harness.maker_exit.events == [OrderInDoubt(own(), None, reason)]
 
 
-def test_a_report_ends_the_doubt_before_the_question_is_answered() -> None:
-    chase = unanswered(pending_new())
-    chase.handle(report(7))
-    chase.reply(ABSENT)  # the reader lagged behind
-    assert chase.state() is OrderState.WORKING
-    assert chase.tick(3.2) == []
+def test_a_report_ends_the_doubt_before_the_query_is_answered() -> None:
+    harness = unanswered(pending_new())
+    harness.handle(report(7))
+    harness.reply(ABSENT)  # the reader lagged behind
+    assert harness.state() is OrderState.WORKING
+    assert harness.tick(3.2) == []
 
 
-def test_one_absence_proves_nothing() -> None:
-    chase = unanswered(pending_new())
-    chase.reply(ABSENT)
-    assert chase.tick(3.5) == []
-    assert chase.tick(4.0) == [QueryOrder(3, None, own())]
+def test_one_not_found_proves_nothing() -> None:
+    harness = unanswered(pending_new())
+    harness.reply(ABSENT)
+    assert harness.tick(3.5) == []
+    assert harness.tick(4.0) == [QueryOrder(3, None, own())]
 
 
-def test_two_absences_prove_nothing_while_the_request_may_still_arrive() -> None:
-    chase = unanswered(pending_new())
-    chase.reply(ABSENT)
-    chase.tick(4.0)
-    chase.reply(ABSENT)
-    assert chase.tick(5.0) == [QueryOrder(4, None, own())]
+def test_two_not_founds_prove_nothing_while_the_request_may_still_arrive() -> None:
+    harness = unanswered(pending_new())
+    harness.reply(ABSENT)
+    harness.tick(4.0)
+    harness.reply(ABSENT)
+    assert harness.tick(5.0) == [QueryOrder(4, None, own())]
 
 
-def test_an_absence_repeated_after_the_request_can_no_longer_arrive_is_believed() -> None:
-    chase = unanswered(pending_new())
-    chase.reply(ABSENT)
-    chase.tick(6.0)
-    chase.reply(ABSENT)
-    assert chase.tick(6.1) == [Place(4, own(), SELL, D("100.09"), D("1"))]
+def test_a_not_found_repeated_after_the_request_can_no_longer_arrive_is_believed() -> None:
+    harness = unanswered(pending_new())
+    harness.reply(ABSENT)
+    harness.tick(6.0)
+    harness.reply(ABSENT)
+    assert harness.tick(6.1) == [Place(4, own(), SELL, D("100.09"), D("1"))]
 
 
-def test_an_absence_said_once_is_not_believed_however_late() -> None:
-    chase = unanswered(pending_new())
-    chase.tick(6.0)
-    chase.reply(ABSENT)
-    assert chase.tick(7.0) == [QueryOrder(4, None, own())]
+def test_a_not_found_said_once_is_not_believed_however_late() -> None:
+    harness = unanswered(pending_new())
+    harness.tick(6.0)
+    harness.reply(ABSENT)
+    assert harness.tick(7.0) == [QueryOrder(4, None, own())]
 
 
-def test_an_absence_of_before_it_was_seen_does_not_count() -> None:
-    chase = unanswered(pending_new())
-    chase.reply(ABSENT)
-    chase.handle(report(7))
-    chase.maker_exit.on_disconnect(20.0)
-    chase.tick(27.0)
-    chase.reply(ABSENT)
-    assert chase.tick(28.0) == [QueryOrder(4, 7, own())]
+def test_a_not_found_of_before_it_was_seen_does_not_count() -> None:
+    harness = unanswered(pending_new())
+    harness.reply(ABSENT)
+    harness.handle(report(7))
+    harness.maker_exit.on_disconnect(20.0)
+    harness.tick(27.0)
+    harness.reply(ABSENT)
+    assert harness.tick(28.0) == [QueryOrder(4, 7, own())]
 
 
-def test_an_unanswered_question_is_asked_again() -> None:
-    chase = unanswered(pending_new())
-    assert chase.tick(6.0) == [QueryOrder(3, None, own())]
-    chase.reply(NOTHING)
-    assert chase.tick(6.5) == []
-    assert chase.tick(7.0) == [QueryOrder(4, None, own())]
+def test_an_unanswered_query_is_asked_again() -> None:
+    harness = unanswered(pending_new())
+    assert harness.tick(6.0) == [QueryOrder(3, None, own())]
+    harness.reply(NOTHING)
+    assert harness.tick(6.5) == []
+    assert harness.tick(7.0) == [QueryOrder(4, None, own())]
 
 
-def test_a_question_that_is_refused_is_asked_again() -> None:
-    chase = unanswered(pending_new())
-    chase.reply(rejection(RejectReason.BUSY, -1008))
-    assert chase.tick(4.0) == [QueryOrder(3, None, own())]
+def test_a_query_that_is_rejected_is_asked_again() -> None:
+    harness = unanswered(pending_new())
+    harness.reply(rejection(RejectReason.BUSY, -1008))
+    assert harness.tick(4.0) == [QueryOrder(3, None, own())]
 
 
 @pytest.mark.parametrize(
@@ -152,23 +152,23 @@ def test_a_question_that_is_refused_is_asked_again() -> None:
         pytest.param(record(7, status=OrderStatus.UNRECOGNIZED), OrderState.UNKNOWN, [], id="a status of the future"),
     ],
 )
-def test_the_answer_to_a_question_settles_a_placement(
+def test_the_answer_to_a_query_settles_a_placement(
     found: OrderRecord,
     state: OrderState,
     next_commands: list[type],
 ) -> None:
-    chase = unanswered(pending_new())
-    chase.reply(Accepted(found))
-    assert chase.state() is state
+    harness = unanswered(pending_new())
+    harness.reply(Accepted(found))
+    assert harness.state() is state
     if state is OrderState.FILLED:
-        chase.set_intent_funds("0")
-    assert [type(command) for command in chase.tick(3.1)] == next_commands
+        harness.set_intent_funds("0")
+    assert [type(command) for command in harness.tick(3.1)] == next_commands
 
 
 # Every refusal of a placement --------------------------------------------------------------------
 
 PLACEMENT_REFUSED: Final = [
-    # refusal, seconds after which it is tried again, what is read again meanwhile
+    # refusal, seconds after which it is tried again, what is read again
     pytest.param(RejectReason.WOULD_TAKE, 0.1, [], id="would take"),
     pytest.param(RejectReason.INSUFFICIENT_BALANCE, 1.0, [Refresh.BALANCES], id="insufficient balance"),
     pytest.param(RejectReason.UNKNOWN_ORDER, 0.5, [], id="unknown order"),
@@ -186,86 +186,92 @@ PLACEMENT_REFUSED: Final = [
 
 
 @pytest.mark.parametrize(("refusal", "wait_s", "remedies"), PLACEMENT_REFUSED)
-def test_a_refused_placement_is_told_and_tried_again_after_its_wait(
+def test_a_rejected_placement_is_told_and_tried_again_after_its_wait(
     refusal: RejectReason, wait_s: float, remedies: list[Refresh]
 ) -> None:
-    chase = pending_new()
-    chase.reply(rejection(refusal))
-    assert chase.maker_exit.events == [OrderRejected(own(), refusal, -2010, refusal.value, 1)]
-    assert chase.maker_exit.idle
+    harness = pending_new()
+    harness.reply(rejection(refusal))
+    assert harness.maker_exit.events == [OrderRejected(own(), refusal, -2010, refusal.value, 1)]
+    assert harness.maker_exit.idle
     if wait_s:
-        assert chase.tick(wait_s - 0.01) == []
-    assert chase.tick(wait_s) == [Place(2, own(), SELL, D("100.09"), D("1"))]
-    assert chase.refreshes == remedies
+        assert harness.tick(wait_s - 0.01) == []
+    assert harness.tick(wait_s) == [Place(2, own(), SELL, D("100.09"), D("1"))]
+    assert harness.refreshes == remedies
 
 
-def test_every_refusal_but_one_is_in_the_table_of_placements() -> None:
+def test_every_rejection_but_one_is_in_the_table_of_placements() -> None:
     listed = {row.values[0] for row in PLACEMENT_REFUSED}
     assert listed == set(RejectReason) - {RejectReason.DUPLICATE}
 
 
-def test_refusals_in_a_row_are_counted_and_wait_longer() -> None:
-    chase = pending_new()
-    chase.reply(rejection(RejectReason.BUSY, -1008))
-    chase.tick(0.5)
-    chase.reply(rejection(RejectReason.BUSY, -1008))
-    assert [told.in_a_row for told in chase.maker_exit.events if isinstance(told, OrderRejected)] == [1, 2]
-    assert chase.tick(1.4) == []
-    assert chase.tick(1.5) != []
+def test_rejections_in_a_row_are_counted_and_wait_longer() -> None:
+    harness = pending_new()
+    harness.reply(rejection(RejectReason.BUSY, -1008))
+    harness.tick(0.5)
+    harness.reply(rejection(RejectReason.BUSY, -1008))
+    assert [received.in_a_row for received in harness.maker_exit.events if isinstance(received, OrderRejected)] == [
+        1,
+        2,
+    ]
+    assert harness.tick(1.4) == []
+    assert harness.tick(1.5) != []
 
 
-def test_an_order_that_was_taken_ends_the_row_of_refusals() -> None:
-    chase = pending_new()
-    chase.reply(rejection(RejectReason.BUSY, -1008))
-    chase.tick(0.5)
-    chase.reply(Accepted(record(7, status=CANCELED)))
-    chase.tick(0.6)
-    chase.reply(rejection(RejectReason.BUSY, -1008))
-    assert [told.in_a_row for told in chase.maker_exit.events if isinstance(told, OrderRejected)] == [1, 1]
+def test_an_order_that_was_taken_ends_the_row_of_rejections() -> None:
+    harness = pending_new()
+    harness.reply(rejection(RejectReason.BUSY, -1008))
+    harness.tick(0.5)
+    harness.reply(Accepted(record(7, status=CANCELED)))
+    harness.tick(0.6)
+    harness.reply(rejection(RejectReason.BUSY, -1008))
+    assert [received.in_a_row for received in harness.maker_exit.events if isinstance(received, OrderRejected)] == [
+        1,
+        1,
+    ]
 
 
 def test_who_has_logged_on_again_need_not_wait_for_the_clock_any_more() -> None:
     for refusal, waits in ((RejectReason.TIMESTAMP, False), (RejectReason.BUSY, True)):
-        chase = pending_new()
-        chase.reply(rejection(refusal))
-        chase.handle(Reconciled(()))
-        assert (chase.tick(0.01) == []) is waits
+        harness = pending_new()
+        harness.reply(rejection(refusal))
+        harness.handle(Reconciled(()))
+        assert (harness.tick(0.01) == []) is waits
 
 
 def test_a_would_match_waits_for_another_book_or_a_moment() -> None:
-    chase = pending_new()
-    chase.reply(rejection(RejectReason.WOULD_TAKE))
-    assert chase.tick(0.01) == []
-    chase.book = BookTop(D("99.95"), D("100.08"))
-    assert chase.tick(0.02) == [Place(2, own(), SELL, D("100.07"), D("1"))]
+    harness = pending_new()
+    harness.reply(rejection(RejectReason.WOULD_TAKE))
+    assert harness.tick(0.01) == []
+    harness.book = BookTop(D("99.95"), D("100.08"))
+    assert harness.tick(0.02) == [Place(2, own(), SELL, D("100.07"), D("1"))]
 
 
 def test_after_a_would_match_that_was_put_right_the_next_move_does_not_wait() -> None:
-    chase = pending_new()
+    harness = pending_new()
     for book, again in ((BookTop(D("99.95"), D("100.08")), 2), (BookTop(D("99.90"), D("100.06")), 3)):
-        chase.reply(rejection(RejectReason.WOULD_TAKE))
-        chase.book = book
-        assert chase.tick(0.01)[0].tag == again
-    chase.reply(Accepted(record(7, "100.05")))
-    chase.book = BookTop(D("99.80"), D("99.90"))
-    assert [type(command) for command in chase.tick(0.02)] == [Replace]
+        harness.reply(rejection(RejectReason.WOULD_TAKE))
+        harness.book = book
+        assert harness.tick(0.01)[0].tag == again
+    harness.reply(Accepted(record(7, "100.05")))
+    harness.book = BookTop(D("99.80"), D("99.90"))
+    assert [type(command) for command in harness.tick(0.02)] == [Replace]
 
 
-def test_while_rate_limited_not_even_a_question_is_asked() -> None:
-    chase = unanswered(pending_new())
-    chase.reply(rejection(RejectReason.RATE_LIMITED, -1003, retry_at_ms=1_783_000_060_000))
-    assert chase.tick(59.9) == []
-    assert chase.tick(60.0) == [QueryOrder(3, None, own())]
+def test_while_rate_limited_not_even_a_query_is_sent() -> None:
+    harness = unanswered(pending_new())
+    harness.reply(rejection(RejectReason.RATE_LIMITED, -1003, retry_at_ms=1_783_000_060_000))
+    assert harness.tick(59.9) == []
+    assert harness.tick(60.0) == [QueryOrder(3, None, own())]
 
 
 def test_a_duplicate_means_an_order_of_this_id_is_open_so_it_is_looked_for() -> None:
-    chase = pending_new()
-    chase.reply(rejection(RejectReason.DUPLICATE))
-    assert chase.state() is OrderState.UNKNOWN
-    assert chase.tick(0.1) == [QueryOrder(2, None, own())]
-    chase.reply(Accepted(record(7)))
-    assert chase.tick(0.2) == []
-    assert chase.state() is OrderState.WORKING
+    harness = pending_new()
+    harness.reply(rejection(RejectReason.DUPLICATE))
+    assert harness.state() is OrderState.UNKNOWN
+    assert harness.tick(0.1) == [QueryOrder(2, None, own())]
+    harness.reply(Accepted(record(7)))
+    assert harness.tick(0.2) == []
+    assert harness.state() is OrderState.WORKING
 
 
 # A cancel and its answer ---------------------------------------------------------------------------
@@ -280,53 +286,53 @@ def test_a_duplicate_means_an_order_of_this_id_is_open_so_it_is_looked_for() -> 
         pytest.param(rejection(RejectReason.BUSY, -1008), OrderState.WORKING, [Cancel(3, 7, own())], id="busy: again"),
         pytest.param(rejection(RejectReason.RATE_LIMITED, -1003), OrderState.WORKING, [], id="rate limited: wait"),
         pytest.param(NotTried(), OrderState.WORKING, [Cancel(3, 7, own())], id="not tried: again"),
-        pytest.param(NOTHING, OrderState.UNKNOWN, [QueryOrder(3, 7, own())], id="nobody knows: ask"),
+        pytest.param(NOTHING, OrderState.UNKNOWN, [QueryOrder(3, 7, own())], id="no outcome: query"),
     ],
 )
 def test_every_outcome_of_a_cancel_has_its_move(
     outcome: OrderOutcome, state: OrderState, sent: list[OrderCommand]
 ) -> None:
-    chase = pending_cancel()
-    chase.reply(outcome)
-    assert chase.state() is state
-    assert chase.tick(chase.now_s + 0.5) == sent
+    harness = pending_cancel()
+    harness.reply(outcome)
+    assert harness.state() is state
+    assert harness.tick(harness.now_s + 0.5) == sent
 
 
 @pytest.mark.parametrize("refusal", RejectReason, ids=lambda refusal: refusal.name)
-def test_a_withdrawal_is_tried_until_it_is_done(refusal: RejectReason) -> None:
-    chase = pending_cancel()
-    chase.reply(rejection(refusal))
+def test_a_cancel_is_tried_until_it_is_done(refusal: RejectReason) -> None:
+    harness = pending_cancel()
+    harness.reply(rejection(refusal))
     for _ in range(400):
-        sent = chase.tick(chase.now_s + 1.0)
+        sent = harness.tick(harness.now_s + 1.0)
         if sent:
             break
     assert sent == [QueryOrder(3, 7, own()) if refusal is RejectReason.UNKNOWN_ORDER else Cancel(3, 7, own())]
 
 
 def test_a_cancel_tells_what_was_filled_before_it() -> None:
-    chase = pending_cancel()
-    chase.reply(Accepted(record(7, filled="0.3", status=CANCELED)))
-    progress = chase.maker_exit.progress()
+    harness = pending_cancel()
+    harness.reply(Accepted(record(7, filled="0.3", status=CANCELED)))
+    progress = harness.maker_exit.progress()
     assert progress is not None
     assert (progress.filled_base, progress.filled_quote) == (D("0.3"), D("0.3") * D("100.09"))
-    assert chase.maker_exit.events[-2:] == [
+    assert harness.maker_exit.events[-2:] == [
         OrderFilled(own(), 7, SELL, D("100.09"), D("0.3"), D("0.3") * D("100.09"), D("0.7")),
         OrderCancelled(own(), 7, SELL, D("100.09"), D("0.3"), D("1")),
     ]
 
 
-def test_an_order_without_an_id_is_nobodys() -> None:
-    chase = pending_new()
-    chase.handle(report(7))
-    told = list(chase.maker_exit.events)
-    chase.handle(report(-1), report(-5, filled="0.1", status=PART), Reconciled((record(-1),)))
-    assert chase.maker_exit.events == told
-    assert chase.tick() == []
+def test_an_order_without_an_id_belongs_to_no_request() -> None:
+    harness = pending_new()
+    harness.handle(report(7))
+    received = list(harness.maker_exit.events)
+    harness.handle(report(-1), report(-5, filled="0.1", status=PART), Reconciled((record(-1),)))
+    assert harness.maker_exit.events == received
+    assert harness.tick() == []
 
 
 def test_a_report_without_an_id_does_not_settle_a_placement() -> None:
-    chase = pending_new()
-    chase.handle(report(-1))
-    assert chase.state() is OrderState.PENDING_NEW
-    chase.handle(report(-1, status=OrderStatus.REJECTED))
-    assert chase.state() is OrderState.REJECTED
+    harness = pending_new()
+    harness.handle(report(-1))
+    assert harness.state() is OrderState.PENDING_NEW
+    harness.handle(report(-1, status=OrderStatus.REJECTED))
+    assert harness.state() is OrderState.REJECTED

@@ -1,4 +1,4 @@
-"""Every order in which one request can be answered, reported and waited for in vain.
+"""Every sequence of reply, report and timeout that one request can have.
 
 The model exchange is asked what it would say; each order in which its answer, its reports and the end of
 our patience can follow each other is played, and the end must be the same.
@@ -35,21 +35,21 @@ class Play:
 
     def __init__(self, prepare: str, fate: str) -> None:
         self.exchange = ModelExchange(BookTop(D("100.00"), D("100.10"), D(5), D(5)), D("1"), D("0"), D("0"))
-        self.chase = MakerExitHarness(book=BookTop(D("100.00"), D("100.10"), D(5), D(5)))
-        self.chase.tick()
+        self.harness = MakerExitHarness(book=BookTop(D("100.00"), D("100.10"), D(5), D(5)))
+        self.harness.tick()
         self.messages: list[OrderInput] = []
         if prepare != "place":
             self._carry_out()
             for message in self.messages:
-                self.chase.handle(message)
+                self.harness.handle(message)
             self.messages.clear()
             moved = BookTop(D("99.90"), D("100.05"), D(5), D(5))
             if prepare == "replace":
-                self.chase.book = moved
+                self.harness.book = moved
                 self.exchange.others = moved
             else:
-                self.chase.intent = None
-            self.chase.tick(1.5)
+                self.harness.intent = None
+            self.harness.tick(1.5)
         self._decide(fate)
 
     def _decide(self, fate: str) -> None:
@@ -75,41 +75,41 @@ class Play:
         self._collect()
 
     def _carry_out(self) -> None:
-        reply = self.exchange.execute(self.chase.sent[-1])
+        reply = self.exchange.execute(self.harness.sent[-1])
         self._collect()
         self.messages.append(reply)
 
     def _collect(self) -> None:
-        self.messages += [told for told in self.exchange.pushed if isinstance(told, ExecutionReport)]
+        self.messages += [received for received in self.exchange.pushed if isinstance(received, ExecutionReport)]
         self.exchange.pushed.clear()
 
     def deliver(self, steps: Sequence[Step]) -> None:
-        """Hear `steps` one by one, with a beat after each."""
+        """Handle `steps` one by one, with a tick after each."""
         for step in steps:
             if isinstance(step, str):
-                self._beat(self.chase.now_s + 3.0)
+                self._tick(self.harness.now_s + 3.0)
             else:
-                self.chase.handle(step)
-                self._beat(self.chase.now_s + 0.001)
+                self.harness.handle(step)
+                self._tick(self.harness.now_s + 0.001)
 
     def settle(self) -> None:
-        """Beat until nothing more is to be said."""
+        """Tick until there is nothing more to send."""
         self._count_funds()
         for _ in range(12):
-            self._beat(self.chase.now_s + 1.0)
+            self._tick(self.harness.now_s + 1.0)
             self._count_funds()
 
-    def _beat(self, now_s: float) -> None:
-        """Whatever is asked for is carried out and answered at once."""
-        for command in self.chase.tick(now_s):
+    def _tick(self, now_s: float) -> None:
+        """One tick; its commands are executed and answered at once."""
+        for command in self.harness.tick(now_s):
             reply = self.exchange.execute(command)
-            told = [push for push in self.exchange.pushed if isinstance(push, ExecutionReport)]
+            received = [push for push in self.exchange.pushed if isinstance(push, ExecutionReport)]
             self.exchange.pushed.clear()
-            self.chase.handle(reply, *told)
+            self.harness.handle(reply, *received)
 
     def _count_funds(self) -> None:
-        if self.chase.intent is not None:
-            self.chase.set_intent_funds(str(self.exchange.base))
+        if self.harness.intent is not None:
+            self.harness.set_intent_funds(str(self.exchange.base))
 
 
 FATES: Final = [
@@ -142,7 +142,7 @@ def every_order(messages: list[OrderInput]) -> Iterator[Sequence[Step]]:
 
 
 @pytest.mark.parametrize(("request_", "fate"), FATES, ids=[f"{request}, {fate}" for request, fate in FATES])
-def test_in_whatever_order_it_is_told_the_end_is_the_same(request_: str, fate: str) -> None:
+def test_in_any_order_of_messages_the_end_is_the_same(request_: str, fate: str) -> None:
     script = Play(request_, fate).messages
     for steps in every_order(script):
         play = Play(request_, fate)
@@ -175,29 +175,29 @@ def test_when_the_connection_is_lost_with_all_that_was_to_be_told_the_end_is_the
     for heard in range(len(script) + 1):
         play = Play(request_, fate)
         play.deliver(tuple(script[:heard]))
-        play.chase.maker_exit.on_disconnect(play.chase.now_s)
+        play.harness.maker_exit.on_disconnect(play.harness.now_s)
         play.settle()
         assert_in_order(play, tuple(script[:heard]))
 
 
 def assert_in_order(play: Play, steps: Sequence[Step]) -> None:
     """The exchange's ledger and the machine's books say the same, and the want is met."""
-    told = "\n".join(str(step) for step in steps)
-    progress = play.chase.maker_exit.progress()
+    received = "\n".join(str(step) for step in steps)
+    progress = play.harness.maker_exit.progress()
     assert progress is not None
     ledger = play.exchange.filled(base36(NUMBER))
-    assert (progress.filled_base, progress.filled_quote) == ledger, told
-    assert play.exchange.most_open <= 1, told
+    assert (progress.filled_base, progress.filled_quote) == ledger, received
+    assert play.exchange.most_open <= 1, received
     resting = play.exchange.open_orders
-    if play.chase.intent is None or not play.exchange.base:
-        assert resting == [], told
-        assert play.chase.maker_exit.idle, told
+    if play.harness.intent is None or not play.exchange.base:
+        assert resting == [], received
+        assert play.harness.maker_exit.idle, received
     else:
-        assert len(resting) == 1, told
-        order = play.chase.maker_exit.order
+        assert len(resting) == 1, received
+        order = play.harness.maker_exit.order
         assert order is not None
-        assert (order.order_id, order.state) == (resting[0].order_id, OrderState.WORKING), told
-        assert resting[0].rest == play.exchange.base, told
+        assert (order.order_id, order.state) == (resting[0].order_id, OrderState.WORKING), received
+        assert resting[0].rest == play.exchange.base, received
         if resting[0].filled == 0:
-            assert resting[0].price in (D("100.04"), D("100.09")), told
-    assert not [told for told in play.chase.maker_exit.events if isinstance(told, UnknownOrderWithOurId)]
+            assert resting[0].price in (D("100.04"), D("100.09")), received
+    assert not [received for received in play.harness.maker_exit.events if isinstance(received, UnknownOrderWithOurId)]

@@ -1,3 +1,5 @@
+"""Pending requests: matching replies, timeouts, and late replies."""
+
 from tests.execution.order_builders import D, own
 
 from trailingedge.execution.order import Order
@@ -11,7 +13,7 @@ def request(letters: PendingRequests, sent_s: float = 0.0) -> PendingRequest:
     return PendingRequest(Place(letters.new_tag(), own(), Side.SELL, order.price, order.quantity), sent_s, order)
 
 
-def test_an_answer_in_time_closes_its_question() -> None:
+def test_an_answer_in_time_closes_its_request() -> None:
     letters = PendingRequests()
     asked = request(letters)
     assert letters.register(asked) is asked.command
@@ -20,7 +22,7 @@ def test_an_answer_in_time_closes_its_question() -> None:
     assert letters.open is None
 
 
-def test_an_answer_after_we_lost_patience_is_late_and_closes_nothing_else() -> None:
+def test_an_answer_after_our_timeout_is_late_and_closes_nothing_else() -> None:
     letters = PendingRequests()
     first, second = request(letters), request(letters, 5.0)
     letters.register(first)
@@ -39,11 +41,11 @@ def test_an_answer_that_comes_twice_is_late_the_second_time() -> None:
     assert letters.match_reply(1) == (asked, False)
 
 
-def test_an_answer_to_nothing_we_sent_is_nobodys() -> None:
+def test_an_answer_to_nothing_we_sent_belongs_to_no_request() -> None:
     assert PendingRequests().match_reply(9) == (None, False)
 
 
-def test_a_question_long_past_is_forgotten() -> None:
+def test_a_query_long_past_is_forgotten() -> None:
     letters = PendingRequests()
     for _ in range(70):
         letters.register(request(letters))

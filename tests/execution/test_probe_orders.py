@@ -1,4 +1,4 @@
-"""A deep order is far from the market, as small as may be, and inside every filter.
+"""Probe orders: far from the market, as small as possible, and inside every filter.
 
 What becomes of one on the book is told with the jumpstart and the note, which live by them.
 """

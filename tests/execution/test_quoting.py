@@ -1,4 +1,4 @@
-"""A reaction is what the beat would have sent, and where it might not be, there is none."""
+"""The requote plan: a plan's requote is what a full tick would send, and where it might not be, there is no plan."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -21,7 +21,7 @@ from trailingedge.strategy.inputs import StrategyCommand
 
 
 def resting(bench: Bench) -> Bench:
-    """An exit of the operator's whose order rests; nothing is asked, and the last beat has found nothing to do."""
+    """An operator's exit whose order rests, with no open request; the last tick had nothing to do."""
     bench.rest(bench.flip())
     bench.tick()
     return bench
@@ -44,7 +44,7 @@ def react(bench: Bench, book: BookTop, after_s: float = 0.01) -> Replace | None:
 
 
 def carry_out(bench: Bench, command: Replace, order_id: int) -> None:
-    """The exchange has done it and said so, and the beat has found nothing more to do."""
+    """The exchange executes the command and replies; the next tick has nothing to do."""
     rests = replace(
         bench.record(Place(command.tag, command.client_order_id, command.side, command.price, command.quantity)),
         order_id=order_id,
@@ -68,7 +68,7 @@ def carry_out(bench: Bench, command: Replace, order_id: int) -> None:
         pytest.param("0", "1000", top("99.00", "99.50"), "99.01", "10.0999", id="and down, and buys more"),
     ],
 )
-def test_another_price_is_answered_without_a_beat(
+def test_another_price_is_answered_without_a_tick(
     base: str, quote: str, book: BookTop, price: str, quantity: str
 ) -> None:
     bench = resting(Bench(base, quote))
@@ -90,7 +90,7 @@ def test_another_price_is_answered_without_a_beat(
     after_s=st.sampled_from([0.001, 0.3, 0.95, 1.0, 2.5]),
 )
 @settings(max_examples=200, deadline=None)
-def test_a_reaction_is_what_the_beat_would_have_sent(
+def test_a_reaction_is_what_the_tick_would_have_sent(
     ticks: int,
     spread: int,
     bid_quantity: str,
@@ -114,7 +114,7 @@ def test_a_reaction_is_what_the_beat_would_have_sent(
     assert by_the_beat == ([] if sent is None else [sent]) or (sent is None and stop_begins)
 
 
-def test_a_price_at_which_a_stop_begins_takes_a_beat() -> None:
+def test_a_price_at_which_a_stop_begins_takes_a_tick() -> None:
     bench = resting(Bench())
     assert react(bench, top("95.00", "95.10")) is None
     assert len(orders(bench.tick())) == 1
@@ -159,7 +159,7 @@ def use_up(bench: Bench) -> None:
     )
 
 
-def withdraw(bench: Bench) -> None:
+def cancel_exit(bench: Bench) -> None:
     bench.trader.operator_commands.append(StrategyCommand.CANCEL)
 
 
@@ -177,7 +177,7 @@ def halt_the_symbol(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "happens",
-    [part_fill, refuse, use_up, withdraw, go_silent, lose_the_account, halt_the_symbol],
+    [part_fill, refuse, use_up, cancel_exit, go_silent, lose_the_account, halt_the_symbol],
     ids=lambda it: it.__name__,
 )
 def test_where_anything_but_the_price_matters_there_is_no_reaction(happens: Callable[[Bench], None]) -> None:
@@ -188,39 +188,39 @@ def test_where_anything_but_the_price_matters_there_is_no_reaction(happens: Call
     assert react(bench, top("99.90", "100.06")) is None
 
 
-def test_who_may_take_in_the_end_is_never_poised() -> None:
-    bench = resting(Bench(chase=MakerExitParams(escape_after_s=60.0)))
+def test_an_exit_that_may_take_in_the_end_has_no_plan() -> None:
+    bench = resting(Bench(harness=MakerExitParams(escape_after_s=60.0)))
     assert bench.trader.requote_plan is None
 
 
-def test_anything_else_that_changes_takes_the_poise_away() -> None:
+def test_anything_else_that_changes_makes_the_plan_void() -> None:
     bench = resting(Bench())
     bench.trader.invalidate_plan()
     assert react(bench, top("99.90", "100.05")) is None
 
 
-def test_an_answer_that_the_books_do_not_share_is_in_them_and_a_broken_promise() -> None:
+def test_an_answer_that_the_full_calculation_does_not_share_is_in_them_and_a_broken_invariant() -> None:
     bench = resting(Bench())
     book = top("99.90", "100.05")
     entered = bench.trader.record_requote((D("100.03"), D(1)), book, bench.now_s, START_MS)
     assert (entered.command.price, entered.command.order_id) == (D("100.03"), 7)
     assert not bench.trader.maker_exit.idle
-    with pytest.raises(BrokenInvariant, match="the books say"):
+    with pytest.raises(BrokenInvariant, match="the full calculation says"):
         bench.trader.verify_requote(entered, book, bench.now_s)
-    with pytest.raises(BrokenInvariant, match="without a poise"):
+    with pytest.raises(BrokenInvariant, match="without a plan"):
         bench.trader.record_requote((D("100.04"), D(1)), book, bench.now_s, START_MS)
 
 
 @pytest.mark.parametrize(
     "rules", [replace(RULES, status="BREAK"), replace(RULES, tick_size=D("0.10"))], ids=["break", "tick"]
 )
-def test_rules_that_were_read_again_take_the_poise_away(rules: SymbolRules) -> None:
+def test_rules_that_were_read_again_make_the_plan_void(rules: SymbolRules) -> None:
     bench = resting(Bench())
     bench.trader.update_rules(rules)
     assert bench.trader.requote_plan is None
 
 
-def test_the_boundary_of_an_echo_is_the_same_for_reaction_and_beat() -> None:
+def test_the_boundary_of_an_echo_is_the_same_for_reaction_and_tick() -> None:
     bench = resting(Bench())
     command = react(bench, top("99.90", "100.05"))
     assert command is not None

@@ -1,3 +1,5 @@
+"""Order prices: on the tick, never taking, never outbidding ourselves."""
+
 from decimal import Decimal
 
 import pytest
@@ -52,7 +54,7 @@ def test_no_order_ever_takes_and_each_sits_on_the_tick(
     data: st.DataObject, pricing: Pricing, side: Side, book: BookTop
 ) -> None:
     left = data.draw(st.sets(near(book), max_size=3))
-    price = resting_price(pricing, side, book, TICK, own=None, left=left)
+    price = resting_price(pricing, side, book, TICK, own=None, left_prices=left)
     assert price % TICK == 0
     assert price < book.ask if side is Side.BUY else price > book.bid
 

@@ -1,3 +1,5 @@
+"""Backoff after rejections: waits, refreshes, and what ends a wait."""
+
 import pytest
 from tests.execution.order_builders import top
 
@@ -9,7 +11,7 @@ BOOK = top("100.00", "100.10")
 OTHER_BOOK = top("100.00", "100.09")
 
 
-def test_every_refusal_has_its_lesson() -> None:
+def test_every_rejection_has_its_rule() -> None:
     assert set(BACKOFF_RULES) == set(RejectReason)
 
 
@@ -36,7 +38,7 @@ def test_each_wait_grows_to_its_longest_and_no_further(refusal: RejectReason) ->
     ],
     ids=lambda value: getattr(value, "name", "nothing"),
 )
-def test_a_refusal_tells_what_to_read_again(refusal: RejectReason, remedy: Refresh | None) -> None:
+def test_a_rejection_tells_what_to_read_again(refusal: RejectReason, remedy: Refresh | None) -> None:
     restraint = RejectBackoff()
     restraint.on_reject(refusal, 0.0)
     assert restraint.refreshes == ([] if remedy is None else [remedy])
@@ -50,7 +52,7 @@ def test_after_a_would_match_a_different_book_ends_the_wait() -> None:
     assert restraint.may_place(BOOK, 0.1)
 
 
-def test_the_same_refusal_in_a_row_doubles_the_wait() -> None:
+def test_the_same_rejection_in_a_row_doubles_the_wait() -> None:
     restraint = RejectBackoff()
     for again in (1, 2, 3):
         restraint.on_reject(RejectReason.BUSY, 0.0)
@@ -59,7 +61,7 @@ def test_the_same_refusal_in_a_row_doubles_the_wait() -> None:
     assert restraint.may_place(BOOK, 2.0)
 
 
-def test_another_refusal_begins_a_row_of_its_own() -> None:
+def test_another_rejection_begins_a_row_of_its_own() -> None:
     restraint = RejectBackoff()
     restraint.on_reject(RejectReason.BUSY, 0.0)
     restraint.on_reject(RejectReason.WOULD_TAKE, 0.0, BOOK)
@@ -84,14 +86,14 @@ def test_a_rate_limit_silences_every_request_until_the_exchange_says() -> None:
     assert restraint.may_send(5.0, 90_000)
 
 
-def test_a_refused_cancel_is_not_tried_again_at_once() -> None:
+def test_a_rejected_cancel_is_not_tried_again_at_once() -> None:
     restraint = RejectBackoff()
     restraint.on_cancel_reject(RejectReason.BUSY, 0.0)
     assert not restraint.may_cancel(0.4)
     assert restraint.may_cancel(0.5)
 
 
-def test_a_refused_placement_keeps_no_cancel_back() -> None:
+def test_a_rejected_placement_keeps_no_cancel_back() -> None:
     restraint = RejectBackoff()
     restraint.on_reject(RejectReason.FILTER, 0.0)
     assert restraint.may_cancel(0.0)

@@ -1,4 +1,4 @@
-"""What is missing for a moment is nobody's concern; what lasts is told once, and its end once."""
+"""Staleness: a short gap is not reported; a long one is reported once, and its end once."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_a_long_one_is_told_once_and_its_end_once() -> None:
     assert [outage.on_present(now_s) for now_s in (70.0, 71.0)] == [60.0, None]
 
 
-def test_each_counts_anew() -> None:
+def test_each_counts_afresh() -> None:
     outage = Staleness(2.0)
     for began_s in (10.0, 20.0):
         outage.on_missing(began_s)

@@ -1,4 +1,4 @@
-"""Strategy and chaser joined: what a beat lets through, what it holds back, and what it tells once."""
+"""The trading core: what a tick sends, what it waits for, and what it publishes once."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -53,7 +53,7 @@ BOOK = top("100.00", "100.10")
 
 
 class Bench:
-    """A trader in hand: what the view shows stays until it is changed."""
+    """A harness for the trading core: the view stays until the test changes it."""
 
     def __init__(
         self,
@@ -62,14 +62,14 @@ class Bench:
         trader_params: TradingParams | None = None,
         limits: BreakerLimits | None = None,
         strategy: StrategyParams | None = None,
-        chase: MakerExitParams | None = None,
+        harness: MakerExitParams | None = None,
     ) -> None:
         budget = OrderRateBudget(0.2)
         budget.update_limits([TEN_SECONDS], START_MS)
         self.trader = TradingCore(
             strategy or params(),
             trader_params or TradingParams(),
-            MakerExit(RULES, budget, chase),
+            MakerExit(RULES, budget, harness),
             DonchianChannel(3, 1),
             build_risk_engine(limits or BreakerLimits("ETH", "FDUSD"), PreTradeChecks(10.0, 6.0), START_MS),
             "ETH",
@@ -86,7 +86,7 @@ class Bench:
         self.events: list[TraderEvent] = []
 
     def tick(self, after_s: float = 0.1, closed: Iterable[Kline] = ()) -> list[ExecutionCommand]:
-        """One beat, so much later."""
+        """One tick, so much later."""
         self.now_s = round(self.now_s + after_s, 3)
         if self.fresh:
             self.market_seen_s = self.now_s
@@ -199,7 +199,7 @@ def test_a_top_that_was_forgotten_is_not_used_but_not_told_before_it_lasts() -> 
     assert bench.lasted(MarketStale) == [pytest.approx(10.1)]
 
 
-def test_an_unproven_account_sends_nothing_and_judges_nothing() -> None:
+def test_an_account_without_connection_sends_nothing_and_judges_nothing() -> None:
     bench = Bench()
     bench.tick()
     bench.proven = False
@@ -251,7 +251,7 @@ def test_an_exit_is_over_when_the_balances_say_so_too() -> None:
     assert not bench.trader.needs_another_tick
 
 
-def test_balances_that_do_not_come_are_asked_for_once_a_second_and_never_of_an_unproven_account() -> None:
+def test_balances_that_do_not_come_are_asked_for_once_a_second_and_never_of_an_account_without_connection() -> None:
     bench = Bench()
     placed = bench.flip()
     bench.rest(placed)
@@ -307,7 +307,7 @@ def test_an_old_exit_made_a_command_has_the_patience_of_a_new_one() -> None:
     assert bench.trader.state.exit.ending is None
 
 
-def test_commands_are_taken_one_a_beat_and_the_rest_makes_restless() -> None:
+def test_commands_are_taken_one_a_tick_and_the_rest_makes_another_tick_due() -> None:
     bench = Bench()
     bench.tick()
     bench.trader.operator_commands += [FLIP, FLIP]
@@ -379,7 +379,7 @@ def test_a_foreign_fill_of_long_ago_anchors_nothing() -> None:
 # --- Rules, halts, the end --------------------------------------------------------------------
 
 
-def test_rules_that_were_read_again_hold_for_strategy_and_chaser() -> None:
+def test_rules_that_were_read_again_hold_for_strategy_and_maker_exit() -> None:
     bench = Bench(base="0.06")
     phases = []
     for least in (D(5), D(10)):
@@ -390,7 +390,7 @@ def test_rules_that_were_read_again_hold_for_strategy_and_chaser() -> None:
     assert bench.trader.rules.min_notional == 10
 
 
-def test_a_buy_too_small_by_a_tick_is_not_begun_every_beat() -> None:
+def test_a_buy_too_small_by_a_tick_is_not_begun_every_tick() -> None:
     bench = Bench(base="0", quote="5.0134")
     bench.tick()
     bench.top = top("97.90", "98.00")
@@ -405,7 +405,7 @@ def test_a_buy_too_small_by_a_tick_is_not_begun_every_beat() -> None:
     assert len(bench.events_of(ExitStarted)) == 2
 
 
-def test_candles_of_a_beat_that_breaks_come_with_the_next() -> None:
+def test_candles_of_a_tick_that_breaks_come_with_the_next() -> None:
     bench = Bench()
     placed = bench.flip()
     bench.rest(placed)
@@ -418,7 +418,7 @@ def test_candles_of_a_beat_that_breaks_come_with_the_next() -> None:
     assert bench.trader.state.last_close_ms == kline(1, "101").close_ms
 
 
-def test_at_the_end_the_order_is_withdrawn_and_nothing_decided() -> None:
+def test_at_the_end_the_order_is_cancelled_and_nothing_decided() -> None:
     bench = Bench()
     placed = bench.flip()
     bench.rest(placed)
@@ -430,7 +430,7 @@ def test_at_the_end_the_order_is_withdrawn_and_nothing_decided() -> None:
     assert bench.trader.state.exit.kind is ExitKind.MANUAL
 
 
-def test_at_the_end_an_unproven_account_is_not_written_to() -> None:
+def test_at_the_end_an_account_without_connection_is_not_written_to() -> None:
     bench = Bench()
     bench.rest(bench.flip())
     bench.proven = False
@@ -446,14 +446,14 @@ def late(
     filled: str, status: OrderStatus = OrderStatus.FILLED, client_order_id: str = LATE, **more: Any
 ) -> ExecutionReport:
     """A word of an order that our predecessor had asked for, to sell 1 at 100."""
-    told = report(3, "100", "1", filled, status, client_order_id=client_order_id, time_ms=START_MS, **more)
+    received = report(3, "100", "1", filled, status, client_order_id=client_order_id, time_ms=START_MS, **more)
     if status is not OrderStatus.FILLED:
-        return told
-    return replace(told, trade_id=5, last_price=D(100), last_quantity=D(filled), last_quote=D(filled) * 100)
+        return received
+    return replace(received, trade_id=5, last_price=D(100), last_quantity=D(filled), last_quote=D(filled) * 100)
 
 
 def sold(bench: Bench, *words: ExecutionReport) -> None:
-    """The stream tells of the order and then of the balances; everything comes into one beat."""
+    """The stream tells of the order and then of the balances; everything comes into one tick."""
     for word in words:
         bench.trader.on_report(word, bench.pushes)
     bench.set_balance("ETH", "0")
@@ -465,7 +465,7 @@ def sold(bench: Bench, *words: ExecutionReport) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param([late("0", OrderStatus.NEW), late("1")], id="placed and filled in one beat"),
+        pytest.param([late("0", OrderStatus.NEW), late("1")], id="placed and filled in one tick"),
         pytest.param([late("1")], id="its placement was never told"),
         pytest.param([late("1"), late("0", OrderStatus.NEW)], id="told the wrong way round"),
     ],
@@ -491,7 +491,7 @@ def test_a_late_order_filled_at_once_counts_for_the_breakers() -> None:
     assert bench.trader.trading_paused
 
 
-def test_a_late_order_that_ended_half_way_is_gone_on_with() -> None:
+def test_a_late_order_that_ended_half_way_is_continued() -> None:
     bench = Bench()
     bench.tick()
     bench.trader.on_report(late("0.4", OrderStatus.CANCELED), 0)
@@ -511,7 +511,7 @@ def test_a_late_order_that_ended_half_way_is_gone_on_with() -> None:
         pytest.param(late("1", client_order_id="TE-f-zzzzzzzzzzzzz"), id="a number that cannot be"),
     ],
 )
-def test_a_late_order_that_is_over_and_does_not_fit_is_let_be(word: ExecutionReport) -> None:
+def test_a_late_order_that_is_over_and_does_not_fit_is_left_alone(word: ExecutionReport) -> None:
     bench = Bench()
     bench.tick()
     bench.trader.on_report(word, 0)
@@ -520,7 +520,7 @@ def test_a_late_order_that_is_over_and_does_not_fit_is_let_be(word: ExecutionRep
     assert bench.events_of(LateOrder) == []
 
 
-def test_what_recovery_has_counted_is_not_gone_on_with_again() -> None:
+def test_what_recovery_has_counted_is_not_continued_again() -> None:
     bench = Bench()
     counted = group_into_exits([record(3, filled="1", status=OrderStatus.FILLED, client_order_id=LATE)], ())
     bench.trader.restore(StrategyState(), None, 0.0, ExitHistory(exits=counted))
@@ -549,7 +549,7 @@ def test_the_end_of_an_exit_of_ours_told_again_begins_none() -> None:
     assert bench.trader.state.phase is Phase.WATCHING
 
 
-def test_a_late_order_being_taken_away_is_not_gone_on_with_when_it_goes() -> None:
+def test_a_late_order_being_cancelled_is_not_continued_when_it_goes() -> None:
     bench = Bench()
     placed = bench.flip()
     bench.rest(placed)
@@ -557,8 +557,8 @@ def test_a_late_order_being_taken_away_is_not_gone_on_with_when_it_goes() -> Non
     bench.tick()
     bench.trader.operator_commands.append(StrategyCommand.CANCEL)
     bench.tick()
-    withdrawn = report(7, status=OrderStatus.CANCELED, client_order_id=placed.client_order_id, time_ms=START_MS)
-    bench.trader.on_report(withdrawn, bench.pushes)
+    cancelled = report(7, status=OrderStatus.CANCELED, client_order_id=placed.client_order_id, time_ms=START_MS)
+    bench.trader.on_report(cancelled, bench.pushes)
     bench.set_balance("ETH", "1")
     bench.tick()
     assert bench.trader.state.exit is None

@@ -79,7 +79,7 @@ def test_what_waits_to_be_heard_goes_first() -> None:
 def test_an_answer_that_the_books_do_not_share_is_told_and_listened_for() -> None:
     hand = Hand()
     hand.bench.trader.maker_exit.rules = replace(RULES, status="BREAK")  # as if the books had learned something unheard
-    with pytest.raises(BrokenInvariant, match="the books say None"):
+    with pytest.raises(BrokenInvariant, match="the full calculation says None"):
         hand.react()
     assert len(hand.paper.written) == len(hand.expected) == 1
 

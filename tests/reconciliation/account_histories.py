@@ -1,4 +1,4 @@
-"""A past to be read: orders and fills of a whole account, as the exchange lists them.
+"""An account's past for tests: orders and fills, as the exchange lists them.
 
 Moments are seconds since a full minute, prices and quantities as they come.
 """
@@ -11,12 +11,12 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from tests.strategy.strategy_harness import START_MS
 
 from trailingedge.core.errors import RequestRefused
+from trailingedge.model.account_position import AccountPosition
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, OrderRecord, OrderStatus, Side
 from trailingedge.reconciliation.exit_history import ExitHistory, find_markers, group_into_exits
 from trailingedge.reconciliation.timeline import CurrentPosition
 from trailingedge.strategy.inputs import Holdings
-from trailingedge.websocket.event_parser import AccountPosition
 
 PAGE = 1000
 
@@ -59,7 +59,7 @@ class Past:
         order_id = 100 + len(self.orders)
         if status is None:
             status = OrderStatus.FILLED if D(filled) == D(quantity) else OrderStatus.CANCELED
-        told = record(
+        received = record(
             order_id,
             price,
             quantity,
@@ -69,7 +69,7 @@ class Past:
             side=side,
             time_ms=at(seconds + lasts_s),
         )
-        self.orders.append(replace(told, created_ms=at(seconds)))
+        self.orders.append(replace(received, created_ms=at(seconds)))
         if D(filled):
             amount, price_ = D(filled), D(price)
             self.trades.append(
@@ -147,9 +147,18 @@ class Past:
             return listed[-PAGE:]
         return [order for order in listed if order.order_id >= from_order_id][:PAGE]
 
-    async def my_trades(self, *, end_ms: int | None = None) -> Sequence[AccountTrade]:
-        listed = [trade for trade in self.trades if end_ms is None or trade.time_ms <= end_ms]
-        return listed[-PAGE:]
+    async def my_trades(
+        self, *, from_id: int | None = None, start_ms: int | None = None, end_ms: int | None = None, limit: int = PAGE
+    ) -> Sequence[AccountTrade]:
+        listed = [
+            trade
+            for trade in self.trades
+            if (end_ms is None or trade.time_ms <= end_ms)
+            and (start_ms is None or trade.time_ms >= start_ms)
+            and (from_id is None or trade.trade_id >= from_id)
+        ]
+        forwards = from_id is not None or start_ms is not None
+        return listed[:limit] if forwards else listed[-limit:]
 
     async def balances(self) -> AccountPosition:
         return AccountPosition(self.held_balances, at(600))

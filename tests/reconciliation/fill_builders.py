@@ -1,4 +1,4 @@
-"""Fills of our exits, as the trade list and the user data stream tell them."""
+"""Builders for fills of our exits, as the trade list and the user data stream show them."""
 
 from collections.abc import Mapping
 from dataclasses import replace

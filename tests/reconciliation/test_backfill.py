@@ -1,4 +1,4 @@
-"""Which klines are asked for, and what of them counts."""
+"""Backfill: which klines are fetched, and which part of them counts."""
 
 import asyncio
 from collections.abc import Sequence

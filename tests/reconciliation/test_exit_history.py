@@ -1,4 +1,4 @@
-"""Orders and fills become exits and notes; an exit knows whether it was finished."""
+"""Exit history: orders and fills become exits and markers; an exit knows whether it is finished."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from trailingedge.model.market import OrderStatus, Regime, Side
 from trailingedge.reconciliation.exit_history import exit_of_order, find_markers, group_into_exits, newest_finished
 
 
-def test_an_exit_is_all_orders_of_its_number_whatever_their_kind() -> None:
+def test_an_exit_is_all_orders_of_its_number_of_any_kind() -> None:
     past = Past()
     past.sell(0, "101.00", NUMBER, ExitKind.TAKE_PROFIT, filled="0.4")
     past.sell(5, "99.00", NUMBER, ExitKind.FLUSH, quantity="0.6")
@@ -22,7 +22,7 @@ def test_an_exit_is_all_orders_of_its_number_whatever_their_kind() -> None:
     assert (exit_.began_ms, exit_.last_fill_ms, exit_.ended_ms) == (at(0), at(6), at(6))
 
 
-def test_foreign_orders_jumpstarts_and_notes_are_no_exits() -> None:
+def test_foreign_orders_jumpstarts_and_markers_are_no_exits() -> None:
     past = Past()
     past.foreign(0, Side.SELL, "100.00")
     past.order(1, own(ExitKind.JUMPSTART), Side.BUY, "90.00")
@@ -85,7 +85,7 @@ def test_an_unknown_quote_sum_comes_from_the_trades_or_the_orders_own_price() ->
     assert group_into_exits(unknown, ())[0].quote == 100
 
 
-def test_a_note_tells_regime_and_price_and_one_that_cannot_be_read_is_left_out() -> None:
+def test_a_marker_tells_regime_and_price_and_one_that_cannot_be_read_is_left_out() -> None:
     past = Past()
     past.marker(3, Side.SELL, 10_001, NUMBER)
     past.marker(4, Side.BUY, 9_999, NUMBER + 1)
@@ -115,8 +115,8 @@ def test_half_an_exit_whose_other_side_was_left_later_counts_as_finished() -> No
 
 
 def test_one_order_alone_makes_an_exit_as_far_as_is_known() -> None:
-    told = report(7, "100.00", filled="0.4", status=OrderStatus.PARTIALLY_FILLED)
-    exit_ = exit_of_order(told)
+    received = report(7, "100.00", filled="0.4", status=OrderStatus.PARTIALLY_FILLED)
+    exit_ = exit_of_order(received)
     assert (exit_.number, exit_.side, exit_.base, exit_.open_order) == (NUMBER, Side.SELL, D("0.4"), exit_.orders[0])
     assert exit_of_order(record(8)).orders == (record(8),)
     with pytest.raises(ValueError, match="web_1"):

@@ -1,3 +1,5 @@
+"""The exit ledger: fills and fees add up per exit, each trade once."""
+
 from dataclasses import replace
 
 import pytest
@@ -24,7 +26,7 @@ SELL, BUY = Side.SELL, Side.BUY
         pytest.param("web_4711", False, id="placed by hand"),
     ],
 )
-def test_jumpstarts_and_notes_are_no_exits(client_order_id: str, an_exits: bool) -> None:
+def test_jumpstarts_and_markers_are_no_exits(client_order_id: str, an_exits: bool) -> None:
     assert (exit_id(client_order_id) is not None) is an_exits
 
 

@@ -1,4 +1,4 @@
-"""The past is read back as far as it takes, and no further."""
+"""The history reader: the past is read back as far as needed and no further."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,8 +12,9 @@ from trailingedge.core.errors import RequestRefused
 from trailingedge.core.time_units import DAY_MS
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import OrderRecord, Side
+from trailingedge.reconciliation import history_loader
 from trailingedge.reconciliation.exit_history import ExitHistory
-from trailingedge.reconciliation.history_loader import TRANSIENT_CODES, read_history
+from trailingedge.reconciliation.history_loader import TRANSIENT_CODES, HistoryReader, read_history
 from trailingedge.simulator.virtual_loop import run_virtual
 
 
@@ -40,7 +41,7 @@ def test_an_account_without_a_past_has_none() -> None:
     assert history.newest_number == 0
 
 
-def test_a_note_alone_is_a_past() -> None:
+def test_a_marker_alone_is_a_past() -> None:
     past = Past()
     past.marker(0, Side.SELL, 10_000, NUMBER)
     history = read(past)
@@ -71,7 +72,7 @@ def test_an_order_that_the_list_does_not_show_yet_is_looked_up_by_its_trade() ->
     assert history.exits[0].quote == 101
 
 
-def test_what_was_read_at_first_hand_beats_a_list_that_lags() -> None:
+def test_what_was_read_at_first_hand_ticks_a_list_that_lags() -> None:
     past = Past()
     past.open_order(10, Side.SELL, "101.00", NUMBER, ExitKind.FLUSH)
     newer = past.orders[0]
@@ -87,7 +88,7 @@ def test_an_order_too_old_to_be_known_was_not_ours() -> None:
     history = read(past)
     assert [trade.order_id for trade in history.foreign_fills] == [9]
     assert past.looked_up == [9]
-    assert ["does not tell of an order in the trade list" in problem for problem in history.problems] == [True]
+    assert ["does not show an order in the trade list" in problem for problem in history.problems] == [True]
 
 
 def round_trips() -> Past:
@@ -100,7 +101,7 @@ def round_trips() -> Past:
 
 
 @pytest.mark.parametrize("code", sorted(TRANSIENT_CODES))
-def test_a_look_up_that_is_refused_for_a_while_is_not_taken_for_an_answer(code: int) -> None:
+def test_a_look_up_that_is_rejected_for_a_while_is_not_taken_for_an_answer(code: int) -> None:
     past = round_trips()
     past.rejections[100] = [code]
     with pytest.raises(RequestRefused, match=str(code)):
@@ -146,7 +147,7 @@ def test_a_past_of_which_nothing_is_told_is_not_taken_for_none() -> None:
     assert (history.exits, history.is_empty) == ((), False)
 
 
-def test_where_very_many_orders_are_not_told_of_nobody_waits_for_each() -> None:
+def test_where_very_many_orders_are_not_told_of_there_is_no_wait_for_each() -> None:
     past = Past()
     for step in range(200):
         past.lag.add(past.foreign(10 + step, Side.BUY, "100.00", "0.1"))
@@ -156,7 +157,7 @@ def test_where_very_many_orders_are_not_told_of_nobody_waits_for_each() -> None:
     assert ["200 orders" in problem for problem in history.problems] == [True]
 
 
-def test_a_list_that_is_refused_leaves_a_look_up_as_it_was() -> None:
+def test_a_list_that_is_rejected_leaves_a_look_up_as_it_was() -> None:
     class Unlisted(Past):
         async def all_orders(self, from_order_id: int | None = None) -> Sequence[OrderRecord]:
             if from_order_id == 100:
@@ -169,7 +170,7 @@ def test_a_list_that_is_refused_leaves_a_look_up_as_it_was() -> None:
     assert read(past).exits[0].quote == 101
 
 
-def test_a_chase_longer_than_a_page_is_read_to_its_beginning() -> None:
+def test_an_exit_longer_than_a_page_is_read_to_its_beginning() -> None:
     past = Past()
     past.sell(0, "101.00", NUMBER)
     past.marker(2, Side.BUY, 10_000, NUMBER + 1)
@@ -183,7 +184,7 @@ def test_a_chase_longer_than_a_page_is_read_to_its_beginning() -> None:
     assert past.looked_up == [102, 100]
 
 
-def test_a_first_chase_longer_than_a_page_still_finds_the_note_before_it() -> None:
+def test_a_first_exit_longer_than_a_page_still_finds_the_marker_before_it() -> None:
     past = Past()
     past.marker(0, Side.SELL, 10_000, NUMBER)
     for step in range(1500):
@@ -228,3 +229,34 @@ def test_for_the_breakers_it_reads_on() -> None:
     past.sell(30, "102.00", NUMBER + 3)
     assert len(read(past).fills) < 4
     assert [number for number, _ in read(past, back_to_ms=0).fills] == [NUMBER, NUMBER + 1, NUMBER + 2, NUMBER + 3]
+
+
+def test_a_reader_finds_trades_forwards_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    past = Past()
+    for second in range(5):
+        past.foreign(second, Side.BUY, "98.00")
+    monkeypatch.setattr(history_loader, "PAGE", 2)
+
+    async def run(clock: Clock) -> tuple[list[int], bool, bool]:
+        reader = HistoryReader(past, clock)
+        found, complete = await reader.trades_since(at(2), pages=5)
+        _, enough = await reader.trades_since(at(0), pages=1)
+        return [trade.trade_id for trade in found], complete, enough
+
+    assert run_virtual(run, start_unix_ms=0) == ([2, 3, 4, 5], True, False)
+
+
+def test_a_patient_reader_waits_for_what_passes_and_says_so() -> None:
+    past = Past()
+    order_id = past.buy(0, "90.00", NUMBER)
+    past.rejections[order_id] = [-1003, -1003]
+    said: list[str] = []
+
+    async def run(clock: Clock) -> tuple[OrderRecord | None, float]:
+        reader = HistoryReader(past, clock, on_wait=said.append)
+        return await reader.look_up(order_id), clock.now_s()
+
+    order, waited_s = run_virtual(run, start_unix_ms=0)
+    assert order == past.orders[0]
+    assert waited_s == 20
+    assert len(said) == 2

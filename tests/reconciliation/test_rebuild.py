@@ -1,4 +1,4 @@
-"""The memory after a night that nobody watched."""
+"""The rebuilt state: what a session that never ended would have now."""
 
 from collections.abc import Callable, Sequence
 
@@ -43,7 +43,7 @@ def remembered(
     return rebuild(reconstruct(past.history(), now), candles, fine, now)
 
 
-def test_nothing_to_remember_is_a_fresh_memory() -> None:
+def test_nothing_to_remember_is_a_fresh_state() -> None:
     assert rebuild(PositionTimeline(), closes("100", "101"), (), position_now()) == StrategyState()
 
 
@@ -59,7 +59,7 @@ def test_the_high_is_the_best_that_traded_since_the_anchor() -> None:
     fine = [candle(3, "101", high="103", length_s=1)]
     memory = remembered(lambda past: past.buy(10, "99", NUMBER), candles, fine)
     assert (memory.regime, memory.anchor, memory.high, memory.anchor_ms) == (BASE, 99.0, 103.5, at(11))
-    assert memory.phase is Phase.UNFUNDED  # until the first beat has looked
+    assert memory.phase is Phase.UNFUNDED  # until the first tick
     assert memory.funded is None
     assert (memory.last_close, memory.untrusted_book_ms) == (100.0, at(600))
 
@@ -94,7 +94,7 @@ def test_in_quote_the_high_is_the_lowest_price() -> None:
         pytest.param((), ReentryGate(ShutBy.HARD_STOP, 99.0, at(11)), 99.0, id="no candle since"),
     ],
 )
-def test_a_finished_flush_shut_the_gate_and_closes_move_it(
+def test_a_filled_hard_stop_shut_the_gate_and_closes_move_it(
     candles: Sequence[ClosedKline], gate: ReentryGate | None, anchor: float
 ) -> None:
     memory = remembered(lambda past: past.sell(10, "99", NUMBER, ExitKind.FLUSH), candles, now=position_now("0", "100"))
@@ -102,7 +102,7 @@ def test_a_finished_flush_shut_the_gate_and_closes_move_it(
     assert memory.anchor == pytest.approx(1 / anchor)
 
 
-def test_a_note_moves_the_anchor_and_leaves_a_shut_gate_shut() -> None:
+def test_a_marker_moves_the_anchor_and_leaves_a_shut_gate_shut() -> None:
     def tell(past: Past) -> None:
         past.sell(10, "99", NUMBER, ExitKind.FLUSH)
         past.marker(70, Side.BUY, 9_850, NUMBER + 1)
@@ -126,7 +126,7 @@ def test_an_order_on_the_book_is_an_exit_in_progress() -> None:
     assert memory.anchor == 90.0
 
 
-def test_a_flush_without_an_order_goes_on() -> None:
+def test_a_hard_stop_without_an_order_goes_on() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "105", NUMBER)
         past.sell(70, "101", NUMBER + 1, ExitKind.FLUSH, filled="0")
@@ -141,7 +141,7 @@ def buying(past: Past, kind: ExitKind, *, open_order: bool, filled: str = "0.4")
         past.open_order(60, Side.BUY, "100", NUMBER + 1, kind)
 
 
-def test_the_quote_stop_ends_a_take_profit_and_the_chase_withdraws_its_order() -> None:
+def test_the_quote_stop_ends_a_take_profit_and_the_maker_exit_cancels_its_order() -> None:
     memory = remembered(
         lambda past: buying(past, ExitKind.TAKE_PROFIT, open_order=True),
         closes("99", "105"),

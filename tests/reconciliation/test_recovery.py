@@ -1,7 +1,8 @@
-"""Coming back: leftovers are cancelled and named, foreign orders never touched, and the last session goes on."""
+"""Recovery: leftovers are cancelled and named, foreign orders never touched, the last session continues."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.execution.order_builders import NUMBER, RULES, D, own, record
@@ -11,6 +12,7 @@ from tests.strategy.strategy_harness import DEFAULTS as PARAMS
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
 from trailingedge.indicators.donchian import DonchianChannel
+from trailingedge.model.account_position import AccountPosition
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import AccountTrade, Balance, BookTop, Kline, OrderRecord, OrderStatus, Regime, Side
 from trailingedge.reconciliation.backfill import BackfillSpec, interval_length_ms
@@ -18,7 +20,6 @@ from trailingedge.reconciliation.recovery import RecoveredState, RecoveryContext
 from trailingedge.simulator.virtual_loop import run_virtual
 from trailingedge.strategy.inputs import Holdings
 from trailingedge.strategy.state import Phase, ShutBy, StrategyState
-from trailingedge.websocket.event_parser import AccountPosition
 
 
 class Book:
@@ -98,11 +99,11 @@ def test_a_lost_connection_ends_it_and_says_which_order_it_was(caplog: pytest.Lo
     assert own() in caplog.text
 
 
-def test_those_to_spare_stay() -> None:
+def test_those_to_keep_stay() -> None:
     book = Book(record(1), record(2, client_order_id="TE-j-1"))
 
     async def run(clock: Clock) -> int:
-        return await cancel_leftovers(book, clock, lambda _: None, spare=lambda order: order.order_id == 1)
+        return await cancel_leftovers(book, clock, lambda _: None, keep=lambda order: order.order_id == 1)
 
     assert run_virtual(run, start_unix_ms=0) == 1
     assert sorted(book.orders) == [1]
@@ -186,7 +187,7 @@ def test_of_several_open_exits_the_newest_goes_on_and_people_are_told() -> None:
     assert ["2 exit orders were open" in sentence for sentence in recovered.alerts] == [True]
 
 
-def test_an_unfinished_flush_is_resumed_without_an_order() -> None:
+def test_an_unfinished_hard_stop_is_resumed_without_an_order() -> None:
     past = Past()
     past.buy(0, "105.00", NUMBER)
     past.sell(10, "100.00", NUMBER + 1, ExitKind.FLUSH, filled="0.5")
@@ -196,7 +197,7 @@ def test_an_unfinished_flush_is_resumed_without_an_order() -> None:
     assert recovered.state.phase is Phase.FLUSHING
 
 
-def test_an_exit_that_the_fold_has_ended_is_not_in_hand() -> None:
+def test_an_exit_that_the_fold_has_ended_is_not_active() -> None:
     past = Past()
     past.sell(0, "90.00", NUMBER)
     past.buy(10, "91.00", NUMBER + 1, filled="0.2")  # the market went to 100: the QUOTE stop ended it
@@ -225,7 +226,7 @@ def test_an_anchor_older_than_thirty_days_takes_daily_candles_and_an_open_gate()
     assert ["30 days" in sentence for sentence in recovered.alerts] == [True]
 
 
-def test_candles_that_the_exchange_does_not_have_any_more_are_missed_aloud() -> None:
+def test_candles_that_the_exchange_does_not_have_any_more_are_missing_with_an_alert() -> None:
     class Forgetful(Market):
         async def __call__(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]:
             return await super().__call__(interval, max(from_ms, at(300)), until_ms)
@@ -237,7 +238,7 @@ def test_candles_that_the_exchange_does_not_have_any_more_are_missed_aloud() -> 
     assert recovered.state.anchor == 99.0
 
 
-def test_a_newer_note_saves_an_old_anchor_but_not_its_gate() -> None:
+def test_a_newer_marker_saves_an_old_anchor_but_not_its_gate() -> None:
     past = Past()
     past.sell(0, "101.00", NUMBER, ExitKind.FLUSH)
     past.marker(35 * 86_400, Side.BUY, 10_050, NUMBER + 1)
@@ -268,8 +269,8 @@ def test_an_order_that_turns_up_while_we_read_is_found_by_reading_again() -> Non
 
 def test_a_past_that_the_exchange_does_not_tell_still_leaves_the_order_that_is_open() -> None:
     class Silent(Past):
-        async def my_trades(self, *, end_ms: int | None = None) -> Sequence[AccountTrade]:
-            raise RequestRefused(-1128, f"Combination of optional parameters invalid: {end_ms}.")
+        async def my_trades(self, **narrowed: Any) -> Sequence[AccountTrade]:
+            raise RequestRefused(-1128, f"Combination of optional parameters invalid: {narrowed}.")
 
     past = Silent()
     past.buy(0, "90.00", NUMBER)
@@ -282,7 +283,7 @@ def test_a_past_that_the_exchange_does_not_tell_still_leaves_the_order_that_is_o
     assert recovered.alerts
 
 
-def test_a_look_up_refused_for_a_while_is_for_the_start_to_try_again() -> None:
+def test_a_look_up_rejected_for_a_while_is_for_the_start_to_try_again() -> None:
     past = Past()
     past.lag.add(past.buy(0, "90.00", NUMBER))
     past.rejections[100] = [-1008]
@@ -296,7 +297,7 @@ def test_trades_whose_order_is_never_told_of_are_no_first_start() -> None:
     past.rejections[100] = [-2013] * 99
     recovered, _, _ = back(past)
     assert recovered.state.regime is None
-    assert ["does not tell" in recovered.alerts[0], "no anchor" in recovered.alerts[1]] == [True, True]
+    assert ["does not show" in recovered.alerts[0], "no anchor" in recovered.alerts[1]] == [True, True]
 
 
 def test_a_list_that_lags_behind_the_last_fill_is_read_again() -> None:
@@ -305,12 +306,12 @@ def test_a_list_that_lags_behind_the_last_fill_is_read_again() -> None:
 
         looks = 0
 
-        async def my_trades(self, *, end_ms: int | None = None) -> Sequence[AccountTrade]:
+        async def my_trades(self, **narrowed: Any) -> Sequence[AccountTrade]:
             self.looks += 1
             if self.looks > 1:
                 self.lag.clear()
-                return await super().my_trades(end_ms=end_ms)
-            return (await super().my_trades(end_ms=end_ms))[:-1]
+                return await super().my_trades(**narrowed)
+            return (await super().my_trades(**narrowed))[:-1]
 
     past = Lagging()
     past.buy(0, "90.00", NUMBER)
@@ -327,7 +328,7 @@ def test_a_withdrawal_is_believed_in_the_end() -> None:
     assert (recovered.state.regime, recovered.state.anchor) == (Regime.BASE, 90.0)
 
 
-def test_what_another_hand_did_is_to_be_written_down() -> None:
+def test_what_a_trade_by_hand_did_is_to_be_written_down() -> None:
     past = Past()
     past.buy(0, "90.00", NUMBER)
     past.foreign(20, Side.SELL, "97.00")

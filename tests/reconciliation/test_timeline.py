@@ -1,4 +1,4 @@
-"""What the books show decides where we stand: a table of pasts."""
+"""The timeline: a table of pasts, and the side, anchor and exit that each one leads to."""
 
 from collections.abc import Callable
 
@@ -33,15 +33,15 @@ def test_trades_of_others_alone_are_a_first_start_too() -> None:
         pytest.param(lambda past: past.sell(0, "101.00", NUMBER), PositionChange(at(1), QUOTE, 101.0), id="sold"),
         pytest.param(
             lambda past: past.sell(0, "99.00", NUMBER, ExitKind.FLUSH),
-            PositionChange(at(1), QUOTE, 99.0, flushed=True),
+            PositionChange(at(1), QUOTE, 99.0, shuts_gate=True),
             id="flushed",
         ),
         pytest.param(
-            lambda past: past.note(0, Side.BUY, 10_050, NUMBER), PositionChange(at(0), QUOTE, 100.5), id="noted"
+            lambda past: past.marker(0, Side.BUY, 10_050, NUMBER), PositionChange(at(0), QUOTE, 100.5), id="noted"
         ),
     ],
 )
-def test_the_last_finished_exit_or_a_note_is_the_anchor(tell: Callable[[Past], object], turn: PositionChange) -> None:
+def test_the_last_finished_exit_or_a_marker_is_the_anchor(tell: Callable[[Past], object], turn: PositionChange) -> None:
     course = charted(tell, base="0", quote="100")
     assert course.changes == (turn,)
     assert course.active_exit is None
@@ -49,7 +49,7 @@ def test_the_last_finished_exit_or_a_note_is_the_anchor(tell: Callable[[Past], o
     assert course.alerts == ()
 
 
-def test_a_newer_note_comes_after_the_exit_before_it() -> None:
+def test_a_newer_marker_comes_after_the_exit_before_it() -> None:
     def tell(past: Past) -> None:
         past.sell(0, "101.00", NUMBER)
         past.marker(10, Side.BUY, 10_000, NUMBER + 1)
@@ -57,7 +57,7 @@ def test_a_newer_note_comes_after_the_exit_before_it() -> None:
     assert [turn.price for turn in charted(tell, "0", "100").changes] == [101.0, 100.0]
 
 
-def test_an_open_order_is_the_exit_in_hand_and_its_side_the_regime() -> None:
+def test_an_open_order_is_the_active_exit_and_its_side_the_regime() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
         past.sell(10, "101.00", NUMBER + 1, filled="0")
@@ -97,10 +97,10 @@ def test_what_ended_with_dust_is_finished() -> None:
         past.sell(10, "101.00", NUMBER + 1, ExitKind.FLUSH, filled="0.9")
 
     course = charted(tell, "0.01", "90")  # the rest was withdrawn by its owner
-    assert course.changes[-1] == PositionChange(at(11), QUOTE, 101.0, flushed=True)
+    assert course.changes[-1] == PositionChange(at(11), QUOTE, 101.0, shuts_gate=True)
 
 
-def test_a_newer_note_ends_whatever_was_unfinished() -> None:
+def test_a_newer_marker_ends_an_unfinished_exit() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
         past.sell(10, "101.00", NUMBER + 1, filled="0.4")
@@ -131,7 +131,7 @@ def test_half_an_exit_followed_by_another_is_judged_by_the_side_that_one_leaves(
     assert course.alerts == ()
 
 
-def test_another_hand_that_sold_it_all_is_the_anchor() -> None:
+def test_a_trade_by_hand_that_sold_it_all_is_the_anchor() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
         past.foreign(10, Side.BUY, "95.00")
@@ -142,7 +142,7 @@ def test_another_hand_that_sold_it_all_is_the_anchor() -> None:
     assert course.marker_needed
 
 
-def test_another_hand_that_left_enough_changes_nothing() -> None:
+def test_a_trade_by_hand_that_left_enough_changes_nothing() -> None:
     def tell(past: Past) -> None:
         past.buy(0, "90.00", NUMBER)
         past.foreign(20, Side.SELL, "97.00", "0.5")
@@ -152,13 +152,13 @@ def test_another_hand_that_left_enough_changes_nothing() -> None:
     assert not course.marker_needed
 
 
-def test_a_withdrawal_leaves_no_trace_and_is_left_to_the_first_beat() -> None:
+def test_a_withdrawal_leaves_no_trace_and_is_left_to_the_first_tick() -> None:
     course = charted(lambda past: past.buy(0, "90.00", NUMBER), "0", "100")
     assert course.changes == (PositionChange(at(1), BASE, 90.0),)
     assert not course.marker_needed
 
 
-def test_an_exit_that_does_not_fit_the_anchor_takes_that_of_another_hand() -> None:
+def test_an_exit_that_does_not_fit_the_anchor_takes_that_of_a_trade_by_hand() -> None:
     def tell(past: Past) -> None:
         past.sell(0, "101.00", NUMBER)
         past.foreign(10, Side.BUY, "98.00")
@@ -170,7 +170,7 @@ def test_an_exit_that_does_not_fit_the_anchor_takes_that_of_another_hand() -> No
     assert course.alerts == ()
 
 
-def test_an_exit_whose_anchor_nobody_knows_takes_the_market_and_says_so() -> None:
+def test_an_exit_whose_anchor_is_not_known_takes_the_market_and_says_so() -> None:
     course = charted(lambda past: past.open_order(20, Side.SELL, "100.50", NUMBER, ExitKind.MANUAL))
     assert course.changes == (PositionChange(at(600), BASE, 100.0),)
     assert course.marker_needed

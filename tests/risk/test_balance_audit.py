@@ -1,3 +1,5 @@
+"""The balance audit: fills and commissions explain balances; anything else is published once."""
+
 from decimal import Decimal
 
 import pytest
@@ -19,14 +21,14 @@ def account(base: str | Decimal, quote: str | Decimal, locked: str = "0") -> dic
 def audit(base: str = "1", quote: str = "100") -> BalanceAudit:
     """One that has seen the account once."""
     begun = BalanceAudit("ETH", "FDUSD", grace_s=2.0)
-    assert begun.compare(account(base, quote), 0.0, settled=True) == ()
+    assert begun.compare(account(base, quote), 0.0, balances_current=True) == ()
     return begun
 
 
 def lasting(audited: BalanceAudit, balances: dict[str, Balance]) -> tuple[BalanceMoved, ...]:
     """What is found when the balances stay like this."""
-    assert audited.compare(balances, 10.0, settled=True) == ()
-    return audited.compare(balances, 12.0, settled=True)
+    assert audited.compare(balances, 10.0, balances_current=True) == ()
+    return audited.compare(balances, 12.0, balances_current=True)
 
 
 @pytest.mark.parametrize(
@@ -58,25 +60,25 @@ def test_locking_moves_nothing() -> None:
 def test_the_balance_may_come_before_the_fill_that_explains_it() -> None:
     audited = audit()
     after = account("0.5", "150")
-    assert audited.compare(after, 10.0, settled=True) == ()
-    assert audited.compare(after, 11.9, settled=True) == ()
+    assert audited.compare(after, 10.0, balances_current=True) == ()
+    assert audited.compare(after, 11.9, balances_current=True) == ()
     audited.on_report(fill_report(trade(1, SELL, "0.5", "100"), NUMBER))
-    assert audited.compare(after, 12.1, settled=True) == ()
+    assert audited.compare(after, 12.1, balances_current=True) == ()
 
 
 def test_each_difference_has_its_own_grace() -> None:
     audited = audit()
-    audited.compare(account("1", "60"), 10.0, settled=True)
-    audited.compare(account("1", "100"), 11.0, settled=True)
-    assert audited.compare(account("1", "60"), 12.5, settled=True) == ()
+    audited.compare(account("1", "60"), 10.0, balances_current=True)
+    audited.compare(account("1", "100"), 11.0, balances_current=True)
+    assert audited.compare(account("1", "60"), 12.5, balances_current=True) == ()
 
 
 def test_unsettled_balances_are_not_looked_at() -> None:
     audited = audit()
-    assert audited.compare(account("1", "60"), 10.0, settled=True) == ()
-    assert audited.compare(account("1", "60"), 12.0, settled=False) == ()
-    assert audited.compare(account("1", "60"), 13.0, settled=True) == ()
-    assert audited.compare(account("1", "60"), 15.0, settled=True) != ()
+    assert audited.compare(account("1", "60"), 10.0, balances_current=True) == ()
+    assert audited.compare(account("1", "60"), 12.0, balances_current=False) == ()
+    assert audited.compare(account("1", "60"), 13.0, balances_current=True) == ()
+    assert audited.compare(account("1", "60"), 15.0, balances_current=True) != ()
 
 
 def test_a_deposit_explains_itself() -> None:
@@ -86,7 +88,7 @@ def test_a_deposit_explains_itself() -> None:
     assert lasting(audited, account("1", "140")) == ()
 
 
-def test_a_lock_of_another_product_is_excused_whatever_it_does_to_the_total() -> None:
+def test_a_lock_of_another_product_is_accepted_with_any_total() -> None:
     audited = audit()
     audited.accept_change("FDUSD")
     assert lasting(audited, account("1", "60")) == ()
@@ -94,7 +96,7 @@ def test_a_lock_of_another_product_is_excused_whatever_it_does_to_the_total() ->
 
 
 def test_an_asset_that_was_never_told_of_is_not_missed() -> None:
-    assert BalanceAudit("ETH", "FDUSD").compare({}, 0.0, settled=True) == ()
+    assert BalanceAudit("ETH", "FDUSD").compare({}, 0.0, balances_current=True) == ()
 
 
 amounts = st.integers(1, 10_000).map(lambda n: str(Decimal(n) / 1000))
@@ -102,7 +104,7 @@ fills = st.lists(st.tuples(st.sampled_from([BUY, SELL]), amounts, amounts, st.sa
 
 
 @given(drawn=fills)
-def test_whatever_is_traded_is_predicted_to_the_last_digit(drawn: list[tuple[Side, str, str, str]]) -> None:
+def test_any_trade_is_predicted_to_the_last_digit(drawn: list[tuple[Side, str, str, str]]) -> None:
     audited = audit("1000", "100000")
     base, quote = D(1000), D(100_000)
     for index, (side, quantity, price, fee_asset) in enumerate(drawn):

@@ -1,3 +1,5 @@
+"""Circuit breakers: round trips, limits, resets, and the same state after a restart."""
+
 from decimal import Decimal
 
 import pytest
@@ -208,7 +210,7 @@ def test_the_operator_lifts_the_others_and_not_the_daily_one() -> None:
     assert state.tripped == {Breaker.DAILY_LOSS}
 
 
-def test_after_a_resume_the_count_begins_anew() -> None:
+def test_after_a_resume_the_count_begins_again() -> None:
     given = limits(drawdown="0.1", losses=2)
     state = resumed(after(*round_trip("100", "90"), *round_trip("100", "95"), given=given))
     assert state.measured(Breaker.DRAWDOWN) == 0

@@ -1,4 +1,4 @@
-"""Nothing that breaks a rule goes out."""
+"""Pre-trade checks: no command that breaks a rule is sent."""
 
 from dataclasses import replace
 from typing import Any
@@ -115,13 +115,20 @@ def test_what_breaks_no_rule_goes_out(command: ExecutionCommand, resting: bool) 
         pytest.param(sell("100.095"), False, "PRICE_FILTER", id="off the tick"),
         pytest.param(sell(quantity="0.00015"), False, "LOT_SIZE", id="off the step"),
         pytest.param(sell(quantity="0.01"), False, "NOTIONAL", id="too small"),
-        pytest.param(sell(escape=True), False, "not allowed", id="an escape that nobody allowed"),
+        pytest.param(sell(escape=True), False, "not allowed", id="an escape that is not allowed"),
         pytest.param(sell(), True, "while order 7 of ours is open", id="a second order"),
         pytest.param(moved(8), True, "not known to be ours", id="a replace of another's order"),
         pytest.param(Cancel(2, 8, own()), True, "not known to be ours", id="a cancel of another's order"),
         pytest.param(QueryOrder(2, 8, own()), True, "not known to be ours", id="a question about another's order"),
-        pytest.param(Cancel(2, 7, "web_4711"), True, "no id of an exit", id="a cancel under another's name"),
-        pytest.param(sell(client_order_id=own(ExitKind.NOTE)), False, "no id of an exit", id="a note is no exit"),
+        pytest.param(
+            Cancel(2, 7, "web_4711"), True, "not a client order id of our exits", id="a cancel under another's name"
+        ),
+        pytest.param(
+            sell(client_order_id=own(ExitKind.NOTE)),
+            False,
+            "not a client order id of our exits",
+            id="a note is no exit",
+        ),
     ],
 )
 def test_what_breaks_a_rule_does_not(command: ExecutionCommand, resting: bool, reason: str) -> None:
@@ -136,7 +143,7 @@ def test_what_breaks_a_rule_does_not(command: ExecutionCommand, resting: bool, r
     [
         pytest.param(view(age_s=10.0), "10.0 s old", id="stale"),
         pytest.param(view(None), "market", id="no book"),
-        pytest.param(view(proven=False), "unproven", id="account unproven"),
+        pytest.param(view(proven=False), "without an account connection", id="account unproven"),
     ],
 )
 def test_nothing_is_ordered_on_stale_data(seen: StateView, reason: str) -> None:
@@ -145,7 +152,7 @@ def test_nothing_is_ordered_on_stale_data(seen: StateView, reason: str) -> None:
             guard(resting=isinstance(command, Replace)).approve([command], seen, decision(), RULES)
 
 
-def test_on_a_stale_market_an_order_may_still_be_withdrawn() -> None:
+def test_on_a_stale_market_an_order_may_still_be_cancelled() -> None:
     guard(resting=True).approve([Cancel(2, 7, own())], view(None, float("inf")), decision(), RULES)
 
 
@@ -153,8 +160,8 @@ def test_on_a_stale_market_an_order_may_still_be_withdrawn() -> None:
     "decided",
     [pytest.param(decision(halted=True), id="halted"), pytest.param(None, id="winding down")],
 )
-def test_nothing_is_ordered_when_nothing_is_decided_and_what_rests_is_withdrawn(decided: Decision | None) -> None:
-    with pytest.raises(BrokenInvariant, match="nothing is to be ordered"):
+def test_nothing_is_ordered_when_nothing_is_decided_and_what_rests_is_cancelled(decided: Decision | None) -> None:
+    with pytest.raises(BrokenInvariant, match="without a decision, or while trading is halted"):
         guard().approve([sell()], view(), decided, RULES)
     guard(resting=True).approve([Cancel(2, 7, own())], view(), decided, RULES)
 
@@ -252,11 +259,11 @@ def test_after_a_halt_the_operator_can_go_on_with_the_high_there_is() -> None:
     invariants.approve([], lower, in_regime(Regime.BASE, 99.0), RULES)
 
 
-# Beside the real chaser ----------------------------------------------------------------------
+# Beside the real maker exit ----------------------------------------------------------------------
 
 
 class Guarded(MakerExit):
-    """A chaser whose every command is looked at once more. It is told what it may spend by the want."""
+    """A maker exit with every command checked; the intent says what it may spend."""
 
     def __init__(self, params: MakerExitParams) -> None:
         super().__init__(RULES, OrderRateBudget(0.2), params)
@@ -267,17 +274,17 @@ class Guarded(MakerExit):
         super().handle(event, now_s)
 
     def commands_for(
-        self, want: OrderIntent | None, top: BookTop | None, now_s: float, **how: Any
+        self, intent: OrderIntent | None, top: BookTop | None, now_s: float, **how: Any
     ) -> list[ExecutionCommand]:
-        commands = super().commands_for(want, top, now_s, **how)
-        funds = "0" if want is None else str(want.funds)
+        commands = super().commands_for(intent, top, now_s, **how)
+        funds = "0" if intent is None else str(intent.funds)
         self.invariants.approve(commands, view(top, now_s=now_s), decision(funds, funds), self.rules)
         return commands
 
 
 @pytest.mark.parametrize("weather", WEATHERS)
 @pytest.mark.parametrize("seed", range(15))
-def test_the_chaser_is_never_accused_of_what_it_did_not_do(seed: int, weather: str) -> None:
+def test_the_maker_exit_is_never_accused_of_what_it_did_not_do(seed: int, weather: str) -> None:
     run = world(seed, weather)
     run.maker_exit = Guarded(run.params)
     try:

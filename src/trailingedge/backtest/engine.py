@@ -49,7 +49,7 @@ from trailingedge.model.market import ZERO, ExecutionReport, Kline, Regime, Side
 from trailingedge.model.market_state import StateView
 from trailingedge.model.order_commands import OrderInput, Refresh
 from trailingedge.simulator.klines import INTERVALS
-from trailingedge.strategy.bar_close import leaves_gate_and_exit, remember_close
+from trailingedge.strategy.bar_fold import BarFold
 from trailingedge.strategy.blocks import TradeBlock
 from trailingedge.strategy.state import StrategyState
 
@@ -106,8 +106,7 @@ class Backtest:
         self._follows_breakouts = settings.breakout_entry or settings.breakout_exit
         self._paused_until_ms: int | None = None  # while a breaker holds, the end of the day
         self._unseen_klines: list[Kline] = []  # closed, and for the next beat to hear of
-        # The newest that closed quietly, with the channel in force while it formed; not in the memory yet.
-        self._noted: tuple[TickCandle, Channel | None] | None = None
+        self._bars = BarFold(self._params)  # the newest that closed quietly is not in the trader's state yet
         self._first_ms = self._cycle_ms = 0
         self._idle_cycles = 0
         self._bid = self._ask = 0  # the others' best now
@@ -237,16 +236,14 @@ class Backtest:
             return False
         if isinstance(self._fast_forward, EveryTick):
             return True
-        noted = self._noted
-        before = None if noted is None else (noted[0].close / self._scale, noted[0].close_ms)
-        return not leaves_gate_and_exit(self.core.state, close, candle.close_ms, channel, self._params, before)
+        return not self._bars.changes_nothing(self.core.state, close, candle.close_ms, channel)
 
     def _pass_by(self, candle: TickCandle, channel: Channel | None) -> None:
         """A close that nobody has to hear of at once."""
-        self._noted = (candle, channel)
         moving, scale = self._channel, self._scale
+        close = candle.close / scale
+        self._bars.skip(close, candle.close_ms, channel)
         if self._channel_of_closes:
-            close = candle.close / scale
             moving.push_edges(close, close)
         else:
             moving.push_edges(candle.high / scale, candle.low / scale)
@@ -254,13 +251,10 @@ class Backtest:
 
     def _remember(self) -> None:
         """Put into the trader's memory what went by without a beat: the high, and the newest close."""
-        trader, noted, high = self.core, self._noted, self._fast_forward.high
+        trader, high = self.core, self._fast_forward.high
         if high > trader.state.high:
             trader.state = replace(trader.state, high=high)
-        if noted is not None:
-            candle, channel = noted
-            self._noted = None
-            trader.state, _ = remember_close(trader.state, candle.close / self._scale, candle.close_ms, channel)
+        trader.state = self._bars.catch_up(trader.state)
 
     # Beats -----------------------------------------------------------------------------------
 

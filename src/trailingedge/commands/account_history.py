@@ -5,11 +5,11 @@ exchange's weight limit allows a few thousand a minute.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from trailingedge.accounting.summary_json import shareable_settings
 from trailingedge.commands.checks.environment import CheckTarget, CheckTools
@@ -21,13 +21,12 @@ from trailingedge.core.time_units import DAY_MS
 from trailingedge.live import factory
 from trailingedge.model.market import ZERO, AccountTrade, OrderRecord
 from trailingedge.reconciliation.backfill import interval_length_ms
-from trailingedge.reconciliation.history_loader import TRANSIENT_CODES
+from trailingedge.reconciliation.history_loader import HistoryReader
 from trailingedge.report.from_account import AccountHistory, exits_between
 from trailingedge.websocket import market_fetch
 from trailingedge.websocket.account import AccountSession, ServerClock
 from trailingedge.websocket.api_session import ApiSession
 
-PAGE: Final = 1000
 _TRADE_PAGES: Final = 500
 _ORDER_PAGES: Final = 500
 _LOOK_UPS: Final = 100
@@ -35,11 +34,7 @@ _EARLIER: Final = 50  # trades before the time that is told, for the anchor it b
 _OPENINGS: Final = 1000  # exits whose price at the beginning is looked up, one question each
 _REACH_BACK_MS: Final = 2 * DAY_MS  # as far an anchor of before is followed
 _KEPT_MS: Final = 90 * DAY_MS  # orders that were never filled are forgotten then
-_TRIES: Final = 5
-_PAUSE_S: Final = 10.0
-_LONGEST_PAUSE_S: Final = 120.0
 
-T = TypeVar("T")
 ProgressText = Callable[[str], None]
 
 
@@ -61,7 +56,7 @@ async def read_account(
     ProtocolViolation or SessionLost.
     """
     async with _connected(settings, venue, means) as (api, account):
-        return await _AccountReader(settings, api, account, tell, means).read(span)
+        return await _AccountReport(settings, api, account, tell, means).read(span)
 
 
 @contextlib.asynccontextmanager
@@ -103,8 +98,8 @@ async def _nothing(_: ApiSession) -> None:
     """Nothing is to be done over a connection that we open ourselves."""
 
 
-class _AccountReader:
-    """One pass over the books."""
+class _AccountReport:
+    """One pass over the account: its past from a `HistoryReader`, beside the market's candles and prices."""
 
     def __init__(
         self, settings: Settings, api: ApiSession, account: AccountSession, tell: ProgressText, means: CheckTools
@@ -113,7 +108,7 @@ class _AccountReader:
         self._api = api
         self._account = account
         self._tell = tell
-        self._clock = means.clock
+        self._reader = HistoryReader(account, means.clock, on_wait=tell, on_progress=tell)
         self._gaps: list[str] = []
 
     async def read(self, span: TimeRange) -> AccountHistory:
@@ -130,7 +125,7 @@ class _AccountReader:
             now_ms = to_ms = max(to_ms, trades[-1].time_ms)
         orders = await self._orders(earlier, trades)
         self._tell(f"orders: {len(orders)}")
-        klines = await self._patiently(
+        klines = await self._reader.request(
             partial(
                 market_fetch.klines_between,
                 api,
@@ -181,44 +176,25 @@ class _AccountReader:
         return server_ms if of_today else closed_ms + 1, closed_ms
 
     async def _trades(self, from_ms: int) -> tuple[list[AccountTrade], list[AccountTrade]]:
-        """Some before that moment, and all since, by their ids once the first is known."""
-        mine = self._account.my_trades
-        earlier = await self._patiently(partial(mine, end_ms=from_ms - 1, limit=_EARLIER))
-        page = await self._patiently(partial(mine, start_ms=from_ms, limit=PAGE))
-        found = list(page)
-        for _ in range(_TRADE_PAGES):
-            if len(page) < PAGE:
-                break
-            page = await self._patiently(partial(mine, from_id=found[-1].trade_id + 1, limit=PAGE))
-            found += page
-            self._tell(f"trades: {len(found)} so far")
-        else:
+        """Some trades before that moment, and all since."""
+        earlier = await self._reader.trades_until(from_ms - 1, limit=_EARLIER)
+        found, all_of_them = await self._reader.trades_since(from_ms, pages=_TRADE_PAGES)
+        if not all_of_them:
             self._gaps.append(f"more than {len(found)} trades: the newest are left out")
         return list(earlier), found
 
     async def _orders(self, earlier: Sequence[AccountTrade], trades: Sequence[AccountTrade]) -> list[OrderRecord]:
-        """From the first that traded on; from the very first, where no trade is older than what is told."""
-        list_from = self._account.all_orders
+        """Orders from the first that traded on; from the very first, where no trade is older than the report."""
+        found = self._reader.orders
         ids = {trade.order_id for trade in (*earlier, *trades)}
-        after = min(ids) if len(earlier) == _EARLIER else 1
-        found: dict[int, OrderRecord] = {}
-        for _ in range(_ORDER_PAGES):
-            page = await self._patiently(partial(list_from, after))
-            found.update((order.order_id, order) for order in page)
-            if len(page) < PAGE:
-                break
-            after = page[-1].order_id + 1
-            self._tell(f"orders: {len(found)} so far")
-        else:
+        first = min(ids) if len(earlier) == _EARLIER else 1
+        if not await self._reader.list_orders(first, pages=_ORDER_PAGES):
             self._gaps.append(f"more than {len(found)} orders: the newest are left out")
-        unlisted = sorted(ids - found.keys())
-        for order_id in unlisted[:_LOOK_UPS]:
-            try:
-                found[order_id] = await self._patiently(partial(self._account.order_status, order_id))
-            except RequestRefused as refused:
-                self._tell(f"order {order_id} is not told: {refused}")
-        if untold := len(ids - found.keys()):
-            self._gaps.append(f"the exchange does not tell of {untold} orders that traded: taken for another's")
+        for order_id in sorted(ids - found.keys())[:_LOOK_UPS]:
+            if await self._reader.look_up(order_id) is None:
+                self._tell(f"order {order_id} is not shown by the exchange")
+        if missing := len(ids - found.keys()):
+            self._gaps.append(f"the exchange does not show {missing} orders that traded: they count as foreign")
         return sorted(found.values(), key=lambda order: order.order_id)
 
     def _first_candle_ms(self, from_ms: int, earlier: Sequence[AccountTrade]) -> int:
@@ -237,19 +213,6 @@ class _AccountReader:
             second_ms = each.began_ms - each.began_ms % 1000
             ask = partial(market_fetch.klines_between, self._api, past.rules.symbol, "1s", second_ms, second_ms + 1000)
             with contextlib.suppress(RequestRefused):
-                if seconds := await self._patiently(ask):
+                if seconds := await self._reader.request(ask):
                     found[each.number] = seconds[0].open
         return found
-
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """The answer; what passes by itself, a weight limit above all, is waited for."""
-        for _ in range(_TRIES):
-            try:
-                return await ask()
-            except RequestRefused as refused:
-                if refused.code not in TRANSIENT_CODES:
-                    raise
-                wait_s = refused.wait_s(self._clock.unix_ms()) or _PAUSE_S
-                self._tell(f"the exchange asks to wait: {refused}; {min(wait_s, _LONGEST_PAUSE_S):.0f} s")
-                await self._clock.sleep(min(wait_s, _LONGEST_PAUSE_S))
-        return await ask()

@@ -1,8 +1,8 @@
-"""Writing an anchor down on the exchange, where there is no fill that would tell it after a restart.
+"""Anchor markers: an anchor written down on the exchange, where no fill of ours would tell it after a restart.
 
-A note is a deep order, placed and cancelled at once. Its id carries the anchor price, its side the regime:
-it is the side that would leave it, of which there are the funds. It waits while an exit is in hand, and what
-it says is what we remember when it is written, so that it is never out of date.
+A marker is a probe order, placed and cancelled at once. Its client order id carries the anchor price, its side the
+regime: the side that would leave it, for which there are funds. It waits while an exit is in progress. It is written
+from the state at that moment, so it is never out of date.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ from trailingedge.strategy.signals import Origin, RegimeSet
 logger = logging.getLogger(__name__)
 
 _RETRY_S: Final = 0.25
-_MAX_LOCKED_S: Final = 1.5  # whatever becomes of a note, it keeps an exit waiting no longer
-_PUSH_S: Final = 0.1  # the balances may be told a little later than the cancel is answered
+_MAX_LOCKED_S: Final = 1.5  # a marker keeps an exit waiting no longer than this
+_PUSH_S: Final = 0.1  # the push of the balances may come a little later than the reply to the cancel
 
 
 @dataclass(frozen=True, slots=True)
 class MarkerContext:
-    """What a note is written from: where we are anchored, at which price, and what the market and its rules are.
+    """What a marker is written from: regime, anchor price, market and rules.
 
-    `spare` says whether an order can be set aside for a moment without leaving too little to trade.
+    `can_spare` says whether an order can be set aside for a moment without leaving too little to trade.
     """
 
     regime: Regime
@@ -43,102 +43,112 @@ class MarkerContext:
 
 
 def marker_id(number: int, anchor_price: float, tick_size: Decimal) -> ClientOrderId:
-    """The id that says it all; the price is rounded to the nearest tick."""
+    """The client order id of a marker; the price is rounded to the nearest tick."""
     return ClientOrderId(ExitKind.NOTE, number, ticks=max(1, round(anchor_price / float(tick_size))))
 
 
 class AnchorMarkerWriter:
-    """`hear` what the strategy tells and `run`; at most one note is waiting, and one is being written.
+    """Writes markers: at most one is waiting and one is being written.
 
-    `look` gives the scene, None while an exit is in hand or the exchange is out of reach. `refused` is told
-    why a note could not be written, once for each; `over` is called when one has left the book.
+    `get_context` returns None while an exit is in progress or the exchange is out of reach. `on_rejected` gets the
+    reason why a marker could not be written; `on_done` is called when one has left the book.
     """
 
     def __init__(
         self,
         account: ProbeAccount,
         clock: Clock,
-        look: Callable[[], MarkerContext | None],
-        refused: Callable[[str], None],
-        over: Callable[[], None] = lambda: None,
+        get_context: Callable[[], MarkerContext | None],
+        on_rejected: Callable[[str], None],
+        on_done: Callable[[], None] = lambda: None,
         request_expires_s: float = 6.0,
     ) -> None:
         self._clock = clock
-        self._on_done = over
+        self._on_done = on_done
         self._locked_until_s = float("-inf")
-        self._context = look
-        self._on_rejected = refused
+        self._context = get_context
+        self._on_rejected = on_rejected
         self._orders = ProbeOrders(account, clock, self._log_progress, request_expires_s)
         self._requested = asyncio.Event()
 
     @property
     def maybe_open(self) -> Mapping[str, ProbeOrder]:
-        """By client order id, notes that are not known to be gone from the book."""
+        """By client order id, the markers that are not known to be gone from the book."""
         return self._orders.maybe_open
 
     @property
     def pending(self) -> bool:
-        """A note is waiting, or may be on the book."""
+        """Whether a marker is waiting, or may be on the book."""
         return self._requested.is_set() or bool(self._orders.maybe_open)
 
     def locks_funds(self, now_s: float) -> bool:
-        """A note has something locked, so that the balances do not show what we hold. Never true for long."""
+        """Whether a marker has funds locked, so that the balances do not show what we hold. Never true for long."""
         return now_s < self._locked_until_s
 
     def on_event(self, event: object) -> None:
-        """Of all that happens, a new anchor matters: one by our own fills needs no note, and undoes a waiting one."""
+        """Request a marker for a new anchor. One set by our own fills needs none and makes a waiting one obsolete."""
         if not isinstance(event, RegimeSet):
             return
+        # The fills of an exit are on record for good, so they prove the anchor by themselves. Any other change (first
+        # start, a trade by hand, a deposit) leaves no order of ours behind.
         if event.origin is Origin.EXIT:
             self._requested.clear()
         else:
             self._requested.set()
 
     def request(self) -> None:
-        """Write down where we are anchored as soon as it can be done."""
+        """Write the anchor as soon as possible."""
         self._requested.set()
 
     async def run(self) -> None:
-        """Write what is wanted, for ever."""
+        """Write what is requested, until cancelled."""
         while True:
             if self._orders.maybe_open:
                 await self._cancel_leftovers()
                 continue
             await self._requested.wait()
-            scene = self._context()
-            if scene is None:
+            context = self._context()
+            if context is None:
                 await self._clock.sleep(_RETRY_S)
                 continue
             self._requested.clear()
-            await self._write(scene)
+            await self._write(context)
 
     async def _cancel_leftovers(self) -> None:
-        """Cancel what an interruption may have left on the book, as soon as somebody listens."""
+        """Cancel what an interruption may have left on the book, as soon as the exchange answers."""
         try:
             await self._orders.cancel_all()
-        except (SessionLost, OutcomeUnknown, ProtocolViolation) as trouble:
-            logger.debug("! note not cancelled yet: %s", trouble)
+        except (SessionLost, OutcomeUnknown, ProtocolViolation) as failure:
+            logger.debug("! anchor marker not cancelled yet: %s", failure)
             await self._clock.sleep(_RETRY_S)
 
-    async def _write(self, scene: MarkerContext) -> None:
-        order = probe_order(scene.regime.exit_side, scene.top, scene.rules)
-        own = marker_id(scene.number, scene.anchor_price, scene.rules.tick_size)
-        if not scene.can_spare(order):
-            self._on_rejected("too little is held to set some aside")
+    async def _write(self, context: MarkerContext) -> None:
+        order = probe_order(context.regime.exit_side, context.top, context.rules)
+        client_order_id = marker_id(context.number, context.anchor_price, context.rules.tick_size)
+        # While the marker rests, its part of the balance is locked. If the rest were below the
+        # minimum, the strategy would see an untradable side and change it.
+        if not context.can_spare(order):
+            self._on_rejected("the balance is too small to set some aside")
             return
         self._locked_until_s = self._clock.now_s() + _MAX_LOCKED_S
         try:
-            refused = await self._orders.place_and_cancel(str(own), order)
-        except (SessionLost, OutcomeUnknown, ProtocolViolation) as trouble:
-            logger.warning("note interrupted client_order_id=%s: %s; writing it again", own, trouble)
+            on_rejected = await self._orders.place_and_cancel(str(client_order_id), order)
+        except (SessionLost, OutcomeUnknown, ProtocolViolation) as failure:
+            logger.warning(
+                "anchor marker interrupted client_order_id=%s: %s; writing it again", client_order_id, failure
+            )
             self._requested.set()
             return
-        if refused is not None:
-            self._on_rejected(str(refused))
+        if on_rejected is not None:
+            self._on_rejected(str(on_rejected))
+        # The cancel freed the funds, but the push that says so may still be on its way. Until then the balances must
+        # not be read as final.
         self._locked_until_s = min(self._locked_until_s, self._clock.now_s() + _PUSH_S)
         await self._clock.sleep(_PUSH_S)
         self._on_done()
 
     def _log_progress(self, what: str, client_order_id: str, order: ProbeOrder) -> None:
         side: Side = order.side
-        logger.debug("note %s side=%s price=%s client_order_id=%s", what, side.value, order.price, client_order_id)
+        logger.debug(
+            "anchor marker %s side=%s price=%s client_order_id=%s", what, side.value, order.price, client_order_id
+        )

@@ -1,9 +1,9 @@
-"""The orders of one exit: which report belongs to which, and what all of them filled.
+"""The orders of one exit: the one on the book, its successor, and earlier ones that a late report may still concern.
 
-There is one order at a time, and during a cancel-replace its successor, not yet known to exist. A
-request that was given up as never carried out leaves a ghost, for the exchange may know better. All of
-them bear the same client order id, so order ids tell them apart once known. What people should be told
-of them is collected here, where it is seen first.
+An exit has one order at a time, and during a cancel-replace a successor that is not yet known to exist. A request
+that two queries did not find is presumed rejected but kept, for the exchange may still prove us wrong. All orders of
+an exit have the same client order id, so only order ids tell them apart; an order without one is matched by the
+request that it came from. Order events for log, console and alerts are collected here, where a change is seen first.
 """
 
 from collections import OrderedDict
@@ -16,47 +16,51 @@ from trailingedge.execution.order_events import OrderCancelled, OrderEvent, Orde
 from trailingedge.model.market import ZERO, ExecutionReport, OrderRecord, Side
 from trailingedge.reconciliation.exit_history import HistoricalExit
 
+# A long exit requotes a thousand times. Late reports concern the last few orders; the fills of the others are kept as
+# a sum.
 _FINISHED_KEPT: Final = 200
 _PRESUMED_DEAD_KEPT: Final = 5
 
 
 class ExitOrders:
-    """`order` is the newest that is or was on the book; `successor` the new half of a cancel-replace."""
+    """The orders of exit `number`; `events` collects what changed.
 
-    def __init__(self, number: int, happened: list[OrderEvent]) -> None:
+    `order` is the newest that is or was on the book, `successor` the new half of an open cancel-replace. `rested` is
+    whether any order of the exit was ever on the book.
+    """
+
+    def __init__(self, number: int, events: list[OrderEvent]) -> None:
         self.number = number
-        self._events = happened
+        self._events = events
         self.order: Order | None = None
         self.successor: Order | None = None
         self.rested = False
-        self._presumed_dead: list[Order] = []  # beside these two: given up, or found to exist without our knowing
+        self._presumed_dead: list[Order] = []  # beside these two: presumed rejected, or found unexpectedly
         self._finished: OrderedDict[int, Order] = OrderedDict()
-        self._finished_filled: dict[int, Order] = {}  # those among them that filled: few, and asked for in every beat
+        self._finished_filled: dict[int, Order] = {}  # those among them that filled: few, and summed in every tick
         self._forgotten_base = ZERO
         self._forgotten_quote = ZERO
         self._filled: tuple[Decimal, Decimal] | None = None
 
-    # What there is ---------------------------------------------------------------------------
-
     @property
     def alive(self) -> bool:
-        """Something of this exit is, or might be, on the book."""
+        """Whether any order of this exit is, or might be, on the book."""
         return any(order.alive for order in self._tracked())
 
     def alive_orders(self) -> list[Order]:
-        """Everything of this exit that is, or might be, on the book; the newest request first."""
+        """All orders that are, or might be, on the book, the newest request first."""
         return [order for order in self._tracked() if order.alive]
 
     @property
     def unknown_order(self) -> Order | None:
-        """The order to ask about first: the one on the book before the one that may have come after it."""
+        """The UNKNOWN order to query first: the one on the book before the one that may have come after it."""
         for order in (self.order, self.successor, *self._presumed_dead):
             if order is not None and order.state is OrderState.UNKNOWN:
                 return order
         return None
 
     def unknown_without_order_id(self, client_order_id: str) -> list[Order]:
-        """Those of this client order id that may exist, though the exchange told no order id of them."""
+        """The UNKNOWN orders with this client order id whose order id the exchange has not told."""
         return [
             order
             for order in self._tracked()
@@ -65,19 +69,21 @@ class ExitOrders:
 
     @property
     def duplicate(self) -> Order | None:
-        """An order that rests where it should not: beside the current one."""
+        """An order that rests beside the current one, which must not be; it has to be cancelled."""
         if self.order is None or self.order.state is not OrderState.WORKING:
             return None
-        return next((ghost for ghost in self._presumed_dead if ghost.state is OrderState.WORKING), None)
+        return next((candidate for candidate in self._presumed_dead if candidate.state is OrderState.WORKING), None)
 
     @property
     def highest_order_id(self) -> int | None:
-        """The highest order id of this exit that we have heard of."""
-        known = [order.order_id for order in (*self._tracked(), *self._finished.values()) if order.order_id is not None]
-        return max(known, default=None)
+        """The highest order id of this exit that the exchange has told."""
+        order_ids = [
+            order.order_id for order in (*self._tracked(), *self._finished.values()) if order.order_id is not None
+        ]
+        return max(order_ids, default=None)
 
     def filled(self) -> tuple[Decimal, Decimal]:
-        """Base and quote of all fills of the whole chase."""
+        """Base and quote of all fills of the exit."""
         if self._filled is None:
             self._filled = self._sum_fills()
         return self._filled
@@ -100,22 +106,20 @@ class ExitOrders:
             most = max(most, locked)
         return most
 
-    # Which one is meant ----------------------------------------------------------------------
-
     def find_reported(self, report: ExecutionReport | OrderRecord) -> Order | None:
-        """The order that `report`, unasked for, is about; None if none of ours can be it."""
+        """The order that an execution report or an open order belongs to; None if it can be none of ours."""
         known = self.by_order_id(report.order_id)
         if known is not None:
             return known
-        # The newest request comes first: while it has no id of its own, a new id is most likely its.
-        nameless = (order for order in self._tracked() if order.without_order_id and order.side is report.side)
-        return next((order for order in nameless if order.client_order_id == report.client_order_id), None)
+        # The newest request comes first: while it has no order id, a new order id is most likely its own.
+        unidentified = (order for order in self._tracked() if order.without_order_id and order.side is report.side)
+        return next((order for order in unidentified if order.client_order_id == report.client_order_id), None)
 
     def find_answered(self, order: Order, record: OrderRecord) -> Order:
-        """The order that `record` describes, which an answer about `order` brought.
+        """The order that `record` describes; the request was about `order`.
 
-        Mostly that is `order`. But a report may have given the same id to another request of ours
-        before, or `order` the id of another; order ids are the truth.
+        Mostly that is `order`. But a report may have given the same order id to another request of ours before, or
+        given `order` the id of another. The order id decides.
         """
         known = self.by_order_id(record.order_id)
         if known is order:
@@ -128,36 +132,35 @@ class ExitOrders:
             if order not in self._tracked():
                 self._presumed_dead.append(order)
             return order
+        # The request is known under another order id, so this record is a second order of ours.
         return self.add_found(record, order)
 
     def by_order_id(self, order_id: int) -> Order | None:
-        """The order of this exit that bears `order_id`, present or past."""
+        """The order of this exit with this order id, present or finished."""
         if order_id < 0:
             return None
         present = (order for order in self._tracked() if order.order_id == order_id)
         return self._finished.get(order_id) or next(present, None)
 
     def add_found(self, record: OrderRecord, like: Order) -> Order:
-        """A new entry for an order of ours that was mistaken for another until now."""
+        """Add an order of ours that was taken for another one until now."""
         order = Order(like.client_order_id, like.side, record.price, record.quantity or like.quantity, like.sent_s)
         self._presumed_dead.append(order)
         return order
 
-    def add_inherited(self, told: ExecutionReport | OrderRecord, side: Side, now_s: float) -> Order:
-        """A new entry for an order that an earlier session had asked for, and that shows only now."""
-        order = Order(told.client_order_id, side, told.price, told.quantity, now_s)
+    def add_inherited(self, source: ExecutionReport | OrderRecord, side: Side, now_s: float) -> Order:
+        """Add an order that an earlier session had requested and that shows only now."""
+        order = Order(source.client_order_id, side, source.price, source.quantity, now_s)
         self._presumed_dead.append(order)
         return order
 
-    # What changes ----------------------------------------------------------------------------
-
-    def adopt(self, past: HistoricalExit, now_s: float) -> None:
-        """Go on with an exit of an earlier session: its fills count, and its open order is the current one."""
+    def adopt(self, exit_: HistoricalExit, now_s: float) -> None:
+        """Continue an exit of an earlier session: its fills count, and its open order is the current one."""
         self._filled = None
-        for record in past.orders:
-            order = Order(record.client_order_id, past.side, record.price, record.quantity, now_s)
+        for record in exit_.orders:
+            order = Order(record.client_order_id, exit_.side, record.price, record.quantity, now_s)
             order.apply_record(record)
-            order.placed_published = True  # by whoever placed it
+            order.placed_published = True  # the earlier session published it
             if order.alive:
                 self.set_current(order)
             else:
@@ -165,65 +168,71 @@ class ExitOrders:
         self.rested = True
 
     def set_current(self, order: Order) -> None:
-        """`order` is the current one now; what was there before is over."""
+        """Make `order` the current one; the one before it is finished."""
         self._retire(self.order)
         self.order = order
 
-    def apply(self, order: Order, hear: Callable[[], None]) -> None:
-        """Let `order` hear something, and tell what is new about it."""
+    def apply(self, order: Order, update: Callable[[], None]) -> None:
+        """Call `update`, which changes `order`, and publish what it changed."""
+        # Compare before and after: the same fill is told by the reply, by the report and by a query, and must be
+        # published once.
         base, quote = order.filled_quantity, order.filled_quote
-        hear()
+        update()
         self._filled = None
         if order.order_id is None or order.price is None:
             return
+        # A fill of a finished order counts for the exit, for example the fill that won against our cancel.
         if order.order_id in self._finished and order.filled_quantity:
             self._finished_filled[order.order_id] = order
-        if order.order_id in self._finished and order.alive:  # thought to be over, and is not
+        if order.order_id in self._finished and order.alive:  # it was taken for finished, and is not
             self._forget_finished(order.order_id)
             self._presumed_dead.append(order)
-        known = (order.client_order_id, order.order_id, order.side)
+        identity = (order.client_order_id, order.order_id, order.side)
         if not order.placed_published and (order.state is OrderState.WORKING or order.filled_quantity > ZERO):
             order.placed_published = True
             if order.replaces_price is None:
-                self._events.append(OrderPlaced(*known, order.price, order.quantity))
+                self._events.append(OrderPlaced(*identity, order.price, order.quantity))
             else:
-                self._events.append(OrderReplaced(*known, order.replaces_price, order.price, order.quantity))
+                self._events.append(OrderReplaced(*identity, order.replaces_price, order.price, order.quantity))
         if order.filled_quantity > base:
-            news, paid = order.filled_quantity - base, order.filled_quote - quote
-            self._events.append(OrderFilled(*known, order.price, news, paid, order.remaining))
+            new_quantity, new_quote = order.filled_quantity - base, order.filled_quote - quote
+            self._events.append(OrderFilled(*identity, order.price, new_quantity, new_quote, order.remaining))
 
     def mark_unknown(self, now_s: float) -> None:
-        """Whatever is, or might be, on the book may have changed unheard."""
+        """Mark every order that may be on the book as UNKNOWN: the connection was lost."""
         for order in self._tracked():
             if order.alive:
                 order.mark_unknown(now_s)
 
     def presume_rejected(self, order: Order) -> None:
-        """`order` was never taken, as far as can be known."""
+        """Presume that `order` was never accepted: repeated queries did not find it."""
         order.apply(OrderTrigger.REJECTED)
-        # A successor that was not there when its predecessor was already gone can come no more.
+        # The exchange carries a cancel-replace out as one: where the old order has left the book already, a successor
+        # that was not found by now will not appear later, so it need not be reopened.
         order.reopened = order.reopened or (self.order is not None and not self.order.alive)
         if order.without_order_id and order not in self._presumed_dead:
             self._presumed_dead.append(order)
 
     def confirm_rejected(self, order: Order) -> None:
-        """`order` was certainly never taken."""
+        """The exchange's word that `order` was never accepted."""
         order.apply(OrderTrigger.REJECTED)
         if order in self._presumed_dead:
             self._presumed_dead.remove(order)
             self._filled = None
 
     def on_cancelled_by(self, order: Order, successor: Order | None) -> None:
-        """The exchange says that one request canceled `order`: no other can have put a successor in its place."""
+        """The exchange says which request cancelled `order`: no other request can have put a successor in its place."""
         for late in self._tracked():
             if late.without_order_id and late is not successor and late.replaces_order_id == order.order_id:
                 self.confirm_rejected(late)
 
     def reconcile(self) -> None:
-        """After anything was heard: let each order find its place."""
+        """Bring all orders of the exit in line after any of them changed."""
         self._filled = None
         if any(order.state is OrderState.WORKING or order.filled_quantity for order in self._tracked()):
             self.rested = True
+        # The order of these steps matters: an order may be promoted only once it is known not to be a duplicate, and
+        # OrderCancelled is published only if nothing took the place.
         self._reject_other_successors()
         self._presume_untried_rejected()
         self._promote_successor()
@@ -232,14 +241,17 @@ class ExitOrders:
         self._publish_cancelled()
 
     def _reject_other_successors(self) -> None:
-        """Of all that wanted to take one order's place, only one can have."""
+        """Reject all but one of the orders that were to replace the same order: only one of them can have."""
         taken = {order.replaces_order_id for order in self._tracked() if not order.without_order_id}
         for rival in self._tracked():
             if rival.without_order_id and rival.replaces_order_id is not None and rival.replaces_order_id in taken:
                 self.confirm_rejected(rival)
 
     def _presume_untried_rejected(self) -> None:
-        """What was on the book was not canceled, so STOP_ON_FAILURE kept the new order from being tried."""
+        """Presume the successor rejected where the old order was not cancelled.
+
+        With STOP_ON_FAILURE the exchange then does not try the new order.
+        """
         order, successor = self.order, self.successor
         if (
             order is None
@@ -248,17 +260,20 @@ class ExitOrders:
             or successor.state is not OrderState.UNKNOWN
         ):
             return
+        # CANCELED is not among them: then it may have been this request that cancelled the order.
         if order.state in (OrderState.WORKING, OrderState.FILLED, OrderState.EXPIRED):
             self.presume_rejected(successor)
 
     def _promote_successor(self) -> None:
+        """Make the successor the current order once the old one is off the book."""
         successor = self.successor
         if successor is None:
             return
         if successor.state is OrderState.REJECTED:
             self.successor = None
         elif not successor.without_order_id and self.order is not None and self.order.state is OrderState.WORKING:
-            # Both are said to exist, which cannot be: what we know of one of them is old.
+            # Both are said to be on the book, which cannot be: one of the two messages is older than the other. The
+            # queries that follow settle it.
             self.successor = None
             self._presumed_dead.append(successor)
         elif (self.order is None or not self.order.alive) and not successor.without_order_id:
@@ -266,38 +281,50 @@ class ExitOrders:
             self.set_current(successor)
 
     def _reopen_presumed_dead(self) -> None:
-        """A replace that was given up may be what canceled the order: its new half is in doubt again."""
+        """Query a new half again that was presumed rejected, where the old order turns out cancelled.
+
+        The cancel-replace that was presumed failed may be what cancelled it, and then its new half may exist.
+        """
         order = self.order
         if order is None or order.state is not OrderState.CANCELED or order.order_id is None:
             return
-        for ghost in self._presumed_dead:
-            if ghost.replaces_order_id == order.order_id and ghost.state is OrderState.REJECTED and not ghost.reopened:
-                ghost.reopened = True
-                ghost.apply(OrderTrigger.REOPENED)
+        for candidate in self._presumed_dead:
+            if (
+                candidate.replaces_order_id == order.order_id
+                and candidate.state is OrderState.REJECTED
+                and not candidate.reopened
+            ):
+                candidate.reopened = True
+                candidate.apply(OrderTrigger.REOPENED)
 
     def _sort_presumed_dead(self) -> None:
-        """A ghost that came alive is the current order where there is none, and one that is over is past."""
-        for ghost in list(self._presumed_dead):
-            if ghost.state is OrderState.REJECTED and ghost.without_order_id:
+        """Put each order that was presumed rejected in its place: current, finished, or still to be kept."""
+        for candidate in list(self._presumed_dead):
+            if candidate.state is OrderState.REJECTED and candidate.without_order_id:
                 continue
-            if ghost is self.order or ghost is self.successor:
-                self._presumed_dead.remove(ghost)
-            elif not ghost.alive:
-                self._presumed_dead.remove(ghost)
-                self._retire(ghost)
-            elif not ghost.without_order_id and self.successor is None and (self.order is None or not self.order.alive):
-                self._presumed_dead.remove(ghost)
-                self.set_current(ghost)
-        forgettable = [ghost for ghost in self._presumed_dead if ghost.state is OrderState.REJECTED]
-        for ghost in forgettable[:-_PRESUMED_DEAD_KEPT]:
-            self._presumed_dead.remove(ghost)
+            if candidate is self.order or candidate is self.successor:
+                self._presumed_dead.remove(candidate)
+            elif not candidate.alive:
+                self._presumed_dead.remove(candidate)
+                self._retire(candidate)
+            elif (
+                not candidate.without_order_id
+                and self.successor is None
+                and (self.order is None or not self.order.alive)
+            ):
+                self._presumed_dead.remove(candidate)
+                self.set_current(candidate)
+        rejected = [candidate for candidate in self._presumed_dead if candidate.state is OrderState.REJECTED]
+        for candidate in rejected[:-_PRESUMED_DEAD_KEPT]:
+            self._presumed_dead.remove(candidate)
 
     def _publish_cancelled(self) -> None:
-        """An order left the book and nothing took its place."""
+        """Publish OrderCancelled once an order left the book and nothing took its place."""
         order = self.order
         if order is None or self.successor is not None or order.state not in (OrderState.CANCELED, OrderState.EXPIRED):
             return
-        if any(ghost.alive for ghost in self._presumed_dead):
+        # One of them may still turn out to be the replacement; then OrderReplaced is published instead.
+        if any(candidate.alive for candidate in self._presumed_dead):
             return
         if (
             order.placed_published
@@ -306,21 +333,22 @@ class ExitOrders:
             and order.price is not None
         ):
             order.cancel_published = True
-            known = (order.client_order_id, order.order_id, order.side)
-            self._events.append(OrderCancelled(*known, order.price, order.filled_quantity, order.quantity))
+            identity = (order.client_order_id, order.order_id, order.side)
+            self._events.append(OrderCancelled(*identity, order.price, order.filled_quantity, order.quantity))
 
     def _tracked(self) -> list[Order]:
-        """Successor, order and ghosts: the newest request first."""
+        """Successor, current order and those presumed rejected: the newest request first."""
         current = [order for order in (self.successor, self.order) if order is not None]
-        return current + [ghost for ghost in self._presumed_dead if ghost not in current]
+        return current + [candidate for candidate in self._presumed_dead if candidate not in current]
 
     def _retire(self, order: Order | None) -> None:
-        """Remember an order that is over: its fills count, and a late report finds it."""
+        """Keep a finished order: its fills count, and a late report still finds it."""
         if order is None or order.order_id is None:
             return
         self._finished[order.order_id] = order
         if order.filled_quantity:
             self._finished_filled[order.order_id] = order
+        # The sums stay exact; only the ability to match a very late report to this order is given up.
         while len(self._finished) > _FINISHED_KEPT:
             oldest = self._forget_finished(next(iter(self._finished)))
             self._forgotten_base += oldest.filled_quantity

@@ -1,7 +1,7 @@
-"""Carries the chaser's commands out.
+"""The gateway: sends order commands, and reads balances, rules or clock again when asked to.
 
-Order commands go to the exchange at once, and their answers come back through the trader's inbox. What
-must be read again (balances, rules, clock) is fetched by a task of its own, so that no beat waits.
+An order command is sent at once, and its reply goes to the trading core's inbox. Refreshes run in a task of their own,
+one at a time, so that no tick waits for them.
 """
 
 import asyncio
@@ -36,53 +36,53 @@ _REFRESH_PAUSE_S: Final = 0.5
 
 
 class OrderEntry(Protocol):
-    """The exchange, as far as orders go. Each returns once sent; `heard` gets the answer, a late one too."""
+    """The order requests of an exchange. Each returns once sent; `on_reply` gets the outcome, also a late one."""
 
-    def place(self, order: NewOrderRequest, heard: Callable[[OrderOutcome], None]) -> None: ...
+    def place(self, order: NewOrderRequest, on_reply: Callable[[OrderOutcome], None]) -> None: ...
 
     def replace(
         self,
         cancel_order_id: int | None,
         cancel_client_order_id: str,
         order: NewOrderRequest,
-        heard: Callable[[ReplaceOutcome], None],
+        on_reply: Callable[[ReplaceOutcome], None],
     ) -> None: ...
 
-    def on_replace_reply(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None: ...
+    def on_replace_reply(self, request: SentRequest, on_reply: Callable[[ReplaceOutcome], None]) -> None: ...
 
-    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None: ...
+    def cancel(self, order_id: int | None, client_order_id: str, on_reply: Callable[[OrderOutcome], None]) -> None: ...
 
-    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None: ...
+    def status(self, order_id: int | None, client_order_id: str, on_reply: Callable[[OrderOutcome], None]) -> None: ...
 
-    def all_orders(self, from_order_id: int, heard: Callable[[ListedOrders], None]) -> None: ...
+    def all_orders(self, from_order_id: int, on_reply: Callable[[ListedOrders], None]) -> None: ...
 
 
 RefreshCall = Callable[[], Awaitable[None]]
 
 
 class Gateway:
-    """One doorway for commands. `deliver` puts what came back where the next beat finds it."""
+    """Sends commands. `deliver` puts replies into the inbox that the next tick reads."""
 
     def __init__(
         self,
         orders: OrderEntry,
         deliver: Callable[[OrderInput], None],
-        remedies: Mapping[Refresh, RefreshCall],
+        refresh_calls: Mapping[Refresh, RefreshCall],
         clock: Clock,
     ) -> None:
         self._orders = orders
         self._deliver = deliver
-        self._refresh_calls = remedies
+        self._refresh_calls = refresh_calls
         self._clock = clock
-        self._needed: dict[Refresh, None] = {}  # in order of asking, each once
+        self._needed: dict[Refresh, None] = {}  # a dict as an ordered set: in order of asking, each once
         self._refresh_requested = asyncio.Event()
 
     def send(self, command: ExecutionCommand) -> None:
-        """Write the request and return; a lost connection is an answer like any other, not an error."""
+        """Send the request and return. A lost connection is a reply like any other, not an error."""
         match command:
             case Place(tag, client_order_id, side, price, quantity, escape):
-                manner = OrderStyle.IMMEDIATE if escape else _resting(price)
-                order = NewOrderRequest(client_order_id, side, quantity, price, manner)
+                style = OrderStyle.IMMEDIATE if escape else _resting(price)
+                order = NewOrderRequest(client_order_id, side, quantity, price, style)
                 self._orders.place(order, self._on_order_reply(tag))
             case Replace(tag, order_id, client_order_id, side, price, quantity):
                 order = NewOrderRequest(client_order_id, side, quantity, price, _resting(price))
@@ -96,30 +96,32 @@ class Gateway:
             case Refresh():
                 self.refresh(command)
 
-    def expect(self, written: SentRequest, command: Replace) -> None:
-        """`command` is on the wire already; its answer comes back like any other."""
-        self._orders.on_replace_reply(written, self._on_replace_reply(command.tag))
+    def expect(self, request: SentRequest, command: Replace) -> None:
+        """Register for the reply to `command`, which was sent already."""
+        self._orders.on_replace_reply(request, self._on_replace_reply(command.tag))
 
-    def refresh(self, remedy: Refresh) -> None:
-        """Have it read again, soon; asked for twice meanwhile, it is read once."""
-        self._needed[remedy] = None
+    def refresh(self, refresh: Refresh) -> None:
+        """Have it read again soon; asked for twice before that, it is read once."""
+        self._needed[refresh] = None
         self._refresh_requested.set()
 
     async def run(self) -> None:
-        """Fetch what was asked for, one thing at a time, for ever."""
+        """Read what was asked for, one thing at a time, until cancelled."""
         while True:
             await self._refresh_requested.wait()
+            # Clear before reading: a request that arrives while we read sets the event again and is not lost.
             self._refresh_requested.clear()
             while self._needed:
-                remedy = next(iter(self._needed))
-                del self._needed[remedy]
+                refresh = next(iter(self._needed))
+                del self._needed[refresh]
                 try:
-                    await self._refresh_calls[remedy]()
-                except (RequestRefused, OutcomeUnknown, SessionLost, ProtocolViolation) as trouble:
-                    # Whoever needs it finds it still missing and asks again.
-                    logger.warning("could not read again %s: %s", remedy.value, trouble)
+                    await self._refresh_calls[refresh]()
+                except (RequestRefused, OutcomeUnknown, SessionLost, ProtocolViolation) as failure:
+                    # No retry here: the trading core asks again for as long as it needs the answer.
+                    logger.warning("refresh failed resource=%s reason=%s", refresh.value, failure)
                     await self._clock.sleep(_REFRESH_PAUSE_S)
 
+    # The tag travels in the closure, so that a late reply still says which request it belongs to.
     def _on_order_reply(self, tag: int) -> Callable[[OrderOutcome], None]:
         return lambda outcome: self._deliver(OrderReply(tag, outcome))
 
@@ -127,13 +129,14 @@ class Gateway:
         return lambda outcome: self._deliver(ReplaceReply(tag, outcome))
 
     def _on_order_list(self, tag: int, client_order_id: str) -> Callable[[ListedOrders], None]:
-        def heard(answer: ListedOrders) -> None:
-            if isinstance(answer, tuple):
-                ours = (order for order in answer if order.client_order_id == client_order_id)
-                answer = tuple(sorted(ours, key=lambda order: order.order_id))
-            self._deliver(OrdersListed(tag, answer))
+        def on_reply(reply: ListedOrders) -> None:
+            if isinstance(reply, tuple):
+                # The exchange lists foreign orders too. All orders of one exit have the same client order id.
+                ours = (order for order in reply if order.client_order_id == client_order_id)
+                reply = tuple(sorted(ours, key=lambda order: order.order_id))
+            self._deliver(OrdersListed(tag, reply))
 
-        return heard
+        return on_reply
 
 
 def _resting(price: Decimal | None) -> OrderStyle:

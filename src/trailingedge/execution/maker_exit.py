@@ -1,9 +1,22 @@
-"""Keeps one post-only order at the best price until everything is sold.
+"""The maker exit: keeps one post-only order at the best price until everything is sold.
 
-The strategy says what it wants; this machine compares want and book and closes the gap: place, replace,
-withdraw, ask. It sends nothing itself: `toward` returns the next command, `hear` takes what came back.
-One request is in flight at a time, newer prices wait behind it and only the newest counts. An order
-that might exist is never sent twice: silence leads to a question, by order id wherever one is known.
+Theory of operation. The strategy names an intent (side, funds, pricing); it never names a request. In each tick
+`commands_for` compares the intent with the order on the book and returns the one command that closes the gap:
+
+- no order on the book: place one, as soon as the balances account for the last fill;
+- the best price moved: cancel-replace, or a plain cancel once the order is partially filled, because the exchange
+  refuses to replace such an order; the next tick then places the rest;
+- no intent, or a BUY without trusted market data: cancel;
+- an UNKNOWN order: query it, and nothing else until it is settled;
+- what is left is too small to place: the exit is over.
+
+One request is open at a time. While its reply is missing the price may move ten times; only the newest price counts
+when the next command is decided. A rejection does not end the exit either: RejectBackoff says how long to wait and what
+to read again. Nothing is sent from here and no clock is read. So the same code runs live and in a backtest.
+
+A price change alone can be answered faster. After a tick that had nothing to do, `plan_requote` prepares a RequotePlan
+which the market data callback uses directly. The requote is sent first and recorded with `record_requote` right after;
+`expected_requote` is what `commands_for` would have done, and the two must agree.
 """
 
 from dataclasses import dataclass
@@ -26,16 +39,18 @@ from trailingedge.model.pricing import Pricing
 from trailingedge.reconciliation.exit_history import HistoricalExit
 from trailingedge.strategy.decide import Decision
 
-_RESIZE_AFTER_S: Final = 1.0  # a quantity that differs for less is a report on its way
+# The quantity wanted and the quantity on the book differ for a moment after every fill, until the balances follow.
+# Only a difference that lasts this long is a deposit, a withdrawal or a trade by hand.
+_RESIZE_AFTER_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class MakerExitParams:
-    """How the chaser behaves.
+    """How the maker exit behaves.
 
-    `patience_s`: unanswered for so long is silence. `request_expires_s`: a request older than this can no
-    longer be executed (the exchange refuses it once its recvWindow is over), so only then "does not
-    exist", said twice, is believed. `escape_after_s` 0: never take.
+    `timeout_s`: a request without a reply for so long has timed out. `request_expires_s`: a request older than this
+    can no longer be executed (the exchange rejects it once its recvWindow is over), so only then is "does not exist",
+    said twice, believed. `escape_after_s`: age at which the exit takes instead of making; 0 = off.
     """
 
     timeout_s: float = 3.0
@@ -45,10 +60,7 @@ class MakerExitParams:
 
 
 class MakerExit:
-    """The chase of one exit after another, pure: time comes in as an argument.
-
-    `happened` collects what people should be told.
-    """
+    """The order of one exit after another. `events` collects order events for log, console and alerts."""
 
     def __init__(self, rules: SymbolRules, budget: OrderRateBudget, params: MakerExitParams | None = None) -> None:
         self.rules = rules
@@ -57,30 +69,29 @@ class MakerExit:
         self._params = params or MakerExitParams()
         self._requests = PendingRequests()
         self._balances_current = True
-        self._start_exit(0, touched_ms=0)
+        self._start_exit(0, funds_changed_ms=0)
 
-    def _start_exit(self, number: int, touched_ms: int) -> None:
-        """Begin with another exit: nothing of the last one is carried over but the time it touched the funds."""
+    def _start_exit(self, number: int, funds_changed_ms: int) -> None:
+        """Begin with another exit. Nothing of the last one stays but the time at which it changed the funds."""
         params = self._params
+        # A late reply to a request of the last exit would otherwise bring that exit's order into this one's state.
         self._requests.clear()
         self._updates = OrderUpdateHandler(
-            number, self._requests, self.events, params.timeout_s, params.request_expires_s, touched_ms
+            number, self._requests, self.events, params.timeout_s, params.request_expires_s, funds_changed_ms
         )
         self._end_reason: ExitEndReason | None = None
         self._differs_since_s: float | None = None
         self._escaped = False
 
     def update_rules(self, rules: SymbolRules) -> None:
-        """The rules were read again: a symbol that trades now need not be waited for any longer."""
+        """Use the rules as read again. If the symbol trades now, the backoff that waited for it ends."""
         self.rules = rules
         if rules.trading:
             self._updates.backoff.clear(RejectReason.NOT_TRADING)
 
-    # What others ask -------------------------------------------------------------------------
-
     @property
     def number(self) -> int:
-        """The number of the exit in hand, 0 before the first."""
+        """The number of the current exit, 0 before the first."""
         return self._updates.orders.number
 
     @property
@@ -90,12 +101,12 @@ class MakerExit:
 
     @property
     def idle(self) -> bool:
-        """Nothing of ours is on the book, in flight or in doubt."""
+        """Whether nothing of ours is on the book, pending or UNKNOWN."""
         return self._updates.idle
 
     @property
     def alive(self) -> list[Order]:
-        """Orders that are, or might be, on the book: more than one only while in doubt."""
+        """Orders that are, or might be, on the book; more than one only while one is UNKNOWN."""
         return self._updates.orders.alive_orders()
 
     @property
@@ -104,11 +115,11 @@ class MakerExit:
         return self._updates.funds_changed_ms
 
     def may_send(self, now_s: float, server_ms: int) -> bool:
-        """The exchange has not asked to be left alone."""
+        """Whether the exchange accepts requests at all (no ban, no rate limit pause)."""
         return self._updates.backoff.may_send(now_s, server_ms)
 
     def max_locked(self, side: Side) -> Decimal | None:
-        """The most our orders can have locked of the asset a `side` order sells; None: not known."""
+        """The most our orders can have locked of the asset that a `side` order sells; None where that is not known."""
         orders = self._updates.orders
         order = orders.order or orders.successor
         if order is None or order.side is not side:
@@ -116,7 +127,7 @@ class MakerExit:
         return orders.max_locked(in_quote=side is Side.BUY)
 
     def progress(self) -> ExitProgress | None:
-        """How the exit in hand stands; None before the first."""
+        """How far the current exit is; None before the first."""
         if not self.number:
             return None
         base, quote = self._updates.orders.filled()
@@ -129,225 +140,233 @@ class MakerExit:
             rested=self._updates.orders.rested,
         )
 
-    # Coming back -----------------------------------------------------------------------------
-
-    def adopt(self, past: HistoricalExit, now_s: float) -> None:
-        """Go on with an exit of an earlier session, whether an order of it is on the book or not."""
-        self._start_exit(past.number, touched_ms=max(self.funds_changed_ms, past.ended_ms))
-        self._updates.orders.adopt(past, now_s)
+    def adopt(self, exit_: HistoricalExit, now_s: float) -> None:
+        """Continue an exit of an earlier session, whether an order of it is on the book or not."""
+        self._start_exit(exit_.number, funds_changed_ms=max(self.funds_changed_ms, exit_.ended_ms))
+        self._updates.orders.adopt(exit_, now_s)
         self._updates.inherits_until_s = now_s + self._params.request_expires_s
 
-    # What came back --------------------------------------------------------------------------
-
     def handle(self, event: OrderInput, now_s: float) -> None:
-        """An answer, in time or late, or an execution report. What is not of the exit in hand is ignored."""
+        """Apply a reply, in time or late, or an execution report. What belongs to another exit is ignored."""
         self._updates.handle(event, now_s)
 
     def on_disconnect(self, now_s: float) -> None:
-        """The account connection was lost: whatever was on the book is in doubt until asked for."""
+        """Mark what was on the book as UNKNOWN until it is queried: the account connection was lost."""
         self._updates.on_disconnect(now_s)
-
-    # What to do next -------------------------------------------------------------------------
 
     def commands_for(
         self,
-        want: OrderIntent | None,
+        intent: OrderIntent | None,
         top: BookTop | None,
         now_s: float,
         *,
         server_ms: int = 0,
         age_s: float = 0.0,
-        settled: bool = True,
+        balances_current: bool = True,
     ) -> list[ExecutionCommand]:
-        """The commands that bring us closer to `want`; none while one is being answered.
+        """The commands that bring the book closer to `intent`; none while a request is open.
 
-        `top` is None while market data is not to be trusted. `settled`: the balances, and so
-        `want.funds`, account for every change up to `touched_ms`. `age_s` is the exit's.
-        Raises BrokenInvariant when another exit is wanted while an order of the last one lives.
+        `top` is None while market data is not to be trusted. `balances_current`: the balances, and so `intent.funds`,
+        account for every change up to `funds_changed_ms`. `age_s` is the exit's age.
+        Raises BrokenInvariant when another exit is wanted while an order of the last one may be on the book.
         """
-        self._balances_current = settled
-        if want is not None and want.number != self.number:
-            self._begin_exit(want)
+        self._balances_current = balances_current
+        if intent is not None and intent.number != self.number:
+            self._begin_exit(intent)
         self._updates.expire_requests(now_s)
+        # Refreshes do not concern the order, so they go out while a request is open.
         if self._requests.open is not None or not self.may_send(now_s, server_ms):
             return self._take_refreshes()
-        command = self._next_command(want, top, now_s, server_ms, age_s)
+        command = self._next_command(intent, top, now_s, server_ms, age_s)
         return self._take_refreshes() if command is None else [*self._take_refreshes(), command]
 
-    def plan_requote(self, want: OrderIntent, decision: Decision, now_s: float, server_ms: int) -> RequotePlan | None:
-        """What to do at another price, where nothing else could stand in its way; None where something might."""
-        books, orders, order = self._updates, self._updates.orders, self._updates.orders.order
+    def plan_requote(self, intent: OrderIntent, decision: Decision, now_s: float, server_ms: int) -> RequotePlan | None:
+        """The requote for any other price, where nothing else could stand in its way; None where something might."""
+        updates, orders, order = self._updates, self._updates.orders, self._updates.orders.order
         if (
             order is None
             or order.state is not OrderState.WORKING
             or order.order_id is None
             or order.price is None
+            # Each condition is one that a price alone cannot change. With any of them the next move takes a full tick.
             or order.partially_filled
-            or order.side is not want.side
-            or order.client_order_id != str(ClientOrderId(want.kind, want.number))
+            or order.side is not intent.side
+            or order.client_order_id != str(ClientOrderId(intent.kind, intent.number))
             or self._requests.open is not None
             or orders.duplicate is not None
             or orders.unknown_order is not None
             or self._differs_since_s is not None
             or self._params.escape_after_s
-            or self._pegged(want)
+            or self._pegged(intent)
             or not self.rules.trading
-            or not books.backoff.is_clear(now_s, server_ms)
+            or not updates.backoff.is_clear(now_s, server_ms)
             or not self._budget.is_ample(server_ms)
         ):
             return None
-        memory = decision.state
+        state = decision.state
         return RequotePlan(
-            want,
+            intent,
             decision,
             order.order_id,
             order.client_order_id,
             RestingOrder(order.price, order.quantity),
-            books.left_prices_until(now_s),
+            updates.left_prices_until(now_s),
             self.rules,
-            watches_stop=memory.regime is Regime.BASE and want.kind is not ExitKind.FLUSH,
-            quantity=self._quantity(want, order.price) if self._quantity_is_fixed(want) else None,
+            watches_stop=state.regime is Regime.BASE and intent.kind is not ExitKind.FLUSH,
+            quantity=self._quantity(intent, order.price) if self._quantity_is_fixed(intent) else None,
         )
 
     def record_requote(
-        self, poise: RequotePlan, answer: TargetQuote, top: BookTop, now_s: float, server_ms: int
+        self, plan: RequotePlan, target: TargetQuote, top: BookTop, now_s: float, server_ms: int
     ) -> Replace:
-        """Enter into the books what was sent to move an order. Raises BrokenInvariant where they have no such order."""
+        """Record the cancel-replace that was sent by `plan`. Raises BrokenInvariant without such a working order."""
         order = self._updates.orders.order
-        if order is None or order.order_id != poise.order_id or order.state is not OrderState.WORKING:
-            raise BrokenInvariant(f"{answer} was sent to replace order {poise.order_id}, the books have {order!r}")
-        price, quantity = answer
-        return self._replace(order, poise.order_id, poise.intent, price, quantity, top, now_s, server_ms)
+        if order is None or order.order_id != plan.order_id or order.state is not OrderState.WORKING:
+            raise BrokenInvariant(
+                f"a requote to {target} replaced order {plan.order_id}, the current order is {order!r}"
+            )
+        price, quantity = target
+        return self._replace(order, plan.order_id, plan.intent, price, quantity, top, now_s, server_ms)
 
-    def expected_requote(self, want: OrderIntent, top: BookTop, now_s: float) -> TargetQuote | None:
-        """Where `toward` would move the order now, if nothing stood in its way; None without one."""
+    def expected_requote(self, intent: OrderIntent, top: BookTop, now_s: float) -> TargetQuote | None:
+        """Where `commands_for` would move the order now if nothing stood in its way; None where it would stay."""
         order = self._updates.orders.order
         if order is None:
             return None
-        price = self._best_price(want, top, order, now_s)
-        quantity = self._quantity(want, price)
+        price = self._best_price(intent, top, order, now_s)
+        quantity = self._quantity(intent, price)
         fits = self.rules.trading and self.rules.failed_filter(price, quantity) is None
         return (price, quantity) if fits and price != order.price else None
 
-    def _begin_exit(self, want: OrderIntent) -> None:
+    def _begin_exit(self, intent: OrderIntent) -> None:
+        # Two exits at once would sell the same balance twice. The strategy never asks for it, so this is a mistake of
+        # ours.
         if not self.idle:
-            raise BrokenInvariant(f"exit {want.number} is wanted while {self.order!r} is not over")
-        self._start_exit(want.number, self.funds_changed_ms)
+            raise BrokenInvariant(f"exit {intent.number} begins while {self.order!r} may be on the book")
+        self._start_exit(intent.number, self.funds_changed_ms)
 
     def _next_command(
-        self, want: OrderIntent | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
+        self, intent: OrderIntent | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
     ) -> OrderCommand | None:
         orders = self._updates.orders
+        # Two orders on the book can sell twice. This comes before everything else, a query included.
         if orders.duplicate is not None:
             return self._cancel(orders.duplicate, now_s)
         if orders.unknown_order is not None:
             return self._query(orders.unknown_order, now_s)
         order = orders.order
         if order is None or not order.alive:
-            return self._place(want, top, now_s, server_ms, age_s)
-        # Without a book to judge by, a SELL protects and stays; a BUY could be a trap and goes.
-        if want is None or order.side is not want.side or (top is None and order.side is Side.BUY):
+            return self._place(intent, top, now_s, server_ms, age_s)
+        # Without trusted market data a SELL stays: it protects us, and a fill is at a price that we accepted. A BUY is
+        # cancelled: it would be filled first when the market falls, which is when we do not want it.
+        if intent is None or order.side is not intent.side or (top is None and order.side is Side.BUY):
             return self._cancel(order, now_s)
         if top is None:
             return None
         if self._escape_is_due(age_s):
             return self._cancel(order, now_s)
-        return self._requote(order, want, top, now_s, server_ms)
+        return self._requote(order, intent, top, now_s, server_ms)
 
-    def _query(self, doubtful: Order, now_s: float) -> OrderCommand | None:
-        command = self._updates.query_for(doubtful, now_s)
-        return None if command is None else self._requests.register(PendingRequest(command, now_s, doubtful))
+    def _query(self, order: Order, now_s: float) -> OrderCommand | None:
+        command = self._updates.query_for(order, now_s)
+        return None if command is None else self._requests.register(PendingRequest(command, now_s, order))
 
     def _place(
-        self, want: OrderIntent | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
+        self, intent: OrderIntent | None, top: BookTop | None, now_s: float, server_ms: int, age_s: float
     ) -> OrderCommand | None:
-        """A first order, or the next one where the last is gone. Ends the exit where nothing is left to sell."""
-        if want is None or top is None or not self._balances_current or self._end_reason is not None:
+        """Place the first order, or the next after the last is gone. Ends the exit where nothing is left to sell."""
+        if intent is None or top is None or not self._balances_current or self._end_reason is not None:
             return None
         if not self._updates.backoff.may_place(top, now_s):
             return None
         escape = self._escape_is_due(age_s)
         if escape:
-            price = escape_price(want.side, top, self.rules.tick_size, self._params.escape_slippage_frac)
+            price = escape_price(intent.side, top, self.rules.tick_size, self._params.escape_slippage_frac)
         else:
-            price = self._best_price(want, top, None, now_s)
-        quantity = self._quantity(want, price)
+            price = self._best_price(intent, top, None, now_s)
+        quantity = self._quantity(intent, price)
         breach = self.rules.failed_filter(price, quantity)
         if breach in SIZE_FILTERS:
             self._end_reason = self._reason_of_end()
             return None
-        if self._reject_locally(want, breach, now_s):
+        if self._reject_locally(intent, breach, now_s):
             return None
+        # Once per exit: if the taker order fills only partly, the rest goes on as maker.
         self._escaped = self._escaped or escape
-        own = ClientOrderId(ExitKind.ESCAPE if escape else want.kind, want.number)
-        order = Order(str(own), want.side, None if self._pegged(want) and not escape else price, quantity, now_s)
+        own = ClientOrderId(ExitKind.ESCAPE if escape else intent.kind, intent.number)
+        order = Order(str(own), intent.side, None if self._pegged(intent) and not escape else price, quantity, now_s)
         self._updates.orders.set_current(order)
         self._budget.spend(server_ms)
         tag = self._requests.new_tag()
         command = Place(tag, order.client_order_id, order.side, order.price, quantity, escape)
         return self._requests.register(PendingRequest(command, now_s, order, top=top))
 
-    def _reject_locally(self, want: OrderIntent, breach: str | None, now_s: float) -> bool:
-        """What the exchange would refuse is not sent, but told and learned from as if it had been."""
+    def _reject_locally(self, intent: OrderIntent, breach: str | None, now_s: float) -> bool:
+        """Treat what the exchange would reject as rejected, without sending it."""
         if breach is None and self.rules.trading:
             return False
-        refusal = RejectReason.FILTER if self.rules.trading else RejectReason.NOT_TRADING
+        reason = RejectReason.FILTER if self.rules.trading else RejectReason.NOT_TRADING
         text = f"filter {breach}" if self.rules.trading else f"symbol status {self.rules.status}"
-        restraint = self._updates.backoff
-        restraint.on_reject(refusal, now_s)
+        backoff = self._updates.backoff
+        backoff.on_reject(reason, now_s)
         self.events.append(
-            OrderRejected(str(ClientOrderId(want.kind, want.number)), refusal, 0, text, restraint.in_a_row)
+            OrderRejected(str(ClientOrderId(intent.kind, intent.number)), reason, 0, text, backoff.in_a_row)
         )
         return True
 
     def _requote(
-        self, order: Order, want: OrderIntent, top: BookTop, now_s: float, server_ms: int
+        self, order: Order, intent: OrderIntent, top: BookTop, now_s: float, server_ms: int
     ) -> OrderCommand | None:
         """Follow the best price: by cancel-replace, or by cancel alone once part of the order is filled."""
         if order.state is not OrderState.WORKING or order.order_id is None or order.price is None:
             return None
-        target = self._best_price(want, top, order, now_s)
-        quantity = self._quantity(want, target)
+        target = self._best_price(intent, top, order, now_s)
+        quantity = self._quantity(intent, target)
         current = own_id(order.client_order_id)
-        urgent = want.kind is ExitKind.FLUSH and (current is None or current.kind is not ExitKind.FLUSH)
+        # A hard stop that takes over from a take-profit replaces its order at once, at the same price too: the client
+        # order id of the order on the book is how a restart knows that the exit is a hard stop.
+        urgent = intent.kind is ExitKind.FLUSH and (current is None or current.kind is not ExitKind.FLUSH)
         resize = self._quantity_differs(order, quantity, now_s) and not order.partially_filled
         if target == order.price and not urgent and not resize:
             return None
         if not self._updates.backoff.may_place(top, now_s):
             return None
+        # The budget delays requotes that only improve a price. A hard stop that takes over may use its reserve.
         if not urgent and not self._budget.may_requote(server_ms):
             return None
         breach = self.rules.failed_filter(target, quantity)
         if breach in SIZE_FILTERS:
-            # Urgency gives a rest too small to place again no better id, only a lost place in the queue.
+            # Do not requote a remainder below the minimum size, not even for a hard stop: we would lose our place in
+            # the queue and could not place it again.
             return None if target == order.price else self._cancel(order, now_s)
-        if self._reject_locally(want, breach, now_s):
+        if self._reject_locally(intent, breach, now_s):
             return None
         if order.partially_filled:
             return self._cancel(order, now_s)
-        price = None if self._pegged(want) else target
-        return self._replace(order, order.order_id, want, price, quantity, top, now_s, server_ms)
+        # A pegged order follows the best price inside the exchange, without our requests.
+        price = None if self._pegged(intent) else target
+        return self._replace(order, order.order_id, intent, price, quantity, top, now_s, server_ms)
 
     def _replace(
         self,
         order: Order,
         order_id: int,
-        want: OrderIntent,
+        intent: OrderIntent,
         price: Decimal | None,
         quantity: Decimal,
         top: BookTop,
         now_s: float,
         server_ms: int,
     ) -> Replace:
-        """Enter into the books that `order` is to be replaced."""
+        """Record that `order` is being replaced, and return the command."""
         successor = Order(
-            str(ClientOrderId(want.kind, want.number)), want.side, price, quantity, now_s, predecessor=order
+            str(ClientOrderId(intent.kind, intent.number)), intent.side, price, quantity, now_s, predecessor=order
         )
         order.apply(OrderTrigger.CANCEL_SENT)
         self._updates.orders.successor = successor
         self._budget.spend(server_ms)
         tag = self._requests.new_tag()
-        command = Replace(tag, order_id, successor.client_order_id, want.side, price, quantity)
+        command = Replace(tag, order_id, successor.client_order_id, intent.side, price, quantity)
         self._requests.register(PendingRequest(command, now_s, order, successor, top))
         return command
 
@@ -362,25 +381,26 @@ class MakerExit:
         command = Cancel(self._requests.new_tag(), order.order_id, order.client_order_id)
         return self._requests.register(PendingRequest(command, now_s, order))
 
-    # What it takes to decide -----------------------------------------------------------------
-
-    def _best_price(self, want: OrderIntent, top: BookTop, order: Order | None, now_s: float) -> Decimal:
+    def _best_price(self, intent: OrderIntent, top: BookTop, order: Order | None, now_s: float) -> Decimal:
         own = None
         if order is not None and order.price is not None:
             own = RestingOrder(order.price, order.quantity)
-        return resting_price(want.pricing, want.side, top, self.rules.tick_size, own, self._updates.left_prices(now_s))
+        return resting_price(
+            intent.pricing, intent.side, top, self.rules.tick_size, own, self._updates.left_prices(now_s)
+        )
 
-    def _pegged(self, want: OrderIntent) -> bool:
-        return want.pricing is Pricing.PEG and self.rules.peg_allowed
+    def _pegged(self, intent: OrderIntent) -> bool:
+        return intent.pricing is Pricing.PEG and self.rules.peg_allowed
 
-    def _quantity(self, want: OrderIntent, price: Decimal) -> Decimal:
-        """All of it, floored to the step; and no more than the largest notional allows."""
-        return self.rules.affordable_quantity(want.side, want.funds, price)
+    def _quantity(self, intent: OrderIntent, price: Decimal) -> Decimal:
+        """All of the funds, floored to the step, and no more than the largest notional allows."""
+        return self.rules.affordable_quantity(intent.side, intent.funds, price)
 
-    def _quantity_is_fixed(self, want: OrderIntent) -> bool:
-        return want.side is Side.SELL and self.rules.max_notional is None
+    def _quantity_is_fixed(self, intent: OrderIntent) -> bool:
+        return intent.side is Side.SELL and self.rules.max_notional is None
 
     def _quantity_differs(self, order: Order, quantity: Decimal, now_s: float) -> bool:
+        # While the balances lag, a difference is the fill that is on its way, not a change of the holdings.
         if quantity == order.remaining or not self._balances_current:
             self._differs_since_s = None
             return False
@@ -402,7 +422,7 @@ class MakerExit:
         )
 
     def _take_refreshes(self) -> list[ExecutionCommand]:
-        restraint = self._updates.backoff
-        remedies: list[ExecutionCommand] = list(restraint.refreshes)
-        restraint.refreshes.clear()
-        return remedies
+        backoff = self._updates.backoff
+        refreshes: list[ExecutionCommand] = list(backoff.refreshes)
+        backoff.refreshes.clear()
+        return refreshes

@@ -1,9 +1,42 @@
-"""One order, its states and its moves.
+"""One order of ours: its states, the transition table, and what reports and replies change in it.
 
-An order is asked for (IN_FLIGHT), rests (WORKING), is asked to go (CANCELLING) and ends FILLED, CANCELED,
-EXPIRED or REFUSED. Whenever nobody answers it is UNKNOWN, until an execution report or the answer to
-a query says otherwise; silence is never taken for a refusal. Final states forgive every late or
-repeated word; any other move that is not in the table is a broken promise and never guessed at.
+Theory of operation. We send an order and it is PENDING_NEW until the exchange speaks of it. It rests as WORKING. A
+cancel, alone or as the first half of a cancel-replace, makes it PENDING_CANCEL; a rejected cancel makes it WORKING
+again. It ends FILLED, CANCELED, EXPIRED or REJECTED. The names are FIX's (tag 39), as Binance uses them.
+
+Three sources tell about an order: the reply to a request, the execution report of the user data stream, and the
+answer to a query. They arrive in any order, late, twice or never. So each is turned into an OrderTrigger and looked
+up in TRANSITIONS, and no source is preferred to another:
+
+- Nothing came back (a timeout, a lost connection, -1006 or -1007): the order is UNKNOWN. It may rest, it may have
+  filled. Only an execution report or a query ends this state. It is never taken for a rejection, because a second
+  order beside a working one could sell twice.
+- A final state ignores what is late or repeated. Only REJECTED can be left again: where two queries did not find an
+  order, we presumed it rejected, and the exchange may still prove us wrong.
+- Any other pair that is not in the table raises BrokenInvariant. The program does not guess.
+
+The diagram is drawn from TRANSITIONS by `python -m tests.execution.order_diagram`, and a test compares the two:
+
+    PENDING_NEW ─┬─ ACCEPTED, PARTIALLY_FILLED ──> WORKING
+                 ├─ FILLED, CANCELED, EXPIRED, REJECTED ──> the final state of that name
+                 └─ TIMEOUT ──> UNKNOWN
+    WORKING ─┬─ ACCEPTED, PARTIALLY_FILLED, CANCEL_REJECTED ──> WORKING
+             ├─ FILLED, CANCELED, EXPIRED ──> the final state of that name
+             ├─ CANCEL_SENT ──> PENDING_CANCEL
+             └─ TIMEOUT, NOT_FOUND ──> UNKNOWN
+    PENDING_CANCEL ─┬─ ACCEPTED, PARTIALLY_FILLED ──> PENDING_CANCEL
+                    ├─ FILLED, CANCELED, EXPIRED ──> the final state of that name
+                    ├─ CANCEL_REJECTED ──> WORKING
+                    └─ NOT_FOUND, TIMEOUT ──> UNKNOWN
+    UNKNOWN ─┬─ ACCEPTED, PARTIALLY_FILLED, CANCEL_REJECTED ──> WORKING
+             ├─ FILLED, CANCELED, EXPIRED, REJECTED ──> the final state of that name
+             └─ NOT_FOUND, TIMEOUT ──> UNKNOWN
+    FILLED is final
+    CANCELED is final
+    EXPIRED is final
+    REJECTED ─┬─ ACCEPTED, PARTIALLY_FILLED ──> WORKING
+              ├─ FILLED, CANCELED, EXPIRED ──> the final state of that name
+              └─ REOPENED ──> UNKNOWN
 """
 
 from collections.abc import Mapping
@@ -16,37 +49,37 @@ from trailingedge.model.market import ZERO, ExecutionReport, ExecutionType, Orde
 
 
 class OrderState(Enum):
-    """Where an order is, as far as we know."""
+    """The state of an order, as far as we know."""
 
-    PENDING_NEW = "in flight"
+    PENDING_NEW = "pending new"
     WORKING = "working"
-    PENDING_CANCEL = "cancelling"
+    PENDING_CANCEL = "pending cancel"
     UNKNOWN = "unknown"
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
-    REJECTED = "refused"
+    REJECTED = "rejected"
 
     @property
     def final(self) -> bool:
-        """The order is off the book for good."""
+        """Whether the order is off the book for good."""
         return self in FINAL_STATES
 
 
 class OrderTrigger(Enum):
-    """What can happen to an order, by whichever road we hear of it."""
+    """What can happen to an order, whichever message tells of it."""
 
-    ACCEPTED = "it rests"
-    PARTIALLY_FILLED = "it is filled in part and rests"
-    FILLED = "it is filled"
-    CANCELED = "it is canceled"
-    EXPIRED = "it is expired"
-    REJECTED = "it was not taken"
-    CANCEL_SENT = "we asked for its cancellation"
-    CANCEL_REJECTED = "the cancellation was refused or not tried"
-    NOT_FOUND = "the exchange does not know it as open"
-    TIMEOUT = "nobody answered"
-    REOPENED = "it may have been taken after all"
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially filled"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    CANCEL_SENT = "cancel sent"
+    CANCEL_REJECTED = "cancel rejected or not tried"
+    NOT_FOUND = "not found among the open orders"
+    TIMEOUT = "no reply"
+    REOPENED = "presumed rejected, in question again"
 
 
 FINAL_STATES: Final = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED})
@@ -62,23 +95,23 @@ TRANSITIONS: Final[Mapping[tuple[OrderState, OrderTrigger], OrderState]] = {
     (OrderState.WORKING, OrderTrigger.ACCEPTED): OrderState.WORKING,
     (OrderState.WORKING, OrderTrigger.PARTIALLY_FILLED): OrderState.WORKING,
     (OrderState.WORKING, OrderTrigger.FILLED): OrderState.FILLED,
-    # The operator may cancel our order by hand; we place it anew.
+    # The operator may cancel our order by hand on the exchange's page; we place it again.
     (OrderState.WORKING, OrderTrigger.CANCELED): OrderState.CANCELED,
     (OrderState.WORKING, OrderTrigger.EXPIRED): OrderState.EXPIRED,
     (OrderState.WORKING, OrderTrigger.CANCEL_SENT): OrderState.PENDING_CANCEL,
-    # A late "not done" of a cancellation that was given up.
+    # A cancel timed out, a query found the order working, and then the late rejection of the cancel arrives.
     (OrderState.WORKING, OrderTrigger.CANCEL_REJECTED): OrderState.WORKING,
-    # The connection was lost: what happened meanwhile was not heard.
+    # The connection was lost. Reports of that time are not sent again, so the state has to be queried.
     (OrderState.WORKING, OrderTrigger.TIMEOUT): OrderState.UNKNOWN,
     (OrderState.WORKING, OrderTrigger.NOT_FOUND): OrderState.UNKNOWN,
     (OrderState.PENDING_CANCEL, OrderTrigger.ACCEPTED): OrderState.PENDING_CANCEL,
     (OrderState.PENDING_CANCEL, OrderTrigger.PARTIALLY_FILLED): OrderState.PENDING_CANCEL,
-    # The matching engine may fill us before it reads our cancel.
+    # The matching engine may fill the order before it reads our cancel.
     (OrderState.PENDING_CANCEL, OrderTrigger.FILLED): OrderState.FILLED,
     (OrderState.PENDING_CANCEL, OrderTrigger.CANCELED): OrderState.CANCELED,
     (OrderState.PENDING_CANCEL, OrderTrigger.EXPIRED): OrderState.EXPIRED,
     (OrderState.PENDING_CANCEL, OrderTrigger.CANCEL_REJECTED): OrderState.WORKING,
-    # "Unknown order" says filled or gone, not which.
+    # -2011 "Unknown order sent." says that the order is no longer open, not whether it filled or was cancelled.
     (OrderState.PENDING_CANCEL, OrderTrigger.NOT_FOUND): OrderState.UNKNOWN,
     (OrderState.PENDING_CANCEL, OrderTrigger.TIMEOUT): OrderState.UNKNOWN,
     (OrderState.UNKNOWN, OrderTrigger.ACCEPTED): OrderState.WORKING,
@@ -90,17 +123,19 @@ TRANSITIONS: Final[Mapping[tuple[OrderState, OrderTrigger], OrderState]] = {
     (OrderState.UNKNOWN, OrderTrigger.CANCEL_REJECTED): OrderState.WORKING,
     (OrderState.UNKNOWN, OrderTrigger.NOT_FOUND): OrderState.UNKNOWN,
     (OrderState.UNKNOWN, OrderTrigger.TIMEOUT): OrderState.UNKNOWN,
-    # We gave it up as not taken, and it was taken after all: the exchange is right.
+    # We presumed it rejected because queries did not find it. The exchange says otherwise, and it is right.
     (OrderState.REJECTED, OrderTrigger.ACCEPTED): OrderState.WORKING,
     (OrderState.REJECTED, OrderTrigger.PARTIALLY_FILLED): OrderState.WORKING,
     (OrderState.REJECTED, OrderTrigger.FILLED): OrderState.FILLED,
     (OrderState.REJECTED, OrderTrigger.CANCELED): OrderState.CANCELED,
     (OrderState.REJECTED, OrderTrigger.EXPIRED): OrderState.EXPIRED,
-    # The order whose place it wanted was canceled, and not by any later request of ours.
+    # The order that it was to replace was cancelled and no later request of ours did that: its own cancel-replace may
+    # have been carried out after all, so its new half may exist.
     (OrderState.REJECTED, OrderTrigger.REOPENED): OrderState.UNKNOWN,
 }
 
-# What a final state may hear without minding: the late, the repeated and the lagging.
+# Triggers that a final state ignores: they come late, twice, or from a list that lags behind the matching engine.
+# A trigger that would contradict it (FILLED after CANCELED) is not among them.
 _IGNORED_WHEN_FINAL: Final = frozenset(
     {
         OrderTrigger.ACCEPTED,
@@ -124,40 +159,40 @@ _TRIGGER_OF_STATUS: Final[Mapping[OrderStatus, OrderTrigger]] = {
 }
 
 
-def next_state(state: OrderState, heard: OrderTrigger) -> OrderState:
-    """Where `heard` leads from `state`. Raises BrokenInvariant for a move that is not in the table."""
-    moved = TRANSITIONS.get((state, heard))
-    if moved is not None:
-        return moved
-    if state.final and (heard in _IGNORED_WHEN_FINAL or state.name == heard.name):
+def next_state(state: OrderState, trigger: OrderTrigger) -> OrderState:
+    """The state after `trigger`. Raises BrokenInvariant for a pair that is not in the table."""
+    following = TRANSITIONS.get((state, trigger))
+    if following is not None:
+        return following
+    if state.final and (trigger in _IGNORED_WHEN_FINAL or state.name == trigger.name):
         return state
-    raise BrokenInvariant(f"an order that is {state.value} cannot hear that {heard.value}")
+    raise BrokenInvariant(f"no transition from order state {state.name} on {trigger.name}")
 
 
 class Order:
-    """One order of ours. `price` is None while the exchange is to choose it (a pegged order).
+    """One order of ours. `price` is None while the exchange chooses it (a pegged order).
 
-    `sent_s` is when it was asked for, `doubted_s` when its state was last lost sight of.
+    `sent_s` is when it was sent, `unknown_since_s` when it last became UNKNOWN.
     """
 
     __slots__ = (
-        "not_found_count",
-        "placed_published",
+        "cancel_published",
+        "cancel_restricted",
         "client_order_id",
-        "unknown_since_s",
         "filled_quantity",
         "filled_quote",
-        "replaces_order_id",
+        "not_found_count",
         "order_id",
-        "cancel_published",
+        "placed_published",
         "price",
         "quantity",
         "reopened",
+        "replaces_order_id",
         "replaces_price",
-        "cancel_restricted",
         "sent_s",
         "side",
         "state",
+        "unknown_since_s",
     )
 
     def __init__(
@@ -174,19 +209,21 @@ class Order:
         self.price = price
         self.quantity = quantity
         self.sent_s = sent_s
-        # The order whose place it is to take, by id and price: a reference would chain the whole chase.
+        # The order that it replaces, by id and price: a reference would keep every order of a long exit alive.
         self.replaces_order_id = None if predecessor is None else predecessor.order_id
         self.replaces_price = None if predecessor is None else predecessor.price
         self.order_id: int | None = None
         self.state = OrderState.PENDING_NEW
         self.filled_quantity = ZERO
         self.filled_quote = ZERO
-        self.cancel_restricted = False  # the exchange knows it as part-filled, though no report said so yet
+        self.cancel_restricted = (
+            False  # the exchange refused a cancel-replace: it knows of a fill that we have not seen
+        )
         self.unknown_since_s = sent_s
-        self.not_found_count = 0  # how often in a row the exchange said that it does not exist
-        self.reopened = False  # doubted once more after it had been given up
-        self.placed_published = False  # people were told that it rests
-        self.cancel_published = False  # … and that it left
+        self.not_found_count = 0  # how often in a row a query did not find it
+        self.reopened = False  # presumed rejected and then UNKNOWN once more: at most once per order
+        self.placed_published = False  # OrderPlaced or OrderReplaced was published
+        self.cancel_published = False  # OrderCancelled was published
 
     def __repr__(self) -> str:
         return (
@@ -196,33 +233,36 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
+        """What is still to be filled."""
         return self.quantity - self.filled_quantity
 
     @property
     def partially_filled(self) -> bool:
-        """Something of it traded: it can no longer be moved by a cancel-replace."""
+        """Whether some of it traded. The exchange then refuses a cancel-replace, and only a cancel can move it."""
         return self.filled_quantity > ZERO or self.cancel_restricted
 
     @property
     def alive(self) -> bool:
-        """It is, or might be, on the book."""
+        """Whether it is, or might be, on the book."""
         return not self.state.final
 
     @property
     def without_order_id(self) -> bool:
-        """The exchange has told no order id of it."""
+        """Whether the exchange has not told an order id yet."""
         return self.order_id is None
 
-    def apply(self, heard: OrderTrigger) -> None:
-        self.state = next_state(self.state, heard)
+    def apply(self, trigger: OrderTrigger) -> None:
+        """Move to the next state. Raises BrokenInvariant as `next_state` does."""
+        self.state = next_state(self.state, trigger)
 
     def mark_unknown(self, now_s: float) -> None:
-        """Nobody says where it is."""
+        """No reply came, or the connection was lost: the state is UNKNOWN from now on."""
         self.apply(OrderTrigger.TIMEOUT)
         self.unknown_since_s = now_s
 
     def apply_report(self, report: ExecutionReport) -> None:
-        """An execution report of this order."""
+        """Take over an execution report of this order."""
+        # The operator may have amended the order by hand, so the report's quantity counts.
         self.quantity = report.quantity
         self._update(report.order_id, report.price, report.filled_quantity, report.filled_quote)
         if report.execution_type is ExecutionType.REJECTED:
@@ -231,7 +271,7 @@ class Order:
             self.apply(_TRIGGER_OF_STATUS.get(report.status, OrderTrigger.TIMEOUT))
 
     def apply_record(self, record: OrderRecord) -> None:
-        """An answer that describes this order; an ACK tells only that it was taken."""
+        """Take over the reply to a request or query. An ACK reply has no status, which means that it was accepted."""
         price = record.pegged_price or record.price
         if record.quantity > ZERO:
             self.quantity = record.quantity
@@ -243,17 +283,18 @@ class Order:
         )
 
     def _update(self, order_id: int, price: Decimal, quantity: Decimal, quote: Decimal | None) -> None:
-        """Fills only ever grow: a report that comes late does not take one back."""
+        """Take over ids, price and fills. Fills only grow: a late report with fewer fills does not take any back."""
         self.not_found_count = 0
+        # A rejected order has no id; Binance then sends -1.
         if order_id >= 0:
             self.order_id = order_id
         if price > ZERO:
             self.price = price
         if quantity < self.filled_quantity:
-            return
+            return  # reports and replies travel on different channels, so an older one may come second
         if quote is not None:
             self.filled_quote = quote
         elif quantity > self.filled_quantity:
-            # An unknown quote sum is estimated at the order's own price, which a maker gets.
+            # Where the reply does not tell the quote sum, it follows from the order's price: a maker gets exactly that.
             self.filled_quote = quantity * (self.price or price)
         self.filled_quantity = quantity

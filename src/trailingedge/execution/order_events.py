@@ -1,4 +1,4 @@
-"""What the chaser did and saw, for log, terminal and alert. Each is told once."""
+"""Order events: what happened to our orders, for log, console and alerts. Each is published once."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,7 +9,7 @@ from trailingedge.model.order_outcomes import RejectReason
 
 @dataclass(frozen=True, slots=True)
 class OrderPlaced:
-    """An order came to rest on the book."""
+    """An order rests on the book."""
 
     client_order_id: str
     order_id: int
@@ -20,7 +20,7 @@ class OrderPlaced:
 
 @dataclass(frozen=True, slots=True)
 class OrderReplaced:
-    """The order moved to another price, quantity or id."""
+    """The order moved to another price, quantity or order id."""
 
     client_order_id: str
     order_id: int
@@ -32,7 +32,7 @@ class OrderReplaced:
 
 @dataclass(frozen=True, slots=True)
 class OrderFilled:
-    """Some of the order traded; `remaining` zero when it is done. `quantity` and `quote` are the news."""
+    """A fill. `quantity` and `quote` are this fill's; `remaining` is zero once the order is filled."""
 
     client_order_id: str
     order_id: int
@@ -45,7 +45,7 @@ class OrderFilled:
 
 @dataclass(frozen=True, slots=True)
 class OrderCancelled:
-    """The order left the book without being replaced."""
+    """The order left the book and was not replaced."""
 
     client_order_id: str
     order_id: int
@@ -57,7 +57,7 @@ class OrderCancelled:
 
 @dataclass(frozen=True, slots=True)
 class OrderRejected:
-    """The exchange said no. `again` counts refusals in a row for the same reason, from 1."""
+    """The exchange rejected a request. `in_a_row` counts rejections in a row for the same reason, from 1."""
 
     client_order_id: str
     reject_reason: RejectReason
@@ -68,7 +68,7 @@ class OrderRejected:
 
 @dataclass(frozen=True, slots=True)
 class OrderInDoubt:
-    """Nobody answered: whether the order rests is being asked."""
+    """A request has no reply, so the order's state is UNKNOWN and is being queried."""
 
     client_order_id: str
     order_id: int | None
@@ -77,7 +77,7 @@ class OrderInDoubt:
 
 @dataclass(frozen=True, slots=True)
 class UnknownOrderWithOurId:
-    """An order that bears our exit's id and answers no request of ours: somebody else runs on this account."""
+    """An order with our exit's client order id that we did not send: another instance uses this account."""
 
     client_order_id: str
     order_id: int

@@ -1,7 +1,8 @@
-"""How often the chase may move: the exchange's ORDERS limits, and a reserve we keep from them.
+"""The exchange's ORDERS rate limits, counted, so that requotes never use them up.
 
-The first half of a window is spent freely; after that the moves that are left are spread evenly over
-what is left of it. A first placement is never held back: being absent costs more than the count.
+The first half of a window may be used freely. Then the remaining requotes are spread evenly over the rest of the
+window, and a reserve stays for placements. A first placement is never delayed: being off the book costs more than the
+count.
 """
 
 from collections.abc import Iterable
@@ -33,14 +34,16 @@ class _Window:
 
 
 class OrderRateBudget:
-    """Counts placements against the ORDERS limits. `reserve_fraction` of each is never used by moves."""
+    """Counts placements against the ORDERS limits. Requotes never use `reserve_fraction` of each."""
 
     def __init__(self, reserve_fraction: float) -> None:
         self._usable_fraction = 1.0 - reserve_fraction
+        # Binance has several ORDERS limits at once, at present 100 in 10 s and 200,000 a day. The strictest one
+        # decides.
         self._windows: dict[int, _Window] = {}
 
     def update_limits(self, limits: Iterable[RateLimit], server_ms: int) -> None:
-        """The limits as `exchangeInfo` or a reply tells them; a count told replaces our own."""
+        """Take over the limits from `exchangeInfo` or a reply; a count in them replaces our own."""
         for limit in limits:
             if limit.kind != "ORDERS":
                 continue
@@ -49,25 +52,26 @@ class OrderRateBudget:
                 window = self._windows[limit.interval_s] = _Window(limit.interval_s, limit.limit)
             window.limit = limit.limit
             window.roll(server_ms)
+            # The exchange's count includes orders that other programs on this account sent.
             if limit.count is not None:
                 window.count = limit.count
 
     def spend(self, server_ms: int) -> None:
-        """A placement or a replace was sent."""
+        """Count a placement or a replace that was sent."""
         for window in self._windows.values():
             window.roll(server_ms)
             window.count += 1
             window.last_ms = server_ms
 
     def next_requote_ms(self, server_ms: int) -> int:
-        """The exchange's time from which a move is within the budget: now or later."""
+        """The exchange's time from which a requote is within the budget: now or later."""
         return max((self._next_ms(window, server_ms) for window in self._windows.values()), default=server_ms)
 
     def may_requote(self, server_ms: int) -> bool:
         return self.next_requote_ms(server_ms) <= server_ms
 
     def is_ample(self, server_ms: int) -> bool:
-        """A move is within the budget, and stays so until something more is spent or told."""
+        """Whether a requote is within the budget, and stays so until more is spent."""
         for window in self._windows.values():
             window.roll(server_ms)
             usable = int(window.limit * self._usable_fraction)
@@ -83,5 +87,6 @@ class OrderRateBudget:
             return window.end_ms()
         if left * 2 > usable:
             return server_ms
+        # Divide what is left of the window, from the last placement on, into one more part than requotes are left.
         since_ms = max(window.last_ms, window.start_ms())
         return max(server_ms, since_ms + (window.end_ms() - since_ms) // (left + 1))

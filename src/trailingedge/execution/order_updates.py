@@ -1,8 +1,20 @@
-"""What came back, entered into the books of one exit.
+"""The handler of order updates for one exit: it applies replies, execution reports and query answers to its orders.
 
-Answers and execution reports arrive in any order, late, twice or never. Each is entered where it
-belongs and teaches what it can; nothing is sent from here. An order that might exist is in doubt until an
-execution report or the answer to a question says otherwise; silence is never taken for a refusal.
+Theory of operation. Updates arrive in any order, late, twice or never, over two channels: the reply to a request, and
+the execution report of the user data stream. Each update is applied to the order that it belongs to (ExitOrders finds
+it), then the orders are reconciled with each other. The handler sends nothing. MakerExit asks it which query is due.
+
+How UNKNOWN ends:
+- An execution report or a reply that describes the order settles it at once.
+- Otherwise it is queried, once a second: by order id where one is known, else by listing the orders that came after
+  the highest order id of this exit.
+- "Does not exist" may be lag of the exchange's database, or the request may still be on its way there. It is believed
+  when it was answered twice and the request is older than `request_expires_s`: after its recvWindow the exchange no
+  longer executes it. The order is then presumed rejected.
+
+A cancel-replace has two halves with an outcome each. The old order's is applied first, because the exchange cancels
+it before it tries the new one. "Unknown order" as the outcome of a cancel says that the order is filled or gone, not
+which; its execution report is usually half a second away, so the query waits that long.
 """
 
 from decimal import Decimal
@@ -39,84 +51,80 @@ from trailingedge.model.order_outcomes import (
 from trailingedge.reconciliation.exit_ledger import exit_id
 
 _QUERY_INTERVAL_S: Final = 1.0
-_REPORT_GRACE_S: Final = 0.5  # "unknown order": its execution report is usually on the way
-_LEFT_PRICE_S: Final = 1.0  # so long may a frame show a price that we have left
+_REPORT_GRACE_S: Final = 0.5  # after "unknown order": the execution report is usually on the way
+_LEFT_PRICE_S: Final = 1.0  # market data may be this old: it still shows an order of ours that has left
 
 
 class OrderUpdateHandler:
-    """The books of one exit: its orders, the prices they left, what refusals taught, when to ask again.
+    """The state of one exit: its orders, the prices they left, the backoff after rejections, and when a query is due.
 
-    A request open for `patience_s` is silence. A request older than `request_expires_s` can no longer be
-    carried out, so only then "does not exist", said twice, is believed. `touched_ms` is the exchange's
-    time of the last change of ours that moved or freed funds.
+    A request without a reply for `timeout_s` has timed out. A request older than `request_expires_s` can no longer be
+    executed. `funds_changed_ms` is the exchange's time of the last change of ours that moved or freed funds.
+    `inherits_until_s`: until then a request of an earlier session may still be executed.
     """
 
     def __init__(
         self,
         number: int,
-        letters: PendingRequests,
-        happened: list[OrderEvent],
-        patience_s: float,
+        requests: PendingRequests,
+        events: list[OrderEvent],
+        timeout_s: float,
         request_expires_s: float,
-        touched_ms: int = 0,
+        funds_changed_ms: int = 0,
     ) -> None:
-        self.orders = ExitOrders(number, happened)
+        self.orders = ExitOrders(number, events)
         self.backoff = RejectBackoff()
-        self.funds_changed_ms = touched_ms
+        self.funds_changed_ms = funds_changed_ms
         self.inherits_until_s = float("-inf")  # until then a request of an earlier session may still be carried out
-        self._requests = letters
-        self._events = happened
-        self._timeout_s = patience_s
+        self._requests = requests
+        self._events = events
+        self._timeout_s = timeout_s
         self._request_expires_s = request_expires_s
         self._query_at_s = float("-inf")
         self._left_prices: list[tuple[Decimal, float]] = []
 
-    # What there is to know -------------------------------------------------------------------
-
     @property
     def idle(self) -> bool:
-        """Nothing of ours is on the book, in flight or in doubt."""
+        """Whether no request is open and no order of ours is, or might be, on the book."""
         return self._requests.open is None and not self.orders.alive
 
     def left_prices(self, now_s: float) -> frozenset[Decimal]:
-        """The prices that orders of ours had until a moment ago."""
+        """The prices that our orders had until a moment ago."""
         self._left_prices = [(price, left_s) for price, left_s in self._left_prices if now_s < left_s + _LEFT_PRICE_S]
         return frozenset(price for price, _ in self._left_prices)
 
     def left_prices_until(self, now_s: float) -> tuple[tuple[Decimal, float], ...]:
-        """The same prices, and until when each counts as just left."""
+        """The same prices, each with the time until which it counts as just left."""
         return tuple(
             (price, left_s + _LEFT_PRICE_S) for price, left_s in self._left_prices if now_s < left_s + _LEFT_PRICE_S
         )
 
-    def query_for(self, doubtful: Order, now_s: float) -> OrderCommand | None:
-        """How to settle doubt, once it is time to ask.
+    def query_for(self, order: Order, now_s: float) -> OrderCommand | None:
+        """The query that settles an UNKNOWN order; None while it is too early to ask again.
 
-        By order id, by what came after the newest id we know, or by client id where none was ever known.
+        By order id, by listing what came after the highest known order id, or by client order id where none is known.
         """
         if now_s < self._query_at_s:
             return None
         newest = self.orders.highest_order_id
-        if doubtful.without_order_id and newest is not None:
-            return QueryOrdersFrom(self._requests.new_tag(), newest, doubtful.client_order_id)
-        return QueryOrder(self._requests.new_tag(), doubtful.order_id, doubtful.client_order_id)
-
-    # What came back --------------------------------------------------------------------------
+        if order.without_order_id and newest is not None:
+            return QueryOrdersFrom(self._requests.new_tag(), newest, order.client_order_id)
+        return QueryOrder(self._requests.new_tag(), order.order_id, order.client_order_id)
 
     def handle(self, event: OrderInput, now_s: float) -> None:
-        """An answer, in time or late, or an execution report. What is not of this exit is ignored."""
+        """Apply a reply, in time or late, or an execution report. What belongs to another exit is ignored."""
         if isinstance(event, ExecutionReport):
             self._on_report(event, now_s)
             return
         if isinstance(event, Reconciled):
-            self.backoff.clear(RejectReason.TIMESTAMP)  # the clock was measured anew, and a logon was taken by it
+            self.backoff.clear(RejectReason.TIMESTAMP)  # a logon with the measured clock succeeded
             self._on_open_orders(event.open_orders, now_s)
             return
         request, in_time = self._requests.match_reply(event.tag)
         if request is None:
             return
         if not in_time and _is_unanswered(event):
-            return  # we have long lost patience with it ourselves
+            return  # our own timeout came first and marked the orders UNKNOWN
         match event:
             case OrderReply():
                 self._on_reply(request, event.outcome, now_s)
@@ -127,13 +135,13 @@ class OrderUpdateHandler:
         self.orders.reconcile()
 
     def on_disconnect(self, now_s: float) -> None:
-        """The account connection was lost: whatever was on the book is in doubt until asked for."""
+        """Mark everything on the book as UNKNOWN: reports of the time without a connection are not sent again."""
         self._requests.abandon()
         self.orders.mark_unknown(now_s)
         self._query_at_s = now_s
 
     def expire_requests(self, now_s: float) -> None:
-        """A request open for too long is silence; what a report settled meanwhile is not in doubt."""
+        """Mark the orders of a request that timed out as UNKNOWN, unless a report has settled them."""
         request = self._requests.expire(now_s, self._timeout_s)
         if request is None or isinstance(request.command, QueryOrder | QueryOrdersFrom):
             return
@@ -147,30 +155,36 @@ class OrderUpdateHandler:
         if order is None:
             return
         self._apply(order, report, now_s)
+        # A NEW report only locks funds that we count as ours anyway.
         if report.status is not OrderStatus.NEW:
             self.funds_changed_ms = max(self.funds_changed_ms, report.time_ms)
         self.orders.reconcile()
 
     def _on_open_orders(self, open_orders: tuple[OrderRecord, ...], now_s: float) -> None:
-        """Those that are open are open; that one is missing proves nothing, for it may be filled or lag behind."""
+        """Apply the list of open orders.
+
+        An order that is missing there proves nothing: it may be filled, or the list may lag.
+        """
         for record in open_orders:
             order = self._order_of(record, now_s)
             if order is not None:
                 self._apply_record(order, record, now_s)
         self.orders.reconcile()
 
-    def _order_of(self, told: ExecutionReport | OrderRecord, now_s: float) -> Order | None:
-        """The order of this exit that something was told of unasked. One that cannot be ours is a stranger's."""
-        own = exit_id(told.client_order_id)  # a note of the same millisecond bears the same number
+    def _order_of(self, source: ExecutionReport | OrderRecord, now_s: float) -> Order | None:
+        """The order of this exit that an unrequested update is about. One that cannot be ours is published."""
+        own = exit_id(source.client_order_id)  # an anchor marker of the same millisecond has the same number
         if own is None or own.number != self.orders.number:
             return None
-        if told.order_id < 0 and told.status is not OrderStatus.REJECTED:
-            return None  # only what never came to be has no id
-        order = self.orders.find_reported(told)
-        if order is None and told.side is not None and now_s < self.inherits_until_s:
-            return self.orders.add_inherited(told, told.side, now_s)
-        if order is None and told.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
-            self._events.append(UnknownOrderWithOurId(told.client_order_id, told.order_id))
+        if source.order_id < 0 and source.status is not OrderStatus.REJECTED:
+            return None  # only a rejected order has no order id
+        order = self.orders.find_reported(source)
+        # Just after a restart, a request of the last session may still be executed. Later, an order with our id that we
+        # did not send can only be another instance's.
+        if order is None and source.side is not None and now_s < self.inherits_until_s:
+            return self.orders.add_inherited(source, source.side, now_s)
+        if order is None and source.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
+            self._events.append(UnknownOrderWithOurId(source.client_order_id, source.order_id))
         return order
 
     def _on_reply(self, request: PendingRequest, outcome: OrderOutcome, now_s: float) -> None:
@@ -188,7 +202,7 @@ class OrderUpdateHandler:
                 self._apply_record(self.orders.find_answered(order, record), record, now_s)
                 self.backoff.on_accepted()
             case Rejected(reason=RejectReason.DUPLICATE):
-                # An order of this id is open after all: find it before doing anything else.
+                # Binance refuses a client order id that is open. So one is: find it before placing anything.
                 if order.without_order_id:
                     self._mark_unknown(order, "duplicate client order id", now_s)
             case Rejected():
@@ -202,7 +216,7 @@ class OrderUpdateHandler:
                     self._mark_unknown(order, reason, now_s)
 
     def _on_not_placed(self, order: Order) -> None:
-        """An order whose id a report told is none of this request's, whatever we thought."""
+        """Reject an order that was not accepted. One whose order id a report has told belongs to another request."""
         if order.without_order_id:
             self.orders.confirm_rejected(order)
 
@@ -212,13 +226,17 @@ class OrderUpdateHandler:
             case Accepted(record):
                 self._apply_record(order, record, now_s)
                 if order.alive:
-                    order.apply(OrderTrigger.CANCELED)  # whatever else the answer says of it
+                    order.apply(OrderTrigger.CANCELED)  # an ACK of the cancel has no status
                 self.orders.on_cancelled_by(order, request.successor)
                 self.backoff.on_answered()
             case Rejected(reason=RejectReason.UNKNOWN_ORDER):
                 order.unknown_since_s = now_s
                 order.apply(OrderTrigger.NOT_FOUND)
+                # A query at once would often find the order unchanged, because the database lags behind the matching
+                # engine.
                 self._query_at_s = now_s + _REPORT_GRACE_S
+            # The exchange knows of a fill that we have not seen: the next move is a plain cancel, which is always
+            # allowed.
             case Rejected(reason=RejectReason.CANCEL_RESTRICTED):
                 order.cancel_restricted = True
                 order.apply(OrderTrigger.CANCEL_REJECTED)
@@ -233,7 +251,7 @@ class OrderUpdateHandler:
                 self._mark_unknown(order, reason, now_s)
 
     def _on_replace_outcome(self, request: PendingRequest, outcome: ReplaceOutcome, now_s: float) -> None:
-        """Both halves, the old order first: it was canceled before the new one was tried."""
+        """Apply both halves, the old order first: the exchange cancels it before it tries the new one."""
         self._on_cancel_outcome(request, outcome.cancel, now_s)
         if request.successor is not None:
             self._on_place_outcome(request.successor, outcome.place, request.top, now_s)
@@ -248,14 +266,14 @@ class OrderUpdateHandler:
             case Rejected():
                 self._back_off(order, outcome, None, now_s)
             case _:
-                pass  # silence again: the question is repeated
+                pass  # no reply again: the query is repeated
 
     def _on_order_list(self, request: PendingRequest, found: ListedOrders, now_s: float) -> None:
-        """All orders of our id from some order on: those we know, and perhaps the one that was asked about."""
+        """Apply the list of all orders from some order id on: known ones, and perhaps the one that was queried."""
         self._query_at_s = now_s + _QUERY_INTERVAL_S
-        asked = request.order
+        queried = request.order
         if isinstance(found, Rejected):
-            self._back_off(asked, found, None, now_s)
+            self._back_off(queried, found, None, now_s)
         if not isinstance(found, tuple):
             return
         unknown = []
@@ -265,22 +283,28 @@ class OrderUpdateHandler:
                 unknown.append(record)
             else:
                 self._apply_record(known, record, now_s)
+        # Orders of ours that nothing here knows, found by the query. The last one is most likely the one that was asked
+        # about, for its request was the newest.
         for record in unknown[:-1]:
-            self._apply_record(self.orders.add_found(record, asked), record, now_s)
+            self._apply_record(self.orders.add_found(record, queried), record, now_s)
         for record in unknown[-1:]:
-            self._apply_record(self.orders.find_answered(asked, record), record, now_s)
+            self._apply_record(self.orders.find_answered(queried, record), record, now_s)
+        # Nothing came after the highest known order id, so none of the requests without an order id has been executed
+        # so far.
         if not unknown:
-            for absent in self.orders.unknown_without_order_id(asked.client_order_id):
+            for absent in self.orders.unknown_without_order_id(queried.client_order_id):
                 self._on_not_found(absent, now_s)
 
     def _on_not_found(self, order: Order, now_s: float) -> None:
-        """An absence may be lag, or a request still on its way: believed when repeated and old enough.
+        """Count a query that did not find the order; believe it when it is repeated and the request has expired.
 
-        Of an order that was once there only the time since we lost sight of it counts.
+        For an order that was once on the book the time since it became UNKNOWN counts instead.
         """
         if order.state is not OrderState.UNKNOWN:
             return
         order.not_found_count += 1
+        # A request still on its way can only create an order within its recvWindow. An order that was there before
+        # cannot be created again, so only the lag of the database has to pass.
         since_s = order.sent_s if order.without_order_id else order.unknown_since_s
         if order.not_found_count >= 2 and now_s - since_s >= self._request_expires_s:
             self.orders.presume_rejected(order)
@@ -290,12 +314,14 @@ class OrderUpdateHandler:
         if order.state.final or record.filled_quantity > ZERO:
             self.funds_changed_ms = max(self.funds_changed_ms, record.time_ms)
 
-    def _apply(self, order: Order, told: ExecutionReport | OrderRecord, now_s: float) -> None:
+    def _apply(self, order: Order, source: ExecutionReport | OrderRecord, now_s: float) -> None:
         was_alive = order.alive
-        if isinstance(told, ExecutionReport):
-            self.orders.apply(order, lambda: order.apply_report(told))
+        if isinstance(source, ExecutionReport):
+            self.orders.apply(order, lambda: order.apply_report(source))
         else:
-            self.orders.apply(order, lambda: order.apply_record(told))
+            self.orders.apply(order, lambda: order.apply_record(source))
+        # Market data lags behind the account stream. For a second its best price may still be our own order that is
+        # gone.
         if was_alive and not order.alive and order.price is not None:
             self._left_prices.append((order.price, now_s))
 
@@ -304,19 +330,22 @@ class OrderUpdateHandler:
         if order.state is not OrderState.UNKNOWN:
             return
         self._query_at_s = now_s
-        if order is not self.orders.successor:  # a replace in doubt is one doubt to people, not two
+        if order is not self.orders.successor:  # a replace without a reply is one event to people, not two
             self._events.append(OrderInDoubt(order.client_order_id, order.order_id, reason))
 
-    def _back_off(self, order: Order, refused: Rejected, top: BookTop | None, now_s: float) -> None:
-        self.backoff.on_reject(refused.reason, now_s, top, refused.retry_at_ms)
-        self._publish_rejected(order, refused)
+    def _back_off(self, order: Order, rejected: Rejected, top: BookTop | None, now_s: float) -> None:
+        self.backoff.on_reject(rejected.reason, now_s, top, rejected.retry_at_ms)
+        self._publish_rejected(order, rejected)
 
-    def _publish_rejected(self, order: Order, refused: Rejected) -> None:
-        again = self.backoff.in_a_row
-        self._events.append(OrderRejected(order.client_order_id, refused.reason, refused.code, refused.text, again))
+    def _publish_rejected(self, order: Order, rejected: Rejected) -> None:
+        in_a_row = self.backoff.in_a_row
+        self._events.append(
+            OrderRejected(order.client_order_id, rejected.reason, rejected.code, rejected.text, in_a_row)
+        )
 
 
 def _is_unanswered(event: OrderReply | ReplaceReply | OrdersListed) -> bool:
+    """Whether the reply carries no outcome, so that it says no more than the timeout did."""
     match event:
         case OrderReply():
             return isinstance(event.outcome, Unanswered)

@@ -1,7 +1,7 @@
-"""Deep orders: post-only, far from the market, placed and cancelled at once; they exist to be seen by the exchange.
+"""Probe orders: post-only orders far from the market, placed and cancelled at once, so that the exchange shows them.
 
-Exactly these orders are cancelled, and none is ever left behind: whatever interrupts us, it is known which
-of them might still be on the book.
+Exactly these orders are cancelled and none is left behind: an order is noted before it is sent, so after any
+interruption it is known which of them may still be on the book.
 """
 
 import logging
@@ -18,13 +18,15 @@ from trailingedge.model.order_requests import NewOrderRequest
 logger = logging.getLogger(__name__)
 
 _DISTANCE_FRAC: Final = Decimal("0.10")
-_MARGIN_FRAC: Final = Decimal("0.01")  # our mid is not quite the exchange's reference price: stay this far inside
+_MARGIN_FRAC: Final = Decimal(
+    "0.01"
+)  # the filter's reference price is an average, not our mid price: stay this far inside
 _CANCEL_TIMEOUT_S: Final = 15.0
 _UNKNOWN_ORDER: Final = -2011
 
 
 class ProbeAccount(Protocol):
-    """What a deep order needs of the account. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
+    """The account requests of a probe order. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
 
     async def place(self, order: NewOrderRequest) -> OrderRecord: ...
 
@@ -33,7 +35,7 @@ class ProbeAccount(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProbeOrder:
-    """An order far from the market: the smallest that passes the filters."""
+    """An order far from the market, the smallest that passes the filters."""
 
     side: Side
     price: Decimal
@@ -50,6 +52,7 @@ def probe_order(side: Side, top: BookTop, rules: SymbolRules) -> ProbeOrder:
         price = round_to_passive_tick(
             max(top.bid * (1 - _DISTANCE_FRAC), low * (1 + _MARGIN_FRAC), rules.min_price), Side.BUY, rules.tick_size
         )
+        # Rounding down may have left the filter's range; one tick up is inside it.
         if price < max(low, rules.min_price):
             price += rules.tick_size
     else:
@@ -63,29 +66,29 @@ def probe_order(side: Side, top: BookTop, rules: SymbolRules) -> ProbeOrder:
 
 @dataclass(slots=True)
 class _Open:
-    """A deep order that is, or might be, on the book. From `sure_from_s` on, "unknown order" means gone."""
+    """A probe order that is, or might be, on the book. From `not_found_final_from_s` on, "unknown order" means gone."""
 
     order: ProbeOrder
     not_found_final_from_s: float
 
 
 class ProbeOrders:
-    """Rests them one at a time. `told` is given a line of progress: ("placed" | "cancelled", client order id, order).
+    """Places and cancels probe orders one at a time.
 
-    An unanswered placement may still be carried out until `request_expires_s` have passed, which is its
-    recvWindow and a bit.
+    `on_progress` is given "placed" or "cancelled", the client order id, and the order. A placement without a reply may
+    still be executed until `request_expires_s` have passed, which is its recvWindow and a little more.
     """
 
     def __init__(
         self,
         account: ProbeAccount,
         clock: Clock,
-        told: Callable[[str, str, ProbeOrder], None],
+        on_progress: Callable[[str, str, ProbeOrder], None],
         request_expires_s: float = 6.0,
     ) -> None:
         self._account = account
         self._clock = clock
-        self._on_progress = told
+        self._on_progress = on_progress
         self._request_expires_s = request_expires_s
         self._open: dict[str, _Open] = {}
 
@@ -95,19 +98,19 @@ class ProbeOrders:
         return {client_order_id: open_.order for client_order_id, open_ in self._open.items()}
 
     async def cancel_all(self) -> None:
-        """Cancel what is left of earlier ones. Raises as `rest` does."""
+        """Cancel what earlier calls left on the book. Raises as `place_and_cancel` does."""
         for client_order_id in list(self._open):
             await self._cancel(client_order_id)
 
     async def place_and_cancel(
-        self, client_order_id: str, order: ProbeOrder, meanwhile: Callable[[], Awaitable[None]] | None = None
+        self, client_order_id: str, order: ProbeOrder, while_open: Callable[[], Awaitable[None]] | None = None
     ) -> RequestRefused | None:
-        """Place `order`, wait for `meanwhile`, cancel; the refusal where the exchange did not take it.
+        """Place `order`, wait for `while_open`, cancel. Returns the rejection where the exchange did not accept it.
 
-        Raises SessionLost, or OutcomeUnknown when the order's fate cannot be learned.
+        Raises SessionLost, or OutcomeUnknown when it cannot be learned whether the order is gone.
         """
         sent_s = self._clock.now_s()
-        # Noted before it is sent: whatever interrupts us, somebody knows what to look for.
+        # Noted before it is sent: if this task is cancelled at any await below, `maybe_open` still has it.
         self._open[client_order_id] = _Open(order, sent_s + self._request_expires_s)
         try:
             await self._account.place(NewOrderRequest(client_order_id, order.side, order.quantity, order.price))
@@ -115,37 +118,40 @@ class ProbeOrders:
             del self._open[client_order_id]
             # Usual where there are no funds for this side: the other one is tried next.
             logger.debug(
-                "deep order refused side=%s client_order_id=%s: %s", order.side.value, client_order_id, refused
+                "probe order rejected side=%s client_order_id=%s: %s", order.side.value, client_order_id, refused
             )
             return refused
         except (OutcomeUnknown, ProtocolViolation):
-            logger.warning("deep order unanswered client_order_id=%s: cancelling whatever it left", client_order_id)
+            logger.warning("probe order without a reply client_order_id=%s: cancelling it", client_order_id)
         else:
             self._open[client_order_id].not_found_final_from_s = sent_s
         self._on_progress("placed", client_order_id, order)
-        if meanwhile is not None:
-            await meanwhile()
+        if while_open is not None:
+            await while_open()
         await self._cancel(client_order_id)
         return None
 
     async def _cancel(self, client_order_id: str) -> None:
-        """Cancel until the exchange says that it is gone; "unknown order" counts twice, and only once it is sure."""
-        left = self._open[client_order_id]
-        give_up_s = max(self._clock.now_s(), left.not_found_final_from_s) + _CANCEL_TIMEOUT_S
-        unknown, pause_s = 0, 0.25
-        while unknown < 2:
+        """Cancel until the exchange says that the order is gone.
+
+        "Unknown order" counts only when it is said twice and the placement can no longer be executed.
+        """
+        probe = self._open[client_order_id]
+        deadline_s = max(self._clock.now_s(), probe.not_found_final_from_s) + _CANCEL_TIMEOUT_S
+        not_found, pause_s = 0, 0.25
+        while not_found < 2:
             try:
                 await self._account.cancel_order(None, client_order_id)
             except RequestRefused as refused:
-                if refused.code == _UNKNOWN_ORDER and self._clock.now_s() >= left.not_found_final_from_s:
-                    unknown += 1
+                if refused.code == _UNKNOWN_ORDER and self._clock.now_s() >= probe.not_found_final_from_s:
+                    not_found += 1
             except (OutcomeUnknown, ProtocolViolation):
-                unknown = 0
+                not_found = 0
             else:
                 break
-            if self._clock.now_s() >= give_up_s:
+            if self._clock.now_s() >= deadline_s:
                 raise OutcomeUnknown(f"the order {client_order_id} could not be cancelled")
             await self._clock.sleep(pause_s)
             pause_s = min(1.0, 2 * pause_s)
         del self._open[client_order_id]
-        self._on_progress("cancelled", client_order_id, left.order)
+        self._on_progress("cancelled", client_order_id, probe.order)

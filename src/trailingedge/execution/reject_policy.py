@@ -1,4 +1,4 @@
-"""What each refusal teaches: how long to wait, what to read again, whether a fresh price is needed."""
+"""The backoff after each kind of rejection: how long to wait, what to read again, whether a new price ends the wait."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from trailingedge.model.order_outcomes import RejectReason
 
 @dataclass(frozen=True, slots=True)
 class BackoffRule:
-    """After a refusal: wait `pause_s`, twice as long for each one in a row, at most `longest_s`.
+    """After a rejection: wait `pause_s`, doubled for each further one in a row, at most `max_s`.
 
-    `silence`: send nothing at all meanwhile, not only no placement. `fresh_price`: the wait ends
-    earlier, with the next book that differs from the one that misled us.
+    `stop_all`: send no request of any kind until then, not only no placement. `fresh_price`: the wait ends
+    earlier, with the next book that differs from the one that the rejected price came from.
     """
 
     pause_s: float
@@ -23,25 +23,29 @@ class BackoffRule:
     stop_all: bool = False
     fresh_price: bool = False
 
-    def wait_s(self, again: int) -> float:
-        """The wait after the `again`-th refusal in a row, counted from 1."""
-        return min(self.max_s, self.pause_s * 2.0 ** min(again - 1, 16))
+    def wait_s(self, in_a_row: int) -> float:
+        """The wait after the `in_a_row`-th rejection in a row, counted from 1."""
+        return min(self.max_s, self.pause_s * 2.0 ** min(in_a_row - 1, 16))
 
 
-# Nobody tells us when the reason for a refusal is gone, and an exit should not be away from the book for
-# much longer than it has to: eight seconds are few enough for that, and many enough for any limit.
+# The exchange does not tell when the reason for a rejection is gone, and an exit should not be off the book for much
+# longer than it must: eight seconds are few enough for that, and enough for any limit to pass.
 _MAX_S: Final = 8.0
 _UNANSWERED_S: Final = 0.25
 
 BACKOFF_RULES: Final[Mapping[RejectReason, BackoffRule]] = {
+    # The price moved between our decision and its arrival at the exchange. The next book is already the remedy.
     RejectReason.WOULD_TAKE: BackoffRule(0.1, 2.0, fresh_price=True),
     RejectReason.INSUFFICIENT_BALANCE: BackoffRule(1.0, _MAX_S, Refresh.BALANCES),
+    # The order that has this client order id is looked for at once, so there is nothing to wait for the first time.
     RejectReason.DUPLICATE: BackoffRule(0.0, 5.0),
     RejectReason.UNKNOWN_ORDER: BackoffRule(0.5, 5.0),
     RejectReason.CANCEL_RESTRICTED: BackoffRule(0.0, 1.0),
     RejectReason.FILTER: BackoffRule(1.0, _MAX_S, Refresh.RULES),
     RejectReason.TOO_MANY_ORDERS: BackoffRule(2.0, _MAX_S),
+    # After a rate limit every further request counts against us and may turn it into a ban (418).
     RejectReason.RATE_LIMITED: BackoffRule(5.0, 120.0, stop_all=True),
+    # Our clock estimate is off. Requests are rejected until it is measured again.
     RejectReason.TIMESTAMP: BackoffRule(0.5, 10.0, Refresh.CLOCK),
     RejectReason.NOT_TRADING: BackoffRule(5.0, 60.0, Refresh.RULES),
     RejectReason.BUSY: BackoffRule(0.5, 5.0),
@@ -52,7 +56,7 @@ BACKOFF_RULES: Final[Mapping[RejectReason, BackoffRule]] = {
 
 
 class RejectBackoff:
-    """What past refusals forbid for now. Times are monotonic seconds, but `retry_at_ms` is the exchange's."""
+    """What past rejections forbid for now. Times are monotonic seconds, but `retry_at_ms` is the exchange's."""
 
     def __init__(self) -> None:
         self.in_a_row = 0
@@ -67,66 +71,71 @@ class RejectBackoff:
         self._send_from_ms = 0
 
     def on_reject(
-        self, refusal: RejectReason, now_s: float, top: BookTop | None = None, retry_at_ms: int | None = None
+        self, reason: RejectReason, now_s: float, top: BookTop | None = None, retry_at_ms: int | None = None
     ) -> None:
-        """A placement was refused; `top` is the book it was priced by."""
-        self.in_a_row = self.in_a_row + 1 if refusal is self._reason else 1
-        self._reason = refusal
-        lesson = BACKOFF_RULES[refusal]
-        wait_s = lesson.wait_s(self.in_a_row)
+        """A placement was rejected; `top` is the book that its price came from."""
+        self.in_a_row = self.in_a_row + 1 if reason is self._reason else 1
+        self._reason = reason
+        rule = BACKOFF_RULES[reason]
+        wait_s = rule.wait_s(self.in_a_row)
         self._place_from_s = now_s + wait_s
-        self._rejected_at = top if lesson.fresh_price else None
-        if lesson.stop_all:
+        self._rejected_at = top if rule.fresh_price else None
+        if rule.stop_all:
             self._send_from_s = now_s + wait_s
         if retry_at_ms is not None:
+            # The exchange says itself until when: `retryAfter` of a 429 or 418 reply, in its own time.
             self._send_from_ms = max(self._send_from_ms, retry_at_ms)
-        if lesson.refresh is not None:
-            self.refreshes.append(lesson.refresh)
+        if rule.refresh is not None:
+            self.refreshes.append(rule.refresh)
 
-    def on_cancel_reject(self, refusal: RejectReason, now_s: float, retry_at_ms: int | None = None) -> None:
-        """A cancellation was refused for a reason that says nothing of the order."""
-        self.on_reject(refusal, now_s, None, retry_at_ms)
+    def on_cancel_reject(self, reason: RejectReason, now_s: float, retry_at_ms: int | None = None) -> None:
+        """A cancel was rejected for a reason that says nothing about the order."""
+        self.on_reject(reason, now_s, None, retry_at_ms)
         self._cancel_from_s = self._place_from_s
 
     def on_unanswered(self, now_s: float) -> None:
-        """Nobody says what became of a request. Where that is said at once, asking again at once is a storm of ours."""
+        """A request has no outcome. Wait before the next one, twice as long each time in a row.
+
+        An exchange in trouble may answer "unknown" at once, and asking again at once would flood it.
+        """
         if now_s < self._retry_from_s:
-            return  # the other half of the same request
+            return  # both halves of one cancel-replace had no outcome: count them once
         self._retry_from_s = now_s + min(_MAX_S, _UNANSWERED_S * 2.0 ** min(self._unanswered_in_a_row, 16))
         self._unanswered_in_a_row += 1
 
     def on_answered(self) -> None:
-        """A request was carried out: the row of silences is over."""
+        """A request was executed: the next one without an outcome waits the shortest time again."""
         self._unanswered_in_a_row = 0
         self._retry_from_s = float("-inf")
 
     def on_accepted(self) -> None:
-        """A placement was taken: the row of refusals is over."""
+        """A placement was accepted: no rejection counts any more."""
         self.on_answered()
         self.in_a_row = 0
         self._reason = None
         self._rejected_at = None
         self._place_from_s = float("-inf")
 
-    def clear(self, refusal: RejectReason) -> None:
-        """The reason for this refusal is known to be gone: nothing that was learned from it holds any more."""
-        if self._reason is refusal:
+    def clear(self, reason: RejectReason) -> None:
+        """The reason for this rejection is known to be gone: its wait ends."""
+        if self._reason is reason:
             self.on_accepted()
             self._cancel_from_s = float("-inf")
 
     def is_clear(self, now_s: float, server_ms: int) -> bool:
-        """Nothing is forbidden, whatever the book says, and nothing will be until the next refusal."""
+        """Whether nothing is forbidden at any price, now and until the next rejection."""
         latest_s = max(self._place_from_s, self._retry_from_s, self._send_from_s)
         return now_s >= latest_s and server_ms >= self._send_from_ms
 
     def may_place(self, top: BookTop, now_s: float) -> bool:
-        """A placement is worth trying: the wait is over, or the book that misled us has changed."""
+        """Whether to try a placement: the wait is over, or the book that led to the rejected price has changed."""
         waited = now_s >= self._place_from_s or (self._rejected_at is not None and top != self._rejected_at)
         return waited and now_s >= self._retry_from_s
 
     def may_cancel(self, now_s: float) -> bool:
+        """Whether to try a cancel."""
         return now_s >= self._cancel_from_s and now_s >= self._retry_from_s
 
     def may_send(self, now_s: float, server_ms: int) -> bool:
-        """Requests of any kind are welcome."""
+        """Whether to send a request of any kind."""
         return now_s >= self._send_from_s and server_ms >= self._send_from_ms

@@ -1,4 +1,4 @@
-"""What the trader tells, beside what strategy, chaser and guards tell themselves."""
+"""Events of the trading core itself, and the union of all events that one tick can publish."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,35 +14,35 @@ from trailingedge.strategy.signals import StrategySignal
 
 @dataclass(frozen=True, slots=True)
 class MarketStale:
-    """The market has been silent for too long: nothing new is decided or ordered."""
+    """No market data for too long: no new decisions and no new orders."""
 
     age_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class MarketFresh:
-    """The market speaks again."""
+    """Market data is back."""
 
     silent_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class AccountLost:
-    """Nothing can be ordered, and nobody tells what becomes of our order."""
+    """No account connection: nothing can be ordered, and no report says what becomes of our order."""
 
     away_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class AccountBack:
-    """Logged on again, and what was missed was asked for."""
+    """Logged on again, and what was missed was read."""
 
     away_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class ExitAged:
-    """An exit takes long. `slippage_frac` is what it has lost so far against the mid price at its trigger."""
+    """An exit takes long. `slippage_frac` is its loss so far against the mid price at its trigger."""
 
     kind: ExitKind
     side: Side
@@ -53,7 +53,7 @@ class ExitAged:
 
 @dataclass(frozen=True, slots=True)
 class LateOrder:
-    """An order of the last session reached the book after our start: we go on with it, or take it away."""
+    """An order of the last session reached the book after our start: it is adopted or cancelled."""
 
     late_exit: HistoricalExit
     adopted: bool

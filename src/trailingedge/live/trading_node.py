@@ -128,8 +128,8 @@ class TradingNode:
             self.client.account,
             surroundings.clock,
             self._scene,
-            refused=lambda reason: alerts.send(recovery_messages.anchor_not_stored(reason), logging.WARNING),
-            over=self._stir,
+            on_rejected=lambda reason: alerts.send(recovery_messages.anchor_not_stored(reason), logging.WARNING),
+            on_done=self._stir,
             request_expires_s=factory.request_expires_s(settings),
         )
         leave = settings.on_exit is OnExit.LEAVE

@@ -1,4 +1,4 @@
-"""The klines since we came in: whole ones with their channels, and seconds for the parts that count only in part."""
+"""The klines since our anchors: whole ones with their channels, and seconds for the parts that count only in part."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +20,14 @@ _UNITS_MS: Final = {
 
 
 class FetchKlines(Protocol):
-    """The closed klines of an interval that lie within both times, oldest first. Raises as any question does."""
+    """Fetches the closed klines of an interval within both times, oldest first. Raises as any request does."""
 
     async def __call__(self, interval: str, from_ms: int, until_ms: int) -> Sequence[Kline]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class BackfillSpec:
-    """How the strategy looks at the market: its candles, and a new channel, which is full after `warm_up` of them."""
+    """The strategy's klines: their interval, and a new channel, which is full after `warm_up` of them."""
 
     interval: str
     warm_up: int
@@ -35,24 +35,25 @@ class BackfillSpec:
 
 
 def interval_length_ms(interval: str) -> int:
-    """How long a candle takes, at most."""
+    """The length of a kline, a month as 31 days."""
     return int(interval[:-1]) * _UNITS_MS[interval[-1]]
 
 
 async def klines_since(
-    turns_ms: Sequence[int], market_ms: int, fetch: FetchKlines, lens: BackfillSpec
+    changes_ms: Sequence[int], market_ms: int, fetch: FetchKlines, spec: BackfillSpec
 ) -> tuple[list[ClosedKline], list[Kline]]:
-    """The candles that closed after the first of these moments, and finer ones after the last of them.
+    """The klines that closed after the first of these moments, and finer ones after the last of them.
 
-    The finer ones cover what candles do not: from that moment to the end of its candle, and from the end of
-    the last candle until now.
+    The finer ones cover what whole klines do not: from that moment to the end of its kline, and from the end of the
+    last kline until now.
     """
-    if not turns_ms:
+    if not changes_ms:
         return [], []
-    first_ms, last_ms = turns_ms[0], turns_ms[-1]
-    warm_ms = (lens.warm_up + 1) * interval_length_ms(lens.interval)
-    klines = await fetch(lens.interval, first_ms - warm_ms, market_ms)
-    channel = lens.channel()
+    first_ms, last_ms = changes_ms[0], changes_ms[-1]
+    # The channel in force at the first close needs a full window before it.
+    warm_ms = (spec.warm_up + 1) * interval_length_ms(spec.interval)
+    klines = await fetch(spec.interval, first_ms - warm_ms, market_ms)
+    channel = spec.channel()
     closes = [
         closed
         for closed in (ClosedKline(kline, channel.push(kline)) for kline in klines)
@@ -65,12 +66,12 @@ async def klines_since(
     return closes, head + await _fine_klines(fetch, ends_ms[-1] + 1, market_ms)
 
 
-async def days_since(turn_ms: int, market_ms: int, fetch: FetchKlines) -> list[Kline]:
-    """Whole days after that moment and finer klines around them: enough for a high, and not much to ask for."""
-    days = [*await fetch("1d", turn_ms, market_ms)]
+async def days_since(since_ms: int, market_ms: int, fetch: FetchKlines) -> list[Kline]:
+    """Whole days after that moment and finer klines around them: enough for a high, with few requests."""
+    days = [*await fetch("1d", since_ms, market_ms)]
     if not days:
-        return await _fine_klines(fetch, turn_ms, market_ms)
-    head = await _fine_klines(fetch, turn_ms, days[0].open_ms - 1) if turn_ms < days[0].open_ms else []
+        return await _fine_klines(fetch, since_ms, market_ms)
+    head = await _fine_klines(fetch, since_ms, days[0].open_ms - 1) if since_ms < days[0].open_ms else []
     return head + days + await _fine_klines(fetch, days[-1].close_ms + 1, market_ms)
 
 
@@ -79,8 +80,12 @@ def _closes_after(closed: ClosedKline, market_ms: int) -> bool:
 
 
 async def _fine_klines(fetch: FetchKlines, from_ms: int, until_ms: int) -> list[Kline]:
-    """Seconds, and minutes where there are whole ones. Of the second that `from_ms` is in, only the close counts."""
+    """Seconds, and minutes where there are whole ones.
+
+    Of the second that `from_ms` is in, only the close counts: what traded before `from_ms` must not raise the high.
+    """
     whole_ms = from_ms + -from_ms % MINUTE_MS
+    # Whole minutes in the middle; seconds only at both ends. A year of seconds would be thirty thousand requests.
     rest_ms = until_ms + 1 - (until_ms + 1) % MINUTE_MS
     second_ms = from_ms - from_ms % SECOND_MS
     if rest_ms <= whole_ms:

@@ -1,7 +1,7 @@
-"""What has been, as nouns: an exit of ours in the exchange's books, a note, and the whole history they make.
+"""The values of the account's past: exits, anchor markers, and the history that they make.
 
-A client order id tells whose an order was and why; an order id tells which came first. All times are
-market time.
+A client order id tells which exit an order belongs to and why it was placed; order ids tell the order in which things
+happened. All times are market time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,8 +35,10 @@ class HistoricalExit:
 
     @property
     def kind(self) -> ExitKind:
-        """Why it is under way: what its newest order says, but once a flush, always a flush; an escape says nothing."""
+        """Its kind by its newest order; but once a hard stop, always a hard stop. A taker escape does not count."""
         kinds = [own.kind for order in self.orders if (own := own_id(order.client_order_id)) is not None]
+        # An order on the book keeps the id that it was placed with until it is replaced, so a later order of another
+        # kind does not undo a hard stop.
         if ExitKind.FLUSH in kinds:
             return ExitKind.FLUSH
         return next((kind for kind in reversed(kinds) if kind is not ExitKind.ESCAPE), ExitKind.MANUAL)
@@ -48,15 +50,17 @@ class HistoricalExit:
 
     @property
     def base(self) -> Decimal:
+        """Base filled in all its orders."""
         return sum((order.filled_quantity for order in self.orders), ZERO)
 
     @property
     def quote(self) -> Decimal:
+        """Quote filled in all its orders."""
         return sum((order.filled_quote or ZERO for order in self.orders), ZERO)
 
     @property
     def average_price(self) -> float:
-        """Quote per base over the whole chase; only where something was filled."""
+        """Quote per base over all its fills; only where something was filled."""
         return float(self.quote / self.base)
 
     @property
@@ -69,7 +73,7 @@ class HistoricalExit:
 
     @property
     def began_ms(self) -> int:
-        """When its first order was placed, as far as the books tell."""
+        """When its first order was placed, as far as the exchange tells."""
         first = self.orders[0]
         return first.time_ms if first.created_ms is None else first.created_ms
 
@@ -80,20 +84,21 @@ class HistoricalExit:
 
     @property
     def last_fill_ms(self) -> int:
-        """When it was last filled; where no trade is known of it yet, when a filled order last changed."""
+        """The time of its last fill; where its trades are not known, the last change of a filled order."""
         known = [fill.time_ms for fill in self.fills]
         return max(known or [order.time_ms for order in self.orders if order.filled_quantity] or [self.ended_ms])
 
     @property
     def open_order(self) -> OrderRecord | None:
-        """The newest that is on the book."""
+        """Its newest order on the book."""
         return next((order for order in reversed(self.orders) if is_open(order)), None)
 
     def is_finished(self, rules: SymbolRules) -> bool:
-        """It sold all that it could: its last order is filled, or what is left of that is too small to place."""
+        """Whether it sold all that it could: its last order filled, or what is left of that is too small to place."""
         last = self.orders[-1]
         if self.open_order is not None or not self.base:
             return False
+        # A filled order of the largest allowed size says nothing about what was left behind it.
         if last.status is OrderStatus.FILLED:
             return not _at_exchange_maximum(last, rules)
         return rules.failed_filter(last.price, last.remaining) in SIZE_FILTERS
@@ -101,7 +106,7 @@ class HistoricalExit:
 
 @dataclass(frozen=True, slots=True)
 class AnchorMarker:
-    """An anchor that we wrote down. The side of the order is the one that would leave `regime`."""
+    """An anchor that was written down. The side of its order is the one that would leave `regime`."""
 
     number: int
     order_id: int
@@ -112,10 +117,10 @@ class AnchorMarker:
 
 @dataclass(frozen=True, slots=True)
 class ExitHistory:
-    """What the books tell, oldest first: back to the newest finished exit of ours, or as far as they were read.
+    """What the exchange shows, oldest first: back to our newest finished exit, or as far as was read.
 
-    `foreign` are the fills of others' orders since. `problems` say in words what could not be learned.
-    `blank`: the books show nothing of ours, and there is nothing that they do not show.
+    `foreign_fills` are fills of foreign orders since then. `problems` are sentences about what could not be read.
+    `is_empty`: nothing of ours is shown, and nothing is missing.
     """
 
     exits: tuple[HistoricalExit, ...] = ()
@@ -129,8 +134,8 @@ class ExitHistory:
 
     @property
     def newest_number(self) -> int:
-        """The highest number that we gave to anything here, 0 if there is none."""
-        numbers = [exit_.number for exit_ in self.exits] + [note.number for note in self.markers]
+        """The highest number of any exit or marker here, 0 if there is none."""
+        numbers = [exit_.number for exit_ in self.exits] + [marker.number for marker in self.markers]
         return max(numbers, default=0)
 
     @property
@@ -140,13 +145,14 @@ class ExitHistory:
 
 
 def is_open(order: OrderRecord) -> bool:
+    """Whether the order is on the book, as far as is known."""
     return order.status is None or not order.status.final
 
 
 def group_into_exits(orders: Iterable[OrderRecord], fills: Sequence[AccountTrade]) -> tuple[HistoricalExit, ...]:
-    """The exits behind these orders, in the order in which their last orders came; others' orders are left out.
+    """The exits behind these orders, sorted by their last order id; foreign orders are left out.
 
-    What an order's fills brought is taken from the trades where the order itself does not tell.
+    The quote sum of an order is taken from its trades where the order itself does not tell.
     """
     by_order: dict[int, list[AccountTrade]] = {}
     for fill in fills:
@@ -156,49 +162,51 @@ def group_into_exits(orders: Iterable[OrderRecord], fills: Sequence[AccountTrade
         own = exit_id(order.client_order_id)
         if own is not None and order.side is not None:
             by_number.setdefault(own.number, []).append(_with_quote(order, by_order))
-    exits = [_historical_exit(number, chase, by_order) for number, chase in by_number.items()]
+    exits = [_historical_exit(number, its_orders, by_order) for number, its_orders in by_number.items()]
     return tuple(sorted(exits, key=lambda exit_: exit_.last_order_id))
 
 
-def exit_of_order(told: ExecutionReport | OrderRecord) -> HistoricalExit:
-    """The exit behind one order of ours, of which no other is known. Raises ValueError for anything else."""
-    own = exit_id(told.client_order_id)
-    if own is None or told.side is None:
-        raise ValueError(f"not an exit order of ours: {told.client_order_id}")
-    if isinstance(told, OrderRecord):
-        return HistoricalExit(own.number, told.side, (told,))
+def exit_of_order(source: ExecutionReport | OrderRecord) -> HistoricalExit:
+    """The exit behind one order of ours, where no other is known. Raises ValueError for any other order."""
+    own = exit_id(source.client_order_id)
+    if own is None or source.side is None:
+        raise ValueError(f"not an exit order of ours: {source.client_order_id}")
+    if isinstance(source, OrderRecord):
+        return HistoricalExit(own.number, source.side, (source,))
     record = OrderRecord(
-        order_id=told.order_id,
-        client_order_id=told.client_order_id,
-        side=told.side,
-        status=told.status,
-        price=told.price,
-        quantity=told.quantity,
-        filled_quantity=told.filled_quantity,
-        filled_quote=told.filled_quote,
-        time_ms=told.time_ms,
-        order_type=told.order_type,
+        order_id=source.order_id,
+        client_order_id=source.client_order_id,
+        side=source.side,
+        status=source.status,
+        price=source.price,
+        quantity=source.quantity,
+        filled_quantity=source.filled_quantity,
+        filled_quote=source.filled_quote,
+        time_ms=source.time_ms,
+        order_type=source.order_type,
     )
-    return HistoricalExit(own.number, told.side, (record,))
+    return HistoricalExit(own.number, source.side, (record,))
 
 
 def find_markers(orders: Iterable[OrderRecord], tick_size: Decimal) -> tuple[AnchorMarker, ...]:
-    """The notes among these orders, in the order in which they were written; one that nobody can read is left out."""
-    notes = []
+    """The markers among these orders, in the order in which they were written; unreadable ones are left out."""
+    markers = []
     for order in sorted(orders, key=lambda order: order.order_id):
         own = own_id(order.client_order_id)
         if own is None or not own.ticks or order.side is None:
             continue
         regime = Regime.BASE if order.side is Side.SELL else Regime.QUOTE
+        # The creation time, because the cancel of the marker changes the update time.
         written_ms = order.time_ms if order.created_ms is None else order.created_ms
-        notes.append(AnchorMarker(own.number, order.order_id, regime, own.ticks * tick_size, written_ms))
-    return tuple(notes)
+        markers.append(AnchorMarker(own.number, order.order_id, regime, own.ticks * tick_size, written_ms))
+    return tuple(markers)
 
 
 def newest_finished(exits: Sequence[HistoricalExit], rules: SymbolRules) -> HistoricalExit | None:
-    """The last exit of which more is not needed: it sold everything, or another one left the side it had brought."""
+    """The newest exit that makes older ones irrelevant: it sold everything, or a later exit left the side it led to."""
     later: HistoricalExit | None = None
     for exit_ in reversed(exits):
+        # Either way the fills of this exit tell where the next one began, so nothing older is needed.
         if exit_.is_finished(rules) or changed_side(exit_, later):
             return exit_
         later = exit_
@@ -206,7 +214,7 @@ def newest_finished(exits: Sequence[HistoricalExit], rules: SymbolRules) -> Hist
 
 
 def changed_side(exit_: HistoricalExit, later: HistoricalExit | None) -> bool:
-    """It ended half-way and left us on the other side, for the next exit of ours left that."""
+    """Whether it sold only a part and still changed our side: the next exit of ours left that side."""
     return bool(exit_.base) and later is not None and later.side is not exit_.side
 
 
@@ -220,18 +228,19 @@ def _by_trade_id(trade: AccountTrade) -> int:
 
 
 def _with_quote(order: OrderRecord, fills: Mapping[int, list[AccountTrade]]) -> OrderRecord:
-    """An order whose quote sum is known: by itself, by its trades, or as a maker's, at its own price."""
+    """The order with its quote sum: its own, that of its trades, or as a maker's at its own price."""
     if order.filled_quote is not None:
         return order
     its_fills = fills.get(order.order_id, ())
     traded = sum((fill.quantity for fill in its_fills), ZERO)
+    # Only if all its trades were read, else their sum is too small.
     if traded >= order.filled_quantity:
         return replace(order, filled_quote=sum((fill.quote_quantity for fill in its_fills), ZERO))
     return replace(order, filled_quote=order.filled_quantity * order.price)
 
 
 def _at_exchange_maximum(order: OrderRecord, rules: SymbolRules) -> bool:
-    """It was as large as the exchange allows: there may have been more to sell."""
+    """Whether the order was as large as the exchange allows, so that there may have been more to sell."""
     larger = order.quantity + rules.step_size
     too_many = rules.max_quantity is not None and larger > rules.max_quantity
     return too_many or (rules.max_notional is not None and larger * order.price > rules.max_notional)

@@ -1,6 +1,6 @@
-"""Our exits as the account's books have them: what each one traded, what it cost, when it was over.
+"""The ledger of our exits: what each one traded, its cost, and when it ended.
 
-The same fills make the same exits, whether they were heard as they happened or read from the trade list.
+The same fills lead to the same exits, whether they arrived as execution reports or were read from the trade list.
 """
 
 from collections import OrderedDict, defaultdict
@@ -21,14 +21,17 @@ EXIT_KINDS: Final = frozenset(
 
 
 def exit_id(client_order_id: str) -> ClientOrderId | None:
-    """The parts of the id of an exit order of ours; None for jumpstarts, notes and anybody else's."""
+    """The parts of the client order id of an exit order of ours; None for jumpstarts, markers and foreign orders."""
     own = own_id(client_order_id)
     return own if own is not None and own.kind in EXIT_KINDS else None
 
 
 @dataclass(frozen=True, slots=True)
 class ExitTotals:
-    """One exit of ours that is over, whole or not. `fees` by asset; `ended_ms` is the market time of its last fill."""
+    """One exit of ours that is over, complete or not.
+
+    `fees` by asset; `ended_ms` is the market time of its last fill.
+    """
 
     number: int
     side: Side
@@ -39,7 +42,7 @@ class ExitTotals:
 
 
 class _Fills:
-    """What an exit has come to so far."""
+    """What an exit has traded so far."""
 
     def __init__(self, side: Side) -> None:
         self.side = side
@@ -51,24 +54,24 @@ class _Fills:
 
 
 class ExitLedger:
-    """Adds fills up, each trade once, until the exit they belong to is closed.
+    """Adds fills up, each trade once, until their exit is closed.
 
-    A fill that is learned of later, because the exchange did not know its order when it was asked, opens
-    that exit once more, for this part of it alone: `late` tells which.
+    A fill that is learned of later, because the exchange did not show its order when it was asked, opens that exit once
+    more for this part alone: `late` tells which.
     """
 
     def __init__(self) -> None:
         self._open: dict[int, _Fills] = {}
-        self._closed: OrderedDict[int, set[int]] = OrderedDict()  # the newest, with the trades that were counted
+        self._closed: OrderedDict[int, set[int]] = OrderedDict()  # the newest ones, each with its counted trades
         self._newest = 0  # exits end in the order of their numbers
 
     @property
     def late(self) -> list[int]:
-        """Exits that were closed, and of which there are further fills."""
+        """Exits that were closed and have further fills."""
         return [number for number in self._open if number in self._closed]
 
     def on_report(self, report: ExecutionReport) -> None:
-        """An execution report; only fills of our exits count."""
+        """Take in an execution report; only fills of our exits count."""
         own = exit_id(report.client_order_id)
         if own is None or report.execution_type is not ExecutionType.TRADE:
             return
@@ -84,7 +87,7 @@ class ExitLedger:
         )
 
     def on_trade(self, number: int, trade: AccountTrade) -> None:
-        """A fill of the exit `number`, read from the trade list."""
+        """Take in a fill of the exit `number` from the trade list."""
         self._add(
             number,
             trade.trade_id,
@@ -97,10 +100,12 @@ class ExitLedger:
         )
 
     def close(self, number: int) -> ExitTotals | None:
-        """The exit `number`, which is over now; None where nothing of it was filled."""
+        """Close the exit `number`; None where nothing of it was filled."""
         self._newest = max(self._newest, number)
         fills = self._open.pop(number, None)
         self._closed.setdefault(number, set()).update(() if fills is None else fills.trades)
+        # After a reconnect the trade list is read again from a little earlier. 64 exits are far more than that can
+        # reach.
         while len(self._closed) > _CLOSED_KEPT:
             self._closed.popitem(last=False)
         if fills is None:
@@ -120,6 +125,8 @@ class ExitLedger:
         time_ms: int,
     ) -> None:
         counted = self._closed.get(number)
+        # Of a closed exit each trade is known; of one that was dropped from `_closed` only its number, and everything
+        # up to the newest closed number counts as done.
         if trade_id in counted if counted is not None else number <= self._newest:
             return
         fills = self._open.setdefault(number, _Fills(side))

@@ -1,14 +1,17 @@
-"""Reading our own past from the exchange: there is no other record.
+"""A reader of the account's past orders and trades; there is no record of them but the exchange's.
 
-Trades carry no client order id, so the order of each is looked up, the newest first, until a finished exit
-of ours is found; the list of orders then adds what was never filled, and the notes. An order that traded
-exists: where the exchange says that it does not, it is asked again, and what it does not tell in the end
-is a problem for people to hear of, never silently another's.
+A restart reads backwards: trades carry no client order id, so the order of each is looked up, the newest first,
+until a finished exit of ours is found; the list of orders then adds what was never filled, and the markers. The
+report reads forwards from a given time. Both use one `HistoryReader` for pages, look-ups and waiting.
+
+An order that traded exists. Where the exchange answers that it does not, its lists may lag, so it is asked again; an
+order that it does not show in the end becomes a problem in the result and is never silently taken for a foreign one.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import RequestRefused
@@ -32,16 +35,24 @@ PAGE: Final = 1000  # rows the exchange gives at most
 _ORDER_PAGES: Final = 50
 _LOOK_UPS: Final = 500
 
-# Refusals that pass by themselves: too much, too busy, a clock to be measured again.
+# Rejections that pass by themselves: too many requests, an overloaded exchange, a clock to be measured again.
 TRANSIENT_CODES: Final = frozenset({-1003, -1008, -1015, -1016, -1021, -1034})
-_NO_SUCH_ORDER: Final = -2013  # may be lag of the exchange's books: once proves nothing
+_NO_SUCH_ORDER: Final = -2013  # may be lag of the exchange's order list: once proves nothing
 _ASKS: Final = 4
 _PAUSE_S: Final = 1.0
-_MAX_MISSING: Final = 5  # so many orders are worth waiting for; where more are missing, waiting brings none of them
+_MAX_MISSING: Final = (
+    5  # so many missing orders are worth waiting for; where more are missing, waiting brings none of them
+)
+_WAITS: Final = 5
+_WAIT_S: Final = 10.0  # where the exchange does not say how long
+_MAX_WAIT_S: Final = 120.0
+
+T = TypeVar("T")
 
 
 class HistoryApi(Protocol):
-    """What reading takes. Each raises RequestRefused, OutcomeUnknown, ProtocolViolation or SessionLost.
+    """The account requests that reading takes. Each raises RequestRefused, OutcomeUnknown, ProtocolViolation or
+    SessionLost.
 
     Rows come oldest first; without anything that narrows them down the newest ones.
     """
@@ -50,11 +61,135 @@ class HistoryApi(Protocol):
 
     async def all_orders(self, from_order_id: int | None = None) -> Sequence[OrderRecord]: ...
 
-    async def my_trades(self, *, end_ms: int | None = None) -> Sequence[AccountTrade]: ...
+    async def my_trades(
+        self,
+        *,
+        from_id: int | None = None,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        limit: int = PAGE,
+    ) -> Sequence[AccountTrade]: ...
+
+
+class HistoryReader:
+    """Pages of orders and trades, each kept by its id.
+
+    `known` are orders that were read already and may be newer than any list. With `on_wait`, a rejection that
+    passes by itself is waited for, and the function is given a line about it; without it, such a rejection is raised.
+    `on_progress` is given a line per page.
+    """
+
+    def __init__(
+        self,
+        api: HistoryApi,
+        clock: Clock,
+        known: Iterable[OrderRecord] = (),
+        *,
+        on_wait: Callable[[str], None] | None = None,
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.orders = {order.order_id: order for order in known}
+        self.trades: dict[int, AccountTrade] = {}
+        self._api = api
+        self._clock = clock
+        self._known = frozenset(self.orders)
+        self._on_wait = on_wait
+        self._on_progress = on_progress
+
+    async def newest_orders(self) -> Sequence[OrderRecord]:
+        """The last page of the order list."""
+        return self._add(await self.request(self._api.all_orders))
+
+    async def list_orders(self, from_id: int, before_id: int | None = None, *, pages: int) -> bool:
+        """Read all orders from `from_id` on, up to `before_id` where one is given; False where `pages` were too few."""
+        after = from_id
+        for _ in range(pages):
+            if before_id is not None and after >= before_id:
+                return True
+            page = self._add(await self.request(partial(self._api.all_orders, after)))
+            if len(page) < PAGE or page[-1].order_id < after:
+                return True
+            after = page[-1].order_id + 1
+            self._on_progress(f"orders: {len(self.orders)} so far")
+        return before_id is not None and after >= before_id
+
+    async def look_up(self, order_id: int, asks: int = 1) -> OrderRecord | None:
+        """One order by its id; None where the exchange does not show it.
+
+        With more than one of `asks`, the order list is read too, which may know better, and both are repeated after
+        a pause for as long as the order is said not to exist.
+        """
+        for attempt in range(asks):
+            if attempt:
+                await self._clock.sleep(_PAUSE_S)
+            try:
+                order = await self.request(partial(self._api.order_status, order_id))
+            except RequestRefused as rejected:
+                if rejected.code in TRANSIENT_CODES:
+                    raise
+                logger.warning("order of the trade list not found order_id=%d: %s", order_id, rejected)
+                absent = rejected.code == _NO_SUCH_ORDER
+            else:
+                self._add([order])
+                return order
+            # `order.status` and `allOrders` read different data sources of the exchange, and either may lag.
+            if asks > 1 and await self._is_listed(order_id):
+                return self.orders[order_id]
+            if not absent:
+                break
+        return None
+
+    async def trades_until(self, end_ms: int | None, limit: int = PAGE) -> Sequence[AccountTrade]:
+        """The newest trades up to that moment, oldest first; up to now where it is None."""
+        if end_ms is None:
+            return await self.request(partial(self._api.my_trades, limit=limit))
+        return await self.request(partial(self._api.my_trades, end_ms=end_ms, limit=limit))
+
+    async def trades_since(self, start_ms: int, *, pages: int) -> tuple[list[AccountTrade], bool]:
+        """All trades from that moment on, and whether `pages` were enough for them.
+
+        The first page is found by time, the others by trade id: many trades may share a millisecond.
+        """
+        page = await self.request(partial(self._api.my_trades, start_ms=start_ms, limit=PAGE))
+        found = list(page)
+        for _ in range(pages):
+            if len(page) < PAGE:
+                return found, True
+            page = await self.request(partial(self._api.my_trades, from_id=found[-1].trade_id + 1, limit=PAGE))
+            found += page
+            self._on_progress(f"trades: {len(found)} so far")
+        return found, False
+
+    async def request(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The reply to `ask`. With `on_wait`, wait for what passes by itself, the weight limit above all."""
+        for _ in range(_WAITS if self._on_wait is not None else 0):
+            try:
+                return await ask()
+            except RequestRefused as rejected:
+                if rejected.code not in TRANSIENT_CODES or self._on_wait is None:
+                    raise
+                wait_s = min(rejected.wait_s(self._clock.unix_ms()) or _WAIT_S, _MAX_WAIT_S)
+                self._on_wait(f"the exchange asks to wait: {rejected}; {wait_s:.0f} s")
+                await self._clock.sleep(wait_s)
+        return await ask()
+
+    async def _is_listed(self, order_id: int) -> bool:
+        try:
+            self._add(await self.request(partial(self._api.all_orders, order_id)))
+        except RequestRefused as rejected:
+            if rejected.code in TRANSIENT_CODES:
+                raise
+            logger.warning("order list not read order_id=%d: %s", order_id, rejected)
+        return order_id in self.orders
+
+    def _add(self, orders: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
+        """Keep `orders`, but for those that were known before: a list may lag behind them."""
+        self.orders.update((order.order_id, order) for order in orders if order.order_id not in self._known)
+        return orders
 
 
 async def read_history(
-    books: HistoryApi,
+    api: HistoryApi,
     rules: SymbolRules,
     market_ms: int,
     clock: Clock,
@@ -62,177 +197,133 @@ async def read_history(
     *,
     back_to_ms: int | None = None,
 ) -> ExitHistory:
-    """Our past up to now, `market_ms`; `known` are orders that were read already and may be newer than any list.
+    """Our exits and markers up to `market_ms`; `known` as for `HistoryReader`.
 
     Trades are read back at most 30 days, and no further than to the newest finished exit of ours, unless
-    `back_to_ms` says so. Raises as `HistoryApi` does, a refusal of one order only where it passes by itself.
+    `back_to_ms` says so. Raises as `HistoryApi` does, a rejected look-up of one order only where it passes by itself.
     """
-    reading = _HistoryLoader(books, rules, clock, known)
-    await reading.begin()
-    await reading.walk(market_ms - HORIZON_MS, back_to_ms)
-    return reading.history()
+    search = _ExitSearch(HistoryReader(api, clock, known), rules)
+    await search.begin()
+    await search.walk_back(market_ms - HORIZON_MS, back_to_ms)
+    return search.history()
 
 
-class _HistoryLoader:
-    """The orders and trades read so far."""
+class _ExitSearch:
+    """The search, backwards through the trades, for the newest finished exit."""
 
-    def __init__(self, books: HistoryApi, rules: SymbolRules, clock: Clock, known: Iterable[OrderRecord]) -> None:
-        self._books = books
+    def __init__(self, reader: HistoryReader, rules: SymbolRules) -> None:
+        self._reader = reader
         self._rules = rules
-        self._clock = clock
-        self._orders = {order.order_id: order for order in known}
-        self._known = dict(self._orders)
-        self._trades: dict[int, AccountTrade] = {}
-        self._untold: list[int] = []  # orders of the trade list that the exchange does not tell of
+        self._not_shown: list[int] = []  # orders of the trade list that the exchange does not show
         self._listed_from = 0  # from this order id on, all orders are known
         self._looked_up = 0
         self._problems: list[str] = []
 
     async def begin(self) -> None:
-        """The newest orders."""
-        newest = await self._books.all_orders()
-        self._learn(newest)
+        """Read the newest orders."""
+        newest = await self._reader.newest_orders()
         self._listed_from = min((order.order_id for order in newest), default=0) if len(newest) >= PAGE else 0
 
-    async def walk(self, horizon_ms: int, back_to_ms: int | None) -> None:
-        """Through the trades, the newest first, until a finished exit is complete."""
+    async def walk_back(self, horizon_ms: int, back_to_ms: int | None) -> None:
+        """Read trades, the newest first, until a finished exit is complete."""
+        trades = self._reader.trades
         end_ms: int | None = None
         number: int | None = None
         while True:
-            page = await self._books.my_trades(end_ms=end_ms)
-            news = [trade for trade in page if trade.trade_id not in self._trades]
-            for trade in reversed(news):
+            page = await self._reader.trades_until(end_ms)
+            unread = [trade for trade in page if trade.trade_id not in trades]
+            for trade in reversed(unread):
                 found = await self._exit_of(trade)
+                # An exit is complete only once a trade of an older exit is met: its own orders may be many.
                 if found is not None and found != number:
                     enough = back_to_ms is None or trade.time_ms < back_to_ms
-                    if number is not None and enough and await self._reached():
+                    if number is not None and enough and await self._has_finished_exit():
                         return
                     number = found
-                self._trades[trade.trade_id] = trade
-            if len(page) < PAGE or not news or page[0].time_ms < horizon_ms:
+                trades[trade.trade_id] = trade
+            if len(page) < PAGE or not unread or page[0].time_ms < horizon_ms:
                 break
+            # Pages overlap by one millisecond, because several trades may share it; trades that are known are skipped
+            # above.
             end_ms = page[0].time_ms
-        await self._reached()
+        await self._has_finished_exit()
         finished = newest_finished(self._exits(), self._rules)
         if finished is not None:
             await self._list_from(finished.first_order_id)
-        elif self._exits() and not self._notes():
-            await self._list_from(1)  # there must have been a beginning: the note of our first start
+        elif self._exits() and not self._markers():
+            await self._list_from(1)  # our first start wrote a marker, so there must be one
 
     def history(self) -> ExitHistory:
-        """What there is, from the newest finished exit on."""
+        """What was read, from the newest finished exit on."""
         exits = self._exits()
         finished = newest_finished(exits, self._rules)
         since = 0 if finished is None else finished.last_order_id
         last_fill = 0 if finished is None else max((fill.trade_id for fill in finished.fills), default=0)
         return ExitHistory(
             exits=exits,
-            markers=tuple(note for note in self._notes() if note.order_id > since),
+            markers=tuple(marker for marker in self._markers() if marker.order_id > since),
             foreign_fills=tuple(
                 trade
-                for trade_id, trade in sorted(self._trades.items())
-                if trade_id > last_fill and not self._ours(trade.order_id)
+                for trade_id, trade in sorted(self._reader.trades.items())
+                if trade_id > last_fill and not self._is_ours(trade.order_id)
             ),
-            problems=(*self._problems, *self._silence()),
+            problems=(*self._problems, *self._orders_not_shown()),
         )
 
-    def _silence(self) -> list[str]:
-        """One sentence for everything that was not told, for it may be a lot."""
-        if not self._untold:
+    def _orders_not_shown(self) -> list[str]:
+        """One sentence for all orders that the exchange does not show, for there may be many."""
+        if not self._not_shown:
             return []
-        orders = f"{len(self._untold)} orders" if len(self._untold) > 1 else "an order"
-        which = f"{orders} in the trade list (order id {self._untold[0]})"
-        consequence = "those trades are taken for another's, and no breaker counts them"
-        return [f"restart: the exchange does not tell of {which}: {consequence}"]
+        orders = f"{len(self._not_shown)} orders" if len(self._not_shown) > 1 else "an order"
+        which = f"{orders} in the trade list (order id {self._not_shown[0]})"
+        consequence = "their trades count as foreign, and no breaker counts them"
+        return [f"restart: the exchange does not show {which}: {consequence}"]
 
     def _exits(self) -> tuple[HistoricalExit, ...]:
-        return group_into_exits(self._orders.values(), list(self._trades.values()))
+        return group_into_exits(self._reader.orders.values(), list(self._reader.trades.values()))
 
-    def _notes(self) -> tuple[AnchorMarker, ...]:
-        return find_markers(self._orders.values(), self._rules.tick_size)
+    def _markers(self) -> tuple[AnchorMarker, ...]:
+        return find_markers(self._reader.orders.values(), self._rules.tick_size)
 
-    def _ours(self, order_id: int) -> bool:
-        order = self._orders.get(order_id)
+    def _is_ours(self, order_id: int) -> bool:
+        order = self._reader.orders.get(order_id)
         return order is not None and is_own(order.client_order_id)
 
-    async def _reached(self) -> bool:
-        """Whether a finished exit is among what was read, its trades too, with every order of ours since."""
+    async def _has_finished_exit(self) -> bool:
+        """Whether a finished exit was read, with its trades and every order of ours since."""
         filled = [exit_.first_order_id for exit_ in self._exits() if exit_.fills]
         if filled:
+            # Without the orders between, an exit that was never filled would be missing from the history.
             await self._list_from(min(filled))
         finished = newest_finished(self._exits(), self._rules)
         return finished is not None and bool(finished.fills)
 
     async def _exit_of(self, trade: AccountTrade) -> int | None:
-        """The number of the exit that made this trade; None where it was not ours."""
-        order = self._orders.get(trade.order_id)
+        """The number of the exit that made this trade; None for a foreign one."""
+        order = self._reader.orders.get(trade.order_id)
         if order is None:
             order = await self._look_up(trade.order_id)
         own = None if order is None else exit_id(order.client_order_id)
         return None if own is None else own.number
 
     async def _look_up(self, order_id: int) -> OrderRecord | None:
-        if order_id in self._untold:
+        if order_id in self._not_shown:
             return None
         if self._looked_up == _LOOK_UPS:
-            self._problem(f"more than {_LOOK_UPS} orders to look up: older trades are taken for others'")
+            self._problem(f"more than {_LOOK_UPS} orders to look up: older trades count as foreign")
         if self._looked_up >= _LOOK_UPS:
             return None
         self._looked_up += 1
-        order = await self._ask(order_id, _ASKS if len(self._untold) < _MAX_MISSING else 1)
+        order = await self._reader.look_up(order_id, _ASKS if len(self._not_shown) < _MAX_MISSING else 1)
         if order is None:
-            self._untold.append(order_id)
+            self._not_shown.append(order_id)
         return order
-
-    async def _ask(self, order_id: int, times: int) -> OrderRecord | None:
-        """By itself, then in the list; again after a pause where it is said not to exist. None: not told."""
-        for attempt in range(times):
-            if attempt:
-                await self._clock.sleep(_PAUSE_S)
-            try:
-                order = await self._books.order_status(order_id)
-            except RequestRefused as refused:
-                if refused.code in TRANSIENT_CODES:
-                    raise
-                logger.warning("an order of the trade list is not told order_id=%d: %s", order_id, refused)
-                absent = refused.code == _NO_SUCH_ORDER
-            else:
-                self._learn([order])
-                return order
-            if times > 1 and await self._listed(order_id):
-                return self._orders[order_id]
-            if not absent:
-                break
-        return None
-
-    async def _listed(self, order_id: int) -> bool:
-        """Whether the list of orders knows better."""
-        try:
-            self._learn(await self._books.all_orders(order_id))
-        except RequestRefused as refused:
-            if refused.code in TRANSIENT_CODES:
-                raise
-            logger.warning("nor is it listed order_id=%d: %s", order_id, refused)
-        return order_id in self._orders
 
     async def _list_from(self, order_id: int) -> None:
         """Know all orders from that one on."""
-        upto, after = self._listed_from, order_id
-        for _ in range(_ORDER_PAGES):
-            if after >= upto:
-                break
-            page = await self._books.all_orders(after)
-            self._learn(page)
-            if not page or page[-1].order_id < after:
-                break
-            after = page[-1].order_id + 1
-        else:
+        if not await self._reader.list_orders(order_id, self._listed_from, pages=_ORDER_PAGES):
             self._problem("more orders since the last finished exit than can be read")
-        self._listed_from = min(upto, order_id)
-
-    def _learn(self, orders: Iterable[OrderRecord]) -> None:
-        """What was read first hand stays: a list may lag behind it."""
-        self._orders.update((order.order_id, order) for order in orders if order.order_id not in self._known)
+        self._listed_from = min(self._listed_from, order_id)
 
     def _problem(self, text: str) -> None:
         if text not in self._problems:

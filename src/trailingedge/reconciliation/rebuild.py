@@ -1,7 +1,7 @@
-"""The strategy's memory, made anew: the same pure strategy, folded over the klines that nobody watched.
+"""The strategy's state after a restart: past position changes and klines, folded through the strategy's own code.
 
-The fold moves high and gate; it never arms anything. What it ends with is what the first fresh beat
-starts from.
+The fold moves high and gate and never starts an exit. Its result is what the first live tick begins with. The
+report runs the same fold to show where anchor, high, trail and stop stood at each close.
 """
 
 from collections import deque
@@ -12,104 +12,139 @@ from trailingedge.model.intent import ExitEndReason
 from trailingedge.model.market import BookTop, Kline, Regime, Side
 from trailingedge.reconciliation.exit_history import HistoricalExit
 from trailingedge.reconciliation.timeline import CurrentPosition, PositionChange, PositionTimeline
-from trailingedge.strategy.bar_close import on_bar_close, raise_high_to_kline
-from trailingedge.strategy.inputs import ClosedKline
-from trailingedge.strategy.regime import more_valuable_regime
-from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy, StrategyState
+from trailingedge.strategy.bar_close import raise_high_to_kline
+from trailingedge.strategy.bar_fold import BarFold
+from trailingedge.strategy.inputs import ClosedKline, StrategyParams
+from trailingedge.strategy.side_change import after_partial_exit, enter_side, side_after_partial_exit
+from trailingedge.strategy.state import ActiveExit, StrategyState
 
 
 def rebuild(
-    course: PositionTimeline, closes: Iterable[ClosedKline], fine: Sequence[Kline], now: CurrentPosition
+    timeline: PositionTimeline, closes: Iterable[ClosedKline], fine: Sequence[Kline], now: CurrentPosition
 ) -> StrategyState:
-    """What a session that never ended would remember.
+    """The state that a session which never ended would have now.
 
-    `closes` are the closed klines since the first turn, each with the channel that was in force, `fine`
-    shorter klines for the parts of them that count only in part; both oldest first.
+    `closes` are the closed klines since the first position change, each with the channel that was in force, `fine`
+    are shorter klines for the parts of them that count only in part; both oldest first.
     """
-    fold = _Fold(course, fine, now)
+    fold = _RestartFold(timeline, fine, now)
     for closed in closes:
-        fold.hear(closed)
+        fold.close(closed)
     return fold.end()
 
 
-class _Fold:
-    """One pass over the klines."""
+class HistoryFold:
+    """One pass over closed klines, with the position changes and exits of an account's past.
 
-    def __init__(self, course: PositionTimeline, fine: Sequence[Kline], now: CurrentPosition) -> None:
-        self._memory = StrategyState(last_number=course.newest_number)
-        self._turns = deque(course.changes)
-        self._exits = course.exits
-        self._in_hand = course.active_exit
+    `state` is the strategy's after the klines so far. `changes` come oldest first. The exit that is `unfinished`
+    has begun and never ends.
+    """
+
+    def __init__(
+        self,
+        state: StrategyState,
+        changes: Iterable[PositionChange],
+        exits: Iterable[HistoricalExit],
+        params: StrategyParams,
+        unfinished: HistoricalExit | None = None,
+    ) -> None:
+        self.state = state
+        self.changes = deque(changes)
+        self.unfinished = unfinished
+        self._exits = deque(sorted(exits, key=lambda exit_: exit_.began_ms))
+        self._bars = BarFold(params)
+
+    def close(self, closed: ClosedKline) -> None:
+        """Apply everything up to the end of this kline, then the kline itself."""
+        close_ms = closed.kline.close_ms
+        self.advance(close_ms)
+        if self.state.regime is None:
+            return  # before the first anchor there is neither a high nor a gate
+        # While a buy is in progress, a close above the QUOTE stop cancels it instead of only shutting the gate.
+        self.state = replace(self.state, exit=self._exit_at(close_ms))
+        self.state = self._bars.apply(self.state, closed)
+
+    def advance(self, until_ms: int | None) -> None:
+        """Apply the position changes up to that moment; all of them where it is None."""
+        while self.changes and (until_ms is None or self.changes[0].market_ms <= until_ms):
+            change = self.changes.popleft()
+            self.state = enter_side(self.state, change.side, change.market_ms)
+
+    def as_active(self, exit_: HistoricalExit) -> ActiveExit:
+        """`exit_` as the strategy's own value; why it is being cancelled is kept from one kline to the next."""
+        before = self.state.exit
+        ending = before.ending if before is not None and before.number == exit_.number else None
+        sold = exit_.base if exit_.side is Side.SELL else exit_.quote
+        return ActiveExit(exit_.kind, exit_.side, exit_.number, exit_.began_ms, ending=ending, accounted=sold)
+
+    def _exit_at(self, market_ms: int) -> ActiveExit | None:
+        """The exit in progress at that moment: the QUOTE stop cancels a take-profit buy where it shuts the gate."""
+        while self._exits and self._is_over(self._exits[0], market_ms):
+            self._exits.popleft()
+        found = None
+        for exit_ in self._exits:
+            if exit_.began_ms > market_ms:
+                break
+            if exit_.sold_regime is self.state.regime and not self._is_over(exit_, market_ms):
+                found = exit_
+        return None if found is None else self.as_active(found)
+
+    def _is_over(self, exit_: HistoricalExit, market_ms: int) -> bool:
+        return exit_ is not self.unfinished and exit_.ended_ms < market_ms
+
+
+class _RestartFold(HistoryFold):
+    """The fold of a restart: fine klines beside whole ones, and the exit that goes on at its end."""
+
+    def __init__(self, timeline: PositionTimeline, fine: Sequence[Kline], now: CurrentPosition) -> None:
+        state = StrategyState(last_number=timeline.newest_number)
+        super().__init__(state, timeline.changes, timeline.exits, now.params, timeline.active_exit)
         self._fine = deque(fine)
         self._now = now
 
-    def hear(self, closed: ClosedKline) -> None:
-        close_ms = closed.kline.close_ms
-        self._go_on_until(close_ms)
-        if self._memory.regime is None:
-            return
-        self._memory = replace(self._memory, exit=self._running(close_ms))
-        self._memory, _ = on_bar_close(self._memory, closed, self._now.params, unwatched=True)
-        self._end_stopped(closed.kline)
+    def close(self, closed: ClosedKline) -> None:
+        super().close(closed)
+        self._end_stopped_exit(closed.kline)
+
+    def advance(self, until_ms: int | None) -> None:
+        """Position changes come first: a fine kline counts for the anchor that it began after."""
+        super().advance(until_ms)
+        while self._fine and (until_ms is None or self._fine[0].close_ms <= until_ms):
+            self.state = raise_high_to_kline(self.state, self._fine.popleft())
 
     def end(self) -> StrategyState:
-        """The memory as it is now."""
-        # What has happened has happened, also where our idea of the market's time lags behind it.
-        self._go_on_until(max([self._now.market_ms, *(turn.market_ms for turn in self._turns)]))
-        memory, in_hand = self._memory, self._in_hand
-        if memory.regime is None:
-            return memory
+        """The state now."""
+        # A change that is on record has happened, also where our idea of the market's time lags behind it.
+        self.advance(max([self._now.market_ms, *(change.market_ms for change in self.changes)]))
+        state, active_exit = self.state, self.unfinished
+        if state.regime is None:
+            return state
         return replace(
-            memory,
-            exit=None if in_hand is None else self._as_exit(in_hand),
-            # With an exit in hand nobody asks again whether there was something to sell.
-            funded=True if in_hand is not None else None,
+            state,
+            exit=None if active_exit is None else self.as_active(active_exit),
+            # With an exit in progress the strategy does not ask again whether there was something to sell.
+            funded=True if active_exit is not None else None,
             holdings=self._now.holdings,
+            # The kline that is forming now was partly seen by no one; when it closes, its range counts for the high.
             untrusted_book_ms=self._now.market_ms,
         )
 
-    def _go_on_until(self, market_ms: int) -> None:
-        """Take the turns and the fine klines up to that moment."""
-        while self._turns and self._turns[0].market_ms <= market_ms:
-            self._memory = enter_position(self._memory, self._turns.popleft())
-        while self._fine and self._fine[0].close_ms <= market_ms:
-            self._memory = raise_high_to_kline(self._memory, self._fine.popleft())
-
-    def _running(self, market_ms: int) -> ActiveExit | None:
-        """The exit that was in progress at that moment: the QUOTE stop is judged differently meanwhile."""
-        for past in reversed(self._exits):
-            lasts = past is self._in_hand or market_ms <= past.ended_ms
-            if past.began_ms <= market_ms and lasts and past.sold_regime is self._memory.regime:
-                return self._as_exit(past)
-        return None
-
-    def _as_exit(self, past: HistoricalExit) -> ActiveExit:
-        before = self._memory.exit
-        ending = before.ending if before is not None and before.number == past.number else None
-        sold = past.base if past.side is Side.SELL else past.quote
-        return ActiveExit(past.kind, past.side, past.number, past.began_ms, ending=ending, accounted=sold)
-
-    def _end_stopped(self, kline: Kline) -> None:
-        """The QUOTE stop ended the exit in hand, and nothing of it is on the book: what was filled decides."""
-        running, past = self._memory.exit, self._in_hand
+    def _end_stopped_exit(self, kline: Kline) -> None:
+        """End the unfinished exit where the QUOTE stop cancelled it and no order of it is open."""
+        running, exit_ = self.state.exit, self.unfinished
         if (
-            past is None
+            exit_ is None
             or running is None
-            or running.number != past.number
+            or running.number != exit_.number
             or running.ending is not ExitEndReason.STOPPED
         ):
             return
-        if past.open_order is not None:
-            return  # the chase will withdraw it, and the strategy judge what came of it
-        self._in_hand = None
+        if exit_.open_order is not None:
+            return  # the first live tick cancels the order, and the strategy then judges what it filled
+        self.unfinished = None
+        # There is no book of that moment. The close with one tick of spread is near enough to compare two balances.
         top = BookTop(kline.close - self._now.rules.tick_size, kline.close)
-        if more_valuable_regime(self._now.holdings, top, self._now.params) is Regime.BASE:
-            self._memory = self._memory.anchored(Regime.BASE, past.average_price, kline.close_ms)
-
-
-def enter_position(memory: StrategyState, turn: PositionChange) -> StrategyState:
-    """`memory` once we have come into the regime of `turn`; a flush has shut the gate."""
-    memory = memory.anchored(turn.regime, turn.price, turn.market_ms)
-    if not turn.flushed:
-        return memory
-    return replace(memory, gate=ReentryGate(ShutBy.HARD_STOP, turn.price, turn.market_ms))
+        held = side_after_partial_exit(Regime.QUOTE, self._now.holdings, top, self._now.params)
+        change = after_partial_exit(Regime.QUOTE, held, exit_.average_price)
+        if change is not None:
+            self.state = enter_side(self.state, change, kline.close_ms)

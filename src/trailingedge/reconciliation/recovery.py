@@ -1,8 +1,8 @@
-"""Coming back: what an earlier session left behind is found, and its memory made anew from the exchange.
+"""Recovery at the start: what an earlier session left is found, and the strategy's state is rebuilt from the exchange.
 
-An own exit order that is open is adopted; other own orders are cancelled and named. Foreign orders are never
-touched. Then the books are read, the case is decided and the klines since are folded in. Nothing here is
-sent but cancels, and there is no dead end: what cannot be proven starts from the market's price.
+An open exit order of ours is adopted; our other orders are cancelled and named. Foreign orders are never touched. Then
+the past is read, the timeline concluded, and the klines since are folded in. Only cancels are sent. There is always a
+result: what cannot be proven starts from the market's price.
 """
 
 import logging
@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, SessionLost
+from trailingedge.model.account_position import AccountPosition
 from trailingedge.model.client_order_ids import is_own
 from trailingedge.model.market import ZERO, Balance, BookTop, OrderRecord, OrderStatus, Regime, Side, SymbolRules
 from trailingedge.reconciliation.backfill import BackfillSpec, FetchKlines, days_since, klines_since
@@ -23,7 +24,6 @@ from trailingedge.reconciliation.rebuild import rebuild
 from trailingedge.reconciliation.timeline import CurrentPosition, PositionTimeline, reconstruct
 from trailingedge.strategy.inputs import Holdings, StrategyParams
 from trailingedge.strategy.state import StrategyState
-from trailingedge.websocket.event_parser import AccountPosition
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _LAG_S: Final = 1.0
 
 
 class CleanupApi(Protocol):
-    """What clearing the book needs. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
+    """The account requests for clearing the book. Each raises RequestRefused, OutcomeUnknown or SessionLost."""
 
     async def open_orders(self) -> Sequence[OrderRecord]: ...
 
@@ -41,16 +41,16 @@ class CleanupApi(Protocol):
 
 
 class RecoveryApi(CleanupApi, HistoryApi, Protocol):
-    """What recovery needs of the account."""
+    """The account requests of a recovery."""
 
     async def balances(self) -> AccountPosition: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryContext:
-    """What recovery stands on. `top` and `market_ms` tell the newest of the market.
+    """What recovery needs to know. `top` and `market_ms` return the newest of the market.
 
-    `all_of_it`: read our past as far back as it goes, not only to the last finished exit.
+    `full_history`: read our past as far back as it goes, not only to the last finished exit.
     """
 
     rules: SymbolRules
@@ -65,10 +65,10 @@ class RecoveryContext:
 
 @dataclass(frozen=True, slots=True)
 class RecoveredState:
-    """What to start from.
+    """What the session starts from.
 
-    `in_hand` is the exit that goes on, with its order on the book (adopted) or without one (resumed). `alerts` are
-    sentences for people. `note_needed`: the anchor has neither fills of ours nor a note behind it.
+    `active_exit` is the exit that goes on, with its order on the book (adopted) or without one (resumed). `alerts` are
+    sentences for the operator. `marker_needed`: no fill of ours and no marker proves the anchor.
     """
 
     state: StrategyState
@@ -79,160 +79,178 @@ class RecoveredState:
 
 
 async def recover(
-    account: RecoveryApi, fetch: FetchKlines, ground: RecoveryContext, clock: Clock, told: Callable[[OrderRecord], None]
+    account: RecoveryApi,
+    fetch: FetchKlines,
+    context: RecoveryContext,
+    clock: Clock,
+    on_cancelled: Callable[[OrderRecord], None],
 ) -> RecoveredState:
-    """Where the last session was; `told` hears of each leftover that was cancelled.
+    """The state in which the last session stopped; `on_cancelled` gets each leftover that was cancelled.
 
     Raises RequestRefused, OutcomeUnknown, ProtocolViolation or SessionLost where the exchange did not answer:
     it may be tried again.
     """
+    # Book, history and balances are read one after another while the market goes on. If they contradict each other,
+    # something happened in between: read all of them again.
     for _ in range(_READ_ATTEMPTS):
         alerts: list[str] = []
-        adopted, known = await _clear_leftovers(account, clock, told, alerts)
-        back_to_ms = 0 if ground.full_history else None
+        adopted, known = await _clear_leftovers(account, clock, on_cancelled, alerts)
+        back_to_ms = 0 if context.full_history else None
         try:
-            history = await read_history(account, ground.rules, ground.market_ms(), clock, known, back_to_ms=back_to_ms)
-        except RequestRefused as refused:
-            if refused.code in TRANSIENT_CODES:
+            history = await read_history(
+                account, context.rules, context.market_ms(), clock, known, back_to_ms=back_to_ms
+            )
+        except RequestRefused as rejected:
+            # Rate limits and an overloaded exchange pass; the caller waits and starts recovery again.
+            if rejected.code in TRANSIENT_CODES:
                 raise
-            # An exchange that does not tell the past must not keep us from the present.
-            alerts.append(f"restart: the past cannot be read ({refused}); it starts afresh, at the market's price")
+            # An exchange that does not show the past must not keep us from trading now.
+            alerts.append(f"restart: the past cannot be read ({rejected}); starting from the market's price")
             history = ExitHistory(exits=group_into_exits(known, ()))
-        now = await _current_position(account, ground, adopted)
-        course = reconstruct(history, now)
-        memory = await _rebuild_state(course, fetch, ground.backfill, now, alerts)
+        now = await _current_position(account, context, adopted)
+        timeline = reconstruct(history, now)
+        state = await _rebuild_state(timeline, fetch, context.backfill, now, alerts)
         if await _own_orders_appeared(account, adopted):
-            # A request that our predecessor had still in flight has come to something meanwhile.
-            logger.warning("an own order appeared during recovery: reading again")
-        elif _balances_contradict(course, now):
-            # A withdrawal looks like that, and so does a list that lags behind the last fill.
-            logger.warning("the balances are not what the books led to: reading again")
+            # A request that the last session sent before it ended was executed only now.
+            logger.warning("own order appeared during recovery; reading again")
+        elif _balances_contradict(timeline, now):
+            # A withdrawal looks like that, and so does a trade list that lags behind the last fill.
+            logger.warning("balances contradict the account's history; reading again")
             await clock.sleep(_LAG_S)
         else:
             break
-    in_hand = None if memory.exit is None else course.active_exit
-    return RecoveredState(memory, in_hand, (*alerts, *course.alerts), course.marker_needed, history)
+    active_exit = None if state.exit is None else timeline.active_exit
+    return RecoveredState(state, active_exit, (*alerts, *timeline.alerts), timeline.marker_needed, history)
 
 
 async def _clear_leftovers(
-    account: CleanupApi, clock: Clock, told: Callable[[OrderRecord], None], alerts: list[str]
+    account: CleanupApi, clock: Clock, on_cancelled: Callable[[OrderRecord], None], alerts: list[str]
 ) -> tuple[OrderRecord | None, list[OrderRecord]]:
-    """The exit order to adopt, which is the newest; and what is known of own orders at first hand."""
-    standing = [order for order in await account.open_orders() if exit_id(order.client_order_id) is not None]
-    adopted = max(standing, key=_age_key, default=None)
-    if len(standing) > 1 and adopted is not None:
-        alerts.append(f"restart: {len(standing)} exit orders were open; keeping {adopted.client_order_id}")
+    """The exit order to adopt, which is the newest, and all own orders whose state is known at first hand."""
+    # More than one can be open after a cancel-replace whose reply was lost. The newest is what the last session wanted.
+    open_exits = [order for order in await account.open_orders() if exit_id(order.client_order_id) is not None]
+    adopted = max(open_exits, key=_age_key, default=None)
+    if len(open_exits) > 1 and adopted is not None:
+        alerts.append(f"restart: {len(open_exits)} exit orders were open; keeping {adopted.client_order_id}")
     gone: list[OrderRecord] = []
 
     def cancelled(order: OrderRecord) -> None:
         gone.append(replace(order, status=OrderStatus.CANCELED))
-        told(order)
+        on_cancelled(order)
 
     await cancel_leftovers(
-        account, clock, cancelled, spare=lambda order: adopted is not None and order.order_id == adopted.order_id
+        account, clock, cancelled, keep=lambda order: adopted is not None and order.order_id == adopted.order_id
     )
     return adopted, gone if adopted is None else [*gone, adopted]
 
 
 def _age_key(order: OrderRecord) -> tuple[int, int]:
     own = exit_id(order.client_order_id)
+    # The higher number is the newer exit; within an exit the higher order id is the newer order.
     return (0 if own is None else own.number), order.order_id
 
 
 async def _own_orders_appeared(account: CleanupApi, adopted: OrderRecord | None) -> bool:
-    """Whether own orders are open that were not there when we looked."""
+    """Whether own orders are open that were not there at the beginning."""
     expected = None if adopted is None else adopted.order_id
     return any(is_own(order.client_order_id) and order.order_id != expected for order in await account.open_orders())
 
 
-def _balances_contradict(course: PositionTimeline, now: CurrentPosition) -> bool:
-    """The side that we should hold is not there, the other one is, and no fill tells of that."""
-    if course.active_exit is not None or course.marker_needed or not course.changes:
+def _balances_contradict(timeline: PositionTimeline, now: CurrentPosition) -> bool:
+    """Whether the side that we should hold is not there, the other one is, and no fill explains that."""
+    # With an exit in progress the balances change while we read them.
+    if timeline.active_exit is not None or timeline.marker_needed or not timeline.changes:
         return False
-    regime = course.changes[-1].regime
+    regime = timeline.changes[-1].regime
     return now.tradable(regime.other) and not now.tradable(regime)
 
 
 async def _current_position(
-    account: RecoveryApi, ground: RecoveryContext, adopted: OrderRecord | None
+    account: RecoveryApi, context: RecoveryContext, adopted: OrderRecord | None
 ) -> CurrentPosition:
-    asked = await account.balances()
-    held = {balance.asset: balance for balance in asked.balances}
+    reply = await account.balances()
+    held = {balance.asset: balance for balance in reply.balances}
 
     def usable(asset: str, side: Side, reserve: Decimal) -> Decimal:
         balance = held.get(asset) or Balance(asset, ZERO)
         return max(ZERO, balance.free + min(balance.locked, _locked_by(adopted, side)) - reserve)
 
-    rules = ground.rules
+    rules = context.rules
     holdings = Holdings(
-        base=usable(rules.base_asset, Side.SELL, ground.reserve_base),
-        quote=usable(rules.quote_asset, Side.BUY, ground.reserve_quote),
+        base=usable(rules.base_asset, Side.SELL, context.reserve_base),
+        quote=usable(rules.quote_asset, Side.BUY, context.reserve_quote),
     )
-    return CurrentPosition(rules, ground.params, holdings, ground.top(), ground.market_ms())
+    return CurrentPosition(rules, context.params, holdings, context.top(), context.market_ms())
 
 
 def _locked_by(order: OrderRecord | None, side: Side) -> Decimal:
-    """How much of the asset that a `side` order sells this one holds."""
+    """How much of the asset that a `side` order sells this order has locked."""
     if order is None or order.side is not side:
         return ZERO
     return order.remaining if side is Side.SELL else order.remaining * (order.pegged_price or order.price)
 
 
 async def _rebuild_state(
-    course: PositionTimeline, fetch: FetchKlines, lens: BackfillSpec, now: CurrentPosition, alerts: list[str]
+    timeline: PositionTimeline, fetch: FetchKlines, backfill: BackfillSpec, now: CurrentPosition, alerts: list[str]
 ) -> StrategyState:
-    """The memory that the course and the market since come to."""
+    """The state that the timeline and the market since then lead to."""
     horizon_ms = now.market_ms - HORIZON_MS
-    recent = tuple(turn for turn in course.changes if turn.market_ms >= horizon_ms)
-    if course.changes and not recent:
+    # Trades are read back 30 days, and so are klines in detail. For an older anchor the ranges of whole days give the
+    # high.
+    recent = tuple(change for change in timeline.changes if change.market_ms >= horizon_ms)
+    if timeline.changes and not recent:
         alerts.append("restart: the anchor is more than 30 days old; high from daily candles, gate open")
-        last = replace(course.changes[-1], flushed=False)
+        last = replace(timeline.changes[-1], shuts_gate=False)
         days = await days_since(last.market_ms, now.market_ms, fetch)
-        return rebuild(replace(course, changes=(last,)), (), days, now)
-    if len(recent) < len(course.changes) and recent[0].regime is Regime.QUOTE:
+        return rebuild(replace(timeline, changes=(last,)), (), days, now)
+    # The hard stop that shut the gate may lie before the horizon. Open is the state that trades; the alert says so.
+    if len(recent) < len(timeline.changes) and recent[0].regime is Regime.QUOTE:
         alerts.append("restart: the last exit is more than 30 days old; the gate is taken to have been open")
-    course = replace(course, changes=recent)
-    closes, fine = await klines_since([turn.market_ms for turn in course.changes], now.market_ms, fetch, lens)
+    timeline = replace(timeline, changes=recent)
+    closes, fine = await klines_since([change.market_ms for change in timeline.changes], now.market_ms, fetch, backfill)
     if closes and closes[0].kline.open_ms > recent[0].market_ms:
         alerts.append("restart: the exchange has no candles as old as the anchor; high and gate are not certain")
-    return rebuild(course, closes, fine, now)
+    return rebuild(timeline, closes, fine, now)
 
 
 async def cancel_leftovers(
     account: CleanupApi,
     clock: Clock,
-    told: Callable[[OrderRecord], None],
-    spare: Callable[[OrderRecord], bool] = lambda _: False,
+    on_cancelled: Callable[[OrderRecord], None],
+    keep: Callable[[OrderRecord], bool] = lambda _: False,
 ) -> int:
-    """Cancel every own open order but those to spare, and tell of each that is gone; how many there were.
+    """Cancel every own open order but those to keep, and report each that is gone. Returns how many there were.
 
     Raises OutcomeUnknown when some are still open after several tries, SessionLost with the connection.
     """
     gone = 0
-    doubtful: dict[int, OrderRecord] = {}  # asked to go; nobody said that they did
+    unconfirmed: dict[int, OrderRecord] = {}  # cancel sent, no outcome yet
     for attempt in range(_CANCEL_ATTEMPTS):
         if attempt:
             await clock.sleep(0.5 * attempt)
+        # Read again before each attempt: an order may have filled, and a late one may have appeared.
         own = [order for order in await account.open_orders() if is_own(order.client_order_id)]
-        left = {order.order_id: order for order in own if not spare(order)}
-        for order_id in [order_id for order_id in doubtful if order_id not in left]:
-            told(doubtful.pop(order_id))
+        left = {order.order_id: order for order in own if not keep(order)}
+        # A cancel without a reply is confirmed by the next list: the order is no longer in it.
+        for order_id in [order_id for order_id in unconfirmed if order_id not in left]:
+            on_cancelled(unconfirmed.pop(order_id))
             gone += 1
         if not left:
             return gone
         for order in left.values():
             try:
                 await account.cancel_order(order.order_id)
-            except RequestRefused as refused:
-                logger.warning("own order not cancelled client_order_id=%s: %s", order.client_order_id, refused)
-            except (OutcomeUnknown, ProtocolViolation, SessionLost) as silence:
-                logger.warning("own order perhaps cancelled client_order_id=%s: %s", order.client_order_id, silence)
-                if isinstance(silence, SessionLost):
+            except RequestRefused as rejected:
+                logger.warning("own order not cancelled client_order_id=%s: %s", order.client_order_id, rejected)
+            except (OutcomeUnknown, ProtocolViolation, SessionLost) as failure:
+                logger.warning("own order perhaps cancelled client_order_id=%s: %s", order.client_order_id, failure)
+                # Nothing more can be cancelled over this connection; recovery starts again on the next one.
+                if isinstance(failure, SessionLost):
                     raise
-                doubtful[order.order_id] = order
+                unconfirmed[order.order_id] = order
             else:
-                doubtful.pop(order.order_id, None)
-                told(order)
+                unconfirmed.pop(order.order_id, None)
+                on_cancelled(order)
                 gone += 1
     raise OutcomeUnknown(f"own orders still open after {_CANCEL_ATTEMPTS} tries: {_ids_of(left.values())}")
 

@@ -1,9 +1,9 @@
-"""Where the books say that we stand: which anchors there were, and which exit is still in hand.
+"""The timeline: which anchors there were, and which exit goes on, concluded from the account's past.
 
-Three cases. An own exit order is open: the exit goes on. The newest exit is unfinished and nothing newer was
-written down: a flush goes on while there is something to sell, another one if some of it was filled, and
-what was never filled is judged afresh. Else the last finished exit, or a newer note, says where we came in.
-What the books cannot prove takes the careful value, and a sentence tells of it.
+Three cases. An exit order of ours is open: the exit goes on. Or the newest exit is unfinished and no marker is newer: a
+hard stop goes on while there is something to sell, another exit if some of it was filled, and one that never filled is
+dropped. Or the last finished exit, or a newer marker, tells where we came in. What cannot be proven takes the careful
+value, and an alert says so.
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,14 @@ from trailingedge.reconciliation.exit_history import (
 )
 from trailingedge.strategy.inputs import Holdings, StrategyParams
 from trailingedge.strategy.regime import is_tradable
+from trailingedge.strategy.side_change import SideChange, after_filled_exit, after_partial_exit, regime_after
 
 TimelineEntry = HistoricalExit | AnchorMarker
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentPosition:
-    """How things are now. `market_ms` is market time."""
+    """Balances, prices and rules now. `market_ms` is market time."""
 
     rules: SymbolRules
     params: StrategyParams
@@ -36,6 +37,7 @@ class CurrentPosition:
     market_ms: int
 
     def tradable(self, regime: Regime) -> bool:
+        """Whether the holdings of `regime` are enough for one order."""
         return is_tradable(regime, self.holdings, self.top, self.params)
 
     def exit_price(self, regime: Regime) -> float:
@@ -45,19 +47,23 @@ class CurrentPosition:
 
 @dataclass(frozen=True, slots=True)
 class PositionChange:
-    """We came into `regime` at `price`, in quote per base. `flushed`: by a finished flush, which shuts the gate."""
+    """We came into `regime` at `price`, in quote per base. `shuts_gate`: by a filled hard stop."""
 
     market_ms: int
     regime: Regime
     price: float
-    flushed: bool = False
+    shuts_gate: bool = False
+
+    @property
+    def side(self) -> SideChange:
+        return SideChange(self.regime, self.price, self.shuts_gate)
 
 
 @dataclass(frozen=True, slots=True)
 class PositionTimeline:
-    """The anchors, oldest first; the exits since the first of them; of these the one in hand, if any.
+    """The anchors, oldest first; the exits since the first of them; the one that goes on, if any.
 
-    `note_needed`: the last anchor has neither an exit of ours nor a note behind it. `alerts` are sentences.
+    `marker_needed`: no exit of ours and no marker proves the last anchor. `alerts` are sentences.
     """
 
     changes: tuple[PositionChange, ...] = ()
@@ -69,106 +75,118 @@ class PositionTimeline:
 
 
 def reconstruct(history: ExitHistory, now: CurrentPosition) -> PositionTimeline:
-    """What the history comes to."""
+    """The timeline that the history leads to."""
     finished = newest_finished(history.exits, now.rules)
+    # Older exits are covered by the newest finished one: its fills alone tell the side, the anchor and the gate.
     exits = history.exits if finished is None else history.exits[history.exits.index(finished) :]
-    chapters: list[TimelineEntry] = sorted([*exits, *history.markers], key=entry_order_id)
-    in_hand = _active_exit(chapters, now)
-    course = PositionTimeline(
-        changes=tuple(position_changes(chapters, in_hand, now.rules)),
+    entries: list[TimelineEntry] = sorted([*exits, *history.markers], key=entry_order_id)
+    active_exit = _active_exit(entries, now)
+    timeline = PositionTimeline(
+        changes=tuple(position_changes(entries, active_exit, now.rules)),
         exits=exits,
-        active_exit=in_hand,
+        active_exit=active_exit,
         newest_number=history.newest_number,
         alerts=history.problems,
     )
-    if in_hand is not None:
-        return _with_side_of_exit(course, in_hand, history.foreign_fills, now)
-    if course.changes:
-        return _after_foreign_fills(course, history.foreign_fills, now)
+    if active_exit is not None:
+        return _with_side_of_exit(timeline, active_exit, history.foreign_fills, now)
+    if timeline.changes:
+        return _after_foreign_fills(timeline, history.foreign_fills, now)
     if history.is_empty:
-        return course
-    return _with_alert(course, "restart: no anchor of ours is on record; starting from the market's price")
+        return timeline
+    return _with_alert(timeline, "restart: no anchor of ours is on record; starting from the market's price")
 
 
-def entry_order_id(chapter: TimelineEntry) -> int:
-    """Which chapter came first, by the exchange's own count."""
-    return chapter.last_order_id if isinstance(chapter, HistoricalExit) else chapter.order_id
+def entry_order_id(entry: TimelineEntry) -> int:
+    """The order id by which entries are sorted: the exchange's own sequence."""
+    return entry.last_order_id if isinstance(entry, HistoricalExit) else entry.order_id
 
 
-def _active_exit(chapters: Sequence[TimelineEntry], now: CurrentPosition) -> HistoricalExit | None:
+def _active_exit(entries: Sequence[TimelineEntry], now: CurrentPosition) -> HistoricalExit | None:
     """The exit that goes on."""
-    for chapter in reversed(chapters):
-        if isinstance(chapter, HistoricalExit) and chapter.open_order is not None:
-            return chapter
-    newest = chapters[-1] if chapters else None
+    for entry in reversed(entries):
+        if isinstance(entry, HistoricalExit) and entry.open_order is not None:
+            return entry
+    newest = entries[-1] if entries else None
+    # A marker newer than every exit means that the side was set after it, for example by hand.
     if not isinstance(newest, HistoricalExit) or newest.is_finished(now.rules) or not now.tradable(newest.sold_regime):
         return None
+    # A take-profit that never filled is for the strategy to judge again at today's price. A hard stop is not: the loss
+    # it answered to is still there.
     return newest if newest.kind is ExitKind.FLUSH or newest.base else None
 
 
 def position_changes(
-    chapters: Sequence[TimelineEntry], in_hand: HistoricalExit | None, rules: SymbolRules
+    entries: Sequence[TimelineEntry], active_exit: HistoricalExit | None, rules: SymbolRules
 ) -> list[PositionChange]:
-    """The anchors that these chapters, the oldest first, have set."""
-    turns = []
-    for chapter, later in pairwise([*chapters, None]):
-        match chapter:
+    """The anchors that these entries, the oldest first, have set."""
+    changes = []
+    # Each entry is judged with the one after it: what an unfinished exit led to shows in what the next exit sold.
+    for entry, later in pairwise([*entries, None]):
+        match entry:
             case AnchorMarker():
-                turns.append(PositionChange(chapter.time_ms, chapter.regime, float(chapter.price)))
-            case HistoricalExit() if chapter is not in_hand and chapter.base:
-                # Half-way and not in hand: what is left of it became too little to trade, or the next exit tells.
-                to_the_end = chapter.is_finished(rules) or later is None
+                changes.append(PositionChange(entry.time_ms, entry.regime, float(entry.price)))
+            case HistoricalExit() if entry is not active_exit and entry.base:
+                # Unfinished and not going on: what is left was too small to trade, or the next exit shows the side.
+                to_the_end = entry.is_finished(rules) or later is None
                 if to_the_end:
-                    flushed = chapter.kind is ExitKind.FLUSH
-                    turns.append(
-                        PositionChange(chapter.last_fill_ms, chapter.sold_regime.other, chapter.average_price, flushed)
-                    )
-                elif isinstance(later, HistoricalExit) and changed_side(chapter, later):
-                    turns.append(PositionChange(chapter.ended_ms, chapter.sold_regime.other, chapter.average_price))
-    return turns
+                    change = after_filled_exit(entry.kind, entry.side, entry.average_price)
+                    changes.append(PositionChange(entry.last_fill_ms, change.regime, change.price, change.shuts_gate))
+                elif isinstance(later, HistoricalExit) and changed_side(entry, later):
+                    half = after_partial_exit(entry.sold_regime, regime_after(entry.side), entry.average_price)
+                    if half is not None:
+                        changes.append(PositionChange(entry.ended_ms, half.regime, half.price))
+    return changes
 
 
 def _with_side_of_exit(
-    course: PositionTimeline, in_hand: HistoricalExit, foreign: Sequence[AccountTrade], now: CurrentPosition
+    timeline: PositionTimeline, active_exit: HistoricalExit, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
-    """The side of the exit in hand is the regime, whatever the anchors say."""
-    regime = in_hand.sold_regime
-    last = course.changes[-1] if course.changes else None
+    """The timeline with the side of the active exit as its last regime, whatever the anchors say."""
+    regime = active_exit.sold_regime
+    last = timeline.changes[-1] if timeline.changes else None
     if last is not None and last.regime is regime:
-        return course
+        return timeline
+    # A foreign fill older than the last anchor is already in it.
     since_ms = 0 if last is None else last.market_ms
-    brought = _newest_fill_into(foreign, regime, since_ms)
-    if brought is not None:
-        return replace(course, changes=(*course.changes, _change_by_foreign_fill(brought, regime)), marker_needed=True)
-    turn = PositionChange(now.market_ms, regime, now.exit_price(regime))
-    told = _with_alert(course, "restart: the exit in hand is known, its anchor is not; taking the market's price")
-    return replace(told, changes=(*course.changes, turn), marker_needed=True)
+    fill = _newest_fill_into(foreign_fills, regime, since_ms)
+    if fill is not None:
+        return replace(timeline, changes=(*timeline.changes, _change_by_foreign_fill(fill, regime)), marker_needed=True)
+    change = PositionChange(now.market_ms, regime, now.exit_price(regime))
+    changed = _with_alert(
+        timeline, "restart: the exit in progress is known, its anchor is not; taking the market's price"
+    )
+    return replace(changed, changes=(*timeline.changes, change), marker_needed=True)
 
 
 def _after_foreign_fills(
-    course: PositionTimeline, foreign: Sequence[AccountTrade], now: CurrentPosition
+    timeline: PositionTimeline, foreign_fills: Sequence[AccountTrade], now: CurrentPosition
 ) -> PositionTimeline:
-    """Where another hand sold what we held, its fill is the anchor; without a fill the first beat will see to it."""
-    last = course.changes[-1]
+    """The timeline after a trade by hand that sold what we held: its fill is the anchor.
+
+    Without such a fill the first tick sees the change and sets the anchor.
+    """
+    last = timeline.changes[-1]
+    # Still there, or everything withdrawn: no change of side.
     if now.tradable(last.regime) or not now.tradable(last.regime.other):
-        return course
-    brought = _newest_fill_into(foreign, last.regime.other, last.market_ms)
-    if brought is None:
-        return course
+        return timeline
+    fill = _newest_fill_into(foreign_fills, last.regime.other, last.market_ms)
+    if fill is None:
+        return timeline
     return replace(
-        course, changes=(*course.changes, _change_by_foreign_fill(brought, last.regime.other)), marker_needed=True
+        timeline, changes=(*timeline.changes, _change_by_foreign_fill(fill, last.regime.other)), marker_needed=True
     )
 
 
-def _newest_fill_into(foreign: Sequence[AccountTrade], regime: Regime, since_ms: int) -> AccountTrade | None:
-    """Another's newest fill that brought us into `regime`."""
+def _newest_fill_into(foreign_fills: Sequence[AccountTrade], regime: Regime, since_ms: int) -> AccountTrade | None:
+    """The newest foreign fill that brought us into `regime`."""
     side = regime.other.exit_side
-    return next((fill for fill in reversed(foreign) if fill.side is side and fill.time_ms >= since_ms), None)
+    return next((fill for fill in reversed(foreign_fills) if fill.side is side and fill.time_ms >= since_ms), None)
 
 
 def _change_by_foreign_fill(fill: AccountTrade, regime: Regime) -> PositionChange:
     return PositionChange(fill.time_ms, regime, float(fill.price))
 
 
-def _with_alert(course: PositionTimeline, sentence: str) -> PositionTimeline:
-    return replace(course, alerts=(*course.alerts, sentence))
+def _with_alert(timeline: PositionTimeline, text: str) -> PositionTimeline:
+    return replace(timeline, alerts=(*timeline.alerts, text))

@@ -6,15 +6,14 @@ anchor it is measured against comes out on the way.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trailingedge.indicators.donchian import Channel, DonchianChannel
 from trailingedge.model.intent import ExitKind
 from trailingedge.model.market import Kline, Regime
 from trailingedge.reconciliation.exit_history import HistoricalExit
-from trailingedge.reconciliation.rebuild import enter_position
+from trailingedge.reconciliation.rebuild import HistoryFold
 from trailingedge.reconciliation.timeline import PositionChange
-from trailingedge.strategy.bar_close import on_bar_close
 from trailingedge.strategy.hard_stop import stop_distance
 from trailingedge.strategy.inputs import ClosedKline, StrategyParams
 from trailingedge.strategy.regime import price_at, unit_value
@@ -40,41 +39,42 @@ class StrategyPoint:
     gate_shut: bool
 
 
-class StrategySeries:
+class StrategySeries(HistoryFold):
     """One pass over the candles. `anchors` fills on the way: by the number of an exit, what it is measured against."""
 
     def __init__(
         self,
         turns: Iterable[PositionChange],
-        exits: Iterable[HistoricalExit],
+        exits: Sequence[HistoricalExit],
         params: StrategyParams,
         channel: Callable[[], DonchianChannel],
     ) -> None:
+        open_exit = next((exit_ for exit_ in reversed(exits) if exit_.open_order is not None), None)
+        changes = sorted(turns, key=lambda turn: turn.market_ms)
+        super().__init__(StrategyState(), changes, exits, params, unfinished=open_exit)
         self.anchors: dict[int, float] = {}
         self._params = params
         self._channel = channel()
-        self._memory = StrategyState()
-        self._turns = deque(sorted(turns, key=lambda turn: turn.market_ms))
-        filled = [past for past in exits if past.base]
-        self._ends = deque(sorted(filled, key=lambda past: past.last_fill_ms))
-        self._exits = deque(sorted(exits, key=lambda past: past.began_ms))
+        self._ends = deque(sorted((exit_ for exit_ in exits if exit_.base), key=lambda exit_: exit_.last_fill_ms))
 
     def over(self, klines: Sequence[Kline]) -> Iterator[StrategyPoint]:
-        """The stance at each close; afterwards everything is told, what came after the last candle too."""
+        """The point at each close; afterwards every exit is measured, those after the last candle too."""
         for kline in klines:
-            yield self._hear(kline)
-        self._go_on_until(None)
+            self.close(ClosedKline(kline, self._channel.push(kline)))
+            yield self._stance(kline, self.state.exit)
+        self.advance(None)
 
-    def _hear(self, kline: Kline) -> StrategyPoint:
-        self._go_on_until(kline.close_ms)
-        running = self._running(kline.close_ms)
-        in_force = self._channel.push(kline)
-        self._memory = replace(self._memory, exit=running)
-        self._memory, _ = on_bar_close(self._memory, ClosedKline(kline, in_force), self._params, unwatched=True)
-        return self._stance(kline, running)
+    def advance(self, until_ms: int | None) -> None:
+        """Measure each exit against the anchor before it, then let it set the next anchor itself."""
+        while self._ends and (until_ms is None or self._ends[0].last_fill_ms <= until_ms):
+            exit_ = self._ends.popleft()
+            super().advance(exit_.last_fill_ms - 1)
+            if self.state.regime is exit_.sold_regime:
+                self.anchors[exit_.number] = price_at(exit_.sold_regime, self.state.anchor)
+        super().advance(until_ms)
 
     def _stance(self, kline: Kline, running: ActiveExit | None) -> StrategyPoint:
-        memory, params, current = self._memory, self._params, self._channel.current
+        memory, params, current = self.state, self._params, self._channel.current
         full = current if current is not None and current.full else None
         regime = memory.regime
         if regime is None:
@@ -103,27 +103,3 @@ class StrategySeries:
             channel=full,
             gate_shut=shut,
         )
-
-    def _go_on_until(self, market_ms: int | None) -> None:
-        """Take what happened up to that moment, or all of it. An exit is measured before it sets an anchor itself."""
-        while True:
-            end = self._ends[0].last_fill_ms if self._ends else None
-            turn = self._turns[0].market_ms if self._turns else None
-            first = min((each for each in (end, turn) if each is not None), default=None)
-            if first is None or (market_ms is not None and first > market_ms):
-                return
-            if end == first:
-                past = self._ends.popleft()
-                if self._memory.regime is past.sold_regime:
-                    self.anchors[past.number] = price_at(past.sold_regime, self._memory.anchor)
-            else:
-                self._memory = enter_position(self._memory, self._turns.popleft())
-
-    def _running(self, market_ms: int) -> ActiveExit | None:
-        """The exit that was in progress at that moment: the QUOTE stop is judged differently meanwhile."""
-        while self._exits and self._exits[0].open_order is None and self._exits[0].ended_ms < market_ms:
-            self._exits.popleft()
-        past = self._exits[0] if self._exits else None
-        if past is None or past.began_ms > market_ms or past.sold_regime is not self._memory.regime:
-            return None
-        return ActiveExit(past.kind, past.side, past.number, past.began_ms)

@@ -1,1 +1,7 @@
-"""The `risk` package."""
+"""Risk: checks that can stop an order or all trading, independent of the code that decided it.
+
+`risk_engine` joins the parts: `pre_trade_checks` looks at every command before it is sent, `circuit_breakers` count
+losses, `duplicate_instance` looks for a second process on the account, `balance_audit` compares balances with fills.
+May import core, model, indicators, strategy and reconciliation. Called by execution.trading_core in every tick; live,
+backtest and notifications read its state.
+"""

@@ -1,8 +1,8 @@
-"""Do the balances move exactly by fills and commissions?
+"""The balance audit: do the balances move exactly by fills and commissions?
 
-What was told of fills, deposits and withdrawals predicts the balances; what the account says of them is
-compared. A difference that lasts is news and a reason to ask, not to halt: other symbols are traded by
-hand, and the exchange's other products lock and release.
+Reported fills, deposits and withdrawals predict the balances; the account's own numbers are compared with that. A
+difference that lasts is published and the balances are read again. It does not halt trading: the operator may trade
+other symbols by hand, and other products of the exchange lock and release funds.
 """
 
 from collections import OrderedDict
@@ -18,7 +18,7 @@ _TRADES_KEPT: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class BalanceMoved:
-    """`asset` holds `told`, where fills and commissions would have left `expected`."""
+    """`asset` has `actual`, where fills and commissions would have left `expected`."""
 
     asset: str
     expected: Decimal
@@ -26,9 +26,9 @@ class BalanceMoved:
 
 
 class BalanceAudit:
-    """Predicts the totals, free and locked, of the two assets of a symbol; fills of any order of it count.
+    """Predicts the totals (free and locked) of the symbol's two assets, from fills of any order on it.
 
-    A difference is believed when it has lasted `grace_s`: fills and balances arrive in either order.
+    A difference counts when it has lasted `grace_s`: fills and balances arrive in either order.
     """
 
     def __init__(self, base_asset: str, quote_asset: str, grace_s: float = 2.0) -> None:
@@ -40,51 +40,56 @@ class BalanceAudit:
         self._trades: OrderedDict[int, None] = OrderedDict()
 
     def on_report(self, report: ExecutionReport) -> None:
-        """An execution report of the symbol, of whosever order."""
+        """Take in an execution report of the symbol, ours or foreign."""
         if report.execution_type is not ExecutionType.TRADE:
             return
         fee = (report.commission, report.commission_asset)
         self._apply_fill(report.trade_id, report.side, report.last_quantity, report.last_quote, *fee)
 
     def on_trade(self, trade: AccountTrade) -> None:
-        """A fill that was missed as an event."""
+        """Take in a fill that was missed as an event and read later."""
         fee = (trade.commission, trade.commission_asset)
         self._apply_fill(trade.trade_id, trade.side, trade.quantity, trade.quote_quantity, *fee)
 
     def on_transfer(self, asset: str, delta: Decimal) -> None:
-        """A deposit, withdrawal or transfer."""
+        """Take in a deposit, withdrawal or transfer."""
         self._add(asset, delta)
 
     def accept_change(self, asset: str) -> None:
-        """Another product locked or released some of it: what the account says next is right."""
+        """Another product of the exchange locked or released the asset: take its next balance as correct."""
         self._expected.pop(asset, None)
 
-    def compare(self, balances: Mapping[str, Balance], now_s: float, *, settled: bool) -> tuple[BalanceMoved, ...]:
-        """What has moved without a reason, each once; from then on the account's word is the measure.
+    def compare(
+        self, balances: Mapping[str, Balance], now_s: float, *, balances_current: bool
+    ) -> tuple[BalanceMoved, ...]:
+        """The unexplained changes, each once; the actual balance is the basis from then on.
 
-        Not `settled`, the balances do not yet account for our own fills and are not looked at.
+        Nothing is compared while the balances do not account for our own fills (not `balances_current`).
         """
-        if not settled:
+        if not balances_current:
             self._differs_since_s.clear()
             return ()
-        moved = []
+        differences = []
         for asset in (self._base_asset, self._quote_asset):
             balance = balances.get(asset)
             if balance is None:
                 continue
-            told = balance.total
-            expected = self._expected.setdefault(asset, told)
-            if told == expected:
+            actual = balance.total
+            expected = self._expected.setdefault(asset, actual)
+            if actual == expected:
                 self._differs_since_s.pop(asset, None)
+            # A difference shorter than the grace is a fill and its balance push in the other order.
             elif now_s - self._differs_since_s.setdefault(asset, now_s) >= self._grace_s:
-                moved.append(BalanceMoved(asset, expected, told))
-                self._expected[asset] = told
+                differences.append(BalanceMoved(asset, expected, actual))
+                # Published once: from here on the actual balance is right, or every later comparison would differ too.
+                self._expected[asset] = actual
                 del self._differs_since_s[asset]
-        return tuple(moved)
+        return tuple(differences)
 
     def _apply_fill(
         self, trade_id: int, side: Side, base: Decimal, quote: Decimal, fee: Decimal, fee_asset: str | None
     ) -> None:
+        # The same fill is told by its report and by the trade list after a reconnect.
         if trade_id in self._trades:
             return
         self._trades[trade_id] = None
@@ -93,9 +98,11 @@ class BalanceAudit:
         sign = 1 if side is Side.BUY else -1
         self._add(self._base_asset, sign * base)
         self._add(self._quote_asset, -sign * quote)
+        # The commission may be in a third asset, such as BNB. It has no expectation and is left out by `_add`.
         if fee_asset is not None and fee != ZERO:
             self._add(fee_asset, -fee)
 
     def _add(self, asset: str, delta: Decimal) -> None:
+        # Before the first comparison there is no expectation: the first balance read is the basis.
         if asset in self._expected:
             self._expected[asset] += delta

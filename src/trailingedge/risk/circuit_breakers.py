@@ -1,9 +1,9 @@
-"""Breakers: enough was lost, so nothing new is begun.
+"""The circuit breakers: after too much loss, nothing new is begun.
 
-They count our own round trips, a BUY and the SELL of what it bought, in quote and net of commission. A
-breaker is a hold like a pause: no take-profit, breakout or BUY, while the stop stays armed. The daily one
-ends at 00:00 UTC of market time, the others when the operator resumes. Everything follows from the
-account's fills, so a restart comes to the same.
+They count our own round trips (a BUY and the SELL of what it bought) in quote, net of commission. A tripped breaker
+works like a pause: no take-profit, breakout or BUY, while the hard stop stays active. The daily breaker ends at 00:00
+UTC of market time, the others when the operator resumes. Everything is computed from the account's fills, so a restart
+comes to the same state.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,11 +17,11 @@ from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, Side
 from trailingedge.reconciliation.exit_ledger import ExitLedger, ExitTotals
 
 ONE: Final = Decimal(1)
-_LOTS_KEPT: Final = 50  # what lies deeper is dust that no order can sell
+_LOTS_KEPT: Final = 50  # older lots are dust below the minimum size
 
 
 class Breaker(Enum):
-    """What can be lost too much of; each bears the name of its setting."""
+    """A kind of loss; the value is the name of its setting."""
 
     DAILY_LOSS = "MAX_DAILY_LOSS_FRAC"
     DRAWDOWN = "MAX_DRAWDOWN_FRAC"
@@ -30,7 +30,7 @@ class Breaker(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerLimits:
-    """From where on each breaker holds; 0 is never. The assets tell what a commission was paid in."""
+    """The limit at which each breaker trips; 0 = off. The assets tell what a commission was paid in."""
 
     base_asset: str
     quote_asset: str
@@ -39,6 +39,7 @@ class BreakerLimits:
     max_consecutive_losses: int = 0
 
     def limit_of(self, breaker: Breaker) -> Decimal:
+        """The limit of one breaker."""
         match breaker:
             case Breaker.DAILY_LOSS:
                 return self.max_daily_loss_frac
@@ -50,7 +51,7 @@ class BreakerLimits:
 
 @dataclass(frozen=True, slots=True)
 class BreakerTrip:
-    """A breaker holds: `measured` reached `limit`. Fractions, or a count of losses."""
+    """A tripped breaker: `measured` reached `limit`. Fractions, or a count of losses."""
 
     breaker: Breaker
     measured: Decimal
@@ -59,7 +60,7 @@ class BreakerTrip:
 
 @dataclass(frozen=True, slots=True)
 class OpenBuy:
-    """What is left of one BUY: `base`, and what that cost in quote. `stake` is what its round trip was begun with."""
+    """What is left of one BUY: `base` and its cost in quote. `stake` is what its round trip was begun with."""
 
     base: Decimal
     cost: Decimal
@@ -68,12 +69,12 @@ class OpenBuy:
 
 @dataclass(frozen=True, slots=True)
 class BreakerState:
-    """The books of the breakers.
+    """The numbers that the breakers are computed from.
 
-    `lots` are what our BUYs brought and no SELL has taken yet, the oldest first. `worth` is what one unit
-    of quote has become since the drawdown was armed, `peak` the most of it, `worth_today` the same since
-    00:00 UTC; `day` counts from 1970. `carried` is the result of a round trip that was sold for less than
-    half, in quote. `unpriced` names assets whose commissions count as nothing, for want of a price.
+    `lots` are what our BUYs brought and no SELL has sold yet, the oldest first. `equity` is what one unit of quote
+    has become since the drawdown breaker was last reset, `peak_equity` its maximum, `equity_today` the same since
+    00:00 UTC; `day` counts from 1970. `carried_result` is the result in quote of a round trip of which less than
+    half is sold. `unpriced` names assets whose commissions count as zero because their price is not known.
     """
 
     lots: tuple[OpenBuy, ...] = ()
@@ -88,15 +89,16 @@ class BreakerState:
 
     @property
     def tripped(self) -> frozenset[Breaker]:
+        """The breakers that are tripped."""
         return frozenset(trip.breaker for trip in self.trips)
 
     @property
     def trading_paused(self) -> bool:
-        """Nothing new is begun."""
+        """Whether nothing new may be begun."""
         return bool(self.trips)
 
     def measured(self, breaker: Breaker) -> Decimal:
-        """What stands against the breaker's limit now."""
+        """The number that is compared with the breaker's limit."""
         match breaker:
             case Breaker.DAILY_LOSS:
                 return ONE - self.equity_today
@@ -110,17 +112,20 @@ NO_PRICES: Final[Mapping[str, Decimal]] = {}
 
 
 def start_day(state: BreakerState, market_ms: int) -> BreakerState:
-    """`state` at that moment: a new day forgives the loss of the last."""
+    """`state` at that moment: on a new day the loss of the last one no longer counts."""
     day = market_ms // DAY_MS
+    # Market time may step back a little after a reconnect; that does not begin a day.
     if day <= state.day:
         return state
+    # The other breakers stay tripped until the operator resumes.
     lasting = tuple(trip for trip in state.trips if trip.breaker is not Breaker.DAILY_LOSS)
     return replace(state, day=day, equity_today=ONE, trips=lasting)
 
 
 def resumed(state: BreakerState) -> BreakerState:
-    """The operator goes on: what holds until then is armed anew from here. The daily breaker stays."""
+    """`state` after the operator resumed: tripped breakers start from here. The daily breaker stays tripped."""
     if Breaker.DRAWDOWN in state.tripped:
+        # Measured from the old peak, the breaker would trip again at the next loss, however small.
         state = replace(state, equity=ONE, peak_equity=ONE)
     if Breaker.LOSSES in state.tripped:
         state = replace(state, losses=0)
@@ -128,47 +133,49 @@ def resumed(state: BreakerState) -> BreakerState:
 
 
 def apply_exit(
-    state: BreakerState, ended: ExitTotals, limits: BreakerLimits, prices: Mapping[str, Decimal] = NO_PRICES
+    state: BreakerState, exit_: ExitTotals, limits: BreakerLimits, prices: Mapping[str, Decimal] = NO_PRICES
 ) -> BreakerState:
     """`state` after an exit of ours. `prices` are those of third assets, in quote."""
-    if ended.base <= ZERO:
+    if exit_.base <= ZERO:
         return state
-    state = start_day(state, ended.ended_ms)
-    fees, unpriced = _fees_in_quote(ended, limits, prices)
+    state = start_day(state, exit_.ended_ms)
+    fees, unpriced = _fees_in_quote(exit_, limits, prices)
     state = replace(state, unpriced=state.unpriced | unpriced)
-    if ended.side is Side.BUY:
-        return _bought(state, ended, limits, fees)
-    return _tripped(_sold(state, ended, fees), limits)
+    if exit_.side is Side.BUY:
+        return _bought(state, exit_, limits, fees)
+    return _tripped(_sold(state, exit_, fees), limits)
 
 
 def recompute(
     exits: Iterable[ExitTotals], limits: BreakerLimits, market_ms: int, prices: Mapping[str, Decimal] = NO_PRICES
 ) -> BreakerState:
-    """The state that `exits`, the oldest first, have led to by that moment.
+    """The state that `exits`, the oldest first, lead to by that moment.
 
-    Nothing is bought while a breaker holds, so a later BUY proves that the operator had resumed.
+    Nothing is bought while a breaker is tripped, so a later BUY proves that the operator had resumed.
     """
     state = BreakerState()
-    for ended in exits:
-        if ended.side is Side.BUY:
+    for exit_ in exits:
+        if exit_.side is Side.BUY:
+            # Without this, a restart would keep a breaker tripped that the operator reset before the last session
+            # bought.
             state = resumed(state)
-        state = apply_exit(state, ended, limits, prices)
+        state = apply_exit(state, exit_, limits, prices)
     return start_day(state, market_ms)
 
 
 def _fees_in_quote(
-    ended: ExitTotals, limits: BreakerLimits, prices: Mapping[str, Decimal]
+    exit_: ExitTotals, limits: BreakerLimits, prices: Mapping[str, Decimal]
 ) -> tuple[Decimal, frozenset[str]]:
-    """What was paid beside base and quote traded; and in which assets it is not known how much that is.
+    """Commissions in quote, and the assets whose price is not known.
 
-    A BUY's commission in base is none of it: that much less was bought.
+    A BUY's commission in base is not among them: that much less was bought.
     """
     fees, unpriced = ZERO, set()
-    for asset, fee in ended.fees.items():
+    for asset, fee in exit_.fees.items():
         if asset == limits.quote_asset:
             fees += fee
         elif asset == limits.base_asset:
-            fees += fee * ended.quote / ended.base if ended.side is Side.SELL else ZERO
+            fees += fee * exit_.quote / exit_.base if exit_.side is Side.SELL else ZERO
         elif asset in prices:
             fees += fee * prices[asset]
         else:
@@ -176,46 +183,53 @@ def _fees_in_quote(
     return fees, frozenset(unpriced)
 
 
-def _bought(state: BreakerState, ended: ExitTotals, limits: BreakerLimits, fees: Decimal) -> BreakerState:
-    base = ended.base - ended.fees.get(limits.base_asset, ZERO)
+def _bought(state: BreakerState, exit_: ExitTotals, limits: BreakerLimits, fees: Decimal) -> BreakerState:
+    # A commission in base was never received, so it must not be expected back from the SELL.
+    base = exit_.base - exit_.fees.get(limits.base_asset, ZERO)
     if base <= ZERO:
         return state
-    cost = ended.quote + fees
+    cost = exit_.quote + fees
     lots = (*state.lots, OpenBuy(base, cost, stake=cost))
+    # The oldest go first: SELLs take the newest lots, so an old one is a remainder that stays for ever.
     return replace(state, lots=lots[-_LOTS_KEPT:])
 
 
-def _sold(state: BreakerState, ended: ExitTotals, fees: Decimal) -> BreakerState:
-    """A SELL against the newest lots: what left by another hand must have been the older ones.
+def _sold(state: BreakerState, exit_: ExitTotals, fees: Decimal) -> BreakerState:
+    """`state` after a SELL, which is matched with the newest lots: what left by hand must have been the older ones.
 
-    Where most of what was sold had not been bought by us, there is no cost to compare with. Where most of
-    what we had bought is still to be sold, the round trip goes on.
+    Where we had not bought most of what was sold, there is no cost to compare with. Where most of what we had bought is
+    still to be sold, the round trip goes on.
     """
-    lots, left = list(state.lots), ended.base
-    held = stake = cost = ZERO
-    rest: OpenBuy | None = None
+    lots, left = list(state.lots), exit_.base
+    bought = stake = cost = ZERO
+    remainder: OpenBuy | None = None
+    # The newest lots first: what is sold now was bought just before. Older lots are remainders, or were sold by hand.
     while lots and left > ZERO:
         lot = lots.pop()
         taken = min(left, lot.base)
         share = lot.cost * taken / lot.base
-        held, stake, cost, left = held + lot.base, stake + lot.stake, cost + share, left - taken
+        bought, stake, cost, left = bought + lot.base, stake + lot.stake, cost + share, left - taken
         if taken < lot.base:
-            rest = OpenBuy(lot.base - taken, lot.cost - share, stake=lot.cost - share)
-    matched = ended.base - left
-    over = 2 * matched >= held
-    if rest is not None:
-        lots.append(rest if over else replace(rest, stake=stake))
+            remainder = OpenBuy(lot.base - taken, lot.cost - share, stake=lot.cost - share)
+    matched = exit_.base - left
+    # A position may be sold in several exits. Only the one that passes half of what was bought ends the round trip, so
+    # that one position cannot count as several losses in a row.
+    complete = 2 * matched >= bought
+    if remainder is not None:
+        lots.append(remainder if complete else replace(remainder, stake=stake))
     state = replace(state, lots=tuple(lots))
     at_stake = stake + state.carried_result
-    if 2 * matched < ended.base or at_stake <= ZERO:
+    # Mostly coins that were deposited or bought by hand: their cost is not known, so neither gain nor loss is counted.
+    if 2 * matched < exit_.base or at_stake <= ZERO:
         return state
-    result = (ended.quote - fees) * matched / ended.base - cost
+    result = (exit_.quote - fees) * matched / exit_.base - cost
+    # Relative to the stake, so that deposits and withdrawals between round trips do not count as gain or loss.
     growth = max(ZERO, ONE + result / at_stake)
-    worth, carried = state.equity * growth, state.carried_result + result
+    equity, carried = state.equity * growth, state.carried_result + result
     state = replace(
-        state, equity=worth, peak_equity=max(state.peak_equity, worth), equity_today=state.equity_today * growth
+        state, equity=equity, peak_equity=max(state.peak_equity, equity), equity_today=state.equity_today * growth
     )
-    if not over:
+    if not complete:
         return replace(state, carried_result=carried)
     return replace(state, carried_result=ZERO, losses=state.losses + 1 if carried < ZERO else 0)
 
@@ -231,21 +245,21 @@ def _tripped(state: BreakerState, limits: BreakerLimits) -> BreakerState:
 
 @dataclass(frozen=True, slots=True)
 class BreakerTripped:
-    """Enough was lost."""
+    """A breaker tripped."""
 
     trip: BreakerTrip
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerLifted:
-    """A breaker holds no more."""
+    """A breaker no longer pauses trading."""
 
     breaker: Breaker
 
 
 @dataclass(frozen=True, slots=True)
 class FeeUnpriced:
-    """Commissions in this asset count as nothing: its price in quote is not known."""
+    """Commissions in this asset count as zero: its price in quote is not known."""
 
     asset: str
 
@@ -254,7 +268,7 @@ BreakerEvent = BreakerTripped | BreakerLifted | FeeUnpriced
 
 
 class CircuitBreakers:
-    """The state and the fills that move it. `news` collects what changed, each once, for whoever tells people."""
+    """The breakers' state and the fills that change it. `events` collects each change once."""
 
     def __init__(self, limits: BreakerLimits, prices: Mapping[str, Decimal] = NO_PRICES) -> None:
         self.limits = limits
@@ -265,48 +279,48 @@ class CircuitBreakers:
 
     @property
     def trading_paused(self) -> bool:
-        """Nothing new is begun."""
+        """Whether nothing new may be begun."""
         return self.state.trading_paused
 
     def restore(self, exits: Iterable[ExitTotals], market_ms: int) -> None:
-        """Begin with the history: `exits` that are over, the oldest first, without the one that goes on."""
+        """Begin with the history: finished `exits`, the oldest first, without the one that goes on."""
         self._change_state(recompute(exits, self.limits, market_ms, self.prices))
 
     def continue_exit(self, side: Side, fills: Iterable[tuple[int, AccountTrade]]) -> None:
-        """An exit of an earlier run goes on: `fills` are what it had traded, each with its number."""
+        """Continue an exit of an earlier run: `fills` are what it has traded, each with its exit's number."""
         for number, trade in fills:
             self._ledger.on_trade(number, trade)
         if side is Side.BUY:
-            self.resume()  # it could not have been begun while a breaker held
+            self.resume()  # a BUY is not begun while a breaker is tripped, so the operator had resumed
 
     def on_report(self, report: ExecutionReport) -> None:
-        """An execution report; only fills of our exits count."""
+        """Take in an execution report; only fills of our exits count."""
         self._ledger.on_report(report)
         self._count_late_fills()
 
     def on_trade(self, number: int, trade: AccountTrade) -> None:
-        """A fill of the exit `number` that was missed as an event."""
+        """Take in a fill of the exit `number` that was missed as an event."""
         self._ledger.on_trade(number, trade)
         self._count_late_fills()
 
     def on_exit_ended(self, number: int) -> None:
-        """The exit `number` is over."""
-        ended = self._ledger.close(number)
-        if ended is not None:
-            self._change_state(apply_exit(self.state, ended, self.limits, self.prices))
+        """Count the exit `number`, which is over."""
+        exit_ = self._ledger.close(number)
+        if exit_ is not None:
+            self._change_state(apply_exit(self.state, exit_, self.limits, self.prices))
 
     def _count_late_fills(self) -> None:
-        """What is learned of an exit when it is long over still was gained or lost."""
+        """Count fills that are learned of long after their exit ended: they were gained or lost all the same."""
         for number in self._ledger.late:
             self.on_exit_ended(number)
 
     def tick(self, market_ms: int) -> None:
-        """Time passes: the day may be over."""
+        """Reset the daily breaker on a new day."""
         if market_ms // DAY_MS > self.state.day:
             self._change_state(start_day(self.state, market_ms))
 
     def resume(self) -> None:
-        """The operator goes on; the daily breaker is not his to lift."""
+        """Reset what the operator may reset: all but the daily breaker."""
         if self.state.trading_paused:
             self._change_state(resumed(self.state))
 

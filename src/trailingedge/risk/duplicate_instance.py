@@ -1,8 +1,9 @@
-"""Is somebody else trading here under our name?
+"""The check for a second instance on the account, and the clean-up of orders that an earlier session left.
 
-The number of an exit is the exchange's time at its start. One later than our own start that we did not
-give was given by another process; an earlier one is our predecessor's, whose last request came late. What
-no process can have given, a number of the day after tomorrow or an order without an id, is nobody's.
+The number in a client order id is the exchange's time at the start of its exit. A number later than our own start that
+we did not give was given by another process: trading stops. An earlier one belongs to an earlier session whose last
+request was executed late: its order is adopted or cancelled. A number that no process can have given by now, or an
+order without an id, is ignored as implausible.
 """
 
 import logging
@@ -19,18 +20,26 @@ from trailingedge.reconciliation.exit_ledger import exit_id
 
 logger = logging.getLogger(__name__)
 
+_NO_TAG: Final = 0  # these requests belong to no exit: their replies concern the ledger of open orders only
+_RETRY_S: Final = 1.0
+
+OrderSighting = ExecutionReport | OrderRecord
+
 
 class UnexpectedOrderAction(Enum):
-    """What to do about an order that was told of."""
+    """What to do about an order that a report or the list of open orders shows."""
 
-    IGNORE = "ours, over, or none of our business"
-    ADOPT = "our predecessor's, and we have none: go on with it, filled already or not"
-    CANCEL = "our predecessor's, and we have one: cancel it"
+    IGNORE = "ours, final, or a foreign order"
+    ADOPT = "of an earlier session, and no exit is in progress: adopt it, filled already or not"
+    CANCEL = "of an earlier session, while an exit is in progress: cancel it"
     STOP = "another instance trades"
 
 
 class DuplicateInstanceCheck:
-    """`started_ms` is the exchange's clock at our start, as `ServerClock` tells it; the numbers we gave are noted."""
+    """Tells our orders from those of another process.
+
+    `started_ms` is the exchange's time at our start, as `ServerClock` estimates it.
+    """
 
     def __init__(self, started_ms: int) -> None:
         self._started_ms = started_ms
@@ -39,7 +48,7 @@ class DuplicateInstanceCheck:
         self._counted: frozenset[int] = frozenset()
 
     def tick(self, server_ms: int) -> None:
-        """Time passes, by the same clock."""
+        """Take in the exchange's time now."""
         self._now_ms = max(self._now_ms, server_ms)
 
     def add_own(self, number: int) -> None:
@@ -47,57 +56,60 @@ class DuplicateInstanceCheck:
         self._ours.add(number)
 
     def add_counted(self, order_ids: Iterable[int]) -> None:
-        """What these orders came to was read at our start, and counted: that they have ended is no news."""
+        """These orders were read and counted at our start, so that their end is nothing new."""
         self._counted = frozenset(order_ids)
 
     def drop_implausible(self, event: OrderInput) -> tuple[OrderInput, ...]:
-        """What is left of `event` without orders that cannot be."""
+        """The parts of `event` that can be true; empty where it is about an order that cannot exist."""
         if isinstance(event, Reconciled):
             return (Reconciled(tuple(order for order in event.open_orders if self._is_plausible(order))),)
         if isinstance(event, ExecutionReport) and not self._is_plausible(event):
-            logger.warning("report not believed order_id=%d client_order_id=%s", event.order_id, event.client_order_id)
+            logger.warning(
+                "implausible report ignored order_id=%d client_order_id=%s", event.order_id, event.client_order_id
+            )
             return ()
         return (event,)
 
-    def classify(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> UnexpectedOrderAction:
-        """What an order means of which a report or the list of open orders tells. `busy`: an exit is in hand."""
-        own = exit_id(told.client_order_id)
+    def classify(self, order: OrderSighting, *, busy: bool) -> UnexpectedOrderAction:
+        """What to do about an order that a report or the list of open orders shows. `busy`: an exit is in progress."""
+        own = exit_id(order.client_order_id)
         if own is None or own.number in self._ours:
             return UnexpectedOrderAction.IGNORE
-        if not self._is_plausible(told):
+        if not self._is_plausible(order):
             return UnexpectedOrderAction.IGNORE
+        # The number is the exchange's time when the exit began. We began after `_started_ms` too, but our own numbers
+        # were caught above.
         if own.number > self._started_ms:
             return UnexpectedOrderAction.STOP
-        if told.status is not None and told.status.final and (busy or not self._is_uncounted_fill(told)):
+        # A final order needs nothing from us, unless it has a fill that was not counted and no exit is in progress:
+        # then its exit is adopted, so that the fill changes our side.
+        if order.status is not None and order.status.final and (busy or not self._is_uncounted_fill(order)):
             return UnexpectedOrderAction.IGNORE
         return UnexpectedOrderAction.CANCEL if busy else UnexpectedOrderAction.ADOPT
 
-    def _is_plausible(self, told: ExecutionReport | OrderRecord) -> bool:
-        """It has an id, unless it never came to be, and a number that some process can have given by now."""
-        own = exit_id(told.client_order_id)
+    def _is_plausible(self, order: OrderSighting) -> bool:
+        """Whether a process can have given its number by now, and it has an order id, unless it was rejected."""
+        own = exit_id(order.client_order_id)
+        # Another process may estimate the time wrongly, but not by a day; a number beyond that is garbage.
         timely = own is None or own.number in self._ours or own.number <= self._now_ms + DAY_MS
-        return timely and (told.order_id >= 0 or told.status is OrderStatus.REJECTED)
+        return timely and (order.order_id >= 0 or order.status is OrderStatus.REJECTED)
 
-    def _is_uncounted_fill(self, ended: ExecutionReport | OrderRecord) -> bool:
-        """It traded after we had begun, and nobody has counted that yet."""
-        later = ended.time_ms >= self._started_ms
-        return later and ended.filled_quantity > ZERO and ended.order_id not in self._counted
-
-
-OrderSighting = ExecutionReport | OrderRecord
-
-_NO_TAG: Final = 0  # the tag of a request whose answer tells the exchange's books alone
-_RETRY_S: Final = 1.0
+    def _is_uncounted_fill(self, order: OrderSighting) -> bool:
+        """Whether it traded after our start and was not counted yet."""
+        later = order.time_ms >= self._started_ms
+        return later and order.filled_quantity > ZERO and order.order_id not in self._counted
 
 
-def late_exits_of(words: Iterable[OrderSighting], open_ids: Collection[int]) -> tuple[HistoricalExit, ...]:
-    """The exits that these words tell of, the newest first: of each order the word that tells the most.
+def late_exits_of(sightings: Iterable[OrderSighting], open_ids: Collection[int]) -> tuple[HistoricalExit, ...]:
+    """The exits behind these sightings, the newest first; of each order the sighting that shows the most progress.
 
-    A word that an order rests is none any more where the order is not among `open_ids`.
+    A sighting of a resting order no longer counts when the order is not among `open_ids`.
     """
     newest: dict[int, OrderRecord] = {}
-    for word in words:
-        (order,) = exit_of_order(word).orders
+    for sighting in sightings:
+        (order,) = exit_of_order(sighting).orders
+        # Reports and lists may show the same order several times, in any order of progress. The one that shows the most
+        # is the newest.
         known = newest.get(order.order_id)
         if (order.order_id in open_ids or not is_open(order)) and (
             known is None or _progress(order) >= _progress(known)
@@ -111,7 +123,7 @@ def _progress(order: OrderRecord) -> tuple[Decimal, bool]:
 
 
 class OrphanOrders:
-    """What is to be taken away, by order id. Whether it is gone, the exchange's own words tell."""
+    """Orders to be cancelled, by order id. That one is gone shows in the open orders, not in our request."""
 
     def __init__(self) -> None:
         self._to_cancel: dict[int, str] = {}
@@ -122,20 +134,23 @@ class OrphanOrders:
         return order_id in self._to_cancel
 
     def add(self, order_id: int, client_order_id: str) -> None:
-        """It must go."""
+        """Cancel this order."""
         self._to_cancel[order_id] = client_order_id
 
     def any_open(self, open_ids: Collection[int]) -> bool:
-        """Something is still to go. `open_ids` are the orders on the book, as far as was told."""
+        """Whether any is still on the book. `open_ids` are the orders on the book, as far as is known."""
         for order_id in self._to_cancel.keys() - set(open_ids):
             del self._to_cancel[order_id]
         return bool(self._to_cancel)
 
     def next_command(self, now_s: float) -> OrderCommand | None:
-        """Cancel the first, and where that brings no word of its end, ask for it; and so on, once a second."""
+        """Cancel the first; if its end is not reported, query it; so on in turn, one request a second."""
         if not self._to_cancel or now_s < self._next_s:
             return None
+        # One request a second: an orphan is rare, and the main exit must not lose its rate budget to it.
         self._next_s = now_s + _RETRY_S
         order_id, own = next(iter(self._to_cancel.items()))
+        # Alternate: a cancel that came too late is answered with "unknown order", and only the query tells that the
+        # order filled.
         cancel, self._cancel = self._cancel, not self._cancel
         return Cancel(_NO_TAG, order_id, own) if cancel else QueryOrder(_NO_TAG, order_id, own)

@@ -1,7 +1,8 @@
-"""What must never happen, looked at once more before anything is sent.
+"""The pre-trade checks: every command is checked once more before it is sent.
 
-Whoever decided and whoever chases have their own reasons to be right; here nobody asks for them. Each
-command is held against the newest picture, and one that would break a rule is not sent: BrokenInvariant.
+They trust neither the strategy nor the maker exit, and keep their own ledger of open orders. Each command is compared
+with the newest market and account data; one that breaks a rule is not sent and raises BrokenInvariant, which cancels
+our order, halts trading and alerts.
 """
 
 from collections import OrderedDict
@@ -44,42 +45,44 @@ from trailingedge.strategy.state import StrategyState
 
 _REQUESTS_KEPT: Final = 64
 _ORDERS_KEPT: Final = 1000
-_NOT_FOUND_LIMIT: Final = 2  # "does not exist" may be lag: believed when repeated
+_NOT_FOUND_LIMIT: Final = 2  # "does not exist" may be lag of the exchange's database: believed when repeated
 
 
 class OpenOrderLedger:
-    """What is open by the exchange's own words. `request_expires_s`: an older request can no longer be executed."""
+    """The open orders of our exits as the exchange reports them; requests expire after `request_expires_s`."""
 
     def __init__(self, request_expires_s: float) -> None:
         self._request_expires_s = request_expires_s
-        self._open: dict[int, int] = {}  # by order id: how often in a row it was said not to exist
-        self._ours: OrderedDict[int, bool] = OrderedDict()  # every order id heard of, and whether it is over
+        self._open: dict[int, int] = {}  # by order id: how often in a row a query did not find it
+        self._ours: OrderedDict[int, bool] = (
+            OrderedDict()
+        )  # every order id that is known, and whether the order is final
         self._sent: OrderedDict[int, OrderCommand] = OrderedDict()
-        self._unanswered: tuple[int, float] | None = None  # tag of a placement not told of yet, and when it was sent
+        self._unanswered: tuple[int, float] | None = None  # tag and time of a placement without an outcome
 
     @property
     def open(self) -> frozenset[int]:
-        """Order ids that are on the book, as far as was told."""
+        """Order ids on the book, as far as is known."""
         return frozenset(self._open)
 
     def knows(self, order_id: int) -> bool:
-        """An exit of ours has, or had, this order."""
+        """Whether an exit of ours has, or had, this order."""
         return order_id in self._ours
 
     def placement_unanswered(self, now_s: float) -> bool:
-        """A placement was sent of which nobody has told, and which may still be executed."""
+        """Whether a placement was sent, nothing is known of it, and it may still be executed."""
         return self._unanswered is not None and now_s - self._unanswered[1] < self._request_expires_s
 
     def on_sent(self, command: OrderCommand, now_s: float) -> None:
-        """`command` goes out."""
+        """Note that `command` is being sent."""
         self._sent[command.tag] = command
         if len(self._sent) > _REQUESTS_KEPT:
             self._sent.popitem(last=False)
         if isinstance(command, Place):
-            self._unanswered = (command.tag, now_s)  # an earlier one was told of, or comes no more
+            self._unanswered = (command.tag, now_s)  # an earlier one has an outcome, or has expired
 
     def on_order_input(self, event: OrderInput) -> None:
-        """An answer or an execution report."""
+        """Take in a reply or an execution report."""
         match event:
             case ExecutionReport():
                 if exit_id(event.client_order_id) is not None:
@@ -95,7 +98,8 @@ class OpenOrderLedger:
                 self.reconcile(open_orders)
 
     def reconcile(self, open_orders: Iterable[OrderRecord]) -> None:
-        """All open orders of the symbol, as asked for: what is not among them is not open."""
+        """Take over all open orders of the symbol: what is not among them is not open."""
+        # A complete list from the exchange replaces what was derived from single messages.
         self._open.clear()
         self._add_records(open_orders)
 
@@ -118,7 +122,7 @@ class OpenOrderLedger:
             self._add(outcome.order.order_id, outcome.order.status)
 
     def _on_cancel_outcome(self, command: OrderCommand | None, outcome: OrderOutcome) -> None:
-        """Canceled, whatever else the answer says of it."""
+        """Note that an order was cancelled."""
         if isinstance(outcome, Accepted) and command is not None and not isinstance(command, Place | QueryOrder):
             self._add(command.order_id, OrderStatus.CANCELED)
 
@@ -126,11 +130,11 @@ class OpenOrderLedger:
         if isinstance(outcome, Accepted):
             self._add_records([outcome.order])
         elif isinstance(outcome, Rejected) and outcome.reason is RejectReason.UNKNOWN_ORDER:
-            asked = command.order_id
-            if asked is not None and asked in self._open:
-                self._open[asked] += 1
-                if self._open[asked] >= _NOT_FOUND_LIMIT:
-                    del self._open[asked]
+            order_id = command.order_id
+            if order_id is not None and order_id in self._open:
+                self._open[order_id] += 1
+                if self._open[order_id] >= _NOT_FOUND_LIMIT:
+                    del self._open[order_id]
 
     def _add_records(self, records: Iterable[OrderRecord]) -> None:
         for record in records:
@@ -138,14 +142,14 @@ class OpenOrderLedger:
                 self._add(record.order_id, record.status)
 
     def _add(self, order_id: int, status: OrderStatus | None) -> None:
-        """An order of ours exists. What is over stays over, however late an older word of it comes."""
+        """Note that an order of ours exists. A final order stays final, however late an older message comes."""
         if order_id < 0:
             return
         if order_id not in self._ours:
-            self._unanswered = None  # an order not heard of before is what became of it
-        over = self._ours.get(order_id, False) or (status is not None and status.final)
-        self._ours[order_id] = over
-        if over:
+            self._unanswered = None  # a new order id is what that placement led to
+        final = self._ours.get(order_id, False) or (status is not None and status.final)
+        self._ours[order_id] = final
+        if final:
             self._open.pop(order_id, None)
         else:
             self._open[order_id] = 0
@@ -154,10 +158,10 @@ class OpenOrderLedger:
 
 
 class PreTradeChecks:
-    """The rules, and the little that must be remembered to check them.
+    """The checks, and the little state that they need.
 
-    `stale_after_s`: an older book is none. `request_expires_s`: an older request can no longer be executed.
-    `escape`: the settings allow one order that may take.
+    `stale_after_s`: an older book does not count. `request_expires_s`: an older request can no longer be executed.
+    `escape`: the settings allow one order that takes.
     """
 
     def __init__(self, stale_after_s: float, request_expires_s: float, *, escape: bool = False) -> None:
@@ -167,28 +171,31 @@ class PreTradeChecks:
         self._high = HighWaterCheck()
 
     def on_order_input(self, event: OrderInput) -> None:
-        """What came back: it tells which orders there are."""
+        """Take in a reply or report, for the ledger of open orders."""
         self.orders.on_order_input(event)
 
     def reset_high(self) -> None:
-        """The operator has looked and goes on: what the high was to be is not held against it any more."""
+        """Forget the high seen so far: the operator has looked and resumes."""
         self._high = HighWaterCheck()
 
     def approve(
         self, commands: Sequence[ExecutionCommand], view: StateView, decision: Decision | None, rules: SymbolRules
     ) -> None:
-        """Let `commands` go out. Raises BrokenInvariant, and then none of them may.
+        """Approve `commands`. Raises BrokenInvariant, and then none of them may be sent.
 
-        `decision` is this beat's; None while nothing is decided any more.
+        `decision` is this tick's; None while nothing is decided any more.
         """
+        # A high that falls would loosen the trail unnoticed; it is the one number whose error costs money silently.
         if decision is not None and not decision.halted:
             self._high.check(decision.state, self._fresh_top(view), view.market_ms)
         orders = [command for command in commands if not isinstance(command, Refresh)]
+        # Two requests of one tick would race each other at the exchange.
         if len(orders) > 1:
             raise BrokenInvariant(f"{len(orders)} requests at once: {orders}")
         for command in orders:
+            # Without execution reports nothing says what became of the order.
             if not view.account_proven:
-                raise BrokenInvariant(f"{_describe(command)} while the account is unproven")
+                raise BrokenInvariant(f"{_describe(command)} without an account connection")
             self._check_target(command)
             if isinstance(command, Place | Replace):
                 top = self._fresh_top(view)
@@ -200,16 +207,16 @@ class PreTradeChecks:
     def approve_requote(
         self, command: OrderCommand, top: BookTop, now_s: float, decision: Decision, rules: SymbolRules
     ) -> None:
-        """The same for one command that answers `top`, just heard on a proven account. Raises BrokenInvariant."""
+        """Approve one command that answers `top`, received just now on a live account. Raises BrokenInvariant."""
         self._check_target(command)
         if isinstance(command, Place | Replace):
             self._check_placement(command, top, now_s, decision, rules)
         self.orders.on_sent(command, now_s)
 
     def _check_target(self, command: OrderCommand) -> None:
-        """Nobody else's order is touched, or asked about."""
+        """Only our own orders are touched or queried."""
         if exit_id(command.client_order_id) is None:
-            raise BrokenInvariant(f"{_describe(command)}: this is no id of an exit of ours")
+            raise BrokenInvariant(f"{_describe(command)}: not a client order id of our exits")
         target = _target(command)
         if target is not None and not self.orders.knows(target):
             raise BrokenInvariant(f"{_describe(command)} is about order {target}, which is not known to be ours")
@@ -218,20 +225,24 @@ class PreTradeChecks:
         self, command: Place | Replace, top: BookTop, now_s: float, decision: Decision | None, rules: SymbolRules
     ) -> None:
         if decision is None or decision.halted:
-            raise BrokenInvariant(f"{_describe(command)} while nothing is to be ordered")
+            raise BrokenInvariant(f"{_describe(command)} without a decision, or while trading is halted")
         self._check_alone(command, now_s)
-        price = top.best(command.side) if command.price is None else command.price  # pegged: to our own side
+        price = (
+            top.best(command.side) if command.price is None else command.price
+        )  # a pegged order rests at our own side's best
+        # The exchange would reject a post-only order that takes. But an order meant to rest that crosses the book shows
+        # a mistake of ours, and the next such mistake might be a taker order.
         self._check_maker(command, price, top, rules)
         check_spending(command, price, decision, rules)
 
     def _check_alone(self, command: Place | Replace, now_s: float) -> None:
-        """One own exit order at most: the one to be replaced makes way for the other."""
-        beside = self.orders.open - ({command.order_id} if isinstance(command, Replace) else set())
-        if beside:
-            raise BrokenInvariant(f"{_describe(command)} while order {min(beside)} of ours is open")
-        # A Replace is safe beside a lost request: it adds nothing without taking its order away.
+        """At most one exit order of ours is open; the one to be replaced does not count."""
+        others = self.orders.open - ({command.order_id} if isinstance(command, Replace) else set())
+        if others:
+            raise BrokenInvariant(f"{_describe(command)} while order {min(others)} of ours is open")
+        # A cancel-replace is safe beside a lost placement: it adds an order only by removing one.
         if isinstance(command, Place) and self.orders.placement_unanswered(now_s):
-            raise BrokenInvariant(f"{_describe(command)} while another may still be executed")
+            raise BrokenInvariant(f"{_describe(command)} while an earlier placement may still be executed")
 
     def _check_maker(self, command: Place | Replace, price: Decimal, top: BookTop, rules: SymbolRules) -> None:
         breach = rules.failed_filter(price, command.quantity) if rules.trading else f"symbol status {rules.status}"
@@ -254,7 +265,8 @@ class PreTradeChecks:
 
 
 def check_spending(command: Place | Replace, price: Decimal, decision: Decision, rules: SymbolRules) -> None:
-    """Never more of the asset sold than the side held when last read. Raises BrokenInvariant."""
+    """Never sell more than was held when the balances were last read. Raises BrokenInvariant."""
+    # A quantity that comes from no balance is a guess.
     if decision.holdings is None:
         raise BrokenInvariant(f"{_describe(command)} before the balances are known")
     if command.side is Side.SELL:
@@ -266,24 +278,27 @@ def check_spending(command: Place | Replace, price: Decimal, decision: Decision,
 
 
 class HighWaterCheck:
-    """The best fresh unit value since the anchor, remembered apart from the strategy's own high."""
+    """The best fresh unit value since the anchor, computed apart from the strategy's own high."""
 
     def __init__(self) -> None:
         self._since: tuple[Regime | None, float, int] = (None, 0.0, 0)
         self._best = 0.0
 
-    def check(self, memory: StrategyState, top: BookTop | None, market_ms: int) -> None:
-        """Raises BrokenInvariant when the high is lower than what was seen since the anchor."""
-        since = (memory.regime, memory.anchor, memory.anchor_ms)
-        if since != self._since or memory.anchor_ms == market_ms:  # one moment may see the same anchor set twice
+    def check(self, state: StrategyState, top: BookTop | None, market_ms: int) -> None:
+        """Raises BrokenInvariant when the high is lower than a unit value seen since the anchor."""
+        # A new anchor begins a new high. Within one anchor the strategy's high may only rise.
+        since = (state.regime, state.anchor, state.anchor_ms)
+        if (
+            since != self._since or state.anchor_ms == market_ms
+        ):  # two ticks of one millisecond may set the same anchor twice
             self._since, self._best = since, 0.0
-        if memory.regime is None or not memory.funded:
+        if state.regime is None or not state.funded:
             return
         if top is not None:
-            price = top.bid if memory.regime is Regime.BASE else top.ask
-            self._best = max(self._best, unit_value(memory.regime, float(price)))
-        if memory.high < self._best:
-            raise BrokenInvariant(f"the high is {memory.high!r}, below a unit value of {self._best!r} since the anchor")
+            price = top.bid if state.regime is Regime.BASE else top.ask
+            self._best = max(self._best, unit_value(state.regime, float(price)))
+        if state.high < self._best:
+            raise BrokenInvariant(f"the high is {state.high!r}, below a unit value of {self._best!r} since the anchor")
 
 
 def _target(command: OrderCommand) -> int | None:
@@ -295,6 +310,6 @@ def _target(command: OrderCommand) -> int | None:
 
 
 def _describe(command: OrderCommand) -> str:
-    """The request, as people are told of it."""
+    """The request in words, for the alert."""
     side = f" {command.side.value}" if isinstance(command, Place | Replace) else ""
     return f"{type(command).__name__}{side} {command.client_order_id}"

@@ -1,4 +1,4 @@
-"""Those who watch over the trade, together: each hears everything and may stop it for a reason of its own."""
+"""The risk engine: pre-trade checks, circuit breakers, the duplicate-instance check and the balance audit together."""
 
 from dataclasses import dataclass
 
@@ -15,27 +15,27 @@ from trailingedge.strategy.state import StrategyState
 
 @dataclass(frozen=True, slots=True)
 class DuplicateInstance:
-    """An order under our name that another instance placed."""
+    """An order with our client order id prefix that another instance placed."""
 
     client_order_id: str
     order_id: int
 
 
 class RiskEngine:
-    """Invariants, breakers, the watch for a second instance, and the audit of the balances.
+    """Gives every input to its four parts and collects what they find.
 
-    `usurper` is set once another instance has shown itself. `late` are orders of our predecessor's that
-    turned up after our start, for the shell to look after.
+    `duplicate_instance` is set once another instance has shown itself. `late_orders` are orders of an earlier session
+    that reached the book after our start; the trading core adopts or cancels them.
     """
 
     def __init__(
         self,
-        invariants: PreTradeChecks,
+        checks: PreTradeChecks,
         breakers: CircuitBreakers,
         instances: DuplicateInstanceCheck,
         audit: BalanceAudit,
     ) -> None:
-        self.checks = invariants
+        self.checks = checks
         self.breakers = breakers
         self.instance_check = instances
         self.audit = audit
@@ -43,9 +43,10 @@ class RiskEngine:
         self.late_orders: list[ExecutionReport | OrderRecord] = []
 
     def on_order_input(self, event: OrderInput, *, busy: bool) -> None:
-        """What came in, before anybody acts on it."""
+        """Take in a reply or report before anything acts on it. `busy`: an exit is in progress."""
         self.checks.on_order_input(event)
         if isinstance(event, ExecutionReport):
+            # Breakers and audit count fills of every report, also of an order whose owner is only decided below.
             self.breakers.on_report(event)
             self.audit.on_report(event)
             self.check_owner(event, busy=busy)
@@ -53,39 +54,42 @@ class RiskEngine:
             for order in event.open_orders:
                 self.check_owner(order, busy=busy)
 
-    def check_owner(self, told: ExecutionReport | OrderRecord, *, busy: bool) -> None:
-        """Whose order this is."""
-        match self.instance_check.classify(told, busy=busy):
+    def check_owner(self, order: ExecutionReport | OrderRecord, *, busy: bool) -> None:
+        """Decide whose order this is, and note what has to be done about it."""
+        match self.instance_check.classify(order, busy=busy):
             case UnexpectedOrderAction.STOP:
-                self.report_duplicate(told.client_order_id, told.order_id)
+                self.report_duplicate(order.client_order_id, order.order_id)
             case UnexpectedOrderAction.ADOPT | UnexpectedOrderAction.CANCEL:
-                self.late_orders.append(told)
+                self.late_orders.append(order)
             case UnexpectedOrderAction.IGNORE:
                 pass
 
     def report_duplicate(self, client_order_id: str, order_id: int) -> None:
-        """Somebody else trades under our name; the first one is remembered."""
+        """Note that another instance trades with our ids. The first sighting is kept."""
+        # The live node reads this after the tick, cancels our order and ends.
         self.duplicate_instance = self.duplicate_instance or DuplicateInstance(client_order_id, order_id)
 
-    def on_decision(self, memory: StrategyState, events: tuple[StrategySignal, ...]) -> None:
-        """What the strategy has just decided."""
-        if memory.exit is not None:
-            self.instance_check.add_own(memory.exit.number)
+    def on_decision(self, state: StrategyState, events: tuple[StrategySignal, ...]) -> None:
+        """Take in what the strategy has just decided."""
+        # The number is given in this very tick, before the first order goes out, so no report can come before it is
+        # known as ours.
+        if state.exit is not None:
+            self.instance_check.add_own(state.exit.number)
         for event in events:
             if isinstance(event, ExitEnded):
                 self.breakers.on_exit_ended(event.number)
 
-    def audit_balances(self, view: StateView, *, settled: bool) -> tuple[BalanceMoved, ...]:
-        """Balances that fills and fees do not explain."""
-        return self.audit.compare(view.balances, view.now_s, settled=settled and view.account_proven)
+    def audit_balances(self, view: StateView, *, balances_current: bool) -> tuple[BalanceMoved, ...]:
+        """Balance changes that fills and fees do not explain."""
+        return self.audit.compare(view.balances, view.now_s, balances_current=balances_current and view.account_proven)
 
     def resume(self) -> None:
-        """The operator has looked, and goes on."""
+        """The operator resumes: breakers that wait for that are reset."""
         self.breakers.resume()
         self.checks.reset_high()
 
 
-def build_risk_engine(limits: BreakerLimits, invariants: PreTradeChecks, started_ms: int) -> RiskEngine:
-    """The guards of one run that began at `started_ms` by the exchange's clock."""
+def build_risk_engine(limits: BreakerLimits, checks: PreTradeChecks, started_ms: int) -> RiskEngine:
+    """The risk engine of one run that began at `started_ms` by the exchange's clock."""
     audit = BalanceAudit(limits.base_asset, limits.quote_asset)
-    return RiskEngine(invariants, CircuitBreakers(limits), DuplicateInstanceCheck(started_ms), audit)
+    return RiskEngine(checks, CircuitBreakers(limits), DuplicateInstanceCheck(started_ms), audit)

@@ -7,12 +7,12 @@ in the regime whose asset is worth more. An exit without a fill changes neither 
 from dataclasses import replace
 from decimal import Decimal
 
-from trailingedge.model.intent import ExitEndReason, ExitKind, ExitProgress
-from trailingedge.model.market import ZERO, Regime, Side
+from trailingedge.model.intent import ExitEndReason, ExitProgress
+from trailingedge.model.market import ZERO, Regime
 from trailingedge.strategy.evaluation import Evaluation
-from trailingedge.strategy.regime import more_valuable_regime
+from trailingedge.strategy.side_change import after_filled_exit, after_partial_exit, shut_gate, side_after_partial_exit
 from trailingedge.strategy.signals import ExitEnded, GateShut, Origin
-from trailingedge.strategy.state import ActiveExit, ReentryGate, ShutBy
+from trailingedge.strategy.state import ActiveExit
 
 
 def finish_exit(evaluation: Evaluation) -> None:
@@ -33,17 +33,15 @@ def finish_exit(evaluation: Evaluation) -> None:
 
 
 def _finish_filled(evaluation: Evaluation, exit_: ActiveExit, progress: ExitProgress, cause: ExitEndReason) -> None:
-    average = progress.filled_quote / progress.filled_base
-    price, market_ms = float(average), evaluation.inputs.market_ms
+    change = after_filled_exit(exit_.kind, exit_.side, progress.filled_quote / progress.filled_base)
     evaluation.state = replace(evaluation.state, exit=None)
-    regime = Regime.QUOTE if exit_.side is Side.SELL else Regime.BASE
-    _signal_end(evaluation, exit_, progress, cause, regime)
-    evaluation.set_anchor(regime, price, Origin.EXIT)
-    # The first close after it is compared with the average price of the flush.
-    if exit_.kind is ExitKind.FLUSH:
+    _signal_end(evaluation, exit_, progress, cause, change.regime)
+    evaluation.set_anchor(change.regime, change.price, Origin.EXIT)
+    if change.shuts_gate:
         channel = evaluation.inputs.channel
-        evaluation.state = replace(evaluation.state, gate=ReentryGate(ShutBy.HARD_STOP, price, market_ms))
-        evaluation.events.append(GateShut(ShutBy.HARD_STOP, price, None if channel is None else channel.mid))
+        gate = shut_gate(change, evaluation.inputs.market_ms)
+        evaluation.state = replace(evaluation.state, gate=gate)
+        evaluation.events.append(GateShut(gate.shut_by, gate.price, None if channel is None else channel.mid))
 
 
 def _finish_unfilled(
@@ -56,16 +54,16 @@ def _finish_unfilled(
         return
     top, holdings, held = evaluation.inputs.top, evaluation.inputs.holdings, evaluation.state.regime
     if top is None or holdings is None or held is None:
-        # Which regime is worth more takes a price and settled balances. Waiting is safe: no order is on the book.
-        return
-    regime = more_valuable_regime(holdings, top, evaluation.params) or held
+        return  # which side is worth more takes a price and a balance: wait, nothing is on the book
+    regime = side_after_partial_exit(held, holdings, top, evaluation.params)
     evaluation.state = replace(evaluation.state, exit=None)
     _signal_end(evaluation, exit_, progress, cause, regime, holdings.amount_in(regime.other) if filled else None)
     if cause is ExitEndReason.CANCELLED:
         evaluation.set_anchor(regime, evaluation.exit_price(regime), Origin.MARKET)
-    # More than half was traded: the regime changed, at the average of our own fills. With less, the old anchor stays.
-    elif regime is not held and progress is not None:
-        evaluation.set_anchor(regime, float(progress.filled_quote / progress.filled_base), Origin.EXIT)
+    elif progress is not None:
+        change = after_partial_exit(held, regime, progress.filled_quote / progress.filled_base)
+        if change is not None:
+            evaluation.set_anchor(change.regime, change.price, Origin.EXIT)
 
 
 def _drop_exit(evaluation: Evaluation, exit_: ActiveExit, cause: ExitEndReason) -> None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from trailingedge.core.errors import ProtocolViolation
+from trailingedge.model.account_position import AccountPosition as AccountPosition
 from trailingedge.model.market import (
     ZERO,
     Balance,
@@ -61,14 +62,6 @@ class ParsedReply:
 
     request_id: int | None
     reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class AccountPosition:
-    """Absolute balances of some assets as of `account_ms`, by the exchange's clock."""
-
-    balances: tuple[Balance, ...]
-    account_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the exchange's own words say is open."""
+"""The ledger of open orders: what replies and reports say is open."""
 
 from collections.abc import Callable
 
@@ -60,7 +60,7 @@ ENDS: dict[str, Callable[[OpenOrderLedger], None]] = {
     "a report of its fill": lambda orders: orders.on_order_input(report(7, filled="1", status=FILLED)),
     "a report of its cancellation": lambda orders: orders.on_order_input(report(7, status=CANCELED)),
     "the answer to a query": lambda orders: answered(orders, QueryOrder(2, 7, own()), FILLED),
-    "the answer to a cancel, whatever it says": lambda orders: answered(orders, Cancel(2, 7, own()), NEW),
+    "the reply to a cancel, with any status": lambda orders: answered(orders, Cancel(2, 7, own()), NEW),
     "one half of a replace": lambda orders: replaced(
         orders, ReplaceOutcome(Accepted(record(7, status=CANCELED)), rejection(RejectReason.WOULD_TAKE))
     ),
@@ -105,7 +105,7 @@ def test_a_replace_that_did_nothing_leaves_the_old_order_open(outcome: ReplaceOu
     assert orders.open == {7}
 
 
-def test_a_single_absence_proves_nothing() -> None:
+def test_a_single_not_found_proves_nothing() -> None:
     orders = placed()
     for tag in (2, 3):
         assert orders.open == {7}
@@ -132,7 +132,7 @@ SETTLED: dict[str, Callable[[OpenOrderLedger], None]] = {
 
 
 @pytest.mark.parametrize("settle", SETTLED.values(), ids=SETTLED.keys())
-def test_a_placement_is_awaited_no_more_once_somebody_tells_of_it(settle: Callable[[OpenOrderLedger], None]) -> None:
+def test_a_placement_is_awaited_no_more_once_it_is_reported(settle: Callable[[OpenOrderLedger], None]) -> None:
     orders = OpenOrderLedger(6.0)
     orders.on_sent(place(), 0.0)
     settle(orders)
