@@ -1,4 +1,4 @@
-"""One private key, and every kind of file that is no usable key."""
+"""Key files for tests: a usable private key, and every kind of unusable file."""
 
 from typing import Final
 

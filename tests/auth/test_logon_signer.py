@@ -1,4 +1,4 @@
-"""A process of its own signs each logon, and no process is left behind, whatever happens to it."""
+"""Logon signer: one process per signature, and none is left behind after any failure."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ def _nothing_is_left_behind() -> Iterator[None]:
 
 
 def children() -> list[int]:
-    """Our processes, the dead that were not waited for included, but not those that run tests beside us."""
+    """Return our child processes, zombies included, without the workers that run tests in parallel."""
     beside = [process.pid for process in active_children()]
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -69,7 +69,7 @@ async def signature_of(key_file: Path) -> str:
 
 
 def run_instead_of_python(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
-    """Have the signer start that shell script."""
+    """Make the signer start that shell script in place of Python."""
     program = folder / "python"
     program.write_text(f"#!/bin/sh\necho $$ >> {folder / 'started'}\n{script}\n")
     program.chmod(0o755)
@@ -87,7 +87,7 @@ async def test_two_logons_at_once_have_a_process_each(key_file: Path) -> None:
     assert tuple(await asyncio.gather(signature_of(key_file), signature_of(key_file))) == (SIGNATURE, SIGNATURE)
 
 
-async def test_a_process_that_was_not_asked_to_sign_is_ended(key_file: Path) -> None:
+async def test_a_process_that_did_not_sign_is_ended(key_file: Path) -> None:
     async with logon_signer(key_file):
         assert len(children()) == 1
     assert children() == []

@@ -1,4 +1,4 @@
-"""The key signs as the exchange reads, and never shows itself."""
+"""KeyManager: signatures, key files and their errors; the key is never shown."""
 
 import asyncio
 import sys
@@ -24,7 +24,7 @@ def key_file(tmp_path: Path) -> Path:
 
 
 def folded(whole: bytes) -> bytes:
-    """The same in lines of 32 letters, which nobody writes and everybody reads."""
+    """Return the PEM in lines of 32 letters, which is unusual but valid."""
     head, line, foot = whole.splitlines()
     return b"\n".join([head, line[:32], line[32:], foot, b""])
 
@@ -103,7 +103,7 @@ async def test_the_time_of_a_logon_is_taken_once_it_can_be_signed(
 
 
 @pytest.mark.parametrize(("content", "said"), UNUSABLE)
-def test_a_key_that_is_no_use_is_named_with_what_is_wrong(tmp_path: Path, content: bytes, said: str) -> None:
+def test_an_unusable_key_is_reported_with_the_reason(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=said) as refused:
@@ -121,7 +121,7 @@ def test_a_key_that_is_no_use_is_named_with_what_is_wrong(tmp_path: Path, conten
         pytest.param(folded(pem()), id="in short lines"),
     ],
 )
-async def test_however_the_file_is_laid_out_the_key_is_the_same(content: bytes, tmp_path: Path) -> None:
+async def test_the_layout_of_the_file_does_not_change_the_key(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     assert await KeyManager.from_file(path, "TESTKEY").sign({"a": 1}) == await KEYS.sign({"a": 1})

@@ -1,4 +1,4 @@
-"""A key that may do more than trade is seen before anything is traded."""
+"""Permissions of the API key: the query, and the problems and warnings that follow."""
 
 import asyncio
 import base64
@@ -41,11 +41,11 @@ GOOD = {
 
 
 def asked(respond: Callable[[httpx.Request], httpx.Response]) -> Permissions:
-    """What is learned from an exchange that answers like that."""
+    """Return the permissions read from an exchange that responds like that."""
     return asyncio.run(fetch_permissions(KEYS, URL, NOW_MS, transport=httpx.MockTransport(respond)))
 
 
-def told(**changes: Any) -> Permissions:
+def permissions_with(**changes: Any) -> Permissions:
     return asked(lambda _: httpx.Response(200, json=GOOD | changes))
 
 
@@ -69,8 +69,8 @@ def test_the_request_is_signed_as_it_is_sent() -> None:
 
 
 def test_a_key_that_reads_and_trades_from_one_address_is_fine() -> None:
-    assert told() == Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)
-    assert assess(told()) == permissions.PermissionCheck()
+    assert permissions_with() == Permissions(trading=True, withdrawals=False, transfers=False, ip_restricted=True)
+    assert assess(permissions_with()) == permissions.PermissionCheck()
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_a_key_that_reads_and_trades_from_one_address_is_fine() -> None:
         ),
     ],
 )
-def test_with_some_keys_nothing_is_started(changes: dict[str, bool], problem: str, remedy: str) -> None:
-    (said,) = assess(told(**changes)).problems
+def test_dangerous_permissions_are_problems(changes: dict[str, bool], problem: str, remedy: str) -> None:
+    (said,) = assess(permissions_with(**changes)).problems
     assert problem in said
     assert remedy in said
 
@@ -94,15 +94,15 @@ def test_with_some_keys_nothing_is_started(changes: dict[str, bool], problem: st
 @pytest.mark.parametrize(
     ("changes", "warning"),
     [
-        pytest.param({"ipRestrict": False}, "works from every address", id="from everywhere"),
+        pytest.param({"ipRestrict": False}, "works from every IP address", id="from everywhere"),
         pytest.param({"permitsUniversalTransfer": True}, "may transfer funds", id="it may transfer"),
         pytest.param({"enableInternalTransfer": True}, "may transfer funds", id="it may transfer to a sub-account"),
     ],
 )
-def test_some_keys_are_warned_of(changes: dict[str, bool], warning: str) -> None:
-    judgement = assess(told(**changes))
-    assert judgement.problems == ()
-    assert warning in " ".join(judgement.warnings)
+def test_needless_permissions_are_warnings(changes: dict[str, bool], warning: str) -> None:
+    check = assess(permissions_with(**changes))
+    assert check.problems == ()
+    assert warning in " ".join(check.warnings)
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_some_keys_are_warned_of(changes: dict[str, bool], warning: str) -> None
         pytest.param(httpx.Response(200, json={}), ProtocolViolation, id="nothing told"),
     ],
 )
-def test_an_odd_answer_is_told_from_a_good_one(response: httpx.Response, trouble: type[Exception]) -> None:
+def test_an_unreadable_reply_is_an_error(response: httpx.Response, trouble: type[Exception]) -> None:
     with pytest.raises(trouble):
         asked(lambda _: response)
 
 
 @given(status=st.sampled_from([200, 400, 500]), body=st.binary() | st.text().map(json.dumps).map(str.encode))
-def test_whatever_is_answered_is_understood_or_refused(status: int, body: bytes) -> None:
+def test_any_reply_is_read_or_refused(status: int, body: bytes) -> None:
     with pytest.raises((RequestRefused, ProtocolViolation)):
         permissions.read_permissions(status, body)
 
@@ -135,12 +135,12 @@ def test_whatever_is_answered_is_understood_or_refused(status: int, body: bytes)
 @pytest.mark.parametrize(
     ("failure", "words"),
     [
-        pytest.param(httpx.ConnectError("unreachable"), "it cannot be reached", id="no connection"),
-        pytest.param(httpx.ReadTimeout("slow"), "no answer within 10 s", id="too slow"),
+        pytest.param(httpx.ConnectError("unreachable"), "the exchange cannot be reached", id="no connection"),
+        pytest.param(httpx.ReadTimeout("slow"), "no reply within 10 s", id="too slow"),
         pytest.param(httpx.LocalProtocolError("Illegal header value b'THE-API-KEY'"), "LocalProtocolError", id="key"),
     ],
 )
-def test_a_failure_is_told_without_the_key(failure: Exception, words: str) -> None:
+def test_an_error_text_has_no_key(failure: Exception, words: str) -> None:
     def respond(_: httpx.Request) -> httpx.Response:
         raise failure
 
@@ -168,21 +168,21 @@ async def test_a_request_that_cannot_be_signed_is_not_sent() -> None:
         await fetch_permissions(keys, URL, NOW_MS, transport=httpx.MockTransport(respond))
 
 
-async def test_an_exchange_that_hangs_is_given_up() -> None:
+async def test_the_query_has_a_timeout() -> None:
     async def hang(_: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
         raise AssertionError
 
-    with pytest.raises(OutcomeUnknown, match="no answer within"):
-        await fetch_permissions(KEYS, URL, NOW_MS, transport=httpx.MockTransport(hang), within_s=0.01)
+    with pytest.raises(OutcomeUnknown, match="no reply within"):
+        await fetch_permissions(KEYS, URL, NOW_MS, transport=httpx.MockTransport(hang), timeout_s=0.01)
 
 
 async def test_over_the_network_neither_key_nor_signature_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with Http(GOOD | {"ipRestrict": False}) as exchange:
         (warning,) = await permissions.verify(KEYS, exchange.url, NOW_MS)
-    assert "works from every address" in warning
-    assert "THE-API-KEY" in exchange.heard
+    assert "works from every IP address" in warning
+    assert "THE-API-KEY" in exchange.request
     assert "THE-API-KEY" not in caplog.text
     assert "signature" not in caplog.text
 
@@ -194,11 +194,11 @@ async def test_a_dangerous_key_ends_the_start() -> None:
     assert len(refused.value.problems) == 2
 
 
-async def test_an_exchange_that_is_away_does_not_end_the_start() -> None:
+async def test_an_unreachable_exchange_does_not_end_the_start() -> None:
     async with Http(GOOD) as exchange:
         pass
     (warning,) = await permissions.verify(KEYS, exchange.url, NOW_MS)
-    assert "could not be learned: it cannot be reached" in warning
+    assert "permissions of the API key unknown: the exchange cannot be reached" in warning
 
 
 @pytest.mark.parametrize(
@@ -211,15 +211,15 @@ async def test_an_exchange_that_is_away_does_not_end_the_start() -> None:
         pytest.param("sim", None, None, id="sim"),
     ],
 )
-def test_only_the_live_exchange_has_such_a_question(mode: str, ws_api_url: str | None, expected: str | None) -> None:
+def test_only_the_live_exchange_is_queried(mode: str, ws_api_url: str | None, expected: str | None) -> None:
     assert base_url(mode, ws_api_url) == expected
 
 
 class Http:
-    """An exchange on the loopback that gives one answer to everybody; `heard` is what was asked."""
+    """Loopback HTTP server that sends one response to every request and keeps the request."""
 
     def __init__(self, answer: object) -> None:
-        self.heard = ""
+        self.request = ""
         self.url = ""
         self._body = json.dumps(answer).encode()
 
@@ -232,7 +232,7 @@ class Http:
         self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.heard = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.request = (await reader.readuntil(b"\r\n\r\n")).decode()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._body)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + self._body)
         writer.close()
@@ -247,12 +247,12 @@ class Http:
         pytest.param({"enableWithdrawals": True}, id="yes and nothing else"),
     ],
 )
-def test_however_it_is_said_a_key_that_may_withdraw_is_refused(answer: dict[str, object]) -> None:
-    judgement = assess(read_permissions(200, json.dumps(answer).encode()))
-    assert "may withdraw" in judgement.problems[0]
+def test_any_value_but_false_means_that_the_key_may_withdraw(answer: dict[str, object]) -> None:
+    check = assess(read_permissions(200, json.dumps(answer).encode()))
+    assert "may withdraw" in check.problems[0]
 
 
-def test_what_is_not_told_of_a_key_is_warned_of() -> None:
-    judgement = assess(read_permissions(200, b'{"enableWithdrawals": false}'))
-    assert judgement.problems == ()
-    assert any("is not told" in warning for warning in judgement.warnings)
+def test_missing_permissions_are_warnings() -> None:
+    check = assess(read_permissions(200, b'{"enableWithdrawals": false}'))
+    assert check.problems == ()
+    assert any("does not report" in warning for warning in check.warnings)

@@ -1,4 +1,4 @@
-"""The signing process says that it is ready, signs once, and names what is wrong with a file."""
+"""Signing process: reports that it is ready, signs once, and names what is wrong with a key file."""
 
 import sys
 from pathlib import Path

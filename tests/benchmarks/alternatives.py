@@ -54,7 +54,7 @@ def _a_turn_later() -> None:
     """The library's public methods: frames by `recv` in a task, requests by `send` in another."""
     from trailingedge.websocket import transport
 
-    setattr(transport, "is_known", lambda _: False)  # noqa: B010 - a module's own function, done away with
+    setattr(transport, "is_tested_version", lambda _: False)  # noqa: B010 - a module's own function, done away with
 
 
 def _parsed_by_the_library() -> None:
@@ -70,7 +70,7 @@ def _read_as_json() -> None:
     """A book is read like any other message."""
     from trailingedge.websocket import market_stream
 
-    setattr(market_stream, "read_top", lambda _: None)  # noqa: B010 - likewise
+    setattr(market_stream, "read_top_fast", lambda _: None)  # noqa: B010 - likewise
 
 
 def _records_in_full() -> None:
@@ -84,7 +84,7 @@ def _core_kept() -> None:
     """After a write the processor is kept for what comes next."""
     from trailingedge.websocket import low_latency_transport
 
-    setattr(low_latency_transport, "_let_them_have_it", lambda: None)  # noqa: B010 - likewise
+    setattr(low_latency_transport, "_yield_cpu", lambda: None)  # noqa: B010 - likewise
 
 
 def _lock_kept() -> None:

@@ -515,7 +515,7 @@ def test_a_half_open_account_is_found(exit_open: bool, within_s: float) -> None:
         it.api.dead = True
         it.trade()
         await it.wait(within_s)
-        assert it.account_down == ["the account does not answer"]
+        assert it.account_down == ["no reply to the account probe"]
         await it.wait(5.0)
         assert it.told_trades() == it.made_trades()
         assert it.snapshots.account_proven
@@ -529,7 +529,7 @@ def test_a_deaf_account_is_found() -> None:
         it.api.deaf_to = '"event"'
         it.trade()
         await it.wait(12.5)
-        assert it.account_down == ["the account moved and its stream did not say so"]
+        assert it.account_down == ["the balances changed and the stream did not report it"]
         await it.wait(5.0)
         assert it.told_trades() == it.made_trades()
         assert it.balances_are_right()

@@ -31,10 +31,10 @@ class Paper:
 
     def send_prepared(self, word: Callable[[int], str]) -> SentRequest:
         self.written.append(json.loads(word(len(self.written) + 1))["params"])
-        return SentRequest(lambda _method, _patience_s, _heard: None)
+        return SentRequest(lambda _method, _timeout_s, _heard: None)
 
-    def send(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
-        raise AssertionError(f"the short way leads elsewhere: {method} {params} {patience_s} {heard}")
+    def send(self, method: str, params: Params | None, timeout_s: float, heard: ReplyHandler) -> None:
+        raise AssertionError(f"the short way leads elsewhere: {method} {params} {timeout_s} {heard}")
 
 
 class Hand:

@@ -1,4 +1,4 @@
-"""Stand-ins shaped like the real thing: a socket in memory, a dial that hands them out, an exchange on paper."""
+"""Fakes of the network: a socket in memory, a dial function that returns such sockets, and a scripted exchange."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from trailingedge.websocket.request_tracker import NoResponse, NotSent, Params, 
 
 
 class MemorySocket:
-    """What the other side says goes into `say`; what we send is in `sent`."""
+    """Socket whose peer is the test: `deliver` sends a frame to us, `sent` has what we sent."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -34,20 +34,20 @@ class MemorySocket:
         self.closed = True
 
     def deliver(self, message: object) -> None:
-        """One frame from the other side; text and bytes as they are, anything else as JSON."""
+        """Deliver one frame: text and bytes unchanged, anything else as JSON."""
         self._inbox.put_nowait(message if isinstance(message, str | bytes) else json.dumps(message))
 
     def deliver_together(self, *frames: str | bytes) -> None:
-        """Several frames that come in one piece."""
+        """Deliver several frames in one read."""
         self._inbox.put_nowait(frames)
 
     def reply(self, number: int, result: object) -> None:
-        """Success for the `number`-th frame that was sent."""
+        """Deliver success for the `number`-th frame that was sent."""
         self.deliver({"id": self.sent[number]["id"], "status": 200, "result": result})
 
     @property
     def methods(self) -> list[str]:
-        """What was asked, in order."""
+        """Return the methods of the requests, in order."""
         return [frame["method"] for frame in self.sent]
 
     def drop(self, reason: str = "closed 1006") -> None:
@@ -55,7 +55,7 @@ class MemorySocket:
 
 
 class MemoryDial:
-    """Hands out a new MemorySocket at each call, or refuses as often as it was told to."""
+    """Dial function that returns a new MemorySocket each time, after a number of refusals."""
 
     def __init__(self, refusals: int = 0) -> None:
         self.sockets: list[MemorySocket] = []
@@ -76,20 +76,20 @@ class MemoryDial:
 
 
 class PaperExchange:
-    """Answers each method from a function of its parameters; an answer that is an exception is raised."""
+    """RequestCaller whose results come from a function per method; a result that is an exception is raised."""
 
     def __init__(self, **answers: Callable[[Mapping[str, str | int]], object]) -> None:
         self.answers = {name.replace("_", "."): answer for name, answer in answers.items()}
         self.requests: list[tuple[str, dict[str, str | int]]] = []
 
-    async def request(self, method: str, params: Params | None = None, patience_s: float = 10.0) -> RequestOutcome:
-        answer = self._respond(method, params, patience_s)
+    async def request(self, method: str, params: Params | None = None, timeout_s: float = 10.0) -> RequestOutcome:
+        answer = self._respond(method, params, timeout_s)
         if isinstance(answer, Reply | NoResponse | NotSent):
             return answer
         return Reply(200, answer)
 
-    async def call(self, method: str, params: Params | None = None, patience_s: float = 10.0) -> object:
-        answer = self._respond(method, params, patience_s)
+    async def call(self, method: str, params: Params | None = None, timeout_s: float = 10.0) -> object:
+        answer = self._respond(method, params, timeout_s)
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, Reply):
@@ -99,13 +99,13 @@ class PaperExchange:
     def methods(self) -> list[str]:
         return [method for method, _ in self.requests]
 
-    def _respond(self, method: str, params: Params | None, patience_s: float) -> object:
-        assert patience_s > 0
+    def _respond(self, method: str, params: Params | None, timeout_s: float) -> object:
+        assert timeout_s > 0
         self.requests.append((method, dict(params or {})))
         return self.answers[method](params or {})
 
 
 async def run_ready_tasks() -> None:
-    """Give every task that is ready its turns."""
+    """Run the event loop until all tasks that are ready have run."""
     for _ in range(20):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The account's session opens by the exchange's clock, and asks what must be known."""
+"""AccountSession: clock measurement, logon, subscription and queries."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -33,7 +33,7 @@ Answer = Callable[[Mapping[str, str | int]], object]
 
 
 def first(*answers: object) -> Answer:
-    """Each call gets the next answer, the last one for ever; an exception is given to be raised."""
+    """Return a function that gives the next result at each call and repeats the last one; exceptions are raised."""
     left = list(answers)
     return lambda _: left.pop(0) if len(left) > 1 else left[0]
 
@@ -53,12 +53,12 @@ def session(api: RequestCaller) -> AccountSession:
     return AccountSession(api, keys, ServerClock(ManualClock(unix_ms=NOW_MS)), "BTCUSDT")
 
 
-async def test_the_clock_is_taken_at_the_middle_of_the_quickest_round_trip() -> None:
+async def test_the_offset_is_that_of_the_shortest_round_trip() -> None:
     clock = ManualClock(unix_ms=NOW_MS)
     round_trips_s = [0.3, 0.1, 0.2]
 
     class Slow(PaperExchange):
-        """The exchange is 500 ms ahead and looks at its clock when the question has arrived."""
+        """An exchange 500 ms ahead, which reads its clock when the request has arrived."""
 
         async def call(self, *_: object, **__: object) -> object:
             round_trip_s = round_trips_s.pop(0)
@@ -97,7 +97,7 @@ async def test_opening_logs_on_and_subscribes() -> None:
         pytest.param(401, -9999, "key's settings", id="any 401"),
     ],
 )
-async def test_a_logon_that_a_person_must_mend_names_the_remedy(status: int, code: int, said: str) -> None:
+async def test_a_refused_logon_names_the_remedy(status: int, code: int, said: str) -> None:
     api = exchange(session_logon=first(Reply(status, code=code, text="the exchange's words")))
     with pytest.raises(LogonRefused, match=said) as refused:
         await session(api).open()
@@ -105,7 +105,7 @@ async def test_a_logon_that_a_person_must_mend_names_the_remedy(status: int, cod
     assert "the exchange's words" in str(refused.value)
 
 
-async def test_a_logon_out_of_time_is_tried_again_by_a_fresh_clock() -> None:
+async def test_a_logon_with_a_refused_timestamp_is_repeated_after_measuring_the_clock() -> None:
     api = exchange(session_logon=first(LATE, {"apiKey": "K"}))
     await session(api).open()
     assert api.methods() == [*["time"] * 3, "session.logon", *["time"] * 3, "session.logon", "userDataStream.subscribe"]
@@ -122,14 +122,12 @@ async def test_a_logon_out_of_time_is_tried_again_by_a_fresh_clock() -> None:
         pytest.param(NotSent("not connected"), SessionLost, id="no connection"),
     ],
 )
-async def test_a_logon_that_may_work_later_is_no_matter_for_a_person(
-    answer: object, raised: type[TrailingEdgeError]
-) -> None:
+async def test_a_transient_logon_failure_needs_no_person(answer: object, raised: type[TrailingEdgeError]) -> None:
     with pytest.raises(raised):
         await session(exchange(session_logon=first(answer))).open()
 
 
-async def test_a_ban_at_the_logon_says_how_long_it_lasts() -> None:
+async def test_a_ban_at_the_logon_carries_its_duration() -> None:
     banned = Reply(418, code=-1003, text="banned", data={"serverTime": 1, "retryAfter": NOW_MS + 9})
     with pytest.raises(RequestRefused) as refused:
         await session(exchange(session_logon=first(banned))).open()
@@ -139,21 +137,21 @@ async def test_a_ban_at_the_logon_says_how_long_it_lasts() -> None:
 @pytest.mark.parametrize(
     "failure", [OutcomeUnknown("timeout"), RequestRefused(-1003, "weight"), SessionLost("closed")], ids=repr
 )
-async def test_a_subscription_that_fails_is_no_session(failure: Exception) -> None:
+async def test_a_failed_subscription_fails_the_opening(failure: Exception) -> None:
     with pytest.raises(type(failure)):
         await session(exchange(userDataStream_subscribe=first(failure))).open()
 
 
-async def test_an_unreadable_clock_is_no_session() -> None:
+async def test_an_unreadable_clock_fails_the_opening() -> None:
     with pytest.raises(ProtocolViolation, match="serverTime"):
         await session(exchange(time=first({}))).open()
 
 
-async def test_a_subscription_that_is_there_already_is_good() -> None:
+async def test_an_existing_subscription_is_accepted() -> None:
     await session(exchange(userDataStream_subscribe=first(RequestRefused(-2035, "already active")))).open()
 
 
-async def test_a_logout_that_fails_is_no_matter() -> None:
+async def test_a_failed_logout_is_ignored() -> None:
     await session(exchange(session_logout=first(SessionLost("closed")))).logout()
 
 
@@ -205,7 +203,7 @@ STAMP = {"timestamp": NOW_MS, "recvWindow": 5000}
         ),
     ],
 )
-async def test_each_question_of_the_symbol_is_stamped(
+async def test_each_query_carries_symbol_and_timestamp(
     ask: Callable[[AccountSession], object], method: str, params: dict[str, str | int], result: object
 ) -> None:
     api = PaperExchange()
@@ -224,14 +222,14 @@ async def test_balances_and_commission_are_typed() -> None:
     assert api.requests[1][1] == {"symbol": "BTCUSDT"} | STAMP
 
 
-async def test_a_question_out_of_time_is_asked_again_by_a_fresh_clock() -> None:
+async def test_a_query_with_a_refused_timestamp_is_repeated_after_measuring_the_clock() -> None:
     api = exchange(order_status=first(RequestRefused(-1021, "late"), ACK))
     assert (await session(api).order_status(501)).order_id == 501
     assert api.methods() == ["order.status", *["time"] * 3, "order.status"]
     assert api.requests[-1][1]["timestamp"] == NOW_MS + 250
 
 
-async def test_a_question_refused_for_another_reason_is_not_repeated() -> None:
+async def test_a_query_refused_for_another_reason_is_not_repeated() -> None:
     api = exchange(order_status=first(RequestRefused(-2013, "Order does not exist.")))
     with pytest.raises(RequestRefused, match="-2013"):
         await session(api).order_status(501)

@@ -1,4 +1,4 @@
-"""The account's silence is measured: agreement proves, silence and unexplained differences do not."""
+"""AccountProbe: when it queries, what it tolerates, and what ends the connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -21,17 +21,17 @@ def eth(amount: str) -> Balance:
 
 
 class Bench:
-    """An account on paper: each question gets the next of `answers`, the last one for ever."""
+    """A scripted account: each query gets the next of `replies`, and the last one again and again."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.snapshots = MarketState(klines_maxlen=10)
-        self.snapshots.on_balances([eth("1"), Balance("FDUSD", Decimal(0))], 5)
+        self.market_state = MarketState(klines_maxlen=10)
+        self.market_state.on_balances([eth("1"), Balance("FDUSD", Decimal(0))], 5)
         self.busy = False
-        self.asked_s: list[float] = []
-        self.answers: list[Callable[[], AccountPosition]] = [self.agree]
-        self.proof = AccountProbe(
-            self.snapshots,
+        self.probed_s: list[float] = []
+        self.replies: list[Callable[[], AccountPosition]] = [self.agree]
+        self.probe = AccountProbe(
+            self.market_state,
             self.clock,
             probe_every_s=60.0,
             busy_every_s=10.0,
@@ -40,12 +40,12 @@ class Bench:
         )
         self.watching: asyncio.Task[None] | None = None
 
-    async def balances(self, patience_s: float) -> AccountPosition:
-        self.asked_s.append(self.clock.now_s())
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if answer == self.silence:
-            await self.clock.sleep(patience_s)
-        return answer()
+    async def balances(self, timeout_s: float) -> AccountPosition:
+        self.probed_s.append(self.clock.now_s())
+        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if reply == self.time_out:
+            await self.clock.sleep(timeout_s)
+        return reply()
 
     def agree(self) -> AccountPosition:
         return AccountPosition((eth("1.00"),), 5)
@@ -53,26 +53,26 @@ class Bench:
     def differ(self) -> AccountPosition:
         return AccountPosition((eth("2"),), 6)
 
-    def silence(self) -> AccountPosition:
+    def time_out(self) -> AccountPosition:
         raise OutcomeUnknown("timeout")
 
     def lost(self) -> str | None:
-        """Why the watch has ended."""
+        """Return why `watch` has ended; None while it runs."""
         assert self.watching is not None
         return str(self.watching.exception()) if self.watching.done() else None
 
 
 def refuse(error: Exception) -> Callable[[], AccountPosition]:
-    def answer() -> AccountPosition:
+    def reply() -> AccountPosition:
         raise error
 
-    return answer
+    return reply
 
 
 @asynccontextmanager
 async def watching() -> AsyncIterator[Bench]:
     bench = Bench()
-    bench.watching = asyncio.create_task(bench.proof.watch(bench))
+    bench.watching = asyncio.create_task(bench.probe.watch(bench))
     await run_ready_tasks()
     try:
         yield bench
@@ -82,69 +82,69 @@ async def watching() -> AsyncIterator[Bench]:
             await bench.watching
 
 
-async def test_an_idle_account_is_asked_every_minute() -> None:
+async def test_an_idle_account_is_probed_every_minute() -> None:
     async with watching() as bench:
         await bench.clock.advance(185.0)
-        assert bench.asked_s == [60.0, 120.0, 180.0]
+        assert bench.probed_s == [60.0, 120.0, 180.0]
         assert bench.lost() is None
 
 
-async def test_while_an_exit_is_open_it_is_asked_every_ten_seconds() -> None:
+async def test_with_an_open_exit_the_account_is_probed_every_ten_seconds() -> None:
     async with watching() as bench:
         await bench.clock.advance(15.0)
         bench.busy = True
         await bench.clock.advance(20.0)
         bench.busy = False
         await bench.clock.advance(60.0)
-        assert bench.asked_s == [20.0, 30.0, 90.0]
+        assert bench.probed_s == [20.0, 30.0, 90.0]
 
 
-async def test_two_silences_mean_a_dead_connection() -> None:
+async def test_two_timeouts_mean_a_dead_connection() -> None:
     async with watching() as bench:
-        bench.answers = [bench.silence]
+        bench.replies = [bench.time_out]
         await bench.clock.advance(65.9)
         assert bench.lost() is None
         await bench.clock.advance(0.2)
-        assert bench.lost() == "the account does not answer"
+        assert bench.lost() == "no reply to the account probe"
 
 
-async def test_one_silence_is_forgiven() -> None:
+async def test_one_timeout_is_tolerated() -> None:
     async with watching() as bench:
-        bench.answers = [bench.silence, bench.agree]
+        bench.replies = [bench.time_out, bench.agree]
         await bench.clock.advance(100.0)
         assert bench.lost() is None
 
 
-async def test_a_difference_that_no_event_explains_means_a_deaf_connection() -> None:
+async def test_a_difference_without_an_event_means_a_dead_stream() -> None:
     async with watching() as bench:
-        bench.answers = [bench.differ]
+        bench.replies = [bench.differ]
         await bench.clock.advance(60.9)
         assert bench.lost() is None
         await bench.clock.advance(0.2)
-        assert bench.lost() == "the account moved and its stream did not say so"
+        assert bench.lost() == "the balances changed and the stream did not report it"
 
 
-async def test_a_difference_that_an_event_explains_is_none() -> None:
+async def test_a_difference_that_an_event_explains_is_tolerated() -> None:
     async with watching() as bench:
-        bench.answers = [bench.differ]
+        bench.replies = [bench.differ]
         await bench.clock.advance(60.5)
-        bench.snapshots.on_balances([eth("2")], 6)
+        bench.market_state.on_balances([eth("2")], 6)
         await bench.clock.advance(100.0)
         assert bench.lost() is None
 
 
-async def test_an_answer_that_lags_behind_the_stream_is_forgiven() -> None:
+async def test_a_reply_that_lags_behind_the_stream_is_tolerated() -> None:
     async with watching() as bench:
-        bench.answers = [bench.differ, bench.agree]
+        bench.replies = [bench.differ, bench.agree]
         await bench.clock.advance(100.0)
         assert bench.lost() is None
 
 
-async def test_balances_that_were_asked_for_meanwhile_explain_nothing() -> None:
+async def test_balances_of_another_query_do_not_explain_a_difference() -> None:
     async with watching() as bench:
-        bench.answers = [bench.differ, bench.differ, bench.differ, bench.agree]
+        bench.replies = [bench.differ, bench.differ, bench.differ, bench.agree]
         await bench.clock.advance(60.5)
-        bench.snapshots.on_queried_balances([eth("3")], 6, bench.snapshots.balance_updates, 0)
+        bench.market_state.on_queried_balances([eth("3")], 6, bench.market_state.balance_updates, 0)
         await bench.clock.advance(1.0)
         assert bench.lost() is not None
 
@@ -156,24 +156,24 @@ async def test_balances_that_were_asked_for_meanwhile_explain_nothing() -> None:
         pytest.param(ProtocolViolation("nonsense"), id="not understood"),
     ],
 )
-async def test_an_answer_that_says_nothing_proves_nothing(trouble: Exception) -> None:
+async def test_an_error_reply_proves_nothing(trouble: Exception) -> None:
     async with watching() as bench:
-        bench.answers = [refuse(trouble)]
+        bench.replies = [refuse(trouble)]
         await bench.clock.advance(125.0)
-        assert bench.asked_s == [60.0, 120.0]
+        assert bench.probed_s == [60.0, 120.0]
         assert bench.lost() is None
 
 
-async def test_while_the_exchange_wants_to_be_left_alone_nobody_asks() -> None:
+async def test_no_probe_is_sent_during_a_ban() -> None:
     async with watching() as bench:
         bench.busy = True
-        bench.answers = [refuse(RequestRefused(-1003, "too much", bench.clock.unix_ms() + 100_000)), bench.agree]
+        bench.replies = [refuse(RequestRefused(-1003, "too much", bench.clock.unix_ms() + 100_000)), bench.agree]
         await bench.clock.advance(115.0)
-        assert bench.asked_s == [10.0, 110.0]
+        assert bench.probed_s == [10.0, 110.0]
 
 
 async def test_a_session_that_is_not_logged_on_is_lost() -> None:
     async with watching() as bench:
-        bench.answers = [refuse(RequestRefused(-1193, "not authenticated"))]
+        bench.replies = [refuse(RequestRefused(-1193, "not authenticated"))]
         await bench.clock.advance(61.0)
-        assert bench.lost() == "logged on no more: -1193 not authenticated"
+        assert bench.lost() == "no longer logged on: -1193 not authenticated"

@@ -1,4 +1,4 @@
-"""The API connection: ready only when opened, never silent to those who ask, and not killed by nonsense."""
+"""ApiClient: requests, losses, rotations, bans and unreadable frames over memory sockets."""
 
 import asyncio
 import logging
@@ -22,18 +22,18 @@ EVENT = {"subscriptionId": 0, "event": {"e": "brandNew", "E": 5}}
 Opening = Callable[[ApiSession], Awaitable[None]]
 
 
-async def nothing_to_do(_: ApiSession) -> None:
+async def open_at_once(_: ApiSession) -> None:
     return
 
 
-def forget_it(event: AccountEvent) -> None:
+def raise_key_error(event: AccountEvent) -> None:
     raise KeyError(event)
 
 
 class Bench:
-    """An API connection on memory sockets and a hand-wound clock."""
+    """An ApiClient on memory sockets and a manual clock."""
 
-    def __init__(self, on_open: Opening = nothing_to_do) -> None:
+    def __init__(self, on_open: Opening = open_at_once) -> None:
         self.clock = ManualClock()
         self.dial = MemoryDial()
         self.events: list[AccountEvent] = []
@@ -53,11 +53,11 @@ class Bench:
         )
         self.running: asyncio.Task[None] | None = None
 
-    async def _open(self, conversation: ApiSession) -> None:
-        conversation.on_event = self._hear
-        await self._on_open(conversation)
+    async def _open(self, session: ApiSession) -> None:
+        session.on_event = self._forward_event
+        await self._on_open(session)
 
-    def _hear(self, event: AccountEvent) -> None:
+    def _forward_event(self, event: AccountEvent) -> None:
         self.on_event(event)  # looked up each time: a test may exchange it
 
     @property
@@ -71,7 +71,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(on_open: Opening = nothing_to_do) -> AsyncIterator[Bench]:
+async def running(on_open: Opening = open_at_once) -> AsyncIterator[Bench]:
     bench = Bench(on_open)
     bench.running = asyncio.create_task(bench.api.run())
     await run_ready_tasks()
@@ -101,7 +101,7 @@ async def test_a_call_returns_the_result() -> None:
         pytest.param(503, -1008, OutcomeUnknown, id="server error"),
     ],
 )
-async def test_a_call_that_fails_says_how(status: int, code: int, raised: type[Exception]) -> None:
+async def test_a_failed_call_raises_the_matching_exception(status: int, code: int, raised: type[Exception]) -> None:
     async with running() as bench:
         call = await bench.call("exchangeInfo")
         bench.socket.deliver({"id": 1, "status": status, "error": {"code": code, "msg": "text"}})
@@ -109,7 +109,7 @@ async def test_a_call_that_fails_says_how(status: int, code: int, raised: type[E
             await call
 
 
-async def test_a_call_nobody_answers_is_of_unknown_outcome() -> None:
+async def test_a_call_without_a_reply_has_an_unknown_outcome() -> None:
     async with running() as bench:
         call = await bench.call("time")
         await bench.clock.advance(9.9)
@@ -119,7 +119,7 @@ async def test_a_call_nobody_answers_is_of_unknown_outcome() -> None:
             await call
 
 
-async def test_a_call_in_flight_when_the_connection_is_lost_says_so() -> None:
+async def test_a_call_in_flight_when_the_connection_is_lost_raises_session_lost() -> None:
     async with running() as bench:
         call = await bench.call("time")
         bench.socket.drop("closed 1006")
@@ -145,8 +145,8 @@ async def test_an_abandoned_call_leaves_no_trace() -> None:
 
 
 async def test_it_is_ready_only_when_opened() -> None:
-    async def log_on(conversation: ApiSession) -> None:
-        await conversation.call("session.logon")
+    async def log_on(session: ApiSession) -> None:
+        await session.call("session.logon")
 
     async with running(log_on) as bench:
         heard: list[RequestOutcome] = []
@@ -159,7 +159,7 @@ async def test_it_is_ready_only_when_opened() -> None:
         assert [frame["method"] for frame in bench.socket.sent] == ["session.logon", "order.place"]
 
 
-async def test_a_post_is_on_the_wire_when_it_returns_and_is_answered_later() -> None:
+async def test_send_writes_before_it_returns_and_the_reply_comes_later() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
         bench.api.send("order.place", {"a": 1}, 5.0, heard.append)
@@ -169,7 +169,7 @@ async def test_a_post_is_on_the_wire_when_it_returns_and_is_answered_later() -> 
         assert heard == [Reply(200, "done")]
 
 
-async def test_what_is_written_first_and_listened_to_after_is_answered_like_any_other() -> None:
+async def test_a_prepared_request_is_written_first_and_gets_its_reply_like_any_other() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
         written = bench.api.send_prepared(lambda number: f'{{"id":{number},"method":"order.place"}}')
@@ -182,7 +182,7 @@ async def test_what_is_written_first_and_listened_to_after_is_answered_like_any_
         assert bench.socket.sent[1]["id"] == 2
 
 
-async def test_what_was_written_and_lost_is_silence_and_unconnected_nothing_is_written() -> None:
+async def test_a_prepared_request_gets_no_response_after_a_loss_and_is_not_sent_without_a_connection() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
         bench.socket.closed = True
@@ -192,7 +192,7 @@ async def test_what_was_written_and_lost_is_silence_and_unconnected_nothing_is_w
         assert heard[1:] == [NotSent("closed")]
 
 
-async def test_a_late_answer_follows_the_silence() -> None:
+async def test_a_late_reply_follows_the_timeout() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
         bench.api.send("order.place", {}, 3.0, heard.append)
@@ -202,7 +202,7 @@ async def test_a_late_answer_follows_the_silence() -> None:
         assert heard == [NoResponse("timeout"), Reply(200, "done")]
 
 
-async def test_a_write_that_fails_is_silence_not_a_refusal() -> None:
+async def test_a_failed_write_is_no_response_and_not_not_sent() -> None:
     async with running() as bench:
         heard: list[RequestOutcome] = []
         bench.socket.closed = True
@@ -214,8 +214,8 @@ async def test_a_write_that_fails_is_silence_not_a_refusal() -> None:
 async def test_it_opens_again_after_a_loss() -> None:
     opened: list[ApiSession] = []
 
-    async def note(conversation: ApiSession) -> None:
-        opened.append(conversation)
+    async def note(session: ApiSession) -> None:
+        opened.append(session)
 
     async with running(note) as bench:
         bench.socket.drop()
@@ -237,7 +237,7 @@ async def test_a_refused_logon_ends_it() -> None:
         await Bench(refuse).api.run()
 
 
-async def test_an_opening_that_is_refused_is_tried_again() -> None:
+async def test_a_refused_opening_is_retried() -> None:
     attempts: list[int] = []
 
     async def refuse_once(_: ApiSession) -> None:
@@ -276,9 +276,9 @@ async def test_twenty_unreadable_frames_drop_the_session() -> None:
         assert "20 unreadable frames" in bench.down[0]
 
 
-async def test_a_handlers_mistake_does_not_stop_the_news() -> None:
+async def test_a_failing_event_handler_does_not_stop_the_events() -> None:
     async with running() as bench:
-        bench.on_event = forget_it
+        bench.on_event = raise_key_error
         bench.socket.deliver(EVENT)
         await run_ready_tasks()
         bench.on_event = bench.events.append
@@ -287,7 +287,7 @@ async def test_a_handlers_mistake_does_not_stop_the_news() -> None:
         assert len(bench.events) == 1
 
 
-async def test_a_handler_can_ask_for_a_new_connection() -> None:
+async def test_an_event_handler_can_end_the_connection() -> None:
     def lose(_: AccountEvent) -> None:
         raise SessionLost("the user data stream was terminated")
 
@@ -307,7 +307,7 @@ async def test_a_revoked_key_ends_the_session() -> None:
         assert "revoked" in bench.down[0]
 
 
-async def test_limits_are_told() -> None:
+async def test_rate_limits_are_passed_on() -> None:
     async with running() as bench:
         call = await bench.call("time")
         limit = {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200000, "count": 9}
@@ -322,13 +322,13 @@ async def test_limits_are_told() -> None:
 SHUTDOWN = {"event": {"e": "serverShutdown", "E": 5}}
 
 
-async def log_on(conversation: ApiSession) -> None:
-    await conversation.call("session.logon")
+async def log_on(session: ApiSession) -> None:
+    await session.call("session.logon")
 
 
 @asynccontextmanager
 async def in_office() -> AsyncIterator[Bench]:
-    """A connection that has been logged on for more than a minute."""
+    """Run a client whose connection has been open for more than a minute."""
     async with running(log_on) as bench:
         bench.socket.reply(0, {})
         await bench.clock.advance(61.0)
@@ -367,7 +367,7 @@ async def test_after_the_switch_orders_go_to_the_new_one_and_the_old_one_still_a
         assert (bench.down, bench.api.reconnects) == ([], 0)
 
 
-async def test_events_are_heard_from_both_connections_during_the_switch() -> None:
+async def test_events_come_from_both_connections_during_a_rotation() -> None:
     async with in_office() as bench:
         old = bench.socket
         old.deliver(SHUTDOWN)
@@ -381,7 +381,7 @@ async def test_events_are_heard_from_both_connections_during_the_switch() -> Non
         assert len(bench.events) == 3
 
 
-async def test_an_answer_that_never_comes_does_not_keep_the_old_connection_for_ever() -> None:
+async def test_draining_ends_without_the_last_reply() -> None:
     async with in_office() as bench:
         old = bench.socket
         heard: list[RequestOutcome] = []
@@ -391,10 +391,10 @@ async def test_an_answer_that_never_comes_does_not_keep_the_old_connection_for_e
         bench.socket.reply(0, {})
         await bench.clock.advance(7.0)
         assert old.closed
-        assert heard == [NoResponse("followed by another connection", connection_lost=True)]
+        assert heard == [NoResponse("replaced by a newer connection", connection_lost=True)]
 
 
-async def test_old_age_is_followed_as_well() -> None:
+async def test_an_old_connection_is_rotated() -> None:
     async with in_office() as bench:
         old = bench.socket
         await bench.clock.advance(3600.0)
@@ -405,7 +405,7 @@ async def test_old_age_is_followed_as_well() -> None:
         assert bench.api.is_ready
 
 
-async def test_while_the_exchange_wants_to_be_left_alone_nobody_calls_again() -> None:
+async def test_no_request_is_sent_during_a_ban() -> None:
     async with in_office() as bench:
         retry_ms = 1_000_030_000
         call = await bench.call("time")
@@ -421,7 +421,7 @@ async def test_while_the_exchange_wants_to_be_left_alone_nobody_calls_again() ->
         assert len(bench.dial.sockets) == 2
 
 
-async def test_a_logon_that_is_too_much_is_tried_again_when_it_is_allowed() -> None:
+async def test_a_logon_over_the_weight_limit_is_retried_when_it_is_allowed() -> None:
     async with running(log_on) as bench:
         data = {"retryAfter": bench.clock.unix_ms() + 20_000}
         bench.socket.deliver({"id": 1, "status": 429, "error": {"code": -1003, "msg": "too much", "data": data}})
@@ -431,7 +431,7 @@ async def test_a_logon_that_is_too_much_is_tried_again_when_it_is_allowed() -> N
         assert len(bench.dial.sockets) == 2
 
 
-async def test_when_it_is_to_stay_down_a_loss_ends_it_quietly() -> None:
+async def test_after_stop_reconnecting_a_loss_ends_it_quietly() -> None:
     bench = Bench()
     run = asyncio.create_task(bench.api.run())
     await run_ready_tasks()

@@ -1,4 +1,4 @@
-"""One connection to the API, apart from how it came about and what follows it."""
+"""ApiSession: one connection without its supervisor."""
 
 import asyncio
 
@@ -13,31 +13,31 @@ from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestO
 
 
 class Bench:
-    """A conversation on a memory socket. The exchange's clock is five seconds ahead."""
+    """A session on a memory socket. The exchange's clock is five seconds ahead."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.socket = MemorySocket()
-        self.wanted: list[str] = []
+        self.rotation_reasons: list[str] = []
         self.frames: list[tuple[str, str | bytes]] = []
-        self.trouble: Exception | None = None
-        self.conversation = ApiSession(
+        self.error: Exception | None = None
+        self.session = ApiSession(
             self.socket,
             self.clock,
-            self.wanted.append,
+            self.rotation_reasons.append,
             on_open=self._open,
             on_watch=self._open,
             server_ms=lambda: self.clock.unix_ms() + 5000,
-            note=lambda direction, frames: self.frames.extend((direction, frame) for frame in frames),
+            tap=lambda direction, frames: self.frames.extend((direction, frame) for frame in frames),
         )
 
     async def _open(self, _: ApiSession) -> None:
-        if self.trouble is not None:
-            raise self.trouble
+        if self.error is not None:
+            raise self.error
 
 
 @pytest.mark.parametrize(
-    ("trouble", "wait_s"),
+    ("error", "wait_s"),
     [
         pytest.param(RequestRefused(-1003, "too much"), 0.0, id="refused"),
         pytest.param(RequestRefused(-1003, "banned", 1_783_000_012_000), 7.0, id="banned"),
@@ -47,17 +47,17 @@ class Bench:
         pytest.param(ProtocolViolation("nonsense"), 0.0, id="nonsense"),
     ],
 )
-async def test_what_keeps_it_from_opening_loses_the_session(trouble: TrailingEdgeError, wait_s: float) -> None:
+async def test_an_error_while_opening_loses_the_session(error: TrailingEdgeError, wait_s: float) -> None:
     bench = Bench()
-    bench.trouble = trouble
-    with pytest.raises(SessionLost, match=f"could not be opened: {trouble}") as lost:
-        await bench.conversation.open()
+    bench.error = error
+    with pytest.raises(SessionLost, match=f"could not be opened: {error}") as lost:
+        await bench.session.open()
     assert lost.value.wait_s == wait_s
 
 
-async def test_a_ban_outlives_the_connection_it_was_told_on() -> None:
+async def test_a_ban_outlives_its_connection() -> None:
     bench = Bench()
-    run = asyncio.create_task(bench.conversation.run())
+    run = asyncio.create_task(bench.session.run())
     data = {"serverTime": 5_000, "retryAfter": 65_000}
     bench.socket.deliver({"id": None, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
     bench.socket.drop("closed 1008")
@@ -66,9 +66,9 @@ async def test_a_ban_outlives_the_connection_it_was_told_on() -> None:
     assert lost.value.wait_s == 60.0
 
 
-async def test_a_ban_that_is_almost_over_when_the_connection_goes_keeps_it_away_no_longer_than_it_said() -> None:
+async def test_the_rest_of_a_ban_delays_the_next_connection_no_longer_than_the_ban() -> None:
     bench = Bench()
-    run = asyncio.create_task(bench.conversation.run())
+    run = asyncio.create_task(bench.session.run())
     data = {"serverTime": 5_000, "retryAfter": 65_000}
     bench.socket.deliver({"id": None, "status": 418, "error": {"code": -1003, "msg": "banned", "data": data}})
     await bench.clock.advance(50.0)
@@ -86,51 +86,51 @@ async def test_a_ban_that_is_almost_over_when_the_connection_goes_keeps_it_away_
         pytest.param(429, -1015, False, id="too many orders"),
     ],
 )
-async def test_who_is_told_to_wait_asks_nothing_until_then(status: int, code: int, quiet: bool) -> None:
+async def test_no_request_is_written_before_the_end_of_a_ban(status: int, code: int, quiet: bool) -> None:
     bench = Bench()
-    run = asyncio.create_task(bench.conversation.run())
+    run = asyncio.create_task(bench.session.run())
     data = {"serverTime": 5_000, "retryAfter": 15_000}
     bench.socket.deliver({"id": None, "status": status, "error": {"code": code, "msg": "wait", "data": data}})
     await run_ready_tasks()
     answers: list[RequestOutcome] = []
-    bench.conversation.send("time", None, 3.0, answers.append)
+    bench.session.send("time", None, 3.0, answers.append)
     assert bool(answers) is quiet
     if quiet:
-        assert answers == [NotSent("the exchange wants to hear nothing for 10 s", 10.0)]
+        assert answers == [NotSent("the exchange accepts no request for 10 s", 10.0)]
         await bench.clock.advance(10.0)
-        bench.conversation.send("time", None, 3.0, answers.append)
+        bench.session.send("time", None, 3.0, answers.append)
     assert len(bench.socket.sent) == 1
     run.cancel()
 
 
-async def test_after_its_end_nothing_is_sent() -> None:
+async def test_nothing_is_sent_after_a_loss() -> None:
     bench = Bench()
     heard: list[RequestOutcome] = []
-    bench.conversation.send("time", None, 1.0, heard.append)
-    bench.conversation.on_lost(SessionLost("closed"))
-    bench.conversation.on_lost(SessionLost("closed again"))
-    bench.conversation.send("time", None, 1.0, heard.append)
+    bench.session.send("time", None, 1.0, heard.append)
+    bench.session.on_lost(SessionLost("closed"))
+    bench.session.on_lost(SessionLost("closed again"))
+    bench.session.send("time", None, 1.0, heard.append)
     assert heard == [NoResponse("closed", connection_lost=True), NotSent("closed")]
-    assert bench.conversation.is_lost
+    assert bench.session.is_lost
     assert bench.socket.methods == ["time"]
 
 
-async def test_a_server_that_shuts_down_wants_a_successor_and_goes_on_answering() -> None:
+async def test_a_server_shutdown_requests_a_rotation_and_replies_still_come() -> None:
     bench = Bench()
-    run = asyncio.create_task(bench.conversation.run())
+    run = asyncio.create_task(bench.session.run())
     bench.socket.deliver({"event": {"e": "serverShutdown", "E": 5}})
-    call = asyncio.create_task(bench.conversation.call("time"))
+    call = asyncio.create_task(bench.session.call("time"))
     await run_ready_tasks()
     bench.socket.reply(0, {"serverTime": 5})
     assert await call == {"serverTime": 5}
-    assert bench.wanted == ["the server shuts down"]
+    assert bench.rotation_reasons == ["the server shuts down"]
     run.cancel()
 
 
-async def test_every_frame_is_noted() -> None:
+async def test_the_tap_gets_every_frame() -> None:
     bench = Bench()
-    run = asyncio.create_task(bench.conversation.run())
-    call = asyncio.create_task(bench.conversation.call("time"))
+    run = asyncio.create_task(bench.session.run())
+    call = asyncio.create_task(bench.session.call("time"))
     await run_ready_tasks()
     bench.socket.reply(0, {})
     await call
@@ -138,12 +138,12 @@ async def test_every_frame_is_noted() -> None:
     run.cancel()
 
 
-async def test_it_does_not_leave_before_what_is_owed_has_come() -> None:
+async def test_it_drains_until_pending_replies_have_come() -> None:
     bench = Bench()
-    run = asyncio.create_task(bench.conversation.run())
+    run = asyncio.create_task(bench.session.run())
     heard: list[RequestOutcome] = []
-    bench.conversation.send("order.place", None, 10.0, heard.append)
-    finish = asyncio.create_task(bench.conversation.drain())
+    bench.session.send("order.place", None, 10.0, heard.append)
+    finish = asyncio.create_task(bench.session.drain())
     await bench.clock.advance(2.0)
     assert not finish.done()
     bench.socket.reply(0, {})
@@ -162,6 +162,6 @@ async def test_it_does_not_leave_before_what_is_owed_has_come() -> None:
         pytest.param(Reply(400, code=-2013, text="no such order"), RequestRefused, id="refused"),
     ],
 )
-def test_an_answer_that_is_no_result_is_raised(answer: RequestOutcome, raised: type[Exception]) -> None:
+def test_an_outcome_without_a_result_is_raised(answer: RequestOutcome, raised: type[Exception]) -> None:
     with pytest.raises(raised):
         result_of("order.status", answer)

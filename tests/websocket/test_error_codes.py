@@ -1,4 +1,4 @@
-"""Each code and text of the exchange leads to one move of ours."""
+"""Error codes: status, code and text of each error reply lead to one reject reason, or leave the outcome unknown."""
 
 import pytest
 
@@ -115,7 +115,7 @@ from trailingedge.websocket.event_parser import Reply
         pytest.param(401, 0, "", RejectReason.UNAUTHORIZED, id="401 without an error"),
     ],
 )
-def test_a_refusal_names_the_next_move(status: int, code: int, text: str, refusal: RejectReason) -> None:
+def test_an_error_reply_gets_its_reject_reason(status: int, code: int, text: str, refusal: RejectReason) -> None:
     assert classify_error(Reply(status, code=code, text=text)) == Rejected(refusal, code, text)
 
 
@@ -134,7 +134,7 @@ def test_a_refusal_names_the_next_move(status: int, code: int, text: str, refusa
         pytest.param(409, 0, id="409 without an error"),
     ],
 )
-def test_some_answers_leave_it_open(status: int, code: int) -> None:
+def test_some_error_replies_leave_the_outcome_unknown(status: int, code: int) -> None:
     assert isinstance(classify_error(Reply(status, code=code, text="Order would immediately match")), Unanswered)
 
 
@@ -147,7 +147,7 @@ def test_some_answers_leave_it_open(status: int, code: int) -> None:
         pytest.param({"retryAfter": "soon"}, None, id="with nonsense"),
     ],
 )
-def test_the_time_to_try_again_is_told_where_it_is_known(code: int, data: object, retry_at_ms: int | None) -> None:
+def test_retry_after_is_passed_on(code: int, data: object, retry_at_ms: int | None) -> None:
     verdict = classify_error(Reply(429, code=code, text="too many", data=data))
     assert isinstance(verdict, Rejected)
     assert verdict.retry_at_ms == retry_at_ms

@@ -1,4 +1,4 @@
-"""Frames become the nouns they mean, or a ProtocolViolation; nothing else."""
+"""Event parser: the frames of the documentation, and damaged ones."""
 
 import json
 from collections.abc import Callable
@@ -97,7 +97,7 @@ def test_a_cancel_without_an_original_id_keeps_the_one_it_has() -> None:
     assert report(x="CANCELED", X="CANCELED", C="").client_order_id == "mm-1"
 
 
-def test_a_new_order_keeps_its_id_whatever_stands_beside_it() -> None:
+def test_a_new_order_keeps_its_id_whatever_the_original_id() -> None:
     assert report(x="NEW", C="other").client_order_id == "mm-1"
 
 
@@ -118,7 +118,7 @@ def test_a_pegged_order_is_reported_at_the_price_it_got() -> None:
     assert report(p="0.00000000", gP="PRIMARY_PEG", gp="60000.01").price == Decimal("60000.01")
 
 
-def test_unknown_kinds_are_named_so_and_break_nothing() -> None:
+def test_unknown_enum_values_become_unrecognized() -> None:
     strange = report(x="SOMETHING", X="ELSE", brand="new")
     assert (strange.execution_type, strange.status) == (ExecutionType.UNRECOGNIZED, OrderStatus.UNRECOGNIZED)
 
@@ -153,9 +153,7 @@ def test_the_documented_account_position_is_read() -> None:
     ],
 )
 @pytest.mark.parametrize("subscription", [{"subscriptionId": 0}, {}], ids=["subscribed", "bare"])
-def test_account_events_become_what_they_mean(
-    event: dict[str, Any], subscription: dict[str, Any], meant: object
-) -> None:
+def test_account_events_are_read(event: dict[str, Any], subscription: dict[str, Any], meant: object) -> None:
     assert read_api_frame(json.dumps({**subscription, "event": event})) == meant
 
 
@@ -169,13 +167,13 @@ def test_a_success_is_read_with_its_limits() -> None:
     assert read_api_frame(frame) == ParsedReply(7, Reply(200, {}, limits=limits))
 
 
-def test_a_refusal_is_read_with_its_data() -> None:
+def test_an_error_reply_is_read_with_its_data() -> None:
     frame = '{"id":8,"status":418,"error":{"code":-1003,"msg":"banned","data":{"serverTime":1,"retryAfter":2}}}'
     data = {"serverTime": 1, "retryAfter": 2}
     assert read_api_frame(frame) == ParsedReply(8, Reply(418, None, -1003, "banned", data))
 
 
-def test_a_revocation_belongs_to_no_question() -> None:
+def test_a_revocation_has_no_request_id() -> None:
     frame = '{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}}'
     heard = read_api_frame(frame)
     assert isinstance(heard, ParsedReply)
@@ -183,7 +181,7 @@ def test_a_revocation_belongs_to_no_question() -> None:
 
 
 @pytest.mark.parametrize("limits", ['"many"', "[1]", '[{"interval":"SECOND"}]', '[{"interval":"CENTURY"}]'])
-def test_unreadable_limits_do_not_cost_the_answer(limits: str) -> None:
+def test_a_reply_with_unreadable_limits_is_read(limits: str) -> None:
     heard = read_api_frame(f'{{"id":7,"status":200,"result":{{}},"rateLimits":{limits}}}')
     assert heard == ParsedReply(7, Reply(200, {}))
 
@@ -204,7 +202,7 @@ def test_book_tops_are_read_raw_and_combined() -> None:
         pytest.param("1", "0", id="no ask"),
     ],
 )
-def test_a_bad_book_is_told_apart_from_a_broken_frame(bid: str, ask: str) -> None:
+def test_a_crossed_book_is_no_protocol_violation(bid: str, ask: str) -> None:
     frame = json.dumps({"u": 1, "s": "BTCUSDT", "b": bid, "B": "1", "a": ask, "A": "1"})
     assert isinstance(read_stream_frame(frame), InvalidBook)
 
@@ -226,7 +224,7 @@ def test_klines_are_read_raw_and_combined() -> None:
     assert read_stream_frame(json.dumps(combined)) == meant
 
 
-def test_a_kline_that_contradicts_itself_cannot_be_read() -> None:
+def test_an_inconsistent_kline_is_a_violation() -> None:
     with pytest.raises(ProtocolViolation, match="not a kline"):
         read_stream_frame(KLINE.replace('"h":"60001.00000000"', '"h":"1"'))
 
@@ -248,7 +246,7 @@ def test_a_kline_that_contradicts_itself_cannot_be_read() -> None:
         pytest.param('{"e":"aggTrade","E":5}', Unrecognized("aggTrade"), id="another stream"),
     ],
 )
-def test_other_stream_messages_become_what_they_mean(frame: str, meant: object) -> None:
+def test_other_stream_messages_are_read(frame: str, meant: object) -> None:
     assert read_stream_frame(frame) == meant
 
 

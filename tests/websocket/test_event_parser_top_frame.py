@@ -1,4 +1,4 @@
-"""The short reading of a bookTicker says what the long one says, or nothing."""
+"""Reading a bookTicker by regular expression gives what the JSON reader gives, or nothing."""
 
 import json
 from decimal import Decimal
@@ -17,12 +17,12 @@ def frame(bid: str = "100.00000000", ask: str = "100.01000000", update_id: objec
     return json.dumps({"stream": "ethfdusd@bookTicker", "data": data}, separators=(",", ":")).encode()
 
 
-def test_the_usual_frame_is_read_in_one_look() -> None:
+def test_the_usual_frame_is_read_by_the_regular_expression() -> None:
     top = BookTop(Decimal(100), Decimal("100.01"), Decimal("1.5"), Decimal(2), 400)
     assert read_top_fast(frame()) == BookUpdate("ETHFDUSD", top) == read_stream_frame(frame())
 
 
-def test_blanks_as_other_writers_put_them_are_read_alike() -> None:
+def test_blanks_after_separators_are_accepted() -> None:
     spaced = json.dumps(json.loads(frame())).encode()
     assert b", " in spaced
     assert read_top_fast(spaced) == read_top_fast(frame())
@@ -45,7 +45,7 @@ def test_blanks_as_other_writers_put_them_are_read_alike() -> None:
         pytest.param(frame().decode(), id="text instead of bytes"),
     ],
 )
-def test_anything_unusual_is_left_to_the_long_reading(strange: str | bytes) -> None:
+def test_unusual_frames_are_left_to_the_json_reader(strange: str | bytes) -> None:
     assert read_top_fast(strange) is None
 
 
@@ -54,7 +54,7 @@ def test_anything_unusual_is_left_to_the_long_reading(strange: str | bytes) -> N
     st.from_regex(r"[0-9]{0,3}\.?[0-9]{0,3}", fullmatch=True),
     st.one_of(st.integers(), st.text(max_size=3), st.booleans()),
 )
-def test_both_readings_agree_wherever_both_read(bid: str, ask: str, update_id: object) -> None:
+def test_both_readers_agree(bid: str, ask: str, update_id: object) -> None:
     raw = frame(bid, ask, update_id)
     short = read_top_fast(raw)
     if short is not None:
@@ -62,7 +62,7 @@ def test_both_readings_agree_wherever_both_read(bid: str, ask: str, update_id: o
 
 
 @given(st.binary(max_size=60), st.integers(0, 120))
-def test_a_frame_with_a_wound_is_read_alike_or_not_at_all(wound: bytes, at: int) -> None:
+def test_a_damaged_frame_is_read_alike_or_not_at_all(wound: bytes, at: int) -> None:
     raw = frame()[:at] + wound + frame()[at + len(wound) :]
     short = read_top_fast(raw)
     if short is not None:
@@ -84,6 +84,6 @@ def test_of_several_the_newest_readable_one_of_the_symbol_is_found() -> None:
     assert books.newest_book([b"garbage", "text"]) == (-1, None)
 
 
-def test_one_that_only_the_long_reading_can_read_counts_as_well() -> None:
+def test_a_frame_that_only_the_json_reader_reads_counts_too() -> None:
     index, heard = BookFrames("ETHFDUSD").newest_book([frame(update_id=1), frame(update_id=2, E=5)])
     assert (index, heard is not None and heard.top.update_id) == (1, 2)

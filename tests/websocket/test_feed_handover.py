@@ -1,4 +1,4 @@
-"""One course of prices from two connections, wherever each of them stands."""
+"""FeedHandover: one sequence of updates from two connections, whichever is ahead."""
 
 from decimal import Decimal
 
@@ -14,75 +14,75 @@ def top(number: int) -> BookTop:
 
 
 class Bench:
-    """A relay with an old feed that is believed and a new one that has said nothing."""
+    """A handover with an old feed as the source."""
 
     def __init__(self) -> None:
-        self.told: list[int] = []
-        self.relay = FeedHandover(lambda top: self.told.append(top.update_id))
-        self.relay.add_feed("old", alone=True)
+        self.published: list[int] = []
+        self.handover = FeedHandover(lambda top: self.published.append(top.update_id))
+        self.handover.add_feed("old", alone=True)
 
-    def hear(self, feed: str, *numbers: int) -> None:
+    def deliver(self, feed: str, *numbers: int) -> None:
         for number in numbers:
-            self.relay.on_top(feed, top(number))
+            self.handover.on_top(feed, top(number))
 
 
-def test_a_feed_alone_is_believed_from_the_first() -> None:
+def test_a_feed_alone_is_published_from_its_first_update() -> None:
     bench = Bench()
-    bench.hear("old", 7, 9)
-    bench.relay.add_feed("new", alone=True)
-    bench.hear("new", 3, 4)
-    assert bench.told == [7, 9, 3, 4]
-    assert bench.relay.is_source("new")
+    bench.deliver("old", 7, 9)
+    bench.handover.add_feed("new", alone=True)
+    bench.deliver("new", 3, 4)
+    assert bench.published == [7, 9, 3, 4]
+    assert bench.handover.is_source("new")
 
 
 def test_a_feed_does_not_go_back_but_may_repeat_itself() -> None:
     bench = Bench()
-    bench.hear("old", 7, 7, 6, 8)
-    assert bench.told == [7, 7, 8]
+    bench.deliver("old", 7, 7, 6, 8)
+    assert bench.published == [7, 7, 8]
 
 
-def test_a_feed_to_come_waits_until_the_old_one_has_reached_it() -> None:
+def test_a_successor_waits_until_the_old_feed_has_reached_it() -> None:
     bench = Bench()
-    bench.relay.add_feed("new", alone=False)
-    bench.hear("new", 5, 6)
-    bench.hear("old", 3)
-    assert (bench.told, bench.relay.is_source("new")) == ([3], False)
-    bench.hear("old", 5)
-    assert (bench.told, bench.relay.is_source("new")) == ([3, 5, 6], True)
+    bench.handover.add_feed("new", alone=False)
+    bench.deliver("new", 5, 6)
+    bench.deliver("old", 3)
+    assert (bench.published, bench.handover.is_source("new")) == ([3], False)
+    bench.deliver("old", 5)
+    assert (bench.published, bench.handover.is_source("new")) == ([3, 5, 6], True)
 
 
-def test_a_feed_to_come_can_be_preferred() -> None:
+def test_a_successor_can_be_made_the_source_at_once() -> None:
     bench = Bench()
-    bench.relay.add_feed("new", alone=False)
-    bench.hear("old", 3)
-    bench.hear("new", 5)
-    bench.relay.switch_to("new")
-    bench.relay.switch_to("new")
-    bench.hear("old", 4, 5, 6)
-    bench.hear("new", 6, 7)
-    assert bench.told == [3, 5, 6, 7]
+    bench.handover.add_feed("new", alone=False)
+    bench.deliver("old", 3)
+    bench.deliver("new", 5)
+    bench.handover.switch_to("new")
+    bench.handover.switch_to("new")
+    bench.deliver("old", 4, 5, 6)
+    bench.deliver("new", 6, 7)
+    assert bench.published == [3, 5, 6, 7]
 
 
-def test_a_feed_that_never_came_is_replaced() -> None:
+def test_a_successor_can_be_replaced_before_the_handover() -> None:
     bench = Bench()
-    bench.relay.add_feed("failed", alone=False)
-    bench.hear("failed", 5)
-    bench.relay.add_feed("new", alone=False)
-    bench.hear("old", 5, 6)
-    bench.hear("new", 6, 7)
-    assert bench.told == [5, 6, 7]
+    bench.handover.add_feed("failed", alone=False)
+    bench.deliver("failed", 5)
+    bench.handover.add_feed("new", alone=False)
+    bench.deliver("old", 5, 6)
+    bench.deliver("new", 6, 7)
+    assert bench.published == [5, 6, 7]
 
 
 @given(
     first=st.integers(0, 30),
     order=st.permutations(["old"] * 20 + ["new"] * 20),
 )
-def test_whoever_is_faster_every_change_is_told_once_and_in_order(first: int, order: list[str]) -> None:
-    """Of forty changes the old feed tells all, the new one those from `first` on; both tell in order."""
+def test_each_update_is_published_once_and_in_order_whichever_feed_is_faster(first: int, order: list[str]) -> None:
+    """Of forty updates the old feed delivers all, the new one those from `first` on; both in order."""
     bench = Bench()
-    bench.relay.add_feed("new", alone=False)
+    bench.handover.add_feed("new", alone=False)
     left = {"old": list(range(40)), "new": list(range(first, 40))}
     for feed in [*order * 2, *["old"] * 40, *["new"] * 40]:
         if left[feed]:
-            bench.hear(feed, left[feed].pop(0))
-    assert bench.told == list(range(40))
+            bench.deliver(feed, left[feed].pop(0))
+    assert bench.published == list(range(40))

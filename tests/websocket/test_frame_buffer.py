@@ -9,7 +9,7 @@ NOW = datetime(2026, 7, 2, 12, 34, 56, tzinfo=UTC)
 
 
 class Ticking:
-    """A clock that is a millisecond later each time."""
+    """Clock that advances a millisecond at each call."""
 
     def __init__(self) -> None:
         self.now_ms = round(NOW.timestamp() * 1000)
@@ -19,7 +19,7 @@ class Ticking:
         return self.now_ms
 
 
-def test_frames_are_told_in_the_order_of_their_coming() -> None:
+def test_lines_come_in_the_order_of_the_frames() -> None:
     frames = FrameBuffer(Ticking())
     frames.add("api", ">", ['{"id":1}'])
     frames.add("market", "<", ['{"u":2}'])
@@ -31,7 +31,7 @@ def test_frames_are_told_in_the_order_of_their_coming() -> None:
     ]
 
 
-def test_a_busy_market_does_not_push_out_what_the_account_said() -> None:
+def test_a_busy_market_does_not_push_out_account_frames() -> None:
     frames = FrameBuffer(Ticking(), kept=3)
     frames.add("api", "<", ["told"])
     for count in range(10):
@@ -52,7 +52,7 @@ def test_a_busy_market_does_not_push_out_what_the_account_said() -> None:
         pytest.param(b'{"apiKey":"hush"}', id="bytes"),
     ],
 )
-def test_keys_and_signatures_are_struck_out(frame: str | bytes) -> None:
+def test_keys_and_signatures_are_redacted(frame: str | bytes) -> None:
     frames = FrameBuffer(Ticking())
     frames.add("api", ">", [frame])
     (line,) = frames.lines()
@@ -78,7 +78,7 @@ def test_a_second_file_of_the_same_second_does_not_replace_the_first(tmp_path: P
     assert first.read_text(encoding="utf-8") == "one\n"
 
 
-def test_a_disk_that_refuses_is_told_of(tmp_path: Path) -> None:
+def test_a_disk_error_is_raised(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("not a folder")
     with pytest.raises(OSError, match="logs"):
         save(["one"], tmp_path / "logs", NOW)

@@ -1,4 +1,4 @@
-"""Every reader returns what it names or says that the message cannot be read."""
+"""JSON field readers: each returns its type or raises ProtocolViolation."""
 
 from contextlib import suppress
 from decimal import Decimal
@@ -27,13 +27,13 @@ def test_an_amount_is_read_exactly(value: object, meant: Decimal) -> None:
     "value",
     ["NaN", "Infinity", "-Infinity", "1e5", "1_000", " 1", "", ".5", "1.", "１", True, None, [], 1 << 64, "9" * 40],
 )
-def test_what_is_no_amount_is_refused(value: object) -> None:
+def test_other_values_are_no_amount(value: object) -> None:
     with pytest.raises(ProtocolViolation, match="p: expected"):
         amount({"p": value}, "p")
 
 
 @pytest.mark.parametrize("value", [True, "1", None, 1 << 63, {}])
-def test_what_is_no_integer_is_refused(value: object) -> None:
+def test_other_values_are_no_integer(value: object) -> None:
     with pytest.raises(ProtocolViolation, match="i: expected"):
         integer({"i": value}, "i")
 
@@ -43,7 +43,7 @@ def test_a_fraction_never_passes_through_a_float() -> None:
 
 
 @pytest.mark.parametrize("frame", ["NaN", '{"a": Infinity}', "[" * 100_000, b"\xff\xfe\xfd", "{", "", "9" * 5000])
-def test_what_is_no_json_is_a_protocol_violation(frame: str | bytes) -> None:
+def test_invalid_json_is_a_protocol_violation(frame: str | bytes) -> None:
     with pytest.raises(ProtocolViolation):
         decode(frame)
 

@@ -1,4 +1,4 @@
-"""The short way hears what the library would have heard, however the bytes are cut."""
+"""LowLatencyConnection delivers what the library would deliver, however the bytes are split."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +17,13 @@ from websockets.uri import parse_uri
 from trailingedge.core.errors import SessionLost
 from trailingedge.websocket.low_latency_transport import LowLatencyConnection
 
-Say = Callable[[ServerProtocol], None]
+ServerAction = Callable[[ServerProtocol], None]
 
 LIMIT: Final = 3_000_000
 
 
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written, and whether it is read."""
+class MemoryTransport(asyncio.Transport):
+    """Transport that keeps what is written, and whether reading is paused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,36 +57,36 @@ class Wire(asyncio.Transport):
 
 
 class Bench:
-    """A connection in memory with the library's own server at its other end."""
+    """A connection in memory whose peer is the library's server protocol."""
 
     def __init__(self) -> None:
         self.server = ServerProtocol(max_size=None)
-        self.wire = Wire()
-        self.heard: list[list[bytes]] = []
+        self.transport = MemoryTransport()
+        self.batches: list[list[bytes]] = []
         self.connection = LowLatencyConnection(ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=LIMIT))
-        self.connection.connection_made(self.wire)
+        self.connection.connection_made(self.transport)
         request = self.connection.protocol.connect()
         self.connection.protocol.send_request(request)
         self.connection.send_data()
-        self.server.receive_data(bytes(self.wire.written))
-        self.wire.written.clear()
+        self.server.receive_data(bytes(self.transport.written))
+        self.transport.written.clear()
         (asked,) = self.server.events_received()
         self.server.send_response(self.server.accept(asked))  # type: ignore[arg-type]  # the first event is a request
-        self.answer = b"".join(self.server.data_to_send())
+        self.handshake_response = b"".join(self.server.data_to_send())
 
-    def hear(self, frames: Sequence[str | bytes]) -> None:
-        self.heard.append([frame for frame in frames if isinstance(frame, bytes)])
+    def on_frames(self, frames: Sequence[str | bytes]) -> None:
+        self.batches.append([frame for frame in frames if isinstance(frame, bytes)])
 
     @property
     def texts(self) -> list[bytes]:
-        return [frame for together in self.heard for frame in together]
+        return [frame for batch in self.batches for frame in batch]
 
-    def says(self, *sayings: Say) -> bytes:
-        for say in sayings:
+    def server_sends(self, *actions: ServerAction) -> bytes:
+        for say in actions:
             say(self.server)
         return b"".join(self.server.data_to_send())
 
-    def comes(self, data: bytes, pieces: Iterator[int] | None = None) -> None:
+    def receive(self, data: bytes, pieces: Iterator[int] | None = None) -> None:
         at = 0
         while at < len(data):
             size = len(data) if pieces is None else next(pieces)
@@ -94,11 +94,11 @@ class Bench:
             at += size
 
 
-def text(content: bytes) -> Say:
+def text(content: bytes) -> ServerAction:
     return lambda server: server.send_text(content)
 
 
-def in_fragments(*parts: bytes) -> Say:
+def in_fragments(*parts: bytes) -> ServerAction:
     def say(server: ServerProtocol) -> None:
         server.send_text(parts[0], fin=False)
         for part in parts[1:-1]:
@@ -112,22 +112,22 @@ def ping(server: ServerProtocol) -> None:
     server.send_ping(b"are you there?")
 
 
-def begun(server: ServerProtocol) -> None:
+def first_fragment(server: ServerProtocol) -> None:
     server.send_text(b"a", fin=False)
 
 
-def ended(server: ServerProtocol) -> None:
+def last_fragment(server: ServerProtocol) -> None:
     server.send_continuation(b"b", fin=True)
 
 
 async def opened() -> Bench:
     bench = Bench()
-    bench.connection.start_delivery(bench.hear)
-    bench.comes(bench.answer)
+    bench.connection.start_delivery(bench.on_frames)
+    bench.receive(bench.handshake_response)
     return bench
 
 
-MESSAGES: Final[dict[str, list[Say]]] = {
+MESSAGES: Final[dict[str, list[ServerAction]]] = {
     "one": [text(b"hello")],
     "none": [],
     "empty": [text(b"")],
@@ -139,29 +139,29 @@ MESSAGES: Final[dict[str, list[Say]]] = {
     "many": [text(b"%d" % number) for number in range(500)],
     "in fragments": [text(b"a"), in_fragments(b"b", b"c", b"d"), text(b"e")],
     "with a ping between": [text(b"a"), ping, text(b"b")],
-    "with a ping between fragments": [begun, ping, ended],
+    "with a ping between fragments": [first_fragment, ping, last_fragment],
 }
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-@pytest.mark.parametrize("cut", [1 << 30, 4096, 7, 1], ids=["whole", "in pages", "in shreds", "byte by byte"])
-async def test_however_it_is_cut_every_message_is_heard_once_and_in_order(name: str, cut: int) -> None:
+@pytest.mark.parametrize("cut", [1 << 30, 4096, 7, 1], ids=["whole", "in pages", "in pieces", "byte by byte"])
+async def test_every_message_is_delivered_once_and_in_order_however_the_bytes_are_split(name: str, cut: int) -> None:
     if cut < 4096 and name.startswith(("of 65", "larger")):
         cut = 4096 + cut
     reference, bench = Bench(), Bench()
-    bench.connection.start_delivery(bench.hear)
-    data = bench.answer + bench.says(*MESSAGES[name])
-    bench.comes(data, iter(lambda: cut, None))
-    expected = library_hears(reference, MESSAGES[name])
+    bench.connection.start_delivery(bench.on_frames)
+    data = bench.handshake_response + bench.server_sends(*MESSAGES[name])
+    bench.receive(data, iter(lambda: cut, None))
+    expected = parsed_by_library(reference, MESSAGES[name])
     assert bench.texts == expected
     assert bench.connection.protocol.state is OPEN
 
 
-def library_hears(bench: Bench, sayings: Sequence[Say]) -> list[bytes]:
-    """The messages by the library's own parser."""
+def parsed_by_library(bench: Bench, actions: Sequence[ServerAction]) -> list[bytes]:
+    """Return the messages as the library's parser reads them."""
     protocol = bench.connection.protocol
-    protocol.receive_data(bench.answer)
-    protocol.receive_data(bench.says(*sayings))
+    protocol.receive_data(bench.handshake_response)
+    protocol.receive_data(bench.server_sends(*actions))
     messages: list[bytes] = []
     for event in protocol.events_received():
         if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
@@ -173,39 +173,39 @@ def library_hears(bench: Bench, sayings: Sequence[Say]) -> list[bytes]:
 
 @given(seed=st.integers(0, 1 << 32))
 @settings(max_examples=60, deadline=None)
-def test_at_random_too(seed: int) -> None:
-    async def story() -> None:
+def test_random_messages_are_delivered_as_the_library_parses_them(seed: int) -> None:
+    async def check() -> None:
         chance = Random(seed)
-        sayings: list[Say] = []
+        actions: list[ServerAction] = []
         for _ in range(chance.randrange(1, 30)):
             content = bytes(chance.randrange(97, 123) for _ in range(chance.choice((0, 1, 50, 125, 126, 200, 3000))))
-            sayings.append(chance.choice((text(content), text(content), in_fragments(content, b"-", content), ping)))
+            actions.append(chance.choice((text(content), text(content), in_fragments(content, b"-", content), ping)))
         bench = Bench()
-        bench.connection.start_delivery(bench.hear)
-        data = bench.answer + bench.says(*sayings)
-        bench.comes(data, iter(lambda: chance.choice((1, 2, 3, 64, 1000)), None))
-        assert bench.texts == library_hears(Bench(), sayings)
+        bench.connection.start_delivery(bench.on_frames)
+        data = bench.handshake_response + bench.server_sends(*actions)
+        bench.receive(data, iter(lambda: chance.choice((1, 2, 3, 64, 1000)), None))
+        assert bench.texts == parsed_by_library(Bench(), actions)
 
-    asyncio.run(story())
+    asyncio.run(check())
 
 
-async def test_what_comes_together_is_handed_over_together() -> None:
+async def test_frames_of_one_read_are_delivered_together() -> None:
     bench = await opened()
-    bench.comes(bench.says(text(b"a"), text(b"b"), text(b"c")))
-    assert bench.heard == [[b"a", b"b", b"c"]]
+    bench.receive(bench.server_sends(text(b"a"), text(b"b"), text(b"c")))
+    assert bench.batches == [[b"a", b"b", b"c"]]
 
 
 async def test_a_ping_is_answered_with_its_own_payload() -> None:
     bench = await opened()
-    bench.comes(bench.says(text(b"a"), ping))
-    bench.server.receive_data(bytes(bench.wire.written))
+    bench.receive(bench.server_sends(text(b"a"), ping))
+    bench.server.receive_data(bytes(bench.transport.written))
     (pong,) = bench.server.events_received()
     assert (pong.opcode, bytes(pong.data)) == (Opcode.PONG, b"are you there?")  # type: ignore[union-attr]
 
 
-async def test_a_close_ends_it_and_what_came_before_is_heard() -> None:
+async def test_frames_before_a_close_are_delivered() -> None:
     bench = await opened()
-    bench.comes(bench.says(text(b"a"), lambda server: server.send_close(1008, "Too many requests")))
+    bench.receive(bench.server_sends(text(b"a"), lambda server: server.send_close(1008, "Too many requests")))
     assert bench.texts == [b"a"]
     with pytest.raises(ConnectionError):
         bench.connection.write("anybody there?")
@@ -220,32 +220,32 @@ async def test_a_close_ends_it_and_what_came_before_is_heard() -> None:
         pytest.param(b"\x81\x7f" + (1 << 40).to_bytes(8, "big"), id="larger than the limit"),
     ],
 )
-async def test_against_the_protocol_the_library_ends_it(data: bytes) -> None:
+async def test_a_protocol_violation_is_left_to_the_library(data: bytes) -> None:
     bench = await opened()
-    bench.comes(bench.says(text(b"a")) + data + b"\x81\x01b")
+    bench.receive(bench.server_sends(text(b"a")) + data + b"\x81\x01b")
     assert bench.connection.protocol.state is not OPEN
     assert bench.texts == [b"a"]
 
 
-async def test_what_comes_before_anybody_listens_is_kept_and_told_first() -> None:
+async def test_frames_before_start_delivery_are_delivered_first() -> None:
     bench = Bench()
-    bench.comes(bench.answer + bench.says(text(b"a")))
-    bench.connection.start_delivery(bench.hear)
-    bench.comes(bench.says(text(b"b")))
-    assert bench.heard == [[b"a"], [b"b"]]
+    bench.receive(bench.handshake_response + bench.server_sends(text(b"a")))
+    bench.connection.start_delivery(bench.on_frames)
+    bench.receive(bench.server_sends(text(b"b")))
+    assert bench.batches == [[b"a"], [b"b"]]
 
 
-async def test_a_flood_before_anybody_listens_is_held_up_at_its_source() -> None:
+async def test_reading_pauses_when_too_many_frames_are_undelivered() -> None:
     bench = Bench()
-    bench.comes(bench.answer + bench.says(*(text(b"%d" % number) for number in range(1500))))
-    read = [bench.wire.reading]
-    bench.connection.start_delivery(bench.hear)
-    read.append(bench.wire.reading)
+    bench.receive(bench.handshake_response + bench.server_sends(*(text(b"%d" % number) for number in range(1500))))
+    read = [bench.transport.reading]
+    bench.connection.start_delivery(bench.on_frames)
+    read.append(bench.transport.reading)
     assert read == [False, True]
     assert len(bench.texts) == 1500
 
 
-async def test_what_a_listener_raises_ends_the_connection_and_silences_it() -> None:
+async def test_an_error_of_the_handler_aborts_the_connection() -> None:
     bench = await opened()
     calls: list[int] = []
 
@@ -254,10 +254,10 @@ async def test_what_a_listener_raises_ends_the_connection_and_silences_it() -> N
         raise SessionLost("revoked")
 
     bench.connection.start_delivery(fail)
-    bench.comes(bench.says(text(b"a")))
-    bench.comes(bench.says(text(b"b")))
+    bench.receive(bench.server_sends(text(b"a")))
+    bench.receive(bench.server_sends(text(b"b")))
     assert calls == [1]
-    assert bench.wire.aborted
+    assert bench.transport.aborted
     assert str(bench.connection.handler_error) == "revoked"
 
 
@@ -265,7 +265,7 @@ async def test_what_a_listener_raises_ends_the_connection_and_silences_it() -> N
 async def test_a_frame_is_written_when_write_returns(size: int) -> None:
     bench = await opened()
     bench.connection.write("ü" + "x" * (size - 2) if size >= 2 else "x" * size)
-    bench.server.receive_data(bytes(bench.wire.written))
+    bench.server.receive_data(bytes(bench.transport.written))
     (frame,) = bench.server.events_received()
     assert isinstance(frame, Frame)
     assert (frame.opcode, frame.fin, len(frame.data)) == (Opcode.TEXT, True, size)
@@ -276,9 +276,9 @@ async def test_no_two_frames_are_masked_alike() -> None:
     bench = await opened()
     masks = set()
     for _ in range(20):
-        bench.wire.written.clear()
+        bench.transport.written.clear()
         bench.connection.write("hello")
-        masks.add(bytes(bench.wire.written[2:6]))
+        masks.add(bytes(bench.transport.written[2:6]))
     assert len(masks) > 15
 
 
@@ -286,7 +286,7 @@ async def test_no_two_frames_are_masked_alike() -> None:
     "between",
     [pytest.param(ping, id="a ping"), pytest.param(in_fragments(b"x", b"y"), id="a message of fragments")],
 )
-async def test_what_stands_between_does_not_part_what_came_together(between: Say) -> None:
+async def test_a_library_frame_in_between_does_not_split_the_batch(between: ServerAction) -> None:
     bench = await opened()
-    bench.comes(bench.says(text(b"a"), between, text(b"b")))
-    assert bench.heard in ([[b"a", b"b"]], [[b"a", b"xy", b"b"]])
+    bench.receive(bench.server_sends(text(b"a"), between, text(b"b")))
+    assert bench.batches in ([[b"a", b"b"]], [[b"a", b"xy", b"b"]])

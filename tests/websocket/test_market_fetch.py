@@ -1,4 +1,4 @@
-"""Market questions: klines without gap or duplicate, rules, best prices, time."""
+"""Market queries: klines without gap or duplicate, rules, best prices, time."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -19,7 +19,7 @@ def row(minute: int) -> list[object]:
 
 
 class KlineHouse(PaperExchange):
-    """An exchange that has the klines of these minutes; the last one is forming."""
+    """An exchange with the klines of these minutes; the last one is forming."""
 
     def __init__(self, minutes: list[int]) -> None:
         super().__init__(klines=self.page)
@@ -51,16 +51,16 @@ async def test_equal_pages_join_without_gap_or_duplicate(existing: int, count: i
     assert house.requests[0][1] == {"symbol": "X", "interval": "1m", "limit": limit}
 
 
-async def test_there_may_be_fewer_than_wanted() -> None:
+async def test_fewer_klines_than_wanted_are_returned() -> None:
     assert len(await market_fetch.klines(KlineHouse(list(range(8))), "X", "1m", 1440)) == 7
 
 
 @pytest.mark.parametrize("minutes", [[], [5]], ids=["none", "only the forming one"])
-async def test_there_may_be_none(minutes: list[int]) -> None:
+async def test_no_klines_are_returned_as_an_empty_list(minutes: list[int]) -> None:
     assert await market_fetch.klines(KlineHouse(minutes), "X", "1m", 10) == []
 
 
-async def test_before_a_gap_nothing_counts(caplog: pytest.LogCaptureFixture) -> None:
+async def test_klines_before_a_gap_are_ignored(caplog: pytest.LogCaptureFixture) -> None:
     house = KlineHouse([*range(100), *range(105, 120)])
     found = await market_fetch.klines(house, "X", "1m", 50)
     assert [kline.open_ms // MINUTE_MS for kline in found] == list(range(105, 119))
@@ -74,9 +74,7 @@ async def test_a_gap_between_two_pages_is_seen() -> None:
 
 
 @given(st.integers(0, 2500), st.integers(1, 2500), st.sets(st.integers(0, 2500), max_size=3))
-async def test_whatever_the_exchange_has_the_newest_unbroken_run_comes(
-    existing: int, count: int, missing: set[int]
-) -> None:
+async def test_the_newest_klines_without_a_gap_are_returned(existing: int, count: int, missing: set[int]) -> None:
     house = KlineHouse([minute for minute in range(existing) if minute not in missing])
     found = [kline.open_ms // MINUTE_MS for kline in await market_fetch.klines(house, "X", "1m", count)]
     run: list[int] = []
@@ -87,7 +85,7 @@ async def test_whatever_the_exchange_has_the_newest_unbroken_run_comes(
     assert found == run[::-1]
 
 
-async def test_missed_klines_come_in_pages_and_in_order() -> None:
+async def test_missing_klines_come_in_pages_and_in_order() -> None:
     house = KlineHouse(list(range(3000)))
     found = await market_fetch.klines_between(house, "X", "1m", 100 * MINUTE_MS, 2600 * MINUTE_MS - 1)
     assert [kline.open_ms // MINUTE_MS for kline in found] == list(range(100, 2600))
@@ -109,12 +107,12 @@ async def test_a_symbol_that_is_not_listed_is_named(code: int) -> None:
         await market_fetch.exchange_info(PaperExchange(exchangeInfo=refuse), "ETHFUDSD")
 
 
-async def test_a_list_without_the_symbol_is_the_same() -> None:
+async def test_a_list_without_the_symbol_is_a_config_error_too() -> None:
     with pytest.raises(ConfigError, match="SYMBOL X"):
         await market_fetch.exchange_info(PaperExchange(exchangeInfo=lambda _: {"symbols": []}), "X")
 
 
-async def test_another_refusal_stays_what_it_is() -> None:
+async def test_another_refusal_is_raised_unchanged() -> None:
     busy = PaperExchange(exchangeInfo=lambda _: RequestRefused(-1003, "weight"))
     with pytest.raises(RequestRefused, match="weight"):
         await market_fetch.exchange_info(busy, "X")

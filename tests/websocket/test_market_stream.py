@@ -1,4 +1,4 @@
-"""The market's news: heard, seeded, proved, and made whole after a loss."""
+"""MarketStream: frames, probes, gaps in the klines, and rotations."""
 
 import asyncio
 import json
@@ -52,15 +52,15 @@ def top_frame(bid: str = "10.00", ask: str = "10.01", symbol: str = "ETHFDUSD", 
 
 
 class Bench:
-    """A market stream on memory sockets, with an exchange on paper beside it."""
+    """A market stream on memory sockets, with a scripted exchange for its queries."""
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self.clock = ManualClock(now_s=100.0)
-        self.api_is_there = asyncio.Event()
-        self.api_is_there.set()
+        self.api_is_ready = asyncio.Event()
+        self.api_is_ready.set()
         self.dial = MemoryDial()
-        self.snapshots = MarketState(klines_maxlen=100, changed=changed)
-        self.snapshots.load_klines([kline(1), kline(2)])
+        self.market_state = MarketState(klines_maxlen=100, changed=changed)
+        self.market_state.load_klines([kline(1), kline(2)])
         self.book: object = {"bidPrice": "10.00", "bidQty": "1", "askPrice": "10.01", "askQty": "2"}
         self.minutes: list[int] = list(range(100))
         self.api = PaperExchange(ticker_book=lambda _: self.book, klines=self.klines)
@@ -69,7 +69,7 @@ class Bench:
             "wss://stream.example:9443/",
             "ETHFDUSD",
             "1m",
-            snapshots=self.snapshots,
+            market_state=self.market_state,
             api=self.api,
             dial=self.dial,
             clock=self.clock,
@@ -80,7 +80,7 @@ class Bench:
         )
 
     async def _api_ready(self) -> None:
-        await self.api_is_there.wait()
+        await self.api_is_ready.wait()
 
     def klines(self, params: Mapping[str, str | int]) -> object:
         start, end = int(params["startTime"]), int(params["endTime"])
@@ -90,23 +90,23 @@ class Bench:
             if start <= minute * MINUTE_MS <= end
         ]
 
-    async def say(self, *frames: object) -> None:
+    async def deliver(self, *frames: object) -> None:
         for frame in frames:
             self.dial.newest.deliver(frame)
         await run_ready_tasks()
 
-    def closed(self) -> list[int]:
-        return [kline.open_ms // MINUTE_MS for kline in self.snapshots.klines]
+    def closed_minutes(self) -> list[int]:
+        return [kline.open_ms // MINUTE_MS for kline in self.market_state.klines]
 
     def age_s(self) -> float:
-        return self.snapshots.view(self.clock.now_s()).top_age_s
+        return self.market_state.view(self.clock.now_s()).top_age_s
 
 
 @asynccontextmanager
-async def running(*, api_is_there: bool = True) -> AsyncIterator[Bench]:
+async def running(*, api_is_ready: bool = True) -> AsyncIterator[Bench]:
     bench = Bench()
-    if not api_is_there:
-        bench.api_is_there.clear()
+    if not api_is_ready:
+        bench.api_is_ready.clear()
     run = asyncio.create_task(bench.stream.run())
     await run_ready_tasks()
     try:
@@ -122,20 +122,20 @@ async def test_one_connection_carries_both_streams() -> None:
         assert bench.dial.urls == ["wss://stream.example:9443/stream?streams=ethfdusd@bookTicker/ethfdusd@kline_1m"]
 
 
-async def test_the_top_is_seeded_when_the_stream_has_not_spoken_yet() -> None:
+async def test_the_top_is_fetched_when_no_frame_has_come_yet() -> None:
     async with running() as bench:
-        assert bench.snapshots.top is not None
-        assert bench.snapshots.top.bid == 10
+        assert bench.market_state.top is not None
+        assert bench.market_state.top.bid == 10
         assert bench.age_s() == 0.0
 
 
-async def test_without_the_api_the_stream_lives_on() -> None:
+async def test_without_the_api_the_stream_goes_on() -> None:
     bench = Bench()
     bench.book = SessionLost("not connected")
     run = asyncio.create_task(bench.stream.run())
     await run_ready_tasks()
-    await bench.say(top_frame("11", "12"))
-    assert bench.snapshots.top is not None
+    await bench.deliver(top_frame("11", "12"))
+    assert bench.market_state.top is not None
     await bench.clock.advance(20.0)
     assert bench.age_s() == 20.0
     assert bench.down == []
@@ -144,59 +144,59 @@ async def test_without_the_api_the_stream_lives_on() -> None:
         await run
 
 
-async def test_while_the_api_is_not_there_yet_it_is_waited_for_and_not_asked() -> None:
-    async with running(api_is_there=False) as bench:
+async def test_a_probe_waits_until_the_api_is_ready() -> None:
+    async with running(api_is_ready=False) as bench:
         await bench.clock.advance(60.0)
         assert (bench.api.methods(), len(bench.dial.urls), bench.down) == ([], 1, [])
-        bench.api_is_there.set()
+        bench.api_is_ready.set()
         await run_ready_tasks()
         assert bench.api.methods() == ["ticker.book"]
         assert bench.age_s() == 0.0
 
 
-async def test_who_spoke_while_the_api_was_waited_for_needs_no_probe() -> None:
-    async with running(api_is_there=False) as bench:
+async def test_a_frame_while_waiting_for_the_api_makes_the_probe_unnecessary() -> None:
+    async with running(api_is_ready=False) as bench:
         await bench.clock.advance(60.0)
-        await bench.say(top_frame())
-        bench.api_is_there.set()
+        await bench.deliver(top_frame())
+        bench.api_is_ready.set()
         await run_ready_tasks()
         assert bench.api.methods() == []
         await bench.clock.advance(5.0)
         assert bench.api.methods() == ["ticker.book"]
 
 
-async def test_a_gap_before_the_history_is_there_is_filled_once_somebody_can_be_asked() -> None:
-    async with running(api_is_there=False) as bench:
-        await bench.say(kline_frame(4, closed=True))
+async def test_a_gap_is_filled_once_the_api_is_ready() -> None:
+    async with running(api_is_ready=False) as bench:
+        await bench.deliver(kline_frame(4, closed=True))
         await bench.clock.advance(300.0)
-        assert bench.closed() == [1, 2]
-        bench.api_is_there.set()
+        assert bench.closed_minutes() == [1, 2]
+        bench.api_is_ready.set()
         await run_ready_tasks()
-        assert bench.closed() == [1, 2, 3, 4]
+        assert bench.closed_minutes() == [1, 2, 3, 4]
 
 
-async def test_a_history_that_is_loaded_while_a_gap_is_being_filled_has_none_after_it() -> None:
+async def test_a_history_loaded_while_a_gap_is_filled_leaves_no_gap() -> None:
     async with running() as bench:
-        bench.snapshots.load_klines([kline(5)])
+        bench.market_state.load_klines([kline(5)])
 
         def asked_meanwhile(params: Mapping[str, str | int]) -> object:
             bench.api.answers["klines"] = bench.klines
-            bench.snapshots.load_klines([kline(minute) for minute in range(3)])  # the exchange's records lag
+            bench.market_state.load_klines([kline(minute) for minute in range(3)])  # the exchange's records lag
             return bench.klines(params)
 
         bench.api.answers["klines"] = asked_meanwhile
-        await bench.say(kline_frame(8, closed=True))
+        await bench.deliver(kline_frame(8, closed=True))
         await bench.clock.advance(1.0)
-        assert bench.closed() == list(range(9))
+        assert bench.closed_minutes() == list(range(9))
 
 
-async def test_frames_are_heard_raw_and_combined() -> None:
+async def test_raw_and_combined_frames_are_handled() -> None:
     async with running() as bench:
-        await bench.say(top_frame("11", "12"))
-        assert bench.snapshots.top is not None
-        heard = [bench.snapshots.top.bid]
-        await bench.say(top_frame("13", "14")["data"])
-        heard.append(bench.snapshots.top.bid)
+        await bench.deliver(top_frame("11", "12"))
+        assert bench.market_state.top is not None
+        heard = [bench.market_state.top.bid]
+        await bench.deliver(top_frame("13", "14")["data"])
+        heard.append(bench.market_state.top.bid)
         assert heard == [11, 13]
 
 
@@ -214,32 +214,32 @@ async def test_frames_are_heard_raw_and_combined() -> None:
 )
 async def test_bad_and_foreign_frames_change_nothing(frame: object) -> None:
     async with running() as bench:
-        await bench.say(frame)
-        assert bench.snapshots.top is not None
-        assert bench.snapshots.top.bid == 10
+        await bench.deliver(frame)
+        assert bench.market_state.top is not None
+        assert bench.market_state.top.bid == 10
         assert bench.down == []
 
 
 async def test_bad_books_never_drop_the_session_but_unreadable_frames_do() -> None:
     async with running() as bench:
-        await bench.say(*[top_frame("12", "11")] * 50)
+        await bench.deliver(*[top_frame("12", "11")] * 50)
         assert bench.down == []
-        await bench.say(*["{"] * 20)
+        await bench.deliver(*["{"] * 20)
         assert len(bench.down) == 1
 
 
-async def test_silence_that_is_true_is_proved() -> None:
+async def test_a_quiet_market_is_confirmed_by_a_probe() -> None:
     async with running() as bench:
         await bench.clock.advance(60.0)
         assert bench.age_s() <= 5.0
         assert bench.down == []
 
 
-async def test_while_the_stream_speaks_nobody_asks() -> None:
+async def test_no_probe_is_sent_while_frames_come() -> None:
     async with running() as bench:
         for _ in range(30):
             await bench.clock.advance(1.0)
-            await bench.say(top_frame())
+            await bench.deliver(top_frame())
         assert bench.api.methods() == ["ticker.book"]
 
 
@@ -254,97 +254,97 @@ async def test_a_probe_that_differs_means_a_dead_stream() -> None:
         assert bench.stream.reconnects == 1
 
 
-async def test_a_probe_ahead_of_its_frame_is_forgiven() -> None:
+async def test_a_probe_ahead_of_its_frame_is_tolerated() -> None:
     async with running() as bench:
         bench.book = {"bidPrice": "10.00", "bidQty": "1", "askPrice": "10.02", "askQty": "2"}
         await bench.clock.advance(5.5)
-        await bench.say(top_frame("10.00", "10.02"))
+        await bench.deliver(top_frame("10.00", "10.02"))
         await bench.clock.advance(3.0)
         assert bench.down == []
 
 
-async def test_klines_reach_the_snapshots() -> None:
+async def test_klines_reach_the_market_state() -> None:
     async with running() as bench:
-        await bench.say(kline_frame(3, closed=False), kline_frame(3, closed=True), kline_frame(4, closed=False))
-        assert bench.closed() == [1, 2, 3]
-        assert bench.snapshots.forming is not None
-        assert bench.snapshots.forming.open_ms == 4 * MINUTE_MS
+        await bench.deliver(kline_frame(3, closed=False), kline_frame(3, closed=True), kline_frame(4, closed=False))
+        assert bench.closed_minutes() == [1, 2, 3]
+        assert bench.market_state.forming is not None
+        assert bench.market_state.forming.open_ms == 4 * MINUTE_MS
         assert bench.api.methods() == ["ticker.book"]
 
 
-async def test_another_interval_is_not_ours() -> None:
+async def test_klines_of_another_interval_are_ignored() -> None:
     async with running() as bench:
         frame = kline_frame(3, closed=True)
         frame["k"]["i"] = "5m"
-        await bench.say(frame)
-        assert bench.closed() == [1, 2]
+        await bench.deliver(frame)
+        assert bench.closed_minutes() == [1, 2]
 
 
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "forming"])
-async def test_missed_klines_are_folded_in_before_the_newer_one(closed: bool) -> None:
+async def test_missing_klines_are_added_before_the_newer_one(closed: bool) -> None:
     async with running() as bench:
-        await bench.say(kline_frame(6, closed=closed))
-        assert bench.closed() == [1, 2, 3, 4, 5] + [6] * closed
-        fresh = [kline.open_ms // MINUTE_MS for kline in bench.snapshots.view(0.0).closed_klines]
+        await bench.deliver(kline_frame(6, closed=closed))
+        assert bench.closed_minutes() == [1, 2, 3, 4, 5] + [6] * closed
+        fresh = [kline.open_ms // MINUTE_MS for kline in bench.market_state.view(0.0).closed_klines]
         assert fresh == [3, 4, 5] + [6] * closed
 
 
-async def test_klines_wait_for_those_before_them_and_the_book_does_not() -> None:
+async def test_klines_after_a_gap_wait_and_the_book_does_not() -> None:
     async with running() as bench:
         bench.minutes = []  # the database lags
-        await bench.say(kline_frame(6, closed=False), kline_frame(6, closed=True), kline_frame(7, closed=False))
-        await bench.say(kline_frame(7, closed=True), top_frame("11", "12"))
-        assert bench.closed() == [1, 2]
-        assert bench.snapshots.top is not None
-        assert bench.snapshots.top.bid == 11
+        await bench.deliver(kline_frame(6, closed=False), kline_frame(6, closed=True), kline_frame(7, closed=False))
+        await bench.deliver(kline_frame(7, closed=True), top_frame("11", "12"))
+        assert bench.closed_minutes() == [1, 2]
+        assert bench.market_state.top is not None
+        assert bench.market_state.top.bid == 11
         bench.minutes = list(range(100))
         await bench.clock.advance(1.1)
-        assert bench.closed() == [1, 2, 3, 4, 5, 6, 7]
+        assert bench.closed_minutes() == [1, 2, 3, 4, 5, 6, 7]
 
 
-async def test_klines_the_exchange_does_not_have_are_not_waited_for_for_ever(
+async def test_a_gap_that_the_exchange_cannot_fill_is_accepted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with running() as bench:
         bench.minutes = [3]
-        await bench.say(kline_frame(6, closed=False))
+        await bench.deliver(kline_frame(6, closed=False))
         await bench.clock.advance(3.0)
         asked = len(bench.api.requests)
-        await bench.say(kline_frame(6, closed=False), kline_frame(6, closed=True), kline_frame(7, closed=True))
-        assert bench.closed() == [1, 2, 3, 6, 7]
+        await bench.deliver(kline_frame(6, closed=False), kline_frame(6, closed=True), kline_frame(7, closed=True))
+        assert bench.closed_minutes() == [1, 2, 3, 6, 7]
         assert len(bench.api.requests) == asked
-        assert "the exchange has no klines" in caplog.text
+        assert "kline gap accepted" in caplog.text
 
 
 async def test_two_gaps_are_filled_one_after_the_other() -> None:
     async with running() as bench:
         bench.minutes = []
-        await bench.say(kline_frame(5, closed=False), kline_frame(9, closed=True))
+        await bench.deliver(kline_frame(5, closed=False), kline_frame(9, closed=True))
         bench.minutes = list(range(100))
         await bench.clock.advance(5.0)
-        assert bench.closed() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+        assert bench.closed_minutes() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
-async def test_while_the_api_is_away_missed_klines_are_asked_for_again() -> None:
+async def test_missing_klines_are_requested_again_after_an_error() -> None:
     async with running() as bench:
         answer = bench.api.answers["klines"]
         bench.api.answers["klines"] = lambda _: SessionLost("not connected")
-        await bench.say(kline_frame(6, closed=True))
+        await bench.deliver(kline_frame(6, closed=True))
         await bench.clock.advance(3.0)
-        assert bench.closed() == [1, 2]
+        assert bench.closed_minutes() == [1, 2]
         bench.api.answers["klines"] = answer
         await bench.clock.advance(1.1)
-        assert bench.closed() == [1, 2, 3, 4, 5, 6]
+        assert bench.closed_minutes() == [1, 2, 3, 4, 5, 6]
         assert bench.down == []
 
 
-async def test_after_a_reconnect_the_history_is_made_whole() -> None:
+async def test_missing_klines_are_added_after_a_reconnect() -> None:
     async with running() as bench:
-        await bench.say(kline_frame(3, closed=True))
+        await bench.deliver(kline_frame(3, closed=True))
         bench.dial.newest.drop("closed 1006")
         await bench.clock.advance(1.1)
-        await bench.say(kline_frame(8, closed=False))
-        assert bench.closed() == [1, 2, 3, 4, 5, 6, 7]
+        await bench.deliver(kline_frame(8, closed=False))
+        assert bench.closed_minutes() == [1, 2, 3, 4, 5, 6, 7]
         assert bench.stream.reconnects == 1
 
 
@@ -353,21 +353,21 @@ SHUTDOWN = {"stream": "!serverShutdown", "data": {"e": "serverShutdown", "E": 5}
 
 @asynccontextmanager
 async def rotating() -> AsyncIterator[tuple[Bench, MemorySocket, MemorySocket]]:
-    """A stream with an old connection in office and a new one that has said nothing yet."""
+    """Run a stream with an active connection and a new one that has delivered nothing yet."""
     async with running() as bench:
         await bench.clock.advance(61.0)
         old = bench.dial.newest
-        await bench.say(top_frame("10", "11", u=10), SHUTDOWN)
+        await bench.deliver(top_frame("10", "11", u=10), SHUTDOWN)
         yield bench, old, bench.dial.newest
 
 
 def bid(bench: Bench) -> Decimal:
-    assert bench.snapshots.top is not None
-    return bench.snapshots.top.bid
+    assert bench.market_state.top is not None
+    return bench.market_state.top.bid
 
 
-async def hear(bench: Bench, *frames: tuple[MemorySocket, object]) -> list[int]:
-    """The bids after each frame."""
+async def bids_after(bench: Bench, *frames: tuple[MemorySocket, object]) -> list[int]:
+    """Deliver each frame and return the bid after it."""
     bids = []
     for socket, frame in frames:
         socket.deliver(frame)
@@ -376,7 +376,7 @@ async def hear(bench: Bench, *frames: tuple[MemorySocket, object]) -> list[int]:
     return bids
 
 
-async def test_a_server_that_shuts_down_is_left_when_another_has_spoken() -> None:
+async def test_after_a_server_shutdown_the_stream_switches_when_the_new_connection_delivers() -> None:
     async with rotating() as (bench, old, new):
         closed = [old.closed]
         new.deliver(kline_frame(3, closed=False))
@@ -385,9 +385,9 @@ async def test_a_server_that_shuts_down_is_left_when_another_has_spoken() -> Non
         assert (bench.down, bench.stream.reconnects) == ([], 0)
 
 
-async def test_what_both_connections_tell_is_one_course_of_prices() -> None:
+async def test_the_books_of_both_connections_are_one_sequence() -> None:
     async with rotating() as (bench, old, new):
-        bids = await hear(
+        bids = await bids_after(
             bench,
             (old, top_frame("12", "20", u=12)),
             (new, top_frame("11", "20", u=11)),  # behind
@@ -400,52 +400,55 @@ async def test_what_both_connections_tell_is_one_course_of_prices() -> None:
         assert bids == [12, 12, 12, 13, 13, 14, 14]
 
 
-async def test_a_change_told_by_both_is_heard_once() -> None:
+async def test_an_update_of_both_connections_is_published_once() -> None:
     async with rotating() as (bench, old, new):
-        await hear(bench, (old, top_frame("12", "20", u=12)))
+        await bids_after(bench, (old, top_frame("12", "20", u=12)))
         await bench.clock.advance(0.01)
-        proven_s = bench.snapshots.top_confirmed_s
-        await hear(bench, (new, top_frame("12", "20", u=12)))
-        assert bench.snapshots.top_confirmed_s == proven_s
+        proven_s = bench.market_state.top_confirmed_s
+        await bids_after(bench, (new, top_frame("12", "20", u=12)))
+        assert bench.market_state.top_confirmed_s == proven_s
 
 
-async def test_frames_that_were_on_their_way_do_not_turn_the_price_back_after_the_switch() -> None:
+async def test_late_frames_do_not_set_the_price_back_after_the_switch() -> None:
     async with rotating() as (bench, old, new):
-        await hear(bench, (old, top_frame("15", "20", u=15)), (new, kline_frame(3, closed=False)))
+        await bids_after(bench, (old, top_frame("15", "20", u=15)), (new, kline_frame(3, closed=False)))
         await bench.clock.advance(1.1)
         assert old.closed
-        assert await hear(bench, (new, top_frame("14", "20", u=14)), (new, top_frame("16", "20", u=16))) == [15, 16]
+        assert await bids_after(bench, (new, top_frame("14", "20", u=14)), (new, top_frame("16", "20", u=16))) == [
+            15,
+            16,
+        ]
 
 
-async def test_an_exchange_that_counts_anew_is_believed_after_a_loss() -> None:
+async def test_restarted_update_ids_are_accepted_after_a_loss() -> None:
     async with rotating() as (bench, old, new):
         old.drop()
         new.drop()
         await bench.clock.advance(2.0)
-        assert await hear(bench, (bench.dial.newest, top_frame("9", "20", u=1))) == [9]
+        assert await bids_after(bench, (bench.dial.newest, top_frame("9", "20", u=1))) == [9]
 
 
-async def test_an_exchange_that_counts_anew_over_the_new_connection_is_found_out() -> None:
+async def test_restarted_update_ids_over_the_new_connection_are_found_by_a_probe() -> None:
     async with rotating() as (bench, old, new):
-        await hear(bench, (new, kline_frame(3, closed=False)))
+        await bids_after(bench, (new, kline_frame(3, closed=False)))
         await bench.clock.advance(1.1)
         assert old.closed
         bench.book = {"bidPrice": "9", "bidQty": "1", "askPrice": "20", "askQty": "2"}
-        assert await hear(bench, (new, top_frame("9", "20", u=1))) == [10]
+        assert await bids_after(bench, (new, top_frame("9", "20", u=1))) == [10]
         await bench.clock.advance(8.0)
         assert int(bid(bench)) == 9
-        assert await hear(bench, (bench.dial.newest, top_frame("8", "20", u=2))) == [8]
+        assert await bids_after(bench, (bench.dial.newest, top_frame("8", "20", u=2))) == [8]
 
 
-async def test_a_frame_that_was_overtaken_does_not_turn_the_price_back() -> None:
+async def test_an_older_frame_does_not_set_the_price_back() -> None:
     async with running() as bench:
-        await bench.say(top_frame("12", "20", u=12), top_frame("11", "20", u=11))
+        await bench.deliver(top_frame("12", "20", u=12), top_frame("11", "20", u=11))
         assert bid(bench) == 12
 
 
 async def test_a_new_connection_that_is_ahead_waits_for_the_old_one() -> None:
     async with rotating() as (bench, old, new):
-        bids = await hear(
+        bids = await bids_after(
             bench,
             (new, top_frame("13", "20", u=13)),
             (old, top_frame("11", "20", u=11)),
@@ -456,9 +459,9 @@ async def test_a_new_connection_that_is_ahead_waits_for_the_old_one() -> None:
         assert bids == [10, 11, 12, 12, 14]
 
 
-async def test_nobody_waits_long_for_a_connection_that_has_nothing_more_to_say() -> None:
+async def test_the_switch_does_not_wait_long_for_a_quiet_old_connection() -> None:
     async with rotating() as (bench, old, new):
-        assert await hear(bench, (new, top_frame("13", "20", u=13))) == [10]
+        assert await bids_after(bench, (new, top_frame("13", "20", u=13))) == [10]
         await bench.clock.advance(1.1)
         assert (int(bid(bench)), old.closed) == (13, True)
 
@@ -475,32 +478,32 @@ async def test_klines_of_both_connections_are_one_history() -> None:
         new.deliver(kline_frame(4, closed=True))
         new.deliver(kline_frame(5, closed=True))
         await run_ready_tasks()
-        assert bench.closed() == [1, 2, 3, 4, 5]
-        assert bench.snapshots.forming is None
+        assert bench.closed_minutes() == [1, 2, 3, 4, 5]
+        assert bench.market_state.forming is None
 
 
 async def test_a_gap_seen_by_the_old_connection_is_filled_after_the_switch() -> None:
     async with rotating() as (bench, old, new):
         bench.minutes = []
-        await hear(bench, (old, kline_frame(6, closed=True)), (new, kline_frame(7, closed=False)))
+        await bids_after(bench, (old, kline_frame(6, closed=True)), (new, kline_frame(7, closed=False)))
         await bench.clock.advance(1.1)
         assert old.closed
         bench.minutes = list(range(100))
         await bench.clock.advance(3.0)
-        assert bench.closed() == [1, 2, 3, 4, 5, 6]
+        assert bench.closed_minutes() == [1, 2, 3, 4, 5, 6]
 
 
-async def test_a_successor_that_stays_silent_while_the_old_one_speaks_is_not_taken() -> None:
+async def test_a_silent_successor_is_refused_while_the_old_connection_delivers() -> None:
     async with rotating() as (bench, old, new):
         for number in range(6):
-            await hear(bench, (old, top_frame("11", "20", u=11 + number)))
+            await bids_after(bench, (old, top_frame("11", "20", u=11 + number)))
             await bench.clock.advance(1.0)
         assert new.closed
         assert not old.closed
         assert bench.down == []
 
 
-async def test_a_successor_is_taken_when_nobody_has_anything_to_say() -> None:
+async def test_a_silent_successor_is_accepted_when_the_old_connection_is_silent_too() -> None:
     async with rotating() as (bench, old, new):
         bench.book = {"bidPrice": "10", "bidQty": "1", "askPrice": "11", "askQty": "2"}
         await bench.clock.advance(5.1)
@@ -509,13 +512,13 @@ async def test_a_successor_is_taken_when_nobody_has_anything_to_say() -> None:
 
 async def test_a_half_open_stream_is_found_before_its_prices_are_stale() -> None:
     async with running() as bench:
-        await bench.say(top_frame("10", "11", u=10))
+        await bench.deliver(top_frame("10", "11", u=10))
         bench.book = {"bidPrice": "10", "bidQty": "1", "askPrice": "12", "askQty": "2"}
         await bench.clock.advance(9.9)
         assert len(bench.down) == 1
 
 
-async def test_a_listeners_mistake_does_not_cut_us_off_from_the_market(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_handler_does_not_end_the_stream(caplog: pytest.LogCaptureFixture) -> None:
     def stumble() -> None:
         raise KeyError("mistake")
 
@@ -523,9 +526,9 @@ async def test_a_listeners_mistake_does_not_cut_us_off_from_the_market(caplog: p
     bench.book = SessionLost("not connected")
     run = asyncio.create_task(bench.stream.run())
     await run_ready_tasks()
-    await bench.say(top_frame("11", "12"), top_frame("13", "14"))
-    assert bench.snapshots.top is not None
-    assert bench.snapshots.top.bid == 13
+    await bench.deliver(top_frame("11", "12"), top_frame("13", "14"))
+    assert bench.market_state.top is not None
+    assert bench.market_state.top.bid == 13
     assert bench.down == []
     assert "frame handler failed" in caplog.text
     run.cancel()
@@ -537,10 +540,10 @@ def raw(message: object) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
 
-async def test_of_books_that_came_together_the_newest_counts_and_of_candles_each() -> None:
+async def test_of_the_books_of_one_read_the_newest_counts_and_of_the_klines_each() -> None:
     async with running() as bench:
         told: list[int] = []
-        bench.snapshots.on_top_moved = lambda top, _: told.append(top.update_id)
+        bench.market_state.on_top_moved = lambda top, _: told.append(top.update_id)
         together = [
             raw(top_frame(u=1)),
             raw(kline_frame(3, closed=True)),
@@ -553,27 +556,29 @@ async def test_of_books_that_came_together_the_newest_counts_and_of_candles_each
         bench.dial.newest.deliver_together(*together)
         await run_ready_tasks()
         assert told == [3]
-        assert bench.snapshots.top is not None
-        assert bench.snapshots.top.bid == Decimal("9.00")
-        assert bench.closed() == [1, 2, 3, 4]
+        assert bench.market_state.top is not None
+        assert bench.market_state.top.bid == Decimal("9.00")
+        assert bench.closed_minutes() == [1, 2, 3, 4]
 
 
-async def test_garbage_among_frames_that_came_together_is_counted() -> None:
+async def test_unreadable_frames_in_a_batch_are_counted() -> None:
     async with running() as bench:
         bench.dial.newest.deliver_together(*[b"garbage"] * 19, raw(top_frame(u=7)))
         await run_ready_tasks()
-        assert bench.snapshots.top is not None
+        assert bench.market_state.top is not None
         bench.dial.newest.deliver_together(b"garbage", b"garbage")
         await run_ready_tasks()
         assert bench.down == ["20 unreadable frames within 60 s"]
 
 
-async def test_what_a_successor_held_back_is_history_that_nobody_answers() -> None:
+async def test_held_books_are_published_as_late() -> None:
     async with rotating() as (bench, old, new):
         answered: list[int] = []
-        bench.snapshots.on_top_moved = lambda top, _: answered.append(top.update_id)
-        told = await hear(bench, (new, top_frame(u=50)), (new, top_frame(bid="9.00", u=51)), (old, top_frame(u=50)))
+        bench.market_state.on_top_moved = lambda top, _: answered.append(top.update_id)
+        told = await bids_after(
+            bench, (new, top_frame(u=50)), (new, top_frame(bid="9.00", u=51)), (old, top_frame(u=50))
+        )
         assert told[-1] == 9
         assert 51 not in answered
-        await hear(bench, (new, top_frame(u=52)))
+        await bids_after(bench, (new, top_frame(u=52)))
         assert answered[-1] == 52

@@ -1,4 +1,4 @@
-"""Every answer to an order request, and every silence, is one outcome."""
+"""OrderApi: requests as they are sent, and the outcome that each reply or timeout means."""
 
 import json
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from trailingedge.core.clock import ManualClock
 from trailingedge.model.market import OrderRecord, OrderStatus, Side
+from trailingedge.model.order_commands import ListedOrders
 from trailingedge.model.order_outcomes import (
     Accepted,
     NotTried,
@@ -23,7 +24,7 @@ from trailingedge.model.order_outcomes import (
 from trailingedge.model.order_requests import NewOrderRequest
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.event_parser import Reply
-from trailingedge.websocket.orders import Listed, OrderApi, read_order_list, read_outcome, read_replace_outcome
+from trailingedge.websocket.orders import OrderApi, read_order_list, read_outcome, read_replace_outcome
 from trailingedge.websocket.prepared_request import SentRequest
 from trailingedge.websocket.request_tracker import NoResponse, NotSent, Params, ReplyHandler, RequestOutcome
 
@@ -67,7 +68,7 @@ DONE_PLACE = Accepted(record(502, OrderStatus.NEW))
 
 
 def refusal(outcome: OrderOutcome) -> object:
-    """What matters of an outcome: the refusal's kind, or what it is."""
+    """Return the reject reason of an outcome, or the outcome itself."""
     if isinstance(outcome, Rejected):
         return outcome.reason
     return type(outcome) if isinstance(outcome, Unanswered | NotTried) else outcome
@@ -202,7 +203,7 @@ def wholly(data: object, status: int = 400) -> Reply:
         ),
     ],
 )
-def test_a_cancel_replace_tells_of_each_half(answer: RequestOutcome, cancel: object, place: object) -> None:
+def test_a_cancel_replace_has_an_outcome_for_each_half(answer: RequestOutcome, cancel: object, place: object) -> None:
     outcome = read_replace_outcome(answer)
     assert (refusal(outcome.cancel), refusal(outcome.place)) == (cancel, place)
 
@@ -273,30 +274,30 @@ json_values = st.recursive(
     result=json_values,
     data=json_values,
 )
-def test_whatever_is_answered_there_is_an_outcome(status: int, code: int, result: object, data: object) -> None:
+def test_every_reply_has_an_outcome(status: int, code: int, result: object, data: object) -> None:
     answer = Reply(status, result, code, "text", data)
     assert isinstance(read_outcome(answer), OrderOutcome)
     assert isinstance(read_replace_outcome(answer), ReplaceOutcome)
     assert isinstance(read_order_list(answer), tuple | Rejected | Unanswered)
 
 
-class Posted:
-    """An order path that only takes notes."""
+class FakeSender:
+    """RequestSender that keeps the last request."""
 
     def __init__(self) -> None:
         self.method = ""
         self.params: dict[str, str | int] = {}
-        self.answer: ReplyHandler = lambda _: None
+        self.on_reply: ReplyHandler = lambda _: None
 
-    def send_prepared(self, word: Callable[[int], str]) -> SentRequest:
-        def listen(method: str, patience_s: float, heard: ReplyHandler) -> None:
-            self.send(method, json.loads(word(1))["params"], patience_s, heard)
+    def send_prepared(self, encode: Callable[[int], str]) -> SentRequest:
+        def track(method: str, timeout_s: float, outcomes: ReplyHandler) -> None:
+            self.send(method, json.loads(encode(1))["params"], timeout_s, outcomes)
 
-        return SentRequest(listen)
+        return SentRequest(track)
 
-    def send(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
-        assert patience_s == 3.0
-        self.method, self.params, self.answer = method, dict(params or {}), heard
+    def send(self, method: str, params: Params | None, timeout_s: float, outcomes: ReplyHandler) -> None:
+        assert timeout_s == 3.0
+        self.method, self.params, self.on_reply = method, dict(params or {}), outcomes
 
 
 ORDER = NewOrderRequest("mm-1", Side.BUY, Decimal("0.001"), Decimal(60000))
@@ -305,51 +306,51 @@ ORDER = NewOrderRequest("mm-1", Side.BUY, Decimal("0.001"), Decimal(60000))
 @pytest.mark.parametrize(
     ("ask", "method"),
     [
-        pytest.param(lambda orders, heard: orders.place(ORDER, heard), "order.place", id="place"),
-        pytest.param(lambda orders, heard: orders.cancel(501, "mm-1", heard), "order.cancel", id="cancel"),
-        pytest.param(lambda orders, heard: orders.status(501, "mm-1", heard), "order.status", id="status"),
+        pytest.param(lambda orders, outcomes: orders.place(ORDER, outcomes), "order.place", id="place"),
+        pytest.param(lambda orders, outcomes: orders.cancel(501, "mm-1", outcomes), "order.cancel", id="cancel"),
+        pytest.param(lambda orders, outcomes: orders.status(501, "mm-1", outcomes), "order.status", id="status"),
         pytest.param(
-            lambda orders, heard: orders.replace(501, "mm-1", ORDER, heard), "order.cancelReplace", id="replace"
+            lambda orders, outcomes: orders.replace(501, "mm-1", ORDER, outcomes), "order.cancelReplace", id="replace"
         ),
-        pytest.param(lambda orders, heard: orders.all_orders(501, heard), "allOrders", id="all orders"),
+        pytest.param(lambda orders, outcomes: orders.all_orders(501, outcomes), "allOrders", id="all orders"),
     ],
 )
-async def test_each_request_is_stamped_by_the_exchanges_clock(
+async def test_each_request_has_a_timestamp_of_the_exchanges_clock(
     ask: Callable[[OrderApi, Callable[[object], None]], None], method: str
 ) -> None:
-    posted, server_clock = Posted(), ServerClock(ManualClock(unix_ms=1000))
+    sender, server_clock = FakeSender(), ServerClock(ManualClock(unix_ms=1000))
     server_clock.offset_ms = 234
-    heard: list[object] = []
-    ask(OrderApi(posted, server_clock, "BTCUSDT", recv_window_ms=4000), heard.append)
-    assert posted.method == method
-    assert (posted.params["timestamp"], posted.params["recvWindow"], posted.params["symbol"]) == (1234, 4000, "BTCUSDT")
-    posted.answer(NoResponse("timeout"))
-    assert len(heard) == 1
+    outcomes: list[object] = []
+    ask(OrderApi(sender, server_clock, "BTCUSDT", recv_window_ms=4000), outcomes.append)
+    assert sender.method == method
+    assert (sender.params["timestamp"], sender.params["recvWindow"], sender.params["symbol"]) == (1234, 4000, "BTCUSDT")
+    sender.on_reply(NoResponse("timeout"))
+    assert len(outcomes) == 1
 
 
-async def test_a_draft_is_stamped_when_it_is_sent_and_its_outcome_is_told() -> None:
-    posted, server_clock = Posted(), ServerClock(ManualClock(unix_ms=1000))
-    orders, heard = OrderApi(posted, server_clock, "BTCUSDT"), list[ReplaceOutcome]()
+async def test_a_prepared_replace_gets_its_timestamp_when_it_is_sent() -> None:
+    sender, server_clock = FakeSender(), ServerClock(ManualClock(unix_ms=1000))
+    orders, outcomes = OrderApi(sender, server_clock, "BTCUSDT"), list[ReplaceOutcome]()
     draft = orders.prepare_replace(501, ORDER)
     server_clock.offset_ms = 234
-    orders.on_replace_reply(orders.send_replace(draft, Decimal("59999.50"), Decimal("0.0020")), heard.append)
-    assert posted.method == "order.cancelReplace"
-    told = {name: posted.params[name] for name in ("cancelOrderId", "price", "quantity", "timestamp")}
+    orders.on_replace_reply(orders.send_replace(draft, Decimal("59999.50"), Decimal("0.0020")), outcomes.append)
+    assert sender.method == "order.cancelReplace"
+    told = {name: sender.params[name] for name in ("cancelOrderId", "price", "quantity", "timestamp")}
     assert told == {"cancelOrderId": 501, "price": "59999.5", "quantity": "0.002", "timestamp": 1234}
-    posted.answer(NoResponse("timeout"))
-    assert heard == [ReplaceOutcome(Unanswered("timeout"), Unanswered("timeout"))]
+    sender.on_reply(NoResponse("timeout"))
+    assert outcomes == [ReplaceOutcome(Unanswered("timeout"), Unanswered("timeout"))]
 
 
-async def test_a_late_answer_is_a_second_outcome() -> None:
-    posted, heard = Posted(), list[OrderOutcome]()
-    OrderApi(posted, ServerClock(ManualClock()), "BTCUSDT").place(ORDER, heard.append)
-    posted.answer(NoResponse("timeout"))
-    posted.answer(Reply(200, PLACED))
-    assert heard == [Unanswered("timeout"), DONE_PLACE]
+async def test_a_late_reply_is_a_second_outcome() -> None:
+    sender, outcomes = FakeSender(), list[OrderOutcome]()
+    OrderApi(sender, ServerClock(ManualClock()), "BTCUSDT").place(ORDER, outcomes.append)
+    sender.on_reply(NoResponse("timeout"))
+    sender.on_reply(Reply(200, PLACED))
+    assert outcomes == [Unanswered("timeout"), DONE_PLACE]
 
 
-async def test_listed_orders_are_handed_over() -> None:
-    posted, heard = Posted(), list[Listed]()
-    OrderApi(posted, ServerClock(ManualClock()), "BTCUSDT").all_orders(501, heard.append)
-    posted.answer(Reply(200, [CANCELED, PLACED]))
-    assert [[order.order_id for order in found] for found in heard if isinstance(found, tuple)] == [[501, 502]]
+async def test_listed_orders_are_passed_on() -> None:
+    sender, outcomes = FakeSender(), list[ListedOrders]()
+    OrderApi(sender, ServerClock(ManualClock()), "BTCUSDT").all_orders(501, outcomes.append)
+    sender.on_reply(Reply(200, [CANCELED, PLACED]))
+    assert [[order.order_id for order in found] for found in outcomes if isinstance(found, tuple)] == [[501, 502]]

@@ -1,4 +1,4 @@
-"""What was dialled early is handed over once, with whatever came of it, and never left behind."""
+"""Preconnect: a prepared connection is used once, and an unused one is closed."""
 
 import asyncio
 
@@ -11,60 +11,60 @@ from trailingedge.websocket.transport import Socket
 
 
 class Exchange:
-    """Answers the dial of an address once it is let in, or refuses it with what is said."""
+    """Dial function that waits for `accepts`, then connects or raises `refusal`."""
 
     def __init__(self) -> None:
         self.urls: list[str] = []
         self.sockets: list[MemorySocket] = []
-        self.answers = asyncio.Event()
+        self.accepts = asyncio.Event()
         self.refusal: Exception | None = None
 
     async def dial(self, url: str) -> Socket:
         self.urls.append(url)
-        await self.answers.wait()
+        await self.accepts.wait()
         if self.refusal is not None:
             raise self.refusal
         self.sockets.append(MemorySocket())
         return self.sockets[-1]
 
 
-async def test_the_dial_has_begun_when_somebody_asks_and_is_his() -> None:
+async def test_a_started_dial_is_used_by_the_first_caller() -> None:
     exchange = Exchange()
-    async with preconnect(exchange.dial, "market", "api") as ahead:
+    async with preconnect(exchange.dial, "market", "api") as prepared:
         await asyncio.sleep(0)
         assert exchange.urls == ["market", "api"]
-        exchange.answers.set()
-        assert await ahead.dial("market") is exchange.sockets[0]
+        exchange.accepts.set()
+        assert await prepared.dial("market") is exchange.sockets[0]
         assert exchange.urls == ["market", "api"]
     assert [socket.closed for socket in exchange.sockets] == [False, True]
 
 
-async def test_who_asks_again_or_for_another_address_dials_anew() -> None:
+async def test_a_second_call_or_another_url_dials_again() -> None:
     exchange = Exchange()
-    exchange.answers.set()
-    async with preconnect(exchange.dial, "market") as ahead:
-        sockets = [await ahead.dial(url) for url in ("market", "market", "trades")]
+    exchange.accepts.set()
+    async with preconnect(exchange.dial, "market") as prepared:
+        sockets = [await prepared.dial(url) for url in ("market", "market", "trades")]
         assert len(set(sockets)) == 3
         assert exchange.urls == ["market", "market", "trades"]
 
 
 @pytest.mark.parametrize("refusal", [SessionLost("429", 5.0), ConfigError(["proxy"])], ids=["passes", "person"])
-async def test_a_failure_is_for_him_who_asks_and_for_nobody_else(refusal: Exception) -> None:
+async def test_a_failure_is_raised_to_the_caller_alone(refusal: Exception) -> None:
     exchange = Exchange()
     exchange.refusal = refusal
-    exchange.answers.set()
-    async with preconnect(exchange.dial, "market") as ahead:
-        await ahead.wait(1.0)
+    exchange.accepts.set()
+    async with preconnect(exchange.dial, "market") as prepared:
+        await prepared.wait(1.0)
         with pytest.raises(type(refusal)) as raised:
-            await ahead.dial("market")
+            await prepared.dial("market")
         assert raised.value is refusal
 
 
-async def test_nobody_waits_long_for_an_exchange_that_does_not_answer() -> None:
+async def test_waiting_for_the_attempts_has_a_timeout() -> None:
     exchange = Exchange()
-    async with preconnect(exchange.dial, "market") as ahead:
-        await ahead.wait(0.0)
-        asking = asyncio.create_task(ahead.dial("market"))
+    async with preconnect(exchange.dial, "market") as prepared:
+        await prepared.wait(0.0)
+        asking = asyncio.create_task(prepared.dial("market"))
         await asyncio.sleep(0)
         asking.cancel()
         await asyncio.wait([asking])
@@ -72,7 +72,7 @@ async def test_nobody_waits_long_for_an_exchange_that_does_not_answer() -> None:
     assert exchange.sockets == []
 
 
-async def test_what_ends_the_rest_ends_the_dials_too() -> None:
+async def test_an_error_in_the_block_ends_the_attempts() -> None:
     exchange = Exchange()
 
     async def err() -> None:

@@ -1,4 +1,4 @@
-"""A request that was written out beforehand is to the letter the one that would have been written."""
+"""PreparedRequest: equal to the request that RequestTracker encodes."""
 
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ ORDER = NewOrderRequest("TE-t-mwqbk24b", Side.SELL, Decimal("1.0000"), Decimal("
     ("price", "quantity"), [("2557.88", "1"), ("0.00001234", "123456.789"), ("3000", "0.0001")], ids=str
 )
 @pytest.mark.parametrize("side", Side)
-def test_it_reads_as_the_session_would_word_it(price: str, quantity: str, side: Side) -> None:
+def test_the_encoded_request_equals_that_of_the_tracker(price: str, quantity: str, side: Side) -> None:
     price_, quantity_ = Decimal(price), Decimal(quantity)
     order = NewOrderRequest(ORDER.client_order_id, side, quantity_, price_)
     params = replace_params("ETHFDUSD", 501, order.client_order_id, order)
@@ -27,7 +27,7 @@ def test_it_reads_as_the_session_would_word_it(price: str, quantity: str, side: 
     assert draft.encode(1, format_plain(price_), format_plain(quantity_), 1_783_000_000_004) == worded
 
 
-def test_what_was_not_written_is_told_to_whoever_listens() -> None:
+def test_not_sent_goes_to_the_reply_handler() -> None:
     heard: list[RequestOutcome] = []
     SentRequest(None, NotSent("not connected")).on_reply("order.cancelReplace", 3.0, heard.append)
     assert heard == [NotSent("not connected")]

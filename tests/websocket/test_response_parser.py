@@ -1,4 +1,4 @@
-"""Results become nouns: rules, klines, balances, orders, trades, commission."""
+"""Response parser: rules, klines, balances, orders, trades and commission."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -134,7 +134,7 @@ def test_without_filters_only_the_precision_limits() -> None:
     assert (bare.min_notional, bare.max_price, bare.bid_multiplier_up, bare.peg_allowed) == (ZERO, None, None, False)
 
 
-def test_a_zero_switches_a_part_of_the_price_filter_off() -> None:
+def test_a_zero_disables_a_part_of_the_price_filter() -> None:
     off = rules([{"filterType": "PRICE_FILTER", "minPrice": "0.0", "maxPrice": "0.0", "tickSize": "0.00000000"}])
     assert (off.tick_size, off.min_price, off.max_price) == (Decimal("0.00000001"), ZERO, None)
 
@@ -179,7 +179,7 @@ def test_kline_rows_are_read() -> None:
 @pytest.mark.parametrize(
     "row", [[], [0, "10", "9", "9", "11", "5", 1], [0.5, "1", "1", "1", "1", "1", 1], "row"], ids=str
 )
-def test_a_row_that_is_no_kline_is_refused(row: object) -> None:
+def test_an_invalid_kline_row_is_a_violation(row: object) -> None:
     with pytest.raises(ProtocolViolation):
         read_klines([row])
 
@@ -257,7 +257,7 @@ def test_every_shape_of_an_order_is_read(result: object, meant: OrderRecord) -> 
     assert read_order(result) == meant
 
 
-def test_an_ack_tells_that_it_was_taken_and_no_more() -> None:
+def test_an_ack_has_no_status() -> None:
     ack = {"symbol": "BTCUSDT", "orderId": 502, "orderListId": -1, "clientOrderId": "mm-2", "transactTime": 5}
     order = read_order(ack)
     assert (order.order_id, order.client_order_id, order.time_ms) == (502, "mm-2", 5)
@@ -277,17 +277,17 @@ def test_a_negative_quote_sum_means_unknown() -> None:
     assert read_order(PLACED | {"cummulativeQuoteQty": "-1.00000000"}).filled_quote is None
 
 
-def test_a_pegged_order_tells_the_price_it_got() -> None:
+def test_a_pegged_order_is_read_with_its_price() -> None:
     pegged = read_order(PLACED | {"price": "0.00000000", "pegPriceType": "PRIMARY_PEG", "peggedPrice": "60000.01"})
     assert pegged.pegged_price == Decimal("60000.01")
 
 
-def test_an_unknown_status_is_named_so() -> None:
+def test_an_unknown_status_is_unrecognized() -> None:
     assert read_order(PLACED | {"status": "DREAMING"}).status is OrderStatus.UNRECOGNIZED
 
 
 @pytest.mark.parametrize("result", [None, {}, [], {"orderId": "1"}, PLACED | {"side": "UP"}, PLACED | {"price": "NaN"}])
-def test_what_is_no_order_is_refused(result: object) -> None:
+def test_an_invalid_order_is_a_violation(result: object) -> None:
     with pytest.raises(ProtocolViolation):
         read_order(result)
 

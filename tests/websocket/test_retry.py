@@ -1,4 +1,4 @@
-"""A start asks until it is answered, waits as long as it is told to, and gives up in the end."""
+"""Retry: repeats a request, waits as long as the exchange asks, and fails in the end."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,33 +21,33 @@ from trailingedge.websocket.retry import Retry
 
 class AlwaysReady:
     async def wait_ready(self) -> None:
-        """At once."""
+        """Return at once."""
 
 
 class Bench:
-    """Somebody who is asked again and again; `troubles` come first, then the answer."""
+    """A request that raises each of `errors` and then succeeds."""
 
-    def __init__(self, *troubles: TrailingEdgeError) -> None:
+    def __init__(self, *errors: TrailingEdgeError) -> None:
         self.clock = ManualClock()
-        self.troubles = list(troubles)
-        self.asked_s: list[float] = []
+        self.errors = list(errors)
+        self.sent_s: list[float] = []
         api = cast("ApiClient", AlwaysReady())
-        self.persistence = Retry(api, self.clock, self.clock.unix_ms, "the exchange")
+        self.retry = Retry(api, self.clock, self.clock.unix_ms, "the exchange")
 
-    async def ask(self) -> str:
-        self.asked_s.append(self.clock.now_s())
-        if self.troubles:
-            raise self.troubles.pop(0)
-        return "an answer"
+    async def request(self) -> str:
+        self.sent_s.append(self.clock.now_s())
+        if self.errors:
+            raise self.errors.pop(0)
+        return "a result"
 
-    async def persist(self) -> str:
-        asking = asyncio.create_task(self.persistence.run(self.ask))
+    async def run(self) -> str:
+        running = asyncio.create_task(self.retry.run(self.request))
         await self.clock.advance(600.0)
-        return await asking
+        return await running
 
 
 @pytest.mark.parametrize(
-    ("troubles", "asked_s"),
+    ("errors", "sent_s"),
     [
         pytest.param([], [0], id="answered at once"),
         pytest.param([SessionLost("gone")], [0, 1], id="the connection was lost"),
@@ -57,14 +57,14 @@ class Bench:
         pytest.param([RetryLater("banned", 30.0)] * 6, [0, 31, 62, 93, 124, 155, 186], id="told to wait for long"),
     ],
 )
-async def test_it_is_asked_again(troubles: Sequence[TrailingEdgeError], asked_s: list[float]) -> None:
-    bench = Bench(*troubles)
-    assert await bench.persist() == "an answer"
-    assert bench.asked_s == asked_s
+async def test_the_request_is_repeated_after_a_pause(errors: Sequence[TrailingEdgeError], sent_s: list[float]) -> None:
+    bench = Bench(*errors)
+    assert await bench.run() == "a result"
+    assert bench.sent_s == sent_s
 
 
-async def test_five_failures_in_a_row_are_enough() -> None:
+async def test_it_fails_after_five_attempts() -> None:
     bench = Bench(*[RequestRefused(-1000, "no")] * 9)
     with pytest.raises(StartFailed, match="the exchange did not answer as needed, 5 times in a row: -1000 no"):
-        await bench.persist()
-    assert len(bench.asked_s) == 5
+        await bench.run()
+    assert len(bench.sent_s) == 5

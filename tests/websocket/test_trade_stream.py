@@ -1,4 +1,4 @@
-"""The market's trades: read once each, whatever else the connection says and however often it comes back."""
+"""TradeStream: each trade once, across rotations and losses."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,24 +45,24 @@ class Bench:
         self.stream = TradeStream(
             "wss://stream.example/",
             "ETHFDUSD",
-            self.hear,
+            self.on_trade,
             dial=self.dial,
             clock=self.clock,
             backoff=Backoff(1.0, 1.0, 2, Random(1)),
         )
 
-    def hear(self, trade: PublicTrade) -> None:
+    def on_trade(self, trade: PublicTrade) -> None:
         self.trades.append(trade)
         if trade.price == 666:
             raise ZeroDivisionError("a mistake of ours")
 
-    async def say(self, *frames: object, over: int = -1) -> None:
+    async def deliver(self, *frames: object, connection: int = -1) -> None:
         for frame in frames:
-            self.dial.sockets[over].deliver(frame)
+            self.dial.sockets[connection].deliver(frame)
         await run_ready_tasks()
 
     @property
-    def numbers(self) -> list[int]:
+    def trade_ids(self) -> list[int]:
         return [trade.trade_id for trade in self.trades]
 
 
@@ -77,14 +77,14 @@ async def running() -> AsyncIterator[Bench]:
         await task
 
 
-async def test_trades_of_the_symbol_are_asked_for() -> None:
+async def test_the_url_subscribes_to_the_trades_of_the_symbol() -> None:
     async with running() as bench:
         assert bench.dial.urls == ["wss://stream.example/ws/ethfdusd@aggTrade"]
 
 
-async def test_a_trade_is_heard_with_the_side_of_its_taker() -> None:
+async def test_a_trade_has_the_side_of_its_taker() -> None:
     async with running() as bench:
-        await bench.say(TRADE, TRADE | {"a": 71, "m": False})
+        await bench.deliver(TRADE, TRADE | {"a": 71, "m": False})
         assert bench.trades == [SOLD, replace(SOLD, trade_id=71, aggressor=Side.BUY)]
 
 
@@ -104,56 +104,61 @@ async def test_a_trade_is_heard_with_the_side_of_its_taker() -> None:
         pytest.param({"result": None, "id": 1}, id="an answer"),
     ],
 )
-async def test_what_is_no_trade_of_ours_is_passed_over(frame: object) -> None:
+async def test_other_frames_are_ignored(frame: object) -> None:
     async with running() as bench:
-        await bench.say(frame, TRADE)
+        await bench.deliver(frame, TRADE)
         assert bench.trades == [SOLD]
         assert len(bench.dial.sockets) == 1
 
 
-async def test_a_mistake_in_hearing_one_trade_does_not_cost_the_next(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_trade_handler_does_not_end_the_stream(caplog: pytest.LogCaptureFixture) -> None:
     async with running() as bench:
-        await bench.say(TRADE | {"p": "666"}, TRADE | {"a": 71})
-        assert bench.numbers == [70, 71]
+        await bench.deliver(TRADE | {"p": "666"}, TRADE | {"a": 71})
+        assert bench.trade_ids == [70, 71]
     assert "frame handler failed" in caplog.text
 
 
-async def test_while_one_connection_follows_another_each_trade_is_heard_once() -> None:
+async def test_during_a_rotation_each_trade_is_passed_on_once() -> None:
     async with running() as bench:
-        await bench.say(TRADE, {"e": "serverShutdown", "E": 1783000000000})
+        await bench.deliver(TRADE, {"e": "serverShutdown", "E": 1783000000000})
         await bench.clock.advance(1.0)
         assert len(bench.dial.sockets) == 2
-        await bench.say(TRADE | {"a": 72}, over=1)
-        await bench.say(TRADE | {"a": 71}, TRADE | {"a": 72}, over=0)  # one is late, the other was told
-        await bench.say(TRADE | {"a": 73}, over=1)
-        assert bench.numbers == [70, 72, 71, 73]
+        await bench.deliver(TRADE | {"a": 72}, connection=1)
+        await bench.deliver(TRADE | {"a": 71}, TRADE | {"a": 72}, connection=0)  # one is late, the other was told
+        await bench.deliver(TRADE | {"a": 73}, connection=1)
+        assert bench.trade_ids == [70, 72, 71, 73]
         await bench.clock.advance(1.0)
         assert [socket.closed for socket in bench.dial.sockets] == [True, False]
 
 
-async def test_what_was_heard_is_not_remembered_for_ever() -> None:
+async def test_the_number_of_remembered_ids_is_bounded() -> None:
     async with running() as bench:
         for number in range(0, 5000, 500):
-            await bench.say(*(TRADE | {"a": each} for each in range(number, number + 500)))
-        await bench.say(TRADE | {"a": 4998}, TRADE | {"a": 5000})
-        assert bench.numbers == list(range(5001))
+            await bench.deliver(*(TRADE | {"a": each} for each in range(number, number + 500)))
+        await bench.deliver(TRADE | {"a": 4998}, TRADE | {"a": 5000})
+        assert bench.trade_ids == list(range(5001))
 
 
-async def test_after_a_loss_the_numbers_may_begin_anew() -> None:
+async def test_after_a_loss_the_trade_ids_may_restart() -> None:
     async with running() as bench:
-        await bench.say(TRADE)
+        await bench.deliver(TRADE)
         bench.dial.newest.drop()
         await bench.clock.advance(2.0)
         assert len(bench.dial.sockets) == 2
-        await bench.say(TRADE | {"a": 1}, TRADE | {"a": 2}, TRADE | {"a": 2})
-        assert bench.numbers == [70, 1, 2]
+        await bench.deliver(TRADE | {"a": 1}, TRADE | {"a": 2}, TRADE | {"a": 2})
+        assert bench.trade_ids == [70, 1, 2]
 
 
-async def test_the_stream_is_given_up_once_the_retries_are_used_up() -> None:
+async def test_the_stream_ends_when_the_retries_are_used_up() -> None:
     bench = Bench()
     bench.dial = MemoryDial(refusals=9)
     stream = TradeStream(
-        "wss://x", "ETHFDUSD", bench.hear, dial=bench.dial, clock=bench.clock, backoff=Backoff(1.0, 1.0, 2, Random(1))
+        "wss://x",
+        "ETHFDUSD",
+        bench.on_trade,
+        dial=bench.dial,
+        clock=bench.clock,
+        backoff=Backoff(1.0, 1.0, 2, Random(1)),
     )
     task = asyncio.create_task(stream.run())
     await bench.clock.advance(10.0)
@@ -161,7 +166,7 @@ async def test_the_stream_is_given_up_once_the_retries_are_used_up() -> None:
         await task
 
 
-async def test_told_to_stay_down_it_ends_with_its_connection() -> None:
+async def test_after_stop_reconnecting_it_ends_with_its_connection() -> None:
     bench = Bench()
     task = asyncio.create_task(bench.stream.run())
     await run_ready_tasks()

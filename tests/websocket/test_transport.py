@@ -1,4 +1,4 @@
-"""Sockets that say why they closed, and patience that has an end."""
+"""Transport: real sockets on the loopback, backoff, and the limit for unreadable frames."""
 
 import asyncio
 import ssl
@@ -17,13 +17,13 @@ from trailingedge.websocket.transport import Backoff, ViolationCount, dial, is_t
 
 
 class Top(Random):
-    """Chance that always draws the longest wait."""
+    """Random generator that always draws the longest pause."""
 
     def uniform(self, a: float, b: float) -> float:
         return max(a, b)
 
 
-async def test_certificates_are_read_once_and_always_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_certificates_are_loaded_once_and_always_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     contexts: list[ssl.SSLContext | None] = []
 
     async def connect(_: str, **options: Any) -> None:
@@ -41,19 +41,19 @@ async def test_certificates_are_read_once_and_always_asked_for(monkeypatch: pyte
     assert plain is None
 
 
-def test_waits_double_up_to_the_longest() -> None:
+def test_pauses_double_up_to_the_maximum() -> None:
     backoff = Backoff(1.0, 60.0, 0, Top())
     assert [backoff.next_delay_s(0.0, "") for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-def test_a_minute_of_health_starts_the_count_anew() -> None:
+def test_a_healthy_minute_resets_the_count() -> None:
     backoff = Backoff(1.0, 60.0, 0, Top())
     for _ in range(5):
         backoff.next_delay_s(59.9, "")
     assert backoff.next_delay_s(60.0, "") == 1.0
 
 
-def test_jitter_covers_everything_from_zero_to_the_full_wait() -> None:
+def test_jitter_covers_everything_from_zero_to_the_full_pause() -> None:
     backoff = Backoff(1.0, 8.0, 0, Random(1))
     for _ in range(4):
         backoff.next_delay_s(0.0, "")
@@ -62,7 +62,7 @@ def test_jitter_covers_everything_from_zero_to_the_full_wait() -> None:
     assert max(waits) > 7
 
 
-def test_it_can_go_on_for_ever() -> None:
+def test_retries_can_be_unlimited() -> None:
     backoff = Backoff(1.0, 60.0, 0, Top())
     for _ in range(5000):
         assert backoff.next_delay_s(0.0, "") <= 60.0
@@ -76,15 +76,15 @@ def test_retries_are_used_up_with_the_reason() -> None:
         backoff.next_delay_s(0.0, "refused")
 
 
-def test_while_another_connection_lives_no_retry_is_the_last() -> None:
+def test_unlimited_retries_do_not_raise() -> None:
     backoff = Backoff(1.0, 60.0, 1, Top())
-    assert [backoff.next_delay_s(0.0, "", for_ever=True) for _ in range(3)] == [1, 2, 4]
+    assert [backoff.next_delay_s(0.0, "", unlimited=True) for _ in range(3)] == [1, 2, 4]
     with pytest.raises(ExchangeUnreachable):
         backoff.next_delay_s(0.0, "")
 
 
 @pytest.mark.parametrize(("lived_s", "healthy", "next_s"), [(59.9, False, 4), (60.0, True, 1)])
-def test_health_is_a_minute_and_starts_the_count_anew(lived_s: float, healthy: bool, next_s: float) -> None:
+def test_a_connection_is_healthy_after_a_minute(lived_s: float, healthy: bool, next_s: float) -> None:
     backoff = Backoff(1.0, 60.0, 0, Top())
     backoff.next_delay_s(0.0, "")
     backoff.next_delay_s(0.0, "")
@@ -92,7 +92,7 @@ def test_health_is_a_minute_and_starts_the_count_anew(lived_s: float, healthy: b
     assert backoff.next_delay_s(0.0, "") == next_s
 
 
-def test_one_unreadable_frame_is_forgiven_and_twenty_within_a_minute_are_not() -> None:
+def test_twenty_unreadable_frames_within_a_minute_lose_the_session() -> None:
     count = ViolationCount()
     for second in range(19):
         count.add(ProtocolViolation("garbage"), float(second))
@@ -100,7 +100,7 @@ def test_one_unreadable_frame_is_forgiven_and_twenty_within_a_minute_are_not() -
         count.add(ProtocolViolation("garbage"), 60.0)
 
 
-def test_twenty_unreadable_frames_over_a_longer_time_are_forgiven() -> None:
+def test_twenty_unreadable_frames_over_a_longer_time_are_tolerated() -> None:
     count = ViolationCount()
     for number in range(100):
         count.add(ProtocolViolation("garbage"), number * 3.2)
@@ -119,7 +119,7 @@ async def forever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-async def test_the_most_severe_failure_is_raised_bare() -> None:
+async def test_the_most_severe_error_is_raised_without_its_group() -> None:
     with pytest.raises(LogonRefused):
         await run_together(fail(SessionLost("closed")), fail(LogonRefused("no")), forever())
     with pytest.raises(SessionLost):
@@ -128,7 +128,7 @@ async def test_the_most_severe_failure_is_raised_bare() -> None:
 
 @asynccontextmanager
 async def echo_server() -> AsyncIterator[tuple[Server, str]]:
-    """Says everything back; hangs up on "bye"."""
+    """Server that echoes each message and closes on "bye"."""
 
     async def echo(connection: ServerConnection) -> None:
         async for message in connection:
@@ -142,45 +142,45 @@ async def echo_server() -> AsyncIterator[tuple[Server, str]]:
         yield server, f"ws://127.0.0.1:{port}/ws"
 
 
-@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
-async def test_a_real_socket_talks_and_tells_why_it_was_closed(prompt: bool) -> None:
-    heard: list[str] = []
+@pytest.mark.parametrize("low_latency", [True, False], ids=["low latency", "library"])
+async def test_a_real_socket_exchanges_frames_and_reports_why_it_was_closed(low_latency: bool) -> None:
+    received: list[str] = []
 
-    def hear(frames: Sequence[str | bytes]) -> None:
+    def on_frames(frames: Sequence[str | bytes]) -> None:
         for frame in frames:
-            heard.append(frame if isinstance(frame, str) else frame.decode())
+            received.append(frame if isinstance(frame, str) else frame.decode())
             socket.send("bye")
 
     async with echo_server() as (_, url):
-        socket = await dial(url, prompt=prompt)
+        socket = await dial(url, low_latency=low_latency)
         socket.send("hello")
         with pytest.raises(SessionLost, match="closed 1008 Too many requests"):
-            await socket.receive(hear)
+            await socket.receive(on_frames)
         with pytest.raises(SessionLost):
             socket.send("anybody there?")
         await socket.close()
-    assert heard == ["hello"]
+    assert received == ["hello"]
 
 
-@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
-async def test_what_the_listener_raises_ends_the_listening(prompt: bool) -> None:
-    def hear(_: Sequence[str | bytes]) -> None:
+@pytest.mark.parametrize("low_latency", [True, False], ids=["low latency", "library"])
+async def test_receive_raises_what_the_handler_raises(low_latency: bool) -> None:
+    def on_frames(_: Sequence[str | bytes]) -> None:
         raise SessionLost("revoked")
 
     async with echo_server() as (_, url):
-        socket = await dial(url, prompt=prompt)
+        socket = await dial(url, low_latency=low_latency)
         socket.send("hello")
         with pytest.raises(SessionLost, match="revoked"):
-            await socket.receive(hear)
+            await socket.receive(on_frames)
         await socket.close()
 
 
-@pytest.mark.parametrize("prompt", [True, False], ids=["the short way", "the ordinary way"])
-async def test_who_is_told_to_stop_listening_hears_nothing_more(prompt: bool) -> None:
-    heard: list[str | bytes] = []
+@pytest.mark.parametrize("low_latency", [True, False], ids=["low latency", "library"])
+async def test_a_cancelled_receive_delivers_nothing_more(low_latency: bool) -> None:
+    received: list[str | bytes] = []
     async with echo_server() as (_, url):
-        socket = await dial(url, prompt=prompt)
-        listening = asyncio.create_task(socket.receive(heard.extend))
+        socket = await dial(url, low_latency=low_latency)
+        listening = asyncio.create_task(socket.receive(received.extend))
         await asyncio.sleep(0)
         listening.cancel()
         with suppress(asyncio.CancelledError):
@@ -188,22 +188,22 @@ async def test_who_is_told_to_stop_listening_hears_nothing_more(prompt: bool) ->
         with suppress(SessionLost):
             socket.send("hello")
         await socket.close()
-    assert heard == []
+    assert received == []
 
 
 @pytest.mark.parametrize(
     ("version", "known"), [("15.0.1", True), ("17.4", True), ("14.2", False), ("18.0", False), ("next", False)]
 )
-def test_beside_a_library_that_was_not_tried_out_the_ordinary_way_is_gone(version: str, known: bool) -> None:
+def test_only_tested_versions_of_the_library_are_accepted(version: str, known: bool) -> None:
     assert is_tested_version(version) is known
 
 
-def test_the_library_in_use_was_tried_out() -> None:
+def test_the_installed_library_is_a_tested_version() -> None:
     assert is_tested_version(library_version)
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/ws", "ws://[::1]:1", "ws://localhost:1", "nonsense"])
-async def test_a_dial_that_fails_is_a_lost_session(url: str) -> None:
+async def test_a_failed_dial_raises_session_lost(url: str) -> None:
     with pytest.raises(SessionLost):
         await dial(url)
 
@@ -217,7 +217,7 @@ async def test_a_dial_that_fails_is_a_lost_session(url: str) -> None:
         pytest.param("429 Too Many Requests\r\nRetry-After: soon\r\n", 0.0, id="nonsense"),
     ],
 )
-async def test_a_server_that_refuses_the_handshake_is_a_lost_session(answer: str, wait_s: float) -> None:
+async def test_a_refused_handshake_raises_session_lost_with_the_wait(answer: str, wait_s: float) -> None:
     async def slam(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             await reader.readuntil(b"\r\n\r\n")

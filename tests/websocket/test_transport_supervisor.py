@@ -1,4 +1,4 @@
-"""A connection comes back when it is lost, and is followed before it has to end."""
+"""ConnectionSupervisor: reconnects after a loss, and rotates before a connection must end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -15,25 +15,25 @@ from trailingedge.websocket.connection_supervisor import ConnectionSupervisor, R
 from trailingedge.websocket.transport import Backoff, Socket, dial
 
 
-class Listening:
-    """A life that hears frames until its socket is lost. `gate` keeps it from taking office, `owed` from leaving."""
+class FakeHandler:
+    """Handler that reads its socket. `gate` delays the end of `open`, `drained` that of `drain`."""
 
-    def __init__(self, socket: Socket, follow: RotationCallback) -> None:
+    def __init__(self, socket: Socket, request_rotation: RotationCallback) -> None:
         self.socket = socket
-        self.follow = follow
+        self.request_rotation = request_rotation
         self.gate = asyncio.Event()
-        self.owed = asyncio.Event()
-        self.refusal: Exception | None = None
+        self.drained = asyncio.Event()
+        self.open_error: Exception | None = None
         self.watched = False
-        self.ended: list[str] = []
+        self.losses: list[str] = []
 
     async def run(self) -> None:
         await self.socket.receive(lambda _: None)
 
     async def open(self) -> None:
         await self.gate.wait()
-        if self.refusal is not None:
-            raise self.refusal
+        if self.open_error is not None:
+            raise self.open_error
 
     async def watch(self) -> None:
         self.watched = True
@@ -43,22 +43,22 @@ class Listening:
             self.watched = False
 
     async def drain(self) -> None:
-        await self.owed.wait()
+        await self.drained.wait()
 
     def on_lost(self, lost: SessionLost) -> None:
-        self.ended.append(str(lost))
+        self.losses.append(str(lost))
 
 
 class Bench:
-    """A link on memory sockets whose lives open at once, unless `shut`."""
+    """A supervisor on memory sockets whose handlers open at once, unless `closed_gates`."""
 
     def __init__(self, refusals: int = 0, max_retries: int = 0) -> None:
         self.clock = ManualClock()
         self.dial = MemoryDial(refusals)
-        self.lives: list[Listening] = []
+        self.handlers: list[FakeHandler] = []
         self.down: list[str] = []
-        self.shut = False
-        self.link = ConnectionSupervisor(
+        self.closed_gates = False
+        self.supervisor = ConnectionSupervisor(
             "api",
             "ws://x",
             self._begin,
@@ -69,16 +69,16 @@ class Bench:
         )
         self.running: asyncio.Task[None] | None = None
 
-    def _begin(self, socket: Socket, follow: RotationCallback) -> Listening:
-        self.lives.append(Listening(socket, follow))
-        if not self.shut:
-            self.lives[-1].gate.set()
-        return self.lives[-1]
+    def _begin(self, socket: Socket, request_rotation: RotationCallback) -> FakeHandler:
+        self.handlers.append(FakeHandler(socket, request_rotation))
+        if not self.closed_gates:
+            self.handlers[-1].gate.set()
+        return self.handlers[-1]
 
     @property
-    def seat(self) -> int | None:
-        """Which life is in office, counted from 0."""
-        return None if self.link.active is None else self.lives.index(self.link.active)
+    def active_index(self) -> int | None:
+        """Return the index of the active handler."""
+        return None if self.supervisor.active is None else self.handlers.index(self.supervisor.active)
 
     def closed(self) -> list[bool]:
         return [socket.closed for socket in self.dial.sockets]
@@ -87,7 +87,7 @@ class Bench:
 @asynccontextmanager
 async def running(refusals: int = 0, max_retries: int = 0) -> AsyncIterator[Bench]:
     bench = Bench(refusals, max_retries)
-    bench.running = asyncio.create_task(bench.link.run())
+    bench.running = asyncio.create_task(bench.supervisor.run())
     await run_ready_tasks()
     try:
         yield bench
@@ -105,115 +105,115 @@ async def test_it_dials_again_until_it_is_connected() -> None:
         await bench.clock.advance(2.9)
         assert bench.dial.sockets == []
         await bench.clock.advance(0.1)
-        assert (bench.seat, bench.link.connects, bench.down) == (0, 1, [])
+        assert (bench.active_index, bench.supervisor.connects, bench.down) == (0, 1, [])
 
 
-async def test_a_loss_is_told_at_once_and_mended_after_a_pause() -> None:
+async def test_a_loss_is_reported_at_once_and_followed_by_a_pause() -> None:
     async with running() as bench:
         bench.dial.newest.drop("closed 1008 Too many requests")
         await run_ready_tasks()
         assert bench.down == ["closed 1008 Too many requests"]
-        assert bench.lives[0].ended == ["closed 1008 Too many requests"]
-        assert (bench.seat, bench.closed()) == (None, [True])
+        assert bench.handlers[0].losses == ["closed 1008 Too many requests"]
+        assert (bench.active_index, bench.closed()) == (None, [True])
         await bench.clock.advance(1.0)
-        assert (bench.seat, bench.link.reconnects) == (1, 1)
+        assert (bench.active_index, bench.supervisor.reconnects) == (1, 1)
 
 
-async def test_it_waits_as_long_as_the_exchange_asks_and_no_longer_than_a_ban_can_be() -> None:
+async def test_a_requested_wait_is_kept_up_to_the_longest_ban() -> None:
     async with running() as bench:
-        bench.shut = True
+        bench.closed_gates = True
         bench.dial.newest.drop()
         await bench.clock.advance(1.0)
-        bench.lives[1].refusal = SessionLost("banned", wait_s=500.0)
-        bench.lives[1].gate.set()
+        bench.handlers[1].open_error = SessionLost("banned", wait_s=500.0)
+        bench.handlers[1].gate.set()
         await bench.clock.advance(500.5)
-        assert len(bench.lives) == 2
+        assert len(bench.handlers) == 2
         await bench.clock.advance(1.0)
-        assert len(bench.lives) == 3
-        bench.lives[2].refusal = SessionLost("banned", wait_s=1e12)
-        bench.lives[2].gate.set()
+        assert len(bench.handlers) == 3
+        bench.handlers[2].open_error = SessionLost("banned", wait_s=1e12)
+        bench.handlers[2].gate.set()
         await bench.clock.advance(3 * 86_400.0 + 2.0)
-        assert len(bench.lives) == 4
+        assert len(bench.handlers) == 4
 
 
-async def test_a_life_that_cannot_open_is_a_loss_while_nobody_is_in_office() -> None:
+async def test_a_failed_opening_is_a_loss_while_no_connection_is_active() -> None:
     async with running() as bench:
-        bench.shut = True
+        bench.closed_gates = True
         bench.dial.newest.drop()
         await bench.clock.advance(1.0)
-        bench.lives[1].refusal = SessionLost("no logon")
-        bench.lives[1].gate.set()
+        bench.handlers[1].open_error = SessionLost("no logon")
+        bench.handlers[1].gate.set()
         await run_ready_tasks()
         assert bench.down == ["closed 1006", "no logon"]
 
 
-async def test_to_stay_down_means_that_the_next_loss_is_the_end() -> None:
+async def test_after_stop_reconnecting_the_next_loss_is_the_end() -> None:
     async with running() as bench:
-        bench.link.stop_reconnecting()
-        bench.lives[0].follow("the server shuts down")
+        bench.supervisor.stop_reconnecting()
+        bench.handlers[0].request_rotation("the server shuts down")
         await run_ready_tasks()
-        assert len(bench.lives) == 1
+        assert len(bench.handlers) == 1
         bench.dial.newest.drop()
         assert bench.running is not None
         await bench.running
         assert bench.down == []
 
 
-async def test_it_gives_up_where_a_person_must_act() -> None:
+async def test_an_error_that_needs_a_person_ends_it() -> None:
     bench = Bench()
-    bench.shut = True
-    run = asyncio.create_task(bench.link.run())
+    bench.closed_gates = True
+    run = asyncio.create_task(bench.supervisor.run())
     await run_ready_tasks()
-    bench.lives[0].refusal = LogonRefused("no")
-    bench.lives[0].gate.set()
+    bench.handlers[0].open_error = LogonRefused("no")
+    bench.handlers[0].gate.set()
     with pytest.raises(LogonRefused):
         await run
     assert bench.closed() == [True]
     assert bench.down == []
 
 
-async def test_it_gives_up_when_the_retries_are_used_up() -> None:
+async def test_it_ends_when_the_retries_are_used_up() -> None:
     bench = Bench(refusals=99, max_retries=2)
-    run = asyncio.create_task(bench.link.run())
+    run = asyncio.create_task(bench.supervisor.run())
     await bench.clock.advance(10.0)
     with pytest.raises(ExchangeUnreachable, match="given up after 2"):
         await run
 
 
-async def test_in_haste_it_dials_at_once_and_soon_again_and_counts_no_attempts() -> None:
+async def test_quick_retries_are_immediate_and_unlimited() -> None:
     bench = Bench(refusals=9, max_retries=6)
-    run = asyncio.create_task(bench.link.run())
+    run = asyncio.create_task(bench.supervisor.run())
     await bench.clock.advance(20.0)  # attempts at 0, 1, 3, 7 and 15 s
     assert len(bench.dial.urls) == 5
-    bench.link.retry_quickly()
+    bench.supervisor.retry_quickly()
     await run_ready_tasks()
     assert len(bench.dial.urls) == 6
     await bench.clock.advance(1.0)
     assert len(bench.dial.urls) == 10
-    assert bench.seat == 0
-    bench.link.stop_reconnecting()
+    assert bench.active_index == 0
+    bench.supervisor.stop_reconnecting()
     bench.dial.newest.drop()
     await run
 
 
-async def test_even_in_haste_a_ban_is_waited_for() -> None:
+async def test_quick_retries_respect_a_ban() -> None:
     async with running() as bench:
-        bench.link.retry_quickly()
-        bench.shut = True
+        bench.supervisor.retry_quickly()
+        bench.closed_gates = True
         bench.dial.newest.drop()
         await bench.clock.advance(0.25)
-        bench.lives[1].refusal = SessionLost("banned", wait_s=30.0)
-        bench.lives[1].gate.set()
+        bench.handlers[1].open_error = SessionLost("banned", wait_s=30.0)
+        bench.handlers[1].gate.set()
         await bench.clock.advance(30.5)
-        assert len(bench.lives) == 2
+        assert len(bench.handlers) == 2
         await bench.clock.advance(0.5)
-        assert len(bench.lives) == 3
+        assert len(bench.handlers) == 3
 
 
-async def test_a_cancelled_link_closes_its_socket_and_calls_it_no_loss() -> None:
+async def test_a_cancelled_supervisor_closes_its_socket_and_reports_no_loss() -> None:
     async with running() as bench:
         pass
-    assert (bench.closed(), bench.down, bench.lives[0].ended) == ([True], [], ["closed by us"])
+    assert (bench.closed(), bench.down, bench.handlers[0].losses) == ([True], [], ["closed by us"])
 
 
 # Followed -------------------------------------------------------------------------------------
@@ -222,103 +222,103 @@ async def test_a_cancelled_link_closes_its_socket_and_calls_it_no_loss() -> None
 async def test_the_successor_is_open_before_the_old_one_is_closed() -> None:
     async with running() as bench:
         await bench.clock.advance(61.0)
-        bench.shut = True
-        bench.lives[0].follow("the server shuts down")
+        bench.closed_gates = True
+        bench.handlers[0].request_rotation("the server shuts down")
         await run_ready_tasks()
-        assert (bench.seat, bench.closed()) == (0, [False, False])
-        bench.lives[1].gate.set()
+        assert (bench.active_index, bench.closed()) == (0, [False, False])
+        bench.handlers[1].gate.set()
         await run_ready_tasks()
-        assert (bench.seat, bench.closed()) == (1, [False, False])
-        assert [life.watched for life in bench.lives] == [False, True]
-        bench.lives[0].owed.set()
+        assert (bench.active_index, bench.closed()) == (1, [False, False])
+        assert [handler.watched for handler in bench.handlers] == [False, True]
+        bench.handlers[0].drained.set()
         await run_ready_tasks()
         assert bench.closed() == [True, False]
-        assert (bench.down, bench.link.reconnects, bench.link.rotations) == ([], 0, 1)
+        assert (bench.down, bench.supervisor.reconnects, bench.supervisor.rotations) == ([], 0, 1)
 
 
-async def test_at_the_age_of_23_hours_a_connection_is_followed() -> None:
+async def test_a_connection_is_rotated_after_23_hours() -> None:
     async with running() as bench:
         await bench.clock.advance(23 * 3600.0 - 1)
-        assert bench.seat == 0
+        assert bench.active_index == 0
         await bench.clock.advance(2.0)
-        assert bench.seat == 1
+        assert bench.active_index == 1
         await bench.clock.advance(23 * 3600.0)
-        assert bench.seat == 2
+        assert bench.active_index == 2
 
 
-async def test_a_successor_that_cannot_open_leaves_the_old_one_in_office() -> None:
+async def test_a_successor_that_cannot_open_leaves_the_old_one_active() -> None:
     async with running(max_retries=2) as bench:
         await bench.clock.advance(61.0)
-        bench.shut = True
-        bench.lives[0].follow("the server shuts down")
+        bench.closed_gates = True
+        bench.handlers[0].request_rotation("the server shuts down")
         await run_ready_tasks()
         for attempt in range(1, 6):
-            bench.lives[attempt].refusal = SessionLost("no logon")
-            bench.lives[attempt].gate.set()
+            bench.handlers[attempt].open_error = SessionLost("no logon")
+            bench.handlers[attempt].gate.set()
             await bench.clock.advance(2.0 ** (attempt - 1))
-            assert bench.seat == 0
-            assert len(bench.lives) == attempt + 2
+            assert bench.active_index == 0
+            assert len(bench.handlers) == attempt + 2
         assert bench.down == []
 
 
 async def test_the_old_one_may_be_lost_while_its_successor_opens() -> None:
     async with running() as bench:
         await bench.clock.advance(61.0)
-        bench.shut = True
-        bench.lives[0].follow("the server shuts down")
+        bench.closed_gates = True
+        bench.handlers[0].request_rotation("the server shuts down")
         await run_ready_tasks()
         bench.dial.sockets[0].drop("closed 1001")
         await run_ready_tasks()
-        assert (bench.seat, bench.down) == (None, ["closed 1001"])
-        bench.lives[1].gate.set()
+        assert (bench.active_index, bench.down) == (None, ["closed 1001"])
+        bench.handlers[1].gate.set()
         await run_ready_tasks()
-        assert bench.seat == 1
+        assert bench.active_index == 1
 
 
-async def test_a_retired_one_that_is_lost_is_nobodys_loss() -> None:
+async def test_the_loss_of_a_draining_connection_is_not_reported() -> None:
     async with running() as bench:
         await bench.clock.advance(61.0)
-        bench.lives[0].follow("the server shuts down")
+        bench.handlers[0].request_rotation("the server shuts down")
         await run_ready_tasks()
         bench.dial.sockets[0].drop("closed 1001")
         await run_ready_tasks()
-        assert (bench.seat, bench.down, bench.closed()) == (1, [], [True, False])
+        assert (bench.active_index, bench.down, bench.closed()) == (1, [], [True, False])
 
 
-async def test_a_successor_lost_while_the_old_one_is_still_owed_something_is_a_loss() -> None:
+async def test_a_successor_lost_while_the_old_one_drains_is_a_loss() -> None:
     async with running() as bench:
         await bench.clock.advance(61.0)
-        bench.lives[0].follow("the server shuts down")
+        bench.handlers[0].request_rotation("the server shuts down")
         await run_ready_tasks()
         bench.dial.sockets[1].drop("closed 1006")
         await run_ready_tasks()
-        assert (bench.seat, bench.down) == (None, ["closed 1006"])
+        assert (bench.active_index, bench.down) == (None, ["closed 1006"])
 
 
-async def test_connections_that_are_all_told_to_go_at_once_are_followed_with_pauses() -> None:
+async def test_connections_that_ask_for_rotation_at_once_are_replaced_with_pauses() -> None:
     async with running() as bench:
         for number, pause_s in enumerate((1.0, 2.0, 4.0)):
-            bench.lives[number].follow("the server shuts down")
-            bench.lives[number].owed.set()
+            bench.handlers[number].request_rotation("the server shuts down")
+            bench.handlers[number].drained.set()
             await bench.clock.advance(pause_s - 0.1)
-            assert bench.seat == number
+            assert bench.active_index == number
             await bench.clock.advance(0.1)
-            assert bench.seat == number + 1
+            assert bench.active_index == number + 1
 
 
-async def test_to_be_asked_twice_is_to_be_followed_once() -> None:
+async def test_two_requests_for_rotation_are_one_rotation() -> None:
     async with running() as bench:
         await bench.clock.advance(61.0)
         for _ in range(2):
-            bench.lives[0].follow("the server shuts down")
+            bench.handlers[0].request_rotation("the server shuts down")
         await run_ready_tasks()
-        assert bench.seat == 1
+        assert bench.active_index == 1
 
 
 async def test_a_real_connection_comes_back_after_a_loss() -> None:
     async with echo_server() as (_, url):
 
-        class Talking(Listening):
+        class EchoHandler(FakeHandler):
             """Says hello, then has the server hang up."""
 
             async def run(self) -> None:
@@ -327,20 +327,20 @@ async def test_a_real_connection_comes_back_after_a_loss() -> None:
 
             def _hear(self, frames: Sequence[str | bytes]) -> None:
                 assert frames == [b"hello"]
-                if link.reconnects == 2:
-                    link.stop_reconnecting()
+                if supervisor.reconnects == 2:
+                    supervisor.stop_reconnecting()
                 self.socket.send("bye")
 
-        def begin(socket: Socket, follow: RotationCallback) -> Listening:
-            life = Talking(socket, follow)
-            life.gate.set()
-            return life
+        def begin(socket: Socket, request_rotation: RotationCallback) -> FakeHandler:
+            handler = EchoHandler(socket, request_rotation)
+            handler.gate.set()
+            return handler
 
         down: list[str] = []
         backoff = Backoff(0.001, 0.001, 0, Random(1))
-        link = ConnectionSupervisor(
+        supervisor = ConnectionSupervisor(
             "api", url, begin, dial=dial, clock=RealClock(), backoff=backoff, on_down=down.append
         )
-        await link.run()
+        await supervisor.run()
     assert down == ["closed 1008 Too many requests"] * 2
-    assert link.reconnects == 2
+    assert supervisor.reconnects == 2

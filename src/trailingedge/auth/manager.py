@@ -1,6 +1,6 @@
-"""The API key and its Ed25519 private key: they sign requests and are never shown.
+"""Key manager: the API key and its Ed25519 private key, which sign requests.
 
-Key material goes to the exchange alone: no log line, no `repr` and no error text carries it.
+Both go to the exchange alone: no log line, no `repr` and no error text carries them.
 """
 
 import re
@@ -22,11 +22,11 @@ _PLAIN_KEY_FILE: Final = re.compile(
     rb"\s*-----BEGIN PRIVATE KEY-----\r?\nMC4CAQAwBQYDK2VwBCIEI[A-P][A-Za-z0-9+/]{42}\r?\n"
     rb"-----END PRIVATE KEY-----\s*"
 )
-_PLAIN_KEY_BYTES: Final = 256  # bytes, at most; `keygen` writes 119
+_PLAIN_KEY_BYTES: Final = 256  # the largest size of such a file; `keygen` writes 119 bytes
 
 
 class KeyManager:
-    """One API key and the private key that belongs to it."""
+    """An API key and the private key that belongs to it."""
 
     __slots__ = ("_api_key", "_signer")
 
@@ -36,9 +36,9 @@ class KeyManager:
 
     @classmethod
     def from_private_key(cls, private_key: "Ed25519PrivateKey", api_key: str) -> "KeyManager":
-        """Take a key that exists in memory alone: that of the embedded exchange, which has `cryptography` loaded.
+        """Use a key that exists in memory alone: that of the embedded exchange, which has `cryptography` loaded.
 
-        It signs without a process: simulations and replays run on a virtual clock, which cannot wait for one.
+        It signs in this process: simulations and replays run on a virtual clock, which cannot wait for another one.
         """
 
         @asynccontextmanager
@@ -52,11 +52,13 @@ class KeyManager:
 
     @classmethod
     def from_file(cls, path: Path, api_key: str) -> "KeyManager":
-        """Take the PKCS#8 PEM at `path`, which must stay there: each signature reads it again.
+        """Use the PKCS#8 PEM at `path`, which must stay there: each signature reads it again.
 
-        Raises ConfigError with the file, what is wrong and the remedy; so do `sign` and `logon_params`, which raise
+        Raises ConfigError with the file, what is wrong and the remedy. So do `sign` and `logon_params`, which raise
         SessionLost if the process that signs fails.
         """
+        # A file as `keygen` and OpenSSL write it is recognized by its bytes. Any other is parsed here, which loads
+        # `cryptography`, so that an unusable file is reported at the start, not at the first logon.
         if not _is_plain_ed25519(path):
             try:
                 signing_process.load_key(str(path))
@@ -66,7 +68,7 @@ class KeyManager:
 
     @classmethod
     def from_pem(cls, pem: bytes, api_key: str, origin: str = "in memory") -> "KeyManager":
-        """Take a PKCS#8 PEM that is in memory already; `origin` names it in the ConfigError."""
+        """Use a PKCS#8 PEM that is in memory already; `origin` names it in the ConfigError."""
         try:
             return cls.from_private_key(signing_process.parse_key(pem), api_key)
         except ValueError as wrong:
@@ -77,11 +79,11 @@ class KeyManager:
 
     @property
     def api_key(self) -> str:
-        """The name of the key, for the header of a signed HTTP request and nothing else."""
+        """The API key, for the header of a signed HTTP request and nothing else."""
         return self._api_key
 
     def with_wrapped_signer(self, wrap: Callable[[Signer], Signer]) -> "KeyManager":
-        """Return the same keys with their signer wrapped: the recorder and the replay stand in between."""
+        """Return the same keys with a wrapped signer, for the recorder and the replay."""
         return KeyManager(wrap(self._signer), self._api_key)
 
     async def sign(self, params: Mapping[str, str | int]) -> str:
@@ -107,12 +109,12 @@ class KeyManager:
 def _payload(params: Mapping[str, str | int]) -> bytes:
     for name, value in params.items():
         if isinstance(value, bool):
-            raise ValueError(f"{name} is a boolean: JSON writes it otherwise than Python")
+            raise ValueError(f"{name} is a boolean: JSON and Python write it differently")
     return "&".join(f"{name}={value}" for name, value in sorted(params.items()) if name != "signature").encode()
 
 
 def _is_plain_ed25519(path: Path) -> bool:
-    """Whether the file is as `keygen` and OpenSSL write it. No trace of the key stays in memory."""
+    """Tell whether the file has the usual form of an Ed25519 key. The bytes read are overwritten afterwards."""
     page = bytearray(_PLAIN_KEY_BYTES)
     size = 0
     with suppress(OSError), open(path, "rb", buffering=0) as file:  # `load_key` says what is wrong

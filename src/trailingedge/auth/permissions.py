@@ -1,7 +1,8 @@
-"""What the API key may do, asked once over HTTP: the WebSocket API does not tell.
+"""Permissions of the API key, queried once over HTTP: the WebSocket API has no such method.
 
-A bot's key may read and trade. One that may also withdraw turns any leak into a loss of everything, so with
-such a key nothing is started. An exchange that does not answer here is no reason not to trade.
+A bot's key should read and trade. With a key that may also withdraw, any leak is a loss of everything, so nothing
+starts with such a key. If the exchange does not reply to this query, trading starts with a warning: the query uses
+another host (`api.binance.com`), whose outage must not keep us from an open position.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PATH: Final = "/sapi/v1/account/apiRestrictions"
-# By trading mode. Testnet and demo have no such endpoint.
+# By trading mode. Testnet and demo have no /sapi endpoints.
 BASE_URLS: Final[Mapping[str, str]] = MappingProxyType({"live": "https://api.binance.com"})
 _WITHIN_S: Final = 10.0
 _KEY_PAGE: Final = "at Binance, API Management"
@@ -30,9 +31,9 @@ _KEY_PAGE: Final = "at Binance, API Management"
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What the exchange says of a key; None where it does not say.
+    """Permissions of a key; None where the exchange does not report it.
 
-    `transfers`: it may move funds between accounts of the same owner.
+    `transfers`: the key may move funds between accounts of the same owner.
     """
 
     trading: bool | None
@@ -43,23 +44,23 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class PermissionCheck:
-    """What a person must change before a start, and what he should know."""
+    """Result of the check: problems that prevent a start, and warnings."""
 
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 def base_url(mode: str, ws_api_url: str | None) -> str | None:
-    """Where to ask in that mode; None where nobody is to be asked: an API URL of one's own may be any exchange."""
+    """Return the base URL of the query in that mode; None for no query: a custom API URL may be any exchange."""
     return None if ws_api_url else BASE_URLS.get(mode)
 
 
 def assess(permissions: Permissions) -> PermissionCheck:
-    """What the permissions mean for us."""
+    """Return the problems and warnings that follow from the permissions."""
     problems, warnings = [], []
     if permissions.withdrawals:
         problems.append(
-            f"the API key may withdraw, and a bot's key must not: {_KEY_PAGE}, edit the key and switch "
+            f"the API key may withdraw funds, and a bot's key must not: {_KEY_PAGE}, edit the key and switch "
             f'"Enable Withdrawals" off'
         )
     if permissions.trading is False:
@@ -69,27 +70,30 @@ def assess(permissions: Permissions) -> PermissionCheck:
     if permissions.transfers:
         warnings.append(f"the API key may transfer funds between accounts, which is not needed: {_KEY_PAGE}, forbid it")
     if permissions.trading is None or permissions.ip_restricted is None:
-        warnings.append(f"whether the API key may trade, or is bound to an address, is not told; see {_KEY_PAGE}")
+        warnings.append(
+            f"the exchange does not report whether the API key may trade and is restricted to an IP address; "
+            f"check it {_KEY_PAGE}"
+        )
     if permissions.ip_restricted is False:
         warnings.append(
-            f"the API key works from every address: whoever gets hold of it can trade with it; {_KEY_PAGE}, "
+            f"the API key works from every IP address, so a thief could trade with it; {_KEY_PAGE}, "
             f"restrict it to the address of this machine"
         )
     return PermissionCheck(tuple(problems), tuple(warnings))
 
 
 async def verify(keys: KeyManager, url: str, timestamp_ms: int) -> tuple[str, ...]:
-    """What to warn of. Raises ConfigError with everything that a person must change before a start.
+    """Query the permissions and return the warnings. Raises ConfigError with all problems that prevent a start.
 
-    `timestamp_ms` is the exchange's clock as far as we know.
+    `timestamp_ms` is the exchange's clock.
     """
     try:
-        judgement = assess(await fetch_permissions(keys, url, timestamp_ms))
-    except (RequestRefused, OutcomeUnknown, ProtocolViolation) as trouble:
-        return (f"what the API key may do could not be learned: {trouble}; see for yourself {_KEY_PAGE}",)
-    if judgement.problems:
-        raise ConfigError(judgement.problems)
-    return judgement.warnings
+        check = assess(await fetch_permissions(keys, url, timestamp_ms))
+    except (RequestRefused, OutcomeUnknown, ProtocolViolation) as error:
+        return (f"permissions of the API key unknown: {error}; check them {_KEY_PAGE}",)
+    if check.problems:
+        raise ConfigError(check.problems)
+    return check.warnings
 
 
 async def fetch_permissions(
@@ -99,18 +103,19 @@ async def fetch_permissions(
     *,
     recv_window_ms: int = 5000,
     transport: "httpx.AsyncBaseTransport | None" = None,
-    within_s: float = _WITHIN_S,
+    timeout_s: float = _WITHIN_S,
 ) -> Permissions:
-    """Ask for them at the exchange whose base URL is `url`.
+    """Query the permissions at the exchange whose base URL is `url`.
 
-    Raises RequestRefused, OutcomeUnknown where it cannot be asked or does not answer, ProtocolViolation for an odd
-    answer. None of them carries key or signature, nor does any log line.
+    Raises RequestRefused, OutcomeUnknown without a reply, ProtocolViolation for an unreadable one. None of them carries
+    key or signature, nor does any log line.
     """
-    import httpx  # not above: it takes longer to import than all of ours, and most modes never need it
+    import httpx  # not above: its import takes longer than that of our whole package, and most modes never need it
 
-    for name in ("httpx", "httpcore"):  # their lines would show the signed address
+    for name in ("httpx", "httpcore"):  # their log lines would show the signed URL
         logging.getLogger(name).setLevel(logging.WARNING)
-    # The exchange checks the signature over the query as it was sent, so the order is that of signing.
+    # The exchange checks the signature over the query as it was sent, and `sign` sorts by name, so this dictionary must
+    # be sorted by name.
     params = {"recvWindow": recv_window_ms, "timestamp": timestamp_ms}
     query = "&".join(f"{name}={value}" for name, value in params.items())
     try:
@@ -119,49 +124,49 @@ async def fetch_permissions(
         raise OutcomeUnknown(str(failed)) from failed
     address = f"{url.rstrip('/')}{PATH}?{query}&signature={signature}"
     try:
-        async with asyncio.timeout(within_s), httpx.AsyncClient(transport=transport, timeout=within_s) as client:
-            answer = await client.get(address, headers={"X-MBX-APIKEY": keys.api_key})
+        async with asyncio.timeout(timeout_s), httpx.AsyncClient(transport=transport, timeout=timeout_s) as client:
+            reply = await client.get(address, headers={"X-MBX-APIKEY": keys.api_key})
     except (TimeoutError, httpx.TimeoutException):
-        failure = f"no answer within {within_s:g} s"
+        failure = f"no reply within {timeout_s:g} s"
     except httpx.ConnectError:
-        failure = "it cannot be reached"
+        failure = "the exchange cannot be reached"
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
-        failure = type(error).__name__  # its text might quote the header, and so the key
+        failure = type(error).__name__  # its text may quote the header with the API key
     else:
-        return read_permissions(answer.status_code, answer.content)
+        return read_permissions(reply.status_code, reply.content)
     raise OutcomeUnknown(failure)
 
 
 def read_permissions(status: int, body: bytes) -> Permissions:
-    """The answer of `apiRestrictions`. Raises RequestRefused or ProtocolViolation."""
+    """Return the permissions in a reply of `apiRestrictions`. Raises RequestRefused or ProtocolViolation."""
     try:
-        told = json.loads(body)
+        raw = json.loads(body)
     except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
-        raise ProtocolViolation(f"HTTP status {status}, and no answer that can be read")
+        raw = None
+    if not isinstance(raw, dict):
+        raise ProtocolViolation(f"unreadable reply with HTTP status {status}")
     if status != 200:
-        code, text = told.get("code"), told.get("msg")
+        code, text = raw.get("code"), raw.get("msg")
         raise RequestRefused(code if isinstance(code, int) else status, str(text or "refused")[:200])
     return Permissions(
-        trading=_flag(told, "enableSpotAndMarginTrading"),
-        withdrawals=_withdrawals_enabled(told),
-        transfers=_flag_or(told, "permitsUniversalTransfer") or _flag_or(told, "enableInternalTransfer"),
-        ip_restricted=_flag(told, "ipRestrict"),
+        trading=_flag(raw, "enableSpotAndMarginTrading"),
+        withdrawals=_withdrawals_enabled(raw),
+        transfers=_flag_or(raw, "permitsUniversalTransfer") or _flag_or(raw, "enableInternalTransfer"),
+        ip_restricted=_flag(raw, "ipRestrict"),
     )
 
 
-def _withdrawals_enabled(told: Mapping[str, object]) -> bool:
-    """Whatever else the answer lacks, and however it is put: only a plain no is one."""
-    if "enableWithdrawals" not in told:
-        raise ProtocolViolation("enableWithdrawals is not told")
-    return told["enableWithdrawals"] is not False
+def _withdrawals_enabled(raw: Mapping[str, object]) -> bool:
+    """Tell whether the key may withdraw. Only the boolean false means no: in doubt nothing starts."""
+    if "enableWithdrawals" not in raw:
+        raise ProtocolViolation("enableWithdrawals is missing")
+    return raw["enableWithdrawals"] is not False
 
 
-def _flag(told: Mapping[str, object], name: str) -> bool | None:
-    flag = told.get(name)
+def _flag(raw: Mapping[str, object], name: str) -> bool | None:
+    flag = raw.get(name)
     return flag if isinstance(flag, bool) else None
 
 
-def _flag_or(told: Mapping[str, object], name: str) -> bool:
-    return told.get(name) is True
+def _flag_or(raw: Mapping[str, object], name: str) -> bool:
+    return raw.get(name) is True

@@ -21,6 +21,7 @@ def main(library_folder: str, path: str) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the key
+    # -I hides the user's site-packages and PYTHONPATH. Appended last: the standard library keeps its precedence.
     sys.path += [library_folder] if library_folder else []
     with sys.stdout.buffer as out:
         try:

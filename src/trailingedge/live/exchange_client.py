@@ -99,7 +99,7 @@ class ExchangeClient:
             on_limits=on_limits,
             on_down=self._down,
             server_ms=self.server_clock.now_ms,
-            note=partial(note, "api"),
+            tap=partial(note, "api"),
         )
         self.account = self._account_over(self.api)
         self.orders = OrderApi(self.api, self.server_clock, settings.symbol, settings.recv_window_ms)
@@ -107,7 +107,7 @@ class ExchangeClient:
             surroundings.endpoints.ws_stream_url,
             settings.symbol,
             settings.kline_interval,
-            snapshots=snapshots,
+            market_state=snapshots,
             api=self.api,
             api_ready=self.api.wait_ready,
             dial=dial,
@@ -115,7 +115,7 @@ class ExchangeClient:
             backoff=factory.backoff(settings, random),
             stale_after_s=settings.stale_after_sec,
             on_down=market_down,
-            note=partial(note, "market"),
+            tap=partial(note, "market"),
         )
 
     @property

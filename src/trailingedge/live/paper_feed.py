@@ -185,7 +185,7 @@ class PaperMarketFeed:
             sources.ws_stream_url,
             settings.symbol,
             settings.kline_interval,
-            snapshots=self._heard,
+            market_state=self._heard,
             api=self._api,
             dial=dial,
             clock=clock,

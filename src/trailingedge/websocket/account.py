@@ -1,11 +1,10 @@
-"""The account's session: clock, logon, subscription, and the questions asked of the account.
+"""Account session: measures the exchange's clock, logs on, subscribes to account events and queries the account.
 
-These are the calls that wait for their answer, for start-up and recovery. Orders of the chase go through
-`orders`, which waits for nothing.
+Each call waits for its reply: start-up, recovery, probes and commands use it. The order path uses `orders`, which does
+not wait.
 """
 
 import logging
-from collections.abc import Mapping
 from typing import Final
 
 from trailingedge.auth.manager import KeyManager
@@ -26,6 +25,7 @@ from trailingedge.model.order_requests import (
 )
 from trailingedge.websocket.api_client import RequestCaller
 from trailingedge.websocket.api_session import REQUEST_TIMEOUT_S, result_of, to_exception
+from trailingedge.websocket.error_codes import ALREADY_SUBSCRIBED, TIMESTAMP_OUTSIDE_WINDOW, logon_remedy
 from trailingedge.websocket.event_parser import AccountPosition, Reply
 from trailingedge.websocket.request_tracker import RequestOutcome
 from trailingedge.websocket.response_parser import (
@@ -40,24 +40,12 @@ from trailingedge.websocket.response_parser import (
 
 logger = logging.getLogger(__name__)
 
-_TIMESTAMP: Final = -1021
-_ALREADY_SUBSCRIBED: Final = -2035
 _LOGOUT_TIMEOUT_S: Final = 1.0
 _CLOCK_SAMPLES: Final = 3
 
-# What a logon can be refused for, and what a person must do about it.
-_REMEDIES: Final[Mapping[int, str]] = {
-    -1022: "the private key does not belong to this API key: check BINANCE_ED25519_PRIV_PATH",
-    -1102: "the API key is empty or malformed: check BINANCE_ED25519_API_KEY",
-    -2014: "the API key is malformed: check BINANCE_ED25519_API_KEY",
-    -2015: "unknown key, IP address not allowed or permission missing: check the key's settings at the exchange",
-    -2028: "this is an HMAC key: create an Ed25519 key at the exchange",
-}
-_DEFAULT_REMEDY: Final = "check the key's settings at the exchange"
-
 
 class ServerClock:
-    """The exchange's wall clock, as our own plus a measured offset."""
+    """The exchange's wall clock: our own plus a measured offset."""
 
     def __init__(self, clock: Clock) -> None:
         self.offset_ms = 0
@@ -65,16 +53,18 @@ class ServerClock:
         self._clock = clock
 
     def now_ms(self) -> int:
-        """Milliseconds since 1970 by the exchange's clock: what `timestamp` must say."""
+        """Return milliseconds since 1970 by the exchange's clock, for the parameter `timestamp`."""
+        # A request is executed only if `timestamp < serverTime + 1000 && serverTime - timestamp <= recvWindow`
+        # (web-socket-api.md, "Timing security"): a clock that is a second ahead is as bad as a slow network.
         return self._clock.unix_ms() + self.offset_ms
 
     async def measure(self, api: RequestCaller, samples: int = _CLOCK_SAMPLES) -> None:
-        """Ask for the time; of a few answers the quickest is the most exact."""
+        """Measure the offset. Of a few samples the one with the shortest round trip has the smallest error."""
         self.round_trip_ms, self.offset_ms = min([await self._sample(api) for _ in range(samples)])
         logger.debug("clock measured offset_ms=%d round_trip_ms=%.1f", self.offset_ms, self.round_trip_ms)
 
     async def _sample(self, api: RequestCaller) -> tuple[float, int]:
-        """Round trip and offset. The exchange is taken to have looked at its clock halfway."""
+        """Return round trip and offset. We assume that the exchange read its clock halfway (as in SNTP, RFC 4330)."""
         asked_ms, asked_s = self._clock.unix_ms(), self._clock.now_s()
         server_ms = read_server_time(await api.call("time"))
         round_trip_ms = (self._clock.now_s() - asked_s) * 1000
@@ -101,29 +91,29 @@ class AccountSession:
     async def open(self) -> None:
         """Measure the clock, log on and subscribe to the account's events.
 
-        Raises LogonRefused where a person must act, ConfigError where that is the key's file; else as queries do.
+        Raises LogonRefused if a person must act, ConfigError if the key file is unusable; else as queries do.
         """
         await self._server_clock.measure(self._api)
         await self._logon()
         await self._subscribe()
 
     async def logout(self) -> None:
-        """End the session; the connection stays. Best effort: closing the connection ends it as well."""
+        """Log out, at best: closing the connection ends the session as well."""
         try:
-            await self._api.call("session.logout", patience_s=_LOGOUT_TIMEOUT_S)
+            await self._api.call("session.logout", timeout_s=_LOGOUT_TIMEOUT_S)
         except (RequestRefused, OutcomeUnknown, SessionLost) as error:
             logger.debug("! logout failed reason=%s", error)
 
     async def open_orders(self) -> tuple[OrderRecord, ...]:
-        """Every open order of the symbol, whoever placed it."""
+        """Return every open order of the symbol, those of other programs included."""
         return read_orders(await self._call("openOrders.status", {"symbol": self._symbol}))
 
     async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord:
-        """One order: by order id where it is known."""
+        """Return one order, by its order id if that is known, else by its client order id."""
         return read_order(await self._call(STATUS, status_params(self._symbol, order_id, client_order_id)))
 
     async def all_orders(self, from_order_id: int | None = None) -> tuple[OrderRecord, ...]:
-        """At most 1000 orders from that one on, or the newest ones; oldest first either way."""
+        """Return at most 1000 orders, oldest first: from `from_order_id` on, or the newest ones."""
         return read_orders(await self._call(ALL_ORDERS, all_orders_params(self._symbol, from_order_id)))
 
     async def my_trades(
@@ -135,41 +125,42 @@ class AccountSession:
         end_ms: int | None = None,
         limit: int = 1000,
     ) -> tuple[AccountTrade, ...]:
-        """At most `limit` fills of the symbol, oldest first; the newest ones where nothing narrows it down."""
-        narrowed = {"orderId": order_id, "fromId": from_id, "startTime": start_ms, "endTime": end_ms}
+        """Return at most `limit` fills of the symbol, oldest first; without a filter the newest ones."""
+        filters = {"orderId": order_id, "fromId": from_id, "startTime": start_ms, "endTime": end_ms}
         params: RequestParams = {"symbol": self._symbol, "limit": limit}
-        params.update((name, value) for name, value in narrowed.items() if value is not None)
+        params.update((name, value) for name, value in filters.items() if value is not None)
         return read_trades(await self._call("myTrades", params))
 
-    async def balances(self, patience_s: float = REQUEST_TIMEOUT_S) -> AccountPosition:
-        """Everything the account holds."""
-        return read_account(await self._call("account.status", {}, patience_s))
+    async def balances(self, timeout_s: float = REQUEST_TIMEOUT_S) -> AccountPosition:
+        """Return all balances of the account."""
+        return read_account(await self._call("account.status", {}, timeout_s))
 
     async def commission(self) -> Commission:
-        """What fills of the symbol cost this account."""
+        """Return the commission rates of this account for the symbol."""
         return read_commission(await self._call("account.commission", {"symbol": self._symbol}))
 
     async def place(self, order: NewOrderRequest) -> OrderRecord:
-        """Place and wait for the answer."""
+        """Place an order and wait for the reply."""
         return read_order(await self._call(PLACE, place_params(self._symbol, order)))
 
     async def cancel_order(self, order_id: int | None, client_order_id: str = "") -> OrderRecord:
-        """Cancel exactly this order and wait for the answer."""
+        """Cancel exactly this order and wait for the reply."""
         return read_order(await self._call(CANCEL, cancel_params(self._symbol, order_id, client_order_id)))
 
     async def _logon(self) -> None:
-        answer = await self._ask_to_log_on()
-        if isinstance(answer, Reply) and answer.code == _TIMESTAMP:
+        outcome = await self._request_logon()
+        # The clock was measured just now, but preparing the signature may have taken longer than `recvWindow`.
+        if isinstance(outcome, Reply) and outcome.code == TIMESTAMP_OUTSIDE_WINDOW:
             await self._server_clock.measure(self._api)
-            answer = await self._ask_to_log_on()
-        if isinstance(answer, Reply) and not answer.ok:
-            if answer.code in _REMEDIES or answer.status == 401:
-                remedy = _REMEDIES.get(answer.code, _DEFAULT_REMEDY)
-                raise LogonRefused(f"logon refused: {answer.code} {answer.text} ({remedy})")
-            raise to_exception("session.logon", answer)
-        result_of("session.logon", answer)
+            outcome = await self._request_logon()
+        if isinstance(outcome, Reply) and not outcome.ok:
+            remedy = logon_remedy(outcome)
+            if remedy is not None:
+                raise LogonRefused(f"logon refused: {outcome.code} {outcome.text} ({remedy})")
+            raise to_exception("session.logon", outcome)
+        result_of("session.logon", outcome)
 
-    async def _ask_to_log_on(self) -> RequestOutcome:
+    async def _request_logon(self) -> RequestOutcome:
         params = await self._keys.logon_params(self._server_clock.now_ms, self._recv_window_ms)
         return await self._api.request("session.logon", params)
 
@@ -177,18 +168,21 @@ class AccountSession:
         try:
             await self._api.call("userDataStream.subscribe")
         except RequestRefused as refused:
-            if refused.code != _ALREADY_SUBSCRIBED:
+            if refused.code != ALREADY_SUBSCRIBED:
                 raise
 
-    async def _call(self, method: str, params: RequestParams, patience_s: float = REQUEST_TIMEOUT_S) -> object:
-        """A question about the account. A refused timestamp is not executed: measure the clock, ask once more."""
+    async def _call(self, method: str, params: RequestParams, timeout_s: float = REQUEST_TIMEOUT_S) -> object:
+        """Send a request and return its raw result; after a refused timestamp measure the clock and send it again.
+
+        Sending it twice is safe, also for an order: the exchange checks the timestamp before it executes anything.
+        """
         try:
-            return await self._api.call(method, self._stamped(params), patience_s)
+            return await self._api.call(method, self._stamped(params), timeout_s)
         except RequestRefused as refused:
-            if refused.code != _TIMESTAMP:
+            if refused.code != TIMESTAMP_OUTSIDE_WINDOW:
                 raise
         await self._server_clock.measure(self._api)
-        return await self._api.call(method, self._stamped(params), patience_s)
+        return await self._api.call(method, self._stamped(params), timeout_s)
 
     def _stamped(self, params: RequestParams) -> RequestParams:
         return {**params, "timestamp": self._server_clock.now_ms(), "recvWindow": self._recv_window_ms}

@@ -1,8 +1,9 @@
-"""Whether the account's connection still answers, and still tells everything.
+"""Account probe: checks at intervals that the account's connection replies and that its event stream is complete.
 
-The user data stream speaks only when something happens. Its silence is therefore measured: now and then
-the balances are asked for. An answer that agrees with what the stream told proves both; none within a few
-seconds, twice, means a dead connection, and one that differs without a word from the stream a deaf one.
+The user data stream sends an event only when something happens, so a quiet account and a dead stream look the same.
+The probe queries the balances. If they equal those that the stream reported, connection and stream are fine. No reply
+within three seconds, twice in a row, means a dead connection. Different balances, twice in a row and with no event in
+between, mean a dead stream. In both cases SessionLost ends the connection, and a new one reads everything again.
 """
 
 import logging
@@ -13,28 +14,28 @@ from trailingedge.core.clock import Clock
 from trailingedge.core.errors import OutcomeUnknown, ProtocolViolation, RequestRefused, RetryLater, SessionLost
 from trailingedge.model.market import ZERO, Balance
 from trailingedge.model.market_state import MarketState
+from trailingedge.websocket.error_codes import NOT_LOGGED_ON_CODES
 from trailingedge.websocket.event_parser import AccountPosition
 
 logger = logging.getLogger(__name__)
 
 _REPLY_TIMEOUT_S: Final = 3.0
-_EVENT_GRACE_S: Final = 1.0  # an answer may be ahead of an event that is on its way
+_EVENT_GRACE_S: Final = 1.0  # a reply may be ahead of an event that is on its way
 _MIN_SLEEP_S: Final = 0.001
-_NOT_LOGGED_ON: Final = frozenset({-1002, -1099, -1193, -2014, -2015})
 
 
 class ProbeApi(Protocol):
-    """What is asked. Raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
+    """The query of the probe. Raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
 
-    async def balances(self, patience_s: float) -> AccountPosition: ...
+    async def balances(self, timeout_s: float) -> AccountPosition: ...
 
 
 class AccountProbe:
-    """Asks every `probe_every_s`, and every `busy_every_s` while `is_busy`: while something is at stake."""
+    """Probes every `probe_every_s`, and every `busy_every_s` while `is_busy`, that is, while an exit is open."""
 
     def __init__(
         self,
-        snapshots: MarketState,
+        market_state: MarketState,
         clock: Clock,
         *,
         probe_every_s: float,
@@ -42,7 +43,7 @@ class AccountProbe:
         is_busy: Callable[[], bool],
         server_ms: Callable[[], int],
     ) -> None:
-        self._snapshots = snapshots
+        self._market_state = market_state
         self._clock = clock
         self._probe_every_s = probe_every_s
         self._busy_every_s = busy_every_s
@@ -50,7 +51,7 @@ class AccountProbe:
         self._server_ms = server_ms
 
     async def watch(self, account: ProbeApi) -> None:
-        """For ever. Raises SessionLost once the connection is no use."""
+        """Probe until cancelled. Raises SessionLost when connection or stream are dead."""
         probed_s = self._clock.now_s()
         while True:
             left_s = probed_s + self._probe_every_s - self._clock.now_s()
@@ -60,42 +61,43 @@ class AccountProbe:
                 probed_s = self._clock.now_s()
 
     async def _probe(self, account: ProbeApi) -> None:
-        pushes = self._snapshots.balance_updates
+        pushes = self._market_state.balance_updates
         if await self._differs(account) is not True:
             return
         await self._clock.sleep(_EVENT_GRACE_S)
-        # Asked once more, for the first answer may have been behind the stream instead of ahead of it.
+        # Query again: the first reply may have been older than the last event, not newer, since the query is answered
+        # from memory or database while events come from the matching engine (web-socket-api.md, "Data sources").
         if (
-            self._snapshots.balance_updates == pushes
+            self._market_state.balance_updates == pushes
             and await self._differs(account)
-            and self._snapshots.balance_updates == pushes
+            and self._market_state.balance_updates == pushes
         ):
-            raise SessionLost("the account moved and its stream did not say so")
+            raise SessionLost("the balances changed and the stream did not report it")
 
     async def _differs(self, account: ProbeApi) -> bool | None:
-        """Whether the exchange's balances are not ours; None where it would not say."""
+        """Tell whether the balances at the exchange differ from ours; None without a usable reply."""
         for _ in range(2):
             try:
-                asked = await account.balances(_REPLY_TIMEOUT_S)
-            except OutcomeUnknown as silence:
-                logger.debug("! account probe failed reason=%s", silence)
+                queried = await account.balances(_REPLY_TIMEOUT_S)
+            except OutcomeUnknown as no_reply:
+                logger.debug("! account probe failed reason=%s", no_reply)
             except RequestRefused as refused:
-                if refused.code in _NOT_LOGGED_ON:
-                    raise SessionLost(f"logged on no more: {refused}") from refused
+                if refused.code in NOT_LOGGED_ON_CODES:
+                    raise SessionLost(f"no longer logged on: {refused}") from refused
                 logger.debug("! account probe refused reason=%s", refused)
                 await self._clock.sleep(refused.wait_s(self._server_ms()))
                 return None
-            except RetryLater as told:
-                await self._clock.sleep(told.wait_s)
+            except RetryLater as later:
+                await self._clock.sleep(later.wait_s)
                 return None
             except ProtocolViolation as violation:
-                logger.warning("account probe not understood: %s", violation)
+                logger.warning("account probe unreadable reason=%s", violation)
                 return None
             else:
-                return _amounts(asked.balances) != _amounts(self._snapshots.balances.values())
-        raise SessionLost("the account does not answer")
+                return _amounts(queried.balances) != _amounts(self._market_state.balances.values())
+        raise SessionLost("no reply to the account probe")
 
 
 def _amounts(balances: Iterable[Balance]) -> dict[str, Balance]:
-    """By asset, those that hold nothing left out: the exchange does not always list them."""
+    """Return balances by asset, without those of zero: the exchange does not always list them."""
     return {balance.asset: balance for balance in balances if balance.total != ZERO}

@@ -1,8 +1,23 @@
-"""Account events into the snapshots, and execution reports to whoever keeps the orders.
+"""Account stream: user data events into the MarketState, and execution reports to the owner of the orders.
 
-Each connection has an `EventBuffer` of its own. What it hears is held, in order, until the account has been
-queried over that connection; then it is released. While one connection takes over from another
-everything is heard twice: each execution is passed on once, and balances come from one ear alone.
+Theory of operation. User data events come over the WebSocket API connection that subscribed to them, between the
+replies ("Event format" in web-socket-api.md). The stream does not repeat what happened while no connection was open,
+so after each logon but the first the account is queried: open orders, balances, fills. The problem is the order in
+which query results and events take effect, and each connection solves it with an `EventBuffer`:
+
+1. The subscription is open before the queries are sent, and the buffer holds every event from then on. So no event
+   falls between query and subscription.
+2. The results of the queries are applied: balances, open orders, fills that no event reported.
+3. The buffer is released: the held events take effect in their order, but for balances that are older than the queried
+   ones. Later events pass straight through.
+
+During a rotation two connections deliver the same events. An execution is passed on once, identified by order id,
+execution id and type; a fill that came from the trade list is identified by its trade id, since the list has no
+execution ids. Balances are absolute, and applying those of a connection that lags would set them back, so they are
+taken from one connection alone: the one released last.
+
+Event times are checked before they set the exchange's time: one event dated hours ahead would age every deadline that
+is measured against it. The balances of such an event are not used; they are marked in doubt until a query.
 """
 
 import logging
@@ -32,22 +47,22 @@ OutsideChange = BalanceUpdate | ExternalLockUpdate
 
 
 class AccountStream:
-    """What the user data stream tells. `on_report` hears each execution of the symbol once, all orders alike.
+    """User data stream of one account. `on_report` gets each execution of the symbol once, of all orders.
 
-    `on_outside_change` hears what else moves balances, each once.
+    `on_outside_change` gets once each what else changes balances: deposits, transfers, locks by other products.
     """
 
     def __init__(
         self,
         symbol: str,
-        snapshots: MarketState,
+        market_state: MarketState,
         clock: Clock,
         *,
         on_report: Callable[[ExecutionReport], None],
         on_outside_change: Callable[[OutsideChange], None] = lambda _: None,
     ) -> None:
         self._symbol = symbol
-        self._snapshots = snapshots
+        self._market_state = market_state
         self._clock = clock
         self._on_report = on_report
         self._on_outside_change = on_outside_change
@@ -57,35 +72,39 @@ class AccountStream:
         self._balance_source: EventBuffer | None = None
 
     def open_buffer(self, on_end: Callable[[str], None]) -> "EventBuffer":
-        """For a new connection. `on_end` is told when it will hear no more, though the connection lives on."""
+        """Return the event buffer of a new connection.
+
+        `on_end` gets the reason when the stream ends although the connection stays open.
+        """
         return EventBuffer(self._on_event, self._set_balance_source, on_end)
 
     def knows_trade(self, trade_id: int) -> bool:
-        """That fill was passed on; one older than all that are remembered must have been."""
+        """Tell whether that fill was passed on. One older than all remembered trade ids must have been."""
         oldest = self._trades.oldest
         return trade_id in self._trades or (isinstance(oldest, int) and trade_id < oldest)
 
     def on_recovered_fill(self, report: ExecutionReport) -> bool:
-        """A fill that no event told; whether it is news."""
+        """Pass on a fill that no event reported, found in the trade list. Returns False if it is known by now."""
         if self.knows_trade(report.trade_id):
             return False
         self._on_report_once(report)
         return True
 
-    def _set_balance_source(self, ear: "EventBuffer") -> None:
-        self._balance_source = ear
+    def _set_balance_source(self, buffer: "EventBuffer") -> None:
+        self._balance_source = buffer
 
-    def _on_event(self, event: AccountEvent, ear: "EventBuffer") -> None:
+    def _on_event(self, event: AccountEvent, buffer: "EventBuffer") -> None:
         match event:
             case ExecutionReport():
                 self._on_event_time(event.event_ms)
                 self._on_report_once(event)
             case AccountPosition():
                 believable = self._on_event_time(event.account_ms)
-                if ear is self._balance_source and believable:
-                    self._snapshots.on_balances(event.balances, event.account_ms)
-                elif ear is self._balance_source:
-                    self._snapshots.mark_balances_in_doubt()
+                # An older connection's balances may be those from before the query of the newer one.
+                if buffer is self._balance_source and believable:
+                    self._market_state.on_balances(event.balances, event.account_ms)
+                elif buffer is self._balance_source:
+                    self._market_state.mark_balances_in_doubt()
             case BalanceUpdate() | ExternalLockUpdate():
                 self._on_event_time(event.event_ms)
                 if self._changes.add(event):
@@ -93,22 +112,22 @@ class AccountStream:
             case Unrecognized():
                 logger.debug("! account event ignored kind=%s", event.kind)
             case StreamTerminated() | ServerShutdown():
-                pass  # these are answered before they get here
+                pass  # `EventBuffer` and `ApiSession` handle these
 
     def _on_event_time(self, event_ms: int) -> bool:
-        """Whether an event can be of that time. One from far ahead would age an exit by hours at once."""
+        """Take the time of an event as the exchange's time. Returns False for one that is too far ahead to be true."""
         now_s = self._clock.now_s()
-        believable = self._snapshots.is_plausible_time(event_ms, now_s)
+        believable = self._market_state.is_plausible_time(event_ms, now_s)
         if believable:
-            self._snapshots.on_event_time(event_ms, now_s)
+            self._market_state.on_event_time(event_ms, now_s)
         else:
-            logger.warning("account event from far ahead is not believed event_ms=%d", event_ms)
+            logger.warning("account event time ignored, too far ahead event_ms=%d", event_ms)
         return believable
 
     def _on_report_once(self, report: ExecutionReport) -> None:
         if report.symbol != self._symbol:
             return
-        # A refused order is reported without an execution id, a fill read from a list as well.
+        # A rejected order is reported without an execution id, and so is a fill that was read from the trade list.
         if report.execution_id >= 0:
             execution = (report.order_id, report.execution_id, report.execution_type)
             if not self._executions.add(execution):
@@ -119,66 +138,68 @@ class AccountStream:
 
 
 class EventBuffer:
-    """What one connection tells of the account: held until `release`, then passed on as it comes."""
+    """Events of one connection: held until `release`, then passed on as they come."""
 
     def __init__(
         self,
-        pass_on: Callable[[AccountEvent, "EventBuffer"], None],
-        come_first: Callable[["EventBuffer"], None],
+        forward: Callable[[AccountEvent, "EventBuffer"], None],
+        become_balance_source: Callable[["EventBuffer"], None],
         on_end: Callable[[str], None],
     ) -> None:
-        self._pass_on = pass_on
-        self._come_first = come_first
+        self._forward = forward
+        self._become_balance_source = become_balance_source
         self._on_end = on_end
         self._held: list[AccountEvent] | None = []
 
     def on_event(self, event: AccountEvent) -> None:
-        """An event of the account. Raises SessionLost where there is nothing to wait for any more."""
+        """Handle an event of the account. Raises SessionLost when the stream ends before the release."""
         if isinstance(event, StreamTerminated):
+            # Before the release this connection is not active yet, and useless without events. After it, requests over
+            # it still work, so `on_end` asks for a successor and it stays until then.
             if self._held is not None:
                 raise SessionLost("the user data stream was terminated")
             self._on_end("the user data stream was terminated")
         elif self._held is None:
-            self._pass_on(event, self)
+            self._forward(event, self)
         else:
             self._held.append(event)
 
     def has_trade(self, trade_id: int) -> bool:
-        """That fill was told and waits for the release."""
+        """Tell whether a report of that fill waits for the release."""
         return any(isinstance(event, ExecutionReport) and event.trade_id == trade_id for event in self._held or [])
 
     def release(self, balances_ms: int = 0) -> None:
-        """Pass on what was held, in order, but balances of before `balances_ms`: newer ones were read since.
+        """Pass on the held events in order, except balances from before `balances_ms`: newer ones were queried since.
 
-        From now on this ear alone is believed about balances.
+        From now on balances are taken from this connection alone.
         """
         held, self._held = self._held or [], None
-        self._come_first(self)
+        self._become_balance_source(self)
         for event in held:
             if not (isinstance(event, AccountPosition) and event.account_ms < balances_ms):
-                self._pass_on(event, self)
+                self._forward(event, self)
 
 
 class _RecentIds:
-    """The last so many things."""
+    """Set of the newest `max_length` ids."""
 
-    def __init__(self, length: int) -> None:
-        self._length = length
-        self._things: OrderedDict[Hashable, None] = OrderedDict()
+    def __init__(self, max_length: int) -> None:
+        self._max_length = max_length
+        self._ids: OrderedDict[Hashable, None] = OrderedDict()
 
-    def __contains__(self, thing: Hashable) -> bool:
-        return thing in self._things
+    def __contains__(self, id_: Hashable) -> bool:
+        return id_ in self._ids
 
     @property
     def oldest(self) -> Hashable:
-        """The oldest thing remembered, once anything had to be forgotten; else None."""
-        return next(iter(self._things)) if len(self._things) == self._length else None
+        """Return the oldest id once the set is full; None before, when no id was dropped."""
+        return next(iter(self._ids)) if len(self._ids) == self._max_length else None
 
-    def add(self, thing: Hashable) -> bool:
-        """Remember `thing`; False when it was remembered already."""
-        if thing in self._things:
+    def add(self, id_: Hashable) -> bool:
+        """Add an id. Returns False if it is in the set already."""
+        if id_ in self._ids:
             return False
-        self._things[thing] = None
-        if len(self._things) > self._length:
-            self._things.popitem(last=False)
+        self._ids[id_] = None
+        if len(self._ids) > self._max_length:
+            self._ids.popitem(last=False)
         return True

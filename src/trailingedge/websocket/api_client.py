@@ -1,8 +1,17 @@
-"""The WebSocket API as everybody uses it: whichever `ApiSession` is in office on a `ConnectionSupervisor`.
+"""API client: sends requests over whichever `ApiSession` is active, and keeps one active across reconnects.
 
-Each conversation is opened (logon, subscription, whatever must be reconciled) before it takes office; only
-then are questions and orders put to it, each to exactly one. Those that were put to its predecessor are
-still answered there.
+Theory of operation. `ApiClient` owns a `ConnectionSupervisor` whose handlers are `ApiSession`s. A new session first
+runs `on_open` (logon, subscription, reconciliation) over itself; then it becomes the active one and all later requests
+go to it. Each request goes to exactly one session: it is never sent again on another one, because an order sent twice
+could be executed twice. During a rotation the replaced session still delivers the replies to its own requests, so a
+caller never notices a rotation. After a loss every pending request gets NoResponse, then `on_down` is called, and
+requests get NotSent until the next session is active.
+
+There are two ways to use it:
+
+- `request` and `call` wait for the reply: start-up, recovery and probes. `RequestCaller` is their protocol.
+- `send` and `send_prepared` return as soon as the frame is written, and a handler gets the outcome: the order path,
+  which must not wait. `RequestSender` is their protocol.
 """
 
 import asyncio
@@ -19,37 +28,37 @@ from trailingedge.websocket.transport import Backoff, Dial, Socket
 
 
 class RequestCaller(Protocol):
-    """Whoever can put a question to the exchange and wait for the answer."""
+    """Sends a request and waits for the reply: an `ApiClient`, or one `ApiSession` before it is active."""
 
     async def request(
-        self, method: str, params: Params | None = None, patience_s: float = REQUEST_TIMEOUT_S
+        self, method: str, params: Params | None = None, timeout_s: float = REQUEST_TIMEOUT_S
     ) -> RequestOutcome:
-        """The answer as a value."""
+        """Return the outcome as a value."""
         ...
 
-    async def call(self, method: str, params: Params | None = None, patience_s: float = REQUEST_TIMEOUT_S) -> object:
-        """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
+    async def call(self, method: str, params: Params | None = None, timeout_s: float = REQUEST_TIMEOUT_S) -> object:
+        """Return the raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
         ...
 
 
 class RequestSender(Protocol):
-    """Whoever can write a request and go on: the order path."""
+    """Sends a request without waiting; a handler gets the outcome."""
 
-    def send_prepared(self, word: Callable[[int], str]) -> SentRequest: ...
+    def send_prepared(self, encode: Callable[[int], str]) -> SentRequest: ...
 
-    def send(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None: ...
+    def send(self, method: str, params: Params | None, timeout_s: float, on_reply: ReplyHandler) -> None: ...
 
 
-async def _trust(_: ApiSession) -> None:
+async def _watch_nothing(_: ApiSession) -> None:
     await asyncio.Event().wait()
 
 
 class ApiClient:
-    """Questions and answers over a connection that comes back by itself.
+    """Requests and replies over a connection that reconnects by itself.
 
-    `on_open` is awaited with each new conversation, `on_watch` for as long as it is in office. `on_down` is
-    called once per loss, after every listener in flight has heard silence. `server_ms` is the exchange's
-    wall clock, by which it says how long it wants to be left alone.
+    `on_open` is awaited with each new session, `on_watch` runs while it is active. `on_down` is called once per loss,
+    after every pending request got NoResponse. `server_ms` is the exchange's clock, in which a ban's end is given.
+    `tap` gets all frames.
     """
 
     def __init__(
@@ -60,84 +69,95 @@ class ApiClient:
         clock: Clock,
         backoff: Backoff,
         on_open: Callable[[ApiSession], Awaitable[None]],
-        on_watch: Callable[[ApiSession], Awaitable[None]] = _trust,
+        on_watch: Callable[[ApiSession], Awaitable[None]] = _watch_nothing,
         on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None,
         on_down: Callable[[str], None] = lambda _: None,
         server_ms: Callable[[], int] | None = None,
-        note: FrameTap = lambda _direction, _frames: None,
+        tap: FrameTap = lambda _direction, _frames: None,
         rotate_after_s: float = ROTATE_AFTER_S,
     ) -> None:
-        def begin(socket: Socket, follow: RotationCallback) -> ApiSession:
+        def make_session(socket: Socket, request_rotation: RotationCallback) -> ApiSession:
             return ApiSession(
                 socket,
                 clock,
-                follow,
+                request_rotation,
                 on_open=on_open,
                 on_watch=on_watch,
                 on_limits=on_limits,
                 server_ms=server_ms or clock.unix_ms,
-                note=note,
+                tap=tap,
             )
 
         self._supervisor = ConnectionSupervisor(
-            "api", url, begin, dial=dial, clock=clock, backoff=backoff, on_down=on_down, rotate_after_s=rotate_after_s
+            "api",
+            url,
+            make_session,
+            dial=dial,
+            clock=clock,
+            backoff=backoff,
+            on_down=on_down,
+            rotate_after_s=rotate_after_s,
         )
 
     @property
     def active(self) -> ApiSession | None:
-        """The conversation in office."""
+        """The session that gets new requests; None while there is no open connection."""
         return self._supervisor.active
 
     @property
     def is_ready(self) -> bool:
-        current = self._supervisor.active
-        return current is not None and not current.is_lost
+        """Whether a request would be written now. A failed write is known before the supervisor drops the session."""
+        session = self._supervisor.active
+        return session is not None and not session.is_lost
 
     @property
     def is_stopping(self) -> bool:
-        """It was told to stay down."""
+        """Whether `stop_reconnecting` was called."""
         return self._supervisor.is_stopping
 
     @property
     def reconnects(self) -> int:
+        """How many sessions became active after a loss."""
         return self._supervisor.reconnects
 
     async def wait_ready(self) -> None:
-        """Wait until a conversation was opened."""
+        """Wait until a session is active."""
         await self._supervisor.wait_active()
 
     def retry_quickly(self) -> None:
-        """The end is near: a lost connection is dialled again soon and often."""
+        """Retry at short intervals from now on, for a shutdown."""
         self._supervisor.retry_quickly()
 
     def stop_reconnecting(self) -> None:
-        """From now on a lost connection stays lost, and `run` returns."""
+        """Open no further connection; `run` returns when the active one has ended."""
         self._supervisor.stop_reconnecting()
 
     async def run(self) -> None:
-        """Until `stay_down`. Raises ExchangeUnreachable, and whatever `on_open` raises for a person to act on."""
+        """Keep a session until `stop_reconnecting`. Raises ExchangeUnreachable and what `on_open` raises."""
         await self._supervisor.run()
 
     async def request(
-        self, method: str, params: Params | None = None, patience_s: float = REQUEST_TIMEOUT_S
+        self, method: str, params: Params | None = None, timeout_s: float = REQUEST_TIMEOUT_S
     ) -> RequestOutcome:
-        """The answer as a value."""
-        current = self._supervisor.active
-        return NotSent("not connected") if current is None else await current.request(method, params, patience_s)
+        """Send a request and return the outcome as a value."""
+        session = self._supervisor.active
+        # Requests are not queued until the connection is back: an order must not be sent at a price of minutes ago, and
+        # after a reconnect the caller has to look at the account first.
+        return NotSent("not connected") if session is None else await session.request(method, params, timeout_s)
 
-    async def call(self, method: str, params: Params | None = None, patience_s: float = REQUEST_TIMEOUT_S) -> object:
-        """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
-        return result_of(method, await self.request(method, params, patience_s))
+    async def call(self, method: str, params: Params | None = None, timeout_s: float = REQUEST_TIMEOUT_S) -> object:
+        """Send a request and return the raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
+        return result_of(method, await self.request(method, params, timeout_s))
 
-    def send(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
-        """Write the request and return; `heard` gets the answer. Not ready: it hears NotSent at once."""
-        current = self._supervisor.active
-        if current is None:
-            heard(NotSent("not connected"))
+    def send(self, method: str, params: Params | None, timeout_s: float, on_reply: ReplyHandler) -> None:
+        """Write a request and return; `on_reply` gets the outcome, NotSent before this returns."""
+        session = self._supervisor.active
+        if session is None:
+            on_reply(NotSent("not connected"))
         else:
-            current.send(method, params, patience_s, heard)
+            session.send(method, params, timeout_s, on_reply)
 
-    def send_prepared(self, word: Callable[[int], str]) -> SentRequest:
-        """Write a request, worded for its number; whoever wrote it then listens."""
-        current = self._supervisor.active
-        return SentRequest(None, NotSent("not connected")) if current is None else current.send_prepared(word)
+    def send_prepared(self, encode: Callable[[int], str]) -> SentRequest:
+        """Write the frame that `encode` makes of the request id; the caller registers its reply handler after."""
+        session = self._supervisor.active
+        return SentRequest(None, NotSent("not connected")) if session is None else session.send_prepared(encode)

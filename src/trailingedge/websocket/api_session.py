@@ -1,7 +1,25 @@
-"""One connection to the WebSocket API, from its first question to its last answer.
+"""API session: one WebSocket API connection from its first request to its last reply.
 
-The `RequestTracker` knows which answer belongs to which question; here its frames are written and read, and its
-patience is kept. Whoever opens the conversation may put questions before anybody else.
+Theory of operation. `ApiSession` is the `ConnectionHandler` of the WebSocket API. It joins a `Socket`, which transports
+frames, and a `RequestTracker`, which matches replies to requests, and adds what neither knows:
+
+- Timeouts: `_expire_requests` sleeps until the next one is due, but at most 0.5 s at a time, since a request with a
+  shorter timeout may be added while it sleeps.
+- Bans: after a 418, or a 429 for request weight, no further request is written until the time that the reply names.
+  Callers get NotSent with the rest of the wait. "Repeatedly violating rate limits and/or failing to back off after
+  receiving 429s will result in an automated IP ban" (web-socket-api.md, "IP limits"), and the ban covers our address,
+  so a new connection does not help: SessionLost carries the rest of the wait to the supervisor.
+- Failed writes: a write notices a dead socket before the reader does. The session is then lost at once: every pending
+  request gets NoResponse, also the one whose write failed, because part of its bytes may have reached the exchange.
+- Events: account events go to `on_event`, which the owner sets in `on_open`. `serverShutdown` requests a rotation,
+  a revoked session ends the connection.
+
+Life of a session: `open` awaits `on_open`, which may use this session before it is the active one; `watch` awaits
+`on_watch` while it is active; `drain` waits until all pending requests are answered after a successor took over.
+
+Order of work in `send`: the request is registered, the frame is written, then the tap and the log get it. An order
+must not wait for the log; registering costs a dictionary entry and must come first, since a failed write has to
+find the request pending.
 """
 
 import asyncio
@@ -29,46 +47,48 @@ from trailingedge.websocket.transport import Socket, ViolationCount, run_togethe
 
 logger = logging.getLogger(__name__)
 
-REQUEST_TIMEOUT_S: Final = 10.0  # the exchange itself gives a request up after ten seconds
-_EXPIRY_CHECK_S: Final = 0.5  # how late a time-out may be noticed
+# The exchange gives a request up after ten seconds itself and replies −1007 (errors.md: "Timeout waiting for response
+# from backend server. Send status unknown; execution status unknown.").
+REQUEST_TIMEOUT_S: Final = 10.0
+_EXPIRY_CHECK_S: Final = 0.5  # how late a timeout may be noticed
 _MIN_SLEEP_S: Final = 0.001
-_MAX_BAN_S: Final = 3 * 24 * 3600.0  # the longest ban there is
-_LATE_EVENTS_S: Final = 1.0  # events of before the end may still be on their way
+_MAX_BAN_S: Final = 3 * 24 * 3600.0  # "from 2 minutes to 3 days" (web-socket-api.md, "IP limits")
+_LATE_EVENTS_S: Final = 1.0  # events from before the rotation may still be on their way
 _DRAIN_TIMEOUT_S: Final = 5.0
 
 FrameTap = Callable[[str, Sequence[str | bytes]], None]
 
 
 class ApiSession:
-    """A Caller on one socket. `on_event` hears what comes unasked and may raise SessionLost.
+    """One connection to the WebSocket API; both a RequestCaller and a RequestSender.
 
-    `follow` is called with the reason when another connection should take this one's place. `note` is
-    told of all frames, ">" sent or "<" heard, as many at a time as came together. `server_ms` is the
-    exchange's wall clock.
+    `on_event` gets account events and may raise SessionLost. `request_rotation` is called with the reason when a
+    successor should replace this connection. `tap` gets all frames, with ">" for sent and "<" for received, those of
+    one read together. `server_ms` is the exchange's clock.
     """
 
     def __init__(
         self,
         socket: Socket,
         clock: Clock,
-        follow: Callable[[str], None],
+        request_rotation: Callable[[str], None],
         *,
         on_open: Callable[["ApiSession"], Awaitable[None]],
         on_watch: Callable[["ApiSession"], Awaitable[None]],
         server_ms: Callable[[], int],
         on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None,
-        note: FrameTap = lambda _direction, _frames: None,
+        tap: FrameTap = lambda _direction, _frames: None,
     ) -> None:
         self.on_event: Callable[[AccountEvent], None] = lambda _: None
-        self.request_rotation = follow
+        self.request_rotation = request_rotation
         self._socket = socket
         self._clock = clock
         self._on_open = on_open
         self._on_watch = on_watch
         self._server_ms = server_ms
-        self._tap = note
+        self._tap = tap
         self._tracker = RequestTracker(on_limits)
-        self._quiet_until_s = float("-inf")
+        self._banned_until_s = float("-inf")
         self._applied_ban: Reply | None = None
         self._lost: SessionLost | None = None
         self._send_failed = asyncio.Event()
@@ -77,89 +97,95 @@ class ApiSession:
 
     @property
     def is_lost(self) -> bool:
+        """Whether the connection is lost; the supervisor may not know yet."""
         return self._lost is not None
 
     async def request(
-        self, method: str, params: Params | None = None, patience_s: float = REQUEST_TIMEOUT_S
+        self, method: str, params: Params | None = None, timeout_s: float = REQUEST_TIMEOUT_S
     ) -> RequestOutcome:
-        """The answer as a value."""
-        answered: asyncio.Future[RequestOutcome] = asyncio.get_running_loop().create_future()
+        """Send a request and return the outcome as a value."""
+        outcome: asyncio.Future[RequestOutcome] = asyncio.get_running_loop().create_future()
 
-        def heard(answer: RequestOutcome) -> None:
-            if not answered.done():  # given up by its caller, or late
-                answered.set_result(answer)
+        def on_reply(reply: RequestOutcome) -> None:
+            if not outcome.done():  # done: a late reply after the timeout, or the caller was cancelled
+                outcome.set_result(reply)
 
-        self.send(method, params, patience_s, heard)
-        return await answered
+        self.send(method, params, timeout_s, on_reply)
+        return await outcome
 
-    async def call(self, method: str, params: Params | None = None, patience_s: float = REQUEST_TIMEOUT_S) -> object:
-        """The raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
-        return result_of(method, await self.request(method, params, patience_s))
+    async def call(self, method: str, params: Params | None = None, timeout_s: float = REQUEST_TIMEOUT_S) -> object:
+        """Send a request and return the raw result. Raises RequestRefused, OutcomeUnknown or SessionLost."""
+        return result_of(method, await self.request(method, params, timeout_s))
 
-    def send(self, method: str, params: Params | None, patience_s: float, heard: ReplyHandler) -> None:
-        """Write the request and return; `heard` gets the answer."""
-        refused = self._reason_not_to_send()
-        if refused is not None:
-            heard(refused)
+    def send(self, method: str, params: Params | None, timeout_s: float, on_reply: ReplyHandler) -> None:
+        """Write a request and return; `on_reply` gets the outcome."""
+        not_sent = self._reason_not_to_send()
+        if not_sent is not None:
+            on_reply(not_sent)
             return
-        text = self._tracker.encode_request(method, params, self._clock.now_s(), patience_s, heard)
+        text = self._tracker.encode_request(method, params, self._clock.now_s(), timeout_s, on_reply)
         self._request_added.set()
         try:
             self._socket.send(text)
         except SessionLost as lost:
             self.on_lost(lost)
         # An order must not wait for the log.
+        self._log_sent(text)
+
+    def send_prepared(self, encode: Callable[[int], str]) -> SentRequest:
+        """Write the frame that `encode` makes of the request id, before anything else is done.
+
+        The caller registers its reply handler afterwards, in the same event-loop iteration.
+        """
+        not_sent = self._reason_not_to_send()
+        if not_sent is not None:
+            return SentRequest(None, not_sent)
+        request_id = self._tracker.next_id()
+        text = encode(request_id)
+        failure = None
+        try:
+            self._socket.send(text)
+        except SessionLost as lost:
+            failure = lost
+
+        def track(method: str, timeout_s: float, on_reply: ReplyHandler) -> None:
+            self._tracker.add_pending(request_id, method, self._clock.now_s(), timeout_s, on_reply)
+            self._request_added.set()
+            # A failed write ends the session only here, when the request is pending, so that it gets NoResponse too.
+            if failure is not None:
+                self.on_lost(failure)
+            self._log_sent(text)
+
+        return SentRequest(track)
+
+    def _log_sent(self, text: str) -> None:
         self._tap(">", (text,))
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("> %s", shown(text))
 
-    def send_prepared(self, word: Callable[[int], str]) -> "SentRequest":
-        """Write a request, worded for its number, before anything else is done; whoever wrote it then listens."""
-        refused = self._reason_not_to_send()
-        if refused is not None:
-            return SentRequest(None, refused)
-        number = self._tracker.next_id()
-        text = word(number)
-        lost = None
-        try:
-            self._socket.send(text)
-        except SessionLost as error:
-            lost = error
-
-        def listen(method: str, patience_s: float, heard: ReplyHandler) -> None:
-            self._tracker.add_pending(number, method, self._clock.now_s(), patience_s, heard)
-            self._request_added.set()
-            if lost is not None:
-                self.on_lost(lost)
-            self._tap(">", (text,))
-            if logger.isEnabledFor(logging.DEBUG):
-                logger.debug("> %s", shown(text))
-
-        return SentRequest(listen)
-
     def _reason_not_to_send(self) -> NotSent | None:
-        """Why nothing may be written now."""
+        """Return why no request can be written now; None when one can."""
         if self._lost is not None:
             return NotSent(str(self._lost))
-        quiet_s = self._quiet_until_s - self._clock.now_s()
-        if quiet_s > 0.0:  # asking on would only lengthen the ban
-            return NotSent(f"the exchange wants to hear nothing for {quiet_s:.0f} s", quiet_s)
+        banned_s = self._banned_until_s - self._clock.now_s()
+        if banned_s > 0.0:  # requests during a ban would only prolong it
+            return NotSent(f"the exchange accepts no request for {banned_s:.0f} s", banned_s)
         return None
 
-    # A life on a link ------------------------------------------------------------------------
+    # ConnectionHandler -----------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Hear what is said, and give up what is not. Raises SessionLost."""
+        """Read frames and expire requests until the connection is lost. Raises SessionLost."""
         try:
             await run_together(
                 self._socket.receive(self._on_frames), self._expire_requests(), self._raise_on_send_failure()
             )
         except SessionLost as lost:
-            lost.wait_s = max(lost.wait_s, self._quiet_until_s - self._clock.now_s())
+            lost.wait_s = max(lost.wait_s, self._banned_until_s - self._clock.now_s())
             raise
 
     async def open(self) -> None:
-        """Raises SessionLost, and whatever else a person must act on."""
+        """Await `on_open`. A request of it that fails is raised as SessionLost; LogonRefused and ConfigError pass."""
         try:
             await self._on_open(self)
         except RequestRefused as refused:
@@ -169,39 +195,41 @@ class ApiSession:
             raise SessionLost(f"the session could not be opened: {error}") from error
 
     async def watch(self) -> None:
-        """Raises SessionLost where the connection turns out to be no use."""
+        """Await `on_watch`. Raises SessionLost when the connection turns out to be dead."""
         await self._on_watch(self)
 
     async def drain(self) -> None:
-        """Wait until everything asked is answered, and for events that are on their way."""
+        """Wait for late events, and until no request is pending."""
         await self._clock.sleep(_LATE_EVENTS_S)
         deadline_s = self._clock.now_s() + _DRAIN_TIMEOUT_S
         while self._tracker.in_flight and self._clock.now_s() < deadline_s:
             await self._clock.sleep(_EXPIRY_CHECK_S)
 
     def on_lost(self, lost: SessionLost) -> None:
-        """It is over: silence for every question in flight. Only the first reason counts."""
+        """Give NoResponse to every pending request. Only the first reason counts."""
         if self._lost is None:
             self._lost = lost
             self._send_failed.set()
             self._tracker.on_connection_lost(str(lost))
 
+    # Internals -------------------------------------------------------------------------------
+
     def _apply_ban(self) -> None:
-        """Whoever is told to wait must not be asked by another of us meanwhile."""
+        """Write no request until the time that the newest ban names."""
         ban = self._tracker.ban
         if ban is not None and ban is not self._applied_ban:
             self._applied_ban = ban
             refused = to_exception("ban", ban)
             ban_s = refused.wait_s(self._server_ms()) if isinstance(refused, RequestRefused) else 0.0
-            self._quiet_until_s = self._clock.now_s() + min(ban_s, _MAX_BAN_S)
+            self._banned_until_s = self._clock.now_s() + min(ban_s, _MAX_BAN_S)
 
     async def _raise_on_send_failure(self) -> None:
-        """A write has failed; the reader may not have noticed yet."""
+        """End `run` when a write failed: the reader may not notice for as long as TCP retransmits."""
         await self._send_failed.wait()
         raise self._lost or SessionLost("ended")
 
     def _on_frames(self, frames: Sequence[str | bytes]) -> None:
-        """Raises SessionLost."""
+        """Handle all frames of one read. Raises SessionLost."""
         self._tap("<", frames)
         for frame in frames:
             try:
@@ -210,7 +238,7 @@ class ApiSession:
                 raise
             except ProtocolViolation as violation:
                 self._violations.add(violation, self._clock.now_s())
-            except Exception:  # a handler's mistake must not cut us off from the account's news
+            except Exception:  # an error in a handler must not cut us off from the account's events
                 logger.exception("frame handler failed")
             finally:
                 if logger.isEnabledFor(logging.DEBUG):
@@ -229,34 +257,34 @@ class ApiSession:
         self.on_event(message)
 
     async def _expire_requests(self) -> None:
-        """Give up what was not answered in time."""
+        """Time out the requests that got no reply."""
         while True:
             due_s = self._tracker.next_expiry_s
             if due_s is None:
                 self._request_added.clear()
                 await self._request_added.wait()
                 continue
-            # In short naps: a question with less patience may come in between.
+            # A request with a shorter timeout may be added during this sleep.
             await self._clock.sleep(min(_EXPIRY_CHECK_S, max(_MIN_SLEEP_S, due_s - self._clock.now_s())))
             self._tracker.expire(self._clock.now_s())
 
 
-def result_of(method: str, answer: RequestOutcome) -> object:
-    """The raw result of an answer. Raises RequestRefused, OutcomeUnknown or SessionLost."""
-    if isinstance(answer, NotSent):
-        raise (RetryLater if answer.wait_s else SessionLost)(f"{method}: {answer.reason}", answer.wait_s)
-    if isinstance(answer, NoResponse) and answer.connection_lost:
-        raise SessionLost(f"{method}: {answer.reason}")
-    if isinstance(answer, NoResponse):
-        raise OutcomeUnknown(f"{method}: {answer.reason}")
-    if answer.ok:
-        return answer.result
-    raise to_exception(method, answer)
+def result_of(method: str, outcome: RequestOutcome) -> object:
+    """Return the raw result of a reply. Raises RequestRefused, OutcomeUnknown or SessionLost for any other outcome."""
+    if isinstance(outcome, NotSent):
+        raise (RetryLater if outcome.wait_s else SessionLost)(f"{method}: {outcome.reason}", outcome.wait_s)
+    if isinstance(outcome, NoResponse) and outcome.connection_lost:
+        raise SessionLost(f"{method}: {outcome.reason}")
+    if isinstance(outcome, NoResponse):
+        raise OutcomeUnknown(f"{method}: {outcome.reason}")
+    if outcome.ok:
+        return outcome.result
+    raise to_exception(method, outcome)
 
 
 def to_exception(method: str, reply: Reply) -> RequestRefused | OutcomeUnknown:
-    """What a reply that is no success amounts to, for whoever waits for it."""
-    verdict = classify_error(reply)
-    if isinstance(verdict, Unanswered):
-        return OutcomeUnknown(f"{method}: {verdict.reason}")
-    return RequestRefused(verdict.code, verdict.text, verdict.retry_at_ms, server_time_of(reply))
+    """Return the exception for an error reply: the request was refused, or its outcome is unknown."""
+    error = classify_error(reply)
+    if isinstance(error, Unanswered):
+        return OutcomeUnknown(f"{method}: {error.reason}")
+    return RequestRefused(error.code, error.text, error.retry_at_ms, server_time_of(reply))

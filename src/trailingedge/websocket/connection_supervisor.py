@@ -1,13 +1,22 @@
 """Connection supervisor: keeps one logical connection open across reconnects and planned rotations.
 
-Theory of operation. The `ConnectionSupervisor` dials a socket and hands it to a `ConnectionHandler`. The handler
-first opens (logs on, subscribes, catches up) and is then the active one, which all callers use. It stops being
-active in one of two ways:
+Theory of operation. The `ConnectionSupervisor` dials a socket and hands it to a new `ConnectionHandler`. The handler
+first opens (logs on, subscribes, catches up) and is then the active one, which all callers use. It stops being active
+in one of two ways:
 
 - The socket is lost. No connection is active until a successor has opened; attempts follow with growing pauses.
 - A rotation is planned, because the server announced its shutdown or the connection is nearly a day old. The old
-  handler stays active until its successor has opened, then waits for the replies it is still owed, and closes last.
-  A successor that cannot open costs nothing but another attempt.
+  handler stays active until its successor has opened, then drains (waits for the replies to its requests), and its
+  socket closes last. A successor that cannot open costs nothing but another attempt.
+
+At any time at most one connection is active; others may be opening or draining. For each connection three tasks run
+concurrently: `ConnectionHandler.run` reads the socket from the first byte to the last; `_run_handler` takes the
+handler through open, active and draining; `_rotate_when_old` asks for a successor after 23 hours. The first task that
+fails ends the connection, normally with SessionLost. Any other exception ends the supervisor: a person must act.
+
+    open ──> active ──successor has opened──> draining ──> closed
+      │         │                                │
+      └─────────┴──────── socket lost ───────────┴───────> closed, and if it was active or none was: on_down
 """
 
 import asyncio
@@ -22,34 +31,36 @@ from trailingedge.websocket.transport import Backoff, Dial, Socket, run_together
 
 logger = logging.getLogger(__name__)
 
-ROTATE_AFTER_S: Final = 23 * 3600.0  # the exchange ends every connection after 24 hours
+# "A single connection to the API is only valid for 24 hours; expect to be disconnected after the 24-hour mark."
+# (web-socket-api.md, "General API Information"; the same in web-socket-streams.md.) The last hour is for the attempts.
+ROTATE_AFTER_S: Final = 23 * 3600.0
 _LOG_EVERY_S: Final = 60.0
 _QUICK_RETRY_S: Final = 0.25
-_BAN_MARGIN_S: Final = 1.0  # who knocks a moment too early is banned for longer
-_MAX_BAN_S: Final = 3 * 86_400.0  # the longest ban there is; a later time is a mistake
+_BAN_MARGIN_S: Final = 1.0  # a request before the end of a ban makes the next ban longer
+_MAX_BAN_S: Final = 3 * 86_400.0  # "from 2 minutes to 3 days" (web-socket-api.md, "IP limits"): more is a mistake
 
 
 class ConnectionHandler(Protocol):
-    """What goes on over one socket. Each of the first four may raise SessionLost, which ends it."""
+    """The protocol of one connection. `run`, `open`, `watch` and `drain` may raise SessionLost, which ends them all."""
 
     async def run(self) -> None:
-        """Hear the socket, from the first moment to the last."""
+        """Read the socket until it closes."""
         ...
 
     async def open(self) -> None:
-        """Do what must be done before it may take office."""
+        """Do everything that must be done before this connection can be the active one."""
         ...
 
     async def watch(self) -> None:
-        """Doubt the connection for as long as it is in office; cancelled when that is over."""
+        """Check that the connection is alive while it is active; cancelled when a successor replaces it."""
         ...
 
     async def drain(self) -> None:
-        """Another is in office now: wait, not for long, for what is still owed."""
+        """Wait, for a few seconds at most, for what the replaced connection still has to deliver."""
         ...
 
     def on_lost(self, lost: SessionLost) -> None:
-        """Nothing comes any more."""
+        """End all waiting: this connection delivers nothing more."""
         ...
 
 
@@ -58,32 +69,34 @@ RotationCallback = Callable[[str], None]
 
 
 class _ActiveConnection(Generic[L]):
-    """One connection from the dial to its end, and how far it has come."""
+    """State of one connection from the dial to the end."""
 
-    def __init__(self, socket: Socket, born_s: float) -> None:
+    def __init__(self, socket: Socket, opened_s: float) -> None:
         self.socket = socket
-        self.opened_s = born_s
+        self.opened_s = opened_s
         self.failure: SessionLost | None = None
-        self.rotation_reason = ""  # why it is to be followed, "" while it is not
-        self.replaced = False
-        self.open_finished = asyncio.Event()  # it took office, or it failed before
-        self.needs_successor = asyncio.Event()  # it is to be followed, or it is over
+        self.rotation_reason = ""  # why a successor is wanted; "" while none is
+        self.replaced = False  # a successor is active
+        self.open_finished = asyncio.Event()  # it became active, or failed before
+        self.needs_successor = asyncio.Event()  # a rotation was requested, or it is lost
         self.lost = asyncio.Event()
-        self.watch_scope: asyncio.Timeout = asyncio.timeout(None)
+        self.watch_scope: asyncio.Timeout = asyncio.timeout(None)  # ends `watch` when it is replaced
 
     def request_rotation(self, reason: str) -> None:
-        """It is still good, but not for long."""
+        """Ask for a successor: the connection works, but not for much longer."""
         if not self.rotation_reason:
             self.rotation_reason = reason
             self.needs_successor.set()
 
     def on_replaced(self) -> None:
-        """A successor is in office."""
+        """End `watch`: a successor is active."""
         self.replaced = True
-        with contextlib.suppress(RuntimeError):  # its own watch has just sent it home
+        # RuntimeError: in this same event-loop iteration `watch` failed, and its scope has been left already.
+        with contextlib.suppress(RuntimeError):
             self.watch_scope.reschedule(0.0)
 
     def on_lost(self, lost: SessionLost) -> None:
+        """Wake all that wait for this connection."""
         self.failure = lost
         self.open_finished.set()
         self.needs_successor.set()
@@ -91,16 +104,17 @@ class _ActiveConnection(Generic[L]):
 
 
 class ConnectionSupervisor(Generic[L]):
-    """Keeps one life in office. `begin` makes a life of a socket; what it is given with it asks for a successor.
+    """Keeps one handler active. `make_handler` gets a new socket and the callback that requests a rotation.
 
-    `on_down` hears the reason whenever the office falls vacant, or could not be taken while it was vacant.
+    `on_down` gets the reason whenever the active connection is lost, and whenever an attempt fails while none is
+    active. It is not called for a rotation.
     """
 
     def __init__(
         self,
         name: str,
         url: str,
-        begin: Callable[[Socket, RotationCallback], L],
+        make_handler: Callable[[Socket, RotationCallback], L],
         *,
         dial: Dial,
         clock: Clock,
@@ -114,9 +128,9 @@ class ConnectionSupervisor(Generic[L]):
         self.rotations = 0
         self.is_stopping = False
         self.active: L | None = None
-        self._connection: _ActiveConnection[L] | None = None
+        self._connection: _ActiveConnection[L] | None = None  # that of `active`
         self._has_active = asyncio.Event()
-        self._make_handler = begin
+        self._make_handler = make_handler
         self._dial = dial
         self._clock = clock
         self._backoff = backoff
@@ -127,70 +141,76 @@ class ConnectionSupervisor(Generic[L]):
 
     @property
     def reconnects(self) -> int:
-        """How often a connection was made anew after a loss."""
+        """How many connections became active after a loss; rotations do not count."""
         return max(0, self.connects - self.rotations - 1)
 
     async def wait_active(self) -> None:
-        """Wait until a life is in office."""
+        """Wait until a handler is active."""
         await self._has_active.wait()
 
     def retry_quickly(self) -> None:
-        """The end is near: from now on pauses are short and attempts are not counted. A ban is still waited for."""
+        """Retry at short intervals and without limit from now on, for a shutdown; a ban is still respected."""
         self._quick_retries.set()
 
     def stop_reconnecting(self) -> None:
-        """From now on a lost connection stays lost, nobody is followed, and `run` returns."""
+        """Open no further connection; `run` returns when the active one has ended."""
         self.is_stopping = True
 
     async def run(self) -> None:
-        """Until `stay_down`. Raises ExchangeUnreachable, and what a life raises beyond SessionLost."""
+        """Keep a connection until `stop_reconnecting`.
+
+        Raises ExchangeUnreachable, and what a handler raises other than SessionLost.
+        """
         try:
-            async with asyncio.TaskGroup() as tenures:
-                await self._keep_connected(tenures)
+            async with asyncio.TaskGroup() as connections:
+                await self._keep_connected(connections)
         except BaseExceptionGroup as group:
             failure = most_severe(group)
             raise failure from failure.__cause__
 
-    async def _keep_connected(self, tenures: asyncio.TaskGroup) -> None:
+    async def _keep_connected(self, connections: asyncio.TaskGroup) -> None:
         while True:
             try:
-                tenure = await self._connect(tenures)
+                connection = await self._connect(connections)
             except SessionLost as lost:
                 failure, lived_s = lost, 0.0
             else:
-                await tenure.needs_successor.wait()
-                failure, lived_s = (
-                    tenure.failure or SessionLost(tenure.rotation_reason),
-                    self._clock.now_s() - tenure.opened_s,
-                )
+                await connection.needs_successor.wait()
+                failure = connection.failure or SessionLost(connection.rotation_reason)
+                lived_s = self._clock.now_s() - connection.opened_s
             if self.is_stopping:
+                # A rotation may have been requested while the connection still works: it may be in use until its end.
                 if self._connection is not None:
                     await self._connection.lost.wait()
                 return
+            # A healthy connection that needs a successor gets one at once. A server that announces its shutdown to
+            # every new connection does not make us dial in a loop: such connections are not healthy, so we pause.
             if self._connection is None or not self._backoff.reset_if_healthy(lived_s):
                 await self._wait_before_retry(failure, lived_s)
             else:
-                logger.info("connection to be followed name=%s reason=%r", self.name, str(failure))
+                logger.info("connection rotation started name=%s reason=%r", self.name, str(failure))
 
-    async def _connect(self, tenures: asyncio.TaskGroup) -> _ActiveConnection[L]:
-        """A new connection, in office. Raises SessionLost."""
+    async def _connect(self, connections: asyncio.TaskGroup) -> _ActiveConnection[L]:
+        """Return a new connection once it is active. Raises SessionLost."""
         socket = await self._dial(self.url)
-        tenure: _ActiveConnection[L] = _ActiveConnection(socket, self._clock.now_s())
+        connection: _ActiveConnection[L] = _ActiveConnection(socket, self._clock.now_s())
         logger.debug("connected name=%s url=%s", self.name, self.url)
-        tenures.create_task(self._run_connection(tenure, self._make_handler(socket, tenure.request_rotation)))
-        await tenure.open_finished.wait()
-        if tenure.failure is not None:
-            raise tenure.failure
-        return tenure
+        handler = self._make_handler(socket, connection.request_rotation)
+        connections.create_task(self._run_connection(connection, handler))
+        await connection.open_finished.wait()
+        if connection.failure is not None:
+            raise connection.failure
+        return connection
 
     async def _wait_before_retry(self, failure: SessionLost, lived_s: float) -> None:
         delay_s = self._retry_delay_s(failure, lived_s)
-        what = "lost" if self._connection is None else "not followed by another yet"
+        event = "connection lost" if self._connection is None else "connection rotation failed"
         level = logging.WARNING if lived_s or self._may_log_warning() else logging.DEBUG
-        logger.log(level, "%s connection %s: %s; trying again in %.1f s", self.name, what, failure, delay_s)
+        logger.log(level, "%s, trying again name=%s reason=%r pause_s=%.1f", event, self.name, str(failure), delay_s)
         if failure.wait_s or self._quick_retries.is_set():
             await self._clock.sleep(delay_s)
             return
+        # `retry_quickly` cuts a pause short that has begun, unless the exchange asked for that pause.
         with contextlib.suppress(TimeoutError):
             async with within(self._clock, delay_s):
                 await self._quick_retries.wait()
@@ -200,61 +220,64 @@ class ConnectionSupervisor(Generic[L]):
             delay_s = _QUICK_RETRY_S
         else:
             where = f"{self.name} {self.url}: {failure}"
-            delay_s = self._backoff.next_delay_s(lived_s, where, for_ever=self._connection is not None)
+            # While the old connection is active a rotation may fail any number of times.
+            delay_s = self._backoff.next_delay_s(lived_s, where, unlimited=self._connection is not None)
         if failure.wait_s:
             delay_s = max(delay_s, min(failure.wait_s, _MAX_BAN_S) + _BAN_MARGIN_S)
         return delay_s
 
     def _may_log_warning(self) -> bool:
-        """Of attempts that fail in a row one a minute is told: more would bury what matters."""
+        """Allow one warning a minute about attempts that fail in a row; the others are logged at DEBUG."""
         now_s = self._clock.now_s()
         if now_s - self._logged_s < _LOG_EVERY_S:
             return False
         self._logged_s = now_s
         return True
 
-    async def _run_connection(self, tenure: _ActiveConnection[L], life: L) -> None:
-        """A life from its beginning to its end; losing the session is the usual one."""
+    async def _run_connection(self, connection: _ActiveConnection[L], handler: L) -> None:
+        """Run one connection to its end. SessionLost is the usual end and is handled here; other errors are raised."""
         try:
-            await run_together(life.run(), self._run_handler(tenure, life), self._rotate_when_old(tenure))
+            await run_together(handler.run(), self._run_handler(connection, handler), self._rotate_when_old(connection))
         except SessionLost as lost:
-            self._on_lost(tenure, life, lost)
-            if self._connection is None and not tenure.replaced and not self.is_stopping:
+            self._on_lost(connection, handler, lost)
+            if self._connection is None and not connection.replaced and not self.is_stopping:
                 self._on_down(str(lost))
-        except BaseException:  # whatever ends it, those who wait for an answer must hear silence
+        except BaseException:
+            # Also when this task is cancelled: every request that is waiting must get NoResponse.
             self.is_stopping = True
-            self._on_lost(tenure, life, SessionLost("closed by us"))
+            self._on_lost(connection, handler, SessionLost("closed by us"))
             raise
         finally:
-            # Last, for closing a socket that nobody answers takes its time.
-            await tenure.socket.close()
+            # Last, because the closing handshake with a dead peer takes until its timeout.
+            await connection.socket.close()
 
-    async def _run_handler(self, tenure: _ActiveConnection[L], life: L) -> None:
-        await life.open()
-        self._make_active(tenure, life)
+    async def _run_handler(self, connection: _ActiveConnection[L], handler: L) -> None:
+        await handler.open()
+        self._make_active(connection, handler)
         with contextlib.suppress(TimeoutError):
-            async with tenure.watch_scope:
-                await life.watch()
-        await life.drain()
-        raise SessionLost("followed by another connection")
+            async with connection.watch_scope:
+                await handler.watch()
+        await handler.drain()
+        raise SessionLost("replaced by a newer connection")
 
-    def _make_active(self, tenure: _ActiveConnection[L], life: L) -> None:
-        predecessor, self._connection, self.active = self._connection, tenure, life
+    def _make_active(self, connection: _ActiveConnection[L], handler: L) -> None:
+        """Switch to this connection, without an await in between: there is no moment with two active ones or none."""
+        predecessor, self._connection, self.active = self._connection, connection, handler
         self.connects += 1
         if predecessor is not None:
             self.rotations += 1
             predecessor.on_replaced()
-            logger.info("connection followed by another name=%s reason=%r", self.name, predecessor.rotation_reason)
-        tenure.open_finished.set()
+            logger.info("connection rotated name=%s reason=%r", self.name, predecessor.rotation_reason)
+        connection.open_finished.set()
         self._has_active.set()
 
-    async def _rotate_when_old(self, tenure: _ActiveConnection[L]) -> None:
+    async def _rotate_when_old(self, connection: _ActiveConnection[L]) -> None:
         await self._clock.sleep(self._rotate_after_s)
-        tenure.request_rotation("it is old")
+        connection.request_rotation("maximum age reached")
 
-    def _on_lost(self, tenure: _ActiveConnection[L], life: L, lost: SessionLost) -> None:
-        if self._connection is tenure:
+    def _on_lost(self, connection: _ActiveConnection[L], handler: L, lost: SessionLost) -> None:
+        if self._connection is connection:
             self._connection = self.active = None
             self._has_active.clear()
-        life.on_lost(lost)
-        tenure.on_lost(lost)
+        handler.on_lost(lost)
+        connection.on_lost(lost)

@@ -1,7 +1,8 @@
-"""One function that maps the exchange's codes and texts to what we do next.
+"""Error codes of the exchange: the one place that maps status, code and text of an error reply to what we do next.
 
-Codes are stable; where one code means many things (−1010, −2010, −2011) the engine's text decides.
-Sources: the exchange's error list and its engine messages.
+Codes are stable. Where one code means many things (−1010, −1013, −2010, −2011) the text decides.
+Sources: errors.md of the exchange's documentation ("Error Codes", "Messages for -1010, -2010 and -2011") and the status
+codes in web-socket-api.md ("Status codes").
 """
 
 from collections.abc import Mapping
@@ -12,12 +13,21 @@ from trailingedge.model.order_outcomes import Rejected, RejectReason, Unanswered
 from trailingedge.websocket.event_parser import Reply
 from trailingedge.websocket.json_fields import fields, integer
 
-# The exchange itself does not know what became of the request.
+TIMESTAMP_OUTSIDE_WINDOW: Final = -1021  # not executed: measure the clock and send again
+ALREADY_SUBSCRIBED: Final = -2035
+REPLACE_PARTIALLY_FAILED: Final = -2021  # status 409: one half of a cancel-replace was done
+REPLACE_FAILED: Final = -2022  # status 400: neither half was done; `data` says why
+UNKNOWN_SYMBOL_CODES: Final = frozenset({-1100, -1121})  # illegal characters, invalid symbol
+NOT_LOGGED_ON_CODES: Final = frozenset({-1002, -1099, -1193, -2014, -2015})
+ORDER_NOT_FOUND_CODES: Final = frozenset({-2013, -2026})  # no such order, order archived
+
+# The exchange itself does not know whether the request was executed. "Execution status is unknown and the request might
+# have actually succeeded." (web-socket-api.md, "Status codes", of every 5xx) The same for −1006 and −1007 in errors.md.
 _UNKNOWN_CODES: Final = frozenset({-1000, -1001, -1006, -1007})
 
 _BY_STATUS: Final[Mapping[int, RejectReason]] = {
     401: RejectReason.UNAUTHORIZED,
-    403: RejectReason.BUSY,  # a firewall stopped it before anybody read it
+    403: RejectReason.BUSY,  # the Web Application Firewall stopped it before the exchange read it
     418: RejectReason.RATE_LIMITED,
     429: RejectReason.RATE_LIMITED,
 }
@@ -38,7 +48,7 @@ _BY_CODE: Final[Mapping[int, RejectReason]] = {
     -1112: RejectReason.BUSY,
     -1193: RejectReason.UNAUTHORIZED,
     -1220: RejectReason.NOT_TRADING,
-    # Whatever the engine's text: only a query tells what became of the order.
+    # With any text: the order was filled or canceled, or the reader lags behind the engine. Only a query settles it.
     -2011: RejectReason.UNKNOWN_ORDER,
     -2013: RejectReason.UNKNOWN_ORDER,
     -2014: RejectReason.UNAUTHORIZED,
@@ -48,7 +58,7 @@ _BY_CODE: Final[Mapping[int, RejectReason]] = {
     -2039: RejectReason.BAD_REQUEST,
 }
 
-# Parts of the engine's sentences in lower case; the first that fits decides.
+# Parts of the engine's messages in lower case; the first that is found decides, so the specific ones stand first.
 _BY_TEXT: Final[tuple[tuple[str, RejectReason], ...]] = (
     ("would immediately match", RejectReason.WOULD_TAKE),
     ("insufficient balance", RejectReason.INSUFFICIENT_BALANCE),
@@ -61,7 +71,7 @@ _BY_TEXT: Final[tuple[tuple[str, RejectReason], ...]] = (
     ("market is closed", RejectReason.NOT_TRADING),
     ("trading phase", RejectReason.NOT_TRADING),
     ("for this phase", RejectReason.NOT_TRADING),
-    # The account is kept from trading: to be looked at again in a while, like a halted symbol.
+    # The account may not trade at the moment: we retry after a while, as for a halted symbol.
     ("disabled on this account", RejectReason.NOT_TRADING),
     ("may not place or cancel orders", RejectReason.NOT_TRADING),
     ("permitted for this account", RejectReason.NOT_TRADING),
@@ -80,33 +90,59 @@ _BY_TEXT: Final[tuple[tuple[str, RejectReason], ...]] = (
 _TEXT_DECIDES: Final = frozenset({-1010, -1013, -2010, -2011})
 
 
+# Errors of a logon that only a person can resolve, and what to do.
+_LOGON_REMEDIES: Final[Mapping[int, str]] = {
+    -1022: "the private key does not belong to this API key: check BINANCE_ED25519_PRIV_PATH",
+    -1102: "the API key is empty or malformed: check BINANCE_ED25519_API_KEY",
+    -2014: "the API key is malformed: check BINANCE_ED25519_API_KEY",
+    -2015: "unknown key, IP address not allowed or permission missing: check the key's settings at the exchange",
+    -2028: "this is an HMAC key: create an Ed25519 key at the exchange",
+}
+
+
 def classify_error(reply: Reply) -> Rejected | Unanswered:
-    """What a reply that is no success means: a refusal, or that nobody knows."""
+    """Return what an error reply means: the request was rejected, or its outcome is unknown."""
+    # A reply that contradicts itself (status 200 with an error, an error without a code) proves nothing.
     if reply.status == 200 or not (reply.code or reply.status in _BY_STATUS):
-        return Unanswered(f"unreadable answer, status {reply.status}")
+        return Unanswered(f"unreadable reply, status {reply.status}")
     if reply.status >= 500 or reply.code in _UNKNOWN_CODES:
         return Unanswered(f"status {reply.status}: {reply.code} {reply.text}")
     return Rejected(_reject_reason(reply), reply.code, reply.text, _time_ms(reply.data, "retryAfter"))
 
 
+def forbids_requests(reply: Reply) -> bool:
+    """Tell whether our address may send no request for a while: banned, or out of request weight.
+
+    429 with −1015 is none of these: it concerns the number of orders of the account alone.
+    """
+    return reply.status == 418 or (reply.status, reply.code) == (429, -1003)
+
+
+def logon_remedy(reply: Reply) -> str | None:
+    """Return what a person must do about a refused logon; None when it may succeed later by itself."""
+    if reply.code in _LOGON_REMEDIES:
+        return _LOGON_REMEDIES[reply.code]
+    return "check the key's settings at the exchange" if reply.status == 401 else None
+
+
 def server_time_of(reply: Reply) -> int | None:
-    """The exchange's time of a refusal that carries it: those that ask for patience do."""
+    """Return the exchange's time at which it refused; replies with `retryAfter` carry it, most others do not."""
     return _time_ms(reply.data, "serverTime")
 
 
 def _reject_reason(reply: Reply) -> RejectReason:
-    if reply.code == -1015:  # also 429, but of orders, not of weight
+    if reply.code == -1015:  # status 429 too, but for the number of orders, not for request weight
         return RejectReason.TOO_MANY_ORDERS
     if reply.status in _BY_STATUS:
         return _BY_STATUS[reply.status]
     if reply.code in _TEXT_DECIDES:
         sentence = reply.text.lower()
-        for part, refusal in _BY_TEXT:
+        for part, reason in _BY_TEXT:
             if part in sentence:
-                return refusal
+                return reason
     if reply.code in _BY_CODE:
         return _BY_CODE[reply.code]
-    if -1300 < reply.code <= -1100:  # the whole range complains about parameters
+    if -1300 < reply.code <= -1100:  # errors.md, "11xx - Request issues"; 12xx are of the same kind
         return RejectReason.BAD_REQUEST
     return RejectReason.OTHER
 
@@ -115,4 +151,4 @@ def _time_ms(data: object, name: str) -> int | None:
     try:
         return integer(fields(data), name)
     except ProtocolViolation:
-        return None  # not every 429 carries it
+        return None  # the field is optional, and without it `wait_s` is 0: the retry policy decides

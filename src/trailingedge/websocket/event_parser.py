@@ -1,7 +1,7 @@
-"""Frames to typed values: what arrives becomes one of these, or it is a ProtocolViolation, nothing else.
+"""Event parser: turns frames of the WebSocket API and of the market streams into typed values, or ProtocolViolation.
 
-Unknown fields are ignored, unknown event types become `Unrecognized`, unknown enum values their
-UNRECOGNIZED: the exchange adds such without asking. What a result holds is read in `results`.
+The exchange adds fields, event types and enum values without notice. So unknown fields are ignored, unknown event types
+become `Unrecognized`, unknown enum values UNRECOGNIZED. The results of replies are read in `response_parser`.
 """
 
 import re
@@ -42,7 +42,7 @@ _INTERVALS_S: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the exchange answered. `result` and `data` are raw JSON; `code` is 0 where there is no error."""
+    """A reply of the WebSocket API. `result` and `data` are raw JSON; `code` is 0 if there is no error."""
 
     status: int
     result: object = None
@@ -53,12 +53,13 @@ class Reply:
 
     @property
     def ok(self) -> bool:
+        """Whether the request succeeded."""
         return self.status == 200 and not self.code
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedReply:
-    """A reply with the id of its question; None where the exchange could not read the question."""
+    """A reply with the id of its request; None if the exchange could not read the request."""
 
     request_id: int | None
     reply: Reply
@@ -84,28 +85,28 @@ class ExternalLockUpdate:
 
 @dataclass(frozen=True, slots=True)
 class StreamTerminated:
-    """The user data stream ends here; the connection may live on."""
+    """The user data stream ends; the connection may stay open."""
 
     event_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class ServerShutdown:
-    """The server goes away and promises no delay: reconnect at once."""
+    """The server shuts down soon, without a promise when: connect to another one at once."""
 
     event_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Unrecognized:
-    """Well-formed, of a kind this code does not know; to be ignored."""
+    """A well-formed message of an unknown type; to be ignored."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class BookUpdate:
-    """A bookTicker of `symbol`."""
+    """Best prices of `symbol`, from a bookTicker frame."""
 
     symbol: str
     top: BookTop
@@ -113,14 +114,14 @@ class BookUpdate:
 
 @dataclass(frozen=True, slots=True)
 class InvalidBook:
-    """A bookTicker that is none: crossed, locked or without a price. Bad data, to be ignored."""
+    """A bookTicker whose prices are crossed, locked or missing: bad data, to be ignored."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class KlineUpdate:
-    """A kline event of `symbol`, the kline forming or closed."""
+    """A forming or closed kline of `symbol`."""
 
     symbol: str
     interval: str
@@ -130,14 +131,14 @@ class KlineUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ControlReply:
-    """A SUBSCRIBE or the like was done."""
+    """Success of a control message such as SUBSCRIBE."""
 
     request_id: int | str | None
 
 
 @dataclass(frozen=True, slots=True)
 class StreamError:
-    """The stream host refused a control message."""
+    """The stream server rejected a control message."""
 
     code: int
     text: str
@@ -156,17 +157,17 @@ StreamMessage = BookUpdate | InvalidBook | KlineUpdate | ServerShutdown | Contro
 
 
 def read_api_frame(frame: str | bytes) -> ParsedReply | AccountEvent:
-    """A frame of the WebSocket API."""
+    """Parse a frame of the WebSocket API."""
     message = fields(decode(frame))
     if "event" in message:
         return _read_event(fields(message["event"], "event"))
     if "status" in message:
-        return _read_answer(message)
-    raise ProtocolViolation("neither an answer nor an event")
+        return _read_reply(message)
+    raise ProtocolViolation("neither a reply nor an event")
 
 
 def read_stream_frame(frame: str | bytes) -> StreamMessage:
-    """A frame of the market streams, raw or combined."""
+    """Parse a frame of the market streams, raw or combined."""
     message = fields(decode(frame))
     if "stream" in message and "data" in message:
         message = fields(message["data"], "data")
@@ -177,20 +178,21 @@ def read_stream_frame(frame: str | bytes) -> StreamMessage:
         return ServerShutdown(integer(message, "E"))
     if isinstance(kind, str):
         return Unrecognized(kind)
-    if "b" in message and "a" in message:  # a bookTicker alone carries no event type
+    if "b" in message and "a" in message:  # a bookTicker is the only stream without an event type `e`
         return _read_top(message)
     if "code" in message:
         return StreamError(integer(message, "code"), text_or(message, "msg", ""))
     if "result" in message:
         return _read_control(message)
-    raise ProtocolViolation("no stream message known")
+    raise ProtocolViolation("unknown kind of stream message")
 
 
 def read_rate_limits(raw: object) -> tuple[RateLimit, ...]:
-    """The entries of a `rateLimits` array, those of unknown intervals left out."""
+    """Return the entries of a `rateLimits` array, without those of unknown intervals."""
     limits = []
     for entry in items(raw, "rateLimits"):
         limit = fields(entry, "rateLimits")
+        # "Rate limits are accounted by intervals": one of an unknown length cannot be kept, so it is ignored.
         unit_s = _INTERVALS_S.get(text(limit, "interval"))
         if unit_s is None:
             continue
@@ -226,27 +228,27 @@ def _read_execution_type(event: Fields) -> ExecutionType:
         return ExecutionType.UNRECOGNIZED
 
 
-def _read_answer(message: Fields) -> ParsedReply:
+def _read_reply(message: Fields) -> ParsedReply:
     raw_id = message.get("id")
-    # Ours are integers; an answer to anything else is not for us.
+    # Our request ids are integers; a reply with another id is none of ours.
     request_id = raw_id if isinstance(raw_id, int) and not isinstance(raw_id, bool) else None
     error = message.get("error")
-    refusal = {} if error is None else fields(error, "error")
+    error_fields = {} if error is None else fields(error, "error")
     return ParsedReply(
         request_id,
         Reply(
             status=integer(message, "status"),
             result=message.get("result"),
-            code=integer(refusal, "code") if refusal else 0,
-            text=text_or(refusal, "msg", ""),
-            data=refusal.get("data"),
+            code=integer(error_fields, "code") if error_fields else 0,
+            text=text_or(error_fields, "msg", ""),
+            data=error_fields.get("data"),
             limits=_limits_if_readable(message.get("rateLimits")),
         ),
     )
 
 
 def _limits_if_readable(raw: object) -> tuple[RateLimit, ...]:
-    """The accounting beside an answer; it must not cost us the answer."""
+    """Return the rate limits in a reply; unreadable ones must not cost us the reply."""
     try:
         return () if raw is None else read_rate_limits(raw)
     except ProtocolViolation:
@@ -270,7 +272,7 @@ def _read_report(event: Fields) -> ExecutionReport:
         order_id=integer(event, "i"),
         execution_type=execution_type,
         status=read_order_status(event, "X"),
-        # A pegged order says "0.00000000" in `p` and where it rests in `gp`.
+        # A pegged order has "0.00000000" in `p`, and the price at which it rests in `gp`.
         price=amount_or(event, "gp", amount(event, "p")),
         quantity=amount(event, "q"),
         filled_quantity=amount(event, "z"),
@@ -290,7 +292,7 @@ def _read_report(event: Fields) -> ExecutionReport:
 
 
 def _order_client_id(event: Fields, execution_type: ExecutionType) -> str:
-    """The order's own client id: a cancel carries its id in `c` and the order's in `C`."""
+    """Return the client order id of the order: a cancel has its own id in `c` and the order's in `C`."""
     if execution_type in (ExecutionType.CANCELED, ExecutionType.REPLACED):
         return text_or(event, "C", "") or text(event, "c")
     return text(event, "c")
@@ -301,6 +303,7 @@ def _read_position(event: Fields) -> AccountPosition:
     for entry in items(event.get("B"), "B"):
         balance = fields(entry, "B")
         balances.append(Balance(text(balance, "a"), amount(balance, "f"), amount(balance, "l")))
+    # `u` is the time of the last account update and may be older than the event that carries it.
     return AccountPosition(tuple(balances), max(integer(event, "u"), integer(event, "E")))
 
 
@@ -365,7 +368,9 @@ def _read_control(message: Fields) -> ControlReply:
     return ControlReply(request_id)
 
 
-# The same amounts and integers that `fields` lets pass.
+# Book frames without the JSON decoder -------------------------------------------------------------
+
+# The amounts and integers that `json_fields` accepts, so that both ways of reading accept the same frames.
 _AMOUNT: Final = rb'"([0-9]{1,20}(?:\.[0-9]{1,20})?)"'
 _BOOK_TICKER_FRAME: Final = re.compile(
     rb'\{"stream": ?"[^"\\\x00-\x1f\x80-\xff]*", ?"data": ?\{"u": ?(0|[1-9][0-9]{0,17}), ?"s": ?"([A-Z0-9]+)", ?'
@@ -374,7 +379,11 @@ _BOOK_TICKER_FRAME: Final = re.compile(
 
 
 def read_top_fast(frame: str | bytes) -> BookUpdate | None:
-    """The top that `frame` tells; None where it tells something else, or tells it in another way."""
+    """Return the best prices in a bookTicker frame; None for any other frame, or one that is formatted differently.
+
+    A regular expression over the bytes, because a book frame is on the way from a price to its order: it skips the
+    JSON decoder and two dictionaries. `read_stream_frame` reads every frame that this function does not.
+    """
     if not isinstance(frame, bytes):
         return None
     found = _BOOK_TICKER_FRAME.fullmatch(frame)
@@ -389,34 +398,34 @@ def read_top_fast(frame: str | bytes) -> BookUpdate | None:
             Decimal(ask_quantity.decode()),
             int(update_id),
         )
-    except ValueError:  # no book
+    except ValueError:  # crossed or empty: `read_stream_frame` returns InvalidBook with the reason
         return None
     return BookUpdate(symbol.decode(), top)
 
 
 class BookFrames:
-    """Which frames tell of the book of `symbol`, and which of several tells it last."""
+    """Finds book frames of `symbol`, and the newest readable one of several frames."""
 
     def __init__(self, symbol: str) -> None:
         self._symbol = symbol
         self._beginning = re.compile(rb'\{\s*"stream"\s*:\s*"' + symbol.lower().encode() + rb'@bookTicker"\s*,')
 
     def is_book(self, frame: str | bytes) -> bool:
-        """Whether `frame` is about that book and nothing else, rightly or wrongly."""
+        """Tell by its beginning whether `frame` is a book frame, readable or not."""
         return isinstance(frame, bytes) and self._beginning.match(frame) is not None
 
     def newest_book(self, frames: Sequence[str | bytes]) -> tuple[int, BookUpdate | None]:
-        """Of frames that came together, where the last readable top is, and that top; -1 and None without one."""
+        """Return index and content of the last readable book frame; -1 and None if there is none."""
         for index in range(len(frames) - 1, -1, -1):
             frame = frames[index]
-            heard = self._read(frame) if self.is_book(frame) else None
-            if heard is not None:
-                return index, heard
+            book = self._read(frame) if self.is_book(frame) else None
+            if book is not None:
+                return index, book
         return -1, None
 
     def _read(self, frame: str | bytes) -> BookUpdate | None:
         try:
-            heard = read_top_fast(frame) or read_stream_frame(frame)
+            message = read_top_fast(frame) or read_stream_frame(frame)
         except ProtocolViolation:
             return None
-        return heard if isinstance(heard, BookUpdate) and heard.symbol == self._symbol else None
+        return message if isinstance(message, BookUpdate) and message.symbol == self._symbol else None

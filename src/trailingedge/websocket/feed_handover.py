@@ -1,7 +1,7 @@
-"""The changes of the book as one course, while one connection hands over to the next.
+"""Feed handover: merges the book updates of two connections into one sequence while one replaces the other.
 
-Each change bears a number that grows. The new connection may be ahead of the old one or behind it: what it
-tells is held until the old one has come as far as its first change. From there on its own changes follow.
+Each update has an id that grows. The new connection may be ahead of the old one or behind it. What it delivers is held
+until the old one has reached the first held update; from there on the updates of the new connection are published.
 """
 
 from collections.abc import Callable
@@ -13,23 +13,23 @@ _NONE_YET: Final = -1
 
 
 class FeedHandover:
-    """No change is missed, told twice or told after a later one. `tell` hears them; feeds are known by identity.
+    """Publishes each update once and in order. Feeds are told apart by identity.
 
-    Should the exchange count anew in the middle of a connection, what it says is taken for old news, until
-    a probe finds the difference and a connection begins alone.
+    If the exchange restarted its ids within a connection, all updates would look old and be dropped. The probe of
+    `MarketStream` would find the difference and replace the connection, and a feed that is alone starts a new count.
     """
 
-    def __init__(self, tell: Callable[[BookTop], None]) -> None:
-        self._publish = tell
+    def __init__(self, publish: Callable[[BookTop], None]) -> None:
+        self._publish = publish
         self._update_id = _NONE_YET
         self._published_from: object = None
         self._source: object = None
         self._successor: object = None
         self._held: list[BookTop] = []
-        self.late = False  # what is told now was heard a while ago
+        self.late = False  # the update being published was held for a while: a newer one may follow at once
 
     def add_feed(self, feed: object, *, alone: bool) -> None:
-        """A new feed: `alone`, it is believed from its first change; else it is the one to come."""
+        """Add a feed: `alone`, it is the source from its first update; else it is the successor of the source."""
         self._held = []
         if alone:
             self._source, self._successor, self._update_id = feed, None, _NONE_YET
@@ -37,10 +37,11 @@ class FeedHandover:
             self._successor = feed
 
     def is_source(self, feed: object) -> bool:
-        """The handing over to this feed is done."""
+        """Tell whether the updates of this feed are published, so that its handover is complete."""
         return feed is self._source
 
     def on_top(self, feed: object, top: BookTop) -> None:
+        """Publish an update, or hold it if it came over the successor; complete the handover when both meet."""
         if feed is self._successor:
             self._held.append(top)
         else:
@@ -49,7 +50,7 @@ class FeedHandover:
             self.switch_to(self._successor)
 
     def switch_to(self, feed: object) -> None:
-        """Believe this feed from now on, however far the one before has come."""
+        """Make this feed the source, even if the old one has not reached its first update."""
         if feed is not self._successor:
             return
         held, self._held = self._held, []
@@ -60,7 +61,9 @@ class FeedHandover:
         self.late = False
 
     def _publish_if_new(self, feed: object, top: BookTop) -> None:
-        news = top.update_id > self._update_id
-        if news or (top.update_id == self._update_id and feed is self._published_from):
+        # A feed may repeat an id: its later update replaces the earlier one. The same id over the other feed is a copy
+        # of an update that was published.
+        is_new = top.update_id > self._update_id
+        if is_new or (top.update_id == self._update_id and feed is self._published_from):
             self._update_id, self._published_from = top.update_id, feed
             self._publish(top)

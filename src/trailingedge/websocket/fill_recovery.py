@@ -1,10 +1,16 @@
-"""Fills that no event told, found in the account's list of trades and told as the reports that were missed.
+"""Fill recovery: finds fills that no event reported in the account's trade list and makes execution reports of them.
 
-The list names no client order id and no running totals; the order itself and all its fills do. A report
-made of them says what the missed one said, so nobody who hears it needs to know the difference.
+Theory of operation. Fills that happen while no connection is open are reported by no event, and a stream may lose one.
+`myTrades` has them all, by growing trade id. `start` notes the newest id; each `find_missed` reads the list from there
+on and leaves out what `AccountStream` passed on or an `EventBuffer` holds.
 
-A fill proves its order. Where the exchange says that there is none, its books lag: it is asked again, now and
-at the next looks, and believed only after a while.
+A row of the list has neither the client order id nor the filled quantity so far, which an execution report has. So the
+order is queried, and its fills are summed up from the first. A report made that way equals the missed one, except for
+its execution id, and takes the same path through the program.
+
+The list and the order come from different databases, either may lag, and a fill proves that its order exists. When the
+exchange says "no such order" (−2013), it is asked again, three times now and at the next calls, for ten seconds in all.
+Only then the fill is left out. Until then `has_unresolved` tells the caller to look again soon.
 """
 
 import logging
@@ -15,20 +21,20 @@ from trailingedge.core.clock import Clock, RealClock
 from trailingedge.core.errors import RequestRefused
 from trailingedge.model.market import ZERO, AccountTrade, ExecutionReport, ExecutionType, OrderRecord, OrderStatus
 from trailingedge.websocket.account_stream import AccountStream, EventBuffer
+from trailingedge.websocket.error_codes import ORDER_NOT_FOUND_CODES
 
 logger = logging.getLogger(__name__)
 
 _PAGE_SIZE: Final = 1000
-_MAX_ORDERS: Final = 300  # each is a question; beyond that they cannot all be ours
-_NOT_FOUND_CODES: Final = frozenset({-2013, -2026})  # no such order, order archived
-_MAX_RETRIED_ORDERS: Final = 20  # so many can be asked about more than once in one look
+_MAX_ORDERS: Final = 300  # each costs a query; with more than that, most cannot be ours
+_MAX_RETRIED_ORDERS: Final = 20  # with more orders each is queried only once per call
 _ATTEMPTS: Final = 3
 _RETRY_PAUSE_S: Final = 1.0
 _ABSENT_AFTER_S: Final = 10.0
 
 
 class FillRecoveryApi(Protocol):
-    """What must be asked. Each raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
+    """Queries of the recovery. Each raises RequestRefused, OutcomeUnknown, SessionLost or ProtocolViolation."""
 
     async def order_status(self, order_id: int | None, client_order_id: str = "") -> OrderRecord: ...
 
@@ -40,66 +46,72 @@ class FillRecoveryApi(Protocol):
 
 
 class FillRecovery:
-    """Remembers up to where the list was read, and what of it could not be told yet."""
+    """Position in the trade list, and the fills in it that could not be reported yet."""
 
     def __init__(self, symbol: str, stream: AccountStream, clock: Clock | None = None) -> None:
         self._symbol = symbol
         self._stream = stream
         self._clock = clock or RealClock()
-        self._newest_read: int | None = None
-        self._done: frozenset[int] = frozenset()  # trades beyond `_newest_read` that need no other look
-        self._absent_since_s: dict[int, float] = {}  # by order id, when it was first said not to exist
+        self._read_up_to: int | None = None
+        self._settled_trades: frozenset[int] = frozenset()  # trades after `_read_up_to` that need no other query
+        self._not_found_since_s: dict[int, float] = {}  # by order id
 
     @property
     def is_started(self) -> bool:
-        """It is known where the list stood."""
-        return self._newest_read is not None
+        """Tell whether the position in the list is known."""
+        return self._read_up_to is not None
 
     @property
     def has_unresolved(self) -> bool:
-        """There are fills whose orders are still to be told of: look again in a few seconds."""
-        return bool(self._absent_since_s)
+        """Tell whether there are fills whose orders were not found: call `find_missed` again in a few seconds."""
+        return bool(self._not_found_since_s)
 
     async def start(self, account: FillRecoveryApi) -> None:
-        """What the list holds by now is history."""
+        """Take the end of the list as the position: fills up to now are history."""
         newest = await account.my_trades(limit=1)
-        self._newest_read = max((trade.trade_id for trade in newest), default=-1)
+        self._read_up_to = max((trade.trade_id for trade in newest), default=-1)
 
     async def find_missed(
-        self, account: FillRecoveryApi, ear: EventBuffer | None = None
+        self, account: FillRecoveryApi, buffer: EventBuffer | None = None
     ) -> tuple[ExecutionReport, ...]:
-        """The fills since the last look that neither were passed on nor wait in `ear`, oldest first."""
-        if self._newest_read is None:
+        """Return the fills since the last call that were neither passed on nor are held in `buffer`, oldest first."""
+        if self._read_up_to is None:
             await self.start(account)
             return ()
-        listed = await _all_trades(account, self._newest_read + 1)
-        held = {trade.trade_id for trade in listed if ear is not None and ear.has_trade(trade.trade_id)}
-        done = held | self._done
+        listed = await _all_trades(account, self._read_up_to + 1)
+        held = {trade.trade_id for trade in listed if buffer is not None and buffer.has_trade(trade.trade_id)}
+        done = held | self._settled_trades
         missed = [
             trade for trade in listed if trade.trade_id not in done and not self._stream.knows_trade(trade.trade_id)
         ]
         order_ids = list(dict.fromkeys(trade.order_id for trade in missed))
         if len(order_ids) > _MAX_ORDERS:
-            logger.warning("fills of %d orders were missed; the oldest are left out", len(order_ids))
+            logger.warning("missed fills of too many orders, the oldest ignored orders=%d", len(order_ids))
         found: list[ExecutionReport] = []
         for order in await self._orders(account, order_ids[-_MAX_ORDERS:]):
             found += await self._reports(
                 account, order, [trade for trade in listed if trade.order_id == order.order_id]
             )
         self._remember(listed, held)
-        news = {trade.trade_id for trade in missed}
-        return tuple(sorted((report for report in found if report.trade_id in news), key=lambda each: each.trade_id))
+        missed_ids = {trade.trade_id for trade in missed}
+        reports = (report for report in found if report.trade_id in missed_ids)
+        return tuple(sorted(reports, key=lambda report: report.trade_id))
 
     def _remember(self, listed: Sequence[AccountTrade], held: Collection[int]) -> None:
-        """The next look begins with the first fill that nobody has heard of yet: an ear may go before its release."""
+        """Move the position to just before the first fill that was not reported yet.
+
+        A held fill counts as not reported: its connection may be lost before the buffer is released.
+        """
         if not listed:
             return
-        still = {trade.trade_id for trade in listed if trade.trade_id in held or trade.order_id in self._absent_since_s}
-        self._newest_read = min(still) - 1 if still else listed[-1].trade_id
-        self._done = frozenset(trade.trade_id for trade in listed) - still if still else frozenset()
+        open_ids = {
+            trade.trade_id for trade in listed if trade.trade_id in held or trade.order_id in self._not_found_since_s
+        }
+        self._read_up_to = min(open_ids) - 1 if open_ids else listed[-1].trade_id
+        self._settled_trades = frozenset(trade.trade_id for trade in listed) - open_ids if open_ids else frozenset()
 
     async def _orders(self, account: FillRecoveryApi, order_ids: Sequence[int]) -> list[OrderRecord]:
-        """Those orders; one that is said not to exist is waited for a little, and then left for the next look."""
+        """Return the orders that were found. The others are queried again in the next call, unless it is too late."""
         known: dict[int, OrderRecord] = {}
         absent, began_s = order_ids, self._clock.now_s()
         few = len(order_ids) <= _MAX_RETRIED_ORDERS
@@ -114,36 +126,39 @@ class FillRecovery:
             if not absent:
                 break
         now_s = self._clock.now_s()
-        since_s = {order_id: self._absent_since_s.get(order_id, began_s) for order_id in absent}
-        self._absent_since_s = {each: first_s for each, first_s in since_s.items() if now_s - first_s < _ABSENT_AFTER_S}
+        since_s = {order_id: self._not_found_since_s.get(order_id, began_s) for order_id in absent}
+        self._not_found_since_s = {
+            each: first_s for each, first_s in since_s.items() if now_s - first_s < _ABSENT_AFTER_S
+        }
         for order_id in absent:
-            if order_id not in self._absent_since_s:
-                logger.warning("fills of an order that the exchange does not know are left out order_id=%d", order_id)
+            if order_id not in self._not_found_since_s:
+                logger.warning("fills ignored, the exchange does not know their order order_id=%d", order_id)
         return list(known.values())
 
     async def _reports(
         self, account: FillRecoveryApi, order: OrderRecord, fills: Sequence[AccountTrade]
     ) -> Iterable[ExecutionReport]:
-        """Of all fills of an order, those that are known and those of before."""
+        """Return reports of all fills of an order; `fills` may lack those from before the position."""
+        # Fewer than the order has: it was partly filled before the position. The sums in the reports need all of them.
         if sum((fill.quantity for fill in fills), ZERO) != order.filled_quantity:
             fills = await _all_trades(account, 0, order.order_id)
         return to_reports(self._symbol, order, fills)
 
 
 async def _order(account: FillRecoveryApi, order_id: int, *, in_list: bool) -> OrderRecord | None:
-    """By itself, or `in_list` of all orders; None where neither knows it. Raises as the account does."""
+    """Return one order, queried by itself or else, with `in_list`, from the list of all orders; None if not found."""
     try:
         return await account.order_status(order_id)
     except RequestRefused as refused:
-        if refused.code not in _NOT_FOUND_CODES:
+        if refused.code not in ORDER_NOT_FOUND_CODES:
             raise
-        logger.warning("the order of a fill is not told of order_id=%d: %s", order_id, refused)
+        logger.warning("order of a fill not found order_id=%d reason=%r", order_id, str(refused))
     listed = await account.all_orders(order_id) if in_list else ()
     return next((order for order in listed if order.order_id == order_id), None)
 
 
 def to_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -> Iterator[ExecutionReport]:
-    """What the stream would have said of each of `fills`: all those of the order, oldest first."""
+    """Return the reports that the stream would have sent. `fills`: all those of the order, oldest first."""
     filled = quote = ZERO
     for fill in fills:
         filled += fill.quantity
@@ -162,7 +177,7 @@ def to_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -
             filled_quote=quote,
             time_ms=fill.time_ms,
             event_ms=fill.time_ms,
-            execution_id=-1,  # the list does not tell it
+            execution_id=-1,  # the list has none; the trade id identifies the fill
             trade_id=fill.trade_id,
             last_price=fill.price,
             last_quantity=fill.quantity,
@@ -174,9 +189,9 @@ def to_reports(symbol: str, order: OrderRecord, fills: Iterable[AccountTrade]) -
 
 
 async def _all_trades(account: FillRecoveryApi, from_id: int, order_id: int | None = None) -> list[AccountTrade]:
-    """From that trade on, of one order or of all."""
+    """Return all fills from that trade id on, of one order or of all."""
     found: list[AccountTrade] = []
-    while True:
+    while True:  # a page with fewer rows than the limit is the last one
         page = await account.my_trades(order_id=order_id, from_id=from_id, limit=_PAGE_SIZE)
         found += page
         if len(page) < _PAGE_SIZE:

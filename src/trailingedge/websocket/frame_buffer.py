@@ -1,4 +1,4 @@
-"""The last frames of each connection, kept in memory to be saved when something went wrong."""
+"""Frame buffer: the newest frames of each connection, in memory, to be saved to a file after an error."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,10 +15,7 @@ _SHOWN: Final = 2000  # a list of orders or klines may be of megabytes
 
 
 class FrameBuffer:
-    """The newest frames by channel: a busy market does not push out what the account said.
-
-    `unix_ms` tells the time.
-    """
+    """Newest frames, counted per channel, so that a busy market does not push out the frames of the account."""
 
     def __init__(self, unix_ms: Callable[[], int], kept: int = FRAMES_KEPT) -> None:
         self._unix_ms = unix_ms
@@ -27,7 +24,7 @@ class FrameBuffer:
         self._count = 0
 
     def add(self, channel: str, direction: str, frames: Sequence[str | bytes]) -> None:
-        """Frames were sent (">") or heard ("<") together. Only their beginnings are kept."""
+        """Add frames that were sent (">") or received ("<") together. Only their beginnings are kept."""
         kept = self._channels.get(channel)
         if kept is None:
             kept = self._channels[channel] = deque(maxlen=self._kept)
@@ -37,7 +34,7 @@ class FrameBuffer:
             kept.append((unix_ms, self._count, direction, frame[:_SHOWN]))
 
     def lines(self) -> list[str]:
-        """All that is kept, the oldest first, without key and signature."""
+        """Return all kept frames as lines, oldest first, without API key and signature."""
         kept = [
             (count, unix_ms, channel, direction, frame)
             for channel, frames in self._channels.items()
@@ -50,7 +47,7 @@ class FrameBuffer:
 
 
 def save(lines: list[str], log_dir: Path, now: datetime) -> Path:
-    """Write `lines` to a new file in `log_dir`. It waits for the disk, and raises OSError."""
+    """Write `lines` to a new file in `log_dir` and return its path. Blocks; raises OSError."""
     log_dir.mkdir(parents=True, exist_ok=True)
     stem = now.astimezone(UTC).strftime(FILE_NAME)
     number = 1

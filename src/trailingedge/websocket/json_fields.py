@@ -1,4 +1,4 @@
-"""Reading JSON with suspicion: every reader returns the type it names or raises ProtocolViolation."""
+"""JSON field readers: each returns a value of the type in its name, or raises ProtocolViolation."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 
 from trailingedge.core.errors import ProtocolViolation
 
-# The exchange's amounts have at most 20 digits on either side; what looks otherwise is not an amount.
+# Amounts of the exchange have at most 20 digits on either side of the point. Neither exponents nor NaN pass.
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
 _INT64: Final = 1 << 63
 
@@ -15,7 +15,7 @@ Fields = dict[str, Any]
 
 
 def decode(frame: str | bytes) -> Any:
-    """The JSON value in `frame`."""
+    """Return the JSON value in `frame`."""
     try:
         text = frame if isinstance(frame, str) else frame.decode()
         return _DECODER.decode(text)
@@ -24,18 +24,21 @@ def decode(frame: str | bytes) -> Any:
 
 
 def fields(raw: object, what: str = "message") -> Fields:
+    """Return `raw` as an object."""
     if not isinstance(raw, dict):
         raise ProtocolViolation(f"{what}: expected an object, got {_shown(raw)}")
     return raw
 
 
 def items(raw: object, what: str) -> list[Any]:
+    """Return `raw` as an array."""
     if not isinstance(raw, list):
         raise ProtocolViolation(f"{what}: expected an array, got {_shown(raw)}")
     return raw
 
 
 def text(raw: Fields, name: str) -> str:
+    """Return the text called `name`."""
     value = raw.get(name)
     if not isinstance(value, str):
         raise ProtocolViolation(f"{name}: expected text, got {_shown(value)}")
@@ -43,6 +46,7 @@ def text(raw: Fields, name: str) -> str:
 
 
 def flag(raw: Fields, name: str) -> bool:
+    """Return the boolean called `name`."""
     value = raw.get(name)
     if not isinstance(value, bool):
         raise ProtocolViolation(f"{name}: expected true or false, got {_shown(value)}")
@@ -50,35 +54,39 @@ def flag(raw: Fields, name: str) -> bool:
 
 
 def integer(raw: Fields, name: str) -> int:
+    """Return the integer called `name`."""
     return as_integer(raw.get(name), name)
 
 
 def amount(raw: Fields, name: str) -> Decimal:
+    """Return the amount called `name`."""
     return as_amount(raw.get(name), name)
 
 
 def amount_or(raw: Fields, name: str, otherwise: Decimal) -> Decimal:
-    """The amount called `name`, or `otherwise` where the exchange left it out."""
+    """Return the amount called `name`, or `otherwise` if it is missing."""
     return amount(raw, name) if name in raw else otherwise
 
 
 def text_or(raw: Fields, name: str, otherwise: str) -> str:
+    """Return the text called `name`, or `otherwise` if it is missing."""
     return text(raw, name) if name in raw else otherwise
 
 
 def integer_or(raw: Fields, name: str, otherwise: int) -> int:
+    """Return the integer called `name`, or `otherwise` if it is missing."""
     return integer(raw, name) if name in raw else otherwise
 
 
 def as_integer(value: object, name: str) -> int:
-    """A 64-bit integer; JSON's `true` is none."""
+    """Return a 64-bit integer; JSON's `true` is not one, though Python's `bool` is an `int`."""
     if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
         raise ProtocolViolation(f"{name}: expected an integer, got {_shown(value)}")
     return value
 
 
 def as_amount(value: object, name: str) -> Decimal:
-    """A finite decimal, from a string or a number."""
+    """Return a finite decimal, from a string or a number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(as_integer(value, name))
     if not isinstance(value, str) or _AMOUNT.fullmatch(value) is None:
@@ -87,7 +95,7 @@ def as_amount(value: object, name: str) -> Decimal:
 
 
 def _shown(value: object) -> str:
-    """A hint for the log; containers only by kind, for they may be deep."""
+    """Return a hint for the log; of containers only the type, because they may be large."""
     return type(value).__name__ if isinstance(value, list | dict) else ascii(value)[:80]
 
 
@@ -95,5 +103,5 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-# Fractions keep their text, so that no amount ever passes through a float.
+# Fractions keep their text, so that no amount passes through a float.
 _DECODER: Final = json.JSONDecoder(parse_float=str, parse_constant=_refuse)

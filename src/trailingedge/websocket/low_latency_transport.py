@@ -1,14 +1,26 @@
-"""Frames where the library's transport delivers them, and writes that leave before the call returns.
+"""Low-latency WebSocket connection: reads and writes frames in the transport's callbacks, without a queue or a task.
 
-The library hands a frame from its parser through a queue to a task that waits for it: one turn of the loop
-and a good part of the way from a price to its order. Here a text frame that came whole is cut out of the
-received bytes at once, and all that came together is handed over together. Everything else (the handshake,
-pings, closes, fragments, frames of unusual size) goes to the library, byte for byte and in its turn; it
-keeps the connection alive and ends it.
+Theory of operation. The `websockets` library parses received bytes in `data_received`, puts each message into a queue
+and wakes the task that awaits `recv`: the message is handled one event-loop iteration later, after everything else
+that is ready. On the way from a price to its order that iteration is a large part of the time. `LowLatencyConnection`
+overrides four entry points of the library's connection:
 
-This leans on what the library does not promise: `ClientConnection` is an `asyncio.Protocol` with the methods
-and attributes used below. Hence `connection` imports this only beside a version that it was tested with, and
-goes the ordinary way beside any other.
+- `data_received` finds complete, unfragmented text frames in the received bytes and passes all frames of one read to
+  the handler in one call. The caller sees a burst of book updates at once and can act on the newest alone.
+- All other bytes go to the library, unchanged and in order: the handshake, pings, pongs, close frames, fragmented
+  messages, frames over 1 MiB. So the library still answers pings, keeps the connection alive, enforces the protocol
+  and closes. `_library_bytes` counts how many of the next bytes belong to such a frame.
+- `process_event` catches the messages that the library parsed that way, before they would enter its queue, and puts
+  them among the other frames in their place.
+- `write` builds a text frame and gives it to the transport, which calls `send()` on the socket at once. The bytes are
+  with the kernel when `write` returns, unless the peer reads too slowly.
+
+An exception of the handler is kept in `handler_error`, and the connection is aborted: raised here it would only reach
+asyncio's exception handler, while `Socket.receive` is where the owner of the connection waits for it.
+
+All this relies on internals of the library: `ClientConnection` is an `asyncio.Protocol` with the attributes `protocol`,
+`transport` and `response` and the methods used below. Therefore `transport.dial` uses this class only with major
+versions that it was tested with, and the library's public methods with any other.
 """
 
 import asyncio
@@ -22,51 +34,54 @@ from websockets.protocol import OPEN, Event
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # the library was built without them
+except ImportError:  # the library was built without its C extension
     from websockets.utils import apply_mask
 
 FrameHandler = Callable[[Sequence[str | bytes]], None]
 
 _MESSAGE_OPCODES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+# The header of a frame (RFC 6455, section 5.2). First byte: FIN, three extension bits, opcode. Second byte: mask bit
+# and length; a length of 126 or 127 means that the real one follows in two or eight bytes.
 _WHOLE_TEXT: Final = 0x81  # FIN, no extension, opcode text
-_MASKED: Final = 0x80
-_LENGTH_IN_TWO_BYTES: Final = 126  # in place of a size: it is in the two bytes that follow
+_MASKED: Final = 0x80  # a client must mask its frames, a server must not (section 5.1)
+_LENGTH_IN_TWO_BYTES: Final = 126
+_LENGTH_IN_EIGHT_BYTES: Final = 127
 _LONG_TEXT_HEADER: Final = bytes((_WHOLE_TEXT, _MASKED | _LENGTH_IN_TWO_BYTES))
-_MAX_FAST_WRITE_BYTES: Final = 0xFFFF  # bytes; longer requests, which there are none of, are written by the library
-_MAX_FAST_READ_BYTES: Final = 1 << 20  # bytes; larger frames are the library's, which has the limit
-_MAX_UNDELIVERED: Final = 1000  # kept for whoever is not listening yet
+_MAX_FAST_WRITE_BYTES: Final = 0xFFFF  # no request is that long; the library would write it
+_MAX_FAST_READ_BYTES: Final = 1 << 20  # larger frames go to the library, which enforces `max_size`
+_MAX_UNDELIVERED: Final = 1000  # frames kept until `start_delivery`; then reading pauses
 _END_OF_HEADERS: Final = b"\r\n\r\n"
-# What follows a write takes longer than the write. Who waits for our bytes on this machine, a proxy or an
-# exchange of its own, may have been woken on our core, and would wait for all of it.
+# After a write this process goes on for longer than the write took: state, log, record. A receiver on the same machine
+# (a proxy, the embedded exchange) may have been woken on our core and would wait for all of that, so we offer the core.
 _yield_cpu: Final[Callable[[], None]] = getattr(os, "sched_yield", lambda: None)
 
 
 class LowLatencyConnection(ClientConnection):
-    """The library's connection, for `connect(create_connection=…)`. Nobody calls its `recv` but at the end."""
+    """Client connection for `connect(create_connection=…)`. Its `recv` returns no message: see `start_delivery`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.handler_error: BaseException | None = None  # what the listener raised
-        self._hear: FrameHandler | None = None
-        self._undelivered: list[str | bytes] = []
-        self._head = b""  # of the handshake's answer, as far as it has come
+        self.handler_error: BaseException | None = None  # what the frame handler raised
+        self._on_frames: FrameHandler | None = None
+        self._undelivered: list[str | bytes] = []  # frames that came before `start_delivery`
+        self._handshake = b""  # the HTTP response as far as received
         self._partial_frame = b""  # the beginning of a frame whose rest is still to come
-        self._library_bytes = 0  # bytes of a frame that belong to the library
-        self._parts: list[bytes] = []  # of a fragmented message
-        self._together: list[str | bytes] | None = None  # while bytes are being cut, what came with them
+        self._library_bytes = 0  # how many of the next bytes go to the library
+        self._fragments: list[bytes] = []  # of a message that the library parses
+        self._batch: list[str | bytes] | None = None  # frames of the current read, while `_split` runs
 
-    def start_delivery(self, hear: FrameHandler) -> None:
-        """Hand over what has come so far, and from now on everything as it comes."""
-        self._hear = hear
+    def start_delivery(self, on_frames: FrameHandler) -> None:
+        """Pass the frames received so far to `on_frames`, and from now on each read's frames as they come."""
+        self._on_frames = on_frames
         early, self._undelivered = self._undelivered, []
         if early:
             self.transport.resume_reading()
             self._deliver(early)
 
     def write(self, text: str) -> None:
-        """A text frame, to the kernel before this returns, unless the other side reads too slowly.
+        """Send a text frame: it is with the kernel when this returns, unless the peer reads too slowly.
 
-        Raises ConnectionError where the connection is not open any more.
+        Raises ConnectionError when the connection is closed.
         """
         if self.protocol.state is not OPEN:
             raise ConnectionError("the connection is closed")
@@ -76,7 +91,8 @@ class LowLatencyConnection(ClientConnection):
             self.protocol.send_text(payload)
             self.send_data()
             return
-        # What the library would write, by a shorter way.
+        # The same bytes as from the library, without its buffers and its checks of the state machine. The mask must be
+        # unpredictable (RFC 6455, section 5.3), hence `urandom`.
         mask = os.urandom(4)
         head = (
             bytes((_WHOLE_TEXT, _MASKED | size))
@@ -86,47 +102,51 @@ class LowLatencyConnection(ClientConnection):
         self.transport.write(head + mask + apply_mask(payload, mask))
         _yield_cpu()
 
-    # What the transport calls ----------------------------------------------------------------
+    # Called by the transport -----------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         if self.response is None:
             data = self._end_handshake(data)
         if self.protocol.state is OPEN:
-            self._cut(self._partial_frame + data if self._partial_frame else data)
+            self._split(self._partial_frame + data if self._partial_frame else data)
         elif data:
             super().data_received(data)
 
     def process_event(self, event: Event) -> None:
-        """An event of the library's; of messages only those that it was left to parse."""
+        """Add a message that the library parsed to the batch; leave any other event to the library."""
         if not isinstance(event, Frame) or event.opcode not in _MESSAGE_OPCODES:
             super().process_event(event)
             return
-        self._parts.append(bytes(event.data))
+        self._fragments.append(bytes(event.data))
         if event.fin:
-            whole = b"".join(self._parts)
-            self._parts.clear()
-            if self._together is None:
+            whole = b"".join(self._fragments)
+            self._fragments.clear()
+            if self._batch is None:
                 self._deliver([whole])
             else:
-                self._together.append(whole)
+                self._batch.append(whole)
 
-    # -----------------------------------------------------------------------------------------
+    # Reading ---------------------------------------------------------------------------------
 
     def _end_handshake(self, data: bytes) -> bytes:
-        """Let the library have what belongs to its handshake; what comes after that."""
-        known = len(self._head)
-        self._head += data
-        end = self._head.find(_END_OF_HEADERS)
+        """Pass the bytes of the HTTP response to the library and return those after it.
+
+        The first frames often come in the same read as the response. The library must not get them: it would parse
+        them and put them into its queue.
+        """
+        known = len(self._handshake)
+        self._handshake += data
+        end = self._handshake.find(_END_OF_HEADERS)
         if end < 0:
             super().data_received(data)
             return b""
-        rest = self._head[end + len(_END_OF_HEADERS) :]
+        rest = self._handshake[end + len(_END_OF_HEADERS) :]
         super().data_received(data[: end + len(_END_OF_HEADERS) - known])
-        self._head = b""
+        self._handshake = b""
         return rest
 
-    def _cut(self, data: bytes) -> None:
-        """Cut the frames out of `data`, which begins where a frame does, or in one that is the library's."""
+    def _split(self, data: bytes) -> None:
+        """Split `data` into frames and deliver them. It begins with a frame, or inside one that the library parses."""
         frames: list[str | bytes] = []
         at, end = 0, len(data)
         while at < end:
@@ -134,10 +154,12 @@ class LowLatencyConnection(ClientConnection):
                 part = data[at : at + self._library_bytes]
                 at += len(part)
                 self._library_bytes -= len(part)
-                self._together = frames  # a message of fragments takes its place among the others
+                # `process_event` runs inside this call: a fragmented message that ends here is appended to `frames`.
+                self._batch = frames
                 super().data_received(part)
-                self._together = None
-                if self.protocol.state is not OPEN:  # whatever follows is the library's to read or to ignore
+                self._batch = None
+                if self.protocol.state is not OPEN:
+                    # A close frame or an error: the library reads or ignores the rest. Frames before it count.
                     self._partial_frame = b""
                     if frames:
                         self._deliver(frames)
@@ -149,16 +171,16 @@ class LowLatencyConnection(ClientConnection):
                 break
             first, length = data[at], data[at + 1]
             start = at + 2
-            if length == 126:
+            if length == _LENGTH_IN_TWO_BYTES:
                 start += 2
                 length = int.from_bytes(data[at + 2 : start], "big")
-            elif length == 127:
+            elif length == _LENGTH_IN_EIGHT_BYTES:
                 start += 8
                 length = int.from_bytes(data[at + 2 : start], "big")
-            elif length > 127:  # masked, which a server must not do: the library will say so
+            elif length > _LENGTH_IN_EIGHT_BYTES:  # masked, a violation: the library closes with the proper code
                 self._library_bytes = end - at
                 continue
-            if start > end:
+            if start > end:  # the header is incomplete, and `length` not yet valid
                 break
             if first != _WHOLE_TEXT or length > _MAX_FAST_READ_BYTES:
                 self._library_bytes = start + length - at
@@ -172,7 +194,7 @@ class LowLatencyConnection(ClientConnection):
             self._deliver(frames)
 
     def _deliver(self, frames: Sequence[str | bytes]) -> None:
-        if self._hear is None:
+        if self._on_frames is None:
             self._undelivered.extend(frames)
             if len(self._undelivered) > _MAX_UNDELIVERED:
                 self.transport.pause_reading()
@@ -180,7 +202,7 @@ class LowLatencyConnection(ClientConnection):
         if self.handler_error is not None:
             return
         try:
-            self._hear(frames)
-        except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - `listen` raises it where it is awaited
+            self._on_frames(frames)
+        except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - `Socket.receive` raises it
             self.handler_error = failure
             self.transport.abort()

@@ -1,4 +1,4 @@
-"""Market questions: rules, klines, best prices, time."""
+"""Market queries: symbol rules, klines, best prices and server time. None of them needs a logon."""
 
 import logging
 from collections import deque
@@ -8,23 +8,23 @@ from trailingedge.core.errors import ConfigError, RequestRefused
 from trailingedge.model.market import BookTop, Kline, RateLimit, SymbolRules
 from trailingedge.websocket.api_client import RequestCaller
 from trailingedge.websocket.api_session import REQUEST_TIMEOUT_S
+from trailingedge.websocket.error_codes import UNKNOWN_SYMBOL_CODES
 from trailingedge.websocket.response_parser import read_book, read_exchange_info, read_klines, read_server_time
 
 logger = logging.getLogger(__name__)
 
-PAGE_ROWS: Final = 1000  # rows the exchange gives at most
-_NO_SUCH_SYMBOL: Final = frozenset({-1100, -1121})
+PAGE_ROWS: Final = 1000  # the largest `limit` (web-socket-api.md, "Klines")
 
 
 async def exchange_info(api: RequestCaller, symbol: str) -> tuple[SymbolRules, tuple[RateLimit, ...]]:
-    """The symbol's rules and the exchange's limits. Raises ConfigError for a symbol that is not listed."""
+    """Return the symbol's rules and the exchange's rate limits. Raises ConfigError for a symbol that is not listed."""
     unknown = ConfigError(
         [f"SYMBOL {symbol}: the exchange does not list it; write it as the exchange does, e.g. ETHFDUSD"]
     )
     try:
         result = await api.call("exchangeInfo", {"symbol": symbol})
     except RequestRefused as refused:
-        if refused.code in _NO_SUCH_SYMBOL:
+        if refused.code in UNKNOWN_SYMBOL_CODES:
             raise unknown from refused
         raise
     rules, limits = read_exchange_info(result, symbol)
@@ -34,12 +34,9 @@ async def exchange_info(api: RequestCaller, symbol: str) -> tuple[SymbolRules, t
 
 
 async def klines(api: RequestCaller, symbol: str, interval: str, count: int) -> list[Kline]:
-    """The newest `count` closed klines: oldest first, no gap, no duplicate; fewer where there are no more.
-
-    The newest row is taken to be the forming one and left out, for no clock of ours can tell: the
-    exchange's market may be ahead of it or behind. If it had closed, the stream's next kline shows a gap,
-    and that gap is filled by `klines_between`.
-    """
+    """Return the newest `count` closed klines: oldest first, no gap, no duplicate; fewer if there are no more."""
+    # The newest row is left out as the forming one. Our clock cannot tell whether it is: the exchange's market may be
+    # ahead of it or behind. If it had closed, the stream's next kline shows a gap, which `klines_between` fills.
     found: deque[Kline] = deque()
     until_ms: int | None = None
     page = _page_size(count + 1)
@@ -50,6 +47,7 @@ async def klines(api: RequestCaller, symbol: str, interval: str, count: int) -> 
         older = [row for row in rows if until_ms is None or row.close_ms <= until_ms]
         if until_ms is None:
             older = older[:-1]
+        # A page that is not full is the oldest one that the exchange has.
         if not _prepend(found, older[-wanted:]) or len(rows) < limit:
             break
         until_ms = found[0].open_ms - 1
@@ -57,31 +55,34 @@ async def klines(api: RequestCaller, symbol: str, interval: str, count: int) -> 
 
 
 def _page_size(rows: int) -> int:
-    """The size of equal pages, no more of them than need be: a page is many times larger than what is kept of it."""
+    """Return the size of equal pages, as few as possible.
+
+    Equal, because memory peaks with the largest page: its JSON is many times larger than the klines made of it.
+    """
     pages = -(-rows // PAGE_ROWS)
     return -(-rows // pages)
 
 
 async def klines_between(api: RequestCaller, symbol: str, interval: str, from_ms: int, until_ms: int) -> list[Kline]:
-    """The closed klines that lie within both times, oldest first; those the exchange does not have are missing."""
+    """Return the closed klines that lie within both times, oldest first, as far as the exchange has them."""
     found: list[Kline] = []
     while from_ms < until_ms:
         rows = await _page(api, symbol, interval, PAGE_ROWS, start_ms=from_ms, end_ms=until_ms)
-        news = [row for row in rows if row.open_ms >= from_ms and row.close_ms <= until_ms]
-        if not news:
+        within = [row for row in rows if row.open_ms >= from_ms and row.close_ms <= until_ms]
+        if not within:
             break
-        found += news
-        from_ms = news[-1].close_ms + 1
+        found += within
+        from_ms = within[-1].close_ms + 1
     return found
 
 
-async def book(api: RequestCaller, symbol: str, patience_s: float = REQUEST_TIMEOUT_S) -> BookTop:
-    """The best prices of this moment."""
-    return read_book(await api.call("ticker.book", {"symbol": symbol}, patience_s))
+async def book(api: RequestCaller, symbol: str, timeout_s: float = REQUEST_TIMEOUT_S) -> BookTop:
+    """Return the current best prices."""
+    return read_book(await api.call("ticker.book", {"symbol": symbol}, timeout_s))
 
 
 async def server_time(api: RequestCaller) -> int:
-    """Milliseconds since 1970 by the exchange's clock."""
+    """Return milliseconds since 1970 by the exchange's clock."""
     return read_server_time(await api.call("time"))
 
 
@@ -102,11 +103,11 @@ async def _page(
 
 
 def _prepend(found: deque[Kline], older: list[Kline]) -> bool:
-    """Put `older` before what was found, newest first. False where they do not meet, or there are none."""
+    """Put `older` before `found`. Returns False if there is a gap between them, or `older` is empty."""
     for kline in reversed(older):
         if found and kline.close_ms + 1 != found[0].open_ms:
             logger.warning(
-                "klines have a gap from_ms=%d until_ms=%d; older ones left out", kline.close_ms + 1, found[0].open_ms
+                "kline gap, older klines ignored from_ms=%d until_ms=%d", kline.close_ms + 1, found[0].open_ms
             )
             return False
         found.appendleft(kline)

@@ -1,11 +1,20 @@
-"""The market's news: one combined connection for bookTicker and klines, written into the snapshots.
+"""Market stream: best prices (bookTicker) and klines of one symbol over one combined connection, into the MarketState.
 
-While one connection takes over from another both are heard, and their frames are brought into one order.
+Theory of operation. `MarketStream` owns a `ConnectionSupervisor` whose handlers are `StreamConnection`s. A connection
+reads frames and passes each message to the stream, which writes the market state. Four things can go wrong, and each
+has its own remedy:
 
-The book stream speaks only on change. Its silence is therefore measured: at half the age at which a
-top counts as stale, `ticker.book` is asked. An answer that agrees proves the top; one that differs, and
-is not followed by a frame, means that the stream is dead. Klines missed while a connection was down are
-fetched and folded in, in order, before newer ones; the book never waits for them.
+- Silence. A bookTicker frame comes only when the best prices change, so an unchanged market and a dead stream look the
+  same. At half of the stale age a probe asks for the best prices (`ticker.book`). If they are the same, the top is
+  confirmed. If they differ, the reply may be ahead of a frame that is on its way. Without that frame within a second
+  the stream is dead: the top is invalidated and the connection is replaced.
+- Rotation. For a few seconds an old and a new connection both deliver, and neither is always ahead. `FeedHandover`
+  merges their books into one sequence by update id. Kline frames carry an event time: an older one than the last is
+  ignored. The new connection is active only when it has caught up, see `wait_until_caught_up`.
+- A gap in the klines, after a connection was down: the first kline that does not continue the history is held, and
+  those after it, while the missing ones are fetched. Then all enter the history in order. The book never waits.
+- A burst. When several frames arrive in one read, all books but the newest are outdated: only that one is parsed and
+  delivered. Klines are all delivered.
 """
 
 import asyncio
@@ -43,22 +52,23 @@ logger = logging.getLogger(__name__)
 
 _TRANSIENT = (RequestRefused, OutcomeUnknown, ProtocolViolation, SessionLost)
 _RETRY_S: Final = 1.0
-_FRAME_GRACE_S: Final = 1.0  # a probe may be ahead of a frame that is on its way
-_FETCH_ATTEMPTS: Final = 3  # the exchange reads klines from a database, which may lag
-_FIRST_FRAME_TIMEOUT_S: Final = 5.0  # klines are told every two seconds
-_LATE_FRAMES_S: Final = 1.0  # frames of before the new connection may still be on their way over the old one
+_FRAME_GRACE_S: Final = 1.0  # the reply to a probe may be ahead of a frame that is on its way
+_FETCH_ATTEMPTS: Final = 3  # `klines` is read from a database (web-socket-api.md, "Data sources"), which may lag
+# Kline frames come every 2 s, for the interval 1s every second (web-socket-streams.md, "Kline/Candlestick Streams").
+_FIRST_FRAME_TIMEOUT_S: Final = 5.0
+_LATE_FRAMES_S: Final = 1.0  # frames from before the new connection may still be on their way over the old one
 _POLL_S: Final = 0.05
 
 
 async def _always_ready() -> None:
-    """There is nothing to wait for."""
+    """Return at once: there is no connection to wait for."""
 
 
 class MarketStream:
-    """Best prices and klines of one symbol, kept alive and kept honest.
+    """Best prices and klines of one symbol, written into `market_state`.
 
-    `api` answers probes and fetches missed klines; while it is away the stream lives on without them, and asks
-    as soon as `api_ready` returns.
+    Probes and missing klines are requested over `api`. While that is down the stream goes on without them and waits
+    for `api_ready`. A top older than `stale_after_s` is stale, so probes start at half of it.
     """
 
     def __init__(
@@ -67,7 +77,7 @@ class MarketStream:
         symbol: str,
         interval: str,
         *,
-        snapshots: MarketState,
+        market_state: MarketState,
         api: RequestCaller,
         dial: Dial,
         clock: Clock,
@@ -75,20 +85,20 @@ class MarketStream:
         stale_after_s: float,
         api_ready: Callable[[], Awaitable[None]] = _always_ready,
         on_down: Callable[[str], None] = lambda _: None,
-        note: FrameTap = lambda _direction, _frames: None,
+        tap: FrameTap = lambda _direction, _frames: None,
         rotate_after_s: float = ROTATE_AFTER_S,
     ) -> None:
         self._symbol = symbol
         self._interval = interval
-        self._snapshots = snapshots
+        self._market_state = market_state
         self._api = api
         self._api_ready = api_ready
         self._clock = clock
         self._probe_after_s = stale_after_s / 2
-        self._held_klines: deque[KlineUpdate] = deque()  # klines behind a gap that is being filled
+        self._held_klines: deque[KlineUpdate] = deque()  # klines after a gap that is being filled
         self._gap_seen = asyncio.Event()
         self._gap_accepted_ms = 0  # the exchange itself has no klines right before this time
-        self._tap = note
+        self._tap = tap
         self._handover = FeedHandover(self._on_top)
         self._kline_event_ms = 0
         self.book_frames = BookFrames(symbol)
@@ -105,128 +115,136 @@ class MarketStream:
 
     @property
     def reconnects(self) -> int:
+        """How many connections became active after a loss."""
         return self._supervisor.reconnects
 
     def stop_reconnecting(self) -> None:
-        """From now on a lost connection stays lost, and `run` returns."""
+        """Open no further connection; `run` returns when the active one has ended."""
         self._supervisor.stop_reconnecting()
 
     async def run(self) -> None:
-        """Until `stay_down`. Raises ExchangeUnreachable."""
+        """Keep a connection until `stop_reconnecting`. Raises ExchangeUnreachable."""
         await self._supervisor.run()
 
-    # One connection after another ------------------------------------------------------------
+    # Connections -----------------------------------------------------------------------------
 
-    def _make_handler(self, socket: Socket, follow: RotationCallback) -> "StreamConnection":
-        feed = StreamConnection(self, socket, self._clock, follow, self._tap)
+    def _make_handler(self, socket: Socket, request_rotation: RotationCallback) -> "StreamConnection":
+        feed = StreamConnection(self, socket, self._clock, request_rotation, self._tap)
         alone = self._supervisor.active is None
         self._handover.add_feed(feed, alone=alone)
         if alone:
+            # Event times may restart as well, when another server or another exchange answers.
             self._kline_event_ms = 0
         return feed
 
     async def wait_until_caught_up(self, feed: "StreamConnection") -> None:
-        """Return when `feed` may follow the one in office. Raises SessionLost where only the other one speaks."""
-        before = self._supervisor.active
-        while before is not None and before is self._supervisor.active and not self._handover.is_source(feed):
+        """Return when `feed` can replace the active connection. Raises SessionLost if only the active one delivers.
+
+        Caught up means: the books of both were merged; or frames come and the old connection had a second for those
+        that are late; or neither connection delivers, and the old one is no better. Without an active connection
+        there is nothing to wait for.
+        """
+        old = self._supervisor.active
+        while old is not None and old is self._supervisor.active and not self._handover.is_source(feed):
             now_s = self._clock.now_s()
             if feed.first_frame_s is not None and now_s >= feed.first_frame_s + _LATE_FRAMES_S:
                 return
             if now_s >= feed.opened_s + _FIRST_FRAME_TIMEOUT_S:
-                if before.last_frame_s > feed.opened_s + _FRAME_GRACE_S:
-                    raise SessionLost("the new connection is silent")
-                return  # so is the old one
+                if old.last_frame_s > feed.opened_s + _FRAME_GRACE_S:
+                    raise SessionLost("no frames on the new connection")
+                return
             await self._clock.sleep(_POLL_S)
 
     async def watch(self, feed: "StreamConnection") -> None:
-        """Prove the top, fill gaps. Raises SessionLost when `feed` turns out to be dead."""
+        """Confirm the top and fill gaps while `feed` is active. Raises SessionLost when the stream is dead."""
         self._handover.switch_to(feed)
         await run_together(self._keep_top_confirmed(feed), self._fill_gaps())
 
     async def _keep_top_confirmed(self, feed: "StreamConnection") -> None:
-        """Seed the top after a connect, then prove it whenever the stream is silent."""
+        """Ask for the top after a connect, and later whenever no book came for half of the stale age."""
         while True:
             due_in_s = self._probe_due_in_s(feed)
             if due_in_s > 0.0:
                 await self._clock.sleep(max(0.001, due_in_s))
                 continue
             await self._api_ready()
+            # Checked again, because a frame may have come while the API was down.
             if self._probe_due_in_s(feed) <= 0.0 and not await self._probe(feed):
                 await self._clock.sleep(min(_RETRY_S, self._probe_after_s))
 
     def _probe_due_in_s(self, feed: "StreamConnection") -> float:
-        """How long until the next probe, if the stream says nothing meanwhile."""
-        silent_s = self._clock.now_s() - self._snapshots.top_confirmed_s
+        """Return the time until the next probe, if no book comes before; 0 or less: now."""
+        silent_s = self._clock.now_s() - self._market_state.top_confirmed_s
         return self._probe_after_s - silent_s if self._top_seen_since_open(feed) else 0.0
 
     def _top_seen_since_open(self, feed: "StreamConnection") -> bool:
-        """The top was heard or proved since this connection was opened."""
-        return self._snapshots.top_confirmed_s >= feed.opened_s
+        """Tell whether the top was received or confirmed since this connection was opened."""
+        return self._market_state.top_confirmed_s >= feed.opened_s
 
     async def _probe(self, feed: "StreamConnection") -> bool:
-        """Ask for the best prices and compare. False when the exchange could not be asked."""
-        proven_s = self._snapshots.top_confirmed_s
+        """Ask for the best prices and compare. Returns False when there was no usable reply."""
+        proven_s = self._market_state.top_confirmed_s
         try:
-            asked = await market_fetch.book(self._api, self._symbol, self._probe_after_s)
+            fetched = await market_fetch.book(self._api, self._symbol, self._probe_after_s)
         except _TRANSIENT as error:
             logger.debug("! probe failed reason=%s", error)
             return False
-        if self._snapshots.top_confirmed_s != proven_s:
-            return True  # the stream spoke meanwhile
+        if self._market_state.top_confirmed_s != proven_s:
+            return True  # a book came while the request was under way, and is newer than the reply
         if not self._top_seen_since_open(feed):
-            self._snapshots.on_top(asked, self._clock.now_s())
-        elif _same_prices(asked, self._snapshots.top):
-            self._snapshots.confirm_top(self._clock.now_s())
+            self._market_state.on_top(fetched, self._clock.now_s())
+        elif _same_prices(fetched, self._market_state.top):
+            self._market_state.confirm_top(self._clock.now_s())
         else:
             await self._clock.sleep(_FRAME_GRACE_S)
-            if self._snapshots.top_confirmed_s == proven_s:
-                self._snapshots.invalidate_top()
-                raise SessionLost("the book moved and the stream did not say so")
+            if self._market_state.top_confirmed_s == proven_s:
+                self._market_state.invalidate_top()
+                raise SessionLost("the book changed and the stream did not report it")
         return True
 
-    # What is heard ---------------------------------------------------------------------------
+    # Messages --------------------------------------------------------------------------------
 
     def on_message(self, message: StreamMessage, feed: "StreamConnection") -> None:
-        """A message, over whichever connection."""
+        """Handle a message of any connection; during a rotation two deliver."""
         match message:
             case BookUpdate():
                 self.on_book(message, feed)
             case KlineUpdate(symbol=self._symbol, interval=self._interval):
-                if message.event_ms >= self._kline_event_ms:  # else another connection told it before
+                if message.event_ms >= self._kline_event_ms:  # else the other connection was ahead
                     self._kline_event_ms = message.event_ms
                     self._on_kline(message)
             case KlineUpdate():
-                pass  # not ours
+                pass  # of another symbol or interval
             case InvalidBook():
-                logger.debug("! book ignored reason=%s", message.reason)
+                logger.debug("! invalid book ignored reason=%s", message.reason)
             case ServerShutdown():
                 feed.request_rotation("the server shuts down")
             case StreamError():
-                logger.error("the stream refused a request code=%d text=%r", message.code, message.text)
+                logger.error("stream request refused code=%d text=%r", message.code, message.text)
             case ControlReply() | Unrecognized():
                 logger.debug("< %s", message)
 
     def on_book(self, message: BookUpdate, feed: "StreamConnection") -> None:
-        """A bookTicker, over whichever connection."""
+        """Handle a bookTicker of any connection."""
         if message.symbol == self._symbol:
             self._handover.on_top(feed, message.top)
 
     def _on_top(self, top: BookTop) -> None:
-        self._snapshots.on_top(top, self._clock.now_s(), late=self._handover.late)
+        self._market_state.on_top(top, self._clock.now_s(), late=self._handover.late)
 
-    def _on_kline(self, heard: KlineUpdate) -> None:
-        if not self._held_klines and not self._is_after_gap(heard.kline):
-            self._snapshots.on_kline(heard.kline, heard.event_ms, self._clock.now_s())
+    def _on_kline(self, update: KlineUpdate) -> None:
+        if not self._held_klines and not self._is_after_gap(update.kline):
+            self._market_state.on_kline(update.kline, update.event_ms, self._clock.now_s())
             return
-        if self._held_klines and self._held_klines[-1].kline.open_ms == heard.kline.open_ms:
+        if self._held_klines and self._held_klines[-1].kline.open_ms == update.kline.open_ms:
             if self._held_klines[-1].kline.closed:
                 return
-            self._held_klines.pop()  # of a forming kline only the newest word counts
-        self._held_klines.append(heard)
+            self._held_klines.pop()  # of a forming kline only the newest update counts
+        self._held_klines.append(update)
         self._gap_seen.set()
 
     def _is_after_gap(self, kline: Kline) -> bool:
-        known = self._snapshots.klines
+        known = self._market_state.klines
         return bool(known) and kline.open_ms > max(known[-1].close_ms + 1, self._gap_accepted_ms)
 
     async def _fill_gaps(self) -> None:
@@ -236,59 +254,58 @@ class MarketStream:
             try:
                 await self._fetch_missing_klines()
             except _TRANSIENT as error:
-                logger.warning("candles that were missed are not fetched yet: %s", error)
+                logger.warning("missing klines not fetched, trying again reason=%r", str(error))
                 await self._clock.sleep(max(_RETRY_S, error.wait_s if isinstance(error, SessionLost) else 0.0))
                 continue
             self._gap_seen.clear()
-            waiting = list(self._held_klines)
+            # Handled like new ones, since there may be another gap among them.
+            held = list(self._held_klines)
             self._held_klines.clear()
-            for heard in waiting:
-                self._on_kline(heard)
+            for update in held:
+                self._on_kline(update)
 
     async def _fetch_missing_klines(self) -> None:
-        """Fold in what closed between the klines we know and those that wait."""
+        """Add the klines that closed between the end of the history and the first held one."""
         for attempt in range(_FETCH_ATTEMPTS):
             if attempt:
                 await self._clock.sleep(_RETRY_S)
-            from_ms, until_ms = self._snapshots.klines[-1].close_ms + 1, self._held_klines[0].kline.open_ms - 1
+            from_ms, until_ms = self._market_state.klines[-1].close_ms + 1, self._held_klines[0].kline.open_ms - 1
             missed = await market_fetch.klines_between(self._api, self._symbol, self._interval, from_ms, until_ms)
-            if self._snapshots.klines[-1].close_ms + 1 != from_ms:
-                return  # the history was loaded meanwhile and ends elsewhere: what waits is to be judged anew
+            if self._market_state.klines[-1].close_ms + 1 != from_ms:
+                return  # the history was loaded during the request and ends elsewhere: check the held ones again
             for kline in missed:
-                self._snapshots.on_kline(kline, kline.close_ms, self._clock.now_s())
+                self._market_state.on_kline(kline, kline.close_ms, self._clock.now_s())
             if missed:
-                logger.info("missed klines folded in count=%d", len(missed))
+                logger.info("missing klines added count=%d", len(missed))
             if not self._is_after_gap(self._held_klines[0].kline):
                 return
-        logger.warning("the exchange has no klines from_ms=%d until_ms=%d", from_ms, until_ms)
+        # The exchange has none: maintenance, or a symbol that was halted. Accept the gap instead of waiting for ever.
+        logger.warning("kline gap accepted from_ms=%d until_ms=%d", from_ms, until_ms)
         self._gap_accepted_ms = self._held_klines[0].kline.open_ms
 
 
 class StreamConnection:
-    """One connection's frames: a life on the link."""
+    """One connection of the market stream: the `ConnectionHandler` that reads its frames."""
 
     def __init__(
-        self, stream: MarketStream, socket: Socket, clock: Clock, follow: RotationCallback, note: FrameTap
+        self, stream: MarketStream, socket: Socket, clock: Clock, request_rotation: RotationCallback, tap: FrameTap
     ) -> None:
         self.opened_s = clock.now_s()
         self.last_frame_s = float("-inf")
         self.first_frame_s: float | None = None
-        self.request_rotation = follow
+        self.request_rotation = request_rotation
         self._stream = stream
         self._socket = socket
         self._clock = clock
-        self._tap = note
+        self._tap = tap
         self._violations = ViolationCount()
 
     async def run(self) -> None:
-        """Hear every frame. Raises SessionLost."""
+        """Read every frame until the connection is lost. Raises SessionLost."""
         await self._socket.receive(self._on_frames)
 
     def _on_frames(self, frames: Sequence[str | bytes]) -> None:
-        """Frames that came together: of their books the newest alone counts, the others are history already.
-
-        Raises SessionLost.
-        """
+        """Handle the frames of one read: of their books only the newest. Raises SessionLost."""
         self._tap("<", frames)
         self.last_frame_s = self._clock.now_s()
         if self.first_frame_s is None:
@@ -296,44 +313,46 @@ class StreamConnection:
         if len(frames) == 1:
             self._on_frame(frames[0], None)
             return
-        newest, heard = self._stream.book_frames.newest_book(frames)
+        newest, book = self._stream.book_frames.newest_book(frames)
         for index, frame in enumerate(frames):
             if index == newest:
-                self._on_frame(frame, heard)
+                self._on_frame(frame, book)
             elif index > newest or not self._stream.book_frames.is_book(frame):
                 self._on_frame(frame, None)
 
-    def _on_frame(self, frame: str | bytes, heard: BookUpdate | None) -> None:
-        """`heard` is what `frame` says, where that is known already."""
+    def _on_frame(self, frame: str | bytes, parsed: BookUpdate | None) -> None:
+        """Handle a frame; `parsed` is its content if it was parsed before."""
         try:
-            known = heard or read_top_fast(frame)
-            if known is not None:
-                self._stream.on_book(known, self)
+            book = parsed or read_top_fast(frame)
+            if book is not None:
+                self._stream.on_book(book, self)
             else:
                 self._stream.on_message(read_stream_frame(frame), self)
         except ProtocolViolation as violation:
             self._violations.add(violation, self._clock.now_s())
-        except Exception:  # a handler's mistake must not cut us off from the market
+        except Exception:  # an error in a handler must not cut us off from the market
             logger.exception("frame handler failed frame=%s", shown(frame))
 
     async def open(self) -> None:
+        """Wait until this connection has caught up with the active one."""
         await self._stream.wait_until_caught_up(self)
 
     async def watch(self) -> None:
+        """Probe and fill gaps while this connection is active."""
         await self._stream.watch(self)
 
     async def drain(self) -> None:
-        """Nothing is owed: the one that follows tells everything since."""
+        """Return at once: no request is pending, and the successor delivers everything newer."""
 
     def on_lost(self, _: SessionLost) -> None:
-        """Nothing waits for more."""
+        """Do nothing: no caller waits for this connection."""
 
 
-def _same_prices(asked: BookTop, heard: BookTop | None) -> bool:
-    """The update id is not compared: `ticker.book` has none."""
-    return heard is not None and (asked.bid, asked.ask, asked.bid_quantity, asked.ask_quantity) == (
-        heard.bid,
-        heard.ask,
-        heard.bid_quantity,
-        heard.ask_quantity,
+def _same_prices(fetched: BookTop, streamed: BookTop | None) -> bool:
+    """Compare prices and quantities only: the reply of `ticker.book` has no update id."""
+    return streamed is not None and (fetched.bid, fetched.ask, fetched.bid_quantity, fetched.ask_quantity) == (
+        streamed.bid,
+        streamed.ask,
+        streamed.bid_quantity,
+        streamed.ask_quantity,
     )

@@ -1,7 +1,11 @@
-"""Order requests on their way out, and what became of them.
+"""Order requests: places, replaces, cancels and queries orders, and reads each outcome as a value.
 
-Nothing here waits: a request is written, and its outcome is handed to whoever asked, as a value. An
-outcome may come twice: Unanswered when the patience is over, and the answer itself when it comes late.
+Nothing here waits. A request is written, and the caller's handler gets the outcome when there is one. A handler may be
+called twice: with Unanswered after the timeout, and with the outcome itself when the reply comes late.
+
+Silence is not a rejection. Unanswered means that the order may be on the book: the caller queries it before anything
+else and never places a second one. Rejected means that the exchange certainly did not execute the request; a request
+that was not sent counts as rejected, with the reason BUSY.
 """
 
 from collections.abc import Callable
@@ -9,7 +13,8 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from trailingedge.core.errors import ProtocolViolation
-from trailingedge.model.market import OrderRecord, format_plain
+from trailingedge.model.market import format_plain
+from trailingedge.model.order_commands import ListedOrders
 from trailingedge.model.order_outcomes import (
     Accepted,
     NotTried,
@@ -35,69 +40,65 @@ from trailingedge.model.order_requests import (
 )
 from trailingedge.websocket.account import ServerClock
 from trailingedge.websocket.api_client import RequestSender
-from trailingedge.websocket.error_codes import classify_error
+from trailingedge.websocket.error_codes import REPLACE_FAILED, REPLACE_PARTIALLY_FAILED, classify_error
 from trailingedge.websocket.event_parser import Reply
 from trailingedge.websocket.json_fields import Fields, fields, integer, text, text_or
 from trailingedge.websocket.prepared_request import PreparedRequest, SentRequest
 from trailingedge.websocket.request_tracker import NoResponse, NotSent, RequestOutcome
 from trailingedge.websocket.response_parser import read_order, read_orders
 
-_PARTIALLY_FAILED: Final = -2021
-_FAILED: Final = -2022
-_HALF_FAILED: Final = 400  # the status a refused half would have had by itself
+_HALF_FAILED: Final = 400  # the status that the rejected half would have had as a request of its own
 
-Listed = tuple[OrderRecord, ...] | Rejected | Unanswered
 OutcomeT = TypeVar("OutcomeT")
 
 
-def read_outcome(answer: RequestOutcome) -> OrderOutcome:
-    """What became of a placement, a cancel or a status query."""
-    if not isinstance(answer, Reply):
-        return _no_reply(answer)
-    if not answer.ok:
-        return classify_error(answer)
+def read_outcome(outcome: RequestOutcome) -> OrderOutcome:
+    """Return the outcome of a placement, a cancel or a status query."""
+    if not isinstance(outcome, Reply):
+        return _no_reply(outcome)
+    if not outcome.ok:
+        return classify_error(outcome)
     try:
-        return Accepted(read_order(answer.result))
+        return Accepted(read_order(outcome.result))
     except ProtocolViolation as violation:
-        return Unanswered(f"unreadable answer: {violation}")
+        return Unanswered(f"unreadable reply: {violation}")
 
 
-def read_replace_outcome(answer: RequestOutcome) -> ReplaceOutcome:
-    """What became of both halves of a cancel-replace.
-
-    200, 409 and 400 −2022 tell of each half; any other refusal came before either was tried.
-    """
-    if not isinstance(answer, Reply):
-        unheard = _no_reply(answer)
-        return ReplaceOutcome(NotTried() if isinstance(unheard, Rejected) else unheard, unheard)
+def read_replace_outcome(outcome: RequestOutcome) -> ReplaceOutcome:
+    """Return the outcomes of both halves of a cancel-replace."""
+    # The reply has both halves in three cases: status 200 (both done), 409 with −2021 (one done), 400 with −2022
+    # (none done), see web-socket-api.md, "Cancel and replace order". Any other error came before a half was tried.
+    if not isinstance(outcome, Reply):
+        no_reply = _no_reply(outcome)
+        return ReplaceOutcome(NotTried() if isinstance(no_reply, Rejected) else no_reply, no_reply)
     try:
-        halves = _halves(answer)
+        halves = _halves(outcome)
         if halves is not None:
             return ReplaceOutcome(
                 _read_half(halves, "cancelResult", "cancelResponse"),
                 _read_half(halves, "newOrderResult", "newOrderResponse"),
             )
     except ProtocolViolation as violation:
-        unreadable = Unanswered(f"unreadable answer: {violation}")
+        unreadable = Unanswered(f"unreadable reply: {violation}")
         return ReplaceOutcome(unreadable, unreadable)
-    verdict = classify_error(answer)
-    return ReplaceOutcome(verdict if isinstance(verdict, Unanswered) else NotTried(), verdict)
+    error = classify_error(outcome)
+    return ReplaceOutcome(error if isinstance(error, Unanswered) else NotTried(), error)
 
 
-def read_order_list(answer: RequestOutcome) -> Listed:
-    """The orders of an `allOrders`, or why there are none."""
-    if not isinstance(answer, Reply):
-        return _no_reply(answer)
-    if not answer.ok:
-        return classify_error(answer)
+def read_order_list(outcome: RequestOutcome) -> ListedOrders:
+    """Return the orders of an `allOrders` reply, or why there are none."""
+    if not isinstance(outcome, Reply):
+        return _no_reply(outcome)
+    if not outcome.ok:
+        return classify_error(outcome)
     try:
-        return read_orders(answer.result)
+        return read_orders(outcome.result)
     except ProtocolViolation as violation:
-        return Unanswered(f"unreadable answer: {violation}")
+        return Unanswered(f"unreadable reply: {violation}")
 
 
 class OrderApi:
-    """The order path of one account and symbol. Each method returns as soon as the request is written."""
+    """Order requests of one account and symbol. Each method returns as soon as the request is written."""
 
     def __init__(
         self,
@@ -105,81 +106,81 @@ class OrderApi:
         server_clock: ServerClock,
         symbol: str,
         recv_window_ms: int = 5000,
-        patience_s: float = 3.0,
+        timeout_s: float = 3.0,
     ) -> None:
         self._api = api
         self._server_clock = server_clock
         self._symbol = symbol
         self._recv_window_ms = recv_window_ms
-        self._timeout_s = patience_s
+        self._timeout_s = timeout_s
 
-    def place(self, order: NewOrderRequest, heard: Callable[[OrderOutcome], None]) -> None:
+    def place(self, order: NewOrderRequest, on_outcome: Callable[[OrderOutcome], None]) -> None:
         """A new order."""
-        self._send(PLACE, place_params(self._symbol, order), read_outcome, heard)
+        self._send(PLACE, place_params(self._symbol, order), read_outcome, on_outcome)
 
     def replace(
         self,
         cancel_order_id: int | None,
         cancel_client_order_id: str,
         order: NewOrderRequest,
-        heard: Callable[[ReplaceOutcome], None],
+        on_outcome: Callable[[ReplaceOutcome], None],
     ) -> None:
-        """Cancel one order if it is unfilled, and only then place another."""
+        """Cancel one order and, only if that was done, place another."""
         params = replace_params(self._symbol, cancel_order_id, cancel_client_order_id, order)
-        self._send(CANCEL_REPLACE, params, read_replace_outcome, heard)
+        self._send(CANCEL_REPLACE, params, read_replace_outcome, on_outcome)
 
     def prepare_replace(self, cancel_order_id: int, order: NewOrderRequest) -> PreparedRequest:
-        """A replace of that order by one like `order`, but for price and quantity."""
+        """Return a prepared replace of that order by one like `order`, whose price and quantity come later."""
         return PreparedRequest(self._symbol, cancel_order_id, order, self._recv_window_ms)
 
-    def send_replace(self, draft: PreparedRequest, price: Decimal, quantity: Decimal) -> SentRequest:
-        """Write a draft with its numbers, at once."""
-        stamp_ms = self._server_clock.now_ms()
+    def send_replace(self, prepared: PreparedRequest, price: Decimal, quantity: Decimal) -> SentRequest:
+        """Write a prepared replace with its price and quantity; `on_replace_reply` registers the handler after."""
+        timestamp_ms = self._server_clock.now_ms()
         return self._api.send_prepared(
-            lambda number: draft.encode(number, format_plain(price), format_plain(quantity), stamp_ms)
+            lambda request_id: prepared.encode(request_id, format_plain(price), format_plain(quantity), timestamp_ms)
         )
 
-    def on_replace_reply(self, written: SentRequest, heard: Callable[[ReplaceOutcome], None]) -> None:
-        """Of what was written, `heard` gets the outcome."""
-        written.on_reply(CANCEL_REPLACE, self._timeout_s, lambda answer: heard(read_replace_outcome(answer)))
+    def on_replace_reply(self, sent: SentRequest, on_outcome: Callable[[ReplaceOutcome], None]) -> None:
+        """Register the handler of a replace that `send_replace` wrote."""
+        sent.on_reply(CANCEL_REPLACE, self._timeout_s, lambda outcome: on_outcome(read_replace_outcome(outcome)))
 
-    def cancel(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None:
-        """Take an order from the book, part-filled or not."""
-        self._send(CANCEL, cancel_params(self._symbol, order_id, client_order_id), read_outcome, heard)
+    def cancel(self, order_id: int | None, client_order_id: str, on_outcome: Callable[[OrderOutcome], None]) -> None:
+        """Cancel an order, partially filled or not."""
+        self._send(CANCEL, cancel_params(self._symbol, order_id, client_order_id), read_outcome, on_outcome)
 
-    def status(self, order_id: int | None, client_order_id: str, heard: Callable[[OrderOutcome], None]) -> None:
-        """Ask for one order."""
-        self._send(STATUS, status_params(self._symbol, order_id, client_order_id), read_outcome, heard)
+    def status(self, order_id: int | None, client_order_id: str, on_outcome: Callable[[OrderOutcome], None]) -> None:
+        """Query one order."""
+        self._send(STATUS, status_params(self._symbol, order_id, client_order_id), read_outcome, on_outcome)
 
-    def all_orders(self, from_order_id: int, heard: Callable[[Listed], None]) -> None:
-        """Ask for all orders from that one on, whoever placed them."""
-        self._send(ALL_ORDERS, all_orders_params(self._symbol, from_order_id), read_order_list, heard)
+    def all_orders(self, from_order_id: int, on_outcome: Callable[[ListedOrders], None]) -> None:
+        """Query all orders from that one on, those of other programs included."""
+        self._send(ALL_ORDERS, all_orders_params(self._symbol, from_order_id), read_order_list, on_outcome)
 
     def _send(
         self,
         method: str,
         params: RequestParams,
         read: Callable[[RequestOutcome], OutcomeT],
-        heard: Callable[[OutcomeT], None],
+        on_outcome: Callable[[OutcomeT], None],
     ) -> None:
         params["timestamp"] = self._server_clock.now_ms()
         params["recvWindow"] = self._recv_window_ms
-        self._api.send(method, params, self._timeout_s, lambda answer: heard(read(answer)))
+        self._api.send(method, params, self._timeout_s, lambda outcome: on_outcome(read(outcome)))
 
 
-def _no_reply(answer: NoResponse | NotSent) -> Rejected | Unanswered:
-    if isinstance(answer, NotSent):  # never written, so certainly not done
-        return Rejected(RejectReason.BUSY, 0, f"not sent: {answer.reason}")
-    return Unanswered(answer.reason)
+def _no_reply(outcome: NoResponse | NotSent) -> Rejected | Unanswered:
+    if isinstance(outcome, NotSent):  # never written, so certainly not executed
+        return Rejected(RejectReason.BUSY, 0, f"not sent: {outcome.reason}")
+    return Unanswered(outcome.reason)
 
 
 def _halves(reply: Reply) -> Fields | None:
-    """The object that tells of both halves; None where the request was refused as a whole."""
+    """Return the object with both halves; None if the request was rejected as a whole."""
     if reply.ok:
         return fields(reply.result)
-    if reply.code in (_PARTIALLY_FAILED, _FAILED):
+    if reply.code in (REPLACE_PARTIALLY_FAILED, REPLACE_FAILED):
         return fields(reply.data)
-    # Beyond the order limit the exchange may answer 429 and still tell what it did with each half.
+    # Beyond the limit of unfilled orders the status may be 429, and the error still has both halves.
     return reply.data if reply.status < 500 and isinstance(reply.data, dict) and "cancelResult" in reply.data else None
 
 

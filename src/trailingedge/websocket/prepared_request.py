@@ -1,4 +1,9 @@
-"""A cancel-replace written out beforehand but for its numbers; and a request that is sent before anybody listens."""
+"""Prepared cancel-replace request, encoded before its price is known, and a sent request that is not tracked yet.
+
+When the best price changes, a requote should leave at once. `PreparedRequest` has the JSON of `order.cancelReplace`
+ready but for id, price, quantity and timestamp. `SentRequest` lets the caller write it first and do the rest after:
+its own records, the log, and `on_reply`, which registers the reply handler.
+"""
 
 import json
 from collections.abc import Callable
@@ -13,7 +18,7 @@ _TIME_MARK: Final = '"<time>"'
 
 
 class PreparedRequest:
-    """The text of one request, to the letter what `Session.ask` makes of the same parameters."""
+    """JSON of one cancel-replace, byte for byte what `RequestTracker.encode_request` makes of the same parameters."""
 
     __slots__ = ("_after_price", "_after_quantity", "_after_time", "_before")
 
@@ -25,28 +30,33 @@ class PreparedRequest:
         text = json.dumps({"method": CANCEL_REPLACE, "params": params}, ensure_ascii=False, separators=(",", ":"))
         self._before, rest = text[1:].split(_QUANTITY_MARK)
         self._after_quantity, rest = rest.split(_PRICE_MARK)
+        # The timestamp is a number in JSON: its mark is replaced together with the quotes.
         self._after_price, self._after_time = rest.split(_TIME_MARK)
 
-    def encode(self, number: int, price: str, quantity: str, timestamp_ms: int) -> str:
-        """The request of that number; price and quantity plain, as the exchange accepts them."""
+    def encode(self, request_id: int, price: str, quantity: str, timestamp_ms: int) -> str:
+        """Return the frame. `price` and `quantity` are plain decimals, without exponent, as the exchange reads them."""
         return (
-            f'{{"id":{number},{self._before}{quantity}{self._after_quantity}{price}{self._after_price}'
+            f'{{"id":{request_id},{self._before}{quantity}{self._after_quantity}{price}{self._after_price}'
             f"{timestamp_ms}{self._after_time}"
         )
 
 
 class SentRequest:
-    """A request that went out, or did not, before anybody listens for its answer."""
+    """A request that was sent, or refused with `not_sent`, and has no reply handler yet.
+
+    No reply can be missed in between: replies are read in another event-loop iteration, and the caller registers its
+    handler in this one.
+    """
 
     def __init__(
-        self, listen: Callable[[str, float, ReplyHandler], None] | None, refused: NotSent | None = None
+        self, track: Callable[[str, float, ReplyHandler], None] | None, not_sent: NotSent | None = None
     ) -> None:
-        self._track = listen
-        self._not_sent = refused
+        self._track = track
+        self._not_sent = not_sent
 
-    def on_reply(self, method: str, patience_s: float, heard: ReplyHandler) -> None:
-        """Once: `heard` gets the answer, as after `post`."""
+    def on_reply(self, method: str, timeout_s: float, handler: ReplyHandler) -> None:
+        """Register the handler, once: it gets what it would get after `RequestSender.send`."""
         if self._track is not None:
-            self._track(method, patience_s, heard)
+            self._track(method, timeout_s, handler)
         elif self._not_sent is not None:
-            heard(self._not_sent)
+            handler(self._not_sent)

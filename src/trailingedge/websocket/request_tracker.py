@@ -1,8 +1,22 @@
-"""Pairs answers with questions, for the life of one connection. No socket, no clock.
+"""Request tracker: matches the replies of one WebSocket API connection to its requests. No socket, no clock, no await.
 
-Every question has an id and a patience. Its listener hears one answer, or silence when the patience is
-over; a reply that comes after that is still delivered, for it ends a doubt. Once the connection is
-lost every listener in flight hears silence, and nothing of this session is delivered any more.
+Theory of operation. Requests and replies share a connection, replies may come in any order, and an `id` ties them
+together ("you can freely reuse IDs within a session", web-socket-api.md, "Request format"; we count up and reuse none).
+For each request the caller gives a timeout and a `ReplyHandler`, which gets exactly one first outcome:
+
+- `Reply`: what the exchange answered, success or error.
+- `NoResponse`: a timeout, or the connection was lost. The request may have been executed: an order whose placement ends
+  so is unknown, not rejected. Only an execution report or a query settles it.
+- `NotSent`, given by `ApiSession` and `ApiClient`: no byte was written, so it was certainly not executed.
+
+A timeout is not the end. The exchange may reply later, and that reply settles what became of an order. So a request
+that timed out is remembered (the newest 1,000), and a late reply goes to its handler as a second outcome. A lost
+connection is the end: `on_connection_lost` gives NoResponse to every pending request, and frames that are still in a
+buffer are parsed, but change nothing.
+
+Replies and execution reports of one order race. They come over the same connection, but from different parts of the
+exchange, so a report of a fill may precede the reply to the placement, which then shows an older state. This module
+passes everything on in the order of arrival; `execution.order_updates` decides what is newer.
 """
 
 import json
@@ -13,18 +27,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from trailingedge.model.market import RateLimit
+from trailingedge.websocket.error_codes import forbids_requests
 from trailingedge.websocket.event_parser import AccountEvent, ParsedReply, Reply, read_api_frame
 
 logger = logging.getLogger(__name__)
 
 _MAX_TIMED_OUT: Final = 1000
-_IP_BANNED: Final = 418
-_WEIGHT_EXCEEDED: Final = (429, -1003)  # of weight; 429 −1015 is about orders alone
 
 
 @dataclass(frozen=True, slots=True)
 class NoResponse:
-    """Asked and not answered: a time-out, or the connection was lost. It may have been done."""
+    """The request was sent and got no reply: a timeout, or the connection was lost. It may have been executed."""
 
     reason: str
     connection_lost: bool = False
@@ -32,7 +45,7 @@ class NoResponse:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Never written to a socket: certainly not done. `wait_s`: how long the exchange wants to hear nothing."""
+    """The request was never written to a socket: certainly not executed. `wait_s`: the exchange accepts none before."""
 
     reason: str
     wait_s: float = 0.0
@@ -40,7 +53,7 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class SessionRevoked:
-    """The exchange dropped the session: the key or its permission is gone."""
+    """The exchange ended the session: the API key or its permission is gone."""
 
     code: int
     text: str
@@ -59,10 +72,10 @@ class _PendingCall:
 
 
 class RequestTracker:
-    """One conversation with the WebSocket API. `on_limits` hears the rate limits of each reply."""
+    """Pending requests of one connection. `on_limits` gets the rate limits that a reply carries."""
 
     def __init__(self, on_limits: Callable[[tuple[RateLimit, ...]], None] = lambda _: None) -> None:
-        self.ban: Reply | None = None  # the exchange wants to hear nothing from our address for a while
+        self.ban: Reply | None = None  # the newest reply that forbids further requests from our address for a while
         self._on_limits = on_limits
         self._last_id = 0
         self._in_flight: dict[int, _PendingCall] = {}
@@ -71,86 +84,87 @@ class RequestTracker:
 
     @property
     def in_flight(self) -> int:
-        """How many questions wait for an answer."""
+        """How many requests wait for a reply."""
         return len(self._in_flight)
 
     @property
     def next_expiry_s(self) -> float | None:
-        """When the next patience is over; None while nothing is in flight."""
-        return min((question.expires_s for question in self._in_flight.values()), default=None)
+        """When the next request times out; None while none is pending."""
+        return min((call.expires_s for call in self._in_flight.values()), default=None)
 
     def encode_request(
-        self, method: str, params: Params | None, now_s: float, patience_s: float, heard: ReplyHandler
+        self, method: str, params: Params | None, now_s: float, timeout_s: float, on_reply: ReplyHandler
     ) -> str:
-        """The text of the frame to be sent. `heard` gets its answer, and a late one once more."""
-        number = self.next_id()
-        self.add_pending(number, method, now_s, patience_s, heard)
-        request: dict[str, object] = {"id": number, "method": method}
+        """Register a request and return its frame. `on_reply` gets the outcome, and a late reply as a second one."""
+        request_id = self.next_id()
+        self.add_pending(request_id, method, now_s, timeout_s, on_reply)
+        request: dict[str, object] = {"id": request_id, "method": method}
         if params:
             request["params"] = dict(params)
         return json.dumps(request, ensure_ascii=False, separators=(",", ":"))
 
     def next_id(self) -> int:
-        """The id of a question that is worded elsewhere, and of no other."""
+        """Return an unused request id, for a request that is encoded elsewhere."""
         self._last_id += 1
         return self._last_id
 
-    def add_pending(self, number: int, method: str, now_s: float, patience_s: float, heard: ReplyHandler) -> None:
-        """The question of that number goes out, or has just gone."""
-        self._in_flight[number] = _PendingCall(method, now_s + patience_s, heard)
+    def add_pending(self, request_id: int, method: str, now_s: float, timeout_s: float, on_reply: ReplyHandler) -> None:
+        """Register a request that is sent now or was sent in this event-loop iteration."""
+        self._in_flight[request_id] = _PendingCall(method, now_s + timeout_s, on_reply)
 
     def on_frame(self, frame: str | bytes) -> AccountEvent | SessionRevoked | None:
-        """Deliver a reply, or return what came unasked. Raises ProtocolViolation for a frame that is neither."""
+        """Deliver a reply to its handler, or return an event. Raises ProtocolViolation for a frame that is neither."""
         message = read_api_frame(frame)
         if self._connection_lost:
             return None
         if not isinstance(message, ParsedReply):
             return message
         reply = message.reply
-        if reply.status == _IP_BANNED or (reply.status, reply.code) == _WEIGHT_EXCEEDED:
+        if forbids_requests(reply):
             self.ban = reply
         if message.request_id is None:
             return self._on_reply_without_id(reply)
         if reply.limits:
             self._on_limits(reply.limits)
-        question = self._in_flight.pop(message.request_id, None) or self._timed_out.pop(message.request_id, None)
-        if question is None:
-            logger.debug("! answer to no question of ours id=%d", message.request_id)
+        call = self._in_flight.pop(message.request_id, None) or self._timed_out.pop(message.request_id, None)
+        if call is None:
+            logger.debug("! reply to no request of ours id=%d", message.request_id)
         else:
-            _notify(question, reply)
+            _notify(call, reply)
         return None
 
     def expire(self, now_s: float) -> None:
-        """Silence for every question whose patience is over."""
-        expired = [number for number, question in self._in_flight.items() if question.expires_s <= now_s]
-        for number in expired:
-            question = self._in_flight.pop(number)
-            self._timed_out[number] = question
+        """Give NoResponse to every request whose timeout has passed."""
+        expired = [request_id for request_id, call in self._in_flight.items() if call.expires_s <= now_s]
+        for request_id in expired:
+            call = self._in_flight.pop(request_id)
+            self._timed_out[request_id] = call
             if len(self._timed_out) > _MAX_TIMED_OUT:
                 self._timed_out.popitem(last=False)
-            logger.debug("! no answer in time id=%d method=%s", number, question.method)
-            _notify(question, NoResponse("timeout"))
+            logger.debug("! request timed out id=%d method=%s", request_id, call.method)
+            _notify(call, NoResponse("timeout"))
 
     def on_connection_lost(self, reason: str) -> None:
-        """The connection is gone: silence for all, and nothing after it."""
+        """Give NoResponse to every pending request; late replies are not delivered any more."""
         self._connection_lost = True
-        abandoned = list(self._in_flight.values())
+        pending = list(self._in_flight.values())
+        # Cleared first: a handler may send its next request at once, and must find no leftover of this connection.
         self._in_flight.clear()
         self._timed_out.clear()
-        for question in abandoned:
-            _notify(question, NoResponse(reason, connection_lost=True))
+        for call in pending:
+            _notify(call, NoResponse(reason, connection_lost=True))
 
     @staticmethod
     def _on_reply_without_id(reply: Reply) -> SessionRevoked | None:
-        """An answer without an id: our key was revoked, or a request of ours could not be read."""
+        """Read a reply with the id null: our key was revoked, or the exchange could not parse a request."""
         if reply.status == 401:
             return SessionRevoked(reply.code, reply.text)
-        logger.error("a request could not be read status=%d code=%d text=%r", reply.status, reply.code, reply.text)
+        logger.error("request not readable status=%d code=%d text=%r", reply.status, reply.code, reply.text)
         return None
 
 
-def _notify(question: _PendingCall, answer: RequestOutcome) -> None:
+def _notify(call: _PendingCall, outcome: RequestOutcome) -> None:
     try:
-        question.on_reply(answer)
-    except Exception:  # one listener's mistake must not cost the others their answers
-        logger.exception("listener failed method=%s", question.method)
+        call.on_reply(outcome)
+    except Exception:  # an error in one handler must not keep the others from their replies
+        logger.exception("reply handler failed method=%s", call.method)

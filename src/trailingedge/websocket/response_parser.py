@@ -1,6 +1,6 @@
-"""What answers hold, as nouns: symbol rules, klines, balances, orders, trades, commission.
+"""Response parser: turns the results of WebSocket API replies into symbol rules, klines, balances, orders and trades.
 
-Each reader takes the raw `result` of one method and returns its noun or raises ProtocolViolation.
+Each function takes the raw `result` of one method and returns a typed value, or raises ProtocolViolation.
 """
 
 from collections.abc import Iterable
@@ -41,19 +41,19 @@ _DEFAULT_PRECISION: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Commission:
-    """What a fill costs as a fraction of what it brings: the worse of buying and selling, no discount."""
+    """Commission rates as fractions of what a fill brings: the higher of buying and selling, without BNB discount."""
 
     maker: Decimal
     taker: Decimal
 
 
 def read_server_time(result: object) -> int:
-    """Milliseconds since 1970, from `time`."""
+    """Return milliseconds since 1970, from `time`."""
     return integer(fields(result), "serverTime")
 
 
 def read_exchange_info(result: object, symbol: str) -> tuple[SymbolRules | None, tuple[RateLimit, ...]]:
-    """The rules of `symbol` (None where it is not listed) and the exchange's rate limits."""
+    """Return the rules of `symbol` (None if it is not listed) and the exchange's rate limits."""
     info = fields(result)
     limits = read_rate_limits(info.get("rateLimits", []))
     for entry in items(info.get("symbols"), "symbols"):
@@ -64,9 +64,10 @@ def read_exchange_info(result: object, symbol: str) -> tuple[SymbolRules | None,
 
 
 def read_klines(result: object) -> tuple[Kline, ...]:
-    """The rows of `klines`, oldest first, all marked closed: which one still forms, only its reader knows."""
+    """Return the rows of `klines`, oldest first, all marked closed: a row has no such field."""
     klines = []
-    # A candle opens where the last one closed, and most end at one of their edges: equal amounts are kept once.
+    # A kline mostly opens where the last one closed, and often closes at its high or low. Equal amounts share one
+    # Decimal, to save memory: the history has up to thousands of klines.
     amounts: dict[object, Decimal] = {}
     for entry in items(result, "klines"):
         row = items(entry, "kline")
@@ -91,7 +92,9 @@ def read_klines(result: object) -> tuple[Kline, ...]:
 
 
 def _kept_once(amounts: dict[object, Decimal], value: object) -> Decimal:
-    if not isinstance(value, str):  # what is equal to a text is that text, and nothing else is as certain
+    if not isinstance(
+        value, str
+    ):  # as dictionary keys, 1, 1.0 and True are equal; strings are equal only to themselves
         return as_amount(value, "kline")
     known = amounts.get(value)
     if known is None:
@@ -100,7 +103,7 @@ def _kept_once(amounts: dict[object, Decimal], value: object) -> Decimal:
 
 
 def read_book(result: object) -> BookTop:
-    """The best prices of `ticker.book`."""
+    """Return the best prices of `ticker.book`."""
     book = fields(result)
     try:
         return BookTop(
@@ -111,7 +114,7 @@ def read_book(result: object) -> BookTop:
 
 
 def read_account(result: object) -> AccountPosition:
-    """All balances of `account.status`."""
+    """Return all balances of `account.status`."""
     account = fields(result)
     balances = []
     for entry in items(account.get("balances"), "balances"):
@@ -121,7 +124,7 @@ def read_account(result: object) -> AccountPosition:
 
 
 def read_commission(result: object) -> Commission:
-    """The rates of `account.commission`: standard, special and tax together."""
+    """Return the rates of `account.commission`: the sum of standard, special and tax commission."""
     account = fields(result)
     maker = taker = ZERO
     for name in ("standardCommission", "specialCommission", "taxCommission"):
@@ -135,7 +138,8 @@ def read_commission(result: object) -> Commission:
 
 
 def read_order(result: object) -> OrderRecord:
-    """One order: a placement (ACK, RESULT or FULL), a cancel, an amendment or a query."""
+    """Return one order, from the result of a placement (ACK, RESULT or FULL), a cancel, an amendment or a query."""
+    # Only the order id is in all of them: an ACK has no status, a short cancel response no quantities.
     answer = fields(result, "order")
     amended = answer.get("amendedOrder")
     order = answer if amended is None else fields(amended, "amendedOrder")
@@ -156,20 +160,21 @@ def read_order(result: object) -> OrderRecord:
 
 
 def read_orders(result: object) -> tuple[OrderRecord, ...]:
-    """The orders of `openOrders.status` or `allOrders`, in the exchange's order."""
+    """Return the orders of `openOrders.status` or `allOrders`, in the exchange's order."""
     return tuple(read_order(entry) for entry in items(result, "orders"))
 
 
 def read_trades(result: object) -> tuple[AccountTrade, ...]:
-    """The rows of `myTrades`, oldest first."""
+    """Return the rows of `myTrades`, oldest first."""
     return tuple(_read_trade(fields(entry, "trade")) for entry in items(result, "trades"))
 
 
 def _read_symbol(listed: Fields) -> SymbolRules:
-    """Every filter is optional, and a zero in the price filter switches that part of it off."""
+    """Return the rules of a symbol. Each filter is optional; a zero in PRICE_FILTER disables that part (filters.md)."""
     filters = [fields(entry, "filters") for entry in items(listed.get("filters"), "filters")]
     price = _filter(filters, "PRICE_FILTER")
     lot = _filter(filters, "LOT_SIZE")
+    # A symbol may have both filters of a kind; then the stricter limit counts.
     notionals = (_filter(filters, "NOTIONAL"), _filter(filters, "MIN_NOTIONAL"))
     percent, by_side = _filter(filters, "PERCENT_PRICE"), _filter(filters, "PERCENT_PRICE_BY_SIDE")
     return SymbolRules(
@@ -194,12 +199,12 @@ def _read_symbol(listed: Fields) -> SymbolRules:
 
 
 def _filter(filters: Iterable[Fields], kind: str) -> Fields:
-    """The filter of that type; empty where the symbol has none."""
+    """Return the filter of that type; an empty one if the symbol has none."""
     return next((found for found in filters if found.get("filterType") == kind), {})
 
 
 def _limit(filter_: Fields, name: str) -> Decimal | None:
-    """A positive limit, or None where it is absent or switched off."""
+    """Return a positive limit, or None if it is absent or disabled."""
     limit = amount_or(filter_, name, ZERO)
     if limit < ZERO:
         raise ProtocolViolation(f"{name}: negative limit {limit}")
@@ -207,7 +212,7 @@ def _limit(filter_: Fields, name: str) -> Decimal | None:
 
 
 def _grid(listed: Fields, name: str) -> Decimal:
-    """The finest grid the asset's precision allows."""
+    """Return the finest grid that the asset's precision allows, for a symbol without that filter."""
     precision = integer_or(listed, name, _DEFAULT_PRECISION)
     if not 0 <= precision <= 18:
         raise ProtocolViolation(f"{name}: no precision {precision}")
@@ -238,12 +243,12 @@ def _read_trade(trade: Fields) -> AccountTrade:
 
 
 def _own_id_name(order: Fields, amended: bool) -> str:
-    """A cancel answers with its own id in `clientOrderId` and the order's beside it."""
+    """Return the name of the field with the order's client id: a cancel has its own id in `clientOrderId`."""
     return "origClientOrderId" if "origClientOrderId" in order and not amended else "clientOrderId"
 
 
 def _filled_quote(order: Fields) -> Decimal | None:
-    """None where the exchange says nothing, or "unknown" by a negative number."""
+    """Return the filled quote quantity; None if it is missing, or negative, which means that it is not available."""
     quote = _either(order, "cummulativeQuoteQty", "cumulativeQuoteQty")
     return None if quote is None or quote < ZERO else quote
 
@@ -255,6 +260,7 @@ def _either(order: Fields, name: str, other: str) -> Decimal | None:
 
 
 def _time_ms(order: Fields) -> int:
+    # Placements and cancels have `transactTime`; queries have `updateTime`, and `time` is the creation of the order.
     for name in ("transactTime", "updateTime", "time"):
         if name in order:
             return integer(order, name)

@@ -1,4 +1,4 @@
-"""Asking until one is answered: for the steps of a start, which has nothing to fall back upon."""
+"""Retries of one request until it succeeds, for the steps of a start, which cannot go on without the result."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -17,38 +17,40 @@ T = TypeVar("T")
 
 
 class Retry:
-    """Over `api`. `whom` is who is asked, in words; `server_ms` is its clock as far as we know."""
+    """Retry policy for requests over `api`. `peer` names the exchange for people; `server_ms` is its clock."""
 
-    def __init__(self, api: ApiClient, clock: Clock, server_ms: Callable[[], int], whom: str) -> None:
+    def __init__(self, api: ApiClient, clock: Clock, server_ms: Callable[[], int], peer: str) -> None:
         self._api = api
         self._clock = clock
         self._server_ms = server_ms
-        self._whom = whom
+        self._peer = peer
 
-    async def run(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """What `ask` brings, tried again for reasons that may pass. Raises StartFailed when they do not.
+    async def run(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `request`, repeated after transient errors. Raises StartFailed after five in a row.
 
-        Being told to wait is no failure: that is waited out, however often.
+        A ban or a rate limit that names its end is no failed attempt: the wait is kept, any number of times.
         """
         attempt = 0
         while True:
+            # Reconnecting is no attempt of ours: the supervisor has its own limit and raises when it is reached.
             await self._api.wait_ready()
             try:
-                return await ask()
-            except (SessionLost, OutcomeUnknown, RequestRefused, ProtocolViolation) as trouble:
-                reason, wait_s = str(trouble), self._requested_wait_s(trouble)
+                return await request()
+            except (SessionLost, OutcomeUnknown, RequestRefused, ProtocolViolation) as error:
+                reason, wait_s = str(error), self._requested_wait_s(error)
             if wait_s:
-                logger.warning("%s: %s; it wants to be left alone for %.0f s", self._whom, reason, wait_s)
+                logger.warning("start request delayed peer=%r reason=%r wait_s=%.0f", self._peer, reason, wait_s)
                 await self._clock.sleep(wait_s + _PAUSE_S)
                 continue
             attempt += 1
             if attempt == _ATTEMPTS:
-                raise StartFailed(f"{self._whom} did not answer as needed, {_TRIES} times in a row: {reason}")
-            logger.warning("%s: %s; trying again", self._whom, reason)
+                raise StartFailed(f"{self._peer} did not answer as needed, {_ATTEMPTS} times in a row: {reason}")
+            logger.warning("start request failed, trying again peer=%r reason=%r", self._peer, reason)
+            # 1, 2, 4 and 8 s.
             await self._clock.sleep(_PAUSE_S * 2.0 ** (attempt - 1))
 
-    def _requested_wait_s(self, trouble: Exception) -> float:
-        """How long we are asked to leave it alone; 0 where we are not."""
-        if isinstance(trouble, RequestRefused):
-            return trouble.wait_s(self._server_ms())
-        return trouble.wait_s if isinstance(trouble, SessionLost) else 0.0
+    def _requested_wait_s(self, error: Exception) -> float:
+        """Return the pause that the exchange asks for; 0 if it asks for none."""
+        if isinstance(error, RequestRefused):
+            return error.wait_s(self._server_ms())
+        return error.wait_s if isinstance(error, SessionLost) else 0.0

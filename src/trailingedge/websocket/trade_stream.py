@@ -1,6 +1,7 @@
-"""The market's trades over a connection that comes back by itself: what feeds a market on paper.
+"""Trade stream: the public trades (aggTrade) of one symbol, for the simulated fills of paper trading.
 
-What trades while no connection stands is not told later.
+Trades that happen while no connection is open are lost: the stream does not repeat them. Trades around a planned
+rotation are not, since both connections deliver for a while, and each trade id is passed on once.
 """
 
 import asyncio
@@ -19,13 +20,13 @@ from trailingedge.websocket.transport import Backoff, Dial, Socket, ViolationCou
 
 logger = logging.getLogger(__name__)
 
-_MAX_SEEN_IDS: Final = 1000  # trades: more than two connections can differ by
-_LATE_TRADES_S: Final = 1.0  # trades of before the new connection may still be on their way over the old one
+_MAX_SEEN_IDS: Final = 1000  # more trades than two connections can differ by
+_LATE_TRADES_S: Final = 1.0  # trades from before the new connection may still be on their way over the old one
 
 
 @dataclass(frozen=True, slots=True)
 class PublicTrade:
-    """What one taker took at one price; `aggressor` is his side."""
+    """One taker's trade at one price; `aggressor` is the side of the taker."""
 
     trade_id: int
     price: Decimal
@@ -35,9 +36,9 @@ class PublicTrade:
 
 
 def read_trade(frame: str | bytes, symbol: str) -> PublicTrade | str | None:
-    """An `aggTrade` of `symbol`, the reason why the connection ends soon, or None for anything else.
+    """Return an `aggTrade` of `symbol`, the reason of a planned rotation, or None for any other frame.
 
-    Raises ProtocolViolation for what cannot be read.
+    Raises ProtocolViolation for a frame that cannot be read.
     """
     message = fields(decode(frame))
     if message.get("e") == "serverShutdown":
@@ -47,90 +48,90 @@ def read_trade(frame: str | bytes, symbol: str) -> PublicTrade | str | None:
     price, quantity = amount(message, "p"), amount(message, "q")
     if not (price > ZERO and quantity > ZERO):
         raise ProtocolViolation(f"not a trade: {quantity} at {price}")
-    aggressor = Side.SELL if flag(message, "m") else Side.BUY  # `m`: the buyer was there before
+    aggressor = Side.SELL if flag(message, "m") else Side.BUY  # `m`: the buyer is the maker
     return PublicTrade(integer(message, "a"), price, quantity, aggressor, integer(message, "T"))
 
 
 class TradeStream:
-    """Tells `hear` each trade of one symbol, once; in order, but where one connection follows another."""
+    """Calls `on_trade` once for each trade of one symbol; in order, except while one connection replaces another."""
 
     def __init__(
         self,
         base_url: str,
         symbol: str,
-        hear: Callable[[PublicTrade], None],
+        on_trade: Callable[[PublicTrade], None],
         *,
         dial: Dial,
         clock: Clock,
         backoff: Backoff,
     ) -> None:
         self._symbol = symbol
-        self._on_trade = hear
+        self._on_trade = on_trade
         self._clock = clock
-        self._seen_ids: dict[int, None] = {}  # the newest numbers, oldest first
+        self._seen_ids: dict[int, None] = {}  # the newest trade ids, oldest first
         url = f"{base_url.rstrip('/')}/ws/{symbol.lower()}@aggTrade"
         self._supervisor: ConnectionSupervisor[_TradeFrames] = ConnectionSupervisor(
             "trades", url, self._make_handler, dial=dial, clock=clock, backoff=backoff
         )
 
     def stop_reconnecting(self) -> None:
-        """From now on a lost connection stays lost, and `run` returns."""
+        """Open no further connection; `run` returns when the active one has ended."""
         self._supervisor.stop_reconnecting()
 
     async def run(self) -> None:
-        """Until `stay_down`. Raises ExchangeUnreachable."""
+        """Keep a connection until `stop_reconnecting`. Raises ExchangeUnreachable."""
         await self._supervisor.run()
 
-    def on_frame(self, frame: str | bytes, follow: RotationCallback) -> None:
-        """A frame, over whichever connection: while one follows another, both tell. Raises ProtocolViolation."""
-        told = read_trade(frame, self._symbol)
-        if isinstance(told, str):
-            follow(told)
-        elif told is not None and told.trade_id not in self._seen_ids:
-            self._seen_ids[told.trade_id] = None
+    def on_frame(self, frame: str | bytes, request_rotation: RotationCallback) -> None:
+        """Handle a frame of any connection; during a rotation two deliver. Raises ProtocolViolation."""
+        trade = read_trade(frame, self._symbol)
+        if isinstance(trade, str):
+            request_rotation(trade)
+        elif trade is not None and trade.trade_id not in self._seen_ids:
+            self._seen_ids[trade.trade_id] = None
             if len(self._seen_ids) > _MAX_SEEN_IDS:
                 del self._seen_ids[next(iter(self._seen_ids))]
-            self._on_trade(told)
+            self._on_trade(trade)
 
-    def _make_handler(self, socket: Socket, follow: RotationCallback) -> "_TradeFrames":
-        if self._supervisor.active is None:  # a new beginning, which may be that of another count
+    def _make_handler(self, socket: Socket, request_rotation: RotationCallback) -> "_TradeFrames":
+        if self._supervisor.active is None:  # after a loss the ids may start again
             self._seen_ids.clear()
-        return _TradeFrames(self, socket, self._clock, follow)
+        return _TradeFrames(self, socket, self._clock, request_rotation)
 
 
 class _TradeFrames:
-    """One connection's frames: a life on the link."""
+    """One connection of the trade stream: the `ConnectionHandler` that reads its frames."""
 
-    def __init__(self, stream: TradeStream, socket: Socket, clock: Clock, follow: RotationCallback) -> None:
+    def __init__(self, stream: TradeStream, socket: Socket, clock: Clock, request_rotation: RotationCallback) -> None:
         self._stream = stream
         self._socket = socket
         self._clock = clock
-        self._follow = follow
+        self._request_rotation = request_rotation
         self._violations = ViolationCount()
 
     async def run(self) -> None:
-        """Hear every frame. Raises SessionLost."""
-        await self._socket.receive(self._hear_all)
+        """Read every frame until the connection is lost. Raises SessionLost."""
+        await self._socket.receive(self._on_frames)
 
-    def _hear_all(self, frames: Sequence[str | bytes]) -> None:
+    def _on_frames(self, frames: Sequence[str | bytes]) -> None:
         for frame in frames:
             try:
-                self._stream.on_frame(frame, self._follow)
+                self._stream.on_frame(frame, self._request_rotation)
             except ProtocolViolation as violation:
                 self._violations.add(violation, self._clock.now_s())
-            except Exception:  # a handler's mistake must not cut us off from the market
+            except Exception:  # an error in a handler must not cut us off from the market
                 logger.exception("frame handler failed frame=%s", shown(frame))
 
     async def open(self) -> None:
-        """Nothing is to be said first."""
+        """Return at once: the URL names the stream, so there is nothing to subscribe to."""
 
     async def watch(self) -> None:
-        """A market may be without trades for as long as it likes."""
+        """Check nothing: a market may have no trades for hours, so silence is no sign of a dead stream."""
         await asyncio.Event().wait()
 
     async def drain(self) -> None:
-        """The one that follows tells everything since; what was before that may be late."""
+        """Wait for late trades from before the successor was connected."""
         await self._clock.sleep(_LATE_TRADES_S)
 
     def on_lost(self, _: SessionLost) -> None:
-        """Nothing waits for more."""
+        """Do nothing: no caller waits for this connection."""

@@ -1,8 +1,11 @@
-"""The only sockets in the daemon, and the small rules of patience around them.
+"""Client sockets: `dial` opens a WebSocket connection, `Backoff` spaces the attempts to open the next one.
 
-The dial is an argument everywhere: the virtual loop replaces it by memory. What keeps a connection alive
-is the `Link`, one file further on. Messages are not compressed, and the event loop sets TCP_NODELAY: a
-frame is on its way when it is written.
+This module and `low_latency_transport` are the only ones that use the `websockets` library. All others get a `Socket`
+from a `Dial` that they are given, so that tests and simulations replace the network by memory. Reconnecting is the
+task of `connection_supervisor`.
+
+A frame goes to the kernel as soon as it is written: messages are not compressed, and asyncio sets TCP_NODELAY on
+every TCP socket.
 """
 
 import asyncio
@@ -26,13 +29,15 @@ from trailingedge.core.redaction import ELLIPSIS, redact
 
 logger = logging.getLogger(__name__)
 
-# The library's own DEBUG lines would show the logon's signature.
+# The library's own DEBUG lines would show the signature of the logon, so they stay off at any LOG_LEVEL.
 _library_logger = logging.getLogger(f"{__name__}.library")
 _library_logger.setLevel(logging.INFO)
 
 _OPEN_TIMEOUT_S: Final = 10.0
-_CLOSE_TIMEOUT_S: Final = 0.5  # the end of a session has five seconds for everything
-_PING_INTERVAL_S: Final = 20.0  # our pings count against the five messages a second of a stream
+_CLOSE_TIMEOUT_S: Final = 0.5  # a shutdown has five seconds for everything
+# Our pings detect a dead peer within 40 s. They count against the limit of 5 incoming messages a second per connection
+# (web-socket-streams.md, "Websocket Limits"), and so do the pongs that the library sends.
+_PING_INTERVAL_S: Final = 20.0
 _MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 _MAX_QUEUED_FRAMES: Final = 256
 _TESTED_MAJORS: Final = range(15, 18)
@@ -43,14 +48,14 @@ FrameHandler = Callable[[Sequence[str | bytes]], None]
 
 
 class Socket(Protocol):
-    """One open connection. Once it is closed, `send` and `listen` raise SessionLost, with the reason."""
+    """One open connection. Once it is closed, `send` and `receive` raise SessionLost with the reason."""
 
     def send(self, text: str) -> None:
-        """Write a frame."""
+        """Write one text frame, without waiting."""
         ...
 
-    async def receive(self, hear: FrameHandler) -> None:
-        """Hand frames over until the end; those that came together, together. Raises what `hear` raises."""
+    async def receive(self, on_frames: FrameHandler) -> None:
+        """Call `on_frames` with all frames of each read until the connection closes. Raises what `on_frames` raises."""
         ...
 
     async def close(self) -> None: ...
@@ -60,7 +65,7 @@ Dial = Callable[[str], Awaitable[Socket]]
 
 
 class _LowLatencySocket:
-    """A Socket over the network, the short way: over a `LowLatencyConnection`."""
+    """A Socket over a `LowLatencyConnection`: frames are handled in the transport's callback, writes are immediate."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -71,15 +76,17 @@ class _LowLatencySocket:
         except (OSError, WebSocketException) as error:
             raise SessionLost(_reason_of(error)) from error
 
-    async def receive(self, hear: FrameHandler) -> None:
-        self._connection.begin(hear)
+    async def receive(self, on_frames: FrameHandler) -> None:
+        self._connection.start_delivery(on_frames)
         try:
             await self._connection.wait_closed()
         finally:
-            self._connection.begin(lambda _: None)  # nobody listens any more
-        if self._connection.failure is not None:
-            raise self._connection.failure
+            # This task may have been cancelled while the connection is open: frames that still come are dropped.
+            self._connection.start_delivery(lambda _: None)
+        if self._connection.handler_error is not None:
+            raise self._connection.handler_error
         try:
+            # `recv` never got a message, because the connection delivers them itself; it only raises why it closed.
             await self._connection.recv()
         except (ConnectionClosed, OSError) as error:
             raise SessionLost(_reason_of(error)) from error
@@ -89,7 +96,7 @@ class _LowLatencySocket:
 
 
 class _LibrarySocket:
-    """A Socket over the network by the library's public methods alone, a turn of the loop slower each way."""
+    """A Socket over the library's public methods alone: one event-loop iteration slower in each direction."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -101,20 +108,20 @@ class _LibrarySocket:
             raise self._lost
         self._outbox.put_nowait(text)
 
-    async def receive(self, hear: FrameHandler) -> None:
+    async def receive(self, on_frames: FrameHandler) -> None:
         try:
-            await run_together(self._read(hear), self._write())
+            await run_together(self._read(on_frames), self._write())
         except SessionLost as lost:
             self._lost = lost
             raise
 
-    async def _read(self, hear: FrameHandler) -> None:
+    async def _read(self, on_frames: FrameHandler) -> None:
         while True:
             try:
                 frame = await self._connection.recv()
             except (ConnectionClosed, OSError) as error:
                 raise SessionLost(_reason_of(error)) from error
-            hear([frame])
+            on_frames([frame])
 
     async def _write(self) -> None:
         while True:
@@ -137,16 +144,18 @@ async def _close_quietly(connection: ClientConnection) -> None:
 
 @cache
 def _tls_context() -> ssl.SSLContext:
-    """One for all connections: to read the machine's certificates takes 50 ms, which no beat should wait for."""
+    """Return one context for all connections: loading the certificates takes 50 ms, too long for a running tick."""
     return ssl.create_default_context()
 
 
-async def dial(url: str, *, prompt: bool | None = None) -> Socket:
+async def dial(url: str, *, low_latency: bool | None = None) -> Socket:
     """Open a connection. Raises SessionLost when that fails, ConfigError for a proxy that cannot be used.
 
-    `prompt`: the short way (see there) or not; by default wherever the library is known well enough.
+    `low_latency` chooses the implementation; by default the fast one, if the library's version is a tested one.
     """
-    manner = _low_latency_type() if prompt or (prompt is None and is_tested_version(library_version)) else None
+    if low_latency is None:
+        low_latency = is_tested_version(library_version)
+    connection_type = _low_latency_type() if low_latency else None
     try:
         connection = await connect(
             url,
@@ -160,41 +169,44 @@ async def dial(url: str, *, prompt: bool | None = None) -> Socket:
             max_size=_MAX_FRAME_BYTES,
             max_queue=_MAX_QUEUED_FRAMES,
             logger=_library_logger,
-            create_connection=manner,
+            create_connection=connection_type,
         )
-    except InvalidStatus as refused:  # 429 and 418 say how long they last
+    except InvalidStatus as refused:  # the handshake got an HTTP status; 429 and 418 carry a Retry-After header
         raise SessionLost(_reason_of(refused), _retry_after_s(refused)) from refused
     except (OSError, TimeoutError, WebSocketException, ValueError) as error:
         raise SessionLost(_reason_of(error)) from error
-    except ImportError as error:  # the library speaks to SOCKS proxies only with a further package
+    except ImportError as error:  # for SOCKS proxies the library needs the package python-socks
         raise ConfigError([f"proxy for {url}: {error}; use an HTTP proxy or unset ALL_PROXY"]) from error
-    return _LibrarySocket(connection) if manner is None else _LowLatencySocket(connection)
+    return _LowLatencySocket(connection) if low_latency else _LibrarySocket(connection)
 
 
 def delivers_synchronously(socket: Socket) -> bool:
-    """Whether it hands frames over where the transport delivers them, not in a task."""
+    """Tell whether the socket calls its frame handler in the transport's callback, not in a task."""
     return isinstance(socket, _LowLatencySocket)
 
 
 def is_tested_version(version: str) -> bool:
-    """Whether the library's internals were tried out with this version of it."""
+    """Tell whether `low_latency_transport` was tested with the internals of this version of the library."""
     major = version.partition(".")[0]
     return major.isdigit() and int(major) in _TESTED_MAJORS
 
 
 def _low_latency_type() -> type[ClientConnection]:
-    from trailingedge.websocket.low_latency_transport import (
-        LowLatencyConnection,  # may not even load beside an unknown version
-    )
+    # Imported here, because with an unknown version of the library even the import may fail.
+    from trailingedge.websocket.low_latency_transport import LowLatencyConnection
 
     return LowLatencyConnection
 
 
 class Backoff:
-    """How long to wait before the next attempt: exponential, with full jitter.
+    """Pauses between connection attempts: exponential with full jitter.
 
-    A connection that lived `healthy_after_s` starts the count anew. `max_retries` 0 is for ever.
+    A connection that lived `healthy_after_s` resets the count. `max_retries` 0 = no limit.
     """
+
+    # Jitter: the exchange drops all clients of a server at the same moment, and without it they would all come back at
+    # the same moment, too. Each connection attempt also costs weight 2 of the IP address, and 300 attempts in 5 minutes
+    # are the limit (web-socket-api.md, "Connection limits" and "IP limits").
 
     def __init__(
         self, base_s: float, max_s: float, max_retries: int, random: Random, healthy_after_s: float = 60.0
@@ -207,39 +219,39 @@ class Backoff:
         self._failures = 0
 
     def reset_if_healthy(self, lived_s: float) -> bool:
-        """Whether a connection that lived that long was a good one; then the count starts anew."""
+        """Reset the count after a connection that lived long enough. Returns whether it did."""
         if lived_s < self._healthy_after_s:
             return False
         self._failures = 0
         return True
 
-    def next_delay_s(self, lived_s: float, reason: str, *, for_ever: bool = False) -> float:
-        """After a connection that lived that long (0 if it never did).
+    def next_delay_s(self, lived_s: float, reason: str, *, unlimited: bool = False) -> float:
+        """Count one more failure, of a connection that lived `lived_s` (0: it never opened), and return the pause.
 
-        Raises ExchangeUnreachable when the retries are used up, unless it may go on `for_ever`.
+        Raises ExchangeUnreachable when the retries are used up, unless `unlimited`.
         """
         self.reset_if_healthy(lived_s)
         self._failures += 1
-        if self._max_retries and self._failures > self._max_retries and not for_ever:
-            raise ExchangeUnreachable(f"{reason}; given up after {attempts(self._max_retries)} to reconnect")
+        if self._max_retries and self._failures > self._max_retries and not unlimited:
+            raise ExchangeUnreachable(f"{reason}; given up after {attempts_text(self._max_retries)} to reconnect")
         longest_s = min(self._max_s, self._base_s * 2.0 ** min(self._failures - 1, 32))
         return self._random.uniform(0.0, longest_s)
 
 
 def attempts_text(count: int) -> str:
-    """How many, for people."""
+    """Return "1 attempt", "2 attempts" and so on."""
     return "1 attempt" if count == 1 else f"{count} attempts"
 
 
 class ViolationCount:
-    """Forgives unreadable frames, but not twenty within a minute."""
+    """Counter of unreadable frames: each is dropped, `limit` of them within `window_s` end the connection."""
 
     def __init__(self, limit: int = 20, window_s: float = 60.0) -> None:
         self._window_s = window_s
         self._times_s: deque[float] = deque(maxlen=limit)
 
     def add(self, violation: ProtocolViolation, now_s: float) -> None:
-        """Note one more. Raises SessionLost when it was one too many."""
+        """Count one more. Raises SessionLost when the limit is reached."""
         logger.warning("frame dropped reason=%s", violation)
         self._times_s.append(now_s)
         if len(self._times_s) == self._times_s.maxlen and now_s - self._times_s[0] <= self._window_s:
@@ -247,7 +259,7 @@ class ViolationCount:
 
 
 async def run_together(*jobs: Coroutine[Any, Any, None]) -> None:
-    """Run all of them until one fails; that failure is raised bare, a lost session last of all."""
+    """Run all `jobs` until one fails, and raise that error without its group; SessionLost only if there is no other."""
     try:
         async with asyncio.TaskGroup() as tasks:
             for job in jobs:
@@ -263,7 +275,7 @@ def shown(frame: str | bytes) -> str:
 
 
 def is_loopback_url(url: str) -> bool:
-    """Whether `url` leads to this machine itself."""
+    """Tell whether the host of `url` is this machine: such connections bypass a configured proxy."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True
@@ -274,14 +286,17 @@ def is_loopback_url(url: str) -> bool:
 
 
 def _retry_after_s(refused: InvalidStatus) -> float:
-    """What a refused handshake asks for: seconds, unlike the absolute time that an answer carries."""
-    told = refused.response.headers.get("Retry-After", "")
-    return float(told) if told.isascii() and told.isdigit() else 0.0
+    """Return the pause that a refused handshake asks for, or 0.
+
+    The HTTP header counts seconds; `retryAfter` in a WebSocket API reply is an absolute time in milliseconds.
+    """
+    header = refused.response.headers.get("Retry-After", "")
+    return float(header) if header.isascii() and header.isdigit() else 0.0
 
 
 def _reason_of(error: Exception) -> str:
-    """One line that says what the network said."""
+    """Return one line for the log: close code and reason of the peer, or the text of the network error."""
     if isinstance(error, ConnectionClosed):
         frame = error.rcvd or error.sent
-        return "closed without a word" if frame is None else f"closed {frame.code} {frame.reason}".rstrip()
+        return "closed without a close frame" if frame is None else f"closed {frame.code} {frame.reason}".rstrip()
     return str(error) or type(error).__name__

@@ -130,7 +130,7 @@ def test_a_clock_that_is_wrong_is_warned_of_and_reckoned_with() -> None:
         pytest.param(
             dataclasses.replace(GOOD_KEY, ip_restricted=False),
             CheckStatus.WARNING,
-            "every address",
+            "every IP address",
             id="from everywhere",
         ),
         pytest.param(OutcomeUnknown("no answer"), CheckStatus.WARNING, "not learned: no answer", id="not told"),

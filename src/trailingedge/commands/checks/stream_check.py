@@ -46,13 +46,13 @@ class StreamCheck:
             url,
             settings.symbol,
             settings.kline_interval,
-            snapshots=self._snapshots,
+            market_state=self._snapshots,
             api=api,
             dial=means.dial,
             clock=means.clock,
             backoff=Backoff(settings.reconnect_base_sec, settings.reconnect_max_sec, _RETRIES, means.random),
             stale_after_s=settings.stale_after_sec,
-            note=self._note,
+            tap=self._note,
         )
 
     async def until_heard(self, rules: SymbolRules) -> CheckResult:
